@@ -1,0 +1,310 @@
+//! The memory: what is remembered about each host between rounds.
+//!
+//! `plan` reads it, `settle` writes it, the shell's state file keeps it. Values only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::address::{Addresses, PerFamily};
+use super::name::Hostname;
+use super::outcome::{Fault, Rejection};
+use super::pace::History;
+use super::secret::Fingerprint;
+use super::time::Timestamp;
+
+/// A host at a provider: what an entry of the memory is about.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Key {
+    /// The host's name.
+    pub host: Hostname,
+    /// The provider's name in the configuration.
+    pub provider: String,
+}
+
+/// A zone of a provider; without a zone, the hosts whose zone is not known share one.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ZoneKey {
+    /// The provider's name in the configuration.
+    pub provider: String,
+    /// The zone, when it is known.
+    pub zone: Option<Hostname>,
+}
+
+/// Everything that is remembered.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Memory {
+    /// What is known about each host.
+    pub hosts: BTreeMap<Key, Entry>,
+    /// The request history of each zone that has a pace.
+    pub paces: BTreeMap<ZoneKey, History>,
+    /// Providers that turned out not to know lists of hosts.
+    pub without_lists: BTreeSet<String>,
+}
+
+/// What is remembered about one host.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Entry {
+    /// What is known about each family's record.
+    pub families: PerFamily<Record>,
+    /// Why the whole host waits.
+    pub hold: Option<Hold>,
+    /// Failures in a row, the measure of the next wait.
+    pub failures: u32,
+    /// The last outcome, as a word, and when it was.
+    pub last: Option<(Word, Timestamp)>,
+    /// The zone that the provider named.
+    pub zone: Option<Hostname>,
+    /// With whom the host may be asked about.
+    pub asking: Asking,
+    /// Since when the host has had something to say and was held back by its zone's pace.
+    pub queued_since: Option<Timestamp>,
+}
+
+/// What is remembered about one record.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Record {
+    /// What the provider confirmed.
+    pub set: Option<Set>,
+    /// What was sent and not (yet) answered; while this is there, what the provider holds is unknown.
+    pub sent: Option<Sent>,
+    /// Why this record waits while the host's other one does not.
+    pub hold: Option<Hold>,
+}
+
+/// Addresses that left for the provider.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sent {
+    /// The addresses.
+    pub addresses: Addresses,
+    /// When they left.
+    pub at: Timestamp,
+    /// Whether an earlier request is without an answer, too, so that the doubt outlives this one.
+    pub in_doubt: bool,
+}
+
+/// Addresses that the provider confirmed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Set {
+    /// The addresses.
+    pub addresses: Addresses,
+    /// When they were set for the first time.
+    pub since: Timestamp,
+    /// When the provider last confirmed them.
+    pub confirmed: Timestamp,
+}
+
+/// Why and how long a host or record waits.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Hold {
+    /// What kind of wait it is.
+    pub kind: HoldKind,
+    /// What was seen, in words.
+    pub detail: String,
+    /// When it began.
+    pub since: Timestamp,
+    /// When it ends by itself; a park without an end waits for a person.
+    pub until: Option<Timestamp>,
+    /// The credential and settings that it is about: another fingerprint ends it.
+    pub fingerprint: Fingerprint,
+}
+
+/// The kinds of hold.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum HoldKind {
+    /// Waiting after a fault, longer each time.
+    Backoff(Fault),
+    /// Parked: only a person, or a new credential, helps.
+    Rejected(Rejection),
+    /// The provider said how long.
+    Throttled,
+}
+
+/// The last outcome without its details.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Word {
+    /// See [`Outcome::Updated`](super::outcome::Outcome::Updated).
+    Updated,
+    /// See [`Outcome::Unchanged`](super::outcome::Outcome::Unchanged).
+    Unchanged,
+    /// See [`Outcome::Deferred`](super::outcome::Outcome::Deferred).
+    Deferred,
+    /// See [`Outcome::Rejected`](super::outcome::Outcome::Rejected).
+    Rejected,
+}
+
+/// With whom a host may share a request; it narrows after a refusal until the culprit is alone.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Asking {
+    /// With other hosts of the same credential and zone.
+    #[default]
+    Together,
+    /// Alone, with both families.
+    Alone,
+    /// Alone, one family at a time.
+    OneFamily,
+}
+
+impl HoldKind {
+    /// The word for the kind in `status --json`: `backoff`, `throttled` or `rejected`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Backoff(_) => "backoff",
+            Self::Rejected(_) => "rejected",
+            Self::Throttled => "throttled",
+        }
+    }
+
+    /// The word for the reason in the state file and in `status --json`.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Backoff(fault) => fault.word(),
+            Self::Rejected(rejection) => rejection.word(),
+            Self::Throttled => Fault::Throttled.word(),
+        }
+    }
+
+    /// What a person can do.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Backoff(fault) => fault.remedy(),
+            Self::Rejected(rejection) => rejection.remedy(),
+            Self::Throttled => Fault::Throttled.remedy(),
+        }
+    }
+
+    /// The longest that such a hold can be meant to last; a later end comes from a wrong clock.
+    fn longest(self) -> Duration {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        match self {
+            Self::Backoff(_) => super::backoff::Backoff::ORDINARY.ceiling,
+            Self::Rejected(_) | Self::Throttled => DAY,
+        }
+    }
+}
+
+impl Word {
+    /// Every word.
+    pub const ALL: [Self; 4] = [
+        Self::Updated,
+        Self::Unchanged,
+        Self::Deferred,
+        Self::Rejected,
+    ];
+
+    /// The word as text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+            Self::Deferred => "deferred",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+impl Memory {
+    /// What is known about `key`, if anything.
+    pub fn entry(&self, key: &Key) -> Option<&Entry> {
+        self.hosts.get(key)
+    }
+
+    /// The entry of `key`, made if there was none.
+    pub fn entry_mut(&mut self, key: &Key) -> &mut Entry {
+        self.hosts.entry(key.clone()).or_default()
+    }
+
+    /// The newest moment that anything remembered happened: the clock was at least there once.
+    pub fn newest(&self) -> Option<Timestamp> {
+        let entries = self.hosts.values().flat_map(|entry| {
+            let records = entry.families.iter().flat_map(|(_, record)| {
+                let confirmed = record.set.as_ref().map(|set| set.confirmed);
+                let sent = record.sent.as_ref().map(|sent| sent.at);
+                confirmed.into_iter().chain(sent)
+            });
+            records
+                .chain(entry.last.map(|(_, at)| at))
+                .collect::<Vec<_>>()
+        });
+        let paces = self
+            .paces
+            .values()
+            .flat_map(|history| history.sent.iter().copied());
+        entries.chain(paces).max()
+    }
+
+    /// Pulls back what a clock that ran ahead has written, so that nothing waits for a false future.
+    ///
+    /// Returns whether anything was pulled back. Call it only with a clock that is set.
+    pub fn clamp(&mut self, now: Timestamp) -> bool {
+        let mut changed = false;
+        let mut pull = |moment: &mut Timestamp, latest: Timestamp| {
+            if *moment > latest {
+                *moment = latest;
+                changed = true;
+            }
+        };
+        for entry in self.hosts.values_mut() {
+            let PerFamily { v4, v6 } = &mut entry.families;
+            let mut holds = vec![&mut entry.hold];
+            for record in [v4, v6] {
+                if let Some(set) = &mut record.set {
+                    pull(&mut set.since, now);
+                    pull(&mut set.confirmed, now);
+                }
+                if let Some(sent) = &mut record.sent {
+                    pull(&mut sent.at, now);
+                }
+                holds.push(&mut record.hold);
+            }
+            for hold in holds.into_iter().flatten() {
+                pull(&mut hold.since, now);
+                if let Some(until) = &mut hold.until {
+                    pull(until, now.after(hold.kind.longest()));
+                }
+            }
+            if let Some((_, at)) = &mut entry.last {
+                pull(at, now);
+            }
+            if let Some(since) = &mut entry.queued_since {
+                pull(since, now);
+            }
+        }
+        for history in self.paces.values_mut() {
+            history.sent.iter_mut().for_each(|at| pull(at, now));
+            if let Some(until) = &mut history.pause_until {
+                pull(until, now.after(HoldKind::Throttled.longest()));
+            }
+        }
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::outcome::Fault;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(1_800_000_000 + seconds)
+    }
+
+    #[test]
+    fn a_hold_written_by_a_clock_far_ahead_ends_within_its_own_ceiling() {
+        let mut memory = Memory::default();
+        let key = Key {
+            host: "a.example".parse().unwrap(),
+            provider: "p".into(),
+        };
+        memory.entry_mut(&key).hold = Some(Hold {
+            kind: HoldKind::Backoff(Fault::Lost),
+            detail: String::new(),
+            since: at(900_000),
+            until: Some(at(900_030)),
+            fingerprint: Fingerprint(1),
+        });
+        assert!(memory.clamp(at(0)));
+        let hold = memory.entry(&key).unwrap().hold.clone().unwrap();
+        assert_eq!((hold.since, hold.until), (at(0), Some(at(3600))));
+        assert!(!memory.clamp(at(0)));
+    }
+}

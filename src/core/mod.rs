@@ -1,0 +1,18 @@
+//! The pure core: names, addresses, decisions and protocols, as values and functions of values.
+//!
+//! Nothing here reads a clock, a file or a socket, or draws a number: time and chance are arguments.
+//! Uses std and serde alone; `tests/layers.rs` reads these files and fails when they reach further.
+
+pub mod address;
+pub mod backoff;
+pub mod choice;
+pub mod memory;
+pub mod name;
+pub mod outcome;
+pub mod pace;
+pub mod plan;
+pub mod protocol;
+pub mod provider;
+pub mod secret;
+pub mod settle;
+pub mod time;

@@ -1,0 +1,156 @@
+//! Host names: parsed once, at the edge, into the form that goes on the wire.
+//!
+//! Owns the rules of RFC 1123 (section 2.1) and RFC 1035 (section 2.3.4). Turning U-labels into
+//! A-labels needs tables and is the configuration's job; here every name is ASCII.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A host name in lower-case A-labels without a final dot, such as `dev1.dyn.example.com`.
+///
+/// The first label may be `*`, because some providers keep the addresses of a wildcard.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Hostname(Box<str>);
+
+/// Why a text is not a host name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum NameError {
+    /// The text looks like an IP address, or ends like one.
+    Address,
+    /// A label holds a character that is neither letter, digit nor hyphen.
+    Character(char),
+    /// There is nothing, or nothing between two dots.
+    Empty,
+    /// A label begins or ends with a hyphen.
+    Hyphen,
+    /// A label is longer than 63 characters.
+    LabelTooLong,
+    /// The name is longer than 253 characters.
+    TooLong,
+}
+
+impl Hostname {
+    /// The name as text, as it goes on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the first label is `*`.
+    pub fn is_wildcard(&self) -> bool {
+        self.0.starts_with('*')
+    }
+
+    /// Whether this name is `zone` or lies below it.
+    pub fn is_within(&self, zone: &Self) -> bool {
+        match self.0.strip_suffix(zone.as_str()) {
+            Some(rest) => rest.is_empty() || rest.ends_with('.'),
+            None => false,
+        }
+    }
+}
+
+impl FromStr for Hostname {
+    type Err = NameError;
+
+    /// Parses ASCII text; upper case is lowered and one final dot dropped.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        const LONGEST_LABEL: usize = 63;
+        const LONGEST_NAME: usize = 253;
+        let text = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+        if text.len() > LONGEST_NAME {
+            return Err(NameError::TooLong);
+        }
+        for (place, label) in text.split('.').enumerate() {
+            if label.is_empty() {
+                return Err(NameError::Empty);
+            }
+            if label.len() > LONGEST_LABEL {
+                return Err(NameError::LabelTooLong);
+            }
+            if place == 0 && label == "*" && text.len() > 1 {
+                continue;
+            }
+            let foreign = |c: &char| !(c.is_ascii_alphanumeric() || *c == '-');
+            if let Some(c) = label.chars().find(foreign) {
+                return Err(NameError::Character(c));
+            }
+            if label.starts_with('-') || label.ends_with('-') {
+                return Err(NameError::Hyphen);
+            }
+        }
+        // No top-level domain is all digits; such a name is a mistyped address (RFC 3696, section 2).
+        let last = text.rsplit('.').next().unwrap_or_default();
+        if last.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(NameError::Address);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for Hostname {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address => {
+                f.write_str("is an address, not a host name; write the name to update")
+            }
+            Self::Character(c) => write!(
+                f,
+                "is not a host name: {c:?} may not stand in it; use letters, digits, hyphens and dots"
+            ),
+            Self::Empty => f.write_str("is not a host name: a part between the dots is empty"),
+            Self::Hyphen => f.write_str("is not a host name: a part begins or ends with a hyphen"),
+            Self::LabelTooLong => {
+                f.write_str("is not a host name: a part is longer than 63 characters")
+            }
+            Self::TooLong => f.write_str("is not a host name: it is longer than 253 characters"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expect: Result<&str, NameError>) {
+        let name = text.parse::<Hostname>();
+        assert_eq!(
+            name.as_ref().map(Hostname::as_str),
+            expect.as_ref().copied()
+        );
+    }
+
+    #[test]
+    fn names_are_lowered_and_lose_their_final_dot() {
+        check("Dev1.Example.COM.", Ok("dev1.example.com"));
+        check("xn--bcher-kva.example", Ok("xn--bcher-kva.example"));
+        check("*.example.com", Ok("*.example.com"));
+        check("router", Ok("router"));
+    }
+
+    #[test]
+    fn what_is_no_host_name_is_told_apart() {
+        check("", Err(NameError::Empty));
+        check("a..b", Err(NameError::Empty));
+        check("-a.example", Err(NameError::Hyphen));
+        check("under_score.example", Err(NameError::Character('_')));
+        check("a.*.example", Err(NameError::Character('*')));
+        check("192.0.2.1", Err(NameError::Address));
+        check(&"a".repeat(64), Err(NameError::LabelTooLong));
+        check(&"a.".repeat(130), Err(NameError::TooLong));
+    }
+
+    #[test]
+    fn a_zone_holds_itself_and_what_ends_in_a_dot_and_it() {
+        let name = |text: &str| text.parse::<Hostname>().unwrap();
+        assert!(name("a.example.com").is_within(&name("example.com")));
+        assert!(name("example.com").is_within(&name("example.com")));
+        assert!(!name("badexample.com").is_within(&name("example.com")));
+    }
+}

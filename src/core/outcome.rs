@@ -1,0 +1,291 @@
+//! What a provider's answer means, in four words, and what a person can do about it.
+//!
+//! Protocols return outcomes, `settle` remembers them, drivers show them. No provider is asked here.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The meaning of an answer, or of its absence.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The provider confirmed that it holds the addresses sent.
+    Updated,
+    /// The provider held them already; as good as updated, and remembered so.
+    Unchanged,
+    /// Trying later may help.
+    Deferred(Deferral),
+    /// Only a person can help.
+    Rejected(Refusal),
+}
+
+/// Why a later try may help, and when the provider wants it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Deferral {
+    /// What kind of fault it was.
+    pub fault: Fault,
+    /// What was seen, in words; never holds a secret.
+    pub detail: String,
+    /// How long the provider asked to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+/// Why a person has to act, and what the provider said.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refusal {
+    /// What kind of refusal it was.
+    pub rejection: Rejection,
+    /// What was seen, in words; never holds a secret.
+    pub detail: String,
+}
+
+/// The kinds of deferral.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Fault {
+    /// The provider has too many requests at this instant.
+    Busy,
+    /// The certificate is not valid yet, and this machine's clock is not set.
+    Clock,
+    /// The request left and no whole answer came: what the provider holds now is unknown.
+    Lost,
+    /// This machine's state could not be saved, so nothing was sent.
+    State,
+    /// The provider has trouble of its own (5xx, 911, dnserr).
+    Server,
+    /// The provider asked to be left alone for a while.
+    Throttled,
+    /// The provider's certificate does not verify, or TLS failed otherwise.
+    Tls,
+    /// The answer is not in the protocol's form.
+    Unintelligible,
+    /// No connection came about: nothing was sent.
+    Unreachable,
+}
+
+/// The kinds of rejection.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Rejection {
+    /// Blocked for abuse.
+    Abuse,
+    /// This client is blocked, or the request's form is.
+    Agent,
+    /// The login or secret is wrong, expired or bound to another network.
+    Credential,
+    /// The account lacks a paid feature.
+    Feature,
+    /// The credential is right but may not write this record.
+    Forbidden,
+    /// The provider does not know the host, or it belongs to somebody else.
+    Host,
+    /// The provider refuses what was asked for.
+    Request,
+}
+
+impl Fault {
+    /// Every fault.
+    pub const ALL: [Self; 9] = [
+        Self::Busy,
+        Self::Clock,
+        Self::Lost,
+        Self::State,
+        Self::Server,
+        Self::Throttled,
+        Self::Tls,
+        Self::Unintelligible,
+        Self::Unreachable,
+    ];
+
+    /// The word for it in the state file and in `status --json`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Clock => "clock-not-set",
+            Self::Lost => "no-answer",
+            Self::State => "state",
+            Self::Server => "server-fault",
+            Self::Throttled => "throttled",
+            Self::Tls => "tls",
+            Self::Unintelligible => "unintelligible",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
+    /// Whether the provider may hold the new addresses after all: "could not confirm".
+    pub fn leaves_doubt(self) -> bool {
+        match self {
+            Self::Lost | Self::Server | Self::Unintelligible => true,
+            Self::Busy
+            | Self::Clock
+            | Self::State
+            | Self::Throttled
+            | Self::Tls
+            | Self::Unreachable => false,
+        }
+    }
+
+    /// Whether the network may have been at fault, so that a change of the network ends the wait.
+    pub fn is_the_networks(self) -> bool {
+        match self {
+            Self::Clock | Self::Lost | Self::Tls | Self::Unreachable => true,
+            Self::Busy | Self::State | Self::Server | Self::Throttled | Self::Unintelligible => {
+                false
+            }
+        }
+    }
+
+    /// What a person could look at, when it lasts.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Busy | Self::Lost | Self::Server => {
+                "nothing to do unless it lasts; Homing tries again"
+            }
+            Self::Clock => "set the clock (NTP); Homing tries again as soon as it is set",
+            Self::State => "make the state directory writable and free some space on it",
+            Self::Throttled => "nothing to do; Homing waits as long as the provider asked",
+            Self::Tls => {
+                "check the provider's URL and the clock; for a private authority set ca-file"
+            }
+            Self::Unintelligible => {
+                "check the provider's URL; a web page came where an answer was due"
+            }
+            Self::Unreachable => {
+                "check this machine's network and resolver, and the provider's URL"
+            }
+        }
+    }
+}
+
+impl Rejection {
+    /// Every rejection.
+    pub const ALL: [Self; 7] = [
+        Self::Abuse,
+        Self::Agent,
+        Self::Credential,
+        Self::Feature,
+        Self::Forbidden,
+        Self::Host,
+        Self::Request,
+    ];
+
+    /// The word for it in the state file and in `status --json`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Abuse => "abuse",
+            Self::Agent => "agent",
+            Self::Credential => "credential",
+            Self::Feature => "feature",
+            Self::Forbidden => "forbidden",
+            Self::Host => "host",
+            Self::Request => "request",
+        }
+    }
+
+    /// Whether it may be mended at the provider without a change here, so that asking again once a
+    /// day makes sense.
+    pub fn may_be_mended_there(self) -> bool {
+        match self {
+            Self::Feature | Self::Forbidden | Self::Host | Self::Request => true,
+            Self::Abuse | Self::Agent | Self::Credential => false,
+        }
+    }
+
+    /// Whether it speaks of the whole credential, so that no other request with it makes sense.
+    pub fn is_the_credentials(self) -> bool {
+        match self {
+            Self::Abuse | Self::Agent | Self::Credential => true,
+            Self::Feature | Self::Forbidden | Self::Host | Self::Request => false,
+        }
+    }
+
+    /// Whether a request about several records may have been refused for the sake of one of them.
+    pub fn may_have_one_culprit(self) -> bool {
+        match self {
+            Self::Forbidden | Self::Host | Self::Request => true,
+            Self::Abuse | Self::Agent | Self::Credential | Self::Feature => false,
+        }
+    }
+
+    /// What a person has to do.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Abuse => {
+                "ask the provider to unblock the host, then run `homing --once --retry-rejected`"
+            }
+            Self::Agent => {
+                "check the provider's URL and whether it blocks this client, then run `homing --once --retry-rejected`"
+            }
+            Self::Credential => {
+                "put a valid token or password into the host's secret file; also check that it has not expired and may be used from this network"
+            }
+            Self::Feature => {
+                "this needs a paid feature at the provider; change the account or the host"
+            }
+            Self::Forbidden => {
+                "allow the credential to write the host's A and AAAA records, or switch a family off"
+            }
+            Self::Host => {
+                "create the host at the provider, or correct its name in the configuration"
+            }
+            Self::Request => {
+                "correct what the provider complains about (for example a CNAME at the name)"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Busy => "the provider is busy",
+            Self::Clock => "the clock is not set",
+            Self::Lost => "could not confirm: no answer came",
+            Self::State => "the state could not be saved",
+            Self::Server => "could not confirm: the provider has trouble",
+            Self::Throttled => "the provider asks for a pause",
+            Self::Tls => "no trustworthy connection",
+            Self::Unintelligible => "could not confirm: the answer is unintelligible",
+            Self::Unreachable => "the provider cannot be reached",
+        })
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Abuse => "blocked for abuse",
+            Self::Agent => "this client is refused",
+            Self::Credential => "the credential is refused",
+            Self::Feature => "a paid feature is missing",
+            Self::Forbidden => "the credential may not write this record",
+            Self::Host => "the provider does not know this host",
+            Self::Request => "the provider refuses the request",
+        })
+    }
+}
+
+impl Outcome {
+    /// A deferral without a wish of the provider's.
+    pub fn deferred(fault: Fault, detail: impl Into<String>) -> Self {
+        Self::Deferred(Deferral {
+            fault,
+            detail: detail.into(),
+            retry_after: None,
+        })
+    }
+
+    /// A deferral until the provider wants to hear from us again.
+    pub fn deferred_for(fault: Fault, detail: impl Into<String>, wait: Duration) -> Self {
+        Self::Deferred(Deferral {
+            fault,
+            detail: detail.into(),
+            retry_after: Some(wait),
+        })
+    }
+
+    /// A rejection with what the provider said.
+    pub fn rejected(rejection: Rejection, detail: impl Into<String>) -> Self {
+        Self::Rejected(Refusal {
+            rejection,
+            detail: detail.into(),
+        })
+    }
+}

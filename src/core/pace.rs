@@ -1,0 +1,179 @@
+//! The pace of a zone: how many requests in how much time a provider accepts.
+//!
+//! All hosts of a zone share one pace, whatever their tokens, because the provider counts that way.
+//! The history is part of the memory, so that neither a restart nor cron forgets it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::time::Timestamp;
+
+/// So many requests in so much time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pace {
+    /// Requests allowed within any `window`.
+    pub requests: u32,
+    /// The length of the sliding window.
+    pub window: Duration,
+}
+
+/// When requests of one zone left, and until when the provider wants none.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct History {
+    /// When the last requests left, oldest first.
+    pub sent: VecDeque<Timestamp>,
+    /// The end of the pause that the provider asked for.
+    pub pause_until: Option<Timestamp>,
+}
+
+/// Why a text is not a pace.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PaceError;
+
+impl History {
+    /// The moment from which the next request may leave; `now` or earlier means at once.
+    pub fn free_at(&self, pace: Option<Pace>, now: Timestamp) -> Timestamp {
+        let paused = self.pause_until.unwrap_or_default();
+        let Some(pace) = pace else { return paused };
+        // A moment in the future comes from a clock that was wrong: it counts as just now.
+        let recent = self
+            .sent
+            .iter()
+            .map(|&at| at.min(now))
+            .filter(|&at| now.since(at) < pace.window);
+        let mut recent: Vec<_> = recent.collect();
+        recent.sort_unstable();
+        let spare = (pace.requests.max(1) as usize).checked_sub(recent.len());
+        match spare {
+            Some(1..) => paused,
+            // The request that has to leave the window before there is room again.
+            Some(0) | None => {
+                let leaving = recent.len() - pace.requests.max(1) as usize;
+                paused.max(recent[leaving].after(pace.window))
+            }
+        }
+    }
+
+    /// Notes that a request leaves `now`, and forgets those that no longer matter.
+    pub fn note(&mut self, pace: Pace, now: Timestamp) {
+        self.sent
+            .retain(|&at| at <= now && now.since(at) < pace.window);
+        self.sent.push_back(now);
+    }
+
+    /// Whether nothing in it matters any more.
+    pub fn is_over(&self, longest: Duration, now: Timestamp) -> bool {
+        self.pause_until.is_none_or(|until| until <= now)
+            && self
+                .sent
+                .iter()
+                .all(|&at| at <= now && now.since(at) >= longest)
+    }
+}
+
+impl FromStr for Pace {
+    type Err = PaceError;
+
+    /// Parses the form `2/2m`: a number of requests, a stroke, a number of seconds, minutes or hours.
+    fn from_str(text: &str) -> Result<Self, PaceError> {
+        let (requests, window) = text.split_once('/').ok_or(PaceError)?;
+        let unit = window.trim_start_matches(|c: char| c.is_ascii_digit());
+        let number = &window[..window.len() - unit.len()];
+        let seconds: u64 = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 60 * 60,
+            "d" => 24 * 60 * 60,
+            _ => return Err(PaceError),
+        };
+        let count: u64 = if number.is_empty() {
+            1
+        } else {
+            number.parse().map_err(|_| PaceError)?
+        };
+        let requests: u32 = requests.parse().map_err(|_| PaceError)?;
+        let window = Duration::from_secs(count.checked_mul(seconds).ok_or(PaceError)?);
+        if requests == 0 || window.is_zero() {
+            return Err(PaceError);
+        }
+        Ok(Self { requests, window })
+    }
+}
+
+impl fmt::Display for PaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("is not a pace; write requests per time, such as \"2/2m\", or \"off\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO_IN_TWO_MINUTES: Pace = Pace {
+        requests: 2,
+        window: Duration::from_secs(120),
+    };
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(1_000_000 + seconds)
+    }
+
+    fn free_at(sent: &[u64], now: u64) -> Timestamp {
+        let sent = sent.iter().map(|&s| at(s)).collect();
+        History {
+            sent,
+            pause_until: None,
+        }
+        .free_at(Some(TWO_IN_TWO_MINUTES), at(now))
+    }
+
+    #[test]
+    fn a_third_request_waits_until_the_first_leaves_the_window() {
+        assert!(free_at(&[], 0) <= at(0));
+        assert!(free_at(&[0], 1) <= at(1));
+        assert_eq!(free_at(&[0, 30], 31), at(120));
+        assert!(free_at(&[0, 30], 120) <= at(120));
+    }
+
+    #[test]
+    fn history_from_a_wrong_clock_counts_as_now() {
+        assert_eq!(free_at(&[900, 901], 10), at(130));
+    }
+
+    #[test]
+    fn a_pause_outlasts_the_window() {
+        let history = History {
+            sent: VecDeque::new(),
+            pause_until: Some(at(500)),
+        };
+        assert_eq!(history.free_at(Some(TWO_IN_TWO_MINUTES), at(0)), at(500));
+        assert_eq!(history.free_at(None, at(0)), at(500));
+    }
+
+    #[test]
+    fn a_pace_is_requests_per_time() {
+        assert_eq!("2/2m".parse(), Ok(TWO_IN_TWO_MINUTES));
+        assert_eq!(
+            "1/h".parse(),
+            Ok(Pace {
+                requests: 1,
+                window: Duration::from_secs(3600)
+            })
+        );
+        for wrong in [
+            "",
+            "2",
+            "0/1m",
+            "2/0s",
+            "2/2",
+            "two/2m",
+            "2/m2",
+            "2/99999999999999999999d",
+        ] {
+            assert_eq!(wrong.parse::<Pace>(), Err(PaceError), "{wrong}");
+        }
+    }
+}

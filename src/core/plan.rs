@@ -1,0 +1,866 @@
+//! The plan: what a round would send, and why each host that sends nothing does not.
+//!
+//! `step` decides about one host, `schedule` gathers the hosts that have something to say into
+//! requests within each zone's pace. Both are pure; the round performs what they return.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::address::{Addresses, Family, PerFamily};
+use super::memory::{Asking, Entry, Hold, HoldKind, Key, Memory, Record, ZoneKey};
+use super::name::Hostname;
+use super::pace::History;
+use super::provider::{MOST_HOSTS, Protocol, Provider};
+use super::secret::Fingerprint;
+use super::time::Timestamp;
+
+/// A name kept up to date, as configured, as far as decisions need it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Host {
+    /// The name and its provider.
+    pub key: Key,
+    /// The zone, when it is configured.
+    pub zone: Option<Hostname>,
+    /// Where each family's address comes from.
+    pub families: PerFamily<Use>,
+    /// How often an unchanged address is sent again.
+    pub refresh: Option<Duration>,
+}
+
+/// Where a host takes the address of a family from.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Use {
+    /// `auto`: what this machine uses towards the Internet, if it has any.
+    Auto,
+    /// A source that the user named: its silence is a fault.
+    Named,
+    /// `off`: the record is left alone.
+    Off,
+}
+
+/// What a source saw of one family in this round.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Seen {
+    /// This machine has no such family, as far as `auto` can tell, for this reason.
+    Absent(String),
+    /// These addresses.
+    Here(Addresses),
+    /// The source was not asked in this round.
+    NotAsked,
+    /// Nothing could be seen, for this reason.
+    Unknown(String),
+}
+
+/// What a request says about one family.
+#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Wish {
+    /// The record is left as it is; unknown is never empty.
+    #[default]
+    Leave,
+    /// The record shall hold these addresses.
+    Set(Addresses),
+}
+
+/// Why something is sent.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Why {
+    /// Nothing was ever set.
+    First,
+    /// The address seen differs from the one set.
+    Changed,
+    /// The last request got no answer that tells what the provider holds.
+    Unconfirmed,
+    /// An unchanged address is sent so that nothing expires.
+    Refresh,
+}
+
+/// How one family of a host stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Stand {
+    /// The machine has no such family, for this reason; that is no fault.
+    Absent(String),
+    /// The record waits by itself.
+    Held(Hold),
+    /// It should be seen and is not.
+    Missing(String),
+    /// Its source was not asked in this round.
+    NotAsked,
+    /// The family is switched off.
+    Off,
+    /// What is seen is what is set.
+    Right,
+    /// Something is to be sent.
+    Wanted(Why),
+}
+
+/// The decision about one host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Step {
+    /// What the request says; both families `Leave` when nothing is to be sent.
+    pub wishes: PerFamily<Wish>,
+    /// How each family stands.
+    pub stands: PerFamily<Stand>,
+    /// Why the whole host waits.
+    pub hold: Option<Hold>,
+    /// When this decision changes by itself: a hold ends or a refresh falls due.
+    pub due: Option<Timestamp>,
+}
+
+/// What is true of the round as a whole.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Circumstances {
+    /// The moment of the decision.
+    pub now: Timestamp,
+    /// The network changed, or the clock was set: waits for such faults are over.
+    pub network_changed: bool,
+    /// Unchanged addresses are to be sent, too.
+    pub refresh: bool,
+    /// Parks and backoff are over; a provider's own wish for a pause is not.
+    pub retry_rejected: bool,
+}
+
+impl Step {
+    /// Why something is to be sent, the weightiest reason first; `None` when nothing is.
+    pub fn why(&self) -> Option<Why> {
+        let wanted = self
+            .stands
+            .iter()
+            .filter_map(|(family, stand)| match stand {
+                Stand::Wanted(why) if self.wishes[family] != Wish::Leave => Some(*why),
+                _ => None,
+            });
+        wanted.min()
+    }
+}
+
+/// Decides about one host.
+///
+/// For each family, the first row that fits:
+///
+/// | use   | seen      | remembered                         | then                              |
+/// |-------|-----------|------------------------------------|-----------------------------------|
+/// | off   | –         | –                                  | leave                             |
+/// | any   | –         | record held, and the hold stands   | leave: held                       |
+/// | any   | not asked | –                                  | leave                             |
+/// | auto  | absent    | never set, other family seen or off| leave: no fault                   |
+/// | any   | absent    | otherwise                          | leave: missing                    |
+/// | any   | unknown   | –                                  | leave: missing                    |
+/// | any   | here      | sent without an answer             | set: unconfirmed                  |
+/// | any   | here      | never set                          | set: first                        |
+/// | any   | here      | another address set                | set: changed                      |
+/// | any   | here      | the same set, refresh due          | set: refresh                      |
+/// | any   | here      | the same set                       | right                             |
+///
+/// Then for the host: while its hold stands nothing is sent. Otherwise, if any family is to be
+/// set, a family that is right is stated as well, because most requests speak of both.
+///
+/// A hold stands until its time, whatever the address does, and ends before when the
+/// fingerprint changes (parks and backoff), when the network changes (backoff for a fault of the
+/// network), or on request (parks and backoff). A pause that the provider asked for always stands.
+pub fn step(
+    host: &Host,
+    seen: &PerFamily<Seen>,
+    fingerprint: Fingerprint,
+    entry: Option<&Entry>,
+    circumstances: &Circumstances,
+) -> Step {
+    let unknown = Entry::default();
+    let entry = entry.unwrap_or(&unknown);
+    let standing = |hold: &Option<Hold>| {
+        hold.clone()
+            .filter(|hold| stands(hold, fingerprint, circumstances))
+    };
+    let hold = standing(&entry.hold);
+    let stands = PerFamily::from_fn(|family| {
+        if host.families[family] == Use::Off {
+            return Stand::Off;
+        }
+        if let Some(hold) = standing(&entry.families[family].hold) {
+            return Stand::Held(hold);
+        }
+        stand(host, seen, family, &entry.families[family], circumstances)
+    });
+    let any_wanted = stands
+        .iter()
+        .any(|(_, stand)| matches!(stand, Stand::Wanted(_)));
+    let first_wanted = stands
+        .iter()
+        .find(|(_, stand)| matches!(stand, Stand::Wanted(_)));
+    let only = match entry.asking {
+        Asking::OneFamily => first_wanted.map(|(family, _)| family),
+        Asking::Together | Asking::Alone => None,
+    };
+    let wishes = PerFamily::from_fn(|family| match (&stands[family], &seen[family]) {
+        (Stand::Wanted(_) | Stand::Right, Seen::Here(addresses))
+            if any_wanted && hold.is_none() && only.is_none_or(|only| only == family) =>
+        {
+            Wish::Set(addresses.clone())
+        }
+        _ => Wish::Leave,
+    });
+    let due = due(host, entry, hold.as_ref(), &stands);
+    Step {
+        wishes,
+        stands,
+        hold,
+        due,
+    }
+}
+
+/// How one family stands, its holds aside.
+fn stand(
+    host: &Host,
+    seen: &PerFamily<Seen>,
+    family: Family,
+    record: &Record,
+    circumstances: &Circumstances,
+) -> Stand {
+    let addresses = match &seen[family] {
+        Seen::NotAsked => return Stand::NotAsked,
+        Seen::Unknown(reason) => return Stand::Missing(reason.clone()),
+        Seen::Absent(reason) => {
+            let other = family.other();
+            let other_is_there =
+                matches!(seen[other], Seen::Here(_)) && host.families[other] != Use::Off;
+            let never_set = record.set.is_none() && record.sent.is_none();
+            if host.families[family] == Use::Auto && never_set && other_is_there {
+                return Stand::Absent(reason.clone());
+            }
+            return Stand::Missing(reason.clone());
+        }
+        Seen::Here(addresses) => addresses,
+    };
+    if record.sent.is_some() {
+        return Stand::Wanted(Why::Unconfirmed);
+    }
+    let Some(set) = &record.set else {
+        return Stand::Wanted(Why::First);
+    };
+    if set.addresses != *addresses {
+        return Stand::Wanted(Why::Changed);
+    }
+    let age = circumstances.now.since(set.confirmed);
+    if circumstances.refresh || host.refresh.is_some_and(|period| age >= period) {
+        return Stand::Wanted(Why::Refresh);
+    }
+    Stand::Right
+}
+
+/// Whether `hold` still stands.
+pub fn stands(hold: &Hold, fingerprint: Fingerprint, circumstances: &Circumstances) -> bool {
+    let waiting = hold.until.is_none_or(|until| circumstances.now < until);
+    let ended = circumstances.retry_rejected || hold.fingerprint != fingerprint;
+    match hold.kind {
+        HoldKind::Throttled => waiting,
+        HoldKind::Backoff(fault) => {
+            let mended = circumstances.network_changed && fault.is_the_networks();
+            waiting && !ended && !mended
+        }
+        HoldKind::Rejected(_) => waiting && !ended,
+    }
+}
+
+/// When the decision changes by itself.
+fn due(
+    host: &Host,
+    entry: &Entry,
+    hold: Option<&Hold>,
+    stands: &PerFamily<Stand>,
+) -> Option<Timestamp> {
+    if let Some(hold) = hold {
+        return hold.until;
+    }
+    let moments = stands.iter().filter_map(|(family, stand)| match stand {
+        Stand::Held(hold) => hold.until,
+        Stand::Right => {
+            let set = entry.families[family].set.as_ref()?;
+            Some(set.confirmed.after(host.refresh?))
+        }
+        Stand::Absent(_) | Stand::Missing(_) | Stand::NotAsked | Stand::Off | Stand::Wanted(_) => {
+            None
+        }
+    });
+    moments.min()
+}
+
+/// One host's part of a request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Update {
+    /// The host.
+    pub host: Hostname,
+    /// What is said about each family.
+    pub wishes: PerFamily<Wish>,
+}
+
+/// A host that has something to say, with what `schedule` needs to know of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// The host.
+    pub host: &'a Host,
+    /// Its provider.
+    pub provider: &'a Provider,
+    /// Stands for login and secret: hosts with equal ones may share a request.
+    pub credential: Fingerprint,
+    /// The decision, whose wishes are sent.
+    pub step: &'a Step,
+}
+
+/// One request, and whom it is about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Request {
+    /// The places of its hosts among the candidates, in the order of `updates`.
+    pub hosts: Vec<usize>,
+    /// What it says.
+    pub updates: Vec<Update>,
+    /// The zone whose pace it counts against.
+    pub zone: ZoneKey,
+}
+
+/// What leaves now, and what has to wait for its zone's pace.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Schedule {
+    /// The requests, in the order in which they leave.
+    pub now: Vec<Request>,
+    /// The places of candidates that wait, and until when.
+    pub later: Vec<(usize, Timestamp)>,
+}
+
+/// Gathers `candidates` into requests that keep within every zone's pace.
+///
+/// Hosts share a request when provider, credential and zone are the same, the provider knows
+/// lists, the protocol can say what each wants, and no refusal has set them apart; a request never names a host that is not listed
+/// beside its credential. Within a zone the host that has waited longest goes first, then the
+/// order of the configuration holds.
+pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -> Schedule {
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    let waiting_since = |place: usize| {
+        memory
+            .entry(&candidates[place].host.key)
+            .and_then(|entry| entry.queued_since)
+    };
+    order.sort_by_key(|&place| (waiting_since(place).unwrap_or(now), place));
+
+    let mut requests: Vec<Request> = Vec::new();
+    let mut open: BTreeMap<_, usize> = BTreeMap::new();
+    for place in order {
+        let candidate = &candidates[place];
+        let entry = memory.entry(&candidate.host.key);
+        let zone = zone_key(candidate, entry);
+        let apart = entry.is_some_and(|entry| entry.asking != Asking::Together);
+        let most = if apart || memory.without_lists.contains(&*candidate.provider.name) {
+            1
+        } else {
+            most_hosts(candidate.provider)
+        };
+        for (family, wishes) in parts(candidate) {
+            // Only deSEC's requests can say different things about different hosts.
+            let common = match candidate.provider.protocol {
+                Protocol::Desec | Protocol::HostsFile => None,
+                Protocol::Dyndns2 => Some(wishes.clone()),
+            };
+            let update = Update {
+                host: candidate.host.key.host.clone(),
+                wishes,
+            };
+            let slot = (zone.clone(), candidate.credential, family, common);
+            match open.get(&slot) {
+                Some(&at) if most > 1 && requests[at].hosts.len() < most => {
+                    requests[at].hosts.push(place);
+                    requests[at].updates.push(update);
+                }
+                _ => {
+                    if most > 1 {
+                        open.insert(slot, requests.len());
+                    }
+                    let zone = zone.clone();
+                    requests.push(Request {
+                        hosts: vec![place],
+                        updates: vec![update],
+                        zone,
+                    });
+                }
+            }
+        }
+    }
+    within_pace(candidates, requests, memory, now)
+}
+
+/// The zone whose pace a candidate's request counts against.
+fn zone_key(candidate: &Candidate<'_>, entry: Option<&Entry>) -> ZoneKey {
+    let zone = candidate
+        .host
+        .zone
+        .clone()
+        .or_else(|| entry.and_then(|entry| entry.zone.clone()));
+    ZoneKey {
+        provider: candidate.provider.name.to_string(),
+        zone,
+    }
+}
+
+/// How many hosts a request to `provider` may name.
+fn most_hosts(provider: &Provider) -> usize {
+    match provider.protocol {
+        Protocol::HostsFile => usize::MAX,
+        Protocol::Desec | Protocol::Dyndns2 => provider.batch.clamp(1, MOST_HOSTS),
+    }
+}
+
+/// The requests that a candidate's step needs: one, or one a family where the provider wants it so.
+fn parts(candidate: &Candidate<'_>) -> Vec<(Option<Family>, PerFamily<Wish>)> {
+    let wishes = &candidate.step.wishes;
+    if !candidate.provider.one_family {
+        return vec![(None, wishes.clone())];
+    }
+    let wanted = wishes.iter().filter(|(family, wish)| {
+        **wish != Wish::Leave && matches!(candidate.step.stands[*family], Stand::Wanted(_))
+    });
+    let parts = wanted.map(|(family, wish)| {
+        let mut wishes = PerFamily::default();
+        wishes[family] = wish.clone();
+        (Some(family), wishes)
+    });
+    parts.collect()
+}
+
+/// Lets requests leave as long as their zone's pace has room.
+fn within_pace(
+    candidates: &[Candidate<'_>],
+    requests: Vec<Request>,
+    memory: &Memory,
+    now: Timestamp,
+) -> Schedule {
+    let mut histories: BTreeMap<ZoneKey, History> = BTreeMap::new();
+    let mut schedule = Schedule::default();
+    for request in requests {
+        let pace = candidates[request.hosts[0]].provider.pace;
+        let history = histories
+            .entry(request.zone.clone())
+            .or_insert_with(|| memory.paces.get(&request.zone).cloned().unwrap_or_default());
+        let free_at = history.free_at(pace, now);
+        if free_at <= now {
+            if let Some(pace) = pace {
+                history.note(pace, now);
+            }
+            schedule.now.push(request);
+        } else {
+            schedule
+                .later
+                .extend(request.hosts.iter().map(|&place| (place, free_at)));
+        }
+    }
+    schedule
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::{Sent, Set};
+    use super::super::outcome::{Fault, Rejection};
+    use super::*;
+    use crate::core::provider::Protocol;
+
+    const PRINT: Fingerprint = Fingerprint(7);
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(1_800_000_000 + seconds)
+    }
+
+    fn here(text: &str) -> Seen {
+        Seen::Here(addresses(text))
+    }
+
+    fn absent() -> Seen {
+        Seen::Absent(String::new())
+    }
+
+    fn addresses(text: &str) -> Addresses {
+        Addresses::from(text.parse::<std::net::IpAddr>().unwrap())
+    }
+
+    fn host(name: &str) -> Host {
+        Host {
+            key: Key {
+                host: name.parse().unwrap(),
+                provider: "p".into(),
+            },
+            zone: None,
+            families: PerFamily {
+                v4: Use::Auto,
+                v6: Use::Auto,
+            },
+            refresh: None,
+        }
+    }
+
+    fn set(text: &str) -> Record {
+        let set = Set {
+            addresses: addresses(text),
+            since: at(0),
+            confirmed: at(0),
+        };
+        Record {
+            set: Some(set),
+            ..Record::default()
+        }
+    }
+
+    fn held(kind: HoldKind, until: Option<u64>) -> Hold {
+        let detail = String::new();
+        Hold {
+            kind,
+            detail,
+            since: at(0),
+            until: until.map(at),
+            fingerprint: PRINT,
+        }
+    }
+
+    fn now(seconds: u64) -> Circumstances {
+        Circumstances {
+            now: at(seconds),
+            ..Circumstances::default()
+        }
+    }
+
+    const V4: &str = "198.18.0.1";
+    const V6: &str = "2a00::1";
+
+    #[track_caller]
+    fn check(
+        seen: (Seen, Seen),
+        entry: &Entry,
+        circumstances: &Circumstances,
+        expect: &[Why],
+    ) -> Step {
+        let seen = PerFamily {
+            v4: seen.0,
+            v6: seen.1,
+        };
+        let step = step(&host("a.example"), &seen, PRINT, Some(entry), circumstances);
+        let why: Vec<_> = step.why().into_iter().collect();
+        assert_eq!(why, expect, "{step:?}");
+        step
+    }
+
+    #[test]
+    fn a_first_address_is_sent_and_an_absent_family_is_left_alone() {
+        let step = check(
+            (here(V4), absent()),
+            &Entry::default(),
+            &now(0),
+            &[Why::First],
+        );
+        assert_eq!(
+            step.wishes,
+            PerFamily {
+                v4: Wish::Set(addresses(V4)),
+                v6: Wish::Leave
+            }
+        );
+        assert_eq!(step.stands.v6, Stand::Absent(String::new()));
+    }
+
+    #[test]
+    fn what_is_set_is_not_sent_again() {
+        let entry = Entry {
+            families: PerFamily {
+                v4: set(V4),
+                v6: set(V6),
+            },
+            ..Entry::default()
+        };
+        check((here(V4), here(V6)), &entry, &now(99_999_999), &[]);
+    }
+
+    #[test]
+    fn a_change_of_one_family_states_the_other_as_well() {
+        let entry = Entry {
+            families: PerFamily {
+                v4: set(V4),
+                v6: set(V6),
+            },
+            ..Entry::default()
+        };
+        let step = check(
+            (here("198.18.0.2"), here(V6)),
+            &entry,
+            &now(5),
+            &[Why::Changed],
+        );
+        assert_eq!(step.wishes.v6, Wish::Set(addresses(V6)));
+    }
+
+    #[test]
+    fn an_unknown_address_never_touches_the_record() {
+        let entry = Entry {
+            families: PerFamily {
+                v4: set(V4),
+                v6: set(V6),
+            },
+            ..Entry::default()
+        };
+        let unknown = Seen::Unknown("the interface has gone".into());
+        let step = check(
+            (here("198.18.0.2"), unknown),
+            &entry,
+            &now(5),
+            &[Why::Changed],
+        );
+        assert_eq!(step.wishes.v6, Wish::Leave);
+        assert!(matches!(step.stands.v6, Stand::Missing(_)));
+    }
+
+    #[test]
+    fn a_family_that_was_set_and_is_absent_now_is_missing() {
+        let entry = Entry {
+            families: PerFamily {
+                v4: set(V4),
+                v6: set(V6),
+            },
+            ..Entry::default()
+        };
+        let step = check((here(V4), absent()), &entry, &now(5), &[]);
+        assert!(matches!(step.stands.v6, Stand::Missing(_)));
+    }
+
+    #[test]
+    fn a_machine_without_any_address_is_a_fault() {
+        let step = check((absent(), absent()), &Entry::default(), &now(0), &[]);
+        assert!(matches!(step.stands.v4, Stand::Missing(_)));
+    }
+
+    #[test]
+    fn a_source_that_was_not_asked_is_no_fault() {
+        let step = check(
+            (Seen::NotAsked, here(V6)),
+            &Entry::default(),
+            &now(0),
+            &[Why::First],
+        );
+        assert_eq!(step.stands.v4, Stand::NotAsked);
+        assert_eq!(step.wishes.v4, Wish::Leave);
+    }
+
+    #[test]
+    fn after_a_lost_answer_the_same_address_is_sent_again() {
+        let mut record = set(V4);
+        record.sent = Some(Sent {
+            addresses: addresses(V4),
+            at: at(1),
+            in_doubt: false,
+        });
+        let entry = Entry {
+            families: PerFamily {
+                v4: record,
+                v6: Record::default(),
+            },
+            ..Entry::default()
+        };
+        check((here(V4), absent()), &entry, &now(9), &[Why::Unconfirmed]);
+    }
+
+    #[test]
+    fn an_unchanged_address_is_sent_when_its_refresh_is_due_and_not_before() {
+        let mut host = host("a.example");
+        host.refresh = Some(Duration::from_secs(86_400));
+        let entry = Entry {
+            families: PerFamily {
+                v4: set(V4),
+                v6: Record::default(),
+            },
+            ..Entry::default()
+        };
+        let seen = PerFamily {
+            v4: here(V4),
+            v6: absent(),
+        };
+        let before = step(&host, &seen, PRINT, Some(&entry), &now(86_399));
+        assert_eq!((before.why(), before.due), (None, Some(at(86_400))));
+        let after = step(&host, &seen, PRINT, Some(&entry), &now(86_400));
+        assert_eq!(after.why(), Some(Why::Refresh));
+    }
+
+    #[test]
+    fn a_rejected_host_stays_quiet_even_if_the_address_moves() {
+        let hold = Some(held(HoldKind::Rejected(Rejection::Credential), None));
+        let entry = Entry {
+            hold,
+            families: PerFamily {
+                v4: set(V4),
+                v6: Record::default(),
+            },
+            ..Entry::default()
+        };
+        check((here("198.18.0.2"), absent()), &entry, &now(9_999_999), &[]);
+    }
+
+    #[test]
+    fn a_new_fingerprint_ends_a_park_but_not_a_pause_the_provider_asked_for() {
+        let seen = PerFamily {
+            v4: here(V4),
+            v6: absent(),
+        };
+        let mut entry = Entry {
+            hold: Some(held(HoldKind::Rejected(Rejection::Credential), None)),
+            ..Entry::default()
+        };
+        let other = Fingerprint(8);
+        let decide =
+            |entry: &Entry| step(&host("a.example"), &seen, other, Some(entry), &now(5)).why();
+        assert_eq!(decide(&entry), Some(Why::First));
+        entry.hold = Some(held(HoldKind::Throttled, Some(100)));
+        assert_eq!(decide(&entry), None);
+    }
+
+    #[test]
+    fn retrying_on_request_ends_parks_and_backoff_only() {
+        let circumstances = Circumstances {
+            retry_rejected: true,
+            ..now(5)
+        };
+        for (kind, ended) in [
+            (HoldKind::Rejected(Rejection::Abuse), true),
+            (HoldKind::Backoff(Fault::Server), true),
+            (HoldKind::Throttled, false),
+        ] {
+            assert_eq!(
+                !stands(&held(kind, Some(100)), PRINT, &circumstances),
+                ended,
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_network_that_comes_up_ends_only_waits_for_the_network() {
+        let circumstances = Circumstances {
+            network_changed: true,
+            ..now(5)
+        };
+        assert!(!stands(
+            &held(HoldKind::Backoff(Fault::Unreachable), Some(99)),
+            PRINT,
+            &circumstances
+        ));
+        assert!(stands(
+            &held(HoldKind::Backoff(Fault::Server), Some(99)),
+            PRINT,
+            &circumstances
+        ));
+    }
+
+    #[test]
+    fn a_held_family_is_left_out_while_the_other_goes_on() {
+        let mut record = Record::default();
+        record.hold = Some(held(HoldKind::Rejected(Rejection::Forbidden), Some(86_400)));
+        let entry = Entry {
+            families: PerFamily {
+                v4: Record::default(),
+                v6: record,
+            },
+            ..Entry::default()
+        };
+        let step = check((here(V4), here(V6)), &entry, &now(5), &[Why::First]);
+        assert_eq!(step.wishes.v6, Wish::Leave);
+    }
+
+    #[test]
+    fn families_are_asked_one_by_one_after_a_refusal_of_both() {
+        let entry = Entry {
+            asking: Asking::OneFamily,
+            ..Entry::default()
+        };
+        let step = check((here(V4), here(V6)), &entry, &now(5), &[Why::First]);
+        assert_eq!(
+            step.wishes,
+            PerFamily {
+                v4: Wish::Set(addresses(V4)),
+                v6: Wish::Leave
+            }
+        );
+    }
+
+    fn scheduled(names: &[&str], provider: &Provider, memory: &Memory, now: Timestamp) -> Schedule {
+        let hosts: Vec<_> = names.iter().map(|name| host(name)).collect();
+        let seen = PerFamily {
+            v4: here(V4),
+            v6: here(V6),
+        };
+        let circumstances = Circumstances {
+            now,
+            ..Circumstances::default()
+        };
+        let steps: Vec<_> = hosts
+            .iter()
+            .map(|host| step(host, &seen, PRINT, memory.entry(&host.key), &circumstances))
+            .collect();
+        let candidates: Vec<_> = hosts
+            .iter()
+            .zip(&steps)
+            .map(|(host, step)| Candidate {
+                host,
+                provider,
+                credential: PRINT,
+                step,
+            })
+            .collect();
+        schedule(&candidates, memory, now)
+    }
+
+    fn places(schedule: &Schedule) -> Vec<Vec<usize>> {
+        schedule
+            .now
+            .iter()
+            .map(|request| request.hosts.clone())
+            .collect()
+    }
+
+    #[test]
+    fn hosts_of_one_credential_and_zone_share_requests_of_twenty() {
+        let names: Vec<String> = (0..45).map(|n| format!("h{n}.example")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let provider = Protocol::Dyndns2.defaults("p".into());
+        let schedule = scheduled(&names, &provider, &Memory::default(), at(0));
+        let sizes: Vec<_> = places(&schedule).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [20, 20, 5]);
+    }
+
+    #[test]
+    fn a_host_set_apart_is_asked_alone() {
+        let mut memory = Memory::default();
+        memory.entry_mut(&host("b.example").key).asking = Asking::Alone;
+        let provider = Protocol::Dyndns2.defaults("p".into());
+        let schedule = scheduled(
+            &["a.example", "b.example", "c.example"],
+            &provider,
+            &memory,
+            at(0),
+        );
+        assert_eq!(places(&schedule), [vec![0, 2], vec![1]]);
+    }
+
+    #[test]
+    fn a_zone_beyond_its_pace_waits_and_the_longest_waiting_goes_first() {
+        let mut provider = Protocol::Desec.defaults("p".into());
+        provider.batch = 1;
+        let mut memory = Memory::default();
+        memory.entry_mut(&host("c.example").key).queued_since = Some(at(0));
+        let schedule = scheduled(
+            &["a.example", "b.example", "c.example"],
+            &provider,
+            &memory,
+            at(9),
+        );
+        assert_eq!(places(&schedule), [vec![2], vec![0]]);
+        assert_eq!(schedule.later, [(1, at(129))]);
+    }
+
+    #[test]
+    fn a_provider_that_wants_one_family_a_request_gets_two() {
+        let mut provider = Protocol::Dyndns2.defaults("p".into());
+        provider.one_family = true;
+        let schedule = scheduled(&["a.example"], &provider, &Memory::default(), at(0));
+        assert_eq!(places(&schedule), [vec![0], vec![0]]);
+        assert_eq!(schedule.now[1].updates[0].wishes.v4, Wish::Leave);
+    }
+}

@@ -1,0 +1,340 @@
+//! deSEC's dynDNS endpoint, as its own server behaves (recorded August 2026).
+//!
+//! Both families are always stated: the server deletes the record of a family that a request
+//! leaves out, or sets it to the address the request comes from, so "leave it" is `preserve`.
+//! Also asks which zone is responsible for a host. Pure; the round sends and settles.
+
+use std::time::Duration;
+
+use super::{Answer, Authorization, Credential, HttpRequest, Verdict, query_value};
+use crate::core::address::Family;
+use crate::core::name::Hostname;
+use crate::core::outcome::{Fault, Outcome, Rejection};
+use crate::core::plan::{Update, Wish};
+
+/// The least time between two requests to one deSEC server: its web server refuses a second one
+/// within 33 ms, whatever it is about.
+pub const LEAST_GAP: Duration = Duration::from_millis(100);
+
+/// The wait after a 429 that speaks of throttling and does not say for how long: the window of the
+/// limit that it comes from.
+const THROTTLED: Duration = Duration::from_secs(120);
+
+/// The request that asks `update_url` to fulfil `updates`, of one zone, at most twenty.
+///
+/// Hosts that agree share the general value of a family; where they differ, each has its own and
+/// the general one is `preserve`.
+pub fn request(update_url: &str, updates: &[Update], credential: &Credential) -> HttpRequest {
+    let names: Vec<&str> = updates.iter().map(|update| update.host.as_str()).collect();
+    let mut url = String::from(update_url);
+    url.push(if update_url.contains('?') { '&' } else { '?' });
+    url.push_str("hostname=");
+    url.push_str(&query_value(&names.join(",")));
+    for family in Family::BOTH {
+        let parameter = match family {
+            Family::V4 => "myipv4",
+            Family::V6 => "myipv6",
+        };
+        let agreed = updates
+            .windows(2)
+            .all(|pair| pair[0].wishes[family] == pair[1].wishes[family]);
+        let general = if agreed {
+            value(&updates[0].wishes[family])
+        } else {
+            PRESERVE.to_owned()
+        };
+        url.push_str(&format!("&{parameter}={}", query_value(&general)));
+        if !agreed {
+            for update in updates
+                .iter()
+                .filter(|update| update.wishes[family] != Wish::Leave)
+            {
+                let (host, value) = (update.host.as_str(), value(&update.wishes[family]));
+                url.push_str(&format!(
+                    "&{parameter}:{}={}",
+                    query_value(host),
+                    query_value(&value)
+                ));
+            }
+        }
+    }
+    let authorization = Some(Authorization::Token(credential.secret.clone()));
+    HttpRequest {
+        url,
+        authorization,
+        via: None,
+    }
+}
+
+const PRESERVE: &str = "preserve";
+
+fn value(wish: &Wish) -> String {
+    match wish {
+        Wish::Leave => PRESERVE.to_owned(),
+        Wish::Set(addresses) => addresses.to_string(),
+    }
+}
+
+/// What `answer` to an update means.
+///
+/// | status | body                                | outcome                              |
+/// |--------|-------------------------------------|--------------------------------------|
+/// | 200    | `good`                              | updated (`nochg` never occurs)       |
+/// | 400    | text or YAML                        | rejected: request                    |
+/// | 401    | text                                | rejected: credential                 |
+/// | 403    | text                                | rejected: forbidden                  |
+/// | 404    | `nohost`                            | rejected: host                       |
+/// | 405    | text                                | deferred: unintelligible, not deSEC  |
+/// | 409    | text                                | deferred: busy (two made one record) |
+/// | 429    | `Retry-After`                       | deferred: throttled                  |
+/// | 429    | `Too many concurrent requests.`     | deferred: busy                       |
+/// | 429    | the web server's page               | deferred: busy                       |
+/// | 5xx    | anything                            | deferred: may have been applied      |
+/// | other, or a page with any 2xx, 3xx or 4xx    || deferred: unintelligible             |
+pub fn verdict(answer: &Answer) -> Verdict {
+    let said = answer.summary();
+    let text = answer.text().unwrap_or_default();
+    Verdict::All(match answer.status {
+        200 if text == "good" => Outcome::Updated,
+        429 => too_many(answer, said),
+        500..=599 => Outcome::deferred(Fault::Server, said),
+        _ if answer.is_page() || text.is_empty() => Outcome::deferred(Fault::Unintelligible, said),
+        400 => Outcome::rejected(Rejection::Request, said),
+        401 => Outcome::rejected(Rejection::Credential, said),
+        403 => Outcome::rejected(Rejection::Forbidden, said),
+        404 if text == "nohost" => Outcome::rejected(Rejection::Host, said),
+        409 => Outcome::deferred(Fault::Busy, said),
+        _ => Outcome::deferred(Fault::Unintelligible, said),
+    })
+}
+
+/// The three kinds of 429 differ by header and type.
+fn too_many(answer: &Answer, said: String) -> Outcome {
+    match answer.retry_after {
+        Some(wait) => Outcome::deferred_for(Fault::Throttled, said, wait),
+        None if answer.is_page() => Outcome::deferred(Fault::Busy, said),
+        None if answer
+            .text()
+            .is_some_and(|text| text.starts_with("Request was throttled")) =>
+        {
+            Outcome::deferred_for(Fault::Throttled, said, THROTTLED)
+        }
+        None => Outcome::deferred(Fault::Busy, said),
+    }
+}
+
+/// The request that asks which zone of the account is responsible for `host`.
+pub fn zone_request(api_url: &str, host: &Hostname, credential: &Credential) -> HttpRequest {
+    let url = format!(
+        "{api_url}/domains/?owns_qname={}",
+        query_value(host.as_str())
+    );
+    let authorization = Some(Authorization::Token(credential.secret.clone()));
+    HttpRequest {
+        url,
+        authorization,
+        via: None,
+    }
+}
+
+/// What the question for a zone brought.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ZoneAnswer {
+    /// The zone.
+    Zone(Hostname),
+    /// The account has no zone for the host.
+    NoZone,
+    /// The update would fare no better.
+    Outcome(Outcome),
+    /// This server does not tell zones; the update may work all the same.
+    Silent,
+}
+
+/// What `answer` says about the zone of `host`; `names` are the zone names in its JSON list, if it
+/// is one.
+pub fn zone_answer(host: &Hostname, answer: &Answer, names: Option<&[String]>) -> ZoneAnswer {
+    match (answer.status, names) {
+        (200, Some(names)) => {
+            let zones = names
+                .iter()
+                .filter_map(|name| name.parse::<Hostname>().ok());
+            let responsible = zones.filter(|zone| host.is_within(zone));
+            match responsible.max_by_key(|zone| zone.as_str().len()) {
+                Some(zone) => ZoneAnswer::Zone(zone),
+                None if names.is_empty() => ZoneAnswer::NoZone,
+                None => ZoneAnswer::Silent,
+            }
+        }
+        (401 | 429, _) => match verdict(answer) {
+            Verdict::All(outcome) => ZoneAnswer::Outcome(outcome),
+            Verdict::Each(_) | Verdict::NoLists(_) => ZoneAnswer::Silent,
+        },
+        _ => ZoneAnswer::Silent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::address::{Addresses, PerFamily};
+    use crate::core::secret::Secret;
+
+    fn wish(text: &str) -> Wish {
+        let addresses = text.split(',').map(|address| address.parse().unwrap());
+        Addresses::new(addresses).map_or(Wish::Leave, Wish::Set)
+    }
+
+    fn update(host: &str, v4: Wish, v6: Wish) -> Update {
+        Update {
+            host: host.parse().unwrap(),
+            wishes: PerFamily { v4, v6 },
+        }
+    }
+
+    fn url(updates: &[Update]) -> String {
+        let credential = Credential {
+            login: String::new(),
+            secret: Secret::new("s"),
+        };
+        request("https://update.dedyn.io/", updates, &credential).url
+    }
+
+    #[test]
+    fn both_families_are_always_stated() {
+        let update = update("dev1.example.com", wish("203.0.113.8"), Wish::Leave);
+        assert_eq!(
+            url(&[update]),
+            "https://update.dedyn.io/?hostname=dev1.example.com&myipv4=203.0.113.8&myipv6=preserve"
+        );
+    }
+
+    #[test]
+    fn hosts_that_differ_have_values_of_their_own() {
+        let one = update("a.example", wish("203.0.113.8"), wish("2001:db8::1"));
+        let two = update("b.example", wish("203.0.113.8"), wish("2001:db8::2"));
+        let three = update("c.example", wish("203.0.113.8"), Wish::Leave);
+        assert_eq!(
+            url(&[one, two, three]),
+            "https://update.dedyn.io/?hostname=a.example,b.example,c.example&myipv4=203.0.113.8\
+             &myipv6=preserve&myipv6:a.example=2001:db8::1&myipv6:b.example=2001:db8::2"
+        );
+    }
+
+    #[test]
+    fn the_secret_is_in_the_header_and_not_in_the_address() {
+        let credential = Credential {
+            login: String::new(),
+            secret: Secret::new("geheim"),
+        };
+        let update = update("a.example", wish("203.0.113.8"), Wish::Leave);
+        let request = request("https://update.dedyn.io/", &[update], &credential);
+        assert!(!request.url.contains("geheim"));
+        assert_eq!(
+            request.authorization,
+            Some(Authorization::Token(Secret::new("geheim")))
+        );
+    }
+
+    fn answer(status: u16, content_type: &str, body: &str) -> Answer {
+        Answer {
+            status,
+            content_type: Some(content_type.to_owned()),
+            body: body.as_bytes().to_vec(),
+            ..Answer::default()
+        }
+    }
+
+    #[track_caller]
+    fn check(answer: &Answer, expect: Result<(), &str>) {
+        let word = match verdict(answer) {
+            Verdict::All(Outcome::Updated) => Ok(()),
+            Verdict::All(Outcome::Deferred(deferral)) => Err(deferral.fault.word()),
+            Verdict::All(Outcome::Rejected(refusal)) => Err(refusal.rejection.word()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(word, expect, "{answer:?}");
+    }
+
+    #[test]
+    fn answers_in_the_protocols_form_are_told_apart() {
+        check(&answer(200, "text/plain", "good"), Ok(()));
+        check(
+            &answer(400, "text/plain", "- non_field_errors:\n  - 'x'"),
+            Err("request"),
+        );
+        check(
+            &answer(401, "text/plain", "Invalid token."),
+            Err("credential"),
+        );
+        check(&answer(401, "text/plain", "badauth"), Err("credential"));
+        check(
+            &answer(403, "text/plain", "Insufficient token permissions."),
+            Err("forbidden"),
+        );
+        check(&answer(404, "text/plain", "nohost"), Err("host"));
+        check(
+            &answer(409, "text/plain", "Conflict: duplicate key"),
+            Err("busy"),
+        );
+        check(
+            &answer(500, "text/plain", "Internal Server Error. We're on it!"),
+            Err("server-fault"),
+        );
+        check(&answer(502, "text/html", "<html>"), Err("server-fault"));
+    }
+
+    #[test]
+    fn a_page_is_never_an_answer() {
+        for status in [200, 204, 301, 400, 401, 403, 404] {
+            check(
+                &answer(status, "text/html", "<html>good nohost"),
+                Err("unintelligible"),
+            );
+        }
+        check(&answer(200, "text/plain", "goodbye"), Err("unintelligible"));
+        check(&answer(200, "text/plain", ""), Err("unintelligible"));
+        check(
+            &answer(404, "text/plain", "not here"),
+            Err("unintelligible"),
+        );
+    }
+
+    #[test]
+    fn the_three_kinds_of_429_differ() {
+        let wait = |answer: &Answer| match verdict(answer) {
+            Verdict::All(Outcome::Deferred(deferral)) => (deferral.fault, deferral.retry_after),
+            other => panic!("{other:?}"),
+        };
+        let mut throttled = answer(429, "text/plain", "Request was throttled. Expected …");
+        throttled.retry_after = Some(Duration::from_secs(118));
+        assert_eq!(
+            wait(&throttled),
+            (Fault::Throttled, Some(Duration::from_secs(118)))
+        );
+        let concurrent = answer(429, "text/plain", "Too many concurrent requests.");
+        assert_eq!(wait(&concurrent), (Fault::Busy, None));
+        assert_eq!(
+            wait(&answer(429, "text/html", "<!DOCTYPE html>")),
+            (Fault::Busy, None)
+        );
+        let silent = answer(429, "text/plain", "Request was throttled.");
+        assert_eq!(wait(&silent), (Fault::Throttled, Some(THROTTLED)));
+    }
+
+    #[test]
+    fn the_longest_zone_that_holds_the_host_is_the_responsible_one() {
+        let host: Hostname = "a.b.example.com".parse().unwrap();
+        let answer = answer(200, "application/json", "[]");
+        let ask = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            zone_answer(&host, &answer, Some(&names))
+        };
+        let zone = |name: &str| ZoneAnswer::Zone(name.parse().unwrap());
+        assert_eq!(
+            ask(&["example.com", "b.example.com"]),
+            zone("b.example.com")
+        );
+        assert_eq!(ask(&[]), ZoneAnswer::NoZone);
+        assert_eq!(ask(&["example.org"]), ZoneAnswer::Silent);
+    }
+}

@@ -1,0 +1,163 @@
+//! Protocols: an update becomes a request, an answer becomes outcomes. Nothing is sent here.
+//!
+//! Each protocol is one file of two pure functions. The shell's client carries the request and
+//! bounds the answer's size and time.
+
+pub mod desec;
+pub mod dyndns2;
+pub mod hosts_file;
+
+use std::time::Duration;
+
+use super::address::Family;
+use super::outcome::Outcome;
+use super::secret::Secret;
+
+/// A `GET` request, ready to be sent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HttpRequest {
+    /// The address with its query; holds no secret.
+    pub url: String,
+    /// The credential, sent without waiting to be asked for it.
+    pub authorization: Option<Authorization>,
+    /// The family that the connection must use, when the provider would otherwise take the
+    /// other one's address from it.
+    pub via: Option<Family>,
+}
+
+/// The schemes of the `Authorization` header that providers want.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Authorization {
+    /// `Basic` (RFC 7617).
+    Basic(Credential),
+    /// `Token`, deSEC's own.
+    Token(Secret),
+}
+
+/// An HTTP answer, as far as protocols read it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The media type in lower case, without parameters.
+    pub content_type: Option<String>,
+    /// Whether the answer asks for a credential (`WWW-Authenticate`).
+    pub challenges: bool,
+    /// `Retry-After` in seconds (RFC 9110, section 10.2.3).
+    pub retry_after: Option<Duration>,
+    /// The body, bounded by the client.
+    pub body: Vec<u8>,
+}
+
+/// What an answer means for the hosts of its request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// One outcome for all of them; with several hosts, one may be to blame for a refusal.
+    All(Outcome),
+    /// One outcome for each host, in the order of the request.
+    Each(Vec<Outcome>),
+    /// The server did not understand that several hosts were named: ask for each alone.
+    NoLists(String),
+}
+
+/// A login and its secret, as a request carries them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Credential {
+    /// The login; empty where the secret stands for itself.
+    pub login: String,
+    /// The password or token.
+    pub secret: Secret,
+}
+
+impl Answer {
+    /// The body as text with its white space trimmed, or `None` when it is not UTF-8.
+    pub fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.body).ok().map(str::trim)
+    }
+
+    /// Whether the answer is a web page, which no protocol's own answer is.
+    pub fn is_page(&self) -> bool {
+        let typed = self
+            .content_type
+            .as_deref()
+            .is_some_and(|kind| kind.contains("html"));
+        let head: Vec<u8> = self
+            .body
+            .trim_ascii_start()
+            .iter()
+            .take(14)
+            .map(u8::to_ascii_lowercase)
+            .collect();
+        typed || head.starts_with(b"<!doctype html") || head.starts_with(b"<html")
+    }
+
+    /// The status and the beginning of the body, made fit for one line of a log.
+    pub fn summary(&self) -> String {
+        const LONGEST: usize = 120;
+        let text = String::from_utf8_lossy(&self.body);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let clean: String = words
+            .join(" ")
+            .chars()
+            .filter(|c| !c.is_control())
+            .collect();
+        let short: String = clean.chars().take(LONGEST).collect();
+        let cut = if short.len() < clean.len() { "…" } else { "" };
+        match (self.is_page(), short.is_empty()) {
+            (true, _) => format!("HTTP {} with a web page", self.status),
+            (false, true) => format!("HTTP {} with an empty body", self.status),
+            (false, false) => format!("HTTP {} \"{short}{cut}\"", self.status),
+        }
+    }
+}
+
+/// Encodes `text` for a query (RFC 3986, section 3.4), keeping what hosts and addresses consist of.
+///
+/// Colons and commas are allowed in a query and kept, because not every server decodes them.
+pub fn query_value(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b',' => {
+                out.push(char::from(byte));
+            }
+            _ => {
+                const HEX: &[u8; 16] = b"0123456789ABCDEF";
+                out.push('%');
+                out.push(char::from(HEX[usize::from(byte >> 4)]));
+                out.push(char::from(HEX[usize::from(byte & 15)]));
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_keep_addresses_and_encode_the_rest() {
+        assert_eq!(
+            query_value("2001:db8::1,192.0.2.1"),
+            "2001:db8::1,192.0.2.1"
+        );
+        assert_eq!(query_value("*.a b&c=ü"), "%2A.a%20b%26c%3D%C3%BC");
+    }
+
+    #[test]
+    fn a_summary_is_one_short_line_without_control_characters() {
+        let answer = Answer {
+            status: 500,
+            body: b"a\r\n\x1b[31mb".to_vec(),
+            ..Answer::default()
+        };
+        assert_eq!(answer.summary(), "HTTP 500 \"a [31mb\"");
+        let page = Answer {
+            status: 403,
+            body: b"\n<!DOCTYPE HTML>x".to_vec(),
+            ..Answer::default()
+        };
+        assert_eq!(page.summary(), "HTTP 403 with a web page");
+    }
+}

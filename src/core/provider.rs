@@ -1,0 +1,195 @@
+//! Providers are data: one entry tells how to speak to one DNS service.
+//!
+//! The built-in entries stand in `providers.toml`, in the form that users write as
+//! `[provider.NAME]`; the build turns them into the table below, so that no start parses them.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::address::{Family, PerFamily};
+use super::name::Hostname;
+use super::pace::Pace;
+
+/// Text that is either built in or the user's.
+pub type Text = Cow<'static, str>;
+
+/// How one provider is spoken to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Provider {
+    /// The name that hosts refer to.
+    pub name: Text,
+    /// The service's name for people.
+    pub title: Text,
+    /// The protocol it speaks.
+    pub protocol: Protocol,
+    /// Where updates go; the query is appended. Absent for `hosts-file`.
+    pub update_url: Option<Text>,
+    /// Where its management API is, without a final slash (deSEC).
+    pub api_url: Option<Text>,
+    /// The zone of all its hosts, when there is but one.
+    pub zone: Option<Hostname>,
+    /// A PEM file with one more certificate authority to trust.
+    pub ca_file: Option<Text>,
+    /// Whether `http://` to a private address is accepted.
+    pub plain_http: bool,
+    /// What leaving a family out of a request does there.
+    pub omit: Omit,
+    /// How many requests per time and zone it takes; `None` is "off".
+    pub pace: Option<Pace>,
+    /// How often an unchanged address must be confirmed lest it expire.
+    pub refresh: Option<Duration>,
+    /// How many hosts one request may name.
+    pub batch: usize,
+    /// The parameter that carries each family's addresses (dyndns2); one name for both means one
+    /// comma list.
+    pub parameters: PerFamily<Text>,
+    /// Whether each family needs a request of its own (dyndns2).
+    pub one_family: bool,
+    /// The value that means "leave this family alone", where the protocol has one (dyndns2).
+    pub leave: Option<Text>,
+    /// Parameters that every request carries, such as `system=dyndns` (dyndns2).
+    pub query: Option<Text>,
+    /// Where the login comes from when the host has no `username` (dyndns2).
+    pub login: Login,
+    /// Web services of the provider that answer with the asker's address.
+    pub echo: PerFamily<Option<Text>>,
+    /// The narrowest credential that the provider offers, for people.
+    pub credential: Text,
+    /// What else a user should know.
+    pub note: Text,
+}
+
+/// How a provider is spoken to.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Protocol {
+    /// deSEC's dynDNS endpoint.
+    Desec,
+    /// The protocol that dyn.com published and most services took over.
+    Dyndns2,
+    /// A local file in the form of `/etc/hosts`.
+    HostsFile,
+}
+
+/// What leaving a family out of a request does.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Omit {
+    /// The record is set to the address that the request comes from.
+    Caller,
+    /// The record is deleted.
+    Delete,
+    /// The record stays as it is.
+    Keep,
+}
+
+/// Where the login of a request comes from when the host names none.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Login {
+    /// The host's own name is the login.
+    Host,
+    /// The user must write `username`.
+    Username,
+}
+
+impl Protocol {
+    /// Every protocol.
+    pub const ALL: [Self; 3] = [Self::Desec, Self::Dyndns2, Self::HostsFile];
+
+    /// The protocol's name in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Desec => "desec",
+            Self::Dyndns2 => "dyndns2",
+            Self::HostsFile => "hosts-file",
+        }
+    }
+
+    /// Whether a request can say "leave this family alone", whatever leaving it out would do.
+    pub fn can_leave(self) -> bool {
+        match self {
+            Self::Desec | Self::HostsFile => true,
+            Self::Dyndns2 => false,
+        }
+    }
+
+    /// An entry of this protocol with every default written down.
+    pub const fn defaults(self, name: Text) -> Provider {
+        let desec = matches!(self, Self::Desec);
+        let local = matches!(self, Self::HostsFile);
+        Provider {
+            name,
+            title: Cow::Borrowed(""),
+            protocol: self,
+            update_url: None,
+            api_url: None,
+            zone: None,
+            ca_file: None,
+            plain_http: false,
+            // Where nothing is known, nothing good is assumed of a dyndns2 server but what dyn.com's did.
+            omit: if desec { Omit::Delete } else { Omit::Keep },
+            pace: if desec {
+                Some(Pace {
+                    requests: 2,
+                    window: Duration::from_secs(120),
+                })
+            } else {
+                None
+            },
+            refresh: None,
+            batch: if local { usize::MAX } else { MOST_HOSTS },
+            parameters: PerFamily {
+                v4: Cow::Borrowed("myip"),
+                v6: Cow::Borrowed("myip"),
+            },
+            one_family: false,
+            leave: None,
+            query: None,
+            login: Login::Username,
+            echo: PerFamily { v4: None, v6: None },
+            credential: Cow::Borrowed(""),
+            note: Cow::Borrowed(""),
+        }
+    }
+}
+
+/// The most hosts that one request may name.
+pub const MOST_HOSTS: usize = 20;
+
+impl Omit {
+    /// The word in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Delete => "delete",
+            Self::Keep => "keep",
+        }
+    }
+}
+
+impl Provider {
+    /// What updating a host without `family` does to that family's record, in words, when it is
+    /// not simply left alone.
+    pub fn side_effect(&self, family: Family) -> Option<String> {
+        if self.protocol.can_leave() || self.leave.is_some() || self.one_family {
+            return None;
+        }
+        let record = family.record_type();
+        match self.omit {
+            Omit::Keep => None,
+            Omit::Delete => Some(format!(
+                "{} deletes the {record} record of a host that is updated without {family}",
+                self.name
+            )),
+            Omit::Caller => Some(format!(
+                "{} sets the {record} record of a host that is updated without {family} to the address that the request comes from",
+                self.name
+            )),
+        }
+    }
+}
+
+include!(concat!(env!("OUT_DIR"), "/providers.rs"));
+
+/// The built-in provider of that name.
+pub fn built_in(name: &str) -> Option<&'static Provider> {
+    BUILT_IN.iter().find(|provider| provider.name == name)
+}

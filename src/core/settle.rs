@@ -1,0 +1,472 @@
+//! Settling: what an outcome changes in the memory.
+//!
+//! Pure, and the only place where holds are made. The round calls it once for each host of each
+//! answer, and saves afterwards.
+
+use std::time::Duration;
+
+use super::address::{Family, PerFamily};
+use super::backoff::Backoff;
+use super::memory::{Asking, Entry, Hold, HoldKind, Memory, Record, Sent, Set, Word, ZoneKey};
+use super::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
+use super::plan::{Host, Use, Wish};
+use super::secret::Fingerprint;
+use super::time::Timestamp;
+
+/// What there is to know about an answer besides its outcome.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Situation {
+    /// When the answer came.
+    pub now: Timestamp,
+    /// Chance, in `0.0..=1.0`: it shortens waits by up to a half.
+    pub spread: f64,
+    /// Whether the answer speaks of several hosts at once, so that one of them may be to blame.
+    pub shared: bool,
+    /// The fingerprint that the host was asked with.
+    pub fingerprint: Fingerprint,
+}
+
+/// What is new for a person after an outcome.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum News {
+    /// A record holds other addresses than before, or was confirmed after a doubt.
+    Changed,
+    /// The records were right already, or only refreshed.
+    Confirmed,
+    /// A wait began, or its reason is another one than before.
+    Held(Hold),
+    /// The refusal of several records is looked into one by one.
+    Narrowed(Refusal),
+    /// The same wait goes on.
+    StillHeld(Hold),
+}
+
+/// Notes that `wishes` leave for the provider now: from here on what it holds is unknown.
+pub fn sending(entry: &mut Entry, wishes: &PerFamily<Wish>, now: Timestamp) {
+    entry.queued_since = None;
+    for family in Family::BOTH {
+        if let Wish::Set(addresses) = &wishes[family] {
+            let record = &mut entry.families[family];
+            let in_doubt = record.sent.is_some();
+            record.sent = Some(Sent {
+                addresses: addresses.clone(),
+                at: now,
+                in_doubt,
+            });
+        }
+    }
+}
+
+/// Remembers what `outcome` means for a host that was asked to hold `wishes`.
+pub fn settle(
+    host: &Host,
+    entry: &mut Entry,
+    wishes: &PerFamily<Wish>,
+    outcome: &Outcome,
+    situation: &Situation,
+) -> News {
+    let now = situation.now;
+    match outcome {
+        Outcome::Updated => confirm(host, entry, wishes, Word::Updated, now),
+        Outcome::Unchanged => confirm(host, entry, wishes, Word::Unchanged, now),
+        Outcome::Deferred(deferral) => {
+            if !deferral.fault.leaves_doubt() {
+                forget_sent(entry, wishes);
+            }
+            defer(entry, deferral, situation)
+        }
+        Outcome::Rejected(refusal) => {
+            forget_sent(entry, wishes);
+            reject(host, entry, wishes, refusal, situation)
+        }
+    }
+}
+
+/// Remembers that the provider asked for a pause: it is the whole zone's.
+pub fn settle_zone(memory: &mut Memory, zone: &ZoneKey, outcome: &Outcome, now: Timestamp) {
+    let Outcome::Deferred(deferral) = outcome else {
+        return;
+    };
+    if let (Fault::Throttled, Some(wait)) = (deferral.fault, deferral.retry_after) {
+        let history = memory.paces.entry(zone.clone()).or_default();
+        history.pause_until = Some(now.after(wait.min(LONGEST_PAUSE)));
+    }
+}
+
+/// No provider may silence a host for longer than this at one go (a broken server's year).
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How soon a host is asked about again whose park may be mended at the provider.
+const RECHECK: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn confirm(
+    host: &Host,
+    entry: &mut Entry,
+    wishes: &PerFamily<Wish>,
+    word: Word,
+    now: Timestamp,
+) -> News {
+    let mut changed = false;
+    for family in Family::BOTH {
+        let Wish::Set(addresses) = &wishes[family] else {
+            continue;
+        };
+        let record = &mut entry.families[family];
+        let same = record
+            .set
+            .as_ref()
+            .filter(|set| set.addresses == *addresses);
+        changed |= same.is_none();
+        let since = same.map_or(now, |set| set.since);
+        let set = Set {
+            addresses: addresses.clone(),
+            since,
+            confirmed: now,
+        };
+        *record = Record {
+            set: Some(set),
+            sent: None,
+            hold: None,
+        };
+    }
+    changed |= entry.hold.take().is_some();
+    entry.failures = 0;
+    entry.last = Some((word, now));
+    entry.queued_since = None;
+    let settled = |family: Family| {
+        let record = &entry.families[family];
+        host.families[family] == Use::Off || (record.hold.is_none() && record.set.is_some())
+    };
+    entry.asking = match entry.asking {
+        // Both families have found their answer, or one of them goes on being refused alone.
+        Asking::OneFamily if !Family::BOTH.into_iter().all(settled) => Asking::OneFamily,
+        Asking::OneFamily | Asking::Together => Asking::Together,
+        // A host that is right by itself may share again; if its company was to blame, it was not.
+        Asking::Alone => Asking::Together,
+    };
+    if changed {
+        News::Changed
+    } else {
+        News::Confirmed
+    }
+}
+
+fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News {
+    entry.failures = entry.failures.saturating_add(1);
+    entry.last = Some((Word::Deferred, situation.now));
+    let backoff = match deferral.fault {
+        Fault::Busy => Backoff::BRIEF,
+        Fault::Clock => Backoff::CLOCK,
+        Fault::Lost
+        | Fault::State
+        | Fault::Server
+        | Fault::Throttled
+        | Fault::Tls
+        | Fault::Unintelligible
+        | Fault::Unreachable => Backoff::ORDINARY,
+    };
+    let (kind, wait) = match deferral.retry_after {
+        Some(wait) => (HoldKind::Throttled, wait.min(LONGEST_PAUSE)),
+        None => {
+            let wait = backoff.delay(entry.failures, situation.spread);
+            (HoldKind::Backoff(deferral.fault), wait)
+        }
+    };
+    let hold = hold(kind, &deferral.detail, Some(wait), situation);
+    place(&mut entry.hold, hold)
+}
+
+fn reject(
+    host: &Host,
+    entry: &mut Entry,
+    wishes: &PerFamily<Wish>,
+    refusal: &Refusal,
+    situation: &Situation,
+) -> News {
+    let rejection = refusal.rejection;
+    if rejection.may_have_one_culprit() && situation.shared {
+        entry.last = Some((Word::Deferred, situation.now));
+        entry.asking = Asking::Alone;
+        return News::Narrowed(refusal.clone());
+    }
+    let stated: Vec<_> = Family::BOTH
+        .into_iter()
+        .filter(|&family| wishes[family] != Wish::Leave)
+        .collect();
+    // "No such host" speaks of the name, whatever the family.
+    let by_family = rejection.may_have_one_culprit() && rejection != Rejection::Host;
+    if by_family && stated.len() > 1 {
+        entry.last = Some((Word::Deferred, situation.now));
+        entry.asking = Asking::OneFamily;
+        return News::Narrowed(refusal.clone());
+    }
+    entry.last = Some((Word::Rejected, situation.now));
+    let recheck = rejection.may_be_mended_there().then_some(RECHECK);
+    let hold = hold(
+        HoldKind::Rejected(rejection),
+        &refusal.detail,
+        recheck,
+        situation,
+    );
+    match stated[..] {
+        [family] if by_family && host.families[family.other()] != Use::Off => {
+            place(&mut entry.families[family].hold, hold)
+        }
+        _ => place(&mut entry.hold, hold),
+    }
+}
+
+/// A hold that begins now.
+fn hold(kind: HoldKind, detail: &str, wait: Option<Duration>, situation: &Situation) -> Hold {
+    Hold {
+        kind,
+        detail: detail.to_owned(),
+        since: situation.now,
+        until: wait.map(|wait| situation.now.after(wait)),
+        fingerprint: situation.fingerprint,
+    }
+}
+
+/// Puts `hold` into its place; a wait that goes on for the same reason keeps its beginning.
+fn place(slot: &mut Option<Hold>, mut hold: Hold) -> News {
+    let before = slot.take().filter(|before| before.kind == hold.kind);
+    let news = if let Some(before) = before {
+        hold.since = before.since;
+        News::StillHeld(hold.clone())
+    } else {
+        News::Held(hold.clone())
+    };
+    *slot = Some(hold);
+    news
+}
+
+/// Takes back the note that `wishes` were sent: the provider did not take them.
+///
+/// A doubt that an earlier request left stays.
+fn forget_sent(entry: &mut Entry, wishes: &PerFamily<Wish>) {
+    for family in Family::BOTH {
+        if wishes[family] != Wish::Leave {
+            let sent = &mut entry.families[family].sent;
+            *sent = sent.take().filter(|sent| sent.in_doubt);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::address::Addresses;
+    use super::super::memory::Key;
+    use super::*;
+
+    const PRINT: Fingerprint = Fingerprint(7);
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(1_800_000_000 + seconds)
+    }
+
+    fn host() -> Host {
+        Host {
+            key: Key {
+                host: "a.example".parse().unwrap(),
+                provider: "p".into(),
+            },
+            zone: None,
+            families: PerFamily {
+                v4: Use::Auto,
+                v6: Use::Auto,
+            },
+            refresh: None,
+        }
+    }
+
+    fn wish(text: &str) -> Wish {
+        Wish::Set(Addresses::from(text.parse::<std::net::IpAddr>().unwrap()))
+    }
+
+    fn both() -> PerFamily<Wish> {
+        PerFamily {
+            v4: wish("198.18.0.1"),
+            v6: wish("2a00::1"),
+        }
+    }
+
+    fn v4_only() -> PerFamily<Wish> {
+        PerFamily {
+            v4: wish("198.18.0.1"),
+            v6: Wish::Leave,
+        }
+    }
+
+    fn situation(seconds: u64, shared: bool) -> Situation {
+        Situation {
+            now: at(seconds),
+            spread: 0.0,
+            shared,
+            fingerprint: PRINT,
+        }
+    }
+
+    fn forbidden() -> Outcome {
+        Outcome::rejected(Rejection::Forbidden, "403")
+    }
+
+    /// Sends `wishes` and settles `outcome`, the way a round does.
+    fn round(entry: &mut Entry, wishes: &PerFamily<Wish>, outcome: &Outcome, seconds: u64) -> News {
+        sending(entry, wishes, at(seconds));
+        settle(&host(), entry, wishes, outcome, &situation(seconds, false))
+    }
+
+    #[test]
+    fn a_confirmed_address_remembers_since_when_it_is_set() {
+        let mut entry = Entry::default();
+        assert_eq!(
+            round(&mut entry, &both(), &Outcome::Updated, 0),
+            News::Changed
+        );
+        assert_eq!(
+            round(&mut entry, &both(), &Outcome::Unchanged, 50),
+            News::Confirmed
+        );
+        let set = entry.families.v4.set.unwrap();
+        assert_eq!((set.since, set.confirmed), (at(0), at(50)));
+    }
+
+    #[test]
+    fn unchanged_is_success_and_remembered() {
+        let mut entry = Entry::default();
+        round(&mut entry, &v4_only(), &Outcome::Unchanged, 0);
+        assert!(entry.families.v4.set.is_some() && entry.families.v6.set.is_none());
+    }
+
+    #[test]
+    fn waits_grow_and_success_forgets_them() {
+        let mut entry = Entry::default();
+        let lost = Outcome::deferred(Fault::Lost, "timed out");
+        round(&mut entry, &both(), &lost, 0);
+        assert_eq!(entry.hold.as_ref().unwrap().until, Some(at(30)));
+        let news = round(&mut entry, &both(), &lost, 30);
+        assert!(matches!(news, News::StillHeld(hold) if hold.since == at(0)));
+        assert_eq!(entry.hold.as_ref().unwrap().until, Some(at(90)));
+        round(&mut entry, &both(), &Outcome::Updated, 90);
+        assert_eq!((entry.hold, entry.failures), (None, 0));
+    }
+
+    #[test]
+    fn a_lost_answer_leaves_a_doubt_that_a_later_failure_to_connect_does_not_dispel() {
+        let mut entry = Entry::default();
+        round(&mut entry, &both(), &Outcome::Updated, 0);
+        let moved = PerFamily {
+            v4: wish("198.18.0.2"),
+            v6: wish("2a00::1"),
+        };
+        round(&mut entry, &moved, &Outcome::deferred(Fault::Lost, ""), 1);
+        assert!(entry.families.v4.sent.is_some());
+        round(
+            &mut entry,
+            &moved,
+            &Outcome::deferred(Fault::Unreachable, ""),
+            40,
+        );
+        assert!(entry.families.v4.sent.is_some());
+        round(&mut entry, &moved, &Outcome::Updated, 99);
+        assert!(entry.families.v4.sent.is_none());
+    }
+
+    #[test]
+    fn a_failure_to_connect_alone_leaves_no_doubt() {
+        let mut entry = Entry::default();
+        round(
+            &mut entry,
+            &both(),
+            &Outcome::deferred(Fault::Unreachable, ""),
+            0,
+        );
+        assert!(entry.families.v4.sent.is_none());
+    }
+
+    #[test]
+    fn a_wish_of_the_providers_is_kept_to_the_second_but_not_beyond_a_day() {
+        let mut entry = Entry::default();
+        let wait =
+            |seconds| Outcome::deferred_for(Fault::Throttled, "", Duration::from_secs(seconds));
+        round(&mut entry, &both(), &wait(118), 0);
+        let hold = entry.hold.clone().unwrap();
+        assert_eq!(
+            (hold.kind, hold.until),
+            (HoldKind::Throttled, Some(at(118)))
+        );
+        round(&mut entry, &both(), &wait(10_000_000), 200);
+        assert_eq!(entry.hold.unwrap().until, Some(at(200 + 86_400)));
+    }
+
+    #[test]
+    fn a_pause_is_the_whole_zones() {
+        let mut memory = Memory::default();
+        let zone = ZoneKey {
+            provider: "p".into(),
+            zone: None,
+        };
+        let outcome = Outcome::deferred_for(Fault::Throttled, "", Duration::from_secs(60));
+        settle_zone(&mut memory, &zone, &outcome, at(0));
+        assert_eq!(memory.paces[&zone].pause_until, Some(at(60)));
+    }
+
+    #[test]
+    fn a_bad_credential_parks_for_good_and_an_unknown_host_for_a_day() {
+        let mut entry = Entry::default();
+        let bad = Outcome::rejected(Rejection::Credential, "badauth");
+        round(&mut entry, &both(), &bad, 0);
+        assert_eq!(entry.hold.as_ref().unwrap().until, None);
+        let mut entry = Entry::default();
+        round(
+            &mut entry,
+            &both(),
+            &Outcome::rejected(Rejection::Host, "nohost"),
+            0,
+        );
+        assert_eq!(entry.hold.as_ref().unwrap().until, Some(at(86_400)));
+    }
+
+    #[test]
+    fn a_refusal_shared_by_several_hosts_parks_nobody_yet() {
+        let mut entry = Entry::default();
+        let news = settle(
+            &host(),
+            &mut entry,
+            &both(),
+            &forbidden(),
+            &situation(0, true),
+        );
+        assert!(matches!(news, News::Narrowed(_)));
+        assert_eq!((entry.asking, entry.hold), (Asking::Alone, None));
+    }
+
+    #[test]
+    fn a_refusal_of_both_families_is_settled_one_by_one_and_parks_only_the_guilty() {
+        let mut entry = Entry::default();
+        round(&mut entry, &both(), &forbidden(), 0);
+        assert_eq!(entry.asking, Asking::OneFamily);
+        round(&mut entry, &v4_only(), &Outcome::Updated, 1);
+        assert_eq!(entry.asking, Asking::OneFamily);
+        let v6_only = PerFamily {
+            v4: Wish::Leave,
+            v6: wish("2a00::1"),
+        };
+        round(&mut entry, &v6_only, &forbidden(), 2);
+        assert_eq!(entry.hold, None);
+        assert!(entry.families.v6.hold.is_some() && entry.families.v4.hold.is_none());
+    }
+
+    #[test]
+    fn a_host_with_one_family_is_parked_as_a_whole() {
+        let mut entry = Entry::default();
+        let mut host = host();
+        host.families.v6 = Use::Off;
+        let situation = situation(0, false);
+        settle(&host, &mut entry, &v4_only(), &forbidden(), &situation);
+        assert!(matches!(
+            entry.hold.unwrap().kind,
+            HoldKind::Rejected(Rejection::Forbidden)
+        ));
+    }
+}

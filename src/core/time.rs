@@ -1,0 +1,37 @@
+//! Wall-clock moments as the state file keeps them; durations are std's.
+//!
+//! Only the shell's clock makes a `Timestamp` of now; everything here computes with given ones.
+
+use std::time::Duration;
+
+/// A moment of the wall clock, in milliseconds since 1970-01-01 UTC.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The moment `millis` milliseconds after 1970-01-01 UTC.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// The moment `seconds` seconds after 1970-01-01 UTC.
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// Milliseconds since 1970-01-01 UTC.
+    pub const fn millis(self) -> u64 {
+        self.0
+    }
+
+    /// The moment `wait` later; stays at the end of time instead of wrapping.
+    pub fn after(self, wait: Duration) -> Self {
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// How long ago `earlier` was, zero when it lies in the future.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}

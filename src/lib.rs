@@ -1,0 +1,3 @@
+//! Homing keeps host names pointing home.
+pub mod core;
+pub mod source;
