@@ -69,6 +69,8 @@ pub struct Record {
     pub sent: Option<Sent>,
     /// Why this record waits while the host's other one does not.
     pub hold: Option<Hold>,
+    /// Since when an address should be seen and is not.
+    pub missing_since: Option<Timestamp>,
 }
 
 /// Addresses that left for the provider.
@@ -253,6 +255,9 @@ impl Memory {
                 }
                 if let Some(sent) = &mut record.sent {
                     pull(&mut sent.at, now);
+                }
+                if let Some(since) = &mut record.missing_since {
+                    pull(since, now);
                 }
                 holds.push(&mut record.hold);
             }

@@ -4,6 +4,7 @@
 //! Uses std and serde alone; `tests/layers.rs` reads these files and fails when they reach further.
 
 pub mod address;
+pub mod auto;
 pub mod backoff;
 pub mod choice;
 pub mod memory;

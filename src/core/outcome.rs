@@ -47,8 +47,9 @@ pub enum Fault {
     Clock,
     /// The request left and no whole answer came: what the provider holds now is unknown.
     Lost,
-    /// This machine's state could not be saved, so nothing was sent.
-    State,
+    /// A file on this machine could not be written: the hosts file, or the state, without which
+    /// nothing is sent.
+    Storage,
     /// The provider has trouble of its own (5xx, 911, dnserr).
     Server,
     /// The provider asked to be left alone for a while.
@@ -86,7 +87,7 @@ impl Fault {
         Self::Busy,
         Self::Clock,
         Self::Lost,
-        Self::State,
+        Self::Storage,
         Self::Server,
         Self::Throttled,
         Self::Tls,
@@ -100,7 +101,7 @@ impl Fault {
             Self::Busy => "busy",
             Self::Clock => "clock-not-set",
             Self::Lost => "no-answer",
-            Self::State => "state",
+            Self::Storage => "storage",
             Self::Server => "server-fault",
             Self::Throttled => "throttled",
             Self::Tls => "tls",
@@ -115,7 +116,7 @@ impl Fault {
             Self::Lost | Self::Server | Self::Unintelligible => true,
             Self::Busy
             | Self::Clock
-            | Self::State
+            | Self::Storage
             | Self::Throttled
             | Self::Tls
             | Self::Unreachable => false,
@@ -126,7 +127,7 @@ impl Fault {
     pub fn is_the_networks(self) -> bool {
         match self {
             Self::Clock | Self::Lost | Self::Tls | Self::Unreachable => true,
-            Self::Busy | Self::State | Self::Server | Self::Throttled | Self::Unintelligible => {
+            Self::Busy | Self::Storage | Self::Server | Self::Throttled | Self::Unintelligible => {
                 false
             }
         }
@@ -139,7 +140,7 @@ impl Fault {
                 "nothing to do unless it lasts; Homing tries again"
             }
             Self::Clock => "set the clock (NTP); Homing tries again as soon as it is set",
-            Self::State => "make the state directory writable and free some space on it",
+            Self::Storage => "make the file's directory writable and free some space on it",
             Self::Throttled => "nothing to do; Homing waits as long as the provider asked",
             Self::Tls => {
                 "check the provider's URL and the clock; for a private authority set ca-file"
@@ -238,7 +239,7 @@ impl fmt::Display for Fault {
             Self::Busy => "the provider is busy",
             Self::Clock => "the clock is not set",
             Self::Lost => "could not confirm: no answer came",
-            Self::State => "the state could not be saved",
+            Self::Storage => "a file could not be written",
             Self::Server => "could not confirm: the provider has trouble",
             Self::Throttled => "the provider asks for a pause",
             Self::Tls => "no trustworthy connection",

@@ -166,6 +166,25 @@ impl Omit {
 }
 
 impl Provider {
+    /// Everything of the entry that changes what goes over the wire, as text to be compared.
+    pub fn wire_form(&self) -> String {
+        let absent = Text::default();
+        let text = |text: &Option<Text>| text.clone().unwrap_or_else(|| absent.clone());
+        [
+            Text::Borrowed(self.protocol.word()),
+            text(&self.update_url),
+            text(&self.api_url),
+            text(&self.ca_file),
+            text(&self.leave),
+            text(&self.query),
+            self.parameters.v4.clone(),
+            self.parameters.v6.clone(),
+            Text::Borrowed(if self.one_family { "one" } else { "both" }),
+            Text::Borrowed(self.omit.word()),
+        ]
+        .join("\n")
+    }
+
     /// What updating a host without `family` does to that family's record, in words, when it is
     /// not simply left alone.
     pub fn side_effect(&self, family: Family) -> Option<String> {

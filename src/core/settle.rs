@@ -9,7 +9,7 @@ use super::address::{Family, PerFamily};
 use super::backoff::Backoff;
 use super::memory::{Asking, Entry, Hold, HoldKind, Memory, Record, Sent, Set, Word, ZoneKey};
 use super::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
-use super::plan::{Host, Use, Wish};
+use super::plan::{Host, Stand, Use, Wish};
 use super::secret::Fingerprint;
 use super::time::Timestamp;
 
@@ -57,6 +57,25 @@ pub fn sending(entry: &mut Entry, wishes: &PerFamily<Wish>, now: Timestamp) {
     }
 }
 
+/// Remembers which families should be seen and are not; returns those for which that is new.
+pub fn note_missing(
+    entry: &mut Entry,
+    stands: &PerFamily<Stand>,
+    now: Timestamp,
+) -> PerFamily<bool> {
+    stands.map(|family, stand| {
+        let since = &mut entry.families[family].missing_since;
+        match stand {
+            Stand::Missing(_) => since.replace(since.unwrap_or(now)).is_none(),
+            Stand::Absent(_) | Stand::Off | Stand::Right | Stand::Wanted(_) => {
+                *since = None;
+                false
+            }
+            Stand::Held(_) | Stand::NotAsked => false,
+        }
+    })
+}
+
 /// Remembers what `outcome` means for a host that was asked to hold `wishes`.
 pub fn settle(
     host: &Host,
@@ -71,12 +90,12 @@ pub fn settle(
         Outcome::Unchanged => confirm(host, entry, wishes, Word::Unchanged, now),
         Outcome::Deferred(deferral) => {
             if !deferral.fault.leaves_doubt() {
-                forget_sent(entry, wishes);
+                not_sent(entry, wishes);
             }
             defer(entry, deferral, situation)
         }
         Outcome::Rejected(refusal) => {
-            forget_sent(entry, wishes);
+            not_sent(entry, wishes);
             reject(host, entry, wishes, refusal, situation)
         }
     }
@@ -123,11 +142,7 @@ fn confirm(
             since,
             confirmed: now,
         };
-        *record = Record {
-            set: Some(set),
-            sent: None,
-            hold: None,
-        };
+        *record = Record { set: Some(set), ..Record::default() };
     }
     changed |= entry.hold.take().is_some();
     entry.failures = 0;
@@ -158,7 +173,7 @@ fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News 
         Fault::Busy => Backoff::BRIEF,
         Fault::Clock => Backoff::CLOCK,
         Fault::Lost
-        | Fault::State
+        | Fault::Storage
         | Fault::Server
         | Fault::Throttled
         | Fault::Tls
@@ -243,7 +258,7 @@ fn place(slot: &mut Option<Hold>, mut hold: Hold) -> News {
 /// Takes back the note that `wishes` were sent: the provider did not take them.
 ///
 /// A doubt that an earlier request left stays.
-fn forget_sent(entry: &mut Entry, wishes: &PerFamily<Wish>) {
+pub fn not_sent(entry: &mut Entry, wishes: &PerFamily<Wish>) {
     for family in Family::BOTH {
         if wishes[family] != Wish::Leave {
             let sent = &mut entry.families[family].sent;
@@ -329,6 +344,17 @@ mod tests {
         );
         let set = entry.families.v4.set.unwrap();
         assert_eq!((set.since, set.confirmed), (at(0), at(50)));
+    }
+
+    #[test]
+    fn a_missing_family_is_news_once() {
+        let mut entry = Entry::default();
+        let missing = PerFamily { v4: Stand::Missing("gone".into()), v6: Stand::Off };
+        assert!(note_missing(&mut entry, &missing, at(0)).v4);
+        assert!(!note_missing(&mut entry, &missing, at(9)).v4);
+        assert_eq!(entry.families.v4.missing_since, Some(at(0)));
+        note_missing(&mut entry, &PerFamily { v4: Stand::Right, v6: Stand::Off }, at(20));
+        assert!(note_missing(&mut entry, &missing, at(30)).v4);
     }
 
     #[test]

@@ -1,0 +1,96 @@
+//! What a test may make the server do instead of answering properly.
+//!
+//! Plain values: the shell performs them. A script says whose answer is sent, whether the request
+//! takes effect, how long it takes, and how much of it arrives.
+
+use std::time::Duration;
+
+use super::http::Answer;
+
+/// The fate of one request.
+#[derive(Clone, Debug)]
+pub struct Scripted {
+    /// Sent instead of the account's own answer.
+    pub answer: Option<Answer>,
+    /// How long the client waits for the first byte, beyond what nginx's pace asks for.
+    pub delay: Duration,
+    /// How the answer travels.
+    pub delivery: Delivery,
+    /// Whether the request takes effect: it changes records and uses up budget.
+    pub performed: bool,
+}
+
+/// How an answer travels.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Delivery {
+    /// The connection is cut after so many bytes, head included; 0 is no answer at all.
+    Cut(usize),
+    /// One byte at a time with a pause after each.
+    Drip(Duration),
+    /// The body is sent again and again until the client hangs up, under no stated length.
+    Endless,
+    /// All at once.
+    Whole,
+}
+
+impl Scripted {
+    /// The account's own answer: a start for the methods below.
+    pub fn genuine() -> Self {
+        Self {
+            answer: None,
+            delay: Duration::ZERO,
+            delivery: Delivery::Whole,
+            performed: true,
+        }
+    }
+
+    /// This answer and no effect.
+    pub fn answer(answer: Answer) -> Self {
+        Self {
+            answer: Some(answer),
+            performed: false,
+            ..Self::genuine()
+        }
+    }
+
+    /// The connection is closed without an effect and without an answer.
+    pub fn dropped() -> Self {
+        Self {
+            delivery: Delivery::Cut(0),
+            performed: false,
+            ..Self::genuine()
+        }
+    }
+
+    /// The update is made, but its answer is lost.
+    pub fn lost_answer() -> Self {
+        Self {
+            delivery: Delivery::Cut(0),
+            ..Self::genuine()
+        }
+    }
+
+    /// The update is made, but then the server stumbles: what deSEC does when its name servers
+    /// fail after the change was stored.
+    pub fn error_after_commit() -> Self {
+        let answer = Answer::text(500, "Internal Server Error. We're on it!");
+        Self {
+            answer: Some(answer),
+            ..Self::genuine()
+        }
+    }
+
+    /// The same, later.
+    #[must_use]
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// The same, arriving in another way.
+    #[must_use]
+    pub fn delivered(mut self, delivery: Delivery) -> Self {
+        self.delivery = delivery;
+        self
+    }
+}
