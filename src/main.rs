@@ -1,2 +1,7 @@
-//! The binary.
-fn main() {}
+//! The `homing` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    homing::drivers::run(std::env::args_os().skip(1)).into()
+}

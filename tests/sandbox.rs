@@ -2,10 +2,7 @@
 //!
 //! Needs nothing but the loopback interface. What the files mean: `tests/golden/desec/README.md`.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests are tests: they fail by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests: they fail by panicking")]
 
 #[path = "../contrib/sandbox/server/mod.rs"]
 mod sandbox;
@@ -28,10 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[test]
 fn the_sandbox_answers_what_desec_answered() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/desec");
-    let mut files: Vec<_> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|ending| ending == "txt"));
     files.sort();
     assert!(files.len() >= 9, "only {} golden files found", files.len());
@@ -67,10 +61,7 @@ fn replay(file: &str, text: &str) {
 
 /// Says loudly that something is not tested here; fails where everything is to be tested.
 fn skip(reason: &str) {
-    assert!(
-        std::env::var("HOMING_TESTS").as_deref() != Ok("all"),
-        "cannot be skipped: {reason}"
-    );
+    assert!(std::env::var("HOMING_TESTS").as_deref() != Ok("all"), "cannot be skipped: {reason}");
     // Not `println!`, which the test harness swallows when the test succeeds.
     let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
 }
@@ -104,13 +95,10 @@ impl Lab {
             ["account", name] => *self = Self::new(name),
             ["daily", "limit", limit] => {
                 let limit = limit.parse().unwrap();
-                self.sandbox
-                    .with_account(|account| account.history.daily_limit = limit);
+                self.sandbox.with_account(|account| account.history.daily_limit = limit);
             }
             ["flushed"] => self.sandbox.flush_throttle(),
-            ["no", "zone", name] => self
-                .sandbox
-                .with_account(|account| account.remove_zone(name)),
+            ["no", "zone", name] => self.sandbox.with_account(|account| account.remove_zone(name)),
             ["zone", name] => self.sandbox.with_account(|account| account.add_zone(name)),
             [host, kind, values @ ..] => {
                 let stored = self
@@ -146,18 +134,11 @@ fn recorded_account(name: &str) -> Account {
         "lab" => {
             account.public_suffixes = vec!["dedyn.lab.test".to_owned()];
             account.blocked = vec!["203.0.113.200/32".parse().unwrap()];
-            for zone in [
-                "example.com",
-                "example.org",
-                "dyn.example.net",
-                "myhome.dedyn.lab.test",
-            ] {
+            for zone in ["example.com", "example.org", "dyn.example.net", "myhome.dedyn.lab.test"] {
                 account.add_zone(zone);
             }
             let mut narrow = |name: &str, hosts: &[&str]| {
-                account
-                    .add_host_token(name, &format!("secret-of-{name}"), hosts)
-                    .unwrap();
+                account.add_host_token(name, &format!("secret-of-{name}"), hosts).unwrap();
             };
             narrow("APEX", &["example.com"]);
             narrow("CN", &["cn.example.com"]);
@@ -165,22 +146,14 @@ fn recorded_account(name: &str) -> Account {
             narrow("DEV12", &["dev1.example.com", "dev2.example.com"]);
             narrow("WILD", &["*.example.com"]);
             let only_a = [Policy::allow("example.com", "dev1", "A")];
-            account
-                .tokens
-                .push(Token::restricted("AONLY", "secret-of-AONLY", only_a));
-            account
-                .tokens
-                .push(Token::unrestricted("MGMT", "secret-of-MGMT"));
+            account.tokens.push(Token::restricted("AONLY", "secret-of-AONLY", only_a));
+            account.tokens.push(Token::unrestricted("MGMT", "secret-of-MGMT"));
         }
         "single" => {
             account.add_zone("single.example");
-            account
-                .tokens
-                .push(Token::unrestricted("SINGLE", "secret-of-SINGLE"));
+            account.tokens.push(Token::unrestricted("SINGLE", "secret-of-SINGLE"));
         }
-        "empty" => account
-            .tokens
-            .push(Token::unrestricted("EMPTY", "secret-of-EMPTY")),
+        "empty" => account.tokens.push(Token::unrestricted("EMPTY", "secret-of-EMPTY")),
         other => panic!("{other} is no recorded account"),
     }
     account
@@ -216,11 +189,7 @@ impl Case {
                 _ => panic!("{title}: {line} is not understood"),
             }
         }
-        let host = sent
-            .iter()
-            .find_map(|line| line.strip_prefix("Host: "))
-            .unwrap()
-            .to_owned();
+        let host = sent.iter().find_map(|line| line.strip_prefix("Host: ")).unwrap().to_owned();
         let (head, body) = match answered.iter().position(|line| line.is_empty()) {
             Some(empty) => (&answered[..empty], Some(answered[empty + 1..].join("\n"))),
             None => (&answered[..], None),
@@ -230,9 +199,7 @@ impl Case {
             body,
             dns,
             given,
-            headers: headers
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             host,
             request: format!("{}\r\n\r\n", sent.join("\r\n")),
             status: head[0].parse().unwrap(),
@@ -248,11 +215,7 @@ impl Case {
                 let seconds: u64 = actual.parse().expect("Retry-After is a number");
                 assert!(seconds > 0, "{context}");
                 let said = format!("available in {actual} second");
-                assert!(
-                    response.body.contains(&said),
-                    "{context}: {said}: {}",
-                    response.body
-                );
+                assert!(response.body.contains(&said), "{context}: {said}: {}", response.body);
             } else {
                 assert_eq!(actual, expected, "{context}: {name}");
             }
@@ -263,23 +226,13 @@ impl Case {
         if let Some(expected) = &self.body {
             // Golden files show where a text ends, but not whether with a line end.
             let expected = expected.replace("{API}", "http://api");
-            let actual = response
-                .body
-                .trim_matches('\n')
-                .replace(&lab.sandbox.url(), "http://api");
-            assert_eq!(
-                comparable(&actual),
-                comparable(expected.trim_matches('\n')),
-                "{context}"
-            );
+            let actual = response.body.trim_matches('\n').replace(&lab.sandbox.url(), "http://api");
+            assert_eq!(comparable(&actual), comparable(expected.trim_matches('\n')), "{context}");
         }
         for (host, kind, expected) in &self.dns {
             let (ttl, values) = dig(lab.sandbox.dns(), host, kind);
             assert_eq!(&values, expected, "{context}: {kind} of {host}");
-            assert!(
-                values.is_empty() || ttl == Some(60),
-                "{context}: TTL {ttl:?}"
-            );
+            assert!(values.is_empty() || ttl == Some(60), "{context}: TTL {ttl:?}");
         }
     }
 }
@@ -291,11 +244,8 @@ fn comparable(text: &str) -> String {
         let inner = word.trim_end_matches([' ', '"']);
         let is_moment = inner.len() == 27 && inner.ends_with('Z') && inner.contains('T');
         let is_seconds = words.ends_with(&["in ".to_owned()]) && inner.parse::<u32>().is_ok();
-        let shown = if is_moment || is_seconds {
-            word.replace(inner, "N")
-        } else {
-            word.to_owned()
-        };
+        let shown =
+            if is_moment || is_seconds { word.replace(inner, "N") } else { word.to_owned() };
         words.push(shown);
     }
     words.concat()
@@ -351,11 +301,7 @@ fn the_api_host_delays_a_burst_instead() {
     for _ in 0..4 {
         assert_eq!(client.receive().unwrap().status, 404);
     }
-    assert!(
-        began.elapsed() >= Duration::from_millis(66),
-        "took {:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() >= Duration::from_millis(66), "took {:?}", began.elapsed());
 }
 
 #[test]
@@ -370,16 +316,10 @@ fn the_log_tells_who_asked_for_what_and_keeps_no_secret() {
     Client::connect(address).ask(&format!("GET {query} HTTP/1.1\r\nHost: h\r\n\r\n"));
 
     let requests = sandbox.requests();
-    let summary: Vec<_> = requests
-        .iter()
-        .map(|r| (r.status, r.credential.clone()))
-        .collect();
+    let summary: Vec<_> = requests.iter().map(|r| (r.status, r.credential.clone())).collect();
     let token = |name: &str| Credential::Token(name.to_owned());
-    let expected = [
-        (Some(200), token("DEV1")),
-        (Some(401), Credential::Unknown),
-        (Some(404), token("DEV12")),
-    ];
+    let expected =
+        [(Some(200), token("DEV1")), (Some(401), Credential::Unknown), (Some(404), token("DEV12"))];
     assert_eq!(summary, expected);
     assert_eq!(requests[0].parameter("myipv4"), Some("192.0.2.1"));
     assert_eq!(requests[0].client, requests[1].client, "one connection");
@@ -395,17 +335,9 @@ fn a_scripted_answer_is_sent_once_and_changes_nothing() {
     let teapot = Answer::nginx(502).with("Retry-After", "7");
     sandbox.answer_next(Scripted::answer(teapot));
     let mut client = api(&sandbox);
-    assert_eq!(
-        client
-            .ask(&get("/api/v1/domains/?owns_qname=dev1.example.com"))
-            .status,
-        200
-    );
+    assert_eq!(client.ask(&get("/api/v1/domains/?owns_qname=dev1.example.com")).status, 200);
     let response = client.ask(&update("192.0.2.1"));
-    assert_eq!(
-        (response.status, response.header("Retry-After")),
-        (502, Some("7"))
-    );
+    assert_eq!((response.status, response.header("Retry-After")), (502, Some("7")));
     assert!(sandbox.records("dev1.example.com", "A").is_empty());
     assert_eq!(client.ask(&update("192.0.2.1")).status, 200);
 }
@@ -413,10 +345,7 @@ fn a_scripted_answer_is_sent_once_and_changes_nothing() {
 #[test]
 fn a_script_may_be_meant_for_another_path() {
     let sandbox = dev1_sandbox();
-    sandbox.answer_next_at(
-        "/api/v1/domains/",
-        Scripted::answer(Answer::text(500, "no")),
-    );
+    sandbox.answer_next_at("/api/v1/domains/", Scripted::answer(Answer::text(500, "no")));
     let mut client = api(&sandbox);
     assert_eq!(client.ask(&update("192.0.2.1")).status, 200);
     assert_eq!(client.ask(&get("/api/v1/domains/")).status, 500);
@@ -434,10 +363,7 @@ fn an_error_after_the_commit_leaves_the_change_made() {
 
 #[test]
 fn an_answer_can_be_lost_before_or_after_the_change() {
-    for (script, made) in [
-        (Scripted::lost_answer(), true),
-        (Scripted::dropped(), false),
-    ] {
+    for (script, made) in [(Scripted::lost_answer(), true), (Scripted::dropped(), false)] {
         let sandbox = dev1_sandbox();
         sandbox.answer_next(script);
         let mut client = api(&sandbox);
@@ -467,11 +393,7 @@ fn an_answer_can_be_late_and_drip() {
     sandbox.answer_next(Scripted::genuine().after(delay).delivered(drip));
     let began = Instant::now();
     assert_eq!(api(&sandbox).ask(&update("192.0.2.1")).body, "good");
-    assert!(
-        began.elapsed() > delay + Duration::from_millis(100),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() > delay + Duration::from_millis(100), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -517,11 +439,7 @@ fn the_account_can_change_while_the_sandbox_runs() {
 #[test]
 fn a_waiting_reader_of_the_log_is_woken_by_the_next_request() {
     let sandbox = dev1_sandbox();
-    assert!(
-        sandbox
-            .requests_from(0, Duration::from_millis(1))
-            .is_empty()
-    );
+    assert!(sandbox.requests_from(0, Duration::from_millis(1)).is_empty());
     thread::scope(|scope| {
         let waiting = scope.spawn(|| sandbox.requests_from(0, PATIENCE));
         api(&sandbox).ask(&update("192.0.2.1"));
@@ -536,10 +454,7 @@ fn clients_learn_their_own_address_without_being_counted() {
         assert_eq!(api(&sandbox).ask(&get("/ip")).body, "127.0.0.1");
         let mut client = Client::connect(socket_address(&sandbox.update_url()));
         let response = client.ask(&get("/nic/checkip.html"));
-        assert_eq!(
-            (response.status, response.body.as_str()),
-            (200, "127.0.0.1")
-        );
+        assert_eq!((response.status, response.body.as_str()), (200, "127.0.0.1"));
     }
     assert!(sandbox.updates().is_empty());
     let mut client = Client::connect(socket_address(&sandbox.update_url()));
@@ -567,10 +482,7 @@ fn the_name_server_tells_a_missing_name_from_a_missing_record() {
     assert_eq!(code_and_counts(query("dev1.example.com", 28)), (0, 0, 1));
     assert_eq!(code_and_counts(query("dev9.example.com", 1)), (3, 0, 1));
     assert_eq!(code_and_counts(query("example.com", 2)), (0, 2, 0));
-    assert_eq!(
-        dig(sandbox.dns(), "dev1.example.com", "A"),
-        (Some(60), vec!["192.0.2.1".into()])
-    );
+    assert_eq!(dig(sandbox.dns(), "dev1.example.com", "A"), (Some(60), vec!["192.0.2.1".into()]));
 }
 
 // ---- a client as plain as can be ----------------------------------------------------------------
@@ -590,10 +502,7 @@ struct Response {
 
 impl Response {
     fn header(&self, name: &str) -> Option<&str> {
-        let found = self
-            .headers
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 }
@@ -602,10 +511,7 @@ impl Client {
     fn connect(at: SocketAddr) -> Self {
         let stream = TcpStream::connect(at).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self {
-            heads_only: false,
-            stream: BufReader::new(stream),
-        }
+        Self { heads_only: false, stream: BufReader::new(stream) }
     }
 
     fn ask(&mut self, request: &str) -> Response {
@@ -635,11 +541,7 @@ impl Client {
             };
             headers.push((name.to_owned(), value.to_owned()));
         }
-        let mut response = Response {
-            body: String::new(),
-            headers,
-            status,
-        };
+        let mut response = Response { body: String::new(), headers, status };
         let length: u64 = response.header("Content-Length").unwrap().parse().unwrap();
         if !self.heads_only {
             let mut body = (&mut self.stream).take(length);
@@ -699,11 +601,7 @@ fn base64(bytes: &[u8]) -> String {
         let bits = padded[0] << 16 | padded[1] << 8 | padded[2];
         for place in 0..4 {
             let digit = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
-            text.push(if place <= group.len() {
-                char::from(digit)
-            } else {
-                '='
-            });
+            text.push(if place <= group.len() { char::from(digit) } else { '=' });
         }
     }
     text

@@ -162,13 +162,13 @@ impl fmt::Display for Addresses {
 /// Why an address may not be published by itself.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Special {
-    /// For benchmarks (198.18.0.0/15, 2001:2::/48).
+    /// For benchmarks (198.18.0.0/15, `2001:2::/48`).
     Benchmarking,
     /// 255.255.255.255, or the reserved 240.0.0.0/4.
     Broadcast,
-    /// For examples in documents (192.0.2.0/24, 2001:db8::/32 and the like).
+    /// For examples in documents (192.0.2.0/24, `2001:db8::/32` and the like).
     Documentation,
-    /// Valid on one link only (169.254.0.0/16, fe80::/10).
+    /// Valid on one link only (169.254.0.0/16, `fe80::/10`).
     LinkLocal,
     /// This machine itself.
     Loopback,
@@ -249,7 +249,7 @@ fn special_v4(address: Ipv4Addr) -> Option<Special> {
     })
 }
 
-/// The order follows IANA's IPv6 special-purpose registry; only 2000::/3 is handed out at all.
+/// The order follows IANA's IPv6 special-purpose registry; only `2000::/3` is handed out at all.
 fn special_v6(address: Ipv6Addr) -> Option<Special> {
     let s = address.segments();
     Some(match s {

@@ -111,7 +111,7 @@ pub enum Tie {
 pub struct Choice {
     /// The address to publish.
     pub chosen: Option<IpAddr>,
-    /// Every address of the family with its verdict, the best first.
+    /// Every address of the family with its verdict, in the kernel's order.
     pub judged: Vec<(KernelAddress, Verdict)>,
     /// A tentative address would be chosen if its duplicate address detection ended well.
     pub awaits_verdict: bool,
@@ -134,7 +134,10 @@ impl Facts {
                 a.flags,
             )
         };
-        Self(addresses.into_iter().map(fact).collect())
+        let mut facts = BTreeSet::new();
+        // Not `collect`, which brings a sort of its own: three kilobytes.
+        facts.extend(addresses.into_iter().map(fact));
+        Self(facts)
     }
 }
 
@@ -162,32 +165,32 @@ pub fn choose(
     preferences: Preferences,
     set_now: Option<&Addresses>,
 ) -> Choice {
-    let mut judged: Vec<_> = addresses
-        .iter()
-        .filter(|candidate| Family::of(candidate.address) == family)
-        .map(|candidate| {
+    let ranked = || {
+        let own = addresses
+            .iter()
+            .filter(|candidate| Family::of(candidate.address) == family);
+        own.map(|candidate| {
             let rank = Rank::of(candidate, preferences, set_now);
-            (candidate, excluded(candidate, preferences), rank)
+            (candidate, rank, excluded(candidate, preferences))
         })
-        .collect();
-    judged.sort_by_key(|&(_, excluded, rank)| (excluded.is_some(), rank));
-    let best = judged.first().filter(|(_, excluded, _)| excluded.is_none());
-    let best = best.map(|&(candidate, _, rank)| (candidate.address, rank));
-    let awaits_verdict = judged.iter().any(|&(_, excluded, rank)| {
-        excluded == Some(Reason::Tentative) && best.is_none_or(|(_, best)| rank < best)
-    });
-    let verdict = |candidate, excluded: Option<Reason>, rank: Rank| match (excluded, best) {
-        (Some(reason), _) => Verdict::PassedOver(reason),
-        (None, Some((_, best))) if rank != best => {
-            Verdict::PassedOver(rank.behind(&best, candidate))
-        }
-        (None, _) => Verdict::Chosen,
     };
-    let judged = judged
-        .into_iter()
-        .map(|(candidate, excluded, rank)| (candidate.clone(), verdict(candidate, excluded, rank)));
+    let usable = ranked().filter(|(_, _, excluded)| excluded.is_none());
+    let best = usable.map(|(_, rank, _)| rank).min();
+    let awaits_verdict = ranked().any(|(_, rank, excluded)| {
+        excluded == Some(Reason::Tentative) && best.is_none_or(|best| rank < best)
+    });
+    let judged = ranked().map(|(candidate, rank, excluded)| {
+        let reason = match best {
+            Some(best) if rank != best => excluded.or_else(|| Some(rank.behind(&best, candidate))),
+            _ => excluded,
+        };
+        (
+            candidate.clone(),
+            reason.map_or(Verdict::Chosen, Verdict::PassedOver),
+        )
+    });
     Choice {
-        chosen: best.map(|(address, _)| address),
+        chosen: best.map(|best| best.address),
         judged: judged.collect(),
         awaits_verdict,
     }
@@ -697,7 +700,7 @@ mod tests {
     }
 
     #[test]
-    fn every_address_of_the_family_is_judged_and_the_best_comes_first() {
+    fn every_address_of_the_family_is_judged_in_the_order_given() {
         let addresses = [
             plain("fe80::1"),
             plain("8.8.8.8"),
@@ -713,9 +716,9 @@ mod tests {
         assert_eq!(
             table,
             [
-                "2a00::2 chosen",
+                "fe80::1 passed over: link-local",
                 "2a00::1 passed over: temporary",
-                "fe80::1 passed over: link-local"
+                "2a00::2 chosen"
             ]
         );
     }

@@ -153,7 +153,7 @@ fn confirm(
         host.families[family] == Use::Off || (record.hold.is_none() && record.set.is_some())
     };
     entry.asking = match entry.asking {
-        // Both families have found their answer, or one of them goes on being refused alone.
+        // Until both families have found their answer, or one goes on being refused alone.
         Asking::OneFamily if !Family::BOTH.into_iter().all(settled) => Asking::OneFamily,
         Asking::OneFamily | Asking::Together => Asking::Together,
         // A host that is right by itself may share again; if its company was to blame, it was not.

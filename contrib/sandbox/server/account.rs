@@ -60,9 +60,7 @@ impl Account {
     pub fn remove_zone(&mut self, name: &str) {
         self.zones.retain(|zone| zone.name != name);
         for token in &mut self.tokens {
-            token
-                .policies
-                .retain(|policy| policy.domain.as_deref() != Some(name));
+            token.policies.retain(|policy| policy.domain.as_deref() != Some(name));
         }
     }
 
@@ -92,10 +90,7 @@ impl Account {
 
     /// The zone that is responsible for `host`: the longest registered name that it ends with.
     pub fn zone_of(&self, host: &str) -> Option<&Zone> {
-        let covering = self
-            .zones
-            .iter()
-            .filter(|zone| zone.subname_of(host).is_some());
+        let covering = self.zones.iter().filter(|zone| zone.subname_of(host).is_some());
         covering.max_by_key(|zone| zone.name.len())
     }
 
@@ -113,8 +108,7 @@ impl Account {
     /// The values of one record set, sorted as text; empty if there is none.
     pub fn records(&self, host: &str, kind: &str) -> Vec<String> {
         let set = self.record_set(host, kind);
-        set.map(|set| set.values.iter().cloned().collect())
-            .unwrap_or_default()
+        set.map(|set| set.values.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// The record set `kind` at `host`, if there is one.
@@ -150,10 +144,7 @@ impl Account {
     /// `None` for an unknown secret, a token past its time, or the wrong place. Being in the wrong
     /// place counts as use all the same.
     pub fn enter(&mut self, secret: &str, client: IpAddr, now: Duration) -> Option<Token> {
-        let token = self
-            .tokens
-            .iter_mut()
-            .find(|token| token.secret == secret)?;
+        let token = self.tokens.iter_mut().find(|token| token.secret == secret)?;
         if !token.is_valid(now) {
             return None;
         }
@@ -163,20 +154,13 @@ impl Account {
 
     /// Counts a request against `scopes`, or returns how long to wait.
     pub fn admit(&mut self, scopes: &[Scope], now: Duration) -> Result<(), Duration> {
-        if self.throttled {
-            self.history.admit(scopes, now)
-        } else {
-            Ok(())
-        }
+        if self.throttled { self.history.admit(scopes, now) } else { Ok(()) }
     }
 
     /// Whether the server refuses `address` for hosts of this zone.
     pub fn is_blocked(&self, zone: &str, address: IpAddr) -> bool {
         let parent = zone.split_once('.').map(|(_, parent)| parent);
-        let given_away = self
-            .public_suffixes
-            .iter()
-            .any(|suffix| parent == Some(suffix.as_str()));
+        let given_away = self.public_suffixes.iter().any(|suffix| parent == Some(suffix.as_str()));
         given_away && self.blocked.iter().any(|subnet| subnet.contains(address))
     }
 }
@@ -223,9 +207,7 @@ impl Zone {
     /// Whether any record lies at `subname` or below it (RFC 8020).
     pub fn has_name(&self, subname: &str) -> bool {
         let below = format!(".{subname}");
-        self.records
-            .keys()
-            .any(|(owner, _)| owner == subname || owner.ends_with(&below))
+        self.records.keys().any(|(owner, _)| owner == subname || owner.ends_with(&below))
     }
 }
 
@@ -240,11 +222,7 @@ pub struct RecordSet {
 
 fn subname<'a>(host: &'a str, zone: &str) -> Option<&'a str> {
     let rest = host.strip_suffix(zone)?;
-    if rest.is_empty() {
-        Some(rest)
-    } else {
-        rest.strip_suffix('.')
-    }
+    if rest.is_empty() { Some(rest) } else { rest.strip_suffix('.') }
 }
 
 #[cfg(test)]
@@ -256,9 +234,7 @@ mod tests {
     fn account() -> Account {
         let mut account = Account::new("owner@lab.example");
         account.add_zone("example.com");
-        account
-            .add_host_token("dev1", "secret", &["dev1.example.com"])
-            .unwrap();
+        account.add_host_token("dev1", "secret", &["dev1.example.com"]).unwrap();
         account
     }
 
@@ -266,18 +242,9 @@ mod tests {
     fn the_longest_registered_zone_is_responsible() {
         let mut account = account();
         account.add_zone("dev1.example.com");
-        assert_eq!(
-            account.zone_of("a.dev1.example.com").unwrap().name,
-            "dev1.example.com"
-        );
-        assert_eq!(
-            account.zone_of("dev1.example.com").unwrap().name,
-            "dev1.example.com"
-        );
-        assert_eq!(
-            account.zone_of("dev2.example.com").unwrap().name,
-            "example.com"
-        );
+        assert_eq!(account.zone_of("a.dev1.example.com").unwrap().name, "dev1.example.com");
+        assert_eq!(account.zone_of("dev1.example.com").unwrap().name, "dev1.example.com");
+        assert_eq!(account.zone_of("dev2.example.com").unwrap().name, "example.com");
     }
 
     #[test]
@@ -329,16 +296,10 @@ mod tests {
     #[test]
     fn writing_what_is_there_does_not_touch_the_zone() {
         let mut account = account();
-        let set = |value: &str| RecordSet {
-            ttl: 60,
-            values: [value.to_owned()].into(),
-        };
+        let set = |value: &str| RecordSet { ttl: 60, values: [value.to_owned()].into() };
         account.write("example.com", "dev1", "A", set("192.0.2.1"), OPENED * 2);
         account.write("example.com", "dev1", "A", set("192.0.2.1"), OPENED * 3);
-        let nothing = RecordSet {
-            ttl: 60,
-            values: BTreeSet::new(),
-        };
+        let nothing = RecordSet { ttl: 60, values: BTreeSet::new() };
         account.write("example.com", "dev1", "AAAA", nothing, OPENED * 3);
         assert_eq!(account.zone_of("example.com").unwrap().touched, OPENED * 2);
     }

@@ -31,19 +31,13 @@ pub fn for_update(
     now: Duration,
 ) -> Result<Caller, Refused> {
     if let Some(token) = token_scheme(account, request, client, now) {
-        return Ok(Caller {
-            token: token?,
-            user: None,
-        });
+        return Ok(Caller { token: token?, user: None });
     }
     match credentials(request, "Basic").as_deref() {
         Some([text]) => {
             let (user, secret) = basic_pair(text).ok_or(BADAUTH)?;
             let token = with_user(account, &user, &secret, client, now)?;
-            return Ok(Caller {
-                token,
-                user: Some(user),
-            });
+            return Ok(Caller { token, user: Some(user) });
         }
         Some([]) => return Err("Invalid basic auth token header. No credentials provided."),
         Some(_) => {
@@ -52,16 +46,9 @@ pub fn for_update(
         }
         None => {}
     }
-    let user = request
-        .parameter("username")
-        .ok_or("No username URL parameter provided.")?;
-    let secret = request
-        .parameter("password")
-        .ok_or("No password URL parameter provided.")?;
-    Ok(Caller {
-        token: with_user(account, user, secret, client, now)?,
-        user: None,
-    })
+    let user = request.parameter("username").ok_or("No username URL parameter provided.")?;
+    let secret = request.parameter("password").ok_or("No password URL parameter provided.")?;
+    Ok(Caller { token: with_user(account, user, secret, client, now)?, user: None })
 }
 
 /// Authenticates a REST request; `None` if it has nothing that this API calls credentials.
@@ -76,18 +63,10 @@ pub fn for_rest(
 
 /// The secrets that a request carries in any form, right or wrong.
 pub fn presented(request: &Request) -> Vec<String> {
-    let token = credentials(request, "Token")
-        .unwrap_or_default()
-        .into_iter()
-        .map(str::to_owned);
-    let basic = credentials(request, "Basic")
-        .unwrap_or_default()
-        .into_iter();
+    let token = credentials(request, "Token").unwrap_or_default().into_iter().map(str::to_owned);
+    let basic = credentials(request, "Basic").unwrap_or_default().into_iter();
     let basic = basic.filter_map(basic_pair).map(|(_, secret)| secret);
-    token
-        .chain(basic)
-        .chain(request.parameter("password").map(str::to_owned))
-        .collect()
+    token.chain(basic).chain(request.parameter("password").map(str::to_owned)).collect()
 }
 
 fn token_scheme(
@@ -106,9 +85,7 @@ fn token_scheme(
 /// What follows the scheme in the `Authorization` header, if that is the scheme used.
 fn credentials<'a>(request: &'a Request, scheme: &str) -> Option<Vec<&'a str>> {
     let mut words = request.header("Authorization")?.split_whitespace();
-    words
-        .next()
-        .filter(|word| word.eq_ignore_ascii_case(scheme))?;
+    words.next().filter(|word| word.eq_ignore_ascii_case(scheme))?;
     Some(words.collect())
 }
 
@@ -129,11 +106,7 @@ fn with_user(
     let token = account.enter(secret, client, now).ok_or(BADAUTH)?;
     let name = user.to_lowercase();
     let ours = !name.contains(',') && account.zone_of(&name).is_some();
-    if user.is_empty() || user == account.email || ours {
-        Ok(token)
-    } else {
-        Err(BADAUTH)
-    }
+    if user.is_empty() || user == account.email || ours { Ok(token) } else { Err(BADAUTH) }
 }
 
 #[cfg(test)]
@@ -147,27 +120,15 @@ mod tests {
     fn check(authorization: &str, query: &[(&str, &str)], expected: Result<&str, Refused>) {
         let mut account = Account::new("owner@lab.example");
         account.add_zone("example.com");
-        account
-            .add_host_token("dev1", "secret", &["dev1.example.com"])
-            .unwrap();
+        account.add_host_token("dev1", "secret", &["dev1.example.com"]).unwrap();
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let mut request = Request {
-            query: query.iter().map(owned).collect(),
-            ..Request::default()
-        };
+        let mut request =
+            Request { query: query.iter().map(owned).collect(), ..Request::default() };
         if !authorization.is_empty() {
-            request
-                .headers
-                .push(owned(&("authorization", authorization)));
+            request.headers.push(owned(&("authorization", authorization)));
         }
         let caller = for_update(&mut account, &request, HERE, OPENED);
-        assert_eq!(
-            caller
-                .as_ref()
-                .map(|c| c.token.name.as_str())
-                .map_err(|e| *e),
-            expected
-        );
+        assert_eq!(caller.as_ref().map(|c| c.token.name.as_str()).map_err(|e| *e), expected);
     }
 
     #[test]
@@ -179,26 +140,10 @@ mod tests {
 
     #[test]
     fn a_scheme_that_is_unknown_leaves_the_query_to_decide() {
-        check(
-            "Bearer secret",
-            &[],
-            Err("No username URL parameter provided."),
-        );
-        check(
-            "Bearer secret",
-            &[("username", "")],
-            Err("No password URL parameter provided."),
-        );
-        check(
-            "",
-            &[("username", "dev9.example.com"), ("password", "secret")],
-            Ok("dev1"),
-        );
-        check(
-            "",
-            &[("username", "nobody"), ("password", "secret")],
-            Err("badauth"),
-        );
+        check("Bearer secret", &[], Err("No username URL parameter provided."));
+        check("Bearer secret", &[("username", "")], Err("No password URL parameter provided."));
+        check("", &[("username", "dev9.example.com"), ("password", "secret")], Ok("dev1"));
+        check("", &[("username", "nobody"), ("password", "secret")], Err("badauth"));
     }
 
     #[test]
@@ -213,11 +158,7 @@ mod tests {
     fn every_form_of_a_secret_is_found_for_the_log() {
         let header = ("Authorization".to_owned(), "Basic OnNlY3JldA==".to_owned());
         let query = ("password".to_owned(), "other".to_owned());
-        let request = Request {
-            headers: vec![header],
-            query: vec![query],
-            ..Request::default()
-        };
+        let request = Request { headers: vec![header], query: vec![query], ..Request::default() };
         assert_eq!(presented(&request), ["secret", "other"]);
     }
 }

@@ -5,9 +5,8 @@
 use std::time::Duration;
 
 const DAY: u64 = 24 * 60 * 60;
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 // The epoch was a Thursday.
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 
@@ -16,10 +15,7 @@ pub fn timestamp(since_epoch: Duration) -> String {
     let (year, month, day) = date(since_epoch);
     let (hour, minute, second) = time_of_day(since_epoch);
     let micros = since_epoch.subsec_micros();
-    format!(
-        "{year}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z",
-        month + 1
-    )
+    format!("{year}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z", month + 1)
 }
 
 /// The form of HTTP headers (RFC 9110, section 5.6.7): `Sat, 21 Nov 2026 23:52:33 GMT`.
@@ -27,11 +23,7 @@ pub fn http_date(since_epoch: Duration) -> String {
     let (year, month, day) = date(since_epoch);
     let (hour, minute, second) = time_of_day(since_epoch);
     let days = since_epoch.as_secs() / DAY;
-    let weekday = WEEKDAYS
-        .iter()
-        .cycle()
-        .nth((days % 7) as usize)
-        .unwrap_or(&"Thu");
+    let weekday = WEEKDAYS.iter().cycle().nth((days % 7) as usize).unwrap_or(&"Thu");
     let month = MONTHS.get(month).unwrap_or(&"Jan");
     format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT")
 }
@@ -84,13 +76,7 @@ mod tests {
 
     #[test]
     fn a_year_ends_on_the_last_of_december() {
-        assert_eq!(
-            timestamp(Duration::from_secs(1_798_761_599)),
-            "2026-12-31T23:59:59.000000Z"
-        );
-        assert_eq!(
-            timestamp(Duration::from_secs(1_798_761_600)),
-            "2027-01-01T00:00:00.000000Z"
-        );
+        assert_eq!(timestamp(Duration::from_secs(1_798_761_599)), "2026-12-31T23:59:59.000000Z");
+        assert_eq!(timestamp(Duration::from_secs(1_798_761_600)), "2027-01-01T00:00:00.000000Z");
     }
 }

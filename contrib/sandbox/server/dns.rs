@@ -27,15 +27,9 @@ pub fn answer(account: &Account, query: &[u8]) -> Option<Vec<u8>> {
     } else {
         Reply::code(Code::NotImplemented)
     };
-    let question = Question::read(query)
-        .map(|question| question.bytes)
-        .unwrap_or_default();
+    let question = Question::read(query).map(|question| question.bytes).unwrap_or_default();
     let whole = reply.message(header, question, false);
-    Some(if whole.len() <= LIMIT {
-        whole
-    } else {
-        reply.message(header, question, true)
-    })
+    Some(if whole.len() <= LIMIT { whole } else { reply.message(header, question, true) })
 }
 
 fn resolve(account: &Account, question: &Question<'_>) -> Reply {
@@ -44,42 +38,22 @@ fn resolve(account: &Account, question: &Question<'_>) -> Reply {
     };
     let subname = zone.subname_of(&question.name).unwrap_or_default();
     let Some(owner) = owner(zone, subname) else {
-        return Reply {
-            authority: soa(zone),
-            ..Reply::code(Code::NameError)
-        };
+        return Reply { authority: soa(zone), ..Reply::code(Code::NameError) };
     };
     let Some(kind) = Kind::of(question.kind) else {
-        return Reply {
-            authority: soa(zone),
-            ..Reply::code(Code::NoError)
-        };
+        return Reply { authority: soa(zone), ..Reply::code(Code::NoError) };
     };
     let answers = match kind {
         Kind::Soa if subname.is_empty() => soa(zone),
         Kind::Soa => Vec::new(),
         Kind::A | Kind::Aaaa | Kind::Cname | Kind::Ns => {
             let direct = zone.record_set(&owner, kind.name()).map(|set| (kind, set));
-            let alias = || {
-                zone.record_set(&owner, "CNAME")
-                    .map(|set| (Kind::Cname, set))
-            };
-            direct
-                .or_else(alias)
-                .map(|(kind, set)| entries(kind, set))
-                .unwrap_or_default()
+            let alias = || zone.record_set(&owner, "CNAME").map(|set| (Kind::Cname, set));
+            direct.or_else(alias).map(|(kind, set)| entries(kind, set)).unwrap_or_default()
         }
     };
-    let authority = if answers.is_empty() {
-        soa(zone)
-    } else {
-        Vec::new()
-    };
-    Reply {
-        answers,
-        authority,
-        code: Code::NoError,
-    }
+    let authority = if answers.is_empty() { soa(zone) } else { Vec::new() };
+    Reply { answers, authority, code: Code::NoError }
 }
 
 /// The name whose records answer for `subname`: itself if it exists, else the wildcard at the
@@ -91,11 +65,7 @@ fn owner(zone: &Zone, subname: &str) -> Option<String> {
     let mut name = subname;
     loop {
         let above = name.split_once('.').map_or("", |(_, above)| above);
-        let wildcard = if above.is_empty() {
-            "*".to_owned()
-        } else {
-            format!("*.{above}")
-        };
+        let wildcard = if above.is_empty() { "*".to_owned() } else { format!("*.{above}") };
         if zone.has_name(&wildcard) {
             return Some(wildcard);
         }
@@ -179,11 +149,7 @@ impl<'a> Question<'a> {
         let kind = u16::from_be_bytes(query.get(at..at + 2)?.try_into().ok()?);
         let is_internet = query.get(at + 2..at + 4)? == [0, 1];
         let name = labels.join(".").to_lowercase();
-        is_internet.then(|| Self {
-            bytes: &query[HEADER..at + 4],
-            kind,
-            name,
-        })
+        is_internet.then(|| Self { bytes: &query[HEADER..at + 4], kind, name })
     }
 }
 
@@ -195,11 +161,7 @@ struct Reply {
 
 impl Reply {
     fn code(code: Code) -> Self {
-        Self {
-            answers: Vec::new(),
-            authority: Vec::new(),
-            code,
-        }
+        Self { answers: Vec::new(), authority: Vec::new(), code }
     }
 
     /// The message; a truncated one asks the client to come back over TCP.
@@ -207,23 +169,10 @@ impl Reply {
         let authoritative = matches!(self.code, Code::NoError | Code::NameError);
         let wanted_recursion = header[2] & 0x01;
         let flags = 0x80 | u8::from(authoritative) << 2 | u8::from(truncated) << 1;
-        let mut message = vec![
-            header[0],
-            header[1],
-            flags | wanted_recursion,
-            self.code as u8,
-        ];
-        let (answers, authority): (&[_], &[_]) = if truncated {
-            (&[], &[])
-        } else {
-            (&self.answers, &self.authority)
-        };
-        for count in [
-            usize::from(!question.is_empty()),
-            answers.len(),
-            authority.len(),
-            0,
-        ] {
+        let mut message = vec![header[0], header[1], flags | wanted_recursion, self.code as u8];
+        let (answers, authority): (&[_], &[_]) =
+            if truncated { (&[], &[]) } else { (&self.answers, &self.authority) };
+        for count in [usize::from(!question.is_empty()), answers.len(), authority.len(), 0] {
             message.extend(u16::try_from(count).unwrap_or(u16::MAX).to_be_bytes());
         }
         message.extend(question);
@@ -234,9 +183,7 @@ impl Reply {
 
 fn entries(kind: Kind, set: &RecordSet) -> Vec<Vec<u8>> {
     let contents = set.values.iter().filter_map(|value| content(kind, value));
-    contents
-        .map(|content| entry(&QUESTION_NAME, kind, set.ttl, &content))
-        .collect()
+    contents.map(|content| entry(&QUESTION_NAME, kind, set.ttl, &content)).collect()
 }
 
 /// The content of one record on the wire; `None` if the text is no content of that type.
@@ -365,10 +312,7 @@ mod tests {
     #[test]
     fn what_is_no_query_gets_no_answer_and_a_broken_one_a_format_error() {
         assert_eq!(answer(&account(), b"short"), None);
-        assert_eq!(
-            answer(&account(), &[0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-            None
-        );
+        assert_eq!(answer(&account(), &[0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0]), None);
         let mut cut = query("dev1.example.com", 1);
         cut.truncate(20);
         assert_eq!(answer(&account(), &cut).unwrap()[3], 1);

@@ -34,10 +34,7 @@ fn update(
     let caller = auth::for_update(account, request, client, now).map_err(Refusal::Credential)?;
     let hosts = hosts(account, request, caller.user.as_deref())?;
     let own = own_values(request);
-    let zone = common_zone(
-        account,
-        hosts.iter().chain(own.keys().map(|(host, _)| host)),
-    )?;
+    let zone = common_zone(account, hosts.iter().chain(own.keys().map(|(host, _)| host)))?;
 
     let scopes = [Scope::Dyndns { zone: zone.clone() }, Scope::User];
     account.admit(&scopes, now).map_err(Refusal::Throttled)?;
@@ -55,10 +52,7 @@ fn update(
     for change in &changes {
         if change.meets_cname(account, &zone) {
             problems.push(vec![CONFLICT.to_owned()]);
-        } else if caller
-            .token
-            .may_write(&zone, &change.subname, change.family.kind())
-        {
+        } else if caller.token.may_write(&zone, &change.subname, change.family.kind()) {
             problems.push(change.content_problem(account, &zone).into_iter().collect());
         } else {
             return Err(Refusal::Permission);
@@ -70,10 +64,7 @@ fn update(
     }
     for change in changes {
         let values = change.canonical();
-        let records = RecordSet {
-            ttl: DYNDNS_TTL,
-            values,
-        };
+        let records = RecordSet { ttl: DYNDNS_TTL, values };
         account.write(&zone, &change.subname, change.family.kind(), records, now);
     }
     Ok(Answer::text(200, "good"))
@@ -113,25 +104,17 @@ fn common_zone<'a>(
 ) -> Result<String, Refusal> {
     let mut zones = BTreeSet::new();
     for host in hosts {
-        let zone = account
-            .zone_of(host)
-            .filter(|_| is_name(host))
-            .ok_or(Refusal::NoHost)?;
+        let zone = account.zone_of(host).filter(|_| is_name(host)).ok_or(Refusal::NoHost)?;
         zones.insert(zone.name.clone());
     }
     let first = zones.pop_first().ok_or(Refusal::Unspecified)?;
-    if zones.is_empty() {
-        Ok(first)
-    } else {
-        Err(Refusal::SeveralZones)
-    }
+    if zones.is_empty() { Ok(first) } else { Err(Refusal::SeveralZones) }
 }
 
 /// Whether `host` is spelled as names in a zone are: Punycode, not Unicode, and no final dot.
 fn is_name(host: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || ['-', '_', '*'].contains(&c);
-    host.split('.')
-        .all(|label| !label.is_empty() && label.chars().all(fits))
+    host.split('.').all(|label| !label.is_empty() && label.chars().all(fits))
 }
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -175,11 +158,7 @@ impl Family {
     }
 
     fn of(address: IpAddr) -> Self {
-        if address.is_ipv4() {
-            Self::V4
-        } else {
-            Self::V6
-        }
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
     }
 
     /// The one spelling under which an address is stored.
@@ -222,9 +201,8 @@ enum Wish {
 fn wish(parameter: &str, value: &str, family: Family) -> Result<Option<Wish>, Refusal> {
     let words = ["", "preserve"];
     let items = value.split(',').map(str::trim);
-    let items: BTreeSet<&str> = items
-        .filter(|item| words.contains(item) || item.contains(family.mark()))
-        .collect();
+    let items: BTreeSet<&str> =
+        items.filter(|item| words.contains(item) || item.contains(family.mark())).collect();
     if items.len() > 1 && words.iter().any(|word| items.contains(word)) {
         return Err(Refusal::parameter(format!(
             "IP parameter \"{parameter}\" cannot have addresses and \"preserve\" or an empty value \
@@ -267,11 +245,7 @@ fn general_wish(request: &Request, family: Family, client: IpAddr) -> Result<Wis
         }
     }
     let here = Family::of(client) == family;
-    Ok(if here {
-        Wish::Values([client.to_string()].into())
-    } else {
-        Wish::Delete
-    })
+    Ok(if here { Wish::Values([client.to_string()].into()) } else { Wish::Delete })
 }
 
 /// One record set to be written; without values it is removed, which needs permission just so.
@@ -307,16 +281,11 @@ impl Change {
         }
         let blocked = known.into_iter().filter(|_| self.family == Family::V4);
         let mut blocked = blocked.filter(|address| account.is_blocked(zone, *address));
-        blocked
-            .next()
-            .map(|address| format!("IP address {address} not allowed."))
+        blocked.next().map(|address| format!("IP address {address} not allowed."))
     }
 
     fn canonical(&self) -> BTreeSet<String> {
-        let addresses = self
-            .values
-            .iter()
-            .filter_map(|value| self.family.canonical(value));
+        let addresses = self.values.iter().filter_map(|value| self.family.canonical(value));
         addresses.map(|address| address.to_string()).collect()
     }
 }
@@ -347,20 +316,13 @@ fn changes(
             Wish::Prefix(subnet) => {
                 let hosts = account.records(host, family.kind());
                 let hosts = hosts.iter().filter_map(|text| text.parse().ok());
-                hosts
-                    .filter_map(|host| subnet.rebased(host))
-                    .map(|a| a.to_string())
-                    .collect()
+                hosts.filter_map(|host| subnet.rebased(host)).map(|a| a.to_string()).collect()
             }
             Wish::Preserve => return None,
             Wish::Values(values) => values.into_iter().collect(),
         };
         let subname = account.zone_of(host)?.subname_of(host)?.to_owned();
-        Some(Change {
-            family,
-            subname,
-            values,
-        })
+        Some(Change { family, subname, values })
     });
     Ok(changes.collect())
 }
@@ -425,12 +387,8 @@ mod tests {
         let mut account = Account::new("owner@lab.example");
         account.add_zone("example.com");
         account.add_zone("example.org");
-        account
-            .add_host_token("dev1", "one", &["dev1.example.com"])
-            .unwrap();
-        account
-            .tokens
-            .push(super::super::token::Token::unrestricted("all", "all"));
+        account.add_host_token("dev1", "one", &["dev1.example.com"]).unwrap();
+        account.tokens.push(super::super::token::Token::unrestricted("all", "all"));
         account.set_records("dev1.example.com", "A", &["192.0.2.1"], 60);
         account.set_records("dev1.example.com", "AAAA", &["2001:db8::1"], 60);
         account
@@ -459,10 +417,7 @@ mod tests {
     fn check(query: &[(&str, &str)], from: IpAddr, a: &[&str], aaaa: &[&str]) {
         let mut account = account();
         let query = [&[("hostname", "dev1.example.com")], query].concat();
-        assert_eq!(
-            ask(&mut account, "all", &query, from),
-            (200, "good".to_owned())
-        );
+        assert_eq!(ask(&mut account, "all", &query, from), (200, "good".to_owned()));
         assert_eq!(account.records("dev1.example.com", "A"), a);
         assert_eq!(account.records("dev1.example.com", "AAAA"), aaaa);
     }
@@ -477,18 +432,8 @@ mod tests {
 
     #[test]
     fn preserve_leaves_a_family_alone_and_an_empty_value_deletes_it() {
-        check(
-            &[("myipv4", "preserve"), ("myipv6", "")],
-            V4,
-            &["192.0.2.1"],
-            &[],
-        );
-        check(
-            &[("myip", "preserve")],
-            V4,
-            &["192.0.2.1"],
-            &["2001:db8::1"],
-        );
+        check(&[("myipv4", "preserve"), ("myipv6", "")], V4, &["192.0.2.1"], &[]);
+        check(&[("myip", "preserve")], V4, &["192.0.2.1"], &["2001:db8::1"]);
     }
 
     #[test]
@@ -506,20 +451,12 @@ mod tests {
     #[test]
     fn two_records_that_a_prefix_would_make_equal_are_refused_as_duplicates() {
         let mut account = account();
-        account.set_records(
-            "dev1.example.com",
-            "AAAA",
-            &["2001:db8:1::5", "2001:db8:2::5"],
-            60,
-        );
+        account.set_records("dev1.example.com", "AAAA", &["2001:db8:1::5", "2001:db8:2::5"], 60);
         let query = [("hostname", "dev1.example.com"), ("myip", "preserve")];
         let query = [&query[..], &[("myipv6", "2001:db8:9::/64")]].concat();
         let (status, body) = ask(&mut account, "all", &query, V4);
         assert_eq!(status, 400);
-        assert!(
-            body.contains("Duplicate: records must be semantically unique"),
-            "{body}"
-        );
+        assert!(body.contains("Duplicate: records must be semantically unique"), "{body}");
     }
 
     #[test]
@@ -541,12 +478,8 @@ mod tests {
 
     #[test]
     fn names_that_no_zone_can_hold_are_nohost() {
-        for host in [
-            "dev1.example.com.",
-            "dev1.example.com,",
-            "dév.example.com",
-            "a..example.com",
-        ] {
+        for host in ["dev1.example.com.", "dev1.example.com,", "dév.example.com", "a..example.com"]
+        {
             let answer = ask(&mut account(), "all", &[("hostname", host)], V4);
             assert_eq!(answer, (404, "nohost".to_owned()), "{host}");
         }
@@ -570,14 +503,8 @@ mod tests {
             ("myipv6:dev2.example.com,dev3.example.com", "2001:db8::23"),
         ];
         assert_eq!(ask(&mut account, "all", &query, V4).0, 200);
-        assert_eq!(
-            account.records("dev2.example.com", "AAAA"),
-            ["2001:db8::23"]
-        );
-        assert_eq!(
-            account.records("dev3.example.com", "AAAA"),
-            ["2001:db8::23"]
-        );
+        assert_eq!(account.records("dev2.example.com", "AAAA"), ["2001:db8::23"]);
+        assert_eq!(account.records("dev3.example.com", "AAAA"), ["2001:db8::23"]);
         assert_eq!(account.records("dev1.example.com", "AAAA"), ["2001:db8::1"]);
     }
 

@@ -30,10 +30,7 @@ pub struct Request {
 impl Request {
     /// The value of a header, whatever the case of its name; of several, the first.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self
-            .headers
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -89,14 +86,9 @@ pub fn read(input: &mut impl BufRead) -> Result<Option<Request>, ReadError> {
             break;
         }
         let (name, value) = line.split_once(':').ok_or(ReadError::Refused(400))?;
-        request
-            .headers
-            .push((name.to_owned(), value.trim().to_owned()));
+        request.headers.push((name.to_owned(), value.trim().to_owned()));
     }
-    if request
-        .header("Connection")
-        .is_some_and(|value| value.eq_ignore_ascii_case("close"))
-    {
+    if request.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
         request.keep_alive = false;
     }
     if request.header("Transfer-Encoding").is_some() {
@@ -116,36 +108,24 @@ pub fn read(input: &mut impl BufRead) -> Result<Option<Request>, ReadError> {
 fn read_line(head: &mut io::Take<impl BufRead>) -> Result<Option<String>, ReadError> {
     let mut line = Vec::new();
     if head.read_until(b'\n', &mut line)? == 0 {
-        return if head.limit() == 0 {
-            Err(ReadError::Refused(414))
-        } else {
-            Ok(None)
-        };
+        return if head.limit() == 0 { Err(ReadError::Refused(414)) } else { Ok(None) };
     }
     if line.pop() != Some(b'\n') {
         let cut_by_us = head.limit() == 0;
         let end = io::Error::from(io::ErrorKind::UnexpectedEof);
-        return Err(if cut_by_us {
-            ReadError::Refused(414)
-        } else {
-            end.into()
-        });
+        return Err(if cut_by_us { ReadError::Refused(414) } else { end.into() });
     }
     if line.last() == Some(&b'\r') {
         line.pop();
     }
-    String::from_utf8(line)
-        .map(Some)
-        .map_err(|_| ReadError::Refused(400))
+    String::from_utf8(line).map(Some).map_err(|_| ReadError::Refused(400))
 }
 
 /// Splits and decodes what follows the `?`.
 fn query_pairs(query: &str) -> Vec<(String, String)> {
     let parts = query.split('&').filter(|part| !part.is_empty());
     let pairs = parts.map(|part| part.split_once('=').unwrap_or((part, "")));
-    pairs
-        .map(|(name, value)| (decoded(name), decoded(value)))
-        .collect()
+    pairs.map(|(name, value)| (decoded(name), decoded(value))).collect()
 }
 
 /// Undoes percent-encoding; what is not a pair of hexadecimal digits stays as it is.
@@ -153,10 +133,7 @@ fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, others)) = rest.split_first() {
-        let code = others
-            .get(..2)
-            .filter(|_| *first == b'%')
-            .and_then(hexadecimal);
+        let code = others.get(..2).filter(|_| *first == b'%').and_then(hexadecimal);
         rest = if code.is_some() { &others[2..] } else { others };
         bytes.push(code.unwrap_or(if *first == b'+' { b' ' } else { *first }));
     }
@@ -165,9 +142,7 @@ fn decoded(text: &str) -> String {
 
 fn hexadecimal(digits: &[u8]) -> Option<u8> {
     let value = |digit: &u8| char::from(*digit).to_digit(16);
-    let both = digits
-        .iter()
-        .try_fold(0, |sum, digit| Some(sum * 16 + value(digit)?))?;
+    let both = digits.iter().try_fold(0, |sum, digit| Some(sum * 16 + value(digit)?))?;
     u8::try_from(both).ok()
 }
 
@@ -186,11 +161,7 @@ impl Answer {
     /// An answer of any type.
     pub fn new(status: u16, content_type: &str, body: &str) -> Self {
         let headers = vec![("Content-Type".to_owned(), content_type.to_owned())];
-        Self {
-            body: body.as_bytes().to_vec(),
-            headers,
-            status,
-        }
+        Self { body: body.as_bytes().to_vec(), headers, status }
     }
 
     /// The form of dynDNS.
@@ -249,10 +220,7 @@ impl Answer {
 
     /// The value of a header, whatever the case of its name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self
-            .headers
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -302,10 +270,7 @@ pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(4) {
         return None;
     }
-    let digits = text
-        .strip_suffix("==")
-        .or(text.strip_suffix('='))
-        .unwrap_or(text);
+    let digits = text.strip_suffix("==").or(text.strip_suffix('=')).unwrap_or(text);
     let (mut pending, mut bits) = (0_u32, 0);
     let mut bytes = Vec::new();
     for digit in digits.bytes() {
@@ -368,10 +333,7 @@ mod tests {
         assert_eq!((first.path.as_str(), first.keep_alive), ("/a", true));
         assert_eq!(first.query, [pair("x", "1")]);
         let second = read(&mut input).unwrap().unwrap();
-        assert_eq!(
-            (second.body.as_slice(), second.keep_alive),
-            (&b"hi"[..], false)
-        );
+        assert_eq!((second.body.as_slice(), second.keep_alive), (&b"hi"[..], false));
         assert_eq!(read(&mut input).unwrap(), None);
     }
 
@@ -391,14 +353,7 @@ mod tests {
     #[test]
     fn of_a_repeated_parameter_the_last_one_counts() {
         let query = query_pairs("a=1&a=2");
-        assert_eq!(
-            Request {
-                query,
-                ..Request::default()
-            }
-            .parameter("a"),
-            Some("2")
-        );
+        assert_eq!(Request { query, ..Request::default() }.parameter("a"), Some("2"));
     }
 
     #[test]
@@ -407,14 +362,8 @@ mod tests {
         check_refused(b"GET http://elsewhere/ HTTP/1.1\r\n\r\n", 400);
         check_refused(b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400);
         check_refused(b"GET / HTTP/1.1\r\nContent-Length: 70000\r\n\r\n", 413);
-        check_refused(
-            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
-            411,
-        );
-        check_refused(
-            format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(17_000)).as_bytes(),
-            414,
-        );
+        check_refused(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411);
+        check_refused(format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(17_000)).as_bytes(), 414);
     }
 
     #[test]

@@ -12,10 +12,7 @@
 //! | `dns`, `http`, `calendar` | bytes to values and back; pure |
 //! | `script` | misbehaviour on demand |
 //! | `shell` | sockets and threads |
-#![allow(
-    dead_code,
-    reason = "each test that includes this module uses another part of it"
-)]
+#![allow(dead_code, reason = "each test that includes this module uses another part of it")]
 
 pub mod account;
 pub mod auth;
@@ -71,12 +68,7 @@ impl Sandbox {
 
     /// Serves `account` nowhere yet; see [`Sandbox::listen`] and [`Sandbox::listen_dns`].
     pub fn unbound(account: Account) -> Self {
-        Self {
-            api: None,
-            dns: None,
-            shell: Arc::new(Shell::new(account)),
-            update: None,
-        }
+        Self { api: None, dns: None, shell: Arc::new(Shell::new(account)), update: None }
     }
 
     /// Listens at one more address and returns it with the port that was chosen if `at` has none.
@@ -103,10 +95,7 @@ impl Sandbox {
     ///
     /// If the sandbox does not listen in that role.
     pub fn url(&self) -> String {
-        format!(
-            "http://{}",
-            self.api.expect("call `listen(Role::Api, …)` first")
-        )
+        format!("http://{}", self.api.expect("call `listen(Role::Api, …)` first"))
     }
 
     /// `http://ADDRESS:PORT` of the update host, where every path updates.
@@ -115,10 +104,7 @@ impl Sandbox {
     ///
     /// If the sandbox does not listen in that role.
     pub fn update_url(&self) -> String {
-        format!(
-            "http://{}",
-            self.update.expect("call `listen(Role::Update, …)` first")
-        )
+        format!("http://{}", self.update.expect("call `listen(Role::Update, …)` first"))
     }
 
     /// Where the name server answers.
@@ -168,10 +154,7 @@ impl Sandbox {
 
     /// The updates among the requests.
     pub fn updates(&self) -> Vec<Received> {
-        self.requests()
-            .into_iter()
-            .filter(Received::is_update)
-            .collect()
+        self.requests().into_iter().filter(Received::is_update).collect()
     }
 
     /// The requests from the `first` on (counted from 0), as soon as there is one; empty when

@@ -15,9 +15,7 @@ use super::throttle::{self, Scope};
 
 /// Answers a request below `/api/v1` (or `/api/v2`, which is the same).
 pub fn answer(account: &mut Account, request: &Request, client: IpAddr, now: Duration) -> Answer {
-    let path = ["/api/v1", "/api/v2"]
-        .iter()
-        .find_map(|base| request.path.strip_prefix(base));
+    let path = ["/api/v1", "/api/v2"].iter().find_map(|base| request.path.strip_prefix(base));
     let (view, allow): (View, _) = match path {
         Some("/") => (root, "GET, HEAD, OPTIONS"),
         Some("/domains/") => (domains, "GET, POST, HEAD, OPTIONS"),
@@ -56,9 +54,7 @@ fn root(
         ));
     };
     token.map_err(Refusal::Credential)?;
-    account
-        .admit(&[Scope::User], now)
-        .map_err(Refusal::Throttled)?;
+    account.admit(&[Scope::User], now).map_err(Refusal::Throttled)?;
     only_reads(request)?;
     let account_links = format!(
         "{{\"show\":{},\"delete\":{},\"change-email\":{},\"reset-password\":{}}}",
@@ -87,16 +83,10 @@ fn domains(
     let stranger = "Authentication credentials were not provided.";
     let token = auth::for_rest(account, request, client, now).unwrap_or(Err(stranger));
     token.map_err(Refusal::Credential)?;
-    account
-        .admit(&[Scope::DnsApiCheap, Scope::User], now)
-        .map_err(Refusal::Throttled)?;
+    account.admit(&[Scope::DnsApiCheap, Scope::User], now).map_err(Refusal::Throttled)?;
     only_reads(request)?;
     let zones: Vec<String> = match request.parameter("owns_qname") {
-        Some(host) => account
-            .zone_of(&host.to_lowercase())
-            .map(zone)
-            .into_iter()
-            .collect(),
+        Some(host) => account.zone_of(&host.to_lowercase()).map(zone).into_iter().collect(),
         None => account.zones().iter().rev().map(zone).collect(),
     };
     Ok(Answer::json(200, &format!("[{}]", zones.join(","))))
@@ -155,9 +145,7 @@ mod tests {
         let mut account = Account::new("owner@lab.example");
         account.add_zone("example.com");
         account.add_zone("example.org");
-        account
-            .add_host_token("dev1", "secret", &["dev1.example.com"])
-            .unwrap();
+        account.add_host_token("dev1", "secret", &["dev1.example.com"]).unwrap();
         let header = |value: &str| ("Authorization".to_owned(), value.to_owned());
         let pair = |value: &str| ("owns_qname".to_owned(), value.to_owned());
         let request = Request {
@@ -176,21 +164,13 @@ mod tests {
         let expected = "[{\"created\":\"2026-08-01T00:00:00.000000Z\",\
             \"published\":\"2026-08-01T00:00:00.000000Z\",\"name\":\"example.com\",\
             \"minimum_ttl\":3600,\"touched\":\"2026-08-01T00:00:00.000000Z\"}]";
-        let found = ask(
-            "/api/v1/domains/",
-            Some("a.DEV2.example.com"),
-            Some("Token secret"),
-        );
+        let found = ask("/api/v1/domains/", Some("a.DEV2.example.com"), Some("Token secret"));
         assert_eq!(found, (200, expected.to_owned()));
     }
 
     #[test]
     fn a_name_outside_the_account_is_owned_by_no_zone() {
-        let found = ask(
-            "/api/v1/domains/",
-            Some("example.net"),
-            Some("Token secret"),
-        );
+        let found = ask("/api/v1/domains/", Some("example.net"), Some("Token secret"));
         assert_eq!(found, (200, "[]".to_owned()));
     }
 
@@ -198,25 +178,15 @@ mod tests {
     fn zones_are_not_shown_to_strangers() {
         let (status, body) = ask("/api/v1/domains/", None, None);
         assert_eq!(status, 401);
-        assert_eq!(
-            body,
-            "{\"detail\":\"Authentication credentials were not provided.\"}"
-        );
+        assert_eq!(body, "{\"detail\":\"Authentication credentials were not provided.\"}");
     }
 
     #[test]
     fn the_root_answers_strangers_with_other_links_and_wrong_tokens_with_401() {
-        assert!(
-            ask("/api/v1/", None, Some("Token secret"))
-                .1
-                .contains("\"tokens\"")
-        );
+        assert!(ask("/api/v1/", None, Some("Token secret")).1.contains("\"tokens\""));
         let (status, links) = ask("/api/v1/", None, Some("Bearer secret"));
         assert_eq!(status, 200);
-        assert!(
-            links.contains("\"register\"") && !links.contains("\"tokens\""),
-            "{links}"
-        );
+        assert!(links.contains("\"register\"") && !links.contains("\"tokens\""), "{links}");
         let refused = ask("/api/v1/", None, Some("Token wrong"));
         assert_eq!(refused, (401, "{\"detail\":\"Invalid token.\"}".to_owned()));
     }

@@ -36,48 +36,29 @@ pub enum Delivery {
 impl Scripted {
     /// The account's own answer: a start for the methods below.
     pub fn genuine() -> Self {
-        Self {
-            answer: None,
-            delay: Duration::ZERO,
-            delivery: Delivery::Whole,
-            performed: true,
-        }
+        Self { answer: None, delay: Duration::ZERO, delivery: Delivery::Whole, performed: true }
     }
 
     /// This answer and no effect.
     pub fn answer(answer: Answer) -> Self {
-        Self {
-            answer: Some(answer),
-            performed: false,
-            ..Self::genuine()
-        }
+        Self { answer: Some(answer), performed: false, ..Self::genuine() }
     }
 
     /// The connection is closed without an effect and without an answer.
     pub fn dropped() -> Self {
-        Self {
-            delivery: Delivery::Cut(0),
-            performed: false,
-            ..Self::genuine()
-        }
+        Self { delivery: Delivery::Cut(0), performed: false, ..Self::genuine() }
     }
 
     /// The update is made, but its answer is lost.
     pub fn lost_answer() -> Self {
-        Self {
-            delivery: Delivery::Cut(0),
-            ..Self::genuine()
-        }
+        Self { delivery: Delivery::Cut(0), ..Self::genuine() }
     }
 
     /// The update is made, but then the server stumbles: what deSEC does when its name servers
     /// fail after the change was stored.
     pub fn error_after_commit() -> Self {
         let answer = Answer::text(500, "Internal Server Error. We're on it!");
-        Self {
-            answer: Some(answer),
-            ..Self::genuine()
-        }
+        Self { answer: Some(answer), ..Self::genuine() }
     }
 
     /// The same, later.

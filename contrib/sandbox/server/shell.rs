@@ -71,9 +71,7 @@ impl Shell {
         Self {
             changed: Condvar::new(),
             started: Instant::now(),
-            started_at: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default(),
+            started_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             state: Mutex::new(state),
         }
     }
@@ -83,11 +81,7 @@ impl Shell {
         let at = listener.local_addr()?;
         let shell = Arc::clone(self);
         let thread = thread::spawn(move || accept(&shell, role, &listener));
-        self.lock().listeners.push(Listener {
-            at,
-            datagrams: false,
-            thread,
-        });
+        self.lock().listeners.push(Listener { at, datagrams: false, thread });
         Ok(at)
     }
 
@@ -96,11 +90,7 @@ impl Shell {
         let at = socket.local_addr()?;
         let shell = Arc::clone(self);
         let thread = thread::spawn(move || answer_queries(&shell, &socket));
-        self.lock().listeners.push(Listener {
-            at,
-            datagrams: true,
-            thread,
-        });
+        self.lock().listeners.push(Listener { at, datagrams: true, thread });
         Ok(at)
     }
 
@@ -180,9 +170,7 @@ impl Shell {
     fn reply(&self, role: Role, request: &Request, client: SocketAddr) -> Reply {
         let now = self.now();
         let mut state = self.lock();
-        let script = state
-            .take_script(role, &request.path)
-            .unwrap_or_else(Scripted::genuine);
+        let script = state.take_script(role, &request.path).unwrap_or_else(Scripted::genuine);
         let credential = state.credential(request);
         let secrets = state.secrets(request);
         let (genuine, held_back) = if script.performed {
@@ -193,26 +181,12 @@ impl Shell {
         let answer = script.answer.unwrap_or(genuine);
         let hidden = |(name, value): &(String, String)| {
             let secret = name == "password" || secrets.contains(value);
-            (
-                name.clone(),
-                if secret {
-                    "***".to_owned()
-                } else {
-                    value.clone()
-                },
-            )
+            (name.clone(), if secret { "***".to_owned() } else { value.clone() })
         };
         let scheme_only = |(name, value): &(String, String)| {
             let scheme = value.split(' ').next().unwrap_or_default();
             let secret = name.eq_ignore_ascii_case("Authorization");
-            (
-                name.clone(),
-                if secret {
-                    format!("{scheme} ***")
-                } else {
-                    value.clone()
-                },
-            )
+            (name.clone(), if secret { format!("{scheme} ***") } else { value.clone() })
         };
         state.requests.push(Received {
             at: self.started.elapsed(),
@@ -227,11 +201,7 @@ impl Shell {
         });
         drop(state);
         self.changed.notify_all();
-        Reply {
-            answer,
-            delay: held_back + script.delay,
-            delivery: script.delivery,
-        }
+        Reply { answer, delay: held_back + script.delay, delivery: script.delivery }
     }
 }
 
@@ -261,11 +231,8 @@ impl State {
             Role::Update => (UPDATE_BURST, "max-age=31536000"),
         };
         let bucket = self.buckets.entry(client).or_default();
-        let paced = if self.account.throttled {
-            bucket.admit(burst, now)
-        } else {
-            Some(Duration::ZERO)
-        };
+        let paced =
+            if self.account.throttled { bucket.admit(burst, now) } else { Some(Duration::ZERO) };
         let answer = if paced.is_none() {
             Answer::nginx(429)
         } else if is_update(role, &request.path) {
@@ -278,19 +245,12 @@ impl State {
                 Role::Update => Answer::nginx(401), // a picture
             }
         };
-        (
-            answer.with("Strict-Transport-Security", lasting),
-            paced.unwrap_or_default(),
-        )
+        (answer.with("Strict-Transport-Security", lasting), paced.unwrap_or_default())
     }
 
     fn credential(&self, request: &Request) -> Credential {
         let presented = auth::presented(request);
-        let known = self
-            .account
-            .tokens
-            .iter()
-            .find(|token| presented.contains(&token.secret));
+        let known = self.account.tokens.iter().find(|token| presented.contains(&token.secret));
         match known {
             Some(token) => Credential::Token(token.name.clone()),
             None if presented.is_empty() => Credential::Absent,
@@ -381,11 +341,7 @@ fn deliver(shell: &Shell, stream: &TcpStream, request: &Request, reply: Reply) -
         answer = answer.with("Transfer-Encoding", "chunked");
     }
     let head = answer.head(request.keep_alive && !endless, &http_date(shell.now()));
-    let body = if request.method == "HEAD" {
-        &[][..]
-    } else {
-        &answer.body
-    };
+    let body = if request.method == "HEAD" { &[][..] } else { &answer.body };
     let bytes = [head.as_bytes(), body].concat();
     match reply.delivery {
         Delivery::Cut(length) => {
@@ -403,11 +359,7 @@ fn deliver(shell: &Shell, stream: &TcpStream, request: &Request, reply: Reply) -
         }
         Delivery::Endless => {
             send(stream, head.as_bytes())?;
-            let piece = if answer.body.is_empty() {
-                b"good".to_vec()
-            } else {
-                answer.body
-            };
+            let piece = if answer.body.is_empty() { b"good".to_vec() } else { answer.body };
             let length = format!("{:x}\r\n", piece.len());
             let chunk = [length.as_bytes(), &piece, b"\r\n"].concat();
             while !shell.pause(Duration::from_millis(1)) {

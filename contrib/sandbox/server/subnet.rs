@@ -75,11 +75,7 @@ mod tests {
     #[test]
     fn a_prefix_replaces_the_network_bits_and_keeps_the_host_bits() {
         check_rebased("198.51.100.99/24", "203.0.113.13", Some("198.51.100.13"));
-        check_rebased(
-            "2001:db8:aa:bb::/64",
-            "2001:db8::13",
-            Some("2001:db8:aa:bb::13"),
-        );
+        check_rebased("2001:db8:aa:bb::/64", "2001:db8::13", Some("2001:db8:aa:bb::13"));
     }
 
     #[test]

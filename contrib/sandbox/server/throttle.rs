@@ -34,10 +34,7 @@ pub struct History {
 
 impl Default for History {
     fn default() -> Self {
-        Self {
-            daily_limit: 2000,
-            admitted: BTreeMap::new(),
-        }
+        Self { daily_limit: 2000, admitted: BTreeMap::new() }
     }
 }
 
@@ -46,9 +43,7 @@ impl History {
     ///
     /// A refused request is not counted by the scope that refused it, but by the others.
     pub fn admit(&mut self, scopes: &[Scope], now: Duration) -> Result<(), Duration> {
-        let waits = scopes
-            .iter()
-            .filter_map(|scope| self.admit_one(scope, now).err());
+        let waits = scopes.iter().filter_map(|scope| self.admit_one(scope, now).err());
         waits.max().map_or(Ok(()), Err)
     }
 
@@ -64,17 +59,10 @@ impl History {
             Scope::User => &[(self.daily_limit, DAY)],
         };
         let moments = self.admitted.entry(scope.clone()).or_default();
-        let longest = rates
-            .iter()
-            .map(|(_, period)| *period)
-            .max()
-            .unwrap_or_default();
+        let longest = rates.iter().map(|(_, period)| *period).max().unwrap_or_default();
         moments.retain(|moment| *moment + longest > now);
         let waits = rates.iter().filter_map(|(requests, period)| {
-            let recent: Vec<_> = moments
-                .iter()
-                .filter(|moment| **moment + *period > now)
-                .collect();
+            let recent: Vec<_> = moments.iter().filter(|moment| **moment + *period > now).collect();
             let spare = recent.len() < *requests;
             let first = recent.first().map_or(now, |moment| **moment);
             (!spare).then(|| (first + *period).saturating_sub(now))
@@ -123,10 +111,7 @@ impl Bucket {
 pub fn refusal(wait: Duration) -> (u64, String) {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     let unit = if seconds == 1 { "second" } else { "seconds" };
-    (
-        seconds,
-        format!("Request was throttled. Expected available in {seconds} {unit}."),
-    )
+    (seconds, format!("Request was throttled. Expected available in {seconds} {unit}."))
 }
 
 #[cfg(test)]
@@ -137,12 +122,7 @@ mod tests {
         Duration::from_secs(1_785_542_400) + Duration::from_secs_f64(seconds)
     }
     fn zone(name: &str) -> [Scope; 2] {
-        [
-            Scope::Dyndns {
-                zone: name.to_owned(),
-            },
-            Scope::User,
-        ]
+        [Scope::Dyndns { zone: name.to_owned() }, Scope::User]
     }
 
     #[test]
@@ -168,10 +148,7 @@ mod tests {
 
     #[test]
     fn a_refused_update_still_counts_against_the_daily_limit() {
-        let mut history = History {
-            daily_limit: 3,
-            ..History::default()
-        };
+        let mut history = History { daily_limit: 3, ..History::default() };
         for _ in 0..2 {
             assert_eq!(history.admit(&zone("example.com"), at(0.0)), Ok(()));
         }
@@ -184,10 +161,7 @@ mod tests {
 
     #[test]
     fn a_request_refused_by_the_daily_limit_still_uses_up_its_zone() {
-        let mut history = History {
-            daily_limit: 0,
-            ..History::default()
-        };
+        let mut history = History { daily_limit: 0, ..History::default() };
         for _ in 0..2 {
             assert_eq!(history.admit(&zone("example.com"), at(0.0)), Err(DAY));
         }
@@ -204,10 +178,7 @@ mod tests {
                 assert_eq!(history.admit(&[Scope::DnsApiCheap], moment), Ok(()));
             }
         }
-        assert_eq!(
-            history.admit(&[Scope::DnsApiCheap], at(4.0)),
-            Err(SECOND * 56)
-        );
+        assert_eq!(history.admit(&[Scope::DnsApiCheap], at(4.0)), Err(SECOND * 56));
     }
 
     #[test]
@@ -239,9 +210,6 @@ mod tests {
     fn one_second_is_singular() {
         let (seconds, sentence) = refusal(Duration::from_millis(20));
         assert_eq!(seconds, 1);
-        assert_eq!(
-            sentence,
-            "Request was throttled. Expected available in 1 second."
-        );
+        assert_eq!(sentence, "Request was throttled. Expected available in 1 second.");
     }
 }

@@ -34,10 +34,7 @@ impl Token {
     /// A token without any policy, which may write everything.
     pub fn unrestricted(name: &str, secret: &str) -> Self {
         Self {
-            allowed_subnets: ["0.0.0.0/0", "::/0"]
-                .iter()
-                .flat_map(|text| text.parse())
-                .collect(),
+            allowed_subnets: ["0.0.0.0/0", "::/0"].iter().flat_map(|text| text.parse()).collect(),
             created: super::account::OPENED,
             last_used: None,
             max_age: None,
@@ -55,29 +52,21 @@ impl Token {
         policies: impl IntoIterator<Item = Policy>,
     ) -> Self {
         let mut token = Self::unrestricted(name, secret);
-        token.policies = std::iter::once(Policy::deny_all())
-            .chain(policies)
-            .collect();
+        token.policies = std::iter::once(Policy::deny_all()).chain(policies).collect();
         token
     }
 
     /// Whether age and silence leave it valid at `now`; where the client is does not matter here.
     pub fn is_valid(&self, now: Duration) -> bool {
-        let young = self
-            .max_age
-            .is_none_or(|age| self.created + age >= now && !age.is_zero());
+        let young = self.max_age.is_none_or(|age| self.created + age >= now && !age.is_zero());
         let heard = self.last_used.unwrap_or(self.created);
-        let active = self
-            .max_unused_period
-            .is_none_or(|p| heard + p >= now && !p.is_zero());
+        let active = self.max_unused_period.is_none_or(|p| heard + p >= now && !p.is_zero());
         young && active
     }
 
     /// Whether a client at `address` may use it.
     pub fn allows_client(&self, address: IpAddr) -> bool {
-        self.allowed_subnets
-            .iter()
-            .any(|subnet| subnet.contains(address))
+        self.allowed_subnets.iter().any(|subnet| subnet.contains(address))
     }
 
     /// Whether it may write the record set `kind` at `subname` of `zone`.
@@ -85,10 +74,7 @@ impl Token {
     /// The most specific matching policy decides: zone before subname before type. Wildcards are
     /// compared as text. Without any policy everything is allowed.
     pub fn may_write(&self, zone: &str, subname: &str, kind: &str) -> bool {
-        let matching = self
-            .policies
-            .iter()
-            .filter(|policy| policy.covers(zone, subname, kind));
+        let matching = self.policies.iter().filter(|policy| policy.covers(zone, subname, kind));
         let decisive = matching.max_by_key(|policy| policy.specificity());
         decisive.map_or(self.policies.is_empty(), |policy| policy.perm_write)
     }
@@ -119,12 +105,7 @@ pub struct Policy {
 impl Policy {
     /// The default policy of a token that may write nothing.
     pub fn deny_all() -> Self {
-        Self {
-            domain: None,
-            subname: None,
-            kind: None,
-            perm_write: false,
-        }
+        Self { domain: None, subname: None, kind: None, perm_write: false }
     }
 
     /// Permission to write one type at one name of one zone.
@@ -144,11 +125,7 @@ impl Policy {
 
     /// The eight levels of precedence, in ascending order.
     fn specificity(&self) -> (bool, bool, bool) {
-        (
-            self.domain.is_some(),
-            self.subname.is_some(),
-            self.kind.is_some(),
-        )
+        (self.domain.is_some(), self.subname.is_some(), self.kind.is_some())
     }
 }
 
@@ -160,12 +137,7 @@ mod tests {
 
     fn policy(row: (Option<&str>, Option<&str>, Option<&str>), perm_write: bool) -> Policy {
         let owned = |part: Option<&str>| part.map(str::to_owned);
-        Policy {
-            domain: owned(row.0),
-            subname: owned(row.1),
-            kind: owned(row.2),
-            perm_write,
-        }
+        Policy { domain: owned(row.0), subname: owned(row.1), kind: owned(row.2), perm_write }
     }
 
     #[test]
@@ -185,10 +157,7 @@ mod tests {
             ("example.com", "a.dev1", "A"),
             ("example.org", "dev1", "A"),
         ] {
-            assert!(
-                !token.may_write(zone, subname, kind),
-                "{kind} of {subname} in {zone}"
-            );
+            assert!(!token.may_write(zone, subname, kind), "{kind} of {subname} in {zone}");
         }
     }
 
@@ -209,15 +178,8 @@ mod tests {
             for allow in [true, false] {
                 // The stronger row stands first, so that order in the list cannot be what decides.
                 let rows = vec![policy(pair[1], allow), policy(pair[0], !allow)];
-                let token = Token {
-                    policies: rows,
-                    ..Token::unrestricted("t", "s")
-                };
-                assert_eq!(
-                    token.may_write("example.com", "dev1", "A"),
-                    allow,
-                    "{pair:?}"
-                );
+                let token = Token { policies: rows, ..Token::unrestricted("t", "s") };
+                assert_eq!(token.may_write("example.com", "dev1", "A"), allow, "{pair:?}");
             }
         }
     }
@@ -231,10 +193,7 @@ mod tests {
 
     #[test]
     fn a_maximum_age_of_zero_never_lets_anyone_in() {
-        let token = Token {
-            max_age: Some(Duration::ZERO),
-            ..Token::unrestricted("t", "s")
-        };
+        let token = Token { max_age: Some(Duration::ZERO), ..Token::unrestricted("t", "s") };
         assert!(!token.is_valid(token.created));
     }
 

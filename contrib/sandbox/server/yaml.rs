@@ -33,11 +33,7 @@ fn entry(problem: &Problem) -> String {
 fn scalar(lead: &str, text: &str) -> String {
     const WIDTH: usize = 80;
     let quoted = text.is_empty() || text.contains(": ") || text.contains(" #");
-    let text = if quoted {
-        format!("'{}'", text.replace('\'', "''"))
-    } else {
-        text.to_owned()
-    };
+    let text = if quoted { format!("'{}'", text.replace('\'', "''")) } else { text.to_owned() };
     let mut lines = lead.to_owned();
     let mut column = lead.len();
     for (index, word) in text.split(' ').enumerate() {
@@ -72,10 +68,7 @@ mod tests {
     #[test]
     fn a_sentence_with_a_colon_is_quoted_and_its_quotes_are_doubled() {
         let expected = "- 'bad: ''1/33'' it is'\n";
-        assert_eq!(
-            list(&[Problem::Request("bad: '1/33' it is".to_owned())]),
-            expected
-        );
+        assert_eq!(list(&[Problem::Request("bad: '1/33' it is".to_owned())]), expected);
     }
 
     #[test]

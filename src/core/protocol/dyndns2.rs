@@ -93,10 +93,8 @@ pub fn verdict(answer: &Answer, count: usize) -> Verdict {
     if answer.is_page() || answer.text().is_none() || !knows_words(answer.status, &lines) {
         return Verdict::All(without_words(answer, said));
     }
-    if let [line] = lines[..] {
-        if count > 1 {
-            return one_line_for_many(line, &said, count);
-        }
+    if let ([line], 2..) = (&lines[..], count) {
+        return one_line_for_many(line, &said, count);
     }
     let unintelligible = || Outcome::deferred(Fault::Unintelligible, said.clone());
     if count == 1 {

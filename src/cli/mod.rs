@@ -1,0 +1,589 @@
+//! The command line: from words to a command and its settings, or to an error that says which word.
+//!
+//! Everything that can be given stands in `table`; help is printed from there. Nothing is read but
+//! the arguments and the environment, both of which the caller hands over.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use self::nearest::nearest;
+use self::table::{Flag, Opt, Verb};
+use crate::log::{Format, Level, Printable};
+
+pub mod help;
+pub mod nearest;
+pub mod table;
+
+/// What the user wants.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Parsed {
+    /// A command with its settings.
+    Run(Command, Common),
+    /// A text to print on standard output (help, version).
+    Show(String),
+}
+
+/// A command with the settings of its own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Command {
+    /// Stay in the foreground.
+    Daemon,
+    /// One round.
+    Once(Once),
+    /// Show problems and what a round would do.
+    Check,
+    /// Show what is remembered.
+    Status {
+        /// As JSON.
+        json: bool,
+    },
+    /// Show what the sources see.
+    Address,
+    /// Show the table of providers, or one of them.
+    Providers(Option<String>),
+}
+
+/// The settings of one round.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Once {
+    /// Send nothing, and print what would be sent.
+    pub dry_run: bool,
+    /// Send unchanged addresses, too.
+    pub refresh: bool,
+    /// Ask again about hosts that are parked or wait after a fault.
+    pub retry_rejected: bool,
+}
+
+/// The settings that every command takes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Common {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The state directory, when the configuration is not to decide.
+    pub state_dir: Option<PathBuf>,
+    /// How many steps more (or, negative, less) is to be said.
+    pub verbosity: i8,
+    /// The form of the log, when the configuration is not to decide.
+    pub log_format: Option<Format>,
+    /// The level of the log, when the configuration is not to decide.
+    pub log: Option<Level>,
+}
+
+impl Common {
+    /// The level of the log, given what the configuration says about it.
+    pub fn level(&self, configured: Option<Level>) -> Level {
+        self.log.or(configured).unwrap_or_default().shifted(self.verbosity)
+    }
+}
+
+/// Why a command line cannot be understood, with what to write instead.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UsageError(String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// Understands `arguments` (without the program's name); `variable` looks into the environment.
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Parsed, UsageError> {
+    let given = Given::read(arguments)?;
+    if given.has(Flag::Help) {
+        return Ok(Parsed::Show(given.command.map_or_else(help::overview, help::of)));
+    }
+    if given.has(Flag::Version) {
+        return Ok(Parsed::Show(help::version()));
+    }
+    let entry = given.command.unwrap_or(table::daemon());
+    given.check_belonging(entry)?;
+    let command = match entry.verb {
+        Verb::Daemon => Command::Daemon,
+        Verb::Once => Command::Once(Once {
+            dry_run: given.has(Flag::DryRun),
+            refresh: given.has(Flag::Refresh),
+            retry_rejected: given.has(Flag::RetryRejected),
+        }),
+        Verb::Check => Command::Check,
+        Verb::Status => Command::Status { json: given.has(Flag::Json) },
+        Verb::Address => Command::Address,
+        Verb::Providers => Command::Providers(given.operand.clone()),
+        Verb::Token | Verb::Import => return Err(not_yet(entry)),
+    };
+    let level = variable(table::LOG_VARIABLE).filter(|level| !level.is_empty());
+    let common = Common {
+        config: given.path(Flag::Config, &variable).unwrap_or(table::DEFAULT_CONFIG.into()),
+        state_dir: given.path(Flag::StateDir, &variable),
+        verbosity: given.count(Flag::Verbose).saturating_sub(given.count(Flag::Quiet)),
+        log_format: given.word(Flag::LogFormat)?,
+        log: level.map(|level| word(table::LOG_VARIABLE, &level)).transpose()?,
+    };
+    Ok(Parsed::Run(command, common))
+}
+
+/// The arguments, each found in the table.
+#[derive(Debug, Default)]
+struct Given {
+    command: Option<&'static table::Command>,
+    operand: Option<String>,
+    options: Vec<(&'static Opt, OsString)>,
+}
+
+impl Given {
+    fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, UsageError> {
+        use lexopt::Arg;
+
+        let mut given = Self::default();
+        let mut parser = lexopt::Parser::from_args(arguments);
+        while let Some(argument) = parser.next().map_err(surplus)? {
+            let option = match argument {
+                Arg::Value(word) => {
+                    given.add_word(&word)?;
+                    if given.command.is_some_and(|command| !command.ready) {
+                        // Its options are not known yet; only the wish for help is understood.
+                        let mut rest = parser.raw_args().map_err(surplus)?;
+                        let help = rest.any(|word| word == "--help" || word == "-h");
+                        let help = table::long("help").filter(|_| help);
+                        given.options.extend(help.map(|option| (option, OsString::new())));
+                        return Ok(given);
+                    }
+                    continue;
+                }
+                Arg::Long(name) => {
+                    if let Some(command) = table::command(&format!("--{name}")) {
+                        given.add_command(command)?;
+                        continue;
+                    }
+                    table::long(name).ok_or_else(|| unknown("option", &format!("--{name}")))?
+                }
+                Arg::Short(letter) => {
+                    table::short(letter).ok_or_else(|| unknown("option", &format!("-{letter}")))?
+                }
+            };
+            let value = match option.value {
+                Some(name) => value(&mut parser, option.long, name)?,
+                None => OsString::new(),
+            };
+            given.options.push((option, value));
+        }
+        Ok(given)
+    }
+
+    /// Takes a word that is neither an option nor an option's value.
+    fn add_word(&mut self, word: &OsStr) -> Result<(), UsageError> {
+        let text = shown(word);
+        // `-- --once` is a word, not the option.
+        let known = word.to_str().filter(|word| !word.starts_with('-')).and_then(table::command);
+        let Some(command) = self.command else {
+            return self.add_command(known.ok_or_else(|| unknown("command", &text))?);
+        };
+        let line = command.line();
+        if command.operand.is_empty() || self.operand.is_some() {
+            return match known {
+                Some(other) => self.add_command(other),
+                None => {
+                    let error = format!("`{line}` does not take `{text}`; see `{line} --help`");
+                    Err(UsageError(error))
+                }
+            };
+        }
+        let Some(operand) = word.to_str() else {
+            return Err(UsageError(format!("`{text}` is not UTF-8 text; see `{line} --help`")));
+        };
+        self.operand = Some(operand.to_owned());
+        Ok(())
+    }
+
+    fn add_command(&mut self, command: &'static table::Command) -> Result<(), UsageError> {
+        match self.command.replace(command) {
+            Some(other) if other.verb != command.verb => Err(UsageError(format!(
+                "`{}` and `{}` are two commands; give one of them",
+                other.line(),
+                command.line()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses options that the command does not take.
+    fn check_belonging(&self, command: &table::Command) -> Result<(), UsageError> {
+        let foreign = |(option, _): &&(&Opt, _)| !option.is_taken_by(command.verb);
+        let Some((option, _)) = self.options.iter().find(foreign) else { return Ok(()) };
+        let name = option.long;
+        let takers = table::COMMANDS.iter().filter(|command| option.is_taken_by(command.verb));
+        let lines: Vec<_> = takers.map(|taker| format!("`{} --{name}`", taker.line())).collect();
+        let refuser = match command.verb {
+            Verb::Daemon => "the daemon".to_owned(),
+            _ => format!("`{}`", command.line()),
+        };
+        Err(UsageError(format!("{refuser} does not take --{name}; write {}", lines.join(" or "))))
+    }
+
+    fn has(&self, flag: Flag) -> bool {
+        self.options.iter().any(|(option, _)| option.flag == flag)
+    }
+
+    fn count(&self, flag: Flag) -> i8 {
+        let count = self.options.iter().filter(|(option, _)| option.flag == flag).count();
+        i8::try_from(count).unwrap_or(i8::MAX)
+    }
+
+    /// The last value given for `flag`: earlier ones may come from a wrapper script.
+    fn value(&self, flag: Flag) -> Option<(&'static Opt, &OsStr)> {
+        let last = self.options.iter().rfind(|(option, _)| option.flag == flag);
+        last.map(|(option, value)| (*option, value.as_os_str()))
+    }
+
+    /// The value given for `flag`, as one word of a list.
+    fn word<T>(&self, flag: Flag) -> Result<Option<T>, UsageError>
+    where
+        T: FromStr<Err: fmt::Display>,
+    {
+        let value = self.value(flag);
+        value.map(|(option, value)| word(&format!("--{}", option.long), value)).transpose()
+    }
+
+    /// The path given for `flag`, else the first of its variables that is set.
+    fn path(&self, flag: Flag, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+        if let Some((_, value)) = self.value(flag) {
+            return Some(value.into());
+        }
+        let option = table::OPTIONS.iter().find(|option| option.flag == flag)?;
+        option.variables.iter().find_map(|name| {
+            let value = variable(name).filter(|value| !value.is_empty())?;
+            // systemd separates several directories by colons (systemd.exec(5)).
+            match value.to_str().filter(|_| *name == "STATE_DIRECTORY") {
+                Some(list) => list.split(':').next().map(PathBuf::from),
+                None => Some(value.into()),
+            }
+        })
+    }
+}
+
+/// The value of the option `long`, from the same word or the next one.
+fn value(parser: &mut lexopt::Parser, long: &str, name: &str) -> Result<OsString, UsageError> {
+    let attached = parser.optional_value();
+    let is_attached = attached.is_some();
+    let value = attached.or_else(|| parser.value().ok()).unwrap_or_default();
+    if value.is_empty() {
+        return Err(UsageError(format!("--{long} needs a value; write --{long} {name}")));
+    }
+    // Most likely the value was forgotten and the next option taken for it.
+    if !is_attached && value.as_encoded_bytes().starts_with(b"-") && value != "-" {
+        return Err(UsageError(format!(
+            "--{long} needs a value; write --{long} {name}, or --{long}={} if that is meant",
+            shown(&value)
+        )));
+    }
+    Ok(value)
+}
+
+/// Reads one word of a list; `name` is what it was given for.
+fn word<T>(name: &str, value: &OsStr) -> Result<T, UsageError>
+where
+    T: FromStr<Err: fmt::Display>,
+{
+    let error = |error| UsageError(format!("{name}: `{}` {error}", shown(value)));
+    value.to_string_lossy().parse().map_err(error)
+}
+
+/// What is left of lexopt's errors: a value where none is due.
+fn surplus(error: lexopt::Error) -> UsageError {
+    match error {
+        lexopt::Error::UnexpectedValue { option, .. } => {
+            let option = Printable(&option);
+            UsageError(format!("{option} takes no value; write {option} alone"))
+        }
+        other => UsageError(other.to_string()),
+    }
+}
+
+fn not_yet(command: &table::Command) -> UsageError {
+    let (line, program) = (command.line(), table::PROGRAM);
+    UsageError(format!("`{line}` is not in this version yet; `{program} --help` lists what is"))
+}
+
+/// An error for a word that is not in the table, with the nearest one that is.
+fn unknown(what: &str, text: &str) -> UsageError {
+    let options: Vec<_> = table::OPTIONS.iter().map(|o| format!("--{}", o.long)).collect();
+    let commands = table::COMMANDS.iter().map(|command| command.name);
+    let meant = nearest(text, commands.chain(options.iter().map(String::as_str)));
+    let (text, program) = (Printable(text), table::PROGRAM);
+    UsageError(match meant {
+        Some(meant) => format!("unknown {what} `{text}`; did you mean `{meant}`?"),
+        None => format!("unknown {what} `{text}`; see `{program} --help`"),
+    })
+}
+
+fn shown(word: &OsStr) -> String {
+    Printable(&word.to_string_lossy()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    /// Parses a line whose words hold no blanks.
+    fn parsed(environment: &[(&str, &str)], line: &str) -> Result<Parsed, UsageError> {
+        let variable = |name: &str| {
+            environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+        };
+        parse(line.split_whitespace().map(OsString::from), variable)
+    }
+
+    #[track_caller]
+    fn run_with(environment: &[(&str, &str)], line: &str) -> (Command, Common) {
+        match parsed(environment, line) {
+            Ok(Parsed::Run(command, common)) => (command, common),
+            other => panic!("`{line}` gave {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn run(line: &str) -> (Command, Common) {
+        run_with(&[], line)
+    }
+
+    #[track_caller]
+    fn fails(line: &str, expect: &str) {
+        assert_eq!(parsed(&[], line).expect_err(line).to_string(), expect);
+    }
+
+    #[track_caller]
+    fn shows(line: &str, expect: &str) {
+        match parsed(&[], line) {
+            Ok(Parsed::Show(text)) => assert!(text.contains(expect), "{text}"),
+            other => panic!("`{line}` gave {other:?}"),
+        }
+    }
+
+    #[test]
+    fn nothing_at_all_is_the_daemon_with_every_default() {
+        let defaults = Common {
+            config: "/etc/homing/config.toml".into(),
+            state_dir: None,
+            verbosity: 0,
+            log_format: None,
+            log: None,
+        };
+        assert_eq!(run(""), (Command::Daemon, defaults));
+    }
+
+    #[test]
+    fn every_command_is_understood() {
+        let all = Once { dry_run: true, refresh: true, retry_rejected: true };
+        assert_eq!(run("--once").0, Command::Once(Once::default()));
+        assert_eq!(run("--retry-rejected --once --dry-run --refresh").0, Command::Once(all));
+        assert_eq!(run("check").0, Command::Check);
+        assert_eq!(run("status").0, Command::Status { json: false });
+        assert_eq!(run("status --json").0, Command::Status { json: true });
+        assert_eq!(run("--json status").0, Command::Status { json: true });
+        assert_eq!(run("address").0, Command::Address);
+        assert_eq!(run("providers").0, Command::Providers(None));
+        assert_eq!(run("providers desec").0, Command::Providers(Some("desec".into())));
+        // A provider may be called like a command.
+        assert_eq!(run("providers check").0, Command::Providers(Some("check".into())));
+    }
+
+    #[test]
+    fn common_options_stand_before_or_after_the_command() {
+        let options = "--config a.toml --state-dir=s -v --log-format json";
+        let expect = Common {
+            config: "a.toml".into(),
+            state_dir: Some("s".into()),
+            verbosity: 1,
+            log_format: Some(Format::Json),
+            log: None,
+        };
+        for command in ["check", "--once", "status", "address", "providers"] {
+            assert_eq!(run(&format!("{options} {command}")).1, expect);
+            assert_eq!(run(&format!("{command} {options}")).1, expect);
+        }
+    }
+
+    #[test]
+    fn an_option_outweighs_the_environment_and_the_last_value_counts() {
+        let environment = [
+            ("STATE_DIRECTORY", "/var/lib/systemd:/b"),
+            ("HOMING_STATE_DIR", "e"),
+            ("HOMING_CONFIG", "e.toml"),
+            ("HOMING_LOG", "debug"),
+        ];
+        let (_, common) = run_with(&environment, "--config a --config=b");
+        assert_eq!(common.config, PathBuf::from("b"));
+        assert_eq!(common.state_dir, Some("e".into()));
+        assert_eq!(common.log, Some(Level::Debug));
+        let (_, common) = run_with(&environment[..1], "");
+        assert_eq!(common.state_dir, Some("/var/lib/systemd".into()));
+    }
+
+    #[test]
+    fn an_empty_variable_is_as_good_as_none() {
+        let names = table::VARIABLES.iter().map(|variable| (variable.name, ""));
+        assert_eq!(run_with(&names.collect::<Vec<_>>(), ""), run(""));
+    }
+
+    #[test]
+    fn verbosity_adds_up_and_shifts_the_level() {
+        assert_eq!(run("-vvq -v").1.verbosity, 2);
+        assert_eq!(run("-qq --verbose").1.verbosity, -1);
+        assert_eq!(run(&"-v ".repeat(300)).1.verbosity, i8::MAX);
+        assert_eq!(run("-v").1.level(None), Level::Debug);
+        assert_eq!(run("-q").1.level(Some(Level::Debug)), Level::Info);
+        let (_, common) = run_with(&[("HOMING_LOG", "error")], "-v");
+        assert_eq!(common.level(Some(Level::Trace)), Level::Warn);
+    }
+
+    #[test]
+    fn a_mistyped_word_is_answered_with_the_nearest() {
+        fails("chekc", "unknown command `chekc`; did you mean `check`?");
+        fails("once", "unknown command `once`; did you mean `--once`?");
+        fails("help", "unknown command `help`; did you mean `--help`?");
+        fails("--conf x", "unknown option `--conf`; did you mean `--config`?");
+        fails("--dryrun", "unknown option `--dryrun`; did you mean `--dry-run`?");
+        fails("frobnicate", "unknown command `frobnicate`; see `homing --help`");
+        fails("-x", "unknown option `-x`; see `homing --help`");
+    }
+
+    #[test]
+    fn an_option_of_another_command_is_answered_with_the_right_line() {
+        fails("--refresh", "the daemon does not take --refresh; write `homing --once --refresh`");
+        fails("check --json", "`homing check` does not take --json; write `homing status --json`");
+    }
+
+    #[test]
+    fn there_is_one_command_at_a_time() {
+        let two = "`homing --once` and `homing check` are two commands; give one of them";
+        fails("--once check", two);
+        fails(
+            "check --once",
+            "`homing check` and `homing --once` are two commands; give one of them",
+        );
+        fails("check now", "`homing check` does not take `now`; see `homing check --help`");
+        fails(
+            "providers a b",
+            "`homing providers` does not take `b`; see `homing providers --help`",
+        );
+        assert_eq!(run("--once --once").0, Command::Once(Once::default()));
+    }
+
+    #[test]
+    fn values_are_asked_for_where_they_are_due_and_refused_where_not() {
+        fails("--config", "--config needs a value; write --config FILE");
+        fails("--config=", "--config needs a value; write --config FILE");
+        fails(
+            "--config --once",
+            "--config needs a value; write --config FILE, or --config=--once if that is meant",
+        );
+        assert_eq!(run("--config=--once").1.config, PathBuf::from("--once"));
+        fails("status --json=yes", "--json takes no value; write --json alone");
+        fails("--once=yes", "--once takes no value; write --once alone");
+        fails("-v=2", "-v takes no value; write -v alone");
+    }
+
+    #[test]
+    fn words_of_a_list_are_listed() {
+        fails(
+            "--log-format xml",
+            "--log-format: `xml` is not a log format; write one of: text, json, journal",
+        );
+        let error = parsed(&[("HOMING_LOG", "loud")], "").unwrap_err().to_string();
+        assert!(error.starts_with("HOMING_LOG: `loud` is not a log level"), "{error}");
+    }
+
+    #[test]
+    fn commands_of_later_versions_are_known_words() {
+        let token = "`homing token` is not in this version yet; `homing --help` lists what is";
+        fails("token", token);
+        fails("token issue a.example --max-age 90d --management-token-file=x", token);
+        fails("-v import ddclient /etc/ddclient.conf", &token.replace("token", "import"));
+        shows("token issue --help", "issue, audit, rotate, revoke");
+        for command in table::COMMANDS {
+            let error = parsed(&[], command.name).err().map(|error| error.to_string());
+            let not_yet = error.is_some_and(|error| error.contains("not in this version yet"));
+            assert_eq!(not_yet, !command.ready, "{}", command.name);
+        }
+    }
+
+    #[test]
+    fn help_and_version_come_before_errors_of_combination() {
+        shows("--help", "Usage: homing [COMMAND]");
+        shows("-h", "Usage: homing [COMMAND]");
+        shows("check -h --refresh", "Usage: homing check");
+        shows("--help --once", "Usage: homing --once");
+        shows("--version", concat!("homing ", env!("CARGO_PKG_VERSION"), "\n"));
+        shows("-V check", "homing ");
+    }
+
+    #[test]
+    fn what_was_typed_is_shown_without_its_control_characters() {
+        fails("\u{1b}[2J", "unknown command `\\u{1b}[2J`; see `homing --help`");
+        fails("--\u{7f}=\u{9b}", "unknown option `--\\u{7f}`; see `homing --help`");
+    }
+
+    #[test]
+    fn paths_need_not_be_text_but_names_must() {
+        let word = OsString::from_vec(b"\xff\xfe".to_vec());
+        assert!(parse([word.clone()], |_| None).is_err());
+        assert!(parse(["providers".into(), word.clone()], |_| None).is_err());
+        let path = parse(["--config".into(), word.clone()], |_| None);
+        assert!(matches!(path, Ok(Parsed::Run(_, common)) if common.config == PathBuf::from(word)));
+    }
+
+    #[test]
+    fn every_option_is_taken_where_the_table_says() {
+        let options = table::OPTIONS.iter();
+        for option in options.filter(|o| !matches!(o.flag, Flag::Help | Flag::Version)) {
+            let value = option.value.map(|_| option.choices.first().unwrap_or(&"x"));
+            let word = |name: &str| value.map_or(name.to_owned(), |v| format!("{name}={v}"));
+            for command in table::COMMANDS.iter().filter(|command| command.ready) {
+                let name = command.name;
+                let long = format!("{} {name}", word(&format!("--{}", option.long)));
+                let short = option.short.map(|s| format!("{name} {}", word(&format!("-{s}"))));
+                for line in [Some(long), short].into_iter().flatten() {
+                    let taken = parsed(&[], &line).is_ok();
+                    assert_eq!(taken, option.is_taken_by(command.verb), "{line}");
+                }
+            }
+            for choice in option.choices {
+                run(&format!("--{}={choice}", option.long));
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_is_well_formed() {
+        let is_one_line = |doc: &str| !doc.is_empty() && !doc.ends_with('.') && !doc.contains('\n');
+        assert_eq!(table::daemon().verb, Verb::Daemon);
+        for (place, command) in table::COMMANDS.iter().enumerate() {
+            let name = command.name;
+            let is_twin = |c: &table::Command| c.name == name || c.verb == command.verb;
+            assert!(!table::COMMANDS[..place].iter().any(is_twin), "{name}");
+            assert!(is_one_line(command.doc), "{name}");
+        }
+        for (place, option) in table::OPTIONS.iter().enumerate() {
+            let name = option.long;
+            let is_twin = |o: &Opt| {
+                let shorts_meet = o.short.is_some() && o.short == option.short;
+                o.long == name || o.flag == option.flag || shorts_meet
+            };
+            assert!(!table::OPTIONS[..place].iter().any(is_twin), "{name}");
+            assert!(is_one_line(option.doc), "{name}");
+            assert!(option.choices.is_empty() || option.value.is_some(), "{name}");
+            for name in option.variables {
+                assert!(table::VARIABLES.iter().any(|variable| variable.name == *name), "{name}");
+            }
+        }
+        assert!(table::VARIABLES.iter().all(|variable| is_one_line(variable.doc)));
+        assert!(table::long("config").unwrap().doc.contains(table::DEFAULT_CONFIG));
+    }
+}

@@ -1,0 +1,370 @@
+//! The table of commands and options: the one definition of the command line.
+//!
+//! Parsing, help, manual page, completions and tests walk it; a new command or option is one more
+//! entry here and one line where `parse` puts the result together. Texts are plain ASCII.
+
+use crate::log;
+
+/// What a command line asks for.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Verb {
+    /// Stay in the foreground.
+    Daemon,
+    /// One round.
+    Once,
+    /// Show problems and what a round would do.
+    Check,
+    /// Show what is remembered.
+    Status,
+    /// Show what the sources see.
+    Address,
+    /// Show the table of providers.
+    Providers,
+    /// Issue, audit, rotate, revoke tokens.
+    Token,
+    /// Translate another client's set-up.
+    Import,
+}
+
+/// The options, by what they mean.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Flag {
+    /// `--config`
+    Config,
+    /// `--dry-run`
+    DryRun,
+    /// `--help`
+    Help,
+    /// `--json`
+    Json,
+    /// `--log-format`
+    LogFormat,
+    /// `--quiet`
+    Quiet,
+    /// `--refresh`
+    Refresh,
+    /// `--retry-rejected`
+    RetryRejected,
+    /// `--state-dir`
+    StateDir,
+    /// `--verbose`
+    Verbose,
+    /// `--version`
+    Version,
+}
+
+/// A command.
+#[derive(Debug)]
+pub struct Command {
+    /// What it stands for.
+    pub verb: Verb,
+    /// How it is written after `homing`: a word, an option for `--once`, nothing for the daemon.
+    pub name: &'static str,
+    /// What may follow it, as help shows it; brackets mean that it may be left out.
+    pub operand: &'static str,
+    /// The words that the first operand can be, when there is a list of them.
+    pub choices: &'static [&'static str],
+    /// What it does, in one line without a full stop.
+    pub doc: &'static str,
+    /// The rest of what there is to know; paragraphs are separated by a line break.
+    pub more: &'static str,
+    /// Whether this version has it.
+    pub ready: bool,
+}
+
+/// An option.
+#[derive(Debug)]
+pub struct Opt {
+    /// What it stands for.
+    pub flag: Flag,
+    /// Its name without the hyphens.
+    pub long: &'static str,
+    /// Its one-letter name.
+    pub short: Option<char>,
+    /// What its value is called in help; `None` when it takes none.
+    pub value: Option<&'static str>,
+    /// The words that its value can be, when there is a list of them.
+    pub choices: &'static [&'static str],
+    /// Environment variables that are asked in turn when it is not given.
+    pub variables: &'static [&'static str],
+    /// The commands that take it; `None` means all.
+    pub commands: Option<&'static [Verb]>,
+    /// What it does, in one line without a full stop.
+    pub doc: &'static str,
+    /// The rest of what there is to know.
+    pub more: &'static str,
+}
+
+/// An environment variable.
+#[derive(Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, in one line without a full stop.
+    pub doc: &'static str,
+}
+
+/// The name of the program.
+pub const PROGRAM: &str = env!("CARGO_PKG_NAME");
+
+/// Where the configuration is read from unless the command line says otherwise.
+pub const DEFAULT_CONFIG: &str = "/etc/homing/config.toml";
+
+/// The variable that holds a log level.
+pub const LOG_VARIABLE: &str = "HOMING_LOG";
+
+/// The first paragraph of help and manual page.
+pub const ABOUT: &str = "Homing keeps host names pointing home: it watches this machine's \
+    addresses, and when they change it updates each host's A and AAAA records at its DNS provider.";
+
+/// Every command, in the order of help; the daemon first.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        verb: Verb::Daemon,
+        name: "",
+        operand: "",
+        choices: &[],
+        doc: "Stay in the foreground and keep every host up to date",
+        more: "Without a command Homing is a daemon: it wakes when the kernel reports a change of \
+            address, and now and then to ask the web sources. SIGHUP reads the configuration \
+            again, SIGUSR1 runs a round at once, SIGTERM and SIGINT finish the request in flight \
+            and end it. Nothing that a provider, the network or the clock does ends it.",
+        ready: true,
+    },
+    Command {
+        verb: Verb::Once,
+        name: "--once",
+        operand: "",
+        choices: &[],
+        doc: "One round, then exit; for cron",
+        more: "Off a terminal it prints nothing when nothing changed, and a hold once, not at \
+            every run.\n\
+            The exit code is 0 when every host is right, 75 when trying later may help, 77 when a \
+            person must act at a provider, 78 when the configuration is wrong.",
+        ready: true,
+    },
+    Command {
+        verb: Verb::Check,
+        name: "check",
+        operand: "",
+        choices: &[],
+        doc: "Report every problem of the configuration, and what a round would do",
+        more: "Reads the configuration and the secrets and sends nothing to a provider. The exit \
+            code is 0, or 78 when there is a problem.",
+        ready: true,
+    },
+    Command {
+        verb: Verb::Status,
+        name: "status",
+        operand: "",
+        choices: &[],
+        doc: "Show what is set for each host, and what it waits for",
+        more: "Sends nothing and does not disturb the daemon. The exit code is the one that what \
+            it shows stands for: 0, 75 or 77.",
+        ready: true,
+    },
+    Command {
+        verb: Verb::Address,
+        name: "address",
+        operand: "",
+        choices: &[],
+        doc: "Show what every source sees, and why an address is refused",
+        more: "",
+        ready: true,
+    },
+    Command {
+        verb: Verb::Providers,
+        name: "providers",
+        operand: "[NAME]",
+        choices: &[],
+        doc: "List the providers, or show what one of them needs",
+        more: "With a NAME: its settings, and the narrowest credential that it offers.",
+        ready: true,
+    },
+    Command {
+        verb: Verb::Token,
+        name: "token",
+        operand: "ACTION [HOST]...",
+        choices: &["issue", "audit", "rotate", "revoke"],
+        doc: "Issue, audit, rotate or revoke the tokens of hosts",
+        more: "",
+        ready: false,
+    },
+    Command {
+        verb: Verb::Import,
+        name: "import",
+        operand: "CLIENT FILE",
+        choices: &["ddclient", "inadyn", "ddns-scripts"],
+        doc: "Print another client's set-up as Homing configuration",
+        more: "",
+        ready: false,
+    },
+];
+
+/// Every option, in the order of help; those of single commands first.
+pub const OPTIONS: &[Opt] = &[
+    Opt {
+        flag: Flag::DryRun,
+        long: "dry-run",
+        short: None,
+        value: None,
+        choices: &[],
+        variables: &[],
+        commands: Some(&[Verb::Once]),
+        doc: "Send nothing; print what would be sent",
+        more: "The state is neither locked nor written.",
+    },
+    Opt {
+        flag: Flag::Refresh,
+        long: "refresh",
+        short: None,
+        value: None,
+        choices: &[],
+        variables: &[],
+        commands: Some(&[Verb::Once]),
+        doc: "Send unchanged addresses too",
+        more: "Within each provider's pace; what waits goes on waiting.",
+    },
+    Opt {
+        flag: Flag::RetryRejected,
+        long: "retry-rejected",
+        short: None,
+        value: None,
+        choices: &[],
+        variables: &[],
+        commands: Some(&[Verb::Once]),
+        doc: "Ask again about hosts that were rejected or have failed",
+        more: "A pause that the provider asked for, and its pace, are kept even so.",
+    },
+    Opt {
+        flag: Flag::Json,
+        long: "json",
+        short: None,
+        value: None,
+        choices: &[],
+        variables: &[],
+        commands: Some(&[Verb::Status]),
+        doc: "Print one JSON object, for scripts",
+        more: "",
+    },
+    Opt {
+        flag: Flag::Config,
+        long: "config",
+        short: None,
+        value: Some("FILE"),
+        choices: &[],
+        variables: &["HOMING_CONFIG"],
+        commands: None,
+        doc: "Read the configuration from FILE [/etc/homing/config.toml]",
+        more: "",
+    },
+    Opt {
+        flag: Flag::StateDir,
+        long: "state-dir",
+        short: None,
+        value: Some("DIR"),
+        choices: &[],
+        variables: &["HOMING_STATE_DIR", "STATE_DIRECTORY"],
+        commands: None,
+        doc: "Keep the state in DIR [/var/lib/homing]",
+        more: "The configuration's state-dir counts when neither the option nor a variable is given.",
+    },
+    Opt {
+        flag: Flag::Verbose,
+        long: "verbose",
+        short: Some('v'),
+        value: None,
+        choices: &[],
+        variables: &[],
+        commands: None,
+        doc: "Say more; twice: every detail",
+        more: "Each one goes a step further than the level of HOMING_LOG or the configuration.",
+    },
+    Opt {
+        flag: Flag::Quiet,
+        long: "quiet",
+        short: Some('q'),
+        value: None,
+        choices: &[],
+        variables: &[],
+        commands: None,
+        doc: "Say less: only warnings and errors; twice: only errors",
+        more: "",
+    },
+    Opt {
+        flag: Flag::LogFormat,
+        long: "log-format",
+        short: None,
+        value: Some("FORMAT"),
+        choices: log::Format::WORDS,
+        variables: &[],
+        commands: None,
+        doc: "Log as text, json or journal [what fits]",
+        more: "Under systemd that is journal, elsewhere text.",
+    },
+    Opt {
+        flag: Flag::Help,
+        long: "help",
+        short: Some('h'),
+        value: None,
+        choices: &[],
+        variables: &[],
+        commands: None,
+        doc: "Print this help, or a command's",
+        more: "",
+    },
+    Opt {
+        flag: Flag::Version,
+        long: "version",
+        short: Some('V'),
+        value: None,
+        choices: &[],
+        variables: &[],
+        commands: None,
+        doc: "Print the version",
+        more: "",
+    },
+];
+
+/// The environment variables that a user may set, in the order of help.
+pub const VARIABLES: &[Variable] = &[
+    Variable { name: "HOMING_CONFIG", doc: "As --config" },
+    Variable { name: "HOMING_STATE_DIR", doc: "As --state-dir" },
+    Variable { name: LOG_VARIABLE, doc: "How much to log: error, warn, info, debug or trace" },
+    Variable { name: "STATE_DIRECTORY", doc: "As --state-dir; set by systemd" },
+    Variable { name: "NO_COLOR", doc: "When set, log without colours" },
+];
+
+/// The command of that name; the daemon has none.
+pub fn command(name: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| !command.name.is_empty() && command.name == name)
+}
+
+/// What runs without a command.
+pub fn daemon() -> &'static Command {
+    &COMMANDS[0]
+}
+
+/// The option of that name without hyphens.
+pub fn long(name: &str) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|option| option.long == name)
+}
+
+/// The option of that one-letter name.
+pub fn short(letter: char) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|option| option.short == Some(letter))
+}
+
+impl Command {
+    /// The command as one writes it, without its operand: `homing check`.
+    pub fn line(&self) -> String {
+        if self.name.is_empty() { PROGRAM.to_owned() } else { format!("{PROGRAM} {}", self.name) }
+    }
+}
+
+impl Opt {
+    /// Whether `verb` takes it.
+    pub fn is_taken_by(&self, verb: Verb) -> bool {
+        self.commands.is_none_or(|verbs| verbs.contains(&verb))
+    }
+}

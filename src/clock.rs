@@ -1,0 +1,382 @@
+//! The clock: the moment for what is stored, and timers that neither sleep through a suspend nor
+//! tick in between.
+//!
+//! The only place that reads the time or draws a number; the core takes both as arguments.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ring::rand::SecureRandom;
+
+use crate::core::time::Timestamp;
+
+/// No honest clock shows an earlier moment: the day of the release, or of the build if that is
+/// later (a distribution may set `SOURCE_DATE_EPOCH` to 1980).
+pub const BUILT: Timestamp = {
+    // 2026-11-22.
+    const RELEASED: u64 = 1_795_305_600;
+    let built = match option_env!("SOURCE_DATE_EPOCH") {
+        Some(text) => seconds(text),
+        None => 0,
+    };
+    Timestamp::from_secs(if built > RELEASED { built } else { RELEASED })
+};
+
+/// The wall clock, and what stands in for it while it is not set.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// The latest moment that is known to have been.
+    floor: Timestamp,
+    /// The uptime at which `floor` was known.
+    started: Duration,
+}
+
+impl Clock {
+    /// A clock that never shows less than `newest`, the newest moment remembered.
+    pub fn new(newest: Option<Timestamp>) -> Self {
+        Self { floor: newest.unwrap_or_default().max(BUILT), started: uptime() }
+    }
+
+    /// The moment; while the clock is not set, the latest moment that is known to have been and
+    /// the time since then.
+    pub fn now(&self) -> Timestamp {
+        self.read(wall(), uptime())
+    }
+
+    /// Whether the wall clock can be right; a machine without a battery begins in 1970.
+    pub fn is_set(&self) -> bool {
+        is_set(wall())
+    }
+
+    fn read(&self, wall: Timestamp, uptime: Duration) -> Timestamp {
+        if is_set(wall) { wall } else { self.floor.after(uptime.saturating_sub(self.started)) }
+    }
+}
+
+fn is_set(wall: Timestamp) -> bool {
+    wall >= BUILT
+}
+
+/// The wall clock as it is, set or not; for log lines.
+pub fn wall() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::default().after(since)
+}
+
+/// How long this machine has been up, suspends included: for waiting, never for storing.
+pub fn uptime() -> Duration {
+    #[cfg(target_os = "linux")]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Duration::try_from(time).unwrap_or_default()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        // Since the first question, and only as far as the system counts suspends.
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        START.get_or_init(std::time::Instant::now).elapsed()
+    }
+}
+
+/// The moment in RFC 3339's form, in UTC, with milliseconds.
+pub fn rfc3339(moment: Timestamp) -> impl fmt::Display {
+    humantime::format_rfc3339_millis(system_time(moment))
+}
+
+/// The moment in RFC 3339's form, in UTC, with whole seconds.
+pub fn rfc3339_seconds(moment: Timestamp) -> impl fmt::Display {
+    humantime::format_rfc3339_seconds(system_time(moment))
+}
+
+/// Reads RFC 3339's form in UTC; `None` for anything else and for moments before 1970.
+pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
+    let since = humantime::parse_rfc3339(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(Timestamp::default().after(since))
+}
+
+/// `moment` for std; the form ends with the year 9999, and so does what is shown.
+fn system_time(moment: Timestamp) -> SystemTime {
+    const LAST: u64 = 253_402_300_799_999;
+    UNIX_EPOCH + Duration::from_millis(moment.millis().min(LAST))
+}
+
+/// Chance, in `0.0..=1.0`: for spreading clients that failed together.
+pub fn spread() -> f64 {
+    let mut bytes = [0; 4];
+    // Without randomness everybody waits for the middle; nothing depends on it being secret.
+    match ring::rand::SystemRandom::new().fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
+    }
+}
+
+/// Decimal digits as a number; for the value of `SOURCE_DATE_EPOCH` at build time.
+const fn seconds(text: &str) -> u64 {
+    let digits = text.as_bytes();
+    let mut number: u64 = 0;
+    let mut place = 0;
+    while place < digits.len() {
+        assert!(digits[place].is_ascii_digit(), "SOURCE_DATE_EPOCH is a number of seconds");
+        number = number * 10 + (digits[place] - b'0') as u64;
+        place += 1;
+    }
+    number
+}
+
+#[cfg(target_os = "linux")]
+pub use linux::{Alarm, ClockJump};
+
+#[cfg(not(target_os = "linux"))]
+pub use portable::{Alarm, ClockJump};
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::io;
+    use std::os::fd::OwnedFd;
+    use std::time::Duration;
+
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
+    };
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
+
+    /// A timer that goes on during a suspend, so that a wait that ended meanwhile ends at once.
+    ///
+    /// tokio's own timer stands still then: it would wait for the rest of the night.
+    #[derive(Debug)]
+    pub struct Alarm(AsyncFd<OwnedFd>);
+
+    impl Alarm {
+        /// A timer; must be made within a tokio runtime.
+        pub fn new() -> io::Result<Self> {
+            timer(TimerfdClockId::Boottime).map(Self)
+        }
+
+        /// Waits for `wait`.
+        pub async fn wait(&self, wait: Duration) {
+            self.until(super::uptime().saturating_add(wait)).await;
+        }
+
+        /// Waits until [`uptime`](super::uptime) is `deadline`; may be dropped and begun anew.
+        pub async fn until(&self, deadline: Duration) {
+            // Zero would switch the timer off; the machine was never up for so short a time.
+            let deadline = spec(deadline.max(Duration::from_nanos(1)));
+            if timerfd_settime(self.0.get_ref(), TimerfdTimerFlags::ABSTIME, &deadline).is_err() {
+                return;
+            }
+            // Setting the timer has taken back what an earlier deadline may have left to be read.
+            let _ = expiry(&self.0).await;
+        }
+    }
+
+    /// Tells when somebody sets the clock, and when the machine wakes from a suspend.
+    #[derive(Debug)]
+    pub struct ClockJump(Option<AsyncFd<OwnedFd>>);
+
+    impl ClockJump {
+        /// A watch on the clock; must be made within a tokio runtime.
+        ///
+        /// Where the kernel cannot tell (32-bit ones before 5.1), the watch never sees anything.
+        pub fn new() -> Self {
+            Self(timer(TimerfdClockId::Realtime).ok().filter(|timer| arm(timer).is_ok()))
+        }
+
+        /// Waits for the next jump; jumps since the last call count, many of them as one.
+        pub async fn jumped(&self) {
+            if let Some(timer) = &self.0 {
+                // After a jump the read fails with ECANCELED and the timer has to be set anew
+                // (timerfd_create(2)).
+                let _ = expiry(timer).await;
+                if arm(timer).is_ok() {
+                    return;
+                }
+            }
+            std::future::pending().await
+        }
+    }
+
+    impl Default for ClockJump {
+        fn default() -> Self {
+            Self::new()
+        }
+    }
+
+    /// Sets the timer that a jump cancels.
+    fn arm(timer: &AsyncFd<OwnedFd>) -> io::Result<()> {
+        // It has to run to be cancelled. The kernel's clocks end there, in 2262, so it never ends
+        // by itself.
+        const END_OF_TIME: Duration = Duration::from_nanos(i64::MAX as u64);
+        let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+        match timerfd_settime(timer.get_ref(), flags, &spec(END_OF_TIME)) {
+            // A jump in between is reported by the call, which sets the timer even so.
+            Ok(_) | Err(rustix::io::Errno::CANCELED) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[expect(
+        deprecated,
+        reason = "the successor is unsafe; what it asks for is true of an OwnedFd, which stays open"
+    )]
+    fn timer(clock: TimerfdClockId) -> io::Result<AsyncFd<OwnedFd>> {
+        let timer = timerfd_create(clock, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        AsyncFd::with_interest(timer, Interest::READABLE)
+    }
+
+    /// Waits until the timer has something to tell: the number of its ends, or an error.
+    async fn expiry(timer: &AsyncFd<OwnedFd>) -> io::Result<usize> {
+        timer.async_io(Interest::READABLE, |timer| Ok(rustix::io::read(timer, &mut [0; 8])?)).await
+    }
+
+    fn spec(moment: Duration) -> Itimerspec {
+        let tv_sec = i64::try_from(moment.as_secs()).unwrap_or(i64::MAX);
+        let it_value = Timespec { tv_sec, tv_nsec: moment.subsec_nanos().into() };
+        Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod portable {
+    use std::io;
+    use std::time::Duration;
+
+    /// tokio's timer where there is none that goes on during a suspend.
+    #[derive(Debug)]
+    pub struct Alarm(());
+
+    impl Alarm {
+        /// A timer.
+        pub fn new() -> io::Result<Self> {
+            Ok(Self(()))
+        }
+
+        /// Waits for `wait`.
+        pub async fn wait(&self, wait: Duration) {
+            tokio::time::sleep(wait).await;
+        }
+
+        /// Waits until [`uptime`](super::uptime) is `deadline`; may be dropped and begun anew.
+        pub async fn until(&self, deadline: Duration) {
+            self.wait(deadline.saturating_sub(super::uptime())).await;
+        }
+    }
+
+    /// Nothing tells of jumps here; the poll finds them.
+    #[derive(Debug)]
+    pub struct ClockJump(());
+
+    impl ClockJump {
+        /// A watch that never sees anything.
+        pub fn new() -> Self {
+            Self(())
+        }
+
+        /// Waits for ever.
+        pub async fn jumped(&self) {
+            std::future::pending().await
+        }
+    }
+
+    impl Default for ClockJump {
+        fn default() -> Self {
+            Self::new()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn after_build(seconds: u64) -> Timestamp {
+        BUILT.after(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_believed_even_before_the_newest_memory() {
+        let clock = Clock { floor: after_build(1000), started: Duration::ZERO };
+        assert_eq!(clock.read(after_build(5), Duration::from_secs(9)), after_build(5));
+    }
+
+    #[test]
+    fn a_clock_that_is_not_set_goes_on_from_the_newest_memory() {
+        let clock = Clock { floor: after_build(1000), started: Duration::from_secs(20) };
+        let wall = Timestamp::from_secs(17);
+        assert_eq!(clock.read(wall, Duration::from_secs(29)), after_build(1009));
+        assert!(!is_set(wall) && is_set(BUILT));
+    }
+
+    #[test]
+    fn nothing_is_earlier_than_the_build() {
+        let clock = Clock::new(Some(Timestamp::from_secs(5)));
+        assert_eq!(clock.floor, BUILT);
+        assert!(clock.now() >= BUILT);
+    }
+
+    #[test]
+    fn moments_are_written_and_read_in_utc() {
+        let moment = Timestamp::from_millis(1_800_000_000_123);
+        assert_eq!(rfc3339(moment).to_string(), "2027-01-15T08:00:00.123Z");
+        assert_eq!(rfc3339_seconds(moment).to_string(), "2027-01-15T08:00:00Z");
+        assert_eq!(parse_rfc3339("2027-01-15T08:00:00.123Z"), Some(moment));
+        assert_eq!(rfc3339(BUILT).to_string().get(..10), Some("2026-11-22"));
+        for wrong in ["", "2027-01-15", "2027-13-15T08:00:00Z", "1969-12-31T23:59:59Z", "now"] {
+            assert_eq!(parse_rfc3339(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_time_can_be_written() {
+        let last = rfc3339(Timestamp::from_millis(u64::MAX)).to_string();
+        assert_eq!(last, "9999-12-31T23:59:59.999Z");
+        assert!(parse_rfc3339(&last).is_some());
+    }
+
+    #[test]
+    fn digits_of_the_environment_are_a_number() {
+        assert_eq!(seconds("1795305600"), 1_795_305_600);
+    }
+
+    #[test]
+    fn chance_stays_in_bounds_and_varies() {
+        let drawn: Vec<f64> = (0..64).map(|_| spread()).collect();
+        assert!(drawn.iter().all(|spread| (0.0..=1.0).contains(spread)));
+        assert!(drawn.iter().any(|spread| *spread < 0.5) && drawn.iter().any(|s| *s > 0.5));
+    }
+
+    #[tokio::test]
+    async fn an_alarm_ends_after_its_wait_and_not_before() {
+        let (alarm, wait) = (Alarm::new().unwrap(), Duration::from_millis(20));
+        let start = Instant::now();
+        alarm.wait(wait).await;
+        assert!(start.elapsed() >= wait);
+        alarm.until(Duration::ZERO).await;
+        alarm.until(uptime()).await;
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_was_given_up_does_not_end_the_next_one() {
+        let alarm = Alarm::new().unwrap();
+        tokio::select! {
+            biased;
+            () = alarm.wait(Duration::from_millis(1)) => panic!("it has only begun"),
+            () = std::future::ready(()) => {}
+        }
+        // The short wait ends now, unread.
+        std::thread::sleep(Duration::from_millis(5));
+        tokio::task::yield_now().await;
+        let start = Instant::now();
+        alarm.wait(Duration::from_millis(20)).await;
+        assert!(start.elapsed() >= Duration::from_millis(20));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_nobody_sets_does_not_jump() {
+        let watch = ClockJump::new();
+        assert!(tokio::time::timeout(Duration::from_millis(20), watch.jumped()).await.is_err());
+    }
+}

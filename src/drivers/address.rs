@@ -1,0 +1,143 @@
+//! `address`: what every source sees now, which address it would publish, and why each other one
+//! was refused. It is what a user pastes into a forum: it shows no secret.
+
+use super::{Setup, engine, out};
+use crate::config::{Config, SourceRef};
+use crate::core::address::{Family, special};
+use crate::core::choice::{Choice, KernelAddress, Preferences, Verdict, choose};
+use crate::core::plan::Seen;
+use crate::exit::Exit;
+use crate::round::Occasion;
+use crate::source::Kind;
+use crate::source::sights::{Sights, Snapshot};
+use crate::state::Access;
+
+/// Prints what the kernel has, and what each source makes of it.
+pub async fn run(setup: Setup) -> Exit {
+    let mut engine = match engine(setup, Access::ReadOnly) {
+        Ok(engine) => engine,
+        Err(exit) => return exit,
+    };
+    let (report, sights) = engine.rehearse(Occasion::default()).await;
+    match sights.snapshot() {
+        Ok(snapshot) => tell_kernel(snapshot),
+        Err(reason) => out(&format!("kernel: {reason}")),
+    }
+    for (place, source) in engine.config.sources.iter().enumerate() {
+        out("");
+        out(&format!("source {}: {}", source.name, kind(&source.kind)));
+        let users = users(&engine.config, |used| used == SourceRef::Named(place));
+        for (family, at) in users {
+            match sights.choice(source, family, false) {
+                Some(choice) => tell_choice(&choice, family),
+                None => tell_seen(&report.hosts[at].seen[family], family),
+            }
+        }
+    }
+    let mut told: Vec<(usize, Family)> = Vec::new();
+    for (family, at) in users(&engine.config, |used| used == SourceRef::Auto) {
+        let provider = engine.config.hosts[at].provider;
+        if told.contains(&(provider, family)) {
+            continue;
+        }
+        if told.iter().all(|(other, _)| *other != provider) {
+            out("");
+            out(&format!("auto, for provider {}:", engine.config.providers[provider].name));
+        }
+        told.push((provider, family));
+        tell_auto(&sights, &report.hosts[at].seen[family], family);
+    }
+    Exit::Right
+}
+
+/// The hosts whose source of a family is the one meant, the first of each provider and family.
+fn users(config: &Config, is_meant: impl Fn(SourceRef) -> bool) -> Vec<(Family, usize)> {
+    let mut users: Vec<(Family, usize)> = Vec::new();
+    for (at, host) in config.hosts.iter().enumerate() {
+        for family in Family::BOTH {
+            let meant = host.sources[family].is_some_and(&is_meant);
+            let same = |(known, other): &(Family, usize)| {
+                *known == family && config.hosts[*other].provider == host.provider
+            };
+            if meant && !users.iter().any(same) {
+                users.push((family, at));
+            }
+        }
+    }
+    users
+}
+
+fn kind(kind: &Kind) -> String {
+    match kind {
+        Kind::Command(arguments) => format!("command {}", arguments.join(" ")),
+        Kind::File(path) => format!("file {}", path.display()),
+        Kind::Interface(name) => format!("interface {name}"),
+        Kind::Static(_) => "static".to_owned(),
+        Kind::Web(web) if web.agree > 1 => {
+            format!("web {}, {} must agree", web.urls.join(", "), web.agree)
+        }
+        Kind::Web(web) => format!("web {}", web.urls.join(", ")),
+    }
+}
+
+fn tell_kernel(snapshot: &Snapshot) {
+    if snapshot.addresses.is_empty() {
+        return;
+    }
+    out("addresses of this machine:");
+    for family in Family::BOTH {
+        let preferences = Preferences { allow_private: true, prefer_temporary: false };
+        let choice = choose(&snapshot.addresses, family, preferences, None);
+        for (address, verdict) in &choice.judged {
+            let why = match (special(address.address), verdict) {
+                (Some(special), _) => special.to_string(),
+                (None, Verdict::PassedOver(reason)) => reason.to_string(),
+                (None, Verdict::Chosen) => "public".to_owned(),
+            };
+            out(&format!("  {}  {why}", describe(address)));
+        }
+        match &snapshot.routes[family] {
+            None => out(&format!("  no default route for {family}")),
+            Some(route) => {
+                let source = route.source.map(|source| source.to_string());
+                let source = source.unwrap_or_else(|| "an address of its choice".to_owned());
+                let mut owners = snapshot.addresses.iter().filter(|a| a.index == route.index);
+                let name = owners.next().map_or("?", |owner| owner.interface.as_str());
+                out(&format!("  {family} leaves by {name} from {source}"));
+            }
+        }
+    }
+}
+
+fn describe(address: &KernelAddress) -> String {
+    let text = format!("{}/{}", address.address, address.prefix_length);
+    format!("{:16} {text:43}", address.interface)
+}
+
+fn tell_choice(choice: &Choice, family: Family) {
+    for (address, verdict) in &choice.judged {
+        let verdict = match verdict {
+            Verdict::Chosen => "would be published".to_owned(),
+            Verdict::PassedOver(reason) => format!("refused: {reason}"),
+        };
+        out(&format!("  {}  {verdict}", describe(address)));
+    }
+    if choice.chosen.is_none() {
+        out(&format!("  {family}: nothing to publish"));
+    }
+}
+
+fn tell_auto(sights: &Sights, seen: &Seen, family: Family) {
+    if sights.snapshot().is_ok() {
+        tell_seen(seen, family);
+    }
+}
+
+fn tell_seen(seen: &Seen, family: Family) {
+    out(&match seen {
+        Seen::Here(addresses) => format!("  {family} {addresses}  would be published"),
+        Seen::Absent(reason) => format!("  {family} absent: {reason}"),
+        Seen::Unknown(reason) => format!("  {family} unknown: {reason}"),
+        Seen::NotAsked => format!("  {family} not asked"),
+    });
+}

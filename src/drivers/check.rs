@@ -1,0 +1,29 @@
+//! `check`: the configuration and the secrets judged, and the plan printed; nothing is sent to a
+//! provider, nothing is saved, no lock is taken.
+
+use super::{Setup, engine, out, show};
+use crate::exit::Exit;
+use crate::round::Occasion;
+use crate::state::Access;
+
+/// Checks, and prints what a round would do.
+pub async fn run(setup: Setup) -> Exit {
+    let path = setup.config.path.display().to_string();
+    let mut engine = match engine(setup, Access::ReadOnly) {
+        Ok(engine) => engine,
+        Err(exit) => return exit,
+    };
+    let (report, _) = engine.rehearse(Occasion::default()).await;
+    for line in engine.config.warnings.iter().chain(&show::side_effects(&engine.config)) {
+        out(&format!("warning: {line}"));
+    }
+    show::seen(&report.hosts).iter().for_each(|line| out(line));
+    report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
+    let left_out = report.hosts.iter().filter(|host| host.secret_problem.is_some()).count();
+    if left_out > 0 {
+        out(&format!("{path}: the configuration is right, but {left_out} hosts have no usable secret"));
+        return Exit::Configuration;
+    }
+    out(&format!("{path}: the configuration is right"));
+    Exit::Right
+}

@@ -1,0 +1,238 @@
+//! The daemon: rounds begun by the kernel's events, by time and by signals, until a signal ends it.
+//!
+//! `select!` only makes one event; what to do about it is decided by plain functions. Nothing that a
+//! provider, the network or the clock does ends it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tracing::{debug, error, info, warn};
+
+use super::signals::{Signals, Told, until_stopped};
+use super::{Setup, engine, err, news};
+use crate::clock::{Alarm, ClockJump, uptime};
+use crate::config;
+use crate::exit::Exit;
+use crate::round::{Engine, Occasion};
+use crate::source::kernel::{Changes, Watcher};
+use crate::source::sights::{Facts, Snapshot, WEB_REST};
+use crate::state::{Access, DAEMON};
+
+/// The longest that events may keep putting a round off.
+const LONGEST_SETTLE: Duration = Duration::from_secs(1);
+
+/// The longest that a round waits for the kernel's verdict about a tentative address.
+const LONGEST_VERDICT: Duration = Duration::from_secs(3);
+
+/// The shortest time between two rounds that nobody asked for.
+const LEAST_GAP: Duration = Duration::from_secs(1);
+
+/// Something that happened while the daemon waited.
+enum Event {
+    ClockJumped,
+    Kernel(Changes),
+    Signal(Told),
+    Time,
+    WatchFailed(std::io::Error),
+}
+
+/// Events of the kernel that have not become a round yet.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    first: Instant,
+    /// When to look whether a round is due.
+    look_at: Instant,
+}
+
+impl Pending {
+    /// Puts the look off by `settle` after an event, as long as that is allowed.
+    fn put_off(&mut self, settle: Duration, now: Instant) {
+        let latest = self.first + LONGEST_SETTLE;
+        // Past the first second the round waits for a verdict, and this event may be it.
+        let latest = if now < latest { latest } else { self.first + LONGEST_VERDICT };
+        self.look_at = (now + settle).min(latest).max(now);
+    }
+}
+
+/// Keeps the hosts right until a signal says otherwise.
+pub async fn run(setup: Setup) -> Exit {
+    let common = setup.common.clone();
+    let state_dir = setup.state_dir.clone();
+    let mut engine = match engine(setup, Access::Locked { who: DAEMON }) {
+        Ok(engine) => engine,
+        Err(exit) => return exit,
+    };
+    let parts = (Signals::listen(), Alarm::new());
+    let (Ok(mut signals), Ok(alarm)) = parts else {
+        err("the kernel gives neither timers nor signals; is the limit of open files too low?");
+        return Exit::Deferred;
+    };
+    let jump = ClockJump::new();
+    let mut watcher = watch();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        hosts = engine.config.hosts.len(),
+        state = %super::name_of(&state_dir),
+        "started"
+    );
+    engine.config.warnings.iter().for_each(|warning| warn!("{warning}"));
+    super::show::side_effects(&engine.config).iter().for_each(|effect| warn!("{effect}"));
+    let mut news = news::News::default();
+    let mut occasion = Occasion::default();
+    loop {
+        let stop = Cell::new(false);
+        let begun = uptime();
+        let round = until_stopped(engine.round(occasion, &stop), &stop, &mut signals).await;
+        let Some((report, sights)) = round else { break };
+        news.log(&report);
+        if stop.get() {
+            break;
+        }
+        let facts = sights.snapshot().ok().map(|snapshot| Facts::of(&engine.config, snapshot));
+        let now = engine.clock.now();
+        let due = report.next.map(|next| next.since(now).max(LEAST_GAP));
+        let spared = occasion.by_event && report.spared_a_source();
+        let waits = [due, spared.then_some(WEB_REST)].into_iter().flatten();
+        let wait = waits.fold(engine.config.daemon.interval, Duration::min);
+        let deadline = begun.saturating_add(engine.config.daemon.interval).min(uptime() + wait);
+        drop((report, sights));
+        let mut waiting = Waiting { facts, deadline, pending: None };
+        occasion = loop {
+            let event = waiting.event(&mut signals, &alarm, &jump, &mut watcher).await;
+            match event {
+                Event::Signal(Told::Stop) => return stopped(),
+                Event::Signal(Told::Round) => break Occasion::default(),
+                Event::Signal(Told::Reload) => {
+                    if reload(&mut engine, &common.config) {
+                        break Occasion { retry_rejected: true, ..Occasion::default() };
+                    }
+                }
+                Event::ClockJumped => {
+                    debug!("the clock was set");
+                    break Occasion { network_changed: true, ..Occasion::default() };
+                }
+                Event::WatchFailed(error) => {
+                    warn!(%error, fix = "nothing to do; the poll goes on", "the kernel's events cannot be read");
+                    watcher = None;
+                }
+                Event::Kernel(changes) => {
+                    debug!(?changes, "the kernel told of a change");
+                    waiting.note_event(engine.config.daemon.settle);
+                }
+                Event::Time => {
+                    if let Some(occasion) = waiting.times_up(&engine) {
+                        break occasion;
+                    }
+                }
+            }
+        };
+    }
+    stopped()
+}
+
+fn stopped() -> Exit {
+    info!("stopped");
+    Exit::Right
+}
+
+/// Subscribes to the kernel's events; without them the poll alone finds changes.
+fn watch() -> Option<Watcher> {
+    match Watcher::open() {
+        Ok(watcher) => Some(watcher),
+        Err(error) => {
+            warn!(%error, fix = "allow netlink sockets", "changes are found by polling only");
+            None
+        }
+    }
+}
+
+/// Puts a new configuration in force; a wrong one is reported and the old one goes on.
+fn reload(engine: &mut Engine, path: &std::path::Path) -> bool {
+    match config::load(path) {
+        Ok(config) => {
+            if config.daemon.state_dir != engine.config.daemon.state_dir {
+                warn!(fix = "restart Homing", "a new state-dir is used after a restart only");
+            }
+            info!(hosts = config.hosts.len(), "configuration read again");
+            engine.config = Rc::new(config);
+            true
+        }
+        Err(problems) => {
+            for problem in problems.iter() {
+                error!("{problem}");
+            }
+            warn!(
+                fix = "correct the configuration and reload again",
+                "the new configuration is wrong; the old one goes on"
+            );
+            false
+        }
+    }
+}
+
+/// The time between two rounds.
+struct Waiting {
+    facts: Option<Facts>,
+    /// The uptime at which the next round begins by itself.
+    deadline: Duration,
+    pending: Option<Pending>,
+}
+
+impl Waiting {
+    /// Waits for the next event.
+    async fn event(
+        &self,
+        signals: &mut Signals,
+        alarm: &Alarm,
+        jump: &ClockJump,
+        watcher: &mut Option<Watcher>,
+    ) -> Event {
+        let deadline = self.pending.map_or(self.deadline, |pending| {
+            let wait = pending.look_at.saturating_duration_since(Instant::now());
+            self.deadline.min(uptime().saturating_add(wait))
+        });
+        let changes = async {
+            match watcher {
+                Some(watcher) => watcher.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            told = signals.next() => Event::Signal(told),
+            changes = changes => changes.map_or_else(Event::WatchFailed, Event::Kernel),
+            () = jump.jumped() => Event::ClockJumped,
+            () = alarm.until(deadline) => Event::Time,
+        }
+    }
+
+    /// Notes that the kernel told of a change: the round waits until it is quiet.
+    fn note_event(&mut self, settle: Duration) {
+        let now = Instant::now();
+        let pending = self.pending.get_or_insert(Pending { first: now, look_at: now });
+        pending.put_off(settle, now);
+    }
+
+    /// What to do when the wait is over: a round, or nothing yet.
+    fn times_up(&mut self, engine: &Engine) -> Option<Occasion> {
+        let by_time = uptime() >= self.deadline;
+        let Some(pending) = &mut self.pending else {
+            return by_time.then(Occasion::default);
+        };
+        let Ok(snapshot) = Snapshot::take() else { return Some(Occasion::default()) };
+        let facts = Facts::of(&engine.config, &snapshot);
+        let changed = self.facts.as_ref() != Some(&facts);
+        if !changed {
+            self.pending = None;
+            return by_time.then(Occasion::default);
+        }
+        let waited = pending.first.elapsed();
+        if facts.awaits_verdict() && waited < LONGEST_VERDICT && !by_time {
+            // The next event may be the verdict; without one, this is looked at again in time.
+            pending.look_at = pending.first + LONGEST_VERDICT;
+            return None;
+        }
+        Some(Occasion { by_event: !by_time, network_changed: true, ..Occasion::default() })
+    }
+}

@@ -1,0 +1,174 @@
+//! The drivers: daemon, `--once` and the commands that only look. Each is thin over the round.
+//!
+//! The only place that writes to standard output; what a daemon has to say goes to the log.
+
+mod address;
+mod check;
+mod daemon;
+mod news;
+mod once;
+mod providers;
+mod show;
+mod signals;
+mod status;
+
+use std::future::Future;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cli::{Command, Common, Parsed};
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::exit::Exit;
+use crate::log::{self, Level};
+use crate::round::{Engine, Report};
+use crate::state::{Access, Store};
+use crate::waiting::Waiting;
+
+/// Where state is kept when nobody says otherwise.
+const STATE_DIR: &str = "/var/lib/homing";
+
+/// What every command that reads the configuration begins with.
+#[derive(Debug)]
+struct Setup {
+    config: Config,
+    state_dir: PathBuf,
+    common: Common,
+}
+
+impl Setup {
+    /// Reads the configuration; what is wrong with it is told, all at once.
+    fn read(common: Common) -> Result<Self, Exit> {
+        let config = config::load(&common.config).map_err(|problems| {
+            err(problems.to_string().trim_end());
+            Exit::Configuration
+        })?;
+        let state_dir = state_dir(&common, &config);
+        Ok(Self { config, state_dir, common })
+    }
+
+    /// Whether `-q` was given.
+    fn quiet(&self) -> bool {
+        self.common.verbosity < 0
+    }
+}
+
+/// Runs what the command line asks for.
+pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
+    let (command, common) = match crate::cli::parse(arguments, |name| std::env::var_os(name)) {
+        Ok(Parsed::Run(command, common)) => (command, common),
+        Ok(Parsed::Show(text)) => {
+            out(text.trim_end());
+            return Exit::Right;
+        }
+        Err(error) => {
+            err(&error.to_string());
+            return Exit::Usage;
+        }
+    };
+    if let Command::Providers(name) = &command {
+        return providers::run(name.as_deref());
+    }
+    let setup = match Setup::read(common) {
+        Ok(setup) => setup,
+        Err(exit) => return exit,
+    };
+    start_log(&setup, &command);
+    match command {
+        Command::Daemon => awaited(daemon::run(setup)),
+        Command::Once(options) => awaited(once::run(setup, options)),
+        Command::Check => awaited(check::run(setup)),
+        Command::Address => awaited(address::run(setup)),
+        Command::Status { json } => status::run(&setup, json),
+        Command::Providers(_) => Exit::Right,
+    }
+}
+
+/// Starts the log. What a command has to say it prints; only a daemon's information is logged.
+fn start_log(setup: &Setup, command: &Command) {
+    let common = &setup.common;
+    let asked = common.log.map(|level| level.shifted(common.verbosity));
+    let level = asked.unwrap_or_else(|| match command {
+        Command::Daemon => setup.config.daemon.log.shifted(common.verbosity),
+        _ => Level::Warn.shifted(common.verbosity.saturating_mul(2)),
+    });
+    log::start(common.log_format.or(setup.config.daemon.log_format), level);
+}
+
+/// Runs `work` on a runtime of one thread.
+fn awaited(work: impl Future<Output = Exit>) -> Exit {
+    // The only other thread is the resolver's; it leaves soon, and is not waited for at the end,
+    // because a look-up that hangs must not outlast a signal to stop.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_keep_alive(Duration::from_secs(1))
+        .build();
+    match runtime {
+        Ok(runtime) => {
+            let exit = runtime.block_on(work);
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => {
+            err(&format!("the runtime does not start: {error}"));
+            Exit::Deferred
+        }
+    }
+}
+
+/// The directory for state: the option, systemd's, the configuration's, the usual one.
+fn state_dir(common: &Common, config: &Config) -> PathBuf {
+    // systemd may name several directories, separated by colons; ours is the first.
+    let systemd = || {
+        let directories = std::env::var("STATE_DIRECTORY").ok()?;
+        let first = directories.split(':').next().filter(|first| !first.is_empty())?;
+        Some(PathBuf::from(first))
+    };
+    let option = common.state_dir.clone().or_else(systemd);
+    option.or_else(|| config.daemon.state_dir.clone()).unwrap_or_else(|| STATE_DIR.into())
+}
+
+/// The engine of a command, with its state read; what is in the way is told.
+fn engine(setup: Setup, access: Access) -> Result<Engine, Exit> {
+    let mut store = Store::open(&setup.state_dir, access).map_err(|error| {
+        err(&error.to_string());
+        Exit::Deferred
+    })?;
+    let loaded = store.load().map_err(|error| {
+        err(&error.to_string());
+        Exit::Deferred
+    })?;
+    if let Some(damage) = &loaded.damage {
+        let fix = "nothing to do: what is set is sent anew, once";
+        tracing::warn!(damage, fix, "the state file is damaged");
+    }
+    let clock = Clock::new(loaded.memory.newest());
+    let waiting = if setup.quiet() { Waiting::SILENT } else { Waiting::on_a_terminal() };
+    Ok(Engine::new(setup.config, loaded.memory, store, clock, waiting))
+}
+
+/// Tells what went wrong in a round beside its hosts.
+fn tell_problems(report: &Report) {
+    if let Some(problem) = &report.storage_problem {
+        err(problem);
+    }
+    for (key, problem) in &report.hook_problems {
+        err(&format!("{}: on-change: {problem}", key.host));
+    }
+}
+
+/// Writes a line to standard output. A reader that has gone (`| head`) is no reason to complain.
+fn out(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Writes a line to standard error.
+fn err(line: &str) {
+    let _ = writeln!(std::io::stderr(), "homing: {line}");
+}
+
+/// The name of a file for a message.
+fn name_of(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,143 @@
+//! What a daemon logs of its rounds: each thing once, when it becomes so, not once a round.
+
+use std::collections::BTreeMap;
+
+use tracing::{debug, error, info, warn};
+
+use super::show::why;
+use crate::clock::rfc3339_seconds;
+use crate::core::address::{Addresses, Family, PerFamily};
+use crate::core::memory::{Hold, HoldKind};
+use crate::core::outcome::Outcome;
+use crate::core::plan::{Stand, Why, Wish};
+use crate::core::settle::News as Settled;
+use crate::round::{HostReport, Report};
+
+/// What was said last about each thing that goes on for a while.
+#[derive(Debug, Default)]
+pub struct News(BTreeMap<String, String>);
+
+impl News {
+    /// Logs what `report` holds that is new.
+    pub fn log(&mut self, report: &Report) {
+        self.said("storage", report.storage_problem.as_deref(), |problem| {
+            error!(problem, fix = "make the state directory writable", "the state cannot be saved");
+        });
+        for (key, problem) in &report.hook_problems {
+            warn!(host = %key.host, problem, fix = "run the on-change program by hand", "on-change failed");
+        }
+        for host in &report.hosts {
+            self.host(host);
+        }
+    }
+
+    fn host(&mut self, report: &HostReport) {
+        let (host, provider) = (&report.key.host, report.key.provider.as_str());
+        let topic = |what: &str| format!("{what} {host} {provider}");
+        self.said(&topic("secret"), report.secret_problem.as_deref(), |problem| {
+            warn!(%host, provider, problem, "left out");
+        });
+        self.said(&topic("trouble"), report.trouble.as_deref(), |trouble| {
+            warn!(%host, provider, "{trouble}");
+        });
+        for (outcome, news) in &report.outcomes {
+            settled(report, outcome, news);
+        }
+        // A hold of an earlier run is told once after a start, too.
+        for (family, hold) in report.holds.iter().filter(|_| report.outcomes.is_empty()) {
+            let topic = format!("{} {}", topic("hold"), family.map_or("", Family::key));
+            self.said(&topic, Some(hold.kind.reason()), |_| held(report, hold));
+        }
+        if report.holds.is_empty() {
+            for family in ["", Family::V4.key(), Family::V6.key()] {
+                self.0.remove(&format!("{} {family}", topic("hold")));
+            }
+        } else if !report.outcomes.is_empty() {
+            for (family, hold) in &report.holds {
+                let topic = format!("{} {}", topic("hold"), family.map_or("", Family::key));
+                self.0.insert(topic, hold.kind.reason().to_owned());
+            }
+        }
+        let Some(step) = &report.step else { return };
+        for (family, stand) in step.stands.iter() {
+            let (missing, absent) = match stand {
+                Stand::Missing(reason) => (Some(reason.as_str()), None),
+                Stand::Absent(reason) => (None, Some(reason.as_str())),
+                _ => (None, None),
+            };
+            let family_topic = |what: &str| format!("{} {}", topic(what), family.key());
+            self.said(&family_topic("missing"), missing, |reason| {
+                warn!(%host, provider, family = family.key(), reason, fix = "run `homing address`", "address not seen; the record is left as it is");
+            });
+            self.said(&family_topic("absent"), absent, |reason| {
+                info!(%host, provider, family = family.key(), reason, "nothing to publish");
+            });
+        }
+    }
+
+    /// Says `text` about `topic` when it differs from what was said last; nothing ends the topic.
+    fn said(&mut self, topic: &str, text: Option<&str>, say: impl FnOnce(&str)) {
+        match text {
+            None => {
+                self.0.remove(topic);
+            }
+            Some(text) if self.0.get(topic).map(String::as_str) == Some(text) => {}
+            Some(text) => {
+                self.0.insert(topic.to_owned(), text.to_owned());
+                say(text);
+            }
+        }
+    }
+}
+
+/// Logs what one answer meant.
+fn settled(report: &HostReport, outcome: &Outcome, news: &Settled) {
+    let (host, provider) = (&report.key.host, report.key.provider.as_str());
+    let (sent, reason) = match &report.sent {
+        Some((sent, reason)) => (sent.clone(), *reason),
+        None => (PerFamily::default(), Why::Changed),
+    };
+    let (ipv4, ipv6) = (stated(&sent.v4), stated(&sent.v6));
+    match (outcome, news) {
+        (Outcome::Updated, Settled::Changed) => {
+            info!(%host, provider, ipv4, ipv6, why = why(reason), "updated");
+        }
+        (Outcome::Unchanged, Settled::Changed) => {
+            info!(%host, provider, ipv4, ipv6, "unchanged: the provider had it already");
+        }
+        (_, Settled::Changed | Settled::Confirmed) => {
+            info!(%host, provider, ipv4, ipv6, why = why(reason), "confirmed");
+        }
+        (_, Settled::Held(hold)) => held(report, hold),
+        (_, Settled::StillHeld(hold)) => {
+            debug!(%host, provider, reason = hold.kind.reason(), detail = hold.detail, "still waiting");
+        }
+        (_, Settled::Narrowed(refusal)) => {
+            info!(%host, provider, detail = refusal.detail, "refused together; asking more narrowly");
+        }
+    }
+}
+
+/// Logs a hold.
+fn held(report: &HostReport, hold: &Hold) {
+    let (host, provider) = (&report.key.host, report.key.provider.as_str());
+    let until = hold.until.map(|until| rfc3339_seconds(until).to_string());
+    let until = until.unwrap_or_else(|| "a person acts".to_owned());
+    let (reason, detail, fix) = (hold.kind.reason(), &hold.detail, hold.kind.remedy());
+    match hold.kind {
+        HoldKind::Rejected(_) => {
+            warn!(%host, provider, reason, detail, until, fix, "update rejected");
+        }
+        HoldKind::Backoff(_) | HoldKind::Throttled => {
+            warn!(%host, provider, reason, detail, until, fix, "update deferred");
+        }
+    }
+}
+
+/// A wish as a field: the addresses, or that the record is left alone.
+fn stated(wish: &Wish) -> String {
+    match wish {
+        Wish::Leave => "left alone".to_owned(),
+        Wish::Set(addresses) => Addresses::to_string(addresses),
+    }
+}

@@ -1,0 +1,59 @@
+//! `--once`: one round, then exit; made for cron, which mails what is printed.
+//!
+//! Off a terminal it prints what is new and nothing else; on a terminal also how everything stands.
+
+use std::cell::Cell;
+use std::io::IsTerminal;
+
+use super::{Setup, engine, out, show, signals};
+use crate::cli::Once;
+use crate::exit::Exit;
+use crate::round::{Occasion, Report};
+use crate::state::Access;
+
+/// Runs one round.
+pub async fn run(setup: Setup, options: Once) -> Exit {
+    let access = if options.dry_run { Access::ReadOnly } else { Access::Locked { who: "once" } };
+    let quiet = setup.quiet();
+    let mut engine = match engine(setup, access) {
+        Ok(engine) => engine,
+        Err(exit) => return exit,
+    };
+    let occasion = Occasion {
+        refresh: options.refresh,
+        retry_rejected: options.retry_rejected,
+        ..Occasion::default()
+    };
+    if options.dry_run {
+        let (report, _) = engine.rehearse(occasion).await;
+        if !quiet {
+            show::seen(&report.hosts).iter().for_each(|line| out(line));
+            report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
+        }
+        return report.exit();
+    }
+    let is_first = engine.memory.hosts.is_empty();
+    let stop = Cell::new(false);
+    let round = signals::until_told(engine.round(occasion, &stop), &stop).await;
+    // What was under way when the time was over is remembered as sent without an answer.
+    let Some((report, _)) = round else { return Exit::Deferred };
+    if !quiet {
+        tell(&report, std::io::stdout().is_terminal());
+        if is_first && report.exit() == Exit::Right {
+            out("next: run this from cron, or leave out --once to keep watching; `homing status` shows what is set");
+        }
+    }
+    super::tell_problems(&report);
+    report.exit()
+}
+
+/// Prints what is new, or with `everything` how every host stands.
+fn tell(report: &Report, everything: bool) {
+    let lines: Vec<String> =
+        report.hosts.iter().flat_map(|host| show::host(host, everything)).collect();
+    if lines.is_empty() {
+        return;
+    }
+    show::seen(&report.hosts).iter().for_each(|line| out(line));
+    lines.iter().for_each(|line| out(line));
+}

@@ -1,0 +1,71 @@
+//! `providers`: the table of built-in providers, or what one of them needs.
+
+use super::{err, out};
+use crate::core::address::Family;
+use crate::core::provider::{BUILT_IN, Login, Protocol, Provider, built_in};
+use crate::exit::Exit;
+
+/// Prints the table, or the entry of `name`.
+pub fn run(name: Option<&str>) -> Exit {
+    let Some(name) = name else {
+        let width = BUILT_IN.iter().map(|provider| provider.name.len()).max().unwrap_or_default();
+        for provider in BUILT_IN {
+            let protocol = provider.protocol.word();
+            out(&format!("{:width$}  {protocol:10}  {}", provider.name, provider.title));
+        }
+        out("`homing providers NAME` tells what one needs; any other dyndns2 service goes into [provider.NAME]");
+        return Exit::Right;
+    };
+    let Some(provider) = built_in(name) else {
+        err(&format!("there is no built-in provider {name:?}; `homing providers` lists them"));
+        return Exit::Usage;
+    };
+    describe(provider);
+    Exit::Right
+}
+
+fn describe(provider: &Provider) {
+    let line = |what: &str, text: &str| {
+        if !text.is_empty() {
+            out(&format!("{what:11}{text}"));
+        }
+    };
+    out(&format!("{}: {}", provider.name, provider.title));
+    line("protocol", provider.protocol.word());
+    line("updates to", provider.update_url.as_deref().unwrap_or_default());
+    line("needs", needs(provider));
+    line("credential", &provider.credential);
+    let sides = Family::BOTH.into_iter().filter_map(|family| provider.side_effect(family));
+    sides.for_each(|effect| line("beware", &effect));
+    if let Some(pace) = provider.pace {
+        let window = humantime::format_duration(pace.window);
+        line("pace", &format!("{} requests in {window} and zone", pace.requests));
+    }
+    if let Some(refresh) = provider.refresh {
+        line("refresh", &format!("every {}", humantime::format_duration(refresh)));
+    }
+    line("note", &provider.note);
+    out("");
+    out("[[host]]");
+    out("name = \"host.example.com\"");
+    out(&format!("provider = \"{}\"", provider.name));
+    match provider.protocol {
+        Protocol::Desec => out("token-file = \"/etc/homing/host.token\""),
+        Protocol::HostsFile => out("path = \"/etc/homing.hosts\""),
+        Protocol::Dyndns2 => {
+            if provider.login == Login::Username {
+                out("username = \"your login\"");
+            }
+            out("password-file = \"/etc/homing/host.password\"");
+        }
+    }
+}
+
+fn needs(provider: &Provider) -> &'static str {
+    match (provider.protocol, provider.login) {
+        (Protocol::Desec, _) => "token-file (or another token key)",
+        (Protocol::HostsFile, _) => "path",
+        (Protocol::Dyndns2, Login::Host) => "password-file (the host's name is the login)",
+        (Protocol::Dyndns2, Login::Username) => "username and password-file",
+    }
+}

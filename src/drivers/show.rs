@@ -1,0 +1,196 @@
+//! Words for people: how a report is told in lines of text. Used by `--once`, `check` and `status`.
+
+use std::fmt::Write as _;
+
+use crate::clock::rfc3339_seconds;
+use crate::config::Config;
+use crate::core::address::{Addresses, Family, PerFamily};
+use crate::core::memory::{Hold, HoldKind};
+use crate::core::outcome::Outcome;
+use crate::core::plan::{Seen, Stand, Why, Wish};
+use crate::core::provider::Protocol;
+use crate::core::settle::News;
+use crate::core::time::Timestamp;
+use crate::round::HostReport;
+
+/// One line for each different thing that the sources saw, in the order of the hosts.
+pub fn seen(reports: &[HostReport]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for report in reports {
+        let families = report.seen.iter().filter_map(|(family, seen)| match seen {
+            Seen::Here(addresses) => Some(format!("{family} {addresses}")),
+            Seen::Absent(reason) => Some(format!("no {family} ({reason})")),
+            Seen::Unknown(reason) => Some(format!("{family} unknown: {reason}")),
+            Seen::NotAsked => None,
+        });
+        let line = format!("seen: {}", families.collect::<Vec<_>>().join("; "));
+        if line != "seen: " && !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// The addresses that a request states: `IPv4 192.0.2.1, IPv6 2001:db8::1`.
+pub fn wishes(wishes: &PerFamily<Wish>, before: &PerFamily<Option<Addresses>>) -> String {
+    let stated = wishes.iter().filter_map(|(family, wish)| match wish {
+        Wish::Leave => None,
+        Wish::Set(addresses) => Some(match &before[family] {
+            Some(old) if old != addresses => format!("{family} {addresses} (was {old})"),
+            _ => format!("{family} {addresses}"),
+        }),
+    });
+    stated.collect::<Vec<_>>().join(", ")
+}
+
+/// Why something is sent, in words.
+pub fn why(why: Why) -> &'static str {
+    match why {
+        Why::First => "it was never set",
+        Why::Changed => "the address changed",
+        Why::Unconfirmed => "the last update was not confirmed",
+        Why::Refresh => "so that it does not expire",
+    }
+}
+
+/// A hold in one line: the kind, what was seen, and until when.
+pub fn hold(hold: &Hold) -> String {
+    let mut text = match hold.kind {
+        HoldKind::Backoff(fault) => format!("deferred, {fault}"),
+        HoldKind::Throttled => "deferred, the provider asks for a pause".to_owned(),
+        HoldKind::Rejected(rejection) => format!("rejected, {rejection}"),
+    };
+    if !hold.detail.is_empty() {
+        let _ = write!(text, ": {}", hold.detail);
+    }
+    let _ = match (hold.kind, hold.until) {
+        (HoldKind::Rejected(_), None) => write!(text, "; parked until it is mended"),
+        (HoldKind::Rejected(_), Some(until)) => {
+            write!(text, "; parked, looked at again after {}", rfc3339_seconds(until))
+        }
+        (_, Some(until)) => write!(text, "; next try after {}", rfc3339_seconds(until)),
+        (_, None) => Ok(()),
+    };
+    text
+}
+
+/// What one round meant for one host, a line each; with `everything` also what is not new.
+pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
+    let name = &report.key.host;
+    let mut lines = Vec::new();
+    if let Some(problem) = &report.secret_problem {
+        return vec![format!("{name}: left out: {problem}")];
+    }
+    let mut said_hold = false;
+    for (outcome, news) in &report.outcomes {
+        let sent = report.sent.as_ref().map(|(sent, _)| wishes(sent, &report.before));
+        let sent = sent.unwrap_or_default();
+        match (outcome, news) {
+            (Outcome::Updated, News::Changed | News::Confirmed) => {
+                lines.push(format!("{name}: updated: {sent}"));
+            }
+            (Outcome::Unchanged, News::Changed | News::Confirmed) => {
+                lines.push(format!("{name}: unchanged, the provider had it already: {sent}"));
+            }
+            (_, News::Held(held)) => {
+                said_hold = true;
+                lines.push(format!("{name}: {}", hold(held)));
+                lines.push(format!("  fix: {}", held.kind.remedy()));
+            }
+            (_, News::Narrowed(refusal)) => lines.push(format!(
+                "{name}: deferred, {} ({}); asked more narrowly next, to find which record it is",
+                refusal.rejection, refusal.detail
+            )),
+            (_, News::StillHeld(_) | News::Changed | News::Confirmed) => {}
+        }
+    }
+    if let Some(until) = report.queued_until.filter(|_| everything) {
+        let until = rfc3339_seconds(until);
+        lines.push(format!("{name}: deferred, its zone's pace is used up until {until}"));
+    }
+    lines.extend(missing(report, everything));
+    if let Some(trouble) = report.trouble.as_ref().filter(|_| everything) {
+        lines.push(format!("{name}: note: {trouble}"));
+    }
+    if everything && !said_hold {
+        for (family, held) in &report.holds {
+            let of = family.map(|family| format!(" {family}:")).unwrap_or_default();
+            lines.push(format!("{name}:{of} {}", hold(held)));
+            lines.push(format!("  fix: {}", held.kind.remedy()));
+        }
+    }
+    if everything && lines.is_empty() {
+        let set = report.before.iter().filter_map(|(family, set)| {
+            set.as_ref().map(|addresses| format!("{family} {addresses}"))
+        });
+        lines.push(format!("{name}: up to date: {}", set.collect::<Vec<_>>().join(", ")));
+    }
+    lines
+}
+
+/// The families that should be seen and are not; without `everything`, those that are news.
+fn missing(report: &HostReport, everything: bool) -> Vec<String> {
+    let Some(step) = &report.step else { return Vec::new() };
+    let missing = step.stands.iter().filter_map(|(family, stand)| match stand {
+        Stand::Missing(reason) if everything || report.newly_missing[family] => {
+            Some(format!("{}: {family} left as it is: {reason}", report.key.host))
+        }
+        _ => None,
+    });
+    missing.collect()
+}
+
+/// What a round would send, for `check` and `--dry-run`.
+pub fn expected(report: &HostReport) -> Vec<String> {
+    let name = &report.key.host;
+    match &report.sent {
+        Some((sent, reason)) => {
+            let provider = &report.key.provider;
+            let sent = wishes(sent, &report.before);
+            let mut lines =
+                vec![format!("{name}: would send {sent} to {provider}: {}", why(*reason))];
+            lines.extend(missing(report, true));
+            lines
+        }
+        None => host(report, true),
+    }
+}
+
+/// What leaving a family out does at the providers in use, where it is not simply left alone.
+pub fn side_effects(config: &Config) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for host in &config.hosts {
+        let provider = &config.providers[host.provider];
+        for family in Family::BOTH {
+            if host.sources[family].is_some() {
+                continue;
+            }
+            if let Some(effect) = provider.side_effect(family) {
+                let line = format!("{}: {family} is off, but {effect}", host.host.key.host);
+                lines.push(line);
+            }
+        }
+        if provider.plain_http && provider.protocol != Protocol::HostsFile {
+            let line = format!("provider {}: requests and their secrets go unencrypted", provider.name);
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+    }
+    lines
+}
+
+/// A moment as people compare it: how long before or after `now`.
+pub fn relative(moment: Timestamp, now: Timestamp) -> String {
+    let words = |duration: std::time::Duration| {
+        let whole = std::time::Duration::from_secs(duration.as_secs());
+        // Two units tell enough.
+        let text = humantime::format_duration(whole).to_string();
+        text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    };
+    if moment > now {
+        format!("in {}", words(moment.since(now)))
+    } else {
+        format!("{} ago", words(now.since(moment)))
+    }
+}

@@ -1,0 +1,174 @@
+//! `status`: what is set, what waits and until when, from the state alone. Takes no lock and asks
+//! nobody; the exit code is the one that what it shows stands for.
+
+use serde::Serialize;
+
+use super::{Setup, err, out, show};
+use crate::clock::{Clock, rfc3339_seconds};
+use crate::config::HostConfig;
+use crate::core::address::{Family, PerFamily};
+use crate::core::memory::{Entry, Hold, Memory};
+use crate::core::plan::Use;
+use crate::core::provider::{Protocol, Provider};
+use crate::core::time::Timestamp;
+use crate::exit::Exit;
+use crate::state::{self, Access, Store};
+
+/// The form that scripts read; `version` grows when a field changes its meaning.
+#[derive(Serialize)]
+struct Status<'a> {
+    version: u8,
+    daemon: &'static str,
+    hosts: Vec<Host<'a>>,
+}
+
+#[derive(Serialize)]
+struct Host<'a> {
+    host: &'a str,
+    provider: &'a str,
+    ipv4: Record,
+    ipv6: Record,
+    outcome: Option<&'static str>,
+    hold: Option<Held>,
+    refresh: Option<String>,
+    /// When the host's token ends; known only with a receipt.
+    expires: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Record {
+    set: Option<Vec<String>>,
+    since: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Held {
+    kind: &'static str,
+    reason: &'static str,
+    until: Option<String>,
+}
+
+/// Shows how every configured host stands.
+pub fn run(setup: &Setup, json: bool) -> Exit {
+    let loaded = Store::open(&setup.state_dir, Access::ReadOnly).and_then(|mut store| store.load());
+    let memory = match loaded {
+        Ok(loaded) => loaded.memory,
+        Err(error) => {
+            err(&error.to_string());
+            return Exit::Deferred;
+        }
+    };
+    let clock = Clock::new(memory.newest());
+    let now = clock.now();
+    let daemon = if state::running_daemon(&setup.state_dir).is_some() { "running" } else { "none" };
+    let hosts = &setup.config.hosts;
+    if json {
+        let hosts = hosts.iter().map(|host| machine_form(host, &memory, now)).collect();
+        match serde_json::to_string(&Status { version: 1, daemon, hosts }) {
+            Ok(text) => out(&text),
+            Err(error) => err(&error.to_string()),
+        }
+    } else {
+        out(&format!("daemon: {daemon}"));
+        for host in hosts {
+            let provider = &setup.config.providers[host.provider];
+            tell(host, provider, memory.entry(&host.host.key), now);
+        }
+    }
+    Exit::worst(hosts.iter().map(|host| standing(host, memory.entry(&host.host.key), now)))
+}
+
+/// The exit code that a host stands for.
+fn standing(host: &HostConfig, entry: Option<&Entry>, now: Timestamp) -> Exit {
+    let Some(entry) = entry else { return Exit::Deferred };
+    let held = holds(entry, now).map(|(_, hold)| Exit::from(hold.kind));
+    let used = Family::BOTH.into_iter().filter(|&family| host.host.families[family] != Use::Off);
+    let records: Vec<_> = used.map(|family| &entry.families[family]).collect();
+    let never_right = records.iter().all(|record| record.set.is_none());
+    let doubtful = records.iter().any(|record| record.sent.is_some());
+    let missing = records.iter().any(|record| record.missing_since.is_some());
+    let waits = never_right || doubtful || missing || entry.queued_since.is_some();
+    Exit::worst(held.chain(waits.then_some(Exit::Deferred)))
+}
+
+/// The holds that stand, the host's own first.
+fn holds(entry: &Entry, now: Timestamp) -> impl Iterator<Item = (Option<Family>, &Hold)> {
+    let own = entry.hold.iter().map(|hold| (None, hold));
+    let families = entry.families.iter();
+    let records = families.filter_map(|(f, record)| Some((Some(f), record.hold.as_ref()?)));
+    own.chain(records).filter(move |(_, hold)| hold.until.is_none_or(|until| now < until))
+}
+
+/// When unchanged addresses are sent next.
+fn refresh(host: &HostConfig, entry: &Entry) -> Option<Timestamp> {
+    let period = host.host.refresh?;
+    let sets = entry.families.iter().filter_map(|(_, record)| record.set.as_ref());
+    sets.map(|set| set.confirmed.after(period)).min()
+}
+
+fn machine_form<'a>(host: &'a HostConfig, memory: &Memory, now: Timestamp) -> Host<'a> {
+    let nothing = Entry::default();
+    let entry = memory.entry(&host.host.key).unwrap_or(&nothing);
+    let moment = |moment: Timestamp| rfc3339_seconds(moment).to_string();
+    let PerFamily { v4, v6 } = entry.families.map(|_, record| Record {
+        set: record.set.as_ref().map(|set| set.addresses.iter().map(|a| a.to_string()).collect()),
+        since: record.set.as_ref().map(|set| moment(set.since)),
+    });
+    let hold = holds(entry, now).next().map(|(_, hold)| Held {
+        kind: hold.kind.word(),
+        reason: hold.kind.reason(),
+        until: hold.until.map(moment),
+    });
+    Host {
+        host: host.host.key.host.as_str(),
+        provider: &host.host.key.provider,
+        ipv4: v4,
+        ipv6: v6,
+        outcome: entry.last.map(|(word, _)| word.as_str()),
+        hold,
+        refresh: refresh(host, entry).map(moment),
+        expires: None,
+    }
+}
+
+fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Timestamp) {
+    out(&format!("{} ({})", host.host.key.host, provider.name));
+    let Some(entry) = entry else {
+        out("  never updated");
+        return;
+    };
+    for (family, record) in entry.families.iter() {
+        if host.host.families[family] == Use::Off {
+            out(&format!("  {family}  off"));
+            continue;
+        }
+        let mut text = match &record.set {
+            None => format!("  {family}  not set"),
+            Some(set) => {
+                let (since, confirmed) = (show::relative(set.since, now), show::relative(set.confirmed, now));
+                format!("  {family}  {}  set {since}, confirmed {confirmed}", set.addresses)
+            }
+        };
+        if let Some(sent) = &record.sent {
+            text.push_str(&format!("; {} sent, not confirmed", sent.addresses));
+        }
+        if let Some(since) = record.missing_since {
+            text.push_str(&format!("; not seen since {}", show::relative(since, now)));
+        }
+        out(&text);
+    }
+    for (family, hold) in holds(entry, now) {
+        let of = family.map(|family| format!("{family}: ")).unwrap_or_default();
+        out(&format!("  {of}{}", show::hold(hold)));
+        out(&format!("  fix: {}", hold.kind.remedy()));
+    }
+    if let Some(since) = entry.queued_since {
+        out(&format!("  waiting for its zone's pace since {}", show::relative(since, now)));
+    }
+    if let Some(next) = refresh(host, entry) {
+        out(&format!("  next refresh {}", show::relative(next, now)));
+    }
+    if provider.protocol == Protocol::Desec {
+        out("  token: expiry unknown");
+    }
+}

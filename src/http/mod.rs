@@ -1,0 +1,392 @@
+//! The one HTTP client: carries a request, bounds its answer, tells faults apart by their cause.
+//!
+//! A round makes it and drops it, so that connections are shared within the round and nothing
+//! stays open or wakes an idle daemon. What an answer means is the protocols' work.
+
+mod cause;
+mod trust;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use reqwest::{Client, RequestBuilder, Response, Url};
+use rustls::ClientConfig;
+use tokio::time::{Instant, timeout_at};
+
+use crate::core::address::Family;
+use crate::core::outcome::Fault;
+use crate::core::protocol::{Answer, Authorization, HttpRequest};
+
+/// The most that is read of a provider's answer, in bytes.
+const MOST: usize = 64 * 1024;
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Until a connection stands: name look-up, TCP and TLS together.
+    pub connect: Duration,
+    /// From the beginning to the last byte of the answer.
+    pub whole: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            whole: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HttpError {
+    /// What kind of fault it was; tells whether anything can have reached the provider.
+    pub fault: Fault,
+    /// The cause in words, naming the server; never holds a secret, a path or a query.
+    pub detail: String,
+}
+
+impl HttpError {
+    fn new(fault: Fault, detail: impl Into<String>) -> Self {
+        Self {
+            fault,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// The clients of one round, made when they are first needed.
+#[derive(Debug)]
+pub struct Clients {
+    clock_is_set: bool,
+    limits: Limits,
+    made: Mutex<Made>,
+}
+
+/// Few enough for a list: one entry per authority file and family.
+#[derive(Debug, Default)]
+struct Made {
+    clients: Vec<(Trust, Option<Family>, Client)>,
+    configs: Vec<(Trust, ClientConfig)>,
+}
+
+/// Whom a connection trusts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Trust {
+    /// Nobody: the connection is not encrypted.
+    Nobody,
+    /// The web's authorities, and those of a file.
+    Web(Option<PathBuf>),
+}
+
+impl Clients {
+    /// The clients of a round; `clock_is_set` tells whether this machine's clock can be believed.
+    pub fn new(clock_is_set: bool) -> Self {
+        Self::with_limits(clock_is_set, Limits::default())
+    }
+
+    /// The same with other time limits.
+    pub fn with_limits(clock_is_set: bool, limits: Limits) -> Self {
+        Self {
+            clock_is_set,
+            limits,
+            made: Mutex::default(),
+        }
+    }
+
+    /// The answer of a provider, whatever its status; at most [`MOST`] bytes of it.
+    ///
+    /// `ca_file` names a PEM file with authorities to trust besides the web's.
+    pub async fn send(
+        &self,
+        request: &HttpRequest,
+        ca_file: Option<&Path>,
+    ) -> Result<Answer, HttpError> {
+        self.get(
+            &request.url,
+            request.authorization.as_ref(),
+            request.via,
+            ca_file,
+            MOST,
+        )
+        .await
+    }
+
+    /// What is at `url`, over a connection of `family`; at most `limit` bytes of it.
+    pub async fn read(
+        &self,
+        url: &str,
+        family: Family,
+        ca_file: Option<&Path>,
+        limit: usize,
+    ) -> Result<Answer, HttpError> {
+        self.get(url, None, Some(family), ca_file, limit).await
+    }
+
+    async fn get(
+        &self,
+        url: &str,
+        authorization: Option<&Authorization>,
+        via: Option<Family>,
+        ca_file: Option<&Path>,
+        limit: usize,
+    ) -> Result<Answer, HttpError> {
+        let url = parsed(url)?;
+        let server = server(&url);
+        let waited = self.limits.whole;
+        let deadline = Instant::now() + waited;
+        if let (Some(address), Some(via)) = (literal(&url), via)
+            && Family::of(address) != via
+        {
+            let detail = format!("{server} cannot be reached over {via}");
+            return Err(HttpError::new(Fault::Unreachable, detail));
+        }
+        let client = self.client(&url, via, ca_file)?;
+        let request = authorized(client.get(url), authorization)?;
+        let failed = |error: reqwest::Error| {
+            cause::of(&error, &server, via, self.limits.connect, self.clock_is_set)
+        };
+        let late = |what: &str| {
+            let waited = humantime::format_duration(waited);
+            HttpError::new(Fault::Lost, format!("{server} {what} within {waited}"))
+        };
+        let Ok(response) = timeout_at(deadline, request.send()).await else {
+            return Err(late("did not answer"));
+        };
+        let mut response = response.map_err(failed)?;
+        let mut answer = head(&response);
+        let Ok(body) = timeout_at(deadline, body(&mut response, limit)).await else {
+            return Err(late("did not complete its answer"));
+        };
+        let (bytes, is_whole) = body.map_err(failed)?;
+        // A server in trouble may answer with any page; its wish for a pause counts all the same.
+        let may_be_any_page = answer.status == 429 || answer.status >= 500;
+        if !(is_whole || may_be_any_page) {
+            let detail = format!("{server} answers with more than {limit} bytes");
+            return Err(HttpError::new(Fault::Unintelligible, detail));
+        }
+        answer.body = bytes;
+        Ok(answer)
+    }
+
+    fn client(
+        &self,
+        url: &Url,
+        via: Option<Family>,
+        ca_file: Option<&Path>,
+    ) -> Result<Client, HttpError> {
+        let trust = match url.scheme() {
+            "https" => Trust::Web(ca_file.map(Path::to_owned)),
+            _ => Trust::Nobody,
+        };
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = made
+            .clients
+            .iter()
+            .find(|(of, over, _)| (of, *over) == (&trust, via));
+        if let Some((.., client)) = known {
+            return Ok(client.clone());
+        }
+        let config = made.config(&trust)?;
+        let client = client(config, via, self.limits.connect).map_err(|error| {
+            let detail = format!("no HTTP client can be made: {}", cause::innermost(&error));
+            HttpError::new(Fault::Unreachable, detail)
+        })?;
+        made.clients.push((trust, via, client.clone()));
+        Ok(client)
+    }
+}
+
+impl Made {
+    /// The authorities are loaded once, whatever the number of families and servers.
+    fn config(&mut self, trust: &Trust) -> Result<ClientConfig, HttpError> {
+        if let Some((_, config)) = self.configs.iter().find(|(of, _)| of == trust) {
+            return Ok(config.clone());
+        }
+        let config = match trust {
+            Trust::Nobody => trust::nobody(),
+            Trust::Web(ca_file) => trust::web(ca_file.as_deref()),
+        };
+        let config = config.map_err(|detail| HttpError::new(Fault::Tls, detail))?;
+        self.configs.push((trust.clone(), config.clone()));
+        Ok(config)
+    }
+}
+
+/// The server that `url` names, with its port where that is not the scheme's own.
+///
+/// This is as much of a URL as belongs into a message: paths and queries may hold secrets.
+pub fn server_of(url: &str) -> String {
+    parsed(url).map_or_else(|error| error.detail, |url| server(&url))
+}
+
+fn server(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn parsed(url: &str) -> Result<Url, HttpError> {
+    let wrong = |why: &str| HttpError::new(Fault::Unreachable, format!("the URL is wrong: {why}"));
+    let url = Url::parse(url).map_err(|error| wrong(&error.to_string()))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        _ => Err(wrong("it begins neither with https:// nor with http://")),
+    }
+}
+
+/// The address that stands in `url` in place of a name.
+fn literal(url: &Url) -> Option<IpAddr> {
+    let host = url.host_str()?;
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    bare.unwrap_or(host).parse().ok()
+}
+
+/// A client that follows no redirect, uses no proxy, remembers nothing and repeats nothing.
+fn client(config: ClientConfig, via: Option<Family>, connect: Duration) -> reqwest::Result<Client> {
+    // Plain text is what echo services and dynDNS servers speak; some send a web page unless asked.
+    let accept = HeaderValue::from_static("text/plain, */*;q=0.5");
+    // Binding to a family's unspecified address leaves out the addresses of the other one.
+    let local = via.map(|family| match family {
+        Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    });
+    Client::builder()
+        .tls_backend_preconfigured(config)
+        .user_agent(concat!("homing/", env!("CARGO_PKG_VERSION")))
+        .default_headers(HeaderMap::from_iter([(ACCEPT, accept)]))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .no_proxy()
+        .local_address(local)
+        .connect_timeout(connect)
+        // Shorter than servers keep theirs, so that few requests meet a connection just closed.
+        .pool_idle_timeout(Duration::from_secs(20))
+        .build()
+}
+
+/// `request` with the credential in its header.
+fn authorized(
+    request: RequestBuilder,
+    authorization: Option<&Authorization>,
+) -> Result<RequestBuilder, HttpError> {
+    match authorization {
+        None => Ok(request),
+        Some(Authorization::Basic(credential)) => {
+            Ok(request.basic_auth(&credential.login, Some(credential.secret.expose())))
+        }
+        Some(Authorization::Token(secret)) => {
+            let value = HeaderValue::try_from(format!("Token {}", secret.expose()));
+            let mut value = value.map_err(|_| {
+                let detail = "the secret holds a character that no HTTP header can carry; \
+                              put the token into its file as the provider shows it, on one line";
+                HttpError::new(Fault::Unreachable, detail)
+            })?;
+            // Keeps it out of debug output and of header compression.
+            value.set_sensitive(true);
+            Ok(request.header(AUTHORIZATION, value))
+        }
+    }
+}
+
+/// What an answer's head says, as far as protocols read it.
+fn head(response: &Response) -> Answer {
+    let text = |name| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let media_type = |value: &str| {
+        let essence = value.split(';').next().unwrap_or_default();
+        essence.trim().to_ascii_lowercase()
+    };
+    Answer {
+        status: response.status().as_u16(),
+        content_type: text(CONTENT_TYPE).map(media_type),
+        challenges: response.headers().contains_key(WWW_AUTHENTICATE),
+        retry_after: text(RETRY_AFTER).and_then(retry_after),
+        body: Vec::new(),
+    }
+}
+
+/// Reads a `Retry-After` header given in seconds (RFC 9110, section 10.2.3).
+///
+/// Returns `None` for the date form, which no supported provider sends, and at most one day so that
+/// a broken server cannot silence a host for good.
+fn retry_after(header: &str) -> Option<Duration> {
+    const DAY: u64 = 24 * 60 * 60;
+    let seconds: u64 = header.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(DAY)))
+}
+
+/// The first `limit` bytes of the body, and whether that is all of it.
+async fn body(response: &mut Response, limit: usize) -> reqwest::Result<(Vec<u8>, bool)> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = limit - body.len();
+        if chunk.len() > room {
+            body.extend_from_slice(&chunk[..room]);
+            return Ok((body, false));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((body, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_given_in_seconds_and_lasts_a_day_at_most() {
+        assert_eq!(retry_after(" 37 "), Some(Duration::from_secs(37)));
+        assert_eq!(retry_after("99999999999"), Some(Duration::from_secs(86400)));
+        assert_eq!(retry_after("99999999999999999999999"), None);
+        assert_eq!(retry_after("-1"), None);
+        assert_eq!(retry_after("Fri, 31 Dec 1999 23:59:59 GMT"), None);
+    }
+
+    #[test]
+    fn a_server_is_named_without_path_query_and_login() {
+        assert_eq!(
+            server_of("https://u:p@dns.example/nic/update?t=secret"),
+            "dns.example"
+        );
+        assert_eq!(server_of("http://[::1]:8080/x"), "[::1]:8080");
+        assert_eq!(server_of("https://dns.example:443/"), "dns.example");
+    }
+
+    #[test]
+    fn a_url_that_is_none_is_not_repeated() {
+        let error = parsed("https://:secret").unwrap_err();
+        assert_eq!(error.detail, "the URL is wrong: empty host");
+        assert_eq!(
+            parsed("file:///etc/shadow").unwrap_err().fault,
+            Fault::Unreachable
+        );
+    }
+
+    #[test]
+    fn an_address_in_place_of_a_name_is_recognised() {
+        let of = |url| literal(&Url::parse(url).unwrap());
+        assert_eq!(
+            of("http://[::1]:8080/"),
+            Some(IpAddr::V6(Ipv6Addr::LOCALHOST))
+        );
+        assert_eq!(
+            of("http://127.0.0.1/"),
+            Some(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        );
+        assert_eq!(of("http://127.0.0.1.example/"), None);
+    }
+}

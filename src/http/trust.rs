@@ -1,0 +1,63 @@
+//! Whom TLS connections trust: the web's authorities, built in, and those of a file.
+//!
+//! Always verified; there is no switch that turns this off.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+/// Trusts the web's authorities and those of the PEM file `ca_file`.
+pub(super) fn web(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    if let Some(path) = ca_file {
+        let wrong = |why: String| format!("the ca-file {} {why}", path.display());
+        for authority in authorities(path).map_err(wrong)? {
+            let added = roots.add(authority);
+            added.map_err(|error| wrong(format!("holds a certificate that is none: {error}")))?;
+        }
+    }
+    config(roots)
+}
+
+/// For connections without TLS, whose client wants a configuration nevertheless.
+pub(super) fn nobody() -> Result<ClientConfig, String> {
+    config(RootCertStore::empty())
+}
+
+fn config(roots: RootCertStore) -> Result<ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let versions = versions.map_err(|error| format!("TLS cannot be set up: {error}"))?;
+    let mut config = versions.with_root_certificates(roots).with_no_client_auth();
+    // A round keeps its connections open; sessions to resume would only take memory.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// The certificates in the PEM file at `path`; the error says what is wrong with the file.
+fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    // A whole system's bundle is a fifth of that.
+    const MOST: u64 = 1024 * 1024;
+    let mut pem = Vec::new();
+    let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
+    let read = file.take(MOST + 1).read_to_end(&mut pem);
+    let length = read.map_err(|error| format!("cannot be read: {error}"))?;
+    if length as u64 > MOST {
+        return Err("is larger than 1 MiB; give a file with the one authority needed".to_owned());
+    }
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found = found.map_err(|error| format!("is no PEM file: {error}"))?;
+    if found.is_empty() {
+        return Err("holds no certificate; it must hold one in PEM form".to_owned());
+    }
+    Ok(found)
+}

@@ -1,0 +1,232 @@
+//! The round: observe, plan, update, settle, save. Daemon and `--once` are two thin drivers over it.
+//!
+//! Performs what the core decides and returns a report of values; drivers print or log that. It
+//! owns the memory between rounds and saves it before a request leaves and after its answer.
+
+mod credentials;
+mod perform;
+mod report;
+mod zones;
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+pub use self::report::{HostReport, Report};
+
+use self::credentials::Access;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::core::address::{Family, PerFamily};
+use crate::core::memory::{Memory, Record, Set};
+use crate::core::plan::{Circumstances, Stand, Step, Wish, step};
+use crate::core::protocol::hosts_file;
+use crate::core::provider::Protocol;
+use crate::core::settle::note_missing;
+use crate::core::time::Timestamp;
+use crate::http::Clients;
+use crate::source::sights::{self, Asked, Sights};
+use crate::state::Store;
+use crate::waiting::Waiting;
+
+/// What rounds need and what they leave behind for the next one.
+#[derive(Debug)]
+pub struct Engine {
+    /// The configuration in force.
+    pub config: Rc<Config>,
+    /// What is remembered.
+    pub memory: Memory,
+    /// Where it is remembered.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// Whether to say what is being waited for.
+    pub waiting: Waiting,
+    asked: Asked,
+}
+
+/// What began a round, and what the user wants of it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
+pub struct Occasion {
+    /// Only the kernel's events began it: web sources are spared.
+    pub by_event: bool,
+    /// The network changed, or the clock was set.
+    pub network_changed: bool,
+    /// Unchanged addresses are to be sent, too.
+    pub refresh: bool,
+    /// Parks and backoff are over.
+    pub retry_rejected: bool,
+}
+
+/// A host with everything that its part of a round needs.
+#[derive(Debug)]
+struct Planned {
+    /// The place of the host in the configuration.
+    at: usize,
+    access: Access,
+    step: Step,
+}
+
+impl Engine {
+    /// An engine for `config` that remembers `memory`.
+    pub fn new(
+        config: Config,
+        memory: Memory,
+        store: Store,
+        clock: Clock,
+        waiting: Waiting,
+    ) -> Self {
+        Self { config: Rc::new(config), memory, store, clock, waiting, asked: Asked::default() }
+    }
+
+    /// Observes and plans; sends nothing to a provider and saves nothing.
+    pub async fn rehearse(&mut self, occasion: Occasion) -> (Report, Sights) {
+        let clients = Clients::new(self.clock.is_set());
+        let sights = self.look(&clients, occasion).await;
+        let (planned, mut report) = self.plan(&sights, occasion);
+        let schedule = perform::schedule(self, &planned);
+        report.expect(&planned, &schedule);
+        report.finish(&self.config, &self.memory, self.clock.now());
+        (report, sights)
+    }
+
+    /// Performs one round. When `stop` turns true no further request leaves.
+    pub async fn round(&mut self, occasion: Occasion, stop: &Cell<bool>) -> (Report, Sights) {
+        let clients = Clients::new(self.clock.is_set());
+        if self.clock.is_set() {
+            self.memory.clamp(self.clock.now());
+        }
+        let sights = self.look(&clients, occasion).await;
+        let (mut planned, mut report) = self.plan(&sights, occasion);
+        self.note(&planned, &mut report);
+        zones::find(self, &clients, &mut planned, &mut report, stop).await;
+        perform::perform(self, &clients, &mut planned, &mut report, stop).await;
+        self.save(&mut report);
+        report.finish(&self.config, &self.memory, self.clock.now());
+        (report, sights)
+    }
+
+    async fn look(&mut self, clients: &Clients, occasion: Occasion) -> Sights {
+        let waiting = self.waiting;
+        sights::look(&self.config, clients, &mut self.asked, occasion.by_event, waiting).await
+    }
+
+    /// Decides about every host whose secret can be read; the others are reported.
+    fn plan(&self, sights: &Sights, occasion: Occasion) -> (Vec<Planned>, Report) {
+        let circumstances = Circumstances {
+            now: self.clock.now(),
+            network_changed: occasion.network_changed,
+            refresh: occasion.refresh,
+            retry_rejected: occasion.retry_rejected,
+        };
+        let mut reader = credentials::Reader::new(&self.store);
+        let mut planned = Vec::with_capacity(self.config.hosts.len());
+        let mut report = Report::default();
+        for (at, host) in self.config.hosts.iter().enumerate() {
+            let provider = &self.config.providers[host.provider];
+            let mut entry = self.memory.entry(&host.host.key).cloned().unwrap_or_default();
+            let mut trouble = None;
+            if provider.protocol == Protocol::HostsFile {
+                trouble = entry_from_file(host.path.as_ref(), host, &mut entry.families).err();
+            }
+            let seen = PerFamily::from_fn(|family| {
+                let set = entry.families[family].set.as_ref().map(|set| &set.addresses);
+                sights.seen(&self.config, host, family, set)
+            });
+            let access = reader.access(host, provider);
+            let mut host_report = HostReport::new(host, &entry, &seen);
+            host_report.trouble = trouble;
+            match access {
+                Err(problem) => host_report.secret_problem = Some(problem),
+                Ok(access) => {
+                    let fingerprint = access.fingerprint;
+                    let step = step(&host.host, &seen, fingerprint, Some(&entry), &circumstances);
+                    host_report.step = Some(step.clone());
+                    planned.push(Planned { at, access, step });
+                }
+            }
+            report.hosts.push(host_report);
+        }
+        (planned, report)
+    }
+
+    /// Remembers what the decisions themselves tell: families that have gone, and waits that have
+    /// lost their purpose because nothing is left to be sent.
+    fn note(&mut self, planned: &[Planned], report: &mut Report) {
+        let now = self.clock.now();
+        for plan in planned {
+            let key = &self.config.hosts[plan.at].host.key;
+            let stands = &plan.step.stands;
+            let missing = stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
+            // A host that nothing is known about needs no entry to say so.
+            if missing || self.memory.hosts.contains_key(key) {
+                let entry = self.memory.entry_mut(key);
+                report.host_mut(plan.at).newly_missing = note_missing(entry, stands, now);
+            }
+            let nothing_left = stands.iter().all(|(_, stand)| {
+                matches!(stand, Stand::Right | Stand::Off | Stand::Absent(_))
+            });
+            if let Some(entry) = self.memory.hosts.get_mut(key).filter(|_| nothing_left) {
+                entry.queued_since = None;
+                if plan.step.hold.is_none() {
+                    entry.hold = None;
+                    entry.failures = 0;
+                }
+            }
+        }
+    }
+
+    /// Saves the memory if it changed; a failure is reported, once a round.
+    fn save(&mut self, report: &mut Report) -> bool {
+        match self.store.save(&self.memory) {
+            Ok(()) => true,
+            Err(error) => {
+                report.storage_problem = Some(error.to_string());
+                false
+            }
+        }
+    }
+}
+
+/// Takes what is set from the hosts file itself, so that a line that somebody removed is put back.
+fn entry_from_file(
+    path: Option<&PathBuf>,
+    host: &crate::config::HostConfig,
+    families: &mut PerFamily<Record>,
+) -> Result<(), String> {
+    let Some(path) = path else { return Ok(()) };
+    let text = crate::hosts_file::read(path)?;
+    let in_file = hosts_file::set(&text, &host.host.key.host);
+    for family in Family::BOTH {
+        let record = &mut families[family];
+        // What was being written when the machine stopped is in the file or it is not.
+        record.sent = None;
+        let remembered = record.set.take();
+        record.set = in_file[family].clone().map(|addresses| {
+            let known = remembered.filter(|set| set.addresses == addresses);
+            let (since, confirmed) = known.map_or_else(
+                || (Timestamp::default(), Timestamp::default()),
+                |set| (set.since, set.confirmed),
+            );
+            Set { addresses, since, confirmed }
+        });
+    }
+    match hosts_file::foreign(&text, &host.host.key.host)[..] {
+        [] => Ok(()),
+        [line, ..] => Err(format!(
+            "{}:{line} names the host as well, without Homing's mark; remove that line",
+            path.display()
+        )),
+    }
+}
+
+/// Whether a step has anything to send.
+fn has_something_to_say(step: &Step) -> bool {
+    step.wishes.iter().any(|(_, wish)| *wish != Wish::Leave)
+}
+
+/// The longest a round's saves may lag behind its answers while requests are under way: a crash in
+/// that time costs one repeated update, a save after each of a hundred answers costs their speed.
+const SAVE_LAG: Duration = Duration::from_millis(100);

@@ -1,0 +1,177 @@
+//! The report of a round: values that drivers print or log, and the sum of how every host stands.
+
+use super::Planned;
+use crate::config::{Config, HostConfig};
+use crate::core::address::{Addresses, Family, PerFamily};
+use crate::core::memory::{Entry, Hold, Key, Memory};
+use crate::core::outcome::Outcome;
+use crate::core::plan::{Schedule, Seen, Stand, Step, Why, Wish};
+use crate::core::settle::News;
+use crate::core::time::Timestamp;
+use crate::exit::Exit;
+
+/// What one round saw, sent and learnt.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// One report for each host, in the order of the configuration.
+    pub hosts: Vec<HostReport>,
+    /// Why the state could not be saved.
+    pub storage_problem: Option<String>,
+    /// When the earliest decision changes by itself.
+    pub next: Option<Timestamp>,
+    /// Hooks that failed.
+    pub hook_problems: Vec<(Key, String)>,
+}
+
+/// What one round meant for one host.
+#[derive(Debug)]
+pub struct HostReport {
+    /// The host and its provider.
+    pub key: Key,
+    /// What was seen of each family.
+    pub seen: PerFamily<Seen>,
+    /// What was set before the round.
+    pub before: PerFamily<Option<Addresses>>,
+    /// The decision; absent when the host's secret could not be read.
+    pub step: Option<Step>,
+    /// Why the host's secret could not be read.
+    pub secret_problem: Option<String>,
+    /// What was, or would be, sent, and why.
+    pub sent: Option<(PerFamily<Wish>, Why)>,
+    /// What the answers meant.
+    pub outcomes: Vec<(Outcome, News)>,
+    /// Until when the host waits for its zone's pace.
+    pub queued_until: Option<Timestamp>,
+    /// The families that should be seen and are not, where that is new.
+    pub newly_missing: PerFamily<bool>,
+    /// Something else that a person should know.
+    pub trouble: Option<String>,
+    /// Holds that stand after the round, the host's own first.
+    pub holds: Vec<(Option<Family>, Hold)>,
+    /// The exit code that stands for how the host stands after the round.
+    pub standing: Exit,
+}
+
+impl HostReport {
+    /// A report before anything was decided.
+    pub fn new(host: &HostConfig, entry: &Entry, seen: &PerFamily<Seen>) -> Self {
+        let set = |family: Family| entry.families[family].set.as_ref();
+        Self {
+            key: host.host.key.clone(),
+            seen: seen.clone(),
+            before: PerFamily::from_fn(|family| set(family).map(|set| set.addresses.clone())),
+            step: None,
+            secret_problem: None,
+            sent: None,
+            outcomes: Vec::new(),
+            queued_until: None,
+            newly_missing: PerFamily::default(),
+            trouble: None,
+            holds: Vec::new(),
+            standing: Exit::default(),
+        }
+    }
+
+    /// Notes an attempt: the wishes of several requests about one host add up.
+    pub fn attempted(&mut self, wishes: &PerFamily<Wish>) {
+        let why = self.step.as_ref().and_then(Step::why).unwrap_or(Why::Changed);
+        let (sent, _) = self.sent.get_or_insert_with(|| (PerFamily::default(), why));
+        for (family, wish) in wishes.iter() {
+            if *wish != Wish::Leave {
+                sent[family] = wish.clone();
+            }
+        }
+    }
+
+    /// Whether the addresses that are set now differ from those before the round.
+    pub fn changed(&self) -> bool {
+        self.outcomes.iter().any(|(_, news)| *news == News::Changed)
+            && self.sent.as_ref().is_some_and(|(wishes, _)| {
+                wishes.iter().any(|(family, wish)| match wish {
+                    Wish::Leave => false,
+                    Wish::Set(addresses) => self.before[family].as_ref() != Some(addresses),
+                })
+            })
+    }
+
+    /// Settles how the host stands and when that changes by itself.
+    fn finish(&mut self, entry: Option<&Entry>, now: Timestamp) -> Option<Timestamp> {
+        let Some(step) = &self.step else {
+            self.standing = Exit::Configuration;
+            return None;
+        };
+        let attempted = !self.outcomes.is_empty();
+        // After an attempt the memory tells, before it (and without one) the decision does.
+        if attempted {
+            if let Some(entry) = entry {
+                let own = entry.hold.clone().map(|hold| (None, hold));
+                let families = entry.families.iter();
+                let held = families.filter_map(|(f, record)| Some((Some(f), record.hold.clone()?)));
+                self.holds = own.into_iter().chain(held).collect();
+            }
+        } else {
+            let own = step.hold.clone().map(|hold| (None, hold));
+            let held = step.stands.iter().filter_map(|(family, stand)| match stand {
+                Stand::Held(hold) => Some((Some(family), hold.clone())),
+                _ => None,
+            });
+            self.holds = own.into_iter().chain(held).collect();
+        }
+        let held = self.holds.iter().map(|(_, hold)| Exit::from(hold.kind));
+        let missing = step.stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
+        let narrowed = self.outcomes.iter().any(|(_, news)| matches!(news, News::Narrowed(_)));
+        let unfinished = missing || narrowed || self.queued_until.is_some();
+        let unfinished = if unfinished { Exit::Deferred } else { Exit::Right };
+        self.standing = held.max().unwrap_or_default().max(unfinished);
+        let ends = self.holds.iter().filter_map(|(_, hold)| hold.until);
+        // The narrower question is asked as soon as the pace allows; the schedule knows when.
+        let again = narrowed.then(|| now.after(std::time::Duration::from_secs(1)));
+        let later = ends.chain(again).chain(self.queued_until);
+        later.chain(step.due.filter(|_| !attempted)).min()
+    }
+}
+
+impl Report {
+    /// The report of the host at that place of the configuration.
+    pub fn host_mut(&mut self, at: usize) -> &mut HostReport {
+        &mut self.hosts[at]
+    }
+
+    /// Notes what a round would send, without sending it.
+    pub(super) fn expect(&mut self, planned: &[Planned], schedule: &Schedule) {
+        for request in &schedule.now {
+            for (place, update) in request.hosts.iter().zip(&request.updates) {
+                self.hosts[planned[*place].at].attempted(&update.wishes);
+            }
+        }
+        for (place, until) in &schedule.later {
+            self.hosts[planned[*place].at].queued_until = Some(*until);
+        }
+    }
+
+    /// Settles how every host stands and when the next decision changes by itself.
+    pub(super) fn finish(&mut self, config: &Config, memory: &Memory, now: Timestamp) {
+        let mut next = None;
+        for (host, configured) in self.hosts.iter_mut().zip(&config.hosts) {
+            let due = host.finish(memory.entry(&configured.host.key), now);
+            // A refresh falls due as long after the confirmation as the host wants.
+            let refresh = configured.host.refresh.filter(|_| !host.outcomes.is_empty());
+            let due = due.into_iter().chain(refresh.map(|period| now.after(period))).min();
+            next = [next, due].into_iter().flatten().min();
+        }
+        self.next = next;
+    }
+
+    /// Whether a source was left out that should be asked again soon.
+    pub fn spared_a_source(&self) -> bool {
+        let spared = |step: &Step| step.stands.iter().any(|(_, stand)| *stand == Stand::NotAsked);
+        self.hosts.iter().filter_map(|host| host.step.as_ref()).any(spared)
+    }
+
+    /// The exit code that the worst host stands for.
+    pub fn exit(&self) -> Exit {
+        let worst = self.hosts.iter().map(|host| host.standing);
+        let storage = self.storage_problem.as_ref().map(|_| Exit::Deferred);
+        Exit::worst(worst.chain(storage))
+    }
+}

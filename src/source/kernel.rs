@@ -1,0 +1,54 @@
+//! The kernel: this machine's addresses, its way towards the Internet, and news of both.
+//!
+//! Reads and reports; choosing is the core's. On Linux it speaks netlink, elsewhere it lists
+//! addresses without flags and knows no news. Called by sources that look at interfaces.
+
+use std::collections::BTreeSet;
+
+#[cfg(target_os = "linux")]
+mod netlink;
+#[cfg(not(target_os = "linux"))]
+mod portable;
+#[cfg(target_os = "linux")]
+mod watcher;
+
+#[cfg(target_os = "linux")]
+pub use netlink::{addresses, route};
+#[cfg(not(target_os = "linux"))]
+pub use portable::{Watcher, addresses, route};
+#[cfg(target_os = "linux")]
+pub use watcher::Watcher;
+
+/// What the kernel reported since it was last asked for news.
+///
+/// Says where to look, not what is there: read [`addresses`] and [`route`] again and compare.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Changes {
+    /// The numbers of interfaces with a new, changed or gone address, or that came, went, changed
+    /// their name, or went up or down.
+    pub interfaces: BTreeSet<u32>,
+    /// A route came, went or changed that leads to the Internet at large.
+    pub default_route: bool,
+    /// More happened than could be kept: anything may have changed.
+    pub overrun: bool,
+}
+
+impl Changes {
+    /// Whether nothing was reported that matters.
+    pub fn is_empty(&self) -> bool {
+        self.interfaces.is_empty() && !self.default_route && !self.overrun
+    }
+}
+
+/// Targets that stand for the Internet: a.root-servers.net. Nothing is ever sent to them.
+///
+/// Everybody reaches them by the default route: unlike public resolvers they are nobody's probe or
+/// name server with a route of its own, and unlike documentation addresses no filter drops them.
+mod internet {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    /// 198.41.0.4.
+    pub const V4: Ipv4Addr = Ipv4Addr::new(198, 41, 0, 4);
+    /// `2001:503:ba3e::2:30`.
+    pub const V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0x503, 0xba3e, 0, 0, 0, 2, 0x30);
+}

@@ -1,0 +1,329 @@
+//! Questions to the Linux kernel by rtnetlink(7): addresses and routes.
+//!
+//! Every question has a socket of its own, so that no answer can be taken for another's. Of each
+//! message only the few attributes that are needed are decoded: one about a link has dozens.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::iter;
+use std::net::{IpAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use netlink_packet_core::{
+    DecodeError, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR,
+    NetlinkBuffer, NlasIterator, parse_i32, parse_ip, parse_u32,
+};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::{AddressFlags, AddressHeader, CacheInfo};
+use netlink_packet_route::link::{LinkFlags, LinkHeader};
+use netlink_packet_route::route::{RouteHeader, RouteType};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+use rustix::io::Errno;
+
+use super::internet;
+use crate::core::address::Family;
+use crate::core::auto::Route;
+use crate::core::choice::{Flags, KernelAddress};
+
+// Message types, attributes and header lengths of linux/rtnetlink.h, if_addr.h and if_link.h.
+pub(super) const RTM_NEWLINK: u16 = 16;
+pub(super) const RTM_DELLINK: u16 = 17;
+const RTM_GETLINK: u16 = 18;
+pub(super) const RTM_NEWADDR: u16 = 20;
+pub(super) const RTM_DELADDR: u16 = 21;
+const RTM_GETADDR: u16 = 22;
+pub(super) const RTM_NEWROUTE: u16 = 24;
+pub(super) const RTM_DELROUTE: u16 = 25;
+const RTM_GETROUTE: u16 = 26;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_CACHEINFO: u16 = 6;
+const IFA_FLAGS: u16 = 8;
+const IFLA_IFNAME: u16 = 3;
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+const RTA_PREFSRC: u16 = 7;
+const ADDRESS_HEADER: usize = 8;
+const LINK_HEADER: usize = 16;
+const ROUTE_HEADER: usize = 12;
+
+/// The most that the kernel puts into one datagram of a list, in bytes.
+pub(super) const DATAGRAM: usize = 32 * 1024;
+/// How long an answer may take. The kernel answers while it is asked, so this never passes.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How the kernel says that there is no way: no route; an unreachable, a prohibited or a blackhole
+/// one; no such family at all.
+const NO_WAY: [Errno; 6] = [
+    Errno::NETUNREACH,
+    Errno::HOSTUNREACH,
+    Errno::ACCESS,
+    Errno::INVAL,
+    Errno::AFNOSUPPORT,
+    Errno::OPNOTSUPP,
+];
+/// How often a list is read that changes while it is read.
+const READINGS: usize = 3;
+
+/// The addresses of all interfaces and both families, in the kernel's order.
+///
+/// Fails when the kernel does not answer within a second, or when interfaces and addresses change
+/// faster than they can be read.
+pub fn addresses() -> io::Result<Vec<KernelAddress>> {
+    let mut inquiry = Inquiry::open()?;
+    // The links come second, so that an interface that is not among them has gone.
+    let request = message(RTM_GETADDR, NLM_F_DUMP, &[0; ADDRESS_HEADER], None);
+    let mut addresses = inquiry.list(&request, RTM_NEWADDR, kernel_address)?;
+    let request = message(RTM_GETLINK, NLM_F_DUMP, &[0; LINK_HEADER], None);
+    let mut links = BTreeMap::new();
+    // Not `collect`, which brings a sort of its own: three kilobytes.
+    links.extend(inquiry.list(&request, RTM_NEWLINK, link)?);
+    addresses.retain_mut(|address| {
+        let Some(link) = links.get(&address.index) else {
+            return false;
+        };
+        address.interface.clone_from(&link.name);
+        address.flags.down = !link.up;
+        true
+    });
+    Ok(addresses)
+}
+
+/// The way of `family`'s packets towards the Internet; `None` when there is none.
+///
+/// The kernel looks it up as it would for a packet of this process, with all rules and metrics.
+/// The IPv6 source may be a temporary address: it is what the kernel would use, no choice of ours.
+pub fn route(family: Family) -> io::Result<Option<Route>> {
+    let (v4, v6) = (internet::V4.octets(), internet::V6.octets());
+    let (family, length, target) = match family {
+        Family::V4 => (AddressFamily::Inet, 32, v4.as_slice()),
+        Family::V6 => (AddressFamily::Inet6, 128, v6.as_slice()),
+    };
+    let mut header = [0; ROUTE_HEADER];
+    header[0] = family.into();
+    header[1] = length;
+    let mut inquiry = Inquiry::open()?;
+    inquiry.send(&message(RTM_GETROUTE, 0, &header, Some((RTA_DST, target))))?;
+    let datagram = inquiry.receive()?;
+    let answer = messages(datagram)
+        .next()
+        .ok_or(io::ErrorKind::InvalidData)?
+        .map_err(invalid)?;
+    if answer.message_type() != NLMSG_ERROR {
+        return Ok(route_in(answer.payload()));
+    }
+    match failure(answer.payload()) {
+        Some(error) if !NO_WAY.contains(&error) => Err(error.into()),
+        _ => Ok(None),
+    }
+}
+
+/// What is needed to know of an interface.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Link {
+    name: String,
+    up: bool,
+    running: bool,
+}
+
+/// A socket for one caller's questions.
+struct Inquiry {
+    socket: Socket,
+    datagram: Vec<u8>,
+}
+
+impl Inquiry {
+    fn open() -> io::Result<Self> {
+        let socket = Socket::new(NETLINK_ROUTE)?;
+        // The time limit belongs to the socket behind both descriptors, whatever its kind; std
+        // offers the option for its own kinds only.
+        UdpSocket::from(socket.as_fd().try_clone_to_owned()?).set_read_timeout(Some(PATIENCE))?;
+        Ok(Self {
+            socket,
+            datagram: Vec::with_capacity(DATAGRAM),
+        })
+    }
+
+    fn send(&self, request: &[u8]) -> io::Result<()> {
+        self.socket
+            .send_to(request, &SocketAddr::new(0, 0), 0)
+            .map(drop)
+    }
+
+    /// The kernel's next datagram.
+    fn receive(&mut self) -> io::Result<&[u8]> {
+        loop {
+            self.datagram.clear();
+            match self.socket.recv_from(&mut self.datagram, 0) {
+                Ok((_, sender)) if sender.port_number() == 0 => return Ok(&self.datagram),
+                // Another process writes to us.
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// What `item` makes of each message of the type `answer` in the list that `request` asks for.
+    fn list<T>(
+        &mut self,
+        request: &[u8],
+        answer: u16,
+        item: fn(&[u8]) -> Option<T>,
+    ) -> io::Result<Vec<T>> {
+        for _ in 0..READINGS {
+            let mut items = Vec::new();
+            if self.read(request, answer, &mut |payload| items.extend(item(payload)))? {
+                return Ok(items);
+            }
+        }
+        Err(io::Error::other(
+            "interfaces change faster than the kernel can list them",
+        ))
+    }
+
+    /// Reads a list once; `false` when it changed meanwhile, so that entries may be missing.
+    fn read(
+        &mut self,
+        request: &[u8],
+        answer: u16,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> io::Result<bool> {
+        self.send(request)?;
+        let mut whole = true;
+        loop {
+            for message in messages(self.receive()?) {
+                let message = message.map_err(invalid)?;
+                whole &= message.flags() & NLM_F_DUMP_INTR == 0;
+                match message.message_type() {
+                    NLMSG_DONE | NLMSG_ERROR => {
+                        return failure(message.payload()).map_or(Ok(whole), |e| Err(e.into()));
+                    }
+                    kind if kind == answer => take(message.payload()),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// A request of the type `kind` with its header and at most one attribute, of whole words.
+fn message(kind: u16, flags: u16, header: &[u8], attribute: Option<(u16, &[u8])>) -> Vec<u8> {
+    let short = |length: usize| {
+        u16::try_from(length)
+            .expect("requests are short")
+            .to_ne_bytes()
+    };
+    let length = 16 + header.len() + attribute.map_or(0, |(_, value)| 4 + value.len());
+    let mut message = Vec::with_capacity(length);
+    message.extend(u32::from(u16::from_ne_bytes(short(length))).to_ne_bytes());
+    message.extend(kind.to_ne_bytes());
+    message.extend((NLM_F_REQUEST | flags).to_ne_bytes());
+    message.extend([0; 8]); // Sequence number and port: the socket has one question at a time.
+    message.extend(header);
+    if let Some((kind, value)) = attribute {
+        message.extend(short(4 + value.len()));
+        message.extend(kind.to_ne_bytes());
+        message.extend(value);
+    }
+    message
+}
+
+/// The messages of one datagram; an error is the last of them.
+pub(super) fn messages(
+    datagram: &[u8],
+) -> impl Iterator<Item = Result<NetlinkBuffer<&[u8]>, DecodeError>> {
+    let mut rest = datagram;
+    iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let message = NetlinkBuffer::new_checked(rest);
+        let length = message
+            .as_ref()
+            .map_or(rest.len(), |message| message.payload_length() + 16);
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(message)
+    })
+}
+
+/// The value of the first attribute `kind` behind a header of `header` bytes.
+fn attribute(payload: &[u8], header: usize, kind: u16) -> Option<&[u8]> {
+    let mut attributes = NlasIterator::new(payload.get(header..)?).map_while(Result::ok);
+    let attribute = attributes.find(|attribute| attribute.kind() == kind)?;
+    let length = attribute.length();
+    attribute.into_inner().get(4..length.into())
+}
+
+/// An address without the name of its interface.
+fn kernel_address(payload: &[u8]) -> Option<KernelAddress> {
+    let header = AddressHeader::parse(payload).ok()?;
+    let attribute = |kind| attribute(payload, ADDRESS_HEADER, kind);
+    // On a point-to-point line IFA_ADDRESS is the other end.
+    let address = parse_ip(attribute(IFA_LOCAL).or_else(|| attribute(IFA_ADDRESS))?).ok()?;
+    let flags = attribute(IFA_FLAGS).and_then(|value| parse_u32(value).ok());
+    let flags = AddressFlags::from_bits_retain(flags.unwrap_or(header.flags.bits().into()));
+    // One bit with two meanings: IFA_F_SECONDARY and IFA_F_TEMPORARY.
+    let second = flags.contains(AddressFlags::Secondary);
+    let life = attribute(IFA_CACHEINFO).and_then(|value| CacheInfo::parse(value).ok());
+    let time = |seconds| (seconds != u32::MAX).then(|| Duration::from_secs(u64::from(seconds)));
+    Some(KernelAddress {
+        address,
+        prefix_length: header.prefix_len,
+        interface: String::new(),
+        index: header.index,
+        flags: Flags {
+            dad_failed: flags.contains(AddressFlags::Dadfailed),
+            deprecated: flags.contains(AddressFlags::Deprecated),
+            down: false,
+            secondary: second && address.is_ipv4(),
+            temporary: second && address.is_ipv6(),
+            tentative: flags.contains(AddressFlags::Tentative)
+                && !flags.contains(AddressFlags::Optimistic),
+        },
+        preferred: life.and_then(|life| time(life.ifa_preferred)),
+        valid: life.and_then(|life| time(life.ifa_valid)),
+    })
+}
+
+/// An interface and its number; nothing for what bridges tell about their ports.
+pub(super) fn link(payload: &[u8]) -> Option<(u32, Link)> {
+    let header = LinkHeader::parse(payload).ok()?;
+    if header.interface_family != AddressFamily::Unspec {
+        return None;
+    }
+    let name = attribute(payload, LINK_HEADER, IFLA_IFNAME)?;
+    let name = String::from_utf8_lossy(name.strip_suffix(&[0]).unwrap_or(name)).into_owned();
+    let has = |flag| header.flags.contains(flag);
+    Some((
+        header.index,
+        Link {
+            name,
+            up: has(LinkFlags::Up),
+            running: has(LinkFlags::Running),
+        },
+    ))
+}
+
+/// A way that packets can take; older kernels answer with an unreachable one instead of an error.
+fn route_in(payload: &[u8]) -> Option<Route> {
+    let header = RouteHeader::parse(payload).ok()?;
+    let attribute = |kind| attribute(payload, ROUTE_HEADER, kind);
+    let source: Option<IpAddr> = attribute(RTA_PREFSRC).and_then(|value| parse_ip(value).ok());
+    let index = parse_u32(attribute(RTA_OIF)?).ok()?;
+    (header.kind == RouteType::Unicast).then_some(Route { source, index })
+}
+
+/// The error in the message that ends an answer, if it is one.
+fn failure(payload: &[u8]) -> Option<Errno> {
+    let code = payload.get(..4).and_then(|code| parse_i32(code).ok())?;
+    (code != 0).then(|| Errno::from_raw_os_error(code.saturating_neg()))
+}
+
+fn invalid(error: DecodeError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}

@@ -1,0 +1,53 @@
+//! Sources: where our own addresses come from.
+//!
+//! Each kind is one file that looks and returns what it saw; choosing among kernel addresses is
+//! the core's. The round asks each source once a family, however many hosts use it.
+//! Rooms left for the kinds to come: `dns`, `stun`, `gateway`, and suffixes of a prefix.
+
+pub mod command;
+pub mod file;
+pub mod kernel;
+pub mod sights;
+pub mod web;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// A named source of the configuration.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Source {
+    /// The name that hosts refer to.
+    pub name: String,
+    /// Where it looks.
+    pub kind: Kind,
+    /// Whether private and shared addresses may be published.
+    pub allow_private: bool,
+    /// Whether temporary IPv6 addresses are preferred to stable ones (interfaces only).
+    pub prefer_temporary: bool,
+}
+
+/// Where a source looks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// The first line of what a program prints; no shell unless the list names one.
+    Command(Vec<String>),
+    /// The first line of a file.
+    File(PathBuf),
+    /// The addresses that the kernel has on an interface.
+    Interface(String),
+    /// Addresses written down.
+    Static(Vec<IpAddr>),
+    /// Web services that answer with the asker's address.
+    Web(Web),
+}
+
+/// Web services that answer with the asker's address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Web {
+    /// The services, tried in turn.
+    pub urls: Vec<String>,
+    /// How many must say the same before it is believed; at least 1, at most the number of services.
+    pub agree: usize,
+    /// A PEM file with one more certificate authority to trust.
+    pub ca_file: Option<PathBuf>,
+}

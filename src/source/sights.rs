@@ -1,0 +1,403 @@
+//! Sights: what every source saw in one round, asked once however many hosts use it.
+//!
+//! Gathers the kernel's snapshot and the answers of web services, files and programs; what that
+//! means for one host is then told without asking anybody again. Called by the round and `address`.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::{Kind, Source, Web, command, file, kernel, web};
+use crate::config::{Config, HostConfig, SourceRef};
+use crate::core::address::{Addresses, Family, PerFamily, unpublishable};
+use crate::core::auto::{Auto, Route, auto};
+use crate::core::choice::{self, Choice, KernelAddress, Preferences, choose};
+use crate::core::plan::Seen;
+use crate::core::provider::{Protocol, Provider};
+use crate::http::Clients;
+use crate::waiting::Waiting;
+
+/// Services that belong to nobody in particular: `auto` believes them only when two agree.
+const THIRD_PARTIES: PerFamily<[&str; 3]> = PerFamily {
+    v4: ["https://api.ipify.org/", "https://checkip.amazonaws.com/", "https://ipv4.icanhazip.com/"],
+    v6: ["https://api6.ipify.org/", "https://v6.ident.me/", "https://ipv6.icanhazip.com/"],
+};
+
+/// How long a web source rests that was asked because of an event.
+pub const WEB_REST: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Somebody to ask for an address of one family.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+enum Question {
+    /// The echo service of the provider at that place of the configuration.
+    Echo(usize),
+    /// The source at that place of the configuration.
+    Source(usize),
+    /// Services of third parties.
+    ThirdParties,
+}
+
+/// When each web source was last asked.
+#[derive(Debug, Default)]
+pub struct Asked(BTreeMap<(Question, Family), Instant>);
+
+/// What the kernel says at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The addresses of every interface.
+    pub addresses: Vec<KernelAddress>,
+    /// The way towards the Internet in each family.
+    pub routes: PerFamily<Option<Route>>,
+}
+
+/// What of a snapshot the sources use: equal facts are no reason for a round.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Facts {
+    addresses: choice::Facts,
+    routes: PerFamily<Option<Route>>,
+    awaits_verdict: bool,
+}
+
+/// What was seen in one round.
+#[derive(Debug)]
+pub struct Sights {
+    snapshot: Result<Snapshot, String>,
+    answers: BTreeMap<(Question, Family), Result<IpAddr, String>>,
+}
+
+impl Snapshot {
+    /// Reads the kernel's addresses and routes.
+    pub fn take() -> Result<Self, String> {
+        let failed = |error| format!("the kernel's addresses cannot be read: {error}");
+        let addresses = kernel::addresses().map_err(failed)?;
+        let route = |family| kernel::route(family).map_err(failed);
+        let routes = PerFamily { v4: route(Family::V4)?, v6: route(Family::V6)? };
+        Ok(Self { addresses, routes })
+    }
+}
+
+impl Facts {
+    /// What `config`'s sources use of `snapshot`.
+    ///
+    /// An interface source uses its interface; `auto` uses the interfaces that packets for the
+    /// Internet leave by, or any where there is no such way. Web sources use nothing of the kernel,
+    /// but a new way to the Internet is a reason to ask them.
+    pub fn of(config: &Config, snapshot: &Snapshot) -> Self {
+        let mut names: Vec<&str> = Vec::new();
+        let mut internet = PerFamily { v4: false, v6: false };
+        let mut awaits_verdict = false;
+        for host in &config.hosts {
+            let local = is_local(&config.providers[host.provider]);
+            for (family, source) in host.sources.iter() {
+                let kind = match source {
+                    None => continue,
+                    Some(SourceRef::Named(at)) => Some(&config.sources[*at]),
+                    Some(SourceRef::Auto) => None,
+                };
+                match kind.map(|source| (source, &source.kind)) {
+                    Some((source, Kind::Interface(name))) => {
+                        let choice = of_interface(snapshot, name, family, source, local, None);
+                        awaits_verdict |= choice.awaits_verdict;
+                        if !names.contains(&name.as_str()) {
+                            names.push(name);
+                        }
+                    }
+                    Some((_, Kind::Web(_))) => internet[family] = true,
+                    Some((_, Kind::Command(_) | Kind::File(_) | Kind::Static(_))) => {}
+                    None => {
+                        internet[family] = true;
+                        let route = snapshot.routes[family].as_ref();
+                        let auto = auto(&snapshot.addresses, route, family, local, None);
+                        awaits_verdict |= auto == Auto::Tentative;
+                    }
+                }
+            }
+        }
+        let routes = snapshot.routes.map(|family, route| {
+            let route = route.clone().filter(|_| internet[family])?;
+            // The IPv6 source may be a temporary address, whose rotation changes no choice.
+            let source = route.source.filter(|_| family == Family::V4);
+            Some(Route { source, ..route })
+        });
+        let is_used = |address: &&KernelAddress| {
+            let family = Family::of(address.address);
+            let leads_out = internet[family]
+                && routes[family].as_ref().is_none_or(|route| route.index == address.index);
+            leads_out || names.contains(&address.interface.as_str())
+        };
+        let addresses = choice::Facts::of(snapshot.addresses.iter().filter(is_used));
+        Self { addresses, routes, awaits_verdict }
+    }
+
+    /// Whether an address that would be used is still being checked for duplicates.
+    pub fn awaits_verdict(&self) -> bool {
+        self.awaits_verdict
+    }
+}
+
+/// Asks every source that `config`'s hosts use.
+///
+/// With `by_event`, web sources that were asked less than [`WEB_REST`] ago are left out; `asked`
+/// remembers when each was.
+pub async fn look(
+    config: &Config,
+    clients: &Clients,
+    asked: &mut Asked,
+    by_event: bool,
+    waiting: Waiting,
+) -> Sights {
+    let snapshot =
+        if needs_kernel(config) { Snapshot::take() } else { Ok(Snapshot::default()) };
+    let mut sights = Sights { snapshot, answers: BTreeMap::new() };
+    let mut questions: Vec<(Question, Family)> =
+        config.hosts.iter().flat_map(|host| sights.questions(config, host)).collect();
+    questions.sort_unstable();
+    questions.dedup();
+    questions.retain(|question| {
+        let is_web = web_of(config, *question).is_some();
+        let rests = asked.0.get(question).is_some_and(|at| at.elapsed() < WEB_REST);
+        let ask = !(is_web && by_event && rests);
+        if ask && is_web {
+            asked.0.insert(*question, Instant::now());
+        }
+        ask
+    });
+    let mut answers: FuturesUnordered<_> = questions
+        .into_iter()
+        .map(|question| async move {
+            (question, ask(config, clients, question, waiting).await)
+        })
+        .collect();
+    while let Some((question, answer)) = answers.next().await {
+        sights.answers.insert(question, answer);
+    }
+    drop(answers);
+    sights
+}
+
+/// Whether any source of `config` needs the kernel's addresses.
+fn needs_kernel(config: &Config) -> bool {
+    config.hosts.iter().any(|host| {
+        host.sources.iter().any(|(_, source)| match source {
+            Some(SourceRef::Auto) => true,
+            Some(SourceRef::Named(at)) => matches!(config.sources[*at].kind, Kind::Interface(_)),
+            None => false,
+        })
+    })
+}
+
+/// The web services behind a question, when there are any.
+fn web_of(config: &Config, (question, family): (Question, Family)) -> Option<Web> {
+    match question {
+        Question::Echo(provider) => {
+            let provider = &config.providers[provider];
+            let urls = provider.echo[family].iter().map(ToString::to_string).collect();
+            let ca_file = provider.ca_file.as_deref().map(Into::into);
+            Some(Web { urls, agree: 1, ca_file })
+        }
+        Question::ThirdParties => {
+            let urls = THIRD_PARTIES[family].map(str::to_owned).to_vec();
+            Some(Web { urls, agree: 2, ca_file: None })
+        }
+        Question::Source(source) => match &config.sources[source].kind {
+            Kind::Web(web) => Some(web.clone()),
+            Kind::Command(_) | Kind::File(_) | Kind::Interface(_) | Kind::Static(_) => None,
+        },
+    }
+}
+
+/// Asks one question.
+async fn ask(
+    config: &Config,
+    clients: &Clients,
+    (question, family): (Question, Family),
+    waiting: Waiting,
+) -> Result<IpAddr, String> {
+    if let Some(web) = web_of(config, (question, family)) {
+        let what = format!("waiting for {} to tell the {family} address", web.urls.join(", "));
+        return waiting.during(&what, web::seen(&web, family, clients)).await;
+    }
+    let Question::Source(source) = question else { return Err("nobody to ask".to_owned()) };
+    let source = &config.sources[source];
+    match &source.kind {
+        Kind::Command(arguments) => {
+            let what = format!("waiting for the command of source {}", source.name);
+            waiting.during(&what, command::seen(arguments, family)).await
+        }
+        Kind::File(path) => file::seen(path, family),
+        Kind::Interface(_) | Kind::Static(_) | Kind::Web(_) => Err("nobody to ask".to_owned()),
+    }
+}
+
+impl Sights {
+    /// What the kernel said.
+    pub fn snapshot(&self) -> Result<&Snapshot, &str> {
+        self.snapshot.as_ref().map_err(String::as_str)
+    }
+
+    /// What `host`'s source of `family` saw; `set_now` stays chosen while it is among the best.
+    pub fn seen(
+        &self,
+        config: &Config,
+        host: &HostConfig,
+        family: Family,
+        set_now: Option<&Addresses>,
+    ) -> Seen {
+        match host.sources[family] {
+            None => Seen::NotAsked,
+            Some(SourceRef::Auto) => self.auto(config, host, family, set_now),
+            Some(SourceRef::Named(at)) => self.named(config, at, host, family, set_now),
+        }
+    }
+
+    /// How the addresses of an interface source compare, for people.
+    pub fn choice(&self, source: &Source, family: Family, local: bool) -> Option<Choice> {
+        let Kind::Interface(name) = &source.kind else { return None };
+        let snapshot = self.snapshot.as_ref().ok()?;
+        Some(of_interface(snapshot, name, family, source, local, None))
+    }
+
+    /// The questions that `host` needs answered.
+    fn questions(&self, config: &Config, host: &HostConfig) -> Vec<(Question, Family)> {
+        let question = |family: Family| match host.sources[family]? {
+            SourceRef::Named(at) => match config.sources[at].kind {
+                Kind::Command(_) | Kind::File(_) | Kind::Web(_) => Some(Question::Source(at)),
+                Kind::Interface(_) | Kind::Static(_) => None,
+            },
+            SourceRef::Auto => match self.towards_internet(config, host, family, None)? {
+                Auto::BehindNat => Some(echo(config, host, family)),
+                Auto::Absent(_) | Auto::Here(_) | Auto::Tentative => None,
+            },
+        };
+        let asked = Family::BOTH.into_iter().map(|family| (question(family), family));
+        asked.filter_map(|(question, family)| Some((question?, family))).collect()
+    }
+
+    fn towards_internet(
+        &self,
+        config: &Config,
+        host: &HostConfig,
+        family: Family,
+        set_now: Option<&Addresses>,
+    ) -> Option<Auto> {
+        let snapshot = self.snapshot.as_ref().ok()?;
+        let local = is_local(&config.providers[host.provider]);
+        let route = snapshot.routes[family].as_ref();
+        Some(auto(&snapshot.addresses, route, family, local, set_now))
+    }
+
+    fn auto(
+        &self,
+        config: &Config,
+        host: &HostConfig,
+        family: Family,
+        set_now: Option<&Addresses>,
+    ) -> Seen {
+        if let Err(reason) = &self.snapshot {
+            return Seen::Unknown(reason.clone());
+        }
+        match self.towards_internet(config, host, family, set_now) {
+            Some(Auto::Here(addresses)) => Seen::Here(addresses),
+            Some(Auto::Absent(reason)) => Seen::Absent(reason),
+            Some(Auto::Tentative) => Seen::Unknown(TENTATIVE.to_owned()),
+            Some(Auto::BehindNat) => self.answer((echo(config, host, family), family), false),
+            None => Seen::Unknown("the kernel's addresses cannot be read".to_owned()),
+        }
+    }
+
+    fn named(
+        &self,
+        config: &Config,
+        at: usize,
+        host: &HostConfig,
+        family: Family,
+        set_now: Option<&Addresses>,
+    ) -> Seen {
+        let source = &config.sources[at];
+        let local = is_local(&config.providers[host.provider]);
+        let allow_private = source.allow_private || local;
+        match &source.kind {
+            Kind::Interface(name) => match &self.snapshot {
+                Err(reason) => Seen::Unknown(reason.clone()),
+                Ok(snapshot) => {
+                    let choice = of_interface(snapshot, name, family, source, local, set_now);
+                    on_interface(&choice, snapshot, name, family)
+                }
+            },
+            Kind::Static(addresses) => {
+                let own = addresses.iter().copied().filter(|&a| Family::of(a) == family);
+                match Addresses::new(own) {
+                    Some(addresses) => published(addresses, allow_private),
+                    None => Seen::Unknown(format!("source {} has no {family} address", source.name)),
+                }
+            }
+            Kind::Command(_) | Kind::File(_) | Kind::Web(_) => {
+                self.answer((Question::Source(at), family), allow_private)
+            }
+        }
+    }
+
+    fn answer(&self, question: (Question, Family), allow_private: bool) -> Seen {
+        match self.answers.get(&question) {
+            None => Seen::NotAsked,
+            Some(Ok(address)) => published((*address).into(), allow_private),
+            Some(Err(reason)) => Seen::Unknown(reason.clone()),
+        }
+    }
+}
+
+const TENTATIVE: &str = "the kernel has not finished checking that the address is unique";
+
+/// Whether a provider serves a local network, where private addresses are as good as any.
+fn is_local(provider: &Provider) -> bool {
+    provider.protocol == Protocol::HostsFile
+}
+
+/// Whom `auto` asks behind NAT: the provider's own service, else third parties.
+fn echo(config: &Config, host: &HostConfig, family: Family) -> Question {
+    match config.providers[host.provider].echo[family] {
+        Some(_) => Question::Echo(host.provider),
+        None => Question::ThirdParties,
+    }
+}
+
+fn of_interface(
+    snapshot: &Snapshot,
+    name: &str,
+    family: Family,
+    source: &Source,
+    local: bool,
+    set_now: Option<&Addresses>,
+) -> Choice {
+    let own: Vec<_> = snapshot.addresses.iter().filter(|a| a.interface == name).cloned().collect();
+    let allow_private = source.allow_private || local;
+    let preferences = Preferences { allow_private, prefer_temporary: source.prefer_temporary };
+    choose(&own, family, preferences, set_now)
+}
+
+fn on_interface(choice: &Choice, snapshot: &Snapshot, name: &str, family: Family) -> Seen {
+    if let Some(address) = choice.chosen {
+        return Seen::Here(address.into());
+    }
+    if choice.awaits_verdict {
+        return Seen::Unknown(TENTATIVE.to_owned());
+    }
+    let here = snapshot.addresses.iter().any(|address| address.interface == name);
+    Seen::Unknown(if here {
+        format!("interface {name} has no {family} address to publish; `homing address` tells why")
+    } else {
+        format!("there is no interface {name} with an address; `ip address` lists those there are")
+    })
+}
+
+fn published(addresses: Addresses, allow_private: bool) -> Seen {
+    let wrong = addresses.iter().find_map(|address| {
+        unpublishable(address, allow_private).map(|special| (address, special))
+    });
+    match wrong {
+        None => Seen::Here(addresses),
+        Some((address, special)) => Seen::Unknown(format!("{address} is {special}, not published")),
+    }
+}

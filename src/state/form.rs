@@ -1,0 +1,751 @@
+//! The form of the state file: JSON that a person can read, one line for each thing remembered.
+//!
+//! Maps the core's memory to text and back. What is not exactly of this form is damaged; a change
+//! that older versions cannot read has to raise `VERSION`.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::ser::{SerializeStruct, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::ser::Formatter;
+
+use super::Salt;
+use crate::clock;
+use crate::core::address::{Addresses, Family, PerFamily};
+use crate::core::memory::{
+    Asking, Entry, Hold, HoldKind, Key, Memory, Record, Sent, Set, Word, ZoneKey,
+};
+use crate::core::name::Hostname;
+use crate::core::outcome::{Fault as CoreFault, Rejection};
+use crate::core::pace::History;
+use crate::core::secret::Fingerprint;
+use crate::core::time::Timestamp;
+
+/// The version of this form.
+const VERSION: u64 = 1;
+
+/// Why a text is not a state of this version.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// It is no state at all; with the reason.
+    Damaged(String),
+    /// It is one of that later version.
+    Newer(u64),
+}
+
+/// The text for `memory`, as bytes.
+pub fn bytes(memory: &Memory, salt: &Salt) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Lines::default());
+    let written = Whole { memory, salt }.serialize(&mut serializer);
+    debug_assert!(written.is_ok(), "nothing in a memory is without a form: {written:?}");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// Reads a text that [`bytes`] has made.
+pub fn parse(text: &str) -> Result<(Memory, Salt), Fault> {
+    /// All that is certain about every version.
+    #[derive(Deserialize)]
+    struct Numbered {
+        version: u64,
+    }
+
+    let error = match serde_json::from_str::<Text>(text) {
+        Ok(Text { version: VERSION, salt, hosts, paces, without_lists }) => {
+            return Ok((Memory { hosts, paces, without_lists }, salt));
+        }
+        Ok(_) => "its version is unknown".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    match serde_json::from_str::<Numbered>(text) {
+        Ok(Numbered { version }) if version > VERSION => Err(Fault::Newer(version)),
+        _ => Err(Fault::Damaged(error)),
+    }
+}
+
+/// The whole file, for writing.
+struct Whole<'a> {
+    memory: &'a Memory,
+    salt: &'a Salt,
+}
+
+/// The whole file, for reading.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Text {
+    version: u64,
+    salt: Salt,
+    #[serde(deserialize_with = "hosts")]
+    hosts: BTreeMap<Key, Entry>,
+    #[serde(deserialize_with = "paces")]
+    paces: BTreeMap<ZoneKey, History>,
+    without_lists: BTreeSet<String>,
+}
+
+/// An [`Entry`] with its key.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StoredHost<'a> {
+    host: Name<'a>,
+    #[serde(borrow)]
+    provider: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    zone: Option<Name<'a>>,
+    #[serde(default, skip_serializing_if = "StoredRecord::is_empty")]
+    ipv4: StoredRecord<'a>,
+    #[serde(default, skip_serializing_if = "StoredRecord::is_empty")]
+    ipv6: StoredRecord<'a>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last: Option<StoredLast>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hold: Option<StoredHold<'a>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    failures: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    asking: StoredAsking,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    queued_since: Option<Moment>,
+}
+
+/// A [`Record`].
+#[derive(Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StoredRecord<'a> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    set: Option<StoredSet<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sent: Option<StoredSent<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    hold: Option<StoredHold<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    missing_since: Option<Moment>,
+}
+
+/// A [`Set`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StoredSet<'a> {
+    addresses: List<'a>,
+    since: Moment,
+    confirmed: Moment,
+}
+
+/// A [`Sent`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StoredSent<'a> {
+    addresses: List<'a>,
+    at: Moment,
+    #[serde(default, skip_serializing_if = "is_default")]
+    in_doubt: bool,
+}
+
+/// A [`Hold`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StoredHold<'a> {
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    reason: Cow<'a, str>,
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    detail: Cow<'a, str>,
+    since: Moment,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Moment>,
+    fingerprint: Digits,
+}
+
+/// The last outcome.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StoredLast {
+    outcome: Outcome,
+    at: Moment,
+}
+
+/// A [`History`] with its key.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StoredPace<'a> {
+    #[serde(borrow)]
+    provider: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    zone: Option<Name<'a>>,
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    sent: VecDeque<Moment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pause_until: Option<Moment>,
+}
+
+impl Serialize for Whole<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Memory { hosts, paces, without_lists } = self.memory;
+        let mut whole = serializer.serialize_struct("State", 5)?;
+        whole.serialize_field("version", &VERSION)?;
+        whole.serialize_field("salt", self.salt)?;
+        whole.serialize_field("hosts", &Each(|| hosts.iter().map(StoredHost::from)))?;
+        whole.serialize_field("paces", &Each(|| paces.iter().map(StoredPace::from)))?;
+        whole.serialize_field("without-lists", without_lists)?;
+        whole.end()
+    }
+}
+
+impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
+    fn from((key, entry): (&'a Key, &'a Entry)) -> Self {
+        // Taken apart, so that a new field of the memory cannot be forgotten here.
+        let Key { host, provider } = key;
+        let Entry { families, hold, failures, last, zone, asking, queued_since } = entry;
+        Self {
+            host: host.into(),
+            provider: provider.into(),
+            zone: zone.as_ref().map(Name::from),
+            ipv4: (&families.v4).into(),
+            ipv6: (&families.v6).into(),
+            last: last.map(|(word, at)| StoredLast { outcome: Outcome(word), at: Moment(at) }),
+            hold: hold.as_ref().map(StoredHold::from),
+            failures: *failures,
+            asking: StoredAsking(*asking),
+            queued_since: queued_since.map(Moment),
+        }
+    }
+}
+
+impl TryFrom<StoredHost<'_>> for (Key, Entry) {
+    type Error = String;
+
+    fn try_from(stored: StoredHost<'_>) -> Result<Self, String> {
+        let key = Key { host: stored.host.0.into_owned(), provider: stored.provider.into_owned() };
+        let families = PerFamily {
+            v4: stored.ipv4.into_record(Family::V4)?,
+            v6: stored.ipv6.into_record(Family::V6)?,
+        };
+        let entry = Entry {
+            families,
+            hold: stored.hold.map(StoredHold::into_hold).transpose()?,
+            failures: stored.failures,
+            last: stored.last.map(|StoredLast { outcome, at }| (outcome.0, at.0)),
+            zone: stored.zone.map(|zone| zone.0.into_owned()),
+            asking: stored.asking.0,
+            queued_since: stored.queued_since.map(|at| at.0),
+        };
+        Ok((key, entry))
+    }
+}
+
+impl<'a> From<&'a Record> for StoredRecord<'a> {
+    fn from(Record { set, sent, hold, missing_since }: &'a Record) -> Self {
+        Self {
+            set: set.as_ref().map(|Set { addresses, since, confirmed }| StoredSet {
+                addresses: List(Cow::Borrowed(addresses)),
+                since: Moment(*since),
+                confirmed: Moment(*confirmed),
+            }),
+            sent: sent.as_ref().map(|Sent { addresses, at, in_doubt }| StoredSent {
+                addresses: List(Cow::Borrowed(addresses)),
+                at: Moment(*at),
+                in_doubt: *in_doubt,
+            }),
+            hold: hold.as_ref().map(StoredHold::from),
+            missing_since: missing_since.map(Moment),
+        }
+    }
+}
+
+impl StoredRecord<'_> {
+    fn is_empty(&self) -> bool {
+        let Self { set, sent, hold, missing_since } = self;
+        set.is_none() && sent.is_none() && hold.is_none() && missing_since.is_none()
+    }
+
+    fn into_record(self, family: Family) -> Result<Record, String> {
+        let set = match self.set {
+            Some(StoredSet { addresses, since, confirmed }) => Some(Set {
+                addresses: addresses.of(family)?,
+                since: since.0,
+                confirmed: confirmed.0,
+            }),
+            None => None,
+        };
+        let sent = match self.sent {
+            Some(StoredSent { addresses, at, in_doubt }) => {
+                Some(Sent { addresses: addresses.of(family)?, at: at.0, in_doubt })
+            }
+            None => None,
+        };
+        let hold = self.hold.map(StoredHold::into_hold).transpose()?;
+        Ok(Record { set, sent, hold, missing_since: self.missing_since.map(|since| since.0) })
+    }
+}
+
+impl<'a> From<&'a Hold> for StoredHold<'a> {
+    fn from(Hold { kind, detail, since, until, fingerprint }: &'a Hold) -> Self {
+        Self {
+            kind: kind.word().into(),
+            reason: kind.reason().into(),
+            detail: detail.into(),
+            since: Moment(*since),
+            until: until.map(Moment),
+            fingerprint: Digits(*fingerprint),
+        }
+    }
+}
+
+impl StoredHold<'_> {
+    fn into_hold(self) -> Result<Hold, String> {
+        // Every hold there can be; the words stand in one place, with the kinds.
+        let backoffs = CoreFault::ALL.into_iter().map(HoldKind::Backoff);
+        let parks = Rejection::ALL.into_iter().map(HoldKind::Rejected);
+        let mut kinds = backoffs.chain(parks).chain([HoldKind::Throttled]);
+        let kind = kinds.find(|kind| kind.word() == self.kind && kind.reason() == self.reason);
+        let Some(kind) = kind else {
+            return Err(format!("unknown hold: {} for {}", self.kind, self.reason));
+        };
+        Ok(Hold {
+            kind,
+            detail: self.detail.into_owned(),
+            since: self.since.0,
+            until: self.until.map(|until| until.0),
+            fingerprint: self.fingerprint.0,
+        })
+    }
+}
+
+impl<'a> From<(&'a ZoneKey, &'a History)> for StoredPace<'a> {
+    fn from((key, history): (&'a ZoneKey, &'a History)) -> Self {
+        let ZoneKey { provider, zone } = key;
+        let History { sent, pause_until } = history;
+        Self {
+            provider: provider.into(),
+            zone: zone.as_ref().map(Name::from),
+            sent: sent.iter().copied().map(Moment).collect(),
+            pause_until: pause_until.map(Moment),
+        }
+    }
+}
+
+impl TryFrom<StoredPace<'_>> for (ZoneKey, History) {
+    type Error = String;
+
+    fn try_from(stored: StoredPace<'_>) -> Result<Self, String> {
+        let zone = stored.zone.map(|zone| zone.0.into_owned());
+        let key = ZoneKey { provider: stored.provider.into_owned(), zone };
+        let history = History {
+            sent: stored.sent.into_iter().map(|at| at.0).collect(),
+            pause_until: stored.pause_until.map(|at| at.0),
+        };
+        Ok((key, history))
+    }
+}
+
+/// A sequence that is made while it is written, so that a thousand hosts need no room twice.
+struct Each<F>(F);
+
+impl<F, I> Serialize for Each<F>
+where
+    F: Fn() -> I,
+    I: Iterator<Item: Serialize>,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
+}
+
+fn hosts<'de, D: Deserializer<'de>>(list: D) -> Result<BTreeMap<Key, Entry>, D::Error> {
+    gathered::<StoredHost<'de>, _, _, _>(list)
+}
+
+fn paces<'de, D: Deserializer<'de>>(list: D) -> Result<BTreeMap<ZoneKey, History>, D::Error> {
+    gathered::<StoredPace<'de>, _, _, _>(list)
+}
+
+/// Reads a sequence of `T` into a map, each element as soon as it is there.
+fn gathered<'de, T, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+where
+    T: Deserialize<'de>,
+    (K, V): TryFrom<T, Error = String>,
+    K: Ord,
+    D: Deserializer<'de>,
+{
+    struct Gather<T, K, V>(PhantomData<(T, K, V)>);
+
+    impl<'de, T, K, V> Visitor<'de> for Gather<T, K, V>
+    where
+        T: Deserialize<'de>,
+        (K, V): TryFrom<T, Error = String>,
+        K: Ord,
+    {
+        type Value = BTreeMap<K, V>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some(stored) = list.next_element::<T>()? {
+                let (key, value) = <(K, V)>::try_from(stored).map_err(de::Error::custom)?;
+                if map.insert(key, value).is_some() {
+                    return Err(de::Error::custom("the same is there twice"));
+                }
+            }
+            Ok(map)
+        }
+    }
+
+    deserializer.deserialize_seq(Gather::<T, K, V>(PhantomData))
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Types that are one JSON string: written by `Display`, read by a function of the text.
+macro_rules! as_text {
+    ($type:ty, $what:literal, |$text:ident| $read:expr, |$self:ident, $f:ident| $show:expr) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(&self)
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&$self, $f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                $show
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Read;
+
+                impl Visitor<'_> for Read {
+                    type Value = $type;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($what)
+                    }
+
+                    fn visit_str<E: de::Error>(self, $text: &str) -> Result<Self::Value, E> {
+                        let value: Option<$type> = $read;
+                        value.ok_or_else(|| E::invalid_value(de::Unexpected::Str($text), &self))
+                    }
+                }
+
+                deserializer.deserialize_str(Read)
+            }
+        }
+    };
+}
+
+/// A moment, in RFC 3339's form with milliseconds.
+#[derive(Clone, Copy)]
+struct Moment(Timestamp);
+
+as_text!(
+    Moment,
+    "a moment such as 2027-01-15T08:00:00.000Z",
+    |text| clock::parse_rfc3339(text).map(Moment),
+    |self, f| clock::rfc3339(self.0).fmt(f)
+);
+
+/// A fingerprint, as sixteen hexadecimal digits.
+struct Digits(Fingerprint);
+
+as_text!(
+    Digits,
+    "sixteen hexadecimal digits",
+    |text| hex(text, 16).map(|number| Digits(Fingerprint(number as u64))),
+    |self, f| write!(f, "{:016x}", self.0.0)
+);
+
+as_text!(
+    Salt,
+    "32 hexadecimal digits",
+    |text| hex(text, 32).map(|number| Salt(number.to_be_bytes())),
+    |self, f| write!(f, "{:032x}", u128::from_be_bytes(self.0))
+);
+
+/// The word of an outcome.
+struct Outcome(Word);
+
+as_text!(
+    Outcome,
+    "the word of an outcome",
+    |text| Word::ALL.into_iter().find(|word| word.as_str() == text).map(Outcome),
+    |self, f| f.write_str(self.0.as_str())
+);
+
+/// With whom a host may be asked about.
+#[derive(Default, PartialEq)]
+struct StoredAsking(Asking);
+
+as_text!(
+    StoredAsking,
+    "together, alone or one-family",
+    |text| match text {
+        "together" => Some(StoredAsking(Asking::Together)),
+        "alone" => Some(StoredAsking(Asking::Alone)),
+        "one-family" => Some(StoredAsking(Asking::OneFamily)),
+        _ => None,
+    },
+    |self, f| f.write_str(match self.0 {
+        Asking::Together => "together",
+        Asking::Alone => "alone",
+        Asking::OneFamily => "one-family",
+    })
+);
+
+/// A host name.
+struct Name<'a>(Cow<'a, Hostname>);
+
+impl<'a> From<&'a Hostname> for Name<'a> {
+    fn from(name: &'a Hostname) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+}
+
+impl Serialize for Name<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Name<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <Cow<'de, str>>::deserialize(deserializer)?;
+        match Hostname::from_str(&text) {
+            Ok(name) => Ok(Self(Cow::Owned(name))),
+            Err(error) => Err(de::Error::custom(format_args!("{text:?} {error}"))),
+        }
+    }
+}
+
+/// A set of addresses.
+struct List<'a>(Cow<'a, Addresses>);
+
+impl List<'_> {
+    fn of(self, family: Family) -> Result<Addresses, String> {
+        let foreign = self.0.iter().find(|address| Family::of(*address) != family);
+        match foreign {
+            Some(foreign) => Err(format!("{foreign} is no {family} address")),
+            None => Ok(self.0.into_owned()),
+        }
+    }
+}
+
+impl Serialize for List<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for List<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let addresses = Vec::<IpAddr>::deserialize(deserializer)?;
+        let set = Addresses::new(addresses).map(|set| Self(Cow::Owned(set)));
+        set.ok_or_else(|| de::Error::custom("no address where one is due"))
+    }
+}
+
+/// Exactly so many hexadecimal digits as a number.
+fn hex(text: &str, digits: usize) -> Option<u128> {
+    let all = text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit());
+    u128::from_str_radix(text, 16).ok().filter(|_| all)
+}
+
+/// Puts each field of each host on a line of its own, and what is in it on that line.
+#[derive(Default)]
+struct Lines {
+    depth: usize,
+    is_empty: bool,
+}
+
+impl Lines {
+    /// The file, its lists, and what is in these.
+    const DEEPEST: usize = 3;
+
+    fn open<W: io::Write + ?Sized>(&mut self, out: &mut W, bracket: &[u8]) -> io::Result<()> {
+        self.depth += 1;
+        self.is_empty = true;
+        out.write_all(bracket)
+    }
+
+    fn item<W: io::Write + ?Sized>(&mut self, out: &mut W, is_first: bool) -> io::Result<()> {
+        self.is_empty = false;
+        if !is_first {
+            out.write_all(b",")?;
+        }
+        if self.depth <= Self::DEEPEST {
+            self.new_line(out)
+        } else if is_first {
+            Ok(())
+        } else {
+            out.write_all(b" ")
+        }
+    }
+
+    fn close<W: io::Write + ?Sized>(&mut self, out: &mut W, bracket: &[u8]) -> io::Result<()> {
+        self.depth -= 1;
+        if self.depth < Self::DEEPEST && !self.is_empty {
+            self.new_line(out)?;
+        }
+        self.is_empty = false;
+        out.write_all(bracket)
+    }
+
+    fn new_line<W: io::Write + ?Sized>(&self, out: &mut W) -> io::Result<()> {
+        out.write_all(b"\n")?;
+        (0..self.depth).try_for_each(|_| out.write_all(b"  "))
+    }
+}
+
+impl Formatter for Lines {
+    fn begin_array<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.open(out, b"[")
+    }
+
+    fn begin_array_value<W: io::Write + ?Sized>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.item(out, first)
+    }
+
+    fn end_array<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.close(out, b"]")
+    }
+
+    fn begin_object<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.open(out, b"{")
+    }
+
+    fn begin_object_key<W: io::Write + ?Sized>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.item(out, first)
+    }
+
+    fn begin_object_value<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
+    }
+
+    fn end_object<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.close(out, b"}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::tests::{everything, salt};
+
+    #[test]
+    fn everything_that_can_be_remembered_is_read_as_it_was_written() {
+        let memory = everything();
+        let text = String::from_utf8(bytes(&memory, &salt())).unwrap();
+        let (read, read_salt) = parse(&text).unwrap();
+        assert_eq!(read, memory);
+        assert_eq!(read_salt, salt());
+        assert_eq!(bytes(&read, &read_salt), text.as_bytes());
+    }
+
+    #[test]
+    fn a_person_can_read_it() {
+        let mut memory = everything();
+        memory.hosts.retain(|key, _| key.host.as_str() == "a.example");
+        memory.paces.clear();
+        let text = String::from_utf8(bytes(&memory, &salt())).unwrap();
+        let expect = r#"{
+  "version": 1,
+  "salt": "000102030405060708090a0b0c0d0e0f",
+  "hosts": [
+    {
+      "host": "a.example",
+      "provider": "desec",
+      "zone": "example",
+      "ipv4": {"set": {"addresses": ["198.18.0.1", "198.18.0.2"], "since": "2027-01-15T08:00:00.001Z", "confirmed": "2027-01-15T08:00:00.002Z"}, "sent": {"addresses": ["198.18.0.3"], "at": "2027-01-15T08:00:00.003Z", "in-doubt": true}},
+      "ipv6": {"hold": {"kind": "rejected", "reason": "forbidden", "detail": "say \"no\"\n", "since": "2027-01-15T08:00:00.004Z", "until": "2027-01-15T08:00:00.005Z", "fingerprint": "00000000000000ff"}, "missing-since": "2027-01-15T08:00:00.009Z"},
+      "last": {"outcome": "deferred", "at": "2027-01-15T08:00:00.006Z"},
+      "hold": {"kind": "backoff", "reason": "no-answer", "since": "2027-01-15T08:00:00.007Z", "fingerprint": "ffffffffffffffff"},
+      "failures": 4294967295,
+      "asking": "one-family",
+      "queued-since": "2027-01-15T08:00:00.008Z"
+    }
+  ],
+  "paces": [],
+  "without-lists": [
+    "old"
+  ]
+}
+"#;
+        assert_eq!(text, expect);
+    }
+
+    #[test]
+    fn an_empty_memory_is_a_short_text() {
+        let text = String::from_utf8(bytes(&Memory::default(), &salt())).unwrap();
+        assert_eq!(text.lines().count(), 7);
+        assert_eq!(parse(&text), Ok((Memory::default(), salt())));
+    }
+
+    #[test]
+    fn a_newer_version_is_told_from_damage_whatever_else_it_holds() {
+        let newer = r#"{"hosts": {"a": [1, {}]}, "more": null, "version": 2}"#;
+        assert_eq!(parse(newer), Err(Fault::Newer(2)));
+        let text = String::from_utf8(bytes(&everything(), &salt())).unwrap();
+        let newer = text.replacen("\"version\": 1", "\"version\": 3", 1);
+        assert_eq!(parse(&newer), Err(Fault::Newer(3)));
+        let older = text.replacen("\"version\": 1", "\"version\": 0", 1);
+        assert_eq!(parse(&older), Err(Fault::Damaged("its version is unknown".to_owned())));
+    }
+
+    #[test]
+    fn every_text_cut_short_is_damaged() {
+        let text = String::from_utf8(bytes(&everything(), &salt())).unwrap();
+        let whole = text.trim_end().len();
+        for end in (0..whole).filter(|end| text.is_char_boundary(*end)) {
+            assert!(matches!(parse(&text[..end]), Err(Fault::Damaged(_))), "{end}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_of_the_form_is_damaged() {
+        let text = String::from_utf8(bytes(&everything(), &salt())).unwrap();
+        for (right, wrong) in [
+            ("\"forbidden\"", "\"forbiden\""),
+            ("\"rejected\", \"reason\"", "\"backoff\", \"reason\""),
+            ("\"deferred\"", "\"late\""),
+            ("\"one-family\"", "\"two-families\""),
+            ("\"198.18.0.3\"", "\"2a00::1\""),
+            ("\"198.18.0.3\"", "\"198.18.0.300\""),
+            ("[\"198.18.0.3\"]", "[]"),
+            ("\"a.example\"", "\"a_example\""),
+            ("2027-01-15T08:00:00.001Z", "yesterday"),
+            ("00000000000000ff", "ff"),
+            ("00000000000000ff", "+0000000000000ff"),
+            ("000102030405060708090a0b0c0d0e0f", "00"),
+            ("\"last\"", "\"lost\""),
+            ("4294967295", "4294967296"),
+            ("\"host\": \"b.example\"", "\"host\": \"a.example\""),
+        ] {
+            let damaged = text.replacen(right, wrong, 1);
+            assert_ne!(damaged, text, "{right}");
+            assert!(matches!(parse(&damaged), Err(Fault::Damaged(_))), "{wrong}");
+        }
+        for nonsense in ["", "null", "[]", "{}", "{\"version\": \"1\"}", "\u{0}\u{0}\u{0}"] {
+            assert!(matches!(parse(nonsense), Err(Fault::Damaged(_))), "{nonsense:?}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The lock of the state directory, and who has it.
+//!
+//! The lock is the kernel's (flock on `homing.lock`), so a killed process leaves none behind. The
+//! daemon writes a line into the file, for `status` and for whom it turns away; a line is believed
+//! only while its process lives. `--once` writes none, since every run would wear the flash: who
+//! holds the lock and is not the daemon is a `--once`, and the kernel knows its process.
+
+use std::fmt;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::DAEMON;
+use crate::clock;
+use crate::core::time::Timestamp;
+
+const FILE: &str = "homing.lock";
+
+/// A process that has the lock.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Holder {
+    /// The daemon.
+    Daemon {
+        /// Its process.
+        pid: u32,
+        /// When it began.
+        since: Timestamp,
+    },
+    /// A run of `--once`.
+    Once {
+        /// Its process, where the system tells it.
+        pid: Option<u32>,
+    },
+}
+
+/// Why the lock could not be taken.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Somebody has it.
+    Held(Holder),
+    /// The system refused something about this path.
+    System(PathBuf, io::Error),
+}
+
+/// Takes the lock in `dir` without waiting; it is held until the file is closed.
+pub fn take(dir: &Path, who: &str) -> Result<File, Refusal> {
+    let path = dir.join(FILE);
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let system = |error| Refusal::System(path.clone(), error);
+    let mut file = options.open(&path).map_err(system)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(Refusal::Held(holder(&path))),
+        Err(TryLockError::Error(error)) => return Err(system(error)),
+    }
+    if who == DAEMON {
+        let line = Line::mine().to_string();
+        file.set_len(0).and_then(|()| file.write_all(line.as_bytes())).map_err(system)?;
+    }
+    Ok(file)
+}
+
+/// The daemon that runs on the state in `dir`, if one does; takes no lock and waits for nothing.
+pub fn running_daemon(dir: &Path) -> Option<Holder> {
+    let line = Line::parse(&fs::read_to_string(dir.join(FILE)).ok()?)?;
+    line.is_alive().then_some(Holder::Daemon { pid: line.pid, since: line.since })
+}
+
+/// Who has the lock of the file at `path`, which somebody has.
+fn holder(path: &Path) -> Holder {
+    let daemon = path.parent().and_then(running_daemon);
+    daemon.unwrap_or_else(|| Holder::Once { pid: locker(path) })
+}
+
+/// The process that the kernel knows to have locked the file at `path` (proc_locks(5)).
+fn locker(path: &Path) -> Option<u32> {
+    let inode = fs::metadata(path).ok()?.ino();
+    // `1: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF`; the device is left out of the comparison
+    // because btrfs and overlayfs show another one than stat does.
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        let words: Vec<_> = line.split_ascii_whitespace().collect();
+        let [_, "FLOCK", _, "WRITE", pid, file, ..] = words[..] else { return None };
+        let same = file.rsplit(':').next()?.parse() == Ok(inode);
+        pid.parse().ok().filter(|_| same)
+    })
+}
+
+/// What the daemon writes: `daemon 1234 since 2026-11-22T04:30:00Z tick 5678`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Line {
+    pid: u32,
+    since: Timestamp,
+    /// When the process started, in the kernel's ticks since boot: a process number is used again
+    /// and again, together with this it is not.
+    tick: Option<u64>,
+}
+
+impl Line {
+    /// This process.
+    fn mine() -> Self {
+        let pid = std::process::id();
+        Self { pid, since: clock::wall(), tick: tick(pid) }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let words: Vec<_> = text.split_ascii_whitespace().collect();
+        let [DAEMON, pid, "since", since, "tick", tick] = words[..] else { return None };
+        let since = clock::parse_rfc3339(since)?;
+        Some(Self { pid: pid.parse().ok()?, since, tick: tick.parse().ok() })
+    }
+
+    fn is_alive(&self) -> bool {
+        match (self.tick, tick(self.pid)) {
+            (Some(then), Some(now)) => then == now,
+            // Without /proc, or with the processes of others hidden in it, there is only the number.
+            (_, None) => exists(self.pid),
+            (None, Some(_)) => false,
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = clock::rfc3339_seconds(self.since);
+        write!(f, "{DAEMON} {} since {since} tick ", self.pid)?;
+        match self.tick {
+            Some(tick) => writeln!(f, "{tick}"),
+            None => f.write_str("unknown\n"),
+        }
+    }
+}
+
+/// When the process started, in ticks since boot; `None` when there is none, or it is hidden.
+fn tick(pid: u32) -> Option<u64> {
+    // The second field is the program's name, which may hold anything (proc_pid_stat(5)).
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace();
+    // A zombie has ended; only its parent has not looked yet.
+    let _alive = fields.next().filter(|state| !matches!(*state, "Z" | "X"))?;
+    fields.nth(18)?.parse().ok()
+}
+
+/// Whether a process of that number exists and cannot be looked at.
+fn exists(pid: u32) -> bool {
+    use rustix::process::{Pid, test_kill_process};
+
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    match pid.map(test_kill_process) {
+        // Where there is /proc, a process that may be signalled could have been looked at.
+        Some(Ok(())) => !Path::new("/proc/self/stat").exists(),
+        Some(Err(error)) => error == rustix::io::Errno::PERM,
+        None => false,
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Daemon { pid, since } => {
+                let since = clock::rfc3339_seconds(*since);
+                write!(f, "the daemon (process {pid}, since {since})")
+            }
+            Self::Once { pid: Some(pid) } => write!(f, "a run of `homing --once` (process {pid})"),
+            Self::Once { pid: None } => f.write_str("a run of `homing --once`"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_as_it_is_written() {
+        let line = Line { pid: 7, since: Timestamp::from_secs(1_800_000_000), tick: Some(9) };
+        assert_eq!(line.to_string(), "daemon 7 since 2027-01-15T08:00:00Z tick 9\n");
+        assert_eq!(Line::parse(&line.to_string()), Some(line));
+        let line = Line { tick: None, ..line };
+        assert_eq!(Line::parse(&line.to_string()), Some(line));
+        for wrong in ["", "daemon", "once 7 since 2027-01-15T08:00:00Z tick 9", "\u{0}\u{0}"] {
+            assert_eq!(Line::parse(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_believed_only_while_its_very_process_lives() {
+        let mine = Line::mine();
+        assert!(mine.is_alive());
+        if mine.tick.is_some() {
+            let another = Line { tick: Some(1), ..mine };
+            assert!(!another.is_alive(), "the number is mine, the start is not");
+        }
+        let nobody = Line { pid: u32::MAX, ..mine };
+        assert!(!nobody.is_alive());
+    }
+
+    #[test]
+    fn a_process_that_was_not_waited_for_is_not_alive() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        while tick(pid).is_some() {
+            std::thread::yield_now();
+        }
+        assert!(!Line { pid, tick: Some(1), ..Line::mine() }.is_alive());
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,408 @@
+//! The state file: what is remembered between runs, kept so that no crash can harm it.
+//!
+//! Owns the state directory with its lock, the file and the salt of the fingerprints. Decides
+//! nothing; the round saves before a request leaves and after its answer.
+//!
+//! | file                                | what                                              |
+//! |-------------------------------------|---------------------------------------------------|
+//! | `state.json`                        | the memory (see `form`)                           |
+//! | `state.json.new`                    | the next one, until it takes the place of the last |
+//! | `state.json.damaged-YYYYMMDD-HHMMSS`| one that could not be read, set aside             |
+//! | `homing.lock`                       | locked while the daemon or `--once` runs          |
+
+mod form;
+mod lock;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::fs::{self, File};
+use std::hash::Hasher;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use ring::hmac;
+
+pub use self::lock::{Holder, running_daemon};
+
+use crate::clock;
+use crate::core::memory::Memory;
+use crate::core::secret::Fingerprint;
+use crate::exit::Exit;
+
+/// The state file's name.
+const FILE: &str = "state.json";
+
+/// The name of the file that becomes the state file. There is only one, because only the holder of
+/// the lock writes.
+const NEW: &str = "state.json.new";
+
+/// No state of ours is larger: a thousand hosts need half a mebibyte.
+const LARGEST: u64 = 64 << 20;
+
+/// How the state directory is used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Access {
+    /// Reading and writing, by one process at a time.
+    Locked {
+        /// Who locks: [`DAEMON`] or `once`.
+        who: &'static str,
+    },
+    /// Reading only; neither lock nor directory is needed.
+    ReadOnly,
+}
+
+/// The daemon, as `who` of its lock.
+pub const DAEMON: &str = "daemon";
+
+/// A state directory, locked or not.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    /// The lock, held as long as this lives; `None` when only reading.
+    lock: Option<File>,
+    salt: Salt,
+    /// Stands for the bytes in the state file; `None` when there is none, or it is not known.
+    on_disk: Option<u64>,
+    loaded: bool,
+}
+
+/// What was in the state file.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Loaded {
+    /// What is remembered; empty when there was no file, or a damaged one.
+    pub memory: Memory,
+    /// What was wrong with the file, with what became of it, for a warning.
+    pub damage: Option<String>,
+    /// Where a damaged file is now.
+    pub set_aside: Option<PathBuf>,
+}
+
+/// The random key of a state's fingerprints: without the state they tell nothing about a secret.
+#[derive(Clone, Eq, PartialEq)]
+struct Salt([u8; 16]);
+
+/// Why the state can be neither read nor written. Always deferred: nothing leaves without a state.
+#[derive(Debug)]
+pub enum StateError {
+    /// Another process has the lock.
+    Held {
+        /// The state directory.
+        dir: PathBuf,
+        /// Who has it, as far as it can be told.
+        holder: Holder,
+    },
+    /// The file comes from a later version of Homing.
+    Newer {
+        /// The state file.
+        file: PathBuf,
+        /// The version of its form.
+        version: u64,
+    },
+    /// The system refused.
+    System {
+        /// What was to be done, such as "write".
+        action: &'static str,
+        /// What it was to be done to.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl Store {
+    /// Opens the state directory, making it if it is not there, and takes the lock.
+    ///
+    /// Its parent has to be there. With [`Access::ReadOnly`] nothing is touched and nothing fails.
+    pub fn open(dir: &Path, access: Access) -> Result<Self, StateError> {
+        let lock = match access {
+            Access::ReadOnly => None,
+            Access::Locked { who } => {
+                let lock = lock_in(dir, who)?;
+                // A process that was killed while it wrote has left it; the lock says that none
+                // is writing now.
+                let new = dir.join(NEW);
+                match fs::remove_file(&new) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(StateError::system("remove", new, error));
+                    }
+                    _ => Some(lock),
+                }
+            }
+        };
+        let dir = dir.to_owned();
+        Ok(Self { dir, lock, salt: Salt::random()?, on_disk: None, loaded: false })
+    }
+
+    /// Reads what is remembered.
+    ///
+    /// A damaged file is no error: it is set aside when the directory is locked, and the memory
+    /// begins anew.
+    pub fn load(&mut self) -> Result<Loaded, StateError> {
+        let file = self.dir.join(FILE);
+        let damage = match read(&file) {
+            Ok(None) => {
+                self.loaded = true;
+                return Ok(Loaded::default());
+            }
+            Ok(Some(text)) => match form::parse(&text) {
+                Ok((memory, salt)) => {
+                    self.on_disk = Some(digest(text.as_bytes()));
+                    self.salt = salt;
+                    self.loaded = true;
+                    return Ok(Loaded { memory, ..Loaded::default() });
+                }
+                Err(form::Fault::Newer(version)) => {
+                    return Err(StateError::Newer { file, version });
+                }
+                Err(form::Fault::Damaged(damage)) => damage,
+            },
+            Err(Unreadable::Damaged(damage)) => damage,
+            Err(Unreadable::System(error)) => {
+                return Err(StateError::system("read", file, error));
+            }
+        };
+        let set_aside = if self.lock.is_some() { Some(set_aside(&file)?) } else { None };
+        self.on_disk = None;
+        self.loaded = true;
+        let fate = match &set_aside {
+            Some(path) => format!("kept as {}", path.display()),
+            None => "left as it is".to_owned(),
+        };
+        let damage = format!("{} is damaged ({damage}); {fate}, beginning anew", file.display());
+        Ok(Loaded { memory: Memory::default(), damage: Some(damage), set_aside })
+    }
+
+    /// Replaces what is on disk by `memory`, unless it is the same.
+    ///
+    /// When this returns without an error, the new state survives a loss of power; when it returns
+    /// one, the old state is still there and nothing may be sent.
+    pub fn save(&mut self, memory: &Memory) -> Result<(), StateError> {
+        if self.lock.is_none() {
+            let error = io::Error::other("it was opened for reading only");
+            return Err(StateError::system("write", self.dir.clone(), error));
+        }
+        if !self.loaded {
+            // Never overwrite what nobody has looked at: it may be a newer version's.
+            self.load()?;
+        }
+        let bytes = form::bytes(memory, &self.salt);
+        let digest = digest(&bytes);
+        if self.on_disk == Some(digest) {
+            return Ok(());
+        }
+        // From here to the end it is not known which of the two is there after a crash.
+        self.on_disk = None;
+        let new = self.dir.join(NEW);
+        if let Err(error) = write(&new, &bytes) {
+            // A half-written file would take the room that is missing; if even that fails, the
+            // next start removes it.
+            let _ = fs::remove_file(&new);
+            return Err(StateError::system("write", new, error));
+        }
+        let file = self.dir.join(FILE);
+        fs::rename(&new, &file).map_err(|error| StateError::system("replace", file, error))?;
+        sync_dir(&self.dir)?;
+        self.on_disk = Some(digest);
+        Ok(())
+    }
+
+    /// Stands for `parts`: equal only for the same parts in the same order, and only here.
+    pub fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.salt.0));
+        for part in parts {
+            // Without the lengths, ("ab", "c") and ("a", "bc") would be the same.
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let tag = context.sign();
+        let first =
+            tag.as_ref().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+        Fingerprint(first)
+    }
+}
+
+impl Salt {
+    fn random() -> Result<Self, StateError> {
+        let mut bytes = [0; 16];
+        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
+            .map(|()| Self(bytes))
+            .map_err(|_| {
+                let error = io::Error::other("the system has no random numbers");
+                StateError::system("use", PathBuf::from("/dev/urandom"), error)
+            })
+    }
+}
+
+impl fmt::Debug for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salt(..)")
+    }
+}
+
+/// Why there is no text in the state file.
+enum Unreadable {
+    Damaged(String),
+    System(io::Error),
+}
+
+/// The text of the state file; `None` when there is no such file.
+fn read(file: &Path) -> Result<Option<String>, Unreadable> {
+    use Unreadable::{Damaged, System};
+
+    let about = match fs::metadata(file) {
+        Ok(about) => about,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(System(error)),
+    };
+    if !about.is_file() {
+        // Opening a pipe would wait for ever.
+        return Err(Damaged("it is not a file".to_owned()));
+    }
+    if about.len() > LARGEST {
+        return Err(Damaged(format!("{} bytes are too many", about.len())));
+    }
+    let size = usize::try_from(about.len()).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(size + 1);
+    let opened = File::open(file).map_err(System)?;
+    opened.take(LARGEST).read_to_end(&mut bytes).map_err(System)?;
+    String::from_utf8(bytes).map(Some).map_err(|_| Damaged("it is not UTF-8 text".to_owned()))
+}
+
+/// Renames the damaged `file` so that its name says what it is, and returns that name.
+fn set_aside(file: &Path) -> Result<PathBuf, StateError> {
+    let time = clock::rfc3339_seconds(clock::wall()).to_string();
+    let digits: String = time.chars().filter(char::is_ascii_digit).collect();
+    let (day, time) = digits.split_at(8);
+    let stem = format!("{FILE}.damaged-{day}-{time}");
+    // Two in one second are both kept.
+    let names = std::iter::once(stem.clone()).chain((2..).map(|n| format!("{stem}-{n}")));
+    let mut paths = names.map(|name| file.with_file_name(name));
+    let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
+    let path = paths.find(is_free).unwrap_or_else(|| file.with_file_name(&stem));
+    match fs::rename(file, &path) {
+        Ok(()) => Ok(path),
+        Err(error) => Err(StateError::system("set aside", file.to_owned(), error)),
+    }
+}
+
+/// Writes a new file that only its owner may read, down to the disk.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Takes the names in `dir` down to the disk; a rename is not safe before.
+fn sync_dir(dir: &Path) -> Result<(), StateError> {
+    match File::open(dir).and_then(|dir| dir.sync_all()) {
+        // Some file systems (vfat, FUSE) cannot, and need not.
+        Err(error)
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Err(StateError::system("sync", dir.to_owned(), error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes the lock in `dir`; makes the directory when it is not there.
+fn lock_in(dir: &Path, who: &str) -> Result<File, StateError> {
+    let locked = match lock::take(dir, who) {
+        Err(lock::Refusal::System(_, error)) if error.kind() == io::ErrorKind::NotFound => {
+            let made = fs::DirBuilder::new().mode(0o700).create(dir);
+            made.map_err(|error| StateError::system("make", dir.to_owned(), error))?;
+            lock::take(dir, who)
+        }
+        other => other,
+    };
+    locked.map_err(|refusal| match refusal {
+        lock::Refusal::Held(holder) => StateError::Held { dir: dir.to_owned(), holder },
+        lock::Refusal::System(path, error) => StateError::system("lock", path, error),
+    })
+}
+
+/// Stands for the content of a file; not for keeping, std may change it.
+fn digest(bytes: &[u8]) -> u64 {
+    // SipHash: a collision would skip one save of one in 2^64, and the memory of a copy is saved.
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+impl StateError {
+    fn system(action: &'static str, path: PathBuf, error: io::Error) -> Self {
+        Self::System { action, path, error }
+    }
+
+    /// What a person can do.
+    pub fn fix(&self) -> String {
+        match self {
+            Self::Held { .. } => "wait for it, or stop it".to_owned(),
+            Self::Newer { file, .. } => {
+                format!("install that version again, or move {} away", file.display())
+            }
+            Self::System { action, path, error } => {
+                let parent = || path.parent().unwrap_or(path).display();
+                match error.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                        "free some space there".to_owned()
+                    }
+                    io::ErrorKind::PermissionDenied => {
+                        format!("run as the user that owns {}, or change its owner", parent())
+                    }
+                    io::ErrorKind::NotFound if *action == "make" => {
+                        format!("run `mkdir -p {}`", parent())
+                    }
+                    _ => "choose a writable directory with --state-dir".to_owned(),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held { dir, holder } => {
+                write!(f, "the state in {} is in use by {holder}", dir.display())
+            }
+            Self::Newer { file, version } => {
+                write!(f, "{} is of form {version}, from a later version of Homing", file.display())
+            }
+            Self::System { action, path, error } => {
+                write!(f, "cannot {action} {}: ", path.display())?;
+                match error.kind() {
+                    io::ErrorKind::NotADirectory => {
+                        f.write_str("a part of the path is a file, not a directory")
+                    }
+                    io::ErrorKind::NotFound if *action == "make" => {
+                        f.write_str("the directory above it does not exist")
+                    }
+                    io::ErrorKind::PermissionDenied => f.write_str("permission denied"),
+                    io::ErrorKind::QuotaExceeded => f.write_str("the disk quota is used up"),
+                    io::ErrorKind::ReadOnlyFilesystem => {
+                        f.write_str("the file system is read-only")
+                    }
+                    io::ErrorKind::StorageFull => f.write_str("no space is left"),
+                    _ => write!(f, "{error}"),
+                }
+            }
+        }?;
+        write!(f, "; {}", self.fix())
+    }
+}
+
+impl std::error::Error for StateError {}
+
+impl From<&StateError> for Exit {
+    fn from(_: &StateError) -> Self {
+        Self::Deferred
+    }
+}

@@ -1,0 +1,161 @@
+//! The daemon on real kernel addresses: what changes at the line is what reaches the provider.
+#![cfg(target_os = "linux")]
+
+#[path = "support/home.rs"]
+mod home;
+#[path = "support/netns.rs"]
+mod netns;
+#[path = "../contrib/sandbox/server/mod.rs"]
+mod sandbox;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use home::{Daemon, Home, wait_until};
+use netns::{in_namespace, ip, sysctl};
+use sandbox::{Account, Sandbox};
+
+const HOST: &str = "dev1.dyn.example.com";
+
+/// A sandbox without limits of pace, and a daemon whose host takes its addresses from `source`.
+fn daemon(source: &str) -> (Sandbox, Home, Daemon) {
+    let mut account = Account::new("owner@example.com");
+    account.throttled = false;
+    account.add_zone("dyn.example.com");
+    account.add_host_token("dev1", "s3cret-of-dev1", &[HOST]);
+    let sandbox = Sandbox::start(account).unwrap();
+    let home = Home::new(&format!(
+        "[provider.sandbox]\nprotocol = \"desec\"\nserver = \"{}\"\npace = \"off\"\n\n\
+         [source.wan]\ninterface = \"wan\"\nallow-private = true\n\n\
+         [[host]]\nname = \"{HOST}\"\nprovider = \"sandbox\"\ntoken-file = \"token\"\n{source}\n",
+        sandbox.url()
+    ));
+    home.secret("token", "s3cret-of-dev1");
+    let daemon = home.daemon();
+    daemon.wait_for("started");
+    (sandbox, home, daemon)
+}
+
+const FROM_WAN: &str = "ipv4 = \"wan\"\nipv6 = \"wan\"";
+
+#[track_caller]
+fn expect_updates(sandbox: &Sandbox, daemon: &Daemon, count: usize) {
+    wait_until("update", || sandbox.updates().len() >= count, || daemon.log());
+    thread::sleep(Duration::from_millis(600));
+    let updates = sandbox.updates();
+    assert_eq!(updates.len(), count, "{updates:#?}\n{}", daemon.log());
+}
+
+fn a(sandbox: &Sandbox) -> Vec<String> {
+    sandbox.records(HOST, "A")
+}
+
+#[test]
+fn a_new_address_is_sent_within_a_moment() {
+    in_namespace("a_new_address_is_sent_within_a_moment", || {
+        ip("addr add 198.51.100.1/24 dev wan");
+        let (sandbox, _home, daemon) = daemon(FROM_WAN);
+        expect_updates(&sandbox, &daemon, 1);
+        ip("addr del 198.51.100.1/24 dev wan");
+        let begun = Instant::now();
+        ip("addr add 198.51.100.2/24 dev wan");
+        wait_until("update", || sandbox.updates().len() == 2, || daemon.log());
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        expect_updates(&sandbox, &daemon, 2);
+        assert_eq!(a(&sandbox), ["198.51.100.2"]);
+    });
+}
+
+#[test]
+fn both_families_of_one_reconnect_go_in_one_request() {
+    in_namespace("both_families_of_one_reconnect_go_in_one_request", || {
+        let (sandbox, _home, daemon) = daemon(FROM_WAN);
+        daemon.wait_for("address not seen");
+        ip("addr add 198.51.100.1/24 dev wan");
+        // With duplicate address detection, so that it is tentative for a while.
+        sysctl("ipv6/conf/wan/accept_dad", "1");
+        ip("addr add 2001:db8::1/64 dev wan");
+        expect_updates(&sandbox, &daemon, 1);
+        assert_eq!(a(&sandbox), ["198.51.100.1"]);
+        assert_eq!(sandbox.records(HOST, "AAAA"), ["2001:db8::1"]);
+    });
+}
+
+#[test]
+fn the_same_address_again_and_foreign_interfaces_are_no_news() {
+    in_namespace("the_same_address_again_and_foreign_interfaces_are_no_news", || {
+        ip("addr add 198.51.100.1/24 dev wan");
+        let (sandbox, _home, daemon) = daemon(FROM_WAN);
+        expect_updates(&sandbox, &daemon, 1);
+        ip("link set wan down");
+        thread::sleep(Duration::from_millis(300));
+        ip("link set wan up");
+        for _ in 0..5 {
+            ip("link add docker0 type veth peer name docker1");
+            ip("addr add 198.18.0.1/24 dev docker0");
+            ip("link del docker0");
+        }
+        expect_updates(&sandbox, &daemon, 1);
+    });
+}
+
+#[test]
+fn an_address_that_goes_is_left_at_the_provider() {
+    in_namespace("an_address_that_goes_is_left_at_the_provider", || {
+        ip("addr add 198.51.100.1/24 dev wan");
+        let (sandbox, home, daemon) = daemon(FROM_WAN);
+        expect_updates(&sandbox, &daemon, 1);
+        ip("addr del 198.51.100.1/24 dev wan");
+        daemon.wait_for("address not seen");
+        expect_updates(&sandbox, &daemon, 1);
+        assert_eq!(a(&sandbox), ["198.51.100.1"]);
+        assert_eq!(home.run(&["status"]).code, 75);
+    });
+}
+
+#[test]
+fn auto_takes_the_address_that_leads_out_and_leaves_an_absent_family_alone() {
+    in_namespace("auto_takes_the_address_that_leads_out_and_leaves_an_absent_family_alone", || {
+        // Addresses of the open Internet, inside a namespace that leads nowhere.
+        ip("addr add 8.8.4.2/24 dev wan");
+        ip("route add default via 8.8.4.1 dev wan");
+        let (sandbox, home, daemon) = daemon("");
+        expect_updates(&sandbox, &daemon, 1);
+        assert_eq!(a(&sandbox), ["8.8.4.2"]);
+        assert_eq!(home.run(&["status"]).code, 0, "{}", home.run(&["status"]).out);
+        let shown = home.run(&["address"]);
+        assert!(shown.out.contains("8.8.4.2"), "{shown:?}");
+    });
+}
+
+#[test]
+fn carrier_grade_nat_is_told_in_words_and_not_published() {
+    in_namespace("carrier_grade_nat_is_told_in_words_and_not_published", || {
+        ip("addr add 100.64.0.9/10 dev wan");
+        ip("route add default via 100.64.0.1 dev wan");
+        ip("addr add 2a00:1450::9/64 dev wan nodad");
+        ip("-6 route add default via 2a00:1450::1 dev wan");
+        let (sandbox, home, daemon) = daemon("");
+        daemon.wait_for("behind carrier-grade NAT");
+        expect_updates(&sandbox, &daemon, 1);
+        assert_eq!(a(&sandbox), [""; 0]);
+        assert_eq!(home.run(&["check"]).code, 0);
+    });
+}
+
+#[test]
+fn a_thousand_events_are_one_round() {
+    in_namespace("a_thousand_events_are_one_round", || {
+        ip("addr add 198.51.100.1/24 dev wan");
+        let (sandbox, _home, daemon) = daemon(FROM_WAN);
+        expect_updates(&sandbox, &daemon, 1);
+        let mut lines = String::new();
+        for n in 0..500 {
+            let address = format!("198.19.{}.{}/32", n / 250, n % 250 + 1);
+            lines.push_str(&format!("addr add {address} dev isp\naddr del {address} dev isp\n"));
+        }
+        lines.push_str("addr add 198.51.100.2/24 dev wan\naddr del 198.51.100.1/24 dev wan\n");
+        netns::ip_batch(&lines);
+        expect_updates(&sandbox, &daemon, 2);
+    });
+}

@@ -1,0 +1,254 @@
+//! The main job end to end: the real binary against the sandbox deSEC.
+
+#[path = "support/home.rs"]
+mod home;
+#[path = "../contrib/sandbox/server/mod.rs"]
+mod sandbox;
+
+use std::time::Duration;
+
+use home::{Home, wait_until};
+use sandbox::{Account, Answer, Sandbox, Scripted};
+
+const DEV1: &str = r#"
+[[host]]
+name = "dev1.dyn.example.com"
+provider = "sandbox"
+token-file = "token"
+ipv4 = "here"
+ipv6 = "here"
+"#;
+
+/// A sandbox with the zone dyn.example.com and a narrow token for each of `hosts`.
+fn sandbox(hosts: &[&str]) -> Sandbox {
+    let mut account = Account::new("owner@example.com");
+    account.add_zone("dyn.example.com");
+    for host in hosts {
+        let label = host.split('.').next().unwrap();
+        account.add_host_token(label, &format!("s3cret-of-{label}"), &[host]);
+    }
+    Sandbox::start(account).unwrap()
+}
+
+fn one_host() -> (Sandbox, Home) {
+    let sandbox = sandbox(&["dev1.dyn.example.com"]);
+    let home = Home::at(&sandbox.url(), DEV1);
+    (sandbox, home)
+}
+
+#[track_caller]
+fn check(home: &Home, code: i32) -> home::Ran {
+    let ran = home.once();
+    assert_eq!(ran.code, code, "{ran:#?}\n{}", home.read("state/state.json"));
+    ran
+}
+
+#[test]
+fn a_first_round_sets_both_records_and_a_second_sends_nothing() {
+    let (sandbox, home) = one_host();
+    let ran = check(&home, 0);
+    assert!(ran.out.contains("updated: IPv4 198.51.100.7, IPv6 2001:db8::7"), "{ran:?}");
+    assert_eq!(sandbox.records("dev1.dyn.example.com", "A"), ["198.51.100.7"]);
+    assert_eq!(sandbox.records("dev1.dyn.example.com", "AAAA"), ["2001:db8::7"]);
+    let before = sandbox.requests().len();
+    let ran = check(&home, 0);
+    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    assert_eq!(sandbox.requests().len(), before);
+}
+
+#[test]
+fn a_family_that_is_off_is_preserved() {
+    let (sandbox, home) = one_host();
+    sandbox.with_account(|a| a.set_records("dev1.dyn.example.com", "AAAA", &["2001:db8::99"], 60));
+    let config = home.read("config.toml").replace("ipv6 = \"here\"", "ipv6 = \"off\"");
+    home.configure(&config);
+    check(&home, 0);
+    assert_eq!(sandbox.records("dev1.dyn.example.com", "AAAA"), ["2001:db8::99"]);
+    assert_eq!(sandbox.updates()[0].parameter("myipv6"), Some("preserve"));
+}
+
+#[test]
+fn fifty_runs_with_a_bad_token_make_one_request() {
+    let (sandbox, home) = one_host();
+    home.secret("token", "wrong");
+    let first = check(&home, 77);
+    assert!(first.out.contains("the credential is refused"), "{first:?}");
+    for _ in 1..50 {
+        let ran = check(&home, 77);
+        assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    }
+    assert_eq!(sandbox.requests().len(), 1);
+    home.secret("token", "s3cret-of-dev1");
+    check(&home, 0);
+    assert_eq!(sandbox.requests().len(), 2);
+}
+
+#[test]
+fn a_park_ends_on_request() {
+    let (sandbox, home) = one_host();
+    home.secret("token", "wrong");
+    check(&home, 77);
+    assert_eq!(home.run(&["--once", "--retry-rejected"]).code, 77);
+    assert_eq!(sandbox.requests().len(), 2);
+}
+
+#[test]
+fn a_lost_answer_is_a_doubt_that_the_next_try_settles() {
+    let (sandbox, home) = one_host();
+    sandbox.answer_next(Scripted::lost_answer());
+    let ran = check(&home, 75);
+    assert!(ran.out.contains("could not confirm"), "{ran:?}");
+    check(&home, 75);
+    assert_eq!(sandbox.updates().len(), 1, "the wait holds over a restart");
+    assert_eq!(home.run(&["--once", "--retry-rejected"]).code, 0);
+    assert_eq!(sandbox.updates().len(), 2);
+}
+
+#[test]
+fn retry_after_is_kept_over_restarts_even_on_request() {
+    let (sandbox, home) = one_host();
+    let answer = Answer::text(429, "Request was throttled. Expected available in 118 seconds.");
+    sandbox.answer_next(Scripted::answer(answer.with("Retry-After", "118")));
+    check(&home, 75);
+    check(&home, 75);
+    assert_eq!(home.run(&["--once", "--retry-rejected"]).code, 75);
+    assert_eq!(sandbox.updates().len(), 1);
+}
+
+#[test]
+fn a_page_never_rejects() {
+    let (sandbox, home) = one_host();
+    for status in [401, 403, 404, 200] {
+        sandbox.answer_next(Scripted::answer(Answer::nginx(status)));
+        let ran = home.run(&["--once", "--retry-rejected"]);
+        assert_eq!(ran.code, 75, "{status}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_token_for_one_family_is_found_out_and_only_the_other_is_parked() {
+    let (sandbox, home) = one_host();
+    sandbox.with_account(|account| {
+        account.throttled = false;
+        let token = account.tokens.iter_mut().find(|token| token.name == "dev1").unwrap();
+        token.policies.retain(|policy| policy.kind.as_deref() != Some("AAAA"));
+    });
+    check(&home, 75);
+    check(&home, 75);
+    assert_eq!(sandbox.records("dev1.dyn.example.com", "A"), ["198.51.100.7"]);
+    check(&home, 77);
+    let asked = sandbox.updates().len();
+    check(&home, 77);
+    assert_eq!(sandbox.updates().len(), asked);
+    let config = home.read("config.toml").replace("198.51.100.7", "198.51.100.8");
+    home.configure(&config);
+    check(&home, 77);
+    assert_eq!(sandbox.records("dev1.dyn.example.com", "A"), ["198.51.100.8"]);
+}
+
+#[test]
+fn hosts_of_one_zone_with_their_own_tokens_share_its_pace() {
+    let names = ["dev1.dyn.example.com", "dev2.dyn.example.com", "dev3.dyn.example.com"];
+    let sandbox = sandbox(&names);
+    let host = |n: usize| {
+        DEV1.replace("dev1", &format!("dev{n}")).replace("\"token\"", &format!("\"token{n}\""))
+    };
+    let home = Home::at(&sandbox.url(), &(host(1) + &host(2) + &host(3)));
+    for n in 1..=3 {
+        home.secret(&format!("token{n}"), &format!("s3cret-of-dev{n}"));
+    }
+    check(&home, 75);
+    let updates = sandbox.updates();
+    assert_eq!(updates.len(), 2);
+    assert!(updates.iter().all(|update| update.status == Some(200)), "{updates:?}");
+    let gaps: Vec<_> = sandbox.requests().windows(2).map(|pair| pair[1].at - pair[0].at).collect();
+    assert!(gaps.iter().all(|gap| *gap >= Duration::from_millis(95)), "{gaps:?}");
+    check(&home, 75);
+    assert_eq!(sandbox.updates().len(), 2, "the third waits for its turn");
+}
+
+#[test]
+fn hosts_of_one_token_go_in_one_request() {
+    let names = ["dev1.dyn.example.com", "www.dyn.example.com"];
+    let sandbox = sandbox(&[]);
+    sandbox.with_account(|account| account.add_host_token("both", "s3cret-of-dev1", &names));
+    let hosts = DEV1.replace("\"dev1.dyn.example.com\"", &format!("{names:?}"));
+    let home = Home::at(&sandbox.url(), &hosts);
+    check(&home, 0);
+    let updates = sandbox.updates();
+    assert_eq!(updates.len(), 1);
+    assert_eq!(updates[0].parameter("hostname"), Some("dev1.dyn.example.com,www.dyn.example.com"));
+}
+
+#[test]
+fn the_daemon_retries_reloads_and_leaves() {
+    let (sandbox, home) = one_host();
+    let daemon = home.daemon();
+    wait_until("update", || sandbox.updates().len() == 1, || daemon.log());
+    daemon.wait_for("updated");
+    let config = home.read("config.toml");
+    home.configure(&config.replace("198.51.100.7", "198.51.100.8"));
+    daemon.signal("HUP");
+    wait_until("second update", || sandbox.updates().len() == 2, || daemon.log());
+    daemon.wait_for("198.51.100.8");
+    home.configure("nonsense = ");
+    daemon.signal("HUP");
+    daemon.wait_for("the old one goes on");
+    daemon.signal("USR1");
+    daemon.signal("TERM");
+    let (code, took) = daemon.end();
+    assert_eq!(code, 0);
+    assert!(took < Duration::from_secs(5));
+}
+
+#[test]
+fn a_request_under_way_is_finished_before_leaving() {
+    let (sandbox, home) = one_host();
+    sandbox.answer_next(Scripted::genuine().after(Duration::from_secs(2)));
+    let daemon = home.daemon();
+    wait_until("update", || sandbox.updates().len() == 1, || daemon.log());
+    daemon.signal("TERM");
+    let (code, took) = daemon.end();
+    assert_eq!(code, 0);
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(home.read("state/state.json").contains("\"updated\""));
+}
+
+#[test]
+fn two_cannot_run_at_once_and_the_second_says_who_does() {
+    let (_sandbox, home) = one_host();
+    let daemon = home.daemon();
+    daemon.wait_for("updated");
+    let ran = check(&home, 75);
+    assert!(ran.err.contains(&daemon.pid().to_string()), "{ran:?}");
+    assert!(home.run(&["status", "--json"]).out.contains("\"daemon\":\"running\""));
+}
+
+#[test]
+fn nothing_is_sent_when_it_could_not_be_remembered() {
+    let (sandbox, home) = one_host();
+    let ran = home.run(&["--once", "--state-dir", "/proc/homing"]);
+    assert_eq!(ran.code, 75, "{ran:?}");
+    assert_eq!(sandbox.requests().len(), 0);
+}
+
+#[test]
+fn a_secret_is_nowhere_to_be_seen() {
+    let (_sandbox, home) = one_host();
+    let ran = home.run(&["--once", "-vvv"]);
+    let check = home.run(&["check", "-vvv"]);
+    let seen = format!("{ran:?}{check:?}{}", home.read("state/state.json"));
+    assert!(!seen.contains("s3cret"), "{seen}");
+}
+
+#[test]
+fn a_dry_run_and_a_check_send_and_save_nothing() {
+    let (sandbox, home) = one_host();
+    let dry = home.run(&["--once", "--dry-run"]);
+    let check = home.run(&["check"]);
+    assert!(dry.out.contains("would send IPv4 198.51.100.7"), "{dry:?}");
+    assert!(check.out.contains("would send IPv4 198.51.100.7"), "{check:?}");
+    assert_eq!(check.code, 0);
+    assert_eq!(sandbox.requests().len(), 0);
+    assert!(!home.path("state").exists());
+}

@@ -1,0 +1,188 @@
+//! A directory with a configuration, in which the real binary is run.
+
+#![allow(dead_code, reason = "each test that includes this module uses another part of it")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// A directory of its own, removed when the test ends well.
+pub struct Home {
+    directory: PathBuf,
+}
+
+/// What a run printed and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Home {
+    /// A new directory with `config` as its `config.toml`; state goes into `state` beside it.
+    pub fn new(config: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("homing-test-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir_all(&directory).unwrap();
+        let home = Self { directory };
+        home.configure(config);
+        home
+    }
+
+    /// A configuration of hosts at a sandbox: `[[host]]` blocks come from `hosts`.
+    pub fn at(server: &str, hosts: &str) -> Self {
+        let home = Self::new(&format!(
+            "[provider.sandbox]\nprotocol = \"desec\"\nserver = \"{server}\"\n\n\
+             [source.here]\nstatic = [\"198.51.100.7\", \"2001:db8::7\"]\nallow-private = true\n\n\
+             {hosts}"
+        ));
+        home.secret("token", "s3cret-of-dev1");
+        home
+    }
+
+    /// Replaces the configuration; a state directory is added when it names none.
+    pub fn configure(&self, config: &str) {
+        let state =
+            if config.contains("[daemon]") { "" } else { "[daemon]\nstate-dir = \"state\"\n" };
+        self.write("config.toml", &format!("{state}{config}"), 0o600);
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str, mode: u32) {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Writes a secret file that only its owner can read.
+    pub fn secret(&self, name: &str, secret: &str) {
+        self.write(name, &format!("{secret}\n"), 0o600);
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// The command with this home's configuration and no environment to mislead it.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .args(arguments)
+            .arg("--config")
+            .arg(self.path("config.toml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        self.command(arguments).output().unwrap().into()
+    }
+
+    /// Runs `homing --once`.
+    #[track_caller]
+    pub fn once(&self) -> Ran {
+        self.run(&["--once"])
+    }
+
+    /// Starts the daemon; its log goes to `log` in the directory.
+    pub fn daemon(&self) -> Daemon {
+        let log = fs::File::create(self.path("log")).unwrap();
+        let mut command = self.command(&["-v"]);
+        let child = command.stderr(log).stdout(Stdio::null()).spawn().unwrap();
+        Daemon { child, log: self.path("log") }
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// A running daemon, ended when dropped.
+pub struct Daemon {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Daemon {
+    pub fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until the log holds `text`.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) {
+        self.wait_until(text, |log| log.contains(text));
+    }
+
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, is_there: impl Fn(&str) -> bool) {
+        wait_until(what, || is_there(&self.log()), || self.log());
+    }
+
+    /// Waits for the daemon's own end and returns its exit code and how long that took.
+    #[track_caller]
+    pub fn end(mut self) -> (i32, Duration) {
+        let begun = Instant::now();
+        let status = self.child.wait().unwrap();
+        (status.code().unwrap_or(-1), begun.elapsed())
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits up to ten seconds for `is_there`; then fails showing `evidence`.
+#[track_caller]
+pub fn wait_until(what: &str, is_there: impl Fn() -> bool, evidence: impl Fn() -> String) {
+    let begun = Instant::now();
+    while !is_there() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "no {what} in:\n{}", evidence());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The directory of the project.
+pub fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
