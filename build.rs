@@ -1,10 +1,195 @@
-//! Turns the table of built-in providers into code.
+//! Turns the table of built-in providers into code, so that no start of Homing parses it.
+//!
+//! Reads `src/core/providers.toml`, writes `providers.rs` for `core::provider`. A mistake in the
+//! table ends the build with its place; a unit test in `config` holds the result against what the
+//! same entries give when a user writes them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::{env, fs};
+
+use toml::{Table, Value};
+
+const SOURCE: &str = "src/core/providers.toml";
+
+/// What an entry may hold; `zone`, `ca-file` and `plain-http` are for users' own servers only.
+const KEYS: [&str; 19] = [
+    "api-url",
+    "batch",
+    "credential",
+    "echo4",
+    "echo6",
+    "ipv4-parameter",
+    "ipv6-parameter",
+    "leave",
+    "login",
+    "note",
+    "omit",
+    "one-family",
+    "pace",
+    "protocol",
+    "query",
+    "refresh",
+    "server",
+    "title",
+    "update-url",
+];
+
 fn main() {
-    let out = std::env::var("OUT_DIR").expect("cargo sets OUT_DIR");
-    std::fs::write(
-        format!("{out}/providers.rs"),
-        "/// Built in.\npub static BUILT_IN: &[Provider] = &[];\n",
-    )
-    .expect("writable");
-    println!("cargo::rerun-if-changed=src/core/providers.toml");
+    println!("cargo::rerun-if-changed={SOURCE}");
+    let text = fs::read_to_string(SOURCE).unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
+    let table: Table = text.parse().unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
+    let code = code(&table).unwrap_or_else(|problem| panic!("{SOURCE}: {problem}"));
+    let directory = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
+    fs::write(format!("{directory}/providers.rs"), code).expect("OUT_DIR can be written to");
+}
+
+/// The static table of all entries, sorted by name.
+fn code(table: &Table) -> Result<String, String> {
+    if let Some(key) = table.keys().find(|key| *key != "provider") {
+        return Err(format!("{key} does not belong here; write [provider.NAME]"));
+    }
+    let entries = table.get("provider").and_then(Value::as_table).ok_or("there is no provider")?;
+    let sorted: BTreeMap<&String, &Value> = entries.iter().collect();
+    let mut code = String::from(
+        "/// The built-in providers, sorted by name.\npub static BUILT_IN: &[Provider] = &[\n",
+    );
+    for (name, entry) in sorted {
+        let table = entry.as_table().ok_or(format!("provider.{name} is not a table"))?;
+        let entry = Entry { name, table };
+        code += &entry.code().map_err(|problem| format!("provider.{name}: {problem}"))?;
+    }
+    code += "];\n";
+    Ok(code)
+}
+
+/// One `[provider.NAME]`.
+struct Entry<'a> {
+    name: &'a str,
+    table: &'a Table,
+}
+
+impl Entry<'_> {
+    /// The entry as a constant expression with every field spelled, because `..defaults` would
+    /// have to drop the fields that are replaced, which constants cannot do.
+    fn code(&self) -> Result<String, String> {
+        if let Some(key) = self.table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            return Err(format!("unknown key {key}; build.rs lists the known ones"));
+        }
+        let protocol = self.text("protocol")?.ok_or("protocol is missing")?;
+        let (protocol, tail, omit, pace, batch) = match protocol {
+            "desec" => ("Desec", "/api/v1/dyndns/update", "delete", "2/2m", "MOST_HOSTS"),
+            "dyndns2" => ("Dyndns2", "/nic/update", "keep", "off", "MOST_HOSTS"),
+            "hosts-file" => ("HostsFile", "", "keep", "off", "usize::MAX"),
+            other => return Err(format!("unknown protocol {other}")),
+        };
+        let served = |tail: &str| -> Result<Option<String>, String> {
+            Ok(self.text("server")?.map(|server| format!("{}{tail}", server.trim_end_matches('/'))))
+        };
+        let update_url = self.text("update-url")?.map(str::to_owned).or(served(tail)?);
+        let api_url = match protocol {
+            "Desec" => self.text("api-url")?.map(str::to_owned).or(served("/api/v1")?),
+            _ => None,
+        };
+        if update_url.is_none() && protocol != "HostsFile" {
+            return Err("server or update-url is missing".to_owned());
+        }
+        let one_of = |key: &str, default: &str, words: &[(&str, &str)]| {
+            let word = self.text(key)?.unwrap_or(default).to_owned();
+            let found = words.iter().find(|(known, _)| *known == word);
+            found.map(|(_, code)| (*code).to_owned()).ok_or(format!("{key} cannot be {word}"))
+        };
+        let omit = one_of(
+            "omit",
+            omit,
+            &[("caller", "Omit::Caller"), ("delete", "Omit::Delete"), ("keep", "Omit::Keep")],
+        )?;
+        let login = one_of(
+            "login",
+            "username",
+            &[("host", "Login::Host"), ("username", "Login::Username")],
+        )?;
+        let batch = match self.table.get("batch") {
+            None => batch.to_owned(),
+            Some(Value::Integer(number @ 1..=20)) => number.to_string(),
+            Some(_) => return Err("batch is not a number from 1 to 20".to_owned()),
+        };
+        let one_family = match self.table.get("one-family") {
+            None => false,
+            Some(Value::Boolean(value)) => *value,
+            Some(_) => return Err("one-family is neither true nor false".to_owned()),
+        };
+        let refresh = match self.text("refresh")? {
+            None => "None".to_owned(),
+            Some(text) => format!("Some({})", duration(text)?),
+        };
+        let mut code = String::new();
+        let mut field = |name: &str, value: &str| {
+            writeln!(code, "        {name}: {value},").expect("a String takes everything");
+        };
+        field("name", &text(self.name));
+        field("title", &text(self.text("title")?.ok_or("title is missing")?));
+        field("protocol", &format!("Protocol::{protocol}"));
+        field("update_url", &optional(update_url.as_deref()));
+        field("api_url", &optional(api_url.as_deref()));
+        field("zone", "None");
+        field("ca_file", "None");
+        field("plain_http", "false");
+        field("omit", &omit);
+        field("pace", &pace_code(self.text("pace")?.unwrap_or(pace))?);
+        field("refresh", &refresh);
+        field("batch", &batch);
+        let parameter = |key| self.text(key).map(|name| text(name.unwrap_or("myip")));
+        let (v4, v6) = (parameter("ipv4-parameter")?, parameter("ipv6-parameter")?);
+        field("parameters", &format!("PerFamily {{ v4: {v4}, v6: {v6} }}"));
+        field("one_family", if one_family { "true" } else { "false" });
+        field("leave", &optional(self.text("leave")?));
+        field("query", &optional(self.text("query")?));
+        field("login", &login);
+        let (v4, v6) = (optional(self.text("echo4")?), optional(self.text("echo6")?));
+        field("echo", &format!("PerFamily {{ v4: {v4}, v6: {v6} }}"));
+        field("credential", &text(self.text("credential")?.ok_or("credential is missing")?));
+        field("note", &text(self.text("note")?.unwrap_or_default()));
+        Ok(format!("    Provider {{\n{code}    }},\n"))
+    }
+
+    fn text(&self, key: &str) -> Result<Option<&str>, String> {
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(format!("{key} is not text")),
+        }
+    }
+}
+
+fn text(text: &str) -> String {
+    format!("Cow::Borrowed({text:?})")
+}
+
+fn optional(value: Option<&str>) -> String {
+    value.map_or("None".to_owned(), |value| format!("Some({})", text(value)))
+}
+
+fn pace_code(pace: &str) -> Result<String, String> {
+    if pace == "off" {
+        return Ok("None".to_owned());
+    }
+    let (requests, window) = pace.split_once('/').ok_or(format!("pace cannot be {pace}"))?;
+    let requests: u32 = requests.parse().map_err(|_| format!("pace cannot be {pace}"))?;
+    Ok(format!("Some(Pace {{ requests: {requests}, window: {} }})", duration(window)?))
+}
+
+/// The code of a duration such as `2m` or `25d`.
+fn duration(text: &str) -> Result<String, String> {
+    let wrong = || format!("{text} is not a duration such as 2m");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let factor: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    Ok(format!("Duration::from_secs({})", number * factor))
 }

@@ -4,7 +4,7 @@
 //! The only place that reads the time or draws a number; the core takes both as arguments.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ring::rand::SecureRandom;
 
@@ -27,20 +27,20 @@ pub const BUILT: Timestamp = {
 pub struct Clock {
     /// The latest moment that is known to have been.
     floor: Timestamp,
-    /// The uptime at which `floor` was known.
-    started: Duration,
+    /// When `floor` was known.
+    started: Instant,
 }
 
 impl Clock {
     /// A clock that never shows less than `newest`, the newest moment remembered.
     pub fn new(newest: Option<Timestamp>) -> Self {
-        Self { floor: newest.unwrap_or_default().max(BUILT), started: uptime() }
+        Self { floor: newest.unwrap_or_default().max(BUILT), started: Instant::now() }
     }
 
     /// The moment; while the clock is not set, the latest moment that is known to have been and
     /// the time since then.
     pub fn now(&self) -> Timestamp {
-        self.read(wall(), uptime())
+        self.read(wall(), self.started.elapsed())
     }
 
     /// Whether the wall clock can be right; a machine without a battery begins in 1970.
@@ -48,8 +48,8 @@ impl Clock {
         is_set(wall())
     }
 
-    fn read(&self, wall: Timestamp, uptime: Duration) -> Timestamp {
-        if is_set(wall) { wall } else { self.floor.after(uptime.saturating_sub(self.started)) }
+    fn read(&self, wall: Timestamp, since_start: Duration) -> Timestamp {
+        if is_set(wall) { wall } else { self.floor.after(since_start) }
     }
 }
 
@@ -73,8 +73,8 @@ pub fn uptime() -> Duration {
     #[cfg(not(target_os = "linux"))]
     {
         // Since the first question, and only as far as the system counts suspends.
-        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-        START.get_or_init(std::time::Instant::now).elapsed()
+        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
     }
 }
 
@@ -193,7 +193,7 @@ mod linux {
                     return;
                 }
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -275,7 +275,7 @@ mod portable {
 
         /// Waits for ever.
         pub async fn jumped(&self) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -288,8 +288,6 @@ mod portable {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     fn after_build(seconds: u64) -> Timestamp {
@@ -298,15 +296,15 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_is_believed_even_before_the_newest_memory() {
-        let clock = Clock { floor: after_build(1000), started: Duration::ZERO };
+        let clock = Clock { floor: after_build(1000), started: Instant::now() };
         assert_eq!(clock.read(after_build(5), Duration::from_secs(9)), after_build(5));
     }
 
     #[test]
     fn a_clock_that_is_not_set_goes_on_from_the_newest_memory() {
-        let clock = Clock { floor: after_build(1000), started: Duration::from_secs(20) };
+        let clock = Clock { floor: after_build(1000), started: Instant::now() };
         let wall = Timestamp::from_secs(17);
-        assert_eq!(clock.read(wall, Duration::from_secs(29)), after_build(1009));
+        assert_eq!(clock.read(wall, Duration::from_secs(9)), after_build(1009));
         assert!(!is_set(wall) && is_set(BUILT));
     }
 

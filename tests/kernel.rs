@@ -10,8 +10,7 @@ mod netns;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use homing::core::address::Family;
 use homing::core::choice::{Facts, Flags, KernelAddress};

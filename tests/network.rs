@@ -19,10 +19,11 @@ const HOST: &str = "dev1.dyn.example.com";
 
 /// A sandbox without limits of pace, and a daemon whose host takes its addresses from `source`.
 fn daemon(source: &str) -> (Sandbox, Home, Daemon) {
+    ip("link set lo up");
     let mut account = Account::new("owner@example.com");
     account.throttled = false;
     account.add_zone("dyn.example.com");
-    account.add_host_token("dev1", "s3cret-of-dev1", &[HOST]);
+    account.add_host_token("dev1", "s3cret-of-dev1", &[HOST]).unwrap();
     let sandbox = Sandbox::start(account).unwrap();
     let home = Home::new(&format!(
         "[provider.sandbox]\nprotocol = \"desec\"\nserver = \"{}\"\npace = \"off\"\n\n\
@@ -154,7 +155,7 @@ fn a_thousand_events_are_one_round() {
             let address = format!("198.19.{}.{}/32", n / 250, n % 250 + 1);
             lines.push_str(&format!("addr add {address} dev isp\naddr del {address} dev isp\n"));
         }
-        lines.push_str("addr add 198.51.100.2/24 dev wan\naddr del 198.51.100.1/24 dev wan\n");
+        lines.push_str("addr del 198.51.100.1/24 dev wan\naddr add 198.51.100.2/24 dev wan\n");
         netns::ip_batch(&lines);
         expect_updates(&sandbox, &daemon, 2);
     });

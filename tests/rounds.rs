@@ -25,7 +25,7 @@ fn sandbox(hosts: &[&str]) -> Sandbox {
     account.add_zone("dyn.example.com");
     for host in hosts {
         let label = host.split('.').next().unwrap();
-        account.add_host_token(label, &format!("s3cret-of-{label}"), &[host]);
+        account.add_host_token(label, &format!("s3cret-of-{label}"), &[host]).unwrap();
     }
     Sandbox::start(account).unwrap()
 }
@@ -133,6 +133,8 @@ fn a_token_for_one_family_is_found_out_and_only_the_other_is_parked() {
         let token = account.tokens.iter_mut().find(|token| token.name == "dev1").unwrap();
         token.policies.retain(|policy| policy.kind.as_deref() != Some("AAAA"));
     });
+    let config = home.read("config.toml").replace("\"desec\"\n", "\"desec\"\npace = \"off\"\n");
+    home.configure(&config);
     check(&home, 75);
     check(&home, 75);
     assert_eq!(sandbox.records("dev1.dyn.example.com", "A"), ["198.51.100.7"]);
@@ -171,7 +173,7 @@ fn hosts_of_one_zone_with_their_own_tokens_share_its_pace() {
 fn hosts_of_one_token_go_in_one_request() {
     let names = ["dev1.dyn.example.com", "www.dyn.example.com"];
     let sandbox = sandbox(&[]);
-    sandbox.with_account(|account| account.add_host_token("both", "s3cret-of-dev1", &names));
+    sandbox.with_account(|account| account.add_host_token("both", "s3cret-of-dev1", &names)).unwrap();
     let hosts = DEV1.replace("\"dev1.dyn.example.com\"", &format!("{names:?}"));
     let home = Home::at(&sandbox.url(), &hosts);
     check(&home, 0);

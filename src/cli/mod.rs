@@ -71,13 +71,6 @@ pub struct Common {
     pub log: Option<Level>,
 }
 
-impl Common {
-    /// The level of the log, given what the configuration says about it.
-    pub fn level(&self, configured: Option<Level>) -> Level {
-        self.log.or(configured).unwrap_or_default().shifted(self.verbosity)
-    }
-}
-
 /// Why a command line cannot be understood, with what to write instead.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UsageError(String);
@@ -433,14 +426,10 @@ mod tests {
     }
 
     #[test]
-    fn verbosity_adds_up_and_shifts_the_level() {
+    fn verbosity_adds_up() {
         assert_eq!(run("-vvq -v").1.verbosity, 2);
         assert_eq!(run("-qq --verbose").1.verbosity, -1);
         assert_eq!(run(&"-v ".repeat(300)).1.verbosity, i8::MAX);
-        assert_eq!(run("-v").1.level(None), Level::Debug);
-        assert_eq!(run("-q").1.level(Some(Level::Debug)), Level::Info);
-        let (_, common) = run_with(&[("HOMING_LOG", "error")], "-v");
-        assert_eq!(common.level(Some(Level::Trace)), Level::Warn);
     }
 
     #[test]
@@ -536,7 +525,7 @@ mod tests {
         assert!(parse([word.clone()], |_| None).is_err());
         assert!(parse(["providers".into(), word.clone()], |_| None).is_err());
         let path = parse(["--config".into(), word.clone()], |_| None);
-        assert!(matches!(path, Ok(Parsed::Run(_, common)) if common.config == PathBuf::from(word)));
+        assert!(matches!(path, Ok(Parsed::Run(_, common)) if common.config == word));
     }
 
     #[test]

@@ -43,6 +43,10 @@ impl News {
         for (outcome, news) in &report.outcomes {
             settled(report, outcome, news);
         }
+        if let Some(until) = report.queued_until.filter(|_| report.newly_queued) {
+            let until = rfc3339_seconds(until).to_string();
+            info!(%host, provider, until, "waiting for the pace of its zone");
+        }
         // A hold of an earlier run is told once after a start, too.
         for (family, hold) in report.holds.iter().filter(|_| report.outcomes.is_empty()) {
             let topic = format!("{} {}", topic("hold"), family.map_or("", Family::key));

@@ -104,7 +104,7 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
             (_, News::StillHeld(_) | News::Changed | News::Confirmed) => {}
         }
     }
-    if let Some(until) = report.queued_until.filter(|_| everything) {
+    if let Some(until) = report.queued_until.filter(|_| everything || report.newly_queued) {
         let until = rfc3339_seconds(until);
         lines.push(format!("{name}: deferred, its zone's pace is used up until {until}"));
     }

@@ -63,9 +63,11 @@ pub async fn perform(
     let now = engine.clock.now();
     for (place, until) in &schedule.later {
         let at = planned[*place].at;
-        report.host_mut(at).queued_until = Some(*until);
         let key = &engine.config.hosts[at].host.key;
-        engine.memory.entry_mut(key).queued_since.get_or_insert(now);
+        let since = &mut engine.memory.entry_mut(key).queued_since;
+        let host = report.host_mut(at);
+        host.queued_until = Some(*until);
+        host.newly_queued = since.replace(since.unwrap_or(now)).is_none();
     }
     if schedule.now.is_empty() || stop.get() {
         return;

@@ -42,6 +42,8 @@ pub struct HostReport {
     pub outcomes: Vec<(Outcome, News)>,
     /// Until when the host waits for its zone's pace.
     pub queued_until: Option<Timestamp>,
+    /// Whether it waits for that since this round.
+    pub newly_queued: bool,
     /// The families that should be seen and are not, where that is new.
     pub newly_missing: PerFamily<bool>,
     /// Something else that a person should know.
@@ -65,6 +67,7 @@ impl HostReport {
             sent: None,
             outcomes: Vec::new(),
             queued_until: None,
+            newly_queued: false,
             newly_missing: PerFamily::default(),
             trouble: None,
             holds: Vec::new(),
@@ -120,6 +123,11 @@ impl HostReport {
         let held = self.holds.iter().map(|(_, hold)| Exit::from(hold.kind));
         let missing = step.stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
         let narrowed = self.outcomes.iter().any(|(_, news)| matches!(news, News::Narrowed(_)));
+        // A host that is asked one family at a time has a second question after an answer.
+        let left = |(family, stand): (Family, &Stand)| {
+            matches!(stand, Stand::Wanted(_)) && step.wishes[family] == Wish::Leave
+        };
+        let narrowed = narrowed || (attempted && step.stands.iter().any(left));
         let unfinished = missing || narrowed || self.queued_until.is_some();
         let unfinished = if unfinished { Exit::Deferred } else { Exit::Right };
         self.standing = held.max().unwrap_or_default().max(unfinished);

@@ -267,22 +267,25 @@ impl StoredRecord<'_> {
     }
 
     fn into_record(self, family: Family) -> Result<Record, String> {
-        let set = match self.set {
-            Some(StoredSet { addresses, since, confirmed }) => Some(Set {
-                addresses: addresses.of(family)?,
-                since: since.0,
-                confirmed: confirmed.0,
-            }),
-            None => None,
-        };
-        let sent = match self.sent {
-            Some(StoredSent { addresses, at, in_doubt }) => {
-                Some(Sent { addresses: addresses.of(family)?, at: at.0, in_doubt })
-            }
-            None => None,
-        };
+        let set = self.set.map(|set| set.into_set(family)).transpose()?;
+        let unanswered = self.sent.map(|sent| sent.into_sent(family)).transpose()?;
         let hold = self.hold.map(StoredHold::into_hold).transpose()?;
-        Ok(Record { set, sent, hold, missing_since: self.missing_since.map(|since| since.0) })
+        let missing_since = self.missing_since.map(|since| since.0);
+        Ok(Record { set, sent: unanswered, hold, missing_since })
+    }
+}
+
+impl StoredSet<'_> {
+    fn into_set(self, family: Family) -> Result<Set, String> {
+        let Self { addresses, since, confirmed } = self;
+        Ok(Set { addresses: addresses.of(family)?, since: since.0, confirmed: confirmed.0 })
+    }
+}
+
+impl StoredSent<'_> {
+    fn into_sent(self, family: Family) -> Result<Sent, String> {
+        let Self { addresses, at, in_doubt } = self;
+        Ok(Sent { addresses: addresses.of(family)?, at: at.0, in_doubt })
     }
 }
 
@@ -463,7 +466,9 @@ struct Digits(Fingerprint);
 as_text!(
     Digits,
     "sixteen hexadecimal digits",
-    |text| hex(text, 16).map(|number| Digits(Fingerprint(number as u64))),
+    |text| hex(text, 16)
+        .and_then(|number| u64::try_from(number).ok())
+        .map(|number| Digits(Fingerprint(number))),
     |self, f| write!(f, "{:016x}", self.0.0)
 );
 

@@ -74,7 +74,7 @@ fn holder(path: &Path) -> Holder {
     daemon.unwrap_or_else(|| Holder::Once { pid: locker(path) })
 }
 
-/// The process that the kernel knows to have locked the file at `path` (proc_locks(5)).
+/// The process that the kernel knows to have locked the file at `path` (`proc_locks(5)`).
 fn locker(path: &Path) -> Option<u32> {
     let inode = fs::metadata(path).ok()?.ino();
     // `1: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF`; the device is left out of the comparison
@@ -135,7 +135,7 @@ impl fmt::Display for Line {
 
 /// When the process started, in ticks since boot; `None` when there is none, or it is hidden.
 fn tick(pid: u32) -> Option<u64> {
-    // The second field is the program's name, which may hold anything (proc_pid_stat(5)).
+    // The second field is the program's name, which may hold anything (`proc_pid_stat(5)`).
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace();

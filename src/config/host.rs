@@ -1,0 +1,412 @@
+//! `[[host]]`: names to keep up to date, from keys to values.
+//!
+//! Reads one block against the sources and providers read before. A block with several names gives
+//! several hosts that share everything else.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::problems::{Notes, quoted};
+use super::secret::{self, SecretPlace, chmod};
+use super::table::{Place, Section, Setting};
+use super::{HostConfig, SourceRef, provider, source, value};
+use crate::cli::nearest::nearest;
+use crate::core::address::{Family, PerFamily};
+use crate::core::memory::Key;
+use crate::core::name::Hostname;
+use crate::core::plan::{Host, Use};
+use crate::core::provider::{BUILT_IN, Login, Protocol, Provider, built_in};
+
+/// What is known when hosts are read, and what grows with each of them.
+pub(super) struct Context<'a> {
+    /// The configuration file.
+    pub(super) file: &'a Path,
+    /// What relative paths are relative to.
+    pub(super) base: &'a Path,
+    /// Whether secrets may stand in the configuration file; if not, the mode it should have.
+    pub(super) exposed: Option<u32>,
+    /// The named sources.
+    pub(super) sources: &'a [source::Entry],
+    /// How each of them is used.
+    pub(super) usage: Vec<source::Usage>,
+    /// The user's providers, then the built-in ones as hosts name them.
+    pub(super) providers: Vec<provider::Entry>,
+    /// Which host at which provider stands on which line.
+    seen: BTreeMap<Key, usize>,
+}
+
+/// The keys that name a secret; a host has exactly one of them.
+const SECRETS: [&str; 6] =
+    ["token-file", "password-file", "token-env", "token-credential", "token", "password"];
+
+impl<'a> Context<'a> {
+    pub(super) fn new(
+        file: &'a Path,
+        base: &'a Path,
+        exposed: Option<u32>,
+        sources: &'a [source::Entry],
+        providers: Vec<provider::Entry>,
+    ) -> Self {
+        let usage = vec![source::Usage::default(); sources.len()];
+        Self { file, base, exposed, sources, usage, providers, seen: BTreeMap::new() }
+    }
+
+    /// Reads one block; the hosts are complete only if nothing was noted.
+    pub(super) fn read(&mut self, section: &Section<'_>, notes: &mut Notes) -> Vec<HostConfig> {
+        section.check_keys(Place::Host, notes);
+        let names = names(section, notes);
+        let at = self.provider(section, notes);
+        let known = at.and_then(|at| self.providers[at].provider.clone());
+        let provider = known.as_ref();
+        let protocol = provider.map(|provider| provider.protocol);
+
+        for (item, name) in &names {
+            if protocol == Some(Protocol::HostsFile) && name.is_wildcard() {
+                let what = "a hosts file cannot hold a wildcard; write each name";
+                notes.add(item.at, &item.name, what);
+            }
+            self.check_twice((item, name), at, notes);
+        }
+        let zone = zone(section, provider, &names, notes);
+        let sources = self.sources(section, protocol, notes);
+        let refresh = section.get("refresh").and_then(|setting| setting.parsed(notes, value::refresh));
+        let refresh = refresh.unwrap_or(provider.and_then(|provider| provider.refresh));
+        let secret = self.secret(section, protocol, notes);
+        let username = username(section, provider, notes);
+        let path = self.path(section, protocol, notes);
+        let on_change = on_change(section, notes);
+        let strict_token = strict_token(section, protocol, notes);
+
+        let (Some(at), Some(provider)) = (at, provider) else { return Vec::new() };
+        let host = |(item, name): (Setting<'_>, Hostname)| HostConfig {
+            host: Host {
+                key: Key { host: name, provider: provider.name.to_string() },
+                zone: zone.clone(),
+                families: sources.map(|_, source| match source {
+                    None => Use::Off,
+                    Some(SourceRef::Auto) => Use::Auto,
+                    Some(SourceRef::Named(_)) => Use::Named,
+                }),
+                refresh,
+            },
+            provider: at,
+            sources,
+            secret: secret.clone(),
+            username: username.clone(),
+            path: path.clone(),
+            on_change: on_change.clone(),
+            strict_token,
+            place: notes.place(item.at),
+        };
+        names.into_iter().map(host).collect()
+    }
+
+    /// The place of the block's provider in the list, to which built-in ones are added when needed.
+    fn provider(&mut self, section: &Section<'_>, notes: &mut Notes) -> Option<usize> {
+        let Some(setting) = section.get("provider") else {
+            let what = "needs provider; `homing providers` lists the built-in ones";
+            notes.add(section.at, &section.name, what);
+            return None;
+        };
+        let name = setting.text(notes)?;
+        if let Some(at) = self.providers.iter().position(|entry| entry.name == name) {
+            return Some(at);
+        }
+        if let Some(provider) = built_in(name) {
+            let provider = Some(provider.clone());
+            self.providers.push(provider::Entry { name: name.to_owned(), provider });
+            return Some(self.providers.len() - 1);
+        }
+        let own = self.providers.iter().map(|entry| &*entry.name);
+        let near = nearest(name, own.chain(BUILT_IN.iter().map(|provider| &*provider.name)));
+        let fix = match near {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => "`homing providers` lists the built-in ones, [provider.NAME] describes another".to_owned(),
+        };
+        notes.add(setting.at, &setting.name, format!("{} is not a provider; {fix}", quoted(name)));
+        None
+    }
+
+    /// Notes a host that stands at the same provider already.
+    fn check_twice(
+        &mut self,
+        (item, name): (&Setting<'_>, &Hostname),
+        provider: Option<usize>,
+        notes: &mut Notes,
+    ) {
+        let Some(at) = provider else { return };
+        let provider = self.providers[at].name.clone();
+        let line = notes.line(item.at);
+        let key = Key { host: name.clone(), provider };
+        match self.seen.get(&key) {
+            Some(first) => {
+                let Key { host, provider } = key;
+                let what = format!(
+                    "{host} at {provider} stands on line {first} already; remove one of them"
+                );
+                notes.add(item.at, &item.name, what);
+            }
+            None => {
+                self.seen.insert(key, line);
+            }
+        }
+    }
+
+    fn sources(
+        &mut self,
+        section: &Section<'_>,
+        protocol: Option<Protocol>,
+        notes: &mut Notes,
+    ) -> PerFamily<Option<SourceRef>> {
+        let sources = PerFamily::from_fn(|family| match section.get(family.key()) {
+            None => Some(SourceRef::Auto),
+            Some(setting) => self.source(family, &setting, notes),
+        });
+        for (_, source) in sources.iter() {
+            let Some(SourceRef::Named(at)) = source else { continue };
+            // Of a provider that is not known, the harmless is assumed: it has been told already.
+            match protocol {
+                Some(Protocol::Desec | Protocol::Dyndns2) => self.usage[*at].public = true,
+                Some(Protocol::HostsFile) | None => self.usage[*at].local = true,
+            }
+        }
+        let is_off = |family: Family| {
+            section.get(family.key()).is_some_and(|setting| setting.is("off"))
+        };
+        if Family::BOTH.into_iter().all(is_off) {
+            let what = "ipv4 and ipv6 are both off; remove one of the two, or the host";
+            notes.add(section.at, &section.name, what);
+        }
+        sources
+    }
+
+    fn source(
+        &self,
+        family: Family,
+        setting: &Setting<'_>,
+        notes: &mut Notes,
+    ) -> Option<SourceRef> {
+        let name = setting.text(notes)?;
+        match name {
+            "auto" => return Some(SourceRef::Auto),
+            "off" => return None,
+            _ => {}
+        }
+        let Some(at) = self.sources.iter().position(|entry| entry.name == name) else {
+            let words = self.sources.iter().map(|entry| &*entry.name).chain(["auto", "off"]);
+            let fix = match nearest(name, words) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("write \"auto\", \"off\", or a section [source.{name}]"),
+            };
+            let what = format!("{} is not a source; {fix}", quoted(name));
+            notes.add(setting.at, &setting.name, what);
+            return None;
+        };
+        if self.sources[at].lacks(family) {
+            let what = format!("the source {name} has no {family} address; add one, or write \"off\"");
+            notes.add(setting.at, &setting.name, what);
+        }
+        Some(SourceRef::Named(at))
+    }
+
+    fn secret(
+        &self,
+        section: &Section<'_>,
+        protocol: Option<Protocol>,
+        notes: &mut Notes,
+    ) -> Option<SecretPlace> {
+        let given: Vec<_> =
+            SECRETS.iter().filter_map(|key| Some((*key, section.get(key)?))).collect();
+        match protocol {
+            Some(Protocol::HostsFile) => {
+                for (_, setting) in &given {
+                    notes.add(setting.at, &setting.name, "is not needed for a hosts file; remove it");
+                }
+                return None;
+            }
+            Some(Protocol::Desec | Protocol::Dyndns2) | None => {}
+        }
+        let (key, setting) = match &given[..] {
+            [one] => one,
+            [] => {
+                let file = match protocol {
+                    Some(Protocol::Dyndns2) => "password-file = \"/etc/homing/host.password\"",
+                    Some(Protocol::Desec | Protocol::HostsFile) | None => {
+                        "token-file = \"/etc/homing/host.token\""
+                    }
+                };
+                let what = format!("has no secret to prove itself with; write {file}");
+                notes.add(section.at, &section.name, what);
+                return None;
+            }
+            [(first, _), rest @ ..] => {
+                for (_, setting) in rest {
+                    let what = format!("names a second secret beside {first}; keep one of them");
+                    notes.add(setting.at, &setting.name, what);
+                }
+                return None;
+            }
+        };
+        match *key {
+            "token-file" | "password-file" => {
+                setting.parsed(notes, |text| value::path(text, self.base)).map(SecretPlace::File)
+            }
+            "token-env" => setting.parsed(notes, variable).map(SecretPlace::Environment),
+            "token-credential" => setting.parsed(notes, credential).map(SecretPlace::Credential),
+            _ => self.inline(setting, notes),
+        }
+    }
+
+    /// A secret in the configuration itself; what is wrong with it is told without repeating it.
+    fn inline(&self, setting: &Setting<'_>, notes: &mut Notes) -> Option<SecretPlace> {
+        let text = setting.raw_text(notes)?;
+        if let Some(mode) = self.exposed {
+            let chmod = chmod(self.file, mode);
+            let what = format!(
+                "may not stand in a configuration that others can read; run `{chmod}`, or move it into a file and write token-file"
+            );
+            notes.add(setting.at, &setting.name, what);
+        }
+        notes.keep(setting, secret::one_line(text.as_bytes())).map(SecretPlace::Inline)
+    }
+
+    fn path(
+        &self,
+        section: &Section<'_>,
+        protocol: Option<Protocol>,
+        notes: &mut Notes,
+    ) -> Option<PathBuf> {
+        match (section.get("path"), protocol) {
+            (None, Some(Protocol::HostsFile)) => {
+                let what = "needs path, the file to write; write path = \"/etc/homing.hosts\"";
+                notes.add(section.at, &section.name, what);
+                None
+            }
+            (Some(setting), Some(Protocol::Desec | Protocol::Dyndns2)) => {
+                let what = "is for the provider hosts-file only; remove it";
+                notes.add(setting.at, &setting.name, what);
+                None
+            }
+            (Some(setting), Some(Protocol::HostsFile) | None) => {
+                setting.parsed(notes, |text| {
+                    let path = value::path(text, self.base)?;
+                    if text.ends_with('/') { Err("is a directory; name the file in it") } else { Ok(path) }
+                })
+            }
+            (None, Some(Protocol::Desec | Protocol::Dyndns2) | None) => None,
+        }
+    }
+}
+
+/// The block's names with their settings, as far as they are host names.
+fn names<'a>(section: &Section<'a>, notes: &mut Notes) -> Vec<(Setting<'a>, Hostname)> {
+    let Some(setting) = section.get("name") else {
+        let what = "needs name; write name = \"host.example.com\"";
+        notes.add(section.at, &section.name, what);
+        return Vec::new();
+    };
+    let items = setting.items();
+    if items.is_empty() {
+        notes.add(setting.at, &setting.name, "is empty; write at least one name");
+    }
+    let hostname = |item: Setting<'a>| {
+        let name = item.parsed(notes, value::hostname)?;
+        Some((item, name))
+    };
+    items.into_iter().filter_map(hostname).collect()
+}
+
+/// The zone of all the block's names, when it is configured.
+fn zone(
+    section: &Section<'_>,
+    provider: Option<&Provider>,
+    names: &[(Setting<'_>, Hostname)],
+    notes: &mut Notes,
+) -> Option<Hostname> {
+    let setting = section.get("zone");
+    let hosts_file = provider.is_some_and(|provider| provider.protocol == Protocol::HostsFile);
+    if let Some(setting) = setting.as_ref().filter(|_| hosts_file) {
+        notes.add(setting.at, &setting.name, "is not needed for a hosts file; remove it");
+        return None;
+    }
+    let (zone, whose) = match &setting {
+        Some(setting) => (setting.parsed(notes, value::zone)?, "its zone"),
+        None => (provider?.zone.clone()?, "its provider's zone"),
+    };
+    for (item, name) in names {
+        if !name.is_within(&zone) {
+            let what = format!("{name} does not lie within {whose} {zone}; correct one of them");
+            notes.add(item.at, &item.name, what);
+        }
+    }
+    Some(zone)
+}
+
+fn username(
+    section: &Section<'_>,
+    provider: Option<&Provider>,
+    notes: &mut Notes,
+) -> Option<String> {
+    let setting = section.get("username");
+    match (setting, provider.map(|provider| (provider.protocol, provider.login))) {
+        (Some(setting), Some((protocol @ (Protocol::Desec | Protocol::HostsFile), _))) => {
+            let what = format!("is not used by the protocol {}; remove it", protocol.word());
+            notes.add(setting.at, &setting.name, what);
+            None
+        }
+        (Some(setting), Some((Protocol::Dyndns2, _)) | None) => setting.parsed(notes, |text| {
+            // RFC 7617, section 2: the colon ends the login.
+            if text.contains(':') { Err("must not hold a colon") } else { Ok(text.to_owned()) }
+        }),
+        (None, Some((Protocol::Dyndns2, Login::Username))) => {
+            let what = "needs username, the login that belongs to the password";
+            notes.add(section.at, &section.name, what);
+            None
+        }
+        (None, _) => None,
+    }
+}
+
+fn on_change(section: &Section<'_>, notes: &mut Notes) -> Vec<String> {
+    let example = "[\"/usr/local/bin/notify\", \"an argument\"]";
+    let Some(setting) = section.get("on-change") else { return Vec::new() };
+    let command = setting.texts(example, notes).unwrap_or_default();
+    if command.first().is_some_and(String::is_empty) {
+        notes.add(setting.at, &setting.name, format!("names no program; write {example}"));
+    }
+    if command.iter().any(|argument| argument.contains('\0')) {
+        notes.add(setting.at, &setting.name, "holds a NUL, which no argument can; remove it");
+    }
+    command
+}
+
+fn strict_token(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut Notes) -> bool {
+    let Some(setting) = section.get("strict-token") else { return false };
+    let strict = setting.flag(notes).unwrap_or_default();
+    let can_be_judged = match protocol {
+        Some(Protocol::Desec) | None => true,
+        Some(Protocol::Dyndns2 | Protocol::HostsFile) => false,
+    };
+    if strict && !can_be_judged {
+        let what = "cannot be kept: only tokens of the protocol desec can be judged; remove it";
+        notes.add(setting.at, &setting.name, what);
+    }
+    strict
+}
+
+/// The name of an environment variable.
+fn variable(text: &str) -> Result<String, &'static str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(fits) {
+        return Err("is not the name of an environment variable; write it like \"HOMING_TOKEN\"");
+    }
+    Ok(text.to_owned())
+}
+
+/// The name of a file in `$CREDENTIALS_DIRECTORY`.
+fn credential(text: &str) -> Result<String, &'static str> {
+    if text.contains('/') || matches!(text, "." | "..") {
+        return Err("is not the name of a credential; write the name that LoadCredential= gives it");
+    }
+    Ok(text.to_owned())
+}

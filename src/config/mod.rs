@@ -1,0 +1,296 @@
+//! The configuration: from a file to values that need no further check, or to every problem at once.
+//!
+//! Owns the configuration's form and the rules of secret files. Changes nothing and asks nobody;
+//! besides its own file it reads only those that `file` sources name. Called by the drivers.
+
+mod host;
+mod problems;
+mod provider;
+pub mod secret;
+mod source;
+mod table;
+mod url;
+mod value;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+pub use self::problems::Problems;
+pub use self::secret::SecretPlace;
+use self::host::Context;
+use self::problems::Notes;
+use self::table::{Place, Section, Setting};
+use crate::core::address::PerFamily;
+use crate::core::plan::Host;
+use crate::core::provider::Provider;
+use crate::log::{Format, Level};
+use crate::source::Source;
+
+/// A valid configuration.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Config {
+    /// The file that it was read from.
+    pub path: PathBuf,
+    /// Settings of the program as a whole.
+    pub daemon: Daemon,
+    /// The named sources, in the order of the file.
+    pub sources: Vec<Source>,
+    /// The user's providers in the order of the file, then the built-in ones that hosts use.
+    pub providers: Vec<Provider>,
+    /// The hosts, in the order of the file; at least one.
+    pub hosts: Vec<HostConfig>,
+    /// What is allowed and yet worth a word, with its place.
+    pub warnings: Vec<String>,
+}
+
+/// Settings of the program as a whole.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Daemon {
+    /// Where the state is kept, when the configuration says so.
+    pub state_dir: Option<PathBuf>,
+    /// The slow poll behind the events.
+    pub interval: Duration,
+    /// How long the kernel must be quiet before a round.
+    pub settle: Duration,
+    /// How much is logged.
+    pub log: Level,
+    /// The form of the log; `None` is what fits its reader.
+    pub log_format: Option<Format>,
+}
+
+/// Where a host takes the address of one family from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SourceRef {
+    /// What this machine uses towards the Internet.
+    Auto,
+    /// The source at that place in [`Config::sources`].
+    Named(usize),
+}
+
+/// A host as configured.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HostConfig {
+    /// What decisions need to know of it; `refresh` and `zone` are its own or its provider's.
+    pub host: Host,
+    /// The place of its provider in [`Config::providers`].
+    pub provider: usize,
+    /// Where each family's address comes from; `None` is `off`.
+    pub sources: PerFamily<Option<SourceRef>>,
+    /// Where its secret stands; `None` only where the protocol wants none.
+    pub secret: Option<SecretPlace>,
+    /// Its login, when one is written.
+    pub username: Option<String>,
+    /// The file that is written (`hosts-file`); always there for that protocol.
+    pub path: Option<PathBuf>,
+    /// The program to run after a change, with its arguments; empty for none.
+    pub on_change: Vec<String>,
+    /// Whether a token that can do more than its job is refused.
+    pub strict_token: bool,
+    /// File and line of its name.
+    pub place: String,
+}
+
+impl Default for Daemon {
+    fn default() -> Self {
+        Self {
+            state_dir: None,
+            interval: Duration::from_secs(5 * 60),
+            settle: Duration::from_millis(100),
+            log: Level::default(),
+            log_format: None,
+        }
+    }
+}
+
+/// The configuration in the file at `path`.
+///
+/// The file must be a regular one of at most 1 MiB; that bounds the work of parsing it, too.
+pub fn load(path: &Path) -> Result<Config, Problems> {
+    const MOST: u64 = 1024 * 1024;
+    let problem = |what: &str| Problems::of_file(path, what);
+    let unreadable = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => problem(
+            "does not exist; make it from config.example.toml, or name another with --config FILE",
+        ),
+        std::io::ErrorKind::PermissionDenied => {
+            problem("cannot be read (permission denied); make Homing's user its owner")
+        }
+        _ => problem(&format!("cannot be read: {error}")),
+    };
+    if path.is_dir() {
+        let file = problems::shown_path(&path.join("config.toml"));
+        return Err(problem(&format!("is a directory; name the file in it, such as {file}")));
+    }
+    let (file, metadata) = secret::open_regular(path)
+        .map_err(unreadable)?
+        .ok_or_else(|| problem("is not a regular file; a configuration is read more than once"))?;
+    let mut bytes = Vec::new();
+    file.take(MOST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MOST {
+        return Err(problem("is larger than 1 MiB, which no configuration is; name the right file"));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        problem(&format!("is not UTF-8 text (line {line}); save it as UTF-8"))
+    })?;
+    read(path, &text, secret::check_exposure(&metadata).err())
+}
+
+/// The configuration that `text` is, as if it stood in the file at `path`.
+///
+/// Secrets may stand in it if `is_private`.
+pub fn parse(path: &Path, text: &str, is_private: bool) -> Result<Config, Problems> {
+    read(path, text, (!is_private).then_some(0o600))
+}
+
+/// As [`parse`]; `exposed` is the mode that the file should have, when others may read it.
+fn read(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, Problems> {
+    let mut notes = Notes::new(path, text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let is_whole = note_syntax(&errors, &mut notes);
+    if let (false, Some(problems)) = (is_whole, notes.take_problems()) {
+        return Err(problems);
+    }
+
+    let base = path.parent().unwrap_or(Path::new(""));
+    let top = Section::top(document.get_ref());
+    top.check_keys(Place::Top, &mut notes);
+    let daemon = daemon(&top, base, &mut notes);
+    let sources: Vec<_> = entries(&top, "source", &mut notes)
+        .iter()
+        .map(|(name, section)| source::read(name, section, base, &mut notes))
+        .collect();
+    let providers = entries(&top, "provider", &mut notes)
+        .iter()
+        .map(|(name, section)| provider::read(name, section, base, &mut notes))
+        .collect();
+    let mut context = Context::new(path, base, exposed, &sources, providers);
+    let mut hosts = Vec::new();
+    for section in blocks(&top, &mut notes) {
+        hosts.extend(context.read(&section, &mut notes));
+    }
+    for (entry, usage) in sources.iter().zip(&context.usage) {
+        entry.check_usage(*usage, &mut notes);
+    }
+    let providers = context.providers.into_iter().filter_map(|entry| entry.provider).collect();
+    if let Some(problems) = notes.take_problems() {
+        return Err(problems);
+    }
+    let sources = sources.into_iter().filter_map(|entry| entry.source).collect();
+    let warnings = notes.warnings;
+    Ok(Config { path: path.to_owned(), daemon, sources, providers, hosts, warnings })
+}
+
+/// Notes what is not TOML; returns whether what was understood can be trusted to be what was meant.
+///
+/// Text without quotes is understood all the same; after anything else, settings may be missing or
+/// stand in the wrong section, and complaints about them would mislead.
+fn note_syntax(errors: &[toml::de::Error], notes: &mut Notes) -> bool {
+    let mut is_whole = true;
+    for error in errors {
+        let at = error.span().map_or(0, |span| span.start);
+        let told = error.message();
+        let known = SYNTAX.iter().find(|(begin, ..)| told.starts_with(begin));
+        match known {
+            Some((_, words, harmless)) => {
+                is_whole &= *harmless;
+                notes.add_syntax(at, words);
+            }
+            None => {
+                is_whole = false;
+                notes.add_syntax(at, format!("is not valid TOML: {told}"));
+            }
+        }
+    }
+    is_whole
+}
+
+/// How the parser's messages begin, our words for them, and whether the rest can be trusted.
+const SYNTAX: [(&str, &str, bool); 8] = [
+    (
+        "string values must be quoted",
+        "this value must stand in double quotes, as in name = \"host.example.com\"",
+        true,
+    ),
+    ("invalid boolean", "write true or false, in small letters and without quotes", true),
+    (
+        "duplicate key",
+        "this setting or section stands above already; keep one ([[host]], with two brackets, may stand often)",
+        false,
+    ),
+    ("invalid basic string", "a text has no closing quote, or holds a character it must not", false),
+    ("invalid literal string", "a text has no closing quote, or holds a character it must not", false),
+    ("unclosed", "a bracket is opened here and not closed", false),
+    ("key with no value", "a setting reads: key = value", false),
+    ("unexpected key or value", "there is more on this line than one setting", false),
+];
+
+/// `[daemon]`.
+fn daemon(top: &Section<'_>, base: &Path, notes: &mut Notes) -> Daemon {
+    let mut daemon = Daemon::default();
+    let section = top.get("daemon").and_then(|setting| setting.section("[daemon]", notes));
+    let Some(section) = section else { return daemon };
+    section.check_keys(Place::Daemon, notes);
+    if let Some(setting) = section.get("state-dir") {
+        daemon.state_dir = setting.parsed(notes, |text| value::path(text, base));
+    }
+    for (key, slot, bounds) in [
+        ("interval", &mut daemon.interval, value::INTERVAL),
+        ("settle", &mut daemon.settle, value::SETTLE),
+    ] {
+        let setting = section.get(key);
+        let duration =
+            setting.and_then(|setting| setting.parsed(notes, |text| value::duration(text, &bounds)));
+        *slot = duration.unwrap_or(*slot);
+    }
+    if let Some(level) = section.get("log").and_then(|setting| setting.parsed(notes, str::parse)) {
+        daemon.log = level;
+    }
+    if let Some(setting) = section.get("log-format") {
+        daemon.log_format = setting.parsed(notes, str::parse);
+    }
+    daemon
+}
+
+/// The named sections `[KIND.NAME]`, in the order of the file.
+fn entries<'a>(
+    top: &Section<'a>,
+    kind: &str,
+    notes: &mut Notes,
+) -> Vec<(&'a str, Section<'a>)> {
+    let header = format!("[{kind}.NAME]");
+    let Some(all) = top.get(kind).and_then(|setting| setting.section(&header, notes)) else {
+        return Vec::new();
+    };
+    let named = |(name, setting): (&'a str, Setting<'a>)| {
+        Some((name, setting.section(&header, notes)?))
+    };
+    all.settings().into_iter().filter_map(named).collect()
+}
+
+/// The `[[host]]` blocks, in the order of the file.
+fn blocks<'a>(top: &Section<'a>, notes: &mut Notes) -> Vec<Section<'a>> {
+    let header = "[[host]], with two brackets on each side";
+    let Some(setting) = top.get("host") else {
+        let what = "there is none, so there is nothing to do; write one as in config.example.toml";
+        notes.add(0, "[[host]]", what);
+        return Vec::new();
+    };
+    if !setting.is_list() {
+        let what = format!("must be a list of sections; write {header}");
+        notes.add(setting.at, &setting.name, what);
+        return Vec::new();
+    }
+    let items = setting.items();
+    if items.is_empty() {
+        notes.add(setting.at, &setting.name, format!("is empty; write {header}"));
+    }
+    items.iter().filter_map(|item| item.section(header, notes)).collect()
+}
+
+#[cfg(test)]
+mod tests;

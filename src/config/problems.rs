@@ -1,0 +1,139 @@
+//! Problems of a configuration: collected all at once, told in the order of the file.
+//!
+//! A text of the user's is quoted when it helps and never when it may hold a secret.
+
+use std::fmt;
+use std::path::Path;
+
+use super::table::Setting;
+use crate::log::Printable;
+
+/// What is wrong with a configuration; at least one problem, in the order of the file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problems(Vec<String>);
+
+/// The problems found so far, with what is needed to tell their places.
+pub(super) struct Notes {
+    /// The configuration file as it is shown.
+    file: String,
+    /// Where each line begins, in bytes.
+    lines: Vec<usize>,
+    /// Each problem with its place in the text, and whether it is one of syntax.
+    found: Vec<Note>,
+    /// What is allowed and yet worth a word.
+    pub(super) warnings: Vec<String>,
+}
+
+struct Note {
+    at: usize,
+    is_syntax: bool,
+    what: String,
+}
+
+impl Problems {
+    /// A single problem that has no line, such as a file that cannot be read.
+    pub(super) fn of_file(path: &Path, what: impl fmt::Display) -> Self {
+        Self(vec![format!("{} {what}", shown_path(path))])
+    }
+
+    /// The problems, one sentence each.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+/// One problem a line.
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|problem| writeln!(f, "{problem}"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl Notes {
+    /// No problems yet in `text`, which stands in the file at `path`.
+    pub(super) fn new(path: &Path, text: &str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
+        Self { file: shown_path(path), lines, found: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// `FILE:LINE` of the byte `at`.
+    pub(super) fn place(&self, at: usize) -> String {
+        format!("{}:{}", self.file, self.line(at))
+    }
+
+    /// The line of the byte `at`, counted from 1.
+    pub(super) fn line(&self, at: usize) -> usize {
+        self.lines.partition_point(|start| *start <= at)
+    }
+
+    /// Notes a problem of what stands at `at` under the name `setting`.
+    pub(super) fn add(&mut self, at: usize, setting: &str, what: impl fmt::Display) {
+        let what = format!("{}: {}: {what}", self.place(at), Printable(setting));
+        self.found.push(Note { at, is_syntax: false, what });
+    }
+
+    /// Notes that the text at `at` is not TOML.
+    pub(super) fn add_syntax(&mut self, at: usize, what: impl fmt::Display) {
+        let what = format!("{}: {what}", self.place(at));
+        self.found.push(Note { at, is_syntax: true, what });
+    }
+
+    /// Unwraps `result`, or notes its error under `setting` so that reading can go on.
+    pub(super) fn keep<T, E: fmt::Display>(
+        &mut self,
+        setting: &Setting<'_>,
+        result: Result<T, E>,
+    ) -> Option<T> {
+        result.map_err(|error| self.add(setting.at, &setting.name, error)).ok()
+    }
+
+    /// Notes what is allowed and yet worth a word.
+    pub(super) fn warn(&mut self, at: usize, setting: &str, what: impl fmt::Display) {
+        self.warnings.push(format!("{}: {}: {what}", self.place(at), Printable(setting)));
+    }
+
+    /// All problems in the order of the file, or `None`.
+    ///
+    /// A line that is not TOML is complained of once: what else seems wrong with it, and whether it
+    /// is wrong twice, comes from guessing what it was meant to be.
+    pub(super) fn take_problems(&mut self) -> Option<Problems> {
+        self.found.sort_by_key(|note| note.at);
+        let broken: Vec<usize> = self
+            .found
+            .iter()
+            .filter(|note| note.is_syntax)
+            .map(|note| self.line(note.at))
+            .collect();
+        let mut told = 0;
+        let mut problems = Vec::new();
+        for note in &self.found {
+            let line = self.line(note.at);
+            if broken.binary_search(&line).is_ok() {
+                if !note.is_syntax || told == line {
+                    continue;
+                }
+                told = line;
+            }
+            problems.push(note.what.clone());
+        }
+        (!problems.is_empty()).then_some(Problems(problems))
+    }
+}
+
+/// A path fit to be shown.
+pub(super) fn shown_path(path: &Path) -> String {
+    Printable(&path.display().to_string()).to_string()
+}
+
+/// A user's text in quotes, cut when it is long.
+pub(super) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let mut short: String = text.chars().take(LONGEST).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("\"{}\"", Printable(&short))
+}

@@ -1,0 +1,375 @@
+//! Secrets: where they stand, and how they are read without being let out.
+//!
+//! A secret is one line of text. Files are judged by what is open, not by what the path says, so
+//! that nothing can be exchanged in between. Called by the round, and by `check`.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Component, Path, PathBuf};
+use std::{env, fmt};
+
+use rustix::fs::OFlags;
+
+use super::problems::shown_path;
+use crate::core::secret::Secret;
+
+/// Where a host's secret stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SecretPlace {
+    /// `token-credential`: the file of that name in systemd's `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+    /// `token-env`: an environment variable.
+    Environment(String),
+    /// `token-file`: the only line of a file.
+    File(PathBuf),
+    /// `token`: in the configuration itself.
+    Inline(Secret),
+}
+
+/// Why a secret cannot be used; never holds any of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SecretError {
+    /// The text is not one line of plain characters.
+    Content {
+        /// The file or variable.
+        holder: String,
+        /// What is wrong with the text.
+        flaw: Flaw,
+    },
+    /// Others may read the file.
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+        /// What they should be.
+        wanted: u32,
+    },
+    /// The file is not there.
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// systemd has handed over no credentials.
+    NoCredentials {
+        /// The credential that is wanted.
+        name: String,
+    },
+    /// The path leads to something else than a file with content.
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file cannot be opened or read.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// The environment variable is not there.
+    Unset {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// What is wrong with the text of a secret.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Flaw {
+    /// A character that cannot be typed.
+    Control,
+    /// Nothing, or nothing but white space.
+    Empty,
+    /// More than one line.
+    LineBreak,
+    /// White space at one end.
+    Padded,
+    /// More than any token has.
+    TooLong,
+    /// Not UTF-8.
+    Unreadable,
+}
+
+/// The longest secret, in bytes.
+const LONGEST: usize = 4096;
+
+/// The secret that stands at `place`, read now.
+pub fn read(place: &SecretPlace) -> Result<Secret, SecretError> {
+    let directory = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    read_with(place, directory.as_deref())
+}
+
+/// As [`read`], with systemd's credentials in `directory`.
+fn read_with(place: &SecretPlace, directory: Option<&Path>) -> Result<Secret, SecretError> {
+    match place {
+        SecretPlace::Credential(name) => {
+            let missing = || SecretError::NoCredentials { name: name.clone() };
+            from_file(&directory.ok_or_else(missing)?.join(name), directory)
+        }
+        SecretPlace::Environment(name) => {
+            let value = env::var_os(name).ok_or(SecretError::Unset { name: name.clone() })?;
+            let holder = || format!("the environment variable {name}");
+            one_line(value.as_encoded_bytes())
+                .map_err(|flaw| SecretError::Content { holder: holder(), flaw })
+        }
+        SecretPlace::File(path) => from_file(path, directory),
+        SecretPlace::Inline(secret) => Ok(secret.clone()),
+    }
+}
+
+fn from_file(path: &Path, credentials: Option<&Path>) -> Result<Secret, SecretError> {
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => SecretError::Missing { path: path.to_owned() },
+        _ => SecretError::Unreadable { path: path.to_owned(), reason: error.to_string() },
+    };
+    let (file, metadata) = open_regular(path)
+        .map_err(unreadable)?
+        .ok_or(SecretError::NotAFile { path: path.to_owned() })?;
+    // systemd guards that directory itself, and its mode bits stand for an access list.
+    if !credentials.is_some_and(|directory| lies_in(path, directory)) {
+        check_exposure(&metadata).map_err(|wanted| SecretError::Exposed {
+            path: path.to_owned(),
+            mode: metadata.mode() & 0o7777,
+            wanted,
+        })?;
+    }
+    let mut bytes = Vec::new();
+    let most = u64::try_from(LONGEST).unwrap_or(u64::MAX).saturating_add(3);
+    file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
+    one_line(&bytes).map_err(|flaw| SecretError::Content { holder: shown_path(path), flaw })
+}
+
+/// Opens the file at `path` for reading; `None` when something else than a regular file is there.
+///
+/// Never waits: a pipe without a writer would keep us for ever.
+pub(super) fn open_regular(path: &Path) -> io::Result<Option<(File, Metadata)>> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file =
+        OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    let metadata = file.metadata()?;
+    Ok(metadata.is_file().then_some((file, metadata)))
+}
+
+/// Says which mode a file should have that people without a right to it may read.
+pub(super) fn check_exposure(metadata: &Metadata) -> Result<(), u32> {
+    const OTHERS: u32 = 0o007;
+    const GROUP_READS: u32 = 0o040;
+    let mode = metadata.mode();
+    let group_reads = mode & GROUP_READS != 0;
+    let group_is_trusted = || {
+        let gid = metadata.gid();
+        gid == 0
+            || gid == rustix::process::getegid().as_raw()
+            || rustix::process::getgroups()
+                .is_ok_and(|groups| groups.iter().any(|group| group.as_raw() == gid))
+    };
+    match (mode & OTHERS != 0, group_reads && !group_is_trusted()) {
+        (false, false) => Ok(()),
+        (true, false) if group_reads => Err(0o640),
+        (true, false) | (_, true) => Err(0o600),
+    }
+}
+
+/// The command that gives the file at `path` the permissions `mode`.
+pub(super) fn chmod(path: &Path, mode: u32) -> String {
+    let shown = shown_path(path);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
+    let quoted = if shown.chars().all(plain) {
+        shown
+    } else {
+        format!("'{}'", shown.replace('\'', r"'\''"))
+    };
+    format!("chmod {mode:o} {quoted}")
+}
+
+/// The secret that `bytes` hold: one line, whose end does not count.
+pub(super) fn one_line(bytes: &[u8]) -> Result<Secret, Flaw> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        // A text that was cut where it is too long may end within a character.
+        if bytes.len() > LONGEST && error.error_len().is_none() {
+            Flaw::TooLong
+        } else {
+            Flaw::Unreadable
+        }
+    })?;
+    let line = text.trim_end_matches(['\r', '\n']);
+    if line.trim().is_empty() {
+        return Err(Flaw::Empty);
+    }
+    if line.len() > LONGEST {
+        return Err(Flaw::TooLong);
+    }
+    if line.contains(['\r', '\n', '\u{85}', '\u{2028}', '\u{2029}']) {
+        return Err(Flaw::LineBreak);
+    }
+    // A byte order mark is as invisible as a control character.
+    if line.chars().any(|c| c.is_control() || c == '\u{feff}') {
+        return Err(Flaw::Control);
+    }
+    if line.trim() != line {
+        return Err(Flaw::Padded);
+    }
+    Ok(Secret::new(line))
+}
+
+fn lies_in(path: &Path, directory: &Path) -> bool {
+    path.starts_with(directory) && !path.components().any(|part| part == Component::ParentDir)
+}
+
+impl fmt::Display for SecretError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Content { holder, flaw } => write!(f, "{holder} {flaw}"),
+            Self::Exposed { path, mode, wanted } => {
+                let who = if mode & 0o007 == 0 { "a foreign group" } else { "others" };
+                let (shown, chmod) = (shown_path(path), chmod(path, *wanted));
+                write!(f, "{shown} is open to {who} ({mode:04o}); run `{chmod}`")
+            }
+            Self::Missing { path } => {
+                let path = shown_path(path);
+                write!(f, "{path} does not exist; put the provider's token or password on its first line")
+            }
+            Self::NoCredentials { name } => write!(
+                f,
+                "$CREDENTIALS_DIRECTORY is not set; let systemd start Homing with LoadCredential={name}:/PATH"
+            ),
+            Self::NotAFile { path } => {
+                write!(f, "{} is not a regular file; name the file itself", shown_path(path))
+            }
+            Self::Unreadable { path, reason } => {
+                let path = shown_path(path);
+                write!(f, "{path} cannot be read: {reason}; make Homing's user its owner")
+            }
+            Self::Unset { name } => {
+                write!(f, "the environment variable {name} is not set; set it to the token or password")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SecretError {}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Control => "holds a control character; write the secret anew with a text editor",
+            Self::Empty => "is empty; put the provider's token or password on its first line",
+            Self::LineBreak => "holds a line break; put the secret, and nothing else, on one line",
+            Self::Padded => "begins or ends with a space; remove it",
+            Self::TooLong => "is larger than 4 KiB, which no token is; put nothing but the secret in it",
+            Self::Unreadable => "is not UTF-8 text; put nothing but the secret in it",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(bytes: &[u8], expect: Result<&str, Flaw>) {
+        let secret = one_line(bytes);
+        assert_eq!(secret.as_ref().map(Secret::expose), expect.as_ref().copied());
+    }
+
+    /// A file of its own for each test, gone at the end.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str, content: &str, mode: u32) -> Self {
+            let path = env::temp_dir().join(format!("homing-secret-{}-{name}", std::process::id()));
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            Self(path)
+        }
+
+        fn read(&self) -> Result<Secret, SecretError> {
+            read_with(&SecretPlace::File(self.0.clone()), None)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_one_line_whose_end_does_not_count() {
+        check(b"hunter2", Ok("hunter2"));
+        check(b"hunter2\n", Ok("hunter2"));
+        check(b"hunter2\r\n\r\n", Ok("hunter2"));
+        check("pässwörd with spaces".as_bytes(), Ok("pässwörd with spaces"));
+        check(&[b'a'; LONGEST], Ok(&"a".repeat(LONGEST)));
+    }
+
+    #[test]
+    fn what_is_no_secret_is_told_apart() {
+        check(b"", Err(Flaw::Empty));
+        check(b" \t\n", Err(Flaw::Empty));
+        check(b"one\ntwo\n", Err(Flaw::LineBreak));
+        check(b"\nhunter2", Err(Flaw::LineBreak));
+        check(b"one\rtwo", Err(Flaw::LineBreak));
+        check(b"hun\tter2", Err(Flaw::Control));
+        check(b"hunter2\0", Err(Flaw::Control));
+        check("\u{feff}hunter2".as_bytes(), Err(Flaw::Control));
+        check(b"hunter2 \n", Err(Flaw::Padded));
+        check(b"\xff\xfe", Err(Flaw::Unreadable));
+        check(&[b'a'; LONGEST + 1], Err(Flaw::TooLong));
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_refused_with_the_command_that_helps() {
+        let scratch = Scratch::new("exposed", "hunter2", 0o604);
+        let path = scratch.0.display();
+        let told = scratch.read().unwrap_err().to_string();
+        assert_eq!(told, format!("{path} is open to others (0604); run `chmod 600 {path}`"));
+        let scratch = Scratch::new("executable", "hunter2", 0o601);
+        assert!(matches!(scratch.read(), Err(SecretError::Exposed { wanted: 0o600, .. })));
+    }
+
+    #[test]
+    fn a_file_may_be_read_by_our_own_group() {
+        let scratch = Scratch::new("group", "hunter2\n", 0o640);
+        assert_eq!(scratch.read().unwrap().expose(), "hunter2");
+        let scratch = Scratch::new("group-and-others", "hunter2\n", 0o644);
+        assert!(matches!(scratch.read(), Err(SecretError::Exposed { wanted: 0o640, .. })));
+    }
+
+    #[test]
+    fn systemds_credentials_are_not_judged_by_their_mode() {
+        let scratch = Scratch::new("credential", "hunter2", 0o604);
+        let (directory, name) = (scratch.0.parent().unwrap(), scratch.0.file_name().unwrap());
+        let place = SecretPlace::Credential(name.to_str().unwrap().to_owned());
+        assert_eq!(read_with(&place, Some(directory)).unwrap().expose(), "hunter2");
+        assert!(matches!(read_with(&place, None), Err(SecretError::NoCredentials { .. })));
+        let around = SecretPlace::File(directory.join("..").join(&scratch.0));
+        assert!(read_with(&around, Some(Path::new("/nowhere"))).is_err());
+    }
+
+    #[test]
+    fn a_missing_file_a_directory_and_a_device_are_told_apart() {
+        let read = |path: &str| read_with(&SecretPlace::File(path.into()), None).unwrap_err();
+        assert!(matches!(read("/nonexistent/token"), SecretError::Missing { .. }));
+        assert!(matches!(read("/"), SecretError::NotAFile { .. }));
+        assert!(matches!(read("/dev/zero"), SecretError::NotAFile { .. }));
+    }
+
+    #[test]
+    fn an_unset_variable_is_named() {
+        let place = SecretPlace::Environment("HOMING_TEST_NEVER_SET".to_owned());
+        let told = read_with(&place, None).unwrap_err().to_string();
+        assert!(told.contains("HOMING_TEST_NEVER_SET"), "{told}");
+    }
+
+    #[test]
+    fn commands_quote_what_a_shell_would_split() {
+        assert_eq!(chmod(Path::new("/etc/a.b"), 0o600), "chmod 600 /etc/a.b");
+        assert_eq!(chmod(Path::new("/a b"), 0o640), "chmod 640 '/a b'");
+    }
+}

@@ -1,0 +1,224 @@
+//! `[source.NAME]`: where an address comes from, from keys to a value.
+//!
+//! Whether what a source says may be published depends on the hosts that use it, so that check
+//! comes last and is called by the parent.
+
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::Path;
+
+use super::problems::{Notes, quoted, shown_path};
+use super::secret::open_regular;
+use super::table::{Place, Section, Setting};
+use super::{url, value};
+use crate::core::address::{Family, unpublishable};
+use crate::source::{Kind, Source, Web};
+
+/// A source as it was written.
+pub(super) struct Entry {
+    /// Its name.
+    pub(super) name: String,
+    /// The source, unless its kind could not be told.
+    pub(super) source: Option<Source>,
+    /// Where its section begins.
+    at: usize,
+    /// The addresses that are known now, with the names and places of their settings.
+    known: Vec<(String, usize, IpAddr)>,
+}
+
+/// What the hosts that use a source publish by it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Usage {
+    /// A host at a provider of the Internet.
+    pub(super) public: bool,
+    /// A host of a local file.
+    pub(super) local: bool,
+}
+
+/// The keys that say where to look; a source has exactly one of them.
+const KINDS: [&str; 5] = ["interface", "web", "static", "file", "command"];
+
+/// Reads one section.
+pub(super) fn read(name: &str, section: &Section<'_>, base: &Path, notes: &mut Notes) -> Entry {
+    section.check_keys(Place::Source, notes);
+    if let Err(wrong) = value::entry_name(name) {
+        notes.add(section.at, &section.name, wrong);
+    }
+    if matches!(name, "auto" | "off") {
+        let what = "cannot be a source's name: hosts write it to say something else; choose another";
+        notes.add(section.at, &section.name, what);
+    }
+    let flag = |key: &str, notes: &mut Notes| {
+        section.get(key).and_then(|setting| setting.flag(notes)).unwrap_or_default()
+    };
+    let allow_private = flag("allow-private", notes);
+    let prefer_temporary = flag("prefer-temporary", notes);
+    let mut known = Vec::new();
+    let kind = kind(section, base, &mut known, notes);
+    let source =
+        kind.map(|kind| Source { name: name.to_owned(), kind, allow_private, prefer_temporary });
+    Entry { name: name.to_owned(), source, at: section.at, known }
+}
+
+fn kind(
+    section: &Section<'_>,
+    base: &Path,
+    known: &mut Vec<(String, usize, IpAddr)>,
+    notes: &mut Notes,
+) -> Option<Kind> {
+    let later = Place::Source.keys().later;
+    let of_later = later.iter().any(|key| section.get(key).is_some());
+    let given: Vec<_> = KINDS.iter().filter_map(|key| Some((*key, section.get(key)?))).collect();
+    let [(key, setting)] = &given[..] else {
+        let several = given.iter().map(|(key, _)| *key).collect::<Vec<_>>().join(" and ");
+        let what = match given.len() {
+            // The feature that is still to come is the problem, and has been told.
+            0 if of_later => return None,
+            0 => format!("does not say where to look; write one of: {}", KINDS.join(", ")),
+            _ => format!("has {several}; keep one of them"),
+        };
+        notes.add(section.at, &section.name, what);
+        return None;
+    };
+    for (extra, of) in [("agree", "web"), ("ca-file", "web"), ("prefer-temporary", "interface")] {
+        if let Some(setting) = section.get(extra).filter(|_| *key != of) {
+            notes.add(setting.at, &setting.name, format!("is for {of} sources only; remove it"));
+        }
+    }
+    match *key {
+        "interface" => setting.parsed(notes, interface).map(Kind::Interface),
+        "web" => web(section, setting, base, notes).map(Kind::Web),
+        "static" => addresses(setting, known, notes).map(Kind::Static),
+        "file" => {
+            let path = setting.parsed(notes, |text| value::path(text, base))?;
+            let first = first_addresses(&path);
+            known.extend(first.into_iter().map(|address| (setting.name.clone(), setting.at, address)));
+            Some(Kind::File(path))
+        }
+        _ => {
+            let example = "[\"/usr/local/bin/address\", \"an argument\"]";
+            let command = setting.texts(example, notes)?;
+            if command.first().is_none_or(String::is_empty) {
+                let what = format!("names no program; write {example}");
+                notes.add(setting.at, &setting.name, what);
+                return None;
+            }
+            Some(Kind::Command(command))
+        }
+    }
+}
+
+/// The name of an interface, as the Linux kernel bounds it (`dev_valid_name`).
+fn interface(text: &str) -> Result<String, &'static str> {
+    const LONGEST: usize = 15;
+    let foreign = |c: char| c == '/' || c == ':' || c.is_whitespace();
+    if text.len() > LONGEST || text.contains(foreign) || matches!(text, "." | "..") {
+        return Err("is not the name of an interface; `homing address` lists the ones there are");
+    }
+    Ok(text.to_owned())
+}
+
+fn web(
+    section: &Section<'_>,
+    setting: &Setting<'_>,
+    base: &Path,
+    notes: &mut Notes,
+) -> Option<Web> {
+    let mut urls = Some(Vec::new());
+    let items = setting.items();
+    if items.is_empty() {
+        notes.add(setting.at, &setting.name, "is empty; name at least one service");
+    }
+    for item in &items {
+        let text = item.text(notes);
+        let url = text.and_then(|text| notes.keep(item, url::check_web(text)).map(|()| text));
+        match (url, &mut urls) {
+            (Some(url), Some(urls)) if urls.iter().any(|known| known == url) => {
+                notes.add(item.at, &item.name, "stands in the list already; remove it");
+            }
+            (Some(url), Some(urls)) => urls.push(url.to_owned()),
+            _ => urls = None,
+        }
+    }
+    let agree = section.get("agree").map(|agree| agree.number(1, items.len().max(1), notes));
+    let ca_file = section
+        .get("ca-file")
+        .map(|setting| setting.parsed(notes, |text| value::path(text, base)));
+    Some(Web { urls: urls?, agree: agree.unwrap_or(Some(1))?, ca_file: ca_file.unwrap_or_default() })
+}
+
+fn addresses(
+    setting: &Setting<'_>,
+    known: &mut Vec<(String, usize, IpAddr)>,
+    notes: &mut Notes,
+) -> Option<Vec<IpAddr>> {
+    let items = setting.items();
+    if items.is_empty() {
+        notes.add(setting.at, &setting.name, "is empty; write at least one address");
+    }
+    let example = "is not an address; write it like \"192.0.2.1\" or \"2001:db8::1\"";
+    let mut addresses = Some(Vec::new());
+    for item in &items {
+        let address = item.parsed(notes, |text| text.parse::<IpAddr>().map_err(|_| example));
+        match (address, &mut addresses) {
+            (Some(address), Some(addresses)) => {
+                known.push((item.name.clone(), item.at, address));
+                addresses.push(address);
+            }
+            _ => addresses = None,
+        }
+    }
+    addresses
+}
+
+/// The addresses on the first line of the file at `path`, as far as there are any now.
+fn first_addresses(path: &Path) -> Vec<IpAddr> {
+    const MOST: u64 = 4096;
+    let Ok(Some((file, _))) = open_regular(path) else { return Vec::new() };
+    let mut bytes = Vec::new();
+    if file.take(MOST).read_to_end(&mut bytes).is_err() {
+        return Vec::new();
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text.lines().next().unwrap_or_default();
+    line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+impl Entry {
+    /// Notes the addresses known now that must not be published, given who uses the source.
+    pub(super) fn check_usage(&self, usage: Usage, notes: &mut Notes) {
+        let Some(source) = &self.source else { return };
+        if !usage.public && !usage.local {
+            let setting = format!("source.{}", self.name);
+            let what = "no host uses it; write its name as a host's ipv4 or ipv6";
+            notes.warn(self.at, &setting, what);
+        }
+        // A local file may hold what the Internet must not see.
+        let may_be_private = source.allow_private || (usage.local && !usage.public);
+        for (setting, at, address) in &self.known {
+            let Some(special) = unpublishable(*address, may_be_private) else { continue };
+            let holder = match &source.kind {
+                Kind::File(path) => format!("{} holds {address}, which is", shown_path(path)),
+                Kind::Command(_) | Kind::Interface(_) | Kind::Static(_) | Kind::Web(_) => {
+                    format!("{} is", quoted(&address.to_string()))
+                }
+            };
+            let fix = match special.may_be_allowed() {
+                true => "write another, or set allow-private = true in this section",
+                false => "write another",
+            };
+            notes.add(*at, setting, format!("{holder} {special} and must not be published; {fix}"));
+        }
+    }
+
+    /// Whether the source can never tell an address of `family`.
+    pub(super) fn lacks(&self, family: Family) -> bool {
+        match self.source.as_ref().map(|source| &source.kind) {
+            Some(Kind::Static(addresses)) => {
+                !addresses.iter().any(|address| Family::of(*address) == family)
+            }
+            Some(Kind::Command(_) | Kind::File(_) | Kind::Interface(_) | Kind::Web(_)) | None => false,
+        }
+    }
+}
+

@@ -1,0 +1,368 @@
+//! TOML as a user wrote it: sections and settings that know their names and places.
+//!
+//! Owns the lists of all keys, which drive the check for unknown ones, their suggestions, and the
+//! tests of the example. Reads shapes and types; what a value means is for its section's file.
+
+use std::fmt;
+
+use toml::de::{DeTable, DeValue};
+
+use super::problems::Notes;
+use crate::cli::nearest::nearest;
+
+/// The kinds of section.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Place {
+    /// The file itself.
+    Top,
+    /// `[daemon]`.
+    Daemon,
+    /// `[source.NAME]`.
+    Source,
+    /// `[provider.NAME]`.
+    Provider,
+    /// `[[host]]`.
+    Host,
+}
+
+/// The keys of a kind of section.
+pub(super) struct Keys {
+    /// Those that may be used.
+    pub(super) known: &'static [&'static str],
+    /// Those whose feature is still to come.
+    pub(super) later: &'static [&'static str],
+    /// Words that other programs use, with ours.
+    foreign: &'static [(&'static str, &'static str)],
+}
+
+/// One section of the file.
+pub(super) struct Section<'a> {
+    /// Its name, such as `host[2]`.
+    pub(super) name: String,
+    /// Where it begins, in bytes.
+    pub(super) at: usize,
+    table: &'a DeTable<'a>,
+}
+
+/// One value of the file.
+pub(super) struct Setting<'a> {
+    /// Its name, such as `host[2].refresh`.
+    pub(super) name: String,
+    /// Where it stands, in bytes.
+    pub(super) at: usize,
+    value: &'a DeValue<'a>,
+}
+
+impl Place {
+    /// Every kind of section.
+    pub(super) const ALL: [Self; 5] =
+        [Self::Top, Self::Host, Self::Daemon, Self::Source, Self::Provider];
+
+    /// How such a section begins.
+    pub(super) fn header(self) -> &'static str {
+        match self {
+            Self::Top => "the top of the file",
+            Self::Daemon => "[daemon]",
+            Self::Source => "[source.NAME]",
+            Self::Provider => "[provider.NAME]",
+            Self::Host => "[[host]]",
+        }
+    }
+
+    /// The keys of such a section.
+    pub(super) fn keys(self) -> Keys {
+        match self {
+            Self::Top => Keys {
+                known: &["daemon", "host", "provider", "source"],
+                later: &[],
+                foreign: &[("domain", "host"), ("service", "provider")],
+            },
+            Self::Daemon => Keys {
+                known: &["interval", "log", "log-format", "settle", "state-dir"],
+                later: &[],
+                foreign: &[("period", "interval"), ("verbose", "log")],
+            },
+            Self::Source => Keys {
+                known: &[
+                    "agree",
+                    "allow-private",
+                    "ca-file",
+                    "command",
+                    "file",
+                    "interface",
+                    "prefer-temporary",
+                    "static",
+                    "web",
+                ],
+                later: &[
+                    "bind",
+                    "count",
+                    "dns",
+                    "gateway",
+                    "prefix-length",
+                    "stun",
+                    "suffix",
+                    "suffix-mac",
+                ],
+                foreign: &[("if", "interface"), ("url", "web"), ("urls", "web"), ("cmd", "command")],
+            },
+            Self::Provider => Keys {
+                known: &[
+                    "api-url",
+                    "batch",
+                    "ca-file",
+                    "credential",
+                    "echo4",
+                    "echo6",
+                    "ipv4-parameter",
+                    "ipv6-parameter",
+                    "leave",
+                    "login",
+                    "note",
+                    "omit",
+                    "one-family",
+                    "pace",
+                    "plain-http",
+                    "protocol",
+                    "query",
+                    "refresh",
+                    "server",
+                    "title",
+                    "update-url",
+                    "zone",
+                ],
+                later: &[],
+                foreign: &[("url", "update-url")],
+            },
+            Self::Host => Keys {
+                known: &[
+                    "ipv4",
+                    "ipv6",
+                    "name",
+                    "on-change",
+                    "password",
+                    "password-file",
+                    "path",
+                    "provider",
+                    "refresh",
+                    "strict-token",
+                    "token",
+                    "token-credential",
+                    "token-env",
+                    "token-file",
+                    "username",
+                    "zone",
+                ],
+                later: &[
+                    "bind",
+                    "gone-after",
+                    "key-file",
+                    "key-name",
+                    "secret-file",
+                    "take-over",
+                    "ttl",
+                    "verify",
+                    "verify-servers",
+                    "verify-timeout",
+                    "when-gone",
+                ],
+                foreign: &[
+                    ("domain", "name"),
+                    ("hostname", "name"),
+                    ("login", "username"),
+                    ("password-credential", "token-credential"),
+                    ("password-env", "token-env"),
+                    ("protocol", "provider"),
+                ],
+            },
+        }
+    }
+}
+
+impl<'a> Section<'a> {
+    /// The file itself.
+    pub(super) fn top(table: &'a DeTable<'a>) -> Self {
+        Self { name: String::new(), at: 0, table }
+    }
+
+    /// The setting `key`, if it is there.
+    pub(super) fn get(&self, key: &str) -> Option<Setting<'a>> {
+        let (found, value) = self.table.get_key_value(key)?;
+        Some(self.setting(found.get_ref(), found.span().start, value.get_ref()))
+    }
+
+    /// All settings in the order of the file.
+    pub(super) fn settings(&self) -> Vec<(&'a str, Setting<'a>)> {
+        let setting = |key: &'a str, at, value| (key, self.setting(key, at, value));
+        let mut settings: Vec<_> = self
+            .table
+            .iter()
+            .map(|(key, value)| setting(key.get_ref(), key.span().start, value.get_ref()))
+            .collect();
+        settings.sort_by_key(|(_, setting)| setting.at);
+        settings
+    }
+
+    fn setting(&self, key: &str, at: usize, value: &'a DeValue<'a>) -> Setting<'a> {
+        let dot = if self.name.is_empty() { "" } else { "." };
+        Setting { name: format!("{}{dot}{key}", self.name), at, value }
+    }
+
+    /// Notes every key that does not belong into a section of the kind `place`.
+    pub(super) fn check_keys(&self, place: Place, notes: &mut Notes) {
+        let keys = place.keys();
+        for (key, setting) in self.settings() {
+            if keys.later.contains(&key) {
+                notes.add(setting.at, &setting.name, NOT_YET);
+            } else if !keys.known.contains(&key) {
+                notes.add(setting.at, &setting.name, unknown(key, place, &setting));
+            }
+        }
+    }
+}
+
+/// What is said of words whose feature is still to come.
+pub(super) const NOT_YET: &str = "is not in this version of Homing yet; remove it";
+
+/// What to say of a key that the section does not know.
+fn unknown(key: &str, place: Place, setting: &Setting<'_>) -> String {
+    let keys = place.keys();
+    // `[provider.he.net]` is TOML for the table `net` in `[provider.he]`.
+    if setting.value.is_table() && matches!(place, Place::Provider | Place::Source) {
+        let section = setting.name.split('.').next().unwrap_or_default();
+        let name = setting.name.split_once('.').map_or("", |(_, name)| name);
+        return format!(
+            "a name with a dot needs quotes; write the section as [{section}.\"{name}\"]"
+        );
+    }
+    let same = keys.foreign.iter().find(|(foreign, _)| *foreign == key.replace('_', "-"));
+    if let Some((_, ours)) = same {
+        return format!("is not a setting of {}; write {ours}", place.header());
+    }
+    let elsewhere = Place::ALL
+        .into_iter()
+        .find(|other| *other != Place::Top && other.keys().known.contains(&key));
+    if let Some(other) = elsewhere {
+        return format!("is not a setting of {}; it belongs into {}", place.header(), other.header());
+    }
+    if let Some(near) = nearest(key, keys.known.iter().copied()) {
+        return format!("is not a setting of {}; did you mean {near}?", place.header());
+    }
+    format!("is not a setting of {}; there are: {}", place.header(), keys.known.join(", "))
+}
+
+impl<'a> Setting<'a> {
+    /// The section that the value is; `header` is how it should have been written.
+    pub(super) fn section(&self, header: &str, notes: &mut Notes) -> Option<Section<'a>> {
+        let table = self.value.as_table();
+        if table.is_none() {
+            let what = format!("must be a section, not {}; write {header}", self.kind());
+            notes.add(self.at, &self.name, what);
+        }
+        Some(Section { name: self.name.clone(), at: self.at, table: table? })
+    }
+
+    /// Whether the value is the text `word`.
+    pub(super) fn is(&self, word: &str) -> bool {
+        self.value.as_str() == Some(word)
+    }
+
+    /// The elements of a list, or the value itself in place of a list with one element.
+    pub(super) fn items(&self) -> Vec<Self> {
+        let Some(list) = self.value.as_array() else {
+            return vec![Self { name: self.name.clone(), at: self.at, value: self.value }];
+        };
+        let item = |(place, item): (usize, &'a toml::Spanned<DeValue<'a>>)| Self {
+            name: format!("{}[{}]", self.name, place + 1),
+            at: item.span().start,
+            value: item.get_ref(),
+        };
+        list.iter().enumerate().map(item).collect()
+    }
+
+    /// Whether the value is a list.
+    pub(super) fn is_list(&self) -> bool {
+        self.value.is_array()
+    }
+
+    /// The text as it is; another type is noted.
+    pub(super) fn raw_text(&self, notes: &mut Notes) -> Option<&'a str> {
+        let text = self.value.as_str();
+        if text.is_none() {
+            let what = format!("must be text in quotes, not {}", self.kind());
+            notes.add(self.at, &self.name, what);
+        }
+        text
+    }
+
+    /// The text; one that is empty or holds control characters is noted.
+    pub(super) fn text(&self, notes: &mut Notes) -> Option<&'a str> {
+        let text = self.raw_text(notes)?;
+        let wrong = if text.trim().is_empty() {
+            "is empty; write a value or remove the line"
+        } else if text.chars().any(char::is_control) {
+            "holds a line break or another control character; write it on one line"
+        } else {
+            return Some(text);
+        };
+        notes.add(self.at, &self.name, wrong);
+        None
+    }
+
+    /// The texts of a list; anything but a list of texts is noted.
+    pub(super) fn texts(&self, example: &str, notes: &mut Notes) -> Option<Vec<String>> {
+        if !self.is_list() {
+            let what = format!("must be a list, not {}; write {example}", self.kind());
+            notes.add(self.at, &self.name, what);
+            return None;
+        }
+        let items = self.items();
+        let texts: Vec<_> = items.iter().map(|item| item.raw_text(notes)).collect();
+        texts.into_iter().map(|text| text.map(str::to_owned)).collect()
+    }
+
+    /// The truth value; another type is noted.
+    pub(super) fn flag(&self, notes: &mut Notes) -> Option<bool> {
+        let flag = self.value.as_bool();
+        if flag.is_none() {
+            let what = format!("must be true or false, without quotes, not {}", self.kind());
+            notes.add(self.at, &self.name, what);
+        }
+        flag
+    }
+
+    /// The whole number between `least` and `most`; anything else is noted.
+    pub(super) fn number(&self, least: usize, most: usize, notes: &mut Notes) -> Option<usize> {
+        let number = self.value.as_integer().and_then(|number| {
+            usize::from_str_radix(number.as_str(), number.radix()).ok()
+        });
+        let number = number.filter(|number| (least..=most).contains(number));
+        if number.is_none() {
+            let what = format!("must be a whole number from {least} to {most}");
+            notes.add(self.at, &self.name, what);
+        }
+        number
+    }
+
+    /// What `parse` makes of the text; its error follows the quoted text.
+    pub(super) fn parsed<T, E: fmt::Display>(
+        &self,
+        notes: &mut Notes,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.text(notes)?;
+        let quoted = super::problems::quoted(text);
+        notes.keep(self, parse(text).map_err(|error| format!("{quoted} {error}")))
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.value {
+            DeValue::String(_) => "text",
+            DeValue::Integer(_) | DeValue::Float(_) => "a number",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        }
+    }
+}

@@ -1,0 +1,470 @@
+//! What configurations mean, and what is said of wrong ones.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::core::plan::Use;
+use crate::core::provider::{BUILT_IN, Protocol};
+use crate::source::Kind;
+
+const EXAMPLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml"));
+const PROVIDERS: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/core/providers.toml"));
+
+/// A host that nothing is wrong with.
+const GOOD: &str = "[[host]]\nname = \"a.example\"\nprovider = \"desec\"\ntoken-file = \"t\"\n";
+
+fn read_as(text: &str, is_private: bool) -> Result<Config, Problems> {
+    parse(Path::new("/etc/homing/config.toml"), text, is_private)
+}
+
+#[track_caller]
+fn config(text: &str) -> Config {
+    read_as(text, true).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The problems of `text`, without the directory of the file.
+#[track_caller]
+fn problems(text: &str) -> Vec<String> {
+    let problems = read_as(text, true).expect_err("nothing was found wrong");
+    problems.iter().map(|problem| problem.replace("/etc/homing/", "")).collect()
+}
+
+/// Checks that `text` has exactly the problems `expect`.
+#[track_caller]
+fn check(text: &str, expect: &[&str]) {
+    assert_eq!(problems(text), expect, "{text}");
+}
+
+/// Checks that a host with the `lines` has one problem, which contains `expect`.
+#[track_caller]
+fn check_host(lines: &str, expect: &str) {
+    check_one(&format!("[[host]]\nname = \"a.example\"\n{lines}\n"), expect);
+}
+
+#[track_caller]
+fn check_one(text: &str, expect: &str) {
+    let problems = problems(text);
+    assert!(problems.len() == 1 && problems[0].contains(expect), "{text}: {problems:#?}");
+}
+
+fn uncommented(text: &str) -> String {
+    let line = |line: &str| {
+        let rest = line.strip_prefix('#').unwrap_or_default();
+        let is_setting = rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase());
+        format!("{}\n", if is_setting { rest } else { line })
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn the_smallest_real_configuration_has_every_default() {
+    let config = config(GOOD);
+    assert_eq!(config.daemon, Daemon::default());
+    assert_eq!(config.providers.len(), 1);
+    assert_eq!(config.warnings, [""; 0]);
+    let [host] = &config.hosts[..] else { panic!("one host") };
+    assert_eq!(host.host.key.host.as_str(), "a.example");
+    assert_eq!(host.host.key.provider, "desec");
+    assert_eq!(host.host.families, PerFamily { v4: Use::Auto, v6: Use::Auto });
+    assert_eq!(host.secret, Some(SecretPlace::File("/etc/homing/t".into())));
+    assert_eq!(host.place, "/etc/homing/config.toml:2");
+    assert_eq!(Some(&config.providers[host.provider]), crate::core::provider::built_in("desec"));
+}
+
+#[test]
+fn the_example_is_valid_as_it_stands_and_with_everything_switched_on() {
+    let plain = config(EXAMPLE);
+    let [host] = &plain.hosts[..] else { panic!("one host") };
+    assert_eq!(plain.providers[host.provider].protocol, Protocol::HostsFile);
+    assert_eq!(plain.daemon.state_dir, Some("/etc/homing/homing-state".into()));
+    assert_eq!(host.path, Some("/etc/homing/homing.hosts".into()));
+    let all = config(&uncommented(EXAMPLE));
+    assert_eq!(all.hosts.len(), 6);
+    assert_eq!(all.sources.len(), 5);
+}
+
+#[test]
+fn the_example_shows_every_setting() {
+    for place in Place::ALL {
+        for key in place.keys().known.iter().filter(|_| place != Place::Top) {
+            let line = format!("{key} = ");
+            let shown = |shown: &str| shown.trim_start_matches(['#', ' ']).starts_with(&line);
+            assert!(EXAMPLE.lines().any(shown), "{key} of {}", place.header());
+        }
+    }
+}
+
+#[test]
+fn the_defaults_that_the_example_shows_are_the_defaults() {
+    let shown = config(&uncommented(EXAMPLE));
+    let daemon = Daemon {
+        state_dir: shown.daemon.state_dir.clone(),
+        log_format: shown.daemon.log_format,
+        ..Daemon::default()
+    };
+    assert_eq!(shown.daemon, daemon);
+    let provider = |name: &str| {
+        shown.providers.iter().find(|provider| provider.name == name).unwrap().clone()
+    };
+    let (mut all, plain) = (provider("everything"), provider("my-service"));
+    all.clone_from(&Provider {
+        name: plain.name.clone(),
+        title: plain.title.clone(),
+        zone: None,
+        ca_file: None,
+        leave: None,
+        query: None,
+        echo: Default::default(),
+        credential: "".into(),
+        note: "".into(),
+        ..all.clone()
+    });
+    assert_eq!(all, plain);
+}
+
+#[test]
+fn the_built_in_table_is_what_a_user_would_get_by_pasting_it() {
+    // Under other names, because an entry of a built-in's name inherits.
+    let renamed: String = PROVIDERS
+        .lines()
+        .map(|line| match line.strip_prefix("[provider.") {
+            Some(name) => {
+                let name = name.trim_end_matches(']').trim_matches('"');
+                format!("[provider.\"my-{name}\"]\n")
+            }
+            None => format!("{line}\n"),
+        })
+        .collect();
+    let mut users = config(&(renamed + GOOD)).providers;
+    // The last one is the built-in of the host.
+    users.pop();
+    users.sort_by(|a, b| a.name.cmp(&b.name));
+    assert_eq!(users.len(), BUILT_IN.len());
+    for (user, built_in) in users.iter_mut().zip(BUILT_IN) {
+        assert_eq!(user.name, format!("my-{}", built_in.name));
+        user.name = built_in.name.clone();
+        assert_eq!(user, built_in);
+    }
+}
+
+#[test]
+fn every_built_in_provider_names_its_narrowest_credential() {
+    for provider in BUILT_IN {
+        assert!(!provider.title.is_empty() && !provider.credential.is_empty(), "{}", provider.name);
+        for text in [&provider.credential, &provider.note] {
+            assert!(!text.ends_with('.') && text.is_ascii(), "{text}");
+        }
+    }
+    assert!(BUILT_IN.is_sorted_by(|a, b| a.name < b.name));
+}
+
+#[test]
+fn all_problems_are_told_at_once_in_the_order_of_the_file() {
+    check(
+        "[daemon]\ninterval = \"1s\"\nstatedir = \"x\"\n\n\
+         [source.a]\nweb = \"https://a.example/\"\nagree = 3\n\n\
+         [[host]]\nname = \"192.0.2.1\"\nprovider = \"desek\"\ntokenfile = \"t\"\n\n\
+         [[host]]\nname = \"b.example\"\nprovider = \"desec\"\ntoken-file = \"t\"\nrefresh = \"5x\"\n",
+        &[
+            "config.toml:2: daemon.interval: \"1s\" is too short; the shortest is 10s",
+            "config.toml:3: daemon.statedir: is not a setting of [daemon]; did you mean state-dir?",
+            "config.toml:7: source.a.agree: must be a whole number from 1 to 1",
+            "config.toml:9: host[1]: has no secret to prove itself with; write token-file = \"host.token\"",
+            "config.toml:10: host[1].name: \"192.0.2.1\" is an address, not a host name; write the name to update",
+            "config.toml:11: host[1].provider: \"desek\" is not a provider; did you mean \"desec\"?",
+            "config.toml:12: host[1].tokenfile: is not a setting of [[host]]; did you mean token-file?",
+            "config.toml:18: host[2].refresh: \"5x\" is not a duration; write it like \"20d\"",
+        ],
+    );
+}
+
+#[test]
+fn unknown_keys_come_with_what_was_meant() {
+    let host = |line: &str| format!("provider = \"desec\"\ntoken-file = \"t\"\n{line}");
+    check_host(&host("token_fil = \"t\""), "did you mean token-file?");
+    check_host(&host("interval = \"5m\""), "it belongs into [daemon]");
+    check_host(&host("allow-private = true"), "it belongs into [source.NAME]");
+    check_host(&host("hostname = \"b\""), "write name");
+    check_host(&host("xyzzy = 1"), "there are: ipv4, ipv6, name");
+    check_one(&format!("refresh = \"20d\"\n{GOOD}"), "it belongs into [[host]]");
+    check_one(&format!("{GOOD}[provider.he.net]\npace = \"off\"\n"), "needs protocol");
+}
+
+#[test]
+fn names_with_a_dot_need_quotes_as_sections() {
+    let text = format!("{GOOD}[provider.he]\nprotocol = \"desec\"\nserver = \"https://a.example\"\n[provider.he.net]\npace = \"off\"\n");
+    check_one(&text, "write the section as [provider.\"he.net\"]");
+    assert_eq!(config(&format!("{GOOD}[provider.\"he.net\"]\npace = \"1/5m\"\n")).providers.len(), 2);
+}
+
+#[test]
+fn what_is_still_to_come_is_said_to_be() {
+    let host = |line: &str| format!("provider = \"desec\"\ntoken-file = \"t\"\n{line}");
+    check_host(&host("bind = \"wan2\""), "is not in this version of Homing yet; remove it");
+    check_host(&host("verify = true"), "not in this version");
+    check_one(&format!("{GOOD}[source.s]\ndns = \"x\"\n"), "source.s.dns: is not in this version");
+    check_one(&format!("{GOOD}[provider.p]\nprotocol = \"rfc2136\"\n"), "\"rfc2136\" is not in this");
+    for place in Place::ALL {
+        let keys = place.keys();
+        assert!(keys.later.iter().all(|key| !keys.known.contains(key)));
+    }
+}
+
+#[test]
+fn syntax_is_complained_of_in_words_and_lines() {
+    check(
+        "[[host]]\nname = a.example\nprovider = desec\ntoken-file = /etc/t\nrefresh = 5x\nipv7 = \"x\"\n",
+        &[
+            "config.toml:2: this value must stand in double quotes, as in name = \"host.example.com\"",
+            "config.toml:3: this value must stand in double quotes, as in name = \"host.example.com\"",
+            "config.toml:4: this value must stand in double quotes, as in name = \"host.example.com\"",
+            "config.toml:5: this value must stand in double quotes, as in name = \"host.example.com\"",
+            "config.toml:6: host[1].ipv7: is not a setting of [[host]]; did you mean ipv4?",
+        ],
+    );
+    check_one("[[host]\nname = \"x\"\n", "config.toml:1: a bracket is opened here and not closed");
+    check_one("[host]\nname = \"x\"\n[[host]]\nname = \"y\"\n", "config.toml:3: this setting or section stands above");
+    check_one("[daemon]\nlog = \"info\n", "config.toml:2: a text has no closing quote");
+    check_one("just words\n", "config.toml:1: a setting reads: key = value");
+}
+
+#[test]
+fn a_secret_is_never_repeated() {
+    for line in ["token = hunter2 x", "token = \"hunter2\nx", "token = \"hunter2\\nx\"", "token = [\"hunter2\"]"] {
+        let text = format!("[[host]]\nname = \"a.example\"\nprovider = \"desec\"\n{line}\n");
+        let told = problems(&text).join("\n");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    let text = format!("[[host]]\nname = \"a.example\"\nprovider = \"desec\"\ntoken = \"hunter2\"\n");
+    assert!(!format!("{:?}", config(&text)).contains("hunter2"));
+}
+
+#[test]
+fn an_inline_secret_wants_a_private_file() {
+    let text = "[[host]]\nname = \"a.example\"\nprovider = \"desec\"\ntoken = \"hunter2\"\n";
+    assert!(read_as(text, true).is_ok());
+    let told = read_as(text, false).unwrap_err().to_string();
+    assert!(told.contains("run `chmod 600 /etc/homing/config.toml`"), "{told}");
+    assert!(told.contains("write token-file"), "{told}");
+    check_host("provider = \"desec\"\ntoken = \"a\\nb\"", "host[1].token: holds a line break");
+}
+
+#[test]
+fn a_host_has_exactly_one_secret() {
+    check_host("provider = \"desec\"", "has no secret");
+    check_host("provider = \"desec\"\ntoken-env = \"A\"\ntoken-file = \"t\"", "token-env: names a second secret beside token-file");
+    check_host("provider = \"desec\"\ntoken-env = \"$A\"", "\"$A\" is not the name of an environment variable");
+    check_host("provider = \"desec\"\ntoken-credential = \"../a\"", "is not the name of a credential");
+    check_host("provider = \"desec\"\ntoken-file = \"~/t\"", "only a shell understands");
+    check_host("provider = \"hosts-file\"\npath = \"h\"\ntoken-file = \"t\"", "is not needed for a hosts file");
+    let place = |line: &str| {
+        let text = format!("[[host]]\nname = \"a.example\"\nprovider = \"he.net\"\n{line}\n");
+        config(&text).hosts[0].secret.clone().unwrap()
+    };
+    assert_eq!(place("password-file = \"/p\""), SecretPlace::File("/p".into()));
+    assert_eq!(place("token-env = \"A\""), SecretPlace::Environment("A".into()));
+    assert_eq!(place("token-credential = \"a\""), SecretPlace::Credential("a".into()));
+}
+
+#[test]
+fn each_protocol_has_its_own_needs() {
+    check_host("provider = \"dynu\"\npassword-file = \"p\"", "host[1]: needs username");
+    check_host("provider = \"dynu\"\npassword-file = \"p\"\nusername = \"a:b\"", "must not hold a colon");
+    check_host("provider = \"desec\"\ntoken-file = \"t\"\nusername = \"a\"", "is not used by the protocol desec");
+    check_host("provider = \"desec\"\ntoken-file = \"t\"\npath = \"a\"", "is for the provider hosts-file only");
+    check_host("provider = \"hosts-file\"", "needs path");
+    check_host("provider = \"hosts-file\"\npath = \"h/\"", "is a directory");
+    check_host("provider = \"he.net\"\ntoken-file = \"t\"\nstrict-token = true", "cannot be kept");
+    check_one("[[host]]\nname = \"*.a.example\"\nprovider = \"hosts-file\"\npath = \"h\"\n", "cannot hold a wildcard");
+}
+
+#[test]
+fn the_same_host_at_the_same_provider_is_refused() {
+    let told = "config.toml:6: host[2].name: a.example at desec stands on line 2 already; remove one of them";
+    check(&format!("{GOOD}{GOOD}"), &[told]);
+    check_one(
+        "[[host]]\nname = [\"a.example\", \"b.example\", \"A.example.\"]\nprovider = \"desec\"\ntoken-file = \"t\"\n",
+        "host[1].name[3]: a.example at desec stands on line 2 already",
+    );
+    let text = format!("{GOOD}[[host]]\nname = \"a.example\"\nprovider = \"he.net\"\npassword-file = \"t\"\n");
+    assert_eq!(config(&text).hosts.len(), 2);
+}
+
+#[test]
+fn u_labels_are_accepted_and_nonsense_is_not() {
+    let name = |name: &str| GOOD.replace("a.example", name);
+    assert_eq!(config(&name("bücher.example")).hosts[0].host.key.host.as_str(), "xn--bcher-kva.example");
+    check_one(&name("a..example"), "\"a..example\" is not a host name: a part between the dots is empty");
+    check_one(&name("a_b.example"), "'_' may not stand in it");
+    check_one(&name("xn--0.example"), "is no valid internationalised name");
+    check_one(&name("a\\u001bb.example"), "control character");
+    check_one(&name(""), "is empty");
+    check_one("[[host]]\nname = []\nprovider = \"desec\"\ntoken-file = \"t\"\n", "at least one name");
+    check_one("[[host]]\nprovider = \"desec\"\ntoken-file = \"t\"\n", "needs name");
+}
+
+#[test]
+fn a_host_lies_within_its_zone() {
+    let text = format!("{GOOD}zone = \"other.example\"\n");
+    check_one(&text, "a.example does not lie within its zone other.example");
+    let own = "[provider.p]\nprotocol = \"desec\"\nserver = \"https://d.example\"\nzone = \"z.example\"\n";
+    let host = "[[host]]\nname = \"a.z.example\"\nprovider = \"p\"\ntoken-file = \"t\"\n";
+    assert_eq!(config(&format!("{own}{host}")).hosts[0].host.zone.as_ref().unwrap().as_str(), "z.example");
+    check_one(&format!("{own}{}", host.replace("a.z", "a.y")), "does not lie within its provider's zone");
+}
+
+#[test]
+fn sources_are_named_and_of_one_kind() {
+    let source = |lines: &str| format!("{GOOD}ipv4 = \"s\"\n[source.s]\n{lines}\n");
+    check_one(&source("interface = \"eth0\"\nfile = \"f\""), "has interface and file; keep one of them");
+    check_one(&source("allow-private = true"), "does not say where to look");
+    check_one(&source("interface = \"a-name-that-is-too-long\""), "is not the name of an interface");
+    check_one(&source("interface = \"eth0\"\nagree = 2"), "is for web sources only");
+    check_one(&source("web = []"), "name at least one service");
+    check_one(&source("web = \"http://a.example/\""), "could be forged");
+    check_one(&source("web = [\"https://a.example/\", \"https://a.example/\"]"), "stands in the list already");
+    check_one(&source("web = [\"https://a.example/\"]\nagree = 0"), "a whole number from 1 to 1");
+    check_one(&source("command = \"/bin/x\""), "must be a list, not text");
+    check_one(&source("command = []"), "names no program");
+    check_one(&source("static = \"203.0.113.300\""), "is not an address");
+    check_one(&source("static = \"2a00::1\""), "the source s has no IPv4 address");
+    check_one(&format!("{GOOD}ipv4 = \"lna\"\n[source.lan]\ninterface = \"eth0\"\n"), "did you mean \"lan\"?");
+    check_one(&format!("{GOOD}ipv4 = \"x\"\n"), "\"x\" is not a source; write \"auto\", \"off\", or a section [source.x]");
+    check_one(&format!("{GOOD}[source.auto]\ninterface = \"eth0\"\n"), "cannot be a source's name");
+    check_one(&format!("{GOOD}ipv4 = \"off\"\nipv6 = \"off\"\n"), "ipv4 and ipv6 are both off");
+}
+
+#[test]
+fn sources_keep_the_order_of_the_file_and_hosts_refer_to_them() {
+    let text = format!(
+        "{GOOD}ipv4 = \"b\"\nipv6 = \"off\"\n[source.b]\nstatic = \"8.8.8.8\"\n[source.a]\ncommand = [\"x\"]\n"
+    );
+    let config = config(&text);
+    assert_eq!(config.sources[0].kind, Kind::Static(vec!["8.8.8.8".parse().unwrap()]));
+    assert_eq!(config.hosts[0].sources, PerFamily { v4: Some(SourceRef::Named(0)), v6: None });
+    assert_eq!(config.hosts[0].host.families, PerFamily { v4: Use::Named, v6: Use::Off });
+    let told = "/etc/homing/config.toml:9: source.a: no host uses it; write its name as a host's ipv4 or ipv6";
+    assert_eq!(config.warnings, [told]);
+}
+
+#[test]
+fn what_must_not_be_published_is_refused_but_for_local_files() {
+    let source = "[source.s]\nstatic = \"192.168.1.5\"\n";
+    let public = format!("{GOOD}ipv4 = \"s\"\nipv6 = \"off\"\n{source}");
+    let told = "source.s.static: \"192.168.1.5\" is private and must not be published; write another, or set allow-private";
+    check_one(&public, told);
+    config(&format!("{public}allow-private = true\n"));
+    let local = "[[host]]\nname = \"nas.internal\"\nprovider = \"hosts-file\"\npath = \"h\"\nipv4 = \"s\"\n";
+    config(&format!("{local}{source}"));
+    check_one(&format!("{local}{}", source.replace("192.168.1.5", "127.0.0.1")), "is loopback");
+    check_one(&format!("{local}{public}"), told);
+}
+
+#[test]
+fn a_file_source_is_judged_by_what_it_holds_now() {
+    let path = std::env::temp_dir().join(format!("homing-file-source-{}", std::process::id()));
+    fs::write(&path, "10.0.0.1\n").unwrap();
+    let text = format!("{GOOD}ipv4 = \"s\"\n[source.s]\nfile = \"{}\"\n", path.display());
+    let told = read_as(&text, true).unwrap_err().to_string();
+    fs::remove_file(&path).unwrap();
+    assert!(told.contains("holds 10.0.0.1, which is private and must not be published"), "{told}");
+    config(&text);
+}
+
+#[test]
+fn a_provider_of_ones_own_starts_from_its_protocols_defaults() {
+    let own = |lines: &str| {
+        let host = "[[host]]\nname = \"a.example\"\nprovider = \"p\"\nusername = \"u\"\npassword-file = \"t\"\n";
+        format!("{host}[provider.p]\nprotocol = \"dyndns2\"\n{lines}\n")
+    };
+    let provider = config(&own("server = \"https://d.example/x//\"")).providers.remove(0);
+    assert_eq!(provider.update_url.as_deref(), Some("https://d.example/x/nic/update"));
+    assert_eq!((provider.api_url, provider.pace, provider.batch), (None, None, 20));
+    check_one(&own(""), "does not say where updates go");
+    check_one(&own("server = \"http://d.example\""), "write https://");
+    check_one(&own("server = \"http://10.0.0.1\""), "set plain-http = true in [provider.p]");
+    assert!(config(&own("server = \"http://10.0.0.1\"\nplain-http = true")).providers[0].plain_http);
+    check_one(&own("server = \"https://d.example\"\npace = \"fast\""), "is not a pace");
+    check_one(&own("server = \"https://d.example\"\nomit = \"maybe\""), "not one of: \"keep\", \"delete\", \"caller\"");
+    check_one(&own("server = \"https://d.example\"\napi-url = \"https://d.example/\""), "means nothing to the protocol dyndns2");
+    check_one(&own("update-url = \"https://d.example/?a=b\""), "must end before the question mark");
+    check_one(&own("server = \"https://d.example\"\nquery = \"password=x\""), "must not hold a secret");
+    check_one(&own("server = \"https://d.example\"\nbatch = 21"), "a whole number from 1 to 20");
+    check_one(&format!("{GOOD}[provider.p]\nprotocol = \"dyndns\"\n"), "did you mean dyndns2?");
+}
+
+#[test]
+fn a_desec_of_ones_own_has_both_addresses_from_its_server() {
+    let text = "[provider.mine]\nprotocol = \"desec\"\nserver = \"https://d.example\"\n\
+        [[host]]\nname = \"a.example\"\nprovider = \"mine\"\ntoken-file = \"t\"\n";
+    let provider = config(text).providers.remove(0);
+    assert_eq!(provider.update_url.as_deref(), Some("https://d.example/api/v1/dyndns/update"));
+    assert_eq!(provider.api_url.as_deref(), Some("https://d.example/api/v1"));
+    assert_eq!(provider.pace, "2/2m".parse().ok());
+}
+
+#[test]
+fn an_entry_with_a_built_ins_name_changes_only_what_it_says() {
+    let config = config(&format!("{GOOD}[provider.desec]\npace = \"off\"\nrefresh = \"30d\"\n"));
+    let [provider] = &config.providers[..] else { panic!("one provider") };
+    let mut expect = crate::core::provider::built_in("desec").unwrap().clone();
+    expect.pace = None;
+    expect.refresh = Some(Duration::from_secs(30 * 24 * 60 * 60));
+    assert_eq!(*provider, expect);
+    assert_eq!(config.hosts[0].host.refresh, expect.refresh);
+    check_one(&format!("{GOOD}[provider.desec]\nprotocol = \"dyndns2\"\n"), "desec is built in and speaks desec");
+}
+
+#[test]
+fn sections_have_their_own_brackets() {
+    check_one("[host]\nname = \"a\"\n", "write [[host]], with two brackets on each side");
+    check_one("", "config.toml:1: [[host]]: there is none");
+    check_one(&format!("{GOOD}[[daemon]]\nlog = \"info\"\n"), "write [daemon]");
+    check_one(&format!("{GOOD}[[source]]\nweb = \"x\"\n"), "write [source.NAME]");
+    check_one(&format!("source = 1\n{GOOD}"), "must be a section, not a number; write [source.NAME]");
+}
+
+#[test]
+fn wrong_types_are_told_in_words() {
+    check_one(&format!("{GOOD}refresh = 20\n"), "must be text in quotes, not a number");
+    check_one(&format!("{GOOD}strict-token = \"yes\"\n"), "must be true or false, without quotes, not text");
+    check_one(&format!("{GOOD}on-change = \"notify\"\n"), "must be a list, not text");
+    check_one(&format!("[daemon]\nlog = \"loud\"\n{GOOD}"), "\"loud\" is not a log level; write one of: error");
+}
+
+#[test]
+fn files_that_are_no_configuration_are_told_apart() {
+    let directory = std::env::temp_dir().join(format!("homing-config-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("config.toml");
+    let load = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        load(&path).map_err(|problems| problems.to_string())
+    };
+    let whole = load(GOOD.as_bytes()).unwrap();
+    let not_utf8 = load(b"[daemon]\n# \xff\n").unwrap_err();
+    let huge = load(&vec![b'#'; 10_000_000]).unwrap_err();
+    let with_mark = load(format!("\u{feff}{}", GOOD.replace('\n', "\r\n")).as_bytes());
+    let exposed = |mode: u32| {
+        fs::write(&path, GOOD.replace("-file", "")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        super::load(&path).map_err(|problems| problems.to_string())
+    };
+    let (open, closed) = (exposed(0o644), exposed(0o600));
+    let is_directory = super::load(&directory).unwrap_err().to_string();
+    fs::remove_dir_all(&directory).unwrap();
+    let missing = super::load(&path).unwrap_err().to_string();
+    let device = super::load(Path::new("/dev/null")).unwrap_err().to_string();
+
+    assert_eq!(whole.path, path);
+    assert!(not_utf8.contains("is not UTF-8 text (line 2)"), "{not_utf8}");
+    assert!(huge.contains("is larger than 1 MiB"), "{huge}");
+    assert!(with_mark.is_ok(), "{with_mark:?}");
+    assert!(open.unwrap_err().contains("run `chmod 640 "), "names the command");
+    assert!(closed.is_ok(), "{closed:?}");
+    assert!(is_directory.contains("is a directory; name the file in it"), "{is_directory}");
+    assert!(missing.contains("does not exist; make it from config.example.toml"), "{missing}");
+    assert!(device.contains("is not a regular file"), "{device}");
+}

@@ -1,0 +1,206 @@
+//! Web addresses of services: which of them Homing talks to.
+//!
+//! Only the parts that the decision needs are read; the HTTP client parses the rest. What both might
+//! read differently is refused. No message repeats an address, because a secret may stand in it.
+
+use std::net::IpAddr;
+
+use crate::core::address::{Special, special};
+
+/// What a provider's entry says about its addresses.
+#[derive(Clone, Copy)]
+pub(super) struct Trust<'a> {
+    /// The provider's name.
+    pub(super) provider: &'a str,
+    /// Its `plain-http`.
+    pub(super) plain_http: bool,
+}
+
+/// The parts of an address that matter here.
+struct Parts<'a> {
+    is_tls: bool,
+    host: &'a str,
+    query: Option<&'a str>,
+}
+
+/// Says what is wrong with `text` as an address that a credential is sent to.
+///
+/// `https://` always serves, `http://` on this machine, and to a literal private address when the
+/// provider's entry allows it.
+pub(super) fn check_provider(text: &str, trust: Trust<'_>) -> Result<(), String> {
+    let parts = parts(text)?;
+    if parts.query.is_some() {
+        return Err(
+            "must end before the question mark: Homing adds the query; fixed parameters go into query"
+                .to_owned(),
+        );
+    }
+    if parts.is_tls || is_loopback(parts.host) {
+        return Ok(());
+    }
+    let insecure = "would send the credential where others can read it; write https://";
+    match (is_private(parts.host), trust.plain_http) {
+        (true, true) => Ok(()),
+        (true, false) => Err(format!(
+            "{insecure}, or, if that network is yours alone, set plain-http = true in [provider.{}]",
+            table_key(trust.provider)
+        )),
+        (false, _) => Err(insecure.to_owned()),
+    }
+}
+
+/// Says what is wrong with `text` as a service that tells our address.
+pub(super) fn check_web(text: &str) -> Result<(), String> {
+    let parts = parts(text)?;
+    check_query(parts.query.unwrap_or_default())?;
+    if parts.is_tls || is_loopback(parts.host) {
+        return Ok(());
+    }
+    Err("could be forged on its way; write https:// (http:// is for this machine alone)".to_owned())
+}
+
+/// Says what is wrong with `query` as fixed parameters of every request.
+pub(super) fn check_query(query: &str) -> Result<(), String> {
+    const SECRET: [&str; 11] = [
+        "apikey", "auth", "key", "pass", "passwd", "password", "pw", "pwd", "secret", "sig", "token",
+    ];
+    if !query.bytes().all(|byte| byte.is_ascii_graphic() && !br#""'<>\`{|}#?"#.contains(&byte)) {
+        return Err("must be parameters such as a=1&b=2, with %XX for special characters".to_owned());
+    }
+    let names = query.split('&').filter_map(|parameter| parameter.split('=').next());
+    let mut plain = names.map(|name| name.to_ascii_lowercase().replace(['-', '_'], ""));
+    match plain.any(|name| SECRET.contains(&&*name)) {
+        true => Err("must not hold a secret, because addresses are logged".to_owned()),
+        false => Ok(()),
+    }
+}
+
+/// The name of a section as TOML wants it.
+pub(super) fn table_key(name: &str) -> String {
+    if name.contains('.') { format!("\"{name}\"") } else { name.to_owned() }
+}
+
+fn parts(text: &str) -> Result<Parts<'_>, String> {
+    let (is_tls, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(rest), _) => (true, rest),
+        (None, Some(rest)) => (false, rest),
+        (None, None) => {
+            return Err("is not a web address; it begins with https://".to_owned());
+        }
+    };
+    let (authority, tail) = rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()));
+    if authority.contains('@') {
+        return Err("must not hold a login; write username and a secret key in [[host]]".to_owned());
+    }
+    if tail.contains('#') {
+        return Err("must not hold a #".to_owned());
+    }
+    let graphic = |byte: u8| byte.is_ascii_graphic() && !br#""<>\^`{|}"#.contains(&byte);
+    if !text.bytes().all(graphic) {
+        return Err(
+            "holds a character that web addresses do not have; international names are written as xn--…"
+                .to_owned(),
+        );
+    }
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']').unwrap_or_default();
+            let is_address = host.parse::<std::net::Ipv6Addr>().is_ok();
+            (if is_address { host } else { "" }, port)
+        }
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_');
+    if host.is_empty() || !host.chars().all(is_name) {
+        return Err("names no server; write it like https://dyndns.example.net".to_owned());
+    }
+    let number = port.strip_prefix(':').map(str::parse::<u16>);
+    if !(port.is_empty() || matches!(number, Some(Ok(1..)))) {
+        return Err("has no valid port; a port is a number from 1 to 65535".to_owned());
+    }
+    let query = tail.split_once('?').map(|(_, query)| query);
+    Ok(Parts { is_tls, host, query })
+}
+
+fn is_loopback(host: &str) -> bool {
+    let is_name = host.eq_ignore_ascii_case("localhost");
+    is_name || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether the host is a literal private address; names could lead anywhere.
+fn is_private(host: &str) -> bool {
+    host.parse().is_ok_and(|address| special(address) == Some(Special::Private))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, plain_http: bool, expect: bool) {
+        let result = check_provider(text, Trust { provider: "p", plain_http });
+        assert_eq!(result.is_ok(), expect, "{text}: {result:?}");
+    }
+
+    #[test]
+    fn a_provider_is_reached_by_https() {
+        check("https://update.example.net/nic/update", false, true);
+        check("https://[2001:db8::1]:8443/", false, true);
+        check("http://update.example.net/", true, false);
+        check("ftp://update.example.net/", false, false);
+        check("update.example.net", false, false);
+    }
+
+    #[test]
+    fn plain_http_stays_on_this_machine_unless_a_private_network_is_allowed() {
+        for here in ["http://127.0.0.1:8080/x", "http://127.9.9.9", "http://[::1]/", "http://localhost:1"] {
+            check(here, false, true);
+        }
+        for near in ["http://192.168.1.2/", "http://10.0.0.1:81", "http://[fd00::1]/"] {
+            check(near, false, false);
+            check(near, true, true);
+        }
+        for wrong in ["http://8.8.8.8/", "http://localhost.example/", "http://127.1/", "http://0x7f.1/"] {
+            check(wrong, true, false);
+        }
+    }
+
+    #[test]
+    fn addresses_that_two_readers_could_read_differently_are_refused() {
+        for wrong in [
+            "https://",
+            "https:///x",
+            "https://a b/",
+            "https://a\tb/",
+            "http://127.0.0.1\\@evil.example/",
+            "https://[::1/",
+            "https://[v1.x]/",
+            "https://a:0/",
+            "https://a:x/",
+            "https://a:99999/",
+            "https://bücher.example/",
+            "https://a%2eb/",
+        ] {
+            check(wrong, true, false);
+        }
+    }
+
+    #[test]
+    fn secrets_in_addresses_are_refused_and_never_repeated() {
+        let trust = Trust { provider: "p", plain_http: false };
+        for wrong in ["https://me:hunter2@a.example/", "https://a.example/?password=hunter2"] {
+            assert!(!check_provider(wrong, trust).unwrap_err().contains("hunter2"));
+            assert!(!check_web(wrong).unwrap_err().contains("hunter2"));
+        }
+        assert!(check_web("https://a.example/?api-key=hunter2").is_err());
+        assert!(check_web("https://api.ipify.org/?format=text").is_ok());
+        assert!(check_query("system=dyndns").is_ok());
+        assert!(check_query("token=hunter2").is_err());
+    }
+
+    #[test]
+    fn a_web_source_on_a_private_network_needs_https() {
+        assert!(check_web("http://192.168.1.1/ip").is_err());
+        assert!(check_web("http://127.0.0.1:9000/ip").is_ok());
+    }
+}

@@ -1,0 +1,104 @@
+//! The command line of the real binary: what goes where, and with which exit code.
+//!
+//! What each line means is tested beside the parser; this walks the same table from outside.
+
+use std::process::{Command, Output, Stdio};
+
+use homing::cli::table::{COMMANDS, OPTIONS, VARIABLES};
+use homing::exit::Exit;
+
+/// The binary with nothing of this environment that it would listen to.
+fn homing(line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
+    command.args(line.split_whitespace()).stdin(Stdio::null());
+    for variable in VARIABLES {
+        command.env_remove(variable.name);
+    }
+    command
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[track_caller]
+fn ends_with(mut command: Command, exit: Exit) -> Output {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(exit.code().into()), "{output:?}");
+    output
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let lines = COMMANDS.iter().map(|command| format!("{} --help", command.name));
+    for line in lines.chain(["--version".into(), "--help".into(), "-h".into(), "-V".into()]) {
+        let output = ends_with(homing(&line), Exit::Right);
+        let version = format!("homing {}\n", env!("CARGO_PKG_VERSION"));
+        let said = text(&output.stdout);
+        assert!(said == version || said.contains("\nUsage: homing"), "{line}: {said}");
+        assert!(said.ends_with('\n') && output.stderr.is_empty(), "{output:?}");
+    }
+}
+
+#[test]
+fn help_is_not_disturbed_by_a_reader_that_has_gone() {
+    let mut command = homing("--help");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    command.stdout(writer);
+    let output = command.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn a_wrong_line_is_one_line_on_standard_error() {
+    for (line, expect) in [
+        ("chekc", "unknown command `chekc`; did you mean `check`?"),
+        ("--onc", "unknown option `--onc`; did you mean `--once`?"),
+        ("--refresh", "the daemon does not take --refresh; write `homing --once --refresh`"),
+        ("--config", "--config needs a value; write --config FILE"),
+        ("token issue a.example", "`homing token` is not in this version yet"),
+        ("import inadyn /etc/inadyn.conf", "`homing import` is not in this version yet"),
+    ] {
+        let output = ends_with(homing(line), Exit::Usage);
+        let said = text(&output.stderr);
+        assert!(said.starts_with(&format!("homing: {expect}")), "{said}");
+        assert!(said.lines().count() == 1 && output.stdout.is_empty(), "{output:?}");
+    }
+}
+
+#[test]
+fn every_command_that_needs_a_configuration_says_which_file_is_missing() {
+    for command in COMMANDS.iter().filter(|command| command.ready && command.operand.is_empty()) {
+        let line = format!("{} --config /nowhere/option.toml", command.name);
+        let output = ends_with(homing(&line), Exit::Configuration);
+        assert!(text(&output.stderr).contains("/nowhere/option.toml"), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+
+        let mut by_variable = homing(command.name);
+        by_variable.env("HOMING_CONFIG", "/nowhere/variable.toml");
+        let output = ends_with(by_variable, Exit::Configuration);
+        assert!(text(&output.stderr).contains("/nowhere/variable.toml"), "{output:?}");
+    }
+}
+
+#[test]
+fn options_of_other_commands_are_refused_by_each() {
+    for option in OPTIONS {
+        for command in COMMANDS.iter().filter(|c| c.ready && !option.is_taken_by(c.verb)) {
+            let line = format!("{} --{}", command.name, option.long);
+            let output = ends_with(homing(&line), Exit::Usage);
+            let fix = format!(" --{}`", option.long);
+            assert!(text(&output.stderr).contains(&fix), "{output:?}");
+        }
+    }
+}
+
+#[test]
+fn a_level_that_is_none_is_refused() {
+    let mut command = homing("check");
+    command.env("HOMING_LOG", "loud");
+    let output = ends_with(command, Exit::Usage);
+    assert!(text(&output.stderr).contains("HOMING_LOG: `loud` is not a log level"), "{output:?}");
+}
