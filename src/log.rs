@@ -217,6 +217,7 @@ impl Shape {
                 if !label.is_empty() {
                     write!(out, "{colour}{label}{plain} ")?;
                 }
+                let (dim, plain) = if fields.is_empty() { ("", "") } else { (dim, plain) };
                 writeln!(out, "{}{dim}{fields}{plain}", Printable(&message))
             }
         }
@@ -466,6 +467,7 @@ mod tests {
         let coloured = Shape { coloured: true, ..TEXT };
         let line = logged(coloured, Level::Info, || warn!(host = "a", "m"));
         assert_eq!(line, "\x1b[1;33mwarning:\x1b[0m m\x1b[2m host=a\x1b[0m\n");
+        assert_eq!(logged(coloured, Level::Info, || info!("m")), "m\n");
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl<'a> Context<'a> {
     }
 
     /// Reads one block; the hosts are complete only if nothing was noted.
-    pub(super) fn read(&mut self, section: &Section<'_>, notes: &mut Notes) -> Vec<HostConfig> {
+    pub(super) fn read(&mut self, section: &mut Section<'_>, notes: &mut Notes) -> Vec<HostConfig> {
         section.check_keys(Place::Host, notes);
         let names = names(section, notes);
         let at = self.provider(section, notes);
@@ -69,7 +69,8 @@ impl<'a> Context<'a> {
         }
         let zone = zone(section, provider, &names, notes);
         let sources = self.sources(section, protocol, notes);
-        let refresh = section.get("refresh").and_then(|setting| setting.parsed(notes, value::refresh));
+        let refresh =
+            section.get("refresh").and_then(|setting| setting.parsed(notes, value::refresh));
         let refresh = refresh.unwrap_or(provider.and_then(|provider| provider.refresh));
         let secret = self.secret(section, protocol, notes);
         let username = username(section, provider, notes);
@@ -105,7 +106,7 @@ impl<'a> Context<'a> {
     fn provider(&mut self, section: &Section<'_>, notes: &mut Notes) -> Option<usize> {
         let Some(setting) = section.get("provider") else {
             let what = "needs provider; `homing providers` lists the built-in ones";
-            notes.add(section.at, &section.name, what);
+            section.lacks(&["provider"], what, notes);
             return None;
         };
         let name = setting.text(notes)?;
@@ -121,7 +122,8 @@ impl<'a> Context<'a> {
         let near = nearest(name, own.chain(BUILT_IN.iter().map(|provider| &*provider.name)));
         let fix = match near {
             Some(near) => format!("did you mean \"{near}\"?"),
-            None => "`homing providers` lists the built-in ones, [provider.NAME] describes another".to_owned(),
+            None => "`homing providers` lists the built-in ones, [provider.NAME] describes another"
+                .to_owned(),
         };
         notes.add(setting.at, &setting.name, format!("{} is not a provider; {fix}", quoted(name)));
         None
@@ -170,9 +172,8 @@ impl<'a> Context<'a> {
                 Some(Protocol::HostsFile) | None => self.usage[*at].local = true,
             }
         }
-        let is_off = |family: Family| {
-            section.get(family.key()).is_some_and(|setting| setting.is("off"))
-        };
+        let is_off =
+            |family: Family| section.get(family.key()).is_some_and(|setting| setting.is("off"));
         if Family::BOTH.into_iter().all(is_off) {
             let what = "ipv4 and ipv6 are both off; remove one of the two, or the host";
             notes.add(section.at, &section.name, what);
@@ -203,7 +204,8 @@ impl<'a> Context<'a> {
             return None;
         };
         if self.sources[at].lacks(family) {
-            let what = format!("the source {name} has no {family} address; add one, or write \"off\"");
+            let what =
+                format!("the source {name} has no {family} address; add one, or write \"off\"");
             notes.add(setting.at, &setting.name, what);
         }
         Some(SourceRef::Named(at))
@@ -220,7 +222,11 @@ impl<'a> Context<'a> {
         match protocol {
             Some(Protocol::HostsFile) => {
                 for (_, setting) in &given {
-                    notes.add(setting.at, &setting.name, "is not needed for a hosts file; remove it");
+                    notes.add(
+                        setting.at,
+                        &setting.name,
+                        "is not needed for a hosts file; remove it",
+                    );
                 }
                 return None;
             }
@@ -236,7 +242,7 @@ impl<'a> Context<'a> {
                     }
                 };
                 let what = format!("has no secret to prove itself with; write {file}");
-                notes.add(section.at, &section.name, what);
+                section.lacks(&SECRETS, what, notes);
                 return None;
             }
             [(first, _), rest @ ..] => {
@@ -249,10 +255,11 @@ impl<'a> Context<'a> {
         };
         match *key {
             "token-file" | "password-file" => {
-                setting.parsed(notes, |text| value::path(text, self.base)).map(SecretPlace::File)
+                let path = |text: &str| value::path(text, self.base);
+                unquoted(setting, path, notes).map(SecretPlace::File)
             }
-            "token-env" => setting.parsed(notes, variable).map(SecretPlace::Environment),
-            "token-credential" => setting.parsed(notes, credential).map(SecretPlace::Credential),
+            "token-env" => unquoted(setting, variable, notes).map(SecretPlace::Environment),
+            "token-credential" => unquoted(setting, credential, notes).map(SecretPlace::Credential),
             _ => self.inline(setting, notes),
         }
     }
@@ -279,7 +286,7 @@ impl<'a> Context<'a> {
         match (section.get("path"), protocol) {
             (None, Some(Protocol::HostsFile)) => {
                 let what = "needs path, the file to write; write path = \"/etc/homing.hosts\"";
-                notes.add(section.at, &section.name, what);
+                section.lacks(&["path"], what, notes);
                 None
             }
             (Some(setting), Some(Protocol::Desec | Protocol::Dyndns2)) => {
@@ -287,12 +294,14 @@ impl<'a> Context<'a> {
                 notes.add(setting.at, &setting.name, what);
                 None
             }
-            (Some(setting), Some(Protocol::HostsFile) | None) => {
-                setting.parsed(notes, |text| {
-                    let path = value::path(text, self.base)?;
-                    if text.ends_with('/') { Err("is a directory; name the file in it") } else { Ok(path) }
-                })
-            }
+            (Some(setting), Some(Protocol::HostsFile) | None) => setting.parsed(notes, |text| {
+                let path = value::path(text, self.base)?;
+                if text.ends_with('/') {
+                    Err("is a directory; name the file in it")
+                } else {
+                    Ok(path)
+                }
+            }),
             (None, Some(Protocol::Desec | Protocol::Dyndns2) | None) => None,
         }
     }
@@ -302,7 +311,7 @@ impl<'a> Context<'a> {
 fn names<'a>(section: &Section<'a>, notes: &mut Notes) -> Vec<(Setting<'a>, Hostname)> {
     let Some(setting) = section.get("name") else {
         let what = "needs name; write name = \"host.example.com\"";
-        notes.add(section.at, &section.name, what);
+        section.lacks(&["name"], what, notes);
         return Vec::new();
     };
     let items = setting.items();
@@ -354,13 +363,10 @@ fn username(
             notes.add(setting.at, &setting.name, what);
             None
         }
-        (Some(setting), Some((Protocol::Dyndns2, _)) | None) => setting.parsed(notes, |text| {
-            // RFC 7617, section 2: the colon ends the login.
-            if text.contains(':') { Err("must not hold a colon") } else { Ok(text.to_owned()) }
-        }),
+        (Some(setting), Some((Protocol::Dyndns2, _)) | None) => unquoted(&setting, login, notes),
         (None, Some((Protocol::Dyndns2, Login::Username))) => {
             let what = "needs username, the login that belongs to the password";
-            notes.add(section.at, &section.name, what);
+            section.lacks(&["username"], what, notes);
             None
         }
         (None, _) => None,
@@ -394,6 +400,25 @@ fn strict_token(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut N
     strict
 }
 
+/// What `parse` makes of the text, whose error does not repeat it: where a secret is near, people
+/// write the secret itself by mistake.
+fn unquoted<T>(
+    setting: &Setting<'_>,
+    parse: impl FnOnce(&str) -> Result<T, &'static str>,
+    notes: &mut Notes,
+) -> Option<T> {
+    let text = setting.text(notes)?;
+    notes.keep(setting, parse(text))
+}
+
+/// A login as `Basic` can carry it, where a colon ends it (RFC 7617, section 2).
+fn login(text: &str) -> Result<String, &'static str> {
+    if text.contains(':') {
+        return Err("must not hold a colon; the password goes into a file of its own");
+    }
+    Ok(text.to_owned())
+}
+
 /// The name of an environment variable.
 fn variable(text: &str) -> Result<String, &'static str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -406,7 +431,9 @@ fn variable(text: &str) -> Result<String, &'static str> {
 /// The name of a file in `$CREDENTIALS_DIRECTORY`.
 fn credential(text: &str) -> Result<String, &'static str> {
     if text.contains('/') || matches!(text, "." | "..") {
-        return Err("is not the name of a credential; write the name that LoadCredential= gives it");
+        return Err(
+            "is not the name of a credential; write the name that LoadCredential= gives it",
+        );
     }
     Ok(text.to_owned())
 }

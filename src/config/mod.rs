@@ -18,10 +18,10 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-pub use self::problems::Problems;
-pub use self::secret::SecretPlace;
 use self::host::Context;
 use self::problems::Notes;
+pub use self::problems::Problems;
+pub use self::secret::SecretPlace;
 use self::table::{Place, Section, Setting};
 use crate::core::address::PerFamily;
 use crate::core::plan::Host;
@@ -130,11 +130,13 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
     let mut bytes = Vec::new();
     file.take(MOST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MOST {
-        return Err(problem("is larger than 1 MiB, which no configuration is; name the right file"));
+        return Err(problem(
+            "is larger than 1 MiB, which no configuration is; name the right file",
+        ));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = before.split(|byte| *byte == b'\n').count();
         problem(&format!("is not UTF-8 text (line {line}); save it as UTF-8"))
     })?;
     read(path, &text, secret::check_exposure(&metadata).err())
@@ -157,21 +159,21 @@ fn read(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, Problem
     }
 
     let base = path.parent().unwrap_or(Path::new(""));
-    let top = Section::top(document.get_ref());
+    let mut top = Section::top(document.get_ref());
     top.check_keys(Place::Top, &mut notes);
     let daemon = daemon(&top, base, &mut notes);
     let sources: Vec<_> = entries(&top, "source", &mut notes)
-        .iter()
+        .iter_mut()
         .map(|(name, section)| source::read(name, section, base, &mut notes))
         .collect();
     let providers = entries(&top, "provider", &mut notes)
-        .iter()
+        .iter_mut()
         .map(|(name, section)| provider::read(name, section, base, &mut notes))
         .collect();
     let mut context = Context::new(path, base, exposed, &sources, providers);
     let mut hosts = Vec::new();
-    for section in blocks(&top, &mut notes) {
-        hosts.extend(context.read(&section, &mut notes));
+    for mut section in blocks(&top, &mut notes) {
+        hosts.extend(context.read(&mut section, &mut notes));
     }
     for (entry, usage) in sources.iter().zip(&context.usage) {
         entry.check_usage(*usage, &mut notes);
@@ -222,8 +224,16 @@ const SYNTAX: [(&str, &str, bool); 8] = [
         "this setting or section stands above already; keep one ([[host]], with two brackets, may stand often)",
         false,
     ),
-    ("invalid basic string", "a text has no closing quote, or holds a character it must not", false),
-    ("invalid literal string", "a text has no closing quote, or holds a character it must not", false),
+    (
+        "invalid basic string",
+        "a text has no closing quote, or holds a character it must not",
+        false,
+    ),
+    (
+        "invalid literal string",
+        "a text has no closing quote, or holds a character it must not",
+        false,
+    ),
     ("unclosed", "a bracket is opened here and not closed", false),
     ("key with no value", "a setting reads: key = value", false),
     ("unexpected key or value", "there is more on this line than one setting", false),
@@ -233,7 +243,7 @@ const SYNTAX: [(&str, &str, bool); 8] = [
 fn daemon(top: &Section<'_>, base: &Path, notes: &mut Notes) -> Daemon {
     let mut daemon = Daemon::default();
     let section = top.get("daemon").and_then(|setting| setting.section("[daemon]", notes));
-    let Some(section) = section else { return daemon };
+    let Some(mut section) = section else { return daemon };
     section.check_keys(Place::Daemon, notes);
     if let Some(setting) = section.get("state-dir") {
         daemon.state_dir = setting.parsed(notes, |text| value::path(text, base));
@@ -243,8 +253,8 @@ fn daemon(top: &Section<'_>, base: &Path, notes: &mut Notes) -> Daemon {
         ("settle", &mut daemon.settle, value::SETTLE),
     ] {
         let setting = section.get(key);
-        let duration =
-            setting.and_then(|setting| setting.parsed(notes, |text| value::duration(text, &bounds)));
+        let duration = setting
+            .and_then(|setting| setting.parsed(notes, |text| value::duration(text, &bounds)));
         *slot = duration.unwrap_or(*slot);
     }
     if let Some(level) = section.get("log").and_then(|setting| setting.parsed(notes, str::parse)) {
@@ -257,18 +267,13 @@ fn daemon(top: &Section<'_>, base: &Path, notes: &mut Notes) -> Daemon {
 }
 
 /// The named sections `[KIND.NAME]`, in the order of the file.
-fn entries<'a>(
-    top: &Section<'a>,
-    kind: &str,
-    notes: &mut Notes,
-) -> Vec<(&'a str, Section<'a>)> {
+fn entries<'a>(top: &Section<'a>, kind: &str, notes: &mut Notes) -> Vec<(&'a str, Section<'a>)> {
     let header = format!("[{kind}.NAME]");
     let Some(all) = top.get(kind).and_then(|setting| setting.section(&header, notes)) else {
         return Vec::new();
     };
-    let named = |(name, setting): (&'a str, Setting<'a>)| {
-        Some((name, setting.section(&header, notes)?))
-    };
+    let named =
+        |(name, setting): (&'a str, Setting<'a>)| Some((name, setting.section(&header, notes)?));
     all.settings().into_iter().filter_map(named).collect()
 }
 
@@ -276,8 +281,9 @@ fn entries<'a>(
 fn blocks<'a>(top: &Section<'a>, notes: &mut Notes) -> Vec<Section<'a>> {
     let header = "[[host]], with two brackets on each side";
     let Some(setting) = top.get("host") else {
-        let what = "there is none, so there is nothing to do; write one as in config.example.toml";
-        notes.add(0, "[[host]]", what);
+        let what =
+            "there is no [[host]], so there is nothing to do; write one as in config.example.toml";
+        top.lacks(&["host"], what, notes);
         return Vec::new();
     };
     if !setting.is_list() {

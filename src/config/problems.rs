@@ -30,6 +30,9 @@ struct Note {
     what: String,
 }
 
+/// The most problems that are told: a file with more is something else than a configuration.
+const MOST: usize = 100;
+
 impl Problems {
     /// A single problem that has no line, such as a file that cannot be read.
     pub(super) fn of_file(path: &Path, what: impl fmt::Display) -> Self {
@@ -71,7 +74,8 @@ impl Notes {
 
     /// Notes a problem of what stands at `at` under the name `setting`.
     pub(super) fn add(&mut self, at: usize, setting: &str, what: impl fmt::Display) {
-        let what = format!("{}: {}: {what}", self.place(at), Printable(setting));
+        let colon = if setting.is_empty() { "" } else { ": " };
+        let what = format!("{}: {}{colon}{what}", self.place(at), Printable(setting));
         self.found.push(Note { at, is_syntax: false, what });
     }
 
@@ -118,6 +122,10 @@ impl Notes {
                 told = line;
             }
             problems.push(note.what.clone());
+        }
+        if problems.len() > MOST {
+            let rest = problems.split_off(MOST).len();
+            problems.push(format!("{}: and {rest} more problems", self.file));
         }
         (!problems.is_empty()).then_some(Problems(problems))
     }

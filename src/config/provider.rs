@@ -10,7 +10,8 @@ use super::table::{NOT_YET, Place, Section, Setting};
 use super::url::{self, Trust};
 use super::value;
 use crate::cli::nearest::nearest;
-use crate::core::address::Family;
+use crate::core::address::PerFamily;
+use crate::core::pace::{Pace, PaceError};
 use crate::core::provider::{
     BUILT_IN, Login, MOST_HOSTS, Omit, Protocol, Provider, Text, built_in,
 };
@@ -27,7 +28,7 @@ pub(super) struct Entry {
 const LATER: [&str; 3] = ["powerdns", "powerdns-on-rails", "rfc2136"];
 
 /// Reads one section.
-pub(super) fn read(name: &str, section: &Section<'_>, base: &Path, notes: &mut Notes) -> Entry {
+pub(super) fn read(name: &str, section: &mut Section<'_>, base: &Path, notes: &mut Notes) -> Entry {
     section.check_keys(Place::Provider, notes);
     if let Err(wrong) = value::entry_name(name) {
         notes.add(section.at, &section.name, wrong);
@@ -66,7 +67,7 @@ fn start(name: &str, section: &Section<'_>, notes: &mut Notes) -> Option<Provide
                 words.join(", "),
                 hint.unwrap_or_default()
             );
-            notes.add(section.at, &section.name, what);
+            section.lacks(&["protocol"], what, notes);
             None
         }
     }
@@ -102,118 +103,95 @@ fn filled(
             notes.add(setting.at, &setting.name, what);
         }
     }
-    let mut get = |key: &str| section.get(key).filter(|_| belongs(key, protocol));
-
-    if let Some(flag) = get("plain-http").and_then(|setting| setting.flag(notes)) {
-        provider.plain_http = flag;
-    }
-    let name = provider.name.clone();
-    let trust = Trust { provider: &name, plain_http: provider.plain_http };
-    addresses(&mut provider, trust, &mut get, notes);
-    for (family, key) in [(Family::V4, "echo4"), (Family::V6, "echo6")] {
-        if let Some(url) = get(key).and_then(|setting| {
-            let text = setting.text(notes)?;
-            notes.keep(&setting, url::check_web(text)).map(|()| text)
-        }) {
-            provider.echo[family] = Some(owned(url));
-        }
-    }
-    for (key, slot) in [
-        ("title", &mut provider.title),
-        ("credential", &mut provider.credential),
-        ("note", &mut provider.note),
-        ("ipv4-parameter", &mut provider.parameters.v4),
-        ("ipv6-parameter", &mut provider.parameters.v6),
-    ] {
-        let Some(setting) = get(key) else { continue };
-        let text = match key.ends_with("-parameter") {
-            true => setting.parsed(notes, parameter),
-            false => setting.text(notes).map(owned),
-        };
-        slot.clone_from(&text.unwrap_or_default());
-    }
-    if let Some(setting) = get("query") {
-        let text = setting.text(notes);
-        let query = text.and_then(|text| notes.keep(&setting, url::check_query(text)).map(|()| text));
-        provider.query = query.map(owned);
-    }
-    if let Some(leave) = get("leave").and_then(|setting| setting.parsed(notes, parameter)) {
-        provider.leave = Some(leave);
-    }
-    if let Some(zone) = get("zone").and_then(|setting| setting.parsed(notes, value::zone)) {
-        provider.zone = Some(zone);
-    }
-    if let Some(path) = get("ca-file").and_then(|setting| setting.parsed(notes, |text| {
-        let path = value::path(text, base).map_err(str::to_owned)?;
-        let shown = shown_path(base);
-        path.to_str().map(|path| owned(path)).ok_or_else(|| {
-            format!("lies in {shown}, whose name is not UTF-8; write the whole path of a copy elsewhere")
-        })
-    })) {
-        provider.ca_file = Some(path);
-    }
-    if let Some(omit) = get("omit").and_then(|setting| one_of(&setting, &OMITS, notes)) {
-        provider.omit = omit;
-    }
-    if let Some(login) = get("login").and_then(|setting| one_of(&setting, &LOGINS, notes)) {
-        provider.login = login;
-    }
-    if let Some(pace) = get("pace").and_then(|setting| setting.parsed(notes, |text| {
-        if text == "off" { Ok(None) } else { text.parse().map(Some) }
-    })) {
-        provider.pace = pace;
-    }
-    if let Some(refresh) = get("refresh").and_then(|setting| setting.parsed(notes, value::refresh)) {
-        provider.refresh = refresh;
-    }
-    if let Some(batch) = get("batch").and_then(|setting| setting.number(1, MOST_HOSTS, notes)) {
-        provider.batch = batch;
-    }
-    if let Some(flag) = get("one-family").and_then(|setting| setting.flag(notes)) {
-        provider.one_family = flag;
-    }
-    if provider.update_url.is_none() && protocol != Protocol::HostsFile {
-        let asked = section.get("server").is_some() || section.get("update-url").is_some();
-        // A wrong address has been told already.
-        if !asked {
-            let what = "does not say where updates go; write server = \"https://…\"";
-            notes.add(section.at, &section.name, what);
-        }
+    let get = |key: &str| section.get(key).filter(|_| belongs(key, protocol));
+    set(&mut provider.title, get("title").and_then(|it| it.text(notes).map(owned)));
+    set(&mut provider.credential, get("credential").and_then(|it| it.text(notes).map(owned)));
+    set(&mut provider.note, get("note").and_then(|it| it.text(notes).map(owned)));
+    set(&mut provider.plain_http, get("plain-http").and_then(|it| it.flag(notes)));
+    addresses(&mut provider, get, notes);
+    wire(&mut provider, get, notes);
+    set(&mut provider.zone, get("zone").and_then(|it| it.parsed(notes, value::zone).map(Some)));
+    let ca_file = |text: &str| ca_file(text, base).map(Some);
+    set(&mut provider.ca_file, get("ca-file").and_then(|it| it.parsed(notes, ca_file)));
+    set(&mut provider.pace, get("pace").and_then(|it| it.parsed(notes, pace)));
+    set(&mut provider.refresh, get("refresh").and_then(|it| it.parsed(notes, value::refresh)));
+    set(&mut provider.batch, get("batch").and_then(|it| it.number(1, MOST_HOSTS, notes)));
+    // A wrong address has been told already.
+    let has_address = ["server", "update-url"].iter().any(|key| section.get(key).is_some());
+    if provider.update_url.is_none() && !has_address && protocol != Protocol::HostsFile {
+        let what = "does not say where updates go; write server = \"https://…\"";
+        section.lacks(&["server", "update-url"], what, notes);
     }
     provider
+}
+
+fn set<T>(slot: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *slot = value;
+    }
+}
+
+/// `server`, `update-url`, `api-url`, `echo4` and `echo6`.
+fn addresses<'a>(
+    provider: &mut Provider,
+    get: impl Fn(&str) -> Option<Setting<'a>>,
+    notes: &mut Notes,
+) {
+    let name = provider.name.clone();
+    let trust = Trust { provider: &name, plain_http: provider.plain_http };
+    let mut url = |key: &str, check: &dyn Fn(&str) -> Result<(), String>| -> Option<&'a str> {
+        let setting = get(key)?;
+        let text = setting.text(notes)?;
+        notes.keep(&setting, check(text)).map(|()| text)
+    };
+    let to_provider = |text: &str| url::check_provider(text, trust);
+    if let Some(server) = url("server", &to_provider) {
+        let server = server.trim_end_matches('/');
+        let desec = provider.protocol == Protocol::Desec;
+        let tail = if desec { "/api/v1/dyndns/update" } else { "/nic/update" };
+        provider.update_url = Some(Cow::Owned(format!("{server}{tail}")));
+        provider.api_url = desec.then(|| Cow::Owned(format!("{server}/api/v1")));
+        // Another server is another service: the built-in one need not learn its users' addresses.
+        provider.echo = PerFamily::default();
+    }
+    set(&mut provider.update_url, url("update-url", &to_provider).map(owned).map(Some));
+    let api_url = url("api-url", &to_provider).map(|text| text.trim_end_matches('/'));
+    set(&mut provider.api_url, api_url.map(owned).map(Some));
+    set(&mut provider.echo.v4, url("echo4", &url::check_web).map(owned).map(Some));
+    set(&mut provider.echo.v6, url("echo6", &url::check_web).map(owned).map(Some));
+}
+
+/// What requests look like.
+fn wire<'a>(provider: &mut Provider, get: impl Fn(&str) -> Option<Setting<'a>>, notes: &mut Notes) {
+    let mut word = |key: &str| get(key)?.parsed(notes, parameter);
+    set(&mut provider.parameters.v4, word("ipv4-parameter"));
+    set(&mut provider.parameters.v6, word("ipv6-parameter"));
+    set(&mut provider.leave, word("leave").map(Some));
+    if let Some(setting) = get("query") {
+        let text = setting.text(notes);
+        let query =
+            text.and_then(|text| notes.keep(&setting, url::check_query(text)).and(Some(text)));
+        set(&mut provider.query, query.map(owned).map(Some));
+    }
+    set(&mut provider.omit, get("omit").and_then(|it| one_of(&it, &OMITS, notes)));
+    set(&mut provider.login, get("login").and_then(|it| one_of(&it, &LOGINS, notes)));
+    set(&mut provider.one_family, get("one-family").and_then(|it| it.flag(notes)));
 }
 
 const OMITS: [(&str, Omit); 3] =
     [("keep", Omit::Keep), ("delete", Omit::Delete), ("caller", Omit::Caller)];
 const LOGINS: [(&str, Login); 2] = [("username", Login::Username), ("host", Login::Host)];
 
-/// `server`, `update-url` and `api-url`.
-fn addresses<'a>(
-    provider: &mut Provider,
-    trust: Trust<'_>,
-    get: &mut impl FnMut(&str) -> Option<Setting<'a>>,
-    notes: &mut Notes,
-) {
-    let mut url = |key: &str| -> Option<&'a str> {
-        let setting = get(key)?;
-        let text = setting.text(notes)?;
-        notes.keep(&setting, url::check_provider(text, trust)).map(|()| text)
-    };
-    if let Some(server) = url("server") {
-        let server = server.trim_end_matches('/');
-        let desec = provider.protocol == Protocol::Desec;
-        let tail = if desec { "/api/v1/dyndns/update" } else { "/nic/update" };
-        provider.update_url = Some(Cow::Owned(format!("{server}{tail}")));
-        provider.api_url = desec.then(|| Cow::Owned(format!("{server}/api/v1")));
-        // Another server is another service: the built-in one's must not tell its users' address.
-        provider.echo = Default::default();
-    }
-    if let Some(update_url) = url("update-url") {
-        provider.update_url = Some(owned(update_url));
-    }
-    if let Some(api_url) = url("api-url") {
-        provider.api_url = Some(owned(api_url.trim_end_matches('/')));
-    }
+fn pace(text: &str) -> Result<Option<Pace>, PaceError> {
+    if text == "off" { Ok(None) } else { text.parse().map(Some) }
+}
+
+fn ca_file(text: &str, base: &Path) -> Result<Text, String> {
+    let path = value::path(text, base).map_err(str::to_owned)?;
+    path.to_str().map(owned).ok_or_else(|| {
+        let base = shown_path(base);
+        format!("lies in {base}, whose name is not UTF-8; write the whole path of a copy elsewhere")
+    })
 }
 
 /// Whether a setting means anything to a protocol.
@@ -242,10 +220,10 @@ fn one_of<T: Copy>(setting: &Setting<'_>, words: &[(&str, T)], notes: &mut Notes
 /// The name of a parameter, or a word as its value.
 fn parameter(text: &str) -> Result<Text, &'static str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    match text.chars().all(fits) {
-        true => Ok(owned(text)),
-        false => Err("cannot stand in a query; use letters, digits, dots, hyphens and underscores"),
+    if !text.chars().all(fits) {
+        return Err("cannot stand in a query; use letters, digits, dots, hyphens and underscores");
     }
+    Ok(owned(text))
 }
 
 fn owned(text: &str) -> Text {

@@ -92,6 +92,9 @@ pub enum Flaw {
     Unreadable,
 }
 
+/// The permission bits of people who are neither owner nor in the group.
+const OTHERS: u32 = 0o007;
+
 /// The longest secret, in bytes.
 const LONGEST: usize = 4096;
 
@@ -146,15 +149,13 @@ fn from_file(path: &Path, credentials: Option<&Path>) -> Result<Secret, SecretEr
 /// Never waits: a pipe without a writer would keep us for ever.
 pub(super) fn open_regular(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file =
-        OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     let metadata = file.metadata()?;
     Ok(metadata.is_file().then_some((file, metadata)))
 }
 
 /// Says which mode a file should have that people without a right to it may read.
 pub(super) fn check_exposure(metadata: &Metadata) -> Result<(), u32> {
-    const OTHERS: u32 = 0o007;
     const GROUP_READS: u32 = 0o040;
     let mode = metadata.mode();
     let group_reads = mode & GROUP_READS != 0;
@@ -223,13 +224,16 @@ impl fmt::Display for SecretError {
         match self {
             Self::Content { holder, flaw } => write!(f, "{holder} {flaw}"),
             Self::Exposed { path, mode, wanted } => {
-                let who = if mode & 0o007 == 0 { "a foreign group" } else { "others" };
+                let who = if mode & OTHERS == 0 { "a foreign group" } else { "others" };
                 let (shown, chmod) = (shown_path(path), chmod(path, *wanted));
                 write!(f, "{shown} is open to {who} ({mode:04o}); run `{chmod}`")
             }
             Self::Missing { path } => {
                 let path = shown_path(path);
-                write!(f, "{path} does not exist; put the provider's token or password on its first line")
+                write!(
+                    f,
+                    "{path} does not exist; put the provider's token or password on its first line"
+                )
             }
             Self::NoCredentials { name } => write!(
                 f,
@@ -243,7 +247,10 @@ impl fmt::Display for SecretError {
                 write!(f, "{path} cannot be read: {reason}; make Homing's user its owner")
             }
             Self::Unset { name } => {
-                write!(f, "the environment variable {name} is not set; set it to the token or password")
+                write!(
+                    f,
+                    "the environment variable {name} is not set; set it to the token or password"
+                )
             }
         }
     }
@@ -258,7 +265,9 @@ impl fmt::Display for Flaw {
             Self::Empty => "is empty; put the provider's token or password on its first line",
             Self::LineBreak => "holds a line break; put the secret, and nothing else, on one line",
             Self::Padded => "begins or ends with a space; remove it",
-            Self::TooLong => "is larger than 4 KiB, which no token is; put nothing but the secret in it",
+            Self::TooLong => {
+                "is larger than 4 KiB, which no token is; put nothing but the secret in it"
+            }
             Self::Unreadable => "is not UTF-8 text; put nothing but the secret in it",
         })
     }

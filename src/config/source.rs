@@ -39,13 +39,14 @@ pub(super) struct Usage {
 const KINDS: [&str; 5] = ["interface", "web", "static", "file", "command"];
 
 /// Reads one section.
-pub(super) fn read(name: &str, section: &Section<'_>, base: &Path, notes: &mut Notes) -> Entry {
+pub(super) fn read(name: &str, section: &mut Section<'_>, base: &Path, notes: &mut Notes) -> Entry {
     section.check_keys(Place::Source, notes);
     if let Err(wrong) = value::entry_name(name) {
         notes.add(section.at, &section.name, wrong);
     }
     if matches!(name, "auto" | "off") {
-        let what = "cannot be a source's name: hosts write it to say something else; choose another";
+        let what =
+            "cannot be a source's name: hosts write it to say something else; choose another";
         notes.add(section.at, &section.name, what);
     }
     let flag = |key: &str, notes: &mut Notes| {
@@ -71,13 +72,16 @@ fn kind(
     let given: Vec<_> = KINDS.iter().filter_map(|key| Some((*key, section.get(key)?))).collect();
     let [(key, setting)] = &given[..] else {
         let several = given.iter().map(|(key, _)| *key).collect::<Vec<_>>().join(" and ");
-        let what = match given.len() {
+        match given.len() {
             // The feature that is still to come is the problem, and has been told.
-            0 if of_later => return None,
-            0 => format!("does not say where to look; write one of: {}", KINDS.join(", ")),
-            _ => format!("has {several}; keep one of them"),
-        };
-        notes.add(section.at, &section.name, what);
+            0 if of_later => {}
+            0 => {
+                let what =
+                    format!("does not say where to look; write one of: {}", KINDS.join(", "));
+                section.lacks(&KINDS, what, notes);
+            }
+            _ => notes.add(section.at, &section.name, format!("has {several}; keep one of them")),
+        }
         return None;
     };
     for (extra, of) in [("agree", "web"), ("ca-file", "web"), ("prefer-temporary", "interface")] {
@@ -92,7 +96,9 @@ fn kind(
         "file" => {
             let path = setting.parsed(notes, |text| value::path(text, base))?;
             let first = first_addresses(&path);
-            known.extend(first.into_iter().map(|address| (setting.name.clone(), setting.at, address)));
+            known.extend(
+                first.into_iter().map(|address| (setting.name.clone(), setting.at, address)),
+            );
             Some(Kind::File(path))
         }
         _ => {
@@ -141,10 +147,13 @@ fn web(
         }
     }
     let agree = section.get("agree").map(|agree| agree.number(1, items.len().max(1), notes));
-    let ca_file = section
-        .get("ca-file")
-        .map(|setting| setting.parsed(notes, |text| value::path(text, base)));
-    Some(Web { urls: urls?, agree: agree.unwrap_or(Some(1))?, ca_file: ca_file.unwrap_or_default() })
+    let ca_file =
+        section.get("ca-file").map(|setting| setting.parsed(notes, |text| value::path(text, base)));
+    Some(Web {
+        urls: urls?,
+        agree: agree.unwrap_or(Some(1))?,
+        ca_file: ca_file.unwrap_or_default(),
+    })
 }
 
 fn addresses(
@@ -203,9 +212,10 @@ impl Entry {
                     format!("{} is", quoted(&address.to_string()))
                 }
             };
-            let fix = match special.may_be_allowed() {
-                true => "write another, or set allow-private = true in this section",
-                false => "write another",
+            let fix = if special.may_be_allowed() {
+                "write another, or set allow-private = true in this section"
+            } else {
+                "write another"
             };
             notes.add(*at, setting, format!("{holder} {special} and must not be published; {fix}"));
         }
@@ -217,8 +227,9 @@ impl Entry {
             Some(Kind::Static(addresses)) => {
                 !addresses.iter().any(|address| Family::of(*address) == family)
             }
-            Some(Kind::Command(_) | Kind::File(_) | Kind::Interface(_) | Kind::Web(_)) | None => false,
+            Some(Kind::Command(_) | Kind::File(_) | Kind::Interface(_) | Kind::Web(_)) | None => {
+                false
+            }
         }
     }
 }
-

@@ -42,6 +42,8 @@ pub(super) struct Section<'a> {
     /// Where it begins, in bytes.
     pub(super) at: usize,
     table: &'a DeTable<'a>,
+    /// Keys that unknown ones were most likely meant to be.
+    meant: Vec<&'static str>,
 }
 
 /// One value of the file.
@@ -61,7 +63,7 @@ impl Place {
     /// How such a section begins.
     pub(super) fn header(self) -> &'static str {
         match self {
-            Self::Top => "the top of the file",
+            Self::Top => "a configuration",
             Self::Daemon => "[daemon]",
             Self::Source => "[source.NAME]",
             Self::Provider => "[provider.NAME]",
@@ -70,119 +72,120 @@ impl Place {
     }
 
     /// The keys of such a section.
-    pub(super) fn keys(self) -> Keys {
+    pub(super) fn keys(self) -> &'static Keys {
         match self {
-            Self::Top => Keys {
-                known: &["daemon", "host", "provider", "source"],
-                later: &[],
-                foreign: &[("domain", "host"), ("service", "provider")],
-            },
-            Self::Daemon => Keys {
-                known: &["interval", "log", "log-format", "settle", "state-dir"],
-                later: &[],
-                foreign: &[("period", "interval"), ("verbose", "log")],
-            },
-            Self::Source => Keys {
-                known: &[
-                    "agree",
-                    "allow-private",
-                    "ca-file",
-                    "command",
-                    "file",
-                    "interface",
-                    "prefer-temporary",
-                    "static",
-                    "web",
-                ],
-                later: &[
-                    "bind",
-                    "count",
-                    "dns",
-                    "gateway",
-                    "prefix-length",
-                    "stun",
-                    "suffix",
-                    "suffix-mac",
-                ],
-                foreign: &[("if", "interface"), ("url", "web"), ("urls", "web"), ("cmd", "command")],
-            },
-            Self::Provider => Keys {
-                known: &[
-                    "api-url",
-                    "batch",
-                    "ca-file",
-                    "credential",
-                    "echo4",
-                    "echo6",
-                    "ipv4-parameter",
-                    "ipv6-parameter",
-                    "leave",
-                    "login",
-                    "note",
-                    "omit",
-                    "one-family",
-                    "pace",
-                    "plain-http",
-                    "protocol",
-                    "query",
-                    "refresh",
-                    "server",
-                    "title",
-                    "update-url",
-                    "zone",
-                ],
-                later: &[],
-                foreign: &[("url", "update-url")],
-            },
-            Self::Host => Keys {
-                known: &[
-                    "ipv4",
-                    "ipv6",
-                    "name",
-                    "on-change",
-                    "password",
-                    "password-file",
-                    "path",
-                    "provider",
-                    "refresh",
-                    "strict-token",
-                    "token",
-                    "token-credential",
-                    "token-env",
-                    "token-file",
-                    "username",
-                    "zone",
-                ],
-                later: &[
-                    "bind",
-                    "gone-after",
-                    "key-file",
-                    "key-name",
-                    "secret-file",
-                    "take-over",
-                    "ttl",
-                    "verify",
-                    "verify-servers",
-                    "verify-timeout",
-                    "when-gone",
-                ],
-                foreign: &[
-                    ("domain", "name"),
-                    ("hostname", "name"),
-                    ("login", "username"),
-                    ("password-credential", "token-credential"),
-                    ("password-env", "token-env"),
-                    ("protocol", "provider"),
-                ],
-            },
+            Self::Top => &TOP,
+            Self::Daemon => &DAEMON,
+            Self::Source => &SOURCE,
+            Self::Provider => &PROVIDER,
+            Self::Host => &HOST,
         }
     }
 }
 
+const TOP: Keys = Keys {
+    known: &["daemon", "host", "provider", "source"],
+    later: &[],
+    foreign: &[("domain", "host"), ("service", "provider")],
+};
+
+const DAEMON: Keys = Keys {
+    known: &["interval", "log", "log-format", "settle", "state-dir"],
+    later: &[],
+    foreign: &[("period", "interval"), ("verbose", "log")],
+};
+
+const SOURCE: Keys = Keys {
+    known: &[
+        "agree",
+        "allow-private",
+        "ca-file",
+        "command",
+        "file",
+        "interface",
+        "prefer-temporary",
+        "static",
+        "web",
+    ],
+    later: &["bind", "count", "dns", "gateway", "prefix-length", "stun", "suffix", "suffix-mac"],
+    foreign: &[("if", "interface"), ("url", "web"), ("urls", "web"), ("cmd", "command")],
+};
+
+const PROVIDER: Keys = Keys {
+    known: &[
+        "api-url",
+        "batch",
+        "ca-file",
+        "credential",
+        "echo4",
+        "echo6",
+        "ipv4-parameter",
+        "ipv6-parameter",
+        "leave",
+        "login",
+        "note",
+        "omit",
+        "one-family",
+        "pace",
+        "plain-http",
+        "protocol",
+        "query",
+        "refresh",
+        "server",
+        "title",
+        "update-url",
+        "zone",
+    ],
+    later: &[],
+    foreign: &[("url", "update-url")],
+};
+
+const HOST: Keys = Keys {
+    known: &[
+        "ipv4",
+        "ipv6",
+        "name",
+        "on-change",
+        "password",
+        "password-file",
+        "path",
+        "provider",
+        "refresh",
+        "strict-token",
+        "token",
+        "token-credential",
+        "token-env",
+        "token-file",
+        "username",
+        "zone",
+    ],
+    later: &[
+        "bind",
+        "gone-after",
+        "key-file",
+        "key-name",
+        "secret-file",
+        "take-over",
+        "ttl",
+        "verify",
+        "verify-servers",
+        "verify-timeout",
+        "when-gone",
+    ],
+    foreign: &[
+        ("domain", "name"),
+        ("hostname", "name"),
+        ("login", "username"),
+        ("password-credential", "token-credential"),
+        ("password-env", "token-env"),
+        ("protocol", "provider"),
+    ],
+};
+
 impl<'a> Section<'a> {
     /// The file itself.
     pub(super) fn top(table: &'a DeTable<'a>) -> Self {
-        Self { name: String::new(), at: 0, table }
+        Self { name: String::new(), at: 0, table, meant: Vec::new() }
     }
 
     /// The setting `key`, if it is there.
@@ -209,14 +212,23 @@ impl<'a> Section<'a> {
     }
 
     /// Notes every key that does not belong into a section of the kind `place`.
-    pub(super) fn check_keys(&self, place: Place, notes: &mut Notes) {
+    pub(super) fn check_keys(&mut self, place: Place, notes: &mut Notes) {
         let keys = place.keys();
         for (key, setting) in self.settings() {
             if keys.later.contains(&key) {
                 notes.add(setting.at, &setting.name, NOT_YET);
             } else if !keys.known.contains(&key) {
-                notes.add(setting.at, &setting.name, unknown(key, place, &setting));
+                let meant = meant(key, keys);
+                self.meant.extend(meant);
+                notes.add(setting.at, &setting.name, unknown(key, meant, place, &setting));
             }
+        }
+    }
+
+    /// Notes that the section has none of `keys`, unless an unknown one was meant to be one of them.
+    pub(super) fn lacks(&self, keys: &[&str], what: impl fmt::Display, notes: &mut Notes) {
+        if !keys.iter().any(|key| self.meant.contains(key)) {
+            notes.add(self.at, &self.name, what);
         }
     }
 }
@@ -224,31 +236,48 @@ impl<'a> Section<'a> {
 /// What is said of words whose feature is still to come.
 pub(super) const NOT_YET: &str = "is not in this version of Homing yet; remove it";
 
+/// The known key that `key` was most likely meant to be.
+fn meant(key: &str, keys: &Keys) -> Option<&'static str> {
+    let key = key.replace('_', "-");
+    let foreign = keys.foreign.iter().find(|(foreign, _)| *foreign == key);
+    if let Some((_, ours)) = foreign {
+        return Some(ours);
+    }
+    // Of keys that are equally near, the one of about the same length is meant.
+    let mut known = keys.known.to_vec();
+    known.sort_by_key(|known| known.len().abs_diff(key.len()));
+    nearest(&key, known)
+}
+
 /// What to say of a key that the section does not know.
-fn unknown(key: &str, place: Place, setting: &Setting<'_>) -> String {
-    let keys = place.keys();
+fn unknown(key: &str, meant: Option<&str>, place: Place, setting: &Setting<'_>) -> String {
     // `[provider.he.net]` is TOML for the table `net` in `[provider.he]`.
     if setting.value.is_table() && matches!(place, Place::Provider | Place::Source) {
-        let section = setting.name.split('.').next().unwrap_or_default();
-        let name = setting.name.split_once('.').map_or("", |(_, name)| name);
+        let (section, name) = setting.name.split_once('.').unwrap_or_default();
         return format!(
             "a name with a dot needs quotes; write the section as [{section}.\"{name}\"]"
         );
     }
-    let same = keys.foreign.iter().find(|(foreign, _)| *foreign == key.replace('_', "-"));
-    if let Some((_, ours)) = same {
-        return format!("is not a setting of {}; write {ours}", place.header());
-    }
+    let not_ours = match place {
+        Place::Top => "is not a section of the configuration".to_owned(),
+        _ => format!("is not a setting of {}", place.header()),
+    };
     let elsewhere = Place::ALL
         .into_iter()
         .find(|other| *other != Place::Top && other.keys().known.contains(&key));
-    if let Some(other) = elsewhere {
-        return format!("is not a setting of {}; it belongs into {}", place.header(), other.header());
+    let keys = place.keys();
+    match (meant, elsewhere) {
+        (Some(meant), _) if keys.foreign.iter().any(|(foreign, _)| *foreign == key) => {
+            format!("{not_ours}; write {meant}")
+        }
+        (_, Some(other)) => {
+            format!("{not_ours}; it belongs into {}", other.header())
+        }
+        (Some(meant), None) => format!("{not_ours}; did you mean {meant}?"),
+        (None, None) => {
+            format!("{not_ours}; there are: {}", keys.known.join(", "))
+        }
     }
-    if let Some(near) = nearest(key, keys.known.iter().copied()) {
-        return format!("is not a setting of {}; did you mean {near}?", place.header());
-    }
-    format!("is not a setting of {}; there are: {}", place.header(), keys.known.join(", "))
 }
 
 impl<'a> Setting<'a> {
@@ -259,7 +288,7 @@ impl<'a> Setting<'a> {
             let what = format!("must be a section, not {}; write {header}", self.kind());
             notes.add(self.at, &self.name, what);
         }
-        Some(Section { name: self.name.clone(), at: self.at, table: table? })
+        Some(Section { name: self.name.clone(), at: self.at, table: table?, meant: Vec::new() })
     }
 
     /// Whether the value is the text `word`.
@@ -333,9 +362,10 @@ impl<'a> Setting<'a> {
 
     /// The whole number between `least` and `most`; anything else is noted.
     pub(super) fn number(&self, least: usize, most: usize, notes: &mut Notes) -> Option<usize> {
-        let number = self.value.as_integer().and_then(|number| {
-            usize::from_str_radix(number.as_str(), number.radix()).ok()
-        });
+        let number = self
+            .value
+            .as_integer()
+            .and_then(|number| usize::from_str_radix(number.as_str(), number.radix()).ok());
         let number = number.filter(|number| (least..=most).contains(number));
         if number.is_none() {
             let what = format!("must be a whole number from {least} to {most}");

@@ -62,17 +62,20 @@ pub(super) fn check_web(text: &str) -> Result<(), String> {
 /// Says what is wrong with `query` as fixed parameters of every request.
 pub(super) fn check_query(query: &str) -> Result<(), String> {
     const SECRET: [&str; 11] = [
-        "apikey", "auth", "key", "pass", "passwd", "password", "pw", "pwd", "secret", "sig", "token",
+        "apikey", "auth", "key", "pass", "passwd", "password", "pw", "pwd", "secret", "sig",
+        "token",
     ];
     if !query.bytes().all(|byte| byte.is_ascii_graphic() && !br#""'<>\`{|}#?"#.contains(&byte)) {
-        return Err("must be parameters such as a=1&b=2, with %XX for special characters".to_owned());
+        return Err(
+            "must be parameters such as a=1&b=2, with %XX for special characters".to_owned()
+        );
     }
     let names = query.split('&').filter_map(|parameter| parameter.split('=').next());
     let mut plain = names.map(|name| name.to_ascii_lowercase().replace(['-', '_'], ""));
-    match plain.any(|name| SECRET.contains(&&*name)) {
-        true => Err("must not hold a secret, because addresses are logged".to_owned()),
-        false => Ok(()),
+    if plain.any(|name| SECRET.contains(&&*name)) {
+        return Err("must not hold a secret, because addresses are logged".to_owned());
     }
+    Ok(())
 }
 
 /// The name of a section as TOML wants it.
@@ -153,14 +156,18 @@ mod tests {
 
     #[test]
     fn plain_http_stays_on_this_machine_unless_a_private_network_is_allowed() {
-        for here in ["http://127.0.0.1:8080/x", "http://127.9.9.9", "http://[::1]/", "http://localhost:1"] {
+        for here in
+            ["http://127.0.0.1:8080/x", "http://127.9.9.9", "http://[::1]/", "http://localhost:1"]
+        {
             check(here, false, true);
         }
         for near in ["http://192.168.1.2/", "http://10.0.0.1:81", "http://[fd00::1]/"] {
             check(near, false, false);
             check(near, true, true);
         }
-        for wrong in ["http://8.8.8.8/", "http://localhost.example/", "http://127.1/", "http://0x7f.1/"] {
+        for wrong in
+            ["http://8.8.8.8/", "http://localhost.example/", "http://127.1/", "http://0x7f.1/"]
+        {
             check(wrong, true, false);
         }
     }

@@ -99,7 +99,9 @@ pub(super) fn entry_name(text: &str) -> Result<(), &'static str> {
     const LONGEST: usize = 64;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if text.is_empty() || text.len() > LONGEST || !text.chars().all(fits) {
-        return Err("cannot be a name; use up to 64 letters, digits, dots, hyphens and underscores");
+        return Err(
+            "cannot be a name; use up to 64 letters, digits, dots, hyphens and underscores",
+        );
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ use crate::cli::{Command, Common, Parsed};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::exit::Exit;
-use crate::log::{self, Level};
+use crate::log::{self, Level, Printable};
 use crate::round::{Engine, Report};
 use crate::state::{Access, Store};
 use crate::waiting::Waiting;
@@ -59,7 +59,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     let (command, common) = match crate::cli::parse(arguments, |name| std::env::var_os(name)) {
         Ok(Parsed::Run(command, common)) => (command, common),
         Ok(Parsed::Show(text)) => {
-            out(text.trim_end());
+            text.trim_end().lines().for_each(out);
             return Exit::Right;
         }
         Err(error) => {
@@ -117,16 +117,10 @@ fn awaited(work: impl Future<Output = Exit>) -> Exit {
     }
 }
 
-/// The directory for state: the option, systemd's, the configuration's, the usual one.
+/// The directory for state: what was asked for, the configuration's, the usual one.
 fn state_dir(common: &Common, config: &Config) -> PathBuf {
-    // systemd may name several directories, separated by colons; ours is the first.
-    let systemd = || {
-        let directories = std::env::var("STATE_DIRECTORY").ok()?;
-        let first = directories.split(':').next().filter(|first| !first.is_empty())?;
-        Some(PathBuf::from(first))
-    };
-    let option = common.state_dir.clone().or_else(systemd);
-    option.or_else(|| config.daemon.state_dir.clone()).unwrap_or_else(|| STATE_DIR.into())
+    let asked = common.state_dir.clone().or_else(|| config.daemon.state_dir.clone());
+    asked.unwrap_or_else(|| STATE_DIR.into())
 }
 
 /// The engine of a command, with its state read; what is in the way is told.
@@ -158,14 +152,17 @@ fn tell_problems(report: &Report) {
     }
 }
 
-/// Writes a line to standard output. A reader that has gone (`| head`) is no reason to complain.
+/// Writes a line to standard output. A reader that has gone (`| head`) is no reason to complain,
+/// and what a server said must not write codes to a terminal.
 fn out(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let _ = writeln!(std::io::stdout(), "{}", Printable(line));
 }
 
-/// Writes a line to standard error.
-fn err(line: &str) {
-    let _ = writeln!(std::io::stderr(), "homing: {line}");
+/// Writes a text to standard error, a line at a time.
+fn err(text: &str) {
+    for line in text.lines() {
+        let _ = writeln!(std::io::stderr(), "homing: {}", Printable(line));
+    }
 }
 
 /// The name of a file for a message.

@@ -8,7 +8,7 @@ mod trust;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{
@@ -69,11 +69,21 @@ pub struct Clients {
     made: Mutex<Made>,
 }
 
-/// Few enough for a list: one entry per authority file and family.
+/// Few enough for lists: one entry per authority file and family.
 #[derive(Debug, Default)]
 struct Made {
-    clients: Vec<(Trust, Option<Family>, Client)>,
+    clients: Vec<Kept>,
     configs: Vec<(Trust, ClientConfig)>,
+}
+
+/// A client with its open connections.
+#[derive(Debug)]
+struct Kept {
+    trust: Trust,
+    via: Option<Family>,
+    client: Client,
+    /// The servers that answered it.
+    reached: Vec<String>,
 }
 
 /// Whom a connection trusts.
@@ -160,6 +170,7 @@ impl Clients {
             return Err(late("did not answer"));
         };
         let mut response = response.map_err(failed)?;
+        self.note_reached(&server, via);
         let mut answer = head(&response);
         let Ok(body) = timeout_at(deadline, body(&mut response, limit)).await else {
             return Err(late("did not complete its answer"));
@@ -185,21 +196,37 @@ impl Clients {
             "https" => Trust::Web(ca_file.map(Path::to_owned)),
             _ => Trust::Nobody,
         };
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = made
-            .clients
-            .iter()
-            .find(|(of, over, _)| (of, *over) == (&trust, via));
-        if let Some((.., client)) = known {
-            return Ok(client.clone());
+        let server = server(url);
+        let mut made = self.made();
+        // Where any family will do, a connection that is open already is the shortest way.
+        let fits = |kept: &&mut Kept| {
+            kept.trust == trust
+                && (kept.via == via || (via.is_none() && kept.reached.contains(&server)))
+        };
+        if let Some(kept) = made.clients.iter_mut().find(fits) {
+            return Ok(kept.client.clone());
         }
         let config = made.config(&trust)?;
         let client = client(config, via, self.limits.connect).map_err(|error| {
             let detail = format!("no HTTP client can be made: {}", cause::innermost(&error));
             HttpError::new(Fault::Unreachable, detail)
         })?;
-        made.clients.push((trust, via, client.clone()));
+        made.clients.push(Kept { trust, via, client: client.clone(), reached: Vec::new() });
         Ok(client)
+    }
+
+    /// Notes that `server` answered the client of that family.
+    fn note_reached(&self, server: &str, via: Option<Family>) {
+        let mut made = self.made();
+        for kept in made.clients.iter_mut().filter(|kept| kept.via == via) {
+            if !kept.reached.iter().any(|known| known == server) {
+                kept.reached.push(server.to_owned());
+            }
+        }
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -354,6 +354,11 @@ impl StateError {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                         "free some space there".to_owned()
                     }
+                    io::ErrorKind::PermissionDenied if *action == "make" => format!(
+                        "as root run `install -d -m 700 -o USER {}`, or choose another directory \
+                         with --state-dir",
+                        path.display()
+                    ),
                     io::ErrorKind::PermissionDenied => {
                         format!("run as the user that owns {}, or change its owner", parent())
                     }
