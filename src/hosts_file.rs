@@ -14,7 +14,8 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// The file's text; a file that does not exist yet is empty.
 pub fn read(path: &Path) -> Result<String, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", path.display());
+    let failed =
+        |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", path.display());
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),

@@ -81,11 +81,7 @@ async fn run(mut child: Child) -> Result<Run, String> {
     // Only now, so that the group's number cannot belong to another one while it may be killed.
     let status = child.wait().await.map_err(lost)?;
     group.0 = None;
-    Ok(Run {
-        status,
-        printed,
-        complaint,
-    })
+    Ok(Run { status, printed, complaint })
 }
 
 /// What `output` begins with; one byte more than [`MOST`] tells that it is too long.

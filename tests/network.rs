@@ -1,4 +1,5 @@
 //! The daemon on real kernel addresses: what changes at the line is what reaches the provider.
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 #![cfg(target_os = "linux")]
 
 #[path = "support/home.rs"]

@@ -1,4 +1,5 @@
 //! The main job end to end: the real binary against the sandbox deSEC.
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
 #[path = "support/home.rs"]
 mod home;
@@ -173,7 +174,9 @@ fn hosts_of_one_zone_with_their_own_tokens_share_its_pace() {
 fn hosts_of_one_token_go_in_one_request() {
     let names = ["dev1.dyn.example.com", "www.dyn.example.com"];
     let sandbox = sandbox(&[]);
-    sandbox.with_account(|account| account.add_host_token("both", "s3cret-of-dev1", &names)).unwrap();
+    sandbox
+        .with_account(|account| account.add_host_token("both", "s3cret-of-dev1", &names))
+        .unwrap();
     let hosts = DEV1.replace("\"dev1.dyn.example.com\"", &format!("{names:?}"));
     let home = Home::at(&sandbox.url(), &hosts);
     check(&home, 0);

@@ -76,7 +76,7 @@ impl<'a> Context<'a> {
         let username = username(section, provider, notes);
         let path = self.path(section, protocol, notes);
         let on_change = on_change(section, notes);
-        let strict_token = strict_token(section, protocol, notes);
+        strict_token(section, notes);
 
         let (Some(at), Some(provider)) = (at, provider) else { return Vec::new() };
         let host = |(item, name): (Setting<'_>, Hostname)| HostConfig {
@@ -96,7 +96,6 @@ impl<'a> Context<'a> {
             username: username.clone(),
             path: path.clone(),
             on_change: on_change.clone(),
-            strict_token,
             place: notes.place(item.at),
         };
         names.into_iter().map(host).collect()
@@ -386,18 +385,12 @@ fn on_change(section: &Section<'_>, notes: &mut Notes) -> Vec<String> {
     command
 }
 
-fn strict_token(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut Notes) -> bool {
-    let Some(setting) = section.get("strict-token") else { return false };
-    let strict = setting.flag(notes).unwrap_or_default();
-    let can_be_judged = match protocol {
-        Some(Protocol::Desec) | None => true,
-        Some(Protocol::Dyndns2 | Protocol::HostsFile) => false,
-    };
-    if strict && !can_be_judged {
-        let what = "cannot be kept: only tokens of the protocol desec can be judged; remove it";
-        notes.add(setting.at, &setting.name, what);
+/// `strict-token = true` promises a judgement that this version cannot give; its default is fine.
+fn strict_token(section: &Section<'_>, notes: &mut Notes) {
+    let Some(setting) = section.get("strict-token") else { return };
+    if setting.flag(notes).unwrap_or_default() {
+        notes.add(setting.at, &setting.name, "is not in this version of Homing yet; remove it");
     }
-    strict
 }
 
 /// What `parse` makes of the text, whose error does not repeat it: where a secret is near, people

@@ -87,8 +87,6 @@ pub struct HostConfig {
     pub path: Option<PathBuf>,
     /// The program to run after a change, with its arguments; empty for none.
     pub on_change: Vec<String>,
-    /// Whether a token that can do more than its job is refused.
-    pub strict_token: bool,
     /// File and line of its name.
     pub place: String,
 }

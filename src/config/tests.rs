@@ -315,7 +315,10 @@ fn each_protocol_has_its_own_needs() {
     );
     check_host("provider = \"hosts-file\"", "needs path");
     check_host("provider = \"hosts-file\"\npath = \"h/\"", "is a directory");
-    check_host("provider = \"he.net\"\ntoken-file = \"t\"\nstrict-token = true", "cannot be kept");
+    check_host(
+        "provider = \"desec\"\ntoken-file = \"t\"\nstrict-token = true",
+        "not in this version",
+    );
     check_one(
         "[[host]]\nname = \"*.a.example\"\nprovider = \"hosts-file\"\npath = \"h\"\n",
         "cannot hold a wildcard",

@@ -15,23 +15,17 @@ pub struct Backoff {
 
 impl Backoff {
     /// For faults of a provider or of the network.
-    pub const ORDINARY: Self = Self {
-        first: Duration::from_secs(30),
-        ceiling: Duration::from_secs(60 * 60),
-    };
+    pub const ORDINARY: Self =
+        Self { first: Duration::from_secs(30), ceiling: Duration::from_secs(60 * 60) };
 
     /// For a provider that is busy at this instant: deSEC's "too many concurrent requests" and its
     /// web server's limit of one request in 33 ms both end within a second.
-    pub const BRIEF: Self = Self {
-        first: Duration::from_secs(2),
-        ceiling: Duration::from_secs(60 * 60),
-    };
+    pub const BRIEF: Self =
+        Self { first: Duration::from_secs(2), ceiling: Duration::from_secs(60 * 60) };
 
     /// For a certificate that is not valid yet while the clock is not set: NTP may set it any moment.
-    pub const CLOCK: Self = Self {
-        first: Duration::from_secs(10),
-        ceiling: Duration::from_secs(10),
-    };
+    pub const CLOCK: Self =
+        Self { first: Duration::from_secs(10), ceiling: Duration::from_secs(10) };
 
     /// The wait after `failures` failures in a row.
     ///
@@ -50,10 +44,7 @@ mod tests {
 
     #[track_caller]
     fn check(failures: u32, spread: f64, expect: u64) {
-        assert_eq!(
-            Backoff::ORDINARY.delay(failures, spread),
-            Duration::from_secs(expect)
-        );
+        assert_eq!(Backoff::ORDINARY.delay(failures, spread), Duration::from_secs(expect));
     }
 
     #[test]

@@ -32,10 +32,7 @@ pub struct KernelAddress {
 
 /// What the kernel notes about an address.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the kernel's flags are independent"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "the kernel's flags are independent")]
 pub struct Flags {
     /// Another machine of the link has it too (RFC 4862, section 5.4.5).
     pub dad_failed: bool,
@@ -125,15 +122,8 @@ pub struct Facts(BTreeSet<(IpAddr, u8, u32, String, Flags)>);
 impl Facts {
     /// The facts of `addresses`, in whatever order they come.
     pub fn of<'a>(addresses: impl IntoIterator<Item = &'a KernelAddress>) -> Self {
-        let fact = |a: &KernelAddress| {
-            (
-                a.address,
-                a.prefix_length,
-                a.index,
-                a.interface.clone(),
-                a.flags,
-            )
-        };
+        let fact =
+            |a: &KernelAddress| (a.address, a.prefix_length, a.index, a.interface.clone(), a.flags);
         let mut facts = BTreeSet::new();
         // Not `collect`, which brings a sort of its own: three kilobytes.
         facts.extend(addresses.into_iter().map(fact));
@@ -166,9 +156,7 @@ pub fn choose(
     set_now: Option<&Addresses>,
 ) -> Choice {
     let ranked = || {
-        let own = addresses
-            .iter()
-            .filter(|candidate| Family::of(candidate.address) == family);
+        let own = addresses.iter().filter(|candidate| Family::of(candidate.address) == family);
         own.map(|candidate| {
             let rank = Rank::of(candidate, preferences, set_now);
             (candidate, rank, excluded(candidate, preferences))
@@ -184,46 +172,26 @@ pub fn choose(
             Some(best) if rank != best => excluded.or_else(|| Some(rank.behind(&best, candidate))),
             _ => excluded,
         };
-        (
-            candidate.clone(),
-            reason.map_or(Verdict::Chosen, Verdict::PassedOver),
-        )
+        (candidate.clone(), reason.map_or(Verdict::Chosen, Verdict::PassedOver))
     });
-    Choice {
-        chosen: best.map(|best| best.address),
-        judged: judged.collect(),
-        awaits_verdict,
-    }
+    Choice { chosen: best.map(|best| best.address), judged: judged.collect(), awaits_verdict }
 }
 
 /// Why `candidate` is out of the question; `Tentative` only when nothing else is wrong with it.
 fn excluded(candidate: &KernelAddress, preferences: Preferences) -> Option<Reason> {
-    let Flags {
-        dad_failed,
-        down,
-        tentative,
-        ..
-    } = candidate.flags;
+    let Flags { dad_failed, down, tentative, .. } = candidate.flags;
     if let Some(special) = unpublishable(candidate.address, preferences.allow_private) {
         return Some(Reason::Special(special));
     }
     // The kernel leaves the flag tentative on an address whose detection has failed.
-    let reasons = [
-        (down, Reason::Down),
-        (dad_failed, Reason::DadFailed),
-        (tentative, Reason::Tentative),
-    ];
-    reasons
-        .into_iter()
-        .find_map(|(applies, reason)| applies.then_some(reason))
+    let reasons =
+        [(down, Reason::Down), (dad_failed, Reason::DadFailed), (tentative, Reason::Tentative)];
+    reasons.into_iter().find_map(|(applies, reason)| applies.then_some(reason))
 }
 
 /// How good an address is: the smaller, the better. The fields are the lines of the table.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each answers one question of the table"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each answers one question of the table")]
 struct Rank {
     not_global: bool,
     of_unwanted_kind: bool,
@@ -241,12 +209,7 @@ impl Rank {
         preferences: Preferences,
         set_now: Option<&Addresses>,
     ) -> Self {
-        let Flags {
-            deprecated,
-            secondary,
-            temporary,
-            ..
-        } = candidate.flags;
+        let Flags { deprecated, secondary, temporary, .. } = candidate.flags;
         let address = candidate.address;
         let life = |time: Option<Duration>| Reverse(time.unwrap_or(Duration::MAX));
         Self {
@@ -267,11 +230,7 @@ impl Rank {
             return Reason::NotGlobal(special);
         }
         if self.of_unwanted_kind != best.of_unwanted_kind {
-            if candidate.flags.temporary {
-                Reason::Temporary
-            } else {
-                Reason::Stable
-            }
+            if candidate.flags.temporary { Reason::Temporary } else { Reason::Stable }
         } else if self.deprecated != best.deprecated {
             Reason::Deprecated
         } else if self.secondary != best.secondary {
@@ -357,31 +316,13 @@ mod tests {
         temporary: false,
         tentative: false,
     };
-    const DEPRECATED: Flags = Flags {
-        deprecated: true,
-        ..NO_FLAGS
-    };
-    const SECONDARY: Flags = Flags {
-        secondary: true,
-        ..NO_FLAGS
-    };
-    const TEMPORARY: Flags = Flags {
-        temporary: true,
-        ..NO_FLAGS
-    };
-    const TENTATIVE: Flags = Flags {
-        tentative: true,
-        ..NO_FLAGS
-    };
+    const DEPRECATED: Flags = Flags { deprecated: true, ..NO_FLAGS };
+    const SECONDARY: Flags = Flags { secondary: true, ..NO_FLAGS };
+    const TEMPORARY: Flags = Flags { temporary: true, ..NO_FLAGS };
+    const TENTATIVE: Flags = Flags { tentative: true, ..NO_FLAGS };
 
-    const DEFAULT: Preferences = Preferences {
-        allow_private: false,
-        prefer_temporary: false,
-    };
-    const PRIVATE: Preferences = Preferences {
-        allow_private: true,
-        prefer_temporary: false,
-    };
+    const DEFAULT: Preferences = Preferences { allow_private: false, prefer_temporary: false };
+    const PRIVATE: Preferences = Preferences { allow_private: true, prefer_temporary: false };
 
     fn parsed(address: &str) -> IpAddr {
         address.parse().unwrap()
@@ -405,11 +346,7 @@ mod tests {
 
     fn living(address: &str, seconds: u64) -> KernelAddress {
         let life = Some(Duration::from_secs(seconds));
-        KernelAddress {
-            preferred: life,
-            valid: life,
-            ..plain(address)
-        }
+        KernelAddress { preferred: life, valid: life, ..plain(address) }
     }
 
     /// Chooses among `addresses`, in this order and turned round, with `set` at the provider.
@@ -423,11 +360,7 @@ mod tests {
         let expect = expect.split_terminator(',').map(parsed).next();
         assert_eq!(choice.chosen, expect, "{:#?}", choice.judged);
         let turned: Vec<_> = addresses.iter().rev().cloned().collect();
-        assert_eq!(
-            choose(&turned, family, want, set.as_ref()).chosen,
-            expect,
-            "turned round"
-        );
+        assert_eq!(choose(&turned, family, want, set.as_ref()).chosen, expect, "turned round");
         choice
     }
 
@@ -435,10 +368,7 @@ mod tests {
     #[track_caller]
     fn reason(choice: &Choice, address: &str) -> Reason {
         let of = parsed(address);
-        let verdict = choice
-            .judged
-            .iter()
-            .find(|(judged, _)| judged.address == of);
+        let verdict = choice.judged.iter().find(|(judged, _)| judged.address == of);
         match verdict.expect("every address is judged").1 {
             Verdict::PassedOver(reason) => reason,
             Verdict::Chosen => panic!("{address} was chosen"),
@@ -447,42 +377,19 @@ mod tests {
 
     #[test]
     fn a_global_address_comes_before_what_is_private() {
-        let choice = check(
-            &[plain("fd00::1"), plain("2a00::9")],
-            PRIVATE,
-            "fd00::1",
-            "2a00::9",
-        );
-        assert_eq!(
-            reason(&choice, "fd00::1"),
-            Reason::NotGlobal(Special::Private)
-        );
-        let shared = with(
-            "2a00::9",
-            Flags {
-                deprecated: true,
-                temporary: true,
-                ..NO_FLAGS
-            },
-        );
+        let choice = check(&[plain("fd00::1"), plain("2a00::9")], PRIVATE, "fd00::1", "2a00::9");
+        assert_eq!(reason(&choice, "fd00::1"), Reason::NotGlobal(Special::Private));
+        let shared = with("2a00::9", Flags { deprecated: true, temporary: true, ..NO_FLAGS });
         check(&[plain("fd00::1"), shared], PRIVATE, "", "2a00::9");
     }
 
     #[test]
     fn private_addresses_are_chosen_only_when_allowed() {
         let choice = check(&[plain("fd00::1")], DEFAULT, "", "");
-        assert_eq!(
-            reason(&choice, "fd00::1"),
-            Reason::Special(Special::Private)
-        );
+        assert_eq!(reason(&choice, "fd00::1"), Reason::Special(Special::Private));
         check(&[plain("fd00::1")], PRIVATE, "", "fd00::1");
         check(&[plain("192.168.1.2")], DEFAULT, "192.168.1.2", "");
-        check(
-            &[plain("192.168.1.2"), plain("8.8.8.8")],
-            PRIVATE,
-            "",
-            "8.8.8.8",
-        );
+        check(&[plain("192.168.1.2"), plain("8.8.8.8")], PRIVATE, "", "8.8.8.8");
         check(&[plain("fe80::1"), plain("::1")], PRIVATE, "fe80::1", "");
     }
 
@@ -502,41 +409,22 @@ mod tests {
 
     #[test]
     fn a_temporary_address_will_do_where_nothing_is_better() {
-        check(
-            &[with("2a00::1", TEMPORARY), plain("fd00::1")],
-            PRIVATE,
-            "",
-            "2a00::1",
-        );
+        check(&[with("2a00::1", TEMPORARY), plain("fd00::1")], PRIVATE, "", "2a00::1");
     }
 
     #[test]
     fn a_temporary_address_comes_first_when_it_is_preferred() {
-        let want = Preferences {
-            prefer_temporary: true,
-            ..DEFAULT
-        };
+        let want = Preferences { prefer_temporary: true, ..DEFAULT };
         let addresses = [with("2a00::1", TEMPORARY), plain("2a00::2")];
         let choice = check(&addresses, want, "2a00::2", "2a00::1");
         assert_eq!(reason(&choice, "2a00::2"), Reason::Stable);
-        check(
-            &[plain("8.8.8.8"), with("8.8.4.4", SECONDARY)],
-            want,
-            "8.8.4.4",
-            "8.8.8.8",
-        );
+        check(&[plain("8.8.8.8"), with("8.8.4.4", SECONDARY)], want, "8.8.4.4", "8.8.8.8");
     }
 
     #[test]
     fn a_temporary_address_that_rotates_changes_nothing() {
         let before = [with("2a00::5", TEMPORARY), plain("2a00::9")];
-        let old = with(
-            "2a00::5",
-            Flags {
-                deprecated: true,
-                ..TEMPORARY
-            },
-        );
+        let old = with("2a00::5", Flags { deprecated: true, ..TEMPORARY });
         let after = [with("2a00::1", TEMPORARY), old, plain("2a00::9")];
         check(&before, DEFAULT, "", "2a00::9");
         check(&after, DEFAULT, "2a00::9", "2a00::9");
@@ -561,22 +449,15 @@ mod tests {
         let addresses = [plain("2a00::1"), living("2a00::2", 5), living("2a00::3", 7)];
         let choice = check(&addresses, DEFAULT, "2a00::2", "2a00::2");
         assert_eq!(reason(&choice, "2a00::1"), Reason::JustAsGood(Tie::Set));
-        check(
-            &[plain("8.8.4.4"), plain("8.8.8.8")],
-            DEFAULT,
-            "8.8.8.8",
-            "8.8.8.8",
-        );
+        check(&[plain("8.8.4.4"), plain("8.8.8.8")], DEFAULT, "8.8.8.8", "8.8.8.8");
     }
 
     #[test]
     fn two_prefixes_do_not_flip_as_their_life_times_are_renewed() {
         let mut set = String::new();
         for second in 0..100 {
-            let addresses = [
-                living("2a00:1::1", 1800 - second % 7),
-                living("2a00:2::1", 1800 - second % 5),
-            ];
+            let addresses =
+                [living("2a00:1::1", 1800 - second % 7), living("2a00:2::1", 1800 - second % 5)];
             let choice = choose(
                 &addresses,
                 Family::V6,
@@ -584,43 +465,19 @@ mod tests {
                 Addresses::new(set.parse::<IpAddr>()).as_ref(),
             );
             let chosen = choice.chosen.unwrap().to_string();
-            assert!(
-                set.is_empty() || set == chosen,
-                "flipped to {chosen} at {second}"
-            );
+            assert!(set.is_empty() || set == chosen, "flipped to {chosen} at {second}");
             set = chosen;
         }
     }
 
     #[test]
     fn a_first_choice_takes_the_longest_life_and_then_the_smallest_number() {
-        let choice = check(
-            &[living("2a00::1", 60), living("2a00::2", 61)],
-            DEFAULT,
-            "",
-            "2a00::2",
-        );
-        assert_eq!(
-            reason(&choice, "2a00::1"),
-            Reason::JustAsGood(Tie::LifeTime)
-        );
-        check(
-            &[living("2a00::1", u64::MAX), plain("2a00::2")],
-            DEFAULT,
-            "",
-            "2a00::2",
-        );
-        let valid = KernelAddress {
-            valid: None,
-            ..living("2a00::2", 60)
-        };
+        let choice = check(&[living("2a00::1", 60), living("2a00::2", 61)], DEFAULT, "", "2a00::2");
+        assert_eq!(reason(&choice, "2a00::1"), Reason::JustAsGood(Tie::LifeTime));
+        check(&[living("2a00::1", u64::MAX), plain("2a00::2")], DEFAULT, "", "2a00::2");
+        let valid = KernelAddress { valid: None, ..living("2a00::2", 60) };
         check(&[living("2a00::1", 60), valid], DEFAULT, "", "2a00::2");
-        let choice = check(
-            &[plain("2a00::1"), plain("2a00::2")],
-            DEFAULT,
-            "2a00::7",
-            "2a00::1",
-        );
+        let choice = check(&[plain("2a00::1"), plain("2a00::2")], DEFAULT, "2a00::7", "2a00::1");
         assert_eq!(reason(&choice, "2a00::2"), Reason::JustAsGood(Tie::Number));
     }
 
@@ -633,15 +490,8 @@ mod tests {
 
     #[test]
     fn an_address_in_use_elsewhere_or_on_an_interface_that_is_down_is_never_chosen() {
-        let duplicate = Flags {
-            dad_failed: true,
-            tentative: true,
-            ..NO_FLAGS
-        };
-        let down = Flags {
-            down: true,
-            ..NO_FLAGS
-        };
+        let duplicate = Flags { dad_failed: true, tentative: true, ..NO_FLAGS };
+        let down = Flags { down: true, ..NO_FLAGS };
         let addresses = [with("2a00::1", duplicate), with("2a00::2", down)];
         let choice = check(&addresses, DEFAULT, "2a00::1", "");
         assert_eq!(reason(&choice, "2a00::1"), Reason::DadFailed);
@@ -652,23 +502,12 @@ mod tests {
     #[test]
     fn a_tentative_address_is_awaited_when_it_would_win() {
         let new = with("2a00:2::1", TENTATIVE);
-        let choice = check(
-            &[with("2a00:1::1", DEPRECATED), new.clone()],
-            DEFAULT,
-            "",
-            "2a00:1::1",
-        );
+        let choice = check(&[with("2a00:1::1", DEPRECATED), new.clone()], DEFAULT, "", "2a00:1::1");
         assert!(choice.awaits_verdict);
         assert_eq!(reason(&choice, "2a00:2::1"), Reason::Tentative);
         assert!(check(std::slice::from_ref(&new), DEFAULT, "", "").awaits_verdict);
         assert!(
-            check(
-                &[plain("2a00:1::1"), new],
-                DEFAULT,
-                "2a00:2::1",
-                "2a00:1::1"
-            )
-            .awaits_verdict
+            check(&[plain("2a00:1::1"), new], DEFAULT, "2a00:2::1", "2a00:1::1").awaits_verdict
         );
     }
 
@@ -677,20 +516,8 @@ mod tests {
         let set = plain("2a00::9");
         for hopeless in [
             with("2a00::1", TENTATIVE),
-            with(
-                "2a00::1",
-                Flags {
-                    temporary: true,
-                    ..TENTATIVE
-                },
-            ),
-            with(
-                "2a00::1",
-                Flags {
-                    down: true,
-                    ..TENTATIVE
-                },
-            ),
+            with("2a00::1", Flags { temporary: true, ..TENTATIVE }),
+            with("2a00::1", Flags { down: true, ..TENTATIVE }),
             with("fe80::1", TENTATIVE),
         ] {
             let choice = check(&[set.clone(), hopeless], DEFAULT, "2a00::9", "2a00::9");
@@ -701,35 +528,21 @@ mod tests {
 
     #[test]
     fn every_address_of_the_family_is_judged_in_the_order_given() {
-        let addresses = [
-            plain("fe80::1"),
-            plain("8.8.8.8"),
-            with("2a00::1", TEMPORARY),
-            plain("2a00::2"),
-        ];
+        let addresses =
+            [plain("fe80::1"), plain("8.8.8.8"), with("2a00::1", TEMPORARY), plain("2a00::2")];
         let choice = check(&addresses, DEFAULT, "", "2a00::2");
-        let table: Vec<_> = choice
-            .judged
-            .iter()
-            .map(|(a, verdict)| format!("{} {verdict}", a.address))
-            .collect();
+        let table: Vec<_> =
+            choice.judged.iter().map(|(a, verdict)| format!("{} {verdict}", a.address)).collect();
         assert_eq!(
             table,
-            [
-                "fe80::1 passed over: link-local",
-                "2a00::1 passed over: temporary",
-                "2a00::2 chosen"
-            ]
+            ["fe80::1 passed over: link-local", "2a00::1 passed over: temporary", "2a00::2 chosen"]
         );
     }
 
     #[test]
     fn no_address_is_no_choice() {
         assert_eq!(choose(&[], Family::V6, DEFAULT, None), Choice::default());
-        assert_eq!(
-            choose(&[plain("8.8.8.8")], Family::V6, DEFAULT, None),
-            Choice::default()
-        );
+        assert_eq!(choose(&[plain("8.8.8.8")], Family::V6, DEFAULT, None), Choice::default());
     }
 
     #[test]
@@ -738,27 +551,14 @@ mod tests {
         let before = facts(&[living("2a00::1", 60), plain("8.8.8.8")]);
         assert_eq!(before, facts(&[plain("8.8.8.8"), living("2a00::1", 1800)]));
         assert_ne!(before, facts(&[plain("8.8.8.8")]));
-        assert_ne!(
-            before,
-            facts(&[plain("8.8.8.8"), with("2a00::1", DEPRECATED)])
-        );
-        let renamed = KernelAddress {
-            interface: "wan".to_owned(),
-            ..plain("2a00::1")
-        };
+        assert_ne!(before, facts(&[plain("8.8.8.8"), with("2a00::1", DEPRECATED)]));
+        let renamed = KernelAddress { interface: "wan".to_owned(), ..plain("2a00::1") };
         assert_ne!(before, facts(&[plain("8.8.8.8"), renamed]));
     }
 
     #[test]
     fn flags_are_told_in_words() {
-        assert_eq!(
-            Flags {
-                deprecated: true,
-                ..TEMPORARY
-            }
-            .to_string(),
-            "deprecated,temporary"
-        );
+        assert_eq!(Flags { deprecated: true, ..TEMPORARY }.to_string(), "deprecated,temporary");
         assert_eq!(NO_FLAGS.to_string(), "");
     }
 }

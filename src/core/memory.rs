@@ -186,12 +186,7 @@ impl HoldKind {
 
 impl Word {
     /// Every word.
-    pub const ALL: [Self; 4] = [
-        Self::Updated,
-        Self::Unchanged,
-        Self::Deferred,
-        Self::Rejected,
-    ];
+    pub const ALL: [Self; 4] = [Self::Updated, Self::Unchanged, Self::Deferred, Self::Rejected];
 
     /// The word as text.
     pub fn as_str(self) -> &'static str {
@@ -223,14 +218,9 @@ impl Memory {
                 let sent = record.sent.as_ref().map(|sent| sent.at);
                 confirmed.into_iter().chain(sent)
             });
-            records
-                .chain(entry.last.map(|(_, at)| at))
-                .collect::<Vec<_>>()
+            records.chain(entry.last.map(|(_, at)| at)).collect::<Vec<_>>()
         });
-        let paces = self
-            .paces
-            .values()
-            .flat_map(|history| history.sent.iter().copied());
+        let paces = self.paces.values().flat_map(|history| history.sent.iter().copied());
         entries.chain(paces).max()
     }
 
@@ -296,10 +286,7 @@ mod tests {
     #[test]
     fn a_hold_written_by_a_clock_far_ahead_ends_within_its_own_ceiling() {
         let mut memory = Memory::default();
-        let key = Key {
-            host: "a.example".parse().unwrap(),
-            provider: "p".into(),
-        };
+        let key = Key { host: "a.example".parse().unwrap(), provider: "p".into() };
         memory.entry_mut(&key).hold = Some(Hold {
             kind: HoldKind::Backoff(Fault::Lost),
             detail: String::new(),

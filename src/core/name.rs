@@ -118,12 +118,9 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, expect: Result<&str, NameError>) {
+    fn check(text: &str, expect: Result<&str, &NameError>) {
         let name = text.parse::<Hostname>();
-        assert_eq!(
-            name.as_ref().map(Hostname::as_str),
-            expect.as_ref().copied()
-        );
+        assert_eq!(name.as_ref().map(Hostname::as_str), expect);
     }
 
     #[test]
@@ -136,14 +133,14 @@ mod tests {
 
     #[test]
     fn what_is_no_host_name_is_told_apart() {
-        check("", Err(NameError::Empty));
-        check("a..b", Err(NameError::Empty));
-        check("-a.example", Err(NameError::Hyphen));
-        check("under_score.example", Err(NameError::Character('_')));
-        check("a.*.example", Err(NameError::Character('*')));
-        check("192.0.2.1", Err(NameError::Address));
-        check(&"a".repeat(64), Err(NameError::LabelTooLong));
-        check(&"a.".repeat(130), Err(NameError::TooLong));
+        check("", Err(&NameError::Empty));
+        check("a..b", Err(&NameError::Empty));
+        check("-a.example", Err(&NameError::Hyphen));
+        check("under_score.example", Err(&NameError::Character('_')));
+        check("a.*.example", Err(&NameError::Character('*')));
+        check("192.0.2.1", Err(&NameError::Address));
+        check(&"a".repeat(64), Err(&NameError::LabelTooLong));
+        check(&"a.".repeat(130), Err(&NameError::TooLong));
     }
 
     #[test]

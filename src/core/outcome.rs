@@ -266,27 +266,16 @@ impl fmt::Display for Rejection {
 impl Outcome {
     /// A deferral without a wish of the provider's.
     pub fn deferred(fault: Fault, detail: impl Into<String>) -> Self {
-        Self::Deferred(Deferral {
-            fault,
-            detail: detail.into(),
-            retry_after: None,
-        })
+        Self::Deferred(Deferral { fault, detail: detail.into(), retry_after: None })
     }
 
     /// A deferral until the provider wants to hear from us again.
     pub fn deferred_for(fault: Fault, detail: impl Into<String>, wait: Duration) -> Self {
-        Self::Deferred(Deferral {
-            fault,
-            detail: detail.into(),
-            retry_after: Some(wait),
-        })
+        Self::Deferred(Deferral { fault, detail: detail.into(), retry_after: Some(wait) })
     }
 
     /// A rejection with what the provider said.
     pub fn rejected(rejection: Rejection, detail: impl Into<String>) -> Self {
-        Self::Rejected(Refusal {
-            rejection,
-            detail: detail.into(),
-        })
+        Self::Rejected(Refusal { rejection, detail: detail.into() })
     }
 }

@@ -38,11 +38,8 @@ impl History {
         let paused = self.pause_until.unwrap_or_default();
         let Some(pace) = pace else { return paused };
         // A moment in the future comes from a clock that was wrong: it counts as just now.
-        let recent = self
-            .sent
-            .iter()
-            .map(|&at| at.min(now))
-            .filter(|&at| now.since(at) < pace.window);
+        let recent =
+            self.sent.iter().map(|&at| at.min(now)).filter(|&at| now.since(at) < pace.window);
         let mut recent: Vec<_> = recent.collect();
         recent.sort_unstable();
         let spare = (pace.requests.max(1) as usize).checked_sub(recent.len());
@@ -58,18 +55,14 @@ impl History {
 
     /// Notes that a request leaves `now`, and forgets those that no longer matter.
     pub fn note(&mut self, pace: Pace, now: Timestamp) {
-        self.sent
-            .retain(|&at| at <= now && now.since(at) < pace.window);
+        self.sent.retain(|&at| at <= now && now.since(at) < pace.window);
         self.sent.push_back(now);
     }
 
     /// Whether nothing in it matters any more.
     pub fn is_over(&self, longest: Duration, now: Timestamp) -> bool {
         self.pause_until.is_none_or(|until| until <= now)
-            && self
-                .sent
-                .iter()
-                .all(|&at| at <= now && now.since(at) >= longest)
+            && self.sent.iter().all(|&at| at <= now && now.since(at) >= longest)
     }
 }
 
@@ -88,11 +81,8 @@ impl FromStr for Pace {
             "d" => 24 * 60 * 60,
             _ => return Err(PaceError),
         };
-        let count: u64 = if number.is_empty() {
-            1
-        } else {
-            number.parse().map_err(|_| PaceError)?
-        };
+        let count: u64 =
+            if number.is_empty() { 1 } else { number.parse().map_err(|_| PaceError)? };
         let requests: u32 = requests.parse().map_err(|_| PaceError)?;
         let window = Duration::from_secs(count.checked_mul(seconds).ok_or(PaceError)?);
         if requests == 0 || window.is_zero() {
@@ -112,10 +102,7 @@ impl fmt::Display for PaceError {
 mod tests {
     use super::*;
 
-    const TWO_IN_TWO_MINUTES: Pace = Pace {
-        requests: 2,
-        window: Duration::from_secs(120),
-    };
+    const TWO_IN_TWO_MINUTES: Pace = Pace { requests: 2, window: Duration::from_secs(120) };
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_secs(1_000_000 + seconds)
@@ -123,11 +110,7 @@ mod tests {
 
     fn free_at(sent: &[u64], now: u64) -> Timestamp {
         let sent = sent.iter().map(|&s| at(s)).collect();
-        History {
-            sent,
-            pause_until: None,
-        }
-        .free_at(Some(TWO_IN_TWO_MINUTES), at(now))
+        History { sent, pause_until: None }.free_at(Some(TWO_IN_TWO_MINUTES), at(now))
     }
 
     #[test]
@@ -145,10 +128,7 @@ mod tests {
 
     #[test]
     fn a_pause_outlasts_the_window() {
-        let history = History {
-            sent: VecDeque::new(),
-            pause_until: Some(at(500)),
-        };
+        let history = History { sent: VecDeque::new(), pause_until: Some(at(500)) };
         assert_eq!(history.free_at(Some(TWO_IN_TWO_MINUTES), at(0)), at(500));
         assert_eq!(history.free_at(None, at(0)), at(500));
     }
@@ -156,23 +136,8 @@ mod tests {
     #[test]
     fn a_pace_is_requests_per_time() {
         assert_eq!("2/2m".parse(), Ok(TWO_IN_TWO_MINUTES));
-        assert_eq!(
-            "1/h".parse(),
-            Ok(Pace {
-                requests: 1,
-                window: Duration::from_secs(3600)
-            })
-        );
-        for wrong in [
-            "",
-            "2",
-            "0/1m",
-            "2/0s",
-            "2/2",
-            "two/2m",
-            "2/m2",
-            "2/99999999999999999999d",
-        ] {
+        assert_eq!("1/h".parse(), Ok(Pace { requests: 1, window: Duration::from_secs(3600) }));
+        for wrong in ["", "2", "0/1m", "2/0s", "2/2", "two/2m", "2/m2", "2/99999999999999999999d"] {
             assert_eq!(wrong.parse::<Pace>(), Err(PaceError), "{wrong}");
         }
     }

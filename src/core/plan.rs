@@ -122,13 +122,10 @@ pub struct Circumstances {
 impl Step {
     /// Why something is to be sent, the weightiest reason first; `None` when nothing is.
     pub fn why(&self) -> Option<Why> {
-        let wanted = self
-            .stands
-            .iter()
-            .filter_map(|(family, stand)| match stand {
-                Stand::Wanted(why) if self.wishes[family] != Wish::Leave => Some(*why),
-                _ => None,
-            });
+        let wanted = self.stands.iter().filter_map(|(family, stand)| match stand {
+            Stand::Wanted(why) if self.wishes[family] != Wish::Leave => Some(*why),
+            _ => None,
+        });
         wanted.min()
     }
 }
@@ -166,10 +163,8 @@ pub fn step(
 ) -> Step {
     let unknown = Entry::default();
     let entry = entry.unwrap_or(&unknown);
-    let standing = |hold: &Option<Hold>| {
-        hold.clone()
-            .filter(|hold| stands(hold, fingerprint, circumstances))
-    };
+    let standing =
+        |hold: &Option<Hold>| hold.clone().filter(|hold| stands(hold, fingerprint, circumstances));
     let hold = standing(&entry.hold);
     let stands = PerFamily::from_fn(|family| {
         if host.families[family] == Use::Off {
@@ -180,12 +175,8 @@ pub fn step(
         }
         stand(host, seen, family, &entry.families[family], circumstances)
     });
-    let any_wanted = stands
-        .iter()
-        .any(|(_, stand)| matches!(stand, Stand::Wanted(_)));
-    let first_wanted = stands
-        .iter()
-        .find(|(_, stand)| matches!(stand, Stand::Wanted(_)));
+    let any_wanted = stands.iter().any(|(_, stand)| matches!(stand, Stand::Wanted(_)));
+    let first_wanted = stands.iter().find(|(_, stand)| matches!(stand, Stand::Wanted(_)));
     let only = match entry.asking {
         Asking::OneFamily => first_wanted.map(|(family, _)| family),
         Asking::Together | Asking::Alone => None,
@@ -199,12 +190,7 @@ pub fn step(
         _ => Wish::Leave,
     });
     let due = due(host, entry, hold.as_ref(), &stands);
-    Step {
-        wishes,
-        stands,
-        hold,
-        due,
-    }
+    Step { wishes, stands, hold, due }
 }
 
 /// How one family stands, its holds aside.
@@ -334,9 +320,7 @@ pub struct Schedule {
 pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -> Schedule {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     let waiting_since = |place: usize| {
-        memory
-            .entry(&candidates[place].host.key)
-            .and_then(|entry| entry.queued_since)
+        memory.entry(&candidates[place].host.key).and_then(|entry| entry.queued_since)
     };
     order.sort_by_key(|&place| (waiting_since(place).unwrap_or(now), place));
 
@@ -358,10 +342,7 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
                 Protocol::Desec | Protocol::HostsFile => None,
                 Protocol::Dyndns2 => Some(wishes.clone()),
             };
-            let update = Update {
-                host: candidate.host.key.host.clone(),
-                wishes,
-            };
+            let update = Update { host: candidate.host.key.host.clone(), wishes };
             let slot = (zone.clone(), candidate.credential, family, common);
             match open.get(&slot) {
                 Some(&at) if most > 1 && requests[at].hosts.len() < most => {
@@ -373,11 +354,7 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
                         open.insert(slot, requests.len());
                     }
                     let zone = zone.clone();
-                    requests.push(Request {
-                        hosts: vec![place],
-                        updates: vec![update],
-                        zone,
-                    });
+                    requests.push(Request { hosts: vec![place], updates: vec![update], zone });
                 }
             }
         }
@@ -387,15 +364,8 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
 
 /// The zone whose pace a candidate's request counts against.
 fn zone_key(candidate: &Candidate<'_>, entry: Option<&Entry>) -> ZoneKey {
-    let zone = candidate
-        .host
-        .zone
-        .clone()
-        .or_else(|| entry.and_then(|entry| entry.zone.clone()));
-    ZoneKey {
-        provider: candidate.provider.name.to_string(),
-        zone,
-    }
+    let zone = candidate.host.zone.clone().or_else(|| entry.and_then(|entry| entry.zone.clone()));
+    ZoneKey { provider: candidate.provider.name.to_string(), zone }
 }
 
 /// How many hosts a request to `provider` may name.
@@ -444,9 +414,7 @@ fn within_pace(
             }
             schedule.now.push(request);
         } else {
-            schedule
-                .later
-                .extend(request.hosts.iter().map(|&place| (place, free_at)));
+            schedule.later.extend(request.hosts.iter().map(|&place| (place, free_at)));
         }
     }
     schedule
@@ -479,47 +447,25 @@ mod tests {
 
     fn host(name: &str) -> Host {
         Host {
-            key: Key {
-                host: name.parse().unwrap(),
-                provider: "p".into(),
-            },
+            key: Key { host: name.parse().unwrap(), provider: "p".into() },
             zone: None,
-            families: PerFamily {
-                v4: Use::Auto,
-                v6: Use::Auto,
-            },
+            families: PerFamily { v4: Use::Auto, v6: Use::Auto },
             refresh: None,
         }
     }
 
     fn set(text: &str) -> Record {
-        let set = Set {
-            addresses: addresses(text),
-            since: at(0),
-            confirmed: at(0),
-        };
-        Record {
-            set: Some(set),
-            ..Record::default()
-        }
+        let set = Set { addresses: addresses(text), since: at(0), confirmed: at(0) };
+        Record { set: Some(set), ..Record::default() }
     }
 
     fn held(kind: HoldKind, until: Option<u64>) -> Hold {
         let detail = String::new();
-        Hold {
-            kind,
-            detail,
-            since: at(0),
-            until: until.map(at),
-            fingerprint: PRINT,
-        }
+        Hold { kind, detail, since: at(0), until: until.map(at), fingerprint: PRINT }
     }
 
     fn now(seconds: u64) -> Circumstances {
-        Circumstances {
-            now: at(seconds),
-            ..Circumstances::default()
-        }
+        Circumstances { now: at(seconds), ..Circumstances::default() }
     }
 
     const V4: &str = "198.18.0.1";
@@ -532,10 +478,7 @@ mod tests {
         circumstances: &Circumstances,
         expect: &[Why],
     ) -> Step {
-        let seen = PerFamily {
-            v4: seen.0,
-            v6: seen.1,
-        };
+        let seen = PerFamily { v4: seen.0, v6: seen.1 };
         let step = step(&host("a.example"), &seen, PRINT, Some(entry), circumstances);
         let why: Vec<_> = step.why().into_iter().collect();
         assert_eq!(why, expect, "{step:?}");
@@ -544,81 +487,36 @@ mod tests {
 
     #[test]
     fn a_first_address_is_sent_and_an_absent_family_is_left_alone() {
-        let step = check(
-            (here(V4), absent()),
-            &Entry::default(),
-            &now(0),
-            &[Why::First],
-        );
-        assert_eq!(
-            step.wishes,
-            PerFamily {
-                v4: Wish::Set(addresses(V4)),
-                v6: Wish::Leave
-            }
-        );
+        let step = check((here(V4), absent()), &Entry::default(), &now(0), &[Why::First]);
+        assert_eq!(step.wishes, PerFamily { v4: Wish::Set(addresses(V4)), v6: Wish::Leave });
         assert_eq!(step.stands.v6, Stand::Absent(String::new()));
     }
 
     #[test]
     fn what_is_set_is_not_sent_again() {
-        let entry = Entry {
-            families: PerFamily {
-                v4: set(V4),
-                v6: set(V6),
-            },
-            ..Entry::default()
-        };
+        let entry = Entry { families: PerFamily { v4: set(V4), v6: set(V6) }, ..Entry::default() };
         check((here(V4), here(V6)), &entry, &now(99_999_999), &[]);
     }
 
     #[test]
     fn a_change_of_one_family_states_the_other_as_well() {
-        let entry = Entry {
-            families: PerFamily {
-                v4: set(V4),
-                v6: set(V6),
-            },
-            ..Entry::default()
-        };
-        let step = check(
-            (here("198.18.0.2"), here(V6)),
-            &entry,
-            &now(5),
-            &[Why::Changed],
-        );
+        let entry = Entry { families: PerFamily { v4: set(V4), v6: set(V6) }, ..Entry::default() };
+        let step = check((here("198.18.0.2"), here(V6)), &entry, &now(5), &[Why::Changed]);
         assert_eq!(step.wishes.v6, Wish::Set(addresses(V6)));
     }
 
     #[test]
     fn an_unknown_address_never_touches_the_record() {
-        let entry = Entry {
-            families: PerFamily {
-                v4: set(V4),
-                v6: set(V6),
-            },
-            ..Entry::default()
-        };
+        let entry = Entry { families: PerFamily { v4: set(V4), v6: set(V6) }, ..Entry::default() };
         let unknown = Seen::Unknown("the interface has gone".into());
-        let step = check(
-            (here("198.18.0.2"), unknown),
-            &entry,
-            &now(5),
-            &[Why::Changed],
-        );
+        let step = check((here("198.18.0.2"), unknown), &entry, &now(5), &[Why::Changed]);
         assert_eq!(step.wishes.v6, Wish::Leave);
         assert!(matches!(step.stands.v6, Stand::Missing(_)));
     }
 
     #[test]
     fn a_family_that_was_set_and_is_absent_now_is_missing() {
-        let entry = Entry {
-            families: PerFamily {
-                v4: set(V4),
-                v6: set(V6),
-            },
-            ..Entry::default()
-        };
+        let entry = Entry { families: PerFamily { v4: set(V4), v6: set(V6) }, ..Entry::default() };
         let step = check((here(V4), absent()), &entry, &now(5), &[]);
         assert!(matches!(step.stands.v6, Stand::Missing(_)));
     }
@@ -631,12 +529,7 @@ mod tests {
 
     #[test]
     fn a_source_that_was_not_asked_is_no_fault() {
-        let step = check(
-            (Seen::NotAsked, here(V6)),
-            &Entry::default(),
-            &now(0),
-            &[Why::First],
-        );
+        let step = check((Seen::NotAsked, here(V6)), &Entry::default(), &now(0), &[Why::First]);
         assert_eq!(step.stands.v4, Stand::NotAsked);
         assert_eq!(step.wishes.v4, Wish::Leave);
     }
@@ -644,18 +537,9 @@ mod tests {
     #[test]
     fn after_a_lost_answer_the_same_address_is_sent_again() {
         let mut record = set(V4);
-        record.sent = Some(Sent {
-            addresses: addresses(V4),
-            at: at(1),
-            in_doubt: false,
-        });
-        let entry = Entry {
-            families: PerFamily {
-                v4: record,
-                v6: Record::default(),
-            },
-            ..Entry::default()
-        };
+        record.sent = Some(Sent { addresses: addresses(V4), at: at(1), in_doubt: false });
+        let entry =
+            Entry { families: PerFamily { v4: record, v6: Record::default() }, ..Entry::default() };
         check((here(V4), absent()), &entry, &now(9), &[Why::Unconfirmed]);
     }
 
@@ -664,16 +548,10 @@ mod tests {
         let mut host = host("a.example");
         host.refresh = Some(Duration::from_secs(86_400));
         let entry = Entry {
-            families: PerFamily {
-                v4: set(V4),
-                v6: Record::default(),
-            },
+            families: PerFamily { v4: set(V4), v6: Record::default() },
             ..Entry::default()
         };
-        let seen = PerFamily {
-            v4: here(V4),
-            v6: absent(),
-        };
+        let seen = PerFamily { v4: here(V4), v6: absent() };
         let before = step(&host, &seen, PRINT, Some(&entry), &now(86_399));
         assert_eq!((before.why(), before.due), (None, Some(at(86_400))));
         let after = step(&host, &seen, PRINT, Some(&entry), &now(86_400));
@@ -685,10 +563,7 @@ mod tests {
         let hold = Some(held(HoldKind::Rejected(Rejection::Credential), None));
         let entry = Entry {
             hold,
-            families: PerFamily {
-                v4: set(V4),
-                v6: Record::default(),
-            },
+            families: PerFamily { v4: set(V4), v6: Record::default() },
             ..Entry::default()
         };
         check((here("198.18.0.2"), absent()), &entry, &now(9_999_999), &[]);
@@ -696,10 +571,7 @@ mod tests {
 
     #[test]
     fn a_new_fingerprint_ends_a_park_but_not_a_pause_the_provider_asked_for() {
-        let seen = PerFamily {
-            v4: here(V4),
-            v6: absent(),
-        };
+        let seen = PerFamily { v4: here(V4), v6: absent() };
         let mut entry = Entry {
             hold: Some(held(HoldKind::Rejected(Rejection::Credential), None)),
             ..Entry::default()
@@ -714,82 +586,48 @@ mod tests {
 
     #[test]
     fn retrying_on_request_ends_parks_and_backoff_only() {
-        let circumstances = Circumstances {
-            retry_rejected: true,
-            ..now(5)
-        };
+        let circumstances = Circumstances { retry_rejected: true, ..now(5) };
         for (kind, ended) in [
             (HoldKind::Rejected(Rejection::Abuse), true),
             (HoldKind::Backoff(Fault::Server), true),
             (HoldKind::Throttled, false),
         ] {
-            assert_eq!(
-                !stands(&held(kind, Some(100)), PRINT, &circumstances),
-                ended,
-                "{kind:?}"
-            );
+            assert_eq!(!stands(&held(kind, Some(100)), PRINT, &circumstances), ended, "{kind:?}");
         }
     }
 
     #[test]
     fn a_network_that_comes_up_ends_only_waits_for_the_network() {
-        let circumstances = Circumstances {
-            network_changed: true,
-            ..now(5)
-        };
+        let circumstances = Circumstances { network_changed: true, ..now(5) };
         assert!(!stands(
             &held(HoldKind::Backoff(Fault::Unreachable), Some(99)),
             PRINT,
             &circumstances
         ));
-        assert!(stands(
-            &held(HoldKind::Backoff(Fault::Server), Some(99)),
-            PRINT,
-            &circumstances
-        ));
+        assert!(stands(&held(HoldKind::Backoff(Fault::Server), Some(99)), PRINT, &circumstances));
     }
 
     #[test]
     fn a_held_family_is_left_out_while_the_other_goes_on() {
-        let mut record = Record::default();
-        record.hold = Some(held(HoldKind::Rejected(Rejection::Forbidden), Some(86_400)));
-        let entry = Entry {
-            families: PerFamily {
-                v4: Record::default(),
-                v6: record,
-            },
-            ..Entry::default()
-        };
+        let hold = Some(held(HoldKind::Rejected(Rejection::Forbidden), Some(86_400)));
+        let record = Record { hold, ..Record::default() };
+        let entry =
+            Entry { families: PerFamily { v4: Record::default(), v6: record }, ..Entry::default() };
         let step = check((here(V4), here(V6)), &entry, &now(5), &[Why::First]);
         assert_eq!(step.wishes.v6, Wish::Leave);
     }
 
     #[test]
     fn families_are_asked_one_by_one_after_a_refusal_of_both() {
-        let entry = Entry {
-            asking: Asking::OneFamily,
-            ..Entry::default()
-        };
+        let entry = Entry { asking: Asking::OneFamily, ..Entry::default() };
         let step = check((here(V4), here(V6)), &entry, &now(5), &[Why::First]);
-        assert_eq!(
-            step.wishes,
-            PerFamily {
-                v4: Wish::Set(addresses(V4)),
-                v6: Wish::Leave
-            }
-        );
+        assert_eq!(step.wishes, PerFamily { v4: Wish::Set(addresses(V4)), v6: Wish::Leave });
     }
 
     fn scheduled(names: &[&str], provider: &Provider, memory: &Memory, now: Timestamp) -> Schedule {
         let hosts: Vec<_> = names.iter().map(|name| host(name)).collect();
-        let seen = PerFamily {
-            v4: here(V4),
-            v6: here(V6),
-        };
-        let circumstances = Circumstances {
-            now,
-            ..Circumstances::default()
-        };
+        let seen = PerFamily { v4: here(V4), v6: here(V6) };
+        let circumstances = Circumstances { now, ..Circumstances::default() };
         let steps: Vec<_> = hosts
             .iter()
             .map(|host| step(host, &seen, PRINT, memory.entry(&host.key), &circumstances))
@@ -797,22 +635,13 @@ mod tests {
         let candidates: Vec<_> = hosts
             .iter()
             .zip(&steps)
-            .map(|(host, step)| Candidate {
-                host,
-                provider,
-                credential: PRINT,
-                step,
-            })
+            .map(|(host, step)| Candidate { host, provider, credential: PRINT, step })
             .collect();
         schedule(&candidates, memory, now)
     }
 
     fn places(schedule: &Schedule) -> Vec<Vec<usize>> {
-        schedule
-            .now
-            .iter()
-            .map(|request| request.hosts.clone())
-            .collect()
+        schedule.now.iter().map(|request| request.hosts.clone()).collect()
     }
 
     #[test]
@@ -830,12 +659,8 @@ mod tests {
         let mut memory = Memory::default();
         memory.entry_mut(&host("b.example").key).asking = Asking::Alone;
         let provider = Protocol::Dyndns2.defaults("p".into());
-        let schedule = scheduled(
-            &["a.example", "b.example", "c.example"],
-            &provider,
-            &memory,
-            at(0),
-        );
+        let schedule =
+            scheduled(&["a.example", "b.example", "c.example"], &provider, &memory, at(0));
         assert_eq!(places(&schedule), [vec![0, 2], vec![1]]);
     }
 
@@ -845,12 +670,8 @@ mod tests {
         provider.batch = 1;
         let mut memory = Memory::default();
         memory.entry_mut(&host("c.example").key).queued_since = Some(at(0));
-        let schedule = scheduled(
-            &["a.example", "b.example", "c.example"],
-            &provider,
-            &memory,
-            at(9),
-        );
+        let schedule =
+            scheduled(&["a.example", "b.example", "c.example"], &provider, &memory, at(9));
         assert_eq!(places(&schedule), [vec![2], vec![0]]);
         assert_eq!(schedule.later, [(1, at(129))]);
     }

@@ -127,19 +127,13 @@ impl Protocol {
             // Where nothing is known, nothing good is assumed of a dyndns2 server but what dyn.com's did.
             omit: if desec { Omit::Delete } else { Omit::Keep },
             pace: if desec {
-                Some(Pace {
-                    requests: 2,
-                    window: Duration::from_secs(120),
-                })
+                Some(Pace { requests: 2, window: Duration::from_secs(120) })
             } else {
                 None
             },
             refresh: None,
             batch: if local { usize::MAX } else { MOST_HOSTS },
-            parameters: PerFamily {
-                v4: Cow::Borrowed("myip"),
-                v6: Cow::Borrowed("myip"),
-            },
+            parameters: PerFamily { v4: Cow::Borrowed("myip"), v6: Cow::Borrowed("myip") },
             one_family: false,
             leave: None,
             query: None,

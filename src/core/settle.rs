@@ -48,11 +48,7 @@ pub fn sending(entry: &mut Entry, wishes: &PerFamily<Wish>, now: Timestamp) {
         if let Wish::Set(addresses) = &wishes[family] {
             let record = &mut entry.families[family];
             let in_doubt = record.sent.is_some();
-            record.sent = Some(Sent {
-                addresses: addresses.clone(),
-                at: now,
-                in_doubt,
-            });
+            record.sent = Some(Sent { addresses: addresses.clone(), at: now, in_doubt });
         }
     }
 }
@@ -131,17 +127,10 @@ fn confirm(
             continue;
         };
         let record = &mut entry.families[family];
-        let same = record
-            .set
-            .as_ref()
-            .filter(|set| set.addresses == *addresses);
+        let same = record.set.as_ref().filter(|set| set.addresses == *addresses);
         changed |= same.is_none();
         let since = same.map_or(now, |set| set.since);
-        let set = Set {
-            addresses: addresses.clone(),
-            since,
-            confirmed: now,
-        };
+        let set = Set { addresses: addresses.clone(), since, confirmed: now };
         *record = Record { set: Some(set), ..Record::default() };
     }
     changed |= entry.hold.take().is_some();
@@ -159,11 +148,7 @@ fn confirm(
         // A host that is right by itself may share again; if its company was to blame, it was not.
         Asking::Alone => Asking::Together,
     };
-    if changed {
-        News::Changed
-    } else {
-        News::Confirmed
-    }
+    if changed { News::Changed } else { News::Confirmed }
 }
 
 fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News {
@@ -204,10 +189,8 @@ fn reject(
         entry.asking = Asking::Alone;
         return News::Narrowed(refusal.clone());
     }
-    let stated: Vec<_> = Family::BOTH
-        .into_iter()
-        .filter(|&family| wishes[family] != Wish::Leave)
-        .collect();
+    let stated: Vec<_> =
+        Family::BOTH.into_iter().filter(|&family| wishes[family] != Wish::Leave).collect();
     // "No such host" speaks of the name, whatever the family.
     let by_family = rejection.may_have_one_culprit() && rejection != Rejection::Host;
     if by_family && stated.len() > 1 {
@@ -217,12 +200,7 @@ fn reject(
     }
     entry.last = Some((Word::Rejected, situation.now));
     let recheck = rejection.may_be_mended_there().then_some(RECHECK);
-    let hold = hold(
-        HoldKind::Rejected(rejection),
-        &refusal.detail,
-        recheck,
-        situation,
-    );
+    let hold = hold(HoldKind::Rejected(rejection), &refusal.detail, recheck, situation);
     match stated[..] {
         [family] if by_family && host.families[family.other()] != Use::Off => {
             place(&mut entry.families[family].hold, hold)
@@ -281,15 +259,9 @@ mod tests {
 
     fn host() -> Host {
         Host {
-            key: Key {
-                host: "a.example".parse().unwrap(),
-                provider: "p".into(),
-            },
+            key: Key { host: "a.example".parse().unwrap(), provider: "p".into() },
             zone: None,
-            families: PerFamily {
-                v4: Use::Auto,
-                v6: Use::Auto,
-            },
+            families: PerFamily { v4: Use::Auto, v6: Use::Auto },
             refresh: None,
         }
     }
@@ -299,26 +271,15 @@ mod tests {
     }
 
     fn both() -> PerFamily<Wish> {
-        PerFamily {
-            v4: wish("198.18.0.1"),
-            v6: wish("2a00::1"),
-        }
+        PerFamily { v4: wish("198.18.0.1"), v6: wish("2a00::1") }
     }
 
     fn v4_only() -> PerFamily<Wish> {
-        PerFamily {
-            v4: wish("198.18.0.1"),
-            v6: Wish::Leave,
-        }
+        PerFamily { v4: wish("198.18.0.1"), v6: Wish::Leave }
     }
 
     fn situation(seconds: u64, shared: bool) -> Situation {
-        Situation {
-            now: at(seconds),
-            spread: 0.0,
-            shared,
-            fingerprint: PRINT,
-        }
+        Situation { now: at(seconds), spread: 0.0, shared, fingerprint: PRINT }
     }
 
     fn forbidden() -> Outcome {
@@ -334,14 +295,8 @@ mod tests {
     #[test]
     fn a_confirmed_address_remembers_since_when_it_is_set() {
         let mut entry = Entry::default();
-        assert_eq!(
-            round(&mut entry, &both(), &Outcome::Updated, 0),
-            News::Changed
-        );
-        assert_eq!(
-            round(&mut entry, &both(), &Outcome::Unchanged, 50),
-            News::Confirmed
-        );
+        assert_eq!(round(&mut entry, &both(), &Outcome::Updated, 0), News::Changed);
+        assert_eq!(round(&mut entry, &both(), &Outcome::Unchanged, 50), News::Confirmed);
         let set = entry.families.v4.set.unwrap();
         assert_eq!((set.since, set.confirmed), (at(0), at(50)));
     }
@@ -381,18 +336,10 @@ mod tests {
     fn a_lost_answer_leaves_a_doubt_that_a_later_failure_to_connect_does_not_dispel() {
         let mut entry = Entry::default();
         round(&mut entry, &both(), &Outcome::Updated, 0);
-        let moved = PerFamily {
-            v4: wish("198.18.0.2"),
-            v6: wish("2a00::1"),
-        };
+        let moved = PerFamily { v4: wish("198.18.0.2"), v6: wish("2a00::1") };
         round(&mut entry, &moved, &Outcome::deferred(Fault::Lost, ""), 1);
         assert!(entry.families.v4.sent.is_some());
-        round(
-            &mut entry,
-            &moved,
-            &Outcome::deferred(Fault::Unreachable, ""),
-            40,
-        );
+        round(&mut entry, &moved, &Outcome::deferred(Fault::Unreachable, ""), 40);
         assert!(entry.families.v4.sent.is_some());
         round(&mut entry, &moved, &Outcome::Updated, 99);
         assert!(entry.families.v4.sent.is_none());
@@ -401,12 +348,7 @@ mod tests {
     #[test]
     fn a_failure_to_connect_alone_leaves_no_doubt() {
         let mut entry = Entry::default();
-        round(
-            &mut entry,
-            &both(),
-            &Outcome::deferred(Fault::Unreachable, ""),
-            0,
-        );
+        round(&mut entry, &both(), &Outcome::deferred(Fault::Unreachable, ""), 0);
         assert!(entry.families.v4.sent.is_none());
     }
 
@@ -417,10 +359,7 @@ mod tests {
             |seconds| Outcome::deferred_for(Fault::Throttled, "", Duration::from_secs(seconds));
         round(&mut entry, &both(), &wait(118), 0);
         let hold = entry.hold.clone().unwrap();
-        assert_eq!(
-            (hold.kind, hold.until),
-            (HoldKind::Throttled, Some(at(118)))
-        );
+        assert_eq!((hold.kind, hold.until), (HoldKind::Throttled, Some(at(118))));
         round(&mut entry, &both(), &wait(10_000_000), 200);
         assert_eq!(entry.hold.unwrap().until, Some(at(200 + 86_400)));
     }
@@ -428,10 +367,7 @@ mod tests {
     #[test]
     fn a_pause_is_the_whole_zones() {
         let mut memory = Memory::default();
-        let zone = ZoneKey {
-            provider: "p".into(),
-            zone: None,
-        };
+        let zone = ZoneKey { provider: "p".into(), zone: None };
         let outcome = Outcome::deferred_for(Fault::Throttled, "", Duration::from_secs(60));
         settle_zone(&mut memory, &zone, &outcome, at(0));
         assert_eq!(memory.paces[&zone].pause_until, Some(at(60)));
@@ -444,25 +380,14 @@ mod tests {
         round(&mut entry, &both(), &bad, 0);
         assert_eq!(entry.hold.as_ref().unwrap().until, None);
         let mut entry = Entry::default();
-        round(
-            &mut entry,
-            &both(),
-            &Outcome::rejected(Rejection::Host, "nohost"),
-            0,
-        );
+        round(&mut entry, &both(), &Outcome::rejected(Rejection::Host, "nohost"), 0);
         assert_eq!(entry.hold.as_ref().unwrap().until, Some(at(86_400)));
     }
 
     #[test]
     fn a_refusal_shared_by_several_hosts_parks_nobody_yet() {
         let mut entry = Entry::default();
-        let news = settle(
-            &host(),
-            &mut entry,
-            &both(),
-            &forbidden(),
-            &situation(0, true),
-        );
+        let news = settle(&host(), &mut entry, &both(), &forbidden(), &situation(0, true));
         assert!(matches!(news, News::Narrowed(_)));
         assert_eq!((entry.asking, entry.hold), (Asking::Alone, None));
     }
@@ -474,10 +399,7 @@ mod tests {
         assert_eq!(entry.asking, Asking::OneFamily);
         round(&mut entry, &v4_only(), &Outcome::Updated, 1);
         assert_eq!(entry.asking, Asking::OneFamily);
-        let v6_only = PerFamily {
-            v4: Wish::Leave,
-            v6: wish("2a00::1"),
-        };
+        let v6_only = PerFamily { v4: Wish::Leave, v6: wish("2a00::1") };
         round(&mut entry, &v6_only, &forbidden(), 2);
         assert_eq!(entry.hold, None);
         assert!(entry.families.v6.hold.is_some() && entry.families.v4.hold.is_none());
@@ -490,9 +412,6 @@ mod tests {
         host.families.v6 = Use::Off;
         let situation = situation(0, false);
         settle(&host, &mut entry, &v4_only(), &forbidden(), &situation);
-        assert!(matches!(
-            entry.hold.unwrap().kind,
-            HoldKind::Rejected(Rejection::Forbidden)
-        ));
+        assert!(matches!(entry.hold.unwrap().kind, HoldKind::Rejected(Rejection::Forbidden)));
     }
 }

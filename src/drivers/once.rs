@@ -40,7 +40,9 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
     if !quiet {
         tell(&report, std::io::stdout().is_terminal());
         if is_first && report.exit() == Exit::Right {
-            out("next: run this from cron, or leave out --once to keep watching; `homing status` shows what is set");
+            out(
+                "next: run this from cron, or leave out --once to keep watching; `homing status` shows what is set",
+            );
         }
     }
     super::tell_problems(&report);

@@ -13,7 +13,9 @@ pub fn run(name: Option<&str>) -> Exit {
             let protocol = provider.protocol.word();
             out(&format!("{:width$}  {protocol:10}  {}", provider.name, provider.title));
         }
-        out("`homing providers NAME` tells what one needs; any other dyndns2 service goes into [provider.NAME]");
+        out(
+            "`homing providers NAME` tells what one needs; any other dyndns2 service goes into [provider.NAME]",
+        );
         return Exit::Right;
     };
     let Some(provider) = built_in(name) else {

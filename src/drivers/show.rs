@@ -8,7 +8,6 @@ use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{Hold, HoldKind};
 use crate::core::outcome::Outcome;
 use crate::core::plan::{Seen, Stand, Why, Wish};
-use crate::core::provider::Protocol;
 use crate::core::settle::News;
 use crate::core::time::Timestamp;
 use crate::round::HostReport;
@@ -170,8 +169,11 @@ pub fn side_effects(config: &Config) -> Vec<String> {
                 lines.push(line);
             }
         }
-        if provider.plain_http && provider.protocol != Protocol::HostsFile {
-            let line = format!("provider {}: requests and their secrets go unencrypted", provider.name);
+        let urls = [&provider.update_url, &provider.api_url];
+        let plain = urls.into_iter().flatten().any(|url| url.starts_with("http:"));
+        if provider.plain_http && plain {
+            let line =
+                format!("provider {}: requests and their secrets go unencrypted", provider.name);
             if !lines.contains(&line) {
                 lines.push(line);
             }

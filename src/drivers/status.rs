@@ -145,7 +145,8 @@ fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Time
         let mut text = match &record.set {
             None => format!("  {family}  not set"),
             Some(set) => {
-                let (since, confirmed) = (show::relative(set.since, now), show::relative(set.confirmed, now));
+                let (since, confirmed) =
+                    (show::relative(set.since, now), show::relative(set.confirmed, now));
                 format!("  {family}  {}  set {since}, confirmed {confirmed}", set.addresses)
             }
         };

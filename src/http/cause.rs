@@ -37,19 +37,12 @@ pub(super) fn of(
     }
     if let Some(tls) = find::<TlsError>(error) {
         let is_the_clocks = !clock_is_set && is_not_valid_yet(tls);
-        let fault = if is_the_clocks {
-            Fault::Clock
-        } else {
-            Fault::Tls
-        };
+        let fault = if is_the_clocks { Fault::Clock } else { Fault::Tls };
         return HttpError::new(fault, of_tls(tls, server));
     }
     let detail = if error.is_dns() {
         let reason = resolver_reason(error);
-        format!(
-            "the name {} does not resolve ({reason})",
-            without_port(server)
-        )
+        format!("the name {} does not resolve ({reason})", without_port(server))
     } else if error.is_timeout() {
         let limit = humantime::format_duration(connect);
         format!("no connection to {server} came about within {limit}")
@@ -63,10 +56,7 @@ pub(super) fn of(
 
 /// The first cause of all, in its own words.
 pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
-    chain(error)
-        .last()
-        .map(ToString::to_string)
-        .unwrap_or_default()
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 fn of_connecting(cause: &io::Error, server: &str, via: Option<Family>) -> String {
@@ -106,10 +96,8 @@ fn after_connecting(error: &reqwest::Error, server: &str) -> HttpError {
     }
     let io = find::<io::Error>(error);
     let kind = io.map(io::Error::kind);
-    let badly_chunked = matches!(
-        kind,
-        Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
-    );
+    let badly_chunked =
+        matches!(kind, Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput));
     if badly_chunked || chain(error).any(is_not_http) {
         let detail = format!("the answer of {server} is not HTTP ({})", innermost(error));
         return HttpError::new(Fault::Unintelligible, detail);
@@ -181,16 +169,12 @@ fn of_certificate(wrong: &CertificateError, server: &str) -> String {
              own, renew its certificate in `ca-file`"
         ),
         Wrong::NotValidForNameContext { presented, .. } => {
-            format!(
-                "the certificate of {server} is not for that name but for {}",
-                names(presented)
-            )
+            format!("the certificate of {server} is not for that name but for {}", names(presented))
         }
         Wrong::NotValidForName => format!("the certificate of {server} is not for that name"),
-        other => format!(
-            "the certificate of {server} is not valid: {}",
-            one_line(&other.to_string())
-        ),
+        other => {
+            format!("the certificate of {server} is not valid: {}", one_line(&other.to_string()))
+        }
     }
 }
 
@@ -198,9 +182,7 @@ fn of_certificate(wrong: &CertificateError, server: &str) -> String {
 fn names(presented: &[String]) -> String {
     const SHOWN: usize = 4;
     let bare = |name: &String| {
-        let inner = name
-            .split_once('(')
-            .and_then(|(_, rest)| rest.strip_suffix(')'));
+        let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
         one_line(inner.unwrap_or(name).trim_matches('"'))
     };
     let shown: Vec<String> = presented.iter().take(SHOWN).map(bare).collect();
@@ -223,9 +205,7 @@ fn moment(time: UnixTime) -> String {
 /// What the system's resolver says, without std's introduction.
 fn resolver_reason(error: &(dyn Error + 'static)) -> String {
     let text = innermost(error);
-    text.strip_prefix("failed to lookup address information: ")
-        .unwrap_or(&text)
-        .to_owned()
+    text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_owned()
 }
 
 fn without_port(server: &str) -> &str {
@@ -243,13 +223,9 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 /// The error and its causes. An `io::Error` that wraps another names the other's cause as its own,
 /// so the wrapped one has to be asked for.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    successors(Some(error), |&error| {
-        match error.downcast_ref::<io::Error>() {
-            Some(wrapper) => wrapper
-                .get_ref()
-                .map(|inner| inner as &(dyn Error + 'static)),
-            None => error.source(),
-        }
+    successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
+        Some(wrapper) => wrapper.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+        None => error.source(),
     })
 }
 
@@ -261,13 +237,8 @@ mod tests {
     fn names_of_certificates_are_written_as_people_do() {
         let presented = ["DnsName(\"a.example\")", "IpAddress(192.0.2.1)"].map(str::to_owned);
         assert_eq!(names(&presented), "a.example, 192.0.2.1");
-        let many: Vec<String> = (0..9)
-            .map(|n| format!("DnsName(\"{n}\x1b.example\")"))
-            .collect();
-        assert_eq!(
-            names(&many),
-            "0.example, 1.example, 2.example, 3.example and 5 more"
-        );
+        let many: Vec<String> = (0..9).map(|n| format!("DnsName(\"{n}\x1b.example\")")).collect();
+        assert_eq!(names(&many), "0.example, 1.example, 2.example, 3.example and 5 more");
         assert_eq!(names(&[]), "none");
     }
 
@@ -282,9 +253,6 @@ mod tests {
     fn wrapped_causes_are_found() {
         let tls = TlsError::InvalidCertificate(CertificateError::Expired);
         let wrapped = io::Error::other(io::Error::other(tls));
-        assert!(matches!(
-            find(&wrapped),
-            Some(TlsError::InvalidCertificate(_))
-        ));
+        assert!(matches!(find(&wrapped), Some(TlsError::InvalidCertificate(_))));
     }
 }

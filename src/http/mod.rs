@@ -36,10 +36,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            whole: Duration::from_secs(30),
-        }
+        Self { connect: Duration::from_secs(10), whole: Duration::from_secs(30) }
     }
 }
 
@@ -54,10 +51,7 @@ pub struct HttpError {
 
 impl HttpError {
     fn new(fault: Fault, detail: impl Into<String>) -> Self {
-        Self {
-            fault,
-            detail: detail.into(),
-        }
+        Self { fault, detail: detail.into() }
     }
 }
 
@@ -103,14 +97,10 @@ impl Clients {
 
     /// The same with other time limits.
     pub fn with_limits(clock_is_set: bool, limits: Limits) -> Self {
-        Self {
-            clock_is_set,
-            limits,
-            made: Mutex::default(),
-        }
+        Self { clock_is_set, limits, made: Mutex::default() }
     }
 
-    /// The answer of a provider, whatever its status; at most [`MOST`] bytes of it.
+    /// The answer of a provider, whatever its status; at most `MOST` bytes of it.
     ///
     /// `ca_file` names a PEM file with authorities to trust besides the web's.
     pub async fn send(
@@ -118,14 +108,7 @@ impl Clients {
         request: &HttpRequest,
         ca_file: Option<&Path>,
     ) -> Result<Answer, HttpError> {
-        self.get(
-            &request.url,
-            request.authorization.as_ref(),
-            request.via,
-            ca_file,
-            MOST,
-        )
-        .await
+        self.get(&request.url, request.authorization.as_ref(), request.via, ca_file, MOST).await
     }
 
     /// What is at `url`, over a connection of `family`; at most `limit` bytes of it.
@@ -255,8 +238,7 @@ pub fn server_of(url: &str) -> String {
 
 fn server(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
-    url.port()
-        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn parsed(url: &str) -> Result<Url, HttpError> {
@@ -271,9 +253,7 @@ fn parsed(url: &str) -> Result<Url, HttpError> {
 /// The address that stands in `url` in place of a name.
 fn literal(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     bare.unwrap_or(host).parse().ok()
 }
 
@@ -327,12 +307,7 @@ fn authorized(
 
 /// What an answer's head says, as far as protocols read it.
 fn head(response: &Response) -> Answer {
-    let text = |name| {
-        response
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let media_type = |value: &str| {
         let essence = value.split(';').next().unwrap_or_default();
         essence.trim().to_ascii_lowercase()
@@ -385,10 +360,7 @@ mod tests {
 
     #[test]
     fn a_server_is_named_without_path_query_and_login() {
-        assert_eq!(
-            server_of("https://u:p@dns.example/nic/update?t=secret"),
-            "dns.example"
-        );
+        assert_eq!(server_of("https://u:p@dns.example/nic/update?t=secret"), "dns.example");
         assert_eq!(server_of("http://[::1]:8080/x"), "[::1]:8080");
         assert_eq!(server_of("https://dns.example:443/"), "dns.example");
     }
@@ -397,23 +369,14 @@ mod tests {
     fn a_url_that_is_none_is_not_repeated() {
         let error = parsed("https://:secret").unwrap_err();
         assert_eq!(error.detail, "the URL is wrong: empty host");
-        assert_eq!(
-            parsed("file:///etc/shadow").unwrap_err().fault,
-            Fault::Unreachable
-        );
+        assert_eq!(parsed("file:///etc/shadow").unwrap_err().fault, Fault::Unreachable);
     }
 
     #[test]
     fn an_address_in_place_of_a_name_is_recognised() {
         let of = |url| literal(&Url::parse(url).unwrap());
-        assert_eq!(
-            of("http://[::1]:8080/"),
-            Some(IpAddr::V6(Ipv6Addr::LOCALHOST))
-        );
-        assert_eq!(
-            of("http://127.0.0.1/"),
-            Some(IpAddr::V4(Ipv4Addr::LOCALHOST))
-        );
+        assert_eq!(of("http://[::1]:8080/"), Some(IpAddr::V6(Ipv6Addr::LOCALHOST)));
+        assert_eq!(of("http://127.0.0.1/"), Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         assert_eq!(of("http://127.0.0.1.example/"), None);
     }
 }

@@ -14,9 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 /// Trusts the web's authorities and those of the PEM file `ca_file`.
 pub(super) fn web(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(path) = ca_file {
         let wrong = |why: String| format!("the ca-file {} {why}", path.display());
         for authority in authorities(path).map_err(wrong)? {

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::config::secret::{self, SecretPlace};
 use crate::config::HostConfig;
+use crate::config::secret::{self, SecretPlace};
 use crate::core::name::Hostname;
 use crate::core::plan::Use;
 use crate::core::protocol::Credential;

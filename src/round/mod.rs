@@ -165,9 +165,9 @@ impl Engine {
                 let entry = self.memory.entry_mut(key);
                 report.host_mut(plan.at).newly_missing = note_missing(entry, stands, now);
             }
-            let nothing_left = stands.iter().all(|(_, stand)| {
-                matches!(stand, Stand::Right | Stand::Off | Stand::Absent(_))
-            });
+            let nothing_left = stands
+                .iter()
+                .all(|(_, stand)| matches!(stand, Stand::Right | Stand::Off | Stand::Absent(_)));
             if let Some(entry) = self.memory.hosts.get_mut(key).filter(|_| nothing_left) {
                 entry.queued_since = None;
                 if plan.step.hold.is_none() {

@@ -41,8 +41,7 @@ pub fn schedule(engine: &Engine, planned: &[Planned]) -> Schedule {
             Candidate { host: &host.host, provider, credential, step: &plan.step }
         })
         .collect();
-    let mut schedule =
-        crate::core::plan::schedule(&candidates, &engine.memory, engine.clock.now());
+    let mut schedule = crate::core::plan::schedule(&candidates, &engine.memory, engine.clock.now());
     // From places among the speakers to places among the planned.
     for request in &mut schedule.now {
         request.hosts.iter_mut().for_each(|place| *place = speakers[*place]);
@@ -72,13 +71,13 @@ pub async fn perform(
     if schedule.now.is_empty() || stop.get() {
         return;
     }
-    let before = engine.memory.clone();
+    let paces = engine.memory.paces.clone();
     for request in &schedule.now {
         note_sending(engine, planned, request);
     }
     if !engine.save(report) {
         // What cannot be remembered is not sent: a crash would repeat it for ever.
-        engine.memory = before;
+        engine.memory.paces = paces;
         let reason = report.storage_problem.clone().unwrap_or_default();
         for request in &schedule.now {
             for (place, update) in request.hosts.iter().zip(&request.updates) {
@@ -168,6 +167,8 @@ async fn deliver_all(
         if let Some(lane) = lanes.get_mut(&provider) {
             lane.under_way -= 1;
         }
+        // Gives the connection time to become free for the next request.
+        tokio::task::yield_now().await;
         let identity = planned[request.hosts[0]].access.identity;
         match credential_refusal(&verdict) {
             Some(_) if renew(engine, planned, &request, &mut renewed) => {

@@ -58,14 +58,8 @@ mod tests {
     async fn the_environment_is_bare() {
         let names =
             "env | cut -d= -f1 | grep -v -x -e _ -e PWD -e OLDPWD -e SHLVL | sort | tr '\\n' ,";
-        refused(
-            &shell(names).await,
-            "sh prints \"HOMING_FAMILY,PATH,\", which is no address",
-        );
-        refused(
-            &shell("echo $HOMING_FAMILY").await,
-            "sh prints \"ipv4\", which is no address",
-        );
+        refused(&shell(names).await, "sh prints \"HOMING_FAMILY,PATH,\", which is no address");
+        refused(&shell("echo $HOMING_FAMILY").await, "sh prints \"ipv4\", which is no address");
     }
 
     #[tokio::test]
@@ -89,22 +83,13 @@ mod tests {
     async fn a_program_that_is_missing_is_named() {
         let missing = ["/nonexistent/program".to_owned(), "secret".to_owned()];
         let error = seen(&missing, Family::V6).await.unwrap_err();
-        assert!(
-            error.starts_with("/nonexistent/program cannot be run: No such file"),
-            "{error}"
-        );
-        assert_eq!(
-            seen(&[], Family::V6).await,
-            Err("the command is empty".to_owned())
-        );
+        assert!(error.starts_with("/nonexistent/program cannot be run: No such file"), "{error}");
+        assert_eq!(seen(&[], Family::V6).await, Err("the command is empty".to_owned()));
     }
 
     #[tokio::test]
     async fn endless_output_ends_at_once() {
-        refused(
-            &shell("exec yes 192.0.2.1").await,
-            "sh prints more than 4096 bytes",
-        );
+        refused(&shell("exec yes 192.0.2.1").await, "sh prints more than 4096 bytes");
     }
 
     #[tokio::test]
@@ -141,10 +126,7 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         let began = Instant::now();
         while is_running(inner.trim()) {
-            assert!(
-                began.elapsed() < Duration::from_secs(10),
-                "{inner} is still there"
-            );
+            assert!(began.elapsed() < Duration::from_secs(10), "{inner} is still there");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }

@@ -35,10 +35,7 @@ pub fn seen(path: &Path, family: Family) -> Result<IpAddr, String> {
 /// Opens a regular file; a pipe or device in its place could keep us waiting for ever.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(path)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
@@ -55,19 +52,14 @@ fn address_on(line: &[u8], family: Family) -> Result<IpAddr, String> {
     let text = String::from_utf8_lossy(line);
     let words: Result<Vec<IpAddr>, _> = text.split_whitespace().map(str::parse).collect();
     let Ok(addresses) = words else {
-        return Err(format!(
-            "holds {} on its first line instead of an address",
-            quoted(&text)
-        ));
+        return Err(format!("holds {} on its first line instead of an address", quoted(&text)));
     };
-    let mut of_family = addresses
-        .iter()
-        .filter(|address| Family::of(**address) == family);
+    let mut of_family = addresses.iter().filter(|address| Family::of(**address) == family);
     match (of_family.next(), of_family.next()) {
         (Some(address), None) => Ok(*address),
-        (Some(_), Some(_)) => Err(format!(
-            "holds more than one {family} address on its first line"
-        )),
+        (Some(_), Some(_)) => {
+            Err(format!("holds more than one {family} address on its first line"))
+        }
         (None, _) => Err(format!("holds no {family} address on its first line")),
     }
 }
@@ -79,9 +71,7 @@ mod tests {
     #[track_caller]
     fn check(content: &str, family: Family, expect: Result<&str, &str>) {
         let seen = address_on(first_line(content.as_bytes()), family);
-        let expect = expect
-            .map(|text| text.parse().unwrap())
-            .map_err(str::to_owned);
+        let expect = expect.map(|text| text.parse().unwrap()).map_err(str::to_owned);
         assert_eq!(seen, expect, "{content:?}");
     }
 
@@ -102,16 +92,8 @@ mod tests {
     fn anything_else_is_refused() {
         let v4 = Family::V4;
         check("", v4, Err("holds no IPv4 address on its first line"));
-        check(
-            "\n192.0.2.1",
-            v4,
-            Err("holds no IPv4 address on its first line"),
-        );
-        check(
-            "2001:db8::1",
-            v4,
-            Err("holds no IPv4 address on its first line"),
-        );
+        check("\n192.0.2.1", v4, Err("holds no IPv4 address on its first line"));
+        check("2001:db8::1", v4, Err("holds no IPv4 address on its first line"));
         let two = "holds more than one IPv4 address on its first line";
         check("192.0.2.1 192.0.2.2", v4, Err(two));
         let text = "holds \"ip 192.0.2.1\" on its first line instead of an address";
@@ -121,10 +103,7 @@ mod tests {
     #[test]
     fn what_is_no_file_is_refused_at_once() {
         let missing = seen(Path::new("/nonexistent/file"), Family::V4).unwrap_err();
-        assert!(
-            missing.starts_with("/nonexistent/file cannot be read: No such file"),
-            "{missing}"
-        );
+        assert!(missing.starts_with("/nonexistent/file cannot be read: No such file"), "{missing}");
         let directory = seen(Path::new("/"), Family::V4).unwrap_err();
         assert_eq!(directory, "/ cannot be read: it is not a regular file");
         let device = seen(Path::new("/dev/zero"), Family::V4).unwrap_err();

@@ -148,8 +148,7 @@ pub async fn look(
     by_event: bool,
     waiting: Waiting,
 ) -> Sights {
-    let snapshot =
-        if needs_kernel(config) { Snapshot::take() } else { Ok(Snapshot::default()) };
+    let snapshot = if needs_kernel(config) { Snapshot::take() } else { Ok(Snapshot::default()) };
     let mut sights = Sights { snapshot, answers: BTreeMap::new() };
     let mut questions: Vec<(Question, Family)> =
         config.hosts.iter().flat_map(|host| sights.questions(config, host)).collect();
@@ -166,9 +165,7 @@ pub async fn look(
     });
     let mut answers: FuturesUnordered<_> = questions
         .into_iter()
-        .map(|question| async move {
-            (question, ask(config, clients, question, waiting).await)
-        })
+        .map(|question| async move { (question, ask(config, clients, question, waiting).await) })
         .collect();
     while let Some((question, answer)) = answers.next().await {
         sights.answers.insert(question, answer);
@@ -330,7 +327,9 @@ impl Sights {
                 let own = addresses.iter().copied().filter(|&a| Family::of(a) == family);
                 match Addresses::new(own) {
                     Some(addresses) => published(addresses, allow_private),
-                    None => Seen::Unknown(format!("source {} has no {family} address", source.name)),
+                    None => {
+                        Seen::Unknown(format!("source {} has no {family} address", source.name))
+                    }
                 }
             }
             Kind::Command(_) | Kind::File(_) | Kind::Web(_) => {

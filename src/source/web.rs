@@ -63,10 +63,7 @@ fn agreed(said: &[Said], agree: usize) -> Option<IpAddr> {
 
 /// Why none of the addresses is believed.
 fn doubt(said: &[Said], agree: usize, family: Family) -> String {
-    let answers = said
-        .iter()
-        .filter(|said| matches!(said, Said::Address(..)))
-        .count();
+    let answers = said.iter().filter(|said| matches!(said, Said::Address(..))).count();
     let each: Vec<String> = said
         .iter()
         .map(|said| match said {
@@ -90,10 +87,7 @@ pub fn address_in(answer: &Answer, family: Family) -> Result<IpAddr, String> {
     match answer.status {
         200..=299 => {}
         300..=399 => {
-            return Err(format!(
-                "redirects to another place (HTTP {})",
-                answer.status
-            ));
+            return Err(format!("redirects to another place (HTTP {})", answer.status));
         }
         _ => return Err(format!("answers {}", answer.summary())),
     }
@@ -126,11 +120,7 @@ pub(super) fn address_of(text: &str, family: Family) -> Result<IpAddr, String> {
 pub(super) fn quoted(text: &str) -> String {
     const LONGEST: usize = 80;
     let words: Vec<&str> = text.split_whitespace().collect();
-    let line: String = words
-        .join(" ")
-        .chars()
-        .filter(|c| !c.is_control())
-        .collect();
+    let line: String = words.join(" ").chars().filter(|c| !c.is_control()).collect();
     match line.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("\"{}…\"", &line[..end]),
         None => format!("\"{line}\""),
@@ -142,19 +132,12 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer {
-            status,
-            body: body.as_bytes().to_vec(),
-            ..Answer::default()
-        }
+        Answer { status, body: body.as_bytes().to_vec(), ..Answer::default() }
     }
 
     #[track_caller]
     fn refused(status: u16, body: &str, family: Family, expect: &str) {
-        assert_eq!(
-            address_in(&answer(status, body), family),
-            Err(expect.to_owned())
-        );
+        assert_eq!(address_in(&answer(status, body), family), Err(expect.to_owned()));
     }
 
     #[test]
@@ -167,60 +150,24 @@ mod tests {
 
     #[test]
     fn only_success_is_believed() {
-        refused(
-            500,
-            "192.0.2.1",
-            Family::V4,
-            "answers HTTP 500 \"192.0.2.1\"",
-        );
-        refused(
-            302,
-            "192.0.2.1",
-            Family::V4,
-            "redirects to another place (HTTP 302)",
-        );
+        refused(500, "192.0.2.1", Family::V4, "answers HTTP 500 \"192.0.2.1\"");
+        refused(302, "192.0.2.1", Family::V4, "redirects to another place (HTTP 302)");
     }
 
     #[test]
     fn a_page_or_nothing_is_no_address() {
-        refused(
-            200,
-            "<html>192.0.2.1</html>",
-            Family::V4,
-            "answers HTTP 200 with a web page",
-        );
-        refused(
-            200,
-            " \n",
-            Family::V4,
-            "answers HTTP 200 with an empty body",
-        );
-        let page = Answer {
-            content_type: Some("text/html".into()),
-            ..answer(200, "192.0.2.1")
-        };
+        refused(200, "<html>192.0.2.1</html>", Family::V4, "answers HTTP 200 with a web page");
+        refused(200, " \n", Family::V4, "answers HTTP 200 with an empty body");
+        let page = Answer { content_type: Some("text/html".into()), ..answer(200, "192.0.2.1") };
         assert!(address_in(&page, Family::V4).is_err());
-        let garbage = Answer {
-            body: vec![0xff, 0xfe],
-            ..answer(200, "")
-        };
+        let garbage = Answer { body: vec![0xff, 0xfe], ..answer(200, "") };
         assert!(address_in(&garbage, Family::V4).is_err());
     }
 
     #[test]
     fn an_address_of_the_other_family_is_refused() {
-        refused(
-            200,
-            "2001:db8::1",
-            Family::V4,
-            "says 2001:db8::1, which is no IPv4 address",
-        );
-        refused(
-            200,
-            "192.0.2.1",
-            Family::V6,
-            "says 192.0.2.1, which is no IPv6 address",
-        );
+        refused(200, "2001:db8::1", Family::V4, "says 2001:db8::1, which is no IPv4 address");
+        refused(200, "192.0.2.1", Family::V6, "says 192.0.2.1, which is no IPv6 address");
         let mapped = "says ::ffff:192.0.2.1, which is an IPv4 address in IPv6 form";
         refused(200, "::ffff:192.0.2.1", Family::V6, mapped);
         refused(200, "::ffff:192.0.2.1", Family::V4, mapped);
@@ -228,13 +175,8 @@ mod tests {
 
     #[test]
     fn anything_beside_the_address_is_too_much() {
-        for text in [
-            "192.0.2.1 192.0.2.2",
-            "192.0.2.1:80",
-            "192.0.2.1/24",
-            "192.0.2.01",
-            "192.0.2",
-        ] {
+        for text in ["192.0.2.1 192.0.2.2", "192.0.2.1:80", "192.0.2.1/24", "192.0.2.01", "192.0.2"]
+        {
             let expect = format!("says \"{text}\", which is no address");
             refused(200, text, Family::V4, &expect);
         }
@@ -258,11 +200,7 @@ mod tests {
 
     #[test]
     fn as_many_as_asked_for_must_say_the_same() {
-        let said = [
-            says("a", "192.0.2.1"),
-            says("b", "192.0.2.2"),
-            says("c", "192.0.2.2"),
-        ];
+        let said = [says("a", "192.0.2.1"), says("b", "192.0.2.2"), says("c", "192.0.2.2")];
         assert_eq!(agreed(&said, 1), Some("192.0.2.1".parse().unwrap()));
         assert_eq!(agreed(&said, 2), Some("192.0.2.2".parse().unwrap()));
         assert_eq!(agreed(&said, 3), None);

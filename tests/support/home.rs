@@ -29,7 +29,7 @@ impl Home {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("homing-test-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(name);
-        fs::create_dir_all(&directory).unwrap();
+        fs::create_dir_all(&directory).expect("a test's own step works");
         let home = Self { directory };
         home.configure(config);
         home
@@ -59,8 +59,9 @@ impl Home {
 
     pub fn write(&self, name: &str, text: &str, mode: u32) {
         let path = self.path(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        fs::write(&path, text).expect("a test's own step works");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))
+            .expect("a test's own step works");
     }
 
     /// Writes a secret file that only its owner can read.
@@ -88,7 +89,7 @@ impl Home {
     }
 
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        self.command(arguments).output().unwrap().into()
+        self.command(arguments).output().expect("a test's own step works").into()
     }
 
     /// Runs `homing --once`.
@@ -99,9 +100,10 @@ impl Home {
 
     /// Starts the daemon; its log goes to `log` in the directory.
     pub fn daemon(&self) -> Daemon {
-        let log = fs::File::create(self.path("log")).unwrap();
+        let log = fs::File::create(self.path("log")).expect("a test's own step works");
         let mut command = self.command(&["-v"]);
-        let child = command.stderr(log).stdout(Stdio::null()).spawn().unwrap();
+        let child =
+            command.stderr(log).stdout(Stdio::null()).spawn().expect("a test's own step works");
         Daemon { child, log: self.path("log") }
     }
 }
@@ -133,7 +135,10 @@ pub struct Daemon {
 impl Daemon {
     pub fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
+        let sent = Command::new("kill")
+            .args(["-s", signal, &pid])
+            .status()
+            .expect("a test's own step works");
         assert!(sent.success());
     }
 
@@ -156,7 +161,7 @@ impl Daemon {
     #[track_caller]
     pub fn end(mut self) -> (i32, Duration) {
         let begun = Instant::now();
-        let status = self.child.wait().unwrap();
+        let status = self.child.wait().expect("a test's own step works");
         (status.code().unwrap_or(-1), begun.elapsed())
     }
 

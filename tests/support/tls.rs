@@ -2,6 +2,8 @@
 //!
 //! Certificates are made at run time. A server lives as long as the test's process.
 
+#![allow(dead_code, reason = "each test that includes this module uses another part of it")]
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

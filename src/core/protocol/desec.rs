@@ -35,20 +35,12 @@ pub fn request(update_url: &str, updates: &[Update], credential: &Credential) ->
             Family::V4 => "myipv4",
             Family::V6 => "myipv6",
         };
-        let agreed = updates
-            .windows(2)
-            .all(|pair| pair[0].wishes[family] == pair[1].wishes[family]);
-        let general = if agreed {
-            value(&updates[0].wishes[family])
-        } else {
-            PRESERVE.to_owned()
-        };
+        let agreed =
+            updates.windows(2).all(|pair| pair[0].wishes[family] == pair[1].wishes[family]);
+        let general = if agreed { value(&updates[0].wishes[family]) } else { PRESERVE.to_owned() };
         url.push_str(&format!("&{parameter}={}", query_value(&general)));
         if !agreed {
-            for update in updates
-                .iter()
-                .filter(|update| update.wishes[family] != Wish::Leave)
-            {
+            for update in updates.iter().filter(|update| update.wishes[family] != Wish::Leave) {
                 let (host, value) = (update.host.as_str(), value(&update.wishes[family]));
                 url.push_str(&format!(
                     "&{parameter}:{}={}",
@@ -59,11 +51,7 @@ pub fn request(update_url: &str, updates: &[Update], credential: &Credential) ->
         }
     }
     let authorization = Some(Authorization::Token(credential.secret.clone()));
-    HttpRequest {
-        url,
-        authorization,
-        via: None,
-    }
+    HttpRequest { url, authorization, via: None }
 }
 
 const PRESERVE: &str = "preserve";
@@ -113,10 +101,7 @@ fn too_many(answer: &Answer, said: String) -> Outcome {
     match answer.retry_after {
         Some(wait) => Outcome::deferred_for(Fault::Throttled, said, wait),
         None if answer.is_page() => Outcome::deferred(Fault::Busy, said),
-        None if answer
-            .text()
-            .is_some_and(|text| text.starts_with("Request was throttled")) =>
-        {
+        None if answer.text().is_some_and(|text| text.starts_with("Request was throttled")) => {
             Outcome::deferred_for(Fault::Throttled, said, THROTTLED)
         }
         None => Outcome::deferred(Fault::Busy, said),
@@ -125,16 +110,9 @@ fn too_many(answer: &Answer, said: String) -> Outcome {
 
 /// The request that asks which zone of the account is responsible for `host`.
 pub fn zone_request(api_url: &str, host: &Hostname, credential: &Credential) -> HttpRequest {
-    let url = format!(
-        "{api_url}/domains/?owns_qname={}",
-        query_value(host.as_str())
-    );
+    let url = format!("{api_url}/domains/?owns_qname={}", query_value(host.as_str()));
     let authorization = Some(Authorization::Token(credential.secret.clone()));
-    HttpRequest {
-        url,
-        authorization,
-        via: None,
-    }
+    HttpRequest { url, authorization, via: None }
 }
 
 /// What the question for a zone brought.
@@ -155,9 +133,7 @@ pub enum ZoneAnswer {
 pub fn zone_answer(host: &Hostname, answer: &Answer, names: Option<&[String]>) -> ZoneAnswer {
     match (answer.status, names) {
         (200, Some(names)) => {
-            let zones = names
-                .iter()
-                .filter_map(|name| name.parse::<Hostname>().ok());
+            let zones = names.iter().filter_map(|name| name.parse::<Hostname>().ok());
             let responsible = zones.filter(|zone| host.is_within(zone));
             match responsible.max_by_key(|zone| zone.as_str().len()) {
                 Some(zone) => ZoneAnswer::Zone(zone),
@@ -185,17 +161,11 @@ mod tests {
     }
 
     fn update(host: &str, v4: Wish, v6: Wish) -> Update {
-        Update {
-            host: host.parse().unwrap(),
-            wishes: PerFamily { v4, v6 },
-        }
+        Update { host: host.parse().unwrap(), wishes: PerFamily { v4, v6 } }
     }
 
     fn url(updates: &[Update]) -> String {
-        let credential = Credential {
-            login: String::new(),
-            secret: Secret::new("s"),
-        };
+        let credential = Credential { login: String::new(), secret: Secret::new("s") };
         request("https://update.dedyn.io/", updates, &credential).url
     }
 
@@ -222,17 +192,11 @@ mod tests {
 
     #[test]
     fn the_secret_is_in_the_header_and_not_in_the_address() {
-        let credential = Credential {
-            login: String::new(),
-            secret: Secret::new("geheim"),
-        };
+        let credential = Credential { login: String::new(), secret: Secret::new("geheim") };
         let update = update("a.example", wish("203.0.113.8"), Wish::Leave);
         let request = request("https://update.dedyn.io/", &[update], &credential);
         assert!(!request.url.contains("geheim"));
-        assert_eq!(
-            request.authorization,
-            Some(Authorization::Token(Secret::new("geheim")))
-        );
+        assert_eq!(request.authorization, Some(Authorization::Token(Secret::new("geheim"))));
     }
 
     fn answer(status: u16, content_type: &str, body: &str) -> Answer {
@@ -258,24 +222,12 @@ mod tests {
     #[test]
     fn answers_in_the_protocols_form_are_told_apart() {
         check(&answer(200, "text/plain", "good"), Ok(()));
-        check(
-            &answer(400, "text/plain", "- non_field_errors:\n  - 'x'"),
-            Err("request"),
-        );
-        check(
-            &answer(401, "text/plain", "Invalid token."),
-            Err("credential"),
-        );
+        check(&answer(400, "text/plain", "- non_field_errors:\n  - 'x'"), Err("request"));
+        check(&answer(401, "text/plain", "Invalid token."), Err("credential"));
         check(&answer(401, "text/plain", "badauth"), Err("credential"));
-        check(
-            &answer(403, "text/plain", "Insufficient token permissions."),
-            Err("forbidden"),
-        );
+        check(&answer(403, "text/plain", "Insufficient token permissions."), Err("forbidden"));
         check(&answer(404, "text/plain", "nohost"), Err("host"));
-        check(
-            &answer(409, "text/plain", "Conflict: duplicate key"),
-            Err("busy"),
-        );
+        check(&answer(409, "text/plain", "Conflict: duplicate key"), Err("busy"));
         check(
             &answer(500, "text/plain", "Internal Server Error. We're on it!"),
             Err("server-fault"),
@@ -286,17 +238,11 @@ mod tests {
     #[test]
     fn a_page_is_never_an_answer() {
         for status in [200, 204, 301, 400, 401, 403, 404] {
-            check(
-                &answer(status, "text/html", "<html>good nohost"),
-                Err("unintelligible"),
-            );
+            check(&answer(status, "text/html", "<html>good nohost"), Err("unintelligible"));
         }
         check(&answer(200, "text/plain", "goodbye"), Err("unintelligible"));
         check(&answer(200, "text/plain", ""), Err("unintelligible"));
-        check(
-            &answer(404, "text/plain", "not here"),
-            Err("unintelligible"),
-        );
+        check(&answer(404, "text/plain", "not here"), Err("unintelligible"));
     }
 
     #[test]
@@ -307,16 +253,10 @@ mod tests {
         };
         let mut throttled = answer(429, "text/plain", "Request was throttled. Expected …");
         throttled.retry_after = Some(Duration::from_secs(118));
-        assert_eq!(
-            wait(&throttled),
-            (Fault::Throttled, Some(Duration::from_secs(118)))
-        );
+        assert_eq!(wait(&throttled), (Fault::Throttled, Some(Duration::from_secs(118))));
         let concurrent = answer(429, "text/plain", "Too many concurrent requests.");
         assert_eq!(wait(&concurrent), (Fault::Busy, None));
-        assert_eq!(
-            wait(&answer(429, "text/html", "<!DOCTYPE html>")),
-            (Fault::Busy, None)
-        );
+        assert_eq!(wait(&answer(429, "text/html", "<!DOCTYPE html>")), (Fault::Busy, None));
         let silent = answer(429, "text/plain", "Request was throttled.");
         assert_eq!(wait(&silent), (Fault::Throttled, Some(THROTTLED)));
     }
@@ -330,10 +270,7 @@ mod tests {
             zone_answer(&host, &answer, Some(&names))
         };
         let zone = |name: &str| ZoneAnswer::Zone(name.parse().unwrap());
-        assert_eq!(
-            ask(&["example.com", "b.example.com"]),
-            zone("b.example.com")
-        );
+        assert_eq!(ask(&["example.com", "b.example.com"]), zone("b.example.com"));
         assert_eq!(ask(&[]), ZoneAnswer::NoZone);
         assert_eq!(ask(&["example.org"]), ZoneAnswer::Silent);
     }

@@ -17,11 +17,7 @@ use crate::core::provider::{Omit, Provider};
 /// family out would publish the address the request comes from, the connection uses the family
 /// that is stated, so that nothing unseen is published.
 pub fn request(provider: &Provider, updates: &[Update], credential: &Credential) -> HttpRequest {
-    let mut url = provider
-        .update_url
-        .as_deref()
-        .unwrap_or_default()
-        .to_owned();
+    let mut url = provider.update_url.as_deref().unwrap_or_default().to_owned();
     let mut separator = if url.contains('?') { '&' } else { '?' };
     let mut add = |parameter: &str| {
         url.push(separator);
@@ -40,16 +36,9 @@ pub fn request(provider: &Provider, updates: &[Update], credential: &Credential)
     });
     let parameters = &provider.parameters;
     if parameters.v4 == parameters.v6 {
-        let values: Vec<&str> = [&values.v4, &values.v6]
-            .into_iter()
-            .flatten()
-            .map(|v| &**v)
-            .collect();
-        add(&format!(
-            "{}={}",
-            parameters.v4,
-            query_value(&values.join(","))
-        ));
+        let values: Vec<&str> =
+            [&values.v4, &values.v6].into_iter().flatten().map(|v| &**v).collect();
+        add(&format!("{}={}", parameters.v4, query_value(&values.join(","))));
     } else {
         for (family, value) in values.iter() {
             if let Some(value) = value {
@@ -63,11 +52,7 @@ pub fn request(provider: &Provider, updates: &[Update], credential: &Credential)
         (Omit::Caller, false, true) => Some(Family::V6),
         _ => None,
     };
-    HttpRequest {
-        url,
-        authorization: Some(Authorization::Basic(credential.clone())),
-        via,
-    }
+    HttpRequest { url, authorization: Some(Authorization::Basic(credential.clone())), via }
 }
 
 /// What one word means for one host.
@@ -85,11 +70,7 @@ enum Meaning {
 pub fn verdict(answer: &Answer, count: usize) -> Verdict {
     let said = answer.summary();
     let text = answer.text().unwrap_or_default();
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if answer.is_page() || answer.text().is_none() || !knows_words(answer.status, &lines) {
         return Verdict::All(without_words(answer, said));
     }
@@ -110,16 +91,13 @@ pub fn verdict(answer: &Answer, count: usize) -> Verdict {
     if lines.len() > count {
         return Verdict::All(unintelligible());
     }
-    let each = (0..count).map(
-        |place| match lines.get(place).map(|line| meaning(line, &said)) {
-            Some(Meaning::Outcome(outcome)) => outcome,
-            Some(Meaning::TooManyHosts | Meaning::Unknown) => unintelligible(),
-            None => Outcome::deferred(
-                Fault::Unintelligible,
-                format!("no line for this host in {said}"),
-            ),
-        },
-    );
+    let each = (0..count).map(|place| match lines.get(place).map(|line| meaning(line, &said)) {
+        Some(Meaning::Outcome(outcome)) => outcome,
+        Some(Meaning::TooManyHosts | Meaning::Unknown) => unintelligible(),
+        None => {
+            Outcome::deferred(Fault::Unintelligible, format!("no line for this host in {said}"))
+        }
+    });
     Verdict::Each(each.collect())
 }
 
@@ -132,9 +110,7 @@ fn knows_words(status: u16, lines: &[&str]) -> bool {
         400..=499 => {
             !lines.is_empty()
                 && !lines.iter().any(confirms)
-                && lines
-                    .iter()
-                    .all(|line| !matches!(meaning(line, ""), Meaning::Unknown))
+                && lines.iter().all(|line| !matches!(meaning(line, ""), Meaning::Unknown))
         }
         _ => false,
     }
@@ -143,11 +119,9 @@ fn knows_words(status: u16, lines: &[&str]) -> bool {
 /// What an answer without words means.
 fn without_words(answer: &Answer, said: String) -> Outcome {
     match answer.status {
-        429 | 503 if answer.retry_after.is_some() => Outcome::deferred_for(
-            Fault::Throttled,
-            said,
-            answer.retry_after.unwrap_or_default(),
-        ),
+        429 | 503 if answer.retry_after.is_some() => {
+            Outcome::deferred_for(Fault::Throttled, said, answer.retry_after.unwrap_or_default())
+        }
         429 => Outcome::deferred_for(Fault::Throttled, said, Duration::from_secs(5 * 60)),
         500..=599 => Outcome::deferred(Fault::Server, said),
         // Asking for a credential is HTTP's own form of refusing one (RFC 9110, section 15.5.2).
@@ -160,12 +134,8 @@ fn without_words(answer: &Answer, said: String) -> Outcome {
 
 /// What one line means that answers for several hosts.
 fn one_line_for_many(line: &str, said: &str, count: usize) -> Verdict {
-    let unintelligible = || {
-        Outcome::deferred(
-            Fault::Unintelligible,
-            format!("one line for {count} hosts: {said}"),
-        )
-    };
+    let unintelligible =
+        || Outcome::deferred(Fault::Unintelligible, format!("one line for {count} hosts: {said}"));
     match (word(line), meaning(line, said)) {
         (_, Meaning::TooManyHosts) | ("notfqdn" | "nohost" | "!yours", _) => {
             Verdict::NoLists(said.to_owned())
@@ -264,18 +234,12 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_url(provider: &Provider, v4: Wish, v6: Wish, query: &str, via: Option<Family>) {
+    fn check_url(provider: &Provider, v4: &Wish, v6: &Wish, query: &str, via: Option<Family>) {
         let update = |host: &str| Update {
             host: host.parse().unwrap(),
-            wishes: PerFamily {
-                v4: v4.clone(),
-                v6: v6.clone(),
-            },
+            wishes: PerFamily { v4: v4.clone(), v6: v6.clone() },
         };
-        let credential = Credential {
-            login: "u".into(),
-            secret: Secret::new("p"),
-        };
+        let credential = Credential { login: "u".into(), secret: Secret::new("p") };
         let request = request(provider, &[update("a.example")], &credential);
         assert_eq!(request.url, format!("https://p.example/nic/update?{query}"));
         assert_eq!(request.via, via);
@@ -287,14 +251,8 @@ mod tests {
     #[test]
     fn one_parameter_for_both_families_is_a_comma_list() {
         let query = "hostname=a.example&myip=198.18.0.1,2a00::1";
-        check_url(&provider(), wish(V4), wish(V6), query, None);
-        check_url(
-            &provider(),
-            wish(V4),
-            Wish::Leave,
-            "hostname=a.example&myip=198.18.0.1",
-            None,
-        );
+        check_url(&provider(), &wish(V4), &wish(V6), query, None);
+        check_url(&provider(), &wish(V4), &Wish::Leave, "hostname=a.example&myip=198.18.0.1", None);
     }
 
     #[test]
@@ -304,7 +262,7 @@ mod tests {
         provider.leave = Some("no".into());
         provider.query = Some("system=dyndns".into());
         let query = "system=dyndns&hostname=a.example&myip=198.18.0.1&myipv6=no";
-        check_url(&provider, wish(V4), Wish::Leave, query, None);
+        check_url(&provider, &wish(V4), &Wish::Leave, query, None);
     }
 
     #[test]
@@ -312,15 +270,11 @@ mod tests {
         let mut provider = provider();
         provider.omit = Omit::Caller;
         let query = "hostname=a.example&myip=2a00::1";
-        check_url(&provider, Wish::Leave, wish(V6), query, Some(Family::V6));
+        check_url(&provider, &Wish::Leave, &wish(V6), query, Some(Family::V6));
     }
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer {
-            status,
-            body: body.as_bytes().to_vec(),
-            ..Answer::default()
-        }
+        Answer { status, body: body.as_bytes().to_vec(), ..Answer::default() }
     }
 
     fn short(outcome: &Outcome) -> String {
@@ -367,18 +321,9 @@ mod tests {
 
     #[test]
     fn words_match_exactly() {
-        for body in [
-            "",
-            "goodbye",
-            "Good",
-            "not good",
-            "OK",
-            "wait",
-            "w",
-            "w5x",
-            "good,",
-            "<html>good",
-        ] {
+        for body in
+            ["", "goodbye", "Good", "not good", "OK", "wait", "w", "w5x", "good,", "<html>good"]
+        {
             check(200, body, 1, "all unintelligible");
         }
     }
@@ -393,12 +338,7 @@ mod tests {
 
     #[test]
     fn lines_belong_to_hosts_by_position() {
-        check(
-            200,
-            "good 1.2.3.4\nnohost\nnochg 1.2.3.4",
-            3,
-            "updated host unchanged",
-        );
+        check(200, "good 1.2.3.4\nnohost\nnochg 1.2.3.4", 3, "updated host unchanged");
         check(200, "good\nnochg", 3, "updated unchanged unintelligible");
         check(200, "good\ngood\ngood", 2, "all unintelligible");
     }
@@ -422,14 +362,8 @@ mod tests {
         check(404, "", 1, "all unintelligible");
         check(500, "badauth", 1, "all server-fault");
         check(404, "good", 1, "all unintelligible");
-        let challenged = Answer {
-            challenges: true,
-            ..answer(401, "")
-        };
-        assert!(matches!(
-            verdict(&challenged, 1),
-            Verdict::All(Outcome::Rejected(_))
-        ));
+        let challenged = Answer { challenges: true, ..answer(401, "") };
+        assert!(matches!(verdict(&challenged, 1), Verdict::All(Outcome::Rejected(_))));
     }
 
     #[test]

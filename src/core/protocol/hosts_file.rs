@@ -22,11 +22,7 @@ pub fn set(text: &str, host: &Hostname) -> PerFamily<Option<Addresses>> {
         .map(|(address, _)| address)
         .collect();
     PerFamily::from_fn(|family| {
-        Addresses::new(
-            ours.iter()
-                .copied()
-                .filter(|&address| Family::of(address) == family),
-        )
+        Addresses::new(ours.iter().copied().filter(|&address| Family::of(address) == family))
     })
 }
 
@@ -87,20 +83,14 @@ mod tests {
     }
 
     fn update(host: &str, v4: Wish, v6: Wish) -> Update {
-        Update {
-            host: host.parse().unwrap(),
-            wishes: PerFamily { v4, v6 },
-        }
+        Update { host: host.parse().unwrap(), wishes: PerFamily { v4, v6 } }
     }
 
     const FOREIGN: &str = "# my own lines\n127.0.0.1 localhost\n10.0.0.9 nas.lan # homing pigeon";
 
     #[test]
     fn foreign_lines_are_kept_and_ours_replaced() {
-        let first = updated(
-            FOREIGN,
-            &[update("a.lan", wish("10.0.0.1"), wish("fd00::1"))],
-        );
+        let first = updated(FOREIGN, &[update("a.lan", wish("10.0.0.1"), wish("fd00::1"))]);
         assert_eq!(
             first,
             format!("{FOREIGN}\n10.0.0.1\ta.lan\t# homing\nfd00::1\ta.lan\t# homing\n")
@@ -115,10 +105,7 @@ mod tests {
     #[test]
     fn what_is_set_is_what_the_file_says() {
         let host: Hostname = "a.lan".parse().unwrap();
-        let text = updated(
-            "10.0.0.7 a.lan\n",
-            &[update("a.lan", wish("10.0.0.1"), Wish::Leave)],
-        );
+        let text = updated("10.0.0.7 a.lan\n", &[update("a.lan", wish("10.0.0.1"), Wish::Leave)]);
         let set = set(&text, &host);
         assert_eq!(set.v4.unwrap().to_string(), "10.0.0.1");
         assert_eq!(set.v6, None);

@@ -77,17 +77,9 @@ impl Answer {
 
     /// Whether the answer is a web page, which no protocol's own answer is.
     pub fn is_page(&self) -> bool {
-        let typed = self
-            .content_type
-            .as_deref()
-            .is_some_and(|kind| kind.contains("html"));
-        let head: Vec<u8> = self
-            .body
-            .trim_ascii_start()
-            .iter()
-            .take(14)
-            .map(u8::to_ascii_lowercase)
-            .collect();
+        let typed = self.content_type.as_deref().is_some_and(|kind| kind.contains("html"));
+        let head: Vec<u8> =
+            self.body.trim_ascii_start().iter().take(14).map(u8::to_ascii_lowercase).collect();
         typed || head.starts_with(b"<!doctype html") || head.starts_with(b"<html")
     }
 
@@ -96,11 +88,7 @@ impl Answer {
         const LONGEST: usize = 120;
         let text = String::from_utf8_lossy(&self.body);
         let words: Vec<&str> = text.split_whitespace().collect();
-        let clean: String = words
-            .join(" ")
-            .chars()
-            .filter(|c| !c.is_control())
-            .collect();
+        let clean: String = words.join(" ").chars().filter(|c| !c.is_control()).collect();
         let short: String = clean.chars().take(LONGEST).collect();
         let cut = if short.len() < clean.len() { "…" } else { "" };
         match (self.is_page(), short.is_empty()) {
@@ -138,26 +126,16 @@ mod tests {
 
     #[test]
     fn queries_keep_addresses_and_encode_the_rest() {
-        assert_eq!(
-            query_value("2001:db8::1,192.0.2.1"),
-            "2001:db8::1,192.0.2.1"
-        );
+        assert_eq!(query_value("2001:db8::1,192.0.2.1"), "2001:db8::1,192.0.2.1");
         assert_eq!(query_value("*.a b&c=ü"), "%2A.a%20b%26c%3D%C3%BC");
     }
 
     #[test]
     fn a_summary_is_one_short_line_without_control_characters() {
-        let answer = Answer {
-            status: 500,
-            body: b"a\r\n\x1b[31mb".to_vec(),
-            ..Answer::default()
-        };
+        let answer = Answer { status: 500, body: b"a\r\n\x1b[31mb".to_vec(), ..Answer::default() };
         assert_eq!(answer.summary(), "HTTP 500 \"a [31mb\"");
-        let page = Answer {
-            status: 403,
-            body: b"\n<!DOCTYPE HTML>x".to_vec(),
-            ..Answer::default()
-        };
+        let page =
+            Answer { status: 403, body: b"\n<!DOCTYPE HTML>x".to_vec(), ..Answer::default() };
         assert_eq!(page.summary(), "HTTP 403 with a web page");
     }
 }

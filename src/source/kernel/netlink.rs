@@ -106,10 +106,7 @@ pub fn route(family: Family) -> io::Result<Option<Route>> {
     let mut inquiry = Inquiry::open()?;
     inquiry.send(&message(RTM_GETROUTE, 0, &header, Some((RTA_DST, target))))?;
     let datagram = inquiry.receive()?;
-    let answer = messages(datagram)
-        .next()
-        .ok_or(io::ErrorKind::InvalidData)?
-        .map_err(invalid)?;
+    let answer = messages(datagram).next().ok_or(io::ErrorKind::InvalidData)?.map_err(invalid)?;
     if answer.message_type() != NLMSG_ERROR {
         return Ok(route_in(answer.payload()));
     }
@@ -139,16 +136,11 @@ impl Inquiry {
         // The time limit belongs to the socket behind both descriptors, whatever its kind; std
         // offers the option for its own kinds only.
         UdpSocket::from(socket.as_fd().try_clone_to_owned()?).set_read_timeout(Some(PATIENCE))?;
-        Ok(Self {
-            socket,
-            datagram: Vec::with_capacity(DATAGRAM),
-        })
+        Ok(Self { socket, datagram: Vec::with_capacity(DATAGRAM) })
     }
 
     fn send(&self, request: &[u8]) -> io::Result<()> {
-        self.socket
-            .send_to(request, &SocketAddr::new(0, 0), 0)
-            .map(drop)
+        self.socket.send_to(request, &SocketAddr::new(0, 0), 0).map(drop)
     }
 
     /// The kernel's next datagram.
@@ -181,9 +173,7 @@ impl Inquiry {
                 return Ok(items);
             }
         }
-        Err(io::Error::other(
-            "interfaces change faster than the kernel can list them",
-        ))
+        Err(io::Error::other("interfaces change faster than the kernel can list them"))
     }
 
     /// Reads a list once; `false` when it changed meanwhile, so that entries may be missing.
@@ -213,11 +203,7 @@ impl Inquiry {
 
 /// A request of the type `kind` with its header and at most one attribute, of whole words.
 fn message(kind: u16, flags: u16, header: &[u8], attribute: Option<(u16, &[u8])>) -> Vec<u8> {
-    let short = |length: usize| {
-        u16::try_from(length)
-            .expect("requests are short")
-            .to_ne_bytes()
-    };
+    let short = |length: usize| u16::try_from(length).expect("requests are short").to_ne_bytes();
     let length = 16 + header.len() + attribute.map_or(0, |(_, value)| 4 + value.len());
     let mut message = Vec::with_capacity(length);
     message.extend(u32::from(u16::from_ne_bytes(short(length))).to_ne_bytes());
@@ -243,9 +229,7 @@ pub(super) fn messages(
             return None;
         }
         let message = NetlinkBuffer::new_checked(rest);
-        let length = message
-            .as_ref()
-            .map_or(rest.len(), |message| message.payload_length() + 16);
+        let length = message.as_ref().map_or(rest.len(), |message| message.payload_length() + 16);
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         Some(message)
     })
@@ -299,14 +283,7 @@ pub(super) fn link(payload: &[u8]) -> Option<(u32, Link)> {
     let name = attribute(payload, LINK_HEADER, IFLA_IFNAME)?;
     let name = String::from_utf8_lossy(name.strip_suffix(&[0]).unwrap_or(name)).into_owned();
     let has = |flag| header.flags.contains(flag);
-    Some((
-        header.index,
-        Link {
-            name,
-            up: has(LinkFlags::Up),
-            running: has(LinkFlags::Running),
-        },
-    ))
+    Some((header.index, Link { name, up: has(LinkFlags::Up), running: has(LinkFlags::Running) }))
 }
 
 /// A way that packets can take; older kernels answer with an unreachable one instead of an error.

@@ -45,13 +45,8 @@ pub fn route(family: Family) -> io::Result<Option<Route>> {
         return Ok(None);
     };
     let source = local.ip();
-    let owner = addresses()?
-        .into_iter()
-        .find(|address| address.address == source);
-    Ok(owner.map(|owner| Route {
-        source: Some(source),
-        index: owner.index,
-    }))
+    let owner = addresses()?.into_iter().find(|address| address.address == source);
+    Ok(owner.map(|owner| Route { source: Some(source), index: owner.index }))
 }
 
 /// An ear for the kernel's news, which here never come.

@@ -49,16 +49,9 @@ impl Watcher {
         socket.set_rx_buf_sz(ROOM)?;
         socket.set_non_blocking(true)?;
         socket.bind(&SocketAddr::new(0, GROUPS))?;
-        #[expect(
-            deprecated,
-            reason = "the new form is unsafe; ours keeps the descriptor it shows"
-        )]
+        #[expect(deprecated, reason = "the new form is unsafe; ours keeps the descriptor it shows")]
         let socket = AsyncFd::with_interest(socket, Interest::READABLE)?;
-        Ok(Self {
-            socket,
-            links: BTreeMap::new(),
-            datagram: Vec::with_capacity(DATAGRAM),
-        })
+        Ok(Self { socket, links: BTreeMap::new(), datagram: Vec::with_capacity(DATAGRAM) })
     }
 
     /// Waits for news that may matter and returns all there is at that moment, in one.
@@ -66,11 +59,7 @@ impl Watcher {
     /// Nothing is lost when the future is dropped before it ends. After an error anything may have
     /// changed.
     pub async fn changed(&mut self) -> io::Result<Changes> {
-        let Self {
-            socket,
-            links,
-            datagram,
-        } = self;
+        let Self { socket, links, datagram } = self;
         loop {
             let mut ready = socket.readable().await?;
             let mut changes = Changes::default();
@@ -112,12 +101,10 @@ fn note(datagram: &[u8], links: &mut BTreeMap<u32, Link>, changes: &mut Changes)
         let payload = message.payload();
         match message.message_type() {
             RTM_NEWADDR | RTM_DELADDR => {
-                changes
-                    .interfaces
-                    .extend(AddressHeader::parse(payload).ok().and_then(|header| {
-                        let ours = [AddressFamily::Inet, AddressFamily::Inet6];
-                        ours.contains(&header.family).then_some(header.index)
-                    }));
+                changes.interfaces.extend(AddressHeader::parse(payload).ok().and_then(|header| {
+                    let ours = [AddressFamily::Inet, AddressFamily::Inet6];
+                    ours.contains(&header.family).then_some(header.index)
+                }));
             }
             RTM_NEWLINK => {
                 if let Some((index, link)) = link(payload)
@@ -156,12 +143,7 @@ mod tests {
 
     fn datagram(kind: u16, payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(16 + payload.len()).unwrap();
-        let head = [
-            &length.to_ne_bytes(),
-            kind.to_ne_bytes().as_slice(),
-            &[0; 10],
-        ]
-        .concat();
+        let head = [&length.to_ne_bytes(), kind.to_ne_bytes().as_slice(), &[0; 10]].concat();
         [&head, payload].concat()
     }
 
@@ -184,38 +166,14 @@ mod tests {
     fn a_link_counts_when_its_name_or_state_is_another_one() {
         let mut links = BTreeMap::new();
         let mut counts = |kind, message: Vec<u8>| !changes(kind, &message, &mut links).is_empty();
-        assert!(
-            counts(RTM_NEWLINK, link_message(0, 0x41, *b"wan\0")),
-            "never heard of"
-        );
-        assert!(
-            !counts(RTM_NEWLINK, link_message(0, 0x41, *b"wan\0")),
-            "nothing new"
-        );
-        assert!(
-            !counts(RTM_NEWLINK, link_message(0, 0x141, *b"wan\0")),
-            "promiscuous only"
-        );
-        assert!(
-            counts(RTM_NEWLINK, link_message(0, 0x01, *b"wan\0")),
-            "no carrier"
-        );
-        assert!(
-            counts(RTM_NEWLINK, link_message(0, 0x01, *b"lan\0")),
-            "another name"
-        );
-        assert!(
-            !counts(RTM_DELLINK, link_message(7, 0x01, *b"lan\0")),
-            "left a bridge"
-        );
-        assert!(
-            counts(RTM_DELLINK, link_message(0, 0x01, *b"lan\0")),
-            "gone"
-        );
-        assert!(
-            counts(RTM_NEWLINK, link_message(0, 0x01, *b"lan\0")),
-            "back again"
-        );
+        assert!(counts(RTM_NEWLINK, link_message(0, 0x41, *b"wan\0")), "never heard of");
+        assert!(!counts(RTM_NEWLINK, link_message(0, 0x41, *b"wan\0")), "nothing new");
+        assert!(!counts(RTM_NEWLINK, link_message(0, 0x141, *b"wan\0")), "promiscuous only");
+        assert!(counts(RTM_NEWLINK, link_message(0, 0x01, *b"wan\0")), "no carrier");
+        assert!(counts(RTM_NEWLINK, link_message(0, 0x01, *b"lan\0")), "another name");
+        assert!(!counts(RTM_DELLINK, link_message(7, 0x01, *b"lan\0")), "left a bridge");
+        assert!(counts(RTM_DELLINK, link_message(0, 0x01, *b"lan\0")), "gone");
+        assert!(counts(RTM_NEWLINK, link_message(0, 0x01, *b"lan\0")), "back again");
     }
 
     #[test]
