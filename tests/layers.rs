@@ -69,7 +69,7 @@ fn mentions(code: &str, word: &str) -> bool {
     code.match_indices(word).any(|(place, _)| {
         let before = code[..place].chars().next_back().is_some_and(in_name);
         let after = code[place + word.len()..].chars().next().is_some_and(in_name);
-        !(before && word.starts_with(in_name)) && !(after && word.ends_with(in_name))
+        !(before && word.starts_with(in_name) || after && word.ends_with(in_name))
     })
 }
 

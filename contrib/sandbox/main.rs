@@ -41,10 +41,8 @@ Port 0 is any free port.
 
 /// The hosts of the demo account. Each is in a zone of its own, because the server's two updates
 /// per two minutes are for a whole zone: so there is room to try what is refused.
-const HOSTS: [(&str, &str); 2] = [
-    ("dev1", "dev1.dyn.example.com"),
-    ("dev2", "dev2.example.dedyn.io"),
-];
+const HOSTS: [(&str, &str); 2] =
+    [("dev1", "dev1.dyn.example.com"), ("dev2", "dev2.example.dedyn.io")];
 const ZONES: [&str; 2] = ["dyn.example.com", "example.dedyn.io"];
 
 const USAGE: u8 = 64; // sysexits: EX_USAGE
@@ -73,10 +71,7 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "the one place where this program complains"
-)]
+#[expect(clippy::print_stderr, reason = "the one place where this program complains")]
 fn end(code: u8, problem: &str) -> ExitCode {
     eprintln!("sandbox: {problem}");
     ExitCode::from(code)
@@ -120,8 +115,7 @@ impl Options {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| format!("{text} is no ADDR:PORT, such as 127.0.0.1:8053"))
+    text.parse().map_err(|_| format!("{text} is no ADDR:PORT, such as 127.0.0.1:8053"))
 }
 
 #[derive(Debug)]
@@ -138,11 +132,7 @@ impl TokenOption {
         let (name, rest) = text.split_once('=').ok_or(problem)?;
         let (secret, hosts) = rest.split_once(':').ok_or(problem)?;
         let hosts = hosts.split(',').map(str::to_lowercase).collect();
-        Ok(Self {
-            hosts,
-            name: name.to_owned(),
-            secret: secret.to_owned(),
-        })
+        Ok(Self { hosts, name: name.to_owned(), secret: secret.to_owned() })
     }
 }
 
@@ -150,29 +140,20 @@ impl TokenOption {
 fn demo_account(options: &Options) -> Result<(Account, Vec<String>), String> {
     let mut account = Account::new("owner@example.com");
     account.throttled = !options.no_throttle;
-    account
-        .blocked
-        .extend("203.0.113.200/32".parse::<server::subnet::Subnet>());
-    for zone in ZONES
-        .into_iter()
-        .chain(options.zones.iter().map(String::as_str))
-    {
+    account.blocked.extend("203.0.113.200/32".parse::<server::subnet::Subnet>());
+    for zone in ZONES.into_iter().chain(options.zones.iter().map(String::as_str)) {
         account.add_zone(zone);
     }
     let outside = |host: &str| format!("{host} is in no zone of the account; add --zone");
     let mut secrets = Vec::new();
     for (name, host) in HOSTS {
         let secret = secret();
-        account
-            .add_host_token(name, &secret, &[host])
-            .map_err(outside)?;
+        account.add_host_token(name, &secret, &[host]).map_err(outside)?;
         secrets.push(secret);
     }
     for token in &options.tokens {
         let hosts: Vec<&str> = token.hosts.iter().map(String::as_str).collect();
-        account
-            .add_host_token(&token.name, &token.secret, &hosts)
-            .map_err(outside)?;
+        account.add_host_token(&token.name, &token.secret, &hosts).map_err(outside)?;
     }
     Ok((account, secrets))
 }
@@ -191,19 +172,11 @@ fn secret() -> String {
 fn serve(options: &Options, account: Account, secrets: &[String]) -> io::Result<()> {
     let mut sandbox = Sandbox::unbound(account);
     let at = |text: &str| address(text).map_err(io::Error::other);
-    bind(
-        &options.listen,
-        &[at("127.0.0.1:8053")?, at("127.0.0.1:0")?],
-        |at| sandbox.listen(Role::Api, at),
-    )?;
-    bind(&options.update, &[at("127.0.0.1:0")?], |at| {
-        sandbox.listen(Role::Update, at)
+    bind(&options.listen, &[at("127.0.0.1:8053")?, at("127.0.0.1:0")?], |at| {
+        sandbox.listen(Role::Api, at)
     })?;
-    bind(
-        &options.dns,
-        &[at("127.0.0.1:5353")?, at("127.0.0.1:0")?],
-        |at| sandbox.listen_dns(at),
-    )?;
+    bind(&options.update, &[at("127.0.0.1:0")?], |at| sandbox.listen(Role::Update, at))?;
+    bind(&options.dns, &[at("127.0.0.1:5353")?, at("127.0.0.1:0")?], |at| sandbox.listen_dns(at))?;
 
     let dir = options.dir.clone().unwrap_or_else(|| "sandbox".into());
     write_demo(&dir, &sandbox, secrets)?;
@@ -249,22 +222,15 @@ fn bind(
 fn write_demo(dir: &Path, sandbox: &Sandbox, secrets: &[String]) -> io::Result<()> {
     create_private_dir(dir)?;
     for ((name, _), secret) in HOSTS.iter().zip(secrets) {
-        write_whole(
-            &dir.join(format!("{name}.token")),
-            &format!("{secret}\n"),
-            true,
-        )?;
+        write_whole(&dir.join(format!("{name}.token")), &format!("{secret}\n"), true)?;
     }
     let hosts = HOSTS.map(|(name, host)| (host, name));
-    write_whole(
-        &dir.join("config.toml"),
-        &config("state", sandbox, &hosts),
-        false,
-    )?;
+    write_whole(&dir.join("config.toml"), &config("state", sandbox, &hosts), false)?;
     let wrong = [(HOSTS[1].1, HOSTS[0].0)];
     write_whole(
         &dir.join("wrong-token.toml"),
-        &config("wrong-state", sandbox, &wrong),
+        // One family, so that there is nothing to look into: the refusal is final at once.
+        &config("wrong-state", sandbox, &wrong).replace("ipv6 = \"here\"", "ipv6 = \"off\""),
         false,
     )
 }
@@ -324,13 +290,7 @@ fn introduction(dir: &Path, sandbox: &Sandbox) -> String {
 fn config_text(dir: &Path) -> String {
     let text = fs::read_to_string(dir.join("config.toml")).unwrap_or_default();
     text.lines()
-        .map(|line| {
-            if line.is_empty() {
-                "\n".into()
-            } else {
-                format!("  {line}\n")
-            }
-        })
+        .map(|line| if line.is_empty() { "\n".into() } else { format!("  {line}\n") })
         .collect()
 }
 
@@ -353,10 +313,7 @@ fn write_whole(path: &Path, text: &str, private: bool) -> io::Result<()> {
     }
     #[cfg(not(unix))]
     let _ = private;
-    options
-        .open(&half)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(named)?;
+    options.open(&half).and_then(|mut file| file.write_all(text.as_bytes())).map_err(named)?;
     fs::rename(&half, path).map_err(named)
 }
 

@@ -6,12 +6,12 @@ use tracing::{debug, error, info, warn};
 
 use super::show::why;
 use crate::clock::rfc3339_seconds;
-use crate::core::address::{Addresses, Family, PerFamily};
+use crate::core::address::{Addresses, Family};
 use crate::core::memory::{Hold, HoldKind};
 use crate::core::outcome::Outcome;
 use crate::core::plan::{Stand, Why, Wish};
 use crate::core::settle::News as Settled;
-use crate::round::{HostReport, Report};
+use crate::round::{Answered, HostReport, Report};
 
 /// What was said last about each thing that goes on for a while.
 #[derive(Debug, Default)]
@@ -40,15 +40,15 @@ impl News {
         self.said(&topic("trouble"), report.trouble.as_deref(), |trouble| {
             warn!(%host, provider, "{trouble}");
         });
-        for (outcome, news) in &report.outcomes {
-            settled(report, outcome, news);
+        for answered in &report.answers {
+            settled(report, answered);
         }
         if let Some(until) = report.queued_until.filter(|_| report.newly_queued) {
             let until = rfc3339_seconds(until).to_string();
             info!(%host, provider, until, "waiting for the pace of its zone");
         }
         // A hold of an earlier run is told once after a start, too.
-        for (family, hold) in report.holds.iter().filter(|_| report.outcomes.is_empty()) {
+        for (family, hold) in report.holds.iter().filter(|_| report.answers.is_empty()) {
             let topic = format!("{} {}", topic("hold"), family.map_or("", Family::key));
             self.said(&topic, Some(hold.kind.reason()), |_| held(report, hold));
         }
@@ -56,7 +56,7 @@ impl News {
             for family in ["", Family::V4.key(), Family::V6.key()] {
                 self.0.remove(&format!("{} {family}", topic("hold")));
             }
-        } else if !report.outcomes.is_empty() {
+        } else if !report.answers.is_empty() {
             for (family, hold) in &report.holds {
                 let topic = format!("{} {}", topic("hold"), family.map_or("", Family::key));
                 self.0.insert(topic, hold.kind.reason().to_owned());
@@ -95,14 +95,11 @@ impl News {
 }
 
 /// Logs what one answer meant.
-fn settled(report: &HostReport, outcome: &Outcome, news: &Settled) {
+fn settled(report: &HostReport, answered: &Answered) {
     let (host, provider) = (&report.key.host, report.key.provider.as_str());
-    let (sent, reason) = match &report.sent {
-        Some((sent, reason)) => (sent.clone(), *reason),
-        None => (PerFamily::default(), Why::Changed),
-    };
-    let (ipv4, ipv6) = (stated(&sent.v4), stated(&sent.v6));
-    match (outcome, news) {
+    let reason = report.sent.as_ref().map_or(Why::Changed, |(_, reason)| *reason);
+    let (ipv4, ipv6) = (stated(&answered.wishes.v4), stated(&answered.wishes.v6));
+    match (&answered.outcome, &answered.news) {
         (Outcome::Updated, Settled::Changed) => {
             info!(%host, provider, ipv4, ipv6, why = why(reason), "updated");
         }

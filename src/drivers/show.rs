@@ -80,11 +80,11 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
     if let Some(problem) = &report.secret_problem {
         return vec![format!("{name}: left out: {problem}")];
     }
+    let of = |family: Option<Family>| family.map(|f| format!(" {f}:")).unwrap_or_default();
     let mut said_hold = false;
-    for (outcome, news) in &report.outcomes {
-        let sent = report.sent.as_ref().map(|(sent, _)| wishes(sent, &report.before));
-        let sent = sent.unwrap_or_default();
-        match (outcome, news) {
+    for answered in &report.answers {
+        let sent = wishes(&answered.wishes, &report.before);
+        match (&answered.outcome, &answered.news) {
             (Outcome::Updated, News::Changed | News::Confirmed) => {
                 lines.push(format!("{name}: updated: {sent}"));
             }
@@ -93,13 +93,14 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
             }
             (_, News::Held(held)) => {
                 said_hold = true;
-                lines.push(format!("{name}: {}", hold(held)));
+                lines.push(format!("{name}:{} {}", of(answered.family()), hold(held)));
                 lines.push(format!("  fix: {}", held.kind.remedy()));
             }
-            (_, News::Narrowed(refusal)) => lines.push(format!(
-                "{name}: deferred, {} ({}); asked more narrowly next, to find which record it is",
-                refusal.rejection, refusal.detail
-            )),
+            (_, News::Narrowed(refusal)) => {
+                let (what, detail) = (refusal.rejection, &refusal.detail);
+                let line = format!("{name}: {what} ({detail}); asking more narrowly which it is");
+                lines.push(line);
+            }
             (_, News::StillHeld(_) | News::Changed | News::Confirmed) => {}
         }
     }
@@ -113,8 +114,7 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
     }
     if everything && !said_hold {
         for (family, held) in &report.holds {
-            let of = family.map(|family| format!(" {family}:")).unwrap_or_default();
-            lines.push(format!("{name}:{of} {}", hold(held)));
+            lines.push(format!("{name}:{} {}", of(*family), hold(held)));
             lines.push(format!("  fix: {}", held.kind.remedy()));
         }
     }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-pub use self::report::{HostReport, Report};
+pub use self::report::{Answered, HostReport, Report};
 
 use self::credentials::Access;
 use crate::clock::Clock;
@@ -103,6 +103,12 @@ impl Engine {
         self.note(&planned, &mut report);
         zones::find(self, &clients, &mut planned, &mut report, stop).await;
         perform::perform(self, &clients, &mut planned, &mut report, stop).await;
+        for _ in 0..NARROWINGS {
+            if stop.get() || !self.narrow(&mut planned, &mut report) {
+                break;
+            }
+            perform::perform(self, &clients, &mut planned, &mut report, stop).await;
+        }
         self.save(&mut report);
         report.finish(&self.config, &self.memory, self.clock.now());
         (report, sights)
@@ -150,6 +156,27 @@ impl Engine {
             report.hosts.push(host_report);
         }
         (planned, report)
+    }
+
+    /// Decides again about the hosts whose refusal may be another host's or only one family's;
+    /// returns whether there are any. Nothing else is asked twice in a round.
+    fn narrow(&self, planned: &mut [Planned], report: &mut Report) -> bool {
+        let circumstances = Circumstances { now: self.clock.now(), ..Circumstances::default() };
+        let mut any = false;
+        for plan in planned {
+            let host_report = report.host_mut(plan.at);
+            if !host_report.is_unsettled() {
+                plan.step.wishes = PerFamily::default();
+                continue;
+            }
+            let host = &self.config.hosts[plan.at].host;
+            let entry = self.memory.entry(&host.key);
+            let fingerprint = plan.access.fingerprint;
+            plan.step = step(host, &host_report.seen, fingerprint, entry, &circumstances);
+            host_report.step = Some(plan.step.clone());
+            any |= has_something_to_say(&plan.step);
+        }
+        any
     }
 
     /// Remembers what the decisions themselves tell: families that have gone, and waits that have
@@ -226,6 +253,9 @@ fn entry_from_file(
 fn has_something_to_say(step: &Step) -> bool {
     step.wishes.iter().any(|(_, wish)| *wish != Wish::Leave)
 }
+
+/// How often a question can become narrower: the host alone, then one family, then the other.
+const NARROWINGS: usize = 3;
 
 /// The longest a round's saves may lag behind its answers while requests are under way: a crash in
 /// that time costs one repeated update, a save after each of a hundred answers costs their speed.

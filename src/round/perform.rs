@@ -10,7 +10,7 @@ use std::time::Instant;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::credentials::{Access, Reader};
-use super::{Engine, Planned, Report, SAVE_LAG, has_something_to_say};
+use super::{Answered, Engine, Planned, Report, SAVE_LAG, has_something_to_say};
 use crate::clock::spread;
 use crate::config::Config;
 use crate::core::address::{Addresses, PerFamily};
@@ -364,7 +364,8 @@ pub fn settle_one(
     let news = settle(host, entry, wishes, outcome, &situation);
     let host_report = report.host_mut(plan.at);
     host_report.attempted(wishes);
-    host_report.outcomes.push((outcome.clone(), news));
+    let (wishes, outcome) = (wishes.clone(), outcome.clone());
+    host_report.answers.push(Answered { wishes, outcome, news });
 }
 
 /// Tells the hooks of hosts whose addresses changed, all at once.

@@ -23,6 +23,28 @@ pub struct Report {
     pub hook_problems: Vec<(Key, String)>,
 }
 
+/// One answer about one host.
+#[derive(Debug)]
+pub struct Answered {
+    /// What was asked for.
+    pub wishes: PerFamily<Wish>,
+    /// What the answer meant.
+    pub outcome: Outcome,
+    /// What was new about it.
+    pub news: News,
+}
+
+impl Answered {
+    /// The family that the answer is about, when it is about one alone.
+    pub fn family(&self) -> Option<Family> {
+        match (&self.wishes.v4, &self.wishes.v6) {
+            (Wish::Set(_), Wish::Leave) => Some(Family::V4),
+            (Wish::Leave, Wish::Set(_)) => Some(Family::V6),
+            (Wish::Leave, Wish::Leave) | (Wish::Set(_), Wish::Set(_)) => None,
+        }
+    }
+}
+
 /// What one round meant for one host.
 #[derive(Debug)]
 pub struct HostReport {
@@ -38,8 +60,8 @@ pub struct HostReport {
     pub secret_problem: Option<String>,
     /// What was, or would be, sent, and why.
     pub sent: Option<(PerFamily<Wish>, Why)>,
-    /// What the answers meant.
-    pub outcomes: Vec<(Outcome, News)>,
+    /// The answers, in the order in which they came.
+    pub answers: Vec<Answered>,
     /// Until when the host waits for its zone's pace.
     pub queued_until: Option<Timestamp>,
     /// Whether it waits for that since this round.
@@ -65,7 +87,7 @@ impl HostReport {
             step: None,
             secret_problem: None,
             sent: None,
-            outcomes: Vec::new(),
+            answers: Vec::new(),
             queued_until: None,
             newly_queued: false,
             newly_missing: PerFamily::default(),
@@ -86,9 +108,27 @@ impl HostReport {
         }
     }
 
+    /// Whether a refusal is still being looked into: the host was asked, and a narrower question is
+    /// left.
+    pub fn is_unsettled(&self) -> bool {
+        let Some(last) = self.answers.last() else { return false };
+        let left = |step: &Step| {
+            step.hold.is_none()
+                && step.stands.iter().any(|(family, stand)| {
+                    matches!(stand, Stand::Wanted(_)) && step.wishes[family] == Wish::Leave
+                })
+        };
+        match last.news {
+            News::Narrowed(_) => true,
+            News::Changed | News::Confirmed | News::Held(_) | News::StillHeld(_) => {
+                self.step.as_ref().is_some_and(left)
+            }
+        }
+    }
+
     /// Whether the addresses that are set now differ from those before the round.
     pub fn changed(&self) -> bool {
-        self.outcomes.iter().any(|(_, news)| *news == News::Changed)
+        self.answers.iter().any(|answered| answered.news == News::Changed)
             && self.sent.as_ref().is_some_and(|(wishes, _)| {
                 wishes.iter().any(|(family, wish)| match wish {
                     Wish::Leave => false,
@@ -103,7 +143,7 @@ impl HostReport {
             self.standing = Exit::Configuration;
             return None;
         };
-        let attempted = !self.outcomes.is_empty();
+        let attempted = !self.answers.is_empty();
         // After an attempt the memory tells, before it (and without one) the decision does.
         if attempted {
             if let Some(entry) = entry {
@@ -122,12 +162,7 @@ impl HostReport {
         }
         let held = self.holds.iter().map(|(_, hold)| Exit::from(hold.kind));
         let missing = step.stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
-        let narrowed = self.outcomes.iter().any(|(_, news)| matches!(news, News::Narrowed(_)));
-        // A host that is asked one family at a time has a second question after an answer.
-        let left = |(family, stand): (Family, &Stand)| {
-            matches!(stand, Stand::Wanted(_)) && step.wishes[family] == Wish::Leave
-        };
-        let narrowed = narrowed || (attempted && step.stands.iter().any(left));
+        let narrowed = self.is_unsettled();
         let unfinished = missing || narrowed || self.queued_until.is_some();
         let unfinished = if unfinished { Exit::Deferred } else { Exit::Right };
         self.standing = held.max().unwrap_or_default().max(unfinished);
@@ -163,7 +198,7 @@ impl Report {
         for (host, configured) in self.hosts.iter_mut().zip(&config.hosts) {
             let due = host.finish(memory.entry(&configured.host.key), now);
             // A refresh falls due as long after the confirmation as the host wants.
-            let refresh = configured.host.refresh.filter(|_| !host.outcomes.is_empty());
+            let refresh = configured.host.refresh.filter(|_| !host.answers.is_empty());
             let due = due.into_iter().chain(refresh.map(|period| now.after(period))).min();
             next = [next, due].into_iter().flatten().min();
         }
