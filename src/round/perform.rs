@@ -24,7 +24,7 @@ use crate::core::settle::{Situation, sending, settle, settle_zone};
 use crate::hook;
 use crate::http::Clients;
 
-/// The most requests under way to one provider.
+/// The most requests under way to one provider, and so the most connections.
 const MOST_AT_ONCE: usize = 8;
 
 /// What leaves now and what waits, of the plans that have something to say.
@@ -107,8 +107,20 @@ fn note_sending(engine: &mut Engine, planned: &[Planned], request: &Request) {
 /// The place where requests to one provider queue up.
 #[derive(Default)]
 struct Lane {
+    started: usize,
     under_way: usize,
     last: Option<Instant>,
+}
+
+impl Lane {
+    /// Whether one more request may start, of `most` at once.
+    ///
+    /// The second lot waits for the last answer to the first: while connections are still being
+    /// made, the client would open further ones for it.
+    fn has_room(&self, most: usize) -> bool {
+        let answered = self.started - self.under_way;
+        self.under_way < most && (self.started < most || answered >= most)
+    }
 }
 
 /// Sends `requests` and settles their answers; returns the hosts whose addresses changed.
@@ -144,6 +156,7 @@ async fn deliver_all(
                 continue;
             }
             let lane = lanes.entry(provider).or_default();
+            lane.started += 1;
             lane.under_way += 1;
             let gap = lane.last.map(|last| last + desec::LEAST_GAP);
             let gap = gap.filter(|_| config.providers[provider].protocol == Protocol::Desec);
@@ -167,8 +180,6 @@ async fn deliver_all(
         if let Some(lane) = lanes.get_mut(&provider) {
             lane.under_way -= 1;
         }
-        // Gives the connection time to become free for the next request.
-        tokio::task::yield_now().await;
         let identity = planned[request.hosts[0]].access.identity;
         match credential_refusal(&verdict) {
             Some(_) if renew(engine, planned, &request, &mut renewed) => {
@@ -209,7 +220,7 @@ fn next_request(
             Protocol::Desec | Protocol::HostsFile => 1,
             Protocol::Dyndns2 => MOST_AT_ONCE,
         };
-        lanes.get(&provider).is_none_or(|lane| lane.under_way < most)
+        lanes.get(&provider).is_none_or(|lane| lane.has_room(most))
     };
     let place = waiting.iter().position(has_room)?;
     waiting.remove(place)
