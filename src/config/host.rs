@@ -89,6 +89,7 @@ impl<'a> Context<'a> {
                     Some(SourceRef::Named(_)) => Use::Named,
                 }),
                 refresh,
+                loses: PerFamily::from_fn(|family| provider.side_effect(family).is_some()),
             },
             provider: at,
             sources,

@@ -21,7 +21,7 @@ impl Backoff {
     /// For a provider that is busy at this instant: deSEC's "too many concurrent requests" and its
     /// web server's limit of one request in 33 ms both end within a second.
     pub const BRIEF: Self =
-        Self { first: Duration::from_secs(2), ceiling: Duration::from_secs(60 * 60) };
+        Self { first: Duration::from_secs(5), ceiling: Duration::from_secs(60 * 60) };
 
     /// For a certificate that is not valid yet while the clock is not set: NTP may set it any moment.
     pub const CLOCK: Self =

@@ -210,6 +210,21 @@ impl Memory {
         self.hosts.entry(key.clone()).or_default()
     }
 
+    /// Lets `zone` inherit the history of `before`, the zone that its requests counted against
+    /// while its name was not known.
+    pub fn join_zone(&mut self, before: &ZoneKey, zone: ZoneKey) {
+        let Some(inherited) = self.paces.get(before).cloned() else { return };
+        let history = self.paces.entry(zone).or_default();
+        history.sent.extend(inherited.sent);
+        history.sent.make_contiguous().sort_unstable();
+        history.pause_until = history.pause_until.max(inherited.pause_until);
+    }
+
+    /// Forgets request histories that no pace looks at any more.
+    pub fn forget_old_paces(&mut self, longest: Duration, now: Timestamp) {
+        self.paces.retain(|_, history| !history.is_over(longest, now));
+    }
+
     /// The newest moment that anything remembered happened: the clock was at least there once.
     pub fn newest(&self) -> Option<Timestamp> {
         let entries = self.hosts.values().flat_map(|entry| {

@@ -192,16 +192,16 @@ impl Rejection {
     /// Whether it speaks of the whole credential, so that no other request with it makes sense.
     pub fn is_the_credentials(self) -> bool {
         match self {
-            Self::Abuse | Self::Agent | Self::Credential => true,
-            Self::Feature | Self::Forbidden | Self::Host | Self::Request => false,
+            Self::Agent | Self::Credential => true,
+            Self::Abuse | Self::Feature | Self::Forbidden | Self::Host | Self::Request => false,
         }
     }
 
     /// Whether a request about several records may have been refused for the sake of one of them.
     pub fn may_have_one_culprit(self) -> bool {
         match self {
-            Self::Forbidden | Self::Host | Self::Request => true,
-            Self::Abuse | Self::Agent | Self::Credential | Self::Feature => false,
+            Self::Abuse | Self::Forbidden | Self::Host | Self::Request => true,
+            Self::Agent | Self::Credential | Self::Feature => false,
         }
     }
 

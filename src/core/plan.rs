@@ -25,6 +25,8 @@ pub struct Host {
     pub families: PerFamily<Use>,
     /// How often an unchanged address is sent again.
     pub refresh: Option<Duration>,
+    /// Whether a request that leaves a family out changes that family's record all the same.
+    pub loses: PerFamily<bool>,
 }
 
 /// Where a host takes the address of a family from.
@@ -139,7 +141,7 @@ impl Step {
 /// | off   | –         | –                                  | leave                             |
 /// | any   | –         | record held, and the hold stands   | leave: held                       |
 /// | any   | not asked | –                                  | leave                             |
-/// | auto  | absent    | never set, other family seen or off| leave: no fault                   |
+/// | auto  | absent    | never set, the other family seen   | leave: no fault                   |
 /// | any   | absent    | otherwise                          | leave: missing                    |
 /// | any   | unknown   | –                                  | leave: missing                    |
 /// | any   | here      | sent without an answer             | set: unconfirmed                  |
@@ -181,9 +183,11 @@ pub fn step(
         Asking::OneFamily => first_wanted.map(|(family, _)| family),
         Asking::Together | Asking::Alone => None,
     };
+    // A record that a request would lose is not risked for the sake of a source's rest.
+    let risked = stands.iter().any(|(f, stand)| *stand == Stand::NotAsked && host.loses[f]);
     let wishes = PerFamily::from_fn(|family| match (&stands[family], &seen[family]) {
         (Stand::Wanted(_) | Stand::Right, Seen::Here(addresses))
-            if any_wanted && hold.is_none() && only.is_none_or(|only| only == family) =>
+            if any_wanted && hold.is_none() && !risked && only.is_none_or(|only| only == family) =>
         {
             Wish::Set(addresses.clone())
         }
@@ -451,6 +455,7 @@ mod tests {
             zone: None,
             families: PerFamily { v4: Use::Auto, v6: Use::Auto },
             refresh: None,
+            loses: PerFamily::default(),
         }
     }
 

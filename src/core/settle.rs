@@ -123,10 +123,15 @@ fn confirm(
 ) -> News {
     let mut changed = false;
     for family in Family::BOTH {
+        let record = &mut entry.families[family];
         let Wish::Set(addresses) = &wishes[family] else {
+            // The provider has deleted or overwritten what it was not told about.
+            if let Some(set) = record.set.as_ref().filter(|_| host.loses[family]) {
+                let addresses = set.addresses.clone();
+                record.sent = Some(Sent { addresses, at: now, in_doubt: true });
+            }
             continue;
         };
-        let record = &mut entry.families[family];
         let same = record.set.as_ref().filter(|set| set.addresses == *addresses);
         changed |= same.is_none();
         let since = same.map_or(now, |set| set.since);
@@ -191,8 +196,9 @@ fn reject(
     }
     let stated: Vec<_> =
         Family::BOTH.into_iter().filter(|&family| wishes[family] != Wish::Leave).collect();
-    // "No such host" speaks of the name, whatever the family.
-    let by_family = rejection.may_have_one_culprit() && rejection != Rejection::Host;
+    // "No such host" and "blocked for abuse" speak of the name, whatever the family.
+    let of_name = matches!(rejection, Rejection::Abuse | Rejection::Host);
+    let by_family = rejection.may_have_one_culprit() && !of_name;
     if by_family && stated.len() > 1 {
         entry.last = Some((Word::Deferred, situation.now));
         entry.asking = Asking::OneFamily;
@@ -263,6 +269,7 @@ mod tests {
             zone: None,
             families: PerFamily { v4: Use::Auto, v6: Use::Auto },
             refresh: None,
+            loses: PerFamily::default(),
         }
     }
 
@@ -403,6 +410,16 @@ mod tests {
         round(&mut entry, &v6_only, &forbidden(), 2);
         assert_eq!(entry.hold, None);
         assert!(entry.families.v6.hold.is_some() && entry.families.v4.hold.is_none());
+    }
+
+    #[test]
+    fn a_record_that_a_request_loses_is_in_doubt_afterwards() {
+        let mut host = host();
+        host.loses.v6 = true;
+        let mut entry = Entry::default();
+        round(&mut entry, &both(), &Outcome::Updated, 0);
+        settle(&host, &mut entry, &v4_only(), &Outcome::Updated, &situation(9, false));
+        assert!(entry.families.v6.sent.is_some() && entry.families.v4.sent.is_none());
     }
 
     #[test]

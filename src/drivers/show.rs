@@ -161,11 +161,12 @@ pub fn side_effects(config: &Config) -> Vec<String> {
     for host in &config.hosts {
         let provider = &config.providers[host.provider];
         for family in Family::BOTH {
-            if host.sources[family].is_some() {
-                continue;
-            }
-            if let Some(effect) = provider.side_effect(family) {
-                let line = format!("{}: {family} is off, but {effect}", host.host.key.host);
+            let Some(effect) = provider.side_effect(family) else { continue };
+            let line = match host.sources[family] {
+                None => format!("{}: {family} is off, but {effect}", host.host.key.host),
+                Some(_) => effect,
+            };
+            if !lines.contains(&line) {
                 lines.push(line);
             }
         }

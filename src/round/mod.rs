@@ -6,6 +6,7 @@
 mod credentials;
 mod perform;
 mod report;
+mod traffic;
 mod zones;
 
 use std::cell::Cell;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use self::report::{Answered, HostReport, Report};
 
 use self::credentials::Access;
+use self::traffic::Traffic;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::core::address::{Family, PerFamily};
@@ -44,6 +46,7 @@ pub struct Engine {
     /// Whether to say what is being waited for.
     pub waiting: Waiting,
     asked: Asked,
+    traffic: Traffic,
 }
 
 /// What began a round, and what the user wants of it.
@@ -78,7 +81,8 @@ impl Engine {
         clock: Clock,
         waiting: Waiting,
     ) -> Self {
-        Self { config: Rc::new(config), memory, store, clock, waiting, asked: Asked::default() }
+        let (config, asked, traffic) = (Rc::new(config), Asked::default(), Traffic::default());
+        Self { config, memory, store, clock, waiting, asked, traffic }
     }
 
     /// Observes and plans; sends nothing to a provider and saves nothing.
@@ -88,13 +92,14 @@ impl Engine {
         let (planned, mut report) = self.plan(&sights, occasion);
         let schedule = perform::schedule(self, &planned);
         report.expect(&planned, &schedule);
-        report.finish(&self.config, &self.memory, self.clock.now());
+        report.finish(&self.config, &self.memory, self.clock.now(), true);
         (report, sights)
     }
 
     /// Performs one round. When `stop` turns true no further request leaves.
     pub async fn round(&mut self, occasion: Occasion, stop: &Cell<bool>) -> (Report, Sights) {
         let clients = Clients::new(self.clock.is_set());
+        self.traffic.begin_round();
         if self.clock.is_set() {
             self.memory.clamp(self.clock.now());
         }
@@ -110,7 +115,8 @@ impl Engine {
             perform::perform(self, &clients, &mut planned, &mut report, stop).await;
         }
         self.save(&mut report);
-        report.finish(&self.config, &self.memory, self.clock.now());
+        perform::run_hooks(self, &mut report).await;
+        report.finish(&self.config, &self.memory, self.clock.now(), false);
         (report, sights)
     }
 
@@ -172,6 +178,7 @@ impl Engine {
             let host = &self.config.hosts[plan.at].host;
             let entry = self.memory.entry(&host.key);
             let fingerprint = plan.access.fingerprint;
+            host_report.ask_again = false;
             plan.step = step(host, &host_report.seen, fingerprint, entry, &circumstances);
             host_report.step = Some(plan.step.clone());
             any |= has_something_to_say(&plan.step);

@@ -12,15 +12,15 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use super::credentials::{Access, Reader};
 use super::{Answered, Engine, Planned, Report, SAVE_LAG, has_something_to_say};
 use crate::clock::spread;
-use crate::config::Config;
 use crate::core::address::{Addresses, PerFamily};
 use crate::core::memory::Entry;
-use crate::core::outcome::{Fault, Outcome, Refusal};
+use crate::core::outcome::{Fault, Outcome};
 use crate::core::plan::{Candidate, Request, Schedule, Update, Wish};
-use crate::core::protocol::{Credential, Verdict, desec, dyndns2};
+use crate::core::protocol::{Answer, Credential, Verdict, desec, dyndns2};
 use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Fingerprint;
 use crate::core::settle::{Situation, sending, settle, settle_zone};
+use crate::core::time::Timestamp;
 use crate::hook;
 use crate::http::Clients;
 
@@ -59,14 +59,8 @@ pub async fn perform(
     stop: &Cell<bool>,
 ) {
     let schedule = schedule(engine, planned);
-    let now = engine.clock.now();
     for (place, until) in &schedule.later {
-        let at = planned[*place].at;
-        let key = &engine.config.hosts[at].host.key;
-        let since = &mut engine.memory.entry_mut(key).queued_since;
-        let host = report.host_mut(at);
-        host.queued_until = Some(*until);
-        host.newly_queued = since.replace(since.unwrap_or(now)).is_none();
+        queue(engine, planned[*place].at, *until, report);
     }
     if schedule.now.is_empty() || stop.get() {
         return;
@@ -87,8 +81,19 @@ pub async fn perform(
         }
         return;
     }
-    let changes = deliver_all(engine, clients, planned, report, schedule.now, stop).await;
-    run_hooks(engine, report, changes).await;
+    deliver_all(engine, clients, planned, report, schedule.now, stop).await;
+    // Whoever the hooks tell may look at the state, or end this process.
+    engine.save(report);
+}
+
+/// Notes that a host waits for its zone until `until`.
+fn queue(engine: &mut Engine, at: usize, until: Timestamp, report: &mut Report) {
+    let now = engine.clock.now();
+    let key = &engine.config.hosts[at].host.key;
+    let since = &mut engine.memory.entry_mut(key).queued_since;
+    let host = report.host_mut(at);
+    host.queued_until = Some(until);
+    host.newly_queued = since.replace(since.unwrap_or(now)).is_none();
 }
 
 /// Notes in the memory that `request` leaves now.
@@ -104,12 +109,13 @@ fn note_sending(engine: &mut Engine, planned: &[Planned], request: &Request) {
     }
 }
 
-/// The place where requests to one provider queue up.
+/// The requests to one provider.
 #[derive(Default)]
 struct Lane {
     started: usize,
     under_way: usize,
-    last: Option<Instant>,
+    /// The credentials of those under way.
+    identities: BTreeSet<Fingerprint>,
 }
 
 impl Lane {
@@ -123,7 +129,7 @@ impl Lane {
     }
 }
 
-/// Sends `requests` and settles their answers; returns the hosts whose addresses changed.
+/// Sends `requests`, settles their answers and saves them, refusals at once.
 async fn deliver_all(
     engine: &mut Engine,
     clients: &Clients,
@@ -131,98 +137,119 @@ async fn deliver_all(
     report: &mut Report,
     requests: Vec<Request>,
     stop: &Cell<bool>,
-) -> BTreeSet<usize> {
+) {
     let config = Rc::clone(&engine.config);
     let mut waiting: VecDeque<Request> = requests.into();
     let mut under_way = FuturesUnordered::new();
     let mut lanes: BTreeMap<usize, Lane> = BTreeMap::new();
-    let mut refused: BTreeMap<(usize, Fingerprint), Refusal> = BTreeMap::new();
-    let mut renewed: BTreeSet<Fingerprint> = BTreeSet::new();
-    let mut changed = BTreeSet::new();
-    let mut saved = Instant::now();
+    let mut unsaved_since: Option<Instant> = None;
     loop {
-        while let Some(request) = next_request(&config, planned, &mut waiting, &lanes) {
+        while let Some(request) = next_request(engine, planned, &mut waiting, &lanes) {
             let plan = &planned[request.hosts[0]];
-            let provider = config.hosts[plan.at].provider;
+            let at = config.hosts[plan.at].provider;
+            let provider = &config.providers[at];
             let identity = plan.access.identity;
+            let paused = engine.memory.paces.get(&request.zone).and_then(|zone| zone.pause_until);
             if stop.get() {
                 take_back(engine, planned, &request);
                 continue;
             }
-            // One refusal of a credential speaks for every request that would carry it.
-            if let Some(refusal) = refused.get(&(provider, identity)) {
-                let verdict = Verdict::All(Outcome::Rejected(refusal.clone()));
-                answered(engine, planned, report, &request, verdict, &mut changed);
+            if let Some(until) = paused.filter(|&until| engine.clock.now() < until) {
+                take_back(engine, planned, &request);
+                for &place in &request.hosts {
+                    queue(engine, planned[place].at, until, report);
+                }
                 continue;
             }
-            let lane = lanes.entry(provider).or_default();
+            if let Some(outcome) = engine.traffic.foregone(provider, identity) {
+                answered(engine, planned, report, &request, Verdict::All(outcome));
+                continue;
+            }
+            let lane = lanes.entry(at).or_default();
             lane.started += 1;
             lane.under_way += 1;
-            let gap = lane.last.map(|last| last + desec::LEAST_GAP);
-            let gap = gap.filter(|_| config.providers[provider].protocol == Protocol::Desec);
-            // The moment at which this one really leaves.
-            lane.last = Some(gap.unwrap_or_else(Instant::now).max(Instant::now()));
+            lane.identities.insert(identity);
             let delivery = Delivery {
-                provider: &config.providers[provider],
+                provider,
                 path: config.hosts[plan.at].path.as_deref(),
                 credential: plan.access.credential.clone(),
-                not_before: gap,
+                not_before: engine.traffic.not_before(provider),
             };
-            let what = format!("waiting for {} to answer", config.providers[provider].name);
+            let what = format!("waiting for {} to answer", provider.name);
             let speaker = engine.waiting;
             under_way.push(async move {
                 let verdict = speaker.during(&what, deliver(clients, &delivery, &request.updates));
-                let verdict = verdict.await;
-                (provider, request, verdict)
+                (at, identity, verdict.await, request)
             });
         }
-        let Some((provider, request, verdict)) = under_way.next().await else { break };
-        if let Some(lane) = lanes.get_mut(&provider) {
-            lane.under_way -= 1;
-        }
-        let identity = planned[request.hosts[0]].access.identity;
-        match credential_refusal(&verdict) {
-            Some(_) if renew(engine, planned, &request, &mut renewed) => {
-                waiting.push_front(request);
+        let lag = unsaved_since.map(|since| (since + SAVE_LAG).into());
+        let (at, identity, verdict, request) = tokio::select! {
+            biased;
+            answer = under_way.next() => match answer {
+                Some(answer) => answer,
+                None => break,
+            },
+            () = tokio::time::sleep_until(lag.unwrap_or_else(tokio::time::Instant::now)), if lag.is_some() => {
+                engine.save(report);
+                unsaved_since = None;
                 continue;
             }
-            Some(refusal) => {
-                refused.insert((provider, identity), refusal);
-            }
-            None => {}
+        };
+        let lane = lanes.entry(at).or_default();
+        lane.under_way -= 1;
+        lane.identities.remove(&identity);
+        let provider = &config.providers[at];
+        if is_credential_refusal(&verdict) && renew(engine, planned, &request.hosts) {
+            // Each with the secret that its own file holds now.
+            singles(request).for_each(|single| waiting.push_back(single));
+            continue;
+        }
+        for outcome in outcomes(&verdict) {
+            engine.traffic.learn(provider, identity, outcome);
         }
         if let Verdict::NoLists(_) = verdict {
-            engine.memory.without_lists.insert(config.providers[provider].name.to_string());
-            for single in singles(request) {
-                waiting.push_back(single);
+            engine.memory.without_lists.insert(provider.name.to_string());
+            take_back(engine, planned, &request);
+            for &place in &request.hosts {
+                report.host_mut(planned[place].at).ask_again = true;
             }
             continue;
         }
-        answered(engine, planned, report, &request, verdict, &mut changed);
-        if saved.elapsed() >= SAVE_LAG {
+        let is_refusal = outcomes(&verdict).iter().any(|o| matches!(o, Outcome::Rejected(_)));
+        answered(engine, planned, report, &request, verdict);
+        if is_refusal {
             engine.save(report);
-            saved = Instant::now();
+            unsaved_since = None;
+        } else {
+            unsaved_since.get_or_insert_with(Instant::now);
         }
     }
-    changed
 }
 
-/// Takes the first request whose provider has room for one more.
+/// Takes the first request whose provider has room for one more, and whose credential is known to
+/// be good or is not being tried at this moment.
 fn next_request(
-    config: &Config,
+    engine: &Engine,
     planned: &[Planned],
     waiting: &mut VecDeque<Request>,
     lanes: &BTreeMap<usize, Lane>,
 ) -> Option<Request> {
-    let has_room = |request: &Request| {
-        let provider = config.hosts[planned[request.hosts[0]].at].provider;
-        let most = match config.providers[provider].protocol {
+    let may_start = |request: &Request| {
+        let plan = &planned[request.hosts[0]];
+        let at = engine.config.hosts[plan.at].provider;
+        let provider = &engine.config.providers[at];
+        let most = match provider.protocol {
             Protocol::Desec | Protocol::HostsFile => 1,
             Protocol::Dyndns2 => MOST_AT_ONCE,
         };
-        lanes.get(&provider).is_none_or(|lane| lane.has_room(most))
+        let identity = plan.access.identity;
+        lanes.get(&at).is_none_or(|lane| {
+            let being_tried = lane.identities.contains(&identity);
+            let is_known = || engine.traffic.is_accepted(provider, identity);
+            lane.has_room(most) && (!being_tried || is_known())
+        })
     };
-    let place = waiting.iter().position(has_room)?;
+    let place = waiting.iter().position(may_start)?;
     waiting.remove(place)
 }
 
@@ -254,56 +281,68 @@ async fn deliver(clients: &Clients, delivery: &Delivery<'_>, updates: &[Update])
     let ca_file = provider.ca_file.as_deref().map(Path::new);
     match clients.send(&request, ca_file).await {
         Err(error) => Verdict::All(Outcome::deferred(error.fault, error.detail)),
-        Ok(answer) => match provider.protocol {
-            Protocol::Desec => desec::verdict(&answer),
-            Protocol::Dyndns2 | Protocol::HostsFile => dyndns2::verdict(&answer, updates.len()),
-        },
-    }
-}
-
-/// The refusal of the credential itself, if that is what an answer says.
-fn credential_refusal(verdict: &Verdict) -> Option<Refusal> {
-    let of = |outcome: &Outcome| match outcome {
-        Outcome::Rejected(refusal) if refusal.rejection.is_the_credentials() => {
-            Some(refusal.clone())
+        Ok(mut answer) => {
+            redact(&mut answer, &delivery.credential);
+            match provider.protocol {
+                Protocol::Desec => desec::verdict(&answer),
+                Protocol::Dyndns2 | Protocol::HostsFile => dyndns2::verdict(&answer, updates),
+            }
         }
-        _ => None,
-    };
-    match verdict {
-        Verdict::All(outcome) => of(outcome),
-        Verdict::Each(_) | Verdict::NoLists(_) => None,
     }
 }
 
-/// Reads the secret of a refused request again; true when it is another one now, so that the
+/// Takes the secret out of an answer that repeats it: answers are quoted in logs and in the state.
+pub fn redact(answer: &mut Answer, credential: &Credential) {
+    use base64::Engine as _;
+
+    let secret = credential.secret.expose();
+    if secret.is_empty() {
+        return;
+    }
+    let basic = format!("{}:{secret}", credential.login);
+    let basic = base64::engine::general_purpose::STANDARD.encode(basic);
+    let text = String::from_utf8_lossy(&answer.body);
+    if text.contains(secret) || text.contains(&basic) {
+        answer.body = text.replace(&basic, "…").replace(secret, "…").into_bytes();
+    }
+}
+
+/// The outcomes that an answer holds.
+fn outcomes(verdict: &Verdict) -> &[Outcome] {
+    match verdict {
+        Verdict::All(outcome) => std::slice::from_ref(outcome),
+        Verdict::Each(outcomes) => outcomes,
+        Verdict::NoLists(_) => &[],
+    }
+}
+
+/// Whether an answer refuses the credential itself.
+fn is_credential_refusal(verdict: &Verdict) -> bool {
+    outcomes(verdict).iter().any(|outcome| match outcome {
+        Outcome::Rejected(refusal) => refusal.rejection.is_the_credentials(),
+        Outcome::Updated | Outcome::Unchanged | Outcome::Deferred(_) => false,
+    })
+}
+
+/// Reads the secrets of refused hosts again; true when all of them are others now, so that the
 /// request can be repeated at once.
-fn renew(
-    engine: &Engine,
-    planned: &mut [Planned],
-    request: &Request,
-    renewed: &mut BTreeSet<Fingerprint>,
-) -> bool {
-    let old = planned[request.hosts[0]].access.identity;
-    if !renewed.insert(old) {
+pub fn renew(engine: &mut Engine, planned: &mut [Planned], places: &[usize]) -> bool {
+    let old = planned[places[0]].access.identity;
+    if !engine.traffic.may_renew(old) {
         return false;
     }
     let mut reader = Reader::new(&engine.store);
-    let fresh: Vec<Option<Access>> = request
-        .hosts
+    let fresh: Option<Vec<Access>> = places
         .iter()
         .map(|&place| {
             let host = &engine.config.hosts[planned[place].at];
-            reader.access(host, &engine.config.providers[host.provider]).ok()
+            let access = reader.access(host, &engine.config.providers[host.provider]).ok();
+            access.filter(|access| access.identity != old)
         })
         .collect();
-    let is_new = |access: &Option<Access>| access.as_ref().is_some_and(|a| a.identity != old);
-    if !fresh.iter().all(is_new) {
-        return false;
-    }
-    for (place, access) in request.hosts.iter().zip(fresh) {
-        if let Some(access) = access {
-            planned[*place].access = access;
-        }
+    let Some(fresh) = fresh else { return false };
+    for (place, access) in places.iter().zip(fresh) {
+        planned[*place].access = access;
     }
     true
 }
@@ -333,7 +372,6 @@ fn answered(
     report: &mut Report,
     request: &Request,
     verdict: Verdict,
-    changed: &mut BTreeSet<usize>,
 ) {
     let (outcomes, shared) = match verdict {
         Verdict::All(outcome) => {
@@ -348,10 +386,6 @@ fn answered(
     };
     for ((place, update), outcome) in request.hosts.iter().zip(&request.updates).zip(&outcomes) {
         settle_one(engine, &planned[*place], &update.wishes, outcome, shared, report);
-        let at = planned[*place].at;
-        if report.hosts[at].changed() {
-            changed.insert(at);
-        }
     }
 }
 
@@ -380,8 +414,9 @@ pub fn settle_one(
 }
 
 /// Tells the hooks of hosts whose addresses changed, all at once.
-async fn run_hooks(engine: &Engine, report: &mut Report, changed: BTreeSet<usize>) {
-    let hosts = changed.into_iter().map(|at| (&engine.config.hosts[at], &report.hosts[at].before));
+pub async fn run_hooks(engine: &Engine, report: &mut Report) {
+    let changed = (0..report.hosts.len()).filter(|&at| report.hosts[at].changed());
+    let hosts = changed.map(|at| (&engine.config.hosts[at], &report.hosts[at].before));
     let mut hooks: FuturesUnordered<_> = hosts
         .filter(|(host, _)| !host.on_change.is_empty())
         .map(|(host, before)| {

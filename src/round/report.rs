@@ -62,6 +62,8 @@ pub struct HostReport {
     pub sent: Option<(PerFamily<Wish>, Why)>,
     /// The answers, in the order in which they came.
     pub answers: Vec<Answered>,
+    /// The question was in a form that the server does not know; it is asked in another one.
+    pub ask_again: bool,
     /// Until when the host waits for its zone's pace.
     pub queued_until: Option<Timestamp>,
     /// Whether it waits for that since this round.
@@ -88,6 +90,7 @@ impl HostReport {
             secret_problem: None,
             sent: None,
             answers: Vec::new(),
+            ask_again: false,
             queued_until: None,
             newly_queued: false,
             newly_missing: PerFamily::default(),
@@ -111,7 +114,7 @@ impl HostReport {
     /// Whether a refusal is still being looked into: the host was asked, and a narrower question is
     /// left.
     pub fn is_unsettled(&self) -> bool {
-        let Some(last) = self.answers.last() else { return false };
+        let Some(last) = self.answers.last() else { return self.ask_again };
         let left = |step: &Step| {
             step.hold.is_none()
                 && step.stands.iter().any(|(family, stand)| {
@@ -138,7 +141,12 @@ impl HostReport {
     }
 
     /// Settles how the host stands and when that changes by itself.
-    fn finish(&mut self, entry: Option<&Entry>, now: Timestamp) -> Option<Timestamp> {
+    fn finish(
+        &mut self,
+        entry: Option<&Entry>,
+        now: Timestamp,
+        rehearsed: bool,
+    ) -> Option<Timestamp> {
         let Some(step) = &self.step else {
             self.standing = Exit::Configuration;
             return None;
@@ -150,7 +158,8 @@ impl HostReport {
                 let own = entry.hold.clone().map(|hold| (None, hold));
                 let families = entry.families.iter();
                 let held = families.filter_map(|(f, record)| Some((Some(f), record.hold.clone()?)));
-                self.holds = own.into_iter().chain(held).collect();
+                let standing = |(_, hold): &(_, Hold)| hold.until.is_none_or(|until| now < until);
+                self.holds = own.into_iter().chain(held).filter(standing).collect();
             }
         } else {
             let own = step.hold.clone().map(|hold| (None, hold));
@@ -163,7 +172,9 @@ impl HostReport {
         let held = self.holds.iter().map(|(_, hold)| Exit::from(hold.kind));
         let missing = step.stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
         let narrowed = self.is_unsettled();
-        let unfinished = missing || narrowed || self.queued_until.is_some();
+        // What was to be sent and was not: the round was ended before.
+        let cut_short = !attempted && !rehearsed && step.hold.is_none() && step.why().is_some();
+        let unfinished = missing || narrowed || cut_short || self.queued_until.is_some();
         let unfinished = if unfinished { Exit::Deferred } else { Exit::Right };
         self.standing = held.max().unwrap_or_default().max(unfinished);
         let ends = self.holds.iter().filter_map(|(_, hold)| hold.until);
@@ -193,10 +204,16 @@ impl Report {
     }
 
     /// Settles how every host stands and when the next decision changes by itself.
-    pub(super) fn finish(&mut self, config: &Config, memory: &Memory, now: Timestamp) {
+    pub(super) fn finish(
+        &mut self,
+        config: &Config,
+        memory: &Memory,
+        now: Timestamp,
+        rehearsed: bool,
+    ) {
         let mut next = None;
         for (host, configured) in self.hosts.iter_mut().zip(&config.hosts) {
-            let due = host.finish(memory.entry(&configured.host.key), now);
+            let due = host.finish(memory.entry(&configured.host.key), now, rehearsed);
             // A refresh falls due as long after the confirmation as the host wants.
             let refresh = configured.host.refresh.filter(|_| !host.answers.is_empty());
             let due = due.into_iter().chain(refresh.map(|period| now.after(period))).min();

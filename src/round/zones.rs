@@ -4,17 +4,18 @@
 //! nobody shares its pace.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
 
-use super::perform::settle_one;
+use super::perform::{redact, renew, settle_one};
 use super::{Engine, Planned, Report, has_something_to_say};
 use crate::core::address::PerFamily;
+use crate::core::memory::ZoneKey;
 use crate::core::outcome::{Fault, Outcome, Rejection};
-use crate::core::plan::Wish;
 use crate::core::protocol::Answer;
 use crate::core::protocol::desec::{self, ZoneAnswer};
-use crate::core::provider::Protocol;
-use crate::core::secret::Fingerprint;
+use crate::core::provider::{Protocol, Provider};
 use crate::http::Clients;
 
 /// Asks for the zones that are needed and not known; a host whose question fails is settled and
@@ -26,42 +27,32 @@ pub async fn find(
     report: &mut Report,
     stop: &Cell<bool>,
 ) {
-    let mut refused: BTreeSet<Fingerprint> = BTreeSet::new();
-    let mut paused: Option<Outcome> = None;
-    for plan in planned.iter_mut() {
-        if stop.get() || !is_needed(engine, plan) {
+    let config = Rc::clone(&engine.config);
+    let mut paused: BTreeMap<usize, Outcome> = BTreeMap::new();
+    for place in 0..planned.len() {
+        if stop.get() || !is_needed(engine, &planned[place]) {
             continue;
         }
-        let host = engine.config.hosts[plan.at].host.key.clone();
-        let provider = &engine.config.providers[engine.config.hosts[plan.at].provider];
-        let Some(api_url) = provider.api_url.as_deref() else { continue };
-        let identity = plan.access.identity;
-        let answer = if let Some(outcome) = &paused {
-            ZoneAnswer::Outcome(outcome.clone())
-        } else if refused.contains(&identity) {
-            ZoneAnswer::Outcome(Outcome::rejected(Rejection::Credential, "refused just before"))
-        } else {
-            let request = desec::zone_request(api_url, &host.host, &plan.access.credential);
-            let ca_file = provider.ca_file.as_deref().map(std::path::Path::new);
-            let what = format!("waiting for {} to tell the zone of {}", provider.name, host.host);
-            let asked = engine.waiting.during(&what, clients.send(&request, ca_file)).await;
-            tokio::time::sleep(desec::LEAST_GAP).await;
-            match asked {
-                Ok(answer) => {
-                    let names = zone_names(&answer);
-                    desec::zone_answer(&host.host, &answer, names.as_deref())
+        let at = config.hosts[planned[place].at].provider;
+        let provider = &config.providers[at];
+        let identity = planned[place].access.identity;
+        let foregone = engine.traffic.foregone(provider, identity);
+        let answer = match foregone.or_else(|| paused.get(&at).cloned()) {
+            Some(outcome) => ZoneAnswer::Outcome(outcome),
+            None => match ask(engine, clients, provider, &planned[place]).await {
+                ZoneAnswer::Outcome(Outcome::Rejected(_)) if renew(engine, planned, &[place]) => {
+                    ask(engine, clients, provider, &planned[place]).await
                 }
-                // Nothing was sent, and the update would go the same way.
-                Err(error) if !error.fault.leaves_doubt() => {
-                    ZoneAnswer::Outcome(Outcome::deferred(error.fault, error.detail))
-                }
-                Err(_) => ZoneAnswer::Silent,
-            }
+                answer => answer,
+            },
         };
+        let host = &config.hosts[planned[place].at].host.key;
         let outcome = match answer {
             ZoneAnswer::Silent => continue,
             ZoneAnswer::Zone(zone) => {
-                engine.memory.entry_mut(&host).zone = Some(zone);
+                let zone_key = |zone| ZoneKey { provider: provider.name.to_string(), zone };
+                engine.memory.join_zone(&zone_key(None), zone_key(Some(zone.clone())));
+                engine.memory.entry_mut(host).zone = Some(zone);
                 continue;
             }
             ZoneAnswer::NoZone => {
@@ -70,19 +61,52 @@ pub async fn find(
             }
             ZoneAnswer::Outcome(outcome) => outcome,
         };
-        match &outcome {
-            Outcome::Rejected(refusal) if refusal.rejection == Rejection::Credential => {
-                refused.insert(identity);
+        if let Outcome::Deferred(deferral) = &outcome {
+            if deferral.fault == Fault::Throttled {
+                paused.insert(at, outcome.clone());
             }
-            Outcome::Deferred(deferral) if deferral.fault == Fault::Throttled => {
-                paused = Some(outcome.clone());
-            }
-            _ => {}
         }
-        let wishes = std::mem::take(&mut plan.step.wishes);
-        debug_assert!(wishes.iter().any(|(_, wish)| *wish != Wish::Leave), "only askers are asked");
+        let plan = &mut planned[place];
+        plan.step.wishes = PerFamily::default();
         settle_one(engine, plan, &PerFamily::default(), &outcome, false, report);
     }
+}
+
+/// Asks for the zone of one host.
+async fn ask(
+    engine: &mut Engine,
+    clients: &Clients,
+    provider: &Provider,
+    plan: &Planned,
+) -> ZoneAnswer {
+    let Some(api_url) = provider.api_url.as_deref() else { return ZoneAnswer::Silent };
+    let credential = &plan.access.credential;
+    let config = Rc::clone(&engine.config);
+    let host = &config.hosts[plan.at].host.key.host;
+    if let Some(moment) = engine.traffic.not_before(provider) {
+        tokio::time::sleep_until(moment.into()).await;
+    }
+    let request = desec::zone_request(api_url, host, credential);
+    let ca_file = provider.ca_file.as_deref().map(Path::new);
+    let what = format!("waiting for {} to tell the zone of {host}", provider.name);
+    let answer = match engine.waiting.during(&what, clients.send(&request, ca_file)).await {
+        Ok(mut answer) => {
+            redact(&mut answer, credential);
+            let names = zone_names(&answer);
+            desec::zone_answer(host, &answer, names.as_deref())
+        }
+        // Nothing was sent, and the update would go the same way.
+        Err(error) if !error.fault.leaves_doubt() => {
+            ZoneAnswer::Outcome(Outcome::deferred(error.fault, error.detail))
+        }
+        Err(_) => ZoneAnswer::Silent,
+    };
+    let learnt = match &answer {
+        ZoneAnswer::Outcome(outcome) => outcome.clone(),
+        ZoneAnswer::NoZone | ZoneAnswer::Silent | ZoneAnswer::Zone(_) => Outcome::Unchanged,
+    };
+    engine.traffic.learn(provider, plan.access.identity, &learnt);
+    answer
 }
 
 /// Whether the host has something to say, its provider tells zones, and others share them.

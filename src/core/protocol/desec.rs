@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Answer, Authorization, Credential, HttpRequest, Verdict, query_value};
+use super::{Answer, Authorization, Credential, HttpRequest, Verdict, query_value, server_fault};
 use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection};
@@ -85,7 +85,7 @@ pub fn verdict(answer: &Answer) -> Verdict {
     Verdict::All(match answer.status {
         200 if text == "good" => Outcome::Updated,
         429 => too_many(answer, said),
-        500..=599 => Outcome::deferred(Fault::Server, said),
+        500..=599 => server_fault(answer, said),
         _ if answer.is_page() || text.is_empty() => Outcome::deferred(Fault::Unintelligible, said),
         400 => Outcome::rejected(Rejection::Request, said),
         401 => Outcome::rejected(Rejection::Credential, said),

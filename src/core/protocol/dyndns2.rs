@@ -3,10 +3,11 @@
 //! One word a line answers, in the order of the hosts. Words match exactly; services differ in
 //! parameters, which their entries in the provider table tell. Pure; the round sends and settles.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Answer, Authorization, Credential, HttpRequest, Verdict, query_value};
-use crate::core::address::Family;
+use super::{Answer, Authorization, Credential, HttpRequest, Verdict, query_value, server_fault};
+use crate::core::address::{Family, PerFamily};
 use crate::core::outcome::{Fault, Outcome, Rejection};
 use crate::core::plan::{Update, Wish};
 use crate::core::provider::{Omit, Provider};
@@ -63,24 +64,26 @@ enum Meaning {
     Unknown,
 }
 
-/// What `answer` means for `count` hosts.
+/// What `answer` to `updates` means.
 ///
 /// A line belongs to the host at its place. A single word about the account or the server counts
 /// for all; a single refusal of the name, with several named, says that the server takes no lists.
-pub fn verdict(answer: &Answer, count: usize) -> Verdict {
+pub fn verdict(answer: &Answer, updates: &[Update]) -> Verdict {
+    let count = updates.len();
+    let wishes = &updates[0].wishes;
     let said = answer.summary();
     let text = answer.text().unwrap_or_default();
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    if answer.is_page() || answer.text().is_none() || !knows_words(answer.status, &lines) {
+    if answer.is_page() || answer.text().is_none() || !knows_words(answer.status, &lines, wishes) {
         return Verdict::All(without_words(answer, said));
     }
     if let ([line], 2..) = (&lines[..], count) {
-        return one_line_for_many(line, &said, count);
+        return one_line_for_many(line, &said, updates);
     }
     let unintelligible = || Outcome::deferred(Fault::Unintelligible, said.clone());
     if count == 1 {
         // Some servers answer a line for each family: the worst of them counts.
-        let outcomes = lines.iter().map(|line| match meaning(line, &said) {
+        let outcomes = lines.iter().map(|line| match meaning(line, &said, wishes) {
             Meaning::Outcome(outcome) => outcome,
             Meaning::TooManyHosts => Outcome::rejected(Rejection::Request, said.clone()),
             Meaning::Unknown => unintelligible(),
@@ -91,7 +94,7 @@ pub fn verdict(answer: &Answer, count: usize) -> Verdict {
     if lines.len() > count {
         return Verdict::All(unintelligible());
     }
-    let each = (0..count).map(|place| match lines.get(place).map(|line| meaning(line, &said)) {
+    let each = (0..count).map(|place| match lines.get(place).map(|line| meaning(line, &said, wishes)) {
         Some(Meaning::Outcome(outcome)) => outcome,
         Some(Meaning::TooManyHosts | Meaning::Unknown) => unintelligible(),
         None => {
@@ -103,14 +106,14 @@ pub fn verdict(answer: &Answer, count: usize) -> Verdict {
 
 /// Whether the status goes with words: several services send their refusals with a 4xx, none
 /// confirms with one.
-fn knows_words(status: u16, lines: &[&str]) -> bool {
+fn knows_words(status: u16, lines: &[&str], wishes: &PerFamily<Wish>) -> bool {
     let confirms = |line: &&str| matches!(word(line), "good" | "nochg");
     match status {
         200 => true,
         400..=499 => {
             !lines.is_empty()
                 && !lines.iter().any(confirms)
-                && lines.iter().all(|line| !matches!(meaning(line, ""), Meaning::Unknown))
+                && lines.iter().all(|line| !matches!(meaning(line, "", wishes), Meaning::Unknown))
         }
         _ => false,
     }
@@ -119,11 +122,11 @@ fn knows_words(status: u16, lines: &[&str]) -> bool {
 /// What an answer without words means.
 fn without_words(answer: &Answer, said: String) -> Outcome {
     match answer.status {
-        429 | 503 if answer.retry_after.is_some() => {
-            Outcome::deferred_for(Fault::Throttled, said, answer.retry_after.unwrap_or_default())
+        429 => {
+            let wait = answer.retry_after.unwrap_or(Duration::from_secs(5 * 60));
+            Outcome::deferred_for(Fault::Throttled, said, wait)
         }
-        429 => Outcome::deferred_for(Fault::Throttled, said, Duration::from_secs(5 * 60)),
-        500..=599 => Outcome::deferred(Fault::Server, said),
+        500..=599 => server_fault(answer, said),
         // Asking for a credential is HTTP's own form of refusing one (RFC 9110, section 15.5.2).
         401 if answer.challenges && !answer.is_page() => {
             Outcome::rejected(Rejection::Credential, said)
@@ -133,10 +136,11 @@ fn without_words(answer: &Answer, said: String) -> Outcome {
 }
 
 /// What one line means that answers for several hosts.
-fn one_line_for_many(line: &str, said: &str, count: usize) -> Verdict {
+fn one_line_for_many(line: &str, said: &str, updates: &[Update]) -> Verdict {
+    let count = updates.len();
     let unintelligible =
         || Outcome::deferred(Fault::Unintelligible, format!("one line for {count} hosts: {said}"));
-    match (word(line), meaning(line, said)) {
+    match (word(line), meaning(line, said, &updates[0].wishes)) {
         (_, Meaning::TooManyHosts) | ("notfqdn" | "nohost" | "!yours", _) => {
             Verdict::NoLists(said.to_owned())
         }
@@ -170,11 +174,14 @@ fn word(line: &str) -> &str {
 /// | `badrequest`                            | rejected: request            |
 /// | `dnserr`, `911`, `badsys`, `servererror`| deferred: server             |
 /// | `wNN`, `wNNs`, `wNNm`, `wNNh`           | deferred: throttled, so long |
-fn meaning(line: &str, said: &str) -> Meaning {
+///
+/// After `good` and `nochg` nothing but addresses may follow, and those of a family that was sent
+/// must hold what was sent: dyn.com's `good 127.0.0.1` means that the update was ignored.
+fn meaning(line: &str, said: &str, wishes: &PerFamily<Wish>) -> Meaning {
     let rejected = |rejection| Meaning::Outcome(Outcome::rejected(rejection, said));
     match word(line) {
-        "good" => Meaning::Outcome(Outcome::Updated),
-        "nochg" => Meaning::Outcome(Outcome::Unchanged),
+        "good" if confirms(line, wishes) => Meaning::Outcome(Outcome::Updated),
+        "nochg" if confirms(line, wishes) => Meaning::Outcome(Outcome::Unchanged),
         "badauth" => rejected(Rejection::Credential),
         "!donator" => rejected(Rejection::Feature),
         "notfqdn" | "nohost" | "!yours" | "!active" => rejected(Rejection::Host),
@@ -190,6 +197,23 @@ fn meaning(line: &str, said: &str) -> Meaning {
             None => Meaning::Unknown,
         },
     }
+}
+
+/// Whether what follows the first word of a line is nothing, or addresses that fit `wishes`.
+fn confirms(line: &str, wishes: &PerFamily<Wish>) -> bool {
+    let rest = line.split(|c: char| c.is_ascii_whitespace() || c == ',').skip(1);
+    let told: Result<Vec<IpAddr>, _> =
+        rest.filter(|text| !text.is_empty()).map(str::parse).collect();
+    let Ok(told) = told else { return false };
+    wishes.iter().all(|(family, wish)| {
+        let mut of_family = told.iter().filter(|address| Family::of(**address) == family).peekable();
+        match wish {
+            Wish::Leave => true,
+            Wish::Set(set) => {
+                of_family.peek().is_none() || of_family.any(|address| set.contains(*address))
+            }
+        }
+    })
 }
 
 /// The wait that a word such as `w30m` asks for; without a unit, seconds.
@@ -219,7 +243,7 @@ fn severity(outcome: &Outcome) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::address::{Addresses, PerFamily};
+    use crate::core::address::Addresses;
     use crate::core::provider::Protocol;
     use crate::core::secret::Secret;
 
@@ -277,6 +301,12 @@ mod tests {
         Answer { status, body: body.as_bytes().to_vec(), ..Answer::default() }
     }
 
+    fn updates(count: usize) -> Vec<Update> {
+        let wishes = PerFamily { v4: wish(V4), v6: Wish::Leave };
+        let update = |n| Update { host: format!("h{n}.example").parse().unwrap(), wishes: wishes.clone() };
+        (0..count).map(update).collect()
+    }
+
     fn short(outcome: &Outcome) -> String {
         match outcome {
             Outcome::Updated => "updated".into(),
@@ -288,7 +318,7 @@ mod tests {
 
     #[track_caller]
     fn check(status: u16, body: &str, count: usize, expect: &str) {
-        let words = match verdict(&answer(status, body), count) {
+        let words = match verdict(&answer(status, body), &updates(count)) {
             Verdict::All(outcome) => format!("all {}", short(&outcome)),
             Verdict::Each(each) => each.iter().map(short).collect::<Vec<_>>().join(" "),
             Verdict::NoLists(_) => "no lists".into(),
@@ -322,7 +352,7 @@ mod tests {
     #[test]
     fn words_match_exactly() {
         for body in
-            ["", "goodbye", "Good", "not good", "OK", "wait", "w", "w5x", "good,", "<html>good"]
+            ["", "goodbye", "Good", "not good", "OK", "wait", "w", "w5x", "good,x", "good night", "good 9.9.9.9", "good 127.0.0.1", "nochg lots of words", "<html>good"]
         {
             check(200, body, 1, "all unintelligible");
         }
@@ -338,7 +368,7 @@ mod tests {
 
     #[test]
     fn lines_belong_to_hosts_by_position() {
-        check(200, "good 1.2.3.4\nnohost\nnochg 1.2.3.4", 3, "updated host unchanged");
+        check(200, "good 198.18.0.1\nnohost\nnochg 198.18.0.1", 3, "updated host unchanged");
         check(200, "good\nnochg", 3, "updated unchanged unintelligible");
         check(200, "good\ngood\ngood", 2, "all unintelligible");
     }
@@ -347,7 +377,7 @@ mod tests {
     fn one_line_for_many_is_spread_only_when_it_speaks_of_all() {
         check(200, "badauth", 3, "all credential");
         check(200, "911", 2, "all server-fault");
-        check(200, "good 1.2.3.4", 2, "updated unintelligible");
+        check(200, "good 198.18.0.1", 2, "updated unintelligible");
         check(200, "nohost", 2, "no lists");
         check(200, "notfqdn", 2, "no lists");
         check(200, "numhost", 2, "no lists");
@@ -363,7 +393,7 @@ mod tests {
         check(500, "badauth", 1, "all server-fault");
         check(404, "good", 1, "all unintelligible");
         let challenged = Answer { challenges: true, ..answer(401, "") };
-        assert!(matches!(verdict(&challenged, 1), Verdict::All(Outcome::Rejected(_))));
+        assert!(matches!(verdict(&challenged, &updates(1)), Verdict::All(Outcome::Rejected(_))));
     }
 
     #[test]

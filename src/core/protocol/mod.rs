@@ -10,7 +10,7 @@ pub mod hosts_file;
 use std::time::Duration;
 
 use super::address::Family;
-use super::outcome::Outcome;
+use super::outcome::{Fault, Outcome};
 use super::secret::Secret;
 
 /// A `GET` request, ready to be sent.
@@ -96,6 +96,14 @@ impl Answer {
             (false, true) => format!("HTTP {} with an empty body", self.status),
             (false, false) => format!("HTTP {} \"{short}{cut}\"", self.status),
         }
+    }
+}
+
+/// The outcome of a 5xx: what the server holds is in doubt, and its wish for a pause counts.
+fn server_fault(answer: &Answer, said: String) -> Outcome {
+    match answer.retry_after {
+        Some(wait) => Outcome::deferred_for(Fault::Server, said, wait),
+        None => Outcome::deferred(Fault::Server, said),
     }
 }
 

@@ -1,0 +1,87 @@
+//! Traffic: what has been learnt about servers and credentials that spares a request.
+//!
+//! One rule for every request, whether it asks for a zone or for an update: the least gap between
+//! two to one deSEC server, no second request with a refused credential, none to a server that has
+//! just been found out of reach.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use crate::core::outcome::{Deferral, Fault, Outcome, Refusal};
+use crate::core::protocol::desec;
+use crate::core::provider::{Protocol, Provider};
+use crate::core::secret::Fingerprint;
+use crate::http::server_of;
+
+/// What is known; the last requests are kept from round to round.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// When the last request to each deSEC server was answered.
+    last: BTreeMap<String, Instant>,
+    refused: BTreeMap<(String, Fingerprint), Refusal>,
+    accepted: BTreeSet<(String, Fingerprint)>,
+    unreachable: BTreeMap<String, Deferral>,
+    renewed: BTreeSet<Fingerprint>,
+}
+
+impl Traffic {
+    /// Forgets what held for one round only.
+    pub fn begin_round(&mut self) {
+        let last = std::mem::take(&mut self.last);
+        *self = Self { last, ..Self::default() };
+    }
+
+    /// The outcome of a request that is not worth sending.
+    pub fn foregone(&self, provider: &Provider, identity: Fingerprint) -> Option<Outcome> {
+        let refusal = self.refused.get(&(provider.name.to_string(), identity)).cloned();
+        let deferral = || self.unreachable.get(&server(provider)).cloned();
+        refusal.map(Outcome::Rejected).or_else(|| deferral().map(Outcome::Deferred))
+    }
+
+    /// Whether the provider has taken the credential in this round; until then one request with
+    /// it at a time is enough to find out.
+    pub fn is_accepted(&self, provider: &Provider, identity: Fingerprint) -> bool {
+        self.accepted.contains(&(provider.name.to_string(), identity))
+    }
+
+    /// The moment before which nothing may leave for the provider's server.
+    pub fn not_before(&self, provider: &Provider) -> Option<Instant> {
+        let last = self.last.get(&server(provider))?;
+        Some(*last + desec::LEAST_GAP)
+    }
+
+    /// Learns from an outcome, whose request is over.
+    pub fn learn(&mut self, provider: &Provider, identity: Fingerprint, outcome: &Outcome) {
+        if provider.protocol == Protocol::Desec {
+            self.last.insert(server(provider), Instant::now());
+        }
+        let key = (provider.name.to_string(), identity);
+        match outcome {
+            Outcome::Updated | Outcome::Unchanged => {
+                self.accepted.insert(key);
+            }
+            Outcome::Rejected(refusal) if refusal.rejection.is_the_credentials() => {
+                self.refused.insert(key, refusal.clone());
+            }
+            // The provider looked past the credential.
+            Outcome::Rejected(_) => {
+                self.accepted.insert(key);
+            }
+            Outcome::Deferred(deferral) if deferral.fault == Fault::Unreachable => {
+                self.unreachable.insert(server(provider), deferral.clone());
+            }
+            Outcome::Deferred(_) => {}
+        }
+    }
+
+    /// Whether the secret behind `identity` is to be read again after its refusal: once a round.
+    pub fn may_renew(&mut self, identity: Fingerprint) -> bool {
+        self.renewed.insert(identity)
+    }
+}
+
+/// The server whose limits count: deSEC's update and API hosts share theirs.
+fn server(provider: &Provider) -> String {
+    let url = provider.api_url.as_deref().or(provider.update_url.as_deref());
+    url.map(server_of).unwrap_or_default()
+}
