@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use crate::core::memory::HoldKind;
 use crate::core::outcome::Outcome;
-use crate::core::plan::Stand;
 
 /// How the process ends; the order is that of weight.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -61,17 +60,6 @@ impl From<HoldKind> for Exit {
         match kind {
             HoldKind::Backoff(_) | HoldKind::Throttled => Self::Deferred,
             HoldKind::Rejected(_) => Self::Rejected,
-        }
-    }
-}
-
-/// How a family stands after a round: what is still wanted then was not sent.
-impl From<&Stand> for Exit {
-    fn from(stand: &Stand) -> Self {
-        match stand {
-            Stand::Absent(_) | Stand::NotAsked | Stand::Off | Stand::Right => Self::Right,
-            Stand::Held(hold) => hold.kind.into(),
-            Stand::Missing(_) | Stand::Wanted(_) => Self::Deferred,
         }
     }
 }

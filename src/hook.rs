@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::core::address::{Addresses, PerFamily};
 use crate::core::memory::Key;
-use crate::program::first_line;
+use crate::program::to_its_end;
 
 /// How long a hook may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -33,5 +33,5 @@ pub async fn run(arguments: &[String], change: &Change) -> Result<(), String> {
         ("HOMING_OLD_IPV4", text(&change.before.v4)),
         ("HOMING_OLD_IPV6", text(&change.before.v6)),
     ];
-    first_line(arguments, &variables, LIMIT).await.map(drop)
+    to_its_end(arguments, &variables, LIMIT).await
 }

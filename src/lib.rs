@@ -25,6 +25,7 @@ pub mod hosts_file;
 pub mod http;
 pub mod log;
 pub mod program;
+mod reason;
 pub mod round;
 pub mod source;
 pub mod state;

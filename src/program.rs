@@ -12,6 +12,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
+use crate::reason::reason;
+
 /// The most that is read of each of a program's outputs, in bytes.
 const MOST: u64 = 4096;
 
@@ -27,24 +29,12 @@ pub async fn first_line(
     variables: &[(&str, String)],
     limit: Duration,
 ) -> Result<String, String> {
-    let (program, rest) = arguments.split_first().ok_or("the command is empty")?;
+    let (program, mut command) = command(arguments, variables)?;
     let named = |what: String| format!("{program} {what}");
-    let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from(PATH));
-    let spawned = Command::new(program)
-        .args(rest)
-        .env_clear()
-        .env("PATH", path)
-        .envs(variables.iter().map(|(name, value)| (*name, value)))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn();
-    let child = spawned.map_err(|error| named(format!("cannot be run: {error}")))?;
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().map_err(|error| named(cannot_run(&error)))?;
     let Ok(run) = tokio::time::timeout(limit, run(child)).await else {
-        let limit = humantime::format_duration(limit);
-        return Err(named(format!("was not done within {limit} and was killed")));
+        return Err(named(too_long(limit)));
     };
     let Run { status, printed, complaint } = run.map_err(named)?;
     if status.success() {
@@ -53,6 +43,57 @@ pub async fn first_line(
     let complaint = line(&complaint);
     let complaint = if complaint.is_empty() { complaint } else { format!(": {complaint:?}") };
     Err(named(format!("failed ({status}){complaint}")))
+}
+
+/// Runs a program to its end and throws away what it prints; errors as with [`first_line`].
+///
+/// What it leaves running in the background goes on, unless the time is over.
+pub async fn to_its_end(
+    arguments: &[String],
+    variables: &[(&str, String)],
+    limit: Duration,
+) -> Result<(), String> {
+    let (program, mut command) = command(arguments, variables)?;
+    let named = |what: String| format!("{program} {what}");
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|error| named(cannot_run(&error)))?;
+    let mut group = Group::of(&child);
+    let Ok(ended) = tokio::time::timeout(limit, child.wait()).await else {
+        return Err(named(too_long(limit)));
+    };
+    group.0 = None;
+    match ended {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(named(format!("failed ({status})"))),
+        Err(error) => Err(named(format!("cannot be followed: {}", reason(&error)))),
+    }
+}
+
+/// The program's name, and the command with its bare environment in a process group of its own.
+fn command<'a>(
+    arguments: &'a [String],
+    variables: &[(&str, String)],
+) -> Result<(&'a str, Command), String> {
+    let (program, rest) = arguments.split_first().ok_or("the command is empty")?;
+    let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from(PATH));
+    let mut command = Command::new(program);
+    command
+        .args(rest)
+        .env_clear()
+        .env("PATH", path)
+        .envs(variables.iter().map(|(name, value)| (*name, value)))
+        .stdin(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true);
+    Ok((program, command))
+}
+
+fn cannot_run(error: &io::Error) -> String {
+    format!("cannot be run: {}", reason(error))
+}
+
+fn too_long(limit: Duration) -> String {
+    format!("was not done within {} and was killed", humantime::format_duration(limit))
 }
 
 /// How a program ended, and what it wrote until then.
@@ -66,8 +107,8 @@ struct Run {
 ///
 /// Dropping the future kills the process group.
 async fn run(mut child: Child) -> Result<Run, String> {
-    let lost = |error: io::Error| format!("cannot be followed: {error}");
-    let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+    let lost = |error: io::Error| format!("cannot be followed: {}", reason(&error));
+    let mut group = Group::of(&child);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let printed = async {
         let text = beginning(stdout).await.map_err(lost)?;
@@ -110,6 +151,12 @@ fn line(text: &[u8]) -> String {
 
 /// The process group of a program; killed when dropped, unless the program has ended.
 struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| Pid::from_raw(id.cast_signed())))
+    }
+}
 
 impl Drop for Group {
     fn drop(&mut self) {

@@ -187,6 +187,77 @@ fn hosts_of_one_token_go_in_one_request() {
 }
 
 #[test]
+fn a_pause_that_one_host_was_asked_for_is_kept_by_its_neighbours_in_the_same_round() {
+    let names = ["dev1.dyn.example.com", "dev2.dyn.example.com"];
+    let sandbox = sandbox(&names);
+    let second = DEV1.replace("dev1", "dev2").replace("\"token\"", "\"token2\"");
+    let home = Home::at(&sandbox.url(), &(DEV1.to_owned() + &second));
+    home.secret("token2", "s3cret-of-dev2");
+    let answer = Answer::text(429, "Request was throttled. Expected available in 100 seconds.");
+    sandbox.answer_next(Scripted::answer(answer.with("Retry-After", "100")));
+    check(&home, 75);
+    assert_eq!(sandbox.updates().len(), 1);
+}
+
+#[test]
+fn narrowing_keeps_the_gap_between_requests() {
+    let (sandbox, home) = one_host();
+    sandbox.with_account(|account| {
+        account.throttled = false;
+        account.tokens[0].policies.retain(|policy| policy.kind.is_none());
+    });
+    let config = home.read("config.toml").replace("\"desec\"\n", "\"desec\"\npace = \"off\"\n");
+    home.configure(&config);
+    check(&home, 77);
+    let requests = sandbox.requests();
+    assert_eq!(requests.len(), 3, "{requests:?}");
+    for pair in requests.windows(2) {
+        assert!(pair[1].at.saturating_sub(pair[0].at) >= Duration::from_millis(95), "{pair:?}");
+    }
+}
+
+#[test]
+fn a_secret_that_the_server_repeats_is_not_written_down() {
+    let (sandbox, home) = one_host();
+    sandbox.answer_next(Scripted::answer(Answer::text(400, "you sent s3cret-of-dev1")));
+    sandbox.answer_next(Scripted::answer(Answer::text(400, "you sent s3cret-of-dev1")));
+    let ran = check(&home, 77);
+    assert!(!format!("{ran:?}{}", home.read("state/state.json")).contains("s3cret"), "{ran:?}");
+}
+
+#[test]
+fn a_token_file_that_is_replaced_while_it_is_refused_is_used_at_once() {
+    let (sandbox, home) = one_host();
+    home.secret("token", "old");
+    sandbox.answer_next(Scripted::genuine().after(Duration::from_millis(600)));
+    let run = home.command(&["--once"]).spawn().unwrap();
+    wait_until("request", || sandbox.updates().len() == 1, || format!("{:?}", sandbox.requests()));
+    home.secret("token", "s3cret-of-dev1");
+    let ran = home::Ran::from(run.wait_with_output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(sandbox.updates().len(), 2);
+}
+
+#[test]
+fn a_hook_is_told_once_and_finds_the_state_saved() {
+    let (_sandbox, home) = one_host();
+    let program = home.path("hook");
+    let said = home.path("said");
+    let script = format!(
+        "#!/bin/sh\necho $HOMING_HOST $HOMING_IPV4 $HOMING_IPV6 >>{0}\n\
+         grep -c confirmed {1} >>{0}\nyes | head -c 100000\n",
+        said.display(),
+        home.path("state/state.json").display()
+    );
+    home.write("hook", &script, 0o700);
+    let config = home.read("config.toml");
+    home.configure(&format!("{config}on-change = [\"{}\"]\n", program.display()));
+    let ran = check(&home, 0);
+    assert_eq!(ran.err, "");
+    assert_eq!(home.read("said"), "dev1.dyn.example.com 198.51.100.7 2001:db8::7\n2\n");
+}
+
+#[test]
 fn the_daemon_retries_reloads_and_leaves() {
     let (sandbox, home) = one_host();
     let daemon = home.daemon();

@@ -27,6 +27,7 @@ use crate::core::address::PerFamily;
 use crate::core::plan::Host;
 use crate::core::provider::Provider;
 use crate::log::{Format, Level};
+use crate::reason::reason;
 use crate::source::Source;
 
 /// A valid configuration.
@@ -116,7 +117,7 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
         std::io::ErrorKind::PermissionDenied => {
             problem("cannot be read (permission denied); make Homing's user its owner")
         }
-        _ => problem(&format!("cannot be read: {error}")),
+        _ => problem(&format!("cannot be read: {}", reason(&error))),
     };
     if path.is_dir() {
         let file = problems::shown_path(&path.join("config.toml"));
@@ -210,7 +211,7 @@ fn note_syntax(errors: &[toml::de::Error], notes: &mut Notes) -> bool {
 }
 
 /// How the parser's messages begin, our words for them, and whether the rest can be trusted.
-const SYNTAX: [(&str, &str, bool); 8] = [
+const SYNTAX: [(&str, &str, bool); 10] = [
     (
         "string values must be quoted",
         "this value must stand in double quotes, as in name = \"host.example.com\"",
@@ -234,6 +235,12 @@ const SYNTAX: [(&str, &str, bool); 8] = [
     ),
     ("unclosed", "a bracket is opened here and not closed", false),
     ("key with no value", "a setting reads: key = value", false),
+    ("invalid unquoted key", "a setting reads: key = value", false),
+    (
+        "missing escaped value",
+        "a backslash in double quotes must be written twice, or the text stand in single quotes",
+        false,
+    ),
     ("unexpected key or value", "there is more on this line than one setting", false),
 ];
 

@@ -13,6 +13,7 @@ use rustix::fs::OFlags;
 
 use super::problems::shown_path;
 use crate::core::secret::Secret;
+use crate::reason::reason;
 
 /// Where a host's secret stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -125,7 +126,7 @@ fn read_with(place: &SecretPlace, directory: Option<&Path>) -> Result<Secret, Se
 fn from_file(path: &Path, credentials: Option<&Path>) -> Result<Secret, SecretError> {
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => SecretError::Missing { path: path.to_owned() },
-        _ => SecretError::Unreadable { path: path.to_owned(), reason: error.to_string() },
+        _ => SecretError::Unreadable { path: path.to_owned(), reason: reason(&error) },
     };
     let (file, metadata) = open_regular(path)
         .map_err(unreadable)?
@@ -219,6 +220,19 @@ fn lies_in(path: &Path, directory: &Path) -> bool {
     path.starts_with(directory) && !path.components().any(|part| part == Component::ParentDir)
 }
 
+/// Whether the name of a file is more likely the secret itself, written where its file belongs:
+/// long, without an extension, and of mixed characters, as tokens are.
+fn looks_like_a_secret(path: &Path) -> bool {
+    const SHORTEST: usize = 20;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let has = |kind: fn(&u8) -> bool| name.as_bytes().iter().any(kind);
+    name.len() >= SHORTEST
+        && !name.contains('.')
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+}
+
 impl fmt::Display for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -229,7 +243,11 @@ impl fmt::Display for SecretError {
                 write!(f, "{shown} is open to {who} ({mode:04o}); run `{chmod}`")
             }
             Self::Missing { path } => {
-                let path = shown_path(path);
+                let path = if looks_like_a_secret(path) {
+                    "the file that token-file or password-file names".to_owned()
+                } else {
+                    shown_path(path)
+                };
                 write!(
                     f,
                     "{path} does not exist; put the provider's token or password on its first line"

@@ -140,7 +140,9 @@ impl Fault {
                 "nothing to do unless it lasts; Homing tries again"
             }
             Self::Clock => "set the clock (NTP); Homing tries again as soon as it is set",
-            Self::Storage => "make the file's directory writable and free some space on it",
+            Self::Storage => {
+                "mend what is said about the file: its directory has to exist, be writable and have room"
+            }
             Self::Throttled => "nothing to do; Homing waits as long as the provider asked",
             Self::Tls => {
                 "check the provider's URL and the clock; for a private authority set ca-file"

@@ -187,7 +187,10 @@ pub fn step(
     let risked = stands.iter().any(|(f, stand)| *stand == Stand::NotAsked && host.loses[f]);
     let wishes = PerFamily::from_fn(|family| match (&stands[family], &seen[family]) {
         (Stand::Wanted(_) | Stand::Right, Seen::Here(addresses))
-            if any_wanted && hold.is_none() && !risked && only.is_none_or(|only| only == family) =>
+            if any_wanted
+                && hold.is_none()
+                && !risked
+                && only.is_none_or(|only| only == family) =>
         {
             Wish::Set(addresses.clone())
         }

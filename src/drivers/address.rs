@@ -29,8 +29,8 @@ pub async fn run(setup: Setup) -> Exit {
         let users = users(&engine.config, |used| used == SourceRef::Named(place));
         for (family, at) in users {
             match sights.choice(source, family, false) {
-                Some(choice) => tell_choice(&choice, family),
-                None => tell_seen(&report.hosts[at].seen[family], family),
+                Some(choice) if !choice.judged.is_empty() => tell_choice(&choice, family),
+                _ => tell_seen(&report.hosts[at].seen[family], family),
             }
         }
     }
@@ -69,7 +69,11 @@ fn users(config: &Config, is_meant: impl Fn(SourceRef) -> bool) -> Vec<(Family, 
 
 fn kind(kind: &Kind) -> String {
     match kind {
-        Kind::Command(arguments) => format!("command {}", arguments.join(" ")),
+        // Arguments may hold a secret.
+        Kind::Command(arguments) => {
+            let rest = if arguments.len() > 1 { " …" } else { "" };
+            format!("command {}{rest}", arguments.first().map(String::as_str).unwrap_or_default())
+        }
         Kind::File(path) => format!("file {}", path.display()),
         Kind::Interface(name) => format!("interface {name}"),
         Kind::Static(_) => "static".to_owned(),

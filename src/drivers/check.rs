@@ -21,9 +21,8 @@ pub async fn run(setup: Setup) -> Exit {
     report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
     let left_out = report.hosts.iter().filter(|host| host.secret_problem.is_some()).count();
     if left_out > 0 {
-        out(&format!(
-            "{path}: the configuration is right, but {left_out} hosts have no usable secret"
-        ));
+        let hosts = if left_out == 1 { "1 host has" } else { &format!("{left_out} hosts have") };
+        out(&format!("{path}: the configuration is right, but {hosts} no usable secret"));
         return Exit::Configuration;
     }
     out(&format!("{path}: the configuration is right"));

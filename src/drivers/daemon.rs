@@ -16,14 +16,11 @@ use crate::config;
 use crate::exit::Exit;
 use crate::round::{Engine, Occasion};
 use crate::source::kernel::{Changes, Watcher};
-use crate::source::sights::{Facts, Snapshot, WEB_REST};
+use crate::source::sights::{Facts, LONGEST_VERDICT, Snapshot, WEB_REST};
 use crate::state::{Access, DAEMON};
 
 /// The longest that events may keep putting a round off.
 const LONGEST_SETTLE: Duration = Duration::from_secs(1);
-
-/// The longest that a round waits for the kernel's verdict about a tentative address.
-const LONGEST_VERDICT: Duration = Duration::from_secs(3);
 
 /// The shortest time between two rounds that nobody asked for.
 const LEAST_GAP: Duration = Duration::from_secs(1);
@@ -43,15 +40,15 @@ struct Pending {
     first: Instant,
     /// When to look whether a round is due.
     look_at: Instant,
+    /// The last look found a wanted address that is still tentative.
+    awaits_verdict: bool,
 }
 
 impl Pending {
     /// Puts the look off by `settle` after an event, as long as that is allowed.
     fn put_off(&mut self, settle: Duration, now: Instant) {
-        let latest = self.first + LONGEST_SETTLE;
-        // Past the first second the round waits for a verdict, and this event may be it.
-        let latest = if now < latest { latest } else { self.first + LONGEST_VERDICT };
-        self.look_at = (now + settle).min(latest).max(now);
+        let longest = if self.awaits_verdict { LONGEST_VERDICT } else { LONGEST_SETTLE };
+        self.look_at = (now + settle).min(self.first + longest).max(now);
     }
 }
 
@@ -84,7 +81,11 @@ pub async fn run(setup: Setup) -> Exit {
         let stop = Cell::new(false);
         let begun = uptime();
         let round = until_stopped(engine.round(occasion, &stop), &stop, &mut signals).await;
-        let Some((report, sights)) = round else { break };
+        let Some((report, sights)) = round else {
+            // The time for last words is over; what was learnt until then is kept.
+            engine.keep();
+            break;
+        };
         news.log(&report);
         if stop.get() {
             break;
@@ -192,6 +193,14 @@ impl Waiting {
             let wait = pending.look_at.saturating_duration_since(Instant::now());
             self.deadline.min(uptime().saturating_add(wait))
         });
+        // A flood of events must not keep the alarm from being heard.
+        if deadline <= uptime() {
+            return tokio::select! {
+                biased;
+                told = signals.next() => Event::Signal(told),
+                () = std::future::ready(()) => Event::Time,
+            };
+        }
         let changes = async {
             match watcher {
                 Some(watcher) => watcher.changed().await,
@@ -210,7 +219,8 @@ impl Waiting {
     /// Notes that the kernel told of a change: the round waits until it is quiet.
     fn note_event(&mut self, settle: Duration) {
         let now = Instant::now();
-        let pending = self.pending.get_or_insert(Pending { first: now, look_at: now });
+        let pending =
+            self.pending.get_or_insert(Pending { first: now, look_at: now, awaits_verdict: false });
         pending.put_off(settle, now);
     }
 
@@ -230,6 +240,7 @@ impl Waiting {
         let waited = pending.first.elapsed();
         if facts.awaits_verdict() && waited < LONGEST_VERDICT && !by_time {
             // The next event may be the verdict; without one, this is looked at again in time.
+            pending.awaits_verdict = true;
             pending.look_at = pending.first + LONGEST_VERDICT;
             return None;
         }

@@ -23,7 +23,7 @@ use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::log::{self, Level, Printable};
 use crate::round::{Engine, Report};
-use crate::state::{Access, Store};
+use crate::state::{Access, Loaded, Store};
 use crate::waiting::Waiting;
 
 /// Where state is kept when nobody says otherwise.
@@ -129,10 +129,18 @@ fn engine(setup: Setup, access: Access) -> Result<Engine, Exit> {
         err(&error.to_string());
         Exit::Deferred
     })?;
-    let loaded = store.load().map_err(|error| {
-        err(&error.to_string());
-        Exit::Deferred
-    })?;
+    let loaded = match store.load() {
+        Ok(loaded) => loaded,
+        // Whoever only looks can say a lot without it.
+        Err(error) if access == Access::ReadOnly => {
+            err(&format!("going on without the state: {error}"));
+            Loaded::default()
+        }
+        Err(error) => {
+            err(&error.to_string());
+            return Err(Exit::Deferred);
+        }
+    };
     if let Some(damage) = &loaded.damage {
         let fix = "nothing to do: what is set is sent anew, once";
         tracing::warn!(damage, fix, "the state file is damaged");

@@ -36,10 +36,14 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
     let stop = Cell::new(false);
     let round = signals::until_told(engine.round(occasion, &stop), &stop).await;
     // What was under way when the time was over is remembered as sent without an answer.
-    let Some((report, _)) = round else { return Exit::Deferred };
+    let Some((report, _)) = round else {
+        engine.keep();
+        return Exit::Deferred;
+    };
     if !quiet {
         tell(&report, std::io::stdout().is_terminal());
-        if is_first && report.exit() == Exit::Right {
+        let did_something = report.hosts.iter().any(|host| !host.answers.is_empty());
+        if is_first && did_something && report.exit() == Exit::Right {
             out(
                 "next: run this from cron, or leave out --once to keep watching; `homing status` shows what is set",
             );

@@ -10,7 +10,7 @@ use crate::core::outcome::Outcome;
 use crate::core::plan::{Seen, Stand, Why, Wish};
 use crate::core::settle::News;
 use crate::core::time::Timestamp;
-use crate::round::HostReport;
+use crate::round::{Answered, HostReport};
 
 /// One line for each different thing that the sources saw, in the order of the hosts.
 pub fn seen(reports: &[HostReport]) -> Vec<String> {
@@ -109,9 +109,11 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
         lines.push(format!("{name}: deferred, its zone's pace is used up until {until}"));
     }
     lines.extend(missing(report, everything));
-    if let Some(trouble) = report.trouble.as_ref().filter(|_| everything) {
-        lines.push(format!("{name}: note: {trouble}"));
-    }
+    // Off a terminal it is told with what was done, so that cron does not mail it at every run.
+    let written =
+        |answered: &Answered| matches!(answered.outcome, Outcome::Updated | Outcome::Unchanged);
+    let tells = everything || report.answers.iter().any(written);
+    lines.extend(trouble(report).filter(|_| tells));
     if everything && !said_hold {
         for (family, held) in &report.holds {
             lines.push(format!("{name}:{} {}", of(*family), hold(held)));
@@ -125,6 +127,12 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
         lines.push(format!("{name}: up to date: {}", set.collect::<Vec<_>>().join(", ")));
     }
     lines
+}
+
+/// Something else that a person should know.
+fn trouble(report: &HostReport) -> Option<String> {
+    let trouble = report.trouble.as_ref()?;
+    Some(format!("{}: note: {trouble}", report.key.host))
 }
 
 /// The families that should be seen and are not; without `everything`, those that are news.
@@ -149,6 +157,7 @@ pub fn expected(report: &HostReport) -> Vec<String> {
             let mut lines =
                 vec![format!("{name}: would send {sent} to {provider}: {}", why(*reason))];
             lines.extend(missing(report, true));
+            lines.extend(trouble(report));
             lines
         }
         None => host(report, true),

@@ -7,7 +7,7 @@ use super::{Setup, err, out, show};
 use crate::clock::{Clock, rfc3339_seconds};
 use crate::config::HostConfig;
 use crate::core::address::{Family, PerFamily};
-use crate::core::memory::{Entry, Hold, Memory};
+use crate::core::memory::{Entry, Hold, Memory, Word};
 use crate::core::plan::Use;
 use crate::core::provider::{Protocol, Provider};
 use crate::core::time::Timestamp;
@@ -52,7 +52,11 @@ struct Held {
 pub fn run(setup: &Setup, json: bool) -> Exit {
     let loaded = Store::open(&setup.state_dir, Access::ReadOnly).and_then(|mut store| store.load());
     let memory = match loaded {
-        Ok(loaded) => loaded.memory,
+        Ok(loaded) => {
+            // On standard error, so that what scripts read stays what it is.
+            loaded.damage.iter().for_each(|damage| err(damage));
+            loaded.memory
+        }
         Err(error) => {
             err(&error.to_string());
             return Exit::Deferred;
@@ -88,7 +92,13 @@ fn standing(host: &HostConfig, entry: Option<&Entry>, now: Timestamp) -> Exit {
     let doubtful = records.iter().any(|record| record.sent.is_some());
     let missing = records.iter().any(|record| record.missing_since.is_some());
     let waits = never_right || doubtful || missing || entry.queued_since.is_some();
-    Exit::worst(held.chain(waits.then_some(Exit::Deferred)))
+    // A wait that is over is no success: the next round has yet to find out.
+    let last = entry.last.map(|(word, _)| match word {
+        Word::Updated | Word::Unchanged => Exit::Right,
+        Word::Deferred => Exit::Deferred,
+        Word::Rejected => Exit::Rejected,
+    });
+    Exit::worst(held.chain(last).chain(waits.then_some(Exit::Deferred)))
 }
 
 /// The holds that stand, the host's own first.

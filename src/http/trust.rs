@@ -12,6 +12,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::reason::reason;
+
 /// Trusts the web's authorities and those of the PEM file `ca_file`.
 pub(super) fn web(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
@@ -46,9 +48,9 @@ fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     // A whole system's bundle is a fifth of that.
     const MOST: u64 = 1024 * 1024;
     let mut pem = Vec::new();
-    let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
+    let file = File::open(path).map_err(|error| format!("cannot be opened: {}", reason(&error)))?;
     let read = file.take(MOST + 1).read_to_end(&mut pem);
-    let length = read.map_err(|error| format!("cannot be read: {error}"))?;
+    let length = read.map_err(|error| format!("cannot be read: {}", reason(&error)))?;
     if length as u64 > MOST {
         return Err("is larger than 1 MiB; give a file with the one authority needed".to_owned());
     }

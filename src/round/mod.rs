@@ -10,6 +10,7 @@ mod traffic;
 mod zones;
 
 use std::cell::Cell;
+use std::collections::btree_map;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,8 +22,8 @@ use self::traffic::Traffic;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::core::address::{Family, PerFamily};
-use crate::core::memory::{Memory, Record, Set};
-use crate::core::plan::{Circumstances, Stand, Step, Wish, step};
+use crate::core::memory::{Entry, Key, Memory, Record, Set, Word};
+use crate::core::plan::{Circumstances, Seen, Stand, Step, Wish, step};
 use crate::core::protocol::hosts_file;
 use crate::core::provider::Protocol;
 use crate::core::settle::note_missing;
@@ -190,9 +191,21 @@ impl Engine {
     /// lost their purpose because nothing is left to be sent.
     fn note(&mut self, planned: &[Planned], report: &mut Report) {
         let now = self.clock.now();
+        let paces = self.config.providers.iter().filter_map(|provider| provider.pace);
+        let longest = paces.map(|pace| pace.window).max().unwrap_or_default();
+        self.memory.forget_old_paces(longest, now);
         for plan in planned {
             let key = &self.config.hosts[plan.at].host.key;
             let stands = &plan.step.stands;
+            let provider = &self.config.providers[self.config.hosts[plan.at].provider];
+            if provider.protocol == Protocol::HostsFile {
+                learn(
+                    self.memory.hosts.entry(key.clone()),
+                    stands,
+                    &report.hosts[plan.at].seen,
+                    now,
+                );
+            }
             let missing = stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
             // A host that nothing is known about needs no entry to say so.
             if missing || self.memory.hosts.contains_key(key) {
@@ -212,6 +225,11 @@ impl Engine {
         }
     }
 
+    /// Saves what a round that was given up has learnt; there is nobody left to tell of a failure.
+    pub fn keep(&mut self) {
+        let _ = self.store.save(&self.memory);
+    }
+
     /// Saves the memory if it changed; a failure is reported, once a round.
     fn save(&mut self, report: &mut Report) -> bool {
         match self.store.save(&self.memory) {
@@ -220,6 +238,33 @@ impl Engine {
                 report.storage_problem = Some(error.to_string());
                 false
             }
+        }
+    }
+}
+
+/// Remembers what the hosts file itself says is right: a state that was lost, or whose last answer
+/// was never saved, would otherwise show for ever what nobody is going to send.
+fn learn(
+    entry: btree_map::Entry<'_, Key, Entry>,
+    stands: &PerFamily<Stand>,
+    seen: &PerFamily<Seen>,
+    now: Timestamp,
+) {
+    let right = |family: Family| match (&stands[family], &seen[family]) {
+        (Stand::Right, Seen::Here(addresses)) => Some(addresses),
+        _ => None,
+    };
+    if Family::BOTH.into_iter().all(|family| right(family).is_none()) {
+        return;
+    }
+    let entry = entry.or_default();
+    for family in Family::BOTH {
+        let Some(addresses) = right(family) else { continue };
+        let record = &mut entry.families[family];
+        record.sent = None;
+        if record.set.as_ref().is_none_or(|set| set.addresses != *addresses) {
+            record.set = Some(Set { addresses: addresses.clone(), since: now, confirmed: now });
+            entry.last = Some((Word::Unchanged, now));
         }
     }
 }

@@ -61,10 +61,11 @@ pub async fn find(
             }
             ZoneAnswer::Outcome(outcome) => outcome,
         };
-        if let Outcome::Deferred(deferral) = &outcome {
-            if deferral.fault == Fault::Throttled {
+        match &outcome {
+            Outcome::Deferred(deferral) if deferral.fault == Fault::Throttled => {
                 paused.insert(at, outcome.clone());
             }
+            _ => {}
         }
         let plan = &mut planned[place];
         plan.step.wishes = PerFamily::default();

@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 
 use super::web::quoted;
 use crate::core::address::Family;
+use crate::reason::reason;
 
 /// The longest first line, in bytes.
 const MOST: u64 = 4096;
@@ -21,10 +22,10 @@ const MOST: u64 = 4096;
 /// The line holds one address, or one of each family with white space between them.
 pub fn seen(path: &Path, family: Family) -> Result<IpAddr, String> {
     let named = |what: String| format!("{} {what}", path.display());
-    let file = open(path).map_err(|error| named(format!("cannot be read: {error}")))?;
+    let file = open(path).map_err(|error| named(format!("cannot be read: {}", reason(&error))))?;
     let mut head = Vec::new();
     let read = file.take(MOST + 1).read_to_end(&mut head);
-    read.map_err(|error| named(format!("cannot be read: {error}")))?;
+    read.map_err(|error| named(format!("cannot be read: {}", reason(&error))))?;
     let line = first_line(&head);
     if line.len() as u64 > MOST {
         return Err(named(format!("has a first line of more than {MOST} bytes")));

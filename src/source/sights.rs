@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
@@ -26,7 +26,10 @@ const THIRD_PARTIES: PerFamily<[&str; 3]> = PerFamily {
 };
 
 /// How long a web source rests that was asked because of an event.
-pub const WEB_REST: std::time::Duration = std::time::Duration::from_secs(60);
+pub const WEB_REST: Duration = Duration::from_secs(60);
+
+/// The longest that a round waits for the kernel's verdict about a tentative address.
+pub const LONGEST_VERDICT: Duration = Duration::from_secs(3);
 
 /// Somebody to ask for an address of one family.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -123,8 +126,9 @@ impl Facts {
         });
         let is_used = |address: &&KernelAddress| {
             let family = Family::of(address.address);
-            let leads_out = internet[family]
-                && routes[family].as_ref().is_none_or(|route| route.index == address.index);
+            let is_of =
+                |route: &Route| route.leads_by(&snapshot.addresses).contains(&address.index);
+            let leads_out = internet[family] && snapshot.routes[family].as_ref().is_none_or(is_of);
             leads_out || names.contains(&address.interface.as_str())
         };
         let addresses = choice::Facts::of(snapshot.addresses.iter().filter(is_used));
@@ -148,7 +152,12 @@ pub async fn look(
     by_event: bool,
     waiting: Waiting,
 ) -> Sights {
-    let snapshot = if needs_kernel(config) { Snapshot::take() } else { Ok(Snapshot::default()) };
+    let snapshot = if needs_kernel(config) {
+        // A round that an event began has waited already.
+        verdict(config, if by_event { Duration::ZERO } else { LONGEST_VERDICT }).await
+    } else {
+        Ok(Snapshot::default())
+    };
     let mut sights = Sights { snapshot, answers: BTreeMap::new() };
     let mut questions: Vec<(Question, Family)> =
         config.hosts.iter().flat_map(|host| sights.questions(config, host)).collect();
@@ -172,6 +181,19 @@ pub async fn look(
     }
     drop(answers);
     sights
+}
+
+/// The kernel's snapshot once no wanted address is tentative, or `patience` is over.
+async fn verdict(config: &Config, patience: Duration) -> Result<Snapshot, String> {
+    const LOOK_AGAIN: Duration = Duration::from_millis(100);
+    let begun = Instant::now();
+    loop {
+        let snapshot = Snapshot::take()?;
+        if begun.elapsed() >= patience || !Facts::of(config, &snapshot).awaits_verdict() {
+            return Ok(snapshot);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 /// Whether any source of `config` needs the kernel's addresses.
@@ -299,7 +321,7 @@ impl Sights {
             Some(Auto::Here(addresses)) => Seen::Here(addresses),
             Some(Auto::Absent(reason)) => Seen::Absent(reason),
             Some(Auto::Tentative) => Seen::Unknown(TENTATIVE.to_owned()),
-            Some(Auto::BehindNat) => self.answer((echo(config, host, family), family), false),
+            Some(Auto::BehindNat) => self.answer((echo(config, host, family), family), false, None),
             None => Seen::Unknown("the kernel's addresses cannot be read".to_owned()),
         }
     }
@@ -326,22 +348,27 @@ impl Sights {
             Kind::Static(addresses) => {
                 let own = addresses.iter().copied().filter(|&a| Family::of(a) == family);
                 match Addresses::new(own) {
-                    Some(addresses) => published(addresses, allow_private),
+                    Some(addresses) => published(addresses, allow_private, Some(source)),
                     None => {
                         Seen::Unknown(format!("source {} has no {family} address", source.name))
                     }
                 }
             }
             Kind::Command(_) | Kind::File(_) | Kind::Web(_) => {
-                self.answer((Question::Source(at), family), allow_private)
+                self.answer((Question::Source(at), family), allow_private, Some(source))
             }
         }
     }
 
-    fn answer(&self, question: (Question, Family), allow_private: bool) -> Seen {
+    fn answer(
+        &self,
+        question: (Question, Family),
+        allow_private: bool,
+        source: Option<&Source>,
+    ) -> Seen {
         match self.answers.get(&question) {
             None => Seen::NotAsked,
-            Some(Ok(address)) => published((*address).into(), allow_private),
+            Some(Ok(address)) => published((*address).into(), allow_private, source),
             Some(Err(reason)) => Seen::Unknown(reason.clone()),
         }
     }
@@ -391,12 +418,18 @@ fn on_interface(choice: &Choice, snapshot: &Snapshot, name: &str, family: Family
     })
 }
 
-fn published(addresses: Addresses, allow_private: bool) -> Seen {
+/// What a source told, if it may be published; `source` is `None` for those that `auto` asks.
+fn published(addresses: Addresses, allow_private: bool, source: Option<&Source>) -> Seen {
     let wrong = addresses.iter().find_map(|address| {
         unpublishable(address, allow_private).map(|special| (address, special))
     });
-    match wrong {
-        None => Seen::Here(addresses),
-        Some((address, special)) => Seen::Unknown(format!("{address} is {special}, not published")),
-    }
+    let Some((address, special)) = wrong else { return Seen::Here(addresses) };
+    let who = source.map_or_else(|| "auto".to_owned(), |source| format!("source {}", source.name));
+    let fix = match source {
+        Some(source) if special.may_be_allowed() => {
+            format!("; to publish it, set allow-private = true in [source.{}]", source.name)
+        }
+        _ => String::new(),
+    };
+    Seen::Unknown(format!("{who} tells {address}, which is {special} and not published{fix}"))
 }

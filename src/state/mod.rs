@@ -30,6 +30,7 @@ use crate::clock;
 use crate::core::memory::Memory;
 use crate::core::secret::Fingerprint;
 use crate::exit::Exit;
+use crate::reason::reason;
 
 /// The state file's name.
 const FILE: &str = "state.json";
@@ -396,7 +397,7 @@ impl fmt::Display for StateError {
                         f.write_str("the file system is read-only")
                     }
                     io::ErrorKind::StorageFull => f.write_str("no space is left"),
-                    _ => write!(f, "{error}"),
+                    _ => f.write_str(&reason(error)),
                 }
             }
         }?;

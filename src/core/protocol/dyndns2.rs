@@ -94,13 +94,14 @@ pub fn verdict(answer: &Answer, updates: &[Update]) -> Verdict {
     if lines.len() > count {
         return Verdict::All(unintelligible());
     }
-    let each = (0..count).map(|place| match lines.get(place).map(|line| meaning(line, &said, wishes)) {
-        Some(Meaning::Outcome(outcome)) => outcome,
-        Some(Meaning::TooManyHosts | Meaning::Unknown) => unintelligible(),
-        None => {
-            Outcome::deferred(Fault::Unintelligible, format!("no line for this host in {said}"))
-        }
-    });
+    let each =
+        (0..count).map(|place| match lines.get(place).map(|line| meaning(line, &said, wishes)) {
+            Some(Meaning::Outcome(outcome)) => outcome,
+            Some(Meaning::TooManyHosts | Meaning::Unknown) => unintelligible(),
+            None => {
+                Outcome::deferred(Fault::Unintelligible, format!("no line for this host in {said}"))
+            }
+        });
     Verdict::Each(each.collect())
 }
 
@@ -206,7 +207,8 @@ fn confirms(line: &str, wishes: &PerFamily<Wish>) -> bool {
         rest.filter(|text| !text.is_empty()).map(str::parse).collect();
     let Ok(told) = told else { return false };
     wishes.iter().all(|(family, wish)| {
-        let mut of_family = told.iter().filter(|address| Family::of(**address) == family).peekable();
+        let mut of_family =
+            told.iter().filter(|address| Family::of(**address) == family).peekable();
         match wish {
             Wish::Leave => true,
             Wish::Set(set) => {
@@ -303,7 +305,8 @@ mod tests {
 
     fn updates(count: usize) -> Vec<Update> {
         let wishes = PerFamily { v4: wish(V4), v6: Wish::Leave };
-        let update = |n| Update { host: format!("h{n}.example").parse().unwrap(), wishes: wishes.clone() };
+        let update =
+            |n| Update { host: format!("h{n}.example").parse().unwrap(), wishes: wishes.clone() };
         (0..count).map(update).collect()
     }
 
@@ -351,9 +354,22 @@ mod tests {
 
     #[test]
     fn words_match_exactly() {
-        for body in
-            ["", "goodbye", "Good", "not good", "OK", "wait", "w", "w5x", "good,x", "good night", "good 9.9.9.9", "good 127.0.0.1", "nochg lots of words", "<html>good"]
-        {
+        for body in [
+            "",
+            "goodbye",
+            "Good",
+            "not good",
+            "OK",
+            "wait",
+            "w",
+            "w5x",
+            "good,x",
+            "good night",
+            "good 9.9.9.9",
+            "good 127.0.0.1",
+            "nochg lots of words",
+            "<html>good",
+        ] {
             check(200, body, 1, "all unintelligible");
         }
     }

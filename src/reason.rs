@@ -1,0 +1,12 @@
+//! What the system says when it refuses, for people.
+
+use std::io;
+
+/// The system's words for `error`, without its number.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let words = error.to_string();
+    match words.split_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None => words,
+    }
+}
