@@ -18,7 +18,8 @@ use sandbox::{Account, Sandbox};
 
 const HOST: &str = "dev1.dyn.example.com";
 
-/// A sandbox without limits of pace, and a daemon whose host takes its addresses from `source`.
+/// A sandbox without limits of pace, and a daemon whose host takes its addresses from `source`, in
+/// which `SERVER` stands for the sandbox.
 fn daemon(source: &str) -> (Sandbox, Home, Daemon) {
     ip("link set lo up");
     let mut account = Account::new("owner@example.com");
@@ -29,8 +30,9 @@ fn daemon(source: &str) -> (Sandbox, Home, Daemon) {
     let home = Home::new(&format!(
         "[provider.sandbox]\nprotocol = \"desec\"\nserver = \"{}\"\npace = \"off\"\n\n\
          [source.wan]\ninterface = \"wan\"\nallow-private = true\n\n\
-         [[host]]\nname = \"{HOST}\"\nprovider = \"sandbox\"\ntoken-file = \"token\"\n{source}\n",
-        sandbox.url()
+         [[host]]\nname = \"{HOST}\"\nprovider = \"sandbox\"\ntoken-file = \"token\"\n{}\n",
+        sandbox.url(),
+        source.replace("SERVER", &sandbox.url())
     ));
     home.secret("token", "s3cret-of-dev1");
     let daemon = home.daemon();
@@ -142,6 +144,30 @@ fn carrier_grade_nat_is_told_in_words_and_not_published() {
         expect_updates(&sandbox, &daemon, 1);
         assert_eq!(a(&sandbox), [""; 0]);
         assert_eq!(home.run(&["check"]).code, 0);
+    });
+}
+
+/// How often the sandbox's echo service was asked.
+fn asked(sandbox: &Sandbox) -> usize {
+    sandbox.requests().iter().filter(|request| request.path == "/ip").count()
+}
+
+#[test]
+fn events_alone_make_a_web_source_asked_once_a_minute_but_a_new_way_out_at_once() {
+    let name = "events_alone_make_a_web_source_asked_once_a_minute_but_a_new_way_out_at_once";
+    in_namespace(name, || {
+        ip("addr add 198.51.100.1/24 dev wan");
+        let source = "ipv4 = \"echo\"\nipv6 = \"off\"\n[source.echo]\nweb = [\"SERVER/ip\"]";
+        let (sandbox, _home, daemon) = daemon(source);
+        wait_until("question", || asked(&sandbox) == 1, || daemon.log());
+        thread::sleep(Duration::from_millis(300));
+        ip("route add default via 198.51.100.254 dev wan");
+        wait_until("second question", || asked(&sandbox) == 2, || daemon.log());
+        for n in 2..5 {
+            ip(&format!("addr add 198.51.100.{n}/24 dev wan"));
+            thread::sleep(Duration::from_millis(300));
+        }
+        assert_eq!(asked(&sandbox), 2, "{}", daemon.log());
     });
 }
 

@@ -179,7 +179,8 @@ impl HostReport {
         self.standing = held.max().unwrap_or_default().max(unfinished);
         let ends = self.holds.iter().filter_map(|(_, hold)| hold.until);
         // The narrower question is asked as soon as the pace allows; the schedule knows when.
-        let again = narrowed.then(|| now.after(std::time::Duration::from_secs(1)));
+        let again = (narrowed && self.queued_until.is_none())
+            .then(|| now.after(std::time::Duration::from_secs(1)));
         let later = ends.chain(again).chain(self.queued_until);
         later.chain(step.due.filter(|_| !attempted)).min()
     }

@@ -42,9 +42,9 @@ enum Question {
     ThirdParties,
 }
 
-/// When each web source was last asked.
+/// When each web source was last asked, and whether there was a way to the Internet then.
 #[derive(Debug, Default)]
-pub struct Asked(BTreeMap<(Question, Family), Instant>);
+pub struct Asked(BTreeMap<(Question, Family), (Instant, bool)>);
 
 /// What the kernel says at one moment.
 #[derive(Clone, Debug, Default)]
@@ -143,8 +143,8 @@ impl Facts {
 
 /// Asks every source that `config`'s hosts use.
 ///
-/// With `by_event`, web sources that were asked less than [`WEB_REST`] ago are left out; `asked`
-/// remembers when each was.
+/// With `by_event`, web sources that were asked less than [`WEB_REST`] ago are left out, unless a
+/// way to the Internet has come up since; `asked` remembers when each was.
 pub async fn look(
     config: &Config,
     clients: &Clients,
@@ -154,7 +154,9 @@ pub async fn look(
 ) -> Sights {
     let snapshot = if needs_kernel(config) {
         // A round that an event began has waited already.
-        verdict(config, if by_event { Duration::ZERO } else { LONGEST_VERDICT }).await
+        let patience = if by_event { Duration::ZERO } else { LONGEST_VERDICT };
+        let what = "waiting for the kernel to find out whether a new address is unique";
+        waiting.during(what, verdict(config, patience)).await
     } else {
         Ok(Snapshot::default())
     };
@@ -163,12 +165,18 @@ pub async fn look(
         config.hosts.iter().flat_map(|host| sights.questions(config, host)).collect();
     questions.sort_unstable();
     questions.dedup();
+    let routes = sights.snapshot.as_ref().map(|snapshot| &snapshot.routes).ok();
+    let leads_out = PerFamily::from_fn(|family| routes.is_some_and(|of| of[family].is_some()));
     questions.retain(|question| {
         let is_web = web_of(config, *question).is_some();
-        let rests = asked.0.get(question).is_some_and(|at| at.elapsed() < WEB_REST);
+        let leads_out = leads_out[question.1];
+        let rests = asked
+            .0
+            .get(question)
+            .is_some_and(|(at, led_out)| at.elapsed() < WEB_REST && (*led_out || !leads_out));
         let ask = !(is_web && by_event && rests);
         if ask && is_web {
-            asked.0.insert(*question, Instant::now());
+            asked.0.insert(*question, (Instant::now(), leads_out));
         }
         ask
     });
@@ -196,12 +204,15 @@ async fn verdict(config: &Config, patience: Duration) -> Result<Snapshot, String
     }
 }
 
-/// Whether any source of `config` needs the kernel's addresses.
+/// Whether any source of `config` needs the kernel's addresses or routes: a web source is asked
+/// again when a way to the Internet comes up.
 fn needs_kernel(config: &Config) -> bool {
     config.hosts.iter().any(|host| {
         host.sources.iter().any(|(_, source)| match source {
             Some(SourceRef::Auto) => true,
-            Some(SourceRef::Named(at)) => matches!(config.sources[*at].kind, Kind::Interface(_)),
+            Some(SourceRef::Named(at)) => {
+                matches!(config.sources[*at].kind, Kind::Interface(_) | Kind::Web(_))
+            }
             None => false,
         })
     })
