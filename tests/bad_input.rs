@@ -477,15 +477,15 @@ fn a_daemon_goes_on_without_the_host_of_a_bad_secret_and_takes_it_back() {
     let is_set = |name: &str| !scene.sandbox.records(name, "A").is_empty();
     wait_until("update of dev2", || is_set(DEV2), || daemon.log());
     assert!(!is_set(DEV1));
-    daemon.signal("USR1");
+    daemon.signal(home::Signal::USR1);
     // At one go, so that no round finds it half written.
     scene.home.secret("late.new", "s3cret-of-dev1");
     fs::rename(scene.home.path("late.new"), scene.home.path("late")).unwrap();
-    daemon.signal("USR1");
+    daemon.signal(home::Signal::USR1);
     wait_until("update of dev1", || is_set(DEV1), || daemon.log());
     assert_eq!(daemon.log().matches("left out").count(), 1, "{}", daemon.log());
     assert!(!daemon.log().contains(SECRET), "{}", daemon.log());
-    daemon.signal("TERM");
+    daemon.signal(home::Signal::TERM);
     assert_eq!(daemon.end().0, 0);
 }
 

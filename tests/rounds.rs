@@ -265,14 +265,14 @@ fn the_daemon_retries_reloads_and_leaves() {
     daemon.wait_for("updated");
     let config = home.read("config.toml");
     home.configure(&config.replace("198.51.100.7", "198.51.100.8"));
-    daemon.signal("HUP");
+    daemon.signal(home::Signal::HUP);
     wait_until("second update", || sandbox.updates().len() == 2, || daemon.log());
     daemon.wait_for("198.51.100.8");
     home.configure("nonsense = ");
-    daemon.signal("HUP");
+    daemon.signal(home::Signal::HUP);
     daemon.wait_for("the old one goes on");
-    daemon.signal("USR1");
-    daemon.signal("TERM");
+    daemon.signal(home::Signal::USR1);
+    daemon.signal(home::Signal::TERM);
     let (code, took) = daemon.end();
     assert_eq!(code, 0);
     assert!(took < Duration::from_secs(5));
@@ -284,7 +284,7 @@ fn a_request_under_way_is_finished_before_leaving() {
     sandbox.answer_next(Scripted::genuine().after(Duration::from_secs(2)));
     let daemon = home.daemon();
     wait_until("update", || sandbox.updates().len() == 1, || daemon.log());
-    daemon.signal("TERM");
+    daemon.signal(home::Signal::TERM);
     let (code, took) = daemon.end();
     assert_eq!(code, 0);
     assert!(took < Duration::from_secs(5), "{took:?}");

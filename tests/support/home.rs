@@ -9,6 +9,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::Pid;
+pub use rustix::process::Signal;
+
 /// A directory of its own, removed when the test ends well.
 pub struct Home {
     directory: PathBuf,
@@ -133,13 +136,9 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    pub fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill")
-            .args(["-s", signal, &pid])
-            .status()
-            .expect("a test's own step works");
-        assert!(sent.success());
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("the daemon runs");
     }
 
     pub fn log(&self) -> String {
