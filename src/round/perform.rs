@@ -127,6 +127,16 @@ impl Lane {
         let answered = self.started - self.under_way;
         self.under_way < most && (self.started < most || answered >= most)
     }
+
+    /// Notes that the answer to a request with that credential came.
+    fn note_answer(&mut self, identity: Fingerprint) {
+        self.under_way -= 1;
+        self.identities.remove(&identity);
+        // The trial of a credential is no lot: its one connection is open already.
+        if self.started == 1 {
+            self.started = 0;
+        }
+    }
 }
 
 /// Sends `requests`, settles their answers and saves them, refusals at once.
@@ -195,9 +205,8 @@ async fn deliver_all(
                 continue;
             }
         };
-        let lane = lanes.entry(at).or_default();
-        lane.under_way -= 1;
-        lane.identities.remove(&identity);
+        lanes.entry(at).or_default().note_answer(identity);
+        let_connection_settle().await;
         let provider = &config.providers[at];
         if is_credential_refusal(&verdict) && renew(engine, planned, &request.hosts) {
             // Each with the secret that its own file holds now.
@@ -223,6 +232,14 @@ async fn deliver_all(
         } else {
             unsaved_since.get_or_insert_with(Instant::now);
         }
+    }
+}
+
+/// Lets the connection of an answer go back to its pool, so that the next request takes it instead
+/// of opening one more: that takes the client's own tasks a few turns.
+async fn let_connection_settle() {
+    for _ in 0..4 {
+        tokio::task::yield_now().await;
     }
 }
 
