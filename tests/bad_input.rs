@@ -576,7 +576,7 @@ fn unbelieved(script: Script, words: &[&str]) {
     let server = Server::plain(script);
     let scene = told_by(&[&server], "");
     let place = server.address.to_string();
-    let words = [&[DEV1, "IPv4 left as it is: ", &*place][..], words].concat();
+    let words = [&[DEV1, "IPv4 not set: ", &*place][..], words].concat();
     scene.check(75, 1, &words);
     assert_eq!(server.requests().len(), 1);
     assert_eq!(scene.sandbox.records(DEV1, "A"), [""; 0]);
@@ -786,7 +786,7 @@ fn a_web_source_without_a_good_certificate_is_told_why_and_not_believed() {
     for (certificate, words) in TLS_CAUSES {
         let server = Server::tls(certificate, |c| reply(c, "200 OK", "192.0.2.1"));
         let scene = told_by(&[&server], &format!("ca-file = \"{}\"", server.ca_file.display()));
-        scene.check(75, 1, &[&["IPv4 left as it is: "][..], words].concat());
+        scene.check(75, 1, &[&["IPv4 not set: "][..], words].concat());
         assert_eq!(server.requests(), [""; 0], "{certificate:?}");
         assert_eq!(scene.sandbox.records(DEV1, "A"), [""; 0]);
     }

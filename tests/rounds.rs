@@ -239,6 +239,53 @@ fn a_token_file_that_is_replaced_while_it_is_refused_is_used_at_once() {
 }
 
 #[test]
+fn a_renewed_token_file_serves_every_host_that_uses_it() {
+    let names = ["dev1.dyn.example.com", "www.dyn.example.com"];
+    let sandbox = sandbox(&[]);
+    sandbox.with_account(|account| {
+        account.throttled = false;
+        account.add_host_token("both", "s3cret-of-dev1", &names).unwrap();
+    });
+    let hosts = DEV1.replace("\"dev1.dyn.example.com\"", &format!("{names:?}"));
+    let home = Home::at(&sandbox.url(), &format!("{hosts}zone = \"dyn.example.com\"\n"));
+    let config = home.read("config.toml");
+    let apart = "\"desec\"\npace = \"off\"\nbatch = 1\n";
+    home.configure(&config.replace("\"desec\"\n", apart));
+    home.secret("token", "old");
+    sandbox.answer_next(Scripted::genuine().after(Duration::from_millis(600)));
+    let run = home.command(&["--once"]).spawn().unwrap();
+    wait_until("request", || sandbox.updates().len() == 1, || format!("{:?}", sandbox.requests()));
+    home.secret("token", "s3cret-of-dev1");
+    let ran = home::Ran::from(run.wait_with_output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let updates = sandbox.updates();
+    assert_eq!(updates.len(), 3, "{updates:?}");
+    let gaps = updates.windows(2).map(|pair| pair[1].at.saturating_sub(pair[0].at));
+    assert!(gaps.into_iter().all(|gap| gap >= Duration::from_millis(95)), "{updates:?}");
+}
+
+#[test]
+fn retrying_on_request_asks_for_both_families_again() {
+    let (sandbox, home) = one_host();
+    sandbox.with_account(|account| {
+        account.throttled = false;
+        account.tokens[0].policies.retain(|policy| policy.kind.is_none());
+    });
+    let config = home.read("config.toml").replace("\"desec\"\n", "\"desec\"\npace = \"off\"\n");
+    home.configure(&config);
+    check(&home, 77);
+    let asked = sandbox.updates().len();
+    let ran = home.run(&["--once", "--retry-rejected"]);
+    assert_eq!(ran.code, 77);
+    assert!(ran.out.contains("IPv4: rejected") && ran.out.contains("IPv6: rejected"), "{ran:?}");
+    let families: Vec<_> = sandbox.updates()[asked..]
+        .iter()
+        .map(|update| update.parameter("myipv6") == Some("preserve"))
+        .collect();
+    assert!(families.contains(&true) && families.contains(&false), "{families:?}");
+}
+
+#[test]
 fn a_hook_is_told_once_and_finds_the_state_saved() {
     let (_sandbox, home) = one_host();
     let program = home.path("hook");

@@ -199,6 +199,16 @@ impl Word {
     }
 }
 
+impl Entry {
+    /// Ends parks and backoff, on request; a pause that the provider asked for stands.
+    pub fn end_waits(&mut self) {
+        let PerFamily { v4, v6 } = &mut self.families;
+        for hold in [&mut self.hold, &mut v4.hold, &mut v6.hold] {
+            *hold = hold.take().filter(|hold| hold.kind == HoldKind::Throttled);
+        }
+    }
+}
+
 impl Memory {
     /// What is known about `key`, if anything.
     pub fn entry(&self, key: &Key) -> Option<&Entry> {

@@ -115,8 +115,8 @@ pub struct Circumstances {
     pub now: Timestamp,
     /// The network changed, or the clock was set: waits for such faults are over.
     pub network_changed: bool,
-    /// Unchanged addresses are to be sent, too.
-    pub refresh: bool,
+    /// Unchanged addresses are to be sent, too, unless they were confirmed since this moment.
+    pub refresh: Option<Timestamp>,
     /// Parks and backoff are over; a provider's own wish for a pause is not.
     pub retry_rejected: bool,
 }
@@ -233,7 +233,8 @@ fn stand(
         return Stand::Wanted(Why::Changed);
     }
     let age = circumstances.now.since(set.confirmed);
-    if circumstances.refresh || host.refresh.is_some_and(|period| age >= period) {
+    let asked = circumstances.refresh.is_some_and(|begun| set.confirmed < begun);
+    if asked || host.refresh.is_some_and(|period| age >= period) {
         return Stand::Wanted(Why::Refresh);
     }
     Stand::Right

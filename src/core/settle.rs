@@ -43,7 +43,6 @@ pub enum News {
 
 /// Notes that `wishes` leave for the provider now: from here on what it holds is unknown.
 pub fn sending(entry: &mut Entry, wishes: &PerFamily<Wish>, now: Timestamp) {
-    entry.queued_since = None;
     for family in Family::BOTH {
         if let Wish::Set(addresses) = &wishes[family] {
             let record = &mut entry.families[family];
@@ -81,6 +80,8 @@ pub fn settle(
     situation: &Situation,
 ) -> News {
     let now = situation.now;
+    // It has had its turn.
+    entry.queued_since = None;
     match outcome {
         Outcome::Updated => confirm(host, entry, wishes, Word::Updated, now),
         Outcome::Unchanged => confirm(host, entry, wishes, Word::Unchanged, now),
@@ -141,7 +142,6 @@ fn confirm(
     changed |= entry.hold.take().is_some();
     entry.failures = 0;
     entry.last = Some((word, now));
-    entry.queued_since = None;
     let settled = |family: Family| {
         let record = &entry.families[family];
         host.families[family] == Use::Off || (record.hold.is_none() && record.set.is_some())

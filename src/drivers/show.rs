@@ -63,9 +63,13 @@ pub fn hold(hold: &Hold) -> String {
         let _ = write!(text, ": {}", hold.detail);
     }
     let _ = match (hold.kind, hold.until) {
-        (HoldKind::Rejected(_), None) => write!(text, "; parked until it is mended"),
+        (HoldKind::Rejected(_), None) => write!(text, "; not tried again until it is mended"),
         (HoldKind::Rejected(_), Some(until)) => {
-            write!(text, "; parked, looked at again after {}", rfc3339_seconds(until))
+            write!(
+                text,
+                "; not tried again until it is mended, or after {}",
+                rfc3339_seconds(until)
+            )
         }
         (_, Some(until)) => write!(text, "; next try after {}", rfc3339_seconds(until)),
         (_, None) => Ok(()),
@@ -82,7 +86,7 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
     }
     let of = |family: Option<Family>| family.map(|f| format!(" {f}:")).unwrap_or_default();
     let mut said_hold = false;
-    for answered in &report.answers {
+    for (place, answered) in report.answers.iter().enumerate() {
         let sent = wishes(&answered.wishes, &report.before);
         match (&answered.outcome, &answered.news) {
             (Outcome::Updated, News::Changed | News::Confirmed) => {
@@ -96,6 +100,8 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
                 lines.push(format!("{name}:{} {}", of(answered.family()), hold(held)));
                 lines.push(format!("  fix: {}", held.kind.remedy()));
             }
+            // What the narrower questions brought follows.
+            (_, News::Narrowed(_)) if place + 1 < report.answers.len() => {}
             (_, News::Narrowed(refusal)) => {
                 let (what, detail) = (refusal.rejection, &refusal.detail);
                 let line = format!("{name}: {what} ({detail}); asking more narrowly which it is");
@@ -106,7 +112,7 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
     }
     if let Some(until) = report.queued_until.filter(|_| everything || report.newly_queued) {
         let until = rfc3339_seconds(until);
-        lines.push(format!("{name}: deferred, its zone's pace is used up until {until}"));
+        lines.push(format!("{name}: waits for its turn until {until}: the provider takes only so many updates in a time; nothing to do"));
     }
     lines.extend(missing(report, everything));
     // Off a terminal it is told with what was done, so that cron does not mail it at every run.
@@ -140,7 +146,13 @@ fn missing(report: &HostReport, everything: bool) -> Vec<String> {
     let Some(step) = &report.step else { return Vec::new() };
     let missing = step.stands.iter().filter_map(|(family, stand)| match stand {
         Stand::Missing(reason) if everything || report.newly_missing[family] => {
-            Some(format!("{}: {family} left as it is: {reason}", report.key.host))
+            let lost = report.loses[family] && report.sent.is_some();
+            let what = match (&report.before[family], lost) {
+                (_, true) => "not seen; the provider drops its record with an update",
+                (None, false) => "not set",
+                (Some(_), false) => "left as it is",
+            };
+            Some(format!("{}: {family} {what}: {reason}", report.key.host))
         }
         _ => None,
     });

@@ -101,16 +101,17 @@ impl Engine {
     pub async fn round(&mut self, occasion: Occasion, stop: &Cell<bool>) -> (Report, Sights) {
         let clients = Clients::new(self.clock.is_set());
         self.traffic.begin_round();
+        let refresh = occasion.refresh.then(|| self.clock.now());
         if self.clock.is_set() {
             self.memory.clamp(self.clock.now());
         }
         let sights = self.look(&clients, occasion).await;
         let (mut planned, mut report) = self.plan(&sights, occasion);
-        self.note(&planned, &mut report);
+        self.note(&planned, &mut report, occasion);
         zones::find(self, &clients, &mut planned, &mut report, stop).await;
         perform::perform(self, &clients, &mut planned, &mut report, stop).await;
         for _ in 0..NARROWINGS {
-            if stop.get() || !self.narrow(&mut planned, &mut report) {
+            if stop.get() || !self.narrow(&mut planned, &mut report, refresh) {
                 break;
             }
             perform::perform(self, &clients, &mut planned, &mut report, stop).await;
@@ -131,7 +132,7 @@ impl Engine {
         let circumstances = Circumstances {
             now: self.clock.now(),
             network_changed: occasion.network_changed,
-            refresh: occasion.refresh,
+            refresh: occasion.refresh.then_some(self.clock.now()),
             retry_rejected: occasion.retry_rejected,
         };
         let mut reader = credentials::Reader::new(&self.store);
@@ -167,8 +168,14 @@ impl Engine {
 
     /// Decides again about the hosts whose refusal may be another host's or only one family's;
     /// returns whether there are any. Nothing else is asked twice in a round.
-    fn narrow(&self, planned: &mut [Planned], report: &mut Report) -> bool {
-        let circumstances = Circumstances { now: self.clock.now(), ..Circumstances::default() };
+    fn narrow(
+        &self,
+        planned: &mut [Planned],
+        report: &mut Report,
+        refresh: Option<Timestamp>,
+    ) -> bool {
+        let now = self.clock.now();
+        let circumstances = Circumstances { now, refresh, ..Circumstances::default() };
         let mut any = false;
         for plan in planned {
             let host_report = report.host_mut(plan.at);
@@ -189,7 +196,7 @@ impl Engine {
 
     /// Remembers what the decisions themselves tell: families that have gone, and waits that have
     /// lost their purpose because nothing is left to be sent.
-    fn note(&mut self, planned: &[Planned], report: &mut Report) {
+    fn note(&mut self, planned: &[Planned], report: &mut Report, occasion: Occasion) {
         let now = self.clock.now();
         let paces = self.config.providers.iter().filter_map(|provider| provider.pace);
         let longest = paces.map(|pace| pace.window).max().unwrap_or_default();
@@ -211,6 +218,10 @@ impl Engine {
             if missing || self.memory.hosts.contains_key(key) {
                 let entry = self.memory.entry_mut(key);
                 report.host_mut(plan.at).newly_missing = note_missing(entry, stands, now);
+            }
+            if let Some(entry) = self.memory.hosts.get_mut(key).filter(|_| occasion.retry_rejected)
+            {
+                entry.end_waits();
             }
             let nothing_left = stands
                 .iter()

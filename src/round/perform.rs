@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::credentials::{Access, Reader};
-use super::{Answered, Engine, Planned, Report, SAVE_LAG, has_something_to_say};
+use super::credentials::Reader;
+use super::{Answered, Engine, Planned, Report, SAVE_LAG, has_something_to_say, traffic};
 use crate::clock::spread;
 use crate::core::address::{Addresses, PerFamily};
 use crate::core::memory::Entry;
@@ -19,7 +19,7 @@ use crate::core::plan::{Candidate, Request, Schedule, Update, Wish};
 use crate::core::protocol::{Answer, Credential, Verdict, desec, dyndns2};
 use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Fingerprint;
-use crate::core::settle::{Situation, sending, settle, settle_zone};
+use crate::core::settle::{Situation, not_sent, sending, settle, settle_zone};
 use crate::core::time::Timestamp;
 use crate::hook;
 use crate::http::Clients;
@@ -93,7 +93,7 @@ fn queue(engine: &mut Engine, at: usize, until: Timestamp, report: &mut Report) 
     let since = &mut engine.memory.entry_mut(key).queued_since;
     let host = report.host_mut(at);
     host.queued_until = Some(until);
-    host.newly_queued = since.replace(since.unwrap_or(now)).is_none();
+    host.newly_queued |= since.replace(since.unwrap_or(now)).is_none();
 }
 
 /// Notes in the memory that `request` leaves now.
@@ -109,7 +109,7 @@ fn note_sending(engine: &mut Engine, planned: &[Planned], request: &Request) {
     }
 }
 
-/// The requests to one provider.
+/// The requests to one provider, or to one deSEC server.
 #[derive(Default)]
 struct Lane {
     started: usize,
@@ -121,11 +121,11 @@ struct Lane {
 impl Lane {
     /// Whether one more request may start, of `most` at once.
     ///
-    /// The second lot waits for the last answer to the first: while connections are still being
+    /// The second lot waits for nearly all answers to the first: while connections are still being
     /// made, the client would open further ones for it.
     fn has_room(&self, most: usize) -> bool {
         let answered = self.started - self.under_way;
-        self.under_way < most && (self.started < most || answered >= most)
+        self.under_way < most && (self.started < most || answered + 2 >= most)
     }
 
     /// Notes that the answer to a request with that credential came.
@@ -151,7 +151,7 @@ async fn deliver_all(
     let config = Rc::clone(&engine.config);
     let mut waiting: VecDeque<Request> = requests.into();
     let mut under_way = FuturesUnordered::new();
-    let mut lanes: BTreeMap<usize, Lane> = BTreeMap::new();
+    let mut lanes: BTreeMap<String, Lane> = BTreeMap::new();
     let mut unsaved_since: Option<Instant> = None;
     loop {
         while let Some(request) = next_request(engine, planned, &mut waiting, &lanes) {
@@ -162,6 +162,9 @@ async fn deliver_all(
             let paused = engine.memory.paces.get(&request.zone).and_then(|zone| zone.pause_until);
             if stop.get() {
                 take_back(engine, planned, &request);
+                for &place in &request.hosts {
+                    report.host_mut(planned[place].at).cut_short = true;
+                }
                 continue;
             }
             if let Some(until) = paused.filter(|&until| engine.clock.now() < until) {
@@ -172,10 +175,11 @@ async fn deliver_all(
                 continue;
             }
             if let Some(outcome) = engine.traffic.foregone(provider, identity) {
+                take_back(engine, planned, &request);
                 answered(engine, planned, report, &request, Verdict::All(outcome));
                 continue;
             }
-            let lane = lanes.entry(at).or_default();
+            let lane = lanes.entry(traffic::lane(provider)).or_default();
             lane.started += 1;
             lane.under_way += 1;
             lane.identities.insert(identity);
@@ -205,23 +209,26 @@ async fn deliver_all(
                 continue;
             }
         };
-        lanes.entry(at).or_default().note_answer(identity);
-        let_connection_settle().await;
         let provider = &config.providers[at];
-        if is_credential_refusal(&verdict) && renew(engine, planned, &request.hosts) {
-            // Each with the secret that its own file holds now.
-            singles(request).for_each(|single| waiting.push_back(single));
-            continue;
-        }
+        lanes.entry(traffic::lane(provider)).or_default().note_answer(identity);
+        let_connection_settle().await;
         for outcome in outcomes(&verdict) {
             engine.traffic.learn(provider, identity, outcome);
         }
+        if is_credential_refusal(&verdict) && renew(engine, planned, &request.hosts, identity) {
+            let fresh = |place: &usize| planned[*place].access.identity;
+            let first = fresh(&request.hosts[0]);
+            if request.hosts.iter().all(|place| fresh(place) == first) {
+                waiting.push_front(request);
+            } else {
+                // Each with the secret that its own file holds now, within the pace.
+                ask_again(engine, planned, &request, report);
+            }
+            continue;
+        }
         if let Verdict::NoLists(_) = verdict {
             engine.memory.without_lists.insert(provider.name.to_string());
-            take_back(engine, planned, &request);
-            for &place in &request.hosts {
-                report.host_mut(planned[place].at).ask_again = true;
-            }
+            ask_again(engine, planned, &request, report);
             continue;
         }
         let is_refusal = outcomes(&verdict).iter().any(|o| matches!(o, Outcome::Rejected(_)));
@@ -249,7 +256,7 @@ fn next_request(
     engine: &Engine,
     planned: &[Planned],
     waiting: &mut VecDeque<Request>,
-    lanes: &BTreeMap<usize, Lane>,
+    lanes: &BTreeMap<String, Lane>,
 ) -> Option<Request> {
     let may_start = |request: &Request| {
         let plan = &planned[request.hosts[0]];
@@ -260,7 +267,7 @@ fn next_request(
             Protocol::Dyndns2 => MOST_AT_ONCE,
         };
         let identity = plan.access.identity;
-        lanes.get(&at).is_none_or(|lane| {
+        lanes.get(&traffic::lane(provider)).is_none_or(|lane| {
             let being_tried = lane.identities.contains(&identity);
             let is_known = || engine.traffic.is_accepted(provider, identity);
             lane.has_room(most) && (!being_tried || is_known())
@@ -341,44 +348,43 @@ fn is_credential_refusal(verdict: &Verdict) -> bool {
     })
 }
 
-/// Reads the secrets of refused hosts again; true when all of them are others now, so that the
-/// request can be repeated at once.
-pub fn renew(engine: &mut Engine, planned: &mut [Planned], places: &[usize]) -> bool {
-    let old = planned[places[0]].access.identity;
-    if !engine.traffic.may_renew(old) {
-        return false;
+/// Reads the secrets behind a refused credential again, those of every host that uses it; true when
+/// all hosts at `places` have another one now, so that their request can be repeated at once.
+pub fn renew(
+    engine: &mut Engine,
+    planned: &mut [Planned],
+    places: &[usize],
+    refused: Fingerprint,
+) -> bool {
+    if engine.traffic.may_renew(refused) {
+        let mut reader = Reader::new(&engine.store);
+        for plan in planned.iter_mut().filter(|plan| plan.access.identity == refused) {
+            let host = &engine.config.hosts[plan.at];
+            let fresh = reader.access(host, &engine.config.providers[host.provider]);
+            plan.access = fresh.unwrap_or_else(|_| plan.access.clone());
+        }
     }
-    let mut reader = Reader::new(&engine.store);
-    let fresh: Option<Vec<Access>> = places
-        .iter()
-        .map(|&place| {
-            let host = &engine.config.hosts[planned[place].at];
-            let access = reader.access(host, &engine.config.providers[host.provider]).ok();
-            access.filter(|access| access.identity != old)
-        })
-        .collect();
-    let Some(fresh) = fresh else { return false };
-    for (place, access) in places.iter().zip(fresh) {
-        planned[*place].access = access;
-    }
-    true
+    places.iter().all(|&place| planned[place].access.identity != refused)
 }
 
-/// The same question, asked for each host alone.
-fn singles(request: Request) -> impl Iterator<Item = Request> {
-    let zone = request.zone;
-    request.hosts.into_iter().zip(request.updates).map(move |(place, update)| Request {
-        hosts: vec![place],
-        updates: vec![update],
-        zone: zone.clone(),
-    })
+/// Leaves the hosts of `request`, whose answer settles nothing, to the next pass of the round.
+fn ask_again(engine: &mut Engine, planned: &[Planned], request: &Request, report: &mut Report) {
+    for (place, update) in request.hosts.iter().zip(&request.updates) {
+        let at = planned[*place].at;
+        let key = &engine.config.hosts[at].host.key;
+        not_sent(engine.memory.entry_mut(key), &update.wishes);
+        report.host_mut(at).ask_again = true;
+    }
 }
 
 /// Forgets that `request` was about to leave.
 fn take_back(engine: &mut Engine, planned: &[Planned], request: &Request) {
     for (place, update) in request.hosts.iter().zip(&request.updates) {
         let key = &engine.config.hosts[planned[*place].at].host.key;
-        crate::core::settle::not_sent(engine.memory.entry_mut(key), &update.wishes);
+        not_sent(engine.memory.entry_mut(key), &update.wishes);
+    }
+    if let Some(history) = engine.memory.paces.get_mut(&request.zone) {
+        history.sent.pop_back();
     }
 }
 
@@ -432,7 +438,10 @@ pub fn settle_one(
 
 /// Tells the hooks of hosts whose addresses changed, all at once.
 pub async fn run_hooks(engine: &Engine, report: &mut Report) {
-    let changed = (0..report.hosts.len()).filter(|&at| report.hosts[at].changed());
+    let changed = (0..report.hosts.len()).filter(|&at| {
+        let key = &engine.config.hosts[at].host.key;
+        report.hosts[at].changed(engine.memory.entry(key))
+    });
     let hosts = changed.map(|at| (&engine.config.hosts[at], &report.hosts[at].before));
     let mut hooks: FuturesUnordered<_> = hosts
         .filter(|(host, _)| !host.on_change.is_empty())

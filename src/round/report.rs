@@ -47,6 +47,7 @@ impl Answered {
 
 /// What one round meant for one host.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a remark of its own")]
 pub struct HostReport {
     /// The host and its provider.
     pub key: Key,
@@ -64,6 +65,10 @@ pub struct HostReport {
     pub answers: Vec<Answered>,
     /// The question was in a form that the server does not know; it is asked in another one.
     pub ask_again: bool,
+    /// The round was told to end before something about the host could be sent.
+    pub cut_short: bool,
+    /// What the provider loses of the host when a request leaves a family out.
+    pub loses: PerFamily<bool>,
     /// Until when the host waits for its zone's pace.
     pub queued_until: Option<Timestamp>,
     /// Whether it waits for that since this round.
@@ -91,6 +96,8 @@ impl HostReport {
             sent: None,
             answers: Vec::new(),
             ask_again: false,
+            cut_short: false,
+            loses: host.host.loses,
             queued_until: None,
             newly_queued: false,
             newly_missing: PerFamily::default(),
@@ -130,14 +137,12 @@ impl HostReport {
     }
 
     /// Whether the addresses that are set now differ from those before the round.
-    pub fn changed(&self) -> bool {
-        self.answers.iter().any(|answered| answered.news == News::Changed)
-            && self.sent.as_ref().is_some_and(|(wishes, _)| {
-                wishes.iter().any(|(family, wish)| match wish {
-                    Wish::Leave => false,
-                    Wish::Set(addresses) => self.before[family].as_ref() != Some(addresses),
-                })
-            })
+    pub fn changed(&self, entry: Option<&Entry>) -> bool {
+        let Some(entry) = entry.filter(|_| !self.answers.is_empty()) else { return false };
+        entry.families.iter().any(|(family, record)| {
+            let now = record.set.as_ref().map(|set| &set.addresses);
+            now.is_some() && now != self.before[family].as_ref()
+        })
     }
 
     /// Settles how the host stands and when that changes by itself.
@@ -174,6 +179,7 @@ impl HostReport {
         let narrowed = self.is_unsettled();
         // What was to be sent and was not: the round was ended before.
         let cut_short = !attempted && !rehearsed && step.hold.is_none() && step.why().is_some();
+        let cut_short = cut_short || self.cut_short;
         let unfinished = missing || narrowed || cut_short || self.queued_until.is_some();
         let unfinished = if unfinished { Exit::Deferred } else { Exit::Right };
         self.standing = held.max().unwrap_or_default().max(unfinished);

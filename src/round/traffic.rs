@@ -67,16 +67,38 @@ impl Traffic {
             Outcome::Rejected(_) => {
                 self.accepted.insert(key);
             }
-            Outcome::Deferred(deferral) if deferral.fault == Fault::Unreachable => {
-                self.unreachable.insert(server(provider), deferral.clone());
-            }
-            Outcome::Deferred(_) => {}
+            Outcome::Deferred(deferral) => match deferral.fault {
+                Fault::Unreachable => {
+                    self.unreachable.insert(server(provider), deferral.clone());
+                }
+                // Nothing is known of the request that was lost, but the next ones need not wait as
+                // long for nothing.
+                Fault::Lost => {
+                    let detail = format!("not asked: a moment ago, {}", deferral.detail);
+                    let deferral =
+                        Deferral { fault: Fault::Unreachable, detail, retry_after: None };
+                    self.unreachable.insert(server(provider), deferral);
+                }
+                // The server has trouble, but not with the credential.
+                Fault::Server | Fault::Unintelligible => {
+                    self.accepted.insert(key);
+                }
+                Fault::Busy | Fault::Clock | Fault::Storage | Fault::Throttled | Fault::Tls => {}
+            },
         }
     }
 
     /// Whether the secret behind `identity` is to be read again after its refusal: once a round.
     pub fn may_renew(&mut self, identity: Fingerprint) -> bool {
         self.renewed.insert(identity)
+    }
+}
+
+/// Where requests to a provider queue up: at its deSEC server, whatever the entry, or by itself.
+pub fn lane(provider: &Provider) -> String {
+    match provider.protocol {
+        Protocol::Desec => server(provider),
+        Protocol::Dyndns2 | Protocol::HostsFile => provider.name.to_string(),
     }
 }
 

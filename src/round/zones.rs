@@ -4,7 +4,7 @@
 //! nobody shares its pace.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -29,18 +29,25 @@ pub async fn find(
 ) {
     let config = Rc::clone(&engine.config);
     let mut paused: BTreeMap<usize, Outcome> = BTreeMap::new();
+    // Providers that do not tell zones, or not now: one question is enough to know.
+    let mut silent: BTreeSet<usize> = BTreeSet::new();
     for place in 0..planned.len() {
         if stop.get() || !is_needed(engine, &planned[place]) {
             continue;
         }
         let at = config.hosts[planned[place].at].provider;
+        if silent.contains(&at) {
+            continue;
+        }
         let provider = &config.providers[at];
         let identity = planned[place].access.identity;
         let foregone = engine.traffic.foregone(provider, identity);
         let answer = match foregone.or_else(|| paused.get(&at).cloned()) {
             Some(outcome) => ZoneAnswer::Outcome(outcome),
             None => match ask(engine, clients, provider, &planned[place]).await {
-                ZoneAnswer::Outcome(Outcome::Rejected(_)) if renew(engine, planned, &[place]) => {
+                ZoneAnswer::Outcome(Outcome::Rejected(_))
+                    if renew(engine, planned, &[place], identity) =>
+                {
                     ask(engine, clients, provider, &planned[place]).await
                 }
                 answer => answer,
@@ -48,7 +55,10 @@ pub async fn find(
         };
         let host = &config.hosts[planned[place].at].host.key;
         let outcome = match answer {
-            ZoneAnswer::Silent => continue,
+            ZoneAnswer::Silent => {
+                silent.insert(at);
+                continue;
+            }
             ZoneAnswer::Zone(zone) => {
                 let zone_key = |zone| ZoneKey { provider: provider.name.to_string(), zone };
                 engine.memory.join_zone(&zone_key(None), zone_key(Some(zone.clone())));
@@ -104,7 +114,8 @@ async fn ask(
     };
     let learnt = match &answer {
         ZoneAnswer::Outcome(outcome) => outcome.clone(),
-        ZoneAnswer::NoZone | ZoneAnswer::Silent | ZoneAnswer::Zone(_) => Outcome::Unchanged,
+        ZoneAnswer::NoZone | ZoneAnswer::Zone(_) => Outcome::Unchanged,
+        ZoneAnswer::Silent => Outcome::deferred(Fault::Busy, "the zone was not told"),
     };
     engine.traffic.learn(provider, plan.access.identity, &learnt);
     answer
