@@ -47,7 +47,6 @@ impl Answered {
 
 /// What one round meant for one host.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a remark of its own")]
 pub struct HostReport {
     /// The host and its provider.
     pub key: Key,
