@@ -305,6 +305,21 @@ fn a_hook_is_told_once_and_finds_the_state_saved() {
 }
 
 #[test]
+fn a_hook_that_hangs_does_not_swallow_the_report() {
+    let (sandbox, home) = one_host();
+    let config = home.read("config.toml");
+    home.configure(&format!("{config}on-change = [\"sleep\", \"60\"]\n"));
+    let run = home.command(&["--once"]).spawn().unwrap();
+    wait_until("update", || sandbox.updates().len() == 1, || format!("{:?}", sandbox.requests()));
+    std::thread::sleep(Duration::from_millis(300));
+    let pid = rustix::process::Pid::from_child(&run);
+    rustix::process::kill_process(pid, home::Signal::TERM).unwrap();
+    let ran = home::Ran::from(run.wait_with_output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("updated: IPv4 198.51.100.7"), "{ran:?}");
+}
+
+#[test]
 fn the_daemon_retries_reloads_and_leaves() {
     let (sandbox, home) = one_host();
     let daemon = home.daemon();

@@ -117,7 +117,7 @@ impl Engine {
             perform::perform(self, &clients, &mut planned, &mut report, stop).await;
         }
         self.save(&mut report);
-        perform::run_hooks(self, &mut report).await;
+        perform::run_hooks(self, &mut report, stop).await;
         report.finish(&self.config, &self.memory, self.clock.now(), false);
         (report, sights)
     }

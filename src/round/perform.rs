@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
@@ -436,8 +436,9 @@ pub fn settle_one(
     host_report.answers.push(Answered { wishes, outcome, news });
 }
 
-/// Tells the hooks of hosts whose addresses changed, all at once.
-pub async fn run_hooks(engine: &Engine, report: &mut Report) {
+/// Tells the hooks of hosts whose addresses changed, all at once; when `stop` turns true, those that
+/// still run are ended.
+pub async fn run_hooks(engine: &Engine, report: &mut Report, stop: &Cell<bool>) {
     let changed = (0..report.hosts.len()).filter(|&at| {
         let key = &engine.config.hosts[at].host.key;
         report.hosts[at].changed(engine.memory.entry(key))
@@ -456,11 +457,25 @@ pub async fn run_hooks(engine: &Engine, report: &mut Report) {
         })
         .collect();
     let mut problems = Vec::new();
-    while let Some((key, result)) = hooks.next().await {
-        problems.extend(result.err().map(|problem| (key, problem)));
+    loop {
+        tokio::select! {
+            biased;
+            ended = hooks.next() => match ended {
+                Some((key, result)) => problems.extend(result.err().map(|problem| (key, problem))),
+                None => break,
+            },
+            () = turned(stop) => break,
+        }
     }
     drop(hooks);
     report.hook_problems = problems;
+}
+
+/// Waits until `stop` is true; looks often, but only while hooks run.
+async fn turned(stop: &Cell<bool>) {
+    while !stop.get() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// The addresses that are set now.
