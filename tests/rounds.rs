@@ -37,6 +37,32 @@ fn one_host() -> (Sandbox, Home) {
     (sandbox, home)
 }
 
+/// Adds settings to the provider of `home`.
+fn extend_provider(home: &Home, settings: &str) {
+    let config = home.read("config.toml");
+    home.configure(&config.replace("\"desec\"\n", &format!("\"desec\"\n{settings}")));
+}
+
+/// Leaves the account's token nothing but its deny-all default, and lifts the server's limits.
+fn take_all_rights(sandbox: &Sandbox) {
+    sandbox.with_account(|account| {
+        account.throttled = false;
+        account.tokens[0].policies.retain(|policy| policy.kind.is_none());
+    });
+}
+
+/// Runs `--once` with a token that is refused, and replaces its file before the refusal arrives.
+#[track_caller]
+fn once_with_a_token_replaced_meanwhile(sandbox: &Sandbox, home: &Home) {
+    home.secret("token", "old");
+    sandbox.answer_next(Scripted::genuine().after(Duration::from_millis(600)));
+    let run = home.command(&["--once"]).spawn().unwrap();
+    wait_until("request", || sandbox.updates().len() == 1, || format!("{:?}", sandbox.requests()));
+    home.secret("token", "s3cret-of-dev1");
+    let ran = home::Ran::from(run.wait_with_output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
 #[track_caller]
 fn check(home: &Home, code: i32) -> home::Ran {
     let ran = home.once();
@@ -134,8 +160,7 @@ fn a_token_for_one_family_is_found_out_and_only_the_other_is_parked() {
         let token = account.tokens.iter_mut().find(|token| token.name == "dev1").unwrap();
         token.policies.retain(|policy| policy.kind.as_deref() != Some("AAAA"));
     });
-    let config = home.read("config.toml").replace("\"desec\"\n", "\"desec\"\npace = \"off\"\n");
-    home.configure(&config);
+    extend_provider(&home, "pace = \"off\"\n");
     let ran = check(&home, 77);
     assert!(ran.out.contains("IPv6: rejected"), "{ran:?}");
     assert_eq!(sandbox.updates().len(), 3, "both, then one by one");
@@ -202,12 +227,8 @@ fn a_pause_that_one_host_was_asked_for_is_kept_by_its_neighbours_in_the_same_rou
 #[test]
 fn narrowing_keeps_the_gap_between_requests() {
     let (sandbox, home) = one_host();
-    sandbox.with_account(|account| {
-        account.throttled = false;
-        account.tokens[0].policies.retain(|policy| policy.kind.is_none());
-    });
-    let config = home.read("config.toml").replace("\"desec\"\n", "\"desec\"\npace = \"off\"\n");
-    home.configure(&config);
+    take_all_rights(&sandbox);
+    extend_provider(&home, "pace = \"off\"\n");
     check(&home, 77);
     let requests = sandbox.requests();
     assert_eq!(requests.len(), 3, "{requests:?}");
@@ -228,13 +249,7 @@ fn a_secret_that_the_server_repeats_is_not_written_down() {
 #[test]
 fn a_token_file_that_is_replaced_while_it_is_refused_is_used_at_once() {
     let (sandbox, home) = one_host();
-    home.secret("token", "old");
-    sandbox.answer_next(Scripted::genuine().after(Duration::from_millis(600)));
-    let run = home.command(&["--once"]).spawn().unwrap();
-    wait_until("request", || sandbox.updates().len() == 1, || format!("{:?}", sandbox.requests()));
-    home.secret("token", "s3cret-of-dev1");
-    let ran = home::Ran::from(run.wait_with_output().unwrap());
-    assert_eq!(ran.code, 0, "{ran:?}");
+    once_with_a_token_replaced_meanwhile(&sandbox, &home);
     assert_eq!(sandbox.updates().len(), 2);
 }
 
@@ -248,16 +263,8 @@ fn a_renewed_token_file_serves_every_host_that_uses_it() {
     });
     let hosts = DEV1.replace("\"dev1.dyn.example.com\"", &format!("{names:?}"));
     let home = Home::at(&sandbox.url(), &format!("{hosts}zone = \"dyn.example.com\"\n"));
-    let config = home.read("config.toml");
-    let apart = "\"desec\"\npace = \"off\"\nbatch = 1\n";
-    home.configure(&config.replace("\"desec\"\n", apart));
-    home.secret("token", "old");
-    sandbox.answer_next(Scripted::genuine().after(Duration::from_millis(600)));
-    let run = home.command(&["--once"]).spawn().unwrap();
-    wait_until("request", || sandbox.updates().len() == 1, || format!("{:?}", sandbox.requests()));
-    home.secret("token", "s3cret-of-dev1");
-    let ran = home::Ran::from(run.wait_with_output().unwrap());
-    assert_eq!(ran.code, 0, "{ran:?}");
+    extend_provider(&home, "pace = \"off\"\nbatch = 1\n");
+    once_with_a_token_replaced_meanwhile(&sandbox, &home);
     let updates = sandbox.updates();
     assert_eq!(updates.len(), 3, "{updates:?}");
     let gaps = updates.windows(2).map(|pair| pair[1].at.saturating_sub(pair[0].at));
@@ -267,12 +274,8 @@ fn a_renewed_token_file_serves_every_host_that_uses_it() {
 #[test]
 fn retrying_on_request_asks_for_both_families_again() {
     let (sandbox, home) = one_host();
-    sandbox.with_account(|account| {
-        account.throttled = false;
-        account.tokens[0].policies.retain(|policy| policy.kind.is_none());
-    });
-    let config = home.read("config.toml").replace("\"desec\"\n", "\"desec\"\npace = \"off\"\n");
-    home.configure(&config);
+    take_all_rights(&sandbox);
+    extend_provider(&home, "pace = \"off\"\n");
     check(&home, 77);
     let asked = sandbox.updates().len();
     let ran = home.run(&["--once", "--retry-rejected"]);

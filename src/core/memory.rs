@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::address::{Addresses, PerFamily};
+use super::address::{Addresses, Family, PerFamily};
 use super::name::Hostname;
 use super::outcome::{Fault, Rejection};
 use super::pace::History;
@@ -200,6 +200,19 @@ impl Word {
 }
 
 impl Entry {
+    /// The addresses that are set.
+    pub fn addresses(&self) -> PerFamily<Option<Addresses>> {
+        self.families.map(|_, record| record.set.as_ref().map(|set| set.addresses.clone()))
+    }
+
+    /// The holds whose time is not over, the host's own first, with the family of the others.
+    pub fn holds(&self, now: Timestamp) -> impl Iterator<Item = (Option<Family>, &Hold)> {
+        let own = self.hold.iter().map(|hold| (None, hold));
+        let families = self.families.iter();
+        let records = families.filter_map(|(f, record)| Some((Some(f), record.hold.as_ref()?)));
+        own.chain(records).filter(move |(_, hold)| hold.until.is_none_or(|until| now < until))
+    }
+
     /// Ends parks and backoff, on request; a pause that the provider asked for stands.
     pub fn end_waits(&mut self) {
         let PerFamily { v4, v6 } = &mut self.families;

@@ -70,7 +70,7 @@ pub async fn run(setup: Setup) -> Exit {
     info!(
         version = env!("CARGO_PKG_VERSION"),
         hosts = engine.config.hosts.len(),
-        state = %super::name_of(&state_dir),
+        state = %state_dir.display(),
         "started"
     );
     engine.config.warnings.iter().for_each(|warning| warn!("{warning}"));

@@ -14,7 +14,7 @@ mod status;
 
 use std::future::Future;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{Command, Common, Parsed};
@@ -171,9 +171,4 @@ fn err(text: &str) {
     for line in text.lines() {
         let _ = writeln!(std::io::stderr(), "homing: {}", Printable(line));
     }
-}
-
-/// The name of a file for a message.
-fn name_of(path: &Path) -> String {
-    path.display().to_string()
 }

@@ -7,7 +7,7 @@ use super::{Setup, err, out, show};
 use crate::clock::{Clock, rfc3339_seconds};
 use crate::config::HostConfig;
 use crate::core::address::{Family, PerFamily};
-use crate::core::memory::{Entry, Hold, Memory, Word};
+use crate::core::memory::{Entry, Memory, Word};
 use crate::core::plan::Use;
 use crate::core::provider::{Protocol, Provider};
 use crate::core::time::Timestamp;
@@ -85,7 +85,7 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
 /// The exit code that a host stands for.
 fn standing(host: &HostConfig, entry: Option<&Entry>, now: Timestamp) -> Exit {
     let Some(entry) = entry else { return Exit::Deferred };
-    let held = holds(entry, now).map(|(_, hold)| Exit::from(hold.kind));
+    let held = entry.holds(now).map(|(_, hold)| Exit::from(hold.kind));
     let used = Family::BOTH.into_iter().filter(|&family| host.host.families[family] != Use::Off);
     let records: Vec<_> = used.map(|family| &entry.families[family]).collect();
     let never_right = records.iter().all(|record| record.set.is_none());
@@ -99,14 +99,6 @@ fn standing(host: &HostConfig, entry: Option<&Entry>, now: Timestamp) -> Exit {
         Word::Rejected => Exit::Rejected,
     });
     Exit::worst(held.chain(last).chain(waits.then_some(Exit::Deferred)))
-}
-
-/// The holds that stand, the host's own first.
-fn holds(entry: &Entry, now: Timestamp) -> impl Iterator<Item = (Option<Family>, &Hold)> {
-    let own = entry.hold.iter().map(|hold| (None, hold));
-    let families = entry.families.iter();
-    let records = families.filter_map(|(f, record)| Some((Some(f), record.hold.as_ref()?)));
-    own.chain(records).filter(move |(_, hold)| hold.until.is_none_or(|until| now < until))
 }
 
 /// When unchanged addresses are sent next.
@@ -124,7 +116,7 @@ fn machine_form<'a>(host: &'a HostConfig, memory: &Memory, now: Timestamp) -> Ho
         set: record.set.as_ref().map(|set| set.addresses.iter().map(|a| a.to_string()).collect()),
         since: record.set.as_ref().map(|set| moment(set.since)),
     });
-    let hold = holds(entry, now).next().map(|(_, hold)| Held {
+    let hold = entry.holds(now).next().map(|(_, hold)| Held {
         kind: hold.kind.word(),
         reason: hold.kind.reason(),
         until: hold.until.map(moment),
@@ -168,7 +160,7 @@ fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Time
         }
         out(&text);
     }
-    for (family, hold) in holds(entry, now) {
+    for (family, hold) in entry.holds(now) {
         let of = family.map(|family| format!("{family}: ")).unwrap_or_default();
         out(&format!("  {of}{}", show::hold(hold)));
         out(&format!("  fix: {}", hold.kind.remedy()));

@@ -9,6 +9,7 @@ mod report;
 mod traffic;
 mod zones;
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::btree_map;
 use std::path::PathBuf;
@@ -140,10 +141,12 @@ impl Engine {
         let mut report = Report::default();
         for (at, host) in self.config.hosts.iter().enumerate() {
             let provider = &self.config.providers[host.provider];
-            let mut entry = self.memory.entry(&host.host.key).cloned().unwrap_or_default();
+            let known = self.memory.entry(&host.host.key);
+            let mut entry = known.map_or_else(Cow::default, Cow::Borrowed);
             let mut trouble = None;
             if provider.protocol == Protocol::HostsFile {
-                trouble = entry_from_file(host.path.as_ref(), host, &mut entry.families).err();
+                let families = &mut entry.to_mut().families;
+                trouble = entry_from_file(host.path.as_ref(), host, families).err();
             }
             let seen = PerFamily::from_fn(|family| {
                 let set = entry.families[family].set.as_ref().map(|set| &set.addresses);

@@ -12,7 +12,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use super::credentials::Reader;
 use super::{Answered, Engine, Planned, Report, SAVE_LAG, has_something_to_say, traffic};
 use crate::clock::spread;
-use crate::core::address::{Addresses, PerFamily};
+use crate::core::address::PerFamily;
 use crate::core::memory::Entry;
 use crate::core::outcome::{Fault, Outcome};
 use crate::core::plan::{Candidate, Request, Schedule, Update, Wish};
@@ -447,7 +447,7 @@ pub async fn run_hooks(engine: &Engine, report: &mut Report, stop: &Cell<bool>) 
     let mut hooks: FuturesUnordered<_> = hosts
         .filter(|(host, _)| !host.on_change.is_empty())
         .map(|(host, before)| {
-            let now = engine.memory.entry(&host.host.key).map(set_addresses).unwrap_or_default();
+            let now = engine.memory.entry(&host.host.key).map(Entry::addresses).unwrap_or_default();
             let change = hook::Change { key: host.host.key.clone(), now, before: before.clone() };
             async move {
                 let what = format!("waiting for {}", host.on_change[0]);
@@ -476,9 +476,4 @@ async fn turned(stop: &Cell<bool>) {
     while !stop.get() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-/// The addresses that are set now.
-fn set_addresses(entry: &Entry) -> PerFamily<Option<Addresses>> {
-    entry.families.map(|_, record| record.set.as_ref().map(|set| set.addresses.clone()))
 }

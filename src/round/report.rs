@@ -85,11 +85,10 @@ pub struct HostReport {
 impl HostReport {
     /// A report before anything was decided.
     pub fn new(host: &HostConfig, entry: &Entry, seen: &PerFamily<Seen>) -> Self {
-        let set = |family: Family| entry.families[family].set.as_ref();
         Self {
             key: host.host.key.clone(),
             seen: seen.clone(),
-            before: PerFamily::from_fn(|family| set(family).map(|set| set.addresses.clone())),
+            before: entry.addresses(),
             step: None,
             secret_problem: None,
             sent: None,
@@ -158,13 +157,8 @@ impl HostReport {
         let attempted = !self.answers.is_empty();
         // After an attempt the memory tells, before it (and without one) the decision does.
         if attempted {
-            if let Some(entry) = entry {
-                let own = entry.hold.clone().map(|hold| (None, hold));
-                let families = entry.families.iter();
-                let held = families.filter_map(|(f, record)| Some((Some(f), record.hold.clone()?)));
-                let standing = |(_, hold): &(_, Hold)| hold.until.is_none_or(|until| now < until);
-                self.holds = own.into_iter().chain(held).filter(standing).collect();
-            }
+            let holds = entry.into_iter().flat_map(|entry| entry.holds(now));
+            self.holds = holds.map(|(family, hold)| (family, hold.clone())).collect();
         } else {
             let own = step.hold.clone().map(|hold| (None, hold));
             let held = step.stands.iter().filter_map(|(family, stand)| match stand {
