@@ -30,7 +30,7 @@ fn clients() -> Clients {
 }
 
 fn request(url: &str) -> HttpRequest {
-    HttpRequest { url: url.to_owned(), authorization: None, via: None }
+    HttpRequest::get(url.to_owned(), None)
 }
 
 async fn ask(server: &Server) -> Result<Answer, HttpError> {
@@ -78,6 +78,7 @@ async fn an_answer_comes_over_tls_from_an_authority_of_the_users() {
         challenges: true,
         retry_after: Some(Duration::from_secs(7)),
         body: b"badauth".to_vec(),
+        next: None,
     };
     assert_eq!(ask(&server).await, Ok(expect));
 }

@@ -17,3 +17,4 @@ pub mod provider;
 pub mod secret;
 pub mod settle;
 pub mod time;
+pub mod token;

@@ -12,7 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LINK, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use reqwest::{Client, RequestBuilder, Response, Url};
 use rustls::ClientConfig;
@@ -20,10 +21,13 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::core::address::Family;
 use crate::core::outcome::Fault;
-use crate::core::protocol::{Answer, Authorization, HttpRequest};
+use crate::core::protocol::{Answer, Authorization, HttpRequest, Method};
 
 /// The most that is read of a provider's answer, in bytes.
 const MOST: usize = 64 * 1024;
+
+/// The most that is read of a list, in bytes: deSEC's pages of 500 tokens have 200 KiB.
+const MOST_OF_A_LIST: usize = 4 * 1024 * 1024;
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -108,7 +112,16 @@ impl Clients {
         request: &HttpRequest,
         ca_file: Option<&Path>,
     ) -> Result<Answer, HttpError> {
-        self.get(&request.url, request.authorization.as_ref(), request.via, ca_file, MOST).await
+        self.carry(request, ca_file, MOST).await
+    }
+
+    /// As [`Clients::send`], for answers that may be lists: at most `MOST_OF_A_LIST` bytes.
+    pub async fn send_for_list(
+        &self,
+        request: &HttpRequest,
+        ca_file: Option<&Path>,
+    ) -> Result<Answer, HttpError> {
+        self.carry(request, ca_file, MOST_OF_A_LIST).await
     }
 
     /// What is at `url`, over a connection of `family`; at most `limit` bytes of it.
@@ -119,18 +132,17 @@ impl Clients {
         ca_file: Option<&Path>,
         limit: usize,
     ) -> Result<Answer, HttpError> {
-        self.get(url, None, Some(family), ca_file, limit).await
+        let request = HttpRequest::get(url.to_owned(), None);
+        self.carry(&HttpRequest { via: Some(family), ..request }, ca_file, limit).await
     }
 
-    async fn get(
+    async fn carry(
         &self,
-        url: &str,
-        authorization: Option<&Authorization>,
-        via: Option<Family>,
+        request: &HttpRequest,
         ca_file: Option<&Path>,
         limit: usize,
     ) -> Result<Answer, HttpError> {
-        let url = parsed(url)?;
+        let (url, via) = (parsed(&request.url)?, request.via);
         let server = server(&url);
         let waited = self.limits.whole;
         let deadline = Instant::now() + waited;
@@ -141,7 +153,11 @@ impl Clients {
             return Err(HttpError::new(Fault::Unreachable, detail));
         }
         let client = self.client(&url, via, ca_file)?;
-        let request = authorized(client.get(url), authorization)?;
+        let mut call = client.request(method(request.method), url);
+        if let Some(json) = &request.json {
+            call = call.header(CONTENT_TYPE, "application/json").body(json.clone());
+        }
+        let call = authorized(call, request.authorization.as_ref())?;
         let failed = |error: reqwest::Error| {
             cause::of(&error, &server, via, self.limits.connect, self.clock_is_set)
         };
@@ -149,7 +165,7 @@ impl Clients {
             let waited = humantime::format_duration(waited);
             HttpError::new(Fault::Lost, format!("{server} {what} within {waited}"))
         };
-        let Ok(response) = timeout_at(deadline, request.send()).await else {
+        let Ok(response) = timeout_at(deadline, call.send()).await else {
             return Err(late("did not answer"));
         };
         let mut response = response.map_err(failed)?;
@@ -317,8 +333,28 @@ fn head(response: &Response) -> Answer {
         content_type: text(CONTENT_TYPE).map(media_type),
         challenges: response.headers().contains_key(WWW_AUTHENTICATE),
         retry_after: text(RETRY_AFTER).and_then(retry_after),
+        next: text(LINK).and_then(next_page),
         body: Vec::new(),
     }
+}
+
+fn method(method: Method) -> reqwest::Method {
+    match method {
+        Method::Delete => reqwest::Method::DELETE,
+        Method::Get => reqwest::Method::GET,
+        Method::Options => reqwest::Method::OPTIONS,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+    }
+}
+
+/// Where a list goes on, from a `Link` header such as `<a>; rel="first", <b>; rel="next"`.
+fn next_page(header: &str) -> Option<String> {
+    let mut links = header.split(',').map(str::trim);
+    let next = links.find(|link| link.contains("rel=\"next\"") || link.ends_with("rel=next"))?;
+    let (url, _) = next.strip_prefix('<')?.split_once('>')?;
+    Some(url.to_owned())
 }
 
 /// Reads a `Retry-After` header given in seconds (RFC 9110, section 10.2.3).
@@ -356,6 +392,15 @@ mod tests {
         assert_eq!(retry_after("99999999999999999999999"), None);
         assert_eq!(retry_after("-1"), None);
         assert_eq!(retry_after("Fri, 31 Dec 1999 23:59:59 GMT"), None);
+    }
+
+    #[test]
+    fn a_list_goes_on_where_its_next_link_leads() {
+        let header = "<https://d.example/t/?cursor=>; rel=\"first\", \
+                      <https://d.example/t/?cursor=Zm9v>; rel=\"next\"";
+        assert_eq!(next_page(header).unwrap(), "https://d.example/t/?cursor=Zm9v");
+        assert_eq!(next_page("<https://d.example/t/?cursor=>; rel=\"first\""), None);
+        assert_eq!(next_page("rel=\"next\""), None);
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub fn request(update_url: &str, updates: &[Update], credential: &Credential) ->
         }
     }
     let authorization = Some(Authorization::Token(credential.secret.clone()));
-    HttpRequest { url, authorization, via: None }
+    HttpRequest::get(url, authorization)
 }
 
 const PRESERVE: &str = "preserve";
@@ -112,7 +112,7 @@ fn too_many(answer: &Answer, said: String) -> Outcome {
 pub fn zone_request(api_url: &str, host: &Hostname, credential: &Credential) -> HttpRequest {
     let url = format!("{api_url}/domains/?owns_qname={}", query_value(host.as_str()));
     let authorization = Some(Authorization::Token(credential.secret.clone()));
-    HttpRequest { url, authorization, via: None }
+    HttpRequest::get(url, authorization)
 }
 
 /// What the question for a zone brought.

@@ -53,7 +53,8 @@ pub fn request(provider: &Provider, updates: &[Update], credential: &Credential)
         (Omit::Caller, false, true) => Some(Family::V6),
         _ => None,
     };
-    HttpRequest { url, authorization: Some(Authorization::Basic(credential.clone())), via }
+    let authorization = Some(Authorization::Basic(credential.clone()));
+    HttpRequest { via, ..HttpRequest::get(url, authorization) }
 }
 
 /// What one word means for one host.

@@ -13,16 +13,37 @@ use super::address::Family;
 use super::outcome::{Fault, Outcome};
 use super::secret::Secret;
 
-/// A `GET` request, ready to be sent.
+/// A request, ready to be sent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HttpRequest {
+    /// What is to be done.
+    pub method: Method,
     /// The address with its query; holds no secret.
     pub url: String,
+    /// The body, as JSON; an update has none.
+    pub json: Option<String>,
     /// The credential, sent without waiting to be asked for it.
     pub authorization: Option<Authorization>,
     /// The family that the connection must use, when the provider would otherwise take the
     /// other one's address from it.
     pub via: Option<Family>,
+}
+
+/// What a request asks to be done (RFC 9110, section 9.3; RFC 5789).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Method {
+    /// Removes what is there.
+    Delete,
+    /// Reads.
+    Get,
+    /// Asks what could be done.
+    Options,
+    /// Changes a part.
+    Patch,
+    /// Adds.
+    Post,
+    /// Replaces.
+    Put,
 }
 
 /// The schemes of the `Authorization` header that providers want.
@@ -45,6 +66,8 @@ pub struct Answer {
     pub challenges: bool,
     /// `Retry-After` in seconds (RFC 9110, section 10.2.3).
     pub retry_after: Option<Duration>,
+    /// Where a list goes on: the `Link` with `rel="next"` (RFC 8288).
+    pub next: Option<String>,
     /// The body, bounded by the client.
     pub body: Vec<u8>,
 }
@@ -67,6 +90,32 @@ pub struct Credential {
     pub login: String,
     /// The password or token.
     pub secret: Secret,
+}
+
+impl HttpRequest {
+    /// A request that reads `url`.
+    pub fn get(url: String, authorization: Option<Authorization>) -> Self {
+        Self { method: Method::Get, url, json: None, authorization, via: None }
+    }
+}
+
+impl Method {
+    /// Whether nothing is changed by it (RFC 9110, section 9.2.1).
+    pub fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Options)
+    }
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delete => "DELETE",
+            Self::Get => "GET",
+            Self::Options => "OPTIONS",
+            Self::Patch => "PATCH",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+        }
+    }
 }
 
 impl Answer {

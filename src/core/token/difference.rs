@@ -1,0 +1,138 @@
+//! The difference between the policies that a token has and those that it should have.
+
+use super::{Policy, Rule};
+
+/// One change at the server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// A policy is missing.
+    Add(Rule),
+    /// A policy says the wrong thing about the right place.
+    Correct {
+        /// The policy as it is.
+        is: Policy,
+        /// What it should say.
+        should: Rule,
+    },
+    /// A policy is one too many.
+    Remove(Policy),
+}
+
+/// The changes that turn `is` into `should`, in the order in which they have to be made.
+///
+/// The default comes first: the server takes no other policy before it, and at no moment may more
+/// be allowed than before or after. What is missing is added before what is surplus goes, so that a
+/// token in use stays usable. Of the surplus, what allows goes before what denies, because a denial
+/// may stand in front of a permission.
+pub fn difference(is: &[Policy], should: &[Rule]) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for rule in should {
+        match is.iter().find(|policy| policy.rule.is_about_the_same(rule)) {
+            None => changes.push(Change::Add(rule.clone())),
+            Some(policy) if policy.rule != *rule => {
+                changes.push(Change::Correct { is: policy.clone(), should: rule.clone() });
+            }
+            Some(_) => {}
+        }
+    }
+    let is_wanted = |policy: &&Policy| should.iter().any(|r| r.is_about_the_same(&policy.rule));
+    let surplus = is.iter().filter(|policy| !is_wanted(policy));
+    changes.extend(surplus.cloned().map(Change::Remove));
+    changes.sort_by_key(Change::rank);
+    changes
+}
+
+impl Change {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Add(rule) | Self::Correct { should: rule, .. } if rule.is_default() => 0,
+            Self::Add(_) => 1,
+            Self::Correct { .. } => 2,
+            Self::Remove(policy) if policy.rule.allows() => 3,
+            Self::Remove(_) => 4,
+        }
+    }
+}
+
+impl std::fmt::Display for Change {
+    /// A line of a plan: `+` for what comes, `~` for what changes, `-` for what goes.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Add(rule) => write!(f, "+ {rule}"),
+            Self::Correct { is, should } => write!(f, "~ {should} (was: {})", is.rule),
+            Self::Remove(policy) => write!(f, "- {}", policy.rule),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Api, Key};
+    use super::*;
+
+    fn row(zone: Option<&str>, subname: Option<&str>, kind: Option<&str>, write: bool) -> Rule {
+        let own = |part: Option<&str>| part.map(str::to_owned);
+        Rule::Row { key: Key { zone: own(zone), subname: own(subname), kind: own(kind) }, write }
+    }
+
+    fn policies(rules: &[Rule]) -> Vec<Policy> {
+        let numbered = rules.iter().enumerate();
+        numbered.map(|(at, rule)| Policy { at: at.to_string(), rule: rule.clone() }).collect()
+    }
+
+    fn a(write: bool) -> Rule {
+        row(Some("example.com"), Some("dev1"), Some("A"), write)
+    }
+
+    #[track_caller]
+    fn check(is: &[Rule], should: &[Rule], lines: &[&str]) {
+        let told: Vec<_> =
+            difference(&policies(is), should).iter().map(Change::to_string).collect();
+        assert_eq!(told, lines);
+    }
+
+    #[test]
+    fn what_is_right_is_left_alone() {
+        let rules = [Rule::nothing(Api::Rows), a(true)];
+        check(&rules, &rules, &[]);
+    }
+
+    #[test]
+    fn the_default_comes_first_and_denials_go_last() {
+        let deny = row(Some("example.com"), Some("www"), None, false);
+        let broad = row(Some("example.com"), None, None, true);
+        let should = [Rule::nothing(Api::Rows), a(true), row(None, Some("x"), Some("A"), true)];
+        check(
+            &[deny, broad, a(false), row(None, None, None, true)],
+            &should,
+            &[
+                "~ default: deny everything (was: default: allow everything)",
+                "+ allow A of x in every zone",
+                "~ allow A of dev1.example.com (was: deny A of dev1.example.com)",
+                "- allow any record of any name in example.com",
+                "- deny any record of www.example.com",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_token_without_policies_gets_the_default_first() {
+        let should = [a(true), Rule::nothing(Api::Rows)];
+        check(&[], &should, &["+ default: deny everything", "+ allow A of dev1.example.com"]);
+    }
+
+    #[test]
+    fn old_policies_differ_by_what_they_allow() {
+        let zone = |dyndns, records| Rule::Zone {
+            zone: Some("dev1.example.com".to_owned()),
+            dyndns,
+            records,
+        };
+        check(
+            &[Rule::nothing(Api::Zones), zone(true, true)],
+            &[Rule::nothing(Api::Zones), zone(true, false)],
+            &["~ allow A and AAAA of dev1.example.com and every name below \
+               (was: allow any record of dev1.example.com and every name below)"],
+        );
+    }
+}

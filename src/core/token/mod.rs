@@ -1,0 +1,413 @@
+//! Tokens: what one may write, what it should, and how the one becomes the other.
+//!
+//! Values and functions of values, on deSEC's rules (recorded August 2026). The token side sends what
+//! `difference` finds and shows what `audit` finds; the round judges its own token by `audit` too.
+
+pub mod audit;
+pub mod difference;
+pub mod rights;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::address::{Family, PerFamily};
+use super::name::Hostname;
+use super::time::Timestamp;
+
+/// What a provider calls a token; not its secret.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TokenId(Box<str>);
+
+/// A text that cannot be a token's id.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TokenIdError;
+
+/// A token, as its account shows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Token {
+    /// Its id.
+    pub id: TokenId,
+    /// The name that somebody gave it; need not be the only one of that name.
+    pub name: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When its secret was last presented.
+    pub last_used: Option<Timestamp>,
+    /// What bounds its life and use.
+    pub limits: Limits,
+    /// What it may do beside writing records.
+    pub flags: Flags,
+    /// Whether the server would take its secret now.
+    pub is_valid: bool,
+    /// The account that it belongs to, where the server tells.
+    pub owner: Option<String>,
+    /// The other account that it acts on.
+    pub acts_for: Option<String>,
+    /// Whether it is what a log-in made, not an API token.
+    pub is_login: bool,
+}
+
+/// What bounds a token's life and use; `None` is no bound.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Limits {
+    /// The longest life.
+    pub max_age: Option<Duration>,
+    /// The longest time without use.
+    pub max_unused: Option<Duration>,
+    /// The networks that it may be used from; `None` is everywhere.
+    pub subnets: Option<Vec<String>>,
+}
+
+/// What a token may do beside writing records. `None`: this server has no such setting.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Flags {
+    /// Create, change and delete tokens, this one included.
+    pub manage_tokens: Option<bool>,
+    /// Register zones in the account.
+    pub create_zones: Option<bool>,
+    /// Remove zones from the account.
+    pub delete_zones: Option<bool>,
+    /// Whether registering a zone gives it the right to write there.
+    pub auto_policy: Option<bool>,
+}
+
+/// The two forms of deSEC's policies.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Api {
+    /// Since December 2023: by zone, name and type.
+    Rows,
+    /// Before: by zone only.
+    Zones,
+}
+
+/// One policy of a token, with what its URL ends in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Policy {
+    /// What stands for it in its URL: an id, a zone, or `default`.
+    pub at: String,
+    /// What it says.
+    pub rule: Rule,
+}
+
+/// What a policy says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Rule {
+    /// Of the form [`Api::Rows`].
+    Row {
+        /// What it is about.
+        key: Key,
+        /// Whether that may be written.
+        write: bool,
+    },
+    /// Of the form [`Api::Zones`].
+    Zone {
+        /// The zone; `None` is every zone without a policy of its own.
+        zone: Option<String>,
+        /// Whether A and AAAA of the zone and every name below may be updated by dynDNS.
+        dyndns: bool,
+        /// Whether every record of the zone may be written.
+        records: bool,
+    },
+}
+
+/// What a row is about; `None` is any.
+#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Key {
+    /// The zone.
+    pub zone: Option<String>,
+    /// The name in the zone; empty for the zone's own.
+    pub subname: Option<String>,
+    /// The record type, in capitals.
+    pub kind: Option<String>,
+}
+
+/// What a token is for: the records of one host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Duty {
+    /// The host.
+    pub host: Hostname,
+    /// The zone that its provider named; the host is within it.
+    pub zone: Hostname,
+    /// The families that are kept up to date.
+    pub families: PerFamily<bool>,
+}
+
+impl TokenId {
+    /// The id as text, as it stands in URLs.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TokenId {
+    type Err = TokenIdError;
+
+    /// Takes letters, digits and hyphens, at most 64 of them; deSEC's are UUIDs.
+    fn from_str(text: &str) -> Result<Self, TokenIdError> {
+        const LONGEST: usize = 64;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if text.is_empty() || text.len() > LONGEST || !text.bytes().all(is_plain) {
+            return Err(TokenIdError);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for TokenIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("is not a token's id, such as 6be0a87c-0d9a-4228-a3c5-ed5d33f4a807")
+    }
+}
+
+impl Token {
+    /// When its age ends it, if it does.
+    pub fn expires(&self) -> Option<Timestamp> {
+        Some(self.created.after(self.limits.max_age?))
+    }
+}
+
+impl Duty {
+    /// The host without its zone; empty when they are the same.
+    pub fn subname(&self) -> &str {
+        let rest = self.host.as_str().strip_suffix(self.zone.as_str()).unwrap_or_default();
+        rest.strip_suffix('.').unwrap_or(rest)
+    }
+
+    /// Whether the host is a zone of its own.
+    pub fn is_zone(&self) -> bool {
+        self.host == self.zone
+    }
+
+    /// Whether writing that is part of it; `None` is something that no policy names.
+    pub fn covers(&self, zone: Option<&str>, subname: Option<&str>, kind: Option<&str>) -> bool {
+        zone == Some(self.zone.as_str())
+            && subname == Some(self.subname())
+            && self.kinds().any(|own| kind == Some(own))
+    }
+
+    /// The record types that are kept up to date.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        let families = self.families;
+        Family::BOTH.into_iter().filter(move |&family| families[family]).map(Family::record_type)
+    }
+}
+
+/// The rules that a token for `duties` should have and no others, the default first.
+pub fn wanted(api: Api, duties: &[Duty]) -> Vec<Rule> {
+    let mut rules = vec![Rule::nothing(api)];
+    for duty in duties {
+        let zone = Some(duty.zone.as_str().to_owned());
+        match api {
+            Api::Rows => rules.extend(duty.kinds().map(|kind| {
+                let (subname, kind) = (Some(duty.subname().to_owned()), Some(kind.to_owned()));
+                Rule::Row { key: Key { zone: zone.clone(), subname, kind }, write: true }
+            })),
+            Api::Zones => rules.push(Rule::Zone { zone, dyndns: true, records: false }),
+        }
+    }
+    let mut distinct: Vec<Rule> = Vec::new();
+    for rule in rules {
+        if !distinct.contains(&rule) {
+            distinct.push(rule);
+        }
+    }
+    distinct
+}
+
+impl Rule {
+    /// The default that allows nothing.
+    pub fn nothing(api: Api) -> Self {
+        match api {
+            Api::Rows => Self::Row { key: Key::default(), write: false },
+            Api::Zones => Self::Zone { zone: None, dyndns: false, records: false },
+        }
+    }
+
+    /// Whether it is about everything that no other policy is about.
+    pub fn is_default(&self) -> bool {
+        match self {
+            Self::Row { key, .. } => *key == Key::default(),
+            Self::Zone { zone, .. } => zone.is_none(),
+        }
+    }
+
+    /// Whether it allows anything.
+    pub fn allows(&self) -> bool {
+        match self {
+            Self::Row { write, .. } => *write,
+            Self::Zone { dyndns, records, .. } => *dyndns || *records,
+        }
+    }
+
+    /// Whether it is about the same as `other`, of which a token can have only one.
+    pub fn is_about_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Row { key, .. }, Self::Row { key: others, .. }) => key == others,
+            (Self::Zone { zone, .. }, Self::Zone { zone: others, .. }) => zone == others,
+            (Self::Row { .. } | Self::Zone { .. }, _) => false,
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    /// Tells what it is about: `A of dev1.example.com`, `any record of any name in any zone`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Some(kind) => write!(f, "{kind} of ")?,
+            None => f.write_str("any record of ")?,
+        }
+        match (self.subname.as_deref(), self.zone.as_deref()) {
+            (Some(""), Some(zone)) => write!(f, "{zone} itself"),
+            (Some(subname), Some(zone)) => write!(f, "{subname}.{zone}"),
+            (None, Some(zone)) => write!(f, "any name in {zone}"),
+            (Some(""), None) => f.write_str("every zone itself"),
+            (Some(subname), None) => write!(f, "{subname} in every zone"),
+            (None, None) => f.write_str("any name in every zone"),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let can = |may: bool| if may { "allow" } else { "deny" };
+        match self {
+            Self::Row { key, write } if *key == Key::default() => {
+                write!(f, "default: {} everything", can(*write))
+            }
+            Self::Row { key, write } => write!(f, "{} {key}", can(*write)),
+            Self::Zone { zone, dyndns, records } => {
+                let place: Cow<'_, str> = match zone {
+                    Some(zone) => format!("{zone} and every name below").into(),
+                    None => "every other zone".into(),
+                };
+                match (dyndns, records) {
+                    (_, true) => write!(f, "allow any record of {place}"),
+                    (true, false) => write!(f, "allow A and AAAA of {place}"),
+                    (false, false) if zone.is_none() => f.write_str("default: deny everything"),
+                    (false, false) => write!(f, "deny any record of {place}"),
+                }
+            }
+        }
+    }
+}
+
+/// The name that Homing gives to a token for `hosts`, within deSEC's 64 characters.
+pub fn name_for(hosts: &[Hostname]) -> String {
+    const LONGEST: usize = 64;
+    let first = hosts.first().map(Hostname::as_str).unwrap_or_default();
+    // Host names are ASCII, so every byte is a character.
+    format!("{OURS}{first}").chars().take(LONGEST).collect()
+}
+
+/// What the names of Homing's tokens begin with.
+pub const OURS: &str = "homing:";
+
+/// Reads a duration of deSEC's: `[DD] [HH:[MM:]]ss[.uuuuuu]`.
+///
+/// Fractions of a second are dropped, except that what is not zero does not become it.
+pub fn parse_span(text: &str) -> Option<Duration> {
+    let (days, clock) = match text.split_once(' ') {
+        Some((days, clock)) => (days.parse::<u64>().ok()?, clock),
+        None => (0, text),
+    };
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
+    let mut seconds = 0_u64;
+    let parts: Vec<&str> = clock.split(':').collect();
+    if parts.len() > 3 {
+        return None;
+    }
+    for part in parts {
+        seconds = seconds.checked_mul(60)?.checked_add(part.parse().ok()?)?;
+    }
+    seconds = seconds.checked_add(days.checked_mul(DAY)?)?;
+    if seconds == 0 && fraction.bytes().any(|digit| digit != b'0') {
+        seconds = 1;
+    }
+    Some(Duration::from_secs(seconds))
+}
+
+/// Writes a duration as deSEC does: `365 00:00:00`.
+pub fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (days, rest) = (seconds / DAY, seconds % DAY);
+    let clock = format!("{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60);
+    if days == 0 { clock } else { format!("{days} {clock}") }
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn duty(host: &str, zone: &str) -> Duty {
+        let families = PerFamily { v4: true, v6: true };
+        Duty { host: host.parse().unwrap(), zone: zone.parse().unwrap(), families }
+    }
+
+    #[test]
+    fn a_host_is_a_name_in_its_zone() {
+        assert_eq!(duty("a.b.example.com", "example.com").subname(), "a.b");
+        assert_eq!(duty("example.com", "example.com").subname(), "");
+        assert_eq!(duty("*.example.com", "example.com").subname(), "*");
+    }
+
+    #[test]
+    fn exactly_the_rows_of_the_hosts_are_wanted() {
+        let mut one = duty("dev1.example.com", "example.com");
+        one.families.v4 = false;
+        let rules = wanted(Api::Rows, &[one.clone(), duty("example.com", "example.com"), one]);
+        let told: Vec<String> = rules.iter().map(Rule::to_string).collect();
+        let expect = [
+            "default: deny everything",
+            "allow AAAA of dev1.example.com",
+            "allow A of example.com itself",
+            "allow AAAA of example.com itself",
+        ];
+        assert_eq!(told, expect);
+        let rules = wanted(Api::Zones, &[duty("example.com", "example.com")]);
+        assert_eq!(rules[1].to_string(), "allow A and AAAA of example.com and every name below");
+    }
+
+    #[test]
+    fn a_name_has_at_most_64_characters() {
+        let long: Hostname = format!("{}.example.com", "a".repeat(63)).parse().unwrap();
+        assert_eq!(name_for(&[long]).len(), 64);
+        assert_eq!(name_for(&["a.example".parse().unwrap()]), "homing:a.example");
+    }
+
+    #[test]
+    fn spans_are_days_and_a_clock() {
+        for (text, seconds) in [
+            ("365 00:00:00", 365 * DAY),
+            ("00:00:00", 0),
+            ("00:00:00.000001", 1),
+            ("1 02:03:04.500000", DAY + 2 * 3600 + 3 * 60 + 4),
+            ("90", 90),
+            ("01:30", 90),
+        ] {
+            assert_eq!(parse_span(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        assert_eq!(span(Duration::from_secs(DAY + 3723)), "1 01:02:03");
+        assert_eq!(span(Duration::from_secs(59)), "00:00:59");
+        for wrong in ["", "x", "1:2:3:4", "-1 00:00:00", "1 day"] {
+            assert_eq!(parse_span(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_fit_for_a_url() {
+        assert!("6be0a87c-0d9a-4228-a3c5-ed5d33f4a807".parse::<TokenId>().is_ok());
+        for wrong in ["", "../x", "a b", "a?b", &"a".repeat(65)] {
+            assert!(wrong.parse::<TokenId>().is_err(), "{wrong}");
+        }
+    }
+}
