@@ -14,10 +14,12 @@
 //! A room is kept for the token side (issue, audit, rotate, revoke): it will use configuration,
 //! client and core, and know nothing of rounds.
 
+pub mod account;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod core;
+mod disk;
 pub mod drivers;
 pub mod exit;
 pub mod hook;
@@ -26,6 +28,7 @@ pub mod http;
 pub mod log;
 pub mod program;
 mod reason;
+pub mod receipt;
 pub mod round;
 pub mod source;
 pub mod state;

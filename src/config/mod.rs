@@ -26,6 +26,7 @@ use self::table::{Place, Section, Setting};
 use crate::core::address::PerFamily;
 use crate::core::plan::Host;
 use crate::core::provider::Provider;
+use crate::disk::open_regular;
 use crate::log::{Format, Level};
 use crate::reason::reason;
 use crate::source::Source;
@@ -123,7 +124,7 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
         let file = problems::shown_path(&path.join("config.toml"));
         return Err(problem(&format!("is a directory; name the file in it, such as {file}")));
     }
-    let (file, metadata) = secret::open_regular(path)
+    let (file, metadata) = open_regular(path)
         .map_err(unreadable)?
         .ok_or_else(|| problem("is not a regular file; a configuration is read more than once"))?;
     let mut bytes = Vec::new();

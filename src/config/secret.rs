@@ -3,16 +3,15 @@
 //! A secret is one line of text. Files are judged by what is open, not by what the path says, so
 //! that nothing can be exchanged in between. Called by the round, and by `check`.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::Metadata;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::{env, fmt};
 
-use rustix::fs::OFlags;
-
 use super::problems::shown_path;
 use crate::core::secret::Secret;
+use crate::disk::open_regular;
 use crate::reason::reason;
 
 /// Where a host's secret stands.
@@ -143,16 +142,6 @@ fn from_file(path: &Path, credentials: Option<&Path>) -> Result<Secret, SecretEr
     let most = u64::try_from(LONGEST).unwrap_or(u64::MAX).saturating_add(3);
     file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
     one_line(&bytes).map_err(|flaw| SecretError::Content { holder: shown_path(path), flaw })
-}
-
-/// Opens the file at `path` for reading; `None` when something else than a regular file is there.
-///
-/// Never waits: a pipe without a writer would keep us for ever.
-pub(super) fn open_regular(path: &Path) -> io::Result<Option<(File, Metadata)>> {
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    let metadata = file.metadata()?;
-    Ok(metadata.is_file().then_some((file, metadata)))
 }
 
 /// Says which mode a file should have that people without a right to it may read.

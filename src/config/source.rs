@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::problems::{Notes, quoted, shown_path};
-use super::secret::open_regular;
 use super::table::{Place, Section, Setting};
 use super::{url, value};
 use crate::core::address::{Family, unpublishable};
+use crate::disk::open_regular;
 use crate::source::{Kind, Source, Web};
 
 /// A source as it was written.

@@ -32,6 +32,12 @@ impl fmt::Debug for Secret {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Fingerprint(pub u64);
 
+/// Reads exactly so many hexadecimal digits, as salts and fingerprints are kept in files.
+pub fn hex(text: &str, digits: usize) -> Option<u128> {
+    let all = text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit());
+    u128::from_str_radix(text, 16).ok().filter(|_| all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

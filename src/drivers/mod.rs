@@ -82,6 +82,8 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Address => awaited(address::run(setup)),
         Command::Status { json } => status::run(&setup, json),
         Command::Providers(_) => Exit::Right,
+        // wired by the token side
+        Command::Token(_) => Exit::Usage,
     }
 }
 

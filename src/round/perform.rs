@@ -320,15 +320,11 @@ pub fn redact(answer: &mut Answer, credential: &Credential) {
     use base64::Engine as _;
 
     let secret = credential.secret.expose();
-    if secret.is_empty() {
-        return;
-    }
     let basic = format!("{}:{secret}", credential.login);
-    let basic = base64::engine::general_purpose::STANDARD.encode(basic);
-    let text = String::from_utf8_lossy(&answer.body);
-    if text.contains(secret) || text.contains(&basic) {
-        answer.body = text.replace(&basic, "…").replace(secret, "…").into_bytes();
+    if !secret.is_empty() {
+        answer.hide_text(&base64::engine::general_purpose::STANDARD.encode(basic));
     }
+    answer.hide(&credential.secret);
 }
 
 /// The outcomes that an answer holds.

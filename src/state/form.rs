@@ -25,7 +25,7 @@ use crate::core::memory::{
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault as CoreFault, Rejection};
 use crate::core::pace::History;
-use crate::core::secret::Fingerprint;
+use crate::core::secret::{Fingerprint, hex};
 use crate::core::time::Timestamp;
 
 /// The version of this form.
@@ -559,12 +559,6 @@ impl<'de> Deserialize<'de> for List<'_> {
         let set = Addresses::new(addresses).map(|set| Self(Cow::Owned(set)));
         set.ok_or_else(|| de::Error::custom("no address where one is due"))
     }
-}
-
-/// Exactly so many hexadecimal digits as a number.
-fn hex(text: &str, digits: usize) -> Option<u128> {
-    let all = text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit());
-    u128::from_str_radix(text, 16).ok().filter(|_| all)
 }
 
 /// Puts each field of each host on a line of its own, and what is in it on that line.

@@ -29,6 +29,7 @@ pub use self::lock::{Holder, running_daemon};
 use crate::clock;
 use crate::core::memory::Memory;
 use crate::core::secret::Fingerprint;
+use crate::disk;
 use crate::exit::Exit;
 use crate::reason::reason;
 
@@ -204,7 +205,8 @@ impl Store {
         }
         let file = self.dir.join(FILE);
         fs::rename(&new, &file).map_err(|error| StateError::system("replace", file, error))?;
-        sync_dir(&self.dir)?;
+        disk::sync_directory(&self.dir)
+            .map_err(|error| StateError::system("sync", self.dir.clone(), error))?;
         self.on_disk = Some(digest);
         Ok(())
     }
@@ -295,22 +297,6 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = options.open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
-}
-
-/// Takes the names in `dir` down to the disk; a rename is not safe before.
-fn sync_dir(dir: &Path) -> Result<(), StateError> {
-    match File::open(dir).and_then(|dir| dir.sync_all()) {
-        // Some file systems (vfat, FUSE) cannot, and need not.
-        Err(error)
-            if !matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-            ) =>
-        {
-            Err(StateError::system("sync", dir.to_owned(), error))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Takes the lock in `dir`; makes the directory when it is not there.

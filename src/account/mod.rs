@@ -1,0 +1,526 @@
+//! deSEC's account API: tokens, policies, zones and records, asked for one at a time and within the
+//! account's limits.
+//!
+//! Carries requests and reads answers; what follows from them is decided by its callers, the token
+//! side and the round's look at its own token. A refusal for going too fast is waited out here.
+
+mod pace;
+mod wire;
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+pub use self::wire::{RecordSet, Zone};
+
+use self::pace::{Pacer, Scope};
+use crate::clock;
+use crate::core::name::Hostname;
+use crate::core::outcome::{Deferral, Fault, Refusal, Rejection};
+use crate::core::protocol::{Answer, Authorization, HttpRequest, Method, query_value};
+use crate::core::secret::Secret;
+use crate::core::time::Timestamp;
+use crate::core::token::{Api, Limits, Policy, Rule, Token, TokenId};
+use crate::http::{Clients, HttpError};
+
+/// An account at a server, seen with one secret.
+#[derive(Clone)]
+pub struct Account<'a> {
+    line: Rc<Line<'a>>,
+    secret: Secret,
+}
+
+/// What all views of one account share: the connection, the limits, the form of policies.
+struct Line<'a> {
+    api_url: String,
+    ca_file: Option<&'a Path>,
+    clients: &'a Clients,
+    pacer: RefCell<Pacer>,
+    patience: Duration,
+    watcher: &'a dyn Watch,
+    api: Cell<Option<Api>>,
+}
+
+/// Somebody who is told how it goes on.
+pub trait Watch {
+    /// Nothing leaves for so long, because of the account's limits.
+    fn waits(&self, _wait: Duration) {}
+}
+
+/// Nobody.
+impl Watch for () {}
+
+/// Why a request did not bring what it should.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Trouble {
+    /// There is one already.
+    Conflict(String),
+    /// Later may help.
+    Deferred(Deferral),
+    /// There is none of that name.
+    NotThere(String),
+    /// Only a person helps.
+    Rejected(Refusal),
+}
+
+/// What a write that cannot succeed showed about the right to it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Probe {
+    /// The server would take such a write.
+    May,
+    /// It would not.
+    MayNot,
+    /// It did not come to that, for this reason.
+    Unclear(String),
+}
+
+impl<'a> Account<'a> {
+    /// The account at `api_url`, as `secret` sees it; waits up to `patience` in all for limits.
+    pub fn new(
+        api_url: &str,
+        ca_file: Option<&'a Path>,
+        clients: &'a Clients,
+        secret: Secret,
+        patience: Duration,
+        watcher: &'a dyn Watch,
+    ) -> Self {
+        let api_url = api_url.trim_end_matches('/').to_owned();
+        let (pacer, api) = (RefCell::default(), Cell::default());
+        let line = Line { api_url, ca_file, clients, pacer, patience, watcher, api };
+        Self { line: Rc::new(line), secret }
+    }
+
+    /// The same account, as another secret sees it.
+    pub fn seen_with(&self, secret: Secret) -> Self {
+        Self { line: Rc::clone(&self.line), secret }
+    }
+
+    /// Where the API is.
+    pub fn server(&self) -> &str {
+        &self.line.api_url
+    }
+
+    /// Whether `secret` is what it is seen with.
+    pub fn is_seen_with(&self, secret: &Secret) -> bool {
+        self.secret == *secret
+    }
+
+    /// Every token of the account; needs the right to manage tokens.
+    pub async fn tokens(&self) -> Result<Vec<Token>, Trouble> {
+        self.pages("/auth/tokens/?cursor=", Scope::Management, wire::tokens).await
+    }
+
+    /// One token; needs the right to manage tokens.
+    pub async fn token(&self, id: &TokenId) -> Result<Token, Trouble> {
+        let path = format!("/auth/tokens/{id}/");
+        let answer = self.call(Method::Get, &path, None, Scope::Management).await?;
+        wire::token(&answer).map(|(token, _)| token).ok_or_else(|| unintelligible(&answer))
+    }
+
+    /// A new token with its secret, born locked where the server can.
+    pub async fn create_token(
+        &self,
+        name: &str,
+        limits: &Limits,
+    ) -> Result<(Token, Secret), Trouble> {
+        let body = wire::born_locked(name, limits);
+        let answer =
+            self.call(Method::Post, "/auth/tokens/", Some(body), Scope::Management).await?;
+        match wire::token(&answer) {
+            Some((token, Some(secret))) if answer.status == 201 => Ok((token, secret)),
+            // Its body may hold a secret that nobody knows yet, so it is not quoted.
+            _ => Err(unintelligible(&Answer { status: answer.status, ..Answer::default() })),
+        }
+    }
+
+    /// Whether the secret itself has the right to manage tokens.
+    pub async fn manages_tokens(&self) -> Result<bool, Trouble> {
+        match self.call(Method::Get, "/auth/tokens/?cursor=", None, Scope::Management).await {
+            Ok(answer) if wire::tokens(&answer).is_some() => Ok(true),
+            Ok(answer) => Err(unintelligible(&answer)),
+            Err(trouble) if trouble.is_forbidden() => Ok(false),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Takes every right beside writing records from a token and gives it the limits `should`.
+    pub async fn tame(&self, id: &TokenId, is: &Limits, should: &Limits) -> Result<Token, Trouble> {
+        let body = wire::without_flags(wire::changed_limits(is, should));
+        let path = format!("/auth/tokens/{id}/");
+        let answer = self.call(Method::Patch, &path, Some(body), Scope::Management).await?;
+        wire::token(&answer).map(|(token, _)| token).ok_or_else(|| unintelligible(&answer))
+    }
+
+    /// Ends a token; one that does not exist is ended.
+    pub async fn delete_token(&self, id: &TokenId) -> Result<(), Trouble> {
+        let path = format!("/auth/tokens/{id}/");
+        match self.call(Method::Delete, &path, None, Scope::Management).await {
+            Ok(_) | Err(Trouble::NotThere(_)) => Ok(()),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// The form of policies at this server, asked of any token that may be looked at; once.
+    pub async fn api(&self, id: &TokenId) -> Result<Api, Trouble> {
+        if let Some(api) = self.line.api.get() {
+            return Ok(api);
+        }
+        let path = format!("/auth/tokens/{id}/policies/");
+        let answer = self.call(Method::Get, &path, None, Scope::Management).await?;
+        let api = wire::api(&answer).ok_or_else(|| unintelligible(&answer))?;
+        self.line.api.set(Some(api));
+        Ok(api)
+    }
+
+    /// The policies of a token; a token may read its own.
+    pub async fn policies(&self, id: &TokenId) -> Result<Vec<Policy>, Trouble> {
+        let api = self.api(id).await?;
+        let path = policies_path(id, api);
+        let answer = self.call(Method::Get, &path, None, Scope::Management).await?;
+        wire::policies(&answer, api).ok_or_else(|| unintelligible(&answer))
+    }
+
+    /// Adds a policy to a token.
+    pub async fn add_policy(&self, id: &TokenId, rule: &Rule) -> Result<(), Trouble> {
+        let path = policies_path(id, self.api(id).await?);
+        let body = Some(wire::rule(rule));
+        self.call(Method::Post, &path, body, Scope::Management).await.map(|_| ())
+    }
+
+    /// Lets a policy of a token say `rule`, which is about the same as before.
+    pub async fn correct_policy(
+        &self,
+        id: &TokenId,
+        policy: &Policy,
+        rule: &Rule,
+    ) -> Result<(), Trouble> {
+        let path = format!("{}{}/", policies_path(id, self.api(id).await?), policy.at);
+        let body = Some(wire::rule(rule));
+        self.call(Method::Put, &path, body, Scope::Management).await.map(|_| ())
+    }
+
+    /// Removes a policy of a token; one that does not exist is removed.
+    pub async fn remove_policy(&self, id: &TokenId, policy: &Policy) -> Result<(), Trouble> {
+        let path = format!("{}{}/", policies_path(id, self.api(id).await?), policy.at);
+        match self.call(Method::Delete, &path, None, Scope::Management).await {
+            Ok(_) | Err(Trouble::NotThere(_)) => Ok(()),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// The account's own name; needs the right to manage tokens.
+    pub async fn owner(&self) -> Result<String, Trouble> {
+        let answer = self.call(Method::Get, "/auth/account/", None, Scope::Management).await?;
+        Ok(read::<wire::Owner>(&answer)?.email)
+    }
+
+    /// Whether the server knows the secret; costs nothing but the day's budget, and counts as use.
+    pub async fn greet(&self) -> Result<(), Trouble> {
+        let answer = self.call(Method::Get, "/", None, Scope::Root).await?;
+        // A header that it does not understand makes it answer as to a stranger.
+        if wire::is_known_to_root(&answer) { Ok(()) } else { Err(unintelligible(&answer)) }
+    }
+
+    /// Every zone of the account.
+    pub async fn zones(&self) -> Result<Vec<Zone>, Trouble> {
+        self.pages("/domains/?cursor=", Scope::Read, wire::parse::<Vec<Zone>>).await
+    }
+
+    /// The zone that is responsible for `host`; `None` when the account has none.
+    pub async fn zone_of(&self, host: &Hostname) -> Result<Option<Hostname>, Trouble> {
+        let path = format!("/domains/?owns_qname={}", query_value(host.as_str()));
+        let answer = self.call(Method::Get, &path, None, Scope::Read).await?;
+        let zones: Vec<Zone> = read(&answer)?;
+        let names = zones.iter().filter_map(|zone| zone.name.parse::<Hostname>().ok());
+        let longest = names.filter(|name| host.is_within(name)).max_by_key(|n| n.as_str().len());
+        match longest {
+            None if !zones.is_empty() => Err(unintelligible(&answer)),
+            zone => Ok(zone),
+        }
+    }
+
+    /// One zone, with its keys.
+    pub async fn zone(&self, zone: &Hostname) -> Result<Zone, Trouble> {
+        let path = format!("/domains/{zone}/");
+        read(&self.call(Method::Get, &path, None, Scope::Read).await?)
+    }
+
+    /// Registers a zone.
+    pub async fn create_zone(&self, zone: &Hostname) -> Result<Zone, Trouble> {
+        let body = wire::new_zone(zone.as_str());
+        read(&self.call(Method::Post, "/domains/", Some(body), Scope::Zones).await?)
+    }
+
+    /// Every record set of a zone.
+    pub async fn record_sets(&self, zone: &Hostname) -> Result<Vec<RecordSet>, Trouble> {
+        let path = format!("/domains/{zone}/rrsets/?cursor=");
+        self.pages(&path, Scope::Read, wire::parse::<Vec<RecordSet>>).await
+    }
+
+    /// Whether a record set of that type is there.
+    pub async fn has_record_set(
+        &self,
+        zone: &Hostname,
+        subname: &str,
+        kind: &str,
+    ) -> Result<bool, Trouble> {
+        let path = record_set_path(zone, subname, kind);
+        match self.call(Method::Get, &path, None, Scope::Read).await {
+            Ok(answer) => read::<RecordSet>(&answer).map(|_| true),
+            Err(Trouble::NotThere(_)) => Ok(false),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Whether the server offers to write a record set that is there (`OPTIONS`); one that is not
+    /// there is never offered, whatever the rights.
+    pub async fn offers_writing(
+        &self,
+        zone: &Hostname,
+        subname: &str,
+        kind: &str,
+    ) -> Result<bool, Trouble> {
+        let path = record_set_path(zone, subname, kind);
+        let scope = Scope::Write(zone.to_string());
+        let answer = self.call(Method::Options, &path, None, scope).await?;
+        wire::offers_writing(&answer).ok_or_else(|| unintelligible(&answer))
+    }
+
+    /// Whether a record could be written, by a write whose content the server must refuse; `ttl` is
+    /// one that the zone takes.
+    pub async fn probe_write(
+        &self,
+        zone: &Hostname,
+        subname: &str,
+        kind: &str,
+        ttl: u32,
+    ) -> Result<Probe, Trouble> {
+        let path = format!("/domains/{zone}/rrsets/");
+        let body = Some(wire::impossible_write(subname, kind, ttl));
+        let scope = Scope::Write(zone.to_string());
+        match self.call(Method::Patch, &path, body, scope).await {
+            Err(Trouble::Rejected(refusal)) => Ok(match refusal.rejection {
+                Rejection::Forbidden => Probe::MayNot,
+                // The only complaint that comes after the look at the rights.
+                Rejection::Request if refusal.detail.contains("malformed") => Probe::May,
+                Rejection::Request if refusal.detail.contains("conflicting type") => {
+                    Probe::Unclear("another record at that name is in the way".to_owned())
+                }
+                Rejection::Request => Probe::Unclear(refusal.detail),
+                _ => return Err(Trouble::Rejected(refusal)),
+            }),
+            // It must not be possible; whatever happened, it was permitted.
+            Ok(_) => Ok(Probe::May),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Whether zones could be registered, by a request without a name.
+    pub async fn probe_create_zone(&self) -> Result<Probe, Trouble> {
+        let body = Some("{}".to_owned());
+        match self.call(Method::Post, "/domains/", body, Scope::Zones).await {
+            Ok(_) => Ok(Probe::May),
+            Err(Trouble::Rejected(refusal)) => match refusal.rejection {
+                Rejection::Forbidden => Ok(Probe::MayNot),
+                Rejection::Request if refusal.detail.contains("name") => Ok(Probe::May),
+                Rejection::Request => Ok(Probe::Unclear(refusal.detail)),
+                _ => Err(Trouble::Rejected(refusal)),
+            },
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Whether zones could be deleted, by a name that nobody can register (RFC 6761, section 6.4).
+    pub async fn probe_delete_zone(&self) -> Result<Probe, Trouble> {
+        match self.call(Method::Delete, "/domains/probe.invalid/", None, Scope::Zones).await {
+            Ok(_) => Ok(Probe::May),
+            Err(Trouble::NotThere(_)) => Ok(Probe::May),
+            Err(Trouble::Rejected(refusal)) if refusal.rejection == Rejection::Forbidden => {
+                Ok(Probe::MayNot)
+            }
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Everything in a list that comes in pages.
+    async fn pages<T>(
+        &self,
+        path: &str,
+        scope: Scope,
+        parse: impl Fn(&Answer) -> Option<Vec<T>>,
+    ) -> Result<Vec<T>, Trouble> {
+        // Nobody has half a million tokens; a list that leads in a circle has to end.
+        const MOST_PAGES: usize = 1000;
+        let mut all = Vec::new();
+        let mut path = path.to_owned();
+        for _ in 0..MOST_PAGES {
+            let answer = self.call(Method::Get, &path, None, scope.clone()).await?;
+            all.extend(parse(&answer).ok_or_else(|| unintelligible(&answer))?);
+            let Some(next) = &answer.next else { return Ok(all) };
+            // Only the cursor is taken from it, so that the secret goes to no other server.
+            let cursor = next.split(['?', '&']).find_map(|part| part.strip_prefix("cursor="));
+            let cursor = cursor.filter(|cursor| !cursor.is_empty());
+            let cursor = cursor.ok_or_else(|| unintelligible(&answer))?;
+            let (base, _) = path.split_once('?').unwrap_or((&path, ""));
+            path = format!("{base}?cursor={cursor}");
+        }
+        let detail = format!("{} gives a list without an end", self.line.api_url);
+        Err(Trouble::Deferred(Deferral { fault: Fault::Unintelligible, detail, retry_after: None }))
+    }
+
+    /// The answer to one request that succeeded; a refusal for speed is waited out.
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        json: Option<String>,
+        scope: Scope,
+    ) -> Result<Answer, Trouble> {
+        let url = format!("{}{path}", self.line.api_url);
+        let authorization = Some(Authorization::Token(self.secret.clone()));
+        let request = HttpRequest { method, json, ..HttpRequest::get(url, authorization) };
+        let mut waited = Duration::ZERO;
+        let mut repeated = false;
+        loop {
+            let wait = self.line.pacer.borrow().wait(&scope, now());
+            self.pause(wait, &mut waited).await?;
+            self.line.pacer.borrow_mut().note(scope.clone(), now());
+            let sent = self.line.clients.send_for_list(&request, self.line.ca_file).await;
+            let may_repeat = !repeated && (method.is_safe() || method == Method::Delete);
+            let answer = match sent {
+                Ok(mut answer) => {
+                    answer.hide(&self.secret);
+                    answer
+                }
+                // A connection may die while nobody looks; what changes nothing is asked again.
+                Err(error) if may_repeat && error.fault == Fault::Lost => {
+                    repeated = true;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            match answer.status {
+                200..=299 if !answer.is_page() => return Ok(answer),
+                429 => {
+                    let wait = answer.retry_after.unwrap_or(Duration::from_secs(1));
+                    self.pause(wait.max(Duration::from_secs(1)), &mut waited).await?;
+                }
+                500..=599 if may_repeat => {
+                    repeated = true;
+                    self.pause(Duration::from_secs(1), &mut waited).await?;
+                }
+                _ => return Err(trouble(&answer)),
+            }
+        }
+    }
+
+    /// Waits, unless that would be more than there is patience for.
+    async fn pause(&self, wait: Duration, waited: &mut Duration) -> Result<(), Trouble> {
+        *waited += wait;
+        if *waited > self.line.patience {
+            let detail = format!(
+                "the account's limits leave no room for {}",
+                humantime::format_duration(Duration::from_secs(wait.as_secs()))
+            );
+            let deferral = Deferral { fault: Fault::Throttled, detail, retry_after: Some(wait) };
+            return Err(Trouble::Deferred(deferral));
+        }
+        if wait > Duration::from_secs(2) {
+            self.line.watcher.waits(wait);
+        }
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
+    }
+}
+
+/// The value that an answer is, or that it is not intelligible.
+fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Trouble> {
+    wire::parse(answer).ok_or_else(|| unintelligible(answer))
+}
+
+/// What an answer that is no success means. Only an answer in the server's own form rejects.
+fn trouble(answer: &Answer) -> Trouble {
+    let said = answer.summary();
+    let rejected = |rejection| Trouble::Rejected(Refusal { rejection, detail: answer.summary() });
+    match answer.status {
+        500..=599 => {
+            let retry_after = answer.retry_after;
+            Trouble::Deferred(Deferral { fault: Fault::Server, detail: said, retry_after })
+        }
+        _ if answer.is_page() => unintelligible(answer),
+        400 => rejected(Rejection::Request),
+        401 => rejected(Rejection::Credential),
+        403 => rejected(Rejection::Forbidden),
+        404 => Trouble::NotThere(said),
+        409 => Trouble::Conflict(said),
+        _ => unintelligible(answer),
+    }
+}
+
+fn unintelligible(answer: &Answer) -> Trouble {
+    let detail = answer.summary();
+    Trouble::Deferred(Deferral { fault: Fault::Unintelligible, detail, retry_after: None })
+}
+
+fn policies_path(id: &TokenId, api: Api) -> String {
+    let kind = match api {
+        Api::Rows => "rrsets",
+        Api::Zones => "domain",
+    };
+    format!("/auth/tokens/{id}/policies/{kind}/")
+}
+
+/// Where a record set is; the zone's own name is `@` there.
+fn record_set_path(zone: &Hostname, subname: &str, kind: &str) -> String {
+    let subname = if subname.is_empty() { "@" } else { subname };
+    format!("/domains/{zone}/rrsets/{subname}/{kind}/")
+}
+
+/// A moment for measuring how long ago something was; never set back.
+fn now() -> Timestamp {
+    let uptime = u64::try_from(clock::uptime().as_millis()).unwrap_or(u64::MAX);
+    Timestamp::from_millis(uptime)
+}
+
+impl From<HttpError> for Trouble {
+    fn from(error: HttpError) -> Self {
+        let HttpError { fault, detail } = error;
+        Self::Deferred(Deferral { fault, detail, retry_after: None })
+    }
+}
+
+impl Trouble {
+    /// Whether the request may have been fulfilled all the same.
+    pub fn leaves_doubt(&self) -> bool {
+        matches!(self, Self::Deferred(deferral) if deferral.fault.leaves_doubt())
+    }
+
+    /// Whether the server does not take the secret.
+    pub fn is_credential(&self) -> bool {
+        matches!(self, Self::Rejected(refusal) if refusal.rejection == Rejection::Credential)
+    }
+
+    /// Whether the secret lacks the right.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Rejected(refusal) if refusal.rejection == Rejection::Forbidden)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conflict(said) => write!(f, "there is one already ({said})"),
+            Self::Deferred(deferral) => f.write_str(&deferral.detail),
+            Self::NotThere(said) => write!(f, "it does not exist ({said})"),
+            Self::Rejected(refusal) => f.write_str(&refusal.detail),
+        }
+    }
+}
+
+impl std::error::Error for Trouble {}

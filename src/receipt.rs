@@ -1,0 +1,374 @@
+//! Receipts: what is kept about an issued token beside its file; never its secret.
+//!
+//! `dev1.token.receipt` lies beside `dev1.token` and travels with it. Written by the token side and
+//! read by whoever needs to know a token's id, limits or end. A readable, versioned JSON file.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, FileTimes};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{parse_rfc3339, rfc3339_seconds};
+use crate::core::address::PerFamily;
+use crate::core::secret::{Secret, hex};
+use crate::core::time::Timestamp;
+use crate::core::token::{Api, Duty, Limits, TokenId};
+use crate::disk::{self, Ownership};
+use crate::reason::reason;
+
+/// What is kept about a token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Receipt {
+    /// The token's id; `None` when an audit proved a token that Homing did not issue.
+    pub id: Option<TokenId>,
+    /// Its name at the provider.
+    pub name: String,
+    /// The API that issued it.
+    pub server: String,
+    /// The form of its policies.
+    pub api: Api,
+    /// What it was issued for.
+    pub duties: Vec<Duty>,
+    /// When it was made, by the server's clock.
+    pub created: Option<Timestamp>,
+    /// What bounds its life and use.
+    pub limits: Limits,
+    /// Stands for its secret.
+    pub seal: Seal,
+    /// When `issue` or `audit` proved it narrow.
+    pub proven: Option<Timestamp>,
+    /// Tokens whose place it took and that are still to be deleted.
+    pub replaces: Vec<TokenId>,
+}
+
+/// A salted digest of a secret: tells whether a secret is the same, and nothing else about it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Seal {
+    salt: u128,
+    digest: u64,
+}
+
+/// Why there is no receipt to be read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ReceiptError {
+    /// It comes from a later version of Homing.
+    Newer(PathBuf),
+    /// It is not what was written.
+    Damaged(PathBuf, String),
+    /// The system refuses it.
+    Unreadable(PathBuf, String),
+}
+
+/// The form of the file.
+const VERSION: u64 = 1;
+
+/// No receipt is larger: one of a thousand hosts has 150 KiB.
+const LARGEST: u64 = 1 << 20;
+
+/// Where the receipt of the token in `token_file` lies.
+pub fn path(token_file: &Path) -> PathBuf {
+    with_ending(token_file, ".receipt")
+}
+
+/// `path` with something after its name.
+pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    name.into()
+}
+
+/// The receipt of the token in `token_file`, if there is one.
+pub fn read(token_file: &Path) -> Result<Option<Receipt>, ReceiptError> {
+    let path = path(token_file);
+    let text = match disk::read_text(&path, LARGEST) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(ReceiptError::Damaged(path, error.to_string()));
+        }
+        Err(error) => return Err(ReceiptError::Unreadable(path, reason(&error))),
+    };
+    parse(&text).map(Some).map_err(|fault| match fault {
+        Fault::Newer => ReceiptError::Newer(path),
+        Fault::Damaged(what) => ReceiptError::Damaged(path, what),
+    })
+}
+
+/// When the receipt of `token_file` was last written or confirmed, in nanoseconds since 1970; zero
+/// without a receipt. `issue` and `rotate` move it when they end well.
+pub fn stamp(token_file: &Path) -> u128 {
+    let modified = fs::metadata(path(token_file)).and_then(|about| about.modified());
+    let since = modified.ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    since.map_or(0, |since| since.as_nanos())
+}
+
+/// Writes the receipt of the token in `token_file`, with owner and mode as `ownership` says.
+pub fn write(token_file: &Path, receipt: &Receipt, ownership: Ownership) -> io::Result<()> {
+    let path = path(token_file);
+    let new = with_ending(&path, ".new");
+    let mut file = disk::create(&new, ownership)?;
+    let written = disk::fill(&mut file, text(receipt).as_bytes());
+    if written.is_err() {
+        // A half-written file would take the room that is missing.
+        let _ = fs::remove_file(&new);
+    }
+    written?;
+    disk::replace(&new, &path)
+}
+
+/// Moves the stamp of a receipt that is still right, and changes nothing in it.
+pub fn confirm(token_file: &Path) -> io::Result<()> {
+    let file = fs::OpenOptions::new().write(true).open(path(token_file))?;
+    file.set_times(FileTimes::new().set_modified(SystemTime::now()))
+}
+
+impl Receipt {
+    /// Whether `secret` is the one that it is about.
+    pub fn is_of(&self, secret: &Secret) -> bool {
+        self.seal.fits(secret)
+    }
+
+    /// When its age ends the token, if it does.
+    pub fn expires(&self) -> Option<Timestamp> {
+        Some(self.created?.after(self.limits.max_age?))
+    }
+}
+
+impl Seal {
+    /// The seal of `secret`, with a salt of its own.
+    pub fn of(secret: &Secret) -> io::Result<Self> {
+        let mut salt = [0; 16];
+        SystemRandom::new()
+            .fill(&mut salt)
+            .map_err(|_| io::Error::other("the system has no random numbers"))?;
+        let salt = u128::from_be_bytes(salt);
+        Ok(Self { salt, digest: digest(salt, secret) })
+    }
+
+    fn fits(&self, secret: &Secret) -> bool {
+        digest(self.salt, secret) == self.digest
+    }
+}
+
+fn digest(salt: u128, secret: &Secret) -> u64 {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &salt.to_be_bytes());
+    let tag = hmac::sign(&key, secret.expose().as_bytes());
+    tag.as_ref().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// The file as JSON.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Form {
+    version: u64,
+    id: Option<String>,
+    name: String,
+    server: String,
+    policies: String,
+    hosts: Vec<HostForm>,
+    created: Option<String>,
+    expires: Option<String>,
+    max_age: Option<String>,
+    max_unused: Option<String>,
+    subnets: Option<Vec<String>>,
+    salt: String,
+    fingerprint: String,
+    proven: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    replaces: Vec<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct HostForm {
+    name: String,
+    zone: String,
+    ipv4: bool,
+    ipv6: bool,
+}
+
+/// Only the version is the same in every form.
+#[derive(Deserialize)]
+struct AnyForm {
+    version: u64,
+}
+
+#[derive(Debug, Eq, PartialEq)]
+enum Fault {
+    Damaged(String),
+    Newer,
+}
+
+fn text(receipt: &Receipt) -> String {
+    let moment = |moment: Option<Timestamp>| moment.map(|at| rfc3339_seconds(at).to_string());
+    let span =
+        |span: Option<Duration>| span.map(|span| humantime::format_duration(span).to_string());
+    let form = Form {
+        version: VERSION,
+        id: receipt.id.as_ref().map(TokenId::to_string),
+        name: receipt.name.clone(),
+        server: receipt.server.clone(),
+        policies: word(receipt.api).to_owned(),
+        hosts: receipt.duties.iter().map(HostForm::of).collect(),
+        created: moment(receipt.created),
+        expires: moment(receipt.expires()),
+        max_age: span(receipt.limits.max_age),
+        max_unused: span(receipt.limits.max_unused),
+        subnets: receipt.limits.subnets.clone(),
+        salt: format!("{:032x}", receipt.seal.salt),
+        fingerprint: format!("{:016x}", receipt.seal.digest),
+        proven: moment(receipt.proven),
+        replaces: receipt.replaces.iter().map(TokenId::to_string).collect(),
+    };
+    // Texts, numbers and lists: there is nothing that JSON could not hold.
+    let mut text = serde_json::to_string_pretty(&form).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn parse(text: &str) -> Result<Receipt, Fault> {
+    let damaged = |what: &dyn fmt::Display| Fault::Damaged(what.to_string());
+    let any: AnyForm = serde_json::from_str(text).map_err(|error| damaged(&error))?;
+    if any.version > VERSION {
+        return Err(Fault::Newer);
+    }
+    let form: Form = serde_json::from_str(text).map_err(|error| damaged(&error))?;
+    let moment = |text: &Option<String>| {
+        let parsed = text.as_deref().map(|text| parse_rfc3339(text).ok_or(text));
+        parsed.transpose().map_err(|text| damaged(&format!("{text:?} is not a moment")))
+    };
+    let span = |text: &Option<String>| {
+        let parsed = text.as_deref().map(humantime::parse_duration);
+        parsed.transpose().map_err(|error| damaged(&error))
+    };
+    let id = |text: &String| text.parse::<TokenId>().map_err(|error| damaged(&error));
+    let api = [Api::Rows, Api::Zones].into_iter().find(|&api| word(api) == form.policies);
+    let seal = Seal {
+        salt: hex(&form.salt, 32).ok_or_else(|| damaged(&"the salt is not one"))?,
+        digest: hex(&form.fingerprint, 16)
+            .and_then(|digest| u64::try_from(digest).ok())
+            .ok_or_else(|| damaged(&"the fingerprint is not one"))?,
+    };
+    let duties: Result<Vec<_>, _> = form.hosts.iter().map(HostForm::duty).collect();
+    Ok(Receipt {
+        id: form.id.as_ref().map(id).transpose()?,
+        name: form.name,
+        server: form.server,
+        api: api.ok_or_else(|| damaged(&"the form of the policies is not known"))?,
+        duties: duties.map_err(|name| damaged(&format!("{name:?} is not a host name")))?,
+        created: moment(&form.created)?,
+        limits: Limits {
+            max_age: span(&form.max_age)?,
+            max_unused: span(&form.max_unused)?,
+            subnets: form.subnets,
+        },
+        seal,
+        proven: moment(&form.proven)?,
+        replaces: form.replaces.iter().map(id).collect::<Result<_, _>>()?,
+    })
+}
+
+impl HostForm {
+    fn of(duty: &Duty) -> Self {
+        let PerFamily { v4: ipv4, v6: ipv6 } = duty.families;
+        Self { name: duty.host.to_string(), zone: duty.zone.to_string(), ipv4, ipv6 }
+    }
+
+    fn duty(&self) -> Result<Duty, &str> {
+        let host = self.name.parse().map_err(|_| self.name.as_str())?;
+        let zone = self.zone.parse().map_err(|_| self.zone.as_str())?;
+        Ok(Duty { host, zone, families: PerFamily { v4: self.ipv4, v6: self.ipv6 } })
+    }
+}
+
+/// The word for a form of policies.
+fn word(api: Api) -> &'static str {
+    match api {
+        Api::Rows => "rows",
+        Api::Zones => "zones",
+    }
+}
+
+impl fmt::Display for ReceiptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newer(path) => write!(
+                f,
+                "{} was written by a later version of Homing; install that version again",
+                path.display()
+            ),
+            Self::Damaged(path, what) => {
+                write!(f, "{} is damaged ({what}); move it away", path.display())
+            }
+            Self::Unreadable(path, what) => {
+                write!(f, "{} cannot be read: {what}; make Homing's user its owner", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for ReceiptError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receipt() -> Receipt {
+        Receipt {
+            id: Some("6be0a87c-0d9a-4228-a3c5-ed5d33f4a807".parse().unwrap()),
+            name: "homing:dev1.example.com".to_owned(),
+            server: "https://desec.io/api/v1".to_owned(),
+            api: Api::Rows,
+            duties: vec![Duty {
+                host: "dev1.example.com".parse().unwrap(),
+                zone: "example.com".parse().unwrap(),
+                families: PerFamily { v4: true, v6: false },
+            }],
+            created: Some(Timestamp::from_secs(1_800_000_000)),
+            limits: Limits {
+                max_age: Some(Duration::from_secs(365 * 86400)),
+                max_unused: None,
+                subnets: Some(vec!["192.0.2.0/24".to_owned()]),
+            },
+            seal: Seal::of(&Secret::new("hidden-secret")).unwrap(),
+            proven: None,
+            replaces: vec!["old".parse().unwrap()],
+        }
+    }
+
+    #[test]
+    fn a_receipt_is_read_as_it_was_written_and_holds_no_secret() {
+        let written = text(&receipt());
+        let read = parse(&written).unwrap();
+        assert_eq!(text(&read), written);
+        assert!(!written.contains("hidden"), "{written}");
+        assert!(read.is_of(&Secret::new("hidden-secret")));
+        assert!(!read.is_of(&Secret::new("hidden-secret2")));
+        assert_eq!(read.expires(), Some(Timestamp::from_secs(1_800_000_000 + 365 * 86400)));
+    }
+
+    #[test]
+    fn equal_secrets_have_different_seals() {
+        let (one, other) = (receipt().seal, receipt().seal);
+        assert_ne!(one.digest, other.digest);
+    }
+
+    #[test]
+    fn what_was_not_written_so_is_told_apart() {
+        let newer = r#"{"version": 2, "whatever": true}"#;
+        assert_eq!(parse(newer), Err(Fault::Newer));
+        for wrong in ["", "{}", "[1]", r#"{"version": 1}"#] {
+            assert!(matches!(parse(wrong), Err(Fault::Damaged(_))), "{wrong}");
+        }
+        let written = text(&receipt());
+        for (is, should) in [("\"rows\"", "\"columns\""), ("dev1.", ".."), ("2027-", "27-")] {
+            let changed = written.replace(is, should);
+            assert!(matches!(parse(&changed), Err(Fault::Damaged(_))), "{changed}");
+        }
+    }
+}
