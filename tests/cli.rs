@@ -6,7 +6,7 @@
 
 use std::process::{Command, Output, Stdio};
 
-use homing::cli::table::{COMMANDS, OPTIONS, VARIABLES};
+use homing::cli::table::{COMMANDS, GROUPS, OPTIONS, VARIABLES};
 use homing::exit::Exit;
 
 /// The binary with nothing of this environment that it would listen to.
@@ -32,7 +32,9 @@ fn ends_with(mut command: Command, exit: Exit) -> Output {
 
 #[test]
 fn help_and_version_go_to_standard_output() {
-    let lines = COMMANDS.iter().map(|command| format!("{} --help", command.name));
+    let names = COMMANDS.iter().map(|command| command.name);
+    let names = names.chain(GROUPS.iter().map(|group| group.name));
+    let lines = names.map(|name| format!("{name} --help"));
     for line in lines.chain(["--version".into(), "--help".into(), "-h".into(), "-V".into()]) {
         let output = ends_with(homing(&line), Exit::Right);
         let version = format!("homing {}\n", env!("CARGO_PKG_VERSION"));
@@ -60,7 +62,13 @@ fn a_wrong_line_is_one_line_on_standard_error() {
         ("--onc", "unknown option `--onc`; did you mean `--once`?"),
         ("--refresh", "the daemon does not take --refresh; write `homing --once --refresh`"),
         ("--config", "--config needs a value; write --config FILE"),
-        ("token issue a.example", "`homing token` is not in this version yet"),
+        ("token", "`homing token` needs an action; write one of: issue, audit, rotate, revoke"),
+        ("token isue", "unknown action `isue`; did you mean `issue`? `homing token` takes one of"),
+        ("token issue", "`homing token issue` needs a HOST; write `homing token issue HOST`, or"),
+        ("token issue --all a.example", "`homing token issue` takes HOST or --all, not both"),
+        ("token audit a_b", "`a_b` is not a host name: '_' may not stand in it"),
+        ("token rotate a.b --max-age 0s", "--max-age: `0s` leaves no time at all"),
+        ("token revoke --id=../x", "--id: this is not a token's id"),
         ("import inadyn /etc/inadyn.conf", "`homing import` is not in this version yet"),
     ] {
         let output = ends_with(homing(line), Exit::Usage);
@@ -71,14 +79,29 @@ fn a_wrong_line_is_one_line_on_standard_error() {
 }
 
 #[test]
+fn a_secret_on_the_line_is_not_repeated() {
+    for line in [
+        "token audit --management-token=s_3cret",
+        "token --management-token s_3cret audit",
+        "token revoke --id s_3cret",
+        "token audit --json=s_3cret",
+    ] {
+        let output = ends_with(homing(line), Exit::Usage);
+        assert!(!text(&output.stderr).contains("3cret") && output.stdout.is_empty(), "{output:?}");
+    }
+}
+
+#[test]
 fn every_command_that_needs_a_configuration_says_which_file_is_missing() {
-    for command in COMMANDS.iter().filter(|command| command.ready && command.operand.is_empty()) {
-        let line = format!("{} --config /nowhere/option.toml", command.name);
+    let alone = COMMANDS.iter().filter(|command| command.ready && command.operand.is_empty());
+    let tokens = ["token issue a.b", "token audit", "token rotate --all", "token revoke --id 1"];
+    for name in alone.map(|command| command.name).chain(tokens) {
+        let line = format!("{name} --config /nowhere/option.toml");
         let output = ends_with(homing(&line), Exit::Configuration);
         assert!(text(&output.stderr).contains("/nowhere/option.toml"), "{output:?}");
         assert!(output.stdout.is_empty(), "{output:?}");
 
-        let mut by_variable = homing(command.name);
+        let mut by_variable = homing(name);
         by_variable.env("HOMING_CONFIG", "/nowhere/variable.toml");
         let output = ends_with(by_variable, Exit::Configuration);
         assert!(text(&output.stderr).contains("/nowhere/variable.toml"), "{output:?}");
@@ -89,7 +112,8 @@ fn every_command_that_needs_a_configuration_says_which_file_is_missing() {
 fn options_of_other_commands_are_refused_by_each() {
     for option in OPTIONS {
         for command in COMMANDS.iter().filter(|c| c.ready && !option.is_taken_by(c.verb)) {
-            let line = format!("{} --{}", command.name, option.long);
+            let value = option.value.map_or("", |_| "=x");
+            let line = format!("{} --{}{value}", command.name, option.long);
             let output = ends_with(homing(&line), Exit::Usage);
             let fix = format!(" --{}`", option.long);
             assert!(text(&output.stderr).contains(&fix), "{output:?}");

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::table::{ABOUT, COMMANDS, Command, OPTIONS, Opt, PROGRAM, VARIABLES, Verb};
+use super::table::{ABOUT, COMMANDS, Command, Group, OPTIONS, Opt, PROGRAM, VARIABLES, Verb};
 
 /// The widest line.
 const WIDTH: usize = 80;
@@ -18,7 +18,15 @@ pub fn overview() -> String {
     let _ = write!(text, "\nUsage: {PROGRAM} [COMMAND] [OPTION]...\n");
     let (ready, later): (Vec<_>, Vec<_>) = COMMANDS.iter().partition(|command| command.ready);
     text += "\nCommands:\n";
+    let mut shown: Option<&Group> = None;
     for command in ready {
+        if let Some(group) = command.group() {
+            // Its commands stand together, and its own help tells them apart.
+            if shown.replace(group).is_none_or(|other| other.name != group.name) {
+                row(&mut text, &format!("  {} {}", group.name, group.operand), group.doc);
+            }
+            continue;
+        }
         let name = if command.name.is_empty() { "(none)" } else { command.name };
         row(&mut text, format!("  {name} {}", command.operand).trim_end(), command.doc);
         for option in OPTIONS.iter().filter(|option| is_own(option, command.verb)) {
@@ -47,10 +55,8 @@ pub fn of(command: &Command) -> String {
         let operand = command.operand.split(' ').next().unwrap_or_default();
         let _ = write!(text, "\n{operand} is one of: {}\n", command.choices.join(", "));
     }
-    for paragraph in command.more.lines() {
-        text.push('\n');
-        text += &wrapped(paragraph, 0);
-    }
+    paragraphs(&mut text, command.more);
+    paragraphs(&mut text, command.group().map_or("", |group| group.more));
     if !command.ready {
         text += "\nThis version does not have it yet.\n";
         return text;
@@ -65,6 +71,37 @@ pub fn of(command: &Command) -> String {
     text += "\nOptions of every command:\n";
     common(&mut text);
     text
+}
+
+/// What the help of a group's word prints: `homing token --help`.
+pub fn of_group(group: &Group) -> String {
+    let line = group.line();
+    let mut text = format!("{}.\n\nUsage: {line} {} [OPTION]...\n", group.doc, group.operand);
+    paragraphs(&mut text, group.more);
+    text += "\nActions:\n";
+    for command in group.commands() {
+        let label = format!("  {} {}", command.action(), command.operand);
+        row(&mut text, label.trim_end(), command.doc);
+    }
+    let of_all = |option: &&Opt| group.commands().all(|command| is_own(option, command.verb));
+    let shared: Vec<_> = OPTIONS.iter().filter(of_all).collect();
+    if !shared.is_empty() {
+        text += "\nOptions of every action:\n";
+        for option in shared {
+            option_row(&mut text, option);
+        }
+    }
+    text += "\nOptions of every command:\n";
+    common(&mut text);
+    let _ = write!(text, "\n`{line} ACTION --help` tells more about an action.\n");
+    text
+}
+
+fn paragraphs(text: &mut String, more: &str) {
+    for paragraph in more.lines() {
+        text.push('\n');
+        *text += &wrapped(paragraph, 0);
+    }
 }
 
 fn is_own(option: &Opt, verb: Verb) -> bool {
@@ -87,7 +124,7 @@ fn option_row(text: &mut String, option: &Opt) {
 fn row(text: &mut String, label: &str, doc: &str) {
     const COLUMN: usize = 26;
     let doc = wrapped(doc, COLUMN);
-    if label.len() + 1 < COLUMN {
+    if label.len() < COLUMN {
         let _ = write!(text, "{label:COLUMN$}{}", doc.trim_start());
     } else {
         let _ = write!(text, "{label}\n{doc}");
@@ -114,6 +151,7 @@ fn wrapped(text: &str, indent: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::{GROUPS, command};
     use super::*;
 
     #[track_caller]
@@ -124,17 +162,44 @@ mod tests {
         }
     }
 
+    /// Whether `text` has the option's name as a word of its own.
+    fn names(text: &str, option: &Opt) -> bool {
+        let name = format!("--{}", option.long);
+        text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).any(|word| word == name)
+    }
+
     #[test]
     fn the_overview_names_everything_and_is_one_screen() {
         let text = overview();
         is_tidy(&text);
-        for command in COMMANDS {
-            assert!(text.contains(command.name), "{}", command.name);
+        let alone = || COMMANDS.iter().filter(|command| command.group().is_none());
+        for name in alone().map(|command| command.name).chain(GROUPS.iter().map(|g| g.name)) {
+            assert!(text.contains(name), "{name}");
         }
         for option in OPTIONS {
-            assert!(text.contains(&format!("--{}", option.long)), "{}", option.long);
+            let is_told = alone().any(|command| option.is_taken_by(command.verb));
+            assert_eq!(names(&text, option), is_told, "{}", option.long);
         }
-        assert!(text.lines().count() <= 40, "short, for people");
+        for variable in VARIABLES {
+            assert!(text.contains(variable.name), "{}", variable.name);
+        }
+        assert!(text.lines().count() <= 40, "short, for people: {}", text.lines().count());
+    }
+
+    #[test]
+    fn the_help_of_a_group_names_its_commands_and_what_they_share() {
+        for group in GROUPS {
+            let text = of_group(group);
+            is_tidy(&text);
+            for command in group.commands() {
+                let row = format!("\n  {} {}", command.action(), command.operand);
+                assert!(text.contains(&row) && text.contains(command.doc), "{row}: {text}");
+            }
+            for option in OPTIONS {
+                let is_shared = group.commands().all(|command| option.is_taken_by(command.verb));
+                assert_eq!(names(&text, option), is_shared, "{}: {text}", option.long);
+            }
+        }
     }
 
     #[test]
@@ -143,10 +208,25 @@ mod tests {
             let text = of(command);
             is_tidy(&text);
             for option in OPTIONS.iter().filter(|_| command.ready) {
-                let named = text.contains(&format!(" --{}", option.long));
-                let in_title = format!("--{}", option.long) == command.name;
-                assert_eq!(named, in_title || option.is_taken_by(command.verb), "{text}");
+                let taken = option.is_taken_by(command.verb);
+                assert_eq!(names(&text, option), taken, "{}: {text}", option.long);
             }
+        }
+    }
+
+    #[test]
+    fn the_help_of_the_token_commands_tells_exit_codes_and_where_the_secret_comes_from() {
+        for (name, codes) in [
+            ("token issue", "0 75 77 78"),
+            ("token audit", "0 77 75 78"),
+            ("token rotate", "0 75 77 78"),
+            ("token revoke", "0 75 77 78"),
+        ] {
+            let text = of(command(name).unwrap()).replace('\n', " ");
+            let codes: Vec<_> = codes.split(' ').map(|code| format!("{code} when")).collect();
+            let places: Vec<_> = codes.iter().map(|code| text.find(code.as_str())).collect();
+            assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{text}");
+            assert!(text.contains("else from HOMING_MANAGEMENT_TOKEN, else asked for"), "{text}");
         }
     }
 

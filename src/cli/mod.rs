@@ -9,12 +9,15 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use self::nearest::nearest;
-use self::table::{Flag, Opt, Verb};
+use self::table::{Flag, Group, Opt, Verb};
 use crate::log::{Format, Level, Printable};
 
 pub mod help;
 pub mod nearest;
 pub mod table;
+mod token;
+
+pub use self::token::{Ask, LimitsAsked, TokenAction, TokenCommand};
 
 /// What the user wants.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -43,6 +46,8 @@ pub enum Command {
     Address,
     /// Show the table of providers, or one of them.
     Providers(Option<String>),
+    /// Issue, audit, rotate or revoke tokens.
+    Token(Box<TokenCommand>),
 }
 
 /// The settings of one round.
@@ -90,12 +95,12 @@ pub fn parse(
 ) -> Result<Parsed, UsageError> {
     let given = Given::read(arguments)?;
     if given.has(Flag::Help) {
-        return Ok(Parsed::Show(given.command.map_or_else(help::overview, help::of)));
+        return Ok(Parsed::Show(given.help()));
     }
     if given.has(Flag::Version) {
         return Ok(Parsed::Show(help::version()));
     }
-    let entry = given.command.unwrap_or(table::daemon());
+    let entry = given.entry()?;
     given.check_belonging(entry)?;
     let command = match entry.verb {
         Verb::Daemon => Command::Daemon,
@@ -107,8 +112,12 @@ pub fn parse(
         Verb::Check => Command::Check,
         Verb::Status => Command::Status { json: given.has(Flag::Json) },
         Verb::Address => Command::Address,
-        Verb::Providers => Command::Providers(given.operand.clone()),
-        Verb::Token | Verb::Import => return Err(not_yet(entry)),
+        Verb::Providers => Command::Providers(given.operands.first().cloned()),
+        Verb::TokenIssue => given.token(TokenAction::Issue, entry)?,
+        Verb::TokenAudit => given.token(TokenAction::Audit, entry)?,
+        Verb::TokenRotate => given.token(TokenAction::Rotate, entry)?,
+        Verb::TokenRevoke => given.token(TokenAction::Revoke, entry)?,
+        Verb::Import => return Err(not_yet(entry)),
     };
     let level = variable(table::LOG_VARIABLE).filter(|level| !level.is_empty());
     let common = Common {
@@ -124,8 +133,10 @@ pub fn parse(
 /// The arguments, each found in the table.
 #[derive(Debug, Default)]
 struct Given {
+    /// The group whose word was given; its action may be still to come.
+    group: Option<&'static Group>,
     command: Option<&'static table::Command>,
-    operand: Option<String>,
+    operands: Vec<String>,
     options: Vec<(&'static Opt, OsString)>,
 }
 
@@ -173,15 +184,27 @@ impl Given {
     fn add_word(&mut self, word: &OsStr) -> Result<(), UsageError> {
         let text = shown(word);
         // `-- --once` is a word, not the option.
-        let known = word.to_str().filter(|word| !word.starts_with('-')).and_then(table::command);
+        let plain = word.to_str().filter(|word| !word.starts_with('-'));
+        let group = plain.and_then(table::group);
+        let known = plain.and_then(table::command);
         let Some(command) = self.command else {
-            return self.add_command(known.ok_or_else(|| unknown("command", &text))?);
+            if let Some(group) = self.group {
+                let action = group.commands().find(|command| plain == Some(command.action()));
+                return self.add_command(action.ok_or_else(|| unknown_action(group, &text))?);
+            }
+            self.group = group;
+            return match (group, known) {
+                (Some(_), _) => Ok(()),
+                (None, Some(command)) => self.add_command(command),
+                (None, None) => Err(unknown("command", &text)),
+            };
         };
         let line = command.line();
-        if command.operand.is_empty() || self.operand.is_some() {
-            return match known {
-                Some(other) => self.add_command(other),
-                None => {
+        if command.operand.is_empty() || !(self.operands.is_empty() || command.takes_many()) {
+            return match (group, known) {
+                (Some(group), _) => Err(two_commands(&line, &group.line())),
+                (None, Some(other)) => self.add_command(other),
+                (None, None) => {
                     let error = format!("`{line}` does not take `{text}`; see `{line} --help`");
                     Err(UsageError(error))
                 }
@@ -190,19 +213,47 @@ impl Given {
         let Some(operand) = word.to_str() else {
             return Err(UsageError(format!("`{text}` is not UTF-8 text; see `{line} --help`")));
         };
-        self.operand = Some(operand.to_owned());
+        self.operands.push(operand.to_owned());
         Ok(())
     }
 
     fn add_command(&mut self, command: &'static table::Command) -> Result<(), UsageError> {
-        match self.command.replace(command) {
-            Some(other) if other.verb != command.verb => Err(UsageError(format!(
-                "`{}` and `{}` are two commands; give one of them",
-                other.line(),
-                command.line()
-            ))),
-            _ => Ok(()),
+        let before = match (self.command, self.group) {
+            (Some(other), _) if other.verb != command.verb => other.line(),
+            (None, Some(group)) if command.group().is_none_or(|own| own.name != group.name) => {
+                group.line()
+            }
+            _ => {
+                self.command = Some(command);
+                return Ok(());
+            }
+        };
+        Err(two_commands(&before, &command.line()))
+    }
+
+    /// The help that is asked for.
+    fn help(&self) -> String {
+        match (self.command, self.group) {
+            (Some(command), _) => help::of(command),
+            (None, Some(group)) => help::of_group(group),
+            (None, None) => help::overview(),
         }
+    }
+
+    /// The command that is asked for; the daemon when none is.
+    fn entry(&self) -> Result<&'static table::Command, UsageError> {
+        match (self.command, self.group) {
+            (Some(command), _) => Ok(command),
+            (None, Some(group)) => {
+                let (line, actions) = (group.line(), actions(group));
+                Err(UsageError(format!("`{line}` needs an action; write one of: {actions}")))
+            }
+            (None, None) => Ok(table::daemon()),
+        }
+    }
+
+    fn token(&self, action: TokenAction, entry: &table::Command) -> Result<Command, UsageError> {
+        TokenCommand::read(self, action, &entry.line()).map(|token| Command::Token(Box::new(token)))
     }
 
     /// Refuses options that the command does not take.
@@ -212,11 +263,17 @@ impl Given {
         let name = option.long;
         let takers = table::COMMANDS.iter().filter(|command| option.is_taken_by(command.verb));
         let lines: Vec<_> = takers.map(|taker| format!("`{} --{name}`", taker.line())).collect();
+        let lines = match lines.as_slice() {
+            [others @ .., last] if !others.is_empty() => {
+                format!("{} or {last}", others.join(", "))
+            }
+            lines => lines.concat(),
+        };
         let refuser = match command.verb {
             Verb::Daemon => "the daemon".to_owned(),
             _ => format!("`{}`", command.line()),
         };
-        Err(UsageError(format!("{refuser} does not take --{name}; write {}", lines.join(" or "))))
+        Err(UsageError(format!("{refuser} does not take --{name}; write {lines}")))
     }
 
     fn has(&self, flag: Flag) -> bool {
@@ -232,6 +289,12 @@ impl Given {
     fn value(&self, flag: Flag) -> Option<(&'static Opt, &OsStr)> {
         let last = self.options.iter().rfind(|(option, _)| option.flag == flag);
         last.map(|(option, value)| (*option, value.as_os_str()))
+    }
+
+    /// Every value given for `flag`.
+    fn values(&self, flag: Flag) -> impl Iterator<Item = (&'static Opt, &OsStr)> {
+        let given = self.options.iter().filter(move |(option, _)| option.flag == flag);
+        given.map(|(option, value)| (*option, value.as_os_str()))
     }
 
     /// The value given for `flag`, as one word of a list.
@@ -298,6 +361,22 @@ fn surplus(error: lexopt::Error) -> UsageError {
     }
 }
 
+fn two_commands(one: &str, other: &str) -> UsageError {
+    UsageError(format!("`{one}` and `{other}` are two commands; give one of them"))
+}
+
+fn actions(group: &Group) -> String {
+    group.commands().map(table::Command::action).collect::<Vec<_>>().join(", ")
+}
+
+/// An error for a word that is no action of `group`, with the nearest one that is.
+fn unknown_action(group: &Group, text: &str) -> UsageError {
+    let meant = nearest(text, group.commands().map(table::Command::action));
+    let meant = meant.map_or(String::new(), |meant| format!(" did you mean `{meant}`?"));
+    let (line, actions) = (group.line(), actions(group));
+    UsageError(format!("unknown action `{text}`;{meant} `{line}` takes one of: {actions}"))
+}
+
 fn not_yet(command: &table::Command) -> UsageError {
     let (line, program) = (command.line(), table::PROGRAM);
     UsageError(format!("`{line}` is not in this version yet; `{program} --help` lists what is"))
@@ -306,8 +385,12 @@ fn not_yet(command: &table::Command) -> UsageError {
 /// An error for a word that is not in the table, with the nearest one that is.
 fn unknown(what: &str, text: &str) -> UsageError {
     let options: Vec<_> = table::OPTIONS.iter().map(|o| format!("--{}", o.long)).collect();
+    let groups = table::GROUPS.iter().map(|group| group.name);
     let commands = table::COMMANDS.iter().map(|command| command.name);
-    let meant = nearest(text, commands.chain(options.iter().map(String::as_str)));
+    let known = groups.chain(commands).chain(options.iter().map(String::as_str));
+    let is_action = |c: &&table::Command| c.group().is_some() && c.action() == text;
+    let action = table::COMMANDS.iter().find(is_action);
+    let meant = action.map(|command| command.name).or_else(|| nearest(text, known));
     let (text, program) = (Printable(text), table::PROGRAM);
     UsageError(match meant {
         Some(meant) => format!("unknown {what} `{text}`; did you mean `{meant}`?"),
@@ -342,17 +425,17 @@ mod tests {
     }
 
     #[track_caller]
-    fn run(line: &str) -> (Command, Common) {
+    pub(super) fn run(line: &str) -> (Command, Common) {
         run_with(&[], line)
     }
 
     #[track_caller]
-    fn fails(line: &str, expect: &str) {
+    pub(super) fn fails(line: &str, expect: &str) {
         assert_eq!(parsed(&[], line).expect_err(line).to_string(), expect);
     }
 
     #[track_caller]
-    fn shows(line: &str, expect: &str) {
+    pub(super) fn shows(line: &str, expect: &str) {
         match parsed(&[], line) {
             Ok(Parsed::Show(text)) => assert!(text.contains(expect), "{text}"),
             other => panic!("`{line}` gave {other:?}"),
@@ -397,10 +480,11 @@ mod tests {
             log_format: Some(Format::Json),
             log: None,
         };
-        for command in ["check", "--once", "status", "address", "providers"] {
+        for command in ["check", "--once", "status", "address", "providers", "token audit"] {
             assert_eq!(run(&format!("{options} {command}")).1, expect);
             assert_eq!(run(&format!("{command} {options}")).1, expect);
         }
+        assert_eq!(run(&format!("token {options} audit")).1, expect);
     }
 
     #[test]
@@ -441,12 +525,28 @@ mod tests {
         fails("--dryrun", "unknown option `--dryrun`; did you mean `--dry-run`?");
         fails("frobnicate", "unknown command `frobnicate`; see `homing --help`");
         fails("-x", "unknown option `-x`; see `homing --help`");
+        let empty = parse([OsString::new()], |_| None).unwrap_err().to_string();
+        assert_eq!(empty, "unknown command ``; see `homing --help`");
     }
 
     #[test]
     fn an_option_of_another_command_is_answered_with_the_right_line() {
         fails("--refresh", "the daemon does not take --refresh; write `homing --once --refresh`");
-        fails("check --json", "`homing check` does not take --json; write `homing status --json`");
+        fails(
+            "check --json",
+            "`homing check` does not take --json; write `homing status --json` or \
+             `homing token audit --json`",
+        );
+        fails(
+            "status --dry-run",
+            "`homing status` does not take --dry-run; write `homing --once --dry-run`, \
+             `homing token issue --dry-run`, `homing token rotate --dry-run` or \
+             `homing token revoke --dry-run`",
+        );
+        fails(
+            "token audit --id=x",
+            "`homing token audit` does not take --id; write `homing token revoke --id`",
+        );
     }
 
     #[test]
@@ -463,6 +563,35 @@ mod tests {
             "`homing providers` does not take `b`; see `homing providers --help`",
         );
         assert_eq!(run("--once --once").0, Command::Once(Once::default()));
+        for (line, one, other) in [
+            ("check token issue a.example", "check", "token"),
+            ("--once token", "--once", "token"),
+            ("token --once", "token", "--once"),
+            ("token --once issue", "token", "--once"),
+            ("token issue a.example --once", "token issue", "--once"),
+        ] {
+            let two = format!("`homing {one}` and `homing {other}` are two commands");
+            fails(line, &format!("{two}; give one of them"));
+        }
+    }
+
+    #[test]
+    fn a_group_needs_one_of_its_actions() {
+        let needs = "`homing token` needs an action; write one of: issue, audit, rotate, revoke";
+        let takes = "`homing token` takes one of: issue, audit, rotate, revoke";
+        fails("token", needs);
+        fails("-v token --all", needs);
+        fails("token isue", &format!("unknown action `isue`; did you mean `issue`? {takes}"));
+        fails("token a.example issue", &format!("unknown action `a.example`; {takes}"));
+        fails("token token", &format!("unknown action `token`; {takes}"));
+        fails("token -- --once", &format!("unknown action `--once`; {takes}"));
+        fails("tokens", "unknown command `tokens`; did you mean `token`?");
+        fails("token-issue", "unknown command `token-issue`; did you mean `token issue`?");
+        fails("rotate a.example", "unknown command `rotate`; did you mean `token rotate`?");
+        shows("token --help", "Usage: homing token ACTION");
+        shows("--help token", "Usage: homing token ACTION");
+        shows("token --help revoke", "Usage: homing token revoke");
+        shows("token --version", "homing ");
     }
 
     #[test]
@@ -491,11 +620,11 @@ mod tests {
 
     #[test]
     fn commands_of_later_versions_are_known_words() {
-        let token = "`homing token` is not in this version yet; `homing --help` lists what is";
-        fails("token", token);
-        fails("token issue a.example --max-age 90d --management-token-file=x", token);
-        fails("-v import ddclient /etc/ddclient.conf", &token.replace("token", "import"));
-        shows("token issue --help", "issue, audit, rotate, revoke");
+        let import = "`homing import` is not in this version yet; `homing --help` lists what is";
+        fails("import", import);
+        fails("-v import ddclient /etc/ddclient.conf", import);
+        fails("import ddclient x --max-age 90d --frobnicate=x", import);
+        shows("import ddclient --help", "ddclient, inadyn, ddns-scripts");
         for command in table::COMMANDS {
             let error = parsed(&[], command.name).err().map(|error| error.to_string());
             let not_yet = error.is_some_and(|error| error.contains("not in this version yet"));
@@ -528,14 +657,35 @@ mod tests {
         assert!(matches!(path, Ok(Parsed::Run(_, common)) if common.config == word));
     }
 
+    /// A value that `flag` takes.
+    fn example(flag: Flag) -> &'static str {
+        match flag {
+            Flag::MaxAge | Flag::MaxUnused => "365d",
+            Flag::AllowSubnet => "192.0.2.0/24",
+            _ => "x",
+        }
+    }
+
+    /// The command with the operand that it needs beside `flag`.
+    fn needed(command: &table::Command, flag: Flag) -> String {
+        let instead = match command.verb {
+            Verb::TokenIssue | Verb::TokenRotate => Some(Flag::All),
+            Verb::TokenRevoke => Some(Flag::Id),
+            _ => None,
+        };
+        let host = if instead.is_some_and(|instead| instead != flag) { " a.example" } else { "" };
+        format!("{}{host}", command.name)
+    }
+
     #[test]
     fn every_option_is_taken_where_the_table_says() {
         let options = table::OPTIONS.iter();
         for option in options.filter(|o| !matches!(o.flag, Flag::Help | Flag::Version)) {
-            let value = option.value.map(|_| option.choices.first().unwrap_or(&"x"));
+            let example = || *option.choices.first().unwrap_or(&example(option.flag));
+            let value = option.value.map(|_| example());
             let word = |name: &str| value.map_or(name.to_owned(), |v| format!("{name}={v}"));
             for command in table::COMMANDS.iter().filter(|command| command.ready) {
-                let name = command.name;
+                let name = needed(command, option.flag);
                 let long = format!("{} {name}", word(&format!("--{}", option.long)));
                 let short = option.short.map(|s| format!("{name} {}", word(&format!("-{s}"))));
                 for line in [Some(long), short].into_iter().flatten() {
@@ -559,6 +709,16 @@ mod tests {
             assert!(!table::COMMANDS[..place].iter().any(is_twin), "{name}");
             assert!(is_one_line(command.doc), "{name}");
         }
+        for group in table::GROUPS {
+            assert!(is_one_line(group.doc) && group.commands().count() > 1, "{}", group.name);
+            // A word is a command or a group, and the commands of a group stand together.
+            assert!(table::command(group.name).is_none(), "{}", group.name);
+            let is_in = |c: &table::Command| c.group().is_some_and(|own| own.name == group.name);
+            let runs = table::COMMANDS.chunk_by(|a, b| is_in(a) == is_in(b));
+            assert_eq!(runs.filter(|run| is_in(&run[0])).count(), 1, "{}", group.name);
+        }
+        let is_grouped = |c: &table::Command| c.name.contains(' ') == c.group().is_some();
+        assert!(table::COMMANDS.iter().all(is_grouped));
         for (place, option) in table::OPTIONS.iter().enumerate() {
             let name = option.long;
             let is_twin = |o: &Opt| {

@@ -4,7 +4,7 @@
 ///
 /// Near means that one begins with the other (from three letters on), or that at most a third of
 /// the letters were missed, added, exchanged or swapped with a neighbour. Leading hyphens and
-/// case do not count.
+/// case do not count. Of words equally near the one that `typed` begins counts, then the first.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // No word of ours is as long, and the work grows with the length.
     const LONGEST: usize = 64;
@@ -17,10 +17,12 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         let (shorter, longer) = (typed.len().min(word.len()), typed.len().max(word.len()));
         let begins = shorter >= 3 && typed[..shorter] == word[..shorter];
         let distance = if begins { (longer - shorter).min(1) } else { edits(&typed, &word) };
-        (shorter > 1 && distance <= (longer / 3).max(1)).then_some(distance)
+        // People leave the end of a word out sooner than they add one.
+        let adds = begins && word.len() < longer;
+        (shorter > 1 && distance <= (longer / 3).max(1)).then_some((distance, adds))
     };
     let near = known.into_iter().filter_map(|word| Some((distance(word)?, word)));
-    near.min_by_key(|(distance, _)| *distance).map(|(_, word)| word)
+    near.min_by_key(|(rank, _)| *rank).map(|(_, word)| word)
 }
 
 /// How many letters have to be added, removed, exchanged or swapped with a neighbour (the optimal
@@ -47,7 +49,8 @@ fn edits(a: &[char], b: &[char]) -> usize {
 mod tests {
     use super::*;
 
-    const KNOWN: [&str; 6] = ["check", "status", "--once", "--help", "--config", "providers"];
+    const KNOWN: [&str; 8] =
+        ["check", "status", "--once", "--help", "--config", "providers", "--all", "--allow-subnet"];
 
     #[track_caller]
     fn check(typed: &str, expect: Option<&str>) {
@@ -63,6 +66,8 @@ mod tests {
         check("--conf", Some("--config"));
         check("CHECK", Some("check"));
         check("provider", Some("providers"));
+        check("--allow", Some("--allow-subnet"));
+        check("--alll", Some("--all"));
     }
 
     #[test]

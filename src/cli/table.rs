@@ -20,8 +20,14 @@ pub enum Verb {
     Address,
     /// Show the table of providers.
     Providers,
-    /// Issue, audit, rotate, revoke tokens.
-    Token,
+    /// Make tokens for hosts.
+    TokenIssue,
+    /// Tell what tokens may do.
+    TokenAudit,
+    /// Replace tokens by fresh ones.
+    TokenRotate,
+    /// Delete tokens.
+    TokenRevoke,
     /// Translate another client's set-up.
     Import,
 }
@@ -29,16 +35,34 @@ pub enum Verb {
 /// The options, by what they mean.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Flag {
+    /// `--all`
+    All,
+    /// `--allow-subnet`
+    AllowSubnet,
+    /// `--all-tokens`
+    AllTokens,
     /// `--config`
     Config,
+    /// `--create-domain`
+    CreateDomain,
     /// `--dry-run`
     DryRun,
     /// `--help`
     Help,
+    /// `--id`
+    Id,
     /// `--json`
     Json,
     /// `--log-format`
     LogFormat,
+    /// `--management-token-file`
+    ManagementTokenFile,
+    /// `--max-age`
+    MaxAge,
+    /// `--max-unused`
+    MaxUnused,
+    /// `--print`
+    Print,
     /// `--quiet`
     Quiet,
     /// `--refresh`
@@ -58,9 +82,11 @@ pub enum Flag {
 pub struct Command {
     /// What it stands for.
     pub verb: Verb,
-    /// How it is written after `homing`: a word, an option for `--once`, nothing for the daemon.
+    /// How it is written after `homing`: a word, two for a member of a group, an option for
+    /// `--once`, nothing for the daemon.
     pub name: &'static str,
-    /// What may follow it, as help shows it; brackets mean that it may be left out.
+    /// What may follow it, as help shows it; brackets mean that it may be left out, dots that it
+    /// may be repeated.
     pub operand: &'static str,
     /// The words that the first operand can be, when there is a list of them.
     pub choices: &'static [&'static str],
@@ -70,6 +96,19 @@ pub struct Command {
     pub more: &'static str,
     /// Whether this version has it.
     pub ready: bool,
+}
+
+/// Commands whose names begin with the same word.
+#[derive(Debug)]
+pub struct Group {
+    /// That word.
+    pub name: &'static str,
+    /// What may follow it, as help shows it.
+    pub operand: &'static str,
+    /// What its commands do, in one line without a full stop.
+    pub doc: &'static str,
+    /// What holds for all of them; paragraphs are separated by a line break.
+    pub more: &'static str,
 }
 
 /// An option.
@@ -113,11 +152,32 @@ pub const DEFAULT_CONFIG: &str = "/etc/homing/config.toml";
 /// The variable that holds a log level.
 pub const LOG_VARIABLE: &str = "HOMING_LOG";
 
+/// The variable that holds the management token; the parser does not read it.
+pub const MANAGEMENT_VARIABLE: &str = "HOMING_MANAGEMENT_TOKEN";
+
 /// The first paragraph of help and manual page.
 pub const ABOUT: &str = "Homing keeps host names pointing home: it watches this machine's \
     addresses, and when they change it updates each host's A and AAAA records at its DNS provider.";
 
-/// Every command, in the order of help; the daemon first.
+/// Every group of commands.
+pub const GROUPS: &[Group] = &[Group {
+    name: "token",
+    operand: "ACTION [HOST]...",
+    doc: "Issue, audit, rotate or revoke the tokens of hosts",
+    more: "The management token, which may make and delete others, is read from \
+        --management-token-file, else from HOMING_MANAGEMENT_TOKEN, else asked for on a terminal, \
+        where it is not shown. It is never stored, and cannot be given as an option.",
+}];
+
+/// The exit codes of the commands that change tokens.
+macro_rules! exit_codes {
+    () => {
+        "The exit code is 0 when it is done or there is nothing to do, 75 when trying later may \
+            help, 77 when a person must act at the provider, 78 when the configuration is wrong."
+    };
+}
+
+/// Every command, in the order of help; the daemon first, those of a group together.
 pub const COMMANDS: &[Command] = &[
     Command {
         verb: Verb::Daemon,
@@ -182,13 +242,53 @@ pub const COMMANDS: &[Command] = &[
         ready: true,
     },
     Command {
-        verb: Verb::Token,
-        name: "token",
-        operand: "ACTION [HOST]...",
-        choices: &["issue", "audit", "rotate", "revoke"],
-        doc: "Issue, audit, rotate or revoke the tokens of hosts",
-        more: "",
-        ready: false,
+        verb: Verb::TokenIssue,
+        name: "token issue",
+        operand: "[HOST]...",
+        choices: &[],
+        doc: "Make the narrowest token for hosts, and store it",
+        more: concat!(
+            "The token may write the addresses of the HOSTs and nothing else. Its secret goes \
+                where the configuration says that the HOSTs have theirs.\n",
+            exit_codes!(),
+        ),
+        ready: true,
+    },
+    Command {
+        verb: Verb::TokenAudit,
+        name: "token audit",
+        operand: "[HOST]...",
+        choices: &[],
+        doc: "Tell whether tokens may do more than their hosts need",
+        more: "Without a HOST: the tokens of every host of the configuration. Changes nothing.\n\
+            The exit code is 0 when no token is too powerful, 77 when one is, 75 when something \
+            could not be told, 78 when the configuration is wrong.",
+        ready: true,
+    },
+    Command {
+        verb: Verb::TokenRotate,
+        name: "token rotate",
+        operand: "[HOST]...",
+        choices: &[],
+        doc: "Replace the tokens of hosts by fresh ones",
+        more: concat!(
+            "The fresh token may do what the hosts need, and its secret is stored before the old \
+                token is deleted.\n",
+            exit_codes!(),
+        ),
+        ready: true,
+    },
+    Command {
+        verb: Verb::TokenRevoke,
+        name: "token revoke",
+        operand: "[HOST]...",
+        choices: &[],
+        doc: "Delete the tokens of hosts at their provider",
+        more: concat!(
+            "Their secrets are worth nothing from then on. Give HOSTs or --id.\n",
+            exit_codes!(),
+        ),
+        ready: true,
     },
     Command {
         verb: Verb::Import,
@@ -201,6 +301,12 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
+/// What makes fresh tokens.
+const FRESH: &[Verb] = &[Verb::TokenIssue, Verb::TokenRotate];
+
+/// What deals with tokens.
+const TOKEN: &[Verb] = &[Verb::TokenIssue, Verb::TokenAudit, Verb::TokenRotate, Verb::TokenRevoke];
+
 /// Every option, in the order of help; those of single commands first.
 pub const OPTIONS: &[Opt] = &[
     Opt {
@@ -210,9 +316,10 @@ pub const OPTIONS: &[Opt] = &[
         value: None,
         choices: &[],
         variables: &[],
-        commands: Some(&[Verb::Once]),
-        doc: "Send nothing; print what would be sent",
-        more: "The state is neither locked nor written.",
+        commands: Some(&[Verb::Once, Verb::TokenIssue, Verb::TokenRotate, Verb::TokenRevoke]),
+        doc: "Change nothing; print what would be sent",
+        more: "With --once nothing at all is sent, and the state is neither locked nor written. \
+            The token commands ask the provider what there is.",
     },
     Opt {
         flag: Flag::Refresh,
@@ -233,7 +340,7 @@ pub const OPTIONS: &[Opt] = &[
         choices: &[],
         variables: &[],
         commands: Some(&[Verb::Once]),
-        doc: "Ask again about hosts that were rejected or have failed",
+        doc: "Ask again about hosts that were rejected or failed",
         more: "A pause that the provider asked for, and its pace, are kept even so.",
     },
     Opt {
@@ -243,9 +350,110 @@ pub const OPTIONS: &[Opt] = &[
         value: None,
         choices: &[],
         variables: &[],
-        commands: Some(&[Verb::Status]),
+        commands: Some(&[Verb::Status, Verb::TokenAudit]),
         doc: "Print one JSON object, for scripts",
         more: "",
+    },
+    Opt {
+        flag: Flag::All,
+        long: "all",
+        short: None,
+        value: None,
+        choices: &[],
+        variables: &[],
+        commands: Some(FRESH),
+        doc: "For every host of the configuration",
+        more: "In place of HOSTs.",
+    },
+    Opt {
+        flag: Flag::CreateDomain,
+        long: "create-domain",
+        short: None,
+        value: Some("ZONE"),
+        choices: &[],
+        variables: &[],
+        commands: Some(&[Verb::TokenIssue]),
+        doc: "Register ZONE in the account first, if it is missing",
+        more: "",
+    },
+    Opt {
+        flag: Flag::MaxAge,
+        long: "max-age",
+        short: None,
+        value: Some("DURATION"),
+        choices: &[],
+        variables: &[],
+        commands: Some(FRESH),
+        doc: "End it at this age, such as 365d; none: no limit",
+        more: "Not given: the limit stays as it is.",
+    },
+    Opt {
+        flag: Flag::MaxUnused,
+        long: "max-unused",
+        short: None,
+        value: Some("DURATION"),
+        choices: &[],
+        variables: &[],
+        commands: Some(FRESH),
+        doc: "End it after so long without use; none: no limit",
+        more: "Not given: the limit stays as it is.",
+    },
+    Opt {
+        flag: Flag::AllowSubnet,
+        long: "allow-subnet",
+        short: None,
+        value: Some("NETWORK"),
+        choices: &[],
+        variables: &[],
+        commands: Some(FRESH),
+        doc: "Allow use from NETWORK only, repeatable; any: no limit",
+        more: "An address, or a network such as 192.0.2.0/24 or 2001:db8::/32; may be repeated. Not given: \
+            the limit stays as it is.",
+    },
+    Opt {
+        flag: Flag::Print,
+        long: "print",
+        short: None,
+        value: None,
+        choices: &[],
+        variables: &[],
+        commands: Some(FRESH),
+        doc: "Also print the secret on standard output",
+        more: "",
+    },
+    Opt {
+        flag: Flag::AllTokens,
+        long: "all-tokens",
+        short: None,
+        value: None,
+        choices: &[],
+        variables: &[],
+        commands: Some(&[Verb::TokenAudit]),
+        doc: "Audit every token of the account, not only the hosts'",
+        more: "In place of HOSTs.",
+    },
+    Opt {
+        flag: Flag::Id,
+        long: "id",
+        short: None,
+        value: Some("ID"),
+        choices: &[],
+        variables: &[],
+        commands: Some(&[Verb::TokenRevoke]),
+        doc: "Delete the token of this ID, which an audit showed",
+        more: "In place of HOSTs; for tokens that are not of this configuration.",
+    },
+    Opt {
+        flag: Flag::ManagementTokenFile,
+        long: "management-token-file",
+        short: None,
+        value: Some("FILE"),
+        choices: &[],
+        variables: &[],
+        commands: Some(TOKEN),
+        doc: "Read the management token from FILE",
+        more: "The file holds it on its first line. Without the option HOMING_MANAGEMENT_TOKEN counts, and \
+            without both it is asked for on a terminal.",
     },
     Opt {
         flag: Flag::Config,
@@ -330,6 +538,10 @@ pub const OPTIONS: &[Opt] = &[
 pub const VARIABLES: &[Variable] = &[
     Variable { name: "HOMING_CONFIG", doc: "As --config" },
     Variable { name: "HOMING_STATE_DIR", doc: "As --state-dir" },
+    Variable {
+        name: MANAGEMENT_VARIABLE,
+        doc: "The management token itself, for the token commands",
+    },
     Variable { name: LOG_VARIABLE, doc: "How much to log: error, warn, info, debug or trace" },
     Variable { name: "STATE_DIRECTORY", doc: "As --state-dir; set by systemd" },
     Variable { name: "NO_COLOR", doc: "When set, log without colours" },
@@ -338,6 +550,11 @@ pub const VARIABLES: &[Variable] = &[
 /// The command of that name; the daemon has none.
 pub fn command(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| !command.name.is_empty() && command.name == name)
+}
+
+/// The group of that name.
+pub fn group(name: &str) -> Option<&'static Group> {
+    GROUPS.iter().find(|group| group.name == name)
 }
 
 /// What runs without a command.
@@ -359,6 +576,33 @@ impl Command {
     /// The command as one writes it, without its operand: `homing check`.
     pub fn line(&self) -> String {
         if self.name.is_empty() { PROGRAM.to_owned() } else { format!("{PROGRAM} {}", self.name) }
+    }
+
+    /// The group that it belongs to.
+    pub fn group(&self) -> Option<&'static Group> {
+        self.name.split_once(' ').and_then(|(name, _)| group(name))
+    }
+
+    /// Its name within its group, or its whole name.
+    pub fn action(&self) -> &'static str {
+        self.name.split_once(' ').map_or(self.name, |(_, action)| action)
+    }
+
+    /// Whether any number of operands may be given.
+    pub fn takes_many(&self) -> bool {
+        self.operand.ends_with("...")
+    }
+}
+
+impl Group {
+    /// The group as one writes it: `homing token`.
+    pub fn line(&self) -> String {
+        format!("{PROGRAM} {}", self.name)
+    }
+
+    /// Its commands, in the order of help.
+    pub fn commands(&self) -> impl Iterator<Item = &'static Command> {
+        COMMANDS.iter().filter(|command| command.group().is_some_and(|g| g.name == self.name))
     }
 }
 

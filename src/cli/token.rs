@@ -1,0 +1,502 @@
+//! What `homing token` is asked: which tokens, and what their limits shall be.
+//!
+//! The management token is no part of it: neither the command line nor this parser ever holds it.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::table::{Flag, Opt};
+use super::{Given, UsageError, shown};
+use crate::core::name::{Hostname, NameError};
+use crate::core::token::TokenId;
+use crate::log::Printable;
+
+/// One of the token commands, with its settings.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+pub struct TokenCommand {
+    /// What to do.
+    pub action: TokenAction,
+    /// The hosts that were named, each once.
+    pub hosts: Vec<Hostname>,
+    /// Every host of the configuration.
+    pub all: bool,
+    /// Every token of the account.
+    pub all_tokens: bool,
+    /// The token to delete, when it is not one of a host's.
+    pub id: Option<TokenId>,
+    /// Change nothing, and print what would be sent.
+    pub dry_run: bool,
+    /// As JSON.
+    pub json: bool,
+    /// Print the secret, too.
+    pub print: bool,
+    /// The zone to register first.
+    pub create_domain: Option<Hostname>,
+    /// What the limits shall be.
+    pub limits: LimitsAsked,
+    /// Where the management token stands.
+    pub management_token_file: Option<PathBuf>,
+}
+
+/// What to do with tokens.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum TokenAction {
+    /// Make them.
+    Issue,
+    /// Tell what they may do.
+    Audit,
+    /// Replace them by fresh ones.
+    Rotate,
+    /// Delete them.
+    Revoke,
+}
+
+/// What the limits of a token shall be.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LimitsAsked {
+    /// The longest life, in whole seconds.
+    pub max_age: Ask<Duration>,
+    /// The longest time without use, in whole seconds.
+    pub max_unused: Ask<Duration>,
+    /// The networks that it may be used from, each once and in the form `192.0.2.0/24`.
+    pub subnets: Ask<Vec<String>>,
+}
+
+/// What a limit shall be.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Ask<T> {
+    /// What it is.
+    #[default]
+    Keep,
+    /// None.
+    Lift,
+    /// This.
+    Set(T),
+}
+
+impl TokenCommand {
+    /// Reads what was given; `line` is the command as one writes it.
+    pub(super) fn read(given: &Given, action: TokenAction, line: &str) -> Result<Self, UsageError> {
+        let mut hosts = Vec::new();
+        for word in &given.operands {
+            let host = hostname(word)
+                .map_err(|error| UsageError(format!("`{}` {error}", Printable(word))))?;
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        let command = Self {
+            action,
+            hosts,
+            all: given.has(Flag::All),
+            all_tokens: given.has(Flag::AllTokens),
+            id: given.value(Flag::Id).map(token_id).transpose()?,
+            dry_run: given.has(Flag::DryRun),
+            json: given.has(Flag::Json),
+            print: given.has(Flag::Print),
+            create_domain: last(given, Flag::CreateDomain, zone)?,
+            limits: LimitsAsked {
+                max_age: last(given, Flag::MaxAge, limit)?.unwrap_or_default(),
+                max_unused: last(given, Flag::MaxUnused, limit)?.unwrap_or_default(),
+                subnets: subnets(given)?,
+            },
+            management_token_file: given.path(Flag::ManagementTokenFile, |_| None),
+        };
+        command.check(line)?;
+        Ok(command)
+    }
+
+    /// Says what is too much or too little.
+    fn check(&self, line: &str) -> Result<(), UsageError> {
+        let (replacement, is_given, meaning) = match self.action {
+            TokenAction::Issue | TokenAction::Rotate => {
+                ("--all", self.all, "for every host of the configuration")
+            }
+            TokenAction::Audit => ("--all-tokens", self.all_tokens, ""),
+            TokenAction::Revoke => {
+                ("--id ID", self.id.is_some(), "for a token that an audit showed")
+            }
+        };
+        match (self.hosts.is_empty(), is_given) {
+            (false, true) => Err(UsageError(format!(
+                "`{line}` takes HOST or {replacement}, not both; leave one of them out"
+            ))),
+            // Without either, an audit is of every host.
+            (true, false) if self.action != TokenAction::Audit => Err(UsageError(format!(
+                "`{line}` needs a HOST; write `{line} HOST`, or `{line} {replacement}` {meaning}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The last value given for `flag`, as `read` understands it.
+fn last<T, E: fmt::Display>(
+    given: &Given,
+    flag: Flag,
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<T>, UsageError> {
+    given.value(flag).map(|value| understood(value, read)).transpose()
+}
+
+fn understood<T, E: fmt::Display>(
+    (option, value): (&Opt, &OsStr),
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, UsageError> {
+    let error = |error| UsageError(format!("--{}: `{}` {error}", option.long, shown(value)));
+    read(&value.to_string_lossy()).map_err(error)
+}
+
+/// The id of a token. What is none is not repeated, for it may be a secret by mistake.
+fn token_id((option, value): (&Opt, &OsStr)) -> Result<TokenId, UsageError> {
+    let error = |error| UsageError(format!("--{}: this {error}", option.long));
+    value.to_string_lossy().parse().map_err(error)
+}
+
+fn hostname(text: &str) -> Result<Hostname, String> {
+    if !text.is_ascii() {
+        return Err(
+            "has letters beyond ASCII; write its xn-- form, as `homing status` shows it".to_owned()
+        );
+    }
+    text.parse().map_err(|error: NameError| error.to_string())
+}
+
+fn zone(text: &str) -> Result<Hostname, String> {
+    let zone = hostname(text)?;
+    if zone.is_wildcard() {
+        return Err("is not a zone; leave the asterisk out".to_owned());
+    }
+    Ok(zone)
+}
+
+/// A duration in humantime's form, or `none`.
+fn limit(text: &str) -> Result<Ask<Duration>, &'static str> {
+    /// deSEC takes no more.
+    const LONGEST: Duration = Duration::from_secs(365_000 * 24 * 60 * 60);
+    if text == "none" {
+        return Ok(Ask::Lift);
+    }
+    let duration = humantime::parse_duration(text)
+        .map_err(|_| "is not a duration; write it like 365d, or none for no limit")?;
+    if duration.is_zero() {
+        return Err("leaves no time at all; write it like 365d, or none for no limit");
+    }
+    if duration.subsec_nanos() != 0 {
+        return Err("is not a number of whole seconds; leave the fraction out");
+    }
+    if duration > LONGEST {
+        return Err("is too long; the longest is 365000d, and none is no limit");
+    }
+    Ok(Ask::Set(duration))
+}
+
+fn subnets(given: &Given) -> Result<Ask<Vec<String>>, UsageError> {
+    let (mut any, mut networks) = (false, Vec::new());
+    for value in given.values(Flag::AllowSubnet) {
+        if value.1 == "any" {
+            any = true;
+            continue;
+        }
+        let network = understood(value, network)?;
+        if !networks.contains(&network) {
+            networks.push(network);
+        }
+    }
+    match (any, networks.is_empty()) {
+        (true, false) => Err(UsageError(
+            "--allow-subnet: `any` is every network; leave it out, or leave the networks out"
+                .into(),
+        )),
+        (true, true) => Ok(Ask::Lift),
+        (false, true) => Ok(Ask::Keep),
+        (false, false) => Ok(Ask::Set(networks)),
+    }
+}
+
+/// A network in CIDR form, or a single address, in the canonical form.
+fn network(text: &str) -> Result<String, String> {
+    const EXAMPLE: &str =
+        "is not a network; write it like 192.0.2.0/24 or 2001:db8::/32, or any for no limit";
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().map_err(|_| EXAMPLE)?;
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    let length = match length {
+        None => longest,
+        // The standard library would take a plus sign.
+        Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => {
+            let fits = |length: &u8| *length <= longest;
+            digits.parse().ok().filter(fits).ok_or_else(|| {
+                format!("is not a network; the number after the slash is at most {longest}")
+            })?
+        }
+        Some(_) => return Err(EXAMPLE.to_owned()),
+    };
+    let network = match address {
+        IpAddr::V4(address) => IpAddr::from(begun(address.octets(), length)),
+        IpAddr::V6(address) => IpAddr::from(begun(address.octets(), length)),
+    };
+    if network != address {
+        return Err(format!("is an address within a network; write {network}/{length}"));
+    }
+    Ok(format!("{network}/{length}"))
+}
+
+/// The first `length` bits of `octets`; the others are zero.
+fn begun<const N: usize>(mut octets: [u8; N], length: u8) -> [u8; N] {
+    for (octet, before) in octets.iter_mut().zip((0_u32..).step_by(8)) {
+        let kept = u32::from(length).saturating_sub(before);
+        *octet &= !u8::MAX.checked_shr(kept).unwrap_or_default();
+    }
+    octets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{fails, run};
+    use super::super::{Command, parse};
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    #[track_caller]
+    fn token(line: &str) -> TokenCommand {
+        match run(&format!("token {line}")).0 {
+            Command::Token(token) => *token,
+            other => panic!("`{line}` gave {other:?}"),
+        }
+    }
+
+    /// What a command is without options.
+    fn plain(action: TokenAction, hosts: &[&str]) -> TokenCommand {
+        TokenCommand {
+            action,
+            hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+            all: false,
+            all_tokens: false,
+            id: None,
+            dry_run: false,
+            json: false,
+            print: false,
+            create_domain: None,
+            limits: LimitsAsked::default(),
+            management_token_file: None,
+        }
+    }
+
+    #[test]
+    fn every_action_is_understood() {
+        use TokenAction::{Audit, Issue, Revoke, Rotate};
+
+        assert_eq!(token("issue a.example"), plain(Issue, &["a.example"]));
+        let two = plain(Rotate, &["a.example", "b.example"]);
+        assert_eq!(token("rotate a.example b.example"), two);
+        assert_eq!(token("audit"), plain(Audit, &[]));
+        assert_eq!(token("audit a.example"), plain(Audit, &["a.example"]));
+        assert_eq!(token("revoke a.example"), plain(Revoke, &["a.example"]));
+
+        let all = TokenCommand {
+            all: true,
+            dry_run: true,
+            print: true,
+            create_domain: Some("dyn.example".parse().unwrap()),
+            limits: LimitsAsked {
+                max_age: Ask::Set(365 * DAY),
+                max_unused: Ask::Lift,
+                subnets: Ask::Set(vec!["192.0.2.0/24".into(), "2001:db8::/32".into()]),
+            },
+            management_token_file: Some("m".into()),
+            ..plain(Issue, &[])
+        };
+        let line = "--all --dry-run --print --create-domain Dyn.Example. --max-age 365d \
+            --max-unused none --allow-subnet 192.0.2.0/24 --allow-subnet=2001:DB8:0::/32 \
+            --management-token-file m";
+        assert_eq!(token(&format!("issue {line}")), all);
+        assert_eq!(token(&format!("{line} issue")), all);
+        let rotate = line.replace("--create-domain Dyn.Example.", "");
+        let expect = TokenCommand { action: Rotate, create_domain: None, ..all };
+        assert_eq!(token(&format!("{rotate} rotate")), expect);
+
+        let audit = TokenCommand { all_tokens: true, json: true, ..plain(Audit, &[]) };
+        assert_eq!(token("audit --all-tokens --json"), audit);
+        let id = "6be0a87c-0d9a-4228-a3c5-ed5d33f4a807";
+        let revoke =
+            TokenCommand { id: Some(id.parse().unwrap()), dry_run: true, ..plain(Revoke, &[]) };
+        assert_eq!(token(&format!("--dry-run revoke --id={id}")), revoke);
+    }
+
+    #[test]
+    fn a_host_may_be_called_like_anything_and_counts_once() {
+        let hosts = |line: &str| token(line).hosts.iter().map(Hostname::to_string).collect();
+        let hosts = |line: &str| -> Vec<String> { hosts(line) };
+        assert_eq!(hosts("issue check token issue"), ["check", "token", "issue"]);
+        assert_eq!(hosts("issue B.Example. a.example b.example"), ["b.example", "a.example"]);
+        assert_eq!(hosts("issue a.example -v -- b.example"), ["a.example", "b.example"]);
+        assert_eq!(hosts("issue *.example.com"), ["*.example.com"]);
+    }
+
+    #[test]
+    fn wrong_names_are_named() {
+        fails(
+            "token issue a.example under_score.example",
+            "`under_score.example` is not a host name: '_' may not stand in it; use letters, \
+             digits, hyphens and dots",
+        );
+        fails(
+            "token audit 192.0.2.1",
+            "`192.0.2.1` is an address, not a host name; write the name to update",
+        );
+        fails(
+            "token revoke b\u{fc}cher.example",
+            "`b\u{fc}cher.example` has letters beyond ASCII; write its xn-- form, as \
+             `homing status` shows it",
+        );
+        fails(
+            "token issue --all --create-domain *.example.com",
+            "--create-domain: `*.example.com` is not a zone; leave the asterisk out",
+        );
+        fails(
+            "token issue -- --all",
+            "`--all` is not a host name: a part begins or ends with a hyphen",
+        );
+    }
+
+    #[test]
+    fn it_is_clear_which_tokens_are_meant() {
+        for action in ["issue", "rotate"] {
+            let line = format!("homing token {action}");
+            fails(
+                &format!("token {action} --print --dry-run"),
+                &format!(
+                    "`{line}` needs a HOST; write `{line} HOST`, or `{line} --all` for every host \
+                     of the configuration"
+                ),
+            );
+            fails(
+                &format!("token {action} --all a.example"),
+                &format!("`{line}` takes HOST or --all, not both; leave one of them out"),
+            );
+        }
+        fails(
+            "token revoke",
+            "`homing token revoke` needs a HOST; write `homing token revoke HOST`, or \
+             `homing token revoke --id ID` for a token that an audit showed",
+        );
+        fails(
+            "token revoke a.example --id 1-2",
+            "`homing token revoke` takes HOST or --id ID, not both; leave one of them out",
+        );
+        fails(
+            "token audit a.example --all-tokens",
+            "`homing token audit` takes HOST or --all-tokens, not both; leave one of them out",
+        );
+    }
+
+    #[test]
+    fn limits_on_time_are_kept_lifted_or_set() {
+        let not_one = "is not a duration; write it like 365d, or none for no limit";
+        for (text, expect) in [
+            ("none", Ok(Ask::Lift)),
+            ("1s", Ok(Ask::Set(Duration::from_secs(1)))),
+            ("90d", Ok(Ask::Set(90 * DAY))),
+            ("365000d", Ok(Ask::Set(365_000 * DAY))),
+            ("1d 12h", Ok(Ask::Set(DAY * 3 / 2))),
+            ("365000d 1s", Err("is too long; the longest is 365000d, and none is no limit")),
+            ("0s", Err("leaves no time at all; write it like 365d, or none for no limit")),
+            ("1500ms", Err("is not a number of whole seconds; leave the fraction out")),
+            ("90", Err(not_one)),
+            ("-1d", Err(not_one)),
+            ("forever", Err(not_one)),
+            ("99999999999999999999d", Err(not_one)),
+        ] {
+            assert_eq!(limit(text), expect, "{text}");
+        }
+        // As with every option, the last value counts.
+        let limits = token("issue --all --max-age 1d --max-age none --max-unused=2d").limits;
+        assert_eq!((limits.max_age, limits.max_unused), (Ask::Lift, Ask::Set(2 * DAY)));
+        assert_eq!(limits.subnets, Ask::Keep);
+        fails("token rotate --all --max-unused 5x", &format!("--max-unused: `5x` {not_one}"));
+    }
+
+    #[test]
+    fn networks_are_canonical() {
+        let inside = "is an address within a network; write";
+        let most = "is not a network; the number after the slash is at most";
+        for (text, expect) in [
+            ("192.0.2.0/24", Ok("192.0.2.0/24")),
+            ("192.0.2.7", Ok("192.0.2.7/32")),
+            ("192.0.2.4/30", Ok("192.0.2.4/30")),
+            ("192.0.2.128/025", Ok("192.0.2.128/25")),
+            ("0.0.0.0/0", Ok("0.0.0.0/0")),
+            ("2001:DB8:0:0::/32", Ok("2001:db8::/32")),
+            ("2001:db8::1", Ok("2001:db8::1/128")),
+            ("::/0", Ok("::/0")),
+            ("192.0.2.7/24", Err(format!("{inside} 192.0.2.0/24"))),
+            ("192.0.2.7/30", Err(format!("{inside} 192.0.2.4/30"))),
+            ("192.0.2.7/0", Err(format!("{inside} 0.0.0.0/0"))),
+            ("2001:db8:1::/33", Err(format!("{inside} 2001:db8::/33"))),
+            ("2001:db8::1/127", Err(format!("{inside} 2001:db8::/127"))),
+            ("192.0.2.0/33", Err(format!("{most} 32"))),
+            ("192.0.2.0/", Err(format!("{most} 32"))),
+            ("::/129", Err(format!("{most} 128"))),
+            ("::/256", Err(format!("{most} 128"))),
+        ] {
+            let expect = expect.map(str::to_owned);
+            assert_eq!(network(text), expect, "{text}");
+        }
+        for wrong in ["", "/24", "x/24", "192.0.2/24", "192.0.2.0/+24", "192.0.2.0/255.255.255.0"] {
+            let error = network(wrong).unwrap_err();
+            assert!(error.starts_with("is not a network; write it like 192.0.2.0/24"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn networks_add_up_but_not_with_any() {
+        let subnets = |line: &str| token(&format!("rotate --all {line}")).limits.subnets;
+        let twice = "--allow-subnet ::1 --allow-subnet 192.0.2.0/24 --allow-subnet 0:0::1/128";
+        assert_eq!(subnets(twice), Ask::Set(vec!["::1/128".into(), "192.0.2.0/24".into()]));
+        assert_eq!(subnets("--allow-subnet any --allow-subnet=any"), Ask::Lift);
+        assert_eq!(subnets(""), Ask::Keep);
+        fails(
+            "token rotate --all --allow-subnet any --allow-subnet ::1",
+            "--allow-subnet: `any` is every network; leave it out, or leave the networks out",
+        );
+        fails(
+            "token rotate --all --allow-subnet 192.0.2.1/24",
+            "--allow-subnet: `192.0.2.1/24` is an address within a network; write 192.0.2.0/24",
+        );
+    }
+
+    #[test]
+    fn a_secret_is_neither_taken_nor_repeated() {
+        let meant = "unknown option `--management-token`; did you mean `--management-token-file`?";
+        fails("token issue a.example --management-token=s3cret", meant);
+        fails("token --management-token s3cret issue a.example", meant);
+        fails("--management-token=s3cret", meant);
+        fails(
+            "token revoke --id s_3cret",
+            "--id: this is not a token's id, such as 6be0a87c-0d9a-4228-a3c5-ed5d33f4a807",
+        );
+        fails(
+            "token audit --management-token-file",
+            "--management-token-file needs a value; write --management-token-file FILE",
+        );
+    }
+
+    #[test]
+    fn the_management_token_in_the_environment_is_not_read() {
+        let words = ["token", "audit"].map(Into::into);
+        let parsed = parse(words, |name| {
+            assert_ne!(name, super::super::table::MANAGEMENT_VARIABLE);
+            None
+        });
+        assert!(parsed.is_ok(), "{parsed:?}");
+    }
+}
