@@ -7,17 +7,16 @@
 #[path = "server/mod.rs"]
 mod server;
 
-use std::collections::hash_map::RandomState;
 use std::fmt::Write as _;
 use std::fs;
-use std::hash::BuildHasher;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use server::{Account, Role, Sandbox};
+use server::chance::secret;
+use server::{Account, Api, Role, Sandbox, Token};
 
 const HELP: &str = "\
 A small deSEC in memory, for trying and testing Homing.
@@ -32,6 +31,7 @@ Usage: sandbox [OPTION…]
   --token NAME=SECRET:HOST[,HOST]  one more token, for these hosts only (for tests: argv is no
                           place for a real secret)
   --port-file FILE        write `url=`, `update-url=` and `dns=` lines once all of them answer
+  --legacy                the token API as it was before December 2023
   --no-throttle           no limits on how often one may ask
   --quiet                 print nothing
   --help                  this text
@@ -44,6 +44,11 @@ Port 0 is any free port.
 const HOSTS: [(&str, &str); 2] =
     [("dev1", "dev1.dyn.example.com"), ("dev2", "dev2.example.dedyn.io")];
 const ZONES: [&str; 2] = ["dyn.example.com", "example.dedyn.io"];
+/// A host whose token is still to be made, and one whose token may do too much.
+const NEW: (&str, &str) = ("home", "home.dyn.example.com");
+const BROAD: (&str, &str) = ("broad", "old.dyn.example.com");
+/// The name of the token that makes tokens.
+const MANAGEMENT: &str = "management";
 
 const USAGE: u8 = 64; // sysexits: EX_USAGE
 const FAILED: u8 = 74; // sysexits: EX_IOERR
@@ -59,11 +64,11 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::from(FAILED),
         };
     }
-    let (account, secrets) = match demo_account(&options) {
-        Ok(demo) => demo,
+    let account = match demo_account(&options) {
+        Ok(account) => account,
         Err(problem) => return end(USAGE, &problem),
     };
-    match serve(&options, account, &secrets) {
+    match serve(&options, account) {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of our output is gone, and nobody else is there.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -78,10 +83,12 @@ fn end(code: u8, problem: &str) -> ExitCode {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 struct Options {
     dir: Option<PathBuf>,
     dns: Vec<SocketAddr>,
     help: bool,
+    legacy: bool,
     listen: Vec<SocketAddr>,
     no_throttle: bool,
     port_file: Option<PathBuf>,
@@ -100,6 +107,7 @@ impl Options {
                 "--dir" => options.dir = Some(value()?.into()),
                 "--dns" => options.dns.push(address(&value()?)?),
                 "--help" | "-h" => options.help = true,
+                "--legacy" => options.legacy = true,
                 "--listen" => options.listen.push(address(&value()?)?),
                 "--no-throttle" => options.no_throttle = true,
                 "--port-file" => options.port_file = Some(value()?.into()),
@@ -136,40 +144,28 @@ impl TokenOption {
     }
 }
 
-/// The account, and the secret of each demo host in the order of `HOSTS`.
-fn demo_account(options: &Options) -> Result<(Account, Vec<String>), String> {
+fn demo_account(options: &Options) -> Result<Account, String> {
     let mut account = Account::new("owner@example.com");
+    account.api = if options.legacy { Api::Legacy } else { Api::Current };
     account.throttled = !options.no_throttle;
     account.blocked.extend("203.0.113.200/32".parse::<server::subnet::Subnet>());
     for zone in ZONES.into_iter().chain(options.zones.iter().map(String::as_str)) {
         account.add_zone(zone);
     }
     let outside = |host: &str| format!("{host} is in no zone of the account; add --zone");
-    let mut secrets = Vec::new();
     for (name, host) in HOSTS {
-        let secret = secret();
-        account.add_host_token(name, &secret, &[host]).map_err(outside)?;
-        secrets.push(secret);
+        account.add_host_token(name, &secret(), &[host]).map_err(outside)?;
     }
+    account.tokens.push(Token::management(MANAGEMENT, &secret()));
+    account.tokens.push(Token::unrestricted(BROAD.0, &secret()));
     for token in &options.tokens {
         let hosts: Vec<&str> = token.hosts.iter().map(String::as_str).collect();
         account.add_host_token(&token.name, &token.secret, &hosts).map_err(outside)?;
     }
-    Ok((account, secrets))
+    Ok(account)
 }
 
-/// 28 letters and digits, as deSEC's are. The standard library's only source of chance is the key
-/// of its hash maps: good enough for a token that opens nothing but this process.
-fn secret() -> String {
-    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let digit = |index: usize| {
-        let chance = RandomState::new().hash_one(index) % 32;
-        char::from(ALPHABET[usize::try_from(chance).unwrap_or(0)])
-    };
-    (0..28).map(digit).collect()
-}
-
-fn serve(options: &Options, account: Account, secrets: &[String]) -> io::Result<()> {
+fn serve(options: &Options, account: Account) -> io::Result<()> {
     let mut sandbox = Sandbox::unbound(account);
     let at = |text: &str| address(text).map_err(io::Error::other);
     bind(&options.listen, &[at("127.0.0.1:8053")?, at("127.0.0.1:0")?], |at| {
@@ -179,7 +175,7 @@ fn serve(options: &Options, account: Account, secrets: &[String]) -> io::Result<
     bind(&options.dns, &[at("127.0.0.1:5353")?, at("127.0.0.1:0")?], |at| sandbox.listen_dns(at))?;
 
     let dir = options.dir.clone().unwrap_or_else(|| "sandbox".into());
-    write_demo(&dir, &sandbox, secrets)?;
+    write_demo(&dir, &sandbox)?;
     if let Some(file) = &options.port_file {
         let (url, update, dns) = (sandbox.url(), sandbox.update_url(), sandbox.dns());
         let text = format!("url={url}\nupdate-url={update}\ndns={dns}\n");
@@ -219,10 +215,24 @@ fn bind(
     last
 }
 
-fn write_demo(dir: &Path, sandbox: &Sandbox, secrets: &[String]) -> io::Result<()> {
+fn write_demo(dir: &Path, sandbox: &Sandbox) -> io::Result<()> {
     create_private_dir(dir)?;
-    for ((name, _), secret) in HOSTS.iter().zip(secrets) {
+    for name in HOSTS.map(|(name, _)| name).into_iter().chain([MANAGEMENT, BROAD.0]) {
+        let secret = |account: &mut Account| {
+            account.token_by_name(name).map(|token| token.secret.clone()).unwrap_or_default()
+        };
+        let secret = sandbox.with_account(secret);
         write_whole(&dir.join(format!("{name}.token")), &format!("{secret}\n"), true)?;
+    }
+    // From an earlier start, whose tokens are gone.
+    match fs::remove_file(dir.join(format!("{}.token", NEW.0))) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    for (file, state, (token, host)) in
+        [("new.toml", "new-state", NEW), ("broad.toml", "broad-state", BROAD)]
+    {
+        write_whole(&dir.join(file), &config(state, sandbox, &[(host, token)]), false)?;
     }
     let hosts = HOSTS.map(|(name, host)| (host, name));
     write_whole(&dir.join("config.toml"), &config("state", sandbox, &hosts), false)?;
@@ -268,8 +278,11 @@ fn introduction(dir: &Path, sandbox: &Sandbox) -> String {
     let config = dir.join("config.toml");
     let wrong = dir.join("wrong-token.toml");
     let (config, wrong, dns) = (config.display(), wrong.display(), sandbox.dns());
+    let [new, broad, management] =
+        ["new.toml", "broad.toml", "management.token"].map(|file| dir.join(file));
+    let (new, broad, management) = (new.display(), broad.display(), management.display());
     let text = config_text(dir);
-    let host = HOSTS[0].1;
+    let (host, new_host) = (HOSTS[0].1, NEW.1);
     format!(
         "A small deSEC in memory: {url} (update host {update}, DNS {dns})\n\n\
          {config}:\n\n{text}\n\
@@ -278,6 +291,10 @@ fn introduction(dir: &Path, sandbox: &Sandbox) -> String {
          \x20 dig @{address} -p {port} {host} A +short\n\
          \x20 homing --once --config {config}   # up to date: nothing is sent\n\
          \x20 homing --once --config {wrong}   # another host's token: 403, exit code 77\n\n\
+         A token for one more host, and one that may write everything:\n\n\
+         \x20 homing token issue {new_host} --config {new} --management-token-file {management}\n\
+         \x20 homing --once --config {new}\n\
+         \x20 homing token audit --config {broad}   # may write everything: exit code 77\n\n\
          Requests (Ctrl-C ends this):\n",
         url = sandbox.url(),
         update = sandbox.update_url(),
@@ -361,8 +378,12 @@ mod tests {
     }
 
     #[test]
-    fn secrets_have_28_characters_and_differ() {
-        assert_eq!(secret().len(), 28);
-        assert_ne!(secret(), secret());
+    fn the_demo_has_a_token_for_tokens_and_one_that_is_too_broad() {
+        let account = demo_account(&options(&["--legacy"]).unwrap()).unwrap();
+        assert_eq!(account.api, Api::Legacy);
+        assert!(account.token_by_name(MANAGEMENT).unwrap().perm_manage_tokens);
+        let broad = account.token_by_name(BROAD.0).unwrap();
+        assert!(broad.policies.is_empty() && !broad.perm_manage_tokens);
+        assert!([NEW.1, BROAD.1].iter().all(|host| account.zone_of(host).is_some()));
     }
 }

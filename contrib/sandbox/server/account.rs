@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::api::Api;
+use super::chance;
 use super::subnet::Subnet;
 use super::throttle::{History, Scope};
 use super::token::{Policy, Token};
@@ -20,40 +22,121 @@ pub const DYNDNS_TTL: u32 = 60;
 /// One customer of the server.
 #[derive(Clone, Debug)]
 pub struct Account {
+    /// Which API it is served by.
+    pub api: Api,
     /// Addresses that hosts in a zone directly under a public suffix may not have.
     pub blocked: Vec<Subnet>,
     /// The owner's e-mail address, which is also accepted as a user name.
     pub email: String,
     /// Requests so far.
     pub history: History,
+    /// A UUID.
+    pub id: String,
+    /// How many zones it may register over REST; `None` for any number.
+    pub limit_domains: Option<usize>,
+    /// The name servers of zones that are registered from now on, with their final dots.
+    pub name_servers: Vec<String>,
+    /// How many entries of a list are shown at once, and on a page.
+    pub page_size: usize,
     /// Names like `dedyn.io`, under which the server gives zones away.
     pub public_suffixes: Vec<String>,
     /// Whether limits are enforced at all.
     pub throttled: bool,
-    /// The credentials.
+    /// The credentials, in the order in which they were made.
     pub tokens: Vec<Token>,
+    /// How far its clock is ahead of the machine's.
+    ahead: Duration,
+    /// How many zones and record sets there ever were.
+    made: u64,
     zones: Vec<Zone>,
+    /// How many zones there ever were.
+    zones_ever: u64,
 }
 
 impl Account {
     /// An account without zones and tokens, with deSEC's limits and `dedyn.io` as public suffix.
     pub fn new(email: &str) -> Self {
+        // Names that exist nowhere, so that nothing that follows them reaches the real Internet.
+        let servers = ["ns1.sandbox.invalid.", "ns2.sandbox.invalid."];
         Self {
+            ahead: Duration::ZERO,
+            api: Api::Current,
             blocked: Vec::new(),
             email: email.to_owned(),
             history: History::default(),
+            id: chance::uuid(),
+            limit_domains: Some(15),
+            made: 0,
+            name_servers: servers.map(str::to_owned).to_vec(),
+            page_size: 500,
             public_suffixes: vec!["dedyn.io".to_owned()],
             throttled: true,
             tokens: Vec::new(),
             zones: Vec::new(),
+            zones_ever: 0,
         }
+    }
+
+    /// Moves the account's clock forwards: tokens age, and limits are forgotten in time.
+    pub fn advance(&mut self, by: Duration) {
+        self.ahead += by;
+    }
+
+    /// How far [`Account::advance`] has moved the clock so far.
+    pub fn ahead(&self) -> Duration {
+        self.ahead
+    }
+
+    /// The credentials, in the order in which they were made.
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
+    /// The oldest token with this name.
+    pub fn token_by_name(&self, name: &str) -> Option<&Token> {
+        self.tokens.iter().find(|token| token.name == name)
+    }
+
+    /// The token with this id.
+    pub fn token_by_id(&self, id: &str) -> Option<&Token> {
+        self.tokens.iter().find(|token| token.id == id)
+    }
+
+    /// The token with this id, to be changed.
+    pub fn token_by_id_mut(&mut self, id: &str) -> Option<&mut Token> {
+        self.tokens.iter_mut().find(|token| token.id == id)
     }
 
     /// Registers a zone, with name servers and no other records; does nothing if it is there.
     pub fn add_zone(&mut self, name: &str) {
-        if !self.zones.iter().any(|zone| zone.name == name) {
-            self.zones.push(Zone::new(name));
+        self.register(name, OPENED);
+    }
+
+    /// Registers a zone at `now`, with name servers and no other records; does nothing if it is
+    /// there.
+    pub fn register(&mut self, name: &str, now: Duration) {
+        if self.zone(name).is_some() {
+            return;
         }
+        self.made += 1;
+        self.zones_ever += 1;
+        let zone = Zone {
+            created: now,
+            minimum_ttl: 3600,
+            name: name.to_owned(),
+            number: self.zones_ever,
+            records: BTreeMap::new(),
+            serial: self.made,
+            touched: now,
+        };
+        self.zones.push(zone);
+        let values = self.name_servers.iter().cloned().collect();
+        self.write(name, "", "NS", RecordSet { ttl: 3600, values }, now);
+    }
+
+    /// The zone with exactly this name.
+    pub fn zone(&self, name: &str) -> Option<&Zone> {
+        self.zones.iter().find(|zone| zone.name == name)
     }
 
     /// Takes a zone and its records away, and with it every policy that names it.
@@ -61,6 +144,7 @@ impl Account {
         self.zones.retain(|zone| zone.name != name);
         for token in &mut self.tokens {
             token.policies.retain(|policy| policy.domain.as_deref() != Some(name));
+            token.zone_policies.retain(|policy| policy.domain.as_deref() != Some(name));
         }
     }
 
@@ -131,11 +215,15 @@ impl Account {
         };
         let key = (subname.to_owned(), kind.to_owned());
         let before = zone.records.remove(&key);
-        if before.as_ref() != Some(&records) && (before.is_some() || !records.values.is_empty()) {
+        let known = before.as_ref().map(|entry| &entry.records);
+        if known != Some(&records) && (known.is_some() || !records.values.is_empty()) {
             zone.touched = zone.touched.max(now);
         }
         if !records.values.is_empty() {
-            zone.records.insert(key, records);
+            self.made += 1;
+            let (created, serial) =
+                before.map_or((now, self.made), |entry| (entry.created, entry.serial));
+            zone.records.insert(key, Entry { created, records, serial, touched: now });
         }
     }
 
@@ -154,7 +242,7 @@ impl Account {
 
     /// Counts a request against `scopes`, or returns how long to wait.
     pub fn admit(&mut self, scopes: &[Scope], now: Duration) -> Result<(), Duration> {
-        if self.throttled { self.history.admit(scopes, now) } else { Ok(()) }
+        if self.throttled { self.history.admit(scopes, self.api, now) } else { Ok(()) }
     }
 
     /// Whether the server refuses `address` for hosts of this zone.
@@ -174,26 +262,16 @@ pub struct Zone {
     pub minimum_ttl: u32,
     /// Its name, in lower case and without a final dot.
     pub name: String,
+    /// The key of its row in the server's database.
+    pub number: u64,
+    /// Grows from whatever was made to what was made later.
+    pub serial: u64,
     /// When a record last changed, since the Unix epoch; also its serial number, in seconds.
     pub touched: Duration,
-    records: BTreeMap<(String, String), RecordSet>,
+    records: BTreeMap<(String, String), Entry>,
 }
 
 impl Zone {
-    fn new(name: &str) -> Self {
-        // Names that exist nowhere, so that nothing that follows them reaches the real Internet.
-        let servers = ["ns1.sandbox.invalid.", "ns2.sandbox.invalid."];
-        let values = servers.iter().map(|server| (*server).to_owned()).collect();
-        let key = (String::new(), "NS".to_owned());
-        Self {
-            created: OPENED,
-            minimum_ttl: 3600,
-            name: name.to_owned(),
-            touched: OPENED,
-            records: BTreeMap::from([(key, RecordSet { ttl: 3600, values })]),
-        }
-    }
-
     /// `host` without this zone's name (`""` for the zone itself), or `None` if it lies outside.
     pub fn subname_of<'a>(&self, host: &'a str) -> Option<&'a str> {
         subname(host, &self.name)
@@ -201,7 +279,17 @@ impl Zone {
 
     /// The record set `kind` at `subname`, if there is one.
     pub fn record_set(&self, subname: &str, kind: &str) -> Option<&RecordSet> {
+        self.entry(subname, kind).map(|entry| &entry.records)
+    }
+
+    /// The same, with its dates.
+    pub fn entry(&self, subname: &str, kind: &str) -> Option<&Entry> {
         self.records.get(&(subname.to_owned(), kind.to_owned()))
+    }
+
+    /// Every record set with its subname and type, in alphabetical order of those.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &str, &Entry)> {
+        self.records.iter().map(|((subname, kind), entry)| (subname.as_str(), kind.as_str(), entry))
     }
 
     /// Whether any record lies at `subname` or below it (RFC 8020).
@@ -218,6 +306,19 @@ pub struct RecordSet {
     pub ttl: u32,
     /// Their contents as text, without duplicates.
     pub values: BTreeSet<String>,
+}
+
+/// A record set as it is stored.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// When it came into being, since the Unix epoch.
+    pub created: Duration,
+    /// What it holds.
+    pub records: RecordSet,
+    /// Grows from whatever was made to what was made later.
+    pub serial: u64,
+    /// When it was last written, even with what it held already; since the Unix epoch.
+    pub touched: Duration,
 }
 
 fn subname<'a>(host: &'a str, zone: &str) -> Option<&'a str> {
@@ -251,6 +352,14 @@ mod tests {
     fn a_name_that_only_ends_with_the_same_letters_is_outside() {
         assert!(account().zone_of("notexample.com").is_none());
         assert!(account().zone_of("example.com.").is_none());
+    }
+
+    #[test]
+    fn a_token_is_found_by_its_name_and_its_id() {
+        let account = account();
+        let token = account.token_by_name("dev1").unwrap();
+        assert_eq!(account.token_by_id(&token.id).unwrap().name, "dev1");
+        assert!(account.token_by_name("dev2").is_none());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Dates as deSEC writes them, from the time since the Unix epoch.
+//! Dates as deSEC writes them, from the time since the Unix epoch; and lengths of time.
 //!
 //! Pure: whoever has a clock passes its reading in.
 
@@ -58,6 +58,70 @@ fn time_of_day(since_epoch: Duration) -> (u64, u64, u64) {
     (seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
+/// `[DD] HH:MM:SS[.uuuuuu]`, the form in which the REST API writes a length of time.
+pub fn duration_text(duration: Duration) -> String {
+    let days = duration.as_secs() / DAY;
+    let (hours, minutes, seconds) = time_of_day(duration);
+    let days = if days == 0 { String::new() } else { format!("{days} ") };
+    let micros = match duration.subsec_micros() {
+        0 => String::new(),
+        micros => format!(".{micros:06}"),
+    };
+    format!("{days}{hours:02}:{minutes:02}:{seconds:02}{micros}")
+}
+
+/// A length of time that was given; one before nothing is kept apart, to be refused later.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Length {
+    /// Less than nothing.
+    Negative,
+    /// This long.
+    Positive(Duration),
+}
+
+/// Reads `[DD] [HH:[MM:]]SS[.uuuuuu]`; `None` if it is not that.
+pub fn parse_duration(text: &str) -> Option<Length> {
+    let (days, rest) = match text.split_once(' ') {
+        Some((days, rest)) => {
+            let rest = rest.strip_prefix("days, ").or(rest.strip_prefix("day, ")).unwrap_or(rest);
+            (days, rest)
+        }
+        None => ("0", text),
+    };
+    let minus = |text: &str| text.strip_prefix('-').map(str::to_owned);
+    let negative = minus(days).is_some() || minus(rest).is_some();
+    let days = number(&minus(days).unwrap_or(days.to_owned()))?;
+    let rest = minus(rest).unwrap_or(rest.to_owned());
+    let (rest, fraction) = match rest.split_once(['.', ',']) {
+        Some((_, fraction)) if fraction.is_empty() || fraction.len() > 12 => return None,
+        Some((rest, fraction)) => {
+            number(fraction)?;
+            (rest, number(&format!("{fraction:0<6}")[..6])?)
+        }
+        None => (rest.as_str(), 0),
+    };
+    let parts: Vec<u64> = rest.split(':').map(number).collect::<Option<_>>()?;
+    let clock = match parts.as_slice() {
+        [seconds] => *seconds,
+        [minutes, seconds] => minutes.checked_mul(60)?.checked_add(*seconds)?,
+        [hours, minutes, seconds] => {
+            hours.checked_mul(60)?.checked_add(*minutes)?.checked_mul(60)?.checked_add(*seconds)?
+        }
+        _ => return None,
+    };
+    let seconds = days.checked_mul(DAY)?.checked_add(clock)?;
+    let duration = Duration::from_secs(seconds) + Duration::from_micros(fraction);
+    Some(if negative && !duration.is_zero() {
+        Length::Negative
+    } else {
+        Length::Positive(duration)
+    })
+}
+
+fn number(digits: &str) -> Option<u64> {
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +142,31 @@ mod tests {
     fn a_year_ends_on_the_last_of_december() {
         assert_eq!(timestamp(Duration::from_secs(1_798_761_599)), "2026-12-31T23:59:59.000000Z");
         assert_eq!(timestamp(Duration::from_secs(1_798_761_600)), "2027-01-01T00:00:00.000000Z");
+    }
+
+    #[track_caller]
+    fn check_duration(text: &str, expected: Option<&str>) {
+        let shown = parse_duration(text).map(|length| match length {
+            Length::Negative => "negative".to_owned(),
+            Length::Positive(duration) => duration_text(duration),
+        });
+        assert_eq!(shown.as_deref(), expected, "{text}");
+    }
+
+    #[test]
+    fn lengths_of_time_are_read_in_every_form_and_written_in_one() {
+        check_duration("365 00:00:00", Some("365 00:00:00"));
+        check_duration("365 days, 0:00:00", Some("365 00:00:00"));
+        check_duration("60", Some("00:01:00"));
+        check_duration("90:00", Some("01:30:00"));
+        check_duration("25:00:00", Some("1 01:00:00"));
+        check_duration("00:00:00.5", Some("00:00:00.500000"));
+        check_duration("-1", Some("negative"));
+        check_duration("0", Some("00:00:00"));
+        check_duration("", None);
+        check_duration("1d", None);
+        check_duration("1:2:3:4", None);
+        check_duration("1 ", None);
+        check_duration("99999999999999999999", None);
     }
 }

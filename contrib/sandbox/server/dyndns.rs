@@ -4,12 +4,15 @@
 //! are deSEC's, recorded August 2026, and the golden files hold this module to them. Checks run
 //! in this order: credentials, hosts and zone, throttle, method, parameters, then per record set
 //! CNAME, permission, content; and all record sets of a request change together or not at all.
+//! The old API asks for permission once, before the throttle, and knows one host, no prefixes and
+//! no values for single hosts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::account::{Account, DYNDNS_TTL, RecordSet};
+use super::api::Api;
 use super::auth;
 use super::http::{Answer, Request};
 use super::subnet::Subnet;
@@ -33,8 +36,14 @@ fn update(
 ) -> Result<Answer, Refusal> {
     let caller = auth::for_update(account, request, client, now).map_err(Refusal::Credential)?;
     let hosts = hosts(account, request, caller.user.as_deref())?;
-    let own = own_values(request);
+    let own = match account.api {
+        Api::Current => own_values(request),
+        Api::Legacy => OwnValues::new(),
+    };
     let zone = common_zone(account, hosts.iter().chain(own.keys().map(|(host, _)| host)))?;
+    if account.api == Api::Legacy && !caller.token.zone_policy(&zone).perm_dyndns {
+        return Err(Refusal::Endpoint);
+    }
 
     let scopes = [Scope::Dyndns { zone: zone.clone() }, Scope::User];
     account.admit(&scopes, now).map_err(Refusal::Throttled)?;
@@ -52,7 +61,9 @@ fn update(
     for change in &changes {
         if change.meets_cname(account, &zone) {
             problems.push(vec![CONFLICT.to_owned()]);
-        } else if caller.token.may_write(&zone, &change.subname, change.family.kind()) {
+        } else if account.api == Api::Legacy
+            || caller.token.may_write(&zone, &change.subname, change.family.kind())
+        {
             problems.push(change.content_problem(account, &zone).into_iter().collect());
         } else {
             return Err(Refusal::Permission);
@@ -79,6 +90,7 @@ fn hosts(account: &Account, request: &Request, user: Option<&str>) -> Result<Vec
         .or(user.filter(|user| !user.is_empty() && !user.contains('@')))
         .or_else(|| request.parameter("username"));
     match (named, account.zones()) {
+        (Some(name), _) if account.api == Api::Legacy => Ok(vec![name.trim().to_lowercase()]),
         (Some(list), _) => Ok(host_list(list)),
         (None, [zone]) => Ok(vec![zone.name.clone()]),
         (None, []) => Err(Refusal::NoZoneAtAll),
@@ -198,7 +210,7 @@ enum Wish {
 
 /// The wish that a parameter expresses for `family`, if any: items that cannot belong to the
 /// family are passed over, and when nothing is left the parameter counts as absent.
-fn wish(parameter: &str, value: &str, family: Family) -> Result<Option<Wish>, Refusal> {
+fn wish(parameter: &str, value: &str, family: Family, api: Api) -> Result<Option<Wish>, Refusal> {
     let words = ["", "preserve"];
     let items = value.split(',').map(str::trim);
     let items: BTreeSet<&str> =
@@ -209,7 +221,7 @@ fn wish(parameter: &str, value: &str, family: Family) -> Result<Option<Wish>, Re
              at the same time."
         )));
     }
-    let prefix = items.iter().find(|item| item.contains('/')).copied();
+    let prefix = items.iter().find(|item| item.contains('/') && api == Api::Current).copied();
     if prefix.is_some() && items.len() > 1 {
         return Err(Refusal::parameter(format!(
             "IP parameter \"{parameter}\" cannot use subnet notation with multiple addresses."
@@ -235,12 +247,17 @@ fn wish(parameter: &str, value: &str, family: Family) -> Result<Option<Wish>, Re
 
 /// The wish for `family` of every host that has none of its own. A request that says nothing sets
 /// the connection's address, or deletes the record of the family that the connection is not.
-fn general_wish(request: &Request, family: Family, client: IpAddr) -> Result<Wish, Refusal> {
+fn general_wish(
+    request: &Request,
+    family: Family,
+    client: IpAddr,
+    api: Api,
+) -> Result<Wish, Refusal> {
     for parameter in family.parameters() {
         let Some(value) = request.parameter(parameter) else {
             continue;
         };
-        if let Some(wish) = wish(parameter, value, family)? {
+        if let Some(wish) = wish(parameter, value, family, api)? {
             return Ok(wish);
         }
     }
@@ -301,12 +318,12 @@ fn changes(
 ) -> Result<Vec<Change>, Refusal> {
     let mut wishes = Vec::new();
     for family in Family::BOTH {
-        let general = general_wish(request, family, client)?;
+        let general = general_wish(request, family, client, account.api)?;
         wishes.extend(hosts.iter().map(|host| ((host, family), general.clone())));
     }
     let mut wishes: BTreeMap<_, _> = wishes.into_iter().collect();
     for ((host, family), (parameter, value)) in own {
-        if let Some(wish) = wish(parameter, value, *family)? {
+        if let Some(wish) = wish(parameter, value, *family, account.api)? {
             wishes.insert((host, *family), wish);
         }
     }
@@ -331,6 +348,7 @@ fn changes(
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Refusal {
     Credential(auth::Refused),
+    Endpoint,
     Invalid(Vec<Problem>),
     Method(String),
     NoHost,
@@ -353,6 +371,9 @@ impl From<Refusal> for Answer {
             Refusal::Credential(sentence) => {
                 // Never `Basic`: a client that waits for a challenge it knows waits for ever.
                 Self::text(401, sentence).with("WWW-Authenticate", "Token")
+            }
+            Refusal::Endpoint => {
+                Self::text(403, "You do not have permission to perform this action.")
             }
             Refusal::Invalid(problems) => Self::text(400, &yaml::list(&problems)),
             Refusal::Method(method) => {
@@ -527,5 +548,36 @@ mod tests {
         assert_eq!(status("one", "dev2.example.com"), 403);
         assert_eq!(status("one", "dev1.example.com"), 200);
         assert_eq!(status("one", "dev1.example.com"), 429);
+    }
+
+    #[test]
+    fn the_old_api_asks_for_permission_before_it_counts() {
+        let mut account = account();
+        account.api = Api::Legacy;
+        let request = |host: &str| Request {
+            headers: vec![("Authorization".to_owned(), "Token one".to_owned())],
+            method: "GET".to_owned(),
+            query: vec![("hostname".to_owned(), host.to_owned())],
+            ..Request::default()
+        };
+        let mut status = |host| answer(&mut account, &request(host), V4, OPENED).status;
+        for _ in 0..3 {
+            assert_eq!(status("dev1.example.org"), 403);
+        }
+        assert_eq!(status("any.name.example.com"), 200);
+        assert_eq!(status("dev1.example.com"), 429);
+    }
+
+    #[test]
+    fn the_old_api_passes_over_values_for_single_hosts() {
+        let mut account = account();
+        account.api = Api::Legacy;
+        let query = [
+            ("hostname", "dev1.example.com"),
+            ("myip", "preserve"),
+            ("myipv4:dev2.example.com", "192.0.2.9"),
+        ];
+        assert_eq!(ask(&mut account, "one", &query, V4).0, 200);
+        assert!(account.records("dev2.example.com", "A").is_empty());
     }
 }

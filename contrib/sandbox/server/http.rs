@@ -128,14 +128,20 @@ fn query_pairs(query: &str) -> Vec<(String, String)> {
     pairs.map(|(name, value)| (decoded(name), decoded(value))).collect()
 }
 
-/// Undoes percent-encoding; what is not a pair of hexadecimal digits stays as it is.
+/// Undoes percent-encoding in a query, where `+` is a blank; what is not a pair of hexadecimal
+/// digits stays as it is.
 fn decoded(text: &str) -> String {
+    decoded_segment(&text.replace('+', " "))
+}
+
+/// Undoes percent-encoding in a part of a path.
+pub fn decoded_segment(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, others)) = rest.split_first() {
         let code = others.get(..2).filter(|_| *first == b'%').and_then(hexadecimal);
         rest = if code.is_some() { &others[2..] } else { others };
-        bytes.push(code.unwrap_or(if *first == b'+' { b' ' } else { *first }));
+        bytes.push(code.unwrap_or(*first));
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -144,6 +150,15 @@ fn hexadecimal(digits: &[u8]) -> Option<u8> {
     let value = |digit: &u8| char::from(*digit).to_digit(16);
     let both = digits.iter().try_fold(0, |sum, digit| Some(sum * 16 + value(digit)?))?;
     u8::try_from(both).ok()
+}
+
+/// Percent-encodes a value for a query.
+pub fn query_value(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let encoded = |byte: u8| {
+        if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    text.bytes().map(encoded).collect()
 }
 
 /// What is sent back, apart from the headers that every answer has.
@@ -162,6 +177,11 @@ impl Answer {
     pub fn new(status: u16, content_type: &str, body: &str) -> Self {
         let headers = vec![("Content-Type".to_owned(), content_type.to_owned())];
         Self { body: body.as_bytes().to_vec(), headers, status }
+    }
+
+    /// An answer without a body.
+    pub fn empty(status: u16) -> Self {
+        Self { body: Vec::new(), headers: Vec::new(), status }
     }
 
     /// The form of dynDNS.
@@ -247,26 +267,24 @@ impl Answer {
     }
 }
 
-/// A JSON string, quotes included.
-pub fn json_string(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            control if control < ' ' => {
-                // Writing to a string cannot fail.
-                let _ = write!(quoted, "\\u{:04x}", u32::from(control));
-            }
-            other => quoted.push(other),
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// These bytes in base64 (RFC 4648, section 4).
+pub fn to_base64(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let padded = [0, 1, 2].map(|index| u32::from(*group.get(index).unwrap_or(&0)));
+        let bits = padded[0] << 16 | padded[1] << 8 | padded[2];
+        for place in 0..4 {
+            let digit = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
+            text.push(if place <= group.len() { char::from(digit) } else { '=' });
         }
     }
-    quoted.push('"');
-    quoted
+    text
 }
 
 /// The bytes that base64 text stands for (RFC 4648, section 4), or `None` if it is none.
 pub fn from_base64(text: &str) -> Option<Vec<u8>> {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     if !text.len().is_multiple_of(4) {
         return None;
     }
@@ -288,6 +306,8 @@ pub fn from_base64(text: &str) -> Option<Vec<u8>> {
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
         204 => "No Content",
         301 => "Moved Permanently",
         302 => "Found",
@@ -300,6 +320,7 @@ fn reason(status: u16) -> &'static str {
         411 => "Length Required",
         413 => "Request Entity Too Large",
         414 => "Request-URI Too Large",
+        415 => "Unsupported Media Type",
         429 => "Too Many Requests",
         500 => "Internal Server Error",
         502 => "Bad Gateway",
@@ -379,15 +400,19 @@ mod tests {
         assert_eq!(from_base64("Zm9vYg==").unwrap(), b"foob");
         assert_eq!(from_base64("Zm9vYg"), None);
         assert_eq!(from_base64("Zm9*"), None);
+        for bytes in [&b"foobar"[..], b"fooba", b"foob", b"\xff\xfe", b""] {
+            assert_eq!(from_base64(&to_base64(bytes)).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn a_query_value_survives_its_journey() {
+        let text = "cD0x+/=&é %";
+        assert_eq!(query_pairs(&format!("cursor={}", query_value(text))), [pair("cursor", text)]);
     }
 
     #[test]
     fn the_page_of_nginx_has_the_recorded_length() {
         assert_eq!(Answer::nginx(429).body.len(), 335);
-    }
-
-    #[test]
-    fn json_strings_are_escaped() {
-        assert_eq!(json_string("a\"b\\c\n"), r#""a\"b\\c\u000a""#);
     }
 }

@@ -1,4 +1,4 @@
-//! The sandbox: a small server that behaves like deSEC's dynDNS, in memory and on this machine.
+//! The sandbox: a small server that behaves like deSEC, in memory and on this machine.
 //!
 //! It owns one account and listens as the API host (`/api/v1/…`), as the update host (any path, as
 //! `update.dedyn.io`) and as name server. Tests include this module with `#[path]` and start it
@@ -7,26 +7,45 @@
 //!
 //! | file | owns |
 //! | --- | --- |
-//! | `account`, `token`, `throttle`, `subnet` | what the server knows; pure |
-//! | `dyndns`, `rest`, `auth`, `yaml` | request to answer; pure. Token endpoints go into `rest` |
-//! | `dns`, `http`, `calendar` | bytes to values and back; pure |
+//! | `account`, `token`, `throttle`, `subnet`, `api` | what the server knows; pure |
+//! | `dyndns`, `yaml` | an update to its answer; pure |
+//! | `rest` | which REST view answers; pure, as all of the views |
+//! | `tokens`, `policies`, `legacy`, `zones`, `rrsets` | the views; `legacy` is the old API |
+//! | `changes`, `content` | what a write of record sets wants, and whether it may |
+//! | `call`, `fields`, `paging` | what views share |
+//! | `auth` | who is asking |
+//! | `dns`, `http`, `json`, `calendar` | bytes to values and back; pure |
+//! | `chance` | ids and secrets |
 //! | `script` | misbehaviour on demand |
 //! | `shell` | sockets and threads |
 #![allow(dead_code, reason = "each test that includes this module uses another part of it")]
 
 pub mod account;
+pub mod api;
 pub mod auth;
 pub mod calendar;
+pub mod call;
+pub mod chance;
+pub mod changes;
+pub mod content;
 pub mod dns;
 pub mod dyndns;
+pub mod fields;
 pub mod http;
+pub mod json;
+pub mod legacy;
+pub mod paging;
+pub mod policies;
 pub mod rest;
+pub mod rrsets;
 pub mod script;
 mod shell;
 pub mod subnet;
 pub mod throttle;
 pub mod token;
+pub mod tokens;
 pub mod yaml;
+pub mod zones;
 
 use std::fmt;
 use std::io;
@@ -40,11 +59,13 @@ use std::time::Duration;
 )]
 pub use {
     account::Account,
+    api::Api,
     http::Answer,
     script::{Delivery, Scripted},
-    token::{Policy, Token},
+    token::{Policy, Token, ZonePolicy},
 };
 
+use script::{Death, Wanted};
 use shell::Shell;
 
 /// A running server. Dropping it closes its ports and connections at once.
@@ -133,12 +154,41 @@ impl Sandbox {
 
     /// Decides the fate of the next update that no earlier script is for; may be called ahead.
     pub fn answer_next(&self, script: Scripted) {
-        self.shell.add_script(None, script);
+        self.shell.add_script(Wanted::default(), script);
     }
 
     /// Decides the fate of the next request whose path begins with `path`, update or not.
     pub fn answer_next_at(&self, path: &str, script: Scripted) {
-        self.shell.add_script(Some(path.to_owned()), script);
+        let wanted = Wanted { path: Some(path.to_owned()), ..Wanted::default() };
+        self.shell.add_script(wanted, script);
+    }
+
+    /// Decides the fate of the `nth` request from now on (counted from 1) with this method whose
+    /// path begins with `path`.
+    pub fn answer_nth(&self, nth: usize, method: &str, path: &str, script: Scripted) {
+        let wanted = Wanted {
+            method: Some(method.to_owned()),
+            passes: nth.saturating_sub(1),
+            path: Some(path.to_owned()),
+        };
+        self.shell.add_script(wanted, script);
+    }
+
+    /// Serves `n` more requests and then none: every later one, on whatever connection, ends
+    /// without an answer and without an effect. With `performed_last` the last one that is served
+    /// takes effect, but its answer is lost too. Scripts apply to what is still served.
+    pub fn die_after(&self, n: usize, performed_last: bool) {
+        self.shell.set_death(Some(Death { left: n, performed_last }));
+    }
+
+    /// Ends what [`Sandbox::die_after`] began.
+    pub fn revive(&self) {
+        self.shell.set_death(None);
+    }
+
+    /// Moves the account's clock forwards; see [`Account::advance`].
+    pub fn advance(&self, by: Duration) {
+        self.with_account(|account| account.advance(by));
     }
 
     /// Forgets the scripts that no request has met yet, and returns how many that were.
@@ -185,6 +235,8 @@ pub enum Role {
 pub struct Received {
     /// Since the sandbox was made.
     pub at: Duration,
+    /// As sent, with `***` for secrets of at least 12 characters.
+    pub body: String,
     /// Its port tells connections apart.
     pub client: SocketAddr,
     /// What the client presented.
@@ -195,12 +247,16 @@ pub struct Received {
     pub method: String,
     /// Without the query.
     pub path: String,
+    /// Whether the request was let take effect, answered or not.
+    pub performed: bool,
     /// Decoded, in the order sent; `***` for the values that are secrets.
     pub query: Vec<(String, String)>,
     /// The host that was asked.
     pub role: Role,
     /// What was answered, or `None` if the connection was cut instead.
     pub status: Option<u16>,
+    /// The id of the token that was presented, whether or not it let anyone in.
+    pub token_id: Option<String>,
 }
 
 impl Received {

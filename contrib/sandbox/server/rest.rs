@@ -1,135 +1,234 @@
-//! The few reads of the REST API that an update daemon needs: the root and the zones.
+//! The REST API: which view answers which path, and the root of all links.
 //!
-//! Pure, like the update view. Tokens and their policies get their endpoints here, in `answer`;
-//! until then, as for everything else that is not there, the answer is the HTML page with 404.
-//! Forms: deSEC, recorded August 2026.
+//! Pure, like the update view. The views are in `tokens`, `policies`, `legacy`, `zones` and
+//! `rrsets`; what is not there is answered with the HTML page with 404. Forms: deSEC, recorded
+//! August 2026.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::account::{Account, Zone};
-use super::auth;
-use super::calendar::timestamp;
-use super::http::{Answer, Request, json_string};
-use super::throttle::{self, Scope};
+use super::account::Account;
+use super::api::Api;
+use super::call::{Call, Refusal, description};
+use super::chance::is_uuid;
+use super::http::{Answer, Request, decoded_segment, query_value};
+use super::json::Value;
+use super::throttle::Scope;
+use super::{legacy, policies, rrsets, tokens, zones};
 
 /// Answers a request below `/api/v1` (or `/api/v2`, which is the same).
 pub fn answer(account: &mut Account, request: &Request, client: IpAddr, now: Duration) -> Answer {
     let path = ["/api/v1", "/api/v2"].iter().find_map(|base| request.path.strip_prefix(base));
-    let (view, allow): (View, _) = match path {
-        Some("/") => (root, "GET, HEAD, OPTIONS"),
-        Some("/domains/") => (domains, "GET, POST, HEAD, OPTIONS"),
-        // Every method is sent on; a client that follows turns its POST into a GET.
-        Some("" | "/domains") => {
-            let page = Answer::new(301, "text/html; charset=utf-8", "");
-            return page.with("Location", &format!("{}/", request.path));
+    let segments = path.map(|path| path.split('/').map(decoded_segment).collect::<Vec<_>>());
+    let parts: Vec<&str> = segments.iter().flatten().map(String::as_str).collect();
+    let found = match parts.as_slice() {
+        ["", inner @ .., ""] => Route::of(account.api, inner),
+        ["", inner @ ..] if Route::of(account.api, inner).is_some() => return with_slash(request),
+        [""] => return with_slash(request),
+        _ => None,
+    };
+    let Some(route) = found else {
+        return Answer::no_such_page();
+    };
+    let mut call = Call { account, client, now, request };
+    route.view(&mut call).unwrap_or_else(Answer::from).with("Allow", route.allow())
+}
+
+/// Every method is sent on; a client that follows turns its POST into a GET.
+fn with_slash(request: &Request) -> Answer {
+    let pairs = request.query.iter();
+    let pairs = pairs.map(|(name, value)| format!("{}={}", query_value(name), query_value(value)));
+    let query = pairs.collect::<Vec<_>>().join("&");
+    let mark = if query.is_empty() { "" } else { "?" };
+    let page = Answer::new(301, "text/html; charset=utf-8", "");
+    page.with("Location", &format!("{}/{mark}{query}", request.path))
+}
+
+/// What a path stands for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Route<'a> {
+    Account,
+    LegacyPolicies(&'a str),
+    LegacyPolicy(&'a str, &'a str),
+    Logout,
+    Policies(&'a str),
+    Policy(&'a str, &'a str),
+    PolicyRoot(&'a str),
+    RecordSet(&'a str, &'a str, &'a str),
+    RecordSets(&'a str),
+    Root,
+    Token(&'a str),
+    Tokens,
+    Zone(&'a str),
+    ZoneFile(&'a str),
+    Zones,
+}
+
+impl<'a> Route<'a> {
+    fn of(api: Api, parts: &[&'a str]) -> Option<Self> {
+        let current = api == Api::Current;
+        Some(match *parts {
+            [] => Self::Root,
+            ["auth", "account"] => Self::Account,
+            ["auth", "logout"] => Self::Logout,
+            ["auth", "tokens"] => Self::Tokens,
+            ["auth", "tokens", id] if !id.is_empty() => Self::Token(id),
+            ["auth", "tokens", id, "policies", ref below @ ..] if is_uuid(id) => match *below {
+                [] => Self::PolicyRoot(id),
+                ["rrsets"] if current => Self::Policies(id),
+                ["rrsets", row] if current && is_uuid(row) => Self::Policy(id, row),
+                ["domain"] if !current => Self::LegacyPolicies(id),
+                ["domain", zone] if !current && !zone.is_empty() => Self::LegacyPolicy(id, zone),
+                _ => return None,
+            },
+            ["domains"] => Self::Zones,
+            ["domains", zone] if !zone.is_empty() => Self::Zone(zone),
+            ["domains", zone, "zonefile"] => Self::ZoneFile(zone),
+            ["domains", zone, "rrsets"] => Self::RecordSets(zone),
+            ["domains", zone, "rrsets", owner, kind] if !owner.is_empty() => {
+                // `@` alone is the apex; after a name, this or three dots say that it ends.
+                let subname = owner.strip_suffix('@').or(owner.strip_suffix("..."));
+                Self::RecordSet(zone, subname.unwrap_or(owner), kind)
+            }
+            _ => return None,
+        })
+    }
+
+    fn view(&self, call: &mut Call<'_>) -> Result<Answer, Refusal> {
+        match *self {
+            Self::Account => tokens::account(call),
+            Self::LegacyPolicies(id) => legacy::list(call, id),
+            Self::LegacyPolicy(id, zone) => legacy::one(call, id, zone),
+            Self::Logout => tokens::logout(call),
+            Self::Policies(id) => policies::list(call, id),
+            Self::Policy(id, row) => policies::one(call, id, row),
+            Self::PolicyRoot(id) => policies::root(call, id),
+            Self::RecordSet(zone, subname, kind) => rrsets::one(call, zone, subname, kind),
+            Self::RecordSets(zone) => rrsets::list(call, zone),
+            Self::Root => root(call),
+            Self::Token(id) => tokens::one(call, id),
+            Self::Tokens => tokens::list(call),
+            Self::Zone(zone) => zones::one(call, zone),
+            Self::ZoneFile(zone) => zones::file(call, zone),
+            Self::Zones => zones::list(call),
         }
-        Some(_) | None => return Answer::no_such_page(),
-    };
-    let answer = view(account, request, client, now).unwrap_or_else(Answer::from);
-    answer.with("Allow", allow)
-}
+    }
 
-type View = fn(&mut Account, &Request, IpAddr, Duration) -> Result<Answer, Refusal>;
-
-/// The links of the API. Without credentials that it knows, the links for strangers: also 200.
-fn root(
-    account: &mut Account,
-    request: &Request,
-    client: IpAddr,
-    now: Duration,
-) -> Result<Answer, Refusal> {
-    let host = request.header("Host").unwrap_or("localhost");
-    let link = |path: &str| json_string(&format!("http://{host}/api/v1/{path}"));
-    let Some(token) = auth::for_rest(account, request, client, now) else {
-        only_reads(request)?;
-        return Ok(Answer::json(
-            200,
-            &format!(
-                "{{\"register\":{},\"login\":{},\"reset-password\":{}}}",
-                link("auth/"),
-                link("auth/login/"),
-                link("auth/account/reset-password/"),
-            ),
-        ));
-    };
-    token.map_err(Refusal::Credential)?;
-    account.admit(&[Scope::User], now).map_err(Refusal::Throttled)?;
-    only_reads(request)?;
-    let account_links = format!(
-        "{{\"show\":{},\"delete\":{},\"change-email\":{},\"reset-password\":{}}}",
-        link("auth/account/"),
-        link("auth/account/delete/"),
-        link("auth/account/change-email/"),
-        link("auth/account/reset-password/"),
-    );
-    let body = format!(
-        "{{\"account\":{account_links},\"logout\":{},\"tokens\":{},\"domains\":{}}}",
-        link("auth/logout/"),
-        link("auth/tokens/"),
-        link("domains/"),
-    );
-    Ok(Answer::json(200, &body))
-}
-
-/// All zones, newest first; with `owns_qname` the one that is responsible for that name, if any.
-/// Any token of the account may read them.
-fn domains(
-    account: &mut Account,
-    request: &Request,
-    client: IpAddr,
-    now: Duration,
-) -> Result<Answer, Refusal> {
-    let stranger = "Authentication credentials were not provided.";
-    let token = auth::for_rest(account, request, client, now).unwrap_or(Err(stranger));
-    token.map_err(Refusal::Credential)?;
-    account.admit(&[Scope::DnsApiCheap, Scope::User], now).map_err(Refusal::Throttled)?;
-    only_reads(request)?;
-    let zones: Vec<String> = match request.parameter("owns_qname") {
-        Some(host) => account.zone_of(&host.to_lowercase()).map(zone).into_iter().collect(),
-        None => account.zones().iter().rev().map(zone).collect(),
-    };
-    Ok(Answer::json(200, &format!("[{}]", zones.join(","))))
-}
-
-fn zone(zone: &Zone) -> String {
-    format!(
-        "{{\"created\":\"{}\",\"published\":\"{touched}\",\"name\":{},\"minimum_ttl\":{},\
-         \"touched\":\"{touched}\"}}",
-        timestamp(zone.created),
-        json_string(&zone.name),
-        zone.minimum_ttl,
-        touched = timestamp(zone.touched),
-    )
-}
-
-fn only_reads(request: &Request) -> Result<(), Refusal> {
-    match request.method.as_str() {
-        "GET" | "HEAD" => Ok(()),
-        other => Err(Refusal::Method(other.to_owned())),
+    fn allow(self) -> &'static str {
+        match self {
+            Self::Account => "GET, PUT, PATCH, HEAD, OPTIONS",
+            Self::Logout => "POST, OPTIONS",
+            Self::LegacyPolicies(_) | Self::Policies(_) | Self::Tokens | Self::Zones => {
+                "GET, POST, HEAD, OPTIONS"
+            }
+            Self::LegacyPolicy(..) | Self::Policy(..) | Self::RecordSet(..) | Self::Token(_) => {
+                "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"
+            }
+            Self::PolicyRoot(_) | Self::Root | Self::ZoneFile(_) => "GET, HEAD, OPTIONS",
+            Self::RecordSets(_) => "GET, POST, PUT, PATCH, HEAD, OPTIONS",
+            Self::Zone(_) => "GET, DELETE, HEAD, OPTIONS",
+        }
     }
 }
 
-/// Why a request is not answered.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Refusal {
-    Credential(auth::Refused),
-    Method(String),
-    Throttled(Duration),
+/// The links of the API. Without credentials that it knows, the links for strangers: also 200.
+fn root(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let known = call.token()?.is_some();
+    if known {
+        call.account.admit(&[Scope::User], call.now).map_err(Refusal::Throttled)?;
+    }
+    match call.request.method.as_str() {
+        "GET" | "HEAD" => {}
+        "OPTIONS" => return Ok(description("Root")),
+        _ => return Err(call.no_such_method()),
+    }
+    let link = |path: &str| Value::from(call.link(path));
+    let links = if known {
+        let account = Value::object([
+            ("show", link("auth/account/")),
+            ("delete", link("auth/account/delete/")),
+            ("change-email", link("auth/account/change-email/")),
+            ("reset-password", link("auth/account/reset-password/")),
+        ]);
+        Value::object([
+            ("account", account),
+            ("logout", link("auth/logout/")),
+            ("tokens", link("auth/tokens/")),
+            ("domains", link("domains/")),
+        ])
+    } else {
+        Value::object([
+            ("register", link("auth/")),
+            ("login", link("auth/login/")),
+            ("reset-password", link("auth/account/reset-password/")),
+        ])
+    };
+    Ok(Answer::json(200, &links.to_string()))
 }
 
-impl From<Refusal> for Answer {
-    fn from(refusal: Refusal) -> Self {
-        let detail = |status, text: &str| {
-            Self::json(status, &format!("{{\"detail\":{}}}", json_string(text)))
-        };
-        match refusal {
-            Refusal::Credential(text) => detail(401, text).with("WWW-Authenticate", "Token"),
-            Refusal::Method(method) => detail(405, &format!("Method \"{method}\" not allowed.")),
-            Refusal::Throttled(wait) => {
-                let (seconds, sentence) = throttle::refusal(wait);
-                detail(429, &sentence).with("Retry-After", &seconds.to_string())
-            }
+/// What the tests of the views share.
+#[cfg(test)]
+pub mod testing {
+    use std::net::Ipv4Addr;
+
+    use super::super::account::OPENED;
+    use super::super::http;
+    use super::super::json;
+    use super::super::token::{Policy, Token};
+    use super::*;
+
+    /// An account with the zones example.com and example.org, a token for dev1.example.com, one
+    /// for every A in that zone, and one for everything. Secrets are the tokens' names.
+    pub struct Lab {
+        /// Without limits at first.
+        pub account: Account,
+        /// The time of the next request.
+        pub now: Duration,
+        /// The last answer.
+        pub last: Answer,
+    }
+
+    impl Lab {
+        /// The account as it is at first.
+        pub fn new() -> Self {
+            let mut account = Account::new("owner@lab.example");
+            account.throttled = false;
+            account.add_zone("example.com");
+            account.add_zone("example.org");
+            account.add_host_token("dev1", "dev1", &["dev1.example.com"]).unwrap();
+            let every_a = Policy { subname: None, ..Policy::allow("example.com", "", "A") };
+            account.tokens.push(Token::restricted("zone-a", "zone-a", [every_a]));
+            account.tokens.push(Token::management("management", "management"));
+            Self { account, now: OPENED, last: Answer::empty(200) }
+        }
+
+        /// Asks for a path below `/api/v1`; returns status and body.
+        pub fn ask(&mut self, secret: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+            let length = body.len();
+            let bytes = format!(
+                "{method} /api/v1{path} HTTP/1.1\r\nHost: lab\r\nAuthorization: Token {secret}\r\n\
+                 Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+            let request = http::read(&mut bytes.as_bytes()).unwrap().unwrap();
+            let client = Ipv4Addr::LOCALHOST.into();
+            self.last = answer(&mut self.account, &request, client, self.now);
+            (self.last.status, String::from_utf8(self.last.body.clone()).unwrap())
+        }
+
+        /// The same, where nothing but success is expected.
+        #[track_caller]
+        pub fn ok(&mut self, secret: &str, method: &str, path: &str, body: &str) -> Value {
+            let (status, text) = self.ask(secret, method, path, body);
+            assert!([200, 201].contains(&status), "{method} {path}: {status} {text}");
+            json::parse(&text).unwrap()
+        }
+
+        /// Where the last answer's `Link` leads, below `/api/v1`.
+        pub fn link(&self, relation: &str) -> Option<String> {
+            let mark = format!(">; rel=\"{relation}\"");
+            let mut links = self.last.header("Link")?.split(", ");
+            let link = links.find_map(|link| link.strip_suffix(&mark))?;
+            Some(link.strip_prefix("<http://lab/api/v1").unwrap().to_owned())
         }
     }
 }
@@ -197,5 +296,41 @@ mod tests {
         let (status, body) = ask("/api/v1/nothing/", None, Some("Token secret"));
         assert_eq!(status, 404);
         assert!(body.contains("<h1>Not Found</h1>"), "{body}");
+    }
+
+    #[test]
+    fn whatever_the_method_a_missing_slash_is_sent_on_with_its_query() {
+        let mut lab = testing::Lab::new();
+        for method in ["DELETE", "GET", "PATCH", "POST", "PUT"] {
+            assert_eq!(lab.ask("management", method, "/auth/tokens?cursor=", "{}").0, 301);
+            assert_eq!(lab.last.header("Location"), Some("/api/v1/auth/tokens/?cursor="));
+        }
+        assert_eq!(lab.account.tokens.len(), 3);
+        assert_eq!(lab.ask("management", "GET", "/auth/tokens/x/policies", "").0, 404);
+    }
+
+    #[test]
+    fn a_path_may_be_percent_encoded() {
+        let mut lab = testing::Lab::new();
+        lab.account.set_records("*.example.com", "A", &["192.0.2.1"], 60);
+        lab.ok("dev1", "GET", "/domains/example.com/rrsets/%40/NS/", "");
+        lab.ok("dev1", "GET", "/domains/example.com/rrsets/%2A/A/", "");
+        lab.ok("dev1", "GET", "/domains/example.com/rrsets/*.../A/", "");
+    }
+
+    #[test]
+    fn a_body_must_say_that_it_is_json() {
+        let mut account = Account::new("owner@lab.example");
+        account.tokens.push(super::super::token::Token::management("m", "m"));
+        let owned = |pair: (&str, &str)| (pair.0.to_owned(), pair.1.to_owned());
+        let headers = [("Authorization", "Token m"), ("Content-Type", "text/plain")].map(owned);
+        let request = Request {
+            body: b"{}".to_vec(),
+            headers: headers.to_vec(),
+            method: "POST".to_owned(),
+            path: "/api/v1/auth/tokens/".to_owned(),
+            ..Request::default()
+        };
+        assert_eq!(answer(&mut account, &request, HERE, OPENED).status, 415);
     }
 }

@@ -7,6 +7,41 @@ use std::time::Duration;
 
 use super::http::Answer;
 
+/// Which request a script is for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// `GET` and so on; `None` for any.
+    pub method: Option<String>,
+    /// How many requests that would fit are let pass first.
+    pub passes: usize,
+    /// What its path begins with; `None` for any update.
+    pub path: Option<String>,
+}
+
+/// After how many requests the server dies: it goes on listening, but every connection ends
+/// without an answer and without an effect.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Death {
+    /// Requests that are still served.
+    pub left: usize,
+    /// Whether the last of them takes effect without being answered; otherwise it is answered.
+    pub performed_last: bool,
+}
+
+impl Death {
+    /// The fate of the next request; `None` if nothing happens to it.
+    pub fn next(&mut self) -> Option<Scripted> {
+        let last = self.left == 1;
+        match self.left.checked_sub(1) {
+            None => Some(Scripted::dropped()),
+            Some(left) => {
+                self.left = left;
+                (last && self.performed_last).then(Scripted::lost_answer)
+            }
+        }
+    }
+}
+
 /// The fate of one request.
 #[derive(Clone, Debug)]
 pub struct Scripted {

@@ -15,8 +15,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::account::Account;
 use super::calendar::http_date;
 use super::http::{self, Answer, ReadError, Request};
-use super::script::{Delivery, Scripted};
+use super::script::{Death, Delivery, Scripted, Wanted};
 use super::throttle::{API_BURST, Bucket, UPDATE_BURST};
+use super::token::Token;
 use super::{CHECKIP, Credential, Received, Role, auth, dns, dyndns, is_update, rest};
 
 /// How long an idle connection stays open, as at nginx.
@@ -37,9 +38,10 @@ struct State {
     connections: HashMap<u64, TcpStream>,
     /// How many connections there ever were: the next one's key.
     connections_ever: u64,
+    death: Option<Death>,
     listeners: Vec<Listener>,
     requests: Vec<Received>,
-    scripts: Vec<(Option<String>, Scripted)>,
+    scripts: Vec<(Wanted, Scripted)>,
     stopping: bool,
 }
 
@@ -63,6 +65,7 @@ impl Shell {
             buckets: HashMap::new(),
             connections: HashMap::new(),
             connections_ever: 0,
+            death: None,
             listeners: Vec::new(),
             requests: Vec::new(),
             scripts: Vec::new(),
@@ -124,8 +127,12 @@ impl Shell {
         state.buckets.clear();
     }
 
-    pub fn add_script(&self, path: Option<String>, script: Scripted) {
-        self.lock().scripts.push((path, script));
+    pub fn add_script(&self, wanted: Wanted, script: Scripted) {
+        self.lock().scripts.push((wanted, script));
+    }
+
+    pub fn set_death(&self, death: Option<Death>) {
+        self.lock().death = death;
     }
 
     pub fn clear_scripts(&self) -> usize {
@@ -148,7 +155,11 @@ impl Shell {
 
     /// The account's time: since the Unix epoch, never backwards.
     fn now(&self) -> Duration {
-        self.started_at + self.started.elapsed()
+        self.time(&self.lock())
+    }
+
+    fn time(&self, state: &State) -> Duration {
+        self.started_at + self.started.elapsed() + state.account.ahead()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -168,10 +179,15 @@ impl Shell {
 
     /// Lets the account, or a script for this request, decide, and notes it in the log.
     fn reply(&self, role: Role, request: &Request, client: SocketAddr) -> Reply {
-        let now = self.now();
         let mut state = self.lock();
-        let script = state.take_script(role, &request.path).unwrap_or_else(Scripted::genuine);
-        let credential = state.credential(request);
+        let now = self.time(&state);
+        let script = state.take_script(role, request).unwrap_or_else(Scripted::genuine);
+        let token = state.token(request);
+        let (token_id, credential) = match token {
+            Some(token) => (Some(token.id.clone()), Credential::Token(token.name.clone())),
+            None if auth::presented(request).is_empty() => (None, Credential::Absent),
+            None => (None, Credential::Unknown),
+        };
         let secrets = state.secrets(request);
         let (genuine, held_back) = if script.performed {
             state.answer(role, request, client.ip().to_canonical(), now)
@@ -188,16 +204,23 @@ impl Shell {
             let secret = name.eq_ignore_ascii_case("Authorization");
             (name.clone(), if secret { format!("{scheme} ***") } else { value.clone() })
         };
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        // A test's short secret could be part of any word.
+        let telling = secrets.iter().filter(|secret| secret.len() >= 12);
+        let body = telling.fold(body, |body, secret| body.replace(secret.as_str(), "***"));
         state.requests.push(Received {
             at: self.started.elapsed(),
+            body,
             client,
             credential,
             headers: request.headers.iter().map(scheme_only).collect(),
             method: request.method.clone(),
             path: request.path.clone(),
+            performed: script.performed,
             query: request.query.iter().map(hidden).collect(),
             role,
             status: (script.delivery != Delivery::Cut(0)).then_some(answer.status),
+            token_id,
         });
         drop(state);
         self.changed.notify_all();
@@ -206,12 +229,22 @@ impl Shell {
 }
 
 impl State {
-    fn take_script(&mut self, role: Role, path: &str) -> Option<Scripted> {
-        let meant = |(wanted, _): &(Option<String>, Scripted)| match wanted {
-            Some(start) => path.starts_with(start),
-            None => is_update(role, path),
-        };
-        let index = self.scripts.iter().position(meant)?;
+    /// What is to happen to this request. Death comes before every script.
+    fn take_script(&mut self, role: Role, request: &Request) -> Option<Scripted> {
+        if let Some(fate) = self.death.as_mut().and_then(Death::next) {
+            return Some(fate);
+        }
+        let index = self.scripts.iter_mut().position(|(wanted, _)| {
+            let method = wanted.method.as_ref().is_none_or(|method| *method == request.method);
+            let path = match &wanted.path {
+                Some(start) => request.path.starts_with(start),
+                None => is_update(role, &request.path),
+            };
+            let meant = method && path;
+            let passed = meant && wanted.passes > 0;
+            wanted.passes -= usize::from(passed);
+            meant && !passed
+        })?;
         Some(self.scripts.remove(index).1)
     }
 
@@ -248,14 +281,10 @@ impl State {
         (answer.with("Strict-Transport-Security", lasting), paced.unwrap_or_default())
     }
 
-    fn credential(&self, request: &Request) -> Credential {
+    /// The token whose secret was presented, whether or not it lets anyone in.
+    fn token(&self, request: &Request) -> Option<&Token> {
         let presented = auth::presented(request);
-        let known = self.account.tokens.iter().find(|token| presented.contains(&token.secret));
-        match known {
-            Some(token) => Credential::Token(token.name.clone()),
-            None if presented.is_empty() => Credential::Absent,
-            None => Credential::Unknown,
-        }
+        self.account.tokens.iter().find(|token| presented.contains(&token.secret))
     }
 
     /// Every text that must not reach the log.

@@ -2,6 +2,7 @@
 //!
 //! Pure. Used for the subnets of a token, for blocked addresses, and for prefix updates.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -42,6 +43,22 @@ impl Subnet {
     /// Whether this is a range of IPv4 addresses.
     pub fn is_ipv4(&self) -> bool {
         self.network.is_ipv4()
+    }
+
+    /// Whether it was written without host bits, as a token's subnets must be.
+    pub fn is_network_address(&self) -> bool {
+        let nothing = if self.is_ipv4() {
+            IpAddr::from(Ipv4Addr::UNSPECIFIED)
+        } else {
+            Ipv6Addr::UNSPECIFIED.into()
+        };
+        self.rebased(nothing) == Some(self.network)
+    }
+}
+
+impl fmt::Display for Subnet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.network, self.length)
     }
 }
 
@@ -88,6 +105,14 @@ mod tests {
     #[test]
     fn a_prefix_says_nothing_about_the_other_family() {
         check_rebased("0.0.0.0/0", "2001:db8::1", None);
+    }
+
+    #[test]
+    fn host_bits_are_noticed() {
+        let is_network = |text: &str| text.parse::<Subnet>().unwrap().is_network_address();
+        assert!(is_network("0.0.0.0/0") && is_network("::/0"));
+        assert!(is_network("192.0.2.1/32") && is_network("2001:db8::/32"));
+        assert!(!is_network("192.0.2.1/24") && !is_network("2001:db8::1/64"));
     }
 
     #[test]

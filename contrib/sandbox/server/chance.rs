@@ -1,0 +1,62 @@
+//! Ids and secrets that nobody can guess beforehand.
+//!
+//! The standard library's only source of chance is the key of its hash maps: good enough for
+//! credentials that open nothing but this process.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+
+/// A random UUID (version 4) in its usual form.
+pub fn uuid() -> String {
+    let bits = u128::from(number()) << 64 | u128::from(number());
+    let digits = format!("{bits:032x}");
+    let variant = ['8', '9', 'a', 'b'][(bits & 3) as usize];
+    format!(
+        "{}-{}-4{}-{variant}{}-{}",
+        &digits[..8],
+        &digits[8..12],
+        &digits[13..16],
+        &digits[17..20],
+        &digits[20..]
+    )
+}
+
+/// 28 letters and digits, as deSEC's are.
+pub fn secret() -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    (0..28).map(|_| char::from(ALPHABET[(number() % 32) as usize])).collect()
+}
+
+/// Whether `text` has the form of a UUID, in lower case as the server's links have it.
+pub fn is_uuid(text: &str) -> bool {
+    let fits = |(index, byte): (usize, u8)| match index {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(fits)
+}
+
+fn number() -> u64 {
+    RandomState::new().hash_one(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uuids_have_their_form_and_differ() {
+        let id = uuid();
+        assert!(is_uuid(&id), "{id}");
+        assert_eq!(id.as_bytes()[14], b'4');
+        assert_ne!(id, uuid());
+        assert!(!is_uuid("00000000-0000-4000-8000-00000000000"));
+        assert!(!is_uuid("default"));
+    }
+
+    #[test]
+    fn secrets_have_28_characters_and_differ() {
+        assert_eq!(secret().len(), 28);
+        assert_ne!(secret(), secret());
+    }
+}
