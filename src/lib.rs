@@ -7,12 +7,13 @@
 //! | layer | modules |
 //! | --- | --- |
 //! | pure core: decisions and protocols as functions of values | [`core`] |
-//! | shell: files, network, time | [`clock`], [`config`], [`hook`], [`hosts_file`], [`http`], [`log`], [`program`], [`source`], [`state`], [`waiting`] |
+//! | shell: files, network, time | [`account`], [`clock`], [`config`], [`hook`], [`hosts_file`], [`http`], [`log`], [`program`], [`receipt`], [`source`], [`state`], [`waiting`] |
 //! | round: observe, plan, update, settle, save | [`round`] |
+//! | token side: issue, audit, rotate, revoke | `token` |
 //! | drivers: daemon, once and the commands that only look | [`cli`], [`drivers`], [`exit`] |
 //!
-//! A room is kept for the token side (issue, audit, rotate, revoke): it will use configuration,
-//! client and core, and know nothing of rounds.
+//! The token side uses configuration, client and core, and knows nothing of rounds; what a round
+//! has to know of a token it finds in the receipt beside it.
 
 pub mod account;
 pub mod cli;
@@ -30,6 +31,9 @@ pub mod program;
 mod reason;
 pub mod receipt;
 pub mod round;
+mod say;
 pub mod source;
 pub mod state;
+mod terminal;
+mod token;
 pub mod waiting;

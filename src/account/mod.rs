@@ -305,15 +305,46 @@ impl<'a> Account<'a> {
         match self.call(Method::Patch, &path, body, scope).await {
             Err(Trouble::Rejected(refusal)) => Ok(match refusal.rejection {
                 Rejection::Forbidden => Probe::MayNot,
-                // The only complaint that comes after the look at the rights.
-                Rejection::Request if refusal.detail.contains("malformed") => Probe::May,
+                // These two complaints come before the look at the rights, all others after it.
                 Rejection::Request if refusal.detail.contains("conflicting type") => {
-                    Probe::Unclear("another record at that name is in the way".to_owned())
+                    Probe::Unclear(IN_THE_WAY.to_owned())
                 }
-                Rejection::Request => Probe::Unclear(refusal.detail),
+                Rejection::Request if refusal.detail.contains("\"ttl\"") => {
+                    Probe::Unclear(refusal.detail)
+                }
+                Rejection::Request => Probe::May,
                 _ => return Err(Trouble::Rejected(refusal)),
             }),
             // It must not be possible; whatever happened, it was permitted.
+            Ok(_) => Ok(Probe::May),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// The same for a host's own record, by an update at `update_url` with an address that is none:
+    /// the only way where rights are for updates alone.
+    pub async fn probe_update(
+        &self,
+        update_url: &str,
+        host: &Hostname,
+        kind: &str,
+    ) -> Result<Probe, Trouble> {
+        let addresses = match kind {
+            "AAAA" => "myipv4=preserve&myipv6=:",
+            _ => "myipv4=0.0.0.&myipv6=preserve",
+        };
+        let glue = if update_url.contains('?') { '&' } else { '?' };
+        let hostname = query_value(host.as_str());
+        let url = format!("{update_url}{glue}hostname={hostname}&{addresses}");
+        match self.carry(Method::Get, url, None, Scope::Root).await {
+            Err(Trouble::Rejected(refusal)) => match refusal.rejection {
+                Rejection::Forbidden => Ok(Probe::MayNot),
+                Rejection::Request if refusal.detail.contains("conflicting type") => {
+                    Ok(Probe::Unclear(IN_THE_WAY.to_owned()))
+                }
+                Rejection::Request => Ok(Probe::May),
+                _ => Err(Trouble::Rejected(refusal)),
+            },
             Ok(_) => Ok(Probe::May),
             Err(trouble) => Err(trouble),
         }
@@ -372,7 +403,6 @@ impl<'a> Account<'a> {
         Err(Trouble::Deferred(Deferral { fault: Fault::Unintelligible, detail, retry_after: None }))
     }
 
-    /// The answer to one request that succeeded; a refusal for speed is waited out.
     async fn call(
         &self,
         method: Method,
@@ -380,7 +410,17 @@ impl<'a> Account<'a> {
         json: Option<String>,
         scope: Scope,
     ) -> Result<Answer, Trouble> {
-        let url = format!("{}{path}", self.line.api_url);
+        self.carry(method, format!("{}{path}", self.line.api_url), json, scope).await
+    }
+
+    /// The answer to one request that succeeded; a refusal for speed is waited out.
+    async fn carry(
+        &self,
+        method: Method,
+        url: String,
+        json: Option<String>,
+        scope: Scope,
+    ) -> Result<Answer, Trouble> {
         let authorization = Some(Authorization::Token(self.secret.clone()));
         let request = HttpRequest { method, json, ..HttpRequest::get(url, authorization) };
         let mut waited = Duration::ZERO;
@@ -438,6 +478,9 @@ impl<'a> Account<'a> {
         Ok(())
     }
 }
+
+/// Why a write of one type can be impossible whatever the rights.
+const IN_THE_WAY: &str = "another record at that name is in the way";
 
 /// The value that an answer is, or that it is not intelligible.
 fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Trouble> {

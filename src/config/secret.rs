@@ -3,9 +3,9 @@
 //! A secret is one line of text. Files are judged by what is open, not by what the path says, so
 //! that nothing can be exchanged in between. Called by the round, and by `check`.
 
-use std::fs::Metadata;
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{Metadata, OpenOptions};
+use std::io::{self, IsTerminal, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::{env, fmt};
 
@@ -104,6 +104,40 @@ pub fn read(place: &SecretPlace) -> Result<Secret, SecretError> {
     read_with(place, directory.as_deref())
 }
 
+/// The secret in the file at `path`, or in the pipe or device that a shell put there, as for
+/// `<(command)`; waits for whoever writes to it.
+pub fn read_handed(path: &Path) -> Result<Secret, SecretError> {
+    let unreadable = |error| unreadable(path, &error);
+    // What cannot be looked at is told below.
+    let kind = std::fs::metadata(path).map(|metadata| metadata.file_type());
+    if !kind.is_ok_and(|kind| kind.is_fifo() || kind.is_char_device()) {
+        return read(&SecretPlace::File(path.to_owned()));
+    }
+    let flags = rustix::fs::OFlags::NOCTTY.bits().cast_signed();
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = opened.map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    // A terminal would show what is typed.
+    if file.is_terminal() {
+        return Err(SecretError::NotAFile { path: path.to_owned() });
+    }
+    // Ours is as safe as we made it. What is open counts: the path may lead elsewhere by now.
+    let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
+    let kind = metadata.file_type();
+    if !(kind.is_char_device() || kind.is_fifo() && is_ours) {
+        check_mode(path, &metadata)?;
+    }
+    from_reader(file, path)
+}
+
+/// The secret that `reader` holds, which stands at `path`.
+pub fn from_reader(reader: impl Read, path: &Path) -> Result<Secret, SecretError> {
+    let mut bytes = Vec::new();
+    let most = u64::try_from(LONGEST).unwrap_or(u64::MAX).saturating_add(3);
+    reader.take(most).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
+    one_line(&bytes).map_err(|flaw| SecretError::Content { holder: shown_path(path), flaw })
+}
+
 /// As [`read`], with systemd's credentials in `directory`.
 fn read_with(place: &SecretPlace, directory: Option<&Path>) -> Result<Secret, SecretError> {
     match place {
@@ -123,25 +157,27 @@ fn read_with(place: &SecretPlace, directory: Option<&Path>) -> Result<Secret, Se
 }
 
 fn from_file(path: &Path, credentials: Option<&Path>) -> Result<Secret, SecretError> {
-    let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => SecretError::Missing { path: path.to_owned() },
-        _ => SecretError::Unreadable { path: path.to_owned(), reason: reason(&error) },
-    };
     let (file, metadata) = open_regular(path)
-        .map_err(unreadable)?
+        .map_err(|error| unreadable(path, &error))?
         .ok_or(SecretError::NotAFile { path: path.to_owned() })?;
     // systemd guards that directory itself, and its mode bits stand for an access list.
     if !credentials.is_some_and(|directory| lies_in(path, directory)) {
-        check_exposure(&metadata).map_err(|wanted| SecretError::Exposed {
-            path: path.to_owned(),
-            mode: metadata.mode() & 0o7777,
-            wanted,
-        })?;
+        check_mode(path, &metadata)?;
     }
-    let mut bytes = Vec::new();
-    let most = u64::try_from(LONGEST).unwrap_or(u64::MAX).saturating_add(3);
-    file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
-    one_line(&bytes).map_err(|flaw| SecretError::Content { holder: shown_path(path), flaw })
+    from_reader(file, path)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> SecretError {
+    match error.kind() {
+        io::ErrorKind::NotFound => SecretError::Missing { path: path.to_owned() },
+        _ => SecretError::Unreadable { path: path.to_owned(), reason: reason(error) },
+    }
+}
+
+fn check_mode(path: &Path, metadata: &Metadata) -> Result<(), SecretError> {
+    let mode = metadata.mode() & 0o7777;
+    let exposed = |wanted| SecretError::Exposed { path: path.to_owned(), mode, wanted };
+    check_exposure(metadata).map_err(exposed)
 }
 
 /// Says which mode a file should have that people without a right to it may read.
@@ -176,7 +212,7 @@ pub(super) fn chmod(path: &Path, mode: u32) -> String {
 }
 
 /// The secret that `bytes` hold: one line, whose end does not count.
-pub(super) fn one_line(bytes: &[u8]) -> Result<Secret, Flaw> {
+pub fn one_line(bytes: &[u8]) -> Result<Secret, Flaw> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         // A text that was cut where it is too long may end within a character.
         if bytes.len() > LONGEST && error.error_len().is_none() {
@@ -211,7 +247,7 @@ fn lies_in(path: &Path, directory: &Path) -> bool {
 
 /// Whether the name of a file is more likely the secret itself, written where its file belongs:
 /// long, without an extension, and of mixed characters, as tokens are.
-fn looks_like_a_secret(path: &Path) -> bool {
+pub fn looks_like_a_secret(path: &Path) -> bool {
     const SHORTEST: usize = 20;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let has = |kind: fn(&u8) -> bool| name.as_bytes().iter().any(kind);

@@ -1,6 +1,6 @@
 //! The drivers: daemon, `--once` and the commands that only look. Each is thin over the round.
 //!
-//! The only place that writes to standard output; what a daemon has to say goes to the log.
+//! What a daemon has to say goes to the log, what commands have to say to standard output.
 
 mod address;
 mod check;
@@ -13,7 +13,6 @@ mod signals;
 mod status;
 
 use std::future::Future;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,9 +20,11 @@ use crate::cli::{Command, Common, Parsed};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::exit::Exit;
-use crate::log::{self, Level, Printable};
+use crate::log::{self, Level};
 use crate::round::{Engine, Report};
+use crate::say::{err, out};
 use crate::state::{Access, Loaded, Store};
+use crate::token;
 use crate::waiting::Waiting;
 
 /// Where state is kept when nobody says otherwise.
@@ -82,8 +83,10 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Address => awaited(address::run(setup)),
         Command::Status { json } => status::run(&setup, json),
         Command::Providers(_) => Exit::Right,
-        // wired by the token side
-        Command::Token(_) => Exit::Usage,
+        Command::Token(command) => {
+            let quiet = setup.quiet();
+            awaited(async move { token::run(&setup.config, &command, quiet).await })
+        }
     }
 }
 
@@ -159,18 +162,5 @@ fn tell_problems(report: &Report) {
     }
     for (key, problem) in &report.hook_problems {
         err(&format!("{}: on-change: {problem}", key.host));
-    }
-}
-
-/// Writes a line to standard output. A reader that has gone (`| head`) is no reason to complain,
-/// and what a server said must not write codes to a terminal.
-fn out(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{}", Printable(line));
-}
-
-/// Writes a text to standard error, a line at a time.
-fn err(text: &str) {
-    for line in text.lines() {
-        let _ = writeln!(std::io::stderr(), "homing: {}", Printable(line));
     }
 }

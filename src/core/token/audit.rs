@@ -102,6 +102,8 @@ pub enum Weight {
 /// What an audit says in one word.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Verdict {
+    /// The server takes it no more, so it can do nothing.
+    Dead,
     /// It can do its job and nothing else, as far as anybody can tell.
     Narrow,
     /// Some right could not be told.
@@ -238,7 +240,9 @@ pub fn sort(findings: &mut [Finding]) {
 
 /// What the findings come to.
 pub fn verdict(findings: &[Finding]) -> Verdict {
+    let is_dead = |finding: &Finding| matches!(finding, Finding::Gone | Finding::Lapsed);
     match findings.iter().map(Finding::weight).max() {
+        Some(Weight::Notice) if findings.iter().any(is_dead) => Verdict::Dead,
         None | Some(Weight::Notice) => Verdict::Narrow,
         Some(Weight::Unclear) => Verdict::Inconclusive,
         Some(Weight::TooPowerful) => Verdict::TooPowerful,
@@ -407,6 +411,7 @@ impl Verdict {
     /// The word for it in `--json`.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Dead => "dead",
             Self::Narrow => "narrow",
             Self::Inconclusive => "inconclusive",
             Self::TooPowerful => "too-powerful",
@@ -417,6 +422,7 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Dead => "dead",
             Self::Narrow => "narrow",
             Self::Inconclusive => "inconclusive",
             Self::TooPowerful => "TOO POWERFUL",
@@ -552,6 +558,12 @@ mod tests {
         let findings = judge_policies(&narrow(Api::Zones, &own), &own, Api::Zones);
         assert_eq!(verdict(&findings), Verdict::Narrow);
         assert_eq!(findings[0].word(), "reaches-below");
+    }
+
+    #[test]
+    fn a_token_that_is_over_is_dead_unless_it_could_do_too_much_if_revived() {
+        assert_eq!(verdict(&[Finding::Lapsed, Finding::NoExpiry]), Verdict::Dead);
+        assert_eq!(verdict(&[Finding::NoPolicies, Finding::Lapsed]), Verdict::TooPowerful);
     }
 
     #[test]

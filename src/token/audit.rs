@@ -1,0 +1,522 @@
+//! Audit: what tokens could do beyond their job, by the account's own view or by asking as the
+//! token itself. Changes nothing at the server.
+
+use super::files::lock_directory;
+use super::progress::Progress;
+use super::show::{self, Audited, By};
+use super::{Failure, Holder, account, clients, common_provider, holder, management, probe};
+use crate::account::{Account, Trouble};
+use crate::cli::TokenCommand;
+use crate::clock;
+use crate::config::Config;
+use crate::config::secret::{self, SecretError};
+use crate::core::address::PerFamily;
+use crate::core::plan::Use;
+use crate::core::secret::Secret;
+use crate::core::token::audit::{self, Circumstances, Finding, Verdict, Weight};
+use crate::core::token::{Api, Duty, Key, Limits, Policy, Rule, Token, TokenId};
+use crate::disk::{self, Ownership};
+use crate::exit::Exit;
+use crate::receipt::{self, Receipt, Seal};
+use crate::say::{err, out, out_styled};
+use crate::terminal;
+
+/// Runs `audit`.
+pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result<Exit, Failure> {
+    let file = command.management_token_file.as_deref();
+    let management = management::secret(file, false)
+        .map_err(|problem| Failure::new(Exit::Configuration, problem, ""))?;
+    let holders = if command.hosts.is_empty() {
+        holder::all(config)
+    } else {
+        holder::of(config, &command.hosts)?
+    };
+    let clients = clients();
+    let progress = Progress::new(holders.len(), !quiet && !command.json);
+    let mut exit = Exit::Right;
+    let mut subjects = Vec::new();
+    for holder in &holders {
+        match Subject::read(holder) {
+            Ok(subject) => subjects.push(subject),
+            Err(_) if command.all_tokens => {}
+            Err(failure) => {
+                failure.tell(Some(&holder.label()));
+                exit = exit.max(failure.exit);
+            }
+        }
+    }
+    let mut audited = Vec::new();
+    match management {
+        Some(management) => {
+            let provider = common_provider(&holders)?;
+            let account = account(provider, &clients, management, &progress)?;
+            let desk = Desk::open(&account, &progress).await?;
+            if command.all_tokens {
+                desk.everything(&subjects, &mut audited).await?;
+            } else {
+                desk.of_hosts(&subjects, &mut audited).await?;
+            }
+        }
+        None if command.all_tokens => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "only a management token sees the tokens of an account",
+                format!("give --management-token-file FILE, or set {}", management::VARIABLE),
+            ));
+        }
+        None => {
+            for (done, subject) in subjects.iter().enumerate() {
+                progress.at(done, subject.holder.first().as_str());
+                audited.push(as_itself(subject, &clients, &progress).await?);
+            }
+        }
+    }
+    progress.clear();
+    for one in &mut audited {
+        audit::sort(&mut one.findings);
+        one.fixes = one.findings.iter().map(|finding| fix(one, finding)).collect();
+        exit = exit.max(code(one.verdict()));
+    }
+    note_proofs(&subjects, &audited);
+    if command.json {
+        out(&show::json(&audited));
+    } else {
+        let lines = show::table(&audited, clock::wall(), terminal::width(), terminal::colours());
+        lines.iter().for_each(|line| out_styled(line));
+    }
+    Ok(exit)
+}
+
+/// What a verdict tells a script.
+fn code(verdict: Verdict) -> Exit {
+    match verdict {
+        Verdict::Dead | Verdict::Narrow => Exit::Right,
+        Verdict::Inconclusive => Exit::Deferred,
+        Verdict::TooPowerful => Exit::Rejected,
+    }
+}
+
+/// A holder with what its files say.
+pub struct Subject<'a> {
+    /// Whose token it is.
+    pub holder: &'a Holder<'a>,
+    /// The secret, unless its file is not there and a receipt tells of it.
+    pub secret: Option<Secret>,
+    /// The receipt, if it is of this secret, or the secret is lost.
+    pub receipt: Option<Receipt>,
+}
+
+impl<'a> Subject<'a> {
+    fn read(holder: &'a Holder<'a>) -> Result<Self, Failure> {
+        let receipt = match holder.file().map(receipt::read) {
+            Some(Ok(receipt)) => receipt,
+            Some(Err(error)) => {
+                err(&format!("{}: going on without the receipt: {error}", holder.label()));
+                None
+            }
+            None => None,
+        };
+        let secret = match secret::read(holder.place) {
+            Ok(secret) => Some(secret),
+            Err(SecretError::Missing { .. }) if receipt.is_some() => None,
+            Err(SecretError::Missing { path }) => {
+                let what = format!("there is no token in {}", path.display());
+                let next = format!("`homing token issue {}` makes one", holder.first());
+                return Err(Failure::new(Exit::Configuration, what, next));
+            }
+            Err(error) => return Err(Failure::new(Exit::Configuration, error.to_string(), "")),
+        };
+        let fits = |receipt: &Receipt| secret.as_ref().is_none_or(|own| receipt.is_of(own));
+        let receipt = receipt.filter(fits);
+        Ok(Self { holder, secret, receipt })
+    }
+
+    /// The token's id, if the receipt tells it.
+    pub fn id(&self) -> Option<&TokenId> {
+        self.receipt.as_ref()?.id.as_ref()
+    }
+
+    /// A report about it, with nothing found yet.
+    pub fn report(&self, by: By) -> Audited {
+        Audited {
+            hosts: self.holder.names(),
+            file: self.holder.file().map(std::path::Path::to_owned),
+            id: self.id().cloned(),
+            name: None,
+            by,
+            findings: Vec::new(),
+            fixes: Vec::new(),
+            not_visible: Vec::new(),
+            expires: self.receipt.as_ref().and_then(Receipt::expires),
+            last_used: None,
+            allows: Vec::new(),
+            tried: 0,
+        }
+    }
+}
+
+/// The duties of a holder's hosts, with the zones that `account` names; what could not be told is
+/// found.
+pub async fn duties(
+    account: &Account<'_>,
+    holder: &Holder<'_>,
+    findings: &mut Vec<Finding>,
+) -> Vec<Duty> {
+    let mut duties = Vec::new();
+    for host in &holder.hosts {
+        let name = &host.host.key.host;
+        let families = host.host.families;
+        let families = PerFamily::from_fn(|family| families[family] != Use::Off);
+        let why = match account.zone_of(name).await {
+            Ok(Some(zone)) => {
+                duties.push(Duty { host: name.clone(), zone, families });
+                continue;
+            }
+            Ok(None) => "no zone of this account holds it".to_owned(),
+            Err(trouble) => trouble.to_string(),
+        };
+        findings.push(Finding::Untold { what: format!("{name} is all that it is for"), why });
+    }
+    duties
+}
+
+/// Whether an alias stands in the way at the hosts of `duties`.
+pub async fn aliases(account: &Account<'_>, duties: &[Duty]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for duty in duties {
+        // Not knowing is no obstacle: it says nothing about rights.
+        if account.has_record_set(&duty.zone, duty.subname(), "CNAME").await == Ok(true) {
+            found.push(Finding::HasAlias(duty.host.clone()));
+        }
+    }
+    found
+}
+
+async fn as_itself(
+    subject: &Subject<'_>,
+    clients: &crate::http::Clients,
+    progress: &Progress,
+) -> Result<Audited, Failure> {
+    let Some(secret) = subject.secret.clone() else {
+        let mut report = subject.report(By::Itself);
+        report.findings.push(Finding::Untold {
+            what: "it is narrow".to_owned(),
+            why: "its file is not there".to_owned(),
+        });
+        return Ok(report);
+    };
+    let account = account(subject.holder.provider, clients, secret, progress)?;
+    Ok(probe::itself(&account, subject).await)
+}
+
+/// The account, seen with its management token.
+struct Desk<'a> {
+    account: &'a Account<'a>,
+    progress: &'a Progress,
+    tokens: Vec<Token>,
+    api: Api,
+    owner: Option<String>,
+}
+
+impl<'a> Desk<'a> {
+    async fn open(account: &'a Account<'a>, progress: &'a Progress) -> Result<Self, Failure> {
+        let failed =
+            |trouble: Trouble| Failure::of_management(&trouble, "listing the account's tokens");
+        let tokens = account.tokens().await.map_err(failed)?;
+        let api = match tokens.first() {
+            Some(token) => account.api(&token.id).await.map_err(failed)?,
+            None => Api::Rows,
+        };
+        // Nice to know, and not told by every server.
+        let owner = account.owner().await.ok();
+        Ok(Self { account, progress, tokens, api, owner })
+    }
+
+    fn circumstances(&self) -> Circumstances<'_> {
+        Circumstances { now: clock::wall(), owner: self.owner.as_deref(), api: self.api }
+    }
+
+    /// Judges the tokens of these hosts.
+    async fn of_hosts(
+        &self,
+        subjects: &[Subject<'_>],
+        audited: &mut Vec<Audited>,
+    ) -> Result<(), Failure> {
+        for (done, subject) in subjects.iter().enumerate() {
+            self.progress.at(done, subject.holder.first().as_str());
+            audited.push(self.of_subject(subject).await?);
+        }
+        Ok(())
+    }
+
+    async fn of_subject(&self, subject: &Subject<'_>) -> Result<Audited, Failure> {
+        let mut report = subject.report(By::Management);
+        if subject.secret.as_ref().is_some_and(|secret| self.account.is_seen_with(secret)) {
+            report.findings = vec![Finding::ManagesTokens, Finding::IsManagement];
+            return Ok(report);
+        }
+        let id = match subject.id() {
+            Some(id) => Some(id.clone()),
+            None => self.identify(subject).await?,
+        };
+        let Some(id) = id else {
+            // The account's list does not say which of its tokens this secret is.
+            return match &subject.secret {
+                Some(secret) => {
+                    let itself = self.account.seen_with(secret.clone());
+                    Ok(probe::itself(&itself, subject).await)
+                }
+                None => Ok(report),
+            };
+        };
+        report.id = Some(id.clone());
+        let Some(token) = self.tokens.iter().find(|token| token.id == id) else {
+            report.findings.push(Finding::Gone);
+            return Ok(report);
+        };
+        let duties = duties(self.account, subject.holder, &mut report.findings).await;
+        let policies = self.policies(&id).await?;
+        report.findings.extend(self.judge(token, &policies, &duties));
+        report.findings.extend(aliases(self.account, &duties).await);
+        describe(&mut report, token, &policies);
+        Ok(report)
+    }
+
+    /// What is wrong with a token beside its hosts.
+    fn judge(&self, token: &Token, policies: &[Policy], duties: &[Duty]) -> Vec<Finding> {
+        let mut findings = audit::judge(token, policies, duties, &self.circumstances());
+        let same = |other: &&Token| other.name == token.name && other.id != token.id;
+        if token.name.is_empty() || self.tokens.iter().any(|other| same(&other)) {
+            findings.push(Finding::Nameless(token.name.clone()));
+        }
+        findings
+    }
+
+    async fn policies(&self, id: &TokenId) -> Result<Vec<Policy>, Failure> {
+        self.account
+            .policies(id)
+            .await
+            .map_err(|trouble| Failure::of_management(&trouble, "reading a token's policies"))
+    }
+
+    /// Finds out which token a secret is, by letting it ask for the policies of one after the other:
+    /// only its own are shown to it.
+    async fn identify(&self, subject: &Subject<'_>) -> Result<Option<TokenId>, Failure> {
+        /// More would use up the account's limit for a minute.
+        const MOST: usize = 40;
+        let Some(secret) = &subject.secret else { return Ok(None) };
+        let itself = self.account.seen_with(secret.clone());
+        match itself.manages_tokens().await {
+            Ok(false) => {}
+            // Every policy would be shown to it; and its power is found by asking as itself.
+            Ok(true) | Err(_) => return Ok(None),
+        }
+        let host = subject.holder.first().as_str();
+        let mut candidates: Vec<&Token> = self.tokens.iter().collect();
+        candidates.sort_by_key(|token| (!token.name.contains(host), token.last_used.is_none()));
+        for token in candidates.into_iter().take(MOST) {
+            match itself.policies(&token.id).await {
+                Ok(_) => return Ok(Some(token.id.clone())),
+                Err(trouble) if trouble.is_forbidden() => {}
+                Err(Trouble::NotThere(_)) => {}
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Judges every token of the account.
+    async fn everything(
+        &self,
+        subjects: &[Subject<'_>],
+        audited: &mut Vec<Audited>,
+    ) -> Result<(), Failure> {
+        self.progress.expect(self.tokens.len());
+        let own = self.own();
+        let mut jobs: Vec<(TokenId, Vec<Duty>)> = Vec::new();
+        for (done, token) in self.tokens.iter().enumerate() {
+            self.progress.at(done, &token.name);
+            if own == Some(&token.id) {
+                continue;
+            }
+            if let Some(subject) = subjects.iter().find(|subject| subject.id() == Some(&token.id)) {
+                let report = self.of_subject(subject).await?;
+                let duties = subject.receipt.as_ref().map(|receipt| receipt.duties.clone());
+                jobs.push((token.id.clone(), duties.unwrap_or_default()));
+                audited.push(report);
+                continue;
+            }
+            let policies = self.policies(&token.id).await?;
+            let duties = narrow_rows(&policies);
+            let mut report = nobodys(token);
+            report.findings = self.judge(token, &policies, &duties);
+            describe(&mut report, token, &policies);
+            jobs.push((token.id.clone(), duties));
+            audited.push(report);
+        }
+        for report in &mut *audited {
+            note_doubles(report, &jobs);
+        }
+        if let Some(own) = own.and_then(|id| self.tokens.iter().find(|token| token.id == *id)) {
+            self.progress.clear();
+            err(&format!(
+                "not judged: token {} {:?}, with which this audit was made",
+                own.id, own.name
+            ));
+        }
+        Ok(())
+    }
+
+    /// The token that this audit is made with: the last to be used, if it may manage tokens. When
+    /// another was faster, none is left out.
+    fn own(&self) -> Option<&TokenId> {
+        let last = self.tokens.iter().max_by_key(|token| token.last_used)?;
+        let is_manager = last.flags.manage_tokens == Some(true) && last.last_used.is_some();
+        is_manager.then_some(&last.id)
+    }
+}
+
+/// A report about a token that is no host's here.
+fn nobodys(token: &Token) -> Audited {
+    Audited {
+        hosts: Vec::new(),
+        file: None,
+        id: Some(token.id.clone()),
+        name: Some(token.name.clone()),
+        by: By::Management,
+        findings: Vec::new(),
+        fixes: Vec::new(),
+        not_visible: Vec::new(),
+        expires: None,
+        last_used: None,
+        allows: Vec::new(),
+        tried: 0,
+    }
+}
+
+fn describe(report: &mut Audited, token: &Token, policies: &[Policy]) {
+    report.name = Some(token.name.clone());
+    report.expires = token.expires();
+    report.last_used = token.last_used;
+    let allowing = policies.iter().filter(|policy| policy.rule.allows());
+    report.allows = allowing.map(|policy| policy.rule.to_string()).collect();
+}
+
+/// What a token of nobody here may be for: A and AAAA of names that its policies spell out. A
+/// wildcard stands for names that nobody spelled out.
+fn narrow_rows(policies: &[Policy]) -> Vec<Duty> {
+    let mut duties: Vec<Duty> = Vec::new();
+    for policy in policies.iter().filter(|policy| policy.rule.allows()) {
+        let (zone, host, families) = match &policy.rule {
+            Rule::Row { key: Key { zone: Some(zone), subname: Some(subname), kind }, .. }
+                if !subname.starts_with('*') =>
+            {
+                let host =
+                    if subname.is_empty() { zone.clone() } else { format!("{subname}.{zone}") };
+                let is = |name: &str| kind.as_deref() == Some(name);
+                (zone, host, PerFamily { v4: is("A"), v6: is("AAAA") })
+            }
+            Rule::Zone { zone: Some(zone), records: false, .. } => {
+                (zone, zone.clone(), PerFamily { v4: true, v6: true })
+            }
+            Rule::Row { .. } | Rule::Zone { .. } => continue,
+        };
+        let (Ok(zone), Ok(host)) = (zone.parse(), host.parse()) else { continue };
+        match duties.iter_mut().find(|duty| duty.zone == zone && duty.host == host) {
+            Some(duty) => {
+                duty.families.v4 |= families.v4;
+                duty.families.v6 |= families.v6;
+            }
+            None if families.v4 || families.v6 => duties.push(Duty { host, zone, families }),
+            None => {}
+        }
+    }
+    duties
+}
+
+/// Notes the hosts that another token is for as well.
+fn note_doubles(report: &mut Audited, jobs: &[(TokenId, Vec<Duty>)]) {
+    let Some(id) = report.id.clone() else { return };
+    let of = |id: &TokenId| jobs.iter().find(|(of, _)| of == id).map(|(_, duties)| duties);
+    for duty in of(&id).into_iter().flatten() {
+        let other = jobs.iter().find(|(other, duties)| {
+            *other != id && duties.iter().any(|theirs| theirs.host == duty.host)
+        });
+        report.findings.extend(
+            other.map(|(other, _)| Finding::Double {
+                host: duty.host.clone(),
+                other: other.clone(),
+            }),
+        );
+    }
+}
+
+/// The command that mends a finding, where there is one.
+fn fix(report: &Audited, finding: &Finding) -> Option<String> {
+    let Some(host) = report.hosts.first() else {
+        // A token of nobody here: narrow it where it is used, or end it.
+        let id = report.id.as_ref()?;
+        let worth = finding.weight() == Weight::TooPowerful
+            || matches!(finding, Finding::NeverUsed | Finding::Unused(_) | Finding::Lapsed);
+        return worth.then(|| format!("homing token revoke --id {id}"));
+    };
+    match finding {
+        Finding::Untold { .. } if matches!(report.by, By::Itself) => {
+            Some(format!("homing token audit {host} --management-token-file FILE"))
+        }
+        Finding::Untold { .. } => Some(format!("homing token audit {host}")),
+        Finding::ExpiresSoon(_) | Finding::Lapsed => Some(format!("homing token rotate {host}")),
+        Finding::NoExpiry => Some(format!("homing token issue {host} --max-age 365d")),
+        Finding::NoSubnets | Finding::Subnets(_) => {
+            Some(format!("homing token issue {host} --allow-subnet any"))
+        }
+        Finding::Double { other, .. } => Some(format!("homing token revoke --id {other}")),
+        Finding::HasAlias(_)
+        | Finding::NeverUsed
+        | Finding::Unused(_)
+        | Finding::ReachesBelow(_)
+        | Finding::ServerBindsNothing
+        | Finding::Nameless(_) => None,
+        _ => Some(format!("homing token issue {host}")),
+    }
+}
+
+/// Writes down that a token was proven narrow, for the hosts that want that (`strict-token`). Only
+/// what changes is written, and not while somebody else is at work there.
+fn note_proofs(subjects: &[Subject<'_>], audited: &[Audited]) {
+    for subject in subjects {
+        let (Some(file), Some(secret)) = (subject.holder.file(), &subject.secret) else { continue };
+        let about = |report: &&Audited| report.file.as_deref() == Some(file);
+        let narrow = audited.iter().find(about).is_some_and(|r| r.verdict() == Verdict::Narrow);
+        if !narrow || subject.receipt.as_ref().is_some_and(|receipt| receipt.proven.is_some()) {
+            continue;
+        }
+        let api_url = subject.holder.provider.api_url.as_deref().unwrap_or_default();
+        let Ok(receipt) = proof(subject.receipt.as_ref(), secret, api_url) else { continue };
+        let Ok(_lock) = lock_directory(disk::directory(file)) else { continue };
+        if let Ok(ownership) = Ownership::of(file) {
+            // Whoever may not write there has learnt what is printed all the same.
+            let _ = receipt::write(file, &receipt, ownership);
+        }
+    }
+}
+
+/// The receipt that says so; without an id, because it was not Homing that made the token.
+fn proof(receipt: Option<&Receipt>, secret: &Secret, api_url: &str) -> std::io::Result<Receipt> {
+    let proven = Some(clock::wall());
+    if let Some(receipt) = receipt {
+        return Ok(Receipt { proven, ..receipt.clone() });
+    }
+    Ok(Receipt {
+        id: None,
+        name: String::new(),
+        server: api_url.trim_end_matches('/').to_owned(),
+        api: Api::Rows,
+        duties: Vec::new(),
+        created: None,
+        limits: Limits::default(),
+        seal: Seal::of(secret)?,
+        proven,
+        replaces: Vec::new(),
+    })
+}

@@ -1,0 +1,207 @@
+//! The files of a token: its own, the next one until it takes its place, and their receipts.
+//!
+//! | file                     | what                                                         |
+//! |--------------------------|--------------------------------------------------------------|
+//! | `dev1.token`             | the secret that hosts use                                    |
+//! | `dev1.token.receipt`     | what is known about it                                       |
+//! | `dev1.token.new`         | a secret whose token is not ready, or was not yet put in place |
+//! | `dev1.token.new.receipt` | its token's id, so that a run that was cut can be cleaned up |
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use crate::config::SecretPlace;
+use crate::config::secret::{self, Flaw, SecretError};
+use crate::core::secret::Secret;
+use crate::core::token::TokenId;
+use crate::disk::{self, Ownership};
+use crate::exit::Exit;
+use crate::reason::reason;
+use crate::receipt::{self, Receipt, ReceiptError, with_ending};
+
+/// A token's file, which need not be there yet.
+#[derive(Clone, Debug)]
+pub struct TokenFile {
+    path: PathBuf,
+    ownership: Ownership,
+}
+
+/// What is in a token's files.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The secret in use.
+    pub secret: Option<Secret>,
+    /// Its receipt, or that of a secret that was lost.
+    pub receipt: Option<Receipt>,
+    /// A token that a run which was cut has left half made.
+    pub half_made: Option<TokenId>,
+    /// What is worth a word.
+    pub remarks: Vec<String>,
+}
+
+impl TokenFile {
+    /// The file at `path`, or where the link there leads.
+    pub fn at(path: &Path) -> Result<Self, Failure> {
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let ownership = Ownership::of(&path).map_err(|error| {
+            let directory = disk::directory(&path).display();
+            let next = match error.kind() {
+                io::ErrorKind::NotFound => format!("run `mkdir -p -m 750 {directory}`"),
+                _ => "run as root, or as the user that owns the directory".to_owned(),
+            };
+            Failure::of_file(&path, "cannot be made", &error).then(next)
+        })?;
+        Ok(Self { path, ownership })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn new_path(&self) -> PathBuf {
+        with_ending(&self.path, ".new")
+    }
+
+    /// Reads what is there, and completes a run that was cut at its very end unless only looking.
+    pub fn look(&self, only_looking: bool) -> Result<Found, Failure> {
+        let mut found = Found { secret: self.secret()?, ..Found::default() };
+        match receipt::read(&self.path) {
+            Ok(receipt) => found.receipt = receipt,
+            Err(ReceiptError::Damaged(path, what)) => {
+                let aside = with_ending(&path, ".damaged");
+                if !only_looking && fs::rename(&path, &aside).is_ok() {
+                    let (path, aside) = (path.display(), aside.display());
+                    found.remarks.push(format!("{path} is damaged ({what}); kept as {aside}"));
+                } else {
+                    found.remarks.push(format!("{} is damaged ({what})", path.display()));
+                }
+            }
+            Err(error) => {
+                return Err(Failure::new(Exit::Configuration, error.to_string(), String::new()));
+            }
+        }
+        let fits = |receipt: &Option<Receipt>, secret: &Secret| {
+            receipt.as_ref().is_some_and(|receipt| receipt.is_of(secret))
+        };
+        if !found.secret.as_ref().is_some_and(|secret| fits(&found.receipt, secret)) {
+            let next = secret::read(&SecretPlace::File(self.new_path())).ok();
+            if let Some(next) = next.filter(|next| fits(&found.receipt, next)) {
+                // Its token was complete, and its receipt was written.
+                if !only_looking {
+                    self.put_in_place()?;
+                }
+                found.secret = Some(next);
+            }
+        }
+        let half_made = receipt::read(&self.new_path()).ok().flatten().and_then(|half| half.id);
+        let in_use = found.receipt.as_ref().and_then(|receipt| receipt.id.clone());
+        found.half_made = half_made.filter(|id| Some(id) != in_use.as_ref());
+        if found.half_made.is_none() && !only_looking {
+            self.remove_new();
+        }
+        Ok(found)
+    }
+
+    /// The secret in the file; `None` when there is none, or nothing in it.
+    fn secret(&self) -> Result<Option<Secret>, Failure> {
+        match secret::read(&SecretPlace::File(self.path.clone())) {
+            Ok(secret) => Ok(Some(secret)),
+            Err(SecretError::Missing { .. } | SecretError::Content { flaw: Flaw::Empty, .. }) => {
+                Ok(None)
+            }
+            Err(error) => Err(Failure::new(Exit::Configuration, error.to_string(), String::new())),
+        }
+    }
+
+    /// Makes the empty file that the next secret goes into, before there is such a secret: a
+    /// directory that cannot be written to is found out while nothing is at stake.
+    pub fn begin(&self) -> Result<File, Failure> {
+        disk::create(&self.new_path(), self.ownership).map_err(|error| {
+            Failure::of_file(&self.new_path(), "cannot be written", &error)
+                .then("make that directory writable, or run as its owner".to_owned())
+        })
+    }
+
+    /// Writes the next secret and the receipt that names its token, down to the disk.
+    pub fn keep_half_made(
+        &self,
+        file: &mut File,
+        secret: &Secret,
+        receipt: &Receipt,
+    ) -> Result<(), Failure> {
+        let failed = |error: io::Error| {
+            Failure::of_file(&self.new_path(), "cannot be written", &error)
+                .then("make room there and run the command again".to_owned())
+        };
+        disk::fill(file, format!("{}\n", secret.expose()).as_bytes()).map_err(failed)?;
+        receipt::write(&self.new_path(), receipt, self.ownership).map_err(failed)?;
+        disk::sync_directory(disk::directory(&self.path)).map_err(failed)
+    }
+
+    /// Lets the next secret take its place: first the receipt, then the secret, so that whoever
+    /// reads a secret finds what is known about it.
+    pub fn finish(&self, receipt: &Receipt) -> Result<(), Failure> {
+        self.write_receipt(receipt)?;
+        self.put_in_place()?;
+        self.remove_new();
+        Ok(())
+    }
+
+    fn put_in_place(&self) -> Result<(), Failure> {
+        disk::replace(&self.new_path(), &self.path).map_err(|error| {
+            Failure::of_file(&self.path, "cannot be replaced", &error)
+                .then("make that directory writable and run the command again".to_owned())
+        })
+    }
+
+    /// Writes the receipt of the secret in use.
+    pub fn write_receipt(&self, receipt: &Receipt) -> Result<(), Failure> {
+        receipt::write(&self.path, receipt, self.ownership).map_err(|error| {
+            Failure::of_file(&receipt::path(&self.path), "cannot be written", &error)
+                .then("make that directory writable and run the command again".to_owned())
+        })
+    }
+
+    /// Removes what belongs to a token that is no more, or that has taken its place.
+    pub fn remove_new(&self) {
+        for path in [self.new_path(), receipt::path(&self.new_path())] {
+            // Whatever stays is looked at again by the next run.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Locks the receipts in the directories of `files` as long as the result lives.
+pub fn lock(files: &[TokenFile]) -> Result<Vec<File>, Failure> {
+    let mut directories: Vec<&Path> =
+        files.iter().map(|file| disk::directory(file.path())).collect();
+    directories.sort_unstable();
+    directories.dedup();
+    directories.into_iter().map(lock_directory).collect()
+}
+
+/// Locks the receipts in one directory as long as the result lives.
+pub fn lock_directory(directory: &Path) -> Result<File, Failure> {
+    let failed = |error: io::Error| Failure::of_file(directory, "cannot be locked", &error);
+    let opened = File::open(directory).map_err(failed)?;
+    match opened.try_lock() {
+        Ok(()) => Ok(opened),
+        Err(TryLockError::WouldBlock) => {
+            let what = format!("another `homing token` is at work in {}", directory.display());
+            let next = "wait for it, and run the command again".to_owned();
+            Err(Failure::new(Exit::Deferred, what, next))
+        }
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+impl Failure {
+    /// Something about a file that the system refused.
+    pub(super) fn of_file(path: &Path, what: &str, error: &io::Error) -> Self {
+        let what = format!("{} {what}: {}", path.display(), reason(error));
+        Self::new(Exit::Configuration, what, String::new())
+    }
+}

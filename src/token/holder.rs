@@ -1,0 +1,107 @@
+//! Holders: the places that hold a token, each with the hosts that use it. A host stands for its
+//! holder: what is done to its token is done for all of them.
+
+use std::path::Path;
+
+use super::Failure;
+use crate::cli::nearest::nearest;
+use crate::config::{Config, HostConfig, SecretPlace};
+use crate::core::name::Hostname;
+use crate::core::provider::{Protocol, Provider};
+use crate::exit::Exit;
+
+/// A place that holds a token, and who uses it.
+#[derive(Clone, Debug)]
+pub struct Holder<'a> {
+    /// Where the token stands.
+    pub place: &'a SecretPlace,
+    /// The provider that it is for.
+    pub provider: &'a Provider,
+    /// The hosts that use it, at least one.
+    pub hosts: Vec<&'a HostConfig>,
+}
+
+impl<'a> Holder<'a> {
+    /// The hosts' names.
+    pub fn names(&self) -> Vec<Hostname> {
+        self.hosts.iter().map(|host| host.host.key.host.clone()).collect()
+    }
+
+    /// The host that stands for it in commands.
+    pub fn first(&self) -> &'a Hostname {
+        &self.hosts[0].host.key.host
+    }
+
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&'a Path> {
+        match self.place {
+            SecretPlace::File(path) => Some(path),
+            SecretPlace::Credential(_) | SecretPlace::Environment(_) | SecretPlace::Inline(_) => {
+                None
+            }
+        }
+    }
+
+    /// The hosts for people: `a.example.com, b.example.com`.
+    pub fn label(&self) -> String {
+        const MOST: usize = 3;
+        let names: Vec<&str> =
+            self.hosts.iter().map(|host| host.host.key.host.as_str()).take(MOST).collect();
+        match self.hosts.len().saturating_sub(MOST) {
+            0 => names.join(", "),
+            more => format!("{} and {more} more", names.join(", ")),
+        }
+    }
+}
+
+/// Every holder of a deSEC token in the configuration, in its order.
+pub fn all(config: &Config) -> Vec<Holder<'_>> {
+    let mut holders: Vec<Holder<'_>> = Vec::new();
+    for host in &config.hosts {
+        let provider = &config.providers[host.provider];
+        let (Protocol::Desec, Some(place)) = (provider.protocol, &host.secret) else { continue };
+        let same = |holder: &&mut Holder<'_>| {
+            holder.place == place && holder.provider.api_url == provider.api_url
+        };
+        match holders.iter_mut().find(same) {
+            Some(holder) => holder.hosts.push(host),
+            None => holders.push(Holder { place, provider, hosts: vec![host] }),
+        }
+    }
+    holders
+}
+
+/// The holders of the tokens of `names`.
+pub fn of<'a>(config: &'a Config, names: &[Hostname]) -> Result<Vec<Holder<'a>>, Failure> {
+    let mut holders = all(config);
+    for name in names {
+        if !holders.iter().any(|holder| holder.hosts.iter().any(|h| h.host.key.host == *name)) {
+            return Err(unknown(config, name));
+        }
+    }
+    holders.retain(|holder| holder.hosts.iter().any(|host| names.contains(&host.host.key.host)));
+    Ok(holders)
+}
+
+/// Why there is no token to be had for `name`.
+fn unknown(config: &Config, name: &Hostname) -> Failure {
+    let host = config.hosts.iter().find(|host| host.host.key.host == *name);
+    let file = config.path.display();
+    match host.map(|host| &config.providers[host.provider]) {
+        Some(provider) => {
+            let title = &provider.title;
+            let what = format!("{name} is at {title}, for which Homing cannot make tokens");
+            let next =
+                format!("`homing providers {}` tells what is narrowest there", provider.name);
+            Failure::new(Exit::Usage, what, next)
+        }
+        None => {
+            let names = config.hosts.iter().map(|host| host.host.key.host.as_str());
+            let next = match nearest(name.as_str(), names) {
+                Some(meant) => format!("did you mean {meant}?"),
+                None => format!("add a [[host]] with its provider and token-file to {file}"),
+            };
+            Failure::new(Exit::Usage, format!("{name} is no host of {file}"), next)
+        }
+    }
+}

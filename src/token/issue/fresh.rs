@@ -1,0 +1,232 @@
+//! A new token, from its birth to its place: locked, kept beside the one in use, with its rows,
+//! without rights, read back, judged, proven, in place; and only then the old one ends.
+
+use std::fs::File;
+
+use super::{Desk, Job, LONGEST_TTL, asked, has_flags, with_limits};
+use crate::account::{Probe, Trouble};
+use crate::cli::TokenAction;
+use crate::clock;
+use crate::core::secret::Secret;
+use crate::core::token::audit::Finding;
+use crate::core::token::difference::difference;
+use crate::core::token::{Api, Policy, Rule, Token, TokenId, wanted};
+use crate::exit::Exit;
+use crate::receipt::{self, Receipt, Seal};
+use crate::token::Failure;
+use crate::token::audit::aliases;
+
+impl Desk<'_> {
+    /// Makes a new token, and lets it take the place of the one in use, if there is one.
+    pub(super) async fn replace(&mut self, job: &Job<'_>) -> Result<(), Failure> {
+        let receipt = job.found.receipt.as_ref();
+        let of_this_server = receipt.filter(|known| known.server == self.account.server());
+        let old: Vec<TokenId> = of_this_server
+            .iter()
+            .flat_map(|known| known.id.iter().chain(&known.replaces))
+            .filter(|id| self.tokens.iter().any(|token| token.id == **id))
+            .cloned()
+            .collect();
+        let limits = {
+            let token = old.first().and_then(|id| self.tokens.iter().find(|t| t.id == *id));
+            let before = token.map(|token| &token.limits).or(receipt.map(|known| &known.limits));
+            asked(&self.command.limits, &before.cloned().unwrap_or_default())
+        };
+        let rules = wanted(self.api, &job.duties);
+        self.heading(job);
+        self.why_new(job, &old);
+        self.tell(&format!("  + token {:?}{}", job.name, with_limits(&limits)));
+        rules.iter().for_each(|rule| self.tell(&format!("  + {rule}")));
+        old.iter().for_each(|id| self.tell(&format!("  - token {id}")));
+        if self.command.dry_run {
+            return Ok(());
+        }
+        let mut new_file = job.file.begin()?;
+        let (token, secret) = match self.account.create_token(&job.name, &limits).await {
+            Ok(made) => made,
+            Err(trouble) => {
+                job.file.remove_new();
+                return Err(self.not_made(job, &trouble));
+            }
+        };
+        let receipt = self.receipt(job, &token, &secret, old)?;
+        match self.complete(job, &mut new_file, &token, &secret, receipt, &rules).await {
+            Ok((receipt, notes)) => {
+                self.end_replaced(job, receipt).await?;
+                let place = job.file.path().display();
+                let done = format!("done; its token is narrow, and its secret in {place}");
+                self.conclude(job, &done, &notes);
+                self.print_secret(Some(&secret));
+                Ok(())
+            }
+            Err(failure) => Err(self.undo(job, &token.id, failure).await),
+        }
+    }
+
+    /// Says why there has to be a new token where there was one.
+    fn why_new(&self, job: &Job<'_>, old: &[TokenId]) {
+        let Some(receipt) = &job.found.receipt else { return };
+        if self.command.action == TokenAction::Rotate {
+            return;
+        }
+        let is_of = |secret: &Secret| receipt.is_of(secret);
+        let file = job.file.path().display();
+        self.tell(&match (&job.found.secret, old.is_empty()) {
+            _ if receipt.server != self.account.server() => {
+                format!("  the receipt is of another server: {}", receipt.server)
+            }
+            (None, _) => format!("  the secret is lost: {file} is not there, or empty"),
+            (Some(secret), _) if !is_of(secret) => {
+                format!("  {file} holds another secret than the receipt tells of")
+            }
+            (Some(_), true) => "  the token was deleted at the server".to_owned(),
+            (Some(_), false) => "  the receipt names no token".to_owned(),
+        });
+    }
+
+    /// What a request for a new token that brought none leaves behind.
+    fn not_made(&mut self, job: &Job<'_>, trouble: &Trouble) -> Failure {
+        let doubt = trouble.leaves_doubt();
+        let failure = self.failed(trouble, "asking for a new token");
+        let old = match job.found.secret {
+            Some(_) => ", and the one in use is as it was",
+            None => "",
+        };
+        if !doubt {
+            return failure.leaving(format!("no token was made{old}"));
+        }
+        let name = &job.name;
+        failure
+            .leaving(format!(
+                "it is not known whether a token {name:?} was made: nobody has its secret{old}"
+            ))
+            .then("run the command again: it deletes what was left")
+    }
+
+    /// Takes a new token from its birth to its place: locked, kept, with its rows, without rights,
+    /// read back, judged, proven, in place.
+    async fn complete(
+        &mut self,
+        job: &Job<'_>,
+        new_file: &mut File,
+        token: &Token,
+        secret: &Secret,
+        mut receipt: Receipt,
+        rules: &[Rule],
+    ) -> Result<(Receipt, Vec<Finding>), Failure> {
+        let locked = [Rule::nothing(self.api)];
+        let born_locked = token.flags.auto_policy == Some(true) && self.api == Api::Rows;
+        if !born_locked {
+            // Until the denial is read back, only this process has the secret.
+            self.settle(&token.id, None, &locked).await?;
+        }
+        job.file.keep_half_made(new_file, secret, &receipt)?;
+        let known = locked.map(|rule| Policy { at: String::new(), rule });
+        for change in difference(&known, rules) {
+            match self.apply(&token.id, &change).await {
+                Ok(()) | Err(Trouble::Conflict(_)) => {}
+                Err(trouble) => return Err(self.failed(&trouble, &format!("sending \"{change}\""))),
+            }
+        }
+        let mut tamed = token.clone();
+        if has_flags(token.flags) {
+            tamed = self
+                .account
+                .tame(&token.id, &token.limits, &token.limits)
+                .await
+                .map_err(|trouble| self.failed(&trouble, "taking rights from the token"))?;
+        }
+        let policies = self.settle(&token.id, None, rules).await?;
+        let aliases = aliases(self.account, &job.duties).await;
+        let notes = self.judge(job, &tamed, &policies, aliases)?;
+        if job.found.secret.is_some() || self.command.action == TokenAction::Rotate {
+            self.prove(job, secret, token).await?;
+        }
+        receipt.proven = Some(clock::wall());
+        job.file.finish(&receipt)?;
+        Ok((receipt, notes))
+    }
+
+    /// The receipt of a new token.
+    fn receipt(
+        &self,
+        job: &Job<'_>,
+        token: &Token,
+        secret: &Secret,
+        replaces: Vec<TokenId>,
+    ) -> Result<Receipt, Failure> {
+        let seal = Seal::of(secret)
+            .map_err(|error| Failure::of_file(job.file.path(), "cannot be sealed", &error))?;
+        Ok(Receipt {
+            id: Some(token.id.clone()),
+            name: token.name.clone(),
+            server: self.account.server().to_owned(),
+            api: self.api,
+            duties: job.duties.clone(),
+            created: Some(token.created),
+            limits: token.limits.clone(),
+            seal,
+            proven: None,
+            replaces,
+        })
+    }
+
+    /// Proves that a new token can do its job before the old one goes, by a request that needs its
+    /// rights and changes nothing.
+    async fn prove(
+        &mut self,
+        job: &Job<'_>,
+        secret: &Secret,
+        token: &Token,
+    ) -> Result<(), Failure> {
+        let Some(duty) = job.duties.first() else { return Ok(()) };
+        let kind = duty.kinds().next().unwrap_or("A");
+        let itself = self.account.seen_with(secret.clone());
+        let tried = match (self.api, self.provider.update_url.as_deref()) {
+            (Api::Zones, Some(update_url)) => {
+                itself.probe_update(update_url, &duty.host, kind).await
+            }
+            _ => itself.probe_write(&duty.zone, duty.subname(), kind, LONGEST_TTL).await,
+        };
+        let problem = match tried {
+            Ok(Probe::May) => return Ok(()),
+            // Something is in the way of any write; at least the server knows the secret.
+            Ok(Probe::Unclear(_)) => match itself.policies(&token.id).await {
+                Ok(_) => return Ok(()),
+                Err(trouble) => trouble.to_string(),
+            },
+            Ok(Probe::MayNot) => format!("it may not write {kind} of {}", duty.host),
+            Err(trouble) => trouble.to_string(),
+        };
+        Err(Failure::new(
+            Exit::Deferred,
+            format!("the new token does not prove good: {problem}"),
+            "run the command again",
+        ))
+    }
+
+    /// Takes back a token that could not be completed, as far as the server can be reached.
+    async fn undo(&mut self, job: &Job<'_>, id: &TokenId, failure: Failure) -> Failure {
+        let old = match job.found.secret {
+            Some(_) => "; the one in use is as it was",
+            None => "",
+        };
+        // In place already: only what comes after went wrong.
+        let in_place = receipt::read(job.file.path()).ok().flatten();
+        if in_place.is_some_and(|receipt| receipt.id.as_ref() == Some(id)) {
+            return failure.leaving(format!("token {id} is complete"));
+        }
+        match self.account.delete_token(id).await {
+            Ok(()) => {
+                job.file.remove_new();
+                failure.leaving(format!("the half-made token is deleted{old}"))
+            }
+            Err(_) => failure
+                .leaving(format!(
+                    "token {id} is left half made: it can write no more than its rows, or nobody \
+                     has its secret{old}"
+                ))
+                .then("run the command again: it deletes what was left"),
+        }
+    }
+}

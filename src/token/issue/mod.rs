@@ -1,0 +1,502 @@
+//! Issue and rotate: what a token should be, what it is, and the difference, sent in a safe order.
+//!
+//! A new token is born locked: the server makes it together with a default that denies everything.
+//! Its secret goes to a file beside the one in use, then it gets its rows, loses what it does not
+//! need, is read back and judged, and only then takes the place of the old one. Where a server knows
+//! no locked birth, the secret stays in memory until the denial has been read back.
+
+mod fresh;
+mod zone;
+
+use super::audit::aliases;
+use super::files::{Found, TokenFile, lock};
+use super::progress::Progress;
+use super::{
+    Failure, Holder, account, clients, common_provider, holder, management, refuse_double_use,
+    token_file,
+};
+use crate::account::{Account, Trouble};
+use crate::cli::{Ask, LimitsAsked, TokenAction, TokenCommand};
+use crate::clock;
+use crate::config::Config;
+use crate::core::name::Hostname;
+use crate::core::provider::Provider;
+use crate::core::secret::Secret;
+use crate::core::token::audit::{self as judgement, Circumstances, Finding, Verdict};
+use crate::core::token::difference::{Change, difference};
+use crate::core::token::{
+    Api, Duty, Flags, Limits, Policy, Rule, Token, TokenId, name_for, wanted,
+};
+use crate::exit::Exit;
+use crate::receipt::{Receipt, confirm};
+use crate::say::out;
+
+/// Runs `issue` or `rotate`.
+pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result<Exit, Failure> {
+    let mut holders =
+        if command.all { holder::all(config) } else { holder::of(config, &command.hosts)? };
+    let provider = common_provider(&holders)?;
+    let mut exit = Exit::Right;
+    let mut files = Vec::new();
+    holders.retain(|holder| match token_file(holder) {
+        Ok(file) => {
+            files.push(file);
+            true
+        }
+        Err(failure) => {
+            failure.tell(Some(&holder.label()));
+            exit = exit.max(failure.exit);
+            false
+        }
+    });
+    check_zone_wish(command, &holders)?;
+    let secret = management(command)?;
+    refuse_double_use(config, &secret)?;
+    let _lock = if command.dry_run { Vec::new() } else { lock(&files)? };
+
+    let clients = clients();
+    let progress = Progress::new(holders.len(), !quiet);
+    let account = account(provider, &clients, secret, &progress)?;
+    let mut desk = Desk::open(&account, provider, command, &progress).await?;
+    for (done, (holder, file)) in holders.iter().zip(&files).enumerate() {
+        progress.at(done, holder.first().as_str());
+        if let Err(failure) = desk.serve(holder, file).await {
+            progress.clear();
+            failure.tell(Some(&holder.label()));
+            exit = exit.max(failure.exit);
+            // What is wrong with the management token or the way to the server is wrong for all.
+            if failure.exit != Exit::Right && desk.is_closed {
+                break;
+            }
+        }
+    }
+    progress.clear();
+    Ok(exit)
+}
+
+/// Refuses a zone that none of the hosts could be in.
+fn check_zone_wish(command: &TokenCommand, holders: &[Holder<'_>]) -> Result<(), Failure> {
+    let Some(zone) = &command.create_domain else { return Ok(()) };
+    let is_within = |host: &Hostname| host.is_within(zone);
+    if holders.iter().any(|holder| holder.names().iter().any(is_within)) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Usage,
+        format!("--create-domain {zone}: none of the hosts is {zone} or below it"),
+        "name the host itself, or a domain that it ends in",
+    ))
+}
+
+/// Where tokens are issued: the account, and what it held when the run began.
+struct Desk<'a> {
+    account: &'a Account<'a>,
+    provider: &'a Provider,
+    command: &'a TokenCommand,
+    progress: &'a Progress,
+    api: Api,
+    tokens: Vec<Token>,
+    is_closed: bool,
+}
+
+/// What is to be done about one holder's token.
+struct Job<'a> {
+    holder: &'a Holder<'a>,
+    file: &'a TokenFile,
+    found: Found,
+    name: String,
+    duties: Vec<Duty>,
+}
+
+impl<'a> Desk<'a> {
+    /// Looks at the account with the management token.
+    async fn open(
+        account: &'a Account<'a>,
+        provider: &'a Provider,
+        command: &'a TokenCommand,
+        progress: &'a Progress,
+    ) -> Result<Self, Failure> {
+        let nothing = |trouble: Trouble| {
+            Failure::of_management(&trouble, "listing the account's tokens")
+                .leaving("nothing was changed")
+        };
+        let tokens = account.tokens().await.map_err(nothing)?;
+        // The management token is in the list, so there is one to ask about.
+        let api = match tokens.first() {
+            Some(token) => account.api(&token.id).await.map_err(nothing)?,
+            None => Api::Rows,
+        };
+        Ok(Self { account, provider, command, progress, api, tokens, is_closed: false })
+    }
+
+    fn tell(&self, line: &str) {
+        self.progress.clear();
+        out(line);
+    }
+
+    /// What the account's refusal means for one holder.
+    fn failed(&mut self, trouble: &Trouble, doing: &str) -> Failure {
+        self.is_closed |= trouble.is_credential() || matches!(trouble, Trouble::Deferred(_));
+        Failure::of_management(trouble, doing)
+    }
+
+    /// Puts one holder's token right.
+    async fn serve(&mut self, holder: &'a Holder<'a>, file: &'a TokenFile) -> Result<(), Failure> {
+        let found = file.look(self.command.dry_run)?;
+        let duties = self.duties(holder).await?;
+        let name = name_for(&holder.names());
+        let job = Job { holder, file, found, name, duties };
+        for remark in &job.found.remarks {
+            self.tell(&format!("{}: {remark}", holder.label()));
+        }
+        self.clear_away(&job).await?;
+        let own = self.own(&job);
+        self.report_others(&job, own.as_ref());
+        match own {
+            Some(token) if self.command.action == TokenAction::Issue => {
+                self.mend(&job, token).await
+            }
+            _ => self.replace(&job).await,
+        }
+    }
+
+    /// The token that is proven to be this holder's: its receipt names it, and the secret in use is
+    /// the one that the receipt is about.
+    fn own(&self, job: &Job<'_>) -> Option<Token> {
+        let receipt = job.found.receipt.as_ref()?;
+        let secret = job.found.secret.as_ref()?;
+        let is_ours = receipt.is_of(secret) && receipt.server == self.account.server();
+        let id = receipt.id.as_ref().filter(|_| is_ours)?;
+        self.tokens.iter().find(|token| token.id == *id).cloned()
+    }
+
+    /// Deletes what runs that were cut have left: the token that a file beside names, and tokens of
+    /// this name that nobody ever used and that allow nothing.
+    async fn clear_away(&mut self, job: &Job<'_>) -> Result<(), Failure> {
+        let known = job.found.receipt.as_ref();
+        let is_known = |id: &TokenId| {
+            known.is_some_and(|known| known.id.as_ref() == Some(id) || known.replaces.contains(id))
+        };
+        let mut left: Vec<TokenId> = job.found.half_made.iter().cloned().collect();
+        let suspects: Vec<TokenId> = self
+            .tokens
+            .iter()
+            .filter(|token| token.name == job.name && token.last_used.is_none())
+            .map(|token| token.id.clone())
+            .filter(|id| !is_known(id) && !left.contains(id))
+            .collect();
+        for id in suspects {
+            match self.account.policies(&id).await {
+                Ok(policies) if !policies.iter().any(|policy| policy.rule.allows()) => {
+                    left.push(id);
+                }
+                Ok(_) | Err(Trouble::NotThere(_)) => {}
+                Err(trouble) => {
+                    let failure = self.failed(&trouble, "reading a token's policies");
+                    return Err(failure.leaving("nothing was changed"));
+                }
+            }
+        }
+        for id in left {
+            self.tell(&format!(
+                "{}: - token {id}, which a run that was cut has left",
+                job.holder.label()
+            ));
+            if !self.command.dry_run {
+                self.delete(&id).await?;
+            }
+            self.tokens.retain(|token| token.id != id);
+        }
+        if job.found.half_made.is_some() && !self.command.dry_run {
+            job.file.remove_new();
+        }
+        Ok(())
+    }
+
+    async fn delete(&mut self, id: &TokenId) -> Result<(), Failure> {
+        self.account.delete_token(id).await.map_err(|trouble| {
+            let failure = self.failed(&trouble, &format!("deleting token {id}"));
+            failure.leaving(format!("token {id} may still be there"))
+        })
+    }
+
+    /// Names tokens that look like this holder's and are not proven to be: they are left alone.
+    fn report_others(&self, job: &Job<'_>, own: Option<&Token>) {
+        let known = job.found.receipt.as_ref();
+        let others = self.tokens.iter().filter(|token| {
+            let is_known = known.is_some_and(|known| {
+                known.id.as_ref() == Some(&token.id) || known.replaces.contains(&token.id)
+            });
+            token.name == job.name && own.is_none_or(|own| own.id != token.id) && !is_known
+        });
+        for other in others {
+            let id = &other.id;
+            self.tell(&format!(
+                "{}: ! another token is called {:?}; it is left alone: `homing token revoke --id \
+                 {id}` ends it",
+                job.holder.label(),
+                other.name
+            ));
+        }
+        if known.is_none_or(|known| known.id.is_none()) && job.found.secret.is_some() {
+            self.tell(&format!(
+                "{}: ! nothing proves that Homing made the token in {} (there is no receipt); it \
+                 is left alone: `homing token audit --all-tokens` shows it",
+                job.holder.label(),
+                job.file.path().display()
+            ));
+        }
+    }
+
+    fn heading(&self, job: &Job<'_>) {
+        self.tell(&format!("{} ({})", job.holder.label(), job.file.path().display()));
+    }
+
+    /// Sends what the token differs in from what it should be.
+    async fn mend(&mut self, job: &Job<'_>, token: Token) -> Result<(), Failure> {
+        let Some(receipt) = job.found.receipt.clone() else { return Ok(()) };
+        let rules = wanted(self.api, &job.duties);
+        let id = token.id.clone();
+        let policies = match self.account.policies(&id).await {
+            Ok(policies) => policies,
+            Err(trouble) => {
+                let failure = self.failed(&trouble, "reading the token's policies");
+                return Err(failure.leaving("nothing was changed"));
+            }
+        };
+        let changes = difference(&policies, &rules);
+        let limits = asked(&self.command.limits, &token.limits);
+        let is_tame = !has_flags(token.flags) && limits == token.limits;
+        let is_right = changes.is_empty() && is_tame && receipt.replaces.is_empty();
+        if !is_right {
+            self.heading(job);
+            changes.iter().for_each(|change| self.tell(&format!("  {change}")));
+            self.tell_limits(&token, &limits);
+            receipt
+                .replaces
+                .iter()
+                .for_each(|old| self.tell(&format!("  - token {old}, replaced")));
+        }
+        if self.command.dry_run {
+            if is_right {
+                self.tell(&format!("{}: nothing to do", job.holder.label()));
+            }
+            return Ok(());
+        }
+        let partly = |failure: Failure| {
+            failure.leaving("the token may be between what it was and what it should be")
+        };
+        let mut mended = token.clone();
+        if !is_tame {
+            mended =
+                self.account.tame(&id, &token.limits, &limits).await.map_err(|trouble| {
+                    partly(self.failed(&trouble, "taking rights from the token"))
+                })?;
+        }
+        let policies = self.settle(&id, Some(policies), &rules).await.map_err(partly)?;
+        let aliases = aliases(self.account, &job.duties).await;
+        let notes = self.judge(job, &mended, &policies, aliases)?;
+        self.write_down(job, receipt, &mended).await?;
+        let word = if is_right { "nothing to do" } else { "done" };
+        let done = format!("{word}; its token is narrow");
+        self.conclude(job, &done, &notes);
+        self.print_secret(job.found.secret.as_ref());
+        Ok(())
+    }
+
+    /// Writes down what was mended, or confirms that nothing had to be.
+    async fn write_down(
+        &mut self,
+        job: &Job<'_>,
+        receipt: Receipt,
+        token: &Token,
+    ) -> Result<(), Failure> {
+        let fresh = Receipt {
+            name: token.name.clone(),
+            api: self.api,
+            duties: job.duties.clone(),
+            limits: token.limits.clone(),
+            proven: receipt.proven.or_else(|| Some(clock::wall())),
+            ..receipt.clone()
+        };
+        if fresh != receipt {
+            job.file.write_receipt(&fresh)?;
+        } else if let Err(error) = confirm(job.file.path()) {
+            let file = crate::receipt::path(job.file.path());
+            return Err(Failure::of_file(&file, "cannot be confirmed", &error));
+        }
+        self.end_replaced(job, fresh).await
+    }
+
+    /// Ends the tokens whose place another one has taken.
+    async fn end_replaced(&mut self, job: &Job<'_>, receipt: Receipt) -> Result<(), Failure> {
+        let mut receipt = receipt;
+        while let Some(old) = receipt.replaces.first().cloned() {
+            self.delete(&old).await.map_err(|failure| {
+                failure
+                    .leaving(format!(
+                        "the new token is in place, and the old one ({old}) may still be there"
+                    ))
+                    .then(format!(
+                        "run `homing token issue {}`, which deletes it",
+                        job.holder.first()
+                    ))
+            })?;
+            receipt.replaces.remove(0);
+            job.file.write_receipt(&receipt)?;
+        }
+        Ok(())
+    }
+
+    fn print_secret(&self, secret: Option<&Secret>) {
+        if let Some(secret) = secret.filter(|_| self.command.print) {
+            self.tell(secret.expose());
+        }
+    }
+
+    fn tell_limits(&self, token: &Token, limits: &Limits) {
+        for (flag, word) in [
+            (token.flags.manage_tokens, "managing tokens"),
+            (token.flags.create_zones, "creating zones"),
+            (token.flags.delete_zones, "deleting zones"),
+            (token.flags.auto_policy, "granting itself new zones"),
+        ] {
+            if flag == Some(true) {
+                self.tell(&format!("  - the right of {word}"));
+            }
+        }
+        if *limits != token.limits {
+            self.tell(&format!("  ~ {} (was: {})", told(limits), told(&token.limits)));
+        }
+    }
+
+    /// Brings a token's policies to `rules` and reads them back; a conflict means that somebody was
+    /// faster, so it is read and compared again.
+    async fn settle(
+        &mut self,
+        id: &TokenId,
+        known: Option<Vec<Policy>>,
+        rules: &[Rule],
+    ) -> Result<Vec<Policy>, Failure> {
+        const ATTEMPTS: usize = 4;
+        let mut known = known;
+        for _ in 0..ATTEMPTS {
+            let is = match known.take() {
+                Some(is) => is,
+                None => match self.account.policies(id).await {
+                    Ok(is) => is,
+                    Err(trouble) => return Err(self.failed(&trouble, "reading the policies back")),
+                },
+            };
+            let changes = difference(&is, rules);
+            if changes.is_empty() {
+                return Ok(is);
+            }
+            for change in changes {
+                match self.apply(id, &change).await {
+                    Ok(()) => {}
+                    Err(Trouble::Conflict(_) | Trouble::NotThere(_)) => break,
+                    Err(trouble) => {
+                        return Err(self.failed(&trouble, &format!("sending \"{change}\"")));
+                    }
+                }
+            }
+        }
+        Err(Failure::new(
+            Exit::Deferred,
+            "the policies do not stay as they were sent; somebody else is changing them",
+            "run the command again",
+        ))
+    }
+
+    async fn apply(&self, id: &TokenId, change: &Change) -> Result<(), Trouble> {
+        match change {
+            Change::Add(rule) => self.account.add_policy(id, rule).await,
+            Change::Correct { is, should } => self.account.correct_policy(id, is, should).await,
+            Change::Remove(policy) => self.account.remove_policy(id, policy).await,
+        }
+    }
+
+    /// Ends with the audit: what was read back is judged, and what people should know is told.
+    fn judge(
+        &self,
+        job: &Job<'_>,
+        token: &Token,
+        policies: &[Policy],
+        more: Vec<Finding>,
+    ) -> Result<Vec<Finding>, Failure> {
+        let circumstances = Circumstances { now: clock::wall(), owner: None, api: self.api };
+        let mut findings = judgement::judge(token, policies, &job.duties, &circumstances);
+        findings.extend(more);
+        judgement::sort(&mut findings);
+        let verdict = judgement::verdict(&findings);
+        if verdict != Verdict::Narrow {
+            let worst = findings.first().map(Finding::to_string).unwrap_or_default();
+            let host = job.holder.first();
+            return Err(Failure::new(
+                Exit::Rejected,
+                format!("read back, the token {worst}"),
+                format!("`homing token audit {host}` tells more"),
+            )
+            .leaving(format!("token {} is {verdict}", token.id)));
+        }
+        // That nothing ends it by itself is what was asked for.
+        findings.retain(|finding| *finding != Finding::NoExpiry);
+        Ok(findings)
+    }
+
+    /// Ends the account of one holder: what was done, and what people should know besides.
+    fn conclude(&self, job: &Job<'_>, done: &str, notes: &[Finding]) {
+        let label = job.holder.label();
+        self.tell(&format!("{label}: {done}"));
+        notes.iter().for_each(|note| self.tell(&format!("{label}: note: {note}")));
+    }
+}
+
+/// The largest TTL that deSEC takes, which no zone's minimum is above.
+pub const LONGEST_TTL: u32 = 86_400;
+
+/// Whether a token has any right beside writing records.
+fn has_flags(flags: Flags) -> bool {
+    let Flags { manage_tokens, create_zones, delete_zones, auto_policy } = flags;
+    [manage_tokens, create_zones, delete_zones, auto_policy].contains(&Some(true))
+}
+
+/// What the limits shall be: those that were not named stay.
+fn asked(asked: &LimitsAsked, is: &Limits) -> Limits {
+    fn one<T: Clone>(asked: &Ask<T>, is: Option<&T>) -> Option<T> {
+        match asked {
+            Ask::Keep => is.cloned(),
+            Ask::Lift => None,
+            Ask::Set(limit) => Some(limit.clone()),
+        }
+    }
+    let mut subnets = one(&asked.subnets, is.subnets.as_ref());
+    if let Some(subnets) = &mut subnets {
+        subnets.sort();
+    }
+    Limits {
+        max_age: one(&asked.max_age, is.max_age.as_ref()),
+        max_unused: one(&asked.max_unused, is.max_unused.as_ref()),
+        subnets,
+    }
+}
+
+/// The limits in words.
+fn told(limits: &Limits) -> String {
+    let mut words = Vec::new();
+    if let Some(age) = limits.max_age {
+        words.push(format!("lives {}", humantime::format_duration(age)));
+    }
+    if let Some(unused) = limits.max_unused {
+        words.push(format!("unused at most {}", humantime::format_duration(unused)));
+    }
+    if let Some(subnets) = &limits.subnets {
+        words.push(format!("from {}", subnets.join(", ")));
+    }
+    if words.is_empty() { "no limits".to_owned() } else { words.join("; ") }
+}
+
+fn with_limits(limits: &Limits) -> String {
+    if *limits == Limits::default() { String::new() } else { format!(" ({})", told(limits)) }
+}

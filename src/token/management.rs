@@ -1,0 +1,207 @@
+//! The management token: the one secret that may make and delete others. Read for one command,
+//! never stored, never shown.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use crate::config::secret::{self, Flaw, SecretError, looks_like_a_secret, one_line};
+use crate::core::secret::Secret;
+use crate::log::Printable;
+use crate::terminal;
+
+/// The variable that holds it.
+pub use crate::cli::table::MANAGEMENT_VARIABLE as VARIABLE;
+
+/// The option that names its file.
+const OPTION: &str = "--management-token-file";
+
+/// What is asked on the terminal.
+const PROMPT: &str = "Management token (it is not shown): ";
+
+/// The management token: that of `file`, else of the variable, else, with `may_ask`, of whoever
+/// sits at the terminal. `None` when there is none, or they refuse.
+///
+/// `-` for `file` is standard input. What is wrong with it is told together with the fix.
+pub fn secret(file: Option<&Path>, may_ask: bool) -> Result<Option<Secret>, String> {
+    let ask = || if may_ask { terminal::ask_hidden(PROMPT) } else { Ok(None) };
+    choose(file, std::env::var_os(VARIABLE), ask)
+}
+
+/// As [`secret`], with the variable's value.
+fn choose(
+    file: Option<&Path>,
+    variable: Option<OsString>,
+    ask: impl FnOnce() -> io::Result<Option<String>>,
+) -> Result<Option<Secret>, String> {
+    if let Some(path) = file {
+        return from_file(path).map(Some);
+    }
+    // An empty one is how a unit or a script takes it back.
+    if let Some(value) = variable.filter(|value| !value.is_empty()) {
+        let wrong = |flaw: Flaw| match flaw {
+            Flaw::Empty => format!(
+                "the environment variable {VARIABLE} holds nothing but white space; set it to the management token"
+            ),
+            flaw => format!("the environment variable {VARIABLE} {flaw}"),
+        };
+        return one_line(value.as_encoded_bytes()).map(Some).map_err(wrong);
+    }
+    let typed = ask().map_err(|error| {
+        format!("the terminal gives no management token: {error}; name its file with {OPTION}")
+    })?;
+    match typed.filter(|typed| !typed.is_empty()) {
+        None => Ok(None),
+        Some(typed) => one_line(typed.as_bytes()).map(Some).map_err(|flaw| match flaw {
+            Flaw::Control => "what was typed holds a control character; type or paste nothing but the management token".to_owned(),
+            flaw => format!("what was typed {flaw}"),
+        }),
+    }
+}
+
+fn from_file(path: &Path) -> Result<Secret, String> {
+    let is_input = path == Path::new("-") || path == Path::new("/dev/stdin");
+    let read = if is_input {
+        let input = io::stdin();
+        if input.is_terminal() {
+            return Err(format!(
+                "{OPTION}: standard input is a terminal, which would show the token; leave the option out to be asked for it"
+            ));
+        }
+        // Whoever redirects a file has opened it; opening it anew could fail, and prove nothing.
+        secret::from_reader(input, Path::new("standard input"))
+    } else {
+        secret::read_handed(path)
+    };
+    read.map_err(|error| told(&error))
+}
+
+/// What is wrong with the option's file, as it is about the management token.
+fn told(error: &SecretError) -> String {
+    let text = match error {
+        // Whoever writes the token where its file belongs must not read it again in a log.
+        SecretError::Missing { path } if looks_like_a_secret(path) => {
+            "the file does not exist; give the name of a file, not the token itself".to_owned()
+        }
+        SecretError::Missing { path } => {
+            format!("{} does not exist; put the management token on its first line", shown(path))
+        }
+        SecretError::Unreadable { path, reason } => {
+            format!("{} cannot be read: {reason}; run this as a user who may", shown(path))
+        }
+        SecretError::Content { holder, flaw: Flaw::Empty } => format!(
+            "{holder} is empty; put the management token on its first line, or see what the command that writes it says"
+        ),
+        error => error.to_string(),
+    };
+    [OPTION, ": ", &text].concat()
+}
+
+fn shown(path: &Path) -> String {
+    Printable(&<Path as AsRef<OsStr>>::as_ref(path).to_string_lossy()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, OpenOptions, Permissions};
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+    use std::process::Command;
+    use std::{env, thread};
+
+    use super::*;
+
+    /// A path of its own for each test, free again at the end.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let path = env::temp_dir().join(format!("homing-mgmt-{}-{name}", std::process::id()));
+            let _ = fs::remove_file(&path);
+            Self(path)
+        }
+
+        fn write(self, content: &str, mode: u32) -> Self {
+            fs::write(&self.0, content).unwrap();
+            fs::set_permissions(&self.0, Permissions::from_mode(mode)).unwrap();
+            self
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    #[track_caller]
+    fn check(
+        file: Option<&Path>,
+        variable: Option<&str>,
+        typed: Option<&str>,
+        expect: Result<Option<&str>, &str>,
+    ) {
+        let ask = || Ok(typed.map(ToOwned::to_owned));
+        let found = choose(file, variable.map(Into::into), ask);
+        let found = found.as_ref().map(|secret| secret.as_ref().map(Secret::expose));
+        assert_eq!(found.map_err(String::as_str), expect);
+    }
+
+    #[test]
+    fn the_file_counts_before_the_variable_and_that_before_the_terminal() {
+        let file = Scratch::new("order").write("of-file\n", 0o600);
+        check(Some(&file.0), Some("of-variable"), Some("typed"), Ok(Some("of-file")));
+        check(None, Some("of-variable"), Some("typed"), Ok(Some("of-variable")));
+        check(None, Some(""), Some("typed"), Ok(Some("typed")));
+        check(None, None, None, Ok(None));
+        check(None, None, Some(""), Ok(None));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_the_fix_and_without_the_content() {
+        let wrong = "the environment variable HOMING_MANAGEMENT_TOKEN holds a line break; put the secret, and nothing else, on one line";
+        check(None, Some("hunter2\nmore"), None, Err(wrong));
+        let wrong = "the environment variable HOMING_MANAGEMENT_TOKEN holds nothing but white space; set it to the management token";
+        check(None, Some(" "), None, Err(wrong));
+        let wrong = "what was typed holds a control character; type or paste nothing but the management token";
+        check(None, None, Some("hunter2\x1b[D"), Err(wrong));
+        let wrong = "--management-token-file: /nonexistent does not exist; put the management token on its first line";
+        check(Some(Path::new("/nonexistent")), None, None, Err(wrong));
+        let wrong = "--management-token-file: the file does not exist; give the name of a file, not the token itself";
+        check(Some(Path::new("i4T-1uAnnTcLJ8Ks1nNEWuMnxe9w")), None, None, Err(wrong));
+        let wrong =
+            "--management-token-file: / is not a regular file; name the file itself".to_owned();
+        check(Some(Path::new("/")), None, None, Err(&wrong));
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_refused() {
+        let file = Scratch::new("exposed").write("hunter2\n", 0o644);
+        let path = file.0.display();
+        let told = choose(Some(&file.0), None, || Ok(None)).unwrap_err();
+        assert!(told.starts_with(&format!("{OPTION}: {path} is open to others (0644)")), "{told}");
+        assert!(told.contains("chmod 6"), "{told}");
+    }
+
+    #[test]
+    fn an_endless_or_empty_device_is_no_token() {
+        let told = |path: &str| choose(Some(Path::new(path)), None, || Ok(None)).unwrap_err();
+        assert!(told("/dev/null").contains("/dev/null is empty"));
+        assert!(told("/dev/zero").contains("/dev/zero is larger than 4 KiB"));
+    }
+
+    #[test]
+    fn a_pipe_is_waited_for() {
+        let pipe = Scratch::new("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe.0).status().unwrap().success());
+        let path = pipe.0.clone();
+        let writer = thread::spawn(move || {
+            let mut pipe = OpenOptions::new().write(true).open(path).unwrap();
+            thread::sleep(std::time::Duration::from_millis(50));
+            pipe.write_all(b"hunter2\n").unwrap();
+        });
+        check(Some(&pipe.0), None, None, Ok(Some("hunter2")));
+        writer.join().unwrap();
+    }
+}

@@ -1,0 +1,213 @@
+//! The token side: issue, audit, rotate and revoke tokens that can do one job and nothing else.
+//!
+//! Uses configuration, the account's API and the core; of daemon and rounds it knows only the
+//! receipts that it leaves beside the token files. What the tokens should be is decided in
+//! `core::token`; here it is asked for, sent and shown, in an order in which a cut after any request
+//! leaves no token that can write more than its rows.
+
+mod audit;
+mod files;
+mod holder;
+mod issue;
+mod management;
+mod probe;
+mod progress;
+mod revoke;
+mod show;
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use self::files::TokenFile;
+use self::holder::Holder;
+use self::progress::Progress;
+use crate::account::{Account, Trouble};
+use crate::cli::{TokenAction, TokenCommand};
+use crate::clock;
+use crate::config::secret as secrets;
+use crate::config::{Config, SecretPlace};
+use crate::core::outcome::Rejection;
+use crate::core::provider::Provider;
+use crate::core::secret::Secret;
+use crate::exit::Exit;
+use crate::http::Clients;
+use crate::say::err;
+
+/// Why something could not be done: what happened, what is true at the server now, what to do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failure {
+    exit: Exit,
+    what: String,
+    now: Option<String>,
+    next: String,
+}
+
+/// How long a command waits for the account's limits in one go: the hour's limit can take that.
+const PATIENCE: Duration = Duration::from_secs(65 * 60);
+
+/// Runs one token command.
+pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Exit {
+    let result = match command.action {
+        TokenAction::Audit => audit::run(config, command, quiet).await,
+        TokenAction::Issue | TokenAction::Rotate => issue::run(config, command, quiet).await,
+        TokenAction::Revoke => revoke::run(config, command).await,
+    };
+    result.unwrap_or_else(|failure| {
+        failure.tell(None);
+        failure.exit
+    })
+}
+
+impl Failure {
+    fn new(exit: Exit, what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { exit, what: what.into(), now: None, next: next.into() }
+    }
+
+    /// The same with what is true at the server now.
+    fn leaving(self, now: impl Into<String>) -> Self {
+        Self { now: Some(now.into()), ..self }
+    }
+
+    /// The same with another next step.
+    fn then(self, next: impl Into<String>) -> Self {
+        Self { next: next.into(), ..self }
+    }
+
+    /// What the account's answer to a request of the management token means.
+    fn of_management(trouble: &Trouble, doing: &str) -> Self {
+        let what = format!("{doing}: {trouble}");
+        match trouble {
+            Trouble::Rejected(refusal) => match refusal.rejection {
+                Rejection::Credential => Self::new(
+                    Exit::Rejected,
+                    format!("the management token is not accepted ({trouble})"),
+                    "make another one at the provider (it may have expired, be mistyped, or be \
+                     bound to other networks), and run the command again",
+                ),
+                Rejection::Forbidden => Self::new(
+                    Exit::Rejected,
+                    format!("the management token may not do this: {what}"),
+                    "use a token with the permission to manage tokens (and, for --create-domain, \
+                     to create domains)",
+                ),
+                _ => Self::new(Exit::Rejected, what, "change what the server complains about"),
+            },
+            Trouble::Conflict(_) | Trouble::NotThere(_) => Self::new(
+                Exit::Deferred,
+                format!("{what}; somebody else is changing this token"),
+                "run the command again",
+            ),
+            Trouble::Deferred(_) => Self::new(Exit::Deferred, what, "run the command again later"),
+        }
+    }
+
+    /// Says it, of `whom`.
+    fn tell(&self, whom: Option<&str>) {
+        err(&match whom {
+            Some(whom) => format!("{whom}: {self}"),
+            None => self.to_string(),
+        });
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if let Some(now) = &self.now {
+            write!(f, "; {now}")?;
+        }
+        if !self.next.is_empty() {
+            write!(f, "; {}", self.next)?;
+        }
+        Ok(())
+    }
+}
+
+/// The management secret, which these commands cannot do without.
+fn management(command: &TokenCommand) -> Result<Secret, Failure> {
+    let found = management::secret(command.management_token_file.as_deref(), true);
+    found.map_err(|problem| Failure::new(Exit::Configuration, problem, ""))?.ok_or_else(|| {
+        let variable = management::VARIABLE;
+        Failure::new(
+            Exit::Usage,
+            "there is no management token",
+            format!("give --management-token-file FILE, or set {variable}"),
+        )
+    })
+}
+
+/// The provider that all of `holders` are at: one management token is for one account.
+fn common_provider<'a>(holders: &[Holder<'a>]) -> Result<&'a Provider, Failure> {
+    let first = holders.first().ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            "no host of the configuration is at a provider that has tokens to issue",
+            "`homing providers` lists them; deSEC is one",
+        )
+    })?;
+    let elsewhere = holders.iter().find(|one| one.provider.api_url != first.provider.api_url);
+    match elsewhere {
+        None => Ok(first.provider),
+        Some(other) => Err(Failure::new(
+            Exit::Usage,
+            format!("{} and {} are at two servers", first.first(), other.first()),
+            "name the hosts of one server, with its management token",
+        )),
+    }
+}
+
+/// The account behind `provider`, as `secret` sees it.
+fn account<'a>(
+    provider: &'a Provider,
+    clients: &'a Clients,
+    secret: Secret,
+    progress: &'a Progress,
+) -> Result<Account<'a>, Failure> {
+    let api_url = provider.api_url.as_deref().ok_or_else(|| {
+        let what = format!("[provider.{}] has no api-url", provider.name);
+        Failure::new(Exit::Configuration, what, "add server or api-url there")
+    })?;
+    let ca_file = provider.ca_file.as_deref().map(Path::new);
+    Ok(Account::new(api_url, ca_file, clients, secret, PATIENCE, progress))
+}
+
+/// The clients of a command.
+fn clients() -> Clients {
+    Clients::new(clock::Clock::new(None).is_set())
+}
+
+/// Refuses a management token that is a host's as well: whoever breaks into that host has it.
+fn refuse_double_use(config: &Config, management: &Secret) -> Result<(), Failure> {
+    for holder in holder::all(config) {
+        if secrets::read(holder.place).is_ok_and(|secret| secret == *management) {
+            let place = match holder.place {
+                SecretPlace::File(path) => path.display().to_string(),
+                _ => format!("the setting of {}", holder.first()),
+            };
+            return Err(Failure::new(
+                Exit::Configuration,
+                format!("{place} holds the management token itself"),
+                format!(
+                    "remove it there and keep it elsewhere, then `homing token issue {}` makes a \
+                     narrow one",
+                    holder.first()
+                ),
+            )
+            .leaving("nothing was changed"));
+        }
+    }
+    Ok(())
+}
+
+/// The file of a holder, in which alone a token can be issued.
+fn token_file(holder: &Holder<'_>) -> Result<TokenFile, Failure> {
+    let path = holder.file().ok_or_else(|| {
+        Failure::new(
+            Exit::Configuration,
+            format!("the token of {} does not stand in a file", holder.label()),
+            "write token-file in its [[host]]: that is where a token is issued to",
+        )
+    })?;
+    TokenFile::at(path)
+}

@@ -1,0 +1,131 @@
+//! Revoke: ends the token that a receipt names, whatever the file holds, or a foreign one by its id.
+
+use super::files::lock;
+use super::progress::Progress;
+use super::{
+    Failure, Holder, account, clients, common_provider, files, holder, management, token_file,
+};
+use crate::account::{Account, Trouble};
+use crate::cli::TokenCommand;
+use crate::config::Config;
+use crate::core::token::TokenId;
+use crate::exit::Exit;
+use crate::say::out;
+
+/// Runs `revoke`.
+pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failure> {
+    let holders = match command.id {
+        Some(_) => holder::all(config),
+        None => holder::of(config, &command.hosts)?,
+    };
+    let provider = common_provider(&holders)?;
+    let files = match command.id {
+        Some(_) => Vec::new(),
+        None => holders.iter().map(token_file).collect::<Result<Vec<_>, _>>()?,
+    };
+    let secret = management(command)?;
+    let _lock = if command.dry_run { Vec::new() } else { lock(&files)? };
+    let (clients, progress) = (clients(), Progress::new(holders.len(), false));
+    let account = account(provider, &clients, secret, &progress)?;
+    if let Some(id) = &command.id {
+        return by_id(&account, id, command.dry_run).await;
+    }
+    let mut exit = Exit::Right;
+    for (holder, file) in holders.iter().zip(&files) {
+        if let Err(failure) = by_receipt(&account, holder, file, command.dry_run).await {
+            failure.tell(Some(&holder.label()));
+            exit = exit.max(failure.exit);
+        }
+    }
+    Ok(exit)
+}
+
+/// Ends the token called `id`.
+async fn by_id(account: &Account<'_>, id: &TokenId, dry_run: bool) -> Result<Exit, Failure> {
+    match end(account, id, dry_run).await? {
+        Some(name) => out(&format!("- token {id} {name:?}")),
+        None => out(&format!("token {id}: nothing to do; there is no such token")),
+    }
+    Ok(Exit::Right)
+}
+
+/// Ends the token that the receipt beside `file` names.
+async fn by_receipt(
+    account: &Account<'_>,
+    holder: &Holder<'_>,
+    file: &files::TokenFile,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    let found = file.look(dry_run)?;
+    let (label, path) = (holder.label(), file.path().display());
+    let ids: Vec<TokenId> = {
+        let receipt = found.receipt.iter();
+        let known = receipt.flat_map(|receipt| receipt.id.iter().chain(&receipt.replaces));
+        known.chain(&found.half_made).cloned().collect()
+    };
+    let receipt = found.receipt.filter(|receipt| receipt.id.is_some());
+    let Some(mut receipt) = receipt.filter(|receipt| receipt.server == account.server()) else {
+        return Err(Failure::new(
+            Exit::Rejected,
+            format!("no receipt beside {path} tells which token it is"),
+            "`homing token audit --all-tokens` shows them all, `homing token revoke --id ID` ends \
+             one",
+        )
+        .leaving("nothing was changed"));
+    };
+    let mut any = false;
+    for id in &ids {
+        if let Some(name) = end(account, id, dry_run).await? {
+            out(&format!("{label}: - token {id} {name:?}"));
+            any = true;
+        }
+    }
+    if !any {
+        out(&format!("{label}: nothing to do; its token does not exist any more"));
+    }
+    match found.secret.map(|secret| receipt.is_of(&secret)) {
+        Some(true) => out(&format!(
+            "{label}: {path} still holds the dead secret; remove it, or `homing token issue {}` \
+             makes a new token",
+            holder.first()
+        )),
+        Some(false) => out(&format!(
+            "{label}: {path} holds another secret than the receipt tells of; its token was not \
+             touched"
+        )),
+        None => {}
+    }
+    if !dry_run {
+        if found.half_made.is_some() {
+            file.remove_new();
+        }
+        if receipt.proven.take().is_some() || !receipt.replaces.is_empty() {
+            receipt.replaces.clear();
+            file.write_receipt(&receipt)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends one token and returns its name; `None` when there is none.
+async fn end(
+    account: &Account<'_>,
+    id: &TokenId,
+    dry_run: bool,
+) -> Result<Option<String>, Failure> {
+    let token = match account.token(id).await {
+        Ok(token) => token,
+        Err(Trouble::NotThere(_)) => return Ok(None),
+        Err(trouble) => {
+            let failure = Failure::of_management(&trouble, &format!("looking at token {id}"));
+            return Err(failure.leaving("nothing was changed"));
+        }
+    };
+    if !dry_run {
+        account.delete_token(id).await.map_err(|trouble| {
+            Failure::of_management(&trouble, &format!("deleting token {id}"))
+                .leaving(format!("token {id} may still be there"))
+        })?;
+    }
+    Ok(Some(token.name))
+}

@@ -1,0 +1,701 @@
+//! How audits are shown: a table for people, and JSON for scripts.
+//!
+//! What a server said is cleaned here before it is measured and coloured.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::clock::rfc3339_seconds;
+use crate::core::name::Hostname;
+use crate::core::time::Timestamp;
+use crate::core::token::TokenId;
+use crate::core::token::audit::{self, Finding, Verdict, Weight};
+use crate::log::Printable;
+use crate::say::Style;
+use crate::terminal::{breadth, breadth_of};
+
+/// Who looked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum By {
+    /// The account, with the management token.
+    Management,
+    /// The token itself, which does not see everything.
+    Itself,
+}
+
+/// What an audit found about one token.
+#[derive(Clone, Debug)]
+pub struct Audited {
+    /// The hosts that it is for; none for a token that is no host's here.
+    pub hosts: Vec<Hostname>,
+    /// Where its secret is kept.
+    pub file: Option<PathBuf>,
+    /// Its id, where that is known.
+    pub id: Option<TokenId>,
+    /// Its name at the provider.
+    pub name: Option<String>,
+    /// Who looked.
+    pub by: By,
+    /// What was found, worst first.
+    pub findings: Vec<Finding>,
+    /// What mends each, in the same order: one command, or a sentence with its commands in
+    /// backticks.
+    pub fixes: Vec<Option<String>>,
+    /// What the token cannot see of itself.
+    pub not_visible: Vec<&'static str>,
+    /// When its time is over.
+    pub expires: Option<Timestamp>,
+    /// When it was last used.
+    pub last_used: Option<Timestamp>,
+    /// What its policies allow, in words.
+    pub allows: Vec<String>,
+    /// How many probes were made.
+    pub tried: usize,
+}
+
+impl Audited {
+    /// What the findings come to.
+    pub fn verdict(&self) -> Verdict {
+        audit::verdict(&self.findings)
+    }
+
+    /// The findings with what mends each.
+    fn findings(&self) -> impl Iterator<Item = (&Finding, Option<&str>)> {
+        let fixes = self.fixes.iter().map(Option::as_deref).chain(std::iter::repeat(None));
+        self.findings.iter().zip(fixes)
+    }
+}
+
+/// The space between two columns.
+const GAP: usize = 2;
+
+/// The audits as lines of at most `width` columns, except that a command is never broken.
+///
+/// With `colours` they are for [`crate::say::out_styled`].
+pub fn table(audited: &[Audited], now: Timestamp, width: usize, colours: bool) -> Vec<String> {
+    let header = ["TOKEN", "VERDICT", "EXPIRES", "LAST USED"].map(str::to_owned);
+    let rows: Vec<[String; 4]> = audited.iter().map(|token| row(token, now)).collect();
+    let columns = Columns::fitting(&header, &rows, width);
+    let mut lines = Vec::new();
+    if !rows.is_empty() {
+        columns.write(&mut lines, &header, None);
+    }
+    for (token, row) in audited.iter().zip(&rows) {
+        columns.write(&mut lines, row, colours.then(|| standing(token).1));
+        details(&mut lines, token, now, width);
+    }
+    wrap(&mut lines, "", pieces(&summary(audited), false), width, true);
+    lines
+}
+
+/// How wide each column is.
+struct Columns {
+    widths: [usize; 4],
+    /// The width of everything.
+    all: usize,
+}
+
+impl Columns {
+    fn fitting(header: &[String; 4], rows: &[[String; 4]], all: usize) -> Self {
+        /// Names in a column that is narrower are hard to read: then each has a line of its own.
+        const LEAST: usize = 16;
+        let rows = || std::iter::once(header).chain(rows);
+        let longest = |place: usize| rows().map(|row| breadth(&row[place])).max();
+        let mut widths = [0, 1, 2, 3].map(|place| longest(place).unwrap_or_default());
+        let rest: usize = widths[1..].iter().map(|width| width + GAP).sum();
+        let room = all.saturating_sub(rest);
+        widths[0] = if room < LEAST { 0 } else { widths[0].min(room) };
+        Self { widths, all }
+    }
+
+    /// Adds a row, its second cell in `style`; a name that is too long stands above the rest.
+    fn write(&self, lines: &mut Vec<String>, row: &[String; 4], style: Option<Style>) {
+        let mut line = String::new();
+        for (place, (cell, width)) in row.iter().zip(self.widths).enumerate() {
+            let is_above = place == 0 && breadth(cell) > width;
+            if is_above {
+                lines.push(without_middle(cell, self.all));
+            }
+            let (cell, used) = if is_above { ("", 0) } else { (cell.as_str(), breadth(cell)) };
+            match style.filter(|_| place == 1) {
+                Some(style) => line.push_str(&style.of(cell)),
+                None => line.push_str(cell),
+            }
+            let is_last = place + 1 == row.len();
+            let gap = if is_last { 0 } else { (width + GAP).saturating_sub(used) };
+            line.extend(std::iter::repeat_n(' ', gap));
+        }
+        lines.push(line);
+    }
+}
+
+fn row(token: &Audited, now: Timestamp) -> [String; 4] {
+    let expires = match token.expires {
+        Some(moment) => date(moment),
+        None if is_gone(token) => "-".to_owned(),
+        None if token.findings.contains(&Finding::NoExpiry) => "never".to_owned(),
+        // Without an age, only the time without use is left to end it.
+        None if is_seen(token) => "if unused".to_owned(),
+        None => "?".to_owned(),
+    };
+    let used = match token.last_used {
+        Some(moment) => ago(moment, now),
+        None if is_gone(token) => "-".to_owned(),
+        None if is_seen(token) => "never".to_owned(),
+        None => "?".to_owned(),
+    };
+    [label(token), standing(token).0.to_owned(), expires, used]
+}
+
+/// Whether nothing about the token is hidden.
+fn is_seen(token: &Audited) -> bool {
+    token.by == By::Management && token.id.is_some()
+}
+
+fn is_gone(token: &Audited) -> bool {
+    token.findings.contains(&Finding::Gone)
+}
+
+/// What stands for the token: its first host, else its name, else its id.
+fn label(token: &Audited) -> String {
+    let file = || token.file.as_ref().map(|file| file.to_string_lossy().into_owned());
+    let id = || token.id.as_ref().map(ToString::to_string);
+    match token.hosts.as_slice() {
+        [only] => only.to_string(),
+        [first, more @ ..] => format!("{first} +{}", more.len()),
+        [] => {
+            // In quotes, so that none looks like a host, or like a whole row.
+            let name = token.name.as_ref().filter(|name| !name.is_empty());
+            let name = name.map(|name| ["\"", name, "\""].concat());
+            clean(&name.or_else(id).or_else(file).unwrap_or_else(|| "(no name)".to_owned()))
+        }
+    }
+}
+
+/// The word for how a token stands, and how that looks.
+///
+/// One that is gone or has lapsed is no more powerful than it should be, but it is not fine.
+fn standing(token: &Audited) -> (&'static str, Style) {
+    match token.verdict() {
+        Verdict::TooPowerful => ("TOO POWERFUL", Style::Bad),
+        Verdict::Inconclusive => ("inconclusive", Style::Doubtful),
+        Verdict::Dead if is_gone(token) => ("gone", Style::Doubtful),
+        Verdict::Dead => ("lapsed", Style::Doubtful),
+        Verdict::Narrow => ("narrow", Style::Good),
+    }
+}
+
+/// What is told below a token's row.
+fn details(lines: &mut Vec<String>, token: &Audited, now: Timestamp, width: usize) {
+    let say = |lines: &mut Vec<String>, text: &str| {
+        wrap(lines, "     ", pieces(&clean(text), false), width, true);
+    };
+    if token.hosts.len() > 1 {
+        let hosts: Vec<_> = token.hosts.iter().map(Hostname::as_str).collect();
+        say(lines, &format!("hosts: {}", hosts.join(", ")));
+    }
+    // Names need not be unique.
+    if let (true, Some(_), Some(id)) = (token.hosts.is_empty(), &token.name, &token.id) {
+        say(lines, &format!("id: {id}"));
+    }
+    let mut findings = token.findings().peekable();
+    while let Some((finding, fix)) = findings.next() {
+        let mark = match finding.weight() {
+            Weight::TooPowerful => "  !! ",
+            Weight::Unclear => "  ?  ",
+            Weight::Notice => "  -  ",
+        };
+        let mut text = told(finding);
+        if let Some(moment) = finding.moment() {
+            text.push_str(", ");
+            text.push_str(&if moment > now { ahead(moment, now) } else { ago(moment, now) });
+        }
+        wrap(lines, mark, pieces(&clean(&text), false), width, true);
+        // What mends several that follow each other is told once, after them.
+        let again = findings.peek().is_some_and(|(_, next)| *next == fix);
+        if let Some(fix) = fix.filter(|_| !again) {
+            wrap(lines, "     fix: ", pieces(&clean(fix), true), width, false);
+        }
+    }
+    // What a host's token should allow is known, and what it allows beyond that was found.
+    if token.hosts.is_empty() && !token.allows.is_empty() {
+        say(lines, &allowances(&token.allows));
+    }
+    if token.by == By::Itself && !token.not_visible.is_empty() {
+        say(lines, &format!("not visible to the token itself: {}", token.not_visible.join(", ")));
+    }
+    match token.tried {
+        0 => {}
+        1 => say(lines, "1 probe made"),
+        tried => say(lines, &format!("{tried} probes made")),
+    }
+}
+
+/// What policies allow, where there are not too many of them.
+fn allowances(allows: &[String]) -> String {
+    const MOST: usize = 8;
+    let mut text = String::from("allows: ");
+    for (place, rule) in allows.iter().take(MOST).enumerate() {
+        text.push_str(if place == 0 { "" } else { "; " });
+        text.push_str(rule.strip_prefix("allow ").unwrap_or(rule));
+    }
+    if let Some(more) = allows.len().checked_sub(MOST).filter(|more| *more > 0) {
+        text.push_str(&format!("; and {more} more"));
+    }
+    text
+}
+
+/// How many tokens there are of each kind, the worst first.
+fn summary(audited: &[Audited]) -> String {
+    const WORDS: [&str; 5] = ["TOO POWERFUL", "inconclusive", "gone", "lapsed", "narrow"];
+    if audited.is_empty() {
+        return "no tokens".to_owned();
+    }
+    let plural = if audited.len() == 1 { "" } else { "s" };
+    let mut text = format!("{} token{plural}", audited.len());
+    let mut separator = ": ";
+    for word in WORDS {
+        let count = audited.iter().filter(|token| standing(token).0 == word).count();
+        if count > 0 {
+            text.push_str(&format!("{separator}{count} {}", word.to_lowercase()));
+            separator = ", ";
+        }
+    }
+    text
+}
+
+/// A finding in words, with its moment.
+fn told(finding: &Finding) -> String {
+    match finding.moment() {
+        Some(moment) => format!("{finding}: {}", rfc3339_seconds(moment)),
+        None => finding.to_string(),
+    }
+}
+
+fn clean(text: &str) -> String {
+    Printable(text).to_string()
+}
+
+/// What is kept together of a text: words; of a fix, also whole commands.
+fn pieces(text: &str, is_fix: bool) -> Vec<&str> {
+    let mut is_command = is_fix && !text.contains('`');
+    let is_end = |c: char| {
+        is_command ^= is_fix && c == '`';
+        c == ' ' && !is_command
+    };
+    text.split(is_end).filter(|piece| !piece.is_empty()).collect()
+}
+
+/// Adds `pieces` in lines of at most `width` columns, the first after `mark` and the others as far
+/// in; a piece that is wider is broken only with `may_break`.
+fn wrap(lines: &mut Vec<String>, mark: &str, pieces: Vec<&str>, width: usize, may_break: bool) {
+    let mut line = mark.to_owned();
+    let mut used = mark.len();
+    let mut is_empty = true;
+    let mut next_line = |line: &mut String, used: &mut usize| {
+        let fresh = " ".repeat(mark.len());
+        *used = fresh.len();
+        lines.push(std::mem::replace(line, fresh));
+    };
+    for piece in pieces {
+        if !is_empty && used + 1 + breadth(piece) > width {
+            next_line(&mut line, &mut used);
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
+            used += 1;
+        }
+        for c in piece.chars() {
+            if may_break && used + breadth_of(c) > width && used > mark.len() {
+                next_line(&mut line, &mut used);
+            }
+            line.push(c);
+            used += breadth_of(c);
+        }
+        is_empty = false;
+    }
+    lines.push(line);
+}
+
+/// `text` in at most `width` columns, without its middle where it is longer.
+fn without_middle(text: &str, width: usize) -> String {
+    if breadth(text) <= width {
+        return text.to_owned();
+    }
+    let (mut start, mut end) = (String::new(), Vec::new());
+    let mut chars = text.chars();
+    let mut left = width.saturating_sub(1);
+    for is_start in [true, false].into_iter().cycle() {
+        let Some(c) = (if is_start { chars.next() } else { chars.next_back() }) else { break };
+        let Some(room) = left.checked_sub(breadth_of(c)) else { break };
+        left = room;
+        if is_start { start.push(c) } else { end.push(c) }
+    }
+    start.push('…');
+    start.extend(end.into_iter().rev());
+    start
+}
+
+fn date(moment: Timestamp) -> String {
+    let mut text = rfc3339_seconds(moment).to_string();
+    text.truncate("2026-11-22".len());
+    text
+}
+
+fn ahead(moment: Timestamp, now: Timestamp) -> String {
+    format!("in {}", span(moment.since(now).as_secs()))
+}
+
+fn ago(moment: Timestamp, now: Timestamp) -> String {
+    match now.since(moment).as_secs() {
+        0..60 => "just now".to_owned(),
+        seconds => format!("{} ago", span(seconds)),
+    }
+}
+
+/// A duration in the largest unit of which there are two.
+fn span(seconds: u64) -> String {
+    const HOUR: u64 = 60 * 60;
+    const DAY: u64 = 24 * HOUR;
+    let (unit, name) = match seconds {
+        ..7200 => (60, "min"),
+        7200..172_800 => (HOUR, "h"),
+        172_800.. => (DAY, "days"),
+    };
+    format!("{} {name}", (seconds / unit).max(1))
+}
+
+/// The form that scripts read; `version` grows when a field changes its meaning.
+#[derive(Serialize)]
+struct Document<'a> {
+    version: u8,
+    tokens: Vec<Shown<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Shown<'a> {
+    hosts: Vec<&'a str>,
+    file: Option<String>,
+    id: Option<&'a str>,
+    name: Option<&'a str>,
+    by: &'static str,
+    verdict: &'static str,
+    findings: Vec<Found<'a>>,
+    not_visible: &'a [&'static str],
+    expires: Option<String>,
+    last_used: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    finding: &'static str,
+    weight: &'static str,
+    text: String,
+    fix: Option<&'a str>,
+}
+
+/// The audits as one JSON object, in ASCII: so it stays one when a terminal's codes are taken out.
+pub fn json(audited: &[Audited]) -> String {
+    let tokens = audited.iter().map(shown).collect();
+    // Nothing in it can fail: no map, no number that is none.
+    let text = serde_json::to_string(&Document { version: 1, tokens }).unwrap_or_default();
+    // Only strings hold other characters.
+    let mut ascii = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii() && c != '\x7f' {
+            ascii.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                ascii.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    ascii
+}
+
+fn shown(token: &Audited) -> Shown<'_> {
+    let moment = |moment: Timestamp| rfc3339_seconds(moment).to_string();
+    let found = |(finding, fix): (&Finding, _)| Found {
+        finding: finding.word(),
+        weight: match finding.weight() {
+            Weight::TooPowerful => "too-powerful",
+            Weight::Unclear => "inconclusive",
+            Weight::Notice => "notice",
+        },
+        text: told(finding),
+        fix,
+    };
+    let findings = token.findings();
+    Shown {
+        hosts: token.hosts.iter().map(Hostname::as_str).collect(),
+        file: token.file.as_ref().map(|file| file.to_string_lossy().into_owned()),
+        id: token.id.as_ref().map(TokenId::as_str),
+        name: token.name.as_deref(),
+        by: match token.by {
+            By::Management => "management",
+            By::Itself => "itself",
+        },
+        verdict: token.verdict().word(),
+        findings: findings.map(|(finding, fix)| found((finding, fix))).collect(),
+        not_visible: &token.not_visible,
+        expires: token.expires.map(moment),
+        last_used: token.last_used.map(moment),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // 2027-01-15T08:00:00Z.
+    const NOW: u64 = 1_800_000_000;
+    const DAY: u64 = 86_400;
+
+    fn now() -> Timestamp {
+        Timestamp::from_secs(NOW)
+    }
+
+    fn token(hosts: &[&str]) -> Audited {
+        Audited {
+            hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+            file: Some("/etc/homing/dev1.token".into()),
+            id: Some("6be0a87c-0d9a-4228-a3c5-ed5d33f4a807".parse().unwrap()),
+            name: Some("homing:dev1.example.com".to_owned()),
+            by: By::Management,
+            findings: Vec::new(),
+            fixes: Vec::new(),
+            not_visible: Vec::new(),
+            expires: Some(Timestamp::from_secs(NOW + 364 * DAY)),
+            last_used: Some(Timestamp::from_secs(NOW - 3 * DAY)),
+            allows: Vec::new(),
+            tried: 0,
+        }
+    }
+
+    /// One of each kind.
+    fn account() -> Vec<Audited> {
+        let issue = Some("homing token issue dev2.a-rather-long-zone.example.com".to_owned());
+        let strong = Audited {
+            findings: vec![Finding::ManagesTokens, Finding::NoPolicies, Finding::NoExpiry],
+            fixes: vec![issue.clone(), issue, None],
+            expires: None,
+            last_used: None,
+            ..token(&["dev2.a-rather-long-zone.example.com"])
+        };
+        let unclear = Audited {
+            by: By::Itself,
+            findings: vec![
+                Finding::Untold {
+                    what: "it may write TXT of _acme-challenge.dev3.example.com".to_owned(),
+                    why: "the zone could not be read".to_owned(),
+                },
+                Finding::ExpiresSoon(Timestamp::from_secs(NOW + 5 * DAY)),
+            ],
+            fixes: vec![
+                Some(
+                    "run `homing token audit dev3.example.com` again, with the management token"
+                        .to_owned(),
+                ),
+                Some("homing token rotate dev3.example.com".to_owned()),
+            ],
+            not_visible: vec!["its flags to register and delete zones", "its last use"],
+            expires: Some(Timestamp::from_secs(NOW + 5 * DAY)),
+            last_used: None,
+            tried: 28,
+            ..token(&["dev3.example.com", "dev4.example.com"])
+        };
+        let foreign = Audited {
+            name: Some("router \x1b[2J\u{202e}".to_owned()),
+            file: None,
+            findings: vec![Finding::Lapsed],
+            expires: Some(Timestamp::from_secs(NOW - DAY)),
+            allows: vec![
+                "allow A of nas.example.com".to_owned(),
+                "allow AAAA of nas.example.com".to_owned(),
+            ],
+            ..token(&[])
+        };
+        vec![strong, unclear, foreign, token(&["dev1.example.com"])]
+    }
+
+    #[track_caller]
+    fn check(audited: &[Audited], width: usize, expect: &[&str]) {
+        assert_eq!(table(audited, now(), width, false), expect);
+    }
+
+    #[test]
+    fn a_wide_terminal_takes_each_token_in_one_line() {
+        check(
+            &account(),
+            100,
+            &[
+                "TOKEN                                VERDICT       EXPIRES     LAST USED",
+                "dev2.a-rather-long-zone.example.com  TOO POWERFUL  never       never",
+                "  !! may make, change and delete tokens, so nothing binds it: it can do everything",
+                "  !! has no policies, so it may write every record of every zone",
+                "     fix: homing token issue dev2.a-rather-long-zone.example.com",
+                "  -  never expires",
+                "dev3.example.com +1                  inconclusive  2027-01-20  ?",
+                "     hosts: dev3.example.com, dev4.example.com",
+                "  ?  not known whether it may write TXT of _acme-challenge.dev3.example.com: the zone could not be",
+                "     read",
+                "     fix: run `homing token audit dev3.example.com` again, with the management token",
+                "  -  expires soon: 2027-01-20T08:00:00Z, in 5 days",
+                "     fix: homing token rotate dev3.example.com",
+                "     not visible to the token itself: its flags to register and delete zones, its last use",
+                "     28 probes made",
+                r#""router \u{1b}[2J\u{202e}"           lapsed        2027-01-14  3 days ago"#,
+                "     id: 6be0a87c-0d9a-4228-a3c5-ed5d33f4a807",
+                "  -  has lapsed: the server refuses it",
+                "     allows: A of nas.example.com; AAAA of nas.example.com",
+                "dev1.example.com                     narrow        2028-01-14  3 days ago",
+                "4 tokens: 1 too powerful, 1 inconclusive, 1 lapsed, 1 narrow",
+            ],
+        );
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_long_names_stand_above_and_commands_stay_whole() {
+        check(
+            &account(),
+            60,
+            &[
+                "TOKEN                   VERDICT       EXPIRES     LAST USED",
+                "dev2.a-rather-long-zone.example.com",
+                "                        TOO POWERFUL  never       never",
+                "  !! may make, change and delete tokens, so nothing binds",
+                "     it: it can do everything",
+                "  !! has no policies, so it may write every record of every",
+                "     zone",
+                "     fix: homing token issue dev2.a-rather-long-zone.example.com",
+                "  -  never expires",
+                "dev3.example.com +1     inconclusive  2027-01-20  ?",
+                "     hosts: dev3.example.com, dev4.example.com",
+                "  ?  not known whether it may write TXT of",
+                "     _acme-challenge.dev3.example.com: the zone could not be",
+                "     read",
+                "     fix: run `homing token audit dev3.example.com` again,",
+                "          with the management token",
+                "  -  expires soon: 2027-01-20T08:00:00Z, in 5 days",
+                "     fix: homing token rotate dev3.example.com",
+                "     not visible to the token itself: its flags to register",
+                "     and delete zones, its last use",
+                "     28 probes made",
+                r#""router \u{1b}[2J\u{202e}""#,
+                "                        lapsed        2027-01-14  3 days ago",
+                "     id: 6be0a87c-0d9a-4228-a3c5-ed5d33f4a807",
+                "  -  has lapsed: the server refuses it",
+                "     allows: A of nas.example.com; AAAA of nas.example.com",
+                "dev1.example.com        narrow        2028-01-14  3 days ago",
+                "4 tokens: 1 too powerful, 1 inconclusive, 1 lapsed, 1 narrow",
+            ],
+        );
+    }
+
+    #[test]
+    fn nothing_but_a_command_is_wider_than_the_terminal() {
+        let mut audited = account();
+        let label = "a".repeat(63);
+        audited.push(token(&[&format!("{label}.{label}.example.com")]));
+        audited.push(Audited { name: Some("家".repeat(50)), ..token(&[]) });
+        for width in 40..160 {
+            for line in table(&audited, now(), width, false) {
+                assert!(
+                    breadth(&line) <= width || line.contains("homing token "),
+                    "{width}: {line}"
+                );
+            }
+        }
+        let narrow = [token(&[&format!("{label}.example.com")])];
+        check(
+            &narrow,
+            44,
+            &[
+                "TOKEN",
+                "  VERDICT  EXPIRES     LAST USED",
+                "aaaaaaaaaaaaaaaaaaaaaa…aaaaaaaaa.example.com",
+                "  narrow   2028-01-14  3 days ago",
+                "1 token: 1 narrow",
+            ],
+        );
+    }
+
+    #[test]
+    fn only_the_verdict_is_coloured_and_only_what_is_fine_is_green() {
+        let mut audited = account();
+        audited.push(Audited { findings: vec![Finding::Gone], ..token(&["gone.example.com"]) });
+        let lines = table(&audited, now(), 100, true);
+        let styled: Vec<_> = lines.iter().filter(|line| line.contains('\x1b')).collect();
+        let starts = ["\x1b[1;31mTOO POWERFUL\x1b[0m  ", "\x1b[33minconclusive\x1b[0m  "];
+        let ends = ["\x1b[33mlapsed\x1b[0m        ", "\x1b[32mnarrow\x1b[0m        "];
+        let gone = ["\x1b[33mgone\x1b[0m          "];
+        let expect: Vec<_> = starts.into_iter().chain(ends).chain(gone).collect();
+        assert_eq!(styled.len(), expect.len());
+        for (line, expect) in styled.iter().zip(expect) {
+            assert!(line.contains(expect), "{line:?}");
+        }
+        let plain = table(&audited, now(), 100, false);
+        assert!(plain.iter().all(|line| !line.contains('\x1b')));
+    }
+
+    #[test]
+    fn no_token_is_told_too() {
+        check(&[], 80, &["no tokens"]);
+        assert_eq!(json(&[]), r#"{"version":1,"tokens":[]}"#);
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_told_as_never() {
+        let cells = |token: &Audited| {
+            let [_, _, expires, used] = row(token, now());
+            [expires, used]
+        };
+        let blind = Audited { expires: None, last_used: None, ..token(&["a.example"]) };
+        assert_eq!(cells(&blind), ["if unused", "never"]);
+        assert_eq!(cells(&Audited { by: By::Itself, ..blind.clone() }), ["?", "?"]);
+        assert_eq!(cells(&Audited { id: None, ..blind.clone() }), ["?", "?"]);
+        assert_eq!(cells(&Audited { findings: vec![Finding::Gone], ..blind }), ["-", "-"]);
+    }
+
+    #[test]
+    fn a_moment_is_told_in_the_largest_unit_of_which_there_are_two() {
+        let before = |seconds| ago(Timestamp::from_secs(NOW - seconds), now());
+        assert_eq!(before(59), "just now");
+        assert_eq!(before(60), "1 min ago");
+        assert_eq!(before(7199), "119 min ago");
+        assert_eq!(before(2 * DAY - 1), "47 h ago");
+        assert_eq!(before(2 * DAY), "2 days ago");
+        assert_eq!(ahead(Timestamp::from_secs(NOW + 5), now()), "in 1 min");
+    }
+
+    #[test]
+    fn scripts_get_every_finding_in_ascii() {
+        let [_, unclear, foreign, _] = <[Audited; 4]>::try_from(account()).unwrap();
+        let foreign = Audited { name: Some("büro 🏠\u{9b}\x7f".to_owned()), ..foreign };
+        let expect = [
+            r#"{"version":1,"tokens":[{"hosts":["dev3.example.com","dev4.example.com"],"#,
+            r#""file":"/etc/homing/dev1.token","id":"6be0a87c-0d9a-4228-a3c5-ed5d33f4a807","#,
+            r#""name":"homing:dev1.example.com","by":"itself","verdict":"inconclusive","#,
+            r#""findings":[{"finding":"inconclusive","weight":"inconclusive","text":"not known whether "#,
+            r#"it may write TXT of _acme-challenge.dev3.example.com: the zone could not be read","#,
+            r#""fix":"run `homing token audit dev3.example.com` again, with the management token"},"#,
+            r#"{"finding":"expires-soon","weight":"notice","text":"expires soon: 2027-01-20T08:00:00Z","#,
+            r#""fix":"homing token rotate dev3.example.com"}],"#,
+            r#""not-visible":["its flags to register and delete zones","its last use"],"#,
+            r#""expires":"2027-01-20T08:00:00Z","last-used":null},"#,
+            r#"{"hosts":[],"file":null,"id":"6be0a87c-0d9a-4228-a3c5-ed5d33f4a807","#,
+            r#""name":"b\u00fcro \ud83c\udfe0\u009b\u007f","by":"management","verdict":"dead","#,
+            r#""findings":[{"finding":"lapsed","weight":"notice","text":"has lapsed: the server refuses it","#,
+            r#""fix":null}],"not-visible":[],"expires":"2027-01-14T08:00:00Z","#,
+            r#""last-used":"2027-01-12T08:00:00Z"}]}"#,
+        ];
+        let text = json(&[unclear, foreign]);
+        assert_eq!(text, expect.concat());
+        assert_eq!(Printable(&text).to_string(), text);
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read["tokens"][1]["name"], "büro 🏠\u{9b}\x7f");
+    }
+}
