@@ -18,13 +18,13 @@ pub struct Ownership {
 }
 
 impl Ownership {
-    /// That of the file at `path`, without rights for others; for a file that is not there, its
+    /// That of the file at `path`, with no more than its group reading it; for a file that is not there, its
     /// directory's owner and group, and nobody else may read it.
     pub fn of(path: &Path) -> io::Result<Self> {
-        const ALL_BUT_OTHERS: u32 = 0o660;
+        const GROUP_MAY_READ: u32 = 0o640;
         match fs::metadata(path) {
             Ok(file) => {
-                let mode = (file.mode() & ALL_BUT_OTHERS) | 0o600;
+                let mode = (file.mode() & GROUP_MAY_READ) | 0o600;
                 Ok(Self { uid: file.uid(), gid: file.gid(), mode })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -31,6 +31,9 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     } else {
         holder::of(config, &command.hosts)?
     };
+    if holders.is_empty() {
+        common_provider(&holders)?;
+    }
     let clients = clients();
     let progress = Progress::new(holders.len(), !quiet && !command.json);
     let mut exit = Exit::Right;

@@ -10,9 +10,10 @@ use super::audit::{Subject, aliases, duties};
 use super::issue::LONGEST_TTL;
 use super::show::{Audited, By};
 use crate::account::{Account, Probe, Trouble};
+use crate::clock;
 use crate::core::address::Family;
 use crate::core::name::Hostname;
-use crate::core::token::audit::{Finding, judge_policies};
+use crate::core::token::audit::{Finding, judge_limits, judge_policies};
 use crate::core::token::{Api, Duty, Key, Policy};
 
 /// The most neighbours of a host that are tried, so that the zone's limit is not used up.
@@ -25,13 +26,16 @@ const FEW_NEIGHBOURS: usize = 2;
 /// The most other zones that are tried.
 const MOST_ZONES: usize = 5;
 
-/// What a token cannot see of itself.
+/// What a token cannot see of itself; the first of it may stand in its receipt.
 const NOT_VISIBLE: [&str; 4] = [
-    "when it expires",
-    "the networks that it works from",
+    IN_RECEIPT[0],
+    IN_RECEIPT[1],
     "whether it acts on another account",
-    "auto_policy",
+    "whether new zones would give it rights (auto_policy)",
 ];
+
+/// What of that a receipt tells.
+const IN_RECEIPT: [&str; 2] = ["when it expires", "the networks that it works from"];
 
 /// A name that nobody has, in place of every name that is not there.
 const NO_NAME: &str = "homing-probe-no-such-name";
@@ -39,7 +43,14 @@ const NO_NAME: &str = "homing-probe-no-such-name";
 /// Audits a token by asking as the token itself.
 pub async fn itself(account: &Account<'_>, subject: &Subject<'_>) -> Audited {
     let mut report = subject.report(By::Itself);
-    report.not_visible = NOT_VISIBLE.to_vec();
+    // What it was issued with, its receipt still tells.
+    let issued = subject.receipt.as_ref().filter(|receipt| receipt.created.is_some());
+    let known = if issued.is_some() { IN_RECEIPT.len() } else { 0 };
+    report.not_visible = NOT_VISIBLE[known..].to_vec();
+    if let Some(receipt) = issued {
+        let (limits, expires) = (&receipt.limits, receipt.expires());
+        report.findings.extend(judge_limits(limits, expires, clock::wall()));
+    }
     match account.greet().await {
         Ok(()) => {}
         Err(trouble) if trouble.is_credential() => {

@@ -216,7 +216,8 @@ pub fn judge_policies(policies: &[Policy], duties: &[Duty], api: Api) -> Vec<Fin
     findings
 }
 
-fn judge_limits(limits: &Limits, expires: Option<Timestamp>, now: Timestamp) -> Vec<Finding> {
+/// What its limits mean for the time to come.
+pub fn judge_limits(limits: &Limits, expires: Option<Timestamp>, now: Timestamp) -> Vec<Finding> {
     let mut findings = Vec::new();
     match limits.subnets.as_deref() {
         None => {}

@@ -80,6 +80,7 @@ impl Desk<'_> {
                 format!("  {file} holds another secret than the receipt tells of")
             }
             (Some(_), true) => "  the token was deleted at the server".to_owned(),
+            (Some(_), false) if receipt.id.is_some() => "  the token has lapsed".to_owned(),
             (Some(_), false) => "  the receipt names no token".to_owned(),
         });
     }

@@ -153,7 +153,8 @@ impl<'a> Desk<'a> {
         let own = self.own(&job);
         self.report_others(&job, own.as_ref());
         match own {
-            Some(token) if self.command.action == TokenAction::Issue => {
+            // One that has lapsed is of no use any more.
+            Some(token) if self.command.action == TokenAction::Issue && token.is_valid => {
                 self.mend(&job, token).await
             }
             _ => self.replace(&job).await,
