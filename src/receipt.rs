@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs::{self, FileTimes};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -18,7 +18,7 @@ use crate::clock::{parse_rfc3339, rfc3339_seconds};
 use crate::core::address::PerFamily;
 use crate::core::secret::{Secret, hex};
 use crate::core::time::Timestamp;
-use crate::core::token::{Api, Duty, Limits, TokenId};
+use crate::core::token::{Api, Duty, Limits, TokenId, period};
 use crate::disk::{self, Ownership};
 use crate::reason::reason;
 
@@ -206,8 +206,6 @@ enum Fault {
 
 fn text(receipt: &Receipt) -> String {
     let moment = |moment: Option<Timestamp>| moment.map(|at| rfc3339_seconds(at).to_string());
-    let span =
-        |span: Option<Duration>| span.map(|span| humantime::format_duration(span).to_string());
     let form = Form {
         version: VERSION,
         id: receipt.id.as_ref().map(TokenId::to_string),
@@ -217,8 +215,8 @@ fn text(receipt: &Receipt) -> String {
         hosts: receipt.duties.iter().map(HostForm::of).collect(),
         created: moment(receipt.created),
         expires: moment(receipt.expires()),
-        max_age: span(receipt.limits.max_age),
-        max_unused: span(receipt.limits.max_unused),
+        max_age: receipt.limits.max_age.map(period),
+        max_unused: receipt.limits.max_unused.map(period),
         subnets: receipt.limits.subnets.clone(),
         salt: format!("{:032x}", receipt.seal.salt),
         fingerprint: format!("{:016x}", receipt.seal.digest),
@@ -316,6 +314,8 @@ impl std::error::Error for ReceiptError {}
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn receipt() -> Receipt {

@@ -76,7 +76,7 @@ impl<'a> Context<'a> {
         let username = username(section, provider, notes);
         let path = self.path(section, protocol, notes);
         let on_change = on_change(section, notes);
-        strict_token(section, notes);
+        let strict_token = strict_token(section, protocol, notes);
 
         let (Some(at), Some(provider)) = (at, provider) else { return Vec::new() };
         let host = |(item, name): (Setting<'_>, Hostname)| HostConfig {
@@ -97,6 +97,7 @@ impl<'a> Context<'a> {
             username: username.clone(),
             path: path.clone(),
             on_change: on_change.clone(),
+            strict_token,
             place: notes.place(item.at),
         };
         names.into_iter().map(host).collect()
@@ -386,12 +387,25 @@ fn on_change(section: &Section<'_>, notes: &mut Notes) -> Vec<String> {
     command
 }
 
-/// `strict-token = true` promises a judgement that this version cannot give; its default is fine.
-fn strict_token(section: &Section<'_>, notes: &mut Notes) {
-    let Some(setting) = section.get("strict-token") else { return };
-    if setting.flag(notes).unwrap_or_default() {
-        notes.add(setting.at, &setting.name, "is not in this version of Homing yet; remove it");
+/// Whether only a token that is proven narrow may be used: its receipt says so, beside its file.
+fn strict_token(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut Notes) -> bool {
+    let Some(setting) = section.get("strict-token") else { return false };
+    if !setting.flag(notes).unwrap_or_default() {
+        return false;
     }
+    match protocol {
+        Some(protocol @ (Protocol::Dyndns2 | Protocol::HostsFile)) => {
+            let what =
+                format!("judges no credential of the protocol {}; remove it", protocol.word());
+            notes.add(setting.at, &setting.name, what);
+        }
+        Some(Protocol::Desec) if section.get("token-file").is_none() => {
+            let what = "goes by the receipt beside a token file; write token-file = \"/etc/homing/host.token\" in place of another secret";
+            notes.add(setting.at, &setting.name, what);
+        }
+        Some(Protocol::Desec) | None => {}
+    }
+    true
 }
 
 /// What `parse` makes of the text, whose error does not repeat it: where a secret is near, people

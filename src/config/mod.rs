@@ -25,7 +25,7 @@ pub use self::secret::SecretPlace;
 use self::table::{Place, Section, Setting};
 use crate::core::address::PerFamily;
 use crate::core::plan::Host;
-use crate::core::provider::Provider;
+use crate::core::provider::{Protocol, Provider};
 use crate::disk::open_regular;
 use crate::log::{Format, Level};
 use crate::reason::reason;
@@ -89,8 +89,23 @@ pub struct HostConfig {
     pub path: Option<PathBuf>,
     /// The program to run after a change, with its arguments; empty for none.
     pub on_change: Vec<String>,
+    /// Whether nothing is sent with a token that is not proven narrow.
+    pub strict_token: bool,
     /// File and line of its name.
     pub place: String,
+}
+
+impl HostConfig {
+    /// The file of its deSEC token, if that stands in one: its receipt lies beside the file itself,
+    /// wherever a link to it is.
+    pub fn token_file(&self, provider: &Provider) -> Option<PathBuf> {
+        match &self.secret {
+            Some(SecretPlace::File(path)) if provider.protocol == Protocol::Desec => {
+                Some(path.canonicalize().unwrap_or_else(|_| path.clone()))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Default for Daemon {

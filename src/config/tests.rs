@@ -316,8 +316,12 @@ fn each_protocol_has_its_own_needs() {
     check_host("provider = \"hosts-file\"", "needs path");
     check_host("provider = \"hosts-file\"\npath = \"h/\"", "is a directory");
     check_host(
-        "provider = \"desec\"\ntoken-file = \"t\"\nstrict-token = true",
-        "not in this version",
+        "provider = \"desec\"\ntoken-env = \"T\"\nstrict-token = true",
+        "beside a token file; write token-file",
+    );
+    check_host(
+        "provider = \"hosts-file\"\npath = \"h\"\nstrict-token = true",
+        "judges no credential of the protocol hosts-file; remove it",
     );
     check_one(
         "[[host]]\nname = \"*.a.example\"\nprovider = \"hosts-file\"\npath = \"h\"\n",

@@ -2,6 +2,7 @@
 //!
 //! `plan` reads it, `settle` writes it, the shell's state file keeps it. Values only.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::outcome::{Fault, Rejection};
 use super::pace::History;
 use super::secret::Fingerprint;
 use super::time::Timestamp;
+use super::token::audit::Verdict;
 
 /// A host at a provider: what an entry of the memory is about.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -37,6 +39,8 @@ pub struct Memory {
     pub hosts: BTreeMap<Key, Entry>,
     /// The request history of each zone that has a pace.
     pub paces: BTreeMap<ZoneKey, History>,
+    /// What is known about each token in use, by what stands for its secret.
+    pub tokens: BTreeMap<Fingerprint, TokenEntry>,
     /// Providers that turned out not to know lists of hosts.
     pub without_lists: BTreeSet<String>,
 }
@@ -58,6 +62,32 @@ pub struct Entry {
     pub asking: Asking,
     /// Since when the host has had something to say and was held back by its zone's pace.
     pub queued_since: Option<Timestamp>,
+}
+
+/// What is remembered about one token.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TokenEntry {
+    /// When its server last took it; before that, when it was first seen here.
+    pub spoke: Timestamp,
+    /// When it last spoke for no other reason than to be heard, and was not.
+    pub unheard: Option<Timestamp>,
+    /// When its end was last warned of.
+    pub warned: Option<Timestamp>,
+    /// What the look at its own rights found.
+    pub check: Option<SelfCheck>,
+}
+
+/// What a token turned out to be able to do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SelfCheck {
+    /// Stands for the secret and its receipt as they were then.
+    pub about: Fingerprint,
+    /// When it was looked at.
+    pub at: Timestamp,
+    /// What that came to.
+    pub verdict: Verdict,
+    /// What it can do beyond its job, in words; empty if nothing was found.
+    pub powers: String,
 }
 
 /// What is remembered about one record.
@@ -165,12 +195,12 @@ impl HoldKind {
         }
     }
 
-    /// What a person can do.
-    pub fn remedy(self) -> &'static str {
+    /// What a person can do for `host`.
+    pub fn remedy(self, host: &Hostname) -> Cow<'static, str> {
         match self {
-            Self::Backoff(fault) => fault.remedy(),
-            Self::Rejected(rejection) => rejection.remedy(),
-            Self::Throttled => Fault::Throttled.remedy(),
+            Self::Backoff(fault) => fault.remedy().into(),
+            Self::Rejected(rejection) => rejection.remedy(host),
+            Self::Throttled => Fault::Throttled.remedy().into(),
         }
     }
 
@@ -222,6 +252,19 @@ impl Entry {
     }
 }
 
+impl TokenEntry {
+    /// Notes that the server took it.
+    pub fn note_heard(&mut self, now: Timestamp) {
+        self.spoke = now;
+        self.unheard = None;
+    }
+
+    /// What was found about exactly that secret with that receipt.
+    pub fn check_of(&self, about: Fingerprint) -> Option<&SelfCheck> {
+        self.check.as_ref().filter(|check| check.about == about)
+    }
+}
+
 impl Memory {
     /// What is known about `key`, if anything.
     pub fn entry(&self, key: &Key) -> Option<&Entry> {
@@ -259,7 +302,8 @@ impl Memory {
             records.chain(entry.last.map(|(_, at)| at)).collect::<Vec<_>>()
         });
         let paces = self.paces.values().flat_map(|history| history.sent.iter().copied());
-        entries.chain(paces).max()
+        let tokens = self.tokens.values().map(|token| token.spoke);
+        entries.chain(paces).chain(tokens).max()
     }
 
     /// Pulls back what a clock that ran ahead has written, so that nothing waits for a false future.
@@ -301,6 +345,12 @@ impl Memory {
             if let Some(since) = &mut entry.queued_since {
                 pull(since, now);
             }
+        }
+        for token in self.tokens.values_mut() {
+            pull(&mut token.spoke, now);
+            let check = token.check.as_mut().map(|check| &mut check.at);
+            let moments = [token.unheard.as_mut(), token.warned.as_mut(), check];
+            moments.into_iter().flatten().for_each(|moment| pull(moment, now));
         }
         for history in self.paces.values_mut() {
             history.sent.iter_mut().for_each(|at| pull(at, now));

@@ -2,8 +2,11 @@
 //!
 //! Protocols return outcomes, `settle` remembers them, drivers show them. No provider is asked here.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
+
+use super::name::Hostname;
 
 /// The meaning of an answer, or of its absence.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -79,6 +82,10 @@ pub enum Rejection {
     Host,
     /// The provider refuses what was asked for.
     Request,
+    /// The host is strict, and its token can do more than its job: nothing is sent.
+    TooPowerful,
+    /// The host is strict, and its token is not proven narrow: nothing is sent.
+    Unproven,
 }
 
 impl Fault {
@@ -159,7 +166,7 @@ impl Fault {
 
 impl Rejection {
     /// Every rejection.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Abuse,
         Self::Agent,
         Self::Credential,
@@ -167,6 +174,8 @@ impl Rejection {
         Self::Forbidden,
         Self::Host,
         Self::Request,
+        Self::TooPowerful,
+        Self::Unproven,
     ];
 
     /// The word for it in the state file and in `status --json`.
@@ -179,6 +188,8 @@ impl Rejection {
             Self::Forbidden => "forbidden",
             Self::Host => "host",
             Self::Request => "request",
+            Self::TooPowerful => "too-powerful",
+            Self::Unproven => "unproven",
         }
     }
 
@@ -187,7 +198,9 @@ impl Rejection {
     pub fn may_be_mended_there(self) -> bool {
         match self {
             Self::Feature | Self::Forbidden | Self::Host | Self::Request => true,
-            Self::Abuse | Self::Agent | Self::Credential => false,
+            Self::Abuse | Self::Agent | Self::Credential | Self::TooPowerful | Self::Unproven => {
+                false
+            }
         }
     }
 
@@ -195,21 +208,34 @@ impl Rejection {
     pub fn is_the_credentials(self) -> bool {
         match self {
             Self::Agent | Self::Credential => true,
-            Self::Abuse | Self::Feature | Self::Forbidden | Self::Host | Self::Request => false,
+            Self::Abuse
+            | Self::Feature
+            | Self::Forbidden
+            | Self::Host
+            | Self::Request
+            | Self::TooPowerful
+            | Self::Unproven => false,
         }
+    }
+
+    /// Whether it is a judgement of our own, given anew in every round: no provider was asked.
+    pub fn is_our_own(self) -> bool {
+        matches!(self, Self::TooPowerful | Self::Unproven)
     }
 
     /// Whether a request about several records may have been refused for the sake of one of them.
     pub fn may_have_one_culprit(self) -> bool {
         match self {
             Self::Abuse | Self::Forbidden | Self::Host | Self::Request => true,
-            Self::Agent | Self::Credential | Self::Feature => false,
+            Self::Agent | Self::Credential | Self::Feature | Self::TooPowerful | Self::Unproven => {
+                false
+            }
         }
     }
 
-    /// What a person has to do.
-    pub fn remedy(self) -> &'static str {
-        match self {
+    /// What a person has to do for `host`.
+    pub fn remedy(self, host: &Hostname) -> Cow<'static, str> {
+        let words = match self {
             Self::Abuse => {
                 "ask the provider to unblock the host, then run `homing --once --retry-rejected`"
             }
@@ -231,7 +257,10 @@ impl Rejection {
             Self::Request => {
                 "correct what the provider complains about (for example a CNAME at the name)"
             }
-        }
+            Self::TooPowerful => return format!("run `homing token issue {host}`").into(),
+            Self::Unproven => return format!("run `homing token audit {host}`").into(),
+        };
+        words.into()
     }
 }
 
@@ -261,11 +290,32 @@ impl fmt::Display for Rejection {
             Self::Forbidden => "the credential may not write this record",
             Self::Host => "the provider does not know this host",
             Self::Request => "the provider refuses the request",
+            Self::TooPowerful => "the token is too powerful",
+            Self::Unproven => "the token is not proven narrow",
         })
     }
 }
 
 impl Outcome {
+    /// Whether the answer refuses the credential itself.
+    pub fn refuses_the_credential(&self) -> bool {
+        match self {
+            Self::Rejected(refusal) => refusal.rejection.is_the_credentials(),
+            Self::Updated | Self::Unchanged | Self::Deferred(_) => false,
+        }
+    }
+
+    /// Whether the provider must have taken the credential to say this.
+    pub fn shows_a_good_credential(&self) -> bool {
+        match self {
+            Self::Updated | Self::Unchanged => true,
+            Self::Rejected(Refusal { rejection, .. }) => {
+                !rejection.is_the_credentials() && !rejection.is_our_own()
+            }
+            Self::Deferred(_) => false,
+        }
+    }
+
     /// A deferral without a wish of the provider's.
     pub fn deferred(fault: Fault, detail: impl Into<String>) -> Self {
         Self::Deferred(Deferral { fault, detail: detail.into(), retry_after: None })

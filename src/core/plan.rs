@@ -122,6 +122,13 @@ pub struct Circumstances {
 }
 
 impl Step {
+    /// Sends nothing, whatever was decided, because of `hold`.
+    pub fn refuse(&mut self, hold: Hold) {
+        self.wishes = PerFamily::default();
+        self.hold = Some(hold);
+        self.due = None;
+    }
+
     /// Why something is to be sent, the weightiest reason first; `None` when nothing is.
     pub fn why(&self) -> Option<Why> {
         let wanted = self.stands.iter().filter_map(|(family, stand)| match stand {
@@ -156,6 +163,7 @@ impl Step {
 /// A hold stands until its time, whatever the address does, and ends before when the
 /// fingerprint changes (parks and backoff), when the network changes (backoff for a fault of the
 /// network), or on request (parks and backoff). A pause that the provider asked for always stands.
+/// What we refuse ourselves is no part of this: the round judges it anew.
 pub fn step(
     host: &Host,
     seen: &PerFamily<Seen>,
@@ -250,6 +258,8 @@ pub fn stands(hold: &Hold, fingerprint: Fingerprint, circumstances: &Circumstanc
             let mended = circumstances.network_changed && fault.is_the_networks();
             waiting && !ended && !mended
         }
+        // It stands as long as it is given anew.
+        HoldKind::Rejected(rejection) if rejection.is_our_own() => false,
         HoldKind::Rejected(_) => waiting && !ended,
     }
 }

@@ -204,7 +204,10 @@ fn reject(
         entry.asking = Asking::OneFamily;
         return News::Narrowed(refusal.clone());
     }
-    entry.last = Some((Word::Rejected, situation.now));
+    // Where nobody was asked, the last outcome is still the last.
+    if !rejection.is_our_own() {
+        entry.last = Some((Word::Rejected, situation.now));
+    }
     let recheck = rejection.may_be_mended_there().then_some(RECHECK);
     let hold = hold(HoldKind::Rejected(rejection), &refusal.detail, recheck, situation);
     match stated[..] {

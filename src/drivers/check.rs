@@ -19,6 +19,7 @@ pub async fn run(setup: Setup) -> Exit {
     }
     show::seen(&report.hosts).iter().for_each(|line| out(line));
     report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
+    report.hosts.iter().filter_map(show::receipt).for_each(|line| out(&line));
     let left_out = report.hosts.iter().filter(|host| host.secret_problem.is_some()).count();
     if left_out > 0 {
         let hosts = if left_out == 1 { "1 host has" } else { &format!("{left_out} hosts have") };

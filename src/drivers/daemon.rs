@@ -14,7 +14,7 @@ use super::{Setup, engine, err, news};
 use crate::clock::{Alarm, ClockJump, uptime};
 use crate::config;
 use crate::exit::Exit;
-use crate::round::{Engine, Occasion};
+use crate::round::{Engine, Occasion, SelfChecks};
 use crate::source::kernel::{Changes, Watcher};
 use crate::source::sights::{Facts, LONGEST_VERDICT, Snapshot, WEB_REST};
 use crate::state::{Access, DAEMON};
@@ -65,6 +65,7 @@ pub async fn run(setup: Setup) -> Exit {
         err("the kernel gives neither timers nor signals; is the limit of open files too low?");
         return Exit::Deferred;
     };
+    engine.self_checks = Some(SelfChecks::default());
     let jump = ClockJump::new();
     let mut watcher = watch();
     info!(

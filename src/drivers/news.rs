@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use tracing::{debug, error, info, warn};
 
-use super::show::why;
+use super::show::{self, why};
 use crate::clock::rfc3339_seconds;
 use crate::core::address::{Addresses, Family};
 use crate::core::memory::{Hold, HoldKind};
-use crate::core::outcome::Outcome;
+use crate::core::outcome::{Outcome, Rejection};
 use crate::core::plan::{Stand, Why, Wish};
 use crate::core::settle::News as Settled;
-use crate::round::{Answered, HostReport, Report};
+use crate::core::token::audit::Verdict;
+use crate::round::{Answered, HostReport, Matter, Report, TokenNews};
 
 /// What was said last about each thing that goes on for a while.
 #[derive(Debug, Default)]
@@ -29,6 +30,7 @@ impl News {
         for host in &report.hosts {
             self.host(host);
         }
+        report.tokens.iter().for_each(token);
     }
 
     fn host(&mut self, report: &HostReport) {
@@ -119,12 +121,38 @@ fn settled(report: &HostReport, answered: &Answered) {
     }
 }
 
+/// Logs what is new about a token.
+fn token(news: &TokenNews) {
+    let (host, provider) = (&news.key.host, news.key.provider.as_str());
+    match &news.matter {
+        Matter::Checked(check) => match check.verdict {
+            Verdict::TooPowerful => {
+                let fix = &*Rejection::TooPowerful.remedy(host);
+                warn!(%host, provider, powers = check.powers, fix, "the token is TOO POWERFUL");
+            }
+            Verdict::Inconclusive => {
+                let fix = &*Rejection::Unproven.remedy(host);
+                info!(%host, provider, fix, "the token is not proven narrow");
+            }
+            Verdict::Narrow | Verdict::Dead => debug!(%host, provider, "the token is narrow"),
+        },
+        Matter::Ends(end) => {
+            let (end, fix) = (rfc3339_seconds(*end).to_string(), show::rotate(host));
+            warn!(%host, provider, end, fix, "the token expires soon");
+        }
+        Matter::Ended(end) => {
+            let (end, fix) = (rfc3339_seconds(*end).to_string(), show::rotate(host));
+            warn!(%host, provider, end, fix, "the token has expired");
+        }
+    }
+}
+
 /// Logs a hold.
 fn held(report: &HostReport, hold: &Hold) {
     let (host, provider) = (&report.key.host, report.key.provider.as_str());
     let until = hold.until.map(|until| rfc3339_seconds(until).to_string());
     let until = until.unwrap_or_else(|| "a person acts".to_owned());
-    let (reason, detail, fix) = (hold.kind.reason(), &hold.detail, hold.kind.remedy());
+    let (reason, detail, fix) = (hold.kind.reason(), &hold.detail, &*hold.kind.remedy(host));
     match hold.kind {
         HoldKind::Rejected(_) => {
             warn!(%host, provider, reason, detail, until, fix, "update rejected");

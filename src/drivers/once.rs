@@ -42,6 +42,9 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
     };
     if !quiet {
         tell(&report, std::io::stdout().is_terminal());
+        let now = engine.clock.now();
+        let tokens = report.tokens.iter().flat_map(|news| show::token(news, now));
+        tokens.for_each(|line| out(&line));
         let did_something = report.hosts.iter().any(|host| !host.answers.is_empty());
         if is_first && did_something && report.exit() == Exit::Right {
             out(

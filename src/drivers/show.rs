@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use crate::clock::rfc3339_seconds;
 use crate::config::Config;
 use crate::core::address::{Addresses, Family, PerFamily};
-use crate::core::memory::{Hold, HoldKind};
-use crate::core::outcome::Outcome;
+use crate::core::memory::{Hold, HoldKind, SelfCheck};
+use crate::core::name::Hostname;
+use crate::core::outcome::{Outcome, Rejection};
 use crate::core::plan::{Seen, Stand, Why, Wish};
 use crate::core::settle::News;
 use crate::core::time::Timestamp;
-use crate::round::{Answered, HostReport};
+use crate::core::token::audit::Verdict;
+use crate::core::token::upkeep::{End, NoTerms, Terms};
+use crate::round::{Answered, HostReport, Matter, TokenNews};
 
 /// One line for each different thing that the sources saw, in the order of the hosts.
 pub fn seen(reports: &[HostReport]) -> Vec<String> {
@@ -98,7 +101,7 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
             (_, News::Held(held)) => {
                 said_hold = true;
                 lines.push(format!("{name}:{} {}", of(answered.family()), hold(held)));
-                lines.push(format!("  fix: {}", held.kind.remedy()));
+                lines.push(format!("  fix: {}", held.kind.remedy(name)));
             }
             // What the narrower questions brought follows.
             (_, News::Narrowed(_)) if place + 1 < report.answers.len() => {}
@@ -123,7 +126,7 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
     if everything && !said_hold {
         for (family, held) in &report.holds {
             lines.push(format!("{name}:{} {}", of(*family), hold(held)));
-            lines.push(format!("  fix: {}", held.kind.remedy()));
+            lines.push(format!("  fix: {}", held.kind.remedy(name)));
         }
     }
     if everything && lines.is_empty() {
@@ -202,6 +205,74 @@ pub fn side_effects(config: &Config) -> Vec<String> {
         }
     }
     lines
+}
+
+/// What is new about a token, for whoever runs `--once`.
+pub fn token(news: &TokenNews, now: Timestamp) -> Vec<String> {
+    let host = &news.key.host;
+    match news.matter {
+        Matter::Ends(end) | Matter::Ended(end) => {
+            let line = format!("{host}: token: {}", expiry(End::At(end), now));
+            vec![line, format!("  fix: {}", rotate(host))]
+        }
+        Matter::Checked(_) => Vec::new(),
+    }
+}
+
+/// When a token ends, in words.
+pub fn expiry(end: End, now: Timestamp) -> String {
+    const DAY: u64 = 24 * 60 * 60;
+    match end {
+        End::Unknown => "expiry unknown".to_owned(),
+        End::Never => "never expires".to_owned(),
+        End::At(end) => {
+            let verb = if end > now { "expires" } else { "expired" };
+            let when = match end.since(now).as_secs() / DAY {
+                0 | 1 => relative(end, now),
+                days => format!("in {days} days"),
+            };
+            format!("{verb} {when} ({})", rfc3339_seconds(end))
+        }
+    }
+}
+
+/// What is known of a token's rights, in words.
+pub fn rights(
+    host: &Hostname,
+    terms: &Result<Terms, NoTerms>,
+    check: Option<&SelfCheck>,
+    now: Timestamp,
+) -> String {
+    let proven = terms.as_ref().is_ok_and(|terms| terms.proven);
+    match check.map(|check| (check.verdict, check)) {
+        Some((Verdict::TooPowerful, check)) => {
+            let fix = Rejection::TooPowerful.remedy(host);
+            format!("{}: {}; {fix}", check.verdict, check.powers)
+        }
+        Some((Verdict::Narrow, check)) => {
+            format!("narrow (checked {})", relative(check.at, now))
+        }
+        _ if proven => "narrow (proven by its issue or an audit)".to_owned(),
+        _ => format!("not proven narrow: {}", Rejection::Unproven.remedy(host)),
+    }
+}
+
+/// What is wrong with a receipt that lies beside a token file.
+pub fn receipt(report: &HostReport) -> Option<String> {
+    let host = &report.key.host;
+    let problem = report.no_terms.as_ref()?;
+    match problem {
+        NoTerms::NoReceipt => None,
+        NoTerms::OfAnother => Some(format!("{host}: {problem}; run `homing token issue {host}`")),
+        NoTerms::Unusable(_) => {
+            Some(format!("{host}: {problem}, or run `homing token issue {host}`"))
+        }
+    }
+}
+
+/// How a token that ends is replaced.
+pub fn rotate(host: &Hostname) -> String {
+    format!("run `homing token rotate {host}`")
 }
 
 /// A moment as people compare it: how long before or after `now`.

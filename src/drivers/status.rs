@@ -11,8 +11,10 @@ use crate::core::memory::{Entry, Memory, Word};
 use crate::core::plan::Use;
 use crate::core::provider::{Protocol, Provider};
 use crate::core::time::Timestamp;
+use crate::core::token::upkeep::End;
 use crate::exit::Exit;
-use crate::state::{self, Access, Store};
+use crate::round::{Access, Reader};
+use crate::state::{self, Store};
 
 /// The form that scripts read; `version` grows when a field changes its meaning.
 #[derive(Serialize)]
@@ -50,24 +52,30 @@ struct Held {
 
 /// Shows how every configured host stands.
 pub fn run(setup: &Setup, json: bool) -> Exit {
-    let loaded = Store::open(&setup.state_dir, Access::ReadOnly).and_then(|mut store| store.load());
-    let memory = match loaded {
-        Ok(loaded) => {
+    let opened = Store::open(&setup.state_dir, state::Access::ReadOnly);
+    let loaded = opened.and_then(|mut store| Ok((store.load()?, store)));
+    let (memory, store) = match loaded {
+        Ok((loaded, store)) => {
             // On standard error, so that what scripts read stays what it is.
             loaded.damage.iter().for_each(|damage| err(damage));
-            loaded.memory
+            (loaded.memory, store)
         }
         Err(error) => {
             err(&error.to_string());
             return Exit::Deferred;
         }
     };
+    let mut reader = Reader::new(&store);
     let clock = Clock::new(memory.newest());
     let now = clock.now();
     let daemon = if state::running_daemon(&setup.state_dir).is_some() { "running" } else { "none" };
     let hosts = &setup.config.hosts;
     if json {
-        let hosts = hosts.iter().map(|host| machine_form(host, &memory, now)).collect();
+        let hosts = hosts.iter().map(|host| {
+            let token = Token::of(host, &setup.config.providers[host.provider], &mut reader);
+            machine_form(host, &memory, token.end(), now)
+        });
+        let hosts = hosts.collect();
         match serde_json::to_string(&Status { version: 1, daemon, hosts }) {
             Ok(text) => out(&text),
             Err(error) => err(&error.to_string()),
@@ -77,6 +85,9 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
         for host in hosts {
             let provider = &setup.config.providers[host.provider];
             tell(host, provider, memory.entry(&host.host.key), now);
+            if provider.protocol == Protocol::Desec {
+                Token::of(host, provider, &mut reader).tell(host, &memory, now);
+            }
         }
     }
     Exit::worst(hosts.iter().map(|host| standing(host, memory.entry(&host.host.key), now)))
@@ -108,7 +119,30 @@ fn refresh(host: &HostConfig, entry: &Entry) -> Option<Timestamp> {
     sets.map(|set| set.confirmed.after(period)).min()
 }
 
-fn machine_form<'a>(host: &'a HostConfig, memory: &Memory, now: Timestamp) -> Host<'a> {
+/// A host's token, as far as its secret can be read.
+struct Token(Option<Access>);
+
+impl Token {
+    fn of(host: &HostConfig, provider: &Provider, reader: &mut Reader<'_>) -> Self {
+        Self(reader.access(host, provider).ok())
+    }
+
+    fn end(&self) -> End {
+        let terms = self.0.as_ref().and_then(|access| access.terms.as_ref().ok());
+        terms.map(|terms| terms.end).unwrap_or_default()
+    }
+
+    fn tell(&self, host: &HostConfig, memory: &Memory, now: Timestamp) {
+        let known = |access: &Access| memory.tokens.get(&access.identity)?.check_of(access.about);
+        out(&format!("  token: {}", show::expiry(self.end(), now)));
+        if let Some(access) = &self.0 {
+            let rights = show::rights(&host.host.key.host, &access.terms, known(access), now);
+            out(&format!("  token: {rights}"));
+        }
+    }
+}
+
+fn machine_form<'a>(host: &'a HostConfig, memory: &Memory, end: End, now: Timestamp) -> Host<'a> {
     let nothing = Entry::default();
     let entry = memory.entry(&host.host.key).unwrap_or(&nothing);
     let moment = |moment: Timestamp| rfc3339_seconds(moment).to_string();
@@ -129,7 +163,10 @@ fn machine_form<'a>(host: &'a HostConfig, memory: &Memory, now: Timestamp) -> Ho
         outcome: entry.last.map(|(word, _)| word.as_str()),
         hold,
         refresh: refresh(host, entry).map(moment),
-        expires: None,
+        expires: match end {
+            End::At(end) => Some(moment(end)),
+            End::Never | End::Unknown => None,
+        },
     }
 }
 
@@ -163,15 +200,12 @@ fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Time
     for (family, hold) in entry.holds(now) {
         let of = family.map(|family| format!("{family}: ")).unwrap_or_default();
         out(&format!("  {of}{}", show::hold(hold)));
-        out(&format!("  fix: {}", hold.kind.remedy()));
+        out(&format!("  fix: {}", hold.kind.remedy(&host.host.key.host)));
     }
     if let Some(since) = entry.queued_since {
         out(&format!("  waiting for its zone's pace since {}", show::relative(since, now)));
     }
     if let Some(next) = refresh(host, entry) {
         out(&format!("  next refresh {}", show::relative(next, now)));
-    }
-    if provider.protocol == Protocol::Desec {
-        out("  token: expiry unknown");
     }
 }

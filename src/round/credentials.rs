@@ -1,9 +1,10 @@
 //! The credentials of a round: each secret file read once, each host with its fingerprint.
 //!
-//! Read anew in every round, so that a replaced file is noticed without a restart.
+//! Read anew in every round, so that a replaced file is noticed without a restart; so is the receipt
+//! that lies beside a token file.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::HostConfig;
 use crate::config::secret::{self, SecretPlace};
@@ -12,6 +13,8 @@ use crate::core::plan::Use;
 use crate::core::protocol::Credential;
 use crate::core::provider::{Login, Protocol, Provider};
 use crate::core::secret::{Fingerprint, Secret};
+use crate::core::token::upkeep::{End, NoTerms, Terms};
+use crate::receipt::{self, Receipt};
 use crate::state::Store;
 
 /// How a host's requests are authorised, and what its holds are about.
@@ -21,14 +24,27 @@ pub struct Access {
     pub credential: Credential,
     /// Stands for login and secret: hosts with equal ones may share a request.
     pub identity: Fingerprint,
+    /// Stands for them and the secret's receipt as it is now: what a self-check is about.
+    pub about: Fingerprint,
     /// Stands for everything whose change ends a park.
     pub fingerprint: Fingerprint,
+    /// What the secret's receipt says.
+    pub terms: Result<Terms, NoTerms>,
+}
+
+/// What is in a secret file, and in the receipt beside it.
+#[derive(Clone)]
+struct Kept {
+    secret: Result<Secret, String>,
+    /// When the receipt was last confirmed.
+    stamp: u128,
+    terms: Result<Terms, NoTerms>,
 }
 
 /// Reads secrets, each file once.
 pub struct Reader<'a> {
     store: &'a Store,
-    files: BTreeMap<PathBuf, Result<Secret, String>>,
+    files: BTreeMap<PathBuf, Kept>,
     /// What the fingerprints of the last provider begin with.
     provider: Option<(String, String)>,
 }
@@ -41,10 +57,8 @@ impl<'a> Reader<'a> {
 
     /// How `host` is authorised, or what is wrong with its secret.
     pub fn access(&mut self, host: &HostConfig, provider: &Provider) -> Result<Access, String> {
-        let secret = match &host.secret {
-            Some(place) => self.secret(place)?,
-            None => Secret::new(""),
-        };
+        let Kept { secret, stamp, terms } = self.kept(host, provider);
+        let secret = secret?;
         let name = host.host.key.host.as_str();
         let login = match (&host.username, provider.protocol, provider.login) {
             (Some(username), _, _) => username.clone(),
@@ -58,17 +72,19 @@ impl<'a> Reader<'a> {
             secret.expose().as_bytes(),
             path.unwrap_or_default(),
         ]);
+        let about = self.store.fingerprint(&[&identity.0.to_be_bytes(), &stamp.to_be_bytes()]);
         let families = host.host.families.map(|_, used| *used != Use::Off);
         let zone = host.host.zone.as_ref().map(Hostname::as_str).unwrap_or_default();
         let wire = self.wire_form(provider);
         let fingerprint = self.store.fingerprint(&[
-            &identity.0.to_be_bytes(),
+            &about.0.to_be_bytes(),
             wire.as_bytes(),
             zone.as_bytes(),
             name.as_bytes(),
-            &[u8::from(families.v4), u8::from(families.v6)],
+            &[u8::from(families.v4), u8::from(families.v6), u8::from(host.strict_token)],
         ]);
-        Ok(Access { credential: Credential { login, secret }, identity, fingerprint })
+        let credential = Credential { login, secret };
+        Ok(Access { credential, identity, about, fingerprint, terms })
     }
 
     /// What of a provider's entry reaches the wire, as text; hosts of one provider come together.
@@ -83,20 +99,55 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn secret(&mut self, place: &SecretPlace) -> Result<Secret, String> {
-        let read = |place| secret::read(place).map_err(|error| error.to_string());
-        match place {
-            SecretPlace::File(path) => {
-                if let Some(known) = self.files.get(path) {
-                    return known.clone();
+    /// The secret of `host`, with what its receipt says.
+    fn kept(&mut self, host: &HostConfig, provider: &Provider) -> Kept {
+        match &host.secret {
+            Some(SecretPlace::File(path)) => {
+                if let Some(kept) = self.files.get(path) {
+                    return kept.clone();
                 }
-                let result = read(place);
-                self.files.insert(path.clone(), result.clone());
-                result
+                let kept = Kept::read(host, provider);
+                self.files.insert(path.clone(), kept.clone());
+                kept
             }
-            SecretPlace::Credential(_) | SecretPlace::Environment(_) | SecretPlace::Inline(_) => {
-                read(place)
-            }
+            _ => Kept::read(host, provider),
         }
     }
+}
+
+impl Kept {
+    fn read(host: &HostConfig, provider: &Provider) -> Self {
+        let read = |place| secret::read(place).map_err(|error| error.to_string());
+        let secret = host.secret.as_ref().map_or_else(|| Ok(Secret::new("")), read);
+        match (host.token_file(provider), &secret) {
+            (Some(file), Ok(known)) => {
+                // The stamp first: what is written in between is noticed in the next round.
+                let stamp = receipt::stamp(&file);
+                let terms = receipt_of(&file, known).map(|receipt| terms(&receipt));
+                Self { secret, stamp, terms }
+            }
+            _ => Self { secret, stamp: 0, terms: Err(NoTerms::NoReceipt) },
+        }
+    }
+}
+
+/// The receipt beside `token_file`, if it is about `secret`.
+pub fn receipt_of(token_file: &Path, secret: &Secret) -> Result<Receipt, NoTerms> {
+    match receipt::read(token_file) {
+        Ok(Some(receipt)) if receipt.is_of(secret) => Ok(receipt),
+        Ok(Some(_)) => Err(NoTerms::OfAnother),
+        Ok(None) => Err(NoTerms::NoReceipt),
+        Err(error) => Err(NoTerms::Unusable(error.to_string())),
+    }
+}
+
+/// What of `receipt` matters in every round.
+fn terms(receipt: &Receipt) -> Terms {
+    let end = match (receipt.expires(), receipt.created) {
+        (Some(end), _) => End::At(end),
+        (None, Some(_)) => End::Never,
+        (None, None) => End::Unknown,
+    };
+    let max_unused = receipt.limits.max_unused;
+    Terms { end, max_unused, proven: receipt.proven.is_some() }
 }

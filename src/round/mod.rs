@@ -6,7 +6,9 @@
 mod credentials;
 mod perform;
 mod report;
+mod self_check;
 mod traffic;
+mod upkeep;
 mod zones;
 
 use std::borrow::Cow;
@@ -16,19 +18,22 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-pub use self::report::{Answered, HostReport, Report};
+pub use self::credentials::{Access, Reader};
+pub use self::report::{Answered, HostReport, Matter, Report, TokenNews};
+pub use self::self_check::SelfChecks;
 
-use self::credentials::Access;
 use self::traffic::Traffic;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, HostConfig};
 use crate::core::address::{Family, PerFamily};
-use crate::core::memory::{Entry, Key, Memory, Record, Set, Word};
+use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, Record, Set, Word};
+use crate::core::outcome::{Outcome, Refusal};
 use crate::core::plan::{Circumstances, Seen, Stand, Step, Wish, step};
 use crate::core::protocol::hosts_file;
 use crate::core::provider::Protocol;
 use crate::core::settle::note_missing;
 use crate::core::time::Timestamp;
+use crate::core::token::upkeep::refusal;
 use crate::http::Clients;
 use crate::source::sights::{self, Asked, Sights};
 use crate::state::Store;
@@ -47,6 +52,8 @@ pub struct Engine {
     pub clock: Clock,
     /// Whether to say what is being waited for.
     pub waiting: Waiting,
+    /// Its checks of new tokens, if it makes any.
+    pub self_checks: Option<SelfChecks>,
     asked: Asked,
     traffic: Traffic,
 }
@@ -84,7 +91,7 @@ impl Engine {
         waiting: Waiting,
     ) -> Self {
         let (config, asked, traffic) = (Rc::new(config), Asked::default(), Traffic::default());
-        Self { config, memory, store, clock, waiting, asked, traffic }
+        Self { config, memory, store, clock, waiting, self_checks: None, asked, traffic }
     }
 
     /// Observes and plans; sends nothing to a provider and saves nothing.
@@ -109,6 +116,7 @@ impl Engine {
         let sights = self.look(&clients, occasion).await;
         let (mut planned, mut report) = self.plan(&sights, occasion);
         self.note(&planned, &mut report, occasion);
+        self.note_refusals(&planned, &mut report);
         zones::find(self, &clients, &mut planned, &mut report, stop).await;
         perform::perform(self, &clients, &mut planned, &mut report, stop).await;
         for _ in 0..NARROWINGS {
@@ -119,6 +127,8 @@ impl Engine {
         }
         self.save(&mut report);
         perform::run_hooks(self, &mut report, stop).await;
+        // Boxed: its requests are large and rare, and would make every round's future so.
+        Box::pin(upkeep::look_after(self, &clients, &mut planned, &mut report, stop)).await;
         report.finish(&self.config, &self.memory, self.clock.now(), false);
         (report, sights)
     }
@@ -136,7 +146,7 @@ impl Engine {
             refresh: occasion.refresh.then_some(self.clock.now()),
             retry_rejected: occasion.retry_rejected,
         };
-        let mut reader = credentials::Reader::new(&self.store);
+        let mut reader = Reader::new(&self.store);
         let mut planned = Vec::with_capacity(self.config.hosts.len());
         let mut report = Report::default();
         for (at, host) in self.config.hosts.iter().enumerate() {
@@ -159,7 +169,14 @@ impl Engine {
                 Err(problem) => host_report.secret_problem = Some(problem),
                 Ok(access) => {
                     let fingerprint = access.fingerprint;
-                    let step = step(&host.host, &seen, fingerprint, Some(&entry), &circumstances);
+                    let mut step =
+                        step(&host.host, &seen, fingerprint, Some(&entry), &circumstances);
+                    if step.hold.is_none()
+                        && let Some(hold) = self.refused(host, &access, &entry)
+                    {
+                        step.refuse(hold);
+                    }
+                    host_report.no_terms = access.terms.as_ref().err().cloned();
                     host_report.step = Some(step.clone());
                     planned.push(Planned { at, access, step });
                 }
@@ -167,6 +184,41 @@ impl Engine {
             report.hosts.push(host_report);
         }
         (planned, report)
+    }
+
+    /// The hold of a strict host whose token must not be used; the one that is remembered, if it is
+    /// for the same reason.
+    fn refused(&self, host: &HostConfig, access: &Access, entry: &Entry) -> Option<Hold> {
+        if !host.strict_token {
+            return None;
+        }
+        let token = self.memory.tokens.get(&access.identity);
+        let check = token.and_then(|token| token.check_of(access.about));
+        let Refusal { rejection, detail } = refusal(&access.terms, check)?;
+        let (kind, fingerprint) = (HoldKind::Rejected(rejection), access.fingerprint);
+        let is_the_same = |hold: &&Hold| {
+            hold.kind == kind && hold.detail == detail && hold.fingerprint == fingerprint
+        };
+        let standing = entry.hold.as_ref().filter(is_the_same).cloned();
+        let since = self.clock.now();
+        Some(standing.unwrap_or(Hold { kind, detail, since, until: None, fingerprint }))
+    }
+
+    /// Remembers and reports the strict hosts whose token must not be used, where that is new.
+    fn note_refusals(&mut self, planned: &[Planned], report: &mut Report) {
+        for plan in planned {
+            let Some(Hold { kind: HoldKind::Rejected(rejection), detail, .. }) = &plan.step.hold
+            else {
+                continue;
+            };
+            let entry = self.memory.entry(&self.config.hosts[plan.at].host.key);
+            let is_known = entry.is_some_and(|entry| entry.hold == plan.step.hold);
+            if rejection.is_our_own() && !is_known {
+                let outcome = Outcome::rejected(*rejection, detail.clone());
+                let nothing = PerFamily::default();
+                perform::settle_one(self, plan, &nothing, &outcome, false, report);
+            }
+        }
     }
 
     /// Decides again about the hosts whose refusal may be another host's or only one family's;

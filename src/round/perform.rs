@@ -338,10 +338,7 @@ fn outcomes(verdict: &Verdict) -> &[Outcome] {
 
 /// Whether an answer refuses the credential itself.
 fn is_credential_refusal(verdict: &Verdict) -> bool {
-    outcomes(verdict).iter().any(|outcome| match outcome {
-        Outcome::Rejected(refusal) => refusal.rejection.is_the_credentials(),
-        Outcome::Updated | Outcome::Unchanged | Outcome::Deferred(_) => false,
-    })
+    outcomes(verdict).iter().any(Outcome::refuses_the_credential)
 }
 
 /// Reads the secrets behind a refused credential again, those of every host that uses it; true when
@@ -424,6 +421,11 @@ pub fn settle_one(
         shared,
         fingerprint: plan.access.fingerprint,
     };
+    let provider = &engine.config.providers[engine.config.hosts[plan.at].provider];
+    if provider.protocol == Protocol::Desec && outcome.shows_a_good_credential() {
+        let token = engine.memory.tokens.entry(plan.access.identity).or_default();
+        token.note_heard(situation.now);
+    }
     let entry = engine.memory.entry_mut(&host.key);
     let news = settle(host, entry, wishes, outcome, &situation);
     let host_report = report.host_mut(plan.at);
@@ -467,8 +469,8 @@ pub async fn run_hooks(engine: &Engine, report: &mut Report, stop: &Cell<bool>) 
     report.hook_problems = problems;
 }
 
-/// Waits until `stop` is true; looks often, but only while hooks run.
-async fn turned(stop: &Cell<bool>) {
+/// Waits until `stop` is true; looks often, but only while something runs that it ends.
+pub async fn turned(stop: &Cell<bool>) {
     while !stop.get() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

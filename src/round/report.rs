@@ -3,11 +3,12 @@
 use super::Planned;
 use crate::config::{Config, HostConfig};
 use crate::core::address::{Addresses, Family, PerFamily};
-use crate::core::memory::{Entry, Hold, Key, Memory};
+use crate::core::memory::{Entry, Hold, Key, Memory, SelfCheck};
 use crate::core::outcome::Outcome;
 use crate::core::plan::{Schedule, Seen, Stand, Step, Why, Wish};
 use crate::core::settle::News;
 use crate::core::time::Timestamp;
+use crate::core::token::upkeep::NoTerms;
 use crate::exit::Exit;
 
 /// What one round saw, sent and learnt.
@@ -21,6 +22,28 @@ pub struct Report {
     pub next: Option<Timestamp>,
     /// Hooks that failed.
     pub hook_problems: Vec<(Key, String)>,
+    /// What is new about tokens.
+    pub tokens: Vec<TokenNews>,
+}
+
+/// Something new about a token.
+#[derive(Debug)]
+pub struct TokenNews {
+    /// One of the hosts that use it.
+    pub key: Key,
+    /// What it is.
+    pub matter: Matter,
+}
+
+/// What there is to tell about a token.
+#[derive(Debug)]
+pub enum Matter {
+    /// What it could do was looked at.
+    Checked(SelfCheck),
+    /// Its end is near.
+    Ends(Timestamp),
+    /// Its end is over.
+    Ended(Timestamp),
 }
 
 /// One answer about one host.
@@ -74,6 +97,8 @@ pub struct HostReport {
     pub newly_queued: bool,
     /// The families that should be seen and are not, where that is new.
     pub newly_missing: PerFamily<bool>,
+    /// Why the receipt of its token tells nothing.
+    pub no_terms: Option<NoTerms>,
     /// Something else that a person should know.
     pub trouble: Option<String>,
     /// Holds that stand after the round, the host's own first.
@@ -99,6 +124,7 @@ impl HostReport {
             queued_until: None,
             newly_queued: false,
             newly_missing: PerFamily::default(),
+            no_terms: None,
             trouble: None,
             holds: Vec::new(),
             standing: Exit::default(),
@@ -114,6 +140,13 @@ impl HostReport {
                 sent[family] = wish.clone();
             }
         }
+    }
+
+    /// Whether the provider has confirmed anything.
+    pub fn has_succeeded(&self) -> bool {
+        let succeeded =
+            |answered: &Answered| matches!(answered.outcome, Outcome::Updated | Outcome::Unchanged);
+        self.answers.iter().any(succeeded)
     }
 
     /// Whether a refusal is still being looked into: the host was asked, and a narrower question is
@@ -211,7 +244,7 @@ impl Report {
         now: Timestamp,
         rehearsed: bool,
     ) {
-        let mut next = None;
+        let mut next = self.next;
         for (host, configured) in self.hosts.iter_mut().zip(&config.hosts) {
             let due = host.finish(memory.entry(&configured.host.key), now, rehearsed);
             // A refresh falls due as long after the confirmation as the host wants.

@@ -20,13 +20,15 @@ use super::Salt;
 use crate::clock;
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{
-    Asking, Entry, Hold, HoldKind, Key, Memory, Record, Sent, Set, Word, ZoneKey,
+    Asking, Entry, Hold, HoldKind, Key, Memory, Record, SelfCheck, Sent, Set, TokenEntry, Word,
+    ZoneKey,
 };
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault as CoreFault, Rejection};
 use crate::core::pace::History;
 use crate::core::secret::{Fingerprint, hex};
 use crate::core::time::Timestamp;
+use crate::core::token::audit::Verdict;
 
 /// The version of this form.
 const VERSION: u64 = 1;
@@ -59,8 +61,8 @@ pub fn parse(text: &str) -> Result<(Memory, Salt), Fault> {
     }
 
     let error = match serde_json::from_str::<Text>(text) {
-        Ok(Text { version: VERSION, salt, hosts, paces, without_lists }) => {
-            return Ok((Memory { hosts, paces, without_lists }, salt));
+        Ok(Text { version: VERSION, salt, hosts, paces, tokens, without_lists }) => {
+            return Ok((Memory { hosts, paces, tokens, without_lists }, salt));
         }
         Ok(_) => "its version is unknown".to_owned(),
         Err(error) => error.to_string(),
@@ -87,6 +89,8 @@ struct Text {
     hosts: BTreeMap<Key, Entry>,
     #[serde(deserialize_with = "paces")]
     paces: BTreeMap<ZoneKey, History>,
+    #[serde(default, deserialize_with = "tokens")]
+    tokens: BTreeMap<Fingerprint, TokenEntry>,
     without_lists: BTreeSet<String>,
 }
 
@@ -186,14 +190,42 @@ struct StoredPace<'a> {
     pause_until: Option<Moment>,
 }
 
+/// A [`TokenEntry`] with what stands for its secret.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StoredToken<'a> {
+    secret: Digits,
+    spoke: Moment,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unheard: Option<Moment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    warned: Option<Moment>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    check: Option<StoredCheck<'a>>,
+}
+
+/// A [`SelfCheck`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StoredCheck<'a> {
+    about: Digits,
+    at: Moment,
+    verdict: StoredVerdict,
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    powers: Cow<'a, str>,
+}
+
 impl Serialize for Whole<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Memory { hosts, paces, without_lists } = self.memory;
-        let mut whole = serializer.serialize_struct("State", 5)?;
+        let Memory { hosts, paces, tokens, without_lists } = self.memory;
+        let mut whole = serializer.serialize_struct("State", 6)?;
         whole.serialize_field("version", &VERSION)?;
         whole.serialize_field("salt", self.salt)?;
         whole.serialize_field("hosts", &Each(|| hosts.iter().map(StoredHost::from)))?;
         whole.serialize_field("paces", &Each(|| paces.iter().map(StoredPace::from)))?;
+        if !tokens.is_empty() {
+            whole.serialize_field("tokens", &Each(|| tokens.iter().map(StoredToken::from)))?;
+        }
         whole.serialize_field("without-lists", without_lists)?;
         whole.end()
     }
@@ -349,6 +381,43 @@ impl TryFrom<StoredPace<'_>> for (ZoneKey, History) {
     }
 }
 
+impl<'a> From<(&'a Fingerprint, &'a TokenEntry)> for StoredToken<'a> {
+    fn from((secret, token): (&'a Fingerprint, &'a TokenEntry)) -> Self {
+        let TokenEntry { spoke, unheard, warned, check } = token;
+        Self {
+            secret: Digits(*secret),
+            spoke: Moment(*spoke),
+            unheard: unheard.map(Moment),
+            warned: warned.map(Moment),
+            check: check.as_ref().map(|SelfCheck { about, at, verdict, powers }| StoredCheck {
+                about: Digits(*about),
+                at: Moment(*at),
+                verdict: StoredVerdict(*verdict),
+                powers: powers.into(),
+            }),
+        }
+    }
+}
+
+impl TryFrom<StoredToken<'_>> for (Fingerprint, TokenEntry) {
+    type Error = String;
+
+    fn try_from(stored: StoredToken<'_>) -> Result<Self, String> {
+        let token = TokenEntry {
+            spoke: stored.spoke.0,
+            unheard: stored.unheard.map(|at| at.0),
+            warned: stored.warned.map(|at| at.0),
+            check: stored.check.map(|StoredCheck { about, at, verdict, powers }| SelfCheck {
+                about: about.0,
+                at: at.0,
+                verdict: verdict.0,
+                powers: powers.into_owned(),
+            }),
+        };
+        Ok((stored.secret.0, token))
+    }
+}
+
 /// A sequence that is made while it is written, so that a thousand hosts need no room twice.
 struct Each<F>(F);
 
@@ -368,6 +437,12 @@ fn hosts<'de, D: Deserializer<'de>>(list: D) -> Result<BTreeMap<Key, Entry>, D::
 
 fn paces<'de, D: Deserializer<'de>>(list: D) -> Result<BTreeMap<ZoneKey, History>, D::Error> {
     gathered::<StoredPace<'de>, _, _, _>(list)
+}
+
+fn tokens<'de, D: Deserializer<'de>>(
+    list: D,
+) -> Result<BTreeMap<Fingerprint, TokenEntry>, D::Error> {
+    gathered::<StoredToken<'de>, _, _, _>(list)
 }
 
 /// Reads a sequence of `T` into a map, each element as soon as it is there.
@@ -487,6 +562,19 @@ as_text!(
     "the word of an outcome",
     |text| Word::ALL.into_iter().find(|word| word.as_str() == text).map(Outcome),
     |self, f| f.write_str(self.0.as_str())
+);
+
+/// The word of a verdict.
+struct StoredVerdict(Verdict);
+
+as_text!(
+    StoredVerdict,
+    "the word of a verdict",
+    |text| [Verdict::Dead, Verdict::Narrow, Verdict::Inconclusive, Verdict::TooPowerful]
+        .into_iter()
+        .find(|verdict| verdict.word() == text)
+        .map(StoredVerdict),
+    |self, f| f.write_str(self.0.word())
 );
 
 /// With whom a host may be asked about.
@@ -665,6 +753,7 @@ mod tests {
         let mut memory = everything();
         memory.hosts.retain(|key, _| key.host.as_str() == "a.example");
         memory.paces.clear();
+        memory.tokens.retain(|secret, _| *secret == Fingerprint(1));
         let text = String::from_utf8(bytes(&memory, &salt())).unwrap();
         let expect = r#"{
   "version": 1,
@@ -684,6 +773,15 @@ mod tests {
     }
   ],
   "paces": [],
+  "tokens": [
+    {
+      "secret": "0000000000000001",
+      "spoke": "2027-01-15T08:00:00.001Z",
+      "unheard": "2027-01-15T08:00:00.002Z",
+      "warned": "2027-01-15T08:00:00.003Z",
+      "check": {"about": "0000000000000002", "at": "2027-01-15T08:00:00.004Z", "verdict": "too-powerful", "powers": "may write NS"}
+    }
+  ],
   "without-lists": [
     "old"
   ]
@@ -697,6 +795,15 @@ mod tests {
         let text = String::from_utf8(bytes(&Memory::default(), &salt())).unwrap();
         assert_eq!(text.lines().count(), 7);
         assert_eq!(parse(&text), Ok((Memory::default(), salt())));
+    }
+
+    #[test]
+    fn a_text_from_before_tokens_were_remembered_is_read() {
+        let text = String::from_utf8(bytes(&everything(), &salt())).unwrap();
+        let (begin, end) =
+            (text.find("  \"tokens\"").unwrap(), text.find("  \"without-lists\"").unwrap());
+        let (read, _) = parse(&format!("{}{}", &text[..begin], &text[end..])).unwrap();
+        assert_eq!(read, Memory { tokens: BTreeMap::new(), ..everything() });
     }
 
     #[test]
@@ -724,6 +831,7 @@ mod tests {
         let text = String::from_utf8(bytes(&everything(), &salt())).unwrap();
         for (right, wrong) in [
             ("\"forbidden\"", "\"forbiden\""),
+            ("\"verdict\": \"narrow\"", "\"verdict\": \"fine\""),
             ("\"rejected\", \"reason\"", "\"backoff\", \"reason\""),
             ("\"deferred\"", "\"late\""),
             ("\"one-family\"", "\"two-families\""),

@@ -10,10 +10,13 @@ use std::time::Duration;
 
 use super::*;
 use crate::core::address::{Addresses, PerFamily};
-use crate::core::memory::{Asking, Entry, Hold, HoldKind, Key, Record, Sent, Set, Word, ZoneKey};
+use crate::core::memory::{
+    Asking, Entry, Hold, HoldKind, Key, Record, SelfCheck, Sent, Set, TokenEntry, Word, ZoneKey,
+};
 use crate::core::outcome::{Fault, Rejection};
 use crate::core::pace::History;
 use crate::core::time::Timestamp;
+use crate::core::token::audit::Verdict;
 
 const ONCE: Access = Access::Locked { who: "once" };
 const LOCKED: Access = Access::Locked { who: DAEMON };
@@ -95,6 +98,21 @@ pub fn everything() -> Memory {
         memory.paces.insert(ZoneKey { provider: "desec".into(), zone }, history.clone());
     }
     memory.paces.insert(ZoneKey { provider: "x".into(), zone: None }, History::default());
+    let check = SelfCheck {
+        about: Fingerprint(2),
+        at: at(4),
+        verdict: Verdict::TooPowerful,
+        powers: "may write NS".to_owned(),
+    };
+    let (unheard, warned) = (Some(at(2)), Some(at(3)));
+    let token = TokenEntry { spoke: at(1), unheard, warned, check: Some(check.clone()) };
+    memory.tokens.insert(Fingerprint(1), token);
+    for (place, verdict) in (2..).zip([Verdict::Dead, Verdict::Narrow, Verdict::Inconclusive]) {
+        let check = SelfCheck { verdict, powers: String::new(), ..check.clone() };
+        let token = TokenEntry { check: Some(check), ..TokenEntry::default() };
+        memory.tokens.insert(Fingerprint(place), token);
+    }
+    memory.tokens.insert(Fingerprint(u64::MAX), TokenEntry::default());
     memory.without_lists.insert("old".into());
     memory
 }

@@ -167,7 +167,11 @@ impl TokenFile {
 
     /// Removes what belongs to a token that is no more, or that has taken its place.
     pub fn remove_new(&self) {
-        for path in [self.new_path(), receipt::path(&self.new_path())] {
+        let receipts = [&self.path, &self.new_path()].map(|path| receipt::path(path));
+        // What a run that was killed was just writing.
+        let cut_short = receipts.each_ref().map(|path| with_ending(path, ".new"));
+        let [_, half_made] = receipts;
+        for path in [self.new_path(), half_made].into_iter().chain(cut_short) {
             // Whatever stays is looked at again by the next run.
             let _ = fs::remove_file(path);
         }

@@ -10,6 +10,7 @@ use crate::cli::TokenCommand;
 use crate::config::Config;
 use crate::core::token::TokenId;
 use crate::exit::Exit;
+use crate::receipt::Receipt;
 use crate::say::out;
 
 /// Runs `revoke`.
@@ -58,13 +59,11 @@ async fn by_receipt(
 ) -> Result<(), Failure> {
     let found = file.look(dry_run)?;
     let (label, path) = (holder.label(), file.path().display());
-    let ids: Vec<TokenId> = {
-        let receipt = found.receipt.iter();
-        let known = receipt.flat_map(|receipt| receipt.id.iter().chain(&receipt.replaces));
-        known.chain(&found.half_made).cloned().collect()
-    };
-    let receipt = found.receipt.filter(|receipt| receipt.id.is_some());
-    let Some(mut receipt) = receipt.filter(|receipt| receipt.server == account.server()) else {
+    found.remarks.iter().for_each(|remark| out(&format!("{label}: {remark}")));
+    let receipt = found.receipt.filter(|receipt| receipt.server == account.server());
+    let named = receipt.iter().flat_map(|receipt| receipt.id.iter().chain(&receipt.replaces));
+    let ids: Vec<TokenId> = named.chain(&found.half_made).cloned().collect();
+    if ids.is_empty() {
         return Err(Failure::new(
             Exit::Rejected,
             format!("no receipt beside {path} tells which token it is"),
@@ -72,7 +71,7 @@ async fn by_receipt(
              one",
         )
         .leaving("nothing was changed"));
-    };
+    }
     let mut any = false;
     for id in &ids {
         if let Some(name) = end(account, id, dry_run).await? {
@@ -83,7 +82,8 @@ async fn by_receipt(
     if !any {
         out(&format!("{label}: nothing to do; its token does not exist any more"));
     }
-    match found.secret.map(|secret| receipt.is_of(&secret)) {
+    let is_of = |secret| receipt.as_ref().is_some_and(|receipt| receipt.is_of(&secret));
+    match found.secret.map(is_of) {
         Some(true) => out(&format!(
             "{label}: {path} still holds the dead secret; remove it, or `homing token issue {}` \
              makes a new token",
@@ -95,16 +95,19 @@ async fn by_receipt(
         )),
         None => {}
     }
-    if !dry_run {
-        if found.half_made.is_some() {
-            file.remove_new();
-        }
-        if receipt.proven.take().is_some() || !receipt.replaces.is_empty() {
-            receipt.replaces.clear();
-            file.write_receipt(&receipt)?;
-        }
+    if dry_run {
+        return Ok(());
     }
-    Ok(())
+    if found.half_made.is_some() {
+        file.remove_new();
+    }
+    // The receipt stays, so that the next run can say that nothing is left to do.
+    match receipt {
+        Some(receipt) if receipt.proven.is_some() || !receipt.replaces.is_empty() => {
+            file.write_receipt(&Receipt { proven: None, replaces: Vec::new(), ..receipt })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Ends one token and returns its name; `None` when there is none.

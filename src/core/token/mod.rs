@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod difference;
 pub mod rights;
+pub mod upkeep;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -342,6 +343,16 @@ pub fn span(duration: Duration) -> String {
     if days == 0 { clock } else { format!("{days} {clock}") }
 }
 
+/// Writes a duration as a person would on the command line: `365d`, `36h`, `90s`.
+pub fn period(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [(DAY, 'd'), (60 * 60, 'h'), (60, 'm')];
+    let whole =
+        units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
+    let (unit, letter) = whole.unwrap_or((1, 's'));
+    format!("{}{letter}", seconds / unit)
+}
+
 const DAY: u64 = 24 * 60 * 60;
 
 #[cfg(test)]
@@ -401,6 +412,12 @@ mod tests {
         for wrong in ["", "x", "1:2:3:4", "-1 00:00:00", "1 day"] {
             assert_eq!(parse_span(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_period_is_in_the_largest_unit_that_fits() {
+        let of = |seconds| period(Duration::from_secs(seconds));
+        assert_eq!([of(400 * DAY), of(36 * 3600), of(90), of(0)], ["400d", "36h", "90s", "0s"]);
     }
 
     #[test]

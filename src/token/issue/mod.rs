@@ -25,7 +25,7 @@ use crate::core::secret::Secret;
 use crate::core::token::audit::{self as judgement, Circumstances, Finding, Verdict};
 use crate::core::token::difference::{Change, difference};
 use crate::core::token::{
-    Api, Duty, Flags, Limits, Policy, Rule, Token, TokenId, name_for, wanted,
+    Api, Duty, Flags, Limits, Policy, Rule, Token, TokenId, name_for, period, wanted,
 };
 use crate::exit::Exit;
 use crate::receipt::{Receipt, confirm};
@@ -38,7 +38,12 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     let provider = common_provider(&holders)?;
     let mut exit = Exit::Right;
     let mut files = Vec::new();
-    holders.retain(|holder| match token_file(holder) {
+    // What is wrong with a file is found out before anything is asked.
+    let looked = |holder: &Holder<'_>| {
+        let file = token_file(holder)?;
+        file.look(true).map(|_| file)
+    };
+    holders.retain(|holder| match looked(holder) {
         Ok(file) => {
             files.push(file);
             true
@@ -487,10 +492,10 @@ fn asked(asked: &LimitsAsked, is: &Limits) -> Limits {
 fn told(limits: &Limits) -> String {
     let mut words = Vec::new();
     if let Some(age) = limits.max_age {
-        words.push(format!("lives {}", humantime::format_duration(age)));
+        words.push(format!("lives {}", period(age)));
     }
     if let Some(unused) = limits.max_unused {
-        words.push(format!("unused at most {}", humantime::format_duration(unused)));
+        words.push(format!("unused at most {}", period(unused)));
     }
     if let Some(subnets) = &limits.subnets {
         words.push(format!("from {}", subnets.join(", ")));

@@ -1,0 +1,279 @@
+//! Upkeep: when a token has to speak so that it does not lapse, when its end is warned of, and
+//! whether a strict host may use it.
+//!
+//! Functions of what the receipt says, what is remembered and the moment; the round asks and tells.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::audit::{Finding, Verdict, WARN_AHEAD, Weight, verdict};
+use crate::core::memory::{SelfCheck, TokenEntry};
+use crate::core::outcome::{Refusal, Rejection};
+use crate::core::secret::Fingerprint;
+use crate::core::time::Timestamp;
+
+/// What a receipt says about its token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Terms {
+    /// When its age ends it.
+    pub end: End,
+    /// The longest time without use, if that ends it.
+    pub max_unused: Option<Duration>,
+    /// Whether `issue` or `audit` proved it narrow.
+    pub proven: bool,
+}
+
+/// When a token's age ends it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum End {
+    /// At this moment.
+    At(Timestamp),
+    /// At no moment.
+    Never,
+    /// Nobody has told.
+    #[default]
+    Unknown,
+}
+
+/// Why no receipt speaks of a secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum NoTerms {
+    /// There is none.
+    NoReceipt,
+    /// The one beside its file is about another secret.
+    OfAnother,
+    /// The one beside its file cannot be used, for this reason.
+    Unusable(String),
+}
+
+/// The longest that a token is silent, if nothing wants it shorter.
+const SILENCE: Duration = Duration::from_secs(7 * DAY);
+
+/// The shortest time between two requests that are only meant to be heard.
+const LEAST_SILENCE: Duration = Duration::from_secs(60);
+
+/// How soon such a request is repeated that was not heard.
+const UNHEARD: Duration = Duration::from_secs(60 * 60);
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// When a token has to speak, so that it never lapses for want of use.
+pub fn greet_at(token: &TokenEntry, max_unused: Option<Duration>) -> Timestamp {
+    let third = max_unused.map_or(SILENCE, |longest| longest / 3);
+    let silent = token.spoke.after(third.clamp(LEAST_SILENCE, SILENCE));
+    let rested = token.unheard.map(|at| at.after(UNHEARD)).unwrap_or_default();
+    silent.max(rested)
+}
+
+/// Whether the end of a token that was last warned of at `warned` is to be warned of now.
+pub fn warns(end: End, warned: Option<Timestamp>, now: Timestamp) -> bool {
+    warnings(end).any(|at| at <= now && warned.is_none_or(|warned| warned < at))
+}
+
+/// When the end of a token is to be warned of next.
+pub fn next_warning(end: End, now: Timestamp) -> Option<Timestamp> {
+    warnings(end).find(|&at| at > now)
+}
+
+/// When an end is warned of, earliest first: well ahead, daily in the last three days, at the end.
+fn warnings(end: End) -> impl Iterator<Item = Timestamp> {
+    let ahead = [WARN_AHEAD.as_secs(), 3 * DAY, 2 * DAY, DAY, 0];
+    let end = match end {
+        End::At(end) => Some(end),
+        End::Never | End::Unknown => None,
+    };
+    let before =
+        move |seconds| Some(Timestamp::from_millis(end?.millis().saturating_sub(seconds * 1000)));
+    ahead.into_iter().filter_map(before)
+}
+
+/// What is kept of the `findings` about the token that `about` stands for; the worst few in words.
+pub fn self_check(findings: &[Finding], about: Fingerprint, at: Timestamp) -> SelfCheck {
+    const MOST_TOLD: usize = 3;
+    let beyond = findings.iter().filter(|finding| finding.weight() == Weight::TooPowerful);
+    let mut powers: Vec<String> = beyond.map(Finding::to_string).collect();
+    let more = powers.len().saturating_sub(MOST_TOLD);
+    powers.truncate(MOST_TOLD);
+    if more > 0 {
+        powers.push(format!("and {more} more"));
+    }
+    SelfCheck { about, at, verdict: verdict(findings), powers: powers.join("; ") }
+}
+
+/// Why a strict host must not use its token, if so; `check` is of this very secret and receipt.
+pub fn refusal(terms: &Result<Terms, NoTerms>, check: Option<&SelfCheck>) -> Option<Refusal> {
+    let refused = |rejection, detail: String| Some(Refusal { rejection, detail });
+    match (check, terms) {
+        (Some(check), _) if check.verdict == Verdict::TooPowerful => {
+            refused(Rejection::TooPowerful, check.powers.clone())
+        }
+        (_, Ok(terms)) if terms.proven => None,
+        (_, Ok(_)) => refused(Rejection::Unproven, "no audit of it has ended well".to_owned()),
+        (_, Err(no_terms)) => refused(Rejection::Unproven, no_terms.to_string()),
+    }
+}
+
+impl fmt::Display for NoTerms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoReceipt => f.write_str("there is no receipt beside its file"),
+            Self::OfAnother => f.write_str("the receipt beside its file is of another secret"),
+            Self::Unusable(why) => f.write_str(why),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Key;
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(1_800_000_000 + seconds)
+    }
+
+    fn days(days: u64) -> Duration {
+        Duration::from_secs(days * DAY)
+    }
+
+    /// The moments at which a token greets in `length` when it is looked at each `step`, and every
+    /// `heard`th greeting is heard.
+    fn greetings(
+        max_unused: Option<Duration>,
+        step: Duration,
+        length: Duration,
+        heard: usize,
+    ) -> Vec<Timestamp> {
+        let mut token = TokenEntry { spoke: at(0), ..TokenEntry::default() };
+        let mut moments = Vec::new();
+        let mut now = at(0);
+        while now < at(0).after(length) {
+            if greet_at(&token, max_unused) <= now {
+                moments.push(now);
+                token.unheard = Some(now);
+                if moments.len() % heard == 0 {
+                    token = TokenEntry { spoke: now, ..TokenEntry::default() };
+                }
+            }
+            now = now.after(step);
+        }
+        moments
+    }
+
+    fn longest_gap(moments: &[Timestamp]) -> Duration {
+        moments.windows(2).map(|pair| pair[1].since(pair[0])).max().unwrap_or_default()
+    }
+
+    #[test]
+    fn in_ten_years_no_token_is_silent_for_longer_than_it_may_be() {
+        let years = days(3650);
+        let weekly = greetings(None, HOUR, years, 1);
+        assert_eq!((weekly.len(), longest_gap(&weekly)), (521, days(7)));
+        assert_eq!(greetings(Some(days(365)), HOUR, years, 1), weekly);
+        let short = greetings(Some(days(6)), HOUR, years, 1);
+        assert_eq!(longest_gap(&short), days(2));
+    }
+
+    #[test]
+    fn a_token_that_is_not_heard_tries_hourly_and_no_more() {
+        let minute = Duration::from_secs(60);
+        let moments = greetings(None, minute, days(8), usize::MAX);
+        assert_eq!((moments.len(), longest_gap(&moments)), (24, HOUR));
+        assert_eq!(moments[0], at(7 * DAY));
+    }
+
+    #[test]
+    fn a_limit_of_nothing_makes_no_flood() {
+        let token = TokenEntry { spoke: at(0), ..TokenEntry::default() };
+        assert_eq!(greet_at(&token, Some(Duration::ZERO)), at(60));
+    }
+
+    /// The moments of the warnings about a token that ends after `length`, looked at each `step`.
+    fn warned(length: Duration, step: Duration) -> Vec<Timestamp> {
+        let end = End::At(at(0).after(length));
+        let (mut warned, mut moments, mut now) = (None, Vec::new(), at(0));
+        while now < at(0).after(length + days(365)) {
+            if warns(end, warned, now) {
+                warned = Some(now);
+                moments.push(now);
+            }
+            now = now.after(step);
+        }
+        moments
+    }
+
+    #[test]
+    fn an_end_is_told_two_weeks_ahead_then_daily_in_the_last_three_days_and_when_it_comes() {
+        let expect = [351, 362, 363, 364, 365].map(|day| at(day * DAY));
+        assert_eq!(warned(days(365), HOUR), expect);
+        // Cron once a day, at another time of the day.
+        let daily = warned(days(365) + HOUR, days(1));
+        assert_eq!(daily, [352, 363, 364, 365, 366].map(|day| at(day * DAY)));
+    }
+
+    #[test]
+    fn a_short_life_and_a_long_sleep_give_one_warning_for_what_was_missed() {
+        assert_eq!(warned(days(2), HOUR), [0, 1, 2].map(|day| at(day * DAY)));
+        assert_eq!(warned(days(365), days(400)), [at(400 * DAY)]);
+    }
+
+    #[test]
+    fn a_new_end_is_warned_of_anew() {
+        let (before, later) = (Some(at(0)), End::At(at(100 * DAY)));
+        assert!(!warns(later, before, at(80 * DAY)));
+        assert!(warns(later, before, at(87 * DAY)));
+        assert!(!warns(End::Never, None, at(0)) && !warns(End::Unknown, None, at(0)));
+    }
+
+    #[test]
+    fn the_next_warning_is_known() {
+        let end = End::At(at(100 * DAY));
+        assert_eq!(next_warning(end, at(0)), Some(at(86 * DAY)));
+        assert_eq!(next_warning(end, at(86 * DAY)), Some(at(97 * DAY)));
+        assert_eq!(next_warning(end, at(100 * DAY)), None);
+        assert_eq!(next_warning(End::Never, at(0)), None);
+    }
+
+    #[test]
+    fn the_worst_few_powers_are_told() {
+        let may_write = |kind: &str| {
+            let (zone, subname) = (Some("example.com".to_owned()), Some(String::new()));
+            Finding::MayWrite(Key { zone, subname, kind: Some(kind.to_owned()) })
+        };
+        let told = |findings: &[Finding]| self_check(findings, Fingerprint(1), at(0)).powers;
+        let findings = ["NS", "TXT", "MX", "CAA", "DS"].map(may_write);
+        assert_eq!(
+            told(&findings),
+            "may write NS of example.com itself (tried); may write TXT of example.com itself (tried); \
+             may write MX of example.com itself (tried); and 2 more"
+        );
+        let narrow = self_check(&[Finding::NoExpiry], Fingerprint(1), at(0));
+        assert_eq!((narrow.verdict, narrow.powers.as_str()), (Verdict::Narrow, ""));
+    }
+
+    #[test]
+    fn a_strict_host_uses_only_what_is_proven_and_was_not_found_too_powerful() {
+        let rejection = |terms: &Result<Terms, NoTerms>, check: Option<&SelfCheck>| {
+            refusal(terms, check).map(|refusal| refusal.rejection)
+        };
+        let check = |verdict| SelfCheck {
+            about: Fingerprint(1),
+            at: at(0),
+            verdict,
+            powers: "may write NS of example.com itself".to_owned(),
+        };
+        let proven = Ok(Terms { end: End::Never, max_unused: None, proven: true });
+        let unproven = proven.clone().map(|terms| Terms { proven: false, ..terms });
+        assert_eq!(rejection(&proven, None), None);
+        assert_eq!(rejection(&proven, Some(&check(Verdict::Narrow))), None);
+        let too_powerful = check(Verdict::TooPowerful);
+        assert_eq!(rejection(&proven, Some(&too_powerful)), Some(Rejection::TooPowerful));
+        for terms in [unproven, Err(NoTerms::NoReceipt), Err(NoTerms::OfAnother)] {
+            assert_eq!(rejection(&terms, None), Some(Rejection::Unproven), "{terms:?}");
+            let narrow = check(Verdict::Narrow);
+            assert_eq!(rejection(&terms, Some(&narrow)), Some(Rejection::Unproven), "{terms:?}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The self-check: what a new token could do beyond its job, found out by reading alone.
+//!
+//! Asks as the token itself, after its first success; the core judges. By its own policies when its
+//! receipt tells its id, else by what the server offers at records that are not its own.
+
+use std::cell::Cell;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::credentials::receipt_of;
+use super::report::{Matter, TokenNews};
+use super::upkeep::{Token, account, in_passing, outcome};
+use super::{Engine, Planned, Report};
+use crate::account::{Account, RecordSet, Trouble};
+use crate::config::HostConfig;
+use crate::core::name::Hostname;
+use crate::core::pace::{History, Pace};
+use crate::core::plan::Use;
+use crate::core::secret::Fingerprint;
+use crate::core::time::Timestamp;
+use crate::core::token::audit::{Finding, judge_policies};
+use crate::core::token::upkeep::self_check;
+use crate::core::token::{Duty, Key, TokenId};
+use crate::http::Clients;
+
+/// The tokens that are to be checked, and the checks that failed; not worth remembering.
+#[derive(Debug, Default)]
+pub struct SelfChecks {
+    waiting: Vec<Fingerprint>,
+    failed: Vec<(Fingerprint, Timestamp)>,
+    begun: History,
+}
+
+/// A thousand new tokens must not use up the budget that their account's updates need.
+const PACE: Pace = Pace { requests: 4, window: Duration::from_secs(60 * 60) };
+
+/// How soon a check that failed is tried again at the earliest.
+const REST: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl SelfChecks {
+    /// Notes that the server took a token that is to be checked.
+    fn add(&mut self, identity: Fingerprint, now: Timestamp) {
+        self.failed.retain(|(_, at)| now.since(*at) < REST);
+        let rests = self.failed.iter().any(|(failed, _)| *failed == identity);
+        if !rests && !self.waiting.contains(&identity) {
+            self.waiting.push(identity);
+        }
+    }
+
+    /// Takes the next one, if it is time for one more.
+    fn take(&mut self, now: Timestamp) -> Option<Fingerprint> {
+        if self.waiting.is_empty() || self.begun.free_at(Some(PACE), now) > now {
+            return None;
+        }
+        self.begun.note(PACE, now);
+        Some(self.waiting.remove(0))
+    }
+}
+
+/// Checks the tokens that have had their first success, if this engine does that at all.
+pub async fn check_new(
+    engine: &mut Engine,
+    clients: &Clients,
+    planned: &[Planned],
+    tokens: &[Token],
+    spoke: &[(Fingerprint, bool)],
+    report: &mut Report,
+    stop: &Cell<bool>,
+) {
+    let Some(mut checks) = engine.self_checks.take() else { return };
+    let now = engine.clock.now();
+    for Token { identity, places } in tokens {
+        let has_succeeded = |&place: &usize| report.hosts[planned[place].at].has_succeeded();
+        let known = engine.memory.tokens.get(identity);
+        let about = planned[places[0]].access.about;
+        let is_new = known.is_none_or(|token| token.check_of(about).is_none());
+        if is_new && (spoke.contains(&(*identity, true)) || places.iter().any(has_succeeded)) {
+            checks.add(*identity, now);
+        }
+    }
+    while let Some(identity) = checks.take(now).filter(|_| !stop.get()) {
+        // One that nobody uses any more is of no interest.
+        let Some(token) = tokens.iter().find(|token| token.identity == identity) else { continue };
+        if !check(engine, clients, planned, &token.places, report, stop).await {
+            checks.failed.push((identity, now));
+        }
+    }
+    engine.self_checks = Some(checks);
+}
+
+/// Checks one token and remembers what was found; false when something came in between.
+async fn check(
+    engine: &mut Engine,
+    clients: &Clients,
+    planned: &[Planned],
+    places: &[usize],
+    report: &mut Report,
+    stop: &Cell<bool>,
+) -> bool {
+    let plan = &planned[places[0]];
+    let config = Rc::clone(&engine.config);
+    let host = &config.hosts[plan.at];
+    let provider = &config.providers[host.provider];
+    let Some(account) = account(engine, clients, provider, plan).await else { return false };
+    let case = Case::of(engine, planned, places);
+    let findings = in_passing(engine, provider, pin!(case.findings(&account)), stop).await;
+    engine.traffic.learn(provider, plan.access.identity, &outcome(&findings));
+    let Ok(findings) = findings else { return false };
+    let check = self_check(&findings, plan.access.about, engine.clock.now());
+    let token = engine.memory.tokens.entry(plan.access.identity).or_default();
+    token.check = Some(check.clone());
+    report.tokens.push(TokenNews { key: host.host.key.clone(), matter: Matter::Checked(check) });
+    true
+}
+
+/// What is known of a token before anybody is asked.
+struct Case<'a> {
+    /// Its id, which its receipt tells.
+    id: Option<TokenId>,
+    /// Whether `issue` or `audit` has proven it narrow.
+    proven: bool,
+    /// What it is for.
+    duties: Vec<Duty>,
+    /// One of its hosts.
+    host: &'a Hostname,
+    /// The zone of that host, where it is known.
+    zone: Option<Hostname>,
+    /// Every host of the configuration.
+    ours: &'a [HostConfig],
+}
+
+impl<'a> Case<'a> {
+    fn of(engine: &'a Engine, planned: &[Planned], places: &[usize]) -> Self {
+        let config = &engine.config;
+        let plan = &planned[places[0]];
+        let first = &config.hosts[plan.at];
+        let file = first.token_file(&config.providers[first.provider]);
+        let secret = &plan.access.credential.secret;
+        let receipt = file.and_then(|file| receipt_of(&file, secret).ok());
+        let written = receipt.as_ref().map(|receipt| receipt.duties.as_slice()).unwrap_or_default();
+        let zone_of = |name: &Hostname, at: usize| {
+            let duty = written.iter().find(|duty| duty.host == *name);
+            let host = &config.hosts[at].host;
+            let known = || engine.memory.entry(&host.key)?.zone.clone();
+            duty.map(|duty| duty.zone.clone()).or_else(|| host.zone.clone()).or_else(known)
+        };
+        let duties = places.iter().filter_map(|&place| {
+            let at = planned[place].at;
+            let host = &config.hosts[at].host;
+            let name = &host.key.host;
+            let families = host.families.map(|_, used| *used != Use::Off);
+            Some(Duty { host: name.clone(), zone: zone_of(name, at)?, families })
+        });
+        Self {
+            duties: duties.collect(),
+            zone: zone_of(&first.host.key.host, plan.at),
+            host: &first.host.key.host,
+            ours: &config.hosts,
+            proven: receipt.as_ref().is_some_and(|receipt| receipt.proven.is_some()),
+            id: receipt.and_then(|receipt| receipt.id),
+        }
+    }
+
+    /// What the token could do beyond its job, asked as the token itself.
+    async fn findings(&self, account: &Account<'_>) -> Result<Vec<Finding>, Trouble> {
+        if account.manages_tokens().await? {
+            return Ok(vec![Finding::ManagesTokens]);
+        }
+        let Some(id) = &self.id else { return self.offered(account).await };
+        match account.policies(id).await {
+            Ok(policies) => Ok(judge_policies(&policies, &self.duties, account.api(id).await?)),
+            // The id is another token's.
+            Err(trouble) if trouble.is_forbidden() => self.offered(account).await,
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// What the server offers to write that is not the token's own: the delegation of its zone,
+    /// or a neighbour's address. That it does not is no proof.
+    async fn offered(&self, account: &Account<'_>) -> Result<Vec<Finding>, Trouble> {
+        let zone = match &self.zone {
+            Some(zone) => Some(zone.clone()),
+            None => account.zone_of(self.host).await?,
+        };
+        if let Some(zone) = &zone {
+            if account.offers_writing(zone, "", "NS").await? {
+                return Ok(vec![may_write(zone, "", "NS")]);
+            }
+            let records = account.record_sets(zone).await?;
+            if let Some(RecordSet { subname, kind }) = self.neighbour(zone, &records)
+                && account.offers_writing(zone, subname, kind).await?
+            {
+                return Ok(vec![may_write(zone, subname, kind)]);
+            }
+        }
+        if self.proven {
+            return Ok(Vec::new());
+        }
+        let what = "it can write other records".to_owned();
+        Ok(vec![Finding::Untold { what, why: "no receipt tells its id".to_owned() }])
+    }
+
+    /// An address in `zone` that none of our hosts keeps up to date.
+    fn neighbour<'r>(&self, zone: &Hostname, records: &'r [RecordSet]) -> Option<&'r RecordSet> {
+        let is_ours = |record: &RecordSet| {
+            let name = format!("{}.{zone}", record.subname);
+            let name = name.trim_start_matches('.');
+            self.ours.iter().any(|ours| ours.host.key.host.as_str() == name)
+        };
+        let of = |kind: &str| records.iter().find(|r| r.kind == kind && !is_ours(r));
+        of("A").or_else(|| of("AAAA"))
+    }
+}
+
+fn may_write(zone: &Hostname, subname: &str, kind: &str) -> Finding {
+    let own = |text: &str| Some(text.to_owned());
+    Finding::MayWrite(Key { zone: own(zone.as_str()), subname: own(subname), kind: own(kind) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(1_800_000_000 + seconds)
+    }
+
+    #[test]
+    fn a_thousand_new_tokens_take_their_turns() {
+        let mut checks = SelfChecks::default();
+        (0..1000).for_each(|number| checks.add(Fingerprint(number), at(0)));
+        let taken = |checks: &mut SelfChecks, now| {
+            std::iter::from_fn(|| checks.take(now)).map(|print| print.0).collect::<Vec<_>>()
+        };
+        assert_eq!(taken(&mut checks, at(0)), [0, 1, 2, 3]);
+        assert_eq!(taken(&mut checks, at(3599)), [0; 0]);
+        assert_eq!(taken(&mut checks, at(3600)), [4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn a_check_that_failed_rests_for_a_day() {
+        let mut checks = SelfChecks::default();
+        checks.failed.push((Fingerprint(1), at(0)));
+        checks.add(Fingerprint(1), at(86_399));
+        assert_eq!(checks.take(at(86_399)), None);
+        checks.add(Fingerprint(1), at(86_400));
+        assert_eq!(checks.take(at(86_400)), Some(Fingerprint(1)));
+    }
+}
