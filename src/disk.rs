@@ -5,7 +5,7 @@
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
@@ -15,25 +15,56 @@ pub struct Ownership {
     uid: u32,
     gid: u32,
     mode: u32,
+    /// Whether it is that of a file whose readers must not change.
+    is_kept: bool,
 }
 
 impl Ownership {
-    /// That of the file at `path`, with no more than its group reading it; for a file that is not there, its
-    /// directory's owner and group, and nobody else may read it.
+    /// That of the file at `path`, with no more than its group reading it; for a file that is not
+    /// there, its directory's owner and group, and nobody else may read it.
     pub fn of(path: &Path) -> io::Result<Self> {
         const GROUP_MAY_READ: u32 = 0o640;
         match fs::metadata(path) {
             Ok(file) => {
                 let mode = (file.mode() & GROUP_MAY_READ) | 0o600;
-                Ok(Self { uid: file.uid(), gid: file.gid(), mode })
+                Ok(Self { uid: file.uid(), gid: file.gid(), mode, is_kept: true })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let directory = fs::metadata(directory(path))?;
-                Ok(Self { uid: directory.uid(), gid: directory.gid(), mode: 0o600 })
+                let (uid, gid) = (directory.uid(), directory.gid());
+                Ok(Self { uid, gid, mode: 0o600, is_kept: false })
             }
             Err(error) => Err(error),
         }
     }
+}
+
+/// The file that `path` leads to: through a link in its place, which need not be followed for a
+/// path whose directories are links.
+///
+/// A link that anybody but root or this user made is refused: it could lead root's writing to any
+/// file.
+pub fn real(path: &Path) -> io::Result<PathBuf> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => {
+            let own = rustix::process::geteuid().as_raw();
+            if found.uid() != 0 && found.uid() != own {
+                let what = "it is a link that somebody else made";
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
+            }
+            fs::canonicalize(path)
+        }
+        _ => Ok(path.to_owned()),
+    }
+}
+
+/// `path` in the one form that every way to the same file has, whether the file is there or not.
+pub fn canonical(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| match (path.file_name(), directory(path)) {
+        (Some(name), directory) => fs::canonicalize(directory)
+            .map_or_else(|_| path.to_owned(), |directory| directory.join(name)),
+        (None, _) => path.to_owned(),
+    })
 }
 
 /// The directory that the file at `path` is in.
@@ -73,7 +104,8 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<Option<String>> {
 /// Makes an empty file at `path`, where nothing may be; what a run that was killed left there goes.
 ///
 /// Only its owner may read it from its first moment; it gets its owner, group and mode on the open
-/// file. Without the right to give files away it stays ours.
+/// file. Without the right to give files away a new one stays ours, and one that is to take the
+/// place of another's is refused: whoever reads that could not read this.
 pub fn create(path: &Path, ownership: Ownership) -> io::Result<File> {
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
@@ -81,11 +113,21 @@ pub fn create(path: &Path, ownership: Ownership) -> io::Result<File> {
         return Err(error);
     }
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    let Ownership { uid, gid, mode } = ownership;
+    let Ownership { uid, gid, mode, is_kept } = ownership;
     let made = file.metadata()?;
-    if (made.uid(), made.gid()) != (uid, gid) {
-        match fchown(&file, Some(uid), Some(gid)) {
-            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+    let owner = (made.uid() != uid).then_some(uid);
+    let group = (made.gid() != gid).then_some(gid);
+    if owner.is_some() || group.is_some() {
+        // The group alone can be given by whoever is in it.
+        let given = fchown(&file, owner, group).or_else(|error| match (owner, group) {
+            (Some(_), Some(_)) if !is_kept => fchown(&file, None, group),
+            _ => Err(error),
+        });
+        match given {
+            Err(error) if is_kept || error.kind() != io::ErrorKind::PermissionDenied => {
+                let _ = fs::remove_file(path);
+                return Err(error);
+            }
             Err(_) => return Ok(file),
             Ok(()) => {}
         }

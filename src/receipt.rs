@@ -5,8 +5,9 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, FileTimes};
+use std::fs::{self, FileTimes, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -71,9 +72,9 @@ const VERSION: u64 = 1;
 /// No receipt is larger: one of a thousand hosts has 150 KiB.
 const LARGEST: u64 = 1 << 20;
 
-/// Where the receipt of the token in `token_file` lies.
+/// Where the receipt of the token in `token_file` lies: beside the file itself, where a link leads.
 pub fn path(token_file: &Path) -> PathBuf {
-    with_ending(token_file, ".receipt")
+    with_ending(&disk::real(token_file).unwrap_or_else(|_| token_file.to_owned()), ".receipt")
 }
 
 /// `path` with something after its name.
@@ -124,7 +125,8 @@ pub fn write(token_file: &Path, receipt: &Receipt, ownership: Ownership) -> io::
 
 /// Moves the stamp of a receipt that is still right, and changes nothing in it.
 pub fn confirm(token_file: &Path) -> io::Result<()> {
-    let file = fs::OpenOptions::new().write(true).open(path(token_file))?;
+    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    let file = OpenOptions::new().write(true).custom_flags(flags).open(path(token_file))?;
     file.set_times(FileTimes::new().set_modified(SystemTime::now()))
 }
 

@@ -8,6 +8,7 @@ mod pace;
 mod wire;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
@@ -43,6 +44,8 @@ struct Line<'a> {
     patience: Duration,
     watcher: &'a dyn Watch,
     api: Cell<Option<Api>>,
+    /// Every secret that was used here: a server may repeat any of them.
+    secrets: RefCell<Vec<Secret>>,
 }
 
 /// Somebody who is told how it goes on.
@@ -90,12 +93,14 @@ impl<'a> Account<'a> {
     ) -> Self {
         let api_url = api_url.trim_end_matches('/').to_owned();
         let (pacer, api) = (RefCell::default(), Cell::default());
-        let line = Line { api_url, ca_file, clients, pacer, patience, watcher, api };
+        let secrets = RefCell::new(vec![secret.clone()]);
+        let line = Line { api_url, ca_file, clients, pacer, patience, watcher, api, secrets };
         Self { line: Rc::new(line), secret }
     }
 
     /// The same account, as another secret sees it.
     pub fn seen_with(&self, secret: Secret) -> Self {
+        self.line.secrets.borrow_mut().push(secret.clone());
         Self { line: Rc::clone(&self.line), secret }
     }
 
@@ -157,11 +162,7 @@ impl<'a> Account<'a> {
 
     /// Ends a token; one that does not exist is ended.
     pub async fn delete_token(&self, id: &TokenId) -> Result<(), Trouble> {
-        let path = format!("/auth/tokens/{id}/");
-        match self.call(Method::Delete, &path, None, Scope::Management).await {
-            Ok(_) | Err(Trouble::NotThere(_)) => Ok(()),
-            Err(trouble) => Err(trouble),
-        }
+        self.delete(&format!("/auth/tokens/{id}/")).await
     }
 
     /// The form of policies at this server, asked of any token that may be looked at; once.
@@ -205,9 +206,15 @@ impl<'a> Account<'a> {
 
     /// Removes a policy of a token; one that does not exist is removed.
     pub async fn remove_policy(&self, id: &TokenId, policy: &Policy) -> Result<(), Trouble> {
-        let path = format!("{}{}/", policies_path(id, self.api(id).await?), policy.at);
-        match self.call(Method::Delete, &path, None, Scope::Management).await {
-            Ok(_) | Err(Trouble::NotThere(_)) => Ok(()),
+        self.delete(&format!("{}{}/", policies_path(id, self.api(id).await?), policy.at)).await
+    }
+
+    /// Deletes what is at `path`; only the server's own word for it counts as done.
+    async fn delete(&self, path: &str) -> Result<(), Trouble> {
+        match self.call(Method::Delete, path, None, Scope::Management).await {
+            Ok(answer) if answer.status == 204 => Ok(()),
+            Ok(answer) => Err(unintelligible(&answer)),
+            Err(Trouble::NotThere(_)) => Ok(()),
             Err(trouble) => Err(trouble),
         }
     }
@@ -305,18 +312,18 @@ impl<'a> Account<'a> {
         match self.call(Method::Patch, &path, body, scope).await {
             Err(Trouble::Rejected(refusal)) => Ok(match refusal.rejection {
                 Rejection::Forbidden => Probe::MayNot,
-                // These two complaints come before the look at the rights, all others after it.
+                // This complaint comes before the look at the rights.
                 Rejection::Request if refusal.detail.contains("conflicting type") => {
                     Probe::Unclear(IN_THE_WAY.to_owned())
                 }
-                Rejection::Request if refusal.detail.contains("\"ttl\"") => {
+                // One about the content comes after it; those about single fields come before.
+                Rejection::Request if !refusal.detail.contains("non_field_errors") => {
                     Probe::Unclear(refusal.detail)
                 }
                 Rejection::Request => Probe::May,
                 _ => return Err(Trouble::Rejected(refusal)),
             }),
-            // It must not be possible; whatever happened, it was permitted.
-            Ok(_) => Ok(Probe::May),
+            Ok(answer) => Ok(Probe::Unclear(format!("the answer is {}", answer.summary()))),
             Err(trouble) => Err(trouble),
         }
     }
@@ -345,7 +352,7 @@ impl<'a> Account<'a> {
                 Rejection::Request => Ok(Probe::May),
                 _ => Err(Trouble::Rejected(refusal)),
             },
-            Ok(_) => Ok(Probe::May),
+            Ok(answer) => Ok(Probe::Unclear(format!("the answer is {}", answer.summary()))),
             Err(trouble) => Err(trouble),
         }
     }
@@ -354,11 +361,14 @@ impl<'a> Account<'a> {
     pub async fn probe_create_zone(&self) -> Result<Probe, Trouble> {
         let body = Some("{}".to_owned());
         match self.call(Method::Post, "/domains/", body, Scope::Zones).await {
-            Ok(_) => Ok(Probe::May),
+            Ok(answer) => Ok(Probe::Unclear(format!("the answer is {}", answer.summary()))),
             Err(Trouble::Rejected(refusal)) => match refusal.rejection {
-                Rejection::Forbidden => Ok(Probe::MayNot),
+                // Another refusal is that of an account which has all the zones it may.
+                Rejection::Forbidden if refusal.detail.contains("do not have permission") => {
+                    Ok(Probe::MayNot)
+                }
                 Rejection::Request if refusal.detail.contains("name") => Ok(Probe::May),
-                Rejection::Request => Ok(Probe::Unclear(refusal.detail)),
+                Rejection::Forbidden | Rejection::Request => Ok(Probe::Unclear(refusal.detail)),
                 _ => Err(Trouble::Rejected(refusal)),
             },
             Err(trouble) => Err(trouble),
@@ -368,7 +378,8 @@ impl<'a> Account<'a> {
     /// Whether zones could be deleted, by a name that nobody can register (RFC 6761, section 6.4).
     pub async fn probe_delete_zone(&self) -> Result<Probe, Trouble> {
         match self.call(Method::Delete, "/domains/probe.invalid/", None, Scope::Zones).await {
-            Ok(_) => Ok(Probe::May),
+            Ok(answer) if answer.status == 204 => Ok(Probe::May),
+            Ok(answer) => Ok(Probe::Unclear(format!("the answer is {}", answer.summary()))),
             Err(Trouble::NotThere(_)) => Ok(Probe::May),
             Err(Trouble::Rejected(refusal)) if refusal.rejection == Rejection::Forbidden => {
                 Ok(Probe::MayNot)
@@ -384,11 +395,11 @@ impl<'a> Account<'a> {
         scope: Scope,
         parse: impl Fn(&Answer) -> Option<Vec<T>>,
     ) -> Result<Vec<T>, Trouble> {
-        // Nobody has half a million tokens; a list that leads in a circle has to end.
-        const MOST_PAGES: usize = 1000;
         let mut all = Vec::new();
         let mut path = path.to_owned();
-        for _ in 0..MOST_PAGES {
+        let mut seen = BTreeSet::new();
+        // A list that leads in a circle has to end.
+        while seen.insert(path.clone()) {
             let answer = self.call(Method::Get, &path, None, scope.clone()).await?;
             all.extend(parse(&answer).ok_or_else(|| unintelligible(&answer))?);
             let Some(next) = &answer.next else { return Ok(all) };
@@ -399,7 +410,7 @@ impl<'a> Account<'a> {
             let (base, _) = path.split_once('?').unwrap_or((&path, ""));
             path = format!("{base}?cursor={cursor}");
         }
-        let detail = format!("{} gives a list without an end", self.line.api_url);
+        let detail = format!("{} gives a list that leads in a circle", self.line.api_url);
         Err(Trouble::Deferred(Deferral { fault: Fault::Unintelligible, detail, retry_after: None }))
     }
 
@@ -433,7 +444,7 @@ impl<'a> Account<'a> {
             let may_repeat = !repeated && (method.is_safe() || method == Method::Delete);
             let answer = match sent {
                 Ok(mut answer) => {
-                    answer.hide(&self.secret);
+                    self.line.secrets.borrow().iter().for_each(|secret| answer.hide(secret));
                     answer
                 }
                 // A connection may die while nobody looks; what changes nothing is asked again.
@@ -547,6 +558,13 @@ impl Trouble {
     /// Whether the server does not take the secret.
     pub fn is_credential(&self) -> bool {
         matches!(self, Self::Rejected(refusal) if refusal.rejection == Rejection::Credential)
+    }
+
+    /// Whether the server cannot be reached, or wants to be left alone for long: whatever comes next
+    /// would fare the same.
+    pub fn is_no_way(&self) -> bool {
+        let is_general = |fault: Fault| fault.is_the_networks() || fault == Fault::Throttled;
+        matches!(self, Self::Deferred(deferral) if is_general(deferral.fault))
     }
 
     /// Whether the secret lacks the right.

@@ -193,11 +193,11 @@ struct TokenForm {
     max_age: Option<String>,
     max_unused_period: Option<String>,
     allowed_subnets: Option<Vec<String>>,
-    perm_manage_tokens: Option<bool>,
+    perm_manage_tokens: bool,
     perm_create_domain: Option<bool>,
     perm_delete_domain: Option<bool>,
     auto_policy: Option<bool>,
-    is_valid: Option<bool>,
+    is_valid: bool,
     owner: Option<String>,
     user_override: Option<String>,
     mfa: Option<bool>,
@@ -228,12 +228,12 @@ impl TokenForm {
                 subnets: subnets.filter(|subnets| !EVERYWHERE.iter().eq(subnets.iter())),
             },
             flags: Flags {
-                manage_tokens: self.perm_manage_tokens,
+                manage_tokens: Some(self.perm_manage_tokens),
                 create_zones: self.perm_create_domain,
                 delete_zones: self.perm_delete_domain,
                 auto_policy: self.auto_policy,
             },
-            is_valid: self.is_valid.unwrap_or(true),
+            is_valid: self.is_valid,
             owner: self.owner,
             acts_for: self.user_override,
             is_login: self.mfa.is_some(),
@@ -242,12 +242,15 @@ impl TokenForm {
     }
 }
 
+/// A row; what it is about may be null (any), but must be said.
 #[derive(Deserialize)]
 struct RowForm {
     id: String,
+    #[serde(deserialize_with = "Option::deserialize")]
     domain: Option<String>,
+    #[serde(deserialize_with = "Option::deserialize")]
     subname: Option<String>,
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "Option::deserialize")]
     kind: Option<String>,
     perm_write: bool,
 }
@@ -262,6 +265,7 @@ impl RowForm {
 
 #[derive(Deserialize)]
 struct ZoneForm {
+    #[serde(deserialize_with = "Option::deserialize")]
     domain: Option<String>,
     perm_dyndns: bool,
     perm_rrsets: bool,

@@ -328,12 +328,13 @@ fn head(response: &Response) -> Answer {
         let essence = value.split(';').next().unwrap_or_default();
         essence.trim().to_ascii_lowercase()
     };
+    let mut links = response.headers().get_all(LINK).iter().filter_map(|value| value.to_str().ok());
     Answer {
         status: response.status().as_u16(),
         content_type: text(CONTENT_TYPE).map(media_type),
         challenges: response.headers().contains_key(WWW_AUTHENTICATE),
         retry_after: text(RETRY_AFTER).and_then(retry_after),
-        next: text(LINK).and_then(next_page),
+        next: links.find_map(next_page),
         body: Vec::new(),
     }
 }

@@ -14,6 +14,7 @@ use crate::core::address::PerFamily;
 use crate::core::plan::Use;
 use crate::core::secret::Secret;
 use crate::core::token::audit::{self, Circumstances, Finding, Verdict, Weight};
+use crate::core::token::rights::Reach;
 use crate::core::token::{Api, Duty, Key, Limits, Policy, Rule, Token, TokenId};
 use crate::disk::{self, Ownership};
 use crate::exit::Exit;
@@ -27,7 +28,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     let management = management::secret(file, false)
         .map_err(|problem| Failure::new(Exit::Configuration, problem, ""))?;
     let holders = if command.hosts.is_empty() {
-        holder::all(config)
+        holder::all(config)?
     } else {
         holder::of(config, &command.hosts)?
     };
@@ -40,8 +41,14 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     let mut subjects = Vec::new();
     for holder in &holders {
         match Subject::read(holder) {
-            Ok(subject) => subjects.push(subject),
-            Err(_) if command.all_tokens => {}
+            Ok(Some(subject)) => subjects.push(subject),
+            // The account's list does not miss a token that was never made.
+            Ok(None) if command.all_tokens => {}
+            Ok(None) => {
+                let failure = no_token(holder);
+                failure.tell(Some(&holder.label()));
+                exit = exit.max(failure.exit);
+            }
             Err(failure) => {
                 failure.tell(Some(&holder.label()));
                 exit = exit.max(failure.exit);
@@ -55,9 +62,9 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
             let account = account(provider, &clients, management, &progress)?;
             let desk = Desk::open(&account, &progress).await?;
             if command.all_tokens {
-                desk.everything(&subjects, &mut audited).await?;
+                desk.everything(&subjects, &mut audited).await;
             } else {
-                desk.of_hosts(&subjects, &mut audited).await?;
+                desk.of_hosts(&subjects, &mut audited).await;
             }
         }
         None if command.all_tokens => {
@@ -68,9 +75,21 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
             ));
         }
         None => {
+            let mut lines: Vec<Account<'_>> = Vec::new();
             for (done, subject) in subjects.iter().enumerate() {
                 progress.at(done, subject.holder.first().as_str());
-                audited.push(as_itself(subject, &clients, &progress).await?);
+                let Some(secret) = subject.secret.clone() else {
+                    audited.push(subject.without_secret());
+                    continue;
+                };
+                // The limits of an account are those of all its tokens together.
+                let fresh = account(subject.holder.provider, &clients, secret.clone(), &progress)?;
+                let known = lines.iter().find(|line| line.server() == fresh.server());
+                let account = known.map_or_else(|| fresh.clone(), |line| line.seen_with(secret));
+                if known.is_none() {
+                    lines.push(fresh);
+                }
+                audited.push(probe::itself(&account, subject).await);
             }
         }
     }
@@ -109,8 +128,16 @@ pub struct Subject<'a> {
     pub receipt: Option<Receipt>,
 }
 
+/// That a host has no token yet.
+fn no_token(holder: &Holder<'_>) -> Failure {
+    let path = holder.file().map(|path| path.display().to_string()).unwrap_or_default();
+    let next = format!("`homing token issue {}` makes one", holder.first());
+    Failure::new(Exit::Configuration, format!("there is no token in {path}"), next)
+}
+
 impl<'a> Subject<'a> {
-    fn read(holder: &'a Holder<'a>) -> Result<Self, Failure> {
+    /// Reads a holder's files; `None` when there is neither a token nor a receipt.
+    fn read(holder: &'a Holder<'a>) -> Result<Option<Self>, Failure> {
         let receipt = match holder.file().map(receipt::read) {
             Some(Ok(receipt)) => receipt,
             Some(Err(error)) => {
@@ -122,16 +149,26 @@ impl<'a> Subject<'a> {
         let secret = match secret::read(holder.place) {
             Ok(secret) => Some(secret),
             Err(SecretError::Missing { .. }) if receipt.is_some() => None,
-            Err(SecretError::Missing { path }) => {
-                let what = format!("there is no token in {}", path.display());
-                let next = format!("`homing token issue {}` makes one", holder.first());
-                return Err(Failure::new(Exit::Configuration, what, next));
-            }
+            Err(SecretError::Missing { .. }) => return Ok(None),
             Err(error) => return Err(Failure::new(Exit::Configuration, error.to_string(), "")),
         };
-        let fits = |receipt: &Receipt| secret.as_ref().is_none_or(|own| receipt.is_of(own));
+        let server = holder.provider.api_url.as_deref().unwrap_or_default();
+        let fits = |receipt: &Receipt| {
+            receipt.server == server.trim_end_matches('/')
+                && secret.as_ref().is_none_or(|own| receipt.is_of(own))
+        };
         let receipt = receipt.filter(fits);
-        Ok(Self { holder, secret, receipt })
+        Ok(Some(Self { holder, secret, receipt }))
+    }
+
+    /// A report about a token whose secret is lost, by which nobody can ask.
+    fn without_secret(&self) -> Audited {
+        let mut report = self.report(By::Itself);
+        report.findings.push(Finding::Untold {
+            what: "it is narrow".to_owned(),
+            why: "its file is not there".to_owned(),
+        });
+        report
     }
 
     /// The token's id, if the receipt tells it.
@@ -154,33 +191,48 @@ impl<'a> Subject<'a> {
             last_used: None,
             allows: Vec::new(),
             tried: 0,
+            is_ours: self.id().is_some(),
         }
     }
 }
 
-/// The duties of a holder's hosts, with the zones that `account` names; what could not be told is
-/// found.
+/// The duties of a subject's hosts, with the zones that `account` names; what could not be told is
+/// found, and the receipt's zone taken in its place.
 pub async fn duties(
     account: &Account<'_>,
-    holder: &Holder<'_>,
+    subject: &Subject<'_>,
     findings: &mut Vec<Finding>,
 ) -> Vec<Duty> {
     let mut duties = Vec::new();
-    for host in &holder.hosts {
+    for host in &subject.holder.hosts {
         let name = &host.host.key.host;
         let families = host.host.families;
         let families = PerFamily::from_fn(|family| families[family] != Use::Off);
-        let why = match account.zone_of(name).await {
-            Ok(Some(zone)) => {
-                duties.push(Duty { host: name.clone(), zone, families });
-                continue;
+        let (zone, why) = match account.zone_of(name).await {
+            Ok(Some(zone)) => (Some(zone), None),
+            Ok(None) => (None, Some("no zone of this account holds it".to_owned())),
+            Err(trouble) => {
+                let issued = subject.receipt.iter().flat_map(|receipt| &receipt.duties);
+                let issued = issued.clone().find(|duty| duty.host == *name);
+                (issued.map(|duty| duty.zone.clone()), Some(trouble.to_string()))
             }
-            Ok(None) => "no zone of this account holds it".to_owned(),
-            Err(trouble) => trouble.to_string(),
         };
-        findings.push(Finding::Untold { what: format!("{name} is all that it is for"), why });
+        let what = || format!("{name} is all that it is for");
+        findings.extend(why.map(|why| Finding::Untold { what: what(), why }));
+        duties.extend(zone.map(|zone| Duty { host: name.clone(), zone, families }));
     }
     duties
+}
+
+/// Judgements of single records count only against a job that is known.
+pub fn without_unknown_job(findings: &mut Vec<Finding>, holder: &Holder<'_>, duties: &[Duty]) {
+    let is_known =
+        holder.hosts.iter().all(|host| duties.iter().any(|duty| duty.host == host.host.key.host));
+    let may_be_the_job = |finding: &Finding| match finding {
+        Finding::Exceeds(excess) => excess.reach == Reach::Record,
+        _ => false,
+    };
+    findings.retain(|finding| is_known || !may_be_the_job(finding));
 }
 
 /// Whether an alias stands in the way at the hosts of `duties`.
@@ -193,23 +245,6 @@ pub async fn aliases(account: &Account<'_>, duties: &[Duty]) -> Vec<Finding> {
         }
     }
     found
-}
-
-async fn as_itself(
-    subject: &Subject<'_>,
-    clients: &crate::http::Clients,
-    progress: &Progress,
-) -> Result<Audited, Failure> {
-    let Some(secret) = subject.secret.clone() else {
-        let mut report = subject.report(By::Itself);
-        report.findings.push(Finding::Untold {
-            what: "it is narrow".to_owned(),
-            why: "its file is not there".to_owned(),
-        });
-        return Ok(report);
-    };
-    let account = account(subject.holder.provider, clients, secret, progress)?;
-    Ok(probe::itself(&account, subject).await)
 }
 
 /// The account, seen with its management token.
@@ -230,7 +265,7 @@ impl<'a> Desk<'a> {
             Some(token) => account.api(&token.id).await.map_err(failed)?,
             None => Api::Rows,
         };
-        // Nice to know, and not told by every server.
+        // Where it cannot be told, tokens that name an owner are not judged fine.
         let owner = account.owner().await.ok();
         Ok(Self { account, progress, tokens, api, owner })
     }
@@ -240,49 +275,76 @@ impl<'a> Desk<'a> {
     }
 
     /// Judges the tokens of these hosts.
-    async fn of_hosts(
-        &self,
-        subjects: &[Subject<'_>],
-        audited: &mut Vec<Audited>,
-    ) -> Result<(), Failure> {
+    async fn of_hosts(&self, subjects: &[Subject<'_>], audited: &mut Vec<Audited>) {
         for (done, subject) in subjects.iter().enumerate() {
             self.progress.at(done, subject.holder.first().as_str());
-            audited.push(self.of_subject(subject).await?);
+            audited.push(self.of_subject(subject).await);
         }
-        Ok(())
     }
 
-    async fn of_subject(&self, subject: &Subject<'_>) -> Result<Audited, Failure> {
+    async fn of_subject(&self, subject: &Subject<'_>) -> Audited {
         let mut report = subject.report(By::Management);
-        if subject.secret.as_ref().is_some_and(|secret| self.account.is_seen_with(secret)) {
+        if self.holds_management(subject) {
             report.findings = vec![Finding::ManagesTokens, Finding::IsManagement];
-            return Ok(report);
+            return report;
         }
         let id = match subject.id() {
             Some(id) => Some(id.clone()),
-            None => self.identify(subject).await?,
+            None => self.identify(subject).await,
         };
         let Some(id) = id else {
             // The account's list does not say which of its tokens this secret is.
             return match &subject.secret {
                 Some(secret) => {
-                    let itself = self.account.seen_with(secret.clone());
-                    Ok(probe::itself(&itself, subject).await)
+                    probe::itself(&self.account.seen_with(secret.clone()), subject).await
                 }
-                None => Ok(report),
+                None => subject.without_secret(),
             };
         };
         report.id = Some(id.clone());
         let Some(token) = self.tokens.iter().find(|token| token.id == id) else {
-            report.findings.push(Finding::Gone);
-            return Ok(report);
+            report.findings.push(self.of_unlisted(subject).await);
+            return report;
         };
-        let duties = duties(self.account, subject.holder, &mut report.findings).await;
-        let policies = self.policies(&id).await?;
-        report.findings.extend(self.judge(token, &policies, &duties));
+        let duties = duties(self.account, subject, &mut report.findings).await;
+        self.of_token(&mut report, token, &duties).await;
+        without_unknown_job(&mut report.findings, subject.holder, &duties);
         report.findings.extend(aliases(self.account, &duties).await);
-        describe(&mut report, token, &policies);
-        Ok(report)
+        report
+    }
+
+    fn holds_management(&self, subject: &Subject<'_>) -> bool {
+        subject.secret.as_ref().is_some_and(|secret| self.account.is_seen_with(secret))
+    }
+
+    /// What it means that the account does not list a token: it is gone, or another account's.
+    async fn of_unlisted(&self, subject: &Subject<'_>) -> Finding {
+        let Some(secret) = &subject.secret else { return Finding::Gone };
+        let why = match self.account.seen_with(secret.clone()).greet().await {
+            Err(trouble) if trouble.is_credential() => return Finding::Gone,
+            Ok(()) => {
+                "it lives, but this account does not have it: it is another account's, whose \
+                       management token is needed"
+                    .to_owned()
+            }
+            Err(trouble) => trouble.to_string(),
+        };
+        Finding::Untold { what: "it is narrow".to_owned(), why }
+    }
+
+    /// Reads a token's policies and judges it by them.
+    async fn of_token(&self, report: &mut Audited, token: &Token, duties: &[Duty]) {
+        match self.account.policies(&token.id).await {
+            Ok(policies) => {
+                report.findings.extend(self.judge(token, &policies, duties));
+                describe(report, token, &policies);
+            }
+            Err(Trouble::NotThere(_)) => report.findings.push(Finding::Gone),
+            Err(trouble) => report.findings.push(Finding::Untold {
+                what: "its policies are narrow".to_owned(),
+                why: trouble.to_string(),
+            }),
+        }
     }
 
     /// What is wrong with a token beside its hosts.
@@ -295,65 +357,53 @@ impl<'a> Desk<'a> {
         findings
     }
 
-    async fn policies(&self, id: &TokenId) -> Result<Vec<Policy>, Failure> {
-        self.account
-            .policies(id)
-            .await
-            .map_err(|trouble| Failure::of_management(&trouble, "reading a token's policies"))
-    }
-
     /// Finds out which token a secret is, by letting it ask for the policies of one after the other:
     /// only its own are shown to it.
-    async fn identify(&self, subject: &Subject<'_>) -> Result<Option<TokenId>, Failure> {
+    async fn identify(&self, subject: &Subject<'_>) -> Option<TokenId> {
         /// More would use up the account's limit for a minute.
         const MOST: usize = 40;
-        let Some(secret) = &subject.secret else { return Ok(None) };
+        let secret = subject.secret.as_ref()?;
         let itself = self.account.seen_with(secret.clone());
         match itself.manages_tokens().await {
             Ok(false) => {}
             // Every policy would be shown to it; and its power is found by asking as itself.
-            Ok(true) | Err(_) => return Ok(None),
+            Ok(true) | Err(_) => return None,
         }
         let host = subject.holder.first().as_str();
         let mut candidates: Vec<&Token> = self.tokens.iter().collect();
         candidates.sort_by_key(|token| (!token.name.contains(host), token.last_used.is_none()));
         for token in candidates.into_iter().take(MOST) {
             match itself.policies(&token.id).await {
-                Ok(_) => return Ok(Some(token.id.clone())),
+                Ok(_) => return Some(token.id.clone()),
                 Err(trouble) if trouble.is_forbidden() => {}
                 Err(Trouble::NotThere(_)) => {}
-                Err(_) => return Ok(None),
+                Err(_) => return None,
             }
         }
-        Ok(None)
+        None
     }
 
     /// Judges every token of the account.
-    async fn everything(
-        &self,
-        subjects: &[Subject<'_>],
-        audited: &mut Vec<Audited>,
-    ) -> Result<(), Failure> {
+    async fn everything(&self, subjects: &[Subject<'_>], audited: &mut Vec<Audited>) {
         self.progress.expect(self.tokens.len());
         let own = self.own();
+        for subject in subjects.iter().filter(|subject| self.holds_management(subject)) {
+            audited.push(self.of_subject(subject).await);
+        }
         let mut jobs: Vec<(TokenId, Vec<Duty>)> = Vec::new();
         for (done, token) in self.tokens.iter().enumerate() {
             self.progress.at(done, &token.name);
             if own == Some(&token.id) {
                 continue;
             }
-            if let Some(subject) = subjects.iter().find(|subject| subject.id() == Some(&token.id)) {
-                let report = self.of_subject(subject).await?;
-                let duties = subject.receipt.as_ref().map(|receipt| receipt.duties.clone());
-                jobs.push((token.id.clone(), duties.unwrap_or_default()));
-                audited.push(report);
-                continue;
-            }
-            let policies = self.policies(&token.id).await?;
-            let duties = narrow_rows(&policies);
-            let mut report = nobodys(token);
-            report.findings = self.judge(token, &policies, &duties);
-            describe(&mut report, token, &policies);
+            let of = |subject: &&Subject<'_>| subject.id() == Some(&token.id);
+            let (report, duties) = match subjects.iter().find(of) {
+                Some(subject) => {
+                    let issued = subject.receipt.as_ref().map(|receipt| receipt.duties.clone());
+                    (self.of_subject(subject).await, issued.unwrap_or_default())
+                }
+                None => self.of_nobody(token).await,
+            };
             jobs.push((token.id.clone(), duties));
             audited.push(report);
         }
@@ -367,7 +417,31 @@ impl<'a> Desk<'a> {
                 own.id, own.name
             ));
         }
-        Ok(())
+    }
+
+    /// Judges a token that is no host's here, and says what it seems to be for.
+    async fn of_nobody(&self, token: &Token) -> (Audited, Vec<Duty>) {
+        let mut report = nobodys(token);
+        let duties = match self.account.policies(&token.id).await {
+            Ok(policies) => {
+                let duties = narrow_rows(&policies);
+                report.findings = self.judge(token, &policies, &duties);
+                describe(&mut report, token, &policies);
+                duties
+            }
+            Err(Trouble::NotThere(_)) => {
+                report.findings.push(Finding::Gone);
+                Vec::new()
+            }
+            Err(trouble) => {
+                report.findings.push(Finding::Untold {
+                    what: "its policies are narrow".to_owned(),
+                    why: trouble.to_string(),
+                });
+                Vec::new()
+            }
+        };
+        (report, duties)
     }
 
     /// The token that this audit is made with: the last to be used, if it may manage tokens. When
@@ -394,6 +468,7 @@ fn nobodys(token: &Token) -> Audited {
         last_used: None,
         allows: Vec::new(),
         tried: 0,
+        is_ours: false,
     }
 }
 
@@ -467,7 +542,7 @@ fn fix(report: &Audited, finding: &Finding) -> Option<String> {
         Finding::Untold { .. } if matches!(report.by, By::Itself) => {
             Some(format!("homing token audit {host} --management-token-file FILE"))
         }
-        Finding::Untold { .. } => Some(format!("homing token audit {host}")),
+        Finding::Untold { .. } => None,
         Finding::ExpiresSoon(_) | Finding::Lapsed => Some(format!("homing token rotate {host}")),
         Finding::NoExpiry => Some(format!("homing token issue {host} --max-age 365d")),
         Finding::NoSubnets | Finding::Subnets(_) => {
@@ -480,12 +555,19 @@ fn fix(report: &Audited, finding: &Finding) -> Option<String> {
         | Finding::ReachesBelow(_)
         | Finding::ServerBindsNothing
         | Finding::Nameless(_) => None,
-        _ => Some(format!("homing token issue {host}")),
+        _ => Some(match (&report.id, report.is_ours) {
+            // The new token takes the place of this one, which must be ended by its id.
+            (Some(id), false) => {
+                format!("homing token issue {host} && homing token revoke --id {id}")
+            }
+            _ => format!("homing token issue {host}"),
+        }),
     }
 }
 
 /// Writes down that a token was proven narrow, for the hosts that want that (`strict-token`). Only
-/// what changes is written, and not while somebody else is at work there.
+/// what changes is written, not while somebody else is at work there, and not if anything there is
+/// not what was judged any more.
 fn note_proofs(subjects: &[Subject<'_>], audited: &[Audited]) {
     for subject in subjects {
         let (Some(file), Some(secret)) = (subject.holder.file(), &subject.secret) else { continue };
@@ -495,11 +577,15 @@ fn note_proofs(subjects: &[Subject<'_>], audited: &[Audited]) {
             continue;
         }
         let api_url = subject.holder.provider.api_url.as_deref().unwrap_or_default();
-        let Ok(receipt) = proof(subject.receipt.as_ref(), secret, api_url) else { continue };
-        let Ok(_lock) = lock_directory(disk::directory(file)) else { continue };
-        if let Ok(ownership) = Ownership::of(file) {
+        let Ok(proven) = proof(subject.receipt.as_ref(), secret, api_url) else { continue };
+        let Ok(real) = disk::real(file) else { continue };
+        let Ok(_lock) = lock_directory(disk::directory(&real)) else { continue };
+        let is_same = secret::read(subject.holder.place).is_ok_and(|now| now == *secret)
+            // A receipt that could not be read, or is of another token, is not overwritten.
+            && receipt::read(file).is_ok_and(|now| now == subject.receipt);
+        if let (true, Ok(ownership)) = (is_same, Ownership::of(&real)) {
             // Whoever may not write there has learnt what is printed all the same.
-            let _ = receipt::write(file, &receipt, ownership);
+            let _ = receipt::write(file, &proven, ownership);
         }
     }
 }

@@ -7,6 +7,7 @@
 //! | `dev1.token.new`         | a secret whose token is not ready, or was not yet put in place |
 //! | `dev1.token.new.receipt` | its token's id, so that a run that was cut can be cleaned up |
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,6 @@ use super::Failure;
 use crate::config::SecretPlace;
 use crate::config::secret::{self, Flaw, SecretError};
 use crate::core::secret::Secret;
-use crate::core::token::TokenId;
 use crate::disk::{self, Ownership};
 use crate::exit::Exit;
 use crate::reason::reason;
@@ -35,8 +35,8 @@ pub struct Found {
     pub secret: Option<Secret>,
     /// Its receipt, or that of a secret that was lost.
     pub receipt: Option<Receipt>,
-    /// A token that a run which was cut has left half made.
-    pub half_made: Option<TokenId>,
+    /// The receipt of a token that a run which was cut has left half made.
+    pub half_made: Option<Receipt>,
     /// What is worth a word.
     pub remarks: Vec<String>,
 }
@@ -44,7 +44,10 @@ pub struct Found {
 impl TokenFile {
     /// The file at `path`, or where the link there leads.
     pub fn at(path: &Path) -> Result<Self, Failure> {
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let path = disk::real(path).map_err(|error| {
+            Failure::of_file(path, "cannot be used", &error)
+                .then("make it a file, or a link that root made")
+        })?;
         let ownership = Ownership::of(&path).map_err(|error| {
             let directory = disk::directory(&path).display();
             let next = match error.kind() {
@@ -96,13 +99,38 @@ impl TokenFile {
                 found.secret = Some(next);
             }
         }
-        let half_made = receipt::read(&self.new_path()).ok().flatten().and_then(|half| half.id);
+        self.look_for_half_made(&mut found, only_looking)?;
+        Ok(found)
+    }
+
+    /// Finds the token that a run which was cut has left: its receipt must be of the secret beside
+    /// it, or it is another file's.
+    fn look_for_half_made(&self, found: &mut Found, only_looking: bool) -> Result<(), Failure> {
+        let half = match receipt::read(&self.new_path()) {
+            Ok(half) => half,
+            Err(ReceiptError::Damaged(..)) => None,
+            Err(error) => {
+                return Err(Failure::new(Exit::Configuration, error.to_string(), String::new()));
+            }
+        };
+        let secret = secret::read(&SecretPlace::File(self.new_path())).ok();
         let in_use = found.receipt.as_ref().and_then(|receipt| receipt.id.clone());
-        found.half_made = half_made.filter(|id| Some(id) != in_use.as_ref());
-        if found.half_made.is_none() && !only_looking {
+        match half {
+            Some(half) if half.id.is_some() && half.id == in_use => {}
+            Some(half) if secret.is_some_and(|secret| half.is_of(&secret)) => {
+                found.half_made = Some(half);
+                return Ok(());
+            }
+            Some(_) => found.remarks.push(format!(
+                "{} is of another secret than the one beside it; what it tells of is left alone",
+                receipt::path(&self.new_path()).display()
+            )),
+            None => {}
+        }
+        if !only_looking {
             self.remove_new();
         }
-        Ok(found)
+        Ok(())
     }
 
     /// The secret in the file; `None` when there is none, or nothing in it.
@@ -122,6 +150,17 @@ impl TokenFile {
         disk::create(&self.new_path(), self.ownership).map_err(|error| {
             Failure::of_file(&self.new_path(), "cannot be written", &error)
                 .then("make that directory writable, or run as its owner".to_owned())
+        })
+    }
+
+    /// Finds out whether the directory can be written to, and leaves nothing there.
+    pub fn try_directory(&self) -> Result<(), Failure> {
+        let path = with_ending(&self.path, ".new.try");
+        let tried = disk::create(&path, self.ownership).and_then(|_| fs::remove_file(&path));
+        tried.map_err(|error| {
+            Failure::of_file(&path, "cannot be written", &error)
+                .then("make that directory writable, or run as its owner")
+                .leaving("nothing was changed")
         })
     }
 
@@ -178,13 +217,34 @@ impl TokenFile {
     }
 }
 
+/// Refuses files that would overwrite one another: one file's next one, or its receipt, must not be
+/// another's.
+pub fn refuse_collisions(files: &[&Path]) -> Result<(), Failure> {
+    for path in files {
+        for ending in [".new", ".receipt", ".new.receipt", ".receipt.new"] {
+            let taken = with_ending(path, ending);
+            if files.contains(&taken.as_path()) {
+                return Err(Failure::new(
+                    Exit::Configuration,
+                    format!(
+                        "{} and {} cannot both be token files",
+                        path.display(),
+                        taken.display()
+                    ),
+                    "Homing writes the second one itself; give it another name",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Locks the receipts in the directories of `files` as long as the result lives.
 pub fn lock(files: &[TokenFile]) -> Result<Vec<File>, Failure> {
-    let mut directories: Vec<&Path> =
-        files.iter().map(|file| disk::directory(file.path())).collect();
-    directories.sort_unstable();
-    directories.dedup();
-    directories.into_iter().map(lock_directory).collect()
+    // However a directory is written, it is locked once.
+    let directories: BTreeSet<PathBuf> =
+        files.iter().map(|file| disk::canonical(disk::directory(file.path()))).collect();
+    directories.iter().map(|directory| lock_directory(directory)).collect()
 }
 
 /// Locks the receipts in one directory as long as the result lives.

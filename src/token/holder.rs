@@ -1,13 +1,15 @@
 //! Holders: the places that hold a token, each with the hosts that use it. A host stands for its
 //! holder: what is done to its token is done for all of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Failure;
+use super::files::refuse_collisions;
 use crate::cli::nearest::nearest;
 use crate::config::{Config, HostConfig, SecretPlace};
 use crate::core::name::Hostname;
 use crate::core::provider::{Protocol, Provider};
+use crate::disk;
 use crate::exit::Exit;
 
 /// A place that holds a token, and who uses it.
@@ -19,6 +21,8 @@ pub struct Holder<'a> {
     pub provider: &'a Provider,
     /// The hosts that use it, at least one.
     pub hosts: Vec<&'a HostConfig>,
+    /// The file in the one form that every way to it has.
+    canonical: Option<PathBuf>,
 }
 
 impl<'a> Holder<'a> {
@@ -55,25 +59,45 @@ impl<'a> Holder<'a> {
 }
 
 /// Every holder of a deSEC token in the configuration, in its order.
-pub fn all(config: &Config) -> Vec<Holder<'_>> {
+///
+/// Hosts whose paths lead to one file have one token; a file cannot hold those of two servers.
+pub fn all(config: &Config) -> Result<Vec<Holder<'_>>, Failure> {
     let mut holders: Vec<Holder<'_>> = Vec::new();
     for host in &config.hosts {
         let provider = &config.providers[host.provider];
         let (Protocol::Desec, Some(place)) = (provider.protocol, &host.secret) else { continue };
-        let same = |holder: &&mut Holder<'_>| {
-            holder.place == place && holder.provider.api_url == provider.api_url
+        let canonical = match place {
+            SecretPlace::File(path) => Some(disk::canonical(path)),
+            SecretPlace::Credential(_) | SecretPlace::Environment(_) | SecretPlace::Inline(_) => {
+                None
+            }
+        };
+        let same = |holder: &&mut Holder<'_>| match (&holder.canonical, &canonical) {
+            (Some(known), Some(file)) => known == file,
+            _ => holder.place == place && holder.provider.api_url == provider.api_url,
         };
         match holders.iter_mut().find(same) {
+            Some(holder) if holder.provider.api_url != provider.api_url => {
+                let name = &host.host.key.host;
+                let what = format!("{} and {name} share a file at two servers", holder.first());
+                return Err(Failure::new(
+                    Exit::Configuration,
+                    what,
+                    "give each its own token-file: a token is of one server",
+                ));
+            }
             Some(holder) => holder.hosts.push(host),
-            None => holders.push(Holder { place, provider, hosts: vec![host] }),
+            None => holders.push(Holder { place, provider, hosts: vec![host], canonical }),
         }
     }
-    holders
+    let files: Vec<&Path> = holders.iter().filter_map(|h| h.canonical.as_deref()).collect();
+    refuse_collisions(&files)?;
+    Ok(holders)
 }
 
 /// The holders of the tokens of `names`.
 pub fn of<'a>(config: &'a Config, names: &[Hostname]) -> Result<Vec<Holder<'a>>, Failure> {
-    let mut holders = all(config);
+    let mut holders = all(config)?;
     for name in names {
         if !holders.iter().any(|holder| holder.hosts.iter().any(|h| h.host.key.host == *name)) {
             return Err(unknown(config, name));

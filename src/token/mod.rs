@@ -179,7 +179,7 @@ fn clients() -> Clients {
 
 /// Refuses a management token that is a host's as well: whoever breaks into that host has it.
 fn refuse_double_use(config: &Config, management: &Secret) -> Result<(), Failure> {
-    for holder in holder::all(config) {
+    for holder in holder::all(config)? {
         if secrets::read(holder.place).is_ok_and(|secret| secret == *management) {
             let place = match holder.place {
                 SecretPlace::File(path) => path.display().to_string(),

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::audit::{Subject, aliases, duties};
+use super::audit::{Subject, aliases, duties, without_unknown_job};
 use super::issue::LONGEST_TTL;
 use super::show::{Audited, By};
 use crate::account::{Account, Probe, Trouble};
@@ -15,6 +15,7 @@ use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::token::audit::{Finding, judge_limits, judge_policies};
 use crate::core::token::{Api, Duty, Key, Policy};
+use crate::receipt::Receipt;
 
 /// The most neighbours of a host that are tried, so that the zone's limit is not used up.
 const MOST_NEIGHBOURS: usize = 20;
@@ -24,7 +25,10 @@ const MOST_NEIGHBOURS: usize = 20;
 const FEW_NEIGHBOURS: usize = 2;
 
 /// The most other zones that are tried.
-const MOST_ZONES: usize = 5;
+const MOST_ZONES: usize = 10;
+
+/// The types that give away more than an address: certificates and delegations.
+const POWERFUL: [&str; 3] = ["TXT", "NS", "CAA"];
 
 /// What a token cannot see of itself; the first of it may stand in its receipt.
 const NOT_VISIBLE: [&str; 4] = [
@@ -33,6 +37,9 @@ const NOT_VISIBLE: [&str; 4] = [
     "whether it acts on another account",
     "whether new zones would give it rights (auto_policy)",
 ];
+
+/// What probes leave open: there are more names and types than can be tried.
+const NOT_TRIED: &str = "single records that nobody tried";
 
 /// What of that a receipt tells.
 const IN_RECEIPT: [&str; 2] = ["when it expires", "the networks that it works from"];
@@ -54,7 +61,7 @@ pub async fn itself(account: &Account<'_>, subject: &Subject<'_>) -> Audited {
     match account.greet().await {
         Ok(()) => {}
         Err(trouble) if trouble.is_credential() => {
-            report.findings.push(Finding::Lapsed);
+            report.findings.push(refused(subject));
             return report;
         }
         Err(trouble) => {
@@ -64,9 +71,13 @@ pub async fn itself(account: &Account<'_>, subject: &Subject<'_>) -> Audited {
     }
     let mut asked = Asked { account, findings: Vec::new(), tried: 0, policies_known: false };
     asked.manages_tokens().await;
-    let duties = duties(account, subject.holder, &mut asked.findings).await;
+    let duties = duties(account, subject, &mut asked.findings).await;
     let policies = asked.own_policies(subject, &duties).await;
     asked.policies_known = policies.is_some();
+    without_unknown_job(&mut asked.findings, subject.holder, &duties);
+    if policies.is_none() {
+        report.not_visible.push(NOT_TRIED);
+    }
     let old = policies.as_ref().is_some_and(|(api, _)| *api == Api::Zones);
     // Where rights are for updates alone, writes of records are refused whatever they are about.
     let zones_safe = match (old, duties.is_empty()) {
@@ -85,6 +96,20 @@ pub async fn itself(account: &Account<'_>, subject: &Subject<'_>) -> Audited {
     report.tried = asked.tried;
     report.findings.append(&mut asked.findings);
     report
+}
+
+/// What it means that the server does not take a secret: that its time is over, if its receipt says
+/// so; else it may be as powerful as ever from elsewhere.
+fn refused(subject: &Subject<'_>) -> Finding {
+    let ends = subject.receipt.as_ref().and_then(Receipt::expires);
+    if ends.is_some_and(|end| end <= clock::wall()) {
+        return Finding::Lapsed;
+    }
+    Finding::Untold {
+        what: "it is narrow".to_owned(),
+        why: "the server refuses it: it has lapsed, was deleted, or works from other networks only"
+            .to_owned(),
+    }
 }
 
 /// A question round with one token.
@@ -124,9 +149,6 @@ impl Asked<'_> {
         };
         let api = self.account.api(id).await.ok()?;
         self.findings.extend(judge_policies(&policies, duties, api));
-        if api == Api::Zones {
-            self.findings.push(Finding::ServerBindsNothing);
-        }
         Some((api, policies))
     }
 
@@ -178,9 +200,12 @@ impl Asked<'_> {
             for family in Family::BOTH.into_iter().filter(|&family| !duty.families[family]) {
                 targets.push((subname.to_owned(), family.record_type()));
             }
-            targets.push((subname.to_owned(), "TXT"));
-            if !subname.is_empty() {
-                targets.push((subname.to_owned(), "NS"));
+            // Where the policies are known, two of them confirm what those say.
+            let most = if self.policies_known { 2 } else { POWERFUL.len() };
+            for kind in POWERFUL.into_iter().take(most) {
+                if !(subname.is_empty() && kind == "NS") {
+                    targets.push((subname.to_owned(), kind));
+                }
             }
             targets.push((below("_acme-challenge", subname), "TXT"));
             targets.push((below("*", subname), "A"));
@@ -248,7 +273,7 @@ impl Asked<'_> {
         names.into_iter().take(most).collect()
     }
 
-    /// Tries the hosts' names in other zones of the account.
+    /// Tries the hosts' names, and one that nobody has, in other zones of the account.
     async fn elsewhere(&mut self, duties: &[Duty]) {
         let zones = match self.account.zones().await {
             Ok(zones) => zones,
@@ -259,26 +284,41 @@ impl Asked<'_> {
         };
         let Some(duty) = duties.first() else { return };
         let others = zones.iter().filter_map(|zone| zone.name.parse::<Hostname>().ok());
-        let others = others.filter(|zone| duties.iter().all(|duty| duty.zone != *zone));
-        for zone in others.take(MOST_ZONES) {
-            self.try_foreign(&zone, duty.subname(), "A").await;
+        let others: Vec<Hostname> =
+            others.filter(|zone| duties.iter().all(|duty| duty.zone != *zone)).collect();
+        if others.len() > MOST_ZONES && !self.policies_known {
+            self.findings.push(Finding::Untold {
+                what: "it may write in other zones".to_owned(),
+                why: format!("of {} only {MOST_ZONES} were tried", others.len()),
+            });
+        }
+        for zone in others.iter().take(MOST_ZONES) {
+            self.try_foreign(zone, duty.subname(), "A").await;
+            if !self.policies_known {
+                self.try_foreign(zone, duty.subname(), "TXT").await;
+                self.try_foreign(zone, NO_NAME, "A").await;
+                self.try_foreign(zone, NO_NAME, "TXT").await;
+            }
         }
     }
 
     /// Tries to register and to delete zones.
     async fn zones(&mut self, old: bool, apex_is_denied: bool) {
-        if old {
-            // There every token may, and its own policies were read.
+        self.tried += 2;
+        let create = self.account.probe_create_zone().await;
+        let delete = self.account.probe_delete_zone().await;
+        if old && [&create, &delete].iter().any(|tried| **tried == Ok(Probe::May)) {
+            // There is no setting that could take it away.
+            self.findings.push(Finding::ServerBindsNothing);
             return;
         }
-        self.tried += 2;
-        match self.account.probe_create_zone().await {
+        match create {
             Ok(Probe::May) => self.findings.push(Finding::CreatesZones { writes_there: false }),
             Ok(Probe::MayNot) => {}
             Ok(Probe::Unclear(why)) => self.unclear("it may register zones", why),
             Err(trouble) => self.untold("it may register zones", &trouble),
         }
-        match self.account.probe_delete_zone().await {
+        match delete {
             Ok(Probe::May) if apex_is_denied => self.findings.push(Finding::DeletesNothing),
             Ok(Probe::May) => self.findings.push(Finding::DeletesZones),
             Ok(Probe::MayNot) => {}

@@ -8,6 +8,7 @@ use super::{
 use crate::account::{Account, Trouble};
 use crate::cli::TokenCommand;
 use crate::config::Config;
+use crate::core::secret::Secret;
 use crate::core::token::TokenId;
 use crate::exit::Exit;
 use crate::receipt::Receipt;
@@ -16,7 +17,7 @@ use crate::say::out;
 /// Runs `revoke`.
 pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failure> {
     let holders = match command.id {
-        Some(_) => holder::all(config),
+        Some(_) => holder::all(config)?,
         None => holder::of(config, &command.hosts)?,
     };
     let provider = common_provider(&holders)?;
@@ -60,9 +61,12 @@ async fn by_receipt(
     let found = file.look(dry_run)?;
     let (label, path) = (holder.label(), file.path().display());
     found.remarks.iter().for_each(|remark| out(&format!("{label}: {remark}")));
-    let receipt = found.receipt.filter(|receipt| receipt.server == account.server());
+    let is_here = |receipt: &Receipt| receipt.server == account.server();
+    let (receipt, half_made) =
+        (found.receipt.filter(is_here), found.half_made.filter(|half| is_here(half)));
     let named = receipt.iter().flat_map(|receipt| receipt.id.iter().chain(&receipt.replaces));
-    let ids: Vec<TokenId> = named.chain(&found.half_made).cloned().collect();
+    let half = half_made.iter().filter_map(|half| half.id.as_ref());
+    let ids: Vec<TokenId> = named.chain(half).cloned().collect();
     if ids.is_empty() {
         return Err(Failure::new(
             Exit::Rejected,
@@ -79,11 +83,17 @@ async fn by_receipt(
             any = true;
         }
     }
+    let is_of = |secret: &Secret| receipt.as_ref().is_some_and(|receipt| receipt.is_of(secret));
     if !any {
+        if let Some(secret) = found.secret.as_ref().filter(|secret| is_of(secret)) {
+            refuse_living(account, secret).await?;
+        }
         out(&format!("{label}: nothing to do; its token does not exist any more"));
     }
-    let is_of = |secret| receipt.as_ref().is_some_and(|receipt| receipt.is_of(&secret));
-    match found.secret.map(is_of) {
+    if dry_run {
+        return Ok(());
+    }
+    match found.secret.as_ref().map(is_of) {
         Some(true) => out(&format!(
             "{label}: {path} still holds the dead secret; remove it, or `homing token issue {}` \
              makes a new token",
@@ -95,10 +105,7 @@ async fn by_receipt(
         )),
         None => {}
     }
-    if dry_run {
-        return Ok(());
-    }
-    if found.half_made.is_some() {
+    if half_made.is_some() {
         file.remove_new();
     }
     // The receipt stays, so that the next run can say that nothing is left to do.
@@ -107,6 +114,21 @@ async fn by_receipt(
             file.write_receipt(&Receipt { proven: None, replaces: Vec::new(), ..receipt })
         }
         _ => Ok(()),
+    }
+}
+
+/// Refuses to call a token dead that the account does not know and the server does.
+async fn refuse_living(account: &Account<'_>, secret: &Secret) -> Result<(), Failure> {
+    match account.seen_with(secret.clone()).greet().await {
+        Ok(()) => Err(Failure::new(
+            Exit::Rejected,
+            "its token lives, but this account does not have it",
+            "use the management token of the account that it belongs to",
+        )
+        .leaving("nothing was changed")),
+        Err(trouble) if trouble.is_credential() => Ok(()),
+        Err(trouble) => Err(Failure::of_management(&trouble, "asking whether the token lives")
+            .leaving("nothing was changed")),
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Audited {
     pub allows: Vec<String>,
     /// How many probes were made.
     pub tried: usize,
+    /// Whether its receipt proves that Homing issued it.
+    pub is_ours: bool,
 }
 
 impl Audited {
@@ -472,6 +474,7 @@ mod tests {
             last_used: Some(Timestamp::from_secs(NOW - 3 * DAY)),
             allows: Vec::new(),
             tried: 0,
+            is_ours: true,
         }
     }
 

@@ -103,8 +103,13 @@ impl Home {
 
     /// Starts the daemon; its log goes to `log` in the directory.
     pub fn daemon(&self) -> Daemon {
+        self.daemon_with(&["-v"])
+    }
+
+    /// Starts the daemon with these arguments.
+    pub fn daemon_with(&self, arguments: &[&str]) -> Daemon {
         let log = fs::File::create(self.path("log")).expect("a test's own step works");
-        let mut command = self.command(&["-v"]);
+        let mut command = self.command(arguments);
         let child =
             command.stderr(log).stdout(Stdio::null()).spawn().expect("a test's own step works");
         Daemon { child, log: self.path("log") }

@@ -145,8 +145,16 @@ pub fn judge(
         findings.push(Finding::IsLogin);
     }
     findings.extend(token.acts_for.clone().map(Finding::ActsForAnother));
-    let foreign = token.owner.clone().filter(|of| owner.is_some_and(|owner| owner != of));
-    findings.extend(foreign.map(Finding::BelongsToAnother));
+    match (&token.owner, owner) {
+        (Some(of), Some(owner)) if of != owner => {
+            findings.push(Finding::BelongsToAnother(of.clone()));
+        }
+        (Some(of), None) => findings.push(Finding::Untold {
+            what: format!("{of}, to whom it belongs, is this account"),
+            why: "the account does not tell its name".to_owned(),
+        }),
+        _ => {}
+    }
     findings.extend(judge_policies(policies, duties, api));
     if !token.is_valid {
         findings.push(Finding::Lapsed);
@@ -181,8 +189,13 @@ pub fn judge_flags(flags: &Flags, policies: &[Policy]) -> Vec<Finding> {
         let any = zones.into_iter().any(|zone| rights::may_write(&rights, zone, None, None));
         findings.push(if any { Finding::DeletesZones } else { Finding::DeletesNothing });
     }
-    if flags.create_zones.is_none() && flags.delete_zones.is_none() {
-        findings.push(Finding::ServerBindsNothing);
+    match (flags.create_zones, flags.delete_zones) {
+        (None, None) => findings.push(Finding::ServerBindsNothing),
+        (Some(_), Some(_)) => {}
+        (None, Some(_)) | (Some(_), None) => findings.push(Finding::Untold {
+            what: "it may register and delete zones".to_owned(),
+            why: "the server tells only one of the two".to_owned(),
+        }),
     }
     findings
 }
@@ -379,7 +392,8 @@ impl fmt::Display for Finding {
                 "also writes A and AAAA of every name below {host}: this server has nothing narrower"
             ),
             Self::ServerBindsNothing => f.write_str(
-                "this server lets every token register and delete zones, and has no setting against it",
+                "this server has no permission of its own for registering and deleting zones, so \
+                 it cannot be taken away",
             ),
             Self::NoSubnets => f.write_str("no network may use it: every request is refused"),
             Self::Subnets(subnets) => write!(
@@ -526,7 +540,8 @@ mod tests {
         odd.flags.delete_zones = Some(true);
         odd.flags.auto_policy = Some(true);
         assert_eq!(words(&odd, &own_rows(), Api::Rows), ["auto-policy", "deletes-zones-denied"]);
-        let circumstances = Circumstances { now: now(), owner: None, api: Api::Rows };
+        let owner = Some("me@example.com");
+        let circumstances = Circumstances { now: now(), owner, api: Api::Rows };
         let duties = [duty("dev1.example.com", "example.com")];
         assert_eq!(verdict(&judge(&odd, &own_rows(), &duties, &circumstances)), Verdict::Narrow);
     }

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 
-use super::{Desk, Job, LONGEST_TTL, asked, has_flags, with_limits};
+use super::{Desk, Job, LONGEST_TTL, asked, check_limits, has_flags, with_limits};
 use crate::account::{Probe, Trouble};
 use crate::cli::TokenAction;
 use crate::clock;
@@ -20,8 +20,7 @@ impl Desk<'_> {
     /// Makes a new token, and lets it take the place of the one in use, if there is one.
     pub(super) async fn replace(&mut self, job: &Job<'_>) -> Result<(), Failure> {
         let receipt = job.found.receipt.as_ref();
-        let of_this_server = receipt.filter(|known| known.server == self.account.server());
-        let old: Vec<TokenId> = of_this_server
+        let old: Vec<TokenId> = receipt
             .iter()
             .flat_map(|known| known.id.iter().chain(&known.replaces))
             .filter(|id| self.tokens.iter().any(|token| token.id == **id))
@@ -49,8 +48,14 @@ impl Desk<'_> {
                 return Err(self.not_made(job, &trouble));
             }
         };
-        let receipt = self.receipt(job, &token, &secret, old)?;
-        match self.complete(job, &mut new_file, &token, &secret, receipt, &rules).await {
+        let made = match self.receipt(job, &token, &secret, old) {
+            Ok(receipt) => match check_limits(&token.limits, &limits) {
+                Ok(()) => self.complete(job, &mut new_file, &token, &secret, receipt, &rules).await,
+                Err(failure) => Err(failure),
+            },
+            Err(failure) => Err(failure),
+        };
+        match made {
             Ok((receipt, notes)) => {
                 self.end_replaced(job, receipt).await?;
                 let place = job.file.path().display();
@@ -71,17 +76,21 @@ impl Desk<'_> {
         }
         let is_of = |secret: &Secret| receipt.is_of(secret);
         let file = job.file.path().display();
+        let useless = || {
+            let token = self.tokens.iter().find(|token| old.first() == Some(&token.id))?;
+            self.why_useless(token)
+        };
         self.tell(&match (&job.found.secret, old.is_empty()) {
-            _ if receipt.server != self.account.server() => {
-                format!("  the receipt is of another server: {}", receipt.server)
-            }
             (None, _) => format!("  the secret is lost: {file} is not there, or empty"),
             (Some(secret), _) if !is_of(secret) => {
                 format!("  {file} holds another secret than the receipt tells of")
             }
-            (Some(_), true) => "  the token was deleted at the server".to_owned(),
-            (Some(_), false) if receipt.id.is_some() => "  the token has lapsed".to_owned(),
-            (Some(_), false) => "  the receipt names no token".to_owned(),
+            (Some(_), true) if receipt.id.is_some() => {
+                "  the token was deleted at the server".to_owned()
+            }
+            (Some(_), _) => {
+                format!("  {}", useless().unwrap_or("the receipt names no token"))
+            }
         });
     }
 
@@ -189,18 +198,32 @@ impl Desk<'_> {
             }
             _ => itself.probe_write(&duty.zone, duty.subname(), kind, LONGEST_TTL).await,
         };
-        let problem = match tried {
+        let (exit, problem) = match tried {
             Ok(Probe::May) => return Ok(()),
             // Something is in the way of any write; at least the server knows the secret.
             Ok(Probe::Unclear(_)) => match itself.policies(&token.id).await {
                 Ok(_) => return Ok(()),
-                Err(trouble) => trouble.to_string(),
+                Err(trouble) => (Exit::Deferred, trouble.to_string()),
             },
-            Ok(Probe::MayNot) => format!("it may not write {kind} of {}", duty.host),
-            Err(trouble) => trouble.to_string(),
+            Ok(Probe::MayNot) => {
+                (Exit::Rejected, format!("it may not write {kind} of {}", duty.host))
+            }
+            Err(trouble) if trouble.is_credential() && token.limits.subnets.is_some() => {
+                let networks = token.limits.subnets.iter().flatten();
+                let networks: Vec<&str> = networks.map(String::as_str).collect();
+                return Err(Failure::new(
+                    Exit::Rejected,
+                    format!(
+                        "the new token works only from {}, and this machine seems to be elsewhere",
+                        networks.join(", ")
+                    ),
+                    "give --allow-subnet any, or another network",
+                ));
+            }
+            Err(trouble) => (Exit::Deferred, trouble.to_string()),
         };
         Err(Failure::new(
-            Exit::Deferred,
+            exit,
             format!("the new token does not prove good: {problem}"),
             "run the command again",
         ))
@@ -224,7 +247,7 @@ impl Desk<'_> {
             }
             Err(_) => failure
                 .leaving(format!(
-                    "token {id} is left half made: it can write no more than its rows, or nobody \
+                    "token {id} is left half made: it was born with everything denied, or nobody \
                      has its secret{old}"
                 ))
                 .then("run the command again: it deletes what was left"),

@@ -8,6 +8,8 @@
 mod fresh;
 mod zone;
 
+use std::time::Duration;
+
 use super::audit::aliases;
 use super::files::{Found, TokenFile, lock};
 use super::progress::Progress;
@@ -22,6 +24,7 @@ use crate::config::Config;
 use crate::core::name::Hostname;
 use crate::core::provider::Provider;
 use crate::core::secret::Secret;
+use crate::core::time::Timestamp;
 use crate::core::token::audit::{self as judgement, Circumstances, Finding, Verdict};
 use crate::core::token::difference::{Change, difference};
 use crate::core::token::{
@@ -29,19 +32,22 @@ use crate::core::token::{
 };
 use crate::exit::Exit;
 use crate::receipt::{Receipt, confirm};
-use crate::say::out;
+use crate::say::{err, out};
 
 /// Runs `issue` or `rotate`.
 pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result<Exit, Failure> {
     let mut holders =
-        if command.all { holder::all(config) } else { holder::of(config, &command.hosts)? };
+        if command.all { holder::all(config)? } else { holder::of(config, &command.hosts)? };
     let provider = common_provider(&holders)?;
     let mut exit = Exit::Right;
     let mut files = Vec::new();
     // What is wrong with a file is found out before anything is asked.
-    let looked = |holder: &Holder<'_>| {
+    let mut ids: Vec<(TokenId, String)> = Vec::new();
+    let mut looked = |holder: &Holder<'_>| -> Result<TokenFile, Failure> {
         let file = token_file(holder)?;
-        file.look(true).map(|_| file)
+        let found = file.look(true)?;
+        refuse_shared(holder, &found, &mut ids)?;
+        Ok(file)
     };
     holders.retain(|holder| match looked(holder) {
         Ok(file) => {
@@ -70,13 +76,49 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
             failure.tell(Some(&holder.label()));
             exit = exit.max(failure.exit);
             // What is wrong with the management token or the way to the server is wrong for all.
-            if failure.exit != Exit::Right && desk.is_closed {
+            if desk.is_closed {
+                tell_untried(&holders[done + 1..]);
                 break;
             }
         }
     }
     progress.clear();
     Ok(exit)
+}
+
+/// Refuses a token that two files hold: putting it right for one host would take it from the other.
+fn refuse_shared(
+    holder: &Holder<'_>,
+    found: &Found,
+    ids: &mut Vec<(TokenId, String)>,
+) -> Result<(), Failure> {
+    let fits = |receipt: &&Receipt| found.secret.as_ref().is_some_and(|own| receipt.is_of(own));
+    let Some(id) = found.receipt.as_ref().filter(fits).and_then(|receipt| receipt.id.clone())
+    else {
+        return Ok(());
+    };
+    if let Some((_, other)) = ids.iter().find(|(known, _)| *known == id) {
+        return Err(Failure::new(
+            Exit::Configuration,
+            format!("its file holds the same token as that of {other}"),
+            "let them share one token-file, or remove the copy and its receipt",
+        )
+        .leaving("nothing was changed"));
+    }
+    ids.push((id, holder.label()));
+    Ok(())
+}
+
+/// Names the hosts whose turn did not come.
+fn tell_untried(holders: &[Holder<'_>]) {
+    const MOST: usize = 5;
+    if holders.is_empty() {
+        return;
+    }
+    let names: Vec<&str> =
+        holders.iter().take(MOST).map(|holder| holder.first().as_str()).collect();
+    let more = if holders.len() > MOST { ", …" } else { "" };
+    err(&format!("{} more not tried: {}{more}", holders.len(), names.join(", ")));
 }
 
 /// Refuses a zone that none of the hosts could be in.
@@ -141,13 +183,19 @@ impl<'a> Desk<'a> {
 
     /// What the account's refusal means for one holder.
     fn failed(&mut self, trouble: &Trouble, doing: &str) -> Failure {
-        self.is_closed |= trouble.is_credential() || matches!(trouble, Trouble::Deferred(_));
+        // A fault of the server's may be about this one only.
+        self.is_closed |= trouble.is_credential() || trouble.is_forbidden() || trouble.is_no_way();
         Failure::of_management(trouble, doing)
     }
 
     /// Puts one holder's token right.
     async fn serve(&mut self, holder: &'a Holder<'a>, file: &'a TokenFile) -> Result<(), Failure> {
-        let found = file.look(self.command.dry_run)?;
+        let mut found = file.look(self.command.dry_run)?;
+        self.leave_foreign_receipts(holder, &mut found)?;
+        if self.command.create_domain.is_some() && !self.command.dry_run {
+            // A zone is not registered for a token that could not be kept.
+            file.try_directory()?;
+        }
         let duties = self.duties(holder).await?;
         let name = name_for(&holder.names());
         let job = Job { holder, file, found, name, duties };
@@ -158,12 +206,69 @@ impl<'a> Desk<'a> {
         let own = self.own(&job);
         self.report_others(&job, own.as_ref());
         match own {
-            // One that has lapsed is of no use any more.
-            Some(token) if self.command.action == TokenAction::Issue && token.is_valid => {
+            Some(token)
+                if self.command.action == TokenAction::Issue
+                    && self.why_useless(&token).is_none() =>
+            {
                 self.mend(&job, token).await
             }
             _ => self.replace(&job).await,
         }
+    }
+
+    /// Why a token cannot be put right: its time is over, or would be with the limits asked for.
+    fn why_useless(&self, token: &Token) -> Option<&'static str> {
+        if !token.is_valid {
+            return Some("the token has lapsed");
+        }
+        let limits = asked(&self.command.limits, &token.limits);
+        let now = clock::wall();
+        let used = token.last_used.unwrap_or(token.created);
+        let ends = |from: Timestamp, span: Option<Duration>| {
+            span.is_some_and(|span| from.after(span) <= now)
+        };
+        let is_over = ends(token.created, limits.max_age) || ends(used, limits.max_unused);
+        is_over.then_some("with these limits the token would be over already")
+    }
+
+    /// Leaves receipts alone that are not this holder's: of another server, or, where no secret
+    /// proves them, of other hosts.
+    fn leave_foreign_receipts(
+        &self,
+        holder: &Holder<'_>,
+        found: &mut Found,
+    ) -> Result<(), Failure> {
+        let server = self.account.server();
+        for receipt in found.receipt.iter().chain(&found.half_made) {
+            if receipt.server != server {
+                let (host, of) = (holder.first(), &receipt.server);
+                return Err(Failure::new(
+                    Exit::Configuration,
+                    format!("a receipt there is of another server, {of}"),
+                    format!(
+                        "end that token there (`homing token revoke {host}` with its management \
+                         token), or move the receipt away"
+                    ),
+                )
+                .leaving("nothing was changed"));
+            }
+        }
+        let names = holder.names();
+        let is_theirs =
+            |receipt: &Receipt| !receipt.duties.iter().any(|duty| names.contains(&duty.host));
+        let proven = match (&found.receipt, &found.secret) {
+            (Some(receipt), Some(secret)) => receipt.is_of(secret),
+            _ => false,
+        };
+        if !proven && let Some(receipt) = found.receipt.take_if(|receipt| is_theirs(receipt)) {
+            let of = receipt.duties.first().map_or("no host", |duty| duty.host.as_str());
+            found.remarks.push(format!("the receipt is of {of}; its token is left alone"));
+        }
+        if let Some(half) = found.half_made.take_if(|half| is_theirs(half)) {
+            let of = half.duties.first().map_or("no host", |duty| duty.host.as_str());
+            found.remarks.push(format!("a half-made token of {of} is left alone"));
+        }
+        Ok(())
     }
 
     /// The token that is proven to be this holder's: its receipt names it, and the secret in use is
@@ -183,7 +288,8 @@ impl<'a> Desk<'a> {
         let is_known = |id: &TokenId| {
             known.is_some_and(|known| known.id.as_ref() == Some(id) || known.replaces.contains(id))
         };
-        let mut left: Vec<TokenId> = job.found.half_made.iter().cloned().collect();
+        let half_made = job.found.half_made.iter().filter_map(|half| half.id.clone());
+        let mut left: Vec<TokenId> = half_made.collect();
         let suspects: Vec<TokenId> = self
             .tokens
             .iter()
@@ -299,6 +405,7 @@ impl<'a> Desk<'a> {
                     partly(self.failed(&trouble, "taking rights from the token"))
                 })?;
         }
+        check_limits(&mended.limits, &limits).map_err(partly)?;
         let policies = self.settle(&id, Some(policies), &rules).await.map_err(partly)?;
         let aliases = aliases(self.account, &job.duties).await;
         let notes = self.judge(job, &mended, &policies, aliases)?;
@@ -431,7 +538,8 @@ impl<'a> Desk<'a> {
         policies: &[Policy],
         more: Vec<Finding>,
     ) -> Result<Vec<Finding>, Failure> {
-        let circumstances = Circumstances { now: clock::wall(), owner: None, api: self.api };
+        let circumstances =
+            Circumstances { now: clock::wall(), owner: token.owner.as_deref(), api: self.api };
         let mut findings = judgement::judge(token, policies, &job.duties, &circumstances);
         findings.extend(more);
         judgement::sort(&mut findings);
@@ -459,6 +567,9 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// Every network, as the server writes it.
+pub const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
+
 /// The largest TTL that deSEC takes, which no zone's minimum is above.
 pub const LONGEST_TTL: u32 = 86_400;
 
@@ -466,6 +577,18 @@ pub const LONGEST_TTL: u32 = 86_400;
 fn has_flags(flags: Flags) -> bool {
     let Flags { manage_tokens, create_zones, delete_zones, auto_policy } = flags;
     [manage_tokens, create_zones, delete_zones, auto_policy].contains(&Some(true))
+}
+
+/// Whether the server has taken the limits that were sent.
+fn check_limits(is: &Limits, should: &Limits) -> Result<(), Failure> {
+    if is == should {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Rejected,
+        format!("the server made of the limits: {} (asked for: {})", told(is), told(should)),
+        "ask for limits that it takes",
+    ))
 }
 
 /// What the limits shall be: those that were not named stay.
@@ -481,6 +604,8 @@ fn asked(asked: &LimitsAsked, is: &Limits) -> Limits {
     if let Some(subnets) = &mut subnets {
         subnets.sort();
     }
+    // Every network is no limit, and the server shows it so.
+    subnets = subnets.filter(|subnets| !EVERYWHERE.iter().eq(subnets.iter()));
     Limits {
         max_age: one(&asked.max_age, is.max_age.as_ref()),
         max_unused: one(&asked.max_unused, is.max_unused.as_ref()),

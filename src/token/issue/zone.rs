@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Desk;
+use crate::account::Zone;
 use crate::core::address::PerFamily;
 use crate::core::name::Hostname;
 use crate::core::plan::Use;
@@ -57,7 +58,12 @@ impl Desk<'_> {
         match (owner, wish) {
             (Some(owner), None) => Ok(owner),
             // It is there already, or one that is still closer to the host.
-            (Some(owner), Some(wish)) if owner.is_within(wish) => Ok(owner),
+            (Some(owner), Some(wish)) if owner.is_within(wish) => {
+                if owner == *wish {
+                    self.tell_keys(&owner).await;
+                }
+                Ok(owner)
+            }
             (owner, Some(wish)) => {
                 let wish = wish.clone();
                 self.register(&wish, owner.as_ref()).await?;
@@ -116,13 +122,25 @@ impl Desk<'_> {
             }
         };
         self.tell(&format!("  {zone} is registered; put these records into its parent zone:"));
-        let records: Vec<&String> = made.keys.iter().flat_map(|key| &key.ds).collect();
+        self.tell_records(zone, &made);
+        Ok(())
+    }
+    /// Tells again what belongs into the parent of a zone that is there already.
+    async fn tell_keys(&self, zone: &Hostname) {
+        // It is only a reminder; without it the token is as good.
+        if let Ok(there) = self.account.zone(zone).await {
+            self.tell(&format!("{zone} is registered already; its parent zone needs:"));
+            self.tell_records(zone, &there);
+        }
+    }
+
+    fn tell_records(&self, zone: &Hostname, shown: &Zone) {
+        let records: Vec<&String> = shown.keys.iter().flat_map(|key| &key.ds).collect();
         if records.is_empty() {
             self.tell("  (the server shows none yet; see its web page)");
         }
         for record in records {
             self.tell(&format!("  {zone}. IN DS {record}"));
         }
-        Ok(())
     }
 }
