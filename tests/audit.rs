@@ -561,8 +561,10 @@ fn a_token_for_one_family_or_two_hosts_is_narrow_for_that_job() {
     let report = two.audit(Way::Management);
     assert_eq!(report.told(), "0");
     assert_eq!(report.token()["hosts"], json!([HOST, "www.dyn.example.com"]));
-    // And no longer, when a family is off or a host is gone.
+    // The addresses of a host are never too much, but those of a host that is gone are.
     two.home.configure(&config.replace("ipv6 = \"here\"", "ipv6 = \"off\""));
+    assert_eq!(two.audit(Way::Management).told(), "0 spare");
+    two.home.configure(&config.replace(names, "\"dev1.dyn.example.com\""));
     assert_eq!(two.audit(Way::Management).told(), "77 policy-too-broad");
 }
 

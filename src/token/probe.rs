@@ -11,7 +11,6 @@ use super::issue::LONGEST_TTL;
 use super::show::{Audited, By};
 use crate::account::{Account, Probe, Trouble};
 use crate::clock;
-use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::token::audit::{Finding, judge_limits, judge_policies};
 use crate::core::token::{Api, Duty, Key, Policy};
@@ -197,9 +196,6 @@ impl Asked<'_> {
         let mut targets: Vec<(String, &str)> = Vec::new();
         for duty in here() {
             let subname = duty.subname();
-            for family in Family::BOTH.into_iter().filter(|&family| !duty.families[family]) {
-                targets.push((subname.to_owned(), family.record_type()));
-            }
             // Where the policies are known, two of them confirm what those say.
             let most = if self.policies_known { 2 } else { POWERFUL.len() };
             for kind in POWERFUL.into_iter().take(most) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::rights::{self, Excess, Reach};
 use super::{Api, Duty, Flags, Key, Limits, Policy, Token, TokenId};
+use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::time::Timestamp;
 
@@ -50,6 +51,13 @@ pub enum Finding {
     Lapsed,
     /// It must be able to write this record and may not.
     Lacks {
+        /// The host.
+        host: Hostname,
+        /// The record's type.
+        kind: &'static str,
+    },
+    /// It may write an address of its host that is left alone here.
+    Spare {
         /// The host.
         host: Hostname,
         /// The record's type.
@@ -222,6 +230,16 @@ pub fn judge_policies(policies: &[Policy], duties: &[Duty], api: Api) -> Vec<Fin
     findings.extend(
         missing.into_iter().map(|(duty, kind)| Finding::Lacks { host: duty.host.clone(), kind }),
     );
+    // Where a policy is about single records, one for a family that is off need not be there.
+    for duty in duties.iter().filter(|_| api == Api::Rows) {
+        let off = Family::BOTH.into_iter().filter(|&family| !duty.families[family]);
+        for kind in off.map(Family::record_type) {
+            let (zone, subname) = (Some(duty.zone.as_str()), Some(duty.subname()));
+            if rights::may_write(&rights, zone, subname, Some(kind)) {
+                findings.push(Finding::Spare { host: duty.host.clone(), kind });
+            }
+        }
+    }
     if api == Api::Zones {
         let own = duties.iter().filter(|duty| duty.is_zone());
         findings.extend(own.map(|duty| Finding::ReachesBelow(duty.host.clone())));
@@ -303,7 +321,8 @@ impl Finding {
             Self::Unused(_) => 42,
             Self::Double { .. } => 43,
             Self::Nameless(_) => 44,
-            Self::NoExpiry => 45,
+            Self::Spare { .. } => 45,
+            Self::NoExpiry => 46,
         }
     }
 
@@ -325,6 +344,7 @@ impl Finding {
             Self::Gone => "gone",
             Self::Lapsed => "lapsed",
             Self::Lacks { .. } => "lacks",
+            Self::Spare { .. } => "spare",
             Self::HasAlias(_) => "host-has-cname",
             Self::NoSubnets => "no-subnets",
             Self::ExpiresSoon(_) => "expires-soon",
@@ -376,6 +396,9 @@ impl fmt::Display for Finding {
             Self::Lapsed => f.write_str("has lapsed: the server refuses it"),
             Self::Lacks { host, kind } => {
                 write!(f, "may not write {kind} of {host}, so its updates are refused")
+            }
+            Self::Spare { host, kind } => {
+                write!(f, "may also write {kind} of {host}, which is off here")
             }
             Self::HasAlias(host) => write!(
                 f,
@@ -544,6 +567,15 @@ mod tests {
         let circumstances = Circumstances { now: now(), owner, api: Api::Rows };
         let duties = [duty("dev1.example.com", "example.com")];
         assert_eq!(verdict(&judge(&odd, &own_rows(), &duties, &circumstances)), Verdict::Narrow);
+    }
+
+    #[test]
+    fn an_address_of_the_host_itself_is_never_too_much() {
+        let mut one = duty("dev1.example.com", "example.com");
+        one.families.v6 = false;
+        let findings = judge_policies(&own_rows(), &[one], Api::Rows);
+        assert_eq!(findings.iter().map(Finding::word).collect::<Vec<_>>(), ["spare"]);
+        assert_eq!(verdict(&findings), Verdict::Narrow);
     }
 
     #[test]

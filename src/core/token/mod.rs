@@ -187,11 +187,12 @@ impl Duty {
         self.host == self.zone
     }
 
-    /// Whether writing that is part of it; `None` is something that no policy names.
+    /// Whether that is an address of the host, of a family in use or not; `None` is something that no
+    /// policy names.
     pub fn covers(&self, zone: Option<&str>, subname: Option<&str>, kind: Option<&str>) -> bool {
         zone == Some(self.zone.as_str())
             && subname == Some(self.subname())
-            && self.kinds().any(|own| kind == Some(own))
+            && matches!(kind, Some("A" | "AAAA"))
     }
 
     /// The record types that are kept up to date.
