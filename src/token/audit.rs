@@ -1,24 +1,21 @@
 //! Audit: what tokens could do beyond their job, by the account's own view or by asking as the
 //! token itself. Changes nothing at the server.
 
-use super::files::lock_directory;
 use super::progress::Progress;
+use super::proof::note_proofs;
 use super::show::{self, Audited, By};
+use super::subject::{Subject, no_token};
 use super::{Failure, Holder, account, clients, common_provider, holder, management, probe};
 use crate::account::{Account, Trouble};
 use crate::cli::TokenCommand;
 use crate::clock;
 use crate::config::Config;
-use crate::config::secret::{self, SecretError};
 use crate::core::address::PerFamily;
 use crate::core::plan::Use;
-use crate::core::secret::Secret;
 use crate::core::token::audit::{self, Circumstances, Finding, Verdict, Weight};
 use crate::core::token::rights::Reach;
-use crate::core::token::{Api, Duty, Key, Limits, Policy, Rule, Token, TokenId};
-use crate::disk::{self, Ownership};
+use crate::core::token::{Api, Duty, Key, Policy, Rule, Token, TokenId};
 use crate::exit::Exit;
-use crate::receipt::{self, Receipt, Seal};
 use crate::say::{err, out, out_styled};
 use crate::terminal;
 
@@ -115,84 +112,6 @@ fn code(verdict: Verdict) -> Exit {
         Verdict::Dead | Verdict::Narrow => Exit::Right,
         Verdict::Inconclusive => Exit::Deferred,
         Verdict::TooPowerful => Exit::Rejected,
-    }
-}
-
-/// A holder with what its files say.
-pub struct Subject<'a> {
-    /// Whose token it is.
-    pub holder: &'a Holder<'a>,
-    /// The secret, unless its file is not there and a receipt tells of it.
-    pub secret: Option<Secret>,
-    /// The receipt, if it is of this secret, or the secret is lost.
-    pub receipt: Option<Receipt>,
-}
-
-/// That a host has no token yet.
-fn no_token(holder: &Holder<'_>) -> Failure {
-    let path = holder.file().map(|path| path.display().to_string()).unwrap_or_default();
-    let next = format!("`homing token issue {}` makes one", holder.first());
-    Failure::new(Exit::Configuration, format!("there is no token in {path}"), next)
-}
-
-impl<'a> Subject<'a> {
-    /// Reads a holder's files; `None` when there is neither a token nor a receipt.
-    fn read(holder: &'a Holder<'a>) -> Result<Option<Self>, Failure> {
-        let receipt = match holder.file().map(receipt::read) {
-            Some(Ok(receipt)) => receipt,
-            Some(Err(error)) => {
-                err(&format!("{}: going on without the receipt: {error}", holder.label()));
-                None
-            }
-            None => None,
-        };
-        let secret = match secret::read(holder.place) {
-            Ok(secret) => Some(secret),
-            Err(SecretError::Missing { .. }) if receipt.is_some() => None,
-            Err(SecretError::Missing { .. }) => return Ok(None),
-            Err(error) => return Err(Failure::new(Exit::Configuration, error.to_string(), "")),
-        };
-        let server = holder.provider.api_url.as_deref().unwrap_or_default();
-        let fits = |receipt: &Receipt| {
-            receipt.server == server.trim_end_matches('/')
-                && secret.as_ref().is_none_or(|own| receipt.is_of(own))
-        };
-        let receipt = receipt.filter(fits);
-        Ok(Some(Self { holder, secret, receipt }))
-    }
-
-    /// A report about a token whose secret is lost, by which nobody can ask.
-    fn without_secret(&self) -> Audited {
-        let mut report = self.report(By::Itself);
-        report.findings.push(Finding::Untold {
-            what: "it is narrow".to_owned(),
-            why: "its file is not there".to_owned(),
-        });
-        report
-    }
-
-    /// The token's id, if the receipt tells it.
-    pub fn id(&self) -> Option<&TokenId> {
-        self.receipt.as_ref()?.id.as_ref()
-    }
-
-    /// A report about it, with nothing found yet.
-    pub fn report(&self, by: By) -> Audited {
-        Audited {
-            hosts: self.holder.names(),
-            file: self.holder.file().map(std::path::Path::to_owned),
-            id: self.id().cloned(),
-            name: None,
-            by,
-            findings: Vec::new(),
-            fixes: Vec::new(),
-            not_visible: Vec::new(),
-            expires: self.receipt.as_ref().and_then(Receipt::expires),
-            last_used: None,
-            allows: Vec::new(),
-            tried: 0,
-            is_ours: self.id().is_some(),
-        }
     }
 }
 
@@ -563,49 +482,4 @@ fn fix(report: &Audited, finding: &Finding) -> Option<String> {
             _ => format!("homing token issue {host}"),
         }),
     }
-}
-
-/// Writes down that a token was proven narrow, for the hosts that want that (`strict-token`). Only
-/// what changes is written, not while somebody else is at work there, and not if anything there is
-/// not what was judged any more.
-fn note_proofs(subjects: &[Subject<'_>], audited: &[Audited]) {
-    for subject in subjects {
-        let (Some(file), Some(secret)) = (subject.holder.file(), &subject.secret) else { continue };
-        let about = |report: &&Audited| report.file.as_deref() == Some(file);
-        let narrow = audited.iter().find(about).is_some_and(|r| r.verdict() == Verdict::Narrow);
-        if !narrow || subject.receipt.as_ref().is_some_and(|receipt| receipt.proven.is_some()) {
-            continue;
-        }
-        let api_url = subject.holder.provider.api_url.as_deref().unwrap_or_default();
-        let Ok(proven) = proof(subject.receipt.as_ref(), secret, api_url) else { continue };
-        let Ok(real) = disk::real(file) else { continue };
-        let Ok(_lock) = lock_directory(disk::directory(&real)) else { continue };
-        let is_same = secret::read(subject.holder.place).is_ok_and(|now| now == *secret)
-            // A receipt that could not be read, or is of another token, is not overwritten.
-            && receipt::read(file).is_ok_and(|now| now == subject.receipt);
-        if let (true, Ok(ownership)) = (is_same, Ownership::of(&real)) {
-            // Whoever may not write there has learnt what is printed all the same.
-            let _ = receipt::write(file, &proven, ownership);
-        }
-    }
-}
-
-/// The receipt that says so; without an id, because it was not Homing that made the token.
-fn proof(receipt: Option<&Receipt>, secret: &Secret, api_url: &str) -> std::io::Result<Receipt> {
-    let proven = Some(clock::wall());
-    if let Some(receipt) = receipt {
-        return Ok(Receipt { proven, ..receipt.clone() });
-    }
-    Ok(Receipt {
-        id: None,
-        name: String::new(),
-        server: api_url.trim_end_matches('/').to_owned(),
-        api: Api::Rows,
-        duties: Vec::new(),
-        created: None,
-        limits: Limits::default(),
-        seal: Seal::of(secret)?,
-        proven,
-        replaces: Vec::new(),
-    })
 }

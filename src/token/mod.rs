@@ -12,8 +12,10 @@ mod issue;
 mod management;
 mod probe;
 mod progress;
+mod proof;
 mod revoke;
 mod show;
+mod subject;
 
 use std::fmt;
 use std::path::Path;

@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::audit::{Subject, aliases, duties, without_unknown_job};
+use super::audit::{aliases, duties, without_unknown_job};
 use super::issue::LONGEST_TTL;
 use super::show::{Audited, By};
+use super::subject::Subject;
 use crate::account::{Account, Probe, Trouble};
 use crate::clock;
 use crate::core::name::Hostname;

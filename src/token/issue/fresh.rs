@@ -3,7 +3,8 @@
 
 use std::fs::File;
 
-use super::{Desk, Job, LONGEST_TTL, asked, check_limits, has_flags, with_limits};
+use super::limits::{asked, check_limits, with_limits};
+use super::{Desk, Job, LONGEST_TTL, has_flags};
 use crate::account::{Probe, Trouble};
 use crate::cli::TokenAction;
 use crate::clock;

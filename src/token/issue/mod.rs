@@ -6,10 +6,13 @@
 //! no locked birth, the secret stays in memory until the denial has been read back.
 
 mod fresh;
+mod limits;
+mod others;
 mod zone;
 
 use std::time::Duration;
 
+use self::limits::{asked, check_limits, told};
 use super::audit::aliases;
 use super::files::{Found, TokenFile, lock};
 use super::progress::Progress;
@@ -18,7 +21,7 @@ use super::{
     token_file,
 };
 use crate::account::{Account, Trouble};
-use crate::cli::{Ask, LimitsAsked, TokenAction, TokenCommand};
+use crate::cli::{TokenAction, TokenCommand};
 use crate::clock;
 use crate::config::Config;
 use crate::core::name::Hostname;
@@ -28,7 +31,7 @@ use crate::core::time::Timestamp;
 use crate::core::token::audit::{self as judgement, Circumstances, Finding, Verdict};
 use crate::core::token::difference::{Change, difference};
 use crate::core::token::{
-    Api, Duty, Flags, Limits, Policy, Rule, Token, TokenId, name_for, period, wanted,
+    Api, Duty, Flags, Limits, Policy, Rule, Token, TokenId, name_for, wanted,
 };
 use crate::exit::Exit;
 use crate::receipt::{Receipt, confirm};
@@ -231,46 +234,6 @@ impl<'a> Desk<'a> {
         is_over.then_some("with these limits the token would be over already")
     }
 
-    /// Leaves receipts alone that are not this holder's: of another server, or, where no secret
-    /// proves them, of other hosts.
-    fn leave_foreign_receipts(
-        &self,
-        holder: &Holder<'_>,
-        found: &mut Found,
-    ) -> Result<(), Failure> {
-        let server = self.account.server();
-        for receipt in found.receipt.iter().chain(&found.half_made) {
-            if receipt.server != server {
-                let (host, of) = (holder.first(), &receipt.server);
-                return Err(Failure::new(
-                    Exit::Configuration,
-                    format!("a receipt there is of another server, {of}"),
-                    format!(
-                        "end that token there (`homing token revoke {host}` with its management \
-                         token), or move the receipt away"
-                    ),
-                )
-                .leaving("nothing was changed"));
-            }
-        }
-        let names = holder.names();
-        let is_theirs =
-            |receipt: &Receipt| !receipt.duties.iter().any(|duty| names.contains(&duty.host));
-        let proven = match (&found.receipt, &found.secret) {
-            (Some(receipt), Some(secret)) => receipt.is_of(secret),
-            _ => false,
-        };
-        if !proven && let Some(receipt) = found.receipt.take_if(|receipt| is_theirs(receipt)) {
-            let of = receipt.duties.first().map_or("no host", |duty| duty.host.as_str());
-            found.remarks.push(format!("the receipt is of {of}; its token is left alone"));
-        }
-        if let Some(half) = found.half_made.take_if(|half| is_theirs(half)) {
-            let of = half.duties.first().map_or("no host", |duty| duty.host.as_str());
-            found.remarks.push(format!("a half-made token of {of} is left alone"));
-        }
-        Ok(())
-    }
-
     /// The token that is proven to be this holder's: its receipt names it, and the secret in use is
     /// the one that the receipt is about.
     fn own(&self, job: &Job<'_>) -> Option<Token> {
@@ -281,83 +244,11 @@ impl<'a> Desk<'a> {
         self.tokens.iter().find(|token| token.id == *id).cloned()
     }
 
-    /// Deletes what runs that were cut have left: the token that a file beside names, and tokens of
-    /// this name that nobody ever used and that allow nothing.
-    async fn clear_away(&mut self, job: &Job<'_>) -> Result<(), Failure> {
-        let known = job.found.receipt.as_ref();
-        let is_known = |id: &TokenId| {
-            known.is_some_and(|known| known.id.as_ref() == Some(id) || known.replaces.contains(id))
-        };
-        let half_made = job.found.half_made.iter().filter_map(|half| half.id.clone());
-        let mut left: Vec<TokenId> = half_made.collect();
-        let suspects: Vec<TokenId> = self
-            .tokens
-            .iter()
-            .filter(|token| token.name == job.name && token.last_used.is_none())
-            .map(|token| token.id.clone())
-            .filter(|id| !is_known(id) && !left.contains(id))
-            .collect();
-        for id in suspects {
-            match self.account.policies(&id).await {
-                Ok(policies) if !policies.iter().any(|policy| policy.rule.allows()) => {
-                    left.push(id);
-                }
-                Ok(_) | Err(Trouble::NotThere(_)) => {}
-                Err(trouble) => {
-                    let failure = self.failed(&trouble, "reading a token's policies");
-                    return Err(failure.leaving("nothing was changed"));
-                }
-            }
-        }
-        for id in left {
-            self.tell(&format!(
-                "{}: - token {id}, which a run that was cut has left",
-                job.holder.label()
-            ));
-            if !self.command.dry_run {
-                self.delete(&id).await?;
-            }
-            self.tokens.retain(|token| token.id != id);
-        }
-        if job.found.half_made.is_some() && !self.command.dry_run {
-            job.file.remove_new();
-        }
-        Ok(())
-    }
-
     async fn delete(&mut self, id: &TokenId) -> Result<(), Failure> {
         self.account.delete_token(id).await.map_err(|trouble| {
             let failure = self.failed(&trouble, &format!("deleting token {id}"));
             failure.leaving(format!("token {id} may still be there"))
         })
-    }
-
-    /// Names tokens that look like this holder's and are not proven to be: they are left alone.
-    fn report_others(&self, job: &Job<'_>, own: Option<&Token>) {
-        let known = job.found.receipt.as_ref();
-        let others = self.tokens.iter().filter(|token| {
-            let is_known = known.is_some_and(|known| {
-                known.id.as_ref() == Some(&token.id) || known.replaces.contains(&token.id)
-            });
-            token.name == job.name && own.is_none_or(|own| own.id != token.id) && !is_known
-        });
-        for other in others {
-            let id = &other.id;
-            self.tell(&format!(
-                "{}: ! another token is called {:?}; it is left alone: `homing token revoke --id \
-                 {id}` ends it",
-                job.holder.label(),
-                other.name
-            ));
-        }
-        if known.is_none_or(|known| known.id.is_none()) && job.found.secret.is_some() {
-            self.tell(&format!(
-                "{}: ! nothing proves that Homing made the token in {} (there is no receipt); it \
-                 is left alone: `homing token audit --all-tokens` shows it",
-                job.holder.label(),
-                job.file.path().display()
-            ));
-        }
     }
 
     fn heading(&self, job: &Job<'_>) {
@@ -567,9 +458,6 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// Every network, as the server writes it.
-pub const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
-
 /// The largest TTL that deSEC takes, which no zone's minimum is above.
 pub const LONGEST_TTL: u32 = 86_400;
 
@@ -577,57 +465,4 @@ pub const LONGEST_TTL: u32 = 86_400;
 fn has_flags(flags: Flags) -> bool {
     let Flags { manage_tokens, create_zones, delete_zones, auto_policy } = flags;
     [manage_tokens, create_zones, delete_zones, auto_policy].contains(&Some(true))
-}
-
-/// Whether the server has taken the limits that were sent.
-fn check_limits(is: &Limits, should: &Limits) -> Result<(), Failure> {
-    if is == should {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Exit::Rejected,
-        format!("the server made of the limits: {} (asked for: {})", told(is), told(should)),
-        "ask for limits that it takes",
-    ))
-}
-
-/// What the limits shall be: those that were not named stay.
-fn asked(asked: &LimitsAsked, is: &Limits) -> Limits {
-    fn one<T: Clone>(asked: &Ask<T>, is: Option<&T>) -> Option<T> {
-        match asked {
-            Ask::Keep => is.cloned(),
-            Ask::Lift => None,
-            Ask::Set(limit) => Some(limit.clone()),
-        }
-    }
-    let mut subnets = one(&asked.subnets, is.subnets.as_ref());
-    if let Some(subnets) = &mut subnets {
-        subnets.sort();
-    }
-    // Every network is no limit, and the server shows it so.
-    subnets = subnets.filter(|subnets| !EVERYWHERE.iter().eq(subnets.iter()));
-    Limits {
-        max_age: one(&asked.max_age, is.max_age.as_ref()),
-        max_unused: one(&asked.max_unused, is.max_unused.as_ref()),
-        subnets,
-    }
-}
-
-/// The limits in words.
-fn told(limits: &Limits) -> String {
-    let mut words = Vec::new();
-    if let Some(age) = limits.max_age {
-        words.push(format!("lives {}", period(age)));
-    }
-    if let Some(unused) = limits.max_unused {
-        words.push(format!("unused at most {}", period(unused)));
-    }
-    if let Some(subnets) = &limits.subnets {
-        words.push(format!("from {}", subnets.join(", ")));
-    }
-    if words.is_empty() { "no limits".to_owned() } else { words.join("; ") }
-}
-
-fn with_limits(limits: &Limits) -> String {
-    if *limits == Limits::default() { String::new() } else { format!(" ({})", told(limits)) }
 }

@@ -1,0 +1,62 @@
+//! Limits of a token: what they shall be, whether the server took them, and how they are told.
+
+use crate::cli::{Ask, LimitsAsked};
+use crate::core::token::{Limits, period};
+use crate::exit::Exit;
+use crate::token::Failure;
+
+/// Every network, as the server writes it.
+const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
+
+/// Whether the server has taken the limits that were sent.
+pub fn check_limits(is: &Limits, should: &Limits) -> Result<(), Failure> {
+    if is == should {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Rejected,
+        format!("the server made of the limits: {} (asked for: {})", told(is), told(should)),
+        "ask for limits that it takes",
+    ))
+}
+
+/// What the limits shall be: those that were not named stay.
+pub fn asked(asked: &LimitsAsked, is: &Limits) -> Limits {
+    fn one<T: Clone>(asked: &Ask<T>, is: Option<&T>) -> Option<T> {
+        match asked {
+            Ask::Keep => is.cloned(),
+            Ask::Lift => None,
+            Ask::Set(limit) => Some(limit.clone()),
+        }
+    }
+    let mut subnets = one(&asked.subnets, is.subnets.as_ref());
+    if let Some(subnets) = &mut subnets {
+        subnets.sort();
+    }
+    // Every network is no limit, and the server shows it so.
+    subnets = subnets.filter(|subnets| !EVERYWHERE.iter().eq(subnets.iter()));
+    Limits {
+        max_age: one(&asked.max_age, is.max_age.as_ref()),
+        max_unused: one(&asked.max_unused, is.max_unused.as_ref()),
+        subnets,
+    }
+}
+
+/// The limits in words.
+pub fn told(limits: &Limits) -> String {
+    let mut words = Vec::new();
+    if let Some(age) = limits.max_age {
+        words.push(format!("lives {}", period(age)));
+    }
+    if let Some(unused) = limits.max_unused {
+        words.push(format!("unused at most {}", period(unused)));
+    }
+    if let Some(subnets) = &limits.subnets {
+        words.push(format!("from {}", subnets.join(", ")));
+    }
+    if words.is_empty() { "no limits".to_owned() } else { words.join("; ") }
+}
+
+pub fn with_limits(limits: &Limits) -> String {
+    if *limits == Limits::default() { String::new() } else { format!(" ({})", told(limits)) }
+}

@@ -1,0 +1,89 @@
+//! Subjects: tokens to be audited, with what their files say about them.
+
+use super::show::{Audited, By};
+use super::{Failure, Holder};
+use crate::config::secret::{self, SecretError};
+use crate::core::secret::Secret;
+use crate::core::token::TokenId;
+use crate::core::token::audit::Finding;
+use crate::exit::Exit;
+use crate::receipt::{self, Receipt};
+use crate::say::err;
+
+/// A holder with what its files say.
+pub struct Subject<'a> {
+    /// Whose token it is.
+    pub holder: &'a Holder<'a>,
+    /// The secret, unless its file is not there and a receipt tells of it.
+    pub secret: Option<Secret>,
+    /// The receipt, if it is of this secret, or the secret is lost.
+    pub receipt: Option<Receipt>,
+}
+
+/// That a host has no token yet.
+pub fn no_token(holder: &Holder<'_>) -> Failure {
+    let path = holder.file().map(|path| path.display().to_string()).unwrap_or_default();
+    let next = format!("`homing token issue {}` makes one", holder.first());
+    Failure::new(Exit::Configuration, format!("there is no token in {path}"), next)
+}
+
+impl<'a> Subject<'a> {
+    /// Reads a holder's files; `None` when there is neither a token nor a receipt.
+    pub fn read(holder: &'a Holder<'a>) -> Result<Option<Self>, Failure> {
+        let receipt = match holder.file().map(receipt::read) {
+            Some(Ok(receipt)) => receipt,
+            Some(Err(error)) => {
+                err(&format!("{}: going on without the receipt: {error}", holder.label()));
+                None
+            }
+            None => None,
+        };
+        let secret = match secret::read(holder.place) {
+            Ok(secret) => Some(secret),
+            Err(SecretError::Missing { .. }) if receipt.is_some() => None,
+            Err(SecretError::Missing { .. }) => return Ok(None),
+            Err(error) => return Err(Failure::new(Exit::Configuration, error.to_string(), "")),
+        };
+        let server = holder.provider.api_url.as_deref().unwrap_or_default();
+        let fits = |receipt: &Receipt| {
+            receipt.server == server.trim_end_matches('/')
+                && secret.as_ref().is_none_or(|own| receipt.is_of(own))
+        };
+        let receipt = receipt.filter(fits);
+        Ok(Some(Self { holder, secret, receipt }))
+    }
+
+    /// A report about a token whose secret is lost, by which nobody can ask.
+    pub fn without_secret(&self) -> Audited {
+        let mut report = self.report(By::Itself);
+        report.findings.push(Finding::Untold {
+            what: "it is narrow".to_owned(),
+            why: "its file is not there".to_owned(),
+        });
+        report
+    }
+
+    /// The token's id, if the receipt tells it.
+    pub fn id(&self) -> Option<&TokenId> {
+        self.receipt.as_ref()?.id.as_ref()
+    }
+
+    /// A report about it, with nothing found yet.
+    pub fn report(&self, by: By) -> Audited {
+        Audited {
+            hosts: self.holder.names(),
+            file: self.holder.file().map(std::path::Path::to_owned),
+            id: self.id().cloned(),
+            name: None,
+            by,
+            findings: Vec::new(),
+            fixes: Vec::new(),
+            not_visible: Vec::new(),
+            expires: self.receipt.as_ref().and_then(Receipt::expires),
+            last_used: None,
+            allows: Vec::new(),
+            tried: 0,
+            is_ours: self.id().is_some(),
+        }
+    }
+}
