@@ -166,7 +166,8 @@ pub const GROUPS: &[Group] = &[Group {
     doc: "Issue, audit, rotate or revoke the tokens of hosts",
     more: "The management token, which may make and delete others, is read from \
         --management-token-file, else from HOMING_MANAGEMENT_TOKEN, else asked for on a terminal, \
-        where it is not shown. It is never stored, and cannot be given as an option.",
+        where it is not shown; an audit does without it. It is never stored, and cannot be given \
+        as an option.",
 }];
 
 /// The exit codes of the commands that change tokens.

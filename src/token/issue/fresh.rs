@@ -34,7 +34,7 @@ impl Desk<'_> {
         };
         let rules = wanted(self.api, &job.duties);
         self.heading(job);
-        self.why_new(job, &old);
+        self.why_new(job, &old).await;
         self.tell(&format!("  + token {:?}{}", job.name, with_limits(&limits)));
         rules.iter().for_each(|rule| self.tell(&format!("  + {rule}")));
         old.iter().for_each(|id| self.tell(&format!("  - token {id}")));
@@ -70,7 +70,7 @@ impl Desk<'_> {
     }
 
     /// Says why there has to be a new token where there was one.
-    fn why_new(&self, job: &Job<'_>, old: &[TokenId]) {
+    async fn why_new(&self, job: &Job<'_>, old: &[TokenId]) {
         let Some(receipt) = &job.found.receipt else { return };
         if self.command.action == TokenAction::Rotate {
             return;
@@ -86,13 +86,22 @@ impl Desk<'_> {
             (Some(secret), _) if !is_of(secret) => {
                 format!("  {file} holds another secret than the receipt tells of")
             }
-            (Some(_), true) if receipt.id.is_some() => {
-                "  the token was deleted at the server".to_owned()
+            (Some(secret), true) if receipt.id.is_some() => {
+                format!("  {}", self.fate(secret).await)
             }
             (Some(_), _) => {
                 format!("  {}", useless().unwrap_or("the receipt names no token"))
             }
         });
+    }
+
+    /// What became of a token that the account does not list.
+    async fn fate(&self, secret: &Secret) -> &'static str {
+        match self.account.seen_with(secret.clone()).greet().await {
+            Ok(()) => "! the token lives, but not in this account: end it where it is",
+            Err(trouble) if trouble.is_credential() => "the token was deleted at the server",
+            Err(_) => "the account does not have the token any more",
+        }
     }
 
     /// What a request for a new token that brought none leaves behind.
