@@ -46,7 +46,10 @@ fn index(name: &str) -> u32 {
 fn watching(body: impl AsyncFnOnce(Watcher)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
-        body(Watcher::open().expect("a watcher")).await;
+        let mut watcher = Watcher::open().expect("a watcher");
+        // On a busy machine the kernel is still telling of the interfaces that were made just now.
+        news(&mut watcher).await;
+        body(watcher).await;
     });
 }
 
