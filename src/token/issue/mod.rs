@@ -63,6 +63,9 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
             false
         }
     });
+    if holders.is_empty() {
+        return Ok(exit);
+    }
     check_zone_wish(command, &holders)?;
     let secret = management(command)?;
     refuse_double_use(config, &secret)?;
