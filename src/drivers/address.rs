@@ -90,7 +90,8 @@ fn tell_kernel(snapshot: &Snapshot) {
     }
     out("addresses of this machine:");
     for family in Family::BOTH {
-        let preferences = Preferences { allow_private: true, prefer_temporary: false };
+        let count = std::num::NonZeroUsize::MIN;
+        let preferences = Preferences { allow_private: true, count, prefer_temporary: false };
         let choice = choose(&snapshot.addresses, family, preferences, None);
         for (address, verdict) in &choice.judged {
             let why = match (special(address.address), verdict) {

@@ -410,13 +410,15 @@ fn of_interface(
 ) -> Choice {
     let own: Vec<_> = snapshot.addresses.iter().filter(|a| a.interface == name).cloned().collect();
     let allow_private = source.allow_private || local;
-    let preferences = Preferences { allow_private, prefer_temporary: source.prefer_temporary };
+    let count = std::num::NonZeroUsize::MIN;
+    let preferences =
+        Preferences { allow_private, count, prefer_temporary: source.prefer_temporary };
     choose(&own, family, preferences, set_now)
 }
 
 fn on_interface(choice: &Choice, snapshot: &Snapshot, name: &str, family: Family) -> Seen {
-    if let Some(address) = choice.chosen {
-        return Seen::Here(address.into());
+    if let Some(addresses) = &choice.chosen {
+        return Seen::Here(addresses.clone());
     }
     if choice.awaits_verdict {
         return Seen::Unknown(TENTATIVE.to_owned());
