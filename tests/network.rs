@@ -54,6 +54,10 @@ fn a(sandbox: &Sandbox) -> Vec<String> {
     sandbox.records(HOST, "A")
 }
 
+fn aaaa(sandbox: &Sandbox) -> Vec<String> {
+    sandbox.records(HOST, "AAAA")
+}
+
 #[test]
 fn a_new_address_is_sent_within_a_moment() {
     in_namespace("a_new_address_is_sent_within_a_moment", || {
@@ -81,7 +85,7 @@ fn both_families_of_one_reconnect_go_in_one_request() {
         ip("addr add 2001:db8::1/64 dev wan");
         expect_updates(&sandbox, &daemon, 1);
         assert_eq!(a(&sandbox), ["198.51.100.1"]);
-        assert_eq!(sandbox.records(HOST, "AAAA"), ["2001:db8::1"]);
+        assert_eq!(aaaa(&sandbox), ["2001:db8::1"]);
     });
 }
 
@@ -144,6 +148,91 @@ fn carrier_grade_nat_is_told_in_words_and_not_published() {
         expect_updates(&sandbox, &daemon, 1);
         assert_eq!(a(&sandbox), [""; 0]);
         assert_eq!(home.run(&["check"]).code, 0);
+    });
+}
+
+/// A source for a machine beside this one, with `lines` that tell which.
+fn neighbour(lines: &str) -> String {
+    format!(
+        "ipv4 = \"off\"\nipv6 = \"printer\"\n\
+         [source.printer]\ninterface = \"wan\"\nallow-private = true\n{lines}"
+    )
+}
+
+#[test]
+fn another_machine_follows_the_prefix_of_the_interface() {
+    in_namespace("another_machine_follows_the_prefix_of_the_interface", || {
+        ip("addr add 2001:db8:1::1/64 dev wan nodad");
+        let (sandbox, home, daemon) = daemon(&neighbour("suffix = \"::a:b:c:d\""));
+        expect_updates(&sandbox, &daemon, 1);
+        assert_eq!(aaaa(&sandbox), ["2001:db8:1:0:a:b:c:d"]);
+        // A second prefix that is just as good, and has the smaller number, changes nothing.
+        ip("addr add 2001:db8:0:2::1/64 dev wan nodad");
+        expect_updates(&sandbox, &daemon, 1);
+        ip("addr change 2001:db8:1::1/64 dev wan valid_lft 60 preferred_lft 0");
+        expect_updates(&sandbox, &daemon, 2);
+        assert_eq!(aaaa(&sandbox), ["2001:db8:0:2:a:b:c:d"]);
+        let shown = home.run(&["address"]).out;
+        for line in [
+            "source printer: interface wan, its prefix with the suffix ::a:b:c:d",
+            "2001:db8:1::1/64                             refused: deprecated",
+            "2001:db8:0:2::1/64                           gives the prefix",
+            "IPv6 2001:db8:0:2:a:b:c:d  would be published",
+        ] {
+            assert!(shown.contains(line), "{line} in:\n{shown}");
+        }
+    });
+}
+
+#[test]
+fn a_prefix_without_room_is_told_with_the_fix_which_works() {
+    in_namespace("a_prefix_without_room_is_told_with_the_fix_which_works", || {
+        ip("addr add 2001:db8:1::7/128 dev wan nodad");
+        let source = neighbour("suffix-mac = \"00:11:22:33:44:55\"");
+        let (sandbox, home, daemon) = daemon(&source);
+        let told = "source printer sees 2001:db8:1::7 on interface wan: the prefix is /128, \
+                    so no room is left for the suffix; write prefix-length = 64";
+        daemon.wait_for(told);
+        assert_eq!(home.run(&["status"]).code, 75);
+        assert!(home.run(&["address"]).out.contains(told));
+        drop(daemon);
+        home.configure(&(home.read("config.toml") + "prefix-length = 64\n"));
+        assert_eq!(home.once().code, 0);
+        assert_eq!(aaaa(&sandbox), ["2001:db8:1:0:211:22ff:fe33:4455"]);
+    });
+}
+
+#[test]
+fn what_prefix_and_suffix_make_is_judged_like_any_address() {
+    in_namespace("what_prefix_and_suffix_make_is_judged_like_any_address", || {
+        ip("addr add 2001:4860::1/64 dev wan nodad");
+        let source = neighbour("suffix = \"0:db8::5\"\nprefix-length = 16");
+        let (sandbox, _home, daemon) = daemon(&source.replace("allow-private = true\n", ""));
+        daemon.wait_for("tells 2001:db8::5, which is reserved for documentation and not published");
+        expect_updates(&sandbox, &daemon, 0);
+    });
+}
+
+#[test]
+fn several_addresses_of_the_interface_are_one_record() {
+    in_namespace("several_addresses_of_the_interface_are_one_record", || {
+        for n in 1..4 {
+            ip(&format!("addr add 2001:db8::{n}/64 dev wan nodad"));
+        }
+        let source = "ipv4 = \"off\"\nipv6 = \"two\"\n\
+                      [source.two]\ninterface = \"wan\"\nallow-private = true\ncount = 2";
+        let (sandbox, home, daemon) = daemon(source);
+        expect_updates(&sandbox, &daemon, 1);
+        assert_eq!(aaaa(&sandbox), ["2001:db8::1", "2001:db8::2"]);
+        ip("addr del 2001:db8::1/64 dev wan");
+        expect_updates(&sandbox, &daemon, 2);
+        assert_eq!(aaaa(&sandbox), ["2001:db8::2", "2001:db8::3"]);
+        ip("addr add 2001:db8::1/64 dev wan nodad");
+        expect_updates(&sandbox, &daemon, 2);
+        let shown = home.run(&["address"]).out;
+        assert!(shown.contains("source two: interface wan, up to 2\n"), "{shown}");
+        assert!(shown.contains("refused: just as good, but another one is set now"), "{shown}");
+        assert_eq!(shown.matches("  would be published").count(), 2, "{shown}");
     });
 }
 

@@ -68,7 +68,7 @@ impl<'a> Context<'a> {
             self.check_twice((item, name), at, notes);
         }
         let zone = zone(section, provider, &names, notes);
-        let sources = self.sources(section, protocol, notes);
+        let sources = self.sources(section, provider, notes);
         let refresh =
             section.get("refresh").and_then(|setting| setting.parsed(notes, value::refresh));
         let refresh = refresh.unwrap_or(provider.and_then(|provider| provider.refresh));
@@ -158,17 +158,17 @@ impl<'a> Context<'a> {
     fn sources(
         &mut self,
         section: &Section<'_>,
-        protocol: Option<Protocol>,
+        provider: Option<&Provider>,
         notes: &mut Notes,
     ) -> PerFamily<Option<SourceRef>> {
         let sources = PerFamily::from_fn(|family| match section.get(family.key()) {
             None => Some(SourceRef::Auto),
-            Some(setting) => self.source(family, &setting, notes),
+            Some(setting) => self.source(family, &setting, provider, notes),
         });
         for (_, source) in sources.iter() {
             let Some(SourceRef::Named(at)) = source else { continue };
             // Of a provider that is not known, the harmless is assumed: it has been told already.
-            match protocol {
+            match provider.map(|provider| provider.protocol) {
                 Some(Protocol::Desec | Protocol::Dyndns2) => self.usage[*at].public = true,
                 Some(Protocol::HostsFile) | None => self.usage[*at].local = true,
             }
@@ -186,6 +186,7 @@ impl<'a> Context<'a> {
         &self,
         family: Family,
         setting: &Setting<'_>,
+        provider: Option<&Provider>,
         notes: &mut Notes,
     ) -> Option<SourceRef> {
         let name = setting.text(notes)?;
@@ -204,9 +205,17 @@ impl<'a> Context<'a> {
             notes.add(setting.at, &setting.name, what);
             return None;
         };
-        if self.sources[at].lacks(family) {
-            let what =
-                format!("the source {name} has no {family} address; add one, or write \"off\"");
+        if let Some(fix) = self.sources[at].lacks(family) {
+            let what = format!("the source {name} has no {family} address; {fix}");
+            notes.add(setting.at, &setting.name, what);
+        }
+        let most = self.sources[at].most(family);
+        let takes_one = provider.filter(|provider| !provider.protocol.can_set_several());
+        if let Some(Provider { name: provider, protocol, .. }) = takes_one.filter(|_| most > 1) {
+            let what = format!(
+                "the source {name} tells up to {most} {family} addresses, and {provider} ({}) takes one; write a source of one",
+                protocol.word()
+            );
             notes.add(setting.at, &setting.name, what);
         }
         Some(SourceRef::Named(at))

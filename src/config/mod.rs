@@ -8,6 +8,7 @@ mod problems;
 mod provider;
 pub mod secret;
 mod source;
+mod suffix;
 mod table;
 mod url;
 mod value;

@@ -5,14 +5,15 @@
 
 use std::io::Read;
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use super::problems::{Notes, quoted, shown_path};
 use super::table::{Place, Section, Setting};
-use super::{url, value};
-use crate::core::address::{Family, unpublishable};
+use super::{suffix, url, value};
+use crate::core::address::{Addresses, Family, unpublishable};
 use crate::disk::open_regular;
-use crate::source::{Kind, Source, Web};
+use crate::source::{Interface, Kind, Source, Web};
 
 /// A source as it was written.
 pub(super) struct Entry {
@@ -37,6 +38,17 @@ pub(super) struct Usage {
 
 /// The keys that say where to look; a source has exactly one of them.
 const KINDS: [&str; 5] = ["interface", "web", "static", "file", "command"];
+
+/// The keys that go with one kind only, and that kind.
+const EXTRAS: [(&str, &str); 7] = [
+    ("agree", "web"),
+    ("ca-file", "web"),
+    ("count", "interface"),
+    ("prefer-temporary", "interface"),
+    ("prefix-length", "interface"),
+    ("suffix", "interface"),
+    ("suffix-mac", "interface"),
+];
 
 /// Reads one section.
 pub(super) fn read(name: &str, section: &mut Section<'_>, base: &Path, notes: &mut Notes) -> Entry {
@@ -84,13 +96,13 @@ fn kind(
         }
         return None;
     };
-    for (extra, of) in [("agree", "web"), ("ca-file", "web"), ("prefer-temporary", "interface")] {
+    for (extra, of) in EXTRAS {
         if let Some(setting) = section.get(extra).filter(|_| *key != of) {
             notes.add(setting.at, &setting.name, format!("is for {of} sources only; remove it"));
         }
     }
     match *key {
-        "interface" => setting.parsed(notes, interface).map(Kind::Interface),
+        "interface" => interface(section, setting, notes).map(Kind::Interface),
         "web" => web(section, setting, base, notes).map(Kind::Web),
         "static" => addresses(setting, known, notes).map(Kind::Static),
         "file" => {
@@ -114,8 +126,17 @@ fn kind(
     }
 }
 
+fn interface(section: &Section<'_>, setting: &Setting<'_>, notes: &mut Notes) -> Option<Interface> {
+    /// Keeps requests and the state small.
+    const MOST: usize = 8;
+    let name = setting.parsed(notes, interface_name);
+    let count = section.get("count").map_or(Some(1), |count| count.number(1, MOST, notes));
+    let neighbour = suffix::read(section, notes);
+    Some(Interface { name: name?, count: NonZeroUsize::new(count?)?, neighbour })
+}
+
 /// The name of an interface, as the Linux kernel bounds it (`dev_valid_name`).
-fn interface(text: &str) -> Result<String, &'static str> {
+fn interface_name(text: &str) -> Result<String, &'static str> {
     const LONGEST: usize = 15;
     let foreign = |c: char| c == '/' || c == ':' || c.is_whitespace();
     if text.len() > LONGEST || text.contains(foreign) || matches!(text, "." | "..") {
@@ -221,15 +242,30 @@ impl Entry {
         }
     }
 
-    /// Whether the source can never tell an address of `family`.
-    pub(super) fn lacks(&self, family: Family) -> bool {
+    /// What to do about a source that can never tell an address of `family`; `None` when it can.
+    pub(super) fn lacks(&self, family: Family) -> Option<&'static str> {
+        match &self.source.as_ref()?.kind {
+            Kind::Static(_) if self.most(family) == 0 => Some("add one, or write \"off\""),
+            Kind::Interface(Interface { neighbour: Some(_), .. }) if family == Family::V4 => {
+                Some("a suffix is for IPv6; write another source, or \"off\"")
+            }
+            Kind::Command(_)
+            | Kind::File(_)
+            | Kind::Interface(_)
+            | Kind::Static(_)
+            | Kind::Web(_) => None,
+        }
+    }
+
+    /// How many addresses of `family` the source tells at most.
+    pub(super) fn most(&self, family: Family) -> usize {
         match self.source.as_ref().map(|source| &source.kind) {
+            Some(Kind::Interface(interface)) => interface.count.get(),
             Some(Kind::Static(addresses)) => {
-                !addresses.iter().any(|address| Family::of(*address) == family)
+                let own = addresses.iter().copied().filter(|a| Family::of(*a) == family);
+                Addresses::new(own).map_or(0, |own| own.iter().count())
             }
-            Some(Kind::Command(_) | Kind::File(_) | Kind::Interface(_) | Kind::Web(_)) | None => {
-                false
-            }
+            Some(Kind::Command(_) | Kind::File(_) | Kind::Web(_)) | None => 1,
         }
     }
 }

@@ -101,13 +101,17 @@ const SOURCE: Keys = Keys {
         "allow-private",
         "ca-file",
         "command",
+        "count",
         "file",
         "interface",
         "prefer-temporary",
+        "prefix-length",
         "static",
+        "suffix",
+        "suffix-mac",
         "web",
     ],
-    later: &["bind", "count", "dns", "gateway", "prefix-length", "stun", "suffix", "suffix-mac"],
+    later: &["bind", "dns", "gateway", "stun"],
     foreign: &[("if", "interface"), ("url", "web"), ("urls", "web"), ("cmd", "command")],
 };
 

@@ -1,10 +1,12 @@
 //! What configurations mean, and what is said of wrong ones.
 
 use std::fs;
+use std::net::Ipv6Addr;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::core::plan::Use;
+use crate::core::prefix::Suffix;
 use crate::core::provider::{BUILT_IN, Protocol};
 use crate::source::Kind;
 
@@ -82,7 +84,7 @@ fn the_example_is_valid_as_it_stands_and_with_everything_switched_on() {
     assert_eq!(host.path, Some("/etc/homing/homing.hosts".into()));
     let all = config(&uncommented(EXAMPLE));
     assert_eq!(all.hosts.len(), 6);
-    assert_eq!(all.sources.len(), 5);
+    assert_eq!(all.sources.len(), 6);
 }
 
 #[test]
@@ -415,6 +417,94 @@ fn sources_are_named_and_of_one_kind() {
     );
     check_one(&format!("{GOOD}[source.auto]\ninterface = \"eth0\"\n"), "cannot be a source's name");
     check_one(&format!("{GOOD}ipv4 = \"off\"\nipv6 = \"off\"\n"), "ipv4 and ipv6 are both off");
+}
+
+#[test]
+fn a_suffix_goes_with_an_ipv6_address_of_an_interface() {
+    let with =
+        |lines: &str| format!("{GOOD}ipv6 = \"s\"\n[source.s]\ninterface = \"br-lan\"\n{lines}\n");
+    let neighbour = |lines: &str| {
+        let config = config(&with(lines));
+        let Kind::Interface(interface) = &config.sources[0].kind else { panic!("an interface") };
+        interface.neighbour.unwrap()
+    };
+    let written = neighbour("suffix = \"::1:2:3:4\"");
+    assert_eq!(written.suffix.as_address(), "::1:2:3:4".parse::<Ipv6Addr>().unwrap());
+    assert_eq!(written.prefix_length, None);
+    let mac = neighbour("suffix-mac = \"00:11:22:33:44:55\"\nprefix-length = 56");
+    assert_eq!(mac.suffix, Suffix::Mac([0x00, 0x11, 0x22, 0x33, 0x44, 0x55]));
+    assert_eq!(mac.prefix_length, Some(56));
+    neighbour("suffix = \"::12:0:0:0:5\"\nprefix-length = 56");
+
+    let place = "config.toml:8: source.s.";
+    check(
+        &with("suffix = \"::12:0:0:0:5\""),
+        &[&format!(
+            "{place}suffix: the suffix ::12:0:0:0:5 reaches into the prefix, whose /64 is ffff:ffff:ffff:ffff::; shorten it, or write prefix-length"
+        )],
+    );
+    check(
+        &with("suffix = \"::1:2:3\"\nprefix-length = 96"),
+        &[&format!(
+            "{place}suffix: the suffix ::1:2:3 reaches into the prefix, whose /96 is ffff:ffff:ffff:ffff:ffff:ffff::; correct one of the two"
+        )],
+    );
+    check(
+        &with("suffix-mac = \"00:11:22:33:44:55\"\nprefix-length = 65"),
+        &[&format!(
+            "{place}suffix-mac: the suffix ::211:22ff:fe33:4455 reaches into the prefix, whose /65 is ffff:ffff:ffff:ffff:8000::; correct one of the two"
+        )],
+    );
+    check_one(&with("suffix = \"192.0.2.1\""), "\"192.0.2.1\" is an IPv4 address");
+    check_one(&with("suffix = \"::1/64\""), "is not the end of an IPv6 address");
+    check_one(&with("suffix = \"::\""), "has no bits for a machine");
+    check_one(&with("suffix-mac = \"00:11:22:33:44\""), "is not a MAC address");
+    check_one(
+        &with("suffix = \"::1\"\nsuffix-mac = \"00:11:22:33:44:55\""),
+        "source.s.suffix-mac: names a second suffix beside suffix; keep one of them",
+    );
+    check_one(&with("suffix = \"::1\"\nprefix-length = 128"), "a whole number from 1 to 127");
+    check_one(&with("suffix = \"::1\"\nprefix-length = 0"), "a whole number from 1 to 127");
+    check_one(&with("prefix-length = 64"), "add suffix or suffix-mac, or remove it");
+    check_one(&with("suffix = \"::1\"\ncount = 2"), "source.s.count: is for the interface's own");
+    check_one(
+        &with("suffix = \"::1\"").replace("ipv6", "ipv4"),
+        "the source s has no IPv4 address; a suffix is for IPv6",
+    );
+    check_one(
+        &format!("{GOOD}ipv6 = \"s\"\n[source.s]\nfile = \"f\"\nsuffix = \"::1\"\n"),
+        "source.s.suffix: is for interface sources only; remove it",
+    );
+}
+
+#[test]
+fn several_addresses_need_a_provider_that_takes_them() {
+    let source = "[source.s]\ninterface = \"eth0\"\ncount = 3\n";
+    let Kind::Interface(interface) =
+        &config(&format!("{GOOD}ipv6 = \"s\"\n{source}")).sources[0].kind
+    else {
+        panic!("an interface")
+    };
+    assert_eq!(interface.count.get(), 3);
+    let local = "[[host]]\nname = \"nas.internal\"\nprovider = \"hosts-file\"\npath = \"h\"\n";
+    config(&format!("{local}ipv6 = \"s\"\n{source}"));
+    let dynu = "[[host]]\nname = \"a.example\"\nprovider = \"dynu\"\nusername = \"u\"\npassword-file = \"t\"\n";
+    check(
+        &format!("{dynu}ipv6 = \"s\"\n{source}"),
+        &[
+            "config.toml:6: host[1].ipv6: the source s tells up to 3 IPv6 addresses, and dynu (dyndns2) takes one; write a source of one",
+        ],
+    );
+    config(&format!("{dynu}ipv6 = \"s\"\n{}", source.replace('3', "1")));
+    let fixed = "[source.s]\nstatic = [\"8.8.8.8\", \"8.8.4.4\", \"2a00::1\", \"2a00::1\"]\n";
+    check_one(
+        &format!("{dynu}ipv4 = \"s\"\nipv6 = \"s\"\n{fixed}"),
+        "host[1].ipv4: the source s tells up to 2 IPv4 addresses",
+    );
+    for wrong in ["0", "9", "\"2\""] {
+        let source = source.replace('3', wrong);
+        check_one(&format!("{GOOD}ipv6 = \"s\"\n{source}"), "a whole number from 1 to 8");
+    }
 }
 
 #[test]

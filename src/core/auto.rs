@@ -4,6 +4,7 @@
 //! when the machine is behind NAT, is the shell's work.
 
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 
 use super::address::{Addresses, Family, Special, unpublishable};
 use super::choice::{KernelAddress, Preferences, choose};
@@ -49,7 +50,8 @@ pub fn auto(
     local: bool,
     set_now: Option<&Addresses>,
 ) -> Auto {
-    let preferences = Preferences { allow_private: local, prefer_temporary: false };
+    let preferences =
+        Preferences { allow_private: local, count: NonZeroUsize::MIN, prefer_temporary: false };
     let Some(route) = route else {
         return best(addresses, family, preferences, set_now)
             .unwrap_or_else(|| Auto::Absent(format!("no {family} here")));
@@ -84,7 +86,7 @@ fn best(
 ) -> Option<Auto> {
     let choice = choose(addresses, family, preferences, set_now);
     match choice.chosen {
-        Some(address) => Some(Auto::Here(address.into())),
+        Some(addresses) => Some(Auto::Here(addresses)),
         None => choice.awaits_verdict.then_some(Auto::Tentative),
     }
 }

@@ -1,4 +1,4 @@
-//! Choice: which of the kernel's addresses is published, and why each other one is not.
+//! Choice: which of the kernel's addresses are published, and why each other one is not.
 //!
 //! Pure: a snapshot of the kernel's addresses comes in, a verdict on each comes out. The sources
 //! say which interfaces count; which ranges may be published at all is `address`'s knowledge.
@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::address::{Addresses, Family, Special, special, unpublishable};
@@ -49,11 +50,13 @@ pub struct Flags {
     pub tentative: bool,
 }
 
-/// What a source wants of an address.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// What a source wants of its addresses.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Preferences {
     /// Private, shared, documentation and benchmarking addresses will do where nothing is better.
     pub allow_private: bool,
+    /// How many addresses are chosen at most.
+    pub count: NonZeroUsize,
     /// Temporary IPv6 addresses are better than stable ones.
     pub prefer_temporary: bool,
 }
@@ -61,9 +64,9 @@ pub struct Preferences {
 /// What became of one address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// This one is published.
+    /// It is published.
     Chosen,
-    /// This one is not.
+    /// It is not.
     PassedOver(Reason),
 }
 
@@ -76,7 +79,7 @@ pub enum Reason {
     Deprecated,
     /// Its interface is switched off.
     Down,
-    /// It is just as good as the chosen one, which was preferred for this.
+    /// It is just as good as those that are chosen, which were preferred for this.
     JustAsGood(Tie),
     /// It would be allowed, but a global one is there.
     NotGlobal(Special),
@@ -103,11 +106,11 @@ pub enum Tie {
     Set,
 }
 
-/// The chosen address, and what became of every one.
+/// The chosen addresses, and what became of every one.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Choice {
-    /// The address to publish.
-    pub chosen: Option<IpAddr>,
+    /// The addresses to publish.
+    pub chosen: Option<Addresses>,
     /// Every address of the family with its verdict, in the kernel's order.
     pub judged: Vec<(KernelAddress, Verdict)>,
     /// A tentative address would be chosen if its duplicate address detection ended well.
@@ -147,8 +150,9 @@ impl Facts {
 /// | life time            | longer preferred, then longer valid                    |
 /// | number               | the smaller                                            |
 ///
-/// The lines down to *primary* make the class. Remaining life times are renewed by every router
-/// advertisement, so below the class what is set stays: two prefixes would flip for ever.
+/// The lines down to *primary* make the class; the best `count` addresses of the best class are
+/// chosen. Remaining life times are renewed by every router advertisement, so below the class what
+/// is set stays: two prefixes would flip for ever.
 pub fn choose(
     addresses: &[KernelAddress],
     family: Family,
@@ -162,19 +166,30 @@ pub fn choose(
             (candidate, rank, excluded(candidate, preferences))
         })
     };
-    let usable = ranked().filter(|(_, _, excluded)| excluded.is_none());
-    let best = usable.map(|(_, rank, _)| rank).min();
+    let usable = || ranked().filter(|(_, _, excluded)| excluded.is_none()).map(|(_, rank, _)| rank);
+    let next = |last: &Rank| usable().filter(|r| r > last && r.class() == last.class()).min();
+    let mut last = usable().min();
+    let mut room = preferences.count.get() - usize::from(last.is_some());
+    // Looking a few times for the next best is less code than a sort.
+    while room > 0
+        && let Some(rank) = last.as_ref().and_then(next)
+    {
+        last = Some(rank);
+        room -= 1;
+    }
     let awaits_verdict = ranked().any(|(_, rank, excluded)| {
-        excluded == Some(Reason::Tentative) && best.is_none_or(|best| rank < best)
+        let wins = |last: Rank| rank < last || room > 0 && rank.class() == last.class();
+        excluded == Some(Reason::Tentative) && last.is_none_or(wins)
     });
-    let judged = ranked().map(|(candidate, rank, excluded)| {
-        let reason = match best {
-            Some(best) if rank != best => excluded.or_else(|| Some(rank.behind(&best, candidate))),
-            _ => excluded,
-        };
+    let judge = |(candidate, rank, excluded): (&KernelAddress, Rank, Option<Reason>)| {
+        let last = last.filter(|last| rank > *last);
+        let reason = excluded.or_else(|| Some(rank.behind(&last?, candidate)));
         (candidate.clone(), reason.map_or(Verdict::Chosen, Verdict::PassedOver))
-    });
-    Choice { chosen: best.map(|best| best.address), judged: judged.collect(), awaits_verdict }
+    };
+    let judged: Vec<_> = ranked().map(judge).collect();
+    let chosen = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Chosen);
+    let chosen = Addresses::new(chosen.map(|(candidate, _)| candidate.address));
+    Choice { chosen, judged, awaits_verdict }
 }
 
 /// Why `candidate` is out of the question; `Tentative` only when nothing else is wrong with it.
@@ -224,20 +239,26 @@ impl Rank {
         }
     }
 
-    /// The first line of the table in which `candidate`, which has this rank, is behind `best`.
-    fn behind(&self, best: &Self, candidate: &KernelAddress) -> Reason {
-        if let (Some(special), false) = (special(self.address), best.not_global) {
+    /// The fields above the line *in `set_now`?*.
+    fn class(&self) -> [bool; 4] {
+        [self.not_global, self.of_unwanted_kind, self.deprecated, self.secondary]
+    }
+
+    /// The first line of the table in which `candidate`, which has this rank, is behind `last`,
+    /// the last one that is chosen.
+    fn behind(&self, last: &Self, candidate: &KernelAddress) -> Reason {
+        if let (Some(special), false) = (special(self.address), last.not_global) {
             return Reason::NotGlobal(special);
         }
-        if self.of_unwanted_kind != best.of_unwanted_kind {
+        if self.of_unwanted_kind != last.of_unwanted_kind {
             if candidate.flags.temporary { Reason::Temporary } else { Reason::Stable }
-        } else if self.deprecated != best.deprecated {
+        } else if self.deprecated != last.deprecated {
             Reason::Deprecated
-        } else if self.secondary != best.secondary {
+        } else if self.secondary != last.secondary {
             Reason::Secondary
-        } else if self.not_set != best.not_set {
+        } else if self.not_set != last.not_set {
             Reason::JustAsGood(Tie::Set)
-        } else if (self.preferred, self.valid) != (best.preferred, best.valid) {
+        } else if (self.preferred, self.valid) != (last.preferred, last.valid) {
             Reason::JustAsGood(Tie::LifeTime)
         } else {
             Reason::JustAsGood(Tie::Number)
@@ -321,8 +342,11 @@ mod tests {
     const TEMPORARY: Flags = Flags { temporary: true, ..NO_FLAGS };
     const TENTATIVE: Flags = Flags { tentative: true, ..NO_FLAGS };
 
-    const DEFAULT: Preferences = Preferences { allow_private: false, prefer_temporary: false };
-    const PRIVATE: Preferences = Preferences { allow_private: true, prefer_temporary: false };
+    const DEFAULT: Preferences =
+        Preferences { allow_private: false, count: NonZeroUsize::MIN, prefer_temporary: false };
+    const PRIVATE: Preferences = Preferences { allow_private: true, ..DEFAULT };
+    const TWO: Preferences = Preferences { count: NonZeroUsize::new(2).unwrap(), ..DEFAULT };
+    const EIGHT: Preferences = Preferences { count: NonZeroUsize::new(8).unwrap(), ..DEFAULT };
 
     fn parsed(address: &str) -> IpAddr {
         address.parse().unwrap()
@@ -351,13 +375,13 @@ mod tests {
 
     /// Chooses among `addresses`, in this order and turned round, with `set` at the provider.
     ///
-    /// The family is that of the first address; an empty text stands for none.
+    /// The family is that of the first address; addresses are separated by commas.
     #[track_caller]
     fn check(addresses: &[KernelAddress], want: Preferences, set: &str, expect: &str) -> Choice {
         let family = Family::of(addresses[0].address);
         let set = Addresses::new(set.split_terminator(',').map(parsed));
         let choice = choose(addresses, family, want, set.as_ref());
-        let expect = expect.split_terminator(',').map(parsed).next();
+        let expect = Addresses::new(expect.split_terminator(',').map(parsed));
         assert_eq!(choice.chosen, expect, "{:#?}", choice.judged);
         let turned: Vec<_> = addresses.iter().rev().cloned().collect();
         assert_eq!(choose(&turned, family, want, set.as_ref()).chosen, expect, "turned round");
@@ -524,6 +548,76 @@ mod tests {
             assert!(!choice.awaits_verdict, "{choice:?}");
         }
         assert!(!check(&[with("fe80::1", TENTATIVE)], DEFAULT, "", "").awaits_verdict);
+    }
+
+    #[test]
+    fn a_new_prefix_takes_over_when_its_duplicate_address_detection_has_ended() {
+        let old = with("2a00:1::1", DEPRECATED);
+        let tentative = with("2a00:2::1", TENTATIVE);
+        let during = check(&[old.clone(), tentative], DEFAULT, "2a00:1::1", "2a00:1::1");
+        assert!(during.awaits_verdict);
+        let after = check(&[old, plain("2a00:2::1")], DEFAULT, "2a00:1::1", "2a00:2::1");
+        assert!(!after.awaits_verdict);
+        assert_eq!(reason(&after, "2a00:1::1"), Reason::Deprecated);
+    }
+
+    #[test]
+    fn a_preferred_temporary_address_is_followed_when_it_rotates() {
+        let want = Preferences { prefer_temporary: true, ..DEFAULT };
+        let old = with("2a00::5", Flags { deprecated: true, ..TEMPORARY });
+        let addresses = [old.clone(), with("2a00::7", TEMPORARY), plain("2a00::1")];
+        let choice = check(&addresses, want, "2a00::5", "2a00::7");
+        assert_eq!(reason(&choice, "2a00::5"), Reason::Deprecated);
+        let choice = check(&[old, plain("2a00::1")], want, "2a00::5", "2a00::5");
+        assert_eq!(reason(&choice, "2a00::1"), Reason::Stable);
+    }
+
+    #[test]
+    fn a_secondary_ipv4_address_that_is_promoted_is_chosen() {
+        let before = [plain("8.8.8.8"), with("8.8.4.4", SECONDARY), with("8.8.4.5", SECONDARY)];
+        check(&before, DEFAULT, "8.8.8.8", "8.8.8.8");
+        check(&[plain("8.8.4.4"), with("8.8.4.5", SECONDARY)], DEFAULT, "8.8.8.8", "8.8.4.4");
+        check(&before[1..], DEFAULT, "8.8.4.5", "8.8.4.5");
+    }
+
+    #[test]
+    fn several_addresses_are_the_best_of_the_best_class() {
+        let addresses = [
+            living("2a00::1", 60),
+            living("2a00::2", 70),
+            living("2a00::3", 80),
+            with("2a00::4", TEMPORARY),
+            with("2a00::5", DEPRECATED),
+            plain("fd00::1"),
+        ];
+        let choice = check(&addresses, TWO, "", "2a00::2,2a00::3");
+        assert_eq!(reason(&choice, "2a00::1"), Reason::JustAsGood(Tie::LifeTime));
+        assert_eq!(reason(&choice, "2a00::4"), Reason::Temporary);
+        let choice = check(&addresses, EIGHT, "2a00::4", "2a00::1,2a00::2,2a00::3");
+        assert_eq!(reason(&choice, "2a00::5"), Reason::Deprecated);
+        check(&[plain("8.8.8.8"), with("8.8.4.4", SECONDARY)], TWO, "8.8.4.4", "8.8.8.8");
+        check(&[with("2a00::4", TENTATIVE)], TWO, "", "");
+    }
+
+    #[test]
+    fn of_several_addresses_those_that_are_set_stay() {
+        let addresses = [plain("2a00::1"), living("2a00::2", 5), living("2a00::3", 7)];
+        let choice = check(&addresses, TWO, "2a00::2,2a00::3", "2a00::2,2a00::3");
+        assert_eq!(reason(&choice, "2a00::1"), Reason::JustAsGood(Tie::Set));
+        check(&addresses, TWO, "2a00::2,2a00::9", "2a00::1,2a00::2");
+        check(&addresses, DEFAULT, "2a00::2,2a00::3", "2a00::3");
+    }
+
+    #[test]
+    fn a_tentative_address_is_awaited_when_there_is_room_for_it() {
+        let addresses = [plain("2a00::1"), with("2a00::2", TENTATIVE)];
+        assert!(check(&addresses, TWO, "2a00::1", "2a00::1").awaits_verdict);
+        assert!(!check(&addresses, DEFAULT, "2a00::1", "2a00::1").awaits_verdict);
+        let full = [plain("2a00::1"), plain("2a00::3"), with("2a00::2", TENTATIVE)];
+        let set = "2a00::1,2a00::3";
+        assert!(!check(&full, TWO, set, set).awaits_verdict);
+        let worse = [plain("2a00::1"), with("2a00::2", Flags { temporary: true, ..TENTATIVE })];
+        assert!(!check(&worse, TWO, "2a00::1", "2a00::1").awaits_verdict);
     }
 
     #[test]

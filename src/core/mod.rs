@@ -12,6 +12,7 @@ pub mod name;
 pub mod outcome;
 pub mod pace;
 pub mod plan;
+pub mod prefix;
 pub mod protocol;
 pub mod provider;
 pub mod secret;

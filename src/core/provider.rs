@@ -111,6 +111,15 @@ impl Protocol {
         }
     }
 
+    /// Whether a record can be given several addresses.
+    pub fn can_set_several(self) -> bool {
+        match self {
+            Self::Desec | Self::HostsFile => true,
+            // dyn.com's words do not say what becomes of a second one.
+            Self::Dyndns2 => false,
+        }
+    }
+
     /// An entry of this protocol with every default written down.
     pub const fn defaults(self, name: Text) -> Provider {
         let desec = matches!(self, Self::Desec);

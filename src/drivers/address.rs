@@ -1,6 +1,8 @@
 //! `address`: what every source sees now, which address it would publish, and why each other one
 //! was refused. It is what a user pastes into a forum: it shows no secret.
 
+use std::num::NonZeroUsize;
+
 use super::{Setup, engine, out};
 use crate::config::{Config, SourceRef};
 use crate::core::address::{Family, special};
@@ -8,8 +10,8 @@ use crate::core::choice::{Choice, KernelAddress, Preferences, Verdict, choose};
 use crate::core::plan::Seen;
 use crate::exit::Exit;
 use crate::round::Occasion;
-use crate::source::Kind;
 use crate::source::sights::{Sights, Snapshot};
+use crate::source::{Interface, Kind};
 use crate::state::Access;
 
 /// Prints what the kernel has, and what each source makes of it.
@@ -28,9 +30,14 @@ pub async fn run(setup: Setup) -> Exit {
         out(&format!("source {}: {}", source.name, kind(&source.kind)));
         let users = users(&engine.config, |used| used == SourceRef::Named(place));
         for (family, at) in users {
-            match sights.choice(source, family, false) {
-                Some(choice) if !choice.judged.is_empty() => tell_choice(&choice, family),
-                _ => tell_seen(&report.hosts[at].seen[family], family),
+            let (host, told) = (&engine.config.hosts[at], &report.hosts[at]);
+            let (seen, set_now) = (&told.seen[family], told.before[family].as_ref());
+            match sights.choice(&engine.config, source, host, family, set_now) {
+                Some(choice) if !choice.judged.is_empty() => {
+                    let neighbour = has_neighbour(&source.kind).then_some(seen);
+                    tell_choice(&choice, family, neighbour);
+                }
+                _ => tell_seen(seen, family),
             }
         }
     }
@@ -75,7 +82,7 @@ fn kind(kind: &Kind) -> String {
             format!("command {}{rest}", arguments.first().map(String::as_str).unwrap_or_default())
         }
         Kind::File(path) => format!("file {}", path.display()),
-        Kind::Interface(name) => format!("interface {name}"),
+        Kind::Interface(interface) => described(interface),
         Kind::Static(_) => "static".to_owned(),
         Kind::Web(web) if web.agree > 1 => {
             format!("web {}, {} must agree", web.urls.join(", "), web.agree)
@@ -84,13 +91,24 @@ fn kind(kind: &Kind) -> String {
     }
 }
 
+fn described(Interface { name, count, neighbour }: &Interface) -> String {
+    let Some(neighbour) = neighbour else {
+        let several = if count.get() > 1 { format!(", up to {count}") } else { String::new() };
+        return format!("interface {name}{several}");
+    };
+    let length = neighbour.prefix_length.map(|length| format!("/{length}")).unwrap_or_default();
+    let suffix = neighbour.suffix.as_address();
+    format!("interface {name}, its prefix{length} with the suffix {suffix}")
+}
+
 fn tell_kernel(snapshot: &Snapshot) {
     if snapshot.addresses.is_empty() {
         return;
     }
     out("addresses of this machine:");
     for family in Family::BOTH {
-        let preferences = Preferences { allow_private: true, prefer_temporary: false };
+        let count = NonZeroUsize::MIN;
+        let preferences = Preferences { allow_private: true, count, prefer_temporary: false };
         let choice = choose(&snapshot.addresses, family, preferences, None);
         for (address, verdict) in &choice.judged {
             let why = match (special(address.address), verdict) {
@@ -118,16 +136,26 @@ fn describe(address: &KernelAddress) -> String {
     format!("{:16} {text:43}", address.interface)
 }
 
-fn tell_choice(choice: &Choice, family: Family) {
+/// Whether another machine's address is published in place of the interface's own.
+fn has_neighbour(kind: &Kind) -> bool {
+    matches!(kind, Kind::Interface(Interface { neighbour: Some(_), .. }))
+}
+
+/// Prints what became of each address. Where the chosen one only gives a neighbour its prefix,
+/// `neighbour` is what that makes.
+fn tell_choice(choice: &Choice, family: Family, neighbour: Option<&Seen>) {
     for (address, verdict) in &choice.judged {
         let verdict = match verdict {
+            Verdict::Chosen if neighbour.is_some() => "gives the prefix".to_owned(),
             Verdict::Chosen => "would be published".to_owned(),
             Verdict::PassedOver(reason) => format!("refused: {reason}"),
         };
         out(&format!("  {}  {verdict}", describe(address)));
     }
-    if choice.chosen.is_none() {
-        out(&format!("  {family}: nothing to publish"));
+    match (&choice.chosen, neighbour) {
+        (None, _) => out(&format!("  {family}: nothing to publish")),
+        (Some(_), Some(seen)) => tell_seen(seen, family),
+        (Some(_), None) => {}
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Each kind is one file that looks and returns what it saw; choosing among kernel addresses is
 //! the core's. The round asks each source once a family, however many hosts use it.
-//! Rooms left for the kinds to come: `dns`, `stun`, `gateway`, and suffixes of a prefix.
+//! Rooms left for the kinds to come: `dns`, `stun` and `gateway`.
 
 pub mod command;
 pub mod file;
@@ -11,7 +11,10 @@ pub mod sights;
 pub mod web;
 
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+
+use crate::core::prefix::Neighbour;
 
 /// A named source of the configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,11 +37,22 @@ pub enum Kind {
     /// The first line of a file.
     File(PathBuf),
     /// The addresses that the kernel has on an interface.
-    Interface(String),
+    Interface(Interface),
     /// Addresses written down.
     Static(Vec<IpAddr>),
     /// Web services that answer with the asker's address.
     Web(Web),
+}
+
+/// An interface, and what is published of its addresses.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// How many of its addresses are published at most; 1 for a neighbour.
+    pub count: NonZeroUsize,
+    /// The machine whose address is published in place of the interface's own; IPv6 only.
+    pub neighbour: Option<Neighbour>,
 }
 
 /// Web services that answer with the asker's address.

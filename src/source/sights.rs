@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::{Kind, Source, Web, command, file, kernel, web};
+use super::{Interface, Kind, Source, Web, command, file, kernel, web};
 use crate::config::{Config, HostConfig, SourceRef};
 use crate::core::address::{Addresses, Family, PerFamily, unpublishable};
 use crate::core::auto::{Auto, Route, auto};
-use crate::core::choice::{self, Choice, KernelAddress, Preferences, choose};
+use crate::core::choice::{self, Choice, KernelAddress, Preferences, Verdict, choose};
 use crate::core::plan::Seen;
+use crate::core::prefix::Neighbour;
 use crate::core::provider::{Protocol, Provider};
 use crate::http::Clients;
 use crate::waiting::Waiting;
@@ -100,11 +101,11 @@ impl Facts {
                     Some(SourceRef::Auto) => None,
                 };
                 match kind.map(|source| (source, &source.kind)) {
-                    Some((source, Kind::Interface(name))) => {
-                        let choice = of_interface(snapshot, name, family, source, local, None);
+                    Some((source, Kind::Interface(interface))) => {
+                        let choice = of_interface(snapshot, interface, family, source, local, None);
                         awaits_verdict |= choice.awaits_verdict;
-                        if !names.contains(&name.as_str()) {
-                            names.push(name);
+                        if !names.contains(&interface.name.as_str()) {
+                            names.push(&interface.name);
                         }
                     }
                     Some((_, Kind::Web(_))) => internet[family] = true,
@@ -282,11 +283,19 @@ impl Sights {
         }
     }
 
-    /// How the addresses of an interface source compare, for people.
-    pub fn choice(&self, source: &Source, family: Family, local: bool) -> Option<Choice> {
-        let Kind::Interface(name) = &source.kind else { return None };
+    /// How the addresses of `source` compare for `host`, for people; `None` when it is no interface.
+    pub fn choice(
+        &self,
+        config: &Config,
+        source: &Source,
+        host: &HostConfig,
+        family: Family,
+        set_now: Option<&Addresses>,
+    ) -> Option<Choice> {
+        let Kind::Interface(interface) = &source.kind else { return None };
         let snapshot = self.snapshot.as_ref().ok()?;
-        Some(of_interface(snapshot, name, family, source, local, None))
+        let local = is_local(&config.providers[host.provider]);
+        Some(of_interface(snapshot, interface, family, source, local, set_now))
     }
 
     /// The questions that `host` needs answered.
@@ -349,11 +358,16 @@ impl Sights {
         let local = is_local(&config.providers[host.provider]);
         let allow_private = source.allow_private || local;
         match &source.kind {
-            Kind::Interface(name) => match &self.snapshot {
+            Kind::Interface(interface) => match &self.snapshot {
                 Err(reason) => Seen::Unknown(reason.clone()),
                 Ok(snapshot) => {
-                    let choice = of_interface(snapshot, name, family, source, local, set_now);
-                    on_interface(&choice, snapshot, name, family)
+                    let choice = of_interface(snapshot, interface, family, source, local, set_now);
+                    match (&interface.neighbour, chosen(&choice)) {
+                        (Some(neighbour), Some(ours)) => {
+                            beside(ours, neighbour, allow_private, source)
+                        }
+                        _ => on_interface(&choice, snapshot, &interface.name, family),
+                    }
                 }
             },
             Kind::Static(addresses) => {
@@ -402,21 +416,53 @@ fn echo(config: &Config, host: &HostConfig, family: Family) -> Question {
 
 fn of_interface(
     snapshot: &Snapshot,
-    name: &str,
+    interface: &Interface,
     family: Family,
     source: &Source,
     local: bool,
     set_now: Option<&Addresses>,
 ) -> Choice {
-    let own: Vec<_> = snapshot.addresses.iter().filter(|a| a.interface == name).cloned().collect();
-    let allow_private = source.allow_private || local;
-    let preferences = Preferences { allow_private, prefer_temporary: source.prefer_temporary };
-    choose(&own, family, preferences, set_now)
+    let own = snapshot.addresses.iter().filter(|a| a.interface == interface.name);
+    let own: Vec<_> = own.cloned().collect();
+    let preferences = Preferences {
+        allow_private: source.allow_private || local,
+        count: interface.count,
+        prefer_temporary: source.prefer_temporary,
+    };
+    match (&interface.neighbour, set_now) {
+        (Some(neighbour), Some(set)) => {
+            let standing = neighbour.standing_for(&own, set);
+            choose(&own, family, preferences, standing.as_ref())
+        }
+        _ => choose(&own, family, preferences, set_now),
+    }
+}
+
+/// The address that was chosen, where at most one is.
+fn chosen(choice: &Choice) -> Option<&KernelAddress> {
+    let mut judged = choice.judged.iter();
+    judged.find(|(_, verdict)| *verdict == Verdict::Chosen).map(|(address, _)| address)
+}
+
+/// The address of `neighbour` beside `ours`, which is this machine's, if it may be published.
+fn beside(
+    ours: &KernelAddress,
+    neighbour: &Neighbour,
+    allow_private: bool,
+    source: &Source,
+) -> Seen {
+    match neighbour.address(ours) {
+        Ok(address) => published(address.into(), allow_private, Some(source)),
+        Err(misfit) => Seen::Unknown(format!(
+            "source {} sees {} on interface {}: {misfit}",
+            source.name, ours.address, ours.interface
+        )),
+    }
 }
 
 fn on_interface(choice: &Choice, snapshot: &Snapshot, name: &str, family: Family) -> Seen {
-    if let Some(address) = choice.chosen {
-        return Seen::Here(address.into());
+    if let Some(addresses) = &choice.chosen {
+        return Seen::Here(addresses.clone());
     }
     if choice.awaits_verdict {
         return Seen::Unknown(TENTATIVE.to_owned());
