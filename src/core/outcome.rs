@@ -249,7 +249,7 @@ impl Rejection {
                 "this needs a paid feature at the provider; change the account or the host"
             }
             Self::Forbidden => {
-                "allow the credential to write the host's A and AAAA records, or switch a family off"
+                "allow the credential to write the host's A and AAAA records (at deSEC, `homing token issue` does it), or switch a family off"
             }
             Self::Host => {
                 "create the host at the provider, or correct its name in the configuration"
