@@ -12,7 +12,8 @@ use super::table::{Place, Section, Setting};
 use super::{url, value};
 use crate::core::address::{Family, unpublishable};
 use crate::disk::open_regular;
-use crate::source::{Kind, Source, Web};
+use crate::source::outside::{Outside, Service};
+use crate::source::{Kind, Source};
 
 /// A source as it was written.
 pub(super) struct Entry {
@@ -91,7 +92,7 @@ fn kind(
     }
     match *key {
         "interface" => setting.parsed(notes, interface).map(Kind::Interface),
-        "web" => web(section, setting, base, notes).map(Kind::Web),
+        "web" => web(section, setting, base, notes).map(Kind::Outside),
         "static" => addresses(setting, known, notes).map(Kind::Static),
         "file" => {
             let path = setting.parsed(notes, |text| value::path(text, base))?;
@@ -124,35 +125,44 @@ fn interface(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-fn web(
+/// The services of a source outside; `read` makes one of an element of the list.
+fn outside(
     section: &Section<'_>,
     setting: &Setting<'_>,
-    base: &Path,
     notes: &mut Notes,
-) -> Option<Web> {
-    let mut urls = Some(Vec::new());
+    mut read: impl FnMut(&Setting<'_>, &mut Notes) -> Option<Service>,
+) -> Option<Outside> {
+    let mut services = Some(Vec::new());
     let items = setting.items();
     if items.is_empty() {
         notes.add(setting.at, &setting.name, "is empty; name at least one service");
     }
     for item in &items {
-        let text = item.text(notes);
-        let url = text.and_then(|text| notes.keep(item, url::check_web(text)).map(|()| text));
-        match (url, &mut urls) {
-            (Some(url), Some(urls)) if urls.iter().any(|known| known == url) => {
+        match (read(item, notes), &mut services) {
+            (Some(service), Some(services)) if services.contains(&service) => {
                 notes.add(item.at, &item.name, "stands in the list already; remove it");
             }
-            (Some(url), Some(urls)) => urls.push(url.to_owned()),
-            _ => urls = None,
+            (Some(service), Some(services)) => services.push(service),
+            _ => services = None,
         }
     }
     let agree = section.get("agree").map(|agree| agree.number(1, items.len().max(1), notes));
-    let ca_file =
-        section.get("ca-file").map(|setting| setting.parsed(notes, |text| value::path(text, base)));
-    Some(Web {
-        urls: urls?,
-        agree: agree.unwrap_or(Some(1))?,
-        ca_file: ca_file.unwrap_or_default(),
+    Some(Outside { services: services?, agree: agree.unwrap_or(Some(1))? })
+}
+
+fn web(
+    section: &Section<'_>,
+    setting: &Setting<'_>,
+    base: &Path,
+    notes: &mut Notes,
+) -> Option<Outside> {
+    let ca_file = section
+        .get("ca-file")
+        .and_then(|setting| setting.parsed(notes, |text| value::path(text, base)));
+    outside(section, setting, notes, |item, notes| {
+        let url = item.text(notes)?;
+        notes.keep(item, url::check_web(url))?;
+        Some(Service::Web { url: url.to_owned(), ca_file: ca_file.clone() })
     })
 }
 
@@ -208,7 +218,7 @@ impl Entry {
             let Some(special) = unpublishable(*address, may_be_private) else { continue };
             let holder = match &source.kind {
                 Kind::File(path) => format!("{} holds {address}, which is", shown_path(path)),
-                Kind::Command(_) | Kind::Interface(_) | Kind::Static(_) | Kind::Web(_) => {
+                Kind::Command(_) | Kind::Interface(_) | Kind::Outside(_) | Kind::Static(_) => {
                     format!("{} is", quoted(&address.to_string()))
                 }
             };
@@ -227,9 +237,8 @@ impl Entry {
             Some(Kind::Static(addresses)) => {
                 !addresses.iter().any(|address| Family::of(*address) == family)
             }
-            Some(Kind::Command(_) | Kind::File(_) | Kind::Interface(_) | Kind::Web(_)) | None => {
-                false
-            }
+            Some(Kind::Command(_) | Kind::File(_) | Kind::Interface(_) | Kind::Outside(_))
+            | None => false,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::core::plan::Seen;
 use crate::exit::Exit;
 use crate::round::Occasion;
 use crate::source::Kind;
+use crate::source::outside::Service;
 use crate::source::sights::{Sights, Snapshot};
 use crate::state::Access;
 
@@ -76,11 +77,15 @@ fn kind(kind: &Kind) -> String {
         }
         Kind::File(path) => format!("file {}", path.display()),
         Kind::Interface(name) => format!("interface {name}"),
-        Kind::Static(_) => "static".to_owned(),
-        Kind::Web(web) if web.agree > 1 => {
-            format!("web {}, {} must agree", web.urls.join(", "), web.agree)
+        Kind::Outside(outside) => {
+            let key = outside.services.first().map(Service::key).unwrap_or_default();
+            let agreement = match outside.agree {
+                1 => String::new(),
+                agree => format!(", {agree} must agree"),
+            };
+            format!("{key} {}{agreement}", outside.names())
         }
-        Kind::Web(web) => format!("web {}", web.urls.join(", ")),
+        Kind::Static(_) => "static".to_owned(),
     }
 }
 

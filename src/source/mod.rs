@@ -7,11 +7,14 @@
 pub mod command;
 pub mod file;
 pub mod kernel;
+pub mod outside;
 pub mod sights;
 pub mod web;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+
+use outside::Outside;
 
 /// A named source of the configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,19 +38,8 @@ pub enum Kind {
     File(PathBuf),
     /// The addresses that the kernel has on an interface.
     Interface(String),
+    /// Services outside that tell the asker's address.
+    Outside(Outside),
     /// Addresses written down.
     Static(Vec<IpAddr>),
-    /// Web services that answer with the asker's address.
-    Web(Web),
-}
-
-/// Web services that answer with the asker's address.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Web {
-    /// The services, tried in turn.
-    pub urls: Vec<String>,
-    /// How many must say the same before it is believed; at least 1, at most the number of services.
-    pub agree: usize,
-    /// A PEM file with one more certificate authority to trust.
-    pub ca_file: Option<PathBuf>,
 }
