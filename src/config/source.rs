@@ -10,7 +10,10 @@ use std::path::Path;
 use super::problems::{Notes, quoted, shown_path};
 use super::table::{Place, Section, Setting};
 use super::{url, value};
-use crate::core::address::{Family, unpublishable};
+use crate::cli::nearest::nearest;
+use crate::core::address::{Family, PerFamily, unpublishable};
+use crate::core::dns::{Class, Type};
+use crate::core::whoami::{self, Resolver};
 use crate::disk::open_regular;
 use crate::source::outside::{Outside, Service};
 use crate::source::{Kind, Source};
@@ -37,7 +40,14 @@ pub(super) struct Usage {
 }
 
 /// The keys that say where to look; a source has exactly one of them.
-const KINDS: [&str; 5] = ["interface", "web", "static", "file", "command"];
+const KINDS: [&str; 7] = ["interface", "web", "stun", "dns", "static", "file", "command"];
+
+/// The keys that are for some kinds only.
+const EXTRAS: [(&str, &[&str]); 3] = [
+    ("agree", &["web", "stun", "dns"]),
+    ("ca-file", &["web"]),
+    ("prefer-temporary", &["interface"]),
+];
 
 /// Reads one section.
 pub(super) fn read(name: &str, section: &mut Section<'_>, base: &Path, notes: &mut Notes) -> Entry {
@@ -85,14 +95,17 @@ fn kind(
         }
         return None;
     };
-    for (extra, of) in [("agree", "web"), ("ca-file", "web"), ("prefer-temporary", "interface")] {
-        if let Some(setting) = section.get(extra).filter(|_| *key != of) {
-            notes.add(setting.at, &setting.name, format!("is for {of} sources only; remove it"));
+    for (extra, kinds) in EXTRAS {
+        if let Some(setting) = section.get(extra).filter(|_| !kinds.contains(key)) {
+            let what = format!("is for {} sources only; remove it", kinds.join(", "));
+            notes.add(setting.at, &setting.name, what);
         }
     }
     match *key {
         "interface" => setting.parsed(notes, interface).map(Kind::Interface),
         "web" => web(section, setting, base, notes).map(Kind::Outside),
+        "stun" => outside(section, setting, notes, stun).map(Kind::Outside),
+        "dns" => outside(section, setting, notes, dns).map(Kind::Outside),
         "static" => addresses(setting, known, notes).map(Kind::Static),
         "file" => {
             let path = setting.parsed(notes, |text| value::path(text, base))?;
@@ -132,11 +145,12 @@ fn outside(
     notes: &mut Notes,
     mut read: impl FnMut(&Setting<'_>, &mut Notes) -> Option<Service>,
 ) -> Option<Outside> {
-    let mut services = Some(Vec::new());
     let items = setting.items();
     if items.is_empty() {
         notes.add(setting.at, &setting.name, "is empty; name at least one service");
+        return None;
     }
+    let mut services = Some(Vec::new());
     for item in &items {
         match (read(item, notes), &mut services) {
             (Some(service), Some(services)) if services.contains(&service) => {
@@ -146,7 +160,7 @@ fn outside(
             _ => services = None,
         }
     }
-    let agree = section.get("agree").map(|agree| agree.number(1, items.len().max(1), notes));
+    let agree = section.get("agree").map(|agree| agree.number(1, items.len(), notes));
     Some(Outside { services: services?, agree: agree.unwrap_or(Some(1))? })
 }
 
@@ -164,6 +178,84 @@ fn web(
         notes.keep(item, url::check_web(url))?;
         Some(Service::Web { url: url.to_owned(), ca_file: ca_file.clone() })
     })
+}
+
+fn stun(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
+    item.parsed(notes, |text| value::server(text, crate::core::stun::PORT)).map(Service::Stun)
+}
+
+fn dns(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
+    let resolver = if item.is_table() {
+        resolver(&mut item.section(RESOLVER_EXAMPLE, notes)?, notes)
+    } else {
+        item.parsed(notes, |text| Resolver::built_in(text).ok_or_else(|| no_resolver(text)))
+    };
+    resolver.map(Service::Dns)
+}
+
+const RESOLVER_EXAMPLE: &str = "{ server = \"192.0.2.53\", name = \"whoami.example.net\" }";
+
+fn no_resolver(text: &str) -> String {
+    let fix = match nearest(text, whoami::titles()) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => {
+            let titles = whoami::titles().collect::<Vec<_>>().join(", ");
+            format!("there are: {titles}; another is written as {RESOLVER_EXAMPLE}")
+        }
+    };
+    format!("is not a built-in resolver; {fix}")
+}
+
+/// A resolver of the user's own.
+fn resolver(section: &mut Section<'_>, notes: &mut Notes) -> Option<Resolver> {
+    section.check_keys(Place::Resolver, notes);
+    for key in ["server", "name"] {
+        if section.get(key).is_none() {
+            section.lacks(&[key], format!("needs {key}; write it like {RESOLVER_EXAMPLE}"), notes);
+        }
+    }
+    let server = section
+        .get("server")
+        .and_then(|setting| setting.parsed(notes, |text| value::server(text, whoami::PORT)));
+    let name = section.get("name").and_then(|setting| setting.parsed(notes, value::hostname));
+    let class = section.get("class").map(|setting| setting.parsed(notes, class));
+    let class = class.unwrap_or(Some(Class::IN));
+    let record_type = section.get("type").map(|setting| setting.parsed(notes, record_type));
+    // Nobody writes addresses as Chaosnet's own records.
+    let default = (class == Some(Class::CH)).then_some(Type::TXT);
+    let record_type = record_type.map_or(Some(default), |written| written.map(Some));
+    let (server, name, class, record_type) = (server?, name?, class?, record_type?);
+    if class == Class::CH && record_type != Some(Type::TXT) {
+        notes.add(section.at, &section.name, "asks for class CH, which has addresses in TXT only");
+        return None;
+    }
+    let at = |family| Some(server.clone()).filter(|server| server.may_be_reached_over(family));
+    let servers = PerFamily::from_fn(at);
+    let resolver = Resolver { title: server.to_string(), servers, name, class, record_type };
+    if !Family::BOTH.into_iter().any(|family| resolver.can_tell(family)) {
+        let what = "can never answer: an address is told over its own family; \
+                    change the server or the type";
+        notes.add(section.at, &section.name, what);
+        return None;
+    }
+    Some(resolver)
+}
+
+fn class(text: &str) -> Result<Class, &'static str> {
+    match text {
+        "IN" => Ok(Class::IN),
+        "CH" => Ok(Class::CH),
+        _ => Err("is not a class; write \"IN\" or \"CH\""),
+    }
+}
+
+fn record_type(text: &str) -> Result<Type, &'static str> {
+    match text {
+        "A" => Ok(Type::A),
+        "AAAA" => Ok(Type::AAAA),
+        "TXT" => Ok(Type::TXT),
+        _ => Err("is not a type that tells an address; write \"A\", \"AAAA\" or \"TXT\""),
+    }
 }
 
 fn addresses(
@@ -237,8 +329,10 @@ impl Entry {
             Some(Kind::Static(addresses)) => {
                 !addresses.iter().any(|address| Family::of(*address) == family)
             }
-            Some(Kind::Command(_) | Kind::File(_) | Kind::Interface(_) | Kind::Outside(_))
-            | None => false,
+            Some(Kind::Outside(outside)) => {
+                !outside.services.iter().any(|service| service.can_tell(family))
+            }
+            Some(Kind::Command(_) | Kind::File(_) | Kind::Interface(_)) | None => false,
         }
     }
 }

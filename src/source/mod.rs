@@ -2,14 +2,17 @@
 //!
 //! Each kind is one file that looks and returns what it saw; choosing among kernel addresses is
 //! the core's. The round asks each source once a family, however many hosts use it.
-//! Rooms left for the kinds to come: `dns`, `stun`, `gateway`, and suffixes of a prefix.
+//! Rooms left for the kinds to come: `gateway`, and suffixes of a prefix.
 
 pub mod command;
+mod dns;
 pub mod file;
 pub mod kernel;
 pub mod outside;
+mod peer;
 pub mod sights;
-pub mod web;
+mod stun;
+mod web;
 
 use std::net::IpAddr;
 use std::path::PathBuf;

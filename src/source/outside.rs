@@ -7,8 +7,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::web;
+use super::{dns, stun, web};
 use crate::core::address::Family;
+use crate::core::server::Server;
+use crate::core::whoami::Resolver;
 use crate::http::{self, Clients};
 
 /// Services outside, and when they are believed.
@@ -23,6 +25,10 @@ pub struct Outside {
 /// A service that tells the asker's address.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Service {
+    /// A resolver that answers with the asker's address.
+    Dns(Resolver),
+    /// A STUN server.
+    Stun(Server),
     /// A page on the web.
     Web {
         /// Its address.
@@ -35,7 +41,7 @@ pub enum Service {
 /// The address that `outside.agree` services say; the error names every service and what it said.
 pub async fn seen(outside: &Outside, family: Family, clients: &Clients) -> Result<IpAddr, String> {
     let mut said = Vec::with_capacity(outside.services.len());
-    for service in &outside.services {
+    for service in outside.services.iter().filter(|service| service.can_tell(family)) {
         said.push(match service.told(family, clients).await {
             Ok(address) => Said::Address(service.server(), address),
             Err(reason) => Said::Nothing(reason),
@@ -59,13 +65,25 @@ impl Service {
     /// The key of such services in the configuration.
     pub fn key(&self) -> &'static str {
         match self {
+            Self::Dns(_) => "dns",
+            Self::Stun(_) => "stun",
             Self::Web { .. } => "web",
+        }
+    }
+
+    /// Whether it can tell an address of `family`; where a name leads is known only when asked.
+    pub fn can_tell(&self, family: Family) -> bool {
+        match self {
+            Self::Dns(resolver) => resolver.can_tell(family),
+            Self::Stun(server) => server.may_be_reached_over(family),
+            Self::Web { .. } => true,
         }
     }
 
     /// What errors call it.
     fn server(&self) -> String {
         match self {
+            Self::Dns(_) | Self::Stun(_) => self.to_string(),
             Self::Web { url, .. } => http::server_of(url),
         }
     }
@@ -73,6 +91,8 @@ impl Service {
     /// The address of `family` that it tells; the error names it.
     async fn told(&self, family: Family, clients: &Clients) -> Result<IpAddr, String> {
         match self {
+            Self::Dns(resolver) => dns::told(resolver, family).await,
+            Self::Stun(server) => stun::told(server, family).await,
             Self::Web { url, ca_file } => web::told(url, ca_file.as_deref(), family, clients).await,
         }
     }
@@ -82,6 +102,8 @@ impl Service {
 impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Dns(resolver) => f.write_str(&resolver.title),
+            Self::Stun(server) => write!(f, "{server}"),
             Self::Web { url, .. } => f.write_str(url),
         }
     }
