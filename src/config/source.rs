@@ -9,11 +9,8 @@ use std::path::Path;
 
 use super::problems::{Notes, quoted, shown_path};
 use super::table::{Place, Section, Setting};
-use super::{url, value};
-use crate::cli::nearest::nearest;
-use crate::core::address::{Family, PerFamily, unpublishable};
-use crate::core::dns::{Class, Type};
-use crate::core::whoami::{self, Resolver};
+use super::{resolver, url, value};
+use crate::core::address::{Family, unpublishable};
 use crate::disk::open_regular;
 use crate::source::outside::{Outside, Service};
 use crate::source::{Kind, Source};
@@ -185,77 +182,7 @@ fn stun(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
 }
 
 fn dns(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
-    let resolver = if item.is_table() {
-        resolver(&mut item.section(RESOLVER_EXAMPLE, notes)?, notes)
-    } else {
-        item.parsed(notes, |text| Resolver::built_in(text).ok_or_else(|| no_resolver(text)))
-    };
-    resolver.map(Service::Dns)
-}
-
-const RESOLVER_EXAMPLE: &str = "{ server = \"192.0.2.53\", name = \"whoami.example.net\" }";
-
-fn no_resolver(text: &str) -> String {
-    let fix = match nearest(text, whoami::titles()) {
-        Some(meant) => format!("did you mean \"{meant}\"?"),
-        None => {
-            let titles = whoami::titles().collect::<Vec<_>>().join(", ");
-            format!("there are: {titles}; another is written as {RESOLVER_EXAMPLE}")
-        }
-    };
-    format!("is not a built-in resolver; {fix}")
-}
-
-/// A resolver of the user's own.
-fn resolver(section: &mut Section<'_>, notes: &mut Notes) -> Option<Resolver> {
-    section.check_keys(Place::Resolver, notes);
-    for key in ["server", "name"] {
-        if section.get(key).is_none() {
-            section.lacks(&[key], format!("needs {key}; write it like {RESOLVER_EXAMPLE}"), notes);
-        }
-    }
-    let server = section
-        .get("server")
-        .and_then(|setting| setting.parsed(notes, |text| value::server(text, whoami::PORT)));
-    let name = section.get("name").and_then(|setting| setting.parsed(notes, value::hostname));
-    let class = section.get("class").map(|setting| setting.parsed(notes, class));
-    let class = class.unwrap_or(Some(Class::IN));
-    let record_type = section.get("type").map(|setting| setting.parsed(notes, record_type));
-    // Nobody writes addresses as Chaosnet's own records.
-    let default = (class == Some(Class::CH)).then_some(Type::TXT);
-    let record_type = record_type.map_or(Some(default), |written| written.map(Some));
-    let (server, name, class, record_type) = (server?, name?, class?, record_type?);
-    if class == Class::CH && record_type != Some(Type::TXT) {
-        notes.add(section.at, &section.name, "asks for class CH, which has addresses in TXT only");
-        return None;
-    }
-    let at = |family| Some(server.clone()).filter(|server| server.may_be_reached_over(family));
-    let servers = PerFamily::from_fn(at);
-    let resolver = Resolver { title: server.to_string(), servers, name, class, record_type };
-    if !Family::BOTH.into_iter().any(|family| resolver.can_tell(family)) {
-        let what = "can never answer: an address is told over its own family; \
-                    change the server or the type";
-        notes.add(section.at, &section.name, what);
-        return None;
-    }
-    Some(resolver)
-}
-
-fn class(text: &str) -> Result<Class, &'static str> {
-    match text {
-        "IN" => Ok(Class::IN),
-        "CH" => Ok(Class::CH),
-        _ => Err("is not a class; write \"IN\" or \"CH\""),
-    }
-}
-
-fn record_type(text: &str) -> Result<Type, &'static str> {
-    match text {
-        "A" => Ok(Type::A),
-        "AAAA" => Ok(Type::AAAA),
-        "TXT" => Ok(Type::TXT),
-        _ => Err("is not a type that tells an address; write \"A\", \"AAAA\" or \"TXT\""),
-    }
+    resolver::read(item, notes).map(Service::Dns)
 }
 
 fn addresses(
