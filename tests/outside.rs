@@ -358,3 +358,23 @@ fn a_source_of_many_hosts_is_asked_once() {
     assert_eq!(home.once().code, 0);
     assert_eq!(server.questions(), 1);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn events_alone_ask_a_source_outside_once_a_minute() {
+    netns::in_namespace("events_alone_ask_a_source_outside_once_a_minute", || {
+        netns::ip("link set lo up");
+        netns::ip("addr add 100.64.0.9/10 dev wan");
+        netns::ip("route add default via 100.64.0.1 dev wan");
+        let server = Server::start(stun_fine);
+        let home = home("ipv4", &stun(&[&server]));
+        let daemon = home.daemon();
+        let is_published = || home.read("hosts").contains("8.8.8.8");
+        home::wait_until("8.8.8.8", is_published, || daemon.log());
+        for n in 10..13 {
+            netns::ip(&format!("addr add 100.64.0.{n}/10 dev wan"));
+            thread::sleep(Duration::from_millis(300));
+        }
+        assert_eq!(server.questions(), 1, "{}", daemon.log());
+    });
+}
