@@ -10,3 +10,8 @@ pub(crate) fn reason(error: &io::Error) -> String {
         None => words,
     }
 }
+
+/// What the system's resolver says, without std's introduction.
+pub(crate) fn of_look_up(words: &str) -> &str {
+    words.strip_prefix("failed to lookup address information: ").unwrap_or(words)
+}

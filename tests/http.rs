@@ -14,7 +14,7 @@ use homing::core::outcome::Fault;
 use homing::core::protocol::{Answer, Authorization, Credential, HttpRequest};
 use homing::core::secret::Secret;
 use homing::http::{Clients, HttpError, Limits};
-use homing::source::{Web, web};
+use homing::source::outside::{self, Outside, Service};
 
 use support::tls::{Certificate, Script, Server, drip, pour, reply, reply_with};
 
@@ -464,13 +464,16 @@ async fn a_wish_for_a_pause_counts_whatever_page_comes_with_it() {
 
 // The web source.
 
-fn web(servers: &[&Server], agree: usize) -> Web {
-    let urls = servers.iter().map(|server| server.url("/")).collect();
-    Web { urls, agree, ca_file: None }
+fn web(servers: &[&Server], agree: usize) -> Outside {
+    let service = |server: &&Server| {
+        let ca_file = Some(server.ca_file.clone()).filter(|path| !path.as_os_str().is_empty());
+        Service::Web { url: server.url("/"), ca_file }
+    };
+    Outside { services: servers.iter().map(service).collect(), agree }
 }
 
-async fn seen(web: &Web, family: Family) -> Result<String, String> {
-    let seen = web::seen(web, family, &clients()).await;
+async fn seen(web: &Outside, family: Family) -> Result<String, String> {
+    let seen = outside::seen(web, family, &clients()).await;
     seen.map(|address| address.to_string())
 }
 
@@ -509,8 +512,7 @@ async fn a_web_source_over_tls_needs_a_good_certificate() {
         (Certificate::UnknownAuthority, Err("unknown authority")),
     ] {
         let server = Server::tls(certificate, fine);
-        let web = Web { ca_file: Some(server.ca_file.clone()), ..web(&[&server], 1) };
-        match (seen(&web, Family::V4).await, expect) {
+        match (seen(&web(&[&server], 1), Family::V4).await, expect) {
             (Err(error), Err(expect)) => assert!(error.contains(expect), "{error}"),
             (found, expect) => assert_eq!(found, expect.map_err(str::to_owned)),
         }

@@ -187,7 +187,7 @@ pub const COMMANDS: &[Command] = &[
         choices: &[],
         doc: "Stay in the foreground and keep every host up to date",
         more: "Without a command Homing is a daemon: it wakes when the kernel reports a change of \
-            address, and now and then to ask the web sources. SIGHUP reads the configuration \
+            address, and now and then to ask the sources outside. SIGHUP reads the configuration \
             again, SIGUSR1 runs a round at once, SIGTERM and SIGINT finish the request in flight \
             and end it. Nothing that a provider, the network or the clock does ends it.",
         ready: true,

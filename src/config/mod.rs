@@ -6,6 +6,7 @@
 mod host;
 mod problems;
 mod provider;
+mod resolver;
 pub mod secret;
 mod source;
 mod suffix;

@@ -10,10 +10,11 @@ use std::path::Path;
 
 use super::problems::{Notes, quoted, shown_path};
 use super::table::{Place, Section, Setting};
-use super::{suffix, url, value};
+use super::{resolver, suffix, url, value};
 use crate::core::address::{Addresses, Family, unpublishable};
 use crate::disk::open_regular;
-use crate::source::{Interface, Kind, Source, Web};
+use crate::source::outside::{Outside, Service};
+use crate::source::{Interface, Kind, Source};
 
 /// A source as it was written.
 pub(super) struct Entry {
@@ -37,17 +38,17 @@ pub(super) struct Usage {
 }
 
 /// The keys that say where to look; a source has exactly one of them.
-const KINDS: [&str; 5] = ["interface", "web", "static", "file", "command"];
+const KINDS: [&str; 7] = ["interface", "web", "stun", "dns", "static", "file", "command"];
 
-/// The keys that go with one kind only, and that kind.
-const EXTRAS: [(&str, &str); 7] = [
-    ("agree", "web"),
-    ("ca-file", "web"),
-    ("count", "interface"),
-    ("prefer-temporary", "interface"),
-    ("prefix-length", "interface"),
-    ("suffix", "interface"),
-    ("suffix-mac", "interface"),
+/// The keys that are for some kinds only.
+const EXTRAS: [(&str, &[&str]); 7] = [
+    ("agree", &["web", "stun", "dns"]),
+    ("ca-file", &["web"]),
+    ("count", &["interface"]),
+    ("prefer-temporary", &["interface"]),
+    ("prefix-length", &["interface"]),
+    ("suffix", &["interface"]),
+    ("suffix-mac", &["interface"]),
 ];
 
 /// Reads one section.
@@ -96,14 +97,17 @@ fn kind(
         }
         return None;
     };
-    for (extra, of) in EXTRAS {
-        if let Some(setting) = section.get(extra).filter(|_| *key != of) {
-            notes.add(setting.at, &setting.name, format!("is for {of} sources only; remove it"));
+    for (extra, kinds) in EXTRAS {
+        if let Some(setting) = section.get(extra).filter(|_| !kinds.contains(key)) {
+            let what = format!("is for {} sources only; remove it", kinds.join(", "));
+            notes.add(setting.at, &setting.name, what);
         }
     }
     match *key {
         "interface" => interface(section, setting, notes).map(Kind::Interface),
-        "web" => web(section, setting, base, notes).map(Kind::Web),
+        "web" => web(section, setting, base, notes).map(Kind::Outside),
+        "stun" => outside(section, setting, notes, stun).map(Kind::Outside),
+        "dns" => outside(section, setting, notes, dns).map(Kind::Outside),
         "static" => addresses(setting, known, notes).map(Kind::Static),
         "file" => {
             let path = setting.parsed(notes, |text| value::path(text, base))?;
@@ -145,36 +149,54 @@ fn interface_name(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
+/// The services of a source outside; `read` makes one of an element of the list.
+fn outside(
+    section: &Section<'_>,
+    setting: &Setting<'_>,
+    notes: &mut Notes,
+    mut read: impl FnMut(&Setting<'_>, &mut Notes) -> Option<Service>,
+) -> Option<Outside> {
+    let items = setting.items();
+    if items.is_empty() {
+        notes.add(setting.at, &setting.name, "is empty; name at least one service");
+        return None;
+    }
+    let mut services = Some(Vec::new());
+    for item in &items {
+        match (read(item, notes), &mut services) {
+            (Some(service), Some(services)) if services.contains(&service) => {
+                notes.add(item.at, &item.name, "stands in the list already; remove it");
+            }
+            (Some(service), Some(services)) => services.push(service),
+            _ => services = None,
+        }
+    }
+    let agree = section.get("agree").map(|agree| agree.number(1, items.len(), notes));
+    Some(Outside { services: services?, agree: agree.unwrap_or(Some(1))? })
+}
+
 fn web(
     section: &Section<'_>,
     setting: &Setting<'_>,
     base: &Path,
     notes: &mut Notes,
-) -> Option<Web> {
-    let mut urls = Some(Vec::new());
-    let items = setting.items();
-    if items.is_empty() {
-        notes.add(setting.at, &setting.name, "is empty; name at least one service");
-    }
-    for item in &items {
-        let text = item.text(notes);
-        let url = text.and_then(|text| notes.keep(item, url::check_web(text)).map(|()| text));
-        match (url, &mut urls) {
-            (Some(url), Some(urls)) if urls.iter().any(|known| known == url) => {
-                notes.add(item.at, &item.name, "stands in the list already; remove it");
-            }
-            (Some(url), Some(urls)) => urls.push(url.to_owned()),
-            _ => urls = None,
-        }
-    }
-    let agree = section.get("agree").map(|agree| agree.number(1, items.len().max(1), notes));
-    let ca_file =
-        section.get("ca-file").map(|setting| setting.parsed(notes, |text| value::path(text, base)));
-    Some(Web {
-        urls: urls?,
-        agree: agree.unwrap_or(Some(1))?,
-        ca_file: ca_file.unwrap_or_default(),
+) -> Option<Outside> {
+    let ca_file = section
+        .get("ca-file")
+        .and_then(|setting| setting.parsed(notes, |text| value::path(text, base)));
+    outside(section, setting, notes, |item, notes| {
+        let url = item.text(notes)?;
+        notes.keep(item, url::check_web(url))?;
+        Some(Service::Web { url: url.to_owned(), ca_file: ca_file.clone() })
     })
+}
+
+fn stun(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
+    item.parsed(notes, |text| value::server(text, crate::core::stun::PORT)).map(Service::Stun)
+}
+
+fn dns(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
+    resolver::read(item, notes).map(Service::Dns)
 }
 
 fn addresses(
@@ -229,7 +251,7 @@ impl Entry {
             let Some(special) = unpublishable(*address, may_be_private) else { continue };
             let holder = match &source.kind {
                 Kind::File(path) => format!("{} holds {address}, which is", shown_path(path)),
-                Kind::Command(_) | Kind::Interface(_) | Kind::Static(_) | Kind::Web(_) => {
+                Kind::Command(_) | Kind::Interface(_) | Kind::Outside(_) | Kind::Static(_) => {
                     format!("{} is", quoted(&address.to_string()))
                 }
             };
@@ -245,15 +267,17 @@ impl Entry {
     /// What to do about a source that can never tell an address of `family`; `None` when it can.
     pub(super) fn lacks(&self, family: Family) -> Option<&'static str> {
         match &self.source.as_ref()?.kind {
-            Kind::Static(_) if self.most(family) == 0 => Some("add one, or write \"off\""),
+            Kind::Static(_) | Kind::Outside(_) if self.most(family) == 0 => {
+                Some("add one, or write \"off\"")
+            }
             Kind::Interface(Interface { neighbour: Some(_), .. }) if family == Family::V4 => {
                 Some("a suffix is for IPv6; write another source, or \"off\"")
             }
             Kind::Command(_)
             | Kind::File(_)
             | Kind::Interface(_)
-            | Kind::Static(_)
-            | Kind::Web(_) => None,
+            | Kind::Outside(_)
+            | Kind::Static(_) => None,
         }
     }
 
@@ -265,7 +289,10 @@ impl Entry {
                 let own = addresses.iter().copied().filter(|a| Family::of(*a) == family);
                 Addresses::new(own).map_or(0, |own| own.iter().count())
             }
-            Some(Kind::Command(_) | Kind::File(_) | Kind::Web(_)) | None => 1,
+            Some(Kind::Outside(outside)) => {
+                usize::from(outside.services.iter().any(|service| service.can_tell(family)))
+            }
+            Some(Kind::Command(_) | Kind::File(_)) | None => 1,
         }
     }
 }

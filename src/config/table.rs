@@ -19,6 +19,8 @@ pub(super) enum Place {
     Daemon,
     /// `[source.NAME]`.
     Source,
+    /// `{ … }` in the `dns` of a source.
+    Resolver,
     /// `[provider.NAME]`.
     Provider,
     /// `[[host]]`.
@@ -56,7 +58,7 @@ pub(super) struct Setting<'a> {
 }
 
 impl Place {
-    /// Every kind of section.
+    /// Every kind of section that has a header of its own.
     pub(super) const ALL: [Self; 5] =
         [Self::Top, Self::Host, Self::Daemon, Self::Source, Self::Provider];
 
@@ -66,6 +68,7 @@ impl Place {
             Self::Top => "a configuration",
             Self::Daemon => "[daemon]",
             Self::Source => "[source.NAME]",
+            Self::Resolver => "a table in dns",
             Self::Provider => "[provider.NAME]",
             Self::Host => "[[host]]",
         }
@@ -77,6 +80,7 @@ impl Place {
             Self::Top => &TOP,
             Self::Daemon => &DAEMON,
             Self::Source => &SOURCE,
+            Self::Resolver => &RESOLVER,
             Self::Provider => &PROVIDER,
             Self::Host => &HOST,
         }
@@ -102,17 +106,25 @@ const SOURCE: Keys = Keys {
         "ca-file",
         "command",
         "count",
+        "dns",
         "file",
         "interface",
         "prefer-temporary",
         "prefix-length",
         "static",
+        "stun",
         "suffix",
         "suffix-mac",
         "web",
     ],
-    later: &["bind", "dns", "gateway", "stun"],
+    later: &["bind", "gateway"],
     foreign: &[("if", "interface"), ("url", "web"), ("urls", "web"), ("cmd", "command")],
+};
+
+const RESOLVER: Keys = Keys {
+    known: &["class", "name", "server", "type"],
+    later: &[],
+    foreign: &[("query", "name"), ("host", "name"), ("resolver", "server")],
 };
 
 const PROVIDER: Keys = Keys {
@@ -311,6 +323,11 @@ impl<'a> Setting<'a> {
             value: item.get_ref(),
         };
         list.iter().enumerate().map(item).collect()
+    }
+
+    /// Whether the value is a table.
+    pub(super) fn is_table(&self) -> bool {
+        self.value.is_table()
     }
 
     /// Whether the value is a list.

@@ -84,7 +84,7 @@ fn the_example_is_valid_as_it_stands_and_with_everything_switched_on() {
     assert_eq!(host.path, Some("/etc/homing/homing.hosts".into()));
     let all = config(&uncommented(EXAMPLE));
     assert_eq!(all.hosts.len(), 6);
-    assert_eq!(all.sources.len(), 6);
+    assert_eq!(all.sources.len(), 8);
 }
 
 #[test]
@@ -209,7 +209,10 @@ fn what_is_still_to_come_is_said_to_be() {
     let host = |line: &str| format!("provider = \"desec\"\ntoken-file = \"t\"\n{line}");
     check_host(&host("bind = \"wan2\""), "is not in this version of Homing yet; remove it");
     check_host(&host("verify = true"), "not in this version");
-    check_one(&format!("{GOOD}[source.s]\ndns = \"x\"\n"), "source.s.dns: is not in this version");
+    check_one(
+        &format!("{GOOD}[source.s]\ngateway = \"x\"\n"),
+        "source.s.gateway: is not in this version",
+    );
     check_one(
         &format!("{GOOD}[provider.p]\nprotocol = \"rfc2136\"\n"),
         "\"rfc2136\" is not in this",
@@ -384,6 +387,30 @@ fn a_host_lies_within_its_zone() {
 }
 
 #[test]
+fn resolvers_are_built_in_or_tables() {
+    let dns = |value: &str| format!("{GOOD}ipv4 = \"s\"\n[source.s]\ndns = {value}\n");
+    let sources = |value: &str| config(&dns(value)).sources;
+    let mixed = "[\"opendns\", \"google\", { server = \"192.0.2.53\", name = \"a.example\" }]";
+    let Kind::Outside(outside) = &sources(mixed)[0].kind else { panic!("a source outside") };
+    assert_eq!(outside.names(), "opendns, google, 192.0.2.53:53");
+    sources("{ server = \"dns.example\", name = \"a.example\", class = \"CH\" }");
+    check_one(&dns("[\"opendsn\"]"), "did you mean \"opendns\"?");
+    check_one(&dns("[\"x\"]"), "there are: opendns, cloudflare, google; another is written as {");
+    check_one(&dns("[7]"), "source.s.dns[1]: must be text in quotes");
+    check_one(&dns("[\"google\", \"google\"]"), "stands in the list already");
+    let table = |rest: &str| dns(&format!("[{{ name = \"a.example\"{rest} }}]"));
+    check_one(&table(""), "source.s.dns[1]: needs server; write it like {");
+    check_one(&table(", sever = \"192.0.2.53\""), "did you mean server?");
+    let server = |rest: &str| table(&format!(", server = \"192.0.2.53\"{rest}"));
+    check_one(&server(", class = \"HS\""), "\"HS\" is not a class; write \"IN\" or \"CH\"");
+    check_one(&server(", type = \"MX\""), "is not a type that tells an address");
+    check_one(&server(", class = \"CH\", type = \"A\""), "asks for class CH");
+    check_one(&server(", type = \"AAAA\""), "can never answer");
+    let other_family = table(", server = \"[2001:db8::53]:5353\", type = \"AAAA\"");
+    check_one(&other_family, "the source s has no IPv4 address");
+}
+
+#[test]
 fn sources_are_named_and_of_one_kind() {
     let source = |lines: &str| format!("{GOOD}ipv4 = \"s\"\n[source.s]\n{lines}\n");
     check_one(
@@ -395,7 +422,7 @@ fn sources_are_named_and_of_one_kind() {
         &source("interface = \"a-name-that-is-too-long\""),
         "is not the name of an interface",
     );
-    check_one(&source("interface = \"eth0\"\nagree = 2"), "is for web sources only");
+    check_one(&source("interface = \"eth0\"\nagree = 2"), "is for web, stun, dns sources only");
     check_one(&source("web = []"), "name at least one service");
     check_one(&source("web = \"http://a.example/\""), "could be forged");
     check_one(
@@ -403,6 +430,12 @@ fn sources_are_named_and_of_one_kind() {
         "stands in the list already",
     );
     check_one(&source("web = [\"https://a.example/\"]\nagree = 0"), "a whole number from 1 to 1");
+    check_one(&source("stun = []"), "name at least one service");
+    check_one(&source("stun = \"2001:db8::1\""), "needs brackets around an IPv6 address");
+    check_one(&source("stun = [\"a.example\", \"a.example:3478\"]"), "stands in the list already");
+    check_one(&source("stun = \"[2001:db8::1]:3478\""), "the source s has no IPv4 address");
+    check_one(&source("stun = \"a.example\"\nca-file = \"c\""), "is for web sources only");
+    check_one(&source("stun = \"a.example\"\nagree = 2"), "a whole number from 1 to 1");
     check_one(&source("command = \"/bin/x\""), "must be a list, not text");
     check_one(&source("command = []"), "names no program");
     check_one(&source("static = \"203.0.113.300\""), "is not an address");

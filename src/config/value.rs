@@ -3,10 +3,12 @@
 //! Each function takes text and returns a value, or the end of a sentence that begins with it.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::core::name::{Hostname, NameError};
+use crate::core::server::Server;
 
 /// The bounds of a duration, and what one looks like.
 pub(super) struct Bounds {
@@ -94,6 +96,39 @@ pub(super) fn zone(text: &str) -> Result<Hostname, String> {
     Ok(zone)
 }
 
+/// The server that `text` says, by name or address; `port` is the one that may be left out.
+pub(super) fn server(text: &str, port: u16) -> Result<Server, String> {
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Err(format!(
+            "needs brackets around an IPv6 address; write it like \"[2001:db8::1]:{port}\""
+        ));
+    }
+    let (host, number) = match text.rsplit_once(':') {
+        Some((host, number)) if !text.ends_with(']') => (host, Some(number)),
+        _ => (text, None),
+    };
+    let port = match number.map(str::parse) {
+        None => port,
+        Some(Ok(port @ 1..)) => port,
+        Some(_) => return Err("has no valid port; a port is a number from 1 to 65535".to_owned()),
+    };
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    if let Some(inner) = bracketed {
+        let address: Ipv6Addr =
+            inner.parse().map_err(|_| "holds no IPv6 address in its brackets")?;
+        return Ok(Server::from((address.into(), port)));
+    }
+    if let Ok(address) = host.parse::<Ipv4Addr>() {
+        return Ok(Server::from((address.into(), port)));
+    }
+    match hostname(host) {
+        Ok(name) if !name.is_wildcard() => Ok(Server::Name(name, port)),
+        _ => Err(format!(
+            "is no server; write it like \"server.example.net:{port}\" or \"192.0.2.1:{port}\""
+        )),
+    }
+}
+
 /// Says what is wrong with the name of a source or provider.
 pub(super) fn entry_name(text: &str) -> Result<(), &'static str> {
     const LONGEST: usize = 64;
@@ -159,6 +194,30 @@ mod tests {
         }
         assert!(matches!(hostname("under_score.bücher"), Err(HostnameError::Ascii(_))));
         assert!(zone("*.example.com").is_err());
+    }
+
+    #[test]
+    fn servers_have_a_name_or_an_address_and_a_port() {
+        let good = |text: &str| server(text, 53).unwrap().to_string();
+        assert_eq!(good("dns.example.net"), "dns.example.net:53");
+        assert_eq!(good("DNS.example.net:5353"), "dns.example.net:5353");
+        assert_eq!(good("192.0.2.53"), "192.0.2.53:53");
+        assert_eq!(good("[2001:db8::53]"), "[2001:db8::53]:53");
+        assert_eq!(good("[2001:db8::53]:5353"), "[2001:db8::53]:5353");
+        for (wrong, expect) in [
+            ("2001:db8::53", "needs brackets"),
+            ("[192.0.2.1]:53", "no IPv6 address in its brackets"),
+            ("a.example:0", "no valid port"),
+            ("a.example:", "no valid port"),
+            ("a.example:65536", "no valid port"),
+            ("192.0.2.300", "is no server"),
+            ("*.example", "is no server"),
+            ("stun:a.example:3478", "is no server"),
+            ("", "is no server"),
+        ] {
+            let error = server(wrong, 53).unwrap_err();
+            assert!(error.contains(expect), "{wrong}: {error}");
+        }
     }
 
     #[test]

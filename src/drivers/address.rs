@@ -10,6 +10,7 @@ use crate::core::choice::{Choice, KernelAddress, Preferences, Verdict, choose};
 use crate::core::plan::Seen;
 use crate::exit::Exit;
 use crate::round::Occasion;
+use crate::source::outside::Service;
 use crate::source::sights::{Sights, Snapshot};
 use crate::source::{Interface, Kind};
 use crate::state::Access;
@@ -83,11 +84,15 @@ fn kind(kind: &Kind) -> String {
         }
         Kind::File(path) => format!("file {}", path.display()),
         Kind::Interface(interface) => described(interface),
-        Kind::Static(_) => "static".to_owned(),
-        Kind::Web(web) if web.agree > 1 => {
-            format!("web {}, {} must agree", web.urls.join(", "), web.agree)
+        Kind::Outside(outside) => {
+            let key = outside.services.first().map(Service::key).unwrap_or_default();
+            let agreement = match outside.agree {
+                1 => String::new(),
+                agree => format!(", {agree} must agree"),
+            };
+            format!("{key} {}{agreement}", outside.names())
         }
-        Kind::Web(web) => format!("web {}", web.urls.join(", ")),
+        Kind::Static(_) => "static".to_owned(),
     }
 }
 

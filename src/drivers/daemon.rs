@@ -16,7 +16,7 @@ use crate::config;
 use crate::exit::Exit;
 use crate::round::{Engine, Occasion, SelfChecks};
 use crate::source::kernel::{Changes, Watcher};
-use crate::source::sights::{Facts, LONGEST_VERDICT, Snapshot, WEB_REST};
+use crate::source::sights::{Facts, LONGEST_VERDICT, OUTSIDE_REST, Snapshot};
 use crate::state::{Access, DAEMON};
 
 /// The longest that events may keep putting a round off.
@@ -95,7 +95,7 @@ pub async fn run(setup: Setup) -> Exit {
         let now = engine.clock.now();
         let due = report.next.map(|next| next.since(now).max(LEAST_GAP));
         let spared = occasion.by_event && report.spared_a_source();
-        let waits = [due, spared.then_some(WEB_REST)].into_iter().flatten();
+        let waits = [due, spared.then_some(OUTSIDE_REST)].into_iter().flatten();
         let wait = waits.fold(engine.config.daemon.interval, Duration::min);
         let deadline = begun.saturating_add(engine.config.daemon.interval).min(uptime() + wait);
         drop((report, sights));

@@ -16,6 +16,7 @@ use crate::clock;
 use crate::core::address::Family;
 use crate::core::outcome::Fault;
 use crate::core::time::Timestamp;
+use crate::reason::of_look_up;
 
 /// Why a request to `server` over `via` failed.
 ///
@@ -41,8 +42,8 @@ pub(super) fn of(
         return HttpError::new(fault, of_tls(tls, server));
     }
     let detail = if error.is_dns() {
-        let reason = resolver_reason(error);
-        format!("the name {} does not resolve ({reason})", without_port(server))
+        let words = innermost(error);
+        format!("the name {} does not resolve ({})", without_port(server), of_look_up(&words))
     } else if error.is_timeout() {
         let limit = humantime::format_duration(connect);
         format!("no connection to {server} came about within {limit}")
@@ -200,12 +201,6 @@ fn one_line(text: &str) -> String {
 
 fn moment(time: UnixTime) -> String {
     clock::rfc3339_seconds(Timestamp::from_secs(time.as_secs())).to_string()
-}
-
-/// What the system's resolver says, without std's introduction.
-fn resolver_reason(error: &(dyn Error + 'static)) -> String {
-    let text = innermost(error);
-    text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_owned()
 }
 
 fn without_port(server: &str) -> &str {

@@ -62,7 +62,7 @@ pub struct Engine {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 pub struct Occasion {
-    /// Only the kernel's events began it: web sources are spared.
+    /// Only the kernel's events began it: sources outside are spared.
     pub by_event: bool,
     /// The network changed, or the clock was set.
     pub network_changed: bool,

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::web::address_of;
 use crate::core::address::Family;
+use crate::core::told::address_of;
 use crate::program::first_line;
 
 /// How long a program may take.

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::web::quoted;
 use crate::core::address::Family;
+use crate::core::told::quoted;
 use crate::reason::reason;
 
 /// The longest first line, in bytes.

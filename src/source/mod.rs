@@ -2,18 +2,23 @@
 //!
 //! Each kind is one file that looks and returns what it saw; choosing among kernel addresses is
 //! the core's. The round asks each source once a family, however many hosts use it.
-//! Rooms left for the kinds to come: `dns`, `stun` and `gateway`.
+//! A room is left for the kind to come: `gateway`.
 
 pub mod command;
+mod dns;
 pub mod file;
 pub mod kernel;
+pub mod outside;
+mod peer;
 pub mod sights;
-pub mod web;
+mod stun;
+mod web;
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use self::outside::Outside;
 use crate::core::prefix::Neighbour;
 
 /// A named source of the configuration.
@@ -38,10 +43,10 @@ pub enum Kind {
     File(PathBuf),
     /// The addresses that the kernel has on an interface.
     Interface(Interface),
+    /// Services outside that tell the asker's address.
+    Outside(Outside),
     /// Addresses written down.
     Static(Vec<IpAddr>),
-    /// Web services that answer with the asker's address.
-    Web(Web),
 }
 
 /// An interface, and what is published of its addresses.
@@ -53,15 +58,4 @@ pub struct Interface {
     pub count: NonZeroUsize,
     /// The machine whose address is published in place of the interface's own; IPv6 only.
     pub neighbour: Option<Neighbour>,
-}
-
-/// Web services that answer with the asker's address.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Web {
-    /// The services, tried in turn.
-    pub urls: Vec<String>,
-    /// How many must say the same before it is believed; at least 1, at most the number of services.
-    pub agree: usize,
-    /// A PEM file with one more certificate authority to trust.
-    pub ca_file: Option<PathBuf>,
 }

@@ -1,15 +1,17 @@
 //! Sights: what every source saw in one round, asked once however many hosts use it.
 //!
-//! Gathers the kernel's snapshot and the answers of web services, files and programs; what that
+//! Gathers the kernel's snapshot and the answers of services outside, files and programs; what that
 //! means for one host is then told without asking anybody again. Called by the round and `address`.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::{Interface, Kind, Source, Web, command, file, kernel, web};
+use super::outside::{Outside, Service};
+use super::{Interface, Kind, Source, command, file, kernel, outside};
 use crate::config::{Config, HostConfig, SourceRef};
 use crate::core::address::{Addresses, Family, PerFamily, unpublishable};
 use crate::core::auto::{Auto, Route, auto};
@@ -26,8 +28,8 @@ const THIRD_PARTIES: PerFamily<[&str; 3]> = PerFamily {
     v6: ["https://api6.ipify.org/", "https://v6.ident.me/", "https://ipv6.icanhazip.com/"],
 };
 
-/// How long a web source rests that was asked because of an event.
-pub const WEB_REST: Duration = Duration::from_secs(60);
+/// How long a source outside rests that was asked because of an event.
+pub const OUTSIDE_REST: Duration = Duration::from_secs(60);
 
 /// The longest that a round waits for the kernel's verdict about a tentative address.
 pub const LONGEST_VERDICT: Duration = Duration::from_secs(3);
@@ -43,7 +45,7 @@ enum Question {
     ThirdParties,
 }
 
-/// When each web source was last asked, and whether there was a way to the Internet then.
+/// When each source outside was last asked, and whether there was a way to the Internet then.
 #[derive(Debug, Default)]
 pub struct Asked(BTreeMap<(Question, Family), (Instant, bool)>);
 
@@ -86,7 +88,7 @@ impl Facts {
     /// What `config`'s sources use of `snapshot`.
     ///
     /// An interface source uses its interface; `auto` uses the interfaces that packets for the
-    /// Internet leave by, or any where there is no such way. Web sources use nothing of the kernel,
+    /// Internet leave by, or any where there is no such way. Sources outside use nothing of the kernel,
     /// but a new way to the Internet is a reason to ask them.
     pub fn of(config: &Config, snapshot: &Snapshot) -> Self {
         let mut names: Vec<&str> = Vec::new();
@@ -108,7 +110,7 @@ impl Facts {
                             names.push(&interface.name);
                         }
                     }
-                    Some((_, Kind::Web(_))) => internet[family] = true,
+                    Some((_, Kind::Outside(_))) => internet[family] = true,
                     Some((_, Kind::Command(_) | Kind::File(_) | Kind::Static(_))) => {}
                     None => {
                         internet[family] = true;
@@ -144,7 +146,7 @@ impl Facts {
 
 /// Asks every source that `config`'s hosts use.
 ///
-/// With `by_event`, web sources that were asked less than [`WEB_REST`] ago are left out, unless a
+/// With `by_event`, sources outside that were asked less than [`WEB_REST`] ago are left out, unless a
 /// way to the Internet has come up since; `asked` remembers when each was.
 pub async fn look(
     config: &Config,
@@ -169,14 +171,14 @@ pub async fn look(
     let routes = sights.snapshot.as_ref().map(|snapshot| &snapshot.routes).ok();
     let leads_out = PerFamily::from_fn(|family| routes.is_some_and(|of| of[family].is_some()));
     questions.retain(|question| {
-        let is_web = web_of(config, *question).is_some();
+        let is_outside = outside_of(config, *question).is_some();
         let leads_out = leads_out[question.1];
         let rests = asked
             .0
             .get(question)
-            .is_some_and(|(at, led_out)| at.elapsed() < WEB_REST && (*led_out || !leads_out));
-        let ask = !(is_web && by_event && rests);
-        if ask && is_web {
+            .is_some_and(|(at, led_out)| at.elapsed() < OUTSIDE_REST && (*led_out || !leads_out));
+        let ask = !(is_outside && by_event && rests);
+        if ask && is_outside {
             asked.0.insert(*question, (Instant::now(), leads_out));
         }
         ask
@@ -205,35 +207,36 @@ async fn verdict(config: &Config, patience: Duration) -> Result<Snapshot, String
     }
 }
 
-/// Whether any source of `config` needs the kernel's addresses or routes: a web source is asked
-/// again when a way to the Internet comes up.
+/// Whether any source of `config` needs the kernel's addresses or routes: a source outside is
+/// asked again when a way to the Internet comes up.
 fn needs_kernel(config: &Config) -> bool {
     config.hosts.iter().any(|host| {
         host.sources.iter().any(|(_, source)| match source {
             Some(SourceRef::Auto) => true,
             Some(SourceRef::Named(at)) => {
-                matches!(config.sources[*at].kind, Kind::Interface(_) | Kind::Web(_))
+                matches!(config.sources[*at].kind, Kind::Interface(_) | Kind::Outside(_))
             }
             None => false,
         })
     })
 }
 
-/// The web services behind a question, when there are any.
-fn web_of(config: &Config, (question, family): (Question, Family)) -> Option<Web> {
+/// The services outside behind a question, when there are any.
+fn outside_of(config: &Config, (question, family): (Question, Family)) -> Option<Outside> {
     match question {
         Question::Echo(provider) => {
             let provider = &config.providers[provider];
-            let urls = provider.echo[family].iter().map(ToString::to_string).collect();
-            let ca_file = provider.ca_file.as_deref().map(Into::into);
-            Some(Web { urls, agree: 1, ca_file })
+            let ca_file = provider.ca_file.as_deref().map(PathBuf::from);
+            let web = |url: &str| Service::Web { url: url.to_owned(), ca_file: ca_file.clone() };
+            let services = provider.echo[family].iter().map(|url| web(url)).collect();
+            Some(Outside { services, agree: 1 })
         }
         Question::ThirdParties => {
-            let urls = THIRD_PARTIES[family].map(str::to_owned).to_vec();
-            Some(Web { urls, agree: 2, ca_file: None })
+            let web = |url: &str| Service::Web { url: url.to_owned(), ca_file: None };
+            Some(Outside { services: THIRD_PARTIES[family].map(web).to_vec(), agree: 2 })
         }
         Question::Source(source) => match &config.sources[source].kind {
-            Kind::Web(web) => Some(web.clone()),
+            Kind::Outside(outside) => Some(outside.clone()),
             Kind::Command(_) | Kind::File(_) | Kind::Interface(_) | Kind::Static(_) => None,
         },
     }
@@ -246,9 +249,9 @@ async fn ask(
     (question, family): (Question, Family),
     waiting: Waiting,
 ) -> Result<IpAddr, String> {
-    if let Some(web) = web_of(config, (question, family)) {
-        let what = format!("waiting for {} to tell the {family} address", web.urls.join(", "));
-        return waiting.during(&what, web::seen(&web, family, clients)).await;
+    if let Some(outside) = outside_of(config, (question, family)) {
+        let what = format!("waiting for {} to tell the {family} address", outside.names());
+        return waiting.during(&what, outside::seen(&outside, family, clients)).await;
     }
     let Question::Source(source) = question else { return Err("nobody to ask".to_owned()) };
     let source = &config.sources[source];
@@ -258,7 +261,7 @@ async fn ask(
             waiting.during(&what, command::seen(arguments, family)).await
         }
         Kind::File(path) => file::seen(path, family),
-        Kind::Interface(_) | Kind::Static(_) | Kind::Web(_) => Err("nobody to ask".to_owned()),
+        Kind::Interface(_) | Kind::Outside(_) | Kind::Static(_) => Err("nobody to ask".to_owned()),
     }
 }
 
@@ -302,7 +305,7 @@ impl Sights {
     fn questions(&self, config: &Config, host: &HostConfig) -> Vec<(Question, Family)> {
         let question = |family: Family| match host.sources[family]? {
             SourceRef::Named(at) => match config.sources[at].kind {
-                Kind::Command(_) | Kind::File(_) | Kind::Web(_) => Some(Question::Source(at)),
+                Kind::Command(_) | Kind::File(_) | Kind::Outside(_) => Some(Question::Source(at)),
                 Kind::Interface(_) | Kind::Static(_) => None,
             },
             SourceRef::Auto => match self.towards_internet(config, host, family, None)? {
@@ -379,7 +382,7 @@ impl Sights {
                     }
                 }
             }
-            Kind::Command(_) | Kind::File(_) | Kind::Web(_) => {
+            Kind::Command(_) | Kind::File(_) | Kind::Outside(_) => {
                 self.answer((Question::Source(at), family), allow_private, Some(source))
             }
         }

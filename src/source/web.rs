@@ -1,14 +1,17 @@
 //! Web services that answer with the asker's address.
 //!
 //! A service is believed only if the whole answer is one address of the family asked for; whether
-//! the address may be published is the caller's question. Asked by the round, once a family.
+//! the address may be published is the caller's question. Asked by `outside`.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
-use super::Web;
+use tokio::time::timeout;
+
 use crate::core::address::Family;
 use crate::core::protocol::Answer;
+use crate::core::told::address_of;
 use crate::http::{self, Clients};
 
 /// The longest answer that is read, in bytes.
@@ -17,67 +20,23 @@ const MOST: usize = 1024;
 /// How long one service may take: the round waits for all of them in turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The address that `web.agree` services say; the error names every service and what it said.
-pub async fn seen(web: &Web, family: Family, clients: &Clients) -> Result<IpAddr, String> {
-    let mut said = Vec::with_capacity(web.urls.len());
-    for url in &web.urls {
-        let server = http::server_of(url);
-        let answer = clients.read(url, family, web.ca_file.as_deref(), MOST);
-        said.push(match tokio::time::timeout(PATIENCE, answer).await {
-            Err(_) => {
-                let patience = humantime::format_duration(PATIENCE);
-                Said::Nothing(format!("{server} did not answer within {patience}"))
-            }
-            Ok(Err(error)) => Said::Nothing(error.detail),
-            Ok(Ok(answer)) => match address_in(&answer, family) {
-                Ok(address) => Said::Address(server, address),
-                Err(what) => Said::Nothing(format!("{server} {what}")),
-            },
-        });
-        if let Some(address) = agreed(&said, web.agree) {
-            return Ok(address);
+/// The address that the service at `url` tells; the error names the service's server.
+pub async fn told(
+    url: &str,
+    ca_file: Option<&Path>,
+    family: Family,
+    clients: &Clients,
+) -> Result<IpAddr, String> {
+    let server = http::server_of(url);
+    match timeout(PATIENCE, clients.read(url, family, ca_file, MOST)).await {
+        Err(_) => {
+            let patience = humantime::format_duration(PATIENCE);
+            Err(format!("{server} did not answer within {patience}"))
         }
-    }
-    Err(doubt(&said, web.agree, family))
-}
-
-/// What one service said.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Said {
-    /// This server, an address.
-    Address(String, IpAddr),
-    /// No address, for this reason, which names the server.
-    Nothing(String),
-}
-
-/// The address that `agree` of them said.
-fn agreed(said: &[Said], agree: usize) -> Option<IpAddr> {
-    let addresses = || {
-        said.iter().filter_map(|said| match said {
-            Said::Address(_, address) => Some(*address),
-            Said::Nothing(_) => None,
-        })
-    };
-    addresses().find(|found| addresses().filter(|other| other == found).count() >= agree)
-}
-
-/// Why none of the addresses is believed.
-fn doubt(said: &[Said], agree: usize, family: Family) -> String {
-    let answers = said.iter().filter(|said| matches!(said, Said::Address(..))).count();
-    let each: Vec<String> = said
-        .iter()
-        .map(|said| match said {
-            Said::Address(server, address) => format!("{server} says {address}"),
-            Said::Nothing(reason) => reason.clone(),
-        })
-        .collect();
-    let each = each.join("; ");
-    match answers {
-        0 => format!("no {family} address was told: {each}"),
-        few if few < agree => {
-            format!("{few} of the {agree} services needed told an {family} address: {each}")
+        Ok(Err(error)) => Err(error.detail),
+        Ok(Ok(answer)) => {
+            address_in(&answer, family).map_err(|instead| format!("{server} {instead}"))
         }
-        _ => format!("no {agree} services agree on the {family} address: {each}"),
     }
 }
 
@@ -97,34 +56,6 @@ pub fn address_in(answer: &Answer, family: Family) -> Result<IpAddr, String> {
             address_of(text, family).map_err(|instead| format!("says {instead}"))
         }
         _ => Err(format!("answers {}", answer.summary())),
-    }
-}
-
-/// The address of `family` that `text` is; the error says what it is instead.
-pub(super) fn address_of(text: &str, family: Family) -> Result<IpAddr, String> {
-    let text = text.trim();
-    let Ok(address) = text.parse::<IpAddr>() else {
-        return Err(format!("{}, which is no address", quoted(text)));
-    };
-    match address {
-        IpAddr::V6(mapped) if mapped.to_ipv4_mapped().is_some() => {
-            Err(format!("{mapped}, which is an IPv4 address in IPv6 form"))
-        }
-        _ if Family::of(address) != family => {
-            Err(format!("{address}, which is no {family} address"))
-        }
-        _ => Ok(address),
-    }
-}
-
-/// The beginning of `text` in quotes, made fit for one line of a log.
-pub(super) fn quoted(text: &str) -> String {
-    const LONGEST: usize = 80;
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let line: String = words.join(" ").chars().filter(|c| !c.is_control()).collect();
-    match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("\"{}…\"", &line[..end]),
-        None => format!("\"{line}\""),
     }
 }
 
@@ -187,42 +118,5 @@ mod tests {
         }
         let lines = "says \"192.0.2.1 192.0.2.2\", which is no address";
         refused(200, "192.0.2.1\n192.0.2.2", Family::V4, lines);
-    }
-
-    #[test]
-    fn what_is_quoted_is_short_and_one_line() {
-        assert_eq!(quoted("a\n\x1b[1mb"), "\"a [1mb\"");
-        assert_eq!(quoted(&"ä".repeat(81)), format!("\"{}…\"", "ä".repeat(80)));
-    }
-
-    fn says(server: &str, address: &str) -> Said {
-        Said::Address(server.into(), address.parse().unwrap())
-    }
-
-    #[test]
-    fn as_many_as_asked_for_must_say_the_same() {
-        let said = [says("a", "192.0.2.1"), says("b", "192.0.2.2"), says("c", "192.0.2.2")];
-        assert_eq!(agreed(&said, 1), Some("192.0.2.1".parse().unwrap()));
-        assert_eq!(agreed(&said, 2), Some("192.0.2.2".parse().unwrap()));
-        assert_eq!(agreed(&said, 3), None);
-        assert_eq!(agreed(&[], 1), None);
-    }
-
-    #[test]
-    fn disagreement_is_told_from_too_few_answers() {
-        let (one, two) = (says("a", "192.0.2.1"), says("b", "192.0.2.2"));
-        let silent = Said::Nothing("c refuses the connection".into());
-        assert_eq!(
-            doubt(&[one.clone(), two, silent.clone()], 2, Family::V4),
-            "no 2 services agree on the IPv4 address: a says 192.0.2.1; b says 192.0.2.2; \
-             c refuses the connection"
-        );
-        assert_eq!(
-            doubt(&[one, silent.clone()], 2, Family::V4),
-            "1 of the 2 services needed told an IPv4 address: a says 192.0.2.1; \
-             c refuses the connection"
-        );
-        let nothing = "no IPv6 address was told: c refuses the connection";
-        assert_eq!(doubt(&[silent], 1, Family::V6), nothing);
     }
 }

@@ -1,0 +1,114 @@
+//! Servers that are asked without HTTP: found, connected to, and heard alone.
+//!
+//! What a server says is judged by who asks; here it is made sure that the server said it.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::net::{UdpSocket, lookup_host};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::core::address::Family;
+use crate::core::server::Server;
+use crate::reason::{of_look_up, reason};
+
+/// How long the system may take to look a name up.
+const LOOK_UP: Duration = Duration::from_secs(5);
+
+/// Why a datagram is no answer, in words that follow the server's name.
+pub struct Ignored(pub &'static str);
+
+/// What was heard of a server.
+pub enum Heard<T> {
+    /// Its answer.
+    Answer(T),
+    /// None in time; the last datagram was ignored for this reason, if there was any.
+    Nothing(Option<Ignored>),
+}
+
+/// Where `server` is in `family`; the error names it.
+pub async fn locate(server: &Server, family: Family) -> Result<SocketAddr, String> {
+    let (name, port) = match server {
+        Server::Address(address) => return Ok(*address),
+        Server::Name(name, port) => (name, *port),
+    };
+    let unresolved = |why: &str| format!("the name {name} does not resolve ({why})");
+    let found = match timeout(LOOK_UP, lookup_host((name.as_str(), port))).await {
+        Ok(found) => found.map_err(|error| unresolved(of_look_up(&reason(&error))))?,
+        Err(_) => {
+            let limit = humantime::format_duration(LOOK_UP);
+            return Err(unresolved(&format!("no answer within {limit}")));
+        }
+    };
+    let mut of_family = found.filter(|address| Family::of(address.ip()) == family);
+    of_family.next().ok_or_else(|| format!("{name} has no {family} address"))
+}
+
+/// A socket with a port of its own that hears the server at `address` alone.
+pub async fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
+    let any: IpAddr = match Family::of(address.ip()) {
+        Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
+        Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).await?;
+    socket.connect(address).await?;
+    Ok(socket)
+}
+
+/// The first datagram until `deadline` that `read` takes for the answer.
+pub async fn hear<T>(
+    socket: &UdpSocket,
+    buffer: &mut [u8],
+    deadline: Instant,
+    read: impl Fn(&[u8]) -> Result<T, Ignored>,
+) -> io::Result<Heard<T>> {
+    let mut ignored = None;
+    let answer = async {
+        loop {
+            let length = socket.recv(buffer).await?;
+            match read(&buffer[..length]) {
+                Ok(answer) => return Ok(answer),
+                Err(why) => ignored = Some(why),
+            }
+        }
+    };
+    // Around the loop, not in it: else whoever floods the socket could keep us for ever.
+    match timeout_at(deadline, answer).await {
+        Ok(answer) => answer.map(Heard::Answer),
+        Err(_) => Ok(Heard::Nothing(ignored)),
+    }
+}
+
+/// Why `server` could not be asked over `family`, or not heard.
+pub fn failure(server: &str, family: Family, error: &io::Error) -> String {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::ConnectionRefused => format!("{server} refuses the connection"),
+        Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::AddrNotAvailable => {
+            format!("no way leads to {server} over {family} ({})", reason(error))
+        }
+        _ => format!("{server} cannot be asked: {}", reason(error)),
+    }
+}
+
+/// That `server` was silent for `patience`, or said only what was ignored.
+pub fn silence(server: &str, patience: Duration, ignored: Option<&Ignored>) -> String {
+    let patience = humantime::format_duration(patience);
+    match ignored {
+        None => format!("{server} did not answer within {patience}"),
+        Some(Ignored(what)) => {
+            format!("{server} {what}, and nothing else within {patience}")
+        }
+    }
+}
+
+/// Random bytes that nobody can guess.
+pub fn random<const COUNT: usize>() -> Result<[u8; COUNT], String> {
+    let mut bytes = [0; COUNT];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| "the system has no random numbers to ask with".to_owned())?;
+    Ok(bytes)
+}

@@ -1,0 +1,60 @@
+//! STUN servers (RFC 8489), which tell the address that a datagram came from. Asked by `outside`.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::peer::{self, Heard, Ignored};
+use crate::core::address::Family;
+use crate::core::server::Server;
+use crate::core::stun::{Instead, TransactionId, address_in, request};
+
+/// How long to wait after each time that the request is sent: section 6.2.1's doubling from half
+/// a second, given up after 5 s in place of 39.5 s, because the round waits.
+const WAITS: [Duration; 4] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_millis(1500),
+];
+
+/// Longer than any answer to a plain Binding request.
+const MOST: usize = 1280;
+
+/// The address of `family` that `server` tells; the error names it.
+pub async fn told(server: &Server, family: Family) -> Result<IpAddr, String> {
+    let address = peer::locate(server, family).await?;
+    let id = peer::random()?;
+    let name = server.to_string();
+    match ask(address, &id, family).await {
+        Err(error) => Err(peer::failure(&name, family, &error)),
+        Ok(Heard::Nothing(why)) => Err(peer::silence(&name, WAITS.iter().sum(), why.as_ref())),
+        Ok(Heard::Answer(answer)) => answer.map_err(|instead| format!("{name} {instead}")),
+    }
+}
+
+/// Sends the request until it is answered or the last wait is over.
+async fn ask(
+    server: SocketAddr,
+    id: &TransactionId,
+    family: Family,
+) -> io::Result<Heard<Result<IpAddr, String>>> {
+    let socket = peer::connect(server).await?;
+    let mut buffer = [0; MOST];
+    let mut ignored = None;
+    for wait in WAITS {
+        socket.send(&request(id)).await?;
+        let read = |datagram: &[u8]| match address_in(datagram, id, family) {
+            Ok(address) => Ok(Ok(address)),
+            Err(Instead::Answer(what)) => Ok(Err(what)),
+            Err(Instead::NoAnswer) => Err(Ignored("sends what is no STUN answer to the request")),
+        };
+        match peer::hear(&socket, &mut buffer, Instant::now() + wait, read).await? {
+            Heard::Nothing(why) => ignored = why.or(ignored),
+            heard @ Heard::Answer(_) => return Ok(heard),
+        }
+    }
+    Ok(Heard::Nothing(ignored))
+}
