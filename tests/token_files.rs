@@ -94,9 +94,14 @@ fn one_token_in_two_files_is_taken_from_nobody() {
     copy(&home, "token", "other");
     copy(&home, "token.receipt", "other.receipt");
     let before = rows(&the_one(&sandbox));
-    let (ran, _) = check(&sandbox, &home, ALL, 78);
-    assert!(ran.err.contains("holds the same token as that of dev1"), "{ran:?}");
-    assert_eq!(rows(&the_one(&sandbox)), before);
+    for (command, other) in
+        [(ALL, "dev1"), (ISSUE, "dev2"), (&["rotate", "dev2.dyn.example.com"][..], "dev1")]
+    {
+        let (ran, _) = check(&sandbox, &home, command, 78);
+        let told = format!("holds the same token as that of {other}");
+        assert!(ran.err.contains(&told), "{ran:?}");
+        assert_eq!(rows(&the_one(&sandbox)), before);
+    }
 }
 
 #[test]

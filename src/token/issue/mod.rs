@@ -45,7 +45,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     let mut exit = Exit::Right;
     let mut files = Vec::new();
     // What is wrong with a file is found out before anything is asked.
-    let mut ids: Vec<(TokenId, String)> = Vec::new();
+    let mut ids = ids_of_others(config, &holders)?;
     let mut looked = |holder: &Holder<'_>| -> Result<TokenFile, Failure> {
         let file = token_file(holder)?;
         let found = file.look(true)?;
@@ -92,17 +92,34 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     Ok(exit)
 }
 
+/// The tokens of the holders that this run is not about, each with its hosts.
+fn ids_of_others(
+    config: &Config,
+    holders: &[Holder<'_>],
+) -> Result<Vec<(TokenId, String)>, Failure> {
+    let mut others = holder::all(config)?;
+    others.retain(|other| holders.iter().all(|holder| holder.first() != other.first()));
+    let known = others.iter().filter_map(|other| {
+        // What is wrong with their files is not what was asked about.
+        let found = token_file(other).and_then(|file| file.look(true)).ok()?;
+        Some((proven_id(&found)?, other.label()))
+    });
+    Ok(known.collect())
+}
+
+/// The token that a receipt names and the secret in use proves.
+fn proven_id(found: &Found) -> Option<TokenId> {
+    let secret = found.secret.as_ref()?;
+    found.receipt.as_ref().filter(|receipt| receipt.is_of(secret))?.id.clone()
+}
+
 /// Refuses a token that two files hold: putting it right for one host would take it from the other.
 fn refuse_shared(
     holder: &Holder<'_>,
     found: &Found,
     ids: &mut Vec<(TokenId, String)>,
 ) -> Result<(), Failure> {
-    let fits = |receipt: &&Receipt| found.secret.as_ref().is_some_and(|own| receipt.is_of(own));
-    let Some(id) = found.receipt.as_ref().filter(fits).and_then(|receipt| receipt.id.clone())
-    else {
-        return Ok(());
-    };
+    let Some(id) = proven_id(found) else { return Ok(()) };
     if let Some((_, other)) = ids.iter().find(|(known, _)| *known == id) {
         return Err(Failure::new(
             Exit::Configuration,
