@@ -146,8 +146,8 @@ impl Facts {
 
 /// Asks every source that `config`'s hosts use.
 ///
-/// With `by_event`, sources outside that were asked less than [`OUTSIDE_REST`] ago are left out, unless a
-/// way to the Internet has come up since; `asked` remembers when each was.
+/// With `by_event`, sources outside that were asked less than [`OUTSIDE_REST`] ago are left out,
+/// unless a way to the Internet has come up since; `asked` remembers when each was.
 pub async fn look(
     config: &Config,
     clients: &Clients,
