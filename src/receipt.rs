@@ -136,6 +136,11 @@ impl Receipt {
         self.seal.fits(secret)
     }
 
+    /// The tokens that it names: its own, and those whose place that took.
+    pub fn ids(&self) -> impl Iterator<Item = &TokenId> {
+        self.id.iter().chain(&self.replaces)
+    }
+
     /// When its age ends the token, if it does.
     pub fn expires(&self) -> Option<Timestamp> {
         Some(self.created?.after(self.limits.max_age?))

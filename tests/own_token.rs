@@ -8,20 +8,11 @@ mod sandbox;
 
 use std::time::{Duration, SystemTime};
 
-use home::{Home, wait_until};
+use home::{DEV1, Home, wait_until};
 use sandbox::{Account, Answer, Sandbox, Scripted, Token};
 
 const HOST: &str = "dev1.dyn.example.com";
 const SECRET: &str = "s3cret-of-dev1";
-const DEV1: &str = r#"
-[[host]]
-name = "dev1.dyn.example.com"
-provider = "sandbox"
-token-file = "token"
-ipv4 = "here"
-ipv6 = "here"
-"#;
-
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A sandbox with the zone dyn.example.com, a neighbour in it, and a narrow token for the host.

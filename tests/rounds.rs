@@ -8,17 +8,8 @@ mod sandbox;
 
 use std::time::Duration;
 
-use home::{Home, wait_until};
+use home::{DEV1, Home, wait_until};
 use sandbox::{Account, Answer, Sandbox, Scripted};
-
-const DEV1: &str = r#"
-[[host]]
-name = "dev1.dyn.example.com"
-provider = "sandbox"
-token-file = "token"
-ipv4 = "here"
-ipv6 = "here"
-"#;
 
 /// A sandbox with the zone dyn.example.com and a narrow token for each of `hosts`.
 fn sandbox(hosts: &[&str]) -> Sandbox {

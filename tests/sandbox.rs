@@ -174,7 +174,7 @@ impl Lab {
             return filled;
         };
         let (text, after) = rest.split_once(')').unwrap();
-        format!("{before}{}{after}", base64(text.as_bytes()))
+        format!("{before}{}{after}", sandbox::http::to_base64(text.as_bytes()))
     }
 }
 
@@ -770,18 +770,4 @@ fn dns_exchange(server: SocketAddr, host: &str, kind: u16) -> Vec<u8> {
     let length = socket.recv(&mut answer).unwrap();
     answer.truncate(length);
     answer
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let padded = [0, 1, 2].map(|index| u32::from(*group.get(index).unwrap_or(&0)));
-        let bits = padded[0] << 16 | padded[1] << 8 | padded[2];
-        for place in 0..4 {
-            let digit = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
-            text.push(if place <= group.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
 }

@@ -20,9 +20,10 @@ pub use self::wire::{RecordSet, Zone};
 
 use self::pace::{Pacer, Scope};
 use crate::clock;
+use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::outcome::{Deferral, Fault, Refusal, Rejection};
-use crate::core::protocol::{Answer, Authorization, HttpRequest, Method, query_value};
+use crate::core::protocol::{Answer, Authorization, HttpRequest, Method, desec};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::token::{Api, Limits, Policy, Rule, Token, TokenId};
@@ -82,7 +83,7 @@ pub enum Probe {
 }
 
 impl<'a> Account<'a> {
-    /// The account at `api_url`, as `secret` sees it; waits up to `patience` in all for limits.
+    /// The account at `api_url` (without a final slash), as `secret` sees it; waits up to `patience` in all for limits.
     pub fn new(
         api_url: &str,
         ca_file: Option<&'a Path>,
@@ -91,7 +92,7 @@ impl<'a> Account<'a> {
         patience: Duration,
         watcher: &'a dyn Watch,
     ) -> Self {
-        let api_url = api_url.trim_end_matches('/').to_owned();
+        let api_url = api_url.to_owned();
         let (pacer, api) = (RefCell::default(), Cell::default());
         let secrets = RefCell::new(vec![secret.clone()]);
         let line = Line { api_url, ca_file, clients, pacer, patience, watcher, api, secrets };
@@ -123,7 +124,7 @@ impl<'a> Account<'a> {
     pub async fn token(&self, id: &TokenId) -> Result<Token, Trouble> {
         let path = format!("/auth/tokens/{id}/");
         let answer = self.call(Method::Get, &path, None, Scope::Management).await?;
-        wire::token(&answer).map(|(token, _)| token).ok_or_else(|| unintelligible(&answer))
+        one_token(&answer)
     }
 
     /// A new token with its secret, born locked where the server can.
@@ -157,12 +158,12 @@ impl<'a> Account<'a> {
         let body = wire::without_flags(wire::changed_limits(is, should));
         let path = format!("/auth/tokens/{id}/");
         let answer = self.call(Method::Patch, &path, Some(body), Scope::Management).await?;
-        wire::token(&answer).map(|(token, _)| token).ok_or_else(|| unintelligible(&answer))
+        one_token(&answer)
     }
 
     /// Ends a token; one that does not exist is ended.
     pub async fn delete_token(&self, id: &TokenId) -> Result<(), Trouble> {
-        self.delete(&format!("/auth/tokens/{id}/")).await
+        self.delete_at(&format!("/auth/tokens/{id}/"), Scope::Management).await
     }
 
     /// The form of policies at this server, asked of any token that may be looked at; once.
@@ -206,12 +207,13 @@ impl<'a> Account<'a> {
 
     /// Removes a policy of a token; one that does not exist is removed.
     pub async fn remove_policy(&self, id: &TokenId, policy: &Policy) -> Result<(), Trouble> {
-        self.delete(&format!("{}{}/", policies_path(id, self.api(id).await?), policy.at)).await
+        let path = format!("{}{}/", policies_path(id, self.api(id).await?), policy.at);
+        self.delete_at(&path, Scope::Management).await
     }
 
     /// Deletes what is at `path`; only the server's own word for it counts as done.
-    async fn delete(&self, path: &str) -> Result<(), Trouble> {
-        match self.call(Method::Delete, path, None, Scope::Management).await {
+    async fn delete_at(&self, path: &str, scope: Scope) -> Result<(), Trouble> {
+        match self.call(Method::Delete, path, None, scope).await {
             Ok(answer) if answer.status == 204 => Ok(()),
             Ok(answer) => Err(unintelligible(&answer)),
             Err(Trouble::NotThere(_)) => Ok(()),
@@ -239,12 +241,9 @@ impl<'a> Account<'a> {
 
     /// The zone that is responsible for `host`; `None` when the account has none.
     pub async fn zone_of(&self, host: &Hostname) -> Result<Option<Hostname>, Trouble> {
-        let path = format!("/domains/?owns_qname={}", query_value(host.as_str()));
-        let answer = self.call(Method::Get, &path, None, Scope::Read).await?;
+        let answer = self.call(Method::Get, &desec::zone_path(host), None, Scope::Read).await?;
         let zones: Vec<Zone> = read(&answer)?;
-        let names = zones.iter().filter_map(|zone| zone.name.parse::<Hostname>().ok());
-        let longest = names.filter(|name| host.is_within(name)).max_by_key(|n| n.as_str().len());
-        match longest {
+        match desec::responsible(host, zones.iter().map(|zone| zone.name.as_str())) {
             None if !zones.is_empty() => Err(unintelligible(&answer)),
             zone => Ok(zone),
         }
@@ -309,23 +308,15 @@ impl<'a> Account<'a> {
         let path = format!("/domains/{zone}/rrsets/");
         let body = Some(wire::impossible_write(subname, kind, ttl));
         let scope = Scope::Write(zone.to_string());
-        match self.call(Method::Patch, &path, body, scope).await {
-            Err(Trouble::Rejected(refusal)) => Ok(match refusal.rejection {
-                Rejection::Forbidden => Probe::MayNot,
-                // This complaint comes before the look at the rights.
-                Rejection::Request if refusal.detail.contains("conflicting type") => {
-                    Probe::Unclear(IN_THE_WAY.to_owned())
-                }
-                // One about the content comes after it; those about single fields come before.
-                Rejection::Request if !refusal.detail.contains("non_field_errors") => {
-                    Probe::Unclear(refusal.detail)
-                }
-                Rejection::Request => Probe::May,
-                _ => return Err(Trouble::Rejected(refusal)),
-            }),
-            Ok(answer) => Ok(Probe::Unclear(format!("the answer is {}", answer.summary()))),
-            Err(trouble) => Err(trouble),
-        }
+        let tried = self.call(Method::Patch, &path, body, scope).await;
+        probed(tried, |refusal| match refusal.rejection {
+            Rejection::Forbidden => Probe::MayNot,
+            // This complaint comes before the look at the rights.
+            _ if is_in_the_way(refusal) => Probe::Unclear(IN_THE_WAY.to_owned()),
+            // One about the content comes after it; those about single fields come before.
+            _ if refusal.detail.contains("non_field_errors") => Probe::May,
+            _ => Probe::Unclear(refusal.detail.clone()),
+        })
     }
 
     /// The same for a host's own record, by an update at `update_url` with an address that is none:
@@ -334,56 +325,36 @@ impl<'a> Account<'a> {
         &self,
         update_url: &str,
         host: &Hostname,
-        kind: &str,
+        family: Family,
     ) -> Result<Probe, Trouble> {
-        let addresses = match kind {
-            "AAAA" => "myipv4=preserve&myipv6=:",
-            _ => "myipv4=0.0.0.&myipv6=preserve",
-        };
-        let glue = if update_url.contains('?') { '&' } else { '?' };
-        let hostname = query_value(host.as_str());
-        let url = format!("{update_url}{glue}hostname={hostname}&{addresses}");
-        match self.carry(Method::Get, url, None, Scope::Root).await {
-            Err(Trouble::Rejected(refusal)) => match refusal.rejection {
-                Rejection::Forbidden => Ok(Probe::MayNot),
-                Rejection::Request if refusal.detail.contains("conflicting type") => {
-                    Ok(Probe::Unclear(IN_THE_WAY.to_owned()))
-                }
-                Rejection::Request => Ok(Probe::May),
-                _ => Err(Trouble::Rejected(refusal)),
-            },
-            Ok(answer) => Ok(Probe::Unclear(format!("the answer is {}", answer.summary()))),
-            Err(trouble) => Err(trouble),
-        }
+        let url = desec::impossible_update(update_url, host, family);
+        let tried = self.carry(Method::Get, url, None, Scope::Root).await;
+        probed(tried, |refusal| match refusal.rejection {
+            Rejection::Forbidden => Probe::MayNot,
+            _ if is_in_the_way(refusal) => Probe::Unclear(IN_THE_WAY.to_owned()),
+            _ => Probe::May,
+        })
     }
 
     /// Whether zones could be registered, by a request without a name.
     pub async fn probe_create_zone(&self) -> Result<Probe, Trouble> {
         let body = Some("{}".to_owned());
-        match self.call(Method::Post, "/domains/", body, Scope::Zones).await {
-            Ok(answer) => Ok(Probe::Unclear(format!("the answer is {}", answer.summary()))),
-            Err(Trouble::Rejected(refusal)) => match refusal.rejection {
-                // Another refusal is that of an account which has all the zones it may.
-                Rejection::Forbidden if refusal.detail.contains("do not have permission") => {
-                    Ok(Probe::MayNot)
-                }
-                Rejection::Request if refusal.detail.contains("name") => Ok(Probe::May),
-                Rejection::Forbidden | Rejection::Request => Ok(Probe::Unclear(refusal.detail)),
-                _ => Err(Trouble::Rejected(refusal)),
-            },
-            Err(trouble) => Err(trouble),
-        }
+        let tried = self.call(Method::Post, "/domains/", body, Scope::Zones).await;
+        probed(tried, |refusal| match refusal.rejection {
+            // Another refusal is that of an account which has all the zones it may.
+            Rejection::Forbidden if refusal.detail.contains("do not have permission") => {
+                Probe::MayNot
+            }
+            Rejection::Request if refusal.detail.contains("name") => Probe::May,
+            _ => Probe::Unclear(refusal.detail.clone()),
+        })
     }
 
     /// Whether zones could be deleted, by a name that nobody can register (RFC 6761, section 6.4).
     pub async fn probe_delete_zone(&self) -> Result<Probe, Trouble> {
-        match self.call(Method::Delete, "/domains/probe.invalid/", None, Scope::Zones).await {
-            Ok(answer) if answer.status == 204 => Ok(Probe::May),
-            Ok(answer) => Ok(Probe::Unclear(format!("the answer is {}", answer.summary()))),
-            Err(Trouble::NotThere(_)) => Ok(Probe::May),
-            Err(Trouble::Rejected(refusal)) if refusal.rejection == Rejection::Forbidden => {
-                Ok(Probe::MayNot)
-            }
+        match self.delete_at("/domains/probe.invalid/", Scope::Zones).await {
+            Ok(()) => Ok(Probe::May),
+            Err(trouble) if trouble.is_forbidden() => Ok(Probe::MayNot),
             Err(trouble) => Err(trouble),
         }
     }
@@ -488,6 +459,32 @@ impl<'a> Account<'a> {
         }
         Ok(())
     }
+}
+
+/// The token that an answer shows.
+fn one_token(answer: &Answer) -> Result<Token, Trouble> {
+    wire::token(answer).map(|(token, _)| token).ok_or_else(|| unintelligible(answer))
+}
+
+/// What a request that cannot succeed showed; `judge` looks at refusals of it and of the right to it.
+fn probed(
+    tried: Result<Answer, Trouble>,
+    judge: impl FnOnce(&Refusal) -> Probe,
+) -> Result<Probe, Trouble> {
+    match tried {
+        Err(Trouble::Rejected(refusal))
+            if matches!(refusal.rejection, Rejection::Forbidden | Rejection::Request) =>
+        {
+            Ok(judge(&refusal))
+        }
+        Ok(answer) => Ok(Probe::Unclear(format!("the answer is {}", answer.summary()))),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+/// Whether a write was refused for what stands beside it.
+fn is_in_the_way(refusal: &Refusal) -> bool {
+    refusal.detail.contains("conflicting type")
 }
 
 /// Why a write of one type can be impossible whatever the rights.

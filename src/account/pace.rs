@@ -3,7 +3,7 @@
 //! The server counts all tokens of an account together, in sliding windows, by kind of request
 //! (deSEC, rate limits; measured August 2026). Pure; the account waits.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::core::pace::{History, Pace};
@@ -71,11 +71,7 @@ impl Pacer {
     pub fn note(&mut self, scope: Scope, now: Timestamp) {
         self.last = Some(now);
         let Some(longest) = scope.paces().iter().max_by_key(|pace| pace.window) else { return };
-        let history = self
-            .sent
-            .entry(scope)
-            .or_insert_with(|| History { sent: VecDeque::new(), pause_until: None });
-        history.note(*longest, now);
+        self.sent.entry(scope).or_default().note(*longest, now);
     }
 }
 

@@ -8,7 +8,9 @@ use crate::clock::parse_rfc3339;
 use crate::core::protocol::Answer;
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
-use crate::core::token::{Api, Flags, Key, Limits, Policy, Rule, Token, TokenId, parse_span, span};
+use crate::core::token::{
+    Api, EVERYWHERE, Flags, Key, Limits, Policy, Rule, Token, TokenId, parse_span, span,
+};
 
 /// A zone of the account.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -108,7 +110,7 @@ pub fn offers_writing(answer: &Answer) -> Option<bool> {
 /// A request for a token that is born locked: the server makes the default that denies everything
 /// in the same transaction.
 pub fn born_locked(name: &str, limits: &Limits) -> String {
-    let mut fields = limit_fields(limits);
+    let mut fields = changed_limits(&Limits::default(), limits);
     fields.insert("name".to_owned(), name.into());
     fields.insert("auto_policy".to_owned(), true.into());
     for flag in ["perm_manage_tokens", "perm_create_domain", "perm_delete_domain"] {
@@ -124,17 +126,6 @@ pub fn without_flags(limits: Map<String, Value>) -> String {
         fields.insert(flag.to_owned(), false.into());
     }
     Value::Object(fields).to_string()
-}
-
-/// The limits as fields; those that do not bind are left out.
-fn limit_fields(limits: &Limits) -> Map<String, Value> {
-    let mut fields = Map::new();
-    for (name, value) in [("max_age", limits.max_age), ("max_unused_period", limits.max_unused)] {
-        fields.extend(value.map(|value| (name.to_owned(), span(value).into())));
-    }
-    let subnets = limits.subnets.clone();
-    fields.extend(subnets.map(|subnets| ("allowed_subnets".to_owned(), subnets.into())));
-    fields
 }
 
 /// The limits in which `should` differs from `is`, as fields.
@@ -179,9 +170,6 @@ pub fn new_zone(name: &str) -> String {
 pub fn impossible_write(subname: &str, kind: &str, ttl: u32) -> String {
     json!([{"subname": subname, "type": kind, "ttl": ttl, "records": ["-"]}]).to_string()
 }
-
-/// Every network, as the server writes it.
-const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
 
 #[derive(Deserialize)]
 struct TokenForm {

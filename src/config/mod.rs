@@ -98,13 +98,10 @@ pub struct HostConfig {
 }
 
 impl HostConfig {
-    /// The file of its deSEC token, if that stands in one: its receipt lies beside the file itself,
-    /// wherever a link to it is.
-    pub fn token_file(&self, provider: &Provider) -> Option<PathBuf> {
+    /// The file of its deSEC token, if that stands in one; its receipt lies beside it.
+    pub fn token_file(&self, provider: &Provider) -> Option<&Path> {
         match &self.secret {
-            Some(SecretPlace::File(path)) if provider.protocol == Protocol::Desec => {
-                Some(path.canonicalize().unwrap_or_else(|_| path.clone()))
-            }
+            Some(SecretPlace::File(path)) if provider.protocol == Protocol::Desec => Some(path),
             _ => None,
         }
     }

@@ -29,6 +29,13 @@ pub struct Host {
     pub loses: PerFamily<bool>,
 }
 
+impl Host {
+    /// The families that are kept up to date.
+    pub fn in_use(&self) -> PerFamily<bool> {
+        self.families.map(|_, used| *used != Use::Off)
+    }
+}
+
 /// Where a host takes the address of a family from.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Use {

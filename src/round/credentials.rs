@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use crate::config::HostConfig;
 use crate::config::secret::{self, SecretPlace};
 use crate::core::name::Hostname;
-use crate::core::plan::Use;
 use crate::core::protocol::Credential;
 use crate::core::provider::{Login, Protocol, Provider};
 use crate::core::secret::{Fingerprint, Secret};
@@ -73,7 +72,7 @@ impl<'a> Reader<'a> {
             path.unwrap_or_default(),
         ]);
         let about = self.store.fingerprint(&[&identity.0.to_be_bytes(), &stamp.to_be_bytes()]);
-        let families = host.host.families.map(|_, used| *used != Use::Off);
+        let families = host.host.in_use();
         let zone = host.host.zone.as_ref().map(Hostname::as_str).unwrap_or_default();
         let wire = self.wire_form(provider);
         let fingerprint = self.store.fingerprint(&[
@@ -122,8 +121,8 @@ impl Kept {
         match (host.token_file(provider), &secret) {
             (Some(file), Ok(known)) => {
                 // The stamp first: what is written in between is noticed in the next round.
-                let stamp = receipt::stamp(&file);
-                let terms = receipt_of(&file, known).map(|receipt| terms(&receipt));
+                let stamp = receipt::stamp(file);
+                let terms = receipt_of(file, known).map(|receipt| terms(&receipt));
                 Self { secret, stamp, terms }
             }
             _ => Self { secret, stamp: 0, terms: Err(NoTerms::NoReceipt) },

@@ -16,12 +16,11 @@ use crate::account::{Account, RecordSet, Trouble};
 use crate::config::HostConfig;
 use crate::core::name::Hostname;
 use crate::core::pace::{History, Pace};
-use crate::core::plan::Use;
 use crate::core::secret::Fingerprint;
 use crate::core::time::Timestamp;
 use crate::core::token::audit::{Finding, judge_policies};
 use crate::core::token::upkeep::self_check;
-use crate::core::token::{Duty, Key, TokenId};
+use crate::core::token::{Duty, Key, TokenId, full_name};
 use crate::http::Clients;
 
 /// The tokens that are to be checked, and the checks that failed; not worth remembering.
@@ -137,7 +136,7 @@ impl<'a> Case<'a> {
         let first = &config.hosts[plan.at];
         let file = first.token_file(&config.providers[first.provider]);
         let secret = &plan.access.credential.secret;
-        let receipt = file.and_then(|file| receipt_of(&file, secret).ok());
+        let receipt = file.and_then(|file| receipt_of(file, secret).ok());
         let written = receipt.as_ref().map(|receipt| receipt.duties.as_slice()).unwrap_or_default();
         let zone_of = |name: &Hostname, at: usize| {
             let duty = written.iter().find(|duty| duty.host == *name);
@@ -149,8 +148,7 @@ impl<'a> Case<'a> {
             let at = planned[place].at;
             let host = &config.hosts[at].host;
             let name = &host.key.host;
-            let families = host.families.map(|_, used| *used != Use::Off);
-            Some(Duty { host: name.clone(), zone: zone_of(name, at)?, families })
+            Some(Duty { host: name.clone(), zone: zone_of(name, at)?, families: host.in_use() })
         });
         Self {
             duties: duties.collect(),
@@ -185,37 +183,30 @@ impl<'a> Case<'a> {
         };
         if let Some(zone) = &zone {
             if account.offers_writing(zone, "", "NS").await? {
-                return Ok(vec![may_write(zone, "", "NS")]);
+                return Ok(vec![Finding::MayWrite(Key::of(zone, "", "NS"))]);
             }
             let records = account.record_sets(zone).await?;
             if let Some(RecordSet { subname, kind }) = self.neighbour(zone, &records)
                 && account.offers_writing(zone, subname, kind).await?
             {
-                return Ok(vec![may_write(zone, subname, kind)]);
+                return Ok(vec![Finding::MayWrite(Key::of(zone, subname, kind))]);
             }
         }
         if self.proven {
             return Ok(Vec::new());
         }
-        let what = "it can write other records".to_owned();
-        Ok(vec![Finding::Untold { what, why: "no receipt tells its id".to_owned() }])
+        Ok(vec![Finding::untold("it can write other records", "no receipt tells its id")])
     }
 
     /// An address in `zone` that none of our hosts keeps up to date.
     fn neighbour<'r>(&self, zone: &Hostname, records: &'r [RecordSet]) -> Option<&'r RecordSet> {
         let is_ours = |record: &RecordSet| {
-            let name = format!("{}.{zone}", record.subname);
-            let name = name.trim_start_matches('.');
+            let name = full_name(&record.subname, zone.as_str());
             self.ours.iter().any(|ours| ours.host.key.host.as_str() == name)
         };
         let of = |kind: &str| records.iter().find(|r| r.kind == kind && !is_ours(r));
         of("A").or_else(|| of("AAAA"))
     }
-}
-
-fn may_write(zone: &Hostname, subname: &str, kind: &str) -> Finding {
-    let own = |text: &str| Some(text.to_owned());
-    Finding::MayWrite(Key { zone: own(zone.as_str()), subname: own(subname), kind: own(kind) })
 }
 
 #[cfg(test)]

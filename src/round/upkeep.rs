@@ -4,6 +4,7 @@
 //! that is refused concerns the hosts; every other fault is tried again later, without a word.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -71,12 +72,14 @@ pub async fn look_after(
 /// The tokens of the deSEC hosts among `planned`.
 fn in_use(engine: &Engine, planned: &[Planned]) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
+    let mut known: BTreeMap<Fingerprint, usize> = BTreeMap::new();
     for (place, plan) in planned.iter().enumerate() {
         if provider(engine, plan).protocol != Protocol::Desec {
             continue;
         }
         let identity = plan.access.identity;
-        match tokens.iter_mut().find(|token| token.identity == identity) {
+        let at = *known.entry(identity).or_insert(tokens.len());
+        match tokens.get_mut(at) {
             Some(token) => token.places.push(place),
             None => tokens.push(Token { identity, places: vec![place] }),
         }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::perform::{redact, renew, settle_one};
 use super::{Engine, Planned, Report, has_something_to_say};
+use crate::account::Zone;
 use crate::core::address::PerFamily;
 use crate::core::memory::ZoneKey;
 use crate::core::outcome::{Fault, Outcome, Rejection};
@@ -136,10 +137,6 @@ fn is_needed(engine: &Engine, plan: &Planned) -> bool {
 
 /// The names in a JSON list of zones; `None` when it is not one.
 fn zone_names(answer: &Answer) -> Option<Vec<String>> {
-    #[derive(serde::Deserialize)]
-    struct Zone {
-        name: String,
-    }
     let zones: Vec<Zone> = serde_json::from_slice(&answer.body).ok()?;
     Some(zones.into_iter().map(|zone| zone.name).collect())
 }

@@ -11,10 +11,9 @@ use crate::cli::TokenCommand;
 use crate::clock;
 use crate::config::Config;
 use crate::core::address::PerFamily;
-use crate::core::plan::Use;
 use crate::core::token::audit::{self, Circumstances, Finding, Verdict, Weight};
 use crate::core::token::rights::Reach;
-use crate::core::token::{Api, Duty, Key, Policy, Rule, Token, TokenId};
+use crate::core::token::{Api, Duty, Key, Policy, Rule, Token, TokenId, allowed, full_name};
 use crate::exit::Exit;
 use crate::say::{err, out, out_styled};
 use crate::terminal;
@@ -37,20 +36,18 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     let mut exit = Exit::Right;
     let mut subjects = Vec::new();
     for holder in &holders {
-        match Subject::read(holder) {
-            Ok(Some(subject)) => subjects.push(subject),
+        let failure = match Subject::read(holder) {
+            Ok(Some(subject)) => {
+                subjects.push(subject);
+                continue;
+            }
             // The account's list does not miss a token that was never made.
-            Ok(None) if command.all_tokens => {}
-            Ok(None) => {
-                let failure = no_token(holder);
-                failure.tell(Some(&holder.label()));
-                exit = exit.max(failure.exit);
-            }
-            Err(failure) => {
-                failure.tell(Some(&holder.label()));
-                exit = exit.max(failure.exit);
-            }
-        }
+            Ok(None) if command.all_tokens => continue,
+            Ok(None) => no_token(holder),
+            Err(failure) => failure,
+        };
+        failure.tell(Some(&holder.label()));
+        exit = exit.max(failure.exit);
     }
     let mut audited = Vec::new();
     match management {
@@ -80,12 +77,16 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
                     continue;
                 };
                 // The limits of an account are those of all its tokens together.
-                let fresh = account(subject.holder.provider, &clients, secret.clone(), &progress)?;
-                let known = lines.iter().find(|line| line.server() == fresh.server());
-                let account = known.map_or_else(|| fresh.clone(), |line| line.seen_with(secret));
-                if known.is_none() {
-                    lines.push(fresh);
-                }
+                let provider = subject.holder.provider;
+                let is_there =
+                    |line: &&Account<'_>| Some(line.server()) == provider.api_url.as_deref();
+                let account = match lines.iter().find(is_there) {
+                    Some(line) => line.seen_with(secret),
+                    None => {
+                        lines.push(account(provider, &clients, secret, &progress)?);
+                        lines[lines.len() - 1].clone()
+                    }
+                };
                 audited.push(probe::itself(&account, subject).await);
             }
         }
@@ -125,8 +126,7 @@ pub async fn duties(
     let mut duties = Vec::new();
     for host in &subject.holder.hosts {
         let name = &host.host.key.host;
-        let families = host.host.families;
-        let families = PerFamily::from_fn(|family| families[family] != Use::Off);
+        let families = host.host.in_use();
         let (zone, why) = match account.zone_of(name).await {
             Ok(Some(zone)) => (Some(zone), None),
             Ok(None) => (None, Some("no zone of this account holds it".to_owned())),
@@ -137,7 +137,7 @@ pub async fn duties(
             }
         };
         let what = || format!("{name} is all that it is for");
-        findings.extend(why.map(|why| Finding::Untold { what: what(), why }));
+        findings.extend(why.map(|why| Finding::untold(what(), why)));
         duties.extend(zone.map(|zone| Duty { host: name.clone(), zone, families }));
     }
     duties
@@ -226,7 +226,7 @@ impl<'a> Desk<'a> {
             return report;
         };
         let duties = duties(self.account, subject, &mut report.findings).await;
-        self.of_token(&mut report, token, &duties).await;
+        self.of_token(&mut report, token, |_| duties.clone()).await;
         without_unknown_job(&mut report.findings, subject.holder, &duties);
         report.findings.extend(aliases(self.account, &duties).await);
         report
@@ -248,22 +248,31 @@ impl<'a> Desk<'a> {
             }
             Err(trouble) => trouble.to_string(),
         };
-        Finding::Untold { what: "it is narrow".to_owned(), why }
+        Finding::untold("it is narrow", why)
     }
 
-    /// Reads a token's policies and judges it by them.
-    async fn of_token(&self, report: &mut Audited, token: &Token, duties: &[Duty]) {
-        match self.account.policies(&token.id).await {
+    /// Reads a token's policies, and judges it by them for what they say to be its job.
+    async fn of_token(
+        &self,
+        report: &mut Audited,
+        token: &Token,
+        job: impl FnOnce(&[Policy]) -> Vec<Duty>,
+    ) -> Vec<Duty> {
+        let finding = match self.account.policies(&token.id).await {
             Ok(policies) => {
-                report.findings.extend(self.judge(token, &policies, duties));
-                describe(report, token, &policies);
+                let duties = job(&policies);
+                report.findings.extend(self.judge(token, &policies, &duties));
+                report.name = Some(token.name.clone());
+                report.expires = token.expires();
+                report.last_used = token.last_used;
+                report.allows = allowed(&policies);
+                return duties;
             }
-            Err(Trouble::NotThere(_)) => report.findings.push(Finding::Gone),
-            Err(trouble) => report.findings.push(Finding::Untold {
-                what: "its policies are narrow".to_owned(),
-                why: trouble.to_string(),
-            }),
-        }
+            Err(Trouble::NotThere(_)) => Finding::Gone,
+            Err(trouble) => Finding::untold("its policies are narrow", trouble),
+        };
+        report.findings.push(finding);
+        Vec::new()
     }
 
     /// What is wrong with a token beside its hosts.
@@ -340,26 +349,9 @@ impl<'a> Desk<'a> {
 
     /// Judges a token that is no host's here, and says what it seems to be for.
     async fn of_nobody(&self, token: &Token) -> (Audited, Vec<Duty>) {
-        let mut report = nobodys(token);
-        let duties = match self.account.policies(&token.id).await {
-            Ok(policies) => {
-                let duties = narrow_rows(&policies);
-                report.findings = self.judge(token, &policies, &duties);
-                describe(&mut report, token, &policies);
-                duties
-            }
-            Err(Trouble::NotThere(_)) => {
-                report.findings.push(Finding::Gone);
-                Vec::new()
-            }
-            Err(trouble) => {
-                report.findings.push(Finding::Untold {
-                    what: "its policies are narrow".to_owned(),
-                    why: trouble.to_string(),
-                });
-                Vec::new()
-            }
-        };
+        let (id, name) = (Some(token.id.clone()), Some(token.name.clone()));
+        let mut report = Audited { id, name, ..Audited::by(By::Management) };
+        let duties = self.of_token(&mut report, token, narrow_rows).await;
         (report, duties)
     }
 
@@ -372,33 +364,6 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// A report about a token that is no host's here.
-fn nobodys(token: &Token) -> Audited {
-    Audited {
-        hosts: Vec::new(),
-        file: None,
-        id: Some(token.id.clone()),
-        name: Some(token.name.clone()),
-        by: By::Management,
-        findings: Vec::new(),
-        fixes: Vec::new(),
-        not_visible: Vec::new(),
-        expires: None,
-        last_used: None,
-        allows: Vec::new(),
-        tried: 0,
-        is_ours: false,
-    }
-}
-
-fn describe(report: &mut Audited, token: &Token, policies: &[Policy]) {
-    report.name = Some(token.name.clone());
-    report.expires = token.expires();
-    report.last_used = token.last_used;
-    let allowing = policies.iter().filter(|policy| policy.rule.allows());
-    report.allows = allowing.map(|policy| policy.rule.to_string()).collect();
-}
-
 /// What a token of nobody here may be for: A and AAAA of names that its policies spell out. A
 /// wildcard stands for names that nobody spelled out.
 fn narrow_rows(policies: &[Policy]) -> Vec<Duty> {
@@ -408,8 +373,7 @@ fn narrow_rows(policies: &[Policy]) -> Vec<Duty> {
             Rule::Row { key: Key { zone: Some(zone), subname: Some(subname), kind }, .. }
                 if !subname.starts_with('*') =>
             {
-                let host =
-                    if subname.is_empty() { zone.clone() } else { format!("{subname}.{zone}") };
+                let host = full_name(subname, zone);
                 let is = |name: &str| kind.as_deref() == Some(name);
                 (zone, host, PerFamily { v4: is("A"), v6: is("AAAA") })
             }

@@ -41,6 +41,14 @@ pub struct Found {
     pub remarks: Vec<String>,
 }
 
+impl Found {
+    /// The receipt, if it is of the secret in use.
+    pub fn proven(&self) -> Option<&Receipt> {
+        let secret = self.secret.as_ref()?;
+        self.receipt.as_ref().filter(|receipt| receipt.is_of(secret))
+    }
+}
+
 impl TokenFile {
     /// The file at `path`, or where the link there leads.
     pub fn at(path: &Path) -> Result<Self, Failure> {
@@ -86,18 +94,15 @@ impl TokenFile {
                 return Err(Failure::new(Exit::Configuration, error.to_string(), String::new()));
             }
         }
-        let fits = |receipt: &Option<Receipt>, secret: &Secret| {
-            receipt.as_ref().is_some_and(|receipt| receipt.is_of(secret))
-        };
-        if !found.secret.as_ref().is_some_and(|secret| fits(&found.receipt, secret)) {
-            let next = secret::read(&SecretPlace::File(self.new_path())).ok();
-            if let Some(next) = next.filter(|next| fits(&found.receipt, next)) {
-                // Its token was complete, and its receipt was written.
-                if !only_looking {
-                    self.put_in_place()?;
-                }
-                found.secret = Some(next);
+        if let (None, Some(receipt)) = (found.proven(), &found.receipt)
+            && let Ok(next) = secret::read(&SecretPlace::File(self.new_path()))
+            && receipt.is_of(&next)
+        {
+            // Its token was complete, and its receipt was written.
+            if !only_looking {
+                self.put_in_place()?;
             }
+            found.secret = Some(next);
         }
         self.look_for_half_made(&mut found, only_looking)?;
         Ok(found)

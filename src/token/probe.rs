@@ -5,6 +5,7 @@
 //! policies: a token without any gets it, too.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::audit::{aliases, duties, without_unknown_job};
 use super::issue::LONGEST_TTL;
@@ -14,7 +15,7 @@ use crate::account::{Account, Probe, Trouble};
 use crate::clock;
 use crate::core::name::Hostname;
 use crate::core::token::audit::{Finding, judge_limits, judge_policies};
-use crate::core::token::{Api, Duty, Key, Policy};
+use crate::core::token::{Api, Duty, Key, Policy, allowed};
 use crate::receipt::Receipt;
 
 /// The most neighbours of a host that are tried, so that the zone's limit is not used up.
@@ -65,7 +66,7 @@ pub async fn itself(account: &Account<'_>, subject: &Subject<'_>) -> Audited {
             return report;
         }
         Err(trouble) => {
-            report.findings.push(untold("it is narrow", &trouble));
+            report.findings.push(Finding::untold("it is narrow", trouble));
             return report;
         }
     }
@@ -87,12 +88,7 @@ pub async fn itself(account: &Account<'_>, subject: &Subject<'_>) -> Audited {
     };
     asked.zones(old, zones_safe).await;
     asked.findings.extend(aliases(account, &duties).await);
-    report.allows = policies
-        .iter()
-        .flat_map(|(_, policies)| policies)
-        .filter(|policy| policy.rule.allows())
-        .map(|policy| policy.rule.to_string())
-        .collect();
+    report.allows = policies.map(|(_, policies)| allowed(&policies)).unwrap_or_default();
     report.tried = asked.tried;
     report.findings.append(&mut asked.findings);
     report
@@ -105,11 +101,10 @@ fn refused(subject: &Subject<'_>) -> Finding {
     if ends.is_some_and(|end| end <= clock::wall()) {
         return Finding::Lapsed;
     }
-    Finding::Untold {
-        what: "it is narrow".to_owned(),
-        why: "the server refuses it: it has lapsed, was deleted, or works from other networks only"
-            .to_owned(),
-    }
+    Finding::untold(
+        "it is narrow",
+        "the server refuses it: it has lapsed, was deleted, or works from other networks only",
+    )
 }
 
 /// A question round with one token.
@@ -126,7 +121,7 @@ impl Asked<'_> {
         match self.account.manages_tokens().await {
             Ok(true) => self.findings.push(Finding::ManagesTokens),
             Ok(false) => {}
-            Err(trouble) => self.untold("it may manage tokens", &trouble),
+            Err(trouble) => self.untold("it may manage tokens", trouble),
         }
     }
 
@@ -143,7 +138,7 @@ impl Asked<'_> {
             Err(trouble) if trouble.is_forbidden() => return None,
             Err(Trouble::NotThere(_)) => return None,
             Err(trouble) => {
-                self.untold("its policies are narrow", &trouble);
+                self.untold("its policies are narrow", trouble);
                 return None;
             }
         };
@@ -169,11 +164,10 @@ impl Asked<'_> {
         if own_may == 0 && !own_may_not.is_empty() && !self.policies_known {
             // A token that may not even do its job may be one of an old server, whose rights are
             // for updates alone and cannot be tried this way.
-            self.findings.push(Finding::Untold {
-                what: "it may do more than it must".to_owned(),
-                why: "it may not write its own records by this way, so others prove nothing"
-                    .to_owned(),
-            });
+            self.untold(
+                "it may do more than it must",
+                "it may not write its own records by this way, so others prove nothing",
+            );
             return false;
         }
         if !self.policies_known {
@@ -230,7 +224,7 @@ impl Asked<'_> {
             }
             Ok(false) => true,
             Err(trouble) => {
-                self.untold(&format!("it may write NS of {zone}"), &trouble);
+                self.untold(format!("it may write NS of {zone}"), trouble);
                 false
             }
         }
@@ -245,7 +239,7 @@ impl Asked<'_> {
         let sets = match self.account.record_sets(zone).await {
             Ok(sets) => sets,
             Err(trouble) => {
-                self.untold(&format!("it may write the other names of {zone}"), &trouble);
+                self.untold(format!("it may write the other names of {zone}"), trouble);
                 return Vec::new();
             }
         };
@@ -262,10 +256,10 @@ impl Asked<'_> {
         }
         let most = if self.policies_known { FEW_NEIGHBOURS } else { MOST_NEIGHBOURS };
         if names.len() > most && !self.policies_known {
-            self.findings.push(Finding::Untold {
-                what: format!("it may write the other names of {zone}"),
-                why: format!("of {} only {most} were tried", names.len()),
-            });
+            self.untold(
+                format!("it may write the other names of {zone}"),
+                format!("of {} only {most} were tried", names.len()),
+            );
         }
         names.into_iter().take(most).collect()
     }
@@ -275,7 +269,7 @@ impl Asked<'_> {
         let zones = match self.account.zones().await {
             Ok(zones) => zones,
             Err(trouble) => {
-                self.untold("it may write in other zones", &trouble);
+                self.untold("it may write in other zones", trouble);
                 return;
             }
         };
@@ -284,10 +278,10 @@ impl Asked<'_> {
         let others: Vec<Hostname> =
             others.filter(|zone| duties.iter().all(|duty| duty.zone != *zone)).collect();
         if others.len() > MOST_ZONES && !self.policies_known {
-            self.findings.push(Finding::Untold {
-                what: "it may write in other zones".to_owned(),
-                why: format!("of {} only {MOST_ZONES} were tried", others.len()),
-            });
+            self.untold(
+                "it may write in other zones",
+                format!("of {} only {MOST_ZONES} were tried", others.len()),
+            );
         }
         for zone in others.iter().take(MOST_ZONES) {
             self.try_foreign(zone, duty.subname(), "A").await;
@@ -312,15 +306,15 @@ impl Asked<'_> {
         match create {
             Ok(Probe::May) => self.findings.push(Finding::CreatesZones { writes_there: false }),
             Ok(Probe::MayNot) => {}
-            Ok(Probe::Unclear(why)) => self.unclear("it may register zones", why),
-            Err(trouble) => self.untold("it may register zones", &trouble),
+            Ok(Probe::Unclear(why)) => self.untold("it may register zones", why),
+            Err(trouble) => self.untold("it may register zones", trouble),
         }
         match delete {
             Ok(Probe::May) if apex_is_denied => self.findings.push(Finding::DeletesNothing),
             Ok(Probe::May) => self.findings.push(Finding::DeletesZones),
             Ok(Probe::MayNot) => {}
-            Ok(Probe::Unclear(why)) => self.unclear("it may delete zones", why),
-            Err(trouble) => self.untold("it may delete zones", &trouble),
+            Ok(Probe::Unclear(why)) => self.untold("it may delete zones", why),
+            Err(trouble) => self.untold("it may delete zones", trouble),
         }
     }
 
@@ -329,14 +323,14 @@ impl Asked<'_> {
         match self.try_write(zone, subname, kind).await {
             Some(Probe::May) => self.may_write(zone, subname, kind),
             Some(Probe::Unclear(why)) if !self.policies_known => {
-                self.unclear(&format!("it may write {}", key(zone, subname, kind)), why);
+                self.untold(format!("it may write {}", Key::of(zone, subname, kind)), why);
             }
             Some(Probe::MayNot | Probe::Unclear(_)) | None => {}
         }
     }
 
     fn may_write(&mut self, zone: &Hostname, subname: &str, kind: &str) {
-        self.findings.push(Finding::MayWrite(key(zone, subname, kind)));
+        self.findings.push(Finding::MayWrite(Key::of(zone, subname, kind)));
     }
 
     /// What one impossible write shows.
@@ -345,7 +339,7 @@ impl Asked<'_> {
         match self.account.probe_write(zone, subname, kind, LONGEST_TTL).await {
             Ok(probe) => Some(probe),
             Err(trouble) => {
-                self.untold(&format!("it may write {}", key(zone, subname, kind)), &trouble);
+                self.untold(format!("it may write {}", Key::of(zone, subname, kind)), trouble);
                 None
             }
         }
@@ -353,26 +347,13 @@ impl Asked<'_> {
 
     fn unclear_record(&mut self, duty: &Duty, kind: &str, why: String) {
         if !self.policies_known {
-            self.unclear(&format!("it may write {kind} of {}", duty.host), why);
+            self.untold(format!("it may write {kind} of {}", duty.host), why);
         }
     }
 
-    fn unclear(&mut self, what: &str, why: String) {
-        self.findings.push(Finding::Untold { what: what.to_owned(), why });
+    fn untold(&mut self, what: impl Into<String>, why: impl fmt::Display) {
+        self.findings.push(Finding::untold(what, why));
     }
-
-    fn untold(&mut self, what: &str, trouble: &Trouble) {
-        self.findings.push(untold(what, trouble));
-    }
-}
-
-fn key(zone: &Hostname, subname: &str, kind: &str) -> Key {
-    let own = |text: &str| Some(text.to_owned());
-    Key { zone: own(zone.as_str()), subname: own(subname), kind: own(kind) }
-}
-
-fn untold(what: &str, trouble: &Trouble) -> Finding {
-    Finding::Untold { what: what.to_owned(), why: trouble.to_string() }
 }
 
 /// The name `label` below `subname`.

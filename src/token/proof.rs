@@ -46,7 +46,7 @@ fn proof(receipt: Option<&Receipt>, secret: &Secret, api_url: &str) -> std::io::
     Ok(Receipt {
         id: None,
         name: String::new(),
-        server: api_url.trim_end_matches('/').to_owned(),
+        server: api_url.to_owned(),
         api: Api::Rows,
         duties: Vec::new(),
         created: None,

@@ -64,7 +64,7 @@ async fn by_receipt(
     let is_here = |receipt: &Receipt| receipt.server == account.server();
     let (receipt, half_made) =
         (found.receipt.filter(is_here), found.half_made.filter(|half| is_here(half)));
-    let named = receipt.iter().flat_map(|receipt| receipt.id.iter().chain(&receipt.replaces));
+    let named = receipt.iter().flat_map(Receipt::ids);
     let half = half_made.iter().filter_map(|half| half.id.as_ref());
     let ids: Vec<TokenId> = named.chain(half).cloned().collect();
     if ids.is_empty() {

@@ -57,6 +57,25 @@ pub struct Audited {
 }
 
 impl Audited {
+    /// A report in which nothing is said yet.
+    pub fn by(by: By) -> Self {
+        Self {
+            hosts: Vec::new(),
+            file: None,
+            id: None,
+            name: None,
+            by,
+            findings: Vec::new(),
+            fixes: Vec::new(),
+            not_visible: Vec::new(),
+            expires: None,
+            last_used: None,
+            allows: Vec::new(),
+            tried: 0,
+            is_ours: false,
+        }
+    }
+
     /// What the findings come to.
     pub fn verdict(&self) -> Verdict {
         audit::verdict(&self.findings)

@@ -46,8 +46,7 @@ impl<'a> Subject<'a> {
         };
         let server = holder.provider.api_url.as_deref().unwrap_or_default();
         let fits = |receipt: &Receipt| {
-            receipt.server == server.trim_end_matches('/')
-                && secret.as_ref().is_none_or(|own| receipt.is_of(own))
+            receipt.server == server && secret.as_ref().is_none_or(|own| receipt.is_of(own))
         };
         let receipt = receipt.filter(fits);
         Ok(Some(Self { holder, secret, receipt }))
@@ -56,10 +55,7 @@ impl<'a> Subject<'a> {
     /// A report about a token whose secret is lost, by which nobody can ask.
     pub fn without_secret(&self) -> Audited {
         let mut report = self.report(By::Itself);
-        report.findings.push(Finding::Untold {
-            what: "it is narrow".to_owned(),
-            why: "its file is not there".to_owned(),
-        });
+        report.findings.push(Finding::untold("it is narrow", "its file is not there"));
         report
     }
 
@@ -74,16 +70,9 @@ impl<'a> Subject<'a> {
             hosts: self.holder.names(),
             file: self.holder.file().map(std::path::Path::to_owned),
             id: self.id().cloned(),
-            name: None,
-            by,
-            findings: Vec::new(),
-            fixes: Vec::new(),
-            not_visible: Vec::new(),
             expires: self.receipt.as_ref().and_then(Receipt::expires),
-            last_used: None,
-            allows: Vec::new(),
-            tried: 0,
             is_ours: self.id().is_some(),
+            ..Audited::by(by)
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::process::{Command, Stdio};
 
+pub use crate::home::DEV1;
 use crate::home::{Home, Ran};
 use crate::sandbox::{Account, Api, Received, Sandbox, Token};
 
@@ -16,16 +17,6 @@ pub const ZONE: &str = "dyn.example.com";
 
 /// The host of [`DEV1`].
 pub const HOST: &str = "dev1.dyn.example.com";
-
-/// A host whose token belongs into `token`, which is not there yet.
-pub const DEV1: &str = r#"
-[[host]]
-name = "dev1.dyn.example.com"
-provider = "sandbox"
-token-file = "token"
-ipv4 = "here"
-ipv6 = "here"
-"#;
 
 /// An account with the zone, with a management token, and without limits.
 pub fn account(api: Api) -> Account {

@@ -12,6 +12,16 @@ use std::time::{Duration, Instant};
 use rustix::process::Pid;
 pub use rustix::process::Signal;
 
+/// A host at the sandbox of [`Home::at`], with its token in `token`.
+pub const DEV1: &str = r#"
+[[host]]
+name = "dev1.dyn.example.com"
+provider = "sandbox"
+token-file = "token"
+ipv4 = "here"
+ipv6 = "here"
+"#;
+
 /// A directory of its own, removed when the test ends well.
 pub struct Home {
     directory: PathBuf,

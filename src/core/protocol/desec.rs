@@ -26,10 +26,7 @@ const THROTTLED: Duration = Duration::from_secs(120);
 /// the general one is `preserve`.
 pub fn request(update_url: &str, updates: &[Update], credential: &Credential) -> HttpRequest {
     let names: Vec<&str> = updates.iter().map(|update| update.host.as_str()).collect();
-    let mut url = String::from(update_url);
-    url.push(if update_url.contains('?') { '&' } else { '?' });
-    url.push_str("hostname=");
-    url.push_str(&query_value(&names.join(",")));
+    let mut url = about(update_url, &names.join(","));
     for family in Family::BOTH {
         let parameter = match family {
             Family::V4 => "myipv4",
@@ -52,6 +49,22 @@ pub fn request(update_url: &str, updates: &[Update], credential: &Credential) ->
     }
     let authorization = Some(Authorization::Token(credential.secret.clone()));
     HttpRequest::get(url, authorization)
+}
+
+/// The address of an update about `hosts`, to which the families' values are appended.
+fn about(update_url: &str, hosts: &str) -> String {
+    let glue = if update_url.contains('?') { '&' } else { '?' };
+    format!("{update_url}{glue}hostname={}", query_value(hosts))
+}
+
+/// The address of an update that the server must refuse after it has looked at the rights: the
+/// address in it is none, and the other family is left alone.
+pub fn impossible_update(update_url: &str, host: &Hostname, family: Family) -> String {
+    let addresses = match family {
+        Family::V4 => "&myipv4=0.0.0.&myipv6=preserve",
+        Family::V6 => "&myipv4=preserve&myipv6=:",
+    };
+    about(update_url, host.as_str()) + addresses
 }
 
 const PRESERVE: &str = "preserve";
@@ -108,9 +121,23 @@ fn too_many(answer: &Answer, said: String) -> Outcome {
     }
 }
 
+/// Where the API tells which zone of the account is responsible for `host`.
+pub fn zone_path(host: &Hostname) -> String {
+    format!("/domains/?owns_qname={}", query_value(host.as_str()))
+}
+
+/// The one of the zones called `names` that is responsible for `host`: the longest that holds it.
+pub fn responsible<'a>(
+    host: &Hostname,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<Hostname> {
+    let zones = names.into_iter().filter_map(|name| name.parse::<Hostname>().ok());
+    zones.filter(|zone| host.is_within(zone)).max_by_key(|zone| zone.as_str().len())
+}
+
 /// The request that asks which zone of the account is responsible for `host`.
 pub fn zone_request(api_url: &str, host: &Hostname, credential: &Credential) -> HttpRequest {
-    let url = format!("{api_url}/domains/?owns_qname={}", query_value(host.as_str()));
+    let url = format!("{api_url}{}", zone_path(host));
     let authorization = Some(Authorization::Token(credential.secret.clone()));
     HttpRequest::get(url, authorization)
 }
@@ -132,15 +159,11 @@ pub enum ZoneAnswer {
 /// is one.
 pub fn zone_answer(host: &Hostname, answer: &Answer, names: Option<&[String]>) -> ZoneAnswer {
     match (answer.status, names) {
-        (200, Some(names)) => {
-            let zones = names.iter().filter_map(|name| name.parse::<Hostname>().ok());
-            let responsible = zones.filter(|zone| host.is_within(zone));
-            match responsible.max_by_key(|zone| zone.as_str().len()) {
-                Some(zone) => ZoneAnswer::Zone(zone),
-                None if names.is_empty() => ZoneAnswer::NoZone,
-                None => ZoneAnswer::Silent,
-            }
-        }
+        (200, Some(names)) => match responsible(host, names.iter().map(String::as_str)) {
+            Some(zone) => ZoneAnswer::Zone(zone),
+            None if names.is_empty() => ZoneAnswer::NoZone,
+            None => ZoneAnswer::Silent,
+        },
         (401 | 429, _) => match verdict(answer) {
             Verdict::All(outcome) => ZoneAnswer::Outcome(outcome),
             Verdict::Each(_) | Verdict::NoLists(_) => ZoneAnswer::Silent,

@@ -157,10 +157,10 @@ pub fn judge(
         (Some(of), Some(owner)) if of != owner => {
             findings.push(Finding::BelongsToAnother(of.clone()));
         }
-        (Some(of), None) => findings.push(Finding::Untold {
-            what: format!("{of}, to whom it belongs, is this account"),
-            why: "the account does not tell its name".to_owned(),
-        }),
+        (Some(of), None) => findings.push(Finding::untold(
+            format!("{of}, to whom it belongs, is this account"),
+            "the account does not tell its name",
+        )),
         _ => {}
     }
     findings.extend(judge_policies(policies, duties, api));
@@ -200,10 +200,10 @@ pub fn judge_flags(flags: &Flags, policies: &[Policy]) -> Vec<Finding> {
     match (flags.create_zones, flags.delete_zones) {
         (None, None) => findings.push(Finding::ServerBindsNothing),
         (Some(_), Some(_)) => {}
-        (None, Some(_)) | (Some(_), None) => findings.push(Finding::Untold {
-            what: "it may register and delete zones".to_owned(),
-            why: "the server tells only one of the two".to_owned(),
-        }),
+        (None, Some(_)) | (Some(_), None) => findings.push(Finding::untold(
+            "it may register and delete zones",
+            "the server tells only one of the two",
+        )),
     }
     findings
 }
@@ -282,6 +282,11 @@ pub fn verdict(findings: &[Finding]) -> Verdict {
 }
 
 impl Finding {
+    /// That it could not be told whether `what`, for the reason `why`.
+    pub fn untold(what: impl Into<String>, why: impl fmt::Display) -> Self {
+        Self::Untold { what: what.into(), why: why.to_string() }
+    }
+
     /// What it means for the result.
     pub fn weight(&self) -> Weight {
         match self.rank() {

@@ -206,13 +206,15 @@ impl Duty {
 pub fn wanted(api: Api, duties: &[Duty]) -> Vec<Rule> {
     let mut rules = vec![Rule::nothing(api)];
     for duty in duties {
-        let zone = Some(duty.zone.as_str().to_owned());
         match api {
-            Api::Rows => rules.extend(duty.kinds().map(|kind| {
-                let (subname, kind) = (Some(duty.subname().to_owned()), Some(kind.to_owned()));
-                Rule::Row { key: Key { zone: zone.clone(), subname, kind }, write: true }
+            Api::Rows => rules.extend(duty.kinds().map(|kind| Rule::Row {
+                key: Key::of(&duty.zone, duty.subname(), kind),
+                write: true,
             })),
-            Api::Zones => rules.push(Rule::Zone { zone, dyndns: true, records: false }),
+            Api::Zones => {
+                let zone = Some(duty.zone.to_string());
+                rules.push(Rule::Zone { zone, dyndns: true, records: false });
+            }
         }
     }
     let mut distinct: Vec<Rule> = Vec::new();
@@ -222,6 +224,12 @@ pub fn wanted(api: Api, duties: &[Duty]) -> Vec<Rule> {
         }
     }
     distinct
+}
+
+/// What `policies` allow, in words.
+pub fn allowed(policies: &[Policy]) -> Vec<String> {
+    let allowing = policies.iter().filter(|policy| policy.rule.allows());
+    allowing.map(|policy| policy.rule.to_string()).collect()
 }
 
 impl Rule {
@@ -259,6 +267,19 @@ impl Rule {
     }
 }
 
+impl Key {
+    /// What is about one record.
+    pub fn of(zone: &Hostname, subname: &str, kind: &str) -> Self {
+        let own = |text: &str| Some(text.to_owned());
+        Self { zone: own(zone.as_str()), subname: own(subname), kind: own(kind) }
+    }
+}
+
+/// The name called `subname` in `zone`; the zone's own is empty.
+pub fn full_name(subname: &str, zone: &str) -> String {
+    if subname.is_empty() { zone.to_owned() } else { format!("{subname}.{zone}") }
+}
+
 impl fmt::Display for Key {
     /// Tells what it is about: `A of dev1.example.com`, `any record of any name in any zone`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -268,7 +289,7 @@ impl fmt::Display for Key {
         }
         match (self.subname.as_deref(), self.zone.as_deref()) {
             (Some(""), Some(zone)) => write!(f, "{zone} itself"),
-            (Some(subname), Some(zone)) => write!(f, "{subname}.{zone}"),
+            (Some(subname), Some(zone)) => f.write_str(&full_name(subname, zone)),
             (None, Some(zone)) => write!(f, "any name in {zone}"),
             (Some(""), None) => f.write_str("every zone itself"),
             (Some(subname), None) => write!(f, "{subname} in every zone"),
@@ -308,6 +329,9 @@ pub fn name_for(hosts: &[Hostname]) -> String {
     // Host names are ASCII, so every byte is a character.
     format!("{OURS}{first}").chars().take(LONGEST).collect()
 }
+
+/// Every network, as the server writes it: no limit at all.
+pub const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
 
 /// What the names of Homing's tokens begin with.
 pub const OURS: &str = "homing:";

@@ -8,6 +8,7 @@ use super::{Desk, Job, LONGEST_TTL, has_flags};
 use crate::account::{Probe, Trouble};
 use crate::cli::TokenAction;
 use crate::clock;
+use crate::core::address::Family;
 use crate::core::secret::Secret;
 use crate::core::token::audit::Finding;
 use crate::core::token::difference::difference;
@@ -23,7 +24,7 @@ impl Desk<'_> {
         let receipt = job.found.receipt.as_ref();
         let old: Vec<TokenId> = receipt
             .iter()
-            .flat_map(|known| known.id.iter().chain(&known.replaces))
+            .flat_map(|known| known.ids())
             .filter(|id| self.tokens.iter().any(|token| token.id == **id))
             .cloned()
             .collect();
@@ -49,14 +50,12 @@ impl Desk<'_> {
                 return Err(self.not_made(job, &trouble));
             }
         };
-        let made = match self.receipt(job, &token, &secret, old) {
-            Ok(receipt) => match check_limits(&token.limits, &limits) {
-                Ok(()) => self.complete(job, &mut new_file, &token, &secret, receipt, &rules).await,
-                Err(failure) => Err(failure),
-            },
-            Err(failure) => Err(failure),
+        let made = async {
+            check_limits(&token.limits, &limits)?;
+            let receipt = self.receipt(job, &token, &secret, old)?;
+            self.complete(job, &mut new_file, &token, &secret, receipt, &rules).await
         };
-        match made {
+        match made.await {
             Ok((receipt, notes)) => {
                 self.end_replaced(job, receipt).await?;
                 let place = job.file.path().display();
@@ -142,12 +141,7 @@ impl Desk<'_> {
         }
         job.file.keep_half_made(new_file, secret, &receipt)?;
         let known = locked.map(|rule| Policy { at: String::new(), rule });
-        for change in difference(&known, rules) {
-            match self.apply(&token.id, &change).await {
-                Ok(()) | Err(Trouble::Conflict(_)) => {}
-                Err(trouble) => return Err(self.failed(&trouble, &format!("sending \"{change}\""))),
-            }
-        }
+        self.send(&token.id, &difference(&known, rules)).await?;
         let mut tamed = token.clone();
         if has_flags(token.flags) {
             tamed = self
@@ -200,11 +194,13 @@ impl Desk<'_> {
         token: &Token,
     ) -> Result<(), Failure> {
         let Some(duty) = job.duties.first() else { return Ok(()) };
-        let kind = duty.kinds().next().unwrap_or("A");
+        let in_use = Family::BOTH.into_iter().find(|&family| duty.families[family]);
+        let family = in_use.unwrap_or(Family::V4);
+        let kind = family.record_type();
         let itself = self.account.seen_with(secret.clone());
         let tried = match (self.api, self.provider.update_url.as_deref()) {
             (Api::Zones, Some(update_url)) => {
-                itself.probe_update(update_url, &duty.host, kind).await
+                itself.probe_update(update_url, &duty.host, family).await
             }
             _ => itself.probe_write(&duty.zone, duty.subname(), kind, LONGEST_TTL).await,
         };

@@ -1,12 +1,9 @@
 //! Limits of a token: what they shall be, whether the server took them, and how they are told.
 
 use crate::cli::{Ask, LimitsAsked};
-use crate::core::token::{Limits, period};
+use crate::core::token::{EVERYWHERE, Limits, period};
 use crate::exit::Exit;
 use crate::token::Failure;
-
-/// Every network, as the server writes it.
-const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
 
 /// Whether the server has taken the limits that were sent.
 pub fn check_limits(is: &Limits, should: &Limits) -> Result<(), Failure> {

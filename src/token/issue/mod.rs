@@ -102,15 +102,9 @@ fn ids_of_others(
     let known = others.iter().filter_map(|other| {
         // What is wrong with their files is not what was asked about.
         let found = token_file(other).and_then(|file| file.look(true)).ok()?;
-        Some((proven_id(&found)?, other.label()))
+        Some((found.proven()?.id.clone()?, other.label()))
     });
     Ok(known.collect())
-}
-
-/// The token that a receipt names and the secret in use proves.
-fn proven_id(found: &Found) -> Option<TokenId> {
-    let secret = found.secret.as_ref()?;
-    found.receipt.as_ref().filter(|receipt| receipt.is_of(secret))?.id.clone()
 }
 
 /// Refuses a token that two files hold: putting it right for one host would take it from the other.
@@ -119,7 +113,7 @@ fn refuse_shared(
     found: &Found,
     ids: &mut Vec<(TokenId, String)>,
 ) -> Result<(), Failure> {
-    let Some(id) = proven_id(found) else { return Ok(()) };
+    let Some(id) = found.proven().and_then(|receipt| receipt.id.clone()) else { return Ok(()) };
     if let Some((_, other)) = ids.iter().find(|(known, _)| *known == id) {
         return Err(Failure::new(
             Exit::Configuration,
@@ -257,10 +251,7 @@ impl<'a> Desk<'a> {
     /// The token that is proven to be this holder's: its receipt names it, and the secret in use is
     /// the one that the receipt is about.
     fn own(&self, job: &Job<'_>) -> Option<Token> {
-        let receipt = job.found.receipt.as_ref()?;
-        let secret = job.found.secret.as_ref()?;
-        let is_ours = receipt.is_of(secret) && receipt.server == self.account.server();
-        let id = receipt.id.as_ref().filter(|_| is_ours)?;
+        let id = job.found.proven()?.id.as_ref()?;
         self.tokens.iter().find(|token| token.id == *id).cloned()
     }
 
@@ -416,21 +407,27 @@ impl<'a> Desk<'a> {
             if changes.is_empty() {
                 return Ok(is);
             }
-            for change in changes {
-                match self.apply(id, &change).await {
-                    Ok(()) => {}
-                    Err(Trouble::Conflict(_) | Trouble::NotThere(_)) => break,
-                    Err(trouble) => {
-                        return Err(self.failed(&trouble, &format!("sending \"{change}\"")));
-                    }
-                }
-            }
+            self.send(id, &changes).await?;
         }
         Err(Failure::new(
             Exit::Deferred,
             "the policies do not stay as they were sent; somebody else is changing them",
             "run the command again",
         ))
+    }
+
+    /// Sends changes in their order; stops where somebody was faster, which reading back shows.
+    async fn send(&mut self, id: &TokenId, changes: &[Change]) -> Result<(), Failure> {
+        for change in changes {
+            match self.apply(id, change).await {
+                Ok(()) => {}
+                Err(Trouble::Conflict(_) | Trouble::NotThere(_)) => break,
+                Err(trouble) => {
+                    return Err(self.failed(&trouble, &format!("sending \"{change}\"")));
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn apply(&self, id: &TokenId, change: &Change) -> Result<(), Trouble> {

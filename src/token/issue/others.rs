@@ -35,11 +35,9 @@ impl Desk<'_> {
         let names = holder.names();
         let is_theirs =
             |receipt: &Receipt| !receipt.duties.iter().any(|duty| names.contains(&duty.host));
-        let proven = match (&found.receipt, &found.secret) {
-            (Some(receipt), Some(secret)) => receipt.is_of(secret),
-            _ => false,
-        };
-        if !proven && let Some(receipt) = found.receipt.take_if(|receipt| is_theirs(receipt)) {
+        if found.proven().is_none()
+            && let Some(receipt) = found.receipt.take_if(|receipt| is_theirs(receipt))
+        {
             let of = receipt.duties.first().map_or("no host", |duty| duty.host.as_str());
             found.remarks.push(format!("the receipt is of {of}; its token is left alone"));
         }
@@ -54,9 +52,7 @@ impl Desk<'_> {
     /// this name that nobody ever used and that allow nothing.
     pub(super) async fn clear_away(&mut self, job: &Job<'_>) -> Result<(), Failure> {
         let known = job.found.receipt.as_ref();
-        let is_known = |id: &TokenId| {
-            known.is_some_and(|known| known.id.as_ref() == Some(id) || known.replaces.contains(id))
-        };
+        let is_known = |id: &TokenId| known.is_some_and(|known| known.ids().any(|own| own == id));
         let half_made = job.found.half_made.iter().filter_map(|half| half.id.clone());
         let mut left: Vec<TokenId> = half_made.collect();
         let suspects: Vec<TokenId> = self
@@ -98,9 +94,7 @@ impl Desk<'_> {
     pub(super) fn report_others(&self, job: &Job<'_>, own: Option<&Token>) {
         let known = job.found.receipt.as_ref();
         let others = self.tokens.iter().filter(|token| {
-            let is_known = known.is_some_and(|known| {
-                known.id.as_ref() == Some(&token.id) || known.replaces.contains(&token.id)
-            });
+            let is_known = known.is_some_and(|known| known.ids().any(|own| *own == token.id));
             token.name == job.name && own.is_none_or(|own| own.id != token.id) && !is_known
         });
         for other in others {

@@ -5,10 +5,8 @@ use std::collections::BTreeSet;
 
 use super::Desk;
 use crate::account::Zone;
-use crate::core::address::PerFamily;
 use crate::core::name::Hostname;
-use crate::core::plan::Use;
-use crate::core::token::{Api, Duty};
+use crate::core::token::{Api, Duty, full_name};
 use crate::exit::Exit;
 use crate::token::Failure;
 use crate::token::holder::Holder;
@@ -18,8 +16,7 @@ impl Desk<'_> {
     pub(super) async fn duties(&mut self, holder: &Holder<'_>) -> Result<Vec<Duty>, Failure> {
         let mut duties = Vec::new();
         for host in &holder.hosts {
-            let families = host.host.families;
-            let families = PerFamily::from_fn(|family| families[family] != Use::Off);
+            let families = host.host.in_use();
             if !families.v4 && !families.v6 {
                 continue;
             }
@@ -90,13 +87,9 @@ impl Desk<'_> {
         if let Some(owner) = owner {
             let sets = self.account.record_sets(owner).await;
             let sets = sets.map_err(|trouble| self.failed(&trouble, "reading the parent zone"))?;
-            let full = |subname: &str| match subname {
-                "" => owner.to_string(),
-                subname => format!("{subname}.{owner}"),
-            };
             let names: BTreeSet<String> = sets
                 .iter()
-                .map(|set| full(&set.subname))
+                .map(|set| full_name(&set.subname, owner.as_str()))
                 .filter(|name| name == zone.as_str() || name.ends_with(&format!(".{zone}")))
                 .collect();
             for name in names {
