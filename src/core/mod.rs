@@ -23,4 +23,5 @@ pub mod stun;
 pub mod time;
 pub mod token;
 pub mod told;
+pub mod tsig;
 pub mod whoami;

@@ -55,6 +55,8 @@ pub enum Fault {
     Storage,
     /// The provider has trouble of its own (5xx, 911, dnserr).
     Server,
+    /// This machine's clock and the provider's are too far apart for a signature to be taken.
+    Skew,
     /// The provider asked to be left alone for a while.
     Throttled,
     /// The provider's certificate does not verify, or TLS failed otherwise.
@@ -90,12 +92,13 @@ pub enum Rejection {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Busy,
         Self::Clock,
         Self::Lost,
         Self::Storage,
         Self::Server,
+        Self::Skew,
         Self::Throttled,
         Self::Tls,
         Self::Unintelligible,
@@ -110,6 +113,7 @@ impl Fault {
             Self::Lost => "no-answer",
             Self::Storage => "storage",
             Self::Server => "server-fault",
+            Self::Skew => "clock-skew",
             Self::Throttled => "throttled",
             Self::Tls => "tls",
             Self::Unintelligible => "unintelligible",
@@ -123,6 +127,7 @@ impl Fault {
             Self::Lost | Self::Server | Self::Unintelligible => true,
             Self::Busy
             | Self::Clock
+            | Self::Skew
             | Self::Storage
             | Self::Throttled
             | Self::Tls
@@ -134,9 +139,12 @@ impl Fault {
     pub fn is_the_networks(self) -> bool {
         match self {
             Self::Clock | Self::Lost | Self::Tls | Self::Unreachable => true,
-            Self::Busy | Self::Storage | Self::Server | Self::Throttled | Self::Unintelligible => {
-                false
-            }
+            Self::Busy
+            | Self::Skew
+            | Self::Storage
+            | Self::Server
+            | Self::Throttled
+            | Self::Unintelligible => false,
         }
     }
 
@@ -147,6 +155,7 @@ impl Fault {
                 "nothing to do unless it lasts; Homing tries again"
             }
             Self::Clock => "set the clock (NTP); Homing tries again as soon as it is set",
+            Self::Skew => "set the clocks of both machines (NTP); they may be five minutes apart",
             Self::Storage => {
                 "mend what is said about the file: its directory has to exist, be writable and have room"
             }
@@ -272,6 +281,7 @@ impl fmt::Display for Fault {
             Self::Lost => "could not confirm: no answer came",
             Self::Storage => "a file could not be written",
             Self::Server => "could not confirm: the provider has trouble",
+            Self::Skew => "the clocks are too far apart",
             Self::Throttled => "the provider asks for a pause",
             Self::Tls => "no trustworthy connection",
             Self::Unintelligible => "could not confirm: the answer is unintelligible",

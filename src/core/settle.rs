@@ -165,6 +165,7 @@ fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News 
         Fault::Lost
         | Fault::Storage
         | Fault::Server
+        | Fault::Skew
         | Fault::Throttled
         | Fault::Tls
         | Fault::Unintelligible

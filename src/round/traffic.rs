@@ -83,7 +83,12 @@ impl Traffic {
                 Fault::Server | Fault::Unintelligible => {
                     self.accepted.insert(key);
                 }
-                Fault::Busy | Fault::Clock | Fault::Storage | Fault::Throttled | Fault::Tls => {}
+                Fault::Busy
+                | Fault::Clock
+                | Fault::Skew
+                | Fault::Storage
+                | Fault::Throttled
+                | Fault::Tls => {}
             },
         }
     }

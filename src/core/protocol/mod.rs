@@ -6,6 +6,7 @@
 pub mod desec;
 pub mod dyndns2;
 pub mod hosts_file;
+pub mod rfc2136;
 
 use std::time::Duration;
 
