@@ -39,7 +39,6 @@ pub fn message(
     zone: &Hostname,
     updates: &[Update],
     conditions: &PerFamily<Option<Condition>>,
-    time_to_live: u32,
 ) -> Vec<u8> {
     let first = updates.first().map(|update| Name::from(&update.host));
     let required: Vec<Record> = conditions
@@ -53,7 +52,7 @@ pub fn message(
         .flat_map(|update| {
             let name = Name::from(&update.host);
             let wishes = update.wishes.iter();
-            wishes.flat_map(move |(family, wish)| changes(&name, family, wish, time_to_live))
+            wishes.flat_map(move |(family, wish)| changes(&name, family, wish, TIME_TO_LIVE))
         })
         .collect();
     assembled(id, zone, &required, &changes)
@@ -146,6 +145,11 @@ pub fn needs_a_second_look(rcode: Rcode, check: Check) -> bool {
     matches!(check, Check::Unverified(_)) && rcode != Rcode::NO_ERROR
 }
 
+/// Whether an answer says that a condition of the update does not hold (RFC 2136, section 3.2.5).
+pub fn is_unmet(rcode: Rcode) -> bool {
+    matches!(rcode.0, 3 | 6 | 7 | 8)
+}
+
 /// What an answer to an update means; `server` is what people call who gave it.
 ///
 /// | signature                       | RCODE                         | outcome                     |
@@ -210,7 +214,7 @@ pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
         (Check::Verified, Rcode::NOT_AUTH | Rcode::NOT_ZONE) => {
             Outcome::rejected(Rejection::Host, format!("{said}: the zone is not that server's"))
         }
-        (Check::Verified, Rcode(3 | 6 | 7 | 8)) => {
+        (Check::Verified, rcode) if is_unmet(rcode) => {
             let detail = format!("{said}: the record holds what somebody else has set");
             Outcome::rejected(Rejection::Request, detail)
         }
@@ -260,7 +264,7 @@ mod tests {
     }
 
     fn parsed(updates: &[Update], conditions: &PerFamily<Option<Condition>>) -> Message {
-        let bytes = message(7, &name("example.com"), updates, conditions, 60);
+        let bytes = message(7, &name("example.com"), updates, conditions);
         Message::parse(&bytes).unwrap()
     }
 

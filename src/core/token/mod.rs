@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod difference;
+pub mod name_server;
 pub mod rights;
 pub mod upkeep;
 
