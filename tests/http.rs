@@ -4,12 +4,14 @@ mod support {
     pub mod tls;
 }
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use homing::core::address::Family;
+use homing::core::echo::Echo;
 use homing::core::outcome::Fault;
 use homing::core::protocol::{Answer, Authorization, Credential, HttpRequest};
 use homing::core::secret::Secret;
@@ -467,14 +469,14 @@ async fn a_wish_for_a_pause_counts_whatever_page_comes_with_it() {
 fn web(servers: &[&Server], agree: usize) -> Outside {
     let service = |server: &&Server| {
         let ca_file = Some(server.ca_file.clone()).filter(|path| !path.as_os_str().is_empty());
-        Service::Web { url: server.url("/"), ca_file }
+        Service::Web { echo: Echo::at(server.url("/")), ca_file }
     };
     Outside { services: servers.iter().map(service).collect(), agree }
 }
 
 async fn seen(web: &Outside, family: Family) -> Result<String, String> {
-    let seen = outside::seen(web, family, &clients()).await;
-    seen.map(|address| address.to_string())
+    let told = outside::told(web, family, &clients(), &BTreeSet::new()).await;
+    told.address.map(|address| address.to_string())
 }
 
 fn fine_too(connection: &mut dyn support::tls::Connection) -> std::io::Result<()> {

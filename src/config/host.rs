@@ -205,8 +205,7 @@ impl<'a> Context<'a> {
             notes.add(setting.at, &setting.name, what);
             return None;
         };
-        if let Some(fix) = self.sources[at].lacks(family) {
-            let what = format!("the source {name} has no {family} address; {fix}");
+        if let Some(what) = self.sources[at].lacks(family) {
             notes.add(setting.at, &setting.name, what);
         }
         let most = self.sources[at].most(family);

@@ -84,7 +84,7 @@ fn the_example_is_valid_as_it_stands_and_with_everything_switched_on() {
     assert_eq!(host.path, Some("/etc/homing/homing.hosts".into()));
     let all = config(&uncommented(EXAMPLE));
     assert_eq!(all.hosts.len(), 6);
-    assert_eq!(all.sources.len(), 8);
+    assert_eq!(all.sources.len(), 9);
 }
 
 #[test]
@@ -408,6 +408,47 @@ fn resolvers_are_built_in_or_tables() {
     check_one(&server(", type = \"AAAA\""), "can never answer");
     let other_family = table(", server = \"[2001:db8::53]:5353\", type = \"AAAA\"");
     check_one(&other_family, "the source s has no IPv4 address");
+}
+
+#[test]
+fn web_services_are_built_in_or_addresses() {
+    let web = |value: &str| format!("{GOOD}ipv4 = \"s\"\n[source.s]\nweb = {value}\n");
+    let sources = |value: &str| config(&web(value)).sources;
+    let mixed = sources("[\"ident.me\", \"https://a.example/ip\", \"desec\"]");
+    let Kind::Outside(outside) = &mixed[0].kind else { panic!("a source outside") };
+    assert_eq!(outside.names(), "ident.me, https://a.example/ip, desec");
+    check_one(&web("\"ipfy\""), "\"ipfy\" is not a built-in web service; did you mean \"ipify\"?");
+    let titles = "there are: desec, ipify, icanhazip, ident.me, amazon; the address of another begins with https://";
+    check_one(&web("[\"a.example\"]"), titles);
+    check_one(&web("\"ftp://a.example/\""), "is not a web address");
+    let twice = web("[\"ipify\", \"https://api.ipify.org/\"]");
+    check_one(&twice, "source.s.web[2]: stands in the list already");
+    check_one(&web("[\"amazon\"]").replace("ipv4", "ipv6"), "the source s has no IPv6 address");
+}
+
+#[test]
+fn services_outside_may_stand_together() {
+    let source =
+        |family: &str, lines: &str| format!("{GOOD}{family} = \"s\"\n[source.s]\n{lines}\n");
+    let all = "dns = [\"google\", \"opendns\"]\nagree = 4\nweb = \"ipify\"\nstun = \"a.example\"";
+    let together = config(&source("ipv4", all));
+    let Kind::Outside(outside) = &together.sources[0].kind else { panic!("a source outside") };
+    assert_eq!(outside.names(), "google, opendns, ipify, a.example:3478");
+    assert_eq!(outside.agree, 4);
+    check_one(&source("ipv4", &all.replace('4', "5")), "a whole number from 1 to 4");
+    let with_ca = source("ipv4", "stun = \"a.example\"\nweb = \"ipify\"\nca-file = \"c\"");
+    assert_eq!(config(&with_ca).sources.len(), 1);
+    check_one(
+        &source("ipv4", "interface = \"eth0\"\nweb = \"ipify\""),
+        "has interface and web; keep one of them; only web, stun, dns may stand together",
+    );
+    let few = "web = [\"ipify\", \"amazon\"]\nstun = \"192.0.2.1\"\nagree = 2";
+    check_one(
+        &source("ipv6", few),
+        "config.toml:5: host[1].ipv6: 2 services of the source s must agree, and only 1 can tell an IPv6 address; add another, or write a smaller agree, or \"off\" here",
+    );
+    assert_eq!(config(&source("ipv4", few)).sources.len(), 1);
+    check_one(&source("ipv4", "web = []\ndns = \"google\""), "name at least one service");
 }
 
 #[test]

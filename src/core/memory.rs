@@ -11,6 +11,7 @@ use super::name::Hostname;
 use super::outcome::{Fault, Rejection};
 use super::pace::History;
 use super::secret::Fingerprint;
+use super::standing::{self, Standings};
 use super::time::Timestamp;
 use super::token::audit::Verdict;
 
@@ -41,6 +42,8 @@ pub struct Memory {
     pub paces: BTreeMap<ZoneKey, History>,
     /// What is known about each token in use, by what stands for its secret.
     pub tokens: BTreeMap<Fingerprint, TokenEntry>,
+    /// How the services outside stand that were blamed for something.
+    pub services: Standings,
     /// Providers that turned out not to know lists of hosts.
     pub without_lists: BTreeSet<String>,
 }
@@ -352,6 +355,10 @@ impl Memory {
             let moments = [token.unheard.as_mut(), token.warned.as_mut(), check];
             moments.into_iter().flatten().for_each(|moment| pull(moment, now));
         }
+        for standing in self.services.values_mut() {
+            pull(&mut standing.since, now);
+            pull(&mut standing.until, now.after(standing::LONGEST));
+        }
         for history in self.paces.values_mut() {
             history.sent.iter_mut().for_each(|at| pull(at, now));
             if let Some(until) = &mut history.pause_until {
@@ -366,6 +373,7 @@ impl Memory {
 mod tests {
     use super::*;
     use crate::core::outcome::Fault;
+    use crate::core::standing::Standing;
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_secs(1_800_000_000 + seconds)
@@ -385,6 +393,24 @@ mod tests {
         assert!(memory.clamp(at(0)));
         let hold = memory.entry(&key).unwrap().hold.clone().unwrap();
         assert_eq!((hold.since, hold.until), (at(0), Some(at(3600))));
+        assert!(!memory.clamp(at(0)));
+    }
+
+    #[test]
+    fn a_service_is_not_left_aside_for_a_false_future() {
+        let service = standing::Service { name: "s".into(), family: Family::V4 };
+        let standing = Standing {
+            fault: standing::Fault::Lied,
+            detail: String::new(),
+            times: 1,
+            since: at(900_000),
+            until: at(903_600),
+        };
+        let services = [(service.clone(), standing)].into();
+        let mut memory = Memory { services, ..Memory::default() };
+        assert!(memory.clamp(at(0)));
+        let standing = &memory.services[&service];
+        assert_eq!((standing.since, standing.until), (at(0), at(24 * 60 * 60)));
         assert!(!memory.clamp(at(0)));
     }
 }

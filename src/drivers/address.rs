@@ -10,7 +10,7 @@ use crate::core::choice::{Choice, KernelAddress, Preferences, Verdict, choose};
 use crate::core::plan::Seen;
 use crate::exit::Exit;
 use crate::round::Occasion;
-use crate::source::outside::Service;
+use crate::source::outside::{Outside, Service};
 use crate::source::sights::{Sights, Snapshot};
 use crate::source::{Interface, Kind};
 use crate::state::Access;
@@ -84,16 +84,25 @@ fn kind(kind: &Kind) -> String {
         }
         Kind::File(path) => format!("file {}", path.display()),
         Kind::Interface(interface) => described(interface),
-        Kind::Outside(outside) => {
-            let key = outside.services.first().map(Service::key).unwrap_or_default();
-            let agreement = match outside.agree {
-                1 => String::new(),
-                agree => format!(", {agree} must agree"),
-            };
-            format!("{key} {}{agreement}", outside.names())
-        }
+        Kind::Outside(outside) => services(outside),
         Kind::Static(_) => "static".to_owned(),
     }
+}
+
+/// The services of a source, after the key of their kind, in the order in which they are asked.
+fn services(outside: &Outside) -> String {
+    let kinds = outside.services.chunk_by(|one, other| one.key() == other.key());
+    let named = |services: &[Service]| {
+        let names: Vec<_> = services.iter().map(ToString::to_string).collect();
+        let key = services.first().map(Service::key).unwrap_or_default();
+        format!("{key} {}", names.join(", "))
+    };
+    let named: Vec<_> = kinds.map(named).collect();
+    let agreement = match outside.agree {
+        1 => String::new(),
+        agree => format!(", {agree} must agree"),
+    };
+    format!("{}{agreement}", named.join("; "))
 }
 
 fn described(Interface { name, count, neighbour }: &Interface) -> String {

@@ -10,6 +10,7 @@ use crate::core::address::{Family, PerFamily};
 use crate::core::memory::{Entry, Memory, Word};
 use crate::core::plan::Use;
 use crate::core::provider::{Protocol, Provider};
+use crate::core::standing::{self, Standing};
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::End;
 use crate::exit::Exit;
@@ -22,6 +23,17 @@ struct Status<'a> {
     version: u8,
     daemon: &'static str,
     hosts: Vec<Host<'a>>,
+    /// Those that are left aside.
+    services: Vec<Service<'a>>,
+}
+
+#[derive(Serialize)]
+struct Service<'a> {
+    service: &'a str,
+    family: &'static str,
+    reason: &'static str,
+    since: String,
+    until: String,
 }
 
 #[derive(Serialize)]
@@ -76,7 +88,15 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
             machine_form(host, &memory, token.end(), now)
         });
         let hosts = hosts.collect();
-        match serde_json::to_string(&Status { version: 1, daemon, hosts }) {
+        let services = aside(&memory, now).map(|(service, standing)| Service {
+            service: &service.name,
+            family: service.family.key(),
+            reason: standing.fault.word(),
+            since: rfc3339_seconds(standing.since).to_string(),
+            until: rfc3339_seconds(standing.until).to_string(),
+        });
+        let services = services.collect();
+        match serde_json::to_string(&Status { version: 1, daemon, hosts, services }) {
             Ok(text) => out(&text),
             Err(error) => err(&error.to_string()),
         }
@@ -89,8 +109,17 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
                 Token::of(host, provider, &mut reader).tell(host, &memory, now);
             }
         }
+        for (standing::Service { name, family }, standing) in aside(&memory, now) {
+            let (until, detail) = (rfc3339_seconds(standing.until), &standing.detail);
+            out(&format!("left aside until {until}: {name} ({family}): {detail}"));
+        }
     }
     Exit::worst(hosts.iter().map(|host| standing(host, memory.entry(&host.host.key), now)))
+}
+
+/// The services outside that are left aside.
+fn aside(memory: &Memory, now: Timestamp) -> impl Iterator<Item = (&standing::Service, &Standing)> {
+    memory.services.iter().filter(move |(_, standing)| standing.is_aside(now))
 }
 
 /// The exit code that a host stands for.

@@ -32,6 +32,7 @@ use crate::core::plan::{Circumstances, Seen, Stand, Step, Wish, step};
 use crate::core::protocol::hosts_file;
 use crate::core::provider::Protocol;
 use crate::core::settle::note_missing;
+use crate::core::standing;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::refusal;
 use crate::http::Clients;
@@ -114,6 +115,7 @@ impl Engine {
             self.memory.clamp(self.clock.now());
         }
         let sights = self.look(&clients, occasion).await;
+        self.learn_of_services(&sights);
         let (mut planned, mut report) = self.plan(&sights, occasion);
         self.note(&planned, &mut report, occasion);
         self.note_refusals(&planned, &mut report);
@@ -134,8 +136,22 @@ impl Engine {
     }
 
     async fn look(&mut self, clients: &Clients, occasion: Occasion) -> Sights {
-        let waiting = self.waiting;
-        sights::look(&self.config, clients, &mut self.asked, occasion.by_event, waiting).await
+        let aside = standing::aside(&self.memory.services, self.clock.now());
+        let (waiting, asked) = (self.waiting, &mut self.asked);
+        sights::look(&self.config, clients, asked, aside, occasion.by_event, waiting).await
+    }
+
+    /// Remembers which services outside failed or lied, and forgets those that no host needs.
+    fn learn_of_services(&mut self, sights: &Sights) {
+        let services = &mut self.memory.services;
+        // Before the clock is set, certificates fail through no fault of the services'.
+        if self.clock.is_set() {
+            standing::settle(services, &sights.lessons(&self.config), self.clock.now());
+        }
+        if !services.is_empty() {
+            let needed = sights::services(&self.config);
+            services.retain(|service, _| needed.contains(service));
+        }
     }
 
     /// Decides about every host whose secret can be read; the others are reported.

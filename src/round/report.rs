@@ -7,6 +7,7 @@ use crate::core::memory::{Entry, Hold, Key, Memory, SelfCheck};
 use crate::core::outcome::Outcome;
 use crate::core::plan::{Schedule, Seen, Stand, Step, Why, Wish};
 use crate::core::settle::News;
+use crate::core::standing::Standings;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::NoTerms;
 use crate::exit::Exit;
@@ -24,6 +25,8 @@ pub struct Report {
     pub hook_problems: Vec<(Key, String)>,
     /// What is new about tokens.
     pub tokens: Vec<TokenNews>,
+    /// How the services outside stand after the round that were blamed for something.
+    pub services: Standings,
 }
 
 /// Something new about a token.
@@ -244,6 +247,7 @@ impl Report {
         now: Timestamp,
         rehearsed: bool,
     ) {
+        self.services.clone_from(&memory.services);
         let mut next = self.next;
         for (host, configured) in self.hosts.iter_mut().zip(&config.hosts) {
             let due = host.finish(memory.entry(&configured.host.key), now, rehearsed);

@@ -3,30 +3,26 @@
 //! Gathers the kernel's snapshot and the answers of services outside, files and programs; what that
 //! means for one host is then told without asking anybody again. Called by the round and `address`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::outside::{Outside, Service};
+use super::outside::{Outside, Service, Told};
 use super::{Interface, Kind, Source, command, file, kernel, outside};
 use crate::config::{Config, HostConfig, SourceRef};
 use crate::core::address::{Addresses, Family, PerFamily, unpublishable};
 use crate::core::auto::{Auto, Route, auto};
 use crate::core::choice::{self, Choice, KernelAddress, Preferences, Verdict, choose};
+use crate::core::echo::{self, Echo};
 use crate::core::plan::Seen;
 use crate::core::prefix::Neighbour;
-use crate::core::provider::{Protocol, Provider};
+use crate::core::provider::{Protocol, Provider, Text};
+use crate::core::standing::{self, Lessons, Said, lessons};
 use crate::http::Clients;
 use crate::waiting::Waiting;
-
-/// Services that belong to nobody in particular: `auto` believes them only when two agree.
-const THIRD_PARTIES: PerFamily<[&str; 3]> = PerFamily {
-    v4: ["https://api.ipify.org/", "https://checkip.amazonaws.com/", "https://ipv4.icanhazip.com/"],
-    v6: ["https://api6.ipify.org/", "https://v6.ident.me/", "https://ipv6.icanhazip.com/"],
-};
 
 /// How long a source outside rests that was asked because of an event.
 pub const OUTSIDE_REST: Duration = Duration::from_secs(60);
@@ -70,7 +66,9 @@ pub struct Facts {
 #[derive(Debug)]
 pub struct Sights {
     snapshot: Result<Snapshot, String>,
-    answers: BTreeMap<(Question, Family), Result<IpAddr, String>>,
+    /// The services that are left aside.
+    aside: BTreeSet<standing::Service>,
+    answers: BTreeMap<(Question, Family), Told>,
 }
 
 impl Snapshot {
@@ -144,7 +142,7 @@ impl Facts {
     }
 }
 
-/// Asks every source that `config`'s hosts use.
+/// Asks every source that `config`'s hosts use; services in `aside` come last in theirs.
 ///
 /// With `by_event`, sources outside that were asked less than [`OUTSIDE_REST`] ago are left out,
 /// unless a way to the Internet has come up since; `asked` remembers when each was.
@@ -152,6 +150,7 @@ pub async fn look(
     config: &Config,
     clients: &Clients,
     asked: &mut Asked,
+    aside: BTreeSet<standing::Service>,
     by_event: bool,
     waiting: Waiting,
 ) -> Sights {
@@ -163,35 +162,45 @@ pub async fn look(
     } else {
         Ok(Snapshot::default())
     };
-    let mut sights = Sights { snapshot, answers: BTreeMap::new() };
-    let mut questions: Vec<(Question, Family)> =
-        config.hosts.iter().flat_map(|host| sights.questions(config, host)).collect();
-    questions.sort_unstable();
-    questions.dedup();
+    let mut sights = Sights { snapshot, aside, answers: BTreeMap::new() };
     let routes = sights.snapshot.as_ref().map(|snapshot| &snapshot.routes).ok();
     let leads_out = PerFamily::from_fn(|family| routes.is_some_and(|of| of[family].is_some()));
-    questions.retain(|question| {
-        let is_outside = outside_of(config, *question).is_some();
-        let leads_out = leads_out[question.1];
-        let rests = asked
-            .0
-            .get(question)
-            .is_some_and(|(at, led_out)| at.elapsed() < OUTSIDE_REST && (*led_out || !leads_out));
-        let ask = !(is_outside && by_event && rests);
-        if ask && is_outside {
-            asked.0.insert(*question, (Instant::now(), leads_out));
+    let mut spared: BTreeSet<(Question, Family)> = BTreeSet::new();
+    loop {
+        // An answer may make another question necessary.
+        let mut questions: BTreeSet<(Question, Family)> =
+            config.hosts.iter().flat_map(|host| sights.questions(config, host)).collect();
+        questions.retain(|question| {
+            let is_outside = outside_of(config, *question).is_some();
+            let leads_out = leads_out[question.1];
+            let rests = asked.0.get(question).is_some_and(|(at, led_out)| {
+                at.elapsed() < OUTSIDE_REST && (*led_out || !leads_out)
+            });
+            let ask = !(spared.contains(question) || is_outside && by_event && rests);
+            if !ask {
+                spared.insert(*question);
+            } else if is_outside {
+                asked.0.insert(*question, (Instant::now(), leads_out));
+            }
+            ask
+        });
+        if questions.is_empty() {
+            return sights;
         }
-        ask
-    });
-    let mut answers: FuturesUnordered<_> = questions
-        .into_iter()
-        .map(|question| async move { (question, ask(config, clients, question, waiting).await) })
-        .collect();
-    while let Some((question, answer)) = answers.next().await {
-        sights.answers.insert(question, answer);
+        let aside = &sights.aside;
+        let mut answers: FuturesUnordered<_> = questions
+            .into_iter()
+            .map(|question| async move {
+                (question, ask(config, clients, question, aside, waiting).await)
+            })
+            .collect();
+        let mut told = Vec::with_capacity(answers.len());
+        while let Some(answer) = answers.next().await {
+            told.push(answer);
+        }
+        drop(answers);
+        sights.answers.extend(told);
     }
-    drop(answers);
-    sights
 }
 
 /// The kernel's snapshot once no wanted address is tentative, or `patience` is over.
@@ -227,13 +236,14 @@ fn outside_of(config: &Config, (question, family): (Question, Family)) -> Option
         Question::Echo(provider) => {
             let provider = &config.providers[provider];
             let ca_file = provider.ca_file.as_deref().map(PathBuf::from);
-            let web = |url: &str| Service::Web { url: url.to_owned(), ca_file: ca_file.clone() };
-            let services = provider.echo[family].iter().map(|url| web(url)).collect();
+            let web =
+                |url: &Text| Service::Web { echo: Echo::at(url.clone()), ca_file: ca_file.clone() };
+            let services = provider.echo[family].iter().map(web).collect();
             Some(Outside { services, agree: 1 })
         }
         Question::ThirdParties => {
-            let web = |url: &str| Service::Web { url: url.to_owned(), ca_file: None };
-            Some(Outside { services: THIRD_PARTIES[family].map(web).to_vec(), agree: 2 })
+            let web = |echo: Echo| Service::Web { echo, ca_file: None };
+            Some(Outside { services: echo::third_parties(family).map(web).collect(), agree: 2 })
         }
         Question::Source(source) => match &config.sources[source].kind {
             Kind::Outside(outside) => Some(outside.clone()),
@@ -242,26 +252,68 @@ fn outside_of(config: &Config, (question, family): (Question, Family)) -> Option
     }
 }
 
+/// Every service that a host of `config` may need: the others' standings may be forgotten.
+pub fn services(config: &Config) -> BTreeSet<standing::Service> {
+    let mut services = BTreeSet::new();
+    for host in &config.hosts {
+        for (family, source) in host.sources.iter() {
+            let questions = match source {
+                None => Vec::new(),
+                Some(SourceRef::Auto) => {
+                    vec![Question::Echo(host.provider), Question::ThirdParties]
+                }
+                Some(SourceRef::Named(at)) => vec![Question::Source(*at)],
+            };
+            let outside = questions.into_iter().filter_map(|q| outside_of(config, (q, family)));
+            for Outside { services: of_one, .. } in outside {
+                services.extend(of_one.iter().map(|service| service.known_as(family)));
+            }
+        }
+    }
+    services
+}
+
 /// Asks one question.
 async fn ask(
     config: &Config,
     clients: &Clients,
     (question, family): (Question, Family),
+    aside: &BTreeSet<standing::Service>,
     waiting: Waiting,
-) -> Result<IpAddr, String> {
+) -> Told {
     if let Some(outside) = outside_of(config, (question, family)) {
         let what = format!("waiting for {} to tell the {family} address", outside.names());
-        return waiting.during(&what, outside::seen(&outside, family, clients)).await;
+        return waiting.during(&what, outside::told(&outside, family, clients, aside)).await;
     }
-    let Question::Source(source) = question else { return Err("nobody to ask".to_owned()) };
-    let source = &config.sources[source];
+    let address = match question {
+        Question::Source(source) => here(&config.sources[source], family, waiting).await,
+        Question::Echo(_) | Question::ThirdParties => Err(NOBODY.to_owned()),
+    };
+    Told { address, said: Vec::new() }
+}
+
+/// Asks a source on this machine.
+async fn here(source: &Source, family: Family, waiting: Waiting) -> Result<IpAddr, String> {
     match &source.kind {
         Kind::Command(arguments) => {
             let what = format!("waiting for the command of source {}", source.name);
             waiting.during(&what, command::seen(arguments, family)).await
         }
         Kind::File(path) => file::seen(path, family),
-        Kind::Interface(_) | Kind::Outside(_) | Kind::Static(_) => Err("nobody to ask".to_owned()),
+        Kind::Interface(_) | Kind::Outside(_) | Kind::Static(_) => Err(NOBODY.to_owned()),
+    }
+}
+
+const NOBODY: &str = "nobody to ask";
+
+impl Question {
+    /// Who is asked, where one question follows another.
+    fn whom(self) -> &'static str {
+        match self {
+            Self::Echo(_) => "the provider's own service",
+            Self::Source(_) => "the source",
+            Self::ThirdParties => "third parties",
+        }
     }
 }
 
@@ -301,20 +353,69 @@ impl Sights {
         Some(of_interface(snapshot, interface, family, source, local, set_now))
     }
 
-    /// The questions that `host` needs answered.
+    /// What the services taught that were asked, question by question.
+    pub fn lessons(&self, config: &Config) -> Lessons {
+        let chains: BTreeSet<(Vec<Question>, Family)> = config
+            .hosts
+            .iter()
+            .flat_map(|host| Family::BOTH.map(|family| (self.chain(config, host, family), family)))
+            .collect();
+        let mut all = Lessons::new();
+        for (chain, family) in chains {
+            let answer = |question| self.answers.get(&(question, family));
+            let answers: Vec<&Told> = chain.into_iter().filter_map(answer).collect();
+            let said: Vec<Said> =
+                answers.iter().flat_map(|told| told.said.iter().cloned()).collect();
+            let believed = answers.iter().find_map(|told| told.address.as_ref().ok());
+            for (service, lesson) in lessons(&said, believed.copied()) {
+                standing::add(&mut all, service, lesson);
+            }
+        }
+        all
+    }
+
+    /// The questions that `host` needs answered now and that have no answer yet.
     fn questions(&self, config: &Config, host: &HostConfig) -> Vec<(Question, Family)> {
-        let question = |family: Family| match host.sources[family]? {
-            SourceRef::Named(at) => match config.sources[at].kind {
-                Kind::Command(_) | Kind::File(_) | Kind::Outside(_) => Some(Question::Source(at)),
-                Kind::Interface(_) | Kind::Static(_) => None,
-            },
-            SourceRef::Auto => match self.towards_internet(config, host, family, None)? {
-                Auto::BehindNat => Some(echo(config, host, family)),
-                Auto::Absent(_) | Auto::Here(_) | Auto::Tentative => None,
-            },
+        let question = |family: Family| {
+            let answer = |question: Question| self.answers.get(&(question, family));
+            let chain = self.chain(config, host, family);
+            let mut open = chain.into_iter().map(|question| (question, answer(question)));
+            match open.find(|(_, told)| told.is_none_or(|told| told.address.is_ok()))? {
+                (question, None) => Some((question, family)),
+                (_, Some(_)) => None,
+            }
         };
-        let asked = Family::BOTH.into_iter().map(|family| (question(family), family));
-        asked.filter_map(|(question, family)| Some((question?, family))).collect()
+        Family::BOTH.into_iter().filter_map(question).collect()
+    }
+
+    /// The questions about `family` of which `host` needs one answered, in the order in which they
+    /// are asked.
+    ///
+    /// Behind NAT `auto` asks the provider's own service, and third parties if that fails; the other
+    /// way round while the provider's own is left aside.
+    fn chain(&self, config: &Config, host: &HostConfig, family: Family) -> Vec<Question> {
+        match host.sources[family] {
+            None => Vec::new(),
+            Some(SourceRef::Named(at)) => match config.sources[at].kind {
+                Kind::Command(_) | Kind::File(_) | Kind::Outside(_) => vec![Question::Source(at)],
+                Kind::Interface(_) | Kind::Static(_) => Vec::new(),
+            },
+            Some(SourceRef::Auto) => match self.towards_internet(config, host, family, None) {
+                Some(Auto::BehindNat) => {
+                    let own = Question::Echo(host.provider);
+                    let services =
+                        outside_of(config, (own, family)).map(|outside| outside.services);
+                    match services.as_deref() {
+                        Some([echo]) if self.aside.contains(&echo.known_as(family)) => {
+                            vec![Question::ThirdParties, own]
+                        }
+                        Some([_, ..]) => vec![own, Question::ThirdParties],
+                        Some([]) | None => vec![Question::ThirdParties],
+                    }
+                }
+                Some(Auto::Absent(_) | Auto::Here(_) | Auto::Tentative) | None => Vec::new(),
+            },
+        }
     }
 
     fn towards_internet(
@@ -344,7 +445,9 @@ impl Sights {
             Some(Auto::Here(addresses)) => Seen::Here(addresses),
             Some(Auto::Absent(reason)) => Seen::Absent(reason),
             Some(Auto::Tentative) => Seen::Unknown(TENTATIVE.to_owned()),
-            Some(Auto::BehindNat) => self.answer((echo(config, host, family), family), false, None),
+            Some(Auto::BehindNat) => {
+                self.answer(&self.chain(config, host, family), family, false, None)
+            }
             None => Seen::Unknown("the kernel's addresses cannot be read".to_owned()),
         }
     }
@@ -383,22 +486,30 @@ impl Sights {
                 }
             }
             Kind::Command(_) | Kind::File(_) | Kind::Outside(_) => {
-                self.answer((Question::Source(at), family), allow_private, Some(source))
+                self.answer(&[Question::Source(at)], family, allow_private, Some(source))
             }
         }
     }
 
+    /// The answer to the first of the questions that was answered well; they were asked in that
+    /// order.
     fn answer(
         &self,
-        question: (Question, Family),
+        chain: &[Question],
+        family: Family,
         allow_private: bool,
         source: Option<&Source>,
     ) -> Seen {
-        match self.answers.get(&question) {
-            None => Seen::NotAsked,
-            Some(Ok(address)) => published((*address).into(), allow_private, source),
-            Some(Err(reason)) => Seen::Unknown(reason.clone()),
+        let mut reasons = Vec::with_capacity(chain.len());
+        for question in chain {
+            match self.answers.get(&(*question, family)).map(|told| &told.address) {
+                None => return Seen::NotAsked,
+                Some(Ok(address)) => return published((*address).into(), allow_private, source),
+                Some(Err(reason)) if chain.len() == 1 => reasons.push(reason.clone()),
+                Some(Err(reason)) => reasons.push(format!("{}: {reason}", question.whom())),
+            }
         }
+        Seen::Unknown(reasons.join("; "))
     }
 }
 
@@ -407,14 +518,6 @@ const TENTATIVE: &str = "the kernel has not finished checking that the address i
 /// Whether a provider serves a local network, where private addresses are as good as any.
 fn is_local(provider: &Provider) -> bool {
     provider.protocol == Protocol::HostsFile
-}
-
-/// Whom `auto` asks behind NAT: the provider's own service, else third parties.
-fn echo(config: &Config, host: &HostConfig, family: Family) -> Question {
-    match config.providers[host.provider].echo[family] {
-        Some(_) => Question::Echo(host.provider),
-        None => Question::ThirdParties,
-    }
 }
 
 fn of_interface(
@@ -492,4 +595,81 @@ fn published(addresses: Addresses, allow_private: bool, source: Option<&Source>)
         _ => String::new(),
     };
     Seen::Unknown(format!("{who} tells {address}, which is {special} and not published{fix}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::core::standing::{Fault, Lesson};
+
+    /// A host of deSEC's behind NAT, and what is seen there while `aside` is left aside.
+    fn behind_nat(aside: BTreeSet<standing::Service>) -> (Config, Sights) {
+        let host = "[[host]]\nname = \"a.example\"\nprovider = \"desec\"\ntoken-file = \"t\"\n";
+        let config = crate::config::parse(Path::new("/c.toml"), host, true).unwrap();
+        let source = "192.168.1.2".parse().ok();
+        let routes = PerFamily { v4: Some(Route { source, index: 1 }), v6: None };
+        let snapshot = Ok(Snapshot { routes, ..Snapshot::default() });
+        (config, Sights { snapshot, aside, answers: BTreeMap::new() })
+    }
+
+    fn own() -> standing::Service {
+        let name = "https://checkipv4.dedyn.io/".to_owned();
+        standing::Service { name, family: Family::V4 }
+    }
+
+    fn ipify() -> standing::Service {
+        standing::Service { name: "ipify".to_owned(), family: Family::V4 }
+    }
+
+    fn told(service: standing::Service, answer: Result<&str, &str>) -> Told {
+        let answer = answer.map(|text| text.parse().unwrap()).map_err(str::to_owned);
+        Told { address: answer.clone(), said: vec![Said { service, answer }] }
+    }
+
+    const OWN: (Question, Family) = (Question::Echo(0), Family::V4);
+    const THIRD_PARTIES: (Question, Family) = (Question::ThirdParties, Family::V4);
+
+    #[test]
+    fn auto_behind_nat_asks_third_parties_when_the_providers_own_service_fails() {
+        let (config, mut sights) = behind_nat(BTreeSet::new());
+        let host = &config.hosts[0];
+        assert_eq!(sights.questions(&config, host), [OWN]);
+        sights.answers.insert(OWN, told(own(), Err("it is silent")));
+        assert_eq!(sights.questions(&config, host), [THIRD_PARTIES]);
+        assert_eq!(sights.seen(&config, host, Family::V4, None), Seen::NotAsked);
+        sights.answers.insert(THIRD_PARTIES, told(ipify(), Ok("8.8.8.8")));
+        assert_eq!(sights.questions(&config, host), []);
+        let seen = sights.seen(&config, host, Family::V4, None);
+        assert_eq!(seen, Seen::Here("8.8.8.8".parse::<IpAddr>().unwrap().into()));
+        let failed = Lesson::Blamed(Fault::Failed, "it is silent".to_owned());
+        let lessons = sights.lessons(&config);
+        assert_eq!(lessons, [(own(), failed), (ipify(), Lesson::Right)].into());
+        assert!(services(&config).is_superset(&lessons.into_keys().collect()));
+    }
+
+    #[test]
+    fn auto_behind_nat_believes_the_providers_own_service_alone() {
+        let (config, mut sights) = behind_nat(BTreeSet::new());
+        let host = &config.hosts[0];
+        sights.answers.insert(OWN, told(own(), Ok("8.8.8.8")));
+        assert_eq!(sights.questions(&config, host), []);
+        assert!(matches!(sights.seen(&config, host, Family::V4, None), Seen::Here(_)));
+    }
+
+    #[test]
+    fn auto_behind_nat_asks_a_provider_that_is_left_aside_last() {
+        let (config, mut sights) = behind_nat([own()].into());
+        let host = &config.hosts[0];
+        assert_eq!(sights.questions(&config, host), [THIRD_PARTIES]);
+        sights.answers.insert(THIRD_PARTIES, told(ipify(), Err("it is silent")));
+        assert_eq!(sights.questions(&config, host), [OWN]);
+        sights.answers.insert(OWN, told(own(), Err("it is silent, too")));
+        assert_eq!(sights.questions(&config, host), []);
+        let reasons = "third parties: it is silent; the provider's own service: it is silent, too";
+        let seen = sights.seen(&config, host, Family::V4, None);
+        assert_eq!(seen, Seen::Unknown(reasons.to_owned()));
+        assert_eq!(sights.lessons(&config), Lessons::new(), "nobody got through");
+    }
 }

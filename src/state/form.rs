@@ -27,6 +27,7 @@ use crate::core::name::Hostname;
 use crate::core::outcome::{Fault as CoreFault, Rejection};
 use crate::core::pace::History;
 use crate::core::secret::{Fingerprint, hex};
+use crate::core::standing::{self, Service, Standing, Standings};
 use crate::core::time::Timestamp;
 use crate::core::token::audit::Verdict;
 
@@ -61,8 +62,8 @@ pub fn parse(text: &str) -> Result<(Memory, Salt), Fault> {
     }
 
     let error = match serde_json::from_str::<Text>(text) {
-        Ok(Text { version: VERSION, salt, hosts, paces, tokens, without_lists }) => {
-            return Ok((Memory { hosts, paces, tokens, without_lists }, salt));
+        Ok(Text { version: VERSION, salt, hosts, paces, tokens, services, without_lists }) => {
+            return Ok((Memory { hosts, paces, tokens, services, without_lists }, salt));
         }
         Ok(_) => "its version is unknown".to_owned(),
         Err(error) => error.to_string(),
@@ -91,6 +92,8 @@ struct Text {
     paces: BTreeMap<ZoneKey, History>,
     #[serde(default, deserialize_with = "tokens")]
     tokens: BTreeMap<Fingerprint, TokenEntry>,
+    #[serde(default, deserialize_with = "services")]
+    services: Standings,
     without_lists: BTreeSet<String>,
 }
 
@@ -215,16 +218,35 @@ struct StoredCheck<'a> {
     powers: Cow<'a, str>,
 }
 
+/// A [`Standing`] with the service that it is about.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StoredService<'a> {
+    #[serde(borrow)]
+    service: Cow<'a, str>,
+    family: StoredFamily,
+    reason: StoredReason,
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    detail: Cow<'a, str>,
+    times: u32,
+    since: Moment,
+    until: Moment,
+}
+
 impl Serialize for Whole<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Memory { hosts, paces, tokens, without_lists } = self.memory;
-        let mut whole = serializer.serialize_struct("State", 6)?;
+        let Memory { hosts, paces, tokens, services, without_lists } = self.memory;
+        let mut whole = serializer.serialize_struct("State", 7)?;
         whole.serialize_field("version", &VERSION)?;
         whole.serialize_field("salt", self.salt)?;
         whole.serialize_field("hosts", &Each(|| hosts.iter().map(StoredHost::from)))?;
         whole.serialize_field("paces", &Each(|| paces.iter().map(StoredPace::from)))?;
         if !tokens.is_empty() {
             whole.serialize_field("tokens", &Each(|| tokens.iter().map(StoredToken::from)))?;
+        }
+        if !services.is_empty() {
+            whole
+                .serialize_field("services", &Each(|| services.iter().map(StoredService::from)))?;
         }
         whole.serialize_field("without-lists", without_lists)?;
         whole.end()
@@ -418,6 +440,38 @@ impl TryFrom<StoredToken<'_>> for (Fingerprint, TokenEntry) {
     }
 }
 
+impl<'a> From<(&'a Service, &'a Standing)> for StoredService<'a> {
+    fn from((service, standing): (&'a Service, &'a Standing)) -> Self {
+        let Service { name, family } = service;
+        let Standing { fault, detail, times, since, until } = standing;
+        Self {
+            service: name.into(),
+            family: StoredFamily(*family),
+            reason: StoredReason(*fault),
+            detail: detail.into(),
+            times: *times,
+            since: Moment(*since),
+            until: Moment(*until),
+        }
+    }
+}
+
+impl TryFrom<StoredService<'_>> for (Service, Standing) {
+    type Error = String;
+
+    fn try_from(stored: StoredService<'_>) -> Result<Self, String> {
+        let service = Service { name: stored.service.into_owned(), family: stored.family.0 };
+        let standing = Standing {
+            fault: stored.reason.0,
+            detail: stored.detail.into_owned(),
+            times: stored.times,
+            since: stored.since.0,
+            until: stored.until.0,
+        };
+        Ok((service, standing))
+    }
+}
+
 /// A sequence that is made while it is written, so that a thousand hosts need no room twice.
 struct Each<F>(F);
 
@@ -443,6 +497,10 @@ fn tokens<'de, D: Deserializer<'de>>(
     list: D,
 ) -> Result<BTreeMap<Fingerprint, TokenEntry>, D::Error> {
     gathered::<StoredToken<'de>, _, _, _>(list)
+}
+
+fn services<'de, D: Deserializer<'de>>(list: D) -> Result<Standings, D::Error> {
+    gathered::<StoredService<'de>, _, _, _>(list)
 }
 
 /// Reads a sequence of `T` into a map, each element as soon as it is there.
@@ -574,6 +632,26 @@ as_text!(
         .into_iter()
         .find(|verdict| verdict.word() == text)
         .map(StoredVerdict),
+    |self, f| f.write_str(self.0.word())
+);
+
+/// The key of a family.
+struct StoredFamily(Family);
+
+as_text!(
+    StoredFamily,
+    "ipv4 or ipv6",
+    |text| Family::BOTH.into_iter().find(|family| family.key() == text).map(StoredFamily),
+    |self, f| f.write_str(self.0.key())
+);
+
+/// The word for what a service did.
+struct StoredReason(standing::Fault);
+
+as_text!(
+    StoredReason,
+    "failed or lied",
+    |text| standing::Fault::ALL.into_iter().find(|fault| fault.word() == text).map(StoredReason),
     |self, f| f.write_str(self.0.word())
 );
 
@@ -754,6 +832,7 @@ mod tests {
         memory.hosts.retain(|key, _| key.host.as_str() == "a.example");
         memory.paces.clear();
         memory.tokens.retain(|secret, _| *secret == Fingerprint(1));
+        memory.services.retain(|service, _| service.family == Family::V4);
         let text = String::from_utf8(bytes(&memory, &salt())).unwrap();
         let expect = r#"{
   "version": 1,
@@ -782,6 +861,17 @@ mod tests {
       "check": {"about": "0000000000000002", "at": "2027-01-15T08:00:00.004Z", "verdict": "too-powerful", "powers": "may write NS"}
     }
   ],
+  "services": [
+    {
+      "service": "icanhazip",
+      "family": "ipv4",
+      "reason": "lied",
+      "detail": "says 192.0.2.1 where another says 192.0.2.2",
+      "times": 3,
+      "since": "2027-01-15T08:00:00.001Z",
+      "until": "2027-01-15T08:00:00.009Z"
+    }
+  ],
   "without-lists": [
     "old"
   ]
@@ -797,13 +887,23 @@ mod tests {
         assert_eq!(parse(&text), Ok((Memory::default(), salt())));
     }
 
+    /// What is read of everything when the lines from `begin` to `end` are not there.
+    fn without(begin: &str, end: &str) -> Memory {
+        let text = String::from_utf8(bytes(&everything(), &salt())).unwrap();
+        let (begin, end) = (text.find(begin).unwrap(), text.find(end).unwrap());
+        parse(&format!("{}{}", &text[..begin], &text[end..])).unwrap().0
+    }
+
     #[test]
     fn a_text_from_before_tokens_were_remembered_is_read() {
-        let text = String::from_utf8(bytes(&everything(), &salt())).unwrap();
-        let (begin, end) =
-            (text.find("  \"tokens\"").unwrap(), text.find("  \"without-lists\"").unwrap());
-        let (read, _) = parse(&format!("{}{}", &text[..begin], &text[end..])).unwrap();
+        let read = without("  \"tokens\"", "  \"services\"");
         assert_eq!(read, Memory { tokens: BTreeMap::new(), ..everything() });
+    }
+
+    #[test]
+    fn a_text_from_before_services_were_remembered_is_read() {
+        let read = without("  \"services\"", "  \"without-lists\"");
+        assert_eq!(read, Memory { services: BTreeMap::new(), ..everything() });
     }
 
     #[test]
@@ -833,6 +933,8 @@ mod tests {
             ("\"forbidden\"", "\"forbiden\""),
             ("\"verdict\": \"narrow\"", "\"verdict\": \"fine\""),
             ("\"rejected\", \"reason\"", "\"backoff\", \"reason\""),
+            ("\"reason\": \"lied\"", "\"reason\": \"erred\""),
+            ("\"family\": \"ipv4\"", "\"family\": \"ipv5\""),
             ("\"deferred\"", "\"late\""),
             ("\"one-family\"", "\"two-families\""),
             ("\"198.18.0.3\"", "\"2a00::1\""),

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::*;
-use crate::core::address::{Addresses, PerFamily};
+use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{
     Asking, Entry, Hold, HoldKind, Key, Record, SelfCheck, Sent, Set, TokenEntry, Word, ZoneKey,
 };
 use crate::core::outcome::{Fault, Rejection};
 use crate::core::pace::History;
+use crate::core::standing::{self, Standing};
 use crate::core::time::Timestamp;
 use crate::core::token::audit::Verdict;
 
@@ -113,6 +114,17 @@ pub fn everything() -> Memory {
         memory.tokens.insert(Fingerprint(place), token);
     }
     memory.tokens.insert(Fingerprint(u64::MAX), TokenEntry::default());
+    let standing = Standing {
+        fault: standing::Fault::Lied,
+        detail: "says 192.0.2.1 where another says 192.0.2.2".to_owned(),
+        times: 3,
+        since: at(1),
+        until: at(9),
+    };
+    let service = |family| standing::Service { name: "icanhazip".to_owned(), family };
+    memory.services.insert(service(Family::V4), standing.clone());
+    let failed = Standing { fault: standing::Fault::Failed, detail: String::new(), ..standing };
+    memory.services.insert(service(Family::V6), failed);
     memory.without_lists.insert("old".into());
     memory
 }
