@@ -158,6 +158,7 @@ const PROVIDER: Keys = Keys {
 
 const HOST: Keys = Keys {
     known: &[
+        "gone-after",
         "ipv4",
         "ipv6",
         "name",
@@ -173,11 +174,11 @@ const HOST: Keys = Keys {
         "token-env",
         "token-file",
         "username",
+        "when-gone",
         "zone",
     ],
     later: &[
         "bind",
-        "gone-after",
         "key-file",
         "key-name",
         "secret-file",
@@ -186,7 +187,6 @@ const HOST: Keys = Keys {
         "verify",
         "verify-servers",
         "verify-timeout",
-        "when-gone",
     ],
     foreign: &[
         ("domain", "name"),

@@ -5,9 +5,9 @@ use std::net::Ipv6Addr;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::core::plan::Use;
+use crate::core::plan::{Use, WhenGone};
 use crate::core::prefix::Suffix;
-use crate::core::provider::{BUILT_IN, Protocol};
+use crate::core::provider::{BUILT_IN, Protocol, Removal};
 use crate::source::Kind;
 
 const EXAMPLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml"));
@@ -187,7 +187,7 @@ fn unknown_keys_come_with_what_was_meant() {
     check_host(&host("interval = \"5m\""), "it belongs into [daemon]");
     check_host(&host("allow-private = true"), "it belongs into [source.NAME]");
     check_host(&host("hostname = \"b\""), "write name");
-    check_host(&host("xyzzy = 1"), "there are: ipv4, ipv6, name");
+    check_host(&host("xyzzy = 1"), "there are: gone-after, ipv4, ipv6");
     check_one(&format!("refresh = \"20d\"\n{GOOD}"), "it belongs into [[host]]");
     check_host("providr = \"desec\"\ntoken-file = \"t\"", "did you mean provider?");
 }
@@ -332,6 +332,41 @@ fn each_protocol_has_its_own_needs() {
         "[[host]]\nname = \"*.a.example\"\nprovider = \"hosts-file\"\npath = \"h\"\n",
         "cannot hold a wildcard",
     );
+}
+
+#[test]
+fn a_record_goes_with_its_family_only_where_that_can_be_said() {
+    let when_gone = |lines: &str| config(&format!("{GOOD}{lines}")).hosts[0].host.when_gone;
+    let remove = |seconds, by| WhenGone::Remove { after: Duration::from_secs(seconds), by };
+    assert_eq!(when_gone(""), WhenGone::Keep);
+    assert_eq!(when_gone("when-gone = \"keep\"\n"), WhenGone::Keep);
+    assert_eq!(when_gone("when-gone = \"remove\"\n"), remove(3600, Removal::Said));
+    let lines = "when-gone = \"remove\"\ngone-after = \"2m\"\n";
+    assert_eq!(when_gone(lines), remove(120, Removal::Said));
+    let at = |provider: &str, lines: &str| {
+        format!(
+            "provider = \"{provider}\"\nusername = \"u\"\npassword-file = \"p\"\nwhen-gone = \"remove\"\n{lines}"
+        )
+    };
+    let inwx = config(&format!("[[host]]\nname = \"a.example\"\n{}", at("inwx", "")));
+    assert_eq!(inwx.hosts[0].host.when_gone, remove(3600, Removal::LeftOut));
+    check_host(
+        &at("inwx", "ipv4 = \"off\""),
+        "when-gone: inwx removes a record only by an update of the other family, and IPv4 is off",
+    );
+    check_host(&at("dynu", ""), "when-gone: dynu (dyndns2) cannot remove a record");
+    let desec = |lines: &str| format!("provider = \"desec\"\ntoken-file = \"t\"\n{lines}");
+    check_host(&desec("when-gone = \"delete\""), "\"delete\" is not one of: \"keep\", \"remove\"");
+    check_host(&desec("gone-after = \"2h\""), "means nothing without when-gone = \"remove\"");
+    check_host(
+        &desec("when-gone = \"remove\"\ngone-after = \"59s\""),
+        "is too short; the shortest is 1m",
+    );
+    let fixed =
+        "ipv4 = \"s\"\nipv6 = \"off\"\nwhen-gone = \"remove\"\n[source.s]\ncommand = [\"x\"]\n";
+    let warnings = config(&format!("{GOOD}{fixed}")).warnings;
+    assert!(warnings[0].contains("when-gone: never removes anything here"), "{warnings:?}");
+    assert!(config(&format!("{GOOD}when-gone = \"remove\"\n")).warnings.is_empty());
 }
 
 #[test]

@@ -98,19 +98,24 @@ pub struct SelfCheck {
 pub struct Record {
     /// What the provider confirmed.
     pub set: Option<Set>,
+    /// When the provider confirmed that it holds the record no more; nothing was set since.
+    pub removed: Option<Timestamp>,
     /// What was sent and not (yet) answered; while this is there, what the provider holds is unknown.
     pub sent: Option<Sent>,
     /// Why this record waits while the host's other one does not.
     pub hold: Option<Hold>,
     /// Since when an address should be seen and is not.
     pub missing_since: Option<Timestamp>,
+    /// Since when every look has found that the family is not here; kept only where that leads to
+    /// the record's removal.
+    pub gone_since: Option<Timestamp>,
 }
 
-/// Addresses that left for the provider.
+/// Addresses that left for the provider, or the wish that it hold none.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sent {
-    /// The addresses.
-    pub addresses: Addresses,
+    /// The addresses; `None` where the record was to be removed.
+    pub addresses: Option<Addresses>,
     /// When they left.
     pub at: Timestamp,
     /// Whether an earlier request is without an answer, too, so that the doubt outlives this one.
@@ -331,10 +336,10 @@ impl Memory {
                 if let Some(sent) = &mut record.sent {
                     pull(&mut sent.at, now);
                 }
-                if let Some(since) = &mut record.missing_since {
-                    pull(since, now);
-                }
-                holds.push(&mut record.hold);
+                let Record { hold, removed, missing_since, gone_since, .. } = record;
+                let moments = [removed, missing_since, gone_since];
+                moments.into_iter().flatten().for_each(|moment| pull(moment, now));
+                holds.push(hold);
             }
             for hold in holds.into_iter().flatten() {
                 pull(&mut hold.since, now);
@@ -390,7 +395,12 @@ mod tests {
             until: Some(at(900_030)),
             fingerprint: Fingerprint(1),
         });
+        let record = &mut memory.entry_mut(&key).families.v6;
+        record.gone_since = Some(at(900_000));
+        record.removed = Some(at(900_000));
         assert!(memory.clamp(at(0)));
+        let record = &memory.entry(&key).unwrap().families.v6;
+        assert_eq!((record.gone_since, record.removed), (Some(at(0)), Some(at(0))));
         let hold = memory.entry(&key).unwrap().hold.clone().unwrap();
         assert_eq!((hold.since, hold.until), (at(0), Some(at(3600))));
         assert!(!memory.clamp(at(0)));

@@ -14,7 +14,7 @@ use super::{Setup, engine, err, news};
 use crate::clock::{Alarm, ClockJump, uptime};
 use crate::config;
 use crate::exit::Exit;
-use crate::round::{Engine, Occasion, SelfChecks};
+use crate::round::{Absences, Engine, Occasion, SelfChecks};
 use crate::source::kernel::{Changes, Watcher};
 use crate::source::sights::{Facts, LONGEST_VERDICT, OUTSIDE_REST, Snapshot};
 use crate::state::{Access, DAEMON};
@@ -66,6 +66,7 @@ pub async fn run(setup: Setup) -> Exit {
         return Exit::Deferred;
     };
     engine.self_checks = Some(SelfChecks::default());
+    engine.absences = Some(Absences::default());
     let jump = ClockJump::new();
     let mut watcher = watch();
     info!(

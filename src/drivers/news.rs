@@ -9,7 +9,7 @@ use crate::clock::rfc3339_seconds;
 use crate::core::address::{Addresses, Family};
 use crate::core::memory::{Hold, HoldKind};
 use crate::core::outcome::{Outcome, Rejection};
-use crate::core::plan::{Stand, Why, Wish};
+use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
 use crate::core::settle::News as Settled;
 use crate::core::standing::{Service, Standings};
 use crate::core::token::audit::Verdict;
@@ -92,7 +92,15 @@ impl News {
             };
             let family_topic = |what: &str| format!("{} {}", topic(what), family.key());
             self.said(&family_topic("missing"), missing, |reason| {
-                warn!(%host, provider, family = family.key(), reason, fix = "run `homing address`", "address not seen; the record is left as it is");
+                match (report.when_gone, &report.seen[family]) {
+                    (WhenGone::Remove { after, .. }, Seen::Absent(_)) => {
+                        let after = humantime::format_duration(after).to_string();
+                        warn!(%host, provider, family = family.key(), reason, fix = "run `homing address`", after, "address gone; the record is removed if it stays so");
+                    }
+                    _ => {
+                        warn!(%host, provider, family = family.key(), reason, fix = "run `homing address`", "address not seen; the record is left as it is");
+                    }
+                }
             });
             self.said(&family_topic("absent"), absent, |reason| {
                 info!(%host, provider, family = family.key(), reason, "nothing to publish");
@@ -186,6 +194,7 @@ fn held(report: &HostReport, hold: &Hold) {
 fn stated(wish: &Wish) -> String {
     match wish {
         Wish::Leave => "left alone".to_owned(),
+        Wish::Remove => "removed".to_owned(),
         Wish::Set(addresses) => Addresses::to_string(addresses),
     }
 }

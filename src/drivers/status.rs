@@ -49,6 +49,8 @@ struct Host<'a> {
     expires: Option<String>,
 }
 
+/// One record: what is set since when. `set` is null when nothing ever was, and empty when the
+/// record was removed, then.
 #[derive(Serialize)]
 struct Record {
     set: Option<Vec<String>>,
@@ -128,7 +130,7 @@ fn standing(host: &HostConfig, entry: Option<&Entry>, now: Timestamp) -> Exit {
     let held = entry.holds(now).map(|(_, hold)| Exit::from(hold.kind));
     let used = Family::BOTH.into_iter().filter(|&family| host.host.families[family] != Use::Off);
     let records: Vec<_> = used.map(|family| &entry.families[family]).collect();
-    let never_right = records.iter().all(|record| record.set.is_none());
+    let never_right = records.iter().all(|record| record.set.is_none() && record.removed.is_none());
     let doubtful = records.iter().any(|record| record.sent.is_some());
     let missing = records.iter().any(|record| record.missing_since.is_some());
     let waits = never_right || doubtful || missing || entry.queued_since.is_some();
@@ -175,9 +177,14 @@ fn machine_form<'a>(host: &'a HostConfig, memory: &Memory, end: End, now: Timest
     let nothing = Entry::default();
     let entry = memory.entry(&host.host.key).unwrap_or(&nothing);
     let moment = |moment: Timestamp| rfc3339_seconds(moment).to_string();
-    let PerFamily { v4, v6 } = entry.families.map(|_, record| Record {
-        set: record.set.as_ref().map(|set| set.addresses.iter().map(|a| a.to_string()).collect()),
-        since: record.set.as_ref().map(|set| moment(set.since)),
+    let PerFamily { v4, v6 } = entry.families.map(|_, record| match &record.set {
+        Some(set) => Record {
+            set: Some(set.addresses.iter().map(|address| address.to_string()).collect()),
+            since: Some(moment(set.since)),
+        },
+        None => {
+            Record { set: record.removed.map(|_| Vec::new()), since: record.removed.map(moment) }
+        }
     });
     let hold = entry.holds(now).next().map(|(_, hold)| Held {
         kind: hold.kind.word(),
@@ -210,16 +217,23 @@ fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Time
             out(&format!("  {family}  off"));
             continue;
         }
-        let mut text = match &record.set {
-            None => format!("  {family}  not set"),
-            Some(set) => {
+        let mut text = match (&record.set, record.removed) {
+            (None, None) => format!("  {family}  not set"),
+            (None, Some(removed)) => {
+                format!("  {family}  removed {}", show::relative(removed, now))
+            }
+            (Some(set), _) => {
                 let (since, confirmed) =
                     (show::relative(set.since, now), show::relative(set.confirmed, now));
                 format!("  {family}  {}  set {since}, confirmed {confirmed}", set.addresses)
             }
         };
-        if let Some(sent) = &record.sent {
-            text.push_str(&format!("; {} sent, not confirmed", sent.addresses));
+        match record.sent.as_ref().map(|sent| &sent.addresses) {
+            Some(Some(addresses)) => {
+                text.push_str(&format!("; {addresses} sent, not confirmed"));
+            }
+            Some(None) => text.push_str("; its removal sent, not confirmed"),
+            None => {}
         }
         if let Some(since) = record.missing_since {
             text.push_str(&format!("; not seen since {}", show::relative(since, now)));

@@ -5,7 +5,7 @@ use crate::config::{Config, HostConfig};
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{Entry, Hold, Key, Memory, SelfCheck};
 use crate::core::outcome::Outcome;
-use crate::core::plan::{Schedule, Seen, Stand, Step, Why, Wish};
+use crate::core::plan::{Schedule, Seen, Stand, Step, WhenGone, Why, Wish};
 use crate::core::settle::News;
 use crate::core::standing::Standings;
 use crate::core::time::Timestamp;
@@ -64,9 +64,10 @@ impl Answered {
     /// The family that the answer is about, when it is about one alone.
     pub fn family(&self) -> Option<Family> {
         match (&self.wishes.v4, &self.wishes.v6) {
-            (Wish::Set(_), Wish::Leave) => Some(Family::V4),
-            (Wish::Leave, Wish::Set(_)) => Some(Family::V6),
-            (Wish::Leave, Wish::Leave) | (Wish::Set(_), Wish::Set(_)) => None,
+            (Wish::Set(_) | Wish::Remove, Wish::Leave) => Some(Family::V4),
+            (Wish::Leave, Wish::Set(_) | Wish::Remove) => Some(Family::V6),
+            (Wish::Leave, Wish::Leave)
+            | (Wish::Set(_) | Wish::Remove, Wish::Set(_) | Wish::Remove) => None,
         }
     }
 }
@@ -94,6 +95,10 @@ pub struct HostReport {
     pub cut_short: bool,
     /// What the provider loses of the host when a request leaves a family out.
     pub loses: PerFamily<bool>,
+    /// What becomes of the record of a family that has gone.
+    pub when_gone: WhenGone,
+    /// Since when each family was known to be gone before the round, where that matters.
+    pub gone_since: PerFamily<Option<Timestamp>>,
     /// Until when the host waits for its zone's pace.
     pub queued_until: Option<Timestamp>,
     /// Whether it waits for that since this round.
@@ -124,6 +129,8 @@ impl HostReport {
             ask_again: false,
             cut_short: false,
             loses: host.host.loses,
+            when_gone: host.host.when_gone,
+            gone_since: entry.families.map(|_, record| record.gone_since),
             queued_until: None,
             newly_queued: false,
             newly_missing: PerFamily::default(),
@@ -175,7 +182,7 @@ impl HostReport {
         let Some(entry) = entry.filter(|_| !self.answers.is_empty()) else { return false };
         entry.families.iter().any(|(family, record)| {
             let now = record.set.as_ref().map(|set| &set.addresses);
-            now.is_some() && now != self.before[family].as_ref()
+            (now.is_some() || record.removed.is_some()) && now != self.before[family].as_ref()
         })
     }
 

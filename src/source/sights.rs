@@ -573,8 +573,9 @@ fn on_interface(choice: &Choice, snapshot: &Snapshot, name: &str, family: Family
     if choice.awaits_verdict {
         return Seen::Unknown(TENTATIVE.to_owned());
     }
+    // The kernel itself says so: what it does not have is absent, not unknown.
     let here = snapshot.addresses.iter().any(|address| address.interface == name);
-    Seen::Unknown(if here {
+    Seen::Absent(if here {
         format!("interface {name} has no {family} address to publish; `homing address` tells why")
     } else {
         format!("there is no interface {name} with an address; `ip address` lists those there are")

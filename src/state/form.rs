@@ -129,11 +129,15 @@ struct StoredRecord<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     set: Option<StoredSet<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    removed: Option<Moment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     sent: Option<StoredSent<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     hold: Option<StoredHold<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     missing_since: Option<Moment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gone_since: Option<Moment>,
 }
 
 /// A [`Set`].
@@ -149,7 +153,8 @@ struct StoredSet<'a> {
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct StoredSent<'a> {
-    addresses: List<'a>,
+    /// Empty where the record was to be removed.
+    addresses: ListOrNone<'a>,
     at: Moment,
     #[serde(default, skip_serializing_if = "is_default")]
     in_doubt: bool,
@@ -296,36 +301,48 @@ impl TryFrom<StoredHost<'_>> for (Key, Entry) {
 }
 
 impl<'a> From<&'a Record> for StoredRecord<'a> {
-    fn from(Record { set, sent, hold, missing_since }: &'a Record) -> Self {
+    fn from(record: &'a Record) -> Self {
+        let Record { set, removed, sent, hold, missing_since, gone_since } = record;
         Self {
             set: set.as_ref().map(|Set { addresses, since, confirmed }| StoredSet {
                 addresses: List(Cow::Borrowed(addresses)),
                 since: Moment(*since),
                 confirmed: Moment(*confirmed),
             }),
+            removed: removed.map(Moment),
             sent: sent.as_ref().map(|Sent { addresses, at, in_doubt }| StoredSent {
-                addresses: List(Cow::Borrowed(addresses)),
+                addresses: ListOrNone(addresses.as_ref().map(|list| List(Cow::Borrowed(list)))),
                 at: Moment(*at),
                 in_doubt: *in_doubt,
             }),
             hold: hold.as_ref().map(StoredHold::from),
             missing_since: missing_since.map(Moment),
+            gone_since: gone_since.map(Moment),
         }
     }
 }
 
 impl StoredRecord<'_> {
     fn is_empty(&self) -> bool {
-        let Self { set, sent, hold, missing_since } = self;
-        set.is_none() && sent.is_none() && hold.is_none() && missing_since.is_none()
+        let Self { set, removed, sent, hold, missing_since, gone_since } = self;
+        let moments = [removed, missing_since, gone_since];
+        let has_none = set.is_none() && sent.is_none() && hold.is_none();
+        has_none && moments.into_iter().all(Option::is_none)
     }
 
     fn into_record(self, family: Family) -> Result<Record, String> {
         let set = self.set.map(|set| set.into_set(family)).transpose()?;
         let unanswered = self.sent.map(|sent| sent.into_sent(family)).transpose()?;
         let hold = self.hold.map(StoredHold::into_hold).transpose()?;
-        let missing_since = self.missing_since.map(|since| since.0);
-        Ok(Record { set, sent: unanswered, hold, missing_since })
+        let moment = |moment: Option<Moment>| moment.map(|moment| moment.0);
+        Ok(Record {
+            set,
+            removed: moment(self.removed),
+            sent: unanswered,
+            hold,
+            missing_since: moment(self.missing_since),
+            gone_since: moment(self.gone_since),
+        })
     }
 }
 
@@ -339,7 +356,8 @@ impl StoredSet<'_> {
 impl StoredSent<'_> {
     fn into_sent(self, family: Family) -> Result<Sent, String> {
         let Self { addresses, at, in_doubt } = self;
-        Ok(Sent { addresses: addresses.of(family)?, at: at.0, in_doubt })
+        let addresses = addresses.0.map(|list| list.of(family)).transpose()?;
+        Ok(Sent { addresses, at: at.0, in_doubt })
     }
 }
 
@@ -721,9 +739,24 @@ impl Serialize for List<'_> {
 
 impl<'de> Deserialize<'de> for List<'_> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let ListOrNone(list) = ListOrNone::deserialize(deserializer)?;
+        list.ok_or_else(|| de::Error::custom("no address where one is due"))
+    }
+}
+
+/// A set of addresses, or an empty list.
+struct ListOrNone<'a>(Option<List<'a>>);
+
+impl Serialize for ListOrNone<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().flat_map(|list| list.0.iter()))
+    }
+}
+
+impl<'de> Deserialize<'de> for ListOrNone<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let addresses = Vec::<IpAddr>::deserialize(deserializer)?;
-        let set = Addresses::new(addresses).map(|set| Self(Cow::Owned(set)));
-        set.ok_or_else(|| de::Error::custom("no address where one is due"))
+        Ok(Self(Addresses::new(addresses).map(|set| List(Cow::Owned(set)))))
     }
 }
 
@@ -843,7 +876,7 @@ mod tests {
       "provider": "desec",
       "zone": "example",
       "ipv4": {"set": {"addresses": ["198.18.0.1", "198.18.0.2"], "since": "2027-01-15T08:00:00.001Z", "confirmed": "2027-01-15T08:00:00.002Z"}, "sent": {"addresses": ["198.18.0.3"], "at": "2027-01-15T08:00:00.003Z", "in-doubt": true}},
-      "ipv6": {"hold": {"kind": "rejected", "reason": "forbidden", "detail": "say \"no\"\n", "since": "2027-01-15T08:00:00.004Z", "until": "2027-01-15T08:00:00.005Z", "fingerprint": "00000000000000ff"}, "missing-since": "2027-01-15T08:00:00.009Z"},
+      "ipv6": {"removed": "2027-01-15T08:00:00.010Z", "sent": {"addresses": [], "at": "2027-01-15T08:00:00.011Z"}, "hold": {"kind": "rejected", "reason": "forbidden", "detail": "say \"no\"\n", "since": "2027-01-15T08:00:00.004Z", "until": "2027-01-15T08:00:00.005Z", "fingerprint": "00000000000000ff"}, "missing-since": "2027-01-15T08:00:00.009Z", "gone-since": "2027-01-15T08:00:00.012Z"},
       "last": {"outcome": "deferred", "at": "2027-01-15T08:00:00.006Z"},
       "hold": {"kind": "backoff", "reason": "no-answer", "since": "2027-01-15T08:00:00.007Z", "fingerprint": "ffffffffffffffff"},
       "failures": 4294967295,
@@ -939,7 +972,7 @@ mod tests {
             ("\"one-family\"", "\"two-families\""),
             ("\"198.18.0.3\"", "\"2a00::1\""),
             ("\"198.18.0.3\"", "\"198.18.0.300\""),
-            ("[\"198.18.0.3\"]", "[]"),
+            ("[\"198.18.0.1\", \"198.18.0.2\"]", "[]"),
             ("\"a.example\"", "\"a_example\""),
             ("2027-01-15T08:00:00.001Z", "yesterday"),
             ("00000000000000ff", "ff"),
