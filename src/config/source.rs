@@ -41,8 +41,9 @@ pub(super) struct Usage {
 const KINDS: [&str; 7] = ["interface", "web", "stun", "dns", "static", "file", "command"];
 
 /// The keys that are for some kinds only.
-const EXTRAS: [(&str, &[&str]); 7] = [
+const EXTRAS: [(&str, &[&str]); 8] = [
     ("agree", &["web", "stun", "dns"]),
+    ("bind", &["web", "stun", "dns"]),
     ("ca-file", &["web"]),
     ("count", &["interface"]),
     ("prefer-temporary", &["interface"]),
@@ -133,20 +134,10 @@ fn kind(
 fn interface(section: &Section<'_>, setting: &Setting<'_>, notes: &mut Notes) -> Option<Interface> {
     /// Keeps requests and the state small.
     const MOST: usize = 8;
-    let name = setting.parsed(notes, interface_name);
+    let name = setting.parsed(notes, str::parse);
     let count = section.get("count").map_or(Some(1), |count| count.number(1, MOST, notes));
     let neighbour = suffix::read(section, notes);
     Some(Interface { name: name?, count: NonZeroUsize::new(count?)?, neighbour })
-}
-
-/// The name of an interface, as the Linux kernel bounds it (`dev_valid_name`).
-fn interface_name(text: &str) -> Result<String, &'static str> {
-    const LONGEST: usize = 15;
-    let foreign = |c: char| c == '/' || c == ':' || c.is_whitespace();
-    if text.len() > LONGEST || text.contains(foreign) || matches!(text, "." | "..") {
-        return Err("is not the name of an interface; `homing address` lists the ones there are");
-    }
-    Ok(text.to_owned())
 }
 
 /// The services of a source outside; `read` makes one of an element of the list.
@@ -172,7 +163,12 @@ fn outside(
         }
     }
     let agree = section.get("agree").map(|agree| agree.number(1, items.len(), notes));
-    Some(Outside { services: services?, agree: agree.unwrap_or(Some(1))? })
+    let bind = section.get("bind").map(|bind| bind.parsed(notes, str::parse));
+    Some(Outside {
+        services: services?,
+        agree: agree.unwrap_or(Some(1))?,
+        bind: bind.map_or(Some(None), |bind| bind.map(Some))?,
+    })
 }
 
 fn web(

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::address::{Addresses, Family, PerFamily};
+use super::interface::InterfaceName;
 use super::memory::{Asking, Entry, Hold, HoldKind, Key, Memory, Record, ZoneKey};
 use super::name::Hostname;
 use super::pace::History;
@@ -27,6 +28,8 @@ pub struct Host {
     pub refresh: Option<Duration>,
     /// Whether a request that leaves a family out changes that family's record all the same.
     pub loses: PerFamily<bool>,
+    /// The interface that its requests leave by, or not at all; `None` is as the kernel routes them.
+    pub bind: Option<InterfaceName>,
 }
 
 impl Host {
@@ -338,7 +341,7 @@ pub struct Schedule {
 
 /// Gathers `candidates` into requests that keep within every zone's pace.
 ///
-/// Hosts share a request when provider, credential and zone are the same, the provider knows
+/// Hosts share a request when provider, credential, zone and line are the same, the provider knows
 /// lists, the protocol can say what each wants, and no refusal has set them apart; a request never names a host that is not listed
 /// beside its credential. Within a zone the host that has waited longest goes first, then the
 /// order of the configuration holds.
@@ -368,7 +371,8 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
                 Protocol::Dyndns2 => Some(wishes.clone()),
             };
             let update = Update { host: candidate.host.key.host.clone(), wishes };
-            let slot = (zone.clone(), candidate.credential, family, common);
+            let bind = candidate.host.bind;
+            let slot = (zone.clone(), candidate.credential, bind, family, common);
             match open.get(&slot) {
                 Some(&at) if most > 1 && requests[at].hosts.len() < most => {
                     requests[at].hosts.push(place);
@@ -477,6 +481,7 @@ mod tests {
             families: PerFamily { v4: Use::Auto, v6: Use::Auto },
             refresh: None,
             loses: PerFamily::default(),
+            bind: None,
         }
     }
 
@@ -678,6 +683,23 @@ mod tests {
         let schedule = scheduled(&names, &provider, &Memory::default(), at(0));
         let sizes: Vec<_> = places(&schedule).iter().map(Vec::len).collect();
         assert_eq!(sizes, [20, 20, 5]);
+    }
+
+    #[test]
+    fn hosts_of_two_lines_share_no_request() {
+        let provider = Protocol::Dyndns2.defaults("p".into());
+        let mut hosts: Vec<_> = ["a.example", "b.example", "c.example"].map(host).into();
+        hosts[0].bind = Some("wan1".parse().unwrap());
+        hosts[1].bind = Some("wan2".parse().unwrap());
+        hosts[2].bind = hosts[0].bind;
+        let seen = PerFamily { v4: here(V4), v6: here(V6) };
+        let step = step(&hosts[0], &seen, PRINT, None, &now(0));
+        let candidates: Vec<_> = hosts
+            .iter()
+            .map(|host| Candidate { host, provider: &provider, credential: PRINT, step: &step })
+            .collect();
+        let schedule = schedule(&candidates, &Memory::default(), at(0));
+        assert_eq!(places(&schedule), [vec![0, 2], vec![1]]);
     }
 
     #[test]

@@ -273,6 +273,7 @@ mod tests {
             families: PerFamily { v4: Use::Auto, v6: Use::Auto },
             refresh: None,
             loses: PerFamily::default(),
+            bind: None,
         }
     }
 

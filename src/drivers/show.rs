@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::clock::rfc3339_seconds;
 use crate::config::Config;
 use crate::core::address::{Addresses, Family, PerFamily};
+use crate::core::interface::InterfaceName;
 use crate::core::memory::{Hold, HoldKind, SelfCheck};
 use crate::core::name::Hostname;
 use crate::core::outcome::{Outcome, Rejection};
@@ -167,16 +168,21 @@ pub fn expected(report: &HostReport) -> Vec<String> {
     let name = &report.key.host;
     match &report.sent {
         Some((sent, reason)) => {
-            let provider = &report.key.provider;
+            let (provider, by) = (&report.key.provider, by(report.bind));
             let sent = wishes(sent, &report.before);
             let mut lines =
-                vec![format!("{name}: would send {sent} to {provider}: {}", why(*reason))];
+                vec![format!("{name}: would send {sent} to {provider}{by}: {}", why(*reason))];
             lines.extend(missing(report, true));
             lines.extend(trouble(report));
             lines
         }
         None => host(report, true),
     }
+}
+
+/// The line of something that is bound to one: ` by wan2`.
+pub fn by(bind: Option<InterfaceName>) -> String {
+    bind.map(|name| format!(" by {name}")).unwrap_or_default()
 }
 
 /// What leaving a family out does at the providers in use, where it is not simply left alone.

@@ -9,9 +9,11 @@ use std::path::PathBuf;
 
 use super::{dns, stun, web};
 use crate::core::address::Family;
+use crate::core::interface::InterfaceName;
 use crate::core::server::Server;
 use crate::core::whoami::Resolver;
 use crate::http::{self, Clients};
+use crate::line::Line;
 
 /// Services outside, and when they are believed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,6 +22,8 @@ pub struct Outside {
     pub services: Vec<Service>,
     /// How many must say the same before it is believed; at least 1, at most the number of services.
     pub agree: usize,
+    /// The interface that they are asked by, or not at all.
+    pub bind: Option<InterfaceName>,
 }
 
 /// A service that tells the asker's address.
@@ -40,9 +44,13 @@ pub enum Service {
 
 /// The address that `outside.agree` services say; the error names every service and what it said.
 pub async fn seen(outside: &Outside, family: Family, clients: &Clients) -> Result<IpAddr, String> {
+    if let Some(name) = outside.bind {
+        // Told once, and not for every service; each looks again for itself.
+        Line::find(name).map_err(|gone| format!("no {family} address was told: {gone}"))?;
+    }
     let mut said = Vec::with_capacity(outside.services.len());
     for service in outside.services.iter().filter(|service| service.can_tell(family)) {
-        said.push(match service.told(family, clients).await {
+        said.push(match service.told(family, outside.bind, clients).await {
             Ok(address) => Said::Address(service.server(), address),
             Err(reason) => Said::Nothing(reason),
         });
@@ -89,11 +97,18 @@ impl Service {
     }
 
     /// The address of `family` that it tells; the error names it.
-    async fn told(&self, family: Family, clients: &Clients) -> Result<IpAddr, String> {
+    async fn told(
+        &self,
+        family: Family,
+        bind: Option<InterfaceName>,
+        clients: &Clients,
+    ) -> Result<IpAddr, String> {
         match self {
-            Self::Dns(resolver) => dns::told(resolver, family).await,
-            Self::Stun(server) => stun::told(server, family).await,
-            Self::Web { url, ca_file } => web::told(url, ca_file.as_deref(), family, clients).await,
+            Self::Dns(resolver) => dns::told(resolver, family, bind).await,
+            Self::Stun(server) => stun::told(server, family, bind).await,
+            Self::Web { url, ca_file } => {
+                web::told(url, ca_file.as_deref(), family, bind, clients).await
+            }
         }
     }
 }

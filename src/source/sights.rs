@@ -3,7 +3,8 @@
 //! Gathers the kernel's snapshot and the answers of services outside, files and programs; what that
 //! means for one host is then told without asking anybody again. Called by the round and `address`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,8 +15,9 @@ use super::outside::{Outside, Service};
 use super::{Interface, Kind, Source, command, file, kernel, outside};
 use crate::config::{Config, HostConfig, SourceRef};
 use crate::core::address::{Addresses, Family, PerFamily, unpublishable};
-use crate::core::auto::{Auto, Route, auto};
+use crate::core::auto::{Auto, Route, auto, auto_by};
 use crate::core::choice::{self, Choice, KernelAddress, Preferences, Verdict, choose};
+use crate::core::interface::InterfaceName;
 use crate::core::plan::Seen;
 use crate::core::prefix::Neighbour;
 use crate::core::provider::{Protocol, Provider};
@@ -37,12 +39,12 @@ pub const LONGEST_VERDICT: Duration = Duration::from_secs(3);
 /// Somebody to ask for an address of one family.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum Question {
-    /// The echo service of the provider at that place of the configuration.
-    Echo(usize),
+    /// The echo service of the provider at that place of the configuration, by that line.
+    Echo(usize, Option<InterfaceName>),
     /// The source at that place of the configuration.
     Source(usize),
-    /// Services of third parties.
-    ThirdParties,
+    /// Services of third parties, by that line.
+    ThirdParties(Option<InterfaceName>),
 }
 
 /// When each source outside was last asked, and whether there was a way to the Internet then.
@@ -56,6 +58,17 @@ pub struct Snapshot {
     pub addresses: Vec<KernelAddress>,
     /// The way towards the Internet in each family.
     pub routes: PerFamily<Option<Route>>,
+    /// The lines that the configuration binds something to.
+    pub lines: BTreeMap<InterfaceName, Line>,
+}
+
+/// What the kernel says of a line at one moment.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Line {
+    /// Its interface, if it is there.
+    pub interface: Option<kernel::Interface>,
+    /// The way towards the Internet by it in each family.
+    pub routes: PerFamily<Option<Route>>,
 }
 
 /// What of a snapshot the sources use: equal facts are no reason for a round.
@@ -63,6 +76,7 @@ pub struct Snapshot {
 pub struct Facts {
     addresses: choice::Facts,
     routes: PerFamily<Option<Route>>,
+    lines: BTreeMap<InterfaceName, Line>,
     awaits_verdict: bool,
 }
 
@@ -74,14 +88,51 @@ pub struct Sights {
 }
 
 impl Snapshot {
-    /// Reads the kernel's addresses and routes.
-    pub fn take() -> Result<Self, String> {
+    /// Reads the kernel's addresses and routes, those by `config`'s lines among them.
+    pub fn take(config: &Config) -> Result<Self, String> {
         let failed = |error| format!("the kernel's addresses cannot be read: {error}");
         let addresses = kernel::addresses().map_err(failed)?;
         let route = |family| kernel::route(family).map_err(failed);
         let routes = PerFamily { v4: route(Family::V4)?, v6: route(Family::V6)? };
-        Ok(Self { addresses, routes })
+        let mut lines = BTreeMap::new();
+        for name in binds(config) {
+            lines.insert(name, Line::take(name).map_err(failed)?);
+        }
+        Ok(Self { addresses, routes, lines })
     }
+
+    /// The way of `family` towards the Internet, by the line `bind` if one is given.
+    fn route(&self, family: Family, bind: Option<InterfaceName>) -> Option<&Route> {
+        match bind {
+            None => self.routes[family].as_ref(),
+            Some(name) => self.lines.get(&name)?.routes[family].as_ref(),
+        }
+    }
+}
+
+impl Line {
+    /// Reads the interface `name` and the routes by it.
+    fn take(name: InterfaceName) -> io::Result<Self> {
+        let Some(interface) = kernel::interface(name)? else { return Ok(Self::default()) };
+        let route = |family| kernel::route_by(interface.index, family);
+        let routes = PerFamily { v4: route(Family::V4)?, v6: route(Family::V6)? };
+        Ok(Self { interface: Some(interface), routes })
+    }
+}
+
+/// The lines of `config`'s hosts and of the sources that they use.
+fn binds(config: &Config) -> BTreeSet<InterfaceName> {
+    let mut binds = BTreeSet::new();
+    for host in &config.hosts {
+        binds.extend(host.host.bind);
+        for (_, source) in host.sources.iter() {
+            let Some(SourceRef::Named(at)) = source else { continue };
+            if let Kind::Outside(outside) = &config.sources[*at].kind {
+                binds.extend(outside.bind);
+            }
+        }
+    }
+    binds
 }
 
 impl Facts {
@@ -89,7 +140,8 @@ impl Facts {
     ///
     /// An interface source uses its interface; `auto` uses the interfaces that packets for the
     /// Internet leave by, or any where there is no such way. Sources outside use nothing of the kernel,
-    /// but a new way to the Internet is a reason to ask them.
+    /// but a new way to the Internet is a reason to ask them. Of every line that something is bound to,
+    /// the interface, its addresses and its routes count.
     pub fn of(config: &Config, snapshot: &Snapshot) -> Self {
         let mut names: Vec<&str> = Vec::new();
         let mut internet = PerFamily { v4: false, v6: false };
@@ -107,35 +159,43 @@ impl Facts {
                         let choice = of_interface(snapshot, interface, family, source, local, None);
                         awaits_verdict |= choice.awaits_verdict;
                         if !names.contains(&interface.name.as_str()) {
-                            names.push(&interface.name);
+                            names.push(interface.name.as_str());
                         }
                     }
-                    Some((_, Kind::Outside(_))) => internet[family] = true,
+                    Some((_, Kind::Outside(outside))) => internet[family] |= outside.bind.is_none(),
                     Some((_, Kind::Command(_) | Kind::File(_) | Kind::Static(_))) => {}
                     None => {
-                        internet[family] = true;
-                        let route = snapshot.routes[family].as_ref();
-                        let auto = auto(&snapshot.addresses, route, family, local, None);
+                        internet[family] |= host.host.bind.is_none();
+                        let auto = towards_internet(snapshot, config, host, family, None);
                         awaits_verdict |= auto == Auto::Tentative;
                     }
                 }
             }
         }
-        let routes = snapshot.routes.map(|family, route| {
-            let route = route.clone().filter(|_| internet[family])?;
-            // The IPv6 source may be a temporary address, whose rotation changes no choice.
-            let source = route.source.filter(|_| family == Family::V4);
-            Some(Route { source, ..route })
-        });
+        // The IPv6 source may be a temporary address, whose rotation changes no choice.
+        let lasting = |family: Family, route: &Option<Route>| {
+            let route = route.clone()?;
+            Some(Route { source: route.source.filter(|_| family == Family::V4), ..route })
+        };
+        let routes = snapshot
+            .routes
+            .map(|family, route| lasting(family, route).filter(|_| internet[family]));
+        let mut lines = snapshot.lines.clone();
+        for line in lines.values_mut() {
+            line.routes = line.routes.map(lasting);
+        }
         let is_used = |address: &&KernelAddress| {
             let family = Family::of(address.address);
             let is_of =
                 |route: &Route| route.leads_by(&snapshot.addresses).contains(&address.index);
             let leads_out = internet[family] && snapshot.routes[family].as_ref().is_none_or(is_of);
-            leads_out || names.contains(&address.interface.as_str())
+            let interfaces = || lines.values().filter_map(|line| line.interface);
+            leads_out
+                || names.contains(&address.interface.as_str())
+                || interfaces().any(|interface| interface.index == address.index)
         };
         let addresses = choice::Facts::of(snapshot.addresses.iter().filter(is_used));
-        Self { addresses, routes, awaits_verdict }
+        Self { addresses, routes, lines, awaits_verdict }
     }
 
     /// Whether an address that would be used is still being checked for duplicates.
@@ -168,11 +228,12 @@ pub async fn look(
         config.hosts.iter().flat_map(|host| sights.questions(config, host)).collect();
     questions.sort_unstable();
     questions.dedup();
-    let routes = sights.snapshot.as_ref().map(|snapshot| &snapshot.routes).ok();
-    let leads_out = PerFamily::from_fn(|family| routes.is_some_and(|of| of[family].is_some()));
     questions.retain(|question| {
-        let is_outside = outside_of(config, *question).is_some();
-        let leads_out = leads_out[question.1];
+        let outside = outside_of(config, *question);
+        let is_outside = outside.is_some();
+        let bind = outside.and_then(|outside| outside.bind);
+        let snapshot = sights.snapshot.as_ref();
+        let leads_out = snapshot.is_ok_and(|snapshot| snapshot.route(question.1, bind).is_some());
         let rests = asked
             .0
             .get(question)
@@ -199,7 +260,7 @@ async fn verdict(config: &Config, patience: Duration) -> Result<Snapshot, String
     const LOOK_AGAIN: Duration = Duration::from_millis(100);
     let begun = Instant::now();
     loop {
-        let snapshot = Snapshot::take()?;
+        let snapshot = Snapshot::take(config)?;
         if begun.elapsed() >= patience || !Facts::of(config, &snapshot).awaits_verdict() {
             return Ok(snapshot);
         }
@@ -208,32 +269,35 @@ async fn verdict(config: &Config, patience: Duration) -> Result<Snapshot, String
 }
 
 /// Whether any source of `config` needs the kernel's addresses or routes: a source outside is
-/// asked again when a way to the Internet comes up.
+/// asked again when a way to the Internet comes up, a host's requests repeated when its line does.
 fn needs_kernel(config: &Config) -> bool {
     config.hosts.iter().any(|host| {
-        host.sources.iter().any(|(_, source)| match source {
-            Some(SourceRef::Auto) => true,
-            Some(SourceRef::Named(at)) => {
-                matches!(config.sources[*at].kind, Kind::Interface(_) | Kind::Outside(_))
-            }
-            None => false,
-        })
+        let is_bound = host.host.bind.is_some();
+        is_bound
+            || host.sources.iter().any(|(_, source)| match source {
+                Some(SourceRef::Auto) => true,
+                Some(SourceRef::Named(at)) => {
+                    matches!(config.sources[*at].kind, Kind::Interface(_) | Kind::Outside(_))
+                }
+                None => false,
+            })
     })
 }
 
 /// The services outside behind a question, when there are any.
 fn outside_of(config: &Config, (question, family): (Question, Family)) -> Option<Outside> {
     match question {
-        Question::Echo(provider) => {
+        Question::Echo(provider, bind) => {
             let provider = &config.providers[provider];
             let ca_file = provider.ca_file.as_deref().map(PathBuf::from);
             let web = |url: &str| Service::Web { url: url.to_owned(), ca_file: ca_file.clone() };
             let services = provider.echo[family].iter().map(|url| web(url)).collect();
-            Some(Outside { services, agree: 1 })
+            Some(Outside { services, agree: 1, bind })
         }
-        Question::ThirdParties => {
+        Question::ThirdParties(bind) => {
             let web = |url: &str| Service::Web { url: url.to_owned(), ca_file: None };
-            Some(Outside { services: THIRD_PARTIES[family].map(web).to_vec(), agree: 2 })
+            let services = THIRD_PARTIES[family].map(web).to_vec();
+            Some(Outside { services, agree: 2, bind })
         }
         Question::Source(source) => match &config.sources[source].kind {
             Kind::Outside(outside) => Some(outside.clone()),
@@ -325,9 +389,7 @@ impl Sights {
         set_now: Option<&Addresses>,
     ) -> Option<Auto> {
         let snapshot = self.snapshot.as_ref().ok()?;
-        let local = is_local(&config.providers[host.provider]);
-        let route = snapshot.routes[family].as_ref();
-        Some(auto(&snapshot.addresses, route, family, local, set_now))
+        Some(towards_internet(snapshot, config, host, family, set_now))
     }
 
     fn auto(
@@ -369,7 +431,7 @@ impl Sights {
                         (Some(neighbour), Some(ours)) => {
                             beside(ours, neighbour, allow_private, source)
                         }
-                        _ => on_interface(&choice, snapshot, &interface.name, family),
+                        _ => on_interface(&choice, snapshot, interface.name.as_str(), family),
                     }
                 }
             },
@@ -409,11 +471,34 @@ fn is_local(provider: &Provider) -> bool {
     provider.protocol == Protocol::HostsFile
 }
 
+/// What `auto` can tell of `host` without asking anybody, by its line where it is bound to one.
+fn towards_internet(
+    snapshot: &Snapshot,
+    config: &Config,
+    host: &HostConfig,
+    family: Family,
+    set_now: Option<&Addresses>,
+) -> Auto {
+    let (addresses, bind) = (&snapshot.addresses, host.host.bind);
+    let route = snapshot.route(family, bind);
+    match bind {
+        Some(name) => {
+            let interface = snapshot.lines.get(&name).and_then(|line| line.interface);
+            let index = interface.map(|interface| interface.index);
+            auto_by(name, index, addresses, route, family, set_now)
+        }
+        None => {
+            let local = is_local(&config.providers[host.provider]);
+            auto(addresses, route, family, local, set_now)
+        }
+    }
+}
+
 /// Whom `auto` asks behind NAT: the provider's own service, else third parties.
 fn echo(config: &Config, host: &HostConfig, family: Family) -> Question {
     match config.providers[host.provider].echo[family] {
-        Some(_) => Question::Echo(host.provider),
-        None => Question::ThirdParties,
+        Some(_) => Question::Echo(host.provider, host.host.bind),
+        None => Question::ThirdParties(host.host.bind),
     }
 }
 
@@ -425,7 +510,7 @@ fn of_interface(
     local: bool,
     set_now: Option<&Addresses>,
 ) -> Choice {
-    let own = snapshot.addresses.iter().filter(|a| a.interface == interface.name);
+    let own = snapshot.addresses.iter().filter(|a| a.interface == interface.name.as_str());
     let own: Vec<_> = own.cloned().collect();
     let preferences = Preferences {
         allow_private: source.allow_private || local,
