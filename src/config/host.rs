@@ -13,6 +13,7 @@ use super::table::{Place, Section, Setting};
 use super::{HostConfig, SourceRef, provider, source, value};
 use crate::cli::nearest::nearest;
 use crate::core::address::{Family, PerFamily};
+use crate::core::interface::InterfaceName;
 use crate::core::memory::Key;
 use crate::core::name::Hostname;
 use crate::core::plan::{Host, Use, WhenGone};
@@ -80,6 +81,7 @@ impl<'a> Context<'a> {
         let on_change = on_change(section, notes);
         let strict_token = strict_token(section, protocol, notes);
         let when_gone = self.when_gone(section, provider, &sources, notes);
+        let bind = bind(section, protocol, notes);
 
         let (Some(at), Some(provider)) = (at, provider) else { return Vec::new() };
         let host = |(item, name): (Setting<'_>, Hostname)| HostConfig {
@@ -94,6 +96,7 @@ impl<'a> Context<'a> {
                 refresh,
                 loses: PerFamily::from_fn(|family| provider.side_effect(family).is_some()),
                 when_gone,
+                bind,
             },
             provider: at,
             sources,
@@ -475,6 +478,20 @@ fn strict_token(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut N
         Some(Protocol::Desec) | None => {}
     }
     true
+}
+
+/// The interface that the host's requests leave by.
+fn bind(
+    section: &Section<'_>,
+    protocol: Option<Protocol>,
+    notes: &mut Notes,
+) -> Option<InterfaceName> {
+    let setting = section.get("bind")?;
+    if protocol == Some(Protocol::HostsFile) {
+        notes.add(setting.at, &setting.name, "is not needed for a hosts file; remove it");
+        return None;
+    }
+    setting.parsed(notes, str::parse)
 }
 
 /// What `parse` makes of the text, whose error does not repeat it: where a secret is near, people

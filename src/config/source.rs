@@ -46,8 +46,9 @@ const KINDS: [&str; 7] = ["interface", "web", "stun", "dns", "static", "file", "
 const OUTSIDE: [&str; 3] = ["web", "stun", "dns"];
 
 /// The keys that are for some kinds only.
-const EXTRAS: [(&str, &[&str]); 7] = [
+const EXTRAS: [(&str, &[&str]); 8] = [
     ("agree", &OUTSIDE),
+    ("bind", &OUTSIDE),
     ("ca-file", &["web"]),
     ("count", &["interface"]),
     ("prefer-temporary", &["interface"]),
@@ -144,20 +145,10 @@ fn kind(
 fn interface(section: &Section<'_>, setting: &Setting<'_>, notes: &mut Notes) -> Option<Interface> {
     /// Keeps requests and the state small.
     const MOST: usize = 8;
-    let name = setting.parsed(notes, interface_name);
+    let name = setting.parsed(notes, str::parse);
     let count = section.get("count").map_or(Some(1), |count| count.number(1, MOST, notes));
     let neighbour = suffix::read(section, notes);
     Some(Interface { name: name?, count: NonZeroUsize::new(count?)?, neighbour })
-}
-
-/// The name of an interface, as the Linux kernel bounds it (`dev_valid_name`).
-fn interface_name(text: &str) -> Result<String, &'static str> {
-    const LONGEST: usize = 15;
-    let foreign = |c: char| c == '/' || c == ':' || c.is_whitespace();
-    if text.len() > LONGEST || text.contains(foreign) || matches!(text, "." | "..") {
-        return Err("is not the name of an interface; `homing address` lists the ones there are");
-    }
-    Ok(text.to_owned())
 }
 
 /// The services of a source outside, in the order of the file.
@@ -197,7 +188,12 @@ fn outside(section: &Section<'_>, base: &Path, notes: &mut Notes) -> Option<Outs
     // That there is no service has been told.
     let agree = section.get("agree").filter(|_| count > 0);
     let agree = agree.map(|agree| agree.number(1, count, notes));
-    Some(Outside { services: services?, agree: agree.unwrap_or(Some(1))? })
+    let bind = section.get("bind").map(|bind| bind.parsed(notes, str::parse));
+    Some(Outside {
+        services: services?,
+        agree: agree.unwrap_or(Some(1))?,
+        bind: bind.map_or(Some(None), |bind| bind.map(Some))?,
+    })
 }
 
 /// A web service: the name of a built-in one, or an address.

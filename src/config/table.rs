@@ -103,6 +103,7 @@ const SOURCE: Keys = Keys {
     known: &[
         "agree",
         "allow-private",
+        "bind",
         "ca-file",
         "command",
         "count",
@@ -117,7 +118,7 @@ const SOURCE: Keys = Keys {
         "suffix-mac",
         "web",
     ],
-    later: &["bind", "gateway"],
+    later: &["gateway"],
     foreign: &[("if", "interface"), ("url", "web"), ("urls", "web"), ("cmd", "command")],
 };
 
@@ -158,6 +159,7 @@ const PROVIDER: Keys = Keys {
 
 const HOST: Keys = Keys {
     known: &[
+        "bind",
         "gone-after",
         "ipv4",
         "ipv6",
@@ -178,7 +180,6 @@ const HOST: Keys = Keys {
         "zone",
     ],
     later: &[
-        "bind",
         "key-file",
         "key-name",
         "secret-file",

@@ -187,7 +187,7 @@ fn unknown_keys_come_with_what_was_meant() {
     check_host(&host("interval = \"5m\""), "it belongs into [daemon]");
     check_host(&host("allow-private = true"), "it belongs into [source.NAME]");
     check_host(&host("hostname = \"b\""), "write name");
-    check_host(&host("xyzzy = 1"), "there are: gone-after, ipv4, ipv6");
+    check_host(&host("xyzzy = 1"), "there are: bind, gone-after, ipv4, ipv6");
     check_one(&format!("refresh = \"20d\"\n{GOOD}"), "it belongs into [[host]]");
     check_host("providr = \"desec\"\ntoken-file = \"t\"", "did you mean provider?");
 }
@@ -205,9 +205,26 @@ fn names_with_a_dot_need_quotes_as_sections() {
 }
 
 #[test]
+fn hosts_and_sources_outside_are_bound_each_for_itself() {
+    let text = format!(
+        "{GOOD}bind = \"wan1\"\nipv4 = \"a\"\nipv6 = \"b\"\n\
+         [source.a]\nweb = \"https://a.example/\"\nbind = \"wan2\"\n\
+         [source.b]\nstun = \"b.example\"\n"
+    );
+    let config = config(&text);
+    let bind = |at: usize| match &config.sources[at].kind {
+        Kind::Outside(outside) => outside.bind,
+        kind => panic!("{kind:?}"),
+    };
+    let name = |text: &str| Some(text.parse().unwrap());
+    assert_eq!((config.hosts[0].host.bind, bind(0), bind(1)), (name("wan1"), name("wan2"), None));
+    check_one(&format!("{GOOD}bind = \"a/b\"\n"), "host[1].bind: \"a/b\" is not the name of");
+}
+
+#[test]
 fn what_is_still_to_come_is_said_to_be() {
     let host = |line: &str| format!("provider = \"desec\"\ntoken-file = \"t\"\n{line}");
-    check_host(&host("bind = \"wan2\""), "is not in this version of Homing yet; remove it");
+    check_host(&host("ttl = 60"), "is not in this version of Homing yet; remove it");
     check_host(&host("verify = true"), "not in this version");
     check_one(
         &format!("{GOOD}[source.s]\ngateway = \"x\"\n"),
@@ -323,6 +340,10 @@ fn each_protocol_has_its_own_needs() {
     check_host(
         "provider = \"desec\"\ntoken-env = \"T\"\nstrict-token = true",
         "beside a token file; write token-file",
+    );
+    check_host(
+        "provider = \"hosts-file\"\npath = \"h\"\nbind = \"wan2\"",
+        "host[1].bind: is not needed for a hosts file; remove it",
     );
     check_host(
         "provider = \"hosts-file\"\npath = \"h\"\nstrict-token = true",
@@ -499,6 +520,8 @@ fn sources_are_named_and_of_one_kind() {
         "is not the name of an interface",
     );
     check_one(&source("interface = \"eth0\"\nagree = 2"), "is for web, stun, dns sources only");
+    check_one(&source("interface = \"eth0\"\nbind = \"a\""), "is for web, stun, dns sources only");
+    check_one(&source("stun = \"a.example\"\nbind = \"a/b\""), "is not the name of an interface");
     check_one(&source("web = []"), "name at least one service");
     check_one(&source("web = \"http://a.example/\""), "could be forged");
     check_one(

@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 
 use super::address::{Addresses, Family, Special, unpublishable};
 use super::choice::{KernelAddress, Preferences, choose};
+use super::interface::InterfaceName;
 
 /// The kernel's way towards the Internet in one family.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -23,7 +24,7 @@ pub struct Route {
 pub enum Auto {
     /// There is nothing to publish, for this reason, which is no fault by itself.
     Absent(String),
-    /// The address is private: somebody on the Internet has to be asked.
+    /// The address is private, or not the line's own: somebody on the Internet has to be asked.
     BehindNat,
     /// These addresses.
     Here(Addresses),
@@ -64,6 +65,33 @@ pub fn auto(
         best(&own, family, preferences, set_now)
     });
     chosen.unwrap_or_else(|| Auto::Absent(format!("no {family} address to publish")))
+}
+
+/// Decides about one family of a host that is bound to a line: the interface `name` with the
+/// number `index`, if it is there, and the `route` that leads to the Internet by it.
+///
+/// | interface, route | the kernel's source address by it | then                                   |
+/// |------------------|-----------------------------------|----------------------------------------|
+/// | not both         |                                   | absent                                 |
+/// | both             | IPv4 of another interface         | behind NAT: whose it is, is not known  |
+/// | both             | IPv6 of another interface         | the best of its own, else behind NAT   |
+/// | both             | its own                           | as [`auto`], among its addresses alone |
+pub fn auto_by(
+    name: InterfaceName,
+    index: Option<u32>,
+    addresses: &[KernelAddress],
+    route: Option<&Route>,
+    family: Family,
+    set_now: Option<&Addresses>,
+) -> Auto {
+    let Some(index) = index else { return Auto::Absent(format!("no interface {name}")) };
+    let Some(route) = route else { return Auto::Absent(format!("no {family} by {name}")) };
+    let own: Vec<_> = addresses.iter().filter(|a| a.index == index).cloned().collect();
+    let is_foreign = route.source.is_some_and(|source| own.iter().all(|a| a.address != source));
+    match (family, auto(&own, Some(route), family, false, set_now)) {
+        (Family::V4, _) | (Family::V6, Auto::Absent(_)) if is_foreign => Auto::BehindNat,
+        (_, decided) => decided,
+    }
 }
 
 impl Route {
@@ -155,5 +183,36 @@ mod tests {
     fn without_a_way_out_and_without_an_address_the_family_is_absent() {
         check(&[], None, Family::V6, &Auto::Absent("no IPv6 here".into()));
         check(&[address(2, "2a00:1::1")], None, Family::V6, &here("2a00:1::1"));
+    }
+
+    #[track_caller]
+    fn check_by(source: Option<&str>, addresses: &[KernelAddress], family: Family, expect: &Auto) {
+        let (name, route) = ("if1".parse().unwrap(), source.map(route));
+        let decided = auto_by(name, Some(1), addresses, route.as_ref(), family, None);
+        assert_eq!(decided, *expect);
+    }
+
+    #[test]
+    fn a_line_that_is_not_there_or_leads_nowhere_has_no_address() {
+        let gone = auto_by("if1".parse().unwrap(), None, &[], None, Family::V4, None);
+        assert_eq!(gone, Auto::Absent("no interface if1".into()));
+        // Neither the other line's address nor its own, which nobody could reach.
+        let addresses = [address(2, "2a00:2::1"), address(1, "2a00::1")];
+        check_by(None, &addresses, Family::V6, &Auto::Absent("no IPv6 by if1".into()));
+    }
+
+    #[test]
+    fn a_line_has_its_own_addresses_alone() {
+        let addresses = [address(2, "8.8.4.3"), address(1, "8.8.4.2"), address(1, "2a00:1::1")];
+        check_by(Some("8.8.4.2"), &addresses, Family::V4, &here("8.8.4.2"));
+        check_by(Some("2a00:1::1"), &addresses, Family::V6, &here("2a00:1::1"));
+    }
+
+    #[test]
+    fn another_interfaces_address_is_not_taken_for_the_lines() {
+        let addresses = [address(2, "8.8.4.3"), address(2, "2a00::1"), address(1, "2a00:1::1")];
+        check_by(Some("8.8.4.3"), &addresses, Family::V4, &Auto::BehindNat);
+        check_by(Some("2a00::1"), &addresses, Family::V6, &here("2a00:1::1"));
+        check_by(Some("2a00::1"), &addresses[..2], Family::V6, &Auto::BehindNat);
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::address::{Addresses, Family, PerFamily};
+use super::interface::InterfaceName;
 use super::memory::{Asking, Entry, Hold, HoldKind, Key, Memory, Record, ZoneKey};
 use super::name::Hostname;
 use super::pace::History;
@@ -29,6 +30,8 @@ pub struct Host {
     pub loses: PerFamily<bool>,
     /// What becomes of the record of a family that has gone.
     pub when_gone: WhenGone,
+    /// The interface that its requests leave by, or not at all; `None` is as the kernel routes them.
+    pub bind: Option<InterfaceName>,
 }
 
 impl Host {
@@ -445,7 +448,7 @@ pub struct Schedule {
 
 /// Gathers `candidates` into requests that keep within every zone's pace.
 ///
-/// Hosts share a request when provider, credential and zone are the same, the provider knows
+/// Hosts share a request when provider, credential, zone and line are the same, the provider knows
 /// lists, the protocol can say what each wants, and no refusal has set them apart; a request never names a host that is not listed
 /// beside its credential. Within a zone the host that has waited longest goes first, then the
 /// order of the configuration holds.
@@ -478,7 +481,8 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
                 Protocol::Dyndns2 => Some(wishes.clone()),
             };
             let update = Update { host: candidate.host.key.host.clone(), wishes };
-            let slot = (zone.clone(), candidate.credential, family, common);
+            let bind = candidate.host.bind;
+            let slot = (zone.clone(), candidate.credential, bind, family, common);
             match open.get(&slot) {
                 Some(&at) if most > 1 && requests[at].hosts.len() < most => {
                     requests[at].hosts.push(place);
@@ -588,6 +592,7 @@ mod tests {
             refresh: None,
             loses: PerFamily::default(),
             when_gone: WhenGone::Keep,
+            bind: None,
         }
     }
 
@@ -1010,6 +1015,23 @@ mod tests {
         let schedule = scheduled(&names, &provider, &Memory::default(), at(0));
         let sizes: Vec<_> = places(&schedule).iter().map(Vec::len).collect();
         assert_eq!(sizes, [20, 20, 5]);
+    }
+
+    #[test]
+    fn hosts_of_two_lines_share_no_request() {
+        let provider = Protocol::Dyndns2.defaults("p".into());
+        let mut hosts: Vec<_> = ["a.example", "b.example", "c.example"].map(host).into();
+        hosts[0].bind = Some("wan1".parse().unwrap());
+        hosts[1].bind = Some("wan2".parse().unwrap());
+        hosts[2].bind = hosts[0].bind;
+        let seen = PerFamily { v4: here(V4), v6: here(V6) };
+        let step = step(&hosts[0], &seen, PRINT, None, &now(0));
+        let candidates: Vec<_> = hosts
+            .iter()
+            .map(|host| Candidate { host, provider: &provider, credential: PRINT, step: &step })
+            .collect();
+        let schedule = schedule(&candidates, &Memory::default(), at(0));
+        assert_eq!(places(&schedule), [vec![0, 2], vec![1]]);
     }
 
     #[test]

@@ -324,6 +324,7 @@ mod tests {
             refresh: None,
             loses: PerFamily::default(),
             when_gone: WhenGone::Keep,
+            bind: None,
         }
     }
 

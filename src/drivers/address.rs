@@ -3,13 +3,16 @@
 
 use std::num::NonZeroUsize;
 
+use super::show::by;
 use super::{Setup, engine, out};
 use crate::config::{Config, SourceRef};
 use crate::core::address::{Family, special};
 use crate::core::choice::{Choice, KernelAddress, Preferences, Verdict, choose};
+use crate::core::interface::InterfaceName;
 use crate::core::plan::Seen;
 use crate::exit::Exit;
 use crate::round::Occasion;
+use crate::source::kernel::Interface as Present;
 use crate::source::outside::{Outside, Service};
 use crate::source::sights::{Sights, Snapshot};
 use crate::source::{Interface, Kind};
@@ -23,7 +26,10 @@ pub async fn run(setup: Setup) -> Exit {
     };
     let (report, sights) = engine.rehearse(Occasion::default()).await;
     match sights.snapshot() {
-        Ok(snapshot) => tell_kernel(snapshot),
+        Ok(snapshot) => {
+            tell_kernel(snapshot);
+            tell_lines(snapshot);
+        }
         Err(reason) => out(&format!("kernel: {reason}")),
     }
     for (place, source) in engine.config.sources.iter().enumerate() {
@@ -42,30 +48,31 @@ pub async fn run(setup: Setup) -> Exit {
             }
         }
     }
-    let mut told: Vec<(usize, Family)> = Vec::new();
+    let mut told: Vec<(usize, Option<InterfaceName>)> = Vec::new();
     for (family, at) in users(&engine.config, |used| used == SourceRef::Auto) {
-        let provider = engine.config.hosts[at].provider;
-        if told.contains(&(provider, family)) {
-            continue;
-        }
-        if told.iter().all(|(other, _)| *other != provider) {
+        let host = &engine.config.hosts[at];
+        let (provider, bind) = (host.provider, host.host.bind);
+        if !told.contains(&(provider, bind)) {
+            let name = &engine.config.providers[provider].name;
             out("");
-            out(&format!("auto, for provider {}:", engine.config.providers[provider].name));
+            out(&format!("auto, for provider {name}{}:", by(bind)));
         }
-        told.push((provider, family));
+        told.push((provider, bind));
         tell_auto(&sights, &report.hosts[at].seen[family], family);
     }
     Exit::Right
 }
 
-/// The hosts whose source of a family is the one meant, the first of each provider and family.
+/// The hosts whose source of a family is the one meant, the first of each provider, line and family.
 fn users(config: &Config, is_meant: impl Fn(SourceRef) -> bool) -> Vec<(Family, usize)> {
     let mut users: Vec<(Family, usize)> = Vec::new();
     for (at, host) in config.hosts.iter().enumerate() {
         for family in Family::BOTH {
             let meant = host.sources[family].is_some_and(&is_meant);
             let same = |(known, other): &(Family, usize)| {
-                *known == family && config.hosts[*other].provider == host.provider
+                let other = &config.hosts[*other];
+                let same_line = other.host.bind == host.host.bind;
+                *known == family && other.provider == host.provider && same_line
             };
             if meant && !users.iter().any(same) {
                 users.push((family, at));
@@ -102,7 +109,7 @@ fn services(outside: &Outside) -> String {
         1 => String::new(),
         agree => format!(", {agree} must agree"),
     };
-    format!("{}{agreement}", named.join("; "))
+    format!("{}{agreement}{}", named.join("; "), by(outside.bind))
 }
 
 fn described(Interface { name, count, neighbour }: &Interface) -> String {
@@ -140,6 +147,28 @@ fn tell_kernel(snapshot: &Snapshot) {
                 let mut owners = snapshot.addresses.iter().filter(|a| a.index == route.index);
                 let name = owners.next().map_or("?", |owner| owner.interface.as_str());
                 out(&format!("  {family} leaves by {name} from {source}"));
+            }
+        }
+    }
+}
+
+/// Prints what the kernel says of the lines that something is bound to.
+fn tell_lines(snapshot: &Snapshot) {
+    for (name, line) in &snapshot.lines {
+        match line.interface {
+            None => out(&format!("  there is no interface {name}")),
+            Some(Present { up: false, .. }) => out(&format!("  the interface {name} is down")),
+            Some(_) => {
+                for (family, route) in line.routes.iter() {
+                    let source = route.as_ref().and_then(|route| route.source);
+                    out(&match (route, source) {
+                        (None, _) => format!("  no default route for {family} by {name}"),
+                        (Some(_), Some(source)) => {
+                            format!("  {family} by {name} leaves from {source}")
+                        }
+                        (Some(_), None) => format!("  {family} by {name} leaves"),
+                    });
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::clock::rfc3339_seconds;
 use crate::config::Config;
 use crate::core::address::{Addresses, Family, PerFamily};
+use crate::core::interface::InterfaceName;
 use crate::core::memory::{Hold, HoldKind, SelfCheck};
 use crate::core::name::Hostname;
 use crate::core::outcome::{Outcome, Rejection};
@@ -181,7 +182,7 @@ pub fn expected(report: &HostReport) -> Vec<String> {
     let name = &report.key.host;
     match &report.sent {
         Some((sent, reason)) => {
-            let provider = &report.key.provider;
+            let (provider, by) = (&report.key.provider, by(report.bind));
             let mut lines = removals(report, sent);
             // What a removal states besides is right already.
             if *reason != Why::Gone {
@@ -190,7 +191,8 @@ pub fn expected(report: &HostReport) -> Vec<String> {
                     Wish::Leave | Wish::Set(_) => wish.clone(),
                 });
                 let rest = wishes(&rest, &report.before);
-                lines.push(format!("{name}: would send {rest} to {provider}: {}", why(*reason)));
+                lines
+                    .push(format!("{name}: would send {rest} to {provider}{by}: {}", why(*reason)));
             }
             lines.extend(missing(report, true));
             lines.extend(trouble(report));
@@ -207,10 +209,15 @@ fn removals(report: &HostReport, sent: &PerFamily<Wish>) -> Vec<String> {
         let since = report.gone_since[family].map(rfc3339_seconds);
         let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
         let (host, provider) = (&report.key.host, &report.key.provider);
-        let record = family.record_type();
-        format!("{host}: would remove {record}{old} at {provider}: gone{since}")
+        let (record, by) = (family.record_type(), by(report.bind));
+        format!("{host}: would remove {record}{old} at {provider}{by}: gone{since}")
     });
     removed.collect()
+}
+
+/// The line of something that is bound to one: ` by wan2`.
+pub fn by(bind: Option<InterfaceName>) -> String {
+    bind.map(|name| format!(" by {name}")).unwrap_or_default()
 }
 
 /// What leaving a family out does at the providers in use, where it is not simply left alone.

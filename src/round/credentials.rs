@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::HostConfig;
 use crate::config::secret::{self, SecretPlace};
+use crate::core::interface::InterfaceName;
 use crate::core::name::Hostname;
 use crate::core::plan::WhenGone;
 use crate::core::protocol::Credential;
@@ -77,6 +78,7 @@ impl<'a> Reader<'a> {
         let removes = host.host.when_gone != WhenGone::Keep;
         let zone = host.host.zone.as_ref().map(Hostname::as_str).unwrap_or_default();
         let wire = self.wire_form(provider);
+        let bind = host.host.bind.as_ref().map(InterfaceName::as_str).unwrap_or_default();
         let fingerprint = self.store.fingerprint(&[
             &about.0.to_be_bytes(),
             wire.as_bytes(),
@@ -87,6 +89,7 @@ impl<'a> Reader<'a> {
                 u8::from(families.v6),
                 u8::from(host.strict_token) | u8::from(removes) << 1,
             ],
+            bind.as_bytes(),
         ]);
         let credential = Credential { login, secret };
         Ok(Access { credential, identity, about, fingerprint, terms })

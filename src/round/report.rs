@@ -3,6 +3,7 @@
 use super::Planned;
 use crate::config::{Config, HostConfig};
 use crate::core::address::{Addresses, Family, PerFamily};
+use crate::core::interface::InterfaceName;
 use crate::core::memory::{Entry, Hold, Key, Memory, SelfCheck};
 use crate::core::outcome::Outcome;
 use crate::core::plan::{Schedule, Seen, Stand, Step, WhenGone, Why, Wish};
@@ -77,6 +78,8 @@ impl Answered {
 pub struct HostReport {
     /// The host and its provider.
     pub key: Key,
+    /// The interface that its requests leave by.
+    pub bind: Option<InterfaceName>,
     /// What was seen of each family.
     pub seen: PerFamily<Seen>,
     /// What was set before the round.
@@ -120,6 +123,7 @@ impl HostReport {
     pub fn new(host: &HostConfig, entry: &Entry, seen: &PerFamily<Seen>) -> Self {
         Self {
             key: host.host.key.clone(),
+            bind: host.host.bind,
             seen: seen.clone(),
             before: entry.addresses(),
             step: None,

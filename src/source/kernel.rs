@@ -13,11 +13,20 @@ mod portable;
 mod watcher;
 
 #[cfg(target_os = "linux")]
-pub use netlink::{addresses, route};
+pub use netlink::{addresses, interface, route, route_by};
 #[cfg(not(target_os = "linux"))]
-pub use portable::{Watcher, addresses, route};
+pub use portable::{Watcher, addresses, interface, route, route_by};
 #[cfg(target_os = "linux")]
 pub use watcher::Watcher;
+
+/// An interface at one moment.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Interface {
+    /// Its number, which another interface of the same name would not have.
+    pub index: u32,
+    /// Whether it is switched on.
+    pub up: bool,
+}
 
 /// What the kernel reported since it was last asked for news.
 ///

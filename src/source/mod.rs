@@ -19,6 +19,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use self::outside::Outside;
+use crate::core::interface::InterfaceName;
 use crate::core::prefix::Neighbour;
 
 /// A named source of the configuration.
@@ -53,7 +54,7 @@ pub enum Kind {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Interface {
     /// Its name.
-    pub name: String,
+    pub name: InterfaceName,
     /// How many of its addresses are published at most; 1 for a neighbour.
     pub count: NonZeroUsize,
     /// The machine whose address is published in place of the interface's own; IPv6 only.

@@ -11,10 +11,12 @@ use std::path::PathBuf;
 use super::{dns, stun, web};
 use crate::core::address::Family;
 use crate::core::echo::Echo;
+use crate::core::interface::InterfaceName;
 use crate::core::server::Server;
 use crate::core::standing::{self, Said};
 use crate::core::whoami::Resolver;
 use crate::http::{self, Clients};
+use crate::line::Line;
 
 /// Services outside, and when they are believed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -23,6 +25,8 @@ pub struct Outside {
     pub services: Vec<Service>,
     /// How many must say the same before it is believed; at least 1, at most the number of services.
     pub agree: usize,
+    /// The interface that they are asked by, or not at all.
+    pub bind: Option<InterfaceName>,
 }
 
 /// A service that tells the asker's address.
@@ -59,13 +63,18 @@ pub async fn told(
     clients: &Clients,
     aside: &BTreeSet<standing::Service>,
 ) -> Told {
+    // A line that has gone is told once, and not for every service; each looks again for itself.
+    if let Some(Err(gone)) = outside.bind.map(Line::find) {
+        let address = Err(format!("no {family} address was told: {gone}"));
+        return Told { address, said: Vec::new() };
+    }
     let able = || outside.services.iter().filter(|service| service.can_tell(family));
     let is_aside = |service: &&Service| aside.contains(&service.known_as(family));
     let in_turn = able().filter(|service| !is_aside(service)).chain(able().filter(is_aside));
     let mut said = Vec::with_capacity(outside.services.len());
     let mut names = Vec::with_capacity(outside.services.len());
     for service in in_turn {
-        let answer = service.told(family, clients).await;
+        let answer = service.told(family, outside.bind, clients).await;
         said.push(Said { service: service.known_as(family), answer });
         names.push(service.server(family));
         if let Some(address) = agreed(&said, outside.agree) {
@@ -132,12 +141,17 @@ impl Service {
     }
 
     /// The address of `family` that it tells; the error names it.
-    async fn told(&self, family: Family, clients: &Clients) -> Result<IpAddr, String> {
+    async fn told(
+        &self,
+        family: Family,
+        bind: Option<InterfaceName>,
+        clients: &Clients,
+    ) -> Result<IpAddr, String> {
         match self {
-            Self::Dns(resolver) => dns::told(resolver, family).await,
-            Self::Stun(server) => stun::told(server, family).await,
+            Self::Dns(resolver) => dns::told(resolver, family, bind).await,
+            Self::Stun(server) => stun::told(server, family, bind).await,
             Self::Web { echo, ca_file } => {
-                web::told(echo, ca_file.as_deref(), family, clients).await
+                web::told(echo, ca_file.as_deref(), family, bind, clients).await
             }
         }
     }

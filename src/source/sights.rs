@@ -4,6 +4,7 @@
 //! means for one host is then told without asking anybody again. Called by the round and `address`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,9 +15,10 @@ use super::outside::{Outside, Service, Told};
 use super::{Interface, Kind, Source, command, file, kernel, outside};
 use crate::config::{Config, HostConfig, SourceRef};
 use crate::core::address::{Addresses, Family, PerFamily, unpublishable};
-use crate::core::auto::{Auto, Route, auto};
+use crate::core::auto::{Auto, Route, auto, auto_by};
 use crate::core::choice::{self, Choice, KernelAddress, Preferences, Verdict, choose};
 use crate::core::echo::{self, Echo};
+use crate::core::interface::InterfaceName;
 use crate::core::plan::Seen;
 use crate::core::prefix::Neighbour;
 use crate::core::provider::{Protocol, Provider, Text};
@@ -33,12 +35,12 @@ pub const LONGEST_VERDICT: Duration = Duration::from_secs(3);
 /// Somebody to ask for an address of one family.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum Question {
-    /// The echo service of the provider at that place of the configuration.
-    Echo(usize),
+    /// The echo service of the provider at that place of the configuration, by that line.
+    Echo(usize, Option<InterfaceName>),
     /// The source at that place of the configuration.
     Source(usize),
-    /// Services of third parties.
-    ThirdParties,
+    /// Services of third parties, by that line.
+    ThirdParties(Option<InterfaceName>),
 }
 
 /// When each source outside was last asked, and whether there was a way to the Internet then.
@@ -52,6 +54,17 @@ pub struct Snapshot {
     pub addresses: Vec<KernelAddress>,
     /// The way towards the Internet in each family.
     pub routes: PerFamily<Option<Route>>,
+    /// The lines that the configuration binds something to.
+    pub lines: BTreeMap<InterfaceName, Line>,
+}
+
+/// What the kernel says of a line at one moment.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Line {
+    /// Its interface, if it is there.
+    pub interface: Option<kernel::Interface>,
+    /// The way towards the Internet by it in each family.
+    pub routes: PerFamily<Option<Route>>,
 }
 
 /// What of a snapshot the sources use: equal facts are no reason for a round.
@@ -59,6 +72,7 @@ pub struct Snapshot {
 pub struct Facts {
     addresses: choice::Facts,
     routes: PerFamily<Option<Route>>,
+    lines: BTreeMap<InterfaceName, Line>,
     awaits_verdict: bool,
 }
 
@@ -72,14 +86,51 @@ pub struct Sights {
 }
 
 impl Snapshot {
-    /// Reads the kernel's addresses and routes.
-    pub fn take() -> Result<Self, String> {
+    /// Reads the kernel's addresses and routes, those by `config`'s lines among them.
+    pub fn take(config: &Config) -> Result<Self, String> {
         let failed = |error| format!("the kernel's addresses cannot be read: {error}");
         let addresses = kernel::addresses().map_err(failed)?;
         let route = |family| kernel::route(family).map_err(failed);
         let routes = PerFamily { v4: route(Family::V4)?, v6: route(Family::V6)? };
-        Ok(Self { addresses, routes })
+        let mut lines = BTreeMap::new();
+        for name in binds(config) {
+            lines.insert(name, Line::take(name).map_err(failed)?);
+        }
+        Ok(Self { addresses, routes, lines })
     }
+
+    /// The way of `family` towards the Internet, by the line `bind` if one is given.
+    fn route(&self, family: Family, bind: Option<InterfaceName>) -> Option<&Route> {
+        match bind {
+            None => self.routes[family].as_ref(),
+            Some(name) => self.lines.get(&name)?.routes[family].as_ref(),
+        }
+    }
+}
+
+impl Line {
+    /// Reads the interface `name` and the routes by it.
+    fn take(name: InterfaceName) -> io::Result<Self> {
+        let Some(interface) = kernel::interface(name)? else { return Ok(Self::default()) };
+        let route = |family| kernel::route_by(interface.index, family);
+        let routes = PerFamily { v4: route(Family::V4)?, v6: route(Family::V6)? };
+        Ok(Self { interface: Some(interface), routes })
+    }
+}
+
+/// The lines of `config`'s hosts and of the sources that they use.
+fn binds(config: &Config) -> BTreeSet<InterfaceName> {
+    let mut binds = BTreeSet::new();
+    for host in &config.hosts {
+        binds.extend(host.host.bind);
+        for (_, source) in host.sources.iter() {
+            let Some(SourceRef::Named(at)) = source else { continue };
+            if let Kind::Outside(outside) = &config.sources[*at].kind {
+                binds.extend(outside.bind);
+            }
+        }
+    }
+    binds
 }
 
 impl Facts {
@@ -87,7 +138,8 @@ impl Facts {
     ///
     /// An interface source uses its interface; `auto` uses the interfaces that packets for the
     /// Internet leave by, or any where there is no such way. Sources outside use nothing of the kernel,
-    /// but a new way to the Internet is a reason to ask them.
+    /// but a new way to the Internet is a reason to ask them. Of every line that something is bound to,
+    /// the interface, its addresses and its routes count.
     pub fn of(config: &Config, snapshot: &Snapshot) -> Self {
         let mut names: Vec<&str> = Vec::new();
         let mut internet = PerFamily { v4: false, v6: false };
@@ -105,35 +157,43 @@ impl Facts {
                         let choice = of_interface(snapshot, interface, family, source, local, None);
                         awaits_verdict |= choice.awaits_verdict;
                         if !names.contains(&interface.name.as_str()) {
-                            names.push(&interface.name);
+                            names.push(interface.name.as_str());
                         }
                     }
-                    Some((_, Kind::Outside(_))) => internet[family] = true,
+                    Some((_, Kind::Outside(outside))) => internet[family] |= outside.bind.is_none(),
                     Some((_, Kind::Command(_) | Kind::File(_) | Kind::Static(_))) => {}
                     None => {
-                        internet[family] = true;
-                        let route = snapshot.routes[family].as_ref();
-                        let auto = auto(&snapshot.addresses, route, family, local, None);
+                        internet[family] |= host.host.bind.is_none();
+                        let auto = towards_internet(snapshot, config, host, family, None);
                         awaits_verdict |= auto == Auto::Tentative;
                     }
                 }
             }
         }
-        let routes = snapshot.routes.map(|family, route| {
-            let route = route.clone().filter(|_| internet[family])?;
-            // The IPv6 source may be a temporary address, whose rotation changes no choice.
-            let source = route.source.filter(|_| family == Family::V4);
-            Some(Route { source, ..route })
-        });
+        // The IPv6 source may be a temporary address, whose rotation changes no choice.
+        let lasting = |family: Family, route: &Option<Route>| {
+            let route = route.clone()?;
+            Some(Route { source: route.source.filter(|_| family == Family::V4), ..route })
+        };
+        let routes = snapshot
+            .routes
+            .map(|family, route| lasting(family, route).filter(|_| internet[family]));
+        let mut lines = snapshot.lines.clone();
+        for line in lines.values_mut() {
+            line.routes = line.routes.map(lasting);
+        }
         let is_used = |address: &&KernelAddress| {
             let family = Family::of(address.address);
             let is_of =
                 |route: &Route| route.leads_by(&snapshot.addresses).contains(&address.index);
             let leads_out = internet[family] && snapshot.routes[family].as_ref().is_none_or(is_of);
-            leads_out || names.contains(&address.interface.as_str())
+            let interfaces = || lines.values().filter_map(|line| line.interface);
+            leads_out
+                || names.contains(&address.interface.as_str())
+                || interfaces().any(|interface| interface.index == address.index)
         };
         let addresses = choice::Facts::of(snapshot.addresses.iter().filter(is_used));
-        Self { addresses, routes, awaits_verdict }
+        Self { addresses, routes, lines, awaits_verdict }
     }
 
     /// Whether an address that would be used is still being checked for duplicates.
@@ -163,16 +223,18 @@ pub async fn look(
         Ok(Snapshot::default())
     };
     let mut sights = Sights { snapshot, aside, answers: BTreeMap::new() };
-    let routes = sights.snapshot.as_ref().map(|snapshot| &snapshot.routes).ok();
-    let leads_out = PerFamily::from_fn(|family| routes.is_some_and(|of| of[family].is_some()));
     let mut spared: BTreeSet<(Question, Family)> = BTreeSet::new();
     loop {
         // An answer may make another question necessary.
         let mut questions: BTreeSet<(Question, Family)> =
             config.hosts.iter().flat_map(|host| sights.questions(config, host)).collect();
         questions.retain(|question| {
-            let is_outside = outside_of(config, *question).is_some();
-            let leads_out = leads_out[question.1];
+            let outside = outside_of(config, *question);
+            let is_outside = outside.is_some();
+            let bind = outside.and_then(|outside| outside.bind);
+            let snapshot = sights.snapshot.as_ref();
+            let leads_out =
+                snapshot.is_ok_and(|snapshot| snapshot.route(question.1, bind).is_some());
             let rests = asked.0.get(question).is_some_and(|(at, led_out)| {
                 at.elapsed() < OUTSIDE_REST && (*led_out || !leads_out)
             });
@@ -208,7 +270,7 @@ async fn verdict(config: &Config, patience: Duration) -> Result<Snapshot, String
     const LOOK_AGAIN: Duration = Duration::from_millis(100);
     let begun = Instant::now();
     loop {
-        let snapshot = Snapshot::take()?;
+        let snapshot = Snapshot::take(config)?;
         if begun.elapsed() >= patience || !Facts::of(config, &snapshot).awaits_verdict() {
             return Ok(snapshot);
         }
@@ -217,33 +279,36 @@ async fn verdict(config: &Config, patience: Duration) -> Result<Snapshot, String
 }
 
 /// Whether any source of `config` needs the kernel's addresses or routes: a source outside is
-/// asked again when a way to the Internet comes up.
+/// asked again when a way to the Internet comes up, a host's requests repeated when its line does.
 fn needs_kernel(config: &Config) -> bool {
     config.hosts.iter().any(|host| {
-        host.sources.iter().any(|(_, source)| match source {
-            Some(SourceRef::Auto) => true,
-            Some(SourceRef::Named(at)) => {
-                matches!(config.sources[*at].kind, Kind::Interface(_) | Kind::Outside(_))
-            }
-            None => false,
-        })
+        let is_bound = host.host.bind.is_some();
+        is_bound
+            || host.sources.iter().any(|(_, source)| match source {
+                Some(SourceRef::Auto) => true,
+                Some(SourceRef::Named(at)) => {
+                    matches!(config.sources[*at].kind, Kind::Interface(_) | Kind::Outside(_))
+                }
+                None => false,
+            })
     })
 }
 
 /// The services outside behind a question, when there are any.
 fn outside_of(config: &Config, (question, family): (Question, Family)) -> Option<Outside> {
     match question {
-        Question::Echo(provider) => {
+        Question::Echo(provider, bind) => {
             let provider = &config.providers[provider];
             let ca_file = provider.ca_file.as_deref().map(PathBuf::from);
             let web =
                 |url: &Text| Service::Web { echo: Echo::at(url.clone()), ca_file: ca_file.clone() };
             let services = provider.echo[family].iter().map(web).collect();
-            Some(Outside { services, agree: 1 })
+            Some(Outside { services, agree: 1, bind })
         }
-        Question::ThirdParties => {
+        Question::ThirdParties(bind) => {
             let web = |echo: Echo| Service::Web { echo, ca_file: None };
-            Some(Outside { services: echo::third_parties(family).map(web).collect(), agree: 2 })
+            let services = echo::third_parties(family).map(web).collect();
+            Some(Outside { services, agree: 2, bind })
         }
         Question::Source(source) => match &config.sources[source].kind {
             Kind::Outside(outside) => Some(outside.clone()),
@@ -260,7 +325,8 @@ pub fn services(config: &Config) -> BTreeSet<standing::Service> {
             let questions = match source {
                 None => Vec::new(),
                 Some(SourceRef::Auto) => {
-                    vec![Question::Echo(host.provider), Question::ThirdParties]
+                    let bind = host.host.bind;
+                    vec![Question::Echo(host.provider, bind), Question::ThirdParties(bind)]
                 }
                 Some(SourceRef::Named(at)) => vec![Question::Source(*at)],
             };
@@ -287,7 +353,7 @@ async fn ask(
     }
     let address = match question {
         Question::Source(source) => here(&config.sources[source], family, waiting).await,
-        Question::Echo(_) | Question::ThirdParties => Err(NOBODY.to_owned()),
+        Question::Echo(..) | Question::ThirdParties(_) => Err(NOBODY.to_owned()),
     };
     Told { address, said: Vec::new() }
 }
@@ -310,9 +376,9 @@ impl Question {
     /// Who is asked, where one question follows another.
     fn whom(self) -> &'static str {
         match self {
-            Self::Echo(_) => "the provider's own service",
+            Self::Echo(..) => "the provider's own service",
             Self::Source(_) => "the source",
-            Self::ThirdParties => "third parties",
+            Self::ThirdParties(_) => "third parties",
         }
     }
 }
@@ -402,15 +468,17 @@ impl Sights {
             },
             Some(SourceRef::Auto) => match self.towards_internet(config, host, family, None) {
                 Some(Auto::BehindNat) => {
-                    let own = Question::Echo(host.provider);
+                    let bind = host.host.bind;
+                    let (own, others) =
+                        (Question::Echo(host.provider, bind), Question::ThirdParties(bind));
                     let services =
                         outside_of(config, (own, family)).map(|outside| outside.services);
                     match services.as_deref() {
                         Some([echo]) if self.aside.contains(&echo.known_as(family)) => {
-                            vec![Question::ThirdParties, own]
+                            vec![others, own]
                         }
-                        Some([_, ..]) => vec![own, Question::ThirdParties],
-                        Some([]) | None => vec![Question::ThirdParties],
+                        Some([_, ..]) => vec![own, others],
+                        Some([]) | None => vec![others],
                     }
                 }
                 Some(Auto::Absent(_) | Auto::Here(_) | Auto::Tentative) | None => Vec::new(),
@@ -426,9 +494,7 @@ impl Sights {
         set_now: Option<&Addresses>,
     ) -> Option<Auto> {
         let snapshot = self.snapshot.as_ref().ok()?;
-        let local = is_local(&config.providers[host.provider]);
-        let route = snapshot.routes[family].as_ref();
-        Some(auto(&snapshot.addresses, route, family, local, set_now))
+        Some(towards_internet(snapshot, config, host, family, set_now))
     }
 
     fn auto(
@@ -472,7 +538,7 @@ impl Sights {
                         (Some(neighbour), Some(ours)) => {
                             beside(ours, neighbour, allow_private, source)
                         }
-                        _ => on_interface(&choice, snapshot, &interface.name, family),
+                        _ => on_interface(&choice, snapshot, interface.name.as_str(), family),
                     }
                 }
             },
@@ -520,6 +586,29 @@ fn is_local(provider: &Provider) -> bool {
     provider.protocol == Protocol::HostsFile
 }
 
+/// What `auto` can tell of `host` without asking anybody, by its line where it is bound to one.
+fn towards_internet(
+    snapshot: &Snapshot,
+    config: &Config,
+    host: &HostConfig,
+    family: Family,
+    set_now: Option<&Addresses>,
+) -> Auto {
+    let (addresses, bind) = (&snapshot.addresses, host.host.bind);
+    let route = snapshot.route(family, bind);
+    match bind {
+        Some(name) => {
+            let interface = snapshot.lines.get(&name).and_then(|line| line.interface);
+            let index = interface.map(|interface| interface.index);
+            auto_by(name, index, addresses, route, family, set_now)
+        }
+        None => {
+            let local = is_local(&config.providers[host.provider]);
+            auto(addresses, route, family, local, set_now)
+        }
+    }
+}
+
 fn of_interface(
     snapshot: &Snapshot,
     interface: &Interface,
@@ -528,7 +617,7 @@ fn of_interface(
     local: bool,
     set_now: Option<&Addresses>,
 ) -> Choice {
-    let own = snapshot.addresses.iter().filter(|a| a.interface == interface.name);
+    let own = snapshot.addresses.iter().filter(|a| a.interface == interface.name.as_str());
     let own: Vec<_> = own.cloned().collect();
     let preferences = Preferences {
         allow_private: source.allow_private || local,
@@ -629,8 +718,8 @@ mod tests {
         Told { address: answer.clone(), said: vec![Said { service, answer }] }
     }
 
-    const OWN: (Question, Family) = (Question::Echo(0), Family::V4);
-    const THIRD_PARTIES: (Question, Family) = (Question::ThirdParties, Family::V4);
+    const OWN: (Question, Family) = (Question::Echo(0, None), Family::V4);
+    const THIRD_PARTIES: (Question, Family) = (Question::ThirdParties(None), Family::V4);
 
     #[test]
     fn auto_behind_nat_asks_third_parties_when_the_providers_own_service_fails() {

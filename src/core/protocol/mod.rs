@@ -10,6 +10,7 @@ pub mod hosts_file;
 use std::time::Duration;
 
 use super::address::Family;
+use super::interface::InterfaceName;
 use super::outcome::{Fault, Outcome};
 use super::secret::Secret;
 
@@ -27,6 +28,8 @@ pub struct HttpRequest {
     /// The family that the connection must use, when the provider would otherwise take the
     /// other one's address from it.
     pub via: Option<Family>,
+    /// The interface that it leaves by, or not at all.
+    pub bind: Option<InterfaceName>,
 }
 
 /// What a request asks to be done (RFC 9110, section 9.3; RFC 5789).
@@ -95,7 +98,7 @@ pub struct Credential {
 impl HttpRequest {
     /// A request that reads `url`.
     pub fn get(url: String, authorization: Option<Authorization>) -> Self {
-        Self { method: Method::Get, url, json: None, authorization, via: None }
+        Self { method: Method::Get, url, json: None, authorization, via: None, bind: None }
     }
 }
 
