@@ -14,7 +14,7 @@ use super::outside::{Outside, Service};
 use super::{Interface, Kind, Source, command, file, kernel, outside};
 use crate::config::{Config, HostConfig, SourceRef};
 use crate::core::address::{Addresses, Family, PerFamily, unpublishable};
-use crate::core::auto::{Auto, Route, auto};
+use crate::core::auto::{self, Auto, Route, auto};
 use crate::core::choice::{self, Choice, KernelAddress, Preferences, Verdict, choose};
 use crate::core::plan::Seen;
 use crate::core::prefix::Neighbour;
@@ -115,8 +115,8 @@ impl Facts {
                     None => {
                         internet[family] = true;
                         let route = snapshot.routes[family].as_ref();
-                        let auto = auto(&snapshot.addresses, route, family, local, None);
-                        awaits_verdict |= auto == Auto::Tentative;
+                        awaits_verdict |=
+                            auto::awaits_verdict(&snapshot.addresses, route, family, local);
                     }
                 }
             }
@@ -131,7 +131,10 @@ impl Facts {
             let family = Family::of(address.address);
             let is_of =
                 |route: &Route| route.leads_by(&snapshot.addresses).contains(&address.index);
-            let leads_out = internet[family] && snapshot.routes[family].as_ref().is_none_or(is_of);
+            // Every interface has a link-local one; those of containers come and go all day.
+            let leads_out = internet[family]
+                && unpublishable(address.address, true).is_none()
+                && snapshot.routes[family].as_ref().is_none_or(is_of);
             leads_out || names.contains(&address.interface.as_str())
         };
         let addresses = choice::Facts::of(snapshot.addresses.iter().filter(is_used));
