@@ -4,6 +4,7 @@
 //! means for one host is then told without asking anybody again. Called by the round and `address`.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -76,12 +77,16 @@ pub struct Sights {
 impl Snapshot {
     /// Reads the kernel's addresses and routes.
     pub fn take() -> Result<Self, String> {
-        let failed = |error| format!("the kernel's addresses cannot be read: {error}");
+        let failed = |error: io::Error| format!("the kernel's addresses cannot be read: {error}");
         let addresses = kernel::addresses().map_err(failed)?;
-        let route = |family| kernel::route(family).map_err(failed);
-        let routes = PerFamily { v4: route(Family::V4)?, v6: route(Family::V6)? };
+        let routes = routes().map_err(failed)?;
         Ok(Self { addresses, routes })
     }
+}
+
+/// The kernel's ways towards the Internet.
+pub fn routes() -> io::Result<PerFamily<Option<Route>>> {
+    Ok(PerFamily { v4: kernel::route(Family::V4)?, v6: kernel::route(Family::V6)? })
 }
 
 impl Facts {
@@ -272,6 +277,11 @@ impl Sights {
     /// What the kernel said.
     pub fn snapshot(&self) -> Result<&Snapshot, &str> {
         self.snapshot.as_ref().map_err(String::as_str)
+    }
+
+    /// Whether somebody who was asked had nothing to tell that is believed.
+    pub fn is_silent(&self) -> bool {
+        self.answers.values().any(Result::is_err)
     }
 
     /// What `host`'s source of `family` saw; `set_now` stays chosen while it is among the best.
