@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
 use super::address::{Addresses, Family, Special, unpublishable};
-use super::choice::{KernelAddress, Preferences, choose};
+use super::choice::{Choice, KernelAddress, Preferences, choose};
 use super::interface::InterfaceName;
 
 /// The kernel's way towards the Internet in one family.
@@ -51,20 +51,28 @@ pub fn auto(
     local: bool,
     set_now: Option<&Addresses>,
 ) -> Auto {
-    let preferences =
-        Preferences { allow_private: local, count: NonZeroUsize::MIN, prefer_temporary: false };
-    let Some(route) = route else {
-        return best(addresses, family, preferences, set_now)
-            .unwrap_or_else(|| Auto::Absent(format!("no {family} here")));
-    };
-    if let (Family::V4, Some(source)) = (family, route.source) {
+    if let Some(source) = source_v4(route, family) {
         return towards_v4(source, local);
     }
-    let chosen = route.leads_by(addresses).into_iter().find_map(|index| {
-        let own: Vec<_> = addresses.iter().filter(|a| a.index == index).cloned().collect();
-        best(&own, family, preferences, set_now)
-    });
-    chosen.unwrap_or_else(|| Auto::Absent(format!("no {family} address to publish")))
+    match best(addresses, route, family, local, set_now) {
+        Some(Choice { chosen: Some(addresses), .. }) => Auto::Here(addresses),
+        Some(_) => Auto::Tentative,
+        None if route.is_some() => Auto::Absent(format!("no {family} address to publish")),
+        None => Auto::Absent(format!("no {family} here")),
+    }
+}
+
+/// Whether [`auto`] would decide otherwise if the duplicate address detection of an address ended
+/// well: a router's advertisement brings a temporary address beside the stable one, and either may
+/// be ready first.
+pub fn awaits_verdict(
+    addresses: &[KernelAddress],
+    route: Option<&Route>,
+    family: Family,
+    local: bool,
+) -> bool {
+    source_v4(route, family).is_none()
+        && best(addresses, route, family, local, None).is_some_and(|choice| choice.awaits_verdict)
 }
 
 /// Decides about one family of a host that is bound to a line: the interface `name` with the
@@ -105,18 +113,31 @@ impl Route {
     }
 }
 
-/// The best of `addresses`, or that it is still tentative; `None` when there is none.
+/// The source address that decides alone.
+fn source_v4(route: Option<&Route>, family: Family) -> Option<IpAddr> {
+    route?.source.filter(|_| family == Family::V4)
+}
+
+/// The choice among the addresses of the first interface that counts and has one, usable or still
+/// tentative.
 fn best(
     addresses: &[KernelAddress],
+    route: Option<&Route>,
     family: Family,
-    preferences: Preferences,
+    local: bool,
     set_now: Option<&Addresses>,
-) -> Option<Auto> {
-    let choice = choose(addresses, family, preferences, set_now);
-    match choice.chosen {
-        Some(addresses) => Some(Auto::Here(addresses)),
-        None => choice.awaits_verdict.then_some(Auto::Tentative),
-    }
+) -> Option<Choice> {
+    let preferences =
+        Preferences { allow_private: local, count: NonZeroUsize::MIN, prefer_temporary: false };
+    let of = |addresses: &[KernelAddress]| {
+        let choice = choose(addresses, family, preferences, set_now);
+        (choice.chosen.is_some() || choice.awaits_verdict).then_some(choice)
+    };
+    let Some(route) = route else { return of(addresses) };
+    route.leads_by(addresses).into_iter().find_map(|index| {
+        let own: Vec<_> = addresses.iter().filter(|a| a.index == index).cloned().collect();
+        of(&own)
+    })
 }
 
 /// What the kernel's own IPv4 source address tells.
@@ -177,6 +198,22 @@ mod tests {
     fn a_line_without_an_address_of_its_own_leads_to_the_one_that_the_kernel_uses() {
         let addresses = [address(1, "fe80::1"), address(2, "2a00:1::1")];
         check(&addresses, Some(&route("2a00:1::1")), Family::V6, &here("2a00:1::1"));
+    }
+
+    #[test]
+    fn a_stable_address_is_awaited_beside_a_temporary_one() {
+        let mut addresses = [address(1, "2a00::1"), address(1, "2a00::2")];
+        addresses[0].flags.tentative = true;
+        let awaits = |addresses: &[KernelAddress]| {
+            awaits_verdict(addresses, Some(&route("2a00::2")), Family::V6, false)
+        };
+        addresses[1].flags.temporary = true;
+        assert!(awaits(&addresses));
+        check(&addresses, Some(&route("2a00::2")), Family::V6, &here("2a00::2"));
+        addresses[0].flags.temporary = true;
+        addresses[1].flags.temporary = false;
+        assert!(!awaits(&addresses));
+        assert!(!awaits(&[]));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::Planned;
 use crate::config::{Config, HostConfig};
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::interface::InterfaceName;
-use crate::core::memory::{Entry, Hold, Key, Memory, SelfCheck};
+use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, SelfCheck};
 use crate::core::outcome::Outcome;
 use crate::core::plan::{Schedule, Seen, Stand, Step, WhenGone, Why, Wish};
 use crate::core::settle::News;
@@ -274,6 +274,16 @@ impl Report {
     pub fn spared_a_source(&self) -> bool {
         let spared = |step: &Step| step.stands.iter().any(|(_, stand)| *stand == Stand::NotAsked);
         self.hosts.iter().filter_map(|host| host.step.as_ref()).any(spared)
+    }
+
+    /// Whether a host waits because of a fault that may have been the network's.
+    pub fn awaits_network(&self) -> bool {
+        let is_the_networks = |kind| match kind {
+            HoldKind::Backoff(fault) => fault.is_the_networks(),
+            HoldKind::Rejected(_) | HoldKind::Throttled => false,
+        };
+        let mut holds = self.hosts.iter().flat_map(|host| &host.holds);
+        holds.any(|(_, hold)| is_the_networks(hold.kind))
     }
 
     /// The exit code that the worst host stands for.

@@ -15,7 +15,7 @@ use super::outside::{Outside, Service, Told};
 use super::{Interface, Kind, Source, command, file, kernel, outside};
 use crate::config::{Config, HostConfig, SourceRef};
 use crate::core::address::{Addresses, Family, PerFamily, unpublishable};
-use crate::core::auto::{Auto, Route, auto, auto_by};
+use crate::core::auto::{self, Auto, Route, auto, auto_by};
 use crate::core::choice::{self, Choice, KernelAddress, Preferences, Verdict, choose};
 use crate::core::echo::{self, Echo};
 use crate::core::interface::InterfaceName;
@@ -88,10 +88,9 @@ pub struct Sights {
 impl Snapshot {
     /// Reads the kernel's addresses and routes, those by `config`'s lines among them.
     pub fn take(config: &Config) -> Result<Self, String> {
-        let failed = |error| format!("the kernel's addresses cannot be read: {error}");
+        let failed = |error: io::Error| format!("the kernel's addresses cannot be read: {error}");
         let addresses = kernel::addresses().map_err(failed)?;
-        let route = |family| kernel::route(family).map_err(failed);
-        let routes = PerFamily { v4: route(Family::V4)?, v6: route(Family::V6)? };
+        let routes = routes().map_err(failed)?;
         let mut lines = BTreeMap::new();
         for name in binds(config) {
             lines.insert(name, Line::take(name).map_err(failed)?);
@@ -133,6 +132,11 @@ fn binds(config: &Config) -> BTreeSet<InterfaceName> {
     binds
 }
 
+/// The kernel's ways towards the Internet.
+pub fn routes() -> io::Result<PerFamily<Option<Route>>> {
+    Ok(PerFamily { v4: kernel::route(Family::V4)?, v6: kernel::route(Family::V6)? })
+}
+
 impl Facts {
     /// What `config`'s sources use of `snapshot`.
     ///
@@ -164,8 +168,7 @@ impl Facts {
                     Some((_, Kind::Command(_) | Kind::File(_) | Kind::Static(_))) => {}
                     None => {
                         internet[family] |= host.host.bind.is_none();
-                        let auto = towards_internet(snapshot, config, host, family, None);
-                        awaits_verdict |= auto == Auto::Tentative;
+                        awaits_verdict |= auto_awaits_verdict(snapshot, config, host, family);
                     }
                 }
             }
@@ -186,7 +189,10 @@ impl Facts {
             let family = Family::of(address.address);
             let is_of =
                 |route: &Route| route.leads_by(&snapshot.addresses).contains(&address.index);
-            let leads_out = internet[family] && snapshot.routes[family].as_ref().is_none_or(is_of);
+            // Every interface has a link-local one; those of containers come and go all day.
+            let leads_out = internet[family]
+                && unpublishable(address.address, true).is_none()
+                && snapshot.routes[family].as_ref().is_none_or(is_of);
             let interfaces = || lines.values().filter_map(|line| line.interface);
             leads_out
                 || names.contains(&address.interface.as_str())
@@ -389,6 +395,18 @@ impl Sights {
         self.snapshot.as_ref().map_err(String::as_str)
     }
 
+    /// Whether a host's source was asked and had nothing to tell that is believed.
+    pub fn is_silent(&self, config: &Config) -> bool {
+        let is_silent = |host: &HostConfig, family: Family| {
+            let chain = self.chain(config, host, family).into_iter();
+            let mut told = chain.filter_map(|question| self.answers.get(&(question, family)));
+            let first = told.next();
+            first.is_some_and(|first| first.address.is_err() && told.all(|t| t.address.is_err()))
+        };
+        let mut hosts = config.hosts.iter();
+        hosts.any(|host| Family::BOTH.into_iter().any(|family| is_silent(host, family)))
+    }
+
     /// What `host`'s source of `family` saw; `set_now` stays chosen while it is among the best.
     pub fn seen(
         &self,
@@ -584,6 +602,30 @@ const TENTATIVE: &str = "the kernel has not finished checking that the address i
 /// Whether a provider serves a local network, where private addresses are as good as any.
 fn is_local(provider: &Provider) -> bool {
     provider.protocol == Protocol::HostsFile
+}
+
+/// Whether `auto` would decide otherwise for `host` once an address is found to be unique.
+fn auto_awaits_verdict(
+    snapshot: &Snapshot,
+    config: &Config,
+    host: &HostConfig,
+    family: Family,
+) -> bool {
+    let (addresses, bind) = (&snapshot.addresses, host.host.bind);
+    let route = snapshot.route(family, bind);
+    match bind {
+        Some(name) => {
+            let line = snapshot.lines.get(&name);
+            let interface = line.and_then(|line| line.interface);
+            let is_own = |a: &&KernelAddress| interface.is_some_and(|of| of.index == a.index);
+            let own: Vec<_> = addresses.iter().filter(is_own).cloned().collect();
+            auto::awaits_verdict(&own, route, family, false)
+        }
+        None => {
+            let local = is_local(&config.providers[host.provider]);
+            auto::awaits_verdict(addresses, route, family, local)
+        }
+    }
 }
 
 /// What `auto` can tell of `host` without asking anybody, by its line where it is bound to one.
