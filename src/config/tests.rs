@@ -471,9 +471,9 @@ fn a_suffix_goes_with_an_ipv6_address_of_an_interface() {
 
     let place = "config.toml:8: source.s.";
     check(
-        &with("suffix = \"::12:0:0:0:5\""),
+        &with("suffix = \"0:db8:12::5\""),
         &[&format!(
-            "{place}suffix: the suffix ::12:0:0:0:5 reaches into the prefix, whose /64 is ffff:ffff:ffff:ffff::; shorten it, or write prefix-length"
+            "{place}suffix: the suffix 0:db8:12::5 reaches into the prefix, whose /32 is ffff:ffff::; shorten it, or write prefix-length"
         )],
     );
     check(
@@ -500,6 +500,8 @@ fn a_suffix_goes_with_an_ipv6_address_of_an_interface() {
     check_one(&with("suffix = \"::1\"\nprefix-length = 0"), "a whole number from 1 to 127");
     check_one(&with("prefix-length = 64"), "add suffix or suffix-mac, or remove it");
     check_one(&with("suffix = \"::1\"\ncount = 2"), "source.s.count: is for the interface's own");
+    // A delegated prefix may make room.
+    assert_eq!(neighbour("suffix = \"::12:0:0:0:5\"").prefix_length, None);
     check_one(
         &with("suffix = \"::1\"").replace("ipv6", "ipv4"),
         "the source s has no IPv4 address; a suffix is for IPv6",

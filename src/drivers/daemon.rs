@@ -231,7 +231,7 @@ impl Waiting {
         let Some(pending) = &mut self.pending else {
             return by_time.then(Occasion::default);
         };
-        let Ok(snapshot) = Snapshot::take() else { return Some(Occasion::default()) };
+        let Ok(snapshot) = Snapshot::take(&engine.config) else { return Some(Occasion::default()) };
         let facts = Facts::of(&engine.config, &snapshot);
         let changed = self.facts.as_ref() != Some(&facts);
         if !changed {

@@ -17,7 +17,7 @@ use crate::core::address::{Addresses, Family, PerFamily, unpublishable};
 use crate::core::auto::{Auto, Route, auto};
 use crate::core::choice::{self, Choice, KernelAddress, Preferences, Verdict, choose};
 use crate::core::plan::Seen;
-use crate::core::prefix::Neighbour;
+use crate::core::prefix::{Neighbour, Prefix};
 use crate::core::provider::{Protocol, Provider};
 use crate::http::Clients;
 use crate::waiting::Waiting;
@@ -56,6 +56,8 @@ pub struct Snapshot {
     pub addresses: Vec<KernelAddress>,
     /// The way towards the Internet in each family.
     pub routes: PerFamily<Option<Route>>,
+    /// Prefixes that the provider has delegated to this machine; read only where a suffix needs it.
+    pub delegated: Vec<Prefix>,
 }
 
 /// What of a snapshot the sources use: equal facts are no reason for a round.
@@ -63,6 +65,7 @@ pub struct Snapshot {
 pub struct Facts {
     addresses: choice::Facts,
     routes: PerFamily<Option<Route>>,
+    delegated: Vec<Prefix>,
     awaits_verdict: bool,
 }
 
@@ -74,13 +77,25 @@ pub struct Sights {
 }
 
 impl Snapshot {
-    /// Reads the kernel's addresses and routes.
-    pub fn take() -> Result<Self, String> {
+    /// Reads the kernel's addresses and routes, as far as `config` needs them.
+    pub fn take(config: &Config) -> Result<Self, String> {
         let failed = |error| format!("the kernel's addresses cannot be read: {error}");
         let addresses = kernel::addresses().map_err(failed)?;
         let route = |family| kernel::route(family).map_err(failed);
         let routes = PerFamily { v4: route(Family::V4)?, v6: route(Family::V6)? };
-        Ok(Self { addresses, routes })
+        let needs_delegated = config.sources.iter().any(|source| match &source.kind {
+            Kind::Interface(Interface { neighbour: Some(neighbour), .. }) => {
+                neighbour.prefix_length.is_none()
+            }
+            Kind::Command(_)
+            | Kind::File(_)
+            | Kind::Interface(_)
+            | Kind::Outside(_)
+            | Kind::Static(_) => false,
+        });
+        let delegated =
+            if needs_delegated { kernel::delegated().map_err(failed)? } else { Vec::new() };
+        Ok(Self { addresses, routes, delegated })
     }
 }
 
@@ -135,7 +150,7 @@ impl Facts {
             leads_out || names.contains(&address.interface.as_str())
         };
         let addresses = choice::Facts::of(snapshot.addresses.iter().filter(is_used));
-        Self { addresses, routes, awaits_verdict }
+        Self { addresses, routes, delegated: snapshot.delegated.clone(), awaits_verdict }
     }
 
     /// Whether an address that would be used is still being checked for duplicates.
@@ -199,7 +214,7 @@ async fn verdict(config: &Config, patience: Duration) -> Result<Snapshot, String
     const LOOK_AGAIN: Duration = Duration::from_millis(100);
     let begun = Instant::now();
     loop {
-        let snapshot = Snapshot::take()?;
+        let snapshot = Snapshot::take(config)?;
         if begun.elapsed() >= patience || !Facts::of(config, &snapshot).awaits_verdict() {
             return Ok(snapshot);
         }
@@ -367,7 +382,8 @@ impl Sights {
                     let choice = of_interface(snapshot, interface, family, source, local, set_now);
                     match (&interface.neighbour, chosen(&choice)) {
                         (Some(neighbour), Some(ours)) => {
-                            beside(ours, neighbour, allow_private, source)
+                            let delegated = &snapshot.delegated;
+                            beside(ours, neighbour, delegated, allow_private, source)
                         }
                         _ => on_interface(&choice, snapshot, &interface.name, family),
                     }
@@ -434,7 +450,7 @@ fn of_interface(
     };
     match (&interface.neighbour, set_now) {
         (Some(neighbour), Some(set)) => {
-            let standing = neighbour.standing_for(&own, set);
+            let standing = neighbour.standing_for(&own, &snapshot.delegated, set);
             choose(&own, family, preferences, standing.as_ref())
         }
         _ => choose(&own, family, preferences, set_now),
@@ -451,10 +467,11 @@ fn chosen(choice: &Choice) -> Option<&KernelAddress> {
 fn beside(
     ours: &KernelAddress,
     neighbour: &Neighbour,
+    delegated: &[Prefix],
     allow_private: bool,
     source: &Source,
 ) -> Seen {
-    match neighbour.address(ours) {
+    match neighbour.address(ours, delegated) {
         Ok(address) => published(address.into(), allow_private, Some(source)),
         Err(misfit) => Seen::Unknown(format!(
             "source {} sees {} on interface {}: {misfit}",

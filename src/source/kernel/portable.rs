@@ -12,6 +12,7 @@ use super::{Changes, internet};
 use crate::core::address::Family;
 use crate::core::auto::Route;
 use crate::core::choice::{Flags, KernelAddress};
+use crate::core::prefix::Prefix;
 
 /// The addresses of all interfaces that are up, of both families.
 pub fn addresses() -> io::Result<Vec<KernelAddress>> {
@@ -46,7 +47,12 @@ pub fn route(family: Family) -> io::Result<Option<Route>> {
     };
     let source = local.ip();
     let owner = addresses()?.into_iter().find(|address| address.address == source);
-    Ok(owner.map(|owner| Route { source: Some(source), index: owner.index }))
+    Ok(owner.map(|owner| Route { source: Some(source), index: owner.index, gateway: None }))
+}
+
+/// The prefixes that a provider has delegated to this machine; nothing tells them here.
+pub fn delegated() -> io::Result<Vec<Prefix>> {
+    Ok(Vec::new())
 }
 
 /// An ear for the kernel's news, which here never come.
