@@ -4,7 +4,7 @@
 //! comes last and is called by the parent.
 
 use std::io::Read;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -38,11 +38,12 @@ pub(super) struct Usage {
 }
 
 /// The keys that say where to look; a source has exactly one of them.
-const KINDS: [&str; 7] = ["interface", "web", "stun", "dns", "static", "file", "command"];
+const KINDS: [&str; 8] =
+    ["interface", "gateway", "web", "stun", "dns", "static", "file", "command"];
 
 /// The keys that are for some kinds only.
 const EXTRAS: [(&str, &[&str]); 7] = [
-    ("agree", &["web", "stun", "dns"]),
+    ("agree", &["web", "stun", "dns", "gateway"]),
     ("ca-file", &["web"]),
     ("count", &["interface"]),
     ("prefer-temporary", &["interface"]),
@@ -105,6 +106,7 @@ fn kind(
     }
     match *key {
         "interface" => interface(section, setting, notes).map(Kind::Interface),
+        "gateway" => outside(section, setting, notes, gateway).map(Kind::Outside),
         "web" => web(section, setting, base, notes).map(Kind::Outside),
         "stun" => outside(section, setting, notes, stun).map(Kind::Outside),
         "dns" => outside(section, setting, notes, dns).map(Kind::Outside),
@@ -189,6 +191,27 @@ fn web(
         notes.keep(item, url::check_web(url))?;
         Some(Service::Web { url: url.to_owned(), ca_file: ca_file.clone() })
     })
+}
+
+fn gateway(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
+    const EXAMPLE: &str = "write true for the default route's, or its address: \"192.168.1.1\"";
+    if item.is_true() {
+        return Some(Service::Gateway(None));
+    }
+    let address = |text: &str| match text.parse::<Ipv4Addr>() {
+        Ok(address)
+            if address.is_unspecified() || address.is_multicast() || address.is_broadcast() =>
+        {
+            Err(format!("is no machine's address; {EXAMPLE}"))
+        }
+        Ok(address) => Ok(address),
+        Err(_) => Err(format!("is not the IPv4 address of a gateway; {EXAMPLE}")),
+    };
+    if !item.is_text() {
+        notes.add(item.at, &item.name, format!("is not a gateway; {EXAMPLE}"));
+        return None;
+    }
+    item.parsed(notes, address).map(|address| Service::Gateway(Some(address)))
 }
 
 fn stun(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {

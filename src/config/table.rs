@@ -108,6 +108,7 @@ const SOURCE: Keys = Keys {
         "count",
         "dns",
         "file",
+        "gateway",
         "interface",
         "prefer-temporary",
         "prefix-length",
@@ -117,7 +118,7 @@ const SOURCE: Keys = Keys {
         "suffix-mac",
         "web",
     ],
-    later: &["bind", "gateway"],
+    later: &["bind"],
     foreign: &[("if", "interface"), ("url", "web"), ("urls", "web"), ("cmd", "command")],
 };
 
@@ -323,6 +324,16 @@ impl<'a> Setting<'a> {
             value: item.get_ref(),
         };
         list.iter().enumerate().map(item).collect()
+    }
+
+    /// Whether the value is `true`.
+    pub(super) fn is_true(&self) -> bool {
+        self.value.as_bool() == Some(true)
+    }
+
+    /// Whether the value is text.
+    pub(super) fn is_text(&self) -> bool {
+        self.value.as_str().is_some()
     }
 
     /// Whether the value is a table.

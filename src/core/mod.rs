@@ -8,6 +8,7 @@ pub mod auto;
 pub mod backoff;
 pub mod choice;
 pub mod dns;
+pub mod gateway;
 pub mod memory;
 pub mod name;
 pub mod outcome;

@@ -90,7 +90,10 @@ fn kind(kind: &Kind) -> String {
                 1 => String::new(),
                 agree => format!(", {agree} must agree"),
             };
-            format!("{key} {}{agreement}", outside.names())
+            match outside.services[..] {
+                [Service::Gateway(None)] => outside.names(),
+                _ => format!("{key} {}{agreement}", outside.names()),
+            }
         }
         Kind::Static(_) => "static".to_owned(),
     }

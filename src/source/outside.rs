@@ -4,10 +4,10 @@
 //! address may be published is the caller's question. Asked by the round, once a family.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use super::{dns, stun, web};
+use super::{dns, gateway, stun, web};
 use crate::core::address::Family;
 use crate::core::server::Server;
 use crate::core::whoami::Resolver;
@@ -27,6 +27,8 @@ pub struct Outside {
 pub enum Service {
     /// A resolver that answers with the asker's address.
     Dns(Resolver),
+    /// The router of a line, which tells its own address; `None` is that of the default route.
+    Gateway(Option<Ipv4Addr>),
     /// A STUN server.
     Stun(Server),
     /// A page on the web.
@@ -66,6 +68,7 @@ impl Service {
     pub fn key(&self) -> &'static str {
         match self {
             Self::Dns(_) => "dns",
+            Self::Gateway(_) => "gateway",
             Self::Stun(_) => "stun",
             Self::Web { .. } => "web",
         }
@@ -75,6 +78,7 @@ impl Service {
     pub fn can_tell(&self, family: Family) -> bool {
         match self {
             Self::Dns(resolver) => resolver.can_tell(family),
+            Self::Gateway(_) => family == Family::V4,
             Self::Stun(server) => server.may_be_reached_over(family),
             Self::Web { .. } => true,
         }
@@ -83,7 +87,8 @@ impl Service {
     /// What errors call it.
     fn server(&self) -> String {
         match self {
-            Self::Dns(_) | Self::Stun(_) => self.to_string(),
+            Self::Dns(_) | Self::Gateway(None) | Self::Stun(_) => self.to_string(),
+            Self::Gateway(Some(address)) => format!("gateway {address}"),
             Self::Web { url, .. } => http::server_of(url),
         }
     }
@@ -92,6 +97,7 @@ impl Service {
     async fn told(&self, family: Family, clients: &Clients) -> Result<IpAddr, String> {
         match self {
             Self::Dns(resolver) => dns::told(resolver, family).await,
+            Self::Gateway(address) => gateway::told(*address, clients).await,
             Self::Stun(server) => stun::told(server, family).await,
             Self::Web { url, ca_file } => web::told(url, ca_file.as_deref(), family, clients).await,
         }
@@ -103,6 +109,8 @@ impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dns(resolver) => f.write_str(&resolver.title),
+            Self::Gateway(None) => f.write_str("the default gateway"),
+            Self::Gateway(Some(address)) => write!(f, "{address}"),
             Self::Stun(server) => write!(f, "{server}"),
             Self::Web { url, .. } => f.write_str(url),
         }

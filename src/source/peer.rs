@@ -52,9 +52,15 @@ pub async fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
         Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
         Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let socket = UdpSocket::bind((any, 0)).await?;
+    let socket = open(any).await?;
     socket.connect(address).await?;
     Ok(socket)
+}
+
+/// A socket with a port of its own that sends from `local`, by the interface which has that
+/// address where a group is sent to, and hears everybody.
+pub async fn open(local: IpAddr) -> io::Result<UdpSocket> {
+    UdpSocket::bind((local, 0)).await
 }
 
 /// The first datagram until `deadline` that `read` takes for the answer.
