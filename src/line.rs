@@ -143,9 +143,18 @@ fn trial(_: InterfaceName) -> io::Result<()> {
 /// A UDP socket of `family` with a port of its own, held to the interface `bind` if one is given.
 pub async fn udp(bind: Option<InterfaceName>, family: Family) -> io::Result<UdpSocket> {
     let line = found(bind)?;
-    let socket = UdpSocket::bind((local(line.as_ref(), family)?, 0)).await?;
+    udp_of(line.as_ref(), local(line.as_ref(), family)?).await
+}
+
+/// The same from an address of this machine, which is the line's where one is given.
+pub async fn udp_from(bind: Option<InterfaceName>, local: IpAddr) -> io::Result<UdpSocket> {
+    udp_of(found(bind)?.as_ref(), local).await
+}
+
+async fn udp_of(line: Option<&Line>, local: IpAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((local, 0)).await?;
     #[cfg(target_os = "linux")]
-    if let Some(device) = line.as_ref().and_then(Line::device) {
+    if let Some(device) = line.and_then(Line::device) {
         socket.bind_device(Some(device.as_bytes()))?;
     }
     Ok(socket)

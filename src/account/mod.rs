@@ -24,7 +24,7 @@ use crate::core::address::Family;
 use crate::core::interface::InterfaceName;
 use crate::core::name::Hostname;
 use crate::core::outcome::{Deferral, Fault, Refusal, Rejection};
-use crate::core::protocol::{Answer, Authorization, HttpRequest, Method, desec};
+use crate::core::protocol::{Answer, Authorization, Body, HttpRequest, Method, desec};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::token::{Api, Limits, Policy, Rule, Token, TokenId};
@@ -412,8 +412,8 @@ impl<'a> Account<'a> {
         scope: Scope,
     ) -> Result<Answer, Trouble> {
         let authorization = Some(Authorization::Token(self.secret.clone()));
-        let bind = self.line.bind.get();
-        let request = HttpRequest { method, json, bind, ..HttpRequest::get(url, authorization) };
+        let (body, bind) = (json.map(Body::Json), self.line.bind.get());
+        let request = HttpRequest { method, body, bind, ..HttpRequest::get(url, authorization) };
         let mut waited = Duration::ZERO;
         let mut repeated = false;
         loop {

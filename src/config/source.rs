@@ -4,7 +4,7 @@
 //! comes last and is called by the parent.
 
 use std::io::Read;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -40,10 +40,11 @@ pub(super) struct Usage {
 }
 
 /// The keys that say where to look; a source has exactly one of them, or several of [`OUTSIDE`].
-const KINDS: [&str; 7] = ["interface", "web", "stun", "dns", "static", "file", "command"];
+const KINDS: [&str; 8] =
+    ["interface", "gateway", "web", "stun", "dns", "static", "file", "command"];
 
 /// Those that name services outside, which may stand together.
-const OUTSIDE: [&str; 3] = ["web", "stun", "dns"];
+const OUTSIDE: [&str; 4] = ["web", "stun", "dns", "gateway"];
 
 /// The keys that are for some kinds only.
 const EXTRAS: [(&str, &[&str]); 8] = [
@@ -172,6 +173,7 @@ fn outside(section: &Section<'_>, base: &Path, notes: &mut Notes) -> Option<Outs
             let service = match key {
                 "web" => web(item, ca_file.as_deref(), notes),
                 "stun" => stun(item, notes),
+                "gateway" => gateway(item, notes),
                 _ => dns(item, notes),
             };
             match (service, &mut services) {
@@ -217,6 +219,27 @@ fn no_web_service(text: &str) -> String {
         }
     };
     format!("is not a built-in web service; {fix}")
+}
+
+fn gateway(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
+    const EXAMPLE: &str = "write true for the default route's, or its address: \"192.168.1.1\"";
+    if item.is_true() {
+        return Some(Service::Gateway(None));
+    }
+    let address = |text: &str| match text.parse::<Ipv4Addr>() {
+        Ok(address)
+            if address.is_unspecified() || address.is_multicast() || address.is_broadcast() =>
+        {
+            Err(format!("is no machine's address; {EXAMPLE}"))
+        }
+        Ok(address) => Ok(address),
+        Err(_) => Err(format!("is not the IPv4 address of a gateway; {EXAMPLE}")),
+    };
+    if !item.is_text() {
+        notes.add(item.at, &item.name, format!("is not a gateway; {EXAMPLE}"));
+        return None;
+    }
+    item.parsed(notes, address).map(|address| Service::Gateway(Some(address)))
 }
 
 fn stun(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {

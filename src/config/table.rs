@@ -109,6 +109,7 @@ const SOURCE: Keys = Keys {
         "count",
         "dns",
         "file",
+        "gateway",
         "interface",
         "prefer-temporary",
         "prefix-length",
@@ -118,7 +119,7 @@ const SOURCE: Keys = Keys {
         "suffix-mac",
         "web",
     ],
-    later: &["gateway"],
+    later: &[],
     foreign: &[("if", "interface"), ("url", "web"), ("urls", "web"), ("cmd", "command")],
 };
 
@@ -324,6 +325,16 @@ impl<'a> Setting<'a> {
             value: item.get_ref(),
         };
         list.iter().enumerate().map(item).collect()
+    }
+
+    /// Whether the value is `true`.
+    pub(super) fn is_true(&self) -> bool {
+        self.value.as_bool() == Some(true)
+    }
+
+    /// Whether the value is text.
+    pub(super) fn is_text(&self) -> bool {
+        self.value.as_str().is_some()
     }
 
     /// Whether the value is a table.

@@ -9,6 +9,7 @@ use crate::core::plan::{Use, WhenGone};
 use crate::core::prefix::Suffix;
 use crate::core::provider::{BUILT_IN, Protocol, Removal};
 use crate::source::Kind;
+use crate::source::outside::Service;
 
 const EXAMPLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml"));
 const PROVIDERS: &str =
@@ -84,7 +85,7 @@ fn the_example_is_valid_as_it_stands_and_with_everything_switched_on() {
     assert_eq!(host.path, Some("/etc/homing/homing.hosts".into()));
     let all = config(&uncommented(EXAMPLE));
     assert_eq!(all.hosts.len(), 6);
-    assert_eq!(all.sources.len(), 9);
+    assert_eq!(all.sources.len(), 10);
 }
 
 #[test]
@@ -226,10 +227,6 @@ fn what_is_still_to_come_is_said_to_be() {
     let host = |line: &str| format!("provider = \"desec\"\ntoken-file = \"t\"\n{line}");
     check_host(&host("ttl = 60"), "is not in this version of Homing yet; remove it");
     check_host(&host("verify = true"), "not in this version");
-    check_one(
-        &format!("{GOOD}[source.s]\ngateway = \"x\"\n"),
-        "source.s.gateway: is not in this version",
-    );
     check_one(
         &format!("{GOOD}[provider.p]\nprotocol = \"rfc2136\"\n"),
         "\"rfc2136\" is not in this",
@@ -519,8 +516,10 @@ fn sources_are_named_and_of_one_kind() {
         &source("interface = \"a-name-that-is-too-long\""),
         "is not the name of an interface",
     );
-    check_one(&source("interface = \"eth0\"\nagree = 2"), "is for web, stun, dns sources only");
-    check_one(&source("interface = \"eth0\"\nbind = \"a\""), "is for web, stun, dns sources only");
+    for key in ["agree = 2", "bind = \"a\""] {
+        let only = "is for web, stun, dns, gateway sources only";
+        check_one(&source(&format!("interface = \"eth0\"\n{key}")), only);
+    }
     check_one(&source("stun = \"a.example\"\nbind = \"a/b\""), "is not the name of an interface");
     check_one(&source("web = []"), "name at least one service");
     check_one(&source("web = \"http://a.example/\""), "could be forged");
@@ -552,6 +551,34 @@ fn sources_are_named_and_of_one_kind() {
 }
 
 #[test]
+fn a_gateway_is_that_of_the_default_route_or_an_address() {
+    let with = |line: &str| format!("{GOOD}ipv4 = \"s\"\n[source.s]\n{line}\n");
+    let services = |line: &str| match &config(&with(line)).sources[0].kind {
+        Kind::Outside(outside) => outside.services.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(services("gateway = true"), [Service::Gateway(None)]);
+    let written = Service::Gateway(Some([192, 168, 1, 1].into()));
+    assert_eq!(services("gateway = \"192.168.1.1\""), [written]);
+    let fix = "write true for the default route's, or its address: \"192.168.1.1\"";
+    let place = "source.s.gateway: ";
+    check_one(&with("gateway = false"), &format!("{place}is not a gateway; {fix}"));
+    check_one(&with("gateway = 1"), &format!("{place}is not a gateway; {fix}"));
+    for wrong in ["fe80::1", "router", "true"] {
+        let what = format!("{place}\"{wrong}\" is not the IPv4 address of a gateway; {fix}");
+        check_one(&with(&format!("gateway = \"{wrong}\"")), &what);
+    }
+    for wrong in ["0.0.0.0", "224.0.0.1", "255.255.255.255"] {
+        let what = format!("{place}\"{wrong}\" is no machine's address; {fix}");
+        check_one(&with(&format!("gateway = \"{wrong}\"")), &what);
+    }
+    check_one(
+        &with("gateway = true").replace("ipv4", "ipv6"),
+        "the source s has no IPv6 address; add one, or write \"off\"",
+    );
+}
+
+#[test]
 fn a_suffix_goes_with_an_ipv6_address_of_an_interface() {
     let with =
         |lines: &str| format!("{GOOD}ipv6 = \"s\"\n[source.s]\ninterface = \"br-lan\"\n{lines}\n");
@@ -567,12 +594,14 @@ fn a_suffix_goes_with_an_ipv6_address_of_an_interface() {
     assert_eq!(mac.suffix, Suffix::Mac([0x00, 0x11, 0x22, 0x33, 0x44, 0x55]));
     assert_eq!(mac.prefix_length, Some(56));
     neighbour("suffix = \"::12:0:0:0:5\"\nprefix-length = 56");
+    // A delegated prefix may make room.
+    assert_eq!(neighbour("suffix = \"::12:0:0:0:5\"").prefix_length, None);
 
     let place = "config.toml:8: source.s.";
     check(
-        &with("suffix = \"::12:0:0:0:5\""),
+        &with("suffix = \"0:db8:12::5\""),
         &[&format!(
-            "{place}suffix: the suffix ::12:0:0:0:5 reaches into the prefix, whose /64 is ffff:ffff:ffff:ffff::; shorten it, or write prefix-length"
+            "{place}suffix: the suffix 0:db8:12::5 reaches into the prefix, whose /32 is ffff:ffff::; shorten it, or write prefix-length"
         )],
     );
     check(

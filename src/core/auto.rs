@@ -17,6 +17,8 @@ pub struct Route {
     pub source: Option<IpAddr>,
     /// The number of the interface that packets leave by.
     pub index: u32,
+    /// The router that packets go to first, when there is one and the kernel names it.
+    pub gateway: Option<IpAddr>,
 }
 
 /// What `auto` can tell of a family without asking anybody.
@@ -168,7 +170,7 @@ mod tests {
     }
 
     fn route(source: &str) -> Route {
-        Route { source: Some(source.parse().unwrap()), index: 1 }
+        Route { source: Some(source.parse().unwrap()), index: 1, gateway: None }
     }
 
     #[track_caller]

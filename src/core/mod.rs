@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod choice;
 pub mod dns;
 pub mod echo;
+pub mod gateway;
 pub mod interface;
 pub mod memory;
 pub mod name;

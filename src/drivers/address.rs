@@ -101,8 +101,11 @@ fn services(outside: &Outside) -> String {
     let kinds = outside.services.chunk_by(|one, other| one.key() == other.key());
     let named = |services: &[Service]| {
         let names: Vec<_> = services.iter().map(ToString::to_string).collect();
-        let key = services.first().map(Service::key).unwrap_or_default();
-        format!("{key} {}", names.join(", "))
+        let names = names.join(", ");
+        match services {
+            [Service::Gateway(None)] => names,
+            _ => format!("{} {names}", services.first().map(Service::key).unwrap_or_default()),
+        }
     };
     let named: Vec<_> = kinds.map(named).collect();
     let agreement = match outside.agree {

@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::core::address::Family;
 use crate::core::interface::InterfaceName;
 use crate::core::outcome::Fault;
-use crate::core::protocol::{Answer, Authorization, HttpRequest, Method};
+use crate::core::protocol::{Answer, Authorization, Body, HttpRequest, Method};
 use crate::line::{Line, unspecified};
 
 /// The most that is read of a provider's answer, in bytes.
@@ -191,8 +191,11 @@ impl Clients {
         }
         let client = self.client(&url, way, ca_file)?;
         let mut call = client.request(method(request.method), url);
-        if let Some(json) = &request.json {
-            call = call.header(CONTENT_TYPE, "application/json").body(json.clone());
+        if let Some((media_type, text)) = request.body.as_ref().map(Body::parts) {
+            call = call.header(CONTENT_TYPE, media_type).body(text.to_owned());
+        }
+        for (name, value) in &request.headers {
+            call = call.header(*name, value);
         }
         let call = authorized(call, request.authorization.as_ref())?;
         let failed = |error: reqwest::Error| {
@@ -298,6 +301,14 @@ impl Made {
 /// This is as much of a URL as belongs into a message: paths and queries may hold secrets.
 pub fn server_of(url: &str) -> String {
     parsed(url).map_or_else(|error| error.detail, |url| server(&url))
+}
+
+/// Where `reference` leads from `base`, if that is plain HTTP at `address` itself.
+///
+/// For devices that name pages of their own: what leads to another machine is nobody's word.
+pub fn link_at(address: IpAddr, base: &str, reference: &str) -> Option<String> {
+    let url = Url::parse(base).ok()?.join(reference).ok()?;
+    (url.scheme() == "http" && literal(&url) == Some(address)).then(|| url.into())
 }
 
 fn server(url: &Url) -> String {
@@ -469,6 +480,27 @@ mod tests {
         let error = parsed("https://:secret").unwrap_err();
         assert_eq!(error.detail, "the URL is wrong: empty host");
         assert_eq!(parsed("file:///etc/shadow").unwrap_err().fault, Fault::Unreachable);
+    }
+
+    #[test]
+    fn a_link_must_lead_to_the_device_itself() {
+        let device = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 1));
+        let link = |reference| link_at(device, "http://192.168.1.1:5000/a/root.xml", reference);
+        assert_eq!(link("/ctl").unwrap(), "http://192.168.1.1:5000/ctl");
+        assert_eq!(link("ctl?x").unwrap(), "http://192.168.1.1:5000/a/ctl?x");
+        assert_eq!(link("http://192.168.1.1/").unwrap(), "http://192.168.1.1/");
+        for elsewhere in [
+            "http://192.168.1.2:5000/ctl",
+            "//192.168.1.2/ctl",
+            "http://192.168.1.1@192.168.1.2/",
+            "http://192.168.1.1.example/",
+            "http://[::ffff:192.168.1.1]/",
+            "https://192.168.1.1/",
+            "file:///etc/passwd",
+        ] {
+            assert_eq!(link(elsewhere), None, "{elsewhere}");
+        }
+        assert_eq!(link_at(device, "root.xml", "/ctl"), None);
     }
 
     #[test]

@@ -2,11 +2,11 @@
 //!
 //! Each kind is one file that looks and returns what it saw; choosing among kernel addresses is
 //! the core's. The round asks each source once a family, however many hosts use it.
-//! A room is left for the kind to come: `gateway`.
 
 pub mod command;
 mod dns;
 pub mod file;
+mod gateway;
 pub mod kernel;
 pub mod outside;
 mod peer;

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use super::{dns, stun, web};
+use super::{dns, gateway, stun, web};
 use crate::core::address::Family;
 use crate::core::echo::Echo;
 use crate::core::interface::InterfaceName;
@@ -34,6 +34,8 @@ pub struct Outside {
 pub enum Service {
     /// A resolver that answers with the asker's address.
     Dns(Resolver),
+    /// The router of a line, which tells its own address; `None` is that of the default route.
+    Gateway(Option<Ipv4Addr>),
     /// A STUN server.
     Stun(Server),
     /// A page on the web.
@@ -103,6 +105,7 @@ impl Service {
     pub fn key(&self) -> &'static str {
         match self {
             Self::Dns(_) => "dns",
+            Self::Gateway(_) => "gateway",
             Self::Stun(_) => "stun",
             Self::Web { .. } => "web",
         }
@@ -112,6 +115,7 @@ impl Service {
     pub fn can_tell(&self, family: Family) -> bool {
         match self {
             Self::Dns(resolver) => resolver.can_tell(family),
+            Self::Gateway(_) => family == Family::V4,
             Self::Stun(server) => server.may_be_reached_over(family),
             Self::Web { echo, .. } => echo.can_tell(family),
         }
@@ -133,7 +137,8 @@ impl Service {
     /// What errors call it.
     fn server(&self, family: Family) -> String {
         match self {
-            Self::Dns(_) | Self::Stun(_) => self.to_string(),
+            Self::Dns(_) | Self::Gateway(None) | Self::Stun(_) => self.to_string(),
+            Self::Gateway(Some(address)) => format!("gateway {address}"),
             Self::Web { echo, .. } => {
                 echo.urls[family].as_deref().map(http::server_of).unwrap_or_default()
             }
@@ -149,6 +154,7 @@ impl Service {
     ) -> Result<IpAddr, String> {
         match self {
             Self::Dns(resolver) => dns::told(resolver, family, bind).await,
+            Self::Gateway(address) => gateway::told(*address, bind, clients).await,
             Self::Stun(server) => stun::told(server, family, bind).await,
             Self::Web { echo, ca_file } => {
                 web::told(echo, ca_file.as_deref(), family, bind, clients).await
@@ -162,6 +168,8 @@ impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dns(resolver) => f.write_str(&resolver.title),
+            Self::Gateway(None) => f.write_str("the default gateway"),
+            Self::Gateway(Some(address)) => write!(f, "{address}"),
             Self::Stun(server) => write!(f, "{server}"),
             Self::Web { echo, .. } => f.write_str(&echo.title),
         }

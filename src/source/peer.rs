@@ -3,7 +3,7 @@
 //! What a server says is judged by who asks; here it is made sure that the server said it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -62,6 +62,12 @@ pub async fn connect_stream(
     bind: Option<InterfaceName>,
 ) -> io::Result<TcpStream> {
     line::tcp(bind, Family::of(address.ip()))?.connect(address).await
+}
+
+/// A socket with a port of its own that sends from `local`, by the interface `bind` if one is given,
+/// else by that which has the address where a group is sent to, and hears everybody.
+pub async fn open(local: IpAddr, bind: Option<InterfaceName>) -> io::Result<UdpSocket> {
+    line::udp_from(bind, local).await
 }
 
 /// The first datagram until `deadline` that `read` takes for the answer.

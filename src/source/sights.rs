@@ -20,7 +20,7 @@ use crate::core::choice::{self, Choice, KernelAddress, Preferences, Verdict, cho
 use crate::core::echo::{self, Echo};
 use crate::core::interface::InterfaceName;
 use crate::core::plan::Seen;
-use crate::core::prefix::Neighbour;
+use crate::core::prefix::{Neighbour, Prefix};
 use crate::core::provider::{Protocol, Provider, Text};
 use crate::core::standing::{self, Lessons, Said, lessons};
 use crate::http::Clients;
@@ -56,6 +56,8 @@ pub struct Snapshot {
     pub routes: PerFamily<Option<Route>>,
     /// The lines that the configuration binds something to.
     pub lines: BTreeMap<InterfaceName, Line>,
+    /// Prefixes that the provider has delegated to this machine; read only where a suffix needs it.
+    pub delegated: Vec<Prefix>,
 }
 
 /// What the kernel says of a line at one moment.
@@ -73,6 +75,7 @@ pub struct Facts {
     addresses: choice::Facts,
     routes: PerFamily<Option<Route>>,
     lines: BTreeMap<InterfaceName, Line>,
+    delegated: Vec<Prefix>,
     awaits_verdict: bool,
 }
 
@@ -86,7 +89,7 @@ pub struct Sights {
 }
 
 impl Snapshot {
-    /// Reads the kernel's addresses and routes, those by `config`'s lines among them.
+    /// Reads the kernel's addresses and routes, as far as `config` needs them.
     pub fn take(config: &Config) -> Result<Self, String> {
         let failed = |error: io::Error| format!("the kernel's addresses cannot be read: {error}");
         let addresses = kernel::addresses().map_err(failed)?;
@@ -95,7 +98,19 @@ impl Snapshot {
         for name in binds(config) {
             lines.insert(name, Line::take(name).map_err(failed)?);
         }
-        Ok(Self { addresses, routes, lines })
+        let needs_delegated = config.sources.iter().any(|source| match &source.kind {
+            Kind::Interface(Interface { neighbour: Some(neighbour), .. }) => {
+                neighbour.prefix_length.is_none()
+            }
+            Kind::Command(_)
+            | Kind::File(_)
+            | Kind::Interface(_)
+            | Kind::Outside(_)
+            | Kind::Static(_) => false,
+        });
+        let delegated =
+            if needs_delegated { kernel::delegated().map_err(failed)? } else { Vec::new() };
+        Ok(Self { addresses, routes, lines, delegated })
     }
 
     /// The way of `family` towards the Internet, by the line `bind` if one is given.
@@ -199,7 +214,8 @@ impl Facts {
                 || interfaces().any(|interface| interface.index == address.index)
         };
         let addresses = choice::Facts::of(snapshot.addresses.iter().filter(is_used));
-        Self { addresses, routes, lines, awaits_verdict }
+        let delegated = snapshot.delegated.clone();
+        Self { addresses, routes, lines, delegated, awaits_verdict }
     }
 
     /// Whether an address that would be used is still being checked for duplicates.
@@ -554,7 +570,8 @@ impl Sights {
                     let choice = of_interface(snapshot, interface, family, source, local, set_now);
                     match (&interface.neighbour, chosen(&choice)) {
                         (Some(neighbour), Some(ours)) => {
-                            beside(ours, neighbour, allow_private, source)
+                            let delegated = &snapshot.delegated;
+                            beside(ours, neighbour, delegated, allow_private, source)
                         }
                         _ => on_interface(&choice, snapshot, interface.name.as_str(), family),
                     }
@@ -668,7 +685,7 @@ fn of_interface(
     };
     match (&interface.neighbour, set_now) {
         (Some(neighbour), Some(set)) => {
-            let standing = neighbour.standing_for(&own, set);
+            let standing = neighbour.standing_for(&own, &snapshot.delegated, set);
             choose(&own, family, preferences, standing.as_ref())
         }
         _ => choose(&own, family, preferences, set_now),
@@ -685,10 +702,11 @@ fn chosen(choice: &Choice) -> Option<&KernelAddress> {
 fn beside(
     ours: &KernelAddress,
     neighbour: &Neighbour,
+    delegated: &[Prefix],
     allow_private: bool,
     source: &Source,
 ) -> Seen {
-    match neighbour.address(ours) {
+    match neighbour.address(ours, delegated) {
         Ok(address) => published(address.into(), allow_private, Some(source)),
         Err(misfit) => Seen::Unknown(format!(
             "source {} sees {} on interface {}: {misfit}",
@@ -741,7 +759,7 @@ mod tests {
         let host = "[[host]]\nname = \"a.example\"\nprovider = \"desec\"\ntoken-file = \"t\"\n";
         let config = crate::config::parse(Path::new("/c.toml"), host, true).unwrap();
         let source = "192.168.1.2".parse().ok();
-        let routes = PerFamily { v4: Some(Route { source, index: 1 }), v6: None };
+        let routes = PerFamily { v4: Some(Route { source, index: 1, gateway: None }), v6: None };
         let snapshot = Ok(Snapshot { routes, ..Snapshot::default() });
         (config, Sights { snapshot, aside, answers: BTreeMap::new() })
     }

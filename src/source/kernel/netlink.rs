@@ -27,6 +27,7 @@ use crate::core::address::Family;
 use crate::core::auto::Route;
 use crate::core::choice::{Flags, KernelAddress};
 use crate::core::interface::InterfaceName;
+use crate::core::prefix::Prefix;
 
 // Message types, attributes and header lengths of linux/rtnetlink.h, if_addr.h and if_link.h.
 pub(super) const RTM_NEWLINK: u16 = 16;
@@ -45,6 +46,7 @@ const IFA_FLAGS: u16 = 8;
 const IFLA_IFNAME: u16 = 3;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
 const RTA_PREFSRC: u16 = 7;
 const ADDRESS_HEADER: usize = 8;
 const LINK_HEADER: usize = 16;
@@ -150,6 +152,20 @@ fn look_up<T>(
     let attributes: Vec<_> = attributes.into_iter().flatten().collect();
     let request = message(RTM_GETROUTE, 0, &header, &attributes);
     Inquiry::open()?.answer(&request, &NO_WAY, item)
+}
+
+/// The prefixes that a provider has delegated to this machine, sorted.
+///
+/// Whoever asks for one (netifd of OpenWrt, systemd-networkd, DHCP clients) adds a route for the
+/// whole of it on which packets end that no network of ours takes.
+pub fn delegated() -> io::Result<Vec<Prefix>> {
+    let mut header = [0; ROUTE_HEADER];
+    header[0] = AddressFamily::Inet6.into();
+    let request = message(RTM_GETROUTE, NLM_F_DUMP, &header, &[]);
+    let mut prefixes = Inquiry::open()?.list(&request, RTM_NEWROUTE, delegated_prefix)?;
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    Ok(prefixes)
 }
 
 /// What is needed to know of an interface.
@@ -347,9 +363,25 @@ pub(super) fn link(payload: &[u8]) -> Option<(u32, Link)> {
 fn route_in(payload: &[u8]) -> Option<Route> {
     let header = RouteHeader::parse(payload).ok()?;
     let attribute = |kind| attribute(payload, ROUTE_HEADER, kind);
-    let source: Option<IpAddr> = attribute(RTA_PREFSRC).and_then(|value| parse_ip(value).ok());
+    let address = |kind| -> Option<IpAddr> { parse_ip(attribute(kind)?).ok() };
+    let (source, gateway) = (address(RTA_PREFSRC), address(RTA_GATEWAY));
     let index = parse_u32(attribute(RTA_OIF)?).ok()?;
-    (header.kind == RouteType::Unicast).then_some(Route { source, index })
+    (header.kind == RouteType::Unicast).then_some(Route { source, index, gateway })
+}
+
+/// The prefix that a route stands for on which packets end.
+fn delegated_prefix(payload: &[u8]) -> Option<Prefix> {
+    let header = RouteHeader::parse(payload).ok().filter(is_for_delegated)?;
+    let IpAddr::V6(address) = parse_ip(attribute(payload, ROUTE_HEADER, RTA_DST)?).ok()? else {
+        return None;
+    };
+    Some(Prefix { address, length: header.destination_prefix_length })
+}
+
+/// Whether a route may stand for a delegated prefix.
+pub(super) fn is_for_delegated(header: &RouteHeader) -> bool {
+    let ends = [RouteType::BlackHole, RouteType::Prohibit, RouteType::Unreachable];
+    header.address_family == AddressFamily::Inet6 && ends.contains(&header.kind)
 }
 
 /// That an entry of a routing table is a way that packets can take, by whatever interface.

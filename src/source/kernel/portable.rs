@@ -13,6 +13,7 @@ use crate::core::address::Family;
 use crate::core::auto::Route;
 use crate::core::choice::{Flags, KernelAddress};
 use crate::core::interface::InterfaceName;
+use crate::core::prefix::Prefix;
 
 /// The addresses of all interfaces that are up, of both families.
 pub fn addresses() -> io::Result<Vec<KernelAddress>> {
@@ -39,7 +40,12 @@ pub fn route(family: Family) -> io::Result<Option<Route>> {
     };
     let Some(source) = source_from(any) else { return Ok(None) };
     let owner = addresses()?.into_iter().find(|address| address.address == source);
-    Ok(owner.map(|owner| Route { source: Some(source), index: owner.index }))
+    Ok(owner.map(|owner| Route { source: Some(source), index: owner.index, gateway: None }))
+}
+
+/// The prefixes that a provider has delegated to this machine; nothing tells them here.
+pub fn delegated() -> io::Result<Vec<Prefix>> {
+    Ok(Vec::new())
 }
 
 /// The same from an address of the interface `index`, the first from which there is a way.
@@ -47,7 +53,7 @@ pub fn route_by(index: u32, family: Family) -> io::Result<Option<Route>> {
     let own = addresses()?.into_iter().filter(|address| address.index == index);
     let mut own = own.map(|own| own.address).filter(|address| Family::of(*address) == family);
     let source = own.find_map(source_from);
-    Ok(source.map(|source| Route { source: Some(source), index }))
+    Ok(source.map(|source| Route { source: Some(source), index, gateway: None }))
 }
 
 /// The interface `name`, if there is one that is up and has an address.
