@@ -7,7 +7,7 @@
 //! | layer | modules |
 //! | --- | --- |
 //! | pure core: decisions and protocols as functions of values | [`core`] |
-//! | shell: files, network, time | [`account`], [`clock`], [`config`], [`hook`], [`hosts_file`], [`http`], [`log`], [`program`], [`receipt`], [`source`], [`state`], [`waiting`] |
+//! | shell: files, network, time | [`account`], [`clock`], [`config`], [`hook`], [`hosts_file`], [`http`], [`mod@line`], [`log`], [`program`], [`receipt`], [`source`], [`state`], [`waiting`] |
 //! | round: observe, plan, update, settle, save | [`round`] |
 //! | token side: issue, audit, rotate, revoke | `token` |
 //! | drivers: daemon, once and the commands that only look | [`cli`], [`drivers`], [`exit`] |
@@ -26,6 +26,7 @@ pub mod exit;
 pub mod hook;
 pub mod hosts_file;
 pub mod http;
+pub mod line;
 pub mod log;
 pub mod program;
 mod reason;

@@ -1241,7 +1241,8 @@ fn the_status_has_the_form_that_scripts_rely_on() {
         )
     };
     let (one, two) = (nothing(DEV1), nothing(DEV2));
-    assert_eq!(shown(75), format!(r#"{{"version":1,"daemon":"none","hosts":[{one},{two}]}}"#));
+    let whole = format!(r#"{{"version":1,"daemon":"none","hosts":[{one},{two}],"services":[]}}"#);
+    assert_eq!(shown(75), whole);
     scene.check(77, 2, &["the credential is refused"]);
     let ours = r#""provider":"sandbox","ipv4":{"set":["198.51.100.7"],"since":"T"},"ipv6":{"set":["2001:db8::7"],"since":"T"},"outcome":"updated","hold":null,"refresh":"T","expires":null"#;
     let told = shown(77);

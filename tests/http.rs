@@ -4,12 +4,14 @@ mod support {
     pub mod tls;
 }
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use homing::core::address::Family;
+use homing::core::echo::Echo;
 use homing::core::outcome::Fault;
 use homing::core::protocol::{Answer, Authorization, Credential, HttpRequest};
 use homing::core::secret::Secret;
@@ -197,10 +199,10 @@ async fn a_name_is_asked_over_the_family_wanted() {
     let server = Server::plain(fine);
     let url = format!("http://localhost:{}/", server.address.port());
     let limit = 1024;
-    let v4 = clients().read(&url, Family::V4, None, limit).await.unwrap();
+    let v4 = clients().read(&url, Family::V4, None, None, limit).await.unwrap();
     assert_eq!(v4.body, b"192.0.2.1\n");
     // The port is free on ::1, or localhost has no such address.
-    let v6 = clients().read(&url, Family::V6, None, limit).await.unwrap_err();
+    let v6 = clients().read(&url, Family::V6, None, None, limit).await.unwrap_err();
     assert_eq!(v6.fault, Fault::Unreachable);
     assert_eq!(server.connections(), 1);
 }
@@ -213,9 +215,9 @@ async fn ipv6_is_used_where_it_is_wanted() {
         eprintln!("skipped: loopback has no IPv6");
         return;
     };
-    let answer = clients().read(&server.url("/"), Family::V6, None, 1024).await;
+    let answer = clients().read(&server.url("/"), Family::V6, None, None, 1024).await;
     assert_eq!(answer.map(|answer| answer.status), Ok(200));
-    let error = clients().read(&server.url("/"), Family::V4, None, 1024).await.unwrap_err();
+    let error = clients().read(&server.url("/"), Family::V4, None, None, 1024).await.unwrap_err();
     assert_eq!(error.detail, format!("{} cannot be reached over IPv4", server.address));
 }
 
@@ -467,14 +469,14 @@ async fn a_wish_for_a_pause_counts_whatever_page_comes_with_it() {
 fn web(servers: &[&Server], agree: usize) -> Outside {
     let service = |server: &&Server| {
         let ca_file = Some(server.ca_file.clone()).filter(|path| !path.as_os_str().is_empty());
-        Service::Web { url: server.url("/"), ca_file }
+        Service::Web { echo: Echo::at(server.url("/")), ca_file }
     };
-    Outside { services: servers.iter().map(service).collect(), agree }
+    Outside { services: servers.iter().map(service).collect(), agree, bind: None }
 }
 
 async fn seen(web: &Outside, family: Family) -> Result<String, String> {
-    let seen = outside::seen(web, family, &clients()).await;
-    seen.map(|address| address.to_string())
+    let told = outside::told(web, family, &clients(), &BTreeSet::new()).await;
+    told.address.map(|address| address.to_string())
 }
 
 fn fine_too(connection: &mut dyn support::tls::Connection) -> std::io::Result<()> {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use homing::core::address::Family;
 use homing::core::choice::{Facts, Flags, KernelAddress};
+use homing::core::prefix::Prefix;
 use homing::source::kernel::{self, Changes, Watcher};
 use netns::{SOON, eventually, in_namespace, ip, ip_batch, skip, sysctl};
 
@@ -200,9 +201,13 @@ fn the_default_route_names_source_and_interface() {
         assert_eq!((route(Family::V4), route(Family::V6)), (None, None), "only local networks");
         ip("route add default via 198.51.100.254 src 198.51.100.9");
         ip("-6 route add default via 2a00:1::ff dev wan");
-        for (family, source) in [(Family::V4, "198.51.100.9"), (Family::V6, "2a00:1::1")] {
+        for (family, source, gateway) in [
+            (Family::V4, "198.51.100.9", "198.51.100.254"),
+            (Family::V6, "2a00:1::1", "2a00:1::ff"),
+        ] {
             let route = route(family).expect("there is a default route");
             assert_eq!(route.source, source.parse().ok());
+            assert_eq!(route.gateway, gateway.parse().ok());
             assert_eq!(route.index, index("wan"));
         }
         for kind in ["unreachable", "blackhole", "prohibit"] {
@@ -216,11 +221,46 @@ fn the_default_route_names_source_and_interface() {
 }
 
 #[test]
+fn a_line_may_have_no_gateway() {
+    in_namespace("a_line_may_have_no_gateway", || {
+        ip("addr add 198.51.100.1 peer 198.51.100.2/32 dev wan");
+        ip("route add default dev wan");
+        let route = kernel::route(Family::V4).expect("routes can be looked up");
+        assert_eq!(route.expect("there is a default route").gateway, None);
+    });
+}
+
+#[test]
+fn delegated_prefixes_are_read_from_the_routes_that_end_there() {
+    in_namespace("delegated_prefixes_are_read_from_the_routes_that_end_there", || {
+        assert_eq!(kernel::delegated().expect("routes can be read"), []);
+        ip("addr add 2a00:1::1/64 dev wan nodad");
+        for route in [
+            "-6 route add unreachable 2a00:5::/48",
+            "-6 route add blackhole 2a00:4:0:100::/56",
+            "-6 route add prohibit 2a00:3::/60 metric 7",
+            "-6 route add unreachable 2a00:3::/60 metric 8",
+            "-6 route add 2a00:2::/48 via 2a00:1::ff",
+            "-4 route add unreachable 10.0.0.0/8",
+        ] {
+            ip(route);
+        }
+        let prefix = |address: &str, length| {
+            let address = address.parse().expect("an address");
+            Prefix { address, length }
+        };
+        let expect = [prefix("2a00:3::", 60), prefix("2a00:4:0:100::", 56), prefix("2a00:5::", 48)];
+        assert_eq!(kernel::delegated().expect("routes can be read"), expect);
+    });
+}
+
+#[test]
 fn a_machine_without_ipv6_has_no_way_there() {
     in_namespace("a_machine_without_ipv6_has_no_way_there", || {
         sysctl("ipv6/conf/all/disable_ipv6", "1");
         ip("addr add 198.51.100.1/24 dev wan");
         assert_eq!(kernel::route(Family::V6).expect("no error"), None);
+        assert_eq!(kernel::delegated().expect("no error"), []);
         let all = kernel::addresses().expect("addresses can be read");
         assert!(all.iter().all(|address| address.address.is_ipv4()), "{all:?}");
     });
@@ -333,8 +373,8 @@ fn a_lost_carrier_is_news() {
 }
 
 #[test]
-fn default_routes_are_news_and_other_routes_are_not() {
-    in_namespace("default_routes_are_news_and_other_routes_are_not", || {
+fn default_and_delegated_routes_are_news_and_other_routes_are_not() {
+    in_namespace("default_and_delegated_routes_are_news_and_other_routes_are_not", || {
         watching(async |mut watcher| {
             ip("addr add 198.51.100.1/24 dev wan");
             ip("addr add 2a00:1::1/64 dev wan nodad");
@@ -350,6 +390,9 @@ fn default_routes_are_news_and_other_routes_are_not() {
                 ("-6 route add default via 2a00:1::ff", Some(&default)),
                 ("-6 route del default via 2a00:1::ff", Some(&default)),
                 ("-6 route add 2000::/3 via 2a00:1::ff", Some(&default)),
+                ("-6 route add unreachable 2a00:3::/56", Some(&default)),
+                ("-6 route del unreachable 2a00:3::/56", Some(&default)),
+                ("-4 route add unreachable 10.1.0.0/16", None),
             ] {
                 ip(route);
                 assert_eq!(news(&mut watcher).await.as_ref(), expect, "{route}");

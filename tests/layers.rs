@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What the pure core must not mention, and what to do instead.
-const FORBIDDEN: [(&str, &str); 24] = [
+const FORBIDDEN: [(&str, &str); 25] = [
     ("tokio", "await in the shell"),
     ("reqwest", "return an HttpRequest"),
     ("rustls", "return an HttpRequest"),
@@ -14,6 +14,7 @@ const FORBIDDEN: [(&str, &str); 24] = [
     ("rustix", "ask the kernel in the shell"),
     ("serde_json", "parse in the shell"),
     ("toml::", "parse in config"),
+    ("roxmltree", "read XML in the shell"),
     ("humantime", "take a Duration"),
     ("tracing", "return a value that the driver logs"),
     ("async ", "await in the shell"),

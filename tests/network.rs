@@ -203,6 +203,25 @@ fn a_prefix_without_room_is_told_with_the_fix_which_works() {
 }
 
 #[test]
+fn a_delegated_prefix_makes_room_for_the_suffix() {
+    in_namespace("a_delegated_prefix_makes_room_for_the_suffix", || {
+        ip("addr add 2001:db8:1:34ff::7/64 dev wan nodad");
+        let (sandbox, home, daemon) = daemon(&neighbour("suffix = \"::12:0:0:0:5\""));
+        let lacks = "the kernel shows no delegated prefix around it; write that one's length as \
+                     prefix-length, at most 59";
+        daemon.wait_for(lacks);
+        // One that does not cover the address, then the one that does.
+        ip("-6 route add unreachable 2001:db8:2::/48");
+        ip("-6 route add unreachable 2001:db8:1:3400::/56");
+        expect_updates(&sandbox, &daemon, 1);
+        assert_eq!(aaaa(&sandbox), ["2001:db8:1:3412::5"]);
+        ip("-6 route del unreachable 2001:db8:1:3400::/56");
+        expect_updates(&sandbox, &daemon, 1);
+        assert!(home.run(&["address"]).out.contains(lacks));
+    });
+}
+
+#[test]
 fn what_prefix_and_suffix_make_is_judged_like_any_address() {
     in_namespace("what_prefix_and_suffix_make_is_judged_like_any_address", || {
         ip("addr add 2001:4860::1/64 dev wan nodad");

@@ -1,19 +1,25 @@
-//! STUN servers and resolvers as sources: the real binary against scripted servers on loopback.
+//! Services outside as sources, alone and together: the real binary against scripted servers on
+//! loopback.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
 #[path = "support/home.rs"]
 mod home;
 #[path = "support/netns.rs"]
 mod netns;
+#[path = "support/tls.rs"]
+mod tls;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use home::{Home, Ran};
+use serde_json::{Value, json};
+
+use home::{Home, Ran, Signal};
+use tls::reply;
 
 /// What a script does with a question: the datagrams that go back.
 type Script = fn(&[u8]) -> Vec<Vec<u8>>;
@@ -342,6 +348,250 @@ fn as_many_as_asked_for_must_agree() {
     let (fine, echoing) = (Server::start(stun_fine), Server::start(|query| vec![query.to_vec()]));
     let source = format!("{}\nagree = 2", stun(&[&fine, &echoing]));
     tells(&source, "1 of the 2 services needed told an IPv4 address");
+}
+
+// Agreement across kinds, and services that are left aside.
+
+const NOBODY: [Value; 0] = [];
+
+/// A web service that says `8.8.4.4`, which nobody else does.
+fn lying() -> tls::Server {
+    tls::Server::plain(|connection| reply(connection, "200 OK", "8.8.4.4"))
+}
+
+fn failing() -> tls::Server {
+    tls::Server::plain(|connection| reply(connection, "500 Internal Server Error", ""))
+}
+
+fn web(server: &tls::Server) -> String {
+    format!("web = [\"{}\"]", server.url("/"))
+}
+
+impl Home {
+    /// Replaces the source of [`home`].
+    fn change_source(&self, source: &str) {
+        let config = self.read("config.toml");
+        let (head, tail) = config.split_once("[source.out]\n").unwrap();
+        let (_, tail) = tail.split_once("\n\n").unwrap();
+        self.configure(&format!("{head}[source.out]\n{source}\n\n{tail}"));
+    }
+
+    /// The `services` of `status --json`.
+    fn services(&self) -> Vec<Value> {
+        let ran = self.run(&["status", "--json"]);
+        let status: Value = serde_json::from_str(&ran.out).unwrap();
+        status["services"].as_array().unwrap().clone()
+    }
+
+    /// Lets the time be over for which the only service is left aside.
+    fn end_the_wait(&self) {
+        let state = self.read("state/state.json");
+        let value: Value = serde_json::from_str(&state).unwrap();
+        let [service] = &value["services"].as_array().unwrap()[..] else { panic!("{state}") };
+        let (since, until) = (&service["since"], &service["until"]);
+        let state = state.replace(&format!("\"until\": {until}"), &format!("\"until\": {since}"));
+        self.write("state/state.json", &state, 0o600);
+    }
+}
+
+/// How many seconds lie between two moments, or between now and the one that is given alone.
+fn seconds(since: Option<&Value>, until: &Value) -> u64 {
+    let moment = |value: &Value| humantime::parse_rfc3339(value.as_str().unwrap()).unwrap();
+    let since = since.map_or_else(SystemTime::now, moment);
+    moment(until).duration_since(since).unwrap().as_secs()
+}
+
+#[test]
+fn services_of_several_kinds_must_agree_and_who_lies_is_left_aside() {
+    let (liar, stun_server) = (lying(), Server::start(stun_fine));
+    let resolver = Server::start(dns_fine);
+    let (stun, dns) = (stun(&[&stun_server]), dns(&[&resolver]));
+    let home = home("ipv4", &format!("{}\n{stun}\n{dns}\nagree = 2", web(&liar)));
+    assert_eq!(home.once().code, 0);
+    assert!(home.read("hosts").contains("8.8.8.8"), "{}", home.read("hosts"));
+    assert_eq!((liar.requests().len(), stun_server.questions(), resolver.questions()), (1, 1, 1));
+
+    let url = liar.url("/");
+    let told = format!(": {url} (IPv4): says 8.8.4.4 where 2 others say 8.8.8.8\n");
+    let status = home.run(&["status"]);
+    assert_eq!(status.code, 0, "{status:?}");
+    assert!(
+        status.out.contains("\nleft aside until 20") && status.out.contains(&told),
+        "{status:?}"
+    );
+    let [service] = &home.services()[..] else { panic!("{:?}", home.services()) };
+    let (name, family, reason) = (&service["service"], &service["family"], &service["reason"]);
+    assert_eq!((name, family, reason), (&json!(url), &json!("ipv4"), &json!("lied")));
+    assert_eq!(seconds(Some(&service["since"]), &service["until"]), 60 * 60);
+    assert_eq!(service.as_object().unwrap().len(), 5);
+
+    // It is not asked, by whomever, as long as the others suffice; and nothing is written.
+    let state = home.read("state/state.json");
+    assert_eq!(home.once().code, 0);
+    let address = home.run(&["address"]);
+    let names =
+        format!("source out: web {url}; stun {}; dns {}", stun_server.address, resolver.address);
+    assert!(address.out.contains(&format!("{names}, 2 must agree")), "{address:?}");
+    assert_eq!((liar.requests().len(), resolver.questions()), (1, 3));
+    assert_eq!(home.read("state/state.json"), state);
+
+    // What no source names any more is forgotten.
+    home.change_source(&dns);
+    assert_eq!(home.once().code, 0);
+    assert!(!home.read("state/state.json").contains("services"));
+}
+
+#[test]
+fn services_are_asked_in_the_order_of_the_file() {
+    let (web_server, resolver) = (lying(), Server::start(dns_fine));
+    let dns = dns(&[&resolver]);
+    publishes("ipv4", &format!("{dns}\n{}", web(&web_server)), "8.8.8.8");
+    assert_eq!(web_server.connections(), 0);
+    publishes("ipv4", &format!("{}\n{dns}", web(&web_server)), "8.8.4.4");
+    assert_eq!(resolver.questions(), 1);
+}
+
+#[test]
+fn who_is_left_aside_is_asked_where_too_few_others_are_left() {
+    let (liar, another) = (lying(), Server::start(|query| vec![a(query, [8, 8, 4, 4])]));
+    let (one, two) = (Server::start(dns_fine), Server::start(dns_fine));
+    let home = home("ipv4", &format!("{}\n{}\nagree = 2", web(&liar), dns(&[&one, &two])));
+    assert_eq!(home.once().code, 0);
+    assert_eq!(home.services().len(), 1);
+    // The address changes to what it says.
+    home.change_source(&format!("{}\n{}\nagree = 2", web(&liar), dns(&[&another])));
+    let ran = home.once();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(home.read("hosts").contains("8.8.4.4"), "{}", home.read("hosts"));
+    assert_eq!(liar.requests().len(), 2);
+    assert_eq!(home.services(), NOBODY, "it was right");
+}
+
+#[test]
+fn where_nobody_gets_through_nobody_is_to_blame() {
+    let portal = tls::Server::plain(|connection| reply(connection, "200 OK", "<html>Log in"));
+    let refusing = Server::start(|query| refusal(query, 5));
+    let home = home("ipv4", &format!("{}\n{}", web(&portal), dns(&[&refusing])));
+    for round in 1..3 {
+        assert_eq!(home.once().code, 75);
+        assert_eq!((portal.requests().len(), refusing.questions()), (round, round));
+    }
+    assert!(!home.read("state/state.json").contains("services"));
+    assert_eq!(home.services(), NOBODY);
+}
+
+#[test]
+fn who_fails_is_left_aside_for_a_growing_time() {
+    let (broken, resolver) = (failing(), Server::start(dns_fine));
+    let home = home("ipv4", &format!("{}\n{}", web(&broken), dns(&[&resolver])));
+    for (round, minutes) in (1..).zip([5, 10, 20]) {
+        assert_eq!(home.once().code, 0);
+        assert_eq!(broken.requests().len(), round);
+        let [service] = &home.services()[..] else { panic!("{:?}", home.services()) };
+        assert_eq!(service["reason"], "failed");
+        let left = seconds(None, &service["until"]);
+        assert!((minutes * 60 - 30..=minutes * 60).contains(&left), "{left}");
+        assert_eq!(home.once().code, 0);
+        assert_eq!(broken.requests().len(), round, "it is left aside");
+        home.end_the_wait();
+        assert_eq!(home.services(), NOBODY, "it is not left aside any more");
+    }
+    let status = home.run(&["address"]);
+    assert_eq!(status.code, 0, "{status:?}");
+    assert_eq!(broken.requests().len(), 4);
+    assert_eq!(home.services(), NOBODY, "who only looks remembers nothing");
+}
+
+#[test]
+fn a_silent_service_slows_one_round_only() {
+    let (silent, resolver) = (Server::start(|_| Vec::new()), Server::start(dns_fine));
+    let home = home("ipv4", &format!("{}\n{}", stun(&[&silent]), dns(&[&resolver])));
+    assert_eq!(home.once().code, 0);
+    let before = silent.questions();
+    let ran = home.once();
+    assert_eq!((ran.code, silent.questions()), (0, before), "{ran:?}");
+    assert_eq!(resolver.questions(), 2);
+    let status = home.run(&["status"]);
+    let told = format!("{0} (IPv4): {0} did not answer within 5s\n", silent.address);
+    assert!(status.out.contains(&told), "{status:?}");
+}
+
+#[test]
+fn a_daemon_says_once_who_is_left_aside() {
+    let (broken, resolver) = (failing(), Server::start(dns_fine));
+    let home = home("ipv4", &format!("{}\n{}", web(&broken), dns(&[&resolver])));
+    let daemon = home.daemon();
+    daemon.wait_for("service left aside");
+    for round in 2..4 {
+        daemon.signal(Signal::USR1);
+        home::wait_until("question", || resolver.questions() == round, || daemon.log());
+    }
+    daemon.signal(Signal::TERM);
+    daemon.wait_for("stopped");
+    let log = daemon.log();
+    assert_eq!(log.matches("service left aside").count(), 1, "{log}");
+    let reason = format!("{} answers HTTP 500 with an empty body", broken.address);
+    for words in ["warning: ", &broken.url("/"), "ipv4", "failed", &reason, "fix=", "until="] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn auto_goes_on_from_the_providers_own_service_to_third_parties() {
+    const THIRD_PARTIES: [&str; 3] =
+        ["api.ipify.org", "checkip.amazonaws.com", "ipv4.icanhazip.com"];
+    netns::in_namespace("auto_goes_on_from_the_providers_own_service_to_third_parties", || {
+        netns::ip("link set lo up");
+        netns::ip("addr add 192.168.1.2/24 dev wan");
+        netns::ip("route add default via 192.168.1.1 dev wan");
+        let home = |echo: &tls::Server| {
+            let home = Home::new(&format!(
+                "[provider.mine]\nprotocol = \"desec\"\nserver = \"http://127.0.0.1:1\"\n\
+                 echo4 = \"{}\"\n\n[[host]]\nname = \"a.example\"\nprovider = \"mine\"\n\
+                 token-file = \"token\"\nipv6 = \"off\"\n",
+                echo.url("/")
+            ));
+            home.secret("token", "s3cret");
+            home
+        };
+        let (fine, broken) = (lying(), failing());
+        let home = [home(&fine), home(&broken)];
+        // Third parties are this machine here, which no authority would certify.
+        let names: String = THIRD_PARTIES.map(|name| format!("127.0.0.1 {name}\n")).concat();
+        home[0].write("hosts", &names, 0o644);
+        let mount = std::process::Command::new("mount")
+            .arg("--bind")
+            .args([home[0].path("hosts"), "/etc/hosts".into()])
+            .status();
+        assert!(mount.unwrap().success());
+        let listener = TcpListener::bind("127.0.0.1:443").unwrap();
+        let connections = Arc::<AtomicUsize>::default();
+        let count = Arc::clone(&connections);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                count.fetch_add(1, Ordering::Relaxed);
+                drop(stream);
+            }
+        });
+
+        let ran = home[0].run(&["check"]);
+        assert!(ran.out.contains("seen: IPv4 8.8.4.4\n"), "{ran:?}");
+        assert_eq!(connections.load(Ordering::Relaxed), 0, "they are not needed");
+        let ran = home[1].run(&["check"]);
+        let own = format!(
+            "IPv4 unknown: the provider's own service: no IPv4 address was told: {} answers",
+            broken.address
+        );
+        assert!(ran.out.contains(&own), "{ran:?}");
+        assert!(ran.out.contains("; third parties: no IPv4 address was told: "), "{ran:?}");
+        for name in THIRD_PARTIES {
+            assert!(ran.out.contains(name), "{name}: {ran:?}");
+        }
+        assert_eq!(connections.load(Ordering::Relaxed), 3);
+        let unmount = std::process::Command::new("umount").arg("/etc/hosts").status();
+        assert!(unmount.unwrap().success());
+    });
 }
 
 #[test]

@@ -21,9 +21,10 @@ pub use self::wire::{RecordSet, Zone};
 use self::pace::{Pacer, Scope};
 use crate::clock;
 use crate::core::address::Family;
+use crate::core::interface::InterfaceName;
 use crate::core::name::Hostname;
 use crate::core::outcome::{Deferral, Fault, Refusal, Rejection};
-use crate::core::protocol::{Answer, Authorization, HttpRequest, Method, desec};
+use crate::core::protocol::{Answer, Authorization, Body, HttpRequest, Method, desec};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::token::{Api, Limits, Policy, Rule, Token, TokenId};
@@ -43,6 +44,7 @@ struct Line<'a> {
     clients: &'a Clients,
     pacer: RefCell<Pacer>,
     patience: Duration,
+    bind: Cell<Option<InterfaceName>>,
     watcher: &'a dyn Watch,
     api: Cell<Option<Api>>,
     /// Every secret that was used here: a server may repeat any of them.
@@ -93,10 +95,16 @@ impl<'a> Account<'a> {
         watcher: &'a dyn Watch,
     ) -> Self {
         let api_url = api_url.to_owned();
-        let (pacer, api) = (RefCell::default(), Cell::default());
+        let (pacer, api, bind) = Default::default();
         let secrets = RefCell::new(vec![secret.clone()]);
-        let line = Line { api_url, ca_file, clients, pacer, patience, watcher, api, secrets };
+        let line = Line { api_url, ca_file, clients, pacer, patience, bind, watcher, api, secrets };
         Self { line: Rc::new(line), secret }
+    }
+
+    /// The same account, asked by the interface `bind` if one is given; else as the kernel routes it.
+    pub fn asked_by(self, bind: Option<InterfaceName>) -> Self {
+        self.line.bind.set(bind);
+        self
     }
 
     /// The same account, as another secret sees it.
@@ -404,7 +412,8 @@ impl<'a> Account<'a> {
         scope: Scope,
     ) -> Result<Answer, Trouble> {
         let authorization = Some(Authorization::Token(self.secret.clone()));
-        let request = HttpRequest { method, json, ..HttpRequest::get(url, authorization) };
+        let (body, bind) = (json.map(Body::Json), self.line.bind.get());
+        let request = HttpRequest { method, body, bind, ..HttpRequest::get(url, authorization) };
         let mut waited = Duration::ZERO;
         let mut repeated = false;
         loop {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::problems::{Notes, quoted};
 use super::secret::{self, SecretPlace, chmod};
@@ -12,10 +13,12 @@ use super::table::{Place, Section, Setting};
 use super::{HostConfig, SourceRef, provider, source, value};
 use crate::cli::nearest::nearest;
 use crate::core::address::{Family, PerFamily};
+use crate::core::interface::InterfaceName;
 use crate::core::memory::Key;
 use crate::core::name::Hostname;
-use crate::core::plan::{Host, Use};
-use crate::core::provider::{BUILT_IN, Login, Protocol, Provider, built_in};
+use crate::core::plan::{Host, Use, WhenGone};
+use crate::core::provider::{BUILT_IN, Login, Protocol, Provider, Removal, built_in};
+use crate::source::Kind;
 
 /// What is known when hosts are read, and what grows with each of them.
 pub(super) struct Context<'a> {
@@ -77,6 +80,8 @@ impl<'a> Context<'a> {
         let path = self.path(section, protocol, notes);
         let on_change = on_change(section, notes);
         let strict_token = strict_token(section, protocol, notes);
+        let when_gone = self.when_gone(section, provider, &sources, notes);
+        let bind = bind(section, protocol, notes);
 
         let (Some(at), Some(provider)) = (at, provider) else { return Vec::new() };
         let host = |(item, name): (Setting<'_>, Hostname)| HostConfig {
@@ -90,6 +95,8 @@ impl<'a> Context<'a> {
                 }),
                 refresh,
                 loses: PerFamily::from_fn(|family| provider.side_effect(family).is_some()),
+                when_gone,
+                bind,
             },
             provider: at,
             sources,
@@ -205,8 +212,7 @@ impl<'a> Context<'a> {
             notes.add(setting.at, &setting.name, what);
             return None;
         };
-        if let Some(fix) = self.sources[at].lacks(family) {
-            let what = format!("the source {name} has no {family} address; {fix}");
+        if let Some(what) = self.sources[at].lacks(family) {
             notes.add(setting.at, &setting.name, what);
         }
         let most = self.sources[at].most(family);
@@ -219,6 +225,63 @@ impl<'a> Context<'a> {
             notes.add(setting.at, &setting.name, what);
         }
         Some(SourceRef::Named(at))
+    }
+
+    /// What becomes of the record of a family that has gone; to remove it takes a protocol that can.
+    fn when_gone(
+        &self,
+        section: &Section<'_>,
+        provider: Option<&Provider>,
+        sources: &PerFamily<Option<SourceRef>>,
+        notes: &mut Notes,
+    ) -> WhenGone {
+        const DEFAULT: Duration = Duration::from_secs(60 * 60);
+        let gone_after = section.get("gone-after");
+        let after = gone_after.as_ref().and_then(|setting| {
+            setting.parsed(notes, |text| value::duration(text, &value::GONE_AFTER))
+        });
+        let setting = section.get("when-gone").filter(|setting| !setting.is("keep"));
+        let Some(setting) = setting else {
+            if let Some(setting) = gone_after {
+                let what = "means nothing without when-gone = \"remove\"; write that as well, or remove this line";
+                notes.add(setting.at, &setting.name, what);
+            }
+            return WhenGone::Keep;
+        };
+        let is_remove = provider::one_of(&setting, &[("keep", false), ("remove", true)], notes);
+        let (Some(true), Some(provider)) = (is_remove, provider) else { return WhenGone::Keep };
+        let Some(by) = provider.removal() else {
+            let what = format!(
+                "{} ({}) cannot remove a record: that takes desec, hosts-file, or a dyndns2 provider with omit = \"delete\"; write \"keep\"",
+                provider.name,
+                provider.protocol.word()
+            );
+            notes.add(setting.at, &setting.name, what);
+            return WhenGone::Keep;
+        };
+        let is_off =
+            |family: &Family| section.get(family.key()).is_some_and(|setting| setting.is("off"));
+        let off = Family::BOTH.into_iter().find(is_off);
+        if let (Removal::LeftOut, Some(off)) = (by, off) {
+            let what = format!(
+                "{} removes a record only by an update of the other family, and {off} is off; write \"keep\"",
+                provider.name
+            );
+            notes.add(setting.at, &setting.name, what);
+        }
+        let knows = |source: &Option<SourceRef>| match source {
+            Some(SourceRef::Auto) => true,
+            Some(SourceRef::Named(at)) => {
+                let source = self.sources[*at].source.as_ref();
+                source.is_none_or(|source| matches!(source.kind, Kind::Interface(_)))
+            }
+            None => false,
+        };
+        if !sources.iter().any(|(_, source)| knows(source)) {
+            let what = "never removes anything here: only \"auto\" and sources with interface know that an address has gone";
+            notes.warn(setting.at, &setting.name, what);
+        }
+        WhenGone::Remove { after: after.unwrap_or(DEFAULT), by }
     }
 
     fn secret(
@@ -415,6 +478,20 @@ fn strict_token(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut N
         Some(Protocol::Desec) | None => {}
     }
     true
+}
+
+/// The interface that the host's requests leave by.
+fn bind(
+    section: &Section<'_>,
+    protocol: Option<Protocol>,
+    notes: &mut Notes,
+) -> Option<InterfaceName> {
+    let setting = section.get("bind")?;
+    if protocol == Some(Protocol::HostsFile) {
+        notes.add(setting.at, &setting.name, "is not needed for a hosts file; remove it");
+        return None;
+    }
+    setting.parsed(notes, str::parse)
 }
 
 /// What `parse` makes of the text, whose error does not repeat it: where a secret is near, people

@@ -206,7 +206,12 @@ fn belongs(key: &str, protocol: Protocol) -> bool {
     }
 }
 
-fn one_of<T: Copy>(setting: &Setting<'_>, words: &[(&str, T)], notes: &mut Notes) -> Option<T> {
+/// What the text stands for; anything but one of `words` is noted.
+pub(super) fn one_of<T: Copy>(
+    setting: &Setting<'_>,
+    words: &[(&str, T)],
+    notes: &mut Notes,
+) -> Option<T> {
     let text = setting.text(notes)?;
     let found = words.iter().find(|(word, _)| *word == text);
     if found.is_none() {

@@ -4,14 +4,16 @@
 //! comes last and is called by the parent.
 
 use std::io::Read;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use super::problems::{Notes, quoted, shown_path};
 use super::table::{Place, Section, Setting};
 use super::{resolver, suffix, url, value};
+use crate::cli::nearest::nearest;
 use crate::core::address::{Addresses, Family, unpublishable};
+use crate::core::echo::{self, Echo};
 use crate::disk::open_regular;
 use crate::source::outside::{Outside, Service};
 use crate::source::{Interface, Kind, Source};
@@ -37,12 +39,17 @@ pub(super) struct Usage {
     pub(super) local: bool,
 }
 
-/// The keys that say where to look; a source has exactly one of them.
-const KINDS: [&str; 7] = ["interface", "web", "stun", "dns", "static", "file", "command"];
+/// The keys that say where to look; a source has exactly one of them, or several of [`OUTSIDE`].
+const KINDS: [&str; 8] =
+    ["interface", "gateway", "web", "stun", "dns", "static", "file", "command"];
+
+/// Those that name services outside, which may stand together.
+const OUTSIDE: [&str; 4] = ["web", "stun", "dns", "gateway"];
 
 /// The keys that are for some kinds only.
-const EXTRAS: [(&str, &[&str]); 7] = [
-    ("agree", &["web", "stun", "dns"]),
+const EXTRAS: [(&str, &[&str]); 8] = [
+    ("agree", &OUTSIDE),
+    ("bind", &OUTSIDE),
     ("ca-file", &["web"]),
     ("count", &["interface"]),
     ("prefer-temporary", &["interface"]),
@@ -83,31 +90,37 @@ fn kind(
     let later = Place::Source.keys().later;
     let of_later = later.iter().any(|key| section.get(key).is_some());
     let given: Vec<_> = KINDS.iter().filter_map(|key| Some((*key, section.get(key)?))).collect();
-    let [(key, setting)] = &given[..] else {
-        let several = given.iter().map(|(key, _)| *key).collect::<Vec<_>>().join(" and ");
-        match given.len() {
-            // The feature that is still to come is the problem, and has been told.
-            0 if of_later => {}
-            0 => {
-                let what =
-                    format!("does not say where to look; write one of: {}", KINDS.join(", "));
-                section.lacks(&KINDS, what, notes);
-            }
-            _ => notes.add(section.at, &section.name, format!("has {several}; keep one of them")),
+    let are_outside = given.iter().all(|(key, _)| OUTSIDE.contains(key));
+    let [(key, setting), rest @ ..] = &given[..] else {
+        // The feature that is still to come is the problem, and has been told.
+        if !of_later {
+            let what = format!("does not say where to look; write one of: {}", KINDS.join(", "));
+            section.lacks(&KINDS, what, notes);
         }
         return None;
     };
+    if !(rest.is_empty() || are_outside) {
+        let several = given.iter().map(|(key, _)| *key).collect::<Vec<_>>().join(" and ");
+        let any_outside = given.iter().any(|(key, _)| OUTSIDE.contains(key));
+        let together = if any_outside {
+            format!("; only {} may stand together", OUTSIDE.join(", "))
+        } else {
+            String::new()
+        };
+        let what = format!("has {several}; keep one of them{together}");
+        notes.add(section.at, &section.name, what);
+        return None;
+    }
     for (extra, kinds) in EXTRAS {
-        if let Some(setting) = section.get(extra).filter(|_| !kinds.contains(key)) {
+        let fits = given.iter().any(|(key, _)| kinds.contains(key));
+        if let Some(setting) = section.get(extra).filter(|_| !fits) {
             let what = format!("is for {} sources only; remove it", kinds.join(", "));
             notes.add(setting.at, &setting.name, what);
         }
     }
     match *key {
+        _ if are_outside => outside(section, base, notes).map(Kind::Outside),
         "interface" => interface(section, setting, notes).map(Kind::Interface),
-        "web" => web(section, setting, base, notes).map(Kind::Outside),
-        "stun" => outside(section, setting, notes, stun).map(Kind::Outside),
-        "dns" => outside(section, setting, notes, dns).map(Kind::Outside),
         "static" => addresses(setting, known, notes).map(Kind::Static),
         "file" => {
             let path = setting.parsed(notes, |text| value::path(text, base))?;
@@ -133,62 +146,100 @@ fn kind(
 fn interface(section: &Section<'_>, setting: &Setting<'_>, notes: &mut Notes) -> Option<Interface> {
     /// Keeps requests and the state small.
     const MOST: usize = 8;
-    let name = setting.parsed(notes, interface_name);
+    let name = setting.parsed(notes, str::parse);
     let count = section.get("count").map_or(Some(1), |count| count.number(1, MOST, notes));
     let neighbour = suffix::read(section, notes);
     Some(Interface { name: name?, count: NonZeroUsize::new(count?)?, neighbour })
 }
 
-/// The name of an interface, as the Linux kernel bounds it (`dev_valid_name`).
-fn interface_name(text: &str) -> Result<String, &'static str> {
-    const LONGEST: usize = 15;
-    let foreign = |c: char| c == '/' || c == ':' || c.is_whitespace();
-    if text.len() > LONGEST || text.contains(foreign) || matches!(text, "." | "..") {
-        return Err("is not the name of an interface; `homing address` lists the ones there are");
-    }
-    Ok(text.to_owned())
-}
-
-/// The services of a source outside; `read` makes one of an element of the list.
-fn outside(
-    section: &Section<'_>,
-    setting: &Setting<'_>,
-    notes: &mut Notes,
-    mut read: impl FnMut(&Setting<'_>, &mut Notes) -> Option<Service>,
-) -> Option<Outside> {
-    let items = setting.items();
-    if items.is_empty() {
-        notes.add(setting.at, &setting.name, "is empty; name at least one service");
-        return None;
-    }
-    let mut services = Some(Vec::new());
-    for item in &items {
-        match (read(item, notes), &mut services) {
-            (Some(service), Some(services)) if services.contains(&service) => {
-                notes.add(item.at, &item.name, "stands in the list already; remove it");
-            }
-            (Some(service), Some(services)) => services.push(service),
-            _ => services = None,
-        }
-    }
-    let agree = section.get("agree").map(|agree| agree.number(1, items.len(), notes));
-    Some(Outside { services: services?, agree: agree.unwrap_or(Some(1))? })
-}
-
-fn web(
-    section: &Section<'_>,
-    setting: &Setting<'_>,
-    base: &Path,
-    notes: &mut Notes,
-) -> Option<Outside> {
+/// The services of a source outside, in the order of the file.
+fn outside(section: &Section<'_>, base: &Path, notes: &mut Notes) -> Option<Outside> {
     let ca_file = section
         .get("ca-file")
         .and_then(|setting| setting.parsed(notes, |text| value::path(text, base)));
-    outside(section, setting, notes, |item, notes| {
-        let url = item.text(notes)?;
-        notes.keep(item, url::check_web(url))?;
-        Some(Service::Web { url: url.to_owned(), ca_file: ca_file.clone() })
+    let mut services = Some(Vec::new());
+    let mut count = 0;
+    for (key, setting) in section.settings() {
+        if !OUTSIDE.contains(&key) {
+            continue;
+        }
+        let items = setting.items();
+        count += items.len();
+        if items.is_empty() {
+            notes.add(setting.at, &setting.name, "is empty; name at least one service");
+            services = None;
+        }
+        for item in &items {
+            let service = match key {
+                "web" => web(item, ca_file.as_deref(), notes),
+                "stun" => stun(item, notes),
+                "gateway" => gateway(item, notes),
+                _ => dns(item, notes),
+            };
+            match (service, &mut services) {
+                (Some(service), Some(services))
+                    if services.iter().any(|known| service.meets(known)) =>
+                {
+                    notes.add(item.at, &item.name, "stands in the list already; remove it");
+                }
+                (Some(service), Some(services)) => services.push(service),
+                _ => services = None,
+            }
+        }
+    }
+    // That there is no service has been told.
+    let agree = section.get("agree").filter(|_| count > 0);
+    let agree = agree.map(|agree| agree.number(1, count, notes));
+    let bind = section.get("bind").map(|bind| bind.parsed(notes, str::parse));
+    Some(Outside {
+        services: services?,
+        agree: agree.unwrap_or(Some(1))?,
+        bind: bind.map_or(Some(None), |bind| bind.map(Some))?,
     })
+}
+
+/// A web service: the name of a built-in one, or an address.
+fn web(item: &Setting<'_>, ca_file: Option<&Path>, notes: &mut Notes) -> Option<Service> {
+    let text = item.text(notes)?;
+    let echo = if text.contains("://") {
+        notes.keep(item, url::check_web(text))?;
+        Echo::at(text.to_owned())
+    } else {
+        item.parsed(notes, |text| Echo::built_in(text).ok_or_else(|| no_web_service(text)))?
+    };
+    Some(Service::Web { echo, ca_file: ca_file.map(Path::to_owned) })
+}
+
+fn no_web_service(text: &str) -> String {
+    let fix = match nearest(text, echo::titles()) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => {
+            let titles = echo::titles().collect::<Vec<_>>().join(", ");
+            format!("there are: {titles}; the address of another begins with https://")
+        }
+    };
+    format!("is not a built-in web service; {fix}")
+}
+
+fn gateway(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
+    const EXAMPLE: &str = "write true for the default route's, or its address: \"192.168.1.1\"";
+    if item.is_true() {
+        return Some(Service::Gateway(None));
+    }
+    let address = |text: &str| match text.parse::<Ipv4Addr>() {
+        Ok(address)
+            if address.is_unspecified() || address.is_multicast() || address.is_broadcast() =>
+        {
+            Err(format!("is no machine's address; {EXAMPLE}"))
+        }
+        Ok(address) => Ok(address),
+        Err(_) => Err(format!("is not the IPv4 address of a gateway; {EXAMPLE}")),
+    };
+    if !item.is_text() {
+        notes.add(item.at, &item.name, format!("is not a gateway; {EXAMPLE}"));
+        return None;
+    }
+    item.parsed(notes, address).map(|address| Service::Gateway(Some(address)))
 }
 
 fn stun(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
@@ -264,14 +315,23 @@ impl Entry {
         }
     }
 
-    /// What to do about a source that can never tell an address of `family`; `None` when it can.
-    pub(super) fn lacks(&self, family: Family) -> Option<&'static str> {
+    /// Why the source can never tell an address of `family`, and what to do; `None` when it can.
+    pub(super) fn lacks(&self, family: Family) -> Option<String> {
+        let lacks =
+            |fix: &str| Some(format!("the source {} has no {family} address; {fix}", self.name));
         match &self.source.as_ref()?.kind {
             Kind::Static(_) | Kind::Outside(_) if self.most(family) == 0 => {
-                Some("add one, or write \"off\"")
+                lacks("add one, or write \"off\"")
             }
             Kind::Interface(Interface { neighbour: Some(_), .. }) if family == Family::V4 => {
-                Some("a suffix is for IPv6; write another source, or \"off\"")
+                lacks("a suffix is for IPv6; write another source, or \"off\"")
+            }
+            Kind::Outside(outside) if outside.able(family) < outside.agree => {
+                let (able, agree) = (outside.able(family), outside.agree);
+                Some(format!(
+                    "{agree} services of the source {} must agree, and only {able} can tell an {family} address; add another, or write a smaller agree, or \"off\" here",
+                    self.name
+                ))
             }
             Kind::Command(_)
             | Kind::File(_)
@@ -289,9 +349,7 @@ impl Entry {
                 let own = addresses.iter().copied().filter(|a| Family::of(*a) == family);
                 Addresses::new(own).map_or(0, |own| own.iter().count())
             }
-            Some(Kind::Outside(outside)) => {
-                usize::from(outside.services.iter().any(|service| service.can_tell(family)))
-            }
+            Some(Kind::Outside(outside)) => usize::from(outside.able(family) > 0),
             Some(Kind::Command(_) | Kind::File(_)) | None => 1,
         }
     }

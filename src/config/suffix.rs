@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::problems::Notes;
 use super::table::Section;
-use crate::core::prefix::{Neighbour, Suffix, USUAL_LENGTH};
+use crate::core::prefix::{Neighbour, SHORTEST_DELEGATED, Suffix};
 
 /// The machine that the section describes; `None` when it describes none, or not rightly.
 pub(super) fn read(section: &Section<'_>, notes: &mut Notes) -> Option<Neighbour> {
@@ -34,7 +34,8 @@ pub(super) fn read(section: &Section<'_>, notes: &mut Notes) -> Option<Neighbour
         None => None,
     };
     let neighbour = Neighbour { suffix: suffix?, prefix_length };
-    let room = neighbour.suffix.check_room(prefix_length.unwrap_or(USUAL_LENGTH));
+    // Without a written length a delegated prefix may make room, which is known only when it is seen.
+    let room = neighbour.suffix.check_room(prefix_length.unwrap_or(SHORTEST_DELEGATED));
     let fix = match prefix_length {
         Some(_) => "correct one of the two",
         None => "shorten it, or write prefix-length",

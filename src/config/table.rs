@@ -103,11 +103,13 @@ const SOURCE: Keys = Keys {
     known: &[
         "agree",
         "allow-private",
+        "bind",
         "ca-file",
         "command",
         "count",
         "dns",
         "file",
+        "gateway",
         "interface",
         "prefer-temporary",
         "prefix-length",
@@ -117,7 +119,7 @@ const SOURCE: Keys = Keys {
         "suffix-mac",
         "web",
     ],
-    later: &["bind", "gateway"],
+    later: &[],
     foreign: &[("if", "interface"), ("url", "web"), ("urls", "web"), ("cmd", "command")],
 };
 
@@ -158,6 +160,8 @@ const PROVIDER: Keys = Keys {
 
 const HOST: Keys = Keys {
     known: &[
+        "bind",
+        "gone-after",
         "ipv4",
         "ipv6",
         "name",
@@ -173,11 +177,10 @@ const HOST: Keys = Keys {
         "token-env",
         "token-file",
         "username",
+        "when-gone",
         "zone",
     ],
     later: &[
-        "bind",
-        "gone-after",
         "key-file",
         "key-name",
         "secret-file",
@@ -186,7 +189,6 @@ const HOST: Keys = Keys {
         "verify",
         "verify-servers",
         "verify-timeout",
-        "when-gone",
     ],
     foreign: &[
         ("domain", "name"),
@@ -323,6 +325,16 @@ impl<'a> Setting<'a> {
             value: item.get_ref(),
         };
         list.iter().enumerate().map(item).collect()
+    }
+
+    /// Whether the value is `true`.
+    pub(super) fn is_true(&self) -> bool {
+        self.value.as_bool() == Some(true)
+    }
+
+    /// Whether the value is text.
+    pub(super) fn is_text(&self) -> bool {
+        self.value.as_str().is_some()
     }
 
     /// Whether the value is a table.

@@ -5,10 +5,11 @@ use std::net::Ipv6Addr;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::core::plan::Use;
+use crate::core::plan::{Use, WhenGone};
 use crate::core::prefix::Suffix;
-use crate::core::provider::{BUILT_IN, Protocol};
+use crate::core::provider::{BUILT_IN, Protocol, Removal};
 use crate::source::Kind;
+use crate::source::outside::Service;
 
 const EXAMPLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml"));
 const PROVIDERS: &str =
@@ -84,7 +85,7 @@ fn the_example_is_valid_as_it_stands_and_with_everything_switched_on() {
     assert_eq!(host.path, Some("/etc/homing/homing.hosts".into()));
     let all = config(&uncommented(EXAMPLE));
     assert_eq!(all.hosts.len(), 6);
-    assert_eq!(all.sources.len(), 8);
+    assert_eq!(all.sources.len(), 10);
 }
 
 #[test]
@@ -187,7 +188,7 @@ fn unknown_keys_come_with_what_was_meant() {
     check_host(&host("interval = \"5m\""), "it belongs into [daemon]");
     check_host(&host("allow-private = true"), "it belongs into [source.NAME]");
     check_host(&host("hostname = \"b\""), "write name");
-    check_host(&host("xyzzy = 1"), "there are: ipv4, ipv6, name");
+    check_host(&host("xyzzy = 1"), "there are: bind, gone-after, ipv4, ipv6");
     check_one(&format!("refresh = \"20d\"\n{GOOD}"), "it belongs into [[host]]");
     check_host("providr = \"desec\"\ntoken-file = \"t\"", "did you mean provider?");
 }
@@ -205,14 +206,27 @@ fn names_with_a_dot_need_quotes_as_sections() {
 }
 
 #[test]
+fn hosts_and_sources_outside_are_bound_each_for_itself() {
+    let text = format!(
+        "{GOOD}bind = \"wan1\"\nipv4 = \"a\"\nipv6 = \"b\"\n\
+         [source.a]\nweb = \"https://a.example/\"\nbind = \"wan2\"\n\
+         [source.b]\nstun = \"b.example\"\n"
+    );
+    let config = config(&text);
+    let bind = |at: usize| match &config.sources[at].kind {
+        Kind::Outside(outside) => outside.bind,
+        kind => panic!("{kind:?}"),
+    };
+    let name = |text: &str| Some(text.parse().unwrap());
+    assert_eq!((config.hosts[0].host.bind, bind(0), bind(1)), (name("wan1"), name("wan2"), None));
+    check_one(&format!("{GOOD}bind = \"a/b\"\n"), "host[1].bind: \"a/b\" is not the name of");
+}
+
+#[test]
 fn what_is_still_to_come_is_said_to_be() {
     let host = |line: &str| format!("provider = \"desec\"\ntoken-file = \"t\"\n{line}");
-    check_host(&host("bind = \"wan2\""), "is not in this version of Homing yet; remove it");
+    check_host(&host("ttl = 60"), "is not in this version of Homing yet; remove it");
     check_host(&host("verify = true"), "not in this version");
-    check_one(
-        &format!("{GOOD}[source.s]\ngateway = \"x\"\n"),
-        "source.s.gateway: is not in this version",
-    );
     check_one(
         &format!("{GOOD}[provider.p]\nprotocol = \"rfc2136\"\n"),
         "\"rfc2136\" is not in this",
@@ -325,6 +339,10 @@ fn each_protocol_has_its_own_needs() {
         "beside a token file; write token-file",
     );
     check_host(
+        "provider = \"hosts-file\"\npath = \"h\"\nbind = \"wan2\"",
+        "host[1].bind: is not needed for a hosts file; remove it",
+    );
+    check_host(
         "provider = \"hosts-file\"\npath = \"h\"\nstrict-token = true",
         "judges no credential of the protocol hosts-file; remove it",
     );
@@ -332,6 +350,41 @@ fn each_protocol_has_its_own_needs() {
         "[[host]]\nname = \"*.a.example\"\nprovider = \"hosts-file\"\npath = \"h\"\n",
         "cannot hold a wildcard",
     );
+}
+
+#[test]
+fn a_record_goes_with_its_family_only_where_that_can_be_said() {
+    let when_gone = |lines: &str| config(&format!("{GOOD}{lines}")).hosts[0].host.when_gone;
+    let remove = |seconds, by| WhenGone::Remove { after: Duration::from_secs(seconds), by };
+    assert_eq!(when_gone(""), WhenGone::Keep);
+    assert_eq!(when_gone("when-gone = \"keep\"\n"), WhenGone::Keep);
+    assert_eq!(when_gone("when-gone = \"remove\"\n"), remove(3600, Removal::Said));
+    let lines = "when-gone = \"remove\"\ngone-after = \"2m\"\n";
+    assert_eq!(when_gone(lines), remove(120, Removal::Said));
+    let at = |provider: &str, lines: &str| {
+        format!(
+            "provider = \"{provider}\"\nusername = \"u\"\npassword-file = \"p\"\nwhen-gone = \"remove\"\n{lines}"
+        )
+    };
+    let inwx = config(&format!("[[host]]\nname = \"a.example\"\n{}", at("inwx", "")));
+    assert_eq!(inwx.hosts[0].host.when_gone, remove(3600, Removal::LeftOut));
+    check_host(
+        &at("inwx", "ipv4 = \"off\""),
+        "when-gone: inwx removes a record only by an update of the other family, and IPv4 is off",
+    );
+    check_host(&at("dynu", ""), "when-gone: dynu (dyndns2) cannot remove a record");
+    let desec = |lines: &str| format!("provider = \"desec\"\ntoken-file = \"t\"\n{lines}");
+    check_host(&desec("when-gone = \"delete\""), "\"delete\" is not one of: \"keep\", \"remove\"");
+    check_host(&desec("gone-after = \"2h\""), "means nothing without when-gone = \"remove\"");
+    check_host(
+        &desec("when-gone = \"remove\"\ngone-after = \"59s\""),
+        "is too short; the shortest is 1m",
+    );
+    let fixed =
+        "ipv4 = \"s\"\nipv6 = \"off\"\nwhen-gone = \"remove\"\n[source.s]\ncommand = [\"x\"]\n";
+    let warnings = config(&format!("{GOOD}{fixed}")).warnings;
+    assert!(warnings[0].contains("when-gone: never removes anything here"), "{warnings:?}");
+    assert!(config(&format!("{GOOD}when-gone = \"remove\"\n")).warnings.is_empty());
 }
 
 #[test]
@@ -411,6 +464,47 @@ fn resolvers_are_built_in_or_tables() {
 }
 
 #[test]
+fn web_services_are_built_in_or_addresses() {
+    let web = |value: &str| format!("{GOOD}ipv4 = \"s\"\n[source.s]\nweb = {value}\n");
+    let sources = |value: &str| config(&web(value)).sources;
+    let mixed = sources("[\"ident.me\", \"https://a.example/ip\", \"desec\"]");
+    let Kind::Outside(outside) = &mixed[0].kind else { panic!("a source outside") };
+    assert_eq!(outside.names(), "ident.me, https://a.example/ip, desec");
+    check_one(&web("\"ipfy\""), "\"ipfy\" is not a built-in web service; did you mean \"ipify\"?");
+    let titles = "there are: desec, ipify, icanhazip, ident.me, amazon; the address of another begins with https://";
+    check_one(&web("[\"a.example\"]"), titles);
+    check_one(&web("\"ftp://a.example/\""), "is not a web address");
+    let twice = web("[\"ipify\", \"https://api.ipify.org/\"]");
+    check_one(&twice, "source.s.web[2]: stands in the list already");
+    check_one(&web("[\"amazon\"]").replace("ipv4", "ipv6"), "the source s has no IPv6 address");
+}
+
+#[test]
+fn services_outside_may_stand_together() {
+    let source =
+        |family: &str, lines: &str| format!("{GOOD}{family} = \"s\"\n[source.s]\n{lines}\n");
+    let all = "dns = [\"google\", \"opendns\"]\nagree = 4\nweb = \"ipify\"\nstun = \"a.example\"";
+    let together = config(&source("ipv4", all));
+    let Kind::Outside(outside) = &together.sources[0].kind else { panic!("a source outside") };
+    assert_eq!(outside.names(), "google, opendns, ipify, a.example:3478");
+    assert_eq!(outside.agree, 4);
+    check_one(&source("ipv4", &all.replace('4', "5")), "a whole number from 1 to 4");
+    let with_ca = source("ipv4", "stun = \"a.example\"\nweb = \"ipify\"\nca-file = \"c\"");
+    assert_eq!(config(&with_ca).sources.len(), 1);
+    check_one(
+        &source("ipv4", "interface = \"eth0\"\nweb = \"ipify\""),
+        "has interface and web; keep one of them; only web, stun, dns may stand together",
+    );
+    let few = "web = [\"ipify\", \"amazon\"]\nstun = \"192.0.2.1\"\nagree = 2";
+    check_one(
+        &source("ipv6", few),
+        "config.toml:5: host[1].ipv6: 2 services of the source s must agree, and only 1 can tell an IPv6 address; add another, or write a smaller agree, or \"off\" here",
+    );
+    assert_eq!(config(&source("ipv4", few)).sources.len(), 1);
+    check_one(&source("ipv4", "web = []\ndns = \"google\""), "name at least one service");
+}
+
+#[test]
 fn sources_are_named_and_of_one_kind() {
     let source = |lines: &str| format!("{GOOD}ipv4 = \"s\"\n[source.s]\n{lines}\n");
     check_one(
@@ -422,7 +516,11 @@ fn sources_are_named_and_of_one_kind() {
         &source("interface = \"a-name-that-is-too-long\""),
         "is not the name of an interface",
     );
-    check_one(&source("interface = \"eth0\"\nagree = 2"), "is for web, stun, dns sources only");
+    for key in ["agree = 2", "bind = \"a\""] {
+        let only = "is for web, stun, dns, gateway sources only";
+        check_one(&source(&format!("interface = \"eth0\"\n{key}")), only);
+    }
+    check_one(&source("stun = \"a.example\"\nbind = \"a/b\""), "is not the name of an interface");
     check_one(&source("web = []"), "name at least one service");
     check_one(&source("web = \"http://a.example/\""), "could be forged");
     check_one(
@@ -453,6 +551,34 @@ fn sources_are_named_and_of_one_kind() {
 }
 
 #[test]
+fn a_gateway_is_that_of_the_default_route_or_an_address() {
+    let with = |line: &str| format!("{GOOD}ipv4 = \"s\"\n[source.s]\n{line}\n");
+    let services = |line: &str| match &config(&with(line)).sources[0].kind {
+        Kind::Outside(outside) => outside.services.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(services("gateway = true"), [Service::Gateway(None)]);
+    let written = Service::Gateway(Some([192, 168, 1, 1].into()));
+    assert_eq!(services("gateway = \"192.168.1.1\""), [written]);
+    let fix = "write true for the default route's, or its address: \"192.168.1.1\"";
+    let place = "source.s.gateway: ";
+    check_one(&with("gateway = false"), &format!("{place}is not a gateway; {fix}"));
+    check_one(&with("gateway = 1"), &format!("{place}is not a gateway; {fix}"));
+    for wrong in ["fe80::1", "router", "true"] {
+        let what = format!("{place}\"{wrong}\" is not the IPv4 address of a gateway; {fix}");
+        check_one(&with(&format!("gateway = \"{wrong}\"")), &what);
+    }
+    for wrong in ["0.0.0.0", "224.0.0.1", "255.255.255.255"] {
+        let what = format!("{place}\"{wrong}\" is no machine's address; {fix}");
+        check_one(&with(&format!("gateway = \"{wrong}\"")), &what);
+    }
+    check_one(
+        &with("gateway = true").replace("ipv4", "ipv6"),
+        "the source s has no IPv6 address; add one, or write \"off\"",
+    );
+}
+
+#[test]
 fn a_suffix_goes_with_an_ipv6_address_of_an_interface() {
     let with =
         |lines: &str| format!("{GOOD}ipv6 = \"s\"\n[source.s]\ninterface = \"br-lan\"\n{lines}\n");
@@ -468,12 +594,14 @@ fn a_suffix_goes_with_an_ipv6_address_of_an_interface() {
     assert_eq!(mac.suffix, Suffix::Mac([0x00, 0x11, 0x22, 0x33, 0x44, 0x55]));
     assert_eq!(mac.prefix_length, Some(56));
     neighbour("suffix = \"::12:0:0:0:5\"\nprefix-length = 56");
+    // A delegated prefix may make room.
+    assert_eq!(neighbour("suffix = \"::12:0:0:0:5\"").prefix_length, None);
 
     let place = "config.toml:8: source.s.";
     check(
-        &with("suffix = \"::12:0:0:0:5\""),
+        &with("suffix = \"0:db8:12::5\""),
         &[&format!(
-            "{place}suffix: the suffix ::12:0:0:0:5 reaches into the prefix, whose /64 is ffff:ffff:ffff:ffff::; shorten it, or write prefix-length"
+            "{place}suffix: the suffix 0:db8:12::5 reaches into the prefix, whose /32 is ffff:ffff::; shorten it, or write prefix-length"
         )],
     );
     check(

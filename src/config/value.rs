@@ -32,6 +32,13 @@ pub(super) const SETTLE: Bounds =
 pub(super) const REFRESH: Bounds =
     Bounds { least: DAY, most: Duration::from_secs(3650 * 24 * 60 * 60), example: "20d" };
 
+/// How long a family must be gone before its record goes: a reconnect must not remove anything.
+pub(super) const GONE_AFTER: Bounds = Bounds {
+    least: Duration::from_secs(60),
+    most: Duration::from_secs(365 * 24 * 60 * 60),
+    example: "1h",
+};
+
 /// The duration that `text` says, in humantime's form and within `bounds`.
 pub(super) fn duration(text: &str, bounds: &Bounds) -> Result<Duration, String> {
     let example = bounds.example;

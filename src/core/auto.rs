@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
 use super::address::{Addresses, Family, Special, unpublishable};
-use super::choice::{KernelAddress, Preferences, choose};
+use super::choice::{Choice, KernelAddress, Preferences, choose};
+use super::interface::InterfaceName;
 
 /// The kernel's way towards the Internet in one family.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -16,6 +17,8 @@ pub struct Route {
     pub source: Option<IpAddr>,
     /// The number of the interface that packets leave by.
     pub index: u32,
+    /// The router that packets go to first, when there is one and the kernel names it.
+    pub gateway: Option<IpAddr>,
 }
 
 /// What `auto` can tell of a family without asking anybody.
@@ -23,7 +26,7 @@ pub struct Route {
 pub enum Auto {
     /// There is nothing to publish, for this reason, which is no fault by itself.
     Absent(String),
-    /// The address is private: somebody on the Internet has to be asked.
+    /// The address is private, or not the line's own: somebody on the Internet has to be asked.
     BehindNat,
     /// These addresses.
     Here(Addresses),
@@ -50,20 +53,55 @@ pub fn auto(
     local: bool,
     set_now: Option<&Addresses>,
 ) -> Auto {
-    let preferences =
-        Preferences { allow_private: local, count: NonZeroUsize::MIN, prefer_temporary: false };
-    let Some(route) = route else {
-        return best(addresses, family, preferences, set_now)
-            .unwrap_or_else(|| Auto::Absent(format!("no {family} here")));
-    };
-    if let (Family::V4, Some(source)) = (family, route.source) {
+    if let Some(source) = source_v4(route, family) {
         return towards_v4(source, local);
     }
-    let chosen = route.leads_by(addresses).into_iter().find_map(|index| {
-        let own: Vec<_> = addresses.iter().filter(|a| a.index == index).cloned().collect();
-        best(&own, family, preferences, set_now)
-    });
-    chosen.unwrap_or_else(|| Auto::Absent(format!("no {family} address to publish")))
+    match best(addresses, route, family, local, set_now) {
+        Some(Choice { chosen: Some(addresses), .. }) => Auto::Here(addresses),
+        Some(_) => Auto::Tentative,
+        None if route.is_some() => Auto::Absent(format!("no {family} address to publish")),
+        None => Auto::Absent(format!("no {family} here")),
+    }
+}
+
+/// Whether [`auto`] would decide otherwise if the duplicate address detection of an address ended
+/// well: a router's advertisement brings a temporary address beside the stable one, and either may
+/// be ready first.
+pub fn awaits_verdict(
+    addresses: &[KernelAddress],
+    route: Option<&Route>,
+    family: Family,
+    local: bool,
+) -> bool {
+    source_v4(route, family).is_none()
+        && best(addresses, route, family, local, None).is_some_and(|choice| choice.awaits_verdict)
+}
+
+/// Decides about one family of a host that is bound to a line: the interface `name` with the
+/// number `index`, if it is there, and the `route` that leads to the Internet by it.
+///
+/// | interface, route | the kernel's source address by it | then                                   |
+/// |------------------|-----------------------------------|----------------------------------------|
+/// | not both         |                                   | absent                                 |
+/// | both             | IPv4 of another interface         | behind NAT: whose it is, is not known  |
+/// | both             | IPv6 of another interface         | the best of its own, else behind NAT   |
+/// | both             | its own                           | as [`auto`], among its addresses alone |
+pub fn auto_by(
+    name: InterfaceName,
+    index: Option<u32>,
+    addresses: &[KernelAddress],
+    route: Option<&Route>,
+    family: Family,
+    set_now: Option<&Addresses>,
+) -> Auto {
+    let Some(index) = index else { return Auto::Absent(format!("no interface {name}")) };
+    let Some(route) = route else { return Auto::Absent(format!("no {family} by {name}")) };
+    let own: Vec<_> = addresses.iter().filter(|a| a.index == index).cloned().collect();
+    let is_foreign = route.source.is_some_and(|source| own.iter().all(|a| a.address != source));
+    match (family, auto(&own, Some(route), family, false, set_now)) {
+        (Family::V4, _) | (Family::V6, Auto::Absent(_)) if is_foreign => Auto::BehindNat,
+        (_, decided) => decided,
+    }
 }
 
 impl Route {
@@ -77,18 +115,31 @@ impl Route {
     }
 }
 
-/// The best of `addresses`, or that it is still tentative; `None` when there is none.
+/// The source address that decides alone.
+fn source_v4(route: Option<&Route>, family: Family) -> Option<IpAddr> {
+    route?.source.filter(|_| family == Family::V4)
+}
+
+/// The choice among the addresses of the first interface that counts and has one, usable or still
+/// tentative.
 fn best(
     addresses: &[KernelAddress],
+    route: Option<&Route>,
     family: Family,
-    preferences: Preferences,
+    local: bool,
     set_now: Option<&Addresses>,
-) -> Option<Auto> {
-    let choice = choose(addresses, family, preferences, set_now);
-    match choice.chosen {
-        Some(addresses) => Some(Auto::Here(addresses)),
-        None => choice.awaits_verdict.then_some(Auto::Tentative),
-    }
+) -> Option<Choice> {
+    let preferences =
+        Preferences { allow_private: local, count: NonZeroUsize::MIN, prefer_temporary: false };
+    let of = |addresses: &[KernelAddress]| {
+        let choice = choose(addresses, family, preferences, set_now);
+        (choice.chosen.is_some() || choice.awaits_verdict).then_some(choice)
+    };
+    let Some(route) = route else { return of(addresses) };
+    route.leads_by(addresses).into_iter().find_map(|index| {
+        let own: Vec<_> = addresses.iter().filter(|a| a.index == index).cloned().collect();
+        of(&own)
+    })
 }
 
 /// What the kernel's own IPv4 source address tells.
@@ -119,7 +170,7 @@ mod tests {
     }
 
     fn route(source: &str) -> Route {
-        Route { source: Some(source.parse().unwrap()), index: 1 }
+        Route { source: Some(source.parse().unwrap()), index: 1, gateway: None }
     }
 
     #[track_caller]
@@ -152,8 +203,55 @@ mod tests {
     }
 
     #[test]
+    fn a_stable_address_is_awaited_beside_a_temporary_one() {
+        let mut addresses = [address(1, "2a00::1"), address(1, "2a00::2")];
+        addresses[0].flags.tentative = true;
+        let awaits = |addresses: &[KernelAddress]| {
+            awaits_verdict(addresses, Some(&route("2a00::2")), Family::V6, false)
+        };
+        addresses[1].flags.temporary = true;
+        assert!(awaits(&addresses));
+        check(&addresses, Some(&route("2a00::2")), Family::V6, &here("2a00::2"));
+        addresses[0].flags.temporary = true;
+        addresses[1].flags.temporary = false;
+        assert!(!awaits(&addresses));
+        assert!(!awaits(&[]));
+    }
+
+    #[test]
     fn without_a_way_out_and_without_an_address_the_family_is_absent() {
         check(&[], None, Family::V6, &Auto::Absent("no IPv6 here".into()));
         check(&[address(2, "2a00:1::1")], None, Family::V6, &here("2a00:1::1"));
+    }
+
+    #[track_caller]
+    fn check_by(source: Option<&str>, addresses: &[KernelAddress], family: Family, expect: &Auto) {
+        let (name, route) = ("if1".parse().unwrap(), source.map(route));
+        let decided = auto_by(name, Some(1), addresses, route.as_ref(), family, None);
+        assert_eq!(decided, *expect);
+    }
+
+    #[test]
+    fn a_line_that_is_not_there_or_leads_nowhere_has_no_address() {
+        let gone = auto_by("if1".parse().unwrap(), None, &[], None, Family::V4, None);
+        assert_eq!(gone, Auto::Absent("no interface if1".into()));
+        // Neither the other line's address nor its own, which nobody could reach.
+        let addresses = [address(2, "2a00:2::1"), address(1, "2a00::1")];
+        check_by(None, &addresses, Family::V6, &Auto::Absent("no IPv6 by if1".into()));
+    }
+
+    #[test]
+    fn a_line_has_its_own_addresses_alone() {
+        let addresses = [address(2, "8.8.4.3"), address(1, "8.8.4.2"), address(1, "2a00:1::1")];
+        check_by(Some("8.8.4.2"), &addresses, Family::V4, &here("8.8.4.2"));
+        check_by(Some("2a00:1::1"), &addresses, Family::V6, &here("2a00:1::1"));
+    }
+
+    #[test]
+    fn another_interfaces_address_is_not_taken_for_the_lines() {
+        let addresses = [address(2, "8.8.4.3"), address(2, "2a00::1"), address(1, "2a00:1::1")];
+        check_by(Some("8.8.4.3"), &addresses, Family::V4, &Auto::BehindNat);
+        check_by(Some("2a00::1"), &addresses, Family::V6, &here("2a00:1::1"));
+        check_by(Some("2a00::1"), &addresses[..2], Family::V6, &Auto::BehindNat);
     }
 }

@@ -11,6 +11,7 @@ use super::name::Hostname;
 use super::outcome::{Fault, Rejection};
 use super::pace::History;
 use super::secret::Fingerprint;
+use super::standing::{self, Standings};
 use super::time::Timestamp;
 use super::token::audit::Verdict;
 
@@ -41,6 +42,8 @@ pub struct Memory {
     pub paces: BTreeMap<ZoneKey, History>,
     /// What is known about each token in use, by what stands for its secret.
     pub tokens: BTreeMap<Fingerprint, TokenEntry>,
+    /// How the services outside stand that were blamed for something.
+    pub services: Standings,
     /// Providers that turned out not to know lists of hosts.
     pub without_lists: BTreeSet<String>,
 }
@@ -95,19 +98,24 @@ pub struct SelfCheck {
 pub struct Record {
     /// What the provider confirmed.
     pub set: Option<Set>,
+    /// When the provider confirmed that it holds the record no more; nothing was set since.
+    pub removed: Option<Timestamp>,
     /// What was sent and not (yet) answered; while this is there, what the provider holds is unknown.
     pub sent: Option<Sent>,
     /// Why this record waits while the host's other one does not.
     pub hold: Option<Hold>,
     /// Since when an address should be seen and is not.
     pub missing_since: Option<Timestamp>,
+    /// Since when every look has found that the family is not here; kept only where that leads to
+    /// the record's removal.
+    pub gone_since: Option<Timestamp>,
 }
 
-/// Addresses that left for the provider.
+/// Addresses that left for the provider, or the wish that it hold none.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sent {
-    /// The addresses.
-    pub addresses: Addresses,
+    /// The addresses; `None` where the record was to be removed.
+    pub addresses: Option<Addresses>,
     /// When they left.
     pub at: Timestamp,
     /// Whether an earlier request is without an answer, too, so that the doubt outlives this one.
@@ -328,10 +336,10 @@ impl Memory {
                 if let Some(sent) = &mut record.sent {
                     pull(&mut sent.at, now);
                 }
-                if let Some(since) = &mut record.missing_since {
-                    pull(since, now);
-                }
-                holds.push(&mut record.hold);
+                let Record { hold, removed, missing_since, gone_since, .. } = record;
+                let moments = [removed, missing_since, gone_since];
+                moments.into_iter().flatten().for_each(|moment| pull(moment, now));
+                holds.push(hold);
             }
             for hold in holds.into_iter().flatten() {
                 pull(&mut hold.since, now);
@@ -352,6 +360,10 @@ impl Memory {
             let moments = [token.unheard.as_mut(), token.warned.as_mut(), check];
             moments.into_iter().flatten().for_each(|moment| pull(moment, now));
         }
+        for standing in self.services.values_mut() {
+            pull(&mut standing.since, now);
+            pull(&mut standing.until, now.after(standing::LONGEST));
+        }
         for history in self.paces.values_mut() {
             history.sent.iter_mut().for_each(|at| pull(at, now));
             if let Some(until) = &mut history.pause_until {
@@ -366,6 +378,7 @@ impl Memory {
 mod tests {
     use super::*;
     use crate::core::outcome::Fault;
+    use crate::core::standing::Standing;
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_secs(1_800_000_000 + seconds)
@@ -382,9 +395,32 @@ mod tests {
             until: Some(at(900_030)),
             fingerprint: Fingerprint(1),
         });
+        let record = &mut memory.entry_mut(&key).families.v6;
+        record.gone_since = Some(at(900_000));
+        record.removed = Some(at(900_000));
         assert!(memory.clamp(at(0)));
+        let record = &memory.entry(&key).unwrap().families.v6;
+        assert_eq!((record.gone_since, record.removed), (Some(at(0)), Some(at(0))));
         let hold = memory.entry(&key).unwrap().hold.clone().unwrap();
         assert_eq!((hold.since, hold.until), (at(0), Some(at(3600))));
+        assert!(!memory.clamp(at(0)));
+    }
+
+    #[test]
+    fn a_service_is_not_left_aside_for_a_false_future() {
+        let service = standing::Service { name: "s".into(), family: Family::V4 };
+        let standing = Standing {
+            fault: standing::Fault::Lied,
+            detail: String::new(),
+            times: 1,
+            since: at(900_000),
+            until: at(903_600),
+        };
+        let services = [(service.clone(), standing)].into();
+        let mut memory = Memory { services, ..Memory::default() };
+        assert!(memory.clamp(at(0)));
+        let standing = &memory.services[&service];
+        assert_eq!((standing.since, standing.until), (at(0), at(24 * 60 * 60)));
         assert!(!memory.clamp(at(0)));
     }
 }

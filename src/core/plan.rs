@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::address::{Addresses, Family, PerFamily};
+use super::interface::InterfaceName;
 use super::memory::{Asking, Entry, Hold, HoldKind, Key, Memory, Record, ZoneKey};
 use super::name::Hostname;
 use super::pace::History;
-use super::provider::{MOST_HOSTS, Protocol, Provider};
+use super::provider::{MOST_HOSTS, Protocol, Provider, Removal};
 use super::secret::Fingerprint;
 use super::time::Timestamp;
 
@@ -27,6 +28,10 @@ pub struct Host {
     pub refresh: Option<Duration>,
     /// Whether a request that leaves a family out changes that family's record all the same.
     pub loses: PerFamily<bool>,
+    /// What becomes of the record of a family that has gone.
+    pub when_gone: WhenGone,
+    /// The interface that its requests leave by, or not at all; `None` is as the kernel routes them.
+    pub bind: Option<InterfaceName>,
 }
 
 impl Host {
@@ -47,10 +52,25 @@ pub enum Use {
     Off,
 }
 
+/// What becomes of the record of a family that this machine has no more.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum WhenGone {
+    /// It is left as it is.
+    #[default]
+    Keep,
+    /// It is removed.
+    Remove {
+        /// How long the family must have been gone, and been watched being gone.
+        after: Duration,
+        /// How the provider is told.
+        by: Removal,
+    },
+}
+
 /// What a source saw of one family in this round.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Seen {
-    /// This machine has no such family, as far as `auto` can tell, for this reason.
+    /// The kernel has no such address, for this reason: that much is known.
     Absent(String),
     /// These addresses.
     Here(Addresses),
@@ -66,6 +86,8 @@ pub enum Wish {
     /// The record is left as it is; unknown is never empty.
     #[default]
     Leave,
+    /// There shall be no record: the family is known to be gone.
+    Remove,
     /// The record shall hold these addresses.
     Set(Addresses),
 }
@@ -75,10 +97,14 @@ pub enum Wish {
 pub enum Why {
     /// Nothing was ever set.
     First,
+    /// The family is here again whose record was removed.
+    Back,
     /// The address seen differs from the one set.
     Changed,
     /// The last request got no answer that tells what the provider holds.
     Unconfirmed,
+    /// The family has gone, and its record is to go with it.
+    Gone,
     /// An unchanged address is sent so that nothing expires.
     Refresh,
 }
@@ -86,7 +112,7 @@ pub enum Why {
 /// How one family of a host stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Stand {
-    /// The machine has no such family, for this reason; that is no fault.
+    /// The machine has no such family, for this reason, and nothing is set; that is no fault.
     Absent(String),
     /// The record waits by itself.
     Held(Hold),
@@ -126,6 +152,9 @@ pub struct Circumstances {
     pub refresh: Option<Timestamp>,
     /// Parks and backoff are over; a provider's own wish for a pause is not.
     pub retry_rejected: bool,
+    /// How long each family of the host has been watched being gone, by a clock that nobody sets;
+    /// zero while the wall clock is not set.
+    pub watched: PerFamily<Duration>,
 }
 
 impl Step {
@@ -156,13 +185,20 @@ impl Step {
 /// | any   | –         | record held, and the hold stands   | leave: held                       |
 /// | any   | not asked | –                                  | leave                             |
 /// | auto  | absent    | never set, the other family seen   | leave: no fault                   |
+/// | any   | absent    | removed because it was absent       | leave: no fault                   |
+/// | any   | absent    | to go with it, and its time over   | remove: gone                      |
 /// | any   | absent    | otherwise                          | leave: missing                    |
 /// | any   | unknown   | –                                  | leave: missing                    |
 /// | any   | here      | sent without an answer             | set: unconfirmed                  |
 /// | any   | here      | never set                          | set: first                        |
+/// | any   | here      | removed                            | set: back                         |
 /// | any   | here      | another address set                | set: changed                      |
 /// | any   | here      | the same set, refresh due          | set: refresh                      |
 /// | any   | here      | the same set                       | right                             |
+///
+/// A record is removed only while the other family's is what is seen, or that family is off: never
+/// both at once, and never when the whole network is away. Whatever is not known to be absent is
+/// never removed.
 ///
 /// Then for the host: while its hold stands nothing is sent. Otherwise, if any family is to be
 /// set, a family that is right is stated as well, because most requests speak of both.
@@ -183,7 +219,7 @@ pub fn step(
     let standing =
         |hold: &Option<Hold>| hold.clone().filter(|hold| stands(hold, fingerprint, circumstances));
     let hold = standing(&entry.hold);
-    let stands = PerFamily::from_fn(|family| {
+    let mut stands = PerFamily::from_fn(|family| {
         if host.families[family] == Use::Off {
             return Stand::Off;
         }
@@ -192,26 +228,28 @@ pub fn step(
         }
         stand(host, seen, family, &entry.families[family], circumstances)
     });
+    if let Some(family) = to_remove(host, seen, entry, &stands, circumstances) {
+        stands[family] = Stand::Wanted(Why::Gone);
+    }
     let any_wanted = stands.iter().any(|(_, stand)| matches!(stand, Stand::Wanted(_)));
     let first_wanted = stands.iter().find(|(_, stand)| matches!(stand, Stand::Wanted(_)));
     let only = match entry.asking {
-        Asking::OneFamily => first_wanted.map(|(family, _)| family),
+        // What is removed by leaving it out needs the other one beside it.
+        Asking::OneFamily => first_wanted
+            .filter(|(_, stand)| **stand != Stand::Wanted(Why::Gone) || !is_left_out(host))
+            .map(|(family, _)| family),
         Asking::Together | Asking::Alone => None,
     };
     // A record that a request would lose is not risked for the sake of a source's rest.
     let risked = stands.iter().any(|(f, stand)| *stand == Stand::NotAsked && host.loses[f]);
+    let speaks = any_wanted && hold.is_none() && !risked;
     let wishes = PerFamily::from_fn(|family| match (&stands[family], &seen[family]) {
-        (Stand::Wanted(_) | Stand::Right, Seen::Here(addresses))
-            if any_wanted
-                && hold.is_none()
-                && !risked
-                && only.is_none_or(|only| only == family) =>
-        {
-            Wish::Set(addresses.clone())
-        }
+        _ if !speaks || only.is_some_and(|only| only != family) => Wish::Leave,
+        (Stand::Wanted(Why::Gone), Seen::Absent(_)) => Wish::Remove,
+        (Stand::Wanted(_) | Stand::Right, Seen::Here(addresses)) => Wish::Set(addresses.clone()),
         _ => Wish::Leave,
     });
-    let due = due(host, entry, hold.as_ref(), &stands);
+    let due = due(host, seen, entry, hold.as_ref(), &stands, circumstances);
     Step { wishes, stands, hold, due }
 }
 
@@ -231,7 +269,8 @@ fn stand(
             let other_is_there =
                 matches!(seen[other], Seen::Here(_)) && host.families[other] != Use::Off;
             let never_set = record.set.is_none() && record.sent.is_none();
-            if host.families[family] == Use::Auto && never_set && other_is_there {
+            let is_removed = never_set && record.removed.is_some() && removes(host);
+            if is_removed || (host.families[family] == Use::Auto && never_set && other_is_there) {
                 return Stand::Absent(reason.clone());
             }
             return Stand::Missing(reason.clone());
@@ -242,7 +281,8 @@ fn stand(
         return Stand::Wanted(Why::Unconfirmed);
     }
     let Some(set) = &record.set else {
-        return Stand::Wanted(Why::First);
+        let why = if record.removed.is_some() { Why::Back } else { Why::First };
+        return Stand::Wanted(why);
     };
     if set.addresses != *addresses {
         return Stand::Wanted(Why::Changed);
@@ -253,6 +293,73 @@ fn stand(
         return Stand::Wanted(Why::Refresh);
     }
     Stand::Right
+}
+
+/// Whether a record of the host goes with its family.
+fn removes(host: &Host) -> bool {
+    matches!(host.when_gone, WhenGone::Remove { .. })
+}
+
+/// Whether a record of the host is removed by leaving it out of a request.
+fn is_left_out(host: &Host) -> bool {
+    matches!(host.when_gone, WhenGone::Remove { by: Removal::LeftOut, .. })
+}
+
+/// The missing family whose record is to be removed now.
+///
+/// The other one must be right first, even where one request could see to both: a request that is
+/// refused, or split in two, must not leave the host without any record.
+fn to_remove(
+    host: &Host,
+    seen: &PerFamily<Seen>,
+    entry: &Entry,
+    stands: &PerFamily<Stand>,
+    circumstances: &Circumstances,
+) -> Option<Family> {
+    let is_due = |family: &Family| {
+        let from = removable_from(host, seen, entry, *family, circumstances);
+        let is_missing = matches!(stands[*family], Stand::Missing(_));
+        let other_stays = match &stands[family.other()] {
+            Stand::Right | Stand::Wanted(Why::Refresh) => true,
+            Stand::Wanted(Why::Unconfirmed) => is_set_either_way(seen, entry, family.other()),
+            Stand::Off => !is_left_out(host),
+            Stand::Absent(_)
+            | Stand::Held(_)
+            | Stand::Missing(_)
+            | Stand::NotAsked
+            | Stand::Wanted(_) => false,
+        };
+        is_missing && other_stays && from.is_some_and(|from| from <= circumstances.now)
+    };
+    Family::BOTH.into_iter().find(is_due)
+}
+
+/// Whether the provider holds what is seen of a family, whatever became of the last request.
+fn is_set_either_way(seen: &PerFamily<Seen>, entry: &Entry, family: Family) -> bool {
+    let record = &entry.families[family];
+    let Seen::Here(addresses) = &seen[family] else { return false };
+    let is_set = record.set.as_ref().is_some_and(|set| set.addresses == *addresses);
+    let unanswered = record.sent.as_ref().and_then(|sent| sent.addresses.as_ref());
+    is_set && unanswered == Some(addresses)
+}
+
+/// From when on a family's record may be removed, if it goes on being gone: when both the wall clock
+/// and the time of watching have reached the host's limit.
+fn removable_from(
+    host: &Host,
+    seen: &PerFamily<Seen>,
+    entry: &Entry,
+    family: Family,
+    circumstances: &Circumstances,
+) -> Option<Timestamp> {
+    let WhenGone::Remove { after, .. } = host.when_gone else { return None };
+    let record = &entry.families[family];
+    let is_there = record.set.is_some() || record.sent.is_some();
+    let Seen::Absent(_) = &seen[family] else { return None };
+    let now = circumstances.now;
+    let by_the_clock = record.gone_since.unwrap_or(now).after(after);
+    let by_watching = now.after(after.saturating_sub(circumstances.watched[family]));
+    is_there.then_some(by_the_clock.max(by_watching))
 }
 
 /// Whether `hold` still stands.
@@ -274,9 +381,11 @@ pub fn stands(hold: &Hold, fingerprint: Fingerprint, circumstances: &Circumstanc
 /// When the decision changes by itself.
 fn due(
     host: &Host,
+    seen: &PerFamily<Seen>,
     entry: &Entry,
     hold: Option<&Hold>,
     stands: &PerFamily<Stand>,
+    circumstances: &Circumstances,
 ) -> Option<Timestamp> {
     if let Some(hold) = hold {
         return hold.until;
@@ -287,9 +396,10 @@ fn due(
             let set = entry.families[family].set.as_ref()?;
             Some(set.confirmed.after(host.refresh?))
         }
-        Stand::Absent(_) | Stand::Missing(_) | Stand::NotAsked | Stand::Off | Stand::Wanted(_) => {
-            None
-        }
+        // One that is over waits for the other family, of whose change a round comes anyway.
+        Stand::Missing(_) => removable_from(host, seen, entry, family, circumstances)
+            .filter(|from| *from > circumstances.now),
+        Stand::Absent(_) | Stand::NotAsked | Stand::Off | Stand::Wanted(_) => None,
     });
     moments.min()
 }
@@ -338,7 +448,7 @@ pub struct Schedule {
 
 /// Gathers `candidates` into requests that keep within every zone's pace.
 ///
-/// Hosts share a request when provider, credential and zone are the same, the provider knows
+/// Hosts share a request when provider, credential, zone and line are the same, the provider knows
 /// lists, the protocol can say what each wants, and no refusal has set them apart; a request never names a host that is not listed
 /// beside its credential. Within a zone the host that has waited longest goes first, then the
 /// order of the configuration holds.
@@ -362,13 +472,17 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
             most_hosts(candidate.provider)
         };
         for (family, wishes) in parts(candidate) {
-            // Only deSEC's requests can say different things about different hosts.
+            // Only deSEC's requests can say different things about different hosts. That a record
+            // shall go they say of all: so it is known to work.
+            let removes = wishes.iter().any(|(_, wish)| *wish == Wish::Remove);
             let common = match candidate.provider.protocol {
+                Protocol::Desec if removes => Some(wishes.clone()),
                 Protocol::Desec | Protocol::HostsFile => None,
                 Protocol::Dyndns2 => Some(wishes.clone()),
             };
             let update = Update { host: candidate.host.key.host.clone(), wishes };
-            let slot = (zone.clone(), candidate.credential, family, common);
+            let bind = candidate.host.bind;
+            let slot = (zone.clone(), candidate.credential, bind, family, common);
             match open.get(&slot) {
                 Some(&at) if most > 1 && requests[at].hosts.len() < most => {
                     requests[at].hosts.push(place);
@@ -477,6 +591,8 @@ mod tests {
             families: PerFamily { v4: Use::Auto, v6: Use::Auto },
             refresh: None,
             loses: PerFamily::default(),
+            when_gone: WhenGone::Keep,
+            bind: None,
         }
     }
 
@@ -563,7 +679,7 @@ mod tests {
     #[test]
     fn after_a_lost_answer_the_same_address_is_sent_again() {
         let mut record = set(V4);
-        record.sent = Some(Sent { addresses: addresses(V4), at: at(1), in_doubt: false });
+        record.sent = Some(Sent { addresses: Some(addresses(V4)), at: at(1), in_doubt: false });
         let entry =
             Entry { families: PerFamily { v4: record, v6: Record::default() }, ..Entry::default() };
         check((here(V4), absent()), &entry, &now(9), &[Why::Unconfirmed]);
@@ -650,6 +766,227 @@ mod tests {
         assert_eq!(step.wishes, PerFamily { v4: Wish::Set(addresses(V4)), v6: Wish::Leave });
     }
 
+    const HOUR: u64 = 3600;
+
+    fn removing(by: Removal) -> Host {
+        let when_gone = WhenGone::Remove { after: Duration::from_secs(HOUR), by };
+        Host { when_gone, ..host("a.example") }
+    }
+
+    /// Both families set, IPv6 known to be gone since the beginning, and `change`.
+    fn gone(change: impl FnOnce(&mut Entry)) -> Entry {
+        let mut v6 = set(V6);
+        v6.gone_since = Some(at(0));
+        let mut entry = Entry { families: PerFamily { v4: set(V4), v6 }, ..Entry::default() };
+        change(&mut entry);
+        entry
+    }
+
+    /// The moment `seconds`, both families watched being gone from the beginning.
+    fn watched(seconds: u64) -> Circumstances {
+        let watched = PerFamily::from_fn(|_| Duration::from_secs(seconds));
+        Circumstances { watched, ..now(seconds) }
+    }
+
+    /// What becomes of both records.
+    #[track_caller]
+    fn check_gone(
+        host: &Host,
+        seen: (Seen, Seen),
+        entry: &Entry,
+        circumstances: &Circumstances,
+        (v4, v6): (Wish, Wish),
+    ) -> Step {
+        let seen = PerFamily { v4: seen.0, v6: seen.1 };
+        let step = step(host, &seen, PRINT, Some(entry), circumstances);
+        assert_eq!(step.wishes, PerFamily { v4, v6 }, "{step:?}");
+        step
+    }
+
+    fn nothing() -> (Wish, Wish) {
+        (Wish::Leave, Wish::Leave)
+    }
+
+    fn v6_removed() -> (Wish, Wish) {
+        (Wish::Set(addresses(V4)), Wish::Remove)
+    }
+
+    #[test]
+    fn a_family_gone_for_long_is_removed_and_the_other_stated() {
+        for by in [Removal::Said, Removal::LeftOut] {
+            let seen = (here(V4), absent());
+            let step = check_gone(&removing(by), seen, &gone(|_| {}), &watched(HOUR), v6_removed());
+            assert_eq!((step.why(), step.due), (Some(Why::Gone), None));
+        }
+    }
+
+    #[test]
+    fn nothing_is_removed_unless_it_is_asked_for() {
+        let seen = (here(V4), absent());
+        check_gone(&host("a.example"), seen, &gone(|_| {}), &watched(9 * HOUR), nothing());
+    }
+
+    #[test]
+    fn nothing_is_removed_before_its_time_by_any_clock() {
+        let host = removing(Removal::Said);
+        let minutes = |wall: u64, watched: u64| Circumstances {
+            now: at(wall * 60),
+            watched: PerFamily::from_fn(|_| Duration::from_secs(watched * 60)),
+            ..Circumstances::default()
+        };
+        for (circumstances, due) in [
+            (minutes(59, 59), 60),
+            // A start not long ago, or a clock that was set forward.
+            (minutes(999, 59), 1000),
+            (minutes(59, 999), 60),
+            // A clock that is not set.
+            (minutes(999, 0), 1059),
+        ] {
+            let seen = (here(V4), absent());
+            let step = check_gone(&host, seen, &gone(|_| {}), &circumstances, nothing());
+            assert!(matches!(step.stands.v6, Stand::Missing(_)));
+            assert_eq!(step.due, Some(at(due * 60)));
+        }
+        let first = gone(|entry| entry.families.v6.gone_since = None);
+        let seen = (here(V4), absent());
+        let step = check_gone(&host, seen, &first, &watched(9 * HOUR), nothing());
+        assert_eq!(step.due, Some(at(10 * HOUR)), "the first look that finds it gone");
+    }
+
+    #[test]
+    fn nothing_is_removed_that_is_not_known_to_be_gone() {
+        let host = removing(Removal::Said);
+        for v6 in [Seen::Unknown("timed out".into()), Seen::NotAsked, here(V6)] {
+            let step =
+                check_gone(&host, (here(V4), v6), &gone(|_| {}), &watched(9 * HOUR), nothing());
+            assert_eq!(step.due, None);
+        }
+    }
+
+    #[test]
+    fn nothing_is_removed_while_the_other_family_is_not_right() {
+        let host = removing(Removal::Said);
+        let long = watched(9 * HOUR);
+        let both = |entry: &mut Entry| entry.families.v4.gone_since = Some(at(0));
+        let step = check_gone(&host, (absent(), absent()), &gone(both), &long, nothing());
+        assert_eq!(step.due, None, "no timer runs out again and again");
+        for v4 in [Seen::Unknown("timed out".into()), Seen::NotAsked] {
+            check_gone(&host, (v4, absent()), &gone(|_| {}), &long, nothing());
+        }
+        let moved = here("198.18.0.2");
+        let set_first = (Wish::Set(addresses("198.18.0.2")), Wish::Leave);
+        check_gone(&host, (moved, absent()), &gone(|_| {}), &long, set_first);
+        for (unanswered, expect) in [
+            (Some("198.18.0.2"), (Wish::Set(addresses(V4)), Wish::Leave)),
+            (None, (Wish::Set(addresses(V4)), Wish::Leave)),
+            // Whatever became of that request, the record is right.
+            (Some(V4), v6_removed()),
+        ] {
+            let doubtful = |entry: &mut Entry| {
+                let addresses = unanswered.map(addresses);
+                entry.families.v4.sent = Some(Sent { addresses, at: at(1), in_doubt: false });
+            };
+            check_gone(&host, (here(V4), absent()), &gone(doubtful), &long, expect);
+        }
+        let parked = |entry: &mut Entry| {
+            let kind = HoldKind::Rejected(Rejection::Forbidden);
+            entry.families.v4.hold = Some(held(kind, None));
+        };
+        check_gone(&host, (here(V4), absent()), &gone(parked), &long, nothing());
+    }
+
+    #[test]
+    fn with_the_other_family_off_a_removal_goes_alone_where_it_can() {
+        let seen = || (Seen::NotAsked, absent());
+        let mut host = removing(Removal::Said);
+        host.families.v4 = Use::Off;
+        let alone = (Wish::Leave, Wish::Remove);
+        check_gone(&host, seen(), &gone(|_| {}), &watched(HOUR), alone);
+        let mut host = removing(Removal::LeftOut);
+        host.families.v4 = Use::Off;
+        check_gone(&host, seen(), &gone(|_| {}), &watched(HOUR), nothing());
+    }
+
+    #[test]
+    fn families_asked_one_by_one_are_removed_so_unless_that_is_said_by_leaving_them_out() {
+        let entry = gone(|entry| entry.asking = Asking::OneFamily);
+        let alone = (Wish::Leave, Wish::Remove);
+        let seen = || (here(V4), absent());
+        check_gone(&removing(Removal::Said), seen(), &entry, &watched(HOUR), alone);
+        check_gone(&removing(Removal::LeftOut), seen(), &entry, &watched(HOUR), v6_removed());
+    }
+
+    #[test]
+    fn a_removal_without_an_answer_is_repeated_or_taken_back() {
+        let host = removing(Removal::Said);
+        let entry = gone(|entry| {
+            entry.families.v6.sent = Some(Sent { addresses: None, at: at(HOUR), in_doubt: false });
+        });
+        check_gone(&host, (here(V4), absent()), &entry, &watched(HOUR + 60), v6_removed());
+        let back = (Wish::Set(addresses(V4)), Wish::Set(addresses(V6)));
+        check_gone(&host, (here(V4), here(V6)), &entry, &watched(HOUR + 60), back);
+    }
+
+    #[test]
+    fn a_hold_stands_for_removals_as_well() {
+        let held = |entry: &mut Entry| {
+            entry.hold = Some(held(HoldKind::Backoff(Fault::Server), Some(9 * HOUR)));
+        };
+        let host = removing(Removal::Said);
+        let seen = (here(V4), absent());
+        check_gone(&host, seen, &gone(held), &watched(HOUR), nothing());
+    }
+
+    #[test]
+    fn what_was_removed_is_right_while_it_is_gone_and_set_when_it_is_back() {
+        let mut host = removing(Removal::Said);
+        let removed = Record { removed: Some(at(HOUR)), ..Record::default() };
+        let entry = Entry { families: PerFamily { v4: set(V4), v6: removed }, ..Entry::default() };
+        for used in [Use::Auto, Use::Named] {
+            host.families.v6 = used;
+            for v4 in [here(V4), absent()] {
+                let seen = (v4, absent());
+                let step = check_gone(&host, seen, &entry, &watched(9 * HOUR), nothing());
+                assert!(matches!(step.stands.v6, Stand::Absent(_)), "{step:?}");
+            }
+        }
+        let back = (Wish::Set(addresses(V4)), Wish::Set(addresses(V6)));
+        let seen = (here(V4), here(V6));
+        let step = check_gone(&host, seen, &entry, &watched(9 * HOUR), back);
+        assert_eq!(step.why(), Some(Why::Back));
+        // A host that keeps records has not asked for the fault to be none.
+        host.when_gone = WhenGone::Keep;
+        let seen = (here(V4), absent());
+        let step = check_gone(&host, seen, &entry, &watched(9 * HOUR), nothing());
+        assert!(matches!(step.stands.v6, Stand::Missing(_)), "{step:?}");
+    }
+
+    #[test]
+    fn hosts_share_a_removal_only_when_they_want_the_same() {
+        let mut provider = Protocol::Desec.defaults("p".into());
+        provider.pace = None;
+        let hosts = ["a.example", "b.example", "c.example", "d.example"].map(host);
+        let step = |v4: &str, v6: Wish| Step {
+            wishes: PerFamily { v4: Wish::Set(addresses(v4)), v6 },
+            stands: PerFamily { v4: Stand::Right, v6: Stand::Wanted(Why::Gone) },
+            hold: None,
+            due: None,
+        };
+        let steps = [
+            step(V4, Wish::Remove),
+            step("198.18.0.2", Wish::Remove),
+            step(V4, Wish::Set(addresses(V6))),
+            step(V4, Wish::Remove),
+        ];
+        let candidates: Vec<_> = hosts
+            .iter()
+            .zip(&steps)
+            .map(|(host, step)| Candidate { host, provider: &provider, credential: PRINT, step })
+            .collect();
+        let schedule = schedule(&candidates, &Memory::default(), at(0));
+        assert_eq!(places(&schedule), [vec![0, 3], vec![1], vec![2]]);
+    }
+
     fn scheduled(names: &[&str], provider: &Provider, memory: &Memory, now: Timestamp) -> Schedule {
         let hosts: Vec<_> = names.iter().map(|name| host(name)).collect();
         let seen = PerFamily { v4: here(V4), v6: here(V6) };
@@ -678,6 +1015,23 @@ mod tests {
         let schedule = scheduled(&names, &provider, &Memory::default(), at(0));
         let sizes: Vec<_> = places(&schedule).iter().map(Vec::len).collect();
         assert_eq!(sizes, [20, 20, 5]);
+    }
+
+    #[test]
+    fn hosts_of_two_lines_share_no_request() {
+        let provider = Protocol::Dyndns2.defaults("p".into());
+        let mut hosts: Vec<_> = ["a.example", "b.example", "c.example"].map(host).into();
+        hosts[0].bind = Some("wan1".parse().unwrap());
+        hosts[1].bind = Some("wan2".parse().unwrap());
+        hosts[2].bind = hosts[0].bind;
+        let seen = PerFamily { v4: here(V4), v6: here(V6) };
+        let step = step(&hosts[0], &seen, PRINT, None, &now(0));
+        let candidates: Vec<_> = hosts
+            .iter()
+            .map(|host| Candidate { host, provider: &provider, credential: PRINT, step: &step })
+            .collect();
+        let schedule = schedule(&candidates, &Memory::default(), at(0));
+        assert_eq!(places(&schedule), [vec![0, 2], vec![1]]);
     }
 
     #[test]

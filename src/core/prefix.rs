@@ -13,12 +13,26 @@ use super::choice::KernelAddress;
 /// section 2.5.4).
 pub const USUAL_LENGTH: u8 = 64;
 
+/// The length of the shortest prefix that counts as delegated: what is shorter is a provider's, or
+/// a filter's.
+pub const SHORTEST_DELEGATED: u8 = 32;
+
+/// A prefix of IPv6.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Prefix {
+    /// Its address; what is behind its length does not count.
+    pub address: Ipv6Addr,
+    /// How many bits it has.
+    pub length: u8,
+}
+
 /// Another machine of the link, as far as its address can be told from ours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Neighbour {
     /// Its part of the address.
     pub suffix: Suffix,
-    /// How many bits it takes from our address; `None` is the length of our address's prefix.
+    /// How many bits it takes from our address; `None` is the length of our address's prefix, or of
+    /// the delegated one where that leaves no room.
     pub prefix_length: Option<u8>,
 }
 
@@ -43,10 +57,12 @@ pub enum Misfit {
         /// The length of the prefix.
         length: u8,
     },
-    /// The prefix is longer than the usual one, which the suffix was written for.
+    /// The prefix is longer than the suffix leaves room for, and no delegated one is known.
     NoRoom {
         /// The length of the prefix.
         length: u8,
+        /// The length of the longest prefix that would do.
+        longest: u8,
     },
     /// The prefix ends before the bits that were expected of it.
     Short {
@@ -76,34 +92,82 @@ impl Suffix {
     /// Whether the suffix begins where a prefix of `length` bits has ended.
     pub fn check_room(self, length: u8) -> Result<(), Misfit> {
         let suffix = self.as_address();
-        let longest = match self {
-            Self::Mac(_) => USUAL_LENGTH.into(),
-            Self::Written(_) => suffix.to_bits().leading_zeros(),
-        };
-        if u32::from(length) > longest { Err(Misfit::Overlap { suffix, length }) } else { Ok(()) }
+        if length > self.room() { Err(Misfit::Overlap { suffix, length }) } else { Ok(()) }
+    }
+
+    /// The length of the longest prefix that leaves room for it.
+    fn room(self) -> u8 {
+        match self {
+            Self::Mac(_) => USUAL_LENGTH,
+            // At most 128.
+            Self::Written(suffix) => {
+                u8::try_from(suffix.to_bits().leading_zeros()).unwrap_or(u8::MAX)
+            }
+        }
     }
 }
 
 impl Neighbour {
-    /// The neighbour's address, where `ours` is one of this machine's on the same link.
-    pub fn address(&self, ours: &KernelAddress) -> Result<IpAddr, Misfit> {
+    /// The neighbour's address, where `ours` is one of this machine's on the same link, and
+    /// `delegated` are the prefixes that its network got from the provider.
+    ///
+    /// | prefix-length | room in the prefix of `ours` | bits taken from `ours`                       |
+    /// |---------------|------------------------------|----------------------------------------------|
+    /// | written       |                              | as written                                   |
+    /// | no            | yes                          | as many as that prefix has                   |
+    /// | no            | no, but in its /64           | 64, if `ours` lies in a delegated prefix     |
+    /// | no            | no, nor in its /64           | those of the longest delegated one with room |
+    pub fn address(&self, ours: &KernelAddress, delegated: &[Prefix]) -> Result<IpAddr, Misfit> {
         let IpAddr::V6(address) = ours.address else { return Err(Misfit::Ipv4) };
         let length = ours.prefix_length;
         let expected = self.prefix_length.unwrap_or(USUAL_LENGTH);
         if length < expected {
             return Err(Misfit::Short { length, expected });
         }
-        let taken = self.prefix_length.unwrap_or(length);
-        self.suffix.check_room(taken).map_err(|_| Misfit::NoRoom { length: taken })?;
+        let room = self.suffix.room();
+        let taken = match self.prefix_length {
+            Some(written) => written,
+            None if length <= room => length,
+            None => self.default_length(address, delegated).unwrap_or(length),
+        };
+        if taken > room {
+            return Err(Misfit::NoRoom { length: taken, longest: room.min(USUAL_LENGTH) });
+        }
         let prefix = address.to_bits() & mask(taken).to_bits();
         Ok(Ipv6Addr::from_bits(prefix | self.suffix.as_address().to_bits()).into())
     }
 
+    /// How many bits of `address` the delegated prefix that it lies in gives.
+    fn default_length(&self, address: Ipv6Addr, delegated: &[Prefix]) -> Option<u8> {
+        let room = self.suffix.room();
+        let lengths = delegated.iter().filter(|prefix| {
+            let counts = (SHORTEST_DELEGATED..=USUAL_LENGTH.min(room)).contains(&prefix.length);
+            counts && prefix.covers(address)
+        });
+        let longest = lengths.map(|prefix| prefix.length).max()?;
+        // A suffix that names no network of the delegated ones means the link's own.
+        Some(if room >= USUAL_LENGTH { USUAL_LENGTH } else { longest })
+    }
+
     /// Those of `ours` that make an address which is in `set`: what the choice among them may take
     /// for set, so that the prefix in use stays.
-    pub fn standing_for(&self, ours: &[KernelAddress], set: &Addresses) -> Option<Addresses> {
-        let is_set = |own: &&KernelAddress| self.address(own).is_ok_and(|made| set.contains(made));
+    pub fn standing_for(
+        &self,
+        ours: &[KernelAddress],
+        delegated: &[Prefix],
+        set: &Addresses,
+    ) -> Option<Addresses> {
+        let is_set = |own: &&KernelAddress| {
+            self.address(own, delegated).is_ok_and(|made| set.contains(made))
+        };
         Addresses::new(ours.iter().filter(is_set).map(|own| own.address))
+    }
+}
+
+impl Prefix {
+    fn covers(self, address: Ipv6Addr) -> bool {
+        let bits = mask(self.length).to_bits();
+        self.address.to_bits() & bits == address.to_bits() & bits
     }
 }
 
@@ -125,9 +189,13 @@ impl fmt::Display for Misfit {
                 "the suffix {suffix} reaches into the prefix, whose /{length} is {}",
                 mask(length)
             ),
-            Self::NoRoom { length } => write!(
+            Self::NoRoom { length, longest: USUAL_LENGTH } => write!(
                 f,
                 "the prefix is /{length}, so no room is left for the suffix; write prefix-length = {USUAL_LENGTH}"
+            ),
+            Self::NoRoom { length, longest } => write!(
+                f,
+                "the prefix is /{length}, so no room is left for the suffix, and the kernel shows no delegated prefix around it; write that one's length as prefix-length, at most {longest}"
             ),
             Self::Short { length, expected } => write!(
                 f,
@@ -174,7 +242,7 @@ mod tests {
     #[track_caller]
     fn check(ours: &str, neighbour: Neighbour, expect: Result<&str, Misfit>) {
         let (address, length) = ours.split_once('/').unwrap();
-        let made = neighbour.address(&own(address, length.parse().unwrap()));
+        let made = neighbour.address(&own(address, length.parse().unwrap()), &[]);
         assert_eq!(made, expect.map(|address| parsed(address).into()), "{ours}");
     }
 
@@ -210,13 +278,68 @@ mod tests {
 
     #[test]
     fn a_prefix_that_leaves_no_room_is_told() {
-        let no_room = |length| Err(Misfit::NoRoom { length });
+        let no_room = |length| Err(Misfit::NoRoom { length, longest: 64 });
         check("2a00::9/128", written("::5", None), no_room(128));
         check("2a00::9/80", written("::1:2:3:4", None), no_room(80));
         check("2a00::9/65", with_mac(LOCAL_MAC, None), no_room(65));
         let told =
             "the prefix is /128, so no room is left for the suffix; write prefix-length = 64";
-        assert_eq!(Misfit::NoRoom { length: 128 }.to_string(), told);
+        assert_eq!(Misfit::NoRoom { length: 128, longest: 64 }.to_string(), told);
+        let above = written("::12:0:0:0:5", None);
+        check("2a00::9/64", above, Err(Misfit::NoRoom { length: 64, longest: 59 }));
+        let told = Misfit::NoRoom { length: 64, longest: 59 }.to_string();
+        assert!(told.ends_with("write that one's length as prefix-length, at most 59"), "{told}");
+    }
+
+    /// Checks what becomes of `neighbour` beside `ours` where these prefixes are delegated.
+    #[track_caller]
+    fn check_delegated(ours: &str, neighbour: Neighbour, delegated: &[&str], expect: Option<&str>) {
+        let split = |text: &str| -> (String, u8) {
+            let (address, length) = text.split_once('/').unwrap();
+            (address.to_owned(), length.parse().unwrap())
+        };
+        let prefix = |text: &&str| {
+            let (address, length) = split(text);
+            Prefix { address: parsed(&address), length }
+        };
+        let delegated: Vec<_> = delegated.iter().map(prefix).collect();
+        let (address, length) = split(ours);
+        let made = neighbour.address(&own(&address, length), &delegated);
+        assert_eq!(made.ok(), expect.map(|address| parsed(address).into()), "{ours}");
+    }
+
+    #[test]
+    fn a_delegated_prefix_makes_room() {
+        let (suffix, subnet) = (written("::5", None), written("::12:0:0:0:5", None));
+        let ours = "2a00:1:2:34ff::9/64";
+        check_delegated(ours, subnet, &["2a00:1:2:3400::/56"], Some("2a00:1:2:3412::5"));
+        // The nearest one that leaves room.
+        let nested = ["2a00:1:2::/48", "2a00:1:2:3400::/56", "2a00:1:2:34f0::/60"];
+        check_delegated(ours, subnet, &nested, Some("2a00:1:2:3412::5"));
+        check_delegated(ours, written("::1234:0:0:0:5", None), &nested, Some("2a00:1:2:1234::5"));
+        // The suffix names no network, so it is the one of our own address.
+        let lease = "2a00:1:2:3407::9/128";
+        check_delegated(lease, suffix, &["2a00:1:2:3400::/56"], Some("2a00:1:2:3407::5"));
+        let mac = with_mac(MAC, None);
+        let expect = "2a00:1:2:3407:211:22ff:fe33:4455";
+        check_delegated(lease, mac, &["2a00:1:2:3407::/64"], Some(expect));
+    }
+
+    #[test]
+    fn a_prefix_that_is_not_delegated_to_us_makes_no_room() {
+        let subnet = written("::12:0:0:0:5", None);
+        for other in ["2a00:1:3::/48", "2a00::/16", "::/0", "2a00:1:2:3400::/60"] {
+            check_delegated("2a00:1:2:3400::9/64", subnet, &[other], None);
+        }
+        let lease = "2a00:1:2:3400::9/128";
+        check_delegated(lease, written("::5", None), &["2a00:1:2:3400::9/128"], None);
+        // What is written, or fits, needs none.
+        let written_length = written("::12:0:0:0:5", Some(48));
+        let delegated = ["2a00:1:2:3400::/56"];
+        check_delegated("2a00:1:2:34ff::9/64", written_length, &delegated, Some("2a00:1:2:12::5"));
+        let fits = written("::5", None);
+        check_delegated("2a00:1:2:34ff::9/64", fits, &delegated, Some("2a00:1:2:34ff::5"));
+        check_delegated("2a00:1:2:34ff::9/80", fits, &delegated, Some("2a00:1:2:34ff::5"));
     }
 
     #[test]
@@ -254,7 +377,7 @@ mod tests {
         let ours = [own("2a00:1::9", 64), own("2a00:2::9", 64), own("2a00:2::8", 128)];
         let set = |address: &str| Addresses::from(address.parse::<IpAddr>().unwrap());
         let neighbour = written("::5", None);
-        let standing = |address: &str| neighbour.standing_for(&ours, &set(address));
+        let standing = |address: &str| neighbour.standing_for(&ours, &[], &set(address));
         assert_eq!(standing("2a00:2::5"), Some(set("2a00:2::9")));
         assert_eq!(standing("2a00:3::5"), None);
     }

@@ -81,6 +81,15 @@ pub enum Omit {
     Keep,
 }
 
+/// How a record is removed.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Removal {
+    /// A request leaves its family out and states the other one.
+    LeftOut,
+    /// A request says so, whatever it says of the other family.
+    Said,
+}
+
 /// Where the login of a request comes from when the host names none.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Login {
@@ -186,6 +195,17 @@ impl Provider {
             Text::Borrowed(self.omit.word()),
         ]
         .join("\n")
+    }
+
+    /// How a record is removed there; `None` where it cannot be.
+    pub fn removal(&self) -> Option<Removal> {
+        match self.protocol {
+            Protocol::Desec | Protocol::HostsFile => Some(Removal::Said),
+            Protocol::Dyndns2 => {
+                let deletes = self.omit == Omit::Delete && !self.one_family;
+                deletes.then_some(Removal::LeftOut)
+            }
+        }
     }
 
     /// What updating a host without `family` does to that family's record, in words, when it is

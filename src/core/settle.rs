@@ -9,7 +9,8 @@ use super::address::{Family, PerFamily};
 use super::backoff::Backoff;
 use super::memory::{Asking, Entry, Hold, HoldKind, Memory, Record, Sent, Set, Word, ZoneKey};
 use super::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
-use super::plan::{Host, Stand, Use, Wish};
+use super::plan::{Host, Seen, Stand, Use, WhenGone, Why, Wish};
+use super::provider::Removal;
 use super::secret::Fingerprint;
 use super::time::Timestamp;
 
@@ -44,11 +45,14 @@ pub enum News {
 /// Notes that `wishes` leave for the provider now: from here on what it holds is unknown.
 pub fn sending(entry: &mut Entry, wishes: &PerFamily<Wish>, now: Timestamp) {
     for family in Family::BOTH {
-        if let Wish::Set(addresses) = &wishes[family] {
-            let record = &mut entry.families[family];
-            let in_doubt = record.sent.is_some();
-            record.sent = Some(Sent { addresses: addresses.clone(), at: now, in_doubt });
-        }
+        let addresses = match &wishes[family] {
+            Wish::Leave => continue,
+            Wish::Remove => None,
+            Wish::Set(addresses) => Some(addresses.clone()),
+        };
+        let record = &mut entry.families[family];
+        let in_doubt = record.sent.is_some();
+        record.sent = Some(Sent { addresses, at: now, in_doubt });
     }
 }
 
@@ -62,6 +66,8 @@ pub fn note_missing(
         let since = &mut entry.families[family].missing_since;
         match stand {
             Stand::Missing(_) => since.replace(since.unwrap_or(now)).is_none(),
+            // Until that is confirmed, an address is still missing.
+            Stand::Wanted(Why::Gone) => false,
             Stand::Absent(_) | Stand::Off | Stand::Right | Stand::Wanted(_) => {
                 *since = None;
                 false
@@ -69,6 +75,30 @@ pub fn note_missing(
             Stand::Held(_) | Stand::NotAsked => false,
         }
     })
+}
+
+/// Remembers since when families are gone whose records are to be removed for that.
+///
+/// One look that finds a family, or cannot tell, begins the time anew: what is removed has been
+/// known to be gone all the time. A record that waits keeps its moment and gets none.
+pub fn note_gone(
+    host: &Host,
+    entry: &mut Entry,
+    stands: &PerFamily<Stand>,
+    seen: &PerFamily<Seen>,
+    now: Timestamp,
+) {
+    for family in Family::BOTH {
+        let since = &mut entry.families[family].gone_since;
+        *since = match (host.when_gone, &seen[family], &stands[family]) {
+            (WhenGone::Remove { .. }, Seen::Absent(_), stand) => match stand {
+                Stand::Missing(_) | Stand::Wanted(_) => Some(since.unwrap_or(now)),
+                Stand::Held(_) => *since,
+                Stand::Absent(_) | Stand::NotAsked | Stand::Off | Stand::Right => None,
+            },
+            _ => None,
+        };
+    }
 }
 
 /// Remembers what `outcome` means for a host that was asked to hold `wishes`.
@@ -125,13 +155,21 @@ fn confirm(
     let mut changed = false;
     for family in Family::BOTH {
         let record = &mut entry.families[family];
-        let Wish::Set(addresses) = &wishes[family] else {
-            // The provider has deleted or overwritten what it was not told about.
-            if let Some(set) = record.set.as_ref().filter(|_| host.loses[family]) {
-                let addresses = set.addresses.clone();
-                record.sent = Some(Sent { addresses, at: now, in_doubt: true });
+        let addresses = match &wishes[family] {
+            Wish::Leave => {
+                // The provider has deleted or overwritten what it was not told about.
+                if let Some(set) = record.set.as_ref().filter(|_| host.loses[family]) {
+                    let addresses = Some(set.addresses.clone());
+                    record.sent = Some(Sent { addresses, at: now, in_doubt: true });
+                }
+                continue;
             }
-            continue;
+            Wish::Remove => {
+                changed = true;
+                *record = Record { removed: Some(now), ..Record::default() };
+                continue;
+            }
+            Wish::Set(addresses) => addresses,
         };
         let same = record.set.as_ref().filter(|set| set.addresses == *addresses);
         changed |= same.is_none();
@@ -144,7 +182,8 @@ fn confirm(
     entry.last = Some((word, now));
     let settled = |family: Family| {
         let record = &entry.families[family];
-        host.families[family] == Use::Off || (record.hold.is_none() && record.set.is_some())
+        let has_answer = record.set.is_some() || record.removed.is_some();
+        host.families[family] == Use::Off || (record.hold.is_none() && has_answer)
     };
     entry.asking = match entry.asking {
         // Until both families have found their answer, or one goes on being refused alone.
@@ -195,8 +234,7 @@ fn reject(
         entry.asking = Asking::Alone;
         return News::Narrowed(refusal.clone());
     }
-    let stated: Vec<_> =
-        Family::BOTH.into_iter().filter(|&family| wishes[family] != Wish::Leave).collect();
+    let stated = to_blame(host, wishes);
     // "No such host" and "blocked for abuse" speak of the name, whatever the family.
     let of_name = matches!(rejection, Rejection::Abuse | Rejection::Host);
     let by_family = rejection.may_have_one_culprit() && !of_name;
@@ -216,6 +254,18 @@ fn reject(
             place(&mut entry.families[family].hold, hold)
         }
         _ => place(&mut entry.hold, hold),
+    }
+}
+
+/// The families for whose sake `wishes` may have been refused.
+///
+/// What is removed by leaving it out cannot be asked about alone; the other family, which is right,
+/// is stated for its sake only.
+fn to_blame(host: &Host, wishes: &PerFamily<Wish>) -> Vec<Family> {
+    let removed = Family::BOTH.into_iter().find(|&family| wishes[family] == Wish::Remove);
+    match (host.when_gone, removed) {
+        (WhenGone::Remove { by: Removal::LeftOut, .. }, Some(family)) => vec![family],
+        _ => Family::BOTH.into_iter().filter(|&family| wishes[family] != Wish::Leave).collect(),
     }
 }
 
@@ -274,6 +324,8 @@ mod tests {
             families: PerFamily { v4: Use::Auto, v6: Use::Auto },
             refresh: None,
             loses: PerFamily::default(),
+            when_gone: WhenGone::Keep,
+            bind: None,
         }
     }
 
@@ -424,6 +476,108 @@ mod tests {
         round(&mut entry, &both(), &Outcome::Updated, 0);
         settle(&host, &mut entry, &v4_only(), &Outcome::Updated, &situation(9, false));
         assert!(entry.families.v6.sent.is_some() && entry.families.v4.sent.is_none());
+    }
+
+    fn removing(by: Removal) -> Host {
+        let after = Duration::from_secs(3600);
+        Host { when_gone: WhenGone::Remove { after, by }, ..host() }
+    }
+
+    fn v6_removed() -> PerFamily<Wish> {
+        PerFamily { v4: wish("198.18.0.1"), v6: Wish::Remove }
+    }
+
+    #[test]
+    fn a_confirmed_removal_is_remembered_and_an_address_after_it() {
+        let mut entry = Entry::default();
+        round(&mut entry, &both(), &Outcome::Updated, 0);
+        entry.families.v6.gone_since = Some(at(1));
+        assert_eq!(round(&mut entry, &v6_removed(), &Outcome::Updated, 9), News::Changed);
+        let removed = Record { removed: Some(at(9)), ..Record::default() };
+        assert_eq!(entry.families.v6, removed);
+        round(&mut entry, &both(), &Outcome::Updated, 20);
+        assert!(entry.families.v6.set.is_some() && entry.families.v6.removed.is_none());
+    }
+
+    #[test]
+    fn a_removal_without_an_answer_leaves_a_doubt_and_a_refused_one_does_not() {
+        let mut entry = Entry::default();
+        round(&mut entry, &both(), &Outcome::Updated, 0);
+        round(&mut entry, &v6_removed(), &Outcome::deferred(Fault::Lost, ""), 9);
+        let record = &entry.families.v6;
+        assert!(matches!(record.sent, Some(Sent { addresses: None, in_doubt: false, .. })));
+        assert!(record.set.is_some() && record.removed.is_none());
+        let mut entry = Entry::default();
+        round(&mut entry, &both(), &Outcome::Updated, 0);
+        round(&mut entry, &v6_removed(), &Outcome::deferred(Fault::Unreachable, ""), 9);
+        assert!(entry.families.v6.sent.is_none() && entry.families.v6.set.is_some());
+    }
+
+    #[test]
+    fn a_refused_removal_parks_its_own_record_only() {
+        let settled = |by, wishes: &PerFamily<Wish>| {
+            let mut entry = Entry::default();
+            round(&mut entry, &both(), &Outcome::Updated, 0);
+            settle(&removing(by), &mut entry, wishes, &forbidden(), &situation(9, false));
+            entry
+        };
+        // Said, it is asked about alone first.
+        let entry = settled(Removal::Said, &v6_removed());
+        assert_eq!((entry.asking, entry.families.v6.hold), (Asking::OneFamily, None));
+        let alone = PerFamily { v4: Wish::Leave, v6: Wish::Remove };
+        for entry in [settled(Removal::Said, &alone), settled(Removal::LeftOut, &v6_removed())] {
+            assert_eq!((entry.hold, entry.families.v4.hold), (None, None));
+            assert!(entry.families.v6.hold.is_some());
+        }
+    }
+
+    #[test]
+    fn a_family_counts_as_gone_from_the_first_look_of_an_unbroken_row() {
+        let host = removing(Removal::Said);
+        let mut entry = Entry::default();
+        let mut look = |v6: Seen, stand: Stand, seconds: u64| {
+            let seen = PerFamily { v4: Seen::NotAsked, v6 };
+            let stands = PerFamily { v4: Stand::Off, v6: stand };
+            note_gone(&host, &mut entry, &stands, &seen, at(seconds));
+            entry.families.v6.gone_since
+        };
+        let absent = || Seen::Absent(String::new());
+        let here = || Seen::Here(Addresses::from("2a00::1".parse::<std::net::IpAddr>().unwrap()));
+        let unknown = || Seen::Unknown(String::new());
+        let missing = || Stand::Missing(String::new());
+        let parked = || {
+            let kind = HoldKind::Rejected(Rejection::Forbidden);
+            Stand::Held(hold(kind, "", None, &situation(0, false)))
+        };
+        for (seen, stand, seconds, expect) in [
+            (absent(), missing(), 1, Some(1)),
+            (absent(), missing(), 2, Some(1)),
+            (absent(), Stand::Wanted(Why::Gone), 3, Some(1)),
+            (absent(), parked(), 4, Some(1)),
+            (unknown(), missing(), 5, None),
+            (absent(), parked(), 6, None),
+            (absent(), missing(), 7, Some(7)),
+            (here(), parked(), 8, None),
+            (absent(), missing(), 9, Some(9)),
+            (here(), Stand::Right, 10, None),
+            (absent(), Stand::Absent(String::new()), 11, None),
+        ] {
+            assert_eq!(look(seen, stand, seconds), expect.map(at), "{seconds}");
+        }
+        let seen = PerFamily { v4: Seen::NotAsked, v6: absent() };
+        let stands = PerFamily { v4: Stand::Off, v6: missing() };
+        note_gone(&super::tests::host(), &mut entry, &stands, &seen, at(12));
+        assert_eq!(entry.families.v6.gone_since, None, "a record that is kept");
+    }
+
+    #[test]
+    fn a_removal_that_is_under_way_does_not_make_a_family_found() {
+        let mut entry = Entry::default();
+        let missing = PerFamily { v4: Stand::Missing("gone".into()), v6: Stand::Off };
+        note_missing(&mut entry, &missing, at(0));
+        let wanted = PerFamily { v4: Stand::Wanted(Why::Gone), v6: Stand::Off };
+        assert!(!note_missing(&mut entry, &wanted, at(9)).v4);
+        assert_eq!(entry.families.v4.missing_since, Some(at(0)));
     }
 
     #[test]

@@ -3,14 +3,17 @@
 
 use std::num::NonZeroUsize;
 
+use super::show::by;
 use super::{Setup, engine, out};
 use crate::config::{Config, SourceRef};
 use crate::core::address::{Family, special};
 use crate::core::choice::{Choice, KernelAddress, Preferences, Verdict, choose};
+use crate::core::interface::InterfaceName;
 use crate::core::plan::Seen;
 use crate::exit::Exit;
 use crate::round::Occasion;
-use crate::source::outside::Service;
+use crate::source::kernel::Interface as Present;
+use crate::source::outside::{Outside, Service};
 use crate::source::sights::{Sights, Snapshot};
 use crate::source::{Interface, Kind};
 use crate::state::Access;
@@ -23,7 +26,10 @@ pub async fn run(setup: Setup) -> Exit {
     };
     let (report, sights) = engine.rehearse(Occasion::default()).await;
     match sights.snapshot() {
-        Ok(snapshot) => tell_kernel(snapshot),
+        Ok(snapshot) => {
+            tell_kernel(snapshot);
+            tell_lines(snapshot);
+        }
         Err(reason) => out(&format!("kernel: {reason}")),
     }
     for (place, source) in engine.config.sources.iter().enumerate() {
@@ -42,30 +48,31 @@ pub async fn run(setup: Setup) -> Exit {
             }
         }
     }
-    let mut told: Vec<(usize, Family)> = Vec::new();
+    let mut told: Vec<(usize, Option<InterfaceName>)> = Vec::new();
     for (family, at) in users(&engine.config, |used| used == SourceRef::Auto) {
-        let provider = engine.config.hosts[at].provider;
-        if told.contains(&(provider, family)) {
-            continue;
-        }
-        if told.iter().all(|(other, _)| *other != provider) {
+        let host = &engine.config.hosts[at];
+        let (provider, bind) = (host.provider, host.host.bind);
+        if !told.contains(&(provider, bind)) {
+            let name = &engine.config.providers[provider].name;
             out("");
-            out(&format!("auto, for provider {}:", engine.config.providers[provider].name));
+            out(&format!("auto, for provider {name}{}:", by(bind)));
         }
-        told.push((provider, family));
+        told.push((provider, bind));
         tell_auto(&sights, &report.hosts[at].seen[family], family);
     }
     Exit::Right
 }
 
-/// The hosts whose source of a family is the one meant, the first of each provider and family.
+/// The hosts whose source of a family is the one meant, the first of each provider, line and family.
 fn users(config: &Config, is_meant: impl Fn(SourceRef) -> bool) -> Vec<(Family, usize)> {
     let mut users: Vec<(Family, usize)> = Vec::new();
     for (at, host) in config.hosts.iter().enumerate() {
         for family in Family::BOTH {
             let meant = host.sources[family].is_some_and(&is_meant);
             let same = |(known, other): &(Family, usize)| {
-                *known == family && config.hosts[*other].provider == host.provider
+                let other = &config.hosts[*other];
+                let same_line = other.host.bind == host.host.bind;
+                *known == family && other.provider == host.provider && same_line
             };
             if meant && !users.iter().any(same) {
                 users.push((family, at));
@@ -84,16 +91,28 @@ fn kind(kind: &Kind) -> String {
         }
         Kind::File(path) => format!("file {}", path.display()),
         Kind::Interface(interface) => described(interface),
-        Kind::Outside(outside) => {
-            let key = outside.services.first().map(Service::key).unwrap_or_default();
-            let agreement = match outside.agree {
-                1 => String::new(),
-                agree => format!(", {agree} must agree"),
-            };
-            format!("{key} {}{agreement}", outside.names())
-        }
+        Kind::Outside(outside) => services(outside),
         Kind::Static(_) => "static".to_owned(),
     }
+}
+
+/// The services of a source, after the key of their kind, in the order in which they are asked.
+fn services(outside: &Outside) -> String {
+    let kinds = outside.services.chunk_by(|one, other| one.key() == other.key());
+    let named = |services: &[Service]| {
+        let names: Vec<_> = services.iter().map(ToString::to_string).collect();
+        let names = names.join(", ");
+        match services {
+            [Service::Gateway(None)] => names,
+            _ => format!("{} {names}", services.first().map(Service::key).unwrap_or_default()),
+        }
+    };
+    let named: Vec<_> = kinds.map(named).collect();
+    let agreement = match outside.agree {
+        1 => String::new(),
+        agree => format!(", {agree} must agree"),
+    };
+    format!("{}{agreement}{}", named.join("; "), by(outside.bind))
 }
 
 fn described(Interface { name, count, neighbour }: &Interface) -> String {
@@ -131,6 +150,28 @@ fn tell_kernel(snapshot: &Snapshot) {
                 let mut owners = snapshot.addresses.iter().filter(|a| a.index == route.index);
                 let name = owners.next().map_or("?", |owner| owner.interface.as_str());
                 out(&format!("  {family} leaves by {name} from {source}"));
+            }
+        }
+    }
+}
+
+/// Prints what the kernel says of the lines that something is bound to.
+fn tell_lines(snapshot: &Snapshot) {
+    for (name, line) in &snapshot.lines {
+        match line.interface {
+            None => out(&format!("  there is no interface {name}")),
+            Some(Present { up: false, .. }) => out(&format!("  the interface {name} is down")),
+            Some(_) => {
+                for (family, route) in line.routes.iter() {
+                    let source = route.as_ref().and_then(|route| route.source);
+                    out(&match (route, source) {
+                        (None, _) => format!("  no default route for {family} by {name}"),
+                        (Some(_), Some(source)) => {
+                            format!("  {family} by {name} leaves from {source}")
+                        }
+                        (Some(_), None) => format!("  {family} by {name} leaves"),
+                    });
+                }
             }
         }
     }

@@ -11,12 +11,15 @@ use tracing::{debug, error, info, warn};
 
 use super::signals::{Signals, Told, until_stopped};
 use super::{Setup, engine, err, news};
-use crate::clock::{Alarm, ClockJump, uptime};
+use crate::clock::{Alarm, ClockJump, spread, uptime};
 use crate::config;
+use crate::core::address::PerFamily;
+use crate::core::auto::Route;
+use crate::core::backoff::Backoff;
 use crate::exit::Exit;
-use crate::round::{Engine, Occasion, SelfChecks};
+use crate::round::{Absences, Engine, Occasion, SelfChecks};
 use crate::source::kernel::{Changes, Watcher};
-use crate::source::sights::{Facts, LONGEST_VERDICT, OUTSIDE_REST, Snapshot};
+use crate::source::sights::{self, Facts, LONGEST_VERDICT, OUTSIDE_REST, Snapshot};
 use crate::state::{Access, DAEMON};
 
 /// The longest that events may keep putting a round off.
@@ -66,6 +69,7 @@ pub async fn run(setup: Setup) -> Exit {
         return Exit::Deferred;
     };
     engine.self_checks = Some(SelfChecks::default());
+    engine.absences = Some(Absences::default());
     let jump = ClockJump::new();
     let mut watcher = watch();
     info!(
@@ -78,9 +82,14 @@ pub async fn run(setup: Setup) -> Exit {
     super::show::side_effects(&engine.config).iter().for_each(|effect| warn!("{effect}"));
     let mut news = news::News::default();
     let mut occasion = Occasion::default();
+    // How many rounds in a row a source had nothing to tell.
+    let mut silences: u32 = 0;
     loop {
         let stop = Cell::new(false);
         let begun = uptime();
+        // A way that comes up while a request fails for want of it is news.
+        let routes = sights::routes().ok();
+        debug!(?occasion, "a round begins");
         let round = until_stopped(engine.round(occasion, &stop), &stop, &mut signals).await;
         let Some((report, sights)) = round else {
             // The time for last words is over; what was learnt until then is kept.
@@ -88,6 +97,7 @@ pub async fn run(setup: Setup) -> Exit {
             break;
         };
         news.log(&report);
+        debug!("the round is over");
         if stop.get() {
             break;
         }
@@ -95,11 +105,19 @@ pub async fn run(setup: Setup) -> Exit {
         let now = engine.clock.now();
         let due = report.next.map(|next| next.since(now).max(LEAST_GAP));
         let spared = occasion.by_event && report.spared_a_source();
-        let waits = [due, spared.then_some(OUTSIDE_REST)].into_iter().flatten();
+        if sights.is_silent(&engine.config) {
+            silences = silences.saturating_add(1);
+        } else if !spared {
+            silences = 0;
+        }
+        // At boot names often do not resolve yet, and nothing tells when they do.
+        let again = (silences > 0).then(|| Backoff::ORDINARY.delay(silences, spread()));
+        let waits = [due, again, spared.then_some(OUTSIDE_REST)].into_iter().flatten();
         let wait = waits.fold(engine.config.daemon.interval, Duration::min);
         let deadline = begun.saturating_add(engine.config.daemon.interval).min(uptime() + wait);
+        let routes = routes.filter(|_| report.awaits_network());
         drop((report, sights));
-        let mut waiting = Waiting { facts, deadline, pending: None };
+        let mut waiting = Waiting { facts, routes, deadline, pending: None };
         occasion = loop {
             let event = waiting.event(&mut signals, &alarm, &jump, &mut watcher).await;
             match event {
@@ -129,6 +147,8 @@ pub async fn run(setup: Setup) -> Exit {
                 }
             }
         };
+        // Whatever begins the round: what it sees is no news to those after it.
+        occasion.network_changed = occasion.network_changed || waiting.sees_news(&engine);
     }
     stopped()
 }
@@ -175,7 +195,11 @@ fn reload(engine: &mut Engine, path: &std::path::Path) -> bool {
 
 /// The time between two rounds.
 struct Waiting {
+    /// What the last round's sources used.
     facts: Option<Facts>,
+    /// The ways to the Internet when the last round began, if a host waits for the network: a
+    /// provider may be out of reach whatever the sources are.
+    routes: Option<PerFamily<Option<Route>>>,
     /// The uptime at which the next round begins by itself.
     deadline: Duration,
     pending: Option<Pending>,
@@ -199,7 +223,10 @@ impl Waiting {
             return tokio::select! {
                 biased;
                 told = signals.next() => Event::Signal(told),
-                () = std::future::ready(()) => Event::Time,
+                () = jump.jumped() => Event::ClockJumped,
+                // A turn in which the runtime hears what else happened: after a suspend the clock
+                // has jumped as well, and one round is enough.
+                () = tokio::task::yield_now() => Event::Time,
             };
         }
         let changes = async {
@@ -228,14 +255,12 @@ impl Waiting {
     /// What to do when the wait is over: a round, or nothing yet.
     fn times_up(&mut self, engine: &Engine) -> Option<Occasion> {
         let by_time = uptime() >= self.deadline;
-        let Some(pending) = &mut self.pending else {
+        let Some(mut pending) = self.pending.take() else {
             return by_time.then(Occasion::default);
         };
-        let Ok(snapshot) = Snapshot::take() else { return Some(Occasion::default()) };
+        let Ok(snapshot) = Snapshot::take(&engine.config) else { return Some(Occasion::default()) };
         let facts = Facts::of(&engine.config, &snapshot);
-        let changed = self.facts.as_ref() != Some(&facts);
-        if !changed {
-            self.pending = None;
+        if !self.is_news(&facts, &snapshot) {
             return by_time.then(Occasion::default);
         }
         let waited = pending.first.elapsed();
@@ -243,8 +268,21 @@ impl Waiting {
             // The next event may be the verdict; without one, this is looked at again in time.
             pending.awaits_verdict = true;
             pending.look_at = pending.first + LONGEST_VERDICT;
+            self.pending = Some(pending);
             return None;
         }
         Some(Occasion { by_event: !by_time, network_changed: true, ..Occasion::default() })
+    }
+
+    /// Whether the network is another one than in the last round.
+    fn sees_news(&self, engine: &Engine) -> bool {
+        let snapshot = Snapshot::take(&engine.config);
+        snapshot.is_ok_and(|now| self.is_news(&Facts::of(&engine.config, &now), &now))
+    }
+
+    /// Whether `snapshot`, of which the sources use `facts`, differs from the last round's.
+    fn is_news(&self, facts: &Facts, snapshot: &Snapshot) -> bool {
+        self.facts.as_ref() != Some(facts)
+            || self.routes.as_ref().is_some_and(|routes| *routes != snapshot.routes)
     }
 }

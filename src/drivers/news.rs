@@ -1,6 +1,6 @@
 //! What a daemon logs of its rounds: each thing once, when it becomes so, not once a round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::{debug, error, info, warn};
 
@@ -9,8 +9,9 @@ use crate::clock::rfc3339_seconds;
 use crate::core::address::{Addresses, Family};
 use crate::core::memory::{Hold, HoldKind};
 use crate::core::outcome::{Outcome, Rejection};
-use crate::core::plan::{Stand, Why, Wish};
+use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
 use crate::core::settle::News as Settled;
+use crate::core::standing::{Service, Standings};
 use crate::core::token::audit::Verdict;
 use crate::round::{Answered, HostReport, Matter, Report, TokenNews};
 
@@ -27,10 +28,28 @@ impl News {
         for (key, problem) in &report.hook_problems {
             warn!(host = %key.host, problem, fix = "run the on-change program by hand", "on-change failed");
         }
+        self.services(&report.services);
         for host in &report.hosts {
             self.host(host);
         }
         report.tokens.iter().for_each(token);
+    }
+
+    /// Logs the services that are left aside: each once, however often its time is prolonged, until
+    /// it was right again or does something else.
+    fn services(&mut self, standings: &Standings) {
+        let topic =
+            |service: &Service| format!("service {} {}", service.family.key(), service.name);
+        let told: BTreeSet<String> = standings.keys().map(topic).collect();
+        self.0.retain(|topic, _| !topic.starts_with("service ") || told.contains(topic));
+        for (service, standing) in standings {
+            let Service { name, family } = service;
+            let (family, detail, fix) = (family.key(), &standing.detail, standing.fault.remedy());
+            let until = rfc3339_seconds(standing.until).to_string();
+            self.said(&topic(service), Some(standing.fault.word()), |reason| {
+                warn!(service = name, family, reason, detail, until, fix, "service left aside");
+            });
+        }
     }
 
     fn host(&mut self, report: &HostReport) {
@@ -73,7 +92,15 @@ impl News {
             };
             let family_topic = |what: &str| format!("{} {}", topic(what), family.key());
             self.said(&family_topic("missing"), missing, |reason| {
-                warn!(%host, provider, family = family.key(), reason, fix = "run `homing address`", "address not seen; the record is left as it is");
+                match (report.when_gone, &report.seen[family]) {
+                    (WhenGone::Remove { after, .. }, Seen::Absent(_)) => {
+                        let after = humantime::format_duration(after).to_string();
+                        warn!(%host, provider, family = family.key(), reason, fix = "run `homing address`", after, "address gone; the record is removed if it stays so");
+                    }
+                    _ => {
+                        warn!(%host, provider, family = family.key(), reason, fix = "run `homing address`", "address not seen; the record is left as it is");
+                    }
+                }
             });
             self.said(&family_topic("absent"), absent, |reason| {
                 info!(%host, provider, family = family.key(), reason, "nothing to publish");
@@ -167,6 +194,7 @@ fn held(report: &HostReport, hold: &Hold) {
 fn stated(wish: &Wish) -> String {
     match wish {
         Wish::Leave => "left alone".to_owned(),
+        Wish::Remove => "removed".to_owned(),
         Wish::Set(addresses) => Addresses::to_string(addresses),
     }
 }

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use crate::clock::rfc3339_seconds;
 use crate::config::Config;
 use crate::core::address::{Addresses, Family, PerFamily};
+use crate::core::interface::InterfaceName;
 use crate::core::memory::{Hold, HoldKind, SelfCheck};
 use crate::core::name::Hostname;
 use crate::core::outcome::{Outcome, Rejection};
-use crate::core::plan::{Seen, Stand, Why, Wish};
+use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
 use crate::core::settle::News;
 use crate::core::time::Timestamp;
 use crate::core::token::audit::Verdict;
@@ -37,6 +38,10 @@ pub fn seen(reports: &[HostReport]) -> Vec<String> {
 pub fn wishes(wishes: &PerFamily<Wish>, before: &PerFamily<Option<Addresses>>) -> String {
     let stated = wishes.iter().filter_map(|(family, wish)| match wish {
         Wish::Leave => None,
+        Wish::Remove => Some(match &before[family] {
+            Some(old) => format!("{family} removed (was {old})"),
+            None => format!("{family} removed"),
+        }),
         Wish::Set(addresses) => Some(match &before[family] {
             Some(old) if old != addresses => format!("{family} {addresses} (was {old})"),
             _ => format!("{family} {addresses}"),
@@ -49,8 +54,10 @@ pub fn wishes(wishes: &PerFamily<Wish>, before: &PerFamily<Option<Addresses>>) -
 pub fn why(why: Why) -> &'static str {
     match why {
         Why::First => "it was never set",
+        Why::Back => "the address is back",
         Why::Changed => "the address changed",
         Why::Unconfirmed => "the last update was not confirmed",
+        Why::Gone => "the address has gone",
         Why::Refresh => "so that it does not expire",
     }
 }
@@ -150,10 +157,18 @@ fn missing(report: &HostReport, everything: bool) -> Vec<String> {
     let missing = step.stands.iter().filter_map(|(family, stand)| match stand {
         Stand::Missing(reason) if everything || report.newly_missing[family] => {
             let lost = report.loses[family] && report.sent.is_some();
-            let what = match (&report.before[family], lost) {
-                (_, true) => "not seen; the provider drops its record with an update",
-                (None, false) => "not set",
-                (Some(_), false) => "left as it is",
+            let goes = match (report.when_gone, &report.seen[family]) {
+                (WhenGone::Remove { after, .. }, Seen::Absent(_)) => Some(after),
+                _ => None,
+            };
+            let what = match (&report.before[family], lost, goes) {
+                (_, true, _) => "not seen; the provider drops its record with an update".to_owned(),
+                (None, false, _) => "not set".to_owned(),
+                (Some(_), false, None) => "left as it is".to_owned(),
+                (Some(_), false, Some(after)) => {
+                    let after = humantime::format_duration(after);
+                    format!("left as it is until it has been gone for {after}")
+                }
             };
             Some(format!("{}: {family} {what}: {reason}", report.key.host))
         }
@@ -167,16 +182,42 @@ pub fn expected(report: &HostReport) -> Vec<String> {
     let name = &report.key.host;
     match &report.sent {
         Some((sent, reason)) => {
-            let provider = &report.key.provider;
-            let sent = wishes(sent, &report.before);
-            let mut lines =
-                vec![format!("{name}: would send {sent} to {provider}: {}", why(*reason))];
+            let (provider, by) = (&report.key.provider, by(report.bind));
+            let mut lines = removals(report, sent);
+            // What a removal states besides is right already.
+            if *reason != Why::Gone {
+                let rest = sent.map(|_, wish| match wish {
+                    Wish::Remove => Wish::Leave,
+                    Wish::Leave | Wish::Set(_) => wish.clone(),
+                });
+                let rest = wishes(&rest, &report.before);
+                lines
+                    .push(format!("{name}: would send {rest} to {provider}{by}: {}", why(*reason)));
+            }
             lines.extend(missing(report, true));
             lines.extend(trouble(report));
             lines
         }
         None => host(report, true),
     }
+}
+
+/// The records that `sent` removes.
+fn removals(report: &HostReport, sent: &PerFamily<Wish>) -> Vec<String> {
+    let removed = sent.iter().filter(|(_, wish)| **wish == Wish::Remove).map(|(family, _)| {
+        let old = report.before[family].as_ref().map(|old| format!(" {old}")).unwrap_or_default();
+        let since = report.gone_since[family].map(rfc3339_seconds);
+        let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
+        let (host, provider) = (&report.key.host, &report.key.provider);
+        let (record, by) = (family.record_type(), by(report.bind));
+        format!("{host}: would remove {record}{old} at {provider}{by}: gone{since}")
+    });
+    removed.collect()
+}
+
+/// The line of something that is bound to one: ` by wan2`.
+pub fn by(bind: Option<InterfaceName>) -> String {
+    bind.map(|name| format!(" by {name}")).unwrap_or_default()
 }
 
 /// What leaving a family out does at the providers in use, where it is not simply left alone.

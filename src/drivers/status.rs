@@ -10,6 +10,7 @@ use crate::core::address::{Family, PerFamily};
 use crate::core::memory::{Entry, Memory, Word};
 use crate::core::plan::Use;
 use crate::core::provider::{Protocol, Provider};
+use crate::core::standing::{self, Standing};
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::End;
 use crate::exit::Exit;
@@ -22,6 +23,17 @@ struct Status<'a> {
     version: u8,
     daemon: &'static str,
     hosts: Vec<Host<'a>>,
+    /// Those that are left aside.
+    services: Vec<Service<'a>>,
+}
+
+#[derive(Serialize)]
+struct Service<'a> {
+    service: &'a str,
+    family: &'static str,
+    reason: &'static str,
+    since: String,
+    until: String,
 }
 
 #[derive(Serialize)]
@@ -37,6 +49,8 @@ struct Host<'a> {
     expires: Option<String>,
 }
 
+/// One record: what is set since when. `set` is null when nothing ever was, and empty when the
+/// record was removed, then.
 #[derive(Serialize)]
 struct Record {
     set: Option<Vec<String>>,
@@ -76,7 +90,15 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
             machine_form(host, &memory, token.end(), now)
         });
         let hosts = hosts.collect();
-        match serde_json::to_string(&Status { version: 1, daemon, hosts }) {
+        let services = aside(&memory, now).map(|(service, standing)| Service {
+            service: &service.name,
+            family: service.family.key(),
+            reason: standing.fault.word(),
+            since: rfc3339_seconds(standing.since).to_string(),
+            until: rfc3339_seconds(standing.until).to_string(),
+        });
+        let services = services.collect();
+        match serde_json::to_string(&Status { version: 1, daemon, hosts, services }) {
             Ok(text) => out(&text),
             Err(error) => err(&error.to_string()),
         }
@@ -89,8 +111,17 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
                 Token::of(host, provider, &mut reader).tell(host, &memory, now);
             }
         }
+        for (standing::Service { name, family }, standing) in aside(&memory, now) {
+            let (until, detail) = (rfc3339_seconds(standing.until), &standing.detail);
+            out(&format!("left aside until {until}: {name} ({family}): {detail}"));
+        }
     }
     Exit::worst(hosts.iter().map(|host| standing(host, memory.entry(&host.host.key), now)))
+}
+
+/// The services outside that are left aside.
+fn aside(memory: &Memory, now: Timestamp) -> impl Iterator<Item = (&standing::Service, &Standing)> {
+    memory.services.iter().filter(move |(_, standing)| standing.is_aside(now))
 }
 
 /// The exit code that a host stands for.
@@ -99,7 +130,7 @@ fn standing(host: &HostConfig, entry: Option<&Entry>, now: Timestamp) -> Exit {
     let held = entry.holds(now).map(|(_, hold)| Exit::from(hold.kind));
     let used = Family::BOTH.into_iter().filter(|&family| host.host.families[family] != Use::Off);
     let records: Vec<_> = used.map(|family| &entry.families[family]).collect();
-    let never_right = records.iter().all(|record| record.set.is_none());
+    let never_right = records.iter().all(|record| record.set.is_none() && record.removed.is_none());
     let doubtful = records.iter().any(|record| record.sent.is_some());
     let missing = records.iter().any(|record| record.missing_since.is_some());
     let waits = never_right || doubtful || missing || entry.queued_since.is_some();
@@ -146,9 +177,14 @@ fn machine_form<'a>(host: &'a HostConfig, memory: &Memory, end: End, now: Timest
     let nothing = Entry::default();
     let entry = memory.entry(&host.host.key).unwrap_or(&nothing);
     let moment = |moment: Timestamp| rfc3339_seconds(moment).to_string();
-    let PerFamily { v4, v6 } = entry.families.map(|_, record| Record {
-        set: record.set.as_ref().map(|set| set.addresses.iter().map(|a| a.to_string()).collect()),
-        since: record.set.as_ref().map(|set| moment(set.since)),
+    let PerFamily { v4, v6 } = entry.families.map(|_, record| match &record.set {
+        Some(set) => Record {
+            set: Some(set.addresses.iter().map(|address| address.to_string()).collect()),
+            since: Some(moment(set.since)),
+        },
+        None => {
+            Record { set: record.removed.map(|_| Vec::new()), since: record.removed.map(moment) }
+        }
     });
     let hold = entry.holds(now).next().map(|(_, hold)| Held {
         kind: hold.kind.word(),
@@ -181,16 +217,23 @@ fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Time
             out(&format!("  {family}  off"));
             continue;
         }
-        let mut text = match &record.set {
-            None => format!("  {family}  not set"),
-            Some(set) => {
+        let mut text = match (&record.set, record.removed) {
+            (None, None) => format!("  {family}  not set"),
+            (None, Some(removed)) => {
+                format!("  {family}  removed {}", show::relative(removed, now))
+            }
+            (Some(set), _) => {
                 let (since, confirmed) =
                     (show::relative(set.since, now), show::relative(set.confirmed, now));
                 format!("  {family}  {}  set {since}, confirmed {confirmed}", set.addresses)
             }
         };
-        if let Some(sent) = &record.sent {
-            text.push_str(&format!("; {} sent, not confirmed", sent.addresses));
+        match record.sent.as_ref().map(|sent| &sent.addresses) {
+            Some(Some(addresses)) => {
+                text.push_str(&format!("; {addresses} sent, not confirmed"));
+            }
+            Some(None) => text.push_str("; its removal sent, not confirmed"),
+            None => {}
         }
         if let Some(since) = record.missing_since {
             text.push_str(&format!("; not seen since {}", show::relative(since, now)));

@@ -6,7 +6,7 @@
 mod cause;
 mod trust;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,8 +20,10 @@ use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 
 use crate::core::address::Family;
+use crate::core::interface::InterfaceName;
 use crate::core::outcome::Fault;
-use crate::core::protocol::{Answer, Authorization, HttpRequest, Method};
+use crate::core::protocol::{Answer, Authorization, Body, HttpRequest, Method};
+use crate::line::{Line, unspecified};
 
 /// The most that is read of a provider's answer, in bytes.
 const MOST: usize = 64 * 1024;
@@ -67,7 +69,7 @@ pub struct Clients {
     made: Mutex<Made>,
 }
 
-/// Few enough for lists: one entry per authority file and family.
+/// Few enough for lists: one entry per authority file, family and line.
 #[derive(Debug, Default)]
 struct Made {
     clients: Vec<Kept>,
@@ -78,10 +80,21 @@ struct Made {
 #[derive(Debug)]
 struct Kept {
     trust: Trust,
-    via: Option<Family>,
+    way: Way,
     client: Client,
     /// The servers that answered it.
     reached: Vec<String>,
+}
+
+/// How connections are made; a line that is not what it was is another way.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Way {
+    /// The family that they use; `None` is any.
+    via: Option<Family>,
+    /// The interface that they leave by.
+    line: Option<Line>,
+    /// The address that they come from.
+    local: Option<IpAddr>,
 }
 
 /// Whom a connection trusts.
@@ -124,16 +137,18 @@ impl Clients {
         self.carry(request, ca_file, MOST_OF_A_LIST).await
     }
 
-    /// What is at `url`, over a connection of `family`; at most `limit` bytes of it.
+    /// What is at `url`, over a connection of `family`, by the interface `bind` if one is given; at most
+    /// `limit` bytes of it.
     pub async fn read(
         &self,
         url: &str,
         family: Family,
+        bind: Option<InterfaceName>,
         ca_file: Option<&Path>,
         limit: usize,
     ) -> Result<Answer, HttpError> {
         let request = HttpRequest::get(url.to_owned(), None);
-        self.carry(&HttpRequest { via: Some(family), ..request }, ca_file, limit).await
+        self.carry(&HttpRequest { via: Some(family), bind, ..request }, ca_file, limit).await
     }
 
     async fn carry(
@@ -142,8 +157,30 @@ impl Clients {
         ca_file: Option<&Path>,
         limit: usize,
     ) -> Result<Answer, HttpError> {
-        let (url, via) = (parsed(&request.url)?, request.via);
+        let url = parsed(&request.url)?;
+        // Before anything else, the look-up of a name included.
+        let way =
+            Way::of(request, &url).map_err(|gone| HttpError::new(Fault::Unreachable, gone))?;
+        self.carry_by(&way, request, url, ca_file, limit).await.map_err(|error| {
+            match request.bind {
+                Some(name) => {
+                    HttpError { detail: format!("{} (by {name})", error.detail), ..error }
+                }
+                None => error,
+            }
+        })
+    }
+
+    async fn carry_by(
+        &self,
+        way: &Way,
+        request: &HttpRequest,
+        url: Url,
+        ca_file: Option<&Path>,
+        limit: usize,
+    ) -> Result<Answer, HttpError> {
         let server = server(&url);
+        let via = way.via;
         let waited = self.limits.whole;
         let deadline = Instant::now() + waited;
         if let (Some(address), Some(via)) = (literal(&url), via)
@@ -152,10 +189,13 @@ impl Clients {
             let detail = format!("{server} cannot be reached over {via}");
             return Err(HttpError::new(Fault::Unreachable, detail));
         }
-        let client = self.client(&url, via, ca_file)?;
+        let client = self.client(&url, way, ca_file)?;
         let mut call = client.request(method(request.method), url);
-        if let Some(json) = &request.json {
-            call = call.header(CONTENT_TYPE, "application/json").body(json.clone());
+        if let Some((media_type, text)) = request.body.as_ref().map(Body::parts) {
+            call = call.header(CONTENT_TYPE, media_type).body(text.to_owned());
+        }
+        for (name, value) in &request.headers {
+            call = call.header(*name, value);
         }
         let call = authorized(call, request.authorization.as_ref())?;
         let failed = |error: reqwest::Error| {
@@ -169,7 +209,7 @@ impl Clients {
             return Err(late("did not answer"));
         };
         let mut response = response.map_err(failed)?;
-        self.note_reached(&server, via);
+        self.note_reached(&server, way);
         let mut answer = head(&response);
         let Ok(body) = timeout_at(deadline, body(&mut response, limit)).await else {
             return Err(late("did not complete its answer"));
@@ -185,12 +225,7 @@ impl Clients {
         Ok(answer)
     }
 
-    fn client(
-        &self,
-        url: &Url,
-        via: Option<Family>,
-        ca_file: Option<&Path>,
-    ) -> Result<Client, HttpError> {
+    fn client(&self, url: &Url, way: &Way, ca_file: Option<&Path>) -> Result<Client, HttpError> {
         let trust = match url.scheme() {
             "https" => Trust::Web(ca_file.map(Path::to_owned)),
             _ => Trust::Nobody,
@@ -200,24 +235,27 @@ impl Clients {
         // Where any family will do, a connection that is open already is the shortest way.
         let fits = |kept: &&mut Kept| {
             kept.trust == trust
-                && (kept.via == via || (via.is_none() && kept.reached.contains(&server)))
+                && kept.way.line == way.line
+                && (kept.way.via == way.via
+                    || (way.via.is_none() && kept.reached.contains(&server)))
         };
         if let Some(kept) = made.clients.iter_mut().find(fits) {
             return Ok(kept.client.clone());
         }
         let config = made.config(&trust)?;
-        let client = client(config, via, self.limits.connect).map_err(|error| {
+        let client = client(config, way, self.limits.connect).map_err(|error| {
             let detail = format!("no HTTP client can be made: {}", cause::innermost(&error));
             HttpError::new(Fault::Unreachable, detail)
         })?;
-        made.clients.push(Kept { trust, via, client: client.clone(), reached: Vec::new() });
+        let way = way.clone();
+        made.clients.push(Kept { trust, way, client: client.clone(), reached: Vec::new() });
         Ok(client)
     }
 
-    /// Notes that `server` answered the client of that family.
-    fn note_reached(&self, server: &str, via: Option<Family>) {
+    /// Notes that `server` answered the client of that way.
+    fn note_reached(&self, server: &str, way: &Way) {
         let mut made = self.made();
-        for kept in made.clients.iter_mut().filter(|kept| kept.via == via) {
+        for kept in made.clients.iter_mut().filter(|kept| kept.way == *way) {
             if !kept.reached.iter().any(|known| known == server) {
                 kept.reached.push(server.to_owned());
             }
@@ -226,6 +264,19 @@ impl Clients {
 
     fn made(&self) -> MutexGuard<'_, Made> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Way {
+    /// The way that `request`, which goes to `url`, has to take; the error says that it takes none.
+    fn of(request: &HttpRequest, url: &Url) -> Result<Self, String> {
+        let Some(name) = request.bind else {
+            return Ok(Self { via: request.via, line: None, local: None });
+        };
+        let line = Line::find(name)?;
+        let via = line.family(request.via.or_else(|| literal(url).map(Family::of)))?;
+        let local = line.local_address(via);
+        Ok(Self { via, line: Some(line), local })
     }
 }
 
@@ -252,6 +303,14 @@ pub fn server_of(url: &str) -> String {
     parsed(url).map_or_else(|error| error.detail, |url| server(&url))
 }
 
+/// Where `reference` leads from `base`, if that is plain HTTP at `address` itself.
+///
+/// For devices that name pages of their own: what leads to another machine is nobody's word.
+pub fn link_at(address: IpAddr, base: &str, reference: &str) -> Option<String> {
+    let url = Url::parse(base).ok()?.join(reference).ok()?;
+    (url.scheme() == "http" && literal(&url) == Some(address)).then(|| url.into())
+}
+
 fn server(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
@@ -274,15 +333,18 @@ fn literal(url: &Url) -> Option<IpAddr> {
 }
 
 /// A client that follows no redirect, uses no proxy, remembers nothing and repeats nothing.
-fn client(config: ClientConfig, via: Option<Family>, connect: Duration) -> reqwest::Result<Client> {
+fn client(config: ClientConfig, way: &Way, connect: Duration) -> reqwest::Result<Client> {
     // Plain text is what echo services and dynDNS servers speak; some send a web page unless asked.
     let accept = HeaderValue::from_static("text/plain, */*;q=0.5");
     // Binding to a family's unspecified address leaves out the addresses of the other one.
-    let local = via.map(|family| match family {
-        Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-    });
-    Client::builder()
+    let local = way.local.or_else(|| way.via.map(unspecified));
+    let builder = Client::builder();
+    #[cfg(target_os = "linux")]
+    let builder = match way.line.as_ref().and_then(Line::device) {
+        Some(device) => builder.interface(device),
+        None => builder,
+    };
+    builder
         .tls_backend_preconfigured(config)
         .user_agent(concat!("homing/", env!("CARGO_PKG_VERSION")))
         .default_headers(HeaderMap::from_iter([(ACCEPT, accept)]))
@@ -384,6 +446,8 @@ async fn body(response: &mut Response, limit: usize) -> reqwest::Result<(Vec<u8>
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use super::*;
 
     #[test]
@@ -416,6 +480,27 @@ mod tests {
         let error = parsed("https://:secret").unwrap_err();
         assert_eq!(error.detail, "the URL is wrong: empty host");
         assert_eq!(parsed("file:///etc/shadow").unwrap_err().fault, Fault::Unreachable);
+    }
+
+    #[test]
+    fn a_link_must_lead_to_the_device_itself() {
+        let device = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 1));
+        let link = |reference| link_at(device, "http://192.168.1.1:5000/a/root.xml", reference);
+        assert_eq!(link("/ctl").unwrap(), "http://192.168.1.1:5000/ctl");
+        assert_eq!(link("ctl?x").unwrap(), "http://192.168.1.1:5000/a/ctl?x");
+        assert_eq!(link("http://192.168.1.1/").unwrap(), "http://192.168.1.1/");
+        for elsewhere in [
+            "http://192.168.1.2:5000/ctl",
+            "//192.168.1.2/ctl",
+            "http://192.168.1.1@192.168.1.2/",
+            "http://192.168.1.1.example/",
+            "http://[::ffff:192.168.1.1]/",
+            "https://192.168.1.1/",
+            "file:///etc/passwd",
+        ] {
+            assert_eq!(link(elsewhere), None, "{elsewhere}");
+        }
+        assert_eq!(link_at(device, "root.xml", "/ctl"), None);
     }
 
     #[test]

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::config::HostConfig;
 use crate::config::secret::{self, SecretPlace};
+use crate::core::interface::InterfaceName;
 use crate::core::name::Hostname;
+use crate::core::plan::WhenGone;
 use crate::core::protocol::Credential;
 use crate::core::provider::{Login, Protocol, Provider};
 use crate::core::secret::{Fingerprint, Secret};
@@ -73,14 +75,21 @@ impl<'a> Reader<'a> {
         ]);
         let about = self.store.fingerprint(&[&identity.0.to_be_bytes(), &stamp.to_be_bytes()]);
         let families = host.host.in_use();
+        let removes = host.host.when_gone != WhenGone::Keep;
         let zone = host.host.zone.as_ref().map(Hostname::as_str).unwrap_or_default();
         let wire = self.wire_form(provider);
+        let bind = host.host.bind.as_ref().map(InterfaceName::as_str).unwrap_or_default();
         let fingerprint = self.store.fingerprint(&[
             &about.0.to_be_bytes(),
             wire.as_bytes(),
             zone.as_bytes(),
             name.as_bytes(),
-            &[u8::from(families.v4), u8::from(families.v6), u8::from(host.strict_token)],
+            &[
+                u8::from(families.v4),
+                u8::from(families.v6),
+                u8::from(host.strict_token) | u8::from(removes) << 1,
+            ],
+            bind.as_bytes(),
         ]);
         let credential = Credential { login, secret };
         Ok(Access { credential, identity, about, fingerprint, terms })

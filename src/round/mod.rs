@@ -3,6 +3,7 @@
 //! Performs what the core decides and returns a report of values; drivers print or log that. It
 //! owns the memory between rounds and saves it before a request leaves and after its answer.
 
+mod absences;
 mod credentials;
 mod perform;
 mod report;
@@ -16,22 +17,24 @@ use std::cell::Cell;
 use std::collections::btree_map;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+pub use self::absences::Absences;
 pub use self::credentials::{Access, Reader};
 pub use self::report::{Answered, HostReport, Matter, Report, TokenNews};
 pub use self::self_check::SelfChecks;
 
 use self::traffic::Traffic;
-use crate::clock::Clock;
+use crate::clock::{Clock, uptime};
 use crate::config::{Config, HostConfig};
 use crate::core::address::{Family, PerFamily};
-use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, Record, Set, Word};
+use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, Record, Sent, Set, Word};
 use crate::core::outcome::{Outcome, Refusal};
-use crate::core::plan::{Circumstances, Seen, Stand, Step, Wish, step};
+use crate::core::plan::{Circumstances, Seen, Stand, Step, WhenGone, Wish, step};
 use crate::core::protocol::hosts_file;
 use crate::core::provider::Protocol;
-use crate::core::settle::note_missing;
+use crate::core::settle::{note_gone, note_missing};
+use crate::core::standing;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::refusal;
 use crate::http::Clients;
@@ -54,6 +57,8 @@ pub struct Engine {
     pub waiting: Waiting,
     /// Its checks of new tokens, if it makes any.
     pub self_checks: Option<SelfChecks>,
+    /// What it has watched going, if it lives long enough to watch.
+    pub absences: Option<Absences>,
     asked: Asked,
     traffic: Traffic,
 }
@@ -91,7 +96,8 @@ impl Engine {
         waiting: Waiting,
     ) -> Self {
         let (config, asked, traffic) = (Rc::new(config), Asked::default(), Traffic::default());
-        Self { config, memory, store, clock, waiting, self_checks: None, asked, traffic }
+        let (self_checks, absences) = (None, None);
+        Self { config, memory, store, clock, waiting, self_checks, absences, asked, traffic }
     }
 
     /// Observes and plans; sends nothing to a provider and saves nothing.
@@ -114,7 +120,10 @@ impl Engine {
             self.memory.clamp(self.clock.now());
         }
         let sights = self.look(&clients, occasion).await;
+        let looked = Instant::now();
+        self.learn_of_services(&sights);
         let (mut planned, mut report) = self.plan(&sights, occasion);
+        self.note_absences(&report, looked);
         self.note(&planned, &mut report, occasion);
         self.note_refusals(&planned, &mut report);
         zones::find(self, &clients, &mut planned, &mut report, stop).await;
@@ -134,8 +143,22 @@ impl Engine {
     }
 
     async fn look(&mut self, clients: &Clients, occasion: Occasion) -> Sights {
-        let waiting = self.waiting;
-        sights::look(&self.config, clients, &mut self.asked, occasion.by_event, waiting).await
+        let aside = standing::aside(&self.memory.services, self.clock.now());
+        let (waiting, asked) = (self.waiting, &mut self.asked);
+        sights::look(&self.config, clients, asked, aside, occasion.by_event, waiting).await
+    }
+
+    /// Remembers which services outside failed or lied, and forgets those that no host needs.
+    fn learn_of_services(&mut self, sights: &Sights) {
+        let services = &mut self.memory.services;
+        // Before the clock is set, certificates fail through no fault of the services'.
+        if self.clock.is_set() {
+            standing::settle(services, &sights.lessons(&self.config), self.clock.now());
+        }
+        if !services.is_empty() {
+            let needed = sights::services(&self.config);
+            services.retain(|service, _| needed.contains(service));
+        }
     }
 
     /// Decides about every host whose secret can be read; the others are reported.
@@ -145,6 +168,7 @@ impl Engine {
             network_changed: occasion.network_changed,
             refresh: occasion.refresh.then_some(self.clock.now()),
             retry_rejected: occasion.retry_rejected,
+            watched: PerFamily::default(),
         };
         let mut reader = Reader::new(&self.store);
         let mut planned = Vec::with_capacity(self.config.hosts.len());
@@ -169,6 +193,8 @@ impl Engine {
                 Err(problem) => host_report.secret_problem = Some(problem),
                 Ok(access) => {
                     let fingerprint = access.fingerprint;
+                    let watched = self.watched(&host.host.key);
+                    let circumstances = Circumstances { watched, ..circumstances };
                     let mut step =
                         step(&host.host, &seen, fingerprint, Some(&entry), &circumstances);
                     if step.hold.is_none()
@@ -241,12 +267,32 @@ impl Engine {
             let host = &self.config.hosts[plan.at].host;
             let entry = self.memory.entry(&host.key);
             let fingerprint = plan.access.fingerprint;
+            let circumstances = Circumstances { watched: self.watched(&host.key), ..circumstances };
             host_report.ask_again = false;
             plan.step = step(host, &host_report.seen, fingerprint, entry, &circumstances);
             host_report.step = Some(plan.step.clone());
             any |= has_something_to_say(&plan.step);
         }
         any
+    }
+
+    /// How long each family of `key` has been watched being gone. Of a run that only looks once, it
+    /// is how long the machine has been up: each run is a start, but none of the machine's.
+    fn watched(&self, key: &Key) -> PerFamily<Duration> {
+        match &self.absences {
+            // Whatever the state says of moments is not to be believed.
+            _ if !self.clock.is_set() => PerFamily::default(),
+            Some(absences) => absences.watched(key, Instant::now()),
+            None => PerFamily::from_fn(|_| uptime()),
+        }
+    }
+
+    /// Counts the families that are gone, of hosts whose records go with them.
+    fn note_absences(&mut self, report: &Report, looked: Instant) {
+        let Some(absences) = &mut self.absences else { return };
+        let hosts = self.config.hosts.iter().zip(&report.hosts);
+        let matter = hosts.filter(|(host, _)| host.host.when_gone != WhenGone::Keep);
+        absences.note(matter.map(|(host, report)| (&host.host.key, &report.seen)), looked);
     }
 
     /// Remembers what the decisions themselves tell: families that have gone, and waits that have
@@ -272,7 +318,10 @@ impl Engine {
             // A host that nothing is known about needs no entry to say so.
             if missing || self.memory.hosts.contains_key(key) {
                 let entry = self.memory.entry_mut(key);
-                report.host_mut(plan.at).newly_missing = note_missing(entry, stands, now);
+                let host_report = report.host_mut(plan.at);
+                host_report.newly_missing = note_missing(entry, stands, now);
+                let host = &self.config.hosts[plan.at].host;
+                note_gone(host, entry, stands, &host_report.seen, now);
             }
             if let Some(entry) = self.memory.hosts.get_mut(key).filter(|_| occasion.retry_rejected)
             {
@@ -320,11 +369,15 @@ fn learn(
         (Stand::Right, Seen::Here(addresses)) => Some(addresses),
         _ => None,
     };
-    if Family::BOTH.into_iter().all(|family| right(family).is_none()) {
-        return;
-    }
-    let entry = entry.or_default();
+    let entry = match entry {
+        btree_map::Entry::Occupied(entry) => entry.into_mut(),
+        _ if Family::BOTH.into_iter().all(|family| right(family).is_none()) => return,
+        btree_map::Entry::Vacant(entry) => entry.insert(Entry::default()),
+    };
     for family in Family::BOTH {
+        if let (Stand::Absent(_), Some(at)) = (&stands[family], removal(&entry.families[family])) {
+            entry.families[family] = Record { removed: Some(at), ..Record::default() };
+        }
         let Some(addresses) = right(family) else { continue };
         let record = &mut entry.families[family];
         record.sent = None;
@@ -347,7 +400,9 @@ fn entry_from_file(
     for family in Family::BOTH {
         let record = &mut families[family];
         // What was being written when the machine stopped is in the file or it is not.
+        let removed = removal(record).or(record.removed);
         record.sent = None;
+        record.removed = removed.filter(|_| in_file[family].is_none());
         let remembered = record.set.take();
         record.set = in_file[family].clone().map(|addresses| {
             let known = remembered.filter(|set| set.addresses == addresses);
@@ -364,6 +419,14 @@ fn entry_from_file(
             "{}:{line} names the host as well, without Homing's mark; remove that line",
             path.display()
         )),
+    }
+}
+
+/// When the record's removal left, if that was the last that did.
+fn removal(record: &Record) -> Option<Timestamp> {
+    match record.sent {
+        Some(Sent { addresses: None, at, .. }) => Some(at),
+        _ => None,
     }
 }
 

@@ -13,10 +13,11 @@ use super::credentials::Reader;
 use super::{Answered, Engine, Planned, Report, SAVE_LAG, has_something_to_say, traffic};
 use crate::clock::spread;
 use crate::core::address::PerFamily;
+use crate::core::interface::InterfaceName;
 use crate::core::memory::Entry;
 use crate::core::outcome::{Fault, Outcome};
 use crate::core::plan::{Candidate, Request, Schedule, Update, Wish};
-use crate::core::protocol::{Answer, Credential, Verdict, desec, dyndns2};
+use crate::core::protocol::{Answer, Credential, HttpRequest, Verdict, desec, dyndns2};
 use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Fingerprint;
 use crate::core::settle::{Situation, not_sent, sending, settle, settle_zone};
@@ -159,6 +160,7 @@ async fn deliver_all(
             let at = config.hosts[plan.at].provider;
             let provider = &config.providers[at];
             let identity = plan.access.identity;
+            let bind = config.hosts[plan.at].host.bind;
             let paused = engine.memory.paces.get(&request.zone).and_then(|zone| zone.pause_until);
             if stop.get() {
                 take_back(engine, planned, &request);
@@ -174,7 +176,7 @@ async fn deliver_all(
                 }
                 continue;
             }
-            if let Some(outcome) = engine.traffic.foregone(provider, identity) {
+            if let Some(outcome) = engine.traffic.foregone(provider, identity, bind) {
                 take_back(engine, planned, &request);
                 answered(engine, planned, report, &request, Verdict::All(outcome));
                 continue;
@@ -186,6 +188,7 @@ async fn deliver_all(
             let delivery = Delivery {
                 provider,
                 path: config.hosts[plan.at].path.as_deref(),
+                bind,
                 credential: plan.access.credential.clone(),
                 not_before: engine.traffic.not_before(provider),
             };
@@ -193,11 +196,11 @@ async fn deliver_all(
             let speaker = engine.waiting;
             under_way.push(async move {
                 let verdict = speaker.during(&what, deliver(clients, &delivery, &request.updates));
-                (at, identity, verdict.await, request)
+                ((at, identity, bind), verdict.await, request)
             });
         }
         let lag = unsaved_since.map(|since| (since + SAVE_LAG).into());
-        let (at, identity, verdict, request) = tokio::select! {
+        let ((at, identity, bind), verdict, request) = tokio::select! {
             biased;
             answer = under_way.next() => match answer {
                 Some(answer) => answer,
@@ -213,7 +216,7 @@ async fn deliver_all(
         lanes.entry(traffic::lane(provider)).or_default().note_answer(identity);
         let_connection_settle().await;
         for outcome in outcomes(&verdict) {
-            engine.traffic.learn(provider, identity, outcome);
+            engine.traffic.learn(provider, identity, bind, outcome);
         }
         if is_credential_refusal(&verdict) && renew(engine, planned, &request.hosts, identity) {
             let fresh = |place: &usize| planned[*place].access.identity;
@@ -281,6 +284,7 @@ fn next_request(
 struct Delivery<'a> {
     provider: &'a Provider,
     path: Option<&'a Path>,
+    bind: Option<InterfaceName>,
     credential: Credential,
     not_before: Option<Instant>,
 }
@@ -302,6 +306,7 @@ async fn deliver(clients: &Clients, delivery: &Delivery<'_>, updates: &[Update])
         }
         Protocol::Dyndns2 => dyndns2::request(provider, updates, &delivery.credential),
     };
+    let request = HttpRequest { bind: delivery.bind, ..request };
     let ca_file = provider.ca_file.as_deref().map(Path::new);
     match clients.send(&request, ca_file).await {
         Err(error) => Verdict::All(Outcome::deferred(error.fault, error.detail)),

@@ -3,10 +3,12 @@
 use super::Planned;
 use crate::config::{Config, HostConfig};
 use crate::core::address::{Addresses, Family, PerFamily};
-use crate::core::memory::{Entry, Hold, Key, Memory, SelfCheck};
+use crate::core::interface::InterfaceName;
+use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, SelfCheck};
 use crate::core::outcome::Outcome;
-use crate::core::plan::{Schedule, Seen, Stand, Step, Why, Wish};
+use crate::core::plan::{Schedule, Seen, Stand, Step, WhenGone, Why, Wish};
 use crate::core::settle::News;
+use crate::core::standing::Standings;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::NoTerms;
 use crate::exit::Exit;
@@ -24,6 +26,8 @@ pub struct Report {
     pub hook_problems: Vec<(Key, String)>,
     /// What is new about tokens.
     pub tokens: Vec<TokenNews>,
+    /// How the services outside stand after the round that were blamed for something.
+    pub services: Standings,
 }
 
 /// Something new about a token.
@@ -61,9 +65,10 @@ impl Answered {
     /// The family that the answer is about, when it is about one alone.
     pub fn family(&self) -> Option<Family> {
         match (&self.wishes.v4, &self.wishes.v6) {
-            (Wish::Set(_), Wish::Leave) => Some(Family::V4),
-            (Wish::Leave, Wish::Set(_)) => Some(Family::V6),
-            (Wish::Leave, Wish::Leave) | (Wish::Set(_), Wish::Set(_)) => None,
+            (Wish::Set(_) | Wish::Remove, Wish::Leave) => Some(Family::V4),
+            (Wish::Leave, Wish::Set(_) | Wish::Remove) => Some(Family::V6),
+            (Wish::Leave, Wish::Leave)
+            | (Wish::Set(_) | Wish::Remove, Wish::Set(_) | Wish::Remove) => None,
         }
     }
 }
@@ -73,6 +78,8 @@ impl Answered {
 pub struct HostReport {
     /// The host and its provider.
     pub key: Key,
+    /// The interface that its requests leave by.
+    pub bind: Option<InterfaceName>,
     /// What was seen of each family.
     pub seen: PerFamily<Seen>,
     /// What was set before the round.
@@ -91,6 +98,10 @@ pub struct HostReport {
     pub cut_short: bool,
     /// What the provider loses of the host when a request leaves a family out.
     pub loses: PerFamily<bool>,
+    /// What becomes of the record of a family that has gone.
+    pub when_gone: WhenGone,
+    /// Since when each family was known to be gone before the round, where that matters.
+    pub gone_since: PerFamily<Option<Timestamp>>,
     /// Until when the host waits for its zone's pace.
     pub queued_until: Option<Timestamp>,
     /// Whether it waits for that since this round.
@@ -112,6 +123,7 @@ impl HostReport {
     pub fn new(host: &HostConfig, entry: &Entry, seen: &PerFamily<Seen>) -> Self {
         Self {
             key: host.host.key.clone(),
+            bind: host.host.bind,
             seen: seen.clone(),
             before: entry.addresses(),
             step: None,
@@ -121,6 +133,8 @@ impl HostReport {
             ask_again: false,
             cut_short: false,
             loses: host.host.loses,
+            when_gone: host.host.when_gone,
+            gone_since: entry.families.map(|_, record| record.gone_since),
             queued_until: None,
             newly_queued: false,
             newly_missing: PerFamily::default(),
@@ -172,7 +186,7 @@ impl HostReport {
         let Some(entry) = entry.filter(|_| !self.answers.is_empty()) else { return false };
         entry.families.iter().any(|(family, record)| {
             let now = record.set.as_ref().map(|set| &set.addresses);
-            now.is_some() && now != self.before[family].as_ref()
+            (now.is_some() || record.removed.is_some()) && now != self.before[family].as_ref()
         })
     }
 
@@ -244,6 +258,7 @@ impl Report {
         now: Timestamp,
         rehearsed: bool,
     ) {
+        self.services.clone_from(&memory.services);
         let mut next = self.next;
         for (host, configured) in self.hosts.iter_mut().zip(&config.hosts) {
             let due = host.finish(memory.entry(&configured.host.key), now, rehearsed);
@@ -259,6 +274,16 @@ impl Report {
     pub fn spared_a_source(&self) -> bool {
         let spared = |step: &Step| step.stands.iter().any(|(_, stand)| *stand == Stand::NotAsked);
         self.hosts.iter().filter_map(|host| host.step.as_ref()).any(spared)
+    }
+
+    /// Whether a host waits because of a fault that may have been the network's.
+    pub fn awaits_network(&self) -> bool {
+        let is_the_networks = |kind| match kind {
+            HoldKind::Backoff(fault) => fault.is_the_networks(),
+            HoldKind::Rejected(_) | HoldKind::Throttled => false,
+        };
+        let mut holds = self.hosts.iter().flat_map(|host| &host.holds);
+        holds.any(|(_, hold)| is_the_networks(hold.kind))
     }
 
     /// The exit code that the worst host stands for.

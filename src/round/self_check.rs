@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::credentials::receipt_of;
 use super::report::{Matter, TokenNews};
-use super::upkeep::{Token, account, in_passing, outcome};
+use super::upkeep::{Token, account, bind, in_passing, outcome, speaker};
 use super::{Engine, Planned, Report};
 use crate::account::{Account, RecordSet, Trouble};
 use crate::config::HostConfig;
@@ -97,14 +97,15 @@ async fn check(
     report: &mut Report,
     stop: &Cell<bool>,
 ) -> bool {
-    let plan = &planned[places[0]];
+    let plan = speaker(engine, planned, places);
     let config = Rc::clone(&engine.config);
     let host = &config.hosts[plan.at];
     let provider = &config.providers[host.provider];
     let Some(account) = account(engine, clients, provider, plan).await else { return false };
     let case = Case::of(engine, planned, places);
     let findings = in_passing(engine, provider, pin!(case.findings(&account)), stop).await;
-    engine.traffic.learn(provider, plan.access.identity, &outcome(&findings));
+    let bind = bind(engine, plan);
+    engine.traffic.learn(provider, plan.access.identity, bind, &outcome(&findings));
     let Ok(findings) = findings else { return false };
     let check = self_check(&findings, plan.access.about, engine.clock.now());
     let token = engine.memory.tokens.entry(plan.access.identity).or_default();

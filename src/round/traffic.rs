@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use crate::core::interface::InterfaceName;
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal};
 use crate::core::protocol::desec;
 use crate::core::provider::{Protocol, Provider};
@@ -20,7 +21,8 @@ pub struct Traffic {
     last: BTreeMap<String, Instant>,
     refused: BTreeMap<(String, Fingerprint), Refusal>,
     accepted: BTreeSet<(String, Fingerprint)>,
-    unreachable: BTreeMap<String, Deferral>,
+    /// By server and line: another line may lead there.
+    unreachable: BTreeMap<(String, Option<InterfaceName>), Deferral>,
     renewed: BTreeSet<Fingerprint>,
 }
 
@@ -31,10 +33,15 @@ impl Traffic {
         *self = Self { last, ..Self::default() };
     }
 
-    /// The outcome of a request that is not worth sending.
-    pub fn foregone(&self, provider: &Provider, identity: Fingerprint) -> Option<Outcome> {
+    /// The outcome of a request by the line `bind` that is not worth sending.
+    pub fn foregone(
+        &self,
+        provider: &Provider,
+        identity: Fingerprint,
+        bind: Option<InterfaceName>,
+    ) -> Option<Outcome> {
         let refusal = self.refused.get(&(provider.name.to_string(), identity)).cloned();
-        let deferral = || self.unreachable.get(&server(provider)).cloned();
+        let deferral = || self.unreachable.get(&(server(provider), bind)).cloned();
         refusal.map(Outcome::Rejected).or_else(|| deferral().map(Outcome::Deferred))
     }
 
@@ -50,8 +57,14 @@ impl Traffic {
         Some(*last + desec::LEAST_GAP)
     }
 
-    /// Learns from an outcome, whose request is over.
-    pub fn learn(&mut self, provider: &Provider, identity: Fingerprint, outcome: &Outcome) {
+    /// Learns from an outcome, whose request is over and went by the line `bind`.
+    pub fn learn(
+        &mut self,
+        provider: &Provider,
+        identity: Fingerprint,
+        bind: Option<InterfaceName>,
+        outcome: &Outcome,
+    ) {
         if provider.protocol == Protocol::Desec {
             self.last.insert(server(provider), Instant::now());
         }
@@ -69,7 +82,7 @@ impl Traffic {
             }
             Outcome::Deferred(deferral) => match deferral.fault {
                 Fault::Unreachable => {
-                    self.unreachable.insert(server(provider), deferral.clone());
+                    self.unreachable.insert((server(provider), bind), deferral.clone());
                 }
                 // Nothing is known of the request that was lost, but the next ones need not wait as
                 // long for nothing.
@@ -77,7 +90,7 @@ impl Traffic {
                     let detail = format!("not asked: a moment ago, {}", deferral.detail);
                     let deferral =
                         Deferral { fault: Fault::Unreachable, detail, retry_after: None };
-                    self.unreachable.insert(server(provider), deferral);
+                    self.unreachable.insert((server(provider), bind), deferral);
                 }
                 // The server has trouble, but not with the credential.
                 Fault::Server | Fault::Unintelligible => {

@@ -15,6 +15,7 @@ use super::report::{Matter, TokenNews};
 use super::{Engine, Planned, Report, self_check};
 use crate::account::{Account, Trouble};
 use crate::core::address::PerFamily;
+use crate::core::interface::InterfaceName;
 use crate::core::memory::{Entry, HoldKind, TokenEntry};
 use crate::core::outcome::{Deferral, Fault, Outcome, Rejection};
 use crate::core::provider::{Protocol, Provider};
@@ -23,6 +24,7 @@ use crate::core::time::Timestamp;
 use crate::core::token::audit::Finding;
 use crate::core::token::upkeep::{End, Terms, greet_at, next_warning, warns};
 use crate::http::Clients;
+use crate::line::Line;
 
 /// The most tokens that are kept alive in one round; the others have days left.
 const MOST_GREETINGS: usize = 10;
@@ -167,7 +169,8 @@ async fn keep_alive(
         if !is_due || stop.get() || spoke.len() >= MOST_GREETINGS {
             continue;
         }
-        let Some(outcome) = greet(engine, clients, &planned[places[0]], stop).await else {
+        let plan = speaker(engine, planned, places);
+        let Some(outcome) = greet(engine, clients, plan, stop).await else {
             continue;
         };
         let was_heard = outcome == Outcome::Unchanged;
@@ -216,6 +219,24 @@ fn park(engine: &Engine, plan: &Planned) -> Option<Rejection> {
     }
 }
 
+/// The host in whose name and by whose line a token speaks: the first whose line is there, as far as
+/// that is known.
+pub fn speaker<'a>(engine: &Engine, planned: &'a [Planned], places: &[usize]) -> &'a Planned {
+    let is_there = |plan: &&Planned| {
+        let (provider, identity) = (provider(engine, plan), plan.access.identity);
+        let bind = bind(engine, plan);
+        engine.traffic.foregone(provider, identity, bind).is_none()
+            && bind.is_none_or(|name| Line::find(name).is_ok())
+    };
+    let mut plans = places.iter().map(|&place| &planned[place]);
+    plans.find(is_there).unwrap_or(&planned[places[0]])
+}
+
+/// The line by which the requests of `plan` leave.
+pub fn bind(engine: &Engine, plan: &Planned) -> Option<InterfaceName> {
+    engine.config.hosts[plan.at].host.bind
+}
+
 /// Sends one request that changes nothing; `None` when it was not worth sending.
 async fn greet(
     engine: &mut Engine,
@@ -229,7 +250,7 @@ async fn greet(
     let greeting = async { account.greet().await.map(|()| Vec::new()) };
     let answer = in_passing(engine, provider, pin!(greeting), stop).await;
     let outcome = outcome(&answer);
-    engine.traffic.learn(provider, plan.access.identity, &outcome);
+    engine.traffic.learn(provider, plan.access.identity, bind(engine, plan), &outcome);
     Some(outcome)
 }
 
@@ -242,7 +263,8 @@ pub async fn account<'a>(
     plan: &Planned,
 ) -> Option<Account<'a>> {
     let api_url = provider.api_url.as_deref()?;
-    if engine.traffic.foregone(provider, plan.access.identity).is_some() {
+    let bind = bind(engine, plan);
+    if engine.traffic.foregone(provider, plan.access.identity, bind).is_some() {
         return None;
     }
     if let Some(moment) = engine.traffic.not_before(provider) {
@@ -250,7 +272,7 @@ pub async fn account<'a>(
     }
     let ca_file = provider.ca_file.as_deref().map(Path::new);
     let secret = plan.access.credential.secret.clone();
-    Some(Account::new(api_url, ca_file, clients, secret, PATIENCE, &()))
+    Some(Account::new(api_url, ca_file, clients, secret, PATIENCE, &()).asked_by(bind))
 }
 
 /// What `work` brings, unless it takes too long or the program is to end.

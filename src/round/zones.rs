@@ -12,10 +12,12 @@ use super::perform::{redact, renew, settle_one};
 use super::{Engine, Planned, Report, has_something_to_say};
 use crate::account::Zone;
 use crate::core::address::PerFamily;
-use crate::core::memory::ZoneKey;
+use crate::core::interface::InterfaceName;
+use crate::core::memory::{Key, ZoneKey};
 use crate::core::outcome::{Fault, Outcome, Rejection};
-use crate::core::protocol::Answer;
+use crate::core::plan::Host;
 use crate::core::protocol::desec::{self, ZoneAnswer};
+use crate::core::protocol::{Answer, HttpRequest};
 use crate::core::provider::{Protocol, Provider};
 use crate::http::Clients;
 
@@ -30,19 +32,20 @@ pub async fn find(
 ) {
     let config = Rc::clone(&engine.config);
     let mut paused: BTreeMap<usize, Outcome> = BTreeMap::new();
-    // Providers that do not tell zones, or not now: one question is enough to know.
-    let mut silent: BTreeSet<usize> = BTreeSet::new();
+    // Providers that do not tell zones, or not now: one question by each line is enough to know.
+    let mut silent: BTreeSet<(usize, Option<InterfaceName>)> = BTreeSet::new();
     for place in 0..planned.len() {
         if stop.get() || !is_needed(engine, &planned[place]) {
             continue;
         }
         let at = config.hosts[planned[place].at].provider;
-        if silent.contains(&at) {
+        let bind = config.hosts[planned[place].at].host.bind;
+        if silent.contains(&(at, bind)) {
             continue;
         }
         let provider = &config.providers[at];
         let identity = planned[place].access.identity;
-        let foregone = engine.traffic.foregone(provider, identity);
+        let foregone = engine.traffic.foregone(provider, identity, bind);
         let answer = match foregone.or_else(|| paused.get(&at).cloned()) {
             Some(outcome) => ZoneAnswer::Outcome(outcome),
             None => match ask(engine, clients, provider, &planned[place]).await {
@@ -57,7 +60,7 @@ pub async fn find(
         let host = &config.hosts[planned[place].at].host.key;
         let outcome = match answer {
             ZoneAnswer::Silent => {
-                silent.insert(at);
+                silent.insert((at, bind));
                 continue;
             }
             ZoneAnswer::Zone(zone) => {
@@ -94,11 +97,12 @@ async fn ask(
     let Some(api_url) = provider.api_url.as_deref() else { return ZoneAnswer::Silent };
     let credential = &plan.access.credential;
     let config = Rc::clone(&engine.config);
-    let host = &config.hosts[plan.at].host.key.host;
+    let Host { key: Key { host, .. }, bind, .. } = &config.hosts[plan.at].host;
     if let Some(moment) = engine.traffic.not_before(provider) {
         tokio::time::sleep_until(moment.into()).await;
     }
     let request = desec::zone_request(api_url, host, credential);
+    let request = HttpRequest { bind: *bind, ..request };
     let ca_file = provider.ca_file.as_deref().map(Path::new);
     let what = format!("waiting for {} to tell the zone of {host}", provider.name);
     let answer = match engine.waiting.during(&what, clients.send(&request, ca_file)).await {
@@ -118,7 +122,7 @@ async fn ask(
         ZoneAnswer::NoZone | ZoneAnswer::Zone(_) => Outcome::Unchanged,
         ZoneAnswer::Silent => Outcome::deferred(Fault::Busy, "the zone was not told"),
     };
-    engine.traffic.learn(provider, plan.access.identity, &learnt);
+    engine.traffic.learn(provider, plan.access.identity, *bind, &learnt);
     answer
 }
 

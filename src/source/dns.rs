@@ -8,12 +8,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::peer::{self, Heard, Ignored};
 use crate::core::address::Family;
 use crate::core::dns::{Message, Question, Rcode, query};
+use crate::core::interface::InterfaceName;
 use crate::core::whoami::{Resolver, address_in};
 
 /// How often a resolver is asked before it counts as silent.
@@ -28,14 +28,19 @@ const MOST_UDP: usize = 512;
 /// The longest answer over TCP that is read; an address needs a fraction of it.
 const MOST_TCP: usize = 4096;
 
-/// The address of `family` that `resolver` tells; the error names it.
-pub async fn told(resolver: &Resolver, family: Family) -> Result<IpAddr, String> {
+/// The address of `family` that `resolver` tells, asked by the interface `bind` if one is given; the
+/// error names it.
+pub async fn told(
+    resolver: &Resolver,
+    family: Family,
+    bind: Option<InterfaceName>,
+) -> Result<IpAddr, String> {
     let title = &resolver.title;
     let server = resolver.servers[family].as_ref();
     let server = server.ok_or_else(|| format!("{title} has no {family} address"))?;
     let server = peer::locate(server, family).await?;
     let question = resolver.question(family);
-    let message = Asking { title, server, family, question: &question }.answer().await?;
+    let message = Asking { title, server, family, question: &question, bind }.answer().await?;
     match message.header.rcode {
         _ if message.header.is_truncated => {
             Err(format!("{title} cuts its answer off, over TCP too"))
@@ -52,6 +57,7 @@ struct Asking<'a> {
     server: SocketAddr,
     family: Family,
     question: &'a Question,
+    bind: Option<InterfaceName>,
 }
 
 impl Asking<'_> {
@@ -72,7 +78,7 @@ impl Asking<'_> {
     }
 
     async fn heard_by_udp(&self, id: u16) -> io::Result<Heard<Message>> {
-        let socket = peer::connect(self.server).await?;
+        let socket = peer::connect(self.server, self.bind).await?;
         socket.send(&query(id, self.question)).await?;
         let read = |bytes: &[u8]| answer(bytes, id, self.question);
         peer::hear(&socket, &mut [0; MOST_UDP], Instant::now() + PATIENCE, read).await
@@ -88,7 +94,7 @@ impl Asking<'_> {
     }
 
     async fn bytes_by_tcp(&self, id: u16) -> io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect(self.server).await?;
+        let mut stream = peer::connect_stream(self.server, self.bind).await?;
         let query = query(id, self.question);
         // Length and query in one piece: some servers read no second (RFC 7766, section 8).
         let length = u16::try_from(query.len()).unwrap_or_default().to_be_bytes();

@@ -13,11 +13,20 @@ mod portable;
 mod watcher;
 
 #[cfg(target_os = "linux")]
-pub use netlink::{addresses, route};
+pub use netlink::{addresses, delegated, interface, route, route_by};
 #[cfg(not(target_os = "linux"))]
-pub use portable::{Watcher, addresses, route};
+pub use portable::{Watcher, addresses, delegated, interface, route, route_by};
 #[cfg(target_os = "linux")]
 pub use watcher::Watcher;
+
+/// An interface at one moment.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Interface {
+    /// Its number, which another interface of the same name would not have.
+    pub index: u32,
+    /// Whether it is switched on.
+    pub up: bool,
+}
 
 /// What the kernel reported since it was last asked for news.
 ///
@@ -27,7 +36,8 @@ pub struct Changes {
     /// The numbers of interfaces with a new, changed or gone address, or that came, went, changed
     /// their name, or went up or down.
     pub interfaces: BTreeSet<u32>,
-    /// A route came, went or changed that leads to the Internet at large.
+    /// A route came, went or changed that leads to the Internet at large, or that stands for a
+    /// delegated prefix.
     pub default_route: bool,
     /// More happened than could be kept: anything may have changed.
     pub overrun: bool,

@@ -2,11 +2,11 @@
 //!
 //! Each kind is one file that looks and returns what it saw; choosing among kernel addresses is
 //! the core's. The round asks each source once a family, however many hosts use it.
-//! A room is left for the kind to come: `gateway`.
 
 pub mod command;
 mod dns;
 pub mod file;
+mod gateway;
 pub mod kernel;
 pub mod outside;
 mod peer;
@@ -19,6 +19,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use self::outside::Outside;
+use crate::core::interface::InterfaceName;
 use crate::core::prefix::Neighbour;
 
 /// A named source of the configuration.
@@ -53,7 +54,7 @@ pub enum Kind {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Interface {
     /// Its name.
-    pub name: String,
+    pub name: InterfaceName,
     /// How many of its addresses are published at most; 1 for a neighbour.
     pub count: NonZeroUsize,
     /// The machine whose address is published in place of the interface's own; IPv6 only.

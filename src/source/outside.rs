@@ -3,23 +3,30 @@
 //! Each kind of service is asked by its own file; here their answers are compared. Whether an
 //! address may be published is the caller's question. Asked by the round, once a family.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use super::{dns, stun, web};
+use super::{dns, gateway, stun, web};
 use crate::core::address::Family;
+use crate::core::echo::Echo;
+use crate::core::interface::InterfaceName;
 use crate::core::server::Server;
+use crate::core::standing::{self, Said};
 use crate::core::whoami::Resolver;
 use crate::http::{self, Clients};
+use crate::line::Line;
 
 /// Services outside, and when they are believed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Outside {
-    /// The services, asked in turn.
+    /// The services, of one kind or of several, asked in turn.
     pub services: Vec<Service>,
     /// How many must say the same before it is believed; at least 1, at most the number of services.
     pub agree: usize,
+    /// The interface that they are asked by, or not at all.
+    pub bind: Option<InterfaceName>,
 }
 
 /// A service that tells the asker's address.
@@ -27,30 +34,57 @@ pub struct Outside {
 pub enum Service {
     /// A resolver that answers with the asker's address.
     Dns(Resolver),
+    /// The router of a line, which tells its own address; `None` is that of the default route.
+    Gateway(Option<Ipv4Addr>),
     /// A STUN server.
     Stun(Server),
     /// A page on the web.
     Web {
-        /// Its address.
-        url: String,
+        /// What it is called, and where it is.
+        echo: Echo,
         /// A PEM file with one more certificate authority to trust.
         ca_file: Option<PathBuf>,
     },
 }
 
-/// The address that `outside.agree` services say; the error names every service and what it said.
-pub async fn seen(outside: &Outside, family: Family, clients: &Clients) -> Result<IpAddr, String> {
+/// What the services of one question told.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Told {
+    /// The address that is believed; the error names every service that was asked and what it said.
+    pub address: Result<IpAddr, String>,
+    /// What each said, in the order in which they were asked.
+    pub said: Vec<Said>,
+}
+
+/// Asks the services until `outside.agree` of them say the same.
+///
+/// Those in `aside` come last, so that they are asked only where the others do not suffice.
+pub async fn told(
+    outside: &Outside,
+    family: Family,
+    clients: &Clients,
+    aside: &BTreeSet<standing::Service>,
+) -> Told {
+    // A line that has gone is told once, and not for every service; each looks again for itself.
+    if let Some(Err(gone)) = outside.bind.map(Line::find) {
+        let address = Err(format!("no {family} address was told: {gone}"));
+        return Told { address, said: Vec::new() };
+    }
+    let able = || outside.services.iter().filter(|service| service.can_tell(family));
+    let is_aside = |service: &&Service| aside.contains(&service.known_as(family));
+    let in_turn = able().filter(|service| !is_aside(service)).chain(able().filter(is_aside));
     let mut said = Vec::with_capacity(outside.services.len());
-    for service in outside.services.iter().filter(|service| service.can_tell(family)) {
-        said.push(match service.told(family, clients).await {
-            Ok(address) => Said::Address(service.server(), address),
-            Err(reason) => Said::Nothing(reason),
-        });
+    let mut names = Vec::with_capacity(outside.services.len());
+    for service in in_turn {
+        let answer = service.told(family, outside.bind, clients).await;
+        said.push(Said { service: service.known_as(family), answer });
+        names.push(service.server(family));
         if let Some(address) = agreed(&said, outside.agree) {
-            return Ok(address);
+            return Told { address: Ok(address), said };
         }
     }
-    Err(doubt(&said, outside.agree, family))
+    let address = Err(doubt(&said, &names, outside.agree, family));
+    Told { address, said }
 }
 
 impl Outside {
@@ -59,6 +93,11 @@ impl Outside {
         let names: Vec<_> = self.services.iter().map(ToString::to_string).collect();
         names.join(", ")
     }
+
+    /// How many of the services can tell an address of `family`.
+    pub fn able(&self, family: Family) -> usize {
+        self.services.iter().filter(|service| service.can_tell(family)).count()
+    }
 }
 
 impl Service {
@@ -66,6 +105,7 @@ impl Service {
     pub fn key(&self) -> &'static str {
         match self {
             Self::Dns(_) => "dns",
+            Self::Gateway(_) => "gateway",
             Self::Stun(_) => "stun",
             Self::Web { .. } => "web",
         }
@@ -75,25 +115,50 @@ impl Service {
     pub fn can_tell(&self, family: Family) -> bool {
         match self {
             Self::Dns(resolver) => resolver.can_tell(family),
+            Self::Gateway(_) => family == Family::V4,
             Self::Stun(server) => server.may_be_reached_over(family),
-            Self::Web { .. } => true,
+            Self::Web { echo, .. } => echo.can_tell(family),
         }
     }
 
+    /// Whether the agreement of this and `other` proves nothing, because they are one.
+    pub fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Web { echo, .. }, Self::Web { echo: other, .. }) => echo.meets(other),
+            _ => self == other,
+        }
+    }
+
+    /// What its standing is kept under.
+    pub fn known_as(&self, family: Family) -> standing::Service {
+        standing::Service { name: self.to_string(), family }
+    }
+
     /// What errors call it.
-    fn server(&self) -> String {
+    fn server(&self, family: Family) -> String {
         match self {
-            Self::Dns(_) | Self::Stun(_) => self.to_string(),
-            Self::Web { url, .. } => http::server_of(url),
+            Self::Dns(_) | Self::Gateway(None) | Self::Stun(_) => self.to_string(),
+            Self::Gateway(Some(address)) => format!("gateway {address}"),
+            Self::Web { echo, .. } => {
+                echo.urls[family].as_deref().map(http::server_of).unwrap_or_default()
+            }
         }
     }
 
     /// The address of `family` that it tells; the error names it.
-    async fn told(&self, family: Family, clients: &Clients) -> Result<IpAddr, String> {
+    async fn told(
+        &self,
+        family: Family,
+        bind: Option<InterfaceName>,
+        clients: &Clients,
+    ) -> Result<IpAddr, String> {
         match self {
-            Self::Dns(resolver) => dns::told(resolver, family).await,
-            Self::Stun(server) => stun::told(server, family).await,
-            Self::Web { url, ca_file } => web::told(url, ca_file.as_deref(), family, clients).await,
+            Self::Dns(resolver) => dns::told(resolver, family, bind).await,
+            Self::Gateway(address) => gateway::told(*address, bind, clients).await,
+            Self::Stun(server) => stun::told(server, family, bind).await,
+            Self::Web { echo, ca_file } => {
+                web::told(echo, ca_file.as_deref(), family, bind, clients).await
+            }
         }
     }
 }
@@ -103,43 +168,29 @@ impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dns(resolver) => f.write_str(&resolver.title),
+            Self::Gateway(None) => f.write_str("the default gateway"),
+            Self::Gateway(Some(address)) => write!(f, "{address}"),
             Self::Stun(server) => write!(f, "{server}"),
-            Self::Web { url, .. } => f.write_str(url),
+            Self::Web { echo, .. } => f.write_str(&echo.title),
         }
     }
 }
 
-/// What one service said.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Said {
-    /// This server, an address.
-    Address(String, IpAddr),
-    /// No address, for this reason, which names the server.
-    Nothing(String),
-}
-
 /// The address that `agree` of them said.
 fn agreed(said: &[Said], agree: usize) -> Option<IpAddr> {
-    let addresses = || {
-        said.iter().filter_map(|said| match said {
-            Said::Address(_, address) => Some(*address),
-            Said::Nothing(_) => None,
-        })
-    };
-    addresses().find(|found| addresses().filter(|other| other == found).count() >= agree)
+    let addresses = || said.iter().filter_map(|said| said.answer.as_ref().ok());
+    let agreed = |found: &&IpAddr| addresses().filter(|other| other == found).count() >= agree;
+    addresses().find(agreed).copied()
 }
 
-/// Why none of the addresses is believed.
-fn doubt(said: &[Said], agree: usize, family: Family) -> String {
-    let answers = said.iter().filter(|said| matches!(said, Said::Address(..))).count();
-    let each: Vec<String> = said
-        .iter()
-        .map(|said| match said {
-            Said::Address(server, address) => format!("{server} says {address}"),
-            Said::Nothing(reason) => reason.clone(),
-        })
-        .collect();
-    let each = each.join("; ");
+/// Why none of the addresses is believed; `names` are what errors call each service.
+fn doubt(said: &[Said], names: &[String], agree: usize, family: Family) -> String {
+    let answers = said.iter().filter(|said| said.answer.is_ok()).count();
+    let each = said.iter().zip(names).map(|(said, name)| match &said.answer {
+        Ok(address) => format!("{name} says {address}"),
+        Err(reason) => reason.clone(),
+    });
+    let each = each.collect::<Vec<_>>().join("; ");
     match answers {
         0 => format!("no {family} address was told: {each}"),
         few if few < agree => {
@@ -153,34 +204,50 @@ fn doubt(said: &[Said], agree: usize, family: Family) -> String {
 mod tests {
     use super::*;
 
-    fn says(server: &str, address: &str) -> Said {
-        Said::Address(server.into(), address.parse().unwrap())
+    fn said(answers: &[(&str, Result<&str, &str>)]) -> (Vec<Said>, Vec<String>) {
+        let said = |(name, answer): &(&str, Result<&str, &str>)| Said {
+            service: standing::Service { name: (*name).to_owned(), family: Family::V4 },
+            answer: answer.map(|text| text.parse().unwrap()).map_err(str::to_owned),
+        };
+        let names = answers.iter().map(|(name, _)| (*name).to_owned()).collect();
+        (answers.iter().map(said).collect(), names)
     }
 
     #[test]
     fn as_many_as_asked_for_must_say_the_same() {
-        let said = [says("a", "192.0.2.1"), says("b", "192.0.2.2"), says("c", "192.0.2.2")];
+        let (said, _) =
+            said(&[("a", Ok("192.0.2.1")), ("b", Ok("192.0.2.2")), ("c", Ok("192.0.2.2"))]);
         assert_eq!(agreed(&said, 1), Some("192.0.2.1".parse().unwrap()));
         assert_eq!(agreed(&said, 2), Some("192.0.2.2".parse().unwrap()));
         assert_eq!(agreed(&said, 3), None);
         assert_eq!(agreed(&[], 1), None);
     }
 
+    #[track_caller]
+    fn check(answers: &[(&str, Result<&str, &str>)], agree: usize, family: Family, expect: &str) {
+        let (said, names) = said(answers);
+        assert_eq!(doubt(&said, &names, agree, family), expect);
+    }
+
     #[test]
     fn disagreement_is_told_from_too_few_answers() {
-        let (one, two) = (says("a", "192.0.2.1"), says("b", "192.0.2.2"));
-        let silent = Said::Nothing("c refuses the connection".into());
-        assert_eq!(
-            doubt(&[one.clone(), two, silent.clone()], 2, Family::V4),
+        let (one, two) = (("a", Ok("192.0.2.1")), ("b", Ok("192.0.2.2")));
+        let silent = ("c", Err("c refuses the connection"));
+        check(
+            &[one, two, silent],
+            2,
+            Family::V4,
             "no 2 services agree on the IPv4 address: a says 192.0.2.1; b says 192.0.2.2; \
-             c refuses the connection"
+             c refuses the connection",
         );
-        assert_eq!(
-            doubt(&[one, silent.clone()], 2, Family::V4),
+        check(
+            &[one, silent],
+            2,
+            Family::V4,
             "1 of the 2 services needed told an IPv4 address: a says 192.0.2.1; \
-             c refuses the connection"
+             c refuses the connection",
         );
         let nothing = "no IPv6 address was told: c refuses the connection";
-        assert_eq!(doubt(&[silent], 1, Family::V6), nothing);
+        check(&[silent], 1, Family::V6, nothing);
     }
 }

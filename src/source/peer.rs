@@ -3,15 +3,17 @@
 //! What a server says is judged by who asks; here it is made sure that the server said it.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::net::{UdpSocket, lookup_host};
+use tokio::net::{TcpStream, UdpSocket, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::core::address::Family;
+use crate::core::interface::InterfaceName;
 use crate::core::server::Server;
+use crate::line;
 use crate::reason::{of_look_up, reason};
 
 /// How long the system may take to look a name up.
@@ -46,15 +48,26 @@ pub async fn locate(server: &Server, family: Family) -> Result<SocketAddr, Strin
     of_family.next().ok_or_else(|| format!("{name} has no {family} address"))
 }
 
-/// A socket with a port of its own that hears the server at `address` alone.
-pub async fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
-    let any: IpAddr = match Family::of(address.ip()) {
-        Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
-        Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0)).await?;
+/// A socket with a port of its own that hears the server at `address` alone; what it sends leaves by
+/// the interface `bind`, if one is given, or not at all.
+pub async fn connect(address: SocketAddr, bind: Option<InterfaceName>) -> io::Result<UdpSocket> {
+    let socket = line::udp(bind, Family::of(address.ip())).await?;
     socket.connect(address).await?;
     Ok(socket)
+}
+
+/// A TCP connection to the server at `address`, by the interface `bind` if one is given.
+pub async fn connect_stream(
+    address: SocketAddr,
+    bind: Option<InterfaceName>,
+) -> io::Result<TcpStream> {
+    line::tcp(bind, Family::of(address.ip()))?.connect(address).await
+}
+
+/// A socket with a port of its own that sends from `local`, by the interface `bind` if one is given,
+/// else by that which has the address where a group is sent to, and hears everybody.
+pub async fn open(local: IpAddr, bind: Option<InterfaceName>) -> io::Result<UdpSocket> {
+    line::udp_from(bind, local).await
 }
 
 /// The first datagram until `deadline` that `read` takes for the answer.

@@ -3,30 +3,28 @@
 //! Gathers the kernel's snapshot and the answers of services outside, files and programs; what that
 //! means for one host is then told without asking anybody again. Called by the round and `address`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::outside::{Outside, Service};
+use super::outside::{Outside, Service, Told};
 use super::{Interface, Kind, Source, command, file, kernel, outside};
 use crate::config::{Config, HostConfig, SourceRef};
 use crate::core::address::{Addresses, Family, PerFamily, unpublishable};
-use crate::core::auto::{Auto, Route, auto};
+use crate::core::auto::{self, Auto, Route, auto, auto_by};
 use crate::core::choice::{self, Choice, KernelAddress, Preferences, Verdict, choose};
+use crate::core::echo::{self, Echo};
+use crate::core::interface::InterfaceName;
 use crate::core::plan::Seen;
-use crate::core::prefix::Neighbour;
-use crate::core::provider::{Protocol, Provider};
+use crate::core::prefix::{Neighbour, Prefix};
+use crate::core::provider::{Protocol, Provider, Text};
+use crate::core::standing::{self, Lessons, Said, lessons};
 use crate::http::Clients;
 use crate::waiting::Waiting;
-
-/// Services that belong to nobody in particular: `auto` believes them only when two agree.
-const THIRD_PARTIES: PerFamily<[&str; 3]> = PerFamily {
-    v4: ["https://api.ipify.org/", "https://checkip.amazonaws.com/", "https://ipv4.icanhazip.com/"],
-    v6: ["https://api6.ipify.org/", "https://v6.ident.me/", "https://ipv6.icanhazip.com/"],
-};
 
 /// How long a source outside rests that was asked because of an event.
 pub const OUTSIDE_REST: Duration = Duration::from_secs(60);
@@ -37,12 +35,12 @@ pub const LONGEST_VERDICT: Duration = Duration::from_secs(3);
 /// Somebody to ask for an address of one family.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum Question {
-    /// The echo service of the provider at that place of the configuration.
-    Echo(usize),
+    /// The echo service of the provider at that place of the configuration, by that line.
+    Echo(usize, Option<InterfaceName>),
     /// The source at that place of the configuration.
     Source(usize),
-    /// Services of third parties.
-    ThirdParties,
+    /// Services of third parties, by that line.
+    ThirdParties(Option<InterfaceName>),
 }
 
 /// When each source outside was last asked, and whether there was a way to the Internet then.
@@ -56,6 +54,19 @@ pub struct Snapshot {
     pub addresses: Vec<KernelAddress>,
     /// The way towards the Internet in each family.
     pub routes: PerFamily<Option<Route>>,
+    /// The lines that the configuration binds something to.
+    pub lines: BTreeMap<InterfaceName, Line>,
+    /// Prefixes that the provider has delegated to this machine; read only where a suffix needs it.
+    pub delegated: Vec<Prefix>,
+}
+
+/// What the kernel says of a line at one moment.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Line {
+    /// Its interface, if it is there.
+    pub interface: Option<kernel::Interface>,
+    /// The way towards the Internet by it in each family.
+    pub routes: PerFamily<Option<Route>>,
 }
 
 /// What of a snapshot the sources use: equal facts are no reason for a round.
@@ -63,6 +74,8 @@ pub struct Snapshot {
 pub struct Facts {
     addresses: choice::Facts,
     routes: PerFamily<Option<Route>>,
+    lines: BTreeMap<InterfaceName, Line>,
+    delegated: Vec<Prefix>,
     awaits_verdict: bool,
 }
 
@@ -70,18 +83,73 @@ pub struct Facts {
 #[derive(Debug)]
 pub struct Sights {
     snapshot: Result<Snapshot, String>,
-    answers: BTreeMap<(Question, Family), Result<IpAddr, String>>,
+    /// The services that are left aside.
+    aside: BTreeSet<standing::Service>,
+    answers: BTreeMap<(Question, Family), Told>,
 }
 
 impl Snapshot {
-    /// Reads the kernel's addresses and routes.
-    pub fn take() -> Result<Self, String> {
-        let failed = |error| format!("the kernel's addresses cannot be read: {error}");
+    /// Reads the kernel's addresses and routes, as far as `config` needs them.
+    pub fn take(config: &Config) -> Result<Self, String> {
+        let failed = |error: io::Error| format!("the kernel's addresses cannot be read: {error}");
         let addresses = kernel::addresses().map_err(failed)?;
-        let route = |family| kernel::route(family).map_err(failed);
-        let routes = PerFamily { v4: route(Family::V4)?, v6: route(Family::V6)? };
-        Ok(Self { addresses, routes })
+        let routes = routes().map_err(failed)?;
+        let mut lines = BTreeMap::new();
+        for name in binds(config) {
+            lines.insert(name, Line::take(name).map_err(failed)?);
+        }
+        let needs_delegated = config.sources.iter().any(|source| match &source.kind {
+            Kind::Interface(Interface { neighbour: Some(neighbour), .. }) => {
+                neighbour.prefix_length.is_none()
+            }
+            Kind::Command(_)
+            | Kind::File(_)
+            | Kind::Interface(_)
+            | Kind::Outside(_)
+            | Kind::Static(_) => false,
+        });
+        let delegated =
+            if needs_delegated { kernel::delegated().map_err(failed)? } else { Vec::new() };
+        Ok(Self { addresses, routes, lines, delegated })
     }
+
+    /// The way of `family` towards the Internet, by the line `bind` if one is given.
+    fn route(&self, family: Family, bind: Option<InterfaceName>) -> Option<&Route> {
+        match bind {
+            None => self.routes[family].as_ref(),
+            Some(name) => self.lines.get(&name)?.routes[family].as_ref(),
+        }
+    }
+}
+
+impl Line {
+    /// Reads the interface `name` and the routes by it.
+    fn take(name: InterfaceName) -> io::Result<Self> {
+        let Some(interface) = kernel::interface(name)? else { return Ok(Self::default()) };
+        let route = |family| kernel::route_by(interface.index, family);
+        let routes = PerFamily { v4: route(Family::V4)?, v6: route(Family::V6)? };
+        Ok(Self { interface: Some(interface), routes })
+    }
+}
+
+/// The lines of `config`'s hosts and of the sources that they use.
+fn binds(config: &Config) -> BTreeSet<InterfaceName> {
+    let mut binds = BTreeSet::new();
+    for host in &config.hosts {
+        binds.extend(host.host.bind);
+        for (_, source) in host.sources.iter() {
+            let Some(SourceRef::Named(at)) = source else { continue };
+            if let Kind::Outside(outside) = &config.sources[*at].kind {
+                binds.extend(outside.bind);
+            }
+        }
+    }
+    binds
+}
+
+/// The kernel's ways towards the Internet.
+pub fn routes() -> io::Result<PerFamily<Option<Route>>> {
+    Ok(PerFamily { v4: kernel::route(Family::V4)?, v6: kernel::route(Family::V6)? })
 }
 
 impl Facts {
@@ -89,7 +157,8 @@ impl Facts {
     ///
     /// An interface source uses its interface; `auto` uses the interfaces that packets for the
     /// Internet leave by, or any where there is no such way. Sources outside use nothing of the kernel,
-    /// but a new way to the Internet is a reason to ask them.
+    /// but a new way to the Internet is a reason to ask them. Of every line that something is bound to,
+    /// the interface, its addresses and its routes count.
     pub fn of(config: &Config, snapshot: &Snapshot) -> Self {
         let mut names: Vec<&str> = Vec::new();
         let mut internet = PerFamily { v4: false, v6: false };
@@ -107,35 +176,46 @@ impl Facts {
                         let choice = of_interface(snapshot, interface, family, source, local, None);
                         awaits_verdict |= choice.awaits_verdict;
                         if !names.contains(&interface.name.as_str()) {
-                            names.push(&interface.name);
+                            names.push(interface.name.as_str());
                         }
                     }
-                    Some((_, Kind::Outside(_))) => internet[family] = true,
+                    Some((_, Kind::Outside(outside))) => internet[family] |= outside.bind.is_none(),
                     Some((_, Kind::Command(_) | Kind::File(_) | Kind::Static(_))) => {}
                     None => {
-                        internet[family] = true;
-                        let route = snapshot.routes[family].as_ref();
-                        let auto = auto(&snapshot.addresses, route, family, local, None);
-                        awaits_verdict |= auto == Auto::Tentative;
+                        internet[family] |= host.host.bind.is_none();
+                        awaits_verdict |= auto_awaits_verdict(snapshot, config, host, family);
                     }
                 }
             }
         }
-        let routes = snapshot.routes.map(|family, route| {
-            let route = route.clone().filter(|_| internet[family])?;
-            // The IPv6 source may be a temporary address, whose rotation changes no choice.
-            let source = route.source.filter(|_| family == Family::V4);
-            Some(Route { source, ..route })
-        });
+        // The IPv6 source may be a temporary address, whose rotation changes no choice.
+        let lasting = |family: Family, route: &Option<Route>| {
+            let route = route.clone()?;
+            Some(Route { source: route.source.filter(|_| family == Family::V4), ..route })
+        };
+        let routes = snapshot
+            .routes
+            .map(|family, route| lasting(family, route).filter(|_| internet[family]));
+        let mut lines = snapshot.lines.clone();
+        for line in lines.values_mut() {
+            line.routes = line.routes.map(lasting);
+        }
         let is_used = |address: &&KernelAddress| {
             let family = Family::of(address.address);
             let is_of =
                 |route: &Route| route.leads_by(&snapshot.addresses).contains(&address.index);
-            let leads_out = internet[family] && snapshot.routes[family].as_ref().is_none_or(is_of);
-            leads_out || names.contains(&address.interface.as_str())
+            // Every interface has a link-local one; those of containers come and go all day.
+            let leads_out = internet[family]
+                && unpublishable(address.address, true).is_none()
+                && snapshot.routes[family].as_ref().is_none_or(is_of);
+            let interfaces = || lines.values().filter_map(|line| line.interface);
+            leads_out
+                || names.contains(&address.interface.as_str())
+                || interfaces().any(|interface| interface.index == address.index)
         };
         let addresses = choice::Facts::of(snapshot.addresses.iter().filter(is_used));
-        Self { addresses, routes, awaits_verdict }
+        let delegated = snapshot.delegated.clone();
+        Self { addresses, routes, lines, delegated, awaits_verdict }
     }
 
     /// Whether an address that would be used is still being checked for duplicates.
@@ -144,7 +224,7 @@ impl Facts {
     }
 }
 
-/// Asks every source that `config`'s hosts use.
+/// Asks every source that `config`'s hosts use; services in `aside` come last in theirs.
 ///
 /// With `by_event`, sources outside that were asked less than [`OUTSIDE_REST`] ago are left out,
 /// unless a way to the Internet has come up since; `asked` remembers when each was.
@@ -152,6 +232,7 @@ pub async fn look(
     config: &Config,
     clients: &Clients,
     asked: &mut Asked,
+    aside: BTreeSet<standing::Service>,
     by_event: bool,
     waiting: Waiting,
 ) -> Sights {
@@ -163,35 +244,47 @@ pub async fn look(
     } else {
         Ok(Snapshot::default())
     };
-    let mut sights = Sights { snapshot, answers: BTreeMap::new() };
-    let mut questions: Vec<(Question, Family)> =
-        config.hosts.iter().flat_map(|host| sights.questions(config, host)).collect();
-    questions.sort_unstable();
-    questions.dedup();
-    let routes = sights.snapshot.as_ref().map(|snapshot| &snapshot.routes).ok();
-    let leads_out = PerFamily::from_fn(|family| routes.is_some_and(|of| of[family].is_some()));
-    questions.retain(|question| {
-        let is_outside = outside_of(config, *question).is_some();
-        let leads_out = leads_out[question.1];
-        let rests = asked
-            .0
-            .get(question)
-            .is_some_and(|(at, led_out)| at.elapsed() < OUTSIDE_REST && (*led_out || !leads_out));
-        let ask = !(is_outside && by_event && rests);
-        if ask && is_outside {
-            asked.0.insert(*question, (Instant::now(), leads_out));
+    let mut sights = Sights { snapshot, aside, answers: BTreeMap::new() };
+    let mut spared: BTreeSet<(Question, Family)> = BTreeSet::new();
+    loop {
+        // An answer may make another question necessary.
+        let mut questions: BTreeSet<(Question, Family)> =
+            config.hosts.iter().flat_map(|host| sights.questions(config, host)).collect();
+        questions.retain(|question| {
+            let outside = outside_of(config, *question);
+            let is_outside = outside.is_some();
+            let bind = outside.and_then(|outside| outside.bind);
+            let snapshot = sights.snapshot.as_ref();
+            let leads_out =
+                snapshot.is_ok_and(|snapshot| snapshot.route(question.1, bind).is_some());
+            let rests = asked.0.get(question).is_some_and(|(at, led_out)| {
+                at.elapsed() < OUTSIDE_REST && (*led_out || !leads_out)
+            });
+            let ask = !(spared.contains(question) || is_outside && by_event && rests);
+            if !ask {
+                spared.insert(*question);
+            } else if is_outside {
+                asked.0.insert(*question, (Instant::now(), leads_out));
+            }
+            ask
+        });
+        if questions.is_empty() {
+            return sights;
         }
-        ask
-    });
-    let mut answers: FuturesUnordered<_> = questions
-        .into_iter()
-        .map(|question| async move { (question, ask(config, clients, question, waiting).await) })
-        .collect();
-    while let Some((question, answer)) = answers.next().await {
-        sights.answers.insert(question, answer);
+        let aside = &sights.aside;
+        let mut answers: FuturesUnordered<_> = questions
+            .into_iter()
+            .map(|question| async move {
+                (question, ask(config, clients, question, aside, waiting).await)
+            })
+            .collect();
+        let mut told = Vec::with_capacity(answers.len());
+        while let Some(answer) = answers.next().await {
+            told.push(answer);
+        }
+        drop(answers);
+        sights.answers.extend(told);
     }
-    drop(answers);
-    sights
 }
 
 /// The kernel's snapshot once no wanted address is tentative, or `patience` is over.
@@ -199,7 +292,7 @@ async fn verdict(config: &Config, patience: Duration) -> Result<Snapshot, String
     const LOOK_AGAIN: Duration = Duration::from_millis(100);
     let begun = Instant::now();
     loop {
-        let snapshot = Snapshot::take()?;
+        let snapshot = Snapshot::take(config)?;
         if begun.elapsed() >= patience || !Facts::of(config, &snapshot).awaits_verdict() {
             return Ok(snapshot);
         }
@@ -208,32 +301,36 @@ async fn verdict(config: &Config, patience: Duration) -> Result<Snapshot, String
 }
 
 /// Whether any source of `config` needs the kernel's addresses or routes: a source outside is
-/// asked again when a way to the Internet comes up.
+/// asked again when a way to the Internet comes up, a host's requests repeated when its line does.
 fn needs_kernel(config: &Config) -> bool {
     config.hosts.iter().any(|host| {
-        host.sources.iter().any(|(_, source)| match source {
-            Some(SourceRef::Auto) => true,
-            Some(SourceRef::Named(at)) => {
-                matches!(config.sources[*at].kind, Kind::Interface(_) | Kind::Outside(_))
-            }
-            None => false,
-        })
+        let is_bound = host.host.bind.is_some();
+        is_bound
+            || host.sources.iter().any(|(_, source)| match source {
+                Some(SourceRef::Auto) => true,
+                Some(SourceRef::Named(at)) => {
+                    matches!(config.sources[*at].kind, Kind::Interface(_) | Kind::Outside(_))
+                }
+                None => false,
+            })
     })
 }
 
 /// The services outside behind a question, when there are any.
 fn outside_of(config: &Config, (question, family): (Question, Family)) -> Option<Outside> {
     match question {
-        Question::Echo(provider) => {
+        Question::Echo(provider, bind) => {
             let provider = &config.providers[provider];
             let ca_file = provider.ca_file.as_deref().map(PathBuf::from);
-            let web = |url: &str| Service::Web { url: url.to_owned(), ca_file: ca_file.clone() };
-            let services = provider.echo[family].iter().map(|url| web(url)).collect();
-            Some(Outside { services, agree: 1 })
+            let web =
+                |url: &Text| Service::Web { echo: Echo::at(url.clone()), ca_file: ca_file.clone() };
+            let services = provider.echo[family].iter().map(web).collect();
+            Some(Outside { services, agree: 1, bind })
         }
-        Question::ThirdParties => {
-            let web = |url: &str| Service::Web { url: url.to_owned(), ca_file: None };
-            Some(Outside { services: THIRD_PARTIES[family].map(web).to_vec(), agree: 2 })
+        Question::ThirdParties(bind) => {
+            let web = |echo: Echo| Service::Web { echo, ca_file: None };
+            let services = echo::third_parties(family).map(web).collect();
+            Some(Outside { services, agree: 2, bind })
         }
         Question::Source(source) => match &config.sources[source].kind {
             Kind::Outside(outside) => Some(outside.clone()),
@@ -242,26 +339,69 @@ fn outside_of(config: &Config, (question, family): (Question, Family)) -> Option
     }
 }
 
+/// Every service that a host of `config` may need: the others' standings may be forgotten.
+pub fn services(config: &Config) -> BTreeSet<standing::Service> {
+    let mut services = BTreeSet::new();
+    for host in &config.hosts {
+        for (family, source) in host.sources.iter() {
+            let questions = match source {
+                None => Vec::new(),
+                Some(SourceRef::Auto) => {
+                    let bind = host.host.bind;
+                    vec![Question::Echo(host.provider, bind), Question::ThirdParties(bind)]
+                }
+                Some(SourceRef::Named(at)) => vec![Question::Source(*at)],
+            };
+            let outside = questions.into_iter().filter_map(|q| outside_of(config, (q, family)));
+            for Outside { services: of_one, .. } in outside {
+                services.extend(of_one.iter().map(|service| service.known_as(family)));
+            }
+        }
+    }
+    services
+}
+
 /// Asks one question.
 async fn ask(
     config: &Config,
     clients: &Clients,
     (question, family): (Question, Family),
+    aside: &BTreeSet<standing::Service>,
     waiting: Waiting,
-) -> Result<IpAddr, String> {
+) -> Told {
     if let Some(outside) = outside_of(config, (question, family)) {
         let what = format!("waiting for {} to tell the {family} address", outside.names());
-        return waiting.during(&what, outside::seen(&outside, family, clients)).await;
+        return waiting.during(&what, outside::told(&outside, family, clients, aside)).await;
     }
-    let Question::Source(source) = question else { return Err("nobody to ask".to_owned()) };
-    let source = &config.sources[source];
+    let address = match question {
+        Question::Source(source) => here(&config.sources[source], family, waiting).await,
+        Question::Echo(..) | Question::ThirdParties(_) => Err(NOBODY.to_owned()),
+    };
+    Told { address, said: Vec::new() }
+}
+
+/// Asks a source on this machine.
+async fn here(source: &Source, family: Family, waiting: Waiting) -> Result<IpAddr, String> {
     match &source.kind {
         Kind::Command(arguments) => {
             let what = format!("waiting for the command of source {}", source.name);
             waiting.during(&what, command::seen(arguments, family)).await
         }
         Kind::File(path) => file::seen(path, family),
-        Kind::Interface(_) | Kind::Outside(_) | Kind::Static(_) => Err("nobody to ask".to_owned()),
+        Kind::Interface(_) | Kind::Outside(_) | Kind::Static(_) => Err(NOBODY.to_owned()),
+    }
+}
+
+const NOBODY: &str = "nobody to ask";
+
+impl Question {
+    /// Who is asked, where one question follows another.
+    fn whom(self) -> &'static str {
+        match self {
+            Self::Echo(..) => "the provider's own service",
+            Self::Source(_) => "the source",
+            Self::ThirdParties(_) => "third parties",
+        }
     }
 }
 
@@ -269,6 +409,18 @@ impl Sights {
     /// What the kernel said.
     pub fn snapshot(&self) -> Result<&Snapshot, &str> {
         self.snapshot.as_ref().map_err(String::as_str)
+    }
+
+    /// Whether a host's source was asked and had nothing to tell that is believed.
+    pub fn is_silent(&self, config: &Config) -> bool {
+        let is_silent = |host: &HostConfig, family: Family| {
+            let chain = self.chain(config, host, family).into_iter();
+            let mut told = chain.filter_map(|question| self.answers.get(&(question, family)));
+            let first = told.next();
+            first.is_some_and(|first| first.address.is_err() && told.all(|t| t.address.is_err()))
+        };
+        let mut hosts = config.hosts.iter();
+        hosts.any(|host| Family::BOTH.into_iter().any(|family| is_silent(host, family)))
     }
 
     /// What `host`'s source of `family` saw; `set_now` stays chosen while it is among the best.
@@ -301,20 +453,71 @@ impl Sights {
         Some(of_interface(snapshot, interface, family, source, local, set_now))
     }
 
-    /// The questions that `host` needs answered.
+    /// What the services taught that were asked, question by question.
+    pub fn lessons(&self, config: &Config) -> Lessons {
+        let chains: BTreeSet<(Vec<Question>, Family)> = config
+            .hosts
+            .iter()
+            .flat_map(|host| Family::BOTH.map(|family| (self.chain(config, host, family), family)))
+            .collect();
+        let mut all = Lessons::new();
+        for (chain, family) in chains {
+            let answer = |question| self.answers.get(&(question, family));
+            let answers: Vec<&Told> = chain.into_iter().filter_map(answer).collect();
+            let said: Vec<Said> =
+                answers.iter().flat_map(|told| told.said.iter().cloned()).collect();
+            let believed = answers.iter().find_map(|told| told.address.as_ref().ok());
+            for (service, lesson) in lessons(&said, believed.copied()) {
+                standing::add(&mut all, service, lesson);
+            }
+        }
+        all
+    }
+
+    /// The questions that `host` needs answered now and that have no answer yet.
     fn questions(&self, config: &Config, host: &HostConfig) -> Vec<(Question, Family)> {
-        let question = |family: Family| match host.sources[family]? {
-            SourceRef::Named(at) => match config.sources[at].kind {
-                Kind::Command(_) | Kind::File(_) | Kind::Outside(_) => Some(Question::Source(at)),
-                Kind::Interface(_) | Kind::Static(_) => None,
-            },
-            SourceRef::Auto => match self.towards_internet(config, host, family, None)? {
-                Auto::BehindNat => Some(echo(config, host, family)),
-                Auto::Absent(_) | Auto::Here(_) | Auto::Tentative => None,
-            },
+        let question = |family: Family| {
+            let answer = |question: Question| self.answers.get(&(question, family));
+            let chain = self.chain(config, host, family);
+            let mut open = chain.into_iter().map(|question| (question, answer(question)));
+            match open.find(|(_, told)| told.is_none_or(|told| told.address.is_ok()))? {
+                (question, None) => Some((question, family)),
+                (_, Some(_)) => None,
+            }
         };
-        let asked = Family::BOTH.into_iter().map(|family| (question(family), family));
-        asked.filter_map(|(question, family)| Some((question?, family))).collect()
+        Family::BOTH.into_iter().filter_map(question).collect()
+    }
+
+    /// The questions about `family` of which `host` needs one answered, in the order in which they
+    /// are asked.
+    ///
+    /// Behind NAT `auto` asks the provider's own service, and third parties if that fails; the other
+    /// way round while the provider's own is left aside.
+    fn chain(&self, config: &Config, host: &HostConfig, family: Family) -> Vec<Question> {
+        match host.sources[family] {
+            None => Vec::new(),
+            Some(SourceRef::Named(at)) => match config.sources[at].kind {
+                Kind::Command(_) | Kind::File(_) | Kind::Outside(_) => vec![Question::Source(at)],
+                Kind::Interface(_) | Kind::Static(_) => Vec::new(),
+            },
+            Some(SourceRef::Auto) => match self.towards_internet(config, host, family, None) {
+                Some(Auto::BehindNat) => {
+                    let bind = host.host.bind;
+                    let (own, others) =
+                        (Question::Echo(host.provider, bind), Question::ThirdParties(bind));
+                    let services =
+                        outside_of(config, (own, family)).map(|outside| outside.services);
+                    match services.as_deref() {
+                        Some([echo]) if self.aside.contains(&echo.known_as(family)) => {
+                            vec![others, own]
+                        }
+                        Some([_, ..]) => vec![own, others],
+                        Some([]) | None => vec![others],
+                    }
+                }
+                Some(Auto::Absent(_) | Auto::Here(_) | Auto::Tentative) | None => Vec::new(),
+            },
+        }
     }
 
     fn towards_internet(
@@ -325,9 +528,7 @@ impl Sights {
         set_now: Option<&Addresses>,
     ) -> Option<Auto> {
         let snapshot = self.snapshot.as_ref().ok()?;
-        let local = is_local(&config.providers[host.provider]);
-        let route = snapshot.routes[family].as_ref();
-        Some(auto(&snapshot.addresses, route, family, local, set_now))
+        Some(towards_internet(snapshot, config, host, family, set_now))
     }
 
     fn auto(
@@ -344,7 +545,9 @@ impl Sights {
             Some(Auto::Here(addresses)) => Seen::Here(addresses),
             Some(Auto::Absent(reason)) => Seen::Absent(reason),
             Some(Auto::Tentative) => Seen::Unknown(TENTATIVE.to_owned()),
-            Some(Auto::BehindNat) => self.answer((echo(config, host, family), family), false, None),
+            Some(Auto::BehindNat) => {
+                self.answer(&self.chain(config, host, family), family, false, None)
+            }
             None => Seen::Unknown("the kernel's addresses cannot be read".to_owned()),
         }
     }
@@ -367,9 +570,10 @@ impl Sights {
                     let choice = of_interface(snapshot, interface, family, source, local, set_now);
                     match (&interface.neighbour, chosen(&choice)) {
                         (Some(neighbour), Some(ours)) => {
-                            beside(ours, neighbour, allow_private, source)
+                            let delegated = &snapshot.delegated;
+                            beside(ours, neighbour, delegated, allow_private, source)
                         }
-                        _ => on_interface(&choice, snapshot, &interface.name, family),
+                        _ => on_interface(&choice, snapshot, interface.name.as_str(), family),
                     }
                 }
             },
@@ -383,22 +587,30 @@ impl Sights {
                 }
             }
             Kind::Command(_) | Kind::File(_) | Kind::Outside(_) => {
-                self.answer((Question::Source(at), family), allow_private, Some(source))
+                self.answer(&[Question::Source(at)], family, allow_private, Some(source))
             }
         }
     }
 
+    /// The answer to the first of the questions that was answered well; they were asked in that
+    /// order.
     fn answer(
         &self,
-        question: (Question, Family),
+        chain: &[Question],
+        family: Family,
         allow_private: bool,
         source: Option<&Source>,
     ) -> Seen {
-        match self.answers.get(&question) {
-            None => Seen::NotAsked,
-            Some(Ok(address)) => published((*address).into(), allow_private, source),
-            Some(Err(reason)) => Seen::Unknown(reason.clone()),
+        let mut reasons = Vec::with_capacity(chain.len());
+        for question in chain {
+            match self.answers.get(&(*question, family)).map(|told| &told.address) {
+                None => return Seen::NotAsked,
+                Some(Ok(address)) => return published((*address).into(), allow_private, source),
+                Some(Err(reason)) if chain.len() == 1 => reasons.push(reason.clone()),
+                Some(Err(reason)) => reasons.push(format!("{}: {reason}", question.whom())),
+            }
         }
+        Seen::Unknown(reasons.join("; "))
     }
 }
 
@@ -409,11 +621,50 @@ fn is_local(provider: &Provider) -> bool {
     provider.protocol == Protocol::HostsFile
 }
 
-/// Whom `auto` asks behind NAT: the provider's own service, else third parties.
-fn echo(config: &Config, host: &HostConfig, family: Family) -> Question {
-    match config.providers[host.provider].echo[family] {
-        Some(_) => Question::Echo(host.provider),
-        None => Question::ThirdParties,
+/// Whether `auto` would decide otherwise for `host` once an address is found to be unique.
+fn auto_awaits_verdict(
+    snapshot: &Snapshot,
+    config: &Config,
+    host: &HostConfig,
+    family: Family,
+) -> bool {
+    let (addresses, bind) = (&snapshot.addresses, host.host.bind);
+    let route = snapshot.route(family, bind);
+    match bind {
+        Some(name) => {
+            let line = snapshot.lines.get(&name);
+            let interface = line.and_then(|line| line.interface);
+            let is_own = |a: &&KernelAddress| interface.is_some_and(|of| of.index == a.index);
+            let own: Vec<_> = addresses.iter().filter(is_own).cloned().collect();
+            auto::awaits_verdict(&own, route, family, false)
+        }
+        None => {
+            let local = is_local(&config.providers[host.provider]);
+            auto::awaits_verdict(addresses, route, family, local)
+        }
+    }
+}
+
+/// What `auto` can tell of `host` without asking anybody, by its line where it is bound to one.
+fn towards_internet(
+    snapshot: &Snapshot,
+    config: &Config,
+    host: &HostConfig,
+    family: Family,
+    set_now: Option<&Addresses>,
+) -> Auto {
+    let (addresses, bind) = (&snapshot.addresses, host.host.bind);
+    let route = snapshot.route(family, bind);
+    match bind {
+        Some(name) => {
+            let interface = snapshot.lines.get(&name).and_then(|line| line.interface);
+            let index = interface.map(|interface| interface.index);
+            auto_by(name, index, addresses, route, family, set_now)
+        }
+        None => {
+            let local = is_local(&config.providers[host.provider]);
+            auto(addresses, route, family, local, set_now)
+        }
     }
 }
 
@@ -425,7 +676,7 @@ fn of_interface(
     local: bool,
     set_now: Option<&Addresses>,
 ) -> Choice {
-    let own = snapshot.addresses.iter().filter(|a| a.interface == interface.name);
+    let own = snapshot.addresses.iter().filter(|a| a.interface == interface.name.as_str());
     let own: Vec<_> = own.cloned().collect();
     let preferences = Preferences {
         allow_private: source.allow_private || local,
@@ -434,7 +685,7 @@ fn of_interface(
     };
     match (&interface.neighbour, set_now) {
         (Some(neighbour), Some(set)) => {
-            let standing = neighbour.standing_for(&own, set);
+            let standing = neighbour.standing_for(&own, &snapshot.delegated, set);
             choose(&own, family, preferences, standing.as_ref())
         }
         _ => choose(&own, family, preferences, set_now),
@@ -451,10 +702,11 @@ fn chosen(choice: &Choice) -> Option<&KernelAddress> {
 fn beside(
     ours: &KernelAddress,
     neighbour: &Neighbour,
+    delegated: &[Prefix],
     allow_private: bool,
     source: &Source,
 ) -> Seen {
-    match neighbour.address(ours) {
+    match neighbour.address(ours, delegated) {
         Ok(address) => published(address.into(), allow_private, Some(source)),
         Err(misfit) => Seen::Unknown(format!(
             "source {} sees {} on interface {}: {misfit}",
@@ -470,8 +722,9 @@ fn on_interface(choice: &Choice, snapshot: &Snapshot, name: &str, family: Family
     if choice.awaits_verdict {
         return Seen::Unknown(TENTATIVE.to_owned());
     }
+    // The kernel itself says so: what it does not have is absent, not unknown.
     let here = snapshot.addresses.iter().any(|address| address.interface == name);
-    Seen::Unknown(if here {
+    Seen::Absent(if here {
         format!("interface {name} has no {family} address to publish; `homing address` tells why")
     } else {
         format!("there is no interface {name} with an address; `ip address` lists those there are")
@@ -492,4 +745,81 @@ fn published(addresses: Addresses, allow_private: bool, source: Option<&Source>)
         _ => String::new(),
     };
     Seen::Unknown(format!("{who} tells {address}, which is {special} and not published{fix}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::core::standing::{Fault, Lesson};
+
+    /// A host of deSEC's behind NAT, and what is seen there while `aside` is left aside.
+    fn behind_nat(aside: BTreeSet<standing::Service>) -> (Config, Sights) {
+        let host = "[[host]]\nname = \"a.example\"\nprovider = \"desec\"\ntoken-file = \"t\"\n";
+        let config = crate::config::parse(Path::new("/c.toml"), host, true).unwrap();
+        let source = "192.168.1.2".parse().ok();
+        let routes = PerFamily { v4: Some(Route { source, index: 1, gateway: None }), v6: None };
+        let snapshot = Ok(Snapshot { routes, ..Snapshot::default() });
+        (config, Sights { snapshot, aside, answers: BTreeMap::new() })
+    }
+
+    fn own() -> standing::Service {
+        let name = "https://checkipv4.dedyn.io/".to_owned();
+        standing::Service { name, family: Family::V4 }
+    }
+
+    fn ipify() -> standing::Service {
+        standing::Service { name: "ipify".to_owned(), family: Family::V4 }
+    }
+
+    fn told(service: standing::Service, answer: Result<&str, &str>) -> Told {
+        let answer = answer.map(|text| text.parse().unwrap()).map_err(str::to_owned);
+        Told { address: answer.clone(), said: vec![Said { service, answer }] }
+    }
+
+    const OWN: (Question, Family) = (Question::Echo(0, None), Family::V4);
+    const THIRD_PARTIES: (Question, Family) = (Question::ThirdParties(None), Family::V4);
+
+    #[test]
+    fn auto_behind_nat_asks_third_parties_when_the_providers_own_service_fails() {
+        let (config, mut sights) = behind_nat(BTreeSet::new());
+        let host = &config.hosts[0];
+        assert_eq!(sights.questions(&config, host), [OWN]);
+        sights.answers.insert(OWN, told(own(), Err("it is silent")));
+        assert_eq!(sights.questions(&config, host), [THIRD_PARTIES]);
+        assert_eq!(sights.seen(&config, host, Family::V4, None), Seen::NotAsked);
+        sights.answers.insert(THIRD_PARTIES, told(ipify(), Ok("8.8.8.8")));
+        assert_eq!(sights.questions(&config, host), []);
+        let seen = sights.seen(&config, host, Family::V4, None);
+        assert_eq!(seen, Seen::Here("8.8.8.8".parse::<IpAddr>().unwrap().into()));
+        let failed = Lesson::Blamed(Fault::Failed, "it is silent".to_owned());
+        let lessons = sights.lessons(&config);
+        assert_eq!(lessons, [(own(), failed), (ipify(), Lesson::Right)].into());
+        assert!(services(&config).is_superset(&lessons.into_keys().collect()));
+    }
+
+    #[test]
+    fn auto_behind_nat_believes_the_providers_own_service_alone() {
+        let (config, mut sights) = behind_nat(BTreeSet::new());
+        let host = &config.hosts[0];
+        sights.answers.insert(OWN, told(own(), Ok("8.8.8.8")));
+        assert_eq!(sights.questions(&config, host), []);
+        assert!(matches!(sights.seen(&config, host, Family::V4, None), Seen::Here(_)));
+    }
+
+    #[test]
+    fn auto_behind_nat_asks_a_provider_that_is_left_aside_last() {
+        let (config, mut sights) = behind_nat([own()].into());
+        let host = &config.hosts[0];
+        assert_eq!(sights.questions(&config, host), [THIRD_PARTIES]);
+        sights.answers.insert(THIRD_PARTIES, told(ipify(), Err("it is silent")));
+        assert_eq!(sights.questions(&config, host), [OWN]);
+        sights.answers.insert(OWN, told(own(), Err("it is silent, too")));
+        assert_eq!(sights.questions(&config, host), []);
+        let reasons = "third parties: it is silent; the provider's own service: it is silent, too";
+        let seen = sights.seen(&config, host, Family::V4, None);
+        assert_eq!(seen, Seen::Unknown(reasons.to_owned()));
+        assert_eq!(sights.lessons(&config), Lessons::new(), "nobody got through");
+    }
 }

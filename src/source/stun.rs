@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::peer::{self, Heard, Ignored};
 use crate::core::address::Family;
+use crate::core::interface::InterfaceName;
 use crate::core::server::Server;
 use crate::core::stun::{Instead, TransactionId, address_in, request};
 
@@ -23,12 +24,17 @@ const WAITS: [Duration; 4] = [
 /// Longer than any answer to a plain Binding request.
 const MOST: usize = 1280;
 
-/// The address of `family` that `server` tells; the error names it.
-pub async fn told(server: &Server, family: Family) -> Result<IpAddr, String> {
+/// The address of `family` that `server` tells, asked by the interface `bind` if one is given; the
+/// error names it.
+pub async fn told(
+    server: &Server,
+    family: Family,
+    bind: Option<InterfaceName>,
+) -> Result<IpAddr, String> {
     let address = peer::locate(server, family).await?;
     let id = peer::random()?;
     let name = server.to_string();
-    match ask(address, &id, family).await {
+    match ask(address, &id, family, bind).await {
         Err(error) => Err(peer::failure(&name, family, &error)),
         Ok(Heard::Nothing(why)) => Err(peer::silence(&name, WAITS.iter().sum(), why.as_ref())),
         Ok(Heard::Answer(answer)) => answer.map_err(|instead| format!("{name} {instead}")),
@@ -40,8 +46,9 @@ async fn ask(
     server: SocketAddr,
     id: &TransactionId,
     family: Family,
+    bind: Option<InterfaceName>,
 ) -> io::Result<Heard<Result<IpAddr, String>>> {
-    let socket = peer::connect(server).await?;
+    let socket = peer::connect(server, bind).await?;
     let mut buffer = [0; MOST];
     let mut ignored = None;
     for wait in WAITS {

@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::core::address::Family;
+use crate::core::echo::Echo;
+use crate::core::interface::InterfaceName;
 use crate::core::protocol::Answer;
 use crate::core::told::address_of;
 use crate::http::{self, Clients};
@@ -20,15 +22,19 @@ const MOST: usize = 1024;
 /// How long one service may take: the round waits for all of them in turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The address that the service at `url` tells; the error names the service's server.
+/// The address of `family` that `echo` tells, asked by the interface `bind` if one is given; the error
+/// names the service's server.
 pub async fn told(
-    url: &str,
+    echo: &Echo,
     ca_file: Option<&Path>,
     family: Family,
+    bind: Option<InterfaceName>,
     clients: &Clients,
 ) -> Result<IpAddr, String> {
+    let url = echo.urls[family].as_deref();
+    let url = url.ok_or_else(|| format!("{} tells no {family} address", echo.title))?;
     let server = http::server_of(url);
-    match timeout(PATIENCE, clients.read(url, family, ca_file, MOST)).await {
+    match timeout(PATIENCE, clients.read(url, family, bind, ca_file, MOST)).await {
         Err(_) => {
             let patience = humantime::format_duration(PATIENCE);
             Err(format!("{server} did not answer within {patience}"))

@@ -27,6 +27,7 @@ use crate::core::name::Hostname;
 use crate::core::outcome::{Fault as CoreFault, Rejection};
 use crate::core::pace::History;
 use crate::core::secret::{Fingerprint, hex};
+use crate::core::standing::{self, Service, Standing, Standings};
 use crate::core::time::Timestamp;
 use crate::core::token::audit::Verdict;
 
@@ -61,8 +62,8 @@ pub fn parse(text: &str) -> Result<(Memory, Salt), Fault> {
     }
 
     let error = match serde_json::from_str::<Text>(text) {
-        Ok(Text { version: VERSION, salt, hosts, paces, tokens, without_lists }) => {
-            return Ok((Memory { hosts, paces, tokens, without_lists }, salt));
+        Ok(Text { version: VERSION, salt, hosts, paces, tokens, services, without_lists }) => {
+            return Ok((Memory { hosts, paces, tokens, services, without_lists }, salt));
         }
         Ok(_) => "its version is unknown".to_owned(),
         Err(error) => error.to_string(),
@@ -91,6 +92,8 @@ struct Text {
     paces: BTreeMap<ZoneKey, History>,
     #[serde(default, deserialize_with = "tokens")]
     tokens: BTreeMap<Fingerprint, TokenEntry>,
+    #[serde(default, deserialize_with = "services")]
+    services: Standings,
     without_lists: BTreeSet<String>,
 }
 
@@ -126,11 +129,15 @@ struct StoredRecord<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     set: Option<StoredSet<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    removed: Option<Moment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     sent: Option<StoredSent<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     hold: Option<StoredHold<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     missing_since: Option<Moment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gone_since: Option<Moment>,
 }
 
 /// A [`Set`].
@@ -146,7 +153,8 @@ struct StoredSet<'a> {
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct StoredSent<'a> {
-    addresses: List<'a>,
+    /// Empty where the record was to be removed.
+    addresses: ListOrNone<'a>,
     at: Moment,
     #[serde(default, skip_serializing_if = "is_default")]
     in_doubt: bool,
@@ -215,16 +223,35 @@ struct StoredCheck<'a> {
     powers: Cow<'a, str>,
 }
 
+/// A [`Standing`] with the service that it is about.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StoredService<'a> {
+    #[serde(borrow)]
+    service: Cow<'a, str>,
+    family: StoredFamily,
+    reason: StoredReason,
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    detail: Cow<'a, str>,
+    times: u32,
+    since: Moment,
+    until: Moment,
+}
+
 impl Serialize for Whole<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Memory { hosts, paces, tokens, without_lists } = self.memory;
-        let mut whole = serializer.serialize_struct("State", 6)?;
+        let Memory { hosts, paces, tokens, services, without_lists } = self.memory;
+        let mut whole = serializer.serialize_struct("State", 7)?;
         whole.serialize_field("version", &VERSION)?;
         whole.serialize_field("salt", self.salt)?;
         whole.serialize_field("hosts", &Each(|| hosts.iter().map(StoredHost::from)))?;
         whole.serialize_field("paces", &Each(|| paces.iter().map(StoredPace::from)))?;
         if !tokens.is_empty() {
             whole.serialize_field("tokens", &Each(|| tokens.iter().map(StoredToken::from)))?;
+        }
+        if !services.is_empty() {
+            whole
+                .serialize_field("services", &Each(|| services.iter().map(StoredService::from)))?;
         }
         whole.serialize_field("without-lists", without_lists)?;
         whole.end()
@@ -274,36 +301,48 @@ impl TryFrom<StoredHost<'_>> for (Key, Entry) {
 }
 
 impl<'a> From<&'a Record> for StoredRecord<'a> {
-    fn from(Record { set, sent, hold, missing_since }: &'a Record) -> Self {
+    fn from(record: &'a Record) -> Self {
+        let Record { set, removed, sent, hold, missing_since, gone_since } = record;
         Self {
             set: set.as_ref().map(|Set { addresses, since, confirmed }| StoredSet {
                 addresses: List(Cow::Borrowed(addresses)),
                 since: Moment(*since),
                 confirmed: Moment(*confirmed),
             }),
+            removed: removed.map(Moment),
             sent: sent.as_ref().map(|Sent { addresses, at, in_doubt }| StoredSent {
-                addresses: List(Cow::Borrowed(addresses)),
+                addresses: ListOrNone(addresses.as_ref().map(|list| List(Cow::Borrowed(list)))),
                 at: Moment(*at),
                 in_doubt: *in_doubt,
             }),
             hold: hold.as_ref().map(StoredHold::from),
             missing_since: missing_since.map(Moment),
+            gone_since: gone_since.map(Moment),
         }
     }
 }
 
 impl StoredRecord<'_> {
     fn is_empty(&self) -> bool {
-        let Self { set, sent, hold, missing_since } = self;
-        set.is_none() && sent.is_none() && hold.is_none() && missing_since.is_none()
+        let Self { set, removed, sent, hold, missing_since, gone_since } = self;
+        let moments = [removed, missing_since, gone_since];
+        let has_none = set.is_none() && sent.is_none() && hold.is_none();
+        has_none && moments.into_iter().all(Option::is_none)
     }
 
     fn into_record(self, family: Family) -> Result<Record, String> {
         let set = self.set.map(|set| set.into_set(family)).transpose()?;
         let unanswered = self.sent.map(|sent| sent.into_sent(family)).transpose()?;
         let hold = self.hold.map(StoredHold::into_hold).transpose()?;
-        let missing_since = self.missing_since.map(|since| since.0);
-        Ok(Record { set, sent: unanswered, hold, missing_since })
+        let moment = |moment: Option<Moment>| moment.map(|moment| moment.0);
+        Ok(Record {
+            set,
+            removed: moment(self.removed),
+            sent: unanswered,
+            hold,
+            missing_since: moment(self.missing_since),
+            gone_since: moment(self.gone_since),
+        })
     }
 }
 
@@ -317,7 +356,8 @@ impl StoredSet<'_> {
 impl StoredSent<'_> {
     fn into_sent(self, family: Family) -> Result<Sent, String> {
         let Self { addresses, at, in_doubt } = self;
-        Ok(Sent { addresses: addresses.of(family)?, at: at.0, in_doubt })
+        let addresses = addresses.0.map(|list| list.of(family)).transpose()?;
+        Ok(Sent { addresses, at: at.0, in_doubt })
     }
 }
 
@@ -418,6 +458,38 @@ impl TryFrom<StoredToken<'_>> for (Fingerprint, TokenEntry) {
     }
 }
 
+impl<'a> From<(&'a Service, &'a Standing)> for StoredService<'a> {
+    fn from((service, standing): (&'a Service, &'a Standing)) -> Self {
+        let Service { name, family } = service;
+        let Standing { fault, detail, times, since, until } = standing;
+        Self {
+            service: name.into(),
+            family: StoredFamily(*family),
+            reason: StoredReason(*fault),
+            detail: detail.into(),
+            times: *times,
+            since: Moment(*since),
+            until: Moment(*until),
+        }
+    }
+}
+
+impl TryFrom<StoredService<'_>> for (Service, Standing) {
+    type Error = String;
+
+    fn try_from(stored: StoredService<'_>) -> Result<Self, String> {
+        let service = Service { name: stored.service.into_owned(), family: stored.family.0 };
+        let standing = Standing {
+            fault: stored.reason.0,
+            detail: stored.detail.into_owned(),
+            times: stored.times,
+            since: stored.since.0,
+            until: stored.until.0,
+        };
+        Ok((service, standing))
+    }
+}
+
 /// A sequence that is made while it is written, so that a thousand hosts need no room twice.
 struct Each<F>(F);
 
@@ -443,6 +515,10 @@ fn tokens<'de, D: Deserializer<'de>>(
     list: D,
 ) -> Result<BTreeMap<Fingerprint, TokenEntry>, D::Error> {
     gathered::<StoredToken<'de>, _, _, _>(list)
+}
+
+fn services<'de, D: Deserializer<'de>>(list: D) -> Result<Standings, D::Error> {
+    gathered::<StoredService<'de>, _, _, _>(list)
 }
 
 /// Reads a sequence of `T` into a map, each element as soon as it is there.
@@ -577,6 +653,26 @@ as_text!(
     |self, f| f.write_str(self.0.word())
 );
 
+/// The key of a family.
+struct StoredFamily(Family);
+
+as_text!(
+    StoredFamily,
+    "ipv4 or ipv6",
+    |text| Family::BOTH.into_iter().find(|family| family.key() == text).map(StoredFamily),
+    |self, f| f.write_str(self.0.key())
+);
+
+/// The word for what a service did.
+struct StoredReason(standing::Fault);
+
+as_text!(
+    StoredReason,
+    "failed or lied",
+    |text| standing::Fault::ALL.into_iter().find(|fault| fault.word() == text).map(StoredReason),
+    |self, f| f.write_str(self.0.word())
+);
+
 /// With whom a host may be asked about.
 #[derive(Default, PartialEq)]
 struct StoredAsking(Asking);
@@ -643,9 +739,24 @@ impl Serialize for List<'_> {
 
 impl<'de> Deserialize<'de> for List<'_> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let ListOrNone(list) = ListOrNone::deserialize(deserializer)?;
+        list.ok_or_else(|| de::Error::custom("no address where one is due"))
+    }
+}
+
+/// A set of addresses, or an empty list.
+struct ListOrNone<'a>(Option<List<'a>>);
+
+impl Serialize for ListOrNone<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().flat_map(|list| list.0.iter()))
+    }
+}
+
+impl<'de> Deserialize<'de> for ListOrNone<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let addresses = Vec::<IpAddr>::deserialize(deserializer)?;
-        let set = Addresses::new(addresses).map(|set| Self(Cow::Owned(set)));
-        set.ok_or_else(|| de::Error::custom("no address where one is due"))
+        Ok(Self(Addresses::new(addresses).map(|set| List(Cow::Owned(set)))))
     }
 }
 
@@ -754,6 +865,7 @@ mod tests {
         memory.hosts.retain(|key, _| key.host.as_str() == "a.example");
         memory.paces.clear();
         memory.tokens.retain(|secret, _| *secret == Fingerprint(1));
+        memory.services.retain(|service, _| service.family == Family::V4);
         let text = String::from_utf8(bytes(&memory, &salt())).unwrap();
         let expect = r#"{
   "version": 1,
@@ -764,7 +876,7 @@ mod tests {
       "provider": "desec",
       "zone": "example",
       "ipv4": {"set": {"addresses": ["198.18.0.1", "198.18.0.2"], "since": "2027-01-15T08:00:00.001Z", "confirmed": "2027-01-15T08:00:00.002Z"}, "sent": {"addresses": ["198.18.0.3"], "at": "2027-01-15T08:00:00.003Z", "in-doubt": true}},
-      "ipv6": {"hold": {"kind": "rejected", "reason": "forbidden", "detail": "say \"no\"\n", "since": "2027-01-15T08:00:00.004Z", "until": "2027-01-15T08:00:00.005Z", "fingerprint": "00000000000000ff"}, "missing-since": "2027-01-15T08:00:00.009Z"},
+      "ipv6": {"removed": "2027-01-15T08:00:00.010Z", "sent": {"addresses": [], "at": "2027-01-15T08:00:00.011Z"}, "hold": {"kind": "rejected", "reason": "forbidden", "detail": "say \"no\"\n", "since": "2027-01-15T08:00:00.004Z", "until": "2027-01-15T08:00:00.005Z", "fingerprint": "00000000000000ff"}, "missing-since": "2027-01-15T08:00:00.009Z", "gone-since": "2027-01-15T08:00:00.012Z"},
       "last": {"outcome": "deferred", "at": "2027-01-15T08:00:00.006Z"},
       "hold": {"kind": "backoff", "reason": "no-answer", "since": "2027-01-15T08:00:00.007Z", "fingerprint": "ffffffffffffffff"},
       "failures": 4294967295,
@@ -782,6 +894,17 @@ mod tests {
       "check": {"about": "0000000000000002", "at": "2027-01-15T08:00:00.004Z", "verdict": "too-powerful", "powers": "may write NS"}
     }
   ],
+  "services": [
+    {
+      "service": "icanhazip",
+      "family": "ipv4",
+      "reason": "lied",
+      "detail": "says 192.0.2.1 where another says 192.0.2.2",
+      "times": 3,
+      "since": "2027-01-15T08:00:00.001Z",
+      "until": "2027-01-15T08:00:00.009Z"
+    }
+  ],
   "without-lists": [
     "old"
   ]
@@ -797,13 +920,23 @@ mod tests {
         assert_eq!(parse(&text), Ok((Memory::default(), salt())));
     }
 
+    /// What is read of everything when the lines from `begin` to `end` are not there.
+    fn without(begin: &str, end: &str) -> Memory {
+        let text = String::from_utf8(bytes(&everything(), &salt())).unwrap();
+        let (begin, end) = (text.find(begin).unwrap(), text.find(end).unwrap());
+        parse(&format!("{}{}", &text[..begin], &text[end..])).unwrap().0
+    }
+
     #[test]
     fn a_text_from_before_tokens_were_remembered_is_read() {
-        let text = String::from_utf8(bytes(&everything(), &salt())).unwrap();
-        let (begin, end) =
-            (text.find("  \"tokens\"").unwrap(), text.find("  \"without-lists\"").unwrap());
-        let (read, _) = parse(&format!("{}{}", &text[..begin], &text[end..])).unwrap();
+        let read = without("  \"tokens\"", "  \"services\"");
         assert_eq!(read, Memory { tokens: BTreeMap::new(), ..everything() });
+    }
+
+    #[test]
+    fn a_text_from_before_services_were_remembered_is_read() {
+        let read = without("  \"services\"", "  \"without-lists\"");
+        assert_eq!(read, Memory { services: BTreeMap::new(), ..everything() });
     }
 
     #[test]
@@ -833,11 +966,13 @@ mod tests {
             ("\"forbidden\"", "\"forbiden\""),
             ("\"verdict\": \"narrow\"", "\"verdict\": \"fine\""),
             ("\"rejected\", \"reason\"", "\"backoff\", \"reason\""),
+            ("\"reason\": \"lied\"", "\"reason\": \"erred\""),
+            ("\"family\": \"ipv4\"", "\"family\": \"ipv5\""),
             ("\"deferred\"", "\"late\""),
             ("\"one-family\"", "\"two-families\""),
             ("\"198.18.0.3\"", "\"2a00::1\""),
             ("\"198.18.0.3\"", "\"198.18.0.300\""),
-            ("[\"198.18.0.3\"]", "[]"),
+            ("[\"198.18.0.1\", \"198.18.0.2\"]", "[]"),
             ("\"a.example\"", "\"a_example\""),
             ("2027-01-15T08:00:00.001Z", "yesterday"),
             ("00000000000000ff", "ff"),

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::*;
-use crate::core::address::{Addresses, PerFamily};
+use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{
     Asking, Entry, Hold, HoldKind, Key, Record, SelfCheck, Sent, Set, TokenEntry, Word, ZoneKey,
 };
 use crate::core::outcome::{Fault, Rejection};
 use crate::core::pace::History;
+use crate::core::standing::{self, Standing};
 use crate::core::time::Timestamp;
 use crate::core::token::audit::Verdict;
 
@@ -57,18 +58,22 @@ pub fn everything() -> Memory {
                     confirmed: at(2),
                 }),
                 sent: Some(Sent {
-                    addresses: addresses(&["198.18.0.3"]),
+                    addresses: Some(addresses(&["198.18.0.3"])),
                     at: at(3),
                     in_doubt: true,
                 }),
+                removed: None,
                 hold: None,
                 missing_since: None,
+                gone_since: None,
             },
             v6: Record {
                 set: None,
-                sent: None,
+                removed: Some(at(10)),
+                sent: Some(Sent { addresses: None, at: at(11), in_doubt: false }),
                 hold: Some(held(forbidden, "say \"no\"\n", 4, Some(5), 255)),
                 missing_since: Some(at(9)),
+                gone_since: Some(at(12)),
             },
         },
         hold: Some(held(HoldKind::Backoff(Fault::Lost), "", 7, None, u64::MAX)),
@@ -113,6 +118,17 @@ pub fn everything() -> Memory {
         memory.tokens.insert(Fingerprint(place), token);
     }
     memory.tokens.insert(Fingerprint(u64::MAX), TokenEntry::default());
+    let standing = Standing {
+        fault: standing::Fault::Lied,
+        detail: "says 192.0.2.1 where another says 192.0.2.2".to_owned(),
+        times: 3,
+        since: at(1),
+        until: at(9),
+    };
+    let service = |family| standing::Service { name: "icanhazip".to_owned(), family };
+    memory.services.insert(service(Family::V4), standing.clone());
+    let failed = Standing { fault: standing::Fault::Failed, detail: String::new(), ..standing };
+    memory.services.insert(service(Family::V6), failed);
     memory.without_lists.insert("old".into());
     memory
 }

@@ -42,6 +42,8 @@ impl Home {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("homing-test-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(name);
+        // What a test that failed has left, whose process had the same number.
+        let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).expect("a test's own step works");
         let home = Self { directory };
         home.configure(config);
@@ -118,8 +120,12 @@ impl Home {
 
     /// Starts the daemon with these arguments.
     pub fn daemon_with(&self, arguments: &[&str]) -> Daemon {
+        self.daemon_of(self.command(arguments))
+    }
+
+    /// Starts the daemon by this command.
+    pub fn daemon_of(&self, mut command: Command) -> Daemon {
         let log = fs::File::create(self.path("log")).expect("a test's own step works");
-        let mut command = self.command(arguments);
         let child =
             command.stderr(log).stdout(Stdio::null()).spawn().expect("a test's own step works");
         Daemon { child, log: self.path("log") }

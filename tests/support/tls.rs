@@ -21,7 +21,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 pub enum Certificate {
     /// Its time is over since 2020.
     Expired,
-    /// For `localhost`, `127.0.0.1` and `::1`, and valid.
+    /// For `localhost`, `provider.test`, `127.0.0.1` and `::1`, and valid since 1975.
     Good,
     /// Good, but the authority's file holds an authority of the same name with another key.
     Forged,
@@ -208,7 +208,7 @@ fn certified(kind: Certificate) -> (ServerConfig, String) {
         | Certificate::Forged
         | Certificate::Good
         | Certificate::NotYetValid
-        | Certificate::UnknownAuthority => &["localhost", "127.0.0.1", "::1"],
+        | Certificate::UnknownAuthority => &["localhost", "provider.test", "127.0.0.1", "::1"],
     };
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     let mut params = CertificateParams::new(names).expect("the names are names");

@@ -72,6 +72,8 @@ const PRESERVE: &str = "preserve";
 fn value(wish: &Wish) -> String {
     match wish {
         Wish::Leave => PRESERVE.to_owned(),
+        // The server deletes the record.
+        Wish::Remove => String::new(),
         Wish::Set(addresses) => addresses.to_string(),
     }
 }
@@ -210,6 +212,15 @@ mod tests {
             url(&[one, two, three]),
             "https://update.dedyn.io/?hostname=a.example,b.example,c.example&myipv4=203.0.113.8\
              &myipv6=preserve&myipv6:a.example=2001:db8::1&myipv6:b.example=2001:db8::2"
+        );
+    }
+
+    #[test]
+    fn an_empty_value_removes_the_record_of_every_host() {
+        let update = |host| update(host, wish("203.0.113.8"), Wish::Remove);
+        assert_eq!(
+            url(&[update("a.example"), update("b.example")]),
+            "https://update.dedyn.io/?hostname=a.example,b.example&myipv4=203.0.113.8&myipv6="
         );
     }
 

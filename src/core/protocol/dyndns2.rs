@@ -16,7 +16,9 @@ use crate::core::provider::{Omit, Provider};
 ///
 /// A family that is left alone is stated only where the provider has a word for it. Where leaving a
 /// family out would publish the address the request comes from, the connection uses the family
-/// that is stated, so that nothing unseen is published.
+/// that is stated, so that nothing unseen is published. A record is removed by leaving its family
+/// out beside the other one; the plan sees to it that the other one is stated, and that the provider
+/// is one where that deletes.
 pub fn request(provider: &Provider, updates: &[Update], credential: &Credential) -> HttpRequest {
     let mut url = provider.update_url.as_deref().unwrap_or_default().to_owned();
     let mut separator = if url.contains('?') { '&' } else { '?' };
@@ -33,6 +35,7 @@ pub fn request(provider: &Provider, updates: &[Update], credential: &Credential)
     let wishes = &updates[0].wishes;
     let values = wishes.map(|_, wish| match wish {
         Wish::Leave => provider.leave.as_deref().map(str::to_owned),
+        Wish::Remove => None,
         Wish::Set(addresses) => Some(addresses.to_string()),
     });
     let parameters = &provider.parameters;
@@ -212,6 +215,8 @@ fn confirms(line: &str, wishes: &PerFamily<Wish>) -> bool {
             told.iter().filter(|address| Family::of(**address) == family).peekable();
         match wish {
             Wish::Leave => true,
+            // What is still told of is still there.
+            Wish::Remove => of_family.peek().is_none(),
             Wish::Set(set) => {
                 of_family.peek().is_none() || of_family.any(|address| set.contains(*address))
             }
@@ -290,6 +295,30 @@ mod tests {
         provider.query = Some("system=dyndns".into());
         let query = "system=dyndns&hostname=a.example&myip=198.18.0.1&myipv6=no";
         check_url(&provider, &wish(V4), &Wish::Leave, query, None);
+    }
+
+    #[test]
+    fn a_record_is_removed_by_leaving_its_family_out() {
+        let mut provider = provider();
+        provider.omit = Omit::Delete;
+        let query = "hostname=a.example&myip=198.18.0.1";
+        check_url(&provider, &wish(V4), &Wish::Remove, query, None);
+        provider.parameters.v6 = "myipv6".into();
+        provider.leave = Some("no".into());
+        check_url(&provider, &wish(V4), &Wish::Remove, query, None);
+    }
+
+    #[test]
+    fn a_removal_is_not_confirmed_by_an_answer_that_tells_of_an_address() {
+        let wishes = PerFamily { v4: wish(V4), v6: Wish::Remove };
+        for (line, expect) in [
+            ("good", true),
+            ("good 198.18.0.1", true),
+            ("good 198.18.0.1,2a00::1", false),
+            ("nochg 2a00::1", false),
+        ] {
+            assert_eq!(confirms(line, &wishes), expect, "{line}");
+        }
     }
 
     #[test]

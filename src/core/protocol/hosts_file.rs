@@ -37,8 +37,8 @@ pub fn foreign(text: &str, host: &Hostname) -> Vec<usize> {
     lines.map(|(place, _)| place + 1).collect()
 }
 
-/// The text that fulfils `updates`: our lines of the families they set are replaced, a family that
-/// is left alone keeps its lines, and so does everybody else.
+/// The text that fulfils `updates`: our lines of the families they set are replaced, those of the
+/// families they remove go, a family that is left alone keeps its lines, and so does everybody else.
 pub fn updated(text: &str, updates: &[Update]) -> String {
     let replaced = |line: &str| {
         own_line(line).is_some_and(|(address, name)| {
@@ -100,6 +100,13 @@ mod tests {
             second,
             format!("{FOREIGN}\nfd00::1\ta.lan\t# homing\n10.0.0.2\ta.lan\t# homing\n")
         );
+    }
+
+    #[test]
+    fn a_family_that_is_removed_takes_its_own_lines_along() {
+        let both = updated(FOREIGN, &[update("a.lan", wish("10.0.0.1"), wish("fd00::1"))]);
+        let removed = updated(&both, &[update("a.lan", wish("10.0.0.1"), Wish::Remove)]);
+        assert_eq!(removed, format!("{FOREIGN}\n10.0.0.1\ta.lan\t# homing\n"));
     }
 
     #[test]

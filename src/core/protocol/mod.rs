@@ -11,6 +11,7 @@ pub mod rfc2136;
 use std::time::Duration;
 
 use super::address::Family;
+use super::interface::InterfaceName;
 use super::outcome::{Fault, Outcome};
 use super::secret::Secret;
 
@@ -21,13 +22,17 @@ pub struct HttpRequest {
     pub method: Method,
     /// The address with its query; holds no secret.
     pub url: String,
-    /// The body, as JSON; an update has none.
-    pub json: Option<String>,
+    /// What it carries; an update carries nothing.
+    pub body: Option<Body>,
+    /// Headers that only requests of its kind have, by their names.
+    pub headers: Vec<(&'static str, String)>,
     /// The credential, sent without waiting to be asked for it.
     pub authorization: Option<Authorization>,
     /// The family that the connection must use, when the provider would otherwise take the
     /// other one's address from it.
     pub via: Option<Family>,
+    /// The interface that it leaves by, or not at all.
+    pub bind: Option<InterfaceName>,
 }
 
 /// What a request asks to be done (RFC 9110, section 9.3; RFC 5789).
@@ -45,6 +50,15 @@ pub enum Method {
     Post,
     /// Replaces.
     Put,
+}
+
+/// What a request carries.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Body {
+    /// JSON (RFC 8259).
+    Json(String),
+    /// XML, as SOAP has it.
+    Xml(String),
 }
 
 /// The schemes of the `Authorization` header that providers want.
@@ -96,7 +110,8 @@ pub struct Credential {
 impl HttpRequest {
     /// A request that reads `url`.
     pub fn get(url: String, authorization: Option<Authorization>) -> Self {
-        Self { method: Method::Get, url, json: None, authorization, via: None }
+        let (body, headers, via, bind) = (None, Vec::new(), None, None);
+        Self { method: Method::Get, url, body, headers, authorization, via, bind }
     }
 }
 
@@ -115,6 +130,16 @@ impl Method {
             Self::Patch => "PATCH",
             Self::Post => "POST",
             Self::Put => "PUT",
+        }
+    }
+}
+
+impl Body {
+    /// Its media type, and its text.
+    pub fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::Json(text) => ("application/json", text),
+            Self::Xml(text) => ("text/xml; charset=\"utf-8\"", text),
         }
     }
 }

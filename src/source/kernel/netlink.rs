@@ -22,10 +22,12 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use rustix::io::Errno;
 
-use super::internet;
+use super::{Interface, internet};
 use crate::core::address::Family;
 use crate::core::auto::Route;
 use crate::core::choice::{Flags, KernelAddress};
+use crate::core::interface::InterfaceName;
+use crate::core::prefix::Prefix;
 
 // Message types, attributes and header lengths of linux/rtnetlink.h, if_addr.h and if_link.h.
 pub(super) const RTM_NEWLINK: u16 = 16;
@@ -44,10 +46,15 @@ const IFA_FLAGS: u16 = 8;
 const IFLA_IFNAME: u16 = 3;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
 const RTA_PREFSRC: u16 = 7;
 const ADDRESS_HEADER: usize = 8;
 const LINK_HEADER: usize = 16;
 const ROUTE_HEADER: usize = 12;
+/// Asks for the entry of a table that fits, in place of what is made of it (`RTM_F_FIB_MATCH`).
+const FIB_MATCH: u32 = 0x2000;
+/// Room for the name of an interface and its NUL (`IFNAMSIZ`).
+const NAME: usize = 16;
 
 /// The most that the kernel puts into one datagram of a list, in bytes.
 pub(super) const DATAGRAM: usize = 32 * 1024;
@@ -55,13 +62,15 @@ pub(super) const DATAGRAM: usize = 32 * 1024;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How the kernel says that there is no way: no route; an unreachable, a prohibited or a blackhole
 /// one; no such family at all.
-const NO_WAY: [Errno; 6] = [
+const NO_WAY: [Errno; 7] = [
     Errno::NETUNREACH,
     Errno::HOSTUNREACH,
     Errno::ACCESS,
     Errno::INVAL,
     Errno::AFNOSUPPORT,
     Errno::OPNOTSUPP,
+    // The interface has gone.
+    Errno::NODEV,
 ];
 /// How often a list is read that changes while it is read.
 const READINGS: usize = 3;
@@ -73,9 +82,9 @@ const READINGS: usize = 3;
 pub fn addresses() -> io::Result<Vec<KernelAddress>> {
     let mut inquiry = Inquiry::open()?;
     // The links come second, so that an interface that is not among them has gone.
-    let request = message(RTM_GETADDR, NLM_F_DUMP, &[0; ADDRESS_HEADER], None);
+    let request = message(RTM_GETADDR, NLM_F_DUMP, &[0; ADDRESS_HEADER], &[]);
     let mut addresses = inquiry.list(&request, RTM_NEWADDR, kernel_address)?;
-    let request = message(RTM_GETLINK, NLM_F_DUMP, &[0; LINK_HEADER], None);
+    let request = message(RTM_GETLINK, NLM_F_DUMP, &[0; LINK_HEADER], &[]);
     let mut links = BTreeMap::new();
     // Not `collect`, which brings a sort of its own: three kilobytes.
     links.extend(inquiry.list(&request, RTM_NEWLINK, link)?);
@@ -95,6 +104,40 @@ pub fn addresses() -> io::Result<Vec<KernelAddress>> {
 /// The kernel looks it up as it would for a packet of this process, with all rules and metrics.
 /// The IPv6 source may be a temporary address: it is what the kernel would use, no choice of ours.
 pub fn route(family: Family) -> io::Result<Option<Route>> {
+    look_up(family, None, 0, route_in)
+}
+
+/// The same for packets that leave by the interface `index`; `None` also when no route leads out by it.
+pub fn route_by(index: u32, family: Family) -> io::Result<Option<Route>> {
+    // Without a route, IPv4 takes it for granted that everybody is a neighbour on that interface; only
+    // the tables themselves tell the difference. Kernels before 4.13 do not know the question and
+    // answer the other one.
+    if let Family::V4 = family
+        && look_up(family, Some(index), FIB_MATCH, entry_in)?.is_none()
+    {
+        return Ok(None);
+    }
+    look_up(family, Some(index), 0, route_in)
+}
+
+/// The interface `name`, if there is one.
+pub fn interface(name: InterfaceName) -> io::Result<Option<Interface>> {
+    let mut padded = [0; NAME];
+    padded[..name.as_str().len()].copy_from_slice(name.as_str().as_bytes());
+    let request = message(RTM_GETLINK, 0, &[0; LINK_HEADER], &[(IFLA_IFNAME, &padded)]);
+    Inquiry::open()?.answer(&request, &[Errno::NODEV], |payload| {
+        let (index, Link { up, .. }) = link(payload)?;
+        Some(Interface { index, up })
+    })
+}
+
+/// What `item` makes of the way to the Internet, by the interface `by` if one is given.
+fn look_up<T>(
+    family: Family,
+    by: Option<u32>,
+    flags: u32,
+    item: fn(&[u8]) -> Option<T>,
+) -> io::Result<Option<T>> {
     let (v4, v6) = (internet::V4.octets(), internet::V6.octets());
     let (family, length, target) = match family {
         Family::V4 => (AddressFamily::Inet, 32, v4.as_slice()),
@@ -103,17 +146,26 @@ pub fn route(family: Family) -> io::Result<Option<Route>> {
     let mut header = [0; ROUTE_HEADER];
     header[0] = family.into();
     header[1] = length;
-    let mut inquiry = Inquiry::open()?;
-    inquiry.send(&message(RTM_GETROUTE, 0, &header, Some((RTA_DST, target))))?;
-    let datagram = inquiry.receive()?;
-    let answer = messages(datagram).next().ok_or(io::ErrorKind::InvalidData)?.map_err(invalid)?;
-    if answer.message_type() != NLMSG_ERROR {
-        return Ok(route_in(answer.payload()));
-    }
-    match failure(answer.payload()) {
-        Some(error) if !NO_WAY.contains(&error) => Err(error.into()),
-        _ => Ok(None),
-    }
+    header[8..].copy_from_slice(&flags.to_ne_bytes());
+    let by = by.map(u32::to_ne_bytes);
+    let attributes = [Some((RTA_DST, target)), by.as_ref().map(|by| (RTA_OIF, by.as_slice()))];
+    let attributes: Vec<_> = attributes.into_iter().flatten().collect();
+    let request = message(RTM_GETROUTE, 0, &header, &attributes);
+    Inquiry::open()?.answer(&request, &NO_WAY, item)
+}
+
+/// The prefixes that a provider has delegated to this machine, sorted.
+///
+/// Whoever asks for one (netifd of OpenWrt, systemd-networkd, DHCP clients) adds a route for the
+/// whole of it on which packets end that no network of ours takes.
+pub fn delegated() -> io::Result<Vec<Prefix>> {
+    let mut header = [0; ROUTE_HEADER];
+    header[0] = AddressFamily::Inet6.into();
+    let request = message(RTM_GETROUTE, NLM_F_DUMP, &header, &[]);
+    let mut prefixes = Inquiry::open()?.list(&request, RTM_NEWROUTE, delegated_prefix)?;
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    Ok(prefixes)
 }
 
 /// What is needed to know of an interface.
@@ -141,6 +193,26 @@ impl Inquiry {
 
     fn send(&self, request: &[u8]) -> io::Result<()> {
         self.socket.send_to(request, &SocketAddr::new(0, 0), 0).map(drop)
+    }
+
+    /// What `item` makes of the one answer to `request`; `None` also for an error among `none`.
+    fn answer<T>(
+        &mut self,
+        request: &[u8],
+        none: &[Errno],
+        item: fn(&[u8]) -> Option<T>,
+    ) -> io::Result<Option<T>> {
+        self.send(request)?;
+        let datagram = self.receive()?;
+        let answer =
+            messages(datagram).next().ok_or(io::ErrorKind::InvalidData)?.map_err(invalid)?;
+        if answer.message_type() != NLMSG_ERROR {
+            return Ok(item(answer.payload()));
+        }
+        match failure(answer.payload()) {
+            Some(error) if !none.contains(&error) => Err(error.into()),
+            _ => Ok(None),
+        }
     }
 
     /// The kernel's next datagram.
@@ -201,17 +273,18 @@ impl Inquiry {
     }
 }
 
-/// A request of the type `kind` with its header and at most one attribute, of whole words.
-fn message(kind: u16, flags: u16, header: &[u8], attribute: Option<(u16, &[u8])>) -> Vec<u8> {
+/// A request of the type `kind` with its header and attributes, each of whole words.
+fn message(kind: u16, flags: u16, header: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
     let short = |length: usize| u16::try_from(length).expect("requests are short").to_ne_bytes();
-    let length = 16 + header.len() + attribute.map_or(0, |(_, value)| 4 + value.len());
+    let length: usize = attributes.iter().map(|(_, value)| 4 + value.len()).sum();
+    let length = 16 + header.len() + length;
     let mut message = Vec::with_capacity(length);
     message.extend(u32::from(u16::from_ne_bytes(short(length))).to_ne_bytes());
     message.extend(kind.to_ne_bytes());
     message.extend((NLM_F_REQUEST | flags).to_ne_bytes());
     message.extend([0; 8]); // Sequence number and port: the socket has one question at a time.
     message.extend(header);
-    if let Some((kind, value)) = attribute {
+    for &(kind, value) in attributes {
         message.extend(short(4 + value.len()));
         message.extend(kind.to_ne_bytes());
         message.extend(value);
@@ -290,9 +363,31 @@ pub(super) fn link(payload: &[u8]) -> Option<(u32, Link)> {
 fn route_in(payload: &[u8]) -> Option<Route> {
     let header = RouteHeader::parse(payload).ok()?;
     let attribute = |kind| attribute(payload, ROUTE_HEADER, kind);
-    let source: Option<IpAddr> = attribute(RTA_PREFSRC).and_then(|value| parse_ip(value).ok());
+    let address = |kind| -> Option<IpAddr> { parse_ip(attribute(kind)?).ok() };
+    let (source, gateway) = (address(RTA_PREFSRC), address(RTA_GATEWAY));
     let index = parse_u32(attribute(RTA_OIF)?).ok()?;
-    (header.kind == RouteType::Unicast).then_some(Route { source, index })
+    (header.kind == RouteType::Unicast).then_some(Route { source, index, gateway })
+}
+
+/// The prefix that a route stands for on which packets end.
+fn delegated_prefix(payload: &[u8]) -> Option<Prefix> {
+    let header = RouteHeader::parse(payload).ok().filter(is_for_delegated)?;
+    let IpAddr::V6(address) = parse_ip(attribute(payload, ROUTE_HEADER, RTA_DST)?).ok()? else {
+        return None;
+    };
+    Some(Prefix { address, length: header.destination_prefix_length })
+}
+
+/// Whether a route may stand for a delegated prefix.
+pub(super) fn is_for_delegated(header: &RouteHeader) -> bool {
+    let ends = [RouteType::BlackHole, RouteType::Prohibit, RouteType::Unreachable];
+    header.address_family == AddressFamily::Inet6 && ends.contains(&header.kind)
+}
+
+/// That an entry of a routing table is a way that packets can take, by whatever interface.
+fn entry_in(payload: &[u8]) -> Option<()> {
+    let header = RouteHeader::parse(payload).ok()?;
+    (header.kind == RouteType::Unicast).then_some(())
 }
 
 /// The error in the message that ends an answer, if it is one.

@@ -4,14 +4,16 @@
 
 use std::future;
 use std::io;
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use if_addrs::{IfAddr, get_if_addrs};
 
-use super::{Changes, internet};
+use super::{Changes, Interface, internet};
 use crate::core::address::Family;
 use crate::core::auto::Route;
 use crate::core::choice::{Flags, KernelAddress};
+use crate::core::interface::InterfaceName;
+use crate::core::prefix::Prefix;
 
 /// The addresses of all interfaces that are up, of both families.
 pub fn addresses() -> io::Result<Vec<KernelAddress>> {
@@ -32,21 +34,44 @@ pub fn addresses() -> io::Result<Vec<KernelAddress>> {
 
 /// The way of `family`'s packets towards the Internet; `None` when there is none.
 pub fn route(family: Family) -> io::Result<Option<Route>> {
-    let (any, target) = match family {
-        Family::V4 => ("0.0.0.0:0", IpAddr::V4(internet::V4)),
-        Family::V6 => ("[::]:0", IpAddr::V6(internet::V6)),
+    let any: IpAddr = match family {
+        Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
+        Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let Some(source) = source_from(any) else { return Ok(None) };
+    let owner = addresses()?.into_iter().find(|address| address.address == source);
+    Ok(owner.map(|owner| Route { source: Some(source), index: owner.index, gateway: None }))
+}
+
+/// The prefixes that a provider has delegated to this machine; nothing tells them here.
+pub fn delegated() -> io::Result<Vec<Prefix>> {
+    Ok(Vec::new())
+}
+
+/// The same from an address of the interface `index`, the first from which there is a way.
+pub fn route_by(index: u32, family: Family) -> io::Result<Option<Route>> {
+    let own = addresses()?.into_iter().filter(|address| address.index == index);
+    let mut own = own.map(|own| own.address).filter(|address| Family::of(*address) == family);
+    let source = own.find_map(source_from);
+    Ok(source.map(|source| Route { source: Some(source), index, gateway: None }))
+}
+
+/// The interface `name`, if there is one that is up and has an address.
+pub fn interface(name: InterfaceName) -> io::Result<Option<Interface>> {
+    let owner = addresses()?.into_iter().find(|address| address.interface == name.as_str());
+    Ok(owner.map(|owner| Interface { index: owner.index, up: true }))
+}
+
+/// The source address of packets to the Internet from a socket that is bound to `local`.
+fn source_from(local: IpAddr) -> Option<IpAddr> {
+    let target = match local {
+        IpAddr::V4(_) => IpAddr::V4(internet::V4),
+        IpAddr::V6(_) => IpAddr::V6(internet::V6),
     };
     // To connect a UDP socket looks the route up and sends nothing.
-    let connected = UdpSocket::bind(any).and_then(|socket| {
-        socket.connect((target, 9))?;
-        socket.local_addr()
-    });
-    let Ok(local) = connected else {
-        return Ok(None);
-    };
-    let source = local.ip();
-    let owner = addresses()?.into_iter().find(|address| address.address == source);
-    Ok(owner.map(|owner| Route { source: Some(source), index: owner.index }))
+    let socket = UdpSocket::bind((local, 0)).ok()?;
+    socket.connect((target, 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 /// An ear for the kernel's news, which here never come.

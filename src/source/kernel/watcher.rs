@@ -18,7 +18,7 @@ use tokio::io::unix::AsyncFd;
 use super::Changes;
 use super::netlink::{
     DATAGRAM, Link, RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE,
-    link, messages,
+    is_for_delegated, link, messages,
 };
 
 /// Links, then addresses and routes of IPv4, then those of IPv6 (`RTMGRP_…` of linux/rtnetlink.h).
@@ -122,8 +122,9 @@ fn note(datagram: &[u8], links: &mut BTreeMap<u32, Link>, changes: &mut Changes)
                 }
             }
             RTM_NEWROUTE | RTM_DELROUTE => {
-                changes.default_route |= RouteHeader::parse(payload)
-                    .is_ok_and(|header| header.destination_prefix_length <= DEFAULT_ROUTE);
+                changes.default_route |= RouteHeader::parse(payload).is_ok_and(|header| {
+                    header.destination_prefix_length <= DEFAULT_ROUTE || is_for_delegated(&header)
+                });
             }
             _ => {}
         }

@@ -1,0 +1,134 @@
+//! The router of a line, asked for its own address: by PCP, then by NAT-PMP, then by UPnP, until
+//! one of them serves. Asked by `outside`.
+
+mod upnp;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::time::Instant;
+
+use super::kernel;
+use super::peer::{self, Heard, Ignored};
+use crate::core::address::Family;
+use crate::core::gateway::pcp::Mapping;
+use crate::core::gateway::{Instead, PORT, Told, natpmp};
+use crate::core::interface::InterfaceName;
+use crate::http::Clients;
+
+/// How long to wait after each time that a request is sent: NAT-PMP's doubling from a quarter of a
+/// second (RFC 6886, section 3.1), given up after 1.5 s in place of 64 s: a gateway is near, and
+/// there are other ways to ask it.
+const WAITS: [Duration; 3] =
+    [Duration::from_millis(250), Duration::from_millis(500), Duration::from_millis(750)];
+
+/// No answer of PCP is longer (RFC 6887, section 7).
+const MOST: usize = 1100;
+
+/// The address that `gateway` says its own line has, `None` being that of the default route, asked by
+/// the interface `bind` if one is given; the error names the gateway, and what it said in each way.
+pub async fn told(
+    gateway: Option<Ipv4Addr>,
+    bind: Option<InterfaceName>,
+    clients: &Clients,
+) -> Result<IpAddr, String> {
+    let gateway = gateway.map_or_else(|| of_default_route(bind), Ok)?;
+    let name = format!("gateway {gateway}");
+    let at = SocketAddr::from((gateway, PORT));
+    let unreached = |error: io::Error| peer::failure(&name, Family::V4, &error);
+    let socket = peer::connect(at, bind).await.map_err(unreached)?;
+    let local = socket.local_addr().map_err(unreached)?;
+    let mut refusals = Vec::new();
+    for way in ["PCP", "NAT-PMP", "UPnP"] {
+        let told = match way {
+            "PCP" => pcp(&socket, local).await,
+            "NAT-PMP" => natpmp(at, bind).await,
+            _ => upnp::told(gateway, local.ip(), bind, clients).await,
+        };
+        match told {
+            Ok(address) => return Ok(address.into()),
+            Err(Instead::NoAddress) => {
+                return Err(format!("{name} has no address itself, as it says by {way}"));
+            }
+            Err(Instead::Refusal(words)) => refusals.push(format!("by {way} {words}")),
+        }
+    }
+    Err(format!("{name} does not tell its address ({})", refusals.join("; ")))
+}
+
+/// The gateway of the default route, or of the one that leads out by `bind`.
+fn of_default_route(bind: Option<InterfaceName>) -> Result<Ipv4Addr, String> {
+    let route = match bind.map(kernel::interface) {
+        None => kernel::route(Family::V4),
+        Some(Ok(Some(line))) => kernel::route_by(line.index, Family::V4),
+        Some(Ok(None)) => Ok(None),
+        Some(Err(error)) => Err(error),
+    };
+    let route = route.map_err(|error| format!("the kernel's routes cannot be read: {error}"))?;
+    let route = route.ok_or("there is no default route for IPv4, so no gateway to ask")?;
+    match route.gateway {
+        Some(IpAddr::V4(gateway)) => Ok(gateway),
+        _ => Err("the default route names no IPv4 gateway; write its address in place of true"
+            .to_owned()),
+    }
+}
+
+/// Asks by PCP from `socket`, whose own end is `local`.
+async fn pcp(socket: &UdpSocket, local: SocketAddr) -> Told {
+    let IpAddr::V4(address) = local.ip() else {
+        return Err(Instead::Refusal("it is asked over IPv4 alone".to_owned()));
+    };
+    let nonce = peer::random().map_err(Instead::Refusal)?;
+    let mapping = Mapping { address, port: local.port(), nonce };
+    let ignored = "sends what is no PCP answer to the request";
+    let told = asked(socket, &mapping.request(), ignored, |datagram| mapping.told(datagram)).await;
+    if !matches!(told, Err(Instead::Refusal(_))) {
+        // If it is lost, the mapping ends by itself.
+        let _ = socket.send(&mapping.removal()).await;
+    }
+    told
+}
+
+async fn natpmp(gateway: SocketAddr, bind: Option<InterfaceName>) -> Told {
+    // A port of its own, which no late answer of PCP reaches.
+    let socket = peer::connect(gateway, bind).await.map_err(|error| failure(&error))?;
+    let ignored = "sends what is no NAT-PMP answer to the request";
+    asked(&socket, &natpmp::REQUEST, ignored, natpmp::told).await
+}
+
+/// Sends `request` until `read` takes a datagram for the answer, or the last wait is over.
+async fn asked(
+    socket: &UdpSocket,
+    request: &[u8],
+    ignored: &'static str,
+    read: impl Fn(&[u8]) -> Option<Told>,
+) -> Told {
+    let mut buffer = [0; MOST];
+    let mut last = None;
+    for wait in WAITS {
+        let heard = async {
+            socket.send(request).await?;
+            let read = |datagram: &[u8]| read(datagram).ok_or(Ignored(ignored));
+            peer::hear(socket, &mut buffer, Instant::now() + wait, read).await
+        };
+        match heard.await.map_err(|error| failure(&error))? {
+            Heard::Answer(told) => return told.map_err(by_it),
+            Heard::Nothing(why) => last = why.or(last),
+        }
+    }
+    Err(Instead::Refusal(peer::silence("it", WAITS.iter().sum(), last.as_ref())))
+}
+
+/// What an answer says, as a clause of its own.
+fn by_it(instead: Instead) -> Instead {
+    match instead {
+        Instead::NoAddress => Instead::NoAddress,
+        Instead::Refusal(words) => Instead::Refusal(format!("it {words}")),
+    }
+}
+
+fn failure(error: &io::Error) -> Instead {
+    Instead::Refusal(peer::failure("it", Family::V4, error))
+}
