@@ -23,7 +23,7 @@ use crate::clock;
 use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::outcome::{Deferral, Fault, Refusal, Rejection};
-use crate::core::protocol::{Answer, Authorization, HttpRequest, Method, desec};
+use crate::core::protocol::{Answer, Authorization, Body, HttpRequest, Method, desec};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::token::{Api, Limits, Policy, Rule, Token, TokenId};
@@ -404,7 +404,8 @@ impl<'a> Account<'a> {
         scope: Scope,
     ) -> Result<Answer, Trouble> {
         let authorization = Some(Authorization::Token(self.secret.clone()));
-        let request = HttpRequest { method, json, ..HttpRequest::get(url, authorization) };
+        let body = json.map(Body::Json);
+        let request = HttpRequest { method, body, ..HttpRequest::get(url, authorization) };
         let mut waited = Duration::ZERO;
         let mut repeated = false;
         loop {

@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::core::address::Family;
 use crate::core::outcome::Fault;
-use crate::core::protocol::{Answer, Authorization, HttpRequest, Method};
+use crate::core::protocol::{Answer, Authorization, Body, HttpRequest, Method};
 
 /// The most that is read of a provider's answer, in bytes.
 const MOST: usize = 64 * 1024;
@@ -154,8 +154,11 @@ impl Clients {
         }
         let client = self.client(&url, via, ca_file)?;
         let mut call = client.request(method(request.method), url);
-        if let Some(json) = &request.json {
-            call = call.header(CONTENT_TYPE, "application/json").body(json.clone());
+        if let Some((media_type, text)) = request.body.as_ref().map(Body::parts) {
+            call = call.header(CONTENT_TYPE, media_type).body(text.to_owned());
+        }
+        for (name, value) in &request.headers {
+            call = call.header(*name, value);
         }
         let call = authorized(call, request.authorization.as_ref())?;
         let failed = |error: reqwest::Error| {

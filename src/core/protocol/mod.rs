@@ -20,8 +20,10 @@ pub struct HttpRequest {
     pub method: Method,
     /// The address with its query; holds no secret.
     pub url: String,
-    /// The body, as JSON; an update has none.
-    pub json: Option<String>,
+    /// What it carries; an update carries nothing.
+    pub body: Option<Body>,
+    /// Headers that only requests of its kind have, by their names.
+    pub headers: Vec<(&'static str, String)>,
     /// The credential, sent without waiting to be asked for it.
     pub authorization: Option<Authorization>,
     /// The family that the connection must use, when the provider would otherwise take the
@@ -44,6 +46,15 @@ pub enum Method {
     Post,
     /// Replaces.
     Put,
+}
+
+/// What a request carries.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Body {
+    /// JSON (RFC 8259).
+    Json(String),
+    /// XML, as SOAP has it.
+    Xml(String),
 }
 
 /// The schemes of the `Authorization` header that providers want.
@@ -95,7 +106,8 @@ pub struct Credential {
 impl HttpRequest {
     /// A request that reads `url`.
     pub fn get(url: String, authorization: Option<Authorization>) -> Self {
-        Self { method: Method::Get, url, json: None, authorization, via: None }
+        let (body, headers, via) = (None, Vec::new(), None);
+        Self { method: Method::Get, url, body, headers, authorization, via }
     }
 }
 
@@ -114,6 +126,16 @@ impl Method {
             Self::Patch => "PATCH",
             Self::Post => "POST",
             Self::Put => "PUT",
+        }
+    }
+}
+
+impl Body {
+    /// Its media type, and its text.
+    pub fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::Json(text) => ("application/json", text),
+            Self::Xml(text) => ("text/xml; charset=\"utf-8\"", text),
         }
     }
 }
