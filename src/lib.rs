@@ -7,7 +7,7 @@
 //! | layer | modules |
 //! | --- | --- |
 //! | pure core: decisions and protocols as functions of values | [`core`] |
-//! | shell: files, network, time | [`account`], [`clock`], [`config`], [`hook`], [`hosts_file`], [`http`], [`log`], [`program`], [`receipt`], [`source`], [`state`], [`waiting`] |
+//! | shell: files, network, time | [`account`], [`clock`], [`config`], [`hook`], [`hosts_file`], [`http`], [`log`], [`program`], [`rails`], [`receipt`], [`source`], [`state`], [`waiting`] |
 //! | round: observe, plan, update, settle, save | [`round`] |
 //! | token side: issue, audit, rotate, revoke | `token` |
 //! | drivers: daemon, once and the commands that only look | [`cli`], [`drivers`], [`exit`] |
@@ -28,6 +28,7 @@ pub mod hosts_file;
 pub mod http;
 pub mod log;
 pub mod program;
+pub mod rails;
 mod reason;
 pub mod receipt;
 pub mod round;

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod auto;
 pub mod backoff;
+pub mod calendar;
 pub mod choice;
 pub mod dns;
 pub mod memory;

@@ -163,6 +163,7 @@ fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News 
         Fault::Busy => Backoff::BRIEF,
         Fault::Clock => Backoff::CLOCK,
         Fault::Lost
+        | Fault::NotShown
         | Fault::Storage
         | Fault::Server
         | Fault::Throttled

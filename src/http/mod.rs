@@ -12,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LINK, RETRY_AFTER,
-    WWW_AUTHENTICATE,
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LINK,
+    LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use reqwest::{Client, RequestBuilder, Response, Url};
 use rustls::ClientConfig;
@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::core::address::Family;
 use crate::core::outcome::Fault;
 use crate::core::protocol::{Answer, Authorization, Body, HttpRequest, Method};
+use crate::core::secret::Secret;
 
 /// The most that is read of a provider's answer, in bytes.
 const MOST: usize = 64 * 1024;
@@ -142,7 +143,7 @@ impl Clients {
         ca_file: Option<&Path>,
         limit: usize,
     ) -> Result<Answer, HttpError> {
-        let (url, via) = (parsed(&request.url)?, request.via);
+        let (url, via) = (whole_url(request)?, request.via);
         let server = server(&url);
         let waited = self.limits.whole;
         let deadline = Instant::now() + waited;
@@ -162,6 +163,8 @@ impl Clients {
         }
         let call = authorized(call, request.authorization.as_ref())?;
         let failed = |error: reqwest::Error| {
+            // Its own words would hold the path.
+            let error = error.without_url();
             cause::of(&error, &server, via, self.limits.connect, self.clock_is_set)
         };
         let late = |what: &str| {
@@ -269,6 +272,17 @@ fn parsed(url: &str) -> Result<Url, HttpError> {
     }
 }
 
+/// The URL of `request` with the secret that belongs into it, as one more part of its path.
+fn whole_url(request: &HttpRequest) -> Result<Url, HttpError> {
+    let mut url = parsed(&request.url)?;
+    if let Some(Authorization::Path(secret)) = &request.authorization
+        && let Ok(mut path) = url.path_segments_mut()
+    {
+        path.pop_if_empty().push(secret.expose());
+    }
+    Ok(url)
+}
+
 /// The address that stands in `url` in place of a name.
 fn literal(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
@@ -306,22 +320,32 @@ fn authorized(
     authorization: Option<&Authorization>,
 ) -> Result<RequestBuilder, HttpError> {
     match authorization {
-        None => Ok(request),
+        None | Some(Authorization::Path(_)) => Ok(request),
         Some(Authorization::Basic(credential)) => {
             Ok(request.basic_auth(&credential.login, Some(credential.secret.expose())))
         }
+        Some(Authorization::Cookie(cookie)) => {
+            secret_header(request, COOKIE, cookie.expose().to_owned())
+        }
         Some(Authorization::Token(secret)) => {
-            let value = HeaderValue::try_from(format!("Token {}", secret.expose()));
-            let mut value = value.map_err(|_| {
-                let detail = "the secret holds a character that no HTTP header can carry; \
-                              put the token into its file as the provider shows it, on one line";
-                HttpError::new(Fault::Unreachable, detail)
-            })?;
-            // Keeps it out of debug output and of header compression.
-            value.set_sensitive(true);
-            Ok(request.header(AUTHORIZATION, value))
+            secret_header(request, AUTHORIZATION, format!("Token {}", secret.expose()))
         }
     }
+}
+
+fn secret_header(
+    request: RequestBuilder,
+    name: HeaderName,
+    value: String,
+) -> Result<RequestBuilder, HttpError> {
+    let mut value = HeaderValue::try_from(value).map_err(|_| {
+        let detail = "the secret holds a character that no HTTP header can carry; \
+                      put the token into its file as the provider shows it, on one line";
+        HttpError::new(Fault::Unreachable, detail)
+    })?;
+    // Keeps it out of debug output and of header compression.
+    value.set_sensitive(true);
+    Ok(request.header(name, value))
 }
 
 /// What an answer's head says, as far as protocols read it.
@@ -332,12 +356,16 @@ fn head(response: &Response) -> Answer {
         essence.trim().to_ascii_lowercase()
     };
     let mut links = response.headers().get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+    let cookies = response.headers().get_all(SET_COOKIE).iter();
+    let cookies = cookies.filter_map(|value| value.to_str().ok());
     Answer {
         status: response.status().as_u16(),
         content_type: text(CONTENT_TYPE).map(media_type),
         challenges: response.headers().contains_key(WWW_AUTHENTICATE),
         retry_after: text(RETRY_AFTER).and_then(retry_after),
         next: links.find_map(next_page),
+        location: text(LOCATION).map(str::to_owned),
+        cookies: cookies.map(Secret::new).collect(),
         body: Vec::new(),
     }
 }

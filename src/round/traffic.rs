@@ -80,7 +80,7 @@ impl Traffic {
                     self.unreachable.insert(server(provider), deferral);
                 }
                 // The server has trouble, but not with the credential.
-                Fault::Server | Fault::Unintelligible => {
+                Fault::NotShown | Fault::Server | Fault::Unintelligible => {
                     self.accepted.insert(key);
                 }
                 Fault::Busy | Fault::Clock | Fault::Storage | Fault::Throttled | Fault::Tls => {}

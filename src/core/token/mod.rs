@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod difference;
+pub mod rails;
 pub mod rights;
 pub mod upkeep;
 
