@@ -132,6 +132,8 @@ impl Entry<'_> {
         field("protocol", &format!("Protocol::{protocol}"));
         field("update_url", &optional(update_url.as_deref()));
         field("api_url", &optional(api_url.as_deref()));
+        field("name_server", "None");
+        field("algorithm", "Algorithm::Sha256");
         field("zone", "None");
         field("ca_file", "None");
         field("plain_http", "false");

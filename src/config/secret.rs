@@ -3,14 +3,16 @@
 //! A secret is one line of text. Files are judged by what is open, not by what the path says, so
 //! that nothing can be exchanged in between. Called by the round, and by `check`.
 
-use std::fs::{Metadata, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, IsTerminal, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::{env, fmt};
 
 use super::problems::shown_path;
+use crate::core::key_file::{self, KeyFileError};
 use crate::core::secret::Secret;
+use crate::core::tsig::Key;
 use crate::disk::open_regular;
 use crate::reason::reason;
 
@@ -25,6 +27,8 @@ pub enum SecretPlace {
     File(PathBuf),
     /// `token`: in the configuration itself.
     Inline(Secret),
+    /// `key-file`: a key file in BIND's form.
+    KeyFile(PathBuf),
 }
 
 /// Why a secret cannot be used; never holds any of it.
@@ -45,6 +49,13 @@ pub enum SecretError {
         mode: u32,
         /// What they should be.
         wanted: u32,
+    },
+    /// The file is no key file.
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: KeyFileError,
     },
     /// The file is not there.
     Missing {
@@ -153,10 +164,26 @@ fn read_with(place: &SecretPlace, directory: Option<&Path>) -> Result<Secret, Se
         }
         SecretPlace::File(path) => from_file(path, directory),
         SecretPlace::Inline(secret) => Ok(secret.clone()),
+        SecretPlace::KeyFile(path) => read_key(path).map(|(_, secret)| secret),
     }
 }
 
+/// The key in the key file at `path`, with its secret, read now.
+pub fn read_key(path: &Path) -> Result<(Key, Secret), SecretError> {
+    let directory = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let file = open_guarded(path, directory.as_deref())?;
+    let mut text = String::new();
+    let most = u64::try_from(LONGEST).unwrap_or(u64::MAX);
+    file.take(most).read_to_string(&mut text).map_err(|error| unreadable(path, &error))?;
+    key_file::parse(&text).map_err(|error| SecretError::KeyFile { path: path.to_owned(), error })
+}
+
 fn from_file(path: &Path, credentials: Option<&Path>) -> Result<Secret, SecretError> {
+    from_reader(open_guarded(path, credentials)?, path)
+}
+
+/// The file at `path`, which nobody else may read.
+fn open_guarded(path: &Path, credentials: Option<&Path>) -> Result<File, SecretError> {
     let (file, metadata) = open_regular(path)
         .map_err(|error| unreadable(path, &error))?
         .ok_or(SecretError::NotAFile { path: path.to_owned() })?;
@@ -164,7 +191,7 @@ fn from_file(path: &Path, credentials: Option<&Path>) -> Result<Secret, SecretEr
     if !credentials.is_some_and(|directory| lies_in(path, directory)) {
         check_mode(path, &metadata)?;
     }
-    from_reader(file, path)
+    Ok(file)
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> SecretError {
@@ -267,6 +294,7 @@ impl fmt::Display for SecretError {
                 let (shown, chmod) = (shown_path(path), chmod(path, *wanted));
                 write!(f, "{shown} is open to {who} ({mode:04o}); run `{chmod}`")
             }
+            Self::KeyFile { path, error } => write!(f, "{} {error}", shown_path(path)),
             Self::Missing { path } => {
                 let path = if looks_like_a_secret(path) {
                     "the file that token-file or password-file names".to_owned()

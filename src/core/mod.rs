@@ -6,12 +6,13 @@
 pub mod address;
 pub mod auto;
 pub mod backoff;
+pub mod calendar;
 pub mod choice;
 pub mod dns;
-pub mod key_file;
 pub mod echo;
 pub mod gateway;
 pub mod interface;
+pub mod key_file;
 pub mod memory;
 pub mod name;
 pub mod outcome;

@@ -50,6 +50,8 @@ pub enum Fault {
     Clock,
     /// The request left and no whole answer came: what the provider holds now is unknown.
     Lost,
+    /// The request was answered, but the record, read back, does not show what was asked for.
+    NotShown,
     /// A file on this machine could not be written: the hosts file, or the state, without which
     /// nothing is sent.
     Storage,
@@ -92,10 +94,11 @@ pub enum Rejection {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Busy,
         Self::Clock,
         Self::Lost,
+        Self::NotShown,
         Self::Storage,
         Self::Server,
         Self::Skew,
@@ -111,6 +114,7 @@ impl Fault {
             Self::Busy => "busy",
             Self::Clock => "clock-not-set",
             Self::Lost => "no-answer",
+            Self::NotShown => "not-shown",
             Self::Storage => "storage",
             Self::Server => "server-fault",
             Self::Skew => "clock-skew",
@@ -124,7 +128,7 @@ impl Fault {
     /// Whether the provider may hold the new addresses after all: "could not confirm".
     pub fn leaves_doubt(self) -> bool {
         match self {
-            Self::Lost | Self::Server | Self::Unintelligible => true,
+            Self::Lost | Self::NotShown | Self::Server | Self::Unintelligible => true,
             Self::Busy
             | Self::Clock
             | Self::Skew
@@ -140,6 +144,7 @@ impl Fault {
         match self {
             Self::Clock | Self::Lost | Self::Tls | Self::Unreachable => true,
             Self::Busy
+            | Self::NotShown
             | Self::Skew
             | Self::Storage
             | Self::Server
@@ -155,6 +160,9 @@ impl Fault {
                 "nothing to do unless it lasts; Homing tries again"
             }
             Self::Clock => "set the clock (NTP); Homing tries again as soon as it is set",
+            Self::NotShown => {
+                "look at the record and at the log of the provider; Homing tries again a few times"
+            }
             Self::Skew => "set the clocks of both machines (NTP); they may be five minutes apart",
             Self::Storage => {
                 "mend what is said about the file: its directory has to exist, be writable and have room"
@@ -279,6 +287,7 @@ impl fmt::Display for Fault {
             Self::Busy => "the provider is busy",
             Self::Clock => "the clock is not set",
             Self::Lost => "could not confirm: no answer came",
+            Self::NotShown => "could not confirm: the record does not show the address",
             Self::Storage => "a file could not be written",
             Self::Server => "could not confirm: the provider has trouble",
             Self::Skew => "the clocks are too far apart",

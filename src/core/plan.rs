@@ -32,6 +32,10 @@ pub struct Host {
     pub when_gone: WhenGone,
     /// The interface that its requests leave by, or not at all; `None` is as the kernel routes them.
     pub bind: Option<InterfaceName>,
+    /// How long resolvers may keep its records, in seconds, where the protocol says it.
+    pub ttl: Option<u32>,
+    /// Whether records may be changed that hold something else than what was set here.
+    pub take_over: bool,
 }
 
 impl Host {
@@ -426,6 +430,15 @@ pub struct Candidate<'a> {
     pub step: &'a Step,
 }
 
+/// What must be true of a record for it to be changed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Condition {
+    /// There is none.
+    Absent,
+    /// It holds exactly these addresses.
+    Holds(Addresses),
+}
+
 /// One request, and whom it is about.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request {
@@ -433,6 +446,10 @@ pub struct Request {
     pub hosts: Vec<usize>,
     /// What it says.
     pub updates: Vec<Update>,
+    /// How long resolvers may keep the records, in seconds.
+    pub ttl: Option<u32>,
+    /// What must be true of the records, in turn until one holds; empty where anything may be.
+    pub conditions: Vec<PerFamily<Option<Condition>>>,
     /// The zone whose pace it counts against.
     pub zone: ZoneKey,
 }
@@ -465,24 +482,30 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
         let candidate = &candidates[place];
         let entry = memory.entry(&candidate.host.key);
         let zone = zone_key(candidate, entry);
-        let apart = entry.is_some_and(|entry| entry.asking != Asking::Together);
+        let apart = entry.is_some_and(|entry| entry.asking != Asking::Together)
+            || !candidate.host.take_over;
         let most = if apart || memory.without_lists.contains(&*candidate.provider.name) {
             1
         } else {
             most_hosts(candidate.provider)
         };
         for (family, wishes) in parts(candidate) {
-            // Only deSEC's requests can say different things about different hosts. That a record
-            // shall go they say of all: so it is known to work.
+            // dyndns2 cannot say different things about different hosts. That a record shall go
+            // deSEC is told of all: so it is known to work.
             let removes = wishes.iter().any(|(_, wish)| *wish == Wish::Remove);
             let common = match candidate.provider.protocol {
                 Protocol::Desec if removes => Some(wishes.clone()),
-                Protocol::Desec | Protocol::HostsFile => None,
+                Protocol::Desec
+                | Protocol::HostsFile
+                | Protocol::PowerDns
+                | Protocol::Rails
+                | Protocol::Rfc2136 => None,
                 Protocol::Dyndns2 => Some(wishes.clone()),
             };
             let update = Update { host: candidate.host.key.host.clone(), wishes };
-            let bind = candidate.host.bind;
-            let slot = (zone.clone(), candidate.credential, bind, family, common);
+            let conditions = conditions(candidate.host, entry, &update.wishes);
+            let Host { bind, ttl, .. } = *candidate.host;
+            let slot = (zone.clone(), candidate.credential, (bind, ttl), family, common);
             match open.get(&slot) {
                 Some(&at) if most > 1 && requests[at].hosts.len() < most => {
                     requests[at].hosts.push(place);
@@ -493,12 +516,41 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
                         open.insert(slot, requests.len());
                     }
                     let zone = zone.clone();
-                    requests.push(Request { hosts: vec![place], updates: vec![update], zone });
+                    let (hosts, updates) = (vec![place], vec![update]);
+                    requests.push(Request { hosts, updates, ttl, conditions, zone });
                 }
             }
         }
     }
     within_pace(candidates, requests, memory, now)
+}
+
+/// What the records of a host that takes nothing over must hold for `wishes` to be fulfilled: what was
+/// sent last, if no answer told whether it is there, or what is set.
+fn conditions(
+    host: &Host,
+    entry: Option<&Entry>,
+    wishes: &PerFamily<Wish>,
+) -> Vec<PerFamily<Option<Condition>>> {
+    if host.take_over {
+        return Vec::new();
+    }
+    let unknown = Entry::default();
+    let records = &entry.unwrap_or(&unknown).families;
+    let holds = |addresses: Option<&Addresses>| {
+        Some(addresses.cloned().map_or(Condition::Absent, Condition::Holds))
+    };
+    let set = |family: Family| holds(records[family].set.as_ref().map(|set| &set.addresses));
+    let sent = |family: Family| match &records[family].sent {
+        Some(sent) => holds(sent.addresses.as_ref()),
+        None => set(family),
+    };
+    let stated = |of: &dyn Fn(Family) -> Option<Condition>| {
+        PerFamily::from_fn(|family| of(family).filter(|_| wishes[family] != Wish::Leave))
+    };
+    let mut conditions = vec![stated(&sent), stated(&set)];
+    conditions.dedup();
+    conditions
 }
 
 /// The zone whose pace a candidate's request counts against.
@@ -511,7 +563,11 @@ fn zone_key(candidate: &Candidate<'_>, entry: Option<&Entry>) -> ZoneKey {
 fn most_hosts(provider: &Provider) -> usize {
     match provider.protocol {
         Protocol::HostsFile => usize::MAX,
-        Protocol::Desec | Protocol::Dyndns2 => provider.batch.clamp(1, MOST_HOSTS),
+        Protocol::Desec
+        | Protocol::Dyndns2
+        | Protocol::PowerDns
+        | Protocol::Rails
+        | Protocol::Rfc2136 => provider.batch.clamp(1, MOST_HOSTS),
     }
 }
 
@@ -593,6 +649,8 @@ mod tests {
             loses: PerFamily::default(),
             when_gone: WhenGone::Keep,
             bind: None,
+            ttl: None,
+            take_over: true,
         }
     }
 

@@ -202,6 +202,7 @@ fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News 
         Fault::Busy => Backoff::BRIEF,
         Fault::Clock => Backoff::CLOCK,
         Fault::Lost
+        | Fault::NotShown
         | Fault::Storage
         | Fault::Server
         | Fault::Skew
@@ -326,6 +327,8 @@ mod tests {
             loses: PerFamily::default(),
             when_gone: WhenGone::Keep,
             bind: None,
+            ttl: None,
+            take_over: true,
         }
     }
 

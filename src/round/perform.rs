@@ -16,14 +16,18 @@ use crate::core::address::PerFamily;
 use crate::core::interface::InterfaceName;
 use crate::core::memory::Entry;
 use crate::core::outcome::{Fault, Outcome};
-use crate::core::plan::{Candidate, Request, Schedule, Update, Wish};
-use crate::core::protocol::{Answer, Credential, HttpRequest, Verdict, desec, dyndns2};
+use crate::core::plan::{Candidate, Request, Schedule, Wish};
+use crate::core::protocol::{
+    Answer, Credential, HttpRequest, Verdict, desec, dyndns2, powerdns, rfc2136,
+};
 use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Fingerprint;
 use crate::core::settle::{Situation, not_sent, sending, settle, settle_zone};
 use crate::core::time::Timestamp;
 use crate::hook;
 use crate::http::Clients;
+use crate::name_server::NameServer;
+use crate::rails;
 
 /// The most requests under way to one provider, and so the most connections.
 const MOST_AT_ONCE: usize = 8;
@@ -195,7 +199,7 @@ async fn deliver_all(
             let what = format!("waiting for {} to answer", provider.name);
             let speaker = engine.waiting;
             under_way.push(async move {
-                let verdict = speaker.during(&what, deliver(clients, &delivery, &request.updates));
+                let verdict = speaker.during(&what, deliver(clients, &delivery, &request));
                 ((at, identity, bind), verdict.await, request)
             });
         }
@@ -266,8 +270,8 @@ fn next_request(
         let at = engine.config.hosts[plan.at].provider;
         let provider = &engine.config.providers[at];
         let most = match provider.protocol {
-            Protocol::Desec | Protocol::HostsFile => 1,
-            Protocol::Dyndns2 => MOST_AT_ONCE,
+            Protocol::Desec | Protocol::HostsFile | Protocol::Rails => 1,
+            Protocol::Dyndns2 | Protocol::PowerDns | Protocol::Rfc2136 => MOST_AT_ONCE,
         };
         let identity = plan.access.identity;
         lanes.get(&traffic::lane(provider)).is_none_or(|lane| {
@@ -290,11 +294,18 @@ struct Delivery<'a> {
 }
 
 /// Carries one request and reads its answer.
-async fn deliver(clients: &Clients, delivery: &Delivery<'_>, updates: &[Update]) -> Verdict {
+async fn deliver(clients: &Clients, delivery: &Delivery<'_>, asked: &Request) -> Verdict {
     if let Some(moment) = delivery.not_before {
         tokio::time::sleep_until(moment.into()).await;
     }
-    let provider = delivery.provider;
+    let Delivery { provider, credential, bind, .. } = delivery;
+    let ca_file = provider.ca_file.as_deref().map(Path::new);
+    let (updates, ttl) = (&asked.updates, asked.ttl);
+    let zone = asked.zone.zone.as_ref();
+    let no_zone = || {
+        let detail = "the zone is not known; write zone in its [[host]]";
+        Verdict::All(Outcome::deferred(Fault::Unintelligible, detail))
+    };
     let request = match provider.protocol {
         Protocol::HostsFile => {
             let path = delivery.path.unwrap_or_else(|| Path::new(""));
@@ -302,19 +313,41 @@ async fn deliver(clients: &Clients, delivery: &Delivery<'_>, updates: &[Update])
         }
         Protocol::Desec => {
             let url = provider.update_url.as_deref().unwrap_or_default();
-            desec::request(url, updates, &delivery.credential)
+            desec::request(url, updates, credential)
         }
-        Protocol::Dyndns2 => dyndns2::request(provider, updates, &delivery.credential),
+        Protocol::Dyndns2 => dyndns2::request(provider, updates, credential),
+        Protocol::PowerDns => {
+            let Some(zone) = zone else { return no_zone() };
+            let api_url = provider.api_url.as_deref().unwrap_or_default();
+            let ttl = ttl.unwrap_or(rfc2136::TIME_TO_LIVE);
+            powerdns::request(api_url, zone, updates, ttl, credential)
+        }
+        Protocol::Rails => {
+            let base = provider.api_url.as_deref().unwrap_or_default();
+            let server = rails::Server::new(base, ca_file, clients);
+            return server.update(&credential.secret, updates, ttl).await;
+        }
+        Protocol::Rfc2136 => {
+            let (Some(zone), Some(server)) = (zone, &provider.name_server) else {
+                return no_zone();
+            };
+            let server = NameServer { server, bind: *bind };
+            let ttl = ttl.unwrap_or(rfc2136::TIME_TO_LIVE);
+            let update = server.update(credential, zone, updates, &asked.conditions, ttl);
+            return Verdict::All(update.await);
+        }
     };
-    let request = HttpRequest { bind: delivery.bind, ..request };
-    let ca_file = provider.ca_file.as_deref().map(Path::new);
+    let request = HttpRequest { bind: *bind, ..request };
     match clients.send(&request, ca_file).await {
         Err(error) => Verdict::All(Outcome::deferred(error.fault, error.detail)),
         Ok(mut answer) => {
-            redact(&mut answer, &delivery.credential);
+            redact(&mut answer, credential);
             match provider.protocol {
                 Protocol::Desec => desec::verdict(&answer),
-                Protocol::Dyndns2 | Protocol::HostsFile => dyndns2::verdict(&answer, updates),
+                Protocol::PowerDns => powerdns::verdict(&answer),
+                Protocol::Dyndns2 | Protocol::HostsFile | Protocol::Rails | Protocol::Rfc2136 => {
+                    dyndns2::verdict(&answer, updates)
+                }
             }
         }
     }

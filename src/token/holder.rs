@@ -40,9 +40,10 @@ impl<'a> Holder<'a> {
     pub fn file(&self) -> Option<&'a Path> {
         match self.place {
             SecretPlace::File(path) => Some(path),
-            SecretPlace::Credential(_) | SecretPlace::Environment(_) | SecretPlace::Inline(_) => {
-                None
-            }
+            SecretPlace::Credential(_)
+            | SecretPlace::Environment(_)
+            | SecretPlace::Inline(_)
+            | SecretPlace::KeyFile(_) => None,
         }
     }
 
@@ -68,9 +69,10 @@ pub fn all(config: &Config) -> Result<Vec<Holder<'_>>, Failure> {
         let (Protocol::Desec, Some(place)) = (provider.protocol, &host.secret) else { continue };
         let canonical = match place {
             SecretPlace::File(path) => Some(disk::canonical(path)),
-            SecretPlace::Credential(_) | SecretPlace::Environment(_) | SecretPlace::Inline(_) => {
-                None
-            }
+            SecretPlace::Credential(_)
+            | SecretPlace::Environment(_)
+            | SecretPlace::Inline(_)
+            | SecretPlace::KeyFile(_) => None,
         };
         let same = |holder: &&mut Holder<'_>| match (&holder.canonical, &canonical) {
             (Some(known), Some(file)) => known == file,

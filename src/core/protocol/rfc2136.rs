@@ -6,13 +6,13 @@
 
 use std::time::Duration;
 
-use crate::core::address::{Addresses, Family, PerFamily};
+use crate::core::address::{Family, PerFamily};
 use crate::core::dns::{
     Class, Message, Name, Question, Rcode, Record, Type, header, put_question, put_record,
 };
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection};
-use crate::core::plan::{Update, Wish};
+use crate::core::plan::{Condition, Update, Wish};
 use crate::core::tsig::{Check, Complaint};
 
 /// The port of name servers.
@@ -20,15 +20,6 @@ pub const PORT: u16 = 53;
 
 /// How long a record may be kept by resolvers, in seconds, unless the host says otherwise.
 pub const TIME_TO_LIVE: u32 = 60;
-
-/// What must be true of a record for an update to be made.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Condition {
-    /// There is none.
-    Absent,
-    /// It holds exactly these addresses.
-    Holds(Addresses),
-}
 
 /// The message that fulfils `updates`, all of `zone`, in one go or not at all; unsigned.
 ///
@@ -39,6 +30,7 @@ pub fn message(
     zone: &Hostname,
     updates: &[Update],
     conditions: &PerFamily<Option<Condition>>,
+    time_to_live: u32,
 ) -> Vec<u8> {
     let first = updates.first().map(|update| Name::from(&update.host));
     let required: Vec<Record> = conditions
@@ -52,7 +44,7 @@ pub fn message(
         .flat_map(|update| {
             let name = Name::from(&update.host);
             let wishes = update.wishes.iter();
-            wishes.flat_map(move |(family, wish)| changes(&name, family, wish, TIME_TO_LIVE))
+            wishes.flat_map(move |(family, wish)| changes(&name, family, wish, time_to_live))
         })
         .collect();
     assembled(id, zone, &required, &changes)
@@ -110,9 +102,15 @@ fn prerequisites(name: &Name, family: Family, condition: &Condition) -> Vec<Reco
 fn changes(name: &Name, family: Family, wish: &Wish, time_to_live: u32) -> Vec<(Record, u32)> {
     let record_type = Type::of(family);
     let record = |class, data| Record { name: name.clone(), record_type, class, data };
-    let Wish::Set(addresses) = wish else { return Vec::new() };
-    let added = addresses.iter().map(|address| (record(Class::IN, data(address)), time_to_live));
-    std::iter::once((record(Class::ANY, Vec::new()), 0)).chain(added).collect()
+    let whole = || (record(Class::ANY, Vec::new()), 0);
+    match wish {
+        Wish::Leave => Vec::new(),
+        Wish::Remove => vec![whole()],
+        Wish::Set(addresses) => {
+            let added = addresses.iter().map(|address| record(Class::IN, data(address)));
+            std::iter::once(whole()).chain(added.map(|record| (record, time_to_live))).collect()
+        }
+    }
 }
 
 fn data(address: std::net::IpAddr) -> Vec<u8> {
@@ -249,6 +247,7 @@ fn humane(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::address::Addresses;
 
     fn name(text: &str) -> Hostname {
         text.parse().unwrap()
@@ -264,7 +263,7 @@ mod tests {
     }
 
     fn parsed(updates: &[Update], conditions: &PerFamily<Option<Condition>>) -> Message {
-        let bytes = message(7, &name("example.com"), updates, conditions);
+        let bytes = message(7, &name("example.com"), updates, conditions, 60);
         Message::parse(&bytes).unwrap()
     }
 
