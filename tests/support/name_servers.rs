@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test that includes this module uses another part of it")]
 
 use std::fs;
+use std::io::Write as _;
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -51,18 +52,38 @@ pub struct NameServer {
 impl Kind {
     pub const ALL: [Self; 3] = [Self::Bind, Self::Knot, Self::PowerDns];
 
-    /// The program, or why there is none.
-    pub fn lacking(self) -> Option<&'static str> {
-        let (program, needs) = match self {
-            Self::Bind => ("named", "needs bind9"),
-            Self::Knot => ("knotd", "needs knot"),
-            Self::PowerDns => ("pdns_server", "needs pdns-server and pdns-backend-sqlite3"),
-        };
-        let found = ["/usr/sbin", "/usr/bin", "/sbin"]
-            .iter()
-            .any(|directory| Path::new(directory).join(program).exists());
-        (!found).then_some(needs)
+    fn program(self) -> &'static str {
+        match self {
+            Self::Bind => "/usr/sbin/named",
+            Self::Knot => "/usr/sbin/knotd",
+            Self::PowerDns => "/usr/sbin/pdns_server",
+        }
     }
+}
+
+/// What this machine lacks for tests with such a server.
+pub fn lacking(kind: Kind) -> Option<&'static str> {
+    let needs = match kind {
+        Kind::Bind => "needs bind9",
+        Kind::Knot => "needs knot",
+        Kind::PowerDns => "needs pdns-server, pdns-backend-sqlite3 and sqlite3",
+    };
+    let tools = ["/usr/bin/dig", "/usr/bin/nsupdate"];
+    let mut programs = tools.into_iter().chain([kind.program()]);
+    programs.any(|program| !Path::new(program).exists()).then_some(needs)
+}
+
+/// What this machine lacks for a server whose clock is wrong.
+pub fn lacking_clock() -> Option<&'static str> {
+    (!Path::new("/usr/bin/faketime").exists()).then_some("needs faketime")
+}
+
+/// Says that `test` proves nothing here, which is a failure where everything has to be there.
+#[track_caller]
+pub fn skip(test: &str, lacking: &str) {
+    let all = std::env::var_os("HOMING_TESTS").is_some_and(|tests| tests == "all");
+    assert!(!all, "{lacking}");
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {lacking}");
 }
 
 impl Grant {
@@ -139,10 +160,10 @@ impl NameServer {
             Some(clock) => {
                 let mut command = Command::new("faketime");
                 command.args(["-f", clock]);
-                command.arg(self.program());
+                command.arg(self.kind.program());
                 command
             }
-            None => Command::new(self.program()),
+            None => Command::new(self.kind.program()),
         };
         let directory = self.directory.display().to_string();
         match self.kind {
@@ -179,12 +200,29 @@ impl NameServer {
         lines
     }
 
-    fn program(&self) -> &'static str {
-        match self.kind {
-            Kind::Bind => "/usr/sbin/named",
-            Kind::Knot => "/usr/sbin/knotd",
-            Kind::PowerDns => "/usr/sbin/pdns_server",
-        }
+    /// Gives the record of `name` another content, as somebody else with the key would.
+    pub fn replace(&self, name: &str, record_type: &str, content: &str) {
+        self.nsupdate(&format!(
+            "update delete {name} {record_type}\nupdate add {name} 60 {record_type} {content}\n"
+        ));
+    }
+
+    /// Removes what is at `name`.
+    pub fn remove(&self, name: &str) {
+        self.nsupdate(&format!("update delete {name} A\nupdate delete {name} AAAA\n"));
+    }
+
+    fn nsupdate(&self, lines: &str) {
+        let script = format!(
+            "server 127.0.0.1 {}\nzone {ZONE}\nkey hmac-sha256:dev1 {SECRET}\n{lines}send\n",
+            self.port
+        );
+        let mut child =
+            Command::new("nsupdate").stdin(Stdio::piped()).spawn().expect("nsupdate runs");
+        let mut input = child.stdin.take().expect("it is piped");
+        input.write_all(script.as_bytes()).expect("nsupdate reads");
+        drop(input);
+        assert!(child.wait().expect("nsupdate ends").success());
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -254,9 +292,12 @@ impl NameServer {
                 self.api_port
             ),
         );
-        let schema = fs::read_to_string("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql")
-            .or_else(|_| fs::read_to_string("/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql"))
-            .expect("the package has its schema");
+        let schema =
+            fs::read_to_string("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql")
+                .or_else(|_| {
+                    fs::read_to_string("/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql")
+                })
+                .expect("the package has its schema");
         self.write("schema.sql", &schema);
         let script = format!(
             "set -e; cd {directory}; sqlite3 pdns.sqlite3 < schema.sql\n\
@@ -269,8 +310,7 @@ impl NameServer {
                  pdnsutil --config-dir={directory} add-meta {ZONE} TSIG-ALLOW-DNSUPDATE {key}"
             ));
         }
-        let output =
-            Command::new("sh").args(["-c", &lines.join("\n")]).output().expect("sh runs");
+        let output = Command::new("sh").args(["-c", &lines.join("\n")]).output().expect("sh runs");
         let said = [output.stdout, output.stderr].concat();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
     }
