@@ -45,7 +45,7 @@ pub struct NameServer {
     /// The port of PowerDNS' HTTP API.
     pub api_port: u16,
     directory: PathBuf,
-    clock: Option<String>,
+    environment: Vec<(&'static str, PathBuf)>,
     child: Option<Child>,
 }
 
@@ -71,11 +71,6 @@ pub fn lacking(kind: Kind) -> Option<&'static str> {
     let tools = ["/usr/bin/dig", "/usr/bin/nsupdate"];
     let mut programs = tools.into_iter().chain([kind.program()]);
     programs.any(|program| !Path::new(program).exists()).then_some(needs)
-}
-
-/// What this machine lacks for a server whose clock is wrong.
-pub fn lacking_clock() -> Option<&'static str> {
-    (!Path::new("/usr/bin/faketime").exists()).then_some("needs faketime")
 }
 
 /// Says that `test` proves nothing here, which is a failure where everything has to be there.
@@ -107,24 +102,23 @@ impl Grant {
 impl NameServer {
     /// Starts a server with [`ZONE`], which holds `records` lines beside SOA and NS, and `grants`.
     pub fn start(kind: Kind, records: &str, grants: &[Grant]) -> Self {
-        Self::start_with_clock(kind, records, grants, None)
+        Self::start_with(kind, records, grants, Vec::new())
     }
 
-    /// The same with its clock moved, as faketime(1) has it: `-10m`.
-    pub fn start_with_clock(
+    /// The same with these variables in its environment.
+    pub fn start_with(
         kind: Kind,
         records: &str,
         grants: &[Grant],
-        clock: Option<&str>,
+        environment: Vec<(&'static str, PathBuf)>,
     ) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("homing-{kind:?}-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(&directory).expect("a directory can be made");
-        let clock = clock.map(str::to_owned);
         let (port, api_port) = (free_port(), free_port());
-        let mut server = Self { kind, port, api_port, directory, clock, child: None };
+        let mut server = Self { kind, port, api_port, directory, environment, child: None };
         let zone = format!(
             "$ORIGIN {ZONE}.\n$TTL 60\n@ SOA ns1 hostmaster 1 3600 600 86400 60\n@ NS ns1\n\
              ns1 A 127.0.0.1\n{records}"
@@ -156,15 +150,8 @@ impl NameServer {
     pub fn run(&mut self) {
         self.stop();
         let log = fs::File::create(self.directory.join("log")).expect("a log can be written");
-        let mut command = match &self.clock {
-            Some(clock) => {
-                let mut command = Command::new("faketime");
-                command.args(["-f", clock]);
-                command.arg(self.kind.program());
-                command
-            }
-            None => Command::new(self.kind.program()),
-        };
+        let mut command = Command::new(self.kind.program());
+        command.envs(self.environment.iter().cloned());
         let directory = self.directory.display().to_string();
         match self.kind {
             Kind::Bind => command.args(["-g", "-n", "1", "-c", &format!("{directory}/named.conf")]),

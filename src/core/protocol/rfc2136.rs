@@ -167,7 +167,8 @@ pub fn is_unmet(rcode: Rcode) -> bool {
 /// | none or wrong                   | other                         | deferred: unintelligible    |
 ///
 /// BADKEY is what Knot answers when the key is right and the name is not allowed for it, so it speaks
-/// of one host. Refusals without a signature are PowerDNS' words for a wrong key.
+/// of one host. Refusals without a signature are PowerDNS' words for a wrong key and for clocks that
+/// differ.
 pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
     let said = format!("{server} answers {}", name_of(rcode));
     match (check, rcode) {
@@ -192,8 +193,9 @@ pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
             Outcome::rejected(Rejection::Forbidden, detail)
         }
         (Check::Unverified(Complaint::Unsigned), Rcode::REFUSED | Rcode::NOT_AUTH) => {
-            let detail =
-                format!("{said} without a signature: wrong key, or it takes no updates from here");
+            let detail = format!(
+                "{said} without a signature: wrong key, clocks that differ, or no updates from here"
+            );
             Outcome::rejected(Rejection::Forbidden, detail)
         }
         (Check::Unverified(Complaint::Unsigned), Rcode::NOT_IMP) => {
