@@ -493,7 +493,7 @@ fn services_outside_may_stand_together() {
     assert_eq!(config(&with_ca).sources.len(), 1);
     check_one(
         &source("ipv4", "interface = \"eth0\"\nweb = \"ipify\""),
-        "has interface and web; keep one of them; only web, stun, dns may stand together",
+        "has interface and web; keep one of them; only web, stun, dns, gateway may stand together",
     );
     let few = "web = [\"ipify\", \"amazon\"]\nstun = \"192.0.2.1\"\nagree = 2";
     check_one(
