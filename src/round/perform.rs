@@ -270,8 +270,9 @@ fn next_request(
         let at = engine.config.hosts[plan.at].provider;
         let provider = &engine.config.providers[at];
         let most = match provider.protocol {
-            Protocol::Desec | Protocol::HostsFile | Protocol::Rails => 1,
-            Protocol::Dyndns2 | Protocol::PowerDns | Protocol::Rfc2136 => MOST_AT_ONCE,
+            // PowerDNS answers 500 when two write to its database at once.
+            Protocol::Desec | Protocol::HostsFile | Protocol::PowerDns | Protocol::Rails => 1,
+            Protocol::Dyndns2 | Protocol::Rfc2136 => MOST_AT_ONCE,
         };
         let identity = plan.access.identity;
         lanes.get(&traffic::lane(provider)).is_none_or(|lane| {

@@ -113,15 +113,12 @@ impl Traffic {
     }
 }
 
-/// Where requests to a provider queue up: at its deSEC server, whatever the entry, or by itself.
+/// Where requests to a provider queue up: at its server, whatever the entry, where that takes one at a
+/// time, or by itself.
 pub fn lane(provider: &Provider) -> String {
     match provider.protocol {
-        Protocol::Desec => server(provider),
-        Protocol::Dyndns2
-        | Protocol::HostsFile
-        | Protocol::PowerDns
-        | Protocol::Rails
-        | Protocol::Rfc2136 => provider.name.to_string(),
+        Protocol::Desec | Protocol::PowerDns | Protocol::Rails => server(provider),
+        Protocol::Dyndns2 | Protocol::HostsFile | Protocol::Rfc2136 => provider.name.to_string(),
     }
 }
 

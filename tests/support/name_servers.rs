@@ -18,6 +18,9 @@ pub const ZONE: &str = "dyn.example.com";
 /// The secret of the key that a server is given, in Base64.
 pub const SECRET: &str = "aG9taW5nLXRlc3Qtc2VjcmV0LW9mLXRoaXJ0eS10d28=";
 
+/// The key of PowerDNS' HTTP API.
+pub const API_KEY: &str = "s3cret-api-key";
+
 /// How long a server may take to answer its first question.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -275,7 +278,7 @@ impl NameServer {
                  local-address=127.0.0.1\nlocal-port={port}\nsocket-dir={directory}\n\
                  dnsupdate=yes\nallow-dnsupdate-from=127.0.0.0/8\nguardian=no\ndaemon=no\n\
                  webserver=yes\nwebserver-address=127.0.0.1\nwebserver-port={}\napi=yes\n\
-                 api-key=s3cret-api-key\n",
+                 api-key={API_KEY}\n",
                 self.api_port
             ),
         );
