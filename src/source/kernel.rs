@@ -13,9 +13,9 @@ mod portable;
 mod watcher;
 
 #[cfg(target_os = "linux")]
-pub use netlink::{addresses, delegated, interface, route, route_by};
+pub use netlink::{addresses, delegated, interface, route, route_by, route_from};
 #[cfg(not(target_os = "linux"))]
-pub use portable::{Watcher, addresses, delegated, interface, route, route_by};
+pub use portable::{Watcher, addresses, delegated, interface, route, route_by, route_from};
 #[cfg(target_os = "linux")]
 pub use watcher::Watcher;
 
