@@ -219,6 +219,10 @@ fn hosts_and_sources_outside_are_bound_each_for_itself() {
     };
     let name = |text: &str| Some(text.parse().unwrap());
     assert_eq!((config.hosts[0].host.bind, bind(0), bind(1)), (name("wan1"), name("wan2"), None));
+    let [warning] = &config.warnings[..] else { panic!("{:?}", config.warnings) };
+    let told = "host[1].ipv6: the source b is asked by the system's routes, so it may tell the \
+                address of another line than wan1; write bind = \"wan1\" in [source.b]";
+    assert!(warning.ends_with(told), "{warning}");
     check_one(&format!("{GOOD}bind = \"a/b\"\n"), "host[1].bind: \"a/b\" is not the name of");
 }
 
@@ -493,7 +497,7 @@ fn services_outside_may_stand_together() {
     assert_eq!(config(&with_ca).sources.len(), 1);
     check_one(
         &source("ipv4", "interface = \"eth0\"\nweb = \"ipify\""),
-        "has interface and web; keep one of them; only web, stun, dns may stand together",
+        "has interface and web; keep one of them; only web, stun, dns, gateway may stand together",
     );
     let few = "web = [\"ipify\", \"amazon\"]\nstun = \"192.0.2.1\"\nagree = 2";
     check_one(
