@@ -239,7 +239,7 @@ fn auto_of_ipv6_is_the_address_of_the_line_as_long_as_it_leads_out() {
         let home = home(&[host("dev2", "ipv4 = \"off\"\nbind = \"wan2\"")]);
         expect(&home.run(&["check"]), 0, "would send IPv6 2a00:2::2 to sandbox by wan2");
         ip("-6 route del default dev wan2");
-        expect(&home.run(&["check"]), 0, "no IPv6 by wan2");
+        expect(&home.run(&["check"]), 0, "no default route for IPv6 by wan2");
         ip("-6 route add default dev wan2 metric 2");
         expect(&home.run(&["check"]), 0, "would send IPv6 2a00:2::2 to sandbox by wan2");
     });
@@ -355,9 +355,9 @@ fn a_line_is_used_as_it_is_at_each_try() {
         let before = others();
         // Without an address, and without the route that goes with it.
         ip("addr del 8.8.2.2/24 dev wan2");
-        daemon.wait_for("no IPv4 by wan2");
+        daemon.wait_for("no default route for IPv4 by wan2");
         let requests = sandbox.requests().len();
-        expect(&home.run(&["check"]), 0, "no IPv4 by wan2");
+        expect(&home.run(&["check"]), 0, "no default route for IPv4 by wan2");
         assert_eq!(sandbox.requests().len(), requests);
         // Renumbered.
         ip("addr add 8.8.2.77/24 dev wan2");
