@@ -66,7 +66,7 @@ pub struct Told {
 const IMPATIENCE: Duration = Duration::from_secs(3);
 
 /// Asks the services in turn until `outside.agree` of them say the same; all that are left at once
-/// when one is silent for [`IMPATIENCE`].
+/// when one is silent for a few seconds.
 ///
 /// Those in `aside` come last, so that they are asked only where the others do not suffice.
 pub async fn told(
