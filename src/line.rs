@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use tokio::net::{TcpSocket, UdpSocket};
 
 use crate::core::address::{Family, PerFamily};
+use crate::core::auto::Route;
 use crate::core::choice::{KernelAddress, Preferences, choose};
 use crate::core::interface::InterfaceName;
 use crate::reason::reason;
@@ -24,8 +25,39 @@ pub struct Line {
     means: Means,
     /// Its best usable address of each family.
     addresses: PerFamily<Option<IpAddr>>,
-    /// Whether a route leads to the Internet by it.
-    routes: PerFamily<bool>,
+    /// Whose packets a route leads to the Internet by it, if there is one.
+    reach: PerFamily<Option<Reach>>,
+}
+
+/// Which packets a route leads to the Internet by a line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// All that leave by it.
+    Any,
+    /// Only those that come from its address: a rule tells the lines apart by that.
+    Own,
+}
+
+/// The way of `family` to the Internet by the interface `index`, of `addresses` those of this
+/// machine, and for which packets it is.
+pub fn route(
+    index: u32,
+    family: Family,
+    addresses: &[KernelAddress],
+) -> io::Result<Option<(Route, Reach)>> {
+    if let Some(route) = kernel::route_by(index, family)? {
+        return Ok(Some((route, Reach::Any)));
+    }
+    let Some(own) = best(index, family, addresses) else { return Ok(None) };
+    Ok(kernel::route_from(index, own)?.map(|route| (route, Reach::Own)))
+}
+
+/// The best usable address of the interface `index`.
+fn best(index: u32, family: Family, addresses: &[KernelAddress]) -> Option<IpAddr> {
+    let own: Vec<_> = addresses.iter().filter(|a| a.index == index).cloned().collect();
+    let (allow_private, count) = (true, NonZeroUsize::MIN);
+    let preferences = Preferences { allow_private, count, prefer_temporary: false };
+    choose(&own, family, preferences, None).chosen?.iter().next()
 }
 
 /// What holds a socket to a line.
@@ -46,14 +78,14 @@ impl Line {
         };
         let interface = kernel::interface(name).map_err(unreadable)?;
         let addresses = kernel::addresses().map_err(unreadable)?;
-        let mut routes = PerFamily::default();
+        let mut reach = PerFamily::default();
         if let Some(Interface { index, up: true }) = interface {
             for family in Family::BOTH {
-                let route = kernel::route_by(index, family).map_err(unreadable)?;
-                routes[family] = route.is_some();
+                let route = route(index, family, &addresses).map_err(unreadable)?;
+                reach[family] = route.map(|(_, reach)| reach);
             }
         }
-        Self::of(name, interface, &addresses, routes, || trial(name))
+        Self::of(name, interface, &addresses, reach, || trial(name))
     }
 
     /// The line that `interface` is, if it is any; `trial` is how binding a socket to it ends.
@@ -61,7 +93,7 @@ impl Line {
         name: InterfaceName,
         interface: Option<Interface>,
         addresses: &[KernelAddress],
-        routes: PerFamily<bool>,
+        reach: PerFamily<Option<Reach>>,
         trial: impl FnOnce() -> io::Result<()>,
     ) -> Result<Self, String> {
         let gone = || format!("the interface {name} is not there; nothing was sent");
@@ -79,11 +111,8 @@ impl Line {
                 return Err(format!("no socket can be bound to {name} ({why}); nothing was sent"));
             }
         };
-        let own: Vec<_> = addresses.iter().filter(|a| a.index == index).cloned().collect();
-        let (allow_private, count) = (true, NonZeroUsize::MIN);
-        let preferences = Preferences { allow_private, count, prefer_temporary: false };
-        let best = |family| choose(&own, family, preferences, None).chosen?.iter().next();
-        Ok(Self { name, index, means, addresses: PerFamily::from_fn(best), routes })
+        let addresses = PerFamily::from_fn(|family| best(index, family, addresses));
+        Ok(Self { name, index, means, addresses, reach })
     }
 
     /// The family to connect over, `wanted` if one is; `None` is still any. The error says that the
@@ -95,7 +124,7 @@ impl Line {
             (Some(family), ..) => {
                 Err(format!("the interface {name} has no {family} address; nothing was sent"))
             }
-            (None, true, true) if self.means == Means::Device => Ok(None),
+            (None, true, true) if self.is_free() => Ok(None),
             (None, true, _) => Ok(Some(Family::V4)),
             (None, false, true) => Ok(Some(Family::V6)),
             (None, false, false) => {
@@ -108,14 +137,20 @@ impl Line {
     /// the kernel would have packets of IPv4 leave by it all the same, with the address of another.
     fn carries(&self, family: Family) -> bool {
         let has_address = self.addresses[family].is_some();
-        has_address || self.means == Means::Device && self.routes[family]
+        has_address || self.means == Means::Device && self.reach[family].is_some()
+    }
+
+    /// Whether no socket has to be bound to an address, which would be of one family.
+    fn is_free(&self) -> bool {
+        Family::BOTH.into_iter().all(|family| self.local_address(Some(family)).is_none())
     }
 
     /// The address that a socket of `family` has to be bound to; `None` when any will do.
     pub fn local_address(&self, family: Option<Family>) -> Option<IpAddr> {
-        match self.means {
-            Means::Device => None,
-            Means::Address => self.addresses[family?],
+        let family = family?;
+        match (self.means, self.reach[family]) {
+            (Means::Device, None | Some(Reach::Any)) => None,
+            (Means::Address, _) | (Means::Device, Some(Reach::Own)) => self.addresses[family],
         }
     }
 
@@ -219,8 +254,8 @@ mod tests {
         trial: Result<(), Errno>,
     ) -> Result<Line, String> {
         let name = "wan2".parse().unwrap();
-        let routes = PerFamily { v4: true, v6: false };
-        Line::of(name, interface, addresses, routes, || trial.map_err(io::Error::from))
+        let reach = PerFamily { v4: Some(Reach::Any), v6: None };
+        Line::of(name, interface, addresses, reach, || trial.map_err(io::Error::from))
     }
 
     #[test]
@@ -244,6 +279,18 @@ mod tests {
         let both = line(UP, &[address(3, "2001:db8::1")], Ok(())).unwrap();
         assert_eq!(both.family(None), Ok(None));
         assert_eq!(both.local_address(Some(Family::V6)), None);
+    }
+
+    #[test]
+    fn a_line_that_is_told_by_its_address_has_its_sockets_bound_to_both() {
+        let name = "wan2".parse().unwrap();
+        let addresses = [address(3, "10.0.0.2"), address(3, "2001:db8::1")];
+        let reach = PerFamily { v4: Some(Reach::Own), v6: Some(Reach::Any) };
+        let line = Line::of(name, UP, &addresses, reach, || Ok(())).unwrap();
+        assert_eq!(line.device(), Some("wan2"));
+        assert_eq!(line.local_address(Some(Family::V4)), Some("10.0.0.2".parse().unwrap()));
+        assert_eq!(line.local_address(Some(Family::V6)), None);
+        assert_eq!(line.family(None), Ok(Some(Family::V4)), "an address is of one family");
     }
 
     #[test]

@@ -356,3 +356,15 @@ fn what_the_kernel_has_no_more_goes_but_not_from_a_daemon_that_has_only_begun() 
         scene.expect_records(&["8.8.4.2"], &["2a00:1450::10"]);
     });
 }
+
+#[test]
+fn of_a_record_that_was_never_set_nobody_says_that_it_will_be_removed() {
+    let host = "[[host]]\nname = \"a.example\"\nprovider = \"hosts-file\"\npath = \"hosts\"\n";
+    let home = Home::new(&format!("{GONE}\n{host}ipv4 = \"gone\"\nipv6 = \"gone\"\n{REMOVE}"));
+    let daemon = home.daemon();
+    daemon.wait_for("address not seen; the record is left as it is");
+    daemon.signal(home::Signal::TERM);
+    let log = daemon.log();
+    assert_eq!(daemon.end().0, 0);
+    assert!(!log.contains("removed if it stays so"), "{log}");
+}

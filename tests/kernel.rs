@@ -393,6 +393,9 @@ fn default_and_delegated_routes_are_news_and_other_routes_are_not() {
                 ("-6 route add unreachable 2a00:3::/56", Some(&default)),
                 ("-6 route del unreachable 2a00:3::/56", Some(&default)),
                 ("-4 route add unreachable 10.1.0.0/16", None),
+                ("-4 rule add from 198.51.100.1 table 2", Some(&default)),
+                ("-6 rule add from 2a00:1::/64 table 2", Some(&default)),
+                ("-6 rule del from 2a00:1::/64 table 2", Some(&default)),
             ] {
                 ip(route);
                 assert_eq!(news(&mut watcher).await.as_ref(), expect, "{route}");

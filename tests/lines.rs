@@ -239,7 +239,7 @@ fn auto_of_ipv6_is_the_address_of_the_line_as_long_as_it_leads_out() {
         let home = home(&[host("dev2", "ipv4 = \"off\"\nbind = \"wan2\"")]);
         expect(&home.run(&["check"]), 0, "would send IPv6 2a00:2::2 to sandbox by wan2");
         ip("-6 route del default dev wan2");
-        expect(&home.run(&["check"]), 0, "no IPv6 by wan2");
+        expect(&home.run(&["check"]), 0, "no default route for IPv6 by wan2");
         ip("-6 route add default dev wan2 metric 2");
         expect(&home.run(&["check"]), 0, "would send IPv6 2a00:2::2 to sandbox by wan2");
     });
@@ -355,9 +355,9 @@ fn a_line_is_used_as_it_is_at_each_try() {
         let before = others();
         // Without an address, and without the route that goes with it.
         ip("addr del 8.8.2.2/24 dev wan2");
-        daemon.wait_for("no IPv4 by wan2");
+        daemon.wait_for("no default route for IPv4 by wan2");
         let requests = sandbox.requests().len();
-        expect(&home.run(&["check"]), 0, "no IPv4 by wan2");
+        expect(&home.run(&["check"]), 0, "no default route for IPv4 by wan2");
         assert_eq!(sandbox.requests().len(), requests);
         // Renumbered.
         ip("addr add 8.8.2.77/24 dev wan2");
@@ -460,6 +460,87 @@ fn a_bound_source_tells_the_address_of_its_line() {
             0,
             "source out: dns 10.9.0.1:53 by wan2\n  IPv4 8.8.2.2  would be published",
         );
+    });
+}
+
+#[test]
+fn a_line_that_a_rule_tells_by_its_address_is_used_like_any() {
+    in_namespace("a_line_that_a_rule_tells_by_its_address_is_used_like_any", || {
+        let internet = Internet::open();
+        internet.add_line(1);
+        internet.add_line(2);
+        // The usual recipe for several lines: nothing but the source address leads by the second.
+        ip("route del default dev wan2");
+        ip("route add default via 8.8.2.1 dev wan2 table 2");
+        ip("rule add from 8.8.2.2 table 2");
+        for (number, table) in [(1, "main"), (2, "2")] {
+            ip(&format!("addr add 2a00:{number}::2/64 dev wan{number} nodad"));
+            let route = format!("default via 2a00:{number}::1 dev wan{number} table {table}");
+            ip(&format!("-6 route add {route}"));
+        }
+        ip("-6 rule add from 2a00:2::/64 table 2");
+        let sandbox = internet.provider();
+        let lines = "ipv6 = \"off\"\nbind = \"wan2\"";
+        let home = home(&[host("dev1", lines), host("dev2", "ipv4 = \"off\"\nbind = \"wan2\"")]);
+        let planned = home.run(&["check"]);
+        expect(&planned, 0, "dev1.dyn.example.com: would send IPv4 8.8.2.2 to sandbox by wan2");
+        expect(&planned, 0, "dev2.dyn.example.com: would send IPv6 2a00:2::2 to sandbox by wan2");
+        expect(&home.once(), 0, "updated");
+        assert_eq!(sandbox.records("dev1.dyn.example.com", "A"), ["8.8.2.2"]);
+        assert_eq!(sandbox.records("dev2.dyn.example.com", "AAAA"), ["2a00:2::2"]);
+        assert_eq!([askers(sandbox, "dev1"), askers(sandbox, "dev2")], [["8.8.2.2"], ["8.8.2.2"]]);
+    });
+}
+
+/// A router of the line `number`, which knows NAT-PMP alone and tells the address `8.8.N.77`.
+fn router(internet: &Internet, number: u8) {
+    let socket = internet.inside(|| UdpSocket::bind(format!("8.8.{number}.1:5351")).unwrap());
+    thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        while let Ok((length, asker)) = socket.recv_from(&mut buffer) {
+            let answer = match buffer[..length] {
+                [0, 0] => vec![0, 128, 0, 0, 0, 0, 1, 0, 8, 8, number, 77],
+                _ => vec![0, 0x81, 0, 1, 0, 0, 1, 0],
+            };
+            let _ = socket.send_to(&answer, asker);
+        }
+    });
+}
+
+#[test]
+fn a_bound_gateway_is_that_of_its_line() {
+    in_namespace("a_bound_gateway_is_that_of_its_line", || {
+        let internet = Internet::open();
+        internet.add_line(1);
+        internet.add_line(2);
+        router(&internet, 1);
+        let source = |bind: &str| format!("[source.out]\ngateway = true\n{bind}\n");
+        let by = |bind: &str| home(&[source(bind), host("dev1", "ipv4 = \"out\"\nipv6 = \"off\"")]);
+        let shown = by("").run(&["address"]);
+        expect(&shown, 0, "source out: the default gateway\n  IPv4 8.8.1.77  would be published");
+        // The search for UPnP, to the group as well, stays on the line.
+        let before = (sent_by("wan1"), sent_by("wan2"));
+        let shown = by("bind = \"wan2\"").run(&["address"]);
+        expect(&shown, 0, "IPv4 unknown: no IPv4 address was told: gateway 8.8.2.1 does not tell");
+        assert_eq!(sent_by("wan1"), before.0);
+        assert!(sent_by("wan2") > before.1);
+        router(&internet, 2);
+        let shown = by("bind = \"wan2\"").run(&["address"]);
+        expect(
+            &shown,
+            0,
+            "source out: the default gateway by wan2\n  IPv4 8.8.2.77  would be published",
+        );
+        assert_eq!(sent_by("wan1"), before.0);
+        ip("rule add from 8.8.2.2 table 2");
+        ip("route add default via 8.8.2.1 dev wan2 table 2");
+        ip("route del default dev wan2");
+        let shown = by("bind = \"wan2\"").run(&["address"]);
+        expect(&shown, 0, "IPv4 8.8.2.77  would be published");
+        ip("link del wan2");
+        let shown = by("bind = \"wan2\"").run(&["address"]);
+        expect(&shown, 0, "the interface wan2 is not there; nothing was sent");
+        assert_eq!(sent_by("wan1"), before.0);
     });
 }
 

@@ -512,8 +512,24 @@ fn a_silent_service_slows_one_round_only() {
     assert_eq!((ran.code, silent.questions()), (0, before), "{ran:?}");
     assert_eq!(resolver.questions(), 2);
     let status = home.run(&["status"]);
-    let told = format!("{0} (IPv4): {0} did not answer within 5s\n", silent.address);
+    let told = format!("{0} (IPv4): {0} did not answer within 3s\n", silent.address);
     assert!(status.out.contains(&told), "{status:?}");
+}
+
+#[test]
+fn a_round_waits_for_silent_services_together_and_not_for_one_after_the_other() {
+    let silent: Vec<_> = (0..4).map(|_| Server::start(|_| Vec::new())).collect();
+    let silent: Vec<_> = silent.iter().collect();
+    let resolver = Server::start(dns_fine);
+    let home = home("ipv4", &format!("{}\n{}", stun(&silent), dns(&[&resolver])));
+    let begun = Instant::now();
+    let ran = home.once();
+    // One after the other they would be silent for 20 seconds.
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(home.read("hosts").contains("8.8.8.8"), "{}", home.read("hosts"));
+    let [service] = &home.services()[..] else { panic!("{:?}", home.services()) };
+    assert_eq!(service["service"], silent[0].address.to_string(), "who kept the others waiting");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::problems::{Notes, quoted};
 use super::secret::{self, SecretPlace, chmod};
 use super::table::{Place, Section, Setting};
+use super::url::table_key;
 use super::{HostConfig, SourceRef, provider, source, value};
 use crate::cli::nearest::nearest;
 use crate::core::address::{Family, PerFamily};
@@ -104,6 +105,9 @@ impl<'a> Context<'a> {
         let strict_token = strict_token(section, protocol, notes);
         let when_gone = self.when_gone(section, provider, &sources, notes);
         let bind = bind(section, protocol, notes);
+        if let Some(bind) = bind {
+            self.warn_of_other_lines(bind, section, &sources, notes);
+        }
 
         let (Some(at), Some(provider)) = (at, provider) else { return Vec::new() };
         let host = |(item, name): (Setting<'_>, Hostname)| HostConfig {
@@ -255,6 +259,31 @@ impl<'a> Context<'a> {
             notes.add(setting.at, &setting.name, what);
         }
         Some(SourceRef::Named(at))
+    }
+
+    /// Warns of sources outside that are asked by whatever line the routes choose, in behalf of a host
+    /// of one line.
+    fn warn_of_other_lines(
+        &self,
+        bind: InterfaceName,
+        section: &Section<'_>,
+        sources: &PerFamily<Option<SourceRef>>,
+        notes: &mut Notes,
+    ) {
+        for (family, source) in sources.iter() {
+            let Some(SourceRef::Named(at)) = source else { continue };
+            let entry = &self.sources[*at];
+            let kind = entry.source.as_ref().map(|source| &source.kind);
+            let free = matches!(kind, Some(Kind::Outside(outside)) if outside.bind.is_none());
+            if let Some(setting) = section.get(family.key()).filter(|_| free) {
+                let name = &entry.name;
+                let what = format!(
+                    "the source {name} is asked by the system's routes, so it may tell the address of another line than {bind}; write bind = \"{bind}\" in [source.{}]",
+                    table_key(name)
+                );
+                notes.warn(setting.at, &setting.name, what);
+            }
+        }
     }
 
     /// What becomes of the record of a family that has gone; to remove it takes a protocol that can.

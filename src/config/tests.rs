@@ -219,6 +219,10 @@ fn hosts_and_sources_outside_are_bound_each_for_itself() {
     };
     let name = |text: &str| Some(text.parse().unwrap());
     assert_eq!((config.hosts[0].host.bind, bind(0), bind(1)), (name("wan1"), name("wan2"), None));
+    let [warning] = &config.warnings[..] else { panic!("{:?}", config.warnings) };
+    let told = "host[1].ipv6: the source b is asked by the system's routes, so it may tell the \
+                address of another line than wan1; write bind = \"wan1\" in [source.b]";
+    assert!(warning.ends_with(told), "{warning}");
     check_one(&format!("{GOOD}bind = \"a/b\"\n"), "host[1].bind: \"a/b\" is not the name of");
 }
 

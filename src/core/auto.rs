@@ -95,7 +95,9 @@ pub fn auto_by(
     set_now: Option<&Addresses>,
 ) -> Auto {
     let Some(index) = index else { return Auto::Absent(format!("no interface {name}")) };
-    let Some(route) = route else { return Auto::Absent(format!("no {family} by {name}")) };
+    let Some(route) = route else {
+        return Auto::Absent(format!("no default route for {family} by {name}"));
+    };
     let own: Vec<_> = addresses.iter().filter(|a| a.index == index).cloned().collect();
     let is_foreign = route.source.is_some_and(|source| own.iter().all(|a| a.address != source));
     match (family, auto(&own, Some(route), family, false, set_now)) {
@@ -237,7 +239,12 @@ mod tests {
         assert_eq!(gone, Auto::Absent("no interface if1".into()));
         // Neither the other line's address nor its own, which nobody could reach.
         let addresses = [address(2, "2a00:2::1"), address(1, "2a00::1")];
-        check_by(None, &addresses, Family::V6, &Auto::Absent("no IPv6 by if1".into()));
+        check_by(
+            None,
+            &addresses,
+            Family::V6,
+            &Auto::Absent("no default route for IPv6 by if1".into()),
+        );
     }
 
     #[test]

@@ -92,8 +92,9 @@ impl News {
             };
             let family_topic = |what: &str| format!("{} {}", topic(what), family.key());
             self.said(&family_topic("missing"), missing, |reason| {
-                match (report.when_gone, &report.seen[family]) {
-                    (WhenGone::Remove { after, .. }, Seen::Absent(_)) => {
+                // What was never set cannot go.
+                match (report.when_gone, &report.seen[family], &report.before[family]) {
+                    (WhenGone::Remove { after, .. }, Seen::Absent(_), Some(_)) => {
                         let after = humantime::format_duration(after).to_string();
                         warn!(%host, provider, family = family.key(), reason, fix = "run `homing address`", after, "address gone; the record is removed if it stays so");
                     }

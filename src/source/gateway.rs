@@ -16,6 +16,7 @@ use crate::core::gateway::pcp::Mapping;
 use crate::core::gateway::{Instead, PORT, Told, natpmp};
 use crate::core::interface::InterfaceName;
 use crate::http::Clients;
+use crate::line;
 use crate::peer::{self, Heard, Ignored};
 
 /// How long to wait after each time that a request is sent: NAT-PMP's doubling from a quarter of a
@@ -62,7 +63,9 @@ pub async fn told(
 fn of_default_route(bind: Option<InterfaceName>) -> Result<Ipv4Addr, String> {
     let route = match bind.map(kernel::interface) {
         None => kernel::route(Family::V4),
-        Some(Ok(Some(line))) => kernel::route_by(line.index, Family::V4),
+        Some(Ok(Some(line))) => kernel::addresses()
+            .and_then(|addresses| line::route(line.index, Family::V4, &addresses))
+            .map(|found| found.map(|(route, _)| route)),
         Some(Ok(None)) => Ok(None),
         Some(Err(error)) => Err(error),
     };

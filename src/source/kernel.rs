@@ -13,9 +13,9 @@ mod portable;
 mod watcher;
 
 #[cfg(target_os = "linux")]
-pub use netlink::{addresses, delegated, interface, route, route_by};
+pub use netlink::{addresses, delegated, interface, route, route_by, route_from};
 #[cfg(not(target_os = "linux"))]
-pub use portable::{Watcher, addresses, delegated, interface, route, route_by};
+pub use portable::{Watcher, addresses, delegated, interface, route, route_by, route_from};
 #[cfg(target_os = "linux")]
 pub use watcher::Watcher;
 
@@ -37,7 +37,7 @@ pub struct Changes {
     /// their name, or went up or down.
     pub interfaces: BTreeSet<u32>,
     /// A route came, went or changed that leads to the Internet at large, or that stands for a
-    /// delegated prefix.
+    /// delegated prefix; or a rule did that chooses among them.
     pub default_route: bool,
     /// More happened than could be kept: anything may have changed.
     pub overrun: bool,

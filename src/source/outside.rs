@@ -7,6 +7,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::sleep;
 
 use super::{dns, gateway, stun, web};
 use crate::core::address::Family;
@@ -56,7 +61,12 @@ pub struct Told {
     pub said: Vec<Said>,
 }
 
-/// Asks the services until `outside.agree` of them say the same.
+/// How long a service may be silent before the others are asked beside it: the round waits for the
+/// slowest of them, and no longer for the sum of all.
+const IMPATIENCE: Duration = Duration::from_secs(3);
+
+/// Asks the services in turn until `outside.agree` of them say the same; all that are left at once
+/// when one is silent for a few seconds.
 ///
 /// Those in `aside` come last, so that they are asked only where the others do not suffice.
 pub async fn told(
@@ -73,17 +83,53 @@ pub async fn told(
     let able = || outside.services.iter().filter(|service| service.can_tell(family));
     let is_aside = |service: &&Service| aside.contains(&service.known_as(family));
     let in_turn = able().filter(|service| !is_aside(service)).chain(able().filter(is_aside));
-    let mut said = Vec::with_capacity(outside.services.len());
-    let mut names = Vec::with_capacity(outside.services.len());
-    for service in in_turn {
-        let answer = service.told(family, outside.bind, clients).await;
-        said.push(Said { service: service.known_as(family), answer });
-        names.push(service.server(family));
-        if let Some(address) = agreed(&said, outside.agree) {
-            return Told { address: Ok(address), said };
+    let services: Vec<&Service> = in_turn.collect();
+    let mut answers: Vec<Option<Result<IpAddr, String>>> = vec![None; services.len()];
+    let ask = |place: usize| {
+        let told = services[place].told(family, outside.bind, clients);
+        async move { (place, told.await) }
+    };
+    let mut waiting = 0..services.len();
+    let mut asked = FuturesUnordered::new();
+    let mut first_silent = None;
+    let address = loop {
+        if asked.is_empty() {
+            let Some(next) = waiting.next() else { break None };
+            asked.push(ask(next));
         }
+        let answer = if waiting.is_empty() {
+            asked.next().await
+        } else {
+            match select(asked.next(), Box::pin(sleep(IMPATIENCE))).await {
+                Either::Left((answer, _)) => answer,
+                Either::Right(_) => {
+                    first_silent = Some(waiting.start - 1);
+                    asked.extend(waiting.by_ref().map(&ask));
+                    continue;
+                }
+            }
+        };
+        let Some((place, answer)) = answer else { continue };
+        answers[place] = Some(answer);
+        let addresses = answers.iter().flatten().filter_map(|answer| answer.as_ref().ok());
+        if let Some(address) = agreed(addresses, outside.agree) {
+            break Some(address);
+        }
+    };
+    // Whoever kept the others waiting is to be asked last from now on.
+    if let Some(silent) = first_silent
+        && answers[silent].is_none()
+    {
+        let patience = humantime::format_duration(IMPATIENCE);
+        let name = services[silent].server(family);
+        answers[silent] = Some(Err(format!("{name} did not answer within {patience}")));
     }
-    let address = Err(doubt(&said, &names, outside.agree, family));
+    let heard = services.iter().zip(answers).filter_map(|(service, answer)| {
+        let said = Said { service: service.known_as(family), answer: answer? };
+        Some((said, service.server(family)))
+    });
+    let (said, names): (Vec<_>, Vec<_>) = heard.unzip();
+    let address = address.ok_or_else(|| doubt(&said, &names, outside.agree, family));
     Told { address, said }
 }
 
@@ -176,11 +222,14 @@ impl fmt::Display for Service {
     }
 }
 
-/// The address that `agree` of them said.
-fn agreed(said: &[Said], agree: usize) -> Option<IpAddr> {
-    let addresses = || said.iter().filter_map(|said| said.answer.as_ref().ok());
-    let agreed = |found: &&IpAddr| addresses().filter(|other| other == found).count() >= agree;
-    addresses().find(agreed).copied()
+/// The first of `addresses` that is among them `agree` times.
+fn agreed<'a>(
+    mut addresses: impl Iterator<Item = &'a IpAddr> + Clone,
+    agree: usize,
+) -> Option<IpAddr> {
+    let all = addresses.clone();
+    let agreed = |found: &&IpAddr| all.clone().filter(|other| other == found).count() >= agree;
+    addresses.find(agreed).copied()
 }
 
 /// Why none of the addresses is believed; `names` are what errors call each service.
@@ -215,12 +264,12 @@ mod tests {
 
     #[test]
     fn as_many_as_asked_for_must_say_the_same() {
-        let (said, _) =
-            said(&[("a", Ok("192.0.2.1")), ("b", Ok("192.0.2.2")), ("c", Ok("192.0.2.2"))]);
-        assert_eq!(agreed(&said, 1), Some("192.0.2.1".parse().unwrap()));
-        assert_eq!(agreed(&said, 2), Some("192.0.2.2".parse().unwrap()));
-        assert_eq!(agreed(&said, 3), None);
-        assert_eq!(agreed(&[], 1), None);
+        let said: [IpAddr; 3] =
+            ["192.0.2.1", "192.0.2.2", "192.0.2.2"].map(|text| text.parse().unwrap());
+        assert_eq!(agreed(said.iter(), 1), Some(said[0]));
+        assert_eq!(agreed(said.iter(), 2), Some(said[1]));
+        assert_eq!(agreed(said.iter(), 3), None);
+        assert_eq!(agreed([].iter(), 1), None);
     }
 
     #[track_caller]

@@ -24,6 +24,7 @@ use crate::core::prefix::{Neighbour, Prefix};
 use crate::core::provider::{Protocol, Provider, Text};
 use crate::core::standing::{self, Lessons, Said, lessons};
 use crate::http::Clients;
+use crate::line;
 use crate::waiting::Waiting;
 
 /// How long a source outside rests that was asked because of an event.
@@ -96,7 +97,7 @@ impl Snapshot {
         let routes = routes().map_err(failed)?;
         let mut lines = BTreeMap::new();
         for name in binds(config) {
-            lines.insert(name, Line::take(name).map_err(failed)?);
+            lines.insert(name, Line::take(name, &addresses).map_err(failed)?);
         }
         let needs_delegated = config.sources.iter().any(|source| match &source.kind {
             Kind::Interface(Interface { neighbour: Some(neighbour), .. }) => {
@@ -124,9 +125,12 @@ impl Snapshot {
 
 impl Line {
     /// Reads the interface `name` and the routes by it.
-    fn take(name: InterfaceName) -> io::Result<Self> {
+    fn take(name: InterfaceName, addresses: &[KernelAddress]) -> io::Result<Self> {
         let Some(interface) = kernel::interface(name)? else { return Ok(Self::default()) };
-        let route = |family| kernel::route_by(interface.index, family);
+        let route = |family| {
+            let found = line::route(interface.index, family, addresses)?;
+            io::Result::Ok(found.map(|(route, _)| route))
+        };
         let routes = PerFamily { v4: route(Family::V4)?, v6: route(Family::V6)? };
         Ok(Self { interface: Some(interface), routes })
     }

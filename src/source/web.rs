@@ -19,7 +19,7 @@ use crate::http::{self, Clients};
 /// The longest answer that is read, in bytes.
 const MOST: usize = 1024;
 
-/// How long one service may take: the round waits for all of them in turn.
+/// How long one service may take: the round waits for it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The address of `family` that `echo` tells, asked by the interface `bind` if one is given; the error

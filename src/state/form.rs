@@ -1,7 +1,7 @@
 //! The form of the state file: JSON that a person can read, one line for each thing remembered.
 //!
-//! Maps the core's memory to text and back. What is not exactly of this form is damaged; a change
-//! that older versions cannot read has to raise `VERSION`.
+//! Maps the core's memory to text and back. What is not exactly of this form is damaged, standings
+//! of services aside; a change that older versions cannot read has to raise `VERSION`.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -517,8 +517,12 @@ fn tokens<'de, D: Deserializer<'de>>(
     gathered::<StoredToken<'de>, _, _, _>(list)
 }
 
+/// Standings are soon learnt anew: one that cannot be read is no reason to forget what a provider has
+/// refused or confirmed.
 fn services<'de, D: Deserializer<'de>>(list: D) -> Result<Standings, D::Error> {
-    gathered::<StoredService<'de>, _, _, _>(list)
+    let list = serde_json::Value::deserialize(list)?;
+    let stored = list.as_array().into_iter().flatten().map(StoredService::deserialize);
+    Ok(stored.filter_map(|stored| <(Service, Standing)>::try_from(stored.ok()?).ok()).collect())
 }
 
 /// Reads a sequence of `T` into a map, each element as soon as it is there.
@@ -940,6 +944,23 @@ mod tests {
     }
 
     #[test]
+    fn a_service_that_cannot_be_read_costs_nothing_else() {
+        let text = String::from_utf8(bytes(&everything(), &salt())).unwrap();
+        let mut rest = everything();
+        rest.services.retain(|_, standing| standing.fault != standing::Fault::Lied);
+        assert_eq!(rest.services.len(), everything().services.len() - 1);
+        for (right, wrong) in [
+            ("\"reason\": \"lied\"", "\"reason\": \"erred\""),
+            ("\"family\": \"ipv4\"", "\"family\": \"ipv5\""),
+            ("\"times\": 3", "\"times\": -3"),
+        ] {
+            let strange = text.replacen(right, wrong, 1);
+            assert_ne!(strange, text, "{right}");
+            assert_eq!(parse(&strange).map(|(memory, _)| memory), Ok(rest.clone()), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_newer_version_is_told_from_damage_whatever_else_it_holds() {
         let newer = r#"{"hosts": {"a": [1, {}]}, "more": null, "version": 2}"#;
         assert_eq!(parse(newer), Err(Fault::Newer(2)));
@@ -966,8 +987,6 @@ mod tests {
             ("\"forbidden\"", "\"forbiden\""),
             ("\"verdict\": \"narrow\"", "\"verdict\": \"fine\""),
             ("\"rejected\", \"reason\"", "\"backoff\", \"reason\""),
-            ("\"reason\": \"lied\"", "\"reason\": \"erred\""),
-            ("\"family\": \"ipv4\"", "\"family\": \"ipv5\""),
             ("\"deferred\"", "\"late\""),
             ("\"one-family\"", "\"two-families\""),
             ("\"198.18.0.3\"", "\"2a00::1\""),

@@ -39,12 +39,15 @@ const RTM_GETADDR: u16 = 22;
 pub(super) const RTM_NEWROUTE: u16 = 24;
 pub(super) const RTM_DELROUTE: u16 = 25;
 const RTM_GETROUTE: u16 = 26;
+pub(super) const RTM_NEWRULE: u16 = 32;
+pub(super) const RTM_DELRULE: u16 = 33;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_CACHEINFO: u16 = 6;
 const IFA_FLAGS: u16 = 8;
 const IFLA_IFNAME: u16 = 3;
 const RTA_DST: u16 = 1;
+const RTA_SRC: u16 = 2;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PREFSRC: u16 = 7;
@@ -104,20 +107,33 @@ pub fn addresses() -> io::Result<Vec<KernelAddress>> {
 /// The kernel looks it up as it would for a packet of this process, with all rules and metrics.
 /// The IPv6 source may be a temporary address: it is what the kernel would use, no choice of ours.
 pub fn route(family: Family) -> io::Result<Option<Route>> {
-    look_up(family, None, 0, route_in)
+    look_up(family, None, None, 0, route_in)
 }
 
 /// The same for packets that leave by the interface `index`; `None` also when no route leads out by it.
 pub fn route_by(index: u32, family: Family) -> io::Result<Option<Route>> {
+    way_by(index, family, None)
+}
+
+/// The same for packets that come from `source` as well, which rules may send another way.
+pub fn route_from(index: u32, source: IpAddr) -> io::Result<Option<Route>> {
+    let route = way_by(index, Family::of(source), Some(source))?;
+    // With a source the interface is no more than a wish to IPv6; and what was asked with is not
+    // repeated.
+    let route = route.filter(|route| route.index == index);
+    Ok(route.map(|route| Route { source: Some(source), ..route }))
+}
+
+fn way_by(index: u32, family: Family, source: Option<IpAddr>) -> io::Result<Option<Route>> {
     // Without a route, IPv4 takes it for granted that everybody is a neighbour on that interface; only
     // the tables themselves tell the difference. Kernels before 4.13 do not know the question and
     // answer the other one.
     if let Family::V4 = family
-        && look_up(family, Some(index), FIB_MATCH, entry_in)?.is_none()
+        && look_up(family, Some(index), source, FIB_MATCH, entry_in)?.is_none()
     {
         return Ok(None);
     }
-    look_up(family, Some(index), 0, route_in)
+    look_up(family, Some(index), source, 0, route_in)
 }
 
 /// The interface `name`, if there is one.
@@ -131,10 +147,12 @@ pub fn interface(name: InterfaceName) -> io::Result<Option<Interface>> {
     })
 }
 
-/// What `item` makes of the way to the Internet, by the interface `by` if one is given.
+/// What `item` makes of the way to the Internet, by the interface `by` and from the address `source`
+/// if they are given.
 fn look_up<T>(
     family: Family,
     by: Option<u32>,
+    source: Option<IpAddr>,
     flags: u32,
     item: fn(&[u8]) -> Option<T>,
 ) -> io::Result<Option<T>> {
@@ -146,9 +164,18 @@ fn look_up<T>(
     let mut header = [0; ROUTE_HEADER];
     header[0] = family.into();
     header[1] = length;
+    header[2] = if source.is_some() { length } else { 0 };
     header[8..].copy_from_slice(&flags.to_ne_bytes());
     let by = by.map(u32::to_ne_bytes);
-    let attributes = [Some((RTA_DST, target)), by.as_ref().map(|by| (RTA_OIF, by.as_slice()))];
+    let source = source.map(|source| match source {
+        IpAddr::V4(source) => source.octets().to_vec(),
+        IpAddr::V6(source) => source.octets().to_vec(),
+    });
+    let attributes = [
+        Some((RTA_DST, target)),
+        source.as_ref().map(|source| (RTA_SRC, source.as_slice())),
+        by.as_ref().map(|by| (RTA_OIF, by.as_slice())),
+    ];
     let attributes: Vec<_> = attributes.into_iter().flatten().collect();
     let request = message(RTM_GETROUTE, 0, &header, &attributes);
     Inquiry::open()?.answer(&request, &NO_WAY, item)

@@ -56,6 +56,12 @@ pub fn route_by(index: u32, family: Family) -> io::Result<Option<Route>> {
     Ok(source.map(|source| Route { source: Some(source), index, gateway: None }))
 }
 
+/// The same from that address of it alone.
+pub fn route_from(index: u32, source: IpAddr) -> io::Result<Option<Route>> {
+    let source = source_from(source);
+    Ok(source.map(|source| Route { source: Some(source), index, gateway: None }))
+}
+
 /// The interface `name`, if there is one that is up and has an address.
 pub fn interface(name: InterfaceName) -> io::Result<Option<Interface>> {
     let owner = addresses()?.into_iter().find(|address| address.interface == name.as_str());

@@ -17,12 +17,13 @@ use tokio::io::unix::AsyncFd;
 
 use super::Changes;
 use super::netlink::{
-    DATAGRAM, Link, RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE,
-    is_for_delegated, link, messages,
+    DATAGRAM, Link, RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE, RTM_DELRULE, RTM_NEWADDR, RTM_NEWLINK,
+    RTM_NEWROUTE, RTM_NEWRULE, is_for_delegated, link, messages,
 };
 
-/// Links, then addresses and routes of IPv4, then those of IPv6 (`RTMGRP_…` of linux/rtnetlink.h).
-const GROUPS: u32 = 0x001 | 0x010 | 0x040 | 0x100 | 0x400;
+/// Links, then addresses, routes and rules of IPv4, then those of IPv6 (`RTMGRP_…` of
+/// linux/rtnetlink.h; the last has no name there, it is `RTNLGRP_IPV6_RULE`).
+const GROUPS: u32 = 0x001 | 0x010 | 0x040 | 0x080 | 0x100 | 0x400 | 1 << 18;
 /// Room for the events of a busy moment, in bytes; the kernel caps it at `net.core.rmem_max`.
 const ROOM: i32 = 512 * 1024;
 /// How many events are read before others have their turn.
@@ -126,6 +127,8 @@ fn note(datagram: &[u8], links: &mut BTreeMap<u32, Link>, changes: &mut Changes)
                     header.destination_prefix_length <= DEFAULT_ROUTE || is_for_delegated(&header)
                 });
             }
+            // What chooses among tables of routes: packets may leave another way.
+            RTM_NEWRULE | RTM_DELRULE => changes.default_route = true,
             _ => {}
         }
     }
