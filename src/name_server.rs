@@ -53,6 +53,12 @@ struct SignedUpdate<'a, B> {
     build: B,
 }
 
+/// An update that nobody has signed.
+struct UnsignedUpdate<'a, B> {
+    zone: &'a Hostname,
+    build: B,
+}
+
 impl NameServer<'_> {
     /// Asks for `updates`, all of `zone`, and says what the answer means.
     ///
@@ -97,6 +103,15 @@ impl NameServer<'_> {
         build: impl Fn(u16) -> Vec<u8>,
     ) -> Result<Reply, Silence> {
         self.ask(&SignedUpdate { signer, zone, build }).await
+    }
+
+    /// How the server ends the message that `build` makes with an id, of nobody's key.
+    pub async fn ask_unsigned(
+        &self,
+        zone: &Hostname,
+        build: impl Fn(u16) -> Vec<u8>,
+    ) -> Result<Rcode, Silence> {
+        self.ask(&UnsignedUpdate { zone, build }).await
     }
 
     /// The zone that holds `host`, as the server tells it; `None` when it does not tell any.
@@ -192,6 +207,24 @@ impl<B: Fn(u16) -> Vec<u8>> Question for SignedUpdate<'_, B> {
             true => Read::AgainByTcp,
             false => Read::Answer(Reply { rcode, check, at }),
         })
+    }
+}
+
+impl<B: Fn(u16) -> Vec<u8>> Question for UnsignedUpdate<'_, B> {
+    type Kept = ();
+    type Told = Rcode;
+
+    fn message(&self, id: u16) -> (Vec<u8>, ()) {
+        ((self.build)(id), ())
+    }
+
+    fn read(&self, bytes: &[u8], id: u16, (): &(), by_tcp: bool) -> Result<Read<Rcode>, Ignored> {
+        let message = Message::parse(bytes).map_err(|_| Ignored("sends what is no DNS message"))?;
+        if !rfc2136::answers(&message, id, self.zone) {
+            return Err(Ignored("sends what is no answer to the update"));
+        }
+        // Nothing vouches for it: over TCP it is harder to forge.
+        Ok(if by_tcp { Read::Answer(message.header.rcode) } else { Read::AgainByTcp })
     }
 }
 

@@ -136,6 +136,44 @@ impl NameServer {
         server
     }
 
+    /// Takes what `homing token issue --print` printed for this kind of server into its
+    /// configuration, in place of all keys and rules that BIND and Knot had, and starts it again.
+    pub fn adopt(&mut self, printed: &str) {
+        let from = match self.kind {
+            Kind::Bind => "BIND, in named.conf:\n",
+            Kind::Knot => "Knot DNS, in knot.conf:\n",
+            Kind::PowerDns => "may write every record of the zone:\n",
+        };
+        let (_, rest) = printed.split_once(from).expect("it speaks of every kind of server");
+        let is_of_block = |line: &&str| line.is_empty() || line.starts_with("    ");
+        let block: Vec<_> = rest.lines().take_while(is_of_block).collect();
+        self.configure(&block.join("\n"));
+        self.run();
+    }
+
+    /// Replaces the keys and rules of the zone by `block`, written as administrators would.
+    pub fn configure(&mut self, block: &str) {
+        match self.kind {
+            Kind::Bind => {
+                let head = self.bind_head();
+                let block = block.replace('…', "type primary; file \"zone.db\";");
+                self.write("named.conf", &format!("{head}{block}"));
+            }
+            Kind::Knot => {
+                let head = self.knot_head();
+                let zone = format!("- domain: {ZONE}\n");
+                let files = format!("storage: {}\n    file: zone.db\n", self.directory.display());
+                let block = block.replace("\n    ", "\n");
+                let block = block.replace(&zone, &format!("{zone}    {files}"));
+                self.write("knot.conf", &format!("{head}{block}"));
+            }
+            Kind::PowerDns => {
+                let own = format!("pdnsutil --config-dir={} ", self.directory.display());
+                self.shell(&format!("set -e\n{}", block.replace("pdnsutil ", &own)));
+            }
+        }
+    }
+
     /// Its address, as a configuration writes it.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
@@ -220,7 +258,7 @@ impl NameServer {
     }
 
     fn configure_bind(&self, grants: &[Grant]) {
-        let (directory, port) = (self.directory.display(), self.port);
+        let head = self.bind_head();
         let keys: String = grants.iter().map(Grant::key_file).collect();
         let rules: String = grants
             .iter()
@@ -232,17 +270,32 @@ impl NameServer {
         self.write(
             "named.conf",
             &format!(
-                "options {{ directory \"{directory}\"; pid-file none; session-keyfile none;\n\
-                 listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n\
-                 recursion no; dnssec-validation no; notify no; }};\n\
-                 controls {{ }};\n{keys}\
+                "{head}{keys}\
                  zone \"{ZONE}\" {{ type primary; file \"zone.db\"; update-policy {{ {rules} }}; }};\n"
             ),
         );
     }
 
-    fn configure_knot(&self, grants: &[Grant]) {
+    fn bind_head(&self) -> String {
         let (directory, port) = (self.directory.display(), self.port);
+        format!(
+            "options {{ directory \"{directory}\"; pid-file none; session-keyfile none;\n\
+             listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n\
+             recursion no; dnssec-validation no; notify no; }};\n\
+             controls {{ }};\n"
+        )
+    }
+
+    fn knot_head(&self) -> String {
+        let (directory, port) = (self.directory.display(), self.port);
+        format!(
+            "server:\n  rundir: {directory}\n  listen: 127.0.0.1@{port}\n\
+             database:\n  storage: {directory}/db\n"
+        )
+    }
+
+    fn configure_knot(&self, grants: &[Grant]) {
+        let (head, directory) = (self.knot_head(), self.directory.display());
         let mut keys = String::new();
         let mut rules = String::new();
         let mut names = Vec::new();
@@ -259,8 +312,7 @@ impl NameServer {
         self.write(
             "knot.conf",
             &format!(
-                "server:\n  rundir: {directory}\n  listen: 127.0.0.1@{port}\n\
-                 database:\n  storage: {directory}/db\n\
+                "{head}\
                  key:\n{keys}acl:\n{rules}zone:\n  - domain: {ZONE}\n    storage: {directory}\n    \
                  file: zone.db\n    acl: [{}]\n",
                 names.join(", ")
@@ -300,7 +352,11 @@ impl NameServer {
                  pdnsutil --config-dir={directory} add-meta {ZONE} TSIG-ALLOW-DNSUPDATE {key}"
             ));
         }
-        let output = Command::new("sh").args(["-c", &lines.join("\n")]).output().expect("sh runs");
+        self.shell(&lines.join("\n"));
+    }
+
+    fn shell(&self, script: &str) {
+        let output = Command::new("sh").args(["-c", script]).output().expect("sh runs");
         let said = [output.stdout, output.stderr].concat();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
     }

@@ -38,6 +38,8 @@ pub enum Finding {
     },
     /// It may remove zones, and nothing denies it the records in them.
     DeletesZones,
+    /// The server lets anybody write in this zone, without any key.
+    TakesUnsigned(Hostname),
     /// Something could not be told.
     Untold {
         /// What.
@@ -310,6 +312,7 @@ impl Finding {
             Self::MayWrite(_) => 8,
             Self::CreatesZones { .. } => 9,
             Self::DeletesZones => 10,
+            Self::TakesUnsigned(_) => 11,
             Self::Untold { .. } => 20,
             Self::Gone => 30,
             Self::Lapsed => 31,
@@ -345,6 +348,7 @@ impl Finding {
             Self::MayWrite(_) => "may-write",
             Self::CreatesZones { .. } => "creates-zones",
             Self::DeletesZones => "deletes-zones",
+            Self::TakesUnsigned(_) => "takes-unsigned",
             Self::Untold { .. } => "inconclusive",
             Self::Gone => "gone",
             Self::Lapsed => "lapsed",
@@ -396,6 +400,11 @@ impl fmt::Display for Finding {
                 "may register zones, also at other hosts' names, and write what is in them",
             ),
             Self::DeletesZones => f.write_str("may delete zones"),
+            Self::TakesUnsigned(zone) => write!(
+                f,
+                "is not even needed: the server lets this machine write in {zone} without any key \
+                 (tried)"
+            ),
             Self::Untold { what, why } => write!(f, "not known whether {what}: {why}"),
             Self::Gone => f.write_str("does not exist at the server any more"),
             Self::Lapsed => f.write_str("has lapsed: the server refuses it"),

@@ -6,6 +6,7 @@
 use super::audit::Finding;
 use super::{Duty, Key};
 use crate::core::dns::{Name, Rcode, Type};
+use crate::core::name::Hostname;
 use crate::core::protocol::rfc2136;
 use crate::core::tsig::{self, Check, Complaint};
 
@@ -52,6 +53,53 @@ pub fn instructions(key: &tsig::Key, duties: &[Duty], secret: &str) -> String {
     text
 }
 
+/// What to take away at three servers, so that `key` can do nothing any more.
+pub fn removal(key: &tsig::Key, duties: &[Duty]) -> String {
+    let name = &key.name;
+    let mut text = format!(
+        "BIND, in named.conf: remove the statement `key \"{name}\"`, and in the update-policy of the \
+         zone:\n\n"
+    );
+    for duty in duties {
+        let kinds: Vec<_> = duty.kinds().collect();
+        text += &format!("    grant {name} name {}. {};\n", duty.host, kinds.join(" "));
+    }
+    let acls: Vec<_> = (0..duties.len()).map(|at| acl(key, at)).collect();
+    text += &format!(
+        "\nKnot DNS, in knot.conf: remove the key with the id {name}, and from `acl` and the `acl` of \
+         the zone:\n\n    {}\n",
+        acls.join(", ")
+    );
+    text += &format!("\nPowerDNS:\n\n    pdnsutil delete-tsig-key {name}\n");
+    for (zone, _) in by_zone(duties) {
+        text += &format!(
+            "    pdnsutil get-meta {zone} TSIG-ALLOW-DNSUPDATE    # then set-meta with the other keys\n"
+        );
+    }
+    text
+}
+
+/// The name of a new key for these hosts: the first of them. A wildcard's asterisk would let BIND's
+/// policy speak of every key.
+pub fn key_name(host: &Hostname) -> Option<Name> {
+    let text = host.as_str();
+    match text.strip_prefix("*.") {
+        Some(rest) => Name::from_text(&format!("wildcard.{rest}")),
+        None => Name::from_text(text),
+    }
+}
+
+/// The name of the key that follows the one called `name`: a server can hold both meanwhile.
+pub fn next_key_name(name: &Name) -> Option<Name> {
+    let text = name.to_string();
+    let numbered = text.rsplit_once('-').and_then(|(stem, number)| {
+        let is_short = number.len() <= 4 && number.bytes().all(|byte| byte.is_ascii_digit());
+        Some((stem, number.parse::<u32>().ok().filter(|_| is_short)?))
+    });
+    let (stem, number) = numbered.unwrap_or((&text, 1));
+    Name::from_text(&format!("{stem}-{}", number + 1))
+}
+
 /// The name of the rule for the duty at that place.
 fn acl(key: &tsig::Key, at: usize) -> String {
     let name = key.name.to_string().replace('.', "-");
@@ -59,7 +107,7 @@ fn acl(key: &tsig::Key, at: usize) -> String {
 }
 
 /// The duties of each zone, in the order in which zones are first named.
-fn by_zone(duties: &[Duty]) -> Vec<(&crate::core::name::Hostname, Vec<&Duty>)> {
+fn by_zone(duties: &[Duty]) -> Vec<(&Hostname, Vec<&Duty>)> {
     let mut zones: Vec<(_, Vec<&Duty>)> = Vec::new();
     for duty in duties {
         match zones.iter_mut().find(|(zone, _)| *zone == &duty.zone) {
@@ -99,9 +147,9 @@ const KINDS: [(&str, Type); 3] = [("A", Type::A), ("AAAA", Type::AAAA), ("TXT", 
 /// name below the host, and other records at the host; addresses of `hosts` are no excess.
 pub fn probes(duty: &Duty, hosts: &[Duty]) -> Vec<Probe> {
     let own = duty.subname().to_owned();
-    let below = match own.is_empty() {
-        true => "_acme-challenge".to_owned(),
-        false => format!("_acme-challenge.{own}"),
+    let below = |label: &str| match own.is_empty() {
+        true => label.to_owned(),
+        false => format!("{label}.{own}"),
     };
     let places = [
         ("homing-probe-neighbour".to_owned(), "A"),
@@ -109,7 +157,8 @@ pub fn probes(duty: &Duty, hosts: &[Duty]) -> Vec<Probe> {
         (String::new(), "A"),
         ("*".to_owned(), "A"),
         (own.clone(), "TXT"),
-        (below, "TXT"),
+        (below("_acme-challenge"), "TXT"),
+        (below("homing-probe-neighbour"), "A"),
         (own.clone(), "A"),
         (own, "AAAA"),
     ];
@@ -207,6 +256,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_written_for_a_key_is_named_when_it_goes() {
+        let duties = [duty("dev1.example.com", true), duty("dev2.example.com", false)];
+        let (made, gone) = (instructions(&key(), &duties, ""), removal(&key(), &duties));
+        for line in ["grant dev1 name dev1.example.com. A AAAA;", "homing-dev1", "homing-dev1-2"] {
+            assert!(made.contains(line) && gone.contains(line), "{line} in {gone}");
+        }
+        assert!(gone.contains("pdnsutil delete-tsig-key dev1"), "{gone}");
+    }
+
+    #[test]
+    fn a_key_is_called_after_its_host_and_the_next_one_otherwise() {
+        for (host, expect) in
+            [("dev1.example.com", "dev1.example.com"), ("*.example.com", "wildcard.example.com")]
+        {
+            assert_eq!(key_name(&host.parse().unwrap()).unwrap().to_string(), expect);
+        }
+        for (name, expect) in [
+            ("dev1", "dev1-2"),
+            ("dev1-2", "dev1-3"),
+            ("dev-one.example.com", "dev-one.example.com-2"),
+            ("dev1.example.com-9", "dev1.example.com-10"),
+            ("dev-", "dev--2"),
+            ("k-20261122", "k-20261122-2"),
+        ] {
+            let next = next_key_name(&Name::from_text(name).unwrap()).unwrap();
+            assert_eq!(next.to_string(), expect);
+        }
+    }
+
+    #[test]
     fn what_is_no_address_of_the_hosts_is_asked_about() {
         let duties = [duty("dev1.example.com", true)];
         let names: Vec<String> = probes(&duties[0], &duties)
@@ -220,6 +299,7 @@ mod tests {
             "*.example.com A",
             "dev1.example.com TXT",
             "_acme-challenge.dev1.example.com TXT",
+            "homing-probe-neighbour.dev1.example.com A",
         ];
         assert_eq!(names, expect);
     }
