@@ -74,13 +74,19 @@ pub enum Standing {
 /// What all servers come to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// At least one holds what was set before; in words.
-    Behind(String),
-    /// At least one holds something else; in words.
-    Foreign {
-        /// Whether all that tell do, so that it is no matter of who asks.
+    /// At least one holds what was set before.
+    Behind {
+        /// Whether none holds what is set.
         everywhere: bool,
         /// What they hold, in words.
+        words: String,
+    },
+    /// At least one holds something else.
+    Foreign {
+        /// Whether none holds what is set, so that it is no matter of who asks.
+        everywhere: bool,
+        /// What they hold, in words; the same as for those that are behind, which later cannot be told
+        /// apart.
         words: String,
     },
     /// Those that tell hold what is set.
@@ -201,7 +207,11 @@ pub fn standing(due: &Due, told: &Told) -> Standing {
 /// What all servers come to: behind if one is, else foreign if one is, else right if one is.
 pub fn judge(due: &Due, told: &[Told]) -> Verdict {
     let of = |wanted: Standing| told.iter().filter(move |told| standing(due, told) == wanted);
-    let words = |wanted: Standing| joined(of(wanted).map(|told| differences(due, told)));
+    let words = || {
+        let differ =
+            |told: &&Told| matches!(standing(due, told), Standing::Behind | Standing::Foreign);
+        joined(told.iter().filter(differ).map(|told| differences(due, told)))
+    };
     let others = || {
         joined(of(Standing::Unclear).map(|told| {
             let unclear = told.said.iter().find_map(|(_, said)| match said {
@@ -212,11 +222,11 @@ pub fn judge(due: &Due, told: &[Told]) -> Verdict {
         }))
     };
     let right = of(Standing::Right).count();
+    let everywhere = right == 0;
     if of(Standing::Behind).next().is_some() {
-        Verdict::Behind(format!("{}, as before the update", words(Standing::Behind)))
+        Verdict::Behind { everywhere, words: words() }
     } else if of(Standing::Foreign).next().is_some() {
-        let words = format!("{}, which was not set from here", words(Standing::Foreign));
-        Verdict::Foreign { everywhere: right == 0, words }
+        Verdict::Foreign { everywhere, words: words() }
     } else if right > 0 {
         let servers = u32::try_from(right).unwrap_or(u32::MAX);
         Verdict::Right { servers, others: others() }
@@ -278,15 +288,20 @@ pub fn note_update(
     let same = before.filter(|_| !changed);
     let repeated = same.as_ref().is_some_and(|same| same.repeated);
     let was_right = same.is_some_and(|same| same.was_right);
-    let is_behind = matches!(verdict, Verdict::Behind(_));
+    let is_behind = matches!(verdict, Verdict::Behind { .. });
+    let some_are_right = match verdict {
+        Verdict::Right { .. } => true,
+        Verdict::Behind { everywhere, .. } | Verdict::Foreign { everywhere, .. } => !everywhere,
+        Verdict::Unclear(_) => false,
+    };
     let again = (is_behind && !repeated).then_some(Again::Unverified);
     let finding = match verdict {
         Verdict::Right { servers, others } => Finding::Right { servers, took, others },
-        Verdict::Behind(words) | Verdict::Foreign { words, .. } | Verdict::Unclear(words) => {
-            Finding::Wrong(words)
-        }
+        Verdict::Behind { words, .. }
+        | Verdict::Foreign { words, .. }
+        | Verdict::Unclear(words) => Finding::Wrong(words),
     };
-    let was_right = was_right || matches!(finding, Finding::Right { .. });
+    let was_right = was_right || some_are_right;
     let repeated = repeated || is_behind;
     entry.verified = Some(Verification { at: now, finding, again, repeated, was_right, put_right });
 }
@@ -296,6 +311,8 @@ pub fn note_update(
 pub enum Drift {
     /// Somebody else has changed the record, and it is to be put right.
     PutRight(String),
+    /// Some servers hold something else, and others what is set.
+    Differ(String),
     /// Somebody else has changed the record; why it is left follows.
     Left(String, &'static str),
     /// What was wrong is right again.
@@ -312,10 +329,11 @@ pub const TRUCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// | right             | nothing                   | right                           |
 /// | right             | wrong                     | right: over                     |
 /// | right             | right                     | –                               |
-/// | behind, unclear   | –                         | –                               |
-/// | foreign           | put right within a day    | wrong: left                     |
-/// | foreign           | never seen right          | wrong: left                     |
-/// | foreign           | otherwise                 | put right if all are foreign    |
+/// | unclear           | –                         | –                               |
+/// | some foreign      | –                         | wrong: they differ              |
+/// | all foreign       | put right within a day    | wrong: left                     |
+/// | all foreign       | never seen right          | wrong: left                     |
+/// | all foreign       | otherwise                 | wrong: put right                |
 ///
 /// What is not to be taken over is left; what is left is news when it is something else than before.
 pub fn note_look(
@@ -331,7 +349,7 @@ pub fn note_look(
         Some(Verification { at: now, finding, again, repeated, was_right, put_right })
     };
     match verdict {
-        Verdict::Behind(_) | Verdict::Unclear(_) => None,
+        Verdict::Unclear(_) => None,
         Verdict::Right { servers, others } => {
             let finding = Finding::Right { servers, took: Duration::ZERO, others };
             match before.map(|before| &before.finding) {
@@ -343,7 +361,18 @@ pub fn note_look(
                 }
             }
         }
-        Verdict::Foreign { everywhere, words } => {
+        Verdict::Behind { everywhere, words } | Verdict::Foreign { everywhere, words } => {
+            let is_known = before.is_some_and(
+                |before| matches!(&before.finding, Finding::Wrong(known) if *known == words),
+            );
+            let finding = Finding::Wrong(words.clone());
+            if !everywhere {
+                if is_known {
+                    return None;
+                }
+                entry.verified = note(finding, None, true, put_right);
+                return Some(Drift::Differ(words));
+            }
             // Before anything is known to be wrong there is no reason to think it always was.
             let was_right = before.is_none_or(|before| before.was_right);
             let in_truce = put_right.is_some_and(|at| now.since(at) < TRUCE);
@@ -353,15 +382,9 @@ pub fn note_look(
                 Some("left as it is, because no server was ever seen right")
             } else if in_truce {
                 Some("left as it is, because it was put right within the last day")
-            } else if !everywhere {
-                Some("left as it is, because others hold what is set")
             } else {
                 None
             };
-            let is_known = before.is_some_and(
-                |before| matches!(&before.finding, Finding::Wrong(known) if *known == words),
-            );
-            let finding = Finding::Wrong(words.clone());
             match why_not {
                 Some(_) if is_known => None,
                 Some(why) => {
@@ -528,22 +551,23 @@ mod tests {
             judge(&due(), &told)
         };
         let right = |servers, others: &str| Verdict::Right { servers, others: others.to_owned() };
-        let foreign = |everywhere| Verdict::Foreign {
-            everywhere,
-            words: format!("ns answers IPv4 {OTHER}, which was not set from here"),
-        };
-        let behind = Verdict::Behind(format!("ns answers IPv4 {OLD}, as before the update"));
+        let words = format!("ns answers IPv4 {OTHER}");
+        let foreign = |everywhere| Verdict::Foreign { everywhere, words: words.clone() };
+        let behind =
+            |everywhere, text: &str| Verdict::Behind { everywhere, words: text.to_owned() };
+        let both = format!("ns answers IPv4 {OLD}; ns answers IPv4 {OTHER}");
         for (servers, expect) in [
             (&[NEW, NEW][..], right(2, "")),
             (&[NEW, "silent"], right(1, "ns did not answer")),
-            (&[NEW, OLD, OTHER], behind),
+            (&[NEW, OLD, OTHER], behind(false, &both)),
+            (&[OLD, "silent"], behind(true, &format!("ns answers IPv4 {OLD}"))),
             (&[NEW, OTHER], foreign(false)),
             (&["silent", OTHER], foreign(true)),
             (&["silent"], Verdict::Unclear("no server tells: ns did not answer".to_owned())),
         ] {
             assert_eq!(judge_all(servers), expect);
         }
-        let Verdict::Behind(words) = judge_all(&[OLD; 6]) else { panic!() };
+        let Verdict::Behind { words, .. } = judge_all(&[OLD; 6]) else { panic!() };
         assert!(words.contains("; and 2 more"), "{words}");
     }
 
@@ -566,7 +590,7 @@ mod tests {
     #[test]
     fn an_update_is_repeated_once_for_a_server_that_is_behind() {
         let mut entry = Entry::default();
-        let behind = || Verdict::Behind("late".to_owned());
+        let behind = || Verdict::Behind { everywhere: true, words: "late".to_owned() };
         let mut update = |verdict: Verdict, changed: bool| {
             note_update(&mut entry, verdict, Duration::ZERO, changed, at(0));
             again(&entry)
@@ -586,6 +610,7 @@ mod tests {
         hours: u64,
     ) -> Option<&'static str> {
         note_look(entry, verdict, take_over, at(hours)).map(|drift| match drift {
+            Drift::Differ(_) => "differ",
             Drift::PutRight(_) => "put right",
             Drift::Left(_, why) => why,
             Drift::Over => "over",
@@ -620,11 +645,18 @@ mod tests {
         note_update(&mut proxied, foreign(), Duration::ZERO, true, at(0));
         assert_eq!(look(&mut proxied, foreign(), true, 1), None, "told already");
         assert_eq!(again(&proxied), None);
+        // Nobody but a server that was late from the beginning.
+        let mut late = Entry::default();
+        let behind = Verdict::Behind { everywhere: true, words: "else".to_owned() };
+        note_update(&mut late, behind, Duration::ZERO, true, at(0));
+        assert_eq!(look(&mut late, foreign(), true, 1), None);
+        // Some of the servers: a view, or one that lags.
         let mut views = Entry::default();
         note_update(&mut views, right(), Duration::ZERO, true, at(0));
-        let some = Verdict::Foreign { everywhere: false, words: "some".to_owned() };
-        let others = "left as it is, because others hold what is set";
-        assert_eq!(look(&mut views, some, true, 1), Some(others));
+        let some = || Verdict::Foreign { everywhere: false, words: "some".to_owned() };
+        assert_eq!(look(&mut views, some(), true, 1), Some("differ"));
+        assert_eq!((look(&mut views, some(), true, 2), again(&views)), (None, None));
+        assert_eq!(look(&mut views, foreign(), true, 3), Some("put right"), "the others as well");
         // Set before anybody looked.
         assert_eq!(look(&mut Entry::default(), foreign(), true, 1), Some("put right"));
     }

@@ -16,6 +16,9 @@ use crate::core::token::audit::Verdict;
 use crate::core::verify::Drift;
 use crate::round::{Answered, HostReport, Matter, Report, TokenNews};
 
+/// What can be done about servers that do not hold what was set.
+const VERIFY_FIX: &str = "see that the servers of the zone copy it, or write verify = false";
+
 /// What was said last about each thing that goes on for a while.
 #[derive(Debug, Default)]
 pub struct News(BTreeMap<String, String>);
@@ -116,7 +119,6 @@ impl News {
     /// Logs what the zone's own servers said after an update; what is wrong, until it is something
     /// else.
     fn verified(&mut self, report: &HostReport) {
-        const FIX: &str = "see that the servers of the zone copy it, or write verify = false";
         let (host, provider) = (&report.key.host, report.key.provider.as_str());
         let topic = format!("verified {host} {provider}");
         match report.verified.as_ref().map(|verified| &verified.finding) {
@@ -127,7 +129,7 @@ impl News {
                 info!(%host, provider, servers, took, others, "verified at the zone's servers");
             }
             Some(Finding::Wrong(detail)) => self.said(&topic, Some(detail), |detail| {
-                warn!(%host, provider, detail, fix = FIX, "not verified at the zone's servers");
+                warn!(%host, provider, detail, fix = VERIFY_FIX, "not verified at the zone's servers");
             }),
         }
     }
@@ -182,6 +184,9 @@ fn drifted(report: &HostReport, drift: &Drift) {
         }
         Drift::Left(detail, why) => {
             warn!(%host, provider, detail, why, fix = FIX, "changed by somebody else");
+        }
+        Drift::Differ(detail) => {
+            warn!(%host, provider, detail, fix = VERIFY_FIX, "not verified at the zone's servers");
         }
         Drift::Over => info!(%host, provider, "the servers of the zone hold what is set again"),
     }

@@ -171,6 +171,7 @@ pub fn changed(drift: &Drift) -> String {
             format!("changed by somebody else: {words}; it is put right once")
         }
         Drift::Left(words, why) => format!("changed by somebody else: {words}; {why}"),
+        Drift::Differ(words) => format!("not verified: {words}"),
         Drift::Over => "the servers of the zone hold what is set again".to_owned(),
     }
 }

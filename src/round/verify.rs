@@ -145,7 +145,7 @@ pub async fn look(
         match verdict {
             Verdict::Right { .. } => note(engine, case.at, verdict, report),
             // Its word alone is not enough.
-            Verdict::Behind(_) | Verdict::Foreign { .. } | Verdict::Unclear(_) => {
+            Verdict::Behind { .. } | Verdict::Foreign { .. } | Verdict::Unclear(_) => {
                 suspects.push(case);
             }
         }
@@ -296,26 +296,37 @@ async fn hear_all(engine: &Engine, cases: Vec<Case>, manner: Manner) -> Vec<Hear
         hearings.push(Hearing::new(case, patience, servers, trouble, &finder.authorities));
     }
     let authorities = &finder.authorities;
-    // What is to be asked when: the moment, the place of the hearing, the place of its server.
+    // What is to be asked when: the moment, the place of the hearing, the place of its server. The
+    // first servers of all come first: one that is silent must not take the others' time.
     let mut waiting: Vec<(Duration, usize, usize)> = Vec::new();
     for (place, hearing) in hearings.iter().enumerate() {
         waiting.extend((0..hearing.servers.len()).map(|server| (Duration::ZERO, place, server)));
     }
+    waiting.sort_by_key(|(_, _, server)| *server);
+    let mut silent: BTreeMap<(usize, Option<InterfaceName>), String> = BTreeMap::new();
     let mut under_way = FuturesUnordered::new();
     let end = tokio::time::sleep_until((begun + longest).into());
     let mut end = pin!(end);
-    while !(waiting.is_empty() && under_way.is_empty()) {
+    loop {
         let now = begun.elapsed();
         while under_way.len() < MOST_AT_ONCE {
             let Some(next) = waiting.iter().position(|(moment, ..)| *moment <= now) else { break };
             let (_, place, server) = waiting.remove(next);
-            let hearing = &hearings[place];
+            let hearing = &mut hearings[place];
             let host = &engine.config.hosts[hearing.case.at].host;
+            let at = (hearing.servers[server], host.bind);
+            if let Some(why) = silent.get(&at) {
+                hearing.told[server].said = unclear(why);
+                continue;
+            }
             let wishes = hearing.case.due.now.clone();
-            let authority = &authorities[hearing.servers[server]];
-            let (name, bind) = (&host.key.host, host.bind);
-            under_way
-                .push(async move { (place, server, ask(authority, name, &wishes, bind).await) });
+            let (authority, name) = (&authorities[at.0], &host.key.host);
+            under_way.push(async move {
+                (place, server, at, ask(authority, name, &wishes, at.1).await)
+            });
+        }
+        if waiting.is_empty() && under_way.is_empty() {
+            break;
         }
         let next = waiting.iter().map(|(moment, ..)| *moment).min();
         let next = next.filter(|_| under_way.len() < MOST_AT_ONCE);
@@ -323,9 +334,13 @@ async fn hear_all(engine: &Engine, cases: Vec<Case>, manner: Manner) -> Vec<Hear
         tokio::select! {
             biased;
             () = &mut end => break,
-            Some((place, server, said)) = under_way.next() => {
+            Some((place, server, at, said)) = under_way.next() => {
                 let hearing = &mut hearings[place];
-                hearing.told[server].said = said;
+                hearing.told[server].said = said.unwrap_or_else(|why| {
+                    let said = unclear(&why);
+                    silent.insert(at, why);
+                    said
+                });
                 let asked = begun.elapsed();
                 match standing(&hearing.case.due, &hearing.told[server]) {
                     Standing::Right => hearing.took = asked,
@@ -370,7 +385,6 @@ impl Hearing {
         trouble: Option<String>,
         authorities: &[Authority],
     ) -> Self {
-        let unclear = |why: &str| PerFamily::from_fn(|_| Said::Unclear(why.to_owned()));
         let asked = servers.iter().map(|&server| {
             let server = authorities[server].title.clone();
             Told { server, said: unclear("did not answer in time") }
@@ -384,26 +398,24 @@ impl Hearing {
     }
 }
 
-/// What one server says about the families that matter.
+/// That a server does not tell anything, for this reason.
+fn unclear(why: &str) -> PerFamily<Said> {
+    PerFamily::from_fn(|_| Said::Unclear(why.to_owned()))
+}
+
+/// What one server says about the families that matter; the error is why it says nothing.
 async fn ask(
     authority: &Authority,
     host: &Hostname,
     wishes: &PerFamily<Wish>,
     bind: Option<InterfaceName>,
-) -> PerFamily<Said> {
+) -> Result<PerFamily<Said>, String> {
     let mut all = PerFamily::from_fn(|_| Said::NotAsked);
     for family in Family::BOTH.into_iter().filter(|&family| wishes[family] != Wish::Leave) {
         let question = question(host, family);
-        match authority.ask(&question, bind).await {
-            Ok(message) => all[family] = said(&message, &question),
-            Err(why) => {
-                all[family] = Said::Unclear(why);
-                // It would be silent about the other family as well.
-                break;
-            }
-        }
+        all[family] = said(&authority.ask(&question, bind).await?, &question);
     }
-    all
+    Ok(all)
 }
 
 /// Finds the servers of hosts, each once.
