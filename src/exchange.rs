@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
 use crate::core::address::Family;
-use crate::core::dns::{self, Message, query};
+use crate::core::dns::{self, Message, direct_query, query};
 use crate::core::interface::InterfaceName;
 use crate::core::outcome::Fault;
 use crate::peer::{self, Heard, Ignored};
@@ -81,6 +81,10 @@ pub trait Question {
 /// An ordinary question.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain<'a>(pub &'a dns::Question);
+
+/// A question to a server about what it is responsible for; who answers from a cache does not say so.
+#[derive(Clone, Copy, Debug)]
+pub struct Direct<'a>(pub &'a dns::Question);
 
 impl Peer<'_> {
     /// Asks until there is an answer or the last try is over.
@@ -181,10 +185,28 @@ impl Question for Plain<'_> {
     }
 
     fn read(&self, bytes: &[u8], id: u16, (): &(), _: bool) -> Result<Read<Message>, Ignored> {
-        let message = Message::parse(bytes).map_err(|_| Ignored("sends what is no DNS message"))?;
-        if !message.answers(id, self.0) {
-            return Err(Ignored("sends what is no answer to the question"));
-        }
-        Ok(if message.header.is_truncated { Read::AgainByTcp } else { Read::Answer(message) })
+        answer(bytes, id, self.0)
     }
+}
+
+impl Question for Direct<'_> {
+    type Kept = ();
+    type Told = Message;
+
+    fn message(&self, id: u16) -> (Vec<u8>, ()) {
+        (direct_query(id, self.0), ())
+    }
+
+    fn read(&self, bytes: &[u8], id: u16, (): &(), _: bool) -> Result<Read<Message>, Ignored> {
+        answer(bytes, id, self.0)
+    }
+}
+
+/// What `bytes` tell if they answer `question` asked with `id`.
+fn answer(bytes: &[u8], id: u16, question: &dns::Question) -> Result<Read<Message>, Ignored> {
+    let message = Message::parse(bytes).map_err(|_| Ignored("sends what is no DNS message"))?;
+    if !message.answers(id, question) {
+        return Err(Ignored("sends what is no answer to the question"));
+    }
+    Ok(if message.header.is_truncated { Read::AgainByTcp } else { Read::Answer(message) })
 }

@@ -7,7 +7,7 @@
 //! | layer | modules |
 //! | --- | --- |
 //! | pure core: decisions and protocols as functions of values | [`core`] |
-//! | shell: files, network, time | [`account`], [`clock`], [`config`], [`exchange`], [`hook`], [`hosts_file`], [`http`], [`mod@line`], [`log`], [`name_server`], [`peer`], [`program`], [`rails`], [`receipt`], [`source`], [`state`], [`waiting`] |
+//! | shell: files, network, time | [`account`], [`authorities`], [`clock`], [`config`], [`exchange`], [`hook`], [`hosts_file`], [`http`], [`mod@line`], [`log`], [`name_server`], [`peer`], [`program`], [`rails`], [`receipt`], [`source`], [`state`], [`waiting`] |
 //! | round: observe, plan, update, settle, save | [`round`] |
 //! | token side: issue, audit, rotate, revoke | `token` |
 //! | drivers: daemon, once and the commands that only look | [`cli`], [`drivers`], [`exit`] |
@@ -16,6 +16,7 @@
 //! has to know of a token it finds in the receipt beside it.
 
 pub mod account;
+pub mod authorities;
 pub mod cli;
 pub mod clock;
 pub mod config;

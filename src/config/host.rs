@@ -20,6 +20,8 @@ use crate::core::memory::Key;
 use crate::core::name::Hostname;
 use crate::core::plan::{Host, Use, WhenGone};
 use crate::core::provider::{BUILT_IN, Login, Protocol, Provider, Removal, built_in};
+use crate::core::server::Server;
+use crate::core::verify::Verify;
 use crate::source::Kind;
 
 /// What is known when hosts are read, and what grows with each of them.
@@ -108,6 +110,7 @@ impl<'a> Context<'a> {
         if let Some(bind) = bind {
             self.warn_of_other_lines(bind, section, &sources, notes);
         }
+        let verify = verify(section, protocol, notes);
 
         let (Some(at), Some(provider)) = (at, provider) else { return Vec::new() };
         let host = |(item, name): (Setting<'_>, Hostname)| HostConfig {
@@ -133,6 +136,7 @@ impl<'a> Context<'a> {
             path: path.clone(),
             on_change: on_change.clone(),
             strict_token,
+            verify: verify.clone(),
             place: notes.place(item.at),
         };
         names.into_iter().map(host).collect()
@@ -627,6 +631,47 @@ fn strict_token(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut N
         Some(Protocol::Desec) | None => {}
     }
     true
+}
+
+/// How the zone's own servers are asked, if they are: a name server of one's own always, unless that is
+/// switched off.
+fn verify(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut Notes) -> Option<Verify> {
+    const PORT: u16 = 53;
+    let settings = ["verify", "verify-servers", "verify-timeout"].map(|key| section.get(key));
+    if protocol == Some(Protocol::HostsFile) {
+        for setting in settings.into_iter().flatten() {
+            let what = "is not for a hosts file, which no server of a zone holds; remove it";
+            notes.add(setting.at, &setting.name, what);
+        }
+        return None;
+    }
+    let [verify, servers, timeout] = &settings;
+    let is_on = match verify {
+        Some(setting) => setting.flag(notes).unwrap_or(true),
+        None => protocol.is_none_or(|protocol| protocol == Protocol::Rfc2136),
+    };
+    if !is_on {
+        for setting in [servers, timeout].into_iter().flatten() {
+            let what =
+                "means nothing without verify = true; write that as well, or remove this line";
+            notes.add(setting.at, &setting.name, what);
+        }
+    }
+    let servers = servers.as_ref().map(|setting| {
+        let items = setting.items();
+        if items.is_empty() {
+            notes.add(setting.at, &setting.name, "is empty; name a server, or remove the line");
+        }
+        let server = |item: Setting<'_>| item.parsed(notes, |text| value::server(text, PORT));
+        items.into_iter().filter_map(server).collect::<Vec<Server>>()
+    });
+    let timeout = timeout.as_ref().and_then(|setting| {
+        setting.parsed(notes, |text| value::duration(text, &value::VERIFY_TIMEOUT))
+    });
+    is_on.then(|| Verify {
+        servers: servers.unwrap_or_default(),
+        timeout: timeout.unwrap_or(Verify::TIMEOUT),
+    })
 }
 
 /// The interface that the host's requests leave by.

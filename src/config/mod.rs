@@ -28,6 +28,7 @@ use self::table::{Place, Section, Setting};
 use crate::core::address::PerFamily;
 use crate::core::plan::Host;
 use crate::core::provider::{Protocol, Provider};
+use crate::core::verify::Verify;
 use crate::disk::open_regular;
 use crate::log::{Format, Level};
 use crate::reason::reason;
@@ -93,6 +94,8 @@ pub struct HostConfig {
     pub on_change: Vec<String>,
     /// Whether nothing is sent with a token that is not proven narrow.
     pub strict_token: bool,
+    /// How the zone's own servers are asked whether they hold what was set, if they are.
+    pub verify: Option<Verify>,
     /// File and line of its name.
     pub place: String,
 }

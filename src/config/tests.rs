@@ -227,13 +227,39 @@ fn hosts_and_sources_outside_are_bound_each_for_itself() {
 }
 
 #[test]
-fn what_is_still_to_come_is_said_to_be() {
-    let host = |line: &str| format!("provider = \"desec\"\ntoken-file = \"t\"\n{line}");
-    check_host(&host("verify = true"), "is not in this version of Homing yet; remove it");
-    for place in Place::ALL {
-        let keys = place.keys();
-        assert!(keys.later.iter().all(|key| !keys.known.contains(key)));
+fn own_name_servers_are_verified_and_others_on_request() {
+    let host = |provider: &str, more: &str| {
+        let key = if provider == "own" { "key-file" } else { "token-file" };
+        let own = "[provider.own]\nprotocol = \"rfc2136\"\nserver = \"192.0.2.53\"\n";
+        format!(
+            "{own}[[host]]\nname = \"a.example\"\nprovider = \"{provider}\"\n{key} = \"t\"\n{more}"
+        )
+    };
+    let verify = |text: &str| config(text).hosts[0].verify.clone();
+    assert_eq!(verify(&host("desec", "")), None);
+    assert_eq!(verify(&host("desec", "verify = false\n")), None);
+    assert_eq!(verify(&host("own", "verify = false\n")), None);
+    let plain = Some(Verify { servers: Vec::new(), timeout: Duration::from_secs(10) });
+    assert_eq!(verify(&host("own", "")), plain);
+    assert_eq!(verify(&host("desec", "verify = true\n")), plain);
+    let more =
+        "verify-timeout = \"1s\"\nverify-servers = [\"ns1.example\", \"[2001:db8::1]:5353\"]\n";
+    let Verify { servers, timeout } = verify(&host("own", more)).unwrap();
+    let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["ns1.example:53", "[2001:db8::1]:5353"]);
+    assert_eq!(timeout, Duration::from_secs(1));
+    for (more, expect) in [
+        ("verify-timeout = \"2s\"\n", "verify-timeout: means nothing without verify = true"),
+        ("verify = false\nverify-servers = \"ns1\"\n", "verify-servers: means nothing without"),
+        ("verify = true\nverify-servers = []\n", "is empty; name a server"),
+        ("verify = true\nverify-servers = [\"2001:db8::1\"]\n", "needs brackets"),
+        ("verify = true\nverify-timeout = \"6m\"\n", "is too long; the longest is 5m"),
+        ("verify = \"yes\"\n", "must be true or false"),
+    ] {
+        check_one(&host("desec", more), expect);
     }
+    let file = "provider = \"hosts-file\"\npath = \"hosts\"\nverify = true";
+    check_host(file, "is not for a hosts file, which no server of a zone holds");
 }
 
 /// A host at a name server, with `lines` in its block and `more` in the provider's.

@@ -34,6 +34,8 @@ pub struct Header {
     pub is_answer: bool,
     /// What kind of query it is; 0 is an ordinary one.
     pub opcode: u8,
+    /// The bit AA: who answers is responsible for the name, and has not remembered it from elsewhere.
+    pub is_authoritative: bool,
     /// The bit TC: the message was cut to fit.
     pub is_truncated: bool,
     /// How it ended.
@@ -60,7 +62,7 @@ pub struct Record {
     pub record_type: Type,
     /// Its class.
     pub class: Class,
-    /// Its data, as they came.
+    /// Its data, as they came; the name in those of an NS record is written out.
     pub data: Vec<u8>,
 }
 
@@ -90,6 +92,8 @@ impl Type {
     pub const A: Self = Self(1);
     /// A server of the zone.
     pub const NS: Self = Self(2);
+    /// Another name in place of this one.
+    pub const CNAME: Self = Self(5);
     /// The beginning of a zone.
     pub const SOA: Self = Self(6);
     /// Texts.
@@ -126,6 +130,8 @@ impl Rcode {
     pub const NO_ERROR: Self = Self(0);
     /// The message is not understood.
     pub const FORM_ERR: Self = Self(1);
+    /// There is no such name.
+    pub const NX_DOMAIN: Self = Self(3);
     /// The server does not do such things.
     pub const NOT_IMP: Self = Self(4);
     /// The server does not want to.
@@ -264,6 +270,14 @@ pub fn query(id: u16, question: &Question) -> Vec<u8> {
     message
 }
 
+/// The query that asks a server for what it is itself responsible for: without recursion desired, so
+/// that no cache answers.
+pub fn direct_query(id: u16, question: &Question) -> Vec<u8> {
+    let mut message = header(id, 0, [1, 0, 0, 0]);
+    put_question(&mut message, question);
+    message
+}
+
 /// The first bytes of a message: its id, its flags, and how much each of its sections holds.
 pub(super) fn header(id: u16, flags: u16, counts: [u16; 4]) -> Vec<u8> {
     [id, flags].into_iter().chain(counts).flat_map(u16::to_be_bytes).collect()
@@ -343,6 +357,7 @@ impl<'a> Reader<'a> {
             id,
             is_answer: high & 0x80 != 0,
             opcode: high >> 3 & 0x0f,
+            is_authoritative: high & 0x04 != 0,
             is_truncated: high & 0x02 != 0,
             rcode: Rcode(low & 0x0f),
         })
@@ -362,7 +377,17 @@ impl<'a> Reader<'a> {
         let Question { name, record_type, class } = self.question()?;
         self.take(TIME_TO_LIVE)?;
         let length = self.u16()?;
-        let data = self.take(length.into())?.to_vec();
+        let begin = self.at;
+        let mut data = self.take(length.into())?.to_vec();
+        // Of the few types whose names may be compressed (RFC 3597, section 4) the one that is asked
+        // for.
+        if record_type == Type::NS {
+            let end = std::mem::replace(&mut self.at, begin);
+            if let (Ok(name), true) = (self.name(), self.at == end) {
+                data = name.0;
+            }
+            self.at = end;
+        }
         Ok(Record { name, record_type, class, data })
     }
 
@@ -446,7 +471,14 @@ mod tests {
         let Question { name, record_type, class } = question();
         assert_eq!(message.answers, [Record { name, record_type, class, data: vec![8, 8, 8, 8] }]);
         let rcode = Rcode::NO_ERROR;
-        let expect = Header { id: 0x1234, is_answer: true, opcode: 0, is_truncated: false, rcode };
+        let expect = Header {
+            id: 0x1234,
+            is_answer: true,
+            opcode: 0,
+            is_authoritative: false,
+            is_truncated: false,
+            rcode,
+        };
         assert_eq!(message.header, expect);
     }
 

@@ -30,4 +30,5 @@ pub mod time;
 pub mod token;
 pub mod told;
 pub mod tsig;
+pub mod verify;
 pub mod whoami;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::address::{Addresses, Family, PerFamily};
 use super::interface::InterfaceName;
-use super::memory::{Asking, Entry, Hold, HoldKind, Key, Memory, Record, ZoneKey};
+use super::memory::{Again, Asking, Entry, Hold, HoldKind, Key, Memory, Record, ZoneKey};
 use super::name::Hostname;
 use super::pace::History;
 use super::provider::{MOST_HOSTS, Protocol, Provider, Removal};
@@ -107,6 +107,10 @@ pub enum Why {
     Changed,
     /// The last request got no answer that tells what the provider holds.
     Unconfirmed,
+    /// Somebody else has changed the record.
+    Drifted,
+    /// A server of the zone still answers what was set before.
+    Unverified,
     /// The family has gone, and its record is to go with it.
     Gone,
     /// An unchanged address is sent so that nothing expires.
@@ -197,6 +201,7 @@ impl Step {
 /// | any   | here      | never set                          | set: first                        |
 /// | any   | here      | removed                            | set: back                         |
 /// | any   | here      | another address set                | set: changed                      |
+/// | any   | here      | the same set, a server says else   | set: drifted, or unverified       |
 /// | any   | here      | the same set, refresh due          | set: refresh                      |
 /// | any   | here      | the same set                       | right                             |
 ///
@@ -230,7 +235,16 @@ pub fn step(
         if let Some(hold) = standing(&entry.families[family].hold) {
             return Stand::Held(hold);
         }
-        stand(host, seen, family, &entry.families[family], circumstances)
+        let again = entry.verified.as_ref().and_then(|verified| verified.again);
+        match (stand(host, seen, family, &entry.families[family], circumstances), again) {
+            (Stand::Right | Stand::Wanted(Why::Refresh), Some(again)) => {
+                Stand::Wanted(match again {
+                    Again::Drifted => Why::Drifted,
+                    Again::Unverified => Why::Unverified,
+                })
+            }
+            (stand, _) => stand,
+        }
     });
     if let Some(family) = to_remove(host, seen, entry, &stands, circumstances) {
         stands[family] = Stand::Wanted(Why::Gone);

@@ -180,6 +180,9 @@ fn confirm(
     changed |= entry.hold.take().is_some();
     entry.failures = 0;
     entry.last = Some((word, now));
+    if let Some(verified) = &mut entry.verified {
+        verified.again = None;
+    }
     let settled = |family: Family| {
         let record = &entry.families[family];
         let has_answer = record.set.is_some() || record.removed.is_some();
