@@ -147,6 +147,19 @@ fn what_issue_prints_works_as_printed() {
 }
 
 #[test]
+fn several_hosts_share_a_key_and_one_of_them_is_a_wildcard() {
+    let test = "several_hosts_share_a_key_and_one_of_them_is_a_wildcard";
+    with_each(test, &[Kind::Bind, Kind::Knot], |mut server| {
+        let names = format!("[\"{DEV1}\", \"*.{DEV1}\"]");
+        let home = Home::new(&config(&server).replace(&format!("\"{DEV1}\""), &names));
+        server.adopt(&home.run(&["token", "issue", DEV1, "--print"]).out);
+        expect(&audit(&server, &home, 0), 0, &[&format!("{DEV1} +1 narrow"), "1 token: 1 narrow"]);
+        expect(&home.once(), 0, &["updated"]);
+        assert_eq!(server.dig(&format!("any.{DEV1}"), "A"), ["198.51.100.7"]);
+    });
+}
+
+#[test]
 fn a_key_that_may_do_more_is_too_powerful() {
     let test = "a_key_that_may_do_more_is_too_powerful";
     let neighbour = "may write A of homing-probe-neighbour.dyn.example.com";

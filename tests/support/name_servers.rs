@@ -1,5 +1,5 @@
 //! Real name servers from Debian's packages, started on loopback in directories of their own: BIND
-//! (bind9), Knot (knot) and PowerDNS (pdns-server with its SQLite backend). The witness is dig.
+//! (bind9), Knot (knot) and PowerDNS (pdns-server with its `SQLite` backend). The witness is dig.
 
 #![allow(dead_code, reason = "each test that includes this module uses another part of it")]
 
@@ -166,7 +166,7 @@ impl NameServer {
             }
             Kind::PowerDns => {
                 let own = format!("pdnsutil --config-dir={} ", self.directory.display());
-                self.shell(&format!("set -e\n{}", block.replace("pdnsutil ", &own)));
+                shell(&format!("set -e\n{}", block.replace("pdnsutil ", &own)));
             }
         }
     }
@@ -349,13 +349,7 @@ impl NameServer {
                  pdnsutil --config-dir={directory} add-meta {ZONE} TSIG-ALLOW-DNSUPDATE {key}"
             ));
         }
-        self.shell(&lines.join("\n"));
-    }
-
-    fn shell(&self, script: &str) {
-        let output = Command::new("sh").args(["-c", script]).output().expect("sh runs");
-        let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+        shell(&lines.join("\n"));
     }
 }
 
@@ -366,6 +360,13 @@ impl Drop for NameServer {
             let _ = fs::remove_dir_all(&self.directory);
         }
     }
+}
+
+/// Runs a script, which has to end well.
+fn shell(script: &str) {
+    let output = Command::new("sh").args(["-c", script]).output().expect("sh runs");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
 }
 
 /// A port of loopback that nobody uses, by UDP and TCP.
