@@ -225,6 +225,20 @@ impl NameServer {
         lines
     }
 
+    /// What the server answers for each of `names` and `types`, by one run of dig.
+    pub fn dig_all(&self, names: &[String], types: &[&str]) -> String {
+        let mut command = Command::new("dig");
+        command.args(["@127.0.0.1", "-p", &self.port.to_string()]);
+        command.args(["+noall", "+answer", "+time=5", "+tries=2"]);
+        for name in names {
+            command.args(types.iter().flat_map(|record_type| [name.as_str(), record_type]));
+        }
+        let output = command.output().expect("dig runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}");
+        text
+    }
+
     /// Gives the record of `name` another content, as somebody else with the key would.
     pub fn replace(&self, name: &str, record_type: &str, content: &str) {
         self.nsupdate(&format!(
