@@ -1,5 +1,5 @@
 //! Real name servers from Debian's packages, started on loopback in directories of their own: BIND
-//! (bind9), Knot (knot) and PowerDNS (pdns-server with its SQLite backend). The witness is dig.
+//! (bind9), Knot (knot) and PowerDNS (pdns-server with its `SQLite` backend). The witness is dig.
 
 #![allow(dead_code, reason = "each test that includes this module uses another part of it")]
 
@@ -169,7 +169,7 @@ impl NameServer {
             }
             Kind::PowerDns => {
                 let own = format!("pdnsutil --config-dir={} ", self.directory.display());
-                self.shell(&format!("set -e\n{}", block.replace("pdnsutil ", &own)));
+                shell(&format!("set -e\n{}", block.replace("pdnsutil ", &own)));
             }
         }
     }
@@ -226,6 +226,20 @@ impl NameServer {
         let mut lines: Vec<_> = text.lines().filter(is_answer).map(str::to_owned).collect();
         lines.sort();
         lines
+    }
+
+    /// What the server answers for each of `names` and `types`, by one run of dig.
+    pub fn dig_all(&self, names: &[String], types: &[&str]) -> String {
+        let mut command = Command::new("dig");
+        command.args(["@127.0.0.1", "-p", &self.port.to_string()]);
+        command.args(["+noall", "+answer", "+time=5", "+tries=2"]);
+        for name in names {
+            command.args(types.iter().flat_map(|record_type| [name.as_str(), record_type]));
+        }
+        let output = command.output().expect("dig runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}");
+        text
     }
 
     /// Gives the record of `name` another content, as somebody else with the key would.
@@ -352,13 +366,7 @@ impl NameServer {
                  pdnsutil --config-dir={directory} add-meta {ZONE} TSIG-ALLOW-DNSUPDATE {key}"
             ));
         }
-        self.shell(&lines.join("\n"));
-    }
-
-    fn shell(&self, script: &str) {
-        let output = Command::new("sh").args(["-c", script]).output().expect("sh runs");
-        let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+        shell(&lines.join("\n"));
     }
 }
 
@@ -369,6 +377,13 @@ impl Drop for NameServer {
             let _ = fs::remove_dir_all(&self.directory);
         }
     }
+}
+
+/// Runs a script, which has to end well.
+fn shell(script: &str) {
+    let output = Command::new("sh").args(["-c", script]).output().expect("sh runs");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
 }
 
 /// A port of loopback that nobody uses, by UDP and TCP.

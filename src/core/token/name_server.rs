@@ -47,7 +47,7 @@ pub fn instructions(key: &tsig::Key, duties: &[Duty], secret: &str) -> String {
              the zone:\n\n";
     text += &format!("    pdnsutil import-tsig-key {name} {algorithm} '{secret}'\n");
     for (zone, _) in by_zone(duties) {
-        text += &format!("    pdnsutil set-meta {zone} TSIG-ALLOW-DNSUPDATE {name}\n");
+        text += &format!("    pdnsutil add-meta {zone} TSIG-ALLOW-DNSUPDATE {name}\n");
         text += &format!("    pdnsutil set-meta {zone} ALLOW-DNSUPDATE-FROM 0.0.0.0/0 ::/0\n");
     }
     text
@@ -147,10 +147,8 @@ const KINDS: [(&str, Type); 3] = [("A", Type::A), ("AAAA", Type::AAAA), ("TXT", 
 /// name below the host, and other records at the host; addresses of `hosts` are no excess.
 pub fn probes(duty: &Duty, hosts: &[Duty]) -> Vec<Probe> {
     let own = duty.subname().to_owned();
-    let below = |label: &str| match own.is_empty() {
-        true => label.to_owned(),
-        false => format!("{label}.{own}"),
-    };
+    let below =
+        |label: &str| if own.is_empty() { label.to_owned() } else { format!("{label}.{own}") };
     let places = [
         ("homing-probe-neighbour".to_owned(), "A"),
         ("homing-probe-neighbour".to_owned(), "TXT"),
@@ -249,7 +247,7 @@ mod tests {
             "update-type: [A, AAAA]",
             "update-owner-name: [dev2.example.com.]",
             "acl: [homing-dev1, homing-dev1-2]",
-            "pdnsutil set-meta example.com TSIG-ALLOW-DNSUPDATE dev1",
+            "pdnsutil add-meta example.com TSIG-ALLOW-DNSUPDATE dev1",
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }

@@ -39,9 +39,10 @@ use crate::say::{err, out};
 
 /// Runs `issue` or `rotate`.
 pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result<Exit, Failure> {
-    let mut holders = match command.all {
-        true => holder::all(config, Protocol::Desec)?,
-        false => holder::of(config, Protocol::Desec, &command.hosts)?,
+    let mut holders = if command.all {
+        holder::all(config, Protocol::Desec)?
+    } else {
+        holder::of(config, Protocol::Desec, &command.hosts)?
     };
     let provider = common_provider(&holders)?;
     let mut exit = Exit::Right;

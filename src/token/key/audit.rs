@@ -12,7 +12,6 @@ use crate::core::address::PerFamily;
 use crate::core::dns::Rcode;
 use crate::core::name::Hostname;
 use crate::core::protocol::rfc2136;
-use crate::core::provider::Protocol;
 use crate::core::token::Duty;
 use crate::core::token::audit::{self, Finding};
 use crate::core::token::name_server::{Probe, finding, own_probes, permission, probes};
@@ -20,7 +19,7 @@ use crate::core::tsig::Key;
 use crate::exit::Exit;
 use crate::token::progress::Progress;
 use crate::token::show::{Audited, By};
-use crate::token::{Failure, Holder, holder};
+use crate::token::{Failure, Holder};
 
 /// What the answers to a few questions leave open.
 const NOT_VISIBLE: [&str; 3] =
@@ -32,10 +31,7 @@ pub async fn of_keys(
     command: &TokenCommand,
     quiet: bool,
 ) -> Result<(Exit, Vec<Audited>), Failure> {
-    let holders = match command.hosts.is_empty() {
-        true => holder::all(config, Protocol::Rfc2136)?,
-        false => holder::of(config, Protocol::Rfc2136, &command.hosts)?,
-    };
+    let holders = super::holders(config, command)?;
     let progress = Progress::new(holders.len(), !quiet && !command.json);
     let mut exit = Exit::Right;
     let mut audited = Vec::new();
@@ -97,11 +93,11 @@ pub async fn of_key(
         report.findings.push(Finding::untold("it is narrow", said));
         return fixed(report, duties, is_known);
     }
-    let mut asked: Vec<Probe> = Vec::new();
+    let mut tried: Vec<Probe> = Vec::new();
     for duty in duties {
         let beyond = probes(duty, duties).into_iter().chain(neighbours(config, holder, duty));
         for probe in beyond {
-            if asked.contains(&probe) {
+            if tried.contains(&probe) {
                 continue;
             }
             report.tried += 1;
@@ -109,7 +105,7 @@ pub async fn of_key(
                 Ok(reply) => {
                     let permission = permission(reply.rcode, reply.check, true);
                     report.findings.extend(finding(&probe, permission, &asker.told(reply)));
-                    asked.push(probe);
+                    tried.push(probe);
                 }
                 Err(silence) => {
                     // It would be as silent to every other question.
@@ -181,9 +177,10 @@ fn report(holder: &Holder<'_>, key: &Key) -> Audited {
 fn fixed(mut report: Audited, duties: &[Duty], is_known: bool) -> Audited {
     audit::sort(&mut report.findings);
     let host = report.hosts.first().map(Hostname::to_string).unwrap_or_default();
-    let powerdns = match duties.iter().all(Duty::is_zone) {
-        true => "there is nothing narrower than this zone of its own",
-        false => "give the host a zone of its own there",
+    let powerdns = if duties.iter().all(Duty::is_zone) {
+        "there is nothing narrower than this zone of its own"
+    } else {
+        "give the host a zone of its own there"
     };
     let fix = |finding: &Finding| match finding {
         Finding::MayWrite(_) => Some(format!(

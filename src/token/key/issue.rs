@@ -139,10 +139,8 @@ fn tell(
     (key, secret): (&Key, &Secret),
     duties: &[Duty],
 ) {
-    let shown = match command.print {
-        true => secret.expose().to_owned(),
-        false => format!("<the secret in {place}>"),
-    };
+    let shown =
+        if command.print { secret.expose().to_owned() } else { format!("<the secret in {place}>") };
     out(&format!("what {} has to be told, by its kind:", holder.provider.title));
     out("");
     say(&name_server::instructions(key, duties, &shown));

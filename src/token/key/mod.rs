@@ -29,10 +29,7 @@ use crate::say::out;
 
 /// Runs `issue`, `rotate` or `revoke`.
 pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failure> {
-    let holders = match command.hosts.is_empty() {
-        true => holder::all(config, Protocol::Rfc2136)?,
-        false => holder::of(config, Protocol::Rfc2136, &command.hosts)?,
-    };
+    let holders = holders(config, command)?;
     let files = holders.iter().map(token_file).collect::<Result<Vec<_>, _>>()?;
     let writes = command.action != TokenAction::Revoke && !command.dry_run;
     let _lock = if writes { lock(&files)? } else { Vec::new() };
@@ -60,6 +57,15 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
         judgement::tell(&audited, false);
     }
     Ok(exit)
+}
+
+/// The holders of keys that `command` is about; all where it names no host.
+fn holders<'a>(config: &'a Config, command: &TokenCommand) -> Result<Vec<Holder<'a>>, Failure> {
+    if command.hosts.is_empty() {
+        holder::all(config, Protocol::Rfc2136)
+    } else {
+        holder::of(config, Protocol::Rfc2136, &command.hosts)
+    }
 }
 
 /// Refuses what means nothing to a key.
