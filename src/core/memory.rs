@@ -93,7 +93,7 @@ pub enum Finding {
     Right {
         /// How many.
         servers: u32,
-        /// How long after the update the last of them did.
+        /// How long after the update the last of them did; zero where there was none to count from.
         took: Duration,
         /// What the others say, in words; empty where there are none.
         others: String,

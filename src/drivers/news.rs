@@ -126,7 +126,7 @@ impl News {
             None => {}
             Some(Finding::Right { servers, took, others }) => {
                 self.said(&topic, None, |_| {});
-                let took = format!("{:.1} s", took.as_secs_f64());
+                let took = (!took.is_zero()).then(|| format!("{:.1} s", took.as_secs_f64()));
                 info!(%host, provider, servers, took, others, "verified at the zone's servers");
             }
             Some(Finding::Wrong(detail)) => self.said(&topic, Some(detail), |detail| {

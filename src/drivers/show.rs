@@ -156,9 +156,17 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
 pub fn finding(finding: &Finding) -> String {
     match finding {
         Finding::Right { servers, took, others } => {
-            let (plural, took) = (if *servers == 1 { "" } else { "s" }, took.as_secs_f64());
-            let others = if others.is_empty() { String::new() } else { format!("; {others}") };
-            format!("verified at {servers} server{plural} in {took:.1} s{others}")
+            let mut text = format!("verified at {servers} server");
+            if *servers != 1 {
+                text.push('s');
+            }
+            if !took.is_zero() {
+                let _ = write!(text, " in {:.1} s", took.as_secs_f64());
+            }
+            if !others.is_empty() {
+                let _ = write!(text, "; {others}");
+            }
+            text
         }
         Finding::Wrong(words) => format!("not verified: {words}"),
     }

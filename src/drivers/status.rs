@@ -47,12 +47,13 @@ struct Host<'a> {
     refresh: Option<String>,
     /// When the host's token ends; known only with a receipt.
     expires: Option<String>,
-    /// What the zone's own servers said last; null where they were not asked.
+    /// What the zone's own servers said last; left out where they were not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<Verified<'a>>,
 }
 
-/// What the zone's own servers said: how many hold what is set, after how many seconds, or what is
-/// wrong.
+/// What the zone's own servers said: how many hold what is set, how many seconds after the update if
+/// that was watched, or what is wrong.
 #[derive(Serialize)]
 struct Verified<'a> {
     at: String,
@@ -225,7 +226,7 @@ fn machine_form<'a>(
             |Verification { at, finding, .. }| {
                 let (servers, took, wrong) = match finding {
                     Finding::Right { servers, took, .. } => {
-                        (Some(*servers), Some(took.as_secs_f64()), None)
+                        (Some(*servers), (!took.is_zero()).then(|| took.as_secs_f64()), None)
                     }
                     Finding::Wrong(words) => (None, None, Some(&**words)),
                 };

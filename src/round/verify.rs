@@ -258,6 +258,8 @@ pub fn note_updates(engine: &mut Engine, heard: Vec<Heard>, report: &mut Report)
         let entry = engine.memory.entry_mut(&engine.config.hosts[at].host.key);
         let host_report = report.host_mut(at);
         let changed = host_report.changed(Some(entry));
+        // The state counts whole milliseconds, and none means that nobody has counted.
+        let took = took.max(Duration::from_millis(1));
         note_update(entry, verdict, took, changed, now);
         host_report.verified.clone_from(&entry.verified);
     }

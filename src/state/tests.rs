@@ -39,6 +39,26 @@ pub fn salt() -> Salt {
     Salt(std::array::from_fn(|place| u8::try_from(place).unwrap()))
 }
 
+/// A server that is behind, with everything that can be said about it.
+fn behind() -> Verification {
+    Verification {
+        at: at(13),
+        finding: Finding::Wrong("ns2 is behind".to_owned()),
+        again: Some(Again::Unverified),
+        repeated: true,
+        was_right: true,
+        put_right: Some(at(14)),
+    }
+}
+
+/// Servers that are right.
+fn verified() -> Verification {
+    let took = std::time::Duration::from_millis(400);
+    let finding = Finding::Right { servers: 2, took, others: "ns3 is silent".to_owned() };
+    let (again, put_right) = (None, None);
+    Verification { at: at(1), finding, again, repeated: false, was_right: true, put_right }
+}
+
 /// A memory with everything in it, and every word.
 pub fn everything() -> Memory {
     let mut memory = Memory::default();
@@ -83,29 +103,10 @@ pub fn everything() -> Memory {
         zone: Some("example".parse().unwrap()),
         asking: Asking::OneFamily,
         queued_since: Some(at(8)),
-        verified: Some(Verification {
-            at: at(13),
-            finding: Finding::Wrong("ns2 is behind".to_owned()),
-            again: Some(Again::Unverified),
-            repeated: true,
-            was_right: true,
-            put_right: Some(at(14)),
-        }),
+        verified: Some(behind()),
     };
     memory.hosts.insert(key("a.example"), entry);
-    let verified = Verification {
-        at: at(1),
-        finding: Finding::Right {
-            servers: 2,
-            took: std::time::Duration::from_millis(400),
-            others: "ns3 is silent".to_owned(),
-        },
-        again: None,
-        repeated: false,
-        was_right: true,
-        put_right: None,
-    };
-    let entry = Entry { verified: Some(verified), ..Entry::default() };
+    let entry = Entry { verified: Some(verified()), ..Entry::default() };
     memory.hosts.insert(key("b.example"), entry);
     let faults = Fault::ALL.into_iter().map(HoldKind::Backoff);
     let kinds = faults.chain(Rejection::ALL.into_iter().map(HoldKind::Rejected));

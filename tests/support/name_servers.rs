@@ -115,12 +115,23 @@ impl NameServer {
         grants: &[Grant],
         environment: Vec<(&'static str, PathBuf)>,
     ) -> Self {
+        Self::start_on(free_port(), kind, records, grants, environment)
+    }
+
+    /// The same on that port.
+    pub fn start_on(
+        port: u16,
+        kind: Kind,
+        records: &str,
+        grants: &[Grant],
+        environment: Vec<(&'static str, PathBuf)>,
+    ) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("homing-{kind:?}-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(&directory).expect("a directory can be made");
-        let (port, api_port) = (free_port(), free_port());
+        let api_port = free_port();
         let mut server = Self { kind, port, api_port, directory, environment, child: None };
         let zone = format!(
             "$ORIGIN {ZONE}.\n$TTL 60\n@ SOA ns1 hostmaster 1 3600 600 86400 60\n@ NS ns1\n\
