@@ -65,6 +65,8 @@ pub struct Entry {
     pub asking: Asking,
     /// Since when the host has had something to say and was held back by its zone's pace.
     pub queued_since: Option<Timestamp>,
+    /// How many times running the provider took an address and did not show it.
+    pub not_shown: u32,
 }
 
 /// What is remembered about one token.

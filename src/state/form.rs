@@ -120,6 +120,8 @@ struct StoredHost<'a> {
     asking: StoredAsking,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     queued_since: Option<Moment>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    not_shown: u32,
 }
 
 /// A [`Record`].
@@ -262,7 +264,7 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
     fn from((key, entry): (&'a Key, &'a Entry)) -> Self {
         // Taken apart, so that a new field of the memory cannot be forgotten here.
         let Key { host, provider } = key;
-        let Entry { families, hold, failures, last, zone, asking, queued_since } = entry;
+        let Entry { families, hold, failures, last, zone, asking, queued_since, not_shown } = entry;
         Self {
             host: host.into(),
             provider: provider.into(),
@@ -274,6 +276,7 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
             failures: *failures,
             asking: StoredAsking(*asking),
             queued_since: queued_since.map(Moment),
+            not_shown: *not_shown,
         }
     }
 }
@@ -295,6 +298,7 @@ impl TryFrom<StoredHost<'_>> for (Key, Entry) {
             zone: stored.zone.map(|zone| zone.0.into_owned()),
             asking: stored.asking.0,
             queued_since: stored.queued_since.map(|at| at.0),
+            not_shown: stored.not_shown,
         };
         Ok((key, entry))
     }
@@ -881,7 +885,8 @@ mod tests {
       "hold": {"kind": "backoff", "reason": "no-answer", "since": "2027-01-15T08:00:00.007Z", "fingerprint": "ffffffffffffffff"},
       "failures": 4294967295,
       "asking": "one-family",
-      "queued-since": "2027-01-15T08:00:00.008Z"
+      "queued-since": "2027-01-15T08:00:00.008Z",
+      "not-shown": 2
     }
   ],
   "paces": [],

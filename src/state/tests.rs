@@ -82,6 +82,7 @@ pub fn everything() -> Memory {
         zone: Some("example".parse().unwrap()),
         asking: Asking::OneFamily,
         queued_since: Some(at(8)),
+        not_shown: 2,
     };
     memory.hosts.insert(key("a.example"), entry);
     memory.hosts.insert(key("b.example"), Entry::default());
