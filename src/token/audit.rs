@@ -108,7 +108,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
 }
 
 /// What a verdict tells a script.
-fn code(verdict: Verdict) -> Exit {
+pub fn code(verdict: Verdict) -> Exit {
     match verdict {
         Verdict::Dead | Verdict::Narrow => Exit::Right,
         Verdict::Inconclusive => Exit::Deferred,

@@ -60,13 +60,20 @@ impl<'a> Holder<'a> {
 }
 
 /// Every holder of a deSEC token in the configuration, in its order.
+pub fn all(config: &Config) -> Result<Vec<Holder<'_>>, Failure> {
+    all_at(config, Protocol::Desec)
+}
+
+/// Every holder of a token for `protocol` in the configuration, in its order.
 ///
 /// Hosts whose paths lead to one file have one token; a file cannot hold those of two servers.
-pub fn all(config: &Config) -> Result<Vec<Holder<'_>>, Failure> {
+pub fn all_at(config: &Config, protocol: Protocol) -> Result<Vec<Holder<'_>>, Failure> {
     let mut holders: Vec<Holder<'_>> = Vec::new();
     for host in &config.hosts {
         let provider = &config.providers[host.provider];
-        let (Protocol::Desec, Some(place)) = (provider.protocol, &host.secret) else { continue };
+        let Some(place) = host.secret.as_ref().filter(|_| provider.protocol == protocol) else {
+            continue;
+        };
         let canonical = match place {
             SecretPlace::File(path) => Some(disk::canonical(path)),
             SecretPlace::Credential(_)
@@ -99,7 +106,16 @@ pub fn all(config: &Config) -> Result<Vec<Holder<'_>>, Failure> {
 
 /// The holders of the tokens of `names`.
 pub fn of<'a>(config: &'a Config, names: &[Hostname]) -> Result<Vec<Holder<'a>>, Failure> {
-    let mut holders = all(config)?;
+    of_at(config, names, Protocol::Desec)
+}
+
+/// The holders of the tokens of `names` for `protocol`.
+pub fn of_at<'a>(
+    config: &'a Config,
+    names: &[Hostname],
+    protocol: Protocol,
+) -> Result<Vec<Holder<'a>>, Failure> {
+    let mut holders = all_at(config, protocol)?;
     for name in names {
         if !holders.iter().any(|holder| holder.hosts.iter().any(|h| h.host.key.host == *name)) {
             return Err(unknown(config, name));

@@ -13,6 +13,7 @@ mod management;
 mod probe;
 mod progress;
 mod proof;
+mod rails;
 mod revoke;
 mod show;
 mod subject;
@@ -28,9 +29,10 @@ use crate::account::{Account, Trouble};
 use crate::cli::{TokenAction, TokenCommand};
 use crate::clock;
 use crate::config::secret as secrets;
-use crate::config::{Config, SecretPlace};
+use crate::config::{Config, HostConfig, SecretPlace};
+use crate::core::name::Hostname;
 use crate::core::outcome::Rejection;
-use crate::core::provider::Provider;
+use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Secret;
 use crate::exit::Exit;
 use crate::http::Clients;
@@ -50,15 +52,71 @@ const PATIENCE: Duration = Duration::from_secs(65 * 60);
 
 /// Runs one token command.
 pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Exit {
-    let result = match command.action {
+    let mut exit = Exit::Right;
+    let parts = match parts(config, command) {
+        Ok(parts) => parts,
+        Err(failure) => {
+            failure.tell(None);
+            return failure.exit;
+        }
+    };
+    for (protocol, command) in &parts {
+        let result = match protocol {
+            Protocol::Rails => rails::run(config, command).await,
+            _ => at_desec(config, command, quiet).await,
+        };
+        exit = exit.max(result.unwrap_or_else(|failure| {
+            failure.tell(None);
+            failure.exit
+        }));
+    }
+    exit
+}
+
+/// What of `command` is about the tokens of which protocol, in one command each.
+fn parts(
+    config: &Config,
+    command: &TokenCommand,
+) -> Result<Vec<(Protocol, TokenCommand)>, Failure> {
+    let is_rails = |host: &HostConfig| {
+        config.providers[host.provider].protocol == Protocol::Rails
+            && (command.hosts.is_empty() || command.hosts.contains(&host.host.key.host))
+    };
+    let names_of = |host: &HostConfig| host.host.key.host.clone();
+    let at_rails: Vec<Hostname> =
+        config.hosts.iter().filter(|host| is_rails(host)).map(names_of).collect();
+    // An id, or the list of an account, is deSEC's.
+    if at_rails.is_empty() || command.id.is_some() || command.all_tokens {
+        return Ok(vec![(Protocol::Desec, command.clone())]);
+    }
+    let mut others = command.clone();
+    others.hosts.retain(|name| !at_rails.contains(name));
+    let has_others = if command.hosts.is_empty() {
+        !holder::all(config)?.is_empty()
+    } else {
+        !others.hosts.is_empty()
+    };
+    let mut parts = vec![(Protocol::Rails, TokenCommand { hosts: at_rails, ..command.clone() })];
+    if has_others && command.json {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--json shows the tokens of one protocol at a time",
+            "name the hosts of one",
+        ));
+    }
+    if has_others {
+        parts.push((Protocol::Desec, others));
+    }
+    Ok(parts)
+}
+
+/// Runs a command about tokens of deSEC.
+async fn at_desec(config: &Config, command: &TokenCommand, quiet: bool) -> Result<Exit, Failure> {
+    match command.action {
         TokenAction::Audit => audit::run(config, command, quiet).await,
         TokenAction::Issue | TokenAction::Rotate => issue::run(config, command, quiet).await,
         TokenAction::Revoke => revoke::run(config, command).await,
-    };
-    result.unwrap_or_else(|failure| {
-        failure.tell(None);
-        failure.exit
-    })
+    }
 }
 
 impl Failure {

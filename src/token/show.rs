@@ -22,6 +22,8 @@ pub enum By {
     Management,
     /// The token itself, which does not see everything.
     Itself,
+    /// Nobody: what was written down when it was made is all there is.
+    Receipt,
 }
 
 /// What an audit found about one token.
@@ -243,8 +245,13 @@ fn details(lines: &mut Vec<String>, token: &Audited, now: Timestamp, width: usiz
     if token.hosts.is_empty() && !token.allows.is_empty() {
         say(lines, &allowances(&token.allows));
     }
-    if token.by == By::Itself && !token.not_visible.is_empty() {
-        say(lines, &format!("not visible to the token itself: {}", token.not_visible.join(", ")));
+    let to_whom = match token.by {
+        By::Management => None,
+        By::Itself => Some("not visible to the token itself"),
+        By::Receipt => Some("not visible to anybody"),
+    };
+    if let Some(to_whom) = to_whom.filter(|_| !token.not_visible.is_empty()) {
+        say(lines, &format!("{to_whom}: {}", token.not_visible.join(", ")));
     }
     match token.tried {
         0 => {}
@@ -458,6 +465,7 @@ fn shown(token: &Audited) -> Shown<'_> {
         by: match token.by {
             By::Management => "management",
             By::Itself => "itself",
+            By::Receipt => "receipt",
         },
         verdict: token.verdict().word(),
         findings: findings.map(|(finding, fix)| found((finding, fix))).collect(),
