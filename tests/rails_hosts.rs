@@ -450,6 +450,49 @@ fn a_receipt_that_tells_of_more_is_found_too_powerful() {
 }
 
 #[test]
+fn a_token_that_ends_much_too_early_is_not_used() {
+    let scene = Scene::new(Release::V2_3_3, "");
+    ends(&scene.token("issue --all"), 0, &[]);
+    let token = scene.secret();
+    let short = "<token><expires>2026-01-01 00:00:00 UTC</expires>\
+                 <auth_token>abcdefgh12345678</auth_token></token>";
+    let answer = server::Answer::new(200, "application/xml; charset=utf-8", short);
+    scene.rails.answer_next("POST", "/auth_token.xml", Scripted::answer(answer));
+    let ran = scene.token("rotate --all");
+    ends(&ran, 77, &["ends at 2026-01-01T00:00:00Z", "clock", "the one in use is as it was"]);
+    assert_eq!(scene.secret(), token);
+    assert!(!scene.home.path("token.new").exists());
+}
+
+#[test]
+fn a_secret_is_printed_when_that_is_asked_for_and_to_standard_output_alone() {
+    let scene = Scene::new(Release::Later, "");
+    ends(&scene.token("issue --all"), 0, &[]);
+    let ran = scene.home.run(&["token", "issue", "--all", "--print"]);
+    ends(&ran, 0, &["nothing to do"]);
+    assert!(ran.out.lines().any(|line| line == scene.secret()), "{}", ran.out);
+    assert!(!ran.err.contains(&scene.secret()), "{}", ran.err);
+}
+
+#[test]
+fn hosts_of_two_protocols_go_to_the_servers_that_they_are_at() {
+    let scene = Scene::new(Release::Later, "");
+    let config = scene.home.read("config.toml");
+    scene.home.configure(&format!(
+        "{config}\n[provider.nobody]\nprotocol = \"desec\"\nserver = \"http://127.0.0.1:1\"\n\n\
+         [[host]]\nname = \"dev2.example.net\"\nprovider = \"nobody\"\ntoken-file = \"other\"\n"
+    ));
+    scene.home.secret("other", "s3cret-of-dev2");
+    ends(&scene.token(&format!("issue {HOST}")), 0, &["done"]);
+    ends(&scene.run("token audit --json"), 64, &["name the hosts of one"]);
+    ends(&scene.run(&format!("token audit {HOST} --json")), 0, &["\"verdict\":\"narrow\""]);
+    ends(&scene.run("token audit"), 75, &["dev1.example.com  narrow", "dev2.example.net"]);
+    let asked = scene.rails.asked().len();
+    ends(&scene.run("token audit dev2.example.net"), 75, &["dev2.example.net"]);
+    assert_eq!(scene.rails.asked().len(), asked);
+}
+
+#[test]
 fn what_cannot_be_is_told_before_anything_is_asked() {
     let scene = Scene::new(Release::Later, "");
     ends(&scene.run("token issue --all"), 64, &["--management-user USER"]);

@@ -343,7 +343,8 @@ impl<'a> Desk<'a> {
                 None => "ends at a moment that is not known here".to_owned(),
             };
             out(&format!(
-                "{label}: note: the token that it replaces {until}: such a server ends none before"
+                "{label}: note: the token that it replaces {until}: only with its secret, which is \
+                 kept nowhere now, could it be ended before"
             ));
         }
         self.print_secret(&secret);
