@@ -55,8 +55,12 @@ pub enum Flag {
     Json,
     /// `--log-format`
     LogFormat,
+    /// `--management-password-file`
+    ManagementPasswordFile,
     /// `--management-token-file`
     ManagementTokenFile,
+    /// `--management-user`
+    ManagementUser,
     /// `--max-age`
     MaxAge,
     /// `--max-unused`
@@ -458,6 +462,29 @@ pub const OPTIONS: &[Opt] = &[
         doc: "Read the management token from FILE",
         more: "The file holds it on its first line. Without the option HOMING_MANAGEMENT_TOKEN counts, and \
             without both it is asked for on a terminal.",
+    },
+    Opt {
+        flag: Flag::ManagementUser,
+        long: "management-user",
+        short: None,
+        value: Some("USER"),
+        choices: &[],
+        variables: &[],
+        commands: Some(FRESH),
+        doc: "Make tokens as this USER (PowerDNS on Rails)",
+        more: "It needs the role \"Auth token\"; records that are missing it creates if it also owns the \
+            domain.",
+    },
+    Opt {
+        flag: Flag::ManagementPasswordFile,
+        long: "management-password-file",
+        short: None,
+        value: Some("FILE"),
+        choices: &[],
+        variables: &[],
+        commands: Some(FRESH),
+        doc: "Read that user's password from FILE",
+        more: "The file holds it on its first line. Without the option it is asked for on a terminal.",
     },
     Opt {
         flag: Flag::Config,

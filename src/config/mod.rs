@@ -101,10 +101,17 @@ pub struct HostConfig {
 }
 
 impl HostConfig {
-    /// The file of its deSEC token, if that stands in one; its receipt lies beside it.
+    /// The file of its token, if its provider has tokens and that stands in one; its receipt lies
+    /// beside it.
     pub fn token_file(&self, provider: &Provider) -> Option<&Path> {
         match &self.secret {
-            Some(SecretPlace::File(path)) if provider.protocol == Protocol::Desec => Some(path),
+            Some(SecretPlace::File(path)) => match provider.protocol {
+                Protocol::Desec | Protocol::Rails => Some(path),
+                Protocol::Dyndns2
+                | Protocol::HostsFile
+                | Protocol::PowerDns
+                | Protocol::Rfc2136 => None,
+            },
             _ => None,
         }
     }

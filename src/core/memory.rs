@@ -67,6 +67,8 @@ pub struct Entry {
     pub queued_since: Option<Timestamp>,
     /// What the zone's own servers said last; kept only where they are asked.
     pub verified: Option<Verification>,
+    /// How many times running the provider took an address and did not show it.
+    pub not_shown: u32,
 }
 
 /// What the zone's own servers said about a host.

@@ -120,7 +120,7 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
         for host in hosts {
             let provider = &setup.config.providers[host.provider];
             tell(host, provider, memory.entry(&host.host.key), now);
-            if provider.protocol == Protocol::Desec {
+            if matches!(provider.protocol, Protocol::Desec | Protocol::Rails) {
                 Token::of(host, provider, &mut reader).tell(host, &memory, now);
             }
         }

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use crate::account::Trouble;
 use crate::core::address::{Family, PerFamily};
+use crate::core::interface::InterfaceName;
 use crate::core::name::Hostname;
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
 use crate::core::plan::Update;
@@ -30,6 +31,7 @@ pub struct Server<'a> {
     url: &'a str,
     ca_file: Option<&'a Path>,
     clients: &'a Clients,
+    bind: Option<InterfaceName>,
 }
 
 /// A token that was just made.
@@ -61,7 +63,12 @@ impl<'a> Server<'a> {
     /// The server whose base URL is `url`; `ca_file` names a PEM file with authorities to trust
     /// besides the web's.
     pub fn new(url: &'a str, ca_file: Option<&'a Path>, clients: &'a Clients) -> Self {
-        Self { url: url.trim_end_matches('/'), ca_file, clients }
+        Self { url: url.trim_end_matches('/'), ca_file, clients, bind: None }
+    }
+
+    /// The same server, asked by the interface `bind` alone if one is given.
+    pub fn asked_by(self, bind: Option<InterfaceName>) -> Self {
+        Self { bind, ..self }
     }
 
     /// What comes of `updates`, all of hosts of the token's domain, in one session.
@@ -154,6 +161,29 @@ impl<'a> Server<'a> {
         Ok(to_create)
     }
 
+    /// Ends a token for good, by a logout with it: there is no other way. `false` when the server did
+    /// not take it any more before that.
+    pub async fn end(&self, token: &Secret) -> Result<bool, Trouble> {
+        let opened = match self.open(token).await {
+            Ok(opened) => opened,
+            Err(trouble) if trouble.is_credential() => return Ok(false),
+            Err(trouble) => return Err(trouble),
+        };
+        // Whatever it answers: whether the token has ended shows when it is tried again.
+        let left = self.send(&rails::leave(self.url, &opened), &[token]).await?;
+        match self.open(token).await {
+            Err(trouble) if trouble.is_credential() => Ok(true),
+            Err(trouble) => Err(trouble),
+            Ok(_) => {
+                let detail = format!(
+                    "the server takes the token even after the logout, which it answered with {}",
+                    left.summary()
+                );
+                Err(deferred(Fault::Server, detail))
+            }
+        }
+    }
+
     async fn open(&self, token: &Secret) -> Result<rails::Opened, Trouble> {
         let answer = self.send(&rails::open(self.url, token), &[token]).await?;
         rails::opened(self.url, token, &answer).map_err(trouble)
@@ -174,7 +204,8 @@ impl<'a> Server<'a> {
 
     /// The answer, without the secrets that it may repeat.
     async fn send(&self, request: &HttpRequest, secrets: &[&Secret]) -> Result<Answer, HttpError> {
-        let mut answer = self.clients.send_for_list(request, self.ca_file).await?;
+        let request = HttpRequest { bind: self.bind, ..request.clone() };
+        let mut answer = self.clients.send_for_list(&request, self.ca_file).await?;
         secrets.iter().for_each(|secret| answer.hide(secret));
         Ok(answer)
     }

@@ -171,6 +171,8 @@ pub fn receipt_of(token_file: &Path, secret: &Secret) -> Result<Receipt, NoTerms
 fn terms(receipt: &Receipt) -> Terms {
     let end = match (receipt.expires(), receipt.created) {
         (Some(end), _) => End::At(end),
+        // A token of such a server always ends; it did not say when.
+        (None, Some(_)) if receipt.rails.is_some() => End::Unknown,
         (None, Some(_)) => End::Never,
         (None, None) => End::Unknown,
     };

@@ -325,7 +325,7 @@ async fn deliver(clients: &Clients, delivery: &Delivery<'_>, asked: &Request) ->
         }
         Protocol::Rails => {
             let base = provider.api_url.as_deref().unwrap_or_default();
-            let server = rails::Server::new(base, ca_file, clients);
+            let server = rails::Server::new(base, ca_file, clients).asked_by(*bind);
             return server.update(&credential.secret, updates, ttl).await;
         }
         Protocol::Rfc2136 => {
@@ -466,10 +466,18 @@ pub fn settle_one(
         token.note_heard(situation.now);
     }
     let entry = engine.memory.entry_mut(&host.key);
-    let news = settle(host, entry, wishes, outcome, &situation);
+    let outcome = if provider.protocol == Protocol::Rails {
+        let (outcome, times) =
+            crate::core::protocol::rails::counted(outcome.clone(), entry.not_shown);
+        entry.not_shown = times;
+        outcome
+    } else {
+        outcome.clone()
+    };
+    let news = settle(host, entry, wishes, &outcome, &situation);
     let host_report = report.host_mut(plan.at);
     host_report.attempted(wishes);
-    let (wishes, outcome) = (wishes.clone(), outcome.clone());
+    let wishes = wishes.clone();
     host_report.answers.push(Answered { wishes, outcome, news });
 }
 

@@ -123,6 +123,8 @@ struct StoredHost<'a> {
     queued_since: Option<Moment>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     verified: Option<StoredVerification<'a>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    not_shown: u32,
 }
 
 /// A [`Verification`].
@@ -289,7 +291,17 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
     fn from((key, entry): (&'a Key, &'a Entry)) -> Self {
         // Taken apart, so that a new field of the memory cannot be forgotten here.
         let Key { host, provider } = key;
-        let Entry { families, hold, failures, last, zone, asking, queued_since, verified } = entry;
+        let Entry {
+            families,
+            hold,
+            failures,
+            last,
+            zone,
+            asking,
+            queued_since,
+            verified,
+            not_shown,
+        } = entry;
         Self {
             host: host.into(),
             provider: provider.into(),
@@ -302,6 +314,7 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
             asking: StoredAsking(*asking),
             queued_since: queued_since.map(Moment),
             verified: verified.as_ref().map(StoredVerification::from),
+            not_shown: *not_shown,
         }
     }
 }
@@ -362,6 +375,7 @@ impl TryFrom<StoredHost<'_>> for (Key, Entry) {
             asking: stored.asking.0,
             queued_since: stored.queued_since.map(|at| at.0),
             verified: stored.verified.map(StoredVerification::into_verification),
+            not_shown: stored.not_shown,
         };
         Ok((key, entry))
     }
@@ -963,7 +977,8 @@ mod tests {
       "failures": 4294967295,
       "asking": "one-family",
       "queued-since": "2027-01-15T08:00:00.008Z",
-      "verified": {"at": "2027-01-15T08:00:00.013Z", "wrong": "ns2 is behind", "again": "unverified", "repeated": true, "was-right": true, "put-right": "2027-01-15T08:00:00.014Z"}
+      "verified": {"at": "2027-01-15T08:00:00.013Z", "wrong": "ns2 is behind", "again": "unverified", "repeated": true, "was-right": true, "put-right": "2027-01-15T08:00:00.014Z"},
+      "not-shown": 2
     }
   ],
   "paces": [],

@@ -104,6 +104,7 @@ pub fn everything() -> Memory {
         asking: Asking::OneFamily,
         queued_since: Some(at(8)),
         verified: Some(behind()),
+        not_shown: 2,
     };
     memory.hosts.insert(key("a.example"), entry);
     let entry = Entry { verified: Some(verified()), ..Entry::default() };

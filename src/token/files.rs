@@ -79,6 +79,11 @@ impl TokenFile {
         with_ending(&self.path, ".new")
     }
 
+    /// The secret whose token has not taken its place yet.
+    pub fn next_secret(&self) -> Option<Secret> {
+        secret::read(&SecretPlace::File(self.new_path())).ok()
+    }
+
     /// Reads what is there, and completes a run that was cut at its very end unless only looking.
     pub fn look(&self, only_looking: bool) -> Result<Found, Failure> {
         let mut found = Found { secret: self.secret()?, ..Found::default() };

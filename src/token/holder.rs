@@ -13,7 +13,7 @@ use crate::disk;
 use crate::exit::Exit;
 
 /// The protocols whose tokens can be made, or keys.
-pub const MADE: [Protocol; 2] = [Protocol::Desec, Protocol::Rfc2136];
+pub const MADE: [Protocol; 3] = [Protocol::Desec, Protocol::Rfc2136, Protocol::Rails];
 
 /// A place that holds a token, and who uses it.
 #[derive(Clone, Debug)]

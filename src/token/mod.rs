@@ -14,6 +14,7 @@ mod management;
 mod probe;
 mod progress;
 mod proof;
+mod rails;
 mod revoke;
 mod show;
 mod subject;
@@ -66,6 +67,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Exit {
         for (protocol, part) in &parts {
             let judged = match protocol {
                 Protocol::Rfc2136 => key::audit::of_keys(config, part, quiet).await,
+                Protocol::Rails => rails::of_tokens(config, part).await,
                 _ => audit::of_tokens(config, part, quiet).await,
             };
             match judged {
@@ -86,6 +88,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Exit {
     for (protocol, part) in &parts {
         let done = match (protocol, part.action) {
             (Protocol::Rfc2136, _) => key::run(config, part).await,
+            (Protocol::Rails, _) => rails::run(config, part).await,
             (_, TokenAction::Revoke) => revoke::run(config, part).await,
             (_, _) => issue::run(config, part, quiet).await,
         };

@@ -24,6 +24,8 @@ pub enum By {
     Management,
     /// The token itself, which does not see everything.
     Itself,
+    /// Nobody: what was written down when it was made is all there is.
+    Receipt,
 }
 
 /// What an audit found about one token.
@@ -246,12 +248,13 @@ fn details(lines: &mut Vec<String>, token: &Audited, now: Timestamp, width: usiz
         say(lines, &allowances(&token.allows));
     }
     let to_whom = match token.by {
-        By::Answers => Some("in the server's answers"),
-        By::Itself => Some("to the token itself"),
+        By::Answers => Some("not visible in the server's answers"),
+        By::Itself => Some("not visible to the token itself"),
         By::Management => None,
+        By::Receipt => Some("not visible to anybody"),
     };
     if let Some(to_whom) = to_whom.filter(|_| !token.not_visible.is_empty()) {
-        say(lines, &format!("not visible {to_whom}: {}", token.not_visible.join(", ")));
+        say(lines, &format!("{to_whom}: {}", token.not_visible.join(", ")));
     }
     match token.tried {
         0 => {}
@@ -466,6 +469,7 @@ fn shown(token: &Audited) -> Shown<'_> {
             By::Answers => "answers",
             By::Management => "management",
             By::Itself => "itself",
+            By::Receipt => "receipt",
         },
         verdict: token.verdict().word(),
         findings: findings.map(|(finding, fix)| found((finding, fix))).collect(),

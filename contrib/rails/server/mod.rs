@@ -28,6 +28,7 @@ pub mod world;
 pub mod xml;
 
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,14 +48,19 @@ use shell::Shell;
 /// A running server. Dropping it closes its port and connections at once.
 pub struct Rails {
     shell: Arc<Shell>,
-    at: std::net::SocketAddr,
+    at: SocketAddr,
 }
 
 impl Rails {
     /// Serves `world` on a free port of 127.0.0.1.
     pub fn start(world: World) -> io::Result<Self> {
+        Self::start_at(world, (Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    /// Serves `world` at this address.
+    pub fn start_at(world: World, at: SocketAddr) -> io::Result<Self> {
         let shell = Arc::new(Shell::new(world));
-        let at = shell.listen()?;
+        let at = shell.listen(at)?;
         Ok(Self { shell, at })
     }
 

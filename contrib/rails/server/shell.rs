@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -49,8 +49,8 @@ impl Shell {
         Self { ended: Condvar::new(), state: Mutex::new(state) }
     }
 
-    pub fn listen(self: &Arc<Self>) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    pub fn listen(self: &Arc<Self>, at: SocketAddr) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(at)?;
         let at = listener.local_addr()?;
         let shell = Arc::clone(self);
         let thread = thread::spawn(move || accept(&shell, &listener));

@@ -421,6 +421,11 @@ pub fn look(server: &str, opened: &Opened) -> HttpRequest {
     request(format!("{server}/domains/{}.xml", opened.domain), XML, opened)
 }
 
+/// The request that leaves a session, and thereby ends its token for good.
+pub fn leave(server: &str, opened: &Opened) -> HttpRequest {
+    request(format!("{server}/logout"), "text/html", opened)
+}
+
 /// A reading request within a session.
 fn request(url: String, accept: &str, opened: &Opened) -> HttpRequest {
     let authorization = Some(Authorization::Cookie(opened.cookie.clone()));

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::rights::{self, Excess, Reach};
-use super::{Api, Duty, Flags, Key, Limits, Policy, Token, TokenId};
+use super::{Api, Duty, Flags, Key, Limits, Policy, Token, TokenId, rails};
 use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::time::Timestamp;
@@ -96,6 +96,8 @@ pub enum Finding {
     },
     /// Others have the same name, or it has none.
     Nameless(String),
+    /// What only a token of `PowerDNS` on Rails can be.
+    Rails(rails::Finding),
 }
 
 /// What a finding means for the result.
@@ -331,6 +333,11 @@ impl Finding {
             Self::Nameless(_) => 44,
             Self::Spare { .. } => 45,
             Self::NoExpiry => 46,
+            Self::Rails(finding) => match finding.weight() {
+                Weight::TooPowerful => 11,
+                Weight::Unclear => 21,
+                Weight::Notice => 47,
+            },
         }
     }
 
@@ -367,6 +374,18 @@ impl Finding {
             Self::Double { .. } => "two-tokens",
             Self::Nameless(_) => "name",
             Self::NoExpiry => "no-expiry",
+            Self::Rails(finding) => finding.word(),
+        }
+    }
+}
+
+impl From<rails::Finding> for Finding {
+    /// What means the same of every token gets the word that it has there.
+    fn from(finding: rails::Finding) -> Self {
+        match finding {
+            rails::Finding::ExpiresSoon(end) => Self::ExpiresSoon(end),
+            rails::Finding::Lapsed(_) => Self::Lapsed,
+            other => Self::Rails(other),
         }
     }
 }
@@ -445,6 +464,7 @@ impl fmt::Display for Finding {
             Self::Double { host, other } => write!(f, "{host} has another token as well: {other}"),
             Self::Nameless(name) if name.is_empty() => f.write_str("has no name"),
             Self::Nameless(name) => write!(f, "shares its name {name:?} with another token"),
+            Self::Rails(finding) => finding.fmt(f),
         }
     }
 }

@@ -294,7 +294,7 @@ impl fmt::Display for Finding {
 
 impl Entry {
     /// It for people: `A of dev1.example.com`.
-    fn words(&self) -> String {
+    pub fn words(&self) -> String {
         match &self.kind {
             Some(kind) => format!("{kind} of {}", self.name),
             None => format!("any record of {}", self.name),
