@@ -203,10 +203,10 @@ impl<B: Fn(u16) -> Vec<u8>> Question for SignedUpdate<'_, B> {
         }
         let rcode = message.header.rcode;
         let is_doubtful = message.header.is_truncated || rfc2136::needs_a_second_look(rcode, check);
-        Ok(match is_doubtful && !by_tcp {
-            true => Read::AgainByTcp,
-            false => Read::Answer(Reply { rcode, check, at }),
-        })
+        if is_doubtful && !by_tcp {
+            return Ok(Read::AgainByTcp);
+        }
+        Ok(Read::Answer(Reply { rcode, check, at }))
     }
 }
 

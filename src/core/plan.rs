@@ -555,14 +555,14 @@ fn conditions(
         Some(addresses.cloned().map_or(Condition::Absent, Condition::Holds))
     };
     let set = |family: Family| holds(records[family].set.as_ref().map(|set| &set.addresses));
-    let sent = |family: Family| match &records[family].sent {
-        Some(sent) => holds(sent.addresses.as_ref()),
+    let unanswered = |family: Family| match &records[family].sent {
+        Some(request) => holds(request.addresses.as_ref()),
         None => set(family),
     };
     let stated = |of: &dyn Fn(Family) -> Option<Condition>| {
         PerFamily::from_fn(|family| of(family).filter(|_| wishes[family] != Wish::Leave))
     };
-    let mut conditions = vec![stated(&sent), stated(&set)];
+    let mut conditions = vec![stated(&unanswered), stated(&set)];
     conditions.dedup();
     conditions
 }
