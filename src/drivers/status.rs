@@ -226,7 +226,7 @@ fn machine_form<'a>(
             |Verification { at, finding, .. }| {
                 let (servers, took, wrong) = match finding {
                     Finding::Right { servers, took, .. } => {
-                        (Some(*servers), (!took.is_zero()).then(|| took.as_secs_f64()), None)
+                        (Some(*servers), (!took.is_zero()).then_some(took.as_secs_f64()), None)
                     }
                     Finding::Wrong(words) => (None, None, Some(&**words)),
                 };
