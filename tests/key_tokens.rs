@@ -166,7 +166,7 @@ fn several_hosts_share_a_key_and_one_of_them_is_a_wildcard() {
 fn a_key_that_may_do_more_is_too_powerful() {
     let test = "a_key_that_may_do_more_is_too_powerful";
     let neighbour = "may write A of homing-probe-neighbour.dyn.example.com";
-    let text = "may write TXT of dev1.dyn.example.com";
+    let own_text = "may write TXT of dev1.dyn.example.com";
     let zone = "may write A of dyn.example.com itself";
     let below = "may write A of homing-probe-neighbour.dev1.dyn.example.com";
     let any = "may write A of *.dyn.example.com";
@@ -180,29 +180,29 @@ fn a_key_that_may_do_more_is_too_powerful() {
         format!(
             "key:\n  - id: dev1\n    algorithm: hmac-sha256\n    secret: {SECRET}\nacl:\n  - id: a\n    \
              key: dev1\n    action: update\n{}zone:\n  - domain: {ZONE}\n    acl: [a]\n",
-            rule.lines().fold(String::new(), |text, line| text + "    " + line + "\n")
+            rule.lines().fold(String::new(), |own_text, line| own_text + "    " + line + "\n")
         )
     };
     let named = format!("update-owner: name\nupdate-owner-name: [{DEV1}.]\n");
     let cases = [
-        (Kind::Bind, bind("grant dev1 zonesub ANY;"), vec![neighbour, text, zone, below, any]),
-        (Kind::Bind, bind(&format!("grant dev1 name {DEV1}. ANY;")), vec![text]),
+        (Kind::Bind, bind("grant dev1 zonesub ANY;"), vec![neighbour, own_text, zone, below, any]),
+        (Kind::Bind, bind(&format!("grant dev1 name {DEV1}. ANY;")), vec![own_text]),
         (Kind::Bind, bind(&format!("grant dev1 subdomain {DEV1}. A AAAA;")), vec![below]),
         (Kind::Bind, bind("grant dev1 zonesub A AAAA;"), vec![neighbour, zone, below, any]),
-        (Kind::Knot, knot(""), vec![neighbour, text, zone, below, any]),
-        (Kind::Knot, knot(&format!("{named}update-owner-match: equal")), vec![text]),
+        (Kind::Knot, knot(""), vec![neighbour, own_text, zone, below, any]),
+        (Kind::Knot, knot(&format!("{named}update-owner-match: equal")), vec![own_text]),
         (
             Kind::Knot,
             knot(&format!("{named}update-owner-match: sub-or-equal\nupdate-type: [A, AAAA]")),
             vec![below],
         ),
     ];
-    let all = [neighbour, text, zone, below, any];
+    let all = [neighbour, own_text, zone, below, any];
     let check = |(kind, block, beyond): (Kind, String, Vec<&str>)| {
         let Some(mut server) = server(test, kind, &[Grant::of("dev1", &[DEV1])]) else { return };
         // Knot's blocks are indented as they are printed.
         let indented =
-            block.lines().fold("\n".to_owned(), |text, line| text + "    " + line + "\n");
+            block.lines().fold("\n".to_owned(), |own_text, line| own_text + "    " + line + "\n");
         server.configure(if kind == Kind::Knot { &indented } else { &block });
         server.run();
         let home = home_with_key(&server, SECRET);

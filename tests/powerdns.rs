@@ -1,5 +1,4 @@
 //! The HTTP API of a real PowerDNS server, with dig as the witness.
-#![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
 #[path = "support/home.rs"]
 mod home;
