@@ -33,6 +33,11 @@ pub(super) fn read(name: &str, section: &mut Section<'_>, base: &Path, notes: &m
         notes.add(section.at, &section.name, wrong);
     }
     let start = start(name, section, notes);
+    if start.as_ref().is_some_and(|provider| provider.protocol == Protocol::PowerDns) {
+        let what = "the key of PowerDNS' HTTP API can do everything at that server: keep it on the \
+                    server's own machine, or use the protocol rfc2136 with a key for one name";
+        notes.warn(section.at, &section.name, what);
+    }
     let provider = start.map(|start| filled(start, section, base, notes));
     Entry { name: name.to_owned(), provider }
 }

@@ -324,6 +324,8 @@ fn the_api_of_powerdns_is_found_below_its_server() {
     let read = config(&powerdns("http://127.0.0.1:8081/"));
     let api_url = read.providers[read.hosts[0].provider].api_url.as_deref();
     assert_eq!(api_url, Some("http://127.0.0.1:8081/api/v1/servers/localhost"));
+    let [warning] = &read.warnings[..] else { panic!("{:?}", read.warnings) };
+    assert!(warning.contains("can do everything at that server"), "{warning}");
     check_one(&powerdns("http://192.0.2.1:8081"), "where others can read it; write https://");
 }
 
