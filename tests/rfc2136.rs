@@ -157,14 +157,35 @@ fn nothing_is_taken_over_unless_that_is_allowed() {
         };
         moved("198.51.100.8");
         expect(&home.once(), 0, "updated");
+        // An update whose answer was lost on the way: asked again, its own doing is in the way.
+        server.replace(DEV1, "A", "198.51.100.10");
+        moved("198.51.100.10");
+        expect(&home.once(), 0, "updated");
         // Somebody else sets the record.
         server.replace(DEV1, "A", "192.0.2.99");
         moved("198.51.100.9");
         expect(&home.once(), 77, "somebody else has set");
         assert_eq!(server.dig(DEV1, "A"), ["192.0.2.99"]);
+        // The other word ends the park.
         home.configure(&config(&server, DEV1, ""));
-        expect(&home.run(&["--once", "--retry-rejected"]), 0, "updated");
+        expect(&home.once(), 0, "updated");
         assert_eq!(server.dig(DEV1, "A"), ["198.51.100.7"]);
+    });
+}
+
+#[test]
+fn a_zone_that_is_not_the_hosts_any_more_is_asked_for_again() {
+    with_each("a_zone_that_is_not_the_hosts_any_more_is_asked_for_again", |server| {
+        let home = home(&server, DEV1, "");
+        expect(&home.once(), 0, "updated");
+        let state = home.read("state/state.json");
+        let other = state.replace("\"zone\": \"dyn.example.com\"", "\"zone\": \"example.com\"");
+        assert_ne!(other, state);
+        home.write("state/state.json", &other, 0o600);
+        home.configure(&config(&server, DEV1, "").replace("198.51.100.7", "198.51.100.8"));
+        expect(&home.once(), 77, "answers");
+        expect(&home.run(&["--once", "--retry-rejected"]), 0, "updated");
+        assert_eq!(server.dig(DEV1, "A"), ["198.51.100.8"]);
     });
 }
 

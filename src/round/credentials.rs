@@ -98,7 +98,9 @@ impl<'a> Reader<'a> {
             &[
                 u8::from(families.v4),
                 u8::from(families.v6),
-                u8::from(host.strict_token) | u8::from(removes) << 1,
+                u8::from(host.strict_token)
+                    | u8::from(removes) << 1
+                    | u8::from(!host.host.take_over) << 2,
             ],
             bind.as_bytes(),
         ]);
