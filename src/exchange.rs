@@ -90,16 +90,23 @@ impl Peer<'_> {
     /// Asks until there is an answer or the last try is over.
     pub async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
         let mut ignored = None;
-        for _ in 0..TRIES {
+        for number in 0..TRIES {
             let id = self.id()?;
             let (message, kept) = question.message(id);
             if message.len() > MOST_UDP {
                 return self.ask_by_tcp(question).await;
             }
             let read = |bytes: &[u8]| question.read(bytes, id, &kept, false);
-            match self.by_udp(&message, read).await.map_err(|error| self.failure(&error))? {
+            // What an earlier try asked for may have been done.
+            let lost = |silence: Silence| Silence { fault: Fault::Lost, ..silence };
+            let heard = self.by_udp(&message, read).await.map_err(|error| self.failure(&error));
+            match heard.map_err(|silence| if number > 0 { lost(silence) } else { silence })? {
                 Heard::Answer(Read::Answer(told)) => return Ok(told),
-                Heard::Answer(Read::AgainByTcp) => return self.ask_by_tcp(question).await,
+                Heard::Answer(Read::AgainByTcp) => {
+                    return self.ask_by_tcp(question).await.map_err(|silence| {
+                        if silence.fault == Fault::Unreachable { lost(silence) } else { silence }
+                    });
+                }
                 Heard::Nothing(why) => ignored = why.or(ignored),
             }
         }
