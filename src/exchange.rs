@@ -217,3 +217,30 @@ fn answer(bytes: &[u8], id: u16, question: &dns::Question) -> Result<Read<Messag
     }
     Ok(if message.header.is_truncated { Read::AgainByTcp } else { Read::Answer(message) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::dns::{Class, Type};
+
+    #[tokio::test]
+    async fn what_a_server_that_is_gone_by_now_may_have_heard_is_lost() {
+        let question = dns::Question {
+            name: (&"dev1.example.com".parse().unwrap()).into(),
+            record_type: Type::A,
+            class: Class::IN,
+        };
+        let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        let peer = Peer { title: "ns1", address, bind: None };
+        let plain = Plain(&question);
+        let asked = peer.ask(&plain);
+        let gone = async {
+            server.recv_from(&mut [0; MOST_UDP]).await.unwrap();
+            drop(server);
+        };
+        let (told, ()) = tokio::join!(asked, gone);
+        assert_eq!(told.unwrap_err().fault, Fault::Lost);
+        assert_eq!(peer.ask(&plain).await.unwrap_err().fault, Fault::Unreachable);
+    }
+}

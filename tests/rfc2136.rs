@@ -8,6 +8,7 @@ mod home;
 mod name_servers;
 
 use std::fmt::Write as _;
+use std::net::UdpSocket;
 
 use clock::WallClock;
 use home::{Home, Ran};
@@ -187,6 +188,23 @@ fn a_zone_that_is_not_the_hosts_any_more_is_asked_for_again() {
         expect(&home.run(&["--once", "--retry-rejected"]), 0, "updated");
         assert_eq!(server.dig(DEV1, "A"), ["198.51.100.8"]);
     });
+}
+
+#[test]
+fn a_server_that_is_silent_keeps_one_host_waiting_and_not_all() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let home = Home::new(&format!(
+        "[provider.own]\nprotocol = \"rfc2136\"\nserver = \"{}\"\n\n\
+         [source.here]\nstatic = \"198.51.100.7\"\nallow-private = true\n\n\
+         [[host]]\nname = [\"{DEV1}\", \"dev2.{ZONE}\", \"dev3.{ZONE}\"]\nprovider = \"own\"\n\
+         key-file = \"dev1.key\"\nipv4 = \"here\"\nipv6 = \"off\"\n",
+        silent.local_addr().unwrap()
+    ));
+    home.write("dev1.key", &Grant::of("dev1", &[]).key_file(), 0o600);
+    expect(&home.once(), 75, "not asked: a moment ago");
+    let heard = std::iter::from_fn(|| silent.recv_from(&mut [0; 512]).ok()).count();
+    assert_eq!(heard, 3, "the tries for one host");
 }
 
 #[test]

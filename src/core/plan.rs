@@ -563,13 +563,13 @@ fn conditions(
     let stated = |of: &dyn Fn(Family) -> Option<Condition>| {
         PerFamily::from_fn(|family| of(family).filter(|_| wishes[family] != Wish::Leave))
     };
-    let wished = |family: Family| match &wishes[family] {
+    let already = |family: Family| match &wishes[family] {
         Wish::Leave => None,
         Wish::Remove => Some(Condition::Absent),
         Wish::Set(addresses) => Some(Condition::Holds(addresses.clone())),
     };
     let mut conditions: Vec<PerFamily<_>> = Vec::new();
-    for condition in [stated(&unanswered), stated(&set), stated(&wished)] {
+    for condition in [stated(&unanswered), stated(&set), stated(&already)] {
         if !conditions.contains(&condition) {
             conditions.push(condition);
         }
