@@ -226,7 +226,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_server_that_is_gone_by_now_may_have_heard_is_lost() {
         let question = dns::Question {
-            name: (&"dev1.example.com".parse().unwrap()).into(),
+            name: dns::Name::from_text("dev1.example.com").unwrap(),
             record_type: Type::A,
             class: Class::IN,
         };

@@ -210,7 +210,8 @@ fn a_server_that_is_silent_keeps_one_host_waiting_and_not_all() {
 #[test]
 fn a_key_by_name_and_secret_file_serves_as_well() {
     with_each("a_key_by_name_and_secret_file_serves_as_well", |server| {
-        let home = home(&server, DEV1, "");
+        let home = Home::new(&config(&server, DEV1, ""));
+        expect(&home.once(), 78, "`homing token issue dev1.dyn.example.com` makes the key in it");
         let keyed = config(&server, DEV1, "ttl = 300\n").replace(
             "key-file = \"dev1.key\"",
             "key-name = \"dev1\"\nsecret-file = \"dev1.secret\"",
