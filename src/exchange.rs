@@ -90,16 +90,23 @@ impl Peer<'_> {
     /// Asks until there is an answer or the last try is over.
     pub async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
         let mut ignored = None;
-        for _ in 0..TRIES {
+        for number in 0..TRIES {
             let id = self.id()?;
             let (message, kept) = question.message(id);
             if message.len() > MOST_UDP {
                 return self.ask_by_tcp(question).await;
             }
             let read = |bytes: &[u8]| question.read(bytes, id, &kept, false);
-            match self.by_udp(&message, read).await.map_err(|error| self.failure(&error))? {
+            // What an earlier try asked for may have been done.
+            let lost = |silence: Silence| Silence { fault: Fault::Lost, ..silence };
+            let heard = self.by_udp(&message, read).await.map_err(|error| self.failure(&error));
+            match heard.map_err(|silence| if number > 0 { lost(silence) } else { silence })? {
                 Heard::Answer(Read::Answer(told)) => return Ok(told),
-                Heard::Answer(Read::AgainByTcp) => return self.ask_by_tcp(question).await,
+                Heard::Answer(Read::AgainByTcp) => {
+                    return self.ask_by_tcp(question).await.map_err(|silence| {
+                        if silence.fault == Fault::Unreachable { lost(silence) } else { silence }
+                    });
+                }
                 Heard::Nothing(why) => ignored = why.or(ignored),
             }
         }
@@ -209,4 +216,31 @@ fn answer(bytes: &[u8], id: u16, question: &dns::Question) -> Result<Read<Messag
         return Err(Ignored("sends what is no answer to the question"));
     }
     Ok(if message.header.is_truncated { Read::AgainByTcp } else { Read::Answer(message) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::dns::{Class, Type};
+
+    #[tokio::test]
+    async fn what_a_server_that_is_gone_by_now_may_have_heard_is_lost() {
+        let question = dns::Question {
+            name: dns::Name::from_text("dev1.example.com").unwrap(),
+            record_type: Type::A,
+            class: Class::IN,
+        };
+        let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        let peer = Peer { title: "ns1", address, bind: None };
+        let plain = Plain(&question);
+        let asked = peer.ask(&plain);
+        let gone = async {
+            server.recv_from(&mut [0; MOST_UDP]).await.unwrap();
+            drop(server);
+        };
+        let (told, ()) = tokio::join!(asked, gone);
+        assert_eq!(told.unwrap_err().fault, Fault::Lost);
+        assert_eq!(peer.ask(&plain).await.unwrap_err().fault, Fault::Unreachable);
+    }
 }

@@ -127,7 +127,7 @@ impl NameServer<'_> {
         self.ask(&Plain(question)).await
     }
 
-    /// Asks at the server's first address that can be reached.
+    /// Asks at the server's first address that answers.
     async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
         let title = self.server.to_string();
         let mut last = None;
@@ -140,7 +140,12 @@ impl NameServer<'_> {
                 }
             };
             match (Peer { title: &title, address, bind: self.bind }).ask(question).await {
-                Err(silence) if silence.fault == Fault::Unreachable => last = Some(silence),
+                // What may have reached the server is the worse of two troubles.
+                Err(silence) if silence.fault == Fault::Lost => last = Some(silence),
+                Err(silence) if silence.fault == Fault::Unreachable => {
+                    last =
+                        last.filter(|last: &Silence| last.fault == Fault::Lost).or(Some(silence));
+                }
                 answered => return answered,
             }
         }

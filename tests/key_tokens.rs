@@ -24,8 +24,8 @@ use serde_json::Value;
 
 const DEV1: &str = "dev1.dyn.example.com";
 
-/// What a zone holds beside SOA and NS.
-const RECORDS: &str = "www A 192.0.2.80\ndev1 TXT keep\n";
+/// What a zone holds beside SOA and NS; somebody has made the very name that probes speak of.
+const RECORDS: &str = "www A 192.0.2.80\ndev1 TXT keep\nhoming-probe-that-cannot-be A 192.0.2.81\n";
 
 /// A server of that kind, unless this machine lacks it.
 fn server(test: &str, kind: Kind, grants: &[Grant]) -> Option<NameServer> {
@@ -166,6 +166,7 @@ fn several_hosts_share_a_key_and_one_of_them_is_a_wildcard() {
 fn a_key_that_may_do_more_is_too_powerful() {
     let test = "a_key_that_may_do_more_is_too_powerful";
     let neighbour = "may write A of homing-probe-neighbour.dyn.example.com";
+    let neighbour_v6 = "may write AAAA of homing-probe-neighbour.dyn.example.com";
     let own_text = "may write TXT of dev1.dyn.example.com";
     let zone = "may write A of dyn.example.com itself";
     let below = "may write A of homing-probe-neighbour.dev1.dyn.example.com";
@@ -189,6 +190,11 @@ fn a_key_that_may_do_more_is_too_powerful() {
         (Kind::Bind, bind(&format!("grant dev1 name {DEV1}. ANY;")), vec![own_text]),
         (Kind::Bind, bind(&format!("grant dev1 subdomain {DEV1}. A AAAA;")), vec![below]),
         (Kind::Bind, bind("grant dev1 zonesub A AAAA;"), vec![neighbour, zone, below, any]),
+        (
+            Kind::Bind,
+            bind(&format!("grant dev1 name {DEV1}. A; grant dev1 zonesub AAAA;")),
+            vec![neighbour_v6],
+        ),
         (Kind::Knot, knot(""), vec![neighbour, own_text, zone, below, any]),
         (Kind::Knot, knot(&format!("{named}update-owner-match: equal")), vec![own_text]),
         (

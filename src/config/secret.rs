@@ -11,6 +11,7 @@ use std::{env, fmt};
 
 use super::problems::shown_path;
 use crate::core::key_file::{self, KeyFileError};
+use crate::core::name::Hostname;
 use crate::core::secret::Secret;
 use crate::core::tsig::Key;
 use crate::disk::open_regular;
@@ -194,6 +195,21 @@ fn open_guarded(path: &Path, credentials: Option<&Path>) -> Result<File, SecretE
     Ok(file)
 }
 
+/// That there is no key file at `path`, with the command that makes the one of `host`.
+pub fn no_key_file(path: &Path, host: &Hostname) -> String {
+    let path = missing(path, "key-file");
+    format!("{path} does not exist; `homing token issue {host}` makes the key in it")
+}
+
+/// What to call a file that is not there, whose path may be a secret in the wrong place.
+fn missing(path: &Path, setting: &str) -> String {
+    if looks_like_a_secret(path) {
+        format!("the file that {setting} names")
+    } else {
+        shown_path(path)
+    }
+}
+
 fn unreadable(path: &Path, error: &io::Error) -> SecretError {
     match error.kind() {
         io::ErrorKind::NotFound => SecretError::Missing { path: path.to_owned() },
@@ -296,11 +312,7 @@ impl fmt::Display for SecretError {
             }
             Self::KeyFile { path, error } => write!(f, "{} {error}", shown_path(path)),
             Self::Missing { path } => {
-                let path = if looks_like_a_secret(path) {
-                    "the file that token-file or password-file names".to_owned()
-                } else {
-                    shown_path(path)
-                };
+                let path = missing(path, "token-file or password-file");
                 write!(
                     f,
                     "{path} does not exist; put the provider's token or password on its first line"

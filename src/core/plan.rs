@@ -540,7 +540,8 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
 }
 
 /// What the records of a host that takes nothing over must hold for `wishes` to be fulfilled: what was
-/// sent last, if no answer told whether it is there, or what is set.
+/// sent last, if no answer told whether it is there, what is set, or what is wished: then nothing is
+/// taken from anybody, and it may be our own doing whose answer was lost.
 fn conditions(
     host: &Host,
     entry: Option<&Entry>,
@@ -562,8 +563,17 @@ fn conditions(
     let stated = |of: &dyn Fn(Family) -> Option<Condition>| {
         PerFamily::from_fn(|family| of(family).filter(|_| wishes[family] != Wish::Leave))
     };
-    let mut conditions = vec![stated(&unanswered), stated(&set)];
-    conditions.dedup();
+    let already = |family: Family| match &wishes[family] {
+        Wish::Leave => None,
+        Wish::Remove => Some(Condition::Absent),
+        Wish::Set(addresses) => Some(Condition::Holds(addresses.clone())),
+    };
+    let mut conditions: Vec<PerFamily<_>> = Vec::new();
+    for condition in [stated(&unanswered), stated(&set), stated(&already)] {
+        if !conditions.contains(&condition) {
+            conditions.push(condition);
+        }
+    }
     conditions
 }
 
@@ -1114,6 +1124,25 @@ mod tests {
         let schedule =
             scheduled(&["a.example", "b.example", "c.example"], &provider, &memory, at(0));
         assert_eq!(places(&schedule), [vec![0, 2], vec![1]]);
+    }
+
+    #[test]
+    fn what_is_taken_over_by_nobody_is_what_was_set_sent_or_is_wished() {
+        let mut careful = host("a.example");
+        let wishes = PerFamily { v4: Wish::Set(addresses(V4)), v6: Wish::Leave };
+        assert!(conditions(&careful, None, &wishes).is_empty());
+        careful.take_over = false;
+        let v4 = |condition| PerFamily { v4: Some(condition), v6: None };
+        let holds = |text| v4(Condition::Holds(addresses(text)));
+        assert_eq!(conditions(&careful, None, &wishes), [v4(Condition::Absent), holds(V4)]);
+        let mut entry = Entry::default();
+        entry.families.v4 = set("198.18.0.2");
+        let of_set = [holds("198.18.0.2"), holds(V4)];
+        assert_eq!(conditions(&careful, Some(&entry), &wishes), of_set);
+        let sent = Some(addresses("198.18.0.3"));
+        entry.families.v4.sent = Some(Sent { addresses: sent, at: at(1), in_doubt: true });
+        let of_all = [holds("198.18.0.3"), holds("198.18.0.2"), holds(V4)];
+        assert_eq!(conditions(&careful, Some(&entry), &wishes), of_all);
     }
 
     #[test]

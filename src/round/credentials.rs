@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::config::HostConfig;
-use crate::config::secret::{self, SecretPlace};
+use crate::config::secret::{self, SecretError, SecretPlace};
 use crate::core::interface::InterfaceName;
 use crate::core::name::Hostname;
 use crate::core::plan::WhenGone;
@@ -98,7 +98,9 @@ impl<'a> Reader<'a> {
             &[
                 u8::from(families.v4),
                 u8::from(families.v6),
-                u8::from(host.strict_token) | u8::from(removes) << 1,
+                u8::from(host.strict_token)
+                    | u8::from(removes) << 1
+                    | u8::from(!host.host.take_over) << 2,
             ],
             bind.as_bytes(),
         ]);
@@ -137,7 +139,10 @@ impl<'a> Reader<'a> {
 impl Kept {
     fn read(host: &HostConfig, provider: &Provider) -> Self {
         if let Some(SecretPlace::KeyFile(path)) = &host.secret {
-            let read = secret::read_key(path).map_err(|error| error.to_string());
+            let read = secret::read_key(path).map_err(|error| match error {
+                SecretError::Missing { path } => secret::no_key_file(&path, &host.host.key.host),
+                error => error.to_string(),
+            });
             let (key, secret) = read.map_or_else(|e| (None, Err(e)), |(k, s)| (Some(k), Ok(s)));
             let login = key.map(|key| format!("{}:{}", key.algorithm, key.name));
             return Self { login, secret, stamp: 0, terms: Err(NoTerms::NoReceipt) };

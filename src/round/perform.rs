@@ -15,14 +15,14 @@ use crate::clock::spread;
 use crate::core::address::PerFamily;
 use crate::core::interface::InterfaceName;
 use crate::core::memory::Entry;
-use crate::core::outcome::{Fault, Outcome};
+use crate::core::outcome::{Fault, Outcome, Refusal, Rejection};
 use crate::core::plan::{Candidate, Request, Schedule, Wish};
 use crate::core::protocol::{
     Answer, Credential, HttpRequest, Verdict, desec, dyndns2, powerdns, rfc2136,
 };
 use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Fingerprint;
-use crate::core::settle::{Situation, not_sent, sending, settle, settle_zone};
+use crate::core::settle::{News, Situation, not_sent, sending, settle, settle_zone};
 use crate::core::time::Timestamp;
 use crate::hook;
 use crate::http::Clients;
@@ -475,10 +475,25 @@ pub fn settle_one(
         outcome.clone()
     };
     let news = settle(host, entry, wishes, &outcome, &situation);
+    let tells_zones = matches!(provider.protocol, Protocol::PowerDns | Protocol::Rfc2136);
+    if tells_zones
+        && may_be_the_zone(&outcome)
+        && matches!(news, News::Held(_) | News::StillHeld(_))
+    {
+        // Zones are cut and joined: the next question finds the one that holds the host by then.
+        entry.zone = None;
+    }
     let host_report = report.host_mut(plan.at);
     host_report.attempted(wishes);
     let wishes = wishes.clone();
     host_report.answers.push(Answered { wishes, outcome, news });
+}
+
+/// Whether an outcome may come from a zone that is not the host's, or not any more.
+fn may_be_the_zone(outcome: &Outcome) -> bool {
+    let refused =
+        |refusal: &Refusal| matches!(refusal.rejection, Rejection::Forbidden | Rejection::Host);
+    matches!(outcome, Outcome::Rejected(refusal) if refused(refusal))
 }
 
 /// Tells the hooks of hosts whose addresses changed, all at once; when `stop` turns true, those that

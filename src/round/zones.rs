@@ -112,6 +112,11 @@ async fn ask(
         (Protocol::Rfc2136, _, Some(server)) => {
             let server = NameServer { server, bind: *bind };
             let told = engine.waiting.during(&what, server.zone(host)).await;
+            if let Err(Silence { fault, detail }) = &told {
+                // It would keep every other host waiting as long.
+                let learnt = Outcome::deferred(*fault, detail.clone());
+                engine.traffic.learn(provider, plan.access.identity, *bind, &learnt);
+            }
             return zone_of_server(told, host, server);
         }
         _ => return ZoneAnswer::Silent,

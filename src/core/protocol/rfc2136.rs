@@ -51,24 +51,25 @@ pub fn message(
 }
 
 /// A message that changes nothing whatever the server permits: it asks for the addition of a record
-/// of the type at `name`, provided that a name is in use which cannot be.
+/// of the type at `name`, provided that one and the same name is in use and is not. Whatever the
+/// zone holds, by a wildcard too, one of these conditions is wrong.
 ///
 /// BIND and Knot look at the permission before they look at that, and answer accordingly.
 pub fn probe(id: u16, zone: &Hostname, name: &Name, record_type: Type) -> Vec<u8> {
-    let nowhere = Record {
-        name: Name::from_text(&format!("homing-probe-that-cannot-be.{zone}"))
-            .unwrap_or_else(|| Name::from(zone)),
-        record_type: Type::ANY,
-        class: Class::ANY,
-        data: Vec::new(),
-    };
+    let nowhere = Name::from_text(&format!("homing-probe-that-cannot-be.{zone}"))
+        .unwrap_or_else(|| Name::from(zone));
+    let (in_use, in_no_use) = (Class::ANY, Class::NONE);
+    let contradiction = [in_use, in_no_use].map(|class| {
+        let (name, data) = (nowhere.clone(), Vec::new());
+        Record { name, record_type: Type::ANY, class, data }
+    });
     let data = match record_type {
         Type::A => vec![192, 0, 2, 1],
         Type::AAAA => vec![0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
         _ => b"\x05probe".to_vec(),
     };
     let addition = Record { name: name.clone(), record_type, class: Class::IN, data };
-    assembled(id, zone, &[nowhere], &[(addition, TIME_TO_LIVE)])
+    assembled(id, zone, &contradiction, &[(addition, TIME_TO_LIVE)])
 }
 
 fn assembled(id: u16, zone: &Hostname, required: &[Record], changes: &[(Record, u32)]) -> Vec<u8> {
@@ -306,7 +307,8 @@ mod tests {
         let bytes =
             probe(7, &name("example.com"), &Name::from(&name("www.example.com")), Type::TXT);
         let message = Message::parse(&bytes).unwrap();
-        assert_eq!(shape(&message.answers), [(255, 255, 0)]);
+        assert_eq!(shape(&message.answers), [(255, 255, 0), (255, 254, 0)]);
+        assert_eq!(message.answers[0].name, message.answers[1].name, "it contradicts itself");
         assert_eq!(shape(&message.authority), [(16, 1, 6)]);
     }
 

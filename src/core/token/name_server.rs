@@ -151,12 +151,17 @@ pub fn probes(duty: &Duty, hosts: &[Duty]) -> Vec<Probe> {
         |label: &str| if own.is_empty() { label.to_owned() } else { format!("{label}.{own}") };
     let places = [
         ("homing-probe-neighbour".to_owned(), "A"),
+        ("homing-probe-neighbour".to_owned(), "AAAA"),
         ("homing-probe-neighbour".to_owned(), "TXT"),
         (String::new(), "A"),
+        (String::new(), "AAAA"),
+        (String::new(), "TXT"),
         ("*".to_owned(), "A"),
+        ("*".to_owned(), "AAAA"),
         (own.clone(), "TXT"),
         (below("_acme-challenge"), "TXT"),
         (below("homing-probe-neighbour"), "A"),
+        (below("homing-probe-neighbour"), "AAAA"),
         (own.clone(), "A"),
         (own, "AAAA"),
     ];
@@ -292,12 +297,17 @@ mod tests {
             .collect();
         let expect = [
             "homing-probe-neighbour.example.com A",
+            "homing-probe-neighbour.example.com AAAA",
             "homing-probe-neighbour.example.com TXT",
             "example.com A",
+            "example.com AAAA",
+            "example.com TXT",
             "*.example.com A",
+            "*.example.com AAAA",
             "dev1.example.com TXT",
             "_acme-challenge.dev1.example.com TXT",
             "homing-probe-neighbour.dev1.example.com A",
+            "homing-probe-neighbour.dev1.example.com AAAA",
         ];
         assert_eq!(names, expect);
     }
