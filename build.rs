@@ -35,13 +35,36 @@ const KEYS: [&str; 19] = [
     "update-url",
 ];
 
+/// Leaves out what only unwinding reads: a release aborts when it panics, and the tables are an
+/// eighth of it. The standard library brings its own, so that no option of the compiler does this.
+const WITHOUT_UNWINDING: &str = "SECTIONS {
+    /DISCARD/ : { *(.eh_frame) *(.eh_frame_hdr) *(.gcc_except_table .gcc_except_table.*) }
+} INSERT AFTER .text;
+";
+
 fn main() {
     println!("cargo::rerun-if-changed={SOURCE}");
+    leave_out_unwinding();
     let text = fs::read_to_string(SOURCE).unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
     let table: Table = text.parse().unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
     let code = code(&table).unwrap_or_else(|problem| panic!("{SOURCE}: {problem}"));
     let directory = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     fs::write(format!("{directory}/providers.rs"), code).expect("OUT_DIR can be written to");
+}
+
+/// Hands the linker a script, where it is known to read it and nothing else needs the tables.
+fn leave_out_unwinding() {
+    let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
+    // Cargo.toml says that a release aborts; a distribution may say otherwise.
+    let unwinds = env::var("CARGO_PROFILE_RELEASE_PANIC").is_ok_and(|panic| panic != "abort");
+    println!("cargo::rerun-if-env-changed=CARGO_PROFILE_RELEASE_PANIC");
+    let aborts = is("PROFILE", "release") && !unwinds;
+    if aborts && is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") {
+        let script =
+            format!("{}/without-unwinding.ld", env::var("OUT_DIR").expect("cargo sets it"));
+        fs::write(&script, WITHOUT_UNWINDING).expect("OUT_DIR can be written to");
+        println!("cargo::rustc-link-arg-bins={script}");
+    }
 }
 
 /// The static table of all entries, sorted by name.
@@ -132,6 +155,8 @@ impl Entry<'_> {
         field("protocol", &format!("Protocol::{protocol}"));
         field("update_url", &optional(update_url.as_deref()));
         field("api_url", &optional(api_url.as_deref()));
+        field("name_server", "None");
+        field("algorithm", "Algorithm::Sha256");
         field("zone", "None");
         field("ca_file", "None");
         field("plain_http", "false");

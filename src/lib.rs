@@ -7,7 +7,7 @@
 //! | layer | modules |
 //! | --- | --- |
 //! | pure core: decisions and protocols as functions of values | [`core`] |
-//! | shell: files, network, time | [`account`], [`clock`], [`config`], [`hook`], [`hosts_file`], [`http`], [`mod@line`], [`log`], [`program`], [`receipt`], [`source`], [`state`], [`waiting`] |
+//! | shell: files, network, time | [`account`], [`authorities`], [`clock`], [`config`], [`exchange`], [`hook`], [`hosts_file`], [`http`], [`mod@line`], [`log`], [`name_server`], [`peer`], [`program`], [`rails`], [`receipt`], [`source`], [`state`], [`waiting`] |
 //! | round: observe, plan, update, settle, save | [`round`] |
 //! | token side: issue, audit, rotate, revoke | `token` |
 //! | drivers: daemon, once and the commands that only look | [`cli`], [`drivers`], [`exit`] |
@@ -16,19 +16,24 @@
 //! has to know of a token it finds in the receipt beside it.
 
 pub mod account;
+pub mod authorities;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod core;
 mod disk;
 pub mod drivers;
+pub mod exchange;
 pub mod exit;
 pub mod hook;
 pub mod hosts_file;
 pub mod http;
 pub mod line;
 pub mod log;
+pub mod name_server;
+pub mod peer;
 pub mod program;
+pub mod rails;
 mod reason;
 pub mod receipt;
 pub mod round;

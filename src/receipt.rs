@@ -19,6 +19,7 @@ use crate::clock::{parse_rfc3339, rfc3339_seconds};
 use crate::core::address::PerFamily;
 use crate::core::secret::{Secret, hex};
 use crate::core::time::Timestamp;
+use crate::core::token::rails::{Entry, Grant, Policy};
 use crate::core::token::{Api, Duty, Limits, TokenId, period};
 use crate::disk::{self, Ownership};
 use crate::reason::reason;
@@ -46,6 +47,8 @@ pub struct Receipt {
     pub proven: Option<Timestamp>,
     /// Tokens whose place it took and that are still to be deleted.
     pub replaces: Vec<TokenId>,
+    /// What a token of `PowerDNS` on Rails was granted: its server can never tell again.
+    pub rails: Option<Grant>,
 }
 
 /// A salted digest of a secret: tells whether a secret is the same, and nothing else about it.
@@ -143,6 +146,10 @@ impl Receipt {
 
     /// When its age ends the token, if it does.
     pub fn expires(&self) -> Option<Timestamp> {
+        // That server's own word; where it said nothing, nobody knows.
+        if let Some(grant) = &self.rails {
+            return grant.expires;
+        }
         Some(self.created?.after(self.limits.max_age?))
     }
 }
@@ -189,6 +196,22 @@ struct Form {
     proven: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     replaces: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rails: Option<GrantForm>,
+}
+
+/// What a token of `PowerDNS` on Rails was granted, in its server's words.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct GrantForm {
+    domain: String,
+    policy: String,
+    allow_new: bool,
+    remove: bool,
+    records: Vec<String>,
+    protect: Vec<String>,
+    protect_types: Vec<String>,
+    expires: Option<String>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -229,6 +252,7 @@ fn text(receipt: &Receipt) -> String {
         fingerprint: format!("{:016x}", receipt.seal.digest),
         proven: moment(receipt.proven),
         replaces: receipt.replaces.iter().map(TokenId::to_string).collect(),
+        rails: receipt.rails.as_ref().map(GrantForm::of),
     };
     // Texts, numbers and lists: there is nothing that JSON could not hold.
     let mut text = serde_json::to_string_pretty(&form).unwrap_or_default();
@@ -275,7 +299,51 @@ fn parse(text: &str) -> Result<Receipt, Fault> {
         seal,
         proven: moment(&form.proven)?,
         replaces: form.replaces.iter().map(id).collect::<Result<_, _>>()?,
+        rails: form.rails.map(GrantForm::grant).transpose().map_err(|what| damaged(&what))?,
     })
+}
+
+impl GrantForm {
+    fn of(grant: &Grant) -> Self {
+        let texts = |entries: &[Entry]| entries.iter().map(Entry::to_string).collect();
+        Self {
+            domain: grant.domain.to_string(),
+            policy: match grant.policy {
+                Policy::Allow => "allow".to_owned(),
+                Policy::Deny => "deny".to_owned(),
+            },
+            allow_new: grant.allow_new,
+            remove: grant.remove,
+            records: texts(&grant.records),
+            protect: texts(&grant.protect),
+            protect_types: grant.protect_types.clone(),
+            expires: grant.expires.map(|at| rfc3339_seconds(at).to_string()),
+        }
+    }
+
+    fn grant(self) -> Result<Grant, String> {
+        let not_one = |text: &str, what: &str| format!("{text:?} is not {what}");
+        let entries = |texts: &[String]| {
+            let entry = |text: &String| text.parse().map_err(|_| not_one(text, "a record"));
+            texts.iter().map(entry).collect::<Result<Vec<Entry>, _>>()
+        };
+        let expires = self.expires.as_deref();
+        let moment = |text| parse_rfc3339(text).ok_or_else(|| not_one(text, "a moment"));
+        Ok(Grant {
+            policy: match self.policy.as_str() {
+                "allow" => Policy::Allow,
+                "deny" => Policy::Deny,
+                other => return Err(not_one(other, "a policy")),
+            },
+            allow_new: self.allow_new,
+            remove: self.remove,
+            records: entries(&self.records)?,
+            protect: entries(&self.protect)?,
+            expires: expires.map(moment).transpose()?,
+            domain: self.domain.parse().map_err(|_| not_one(&self.domain, "a domain"))?,
+            protect_types: self.protect_types,
+        })
+    }
 }
 
 impl HostForm {
@@ -345,6 +413,7 @@ mod tests {
             seal: Seal::of(&Secret::new("hidden-secret")).unwrap(),
             proven: None,
             replaces: vec!["old".parse().unwrap()],
+            rails: None,
         }
     }
 
@@ -357,6 +426,27 @@ mod tests {
         assert!(read.is_of(&Secret::new("hidden-secret")));
         assert!(!read.is_of(&Secret::new("hidden-secret2")));
         assert_eq!(read.expires(), Some(Timestamp::from_secs(1_800_000_000 + 365 * 86400)));
+    }
+
+    #[test]
+    fn what_was_granted_is_read_as_it_was_written_and_its_end_counts() {
+        let end = Timestamp::from_secs(1_900_000_000);
+        let mut grant = Grant::narrow(&receipt().duties, end).unwrap();
+        grant.protect.push("mail.example.com".parse().unwrap());
+        grant.protect_types.push("MX".to_owned());
+        let given = Receipt { rails: Some(grant), ..receipt() };
+        let written = text(&given);
+        assert_eq!(parse(&written), Ok(given.clone()));
+        assert_eq!(given.expires(), Some(end));
+        for (is, should) in
+            [("\"deny\"", "\"some\""), ("\"dev1.example.com:A\"", "\":A\""), ("2030-", "30-")]
+        {
+            assert!(written.contains(is), "{written}");
+            let changed = written.replace(is, should);
+            assert!(matches!(parse(&changed), Err(Fault::Damaged(_))), "{changed}");
+        }
+        let unsaid = given.rails.map(|grant| Grant { expires: None, ..grant });
+        assert_eq!(Receipt { rails: unsaid, ..receipt() }.expires(), None);
     }
 
     #[test]

@@ -81,6 +81,8 @@ async fn an_answer_comes_over_tls_from_an_authority_of_the_users() {
         retry_after: Some(Duration::from_secs(7)),
         body: b"badauth".to_vec(),
         next: None,
+        location: None,
+        cookies: Vec::new(),
     };
     assert_eq!(ask(&server).await, Ok(expect));
 }
@@ -130,11 +132,35 @@ async fn a_secret_that_no_header_can_carry_is_not_shown() {
 }
 
 #[tokio::test]
+async fn a_secret_part_of_the_path_stays_one_part_and_a_cookie_is_sent_as_it_is() {
+    let server = Server::plain(fine);
+    let clients = clients();
+    for authorization in [
+        Authorization::Path(Secret::new("a1b2")),
+        Authorization::Path(Secret::new("../a?b#c")),
+        Authorization::Cookie(Secret::new("_x_session=c00kie")),
+    ] {
+        let authorization = Some(authorization);
+        let request = HttpRequest { authorization, ..request(&server.url("/x/token")) };
+        assert!(!format!("{request:?}").contains("c00kie"));
+        clients.send(&request, None).await.unwrap();
+    }
+    let requests = server.requests();
+    let first = |at: usize| requests[at].lines().next().unwrap().to_owned();
+    assert_eq!(first(0), "GET /x/token/a1b2 HTTP/1.1");
+    assert_eq!(first(1), "GET /x/token/..%2Fa%3Fb%23c HTTP/1.1");
+    assert!(requests[2].contains("cookie: _x_session=c00kie\r\n"), "{}", requests[2]);
+}
+
+#[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     let server = Server::plain(|connection| {
-        reply_with(connection, "302 Found", "Location: /elsewhere\r\n", "")
+        let headers = "Location: /elsewhere\r\nSet-Cookie: a=1; path=/\r\nSet-Cookie: b=2\r\n";
+        reply_with(connection, "302 Found", headers, "")
     });
-    assert_eq!(ask(&server).await.map(|answer| answer.status), Ok(302));
+    let answer = ask(&server).await.unwrap();
+    assert_eq!((answer.status, answer.location.as_deref()), (302, Some("/elsewhere")));
+    assert_eq!(answer.cookies, ["a=1; path=/", "b=2"].map(Secret::new));
     assert_eq!(server.requests().len(), 1);
 }
 

@@ -55,8 +55,12 @@ pub enum Flag {
     Json,
     /// `--log-format`
     LogFormat,
+    /// `--management-password-file`
+    ManagementPasswordFile,
     /// `--management-token-file`
     ManagementTokenFile,
+    /// `--management-user`
+    ManagementUser,
     /// `--max-age`
     MaxAge,
     /// `--max-unused`
@@ -166,8 +170,8 @@ pub const GROUPS: &[Group] = &[Group {
     doc: "Issue, audit, rotate or revoke the tokens of hosts",
     more: "The management token, which may make and delete others, is read from \
         --management-token-file, else from HOMING_MANAGEMENT_TOKEN, else asked for on a terminal, \
-        where it is not shown; an audit does without it. It is never stored, and cannot be given \
-        as an option.",
+        where it is not shown; an audit does without it, and so do keys of name servers. It is \
+        never stored, and cannot be given as an option.",
 }];
 
 /// The exit codes of the commands that change tokens.
@@ -250,7 +254,8 @@ pub const COMMANDS: &[Command] = &[
         doc: "Make the narrowest token for hosts, and store it",
         more: concat!(
             "The token may write the addresses of the HOSTs and nothing else. Its secret goes \
-                where the configuration says that the HOSTs have theirs.\n",
+                where the configuration says that the HOSTs have theirs. For HOSTs at a name server \
+                it makes a key, and prints what has to be written at the server.\n",
             exit_codes!(),
         ),
         ready: true,
@@ -274,7 +279,8 @@ pub const COMMANDS: &[Command] = &[
         doc: "Replace the tokens of hosts by fresh ones",
         more: concat!(
             "The fresh token may do what the hosts need, and its secret is stored before the old \
-                token is deleted.\n",
+                token is deleted. The fresh key of a name server waits beside the old one until the \
+                command is run again and finds that the server knows it.\n",
             exit_codes!(),
         ),
         ready: true,
@@ -286,7 +292,8 @@ pub const COMMANDS: &[Command] = &[
         choices: &[],
         doc: "Delete the tokens of hosts at their provider",
         more: concat!(
-            "Their secrets are worth nothing from then on. Give HOSTs or --id.\n",
+            "Their secrets are worth nothing from then on. Give HOSTs or --id. Of keys it prints what \
+                has to be removed at the name server.\n",
             exit_codes!(),
         ),
         ready: true,
@@ -455,6 +462,29 @@ pub const OPTIONS: &[Opt] = &[
         doc: "Read the management token from FILE",
         more: "The file holds it on its first line. Without the option HOMING_MANAGEMENT_TOKEN counts, and \
             without both it is asked for on a terminal.",
+    },
+    Opt {
+        flag: Flag::ManagementUser,
+        long: "management-user",
+        short: None,
+        value: Some("USER"),
+        choices: &[],
+        variables: &[],
+        commands: Some(FRESH),
+        doc: "Make tokens as this USER (PowerDNS on Rails)",
+        more: "It needs the role \"Auth token\"; records that are missing it creates if it also owns the \
+            domain.",
+    },
+    Opt {
+        flag: Flag::ManagementPasswordFile,
+        long: "management-password-file",
+        short: None,
+        value: Some("FILE"),
+        choices: &[],
+        variables: &[],
+        commands: Some(FRESH),
+        doc: "Read that user's password from FILE",
+        more: "The file holds it on its first line. Without the option it is asked for on a terminal.",
     },
     Opt {
         flag: Flag::Config,

@@ -40,6 +40,10 @@ pub struct TokenCommand {
     pub limits: LimitsAsked,
     /// Where the management token stands.
     pub management_token_file: Option<PathBuf>,
+    /// The user that makes tokens, where it takes a name and a password.
+    pub management_user: Option<String>,
+    /// Where that user's password stands.
+    pub management_password_file: Option<PathBuf>,
 }
 
 /// What to do with tokens.
@@ -105,6 +109,8 @@ impl TokenCommand {
                 subnets: subnets(given)?,
             },
             management_token_file: given.path(Flag::ManagementTokenFile, |_| None),
+            management_user: given.value(Flag::ManagementUser).map(user).transpose()?,
+            management_password_file: given.path(Flag::ManagementPasswordFile, |_| None),
         };
         command.check(line)?;
         Ok(command)
@@ -155,6 +161,20 @@ fn understood<T, E: fmt::Display>(
 fn token_id((option, value): (&Opt, &OsStr)) -> Result<TokenId, UsageError> {
     let error = |error| UsageError(format!("--{}: this {error}", option.long));
     value.to_string_lossy().parse().map_err(error)
+}
+
+/// The name of a user, which a password can follow (RFC 7617, section 2). What is none is not
+/// repeated, for it may hold the password.
+fn user((option, value): (&Opt, &OsStr)) -> Result<String, UsageError> {
+    let text = value.to_string_lossy();
+    if text.contains(|c: char| c == ':' || c.is_control()) {
+        return Err(UsageError(format!(
+            "--{}: this is not a user's name, which holds no colon; give its password in a file of \
+             its own",
+            option.long
+        )));
+    }
+    Ok(text.into_owned())
 }
 
 fn hostname(text: &str) -> Result<Hostname, String> {
@@ -288,6 +308,8 @@ mod tests {
             create_domain: None,
             limits: LimitsAsked::default(),
             management_token_file: None,
+            management_user: None,
+            management_password_file: None,
         }
     }
 

@@ -14,11 +14,14 @@ use super::url::table_key;
 use super::{HostConfig, SourceRef, provider, source, value};
 use crate::cli::nearest::nearest;
 use crate::core::address::{Family, PerFamily};
+use crate::core::dns::Name;
 use crate::core::interface::InterfaceName;
 use crate::core::memory::Key;
 use crate::core::name::Hostname;
 use crate::core::plan::{Host, Use, WhenGone};
 use crate::core::provider::{BUILT_IN, Login, Protocol, Provider, Removal, built_in};
+use crate::core::server::Server;
+use crate::core::verify::Verify;
 use crate::source::Kind;
 
 /// What is known when hosts are read, and what grows with each of them.
@@ -40,8 +43,19 @@ pub(super) struct Context<'a> {
 }
 
 /// The keys that name a secret; a host has exactly one of them.
-const SECRETS: [&str; 6] =
-    ["token-file", "password-file", "token-env", "token-credential", "token", "password"];
+const SECRETS: [&str; 8] = [
+    "token-file",
+    "password-file",
+    "token-env",
+    "token-credential",
+    "token",
+    "password",
+    "key-file",
+    "secret-file",
+];
+
+/// Those of them that name the key of a name server.
+const KEYS: [&str; 2] = ["key-file", "secret-file"];
 
 impl<'a> Context<'a> {
     pub(super) fn new(
@@ -77,7 +91,17 @@ impl<'a> Context<'a> {
             section.get("refresh").and_then(|setting| setting.parsed(notes, value::refresh));
         let refresh = refresh.unwrap_or(provider.and_then(|provider| provider.refresh));
         let secret = self.secret(section, protocol, notes);
-        let username = username(section, provider, notes);
+        let username = match protocol {
+            Some(Protocol::Rfc2136) => key_login(section, provider, notes),
+            _ => username(section, provider, notes),
+        };
+        if let (Some(protocol), Some(setting)) = (protocol, section.get("key-name"))
+            && protocol != Protocol::Rfc2136
+        {
+            let what = format!("is not used by the protocol {}; remove it", protocol.word());
+            notes.add(setting.at, &setting.name, what);
+        }
+        let (ttl, take_over) = (ttl(section, protocol, notes), take_over(section, protocol, notes));
         let path = self.path(section, protocol, notes);
         let on_change = on_change(section, notes);
         let strict_token = strict_token(section, protocol, notes);
@@ -86,6 +110,7 @@ impl<'a> Context<'a> {
         if let Some(bind) = bind {
             self.warn_of_other_lines(bind, section, &sources, notes);
         }
+        let verify = verify(section, protocol, notes);
 
         let (Some(at), Some(provider)) = (at, provider) else { return Vec::new() };
         let host = |(item, name): (Setting<'_>, Hostname)| HostConfig {
@@ -101,6 +126,8 @@ impl<'a> Context<'a> {
                 loses: PerFamily::from_fn(|family| provider.side_effect(family).is_some()),
                 when_gone,
                 bind,
+                ttl,
+                take_over,
             },
             provider: at,
             sources,
@@ -109,6 +136,7 @@ impl<'a> Context<'a> {
             path: path.clone(),
             on_change: on_change.clone(),
             strict_token,
+            verify: verify.clone(),
             place: notes.place(item.at),
         };
         names.into_iter().map(host).collect()
@@ -180,7 +208,13 @@ impl<'a> Context<'a> {
             let Some(SourceRef::Named(at)) = source else { continue };
             // Of a provider that is not known, the harmless is assumed: it has been told already.
             match provider.map(|provider| provider.protocol) {
-                Some(Protocol::Desec | Protocol::Dyndns2) => self.usage[*at].public = true,
+                Some(
+                    Protocol::Desec
+                    | Protocol::Dyndns2
+                    | Protocol::PowerDns
+                    | Protocol::Rails
+                    | Protocol::Rfc2136,
+                ) => self.usage[*at].public = true,
                 Some(Protocol::HostsFile) | None => self.usage[*at].local = true,
             }
         }
@@ -332,17 +366,25 @@ impl<'a> Context<'a> {
                 }
                 return None;
             }
-            Some(Protocol::Desec | Protocol::Dyndns2) | None => {}
+            Some(protocol) => {
+                let of_keys = protocol == Protocol::Rfc2136;
+                let misfit = given.iter().find(|(key, _)| KEYS.contains(key) != of_keys);
+                if let Some((_, setting)) = misfit {
+                    let what = format!(
+                        "is not for the protocol {}; write {}",
+                        protocol.word(),
+                        secret_for(Some(protocol))
+                    );
+                    notes.add(setting.at, &setting.name, what);
+                    return None;
+                }
+            }
+            None => {}
         }
         let (key, setting) = match &given[..] {
             [one] => one,
             [] => {
-                let file = match protocol {
-                    Some(Protocol::Dyndns2) => "password-file = \"/etc/homing/host.password\"",
-                    Some(Protocol::Desec | Protocol::HostsFile) | None => {
-                        "token-file = \"/etc/homing/host.token\""
-                    }
-                };
+                let file = secret_for(protocol);
                 let what = format!("has no secret to prove itself with; write {file}");
                 section.lacks(&SECRETS, what, notes);
                 return None;
@@ -356,9 +398,13 @@ impl<'a> Context<'a> {
             }
         };
         match *key {
-            "token-file" | "password-file" => {
+            "token-file" | "password-file" | "secret-file" => {
                 let path = |text: &str| value::path(text, self.base);
                 unquoted(setting, path, notes).map(SecretPlace::File)
+            }
+            "key-file" => {
+                let path = |text: &str| value::path(text, self.base);
+                unquoted(setting, path, notes).map(SecretPlace::KeyFile)
             }
             "token-env" => unquoted(setting, variable, notes).map(SecretPlace::Environment),
             "token-credential" => unquoted(setting, credential, notes).map(SecretPlace::Credential),
@@ -391,12 +437,12 @@ impl<'a> Context<'a> {
                 section.lacks(&["path"], what, notes);
                 None
             }
-            (Some(setting), Some(Protocol::Desec | Protocol::Dyndns2)) => {
+            (Some(setting), Some(protocol)) if protocol != Protocol::HostsFile => {
                 let what = "is for the provider hosts-file only; remove it";
                 notes.add(setting.at, &setting.name, what);
                 None
             }
-            (Some(setting), Some(Protocol::HostsFile) | None) => setting.parsed(notes, |text| {
+            (Some(setting), _) => setting.parsed(notes, |text| {
                 let path = value::path(text, self.base)?;
                 if text.ends_with('/') {
                     Err("is a directory; name the file in it")
@@ -404,8 +450,18 @@ impl<'a> Context<'a> {
                     Ok(path)
                 }
             }),
-            (None, Some(Protocol::Desec | Protocol::Dyndns2) | None) => None,
+            (None, _) => None,
         }
+    }
+}
+
+/// The setting that gives a host of the protocol its secret, with an example.
+fn secret_for(protocol: Option<Protocol>) -> &'static str {
+    match protocol {
+        Some(Protocol::Dyndns2) => "password-file = \"/etc/homing/host.password\"",
+        Some(Protocol::Rfc2136) => "key-file = \"/etc/homing/host.key\"",
+        Some(Protocol::Desec | Protocol::HostsFile | Protocol::PowerDns | Protocol::Rails)
+        | None => "token-file = \"/etc/homing/host.token\"",
     }
 }
 
@@ -460,12 +516,12 @@ fn username(
 ) -> Option<String> {
     let setting = section.get("username");
     match (setting, provider.map(|provider| (provider.protocol, provider.login))) {
-        (Some(setting), Some((protocol @ (Protocol::Desec | Protocol::HostsFile), _))) => {
+        (Some(setting), Some((protocol, _))) if protocol != Protocol::Dyndns2 => {
             let what = format!("is not used by the protocol {}; remove it", protocol.word());
             notes.add(setting.at, &setting.name, what);
             None
         }
-        (Some(setting), Some((Protocol::Dyndns2, _)) | None) => unquoted(&setting, login, notes),
+        (Some(setting), _) => unquoted(&setting, login, notes),
         (None, Some((Protocol::Dyndns2, Login::Username))) => {
             let what = "needs username, the login that belongs to the password";
             section.lacks(&["username"], what, notes);
@@ -473,6 +529,68 @@ fn username(
         }
         (None, _) => None,
     }
+}
+
+/// What stands for the key of a name server where its file does not name it: `ALGORITHM:NAME`.
+fn key_login(
+    section: &Section<'_>,
+    provider: Option<&Provider>,
+    notes: &mut Notes,
+) -> Option<String> {
+    if let Some(setting) = section.get("username") {
+        notes.add(setting.at, &setting.name, "is not used by the protocol rfc2136; remove it");
+    }
+    let setting = section.get("key-name");
+    if section.get("secret-file").is_none() {
+        if let Some(setting) = setting {
+            let what = "is for a secret-file; a key-file names its key itself; remove it";
+            notes.add(setting.at, &setting.name, what);
+        }
+        return None;
+    }
+    let Some(setting) = setting else {
+        let what = "needs key-name, the name of the key whose secret is in secret-file";
+        section.lacks(&["key-name"], what, notes);
+        return None;
+    };
+    let name = setting.parsed(notes, |text| {
+        let wrong = "is not the name of a key; write it as the name server has it";
+        Name::from_text(text).ok_or(wrong)
+    })?;
+    Some(format!("{}:{name}", provider?.algorithm))
+}
+
+/// How long resolvers may keep the host's records, in seconds.
+fn ttl(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut Notes) -> Option<u32> {
+    /// A day: a machine that moves is of no use for longer.
+    const MOST: usize = 86_400;
+    let setting = section.get("ttl")?;
+    match protocol {
+        Some(protocol @ (Protocol::Desec | Protocol::Dyndns2 | Protocol::HostsFile)) => {
+            let what = format!("is not said by the protocol {}; remove it", protocol.word());
+            notes.add(setting.at, &setting.name, what);
+            None
+        }
+        Some(Protocol::PowerDns | Protocol::Rails | Protocol::Rfc2136) | None => {
+            u32::try_from(setting.number(1, MOST, notes)?).ok()
+        }
+    }
+}
+
+/// Whether records may be changed that hold something else than what was set here.
+fn take_over(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut Notes) -> bool {
+    let Some(setting) = section.get("take-over") else { return true };
+    let take_over = setting.flag(notes).unwrap_or(true);
+    if let (false, Some(protocol)) = (take_over, protocol)
+        && protocol != Protocol::Rfc2136
+    {
+        let what = format!(
+            "cannot be false: the protocol {} changes a record whatever it holds; remove it",
+            protocol.word()
+        );
+        notes.add(setting.at, &setting.name, what);
+    }
+    take_over
 }
 
 fn on_change(section: &Section<'_>, notes: &mut Notes) -> Vec<String> {
@@ -495,7 +613,13 @@ fn strict_token(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut N
         return false;
     }
     match protocol {
-        Some(protocol @ (Protocol::Dyndns2 | Protocol::HostsFile)) => {
+        Some(
+            protocol @ (Protocol::Dyndns2
+            | Protocol::HostsFile
+            | Protocol::PowerDns
+            | Protocol::Rails
+            | Protocol::Rfc2136),
+        ) => {
             let what =
                 format!("judges no credential of the protocol {}; remove it", protocol.word());
             notes.add(setting.at, &setting.name, what);
@@ -507,6 +631,47 @@ fn strict_token(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut N
         Some(Protocol::Desec) | None => {}
     }
     true
+}
+
+/// How the zone's own servers are asked, if they are: a name server of one's own always, unless that is
+/// switched off.
+fn verify(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut Notes) -> Option<Verify> {
+    const PORT: u16 = 53;
+    let settings = ["verify", "verify-servers", "verify-timeout"].map(|key| section.get(key));
+    if protocol == Some(Protocol::HostsFile) {
+        for setting in settings.into_iter().flatten() {
+            let what = "is not for a hosts file, which no server of a zone holds; remove it";
+            notes.add(setting.at, &setting.name, what);
+        }
+        return None;
+    }
+    let [verify, servers, timeout] = &settings;
+    let is_on = match verify {
+        Some(setting) => setting.flag(notes).unwrap_or(true),
+        None => protocol.is_none_or(|protocol| protocol == Protocol::Rfc2136),
+    };
+    if !is_on {
+        for setting in [servers, timeout].into_iter().flatten() {
+            let what =
+                "means nothing without verify = true; write that as well, or remove this line";
+            notes.add(setting.at, &setting.name, what);
+        }
+    }
+    let servers = servers.as_ref().map(|setting| {
+        let items = setting.items();
+        if items.is_empty() {
+            notes.add(setting.at, &setting.name, "is empty; name a server, or remove the line");
+        }
+        let server = |item: Setting<'_>| item.parsed(notes, |text| value::server(text, PORT));
+        items.into_iter().filter_map(server).collect::<Vec<Server>>()
+    });
+    let timeout = timeout.as_ref().and_then(|setting| {
+        setting.parsed(notes, |text| value::duration(text, &value::VERIFY_TIMEOUT))
+    });
+    is_on.then(|| Verify {
+        servers: servers.unwrap_or_default(),
+        timeout: timeout.unwrap_or(Verify::TIMEOUT),
+    })
 }
 
 /// The interface that the host's requests leave by.

@@ -28,6 +28,7 @@ use self::table::{Place, Section, Setting};
 use crate::core::address::PerFamily;
 use crate::core::plan::Host;
 use crate::core::provider::{Protocol, Provider};
+use crate::core::verify::Verify;
 use crate::disk::open_regular;
 use crate::log::{Format, Level};
 use crate::reason::reason;
@@ -93,15 +94,24 @@ pub struct HostConfig {
     pub on_change: Vec<String>,
     /// Whether nothing is sent with a token that is not proven narrow.
     pub strict_token: bool,
+    /// How the zone's own servers are asked whether they hold what was set, if they are.
+    pub verify: Option<Verify>,
     /// File and line of its name.
     pub place: String,
 }
 
 impl HostConfig {
-    /// The file of its deSEC token, if that stands in one; its receipt lies beside it.
+    /// The file of its token, if its provider has tokens and that stands in one; its receipt lies
+    /// beside it.
     pub fn token_file(&self, provider: &Provider) -> Option<&Path> {
         match &self.secret {
-            Some(SecretPlace::File(path)) if provider.protocol == Protocol::Desec => Some(path),
+            Some(SecretPlace::File(path)) => match provider.protocol {
+                Protocol::Desec | Protocol::Rails => Some(path),
+                Protocol::Dyndns2
+                | Protocol::HostsFile
+                | Protocol::PowerDns
+                | Protocol::Rfc2136 => None,
+            },
             _ => None,
         }
     }

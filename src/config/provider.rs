@@ -6,15 +6,17 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use super::problems::{Notes, quoted, shown_path};
-use super::table::{NOT_YET, Place, Section, Setting};
+use super::table::{Place, Section, Setting};
 use super::url::{self, Trust};
 use super::value;
 use crate::cli::nearest::nearest;
 use crate::core::address::PerFamily;
 use crate::core::pace::{Pace, PaceError};
+use crate::core::protocol::rfc2136::PORT;
 use crate::core::provider::{
     BUILT_IN, Login, MOST_HOSTS, Omit, Protocol, Provider, Text, built_in,
 };
+use crate::core::tsig::Algorithm;
 
 /// A provider as it was written.
 pub(super) struct Entry {
@@ -24,9 +26,6 @@ pub(super) struct Entry {
     pub(super) provider: Option<Provider>,
 }
 
-/// Words for protocols that are still to come.
-const LATER: [&str; 3] = ["powerdns", "powerdns-on-rails", "rfc2136"];
-
 /// Reads one section.
 pub(super) fn read(name: &str, section: &mut Section<'_>, base: &Path, notes: &mut Notes) -> Entry {
     section.check_keys(Place::Provider, notes);
@@ -34,6 +33,11 @@ pub(super) fn read(name: &str, section: &mut Section<'_>, base: &Path, notes: &m
         notes.add(section.at, &section.name, wrong);
     }
     let start = start(name, section, notes);
+    if start.as_ref().is_some_and(|provider| provider.protocol == Protocol::PowerDns) {
+        let what = "the key of PowerDNS' HTTP API can do everything at that server: keep it on the \
+                    server's own machine, or use the protocol rfc2136 with a key for one name";
+        notes.warn(section.at, &section.name, what);
+    }
     let provider = start.map(|start| filled(start, section, base, notes));
     Entry { name: name.to_owned(), provider }
 }
@@ -76,9 +80,6 @@ fn start(name: &str, section: &Section<'_>, notes: &mut Notes) -> Option<Provide
 fn protocol(setting: &Setting<'_>, notes: &mut Notes) -> Option<Protocol> {
     setting.parsed(notes, |text| {
         let words = Protocol::ALL.map(Protocol::word);
-        if LATER.contains(&text) {
-            return Err(NOT_YET.to_owned());
-        }
         let found = Protocol::ALL.into_iter().find(|protocol| protocol.word() == text);
         found.ok_or_else(|| {
             let near = nearest(text, words).map(|near| format!(" (did you mean {near}?)"));
@@ -109,6 +110,7 @@ fn filled(
     set(&mut provider.note, get("note").and_then(|it| it.text(notes).map(owned)));
     set(&mut provider.plain_http, get("plain-http").and_then(|it| it.flag(notes)));
     addresses(&mut provider, get, notes);
+    name_server(&mut provider, get, notes);
     wire(&mut provider, get, notes);
     set(&mut provider.zone, get("zone").and_then(|it| it.parsed(notes, value::zone).map(Some)));
     let ca_file = |text: &str| ca_file(text, base).map(Some);
@@ -118,8 +120,13 @@ fn filled(
     set(&mut provider.batch, get("batch").and_then(|it| it.number(1, MOST_HOSTS, notes)));
     // A wrong address has been told already.
     let has_address = ["server", "update-url"].iter().any(|key| section.get(key).is_some());
-    if provider.update_url.is_none() && !has_address && protocol != Protocol::HostsFile {
-        let what = "does not say where updates go; write server = \"https://…\"";
+    let goes_somewhere = provider.update_url.is_some() || provider.name_server.is_some();
+    if !goes_somewhere && !has_address && protocol != Protocol::HostsFile {
+        let example = match protocol {
+            Protocol::Rfc2136 => "\"ns1.example.com\"",
+            _ => "\"https://…\"",
+        };
+        let what = format!("does not say where updates go; write server = {example}");
         section.lacks(&["server", "update-url"], what, notes);
     }
     provider
@@ -145,12 +152,22 @@ fn addresses<'a>(
         notes.keep(&setting, check(text)).map(|()| text)
     };
     let to_provider = |text: &str| url::check_provider(text, trust);
+    if provider.protocol == Protocol::Rfc2136 {
+        return;
+    }
     if let Some(server) = url("server", &to_provider) {
         let server = server.trim_end_matches('/');
-        let desec = provider.protocol == Protocol::Desec;
-        let tail = if desec { "/api/v1/dyndns/update" } else { "/nic/update" };
-        provider.update_url = Some(Cow::Owned(format!("{server}{tail}")));
-        provider.api_url = desec.then(|| Cow::Owned(format!("{server}/api/v1")));
+        let (update, api) = match provider.protocol {
+            Protocol::Desec => ("/api/v1/dyndns/update", Some("/api/v1")),
+            Protocol::PowerDns => {
+                let api = "/api/v1/servers/localhost";
+                (api, Some(api))
+            }
+            Protocol::Rails => ("", Some("")),
+            Protocol::Dyndns2 | Protocol::HostsFile | Protocol::Rfc2136 => ("/nic/update", None),
+        };
+        provider.update_url = Some(Cow::Owned(format!("{server}{update}")));
+        provider.api_url = api.map(|api| Cow::Owned(format!("{server}{api}")));
         // Another server is another service: the built-in one need not learn its users' addresses.
         provider.echo = PerFamily::default();
     }
@@ -159,6 +176,25 @@ fn addresses<'a>(
     set(&mut provider.api_url, api_url.map(owned).map(Some));
     set(&mut provider.echo.v4, url("echo4", &url::check_web).map(owned).map(Some));
     set(&mut provider.echo.v6, url("echo6", &url::check_web).map(owned).map(Some));
+}
+
+/// `server` and `algorithm` of a name server.
+fn name_server<'a>(
+    provider: &mut Provider,
+    get: impl Fn(&str) -> Option<Setting<'a>>,
+    notes: &mut Notes,
+) {
+    if provider.protocol != Protocol::Rfc2136 {
+        return;
+    }
+    let server = |text: &str| value::server(text, PORT);
+    set(&mut provider.name_server, get("server").and_then(|it| it.parsed(notes, server).map(Some)));
+    let algorithm = |text: &str| {
+        let known = Algorithm::ALL.map(Algorithm::word).join(", ");
+        text.parse::<Algorithm>()
+            .map_err(|()| format!("is no algorithm of keys; there are: {known}"))
+    };
+    set(&mut provider.algorithm, get("algorithm").and_then(|it| it.parsed(notes, algorithm)));
 }
 
 /// What requests look like.
@@ -198,11 +234,13 @@ fn ca_file(text: &str, base: &Path) -> Result<Text, String> {
 fn belongs(key: &str, protocol: Protocol) -> bool {
     match key {
         "protocol" | "title" | "credential" | "note" => true,
-        "api-url" => protocol == Protocol::Desec,
+        "algorithm" => protocol == Protocol::Rfc2136,
+        "api-url" => matches!(protocol, Protocol::Desec | Protocol::PowerDns),
         "ipv4-parameter" | "ipv6-parameter" | "one-family" | "leave" | "query" | "login" => {
             protocol == Protocol::Dyndns2
         }
-        _ => protocol != Protocol::HostsFile,
+        "server" | "zone" | "pace" | "refresh" | "batch" => protocol != Protocol::HostsFile,
+        _ => !matches!(protocol, Protocol::HostsFile | Protocol::Rfc2136),
     }
 }
 

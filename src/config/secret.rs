@@ -3,14 +3,17 @@
 //! A secret is one line of text. Files are judged by what is open, not by what the path says, so
 //! that nothing can be exchanged in between. Called by the round, and by `check`.
 
-use std::fs::{Metadata, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, IsTerminal, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::{env, fmt};
 
 use super::problems::shown_path;
+use crate::core::key_file::{self, KeyFileError};
+use crate::core::name::Hostname;
 use crate::core::secret::Secret;
+use crate::core::tsig::Key;
 use crate::disk::open_regular;
 use crate::reason::reason;
 
@@ -25,6 +28,8 @@ pub enum SecretPlace {
     File(PathBuf),
     /// `token`: in the configuration itself.
     Inline(Secret),
+    /// `key-file`: a key file in BIND's form.
+    KeyFile(PathBuf),
 }
 
 /// Why a secret cannot be used; never holds any of it.
@@ -45,6 +50,13 @@ pub enum SecretError {
         mode: u32,
         /// What they should be.
         wanted: u32,
+    },
+    /// The file is no key file.
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: KeyFileError,
     },
     /// The file is not there.
     Missing {
@@ -153,10 +165,26 @@ fn read_with(place: &SecretPlace, directory: Option<&Path>) -> Result<Secret, Se
         }
         SecretPlace::File(path) => from_file(path, directory),
         SecretPlace::Inline(secret) => Ok(secret.clone()),
+        SecretPlace::KeyFile(path) => read_key(path).map(|(_, secret)| secret),
     }
 }
 
+/// The key in the key file at `path`, with its secret, read now.
+pub fn read_key(path: &Path) -> Result<(Key, Secret), SecretError> {
+    let directory = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let file = open_guarded(path, directory.as_deref())?;
+    let mut text = String::new();
+    let most = u64::try_from(LONGEST).unwrap_or(u64::MAX);
+    file.take(most).read_to_string(&mut text).map_err(|error| unreadable(path, &error))?;
+    key_file::parse(&text).map_err(|error| SecretError::KeyFile { path: path.to_owned(), error })
+}
+
 fn from_file(path: &Path, credentials: Option<&Path>) -> Result<Secret, SecretError> {
+    from_reader(open_guarded(path, credentials)?, path)
+}
+
+/// The file at `path`, which nobody else may read.
+fn open_guarded(path: &Path, credentials: Option<&Path>) -> Result<File, SecretError> {
     let (file, metadata) = open_regular(path)
         .map_err(|error| unreadable(path, &error))?
         .ok_or(SecretError::NotAFile { path: path.to_owned() })?;
@@ -164,7 +192,22 @@ fn from_file(path: &Path, credentials: Option<&Path>) -> Result<Secret, SecretEr
     if !credentials.is_some_and(|directory| lies_in(path, directory)) {
         check_mode(path, &metadata)?;
     }
-    from_reader(file, path)
+    Ok(file)
+}
+
+/// That there is no key file at `path`, with the command that makes the one of `host`.
+pub fn no_key_file(path: &Path, host: &Hostname) -> String {
+    let path = missing(path, "key-file");
+    format!("{path} does not exist; `homing token issue {host}` makes the key in it")
+}
+
+/// What to call a file that is not there, whose path may be a secret in the wrong place.
+fn missing(path: &Path, setting: &str) -> String {
+    if looks_like_a_secret(path) {
+        format!("the file that {setting} names")
+    } else {
+        shown_path(path)
+    }
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> SecretError {
@@ -267,12 +310,9 @@ impl fmt::Display for SecretError {
                 let (shown, chmod) = (shown_path(path), chmod(path, *wanted));
                 write!(f, "{shown} is open to {who} ({mode:04o}); run `{chmod}`")
             }
+            Self::KeyFile { path, error } => write!(f, "{} {error}", shown_path(path)),
             Self::Missing { path } => {
-                let path = if looks_like_a_secret(path) {
-                    "the file that token-file or password-file names".to_owned()
-                } else {
-                    shown_path(path)
-                };
+                let path = missing(path, "token-file or password-file");
                 write!(
                     f,
                     "{path} does not exist; put the provider's token or password on its first line"

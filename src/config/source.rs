@@ -87,16 +87,11 @@ fn kind(
     known: &mut Vec<(String, usize, IpAddr)>,
     notes: &mut Notes,
 ) -> Option<Kind> {
-    let later = Place::Source.keys().later;
-    let of_later = later.iter().any(|key| section.get(key).is_some());
     let given: Vec<_> = KINDS.iter().filter_map(|key| Some((*key, section.get(key)?))).collect();
     let are_outside = given.iter().all(|(key, _)| OUTSIDE.contains(key));
     let [(key, setting), rest @ ..] = &given[..] else {
-        // The feature that is still to come is the problem, and has been told.
-        if !of_later {
-            let what = format!("does not say where to look; write one of: {}", KINDS.join(", "));
-            section.lacks(&KINDS, what, notes);
-        }
+        let what = format!("does not say where to look; write one of: {}", KINDS.join(", "));
+        section.lacks(&KINDS, what, notes);
         return None;
     };
     if !(rest.is_empty() || are_outside) {

@@ -31,8 +31,6 @@ pub(super) enum Place {
 pub(super) struct Keys {
     /// Those that may be used.
     pub(super) known: &'static [&'static str],
-    /// Those whose feature is still to come.
-    pub(super) later: &'static [&'static str],
     /// Words that other programs use, with ours.
     foreign: &'static [(&'static str, &'static str)],
 }
@@ -89,13 +87,11 @@ impl Place {
 
 const TOP: Keys = Keys {
     known: &["daemon", "host", "provider", "source"],
-    later: &[],
     foreign: &[("domain", "host"), ("service", "provider")],
 };
 
 const DAEMON: Keys = Keys {
     known: &["interval", "log", "log-format", "settle", "state-dir"],
-    later: &[],
     foreign: &[("period", "interval"), ("verbose", "log")],
 };
 
@@ -119,18 +115,17 @@ const SOURCE: Keys = Keys {
         "suffix-mac",
         "web",
     ],
-    later: &[],
     foreign: &[("if", "interface"), ("url", "web"), ("urls", "web"), ("cmd", "command")],
 };
 
 const RESOLVER: Keys = Keys {
     known: &["class", "name", "server", "type"],
-    later: &[],
     foreign: &[("query", "name"), ("host", "name"), ("resolver", "server")],
 };
 
 const PROVIDER: Keys = Keys {
     known: &[
+        "algorithm",
         "api-url",
         "batch",
         "ca-file",
@@ -154,7 +149,6 @@ const PROVIDER: Keys = Keys {
         "update-url",
         "zone",
     ],
-    later: &[],
     foreign: &[("url", "update-url")],
 };
 
@@ -164,6 +158,8 @@ const HOST: Keys = Keys {
         "gone-after",
         "ipv4",
         "ipv6",
+        "key-file",
+        "key-name",
         "name",
         "on-change",
         "password",
@@ -171,24 +167,20 @@ const HOST: Keys = Keys {
         "path",
         "provider",
         "refresh",
+        "secret-file",
         "strict-token",
+        "take-over",
         "token",
         "token-credential",
         "token-env",
         "token-file",
-        "username",
-        "when-gone",
-        "zone",
-    ],
-    later: &[
-        "key-file",
-        "key-name",
-        "secret-file",
-        "take-over",
         "ttl",
+        "username",
         "verify",
         "verify-servers",
         "verify-timeout",
+        "when-gone",
+        "zone",
     ],
     foreign: &[
         ("domain", "name"),
@@ -233,9 +225,7 @@ impl<'a> Section<'a> {
     pub(super) fn check_keys(&mut self, place: Place, notes: &mut Notes) {
         let keys = place.keys();
         for (key, setting) in self.settings() {
-            if keys.later.contains(&key) {
-                notes.add(setting.at, &setting.name, NOT_YET);
-            } else if !keys.known.contains(&key) {
+            if !keys.known.contains(&key) {
                 let meant = meant(key, keys);
                 self.meant.extend(meant);
                 notes.add(setting.at, &setting.name, unknown(key, meant, place, &setting));
@@ -250,9 +240,6 @@ impl<'a> Section<'a> {
         }
     }
 }
-
-/// What is said of words whose feature is still to come.
-pub(super) const NOT_YET: &str = "is not in this version of Homing yet; remove it";
 
 /// The known key that `key` was most likely meant to be.
 fn meant(key: &str, keys: &Keys) -> Option<&'static str> {

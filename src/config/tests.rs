@@ -84,7 +84,7 @@ fn the_example_is_valid_as_it_stands_and_with_everything_switched_on() {
     assert_eq!(plain.daemon.state_dir, Some("/etc/homing/homing-state".into()));
     assert_eq!(host.path, Some("/etc/homing/homing.hosts".into()));
     let all = config(&uncommented(EXAMPLE));
-    assert_eq!(all.hosts.len(), 6);
+    assert_eq!(all.hosts.len(), 8);
     assert_eq!(all.sources.len(), 10);
 }
 
@@ -227,18 +227,106 @@ fn hosts_and_sources_outside_are_bound_each_for_itself() {
 }
 
 #[test]
-fn what_is_still_to_come_is_said_to_be() {
-    let host = |line: &str| format!("provider = \"desec\"\ntoken-file = \"t\"\n{line}");
-    check_host(&host("ttl = 60"), "is not in this version of Homing yet; remove it");
-    check_host(&host("verify = true"), "not in this version");
-    check_one(
-        &format!("{GOOD}[provider.p]\nprotocol = \"rfc2136\"\n"),
-        "\"rfc2136\" is not in this",
-    );
-    for place in Place::ALL {
-        let keys = place.keys();
-        assert!(keys.later.iter().all(|key| !keys.known.contains(key)));
+fn own_name_servers_are_verified_and_others_on_request() {
+    let host = |provider: &str, more: &str| {
+        let key = if provider == "own" { "key-file" } else { "token-file" };
+        let own = "[provider.own]\nprotocol = \"rfc2136\"\nserver = \"192.0.2.53\"\n";
+        format!(
+            "{own}[[host]]\nname = \"a.example\"\nprovider = \"{provider}\"\n{key} = \"t\"\n{more}"
+        )
+    };
+    let verify = |text: &str| config(text).hosts[0].verify.clone();
+    assert_eq!(verify(&host("desec", "")), None);
+    assert_eq!(verify(&host("desec", "verify = false\n")), None);
+    assert_eq!(verify(&host("own", "verify = false\n")), None);
+    let plain = Some(Verify { servers: Vec::new(), timeout: Duration::from_secs(10) });
+    assert_eq!(verify(&host("own", "")), plain);
+    assert_eq!(verify(&host("desec", "verify = true\n")), plain);
+    let more =
+        "verify-timeout = \"1s\"\nverify-servers = [\"ns1.example\", \"[2001:db8::1]:5353\"]\n";
+    let Verify { servers, timeout } = verify(&host("own", more)).unwrap();
+    let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["ns1.example:53", "[2001:db8::1]:5353"]);
+    assert_eq!(timeout, Duration::from_secs(1));
+    for (more, expect) in [
+        ("verify-timeout = \"2s\"\n", "verify-timeout: means nothing without verify = true"),
+        ("verify = false\nverify-servers = \"ns1\"\n", "verify-servers: means nothing without"),
+        ("verify = true\nverify-servers = []\n", "is empty; name a server"),
+        ("verify = true\nverify-servers = [\"2001:db8::1\"]\n", "needs brackets"),
+        ("verify = true\nverify-timeout = \"6m\"\n", "is too long; the longest is 5m"),
+        ("verify = \"yes\"\n", "must be true or false"),
+    ] {
+        check_one(&host("desec", more), expect);
     }
+    let file = "provider = \"hosts-file\"\npath = \"hosts\"\nverify = true";
+    check_host(file, "is not for a hosts file, which no server of a zone holds");
+}
+
+/// A host at a name server, with `lines` in its block and `more` in the provider's.
+fn at_server(lines: &str, more: &str) -> String {
+    format!(
+        "[provider.own]\nprotocol = \"rfc2136\"\n{more}\n[[host]]\nname = \"a.example\"\n\
+         provider = \"own\"\n{lines}\n"
+    )
+}
+
+#[test]
+fn a_name_server_is_named_with_its_key() {
+    let read = config(&at_server("key-file = \"a.key\"", "server = \"ns1.example\""));
+    let host = &read.hosts[0];
+    assert_eq!(host.secret, Some(SecretPlace::KeyFile("/etc/homing/a.key".into())));
+    assert_eq!((host.host.ttl, host.host.take_over), (None, true));
+    let server = read.providers[host.provider].name_server.as_ref().unwrap().to_string();
+    assert_eq!(server, "ns1.example:53");
+    let by_name = "key-name = \"home\"\nsecret-file = \"s\"\nttl = 300\ntake-over = false";
+    let more = "server = \"[2001:db8::1]:5353\"\nalgorithm = \"hmac-sha512\"";
+    let read = config(&at_server(by_name, more));
+    let host = &read.hosts[0];
+    assert_eq!(host.username.as_deref(), Some("hmac-sha512:home"));
+    assert_eq!((host.host.ttl, host.host.take_over), (Some(300), false));
+}
+
+#[test]
+fn what_a_name_server_does_not_need_or_lacks_is_told() {
+    const SERVER: &str = "server = \"192.0.2.53\"";
+    const KEY: &str = "key-file = \"a.key\"";
+    let host = |lines: &str, expect: &str| check_one(&at_server(lines, SERVER), expect);
+    host("", "has no secret to prove itself with; write key-file");
+    host(
+        "token-file = \"t\"",
+        "host[1].token-file: is not for the protocol rfc2136; write key-file",
+    );
+    host("secret-file = \"s\"", "needs key-name");
+    host(&format!("{KEY}\nkey-name = \"home\""), "a key-file names its key itself");
+    host(&format!("{KEY}\nusername = \"home\""), "is not used by the protocol rfc2136");
+    host(&format!("{KEY}\nttl = 0"), "a whole number from 1 to 86400");
+    host(&format!("{KEY}\nstrict-token = true"), "judges no credential of the protocol rfc2136");
+    host("key-name = \"a b\"\nsecret-file = \"s\"", "is not the name of a key");
+    let provider = |more: &str, expect: &str| check_one(&at_server(KEY, more), expect);
+    provider("", "does not say where updates go; write server = \"ns1.example.com\"");
+    provider(&format!("{SERVER}\nalgorithm = \"hmac-md5\""), "there are: hmac-sha1");
+    provider(&format!("{SERVER}\nomit = \"keep\""), "means nothing to the protocol rfc2136");
+    check_one(&format!("{GOOD}ttl = 60\n"), "host[1].ttl: is not said by the protocol desec");
+    check_one(&format!("{GOOD}take-over = false\n"), "changes a record whatever it holds");
+    check_one(&format!("{GOOD}key-name = \"home\"\n"), "is not used by the protocol desec");
+    let key = GOOD.replace("token-file", "key-file");
+    check_one(&key, "host[1].key-file: is not for the protocol desec; write token-file");
+}
+
+#[test]
+fn the_api_of_powerdns_is_found_below_its_server() {
+    let powerdns = |server: &str| {
+        format!(
+            "[provider.own]\nprotocol = \"powerdns\"\nserver = \"{server}\"\n[[host]]\n\
+             name = \"a.example\"\nprovider = \"own\"\ntoken-file = \"t\"\n"
+        )
+    };
+    let read = config(&powerdns("http://127.0.0.1:8081/"));
+    let api_url = read.providers[read.hosts[0].provider].api_url.as_deref();
+    assert_eq!(api_url, Some("http://127.0.0.1:8081/api/v1/servers/localhost"));
+    let [warning] = &read.warnings[..] else { panic!("{:?}", read.warnings) };
+    assert!(warning.contains("can do everything at that server"), "{warning}");
+    check_one(&powerdns("http://192.0.2.1:8081"), "where others can read it; write https://");
 }
 
 #[test]

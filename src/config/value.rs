@@ -32,6 +32,10 @@ pub(super) const SETTLE: Bounds =
 pub(super) const REFRESH: Bounds =
     Bounds { least: DAY, most: Duration::from_secs(3650 * 24 * 60 * 60), example: "20d" };
 
+/// How long a zone's servers may take to hold what was set.
+pub(super) const VERIFY_TIMEOUT: Bounds =
+    Bounds { least: Duration::from_secs(1), most: Duration::from_secs(5 * 60), example: "10s" };
+
 /// How long a family must be gone before its record goes: a reconnect must not remove anything.
 pub(super) const GONE_AFTER: Bounds = Bounds {
     least: Duration::from_secs(60),

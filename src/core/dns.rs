@@ -1,11 +1,12 @@
-//! DNS messages (RFC 1035): queries to bytes, bytes to answers.
+//! DNS messages (RFC 1035): queries to bytes, bytes to messages.
 //!
 //! Pure: the random id is an argument, sending is the shell's work. Whatever the bytes, reading
 //! ends soon and never panics. A record's data stay as they came; what they mean is the asker's
-//! question.
+//! question. Updates and signatures are built on this in files of their own.
 
 use std::fmt;
 
+use super::address::Family;
 use super::name::Hostname;
 
 /// A domain name as it goes on the wire, without compression. Case does not count (RFC 4343).
@@ -33,6 +34,8 @@ pub struct Header {
     pub is_answer: bool,
     /// What kind of query it is; 0 is an ordinary one.
     pub opcode: u8,
+    /// The bit AA: who answers is responsible for the name, and has not remembered it from elsewhere.
+    pub is_authoritative: bool,
     /// The bit TC: the message was cut to fit.
     pub is_truncated: bool,
     /// How it ended.
@@ -59,19 +62,25 @@ pub struct Record {
     pub record_type: Type,
     /// Its class.
     pub class: Class,
-    /// Its data, as they came.
+    /// Its data, as they came; the name in those of an NS record is written out.
     pub data: Vec<u8>,
 }
 
-/// A message, as far as its answers.
+/// A message. Of one that is truncated, no records are read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Message {
     /// What it is.
     pub header: Header,
-    /// What was asked.
+    /// What was asked; in an update, the zone.
     pub questions: Vec<Question>,
-    /// The records that answer; none are read of a truncated message.
+    /// The records that answer.
     pub answers: Vec<Record>,
+    /// The records that name a responsible server.
+    pub authority: Vec<Record>,
+    /// Other records; a signature is the last of them.
+    pub additional: Vec<Record>,
+    /// Where the last record begins, in bytes: a signature is about what comes before it.
+    pub last_at: usize,
 }
 
 /// The bytes are no DNS message.
@@ -81,10 +90,28 @@ pub struct Malformed;
 impl Type {
     /// An IPv4 address.
     pub const A: Self = Self(1);
+    /// A server of the zone.
+    pub const NS: Self = Self(2);
+    /// Another name in place of this one.
+    pub const CNAME: Self = Self(5);
+    /// The beginning of a zone.
+    pub const SOA: Self = Self(6);
     /// Texts.
     pub const TXT: Self = Self(16);
     /// An IPv6 address (RFC 3596).
     pub const AAAA: Self = Self(28);
+    /// A signature of the whole message (RFC 8945).
+    pub const TSIG: Self = Self(250);
+    /// Every type.
+    pub const ANY: Self = Self(255);
+
+    /// The type of the records that hold addresses of `family`.
+    pub fn of(family: Family) -> Self {
+        match family {
+            Family::V4 => Self::A,
+            Family::V6 => Self::AAAA,
+        }
+    }
 }
 
 impl Class {
@@ -92,11 +119,28 @@ impl Class {
     pub const IN: Self = Self(1);
     /// Chaosnet; servers tell about themselves in it.
     pub const CH: Self = Self(3);
+    /// In an update: what must not be there (RFC 2136, section 2.4).
+    pub const NONE: Self = Self(254);
+    /// In an update: what is to be deleted whole, or must be there (RFC 2136, sections 2.4 and 2.5).
+    pub const ANY: Self = Self(255);
 }
 
 impl Rcode {
     /// The question was answered.
     pub const NO_ERROR: Self = Self(0);
+    /// The message is not understood.
+    pub const FORM_ERR: Self = Self(1);
+    /// There is no such name.
+    pub const NX_DOMAIN: Self = Self(3);
+    /// The server does not do such things.
+    pub const NOT_IMP: Self = Self(4);
+    /// The server does not want to.
+    pub const REFUSED: Self = Self(5);
+    /// The server is not responsible for the zone, or the signature is not right (RFC 8945,
+    /// section 5.2).
+    pub const NOT_AUTH: Self = Self(9);
+    /// The name is not within the zone (RFC 2136, section 2.2).
+    pub const NOT_ZONE: Self = Self(10);
 }
 
 /// In words that follow the server's name.
@@ -117,6 +161,83 @@ impl fmt::Display for Rcode {
 impl Name {
     /// The longest name, in bytes (section 3.1).
     const LONGEST: usize = 255;
+
+    /// The name that `text` writes down, with or without a final dot; `None` when it is none.
+    ///
+    /// Takes what names of keys consist of: printable ASCII without white space, backslash or quote.
+    pub fn from_text(text: &str) -> Option<Self> {
+        const LONGEST_LABEL: usize = 63;
+        let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '\\' | '"' | ';' | '(' | ')');
+        let mut wire = Vec::with_capacity(text.len() + 2);
+        for label in text.strip_suffix('.').unwrap_or(text).split('.') {
+            if label.is_empty() || label.len() > LONGEST_LABEL || !label.chars().all(plain) {
+                return None;
+            }
+            wire.push(u8::try_from(label.len()).ok()?);
+            wire.extend(label.as_bytes());
+        }
+        wire.push(0);
+        (wire.len() <= Self::LONGEST).then_some(Self(wire))
+    }
+
+    /// The name above all others.
+    pub fn root() -> Self {
+        Self(vec![0])
+    }
+
+    /// The name as it goes on the wire.
+    pub fn wire(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The name in lower case, as signatures and comparisons want it (RFC 4034, section 6.2).
+    pub fn lowered(&self) -> Self {
+        Self(self.0.to_ascii_lowercase())
+    }
+
+    /// The host name that this is, if it is one.
+    pub fn hostname(&self) -> Option<Hostname> {
+        self.to_string().parse().ok()
+    }
+
+    /// The name at the beginning of a record's data, where it must not be compressed, and what
+    /// follows it.
+    pub fn leading(data: &[u8]) -> Result<(Self, &[u8]), Malformed> {
+        let mut end = 0;
+        loop {
+            let length = usize::from(*data.get(end).ok_or(Malformed)?);
+            end += 1 + length;
+            if length > 63 || end > Self::LONGEST {
+                return Err(Malformed);
+            }
+            if length == 0 {
+                let (name, rest) = data.split_at_checked(end).ok_or(Malformed)?;
+                return Ok((Self(name.to_vec()), rest));
+            }
+        }
+    }
+
+    fn labels(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.0[..];
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first()?;
+            let (label, after) = after.split_at_checked(usize::from(*length))?;
+            rest = after;
+            (!label.is_empty()).then_some(label)
+        })
+    }
+}
+
+/// With dots between the labels and none at the end; the root is `.`.
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for label in self.labels() {
+            write!(f, "{separator}{}", label.escape_ascii())?;
+            separator = ".";
+        }
+        if separator.is_empty() { f.write_str(".") } else { Ok(()) }
+    }
 }
 
 impl From<&Hostname> for Name {
@@ -144,30 +265,61 @@ impl Eq for Name {}
 /// The query that asks `question`, with recursion desired.
 pub fn query(id: u16, question: &Question) -> Vec<u8> {
     const RECURSION_DESIRED: u16 = 0x0100;
-    let counts = [1, 0, 0, 0];
-    let mut message = Vec::with_capacity(HEADER + question.name.0.len() + 4);
-    for word in [id, RECURSION_DESIRED].into_iter().chain(counts) {
-        message.extend(word.to_be_bytes());
-    }
-    message.extend(&question.name.0);
-    message.extend(question.record_type.0.to_be_bytes());
-    message.extend(question.class.0.to_be_bytes());
+    let mut message = header(id, RECURSION_DESIRED, [1, 0, 0, 0]);
+    put_question(&mut message, question);
     message
 }
 
-const HEADER: usize = 12;
+/// The query that asks a server for what it is itself responsible for: without recursion desired, so
+/// that no cache answers.
+pub fn direct_query(id: u16, question: &Question) -> Vec<u8> {
+    let mut message = header(id, 0, [1, 0, 0, 0]);
+    put_question(&mut message, question);
+    message
+}
+
+/// The first bytes of a message: its id, its flags, and how much each of its sections holds.
+pub(super) fn header(id: u16, flags: u16, counts: [u16; 4]) -> Vec<u8> {
+    [id, flags].into_iter().chain(counts).flat_map(u16::to_be_bytes).collect()
+}
+
+/// Appends what is asked, or the zone of an update.
+pub(super) fn put_question(message: &mut Vec<u8>, question: &Question) {
+    message.extend(&question.name.0);
+    message.extend(question.record_type.0.to_be_bytes());
+    message.extend(question.class.0.to_be_bytes());
+}
+
+/// Appends a record that lives for `time_to_live` seconds; its data must be shorter than 64 KiB.
+pub(super) fn put_record(message: &mut Vec<u8>, record: &Record, time_to_live: u32) {
+    let Record { name, record_type, class, data } = record;
+    let (name, record_type, class) = (name.clone(), *record_type, *class);
+    put_question(message, &Question { name, record_type, class });
+    message.extend(time_to_live.to_be_bytes());
+    message.extend(u16::try_from(data.len()).unwrap_or_default().to_be_bytes());
+    message.extend(data);
+}
+
+/// The length of a header, in bytes.
+pub(super) const HEADER: usize = 12;
 
 impl Message {
-    /// Reads a message; what follows the answers is left aside.
+    /// Reads a message; what follows its last record is left aside.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader { bytes, at: 0 };
+        let mut reader = Reader { bytes, at: 0, last_at: 0 };
         let header = reader.header()?;
-        let (question_count, answer_count) = (reader.u16()?, reader.u16()?);
-        reader.at = HEADER;
+        let question_count = reader.u16()?;
+        let counts = [reader.u16()?, reader.u16()?, reader.u16()?];
         let questions = (0..question_count).map(|_| reader.question()).collect::<Result<_, _>>()?;
-        let readable = if header.is_truncated { 0 } else { answer_count };
-        let answers = (0..readable).map(|_| reader.record()).collect::<Result<_, _>>()?;
-        Ok(Self { header, questions, answers })
+        reader.last_at = reader.at;
+        let mut section = |count: u16| -> Result<Vec<Record>, Malformed> {
+            let readable = if header.is_truncated { 0 } else { count };
+            (0..readable).map(|_| reader.record()).collect()
+        };
+        let (answers, authority) = (section(counts[0])?, section(counts[1])?);
+        let additional = section(counts[2])?;
+        let last_at = reader.last_at;
+        Ok(Self { header, questions, answers, authority, additional, last_at })
     }
 
     /// Whether this answers `question` asked with `id`: what else arrives may be forged (RFC 5452).
@@ -182,6 +334,8 @@ impl Message {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Where the last record that was read begins.
+    last_at: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -203,6 +357,7 @@ impl<'a> Reader<'a> {
             id,
             is_answer: high & 0x80 != 0,
             opcode: high >> 3 & 0x0f,
+            is_authoritative: high & 0x04 != 0,
             is_truncated: high & 0x02 != 0,
             rcode: Rcode(low & 0x0f),
         })
@@ -218,10 +373,21 @@ impl<'a> Reader<'a> {
 
     fn record(&mut self) -> Result<Record, Malformed> {
         const TIME_TO_LIVE: usize = 4;
+        self.last_at = self.at;
         let Question { name, record_type, class } = self.question()?;
         self.take(TIME_TO_LIVE)?;
         let length = self.u16()?;
-        let data = self.take(length.into())?.to_vec();
+        let begin = self.at;
+        let mut data = self.take(length.into())?.to_vec();
+        // Of the few types whose names may be compressed (RFC 3597, section 4) the one that is asked
+        // for.
+        if record_type == Type::NS {
+            let end = std::mem::replace(&mut self.at, begin);
+            if let (Ok(name), true) = (self.name(), self.at == end) {
+                data = name.0;
+            }
+            self.at = end;
+        }
         Ok(Record { name, record_type, class, data })
     }
 
@@ -305,7 +471,14 @@ mod tests {
         let Question { name, record_type, class } = question();
         assert_eq!(message.answers, [Record { name, record_type, class, data: vec![8, 8, 8, 8] }]);
         let rcode = Rcode::NO_ERROR;
-        let expect = Header { id: 0x1234, is_answer: true, opcode: 0, is_truncated: false, rcode };
+        let expect = Header {
+            id: 0x1234,
+            is_answer: true,
+            opcode: 0,
+            is_authoritative: false,
+            is_truncated: false,
+            rcode,
+        };
         assert_eq!(message.header, expect);
     }
 

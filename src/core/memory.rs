@@ -65,6 +65,52 @@ pub struct Entry {
     pub asking: Asking,
     /// Since when the host has had something to say and was held back by its zone's pace.
     pub queued_since: Option<Timestamp>,
+    /// What the zone's own servers said last; kept only where they are asked.
+    pub verified: Option<Verification>,
+    /// How many times running the provider took an address and did not show it.
+    pub not_shown: u32,
+}
+
+/// What the zone's own servers said about a host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Verification {
+    /// When that was found.
+    pub at: Timestamp,
+    /// What it came to.
+    pub finding: Finding,
+    /// Why the same addresses are to be sent once more; until the provider has confirmed them.
+    pub again: Option<Again>,
+    /// Whether the update was sent twice already for a server's sake.
+    pub repeated: bool,
+    /// Whether a server was seen to hold what is set, since the last update.
+    pub was_right: bool,
+    /// When what somebody else had changed was last put right.
+    pub put_right: Option<Timestamp>,
+}
+
+/// What asking the zone's own servers came to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Finding {
+    /// Those that tell hold what is set.
+    Right {
+        /// How many.
+        servers: u32,
+        /// How long after the update the last of them did; zero where there was none to count from.
+        took: Duration,
+        /// What the others say, in words; empty where there are none.
+        others: String,
+    },
+    /// Something is not as it should be, or cannot be told; in words.
+    Wrong(String),
+}
+
+/// Why addresses are sent again that the provider has confirmed.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Again {
+    /// Somebody else has changed the record.
+    Drifted,
+    /// A server still answers what was set before.
+    Unverified,
 }
 
 /// What is remembered about one token.
@@ -222,6 +268,19 @@ impl HoldKind {
     }
 }
 
+impl Again {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::Drifted, Self::Unverified];
+
+    /// The word for it in the state file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Drifted => "drifted",
+            Self::Unverified => "unverified",
+        }
+    }
+}
+
 impl Word {
     /// Every word.
     pub const ALL: [Self; 4] = [Self::Updated, Self::Unchanged, Self::Deferred, Self::Rejected];
@@ -352,6 +411,10 @@ impl Memory {
             }
             if let Some(since) = &mut entry.queued_since {
                 pull(since, now);
+            }
+            if let Some(Verification { at, put_right, .. }) = &mut entry.verified {
+                pull(at, now);
+                put_right.iter_mut().for_each(|moment| pull(moment, now));
             }
         }
         for token in self.tokens.values_mut() {

@@ -50,11 +50,15 @@ pub enum Fault {
     Clock,
     /// The request left and no whole answer came: what the provider holds now is unknown.
     Lost,
+    /// The request was answered, but the record, read back, does not show what was asked for.
+    NotShown,
     /// A file on this machine could not be written: the hosts file, or the state, without which
     /// nothing is sent.
     Storage,
     /// The provider has trouble of its own (5xx, 911, dnserr).
     Server,
+    /// This machine's clock and the provider's are too far apart for a signature to be taken.
+    Skew,
     /// The provider asked to be left alone for a while.
     Throttled,
     /// The provider's certificate does not verify, or TLS failed otherwise.
@@ -90,12 +94,14 @@ pub enum Rejection {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Busy,
         Self::Clock,
         Self::Lost,
+        Self::NotShown,
         Self::Storage,
         Self::Server,
+        Self::Skew,
         Self::Throttled,
         Self::Tls,
         Self::Unintelligible,
@@ -108,8 +114,10 @@ impl Fault {
             Self::Busy => "busy",
             Self::Clock => "clock-not-set",
             Self::Lost => "no-answer",
+            Self::NotShown => "not-shown",
             Self::Storage => "storage",
             Self::Server => "server-fault",
+            Self::Skew => "clock-skew",
             Self::Throttled => "throttled",
             Self::Tls => "tls",
             Self::Unintelligible => "unintelligible",
@@ -120,9 +128,10 @@ impl Fault {
     /// Whether the provider may hold the new addresses after all: "could not confirm".
     pub fn leaves_doubt(self) -> bool {
         match self {
-            Self::Lost | Self::Server | Self::Unintelligible => true,
+            Self::Lost | Self::NotShown | Self::Server | Self::Unintelligible => true,
             Self::Busy
             | Self::Clock
+            | Self::Skew
             | Self::Storage
             | Self::Throttled
             | Self::Tls
@@ -134,9 +143,13 @@ impl Fault {
     pub fn is_the_networks(self) -> bool {
         match self {
             Self::Clock | Self::Lost | Self::Tls | Self::Unreachable => true,
-            Self::Busy | Self::Storage | Self::Server | Self::Throttled | Self::Unintelligible => {
-                false
-            }
+            Self::Busy
+            | Self::NotShown
+            | Self::Skew
+            | Self::Storage
+            | Self::Server
+            | Self::Throttled
+            | Self::Unintelligible => false,
         }
     }
 
@@ -147,6 +160,10 @@ impl Fault {
                 "nothing to do unless it lasts; Homing tries again"
             }
             Self::Clock => "set the clock (NTP); Homing tries again as soon as it is set",
+            Self::NotShown => {
+                "look at the record and at the log of the provider; Homing tries again a few times"
+            }
+            Self::Skew => "set the clocks of both machines (NTP); they may be five minutes apart",
             Self::Storage => {
                 "mend what is said about the file: its directory has to exist, be writable and have room"
             }
@@ -270,8 +287,10 @@ impl fmt::Display for Fault {
             Self::Busy => "the provider is busy",
             Self::Clock => "the clock is not set",
             Self::Lost => "could not confirm: no answer came",
+            Self::NotShown => "could not confirm: the record does not show the address",
             Self::Storage => "a file could not be written",
             Self::Server => "could not confirm: the provider has trouble",
+            Self::Skew => "the clocks are too far apart",
             Self::Throttled => "the provider asks for a pause",
             Self::Tls => "no trustworthy connection",
             Self::Unintelligible => "could not confirm: the answer is unintelligible",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::address::{Addresses, Family, PerFamily};
 use super::interface::InterfaceName;
-use super::memory::{Asking, Entry, Hold, HoldKind, Key, Memory, Record, ZoneKey};
+use super::memory::{Again, Asking, Entry, Hold, HoldKind, Key, Memory, Record, ZoneKey};
 use super::name::Hostname;
 use super::pace::History;
 use super::provider::{MOST_HOSTS, Protocol, Provider, Removal};
@@ -32,6 +32,10 @@ pub struct Host {
     pub when_gone: WhenGone,
     /// The interface that its requests leave by, or not at all; `None` is as the kernel routes them.
     pub bind: Option<InterfaceName>,
+    /// How long resolvers may keep its records, in seconds, where the protocol says it.
+    pub ttl: Option<u32>,
+    /// Whether records may be changed that hold something else than what was set here.
+    pub take_over: bool,
 }
 
 impl Host {
@@ -103,6 +107,10 @@ pub enum Why {
     Changed,
     /// The last request got no answer that tells what the provider holds.
     Unconfirmed,
+    /// Somebody else has changed the record.
+    Drifted,
+    /// A server of the zone still answers what was set before.
+    Unverified,
     /// The family has gone, and its record is to go with it.
     Gone,
     /// An unchanged address is sent so that nothing expires.
@@ -193,6 +201,7 @@ impl Step {
 /// | any   | here      | never set                          | set: first                        |
 /// | any   | here      | removed                            | set: back                         |
 /// | any   | here      | another address set                | set: changed                      |
+/// | any   | here      | the same set, a server says else   | set: drifted, or unverified       |
 /// | any   | here      | the same set, refresh due          | set: refresh                      |
 /// | any   | here      | the same set                       | right                             |
 ///
@@ -226,7 +235,16 @@ pub fn step(
         if let Some(hold) = standing(&entry.families[family].hold) {
             return Stand::Held(hold);
         }
-        stand(host, seen, family, &entry.families[family], circumstances)
+        let again = entry.verified.as_ref().and_then(|verified| verified.again);
+        match (stand(host, seen, family, &entry.families[family], circumstances), again) {
+            (Stand::Right | Stand::Wanted(Why::Refresh), Some(again)) => {
+                Stand::Wanted(match again {
+                    Again::Drifted => Why::Drifted,
+                    Again::Unverified => Why::Unverified,
+                })
+            }
+            (stand, _) => stand,
+        }
     });
     if let Some(family) = to_remove(host, seen, entry, &stands, circumstances) {
         stands[family] = Stand::Wanted(Why::Gone);
@@ -426,6 +444,15 @@ pub struct Candidate<'a> {
     pub step: &'a Step,
 }
 
+/// What must be true of a record for it to be changed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Condition {
+    /// There is none.
+    Absent,
+    /// It holds exactly these addresses.
+    Holds(Addresses),
+}
+
 /// One request, and whom it is about.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request {
@@ -433,6 +460,10 @@ pub struct Request {
     pub hosts: Vec<usize>,
     /// What it says.
     pub updates: Vec<Update>,
+    /// How long resolvers may keep the records, in seconds.
+    pub ttl: Option<u32>,
+    /// What must be true of the records, in turn until one holds; empty where anything may be.
+    pub conditions: Vec<PerFamily<Option<Condition>>>,
     /// The zone whose pace it counts against.
     pub zone: ZoneKey,
 }
@@ -465,24 +496,30 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
         let candidate = &candidates[place];
         let entry = memory.entry(&candidate.host.key);
         let zone = zone_key(candidate, entry);
-        let apart = entry.is_some_and(|entry| entry.asking != Asking::Together);
+        let apart = entry.is_some_and(|entry| entry.asking != Asking::Together)
+            || !candidate.host.take_over;
         let most = if apart || memory.without_lists.contains(&*candidate.provider.name) {
             1
         } else {
             most_hosts(candidate.provider)
         };
         for (family, wishes) in parts(candidate) {
-            // Only deSEC's requests can say different things about different hosts. That a record
-            // shall go they say of all: so it is known to work.
+            // dyndns2 cannot say different things about different hosts. That a record shall go
+            // deSEC is told of all: so it is known to work.
             let removes = wishes.iter().any(|(_, wish)| *wish == Wish::Remove);
             let common = match candidate.provider.protocol {
                 Protocol::Desec if removes => Some(wishes.clone()),
-                Protocol::Desec | Protocol::HostsFile => None,
+                Protocol::Desec
+                | Protocol::HostsFile
+                | Protocol::PowerDns
+                | Protocol::Rails
+                | Protocol::Rfc2136 => None,
                 Protocol::Dyndns2 => Some(wishes.clone()),
             };
             let update = Update { host: candidate.host.key.host.clone(), wishes };
-            let bind = candidate.host.bind;
-            let slot = (zone.clone(), candidate.credential, bind, family, common);
+            let conditions = conditions(candidate.host, entry, &update.wishes);
+            let Host { bind, ttl, .. } = *candidate.host;
+            let slot = (zone.clone(), candidate.credential, (bind, ttl), family, common);
             match open.get(&slot) {
                 Some(&at) if most > 1 && requests[at].hosts.len() < most => {
                     requests[at].hosts.push(place);
@@ -493,12 +530,51 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
                         open.insert(slot, requests.len());
                     }
                     let zone = zone.clone();
-                    requests.push(Request { hosts: vec![place], updates: vec![update], zone });
+                    let (hosts, updates) = (vec![place], vec![update]);
+                    requests.push(Request { hosts, updates, ttl, conditions, zone });
                 }
             }
         }
     }
     within_pace(candidates, requests, memory, now)
+}
+
+/// What the records of a host that takes nothing over must hold for `wishes` to be fulfilled: what was
+/// sent last, if no answer told whether it is there, what is set, or what is wished: then nothing is
+/// taken from anybody, and it may be our own doing whose answer was lost.
+fn conditions(
+    host: &Host,
+    entry: Option<&Entry>,
+    wishes: &PerFamily<Wish>,
+) -> Vec<PerFamily<Option<Condition>>> {
+    if host.take_over {
+        return Vec::new();
+    }
+    let unknown = Entry::default();
+    let records = &entry.unwrap_or(&unknown).families;
+    let holds = |addresses: Option<&Addresses>| {
+        Some(addresses.cloned().map_or(Condition::Absent, Condition::Holds))
+    };
+    let set = |family: Family| holds(records[family].set.as_ref().map(|set| &set.addresses));
+    let unanswered = |family: Family| match &records[family].sent {
+        Some(request) => holds(request.addresses.as_ref()),
+        None => set(family),
+    };
+    let stated = |of: &dyn Fn(Family) -> Option<Condition>| {
+        PerFamily::from_fn(|family| of(family).filter(|_| wishes[family] != Wish::Leave))
+    };
+    let already = |family: Family| match &wishes[family] {
+        Wish::Leave => None,
+        Wish::Remove => Some(Condition::Absent),
+        Wish::Set(addresses) => Some(Condition::Holds(addresses.clone())),
+    };
+    let mut conditions: Vec<PerFamily<_>> = Vec::new();
+    for condition in [stated(&unanswered), stated(&set), stated(&already)] {
+        if !conditions.contains(&condition) {
+            conditions.push(condition);
+        }
+    }
+    conditions
 }
 
 /// The zone whose pace a candidate's request counts against.
@@ -511,7 +587,11 @@ fn zone_key(candidate: &Candidate<'_>, entry: Option<&Entry>) -> ZoneKey {
 fn most_hosts(provider: &Provider) -> usize {
     match provider.protocol {
         Protocol::HostsFile => usize::MAX,
-        Protocol::Desec | Protocol::Dyndns2 => provider.batch.clamp(1, MOST_HOSTS),
+        Protocol::Desec
+        | Protocol::Dyndns2
+        | Protocol::PowerDns
+        | Protocol::Rails
+        | Protocol::Rfc2136 => provider.batch.clamp(1, MOST_HOSTS),
     }
 }
 
@@ -593,6 +673,8 @@ mod tests {
             loses: PerFamily::default(),
             when_gone: WhenGone::Keep,
             bind: None,
+            ttl: None,
+            take_over: true,
         }
     }
 
@@ -1042,6 +1124,25 @@ mod tests {
         let schedule =
             scheduled(&["a.example", "b.example", "c.example"], &provider, &memory, at(0));
         assert_eq!(places(&schedule), [vec![0, 2], vec![1]]);
+    }
+
+    #[test]
+    fn what_is_taken_over_by_nobody_is_what_was_set_sent_or_is_wished() {
+        let mut careful = host("a.example");
+        let wishes = PerFamily { v4: Wish::Set(addresses(V4)), v6: Wish::Leave };
+        assert!(conditions(&careful, None, &wishes).is_empty());
+        careful.take_over = false;
+        let v4 = |condition| PerFamily { v4: Some(condition), v6: None };
+        let holds = |text| v4(Condition::Holds(addresses(text)));
+        assert_eq!(conditions(&careful, None, &wishes), [v4(Condition::Absent), holds(V4)]);
+        let mut entry = Entry::default();
+        entry.families.v4 = set("198.18.0.2");
+        let of_set = [holds("198.18.0.2"), holds(V4)];
+        assert_eq!(conditions(&careful, Some(&entry), &wishes), of_set);
+        let sent = Some(addresses("198.18.0.3"));
+        entry.families.v4.sent = Some(Sent { addresses: sent, at: at(1), in_doubt: true });
+        let of_all = [holds("198.18.0.3"), holds("198.18.0.2"), holds(V4)];
+        assert_eq!(conditions(&careful, Some(&entry), &wishes), of_all);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::time::Duration;
 use super::address::{Family, PerFamily};
 use super::name::Hostname;
 use super::pace::Pace;
+use super::server::Server;
+use super::tsig::Algorithm;
 
 /// Text that is either built in or the user's.
 pub type Text = Cow<'static, str>;
@@ -26,6 +28,10 @@ pub struct Provider {
     pub update_url: Option<Text>,
     /// Where its management API is, without a final slash (deSEC).
     pub api_url: Option<Text>,
+    /// The name server that takes updates (rfc2136).
+    pub name_server: Option<Server>,
+    /// The hash of keys whose file does not tell it (rfc2136).
+    pub algorithm: Algorithm,
     /// The zone of all its hosts, when there is but one.
     pub zone: Option<Hostname>,
     /// A PEM file with one more certificate authority to trust.
@@ -68,6 +74,12 @@ pub enum Protocol {
     Dyndns2,
     /// A local file in the form of `/etc/hosts`.
     HostsFile,
+    /// The HTTP API of PowerDNS' authoritative server.
+    PowerDns,
+    /// PowerDNS on Rails, by its tokens.
+    Rails,
+    /// Signed dynamic updates (RFC 2136).
+    Rfc2136,
 }
 
 /// What leaving a family out of a request does.
@@ -101,7 +113,8 @@ pub enum Login {
 
 impl Protocol {
     /// Every protocol.
-    pub const ALL: [Self; 3] = [Self::Desec, Self::Dyndns2, Self::HostsFile];
+    pub const ALL: [Self; 6] =
+        [Self::Desec, Self::Dyndns2, Self::HostsFile, Self::PowerDns, Self::Rails, Self::Rfc2136];
 
     /// The protocol's name in the configuration.
     pub fn word(self) -> &'static str {
@@ -109,13 +122,16 @@ impl Protocol {
             Self::Desec => "desec",
             Self::Dyndns2 => "dyndns2",
             Self::HostsFile => "hosts-file",
+            Self::PowerDns => "powerdns",
+            Self::Rails => "powerdns-on-rails",
+            Self::Rfc2136 => "rfc2136",
         }
     }
 
     /// Whether a request can say "leave this family alone", whatever leaving it out would do.
     pub fn can_leave(self) -> bool {
         match self {
-            Self::Desec | Self::HostsFile => true,
+            Self::Desec | Self::HostsFile | Self::PowerDns | Self::Rails | Self::Rfc2136 => true,
             Self::Dyndns2 => false,
         }
     }
@@ -123,9 +139,10 @@ impl Protocol {
     /// Whether a record can be given several addresses.
     pub fn can_set_several(self) -> bool {
         match self {
-            Self::Desec | Self::HostsFile => true,
-            // dyn.com's words do not say what becomes of a second one.
-            Self::Dyndns2 => false,
+            Self::Desec | Self::HostsFile | Self::PowerDns | Self::Rfc2136 => true,
+            // dyn.com's words do not say what becomes of a second one. Each record of PowerDNS on
+            // Rails holds one, and tokens must not make another.
+            Self::Dyndns2 | Self::Rails => false,
         }
     }
 
@@ -139,6 +156,8 @@ impl Protocol {
             protocol: self,
             update_url: None,
             api_url: None,
+            name_server: None,
+            algorithm: Algorithm::Sha256,
             zone: None,
             ca_file: None,
             plain_http: false,
@@ -186,6 +205,7 @@ impl Provider {
             Text::Borrowed(self.protocol.word()),
             text(&self.update_url),
             text(&self.api_url),
+            Text::Owned(self.name_server.as_ref().map(Server::to_string).unwrap_or_default()),
             text(&self.ca_file),
             text(&self.leave),
             text(&self.query),
@@ -200,7 +220,11 @@ impl Provider {
     /// How a record is removed there; `None` where it cannot be.
     pub fn removal(&self) -> Option<Removal> {
         match self.protocol {
-            Protocol::Desec | Protocol::HostsFile => Some(Removal::Said),
+            Protocol::Desec | Protocol::HostsFile | Protocol::PowerDns | Protocol::Rfc2136 => {
+                Some(Removal::Said)
+            }
+            // A token that may remove records could not put them back.
+            Protocol::Rails => None,
             Protocol::Dyndns2 => {
                 let deletes = self.omit == Omit::Delete && !self.one_family;
                 deletes.then_some(Removal::LeftOut)

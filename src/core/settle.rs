@@ -180,6 +180,9 @@ fn confirm(
     changed |= entry.hold.take().is_some();
     entry.failures = 0;
     entry.last = Some((word, now));
+    if let Some(verified) = &mut entry.verified {
+        verified.again = None;
+    }
     let settled = |family: Family| {
         let record = &entry.families[family];
         let has_answer = record.set.is_some() || record.removed.is_some();
@@ -202,8 +205,10 @@ fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News 
         Fault::Busy => Backoff::BRIEF,
         Fault::Clock => Backoff::CLOCK,
         Fault::Lost
+        | Fault::NotShown
         | Fault::Storage
         | Fault::Server
+        | Fault::Skew
         | Fault::Throttled
         | Fault::Tls
         | Fault::Unintelligible
@@ -325,6 +330,8 @@ mod tests {
             loses: PerFamily::default(),
             when_gone: WhenGone::Keep,
             bind: None,
+            ttl: None,
+            take_over: true,
         }
     }
 

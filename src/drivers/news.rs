@@ -7,13 +7,17 @@ use tracing::{debug, error, info, warn};
 use super::show::{self, why};
 use crate::clock::rfc3339_seconds;
 use crate::core::address::{Addresses, Family};
-use crate::core::memory::{Hold, HoldKind};
+use crate::core::memory::{Finding, Hold, HoldKind};
 use crate::core::outcome::{Outcome, Rejection};
 use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
 use crate::core::settle::News as Settled;
 use crate::core::standing::{Service, Standings};
 use crate::core::token::audit::Verdict;
+use crate::core::verify::Drift;
 use crate::round::{Answered, HostReport, Matter, Report, TokenNews};
+
+/// What can be done about servers that do not hold what was set.
+const VERIFY_FIX: &str = "see that the servers of the zone copy it, or write verify = false";
 
 /// What was said last about each thing that goes on for a while.
 #[derive(Debug, Default)]
@@ -61,9 +65,13 @@ impl News {
         self.said(&topic("trouble"), report.trouble.as_deref(), |trouble| {
             warn!(%host, provider, "{trouble}");
         });
+        if let Some(drift) = &report.drift {
+            drifted(report, drift);
+        }
         for answered in &report.answers {
             settled(report, answered);
         }
+        self.verified(report);
         if let Some(until) = report.queued_until.filter(|_| report.newly_queued) {
             let until = rfc3339_seconds(until).to_string();
             info!(%host, provider, until, "waiting for the pace of its zone");
@@ -109,6 +117,24 @@ impl News {
         }
     }
 
+    /// Logs what the zone's own servers said after an update; what is wrong, until it is something
+    /// else.
+    fn verified(&mut self, report: &HostReport) {
+        let (host, provider) = (&report.key.host, report.key.provider.as_str());
+        let topic = format!("verified {host} {provider}");
+        match report.verified.as_ref().map(|verified| &verified.finding) {
+            None => {}
+            Some(Finding::Right { servers, took, others }) => {
+                self.said(&topic, None, |_| {});
+                let took = (!took.is_zero()).then(|| format!("{:.1} s", took.as_secs_f64()));
+                info!(%host, provider, servers, took, others, "verified at the zone's servers");
+            }
+            Some(Finding::Wrong(detail)) => self.said(&topic, Some(detail), |detail| {
+                warn!(%host, provider, detail, fix = VERIFY_FIX, "not verified at the zone's servers");
+            }),
+        }
+    }
+
     /// Says `text` about `topic` when it differs from what was said last; nothing ends the topic.
     fn said(&mut self, topic: &str, text: Option<&str>, say: impl FnOnce(&str)) {
         match text {
@@ -146,6 +172,24 @@ fn settled(report: &HostReport, answered: &Answered) {
         (_, Settled::Narrowed(refusal)) => {
             info!(%host, provider, detail = refusal.detail, "refused together; asking more narrowly");
         }
+    }
+}
+
+/// Logs what the zone's own servers say that was set before.
+fn drifted(report: &HostReport, drift: &Drift) {
+    const FIX: &str = "find out who else updates the host; `homing status` shows what is set";
+    let (host, provider) = (&report.key.host, report.key.provider.as_str());
+    match drift {
+        Drift::PutRight(detail) => {
+            warn!(%host, provider, detail, fix = FIX, "changed by somebody else; it is put right once");
+        }
+        Drift::Left(detail, why) => {
+            warn!(%host, provider, detail, why, fix = FIX, "changed by somebody else");
+        }
+        Drift::Differ(detail) => {
+            warn!(%host, provider, detail, fix = VERIFY_FIX, "not verified at the zone's servers");
+        }
+        Drift::Over => info!(%host, provider, "the servers of the zone hold what is set again"),
     }
 }
 

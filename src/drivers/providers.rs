@@ -54,6 +54,8 @@ fn describe(provider: &Provider) {
     match provider.protocol {
         Protocol::Desec => out("token-file = \"/etc/homing/host.token\""),
         Protocol::HostsFile => out("path = \"/etc/homing.hosts\""),
+        Protocol::PowerDns | Protocol::Rails => out("token-file = \"/etc/homing/host.token\""),
+        Protocol::Rfc2136 => out("key-file = \"/etc/homing/host.key\""),
         Protocol::Dyndns2 => {
             if provider.login == Login::Username {
                 out("username = \"your login\"");
@@ -67,6 +69,8 @@ fn needs(provider: &Provider) -> &'static str {
     match (provider.protocol, provider.login) {
         (Protocol::Desec, _) => "token-file (or another token key)",
         (Protocol::HostsFile, _) => "path",
+        (Protocol::PowerDns | Protocol::Rails, _) => "token-file",
+        (Protocol::Rfc2136, _) => "key-file",
         (Protocol::Dyndns2, Login::Host) => "password-file (the host's name is the login)",
         (Protocol::Dyndns2, Login::Username) => "username and password-file",
     }

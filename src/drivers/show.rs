@@ -6,7 +6,7 @@ use crate::clock::rfc3339_seconds;
 use crate::config::Config;
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::interface::InterfaceName;
-use crate::core::memory::{Hold, HoldKind, SelfCheck};
+use crate::core::memory::{Finding, Hold, HoldKind, SelfCheck};
 use crate::core::name::Hostname;
 use crate::core::outcome::{Outcome, Rejection};
 use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
@@ -14,6 +14,7 @@ use crate::core::settle::News;
 use crate::core::time::Timestamp;
 use crate::core::token::audit::Verdict;
 use crate::core::token::upkeep::{End, NoTerms, Terms};
+use crate::core::verify::Drift;
 use crate::round::{Answered, HostReport, Matter, TokenNews};
 
 /// One line for each different thing that the sources saw, in the order of the hosts.
@@ -57,6 +58,8 @@ pub fn why(why: Why) -> &'static str {
         Why::Back => "the address is back",
         Why::Changed => "the address changed",
         Why::Unconfirmed => "the last update was not confirmed",
+        Why::Drifted => "somebody else has changed it",
+        Why::Unverified => "a server of the zone has not heard of it",
         Why::Gone => "the address has gone",
         Why::Refresh => "so that it does not expire",
     }
@@ -124,6 +127,10 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
         let until = rfc3339_seconds(until);
         lines.push(format!("{name}: waits for its turn until {until}: the provider takes only so many updates in a time; nothing to do"));
     }
+    lines.extend(report.drift.as_ref().map(|drift| format!("{name}: {}", changed(drift))));
+    lines.extend(
+        report.verified.as_ref().map(|found| format!("{name}: {}", finding(&found.finding))),
+    );
     lines.extend(missing(report, everything));
     // Off a terminal it is told with what was done, so that cron does not mail it at every run.
     let written =
@@ -143,6 +150,38 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
         lines.push(format!("{name}: up to date: {}", set.collect::<Vec<_>>().join(", ")));
     }
     lines
+}
+
+/// What the zone's own servers said after an update, in words.
+pub fn finding(finding: &Finding) -> String {
+    match finding {
+        Finding::Right { servers, took, others } => {
+            let mut text = format!("verified at {servers} server");
+            if *servers != 1 {
+                text.push('s');
+            }
+            if !took.is_zero() {
+                let _ = write!(text, " in {:.1} s", took.as_secs_f64());
+            }
+            if !others.is_empty() {
+                let _ = write!(text, "; {others}");
+            }
+            text
+        }
+        Finding::Wrong(words) => format!("not verified: {words}"),
+    }
+}
+
+/// What the zone's own servers say that was set before, in words.
+pub fn changed(drift: &Drift) -> String {
+    match drift {
+        Drift::PutRight(words) => {
+            format!("changed by somebody else: {words}; it is put right once")
+        }
+        Drift::Left(words, why) => format!("changed by somebody else: {words}; {why}"),
+        Drift::Differ(words) => format!("not verified: {words}"),
+        Drift::Over => "the servers of the zone hold what is set again".to_owned(),
+    }
 }
 
 /// Something else that a person should know.

@@ -7,7 +7,7 @@ use super::{Setup, err, out, show};
 use crate::clock::{Clock, rfc3339_seconds};
 use crate::config::HostConfig;
 use crate::core::address::{Family, PerFamily};
-use crate::core::memory::{Entry, Memory, Word};
+use crate::core::memory::{Entry, Finding, Memory, Verification, Word};
 use crate::core::plan::Use;
 use crate::core::provider::{Protocol, Provider};
 use crate::core::standing::{self, Standing};
@@ -47,6 +47,19 @@ struct Host<'a> {
     refresh: Option<String>,
     /// When the host's token ends; known only with a receipt.
     expires: Option<String>,
+    /// What the zone's own servers said last; left out where they were not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<Verified<'a>>,
+}
+
+/// What the zone's own servers said: how many hold what is set, how many seconds after the update if
+/// that was watched, or what is wrong.
+#[derive(Serialize)]
+struct Verified<'a> {
+    at: String,
+    servers: Option<u32>,
+    took: Option<f64>,
+    wrong: Option<&'a str>,
 }
 
 /// One record: what is set since when. `set` is null when nothing ever was, and empty when the
@@ -107,7 +120,7 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
         for host in hosts {
             let provider = &setup.config.providers[host.provider];
             tell(host, provider, memory.entry(&host.host.key), now);
-            if provider.protocol == Protocol::Desec {
+            if matches!(provider.protocol, Protocol::Desec | Protocol::Rails) {
                 Token::of(host, provider, &mut reader).tell(host, &memory, now);
             }
         }
@@ -173,9 +186,15 @@ impl Token {
     }
 }
 
-fn machine_form<'a>(host: &'a HostConfig, memory: &Memory, end: End, now: Timestamp) -> Host<'a> {
+fn machine_form<'a>(
+    host: &'a HostConfig,
+    memory: &'a Memory,
+    end: End,
+    now: Timestamp,
+) -> Host<'a> {
     let nothing = Entry::default();
-    let entry = memory.entry(&host.host.key).unwrap_or(&nothing);
+    let known = memory.entry(&host.host.key);
+    let entry = known.unwrap_or(&nothing);
     let moment = |moment: Timestamp| rfc3339_seconds(moment).to_string();
     let PerFamily { v4, v6 } = entry.families.map(|_, record| match &record.set {
         Some(set) => Record {
@@ -203,7 +222,23 @@ fn machine_form<'a>(host: &'a HostConfig, memory: &Memory, end: End, now: Timest
             End::At(end) => Some(moment(end)),
             End::Never | End::Unknown => None,
         },
+        verified: known.and_then(|entry| verified(host, entry)).map(
+            |Verification { at, finding, .. }| {
+                let (servers, took, wrong) = match finding {
+                    Finding::Right { servers, took, .. } => {
+                        (Some(*servers), (!took.is_zero()).then_some(took.as_secs_f64()), None)
+                    }
+                    Finding::Wrong(words) => (None, None, Some(&**words)),
+                };
+                Verified { at: moment(*at), servers, took, wrong }
+            },
+        ),
     }
+}
+
+/// What the zone's own servers said, if they are asked.
+fn verified<'a>(host: &HostConfig, entry: &'a Entry) -> Option<&'a Verification> {
+    entry.verified.as_ref().filter(|_| host.verify.is_some())
 }
 
 fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Timestamp) {
@@ -239,6 +274,9 @@ fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Time
             text.push_str(&format!("; not seen since {}", show::relative(since, now)));
         }
         out(&text);
+    }
+    if let Some(Verification { at, finding, .. }) = verified(host, entry) {
+        out(&format!("  {} ({})", show::finding(finding), show::relative(*at, now)));
     }
     for (family, hold) in entry.holds(now) {
         let of = family.map(|family| format!("{family}: ")).unwrap_or_default();

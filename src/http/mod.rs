@@ -12,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LINK, RETRY_AFTER,
-    WWW_AUTHENTICATE,
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LINK,
+    LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use reqwest::{Client, RequestBuilder, Response, Url};
 use rustls::ClientConfig;
@@ -23,6 +23,7 @@ use crate::core::address::Family;
 use crate::core::interface::InterfaceName;
 use crate::core::outcome::Fault;
 use crate::core::protocol::{Answer, Authorization, Body, HttpRequest, Method};
+use crate::core::secret::Secret;
 use crate::line::{Line, unspecified};
 
 /// The most that is read of a provider's answer, in bytes.
@@ -157,7 +158,7 @@ impl Clients {
         ca_file: Option<&Path>,
         limit: usize,
     ) -> Result<Answer, HttpError> {
-        let url = parsed(&request.url)?;
+        let url = whole_url(request)?;
         // Before anything else, the look-up of a name included.
         let way =
             Way::of(request, &url).map_err(|gone| HttpError::new(Fault::Unreachable, gone))?;
@@ -199,6 +200,8 @@ impl Clients {
         }
         let call = authorized(call, request.authorization.as_ref())?;
         let failed = |error: reqwest::Error| {
+            // Its own words would hold the path.
+            let error = error.without_url();
             cause::of(&error, &server, via, self.limits.connect, self.clock_is_set)
         };
         let late = |what: &str| {
@@ -325,6 +328,17 @@ fn parsed(url: &str) -> Result<Url, HttpError> {
     }
 }
 
+/// The URL of `request` with the secret that belongs into it, as one more part of its path.
+fn whole_url(request: &HttpRequest) -> Result<Url, HttpError> {
+    let mut url = parsed(&request.url)?;
+    if let Some(Authorization::Path(secret)) = &request.authorization
+        && let Ok(mut path) = url.path_segments_mut()
+    {
+        path.pop_if_empty().push(secret.expose());
+    }
+    Ok(url)
+}
+
 /// The address that stands in `url` in place of a name.
 fn literal(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
@@ -365,22 +379,36 @@ fn authorized(
     authorization: Option<&Authorization>,
 ) -> Result<RequestBuilder, HttpError> {
     match authorization {
-        None => Ok(request),
+        None | Some(Authorization::Path(_)) => Ok(request),
+        Some(Authorization::ApiKey(key)) => {
+            let name = HeaderName::from_static("x-api-key");
+            secret_header(request, name, key.expose().to_owned())
+        }
         Some(Authorization::Basic(credential)) => {
             Ok(request.basic_auth(&credential.login, Some(credential.secret.expose())))
         }
+        Some(Authorization::Cookie(cookie)) => {
+            secret_header(request, COOKIE, cookie.expose().to_owned())
+        }
         Some(Authorization::Token(secret)) => {
-            let value = HeaderValue::try_from(format!("Token {}", secret.expose()));
-            let mut value = value.map_err(|_| {
-                let detail = "the secret holds a character that no HTTP header can carry; \
-                              put the token into its file as the provider shows it, on one line";
-                HttpError::new(Fault::Unreachable, detail)
-            })?;
-            // Keeps it out of debug output and of header compression.
-            value.set_sensitive(true);
-            Ok(request.header(AUTHORIZATION, value))
+            secret_header(request, AUTHORIZATION, format!("Token {}", secret.expose()))
         }
     }
+}
+
+fn secret_header(
+    request: RequestBuilder,
+    name: HeaderName,
+    value: String,
+) -> Result<RequestBuilder, HttpError> {
+    let mut value = HeaderValue::try_from(value).map_err(|_| {
+        let detail = "the secret holds a character that no HTTP header can carry; \
+                      put the token into its file as the provider shows it, on one line";
+        HttpError::new(Fault::Unreachable, detail)
+    })?;
+    // Keeps it out of debug output and of header compression.
+    value.set_sensitive(true);
+    Ok(request.header(name, value))
 }
 
 /// What an answer's head says, as far as protocols read it.
@@ -391,12 +419,16 @@ fn head(response: &Response) -> Answer {
         essence.trim().to_ascii_lowercase()
     };
     let mut links = response.headers().get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+    let cookies = response.headers().get_all(SET_COOKIE).iter();
+    let cookies = cookies.filter_map(|value| value.to_str().ok());
     Answer {
         status: response.status().as_u16(),
         content_type: text(CONTENT_TYPE).map(media_type),
         challenges: response.headers().contains_key(WWW_AUTHENTICATE),
         retry_after: text(RETRY_AFTER).and_then(retry_after),
         next: links.find_map(next_page),
+        location: text(LOCATION).map(str::to_owned),
+        cookies: cookies.map(Secret::new).collect(),
         body: Vec::new(),
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::config::HostConfig;
-use crate::config::secret::{self, SecretPlace};
+use crate::config::secret::{self, SecretError, SecretPlace};
 use crate::core::interface::InterfaceName;
 use crate::core::name::Hostname;
 use crate::core::plan::WhenGone;
@@ -36,6 +36,8 @@ pub struct Access {
 /// What is in a secret file, and in the receipt beside it.
 #[derive(Clone)]
 struct Kept {
+    /// What stands for a name server's key, where the file tells it: `ALGORITHM:NAME`.
+    login: Option<String>,
     secret: Result<Secret, String>,
     /// When the receipt was last confirmed.
     stamp: u128,
@@ -58,13 +60,22 @@ impl<'a> Reader<'a> {
 
     /// How `host` is authorised, or what is wrong with its secret.
     pub fn access(&mut self, host: &HostConfig, provider: &Provider) -> Result<Access, String> {
-        let Kept { secret, stamp, terms } = self.kept(host, provider);
+        let Kept { login, secret, stamp, terms } = self.kept(host, provider);
         let secret = secret?;
         let name = host.host.key.host.as_str();
         let login = match (&host.username, provider.protocol, provider.login) {
             (Some(username), _, _) => username.clone(),
             (None, Protocol::Dyndns2, Login::Host) => name.to_owned(),
-            (None, Protocol::Desec | Protocol::Dyndns2 | Protocol::HostsFile, _) => String::new(),
+            (None, Protocol::Rfc2136, _) => login.unwrap_or_default(),
+            (
+                None,
+                Protocol::Desec
+                | Protocol::Dyndns2
+                | Protocol::HostsFile
+                | Protocol::PowerDns
+                | Protocol::Rails,
+                _,
+            ) => String::new(),
         };
         // The file takes the place of the account: hosts in one file are written at one go.
         let path = host.path.as_ref().map(|path| path.as_os_str().as_encoded_bytes());
@@ -87,7 +98,9 @@ impl<'a> Reader<'a> {
             &[
                 u8::from(families.v4),
                 u8::from(families.v6),
-                u8::from(host.strict_token) | u8::from(removes) << 1,
+                u8::from(host.strict_token)
+                    | u8::from(removes) << 1
+                    | u8::from(!host.host.take_over) << 2,
             ],
             bind.as_bytes(),
         ]);
@@ -110,7 +123,7 @@ impl<'a> Reader<'a> {
     /// The secret of `host`, with what its receipt says.
     fn kept(&mut self, host: &HostConfig, provider: &Provider) -> Kept {
         match &host.secret {
-            Some(SecretPlace::File(path)) => {
+            Some(SecretPlace::File(path) | SecretPlace::KeyFile(path)) => {
                 if let Some(kept) = self.files.get(path) {
                     return kept.clone();
                 }
@@ -125,6 +138,16 @@ impl<'a> Reader<'a> {
 
 impl Kept {
     fn read(host: &HostConfig, provider: &Provider) -> Self {
+        if let Some(SecretPlace::KeyFile(path)) = &host.secret {
+            let read = secret::read_key(path).map_err(|error| match error {
+                SecretError::Missing { path } => secret::no_key_file(&path, &host.host.key.host),
+                error => error.to_string(),
+            });
+            let (key, secret) = read.map_or_else(|e| (None, Err(e)), |(k, s)| (Some(k), Ok(s)));
+            let login = key.map(|key| format!("{}:{}", key.algorithm, key.name));
+            return Self { login, secret, stamp: 0, terms: Err(NoTerms::NoReceipt) };
+        }
+        let login = None;
         let read = |place| secret::read(place).map_err(|error| error.to_string());
         let secret = host.secret.as_ref().map_or_else(|| Ok(Secret::new("")), read);
         match (host.token_file(provider), &secret) {
@@ -132,9 +155,9 @@ impl Kept {
                 // The stamp first: what is written in between is noticed in the next round.
                 let stamp = receipt::stamp(file);
                 let terms = receipt_of(file, known).map(|receipt| terms(&receipt));
-                Self { secret, stamp, terms }
+                Self { login, secret, stamp, terms }
             }
-            _ => Self { secret, stamp: 0, terms: Err(NoTerms::NoReceipt) },
+            _ => Self { login, secret, stamp: 0, terms: Err(NoTerms::NoReceipt) },
         }
     }
 }
@@ -153,6 +176,8 @@ pub fn receipt_of(token_file: &Path, secret: &Secret) -> Result<Receipt, NoTerms
 fn terms(receipt: &Receipt) -> Terms {
     let end = match (receipt.expires(), receipt.created) {
         (Some(end), _) => End::At(end),
+        // A token of such a server always ends; it did not say when.
+        (None, Some(_)) if receipt.rails.is_some() => End::Unknown,
         (None, Some(_)) => End::Never,
         (None, None) => End::Unknown,
     };

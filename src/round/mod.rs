@@ -10,6 +10,7 @@ mod report;
 mod self_check;
 mod traffic;
 mod upkeep;
+mod verify;
 mod zones;
 
 use std::borrow::Cow;
@@ -61,6 +62,7 @@ pub struct Engine {
     pub absences: Option<Absences>,
     asked: Asked,
     traffic: Traffic,
+    looks: verify::Looks,
 }
 
 /// What began a round, and what the user wants of it.
@@ -96,8 +98,8 @@ impl Engine {
         waiting: Waiting,
     ) -> Self {
         let (config, asked, traffic) = (Rc::new(config), Asked::default(), Traffic::default());
-        let (self_checks, absences) = (None, None);
-        Self { config, memory, store, clock, waiting, self_checks, absences, asked, traffic }
+        let (self_checks, absences, looks) = (None, None, verify::Looks::default());
+        Self { config, memory, store, clock, waiting, self_checks, absences, asked, traffic, looks }
     }
 
     /// Observes and plans; sends nothing to a provider and saves nothing.
@@ -127,6 +129,8 @@ impl Engine {
         self.note(&planned, &mut report, occasion);
         self.note_refusals(&planned, &mut report);
         zones::find(self, &clients, &mut planned, &mut report, stop).await;
+        // Boxed, as below: most rounds ask no server of a zone.
+        Box::pin(verify::first_look(self, &mut planned, &mut report, stop)).await;
         perform::perform(self, &clients, &mut planned, &mut report, stop).await;
         for _ in 0..NARROWINGS {
             if stop.get() || !self.narrow(&mut planned, &mut report, refresh) {
@@ -134,8 +138,16 @@ impl Engine {
             }
             perform::perform(self, &clients, &mut planned, &mut report, stop).await;
         }
+        if Box::pin(verify::look(self, &mut planned, &mut report, occasion, stop)).await {
+            zones::find(self, &clients, &mut planned, &mut report, stop).await;
+            perform::perform(self, &clients, &mut planned, &mut report, stop).await;
+        }
         self.save(&mut report);
-        perform::run_hooks(self, &mut report, stop).await;
+        let updated = verify::updated(self, &report);
+        let verifying = Box::pin(verify::verify(self, updated, stop));
+        let (heard, ()) = tokio::join!(verifying, perform::run_hooks(self, &mut report, stop));
+        verify::note_updates(self, heard, &mut report);
+        self.save(&mut report);
         // Boxed: its requests are large and rare, and would make every round's future so.
         Box::pin(upkeep::look_after(self, &clients, &mut planned, &mut report, stop)).await;
         report.finish(&self.config, &self.memory, self.clock.now(), false);

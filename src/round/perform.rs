@@ -15,15 +15,19 @@ use crate::clock::spread;
 use crate::core::address::PerFamily;
 use crate::core::interface::InterfaceName;
 use crate::core::memory::Entry;
-use crate::core::outcome::{Fault, Outcome};
-use crate::core::plan::{Candidate, Request, Schedule, Update, Wish};
-use crate::core::protocol::{Answer, Credential, HttpRequest, Verdict, desec, dyndns2};
+use crate::core::outcome::{Fault, Outcome, Refusal, Rejection};
+use crate::core::plan::{Candidate, Request, Schedule, Wish};
+use crate::core::protocol::{
+    Answer, Credential, HttpRequest, Verdict, desec, dyndns2, powerdns, rfc2136,
+};
 use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Fingerprint;
-use crate::core::settle::{Situation, not_sent, sending, settle, settle_zone};
+use crate::core::settle::{News, Situation, not_sent, sending, settle, settle_zone};
 use crate::core::time::Timestamp;
 use crate::hook;
 use crate::http::Clients;
+use crate::name_server::NameServer;
+use crate::rails;
 
 /// The most requests under way to one provider, and so the most connections.
 const MOST_AT_ONCE: usize = 8;
@@ -195,7 +199,7 @@ async fn deliver_all(
             let what = format!("waiting for {} to answer", provider.name);
             let speaker = engine.waiting;
             under_way.push(async move {
-                let verdict = speaker.during(&what, deliver(clients, &delivery, &request.updates));
+                let verdict = speaker.during(&what, deliver(clients, &delivery, &request));
                 ((at, identity, bind), verdict.await, request)
             });
         }
@@ -266,8 +270,9 @@ fn next_request(
         let at = engine.config.hosts[plan.at].provider;
         let provider = &engine.config.providers[at];
         let most = match provider.protocol {
-            Protocol::Desec | Protocol::HostsFile => 1,
-            Protocol::Dyndns2 => MOST_AT_ONCE,
+            // PowerDNS answers 500 when two write to its database at once.
+            Protocol::Desec | Protocol::HostsFile | Protocol::PowerDns | Protocol::Rails => 1,
+            Protocol::Dyndns2 | Protocol::Rfc2136 => MOST_AT_ONCE,
         };
         let identity = plan.access.identity;
         lanes.get(&traffic::lane(provider)).is_none_or(|lane| {
@@ -290,11 +295,18 @@ struct Delivery<'a> {
 }
 
 /// Carries one request and reads its answer.
-async fn deliver(clients: &Clients, delivery: &Delivery<'_>, updates: &[Update]) -> Verdict {
+async fn deliver(clients: &Clients, delivery: &Delivery<'_>, asked: &Request) -> Verdict {
     if let Some(moment) = delivery.not_before {
         tokio::time::sleep_until(moment.into()).await;
     }
-    let provider = delivery.provider;
+    let Delivery { provider, credential, bind, .. } = delivery;
+    let ca_file = provider.ca_file.as_deref().map(Path::new);
+    let (updates, ttl) = (&asked.updates, asked.ttl);
+    let zone = asked.zone.zone.as_ref();
+    let no_zone = || {
+        let detail = "the zone is not known; write zone in its [[host]]";
+        Verdict::All(Outcome::deferred(Fault::Unintelligible, detail))
+    };
     let request = match provider.protocol {
         Protocol::HostsFile => {
             let path = delivery.path.unwrap_or_else(|| Path::new(""));
@@ -302,19 +314,41 @@ async fn deliver(clients: &Clients, delivery: &Delivery<'_>, updates: &[Update])
         }
         Protocol::Desec => {
             let url = provider.update_url.as_deref().unwrap_or_default();
-            desec::request(url, updates, &delivery.credential)
+            desec::request(url, updates, credential)
         }
-        Protocol::Dyndns2 => dyndns2::request(provider, updates, &delivery.credential),
+        Protocol::Dyndns2 => dyndns2::request(provider, updates, credential),
+        Protocol::PowerDns => {
+            let Some(zone) = zone else { return no_zone() };
+            let api_url = provider.api_url.as_deref().unwrap_or_default();
+            let ttl = ttl.unwrap_or(rfc2136::TIME_TO_LIVE);
+            powerdns::request(api_url, zone, updates, ttl, credential)
+        }
+        Protocol::Rails => {
+            let base = provider.api_url.as_deref().unwrap_or_default();
+            let server = rails::Server::new(base, ca_file, clients).asked_by(*bind);
+            return server.update(&credential.secret, updates, ttl).await;
+        }
+        Protocol::Rfc2136 => {
+            let (Some(zone), Some(server)) = (zone, &provider.name_server) else {
+                return no_zone();
+            };
+            let server = NameServer { server, bind: *bind };
+            let ttl = ttl.unwrap_or(rfc2136::TIME_TO_LIVE);
+            let update = server.update(credential, zone, updates, &asked.conditions, ttl);
+            return Verdict::All(update.await);
+        }
     };
-    let request = HttpRequest { bind: delivery.bind, ..request };
-    let ca_file = provider.ca_file.as_deref().map(Path::new);
+    let request = HttpRequest { bind: *bind, ..request };
     match clients.send(&request, ca_file).await {
         Err(error) => Verdict::All(Outcome::deferred(error.fault, error.detail)),
         Ok(mut answer) => {
-            redact(&mut answer, &delivery.credential);
+            redact(&mut answer, credential);
             match provider.protocol {
                 Protocol::Desec => desec::verdict(&answer),
-                Protocol::Dyndns2 | Protocol::HostsFile => dyndns2::verdict(&answer, updates),
+                Protocol::PowerDns => powerdns::verdict(&answer),
+                Protocol::Dyndns2 | Protocol::HostsFile | Protocol::Rails | Protocol::Rfc2136 => {
+                    dyndns2::verdict(&answer, updates)
+                }
             }
         }
     }
@@ -432,11 +466,34 @@ pub fn settle_one(
         token.note_heard(situation.now);
     }
     let entry = engine.memory.entry_mut(&host.key);
-    let news = settle(host, entry, wishes, outcome, &situation);
+    let outcome = if provider.protocol == Protocol::Rails {
+        let (outcome, times) =
+            crate::core::protocol::rails::counted(outcome.clone(), entry.not_shown);
+        entry.not_shown = times;
+        outcome
+    } else {
+        outcome.clone()
+    };
+    let news = settle(host, entry, wishes, &outcome, &situation);
+    let tells_zones = matches!(provider.protocol, Protocol::PowerDns | Protocol::Rfc2136);
+    if tells_zones
+        && may_be_the_zone(&outcome)
+        && matches!(news, News::Held(_) | News::StillHeld(_))
+    {
+        // Zones are cut and joined: the next question finds the one that holds the host by then.
+        entry.zone = None;
+    }
     let host_report = report.host_mut(plan.at);
     host_report.attempted(wishes);
-    let (wishes, outcome) = (wishes.clone(), outcome.clone());
+    let wishes = wishes.clone();
     host_report.answers.push(Answered { wishes, outcome, news });
+}
+
+/// Whether an outcome may come from a zone that is not the host's, or not any more.
+fn may_be_the_zone(outcome: &Outcome) -> bool {
+    let refused =
+        |refusal: &Refusal| matches!(refusal.rejection, Rejection::Forbidden | Rejection::Host);
+    matches!(outcome, Outcome::Rejected(refusal) if refused(refusal))
 }
 
 /// Tells the hooks of hosts whose addresses changed, all at once; when `stop` turns true, those that

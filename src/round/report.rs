@@ -4,13 +4,14 @@ use super::Planned;
 use crate::config::{Config, HostConfig};
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::interface::InterfaceName;
-use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, SelfCheck};
+use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, SelfCheck, Verification};
 use crate::core::outcome::Outcome;
 use crate::core::plan::{Schedule, Seen, Stand, Step, WhenGone, Why, Wish};
 use crate::core::settle::News;
 use crate::core::standing::Standings;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::NoTerms;
+use crate::core::verify::Drift;
 use crate::exit::Exit;
 
 /// What one round saw, sent and learnt.
@@ -112,6 +113,10 @@ pub struct HostReport {
     pub no_terms: Option<NoTerms>,
     /// Something else that a person should know.
     pub trouble: Option<String>,
+    /// What the zone's own servers said after an update, or in place of one.
+    pub verified: Option<Verification>,
+    /// What is new of what they say between updates.
+    pub drift: Option<Drift>,
     /// Holds that stand after the round, the host's own first.
     pub holds: Vec<(Option<Family>, Hold)>,
     /// The exit code that stands for how the host stands after the round.
@@ -140,6 +145,8 @@ impl HostReport {
             newly_missing: PerFamily::default(),
             no_terms: None,
             trouble: None,
+            verified: None,
+            drift: None,
             holds: Vec::new(),
             standing: Exit::default(),
         }
@@ -225,7 +232,9 @@ impl HostReport {
         self.standing = held.max().unwrap_or_default().max(unfinished);
         let ends = self.holds.iter().filter_map(|(_, hold)| hold.until);
         // The narrower question is asked as soon as the pace allows; the schedule knows when.
-        let again = (narrowed && self.queued_until.is_none())
+        // So is what is to be sent once more for the sake of a server of the zone.
+        let repeats = self.verified.as_ref().is_some_and(|verified| verified.again.is_some());
+        let again = ((narrowed || repeats) && self.queued_until.is_none())
             .then(|| now.after(std::time::Duration::from_secs(1)));
         let later = ends.chain(again).chain(self.queued_until);
         later.chain(step.due.filter(|_| !attempted)).min()

@@ -12,6 +12,7 @@ use crate::core::outcome::{Deferral, Fault, Outcome, Refusal};
 use crate::core::protocol::desec;
 use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Fingerprint;
+use crate::core::server::Server;
 use crate::http::server_of;
 
 /// What is known; the last requests are kept from round to round.
@@ -93,10 +94,15 @@ impl Traffic {
                     self.unreachable.insert((server(provider), bind), deferral);
                 }
                 // The server has trouble, but not with the credential.
-                Fault::Server | Fault::Unintelligible => {
+                Fault::NotShown | Fault::Server | Fault::Unintelligible => {
                     self.accepted.insert(key);
                 }
-                Fault::Busy | Fault::Clock | Fault::Storage | Fault::Throttled | Fault::Tls => {}
+                Fault::Busy
+                | Fault::Clock
+                | Fault::Skew
+                | Fault::Storage
+                | Fault::Throttled
+                | Fault::Tls => {}
             },
         }
     }
@@ -107,16 +113,18 @@ impl Traffic {
     }
 }
 
-/// Where requests to a provider queue up: at its deSEC server, whatever the entry, or by itself.
+/// Where requests to a provider queue up: at its server, whatever the entry, where that takes one at a
+/// time, or by itself.
 pub fn lane(provider: &Provider) -> String {
     match provider.protocol {
-        Protocol::Desec => server(provider),
-        Protocol::Dyndns2 | Protocol::HostsFile => provider.name.to_string(),
+        Protocol::Desec | Protocol::PowerDns | Protocol::Rails => server(provider),
+        Protocol::Dyndns2 | Protocol::HostsFile | Protocol::Rfc2136 => provider.name.to_string(),
     }
 }
 
 /// The server whose limits count: deSEC's update and API hosts share theirs.
 fn server(provider: &Provider) -> String {
     let url = provider.api_url.as_deref().or(provider.update_url.as_deref());
-    url.map(server_of).unwrap_or_default()
+    let name_server = || provider.name_server.as_ref().map(Server::to_string);
+    url.map(server_of).or_else(name_server).unwrap_or_default()
 }

@@ -39,6 +39,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 pub type Findings = Result<Vec<Finding>, Trouble>;
 
 /// A token in use.
+#[derive(Clone)]
 pub struct Token {
     /// What stands for its secret.
     pub identity: Fingerprint,
@@ -63,20 +64,23 @@ pub async fn look_after(
     warn_of_ends(engine, planned, &tokens, report);
     let spoke = keep_alive(engine, clients, planned, &tokens, report, stop).await;
     // A file may have been found to hold another one by now.
-    let tokens = in_use(engine, planned);
+    let mut tokens = in_use(engine, planned);
+    let all = tokens.clone();
+    // Nobody else's server can tell what a token may do.
+    tokens.retain(|token| is_desec(engine, planned, token));
     self_check::check_new(engine, clients, planned, &tokens, &spoke, report, stop).await;
     if changed || !spoke.is_empty() || !report.tokens.is_empty() {
         engine.save(report);
     }
-    report.next = next(engine, planned, &tokens);
+    report.next = next(engine, planned, &all);
 }
 
-/// The tokens of the deSEC hosts among `planned`.
+/// The tokens of the hosts among `planned` whose providers have such.
 fn in_use(engine: &Engine, planned: &[Planned]) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     let mut known: BTreeMap<Fingerprint, usize> = BTreeMap::new();
     for (place, plan) in planned.iter().enumerate() {
-        if provider(engine, plan).protocol != Protocol::Desec {
+        if !matches!(provider(engine, plan).protocol, Protocol::Desec | Protocol::Rails) {
             continue;
         }
         let identity = plan.access.identity;
@@ -87,6 +91,10 @@ fn in_use(engine: &Engine, planned: &[Planned]) -> Vec<Token> {
         }
     }
     tokens
+}
+
+fn is_desec(engine: &Engine, planned: &[Planned], token: &Token) -> bool {
+    provider(engine, &planned[token.places[0]]).protocol == Protocol::Desec
 }
 
 fn provider<'a>(engine: &'a Engine, plan: &Planned) -> &'a Provider {
@@ -197,7 +205,11 @@ async fn keep_alive(
 /// When a token has to be heard, if it may speak at all.
 fn greeting(engine: &Engine, planned: &[Planned], token: &Token) -> Option<Timestamp> {
     let Token { identity, places } = token;
-    provider(engine, &planned[places[0]]).api_url.as_ref()?;
+    // Only there a token lapses for want of use.
+    provider(engine, &planned[places[0]])
+        .api_url
+        .as_ref()
+        .filter(|_| is_desec(engine, planned, token))?;
     let parks = || places.iter().map(|&place| park(engine, &planned[place]));
     let refused = parks().flatten().any(Rejection::is_the_credentials);
     let unused = parks().all(|park| park.is_some_and(Rejection::is_our_own));

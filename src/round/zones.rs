@@ -14,12 +14,16 @@ use crate::account::Zone;
 use crate::core::address::PerFamily;
 use crate::core::interface::InterfaceName;
 use crate::core::memory::{Key, ZoneKey};
+use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection};
 use crate::core::plan::Host;
 use crate::core::protocol::desec::{self, ZoneAnswer};
+use crate::core::protocol::powerdns;
 use crate::core::protocol::{Answer, HttpRequest};
 use crate::core::provider::{Protocol, Provider};
+use crate::exchange::Silence;
 use crate::http::Clients;
+use crate::name_server::NameServer;
 
 /// Asks for the zones that are needed and not known; a host whose question fails is settled and
 /// sends nothing more in this round.
@@ -94,22 +98,39 @@ async fn ask(
     provider: &Provider,
     plan: &Planned,
 ) -> ZoneAnswer {
-    let Some(api_url) = provider.api_url.as_deref() else { return ZoneAnswer::Silent };
     let credential = &plan.access.credential;
     let config = Rc::clone(&engine.config);
     let Host { key: Key { host, .. }, bind, .. } = &config.hosts[plan.at].host;
     if let Some(moment) = engine.traffic.not_before(provider) {
         tokio::time::sleep_until(moment.into()).await;
     }
-    let request = desec::zone_request(api_url, host, credential);
+    let what = format!("waiting for {} to tell the zone of {host}", provider.name);
+    let api_url = provider.api_url.as_deref();
+    let request = match (provider.protocol, api_url, &provider.name_server) {
+        (Protocol::Desec, Some(api_url), _) => desec::zone_request(api_url, host, credential),
+        (Protocol::PowerDns, Some(api_url), _) => powerdns::zones_request(api_url, credential),
+        (Protocol::Rfc2136, _, Some(server)) => {
+            let server = NameServer { server, bind: *bind };
+            let told = engine.waiting.during(&what, server.zone(host)).await;
+            if let Err(Silence { fault, detail }) = &told {
+                // It would keep every other host waiting as long.
+                let learnt = Outcome::deferred(*fault, detail.clone());
+                engine.traffic.learn(provider, plan.access.identity, *bind, &learnt);
+            }
+            return zone_of_server(told, host, server);
+        }
+        _ => return ZoneAnswer::Silent,
+    };
     let request = HttpRequest { bind: *bind, ..request };
     let ca_file = provider.ca_file.as_deref().map(Path::new);
-    let what = format!("waiting for {} to tell the zone of {host}", provider.name);
     let answer = match engine.waiting.during(&what, clients.send(&request, ca_file)).await {
         Ok(mut answer) => {
             redact(&mut answer, credential);
             let names = zone_names(&answer);
-            desec::zone_answer(host, &answer, names.as_deref())
+            match provider.protocol {
+                Protocol::PowerDns => powerdns::zone_answer(host, &answer, names.as_deref()),
+                _ => desec::zone_answer(host, &answer, names.as_deref()),
+            }
         }
         // Nothing was sent, and the update would go the same way.
         Err(error) if !error.fault.leaves_doubt() => {
@@ -133,10 +154,31 @@ fn is_needed(engine: &Engine, plan: &Planned) -> bool {
     let known = host.host.zone.is_some()
         || engine.memory.entry(&host.host.key).is_some_and(|entry| entry.zone.is_some());
     let company = engine.config.hosts.iter().filter(|other| other.provider == host.provider);
-    provider.protocol == Protocol::Desec
-        && !known
-        && has_something_to_say(&plan.step)
-        && company.count() > 1
+    let matters = match provider.protocol {
+        Protocol::Desec => company.count() > 1,
+        // Without it there is nothing to send.
+        Protocol::PowerDns | Protocol::Rfc2136 => true,
+        Protocol::Dyndns2 | Protocol::HostsFile | Protocol::Rails => false,
+    };
+    matters && !known && has_something_to_say(&plan.step)
+}
+
+/// What a name server told about the zone of `host`.
+fn zone_of_server(
+    told: Result<Option<Hostname>, Silence>,
+    host: &Hostname,
+    NameServer { server, .. }: NameServer<'_>,
+) -> ZoneAnswer {
+    match told {
+        Ok(Some(zone)) => ZoneAnswer::Zone(zone),
+        Ok(None) => {
+            let detail = format!(
+                "{server} does not tell the zone of {host}; write zone in its [[host]] if it is right"
+            );
+            ZoneAnswer::Outcome(Outcome::rejected(Rejection::Host, detail))
+        }
+        Err(Silence { fault, detail }) => ZoneAnswer::Outcome(Outcome::deferred(fault, detail)),
+    }
 }
 
 /// The names in a JSON list of zones; `None` when it is not one.

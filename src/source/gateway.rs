@@ -11,13 +11,13 @@ use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
 use super::kernel;
-use super::peer::{self, Heard, Ignored};
 use crate::core::address::Family;
 use crate::core::gateway::pcp::Mapping;
 use crate::core::gateway::{Instead, PORT, Told, natpmp};
 use crate::core::interface::InterfaceName;
 use crate::http::Clients;
 use crate::line;
+use crate::peer::{self, Heard, Ignored};
 
 /// How long to wait after each time that a request is sent: NAT-PMP's doubling from a quarter of a
 /// second (RFC 6886, section 3.1), given up after 1.5 s in place of 64 s: a gateway is near, and

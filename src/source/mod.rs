@@ -9,7 +9,6 @@ pub mod file;
 mod gateway;
 pub mod kernel;
 pub mod outside;
-mod peer;
 pub mod sights;
 mod stun;
 mod web;

@@ -10,6 +10,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::ser::{SerializeStruct, Serializer};
@@ -20,8 +21,8 @@ use super::Salt;
 use crate::clock;
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{
-    Asking, Entry, Hold, HoldKind, Key, Memory, Record, SelfCheck, Sent, Set, TokenEntry, Word,
-    ZoneKey,
+    Again, Asking, Entry, Finding, Hold, HoldKind, Key, Memory, Record, SelfCheck, Sent, Set,
+    TokenEntry, Verification, Word, ZoneKey,
 };
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault as CoreFault, Rejection};
@@ -120,6 +121,34 @@ struct StoredHost<'a> {
     asking: StoredAsking,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     queued_since: Option<Moment>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    verified: Option<StoredVerification<'a>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    not_shown: u32,
+}
+
+/// A [`Verification`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StoredVerification<'a> {
+    at: Moment,
+    /// Where something is wrong, what; then there is neither of the next two.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    wrong: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    servers: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    took_ms: u64,
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    others: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    again: Option<StoredAgain>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    repeated: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    was_right: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    put_right: Option<Moment>,
 }
 
 /// A [`Record`].
@@ -262,7 +291,17 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
     fn from((key, entry): (&'a Key, &'a Entry)) -> Self {
         // Taken apart, so that a new field of the memory cannot be forgotten here.
         let Key { host, provider } = key;
-        let Entry { families, hold, failures, last, zone, asking, queued_since } = entry;
+        let Entry {
+            families,
+            hold,
+            failures,
+            last,
+            zone,
+            asking,
+            queued_since,
+            verified,
+            not_shown,
+        } = entry;
         Self {
             host: host.into(),
             provider: provider.into(),
@@ -274,6 +313,46 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
             failures: *failures,
             asking: StoredAsking(*asking),
             queued_since: queued_since.map(Moment),
+            verified: verified.as_ref().map(StoredVerification::from),
+            not_shown: *not_shown,
+        }
+    }
+}
+
+impl<'a> From<&'a Verification> for StoredVerification<'a> {
+    fn from(verification: &'a Verification) -> Self {
+        let Verification { at, finding, again, repeated, was_right, put_right } = verification;
+        let (wrong, servers, took, others) = match finding {
+            Finding::Right { servers, took, others } => (None, *servers, *took, &**others),
+            Finding::Wrong(words) => (Some(words.into()), 0, Duration::ZERO, ""),
+        };
+        Self {
+            at: Moment(*at),
+            wrong,
+            servers,
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            others: others.into(),
+            again: again.map(StoredAgain),
+            repeated: *repeated,
+            was_right: *was_right,
+            put_right: put_right.map(Moment),
+        }
+    }
+}
+
+impl StoredVerification<'_> {
+    fn into_verification(self) -> Verification {
+        let (servers, took) = (self.servers, Duration::from_millis(self.took_ms));
+        Verification {
+            at: self.at.0,
+            finding: match self.wrong {
+                Some(words) => Finding::Wrong(words.into_owned()),
+                None => Finding::Right { servers, took, others: self.others.into_owned() },
+            },
+            again: self.again.map(|again| again.0),
+            repeated: self.repeated,
+            was_right: self.was_right,
+            put_right: self.put_right.map(|at| at.0),
         }
     }
 }
@@ -295,6 +374,8 @@ impl TryFrom<StoredHost<'_>> for (Key, Entry) {
             zone: stored.zone.map(|zone| zone.0.into_owned()),
             asking: stored.asking.0,
             queued_since: stored.queued_since.map(|at| at.0),
+            verified: stored.verified.map(StoredVerification::into_verification),
+            not_shown: stored.not_shown,
         };
         Ok((key, entry))
     }
@@ -644,6 +725,16 @@ as_text!(
     |self, f| f.write_str(self.0.as_str())
 );
 
+/// The word for why the same is sent again.
+struct StoredAgain(Again);
+
+as_text!(
+    StoredAgain,
+    "drifted or unverified",
+    |text| Again::ALL.into_iter().find(|again| again.word() == text).map(StoredAgain),
+    |self, f| f.write_str(self.0.word())
+);
+
 /// The word of a verdict.
 struct StoredVerdict(Verdict);
 
@@ -885,7 +976,9 @@ mod tests {
       "hold": {"kind": "backoff", "reason": "no-answer", "since": "2027-01-15T08:00:00.007Z", "fingerprint": "ffffffffffffffff"},
       "failures": 4294967295,
       "asking": "one-family",
-      "queued-since": "2027-01-15T08:00:00.008Z"
+      "queued-since": "2027-01-15T08:00:00.008Z",
+      "verified": {"at": "2027-01-15T08:00:00.013Z", "wrong": "ns2 is behind", "again": "unverified", "repeated": true, "was-right": true, "put-right": "2027-01-15T08:00:00.014Z"},
+      "not-shown": 2
     }
   ],
   "paces": [],
@@ -999,6 +1092,7 @@ mod tests {
             ("000102030405060708090a0b0c0d0e0f", "00"),
             ("\"last\"", "\"lost\""),
             ("4294967295", "4294967296"),
+            ("\"unverified\"", "\"unheard\""),
             ("\"host\": \"b.example\"", "\"host\": \"a.example\""),
         ] {
             let damaged = text.replacen(right, wrong, 1);

@@ -11,7 +11,8 @@ use std::time::Duration;
 use super::*;
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{
-    Asking, Entry, Hold, HoldKind, Key, Record, SelfCheck, Sent, Set, TokenEntry, Word, ZoneKey,
+    Again, Asking, Entry, Finding, Hold, HoldKind, Key, Record, SelfCheck, Sent, Set, TokenEntry,
+    Verification, Word, ZoneKey,
 };
 use crate::core::outcome::{Fault, Rejection};
 use crate::core::pace::History;
@@ -36,6 +37,26 @@ fn addresses(texts: &[&str]) -> Addresses {
 
 pub fn salt() -> Salt {
     Salt(std::array::from_fn(|place| u8::try_from(place).unwrap()))
+}
+
+/// A server that is behind, with everything that can be said about it.
+fn behind() -> Verification {
+    Verification {
+        at: at(13),
+        finding: Finding::Wrong("ns2 is behind".to_owned()),
+        again: Some(Again::Unverified),
+        repeated: true,
+        was_right: true,
+        put_right: Some(at(14)),
+    }
+}
+
+/// Servers that are right.
+fn verified() -> Verification {
+    let took = std::time::Duration::from_millis(400);
+    let finding = Finding::Right { servers: 2, took, others: "ns3 is silent".to_owned() };
+    let (again, put_right) = (None, None);
+    Verification { at: at(1), finding, again, repeated: false, was_right: true, put_right }
 }
 
 /// A memory with everything in it, and every word.
@@ -82,9 +103,12 @@ pub fn everything() -> Memory {
         zone: Some("example".parse().unwrap()),
         asking: Asking::OneFamily,
         queued_since: Some(at(8)),
+        verified: Some(behind()),
+        not_shown: 2,
     };
     memory.hosts.insert(key("a.example"), entry);
-    memory.hosts.insert(key("b.example"), Entry::default());
+    let entry = Entry { verified: Some(verified()), ..Entry::default() };
+    memory.hosts.insert(key("b.example"), entry);
     let faults = Fault::ALL.into_iter().map(HoldKind::Backoff);
     let kinds = faults.chain(Rejection::ALL.into_iter().map(HoldKind::Rejected));
     for (place, kind) in kinds.chain([HoldKind::Throttled]).enumerate() {

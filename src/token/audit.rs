@@ -11,6 +11,7 @@ use crate::cli::TokenCommand;
 use crate::clock;
 use crate::config::Config;
 use crate::core::address::PerFamily;
+use crate::core::provider::Protocol;
 use crate::core::token::audit::{self, Circumstances, Finding, Verdict, Weight};
 use crate::core::token::rights::Reach;
 use crate::core::token::{Api, Duty, Key, Policy, Rule, Token, TokenId, allowed, full_name};
@@ -18,15 +19,19 @@ use crate::exit::Exit;
 use crate::say::{err, out, out_styled};
 use crate::terminal;
 
-/// Runs `audit`.
-pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result<Exit, Failure> {
+/// Judges deSEC's tokens: how that ends, and what was found.
+pub async fn of_tokens(
+    config: &Config,
+    command: &TokenCommand,
+    quiet: bool,
+) -> Result<(Exit, Vec<Audited>), Failure> {
     let file = command.management_token_file.as_deref();
     let management = management::secret(file, false)
         .map_err(|problem| Failure::new(Exit::Configuration, problem, ""))?;
     let holders = if command.hosts.is_empty() {
-        holder::all(config)?
+        holder::all(config, Protocol::Desec)?
     } else {
-        holder::of(config, &command.hosts)?
+        holder::of(config, Protocol::Desec, &command.hosts)?
     };
     if holders.is_empty() {
         common_provider(&holders)?;
@@ -98,17 +103,21 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
         exit = exit.max(code(one.verdict()));
     }
     note_proofs(&subjects, &audited);
-    if command.json {
-        out(&show::json(&audited));
+    Ok((exit, audited))
+}
+
+/// Shows what audits found.
+pub fn tell(audited: &[Audited], as_json: bool) {
+    if as_json {
+        out(&show::json(audited));
     } else {
-        let lines = show::table(&audited, clock::wall(), terminal::width(), terminal::colours());
+        let lines = show::table(audited, clock::wall(), terminal::width(), terminal::colours());
         lines.iter().for_each(|line| out_styled(line));
     }
-    Ok(exit)
 }
 
 /// What a verdict tells a script.
-fn code(verdict: Verdict) -> Exit {
+pub fn code(verdict: Verdict) -> Exit {
     match verdict {
         Verdict::Dead | Verdict::Narrow => Exit::Right,
         Verdict::Inconclusive => Exit::Deferred,

@@ -6,6 +6,8 @@
 //! | `dev1.token.receipt`     | what is known about it                                       |
 //! | `dev1.token.new`         | a secret whose token is not ready, or was not yet put in place |
 //! | `dev1.token.new.receipt` | its token's id, so that a run that was cut can be cleaned up |
+//!
+//! Of a key there are the first and the third (`dev1.key`, `dev1.key.new`).
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -72,8 +74,14 @@ impl TokenFile {
         &self.path
     }
 
-    fn new_path(&self) -> PathBuf {
+    /// Where the next secret is until it takes its place.
+    pub fn new_path(&self) -> PathBuf {
         with_ending(&self.path, ".new")
+    }
+
+    /// The secret whose token has not taken its place yet.
+    pub fn next_secret(&self) -> Option<Secret> {
+        secret::read(&SecretPlace::File(self.new_path())).ok()
     }
 
     /// Reads what is there, and completes a run that was cut at its very end unless only looking.
@@ -194,7 +202,17 @@ impl TokenFile {
         Ok(())
     }
 
-    fn put_in_place(&self) -> Result<(), Failure> {
+    /// Writes the next secret's file whole, down to the disk.
+    pub fn keep(&self, file: &mut File, text: &str) -> Result<(), Failure> {
+        disk::fill(file, text.as_bytes()).map_err(|error| {
+            self.remove_new();
+            Failure::of_file(&self.new_path(), "cannot be written", &error)
+                .then("make room there and run the command again".to_owned())
+        })
+    }
+
+    /// Lets the next secret take its place.
+    pub fn put_in_place(&self) -> Result<(), Failure> {
         disk::replace(&self.new_path(), &self.path).map_err(|error| {
             Failure::of_file(&self.path, "cannot be replaced", &error)
                 .then("make that directory writable and run the command again".to_owned())

@@ -12,6 +12,9 @@ use crate::core::provider::{Protocol, Provider};
 use crate::disk;
 use crate::exit::Exit;
 
+/// The protocols whose tokens can be made, or keys.
+pub const MADE: [Protocol; 3] = [Protocol::Desec, Protocol::Rfc2136, Protocol::Rails];
+
 /// A place that holds a token, and who uses it.
 #[derive(Clone, Debug)]
 pub struct Holder<'a> {
@@ -39,7 +42,7 @@ impl<'a> Holder<'a> {
     /// The file, if it is one.
     pub fn file(&self) -> Option<&'a Path> {
         match self.place {
-            SecretPlace::File(path) => Some(path),
+            SecretPlace::File(path) | SecretPlace::KeyFile(path) => Some(path),
             SecretPlace::Credential(_) | SecretPlace::Environment(_) | SecretPlace::Inline(_) => {
                 None
             }
@@ -58,33 +61,42 @@ impl<'a> Holder<'a> {
     }
 }
 
-/// Every holder of a deSEC token in the configuration, in its order.
+/// Every holder of a token of `protocol` in the configuration, in its order.
 ///
-/// Hosts whose paths lead to one file have one token; a file cannot hold those of two servers.
-pub fn all(config: &Config) -> Result<Vec<Holder<'_>>, Failure> {
+/// Hosts whose paths lead to one file have one token; a file cannot hold those of two servers. The
+/// secret of a key counts with the key's name.
+pub fn all(config: &Config, protocol: Protocol) -> Result<Vec<Holder<'_>>, Failure> {
     let mut holders: Vec<Holder<'_>> = Vec::new();
     for host in &config.hosts {
         let provider = &config.providers[host.provider];
-        let (Protocol::Desec, Some(place)) = (provider.protocol, &host.secret) else { continue };
+        let Some(place) = host.secret.as_ref().filter(|_| provider.protocol == protocol) else {
+            continue;
+        };
         let canonical = match place {
-            SecretPlace::File(path) => Some(disk::canonical(path)),
+            SecretPlace::File(path) | SecretPlace::KeyFile(path) => Some(disk::canonical(path)),
             SecretPlace::Credential(_) | SecretPlace::Environment(_) | SecretPlace::Inline(_) => {
                 None
             }
         };
+        let at_one_server = |other: &Provider| {
+            other.api_url == provider.api_url && other.name_server == provider.name_server
+        };
+        let of_one_name = |holder: &Holder<'_>| {
+            protocol != Protocol::Rfc2136 || holder.hosts[0].username == host.username
+        };
         let same = |holder: &&mut Holder<'_>| match (&holder.canonical, &canonical) {
-            (Some(known), Some(file)) => known == file,
-            _ => holder.place == place && holder.provider.api_url == provider.api_url,
+            (Some(known), Some(file)) => known == file && of_one_name(holder),
+            _ => holder.place == place && at_one_server(holder.provider),
         };
         match holders.iter_mut().find(same) {
-            Some(holder) if holder.provider.api_url != provider.api_url => {
+            Some(holder) if !at_one_server(holder.provider) => {
                 let name = &host.host.key.host;
                 let what = format!("{} and {name} share a file at two servers", holder.first());
-                return Err(Failure::new(
-                    Exit::Configuration,
-                    what,
-                    "give each its own token-file: a token is of one server",
-                ));
+                let next = match place {
+                    SecretPlace::KeyFile(_) => "give each its own key-file: a key is of one server",
+                    _ => "give each its own token-file: a token is of one server",
+                };
+                return Err(Failure::new(Exit::Configuration, what, next));
             }
             Some(holder) => holder.hosts.push(host),
             None => holders.push(Holder { place, provider, hosts: vec![host], canonical }),
@@ -95,9 +107,13 @@ pub fn all(config: &Config) -> Result<Vec<Holder<'_>>, Failure> {
     Ok(holders)
 }
 
-/// The holders of the tokens of `names`.
-pub fn of<'a>(config: &'a Config, names: &[Hostname]) -> Result<Vec<Holder<'a>>, Failure> {
-    let mut holders = all(config)?;
+/// The holders of the tokens of `names` that are of `protocol`.
+pub fn of<'a>(
+    config: &'a Config,
+    protocol: Protocol,
+    names: &[Hostname],
+) -> Result<Vec<Holder<'a>>, Failure> {
+    let mut holders = all(config, protocol)?;
     for name in names {
         if !holders.iter().any(|holder| holder.hosts.iter().any(|h| h.host.key.host == *name)) {
             return Err(unknown(config, name));
@@ -105,6 +121,14 @@ pub fn of<'a>(config: &'a Config, names: &[Hostname]) -> Result<Vec<Holder<'a>>,
     }
     holders.retain(|holder| holder.hosts.iter().any(|host| names.contains(&host.host.key.host)));
     Ok(holders)
+}
+
+/// The protocols of the hosts called `name` whose tokens can be made, at least one.
+pub fn protocols_of(config: &Config, name: &Hostname) -> Result<Vec<Protocol>, Failure> {
+    let of_name = config.hosts.iter().filter(|host| host.host.key.host == *name);
+    let spoken: Vec<_> = of_name.map(|host| config.providers[host.provider].protocol).collect();
+    let protocols: Vec<_> = MADE.into_iter().filter(|made| spoken.contains(made)).collect();
+    if protocols.is_empty() { Err(unknown(config, name)) } else { Ok(protocols) }
 }
 
 /// Why there is no token to be had for `name`.

@@ -9,10 +9,12 @@ mod audit;
 mod files;
 mod holder;
 mod issue;
+mod key;
 mod management;
 mod probe;
 mod progress;
 mod proof;
+mod rails;
 mod revoke;
 mod show;
 mod subject;
@@ -28,9 +30,9 @@ use crate::account::{Account, Trouble};
 use crate::cli::{TokenAction, TokenCommand};
 use crate::clock;
 use crate::config::secret as secrets;
-use crate::config::{Config, SecretPlace};
+use crate::config::{Config, HostConfig, SecretPlace};
 use crate::core::outcome::Rejection;
-use crate::core::provider::Provider;
+use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Secret;
 use crate::exit::Exit;
 use crate::http::Clients;
@@ -50,15 +52,83 @@ const PATIENCE: Duration = Duration::from_secs(65 * 60);
 
 /// Runs one token command.
 pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Exit {
-    let result = match command.action {
-        TokenAction::Audit => audit::run(config, command, quiet).await,
-        TokenAction::Issue | TokenAction::Rotate => issue::run(config, command, quiet).await,
-        TokenAction::Revoke => revoke::run(config, command).await,
-    };
-    result.unwrap_or_else(|failure| {
+    let told = |failure: Failure| {
         failure.tell(None);
         failure.exit
-    })
+    };
+    let parts = match parts(config, command) {
+        Ok(parts) => parts,
+        Err(failure) => return told(failure),
+    };
+    if command.action == TokenAction::Audit {
+        let mut exit = Exit::Right;
+        let mut audited = Vec::new();
+        let mut any = false;
+        for (protocol, part) in &parts {
+            let judged = match protocol {
+                Protocol::Rfc2136 => key::audit::of_keys(config, part, quiet).await,
+                Protocol::Rails => rails::of_tokens(config, part).await,
+                _ => audit::of_tokens(config, part, quiet).await,
+            };
+            match judged {
+                Ok((code, found)) => {
+                    exit = exit.max(code);
+                    audited.extend(found);
+                    any = true;
+                }
+                Err(failure) => exit = exit.max(told(failure)),
+            }
+        }
+        if any {
+            audit::tell(&audited, command.json);
+        }
+        return exit;
+    }
+    let mut exit = Exit::Right;
+    for (protocol, part) in &parts {
+        let done = match (protocol, part.action) {
+            (Protocol::Rfc2136, _) => key::run(config, part).await,
+            (Protocol::Rails, _) => rails::run(config, part).await,
+            (_, TokenAction::Revoke) => revoke::run(config, part).await,
+            (_, _) => issue::run(config, part, quiet).await,
+        };
+        exit = exit.max(done.unwrap_or_else(told));
+    }
+    exit
+}
+
+/// What of `command` is about the hosts of each protocol. Where no host is named, deSEC's way says
+/// what is missing.
+fn parts(
+    config: &Config,
+    command: &TokenCommand,
+) -> Result<Vec<(Protocol, TokenCommand)>, Failure> {
+    let is_of_account = command.all_tokens || command.id.is_some();
+    let mut parts: Vec<(Protocol, TokenCommand)> = Vec::new();
+    let part = |hosts| TokenCommand { hosts, ..command.clone() };
+    if command.hosts.is_empty() {
+        for protocol in holder::MADE {
+            let of_it = |host: &HostConfig| config.providers[host.provider].protocol == protocol;
+            if !is_of_account && config.hosts.iter().any(of_it) {
+                parts.push((protocol, part(Vec::new())));
+            }
+        }
+        if parts.is_empty() {
+            parts.push((Protocol::Desec, part(Vec::new())));
+        }
+    }
+    for host in &command.hosts {
+        for protocol in holder::protocols_of(config, host)? {
+            match parts.iter_mut().find(|(known, _)| *known == protocol) {
+                Some((_, part)) => part.hosts.push(host.clone()),
+                None => parts.push((protocol, part(vec![host.clone()]))),
+            }
+        }
+    }
+    if parts.iter().any(|(protocol, _)| *protocol == Protocol::Rfc2136) {
+        key::refuse_misfits(command)?;
+    }
+    Ok(parts)
 }
 
 impl Failure {
@@ -181,7 +251,7 @@ fn clients() -> Clients {
 
 /// Refuses a management token that is a host's as well: whoever breaks into that host has it.
 fn refuse_double_use(config: &Config, management: &Secret) -> Result<(), Failure> {
-    for holder in holder::all(config)? {
+    for holder in holder::all(config, Protocol::Desec)? {
         if secrets::read(holder.place).is_ok_and(|secret| secret == *management) {
             let place = match holder.place {
                 SecretPlace::File(path) => path.display().to_string(),

@@ -54,5 +54,6 @@ fn proof(receipt: Option<&Receipt>, secret: &Secret, api_url: &str) -> std::io::
         seal: Seal::of(secret)?,
         proven,
         replaces: Vec::new(),
+        rails: None,
     })
 }

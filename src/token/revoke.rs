@@ -8,6 +8,7 @@ use super::{
 use crate::account::{Account, Trouble};
 use crate::cli::TokenCommand;
 use crate::config::Config;
+use crate::core::provider::Protocol;
 use crate::core::secret::Secret;
 use crate::core::token::TokenId;
 use crate::exit::Exit;
@@ -17,8 +18,8 @@ use crate::say::out;
 /// Runs `revoke`.
 pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failure> {
     let holders = match command.id {
-        Some(_) => holder::all(config)?,
-        None => holder::of(config, &command.hosts)?,
+        Some(_) => holder::all(config, Protocol::Desec)?,
+        None => holder::of(config, Protocol::Desec, &command.hosts)?,
     };
     let provider = common_provider(&holders)?;
     let files = match command.id {

@@ -18,10 +18,14 @@ use crate::terminal::{breadth, breadth_of};
 /// Who looked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum By {
+    /// Nobody: it is judged by what its server answers to it (rfc2136).
+    Answers,
     /// The account, with the management token.
     Management,
     /// The token itself, which does not see everything.
     Itself,
+    /// Nobody: what was written down when it was made is all there is.
+    Receipt,
 }
 
 /// What an audit found about one token.
@@ -154,7 +158,7 @@ impl Columns {
 fn row(token: &Audited, now: Timestamp) -> [String; 4] {
     let expires = match token.expires {
         Some(moment) => date(moment),
-        None if is_gone(token) => "-".to_owned(),
+        None if is_gone(token) || token.by == By::Answers => "-".to_owned(),
         None if token.findings.contains(&Finding::NoExpiry) => "never".to_owned(),
         // Without an age, only the time without use is left to end it.
         None if is_seen(token) => "if unused".to_owned(),
@@ -162,7 +166,7 @@ fn row(token: &Audited, now: Timestamp) -> [String; 4] {
     };
     let used = match token.last_used {
         Some(moment) => ago(moment, now),
-        None if is_gone(token) => "-".to_owned(),
+        None if is_gone(token) || token.by == By::Answers => "-".to_owned(),
         None if is_seen(token) => "never".to_owned(),
         None => "?".to_owned(),
     };
@@ -243,8 +247,14 @@ fn details(lines: &mut Vec<String>, token: &Audited, now: Timestamp, width: usiz
     if token.hosts.is_empty() && !token.allows.is_empty() {
         say(lines, &allowances(&token.allows));
     }
-    if token.by == By::Itself && !token.not_visible.is_empty() {
-        say(lines, &format!("not visible to the token itself: {}", token.not_visible.join(", ")));
+    let to_whom = match token.by {
+        By::Answers => Some("not visible in the server's answers"),
+        By::Itself => Some("not visible to the token itself"),
+        By::Management => None,
+        By::Receipt => Some("not visible to anybody"),
+    };
+    if let Some(to_whom) = to_whom.filter(|_| !token.not_visible.is_empty()) {
+        say(lines, &format!("{to_whom}: {}", token.not_visible.join(", ")));
     }
     match token.tried {
         0 => {}
@@ -456,8 +466,10 @@ fn shown(token: &Audited) -> Shown<'_> {
         id: token.id.as_ref().map(TokenId::as_str),
         name: token.name.as_deref(),
         by: match token.by {
+            By::Answers => "answers",
             By::Management => "management",
             By::Itself => "itself",
+            By::Receipt => "receipt",
         },
         verdict: token.verdict().word(),
         findings: findings.map(|(finding, fix)| found((finding, fix))).collect(),

@@ -33,7 +33,12 @@ impl WallClock {
 
     /// Makes `command` see this clock.
     pub fn show(&self, command: &mut Command) {
-        command.env("LD_PRELOAD", self.library()).env("HOMING_TEST_CLOCK", &self.directory);
+        command.envs(self.environment());
+    }
+
+    /// The variables by which a program sees this clock.
+    pub fn environment(&self) -> Vec<(&'static str, PathBuf)> {
+        vec![("LD_PRELOAD", self.library()), ("HOMING_TEST_CLOCK", self.directory.clone())]
     }
 
     /// Sets it to `moment` after 1970; nobody is told.
@@ -58,7 +63,8 @@ impl WallClock {
         self.directory.join("wall_clock.so")
     }
 
-    fn show_behind(&self, seconds: u64) {
+    /// Sets it so many seconds behind the real one; nobody is told.
+    pub fn show_behind(&self, seconds: u64) {
         // At once as a whole: the program reads it all the time.
         let (new, file) = (self.directory.join("new"), self.directory.join("behind"));
         fs::write(&new, seconds.to_string()).expect("a test's own step works");

@@ -36,12 +36,21 @@ static long behind(void)
 int clock_gettime(clockid_t clock, struct timespec *moment)
 {
     int done = syscall(SYS_clock_gettime, clock, moment);
-    if (done == 0 && clock == CLOCK_REALTIME) {
+    if (done == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
         int before = errno;
         moment->tv_sec -= behind();
         errno = before;
     }
     return done;
+}
+
+time_t time(time_t *place)
+{
+    struct timespec moment;
+    clock_gettime(CLOCK_REALTIME, &moment);
+    if (place)
+        *place = moment.tv_sec;
+    return moment.tv_sec;
 }
 
 int timerfd_create(clockid_t clock, int flags)

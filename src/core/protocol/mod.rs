@@ -6,6 +6,9 @@
 pub mod desec;
 pub mod dyndns2;
 pub mod hosts_file;
+pub mod powerdns;
+pub mod rails;
+pub mod rfc2136;
 
 use std::time::Duration;
 
@@ -54,6 +57,8 @@ pub enum Method {
 /// What a request carries.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Body {
+    /// XML of no kind of its own (RFC 7303), as REST servers have it.
+    ApplicationXml(String),
     /// JSON (RFC 8259).
     Json(String),
     /// XML, as SOAP has it.
@@ -63,8 +68,14 @@ pub enum Body {
 /// The schemes of the `Authorization` header that providers want.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Authorization {
+    /// `X-API-Key`, a header of PowerDNS.
+    ApiKey(Secret),
     /// `Basic` (RFC 7617).
     Basic(Credential),
+    /// No scheme but the cookie of a session, `name=value` (RFC 6265).
+    Cookie(Secret),
+    /// No header at all: the secret is one more part of the path, appended to the URL.
+    Path(Secret),
     /// `Token`, deSEC's own.
     Token(Secret),
 }
@@ -82,6 +93,10 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// Where a list goes on: the `Link` with `rel="next"` (RFC 8288).
     pub next: Option<String>,
+    /// Where a redirect leads (RFC 9110, section 10.2.2); never followed.
+    pub location: Option<String>,
+    /// What the server wants to be remembered (`Set-Cookie`, RFC 6265): a session is a credential.
+    pub cookies: Vec<Secret>,
     /// The body, bounded by the client.
     pub body: Vec<u8>,
 }
@@ -137,6 +152,7 @@ impl Body {
     /// Its media type, and its text.
     pub fn parts(&self) -> (&'static str, &str) {
         match self {
+            Self::ApplicationXml(text) => ("application/xml", text),
             Self::Json(text) => ("application/json", text),
             Self::Xml(text) => ("text/xml; charset=\"utf-8\"", text),
         }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::rights::{self, Excess, Reach};
-use super::{Api, Duty, Flags, Key, Limits, Policy, Token, TokenId};
+use super::{Api, Duty, Flags, Key, Limits, Policy, Token, TokenId, rails};
 use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::time::Timestamp;
@@ -38,6 +38,8 @@ pub enum Finding {
     },
     /// It may remove zones, and nothing denies it the records in them.
     DeletesZones,
+    /// The server lets anybody write in this zone, without any key.
+    TakesUnsigned(Hostname),
     /// Something could not be told.
     Untold {
         /// What.
@@ -94,6 +96,8 @@ pub enum Finding {
     },
     /// Others have the same name, or it has none.
     Nameless(String),
+    /// What only a token of `PowerDNS` on Rails can be.
+    Rails(rails::Finding),
 }
 
 /// What a finding means for the result.
@@ -310,6 +314,7 @@ impl Finding {
             Self::MayWrite(_) => 8,
             Self::CreatesZones { .. } => 9,
             Self::DeletesZones => 10,
+            Self::TakesUnsigned(_) => 11,
             Self::Untold { .. } => 20,
             Self::Gone => 30,
             Self::Lapsed => 31,
@@ -328,6 +333,11 @@ impl Finding {
             Self::Nameless(_) => 44,
             Self::Spare { .. } => 45,
             Self::NoExpiry => 46,
+            Self::Rails(finding) => match finding.weight() {
+                Weight::TooPowerful => 11,
+                Weight::Unclear => 21,
+                Weight::Notice => 47,
+            },
         }
     }
 
@@ -345,6 +355,7 @@ impl Finding {
             Self::MayWrite(_) => "may-write",
             Self::CreatesZones { .. } => "creates-zones",
             Self::DeletesZones => "deletes-zones",
+            Self::TakesUnsigned(_) => "takes-unsigned",
             Self::Untold { .. } => "inconclusive",
             Self::Gone => "gone",
             Self::Lapsed => "lapsed",
@@ -363,6 +374,18 @@ impl Finding {
             Self::Double { .. } => "two-tokens",
             Self::Nameless(_) => "name",
             Self::NoExpiry => "no-expiry",
+            Self::Rails(finding) => finding.word(),
+        }
+    }
+}
+
+impl From<rails::Finding> for Finding {
+    /// What means the same of every token gets the word that it has there.
+    fn from(finding: rails::Finding) -> Self {
+        match finding {
+            rails::Finding::ExpiresSoon(end) => Self::ExpiresSoon(end),
+            rails::Finding::Lapsed(_) => Self::Lapsed,
+            other => Self::Rails(other),
         }
     }
 }
@@ -396,6 +419,11 @@ impl fmt::Display for Finding {
                 "may register zones, also at other hosts' names, and write what is in them",
             ),
             Self::DeletesZones => f.write_str("may delete zones"),
+            Self::TakesUnsigned(zone) => write!(
+                f,
+                "is not even needed: the server lets this machine write in {zone} without any key \
+                 (tried)"
+            ),
             Self::Untold { what, why } => write!(f, "not known whether {what}: {why}"),
             Self::Gone => f.write_str("does not exist at the server any more"),
             Self::Lapsed => f.write_str("has lapsed: the server refuses it"),
@@ -436,6 +464,7 @@ impl fmt::Display for Finding {
             Self::Double { host, other } => write!(f, "{host} has another token as well: {other}"),
             Self::Nameless(name) if name.is_empty() => f.write_str("has no name"),
             Self::Nameless(name) => write!(f, "shares its name {name:?} with another token"),
+            Self::Rails(finding) => finding.fmt(f),
         }
     }
 }

@@ -5,6 +5,8 @@
 
 pub mod audit;
 pub mod difference;
+pub mod name_server;
+pub mod rails;
 pub mod rights;
 pub mod upkeep;
 

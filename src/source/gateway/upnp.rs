@@ -20,7 +20,7 @@ use crate::core::gateway::{Instead, Told};
 use crate::core::interface::InterfaceName;
 use crate::core::protocol::{Answer, Body, HttpRequest, Method};
 use crate::http::{Clients, link_at};
-use crate::source::peer::{self, Ignored};
+use crate::peer::{self, Ignored};
 
 /// How long description and question may take together.
 const PATIENCE: Duration = Duration::from_millis(1500);

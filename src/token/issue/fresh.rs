@@ -182,6 +182,7 @@ impl Desk<'_> {
             seal,
             proven: None,
             replaces,
+            rails: None,
         })
     }
 

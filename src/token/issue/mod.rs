@@ -25,7 +25,7 @@ use crate::cli::{TokenAction, TokenCommand};
 use crate::clock;
 use crate::config::Config;
 use crate::core::name::Hostname;
-use crate::core::provider::Provider;
+use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::token::audit::{self as judgement, Circumstances, Finding, Verdict};
@@ -39,8 +39,11 @@ use crate::say::{err, out};
 
 /// Runs `issue` or `rotate`.
 pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result<Exit, Failure> {
-    let mut holders =
-        if command.all { holder::all(config)? } else { holder::of(config, &command.hosts)? };
+    let mut holders = if command.all {
+        holder::all(config, Protocol::Desec)?
+    } else {
+        holder::of(config, Protocol::Desec, &command.hosts)?
+    };
     let provider = common_provider(&holders)?;
     let mut exit = Exit::Right;
     let mut files = Vec::new();
@@ -97,7 +100,7 @@ fn ids_of_others(
     config: &Config,
     holders: &[Holder<'_>],
 ) -> Result<Vec<(TokenId, String)>, Failure> {
-    let mut others = holder::all(config)?;
+    let mut others = holder::all(config, Protocol::Desec)?;
     others.retain(|other| holders.iter().all(|holder| holder.first() != other.first()));
     let known = others.iter().filter_map(|other| {
         // What is wrong with their files is not what was asked about.

@@ -1,0 +1,122 @@
+//! The servers of a zone: found by the system's resolvers or by a server of the zone, and asked for
+//! what they themselves hold.
+//!
+//! What their answers mean for a host is the core's work; used by the round to verify.
+
+use std::net::SocketAddr;
+
+use crate::core::address::Family;
+use crate::core::dns::{Class, Message, Question, Type};
+use crate::core::interface::InterfaceName;
+use crate::core::name::Hostname;
+use crate::core::outcome::Fault;
+use crate::core::protocol::rfc2136::zone_told;
+use crate::core::server::Server;
+use crate::core::verify::{name_servers, resolvers};
+use crate::exchange::{Direct, Peer, Plain, Silence};
+use crate::name_server::NameServer;
+use crate::peer;
+
+/// Where the system's resolvers are named.
+const RESOLVERS: &str = "/etc/resolv.conf";
+
+/// A server and where it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Authority {
+    /// What people call it.
+    pub title: String,
+    /// Its addresses, those of IPv4 first; or why there are none.
+    addresses: Result<Vec<SocketAddr>, String>,
+}
+
+impl Authority {
+    /// Looks the server up.
+    pub async fn find(server: &Server) -> Self {
+        let (mut addresses, mut lacking) = (Vec::new(), None);
+        for family in Family::BOTH.into_iter().filter(|f| server.may_be_reached_over(*f)) {
+            match peer::locate(server, family).await {
+                Ok(address) => addresses.push(address),
+                Err(detail) => lacking = lacking.or(Some(detail)),
+            }
+        }
+        let addresses = match lacking {
+            Some(detail) if addresses.is_empty() => Err(detail),
+            _ => Ok(addresses),
+        };
+        Self { title: server.to_string(), addresses }
+    }
+
+    /// Whether that one has an address of this one, so that both are one server.
+    pub fn is(&self, other: &Self) -> bool {
+        let (Ok(ours), Ok(theirs)) = (&self.addresses, &other.addresses) else { return false };
+        ours.iter().any(|address| theirs.contains(address))
+    }
+
+    /// Its own answer, by the first address that can be reached; the error follows its title.
+    pub async fn ask(
+        &self,
+        question: &Question,
+        bind: Option<InterfaceName>,
+    ) -> Result<Message, String> {
+        let mut last = None;
+        // In errors the title stands before, as in everything else that is said of it.
+        let title = "the server";
+        for &address in self.addresses.as_ref().map_err(|why| format!("cannot be found: {why}"))? {
+            match (Peer { title, address, bind }).ask(&Direct(question)).await {
+                Ok(message) => return Ok(message),
+                Err(Silence { fault: Fault::Unreachable, detail }) => last = Some(detail),
+                Err(Silence { detail, .. }) => return Err(unanswered(&detail)),
+            }
+        }
+        Err(unanswered(&last.unwrap_or_default()))
+    }
+}
+
+/// A silence in words that follow the server's name.
+fn unanswered(detail: &str) -> String {
+    match detail.strip_prefix("the server ") {
+        Some(words) => words.to_owned(),
+        None => format!("cannot be asked ({detail})"),
+    }
+}
+
+/// The servers that `zone` names, as `server` of the zone or else the system's resolvers tell.
+pub async fn of_zone(
+    zone: &Hostname,
+    server: Option<NameServer<'_>>,
+) -> Result<Vec<Server>, String> {
+    const PORT: u16 = 53;
+    let question = Question { name: zone.into(), record_type: Type::NS, class: Class::IN };
+    let message = match server {
+        Some(server) => server.answer(&question).await.map_err(|silence| silence.detail)?,
+        None => resolve(&question).await?,
+    };
+    let names = name_servers(&message, zone);
+    if names.is_empty() {
+        return Err(format!("nobody tells the servers of {zone}"));
+    }
+    Ok(names.into_iter().map(|name| Server::Name(name, PORT)).collect())
+}
+
+/// The zone of `host`, as the system's resolvers tell.
+pub async fn zone(host: &Hostname) -> Result<Hostname, String> {
+    let question = Question { name: host.into(), record_type: Type::SOA, class: Class::IN };
+    let told = zone_told(&resolve(&question).await?, host);
+    told.ok_or_else(|| format!("the resolver does not tell the zone of {host}"))
+}
+
+/// The answer of the first of the system's resolvers that gives one.
+async fn resolve(question: &Question) -> Result<Message, String> {
+    const PORT: u16 = 53;
+    let text = std::fs::read_to_string(RESOLVERS).unwrap_or_default();
+    let mut last = String::new();
+    for address in resolvers(&text) {
+        let title = format!("the resolver {address}");
+        let peer = Peer { title: &title, address: (address, PORT).into(), bind: None };
+        match peer.ask(&Plain(question)).await {
+            Ok(message) => return Ok(message),
+            Err(silence) => last = silence.detail,
+        }
+    }
+    Err(last)
+}

@@ -1,0 +1,918 @@
+//! `PowerDNS` on Rails, by an authentication token: its URL opens a session, in which records are
+//! looked at, changed, and looked at again.
+//!
+//! A state machine without I/O: [`Session`] says what to ask, is told the answer, and ends with
+//! outcomes. The shell sends, and reads the XML into a [`Domain`]. The rules are those that the REST
+//! page and the source of the releases show; no status proves an update, only the record read back.
+
+use std::net::IpAddr;
+
+use super::{Answer, Authorization, Body, HttpRequest, Method, Verdict, server_fault};
+use crate::core::address::Family;
+use crate::core::name::Hostname;
+use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
+use crate::core::plan::{Update, Wish};
+use crate::core::secret::Secret;
+
+/// A domain as its XML shows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Domain {
+    /// Its number at the server.
+    pub id: u64,
+    /// Its name, in lower case and without a final dot.
+    pub name: String,
+    /// Every record in it.
+    pub records: Vec<Record>,
+}
+
+/// A record as the domain's XML shows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Record {
+    /// Its number at the server.
+    pub id: u64,
+    /// Its full name, in lower case and without a final dot.
+    pub name: String,
+    /// Its type, in capitals.
+    pub kind: String,
+    /// Its value.
+    pub content: String,
+    /// How long it may be cached, in seconds.
+    pub ttl: Option<u32>,
+}
+
+/// How a token's owner goes about an update: one session, at one server, for hosts of one domain.
+#[derive(Debug)]
+pub struct Session {
+    server: String,
+    token: Secret,
+    ttl: Option<u32>,
+    updates: Vec<Update>,
+    stage: Stage,
+    /// The form of answer to a change that the server turned out to speak.
+    accept: &'static str,
+    /// Whether a change has left, so that what the server holds now is in doubt until it is read.
+    touched: bool,
+    /// What is known about each host without a change of it.
+    early: Vec<Option<Outcome>>,
+    jobs: Vec<Job>,
+}
+
+/// What comes next in a session.
+#[derive(Debug)]
+pub enum Step {
+    /// This request is to be sent, and its answer told to the session.
+    Ask(Box<HttpRequest>),
+    /// The session is over; nothing is sent to end it: a logout would end the token, too.
+    Done(Verdict),
+}
+
+/// A session that the server has opened.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The number of the token's domain.
+    pub domain: u64,
+    cookie: Secret,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Opening,
+    Looking(Opened),
+    Changing(Opened, usize),
+    Confirming(Opened),
+}
+
+/// A record that is to be changed.
+#[derive(Debug)]
+struct Job {
+    host: usize,
+    family: Family,
+    address: IpAddr,
+    id: u64,
+    /// What the server said to the change.
+    said: String,
+    is_refused: bool,
+}
+
+/// What 2.3.3 answers changes with; asked for anything else it makes the change and answers 406.
+const JAVASCRIPT: &str = "text/javascript";
+/// What later releases answer changes with, and what every release shows a domain in.
+const XML: &str = "application/xml";
+
+/// How many times running a value may not be shown before a person has to look at it.
+pub const MOST_NOT_SHOWN: u32 = 3;
+
+impl Session {
+    /// A session at `server` (its base URL) for `updates`, with the request that opens it.
+    ///
+    /// `ttl` is given to records that are changed, in seconds.
+    pub fn begin(
+        server: &str,
+        token: &Secret,
+        updates: &[Update],
+        ttl: Option<u32>,
+    ) -> (Self, Step) {
+        let server = server.trim_end_matches('/').to_owned();
+        let session = Self {
+            server,
+            token: token.clone(),
+            ttl,
+            updates: updates.to_vec(),
+            stage: Stage::Opening,
+            accept: XML,
+            touched: false,
+            early: vec![None; updates.len()],
+            jobs: Vec::new(),
+        };
+        let step = if is_token(token) {
+            Step::Ask(Box::new(open(&session.server, token)))
+        } else {
+            let detail = "the secret is not a token of PowerDNS on Rails; put the letters and \
+                          digits after /token/ alone into its file";
+            session.end(Outcome::rejected(Rejection::Credential, detail))
+        };
+        (session, step)
+    }
+
+    /// What follows from the answer to the last request; `domain` is what its body shows, if that
+    /// is a domain.
+    pub fn hear(&mut self, answer: &Answer, domain: Option<&Domain>) -> Step {
+        match std::mem::replace(&mut self.stage, Stage::Opening) {
+            Stage::Opening => match opened(&self.server, &self.token, answer) {
+                Ok(opened) => {
+                    let request = look(&self.server, &opened);
+                    self.stage = Stage::Looking(opened);
+                    Step::Ask(Box::new(request))
+                }
+                Err(outcome) => self.end(outcome),
+            },
+            Stage::Looking(opened) => match shown(&opened, answer, domain) {
+                Ok(domain) => {
+                    self.compare(domain);
+                    self.change(opened.renewed(answer), 0)
+                }
+                Err(outcome) => self.end(outcome),
+            },
+            Stage::Changing(opened, at) => match self.note_change(answer, at) {
+                Ok(()) => self.change(opened.renewed(answer), at + 1),
+                Err(outcome) => self.end(outcome),
+            },
+            Stage::Confirming(opened) => match shown(&opened, answer, domain) {
+                Ok(domain) => Step::Done(self.outcomes(Some(domain))),
+                Err(outcome) => self.end(outcome),
+            },
+        }
+    }
+
+    /// What it means that no answer came to the last request.
+    pub fn unanswered(&self, fault: Fault, detail: String) -> Verdict {
+        Verdict::All(self.in_doubt(Outcome::deferred(fault, detail)))
+    }
+
+    /// Ends the session with one outcome for all.
+    fn end(&self, outcome: Outcome) -> Step {
+        Step::Done(Verdict::All(self.in_doubt(outcome)))
+    }
+
+    /// `outcome` as it counts after a change has left: the server may hold the new address, whatever
+    /// happened later.
+    fn in_doubt(&self, outcome: Outcome) -> Outcome {
+        if !self.touched {
+            return outcome;
+        }
+        match outcome {
+            Outcome::Rejected(Refusal { detail, .. }) => Outcome::deferred(Fault::Server, detail),
+            Outcome::Deferred(Deferral { fault, detail, retry_after }) if !fault.leaves_doubt() => {
+                let fault = if fault.is_the_networks() { Fault::Lost } else { Fault::Server };
+                Outcome::Deferred(Deferral { fault, detail, retry_after })
+            }
+            Outcome::Deferred(_) | Outcome::Unchanged | Outcome::Updated => outcome,
+        }
+    }
+
+    /// Finds what is to be changed. A host with one record in the way is left as it is.
+    fn compare(&mut self, domain: &Domain) {
+        for (host, update) in self.updates.iter().enumerate() {
+            let mut jobs = Vec::new();
+            for family in Family::BOTH {
+                match wanted(update, family, domain, self.ttl) {
+                    Ok(None) => {}
+                    Ok(Some((address, id))) => {
+                        let (said, is_refused) = (String::new(), false);
+                        jobs.push(Job { host, family, address, id, said, is_refused });
+                    }
+                    Err((rejection, detail)) => {
+                        self.early[host] = Some(Outcome::rejected(rejection, detail));
+                    }
+                }
+            }
+            match self.early[host] {
+                Some(_) => {}
+                None if jobs.is_empty() => self.early[host] = Some(Outcome::Unchanged),
+                None => self.jobs.append(&mut jobs),
+            }
+        }
+    }
+
+    /// The change of the record at `at`; after the last one, the look at what came of them.
+    fn change(&mut self, opened: Opened, at: usize) -> Step {
+        let Some(job) = self.jobs.get(at) else {
+            if self.jobs.iter().all(|job| job.is_refused) {
+                return Step::Done(self.outcomes(None));
+            }
+            let request = look(&self.server, &opened);
+            self.stage = Stage::Confirming(opened);
+            return Step::Ask(Box::new(request));
+        };
+        let ttl = self.ttl.map(|ttl| format!("<ttl>{ttl}</ttl>")).unwrap_or_default();
+        let body = format!("<record><content>{}</content>{ttl}</record>", job.address);
+        let url = format!("{}/domains/{}/records/{}", self.server, opened.domain, job.id);
+        let request = HttpRequest {
+            method: Method::Put,
+            body: Some(Body::ApplicationXml(body)),
+            ..request(url, self.accept, &opened)
+        };
+        self.stage = Stage::Changing(opened, at);
+        self.touched = true;
+        Step::Ask(Box::new(request))
+    }
+
+    /// Notes what `answer` says about the change at `at`; an error ends the session.
+    ///
+    /// Success is not among what it can say: 2.3.3 answers 200 to what it did not make, too.
+    fn note_change(&mut self, answer: &Answer, at: usize) -> Result<(), Outcome> {
+        let said = answer.summary();
+        let is_refused = match answer.status {
+            403 if is_plain(answer) => true,
+            // The release that answers so has made the change before.
+            406 => {
+                self.accept = JAVASCRIPT;
+                false
+            }
+            // Whatever it says: whether the record was changed shows when it is read back.
+            200..=399 => false,
+            400 | 404 | 422 if !answer.is_page() => false,
+            _ => return Err(trouble(answer, "the change of a record")),
+        };
+        let job = &mut self.jobs[at];
+        (job.said, job.is_refused) = (said, is_refused);
+        // A refusal leaves everything as it was before.
+        if self.jobs[..=at].iter().all(|job| job.is_refused) {
+            self.touched = false;
+        }
+        Ok(())
+    }
+
+    /// What came of it for each host, by what `domain` shows; `None` when nothing was changed.
+    fn outcomes(&self, domain: Option<&Domain>) -> Verdict {
+        let each = self.updates.iter().enumerate().map(|(host, update)| {
+            if let Some(outcome) = &self.early[host] {
+                return outcome.clone();
+            }
+            let jobs: Vec<&Job> = self.jobs.iter().filter(|job| job.host == host).collect();
+            let missed = |job: &&&Job| !domain.is_some_and(|domain| job.is_shown(update, domain));
+            let missed: Vec<&&Job> = jobs.iter().filter(missed).collect();
+            let Some(first) = missed.first() else {
+                return Outcome::Updated;
+            };
+            let words: Vec<String> = missed.iter().map(|job| job.words(update, domain)).collect();
+            // A refusal takes back that anything was sent, so it must be true of all that was.
+            if first.is_refused && missed.len() == jobs.len() && jobs.iter().all(|j| j.is_refused) {
+                Outcome::rejected(Rejection::Forbidden, words.join("; "))
+            } else {
+                Outcome::deferred(Fault::NotShown, words.join("; "))
+            }
+        });
+        Verdict::Each(each.collect())
+    }
+}
+
+impl Job {
+    fn is_shown(&self, update: &Update, domain: &Domain) -> bool {
+        match domain.records_of(&update.host, self.family.record_type())[..] {
+            [record] => record.holds(self.address),
+            _ => false,
+        }
+    }
+
+    /// What is to be said when its value is not shown.
+    fn words(&self, update: &Update, domain: Option<&Domain>) -> String {
+        let (kind, host) = (self.family.record_type(), &update.host);
+        if self.is_refused {
+            return format!("the token may not change {kind} of {host}: {}", self.said);
+        }
+        let records = domain.map(|domain| domain.records_of(host, kind)).unwrap_or_default();
+        let values: Vec<&str> = records.iter().map(|record| record.content.as_str()).collect();
+        let is = if values.is_empty() { "nothing".to_owned() } else { values.join(", ") };
+        format!(
+            "{kind} of {host} shows {is} and not {} after the answer {}",
+            self.address, self.said
+        )
+    }
+}
+
+impl Domain {
+    /// Whether `host` is a name in it.
+    pub fn covers(&self, host: &Hostname) -> bool {
+        let rest = host.as_str().strip_suffix(&self.name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
+
+    /// Its records of one type at `host`.
+    pub fn records_of(&self, host: &Hostname, kind: &str) -> Vec<&Record> {
+        let fits = |record: &&Record| record.name == host.as_str() && record.kind == kind;
+        self.records.iter().filter(fits).collect()
+    }
+}
+
+impl Record {
+    fn holds(&self, address: IpAddr) -> bool {
+        self.content.trim().parse() == Ok(address)
+    }
+}
+
+impl Opened {
+    /// The session after `answer`, which may have given its cookie another value.
+    fn renewed(self, answer: &Answer) -> Self {
+        match session_cookie(answer) {
+            Some(cookie) => Self { cookie, ..self },
+            None => self,
+        }
+    }
+}
+
+/// The address that the record of `family` lacks, with the record's number; `None` when nothing is
+/// to be done about it. An error says why the record cannot be changed.
+fn wanted(
+    update: &Update,
+    family: Family,
+    domain: &Domain,
+    ttl: Option<u32>,
+) -> Result<Option<(IpAddr, u64)>, (Rejection, String)> {
+    let Wish::Set(addresses) = &update.wishes[family] else {
+        return Ok(None);
+    };
+    let (host, kind) = (&update.host, family.record_type());
+    if !domain.covers(host) {
+        let detail = format!(
+            "the token is for the domain {}, in which {host} is not; issue one for it",
+            domain.name
+        );
+        return Err((Rejection::Host, detail));
+    }
+    let mut all = addresses.iter();
+    let (Some(address), None) = (all.next(), all.next()) else {
+        let detail = format!(
+            "{kind} of {host} can hold one address at such a server, and several are to be \
+             published; publish one (count = 1)"
+        );
+        return Err((Rejection::Request, detail));
+    };
+    match domain.records_of(host, kind)[..] {
+        [record] => {
+            let is_right = record.holds(address) && (ttl.is_none() || record.ttl == ttl);
+            Ok((!is_right).then_some((address, record.id)))
+        }
+        [] if !domain.records_of(host, "CNAME").is_empty() => {
+            let detail = format!(
+                "{host} is an alias (CNAME), beside which no address can be set: delete it"
+            );
+            Err((Rejection::Request, detail))
+        }
+        [] => {
+            let has_other = !domain.records_of(host, family.other().record_type()).is_empty();
+            let rejection = if has_other { Rejection::Request } else { Rejection::Host };
+            let detail = format!(
+                "there is no {kind} record of {host}; create it at the server, or switch {family} \
+                 off for the host (a token that created it would lose its secret by that)"
+            );
+            Err((rejection, detail))
+        }
+        [_, _, ..] => {
+            let detail = format!(
+                "there is more than one {kind} record of {host}, so that nobody can tell which one \
+                 is meant; delete the others at the server"
+            );
+            Err((Rejection::Request, detail))
+        }
+    }
+}
+
+/// Whether a secret can be a token: the server's are 16 of `a-z1-9`; what differs a little may be
+/// another release's, but nothing that means something in a path is one.
+fn is_token(secret: &Secret) -> bool {
+    const LONGEST: usize = 128;
+    let text = secret.expose();
+    (1..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// The request that opens a session at `server` (without a final slash).
+///
+/// The URL is made of our own base: the one that the server tells when a token is minted is what it
+/// believes to be called, which can be wrong behind a proxy.
+pub fn open(server: &str, token: &Secret) -> HttpRequest {
+    let authorization = Some(Authorization::Path(token.clone()));
+    let headers = vec![("Accept", "text/html".to_owned())];
+    HttpRequest { headers, ..HttpRequest::get(format!("{server}/token"), authorization) }
+}
+
+/// The request that shows the domain of a session.
+pub fn look(server: &str, opened: &Opened) -> HttpRequest {
+    request(format!("{server}/domains/{}.xml", opened.domain), XML, opened)
+}
+
+/// The request that leaves a session, and thereby ends its token for good.
+pub fn leave(server: &str, opened: &Opened) -> HttpRequest {
+    request(format!("{server}/logout"), "text/html", opened)
+}
+
+/// A reading request within a session.
+fn request(url: String, accept: &str, opened: &Opened) -> HttpRequest {
+    let authorization = Some(Authorization::Cookie(opened.cookie.clone()));
+    let headers = vec![("Accept", accept.to_owned())];
+    HttpRequest { headers, ..HttpRequest::get(url, authorization) }
+}
+
+/// The session that `answer` to [`open`] opens, or what else it means.
+///
+/// A redirect to a domain with a session's cookie is the only success: a token that is wrong or has
+/// expired is answered with 200 and a page that says so.
+pub fn opened(server: &str, token: &Secret, answer: &Answer) -> Result<Opened, Outcome> {
+    let place = answer.location.as_deref();
+    match (answer.status, place.and_then(|place| domain_at(server, place))) {
+        (302 | 303, Some(domain)) => {
+            let cookie = session_cookie(answer).ok_or_else(|| {
+                let detail = "the server redirects the token to its domain without a session";
+                Outcome::deferred(Fault::Unintelligible, detail)
+            })?;
+            Ok(Opened { domain, cookie })
+        }
+        (300..=399, _) => {
+            let detail = format!(
+                "HTTP {}: the server redirects the token elsewhere than to its domain; check the \
+                 provider's URL, and whether this release of it takes tokens",
+                answer.status
+            );
+            Err(Outcome::deferred(Fault::Unintelligible, detail))
+        }
+        // Anything else that is a page may be anybody's.
+        (200, _) if answer.is_page() && says_expired(answer, token) => {
+            let detail = "the server says that the token has expired, which it says of a wrong one \
+                          as well";
+            Err(Outcome::rejected(Rejection::Credential, detail))
+        }
+        _ => Err(trouble(answer, "the token")),
+    }
+}
+
+/// Whether a page says that a token has expired. The words of the page itself may stand in any
+/// place of it; those of our own request do not count.
+fn says_expired(answer: &Answer, token: &Secret) -> bool {
+    let page = String::from_utf8_lossy(&answer.body).replace(token.expose(), " ");
+    let page = page.to_ascii_lowercase();
+    page.contains("token") && page.contains("expired")
+}
+
+/// The domain that `opened` shows, or what else `answer` means.
+pub fn shown<'a>(
+    opened: &Opened,
+    answer: &Answer,
+    domain: Option<&'a Domain>,
+) -> Result<&'a Domain, Outcome> {
+    match (answer.status, domain) {
+        (200, Some(domain)) if domain.id == opened.domain => Ok(domain),
+        (200, Some(_)) => {
+            let detail = "the server shows another domain than the token's";
+            Err(Outcome::deferred(Fault::Unintelligible, detail))
+        }
+        // The releases after the move to Devise: what they do not take is no credential of ours.
+        (401 | 300..=399, _) => {
+            let detail = format!(
+                "HTTP {}: the server does not take the session that the token opened; check \
+                 whether this release of it takes tokens",
+                answer.status
+            );
+            Err(Outcome::deferred(Fault::Unintelligible, detail))
+        }
+        _ => Err(trouble(answer, "the look at the domain")),
+    }
+}
+
+/// What an answer to `what` means that is no success.
+fn trouble(answer: &Answer, what: &str) -> Outcome {
+    let said = format!("{what} is answered with {}", answer.summary());
+    match (answer.status, answer.retry_after) {
+        (429, Some(wait)) => Outcome::deferred_for(Fault::Throttled, said, wait),
+        (429, None) => Outcome::deferred(Fault::Busy, said),
+        (500..=599, _) => server_fault(answer, said),
+        (401, _) if !answer.is_page() => Outcome::rejected(Rejection::Credential, said),
+        (403, _) if is_plain(answer) => Outcome::rejected(Rejection::Forbidden, said),
+        _ => Outcome::deferred(Fault::Unintelligible, said),
+    }
+}
+
+/// Whether an answer is plain text, as refusals are; Rails calls some of that HTML, too.
+fn is_plain(answer: &Answer) -> bool {
+    !answer.is_page() || !answer.body.trim_ascii_start().starts_with(b"<")
+}
+
+/// The number of the domain that a redirect leads to, if it leads to one of `server`'s own.
+///
+/// Only the path counts: of its own name and scheme the server can be wrong behind a proxy, and
+/// nothing is ever sent there. A proxy may also hide the path that our base ends in.
+fn domain_at(server: &str, place: &str) -> Option<u64> {
+    let path = path_of(place)?;
+    let own = path_of(server).unwrap_or_default().trim_end_matches('/');
+    let path = path.strip_prefix(own).filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    let digits = path.strip_prefix("/domains/")?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok())?
+}
+
+/// The path of a URL, or of a reference that begins with its path; without query and fragment.
+fn path_of(reference: &str) -> Option<&str> {
+    let end = reference.find(['?', '#']).unwrap_or(reference.len());
+    let reference = &reference[..end];
+    let path = match reference.split_once("://") {
+        Some(("http" | "https", rest)) => rest.find('/').map_or("", |at| &rest[at..]),
+        Some(_) => return None,
+        None => reference,
+    };
+    // Two slashes begin the name of a server.
+    (!path.starts_with("//")).then_some(path)
+}
+
+/// The cookie of a session (`_…_session`) that `answer` sets, as `name=value`.
+fn session_cookie(answer: &Answer) -> Option<Secret> {
+    answer.cookies.iter().find_map(|cookie| {
+        let pair = cookie.expose().split(';').next()?.trim();
+        let (name, value) = pair.split_once('=')?;
+        let is_session = name.starts_with('_') && name.ends_with("_session");
+        let is_plain = pair.bytes().all(|byte| byte.is_ascii_graphic());
+        (is_session && !value.is_empty() && is_plain).then(|| Secret::new(pair))
+    })
+}
+
+/// `outcome` of one host, and how many times running its value was not shown with it; `before` is
+/// that number up to now.
+///
+/// From the third time on it is a refusal: the server answers and does nothing, so a person has to
+/// look. What says nothing about that, as a lost answer, leaves the number as it is.
+pub fn counted(outcome: Outcome, before: u32) -> (Outcome, u32) {
+    match outcome {
+        Outcome::Deferred(Deferral { fault: Fault::NotShown, detail, retry_after }) => {
+            let times = before.saturating_add(1);
+            if times < MOST_NOT_SHOWN {
+                return (
+                    Outcome::Deferred(Deferral { fault: Fault::NotShown, detail, retry_after }),
+                    times,
+                );
+            }
+            let detail = format!("{times} times running {detail}");
+            (Outcome::rejected(Rejection::Request, detail), times)
+        }
+        Outcome::Updated | Outcome::Unchanged | Outcome::Rejected(_) => (outcome, 0),
+        Outcome::Deferred(_) => (outcome, before),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::address::{Addresses, PerFamily};
+
+    const SERVER: &str = "https://dns.example/admin";
+    const V4: &str = "203.0.113.7";
+    const V6: &str = "2001:db8::7";
+
+    fn token() -> Secret {
+        Secret::new("a1b2c3d4e5f6g7h8")
+    }
+
+    fn wish(addresses: &[&str]) -> Wish {
+        let addresses = addresses.iter().map(|text| text.parse::<IpAddr>().unwrap());
+        Addresses::new(addresses).map_or(Wish::Leave, Wish::Set)
+    }
+
+    fn update(host: &str, v4: &[&str], v6: &[&str]) -> Update {
+        Update { host: host.parse().unwrap(), wishes: PerFamily { v4: wish(v4), v6: wish(v6) } }
+    }
+
+    fn dev1() -> Update {
+        update("dev1.example.com", &[V4], &[V6])
+    }
+
+    fn domain(records: &[(&str, &str, &str)]) -> Domain {
+        let record = |(at, (name, kind, content)): (usize, &(&str, &str, &str))| Record {
+            id: at as u64 + 1,
+            name: format!("{name}.example.com"),
+            kind: (*kind).to_owned(),
+            content: (*content).to_owned(),
+            ttl: Some(60),
+        };
+        let records = records.iter().enumerate().map(record).collect();
+        Domain { id: 7, name: "example.com".to_owned(), records }
+    }
+
+    fn both(v4: &str, v6: &str) -> Domain {
+        domain(&[("dev1", "A", v4), ("dev1", "AAAA", v6)])
+    }
+
+    fn status(status: u16) -> Answer {
+        Answer { status, ..Answer::default() }
+    }
+
+    fn redirect(place: &str) -> Answer {
+        let cookies = vec![
+            Secret::new("lang=en"),
+            Secret::new("_powerdns_session=abc--1f; path=/; HttpOnly"),
+        ];
+        Answer { location: Some(place.to_owned()), cookies, ..status(302) }
+    }
+
+    fn page(code: u16, text: &str) -> Answer {
+        let body = format!("<!DOCTYPE html><p>{text}</p>").into_bytes();
+        Answer { body, ..status(code) }
+    }
+
+    fn asked(step: &Step) -> String {
+        match step {
+            Step::Ask(request) => format!("{} {}", request.method.as_str(), request.url),
+            Step::Done(verdict) => panic!("over: {verdict:?}"),
+        }
+    }
+
+    fn short(outcome: &Outcome) -> &'static str {
+        match outcome {
+            Outcome::Updated => "updated",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Deferred(deferral) => deferral.fault.word(),
+            Outcome::Rejected(refusal) => refusal.rejection.word(),
+        }
+    }
+
+    #[track_caller]
+    fn done(step: Step) -> Vec<Outcome> {
+        match step {
+            Step::Done(Verdict::Each(each)) => each,
+            Step::Done(Verdict::All(outcome)) => vec![outcome],
+            other => panic!("not over: {other:?}"),
+        }
+    }
+
+    /// A session that has looked at `before`.
+    fn looked(updates: &[Update], ttl: Option<u32>, before: &Domain) -> (Session, Step) {
+        let (mut session, _) = Session::begin(SERVER, &token(), updates, ttl);
+        session.hear(&redirect("https://dns.example/admin/domains/7"), None);
+        let step = session.hear(&status(200), Some(before));
+        (session, step)
+    }
+
+    #[track_caller]
+    fn check_look(updates: &[Update], before: &Domain, expect: &[&str]) {
+        let outcomes = done(looked(updates, None, before).1);
+        assert_eq!(outcomes.iter().map(short).collect::<Vec<_>>(), expect, "{outcomes:?}");
+    }
+
+    #[test]
+    fn an_update_opens_looks_changes_and_looks_again() {
+        let (mut session, step) = Session::begin(&format!("{SERVER}/"), &token(), &[dev1()], None);
+        let Step::Ask(request) = &step else { panic!("{step:?}") };
+        assert_eq!(request.url, "https://dns.example/admin/token");
+        assert_eq!(request.authorization, Some(Authorization::Path(token())));
+        let step = session.hear(&redirect("/admin/domains/7"), None);
+        assert_eq!(asked(&step), "GET https://dns.example/admin/domains/7.xml");
+        let Step::Ask(request) = step else { panic!() };
+        let cookie = Authorization::Cookie(Secret::new("_powerdns_session=abc--1f"));
+        assert_eq!(request.authorization, Some(cookie));
+
+        let step = session.hear(&status(200), Some(&both("192.0.2.1", "2001:db8::1")));
+        assert_eq!(asked(&step), "PUT https://dns.example/admin/domains/7/records/1");
+        let Step::Ask(request) = step else { panic!() };
+        let body = "<record><content>203.0.113.7</content></record>";
+        assert_eq!(request.body, Some(Body::ApplicationXml(body.to_owned())));
+        assert_eq!(request.headers, [("Accept", XML.to_owned())]);
+
+        let step = session.hear(&status(406), None);
+        assert_eq!(asked(&step), "PUT https://dns.example/admin/domains/7/records/2");
+        let Step::Ask(request) = step else { panic!() };
+        assert_eq!(request.headers, [("Accept", JAVASCRIPT.to_owned())]);
+
+        let step = session.hear(&status(200), None);
+        assert_eq!(asked(&step), "GET https://dns.example/admin/domains/7.xml");
+        assert_eq!(done(session.hear(&status(200), Some(&both(V4, V6)))), [Outcome::Updated]);
+    }
+
+    #[test]
+    fn no_request_shows_a_secret() {
+        let (mut session, step) = Session::begin(SERVER, &token(), &[dev1()], None);
+        let next = session.hear(&redirect("/admin/domains/7"), None);
+        let told = format!("{step:?} {next:?} {session:?}");
+        assert!(!told.contains("a1b2") && !told.contains("abc--1f"), "{told}");
+    }
+
+    #[test]
+    fn only_a_redirect_to_a_domain_of_our_own_server_opens() {
+        for (place, id) in [
+            ("https://dns.example/admin/domains/7", Some(7)),
+            ("http://inside:3000/admin/domains/12?locale=en", Some(12)),
+            ("/admin/domains/7#x", Some(7)),
+            ("/domains/7", Some(7)),
+            ("https://dns.example/admin/domains/", None),
+            ("https://dns.example/admin/domains/7/edit", None),
+            ("https://dns.example/admin/domains/+7", None),
+            ("https://dns.example/other/domains/7", None),
+            ("https://dns.example/admindomains/7", None),
+            ("//elsewhere.example/domains/7", None),
+            ("ftp://dns.example/domains/7", None),
+            ("/", None),
+            ("", None),
+        ] {
+            assert_eq!(domain_at(SERVER, place), id, "{place}");
+        }
+    }
+
+    #[test]
+    fn what_opens_no_session_has_its_meaning() {
+        let expired = "Your authentication token has expired.";
+        let without = Answer { cookies: Vec::new(), ..redirect("/admin/domains/7") };
+        let emptied = vec![Secret::new("_powerdns_session=; path=/")];
+        let emptied = Answer { cookies: emptied, ..redirect("/admin/domains/7") };
+        for (answer, expect) in [
+            (page(200, expired), "credential"),
+            (page(200, "log in to the café to go on"), "unintelligible"),
+            (page(200, "token a1b2c3d4e5f6g7h8 not found"), "unintelligible"),
+            (Answer { body: expired.into(), ..status(200) }, "unintelligible"),
+            (without, "unintelligible"),
+            (emptied, "unintelligible"),
+            (redirect("/session/new"), "unintelligible"),
+            (status(401), "credential"),
+            (page(401, "please"), "unintelligible"),
+            (page(404, expired), "unintelligible"),
+            (status(503), "server-fault"),
+            (status(429), "busy"),
+        ] {
+            let (mut session, _) = Session::begin(SERVER, &token(), &[dev1()], None);
+            let outcome = done(session.hear(&answer, None));
+            assert_eq!(short(&outcome[0]), expect, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_token_is_not_sent() {
+        for wrong in ["", "../domains", "a/b", "https://dns.example/token/a1b2c3d4e5f6g7h8", "a b"]
+        {
+            let (_, step) = Session::begin(SERVER, &Secret::new(wrong), &[dev1()], None);
+            assert_eq!(short(&done(step)[0]), "credential", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn records_that_are_right_are_left_alone() {
+        check_look(&[dev1()], &both(V4, "2001:db8:0:0::7"), &["unchanged"]);
+        let v4_alone = update("dev1.example.com", &[V4], &[]);
+        check_look(&[v4_alone], &both(V4, "2001:db8::1"), &["unchanged"]);
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_said_before_anything_is_changed() {
+        let old = ("dev1", "A", "192.0.2.1");
+        let wild = ("www", "A", V4);
+        check_look(&[dev1()], &domain(&[old]), &["request"]);
+        check_look(&[dev1()], &domain(&[wild]), &["host"]);
+        check_look(&[dev1()], &domain(&[("dev1", "CNAME", "www.example.com")]), &["request"]);
+        check_look(&[dev1()], &domain(&[old, old, ("dev1", "AAAA", V6)]), &["request"]);
+        check_look(&[update("dev1.example.net", &[V4], &[])], &both(V4, V6), &["host"]);
+        check_look(&[update("a.dev1.anexample.com", &[V4], &[])], &both(V4, V6), &["host"]);
+        let two = update("dev1.example.com", &["203.0.113.7", "203.0.113.8"], &[]);
+        check_look(&[two], &both(V4, V6), &["request"]);
+    }
+
+    #[test]
+    fn a_host_in_the_way_does_not_stop_another() {
+        let hosts =
+            [update("gone.example.com", &[V4], &[]), update("dev1.example.com", &[V4], &[])];
+        let (mut session, step) = looked(&hosts, None, &both("192.0.2.1", V6));
+        assert!(asked(&step).ends_with("/records/1"));
+        session.hear(&status(204), None);
+        let outcomes = done(session.hear(&status(200), Some(&both(V4, V6))));
+        assert_eq!(outcomes.iter().map(short).collect::<Vec<_>>(), ["host", "updated"]);
+    }
+
+    #[test]
+    fn no_status_proves_a_change() {
+        for code in [200, 204, 302, 406, 422] {
+            let before = both("192.0.2.1", V6);
+            let (mut session, _) = looked(&[dev1()], None, &before);
+            session.hear(&status(code), None);
+            let outcome = done(session.hear(&status(200), Some(&before))).remove(0);
+            assert_eq!(short(&outcome), "not-shown", "{code}");
+            let (mut session, _) = looked(&[dev1()], None, &before);
+            session.hear(&status(code), None);
+            let outcome = done(session.hear(&status(200), Some(&both(V4, V6)))).remove(0);
+            assert_eq!(outcome, Outcome::Updated, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_not_shown_is_said_with_both_values() {
+        let before = both("192.0.2.1", V6);
+        let (mut session, _) = looked(&[dev1()], None, &before);
+        let answer = Answer { body: b"$('error').show();".to_vec(), ..status(200) };
+        session.hear(&answer, None);
+        let Outcome::Deferred(deferral) = done(session.hear(&status(200), Some(&before))).remove(0)
+        else {
+            panic!()
+        };
+        assert_eq!(
+            deferral.detail,
+            "A of dev1.example.com shows 192.0.2.1 and not 203.0.113.7 after the answer HTTP 200 \
+             \"$('error').show();\""
+        );
+    }
+
+    #[test]
+    fn a_refusal_alone_is_one_and_needs_no_second_look() {
+        let (mut session, _) = looked(&[dev1()], None, &both("192.0.2.1", V6));
+        assert_eq!(short(&done(session.hear(&status(403), None))[0]), "forbidden");
+        let (mut session, _) = looked(&[dev1()], None, &both("192.0.2.1", V6));
+        assert_eq!(short(&done(session.hear(&page(403, "no"), None))[0]), "unintelligible");
+        let html = Some("text/html".to_owned());
+        let plain = Answer { content_type: html, body: b"You may not.".to_vec(), ..status(403) };
+        let (mut session, _) = looked(&[dev1()], None, &both("192.0.2.1", V6));
+        assert_eq!(short(&done(session.hear(&plain, None))[0]), "forbidden");
+    }
+
+    #[test]
+    fn a_refusal_beside_a_change_leaves_the_doubt_that_the_change_made() {
+        let (mut session, _) = looked(&[dev1()], None, &both("192.0.2.1", "2001:db8::1"));
+        session.hear(&status(204), None);
+        session.hear(&status(403), None);
+        let outcome = done(session.hear(&status(200), Some(&both(V4, "2001:db8::1")))).remove(0);
+        assert_eq!(short(&outcome), "not-shown");
+    }
+
+    #[test]
+    fn after_a_change_whatever_goes_wrong_leaves_doubt() {
+        let before = both("192.0.2.1", V6);
+        for answer in [status(401), status(403), status(429), status(503), page(200, "x")] {
+            let (mut session, _) = looked(&[dev1()], None, &before);
+            session.hear(&status(204), None);
+            let outcome = done(session.hear(&answer, None)).remove(0);
+            let Outcome::Deferred(deferral) = outcome else { panic!("{answer:?}: {outcome:?}") };
+            assert!(deferral.fault.leaves_doubt(), "{answer:?}");
+        }
+        for fault in Fault::ALL {
+            let (session, _) = looked(&[dev1()], None, &before);
+            let Verdict::All(Outcome::Deferred(deferral)) =
+                session.unanswered(fault, String::new())
+            else {
+                panic!()
+            };
+            assert!(deferral.fault.leaves_doubt(), "{fault:?}");
+        }
+        let (session, _) = Session::begin(SERVER, &token(), &[dev1()], None);
+        let expect = Verdict::All(Outcome::deferred(Fault::Unreachable, ""));
+        assert_eq!(session.unanswered(Fault::Unreachable, String::new()), expect);
+    }
+
+    #[test]
+    fn a_ttl_is_given_where_it_differs() {
+        let (_, step) = looked(&[dev1()], Some(300), &both(V4, V6));
+        let Step::Ask(request) = step else { panic!() };
+        let body = "<record><content>203.0.113.7</content><ttl>300</ttl></record>";
+        assert_eq!(request.body, Some(Body::ApplicationXml(body.to_owned())));
+        assert_eq!(done(looked(&[dev1()], Some(60), &both(V4, V6)).1), [Outcome::Unchanged]);
+    }
+
+    #[test]
+    fn a_domain_other_than_the_tokens_is_not_believed() {
+        let (mut session, _) = Session::begin(SERVER, &token(), &[dev1()], None);
+        session.hear(&redirect("/admin/domains/8"), None);
+        let outcome = done(session.hear(&status(200), Some(&both(V4, V6))));
+        assert_eq!(short(&outcome[0]), "unintelligible");
+    }
+
+    #[test]
+    fn the_third_time_running_that_a_value_is_not_shown_is_a_refusal() {
+        let not_shown = || Outcome::deferred(Fault::NotShown, "A of a.example shows b");
+        let lost = || Outcome::deferred(Fault::Lost, "");
+        let mut count = 0;
+        let mut next = |outcome: Outcome| {
+            let (outcome, after) = counted(outcome, count);
+            count = after;
+            short(&outcome)
+        };
+        assert_eq!(next(not_shown()), "not-shown");
+        assert_eq!(next(not_shown()), "not-shown");
+        assert_eq!(next(Outcome::Updated), "updated");
+        assert_eq!(next(not_shown()), "not-shown");
+        assert_eq!(next(lost()), "no-answer");
+        assert_eq!(next(not_shown()), "not-shown");
+        assert_eq!(next(not_shown()), "request");
+        // A day later it is tried once, not three times.
+        assert_eq!(next(not_shown()), "request");
+        assert_eq!(next(Outcome::Unchanged), "unchanged");
+        assert_eq!(next(not_shown()), "not-shown");
+    }
+}

@@ -1,0 +1,365 @@
+//! Dynamic updates (RFC 2136), signed with a key (TSIG, RFC 8945), as BIND, Knot and PowerDNS
+//! answer them (observed November 2026).
+//!
+//! Pure: an update becomes a message to be signed, an answer becomes an outcome. Sending and the
+//! key's secret are the shell's.
+
+use std::time::Duration;
+
+use crate::core::address::{Family, PerFamily};
+use crate::core::dns::{
+    Class, Message, Name, Question, Rcode, Record, Type, header, put_question, put_record,
+};
+use crate::core::name::Hostname;
+use crate::core::outcome::{Fault, Outcome, Rejection};
+use crate::core::plan::{Condition, Update, Wish};
+use crate::core::tsig::{Check, Complaint};
+
+/// The port of name servers.
+pub const PORT: u16 = 53;
+
+/// How long a record may be kept by resolvers, in seconds, unless the host says otherwise.
+pub const TIME_TO_LIVE: u32 = 60;
+
+/// The message that fulfils `updates`, all of `zone`, in one go or not at all; unsigned.
+///
+/// A record's addresses are replaced, those of a family that is left alone stay. `conditions` are
+/// about the first host: one for each family that is to be changed only if it holds.
+pub fn message(
+    id: u16,
+    zone: &Hostname,
+    updates: &[Update],
+    conditions: &PerFamily<Option<Condition>>,
+    time_to_live: u32,
+) -> Vec<u8> {
+    let first = updates.first().map(|update| Name::from(&update.host));
+    let required: Vec<Record> = conditions
+        .iter()
+        .filter_map(|(family, condition)| Some((family, condition.as_ref()?)))
+        .zip(first.iter().cycle())
+        .flat_map(|((family, condition), name)| prerequisites(name, family, condition))
+        .collect();
+    let changes: Vec<(Record, u32)> = updates
+        .iter()
+        .flat_map(|update| {
+            let name = Name::from(&update.host);
+            let wishes = update.wishes.iter();
+            wishes.flat_map(move |(family, wish)| changes(&name, family, wish, time_to_live))
+        })
+        .collect();
+    assembled(id, zone, &required, &changes)
+}
+
+/// A message that changes nothing whatever the server permits: it asks for the addition of a record
+/// of the type at `name`, provided that one and the same name is in use and is not. Whatever the
+/// zone holds, by a wildcard too, one of these conditions is wrong.
+///
+/// BIND and Knot look at the permission before they look at that, and answer accordingly.
+pub fn probe(id: u16, zone: &Hostname, name: &Name, record_type: Type) -> Vec<u8> {
+    let nowhere = Name::from_text(&format!("homing-probe-that-cannot-be.{zone}"))
+        .unwrap_or_else(|| Name::from(zone));
+    let (in_use, in_no_use) = (Class::ANY, Class::NONE);
+    let contradiction = [in_use, in_no_use].map(|class| {
+        let (name, data) = (nowhere.clone(), Vec::new());
+        Record { name, record_type: Type::ANY, class, data }
+    });
+    let data = match record_type {
+        Type::A => vec![192, 0, 2, 1],
+        Type::AAAA => vec![0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+        _ => b"\x05probe".to_vec(),
+    };
+    let addition = Record { name: name.clone(), record_type, class: Class::IN, data };
+    assembled(id, zone, &contradiction, &[(addition, TIME_TO_LIVE)])
+}
+
+fn assembled(id: u16, zone: &Hostname, required: &[Record], changes: &[(Record, u32)]) -> Vec<u8> {
+    const UPDATE: u16 = 5 << 11;
+    let count = |length: usize| u16::try_from(length).unwrap_or(u16::MAX);
+    let mut message = header(id, UPDATE, [1, count(required.len()), count(changes.len()), 0]);
+    put_question(&mut message, &zone_of(zone));
+    required.iter().for_each(|record| put_record(&mut message, record, 0));
+    changes.iter().for_each(|(record, ttl)| put_record(&mut message, record, *ttl));
+    message
+}
+
+/// The question for the beginning of `zone`, which an update also names its zone by.
+pub fn zone_of(zone: &Hostname) -> Question {
+    Question { name: zone.into(), record_type: Type::SOA, class: Class::IN }
+}
+
+/// The records that state a condition (RFC 2136, section 2.4).
+fn prerequisites(name: &Name, family: Family, condition: &Condition) -> Vec<Record> {
+    let record_type = Type::of(family);
+    let record = |class, data| Record { name: name.clone(), record_type, class, data };
+    match condition {
+        Condition::Absent => vec![record(Class::NONE, Vec::new())],
+        Condition::Holds(addresses) => {
+            addresses.iter().map(|address| record(Class::IN, data(address))).collect()
+        }
+    }
+}
+
+/// The records that make a change, with their times to live (RFC 2136, section 2.5).
+fn changes(name: &Name, family: Family, wish: &Wish, time_to_live: u32) -> Vec<(Record, u32)> {
+    let record_type = Type::of(family);
+    let record = |class, data| Record { name: name.clone(), record_type, class, data };
+    let whole = || (record(Class::ANY, Vec::new()), 0);
+    match wish {
+        Wish::Leave => Vec::new(),
+        Wish::Remove => vec![whole()],
+        Wish::Set(addresses) => {
+            let added = addresses.iter().map(|address| record(Class::IN, data(address)));
+            std::iter::once(whole()).chain(added.map(|record| (record, time_to_live))).collect()
+        }
+    }
+}
+
+fn data(address: std::net::IpAddr) -> Vec<u8> {
+    match address {
+        std::net::IpAddr::V4(v4) => v4.octets().to_vec(),
+        std::net::IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
+/// Whether `message` answers the update that was sent with `id`. The zone may be left out of it
+/// (RFC 2136, section 3.8).
+pub fn answers(message: &Message, id: u16, zone: &Hostname) -> bool {
+    const UPDATE: u8 = 5;
+    let head = message.header;
+    let is_about = message.questions.is_empty() || message.questions == [zone_of(zone)];
+    head.is_answer && head.opcode == UPDATE && head.id == id && is_about
+}
+
+/// The zone that holds `host`, as the answer to the question for its own SOA tells it: the owner of
+/// the SOA, which stands among the answers for the zone itself and beside them for names below.
+pub fn zone_told(message: &Message, host: &Hostname) -> Option<Hostname> {
+    let mut records = message.answers.iter().chain(&message.authority);
+    let soa = records.find(|record| record.record_type == Type::SOA)?;
+    soa.name.hostname().filter(|zone| host.is_within(zone))
+}
+
+/// Whether the answer should be asked for again over TCP: an error that nothing vouches for may have
+/// been forged by anybody who saw the datagram.
+pub fn needs_a_second_look(rcode: Rcode, check: Check) -> bool {
+    matches!(check, Check::Unverified(_)) && rcode != Rcode::NO_ERROR
+}
+
+/// Whether an answer says that a condition of the update does not hold (RFC 2136, section 3.2.5).
+pub fn is_unmet(rcode: Rcode) -> bool {
+    matches!(rcode.0, 3 | 6 | 7 | 8)
+}
+
+/// What an answer to an update means; `server` is what people call who gave it.
+///
+/// | signature                       | RCODE                         | outcome                     |
+/// |---------------------------------|-------------------------------|-----------------------------|
+/// | right                           | NOERROR                       | updated                     |
+/// | right                           | SERVFAIL                      | deferred: server            |
+/// | right                           | REFUSED                       | rejected: forbidden         |
+/// | right                           | NOTAUTH, NOTZONE              | rejected: host              |
+/// | right                           | YXDOMAIN, YXRRSET, NXDOMAIN, NXRRSET | rejected: request    |
+/// | right                           | FORMERR, NOTIMP               | rejected: request           |
+/// | right, the clocks differ        | any                           | deferred: skew              |
+/// | none; says BADTIME              | any                           | deferred: skew              |
+/// | none; says BADSIG               | any                           | rejected: credential        |
+/// | none; says BADKEY               | any                           | rejected: forbidden         |
+/// | none                            | REFUSED, NOTAUTH              | rejected: forbidden         |
+/// | none                            | NOTIMP                        | rejected: request           |
+/// | none or wrong                   | other                         | deferred: unintelligible    |
+///
+/// BADKEY is what Knot answers when the key is right and the name is not allowed for it, so it speaks
+/// of one host. Refusals without a signature are PowerDNS' words for a wrong key and for clocks that
+/// differ.
+pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
+    let said = format!("{server} answers {}", name_of(rcode));
+    match (check, rcode) {
+        (Check::Clock(theirs), _) => {
+            let apart = humane(Duration::from_secs(now.abs_diff(theirs)));
+            let relation = if theirs > now { "ahead of" } else { "behind" };
+            let detail =
+                format!("the clock of {server} is {apart} {relation} this machine's (BADTIME)");
+            Outcome::deferred(Fault::Skew, detail)
+        }
+        (Check::Unverified(Complaint::BadTime), _) => {
+            let detail = format!("{server} says that the clocks differ (BADTIME)");
+            Outcome::deferred(Fault::Skew, detail)
+        }
+        (Check::Unverified(Complaint::BadSignature), _) => {
+            let detail = format!("{server} says that the key's secret is another (BADSIG)");
+            Outcome::rejected(Rejection::Credential, detail)
+        }
+        (Check::Unverified(Complaint::BadKey), _) => {
+            let detail =
+                format!("{server} says BADKEY: wrong key, or (Knot) not allowed for this name");
+            Outcome::rejected(Rejection::Forbidden, detail)
+        }
+        (Check::Unverified(Complaint::Unsigned), Rcode::REFUSED | Rcode::NOT_AUTH) => {
+            let detail = format!(
+                "{said} without a signature: wrong key, clocks that differ, or no updates from here"
+            );
+            Outcome::rejected(Rejection::Forbidden, detail)
+        }
+        (Check::Unverified(Complaint::Unsigned), Rcode::NOT_IMP) => {
+            Outcome::rejected(Rejection::Request, format!("{said}: it takes no updates at all"))
+        }
+        (Check::Unverified(Complaint::Unsigned), _) => {
+            let detail = format!("{said} without a signature, which anybody could have sent");
+            Outcome::deferred(Fault::Unintelligible, detail)
+        }
+        (Check::Unverified(Complaint::Forged), _) => {
+            let detail = format!("{said} with a signature that is not the key's");
+            Outcome::deferred(Fault::Unintelligible, detail)
+        }
+        (Check::Verified, Rcode::NO_ERROR) => Outcome::Updated,
+        (Check::Verified, Rcode::REFUSED) => Outcome::rejected(Rejection::Forbidden, said),
+        (Check::Verified, Rcode::NOT_AUTH | Rcode::NOT_ZONE) => {
+            Outcome::rejected(Rejection::Host, format!("{said}: the zone is not that server's"))
+        }
+        (Check::Verified, rcode) if is_unmet(rcode) => {
+            let detail = format!("{said}: the record holds what somebody else has set");
+            Outcome::rejected(Rejection::Request, detail)
+        }
+        (Check::Verified, Rcode::FORM_ERR | Rcode::NOT_IMP) => {
+            Outcome::rejected(Rejection::Request, said)
+        }
+        (Check::Verified, _) => Outcome::deferred(Fault::Server, said),
+    }
+}
+
+/// The name of a response code (RFC 2136, section 2.2).
+fn name_of(rcode: Rcode) -> String {
+    const NAMES: [&str; 11] = [
+        "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
+        "NXRRSET", "NOTAUTH", "NOTZONE",
+    ];
+    let name = NAMES.get(usize::from(rcode.0));
+    name.map_or_else(|| format!("RCODE {}", rcode.0), |name| (*name).to_owned())
+}
+
+/// A span in the largest unit that fits, for people.
+fn humane(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::address::Addresses;
+
+    fn name(text: &str) -> Hostname {
+        text.parse().unwrap()
+    }
+
+    fn set(addresses: &[&str]) -> Wish {
+        let parsed = addresses.iter().map(|address| address.parse().unwrap());
+        Wish::Set(Addresses::new(parsed).unwrap())
+    }
+
+    fn update(v4: Wish, v6: Wish) -> Update {
+        Update { host: name("dev1.example.com"), wishes: PerFamily { v4, v6 } }
+    }
+
+    fn parsed(updates: &[Update], conditions: &PerFamily<Option<Condition>>) -> Message {
+        let bytes = message(7, &name("example.com"), updates, conditions, 60);
+        Message::parse(&bytes).unwrap()
+    }
+
+    /// Type, class and length of each record.
+    fn shape(records: &[Record]) -> Vec<(u16, u16, usize)> {
+        records.iter().map(|r| (r.record_type.0, r.class.0, r.data.len())).collect()
+    }
+
+    #[test]
+    fn both_families_are_replaced_in_one_message() {
+        let both = update(set(&["192.0.2.1", "192.0.2.2"]), set(&["2001:db8::1"]));
+        let message = parsed(&[both], &PerFamily::default());
+        assert_eq!(message.header.opcode, 5);
+        assert_eq!(message.questions, [zone_of(&name("example.com"))]);
+        assert!(message.answers.is_empty(), "no condition");
+        let expect = [(1, 255, 0), (1, 1, 4), (1, 1, 4), (28, 255, 0), (28, 1, 16)];
+        assert_eq!(shape(&message.authority), expect);
+    }
+
+    #[test]
+    fn a_family_that_is_left_alone_is_not_mentioned() {
+        let message = parsed(&[update(set(&["192.0.2.1"]), Wish::Leave)], &PerFamily::default());
+        assert_eq!(shape(&message.authority), [(1, 255, 0), (1, 1, 4)]);
+    }
+
+    #[test]
+    fn conditions_stand_before_the_changes() {
+        let held = Addresses::from("192.0.2.9".parse::<std::net::IpAddr>().unwrap());
+        let conditions =
+            PerFamily { v4: Some(Condition::Holds(held)), v6: Some(Condition::Absent) };
+        let both = update(set(&["192.0.2.1"]), set(&["2001:db8::1"]));
+        let message = parsed(&[both], &conditions);
+        assert_eq!(shape(&message.answers), [(1, 1, 4), (28, 254, 0)]);
+    }
+
+    #[test]
+    fn a_probe_rests_on_what_cannot_be() {
+        let bytes =
+            probe(7, &name("example.com"), &Name::from(&name("www.example.com")), Type::TXT);
+        let message = Message::parse(&bytes).unwrap();
+        assert_eq!(shape(&message.answers), [(255, 255, 0), (255, 254, 0)]);
+        assert_eq!(message.answers[0].name, message.answers[1].name, "it contradicts itself");
+        assert_eq!(shape(&message.authority), [(16, 1, 6)]);
+    }
+
+    #[track_caller]
+    fn means(rcode: u8, check: Check, expect: &str) {
+        let said = match outcome(Rcode(rcode), check, 1_000_000, "ns1") {
+            Outcome::Updated => "updated".to_owned(),
+            Outcome::Unchanged => "unchanged".to_owned(),
+            Outcome::Deferred(deferral) => {
+                format!("{}: {}", deferral.fault.word(), deferral.detail)
+            }
+            Outcome::Rejected(refusal) => {
+                format!("{}: {}", refusal.rejection.word(), refusal.detail)
+            }
+        };
+        assert!(said.contains(expect), "{said}");
+    }
+
+    #[test]
+    fn signed_answers_are_believed() {
+        means(0, Check::Verified, "updated");
+        means(5, Check::Verified, "forbidden: ns1 answers REFUSED");
+        means(9, Check::Verified, "host: ns1 answers NOTAUTH");
+        means(10, Check::Verified, "host: ns1 answers NOTZONE");
+        means(8, Check::Verified, "request: ns1 answers NXRRSET");
+        means(2, Check::Verified, "server-fault: ns1 answers SERVFAIL");
+        means(12, Check::Verified, "server-fault: ns1 answers RCODE 12");
+    }
+
+    #[test]
+    fn unsigned_success_is_no_success() {
+        for complaint in [Complaint::Unsigned, Complaint::Forged] {
+            means(0, Check::Unverified(complaint), "unintelligible: ns1 answers NOERROR");
+        }
+        means(2, Check::Unverified(Complaint::Unsigned), "unintelligible");
+    }
+
+    #[test]
+    fn errors_of_the_key_are_told_apart() {
+        means(9, Check::Unverified(Complaint::BadKey), "forbidden: ns1 says BADKEY");
+        means(9, Check::Unverified(Complaint::BadSignature), "credential: ns1 says");
+        means(5, Check::Unverified(Complaint::Unsigned), "forbidden: ns1 answers REFUSED without");
+        means(9, Check::Clock(999_400), "clock-skew: the clock of ns1 is 10 min behind this");
+        means(9, Check::Clock(1_000_090), "is 90 s ahead of this");
+        means(9, Check::Unverified(Complaint::BadTime), "clock-skew");
+    }
+
+    #[test]
+    fn an_error_that_nothing_vouches_for_is_asked_for_again() {
+        assert!(needs_a_second_look(Rcode::REFUSED, Check::Unverified(Complaint::Unsigned)));
+        assert!(!needs_a_second_look(Rcode::REFUSED, Check::Verified));
+        assert!(!needs_a_second_look(Rcode::NO_ERROR, Check::Unverified(Complaint::Unsigned)));
+    }
+}

@@ -1,0 +1,485 @@
+//! Tokens of `PowerDNS` on Rails: what is asked for when one is minted, and what it may do.
+//!
+//! The server can neither list nor show a token, so what it may do is judged from what was written
+//! down when it was minted. Pure; the receipt keeps a [`Grant`], the token side shows [`judge`].
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Duty;
+use super::audit::{Verdict, WARN_AHEAD, Weight};
+use crate::core::address::Family;
+use crate::core::name::Hostname;
+use crate::core::time::Timestamp;
+
+/// A token's rights, in the server's own words.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Grant {
+    /// The one domain that it is about.
+    pub domain: Hostname,
+    /// What holds for records that are not named.
+    pub policy: Policy,
+    /// Whether it may create records.
+    pub allow_new: bool,
+    /// Whether it may delete records.
+    pub remove: bool,
+    /// Records that it may change.
+    pub records: Vec<Entry>,
+    /// Records that it may never change.
+    pub protect: Vec<Entry>,
+    /// Types of which it may never change a record.
+    pub protect_types: Vec<String>,
+    /// When the server ends it; `None` when it did not say so intelligibly.
+    pub expires: Option<Timestamp>,
+}
+
+/// What holds for records that a token does not name.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Policy {
+    /// They may be changed.
+    Allow,
+    /// They may not.
+    Deny,
+}
+
+/// A record as tokens name it: `dev1.example.com:A`, or every type at the name without one.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Entry {
+    /// The name, in lower case and without a final dot.
+    pub name: String,
+    /// The type, in capitals; `None` is any.
+    pub kind: Option<String>,
+}
+
+/// Why no token can be asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum GrantError {
+    /// There is nothing that it could be for.
+    Nothing,
+    /// A token is for one domain, and these are two.
+    TwoDomains(Hostname, Hostname),
+}
+
+/// What was found about a token; the order of the list is that of weight.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Finding {
+    /// Whatever is not named may be changed.
+    AllowsByDefault(Hostname),
+    /// It may create records.
+    Creates,
+    /// It may delete records.
+    Deletes,
+    /// It may change this, which is not its job.
+    Exceeds(Entry),
+    /// Nothing was written down when it was minted.
+    NoGrant,
+    /// It must be able to change this record and may not.
+    Lacks(Entry),
+    /// Its time is over.
+    Lapsed(Timestamp),
+    /// Its time ends soon.
+    ExpiresSoon(Timestamp),
+    /// When it ends is not known.
+    NoEnd,
+    /// It may change an address of its host that is left alone here.
+    Spare(Entry),
+}
+
+/// What nobody can see about any token of such a server, for the list of an audit.
+pub const NOT_VISIBLE: [&str; 3] = [
+    "what the server keeps of this token: it can neither list nor show tokens",
+    "tokens that others minted for the same records",
+    "its last use",
+];
+
+impl Grant {
+    /// The narrowest token for `duties`, to be ended at `expires`: their A and AAAA and nothing else.
+    pub fn narrow(duties: &[Duty], expires: Timestamp) -> Result<Self, GrantError> {
+        let first = duties.first().ok_or(GrantError::Nothing)?;
+        if let Some(other) = duties.iter().find(|duty| duty.zone != first.zone) {
+            return Err(GrantError::TwoDomains(first.zone.clone(), other.zone.clone()));
+        }
+        let mut records: Vec<_> = duties.iter().flat_map(entries).collect();
+        records.sort_unstable();
+        records.dedup();
+        if records.is_empty() {
+            return Err(GrantError::Nothing);
+        }
+        Ok(Self {
+            domain: first.zone.clone(),
+            policy: Policy::Deny,
+            allow_new: false,
+            remove: false,
+            records,
+            protect: Vec::new(),
+            protect_types: Vec::new(),
+            expires: Some(expires),
+        })
+    }
+
+    /// Whether it allows changing a record. NS and SOA are never allowed by any token.
+    pub fn allows(&self, name: &str, kind: &str) -> bool {
+        let matches = |entry: &Entry| {
+            entry.name == name && entry.kind.as_deref().is_none_or(|of_kind| of_kind == kind)
+        };
+        let is_in = name == self.domain.as_str()
+            || name.strip_suffix(self.domain.as_str()).is_some_and(|rest| rest.ends_with('.'));
+        let is_protected = matches!(kind, "NS" | "SOA")
+            || self.protect_types.iter().any(|of_kind| of_kind == kind)
+            || self.protect.iter().any(matches);
+        is_in && !is_protected && (self.policy == Policy::Allow || self.records.iter().any(matches))
+    }
+}
+
+/// What a token that was granted `grant` may do beyond `duties`, and what of those it may not, worst
+/// first; `None` when nothing was written down.
+pub fn judge(grant: Option<&Grant>, duties: &[Duty], now: Timestamp) -> Vec<Finding> {
+    let Some(grant) = grant else {
+        return vec![Finding::NoGrant];
+    };
+    let mut findings = Vec::new();
+    if grant.policy == Policy::Allow {
+        findings.push(Finding::AllowsByDefault(grant.domain.clone()));
+    }
+    if grant.allow_new {
+        findings.push(Finding::Creates);
+    }
+    if grant.remove {
+        findings.push(Finding::Deletes);
+    }
+    let wanted: Vec<Entry> = duties.iter().flat_map(entries).collect();
+    let is_of_a_host = |entry: &Entry| {
+        duties.iter().any(|duty| {
+            let kinds = Family::BOTH.map(Family::record_type);
+            entry.name == duty.host.as_str()
+                && entry.kind.as_deref().is_some_and(|kind| kinds.contains(&kind))
+        })
+    };
+    for entry in &grant.records {
+        if !is_of_a_host(entry) {
+            findings.push(Finding::Exceeds(entry.clone()));
+        } else if !wanted.contains(entry) {
+            findings.push(Finding::Spare(entry.clone()));
+        }
+    }
+    let is_allowed = |entry: &&Entry| {
+        let kind = entry.kind.as_deref().unwrap_or_default();
+        grant.allows(&entry.name, kind)
+    };
+    let lacking = wanted.iter().filter(|entry| !is_allowed(entry));
+    findings.extend(lacking.cloned().map(Finding::Lacks));
+    findings.extend(match grant.expires {
+        None => Some(Finding::NoEnd),
+        Some(end) if end <= now => Some(Finding::Lapsed(end)),
+        Some(end) if end.since(now) <= WARN_AHEAD => Some(Finding::ExpiresSoon(end)),
+        Some(_) => None,
+    });
+    findings.sort_by_key(Finding::rank);
+    findings.dedup();
+    findings
+}
+
+/// What the findings come to.
+pub fn verdict(findings: &[Finding]) -> Verdict {
+    // Whatever it was granted, nobody can use it any more.
+    if findings.iter().any(|finding| matches!(finding, Finding::Lapsed(_))) {
+        return Verdict::Dead;
+    }
+    match findings.iter().map(Finding::weight).max() {
+        None | Some(Weight::Notice) => Verdict::Narrow,
+        Some(Weight::Unclear) => Verdict::Inconclusive,
+        Some(Weight::TooPowerful) => Verdict::TooPowerful,
+    }
+}
+
+/// The records that a host needs.
+fn entries(duty: &Duty) -> impl Iterator<Item = Entry> {
+    let name = duty.host.to_string();
+    duty.kinds().map(move |kind| Entry { name: name.clone(), kind: Some(kind.to_owned()) })
+}
+
+/// How far the end that the server gives may lie before the one that it was told, rounding included.
+const SLACK: Duration = Duration::from_secs(60);
+
+/// Whether the server gave the token a much shorter life than was asked for.
+///
+/// One that does not understand the date gives an hour.
+pub fn is_cut_short(asked: Timestamp, given: Timestamp) -> bool {
+    asked.since(given) > SLACK
+}
+
+impl Finding {
+    /// What it means for the result.
+    pub fn weight(&self) -> Weight {
+        match self {
+            Self::AllowsByDefault(_) | Self::Creates | Self::Deletes | Self::Exceeds(_) => {
+                Weight::TooPowerful
+            }
+            Self::NoGrant => Weight::Unclear,
+            Self::ExpiresSoon(_)
+            | Self::Lacks(_)
+            | Self::Lapsed(_)
+            | Self::NoEnd
+            | Self::Spare(_) => Weight::Notice,
+        }
+    }
+
+    /// The place in the order of weight.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::AllowsByDefault(_) => 0,
+            Self::Creates => 1,
+            Self::Deletes => 2,
+            Self::Exceeds(_) => 3,
+            Self::NoGrant => 4,
+            Self::Lapsed(_) => 5,
+            Self::Lacks(_) => 6,
+            Self::ExpiresSoon(_) => 7,
+            Self::NoEnd => 8,
+            Self::Spare(_) => 9,
+        }
+    }
+
+    /// The word for it in `--json`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::AllowsByDefault(_) => "default-allows",
+            Self::Creates => "creates-records",
+            Self::Deletes => "deletes-records",
+            Self::Exceeds(_) => "policy-too-broad",
+            Self::NoGrant => "inconclusive",
+            Self::Lapsed(_) => "lapsed",
+            Self::Lacks(_) => "lacks",
+            Self::ExpiresSoon(_) => "expires-soon",
+            Self::NoEnd => "expiry-unknown",
+            Self::Spare(_) => "spare",
+        }
+    }
+
+    /// The moment that it speaks of.
+    pub fn moment(&self) -> Option<Timestamp> {
+        match self {
+            Self::ExpiresSoon(moment) | Self::Lapsed(moment) => Some(*moment),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    /// What it is, in one line; moments are told by [`Finding::moment`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AllowsByDefault(domain) => {
+                write!(f, "may change every record of {domain} that is not protected")
+            }
+            Self::Creates => f.write_str(
+                "may create records (and gets another secret when it does, so that it is lost)",
+            ),
+            Self::Deletes => f.write_str("may delete the records that it may change"),
+            Self::Exceeds(entry) => write!(f, "may change {}, beyond its job", entry.words()),
+            Self::NoGrant => f.write_str(
+                "not known what it may change: no receipt speaks of it, and the server can neither \
+                 list nor show tokens",
+            ),
+            Self::Lacks(entry) => {
+                write!(f, "may not change {}, so its updates are refused", entry.words())
+            }
+            Self::Lapsed(_) => f.write_str("has lapsed: the server takes it no more"),
+            Self::ExpiresSoon(_) => f.write_str("expires soon"),
+            Self::NoEnd => f.write_str("expires at a moment that is not known"),
+            Self::Spare(entry) => write!(f, "may also change {}, which is off here", entry.words()),
+        }
+    }
+}
+
+impl Entry {
+    /// It for people: `A of dev1.example.com`.
+    pub fn words(&self) -> String {
+        match &self.kind {
+            Some(kind) => format!("{kind} of {}", self.name),
+            None => format!("any record of {}", self.name),
+        }
+    }
+}
+
+impl fmt::Display for Entry {
+    /// Writes it as the server wants it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.kind.as_ref().map_or(Ok(()), |kind| write!(f, ":{kind}"))
+    }
+}
+
+impl std::str::FromStr for Entry {
+    type Err = &'static str;
+
+    /// Reads what [`fmt::Display`] writes, as receipts keep it.
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let (name, kind) = match text.split_once(':') {
+            Some((name, kind)) => (name, Some(kind.to_ascii_uppercase())),
+            None => (text, None),
+        };
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        if name.is_empty() || kind.as_ref().is_some_and(String::is_empty) {
+            return Err("is not a record such as dev1.example.com:A");
+        }
+        Ok(Self { name, kind })
+    }
+}
+
+impl fmt::Display for GrantError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str(
+                "there is no record that the token would be for; switch on a family of a host",
+            ),
+            Self::TwoDomains(one, other) => write!(
+                f,
+                "a token is for one domain, and these hosts are in {one} and {other}; give the \
+                 hosts of each domain a token file of their own"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for GrantError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::address::PerFamily;
+
+    const DAY: u64 = 24 * 60 * 60;
+
+    fn at(days: u64) -> Timestamp {
+        Timestamp::from_secs(1_800_000_000 + days * DAY)
+    }
+
+    fn duty(host: &str, zone: &str, v4: bool, v6: bool) -> Duty {
+        let families = PerFamily { v4, v6 };
+        Duty { host: host.parse().unwrap(), zone: zone.parse().unwrap(), families }
+    }
+
+    fn dev1() -> Duty {
+        duty("dev1.example.com", "example.com", true, true)
+    }
+
+    fn narrow() -> Grant {
+        Grant::narrow(&[dev1()], at(365)).unwrap()
+    }
+
+    #[track_caller]
+    fn check(grant: Option<&Grant>, expect: &[&str], expect_verdict: Verdict) {
+        let findings = judge(grant, &[dev1()], at(0));
+        let told: Vec<String> = findings.iter().map(Finding::to_string).collect();
+        assert_eq!(told, expect);
+        assert_eq!(verdict(&findings), expect_verdict);
+    }
+
+    #[test]
+    fn a_token_is_asked_for_with_exactly_the_records_of_its_hosts() {
+        let other = duty("www.example.com", "example.com", false, true);
+        let grant = Grant::narrow(&[other.clone(), dev1(), other], at(365)).unwrap();
+        let records: Vec<String> = grant.records.iter().map(Entry::to_string).collect();
+        assert_eq!(
+            records,
+            ["dev1.example.com:A", "dev1.example.com:AAAA", "www.example.com:AAAA"]
+        );
+        assert_eq!((grant.policy, grant.allow_new, grant.remove), (Policy::Deny, false, false));
+    }
+
+    #[test]
+    fn a_token_is_for_one_domain_and_for_something() {
+        let elsewhere = duty("a.example.net", "example.net", true, true);
+        let error = Grant::narrow(&[dev1(), elsewhere], at(1)).unwrap_err();
+        assert!(error.to_string().contains("example.com and example.net"), "{error}");
+        let off = duty("dev1.example.com", "example.com", false, false);
+        assert_eq!(Grant::narrow(&[off], at(1)), Err(GrantError::Nothing));
+        assert_eq!(Grant::narrow(&[], at(1)), Err(GrantError::Nothing));
+    }
+
+    #[test]
+    fn what_was_asked_for_is_narrow() {
+        check(Some(&narrow()), &[], Verdict::Narrow);
+    }
+
+    #[test]
+    fn every_power_beyond_the_job_is_found() {
+        let entry = |text: &str| text.parse::<Entry>().unwrap();
+        let allowing = Grant { policy: Policy::Allow, ..narrow() };
+        let told = ["may change every record of example.com that is not protected"];
+        check(Some(&allowing), &told, Verdict::TooPowerful);
+        let creating = Grant { allow_new: true, ..narrow() };
+        let told =
+            ["may create records (and gets another secret when it does, so that it is lost)"];
+        check(Some(&creating), &told, Verdict::TooPowerful);
+        let removing = Grant { remove: true, ..narrow() };
+        let told = ["may delete the records that it may change"];
+        check(Some(&removing), &told, Verdict::TooPowerful);
+        let mut broad = narrow();
+        broad.records.extend([entry("dev1.example.com"), entry("dev2.example.com:A")]);
+        let told = [
+            "may change any record of dev1.example.com, beyond its job",
+            "may change A of dev2.example.com, beyond its job",
+        ];
+        check(Some(&broad), &told, Verdict::TooPowerful);
+    }
+
+    #[test]
+    fn without_a_receipt_nothing_is_known() {
+        let told = "not known what it may change: no receipt speaks of it, and the server can \
+                    neither list nor show tokens";
+        check(None, &[told], Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn an_end_is_told_and_a_lapsed_token_is_dead() {
+        let ends = |days| Grant { expires: Some(at(days)), ..narrow() };
+        check(Some(&ends(14)), &["expires soon"], Verdict::Narrow);
+        check(Some(&ends(15)), &[], Verdict::Narrow);
+        let lapsed = Grant { allow_new: true, ..ends(0) };
+        assert_eq!(verdict(&judge(Some(&lapsed), &[dev1()], at(0))), Verdict::Dead);
+        let unknown = Grant { expires: None, ..narrow() };
+        check(Some(&unknown), &["expires at a moment that is not known"], Verdict::Narrow);
+    }
+
+    #[test]
+    fn what_it_lacks_and_what_is_spare_are_notices() {
+        let mut grant = narrow();
+        grant.protect_types.push("AAAA".to_owned());
+        let lacks = "may not change AAAA of dev1.example.com, so its updates are refused";
+        check(Some(&grant), &[lacks], Verdict::Narrow);
+        let one_family = duty("dev1.example.com", "example.com", true, false);
+        let findings = judge(Some(&narrow()), &[one_family], at(0));
+        assert_eq!(findings.iter().map(Finding::word).collect::<Vec<_>>(), ["spare"]);
+    }
+
+    #[test]
+    fn nothing_outside_the_domain_and_no_ns_is_ever_allowed() {
+        let grant = Grant { policy: Policy::Allow, ..narrow() };
+        assert!(grant.allows("www.example.com", "TXT") && grant.allows("example.com", "MX"));
+        assert!(!grant.allows("example.com", "NS") && !grant.allows("example.com", "SOA"));
+        assert!(!grant.allows("an-example.com", "A") && !grant.allows("example.net", "A"));
+        let grant = Grant { protect: vec!["www.example.com".parse().unwrap()], ..grant };
+        assert!(!grant.allows("www.example.com", "TXT"));
+    }
+
+    #[test]
+    fn an_hour_in_place_of_a_year_is_seen() {
+        assert!(is_cut_short(at(365), at(0)));
+        assert!(!is_cut_short(at(365), Timestamp::from_millis(at(365).millis() - 30_000)));
+        assert!(!is_cut_short(at(365), at(366)));
+    }
+
+    #[test]
+    fn entries_are_read_as_they_are_written() {
+        for text in ["dev1.example.com:AAAA", "dev1.example.com"] {
+            assert_eq!(text.parse::<Entry>().unwrap().to_string(), text);
+        }
+        assert_eq!(
+            "Dev1.example.com.:a".parse::<Entry>().unwrap().to_string(),
+            "dev1.example.com:A"
+        );
+        assert!(":A".parse::<Entry>().is_err() && "a:".parse::<Entry>().is_err());
+    }
+}

@@ -1,0 +1,246 @@
+//! DNS exchanges: a message to a server over UDP, and over TCP where that does not do.
+//!
+//! Each try has a socket, a port and an id of its own, so that a forged answer has to guess both
+//! (RFC 5452). What is asked and what counts as the answer is the caller's; used by sources and
+//! name servers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
+
+use crate::core::address::Family;
+use crate::core::dns::{self, Message, direct_query, query};
+use crate::core::interface::InterfaceName;
+use crate::core::outcome::Fault;
+use crate::peer::{self, Heard, Ignored};
+
+/// How often a server is asked by UDP before it counts as silent.
+const TRIES: u32 = 3;
+
+/// How long one try may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The largest message that goes by UDP, since every way carries it whole (RFC 9715, section 3.2).
+const MOST_UDP: usize = 1232;
+
+/// The longest answer over TCP that is read.
+const MOST_TCP: usize = 16 * 1024;
+
+/// A server at one of its addresses.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer<'a> {
+    /// What errors call it.
+    pub title: &'a str,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// The interface by which it is asked, or not at all.
+    pub bind: Option<InterfaceName>,
+}
+
+/// What a caller makes of a datagram that is the answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Read<T> {
+    /// This.
+    Answer(T),
+    /// It is cut off, or not to be trusted as it came: it is asked for again over TCP.
+    AgainByTcp,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Silence {
+    /// What kind of fault it was; tells whether anything can have reached the server.
+    pub fault: Fault,
+    /// The cause in words, naming the server.
+    pub detail: String,
+}
+
+/// One kind of question, and how its answers are known.
+pub trait Question {
+    /// What has to be kept of a message to know its answer.
+    type Kept;
+    /// What an answer tells.
+    type Told;
+
+    /// The message with that id, and what is kept of it.
+    fn message(&self, id: u16) -> (Vec<u8>, Self::Kept);
+
+    /// What `bytes` tell, if they answer the message with that id; `by_tcp` is the last chance.
+    fn read(
+        &self,
+        bytes: &[u8],
+        id: u16,
+        kept: &Self::Kept,
+        by_tcp: bool,
+    ) -> Result<Read<Self::Told>, Ignored>;
+}
+
+/// An ordinary question.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<'a>(pub &'a dns::Question);
+
+/// A question to a server about what it is responsible for; who answers from a cache does not say so.
+#[derive(Clone, Copy, Debug)]
+pub struct Direct<'a>(pub &'a dns::Question);
+
+impl Peer<'_> {
+    /// Asks until there is an answer or the last try is over.
+    pub async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
+        let mut ignored = None;
+        for number in 0..TRIES {
+            let id = self.id()?;
+            let (message, kept) = question.message(id);
+            if message.len() > MOST_UDP {
+                return self.ask_by_tcp(question).await;
+            }
+            let read = |bytes: &[u8]| question.read(bytes, id, &kept, false);
+            // What an earlier try asked for may have been done.
+            let lost = |silence: Silence| Silence { fault: Fault::Lost, ..silence };
+            let heard = self.by_udp(&message, read).await.map_err(|error| self.failure(&error));
+            match heard.map_err(|silence| if number > 0 { lost(silence) } else { silence })? {
+                Heard::Answer(Read::Answer(told)) => return Ok(told),
+                Heard::Answer(Read::AgainByTcp) => {
+                    return self.ask_by_tcp(question).await.map_err(|silence| {
+                        if silence.fault == Fault::Unreachable { lost(silence) } else { silence }
+                    });
+                }
+                Heard::Nothing(why) => ignored = why.or(ignored),
+            }
+        }
+        Err(self.lost(peer::silence(self.title, PATIENCE * TRIES, ignored.as_ref())))
+    }
+
+    async fn by_udp<T>(
+        &self,
+        message: &[u8],
+        read: impl Fn(&[u8]) -> Result<T, Ignored>,
+    ) -> io::Result<Heard<T>> {
+        let socket = peer::connect(self.address, self.bind).await?;
+        socket.send(message).await?;
+        let mut buffer = vec![0; MOST_UDP];
+        peer::hear(&socket, &mut buffer, Instant::now() + PATIENCE, read).await
+    }
+
+    /// Asks by TCP alone.
+    async fn ask_by_tcp<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
+        let id = self.id()?;
+        let (message, kept) = question.message(id);
+        let connected = timeout(PATIENCE, peer::connect_stream(self.address, self.bind)).await;
+        let mut stream = match connected {
+            Ok(stream) => stream.map_err(|error| self.failure(&error))?,
+            Err(_) => return Err(self.unreachable(self.silent_over_tcp())),
+        };
+        let exchange = async {
+            // Length and message in one piece: some servers read no second (RFC 7766, section 8).
+            let length = u16::try_from(message.len()).unwrap_or(u16::MAX).to_be_bytes();
+            stream.write_all(&[&length[..], &message].concat()).await?;
+            let length = usize::from(stream.read_u16().await?);
+            let mut bytes = vec![0; length.min(MOST_TCP)];
+            stream.read_exact(&mut bytes).await?;
+            io::Result::Ok(bytes)
+        };
+        let bytes = match timeout(PATIENCE * TRIES, exchange).await {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(error)) => return Err(self.lost(self.failure(&error).detail)),
+            Err(_) => return Err(self.lost(self.silent_over_tcp())),
+        };
+        match question.read(&bytes, id, &kept, true) {
+            Ok(Read::Answer(told)) => Ok(told),
+            Ok(Read::AgainByTcp) => {
+                let detail = format!("{} cuts its answer off, over TCP too", self.title);
+                Err(Silence { fault: Fault::Unintelligible, detail })
+            }
+            Err(Ignored(what)) => {
+                let detail = format!("{} {what} over TCP", self.title);
+                Err(Silence { fault: Fault::Unintelligible, detail })
+            }
+        }
+    }
+
+    fn id(&self) -> Result<u16, Silence> {
+        peer::random().map(u16::from_be_bytes).map_err(|detail| self.unreachable(detail))
+    }
+
+    fn failure(&self, error: &io::Error) -> Silence {
+        self.unreachable(peer::failure(self.title, Family::of(self.address.ip()), error))
+    }
+
+    fn silent_over_tcp(&self) -> String {
+        peer::silence(self.title, PATIENCE, None) + " over TCP"
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as what the server was")]
+    fn unreachable(&self, detail: String) -> Silence {
+        Silence { fault: Fault::Unreachable, detail }
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as what the server was")]
+    fn lost(&self, detail: String) -> Silence {
+        Silence { fault: Fault::Lost, detail }
+    }
+}
+
+impl Question for Plain<'_> {
+    type Kept = ();
+    type Told = Message;
+
+    fn message(&self, id: u16) -> (Vec<u8>, ()) {
+        (query(id, self.0), ())
+    }
+
+    fn read(&self, bytes: &[u8], id: u16, (): &(), _: bool) -> Result<Read<Message>, Ignored> {
+        answer(bytes, id, self.0)
+    }
+}
+
+impl Question for Direct<'_> {
+    type Kept = ();
+    type Told = Message;
+
+    fn message(&self, id: u16) -> (Vec<u8>, ()) {
+        (direct_query(id, self.0), ())
+    }
+
+    fn read(&self, bytes: &[u8], id: u16, (): &(), _: bool) -> Result<Read<Message>, Ignored> {
+        answer(bytes, id, self.0)
+    }
+}
+
+/// What `bytes` tell if they answer `question` asked with `id`.
+fn answer(bytes: &[u8], id: u16, question: &dns::Question) -> Result<Read<Message>, Ignored> {
+    let message = Message::parse(bytes).map_err(|_| Ignored("sends what is no DNS message"))?;
+    if !message.answers(id, question) {
+        return Err(Ignored("sends what is no answer to the question"));
+    }
+    Ok(if message.header.is_truncated { Read::AgainByTcp } else { Read::Answer(message) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::dns::{Class, Type};
+
+    #[tokio::test]
+    async fn what_a_server_that_is_gone_by_now_may_have_heard_is_lost() {
+        let question = dns::Question {
+            name: dns::Name::from_text("dev1.example.com").unwrap(),
+            record_type: Type::A,
+            class: Class::IN,
+        };
+        let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        let peer = Peer { title: "ns1", address, bind: None };
+        let plain = Plain(&question);
+        let asked = peer.ask(&plain);
+        let gone = async {
+            server.recv_from(&mut [0; MOST_UDP]).await.unwrap();
+            drop(server);
+        };
+        let (told, ()) = tokio::join!(asked, gone);
+        assert_eq!(told.unwrap_err().fault, Fault::Lost);
+        assert_eq!(peer.ask(&plain).await.unwrap_err().fault, Fault::Unreachable);
+    }
+}

@@ -1,0 +1,520 @@
+//! Verifying: the zone's own servers are asked whether they hold what was set.
+//!
+//! After an update until they do or the time is over, before a first one, and at the slow poll for
+//! what somebody else has changed. What they say never changes an exit code or a hold.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::perform::turned;
+use super::{Answered, Engine, Occasion, Planned, Report, has_something_to_say};
+use crate::authorities::{self, Authority};
+use crate::clock::spread;
+use crate::config::HostConfig;
+use crate::core::address::{Family, PerFamily};
+use crate::core::interface::InterfaceName;
+use crate::core::memory::{Entry, Finding, Key};
+use crate::core::name::Hostname;
+use crate::core::outcome::Outcome;
+use crate::core::plan::{Circumstances, Stand, Use, Wish, step};
+use crate::core::provider::{Protocol, Provider};
+use crate::core::server::Server;
+use crate::core::settle::{Situation, settle};
+use crate::core::verify::{
+    Drift, Due, Said, Standing, Told, Verdict, judge, next_time, note_look, note_update, question,
+    said, standing,
+};
+use crate::name_server::NameServer;
+
+/// The most questions under way.
+const MOST_AT_ONCE: usize = 16;
+
+/// How long a look may take that keeps a round waiting.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// The most hosts that are looked at in one round; the others have their turn at the next poll.
+const MOST_LOOKS: usize = 64;
+
+/// When the servers of each host were last asked between updates, by a clock that nobody sets. It is
+/// not in the state: a file is not written only because nothing has changed.
+pub type Looks = BTreeMap<Key, Instant>;
+
+/// A host and what its records should hold.
+#[derive(Debug)]
+pub struct Case {
+    /// The place of the host in the configuration.
+    at: usize,
+    due: Due,
+}
+
+/// What was heard about a host.
+#[derive(Debug)]
+pub struct Heard {
+    case: Case,
+    verdict: Verdict,
+    /// How long it took until the last server was right that became so.
+    took: Duration,
+}
+
+/// Which servers are asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Whom {
+    /// All of them.
+    All,
+    /// The first one.
+    First,
+    /// The one that takes the updates, where it is one of them; otherwise all.
+    Own,
+}
+
+/// How they are asked.
+#[derive(Clone, Copy, Debug)]
+struct Manner {
+    whom: Whom,
+    /// How long at most; `None` is as long as each host wants, over and over until they are right.
+    limit: Option<Duration>,
+}
+
+/// Asks about hosts that nothing is remembered of, before anything is sent: what the servers hold
+/// already is noted as set.
+pub async fn first_look(
+    engine: &mut Engine,
+    planned: &mut [Planned],
+    report: &mut Report,
+    stop: &Cell<bool>,
+) {
+    let is_blank = |entry: &Entry| {
+        entry.families.iter().all(|(_, record)| {
+            record.set.is_none() && record.sent.is_none() && record.removed.is_none()
+        })
+    };
+    let is_wanted = |plan: &&Planned| {
+        let host = &engine.config.hosts[plan.at];
+        let entry = engine.memory.entry(&host.host.key);
+        host.verify.is_some() && has_something_to_say(&plan.step) && entry.is_none_or(is_blank)
+    };
+    let cases = planned.iter().filter(is_wanted).map(|plan| {
+        let now = plan.step.wishes.clone();
+        Case { at: plan.at, due: Due { now, before: PerFamily::default() } }
+    });
+    let cases: Vec<_> = cases.collect();
+    let heard = hear(engine, cases, Manner { whom: Whom::Own, limit: Some(LOOK) }, stop).await;
+    for Heard { case: Case { at, due }, verdict, .. } in heard {
+        let Some(plan) = planned.iter_mut().find(|plan| plan.at == at) else { continue };
+        if !matches!(verdict, Verdict::Right { .. }) {
+            continue;
+        }
+        plan.step.wishes = PerFamily::default();
+        let (now, fingerprint) = (engine.clock.now(), plan.access.fingerprint);
+        let situation = Situation { now, spread: spread(), shared: false, fingerprint };
+        let host = &engine.config.hosts[at].host;
+        let entry = engine.memory.entry_mut(&host.key);
+        // Not by the provider's answer: its credential has not been tried.
+        let outcome = Outcome::Unchanged;
+        let news = settle(host, entry, &due.now, &outcome, &situation);
+        note_update(entry, verdict, Duration::ZERO, true, now);
+        let verified = entry.verified.clone();
+        let host_report = report.host_mut(at);
+        host_report.attempted(&due.now);
+        host_report.answers.push(Answered { wishes: due.now, outcome, news });
+        host_report.verified = verified;
+    }
+}
+
+/// Looks at slow polls whether somebody else has changed what is set; returns whether anything of
+/// that is to be put right now, in which case `planned` says no more than that.
+pub async fn look(
+    engine: &mut Engine,
+    planned: &mut [Planned],
+    report: &mut Report,
+    occasion: Occasion,
+    stop: &Cell<bool>,
+) -> bool {
+    // Without a clock nobody knows what was put right when.
+    if occasion.by_event || stop.get() || !engine.clock.is_set() {
+        return false;
+    }
+    let (doubtful, right) = to_look_at(engine, report);
+    let manner = |whom| Manner { whom, limit: Some(LOOK) };
+    let mut suspects = doubtful;
+    for Heard { case, verdict, .. } in hear(engine, right, manner(Whom::First), stop).await {
+        match verdict {
+            Verdict::Right { .. } => note(engine, case.at, verdict, report),
+            // Its word alone is not enough.
+            Verdict::Behind { .. } | Verdict::Foreign { .. } | Verdict::Unclear(_) => {
+                suspects.push(case);
+            }
+        }
+    }
+    for Heard { case, verdict, .. } in hear(engine, suspects, manner(Whom::All), stop).await {
+        note(engine, case.at, verdict, report);
+    }
+    let mut any = false;
+    for plan in planned {
+        plan.step.wishes = PerFamily::default();
+        let host_report = report.host_mut(plan.at);
+        if !matches!(host_report.drift, Some(Drift::PutRight(_))) {
+            continue;
+        }
+        let host = &engine.config.hosts[plan.at].host;
+        let entry = engine.memory.entry(&host.key);
+        let now = engine.clock.now();
+        let circumstances = Circumstances { now, ..Circumstances::default() };
+        let fingerprint = plan.access.fingerprint;
+        plan.step = step(host, &host_report.seen, fingerprint, entry, &circumstances);
+        host_report.step = Some(plan.step.clone());
+        any |= has_something_to_say(&plan.step);
+    }
+    any
+}
+
+/// The hosts whose turn it is: those of whom something was wrong or that nobody has asked about, and
+/// those that were right.
+fn to_look_at(engine: &mut Engine, report: &Report) -> (Vec<Case>, Vec<Case>) {
+    // The poll may come a little early, by another clock.
+    const SLACK: Duration = Duration::from_secs(1);
+    let now = Instant::now();
+    let interval = engine.config.daemon.interval.saturating_sub(SLACK);
+    let mut turns = Vec::new();
+    for (at, (host, host_report)) in engine.config.hosts.iter().zip(&report.hosts).enumerate() {
+        let Some(step) = host_report.step.as_ref().filter(|_| host.verify.is_some()) else {
+            continue;
+        };
+        let rests = step.stands.iter().all(|(_, stand)| {
+            matches!(stand, Stand::Absent(_) | Stand::NotAsked | Stand::Off | Stand::Right)
+        });
+        let last = engine.looks.get(&host.host.key).copied();
+        let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= interval);
+        let is_right = step.stands.iter().any(|(_, stand)| *stand == Stand::Right);
+        if is_right && rests && is_due && step.hold.is_none() && host_report.answers.is_empty() {
+            turns.push((last, at));
+        }
+    }
+    turns.sort_unstable();
+    let (mut doubtful, mut right) = (Vec::new(), Vec::new());
+    for (_, at) in turns.into_iter().take(MOST_LOOKS) {
+        let host = &engine.config.hosts[at];
+        engine.looks.insert(host.host.key.clone(), now);
+        let Some(entry) = engine.memory.entry(&host.host.key) else { continue };
+        let stands = &report.hosts[at].step.as_ref().map(|step| &step.stands);
+        let is_right = |family| stands.is_some_and(|stands| stands[family] == Stand::Right);
+        let before = entry.addresses().map(|family, set| set.clone().filter(|_| is_right(family)));
+        let now = before.map(|_, set| set.clone().map_or(Wish::Leave, Wish::Set));
+        let case = Case { at, due: Due { now, before } };
+        match entry.verified.as_ref().map(|verified| &verified.finding) {
+            Some(Finding::Right { .. }) => right.push(case),
+            Some(Finding::Wrong(_)) | None => doubtful.push(case),
+        }
+    }
+    (doubtful, right)
+}
+
+/// Remembers and reports what a look found, if it is new.
+fn note(engine: &mut Engine, at: usize, verdict: Verdict, report: &mut Report) {
+    let now = engine.clock.now();
+    let host = &engine.config.hosts[at].host;
+    let entry = engine.memory.entry_mut(&host.key);
+    report.host_mut(at).drift = note_look(entry, verdict, host.take_over, now);
+}
+
+/// The hosts whose records were set or confirmed in this round.
+pub fn updated(engine: &Engine, report: &Report) -> Vec<Case> {
+    let hosts = engine.config.hosts.iter().zip(&report.hosts).enumerate();
+    let wanted = hosts.filter(|(_, (host, report))| {
+        host.verify.is_some() && report.has_succeeded() && report.verified.is_none()
+    });
+    let cases = wanted.filter_map(|(at, (host, host_report))| {
+        let entry = engine.memory.entry(&host.host.key)?;
+        let now = PerFamily::from_fn(|family| held(host, entry, family));
+        Some(Case { at, due: Due { now, before: host_report.before.clone() } })
+    });
+    cases.collect()
+}
+
+/// What the record of a family should hold by all that is remembered.
+fn held(host: &HostConfig, entry: &Entry, family: Family) -> Wish {
+    let record = &entry.families[family];
+    match (&record.set, record.removed, &record.sent) {
+        _ if host.host.families[family] == Use::Off => Wish::Leave,
+        (_, _, Some(_)) | (None, None, None) => Wish::Leave,
+        (Some(set), _, None) => Wish::Set(set.addresses.clone()),
+        (None, Some(_), None) => Wish::Remove,
+    }
+}
+
+/// Asks about each of `cases` until all servers are right or its time is over.
+pub async fn verify(engine: &Engine, cases: Vec<Case>, stop: &Cell<bool>) -> Vec<Heard> {
+    hear(engine, cases, Manner { whom: Whom::All, limit: None }, stop).await
+}
+
+/// Remembers and reports what was heard after an update.
+pub fn note_updates(engine: &mut Engine, heard: Vec<Heard>, report: &mut Report) {
+    let now = engine.clock.now();
+    for Heard { case: Case { at, .. }, verdict, took } in heard {
+        let entry = engine.memory.entry_mut(&engine.config.hosts[at].host.key);
+        let host_report = report.host_mut(at);
+        let changed = host_report.changed(Some(entry));
+        // The state counts whole milliseconds, and none means that nobody has counted.
+        let took = took.max(Duration::from_millis(1));
+        note_update(entry, verdict, took, changed, now);
+        host_report.verified.clone_from(&entry.verified);
+    }
+}
+
+/// What the servers say about each of `cases`; nothing when `stop` turns true meanwhile.
+async fn hear(engine: &Engine, cases: Vec<Case>, manner: Manner, stop: &Cell<bool>) -> Vec<Heard> {
+    if cases.is_empty() || stop.get() {
+        return Vec::new();
+    }
+    let hearing = pin!(hear_all(engine, cases, manner));
+    let heard = engine.waiting.during("waiting for the zone's own servers", hearing);
+    tokio::select! {
+        biased;
+        heard = heard => heard,
+        () = turned(stop) => Vec::new(),
+    }
+}
+
+async fn hear_all(engine: &Engine, cases: Vec<Case>, manner: Manner) -> Vec<Heard> {
+    let begun = Instant::now();
+    let patience = |case: &Case| {
+        let verify = engine.config.hosts[case.at].verify.as_ref();
+        manner.limit.or(verify.map(|verify| verify.timeout)).unwrap_or(LOOK)
+    };
+    let longest = cases.iter().map(patience).max().unwrap_or_default();
+    let mut finder = Finder::default();
+    let mut hearings = Vec::with_capacity(cases.len());
+    for case in cases {
+        // What is left of the time is for all of them.
+        let left = longest.saturating_sub(begun.elapsed());
+        let found = tokio::time::timeout(left, finder.find(engine, case.at, manner.whom)).await;
+        let late = || (Vec::new(), Some("they were not found in time".to_owned()));
+        let (servers, trouble) = found.unwrap_or_else(|_| late());
+        let patience = patience(&case);
+        hearings.push(Hearing::new(case, patience, servers, trouble, &finder.authorities));
+    }
+    let authorities = &finder.authorities;
+    // What is to be asked when: the moment, the place of the hearing, the place of its server. The
+    // first servers of all come first: one that is silent must not take the others' time.
+    let mut waiting: Vec<(Duration, usize, usize)> = Vec::new();
+    for (place, hearing) in hearings.iter().enumerate() {
+        waiting.extend((0..hearing.servers.len()).map(|server| (Duration::ZERO, place, server)));
+    }
+    waiting.sort_by_key(|(_, _, server)| *server);
+    let mut silent: BTreeMap<(usize, Option<InterfaceName>), String> = BTreeMap::new();
+    let mut under_way = FuturesUnordered::new();
+    let end = tokio::time::sleep_until((begun + longest).into());
+    let mut end = pin!(end);
+    loop {
+        let now = begun.elapsed();
+        while under_way.len() < MOST_AT_ONCE {
+            let Some(next) = waiting.iter().position(|(moment, ..)| *moment <= now) else { break };
+            let (_, place, server) = waiting.remove(next);
+            let hearing = &mut hearings[place];
+            let host = &engine.config.hosts[hearing.case.at].host;
+            let at = (hearing.servers[server], host.bind);
+            if let Some(why) = silent.get(&at) {
+                hearing.told[server].said = unclear(why);
+                continue;
+            }
+            let wishes = hearing.case.due.now.clone();
+            let (authority, name) = (&authorities[at.0], &host.key.host);
+            under_way.push(async move {
+                (place, server, at, ask(authority, name, &wishes, at.1).await)
+            });
+        }
+        if waiting.is_empty() && under_way.is_empty() {
+            break;
+        }
+        let next = waiting.iter().map(|(moment, ..)| *moment).min();
+        let next = next.filter(|_| under_way.len() < MOST_AT_ONCE);
+        let pause = tokio::time::sleep_until((begun + next.unwrap_or(longest)).into());
+        tokio::select! {
+            biased;
+            () = &mut end => break,
+            Some((place, server, at, said)) = under_way.next() => {
+                let hearing = &mut hearings[place];
+                hearing.told[server].said = said.unwrap_or_else(|why| {
+                    let said = unclear(&why);
+                    silent.insert(at, why);
+                    said
+                });
+                let asked = begun.elapsed();
+                match standing(&hearing.case.due, &hearing.told[server]) {
+                    Standing::Right => hearing.took = asked,
+                    // Who does not tell, did so after several tries.
+                    Standing::Unclear => {}
+                    Standing::Behind | Standing::Foreign => {
+                        let again = next_time(asked);
+                        if manner.limit.is_none() && again < hearing.patience {
+                            waiting.push((again, place, server));
+                        }
+                    }
+                }
+            }
+            () = pause, if next.is_some() => {}
+        }
+    }
+    drop(under_way);
+    let heard = hearings.into_iter().map(|Hearing { case, told, took, .. }| {
+        let verdict = judge(&case.due, &told);
+        Heard { case, verdict, took }
+    });
+    heard.collect()
+}
+
+/// What is being heard about one host.
+struct Hearing {
+    case: Case,
+    /// How long its servers may take.
+    patience: Duration,
+    /// The places of its servers among the authorities.
+    servers: Vec<usize>,
+    /// What each of them said last, and then why there are no others.
+    told: Vec<Told>,
+    took: Duration,
+}
+
+impl Hearing {
+    fn new(
+        case: Case,
+        patience: Duration,
+        servers: Vec<usize>,
+        trouble: Option<String>,
+        authorities: &[Authority],
+    ) -> Self {
+        let asked = servers.iter().map(|&server| {
+            let server = authorities[server].title.clone();
+            Told { server, said: unclear("did not answer in time") }
+        });
+        let nobody = trouble.map(|why| {
+            let server = "the zone".to_owned();
+            Told { server, said: unclear(&format!("names no server: {why}")) }
+        });
+        let told = asked.chain(nobody).collect();
+        Self { case, patience, servers, told, took: Duration::ZERO }
+    }
+}
+
+/// That a server does not tell anything, for this reason.
+fn unclear(why: &str) -> PerFamily<Said> {
+    PerFamily::from_fn(|_| Said::Unclear(why.to_owned()))
+}
+
+/// What one server says about the families that matter; the error is why it says nothing.
+async fn ask(
+    authority: &Authority,
+    host: &Hostname,
+    wishes: &PerFamily<Wish>,
+    bind: Option<InterfaceName>,
+) -> Result<PerFamily<Said>, String> {
+    let mut all = PerFamily::from_fn(|_| Said::NotAsked);
+    for family in Family::BOTH.into_iter().filter(|&family| wishes[family] != Wish::Leave) {
+        let question = question(host, family);
+        all[family] = said(&authority.ask(&question, bind).await?, &question);
+    }
+    Ok(all)
+}
+
+/// Finds the servers of hosts, each once.
+#[derive(Default)]
+struct Finder {
+    authorities: Vec<Authority>,
+    known: Vec<Server>,
+    /// The servers of zones, as the provider with that name or the system's resolvers tell.
+    zones: BTreeMap<(Option<String>, Hostname), Result<Vec<Server>, String>>,
+    /// Why the system's resolvers do not tell zones.
+    deaf: Option<String>,
+}
+
+impl Finder {
+    /// The places of a host's servers among the authorities, and why there are no others.
+    async fn find(
+        &mut self,
+        engine: &Engine,
+        at: usize,
+        whom: Whom,
+    ) -> (Vec<usize>, Option<String>) {
+        let host = &engine.config.hosts[at];
+        let provider = &engine.config.providers[host.provider];
+        let own = provider.name_server.as_ref();
+        let own = own.filter(|_| provider.protocol == Protocol::Rfc2136);
+        let mut servers: Vec<Server> = own.cloned().into_iter().collect();
+        let given = host.verify.iter().flat_map(|verify| verify.servers.iter().cloned());
+        servers.extend(given);
+        let is_given = servers.len() > usize::from(own.is_some());
+        let is_enough = match whom {
+            Whom::All => is_given,
+            Whom::First => !servers.is_empty(),
+            Whom::Own => is_given || own.is_some(),
+        };
+        let mut trouble = None;
+        if !is_enough {
+            match self.of_zone(engine, host, provider).await {
+                Ok(found) => servers.extend(found),
+                Err(why) => trouble = Some(why),
+            }
+        }
+        let most = match whom {
+            Whom::All => usize::MAX,
+            Whom::First => 1,
+            Whom::Own if own.is_some() => 1,
+            Whom::Own => usize::MAX,
+        };
+        let mut places: Vec<usize> = Vec::new();
+        for server in servers.into_iter().take(most) {
+            let place = self.locate(server).await;
+            let authorities = &self.authorities;
+            let is_same =
+                |other: &usize| *other == place || authorities[*other].is(&authorities[place]);
+            if !places.iter().any(is_same) {
+                places.push(place);
+            }
+        }
+        (places, trouble)
+    }
+
+    /// The servers of the host's zone: a name server of one's own knows them itself.
+    async fn of_zone(
+        &mut self,
+        engine: &Engine,
+        host: &HostConfig,
+        provider: &Provider,
+    ) -> Result<Vec<Server>, String> {
+        let entry = engine.memory.entry(&host.host.key);
+        let known = host.host.zone.as_ref().or(entry.and_then(|entry| entry.zone.as_ref()));
+        let own = provider.name_server.as_ref();
+        let own = own.filter(|_| provider.protocol == Protocol::Rfc2136);
+        let own = own.map(|server| NameServer { server, bind: host.host.bind });
+        if let (None, Some(why)) = (&own, &self.deaf) {
+            return Err(why.clone());
+        }
+        let zone = match known {
+            Some(zone) => zone.clone(),
+            None => match authorities::zone(&host.host.key.host).await {
+                Ok(zone) => zone,
+                Err(why) => return Err(self.deaf.insert(why).clone()),
+            },
+        };
+        let key = (own.map(|_| provider.name.to_string()), zone);
+        if let Some(servers) = self.zones.get(&key) {
+            return servers.clone();
+        }
+        let servers = authorities::of_zone(&key.1, own).await;
+        self.zones.insert(key, servers.clone());
+        servers
+    }
+
+    async fn locate(&mut self, server: Server) -> usize {
+        if let Some(place) = self.known.iter().position(|known| *known == server) {
+            return place;
+        }
+        self.authorities.push(Authority::find(&server).await);
+        self.known.push(server);
+        self.known.len() - 1
+    }
+}

@@ -1,0 +1,199 @@
+//! Audit of keys: what a server lets them do, told by its answers to updates whose condition cannot
+//! hold. Changes nothing at the server.
+//!
+//! First the key is proven on its own names: Knot answers BADKEY both to a wrong key and to a right
+//! one that may not do what was asked.
+
+use super::standing::{Asker, Standing};
+use super::{duties, judgement, key_in_use, no_key, server};
+use crate::cli::TokenCommand;
+use crate::config::Config;
+use crate::core::address::PerFamily;
+use crate::core::dns::Rcode;
+use crate::core::name::Hostname;
+use crate::core::protocol::rfc2136;
+use crate::core::token::Duty;
+use crate::core::token::audit::{self, Finding};
+use crate::core::token::name_server::{Probe, finding, own_probes, permission, probes};
+use crate::core::tsig::Key;
+use crate::exit::Exit;
+use crate::token::progress::Progress;
+use crate::token::show::{Audited, By};
+use crate::token::{Failure, Holder};
+
+/// What the answers to a few questions leave open.
+const NOT_VISIBLE: [&str; 3] =
+    ["names and types that were not tried", "other zones of the server", "other keys"];
+
+/// Judges the keys of the hosts: how that ends, and what was found.
+pub async fn of_keys(
+    config: &Config,
+    command: &TokenCommand,
+    quiet: bool,
+) -> Result<(Exit, Vec<Audited>), Failure> {
+    let holders = super::holders(config, command)?;
+    let progress = Progress::new(holders.len(), !quiet && !command.json);
+    let mut exit = Exit::Right;
+    let mut audited = Vec::new();
+    for (done, holder) in holders.iter().enumerate() {
+        progress.at(done, holder.first().as_str());
+        match of_holder(config, holder).await {
+            Ok(report) => {
+                exit = exit.max(judgement::code(report.verdict()));
+                audited.push(report);
+            }
+            Err(failure) => {
+                progress.clear();
+                failure.tell(Some(&holder.label()));
+                exit = exit.max(failure.exit);
+            }
+        }
+    }
+    Ok((exit, audited))
+}
+
+async fn of_holder(config: &Config, holder: &Holder<'_>) -> Result<Audited, Failure> {
+    let (key, secret) = key_in_use(holder)?.ok_or_else(|| no_key(holder))?;
+    let server = server(holder)?;
+    let duties = match duties(holder, server).await {
+        Ok(duties) => duties,
+        // Not to be told now.
+        Err(failure) if failure.exit == Exit::Deferred => {
+            let mut report = report(holder, &key);
+            report.findings.push(Finding::untold("it is narrow", &failure));
+            return Ok(fixed(report, &[], true));
+        }
+        Err(failure) => return Err(failure),
+    };
+    let asker = Asker::new(server, &key, &secret)?;
+    let standing = asker.standing(&duties).await;
+    Ok(of_key(config, holder, &asker, &key, &duties, standing).await)
+}
+
+/// Judges one key by its standing and by what it is let do beyond `duties`.
+pub async fn of_key(
+    config: &Config,
+    holder: &Holder<'_>,
+    asker: &Asker<'_>,
+    key: &Key,
+    duties: &[Duty],
+    standing: Standing,
+) -> Audited {
+    let mut report = report(holder, key);
+    report.tried = duties.iter().map(|duty| duty.kinds().count()).sum();
+    let (said, is_known) = match standing {
+        Standing::Known(findings) => {
+            report.findings = findings;
+            (None, true)
+        }
+        Standing::Untold(said) => (Some(said), true),
+        Standing::Unknown(said) | Standing::Wrong(said) => (Some(said), false),
+    };
+    if let Some(said) = said {
+        report.findings.push(Finding::untold("it is narrow", said));
+        return fixed(report, duties, is_known);
+    }
+    let mut tried: Vec<Probe> = Vec::new();
+    for duty in duties {
+        let beyond = probes(duty, duties).into_iter().chain(neighbours(config, holder, duty));
+        for probe in beyond {
+            if tried.contains(&probe) {
+                continue;
+            }
+            report.tried += 1;
+            match asker.ask(&duty.zone, &probe).await {
+                Ok(reply) => {
+                    let permission = permission(reply.rcode, reply.check, true);
+                    report.findings.extend(finding(&probe, permission, &asker.told(reply)));
+                    tried.push(probe);
+                }
+                Err(silence) => {
+                    // It would be as silent to every other question.
+                    report.findings.push(Finding::untold("it is narrow", silence.detail));
+                    return fixed(report, duties, true);
+                }
+            }
+        }
+    }
+    let mut zones: Vec<&Hostname> = Vec::new();
+    for duty in duties.iter().filter(|duty| !duty.is_zone()) {
+        if !zones.contains(&&duty.zone) {
+            zones.push(&duty.zone);
+            report.tried += 1;
+            report.findings.extend(of_nobody(asker, duty, duties).await);
+        }
+    }
+    fixed(report, duties, true)
+}
+
+/// Whether the server takes updates of the zone that nobody has signed.
+async fn of_nobody(asker: &Asker<'_>, duty: &Duty, duties: &[Duty]) -> Option<Finding> {
+    let probe = probes(duty, duties).into_iter().next()?;
+    let build = |id| rfc2136::probe(id, &duty.zone, &probe.name, probe.record_type);
+    match asker.server.ask_unsigned(&duty.zone, build).await {
+        Ok(rcode) if rfc2136::is_unmet(rcode) => Some(Finding::TakesUnsigned(duty.zone.clone())),
+        Ok(Rcode::REFUSED | Rcode::NOT_AUTH) => None,
+        // Silence is a common way to refuse, and says nothing about the key.
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Addresses of other hosts of the configuration in the zone of `duty`, a few of them.
+fn neighbours(config: &Config, holder: &Holder<'_>, duty: &Duty) -> Vec<Probe> {
+    const MOST: usize = 3;
+    let own = holder.names();
+    let hosts = config.hosts.iter().filter(|host| {
+        let provider = &config.providers[host.provider];
+        let name = &host.host.key.host;
+        provider.name_server == holder.provider.name_server
+            && name.is_within(&duty.zone)
+            && !own.contains(name)
+    });
+    hosts
+        .take(MOST)
+        .flat_map(|host| {
+            own_probes(&Duty {
+                host: host.host.key.host.clone(),
+                zone: duty.zone.clone(),
+                families: PerFamily { v4: true, v6: false },
+            })
+        })
+        .collect()
+}
+
+/// A report about a key with nothing found yet.
+fn report(holder: &Holder<'_>, key: &Key) -> Audited {
+    Audited {
+        hosts: holder.names(),
+        file: holder.file().map(std::path::Path::to_owned),
+        name: Some(key.name.to_string()),
+        not_visible: NOT_VISIBLE.to_vec(),
+        ..Audited::by(By::Answers)
+    }
+}
+
+/// The report with the worst first, and with what mends each finding; for a key that is not known
+/// to its server, that is what the server must be told.
+fn fixed(mut report: Audited, duties: &[Duty], is_known: bool) -> Audited {
+    audit::sort(&mut report.findings);
+    let host = report.hosts.first().map(Hostname::to_string).unwrap_or_default();
+    let powerdns = if duties.iter().all(Duty::is_zone) {
+        "there is nothing narrower than this zone of its own"
+    } else {
+        "give the host a zone of its own there"
+    };
+    let fix = |finding: &Finding| match finding {
+        Finding::MayWrite(_) => Some(format!(
+            "write at the server what `homing token issue {host}` prints for BIND or Knot DNS; \
+             PowerDNS binds no key to names: {powerdns}"
+        )),
+        Finding::TakesUnsigned(_) => {
+            Some(format!("take updates by keys alone, as `homing token issue {host}` prints it"))
+        }
+        Finding::Lacks { .. } => Some(format!("homing token issue {host}")),
+        Finding::Untold { .. } if !is_known => Some(format!("homing token issue {host}")),
+        _ => None,
+    };
+    report.fixes = report.findings.iter().map(fix).collect();
+    report
+}

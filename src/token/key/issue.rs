@@ -1,0 +1,223 @@
+//! Issue and rotate for keys: a key is made here and kept in its file; what it may do is written by
+//! the server's administrator, as printed. The next key of a rotation waits beside the one in use
+//! until the server knows it.
+
+use base64::Engine as _;
+
+use super::audit::of_key;
+use super::standing::Standing;
+use super::{
+    Asker, Failure, Holder, TokenFile, duties, key_in_use, key_of_login, name_server, no_key, say,
+    server,
+};
+use crate::cli::TokenCommand;
+use crate::config::secret::{self, SecretError};
+use crate::config::{Config, SecretPlace};
+use crate::core::key_file;
+use crate::core::secret::Secret;
+use crate::core::token::Duty;
+use crate::core::token::audit::Finding;
+use crate::core::tsig::Key;
+use crate::exit::Exit;
+use crate::peer;
+use crate::say::out;
+use crate::token::show::Audited;
+
+/// How many random bytes make a secret: as many as the default hash has (RFC 2104, section 3).
+const LENGTH: usize = 32;
+
+/// Makes the key of a holder if it has none, says what its server must be told, and judges the key
+/// once the server knows it.
+pub async fn issue(
+    config: &Config,
+    command: &TokenCommand,
+    holder: &Holder<'_>,
+    file: &TokenFile,
+) -> Result<Option<Audited>, Failure> {
+    let (label, path) = (holder.label(), file.path().display());
+    let server = server(holder)?;
+    let found = key_in_use(holder)?;
+    let duties = duties(holder, server).await.map_err(|failure| match found {
+        None => failure.leaving("no key was made"),
+        Some(_) => failure,
+    })?;
+    let (key, secret) = match found {
+        Some(found) => {
+            let name = &found.0.name;
+            out(&format!("{label}: nothing to do; the key {name} is in {path}"));
+            found
+        }
+        None => {
+            let (key, secret) = first_key(holder, file)?;
+            let done = if command.dry_run { "would be made" } else { "is made" };
+            if !command.dry_run {
+                keep(holder, file, &key, &secret)?;
+                file.put_in_place()?;
+            }
+            out(&format!("{label}: + key {}, which {done} in {path}", key.name));
+            (key, secret)
+        }
+    };
+    tell(command, holder, &file.path().display().to_string(), (&key, &secret), &duties);
+    if command.dry_run {
+        return Ok(None);
+    }
+    let asker = Asker::new(server, &key, &secret)?;
+    let standing = asker.standing(&duties).await;
+    let host = holder.first();
+    refuse_unready(&standing, &format!("homing token audit {host}"))?;
+    Ok(Some(of_key(config, holder, &asker, &key, &duties, standing).await))
+}
+
+/// Makes the key that follows the one in use, or lets it take its place once the server knows it.
+pub async fn rotate(
+    config: &Config,
+    command: &TokenCommand,
+    holder: &Holder<'_>,
+    file: &TokenFile,
+) -> Result<Option<Audited>, Failure> {
+    let label = holder.label();
+    let (old, _) = key_in_use(holder)?.ok_or_else(|| no_key(holder))?;
+    if !matches!(holder.place, SecretPlace::KeyFile(_)) {
+        return Err(Failure::new(
+            Exit::Usage,
+            "a fresh key has another name, and key-name stands in the configuration",
+            "write key-file in place of key-name and secret-file: then the name is in the file",
+        )
+        .leaving("nothing was changed"));
+    }
+    let server = server(holder)?;
+    let duties = duties(holder, server).await?;
+    let new_path = file.new_path();
+    let waiting = next_key(file)?.filter(|(key, _)| key.name != old.name);
+    let (key, secret, is_fresh) = match waiting {
+        Some((key, secret)) => (key, secret, false),
+        None => {
+            let named = name_server::next_key_name(&old.name);
+            let key = Key { name: named.ok_or_else(too_long)?, algorithm: old.algorithm };
+            let secret = random_secret()?;
+            if !command.dry_run {
+                keep(holder, file, &key, &secret)?;
+            }
+            (key, secret, true)
+        }
+    };
+    let place = new_path.display().to_string();
+    let again = format!("homing token rotate {}", holder.first());
+    if is_fresh || command.dry_run {
+        let done = if command.dry_run { "would wait" } else { "waits" };
+        out(&format!("{label}: + key {}, which {done} in {place}", key.name));
+        tell(command, holder, &place, (&key, &secret), &duties);
+        if command.dry_run {
+            return Ok(None);
+        }
+    }
+    let asker = Asker::new(server, &key, &secret)?;
+    let standing = asker.standing(&duties).await;
+    if let Err(failure) = refuse_unready(&standing, &again) {
+        if !is_fresh {
+            tell(command, holder, &place, (&key, &secret), &duties);
+        }
+        return Err(failure.leaving(format!("the key {} goes on serving", old.name)));
+    }
+    file.put_in_place()?;
+    out(&format!(
+        "{label}: the key {} is in {}; remove the key {} at the server:",
+        key.name,
+        file.path().display(),
+        old.name
+    ));
+    say(&name_server::removal(&old, &duties));
+    Ok(Some(of_key(config, holder, &asker, &key, &duties, standing).await))
+}
+
+/// Says what the server's administrator has to write; the secret only when it is wished.
+fn tell(
+    command: &TokenCommand,
+    holder: &Holder<'_>,
+    place: &str,
+    (key, secret): (&Key, &Secret),
+    duties: &[Duty],
+) {
+    let shown =
+        if command.print { secret.expose().to_owned() } else { format!("<the secret in {place}>") };
+    out(&format!("what {} has to be told, by its kind:", holder.provider.title));
+    out("");
+    say(&name_server::instructions(key, duties, &shown));
+    out("");
+    if let (SecretPlace::KeyFile(_), false) = (holder.place, command.print) {
+        out(&format!(
+            "BIND on this machine can read the key itself, if it may read the file: include \
+             \"{place}\";"
+        ));
+        out("");
+    }
+}
+
+/// Refuses a key that the server does not take, or not for what it is for.
+fn refuse_unready(standing: &Standing, next: &str) -> Result<(), Failure> {
+    let then = format!("put this in its configuration, then run `{next}`");
+    let (exit, what, then) = match standing {
+        Standing::Known(findings) => {
+            let lacks = findings.iter().find(|f| matches!(f, Finding::Lacks { .. }));
+            let Some(lacks) = lacks else { return Ok(()) };
+            let what = format!("the server knows the key, but it {lacks}");
+            (Exit::Deferred, what, then)
+        }
+        Standing::Unknown(said) => {
+            (Exit::Deferred, format!("the server does not know the key yet ({said})"), then)
+        }
+        Standing::Wrong(said) => (Exit::Rejected, said.clone(), then),
+        Standing::Untold(said) => (
+            Exit::Deferred,
+            format!("not known whether the server knows the key: {said}"),
+            format!("run `{next}` when it answers"),
+        ),
+    };
+    Err(Failure::new(exit, what, then))
+}
+
+/// The first key of a holder: what a run that was cut had made, or a fresh one.
+fn first_key(holder: &Holder<'_>, file: &TokenFile) -> Result<(Key, Secret), Failure> {
+    if !matches!(holder.place, SecretPlace::KeyFile(_)) {
+        return Ok((key_of_login(holder)?, random_secret()?));
+    }
+    if let Some(made) = next_key(file)? {
+        return Ok(made);
+    }
+    let name = name_server::key_name(holder.first()).ok_or_else(too_long)?;
+    Ok((Key { name, algorithm: holder.provider.algorithm }, random_secret()?))
+}
+
+/// The key that waits beside the one in use, if there is one; half a file is none.
+fn next_key(file: &TokenFile) -> Result<Option<(Key, Secret)>, Failure> {
+    match secret::read_key(&file.new_path()) {
+        Ok(found) => Ok(Some(found)),
+        Err(SecretError::Missing { .. } | SecretError::KeyFile { .. }) => Ok(None),
+        Err(error) => Err(Failure::new(Exit::Configuration, error.to_string(), "")),
+    }
+}
+
+/// Writes the key's file beside the place where it will be used.
+fn keep(holder: &Holder<'_>, file: &TokenFile, key: &Key, secret: &Secret) -> Result<(), Failure> {
+    let text = match holder.place {
+        SecretPlace::KeyFile(_) => key_file::text(key, secret),
+        _ => format!("{}\n", secret.expose()),
+    };
+    let mut opened = file.begin()?;
+    file.keep(&mut opened, &text)
+}
+
+fn random_secret() -> Result<Secret, Failure> {
+    let bytes = peer::random::<LENGTH>()
+        .map_err(|wrong| Failure::new(Exit::Deferred, wrong, "run the command again later"))?;
+    Ok(Secret::new(&base64::engine::general_purpose::STANDARD.encode(bytes)))
+}
+
+fn too_long() -> Failure {
+    Failure::new(
+        Exit::Configuration,
+        "the host's name is too long for the name of a key",
+        "write key-name and secret-file in its [[host]]",
+    )
+}

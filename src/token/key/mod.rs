@@ -1,0 +1,188 @@
+//! Keys of name servers (rfc2136): made here, allowed by the server's administrator, judged by what
+//! the server answers.
+//!
+//! There is nobody to ask for a key, so these commands need no management rights and change nothing
+//! at a server: they write the key's file, and say what has to be written there.
+
+pub mod audit;
+mod issue;
+mod standing;
+
+use std::path::Path;
+
+use self::standing::Asker;
+use super::audit as judgement;
+use super::files::{TokenFile, lock};
+use super::{Failure, Holder, holder, token_file};
+use crate::cli::{Ask, TokenAction, TokenCommand};
+use crate::config::secret::{self, SecretError};
+use crate::config::{Config, HostConfig, SecretPlace};
+use crate::core::dns::Name;
+use crate::core::name::Hostname;
+use crate::core::provider::Protocol;
+use crate::core::secret::Secret;
+use crate::core::token::{Duty, name_server};
+use crate::core::tsig::Key;
+use crate::exit::Exit;
+use crate::name_server::NameServer;
+use crate::say::out;
+
+/// Runs `issue`, `rotate` or `revoke`.
+pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failure> {
+    let holders = holders(config, command)?;
+    let files = holders.iter().map(token_file).collect::<Result<Vec<_>, _>>()?;
+    let writes = command.action != TokenAction::Revoke && !command.dry_run;
+    let _lock = if writes { lock(&files)? } else { Vec::new() };
+    let mut exit = Exit::Right;
+    let mut audited = Vec::new();
+    for (holder, file) in holders.iter().zip(&files) {
+        let served = match command.action {
+            TokenAction::Issue => issue::issue(config, command, holder, file).await,
+            TokenAction::Rotate => issue::rotate(config, command, holder, file).await,
+            TokenAction::Audit | TokenAction::Revoke => revoke(holder).await.map(|()| None),
+        };
+        match served {
+            Ok(None) => {}
+            Ok(Some(report)) => {
+                exit = exit.max(judgement::code(report.verdict()));
+                audited.push(report);
+            }
+            Err(failure) => {
+                failure.tell(Some(&holder.label()));
+                exit = exit.max(failure.exit);
+            }
+        }
+    }
+    if !audited.is_empty() {
+        judgement::tell(&audited, false);
+    }
+    Ok(exit)
+}
+
+/// The holders of keys that `command` is about; all where it names no host.
+fn holders<'a>(config: &'a Config, command: &TokenCommand) -> Result<Vec<Holder<'a>>, Failure> {
+    if command.hosts.is_empty() {
+        holder::all(config, Protocol::Rfc2136)
+    } else {
+        holder::of(config, Protocol::Rfc2136, &command.hosts)
+    }
+}
+
+/// Refuses what means nothing to a key.
+pub fn refuse_misfits(command: &TokenCommand) -> Result<(), Failure> {
+    let limits = &command.limits;
+    let given = [
+        ("--max-age", limits.max_age != Ask::Keep),
+        ("--max-unused", limits.max_unused != Ask::Keep),
+        ("--allow-subnet", limits.subnets != Ask::Keep),
+        ("--create-domain", command.create_domain.is_some()),
+    ];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        None => Ok(()),
+        Some((option, _)) => Err(Failure::new(
+            Exit::Usage,
+            format!("{option} means nothing to the key of a name server"),
+            "leave it out, or name no host at a name server",
+        )),
+    }
+}
+
+/// Says what has to be removed at the server; from outside nobody can end a key.
+async fn revoke(holder: &Holder<'_>) -> Result<(), Failure> {
+    let (key, _) = key_in_use(holder)?.ok_or_else(|| no_key(holder))?;
+    let duties = duties(holder, server(holder)?).await?;
+    let label = holder.label();
+    out(&format!(
+        "{label}: only the server's administrator can end the key {}: remove it there",
+        key.name
+    ));
+    say(&name_server::removal(&key, &duties));
+    let path = path(holder).display();
+    out(&format!("{label}: nothing was changed; remove {path} when the key is gone"));
+    Ok(())
+}
+
+/// That a host has no key yet.
+fn no_key(holder: &Holder<'_>) -> Failure {
+    let path = path(holder).display();
+    let next = format!("`homing token issue {}` makes one", holder.first());
+    Failure::new(Exit::Configuration, format!("there is no key in {path}"), next)
+}
+
+/// The file of a holder's key or secret; keys stand nowhere else.
+fn path<'a>(holder: &Holder<'a>) -> &'a Path {
+    holder.file().unwrap_or(Path::new(""))
+}
+
+/// The key of a holder with its secret; `None` when its file is not there.
+fn key_in_use(holder: &Holder<'_>) -> Result<Option<(Key, Secret)>, Failure> {
+    let read = match holder.place {
+        SecretPlace::KeyFile(path) => secret::read_key(path),
+        place => {
+            let key = key_of_login(holder)?;
+            secret::read(place).map(|secret| (key, secret))
+        }
+    };
+    match read {
+        Ok(found) => Ok(Some(found)),
+        Err(SecretError::Missing { .. }) => Ok(None),
+        Err(error) => Err(Failure::new(Exit::Configuration, error.to_string(), "")),
+    }
+}
+
+/// The key that the configuration names, for a secret that stands alone in its file.
+fn key_of_login(holder: &Holder<'_>) -> Result<Key, Failure> {
+    let login = holder.hosts[0].username.as_deref().unwrap_or_default();
+    let named = login.split_once(':').and_then(|(algorithm, name)| {
+        Some(Key { name: Name::from_text(name)?, algorithm: algorithm.parse().ok()? })
+    });
+    named.ok_or_else(|| {
+        let what = format!("the configuration does not name the key of {}", holder.first());
+        Failure::new(Exit::Configuration, what, "write key-name in its [[host]]")
+    })
+}
+
+/// The server that a holder's key is for.
+fn server<'a>(holder: &Holder<'a>) -> Result<NameServer<'a>, Failure> {
+    let server = holder.provider.name_server.as_ref().ok_or_else(|| {
+        let what = format!("[provider.{}] has no server", holder.provider.name);
+        Failure::new(Exit::Configuration, what, "add server there")
+    })?;
+    Ok(NameServer { server, bind: holder.hosts[0].host.bind })
+}
+
+/// What the key of `holder` is for, with the zones that are configured or that `server` tells.
+async fn duties(holder: &Holder<'_>, server: NameServer<'_>) -> Result<Vec<Duty>, Failure> {
+    let mut duties = Vec::new();
+    for host in &holder.hosts {
+        let zone = zone_of(host, server).await?;
+        let families = host.host.in_use();
+        duties.push(Duty { host: host.host.key.host.clone(), zone, families });
+    }
+    Ok(duties)
+}
+
+async fn zone_of(host: &HostConfig, server: NameServer<'_>) -> Result<Hostname, Failure> {
+    if let Some(zone) = &host.host.zone {
+        return Ok(zone.clone());
+    }
+    let name = &host.host.key.host;
+    match server.zone(name).await {
+        Ok(Some(zone)) => Ok(zone),
+        Ok(None) => Err(Failure::new(
+            Exit::Configuration,
+            format!("{} does not tell the zone of {name}", server.server),
+            "write zone = \"…\" in its [[host]]",
+        )),
+        Err(silence) => Err(Failure::new(
+            Exit::Deferred,
+            format!("the zone of {name} is not known: {}", silence.detail),
+            "write zone = \"…\" in its [[host]], or run the command again when the server answers",
+        )),
+    }
+}
+
+/// Prints a text of several lines.
+fn say(text: &str) {
+    text.lines().for_each(out);
+}

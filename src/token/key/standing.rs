@@ -1,0 +1,103 @@
+//! How a key stands with its server: whether the server takes its signature, and for which of its
+//! own records. Asked by updates whose condition cannot hold, so nothing changes.
+
+use crate::core::dns::Rcode;
+use crate::core::name::Hostname;
+use crate::core::outcome::Outcome;
+use crate::core::protocol::{Credential, rfc2136};
+use crate::core::secret::Secret;
+use crate::core::token::Duty;
+use crate::core::token::audit::Finding;
+use crate::core::token::name_server::{Permission, Probe, own_probes, permission};
+use crate::core::tsig::{Check, Complaint, Key};
+use crate::exchange::Silence;
+use crate::exit::Exit;
+use crate::name_server::{NameServer, Reply, Signer};
+use crate::token::Failure;
+
+/// A key at its server, ready to ask.
+pub struct Asker<'a> {
+    pub server: NameServer<'a>,
+    signer: Signer,
+}
+
+/// What the server says of a key on its own names.
+pub enum Standing {
+    /// It takes the key's signature; what the key lacks, and what could not be told.
+    Known(Vec<Finding>),
+    /// It takes the signature of nobody, or not now; in words.
+    Untold(String),
+    /// It does not know the key, or not as allowed for any of its names; in words.
+    Unknown(String),
+    /// It knows a key of that name with another secret; in words.
+    Wrong(String),
+}
+
+impl<'a> Asker<'a> {
+    pub fn new(server: NameServer<'a>, key: &Key, secret: &Secret) -> Result<Self, Failure> {
+        let login = format!("{}:{}", key.algorithm, key.name);
+        let signer = Signer::new(&Credential { login, secret: secret.clone() })
+            .map_err(|wrong| Failure::new(Exit::Configuration, wrong, ""))?;
+        Ok(Self { server, signer })
+    }
+
+    /// What the server answers to a probe in `zone`.
+    pub async fn ask(&self, zone: &Hostname, probe: &Probe) -> Result<Reply, Silence> {
+        let build = |id| rfc2136::probe(id, zone, &probe.name, probe.record_type);
+        self.server.ask_signed(&self.signer, zone, build).await
+    }
+
+    /// The server's answer in words.
+    pub fn told(&self, Reply { rcode, check, at }: Reply) -> String {
+        match rfc2136::outcome(rcode, check, at, &self.server.server.to_string()) {
+            Outcome::Deferred(deferral) => deferral.detail,
+            Outcome::Rejected(refusal) => refusal.detail,
+            // An update that cannot be made was made: whatever that server does, it tells nothing.
+            Outcome::Unchanged | Outcome::Updated => {
+                format!("{} answers NOERROR to what cannot be done", self.server.server)
+            }
+        }
+    }
+
+    /// How the key stands on the names of `duties`.
+    pub async fn standing(&self, duties: &[Duty]) -> Standing {
+        let mut replies = Vec::new();
+        for duty in duties {
+            for (probe, kind) in own_probes(duty).into_iter().zip(duty.kinds()) {
+                match self.ask(&duty.zone, &probe).await {
+                    Ok(reply) => replies.push((duty, kind, reply)),
+                    Err(silence) => return Standing::Untold(silence.detail),
+                }
+            }
+        }
+        let Some((_, _, first)) = replies.first() else {
+            return Standing::Untold("no family is in use".to_owned());
+        };
+        if !replies.iter().any(|(_, _, reply)| reply.check == Check::Verified) {
+            let said = self.told(*first);
+            return match first.check {
+                Check::Unverified(Complaint::BadSignature) => Standing::Wrong(said),
+                Check::Unverified(Complaint::BadKey) => Standing::Unknown(said),
+                // PowerDNS' word for it.
+                Check::Unverified(Complaint::Unsigned) if first.rcode == Rcode::REFUSED => {
+                    Standing::Unknown(said)
+                }
+                _ => Standing::Untold(said),
+            };
+        }
+        let mut findings = Vec::new();
+        for (Duty { host, .. }, kind, reply) in replies {
+            match permission(reply.rcode, reply.check, true) {
+                Permission::Granted => {}
+                Permission::Denied => {
+                    findings.push(Finding::Lacks { host: host.clone(), kind });
+                }
+                Permission::Untold => findings.push(Finding::untold(
+                    format!("it may write {kind} of {host}"),
+                    self.told(reply),
+                )),
+            }
+        }
+        Standing::Known(findings)
+    }
+}

@@ -1,0 +1,707 @@
+//! Tokens of `PowerDNS` on Rails: made narrow in one request, judged by what was written down then.
+//!
+//! Such a server can neither list, show nor change tokens. A new one is kept beside the one in use,
+//! opens a session of its own, and only then takes its place; a run that was cut goes on with it. The
+//! old one ends by its age, or by a logout with it, which is what `revoke` does.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::time::Duration;
+
+use super::audit::code;
+use super::files::{Found, TokenFile, lock};
+use super::show::{Audited, By};
+use super::subject::{Subject, no_token};
+use super::{Failure, Holder, clients, common_provider, holder, token_file};
+use crate::account::Trouble;
+use crate::cli::{Ask, TokenAction, TokenCommand};
+use crate::clock::{self, rfc3339_seconds};
+use crate::config::secret;
+use crate::config::{Config, HostConfig};
+use crate::core::name::Hostname;
+use crate::core::protocol::Credential;
+use crate::core::provider::{Protocol, Provider};
+use crate::core::secret::Secret;
+use crate::core::time::Timestamp;
+use crate::core::token::audit::{self, Finding, Verdict, WARN_AHEAD};
+use crate::core::token::rails::{self as judgement, Grant, NOT_VISIBLE};
+use crate::core::token::{Api, Duty, Limits, name_for, period};
+use crate::exit::Exit;
+use crate::http::Clients;
+use crate::rails::{Missing, PLACEHOLDERS, Server};
+use crate::receipt::{Receipt, Seal, confirm};
+use crate::say::out;
+use crate::terminal;
+
+/// The life of a token for which none was asked: the server's own default is an hour.
+const MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The holders of the hosts that `command` names; of all where it names none.
+fn holders<'a>(config: &'a Config, command: &TokenCommand) -> Result<Vec<Holder<'a>>, Failure> {
+    if command.hosts.is_empty() {
+        holder::all(config, Protocol::Rails)
+    } else {
+        holder::of(config, Protocol::Rails, &command.hosts)
+    }
+}
+
+/// Runs one command but `audit` about the hosts that it names.
+pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failure> {
+    refuse_limits(command)?;
+    let holders = holders(config, command)?;
+    let clients = clients();
+    match command.action {
+        TokenAction::Audit | TokenAction::Issue | TokenAction::Rotate => {
+            common_provider(&holders)?;
+            let user = user(command)?;
+            let desk = Desk { config, command, user, clients: &clients };
+            each(command, &holders, async |holder, file| desk.serve(holder, file).await).await
+        }
+        TokenAction::Revoke => {
+            each(command, &holders, async |holder, file| {
+                revoke(command, holder, file, &clients).await
+            })
+            .await
+        }
+    }
+}
+
+/// Does `work` for one holder after the other, with its file, while the receipts are locked.
+async fn each<'a>(
+    command: &TokenCommand,
+    holders: &'a [Holder<'a>],
+    work: impl AsyncFn(&'a Holder<'a>, &TokenFile) -> Result<(), Failure>,
+) -> Result<Exit, Failure> {
+    let mut exit = Exit::Right;
+    let mut jobs = Vec::new();
+    for holder in holders {
+        match token_file(holder) {
+            Ok(file) => jobs.push((holder, file)),
+            Err(failure) => {
+                failure.tell(Some(&holder.label()));
+                exit = exit.max(failure.exit);
+            }
+        }
+    }
+    let files: Vec<TokenFile> = jobs.iter().map(|(_, file)| file.clone()).collect();
+    let _lock = if command.dry_run { Vec::new() } else { lock(&files)? };
+    for (holder, file) in &jobs {
+        if let Err(failure) = work(holder, file).await {
+            failure.tell(Some(&holder.label()));
+            exit = exit.max(failure.exit);
+        }
+    }
+    Ok(exit)
+}
+
+/// Refuses what such a server does not know.
+fn refuse_limits(command: &TokenCommand) -> Result<(), Failure> {
+    let asked = [
+        (
+            command.limits.max_age == Ask::Lift,
+            "--max-age none",
+            "every token there ends: give it a time, such as 365d",
+        ),
+        (command.limits.max_unused != Ask::Keep, "--max-unused", "leave it out"),
+        (command.limits.subnets != Ask::Keep, "--allow-subnet", "leave it out"),
+        (command.create_domain.is_some(), "--create-domain", "make the domain at the server"),
+    ];
+    match asked.into_iter().find(|(is_asked, ..)| *is_asked) {
+        None => Ok(()),
+        Some((_, option, next)) => {
+            let what = format!("{option}: PowerDNS on Rails has no such thing");
+            Err(Failure::new(Exit::Usage, what, next))
+        }
+    }
+}
+
+/// The user that makes tokens, if one is named.
+fn user(command: &TokenCommand) -> Result<Option<Credential>, Failure> {
+    const OPTION: &str = "--management-password-file";
+    let Some(login) = command.management_user.clone() else {
+        return match command.management_password_file {
+            None => Ok(None),
+            Some(_) => Err(Failure::new(
+                Exit::Usage,
+                format!("{OPTION} is there, and nobody whose password it is"),
+                "give --management-user USER",
+            )),
+        };
+    };
+    let wrong = |problem: String| Failure::new(Exit::Configuration, problem, "");
+    let secret = match &command.management_password_file {
+        Some(path) if path == Path::new("-") && io::stdin().is_terminal() => {
+            let what = format!(
+                "{OPTION}: standard input is a terminal, which would show the password; leave the \
+                 option out to be asked for it"
+            );
+            return Err(Failure::new(Exit::Usage, what, ""));
+        }
+        Some(path) => {
+            let read = if path == Path::new("-") {
+                secret::from_reader(io::stdin(), Path::new("standard input"))
+            } else {
+                secret::read_handed(path)
+            };
+            read.map_err(|error| wrong(format!("{OPTION}: {error}")))?
+        }
+        None => {
+            let typed = terminal::ask_hidden(&format!("Password of {login} (it is not shown): "));
+            let typed =
+                typed.map_err(|error| wrong(format!("the terminal gives no password: {error}")))?;
+            match typed.filter(|typed| !typed.is_empty()) {
+                Some(typed) => Secret::new(&typed),
+                None => {
+                    let what = format!("there is no password for {login}");
+                    return Err(Failure::new(Exit::Usage, what, format!("give {OPTION} FILE")));
+                }
+            }
+        }
+    };
+    Ok(Some(Credential { login, secret }))
+}
+
+/// The server of `provider`.
+fn server<'a>(provider: &'a Provider, clients: &'a Clients) -> Server<'a> {
+    let ca_file = provider.ca_file.as_deref().map(Path::new);
+    Server::new(base(provider), ca_file, clients)
+}
+
+/// The base URL of a provider's server, which its receipts name.
+fn base(provider: &Provider) -> &str {
+    provider.api_url.as_deref().unwrap_or_default()
+}
+
+/// What the hosts of a holder need; the domain of each is as written, or as the receipt tells.
+fn duties(
+    config: &Config,
+    holder: &Holder<'_>,
+    receipt: Option<&Receipt>,
+) -> Result<Vec<Duty>, Failure> {
+    let duty = |host: &&HostConfig| {
+        let name = &host.host.key.host;
+        let issued = || receipt?.duties.iter().find(|duty| duty.host == *name);
+        let zone = zone(config, host).or_else(|| issued().map(|duty| duty.zone.clone()));
+        let zone = zone.ok_or_else(|| {
+            Failure::new(
+                Exit::Configuration,
+                format!("it is not known in which domain {name} is, and the server cannot tell"),
+                "write zone in its [[host]]",
+            )
+        })?;
+        Ok(Duty { host: name.clone(), zone, families: host.host.in_use() })
+    };
+    holder.hosts.iter().map(duty).collect()
+}
+
+/// The domain of `host`: its own setting, else the longest that is written for others of its server.
+fn zone(config: &Config, host: &HostConfig) -> Option<Hostname> {
+    let name = &host.host.key.host;
+    let others = config.hosts.iter().filter(|other| {
+        config.providers[other.provider].api_url == config.providers[host.provider].api_url
+    });
+    let written = others.filter_map(|other| other.host.zone.as_ref());
+    let longest = || {
+        let around = written.filter(|zone| name.is_within(zone));
+        around.max_by_key(|zone| zone.as_str().len()).cloned()
+    };
+    host.host.zone.clone().or_else(longest)
+}
+
+/// Where tokens are made.
+struct Desk<'a> {
+    config: &'a Config,
+    command: &'a TokenCommand,
+    user: Option<Credential>,
+    clients: &'a Clients,
+}
+
+/// What is to be done about one holder's token.
+struct Job<'a> {
+    holder: &'a Holder<'a>,
+    file: &'a TokenFile,
+    server: Server<'a>,
+    found: Found,
+    duties: Vec<Duty>,
+    age: Duration,
+    /// What a token that is made now is to be granted.
+    wanted: Grant,
+}
+
+impl<'a> Desk<'a> {
+    /// Puts one holder's token right, or replaces it.
+    async fn serve(&self, holder: &'a Holder<'a>, file: &TokenFile) -> Result<(), Failure> {
+        let mut found = file.look(self.command.dry_run)?;
+        let base = base(holder.provider);
+        let is_here = |receipt: &Receipt| receipt.server == base && receipt.rails.is_some();
+        found.receipt = found.receipt.filter(is_here);
+        found.half_made = found.half_made.filter(is_here);
+        for remark in &found.remarks {
+            out(&format!("{}: {remark}", holder.label()));
+        }
+        let duties = duties(self.config, holder, found.receipt.as_ref())?;
+        let before = found.receipt.as_ref().and_then(|receipt| receipt.limits.max_age);
+        let age = match self.command.limits.max_age {
+            Ask::Set(age) => age,
+            Ask::Keep | Ask::Lift => before.unwrap_or(MAX_AGE),
+        };
+        let wanted = Grant::narrow(&duties, clock::wall().after(age))
+            .map_err(|error| Failure::new(Exit::Configuration, error.to_string(), ""))?;
+        let server = server(holder.provider, self.clients);
+        let job = Job { holder, file, server, found, duties, age, wanted };
+        if self.command.action == TokenAction::Rotate {
+            return self.replace(&job, None, true).await;
+        }
+        match job.useless() {
+            Some(why) => self.replace(&job, Some(&why), true).await,
+            None => self.keep(&job).await,
+        }
+    }
+
+    /// Lets the token in use be, if its server takes it; missing records are created.
+    async fn keep(&self, job: &Job<'a>) -> Result<(), Failure> {
+        let (Some(secret), Some(receipt)) = (&job.found.secret, job.found.proven()) else {
+            return self.replace(job, None, true).await;
+        };
+        let missing = match job.server.missing(secret, &job.duties).await {
+            Ok(missing) => missing,
+            Err(trouble) if trouble.is_credential() => {
+                let why = "the server does not take the token in use any more";
+                return self.replace(job, Some(why), false).await;
+            }
+            Err(trouble) => {
+                let failure = of_server(&trouble, "asking with the token in use");
+                return Err(failure.leaving("nothing was changed"));
+            }
+        };
+        let label = job.holder.label();
+        if missing.is_empty() && self.command.dry_run {
+            out(&format!("{label}: nothing to do"));
+            return Ok(());
+        }
+        if !missing.is_empty() {
+            job.heading();
+            self.create(job, secret, &missing).await?;
+        }
+        if self.command.dry_run {
+            return Ok(());
+        }
+        if receipt.proven.is_none() {
+            job.file.write_receipt(&Receipt { proven: Some(clock::wall()), ..receipt.clone() })?;
+        } else if let Err(error) = confirm(job.file.path()) {
+            let file = crate::receipt::path(job.file.path());
+            return Err(Failure::of_file(&file, "cannot be confirmed", &error));
+        }
+        let word = if missing.is_empty() { "nothing to do" } else { "done" };
+        out(&format!("{label}: {word}; its token is narrow, and {}", ends(receipt.expires())));
+        self.print_secret(secret);
+        Ok(())
+    }
+
+    /// Makes a token, or goes on with the one that a run which was cut has made, and lets it take its
+    /// place.
+    async fn replace(
+        &self,
+        job: &Job<'a>,
+        why: Option<&str>,
+        old_lives: bool,
+    ) -> Result<(), Failure> {
+        job.heading();
+        if let Some(why) = why {
+            out(&format!("  {why}"));
+        }
+        let half_made = job.half_made();
+        let end = match &half_made {
+            Some((_, receipt)) => {
+                out("  going on with the token that a run which was cut has made");
+                receipt.expires()
+            }
+            None => job.wanted.expires,
+        };
+        out(&format!("  + token that {}", ends(end)));
+        for record in &job.wanted.records {
+            out(&format!("  + it may change {}", record.words()));
+        }
+        if self.command.dry_run {
+            return Ok(());
+        }
+        let (secret, mut receipt, missing) = match half_made {
+            None => self.fresh(job).await?,
+            Some((secret, receipt)) => match job.server.missing(&secret, &job.duties).await {
+                Ok(missing) => (secret, receipt, missing),
+                Err(trouble) if trouble.is_credential() => self.fresh(job).await?,
+                Err(trouble) => return Err(not_proven(&trouble)),
+            },
+        };
+        self.create(job, &secret, &missing).await.map_err(|failure| {
+            failure.leaving("the new token is kept beside, and the next run goes on with it")
+        })?;
+        receipt.proven = Some(clock::wall());
+        job.file.finish(&receipt)?;
+        let (label, place) = (job.holder.label(), job.file.path().display());
+        out(&format!(
+            "{label}: done; its token is narrow and {}, and its secret is in {place}",
+            ends(receipt.expires())
+        ));
+        let old = job.found.proven().and_then(Receipt::expires);
+        let is_over = old.is_some_and(|end| end <= clock::wall());
+        if job.found.secret.is_some() && old_lives && !is_over {
+            let until = match old {
+                Some(end) => format!("goes on until {}", rfc3339_seconds(end)),
+                None => "ends at a moment that is not known here".to_owned(),
+            };
+            out(&format!(
+                "{label}: note: the token that it replaces {until}: only with its secret, which is \
+                 kept nowhere now, could it be ended before"
+            ));
+        }
+        self.print_secret(&secret);
+        Ok(())
+    }
+
+    /// A new token whose secret is on the disk and which the server takes, with its receipt and the
+    /// records that it misses.
+    async fn fresh(&self, job: &Job<'a>) -> Result<(Secret, Receipt, Vec<Missing>), Failure> {
+        let user = self.user()?;
+        // One that was made for something else has never been in use.
+        if let (Some(_), Some(left)) = (&job.found.half_made, job.file.next_secret()) {
+            let _ = job.server.end(&left).await;
+        }
+        let mut new_file = job.file.begin()?;
+        let old = match job.found.secret {
+            Some(_) => ", and the one in use is as it was",
+            None => "",
+        };
+        let minted = job.server.mint(user, &job.wanted).await.map_err(|trouble| {
+            job.file.remove_new();
+            let failure = of_user(&trouble, "asking for a token");
+            if trouble.leaves_doubt() {
+                failure.leaving(format!(
+                    "it is not known whether a token was made: nobody has its secret, and its age \
+                     ends it{old}"
+                ))
+            } else {
+                failure.leaving(format!("no token was made{old}"))
+            }
+        })?;
+        let asked = job.wanted.expires.unwrap_or_default();
+        if minted.is_cut_short(asked) {
+            job.file.remove_new();
+            let _ = job.server.end(&minted.token).await;
+            return Err(Failure::new(
+                Exit::Rejected,
+                format!("the server made a token that {}", ends(minted.grant.expires)),
+                "compare this machine's clock with the server's, and ask for a --max-age that it \
+                 takes",
+            )
+            .leaving(format!("that token was ended{old}")));
+        }
+        let receipt = job.receipt(&minted.token, minted.grant);
+        let kept = receipt.and_then(|receipt| {
+            job.file.keep_half_made(&mut new_file, &minted.token, &receipt)?;
+            Ok(receipt)
+        });
+        let receipt = match kept {
+            Ok(receipt) => receipt,
+            Err(failure) => {
+                job.file.remove_new();
+                let _ = job.server.end(&minted.token).await;
+                return Err(failure.leaving(format!("the new token was given up{old}")));
+            }
+        };
+        match job.server.missing(&minted.token, &job.duties).await {
+            Ok(missing) => Ok((minted.token, receipt, missing)),
+            Err(trouble) => Err(not_proven(&trouble)),
+        }
+    }
+
+    /// Creates the records that are missing, by the user that makes tokens: it may own the domain.
+    async fn create(
+        &self,
+        job: &Job<'a>,
+        secret: &Secret,
+        missing: &[Missing],
+    ) -> Result<(), Failure> {
+        let Some(first) = missing.first() else { return Ok(()) };
+        for record in missing {
+            let content = PLACEHOLDERS[record.family];
+            out(&format!("  + {record}: {content} until its first update"));
+        }
+        if self.command.dry_run {
+            return Ok(());
+        }
+        let user = self.user()?;
+        let ttl = job.holder.hosts.iter().find_map(|host| host.host.ttl);
+        let made = job.server.create_missing(secret, user, &job.duties, &PLACEHOLDERS, ttl);
+        made.await.map(drop).map_err(|trouble| {
+            let failure = of_user(&trouble, &format!("creating the {first}"));
+            match trouble {
+                Trouble::Deferred(_) => failure,
+                _ => failure.then(format!(
+                    "create the {first} at the server (with any address) and run the command \
+                     again, or give a --management-user that also owns the domain {}",
+                    job.wanted.domain
+                )),
+            }
+        })
+    }
+
+    /// The user that may make tokens, without whom nothing can be made.
+    fn user(&self) -> Result<&Credential, Failure> {
+        self.user.as_ref().ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                "there is nobody who may make tokens",
+                "give --management-user USER, whose password is asked for, or read from \
+                 --management-password-file FILE",
+            )
+        })
+    }
+
+    fn print_secret(&self, secret: &Secret) {
+        if self.command.print {
+            out(secret.expose());
+        }
+    }
+}
+
+impl Job<'_> {
+    fn heading(&self) {
+        out(&format!("{} ({})", self.holder.label(), self.file.path().display()));
+    }
+
+    /// Why the token in use cannot stay; `None` when it can, as far as its receipt tells.
+    fn useless(&self) -> Option<String> {
+        let (file, receipt) = (self.file.path().display(), self.found.receipt.as_ref());
+        let Some(known) = self.found.proven() else {
+            return match (&self.found.secret, receipt) {
+                (None, None) => Some("there is no token yet".to_owned()),
+                (None, Some(_)) => {
+                    Some(format!("the secret is lost: {file} is not there, or empty"))
+                }
+                (Some(_), _) => Some(format!("no receipt tells what the token in {file} may do")),
+            };
+        };
+        let grant = known.rails.as_ref()?;
+        let now = clock::wall();
+        if !is_the_same(grant, &self.wanted) {
+            return Some("the token in use was granted something else".to_owned());
+        }
+        match grant.expires {
+            Some(end) if end <= now => Some("the token in use has lapsed".to_owned()),
+            _ if known.limits.max_age != Some(self.age) => {
+                Some(format!("the token in use was not made for {}", period(self.age)))
+            }
+            Some(end) if end.since(now) <= WARN_AHEAD.min(self.age / 2) => {
+                Some(format!("the token in use ends soon: {}", rfc3339_seconds(end)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The token that a run which was cut has made, if it is what is wanted now.
+    fn half_made(&self) -> Option<(Secret, Receipt)> {
+        let receipt = self.found.half_made.as_ref()?;
+        let grant = receipt.rails.as_ref().filter(|grant| is_the_same(grant, &self.wanted))?;
+        let lasts = grant.expires.is_none_or(|end| end.since(clock::wall()) > self.age / 2);
+        let secret = self.file.next_secret().filter(|secret| receipt.is_of(secret))?;
+        lasts.then(|| (secret, receipt.clone()))
+    }
+
+    fn receipt(&self, secret: &Secret, grant: Grant) -> Result<Receipt, Failure> {
+        let seal = Seal::of(secret)
+            .map_err(|error| Failure::of_file(self.file.path(), "cannot be sealed", &error))?;
+        Ok(Receipt {
+            id: None,
+            name: name_for(&self.holder.names()),
+            server: base(self.holder.provider).to_owned(),
+            api: Api::Rows,
+            duties: self.duties.clone(),
+            created: Some(clock::wall()),
+            limits: Limits { max_age: Some(self.age), ..Limits::default() },
+            seal,
+            proven: None,
+            replaces: Vec::new(),
+            rails: Some(grant),
+        })
+    }
+}
+
+/// Whether two grants allow the same, whatever their ends.
+fn is_the_same(one: &Grant, other: &Grant) -> bool {
+    Grant { expires: None, ..one.clone() } == Grant { expires: None, ..other.clone() }
+}
+
+/// When a token ends, as the end of a sentence about it.
+fn ends(end: Option<Timestamp>) -> String {
+    match end {
+        Some(end) => format!("ends at {}", rfc3339_seconds(end)),
+        None => "ends at a moment that is not known".to_owned(),
+    }
+}
+
+/// What the server's answer to the user means.
+fn of_user(trouble: &Trouble, doing: &str) -> Failure {
+    if trouble.is_credential() {
+        let next = "check --management-user and its password, and run the command again";
+        return Failure::new(Exit::Rejected, format!("{doing}: {trouble}"), next);
+    }
+    of_server(trouble, doing)
+}
+
+/// What the server's answer means.
+fn of_server(trouble: &Trouble, doing: &str) -> Failure {
+    let what = format!("{doing}: {trouble}");
+    match trouble {
+        Trouble::Deferred(_) => Failure::new(Exit::Deferred, what, "run the command again later"),
+        Trouble::Conflict(_) | Trouble::NotThere(_) | Trouble::Rejected(_) => {
+            Failure::new(Exit::Rejected, what, "")
+        }
+    }
+}
+
+/// That a new token did not open a session.
+fn not_proven(trouble: &Trouble) -> Failure {
+    let failure = of_server(trouble, "the new token does not prove good");
+    failure
+        .leaving("it is kept beside the one in use, which is as it was")
+        .then("run the command again, which goes on with it")
+}
+
+/// Ends the token of one holder by a logout with it.
+async fn revoke(
+    command: &TokenCommand,
+    holder: &Holder<'_>,
+    file: &TokenFile,
+    clients: &Clients,
+) -> Result<(), Failure> {
+    let found = file.look(command.dry_run)?;
+    let (label, path) = (holder.label(), file.path().display());
+    found.remarks.iter().for_each(|remark| out(&format!("{label}: {remark}")));
+    let half_made = found.half_made.as_ref().and_then(|_| file.next_secret());
+    let secrets: Vec<&Secret> = found.secret.iter().chain(&half_made).collect();
+    if secrets.is_empty() {
+        let until = found.receipt.as_ref().map(|receipt| ends(receipt.expires()));
+        return Err(Failure::new(
+            Exit::Rejected,
+            format!("there is no token in {path}, and only with its secret can it be ended"),
+            until.map(|until| format!("it {until}")).unwrap_or_default(),
+        )
+        .leaving("nothing was changed"));
+    }
+    let server = server(holder.provider, clients);
+    let mut any = false;
+    for secret in secrets {
+        let lived = if command.dry_run {
+            match server.missing(secret, &[]).await {
+                Err(trouble) if trouble.is_credential() => Ok(false),
+                looked => looked.map(|_| true),
+            }
+        } else {
+            server.end(secret).await
+        };
+        any |= lived.map_err(|trouble| {
+            of_server(&trouble, "ending the token").leaving("it may still be good")
+        })?;
+    }
+    out(&if any {
+        format!("{label}: - token, by a logout with it")
+    } else {
+        format!("{label}: nothing to do; the server does not take its token any more")
+    });
+    if command.dry_run {
+        return Ok(());
+    }
+    if half_made.is_some() {
+        file.remove_new();
+    }
+    if let Some(receipt) = found.proven().filter(|receipt| receipt.rails.is_some()) {
+        let now = clock::wall();
+        let end = receipt.expires().map_or(now, |end| end.min(now));
+        let rails = receipt.rails.clone().map(|grant| Grant { expires: Some(end), ..grant });
+        file.write_receipt(&Receipt { proven: None, rails, ..receipt.clone() })?;
+    }
+    if found.secret.is_some() {
+        out(&format!(
+            "{label}: {path} still holds the dead secret; remove it, or `homing token issue {}` \
+             makes a new token",
+            holder.first()
+        ));
+    }
+    Ok(())
+}
+
+/// What is known of the tokens of the hosts that `command` names, and what that comes to.
+pub async fn of_tokens(
+    config: &Config,
+    command: &TokenCommand,
+) -> Result<(Exit, Vec<Audited>), Failure> {
+    refuse_limits(command)?;
+    let holders = holders(config, command)?;
+    let clients = clients();
+    let mut exit = Exit::Right;
+    let mut audited = Vec::new();
+    for holder in &holders {
+        let judged = match Subject::read(holder) {
+            Ok(Some(subject)) => judged(config, &subject, &clients).await,
+            Ok(None) => Err(no_token(holder)),
+            Err(failure) => Err(failure),
+        };
+        match judged {
+            Ok(report) => audited.push(report),
+            Err(failure) => {
+                failure.tell(Some(&holder.label()));
+                exit = exit.max(failure.exit);
+            }
+        }
+    }
+    exit = exit.max(Exit::worst(audited.iter().map(|report| code(report.verdict()))));
+    Ok((exit, audited))
+}
+
+/// What is known of one token.
+async fn judged(
+    config: &Config,
+    subject: &Subject<'_>,
+    clients: &Clients,
+) -> Result<Audited, Failure> {
+    let grant = subject.receipt.as_ref().and_then(|receipt| receipt.rails.as_ref());
+    let duties = duties(config, subject.holder, subject.receipt.as_ref())?;
+    let found = judgement::judge(grant, &duties, clock::wall());
+    let is_over = judgement::verdict(&found) == Verdict::Dead;
+    let mut findings: Vec<Finding> = found.into_iter().map(Finding::from).collect();
+    // Whatever it was granted, nobody can use it any more.
+    let dead = |findings: &mut Vec<Finding>| *findings = vec![Finding::Lapsed];
+    if is_over {
+        dead(&mut findings);
+    }
+    let server = server(subject.holder.provider, clients);
+    match &subject.secret {
+        None => findings.push(Finding::untold("the server takes it", "its file is not there")),
+        Some(secret) => match server.missing(secret, &duties).await {
+            Ok(_) if is_over => findings.push(Finding::untold(
+                "it has lapsed",
+                "its receipt says so, and the server takes it; compare the clocks",
+            )),
+            Ok(_) => {}
+            Err(trouble) if trouble.is_credential() => dead(&mut findings),
+            Err(_) if is_over => {}
+            Err(trouble) => findings.push(Finding::untold("the server takes it", trouble)),
+        },
+    }
+    audit::sort(&mut findings);
+    let fixes = findings.iter().map(|finding| fix(subject.holder.first(), finding)).collect();
+    let not_visible = NOT_VISIBLE.to_vec();
+    Ok(Audited { findings, fixes, not_visible, ..subject.report(By::Receipt) })
+}
+
+/// The command that mends a finding.
+fn fix(host: &Hostname, finding: &Finding) -> Option<String> {
+    match finding {
+        Finding::Untold { .. } => None,
+        Finding::ExpiresSoon(_) | Finding::Lapsed => {
+            Some(format!("homing token rotate {host} --management-user USER"))
+        }
+        _ => Some(format!("homing token issue {host} --management-user USER")),
+    }
+}
