@@ -63,7 +63,7 @@ fn leave_out_unwinding() {
         let script =
             format!("{}/without-unwinding.ld", env::var("OUT_DIR").expect("cargo sets it"));
         fs::write(&script, WITHOUT_UNWINDING).expect("OUT_DIR can be written to");
-        println!("cargo::rustc-link-arg-bins={script}");
+        println!("cargo::rustc-link-arg-bins=-Wl,-T,{script}");
     }
 }
 

@@ -465,6 +465,21 @@ fn a_token_that_ends_much_too_early_is_not_used() {
 }
 
 #[test]
+fn a_server_that_repeats_the_password_as_it_came_is_not_quoted() {
+    use base64::Engine as _;
+
+    let scene = Scene::new(Release::V2_3_3, "");
+    let login = format!("{}:{}", MINTER.0, MINTER.1);
+    let sent = base64::engine::general_purpose::STANDARD.encode(login);
+    let page = format!("HTTP_AUTHORIZATION Basic {sent}");
+    let answer = server::Answer::new(503, "text/plain", &page);
+    scene.rails.answer_next("POST", "/auth_token.xml", Scripted::answer(answer));
+    let ran = scene.token("issue --all");
+    ends(&ran, 75, &["HTTP_AUTHORIZATION Basic …"]);
+    assert!(!format!("{ran:?}").contains(&sent), "{ran:?}");
+}
+
+#[test]
 fn a_secret_is_printed_when_that_is_asked_for_and_to_standard_output_alone() {
     let scene = Scene::new(Release::Later, "");
     ends(&scene.token("issue --all"), 0, &[]);

@@ -9,6 +9,7 @@ mod name_servers;
 
 use std::fmt::Write as _;
 use std::net::UdpSocket;
+use std::time::Duration;
 
 use clock::WallClock;
 use home::{Home, Ran};
@@ -145,6 +146,26 @@ fn clocks_that_differ_are_told_and_nothing_is_parked() {
         assert!(server.dig(DEV1, "A").is_empty());
         assert!(home.run(&["status"]).out.contains("clock"), "{:?}", home.run(&["status"]));
     }
+}
+
+#[test]
+fn a_clock_that_is_not_set_yet_parks_nobody() {
+    with_each("a_clock_that_is_not_set_yet_parks_nobody", |server| {
+        let home = home(&server, DEV1, "");
+        let Some(clock) = WallClock::new(&home) else {
+            return name_servers::skip("a_clock_that_is_not_set_yet_parks_nobody", "needs cc");
+        };
+        clock.set(Duration::from_secs(100));
+        let mut command = home.command(&["-v"]);
+        clock.show(&mut command);
+        let daemon = home.daemon_of(command);
+        daemon.wait_for("this machine's clock is not set");
+        daemon.wait_for("the round is over");
+        clock.set_right();
+        clock.jump();
+        daemon.wait_for("updated");
+        assert_eq!(server.dig(DEV1, "A"), ["198.51.100.7"], "{:?}", server.kind);
+    });
 }
 
 #[test]

@@ -9,6 +9,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
+use base64::Engine as _;
+
 use crate::account::Trouble;
 use crate::core::address::{Family, PerFamily};
 use crate::core::interface::InterfaceName;
@@ -207,6 +209,11 @@ impl<'a> Server<'a> {
         let request = HttpRequest { bind: self.bind, ..request.clone() };
         let mut answer = self.clients.send_for_list(&request, self.ca_file).await?;
         secrets.iter().for_each(|secret| answer.hide(secret));
+        if let Some(Authorization::Basic(Credential { login, secret })) = &request.authorization {
+            // As it went, which a page for developers repeats.
+            let basic = format!("{login}:{}", secret.expose());
+            answer.hide_text(&base64::engine::general_purpose::STANDARD.encode(basic));
+        }
         Ok(answer)
     }
 }

@@ -15,7 +15,7 @@ use crate::clock::spread;
 use crate::core::address::PerFamily;
 use crate::core::interface::InterfaceName;
 use crate::core::memory::Entry;
-use crate::core::outcome::{Fault, Outcome, Refusal, Rejection};
+use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
 use crate::core::plan::{Candidate, Request, Schedule, Wish};
 use crate::core::protocol::{
     Answer, Credential, HttpRequest, Verdict, desec, dyndns2, powerdns, rfc2136,
@@ -195,6 +195,7 @@ async fn deliver_all(
                 bind,
                 credential: plan.access.credential.clone(),
                 not_before: engine.traffic.not_before(provider),
+                clock_is_set: engine.clock.is_set(),
             };
             let what = format!("waiting for {} to answer", provider.name);
             let speaker = engine.waiting;
@@ -292,6 +293,8 @@ struct Delivery<'a> {
     bind: Option<InterfaceName>,
     credential: Credential,
     not_before: Option<Instant>,
+    /// Whether the wall clock can be right, by which updates are signed.
+    clock_is_set: bool,
 }
 
 /// Carries one request and reads its answer.
@@ -335,7 +338,8 @@ async fn deliver(clients: &Clients, delivery: &Delivery<'_>, asked: &Request) ->
             let server = NameServer { server, bind: *bind };
             let ttl = ttl.unwrap_or(rfc2136::TIME_TO_LIVE);
             let update = server.update(credential, zone, updates, &asked.conditions, ttl);
-            return Verdict::All(update.await);
+            let outcome = update.await;
+            return Verdict::All(if delivery.clock_is_set { outcome } else { unset(outcome) });
         }
     };
     let request = HttpRequest { bind: *bind, ..request };
@@ -352,6 +356,17 @@ async fn deliver(clients: &Clients, delivery: &Delivery<'_>, asked: &Request) ->
             }
         }
     }
+}
+
+/// What an answer to a signed update means while this machine's clock is not set: PowerDNS refuses
+/// what was signed at another time as if the key were wrong, and does not say so.
+fn unset(outcome: Outcome) -> Outcome {
+    let detail = match outcome {
+        Outcome::Deferred(Deferral { fault: Fault::Skew, detail, .. }) => detail,
+        Outcome::Rejected(Refusal { rejection: Rejection::Forbidden, detail }) => detail,
+        other => return other,
+    };
+    Outcome::deferred(Fault::Clock, format!("this machine's clock is not set, and {detail}"))
 }
 
 /// Takes the secret out of an answer that repeats it: answers are quoted in logs and in the state.
