@@ -35,3 +35,16 @@ impl Timestamp {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
+
+/// `span` in the largest unit of which there are two, for people: `90 min`, `3 days`; at least `1 min`.
+pub fn roughly(span: Duration) -> String {
+    const HOUR: u64 = 60 * 60;
+    const DAY: u64 = 24 * HOUR;
+    let seconds = span.as_secs();
+    let (unit, name) = match seconds {
+        ..7200 => (60, "min"),
+        7200..172_800 => (HOUR, "h"),
+        172_800.. => (DAY, "days"),
+    };
+    format!("{} {name}", (seconds / unit).max(1))
+}

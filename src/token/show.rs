@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::clock::rfc3339_seconds;
 use crate::core::name::Hostname;
-use crate::core::time::Timestamp;
+use crate::core::time::{Timestamp, roughly};
 use crate::core::token::TokenId;
 use crate::core::token::audit::{self, Finding, Verdict, Weight};
 use crate::log::Printable;
@@ -376,26 +376,15 @@ fn date(moment: Timestamp) -> String {
 }
 
 fn ahead(moment: Timestamp, now: Timestamp) -> String {
-    format!("in {}", span(moment.since(now).as_secs()))
+    format!("in {}", roughly(moment.since(now)))
 }
 
 fn ago(moment: Timestamp, now: Timestamp) -> String {
-    match now.since(moment).as_secs() {
+    let since = now.since(moment);
+    match since.as_secs() {
         0..60 => "just now".to_owned(),
-        seconds => format!("{} ago", span(seconds)),
+        _ => format!("{} ago", roughly(since)),
     }
-}
-
-/// A duration in the largest unit of which there are two.
-fn span(seconds: u64) -> String {
-    const HOUR: u64 = 60 * 60;
-    const DAY: u64 = 24 * HOUR;
-    let (unit, name) = match seconds {
-        ..7200 => (60, "min"),
-        7200..172_800 => (HOUR, "h"),
-        172_800.. => (DAY, "days"),
-    };
-    format!("{} {name}", (seconds / unit).max(1))
 }
 
 /// The form that scripts read; `version` grows when a field changes its meaning.

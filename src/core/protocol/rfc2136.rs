@@ -13,6 +13,7 @@ use crate::core::dns::{
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection};
 use crate::core::plan::{Condition, Update, Wish};
+use crate::core::time::roughly;
 use crate::core::tsig::{Check, Complaint};
 
 /// The port of name servers.
@@ -174,7 +175,7 @@ pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
     let said = format!("{server} answers {}", name_of(rcode));
     match (check, rcode) {
         (Check::Clock(theirs), _) => {
-            let apart = humane(Duration::from_secs(now.abs_diff(theirs)));
+            let apart = roughly(Duration::from_secs(now.abs_diff(theirs)));
             let relation = if theirs > now { "ahead of" } else { "behind" };
             let detail =
                 format!("the clock of {server} is {apart} {relation} this machine's (BADTIME)");
@@ -234,17 +235,6 @@ fn name_of(rcode: Rcode) -> String {
     ];
     let name = NAMES.get(usize::from(rcode.0));
     name.map_or_else(|| format!("RCODE {}", rcode.0), |name| (*name).to_owned())
-}
-
-/// A span in the largest unit that fits, for people.
-fn humane(span: Duration) -> String {
-    let seconds = span.as_secs();
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
 }
 
 #[cfg(test)]
@@ -352,7 +342,7 @@ mod tests {
         means(9, Check::Unverified(Complaint::BadSignature), "credential: ns1 says");
         means(5, Check::Unverified(Complaint::Unsigned), "forbidden: ns1 answers REFUSED without");
         means(9, Check::Clock(999_400), "clock-skew: the clock of ns1 is 10 min behind this");
-        means(9, Check::Clock(1_000_090), "is 90 s ahead of this");
+        means(9, Check::Clock(1_007_200), "is 2 h ahead of this");
         means(9, Check::Unverified(Complaint::BadTime), "clock-skew");
     }
 
