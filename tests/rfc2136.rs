@@ -271,3 +271,22 @@ fn two_hundred_hosts_of_a_large_zone_are_updated_in_one_round() {
         assert_eq!(server.dig(&format!("name9999.{ZONE}"), "A"), ["192.0.2.80"]);
     }
 }
+
+#[test]
+fn every_algorithm_is_understood_by_every_server() {
+    let test = "every_algorithm_is_understood_by_every_server";
+    for kind in Kind::ALL {
+        if let Some(lacking) = lacking(kind) {
+            name_servers::skip(test, lacking);
+            continue;
+        }
+        for algorithm in ["hmac-sha1", "hmac-sha384", "hmac-sha512"] {
+            let grant = Grant { algorithm, ..Grant::of("dev1", &[DEV1]) };
+            let server = NameServer::start(kind, "", std::slice::from_ref(&grant));
+            let home = home(&server, DEV1, "");
+            home.write("dev1.key", &grant.key_file(), 0o600);
+            expect(&home.once(), 0, "updated");
+            assert_eq!(server.dig(DEV1, "A"), ["198.51.100.7"], "{kind:?} {algorithm}");
+        }
+    }
+}
