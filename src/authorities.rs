@@ -10,7 +10,7 @@ use crate::core::dns::{Class, Message, Question, Type};
 use crate::core::interface::InterfaceName;
 use crate::core::name::Hostname;
 use crate::core::outcome::Fault;
-use crate::core::protocol::rfc2136::zone_told;
+use crate::core::protocol::rfc2136::{beginning, zone_told};
 use crate::core::server::Server;
 use crate::core::verify::{name_servers, resolvers};
 use crate::exchange::{Direct, Peer, Plain, Silence};
@@ -100,8 +100,7 @@ pub async fn of_zone(
 
 /// The zone of `host`, as the system's resolvers tell.
 pub async fn zone(host: &Hostname) -> Result<Hostname, String> {
-    let question = Question { name: host.into(), record_type: Type::SOA, class: Class::IN };
-    let told = zone_told(&resolve(&question).await?, host);
+    let told = zone_told(&resolve(&beginning(host)).await?, host);
     told.ok_or_else(|| format!("the resolver does not tell the zone of {host}"))
 }
 

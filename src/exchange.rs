@@ -58,6 +58,18 @@ pub struct Silence {
     pub detail: String,
 }
 
+impl Silence {
+    /// Nothing can have reached the server.
+    pub fn unreachable(detail: impl Into<String>) -> Self {
+        Self { fault: Fault::Unreachable, detail: detail.into() }
+    }
+
+    /// The server may have heard the question.
+    pub fn lost(detail: impl Into<String>) -> Self {
+        Self { fault: Fault::Lost, detail: detail.into() }
+    }
+}
+
 /// One kind of question, and how its answers are known.
 pub trait Question {
     /// What has to be kept of a message to know its answer.
@@ -98,7 +110,7 @@ impl Peer<'_> {
             }
             let read = |bytes: &[u8]| question.read(bytes, id, &kept, false);
             // What an earlier try asked for may have been done.
-            let lost = |silence: Silence| Silence { fault: Fault::Lost, ..silence };
+            let lost = |silence: Silence| Silence::lost(silence.detail);
             let heard = self.by_udp(&message, read).await.map_err(|error| self.failure(&error));
             match heard.map_err(|silence| if number > 0 { lost(silence) } else { silence })? {
                 Heard::Answer(Read::Answer(told)) => return Ok(told),
@@ -110,7 +122,7 @@ impl Peer<'_> {
                 Heard::Nothing(why) => ignored = why.or(ignored),
             }
         }
-        Err(self.lost(peer::silence(self.title, PATIENCE * TRIES, ignored.as_ref())))
+        Err(Silence::lost(peer::silence(self.title, PATIENCE * TRIES, ignored.as_ref())))
     }
 
     async fn by_udp<T>(
@@ -131,7 +143,7 @@ impl Peer<'_> {
         let connected = timeout(PATIENCE, peer::connect_stream(self.address, self.bind)).await;
         let mut stream = match connected {
             Ok(stream) => stream.map_err(|error| self.failure(&error))?,
-            Err(_) => return Err(self.unreachable(self.silent_over_tcp())),
+            Err(_) => return Err(Silence::unreachable(self.silent_over_tcp())),
         };
         let exchange = async {
             // Length and message in one piece: some servers read no second (RFC 7766, section 8).
@@ -144,8 +156,8 @@ impl Peer<'_> {
         };
         let bytes = match timeout(PATIENCE * TRIES, exchange).await {
             Ok(Ok(bytes)) => bytes,
-            Ok(Err(error)) => return Err(self.lost(self.failure(&error).detail)),
-            Err(_) => return Err(self.lost(self.silent_over_tcp())),
+            Ok(Err(error)) => return Err(Silence::lost(self.failure(&error).detail)),
+            Err(_) => return Err(Silence::lost(self.silent_over_tcp())),
         };
         match question.read(&bytes, id, &kept, true) {
             Ok(Read::Answer(told)) => Ok(told),
@@ -161,25 +173,15 @@ impl Peer<'_> {
     }
 
     fn id(&self) -> Result<u16, Silence> {
-        peer::random().map(u16::from_be_bytes).map_err(|detail| self.unreachable(detail))
+        peer::random().map(u16::from_be_bytes).map_err(|detail| Silence::unreachable(detail))
     }
 
     fn failure(&self, error: &io::Error) -> Silence {
-        self.unreachable(peer::failure(self.title, Family::of(self.address.ip()), error))
+        Silence::unreachable(peer::failure(self.title, Family::of(self.address.ip()), error))
     }
 
     fn silent_over_tcp(&self) -> String {
         peer::silence(self.title, PATIENCE, None) + " over TCP"
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as what the server was")]
-    fn unreachable(&self, detail: String) -> Silence {
-        Silence { fault: Fault::Unreachable, detail }
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as what the server was")]
-    fn lost(&self, detail: String) -> Silence {
-        Silence { fault: Fault::Lost, detail }
     }
 }
 

@@ -8,7 +8,7 @@ use ring::hmac;
 
 use crate::clock;
 use crate::core::address::{Family, PerFamily};
-use crate::core::dns::{self, Class, Message, Name, Rcode, Type};
+use crate::core::dns::{self, Message, Name, Rcode};
 use crate::core::interface::InterfaceName;
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome};
@@ -116,9 +116,7 @@ impl NameServer<'_> {
 
     /// The zone that holds `host`, as the server tells it; `None` when it does not tell any.
     pub async fn zone(&self, host: &Hostname) -> Result<Option<Hostname>, Silence> {
-        let question =
-            dns::Question { name: host.into(), record_type: Type::SOA, class: Class::IN };
-        let message = self.ask(&Plain(&question)).await?;
+        let message = self.answer(&rfc2136::beginning(host)).await?;
         Ok(rfc2136::zone_told(&message, host))
     }
 
@@ -135,7 +133,7 @@ impl NameServer<'_> {
             let address = match peer::locate(self.server, family).await {
                 Ok(address) => address,
                 Err(detail) => {
-                    last.get_or_insert(Silence { fault: Fault::Unreachable, detail });
+                    last.get_or_insert(Silence::unreachable(detail));
                     continue;
                 }
             };
@@ -149,9 +147,7 @@ impl NameServer<'_> {
                 answered => return answered,
             }
         }
-        let nowhere =
-            || Silence { fault: Fault::Unreachable, detail: format!("{title} is nowhere") };
-        Err(last.unwrap_or_else(nowhere))
+        Err(last.unwrap_or_else(|| Silence::unreachable(format!("{title} is nowhere"))))
     }
 }
 

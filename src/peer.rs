@@ -94,6 +94,27 @@ pub async fn hear<T>(
     }
 }
 
+/// Sends `request` to the server that `socket` is connected to, and once more after each of `waits`,
+/// until `read` takes a datagram for the answer or the last of them is over. Answers are at most
+/// `MOST` bytes long.
+pub async fn ask<T, const MOST: usize>(
+    socket: &UdpSocket,
+    request: &[u8],
+    waits: &[Duration],
+    read: impl Fn(&[u8]) -> Result<T, Ignored>,
+) -> io::Result<Heard<T>> {
+    let mut buffer = [0; MOST];
+    let mut ignored = None;
+    for wait in waits {
+        socket.send(request).await?;
+        match hear(socket, &mut buffer, Instant::now() + *wait, &read).await? {
+            Heard::Nothing(why) => ignored = why.or(ignored),
+            heard @ Heard::Answer(_) => return Ok(heard),
+        }
+    }
+    Ok(Heard::Nothing(ignored))
+}
+
 /// Why `server` could not be asked over `family`, or not heard.
 pub fn failure(server: &str, family: Family, error: &io::Error) -> String {
     use io::ErrorKind as Kind;

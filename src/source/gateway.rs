@@ -8,7 +8,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use tokio::time::Instant;
 
 use super::kernel;
 use crate::core::address::Family;
@@ -108,20 +107,14 @@ async fn asked(
     ignored: &'static str,
     read: impl Fn(&[u8]) -> Option<Told>,
 ) -> Told {
-    let mut buffer = [0; MOST];
-    let mut last = None;
-    for wait in WAITS {
-        let heard = async {
-            socket.send(request).await?;
-            let read = |datagram: &[u8]| read(datagram).ok_or(Ignored(ignored));
-            peer::hear(socket, &mut buffer, Instant::now() + wait, read).await
-        };
-        match heard.await.map_err(|error| failure(&error))? {
-            Heard::Answer(told) => return told.map_err(by_it),
-            Heard::Nothing(why) => last = why.or(last),
+    let read = |datagram: &[u8]| read(datagram).ok_or(Ignored(ignored));
+    let heard = peer::ask::<_, MOST>(socket, request, &WAITS, read).await;
+    match heard.map_err(|error| failure(&error))? {
+        Heard::Answer(told) => told.map_err(by_it),
+        Heard::Nothing(why) => {
+            Err(Instead::Refusal(peer::silence("it", WAITS.iter().sum(), why.as_ref())))
         }
     }
-    Err(Instead::Refusal(peer::silence("it", WAITS.iter().sum(), last.as_ref())))
 }
 
 /// What an answer says, as a clause of its own.

@@ -4,8 +4,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::core::address::Family;
 use crate::core::interface::InterfaceName;
 use crate::core::server::Server;
@@ -49,19 +47,10 @@ async fn ask(
     bind: Option<InterfaceName>,
 ) -> io::Result<Heard<Result<IpAddr, String>>> {
     let socket = peer::connect(server, bind).await?;
-    let mut buffer = [0; MOST];
-    let mut ignored = None;
-    for wait in WAITS {
-        socket.send(&request(id)).await?;
-        let read = |datagram: &[u8]| match address_in(datagram, id, family) {
-            Ok(address) => Ok(Ok(address)),
-            Err(Instead::Answer(what)) => Ok(Err(what)),
-            Err(Instead::NoAnswer) => Err(Ignored("sends what is no STUN answer to the request")),
-        };
-        match peer::hear(&socket, &mut buffer, Instant::now() + wait, read).await? {
-            Heard::Nothing(why) => ignored = why.or(ignored),
-            heard @ Heard::Answer(_) => return Ok(heard),
-        }
-    }
-    Ok(Heard::Nothing(ignored))
+    let read = |datagram: &[u8]| match address_in(datagram, id, family) {
+        Ok(address) => Ok(Ok(address)),
+        Err(Instead::Answer(what)) => Ok(Err(what)),
+        Err(Instead::NoAnswer) => Err(Ignored("sends what is no STUN answer to the request")),
+    };
+    peer::ask::<_, MOST>(&socket, &request(id), &WAITS, read).await
 }

@@ -77,15 +77,16 @@ fn assembled(id: u16, zone: &Hostname, required: &[Record], changes: &[(Record, 
     const UPDATE: u16 = 5 << 11;
     let count = |length: usize| u16::try_from(length).unwrap_or(u16::MAX);
     let mut message = header(id, UPDATE, [1, count(required.len()), count(changes.len()), 0]);
-    put_question(&mut message, &zone_of(zone));
+    put_question(&mut message, &beginning(zone));
     required.iter().for_each(|record| put_record(&mut message, record, 0));
     changes.iter().for_each(|(record, ttl)| put_record(&mut message, record, *ttl));
     message
 }
 
-/// The question for the beginning of `zone`, which an update also names its zone by.
-pub fn zone_of(zone: &Hostname) -> Question {
-    Question { name: zone.into(), record_type: Type::SOA, class: Class::IN }
+/// The question for the beginning of a zone at `name`: an update names its zone by it, and the answer
+/// for a host tells the zone that holds it.
+pub fn beginning(name: &Hostname) -> Question {
+    Question { name: name.into(), record_type: Type::SOA, class: Class::IN }
 }
 
 /// The records that state a condition (RFC 2136, section 2.4).
@@ -127,7 +128,7 @@ fn data(address: std::net::IpAddr) -> Vec<u8> {
 pub fn answers(message: &Message, id: u16, zone: &Hostname) -> bool {
     const UPDATE: u8 = 5;
     let head = message.header;
-    let is_about = message.questions.is_empty() || message.questions == [zone_of(zone)];
+    let is_about = message.questions.is_empty() || message.questions == [beginning(zone)];
     head.is_answer && head.opcode == UPDATE && head.id == id && is_about
 }
 
@@ -270,7 +271,7 @@ mod tests {
         let both = update(set(&["192.0.2.1", "192.0.2.2"]), set(&["2001:db8::1"]));
         let message = parsed(&[both], &PerFamily::default());
         assert_eq!(message.header.opcode, 5);
-        assert_eq!(message.questions, [zone_of(&name("example.com"))]);
+        assert_eq!(message.questions, [beginning(&name("example.com"))]);
         assert!(message.answers.is_empty(), "no condition");
         let expect = [(1, 255, 0), (1, 1, 4), (1, 1, 4), (28, 255, 0), (28, 1, 16)];
         assert_eq!(shape(&message.authority), expect);
