@@ -60,13 +60,13 @@ pub struct Silence {
 
 impl Silence {
     /// Nothing can have reached the server.
-    pub fn unreachable(detail: impl Into<String>) -> Self {
-        Self { fault: Fault::Unreachable, detail: detail.into() }
+    pub fn unreachable(detail: String) -> Self {
+        Self { fault: Fault::Unreachable, detail }
     }
 
     /// The server may have heard the question.
-    pub fn lost(detail: impl Into<String>) -> Self {
-        Self { fault: Fault::Lost, detail: detail.into() }
+    pub fn lost(detail: String) -> Self {
+        Self { fault: Fault::Lost, detail }
     }
 }
 
@@ -103,7 +103,7 @@ impl Peer<'_> {
     pub async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
         let mut ignored = None;
         for number in 0..TRIES {
-            let id = self.id()?;
+            let id = new_id()?;
             let (message, kept) = question.message(id);
             if message.len() > MOST_UDP {
                 return self.ask_by_tcp(question).await;
@@ -138,7 +138,7 @@ impl Peer<'_> {
 
     /// Asks by TCP alone.
     async fn ask_by_tcp<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
-        let id = self.id()?;
+        let id = new_id()?;
         let (message, kept) = question.message(id);
         let connected = timeout(PATIENCE, peer::connect_stream(self.address, self.bind)).await;
         let mut stream = match connected {
@@ -172,10 +172,6 @@ impl Peer<'_> {
         }
     }
 
-    fn id(&self) -> Result<u16, Silence> {
-        peer::random().map(u16::from_be_bytes).map_err(|detail| Silence::unreachable(detail))
-    }
-
     fn failure(&self, error: &io::Error) -> Silence {
         Silence::unreachable(peer::failure(self.title, Family::of(self.address.ip()), error))
     }
@@ -183,6 +179,10 @@ impl Peer<'_> {
     fn silent_over_tcp(&self) -> String {
         peer::silence(self.title, PATIENCE, None) + " over TCP"
     }
+}
+
+fn new_id() -> Result<u16, Silence> {
+    peer::random().map(u16::from_be_bytes).map_err(Silence::unreachable)
 }
 
 impl Question for Plain<'_> {

@@ -1,5 +1,5 @@
-//! The management token: the one secret that may make and delete others. Read for one command,
-//! never stored, never shown.
+//! Management's secrets, a token or a user's password: the ones that may make and delete others. Read
+//! for one command, never stored, never shown.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
@@ -13,8 +13,22 @@ use crate::terminal;
 /// The variable that holds it.
 pub use crate::cli::table::MANAGEMENT_VARIABLE as VARIABLE;
 
-/// The option that names its file.
-const OPTION: &str = "--management-token-file";
+/// A secret of management, as people are told of it.
+#[derive(Clone, Copy)]
+struct Kind {
+    /// The option that names its file.
+    option: &'static str,
+    /// What it is.
+    name: &'static str,
+    /// The same in one word.
+    word: &'static str,
+}
+
+const TOKEN: Kind =
+    Kind { option: "--management-token-file", name: "management token", word: "token" };
+
+const PASSWORD: Kind =
+    Kind { option: "--management-password-file", name: "user's password", word: "password" };
 
 /// What is asked on the terminal.
 const PROMPT: &str = "Management token (it is not shown): ";
@@ -28,6 +42,16 @@ pub fn secret(file: Option<&Path>, may_ask: bool) -> Result<Option<Secret>, Stri
     choose(file, std::env::var_os(VARIABLE), ask)
 }
 
+/// The password of the management user `login`: that of `file`, else of whoever sits at the terminal,
+/// as for [`secret`].
+pub fn password(file: Option<&Path>, login: &str) -> Result<Option<Secret>, String> {
+    match file {
+        Some(path) => PASSWORD.in_file(path).map(Some),
+        None => PASSWORD
+            .typed(|| terminal::ask_hidden(&format!("Password of {login} (it is not shown): "))),
+    }
+}
+
 /// As [`secret`], with the variable's value.
 fn choose(
     file: Option<&Path>,
@@ -35,7 +59,7 @@ fn choose(
     ask: impl FnOnce() -> io::Result<Option<String>>,
 ) -> Result<Option<Secret>, String> {
     if let Some(path) = file {
-        return from_file(path).map(Some);
+        return TOKEN.in_file(path).map(Some);
     }
     // An empty one is how a unit or a script takes it back.
     if let Some(value) = variable.filter(|value| !value.is_empty()) {
@@ -47,54 +71,70 @@ fn choose(
         };
         return one_line(value.as_encoded_bytes()).map(Some).map_err(wrong);
     }
-    let typed = ask().map_err(|error| {
-        format!("the terminal gives no management token: {error}; name its file with {OPTION}")
-    })?;
-    match typed.filter(|typed| !typed.is_empty()) {
-        None => Ok(None),
-        Some(typed) => one_line(typed.as_bytes()).map(Some).map_err(|flaw| match flaw {
-            Flaw::Control => "what was typed holds a control character; type or paste nothing but the management token".to_owned(),
-            flaw => format!("what was typed {flaw}"),
-        }),
+    TOKEN.typed(ask)
+}
+
+impl Kind {
+    /// What `ask` brings; `None` where nobody answers.
+    fn typed(
+        self,
+        ask: impl FnOnce() -> io::Result<Option<String>>,
+    ) -> Result<Option<Secret>, String> {
+        let Self { option, name, .. } = self;
+        let typed = ask().map_err(|error| {
+            format!("the terminal gives no {name}: {error}; name its file with {option}")
+        })?;
+        match typed.filter(|typed| !typed.is_empty()) {
+            None => Ok(None),
+            Some(typed) => one_line(typed.as_bytes()).map(Some).map_err(|flaw| match flaw {
+                Flaw::Control => format!(
+                    "what was typed holds a control character; type or paste nothing but the {name}"
+                ),
+                flaw => format!("what was typed {flaw}"),
+            }),
+        }
     }
-}
 
-fn from_file(path: &Path) -> Result<Secret, String> {
-    let is_input = path == Path::new("-") || path == Path::new("/dev/stdin");
-    let read = if is_input {
-        let input = io::stdin();
-        if input.is_terminal() {
-            return Err(format!(
-                "{OPTION}: standard input is a terminal, which would show the token; leave the option out to be asked for it"
-            ));
-        }
-        // Whoever redirects a file has opened it; opening it anew could fail, and prove nothing.
-        secret::from_reader(input, Path::new("standard input"))
-    } else {
-        secret::read_handed(path)
-    };
-    read.map_err(|error| told(&error))
-}
+    /// What is in the option's file; `-` is standard input.
+    fn in_file(self, path: &Path) -> Result<Secret, String> {
+        let Self { option, word, .. } = self;
+        let is_input = path == Path::new("-") || path == Path::new("/dev/stdin");
+        let read = if is_input {
+            let input = io::stdin();
+            if input.is_terminal() {
+                return Err(format!(
+                    "{option}: standard input is a terminal, which would show the {word}; leave the option out to be asked for it"
+                ));
+            }
+            // Whoever redirects a file has opened it; opening it anew could fail, and prove nothing.
+            secret::from_reader(input, Path::new("standard input"))
+        } else {
+            secret::read_handed(path)
+        };
+        read.map_err(|error| self.told(&error))
+    }
 
-/// What is wrong with the option's file, as it is about the management token.
-fn told(error: &SecretError) -> String {
-    let text = match error {
-        // Whoever writes the token where its file belongs must not read it again in a log.
-        SecretError::Missing { path } if looks_like_a_secret(path) => {
-            "the file does not exist; give the name of a file, not the token itself".to_owned()
-        }
-        SecretError::Missing { path } => {
-            format!("{} does not exist; put the management token on its first line", shown(path))
-        }
-        SecretError::Unreadable { path, reason } => {
-            format!("{} cannot be read: {reason}; run this as a user who may", shown(path))
-        }
-        SecretError::Content { holder, flaw: Flaw::Empty } => format!(
-            "{holder} is empty; put the management token on its first line, or see what the command that writes it says"
-        ),
-        error => error.to_string(),
-    };
-    [OPTION, ": ", &text].concat()
+    /// What is wrong with the option's file.
+    fn told(self, error: &SecretError) -> String {
+        let Self { option, name, word } = self;
+        let text = match error {
+            // Whoever writes the secret where its file belongs must not read it again in a log.
+            SecretError::Missing { path } if looks_like_a_secret(path) => {
+                format!("the file does not exist; give the name of a file, not the {word} itself")
+            }
+            SecretError::Missing { path } => {
+                format!("{} does not exist; put the {name} on its first line", shown(path))
+            }
+            SecretError::Unreadable { path, reason } => {
+                format!("{} cannot be read: {reason}; run this as a user who may", shown(path))
+            }
+            SecretError::Content { holder, flaw: Flaw::Empty } => format!(
+                "{holder} is empty; put the {name} on its first line, or see what the command that writes it says"
+            ),
+            error => error.to_string(),
+        };
+        [option, ": ", &text].concat()
+    }
 }
 
 fn shown(path: &Path) -> String {
@@ -180,7 +220,10 @@ mod tests {
         let file = Scratch::new("exposed").write("hunter2\n", 0o644);
         let path = file.0.display();
         let told = choose(Some(&file.0), None, || Ok(None)).unwrap_err();
-        assert!(told.starts_with(&format!("{OPTION}: {path} is open to others (0644)")), "{told}");
+        assert!(
+            told.starts_with(&format!("{}: {path} is open to others (0644)", TOKEN.option)),
+            "{told}"
+        );
         assert!(told.contains("chmod 6"), "{told}");
     }
 

@@ -4,7 +4,6 @@
 //! opens a session of its own, and only then takes its place; a run that was cut goes on with it. The
 //! old one ends by its age, or by a logout with it, which is what `revoke` does.
 
-use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,11 +11,10 @@ use super::audit::code;
 use super::files::{Found, TokenFile, lock};
 use super::show::{Audited, By};
 use super::subject::{Subject, no_token};
-use super::{Failure, Holder, clients, common_provider, holder, token_file};
+use super::{Failure, Holder, clients, common_provider, holder, management, token_file};
 use crate::account::Trouble;
 use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::clock::{self, rfc3339_seconds};
-use crate::config::secret;
 use crate::config::{Config, HostConfig};
 use crate::core::name::Hostname;
 use crate::core::protocol::Credential;
@@ -31,7 +29,6 @@ use crate::http::Clients;
 use crate::rails::{Missing, PLACEHOLDERS, Server};
 use crate::receipt::{Receipt, Seal, confirm};
 use crate::say::out;
-use crate::terminal;
 
 /// The life of a token for which none was asked: the server's own default is an hour.
 const MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -128,36 +125,13 @@ fn user(command: &TokenCommand) -> Result<Option<Credential>, Failure> {
             )),
         };
     };
-    let wrong = |problem: String| Failure::new(Exit::Configuration, problem, "");
-    let secret = match &command.management_password_file {
-        Some(path) if path == Path::new("-") && io::stdin().is_terminal() => {
-            let what = format!(
-                "{OPTION}: standard input is a terminal, which would show the password; leave the \
-                 option out to be asked for it"
-            );
-            return Err(Failure::new(Exit::Usage, what, ""));
-        }
-        Some(path) => {
-            let read = if path == Path::new("-") {
-                secret::from_reader(io::stdin(), Path::new("standard input"))
-            } else {
-                secret::read_handed(path)
-            };
-            read.map_err(|error| wrong(format!("{OPTION}: {error}")))?
-        }
-        None => {
-            let typed = terminal::ask_hidden(&format!("Password of {login} (it is not shown): "));
-            let typed =
-                typed.map_err(|error| wrong(format!("the terminal gives no password: {error}")))?;
-            match typed.filter(|typed| !typed.is_empty()) {
-                Some(typed) => Secret::new(&typed),
-                None => {
-                    let what = format!("there is no password for {login}");
-                    return Err(Failure::new(Exit::Usage, what, format!("give {OPTION} FILE")));
-                }
-            }
-        }
-    };
+    let file = command.management_password_file.as_deref();
+    let secret = management::password(file, &login)
+        .map_err(|problem| Failure::new(Exit::Configuration, problem, ""))?
+        .ok_or_else(|| {
+            let what = format!("there is no password for {login}");
+            Failure::new(Exit::Usage, what, format!("give {OPTION} FILE"))
+        })?;
     Ok(Some(Credential { login, secret }))
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::Received;
 use super::calendar::http_date;
 use super::http::{self, Answer, ReadError, Request};
-use super::script::{Death, Delivery, Scripted, Wanted};
+use super::script::{Death, Delivery, Fates, Scripted, Wanted};
 use super::views;
 use super::world::World;
 
@@ -27,10 +27,9 @@ struct State {
     world: World,
     connections: HashMap<u64, TcpStream>,
     connections_ever: u64,
-    death: Option<Death>,
+    fates: Fates,
     listener: Option<(SocketAddr, thread::JoinHandle<()>)>,
     requests: Vec<Received>,
-    scripts: Vec<(Wanted, Scripted)>,
     stopping: bool,
 }
 
@@ -40,10 +39,9 @@ impl Shell {
             world,
             connections: HashMap::new(),
             connections_ever: 0,
-            death: None,
+            fates: Fates::default(),
             listener: None,
             requests: Vec::new(),
-            scripts: Vec::new(),
             stopping: false,
         };
         Self { ended: Condvar::new(), state: Mutex::new(state) }
@@ -83,11 +81,11 @@ impl Shell {
     }
 
     pub fn add_script(&self, wanted: Wanted, script: Scripted) {
-        self.lock().scripts.push((wanted, script));
+        self.lock().fates.scripts.push((wanted, script));
     }
 
     pub fn set_death(&self, death: Option<Death>) {
-        self.lock().death = death;
+        self.lock().fates.death = death;
     }
 
     pub fn requests(&self) -> Vec<Received> {
@@ -103,7 +101,7 @@ impl Shell {
     fn reply(&self, request: &Request) -> (Answer, Scripted) {
         let mut state = self.lock();
         let now = now() + state.world.ahead;
-        let mut script = state.take_script(request).unwrap_or_else(Scripted::genuine);
+        let mut script = state.fates.next(request, true).unwrap_or_else(Scripted::genuine);
         let credential = views::credential(&state.world, request, now);
         let genuine = script.performed.then(|| views::answer(&mut state.world, request, now));
         let answer = script.answer.take().or(genuine).unwrap_or_else(|| Answer::nginx(502));
@@ -131,23 +129,6 @@ impl Shell {
     fn pause(&self, delay: Duration) -> bool {
         let waited = self.ended.wait_timeout_while(self.lock(), delay, |state| !state.stopping);
         waited.unwrap_or_else(PoisonError::into_inner).0.stopping
-    }
-}
-
-impl State {
-    /// What is to happen to this request. Death comes before every script.
-    fn take_script(&mut self, request: &Request) -> Option<Scripted> {
-        if let Some(fate) = self.death.as_mut().and_then(Death::next) {
-            return Some(fate);
-        }
-        let at = self.scripts.iter_mut().position(|(wanted, _)| {
-            let method = wanted.method.as_ref().is_none_or(|method| *method == request.method);
-            let path = wanted.path.as_ref().is_none_or(|start| request.path.starts_with(start));
-            let passed = method && path && wanted.passes > 0;
-            wanted.passes -= usize::from(passed);
-            method && path && !passed
-        })?;
-        Some(self.scripts.remove(at).1)
     }
 }
 

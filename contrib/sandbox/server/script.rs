@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::http::Answer;
+use super::http::{Answer, Request};
 
 /// Which request a script is for.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +14,7 @@ pub struct Wanted {
     pub method: Option<String>,
     /// How many requests that would fit are let pass first.
     pub passes: usize,
-    /// What its path begins with; `None` for any update.
+    /// What its path begins with; `None` for any usual one, such as an update.
     pub path: Option<String>,
 }
 
@@ -39,6 +39,37 @@ impl Death {
                 (last && self.performed_last).then(Scripted::lost_answer)
             }
         }
+    }
+}
+
+/// What is to happen to the requests to come.
+#[derive(Debug, Default)]
+pub struct Fates {
+    /// Comes before every script.
+    pub death: Option<Death>,
+    /// In the order in which they were added.
+    pub scripts: Vec<(Wanted, Scripted)>,
+}
+
+impl Fates {
+    /// What is to happen to `request`; `None` if nothing is. `is_usual` is whether a script fits that
+    /// names no path.
+    pub fn next(&mut self, request: &Request, is_usual: bool) -> Option<Scripted> {
+        if let Some(fate) = self.death.as_mut().and_then(Death::next) {
+            return Some(fate);
+        }
+        let at = self.scripts.iter_mut().position(|(wanted, _)| {
+            let method = wanted.method.as_ref().is_none_or(|method| *method == request.method);
+            let path = match &wanted.path {
+                Some(start) => request.path.starts_with(start),
+                None => is_usual,
+            };
+            let meant = method && path;
+            let passed = meant && wanted.passes > 0;
+            wanted.passes -= usize::from(passed);
+            meant && !passed
+        })?;
+        Some(self.scripts.remove(at).1)
     }
 }
 

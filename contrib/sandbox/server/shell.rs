@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::account::Account;
 use super::calendar::http_date;
 use super::http::{self, Answer, ReadError, Request};
-use super::script::{Death, Delivery, Scripted, Wanted};
+use super::script::{Death, Delivery, Fates, Scripted, Wanted};
 use super::throttle::{API_BURST, Bucket, UPDATE_BURST};
 use super::token::Token;
 use super::{CHECKIP, Credential, Received, Role, auth, dns, dyndns, is_update, rest};
@@ -38,10 +38,9 @@ struct State {
     connections: HashMap<u64, TcpStream>,
     /// How many connections there ever were: the next one's key.
     connections_ever: u64,
-    death: Option<Death>,
+    fates: Fates,
     listeners: Vec<Listener>,
     requests: Vec<Received>,
-    scripts: Vec<(Wanted, Scripted)>,
     stopping: bool,
 }
 
@@ -65,10 +64,9 @@ impl Shell {
             buckets: HashMap::new(),
             connections: HashMap::new(),
             connections_ever: 0,
-            death: None,
+            fates: Fates::default(),
             listeners: Vec::new(),
             requests: Vec::new(),
-            scripts: Vec::new(),
             stopping: false,
         };
         Self {
@@ -128,15 +126,15 @@ impl Shell {
     }
 
     pub fn add_script(&self, wanted: Wanted, script: Scripted) {
-        self.lock().scripts.push((wanted, script));
+        self.lock().fates.scripts.push((wanted, script));
     }
 
     pub fn set_death(&self, death: Option<Death>) {
-        self.lock().death = death;
+        self.lock().fates.death = death;
     }
 
     pub fn clear_scripts(&self) -> usize {
-        self.lock().scripts.drain(..).count()
+        self.lock().fates.scripts.drain(..).count()
     }
 
     pub fn requests_from(&self, first: usize) -> Vec<Received> {
@@ -181,7 +179,10 @@ impl Shell {
     fn reply(&self, role: Role, request: &Request, client: SocketAddr) -> Reply {
         let mut state = self.lock();
         let now = self.time(&state);
-        let script = state.take_script(role, request).unwrap_or_else(Scripted::genuine);
+        let script = state
+            .fates
+            .next(request, is_update(role, &request.path))
+            .unwrap_or_else(Scripted::genuine);
         let token = state.token(request);
         let (token_id, credential) = match token {
             Some(token) => (Some(token.id.clone()), Credential::Token(token.name.clone())),
@@ -229,25 +230,6 @@ impl Shell {
 }
 
 impl State {
-    /// What is to happen to this request. Death comes before every script.
-    fn take_script(&mut self, role: Role, request: &Request) -> Option<Scripted> {
-        if let Some(fate) = self.death.as_mut().and_then(Death::next) {
-            return Some(fate);
-        }
-        let index = self.scripts.iter_mut().position(|(wanted, _)| {
-            let method = wanted.method.as_ref().is_none_or(|method| *method == request.method);
-            let path = match &wanted.path {
-                Some(start) => request.path.starts_with(start),
-                None => is_update(role, &request.path),
-            };
-            let meant = method && path;
-            let passed = meant && wanted.passes > 0;
-            wanted.passes -= usize::from(passed);
-            meant && !passed
-        })?;
-        Some(self.scripts.remove(index).1)
-    }
-
     /// The answer of nginx, or of the application behind it, and how long nginx holds it back.
     fn answer(
         &mut self,
