@@ -431,7 +431,10 @@ impl Scene {
                 let mut run = token_command(&home, self.command).spawn().unwrap();
                 thread::sleep(delay);
                 run.kill().unwrap();
-                Ran::from(run.wait_with_output().unwrap())
+                let ran = Ran::from(run.wait_with_output().unwrap());
+                // A request that is still on its way would be carried out behind the next run's back.
+                sandbox.await_quiet().unwrap();
+                ran
             }
         };
         let told = format!(

@@ -196,6 +196,12 @@ impl Sandbox {
         self.shell.clear_scripts()
     }
 
+    /// Returns once every connection that was begun until now has ended; for after a client was
+    /// killed, whose last request may still be on its way.
+    pub fn await_quiet(&self) -> io::Result<()> {
+        self.shell.await_quiet()
+    }
+
     /// Everything that was asked so far, oldest first. A request is listed before its answer
     /// leaves, so that whoever has the answer finds it here.
     pub fn requests(&self) -> Vec<Received> {

@@ -151,6 +151,29 @@ impl Shell {
         state.requests.iter().skip(first).cloned().collect()
     }
 
+    /// Returns once every connection that was begun until now has ended, so that nothing of a client
+    /// that was killed is still to be heard.
+    pub fn await_quiet(&self) -> io::Result<()> {
+        const A_MOMENT: Duration = Duration::from_millis(5);
+        let Some(at) =
+            self.lock().listeners.iter().find(|listener| !listener.datagrams).map(|it| it.at)
+        else {
+            return Ok(());
+        };
+        // Those that were begun before this one are taken up before it.
+        let last = TcpStream::connect(at)?;
+        let own = last.local_addr()?;
+        let is_own = |connection: &TcpStream| connection.peer_addr().is_ok_and(|peer| peer == own);
+        while !self.lock().connections.values().any(is_own) {
+            thread::sleep(A_MOMENT);
+        }
+        drop(last);
+        while !self.lock().connections.is_empty() {
+            thread::sleep(A_MOMENT);
+        }
+        Ok(())
+    }
+
     /// The account's time: since the Unix epoch, never backwards.
     fn now(&self) -> Duration {
         self.time(&self.lock())
