@@ -25,9 +25,6 @@ use crate::clock::{monotonic, uptime};
 /// limit that would suit both one host and a thousand.
 const LONGEST_STEP: Duration = Duration::from_secs(10 * 60);
 
-/// How long a supervisor whose queue is full may keep the daemon waiting.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// Something that a supervisor is told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Notice<'a> {
@@ -57,6 +54,16 @@ impl Notice<'_> {
             Self::Watchdog => "WATCHDOG=1".to_owned(),
         }
     }
+
+    /// How long a supervisor whose queue is full may keep the daemon waiting.
+    ///
+    /// It waits itself for a start or a reload to end; all else is said again, or comes too late.
+    fn patience(self) -> Duration {
+        match self {
+            Self::Reloading(_) | Self::Ready(_) => Duration::from_secs(3),
+            Self::Status(_) | Self::Stopping | Self::Watchdog => Duration::from_millis(100),
+        }
+    }
 }
 
 /// Whoever started the daemon and wants to know how it is; often nobody.
@@ -73,6 +80,8 @@ pub struct Supervisor {
 struct Watchdog {
     /// How often it is fed: at half of its time (`sd_watchdog_enabled(3)`).
     every: Duration,
+    /// The longest that a round may take from one step to the next.
+    longest_step: Duration,
     /// The uptime at which it is fed next.
     next: Cell<Duration>,
 }
@@ -97,15 +106,21 @@ impl Supervisor {
         let every = half_time(time.as_deref(), pid.as_deref(), std::process::id());
         let watchdog = every.filter(|_| address.is_some()).map(|every| {
             let next = Cell::new(uptime().saturating_add(every));
-            Watchdog { every, next }
+            Watchdog { every, longest_step: LONGEST_STEP, next }
         });
         Self { address, watchdog, complained }
     }
 
     /// Tells `notice`, if there is somebody to hear it.
     pub fn tell(&self, notice: Notice<'_>) {
-        let Some(address) = &self.address else { return };
-        match send(address, &notice.text()) {
+        self.has_heard(notice);
+    }
+
+    /// Tells `notice`, and returns whether it has reached whoever is to hear it.
+    fn has_heard(&self, notice: Notice<'_>) -> bool {
+        let Some(address) = &self.address else { return true };
+        let sent = send(address, &notice.text(), notice.patience());
+        match &sent {
             Ok(()) => {}
             // A supervisor that is gone is told nothing, and one warning is enough.
             Err(error) if self.complained.replace(true) => debug!(%error, "the supervisor is deaf"),
@@ -114,6 +129,7 @@ impl Supervisor {
                 warn!(%error, fix, "the supervisor cannot be told anything");
             }
         }
+        sent.is_ok()
     }
 
     /// Says that the configuration is read again now.
@@ -129,8 +145,9 @@ impl Supervisor {
     /// Feeds the watchdog, if there is one.
     pub fn feed(&self) {
         if let Some(watchdog) = &self.watchdog {
-            watchdog.wait();
-            self.tell(Notice::Watchdog);
+            let fed = self.has_heard(Notice::Watchdog);
+            // The next one would come at the very end of its time.
+            watchdog.wait(if fed { watchdog.every } else { watchdog.every / 4 });
         }
     }
 
@@ -138,7 +155,8 @@ impl Supervisor {
     pub async fn during<T>(&self, round: impl Future<Output = T>, pulse: &Pulse) -> T {
         let Some(watchdog) = &self.watchdog else { return round.await };
         let mut round = pin!(round);
-        let mut life = Life { steps: pulse.steps(), since: Instant::now(), is_over: false };
+        let longest = watchdog.longest_step;
+        let mut life = Life::begun(pulse.steps(), Instant::now());
         loop {
             let wait = watchdog.next.get().saturating_sub(uptime());
             tokio::select! {
@@ -147,13 +165,13 @@ impl Supervisor {
                 () = tokio::time::sleep(wait) => {}
             }
             let was_over = life.is_over;
-            if life.goes_on(pulse.steps(), Instant::now()) {
+            if life.goes_on(pulse.steps(), Instant::now(), longest) {
                 self.feed();
                 continue;
             }
-            watchdog.wait();
+            watchdog.wait(watchdog.every);
             if !was_over {
-                let waited = humantime::format_duration(LONGEST_STEP);
+                let waited = humantime::format_duration(longest);
                 error!(%waited, fix = "report this", "the round hangs; the watchdog is not fed");
             }
         }
@@ -161,9 +179,9 @@ impl Supervisor {
 }
 
 impl Watchdog {
-    /// Begins the next wait.
-    fn wait(&self) {
-        self.next.set(uptime().saturating_add(self.every));
+    /// Waits so long before it is fed again.
+    fn wait(&self, time: Duration) {
+        self.next.set(uptime().saturating_add(time));
     }
 }
 
@@ -192,12 +210,17 @@ struct Life {
 }
 
 impl Life {
-    /// Whether a round that has made so many `steps` until `now` goes on.
-    fn goes_on(&mut self, steps: u64, now: Instant) -> bool {
+    /// That of a round that begins `now`.
+    fn begun(steps: u64, now: Instant) -> Self {
+        Self { steps, since: now, is_over: false }
+    }
+
+    /// Whether a round that has made so many `steps` until `now` goes on, if none may take `longest`.
+    fn goes_on(&mut self, steps: u64, now: Instant, longest: Duration) -> bool {
         if steps != self.steps {
             (self.steps, self.since) = (steps, now);
         }
-        self.is_over = now.saturating_duration_since(self.since) >= LONGEST_STEP;
+        self.is_over = now.saturating_duration_since(self.since) >= longest;
         !self.is_over
     }
 }
@@ -231,9 +254,9 @@ fn address(socket: &OsStr) -> io::Result<SocketAddr> {
 }
 
 /// Sends one datagram; by a socket of its own, so that an idle daemon keeps none open.
-fn send(address: &SocketAddr, text: &str) -> io::Result<()> {
+fn send(address: &SocketAddr, text: &str, patience: Duration) -> io::Result<()> {
     let socket = UnixDatagram::unbound()?;
-    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(patience))?;
     socket.send_to_addr(text.as_bytes(), address).map(|_| ())
 }
 
@@ -291,15 +314,15 @@ mod tests {
 
     #[test]
     fn a_round_goes_on_as_long_as_it_makes_steps() {
-        let begun = Instant::now();
-        let after = |part: u32| begun + LONGEST_STEP / 4 * part;
-        let mut life = Life { steps: 7, since: begun, is_over: false };
-        assert!(life.goes_on(7, after(3)));
-        assert!(life.goes_on(8, after(3)));
-        assert!(life.goes_on(8, after(6)));
-        assert!(!life.goes_on(8, after(7)));
-        assert!(!life.goes_on(8, after(8)) && life.is_over);
-        assert!(life.goes_on(9, after(9)) && !life.is_over);
+        let (begun, longest) = (Instant::now(), Duration::from_secs(4));
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        let mut life = Life::begun(7, begun);
+        assert!(life.goes_on(7, after(3), longest));
+        assert!(life.goes_on(8, after(3), longest));
+        assert!(life.goes_on(8, after(6), longest));
+        assert!(!life.goes_on(8, after(7), longest));
+        assert!(!life.goes_on(8, after(8), longest) && life.is_over);
+        assert!(life.goes_on(9, after(9), longest) && !life.is_over);
     }
 
     #[test]
@@ -325,15 +348,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_round_that_makes_no_step_is_fed_until_its_time_is_over() {
-        let fed = || {
-            let next = Cell::new(Duration::ZERO);
-            at(None, Some(Watchdog { every: Duration::from_millis(5), next }))
-        };
-        let (supervisor, pulse) = (fed(), Pulse::default());
-        let round = tokio::time::sleep(Duration::from_millis(20));
-        supervisor.during(round, &pulse).await;
-        assert!(supervisor.feeding() > uptime(), "it was fed a moment ago");
-        assert_eq!(fed().during(async { 7 }, &pulse).await, 7);
+    async fn a_round_that_hangs_is_fed_no_longer() {
+        let path = std::env::temp_dir().join(format!("homing-test-{}-ear", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let ear = UnixDatagram::bind(&path).unwrap();
+        ear.set_nonblocking(true).unwrap();
+        let every = Duration::from_millis(20);
+        let next = Cell::new(Duration::ZERO);
+        let watchdog = Watchdog { every, longest_step: every * 3, next };
+        let supervisor = at(address(path.as_os_str()).ok(), Some(watchdog));
+        let forever = std::future::pending::<()>();
+        let round = supervisor.during(forever, &Pulse::default());
+        assert!(tokio::time::timeout(every * 20, round).await.is_err());
+        let fed = std::iter::from_fn(|| ear.recv(&mut [0; 64]).ok()).count();
+        std::fs::remove_file(&path).unwrap();
+        assert!((1..=4).contains(&fed), "{fed} times");
+        assert!(supervisor.feeding() > uptime(), "nor does it keep the loop busy");
+    }
+
+    #[tokio::test]
+    async fn without_a_watchdog_a_round_is_just_awaited() {
+        assert_eq!(at(None, None).during(async { 7 }, &Pulse::default()).await, 7);
     }
 }
