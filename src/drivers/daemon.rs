@@ -13,6 +13,7 @@ use super::signals::{Signals, Told, until_stopped};
 use super::{Setup, engine, err, news};
 use crate::clock::{Alarm, ClockJump, spread, uptime};
 use crate::config;
+use crate::confine::Confinement;
 use crate::core::address::PerFamily;
 use crate::core::auto::Route;
 use crate::core::backoff::Backoff;
@@ -80,6 +81,8 @@ pub async fn run(setup: Setup) -> Exit {
     );
     engine.config.warnings.iter().for_each(|warning| warn!("{warning}"));
     super::show::side_effects(&engine.config).iter().for_each(|effect| warn!("{effect}"));
+    let mut confinement = Confinement::begin(&engine.config, &state_dir);
+    confinement.announce(true);
     let mut news = news::News::default();
     let mut occasion = Occasion::default();
     // How many rounds in a row a source had nothing to tell.
@@ -97,6 +100,9 @@ pub async fn run(setup: Setup) -> Exit {
             break;
         };
         news.log(&report);
+        if report.exit() != Exit::Right {
+            confinement.explain(&engine.config);
+        }
         debug!("the round is over");
         if stop.get() {
             break;
@@ -124,7 +130,7 @@ pub async fn run(setup: Setup) -> Exit {
                 Event::Signal(Told::Stop) => return stopped(),
                 Event::Signal(Told::Round) => break Occasion::default(),
                 Event::Signal(Told::Reload) => {
-                    if reload(&mut engine, &common.config) {
+                    if reload(&mut engine, &common.config, &mut confinement) {
                         break Occasion { retry_rejected: true, ..Occasion::default() };
                     }
                 }
@@ -170,9 +176,17 @@ fn watch() -> Option<Watcher> {
 }
 
 /// Puts a new configuration in force; a wrong one is reported and the old one goes on.
-fn reload(engine: &mut Engine, path: &std::path::Path) -> bool {
+fn reload(engine: &mut Engine, path: &std::path::Path, confinement: &mut Confinement) -> bool {
     match config::load(path) {
         Ok(config) => {
+            if let Some(lacking) = confinement.forbids(&config) {
+                warn!(
+                    lacking,
+                    fix = "restart Homing",
+                    "restart needed: Landlock leaves Homing less than the new configuration needs; the old one goes on"
+                );
+                return false;
+            }
             if config.daemon.state_dir != engine.config.daemon.state_dir {
                 warn!(fix = "restart Homing", "a new state-dir is used after a restart only");
             }
@@ -188,6 +202,7 @@ fn reload(engine: &mut Engine, path: &std::path::Path) -> bool {
                 fix = "correct the configuration and reload again",
                 "the new configuration is wrong; the old one goes on"
             );
+            confinement.explain(&engine.config);
             false
         }
     }
