@@ -45,18 +45,27 @@ const MOST_LINKS: usize = 40;
 pub fn of(config: &Config, state_dir: &Path) -> Needs {
     let mut gathered = Gathered::default();
     gathered.read(&config.path);
-    config.hosts.iter().for_each(|host| gathered.host(host));
-    config.providers.iter().for_each(|provider| gathered.provider(provider));
-    config.sources.iter().for_each(|source| gathered.source(source));
-    let by_auto = |host: &HostConfig| {
-        let mut sources = host.sources.iter();
-        sources.any(|(_, source)| matches!(source, Some(SourceRef::Auto)))
-    };
-    if config.hosts.iter().any(by_auto) {
-        Family::BOTH
-            .into_iter()
-            .flat_map(echo::third_parties)
-            .for_each(|echo| gathered.echo(&echo));
+    let (mut providers, mut sources) = (BTreeSet::new(), BTreeSet::new());
+    let mut asks_others = false;
+    for host in &config.hosts {
+        gathered.host(host);
+        providers.insert(host.provider);
+        for (_, source) in host.sources.iter() {
+            match source {
+                None => {}
+                // Besides the kernel it asks the provider's own service, and those of others.
+                Some(SourceRef::Auto) => asks_others = true,
+                Some(SourceRef::Named(place)) => {
+                    sources.insert(*place);
+                }
+            }
+        }
+    }
+    providers.into_iter().for_each(|place| gathered.provider(&config.providers[place]));
+    sources.into_iter().for_each(|place| gathered.source(&config.sources[place]));
+    if asks_others {
+        let others = Family::BOTH.into_iter().flat_map(echo::third_parties);
+        others.for_each(|echo| gathered.echo(&echo));
     }
     gathered.needs.write.insert(disk::canonical(state_dir));
     gathered.into_needs()
