@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use home::{DEV1, Daemon, Home, Signal, wait_until};
+use home::{Daemon, Home, Signal, wait_until};
 use homing::confine::Confinement;
 use netns::{in_namespace, ip, skip};
 use sandbox::{Account, Sandbox};

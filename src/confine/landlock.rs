@@ -3,6 +3,7 @@
 //! Turns needs into rules as far as the kernel knows them. Decides nothing about who is confined.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
@@ -35,8 +36,9 @@ pub(super) fn restrict(needs: &Needs) -> Result<Held, Unconfined> {
     for (directories, access) in [(&needs.read, reads), (&needs.write, writes)] {
         for directory in directories {
             let Ok(open) = PathFd::new(directory) else { continue };
-            let Some(identity) = Identity::of(open.as_fd()) else { continue };
-            held.identities.insert(directory.clone(), identity);
+            let Ok(copy) = open.as_fd().try_clone_to_owned() else { continue };
+            let Ok(about) = File::from(copy).metadata() else { continue };
+            held.identities.insert(directory.clone(), Identity::of(&about));
             rules = rules.add_rule(PathBeneath::new(open, access)).map_err(refused)?;
         }
     }

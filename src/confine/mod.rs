@@ -9,8 +9,7 @@ mod needs;
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs::{self, File, Metadata};
-use std::os::fd::BorrowedFd;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -119,16 +118,11 @@ impl Held {
 }
 
 impl Identity {
-    fn of(open: BorrowedFd<'_>) -> Option<Self> {
-        let file = File::from(open.try_clone_to_owned().ok()?);
-        file.metadata().ok().map(|about| Self::told(&about))
-    }
-
     fn at(path: &Path) -> Option<Self> {
-        fs::metadata(path).ok().map(|about| Self::told(&about))
+        fs::metadata(path).ok().map(|about| Self::of(&about))
     }
 
-    fn told(about: &Metadata) -> Self {
+    fn of(about: &Metadata) -> Self {
         Self(about.dev(), about.ino())
     }
 }
@@ -143,10 +137,13 @@ pub fn rehearsed(config: &Config, state_dir: &Path) -> Vec<String> {
         None => {
             let all = own.with(system);
             // Rules are for the thread that asks for them, and go with it.
-            let tried = thread::scope(|scope| scope.spawn(|| restrict(&all)).join());
-            tried
-                .unwrap_or_else(|_| Err(Unconfined::Refused("the attempt failed".to_owned())))
-                .map(|held| (held.abi, Needs { ports: held.needs.ports, ..all }))
+            let tried = thread::scope(|scope| {
+                let attempt = thread::Builder::new().spawn_scoped(scope, || restrict(&all));
+                attempt.map(thread::ScopedJoinHandle::join)
+            });
+            let failed = || Unconfined::Refused("there is no thread to try them".to_owned());
+            let held = tried.ok().and_then(Result::ok).unwrap_or_else(|| Err(failed()));
+            held.map(|held| (held.abi, Needs { ports: held.needs.ports, ..all }))
         }
     };
     match held {

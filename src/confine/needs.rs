@@ -192,3 +192,72 @@ impl Gathered {
         real
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    const HOST: &str = "[[host]]\nname = \"a.example\"\nipv4 = \"on\"\nipv6 = \"off\"\n";
+
+    #[track_caller]
+    fn check(text: &str, ports: &[u16]) {
+        let parsed = config::parse(Path::new("/etc/homing.toml"), text, true);
+        let config = parsed.unwrap_or_else(|problems| panic!("{problems}"));
+        let needs = of(&config, Path::new("/nowhere/state"));
+        assert_eq!(needs.ports, Ports::These(ports.iter().copied().collect()), "{text}");
+    }
+
+    #[test]
+    fn the_ports_are_those_of_all_servers_in_use() {
+        let on = "[source.on]\nstatic = \"192.0.2.1\"\nallow-private = true\n";
+        let local = "provider = \"hosts-file\"\npath = \"hosts\"\n";
+        check(&format!("{on}{HOST}{local}"), &[]);
+        let source =
+            |keys: &str| format!("[source.on]\n{keys}\nallow-private = true\n{HOST}{local}");
+        check(&source("web = [\"https://a.example/\", \"http://127.0.0.1:8080/\"]"), &[443, 8080]);
+        check(
+            &source("dns = [\"google\", { server = \"192.0.2.1:54\", name = \"a.example\" }]"),
+            &[53, 54],
+        );
+        check(&source("stun = \"stun.example:3478\""), &[]);
+        let unused = "[source.unused]\nweb = \"https://a.example:8443/\"\n";
+        check(&format!("{unused}{on}{HOST}{local}"), &[]);
+        let desec = "provider = \"desec\"\ntoken = \"x\"\n";
+        check(&format!("{on}{HOST}{desec}"), &[443]);
+        let provider = "[provider.p]\nprotocol = \"desec\"\nupdate-url = \"https://a.example:81/\"\n\
+                        api-url = \"https://a.example:82/\"\necho6 = \"https://a.example:83/\"\n";
+        let mine = "provider = \"p\"\ntoken = \"x\"\n";
+        check(&format!("{provider}{on}{HOST}{mine}"), &[81, 82, 83]);
+        let auto = HOST.replace("\"on\"", "\"auto\"");
+        check(&format!("{provider}{auto}{mine}"), &[81, 82, 83, 443]);
+    }
+
+    #[test]
+    fn a_name_server_and_those_to_verify_at_have_their_ports() {
+        let text = format!(
+            "[source.on]\nstatic = \"192.0.2.1\"\nallow-private = true\n\
+             [provider.p]\nprotocol = \"rfc2136\"\nserver = \"ns.example:5353\"\n{HOST}\
+             provider = \"p\"\nkey-name = \"k\"\nsecret-file = \"k\"\n\
+             verify-servers = [\"192.0.2.1:5354\"]\n"
+        );
+        check(&text, &[5353, 5354]);
+    }
+
+    #[test]
+    fn a_router_that_is_asked_may_name_any_port() {
+        let text = format!(
+            "[source.on]\ngateway = true\nallow-private = true\n{HOST}provider = \"hosts-file\"\npath = \"hosts\"\n"
+        );
+        let config = config::parse(Path::new("/etc/homing.toml"), &text, true).unwrap();
+        assert_eq!(of(&config, Path::new("/")).ports, Ports::Any);
+    }
+
+    #[test]
+    fn the_resolver_needs_its_files_and_the_port_of_dns() {
+        let needs = of_system();
+        assert!(needs.read.contains(&fs::canonicalize("/etc").unwrap()), "{needs}");
+        assert!(needs.write.is_empty());
+        assert_eq!(needs.ports, Ports::These([DNS].into()));
+    }
+}
