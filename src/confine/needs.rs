@@ -38,7 +38,7 @@ const RESOLVERS: [&str; 3] = ["/run/systemd/resolve", "/run/resolvconf", "/tmp/r
 /// needed. musl has none.
 const LIBRARIES: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
 
-/// No way to a file has more links (`ELOOP` in path_resolution(7)).
+/// No way to a file has more links (`ELOOP` in `path_resolution(7)`).
 const MOST_LINKS: usize = 40;
 
 /// What `config` needs, and the state in `state_dir`.

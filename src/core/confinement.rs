@@ -146,23 +146,23 @@ impl fmt::Display for Needs {
         let read: Vec<_> = self.read.iter().filter(|path| !covered(path)).collect();
         let outermost = |path: &&PathBuf| !is_below_another(path, &self.write);
         let write: Vec<_> = self.write.iter().filter(outermost).collect();
-        let mut parts = Vec::new();
+        let mut clauses = Vec::new();
         for (verb, paths) in [("reads", read), ("writes", write)] {
             if !paths.is_empty() {
                 let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-                parts.push(format!("{verb} {}", paths.join(", ")));
+                clauses.push(format!("{verb} {}", paths.join(", ")));
             }
         }
         match &self.ports {
-            Ports::Any => parts.push("connects to any TCP port".to_owned()),
+            Ports::Any => clauses.push("connects to any TCP port".to_owned()),
             Ports::These(ports) if ports.is_empty() => {}
             Ports::These(ports) => {
                 let noun = if ports.len() == 1 { "port" } else { "ports" };
                 let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
-                parts.push(format!("connects to TCP {noun} {}", ports.join(", ")));
+                clauses.push(format!("connects to TCP {noun} {}", ports.join(", ")));
             }
         }
-        f.write_str(&parts.join("; "))
+        f.write_str(&clauses.join("; "))
     }
 }
 
