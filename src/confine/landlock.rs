@@ -12,15 +12,12 @@ use landlock::{
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 
-use super::{Held, Identity};
+use super::{Held, Identity, PORTS_SINCE};
 use crate::core::confinement::{Needs, Ports, Unconfined};
 
 /// The newest rules that were tried; of these, the kernel's are used. Later ones also limit datagrams
 /// and the sockets of files, by which the C library asks its caches and resolvers.
 const KNOWN: ABI = ABI::V6;
-
-/// The first that knows ports.
-const PORTS_SINCE: ABI = ABI::V4;
 
 /// Confines this thread, and all that it starts, to `needs` for good.
 ///
@@ -52,7 +49,7 @@ pub(super) fn restrict(needs: &Needs) -> Result<Held, Unconfined> {
         LandlockStatus::NotImplemented => Err(Unconfined::Missing),
         LandlockStatus::Available { effective_abi, kernel_abi } => {
             held.abi = kernel_abi.unwrap_or(effective_abi as i32);
-            if effective_abi < PORTS_SINCE {
+            if held.abi < PORTS_SINCE {
                 held.needs.ports = Ports::Any;
             }
             Ok(held)

@@ -22,6 +22,9 @@ use crate::config::Config;
 use crate::core::confinement::{Needs, Unconfined};
 use crate::source::Kind;
 
+/// The first version of the kernel's rules that knows ports.
+const PORTS_SINCE: i32 = 4;
+
 /// How the program is confined, from its start to its end.
 #[derive(Debug)]
 pub struct Confinement {
@@ -152,7 +155,8 @@ pub fn rehearsed(config: &Config, state_dir: &Path) -> Vec<String> {
             // As sd_booted(3) does.
             let systemd = Path::new("/run/systemd/system").is_dir();
             let unless = if systemd { " unless systemd starts it" } else { "" };
-            let first = format!("confined{unless} (Landlock ABI {abi}): {needs}");
+            let but = if abi < PORTS_SINCE { ", which cannot limit ports" } else { "" };
+            let first = format!("confined{unless} (Landlock ABI {abi}{but}): {needs}");
             [first].into_iter().chain(breadth).collect()
         }
     }

@@ -114,9 +114,7 @@ impl Needs {
     /// configuration; those that are read by `system` are open whatever a configuration says.
     pub fn breadth(&self, system: &Self) -> Vec<String> {
         let shared = |paths: &BTreeSet<PathBuf>| -> Vec<PathBuf> {
-            let is_shared =
-                |path: &&PathBuf| SHARED.iter().any(|shared| Path::new(shared) == *path);
-            paths.iter().filter(is_shared).cloned().collect()
+            paths.iter().filter(|path| is_shared(path)).cloned().collect()
         };
         let read = shared(&self.read).into_iter().filter(|path| !is_below(path, &system.read));
         let read = read.map(|path| ("read", path));
@@ -181,6 +179,12 @@ impl fmt::Display for Unconfined {
             Self::Systemd => f.write_str("systemd confines the service"),
         }
     }
+}
+
+/// Whether `path` is a directory that programs share, or the home of a person.
+fn is_shared(path: &Path) -> bool {
+    let is_home = path.parent() == Some(Path::new("/home"));
+    is_home || SHARED.iter().any(|shared| Path::new(shared) == path)
 }
 
 /// Whether `path` is one of `paths`, or below one.
@@ -258,6 +262,8 @@ mod tests {
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].starts_with("everything below / may be read, "), "{told:?}");
         assert!(told[1].starts_with("everything below /etc may be written, "), "{told:?}");
-        assert!(needs(&["/etc/homing"], &["/state"], &[]).breadth(&system).is_empty());
+        assert_eq!(needs(&["/home/me"], &["/var/lib"], &[]).breadth(&system).len(), 2);
+        let narrow = needs(&["/etc/homing", "/home/me/dir"], &["/state"], &[]);
+        assert_eq!(narrow.breadth(&system), Vec::<String>::new());
     }
 }
