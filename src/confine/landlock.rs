@@ -3,8 +3,6 @@
 //! Turns needs into rules as far as the kernel knows them. Decides nothing about who is confined.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use landlock::{
@@ -33,9 +31,8 @@ pub(super) fn restrict(needs: &Needs) -> Result<Held, Unconfined> {
     for (directories, access) in [(&needs.read, reads), (&needs.write, writes)] {
         for directory in directories {
             let Ok(open) = PathFd::new(directory) else { continue };
-            let Ok(copy) = open.as_fd().try_clone_to_owned() else { continue };
-            let Ok(about) = File::from(copy).metadata() else { continue };
-            held.identities.insert(directory.clone(), Identity::of(&about));
+            let Some(identity) = Identity::at(directory) else { continue };
+            held.identities.insert(directory.clone(), identity);
             rules = rules.add_rule(PathBeneath::new(open, access)).map_err(refused)?;
         }
     }

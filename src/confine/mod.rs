@@ -9,7 +9,7 @@ mod needs;
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -122,11 +122,7 @@ impl Held {
 
 impl Identity {
     fn at(path: &Path) -> Option<Self> {
-        fs::metadata(path).ok().map(|about| Self::of(&about))
-    }
-
-    fn of(about: &Metadata) -> Self {
-        Self(about.dev(), about.ino())
+        fs::metadata(path).ok().map(|about| Self(about.dev(), about.ino()))
     }
 }
 
