@@ -7,7 +7,7 @@
 //! | layer | modules |
 //! | --- | --- |
 //! | pure core: decisions and protocols as functions of values | [`core`] |
-//! | shell: files, network, time | [`account`], [`authorities`], [`clock`], [`config`], [`exchange`], [`hook`], [`hosts_file`], [`http`], [`mod@line`], [`log`], [`name_server`], [`peer`], [`program`], [`rails`], [`receipt`], [`source`], [`state`], [`supervisor`], [`waiting`] |
+//! | shell: files, network, time | [`account`], [`authorities`], [`clock`], [`config`], [`confine`], [`exchange`], [`hook`], [`hosts_file`], [`http`], [`mod@line`], [`log`], [`name_server`], [`peer`], [`program`], [`rails`], [`receipt`], [`source`], [`state`], [`supervisor`], [`waiting`] |
 //! | round: observe, plan, update, settle, save | [`round`] |
 //! | token side: issue, audit, rotate, revoke | `token` |
 //! | drivers: daemon, once and the commands that only look | [`cli`], [`drivers`], [`exit`] |
@@ -20,6 +20,7 @@ pub mod authorities;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod confine;
 pub mod core;
 mod disk;
 pub mod drivers;

@@ -214,8 +214,9 @@ pub const COMMANDS: &[Command] = &[
         operand: "",
         choices: &[],
         doc: "Report every problem of the configuration, and what a round would do",
-        more: "Reads the configuration and the secrets and sends nothing to a provider. The exit \
-            code is 0, or 78 when there is a problem.",
+        more: "Reads the configuration and the secrets and sends nothing to a provider. Says what the \
+            running program will be confined to by the kernel's Landlock, or why it will not. The \
+            exit code is 0, or 78 when there is a problem.",
         ready: true,
     },
     Command {

@@ -2,6 +2,7 @@
 //! provider, nothing is saved, no lock is taken.
 
 use super::{Setup, engine, out, show};
+use crate::confine;
 use crate::exit::Exit;
 use crate::round::Occasion;
 use crate::state::Access;
@@ -9,6 +10,7 @@ use crate::state::Access;
 /// Checks, and prints what a round would do.
 pub async fn run(setup: Setup) -> Exit {
     let path = setup.config.path.display().to_string();
+    let state_dir = setup.state_dir.clone();
     let mut engine = match engine(setup, Access::ReadOnly) {
         Ok(engine) => engine,
         Err(exit) => return exit,
@@ -20,6 +22,7 @@ pub async fn run(setup: Setup) -> Exit {
     show::seen(&report.hosts).iter().for_each(|line| out(line));
     report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
     report.hosts.iter().filter_map(show::receipt).for_each(|line| out(&line));
+    confine::rehearsed(&engine.config, &state_dir).iter().for_each(|line| out(line));
     let left_out = report.hosts.iter().filter(|host| host.secret_problem.is_some()).count();
     if left_out > 0 {
         let hosts = if left_out == 1 { "1 host has" } else { &format!("{left_out} hosts have") };

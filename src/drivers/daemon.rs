@@ -14,6 +14,7 @@ use super::signals::{Signals, Told, until_stopped};
 use super::{Setup, engine, err, news, summary};
 use crate::clock::{Alarm, ClockJump, spread, uptime};
 use crate::config::{self, Config};
+use crate::confine::Confinement;
 use crate::core::address::PerFamily;
 use crate::core::auto::Route;
 use crate::core::backoff::Backoff;
@@ -79,6 +80,8 @@ pub async fn run(setup: Setup) -> Exit {
     let stopping = || supervisor.tell(Notice::Stopping);
     let mut watcher = watch();
     tell_start(&engine.config, &state_dir);
+    let mut confinement = Confinement::begin(&engine.config, &state_dir);
+    confinement.announce(true);
     let mut status = summary::Status::default();
     supervisor.tell(Notice::Ready(&status.line()));
     let mut news = news::News::default();
@@ -101,6 +104,9 @@ pub async fn run(setup: Setup) -> Exit {
             break;
         };
         news.log(&report);
+        if report.exit() != Exit::Right {
+            confinement.explain(&engine.config);
+        }
         debug!("the round is over");
         if stop.get() {
             break;
@@ -132,7 +138,7 @@ pub async fn run(setup: Setup) -> Exit {
                 Event::Signal(Told::Round) => break Occasion::default(),
                 Event::Signal(Told::Reload) => {
                     supervisor.reloading();
-                    status.outdated = !reload(&mut engine, &common.config);
+                    status.outdated = !reload(&mut engine, &common.config, &mut confinement);
                     supervisor.tell(Notice::Ready(&status.line()));
                     if !status.outdated {
                         break Occasion { retry_rejected: true, ..Occasion::default() };
@@ -203,9 +209,17 @@ fn watch() -> Option<Watcher> {
 }
 
 /// Puts a new configuration in force; a wrong one is reported and the old one goes on.
-fn reload(engine: &mut Engine, path: &Path) -> bool {
+fn reload(engine: &mut Engine, path: &Path, confinement: &mut Confinement) -> bool {
     match config::load(path) {
         Ok(config) => {
+            if let Some(lacking) = confinement.forbids(&config) {
+                warn!(
+                    lacking,
+                    fix = "restart Homing",
+                    "restart needed: Landlock leaves Homing less than the new configuration needs; the old one goes on"
+                );
+                return false;
+            }
             if config.daemon.state_dir != engine.config.daemon.state_dir {
                 warn!(fix = "restart Homing", "a new state-dir is used after a restart only");
             }
@@ -221,6 +235,7 @@ fn reload(engine: &mut Engine, path: &Path) -> bool {
                 fix = "correct the configuration and reload again",
                 "the new configuration is wrong; the old one goes on"
             );
+            confinement.explain(&engine.config);
             false
         }
     }

@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 
 use super::{Setup, engine, out, show, signals};
 use crate::cli::Once;
+use crate::confine::Confinement;
 use crate::exit::Exit;
 use crate::round::{Occasion, Report};
 use crate::state::Access;
@@ -15,6 +16,7 @@ use crate::state::Access;
 pub async fn run(setup: Setup, options: Once) -> Exit {
     let access = if options.dry_run { Access::ReadOnly } else { Access::Locked { who: "once" } };
     let quiet = setup.quiet();
+    let state_dir = setup.state_dir.clone();
     let mut engine = match engine(setup, access) {
         Ok(engine) => engine,
         Err(exit) => return exit,
@@ -32,6 +34,7 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
         }
         return report.exit();
     }
+    Confinement::begin(&engine.config, &state_dir).announce(false);
     let is_first = engine.memory.hosts.is_empty();
     let stop = Cell::new(false);
     let round = signals::until_told(engine.round(occasion, &stop), &stop).await;

@@ -311,6 +311,11 @@ pub fn server_of(url: &str) -> String {
     parsed(url).map_or_else(|error| error.detail, |url| server(&url))
 }
 
+/// The port that `url` is asked at, if it is one.
+pub fn port_of(url: &str) -> Option<u16> {
+    parsed(url).ok()?.port_or_known_default()
+}
+
 /// Where `reference` leads from `base`, if that is plain HTTP at `address` itself.
 ///
 /// For devices that name pages of their own: what leads to another machine is nobody's word.

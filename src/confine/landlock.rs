@@ -1,0 +1,74 @@
+//! Landlock (landlock(7)): rules that a process gives itself and cannot take back.
+//!
+//! Turns needs into rules as far as the kernel knows them. Decides nothing about who is confined.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, LandlockStatus, NetPort, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
+};
+
+use super::{Held, Identity, PORTS_SINCE};
+use crate::core::confinement::{Needs, Ports, Unconfined};
+
+/// The newest rules that were tried; of these, the kernel's are used. Later ones also limit datagrams
+/// and the sockets of files, by which the C library asks its caches and resolvers.
+const KNOWN: ABI = ABI::V6;
+
+/// Confines this thread, and all that it starts, to `needs` for good.
+///
+/// Directories that are not there are left out.
+pub(super) fn restrict(needs: &Needs) -> Result<Held, Unconfined> {
+    let refused = |error: RulesetError| Unconfined::Refused(error.to_string());
+    let reads = AccessFs::ReadFile | AccessFs::ReadDir;
+    // To make a new file, fill it, let it take an old one's place, or remove it.
+    let writes =
+        reads | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
+    let mut rules = rules(&needs.ports).map_err(refused)?;
+    let mut held = Held::default();
+    for (directories, access) in [(&needs.read, reads), (&needs.write, writes)] {
+        for directory in directories {
+            let Ok(open) = PathFd::new(directory) else { continue };
+            let Some(identity) = Identity::at(directory) else { continue };
+            held.identities.insert(directory.clone(), identity);
+            rules = rules.add_rule(PathBeneath::new(open, access)).map_err(refused)?;
+        }
+    }
+    let is_open = |directory: &&PathBuf| held.identities.contains_key(*directory);
+    let opened =
+        |directories: &BTreeSet<PathBuf>| directories.iter().filter(is_open).cloned().collect();
+    let (read, write) = (opened(&needs.read), opened(&needs.write));
+    held.needs = Needs { read, write, ports: needs.ports.clone() };
+    match rules.restrict_self().map_err(refused)?.landlock {
+        LandlockStatus::NotEnabled => Err(Unconfined::Disabled),
+        LandlockStatus::NotImplemented => Err(Unconfined::Missing),
+        LandlockStatus::Available { effective_abi, kernel_abi } => {
+            held.abi = kernel_abi.unwrap_or(effective_abi as i32);
+            if held.abi < PORTS_SINCE {
+                held.needs.ports = Ports::Any;
+            }
+            Ok(held)
+        }
+    }
+}
+
+/// Rules under which nothing but `ports` is allowed yet.
+fn rules(ports: &Ports) -> Result<RulesetCreated, RulesetError> {
+    let rules = Ruleset::default()
+        .handle_access(AccessFs::from_all(KNOWN))?
+        .handle_access(AccessNet::BindTcp)?
+        .scope(Scope::from_all(KNOWN))?;
+    let rules = match ports {
+        Ports::Any => rules,
+        Ports::These(_) => rules.handle_access(AccessNet::ConnectTcp)?,
+    };
+    // Sockets are bound to an address before they connect, and leave the port to the kernel.
+    let rules = rules.create()?.add_rule(NetPort::new(0, AccessNet::BindTcp))?;
+    let connect = |port: &u16| Ok(NetPort::new(*port, AccessNet::ConnectTcp));
+    match ports {
+        Ports::Any => Ok(rules),
+        Ports::These(ports) => rules.add_rules(ports.iter().map(connect)),
+    }
+}

@@ -1,0 +1,183 @@
+//! Confinement of the running program to what its configuration needs, by the kernel's Landlock.
+//!
+//! Owns the rules and what they are made of; changes nothing of what Homing does, and its failure
+//! ends nothing. Called by the daemon, by `--once`, and by `check`, which only tries it.
+
+#[cfg(target_os = "linux")]
+mod landlock;
+mod needs;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use tracing::{debug, info, warn};
+
+#[cfg(target_os = "linux")]
+use self::landlock::restrict;
+use crate::config::Config;
+use crate::core::confinement::{Needs, Unconfined};
+use crate::source::Kind;
+
+/// The first version of the kernel's rules that knows ports.
+const PORTS_SINCE: i32 = 4;
+
+/// How the program is confined, from its start to its end.
+#[derive(Debug)]
+pub struct Confinement {
+    state_dir: PathBuf,
+    held: Result<Held, Unconfined>,
+    /// What was lacking when that was told last.
+    told: Option<String>,
+}
+
+/// What the kernel leaves the program.
+#[derive(Debug, Default)]
+struct Held {
+    needs: Needs,
+    /// The directories that the rules are for, whatever may stand at their paths by now.
+    identities: BTreeMap<PathBuf, Identity>,
+    /// The version of the kernel's rules.
+    abi: i32,
+}
+
+/// A directory as the kernel knows it; device and inode, which no other has while a rule is for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Identity(u64, u64);
+
+impl Confinement {
+    /// Confines this thread, and all that it starts from now on, to what `config` needs with the state
+    /// in `state_dir`, if anything is to be confined; what it is like is told by the others here.
+    pub fn begin(config: &Config, state_dir: &Path) -> Self {
+        let held = match hindrance(config) {
+            Some(hindrance) => Err(hindrance),
+            None => restrict(&needs::of(config, state_dir).with(needs::of_system())),
+        };
+        Self { state_dir: state_dir.to_owned(), held, told: None }
+    }
+
+    /// Logs what holds: as information for a daemon, else as a detail.
+    pub fn announce(&self, is_daemon: bool) {
+        match &self.held {
+            Ok(Held { needs, abi, .. }) if is_daemon => {
+                info!(landlock = abi, reach = %needs, "confined");
+            }
+            Err(Unconfined::Refused(why)) if is_daemon => {
+                warn!(
+                    why,
+                    fix = "nothing to do; Homing goes on as without Landlock",
+                    "not confined"
+                );
+            }
+            Err(why) if is_daemon => info!(%why, "not confined"),
+            Ok(Held { needs, abi, .. }) => debug!(landlock = abi, reach = %needs, "confined"),
+            Err(why) => debug!(%why, "not confined"),
+        }
+    }
+
+    /// What `config` asks for that is out of reach for good, so that a restart is needed.
+    pub fn forbids(&self, config: &Config) -> Option<String> {
+        let held = self.held.as_ref().ok()?;
+        if let Some(program) = program(config) {
+            return Some(program.to_string());
+        }
+        held.lacks(&needs::of(config, &self.state_dir))
+    }
+
+    /// Logs what is out of reach by now that `config` and the system need, for whoever wonders why a
+    /// file cannot be read; once, until it is something else.
+    pub fn explain(&mut self, config: &Config) {
+        let Ok(held) = &self.held else { return };
+        let lacking = held.lacks(&needs::of(config, &self.state_dir).with(needs::of_system()));
+        if let Some(lacking) =
+            lacking.as_ref().filter(|lacking| self.told.as_ref() != Some(lacking))
+        {
+            warn!(
+                lacking,
+                fix = "restart Homing",
+                "restart needed: Landlock keeps Homing to what it needed at its start"
+            );
+        }
+        self.told = lacking;
+    }
+}
+
+impl Held {
+    /// What of `needs` is out of reach, in words; a directory that has taken another's place is.
+    fn lacks(&self, needs: &Needs) -> Option<String> {
+        let stands = |path: &&PathBuf| self.identities.get(*path).copied() == Identity::at(path);
+        let Needs { read, write, ports } = &self.needs;
+        let held = Needs {
+            read: read.iter().filter(stands).cloned().collect(),
+            write: write.iter().filter(stands).cloned().collect(),
+            ports: ports.clone(),
+        };
+        let lacking = needs.beyond(&held);
+        (!lacking.is_empty()).then(|| lacking.to_string())
+    }
+}
+
+impl Identity {
+    fn at(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().map(|about| Self(about.dev(), about.ino()))
+    }
+}
+
+/// How a daemon with `config` would be confined, a line for each thing to know; this thread is not.
+pub fn rehearsed(config: &Config, state_dir: &Path) -> Vec<String> {
+    let own = needs::of(config, state_dir);
+    let system = needs::of_system();
+    let breadth = own.breadth(&system);
+    let held = match hindrance(config) {
+        Some(hindrance) => Err(hindrance),
+        None => {
+            let all = own.with(system);
+            // Rules are for the thread that asks for them, and go with it.
+            let tried = thread::scope(|scope| {
+                let attempt = thread::Builder::new().spawn_scoped(scope, || restrict(&all));
+                attempt.map(thread::ScopedJoinHandle::join)
+            });
+            let failed = || Unconfined::Refused("there is no thread to try them".to_owned());
+            let held = tried.ok().and_then(Result::ok).unwrap_or_else(|| Err(failed()));
+            held.map(|held| (held.abi, Needs { ports: held.needs.ports, ..all }))
+        }
+    };
+    match held {
+        Err(why) => vec![format!("not confined: {why}")],
+        Ok((abi, needs)) => {
+            // As sd_booted(3) does.
+            let systemd = Path::new("/run/systemd/system").is_dir();
+            let unless = if systemd { " unless systemd starts it" } else { "" };
+            let but = if abi < PORTS_SINCE { ", which cannot limit ports" } else { "" };
+            let first = format!("confined{unless} (Landlock ABI {abi}{but}): {needs}");
+            [first].into_iter().chain(breadth).collect()
+        }
+    }
+}
+
+/// Why a program with `config` is not to be confined.
+fn hindrance(config: &Config) -> Option<Unconfined> {
+    // The unit's settings are stricter, and a person may loosen them without asking Homing.
+    let by_systemd = env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty())
+        || env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == std::process::id().to_string());
+    program(config).or_else(|| by_systemd.then_some(Unconfined::Systemd))
+}
+
+/// The first program of the user's in `config`, which nobody but the user knows the needs of.
+fn program(config: &Config) -> Option<Unconfined> {
+    let runs = |kind: &Kind| matches!(kind, Kind::Command(_));
+    let source = config.sources.iter().find(|source| runs(&source.kind));
+    let host = config.hosts.iter().find(|host| !host.on_change.is_empty());
+    source
+        .map(|source| Unconfined::Command(source.name.clone()))
+        .or_else(|| host.map(|host| Unconfined::OnChange(host.host.key.host.clone())))
+}
+
+/// Elsewhere there is no such thing.
+#[cfg(not(target_os = "linux"))]
+fn restrict(_: &Needs) -> Result<Held, Unconfined> {
+    Err(Unconfined::Missing)
+}

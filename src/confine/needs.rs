@@ -1,0 +1,263 @@
+//! What a configuration and the system's resolver need, with links followed as they stand now.
+//!
+//! Only directories: a rule for a file would go on being for the file that was there at the start,
+//! whatever took its place by a rename. Those that do not exist are left out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::config::{Config, HostConfig, SecretPlace, SourceRef};
+use crate::core::address::Family;
+use crate::core::confinement::{Needs, Ports};
+use crate::core::echo::{self, Echo};
+use crate::core::provider::Provider;
+use crate::core::server::Server;
+use crate::core::whoami::PORT as DNS;
+use crate::disk;
+use crate::http;
+use crate::source::outside::Service;
+use crate::source::{Kind, Source};
+
+/// What the C library's resolver reads, again and again (resolv.conf(5), nsswitch.conf(5),
+/// host.conf(5), gai.conf(5), hosts(5), ld.so(8)).
+const RESOLVER: [&str; 7] = [
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/host.conf",
+    "/etc/gai.conf",
+    "/etc/services",
+    "/etc/ld.so.cache",
+];
+
+/// Where resolv.conf comes to stand when a resolver is started after Homing.
+const RESOLVERS: [&str; 3] = ["/run/systemd/resolve", "/run/resolvconf", "/tmp/resolv.conf.d"];
+
+/// Where the C library finds the modules that nsswitch.conf names, which it loads when they are first
+/// needed. musl has none.
+const LIBRARIES: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
+
+/// No way to a file has more links (`ELOOP` in `path_resolution(7)`).
+const MOST_LINKS: usize = 40;
+
+/// What `config` needs, and the state in `state_dir`.
+pub fn of(config: &Config, state_dir: &Path) -> Needs {
+    let mut gathered = Gathered::default();
+    gathered.read(&config.path);
+    let (mut providers, mut sources) = (BTreeSet::new(), BTreeSet::new());
+    let mut asks_others = false;
+    for host in &config.hosts {
+        gathered.host(host);
+        providers.insert(host.provider);
+        for (_, source) in host.sources.iter() {
+            match source {
+                None => {}
+                // Besides the kernel it asks the provider's own service, and those of others.
+                Some(SourceRef::Auto) => asks_others = true,
+                Some(SourceRef::Named(place)) => {
+                    sources.insert(*place);
+                }
+            }
+        }
+    }
+    providers.into_iter().for_each(|place| gathered.provider(&config.providers[place]));
+    sources.into_iter().for_each(|place| gathered.source(&config.sources[place]));
+    if asks_others {
+        let others = Family::BOTH.into_iter().flat_map(echo::third_parties);
+        others.for_each(|echo| gathered.echo(&echo));
+    }
+    gathered.needs.write.insert(disk::canonical(state_dir));
+    gathered.into_needs()
+}
+
+/// What the system's look-up of names needs.
+pub fn of_system() -> Needs {
+    let mut gathered = Gathered::default();
+    RESOLVER.iter().for_each(|path| gathered.read(Path::new(path)));
+    let libraries: &[&str] = if cfg!(target_env = "musl") { &[] } else { &LIBRARIES };
+    for directory in RESOLVERS.iter().chain(libraries) {
+        gathered.needs.read.extend(fs::canonicalize(directory));
+    }
+    // An answer that is too long for a datagram is asked for again by TCP.
+    gathered.ports.insert(DNS);
+    gathered.into_needs()
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Gathered {
+    needs: Needs,
+    ports: BTreeSet<u16>,
+    any_port: bool,
+    /// The real directory of each that was looked at; many files share few.
+    known: BTreeMap<PathBuf, Option<PathBuf>>,
+}
+
+impl Gathered {
+    fn into_needs(self) -> Needs {
+        let ports = if self.any_port { Ports::Any } else { Ports::These(self.ports) };
+        Needs { ports, ..self.needs }
+    }
+
+    fn host(&mut self, host: &HostConfig) {
+        match &host.secret {
+            Some(SecretPlace::File(path) | SecretPlace::KeyFile(path)) => self.read(path),
+            Some(SecretPlace::Credential(name)) => {
+                if let Some(directory) = std::env::var_os("CREDENTIALS_DIRECTORY") {
+                    self.read(&Path::new(&directory).join(name));
+                }
+            }
+            Some(SecretPlace::Environment(_) | SecretPlace::Inline(_)) | None => {}
+        }
+        if let Some(path) = &host.path {
+            // A link in its place stays, and what it leads to is replaced.
+            let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+            let directory = self.directory(&path);
+            self.needs.write.extend(directory);
+        }
+        for server in host.verify.iter().flat_map(|verify| &verify.servers) {
+            self.server(server);
+        }
+    }
+
+    fn provider(&mut self, provider: &Provider) {
+        let echoes = provider.echo.iter().filter_map(|(_, url)| url.as_deref());
+        let urls = provider.update_url.as_deref().into_iter().chain(provider.api_url.as_deref());
+        urls.chain(echoes).for_each(|url| self.url(url));
+        if let Some(ca_file) = &provider.ca_file {
+            self.read(Path::new(&**ca_file));
+        }
+        if let Some(server) = &provider.name_server {
+            self.server(server);
+        }
+    }
+
+    fn source(&mut self, source: &Source) {
+        match &source.kind {
+            Kind::File(path) => self.read(path),
+            Kind::Outside(outside) => outside.services.iter().for_each(|service| match service {
+                Service::Dns(resolver) => {
+                    let servers = resolver.servers.iter().filter_map(|(_, server)| server.as_ref());
+                    servers.for_each(|server| self.server(server));
+                }
+                // By UPnP, the router itself says on which port it is to be asked.
+                Service::Gateway(_) => self.any_port = true,
+                // By datagrams alone.
+                Service::Stun(_) => {}
+                Service::Web { echo, ca_file } => {
+                    self.echo(echo);
+                    ca_file.iter().for_each(|path| self.read(path));
+                }
+            }),
+            Kind::Command(_) | Kind::Interface(_) | Kind::Static(_) => {}
+        }
+    }
+
+    fn echo(&mut self, echo: &Echo) {
+        echo.urls.iter().filter_map(|(_, url)| url.as_deref()).for_each(|url| self.url(url));
+    }
+
+    fn url(&mut self, url: &str) {
+        self.ports.extend(http::port_of(url));
+    }
+
+    fn server(&mut self, server: &Server) {
+        self.ports.insert(match server {
+            Server::Address(address) => address.port(),
+            Server::Name(_, port) => *port,
+        });
+    }
+
+    /// Adds the directory of the file at `path`, and of each link on the way to it: what a link
+    /// leads to is replaced as often as the link.
+    fn read(&mut self, path: &Path) {
+        let mut path = path.to_owned();
+        for _ in 0..MOST_LINKS {
+            let directory = self.directory(&path);
+            self.needs.read.extend(directory);
+            let Ok(target) = fs::read_link(&path) else { return };
+            path = disk::directory(&path).join(target);
+        }
+    }
+
+    /// The real directory that `path` is in, if it exists.
+    fn directory(&mut self, path: &Path) -> Option<PathBuf> {
+        let directory = disk::directory(path);
+        if let Some(known) = self.known.get(directory) {
+            return known.clone();
+        }
+        let real = fs::canonicalize(directory).ok();
+        self.known.insert(directory.to_owned(), real.clone());
+        real
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    const HOST: &str = "[[host]]\nname = \"a.example\"\nipv4 = \"on\"\nipv6 = \"off\"\n";
+
+    #[track_caller]
+    fn check(text: &str, ports: &[u16]) {
+        let parsed = config::parse(Path::new("/etc/homing.toml"), text, true);
+        let config = parsed.unwrap_or_else(|problems| panic!("{problems}"));
+        let needs = of(&config, Path::new("/nowhere/state"));
+        assert_eq!(needs.ports, Ports::These(ports.iter().copied().collect()), "{text}");
+    }
+
+    #[test]
+    fn the_ports_are_those_of_all_servers_in_use() {
+        let on = "[source.on]\nstatic = \"192.0.2.1\"\nallow-private = true\n";
+        let local = "provider = \"hosts-file\"\npath = \"hosts\"\n";
+        check(&format!("{on}{HOST}{local}"), &[]);
+        let source =
+            |keys: &str| format!("[source.on]\n{keys}\nallow-private = true\n{HOST}{local}");
+        check(&source("web = [\"https://a.example/\", \"http://127.0.0.1:8080/\"]"), &[443, 8080]);
+        check(
+            &source("dns = [\"google\", { server = \"192.0.2.1:54\", name = \"a.example\" }]"),
+            &[53, 54],
+        );
+        check(&source("stun = \"stun.example:3478\""), &[]);
+        let unused = "[source.unused]\nweb = \"https://a.example:8443/\"\n";
+        check(&format!("{unused}{on}{HOST}{local}"), &[]);
+        let desec = "provider = \"desec\"\ntoken = \"x\"\n";
+        check(&format!("{on}{HOST}{desec}"), &[443]);
+        let provider = "[provider.p]\nprotocol = \"desec\"\nupdate-url = \"https://a.example:81/\"\n\
+                        api-url = \"https://a.example:82/\"\necho6 = \"https://a.example:83/\"\n";
+        let mine = "provider = \"p\"\ntoken = \"x\"\n";
+        check(&format!("{provider}{on}{HOST}{mine}"), &[81, 82, 83]);
+        let auto = HOST.replace("\"on\"", "\"auto\"");
+        check(&format!("{provider}{auto}{mine}"), &[81, 82, 83, 443]);
+    }
+
+    #[test]
+    fn a_name_server_and_those_to_verify_at_have_their_ports() {
+        let text = format!(
+            "[source.on]\nstatic = \"192.0.2.1\"\nallow-private = true\n\
+             [provider.p]\nprotocol = \"rfc2136\"\nserver = \"ns.example:5353\"\n{HOST}\
+             provider = \"p\"\nkey-name = \"k\"\nsecret-file = \"k\"\n\
+             verify-servers = [\"192.0.2.1:5354\"]\n"
+        );
+        check(&text, &[5353, 5354]);
+    }
+
+    #[test]
+    fn a_router_that_is_asked_may_name_any_port() {
+        let text = format!(
+            "[source.on]\ngateway = true\nallow-private = true\n{HOST}provider = \"hosts-file\"\npath = \"hosts\"\n"
+        );
+        let config = config::parse(Path::new("/etc/homing.toml"), &text, true).unwrap();
+        assert_eq!(of(&config, Path::new("/")).ports, Ports::Any);
+    }
+
+    #[test]
+    fn the_resolver_needs_its_files_and_the_port_of_dns() {
+        let needs = of_system();
+        assert!(needs.read.contains(&fs::canonicalize("/etc").unwrap()), "{needs}");
+        assert!(needs.write.is_empty());
+        assert_eq!(needs.ports, Ports::These([DNS].into()));
+    }
+}

@@ -1,0 +1,269 @@
+//! Confinement: what Homing has to reach, whether what it was given suffices, and both in words.
+//!
+//! Decides on paths as they are told; what they lead to is the shell's to find out, and so is the
+//! confining itself. Used for the daemon, for `--once` and for `check`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::name::Hostname;
+
+/// What Homing has to reach.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Needs {
+    /// The directories below which it reads.
+    pub read: BTreeSet<PathBuf>,
+    /// The directories below which it reads and writes.
+    pub write: BTreeSet<PathBuf>,
+    /// Where it connects to.
+    pub ports: Ports,
+}
+
+/// TCP ports of servers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Ports {
+    /// Any, because a server names them.
+    Any,
+    /// These.
+    These(BTreeSet<u16>),
+}
+
+/// Why Homing is not confined.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Unconfined {
+    /// This source runs a program, which would be confined as well.
+    Command(String),
+    /// The kernel has Landlock, and it is turned off.
+    Disabled,
+    /// The kernel has no Landlock.
+    Missing,
+    /// This host runs a program, which would be confined as well.
+    OnChange(Hostname),
+    /// The system refused, in its words.
+    Refused(String),
+    /// systemd has started it.
+    Systemd,
+}
+
+/// Directories that programs share, so that much besides Homing's own lies below them.
+const SHARED: [&str; 20] = [
+    "/",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/mnt",
+    "/nix",
+    "/opt",
+    "/proc",
+    "/root",
+    "/run",
+    "/srv",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/usr/local",
+    "/usr/local/etc",
+    "/var",
+    "/var/lib",
+    "/var/run",
+];
+
+impl Needs {
+    /// What neither these nor `other` leave out.
+    pub fn with(mut self, other: Self) -> Self {
+        self.read.extend(other.read);
+        self.write.extend(other.write);
+        self.ports = match (self.ports, other.ports) {
+            (Ports::These(mut ports), Ports::These(others)) => {
+                ports.extend(others);
+                Ports::These(ports)
+            }
+            (Ports::Any, _) | (_, Ports::Any) => Ports::Any,
+        };
+        self
+    }
+
+    /// Whether whoever is given these can do with them all that `other` asks for.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.beyond(self).is_empty()
+    }
+
+    /// What of these is still missing for whoever was given `held`.
+    pub fn beyond(&self, held: &Self) -> Self {
+        let reads = |path: &Path| is_below(path, &held.read) || is_below(path, &held.write);
+        let ports = match (&self.ports, &held.ports) {
+            (_, Ports::Any) => Ports::default(),
+            (Ports::Any, Ports::These(_)) => Ports::Any,
+            (Ports::These(ports), Ports::These(held)) => Ports::These(ports - held),
+        };
+        Self {
+            read: self.read.iter().filter(|path| !reads(path)).cloned().collect(),
+            write: self.write.iter().filter(|path| !is_below(path, &held.write)).cloned().collect(),
+            ports,
+        }
+    }
+
+    /// Whether there is nothing in them.
+    pub fn is_empty(&self) -> bool {
+        self.read.is_empty() && self.write.is_empty() && self.ports == Ports::default()
+    }
+
+    /// A sentence about each directory that opens more than Homing's own, for a file of its
+    /// configuration; those that are read by `system` are open whatever a configuration says.
+    pub fn breadth(&self, system: &Self) -> Vec<String> {
+        let shared = |paths: &BTreeSet<PathBuf>| -> Vec<PathBuf> {
+            paths.iter().filter(|path| is_shared(path)).cloned().collect()
+        };
+        let read = shared(&self.read).into_iter().filter(|path| !is_below(path, &system.read));
+        let read = read.map(|path| ("read", path));
+        let written = shared(&self.write).into_iter().map(|path| ("written", path));
+        let sentence = |(verb, path): (&str, PathBuf)| {
+            let path = path.display();
+            format!(
+                "everything below {path} may be {verb}, because a file of the configuration lies in \
+                 {path} itself; a directory of its own is narrower"
+            )
+        };
+        read.chain(written).map(sentence).collect()
+    }
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self::These(BTreeSet::new())
+    }
+}
+
+/// As `reads A, B; writes C; connects to TCP port 443`; directories below others are left out.
+impl fmt::Display for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let covered =
+            |path: &Path| is_below_another(path, &self.read) || is_below(path, &self.write);
+        let read: Vec<_> = self.read.iter().filter(|path| !covered(path)).collect();
+        let outermost = |path: &&PathBuf| !is_below_another(path, &self.write);
+        let write: Vec<_> = self.write.iter().filter(outermost).collect();
+        let mut clauses = Vec::new();
+        for (verb, paths) in [("reads", read), ("writes", write)] {
+            if !paths.is_empty() {
+                let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+                clauses.push(format!("{verb} {}", paths.join(", ")));
+            }
+        }
+        match &self.ports {
+            Ports::Any => clauses.push("connects to any TCP port".to_owned()),
+            Ports::These(ports) if ports.is_empty() => {}
+            Ports::These(ports) => {
+                let noun = if ports.len() == 1 { "port" } else { "ports" };
+                let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
+                clauses.push(format!("connects to TCP {noun} {}", ports.join(", ")));
+            }
+        }
+        f.write_str(&clauses.join("; "))
+    }
+}
+
+impl fmt::Display for Unconfined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(source) => {
+                write!(f, "the source {source} runs a command, which would be confined as well")
+            }
+            Self::Disabled => f.write_str("the kernel's Landlock is turned off"),
+            Self::Missing => f.write_str("the kernel has no Landlock"),
+            Self::OnChange(host) => {
+                write!(f, "the on-change program of {host} would be confined as well")
+            }
+            Self::Refused(why) => write!(f, "the kernel refuses Landlock's rules ({why})"),
+            Self::Systemd => f.write_str("systemd confines the service"),
+        }
+    }
+}
+
+/// Whether `path` is a directory that programs share, or the home of a person.
+fn is_shared(path: &Path) -> bool {
+    let is_home = path.parent() == Some(Path::new("/home"));
+    is_home || SHARED.iter().any(|shared| Path::new(shared) == path)
+}
+
+/// Whether `path` is one of `paths`, or below one.
+fn is_below(path: &Path, paths: &BTreeSet<PathBuf>) -> bool {
+    path.ancestors().any(|ancestor| paths.contains(ancestor))
+}
+
+/// Whether `path` is below one of `paths` that is not itself.
+fn is_below_another(path: &Path, paths: &BTreeSet<PathBuf>) -> bool {
+    path.parent().is_some_and(|parent| is_below(parent, paths))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn needs(read: &[&str], write: &[&str], ports: &[u16]) -> Needs {
+        Needs {
+            read: read.iter().map(PathBuf::from).collect(),
+            write: write.iter().map(PathBuf::from).collect(),
+            ports: Ports::These(ports.iter().copied().collect()),
+        }
+    }
+
+    #[track_caller]
+    fn check(held: &Needs, wanted: &Needs, lacking: &str) {
+        assert_eq!(wanted.beyond(held).to_string(), lacking);
+        assert_eq!(held.covers(wanted), lacking.is_empty());
+    }
+
+    #[test]
+    fn a_directory_gives_what_is_below_it_and_no_more() {
+        let held = needs(&["/etc"], &["/var/lib/homing"], &[]);
+        check(&held, &needs(&["/etc", "/etc/homing"], &[], &[]), "");
+        check(&held, &needs(&["/etc2", "/"], &[], &[]), "reads /");
+        check(&held, &needs(&["/etc2"], &[], &[]), "reads /etc2");
+        check(&held, &needs(&["/var/lib/homing"], &["/var/lib/homing/x"], &[]), "");
+        check(&held, &needs(&[], &["/etc/homing"], &[]), "writes /etc/homing");
+    }
+
+    #[test]
+    fn ports_are_held_one_by_one_or_all() {
+        let held = needs(&[], &[], &[53, 443]);
+        check(&held, &needs(&[], &[], &[443]), "");
+        check(&held, &needs(&[], &[], &[443, 8443]), "connects to TCP port 8443");
+        let any = Needs { ports: Ports::Any, ..Needs::default() };
+        check(&held, &any, "connects to any TCP port");
+        check(&any, &held, "");
+        check(&any, &any, "");
+    }
+
+    #[test]
+    fn both_together_are_all_that_either_needs() {
+        let both = needs(&["/a"], &["/b"], &[53]).with(needs(&["/c"], &[], &[443]));
+        assert_eq!(both, needs(&["/a", "/c"], &["/b"], &[53, 443]));
+        let any = Needs { ports: Ports::Any, ..Needs::default() };
+        assert_eq!(both.clone().with(any.clone()).ports, Ports::Any);
+        assert_eq!(any.with(both).ports, Ports::Any);
+    }
+
+    #[test]
+    fn words_leave_out_what_lies_below_something_else() {
+        let some = needs(&["/etc", "/etc/homing", "/state/a"], &["/state"], &[53, 443]);
+        assert_eq!(some.to_string(), "reads /etc; writes /state; connects to TCP ports 53, 443");
+        assert_eq!(needs(&["/"], &[], &[]).to_string(), "reads /");
+        assert!(Needs::default().is_empty());
+        assert_eq!(Needs::default().to_string(), "");
+    }
+
+    #[test]
+    fn a_shared_directory_is_told_where_the_system_does_not_open_it_anyway() {
+        let system = needs(&["/etc", "/usr/lib"], &[], &[]);
+        let own = needs(&["/", "/etc", "/etc/homing"], &["/etc", "/var/lib/homing"], &[]);
+        let told = own.breadth(&system);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].starts_with("everything below / may be read, "), "{told:?}");
+        assert!(told[1].starts_with("everything below /etc may be written, "), "{told:?}");
+        assert_eq!(needs(&["/home/me"], &["/var/lib"], &[]).breadth(&system).len(), 2);
+        let narrow = needs(&["/etc/homing", "/home/me/dir"], &["/state"], &[]);
+        assert_eq!(narrow.breadth(&system), Vec::<String>::new());
+    }
+}
