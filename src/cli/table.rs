@@ -229,7 +229,7 @@ pub const COMMANDS: &[Command] = &[
         name: "address",
         operand: "",
         choices: &[],
-        doc: "Show what every source sees, and why an address is refused",
+        doc: "Show what each source sees, and why some is refused",
         more: "",
     },
     Command {

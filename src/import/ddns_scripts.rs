@@ -48,11 +48,6 @@ pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
             hidden.extend(section.option(name).and_then(text_of).map(Secret::new));
         }
         let mut host = Reader { section, takes_private }.host();
-        host.settle_login();
-        if host.service.protocol().is_none() {
-            // With services of their own form, the login can be the token.
-            hidden.extend(host.username.take().map(|login| Secret::new(&login)));
-        }
         hosts.push(host);
     }
     let interval = interval(services(), &mut remarks);
@@ -190,8 +185,7 @@ impl Reader<'_> {
     }
 
     fn host(&self) -> Host {
-        let mut remarks: Vec<_> =
-            self.section.options.iter().filter_map(Self::remark).collect();
+        let mut remarks: Vec<_> = self.section.options.iter().filter_map(Self::remark).collect();
         let names = [self.text("domain").or(self.text("lookup_host"))];
         let names: Vec<_> = names.into_iter().flatten().map(str::to_owned).collect();
         let mut host = Host::new(self.section.line, names, Service::unknown("this service"));
@@ -546,7 +540,7 @@ mod tests {
         let draft = |options: &str| {
             read(&format!("config service\n{}", options.replace(", ", "\n"))).unwrap().interval
         };
-        let minutes = |minutes| Some(Duration::from_secs(minutes * 60));
+        let minutes = |minutes: u64| Some(Duration::from_secs(minutes * 60));
         assert_eq!(draft("option check_interval 20"), minutes(20));
         assert_eq!(draft("option check_interval 2, option check_unit hours"), minutes(120));
         assert_eq!(draft(""), None);

@@ -105,7 +105,7 @@ impl std::error::Error for Unusable {}
 pub fn read(client: Client, text: &str) -> Result<Draft, Unusable> {
     // Editors of some systems begin a file with a mark that means nothing.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let draft = match client {
+    let mut draft = match client {
         Client::Ddclient => ddclient::read(text),
         Client::Inadyn => inadyn::read(text),
         Client::DdnsScripts => ddns_scripts::read(text),
@@ -113,6 +113,7 @@ pub fn read(client: Client, text: &str) -> Result<Draft, Unusable> {
     if draft.hosts.is_empty() {
         return Err(Unusable::NoHosts(client));
     }
+    draft.hosts.iter_mut().for_each(Host::settle_login);
     Ok(draft)
 }
 
@@ -181,7 +182,7 @@ enum Refresh {
 }
 
 /// Something to say about the old file.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Remark {
     /// The line that it is about.
     line: Option<usize>,

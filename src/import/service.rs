@@ -105,7 +105,7 @@ pub(super) fn at_server(host: &str) -> Option<&'static Provider> {
     let host = host.to_ascii_lowercase();
     let goes_there = |provider: &&Provider| {
         let url = provider.update_url.as_deref().unwrap_or_default();
-        host_of(url).eq_ignore_ascii_case(&host)
+        !host.is_empty() && host_of(url).eq_ignore_ascii_case(&host)
     };
     BUILT_IN.iter().find(goes_there).or_else(|| {
         let alias = ALIASES.iter().find(|(server, _)| *server == host);

@@ -352,9 +352,8 @@ impl<'a> Writer<'a> {
             draft.hosts.iter().partition(|host| host.left_out.is_none());
         let mut body = String::new();
         let mut to_do = 0;
-        for remark in unique(&draft.remarks) {
-            body.push_str(&comment(&remark, &mut to_do));
-        }
+        let mut said = BTreeSet::new();
+        body.push_str(&comments(&draft.remarks, &mut said, &mut to_do));
         let gap = |text: &mut String| {
             if !text.is_empty() && !text.ends_with("\n\n") {
                 text.push('\n');
@@ -371,9 +370,7 @@ impl<'a> Writer<'a> {
         let mut secrets = BTreeMap::new();
         let mut told = BTreeSet::new();
         for host in &counting {
-            for remark in unique(&host.remarks) {
-                body.push_str(&comment(&remark, &mut to_do));
-            }
+            body.push_str(&comments(&host.remarks, &mut said, &mut to_do));
             body.push_str(&self.about_secret(host, &mut secrets, &mut told, &mut to_do));
             body.push_str(&self.block(host));
         }
@@ -383,9 +380,7 @@ impl<'a> Writer<'a> {
                 &Remark::to_do(host.line, format!("left out: {reason}")),
                 &mut to_do,
             ));
-            for remark in unique(&host.remarks) {
-                body.push_str(&comment(&remark, &mut to_do));
-            }
+            body.push_str(&comments(&host.remarks, &mut said, &mut to_do));
             if host.service.protocol().is_some() {
                 body.push_str(&self.about_secret(host, &mut secrets, &mut told, &mut to_do));
             }
@@ -528,15 +523,15 @@ fn comment(remark: &Remark, to_do: &mut usize) -> String {
     toml::comment(&text, 2)
 }
 
-/// The remarks, each once.
-fn unique(remarks: &[Remark]) -> Vec<Remark> {
-    let mut unique: Vec<Remark> = Vec::new();
+/// The remarks that were not `said` before: a setting for all hosts is spoken of once.
+fn comments(remarks: &[Remark], said: &mut BTreeSet<Remark>, to_do: &mut usize) -> String {
+    let mut text = String::new();
     for remark in remarks {
-        if !unique.contains(remark) {
-            unique.push(remark.clone());
+        if said.insert(remark.clone()) {
+            text.push_str(&comment(remark, to_do));
         }
     }
-    unique
+    text
 }
 
 fn source_lines(source: &Source) -> String {

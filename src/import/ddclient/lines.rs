@@ -27,6 +27,8 @@ pub(super) type Settings = BTreeMap<String, Setting>;
 pub(super) struct Statement {
     pub(super) line: usize,
     pub(super) settings: Settings,
+    /// Whether a setting was written with an equals sign.
+    pub(super) assigns: bool,
     /// The hosts; without any, the settings are for all that follow.
     pub(super) hosts: Vec<String>,
     /// Words behind the hosts that ddclient takes for nothing.
@@ -107,7 +109,7 @@ fn take_password(line: &str, number: usize, joined: &mut Joined) -> String {
             None => password,
         };
         let goes_on = if value.trim_end().ends_with('\\') && !rest.trim_end().ends_with('\\') {
-            "\\"
+            " \\"
         } else {
             ""
         };
@@ -156,6 +158,7 @@ fn statement(mut joined: Joined) -> Option<Statement> {
         };
         statement.settings.insert(name, setting);
     }
+    statement.assigns = !statement.settings.is_empty();
     let words = text[at..].trim_start_matches(|c: char| c.is_whitespace() || c == ',');
     let place = at + (text[at..].len() - words.len());
     let words = rest(words);

@@ -21,7 +21,8 @@ mod lines;
 pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
     let statements = lines::statements(text);
     let knows = |statement: &Statement| {
-        statement.settings.keys().any(|name| USED.contains(&&**name) || meaning(name).is_some())
+        let mut names = statement.settings.keys();
+        statement.assigns && names.any(|name| USED.contains(&&**name) || meaning(name).is_some())
     };
     if !statements.iter().any(knows) {
         return Err(Unusable::Foreign(Client::Ddclient));
@@ -161,7 +162,7 @@ fn meaning(name: &str) -> Option<Meaning> {
 
 impl Reader {
     fn take(&mut self, statement: Statement) {
-        let Statement { line, settings, hosts, surplus, wrong } = statement;
+        let Statement { line, settings, hosts, surplus, wrong, .. } = statement;
         let mut remarks: Vec<_> =
             wrong.into_iter().map(|(line, what)| Remark::to_do(line, what)).collect();
         for (name, setting) in &settings {
@@ -246,9 +247,6 @@ impl Reader {
                 }
                 _ => hosts.push(host),
             }
-        }
-        for host in &mut hosts {
-            host.settle_login();
         }
         Draft { client: Client::Ddclient, interval, hosts, remarks, hidden }
     }
@@ -413,7 +411,10 @@ impl Definition {
         host.zone = self.text("zone").map(|zone| zone.trim_end_matches('.').to_owned());
         host.ttl = self.text("ttl").and_then(|ttl| ttl.parse().ok());
         match self.text("password").filter(|path| path.starts_with('/')) {
-            Some(path) => host.credential = Credential::KeyFile(path.to_owned()),
+            // ddclient's own example shows a comma behind it, which is no part of it.
+            Some(path) => {
+                host.credential = Credential::KeyFile(path.trim_end_matches(',').to_owned());
+            }
             None => host.leave_out(
                 "the key file of its name server is not told by its whole path; write key-file",
             ),

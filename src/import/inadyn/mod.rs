@@ -153,11 +153,6 @@ fn draft(file: &File) -> Draft {
         }
         let mut host = Reader { block, globals }.host();
         host.refresh = refresh;
-        host.settle_login();
-        if host.service.protocol().is_none() {
-            // With services of their own form, the login can be the token.
-            hidden.extend(host.username.take().map(|login| Secret::new(&login)));
-        }
         hosts.push(host);
     }
     Draft { client: Client::Inadyn, interval, hosts, remarks, hidden }
