@@ -20,14 +20,14 @@ pub(super) enum Address {
 }
 
 /// A `[source.NAME]`.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Source {
     pub(super) kind: Kind,
     pub(super) allow_private: bool,
 }
 
 /// What a source asks.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Kind {
     Command(Vec<String>),
     Interface(String),

@@ -11,6 +11,7 @@ use super::target;
 use super::uci::{self, Opt, Section};
 use super::{Client, Credential, Draft, Host, Remark, Unusable};
 use crate::core::address::{Family, PerFamily};
+use crate::core::provider::Protocol;
 use crate::core::secret::Secret;
 
 /// Reads `text`.
@@ -44,10 +45,14 @@ pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
     let mut hidden = Vec::new();
     let mut hosts = Vec::new();
     for section in services() {
-        for name in ["password", "param_enc", "param_opt", "proxy"] {
+        let host = Reader { section, takes_private }.host();
+        // The scripts of some services take a secret in an option without a name of its own; PowerDNS'
+        // takes the server.
+        let is_server = host.service.protocol() == Some(Protocol::PowerDns);
+        let other = Some("param_opt").filter(|_| !is_server);
+        for name in ["password", "param_enc", "proxy"].into_iter().chain(other) {
             hidden.extend(section.option(name).and_then(text_of).map(Secret::new));
         }
-        let mut host = Reader { section, takes_private }.host();
         hosts.push(host);
     }
     let interval = interval(services(), &mut remarks);
@@ -457,7 +462,7 @@ fn duration(section: &Section, name: &str, unit: &str, usual: &str) -> Option<Du
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::provider::{Protocol, built_in};
+    use crate::core::provider::built_in;
 
     fn host(options: &str) -> Host {
         let lines: Vec<_> =

@@ -141,6 +141,8 @@ struct Writer<'a> {
     directory: Option<&'a str>,
     /// Sources with their names.
     sources: Vec<(String, Source)>,
+    /// The place of each source in that list.
+    source_places: BTreeMap<Source, usize>,
     /// The providers of the user's own with their names.
     providers: Vec<(String, Own)>,
     /// The name of each secret's file, by provider, login, kind and secret.
@@ -157,6 +159,7 @@ impl<'a> Writer<'a> {
         let mut writer = Self {
             directory,
             sources: Vec::new(),
+            source_places: BTreeMap::new(),
             providers: Vec::new(),
             files: BTreeMap::new(),
             taken: BTreeSet::new(),
@@ -180,7 +183,7 @@ impl<'a> Writer<'a> {
 
     fn name_source(&mut self, family: Family, address: &Address) {
         let Address::From(source) = address else { return };
-        if self.sources.iter().any(|(_, known)| known == source) {
+        if self.source_places.contains_key(source) {
             return;
         }
         let digit = if family == Family::V4 { '4' } else { '6' };
@@ -193,6 +196,7 @@ impl<'a> Writer<'a> {
         let name =
             if matches!(&*name, "auto" | "off") { format!("{name}-interface") } else { name };
         let name = self.free("source", &name, "");
+        self.source_places.insert(source.clone(), self.sources.len());
         self.sources.push((name, source.clone()));
     }
 
@@ -235,8 +239,8 @@ impl<'a> Writer<'a> {
     }
 
     fn source_name(&self, source: &Source) -> &str {
-        let found = self.sources.iter().find(|(_, known)| known == source);
-        found.map_or("auto", |(name, _)| name)
+        let place = self.source_places.get(source);
+        place.map_or("auto", |place| &self.sources[*place].0)
     }
 
     fn provider_name<'s>(&'s self, service: &'s Service) -> &'s str {
@@ -281,12 +285,16 @@ impl<'a> Writer<'a> {
     /// The sources and providers that `hosts` need, but for those that are `written`.
     fn shared(&self, hosts: &[&Host], written: &BTreeSet<String>) -> String {
         let mut text = String::new();
-        for (name, source) in &self.sources {
+        let addresses = hosts.iter().flat_map(|host| [&host.addresses.v4, &host.addresses.v6]);
+        let used: BTreeSet<usize> = addresses
+            .filter_map(|address| match address {
+                Address::From(source) => self.source_places.get(source).copied(),
+                Address::Auto | Address::Off => None,
+            })
+            .collect();
+        for (name, source) in used.iter().map(|place| &self.sources[*place]) {
             let header = format!("[source.{}]", toml::key(name));
-            let is_used = |host: &&&Host| {
-                host.addresses.iter().any(|(_, address)| *address == Address::From(source.clone()))
-            };
-            if !written.contains(&header) && hosts.iter().find(is_used).is_some() {
+            if !written.contains(&header) {
                 text += &format!("{header}\n{}\n", source_lines(source));
             }
         }
@@ -381,7 +389,8 @@ impl<'a> Writer<'a> {
                 &mut to_do,
             ));
             body.push_str(&comments(&host.remarks, &mut said, &mut to_do));
-            if host.service.protocol().is_some() {
+            // One that is switched on later finds its secret in place.
+            if host.service.protocol().is_some() && self.directory.is_some() {
                 body.push_str(&self.about_secret(host, &mut secrets, &mut told, &mut to_do));
             }
             let off = self.shared(&[host], &written) + &self.block(host);

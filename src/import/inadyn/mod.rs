@@ -400,10 +400,12 @@ impl Reader<'_> {
         } else {
             found[family] = Address::Auto;
         }
-        if is_allowed && family == Family::V4 {
-            let what = "allow-ipv6 is set, and nothing here looks for an IPv6 address; for the AAAA record, too, remove \
-                        ipv6 = \"off\"";
-            remarks.push(Remark::to_do(self.block.line, what));
+        if let (true, Family::V4, Some(setting)) =
+            (is_allowed, family, self.globals.setting("allow-ipv6"))
+        {
+            let what = "allow-ipv6 is set, and what follows looks for no IPv6 address as far as one can see; for the \
+                        AAAA record, too, remove ipv6 = \"off\"";
+            remarks.push(Remark::to_do(setting.line, what));
         }
         found
     }
