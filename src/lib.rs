@@ -10,6 +10,7 @@
 //! | shell: files, network, time | [`account`], [`authorities`], [`clock`], [`config`], [`confine`], [`exchange`], [`hook`], [`hosts_file`], [`http`], [`mod@line`], [`log`], [`name_server`], [`peer`], [`program`], [`rails`], [`receipt`], [`source`], [`state`], [`supervisor`], [`waiting`] |
 //! | round: observe, plan, update, settle, save | [`round`] |
 //! | token side: issue, audit, rotate, revoke | `token` |
+//! | import: other clients' set-ups as configuration, a function of text | [`import`] |
 //! | drivers: daemon, once and the commands that only look | [`cli`], [`drivers`], [`exit`] |
 //!
 //! The token side uses configuration, client and core, and knows nothing of rounds; what a round
@@ -29,6 +30,7 @@ pub mod exit;
 pub mod hook;
 pub mod hosts_file;
 pub mod http;
+pub mod import;
 pub mod line;
 pub mod log;
 pub mod name_server;

@@ -69,7 +69,8 @@ fn a_wrong_line_is_one_line_on_standard_error() {
         ("token audit a_b", "`a_b` is not a host name: '_' may not stand in it"),
         ("token rotate a.b --max-age 0s", "--max-age: `0s` leaves no time at all"),
         ("token revoke --id=../x", "--id: this is not a token's id"),
-        ("import inadyn /etc/inadyn.conf", "`homing import` is not in this version yet"),
+        ("import inadin x", "`inadin` is no client that can be imported; did you mean `inadyn`?"),
+        ("import inadyn", "`homing import` needs the FILE that holds that client's configuration"),
     ] {
         let output = ends_with(homing(line), Exit::Usage);
         let said = text(&output.stderr);
@@ -93,7 +94,7 @@ fn a_secret_on_the_line_is_not_repeated() {
 
 #[test]
 fn every_command_that_needs_a_configuration_says_which_file_is_missing() {
-    let alone = COMMANDS.iter().filter(|command| command.ready && command.operand.is_empty());
+    let alone = COMMANDS.iter().filter(|command| command.operand.is_empty());
     let tokens = ["token issue a.b", "token audit", "token rotate --all", "token revoke --id 1"];
     for name in alone.map(|command| command.name).chain(tokens) {
         let line = format!("{name} --config /nowhere/option.toml");
@@ -111,7 +112,7 @@ fn every_command_that_needs_a_configuration_says_which_file_is_missing() {
 #[test]
 fn options_of_other_commands_are_refused_by_each() {
     for option in OPTIONS {
-        for command in COMMANDS.iter().filter(|c| c.ready && !option.is_taken_by(c.verb)) {
+        for command in COMMANDS.iter().filter(|c| !option.is_taken_by(c.verb)) {
             let value = option.value.map_or("", |_| "=x");
             let line = format!("{} --{}{value}", command.name, option.long);
             let output = ends_with(homing(&line), Exit::Usage);

@@ -16,10 +16,9 @@ pub fn version() -> String {
 pub fn overview() -> String {
     let mut text = wrapped(ABOUT, 0);
     let _ = write!(text, "\nUsage: {PROGRAM} [COMMAND] [OPTION]...\n");
-    let (ready, later): (Vec<_>, Vec<_>) = COMMANDS.iter().partition(|command| command.ready);
     text += "\nCommands:\n";
     let mut shown: Option<&Group> = None;
-    for command in ready {
+    for command in COMMANDS {
         if let Some(group) = command.group() {
             // Its commands stand together, and its own help tells them apart.
             if shown.replace(group).is_none_or(|other| other.name != group.name) {
@@ -32,10 +31,6 @@ pub fn overview() -> String {
         for option in OPTIONS.iter().filter(|option| is_own(option, command.verb)) {
             row(&mut text, &format!("    --{}", option.long), option.doc);
         }
-    }
-    if !later.is_empty() {
-        let names: Vec<_> = later.iter().map(|command| command.name).collect();
-        let _ = writeln!(text, "  (not in this version yet: {})", names.join(", "));
     }
     text += "\nOptions of every command:\n";
     common(&mut text);
@@ -57,10 +52,6 @@ pub fn of(command: &Command) -> String {
     }
     paragraphs(&mut text, command.more);
     paragraphs(&mut text, command.group().map_or("", |group| group.more));
-    if !command.ready {
-        text += "\nThis version does not have it yet.\n";
-        return text;
-    }
     let own: Vec<_> = OPTIONS.iter().filter(|option| is_own(option, command.verb)).collect();
     if !own.is_empty() {
         text += "\nOptions:\n";
@@ -207,7 +198,7 @@ mod tests {
         for command in COMMANDS {
             let text = of(command);
             is_tidy(&text);
-            for option in OPTIONS.iter().filter(|_| command.ready) {
+            for option in OPTIONS {
                 let taken = option.is_taken_by(command.verb);
                 assert_eq!(names(&text, option), taken, "{}: {text}", option.long);
             }

@@ -13,10 +13,12 @@ use self::table::{Flag, Group, Opt, Verb};
 use crate::log::{Format, Level, Printable};
 
 pub mod help;
+mod import;
 pub mod nearest;
 pub mod table;
 mod token;
 
+pub use self::import::ImportCommand;
 pub use self::token::{Ask, LimitsAsked, TokenAction, TokenCommand};
 
 /// What the user wants.
@@ -48,6 +50,8 @@ pub enum Command {
     Providers(Option<String>),
     /// Issue, audit, rotate or revoke tokens.
     Token(Box<TokenCommand>),
+    /// Translate another client's set-up.
+    Import(ImportCommand),
 }
 
 /// The settings of one round.
@@ -117,7 +121,7 @@ pub fn parse(
         Verb::TokenAudit => given.token(TokenAction::Audit, entry)?,
         Verb::TokenRotate => given.token(TokenAction::Rotate, entry)?,
         Verb::TokenRevoke => given.token(TokenAction::Revoke, entry)?,
-        Verb::Import => return Err(not_yet(entry)),
+        Verb::Import => Command::Import(ImportCommand::read(&given, entry)?),
     };
     let level = variable(table::LOG_VARIABLE).filter(|level| !level.is_empty());
     let common = Common {
@@ -130,6 +134,9 @@ pub fn parse(
     Ok(Parsed::Run(command, common))
 }
 
+/// What the table calls an operand that is a file.
+const FILE: &str = "FILE";
+
 /// The arguments, each found in the table.
 #[derive(Debug, Default)]
 struct Given {
@@ -137,6 +144,8 @@ struct Given {
     group: Option<&'static Group>,
     command: Option<&'static table::Command>,
     operands: Vec<String>,
+    /// The operand that is a file, whose name need not be text.
+    file: Option<PathBuf>,
     options: Vec<(&'static Opt, OsString)>,
 }
 
@@ -150,14 +159,6 @@ impl Given {
             let option = match argument {
                 Arg::Value(word) => {
                     given.add_word(&word)?;
-                    if given.command.is_some_and(|command| !command.ready) {
-                        // Its options are not known yet; only the wish for help is understood.
-                        let mut rest = parser.raw_args().map_err(surplus)?;
-                        let help = rest.any(|word| word == "--help" || word == "-h");
-                        let help = table::long("help").filter(|_| help);
-                        given.options.extend(help.map(|option| (option, OsString::new())));
-                        return Ok(given);
-                    }
                     continue;
                 }
                 Arg::Long(name) => {
@@ -200,7 +201,8 @@ impl Given {
             };
         };
         let line = command.line();
-        if command.operand.is_empty() || !(self.operands.is_empty() || command.takes_many()) {
+        let place = self.operands.len() + usize::from(self.file.is_some());
+        let Some(operand) = command.operand_at(place) else {
             return match (group, known) {
                 (Some(group), _) => Err(two_commands(&line, &group.line())),
                 (None, Some(other)) => self.add_command(other),
@@ -209,6 +211,10 @@ impl Given {
                     Err(UsageError(error))
                 }
             };
+        };
+        if operand == FILE {
+            self.file = Some(word.into());
+            return Ok(());
         }
         let Some(operand) = word.to_str() else {
             return Err(UsageError(format!("`{text}` is not UTF-8 text; see `{line} --help`")));
@@ -375,11 +381,6 @@ fn unknown_action(group: &Group, text: &str) -> UsageError {
     let meant = meant.map_or(String::new(), |meant| format!(" did you mean `{meant}`?"));
     let (line, actions) = (group.line(), actions(group));
     UsageError(format!("unknown action `{text}`;{meant} `{line}` takes one of: {actions}"))
-}
-
-fn not_yet(command: &table::Command) -> UsageError {
-    let (line, program) = (command.line(), table::PROGRAM);
-    UsageError(format!("`{line}` is not in this version yet; `{program} --help` lists what is"))
 }
 
 /// An error for a word that is not in the table, with the nearest one that is.
@@ -619,20 +620,6 @@ mod tests {
     }
 
     #[test]
-    fn commands_of_later_versions_are_known_words() {
-        let import = "`homing import` is not in this version yet; `homing --help` lists what is";
-        fails("import", import);
-        fails("-v import ddclient /etc/ddclient.conf", import);
-        fails("import ddclient x --max-age 90d --frobnicate=x", import);
-        shows("import ddclient --help", "ddclient, inadyn, ddns-scripts");
-        for command in table::COMMANDS {
-            let error = parsed(&[], command.name).err().map(|error| error.to_string());
-            let not_yet = error.is_some_and(|error| error.contains("not in this version yet"));
-            assert_eq!(not_yet, !command.ready, "{}", command.name);
-        }
-    }
-
-    #[test]
     fn help_and_version_come_before_errors_of_combination() {
         shows("--help", "Usage: homing [COMMAND]");
         shows("-h", "Usage: homing [COMMAND]");
@@ -671,6 +658,7 @@ mod tests {
         let instead = match command.verb {
             Verb::TokenIssue | Verb::TokenRotate => Some(Flag::All),
             Verb::TokenRevoke => Some(Flag::Id),
+            Verb::Import => return "import inadyn x".to_owned(),
             _ => None,
         };
         let host = if instead.is_some_and(|instead| instead != flag) { " a.example" } else { "" };
@@ -684,7 +672,7 @@ mod tests {
             let example = || *option.choices.first().unwrap_or(&example(option.flag));
             let value = option.value.map(|_| example());
             let word = |name: &str| value.map_or(name.to_owned(), |v| format!("{name}={v}"));
-            for command in table::COMMANDS.iter().filter(|command| command.ready) {
+            for command in table::COMMANDS {
                 let name = needed(command, option.flag);
                 let long = format!("{} {name}", word(&format!("--{}", option.long)));
                 let short = option.short.map(|s| format!("{name} {}", word(&format!("-{s}"))));

@@ -73,6 +73,8 @@ pub enum Flag {
     Refresh,
     /// `--retry-rejected`
     RetryRejected,
+    /// `--secrets-dir`
+    SecretsDir,
     /// `--state-dir`
     StateDir,
     /// `--verbose`
@@ -98,8 +100,6 @@ pub struct Command {
     pub doc: &'static str,
     /// The rest of what there is to know; paragraphs are separated by a line break.
     pub more: &'static str,
-    /// Whether this version has it.
-    pub ready: bool,
 }
 
 /// Commands whose names begin with the same word.
@@ -194,7 +194,6 @@ pub const COMMANDS: &[Command] = &[
             address, and now and then to ask the sources outside. SIGHUP reads the configuration \
             again, SIGUSR1 runs a round at once, SIGTERM and SIGINT finish the request in flight \
             and end it. Nothing that a provider, the network or the clock does ends it.",
-        ready: true,
     },
     Command {
         verb: Verb::Once,
@@ -206,7 +205,6 @@ pub const COMMANDS: &[Command] = &[
             every run.\n\
             The exit code is 0 when every host is right, 75 when trying later may help, 77 when a \
             person must act at a provider, 78 when the configuration is wrong.",
-        ready: true,
     },
     Command {
         verb: Verb::Check,
@@ -217,7 +215,6 @@ pub const COMMANDS: &[Command] = &[
         more: "Reads the configuration and the secrets and sends nothing to a provider. Says what the \
             running program will be confined to by the kernel's Landlock, or why it will not. The \
             exit code is 0, or 78 when there is a problem.",
-        ready: true,
     },
     Command {
         verb: Verb::Status,
@@ -227,16 +224,14 @@ pub const COMMANDS: &[Command] = &[
         doc: "Show what is set for each host, and what it waits for",
         more: "Sends nothing and does not disturb the daemon. The exit code is the one that what \
             it shows stands for: 0, 75 or 77.",
-        ready: true,
     },
     Command {
         verb: Verb::Address,
         name: "address",
         operand: "",
         choices: &[],
-        doc: "Show what every source sees, and why an address is refused",
+        doc: "Show what each source sees, and why some is refused",
         more: "",
-        ready: true,
     },
     Command {
         verb: Verb::Providers,
@@ -245,7 +240,6 @@ pub const COMMANDS: &[Command] = &[
         choices: &[],
         doc: "List the providers, or show what one of them needs",
         more: "With a NAME: its settings, and the narrowest credential that it offers.",
-        ready: true,
     },
     Command {
         verb: Verb::TokenIssue,
@@ -259,7 +253,6 @@ pub const COMMANDS: &[Command] = &[
                 it makes a key, and prints what has to be written at the server.\n",
             exit_codes!(),
         ),
-        ready: true,
     },
     Command {
         verb: Verb::TokenAudit,
@@ -270,7 +263,6 @@ pub const COMMANDS: &[Command] = &[
         more: "Without a HOST: the tokens of every host of the configuration. Changes nothing.\n\
             The exit code is 0 when no token is too powerful, 77 when one is, 75 when something \
             could not be told, 78 when the configuration is wrong.",
-        ready: true,
     },
     Command {
         verb: Verb::TokenRotate,
@@ -284,7 +276,6 @@ pub const COMMANDS: &[Command] = &[
                 command is run again and finds that the server knows it.\n",
             exit_codes!(),
         ),
-        ready: true,
     },
     Command {
         verb: Verb::TokenRevoke,
@@ -297,7 +288,6 @@ pub const COMMANDS: &[Command] = &[
                 has to be removed at the name server.\n",
             exit_codes!(),
         ),
-        ready: true,
     },
     Command {
         verb: Verb::Import,
@@ -305,8 +295,11 @@ pub const COMMANDS: &[Command] = &[
         operand: "CLIENT FILE",
         choices: &["ddclient", "inadyn", "ddns-scripts"],
         doc: "Print another client's set-up as Homing configuration",
-        more: "",
-        ready: false,
+        more: "FILE is that client's configuration, or - for standard input. What cannot be carried \
+            over stands in comments, with what to do about it. Secrets are never printed: they go \
+            into files of --secrets-dir, or stay where they are, and comments say where to put \
+            them.\n\
+            The exit code is 0, or 78 when there is nothing in FILE to carry over.",
     },
 ];
 
@@ -488,6 +481,18 @@ pub const OPTIONS: &[Opt] = &[
         more: "The file holds it on its first line. Without the option it is asked for on a terminal.",
     },
     Opt {
+        flag: Flag::SecretsDir,
+        long: "secrets-dir",
+        short: None,
+        value: Some("DIR"),
+        choices: &[],
+        variables: &[],
+        commands: Some(&[Verb::Import]),
+        doc: "Write the secrets into files in DIR",
+        more: "One file for each, which only its owner can read. DIR is made if it is missing. A file \
+            that holds something else is never overwritten.",
+    },
+    Opt {
         flag: Flag::Config,
         long: "config",
         short: None,
@@ -620,9 +625,11 @@ impl Command {
         self.name.split_once(' ').map_or(self.name, |(_, action)| action)
     }
 
-    /// Whether any number of operands may be given.
-    pub fn takes_many(&self) -> bool {
-        self.operand.ends_with("...")
+    /// What its operand in this place, from 0, is called; `None` where it takes no more.
+    pub fn operand_at(&self, place: usize) -> Option<&'static str> {
+        let mut names = self.operand.split(' ').filter(|name| !name.is_empty());
+        let last = self.operand.ends_with("...").then_some(self.operand);
+        names.nth(place).or(last)
     }
 }
 

@@ -5,6 +5,7 @@
 mod address;
 mod check;
 mod daemon;
+mod import;
 mod news;
 mod once;
 mod providers;
@@ -72,6 +73,9 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     if let Command::Providers(name) = &command {
         return providers::run(name.as_deref());
     }
+    if let Command::Import(command) = &command {
+        return import::run(command, common.verbosity < 0);
+    }
     let setup = match Setup::read(common) {
         Ok(setup) => setup,
         Err(exit) => return exit,
@@ -83,7 +87,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Check => awaited(check::run(setup)),
         Command::Address => awaited(address::run(setup)),
         Command::Status { json } => status::run(&setup, json),
-        Command::Providers(_) => Exit::Right,
+        Command::Providers(_) | Command::Import(_) => Exit::Right,
         Command::Token(command) => {
             let quiet = setup.quiet();
             awaited(async move { token::run(&setup.config, &command, quiet).await })

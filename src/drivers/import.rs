@@ -1,0 +1,214 @@
+//! `import`: another client's set-up printed as configuration, and its secrets put into files.
+//!
+//! Prints the configuration or nothing; no secret ever goes to standard output or standard error.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use super::err;
+use crate::cli::ImportCommand;
+use crate::config;
+use crate::config::secret::one_line;
+use crate::disk::{self, Ownership};
+use crate::exit::Exit;
+use crate::import::{self, SecretFile, Written};
+use crate::log::Printable;
+use crate::reason::reason;
+
+/// Translates what `command` names; `quiet` keeps back what went well.
+pub fn run(command: &ImportCommand, quiet: bool) -> Exit {
+    let written = match translated(command) {
+        Ok(written) => written,
+        Err((exit, what)) => {
+            err(&what);
+            return exit;
+        }
+    };
+    if let Err(error) = print(&written.text) {
+        err(&format!("the configuration cannot be written out: {}", reason(&error)));
+        return Exit::Deferred;
+    }
+    if written.carried == 0 {
+        err(
+            "no host could be carried over, and what is printed is no configuration yet; its comments say what to do",
+        );
+        return Exit::Configuration;
+    }
+    if !quiet && !io::stdout().is_terminal() {
+        err(&summary(&written));
+    }
+    Exit::Right
+}
+
+/// The configuration, with its secrets stored already; or how to end, and what to say.
+fn translated(command: &ImportCommand) -> Result<Written, (Exit, String)> {
+    let from_stdin = command.file == Path::new("-");
+    let shown = if from_stdin {
+        "standard input".to_owned()
+    } else {
+        Printable(&command.file.display().to_string()).to_string()
+    };
+    let wrong = |what: String| (Exit::Configuration, what);
+    let bytes = read(&command.file, from_stdin).map_err(|what| wrong(format!("{shown} {what}")))?;
+    // Comments may be in any encoding, and the rest is ASCII; a secret that is not UTF-8 is told.
+    let text = String::from_utf8_lossy(&bytes);
+    let draft = import::read(command.client, &text)
+        .map_err(|unusable| wrong(format!("{shown}: {unusable}")))?;
+    let directory = command.secrets_dir.as_deref().map(directory).transpose()?;
+    let written = draft.written(&shown, directory.as_ref().map(|(_, text)| &**text), problems);
+    if let Some((directory, _)) = directory {
+        store(&directory, &written.secrets).map_err(wrong)?;
+    }
+    Ok(written)
+}
+
+/// What `file` holds; an error is the end of a sentence that begins with its name.
+fn read(file: &Path, from_stdin: bool) -> Result<Vec<u8>, String> {
+    const MOST: u64 = 1024 * 1024;
+    let mut bytes = Vec::new();
+    let result = if from_stdin {
+        io::stdin().lock().take(MOST + 1).read_to_end(&mut bytes)
+    } else {
+        File::open(file).and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes))
+    };
+    result.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "does not exist; name the old client's configuration".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "cannot be read (permission denied); run this as its owner".to_owned()
+        }
+        io::ErrorKind::IsADirectory => "is a directory; name the file in it".to_owned(),
+        _ => format!("cannot be read: {}", reason(&error)),
+    })?;
+    if bytes.len() as u64 > MOST {
+        return Err(
+            "is larger than 1 MiB, which no configuration is; name the right file".to_owned()
+        );
+    }
+    Ok(bytes)
+}
+
+/// The directory for secrets by its whole path, which the configuration can hold as text.
+fn directory(path: &Path) -> Result<(PathBuf, String), (Exit, String)> {
+    let usage = |what: &str| (Exit::Usage, format!("--secrets-dir: {what}"));
+    let whole = std::path::absolute(path)
+        .map_err(|_| usage("the working directory has gone; write the whole path"))?;
+    let text = whole.to_str().map(str::to_owned);
+    let text = text.ok_or_else(|| {
+        usage("the name is not UTF-8 text, which a configuration is; name another")
+    })?;
+    Ok((whole, text))
+}
+
+/// What is wrong with `text` as configuration, without the places of a file that nobody will see.
+fn problems(text: &str) -> Vec<String> {
+    let place = Path::new("-");
+    let Err(problems) = config::parse(place, text, true) else { return Vec::new() };
+    let sentence = |problem: &str| {
+        let what = problem.split_once(": ").map_or(problem, |(_, what)| what);
+        let what = what
+            .strip_prefix("host[")
+            .and_then(|rest| rest.split_once("]."))
+            .map_or(what, |(_, rest)| rest);
+        what.to_owned()
+    };
+    problems.iter().map(sentence).collect()
+}
+
+/// Puts each secret into its file in `directory`. All are looked at before one is written, so that
+/// a file that holds another secret stops it early.
+fn store(directory: &Path, secrets: &[SecretFile]) -> Result<(), String> {
+    if secrets.is_empty() {
+        return Ok(());
+    }
+    prepare(directory)?;
+    let mut missing = Vec::new();
+    for file in secrets {
+        let path = directory.join(&file.name);
+        let shown = shown(&path);
+        let unreadable =
+            |error: io::Error| format!("{shown} cannot be read: {}; move it away", reason(&error));
+        let Some(held) = disk::read_text(&path, LONGEST).map_err(unreadable)? else {
+            missing.push((path, file));
+            continue;
+        };
+        if one_line(held.as_bytes()).as_ref() != Ok(&file.secret) {
+            return Err(format!(
+                "{shown} holds something else already and is left as it is; move it away, or name another --secrets-dir"
+            ));
+        }
+    }
+    for (path, file) in missing {
+        write(&path, file)
+            .map_err(|error| format!("{} cannot be written: {}", shown(&path), reason(&error)))?;
+    }
+    Ok(())
+}
+
+/// More than any secret file holds.
+const LONGEST: u64 = 8192;
+
+/// Makes the directory if it is missing; one that anybody can write to is no place for secrets.
+fn prepare(directory: &Path) -> Result<(), String> {
+    const OTHERS_WRITE: u32 = 0o002;
+    let shown = shown(directory);
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(format!("{shown} cannot be made: {}", reason(&error)));
+        }
+        _ => {}
+    }
+    let metadata = fs::metadata(directory)
+        .map_err(|error| format!("{shown} cannot be looked at: {}", reason(&error)))?;
+    if !metadata.is_dir() {
+        return Err(format!("{shown} is no directory; name another --secrets-dir"));
+    }
+    if metadata.mode() & OTHERS_WRITE != 0 {
+        return Err(format!(
+            "{shown} can be written to by others; run `chmod o-w` on it, or name another --secrets-dir"
+        ));
+    }
+    Ok(())
+}
+
+/// Writes one file, which is whole from the moment that it has its name.
+fn write(path: &Path, file: &SecretFile) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = PathBuf::from(name);
+    let mut open = disk::create(&new, Ownership::of(path)?)?;
+    let line = format!("{}\n", file.secret.expose());
+    disk::fill(&mut open, line.as_bytes()).and_then(|()| disk::replace(&new, path)).inspect_err(
+        |_| {
+            let _ = fs::remove_file(&new);
+        },
+    )
+}
+
+/// Prints all of `text`; a reader that has gone has seen enough.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+fn summary(written: &Written) -> String {
+    let count = |count: usize, one: &str, several: &str| {
+        if count == 1 { format!("1 {one}") } else { format!("{count} {several}") }
+    };
+    let carried = count(written.carried, "host", "hosts");
+    let left_out = if written.left_out == 0 {
+        String::new()
+    } else {
+        format!(", {} left out", written.left_out)
+    };
+    let to_do = count(written.to_do, "thing", "things");
+    format!("{carried} carried over{left_out}, {to_do} to look at")
+}
+
+fn shown(path: &Path) -> String {
+    Printable(&path.display().to_string()).to_string()
+}

@@ -1,0 +1,349 @@
+//! ddclient's form of configuration: lines of assignments, with or without hosts behind them.
+//!
+//! Follows what ddclient's own reader does, with its special way of reading passwords, and no
+//! further; what the settings mean is for the parent.
+
+use std::collections::BTreeMap;
+
+/// The value of a setting.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Value {
+    Text(String),
+    /// It is taken from this environment variable (`_env` behind the name).
+    Variable(String),
+}
+
+/// A setting with its line.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Setting {
+    pub(super) value: Value,
+    pub(super) line: usize,
+}
+
+pub(super) type Settings = BTreeMap<String, Setting>;
+
+/// A line with all that continues it: settings, and the hosts that they are for.
+#[derive(Debug, Default)]
+pub(super) struct Statement {
+    pub(super) line: usize,
+    pub(super) settings: Settings,
+    /// Whether a setting was written with an equals sign.
+    pub(super) assigns: bool,
+    /// The hosts; without any, the settings are for all that follow.
+    pub(super) hosts: Vec<String>,
+    /// Words behind the hosts that ddclient takes for nothing.
+    pub(super) surplus: usize,
+    /// What is wrong, with its line.
+    pub(super) wrong: Vec<(usize, String)>,
+}
+
+/// A line with all that continues it, as text.
+#[derive(Default)]
+struct Joined {
+    text: String,
+    /// Where each of its lines begins in the text.
+    starts: Vec<(usize, usize)>,
+    /// The passwords, in whose places the text has a word without meaning.
+    passwords: BTreeMap<String, (String, usize)>,
+    wrong: Vec<(usize, String)>,
+}
+
+impl Joined {
+    fn line(&self, at: usize) -> usize {
+        let behind = self.starts.partition_point(|(start, _)| *start <= at);
+        self.starts.get(behind.saturating_sub(1)).map_or(1, |(_, line)| *line)
+    }
+}
+
+/// What `text` says, statement by statement.
+pub(super) fn statements(text: &str) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    let mut joined = Joined::default();
+    for (place, line) in text.lines().enumerate() {
+        let number = place + 1;
+        let start = joined.text.len();
+        joined.starts.push((start, number));
+        let line = take_password(line, number, &mut joined);
+        let line = line.split('#').next().unwrap_or_default();
+        let trimmed = line.trim_end();
+        match trimmed.strip_suffix('\\') {
+            Some(rest) => joined.text.push_str(rest),
+            None => {
+                joined.text.push_str(line);
+                statements.extend(statement(std::mem::take(&mut joined)));
+            }
+        }
+    }
+    statements.extend(statement(joined));
+    statements
+}
+
+/// `line` with a harmless word in place of its password, which may hold what means something
+/// elsewhere: everything up to the next blank, or between single quotes.
+fn take_password(line: &str, number: usize, joined: &mut Joined) -> String {
+    const HARMLESS: &str = "x";
+    const NAME: &str = "password";
+    let before_comment = line.find('#').unwrap_or(line.len());
+    // The last one counts, as in ddclient's own way to search.
+    for (at, _) in line[..before_comment].rmatch_indices(NAME) {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let start = line[..at].rfind(|c| !is_name(c)).map_or(0, |place| place + 1);
+        let begins =
+            line[..start].chars().next_back().is_none_or(|c| c.is_whitespace() || c == ',');
+        let end = at + NAME.len();
+        let Some(value) = line[end..].trim_start().strip_prefix('=') else { continue };
+        let value = value.trim_start();
+        if !begins || value.is_empty() || value.starts_with('\\') {
+            continue;
+        }
+        let (password, rest) = match value.strip_prefix('\'') {
+            Some(quoted) => {
+                let Some(close) = closing(quoted) else { continue };
+                (&quoted[..close], &quoted[close + 1..])
+            }
+            None => value.split_at(value.find(char::is_whitespace).unwrap_or(value.len())),
+        };
+        let password = match password.strip_suffix('\\').filter(|_| rest.trim().is_empty()) {
+            // The sign that the line goes on.
+            Some(before) => before,
+            None => password,
+        };
+        let goes_on = if value.trim_end().ends_with('\\') && !rest.trim_end().ends_with('\\') {
+            " \\"
+        } else {
+            ""
+        };
+        if password.ends_with(',') {
+            let what = "ddclient takes everything up to the next blank for the password, so the comma at its end is a \
+                        part of it; remove it from the file with the secret if it should not be";
+            joined.wrong.push((number, what.to_owned()));
+        }
+        let key = &line[start..end];
+        joined.passwords.insert(key.to_ascii_lowercase(), (password.to_owned(), number));
+        return format!("{}{key}={HARMLESS}{rest}{goes_on}", &line[..start]);
+    }
+    line.to_owned()
+}
+
+/// Where the single quote is that ends a password: one that something may follow.
+fn closing(text: &str) -> Option<usize> {
+    let ends =
+        |at: &usize| text[at + 1..].chars().next().is_none_or(|c| c.is_whitespace() || c == ',');
+    text.match_indices('\'').map(|(at, _)| at).find(ends)
+}
+
+fn statement(mut joined: Joined) -> Option<Statement> {
+    let text = std::mem::take(&mut joined.text);
+    let start = text.len() - text.trim_start().len();
+    if text.trim().is_empty() && joined.wrong.is_empty() {
+        return None;
+    }
+    let mut statement = Statement { line: joined.line(start), ..Statement::default() };
+    let mut at = start;
+    while let Some(assignment) = assignment(&text, at) {
+        let line = joined.line(assignment.start);
+        at = assignment.end;
+        if assignment.is_open {
+            let what = format!("a quote is opened in {} and not closed: left out", assignment.name);
+            statement.wrong.push((line, what));
+            continue;
+        }
+        let (name, value) = match assignment.name.strip_suffix("_env") {
+            Some(name) => (name.to_owned(), Value::Variable(assignment.value)),
+            None => (assignment.name, Value::Text(assignment.value)),
+        };
+        let setting = match joined.passwords.get(&name) {
+            Some((password, line)) => Setting { value: Value::Text(password.clone()), line: *line },
+            None => Setting { value, line },
+        };
+        statement.settings.insert(name, setting);
+    }
+    statement.assigns = !statement.settings.is_empty();
+    let words = text[at..].trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+    let place = at + (text[at..].len() - words.len());
+    let words = rest(words);
+    let mut words = words.iter();
+    let hosts = words.next().map(String::as_str).unwrap_or_default();
+    let listed = match statement.settings.remove("host").map(|setting| setting.value) {
+        Some(Value::Text(more)) => format!("{hosts},{more}"),
+        Some(Value::Variable(_)) | None => hosts.to_owned(),
+    };
+    statement.hosts =
+        listed.split(',').filter(|host| !host.is_empty()).map(str::to_owned).collect();
+    if !statement.hosts.is_empty() && !hosts.is_empty() {
+        statement.line = joined.line(place);
+    }
+    // The old form: the host, its login, its password.
+    for name in ["login", "password"] {
+        let Some(word) = words.next() else { break };
+        let setting = Setting { value: Value::Text(word.clone()), line: statement.line };
+        statement.settings.insert(name.to_owned(), setting);
+    }
+    statement.surplus = words.count();
+    statement.wrong.append(&mut joined.wrong);
+    Some(statement)
+}
+
+/// The words behind the assignments; commas with blanks around them bind.
+fn rest(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut binds = false;
+    for word in text.split_whitespace() {
+        match words.last_mut() {
+            Some(last) if binds || word.starts_with(',') => last.push_str(word),
+            _ => words.push(word.to_owned()),
+        }
+        binds = word.ends_with(',');
+    }
+    words
+}
+
+/// An assignment in a text.
+struct Assignment {
+    name: String,
+    value: String,
+    start: usize,
+    end: usize,
+    /// Whether a quote is still open at its end.
+    is_open: bool,
+}
+
+/// The assignment at `at`, behind blanks and commas.
+fn assignment(text: &str, at: usize) -> Option<Assignment> {
+    let rest = text[at..].trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+    let start = text.len() - rest.len();
+    let name_end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))?;
+    let begins = rest.starts_with(|c: char| c.is_ascii_alphabetic());
+    if !begins || !rest[name_end..].starts_with('=') {
+        return None;
+    }
+    let mut value = String::new();
+    let (mut quote, mut is_escaped) = (None, false);
+    let mut end = text.len();
+    for (place, c) in rest[name_end + 1..].char_indices() {
+        if is_escaped {
+            value.push(c);
+            is_escaped = false;
+        } else if c == '\\' {
+            is_escaped = true;
+        } else if quote == Some(c) {
+            quote = None;
+        } else if quote.is_none() && matches!(c, '\'' | '"') {
+            quote = Some(c);
+        } else if quote.is_none() && (c.is_whitespace() || c == ',') {
+            end = start + name_end + 1 + place;
+            break;
+        } else if c.is_whitespace() {
+            // ddclient makes every run of blanks one.
+            if !value.ends_with(' ') {
+                value.push(' ');
+            }
+        } else {
+            value.push(c);
+        }
+    }
+    let name = rest[..name_end].to_ascii_lowercase();
+    Some(Assignment { name, value, start, end, is_open: quote.is_some() || is_escaped })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each statement as `hosts: name=value …`.
+    #[track_caller]
+    fn says(text: &str, expect: &[&str]) {
+        let shown = |statement: &Statement| {
+            let settings = statement.settings.iter().map(|(name, setting)| match &setting.value {
+                Value::Text(text) => format!("{name}={text}"),
+                Value::Variable(text) => format!("{name}=${text}"),
+            });
+            format!("{}: {}", statement.hosts.join("+"), settings.collect::<Vec<_>>().join(" "))
+        };
+        let said: Vec<_> = statements(text).iter().map(shown).collect();
+        assert_eq!(said, expect, "{text}");
+    }
+
+    #[test]
+    fn assignments_are_separated_by_commas_and_blanks() {
+        says("a=1", &[": a=1"]);
+        says("a=1,b=2", &[": a=1 b=2"]);
+        says("a=1 ,  b=2", &[": a=1 b=2"]);
+        says(",a=1,,b=2,", &[": a=1 b=2"]);
+        says("a=", &[": a="]);
+        says("A=x", &[": a=x"]);
+        says("a=1 b = 2", &["b: a=1 login== password=2"]);
+    }
+
+    #[test]
+    fn quotes_and_backslashes_keep_what_separates() {
+        says("a='\", '", &[": a=\", "]);
+        says("a=1\"2\"'3'4", &[": a=1234"]);
+        says("a=\\,b", &[": a=,b"]);
+        says("a='x   y' h.example", &["h.example: a=x y"]);
+    }
+
+    #[test]
+    fn hosts_stand_behind_the_assignments_of_theirs() {
+        says("a=1 h.example", &["h.example: a=1"]);
+        says("a=1, h.example,i.example", &["h.example+i.example: a=1"]);
+        says("a=1 h.example , i.example", &["h.example+i.example: a=1"]);
+        says("h.example me hunter2", &["h.example: login=me password=hunter2"]);
+        says("host=h.example a=1 i.example", &["i.example+h.example: a=1"]);
+        says("a=1\nh.example", &[": a=1", "h.example: "]);
+    }
+
+    #[test]
+    fn lines_go_on_behind_a_backslash_even_with_a_comment() {
+        says("a=1, \\\n  b=2 \\\nh.example\nc=3", &["h.example: a=1 b=2", ": c=3"]);
+        says("a=1, \\ # why\nh.example", &["h.example: a=1"]);
+        says("a=1, \\   \nh.example", &["h.example: a=1"]);
+        // A comment alone ends it.
+        says("a=1, \\\n# why\nh.example", &[": a=1", "h.example: "]);
+        says("a=1 \\", &[": a=1"]);
+    }
+
+    #[test]
+    fn passwords_hold_what_means_something_elsewhere() {
+        says("password='a, #b' h.example", &["h.example: password=a, #b"]);
+        says("password='it's' h.example", &["h.example: password=it's"]);
+        says("password=a#b\\c h.example", &["h.example: password=a#b\\c"]);
+        says("password = x h.example", &["h.example: password=x"]);
+        says("login=a, password='b', \\ # c\nh.example", &["h.example: login=a password=b"]);
+        says("login=a,password=b h.example", &["h.example: login=a password=b"]);
+        says("fw-login=a, fw-password=b # c", &[": fw-login=a fw-password=b"]);
+        says("# password=x", &[]);
+        says("password=abc\\\nh.example", &["h.example: password=abc"]);
+        says("password=abc \\\nh.example", &["h.example: password=abc"]);
+    }
+
+    #[test]
+    fn a_comma_behind_a_password_is_a_part_of_it_and_told() {
+        let statements = statements("login=a, password=b, \\\nh.example");
+        let password = Value::Text("b,".to_owned());
+        assert_eq!(statements[0].settings["password"].value, password);
+        assert_eq!(statements[0].wrong[0].0, 1);
+    }
+
+    #[test]
+    fn an_environment_variable_stands_for_a_value() {
+        says("password_env=PW h.example", &["h.example: password=$PW"]);
+        says("a_env='X'", &[": a=$X"]);
+    }
+
+    #[test]
+    fn every_setting_knows_its_line() {
+        let statements = statements("\n\na=1, \\\nb=2, \\\npassword=c \\\n h.example\nd=4");
+        let lines: Vec<_> = statements[0].settings.values().map(|setting| setting.line).collect();
+        assert_eq!((lines, statements[0].line), (vec![3, 4, 5], 6));
+        assert_eq!(statements[1].line, 7);
+    }
+
+    #[test]
+    fn an_open_quote_is_told_and_its_setting_left_out() {
+        let statements = statements("cmd='a b h.example\nc=1");
+        assert!(statements[0].settings.is_empty());
+        assert_eq!(statements[0].wrong.len(), 1);
+        assert_eq!(statements[1].settings["c"].line, 2);
+    }
+}

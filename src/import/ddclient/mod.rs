@@ -1,0 +1,732 @@
+//! ddclient's settings, and what stands for them in Homing (ddclient's `--help` and
+//! `ddclient.conf.in`, 3.8 to 4.0).
+//!
+//! Global settings are those of lines without hosts, for every host that follows. Called by `read`.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use self::lines::{Setting, Settings, Statement, Value};
+use super::address::{self, Address, Kind};
+use super::service::{self, Service};
+use super::{Client, Credential, Draft, Host, Refresh, Remark, Unusable};
+use crate::core::address::{Family, PerFamily};
+use crate::core::provider::Protocol;
+use crate::core::secret::Secret;
+
+mod lines;
+
+/// Reads `text`.
+pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
+    let statements = lines::statements(text);
+    let knows = |statement: &Statement| {
+        let mut names = statement.settings.keys();
+        statement.assigns && names.any(|name| USED.contains(&&**name) || meaning(name).is_some())
+    };
+    if !statements.iter().any(knows) {
+        return Err(Unusable::Foreign(Client::Ddclient));
+    }
+    let mut reader = Reader::default();
+    for statement in statements {
+        reader.take(statement);
+    }
+    Ok(reader.draft())
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Reader {
+    globals: Settings,
+    definitions: Vec<Definition>,
+    /// The definition of each name.
+    places: BTreeMap<String, usize>,
+    remarks: Vec<Remark>,
+    hidden: Vec<Secret>,
+}
+
+/// A host with all the settings that count for it.
+struct Definition {
+    name: String,
+    line: usize,
+    settings: Settings,
+    remarks: Vec<Remark>,
+}
+
+/// The settings that are made use of, where the reader asks for them.
+const USED: [&str; 35] = [
+    "cmd",
+    "cmd-skip",
+    "cmdv4",
+    "cmdv6",
+    "daemon",
+    "fw",
+    "fw-login",
+    "fw-password",
+    "fw-skip",
+    "fwv4",
+    "fwv4-skip",
+    "fwv6",
+    "fwv6-skip",
+    "host",
+    "if",
+    "ifv4",
+    "ifv6",
+    "ip",
+    "ipv4",
+    "ipv6",
+    "login",
+    "max-interval",
+    "password",
+    "postscript",
+    "protocol",
+    "script",
+    "server",
+    "ssl",
+    "ttl",
+    "use",
+    "usev4",
+    "usev6",
+    "web",
+    "webv4",
+    "webv6",
+];
+
+/// Settings whose values are secrets.
+const SECRETS: [&str; 6] = ["apikey", "dynurl", "fw-password", "secretapikey", "urlv4", "urlv6"];
+
+/// What becomes of a setting that Homing has no word for.
+enum Meaning {
+    /// Nothing is lost without it.
+    Needless(&'static str),
+    /// Something is.
+    Lost(&'static str),
+    /// Something is if it is switched off.
+    LostIfOff(&'static str),
+    /// It belongs to another setting, where it is told.
+    Told,
+}
+
+fn meaning(name: &str) -> Option<Meaning> {
+    use Meaning::{Lost, LostIfOff, Needless, Told};
+    Some(match name {
+        "cache" | "recap" => Needless("Homing keeps its own state, in state-dir"),
+        "debug" | "exec" | "max-warn" | "quiet" | "test" | "verbose" => {
+            Needless("say it when you start Homing: -v, -q, --dry-run")
+        }
+        "facility" | "priority" | "syslog" => {
+            Needless("Homing logs to the journal, or to its standard error; see log in [daemon]")
+        }
+        "file" | "foreground" | "pid" | "query" => {
+            Needless("Homing stays in the foreground, and its service manager knows its process")
+        }
+        "force" => Needless("`homing --once --refresh` sends unchanged addresses"),
+        "fw-banlocal" | "if-skip" => Needless("it does nothing in ddclient either"),
+        "jitter" | "min-error-interval" | "min-interval" | "timeout" => {
+            Needless("Homing waits, spreads and keeps each service's pace by itself")
+        }
+        "backupmx" | "custom" | "mx" | "on-root-domain" | "static" | "wildcard" => {
+            Lost("Homing sets addresses and nothing else; set it once at the service")
+        }
+        "mail" | "mail-failure" | "mail-from" => Lost(
+            "Homing sends no mail; cron mails what `homing --once` prints, systemd has OnFailure=, and on-change of a \
+             host runs a program",
+        ),
+        "fw-ssl-validate" | "web-ssl-validate" => LostIfOff(
+            "certificates are always verified; ca-file in a source or provider adds an authority",
+        ),
+        "proxy" => Lost("Homing uses no proxy; let it reach its services directly"),
+        "redirect" => Lost(
+            "redirects are never followed with a password; write the address that they lead to",
+        ),
+        "ssl_ca_dir" | "ssl_ca_file" => Lost(
+            "the system's authorities count; ca-file in the section of a source or provider adds one",
+        ),
+        "apikey"
+        | "dynurl"
+        | "path"
+        | "quietreply"
+        | "root-domain"
+        | "secretapikey"
+        | "tcp"
+        | "urlv4"
+        | "urlv6"
+        | "use-personal-access-token"
+        | "zone"
+        | "web-skip"
+        | "webv4-skip"
+        | "webv6-skip" => Told,
+        _ => return None,
+    })
+}
+
+impl Reader {
+    fn take(&mut self, statement: Statement) {
+        let Statement { line, settings, hosts, surplus, wrong, .. } = statement;
+        let mut remarks: Vec<_> =
+            wrong.into_iter().map(|(line, what)| Remark::to_do(line, what)).collect();
+        for (name, setting) in &settings {
+            let is_path = name == "password" && is_nsupdate(&settings, &self.globals);
+            if let (true, Value::Text(text)) =
+                (name == "password" && !is_path || SECRETS.contains(&&**name), &setting.value)
+            {
+                self.hidden.push(Secret::new(text));
+            }
+            remarks.extend(remark(name, setting));
+        }
+        if hosts.is_empty() {
+            self.remarks.append(&mut remarks);
+            self.globals.extend(settings);
+            return;
+        }
+        if surplus > 0 {
+            let what = "more words follow the host, its login and its password than ddclient reads; options stand before \
+                        the host";
+            remarks.push(Remark::to_do(line, what));
+        }
+        let mut own = self.globals.clone();
+        own.extend(settings);
+        for name in hosts {
+            let remarks = std::mem::take(&mut remarks);
+            self.define(Definition { name, line, settings: own.clone(), remarks });
+        }
+    }
+
+    /// Takes a host, or the rest of one.
+    fn define(&mut self, mut definition: Definition) {
+        // Whatever it is, a word without a dot may be the end of a password that has a blank in it.
+        if !definition.name.contains('.') || !super::is_name(&definition.name) {
+            let what = "a name without a dot, or with something that names do not have, is not repeated here; write the \
+                        whole name of the host in a [[host]] of its own";
+            let Definition { line, settings, mut remarks, .. } = definition;
+            remarks.push(Remark::to_do(line, what));
+            definition = Definition { name: String::new(), line, settings, remarks };
+            self.definitions.push(definition);
+            return;
+        }
+        let known = self.places.get(&definition.name).copied();
+        match known.map(|place| &mut self.definitions[place]) {
+            Some(first) if !are_halves(&first.settings, &definition.settings) => {
+                let what = format!(
+                    "line {} sets up this host, too; as with ddclient, what stands first counts",
+                    definition.line
+                );
+                first.remarks.push(Remark::to_do(first.line, what));
+                first.remarks.append(&mut definition.remarks);
+                for (name, setting) in definition.settings {
+                    first.settings.entry(name).or_insert(setting);
+                }
+            }
+            known => {
+                if known.is_none() {
+                    self.places.insert(definition.name.clone(), self.definitions.len());
+                }
+                self.definitions.push(definition);
+            }
+        }
+    }
+
+    fn draft(self) -> Draft {
+        let Self { globals, definitions, mut remarks, hidden, .. } = self;
+        let daemon =
+            globals.get("daemon").and_then(|setting| Some((duration(setting)?, setting.line)));
+        let interval = match daemon {
+            Some((Refresh::Every(asked), line)) if !asked.is_zero() => {
+                Some(super::interval(asked, line, &mut remarks))
+            }
+            _ => None,
+        };
+        let mut hosts: Vec<Host> = Vec::new();
+        for definition in definitions {
+            let host = definition.host();
+            match hosts.last_mut() {
+                // What was written in one line stays in one block.
+                Some(last) if last.line == host.line && last.is_like(&host) => {
+                    last.names.extend(host.names);
+                    last.remarks.extend(host.remarks);
+                }
+                _ => hosts.push(host),
+            }
+        }
+        Draft { client: Client::Ddclient, interval, hosts, remarks, hidden }
+    }
+}
+
+/// Whether two definitions of one host are its two families.
+fn are_halves(one: &Settings, other: &Settings) -> bool {
+    let is_on = |settings: &Settings, name: &str| {
+        let value = settings.get(name).map(|setting| &setting.value);
+        matches!(value, Some(Value::Text(text)) if !is_off(text))
+    };
+    let only = |settings, name, other| is_on(settings, name) && !is_on(settings, other);
+    only(one, "usev4", "usev6") && only(other, "usev6", "usev4")
+        || only(one, "usev6", "usev4") && only(other, "usev4", "usev6")
+}
+
+fn is_nsupdate(settings: &Settings, globals: &Settings) -> bool {
+    let protocol = settings.get("protocol").or_else(|| globals.get("protocol"));
+    protocol.is_some_and(|setting| setting.value == Value::Text("nsupdate".to_owned()))
+}
+
+/// What has to be said about a setting, whatever its host.
+fn remark(name: &str, setting: &Setting) -> Option<Remark> {
+    let line = setting.line;
+    if let (Value::Variable(_), false) = (&setting.value, name == "password") {
+        let what =
+            format!("{name} comes from an environment variable, which only a secret can: left out");
+        return Some(Remark::to_do(line, what));
+    }
+    if USED.contains(&name) {
+        return None;
+    }
+    let Value::Text(text) = &setting.value else { return None };
+    match meaning(name) {
+        Some(Meaning::Told) => None,
+        Some(Meaning::Needless(why)) => {
+            Some(Remark::told(line, format!("{name} is not needed: {why}")))
+        }
+        Some(Meaning::LostIfOff(why)) if flag(text) == Some(false) => {
+            Some(Remark::to_do(line, format!("{name}: {why}")))
+        }
+        Some(Meaning::LostIfOff(_)) => None,
+        Some(Meaning::Lost(_)) if text.is_empty() || flag(text) == Some(false) => None,
+        Some(Meaning::Lost(why)) => Some(Remark::to_do(line, format!("{name}: {why}"))),
+        None => {
+            Some(Remark::to_do(line, format!("{name} is no setting that is known here: left out")))
+        }
+    }
+}
+
+impl Host {
+    /// Whether both can be one block, as far as it is known here.
+    fn is_like(&self, other: &Self) -> bool {
+        (&self.service, &self.username, &self.credential)
+            == (&other.service, &other.username, &other.credential)
+            && (&self.addresses, self.refresh, &self.on_change)
+                == (&other.addresses, other.refresh, &other.on_change)
+            && (&self.zone, self.ttl, &self.left_out) == (&other.zone, other.ttl, &other.left_out)
+    }
+}
+
+impl Definition {
+    fn text(&self, name: &str) -> Option<&str> {
+        match &self.settings.get(name)?.value {
+            Value::Text(text) if !text.is_empty() => Some(text),
+            Value::Text(_) | Value::Variable(_) => None,
+        }
+    }
+
+    /// The line of a setting, else the host's.
+    fn line_of(&self, name: &str) -> usize {
+        self.settings.get(name).map_or(self.line, |setting| setting.line)
+    }
+
+    fn host(self) -> Host {
+        let mut remarks = Vec::new();
+        let service = self.service(&mut remarks);
+        let names = if self.name.is_empty() { Vec::new() } else { vec![self.name.clone()] };
+        let mut host = Host::new(self.line, names, service);
+        host.username = self.text("login").map(str::to_owned);
+        host.credential = self.credential();
+        host.addresses = self.addresses(&mut remarks);
+        if let Some(setting) = self.settings.get("max-interval") {
+            host.refresh = match duration(setting) {
+                Some(Refresh::Every(asked)) => super::refresh(asked, setting.line, &mut remarks),
+                Some(Refresh::Never) => Some(Refresh::Never),
+                None => None,
+            };
+        }
+        if let Some(command) = self.text("postscript") {
+            let line = self.line_of("postscript");
+            host.on_change = address::program(command, line, &mut remarks).unwrap_or_default();
+            if !host.on_change.is_empty() {
+                let what = "postscript got the new address as an argument; on-change finds it in HOMING_IPV4 and HOMING_IPV6";
+                remarks.push(Remark::to_do(line, what));
+            }
+        }
+        match host.service.protocol() {
+            Some(Protocol::Rfc2136) => self.settle_key(&mut host),
+            _ => {
+                let lost: Vec<_> =
+                    ["zone", "ttl"].into_iter().filter(|name| self.text(name).is_some()).collect();
+                if let (Some(first), Some(_)) = (lost.first(), host.service.protocol()) {
+                    let what = format!(
+                        "{} is not said to this service by Homing: left out",
+                        lost.join(" and ")
+                    );
+                    remarks.push(Remark::told(self.line_of(first), what));
+                }
+            }
+        }
+        host.remarks = self.remarks;
+        host.remarks.append(&mut remarks);
+        host
+    }
+
+    fn service(&self, remarks: &mut Vec<Remark>) -> Service {
+        let protocol = self.text("protocol").unwrap_or("dyndns2").to_ascii_lowercase();
+        let server = self.text("server");
+        let is_plain = self.text("ssl").and_then(flag) == Some(false);
+        let line = self.line_of("server");
+        let script = self.text("script").unwrap_or("/nic/update");
+        let at = |usual: &'static str, remarks: &mut Vec<Remark>| {
+            service::dyndns2(server.unwrap_or(usual), script, is_plain, Vec::new(), line, remarks)
+        };
+        match &*protocol {
+            "dyndns2" => at("members.dyndns.org", remarks),
+            "dynu" => at("api.dynu.com", remarks),
+            "he.net" => at("dyn.dns.he.net", remarks),
+            "infomaniak" => at("infomaniak.com", remarks),
+            "inwx" => at("dyndns.inwx.com", remarks),
+            "noip" => at("dynupdate.no-ip.com", remarks),
+            "ovh" => at("www.ovh.com", remarks),
+            "simply.com" => at("ddns.simply.com", remarks),
+            "nsupdate" => match server {
+                Some(server) => service::name_server(server, None),
+                None => Service::Unknown(
+                    "nsupdate without a server".to_owned(),
+                    "write its name server as [provider.NAME]".to_owned(),
+                ),
+            },
+            protocol if super::is_name(protocol) => Service::unknown(protocol),
+            _ => Service::unknown("this protocol"),
+        }
+    }
+
+    fn credential(&self) -> Credential {
+        match self.settings.get("password") {
+            Some(Setting { value: Value::Text(text), line }) if !text.is_empty() => {
+                Credential::Text(Secret::new(text), *line)
+            }
+            Some(Setting { value: Value::Variable(name), .. }) => {
+                Credential::Variable(name.clone())
+            }
+            _ => Credential::Missing("no password stands in the old file".to_owned()),
+        }
+    }
+
+    /// What a name server wants: ddclient's `password` is the path of a key file.
+    fn settle_key(&self, host: &mut Host) {
+        host.username = None;
+        host.zone = self.text("zone").map(|zone| zone.trim_end_matches('.').to_owned());
+        host.ttl = self.text("ttl").and_then(|ttl| ttl.parse().ok());
+        match self.text("password").filter(|path| path.starts_with('/')) {
+            // ddclient's own example shows a comma behind it, which is no part of it.
+            Some(path) => {
+                host.credential = Credential::KeyFile(path.trim_end_matches(',').to_owned());
+            }
+            None => host.leave_out(
+                "the key file of its name server is not told by its whole path; write key-file",
+            ),
+        }
+    }
+
+    fn addresses(&self, remarks: &mut Vec<Remark>) -> PerFamily<Address> {
+        let asked =
+            |name: &str| self.text(name).filter(|way| !is_off(way)).map(str::to_ascii_lowercase);
+        let (v4, v6, both) = (asked("usev4"), asked("usev6"), asked("use"));
+        let mut found = PerFamily::from_fn(|_| Address::Off);
+        if let Some(way) = &v4 {
+            found.v4 = self.address(Family::V4, way, "usev4", remarks);
+        }
+        if let Some(way) = &v6 {
+            found.v6 = self.address(Family::V6, way, "usev6", remarks);
+        }
+        if let Some(way) = &both {
+            let family = self.family_of(way);
+            if found[family] == Address::Off {
+                found[family] = self.address(family, way, "use", remarks);
+            }
+        }
+        if v4.is_none() && v6.is_none() && both.is_none() {
+            let family = self.fixed_family("ip").unwrap_or(Family::V4);
+            found[family] = if self.text("ip").is_some() {
+                self.address(family, "ip", "ip", remarks)
+            } else {
+                let what = "the file does not say where addresses come from: the one of this machine is taken";
+                remarks.push(Remark::told(self.line, what));
+                Address::Auto
+            };
+        }
+        found
+    }
+
+    /// The family that a way of old (`use`) is for.
+    fn family_of(&self, way: &str) -> Family {
+        // Before 3.10 there was ipv6=yes.
+        let wants_ipv6 = self.text("ipv6").and_then(flag) == Some(true);
+        let tells_ipv6 = match way {
+            "ip" => self.fixed_family("ip") == Some(Family::V6),
+            "web" => self.text("web").is_some_and(address::tells_ipv6),
+            "cmd" => self.text("cmd").is_some_and(address::finds_ipv6),
+            _ => false,
+        };
+        if wants_ipv6 || tells_ipv6 { Family::V6 } else { Family::V4 }
+    }
+
+    fn fixed_family(&self, name: &str) -> Option<Family> {
+        self.text(name)?.parse::<IpAddr>().ok().map(Family::of)
+    }
+
+    /// The address of `family`, found in this `way`, which stands in `setting`.
+    fn address(
+        &self,
+        family: Family,
+        way: &str,
+        setting: &str,
+        remarks: &mut Vec<Remark>,
+    ) -> Address {
+        let digit = if family == Family::V4 { "v4" } else { "v6" };
+        let kind = way.strip_suffix(digit).filter(|kind| !kind.is_empty()).unwrap_or(way);
+        // usev6=if asks ifv6 first, then if; use=if only if.
+        let named = |old: &str| {
+            let new = format!("{old}{digit}");
+            let of_family = self.text(&new).filter(|_| setting != "use" && setting != "ip");
+            // The old ipv6=yes is no address.
+            let of_family = of_family.filter(|text| old != "ip" || flag(text).is_none());
+            match of_family {
+                Some(text) => Some((text, self.line_of(&new))),
+                None => self
+                    .text(old)
+                    .filter(|_| way == old || setting == "use")
+                    .map(|text| (text, self.line_of(old))),
+            }
+        };
+        match kind {
+            "ip" => match named("ip").map(|(text, line)| (text.parse::<IpAddr>(), line)) {
+                Some((Ok(address), _)) if Family::of(address) == family => address::fixed(address),
+                Some((_, line)) => {
+                    remarks.push(Remark::to_do(
+                        line,
+                        format!("it is no {family} address: the one of this machine is taken"),
+                    ));
+                    Address::Auto
+                }
+                None => {
+                    let what = format!(
+                        "no {family} address stands there: the one of this machine is taken"
+                    );
+                    remarks.push(Remark::to_do(self.line_of(setting), what));
+                    Address::Auto
+                }
+            },
+            "if" => match named("if") {
+                Some(("default", _)) | None => Address::Auto,
+                Some((name, _)) => Kind::Interface(name.to_owned()).into(),
+            },
+            "cmd" => match named("cmd") {
+                Some((command, line)) => {
+                    if self.text("cmd-skip").is_some() {
+                        let what =
+                            "cmd-skip: the address has to stand first in what the command prints";
+                        remarks.push(Remark::to_do(self.line_of("cmd-skip"), what));
+                    }
+                    address::command(command, line, remarks)
+                }
+                None => {
+                    remarks.push(Remark::to_do(
+                        self.line_of(setting),
+                        "no command is named: the address of this machine is taken",
+                    ));
+                    Address::Auto
+                }
+            },
+            "web" => {
+                let (name, line) = named("web").unwrap_or(("", self.line_of(setting)));
+                let picks = ["web-skip", "webv4-skip", "webv6-skip"]
+                    .iter()
+                    .any(|name| self.text(name).is_some());
+                let url = web_service(name, family, setting);
+                address::web(&url, family, picks, line, remarks)
+            }
+            _ => {
+                let server =
+                    self.text(&format!("fw{digit}")).or(self.text("fw")).map(service::host_of);
+                let gateway = server.and_then(|server| server.parse::<std::net::Ipv4Addr>().ok());
+                let gateway = gateway.map_or("true".to_owned(), |address| format!("\"{address}\""));
+                let what = format!(
+                    "{setting} reads a page of a router or firewall, which Homing does not; the address of this machine is \
+                     taken, or what services outside see. To ask the router by PCP, NAT-PMP or UPnP, write a source with \
+                     gateway = {gateway}, and its name as {}",
+                    family.key()
+                );
+                remarks.push(Remark::to_do(self.line_of(setting), what));
+                Address::Auto
+            }
+        }
+    }
+}
+
+/// The address of a web service that ddclient knows by a name.
+fn web_service(name: &str, family: Family, setting: &str) -> String {
+    let usual = match (setting, family) {
+        // The first default of ddclient.
+        ("use", _) => "dyndns",
+        (_, Family::V4) => "ipify-ipv4",
+        (_, Family::V6) => "ipify-ipv6",
+    };
+    let name = if name.is_empty() { usual } else { name };
+    let known = match name {
+        "desec-ipv4" => "checkipv4.dedyn.io/",
+        "desec-ipv6" => "checkipv6.dedyn.io/",
+        "dyndns" => "checkip.dyndns.org/",
+        "dynu" => "checkip.dynu.com/",
+        "freedns" => "freedns.afraid.org/",
+        "he" | "he.net" => "checkip.dns.he.net/",
+        "googledomains" => "domains.google.com/checkip",
+        "ip4only.me" => "ip4only.me/api/",
+        "ip6only.me" => "ip6only.me/api/",
+        "ipify-ipv4" => "api.ipify.org/",
+        "ipify-ipv6" => "api6.ipify.org/",
+        "joker-ipv4" => "ipv4.svc.joker.com/nic/checkip",
+        "joker-ipv6" => "ipv6.svc.joker.com/nic/checkip",
+        "loopia" => "dns.loopia.se/checkip/",
+        "myonlineportal" => "myonlineportal.net/checkip",
+        "noip-ipv4" => "ip1.dynupdate.no-ip.com/",
+        "noip-ipv6" => "ip1.dynupdate6.no-ip.com/",
+        "nsupdate.info-ipv4" => "ipv4.nsupdate.info/myip",
+        "nsupdate.info-ipv6" => "ipv6.nsupdate.info/myip",
+        "updatedip" => "checkip.updatedip.com",
+        "zoneedit" => "dynamic.zoneedit.com/checkip.html",
+        other => other,
+    };
+    known.to_owned()
+}
+
+/// How ddclient writes yes and no.
+fn flag(text: &str) -> Option<bool> {
+    match &*text.to_ascii_lowercase() {
+        "1" | "t" | "true" | "y" | "yes" => Some(true),
+        "0" | "f" | "false" | "n" | "no" => Some(false),
+        _ => None,
+    }
+}
+
+fn is_off(way: &str) -> bool {
+    matches!(&*way.to_ascii_lowercase(), "disabled" | "no" | "")
+}
+
+/// A duration as ddclient writes it.
+fn duration(setting: &Setting) -> Option<Refresh> {
+    const ENDLESS: [&str; 9] = [
+        "inf",
+        "infinite",
+        "infinity",
+        "indefinite",
+        "indefinitely",
+        "never",
+        "forever",
+        "always",
+        "infinit",
+    ];
+    let Value::Text(text) = &setting.value else { return None };
+    let text = text.to_ascii_lowercase();
+    if ENDLESS.contains(&&*text) {
+        return Some(Refresh::Never);
+    }
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    let unit = match text[digits..].chars().next() {
+        None | Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 60 * 60,
+        Some('d') => 24 * 60 * 60,
+        Some(_) => return None,
+    };
+    Some(Refresh::Every(Duration::from_secs(number.saturating_mul(unit))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(text: &str) -> Host {
+        read(text).unwrap().hosts.remove(0)
+    }
+
+    #[track_caller]
+    fn comes_from(text: &str, v4: &Address, v6: &Address) {
+        let host = host(&format!("{text}\nprotocol=dyndns2 login=a password=b h.example"));
+        assert_eq!((&host.addresses.v4, &host.addresses.v6), (v4, v6), "{text}");
+    }
+
+    #[test]
+    fn every_way_to_find_an_address_has_its_source() {
+        use Address::{Auto, Off};
+        let interface = |name: &str| Address::from(Kind::Interface(name.to_owned()));
+        let web = |name: &str| Address::from(Kind::Web(name.to_owned()));
+        comes_from("use=if, if=eth0", &interface("eth0"), &Off);
+        comes_from(
+            "usev4=ifv4, ifv4=eth0, usev6=ifv6, ifv6=eth1",
+            &interface("eth0"),
+            &interface("eth1"),
+        );
+        comes_from("usev6=if, if=eth0", &Off, &interface("eth0"));
+        comes_from("use=if, if=eth0, ipv6=yes", &Off, &interface("eth0"));
+        comes_from("usev4=ifv4", &Auto, &Off);
+        comes_from("use=web", &web("ipify"), &Off);
+        comes_from("use=web, web=ipify-ipv6", &Off, &web("ipify"));
+        comes_from("usev4=webv4, usev6=webv6", &web("ipify"), &web("ipify"));
+        comes_from("usev4=web, webv4=desec-ipv4", &web("desec"), &Off);
+        comes_from("use=ip, ip=8.8.8.8", &address::fixed([8, 8, 8, 8].into()), &Off);
+        comes_from(
+            "usev6=ipv6, ipv6=2001:db8::1",
+            &Off,
+            &address::fixed("2001:db8::1".parse().unwrap()),
+        );
+        comes_from("use=ip, ip=nonsense", &Auto, &Off);
+        comes_from("use=linksys, fw=192.168.1.1:80", &Auto, &Off);
+        comes_from("use=disabled, usev4=disabled", &Auto, &Off);
+        let command = Kind::Command(vec!["/bin/wan".to_owned()]).into();
+        comes_from("use=cmd, cmd=/bin/wan", &command, &Off);
+        comes_from("usev4=disabled, usev6=cmdv6, cmdv6=/bin/wan", &Off, &command);
+    }
+
+    #[test]
+    fn a_later_line_changes_the_settings_of_later_hosts_only() {
+        let text = "login=a\npassword=p1 one.example\nlogin=b\npassword=p2 two.example";
+        let draft = read(text).unwrap();
+        let logins: Vec<_> = draft.hosts.iter().map(|host| host.username.as_deref()).collect();
+        assert_eq!(logins, [Some("a"), Some("b")]);
+        assert!(draft.hosts.iter().all(|host| host.service.name() == "dyn.com"));
+    }
+
+    #[test]
+    fn the_server_decides_which_provider_it_is() {
+        let name = |text: &str| {
+            host(&format!("{text} login=a password=b h.example")).service.name().to_owned()
+        };
+        assert_eq!(name("protocol=dyndns2, server=update.dedyn.io"), "desec");
+        assert_eq!(name("protocol=noip"), "no-ip");
+        assert_eq!(name("protocol=ovh"), "ovh");
+        assert_eq!(name("protocol=he.net"), "he.net");
+        assert_eq!(name("server=dynv6.com"), "dynv6.com");
+        assert_eq!(name("protocol=cloudflare"), "cloudflare");
+        assert_eq!(name("protocol=nsupdate, server=ns1.example.com:54"), "ns1.example.com");
+    }
+
+    #[test]
+    fn a_word_behind_a_password_that_is_no_name_is_not_repeated() {
+        let draft = read("login=a password=two words h.example").unwrap();
+        assert!(draft.hosts[0].names.is_empty());
+    }
+
+    #[test]
+    fn durations_are_those_of_ddclient() {
+        let of = |text: &str| duration(&Setting { value: Value::Text(text.to_owned()), line: 1 });
+        let seconds = |seconds| Some(Refresh::Every(Duration::from_secs(seconds)));
+        assert_eq!(of("300"), seconds(300));
+        assert_eq!(of("5m"), seconds(300));
+        assert_eq!(of("25d"), seconds(25 * 86_400));
+        assert_eq!(of("2x"), None);
+        assert_eq!(of("never"), Some(Refresh::Never));
+        assert_eq!(of("99999999999999999999d"), None);
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_refused() {
+        for text in ["", "hello world\n", "[[host]]\nname = \"a.example\"\n", "#!/bin/sh\necho x"] {
+            assert_eq!(read(text).err(), Some(Unusable::Foreign(Client::Ddclient)), "{text}");
+        }
+    }
+}

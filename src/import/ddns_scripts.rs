@@ -1,0 +1,555 @@
+//! ddns-scripts' options, and what stands for them in Homing (OpenWrt's wiki, "DDNS client", and the
+//! options that the package's own scripts read).
+//!
+//! Called by `read`.
+
+use std::time::Duration;
+
+use super::address::{self, Address, Kind};
+use super::service::{self, Service, Value};
+use super::target;
+use super::uci::{self, Opt, Section};
+use super::{Client, Credential, Draft, Host, Remark, Unusable};
+use crate::core::address::{Family, PerFamily};
+use crate::core::provider::Protocol;
+use crate::core::secret::Secret;
+
+/// Reads `text`.
+pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
+    let file = uci::read(text);
+    let is_ours = |section: &Section| matches!(&*section.kind, "ddns" | "service");
+    if !file.sections.iter().any(is_ours) {
+        return Err(Unusable::Foreign(Client::DdnsScripts));
+    }
+    let mut remarks: Vec<_> = file
+        .wrong
+        .iter()
+        .map(|(line, what)| Remark::to_do(*line, format!("{what}: left out")))
+        .collect();
+    let mut takes_private = false;
+    for section in &file.sections {
+        match &*section.kind {
+            "ddns" => {
+                let is_on = section.option("upd_privateip").and_then(flag);
+                takes_private |= is_on == Some(true);
+                remarks.extend(section.options.iter().filter_map(global));
+            }
+            "service" => {}
+            _ => remarks.push(Remark::to_do(
+                section.line,
+                "a section of this kind is not known here: left out",
+            )),
+        }
+    }
+    let services = || file.sections.iter().filter(|section| section.kind == "service");
+    let mut hidden = Vec::new();
+    let mut hosts = Vec::new();
+    for section in services() {
+        let host = Reader { section, takes_private }.host();
+        // The scripts of some services take a secret in an option without a name of its own; PowerDNS'
+        // takes the server.
+        let is_server = host.service.protocol() == Some(Protocol::PowerDns);
+        let other = Some("param_opt").filter(|_| !is_server);
+        for name in ["password", "param_enc", "proxy"].into_iter().chain(other) {
+            hidden.extend(section.option(name).and_then(text_of).map(Secret::new));
+        }
+        hosts.push(host);
+    }
+    let interval = interval(services(), &mut remarks);
+    Ok(Draft { client: Client::DdnsScripts, interval, hosts, remarks, hidden })
+}
+
+/// The shortest of the intervals that are written: Homing has one for all.
+fn interval<'a>(
+    sections: impl Iterator<Item = &'a Section>,
+    remarks: &mut Vec<Remark>,
+) -> Option<Duration> {
+    let asked = sections.filter_map(|section| {
+        let asked = duration(section, "check_interval", "check_unit", "minutes")?;
+        Some((asked, section.option("check_interval")?.line))
+    });
+    let (shortest, line) = asked.min()?;
+    Some(super::interval(shortest, line, remarks))
+}
+
+/// What has to be said about an option that is for all services.
+fn global(option: &Opt) -> Option<Remark> {
+    let line = option.line;
+    Some(match &*option.name {
+        "ddns_dateformat" | "ddns_logdir" | "ddns_loglines" | "ddns_rundir" | "use_curl"
+        | "cacert" => Remark::told(
+            line,
+            format!("{} is not needed: Homing keeps state and log by itself", option.name),
+        ),
+        "upd_privateip" if flag(option) == Some(true) => Remark::to_do(
+            line,
+            "upd_privateip: allow-private = true stands in the sources; where the address is \"auto\", write a source with \
+             an interface for it",
+        ),
+        "upd_privateip" => return None,
+        _ => Remark::to_do(line, "this is no global option that is known here: left out"),
+    })
+}
+
+/// Service names, and the provider that each of them is.
+const SERVICES: [(&str, &str); 34] = [
+    ("3322.org", "3322.org"),
+    ("all-inkl.com", "all-inkl"),
+    ("apertodns.com", "apertodns"),
+    ("desec.io", "desec"),
+    ("dnsomatic.com", "dnsomatic"),
+    ("do.de", "domain-offensive"),
+    ("dyn.com", "dyn.com"),
+    ("dyndns.it", "dyndns.it"),
+    ("dyndns.org", "dyn.com"),
+    ("dynu.com", "dynu"),
+    ("eurodns.com", "eurodns"),
+    ("he.net", "he.net"),
+    ("hosting.de", "hosting.de"),
+    ("infomaniak.com", "infomaniak"),
+    ("inwx.de", "inwx"),
+    ("joker.com", "joker"),
+    ("loopia.com", "loopia"),
+    ("loopia.se", "loopia"),
+    ("no-ip.com", "no-ip"),
+    ("noip.com", "no-ip"),
+    ("No-IP.com", "no-ip"),
+    ("NoIP.com", "no-ip"),
+    ("now-dns.com", "now-dns"),
+    ("nsupdate.info", "nsupdate.info"),
+    ("oray.com", "oray"),
+    ("ovh.com", "ovh"),
+    ("schokokeks.org", "schokokeks"),
+    ("simply.com", "simply"),
+    ("spdyn.de", "spdyn"),
+    ("strato.com", "strato"),
+    ("strato.de", "strato"),
+    ("udmedia.de", "udmedia"),
+    ("variomedia.de", "variomedia"),
+    ("xlhost.de", "xlhost"),
+];
+
+/// Those that speak dyndns2 and are not in Homing's table: name, server and path.
+const OTHERS: [(&str, &str, &str); 5] = [
+    ("afraid.org-basicauth", "freedns.afraid.org", "/nic/update"),
+    ("core-networks.de", "dyndns.core-networks.de", "/"),
+    ("dnsdynamic.org", "www.dnsdynamic.org", "/api/"),
+    ("domopoli.de", "dyndns.domopoli.de", "/nic/update"),
+    ("opendns.com", "updates.opendns.com", "/nic/update"),
+];
+
+/// The options of a service that are made use of.
+const USED: [&str; 24] = [
+    "check_interval",
+    "check_unit",
+    "dns_server",
+    "domain",
+    "enabled",
+    "force_interval",
+    "force_unit",
+    "interface",
+    "ip_interface",
+    "ip_network",
+    "ip_script",
+    "ip_source",
+    "ip_url",
+    "lookup_host",
+    "param_opt",
+    "password",
+    "proxy",
+    "service_name",
+    "update_script",
+    "update_url",
+    "use_https",
+    "use_ipv6",
+    "username",
+    "bind_network",
+];
+
+/// One service.
+struct Reader<'a> {
+    section: &'a Section,
+    takes_private: bool,
+}
+
+impl Reader<'_> {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.section.option(name).and_then(text_of)
+    }
+
+    fn line_of(&self, name: &str) -> usize {
+        self.section.option(name).map_or(self.section.line, |option| option.line)
+    }
+
+    fn is_on(&self, name: &str) -> bool {
+        self.section.option(name).and_then(flag) == Some(true)
+    }
+
+    fn family(&self) -> Family {
+        if self.is_on("use_ipv6") { Family::V6 } else { Family::V4 }
+    }
+
+    fn host(&self) -> Host {
+        let mut remarks: Vec<_> = self.section.options.iter().filter_map(Self::remark).collect();
+        let names = [self.text("domain").or(self.text("lookup_host"))];
+        let names: Vec<_> = names.into_iter().flatten().map(str::to_owned).collect();
+        let mut host = Host::new(self.section.line, names, Service::unknown("this service"));
+        host.username = self.text("username").map(str::to_owned);
+        host.credential = match self.text("password") {
+            Some(password) => Credential::Text(Secret::new(password), self.line_of("password")),
+            None => Credential::Missing("no password stands in the old file".to_owned()),
+        };
+        self.settle_service(&mut host, &mut remarks);
+        if host.names.is_empty() {
+            host.leave_out("no domain stands in it; write name");
+        }
+        host.addresses = PerFamily::from_fn(|_| Address::Off);
+        host.addresses[self.family()] = self.address(&mut remarks);
+        let force = duration(self.section, "force_interval", "force_unit", "hours");
+        match force.filter(|asked| !asked.is_zero()) {
+            Some(asked) => {
+                host.refresh = super::refresh(asked, self.line_of("force_interval"), &mut remarks);
+            }
+            None if force.is_some() => remarks.push(Remark::to_do(
+                self.line_of("force_interval"),
+                "force_interval is 0, so the script ran once each time it was called; with Homing that is `homing --once`",
+            )),
+            None => {}
+        }
+        if !self.is_on("enabled") {
+            host.left_out =
+                Some("it is not enabled there; remove the # to switch it on".to_owned());
+        }
+        host.remarks = remarks;
+        host
+    }
+
+    /// What has to be said about an option, whatever the service.
+    fn remark(option: &Opt) -> Option<Remark> {
+        let line = option.line;
+        let name = &*option.name;
+        Some(match name {
+            "check_interval_min" | "force_dnstcp" | "force_ipversion" | "is_glue"
+            | "retry_count" | "retry_interval" | "retry_max_count" | "retry_unit"
+            | "use_api_check" | "use_logfile" | "use_syslog" => {
+                if matches!(flag(option), Some(false)) {
+                    return None;
+                }
+                Remark::told(
+                    line,
+                    format!("{name} is not needed: Homing waits, looks up and logs by itself"),
+                )
+            }
+            "user_agent" => {
+                Remark::told(line, "user_agent is not needed: Homing says its own name to services")
+            }
+            "cacert" if option.values.last().is_some_and(|value| value == "IGNORE") => {
+                Remark::to_do(
+                    line,
+                    "cacert: certificates are always verified; ca-file in a provider's section adds an authority",
+                )
+            }
+            "cacert" => Remark::told(line, "cacert is not needed: the system's authorities count"),
+            "bind_network" => Remark::to_do(
+                line,
+                "bind_network: bind = \"DEVICE\" in the host sends by one line; `ubus call network.interface.NAME status` \
+                 tells the device (l3_device) of a network",
+            ),
+            "proxy" => Remark::to_do(
+                line,
+                "proxy: Homing uses no proxy; let it reach its services directly",
+            ),
+            "param_enc" => {
+                Remark::to_do(line, "param_enc: Homing has nothing that it could be for")
+            }
+            "use_https" if flag(option) == Some(false) => {
+                Remark::told(line, "use_https: Homing speaks https to every service")
+            }
+            name if USED.contains(&name) => return None,
+            _ => Remark::to_do(line, "this is no option that is known here: left out"),
+        })
+    }
+
+    /// Who keeps the record, and what it wants to know.
+    fn settle_service(&self, host: &mut Host, remarks: &mut Vec<Remark>) {
+        let name = self.text("service_name").unwrap_or_default();
+        // Older versions end the names for IPv6 so.
+        let name = name.strip_suffix("-ipv6").unwrap_or(name);
+        let script = self.text("update_script").unwrap_or_default();
+        let script = script.rsplit('/').next().unwrap_or_default();
+        let known = SERVICES.iter().find(|(known, _)| *known == name);
+        let other = OTHERS.iter().find(|(known, ..)| *known == name);
+        if let Some((_, provider)) = known {
+            host.service = Service::known(provider);
+        } else if let Some((_, server, path)) = other {
+            let settings = vec![("one-family", Value::Flag(true))];
+            let line = self.line_of("service_name");
+            host.service = service::dyndns2(server, path, false, settings, line, remarks);
+        } else if name == "bind-nsupdate" || script == "update_nsupdate.sh" {
+            self.settle_name_server(host);
+        } else if name == "PowerDNS" || script == "update_pdns.sh" {
+            self.settle_powerdns(host);
+        } else if script == "update_no-ip_com.sh" {
+            host.service = Service::known("no-ip");
+        } else if name == "apertodns.com-token" {
+            host.service = Service::known("apertodns");
+            host.username = None;
+            host.leave_out("its token is its login as well, which is not repeated here; write username yourself");
+        } else if let (true, Some(url)) = (name.is_empty(), self.text("update_url")) {
+            self.settle_address(host, url, remarks);
+        } else if super::is_name(name) {
+            host.service = Service::unknown(name);
+        } else if !script.is_empty() {
+            host.service = Service::unknown("this script of its own");
+        }
+    }
+
+    /// An update address of the user's.
+    fn settle_address(&self, host: &mut Host, url: &str, remarks: &mut Vec<Remark>) {
+        let mut filled = url.to_owned();
+        for (blank, stands_for) in [
+            ("[USERNAME]", target::USER),
+            ("[PASSWORD]", target::PASSWORD),
+            ("[DOMAIN]", target::HOST),
+            ("[IP]", target::ADDRESS),
+        ] {
+            filled = filled.replace(blank, stands_for);
+        }
+        // The scripts make it https by themselves when they are told to; Homing always does.
+        let near = service::host_of(&filled).parse::<std::net::IpAddr>().is_ok();
+        let is_plain = near && filled.starts_with("http://") && !self.is_on("use_https");
+        if !is_plain && let Some(rest) = filled.strip_prefix("http://") {
+            filled = format!("https://{rest}");
+            let what = "update_url was spoken to by http, where others can read the password; Homing takes https: see \
+                        whether the server has it";
+            if !self.is_on("use_https") && service::at_server(service::host_of(&filled)).is_none() {
+                remarks.push(Remark::to_do(self.line_of("update_url"), what));
+            }
+        }
+        let target =
+            target::read(&filled, self.family(), false, self.line_of("update_url"), remarks);
+        host.service = target.service;
+        host.names = host.names.iter().map(|name| target.names.of(name)).collect();
+        if target.login_is_password {
+            host.username = None;
+            host.leave_out(
+                "its login is the password, which is not repeated here; write username yourself",
+            );
+        }
+    }
+
+    /// A name server with a key: its name is the login, its secret the password.
+    fn settle_name_server(&self, host: &mut Host) {
+        let Some(server) = self.text("dns_server") else {
+            let advice = "write its name server as [provider.NAME]".to_owned();
+            host.service = Service::Unknown("nsupdate without a server".to_owned(), advice);
+            return;
+        };
+        // nsupdate takes the hash in front of the key's name.
+        let login = host.username.take().unwrap_or_default();
+        let (algorithm, key) = match login.split_once(':') {
+            Some((algorithm, key)) => (Some(algorithm), key),
+            None => (None, &*login),
+        };
+        host.service = service::name_server(server, algorithm);
+        host.username = Some(key.to_owned()).filter(|key| !key.is_empty());
+        if host.username.is_none() {
+            host.leave_out("the key's name does not stand in it; write key-name");
+        }
+        host.ttl = Some(SCRIPT_TTL);
+    }
+
+    /// PowerDNS' HTTP API: the server stands in an option without a name of its own.
+    fn settle_powerdns(&self, host: &mut Host) {
+        let server = self.text("param_opt").filter(|server| !address::may_hold_secret(server));
+        let (Some(server), Some(zone)) = (server, host.names.pop()) else {
+            let advice =
+                "write its server as [provider.NAME] with protocol = \"powerdns\"".to_owned();
+            host.service = Service::Unknown("PowerDNS without a server".to_owned(), advice);
+            return;
+        };
+        host.service = service::powerdns(server);
+        let zone = zone.trim_end_matches('.').to_owned();
+        let name = match self.text("username") {
+            Some("@") | None => zone.clone(),
+            Some(name) => format!("{name}.{zone}"),
+        };
+        host.names = vec![name];
+        host.zone = Some(zone);
+        host.ttl = Some(SCRIPT_TTL);
+    }
+
+    fn address(&self, remarks: &mut Vec<Remark>) -> Address {
+        let family = self.family();
+        let mut address = match self.text("ip_source").unwrap_or("network") {
+            "interface" => {
+                Kind::Interface(self.text("ip_interface").unwrap_or("eth1").to_owned()).into()
+            }
+            "script" => match self.text("ip_script") {
+                Some(script) => address::command(script, self.line_of("ip_script"), remarks),
+                None => {
+                    let what = "no script is named: the address of this machine is taken";
+                    remarks.push(Remark::to_do(self.line_of("ip_source"), what));
+                    Address::Auto
+                }
+            },
+            "web" => {
+                let usual = match family {
+                    Family::V4 => "checkip.dyndns.com",
+                    Family::V6 => "checkipv6.dyndns.com",
+                };
+                let url = self.text("ip_url").unwrap_or(usual);
+                let line = self
+                    .section
+                    .option("ip_url")
+                    .map_or(self.line_of("ip_source"), |option| option.line);
+                address::web(url, family, false, line, remarks)
+            }
+            _ => {
+                let usual = match family {
+                    Family::V4 => "wan",
+                    Family::V6 => "wan6",
+                };
+                let network = self.text("ip_network").unwrap_or(usual);
+                // The usual one is the way to the Internet, where "auto" looks.
+                if network != usual && !(family == Family::V6 && network == "wan") {
+                    let what = "ip_network names a network of OpenWrt, and Homing wants a device: the address of this machine \
+                                is taken; for another, write a source with interface = \"DEVICE\", which `ubus call \
+                                network.interface.NAME status` tells as l3_device";
+                    remarks.push(Remark::to_do(self.line_of("ip_network"), what));
+                }
+                Address::Auto
+            }
+        };
+        if let (Address::From(source), true) = (&mut address, self.takes_private) {
+            source.allow_private = true;
+        }
+        address
+    }
+}
+
+/// The life time that the scripts for name servers give to a record.
+const SCRIPT_TTL: u32 = 600;
+
+/// The text of an option that has one.
+fn text_of(option: &Opt) -> Option<&str> {
+    option.values.last().map(String::as_str).filter(|text| !text.is_empty())
+}
+
+/// How UCI writes yes and no.
+fn flag(option: &Opt) -> Option<bool> {
+    match option.values.last().map(String::as_str) {
+        Some("1" | "on" | "true" | "yes" | "enabled") => Some(true),
+        Some("0" | "off" | "false" | "no" | "disabled") => Some(false),
+        _ => None,
+    }
+}
+
+/// A duration in two options; `None` when it is not written.
+fn duration(section: &Section, name: &str, unit: &str, usual: &str) -> Option<Duration> {
+    let number: u64 = text_of(section.option(name)?)?.parse().ok()?;
+    let unit = section.option(unit).and_then(text_of).unwrap_or(usual);
+    let unit = match unit {
+        "seconds" => 1,
+        "minutes" => 60,
+        "hours" => 60 * 60,
+        "days" => 24 * 60 * 60,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number.saturating_mul(unit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::provider::built_in;
+
+    fn host(options: &str) -> Host {
+        let lines: Vec<_> =
+            options.split(", ").map(|option| format!("\toption {option}")).collect();
+        let text = format!(
+            "config service 's'\n\toption enabled 1\n\toption domain h.example\n\toption username me\n\
+             \toption password s3cret\n{}\n",
+            lines.join("\n")
+        );
+        read(&text).unwrap().hosts.remove(0)
+    }
+
+    #[test]
+    fn every_name_of_a_service_leads_to_a_provider_of_the_table() {
+        for (name, provider) in SERVICES {
+            assert!(built_in(provider).is_some(), "{provider}");
+            assert_eq!(host(&format!("service_name {name}")).service.name(), provider);
+        }
+        for (name, server, _) in OTHERS {
+            assert_eq!(host(&format!("service_name {name}")).service.name(), server);
+        }
+        assert_eq!(host("service_name cloudflare.com-v4").service.protocol(), None);
+    }
+
+    #[test]
+    fn an_address_of_the_users_own_is_a_provider_of_its_own() {
+        let url = "update_url http://[USERNAME]:[PASSWORD]@d.example/nic/update?hostname=[DOMAIN]&myip=[IP]";
+        let host = host(url);
+        assert_eq!(
+            (host.service.name(), host.service.protocol()),
+            ("d.example", Some(Protocol::Dyndns2))
+        );
+        assert!(host.remarks.iter().any(|remark| remark.is_to_do && remark.text.contains("https")));
+    }
+
+    #[test]
+    fn scripts_for_name_servers_are_carried_over() {
+        let bind =
+            host("service_name bind-nsupdate, dns_server ns1.example, username hmac-sha512:k");
+        assert_eq!(
+            (bind.service.protocol(), bind.username.as_deref()),
+            (Some(Protocol::Rfc2136), Some("k"))
+        );
+        let pdns = host(
+            "update_script /usr/lib/ddns/update_pdns.sh, username www, param_opt http://127.0.0.1:8081",
+        );
+        assert_eq!(
+            (pdns.service.protocol(), &*pdns.names[0]),
+            (Some(Protocol::PowerDns), "www.h.example")
+        );
+        assert_eq!(pdns.zone.as_deref(), Some("h.example"));
+    }
+
+    #[test]
+    fn the_family_and_its_source_are_those_of_the_section() {
+        let addresses = |options: &str| host(options).addresses;
+        let of = |v4, v6| PerFamily { v4, v6 };
+        assert_eq!(addresses("ip_source network"), of(Address::Auto, Address::Off));
+        assert_eq!(addresses("use_ipv6 1"), of(Address::Off, Address::Auto));
+        let interface = Address::from(Kind::Interface("eth0".to_owned()));
+        assert_eq!(
+            addresses("ip_source interface, ip_interface eth0"),
+            of(interface, Address::Off)
+        );
+        let web = Address::from(Kind::Web("ipify".to_owned()));
+        assert_eq!(addresses("ip_source web, use_ipv6 1"), of(Address::Off, web));
+        let words = ["/bin/a", "-b"].map(str::to_owned).to_vec();
+        let script = Address::from(Kind::Command(words));
+        assert_eq!(addresses("ip_source script, ip_script '/bin/a -b'"), of(script, Address::Off));
+    }
+
+    #[test]
+    fn what_is_not_enabled_stays_off() {
+        assert!(host("enabled 0").left_out.is_some());
+        assert!(host("service_name dyndns.org").left_out.is_none());
+    }
+
+    #[test]
+    fn intervals_have_units() {
+        let draft = |options: &str| {
+            read(&format!("config service\n{}", options.replace(", ", "\n"))).unwrap().interval
+        };
+        let minutes = |minutes: u64| Some(Duration::from_secs(minutes * 60));
+        assert_eq!(draft("option check_interval 20"), minutes(20));
+        assert_eq!(draft("option check_interval 2, option check_unit hours"), minutes(120));
+        assert_eq!(draft(""), None);
+        assert!(host("force_interval 7, force_unit days").refresh.is_some());
+        assert!(host("force_interval 12").refresh.is_none());
+    }
+}

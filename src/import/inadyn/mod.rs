@@ -1,0 +1,515 @@
+//! inadyn's settings, and what stands for them in Homing (inadyn.conf(5), inadyn 2.0 to 2.13).
+//!
+//! Called by `read`.
+
+use std::time::Duration;
+
+use self::blocks::{Block, File, Value};
+use super::address::{self, Address, Kind};
+use super::service::{self, Service};
+use super::target::{self, Names};
+use super::{Client, Credential, Draft, Host, Remark, Unusable};
+use crate::core::address::{Family, PerFamily};
+use crate::core::provider::Protocol;
+use crate::core::secret::Secret;
+
+mod blocks;
+
+/// Reads `text`.
+pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
+    let file = blocks::read(text);
+    if file.blocks.is_empty() && is_version_1(text) {
+        return Err(Unusable::Old(
+            "this is the form of inadyn 1; let inadyn 2 read it first: its manual page inadyn.conf(5) shows the form \
+             with provider { … } blocks",
+        ));
+    }
+    let knows =
+        |block: &Block| block.settings.iter().any(|setting| GLOBAL.contains(&&*setting.name));
+    if file.blocks.is_empty() && !knows(&file.globals) {
+        return Err(Unusable::Foreign(Client::Inadyn));
+    }
+    Ok(draft(&file))
+}
+
+/// Whether the settings stand alone on their lines, with a space in place of an equals sign.
+fn is_version_1(text: &str) -> bool {
+    const WORDS: [&str; 7] = [
+        "alias",
+        "dyndns_system",
+        "ip_server_name",
+        "password",
+        "update_period",
+        "update_period_sec",
+        "username",
+    ];
+    text.lines().filter_map(|line| line.split_whitespace().next()).any(|word| {
+        word.strip_prefix("--").is_some_and(|word| WORDS.contains(&word)) || WORDS.contains(&word)
+    })
+}
+
+/// The settings outside of blocks.
+const GLOBAL: [&str; 12] = [
+    "allow-ipv6",
+    "broken-rtc",
+    "ca-trust-file",
+    "cache-dir",
+    "fake-address",
+    "forced-update",
+    "iface",
+    "iterations",
+    "period",
+    "secure-ssl",
+    "user-agent",
+    "verify-address",
+];
+
+/// The settings of blocks that are made use of.
+const OF_BLOCKS: [&str; 15] = [
+    "alias",
+    "append-myip",
+    "checkip-command",
+    "checkip-path",
+    "checkip-server",
+    "checkip-ssl",
+    "ddns-path",
+    "ddns-response",
+    "ddns-server",
+    "hostname",
+    "iface",
+    "include",
+    "password",
+    "ssl",
+    "username",
+];
+
+/// inadyn's names of services, and the provider that each of them is.
+const SERVICES: [(&str, &str); 31] = [
+    ("default@all-inkl.com", "all-inkl"),
+    ("default@desec.io", "desec"),
+    ("ipv6@desec.io", "desec"),
+    ("default@dnsomatic.com", "dnsomatic"),
+    ("default@do.de", "domain-offensive"),
+    ("default@dyndns.org", "dyn.com"),
+    ("default@dyndns.it", "dyndns.it"),
+    ("default@dynu.com", "dynu"),
+    ("default@he.net", "he.net"),
+    ("dyndns@he.net", "he.net"),
+    ("default@infomaniak.com", "infomaniak"),
+    ("default@inwx.com", "inwx"),
+    ("ipv6@inwx.com", "inwx"),
+    ("default@joker.com", "joker"),
+    ("default@loopia.com", "loopia"),
+    ("default@no-ip.com", "no-ip"),
+    ("default@noip.com", "no-ip"),
+    ("ipv4@nsupdate.info", "nsupdate.info"),
+    ("ipv6@nsupdate.info", "nsupdate.info"),
+    ("default@oray.com", "oray"),
+    ("default@ovh.com", "ovh"),
+    ("default@schokokeks.org", "schokokeks"),
+    ("default@simply.com", "simply"),
+    ("simplycom", "simply"),
+    ("default@spdyn.de", "spdyn"),
+    ("ipv6@spdyn.de", "spdyn"),
+    ("default@strato.com", "strato"),
+    ("default@udmedia.de", "udmedia"),
+    ("default@variomedia.de", "variomedia"),
+    ("default@3322.org", "3322.org"),
+    ("dyndns@3322.org", "3322.org"),
+];
+
+/// Those that speak dyndns2 and are not in Homing's table: name, server and path.
+const OTHERS: [(&str, &str, &str); 4] = [
+    ("default@core-networks.de", "dyndns.core-networks.de", "/"),
+    ("default@domopoli", "dyndns.domopoli.de", "/nic/update"),
+    ("default@opendns.com", "updates.opendns.com", "/nic/update"),
+    ("default@tunnelbroker.net", "ipv4.tunnelbroker.net", "/nic/update"),
+];
+
+fn draft(file: &File) -> Draft {
+    let mut remarks: Vec<_> =
+        file.wrong.iter().map(|(line, what)| Remark::to_do(*line, *what)).collect();
+    let globals = &file.globals;
+    for setting in &globals.settings {
+        remarks.extend(global(globals, &setting.name, setting.line));
+    }
+    let seconds = |name: &str| {
+        let number = globals.text(name)?.parse::<u64>().ok()?;
+        Some((Duration::from_secs(number), globals.setting(name)?.line))
+    };
+    let interval =
+        seconds("period").map(|(asked, line)| super::interval(asked, line, &mut remarks));
+    let refresh = seconds("forced-update")
+        .and_then(|(asked, line)| super::refresh(asked, line, &mut remarks));
+    let mut hidden = Vec::new();
+    let mut hosts = Vec::new();
+    for block in &file.blocks {
+        for setting in block.settings.iter().filter(|setting| setting.name == "password") {
+            let texts = setting.values.iter().filter_map(|value| match value {
+                Value::Text(text) => Some(Secret::new(text)),
+                Value::Variable(_) | Value::Open => None,
+            });
+            hidden.extend(texts);
+        }
+        let mut host = Reader { block, globals }.host();
+        host.refresh = refresh;
+        hosts.push(host);
+    }
+    Draft { client: Client::Inadyn, interval, hosts, remarks, hidden }
+}
+
+/// What has to be said about a global setting.
+fn global(globals: &Block, name: &str, line: usize) -> Option<Remark> {
+    let value = globals.text(name).map(flag);
+    let is_on = value == Some(Some(true));
+    let is_off = value == Some(Some(false));
+    Some(match name {
+        "allow-ipv6" | "forced-update" | "iface" | "period" => return None,
+        "broken-rtc" | "cache-dir" | "iterations" | "user-agent" => {
+            let why = match name {
+                "broken-rtc" => "Homing knows that a clock may not be set yet, and waits for it",
+                "cache-dir" => "Homing keeps its own state, in state-dir",
+                "iterations" => "`homing --once` runs once",
+                _ => "Homing says its own name to services",
+            };
+            Remark::told(line, format!("{name} is not needed: {why}"))
+        }
+        "ca-trust-file" => Remark::to_do(
+            line,
+            "ca-trust-file: the system's authorities count; ca-file in the section of a source or provider adds one",
+        ),
+        "fake-address" if is_on => {
+            Remark::to_do(line, "fake-address: Homing never sends an address that is not its own")
+        }
+        "secure-ssl" if is_off => Remark::to_do(
+            line,
+            "secure-ssl: certificates are always verified; ca-file in a provider's section adds an authority",
+        ),
+        "verify-address" if is_off => Remark::to_do(
+            line,
+            "verify-address: addresses of a private network are sent only from a source with allow-private = true",
+        ),
+        "fake-address" | "secure-ssl" | "verify-address" => return None,
+        _ => Remark::to_do(line, "this is no global setting that is known here: left out"),
+    })
+}
+
+/// One block, with what stands outside.
+struct Reader<'a> {
+    block: &'a Block,
+    globals: &'a Block,
+}
+
+impl Reader<'_> {
+    fn line_of(&self, name: &str) -> usize {
+        self.block.setting(name).map_or(self.block.line, |setting| setting.line)
+    }
+
+    fn is_off(&self, name: &str) -> bool {
+        self.block.text(name).and_then(flag) == Some(false)
+    }
+
+    /// The block's title without the number that tells equal ones apart.
+    fn title(&self) -> &str {
+        self.block.title.split(':').next().unwrap_or_default()
+    }
+
+    fn host(&self) -> Host {
+        let block = self.block;
+        let mut remarks = Vec::new();
+        for setting in &block.settings {
+            remarks.extend(self.remark(&setting.name, setting.line));
+        }
+        let (service, sent, login_is_password) = self.service(&mut remarks);
+        let names = ["hostname", "alias"].iter().find_map(|name| block.setting(name));
+        let names = names.map(|setting| &setting.values[..]).unwrap_or_default();
+        let text = |value: &Value| match value {
+            Value::Text(text) => Some(sent.of(text)),
+            Value::Variable(_) | Value::Open => None,
+        };
+        let names: Vec<_> = names.iter().filter_map(text).collect();
+        let mut host = Host::new(block.line, names, service);
+        if host.names.is_empty() {
+            // dnsHome.de takes the login for the name, and some files say it only there.
+            host.leave_out("no host name stands in it; write name");
+        }
+        host.username = block.text("username").map(str::to_owned);
+        if login_is_password {
+            host.username = None;
+            host.leave_out(
+                "its login is the password, which is not repeated here; write username yourself",
+            );
+        }
+        host.credential = self.credential();
+        host.addresses = self.addresses(&mut remarks);
+        if let Some(Protocol::Desec) = host.service.protocol()
+            && block.text("username").is_some()
+        {
+            remarks.push(Remark::told(
+                self.line_of("username"),
+                "deSEC needs no username beside its token",
+            ));
+        }
+        host.remarks = remarks;
+        host
+    }
+
+    fn remark(&self, name: &str, line: usize) -> Option<Remark> {
+        let is_on = self.block.text(name).and_then(flag) == Some(true);
+        Some(match name {
+            "proxied" | "wildcard" if !is_on => return None,
+            "proxied" | "ttl" | "wildcard" => Remark::to_do(
+                line,
+                format!(
+                    "{name}: Homing sets addresses and nothing else; set it once at the service"
+                ),
+            ),
+            "user-agent" => {
+                Remark::told(line, "user-agent is not needed: Homing says its own name to services")
+            }
+            "include" => {
+                Remark::to_do(line, "what this file includes is not read; add what it holds")
+            }
+            "ddns-response" => Remark::to_do(
+                line,
+                "ddns-response: Homing takes the words of dyndns2 alone for success, good and nochg",
+            ),
+            name if OF_BLOCKS.contains(&name) => return None,
+            _ => Remark::to_do(line, "this is no setting of a block that is known here: left out"),
+        })
+    }
+
+    /// The service, the names that are sent to it, and whether the login is the password.
+    fn service(&self, remarks: &mut Vec<Remark>) -> (Service, Names, bool) {
+        let plain = || Names::Between(String::new(), String::new());
+        if self.block.kind == "custom" {
+            return self.custom(remarks);
+        }
+        let title = self.title().to_ascii_lowercase();
+        let is = |name: &str| name == title;
+        let loosely = |name: &str| !title.is_empty() && name.contains(&*title);
+        let line = self.block.line;
+        let known = SERVICES
+            .iter()
+            .find(|(name, _)| is(name))
+            .or_else(|| SERVICES.iter().find(|(name, _)| loosely(name)));
+        // Names that another service has, too, are not guessed.
+        let is_other = UNKNOWN.iter().any(|name| is(name))
+            || known.is_none() && UNKNOWN.iter().any(|name| loosely(name));
+        if let Some((_, provider)) = known.filter(|_| !is_other) {
+            return (Service::known(provider), plain(), false);
+        }
+        let other = OTHERS.iter().find(|(name, ..)| is(name) || loosely(name));
+        let service = match other {
+            Some((_, server, path)) => {
+                let settings = vec![("one-family", service::Value::Flag(true))];
+                service::dyndns2(server, path, false, settings, line, remarks)
+            }
+            None if super::is_name(&title) => {
+                Service::unknown(title.split('@').next_back().unwrap_or_default())
+            }
+            None => Service::unknown("this service"),
+        };
+        (service, plain(), false)
+    }
+
+    fn custom(&self, remarks: &mut Vec<Remark>) -> (Service, Names, bool) {
+        let block = self.block;
+        let line = self.line_of("ddns-path");
+        let server = block.text("ddns-server").unwrap_or_default();
+        let mut path = block.text("ddns-path").unwrap_or("/").to_owned();
+        if !path.starts_with('/') {
+            path.insert(0, '/');
+        }
+        let blanks = [
+            ("%u", target::USER),
+            ("%p", target::PASSWORD),
+            ("%h", target::HOST),
+            ("%i", target::ADDRESS),
+        ];
+        if blanks.iter().any(|(blank, _)| path.contains(blank)) {
+            for (blank, stands_for) in blanks {
+                path = path.replace(blank, stands_for);
+            }
+        } else if block.text("append-myip").and_then(flag) == Some(true) {
+            path.push_str(target::ADDRESS);
+        } else {
+            path.push_str(target::HOST);
+        }
+        let family = self.family();
+        let target =
+            target::read(&format!("{server}{path}"), family, self.is_off("ssl"), line, remarks);
+        (target.service, target.names, target.login_is_password)
+    }
+
+    fn credential(&self) -> Credential {
+        let Some(setting) = self.block.setting("password") else {
+            let why = if self.block.setting("include").is_some() {
+                "the password stands in the file that is included"
+            } else {
+                "no password stands in the old file"
+            };
+            return Credential::Missing(why.to_owned());
+        };
+        match setting.values.last() {
+            Some(Value::Text(text)) if !text.is_empty() => {
+                Credential::Text(Secret::new(text), setting.line)
+            }
+            Some(Value::Variable(name)) => Credential::Variable(name.clone()),
+            _ => Credential::Missing("no password stands in the old file".to_owned()),
+        }
+    }
+
+    /// The family that a block is for, as far as one can see.
+    fn family(&self) -> Family {
+        let title = self.title();
+        let server = self.block.text("checkip-server").is_some_and(address::tells_ipv6);
+        let command = self.block.text("checkip-command").is_some_and(address::finds_ipv6);
+        let is_allowed = self.globals.text("allow-ipv6").and_then(flag) == Some(true);
+        let is_ipv6 = title.starts_with("ipv6@") || is_allowed && (server || command);
+        if is_ipv6 { Family::V6 } else { Family::V4 }
+    }
+
+    fn addresses(&self, remarks: &mut Vec<Remark>) -> PerFamily<Address> {
+        let family = self.family();
+        let mut found = PerFamily::from_fn(|_| Address::Off);
+        let own = self.block.text("iface").map(|name| (name, self.line_of("iface")));
+        let global = self.globals.text("iface").map(|name| (name, self.globals.line));
+        let is_allowed = self.globals.text("allow-ipv6").and_then(flag) == Some(true);
+        if let Some(command) = self.block.text("checkip-command") {
+            found[family] = address::command(command, self.line_of("checkip-command"), remarks);
+        } else if let Some((name, _)) = own.or(global) {
+            // An interface has both, and tells them apart by itself.
+            let both = is_allowed && !self.title().starts_with("ipv6@");
+            for each in Family::BOTH {
+                if both || each == family {
+                    found[each] = Kind::Interface(name.to_owned()).into();
+                }
+            }
+            return found;
+        } else if let Some(server) =
+            self.block.text("checkip-server").filter(|server| *server != "default")
+        {
+            let path = self.block.text("checkip-path").unwrap_or("/");
+            let slash = if path.starts_with('/') { "" } else { "/" };
+            let scheme = if self.is_off("checkip-ssl") { "http" } else { "https" };
+            let url = format!("{scheme}://{server}{slash}{path}");
+            // inadyn takes the first address that it finds in the answer.
+            found[family] =
+                address::web(&url, family, false, self.line_of("checkip-server"), remarks);
+        } else {
+            found[family] = Address::Auto;
+        }
+        if let (true, Family::V4, Some(setting)) =
+            (is_allowed, family, self.globals.setting("allow-ipv6"))
+        {
+            let what = "allow-ipv6 is set, and what follows looks for no IPv6 address as far as one can see; for the \
+                        AAAA record, too, remove ipv6 = \"off\"";
+            remarks.push(Remark::to_do(setting.line, what));
+        }
+        found
+    }
+}
+
+/// Names of services that Homing cannot speak to, which inadyn would find before others.
+const UNKNOWN: [&str; 8] = [
+    "default@cloudflare.com",
+    "default@domains.google.com",
+    "default@dynv6.com",
+    "default@freedns.afraid.org",
+    "ipv6@he.net",
+    "ipv6tb@he.net",
+    "default@itsdns.de",
+    "default@selfhost.de",
+];
+
+/// How libConfuse writes yes and no.
+fn flag(text: &str) -> Option<bool> {
+    match &*text.to_ascii_lowercase() {
+        "on" | "true" | "yes" => Some(true),
+        "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(text: &str) -> Host {
+        read(text).unwrap().hosts.remove(0)
+    }
+
+    #[test]
+    fn services_are_found_by_their_whole_names_and_by_parts() {
+        let name = |title: &str| {
+            let text =
+                format!("provider {title} {{ username = a\npassword = b\nhostname = h.example }}");
+            host(&text).service.name().to_owned()
+        };
+        assert_eq!(name("default@dyndns.org"), "dyn.com");
+        assert_eq!(name("dyndns"), "dyn.com");
+        assert_eq!(name("no-ip.com:2"), "no-ip");
+        assert_eq!(name("loopia"), "loopia");
+        assert_eq!(name("simplycom"), "simply");
+        assert_eq!(name("dyndns@he.net"), "he.net");
+        assert_eq!(name("he.net"), "he.net");
+        assert_eq!(name("opendns.com"), "updates.opendns.com");
+        assert_eq!(name("default@domains.google.com"), "domains.google.com");
+        assert_eq!(name("cloudflare"), "cloudflare");
+        assert_eq!(name("freedns"), "freedns");
+    }
+
+    #[test]
+    fn a_custom_block_in_the_form_of_dyndns2_is_a_provider_of_its_own() {
+        let host = host(
+            "custom mine {\nusername = a\npassword = b\nddns-server = d.example\n\
+             ddns-path = \"/nic/update?hostname=%h.d.example&myip=%i\"\nhostname = { x, y }\n}",
+        );
+        assert_eq!(host.names, ["x.d.example", "y.d.example"]);
+        assert_eq!(host.service.name(), "d.example");
+    }
+
+    #[test]
+    fn the_name_can_be_appended_to_the_path() {
+        let host = host(
+            "custom mine {\nusername = a\npassword = b\nddns-server = d.example\n\
+             ddns-path = \"/update?hostname=\"\nhostname = x.example\n}",
+        );
+        assert_eq!((&*host.names[0], host.service.name()), ("x.example", "d.example"));
+    }
+
+    #[test]
+    fn the_family_is_the_one_that_the_block_asks_for() {
+        let addresses = |globals: &str, title: &str, settings: &str| {
+            let text = format!(
+                "{globals}\nprovider {title} {{\nhostname = h.example\npassword = b\n{settings}\n}}"
+            );
+            host(&text).addresses
+        };
+        let interface = || Address::from(Kind::Interface("eth0".to_owned()));
+        let of = |v4, v6| PerFamily { v4, v6 };
+        let (auto, off) = (|| Address::Auto, || Address::Off);
+        assert_eq!(addresses("", "dynu.com", ""), of(auto(), off()));
+        assert_eq!(addresses("allow-ipv6 = true", "ipv6@desec.io", ""), of(off(), auto()));
+        assert_eq!(addresses("iface = eth0", "dynu.com", ""), of(interface(), off()));
+        assert_eq!(
+            addresses("allow-ipv6 = true\niface = eth0", "dynu.com", ""),
+            of(interface(), interface())
+        );
+        assert_eq!(addresses("", "dynu.com", "iface = eth0"), of(interface(), off()));
+        let web = Address::from(Kind::Web("ipify".to_owned()));
+        let trace = "checkip-server = dns64.cloudflare-dns.com\ncheckip-path = /cdn-cgi/trace";
+        assert_eq!(addresses("allow-ipv6 = true", "dynu.com", trace), of(off(), web));
+    }
+
+    #[test]
+    fn the_form_of_version_1_and_other_files_are_refused() {
+        let old = read("--username me\n--password hunter2\n--alias h.example\n").unwrap_err();
+        assert!(matches!(old, Unusable::Old(_)) && !old.to_string().contains("hunter2"));
+        assert!(matches!(read("dyndns_system default@dyndns.org\n"), Err(Unusable::Old(_))));
+        for text in ["", "hello\n", "[[host]]\nname = \"a.example\"\n"] {
+            assert_eq!(read(text).err(), Some(Unusable::Foreign(Client::Inadyn)), "{text}");
+        }
+    }
+}

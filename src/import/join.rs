@@ -1,0 +1,120 @@
+//! What belongs together: the two families of a name, and the names of one block.
+//!
+//! Old clients keep a family, or a name, apart; Homing keeps a host in one place. Called by `write`.
+
+use std::collections::BTreeMap;
+
+use super::address::Address;
+use super::{Host, Refresh, Remark};
+use crate::core::address::{Family, PerFamily};
+
+/// `hosts` with families joined, what stands twice left out, and equal neighbours in one block.
+pub(super) fn joined(hosts: Vec<Host>) -> Vec<Host> {
+    let mut single: Vec<Host> = Vec::new();
+    let mut places = BTreeMap::new();
+    for host in hosts.into_iter().flat_map(each_name) {
+        let key = key(&host);
+        let twin = key.as_ref().and_then(|key| places.get(key).copied());
+        if let (Some(key), None) = (key, twin) {
+            places.insert(key, single.len());
+        }
+        match twin.map(|place: usize| &mut single[place]) {
+            Some(first) if can_join(first, &host) => join(first, host),
+            Some(first) => {
+                let mut host = host;
+                host.leave_out(format!(
+                    "it stands on line {} already, with other settings; Homing keeps a name once at each service: \
+                     put what both need into that block",
+                    first.line
+                ));
+                single.push(host);
+            }
+            None => single.push(host),
+        }
+    }
+    let mut blocks: Vec<Host> = Vec::new();
+    for mut host in single {
+        match blocks.last_mut() {
+            Some(block) if block.line == host.line && is_alike(block, &host) => {
+                block.names.append(&mut host.names);
+                block.remarks.append(&mut host.remarks);
+            }
+            _ => blocks.push(host),
+        }
+    }
+    blocks
+}
+
+/// A host for each name; the remarks stay with the first.
+fn each_name(host: Host) -> Vec<Host> {
+    let mut names = host.names.clone();
+    names.dedup();
+    if names.is_empty() {
+        return vec![host];
+    }
+    let one = |(place, name): (usize, String)| {
+        let remarks = if place == 0 { host.remarks.clone() } else { Vec::new() };
+        Host { names: vec![name], remarks, ..host.clone() }
+    };
+    names.into_iter().enumerate().map(one).collect()
+}
+
+/// What no two hosts of a configuration may share; `None` for one that will not be in it.
+fn key(host: &Host) -> Option<(String, String)> {
+    let counts = host.left_out.is_none() && host.service.protocol().is_some();
+    let name = host.names.first().filter(|_| counts)?;
+    Some((name.trim_end_matches('.').to_lowercase(), host.service.name().to_owned()))
+}
+
+/// Whether one has what the other lacks, and the rest is equal.
+fn can_join(one: &Host, other: &Host) -> bool {
+    let has = |host: &Host| host.addresses.map(|_, address| *address != Address::Off);
+    let (a, b) = (has(one), has(other));
+    Family::BOTH.into_iter().all(|family| a[family] != b[family])
+        && one.service == other.service
+        && one.username == other.username
+        && one.credential_is(other)
+        && (&one.on_change, &one.zone, one.ttl) == (&other.on_change, &other.zone, other.ttl)
+}
+
+fn join(first: &mut Host, second: Host) {
+    let Host { addresses: PerFamily { v4, v6 }, refresh, line, mut remarks, .. } = second;
+    if first.addresses.v4 == Address::Off {
+        first.addresses.v4 = v4;
+    } else {
+        first.addresses.v6 = v6;
+    }
+    first.refresh = match (first.refresh, refresh) {
+        (Some(Refresh::Every(one)), Some(Refresh::Every(other))) => {
+            Some(Refresh::Every(one.min(other)))
+        }
+        (Some(every @ Refresh::Every(_)), _) | (_, Some(every @ Refresh::Every(_))) => Some(every),
+        (one, other) => one.or(other),
+    };
+    first.remarks.append(&mut remarks);
+    let what =
+        format!("joined with what begins on line {}: one host with both families", first.line);
+    first.remarks.push(Remark::told(line, what));
+}
+
+/// Whether two hosts differ in nothing but name and remarks.
+fn is_alike(one: &Host, other: &Host) -> bool {
+    one.service == other.service
+        && one.username == other.username
+        && one.credential_is(other)
+        && one.addresses == other.addresses
+        && one.refresh == other.refresh
+        && one.left_out == other.left_out
+        && (&one.on_change, &one.zone, one.ttl) == (&other.on_change, &other.zone, other.ttl)
+}
+
+impl Host {
+    /// Whether both prove themselves with the same thing, wherever it stands.
+    fn credential_is(&self, other: &Self) -> bool {
+        use super::Credential::Text;
+        match (&self.credential, &other.credential) {
+            (Text(one, _), Text(another, _)) => one == another,
+            (one, another) => one == another,
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Set-ups of other clients, turned into Homing configuration.
+//!
+//! Pure: text in, a [`Draft`] out, and the draft as text. Reads and writes no file, asks no
+//! environment and nobody on the network; the driver of `homing import` calls it.
+
+use std::fmt;
+use std::time::Duration;
+
+use self::address::Address;
+use self::service::Service;
+use crate::core::address::PerFamily;
+use crate::core::secret::Secret;
+
+mod address;
+mod ddclient;
+mod ddns_scripts;
+mod inadyn;
+mod join;
+mod service;
+mod target;
+mod toml;
+mod uci;
+mod write;
+
+pub use self::write::{SecretFile, Written};
+
+/// A client whose configuration can be read.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Client {
+    /// ddclient, of any version whose files are called `ddclient.conf`.
+    Ddclient,
+    /// inadyn 2.
+    Inadyn,
+    /// OpenWrt's ddns-scripts.
+    DdnsScripts,
+}
+
+impl Client {
+    /// Every client.
+    pub const ALL: [Self; 3] = [Self::Ddclient, Self::Inadyn, Self::DdnsScripts];
+
+    /// The client's name, as one writes it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ddclient => "ddclient",
+            Self::Inadyn => "inadyn",
+            Self::DdnsScripts => "ddns-scripts",
+        }
+    }
+
+    /// Where its configuration usually is.
+    fn usual_file(self) -> &'static str {
+        match self {
+            Self::Ddclient => "/etc/ddclient.conf or /etc/ddclient/ddclient.conf",
+            Self::Inadyn => "/etc/inadyn.conf",
+            Self::DdnsScripts => "/etc/config/ddns",
+        }
+    }
+}
+
+/// A set-up as it was understood, before it is written as configuration.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    client: Client,
+    interval: Option<Duration>,
+    hosts: Vec<Host>,
+    /// What concerns no host in particular.
+    remarks: Vec<Remark>,
+    /// Every secret of the file, whether it is used or not: no text may show one.
+    hidden: Vec<Secret>,
+}
+
+/// Why a file is of no use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unusable {
+    /// It is of another version, whose form is another.
+    Old(&'static str),
+    /// Nothing in it is what this client's configuration is made of.
+    Foreign(Client),
+    /// It sets up no host.
+    NoHosts(Client),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Old(what) => f.write_str(what),
+            Self::Foreign(client) => {
+                let (word, file) = (client.word(), client.usual_file());
+                write!(f, "this is no configuration of {word}; name that file, mostly {file}")
+            }
+            Self::NoHosts(client) => {
+                let (word, file) = (client.word(), client.usual_file());
+                write!(f, "no host is set up in it; name the file in use, for {word} mostly {file}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Unusable {}
+
+/// Reads the configuration `text` of `client`.
+///
+/// What cannot be carried over is remarked in the draft; an error means that nothing can.
+pub fn read(client: Client, text: &str) -> Result<Draft, Unusable> {
+    // Editors of some systems begin a file with a mark that means nothing.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut draft = match client {
+        Client::Ddclient => ddclient::read(text),
+        Client::Inadyn => inadyn::read(text),
+        Client::DdnsScripts => ddns_scripts::read(text),
+    }?;
+    if draft.hosts.is_empty() {
+        return Err(Unusable::NoHosts(client));
+    }
+    draft.hosts.iter_mut().for_each(Host::settle_login);
+    Ok(draft)
+}
+
+/// Names that are kept up to date in one way.
+#[derive(Clone, Debug)]
+struct Host {
+    /// Where it begins in the old file.
+    line: usize,
+    names: Vec<String>,
+    service: Service,
+    username: Option<String>,
+    credential: Credential,
+    addresses: PerFamily<Address>,
+    refresh: Option<Refresh>,
+    on_change: Vec<String>,
+    zone: Option<String>,
+    ttl: Option<u32>,
+    /// Why it is written as comments.
+    left_out: Option<String>,
+    remarks: Vec<Remark>,
+}
+
+impl Host {
+    /// One that says nothing beyond its names and service.
+    fn new(line: usize, names: Vec<String>, service: Service) -> Self {
+        Self {
+            line,
+            names,
+            service,
+            username: None,
+            credential: Credential::Missing("no password stands in the old file".to_owned()),
+            addresses: PerFamily::from_fn(|_| Address::Auto),
+            refresh: None,
+            on_change: Vec::new(),
+            zone: None,
+            ttl: None,
+            left_out: None,
+            remarks: Vec::new(),
+        }
+    }
+
+    /// Writes it as comments, for the first of the reasons that are given.
+    fn leave_out(&mut self, reason: impl Into<String>) {
+        self.left_out.get_or_insert(reason.into());
+    }
+}
+
+/// What a host proves itself with.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Credential {
+    /// A key file in BIND's form, which is there already.
+    KeyFile(String),
+    /// The old file does not have it, for this reason.
+    Missing(String),
+    /// It stands on this line of the old file.
+    Text(Secret, usize),
+    /// An environment variable holds it.
+    Variable(String),
+}
+
+/// How often an unchanged address is sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Refresh {
+    Every(Duration),
+    Never,
+}
+
+/// Something to say about the old file.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Remark {
+    /// The line that it is about.
+    line: Option<usize>,
+    text: String,
+    /// Whether a person has to look.
+    is_to_do: bool,
+}
+
+impl Remark {
+    /// One that a person has to look at.
+    fn to_do(line: usize, text: impl Into<String>) -> Self {
+        Self { line: Some(line), text: text.into(), is_to_do: true }
+    }
+
+    /// One that only informs.
+    fn told(line: usize, text: impl Into<String>) -> Self {
+        Self { line: Some(line), text: text.into(), is_to_do: false }
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often to look, within what Homing takes; what had to be changed is remarked.
+fn interval(asked: Duration, line: usize, remarks: &mut Vec<Remark>) -> Duration {
+    const LEAST: Duration = Duration::from_secs(10);
+    let taken = asked.clamp(LEAST, DAY);
+    if taken != asked {
+        let taken = toml::duration(taken);
+        remarks.push(Remark::told(
+            line,
+            format!("Homing looks between every 10s and every 1d: {taken}"),
+        ));
+    }
+    taken
+}
+
+/// How often to send unchanged addresses, if Homing does it so often at all.
+fn refresh(asked: Duration, line: usize, remarks: &mut Vec<Remark>) -> Option<Refresh> {
+    const MOST: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+    if asked < DAY {
+        let what = "Homing sends unchanged addresses daily at most, and by itself as often as the service \
+                    needs it: left out";
+        remarks.push(Remark::told(line, what));
+        return None;
+    }
+    Some(if asked > MOST { Refresh::Never } else { Refresh::Every(asked) })
+}
+
+/// Whether a name may be shown: it is made of what host names are made of, so that it is not a
+/// secret that a missing quote or comma has moved.
+fn is_name(text: &str) -> bool {
+    const LONGEST: usize = 253;
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '*' | '@');
+    !text.is_empty() && text.len() <= LONGEST && text.chars().all(fits)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! Which of Homing's providers a service of the old set-up is.
+//!
+//! Knows servers and names by the clients' public documentation, and finds the rest in the table of
+//! providers. Called by the readers of each client.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::Remark;
+use crate::core::address::{Special, special};
+use crate::core::provider::{BUILT_IN, Protocol, Provider, built_in};
+
+/// Who keeps the records.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Service {
+    /// One of the table.
+    BuiltIn(&'static Provider),
+    /// One to be described as `[provider.NAME]`.
+    Own(Own),
+    /// One that Homing cannot speak to: its name, and what to do.
+    Unknown(String, String),
+}
+
+/// A `[provider.NAME]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Own {
+    pub(super) name: String,
+    pub(super) protocol: Protocol,
+    pub(super) settings: Vec<(&'static str, Value)>,
+}
+
+/// The value of a provider's setting.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Value {
+    Flag(bool),
+    Text(String),
+}
+
+impl Service {
+    /// The provider's name as hosts write it.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::BuiltIn(provider) => &provider.name,
+            Self::Own(own) => &own.name,
+            Self::Unknown(name, _) => name,
+        }
+    }
+
+    /// The protocol, where there is one.
+    pub(super) fn protocol(&self) -> Option<Protocol> {
+        match self {
+            Self::BuiltIn(provider) => Some(provider.protocol),
+            Self::Own(own) => Some(own.protocol),
+            Self::Unknown(..) => None,
+        }
+    }
+
+    /// The built-in provider `name`, which the table has.
+    pub(super) fn known(name: &'static str) -> Self {
+        built_in(name).map_or_else(|| Self::unknown(name), Self::BuiltIn)
+    }
+
+    /// A service that Homing cannot speak to, with what to do about it.
+    pub(super) fn unknown(name: &str) -> Self {
+        let advice = ADVICE.iter().find(|(part, _)| name.contains(part)).map(|(_, advice)| *advice);
+        Self::Unknown(name.to_owned(), advice.unwrap_or(USUAL).to_owned())
+    }
+}
+
+/// What to do about any service.
+const USUAL: &str = "keep the old client for these names; or, if the service offers the protocol dyndns2 as \
+    well, describe it as [provider.NAME]; or let the names be CNAMEs of a name at a service of \
+    `homing providers`";
+
+/// What to do about some of them.
+const ADVICE: [(&str, &str); 3] = [
+    ("domains.google", "the service has ended; ask who took the domain over"),
+    ("google.com", "the service has ended; ask who took the domain over"),
+    (
+        "cloudflare",
+        "its API wants a key that may write the whole zone; keep the old client for these names, or delegate \
+         a zone of their own to deSEC, or let them be CNAMEs of names there",
+    ),
+];
+
+/// Further servers of built-in providers.
+const ALIASES: [(&str, &str); 14] = [
+    ("api.simply.com", "simply"),
+    ("dns.loopia.se", "loopia"),
+    ("dynupdate.noip.com", "no-ip"),
+    ("dynupdate6.noip.com", "no-ip"),
+    ("dynupdate6.no-ip.com", "no-ip"),
+    ("dyndns.simply.com", "simply"),
+    ("inwx.com", "inwx"),
+    ("ipv6.nsupdate.info", "nsupdate.info"),
+    ("members.dyndns.com", "dyn.com"),
+    ("nsupdate.info", "nsupdate.info"),
+    ("update6.dedyn.io", "desec"),
+    ("www.infomaniak.com", "infomaniak"),
+    ("www.joker.com", "joker"),
+    ("www.ovh.com", "ovh"),
+];
+
+/// The built-in provider whose updates go to `host`, a server's name without a port.
+pub(super) fn at_server(host: &str) -> Option<&'static Provider> {
+    let host = host.to_ascii_lowercase();
+    let goes_there = |provider: &&Provider| {
+        let url = provider.update_url.as_deref().unwrap_or_default();
+        !host.is_empty() && host_of(url).eq_ignore_ascii_case(&host)
+    };
+    BUILT_IN.iter().find(goes_there).or_else(|| {
+        let alias = ALIASES.iter().find(|(server, _)| *server == host);
+        alias.and_then(|(_, name)| built_in(name))
+    })
+}
+
+/// A service that speaks dyndns2 at `server` (with or without scheme and port) under `path`.
+///
+/// A server that Homing knows is its built-in provider, whatever the path. `settings` are further
+/// settings of one that it does not know.
+pub(super) fn dyndns2(
+    server: &str,
+    path: &str,
+    is_plain: bool,
+    settings: Vec<(&'static str, Value)>,
+    line: usize,
+    remarks: &mut Vec<Remark>,
+) -> Service {
+    const USUAL_PATH: &str = "/nic/update";
+    let rest = server.split_once("://").map_or(server, |(_, rest)| rest).trim_end_matches('/');
+    let is_plain = is_plain && !server.starts_with("https://") || server.starts_with("http://");
+    let host = host_of(rest);
+    if let Some(provider) = at_server(host) {
+        return Service::BuiltIn(provider);
+    }
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+    // The configuration takes http:// on this machine, and by a word of the user's in the same network.
+    let is_here = host == "localhost" || address.is_some_and(|address| address.is_loopback());
+    let is_near = address.is_some_and(|address| special(address) == Some(Special::Private));
+    let mut settings = settings;
+    let scheme = match (is_plain, is_here, is_near) {
+        (true, true, _) => "http",
+        (true, _, true) => {
+            settings.push(("plain-http", Value::Flag(true)));
+            let what =
+                "the password goes over the network as readable text; use https there if you can";
+            remarks.push(Remark::to_do(line, what));
+            "http"
+        }
+        (true, false, false) => {
+            let what = "it was spoken to by http, where others can read the password; Homing takes https alone: see \
+                        whether the server has it";
+            remarks.push(Remark::to_do(line, what));
+            "https"
+        }
+        (false, ..) => "https",
+    };
+    let path =
+        if path.starts_with('/') || path.is_empty() { path.to_owned() } else { format!("/{path}") };
+    let (key, url) = if path == USUAL_PATH || path.is_empty() {
+        ("server", format!("{scheme}://{rest}"))
+    } else {
+        ("update-url", format!("{scheme}://{rest}{path}"))
+    };
+    settings.insert(0, (key, Value::Text(url)));
+    Service::Own(Own { name: entry_name(host), protocol: Protocol::Dyndns2, settings })
+}
+
+/// A name server that takes signed updates; `algorithm` is the hash of keys without a file.
+pub(super) fn name_server(server: &str, algorithm: Option<&str>) -> Service {
+    // The configuration wants brackets.
+    let bracketed = server.parse::<Ipv6Addr>().map(|address| format!("[{address}]"));
+    let server = bracketed.unwrap_or_else(|_| server.to_owned());
+    let name = entry_name(host_of(&server));
+    let mut settings = vec![("server", Value::Text(server))];
+    settings.extend(algorithm.map(|algorithm| ("algorithm", Value::Text(algorithm.to_owned()))));
+    Service::Own(Own { name, protocol: Protocol::Rfc2136, settings })
+}
+
+/// The HTTP API of PowerDNS at `server`.
+pub(super) fn powerdns(server: &str) -> Service {
+    let name = entry_name(host_of(server));
+    let settings = vec![("server", Value::Text(server.trim_end_matches('/').to_owned()))];
+    Service::Own(Own { name, protocol: Protocol::PowerDns, settings })
+}
+
+/// The host in a URL, or in what is left of one without its scheme.
+pub(super) fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = authority.rsplit('@').next().unwrap_or_default();
+    match authority.find(']') {
+        Some(end) => &authority[..=end],
+        None => authority.split(':').next().unwrap_or_default(),
+    }
+}
+
+/// A provider's name, made of its server's.
+fn entry_name(host: &str) -> String {
+    const LONGEST: usize = 48;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let name: String = host.chars().map(|c| if fits(c) { c } else { '-' }).take(LONGEST).collect();
+    let name = name.trim_matches('-').to_ascii_lowercase();
+    // An entry with the name of a built-in one would change that.
+    if name.is_empty() || built_in(&name).is_some() { format!("own-{name}") } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_alias_leads_to_a_provider_of_the_table() {
+        for (server, name) in ALIASES {
+            assert!(built_in(name).is_some(), "{name}");
+            assert_eq!(at_server(server).map(|provider| &*provider.name), Some(name));
+        }
+    }
+
+    #[test]
+    fn servers_are_found_whatever_their_case() {
+        let name = |server| at_server(server).map(|provider| &*provider.name);
+        assert_eq!(name("Update.dedyn.IO"), Some("desec"));
+        assert_eq!(name("members.dyndns.org"), Some("dyn.com"));
+        assert_eq!(name("dyndns.kasserver.com"), Some("all-inkl"));
+        assert_eq!(name("dynv6.com"), None);
+    }
+
+    #[track_caller]
+    fn described(server: &str, path: &str, is_plain: bool, expect: &str, remarked: usize) {
+        let mut remarks = Vec::new();
+        let service = dyndns2(server, path, is_plain, Vec::new(), 1, &mut remarks);
+        let Service::Own(own) = service else { panic!("{service:?}") };
+        let told: Vec<_> = own
+            .settings
+            .iter()
+            .map(|(key, value)| match value {
+                Value::Flag(flag) => format!("{key}={flag}"),
+                Value::Text(text) => format!("{key}={text}"),
+            })
+            .collect();
+        assert_eq!(format!("{}: {}", own.name, told.join(" ")), expect);
+        assert_eq!(remarks.len(), remarked, "{remarks:?}");
+    }
+
+    #[test]
+    fn an_unknown_server_is_described_and_reached_by_https() {
+        described("dynv6.com", "/nic/update", false, "dynv6.com: server=https://dynv6.com", 0);
+        described("d.example:81", "/x", true, "d.example: update-url=https://d.example:81/x", 1);
+        described("https://d.example/", "", true, "d.example: server=https://d.example", 0);
+        described("http://[::1]:80", "", false, "1: server=http://[::1]:80", 0);
+        described(
+            "192.168.1.2",
+            "",
+            true,
+            "192.168.1.2: server=http://192.168.1.2 plain-http=true",
+            1,
+        );
+        described("desec", "", false, "own-desec: server=https://desec", 0);
+    }
+
+    #[test]
+    fn a_name_server_by_address_gets_its_brackets() {
+        let Service::Own(own) = name_server("2001:db8::53", Some("hmac-sha512")) else { panic!() };
+        assert_eq!(own.settings[0].1, Value::Text("[2001:db8::53]".to_owned()));
+        assert_eq!(own.settings.len(), 2);
+    }
+}

@@ -1,0 +1,198 @@
+//! An update address with blanks to fill in, as inadyn's `custom` and ddns-scripts' `update_url`
+//! have them: whether it is dyndns2, and of which server.
+//!
+//! Takes the blanks in one form; nothing of an address that may hold a secret is repeated.
+//! Called by the readers of those clients.
+
+use super::Remark;
+use super::service::{self, Service, Value};
+use crate::core::address::Family;
+
+/// The blank for the login.
+pub(super) const USER: &str = "\u{1}user\u{1}";
+/// The blank for the password.
+pub(super) const PASSWORD: &str = "\u{1}password\u{1}";
+/// The blank for the host's name.
+pub(super) const HOST: &str = "\u{1}host\u{1}";
+/// The blank for the address.
+pub(super) const ADDRESS: &str = "\u{1}address\u{1}";
+
+/// What an update address says.
+pub(super) struct Target {
+    pub(super) service: Service,
+    /// What stands around the host's name where it is filled in, or in its place.
+    pub(super) names: Names,
+    /// Whether the login is the password, too.
+    pub(super) login_is_password: bool,
+}
+
+/// The name that is sent for a host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Names {
+    /// The configured one between these two.
+    Between(String, String),
+    /// This one, whatever is configured.
+    Fixed(String),
+}
+
+impl Names {
+    /// The name that is sent for the configured `name`.
+    pub(super) fn of(&self, name: &str) -> String {
+        match self {
+            Self::Between(before, after) => format!("{before}{name}{after}"),
+            Self::Fixed(fixed) => fixed.clone(),
+        }
+    }
+}
+
+/// Parameters that mean the same at every server that knows them, and no secret.
+const FIXED: [&str; 6] = ["system", "wildcard", "mx", "backmx", "offline", "url"];
+
+/// Reads `text`, with or without a scheme; `is_plain` tells that none means http.
+pub(super) fn read(
+    text: &str,
+    family: Family,
+    is_plain: bool,
+    line: usize,
+    remarks: &mut Vec<Remark>,
+) -> Target {
+    let is_plain = text.starts_with("http://") || is_plain && !text.starts_with("https://");
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) =
+        before_query.split_at(before_query.find('/').unwrap_or(before_query.len()));
+    let (login, server) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let host = service::host_of(server);
+    let names = || Names::Between(String::new(), String::new());
+    let login_is_password = login.split(':').next() == Some(PASSWORD);
+    let unknown = |why: &str| {
+        let title = if super::is_name(host) { host.to_owned() } else { "this service".to_owned() };
+        let advice = format!(
+            "its update address {why}, so it is not dyndns2 as Homing speaks it; keep the old client for these \
+             names, or ask the service for a dyndns2 address"
+        );
+        Target { service: Service::Unknown(title, advice), names: names(), login_is_password }
+    };
+    // Homing knows how to speak to these, however the old client did.
+    if service::at_server(host).is_some() {
+        let service = service::dyndns2(server, path, is_plain, Vec::new(), line, remarks);
+        let sent = query.split('&').filter_map(|parameter| parameter.split_once('='));
+        let sent = sent.filter(|(name, _)| *name == "hostname").map(|(_, value)| value).next();
+        return Target { service, names: sent.map_or_else(names, named), login_is_password };
+    }
+    let is_login =
+        login.is_empty() || login.split(':').all(|part| [USER, PASSWORD].contains(&part));
+    if host.is_empty() || server.contains('\u{1}') || path.contains('\u{1}') || !is_login {
+        return unknown("does not have the form https://SERVER/PATH?hostname=…&myip=…");
+    }
+    if path.split('/').any(is_mixed) {
+        return unknown("seems to have a secret in its path");
+    }
+    let mut found = None;
+    let mut settings = Vec::new();
+    let mut fixed = Vec::new();
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        match (name, value) {
+            ("hostname", value) => found = Some(named(value)),
+            ("myip", ADDRESS) => {}
+            (name, ADDRESS) if is_word(name) => {
+                let key = match family {
+                    Family::V4 => "ipv4-parameter",
+                    Family::V6 => "ipv6-parameter",
+                };
+                settings.push((key, Value::Text(name.to_owned())));
+            }
+            (name, value) if FIXED.contains(&name) && is_word(value) => {
+                fixed.push(format!("{name}={value}"));
+            }
+            (_, value) if value.contains(PASSWORD) || value.contains(USER) => {
+                return unknown("carries the login as parameters");
+            }
+            _ => return unknown("has parameters of its own"),
+        }
+    }
+    let Some(names) = found else { return unknown("does not name the host as hostname=…") };
+    if !fixed.is_empty() {
+        settings.push(("query", Value::Text(fixed.join("&"))));
+    }
+    // The old client sent one address with each request.
+    settings.push(("one-family", Value::Flag(true)));
+    let service = service::dyndns2(server, path, is_plain, settings, line, remarks);
+    Target { service, names, login_is_password }
+}
+
+fn named(value: &str) -> Names {
+    match value.split_once(HOST) {
+        Some((before, after)) => Names::Between(before.to_owned(), after.to_owned()),
+        None if value.is_empty() => Names::Between(String::new(), String::new()),
+        None => Names::Fixed(value.to_owned()),
+    }
+}
+
+/// Whether a part of a path is long and of letters and digits, as tokens are.
+fn is_mixed(part: &str) -> bool {
+    const SHORTEST: usize = 12;
+    let has = |kind: fn(&u8) -> bool| part.bytes().any(|byte| kind(&byte));
+    part.len() >= SHORTEST && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(text: &str) -> Target {
+        let text = text.replace("%u", USER).replace("%p", PASSWORD);
+        let text = text.replace("%h", HOST).replace("%i", ADDRESS);
+        read(&text, Family::V4, false, 1, &mut Vec::new())
+    }
+
+    #[test]
+    fn an_address_in_the_form_of_dyndns2_is_described() {
+        let Target { service: Service::Own(own), names, .. } =
+            target("https://%u:%p@d.example/up?system=dyndns&hostname=%h.d.example&ip=%i")
+        else {
+            panic!()
+        };
+        assert_eq!(names.of("a"), "a.d.example");
+        let text = |text: &str| Value::Text(text.to_owned());
+        assert_eq!(
+            own.settings,
+            [
+                ("update-url", text("https://d.example/up")),
+                ("ipv4-parameter", text("ip")),
+                ("query", text("system=dyndns")),
+                ("one-family", Value::Flag(true)),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_server_that_homing_knows_is_found_whatever_the_rest() {
+        let target = target("http://update.dedyn.io/update?username=%u&password=%p&hostname=%h");
+        assert_eq!(target.service.name(), "desec");
+        assert_eq!(target.names.of("a.example"), "a.example");
+    }
+
+    #[test]
+    fn other_forms_are_no_dyndns2_and_never_repeated() {
+        for text in [
+            "https://d.example/update?host=%h&key=hunter2",
+            "https://d.example/hunter2/?hostname=%h&x=hunter2",
+            "https://me:hunter2@d.example/?hostname=%h",
+            "https://d.example/%p/?hostname=%h",
+            "https://d.example/u/hunter2hunter2/?hostname=%h",
+            "https://d.example/?hostname=%h&password=%p",
+            "%h",
+            "",
+        ] {
+            let Service::Unknown(title, advice) = target(text).service else { panic!("{text}") };
+            assert!(!title.contains("hunter2") && !advice.contains("hunter2"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The whole way from a client's text to configuration, for what its parts cannot show.
+
+use std::path::Path;
+
+use super::*;
+use crate::config;
+
+/// What is wrong with `text` as configuration, as the driver asks it.
+fn problems(text: &str) -> Vec<String> {
+    match config::parse(Path::new("t"), text, false) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(str::to_owned).collect(),
+    }
+}
+
+fn written(client: Client, text: &str) -> Written {
+    read(client, text).unwrap().written("FILE", None, problems)
+}
+
+#[track_caller]
+fn says(client: Client, text: &str, expect: &[&str]) {
+    let Written { text: out, .. } = written(client, text);
+    let mut rest = &*out;
+    for line in expect {
+        let found = rest.find(line);
+        let at =
+            found.unwrap_or_else(|| panic!("{line:?} is not there, or not in this order:\n{out}"));
+        rest = &rest[at + line.len()..];
+    }
+}
+
+#[test]
+fn a_host_becomes_a_block_with_everything_that_it_needs() {
+    let text = "daemon=10m\nusev4=ifv4, ifv4=wan.2, usev6=webv6, max-interval=20d\n\
+                server=dyn.example.net:444, login='me \"x\"', password='hunter 2' a.example,b.example";
+    let expect = [
+        "[daemon]\ninterval = \"10m\"\n\n",
+        "[source.\"wan.2\"]\ninterface = \"wan.2\"\n\n[source.web6]\nweb = \"ipify\"\n\n",
+        "[provider.\"dyn.example.net\"]\nprotocol = \"dyndns2\"\nserver = \"https://dyn.example.net:444\"\n\n",
+        "# To do, line 3: the secret stands there; put it alone on the first line of\n#   /etc/homing/a.example.password:\n\
+         #     (umask 077 && cat > /etc/homing/a.example.password)",
+        "[[host]]\nname = [\"a.example\", \"b.example\"]\nprovider = \"dyn.example.net\"\nusername = \"me \\\"x\\\"\"\n\
+         password-file = \"/etc/homing/a.example.password\"\nipv4 = \"wan.2\"\nipv6 = \"web6\"\nrefresh = \"20d\"\n",
+    ];
+    says(Client::Ddclient, text, &expect);
+}
+
+#[test]
+fn two_sections_of_one_name_become_one_host() {
+    let section = |family: &str, password: &str| {
+        format!(
+            "config service\n\toption enabled 1\n\toption service_name dynu.com\n\toption domain h.example\n\
+             \toption username me\n\toption password {password}\n\toption use_ipv6 {family}\n"
+        )
+    };
+    let both = section("0", "hunter2") + &section("1", "hunter2");
+    let host =
+        "[[host]]\nname = \"h.example\"\nprovider = \"dynu\"\nusername = \"me\"\npassword-file = ";
+    says(Client::DdnsScripts, &both, &["joined with what begins on line 1", host]);
+    let joined = written(Client::DdnsScripts, &both);
+    assert!(!joined.text.contains("\"off\"") && joined.carried == 1, "{}", joined.text);
+    // Two passwords are two credentials, of which a host has one.
+    let apart = written(Client::DdnsScripts, &(section("0", "hunter2") + &section("1", "hunter3")));
+    assert_eq!((apart.carried, apart.left_out), (1, 1));
+    assert!(apart.text.contains("stands on line 1 already"), "{}", apart.text);
+}
+
+#[test]
+fn what_would_not_be_valid_is_left_out_with_the_reason() {
+    let text = "login=me password=hunter2 under_score.example\nusev4=ifv4 ifv4=eth0:1 login=me password=hunter3 b.example\n\
+                login=me password=hunter4 good.example";
+    let written = written(Client::Ddclient, text);
+    assert_eq!((written.carried, written.left_out), (1, 2));
+    for what in ["'_' may not", "is not the name of an interface", "#name = \"b.example\""] {
+        assert!(written.text.contains(what), "{what}: {}", written.text);
+    }
+    assert_eq!(problems(&written.text), [""; 0]);
+}
+
+#[test]
+fn a_login_that_is_the_password_is_not_shown() {
+    let text = "login=hunter2 password=hunter2 a.example\ncmd='ask hunter2' use=cmd login=me password=hunter2 b.example\n\
+                login=a:hunter2 password=hunter2 c.example";
+    let written = written(Client::Ddclient, text);
+    assert!(!written.text.contains("hunter2"), "{}", written.text);
+    assert_eq!((written.carried, written.left_out), (1, 2));
+}
+
+#[test]
+fn the_names_of_secret_files_tell_hosts_and_secrets_apart() {
+    let text = "login=a password=hunter1 *.example.com\nlogin=b password=hunter2 server=dynv6.com *.example.com\n\
+                login=a password=hunter1 c.example.com\nlogin=a password=hunter3 server=dynu.example d.example.com";
+    let draft =
+        read(Client::Ddclient, &text.replace("server=dynv6.com *", "server=dynv6.com e")).unwrap();
+    let written = draft.written("FILE", Some("/s/"), problems);
+    let files: Vec<_> = written.secrets.iter().map(|file| &*file.name).collect();
+    let expect =
+        ["d.example.com.password", "e.example.com.password", "wildcard.example.com.password"];
+    assert_eq!(files, expect);
+    assert!(written.text.contains("\"/s/wildcard.example.com.password\""), "{}", written.text);
+    assert_eq!(written.to_do, 0, "{}", written.text);
+}
+
+#[test]
+fn a_secret_that_no_file_can_hold_is_told() {
+    for (password, expect) in [
+        ("' padded'", "begins or ends with a space"),
+        ("h\u{fffd}unter", "is not UTF-8 text"),
+        ("''", "no password stands in the old file"),
+    ] {
+        let text = format!("login=a password={password} a.example");
+        let written = read(Client::Ddclient, &text).unwrap().written("FILE", Some("/s"), problems);
+        assert!(written.secrets.is_empty() && written.text.contains(expect), "{}", written.text);
+    }
+}
+
+#[test]
+fn many_hosts_are_read_in_reasonable_time() {
+    let mut text = String::new();
+    for number in 0..1000 {
+        text += &format!("usev4=ipv4 ipv4=9.9.{}.{} ", number / 250, number % 250 + 1);
+        text += &format!("login=a password=hunter{number} h{number}.example\n");
+    }
+    assert_eq!(written(Client::Ddclient, &text).carried, 1000);
+}
+
+/// A generator of the same numbers each time (xorshift, Marsaglia 2003).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(bound.max(1)).unwrap()).unwrap()
+    }
+}
+
+/// `text` with a few pieces removed, doubled, moved or replaced.
+fn mutated(text: &[char], chance: &mut Chance) -> String {
+    const SIGNS: &str = "\\\"'#{}=,()\n\r\t \u{0}\u{85}\u{fffd}\u{202e}é*@:/[]%+$-_.0a";
+    let signs: Vec<char> = SIGNS.chars().collect();
+    let mut text = text.to_vec();
+    for _ in 0..=chance.below(8) {
+        let start = chance.below(text.len());
+        let end = (start + 1 + chance.below(40)).min(text.len());
+        let piece: Vec<char> = text.get(start..end).unwrap_or_default().to_vec();
+        match chance.below(4) {
+            0 => drop(text.drain(start..end)),
+            1 => drop(text.splice(start..start, piece)),
+            2 => drop(text.splice(start..end, [signs[chance.below(signs.len())]])),
+            _ => {
+                let place = chance.below(text.len());
+                drop(text.splice(place..place, piece));
+            }
+        }
+    }
+    text.into_iter().collect()
+}
+
+#[test]
+fn whatever_a_file_holds_the_output_is_configuration_or_comments() {
+    const ROUNDS: usize = 60;
+    let examples = [
+        (Client::Ddclient, include_str!("../../tests/import/ddclient/ddclient.conf")),
+        (Client::Inadyn, include_str!("../../tests/import/inadyn/inadyn.conf.5")),
+        (Client::Inadyn, include_str!("../../tests/import/inadyn/inadyn.conf")),
+        (Client::DdnsScripts, include_str!("../../tests/import/ddns-scripts/ddns.config_sample")),
+    ];
+    let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
+    for (client, text) in examples {
+        // The long one in pieces of which a mutation changes something.
+        let lines: Vec<&str> = text.lines().collect();
+        for round in 0..ROUNDS {
+            let start = chance.below(lines.len().saturating_sub(60));
+            let piece = lines[start..lines.len().min(start + 60)].join("\n");
+            let text = mutated(&piece.chars().collect::<Vec<_>>(), &mut chance);
+            let Ok(draft) = read(client, &text) else { continue };
+            let Written { text: out, carried, .. } = draft.written("FILE", None, problems);
+            if carried > 0 {
+                assert_eq!(problems(&out), [""; 0], "round {round} of {text}\ngave\n{out}");
+            } else {
+                let result = ::toml::de::DeTable::parse(&out);
+                assert!(result.is_ok(), "round {round} of {text}\ngave\n{out}");
+            }
+            let again = read(client, &text).unwrap().written("FILE", None, problems);
+            assert_eq!(out, again.text);
+        }
+    }
+}
+
+#[test]
+fn one_client_reads_the_files_of_another_without_harm() {
+    let texts = [
+        include_str!("../../tests/import/ddclient/ddclient.conf"),
+        include_str!("../../tests/import/inadyn/inadyn.conf"),
+        include_str!("../../tests/import/ddns-scripts/ddns.config_sample"),
+    ];
+    for client in Client::ALL {
+        for text in texts {
+            let Ok(draft) = read(client, text) else { continue };
+            let written = draft.written("FILE", None, problems);
+            assert!(written.carried == 0 || problems(&written.text).is_empty());
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! UCI's form of configuration: sections with options, as OpenWrt keeps them in `/etc/config`.
+//!
+//! Knows the form alone (OpenWrt's wiki, "The UCI system", chapter on file syntax), and no option.
+//! Called by the reader of ddns-scripts.
+
+/// A section.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Section {
+    pub(super) kind: String,
+    pub(super) name: Option<String>,
+    pub(super) line: usize,
+    pub(super) options: Vec<Opt>,
+}
+
+/// An option with its value, or a list with its values.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Opt {
+    pub(super) name: String,
+    pub(super) values: Vec<String>,
+    pub(super) line: usize,
+}
+
+/// What a file says: its sections, and the lines that say nothing, with the reason.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    pub(super) sections: Vec<Section>,
+    pub(super) wrong: Vec<(usize, &'static str)>,
+}
+
+impl Section {
+    /// The value of an option; the last one counts.
+    pub(super) fn option(&self, name: &str) -> Option<&Opt> {
+        self.options.iter().rfind(|option| option.name == name)
+    }
+}
+
+/// Reads `text`; a line that is wrong is passed over and told.
+pub(super) fn read(text: &str) -> File {
+    let mut file = File::default();
+    for (place, line) in text.lines().enumerate() {
+        let number = place + 1;
+        let words = match words(line) {
+            Ok(words) => words,
+            Err(why) => {
+                file.wrong.push((number, why));
+                continue;
+            }
+        };
+        let texts: Vec<&str> = words.iter().map(String::as_str).collect();
+        let section = file.sections.last_mut();
+        match (&texts[..], section) {
+            ([] | ["package", _], _) => {}
+            (["config", kind] | ["config", kind, ""], _) => {
+                file.sections.push(Section {
+                    kind: (*kind).to_owned(),
+                    name: None,
+                    line: number,
+                    options: Vec::new(),
+                });
+            }
+            (["config", kind, name], _) => {
+                let name = Some((*name).to_owned());
+                let options = Vec::new();
+                file.sections.push(Section {
+                    kind: (*kind).to_owned(),
+                    name,
+                    line: number,
+                    options,
+                });
+            }
+            (["option", name, value], Some(section)) => section.options.push(Opt {
+                name: (*name).to_owned(),
+                values: vec![(*value).to_owned()],
+                line: number,
+            }),
+            (["list", name, value], Some(section)) => {
+                let known = section.options.iter_mut().find(|option| option.name == *name);
+                match known {
+                    Some(list) => list.values.push((*value).to_owned()),
+                    None => section.options.push(Opt {
+                        name: (*name).to_owned(),
+                        values: vec![(*value).to_owned()],
+                        line: number,
+                    }),
+                }
+            }
+            (["option" | "list", ..], None) => {
+                file.wrong.push((number, "an option stands before the first section"));
+            }
+            (["config" | "option" | "list", ..], _) => {
+                file.wrong.push((
+                    number,
+                    "it has too few words, or too many: a value with blanks needs quotes",
+                ));
+            }
+            _ => file.wrong.push((number, "a line begins with config, option or list")),
+        }
+    }
+    file
+}
+
+/// The words of a line, without quotes and comments.
+///
+/// A quote that is open at the end of the line would take the following lines, and perhaps a secret,
+/// into a value; no option of ddns-scripts has more than one line.
+fn words(line: &str) -> Result<Vec<String>, &'static str> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut characters = line.chars();
+    while let Some(c) = characters.next() {
+        match (quote, c) {
+            (Some('\''), '\'') | (Some('"'), '"') => quote = None,
+            (Some('"') | None, '\\') => {
+                let escaped = characters.next();
+                word.get_or_insert_default().extend(escaped);
+            }
+            (Some(_), c) => word.get_or_insert_default().push(c),
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, '#') if word.is_none() => break,
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (None, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    if quote.is_some() {
+        return Err("a quote is opened and not closed on the line");
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn reads(line: &str, expect: &[&str]) {
+        assert_eq!(words(line).unwrap(), expect, "{line}");
+    }
+
+    #[test]
+    fn quotes_blanks_and_comments_are_those_of_uci() {
+        reads("\toption a 'b c'", &["option", "a", "b c"]);
+        reads("option a \"b \\\"c\\\"\"  # rest", &["option", "a", "b \"c\""]);
+        reads("option a 'it'\\''s'", &["option", "a", "it's"]);
+        reads("option a b#c", &["option", "a", "b#c"]);
+        reads("option a ''", &["option", "a", ""]);
+        reads("# option a b", &[]);
+        reads("option a b\\ c", &["option", "a", "b c"]);
+        assert!(words("option a 'b").is_err());
+    }
+
+    #[test]
+    fn a_file_is_its_sections_and_what_is_wrong_with_it() {
+        let file = read(
+            "package ddns\nconfig service 'a'\n\toption x 1\n\toption x 2\n\tlist y 1\n\tlist y 2\n\
+             default: wan\n\noption too many words\nconfig service\n",
+        );
+        assert_eq!(file.sections.len(), 2);
+        let first = &file.sections[0];
+        assert_eq!((first.name.as_deref(), first.line), (Some("a"), 2));
+        assert_eq!(first.option("x").unwrap().values, ["2"]);
+        assert_eq!(first.option("y").unwrap().values, ["1", "2"]);
+        assert_eq!(file.sections[1].name, None);
+        let wrong: Vec<_> = file.wrong.iter().map(|(line, _)| *line).collect();
+        assert_eq!(wrong, [7, 9]);
+    }
+}

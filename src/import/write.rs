@@ -1,0 +1,631 @@
+//! The draft as configuration: sections in a fixed order, a comment for all that was lost, and no
+//! secret anywhere.
+//!
+//! Whether a host can stand is asked from whoever reads configurations, so that nothing is written
+//! as valid that `homing check` would refuse. Called by the driver.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::address::{Address, Kind, Source};
+use super::service::{Own, Service, Value};
+use super::{Credential, Draft, Host, Refresh, Remark, join, toml};
+use crate::config::secret::one_line;
+use crate::core::address::Family;
+use crate::core::provider::{Login, Protocol};
+use crate::core::secret::Secret;
+
+/// Where secrets are looked for when nobody says where.
+const USUAL_DIRECTORY: &str = "/etc/homing";
+
+/// The configuration, and what belongs beside it.
+#[derive(Debug)]
+pub struct Written {
+    /// The configuration.
+    pub text: String,
+    /// The secrets, when they go into files.
+    pub secrets: Vec<SecretFile>,
+    /// How many host names it keeps up to date.
+    pub carried: usize,
+    /// How many it does not, of those that the old set-up had.
+    pub left_out: usize,
+    /// How many things a person has to look at.
+    pub to_do: usize,
+}
+
+/// A secret for a file of its own.
+#[derive(Debug)]
+pub struct SecretFile {
+    /// The file's name in the directory for secrets.
+    pub name: String,
+    /// What goes into it.
+    pub secret: Secret,
+}
+
+impl Draft {
+    /// The configuration that the draft makes, for a file called `origin`.
+    ///
+    /// Secrets go into files of `directory`; without one, comments say where to put them.
+    /// `problems` tells what is wrong with a configuration, in sentences.
+    pub fn written(
+        mut self,
+        origin: &str,
+        directory: Option<&str>,
+        problems: impl Fn(&str) -> Vec<String>,
+    ) -> Written {
+        self.hosts = join::joined(std::mem::take(&mut self.hosts));
+        let hidden = std::mem::take(&mut self.hidden);
+        for host in &mut self.hosts {
+            host.withhold(&hidden);
+        }
+        let writer = Writer::new(directory, &self.hosts);
+        writer.admit(&mut self.hosts, problems);
+        writer.whole(&self, origin)
+    }
+}
+
+impl Host {
+    /// Removes what may not be shown, or would not be a name.
+    fn withhold(&mut self, hidden: &[Secret]) {
+        const SHORT: usize = 6;
+        let holds = |text: &str| {
+            let is_in = |secret: &&Secret| {
+                let secret = secret.expose();
+                text == secret || secret.len() >= SHORT && text.contains(secret)
+            };
+            hidden.iter().find(is_in).is_some()
+        };
+        let before = self.names.len();
+        self.names.retain(|name| {
+            super::is_name(name) && !hidden.iter().any(|secret| secret.expose() == name)
+        });
+        if self.names.len() < before {
+            let what = "a name there is none, or equals a password, so it is not repeated here; write it yourself";
+            self.remarks.push(Remark::to_do(self.line, what));
+        }
+        if self.names.is_empty() {
+            self.leave_out("no name is left of it");
+        }
+        if self.username.take_if(|username| holds(username) || username.contains('\n')).is_some() {
+            self.leave_out(
+                "its login holds a secret, so it is not repeated here; write username yourself",
+            );
+        }
+        for address in [&mut self.addresses.v4, &mut self.addresses.v6] {
+            let Address::From(source) = address else { continue };
+            let is_secret = match &source.kind {
+                Kind::Command(words) => words.iter().any(|word| holds(word)),
+                Kind::Interface(text) | Kind::Web(text) => holds(text),
+                Kind::Static(_) => false,
+            };
+            if is_secret {
+                *address = Address::Auto;
+                let what = "its source holds a secret, so it is not repeated here";
+                self.remarks.push(Remark::to_do(self.line, what));
+            }
+        }
+        if self.on_change.iter().any(|word| holds(word)) {
+            self.on_change.clear();
+            let what = "what runs after a change holds a secret, so it is not repeated here";
+            self.remarks.push(Remark::to_do(self.line, what));
+        }
+        let shows = match &self.service {
+            Service::BuiltIn(_) => false,
+            Service::Own(own) => own.settings.iter().any(|(_, value)| match value {
+                Value::Flag(_) => false,
+                Value::Text(text) => holds(text),
+            }),
+            Service::Unknown(name, _) => holds(name),
+        };
+        let zone_shows = self.zone.take_if(|zone| holds(zone)).is_some();
+        if shows || zone_shows {
+            self.service = Service::Unknown(
+                "this service".to_owned(),
+                "describe it as [provider.NAME]".to_owned(),
+            );
+        }
+        if let Credential::KeyFile(path) = &self.credential
+            && holds(path)
+        {
+            self.credential = Credential::Missing("it is not a path".to_owned());
+        }
+        if let Service::Unknown(name, advice) = &self.service {
+            let what = format!("Homing does not know {name}: {advice}");
+            self.leave_out(what);
+        }
+    }
+}
+
+/// What is decided once for the whole file.
+struct Writer<'a> {
+    /// The directory that secrets go into, when they do.
+    directory: Option<&'a str>,
+    /// Sources with their names.
+    sources: Vec<(String, Source)>,
+    /// The place of each source in that list.
+    source_places: BTreeMap<Source, usize>,
+    /// The providers of the user's own with their names.
+    providers: Vec<(String, Own)>,
+    /// The name of each secret's file, by provider, login, kind and secret.
+    files: BTreeMap<FileKey, String>,
+    /// Every name that is given away, with a letter for its kind before it.
+    taken: BTreeSet<String>,
+}
+
+/// What one secret file is for.
+type FileKey = (String, Option<String>, &'static str, String);
+
+impl<'a> Writer<'a> {
+    fn new(directory: Option<&'a str>, hosts: &[Host]) -> Self {
+        let mut writer = Self {
+            directory,
+            sources: Vec::new(),
+            source_places: BTreeMap::new(),
+            providers: Vec::new(),
+            files: BTreeMap::new(),
+            taken: BTreeSet::new(),
+        };
+        // Those that count come first, and get the plain names.
+        let (counting, rest): (Vec<_>, Vec<_>) =
+            hosts.iter().partition(|host| host.left_out.is_none());
+        for host in counting.into_iter().chain(rest) {
+            for (family, address) in host.addresses.iter() {
+                writer.name_source(family, address);
+            }
+            if let Service::Own(own) = &host.service {
+                writer.name_provider(own);
+            }
+            if host.service.protocol().is_some() && host.key_is_named() {
+                writer.name_file(host);
+            }
+        }
+        writer
+    }
+
+    fn name_source(&mut self, family: Family, address: &Address) {
+        let Address::From(source) = address else { return };
+        if self.source_places.contains_key(source) {
+            return;
+        }
+        let digit = if family == Family::V4 { '4' } else { '6' };
+        let name = match &source.kind {
+            Kind::Command(_) => format!("command{digit}"),
+            Kind::Interface(name) => plain(name),
+            Kind::Static(_) => format!("static{digit}"),
+            Kind::Web(_) => format!("web{digit}"),
+        };
+        let name =
+            if matches!(&*name, "auto" | "off") { format!("{name}-interface") } else { name };
+        let name = self.free("source", &name, "");
+        self.source_places.insert(source.clone(), self.sources.len());
+        self.sources.push((name, source.clone()));
+    }
+
+    fn name_provider(&mut self, own: &Own) {
+        if self.providers.iter().any(|(_, known)| known == own) {
+            return;
+        }
+        let name = self.free("provider", &own.name, "");
+        self.providers.push((name, own.clone()));
+    }
+
+    fn name_file(&mut self, host: &Host) {
+        let key = host.file_key();
+        if self.files.contains_key(&key) {
+            return;
+        }
+        let name = host.names.first().map(|name| plain(&name.replace('*', "wildcard")));
+        let end = format!(".{}", key.2);
+        let name = self.free("file", &name.unwrap_or_else(|| "host".to_owned()), &end);
+        self.files.insert(key, name);
+    }
+
+    /// `name` with `end`, or the first of `name-2`, `name-3`, … that no other of its kind has.
+    fn free(&mut self, kind: &str, name: &str, end: &str) -> String {
+        let numbered = |number: u32| match number {
+            1 => format!("{name}{end}"),
+            _ => format!("{name}-{number}{end}"),
+        };
+        let taken = &mut self.taken;
+        // Some file systems do not tell cases apart.
+        let mut is_free = |name: &String| taken.insert(format!("{kind} {}", name.to_lowercase()));
+        (1..=u32::MAX).map(numbered).find(|name| is_free(name)).unwrap_or_default()
+    }
+
+    /// The path of the file that the host's secret goes into.
+    fn file(&self, host: &Host) -> Option<String> {
+        let name = self.files.get(&host.file_key())?;
+        let directory = self.directory.unwrap_or(USUAL_DIRECTORY).trim_end_matches('/');
+        Some(format!("{directory}/{name}"))
+    }
+
+    fn source_name(&self, source: &Source) -> &str {
+        let place = self.source_places.get(source);
+        place.map_or("auto", |place| &self.sources[*place].0)
+    }
+
+    fn provider_name<'s>(&'s self, service: &'s Service) -> &'s str {
+        let Service::Own(own) = service else { return service.name() };
+        let found = self.providers.iter().find(|(_, known)| known == own);
+        found.map_or(&own.name, |(name, _)| name)
+    }
+
+    /// Leaves out the hosts that a configuration cannot hold, with the reasons.
+    fn admit(&self, hosts: &mut [Host], problems: impl Fn(&str) -> Vec<String>) {
+        for host in hosts.iter_mut().filter(|host| host.left_out.is_none()) {
+            let wrong = problems(&self.sections(&[&*host]));
+            if let Some(first) = wrong.first() {
+                host.leave_out(first.clone());
+            }
+        }
+        let counting: Vec<_> = hosts.iter().filter(|host| host.left_out.is_none()).collect();
+        if counting.is_empty() || problems(&self.sections(&counting)).is_empty() {
+            return;
+        }
+        // One by one, and only where some of them do not go together.
+        for place in 0..hosts.len() {
+            let so_far: Vec<_> =
+                hosts[..=place].iter().filter(|host| host.left_out.is_none()).collect();
+            let wrong =
+                if so_far.is_empty() { Vec::new() } else { problems(&self.sections(&so_far)) };
+            if let Some(first) = wrong.first() {
+                hosts[place].leave_out(first.clone());
+            }
+        }
+    }
+
+    /// The sections that `hosts` need, and their blocks, without remarks.
+    fn sections(&self, hosts: &[&Host]) -> String {
+        let mut text = self.shared(hosts, &BTreeSet::new());
+        for host in hosts {
+            text.push_str(&self.block(host));
+        }
+        text
+    }
+
+    /// The sources and providers that `hosts` need, but for those that are `written`.
+    fn shared(&self, hosts: &[&Host], written: &BTreeSet<String>) -> String {
+        let mut text = String::new();
+        let addresses = hosts.iter().flat_map(|host| [&host.addresses.v4, &host.addresses.v6]);
+        let used: BTreeSet<usize> = addresses
+            .filter_map(|address| match address {
+                Address::From(source) => self.source_places.get(source).copied(),
+                Address::Auto | Address::Off => None,
+            })
+            .collect();
+        for (name, source) in used.iter().map(|place| &self.sources[*place]) {
+            let header = format!("[source.{}]", toml::key(name));
+            if !written.contains(&header) {
+                text += &format!("{header}\n{}\n", source_lines(source));
+            }
+        }
+        for (name, own) in &self.providers {
+            let header = format!("[provider.{}]", toml::key(name));
+            let is_used =
+                |host: &&&Host| matches!(&host.service, Service::Own(used) if used == own);
+            if !written.contains(&header) && hosts.iter().find(is_used).is_some() {
+                text += &format!("{header}\n{}\n", provider_lines(own));
+            }
+        }
+        text
+    }
+
+    /// The host's own section.
+    fn block(&self, host: &Host) -> String {
+        let mut text = String::from("[[host]]\n");
+        let mut line = |key: &str, value: String| text += &format!("{key} = {value}\n");
+        line("name", toml::strings(&host.names));
+        line("provider", toml::string(self.provider_name(&host.service)));
+        let protocol = host.service.protocol();
+        if let Some(username) = &host.username {
+            let key = if protocol == Some(Protocol::Rfc2136) { "key-name" } else { "username" };
+            line(key, toml::string(username));
+        }
+        match (&host.credential, protocol) {
+            (_, None) => {}
+            (Credential::KeyFile(path), _) => line("key-file", toml::string(path)),
+            (Credential::Variable(name), _) => line("token-env", toml::string(name)),
+            (Credential::Missing(_) | Credential::Text(..), Some(_)) => {
+                if let Some(path) = self.file(host) {
+                    line(&format!("{}-file", host.secret_kind()), toml::string(&path));
+                }
+            }
+        }
+        if let Some(zone) = &host.zone {
+            line("zone", toml::string(zone));
+        }
+        for (family, address) in host.addresses.iter() {
+            match address {
+                Address::Auto => {}
+                Address::From(source) => line(family.key(), toml::string(self.source_name(source))),
+                Address::Off => line(family.key(), toml::string("off")),
+            }
+        }
+        match host.refresh {
+            Some(Refresh::Every(every)) => line("refresh", toml::string(&toml::duration(every))),
+            Some(Refresh::Never) => line("refresh", toml::string("never")),
+            None => {}
+        }
+        if let Some(ttl) = host.ttl {
+            line("ttl", ttl.to_string());
+        }
+        if !host.on_change.is_empty() {
+            line("on-change", toml::list(&host.on_change));
+        }
+        text.push('\n');
+        text
+    }
+
+    fn whole(&self, draft: &Draft, origin: &str) -> Written {
+        let (counting, rest): (Vec<&Host>, Vec<&Host>) =
+            draft.hosts.iter().partition(|host| host.left_out.is_none());
+        let mut body = String::new();
+        let mut to_do = 0;
+        let mut said = BTreeSet::new();
+        body.push_str(&comments(&draft.remarks, &mut said, &mut to_do));
+        let gap = |text: &mut String| {
+            if !text.is_empty() && !text.ends_with("\n\n") {
+                text.push('\n');
+            }
+        };
+        gap(&mut body);
+        if let Some(interval) = draft.interval {
+            body +=
+                &format!("[daemon]\ninterval = {}\n\n", toml::string(&toml::duration(interval)));
+        }
+        body.push_str(&self.shared(&counting, &BTreeSet::new()));
+        let mut written: BTreeSet<_> =
+            body.lines().filter(|line| line.starts_with('[')).map(str::to_owned).collect();
+        let mut secrets = BTreeMap::new();
+        let mut told = BTreeSet::new();
+        for host in &counting {
+            body.push_str(&comments(&host.remarks, &mut said, &mut to_do));
+            body.push_str(&self.about_secret(host, &mut secrets, &mut told, &mut to_do));
+            body.push_str(&self.block(host));
+        }
+        for host in &rest {
+            let reason = host.left_out.clone().unwrap_or_default();
+            body.push_str(&comment(
+                &Remark::to_do(host.line, format!("left out: {reason}")),
+                &mut to_do,
+            ));
+            body.push_str(&comments(&host.remarks, &mut said, &mut to_do));
+            // One that is switched on later finds its secret in place.
+            if host.service.protocol().is_some() && self.directory.is_some() {
+                body.push_str(&self.about_secret(host, &mut secrets, &mut told, &mut to_do));
+            }
+            let off = self.shared(&[host], &written) + &self.block(host);
+            written.extend(off.lines().filter(|line| line.starts_with('[')).map(str::to_owned));
+            body.push_str(&toml::switched_off(&off));
+        }
+        let names = |hosts: &[&Host]| hosts.iter().map(|host| host.names.len().max(1)).sum();
+        let (carried, left_out): (usize, usize) = (names(&counting), names(&rest));
+        let mut text = header(draft, origin, (carried, left_out, to_do));
+        text.push_str(body.trim_end());
+        text.push('\n');
+        let file = |(name, secret)| SecretFile { name, secret };
+        let secrets = secrets.into_iter().map(file).collect();
+        Written { text, secrets, carried, left_out, to_do }
+    }
+
+    /// What has to be said about the host's secret; the secret itself goes to `secrets`.
+    fn about_secret(
+        &self,
+        host: &Host,
+        secrets: &mut BTreeMap<String, Secret>,
+        told: &mut BTreeSet<String>,
+        to_do: &mut usize,
+    ) -> String {
+        let Some(path) = self.file(host) else {
+            return match &host.credential {
+                Credential::KeyFile(path) => {
+                    let what =
+                        format!("Homing's user must be able to read {path}, and nobody else");
+                    comment(&Remark::to_do(host.line, what), to_do)
+                }
+                Credential::Variable(name) => {
+                    let what =
+                        format!("the environment variable {name} must be set for Homing, too");
+                    comment(&Remark::to_do(host.line, what), to_do)
+                }
+                Credential::Missing(_) | Credential::Text(..) => String::new(),
+            };
+        };
+        let is_first = told.insert(path.clone());
+        let (line, what) = match &host.credential {
+            Credential::Text(secret, line) => match one_line(secret.expose().as_bytes()) {
+                Ok(_) if secret.expose().contains('\u{fffd}') => {
+                    (*line, "the secret there is not UTF-8 text".to_owned())
+                }
+                Ok(secret) if self.directory.is_some() => {
+                    let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+                    secrets.insert(name, secret);
+                    return String::new();
+                }
+                Ok(_) => (*line, "the secret stands there".to_owned()),
+                Err(flaw) => {
+                    // What is wrong, without the way to mend a file of Homing's.
+                    let flaw = flaw.to_string();
+                    (
+                        *line,
+                        format!("the secret there {}", flaw.split(';').next().unwrap_or_default()),
+                    )
+                }
+            },
+            Credential::Missing(why) => (host.line, why.clone()),
+            Credential::KeyFile(_) | Credential::Variable(_) => return String::new(),
+        };
+        if !is_first {
+            return String::new();
+        }
+        let what = format!("{what}; put it alone on the first line of {path}:");
+        let command = format!("(umask 077 && cat > {})", shell_word(&path));
+        let mut text = comment(&Remark::to_do(line, what), to_do);
+        text.push_str(&toml::verbatim(&format!("{command}  # then paste it, Enter, Ctrl-D")));
+        text
+    }
+}
+
+impl Host {
+    /// What the file with the host's secret is called after.
+    fn secret_kind(&self) -> &'static str {
+        match self.service.protocol() {
+            Some(Protocol::Dyndns2) => "password",
+            Some(Protocol::Rfc2136) => "secret",
+            Some(Protocol::Desec | Protocol::HostsFile | Protocol::PowerDns | Protocol::Rails)
+            | None => "token",
+        }
+    }
+
+    /// Whether its secret goes into a file.
+    fn key_is_named(&self) -> bool {
+        matches!(self.credential, Credential::Missing(_) | Credential::Text(..))
+    }
+
+    fn file_key(&self) -> FileKey {
+        let secret = match &self.credential {
+            Credential::Text(secret, _) => secret.expose().to_owned(),
+            // Nobody knows whether two that are missing are the same.
+            Credential::Missing(_) => format!("\n{}", self.line),
+            Credential::KeyFile(_) | Credential::Variable(_) => String::new(),
+        };
+        (self.service.name().to_owned(), self.username.clone(), self.secret_kind(), secret)
+    }
+}
+
+/// What stands at the top.
+fn header(
+    draft: &Draft,
+    origin: &str,
+    (carried, left_out, to_do): (usize, usize, usize),
+) -> String {
+    let client = draft.client.word();
+    let mut text = toml::comment(
+        &format!("Homing configuration, made by `homing import {client}` from {origin}."),
+        0,
+    );
+    let hosts =
+        |count: usize| if count == 1 { "1 host".to_owned() } else { format!("{count} hosts") };
+    let left = if left_out == 0 { String::new() } else { format!(", {left_out} left out") };
+    let marked = match to_do {
+        0 => String::new(),
+        1 => " What needs a look is marked \"To do\" (once).".to_owned(),
+        several => format!(" What needs a look is marked \"To do\" ({several} times)."),
+    };
+    let what = format!(
+        "{} carried over{left}.{marked} Lines are those of the old file. Before the old client is switched off, \
+         `homing check --config FILE` and `homing --once --dry-run --config FILE` show what this one does.",
+        hosts(carried)
+    );
+    text.push_str(&toml::comment(&what, 0));
+    text.push('\n');
+    text
+}
+
+fn comment(remark: &Remark, to_do: &mut usize) -> String {
+    *to_do += usize::from(remark.is_to_do);
+    let line = remark.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+    let text = if remark.is_to_do {
+        format!("To do, {line}{}", remark.text)
+    } else {
+        format!("{}{}", line.replacen('l', "L", 1), remark.text)
+    };
+    toml::comment(&text, 2)
+}
+
+/// The remarks that were not `said` before: a setting for all hosts is spoken of once.
+fn comments(remarks: &[Remark], said: &mut BTreeSet<Remark>, to_do: &mut usize) -> String {
+    let mut text = String::new();
+    for remark in remarks {
+        if said.insert(remark.clone()) {
+            text.push_str(&comment(remark, to_do));
+        }
+    }
+    text
+}
+
+fn source_lines(source: &Source) -> String {
+    let mut text = match &source.kind {
+        Kind::Command(words) => format!("command = {}\n", toml::list(words)),
+        Kind::Interface(name) => format!("interface = {}\n", toml::string(name)),
+        Kind::Static(address) => format!("static = {}\n", toml::string(&address.to_string())),
+        Kind::Web(service) => format!("web = {}\n", toml::string(service)),
+    };
+    if source.allow_private {
+        text.push_str("allow-private = true\n");
+    }
+    text
+}
+
+fn provider_lines(own: &Own) -> String {
+    let mut text = format!("protocol = {}\n", toml::string(own.protocol.word()));
+    for (key, value) in &own.settings {
+        match value {
+            Value::Flag(flag) => text += &format!("{key} = {flag}\n"),
+            Value::Text(value) => text += &format!("{key} = {}\n", toml::string(value)),
+        }
+    }
+    text
+}
+
+/// A name for a section or a file: what may not stand in one becomes a hyphen.
+fn plain(text: &str) -> String {
+    const LONGEST: usize = 48;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let name: String = text.chars().map(|c| if fits(c) { c } else { '-' }).take(LONGEST).collect();
+    let name = name.trim_start_matches(['-', '.']);
+    if name.is_empty() { "other".to_owned() } else { name.to_owned() }
+}
+
+/// `text` as one word for a shell.
+fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
+    if text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+impl Host {
+    /// Settles what the provider wants beside the secret: a login, or the name of a key.
+    pub(super) fn settle_login(&mut self) {
+        match self.service.protocol() {
+            Some(Protocol::Dyndns2) => {
+                // Where the host's own name is the login, saying so adds nothing.
+                if let Service::BuiltIn(provider) = &self.service
+                    && provider.login == Login::Host
+                    && self.names.len() == 1
+                    && self
+                        .username
+                        .as_ref()
+                        .is_some_and(|login| login.eq_ignore_ascii_case(&self.names[0]))
+                {
+                    self.username = None;
+                }
+                let wants = match &self.service {
+                    Service::BuiltIn(provider) => provider.login == Login::Username,
+                    Service::Own(_) | Service::Unknown(..) => true,
+                };
+                if wants && self.username.is_none() {
+                    self.leave_out("no login stands in the old file; write username");
+                }
+            }
+            Some(Protocol::Rfc2136) => {
+                let is_wrong = |secret: &Secret| !tsig_secret(secret);
+                if matches!(&self.credential, Credential::Text(secret, _) if is_wrong(secret)) {
+                    let why = "the secret there is not Base64, as secrets of keys are";
+                    self.credential = Credential::Missing(why.to_owned());
+                }
+            }
+            // A token says who it is.
+            Some(Protocol::Desec | Protocol::HostsFile | Protocol::PowerDns | Protocol::Rails)
+            | None => {
+                self.username = None;
+            }
+        }
+    }
+}
+
+fn tsig_secret(secret: &Secret) -> bool {
+    crate::core::key_file::is_secret(secret.expose())
+}
