@@ -58,15 +58,6 @@ pub fn real(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// `path` in the one form that every way to the same file has, whether the file is there or not.
-pub fn canonical(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| match (path.file_name(), directory(path)) {
-        (Some(name), directory) => fs::canonicalize(directory)
-            .map_or_else(|_| path.to_owned(), |directory| directory.join(name)),
-        (None, _) => path.to_owned(),
-    })
-}
-
 /// The directory that the file at `path` is in.
 pub fn directory(path: &Path) -> &Path {
     match path.parent() {

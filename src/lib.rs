@@ -40,6 +40,8 @@ pub mod round;
 mod say;
 pub mod source;
 pub mod state;
+#[cfg(feature = "tokens")]
 mod terminal;
+#[cfg_attr(not(feature = "tokens"), path = "left_out/token.rs")]
 mod token;
 pub mod waiting;

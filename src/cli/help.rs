@@ -3,20 +3,32 @@
 use std::fmt::Write as _;
 
 use super::table::{ABOUT, COMMANDS, Command, Group, OPTIONS, Opt, PROGRAM, VARIABLES, Verb};
+use crate::core::feature::{self, Feature};
 
 /// The widest line.
 const WIDTH: usize = 80;
 
 /// What `homing --version` prints.
 pub fn version() -> String {
-    format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION"))
+    let mut text = format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION"));
+    if let Some(names) = left_out() {
+        let _ = writeln!(text, "(this build leaves out: {names})");
+    }
+    text
+}
+
+/// The features that this build leaves out, if there are any.
+fn left_out() -> Option<String> {
+    let names: Vec<_> = feature::left_out().collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// What `homing --help` prints.
 pub fn overview() -> String {
     let mut text = wrapped(ABOUT, 0);
     let _ = write!(text, "\nUsage: {PROGRAM} [COMMAND] [OPTION]...\n");
-    let (ready, later): (Vec<_>, Vec<_>) = COMMANDS.iter().partition(|command| command.ready);
+    let here = COMMANDS.iter().filter(|command| !command.is_left_out());
+    let (ready, later): (Vec<_>, Vec<_>) = here.partition(|command| command.ready);
     text += "\nCommands:\n";
     let mut shown: Option<&Group> = None;
     for command in ready {
@@ -37,10 +49,14 @@ pub fn overview() -> String {
         let names: Vec<_> = later.iter().map(|command| command.name).collect();
         let _ = writeln!(text, "  (not in this version yet: {})", names.join(", "));
     }
+    if let Some(names) = left_out() {
+        let _ = writeln!(text, "  (this build leaves out: {names})");
+    }
     text += "\nOptions of every command:\n";
     common(&mut text);
     text += "\nEnvironment:\n";
-    for variable in VARIABLES {
+    let is_here = |feature: Option<Feature>| feature.is_none_or(Feature::is_here);
+    for variable in VARIABLES.iter().filter(|variable| is_here(variable.feature)) {
         row(&mut text, &format!("  {}", variable.name), variable.doc);
     }
     let _ = write!(text, "\n`{PROGRAM} COMMAND --help` tells more about a command.\n");
@@ -57,8 +73,8 @@ pub fn of(command: &Command) -> String {
     }
     paragraphs(&mut text, command.more);
     paragraphs(&mut text, command.group().map_or("", |group| group.more));
-    if !command.ready {
-        text += "\nThis version does not have it yet.\n";
+    if !command.is_here() {
+        text += missing(command.is_left_out());
         return text;
     }
     let own: Vec<_> = OPTIONS.iter().filter(|option| is_own(option, command.verb)).collect();
@@ -78,6 +94,10 @@ pub fn of_group(group: &Group) -> String {
     let line = group.line();
     let mut text = format!("{}.\n\nUsage: {line} {} [OPTION]...\n", group.doc, group.operand);
     paragraphs(&mut text, group.more);
+    if group.is_left_out() {
+        text += missing(true);
+        return text;
+    }
     text += "\nActions:\n";
     for command in group.commands() {
         let label = format!("  {} {}", command.action(), command.operand);
@@ -95,6 +115,15 @@ pub fn of_group(group: &Group) -> String {
     common(&mut text);
     let _ = write!(text, "\n`{line} ACTION --help` tells more about an action.\n");
     text
+}
+
+/// Why a command cannot be run.
+fn missing(is_left_out: bool) -> &'static str {
+    if is_left_out {
+        "\nThis build leaves it out; the full build has it.\n"
+    } else {
+        "\nThis version does not have it yet.\n"
+    }
 }
 
 fn paragraphs(text: &mut String, more: &str) {
@@ -172,8 +201,10 @@ mod tests {
     fn the_overview_names_everything_and_is_one_screen() {
         let text = overview();
         is_tidy(&text);
-        let alone = || COMMANDS.iter().filter(|command| command.group().is_none());
-        for name in alone().map(|command| command.name).chain(GROUPS.iter().map(|g| g.name)) {
+        let here = || COMMANDS.iter().filter(|command| !command.is_left_out());
+        let alone = || here().filter(|command| command.group().is_none());
+        let groups = GROUPS.iter().filter(|group| !group.is_left_out());
+        for name in alone().map(|command| command.name).chain(groups.map(|g| g.name)) {
             assert!(text.contains(name), "{name}");
         }
         for option in OPTIONS {
@@ -181,14 +212,15 @@ mod tests {
             assert_eq!(names(&text, option), is_told, "{}", option.long);
         }
         for variable in VARIABLES {
-            assert!(text.contains(variable.name), "{}", variable.name);
+            let is_here = variable.feature.is_none_or(Feature::is_here);
+            assert_eq!(text.contains(variable.name), is_here, "{}", variable.name);
         }
         assert!(text.lines().count() <= 40, "short, for people: {}", text.lines().count());
     }
 
     #[test]
     fn the_help_of_a_group_names_its_commands_and_what_they_share() {
-        for group in GROUPS {
+        for group in GROUPS.iter().filter(|group| !group.is_left_out()) {
             let text = of_group(group);
             is_tidy(&text);
             for command in group.commands() {
@@ -207,7 +239,7 @@ mod tests {
         for command in COMMANDS {
             let text = of(command);
             is_tidy(&text);
-            for option in OPTIONS.iter().filter(|_| command.ready) {
+            for option in OPTIONS.iter().filter(|_| command.is_here()) {
                 let taken = option.is_taken_by(command.verb);
                 assert_eq!(names(&text, option), taken, "{}: {text}", option.long);
             }

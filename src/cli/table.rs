@@ -3,6 +3,7 @@
 //! Parsing, help, manual page, completions and tests walk it; a new command or option is one more
 //! entry here and one line where `parse` puts the result together. Texts are plain ASCII.
 
+use crate::core::feature::Feature;
 use crate::log;
 
 /// What a command line asks for.
@@ -100,6 +101,8 @@ pub struct Command {
     pub more: &'static str,
     /// Whether this version has it.
     pub ready: bool,
+    /// What a build must have for it; `None` where every build has it.
+    pub feature: Option<Feature>,
 }
 
 /// Commands whose names begin with the same word.
@@ -143,6 +146,8 @@ pub struct Opt {
 pub struct Variable {
     /// Its name.
     pub name: &'static str,
+    /// What a build must have for it; `None` where every build has it.
+    pub feature: Option<Feature>,
     /// What it does, in one line without a full stop.
     pub doc: &'static str,
 }
@@ -195,6 +200,7 @@ pub const COMMANDS: &[Command] = &[
             again, SIGUSR1 runs a round at once, SIGTERM and SIGINT finish the request in flight \
             and end it. Nothing that a provider, the network or the clock does ends it.",
         ready: true,
+        feature: None,
     },
     Command {
         verb: Verb::Once,
@@ -207,6 +213,7 @@ pub const COMMANDS: &[Command] = &[
             The exit code is 0 when every host is right, 75 when trying later may help, 77 when a \
             person must act at a provider, 78 when the configuration is wrong.",
         ready: true,
+        feature: None,
     },
     Command {
         verb: Verb::Check,
@@ -217,6 +224,7 @@ pub const COMMANDS: &[Command] = &[
         more: "Reads the configuration and the secrets and sends nothing to a provider. The exit \
             code is 0, or 78 when there is a problem.",
         ready: true,
+        feature: None,
     },
     Command {
         verb: Verb::Status,
@@ -227,6 +235,7 @@ pub const COMMANDS: &[Command] = &[
         more: "Sends nothing and does not disturb the daemon. The exit code is the one that what \
             it shows stands for: 0, 75 or 77.",
         ready: true,
+        feature: None,
     },
     Command {
         verb: Verb::Address,
@@ -236,6 +245,7 @@ pub const COMMANDS: &[Command] = &[
         doc: "Show what every source sees, and why an address is refused",
         more: "",
         ready: true,
+        feature: None,
     },
     Command {
         verb: Verb::Providers,
@@ -245,6 +255,7 @@ pub const COMMANDS: &[Command] = &[
         doc: "List the providers, or show what one of them needs",
         more: "With a NAME: its settings, and the narrowest credential that it offers.",
         ready: true,
+        feature: None,
     },
     Command {
         verb: Verb::TokenIssue,
@@ -259,6 +270,7 @@ pub const COMMANDS: &[Command] = &[
             exit_codes!(),
         ),
         ready: true,
+        feature: Some(Feature::Tokens),
     },
     Command {
         verb: Verb::TokenAudit,
@@ -270,6 +282,7 @@ pub const COMMANDS: &[Command] = &[
             The exit code is 0 when no token is too powerful, 77 when one is, 75 when something \
             could not be told, 78 when the configuration is wrong.",
         ready: true,
+        feature: Some(Feature::Tokens),
     },
     Command {
         verb: Verb::TokenRotate,
@@ -284,6 +297,7 @@ pub const COMMANDS: &[Command] = &[
             exit_codes!(),
         ),
         ready: true,
+        feature: Some(Feature::Tokens),
     },
     Command {
         verb: Verb::TokenRevoke,
@@ -297,6 +311,7 @@ pub const COMMANDS: &[Command] = &[
             exit_codes!(),
         ),
         ready: true,
+        feature: Some(Feature::Tokens),
     },
     Command {
         verb: Verb::Import,
@@ -306,6 +321,7 @@ pub const COMMANDS: &[Command] = &[
         doc: "Print another client's set-up as Homing configuration",
         more: "",
         ready: false,
+        feature: Some(Feature::Import),
     },
 ];
 
@@ -567,15 +583,20 @@ pub const OPTIONS: &[Opt] = &[
 
 /// The environment variables that a user may set, in the order of help.
 pub const VARIABLES: &[Variable] = &[
-    Variable { name: "HOMING_CONFIG", doc: "As --config" },
-    Variable { name: "HOMING_STATE_DIR", doc: "As --state-dir" },
+    Variable { name: "HOMING_CONFIG", feature: None, doc: "As --config" },
+    Variable { name: "HOMING_STATE_DIR", feature: None, doc: "As --state-dir" },
     Variable {
         name: MANAGEMENT_VARIABLE,
+        feature: Some(Feature::Tokens),
         doc: "The management token itself, for the token commands",
     },
-    Variable { name: LOG_VARIABLE, doc: "How much to log: error, warn, info, debug or trace" },
-    Variable { name: "STATE_DIRECTORY", doc: "As --state-dir; set by systemd" },
-    Variable { name: "NO_COLOR", doc: "When set, log without colours" },
+    Variable {
+        name: LOG_VARIABLE,
+        feature: None,
+        doc: "How much to log: error, warn, info, debug or trace",
+    },
+    Variable { name: "STATE_DIRECTORY", feature: None, doc: "As --state-dir; set by systemd" },
+    Variable { name: "NO_COLOR", feature: None, doc: "When set, log without colours" },
 ];
 
 /// The command of that name; the daemon has none.
@@ -614,6 +635,16 @@ impl Command {
         self.name.split_once(' ').and_then(|(name, _)| group(name))
     }
 
+    /// Whether it can be run: this version and this build have it.
+    pub fn is_here(&self) -> bool {
+        self.ready && !self.is_left_out()
+    }
+
+    /// Whether this build leaves it out.
+    pub fn is_left_out(&self) -> bool {
+        self.feature.is_some_and(|feature| !feature.is_here())
+    }
+
     /// Its name within its group, or its whole name.
     pub fn action(&self) -> &'static str {
         self.name.split_once(' ').map_or(self.name, |(_, action)| action)
@@ -629,6 +660,11 @@ impl Group {
     /// The group as one writes it: `homing token`.
     pub fn line(&self) -> String {
         format!("{PROGRAM} {}", self.name)
+    }
+
+    /// Whether this build leaves all of its commands out.
+    pub fn is_left_out(&self) -> bool {
+        self.commands().all(Command::is_left_out)
     }
 
     /// Its commands, in the order of help.

@@ -10,6 +10,7 @@ pub mod calendar;
 pub mod choice;
 pub mod dns;
 pub mod echo;
+pub mod feature;
 pub mod gateway;
 pub mod interface;
 pub mod key_file;

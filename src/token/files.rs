@@ -266,8 +266,17 @@ pub fn refuse_collisions(files: &[&Path]) -> Result<(), Failure> {
 pub fn lock(files: &[TokenFile]) -> Result<Vec<File>, Failure> {
     // However a directory is written, it is locked once.
     let directories: BTreeSet<PathBuf> =
-        files.iter().map(|file| disk::canonical(disk::directory(file.path()))).collect();
+        files.iter().map(|file| canonical(disk::directory(file.path()))).collect();
     directories.iter().map(|directory| lock_directory(directory)).collect()
+}
+
+/// `path` in the one form that every way to the same file has, whether the file is there or not.
+pub fn canonical(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| match (path.file_name(), disk::directory(path)) {
+        (Some(name), directory) => fs::canonicalize(directory)
+            .map_or_else(|_| path.to_owned(), |directory| directory.join(name)),
+        (None, _) => path.to_owned(),
+    })
 }
 
 /// Locks the receipts in one directory as long as the result lives.

@@ -4,12 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use super::files::refuse_collisions;
+use super::files::{canonical, refuse_collisions};
 use crate::cli::nearest::nearest;
 use crate::config::{Config, HostConfig, SecretPlace};
 use crate::core::name::Hostname;
 use crate::core::provider::{Protocol, Provider};
-use crate::disk;
 use crate::exit::Exit;
 
 /// The protocols whose tokens can be made, or keys.
@@ -73,7 +72,7 @@ pub fn all(config: &Config, protocol: Protocol) -> Result<Vec<Holder<'_>>, Failu
             continue;
         };
         let canonical = match place {
-            SecretPlace::File(path) | SecretPlace::KeyFile(path) => Some(disk::canonical(path)),
+            SecretPlace::File(path) | SecretPlace::KeyFile(path) => Some(canonical(path)),
             SecretPlace::Credential(_) | SecretPlace::Environment(_) | SecretPlace::Inline(_) => {
                 None
             }
