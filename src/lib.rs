@@ -30,6 +30,7 @@ pub mod exit;
 pub mod hook;
 pub mod hosts_file;
 pub mod http;
+#[cfg(feature = "import")]
 pub mod import;
 pub mod line;
 pub mod log;
@@ -44,6 +45,8 @@ mod say;
 pub mod source;
 pub mod state;
 pub mod supervisor;
+#[cfg(feature = "tokens")]
 mod terminal;
+#[cfg_attr(not(feature = "tokens"), path = "left_out/token.rs")]
 mod token;
 pub mod waiting;

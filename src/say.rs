@@ -4,105 +4,15 @@ use std::io::Write;
 
 use crate::log::Printable;
 
-/// How a piece of a line is shown where there are colours.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Style {
-    /// A person must act.
-    Bad,
-    /// A person should look.
-    Doubtful,
-    /// As it should be.
-    Good,
-}
-
-/// Ends every style.
-const PLAIN: &str = "\x1b[0m";
-
-impl Style {
-    const ALL: [Self; 3] = [Self::Bad, Self::Doubtful, Self::Good];
-
-    fn code(self) -> &'static str {
-        match self {
-            Self::Bad => "\x1b[1;31m",
-            Self::Doubtful => "\x1b[33m",
-            Self::Good => "\x1b[32m",
-        }
-    }
-
-    /// `text` in this style, for [`out_styled`].
-    pub fn of(self, text: &str) -> String {
-        [self.code(), text, PLAIN].concat()
-    }
-}
-
 /// Writes a line to standard output. A reader that has gone (`| head`) is no reason to complain,
 /// and what a server said must not write codes to a terminal.
 pub fn out(line: &str) {
     let _ = writeln!(std::io::stdout(), "{}", Printable(line));
 }
 
-/// As [`out`], for a line with pieces that [`Style::of`] made.
-///
-/// Lets nothing else through, so that even a server's text that holds such codes does no more than
-/// colour this one line; whoever makes the line should still clean that text first.
-pub fn out_styled(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{}", kept(line));
-}
-
 /// Writes a text to standard error, a line at a time.
 pub fn err(text: &str) {
     for line in text.lines() {
         let _ = writeln!(std::io::stderr(), "homing: {}", Printable(line));
-    }
-}
-
-/// `line`, made harmless but for the codes of our styles, the last of which is ended.
-fn kept(line: &str) -> String {
-    let mut kept = String::with_capacity(line.len());
-    let mut rest = line;
-    let mut is_styled = false;
-    while let Some(at) = rest.find('\x1b') {
-        let (before, from) = rest.split_at(at);
-        push(&mut kept, before);
-        let style = Style::ALL.into_iter().map(Style::code).find(|code| from.starts_with(code));
-        let code = if from.starts_with(PLAIN) { Some(PLAIN) } else { style };
-        match code {
-            Some(code) => kept.push_str(code),
-            None => push(&mut kept, "\x1b"),
-        }
-        is_styled = code.map_or(is_styled, |code| code != PLAIN);
-        rest = &from[code.map_or(1, str::len)..];
-    }
-    push(&mut kept, rest);
-    if is_styled {
-        kept.push_str(PLAIN);
-    }
-    kept
-}
-
-fn push(kept: &mut String, text: &str) {
-    kept.push_str(&Printable(text).to_string());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_our_own_codes_get_through() {
-        let line = format!("a {} b", Style::Bad.of("TOO POWERFUL"));
-        assert_eq!(kept(&line), "a \x1b[1;31mTOO POWERFUL\x1b[0m b");
-        assert_eq!(
-            kept("\x1b]0;title\x07 \x1b[2J\u{9b}2J"),
-            r"\u{1b}]0;title\u{7} \u{1b}[2J\u{9b}2J"
-        );
-        assert_eq!(kept("a\x1b"), r"a\u{1b}");
-        assert_eq!(kept("a\rb\u{202e}"), r"a\rb\u{202e}");
-    }
-
-    #[test]
-    fn a_style_ends_with_its_line() {
-        assert_eq!(kept("\x1b[32mnarrow"), "\x1b[32mnarrow\x1b[0m");
-        assert_eq!(kept(&Style::Good.of("narrow")), "\x1b[32mnarrow\x1b[0m");
     }
 }

@@ -3,22 +3,37 @@
 use std::fmt::Write as _;
 
 use super::table::{ABOUT, COMMANDS, Command, Group, OPTIONS, Opt, PROGRAM, VARIABLES, Verb};
+use crate::core::feature::{self, Feature};
 
 /// The widest line.
 const WIDTH: usize = 80;
 
+/// What the help of a command says that this build does not have.
+const LEFT_OUT: &str = "\nThis build leaves it out; the full build has it.\n";
+
 /// What `homing --version` prints.
 pub fn version() -> String {
-    format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION"))
+    let mut text = format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION"));
+    if let Some(names) = left_out() {
+        let _ = writeln!(text, "(this build leaves out: {names})");
+    }
+    text
+}
+
+/// The features that this build leaves out, if there are any.
+fn left_out() -> Option<String> {
+    let names: Vec<_> = feature::left_out().collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// What `homing --help` prints.
 pub fn overview() -> String {
     let mut text = wrapped(ABOUT, 0);
     let _ = write!(text, "\nUsage: {PROGRAM} [COMMAND] [OPTION]...\n");
+    let here = COMMANDS.iter().filter(|command| !command.is_left_out());
     text += "\nCommands:\n";
     let mut shown: Option<&Group> = None;
-    for command in COMMANDS {
+    for command in here {
         if let Some(group) = command.group() {
             // Its commands stand together, and its own help tells them apart.
             if shown.replace(group).is_none_or(|other| other.name != group.name) {
@@ -32,10 +47,14 @@ pub fn overview() -> String {
             row(&mut text, &format!("    --{}", option.long), option.doc);
         }
     }
+    if let Some(names) = left_out() {
+        let _ = writeln!(text, "  (this build leaves out: {names})");
+    }
     text += "\nOptions of every command:\n";
     common(&mut text);
     text += "\nEnvironment:\n";
-    for variable in VARIABLES {
+    let is_here = |feature: Option<Feature>| feature.is_none_or(Feature::is_here);
+    for variable in VARIABLES.iter().filter(|variable| is_here(variable.feature)) {
         row(&mut text, &format!("  {}", variable.name), variable.doc);
     }
     let _ = write!(text, "\n`{PROGRAM} COMMAND --help` tells more about a command.\n");
@@ -52,6 +71,10 @@ pub fn of(command: &Command) -> String {
     }
     paragraphs(&mut text, command.more);
     paragraphs(&mut text, command.group().map_or("", |group| group.more));
+    if command.is_left_out() {
+        text += LEFT_OUT;
+        return text;
+    }
     let own: Vec<_> = OPTIONS.iter().filter(|option| is_own(option, command.verb)).collect();
     if !own.is_empty() {
         text += "\nOptions:\n";
@@ -69,6 +92,10 @@ pub fn of_group(group: &Group) -> String {
     let line = group.line();
     let mut text = format!("{}.\n\nUsage: {line} {} [OPTION]...\n", group.doc, group.operand);
     paragraphs(&mut text, group.more);
+    if group.is_left_out() {
+        text += LEFT_OUT;
+        return text;
+    }
     text += "\nActions:\n";
     for command in group.commands() {
         let label = format!("  {} {}", command.action(), command.operand);
@@ -163,8 +190,10 @@ mod tests {
     fn the_overview_names_everything_and_is_one_screen() {
         let text = overview();
         is_tidy(&text);
-        let alone = || COMMANDS.iter().filter(|command| command.group().is_none());
-        for name in alone().map(|command| command.name).chain(GROUPS.iter().map(|g| g.name)) {
+        let here = || COMMANDS.iter().filter(|command| !command.is_left_out());
+        let alone = || here().filter(|command| command.group().is_none());
+        let groups = GROUPS.iter().filter(|group| !group.is_left_out());
+        for name in alone().map(|command| command.name).chain(groups.map(|g| g.name)) {
             assert!(text.contains(name), "{name}");
         }
         for option in OPTIONS {
@@ -172,14 +201,15 @@ mod tests {
             assert_eq!(names(&text, option), is_told, "{}", option.long);
         }
         for variable in VARIABLES {
-            assert!(text.contains(variable.name), "{}", variable.name);
+            let is_here = variable.feature.is_none_or(Feature::is_here);
+            assert_eq!(text.contains(variable.name), is_here, "{}", variable.name);
         }
         assert!(text.lines().count() <= 40, "short, for people: {}", text.lines().count());
     }
 
     #[test]
     fn the_help_of_a_group_names_its_commands_and_what_they_share() {
-        for group in GROUPS {
+        for group in GROUPS.iter().filter(|group| !group.is_left_out()) {
             let text = of_group(group);
             is_tidy(&text);
             for command in group.commands() {
@@ -198,7 +228,7 @@ mod tests {
         for command in COMMANDS {
             let text = of(command);
             is_tidy(&text);
-            for option in OPTIONS {
+            for option in OPTIONS.iter().filter(|_| !command.is_left_out()) {
                 let taken = option.is_taken_by(command.verb);
                 assert_eq!(names(&text, option), taken, "{}: {text}", option.long);
             }

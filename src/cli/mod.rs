@@ -10,16 +10,21 @@ use std::str::FromStr;
 
 use self::nearest::nearest;
 use self::table::{Flag, Group, Opt, Verb};
+use crate::core::feature;
 use crate::log::{Format, Level, Printable};
 
 pub mod help;
+#[cfg_attr(not(feature = "import"), path = "../left_out/import_command.rs")]
 mod import;
 pub mod nearest;
 pub mod table;
+#[cfg_attr(not(feature = "tokens"), path = "../left_out/token_command.rs")]
 mod token;
 
 pub use self::import::ImportCommand;
-pub use self::token::{Ask, LimitsAsked, TokenAction, TokenCommand};
+pub use self::token::TokenCommand;
+#[cfg(feature = "tokens")]
+pub use self::token::{Ask, LimitsAsked, TokenAction};
 
 /// What the user wants.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -105,6 +110,9 @@ pub fn parse(
         return Ok(Parsed::Show(help::version()));
     }
     let entry = given.entry()?;
+    if entry.is_left_out() {
+        return Err(left_out(&entry.line()));
+    }
     given.check_belonging(entry)?;
     let command = match entry.verb {
         Verb::Daemon => Command::Daemon,
@@ -117,10 +125,9 @@ pub fn parse(
         Verb::Status => Command::Status { json: given.has(Flag::Json) },
         Verb::Address => Command::Address,
         Verb::Providers => Command::Providers(given.operands.first().cloned()),
-        Verb::TokenIssue => given.token(TokenAction::Issue, entry)?,
-        Verb::TokenAudit => given.token(TokenAction::Audit, entry)?,
-        Verb::TokenRotate => given.token(TokenAction::Rotate, entry)?,
-        Verb::TokenRevoke => given.token(TokenAction::Revoke, entry)?,
+        Verb::TokenIssue | Verb::TokenAudit | Verb::TokenRotate | Verb::TokenRevoke => {
+            Command::Token(Box::new(TokenCommand::read(&given, entry)?))
+        }
         Verb::Import => Command::Import(ImportCommand::read(&given, entry)?),
     };
     let level = variable(table::LOG_VARIABLE).filter(|level| !level.is_empty());
@@ -159,6 +166,14 @@ impl Given {
             let option = match argument {
                 Arg::Value(word) => {
                     given.add_word(&word)?;
+                    if given.command.is_some_and(table::Command::is_left_out) {
+                        // Its options are not known yet; only the wish for help is understood.
+                        let mut rest = parser.raw_args().map_err(surplus)?;
+                        let help = rest.any(|word| word == "--help" || word == "-h");
+                        let help = table::long("help").filter(|_| help);
+                        given.options.extend(help.map(|option| (option, OsString::new())));
+                        return Ok(given);
+                    }
                     continue;
                 }
                 Arg::Long(name) => {
@@ -250,6 +265,7 @@ impl Given {
     fn entry(&self) -> Result<&'static table::Command, UsageError> {
         match (self.command, self.group) {
             (Some(command), _) => Ok(command),
+            (None, Some(group)) if group.is_left_out() => Err(left_out(&group.line())),
             (None, Some(group)) => {
                 let (line, actions) = (group.line(), actions(group));
                 Err(UsageError(format!("`{line}` needs an action; write one of: {actions}")))
@@ -258,18 +274,17 @@ impl Given {
         }
     }
 
-    fn token(&self, action: TokenAction, entry: &table::Command) -> Result<Command, UsageError> {
-        TokenCommand::read(self, action, &entry.line()).map(|token| Command::Token(Box::new(token)))
-    }
-
     /// Refuses options that the command does not take.
     fn check_belonging(&self, command: &table::Command) -> Result<(), UsageError> {
         let foreign = |(option, _): &&(&Opt, _)| !option.is_taken_by(command.verb);
         let Some((option, _)) = self.options.iter().find(foreign) else { return Ok(()) };
         let name = option.long;
-        let takers = table::COMMANDS.iter().filter(|command| option.is_taken_by(command.verb));
+        let takers = table::COMMANDS
+            .iter()
+            .filter(|other| !other.is_left_out() && option.is_taken_by(other.verb));
         let lines: Vec<_> = takers.map(|taker| format!("`{} --{name}`", taker.line())).collect();
         let lines = match lines.as_slice() {
+            [] => return Err(left_out(&format!("--{name}"))),
             [others @ .., last] if !others.is_empty() => {
                 format!("{} or {last}", others.join(", "))
             }
@@ -295,12 +310,6 @@ impl Given {
     fn value(&self, flag: Flag) -> Option<(&'static Opt, &OsStr)> {
         let last = self.options.iter().rfind(|(option, _)| option.flag == flag);
         last.map(|(option, value)| (*option, value.as_os_str()))
-    }
-
-    /// Every value given for `flag`.
-    fn values(&self, flag: Flag) -> impl Iterator<Item = (&'static Opt, &OsStr)> {
-        let given = self.options.iter().filter(move |(option, _)| option.flag == flag);
-        given.map(|(option, value)| (*option, value.as_os_str()))
     }
 
     /// The value given for `flag`, as one word of a list.
@@ -381,6 +390,10 @@ fn unknown_action(group: &Group, text: &str) -> UsageError {
     let meant = meant.map_or(String::new(), |meant| format!(" did you mean `{meant}`?"));
     let (line, actions) = (group.line(), actions(group));
     UsageError(format!("unknown action `{text}`;{meant} `{line}` takes one of: {actions}"))
+}
+
+fn left_out(words: &str) -> UsageError {
+    UsageError(feature::refusal(&format!("`{words}`")))
 }
 
 /// An error for a word that is not in the table, with the nearest one that is.
@@ -481,11 +494,14 @@ mod tests {
             log_format: Some(Format::Json),
             log: None,
         };
-        for command in ["check", "--once", "status", "address", "providers", "token audit"] {
+        for command in ["check", "--once", "status", "address", "providers"] {
             assert_eq!(run(&format!("{options} {command}")).1, expect);
             assert_eq!(run(&format!("{command} {options}")).1, expect);
         }
-        assert_eq!(run(&format!("token {options} audit")).1, expect);
+        #[cfg(feature = "tokens")]
+        for line in ["{} token audit", "token audit {}", "token {} audit"] {
+            assert_eq!(run(&line.replace("{}", options)).1, expect);
+        }
     }
 
     #[test]
@@ -534,6 +550,15 @@ mod tests {
     fn an_option_of_another_command_is_answered_with_the_right_line() {
         fails("--refresh", "the daemon does not take --refresh; write `homing --once --refresh`");
         fails(
+            "check --retry-rejected",
+            "`homing check` does not take --retry-rejected; write `homing --once --retry-rejected`",
+        );
+    }
+
+    #[test]
+    #[cfg(feature = "tokens")]
+    fn an_option_of_several_commands_is_answered_with_each_line() {
+        fails(
             "check --json",
             "`homing check` does not take --json; write `homing status --json` or \
              `homing token audit --json`",
@@ -569,6 +594,7 @@ mod tests {
             ("--once token", "--once", "token"),
             ("token --once", "token", "--once"),
             ("token --once issue", "token", "--once"),
+            #[cfg(feature = "tokens")]
             ("token issue a.example --once", "token issue", "--once"),
         ] {
             let two = format!("`homing {one}` and `homing {other}` are two commands");
@@ -577,6 +603,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "tokens")]
     fn a_group_needs_one_of_its_actions() {
         let needs = "`homing token` needs an action; write one of: issue, audit, rotate, revoke";
         let takes = "`homing token` takes one of: issue, audit, rotate, revoke";
@@ -617,6 +644,42 @@ mod tests {
         );
         let error = parsed(&[("HOMING_LOG", "loud")], "").unwrap_err().to_string();
         assert!(error.starts_with("HOMING_LOG: `loud` is not a log level"), "{error}");
+    }
+
+    #[test]
+    fn what_this_build_leaves_out_is_a_known_word() {
+        for command in table::COMMANDS.iter().filter(|command| command.is_left_out()) {
+            let line = command.line();
+            let refusal =
+                format!("this build of Homing leaves out `{line}`; the full build has it");
+            fails(command.name, &refusal);
+            fails(&format!("{} a.example --max-age 90d --frobnicate=x", command.name), &refusal);
+            shows(&format!("{} --help", command.name), "leaves it out; the full build has it");
+        }
+        for group in table::GROUPS.iter().filter(|group| group.is_left_out()) {
+            let line = group.line();
+            let refusal =
+                format!("this build of Homing leaves out `{line}`; the full build has it");
+            fails(group.name, &refusal);
+            shows(&format!("{} --help", group.name), "leaves it out; the full build has it");
+        }
+        let is_foreign = |option: &&Opt| {
+            option.commands.is_some()
+                && table::COMMANDS.iter().all(|c| c.is_left_out() || !option.is_taken_by(c.verb))
+        };
+        for option in table::OPTIONS.iter().filter(is_foreign) {
+            let value = option.value.map_or("", |_| "=x");
+            let name = option.long;
+            fails(
+                &format!("--{name}{value}"),
+                &format!("this build of Homing leaves out `--{name}`; the full build has it"),
+            );
+        }
+        let names: Vec<_> = feature::left_out().collect();
+        let line = format!("(this build leaves out: {})", names.join(", "));
+        for text in [help::version(), help::overview()] {
+            assert_eq!(text.contains(&line), !names.is_empty(), "{text}");
+        }
     }
 
     #[test]
@@ -672,7 +735,7 @@ mod tests {
             let example = || *option.choices.first().unwrap_or(&example(option.flag));
             let value = option.value.map(|_| example());
             let word = |name: &str| value.map_or(name.to_owned(), |v| format!("{name}={v}"));
-            for command in table::COMMANDS {
+            for command in table::COMMANDS.iter().filter(|command| !command.is_left_out()) {
                 let name = needed(command, option.flag);
                 let long = format!("{} {name}", word(&format!("--{}", option.long)));
                 let short = option.short.map(|s| format!("{name} {}", word(&format!("-{s}"))));

@@ -3,6 +3,7 @@
 //! Parsing, help, manual page, completions and tests walk it; a new command or option is one more
 //! entry here and one line where `parse` puts the result together. Texts are plain ASCII.
 
+use crate::core::feature::Feature;
 use crate::log;
 
 /// What a command line asks for.
@@ -100,6 +101,8 @@ pub struct Command {
     pub doc: &'static str,
     /// The rest of what there is to know; paragraphs are separated by a line break.
     pub more: &'static str,
+    /// What a build must have for it; `None` where every build has it.
+    pub feature: Option<Feature>,
 }
 
 /// Commands whose names begin with the same word.
@@ -143,6 +146,8 @@ pub struct Opt {
 pub struct Variable {
     /// Its name.
     pub name: &'static str,
+    /// What a build must have for it; `None` where every build has it.
+    pub feature: Option<Feature>,
     /// What it does, in one line without a full stop.
     pub doc: &'static str,
 }
@@ -194,6 +199,7 @@ pub const COMMANDS: &[Command] = &[
             address, and now and then to ask the sources outside. SIGHUP reads the configuration \
             again, SIGUSR1 runs a round at once, SIGTERM and SIGINT finish the request in flight \
             and end it. Nothing that a provider, the network or the clock does ends it.",
+        feature: None,
     },
     Command {
         verb: Verb::Once,
@@ -205,6 +211,7 @@ pub const COMMANDS: &[Command] = &[
             every run.\n\
             The exit code is 0 when every host is right, 75 when trying later may help, 77 when a \
             person must act at a provider, 78 when the configuration is wrong.",
+        feature: None,
     },
     Command {
         verb: Verb::Check,
@@ -215,6 +222,7 @@ pub const COMMANDS: &[Command] = &[
         more: "Reads the configuration and the secrets and sends nothing to a provider. Says what the \
             running program will be confined to by the kernel's Landlock, or why it will not. The \
             exit code is 0, or 78 when there is a problem.",
+        feature: None,
     },
     Command {
         verb: Verb::Status,
@@ -224,6 +232,7 @@ pub const COMMANDS: &[Command] = &[
         doc: "Show what is set for each host, and what it waits for",
         more: "Sends nothing and does not disturb the daemon. The exit code is the one that what \
             it shows stands for: 0, 75 or 77.",
+        feature: None,
     },
     Command {
         verb: Verb::Address,
@@ -232,6 +241,7 @@ pub const COMMANDS: &[Command] = &[
         choices: &[],
         doc: "Show what each source sees, and why some is refused",
         more: "",
+        feature: None,
     },
     Command {
         verb: Verb::Providers,
@@ -240,6 +250,7 @@ pub const COMMANDS: &[Command] = &[
         choices: &[],
         doc: "List the providers, or show what one of them needs",
         more: "With a NAME: its settings, and the narrowest credential that it offers.",
+        feature: None,
     },
     Command {
         verb: Verb::TokenIssue,
@@ -253,6 +264,7 @@ pub const COMMANDS: &[Command] = &[
                 it makes a key, and prints what has to be written at the server.\n",
             exit_codes!(),
         ),
+        feature: Some(Feature::Tokens),
     },
     Command {
         verb: Verb::TokenAudit,
@@ -263,6 +275,7 @@ pub const COMMANDS: &[Command] = &[
         more: "Without a HOST: the tokens of every host of the configuration. Changes nothing.\n\
             The exit code is 0 when no token is too powerful, 77 when one is, 75 when something \
             could not be told, 78 when the configuration is wrong.",
+        feature: Some(Feature::Tokens),
     },
     Command {
         verb: Verb::TokenRotate,
@@ -276,6 +289,7 @@ pub const COMMANDS: &[Command] = &[
                 command is run again and finds that the server knows it.\n",
             exit_codes!(),
         ),
+        feature: Some(Feature::Tokens),
     },
     Command {
         verb: Verb::TokenRevoke,
@@ -288,6 +302,7 @@ pub const COMMANDS: &[Command] = &[
                 has to be removed at the name server.\n",
             exit_codes!(),
         ),
+        feature: Some(Feature::Tokens),
     },
     Command {
         verb: Verb::Import,
@@ -300,6 +315,7 @@ pub const COMMANDS: &[Command] = &[
             into files of --secrets-dir, or stay where they are, and comments say where to put \
             them.\n\
             The exit code is 0, or 78 when there is nothing in FILE to carry over.",
+        feature: Some(Feature::Import),
     },
 ];
 
@@ -573,15 +589,20 @@ pub const OPTIONS: &[Opt] = &[
 
 /// The environment variables that a user may set, in the order of help.
 pub const VARIABLES: &[Variable] = &[
-    Variable { name: "HOMING_CONFIG", doc: "As --config" },
-    Variable { name: "HOMING_STATE_DIR", doc: "As --state-dir" },
+    Variable { name: "HOMING_CONFIG", feature: None, doc: "As --config" },
+    Variable { name: "HOMING_STATE_DIR", feature: None, doc: "As --state-dir" },
     Variable {
         name: MANAGEMENT_VARIABLE,
+        feature: Some(Feature::Tokens),
         doc: "The management token itself, for the token commands",
     },
-    Variable { name: LOG_VARIABLE, doc: "How much to log: error, warn, info, debug or trace" },
-    Variable { name: "STATE_DIRECTORY", doc: "As --state-dir; set by systemd" },
-    Variable { name: "NO_COLOR", doc: "When set, log without colours" },
+    Variable {
+        name: LOG_VARIABLE,
+        feature: None,
+        doc: "How much to log: error, warn, info, debug or trace",
+    },
+    Variable { name: "STATE_DIRECTORY", feature: None, doc: "As --state-dir; set by systemd" },
+    Variable { name: "NO_COLOR", feature: None, doc: "When set, log without colours" },
 ];
 
 /// The command of that name; the daemon has none.
@@ -620,6 +641,11 @@ impl Command {
         self.name.split_once(' ').and_then(|(name, _)| group(name))
     }
 
+    /// Whether this build leaves it out.
+    pub fn is_left_out(&self) -> bool {
+        self.feature.is_some_and(|feature| !feature.is_here())
+    }
+
     /// Its name within its group, or its whole name.
     pub fn action(&self) -> &'static str {
         self.name.split_once(' ').map_or(self.name, |(_, action)| action)
@@ -637,6 +663,11 @@ impl Group {
     /// The group as one writes it: `homing token`.
     pub fn line(&self) -> String {
         format!("{PROGRAM} {}", self.name)
+    }
+
+    /// Whether this build leaves all of its commands out.
+    pub fn is_left_out(&self) -> bool {
+        self.commands().all(Command::is_left_out)
     }
 
     /// Its commands, in the order of help.

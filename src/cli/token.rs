@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::table::{Flag, Opt};
+use super::table::{self, Flag, Opt, Verb};
 use super::{Given, UsageError, shown};
 use crate::core::name::{Hostname, NameError};
 use crate::core::token::TokenId;
@@ -83,8 +83,14 @@ pub enum Ask<T> {
 }
 
 impl TokenCommand {
-    /// Reads what was given; `line` is the command as one writes it.
-    pub(super) fn read(given: &Given, action: TokenAction, line: &str) -> Result<Self, UsageError> {
+    /// Reads what was given for `entry`, which is one of the token commands.
+    pub(super) fn read(given: &Given, entry: &table::Command) -> Result<Self, UsageError> {
+        let action = match entry.verb {
+            Verb::TokenIssue => TokenAction::Issue,
+            Verb::TokenRotate => TokenAction::Rotate,
+            Verb::TokenRevoke => TokenAction::Revoke,
+            _ => TokenAction::Audit,
+        };
         let mut hosts = Vec::new();
         for word in &given.operands {
             let host = hostname(word)
@@ -112,7 +118,7 @@ impl TokenCommand {
             management_user: given.value(Flag::ManagementUser).map(user).transpose()?,
             management_password_file: given.path(Flag::ManagementPasswordFile, |_| None),
         };
-        command.check(line)?;
+        command.check(&entry.line())?;
         Ok(command)
     }
 
@@ -217,12 +223,15 @@ fn limit(text: &str) -> Result<Ask<Duration>, &'static str> {
 
 fn subnets(given: &Given) -> Result<Ask<Vec<String>>, UsageError> {
     let (mut any, mut networks) = (false, Vec::new());
-    for value in given.values(Flag::AllowSubnet) {
-        if value.1 == "any" {
+    for (option, value) in &given.options {
+        if option.flag != Flag::AllowSubnet {
+            continue;
+        }
+        if value == "any" {
             any = true;
             continue;
         }
-        let network = understood(value, network)?;
+        let network = understood((option, value), network)?;
         if !networks.contains(&network) {
             networks.push(network);
         }

@@ -11,6 +11,7 @@ use super::url::{self, Trust};
 use super::value;
 use crate::cli::nearest::nearest;
 use crate::core::address::PerFamily;
+use crate::core::feature;
 use crate::core::pace::{Pace, PaceError};
 use crate::core::protocol::rfc2136::PORT;
 use crate::core::provider::{
@@ -63,7 +64,7 @@ fn start(name: &str, section: &Section<'_>, notes: &mut Notes) -> Option<Provide
             Some(provider)
         }
         (None, None) => {
-            let words = Protocol::ALL.map(Protocol::word);
+            let words = words();
             let near = nearest(name, BUILT_IN.iter().map(|provider| &*provider.name));
             let hint = near.map(|near| format!(" (or did you mean the built-in {near}?)"));
             let what = format!(
@@ -78,15 +79,26 @@ fn start(name: &str, section: &Section<'_>, notes: &mut Notes) -> Option<Provide
 }
 
 fn protocol(setting: &Setting<'_>, notes: &mut Notes) -> Option<Protocol> {
-    setting.parsed(notes, |text| {
-        let words = Protocol::ALL.map(Protocol::word);
-        let found = Protocol::ALL.into_iter().find(|protocol| protocol.word() == text);
-        found.ok_or_else(|| {
-            let near = nearest(text, words).map(|near| format!(" (did you mean {near}?)"));
-            let near = near.unwrap_or_default();
-            format!("is not a protocol{near}; there are: {}", words.join(", "))
-        })
-    })
+    let text = setting.text(notes)?;
+    let found = Protocol::ALL.into_iter().find(|protocol| protocol.word() == text);
+    let what = match found {
+        Some(protocol) if protocol.is_here() => return found,
+        Some(protocol) => feature::refusal(&format!("the protocol {}", protocol.word())),
+        None => {
+            let words = words();
+            let near = nearest(text, words.iter().copied());
+            let near = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
+            format!("{} is not a protocol{near}; there are: {}", quoted(text), words.join(", "))
+        }
+    };
+    notes.add(setting.at, &setting.name, what);
+    None
+}
+
+/// The protocols that this build speaks, as they are written.
+fn words() -> Vec<&'static str> {
+    let here = Protocol::ALL.into_iter().filter(|protocol| protocol.is_here());
+    here.map(Protocol::word).collect()
 }
 
 /// Lays the section's settings over `provider`.

@@ -227,6 +227,7 @@ fn hosts_and_sources_outside_are_bound_each_for_itself() {
 }
 
 #[test]
+#[cfg(feature = "name-servers")]
 fn own_name_servers_are_verified_and_others_on_request() {
     let host = |provider: &str, more: &str| {
         let key = if provider == "own" { "key-file" } else { "token-file" };
@@ -263,6 +264,7 @@ fn own_name_servers_are_verified_and_others_on_request() {
 }
 
 /// A host at a name server, with `lines` in its block and `more` in the provider's.
+#[cfg(feature = "name-servers")]
 fn at_server(lines: &str, more: &str) -> String {
     format!(
         "[provider.own]\nprotocol = \"rfc2136\"\n{more}\n[[host]]\nname = \"a.example\"\n\
@@ -271,6 +273,7 @@ fn at_server(lines: &str, more: &str) -> String {
 }
 
 #[test]
+#[cfg(feature = "name-servers")]
 fn a_name_server_is_named_with_its_key() {
     let read = config(&at_server("key-file = \"a.key\"", "server = \"ns1.example\""));
     let host = &read.hosts[0];
@@ -287,6 +290,7 @@ fn a_name_server_is_named_with_its_key() {
 }
 
 #[test]
+#[cfg(feature = "name-servers")]
 fn what_a_name_server_does_not_need_or_lacks_is_told() {
     const SERVER: &str = "server = \"192.0.2.53\"";
     const KEY: &str = "key-file = \"a.key\"";

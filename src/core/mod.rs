@@ -11,6 +11,7 @@ pub mod choice;
 pub mod confinement;
 pub mod dns;
 pub mod echo;
+pub mod feature;
 pub mod gateway;
 pub mod interface;
 pub mod key_file;

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::address::{Family, PerFamily};
+use super::feature::Feature;
 use super::name::Hostname;
 use super::pace::Pace;
 use super::server::Server;
@@ -125,6 +126,14 @@ impl Protocol {
             Self::PowerDns => "powerdns",
             Self::Rails => "powerdns-on-rails",
             Self::Rfc2136 => "rfc2136",
+        }
+    }
+
+    /// Whether this build speaks it.
+    pub fn is_here(self) -> bool {
+        match self {
+            Self::Desec | Self::Dyndns2 | Self::HostsFile | Self::PowerDns | Self::Rails => true,
+            Self::Rfc2136 => Feature::NameServers.is_here(),
         }
     }
 

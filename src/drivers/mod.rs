@@ -5,6 +5,7 @@
 mod address;
 mod check;
 mod daemon;
+#[cfg_attr(not(feature = "import"), path = "../left_out/import.rs")]
 mod import;
 mod news;
 mod once;

@@ -4,6 +4,7 @@
 use super::progress::Progress;
 use super::proof::note_proofs;
 use super::show::{self, Audited, By};
+use super::styled::out_styled;
 use super::subject::{Subject, no_token};
 use super::{Failure, Holder, account, clients, common_provider, holder, management, probe};
 use crate::account::{Account, Trouble};
@@ -16,7 +17,7 @@ use crate::core::token::audit::{self, Circumstances, Finding, Verdict, Weight};
 use crate::core::token::rights::Reach;
 use crate::core::token::{Api, Duty, Key, Policy, Rule, Token, TokenId, allowed, full_name};
 use crate::exit::Exit;
-use crate::say::{err, out, out_styled};
+use crate::say::{err, out};
 use crate::terminal;
 
 /// Judges deSEC's tokens: how that ends, and what was found.

@@ -17,6 +17,7 @@ mod proof;
 mod rails;
 mod revoke;
 mod show;
+mod styled;
 mod subject;
 
 use std::fmt;

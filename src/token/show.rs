@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::styled::Style;
 use crate::clock::rfc3339_seconds;
 use crate::core::name::Hostname;
 use crate::core::time::{Timestamp, roughly};
 use crate::core::token::TokenId;
 use crate::core::token::audit::{self, Finding, Verdict, Weight};
 use crate::log::Printable;
-use crate::say::Style;
 use crate::terminal::{breadth, breadth_of};
 
 /// Who looked.

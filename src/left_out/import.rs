@@ -1,0 +1,9 @@
+//! `drivers::import` of a build without the import of other clients' set-ups: there is nothing to run.
+
+use crate::cli::ImportCommand;
+use crate::exit::Exit;
+
+/// Runs the command, of which there is none.
+pub fn run(command: &ImportCommand, _: bool) -> Exit {
+    match *command {}
+}

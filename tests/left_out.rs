@@ -1,0 +1,61 @@
+//! What the real binary of a smaller build says of what it leaves out: which it is, where it was
+//! asked for, and that there is another build.
+
+#![cfg(not(any(feature = "import", feature = "name-servers", feature = "tokens")))]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers, too")]
+
+#[path = "support/home.rs"]
+mod home;
+
+use std::process::Command;
+
+use home::{Home, Ran};
+
+fn homing(line: &str) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
+    command.args(line.split_whitespace()).output().unwrap().into()
+}
+
+#[test]
+fn a_command_that_is_left_out_is_refused_by_name() {
+    for line in ["token issue dev1.example.com", "token audit", "token rotate --all", "token"] {
+        let Ran { code, out, err } = homing(line);
+        assert_eq!((code, &*out), (64, ""), "{err}");
+        let words = line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        let expect = format!(
+            "homing: this build of Homing leaves out `homing {words}`; the full build has it\n"
+        );
+        assert_eq!(err, expect);
+    }
+}
+
+#[test]
+fn an_option_that_is_left_out_is_refused_by_name() {
+    let Ran { code, err, .. } = homing("check --management-token-file x");
+    assert_eq!(code, 64, "{err}");
+    assert!(err.contains("leaves out `--management-token-file`; the full build"), "{err}");
+}
+
+#[test]
+fn a_protocol_that_is_left_out_is_refused_with_its_place() {
+    let home = Home::new(
+        "[provider.ns]\nprotocol = \"rfc2136\"\nserver = \"192.0.2.53\"\n\n\
+         [[host]]\nname = \"dev1.example.com\"\nprovider = \"ns\"\nkey-file = \"dev1.key\"\n",
+    );
+    let Ran { code, err, .. } = home.run(&["check"]);
+    assert_eq!(code, 78, "{err}");
+    let place = format!("{}:4: provider.ns.protocol", home.path("config.toml").display());
+    let what = "this build of Homing leaves out the protocol rfc2136; the full build has it";
+    assert_eq!(err, format!("homing: {place}: {what}\n"));
+}
+
+#[test]
+fn the_version_and_the_help_tell_what_is_left_out() {
+    for line in ["--version", "--help"] {
+        let Ran { code, out, .. } = homing(line);
+        assert_eq!(code, 0);
+        assert!(out.contains("(this build leaves out: import, name-servers, tokens)"), "{out}");
+    }
+    let first = homing("--version").out;
+    assert_eq!(first.lines().next(), Some(concat!("homing ", env!("CARGO_PKG_VERSION"))));
+}
