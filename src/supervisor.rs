@@ -137,6 +137,12 @@ impl Supervisor {
         self.tell(Notice::Reloading(monotonic()));
     }
 
+    /// Says how the daemon stands after a round, and that it lives.
+    pub fn round_over(&self, status: &str) {
+        self.tell(Notice::Status(status));
+        self.feed();
+    }
+
     /// The uptime at which the watchdog wants to be fed; never, without one.
     pub fn feeding(&self) -> Duration {
         self.watchdog.as_ref().map_or(Duration::MAX, |watchdog| watchdog.next.get())

@@ -207,7 +207,7 @@ fn a_reload_is_told_and_a_wrong_one_leaves_the_old_configuration_in_force() {
     home.configure("nonsense = ");
     daemon.signal(Signal::HUP);
     let first = reloading(&ear.next());
-    let outdated = "the new configuration is wrong, the old one goes on; 1 host right";
+    let outdated = "the new configuration is not in force, the old one goes on; 1 host right";
     ear.hears(&format!("READY=1\nSTATUS={outdated}"));
     daemon.signal(Signal::USR1);
     ear.hears(&format!("STATUS={outdated}"));

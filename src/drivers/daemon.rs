@@ -79,9 +79,7 @@ pub async fn run(setup: Setup) -> Exit {
     let supervisor = Supervisor::of_environment(|name| std::env::var_os(name));
     let stopping = || supervisor.tell(Notice::Stopping);
     let mut watcher = watch();
-    tell_start(&engine.config, &state_dir);
-    let mut confinement = Confinement::begin(&engine.config, &state_dir);
-    confinement.announce(true);
+    let mut confinement = begin(&engine.config, &state_dir);
     let mut status = summary::Status::default();
     supervisor.tell(Notice::Ready(&status.line()));
     let mut news = news::News::default();
@@ -112,8 +110,7 @@ pub async fn run(setup: Setup) -> Exit {
             break;
         }
         status.note(&report, engine.clock.now());
-        supervisor.tell(Notice::Status(&status.line()));
-        supervisor.feed();
+        supervisor.round_over(&status.line());
         let facts = sights.snapshot().ok().map(|snapshot| Facts::of(&engine.config, snapshot));
         let spared = occasion.by_event && report.spared_a_source();
         if sights.is_silent(&engine.config) {
@@ -180,8 +177,8 @@ fn rest(due: Option<Duration>, silences: u32, spared: bool) -> Duration {
     waits.min().unwrap_or(Duration::MAX)
 }
 
-/// Logs what begins, and what is worth a word about it.
-fn tell_start(config: &Config, state_dir: &Path) {
+/// Logs what begins, and what is worth a word about it; from then on Homing is confined.
+fn begin(config: &Config, state_dir: &Path) -> Confinement {
     info!(
         version = env!("CARGO_PKG_VERSION"),
         hosts = config.hosts.len(),
@@ -190,6 +187,9 @@ fn tell_start(config: &Config, state_dir: &Path) {
     );
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     super::show::side_effects(config).iter().for_each(|effect| warn!("{effect}"));
+    let confinement = Confinement::begin(config, state_dir);
+    confinement.announce(true);
+    confinement
 }
 
 fn stopped() -> Exit {

@@ -35,7 +35,7 @@ impl Status {
         let hosts =
             if self.hosts.is_empty() { "the first round is under way" } else { &*self.hosts };
         if self.outdated {
-            return format!("the new configuration is wrong, the old one goes on; {hosts}");
+            return format!("the new configuration is not in force, the old one goes on; {hosts}");
         }
         hosts.to_owned()
     }
@@ -154,7 +154,7 @@ mod tests {
         status.note(&report, at(0));
         assert_eq!(status.line(), "0 hosts right; the state cannot be saved");
         status.outdated = true;
-        let expect = "the new configuration is wrong, the old one goes on; \
+        let expect = "the new configuration is not in force, the old one goes on; \
                       0 hosts right; the state cannot be saved";
         assert_eq!(status.line(), expect);
     }
