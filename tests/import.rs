@@ -169,10 +169,10 @@ fn secrets_go_into_files_that_only_their_owner_reads() {
     assert!(ran.out.contains(whole.to_str().unwrap()), "{ran:?}");
 
     // A second time changes nothing.
-    let made = fs::metadata(home.path("secrets/one.example.com.token")).unwrap().ino();
+    let inode = fs::metadata(home.path("secrets/one.example.com.token")).unwrap().ino();
     let again = import(&home, &arguments);
     assert_eq!((again.code, &again.out), (0, &ran.out));
-    assert_eq!(fs::metadata(home.path("secrets/one.example.com.token")).unwrap().ino(), made);
+    assert_eq!(fs::metadata(home.path("secrets/one.example.com.token")).unwrap().ino(), inode);
 }
 
 #[test]

@@ -228,6 +228,8 @@ impl Reader<'_> {
     fn remark(option: &Opt) -> Option<Remark> {
         let line = option.line;
         let name = &*option.name;
+        // An empty option says as much as none.
+        text_of(option)?;
         Some(match name {
             "check_interval_min" | "force_dnstcp" | "force_ipversion" | "is_glue"
             | "retry_count" | "retry_interval" | "retry_max_count" | "retry_unit"

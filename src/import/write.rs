@@ -129,8 +129,8 @@ impl Host {
             self.credential = Credential::Missing("it is not a path".to_owned());
         }
         if let Service::Unknown(name, advice) = &self.service {
-            let what = format!("Homing does not know {name}: {advice}");
-            self.leave_out(what);
+            // Whatever else keeps it out, this would as well.
+            self.left_out = Some(format!("Homing does not know {name}: {advice}"));
         }
     }
 }

@@ -275,7 +275,7 @@ mod tests {
     #[track_caller]
     fn value(line: &str, expect: &Value) {
         let file = read(line);
-        assert_eq!(file.globals.settings[0].values, std::slice::from_ref(&expect), "{line}");
+        assert_eq!(file.globals.settings[0].values, std::slice::from_ref(expect), "{line}");
     }
 
     #[test]
