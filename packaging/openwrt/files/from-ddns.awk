@@ -6,6 +6,7 @@
 #
 # HOMING_DEVICES  lines of a logical interface and its device
 # HOMING_TAKEN    names of sections that /etc/config/homing has already
+# HOMING_INTERVAL the interval that stands there, if one does
 
 BEGIN {
 	# The services whose names differ are those that both know; a test compares ours with the
@@ -78,12 +79,12 @@ END {
 				service(s)
 	for (h = 1; h <= hosts; h++)
 		print_host(h)
-	if (shortest) {
+	if (shortest && ENVIRON["HOMING_INTERVAL"] == "") {
 		print ""
 		print "config homing 'main'"
 		option_of("interval", shortest "s")
 	}
-	print hosts + 0 " of " services + 0 " services are carried over" > "/dev/stderr"
+	print carried + 0 " of " services + 0 " services are carried over" > "/dev/stderr"
 }
 
 function remark(s, what) {
@@ -128,6 +129,7 @@ function service(s,    i, text, provider, host, v6, username, password, h) {
 		secret[h] = password
 		on[h] = wanted
 	}
+	carried++
 	family[h, v6] = source(s, v6)
 	if (get(s, "bind_network") != "")
 		bind(s, h)
@@ -274,6 +276,8 @@ function seconds(s, what, unit_of, otherwise,    text, by) {
 	by = get(s, unit_of)
 	if (text !~ /^[0-9]+$/ || length(text) > 7)
 		return ""
+	# To busybox, a number that begins with 0 is octal.
+	sub(/^0+/, "", text)
 	return text * unit[by in unit ? by : otherwise]
 }
 
@@ -291,7 +295,7 @@ function refresh(s, h,    time) {
 
 function interval(s,    time) {
 	time = seconds(s, "check_interval", "check_unit", "minutes")
-	if (time == "" || !time)
+	if (!time)
 		return
 	time = time < 300 ? 300 : time > 86400 ? 86400 : time
 	if (!shortest || time < shortest)

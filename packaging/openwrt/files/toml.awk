@@ -228,8 +228,11 @@ function own_flag(s, wanted, otherwise,    text) {
 }
 
 function number(text, where) {
-	if (text ~ /^[0-9]+$/ && length(text) < 10)
-		return text + 0
+	if (text ~ /^[0-9]+$/ && length(text) < 10) {
+		# As text: to busybox, a number that begins with 0 is octal.
+		sub(/^0+/, "", text)
+		return text == "" ? "0" : text
+	}
 	complain(where, "is not a whole number")
 	return "0"
 }
