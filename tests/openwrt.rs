@@ -27,11 +27,15 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+fn text(path: &Path) -> &str {
+    path.to_str().expect("the path is UTF-8")
+}
+
 /// What the converter makes of what `uci export` prints: the configuration, or the complaints.
 fn converted(export: &[u8]) -> Result<String, String> {
     let files = package().join("files");
     let (uci, toml) = (files.join("uci.awk"), files.join("toml.awk"));
-    let arguments = ["awk", "-f", uci.to_str().unwrap(), "-f", toml.to_str().unwrap()];
+    let arguments = ["awk", "-f", text(&uci), "-f", text(&toml)];
     let output = busybox(&arguments, export, &[]);
     let (out, err) = (String::from_utf8(output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.success() {
@@ -44,25 +48,27 @@ fn converted(export: &[u8]) -> Result<String, String> {
 
 /// The value at `section[0].key` of that TOML.
 fn value_of<'a>(document: &'a DeTable<'a>, section: &str, key: &str) -> &'a DeValue<'a> {
-    let blocks = document.get(section).unwrap().get_ref();
+    let blocks = document.get(section).expect("there is such a section").get_ref();
     let block = match blocks {
-        DeValue::Array(blocks) => blocks[0].get_ref().as_table().unwrap(),
-        _ => blocks.as_table().unwrap(),
+        DeValue::Array(blocks) => blocks[0].get_ref().as_table(),
+        _ => blocks.as_table(),
     };
+    let block = block.expect("a section is a table");
     block.get(key).unwrap_or_else(|| panic!("no {key} in {block:?}")).get_ref()
 }
 
 /// What a line of a host becomes.
 #[track_caller]
 fn becomes(option: &str, line: &str) {
-    let made = converted(format!("{HOST}\t{option}\n").as_bytes()).unwrap();
+    let made = converted(format!("{HOST}\t{option}\n").as_bytes()).expect("the option is right");
     assert!(made.lines().any(|made| made == line), "{option}: {made}");
 }
 
 /// What is said of a line of a host, and that nothing is made of it.
 #[track_caller]
 fn complains(option: &str, complaint: &str) {
-    let said = converted(format!("{HOST}\t{option}\n").as_bytes()).unwrap_err();
+    let said =
+        converted(format!("{HOST}\t{option}\n").as_bytes()).expect_err("the option is wrong");
     assert!(said.starts_with(complaint), "{option}: {said}");
 }
 
@@ -73,7 +79,7 @@ impl Dice {
     fn below(&mut self, most: usize) -> usize {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from((self.0 >> 33) % most as u64).unwrap()
+        usize::try_from((self.0 >> 33) % most as u64).expect("below most")
     }
 }
 

@@ -25,6 +25,9 @@ const APPLETS: &str = "[ [[ ash awk basename cat chgrp chmod chown clear cmp cp 
     sort start-stop-daemon strings sync tail tar tee test time top touch tr traceroute true umount \
     uname uniq uptime wc which xargs yes zcat";
 
+/// How many there have been.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
 /// The root directory; removed when the test ends well.
 pub struct Router {
     root: PathBuf,
@@ -88,7 +91,6 @@ impl Router {
                 return None;
             }
         }
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("homing-router-{}-{number}", std::process::id());
         let router = Self { root: std::env::temp_dir().join(name) };
@@ -112,10 +114,10 @@ impl Router {
         self.write("etc/passwd", "root:x:0:0::/:/bin/ash\nhoming:x:468:468::/:/bin/false\n", 0o644);
         self.write("etc/group", "root:x:0:\nhoming:x:468:\n", 0o644);
         self.program(&which("busybox"), "bin/busybox");
-        let there = busybox(&["--list"], b"", &[]).stdout;
-        let there = String::from_utf8_lossy(&there).into_owned();
+        let built_in = busybox(&["--list"], b"", &[]).stdout;
+        let built_in = String::from_utf8_lossy(&built_in).into_owned();
         for applet in APPLETS.split_whitespace() {
-            if there.lines().any(|line| line == applet) {
+            if built_in.lines().any(|line| line == applet) {
                 symlink("busybox", self.path("bin").join(applet)).expect(OWN);
             }
         }
@@ -147,8 +149,8 @@ impl Router {
         fs::write(build.join("package.mk"), "").expect(OWN);
         fs::write(build.join("feed/lang/rust/rust-package.mk"), "").expect(OWN);
         let homing = build.join("bin/homing");
-        let built = Path::new(env!("CARGO_BIN_EXE_homing"));
-        fs::hard_link(built, &homing).or_else(|_| fs::copy(built, &homing).map(drop)).expect(OWN);
+        let binary = Path::new(env!("CARGO_BIN_EXE_homing"));
+        fs::hard_link(binary, &homing).or_else(|_| fs::copy(binary, &homing).map(drop)).expect(OWN);
         let made = Command::new("make")
             .arg("-s")
             .arg("-C")
@@ -159,7 +161,7 @@ impl Router {
             .output()
             .expect(OWN);
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        self.libraries(built);
+        self.libraries(binary);
         fs::remove_dir_all(&build).expect(OWN);
     }
 
