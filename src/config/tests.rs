@@ -100,6 +100,30 @@ fn the_example_shows_every_setting() {
 }
 
 #[test]
+fn the_package_for_openwrt_knows_every_setting() {
+    const CONVERTER: &str = include_str!("../../packaging/openwrt/files/toml.awk");
+    let places = [
+        ("homing", Place::Daemon),
+        ("source", Place::Source),
+        ("resolver", Place::Resolver),
+        ("provider", Place::Provider),
+        ("host", Place::Host),
+    ];
+    for (section, place) in places {
+        let mut listed = Vec::new();
+        let header = format!("keys(\"{section}\", \"");
+        for line in CONVERTER.lines().filter_map(|line| line.trim().strip_prefix(&header)) {
+            let words: Vec<_> = line.split('"').collect();
+            if words[0] != "own" {
+                listed.extend(words[2].split(' '));
+            }
+        }
+        listed.sort_unstable();
+        assert_eq!(listed, place.keys().known, "{}", place.header());
+    }
+}
+
+#[test]
 fn the_defaults_that_the_example_shows_are_the_defaults() {
     let shown = config(&uncommented(EXAMPLE));
     let daemon = Daemon {

@@ -67,8 +67,17 @@ pub fn take(dir: &Path, who: &str) -> Result<File, Refusal> {
 
 /// The daemon that runs on the state in `dir`, if one does; takes no lock and waits for nothing.
 pub fn running_daemon(dir: &Path) -> Option<Holder> {
-    let line = Line::parse(&fs::read_to_string(dir.join(FILE)).ok()?)?;
-    line.is_alive().then_some(Holder::Daemon { pid: line.pid, since: line.since })
+    let path = dir.join(FILE);
+    let line = Line::parse(&fs::read_to_string(&path).ok()?)?;
+    let pid = if line.is_alive() { line.pid } else { number_outside(&line, &path)? };
+    Some(Holder::Daemon { pid, since: line.since })
+}
+
+/// The number that the daemon of `line` has for us, when it is in a jail or a container of its own
+/// and knows another: who has the lock of the file at `path`, if that began when the daemon did.
+fn number_outside(line: &Line, path: &Path) -> Option<u32> {
+    let then = line.tick?;
+    locker(path).filter(|pid| tick(*pid) == Some(then))
 }
 
 /// Who has the lock of the file at `path`, which somebody has.

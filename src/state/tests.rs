@@ -435,6 +435,22 @@ fn who_comes_second_learns_who_has_the_lock() {
 }
 
 #[test]
+fn a_daemon_that_has_another_number_for_us_is_found_by_its_lock() {
+    let scratch = Scratch::new();
+    let dir = scratch.dir();
+    let mut daemon = child("daemon", &dir);
+    let path = dir.join("homing.lock");
+    let line = fs::read_to_string(&path).unwrap();
+    let number = format!("daemon {} ", daemon.0.id());
+    // As in a jail with process numbers of its own, whose first process is number 1.
+    fs::write(&path, line.replace(&number, "daemon 1 ")).unwrap();
+    let running = running_daemon(&dir).unwrap();
+    assert!(matches!(running, Holder::Daemon { pid, .. } if pid == daemon.0.id()));
+    daemon.kill();
+    assert_eq!(running_daemon(&dir), None);
+}
+
+#[test]
 fn a_state_survives_a_hundred_kills_during_writes() {
     let scratch = Scratch::new();
     let dir = scratch.dir();

@@ -1,0 +1,358 @@
+# Turns /etc/config/ddns of ddns-scripts, as uci.awk has read it, into sections of
+# /etc/config/homing.
+#
+# Owns what the one's options mean to the other. Prints UCI; what cannot be carried over is told on
+# standard error, one line each, never with a secret in it. Called by from-ddns, which gives it
+#
+# HOMING_DEVICES  lines of a logical interface and its device
+# HOMING_TAKEN    names of sections that /etc/config/homing has already
+# HOMING_INTERVAL the interval that stands there, if one does
+
+BEGIN {
+	# The services whose names differ are those that both know; a test compares ours with the
+	# program's table.
+	same("desec.io", "desec")
+	same("3322.org", "3322.org")
+	same("all-inkl.com", "all-inkl")
+	same("apertodns.com", "apertodns")
+	same("do.de", "domain-offensive")
+	same("dyn.com", "dyn.com")
+	same("dyndns.org", "dyn.com")
+	same("dyndns.it", "dyndns.it")
+	same("dnsomatic.com", "dnsomatic")
+	same("dynu.com", "dynu")
+	same("eurodns.com", "eurodns")
+	same("he.net", "he.net")
+	same("hosting.de", "hosting.de")
+	same("infomaniak.com", "infomaniak")
+	same("inwx.de", "inwx")
+	same("joker.com", "joker")
+	same("loopia.se", "loopia")
+	same("no-ip.com", "no-ip")
+	same("now-dns.com", "now-dns")
+	same("nsupdate.info", "nsupdate.info")
+	same("oray.com", "oray")
+	same("ovh.com", "ovh")
+	same("schokokeks.org", "schokokeks")
+	same("simply.com", "simply")
+	same("spdyn.de", "spdyn")
+	same("strato.com", "strato")
+	same("udmedia.de", "udmedia")
+	same("variomedia.de", "variomedia")
+	same("xlhost.de", "xlhost")
+	# Their login is the host's own name.
+	split("he.net nsupdate.info spdyn", logins)
+	for (i in logins)
+		no_username[logins[i]] = 1
+	split("1 on true yes enabled", words_on)
+	for (i in words_on)
+		is_on[words_on[i]] = 1
+	# What is about its logs, retries and look-ups, none of which Homing has in that form, and what
+	# is read below.
+	split("cacert check_interval check_interval_min check_unit dns_server domain enabled force_dnstcp force_interval force_ipversion force_unit interface ip_interface ip_network ip_source ip_url ip_script is_glue lookup_host password retry_count retry_interval retry_max_count retry_unit service_name update_script update_url upd_privateip use_api_check use_https use_ipv6 use_logfile use_syslog username bind_network", list)
+	for (i in list)
+		understood[list[i]] = 1
+	split(ENVIRON["HOMING_TAKEN"], list, "\n")
+	for (i in list)
+		taken[list[i]] = 1
+	count = split(ENVIRON["HOMING_DEVICES"], list, "\n")
+	for (i = 1; i <= count; i++)
+		if (split(list[i], pair, " ") == 2)
+			device[pair[1]] = pair[2]
+	count = 0
+	unit["seconds"] = 1
+	unit["minutes"] = 60
+	unit["hours"] = 3600
+	unit["days"] = 86400
+}
+
+function same(theirs, ours) {
+	provider_of[theirs] = ours
+}
+
+END {
+	print "package homing"
+	# What is switched off must not be in the way of what is on.
+	for (wanted = 1; wanted >= 0; wanted--)
+		for (s = 1; s <= section; s++)
+			if (type[s] == "service" && (get(s, "enabled") in is_on) == wanted)
+				service(s)
+	for (h = 1; h <= hosts; h++)
+		print_host(h)
+	if (shortest && ENVIRON["HOMING_INTERVAL"] == "") {
+		print ""
+		print "config homing 'main'"
+		option_of("interval", shortest "s")
+	}
+	print carried + 0 " of " services + 0 " services are carried over" > "/dev/stderr"
+}
+
+function remark(s, what) {
+	print "ddns." place[s] ": " what > "/dev/stderr"
+}
+
+function service(s,    i, text, provider, host, v6, username, password, h) {
+	services++
+	text = get(s, "service_name")
+	provider = text in provider_of ? provider_of[text] : ""
+	if (provider == "" && (text == "" || text == "custom"))
+		provider = own_provider(s)
+	else if (provider == "")
+		remark(s, "is not carried over: Homing does not know the service " safe(text))
+	if (provider == "")
+		return
+	host = host_name(s)
+	if (host == "") {
+		remark(s, "is not carried over: it names no host")
+		return
+	}
+	if (get(s, "password") == "") {
+		remark(s, "is not carried over: it has no password")
+		return
+	}
+	v6 = get(s, "use_ipv6") in is_on
+	username = provider == "desec" || provider in no_username ? "" : get(s, "username")
+	password = get(s, "password")
+	# The two families of one name are two services there and one host here.
+	if ((host, provider) in host_of) {
+		h = host_of[host, provider]
+		if ((h, v6) in family || login[h] != username || secret[h] != password || on[h] != wanted) {
+			remark(s, "is left out: " safe(host) " at " safe(provider) " stands there already")
+			return
+		}
+	} else {
+		h = host_of[host, provider] = ++hosts
+		called[h] = free_name(name[s])
+		named[h] = host
+		by[h] = provider
+		login[h] = username
+		secret[h] = password
+		on[h] = wanted
+	}
+	carried++
+	family[h, v6] = source(s, v6)
+	if (get(s, "bind_network") != "")
+		bind(s, h)
+	refresh(s, h)
+	interval(s)
+	authority(s, h)
+	for (i = 1; i <= options[s]; i++)
+		if (!(option[s, i] in understood))
+			remark(s, "the option " option[s, i] " is not carried over")
+}
+
+# The name that is sent to the provider.
+function host_name(s,    domain, lookup) {
+	domain = get(s, "domain")
+	lookup = get(s, "lookup_host")
+	if (domain == "" || domain == lookup)
+		return lookup
+	# Some services take an account or a zone there.
+	if (lookup != "" && domain !~ /^[A-Za-z0-9*._-]+$/) {
+		remark(s, "has a domain that is no host name; lookup_host is taken")
+		return lookup
+	}
+	if (domain ~ /^[A-Za-z0-9*._-]+$/)
+		return domain
+	return lookup
+}
+
+function free_name(wanted,    n, text) {
+	text = wanted
+	for (n = 2; text in taken; n++)
+		text = wanted "_" n
+	taken[text] = 1
+	return text
+}
+
+# What a URL of the user's own says of a server that speaks dyndns2; "" when it says something else.
+function own_provider(s,    url, i, n, parts, rest, server, path, name_is_there, v, extra, text) {
+	if (get(s, "update_script") != "") {
+		remark(s, "is not carried over: it has an update_script of its own")
+		return ""
+	}
+	url = get(s, "update_url")
+	if (url == "") {
+		remark(s, "is not carried over: it has neither a service_name nor an update_url")
+		return ""
+	}
+	if (url !~ /^https?:\/\//) {
+		remark(s, "is not carried over: its update_url is no web address")
+		return ""
+	}
+	rest = substr(url, index(url, "://") + 3)
+	i = index(rest, "?")
+	server = i ? substr(rest, 1, i - 1) : rest
+	rest = i ? substr(rest, i + 1) : ""
+	if (substr(server, 1, 22) != "[USERNAME]:[PASSWORD]@") {
+		remark(s, "is not carried over: its update_url sends the login otherwise than dyndns2 does")
+		return ""
+	}
+	server = substr(server, 23)
+	n = split(rest, parts, "&")
+	for (i = 1; i <= n; i++) {
+		if (parts[i] == "hostname=[DOMAIN]")
+			name_is_there = 1
+		else if (substr(parts[i], length(parts[i]) - 4) == "=[IP]")
+			v = substr(parts[i], 1, length(parts[i]) - 5)
+		else if (index(parts[i], "["))
+			v = extra = "["
+		else
+			extra = extra (extra == "" ? "" : "&") parts[i]
+	}
+	if (!name_is_there || v == "" || v == "[" || index(server, "[") || index(server, "@")) {
+		remark(s, "is not carried over: its update_url is not of the form of dyndns2")
+		return ""
+	}
+	if (url !~ /^https/)
+		remark(s, "its server is asked by https now, because the password would be readable on the way")
+	text = server SUBSEP v SUBSEP extra
+	if (!(text in own)) {
+		own[text] = free_name(name[s] "_provider")
+		print ""
+		print "config provider '" own[text] "'"
+		option_of("protocol", "dyndns2")
+		option_of("update_url", "https://" server)
+		option_of("ipv4_parameter", v)
+		option_of("ipv6_parameter", v)
+		option_of("query", extra)
+		# Each family had an update of its own.
+		option_of("one_family", "1")
+	}
+	return own[text]
+}
+
+# The name of the source that the address comes from; "auto" for what the routes say.
+function source(s, v6,    kind, text, called) {
+	kind = get(s, "ip_source")
+	if (kind == "web") {
+		text = get(s, "ip_url")
+		if (text !~ /^https:\/\//) {
+			remark(s, "the address comes from Homing's own choice: " (text == "" ? "the default ip_url" : "an ip_url without https") " could be forged")
+			return "auto"
+		}
+		return new_source(s, "web", text)
+	}
+	if (kind == "interface") {
+		text = get(s, "ip_interface")
+		return new_source(s, "interface", text == "" ? "eth1" : text)
+	}
+	if (kind == "script")
+		return new_source(s, "command", get(s, "ip_script"))
+	text = get(s, "ip_network")
+	if (text == "" || text == "wan" || text == "wan6")
+		return "auto"
+	if (text in device)
+		return new_source(s, "interface", device[text])
+	remark(s, "the address comes from Homing's own choice: the device of the network " safe(text) " is not known now")
+	return "auto"
+}
+
+function new_source(s, key, text,    called, n, i, words) {
+	if ((key, text) in sources)
+		return sources[key, text]
+	called = sources[key, text] = free_name(name[s] "_source")
+	print ""
+	print "config source '" called "'"
+	if (key == "command") {
+		n = split(text, words, " ")
+		for (i = 1; i <= n; i++)
+			print "\tlist command " uci(words[i])
+	} else
+		option_of(key, text)
+	return called
+}
+
+function bind(s, h,    text) {
+	text = get(s, "bind_network")
+	if (text in device)
+		line_of[h] = device[text]
+	else
+		remark(s, "bind_network is not carried over: the device of " safe(text) " is not known now")
+}
+
+function seconds(s, what, unit_of, otherwise,    text, by) {
+	text = get(s, what)
+	by = get(s, unit_of)
+	if (text !~ /^[0-9]+$/ || length(text) > 7)
+		return ""
+	# To busybox, a number that begins with 0 is octal.
+	sub(/^0+/, "", text)
+	return text * unit[by in unit ? by : otherwise]
+}
+
+function refresh(s, h,    time) {
+	time = seconds(s, "force_interval", "force_unit", "hours")
+	if (time == "")
+		return
+	if (time >= 86400)
+		again[h] = time
+	else if (time)
+		remark(s, "force_interval is not carried over: Homing repeats what has not changed once a day at most")
+	else
+		remark(s, "force_interval 0 is not carried over: Homing does not end after an update")
+}
+
+function interval(s,    time) {
+	time = seconds(s, "check_interval", "check_unit", "minutes")
+	if (!time)
+		return
+	time = time < 300 ? 300 : time > 86400 ? 86400 : time
+	if (!shortest || time < shortest)
+		shortest = time
+}
+
+function authority(s, h,    text) {
+	text = get(s, "cacert")
+	if (text == "" || text == "/etc/ssl/certs" || text == "/etc/ssl/certs/ca-certificates.crt")
+		return
+	if (text == "IGNORE") {
+		remark(s, "cacert IGNORE is not carried over: Homing does not send a password to a server that it cannot tell")
+		return
+	}
+	if (!(by[h] in trusted)) {
+		trusted[by[h]] = 1
+		print ""
+		print "config provider '" (by[h] in taken ? by[h] : free_name(name[s] "_trust")) "'"
+		option_of("name", by[h])
+		option_of("ca_file", text)
+	}
+}
+
+function print_host(h,    v4, v6) {
+	print ""
+	print "config host '" called[h] "'"
+	option_of("enabled", on[h])
+	print "\tlist name " uci(named[h])
+	option_of("provider", by[h])
+	option_of("username", login[h])
+	option_of(by[h] == "desec" ? "token" : "password", secret[h])
+	v4 = family[h, 0]
+	v6 = family[h, 1]
+	if (v4 != "auto")
+		option_of("ipv4", v4 == "" ? "off" : v4)
+	if (v6 != "auto")
+		option_of("ipv6", v6 == "" ? "off" : v6)
+	option_of("bind", line_of[h])
+	if (h in again)
+		option_of("refresh", again[h] "s")
+}
+
+function option_of(key, text) {
+	if (text != "")
+		print "\toption " key " " uci(text)
+}
+
+# In UCI's quotes.
+function uci(text,    out, i) {
+	while (i = index(text, "'")) {
+		out = out substr(text, 1, i - 1) "'\\''"
+		text = substr(text, i + 1)
+	}
+	return "'" out text "'"
+}
+
+# A word that may stand in the log.
+function safe(text) {
+	return text ~ /^[A-Za-z0-9._-]+$/ ? text : "with a strange name"
+}
