@@ -78,6 +78,13 @@ pub fn uptime() -> Duration {
     }
 }
 
+/// The moment by the clock that stands still during a suspend, from an unspecified start; a
+/// supervisor compares it with its own (`CLOCK_MONOTONIC`).
+pub fn monotonic() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 /// The moment in RFC 3339's form, in UTC, with milliseconds.
 pub fn rfc3339(moment: Timestamp) -> impl fmt::Display {
     humantime::format_rfc3339_millis(system_time(moment))

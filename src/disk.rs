@@ -1,6 +1,6 @@
 //! Small files that must not be lost or shown: made whole before they take their place.
 //!
-//! Used by the state and by the token side. Decides nothing.
+//! Used by the state and by the token side. Decides nothing but whose a file is.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
@@ -136,6 +136,43 @@ pub fn create(path: &Path, ownership: Ownership) -> io::Result<File> {
         file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
     }
     Ok(file)
+}
+
+/// Gives `file`, which root has opened in `directory` without following a link, to that directory's
+/// owner, who has to be able to use it when root does not run Homing.
+///
+/// A file of anybody else, or one with a second name elsewhere, stays what it is.
+pub fn hand_over(file: &File, directory: &Path) -> io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let (owner, made) = (fs::metadata(directory)?, file.metadata()?);
+    if owner.uid() == 0 || made.uid() != 0 || made.nlink() != 1 {
+        return Ok(());
+    }
+    match fchown(file, Some(owner.uid()), Some(owner.gid())) {
+        // A root without that right runs Homing as nobody else.
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The name of the user that owns what is at `path`, or their number; `None` when nobody may know.
+pub fn owner(path: &Path) -> Option<String> {
+    let uid = fs::metadata(path).ok()?.uid();
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    // `homing:x:998:996:…` (passwd(5)).
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+    });
+    Some(name.map_or_else(|| format!("user {uid}"), ToOwned::to_owned))
+}
+
+/// For opening a file in a directory of somebody else: a link there could lead root anywhere.
+pub fn no_link() -> i32 {
+    OFlags::NOFOLLOW.bits().cast_signed()
 }
 
 /// Writes `bytes` to `file`, down to the disk.

@@ -145,9 +145,9 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
         std::io::ErrorKind::NotFound => problem(
             "does not exist; make it from config.example.toml, or name another with --config FILE",
         ),
-        std::io::ErrorKind::PermissionDenied => {
-            problem("cannot be read (permission denied); make Homing's user its owner")
-        }
+        std::io::ErrorKind::PermissionDenied => problem(
+            "cannot be read (permission denied); make Homing's user its owner, or run Homing as that user",
+        ),
         _ => problem(&format!("cannot be read: {}", reason(&error))),
     };
     if path.is_dir() {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use super::signals::{Signals, Told, until_stopped};
-use super::{Setup, engine, err, news};
+use super::{Setup, engine, err, news, summary};
 use crate::clock::{Alarm, ClockJump, spread, uptime};
 use crate::config;
 use crate::core::address::PerFamily;
@@ -21,6 +21,7 @@ use crate::round::{Absences, Engine, Occasion, SelfChecks};
 use crate::source::kernel::{Changes, Watcher};
 use crate::source::sights::{self, Facts, LONGEST_VERDICT, OUTSIDE_REST, Snapshot};
 use crate::state::{Access, DAEMON};
+use crate::supervisor::{Notice, Supervisor};
 
 /// The longest that events may keep putting a round off.
 const LONGEST_SETTLE: Duration = Duration::from_secs(1);
@@ -31,6 +32,8 @@ const LEAST_GAP: Duration = Duration::from_secs(1);
 /// Something that happened while the daemon waited.
 enum Event {
     ClockJumped,
+    /// The watchdog is to be fed.
+    Feeding,
     Kernel(Changes),
     Signal(Told),
     Time,
@@ -71,6 +74,8 @@ pub async fn run(setup: Setup) -> Exit {
     engine.self_checks = Some(SelfChecks::default());
     engine.absences = Some(Absences::default());
     let jump = ClockJump::new();
+    let supervisor = Supervisor::of_environment(|name| std::env::var_os(name));
+    let stopping = || supervisor.tell(Notice::Stopping);
     let mut watcher = watch();
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -80,6 +85,8 @@ pub async fn run(setup: Setup) -> Exit {
     );
     engine.config.warnings.iter().for_each(|warning| warn!("{warning}"));
     super::show::side_effects(&engine.config).iter().for_each(|effect| warn!("{effect}"));
+    let mut status = summary::Status::default();
+    supervisor.tell(Notice::Ready(&status.line()));
     let mut news = news::News::default();
     let mut occasion = Occasion::default();
     // How many rounds in a row a source had nothing to tell.
@@ -90,7 +97,9 @@ pub async fn run(setup: Setup) -> Exit {
         // A way that comes up while a request fails for want of it is news.
         let routes = sights::routes().ok();
         debug!(?occasion, "a round begins");
-        let round = until_stopped(engine.round(occasion, &stop), &stop, &mut signals).await;
+        let pulse = engine.pulse.clone();
+        let round = supervisor.during(engine.round(occasion, &stop), &pulse);
+        let round = until_stopped(round, &stop, &mut signals, stopping).await;
         let Some((report, sights)) = round else {
             // The time for last words is over; what was learnt until then is kept.
             engine.keep();
@@ -101,6 +110,9 @@ pub async fn run(setup: Setup) -> Exit {
         if stop.get() {
             break;
         }
+        status.note(&report, engine.clock.now());
+        supervisor.tell(Notice::Status(&status.line()));
+        supervisor.feed();
         let facts = sights.snapshot().ok().map(|snapshot| Facts::of(&engine.config, snapshot));
         let now = engine.clock.now();
         let due = report.next.map(|next| next.since(now).max(LEAST_GAP));
@@ -119,12 +131,19 @@ pub async fn run(setup: Setup) -> Exit {
         drop((report, sights));
         let mut waiting = Waiting { facts, routes, deadline, pending: None };
         occasion = loop {
-            let event = waiting.event(&mut signals, &alarm, &jump, &mut watcher).await;
+            let feeding = supervisor.feeding();
+            let event = waiting.event(&mut signals, &alarm, &jump, &mut watcher, feeding).await;
             match event {
-                Event::Signal(Told::Stop) => return stopped(),
+                Event::Signal(Told::Stop) => {
+                    stopping();
+                    return stopped();
+                }
                 Event::Signal(Told::Round) => break Occasion::default(),
                 Event::Signal(Told::Reload) => {
-                    if reload(&mut engine, &common.config) {
+                    supervisor.reloading();
+                    status.outdated = !reload(&mut engine, &common.config);
+                    supervisor.tell(Notice::Ready(&status.line()));
+                    if !status.outdated {
                         break Occasion { retry_rejected: true, ..Occasion::default() };
                     }
                 }
@@ -132,6 +151,7 @@ pub async fn run(setup: Setup) -> Exit {
                     debug!("the clock was set");
                     break Occasion { network_changed: true, ..Occasion::default() };
                 }
+                Event::Feeding => supervisor.feed(),
                 Event::WatchFailed(error) => {
                     warn!(%error, fix = "nothing to do; the poll goes on", "the kernel's events cannot be read");
                     watcher = None;
@@ -206,18 +226,22 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Waits for the next event.
+    /// Waits for the next event; at the uptime `feeding` the watchdog wants to be fed.
     async fn event(
         &self,
         signals: &mut Signals,
         alarm: &Alarm,
         jump: &ClockJump,
         watcher: &mut Option<Watcher>,
+        feeding: Duration,
     ) -> Event {
         let deadline = self.pending.map_or(self.deadline, |pending| {
             let wait = pending.look_at.saturating_duration_since(Instant::now());
             self.deadline.min(uptime().saturating_add(wait))
         });
+        if feeding <= uptime() {
+            return Event::Feeding;
+        }
         // A flood of events must not keep the alarm from being heard.
         if deadline <= uptime() {
             return tokio::select! {
@@ -240,7 +264,9 @@ impl Waiting {
             told = signals.next() => Event::Signal(told),
             changes = changes => changes.map_or_else(Event::WatchFailed, Event::Kernel),
             () = jump.jumped() => Event::ClockJumped,
-            () = alarm.until(deadline) => Event::Time,
+            () = alarm.until(deadline.min(feeding)) => {
+                if deadline < feeding { Event::Time } else { Event::Feeding }
+            }
         }
     }
 

@@ -11,6 +11,7 @@ mod providers;
 mod show;
 mod signals;
 mod status;
+mod summary;
 
 use std::future::Future;
 use std::io::IsTerminal as _;

@@ -21,9 +21,9 @@ pub enum Told {
     Stop,
 }
 
-/// How long a request under way may go on after a signal to stop: procd and systemd kill after five
-/// seconds.
-const LAST_WORDS: Duration = Duration::from_secs(4);
+/// How long a request under way may go on after a signal to stop: procd kills after five seconds,
+/// and what was learnt has to reach the disk before that.
+const LAST_WORDS: Duration = Duration::from_millis(3500);
 
 /// The signals of a daemon.
 #[derive(Debug)]
@@ -87,13 +87,19 @@ async fn unless_told<T>(
     tokio::time::timeout(LAST_WORDS, work).await.ok()
 }
 
-/// Awaits the daemon's `work`, which a signal to stop cuts short; other signals wait.
+/// Awaits the daemon's `work`, which a signal to stop cuts short, after a word by `say`; other signals
+/// wait.
 pub async fn until_stopped<T>(
     work: impl Future<Output = T>,
     stop: &Cell<bool>,
     signals: &mut Signals,
+    say: impl FnOnce(),
 ) -> Option<T> {
-    unless_told(work, stop, heard(&mut signals.stop)).await
+    let told = async {
+        heard(&mut signals.stop).await;
+        say();
+    };
+    unless_told(work, stop, told).await
 }
 
 /// Awaits a command's `work`, which TERM and INT cut short.

@@ -25,6 +25,7 @@ use crate::core::outcome::Fault;
 use crate::core::protocol::{Answer, Authorization, Body, HttpRequest, Method};
 use crate::core::secret::Secret;
 use crate::line::{Line, unspecified};
+use crate::supervisor::Pulse;
 
 /// The most that is read of a provider's answer, in bytes.
 const MOST: usize = 64 * 1024;
@@ -67,6 +68,7 @@ impl HttpError {
 pub struct Clients {
     clock_is_set: bool,
     limits: Limits,
+    pulse: Pulse,
     made: Mutex<Made>,
 }
 
@@ -115,7 +117,12 @@ impl Clients {
 
     /// The same with other time limits.
     pub fn with_limits(clock_is_set: bool, limits: Limits) -> Self {
-        Self { clock_is_set, limits, made: Mutex::default() }
+        Self { clock_is_set, limits, pulse: Pulse::default(), made: Mutex::default() }
+    }
+
+    /// The same, counting every answer and every failure as a step of the round.
+    pub fn counting(self, pulse: &Pulse) -> Self {
+        Self { pulse: pulse.clone(), ..self }
     }
 
     /// The answer of a provider, whatever its status; at most `MOST` bytes of it.
@@ -162,13 +169,11 @@ impl Clients {
         // Before anything else, the look-up of a name included.
         let way =
             Way::of(request, &url).map_err(|gone| HttpError::new(Fault::Unreachable, gone))?;
-        self.carry_by(&way, request, url, ca_file, limit).await.map_err(|error| {
-            match request.bind {
-                Some(name) => {
-                    HttpError { detail: format!("{} (by {name})", error.detail), ..error }
-                }
-                None => error,
-            }
+        let answer = self.carry_by(&way, request, url, ca_file, limit).await;
+        self.pulse.beat();
+        answer.map_err(|error| match request.bind {
+            Some(name) => HttpError { detail: format!("{} (by {name})", error.detail), ..error },
+            None => error,
         })
     }
 

@@ -41,6 +41,7 @@ use crate::core::token::upkeep::refusal;
 use crate::http::Clients;
 use crate::source::sights::{self, Asked, Sights};
 use crate::state::Store;
+use crate::supervisor::Pulse;
 use crate::waiting::Waiting;
 
 /// What rounds need and what they leave behind for the next one.
@@ -56,6 +57,8 @@ pub struct Engine {
     pub clock: Clock,
     /// Whether to say what is being waited for.
     pub waiting: Waiting,
+    /// The steps of its rounds, for whoever watches that they go on.
+    pub pulse: Pulse,
     /// Its checks of new tokens, if it makes any.
     pub self_checks: Option<SelfChecks>,
     /// What it has watched going, if it lives long enough to watch.
@@ -99,7 +102,20 @@ impl Engine {
     ) -> Self {
         let (config, asked, traffic) = (Rc::new(config), Asked::default(), Traffic::default());
         let (self_checks, absences, looks) = (None, None, verify::Looks::default());
-        Self { config, memory, store, clock, waiting, self_checks, absences, asked, traffic, looks }
+        let pulse = Pulse::default();
+        Self {
+            config,
+            memory,
+            store,
+            clock,
+            waiting,
+            pulse,
+            self_checks,
+            absences,
+            asked,
+            traffic,
+            looks,
+        }
     }
 
     /// Observes and plans; sends nothing to a provider and saves nothing.
@@ -115,13 +131,14 @@ impl Engine {
 
     /// Performs one round. When `stop` turns true no further request leaves.
     pub async fn round(&mut self, occasion: Occasion, stop: &Cell<bool>) -> (Report, Sights) {
-        let clients = Clients::new(self.clock.is_set());
+        let clients = Clients::new(self.clock.is_set()).counting(&self.pulse);
         self.traffic.begin_round();
         let refresh = occasion.refresh.then(|| self.clock.now());
         if self.clock.is_set() {
             self.memory.clamp(self.clock.now());
         }
         let sights = self.look(&clients, occasion).await;
+        self.pulse.beat();
         let looked = Instant::now();
         self.learn_of_services(&sights);
         let (mut planned, mut report) = self.plan(&sights, occasion);
@@ -143,9 +160,11 @@ impl Engine {
             perform::perform(self, &clients, &mut planned, &mut report, stop).await;
         }
         self.save(&mut report);
+        self.pulse.beat();
         let updated = verify::updated(self, &report);
         let verifying = Box::pin(verify::verify(self, updated, stop));
         let (heard, ()) = tokio::join!(verifying, perform::run_hooks(self, &mut report, stop));
+        self.pulse.beat();
         verify::note_updates(self, heard, &mut report);
         self.save(&mut report);
         // Boxed: its requests are large and rare, and would make every round's future so.

@@ -217,6 +217,7 @@ async fn deliver_all(
                 continue;
             }
         };
+        engine.pulse.beat();
         let provider = &config.providers[at];
         lanes.entry(traffic::lane(provider)).or_default().note_answer(identity);
         let_connection_settle().await;

@@ -163,6 +163,12 @@ impl HostReport {
         }
     }
 
+    /// When something that the host waits for ends by itself, the earliest first.
+    pub fn waits_until(&self) -> Option<Timestamp> {
+        let ends = self.holds.iter().filter_map(|(_, hold)| hold.until);
+        ends.chain(self.queued_until).min()
+    }
+
     /// Whether the provider has confirmed anything.
     pub fn has_succeeded(&self) -> bool {
         let succeeded =

@@ -61,6 +61,7 @@ pub async fn find(
                 answer => answer,
             },
         };
+        engine.pulse.beat();
         let host = &config.hosts[planned[place].at].host.key;
         let outcome = match answer {
             ZoneAnswer::Silent => {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use super::DAEMON;
 use crate::clock;
 use crate::core::time::Timestamp;
+use crate::disk;
 
 const FILE: &str = "homing.lock";
 
@@ -51,8 +52,10 @@ pub fn take(dir: &Path, who: &str) -> Result<File, Refusal> {
     let path = dir.join(FILE);
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.custom_flags(disk::no_link());
     let system = |error| Refusal::System(path.clone(), error);
     let mut file = options.open(&path).map_err(system)?;
+    disk::hand_over(&file, dir).map_err(system)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(Refusal::Held(holder(&path))),

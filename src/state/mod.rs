@@ -19,7 +19,7 @@ mod tests;
 use std::fmt;
 use std::fs::{self, File};
 use std::hash::Hasher;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -293,11 +293,16 @@ fn set_aside(file: &Path) -> Result<PathBuf, StateError> {
 
 /// Writes a new file that only its owner may read, down to the disk.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = File::options();
-    options.write(true).create(true).truncate(true).mode(0o600);
+    // Whatever stands there now, such as a link, is nothing of ours.
+    options.write(true).create_new(true).mode(0o600);
     let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    disk::hand_over(&file, disk::directory(path))?;
+    disk::fill(&mut file, bytes)
 }
 
 /// Takes the lock in `dir`; makes the directory when it is not there.
@@ -348,7 +353,19 @@ impl StateError {
                         path.display()
                     ),
                     io::ErrorKind::PermissionDenied => {
-                        format!("run as the user that owns {}, or change its owner", parent())
+                        match disk::owner(path.parent().unwrap_or(path)) {
+                            // A service's state, and somebody who tries Homing by hand.
+                            Some(owner) => format!(
+                                "{} belongs to {owner}: run Homing as that user or as root, or choose \
+                                 another directory with --state-dir",
+                                parent()
+                            ),
+                            None => format!(
+                                "run Homing as the user that owns {}, or choose another directory \
+                                 with --state-dir",
+                                parent()
+                            ),
+                        }
                     }
                     io::ErrorKind::NotFound if *action == "make" => {
                         format!("run `mkdir -p {}`", parent())

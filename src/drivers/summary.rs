@@ -1,0 +1,161 @@
+//! The daemon in one line for people, as `systemctl status` shows it.
+//!
+//! Counts how the hosts stand; names nobody and holds no secret. The daemon tells it to its
+//! supervisor after each round.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::clock::rfc3339_seconds;
+use crate::core::time::Timestamp;
+use crate::exit::Exit;
+use crate::round::Report;
+
+/// How the daemon stands.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// How the hosts stand since the last round; empty before the first one is over.
+    hosts: String,
+    /// Whether the configuration's file is wrong by now, so that an older one is in force.
+    pub outdated: bool,
+}
+
+impl Status {
+    /// Notes what a round that is over `now` found.
+    pub fn note(&mut self, report: &Report, now: Timestamp) {
+        let stands = report.hosts.iter().map(|host| (host.standing, host.waits_until()));
+        self.hosts = hosts(stands, now);
+        if report.storage_problem.is_some() {
+            self.hosts.push_str("; the state cannot be saved");
+        }
+    }
+
+    /// All of it in one line.
+    pub fn line(&self) -> String {
+        let hosts =
+            if self.hosts.is_empty() { "the first round is under way" } else { &*self.hosts };
+        match self.outdated {
+            true => format!("the new configuration is wrong, the old one goes on; {hosts}"),
+            false => hosts.to_owned(),
+        }
+    }
+}
+
+/// How many hosts stand how, each by its exit code and the moment that its wait ends:
+/// `3 hosts right, 1 waiting until 14:05 UTC`.
+fn hosts(stands: impl Iterator<Item = (Exit, Option<Timestamp>)>, now: Timestamp) -> String {
+    let (mut right, mut waiting, mut rejected, mut left_out) = (0, 0, 0, 0);
+    let mut until: Option<Timestamp> = None;
+    for (standing, end) in stands {
+        match standing {
+            Exit::Right => right += 1,
+            Exit::Deferred => {
+                waiting += 1;
+                until = until.into_iter().chain(end).min();
+            }
+            Exit::Rejected => rejected += 1,
+            // Nobody stands by a wrong command line.
+            Exit::Usage | Exit::Configuration => left_out += 1,
+        }
+    }
+    let mut text = format!("{right} host{} right", if right == 1 { "" } else { "s" });
+    // Writing to a String cannot fail.
+    if waiting > 0 {
+        let _ = write!(text, ", {waiting} waiting");
+        if let Some(until) = until {
+            let the_first = if waiting > 1 { ", the first" } else { "" };
+            let _ = write!(text, "{the_first} until {}", minute(until, now));
+        }
+    }
+    if rejected > 0 {
+        let _ = write!(text, ", {rejected} rejected: a person must act, see `homing status`");
+    }
+    if left_out > 0 {
+        let _ = write!(text, ", {left_out} left out for a wrong secret, see `homing check`");
+    }
+    text
+}
+
+/// The minute by which `moment` has come, with its day when it is not within one of `now`.
+fn minute(moment: Timestamp, now: Timestamp) -> String {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    // Never earlier than the moment: a wait of seconds would look as if it were over.
+    let text = rfc3339_seconds(moment.after(Duration::from_secs(59))).to_string();
+    let (day, time) = text.split_once('T').unwrap_or_default();
+    let time = time.get(..5).unwrap_or_default();
+    match moment.since(now) < DAY {
+        true => format!("{time} UTC"),
+        false => format!("{day} {time} UTC"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2027-01-15T14:00:00Z.
+    const NOW: u64 = 1_800_021_600;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(NOW + seconds)
+    }
+
+    #[track_caller]
+    fn check(stands: &[(Exit, Option<u64>)], expect: &str) {
+        let stands = stands.iter().map(|(exit, seconds)| (*exit, seconds.map(at)));
+        assert_eq!(hosts(stands, at(0)), expect);
+    }
+
+    #[test]
+    fn hosts_that_are_right_are_counted() {
+        check(&[], "0 hosts right");
+        check(&[(Exit::Right, None)], "1 host right");
+        check(&[(Exit::Right, None); 3], "3 hosts right");
+    }
+
+    #[test]
+    fn who_waits_is_told_with_the_minute_by_which_the_first_wait_is_over() {
+        let right = (Exit::Right, None);
+        let waits = |seconds| (Exit::Deferred, Some(seconds));
+        check(&[right, right, right, waits(300)], "3 hosts right, 1 waiting until 14:05 UTC");
+        check(&[waits(301)], "0 hosts right, 1 waiting until 14:06 UTC");
+        check(&[right, (Exit::Deferred, None)], "1 host right, 1 waiting");
+        let two = [waits(3600), (Exit::Deferred, None), waits(60)];
+        check(&two, "0 hosts right, 3 waiting, the first until 14:01 UTC");
+    }
+
+    #[test]
+    fn another_day_is_named() {
+        let day = 24 * 60 * 60;
+        check(&[(Exit::Deferred, Some(day - 1))], "0 hosts right, 1 waiting until 14:00 UTC");
+        let tomorrow = "0 hosts right, 1 waiting until 2027-01-16 14:00 UTC";
+        check(&[(Exit::Deferred, Some(day))], tomorrow);
+    }
+
+    #[test]
+    fn what_only_a_person_can_do_says_so() {
+        let stands = [
+            (Exit::Right, None),
+            (Exit::Rejected, Some(300)),
+            (Exit::Deferred, Some(60)),
+            (Exit::Configuration, None),
+        ];
+        let expect = "1 host right, 1 waiting until 14:01 UTC, \
+                      1 rejected: a person must act, see `homing status`, \
+                      1 left out for a wrong secret, see `homing check`";
+        check(&stands, expect);
+    }
+
+    #[test]
+    fn a_wrong_new_configuration_is_told_until_it_is_right() {
+        let mut status = Status::default();
+        assert_eq!(status.line(), "the first round is under way");
+        let report = Report { storage_problem: Some("full".to_owned()), ..Report::default() };
+        status.note(&report, at(0));
+        assert_eq!(status.line(), "0 hosts right; the state cannot be saved");
+        status.outdated = true;
+        let expect = "the new configuration is wrong, the old one goes on; \
+                      0 hosts right; the state cannot be saved";
+        assert_eq!(status.line(), expect);
+    }
+}

@@ -1,0 +1,105 @@
+//! Homing started by hand beside a service that runs as a user of its own.
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
+
+#[path = "support/home.rs"]
+mod home;
+#[path = "support/netns.rs"]
+mod netns;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use home::{Home, Ran};
+
+/// A user and a group that every system has: nobody's.
+const SERVICE: u32 = 65534;
+
+const HOST: &str = r#"
+[provider.mine]
+protocol = "dyndns2"
+update-url = "http://127.0.0.1:9/nic/update"
+
+[[host]]
+name = "dev1.dyn.example.com"
+provider = "mine"
+username = "me"
+password = "s3cret"
+ipv4 = "here"
+ipv6 = "off"
+
+[source.here]
+static = "198.51.100.7"
+allow-private = true
+"#;
+
+/// A home whose state belongs to another user; `None` when this test may not make one.
+fn of_a_service(test: &str) -> Option<Home> {
+    if !rustix::process::geteuid().is_root() {
+        netns::skip(test, "needs root");
+        return None;
+    }
+    let home = Home::new(HOST);
+    fs::create_dir(home.path("state")).unwrap();
+    fs::set_permissions(home.path("state"), fs::Permissions::from_mode(0o700)).unwrap();
+    chown(home.path("state"), Some(SERVICE), Some(SERVICE)).unwrap();
+    Some(home)
+}
+
+fn owner(home: &Home, name: &str) -> (u32, u32, u32) {
+    let file = fs::symlink_metadata(home.path(name)).unwrap();
+    (file.uid(), file.gid(), file.mode() & 0o777)
+}
+
+#[test]
+fn what_root_writes_belongs_to_the_service() {
+    let Some(home) = of_a_service("what_root_writes_belongs_to_the_service") else { return };
+    // Nobody listens there: the state is written all the same.
+    assert_eq!(home.once().code, 75);
+    for name in ["state/state.json", "state/homing.lock"] {
+        assert_eq!(owner(&home, name), (SERVICE, SERVICE, 0o600), "{name}");
+    }
+}
+
+#[test]
+fn a_link_in_the_state_directory_leads_root_nowhere() {
+    let Some(home) = of_a_service("a_link_in_the_state_directory_leads_root_nowhere") else {
+        return;
+    };
+    home.write("treasure", "of root\n", 0o600);
+    symlink(home.path("treasure"), home.path("state/homing.lock")).unwrap();
+    let ran = home.once();
+    assert_eq!(ran.code, 75, "{ran:?}");
+    fs::remove_file(home.path("state/homing.lock")).unwrap();
+    symlink(home.path("treasure"), home.path("state/state.json.new")).unwrap();
+    fs::hard_link(home.path("treasure"), home.path("state/homing.lock")).unwrap();
+    assert_eq!(home.once().code, 75);
+    assert_eq!(home.read("treasure"), "of root\n");
+    assert_eq!(owner(&home, "treasure"), (0, 0, 0o600));
+}
+
+#[test]
+fn another_user_is_told_whose_state_it_is() {
+    let Some(home) = of_a_service("another_user_is_told_whose_state_it_is") else { return };
+    fs::set_permissions(home.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    chown(home.path("config.toml"), Some(SERVICE - 1), None).unwrap();
+    // The program lies where only root may look.
+    let program = home.path("homing");
+    fs::copy(env!("CARGO_BIN_EXE_homing"), &program).unwrap();
+    for arguments in [&[][..], &["--once"]] {
+        let mut command = Command::new(&program);
+        command.env_clear().args(home.command(arguments).get_args());
+        let ran = Ran::from(command.uid(SERVICE - 1).gid(SERVICE - 1).output().unwrap());
+        let state = home.path("state");
+        let lock = state.join("homing.lock");
+        let expect = format!(
+            "cannot lock {}: permission denied; {} belongs to nobody: run Homing as that user or \
+             as root, or choose another directory with --state-dir",
+            lock.display(),
+            state.display()
+        );
+        assert!(ran.err.contains(&expect), "{ran:?}");
+        assert_eq!(ran.code, 75);
+    }
+}
