@@ -195,7 +195,8 @@ impl Pulse {
         self.0.set(self.0.get().wrapping_add(1));
     }
 
-    fn steps(&self) -> u64 {
+    /// How many there were.
+    pub fn steps(&self) -> u64 {
         self.0.get()
     }
 }
@@ -357,8 +358,8 @@ mod tests {
         let next = Cell::new(Duration::ZERO);
         let watchdog = Watchdog { every, longest_step: every * 3, next };
         let supervisor = at(address(path.as_os_str()).ok(), Some(watchdog));
-        let forever = std::future::pending::<()>();
-        let round = supervisor.during(forever, &Pulse::default());
+        let (forever, pulse) = (std::future::pending::<()>(), Pulse::default());
+        let round = supervisor.during(forever, &pulse);
         assert!(tokio::time::timeout(every * 20, round).await.is_err());
         let fed = std::iter::from_fn(|| ear.recv(&mut [0; 64]).ok()).count();
         std::fs::remove_file(&path).unwrap();

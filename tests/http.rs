@@ -17,6 +17,7 @@ use homing::core::protocol::{Answer, Authorization, Credential, HttpRequest};
 use homing::core::secret::Secret;
 use homing::http::{Clients, HttpError, Limits};
 use homing::source::outside::{self, Outside, Service};
+use homing::supervisor::Pulse;
 
 use support::tls::{Certificate, Script, Server, drip, pour, reply, reply_with};
 
@@ -187,6 +188,17 @@ async fn a_refused_connection_is_unreachable() {
     let expect = format!("{vacant} refuses the connection");
     assert_eq!(error, HttpError { fault: Fault::Unreachable, detail: expect });
     assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn every_answer_and_every_failure_is_a_step_of_the_round() {
+    let (pulse, server) = (Pulse::default(), Server::plain(fine));
+    let clients = clients().counting(&pulse);
+    assert!(ask_with(&clients, &server).await.is_ok());
+    assert_eq!(pulse.steps(), 1);
+    let vacant = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert!(clients.send(&request(&format!("http://{vacant}/")), None).await.is_err());
+    assert_eq!(pulse.steps(), 2);
 }
 
 #[tokio::test]

@@ -26,10 +26,8 @@ fn units(test: &str) -> Option<Home> {
     }
     let home = Home::new("");
     for unit in UNITS {
-        let text = shipped(unit);
-        let program = env!("CARGO_BIN_EXE_homing");
-        let text = text.replace("ExecStart=/usr/bin/homing", &format!("ExecStart={program}"));
-        home.write(unit, &text, 0o644);
+        let program = concat!("ExecStart=", env!("CARGO_BIN_EXE_homing"));
+        home.write(unit, &shipped(unit).replace("ExecStart=/usr/bin/homing", program), 0o644);
     }
     Some(home)
 }

@@ -4,6 +4,7 @@
 //! provider, the network or the clock does ends it.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use tracing::{debug, error, info, warn};
 use super::signals::{Signals, Told, until_stopped};
 use super::{Setup, engine, err, news, summary};
 use crate::clock::{Alarm, ClockJump, spread, uptime};
-use crate::config;
+use crate::config::{self, Config};
 use crate::core::address::PerFamily;
 use crate::core::auto::Route;
 use crate::core::backoff::Backoff;
@@ -77,14 +78,7 @@ pub async fn run(setup: Setup) -> Exit {
     let supervisor = Supervisor::of_environment(|name| std::env::var_os(name));
     let stopping = || supervisor.tell(Notice::Stopping);
     let mut watcher = watch();
-    info!(
-        version = env!("CARGO_PKG_VERSION"),
-        hosts = engine.config.hosts.len(),
-        state = %state_dir.display(),
-        "started"
-    );
-    engine.config.warnings.iter().for_each(|warning| warn!("{warning}"));
-    super::show::side_effects(&engine.config).iter().for_each(|effect| warn!("{effect}"));
+    tell_start(&engine.config, &state_dir);
     let mut status = summary::Status::default();
     supervisor.tell(Notice::Ready(&status.line()));
     let mut news = news::News::default();
@@ -98,7 +92,8 @@ pub async fn run(setup: Setup) -> Exit {
         let routes = sights::routes().ok();
         debug!(?occasion, "a round begins");
         let pulse = engine.pulse.clone();
-        let round = supervisor.during(engine.round(occasion, &stop), &pulse);
+        // Boxed: it would be copied from one wait around it into the next.
+        let round = supervisor.during(Box::pin(engine.round(occasion, &stop)), &pulse);
         let round = until_stopped(round, &stop, &mut signals, stopping).await;
         let Some((report, sights)) = round else {
             // The time for last words is over; what was learnt until then is kept.
@@ -114,18 +109,14 @@ pub async fn run(setup: Setup) -> Exit {
         supervisor.tell(Notice::Status(&status.line()));
         supervisor.feed();
         let facts = sights.snapshot().ok().map(|snapshot| Facts::of(&engine.config, snapshot));
-        let now = engine.clock.now();
-        let due = report.next.map(|next| next.since(now).max(LEAST_GAP));
         let spared = occasion.by_event && report.spared_a_source();
         if sights.is_silent(&engine.config) {
             silences = silences.saturating_add(1);
         } else if !spared {
             silences = 0;
         }
-        // At boot names often do not resolve yet, and nothing tells when they do.
-        let again = (silences > 0).then(|| Backoff::ORDINARY.delay(silences, spread()));
-        let waits = [due, again, spared.then_some(OUTSIDE_REST)].into_iter().flatten();
-        let wait = waits.fold(engine.config.daemon.interval, Duration::min);
+        let due = report.next.map(|next| next.since(engine.clock.now()));
+        let wait = rest(due, silences, spared).min(engine.config.daemon.interval);
         let deadline = begun.saturating_add(engine.config.daemon.interval).min(uptime() + wait);
         let routes = routes.filter(|_| report.awaits_network());
         drop((report, sights));
@@ -173,6 +164,28 @@ pub async fn run(setup: Setup) -> Exit {
     stopped()
 }
 
+/// How long a round may wait after one whose next decision is `due`, with so many `silences` until
+/// then, or with a source `spared`.
+fn rest(due: Option<Duration>, silences: u32, spared: bool) -> Duration {
+    let due = due.map(|due| due.max(LEAST_GAP));
+    // At boot names often do not resolve yet, and nothing tells when they do.
+    let again = (silences > 0).then(|| Backoff::ORDINARY.delay(silences, spread()));
+    let waits = [due, again, spared.then_some(OUTSIDE_REST)].into_iter().flatten();
+    waits.min().unwrap_or(Duration::MAX)
+}
+
+/// Logs what begins, and what is worth a word about it.
+fn tell_start(config: &Config, state_dir: &Path) {
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        hosts = config.hosts.len(),
+        state = %state_dir.display(),
+        "started"
+    );
+    config.warnings.iter().for_each(|warning| warn!("{warning}"));
+    super::show::side_effects(config).iter().for_each(|effect| warn!("{effect}"));
+}
+
 fn stopped() -> Exit {
     info!("stopped");
     Exit::Right
@@ -190,7 +203,7 @@ fn watch() -> Option<Watcher> {
 }
 
 /// Puts a new configuration in force; a wrong one is reported and the old one goes on.
-fn reload(engine: &mut Engine, path: &std::path::Path) -> bool {
+fn reload(engine: &mut Engine, path: &Path) -> bool {
     match config::load(path) {
         Ok(config) => {
             if config.daemon.state_dir != engine.config.daemon.state_dir {

@@ -21,9 +21,9 @@ pub enum Told {
     Stop,
 }
 
-/// How long a request under way may go on after a signal to stop: procd kills after five seconds,
-/// and what was learnt has to reach the disk before that.
-const LAST_WORDS: Duration = Duration::from_millis(3500);
+/// How long a request under way may go on after a signal to stop. All is over within four seconds:
+/// procd kills after five, and what was learnt has to reach the disk before that.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// The signals of a daemon.
 #[derive(Debug)]

@@ -34,10 +34,10 @@ impl Status {
     pub fn line(&self) -> String {
         let hosts =
             if self.hosts.is_empty() { "the first round is under way" } else { &*self.hosts };
-        match self.outdated {
-            true => format!("the new configuration is wrong, the old one goes on; {hosts}"),
-            false => hosts.to_owned(),
+        if self.outdated {
+            return format!("the new configuration is wrong, the old one goes on; {hosts}");
         }
+        hosts.to_owned()
     }
 }
 
@@ -83,10 +83,10 @@ fn minute(moment: Timestamp, now: Timestamp) -> String {
     let text = rfc3339_seconds(moment.after(Duration::from_secs(59))).to_string();
     let (day, time) = text.split_once('T').unwrap_or_default();
     let time = time.get(..5).unwrap_or_default();
-    match moment.since(now) < DAY {
-        true => format!("{time} UTC"),
-        false => format!("{day} {time} UTC"),
+    if moment.since(now) < DAY {
+        return format!("{time} UTC");
     }
+    format!("{day} {time} UTC")
 }
 
 #[cfg(test)]
