@@ -208,7 +208,7 @@ pub const COMMANDS: &[Command] = &[
         choices: &[],
         doc: "One round, then exit; for cron",
         more: "Off a terminal it prints nothing when nothing changed, and a hold once, not at \
-            every run.\n\
+            every run. While another Homing has the state it ends with 75, and says so once.\n\
             The exit code is 0 when every host is right, 75 when trying later may help, 77 when a \
             person must act at a provider, 78 when the configuration is wrong.",
         feature: None,

@@ -34,6 +34,12 @@ use crate::log::{Format, Level};
 use crate::reason::reason;
 use crate::source::Source;
 
+/// Every key that may be written, with the header of its section; for the manual page.
+pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    let sections = Place::ALL.into_iter().filter(|place| *place != Place::Top);
+    sections.map(|place| (place.header(), place.keys().known))
+}
+
 /// A valid configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Config {

@@ -16,6 +16,7 @@ mod status;
 mod summary;
 
 use std::future::Future;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use crate::exit::Exit;
 use crate::log::{self, Level};
 use crate::round::{Engine, Report};
 use crate::say::{err, out};
-use crate::state::{Access, Loaded, Store};
+use crate::state::{Access, DAEMON, Loaded, StateError, Store, is_news};
 use crate::token;
 use crate::waiting::Waiting;
 
@@ -137,7 +138,9 @@ fn state_dir(common: &Common, config: &Config) -> PathBuf {
 /// The engine of a command, with its state read; what is in the way is told.
 fn engine(setup: Setup, access: Access) -> Result<Engine, Exit> {
     let mut store = Store::open(&setup.state_dir, access).map_err(|error| {
-        err(&error.to_string());
+        if is_worth_telling(&error, access) {
+            err(&error.to_string());
+        }
         Exit::Deferred
     })?;
     let loaded = match store.load() {
@@ -159,6 +162,17 @@ fn engine(setup: Setup, access: Access) -> Result<Engine, Exit> {
     let clock = Clock::new(loaded.memory.newest());
     let waiting = if setup.quiet() { Waiting::SILENT } else { Waiting::on_a_terminal() };
     Ok(Engine::new(setup.config, loaded.memory, store, clock, waiting))
+}
+
+/// Whether to say why the state cannot be used: always, but for a holder of its lock whom cron's mails
+/// have told of before. Beside a daemon there would be one at every run.
+fn is_worth_telling(error: &StateError, access: Access) -> bool {
+    match (error, access) {
+        (StateError::Held { dir, holder }, Access::Locked { who }) if who != DAEMON => {
+            std::io::stderr().is_terminal() || is_news(dir, holder)
+        }
+        _ => true,
+    }
 }
 
 /// Tells what went wrong in a round beside its hosts.

@@ -18,6 +18,9 @@ use crate::disk;
 
 const FILE: &str = "homing.lock";
 
+/// The holder that a run of `--once` has told of last.
+const TOLD: &str = "homing.told";
+
 /// A process that has the lock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Holder {
@@ -78,6 +81,21 @@ pub fn running_daemon(dir: &Path) -> Option<Holder> {
 fn number_outside(line: &Line, path: &Path) -> Option<u32> {
     let then = line.tick?;
     locker(path).filter(|pid| tick(*pid) == Some(then))
+}
+
+/// Whether nobody has been told yet that `holder` has the lock in `dir`; from now on somebody has.
+///
+/// A holder that cannot be told from the next one is always news, and so is one that cannot be noted.
+pub fn is_news(dir: &Path, holder: &Holder) -> bool {
+    if matches!(holder, Holder::Once { pid: None }) {
+        return true;
+    }
+    let (path, text) = (dir.join(TOLD), format!("{holder}\n"));
+    if fs::read_to_string(&path).is_ok_and(|told| told == text) {
+        return false;
+    }
+    let _ = super::write(&path, text.as_bytes());
+    true
 }
 
 /// Who has the lock of the file at `path`, which somebody has.
@@ -196,6 +214,22 @@ mod tests {
         for wrong in ["", "daemon", "once 7 since 2027-01-15T08:00:00Z tick 9", "\u{0}\u{0}"] {
             assert_eq!(Line::parse(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_holder_is_news_once() {
+        let dir = std::env::temp_dir().join(format!("homing-told-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let daemon = |pid| Holder::Daemon { pid, since: Timestamp::from_secs(1_800_000_000) };
+        assert!(is_news(&dir, &daemon(7)));
+        assert!(!is_news(&dir, &daemon(7)));
+        assert!(is_news(&dir, &daemon(8)));
+        assert!(is_news(&dir, &daemon(7)), "only the last one is noted");
+        let nobody = Holder::Once { pid: None };
+        assert!(is_news(&dir, &nobody) && is_news(&dir, &nobody));
+        assert!(!is_news(&dir, &daemon(7)));
+        fs::remove_dir_all(&dir).unwrap();
+        assert!(is_news(&dir, &daemon(7)) && is_news(&dir, &daemon(7)), "there is no place for it");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | `state.json.new`                    | the next one, until it takes the place of the last |
 //! | `state.json.damaged-YYYYMMDD-HHMMSS`| one that could not be read, set aside             |
 //! | `homing.lock`                       | locked while the daemon or `--once` runs          |
+//! | `homing.told`                       | the holder of the lock that `--once` has told of  |
 
 mod form;
 mod lock;
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use ring::hmac;
 
-pub use self::lock::{Holder, running_daemon};
+pub use self::lock::{Holder, is_news, running_daemon};
 
 use crate::clock;
 use crate::core::memory::Memory;

@@ -1,0 +1,55 @@
+//! Writes manual pages and completions for packages: `cargo run --example pages -- DIRECTORY`.
+//!
+//! Their day is that of `SOURCE_DATE_EPOCH`, else that of the newest entry of the Debian package's
+//! changelog, never today's: the same sources give the same files.
+
+mod render;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::{env, fs};
+
+use homing::core::calendar::rfc822;
+use homing::core::time::Timestamp;
+
+const EXAMPLE: &str = include_str!("../../config.example.toml");
+const CHANGELOG: &str = include_str!("../debian/changelog");
+
+fn main() -> ExitCode {
+    let result = match &env::args_os().skip(1).collect::<Vec<_>>()[..] {
+        [directory] => write(Path::new(directory)),
+        _ => Err("write `cargo run --example pages -- DIRECTORY`".to_owned()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        #[expect(clippy::print_stderr, reason = "a tool of the build says what went wrong")]
+        Err(problem) => {
+            eprintln!("pages: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes every file into `directory`, which is made if it is not there.
+fn write(directory: &Path) -> Result<(), String> {
+    let at = |path: &Path, error| format!("{}: {error}", path.display());
+    fs::create_dir_all(directory).map_err(|error| at(directory, error))?;
+    for (name, text) in render::files(&day()?, EXAMPLE) {
+        let path = directory.join(name);
+        fs::write(&path, text).map_err(|error| at(&path, error))?;
+    }
+    Ok(())
+}
+
+/// The day of the pages.
+fn day() -> Result<String, String> {
+    let day = match env::var("SOURCE_DATE_EPOCH") {
+        Ok(epoch) => {
+            let seconds =
+                epoch.parse().map_err(|_| "SOURCE_DATE_EPOCH is not a number of seconds")?;
+            render::day(&rfc822(Timestamp::from_secs(seconds)))
+        }
+        Err(_) => render::newest(CHANGELOG),
+    };
+    day.ok_or_else(|| "packaging/debian/changelog has no entry with a date".to_owned())
+}
