@@ -654,8 +654,12 @@ impl Command {
     /// What its operand in this place, from 0, is called; `None` where it takes no more.
     pub fn operand_at(&self, place: usize) -> Option<&'static str> {
         let mut names = self.operand.split(' ').filter(|name| !name.is_empty());
-        let last = self.operand.ends_with("...").then_some(self.operand);
-        names.nth(place).or(last)
+        names.nth(place).or(self.takes_many().then_some(self.operand))
+    }
+
+    /// Whether any number of operands may be given.
+    pub fn takes_many(&self) -> bool {
+        self.operand.ends_with("...")
     }
 }
 

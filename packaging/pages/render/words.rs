@@ -32,9 +32,9 @@ pub const HOSTS: &str =
 pub const PROVIDERS: &str = "homing providers 2>/dev/null | cut -d ' ' -f 1";
 
 /// The commands that one may write: without the daemon, which has no name, and without those that
-/// this version lacks.
+/// this build leaves out.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    COMMANDS.iter().filter(|command| command.ready && !command.name.is_empty())
+    COMMANDS.iter().filter(|command| !command.is_left_out() && !command.name.is_empty())
 }
 
 /// The first words after `homing`, each with what it does: commands, and groups in their places.
@@ -51,7 +51,7 @@ pub fn first() -> Vec<(&'static str, &'static str)> {
 
 /// The groups, each with its commands.
 pub fn groups() -> impl Iterator<Item = (&'static str, Vec<&'static Command>)> {
-    GROUPS.iter().map(|group| (group.name, group.commands().filter(|c| c.ready).collect()))
+    GROUPS.iter().map(|group| (group.name, group.commands().filter(|c| !c.is_left_out()).collect()))
 }
 
 /// The options of every command.
