@@ -264,8 +264,8 @@ impl Given {
         let foreign = |(option, _): &&(&Opt, _)| !option.is_taken_by(command.verb);
         let Some((option, _)) = self.options.iter().find(foreign) else { return Ok(()) };
         let name = option.long;
-        let takes = |other: &&table::Command| other.is_here() && option.is_taken_by(other.verb);
-        let takers = table::COMMANDS.iter().filter(takes);
+        let is_open = |other: &&table::Command| other.is_here() && option.is_taken_by(other.verb);
+        let takers = table::COMMANDS.iter().filter(is_open);
         let lines: Vec<_> = takers.map(|taker| format!("`{} --{name}`", taker.line())).collect();
         let lines = match lines.as_slice() {
             [] => return Err(left_out(&format!("--{name}"))),
