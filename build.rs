@@ -59,7 +59,8 @@ fn leave_out_unwinding() {
     let unwinds = env::var("CARGO_PROFILE_RELEASE_PANIC").is_ok_and(|panic| panic != "abort");
     println!("cargo::rerun-if-env-changed=CARGO_PROFILE_RELEASE_PANIC");
     let aborts = is("PROFILE", "release") && !unwinds;
-    if aborts && is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") {
+    let is_known = ["gnu", "musl"].into_iter().any(|env| is("CARGO_CFG_TARGET_ENV", env));
+    if aborts && is("CARGO_CFG_TARGET_OS", "linux") && is_known {
         let script =
             format!("{}/without-unwinding.ld", env::var("OUT_DIR").expect("cargo sets it"));
         fs::write(&script, WITHOUT_UNWINDING).expect("OUT_DIR can be written to");

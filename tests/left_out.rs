@@ -1,7 +1,12 @@
 //! What the real binary of a smaller build says of what it leaves out: which it is, where it was
 //! asked for, and that there is another build.
 
-#![cfg(not(any(feature = "import", feature = "name-servers", feature = "tokens")))]
+#![cfg(not(any(
+    feature = "import",
+    feature = "international-names",
+    feature = "name-servers",
+    feature = "tokens"
+)))]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers, too")]
 
 #[path = "support/home.rs"]
@@ -50,11 +55,30 @@ fn a_protocol_that_is_left_out_is_refused_with_its_place() {
 }
 
 #[test]
+fn letters_beyond_ascii_are_refused_with_the_other_form() {
+    let host = |name: &str| {
+        Home::new(&format!(
+            "[[host]]\nname = \"{name}\"\nprovider = \"desec\"\ntoken = \"s3cret\"\nipv6 = \"off\"\n"
+        ))
+    };
+    let Ran { code, err, .. } = host("b\u{fc}cher.example").run(&["check"]);
+    assert_eq!(code, 78, "{err}");
+    assert!(err.contains("config.toml:4: host[1].name: "), "{err}");
+    assert!(err.contains("which this build of Homing leaves out; write its xn-- form"), "{err}");
+    assert_eq!(host("xn--bcher-kva.example").run(&["check"]).code, 0);
+}
+
+#[test]
 fn the_version_and_the_help_tell_what_is_left_out() {
     for line in ["--version", "--help"] {
         let Ran { code, out, .. } = homing(line);
         assert_eq!(code, 0);
-        assert!(out.contains("(this build leaves out: import, name-servers, tokens)"), "{out}");
+        assert!(
+            out.contains(
+                "(this build leaves out: import, international-names, name-servers, tokens)"
+            ),
+            "{out}"
+        );
     }
     let first = homing("--version").out;
     assert_eq!(first.lines().next(), Some(concat!("homing ", env!("CARGO_PKG_VERSION"))));

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::core::feature::Feature;
 use crate::core::name::{Hostname, NameError};
 use crate::core::server::Server;
 
@@ -71,7 +72,7 @@ pub(super) fn refresh(text: &str) -> Result<Option<Duration>, String> {
 pub(super) enum HostnameError {
     /// The A-label form is not a host name.
     Ascii(NameError),
-    /// There is no A-label form (UTS 46).
+    /// There is no A-label form (UTS 46), or this build does not know it.
     International,
 }
 
@@ -79,8 +80,11 @@ impl fmt::Display for HostnameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ascii(error) => write!(f, "{error}"),
-            Self::International => f.write_str(
+            Self::International if Feature::InternationalNames.is_here() => f.write_str(
                 "is not a host name: a part of it is no valid internationalised name; check its spelling",
+            ),
+            Self::International => f.write_str(
+                "has letters beyond ASCII, which this build of Homing leaves out; write its xn-- form (the full build has them)",
             ),
         }
     }
@@ -88,14 +92,24 @@ impl fmt::Display for HostnameError {
 
 /// The host name that `text` says; U-labels become A-labels (UTS 46).
 pub(super) fn hostname(text: &str) -> Result<Hostname, HostnameError> {
+    a_labels(text)?.parse().map_err(HostnameError::Ascii)
+}
+
+/// `text` without letters beyond ASCII.
+#[cfg(feature = "international-names")]
+fn a_labels(text: &str) -> Result<String, HostnameError> {
     // A-labels that stand for nothing are found by the same way.
     let is_plain = text.is_ascii() && !text.to_ascii_lowercase().contains("xn--");
-    let ascii = if is_plain {
-        text.to_owned()
-    } else {
-        idna::domain_to_ascii(text).map_err(|_| HostnameError::International)?
-    };
-    ascii.parse().map_err(HostnameError::Ascii)
+    if is_plain {
+        return Ok(text.to_owned());
+    }
+    idna::domain_to_ascii(text).map_err(|_| HostnameError::International)
+}
+
+/// `text` if it has no letters beyond ASCII; what A-labels stand for is not looked at.
+#[cfg(not(feature = "international-names"))]
+fn a_labels(text: &str) -> Result<String, HostnameError> {
+    if text.is_ascii() { Ok(text.to_owned()) } else { Err(HostnameError::International) }
 }
 
 /// The zone that `text` says: a host name without a wildcard.
@@ -190,6 +204,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "international-names")]
     fn u_labels_become_a_labels() {
         let name = |text: &str| hostname(text).map(|name| name.to_string()).unwrap();
         assert_eq!(name("Bücher.example"), "xn--bcher-kva.example");
@@ -199,6 +214,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "international-names")]
     fn names_that_cannot_be_encoded_are_refused() {
         for wrong in ["xn--99999999999.example", "a\u{202e}b.example", "\u{301}a.example"] {
             assert!(hostname(wrong).is_err(), "{wrong:?}");

@@ -8,6 +8,8 @@
 pub enum Feature {
     /// To translate other clients' set-ups.
     Import,
+    /// To take host names in letters beyond ASCII.
+    InternationalNames,
     /// To send signed updates to name servers.
     NameServers,
     /// To issue, audit, rotate and revoke tokens.
@@ -16,12 +18,14 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature, sorted by name.
-    pub const ALL: [Self; 3] = [Self::Import, Self::NameServers, Self::Tokens];
+    pub const ALL: [Self; 4] =
+        [Self::Import, Self::InternationalNames, Self::NameServers, Self::Tokens];
 
     /// Its name in `Cargo.toml`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Import => "import",
+            Self::InternationalNames => "international-names",
             Self::NameServers => "name-servers",
             Self::Tokens => "tokens",
         }
@@ -31,6 +35,7 @@ impl Feature {
     pub fn is_here(self) -> bool {
         match self {
             Self::Import => cfg!(feature = "import"),
+            Self::InternationalNames => cfg!(feature = "international-names"),
             Self::NameServers => cfg!(feature = "name-servers"),
             Self::Tokens => cfg!(feature = "tokens"),
         }

@@ -8,11 +8,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::pki_types::CertificateDer;
+use rustls::crypto::{CryptoProvider, KeyProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::SigningKey;
+use rustls::{ClientConfig, Error, RootCertStore};
 
 use crate::reason::reason;
+
+/// Loads no private key: this client has none.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
+        Err(Error::General("this client has no certificate of its own".to_owned()))
+    }
+}
 
 /// Trusts the web's authorities and those of the PEM file `ca_file`.
 pub(super) fn web(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
@@ -33,7 +45,9 @@ pub(super) fn nobody() -> Result<ClientConfig, String> {
 }
 
 fn config(roots: RootCertStore) -> Result<ClientConfig, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    // Nothing here proves itself by a certificate, and what would sign with its key is large.
+    let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
+    let provider = Arc::new(provider);
     let versions =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let versions = versions.map_err(|error| format!("TLS cannot be set up: {error}"))?;
