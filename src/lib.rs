@@ -21,6 +21,7 @@ pub mod authorities;
 pub mod cli;
 pub mod clock;
 pub mod config;
+#[cfg_attr(not(feature = "landlock"), path = "left_out/confine.rs")]
 pub mod confine;
 pub mod core;
 mod disk;

@@ -4,6 +4,7 @@
 #![cfg(not(any(
     feature = "import",
     feature = "international-names",
+    feature = "landlock",
     feature = "name-servers",
     feature = "tokens"
 )))]
@@ -65,7 +66,9 @@ fn letters_beyond_ascii_are_refused_with_the_other_form() {
     assert_eq!(code, 78, "{err}");
     assert!(err.contains("config.toml:4: host[1].name: "), "{err}");
     assert!(err.contains("which this build of Homing leaves out; write its xn-- form"), "{err}");
-    assert_eq!(host("xn--bcher-kva.example").run(&["check"]).code, 0);
+    let Ran { code, out, .. } = host("xn--bcher-kva.example").run(&["check"]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("not confined: this build of Homing leaves out Landlock\n"), "{out}");
 }
 
 #[test]
@@ -75,7 +78,7 @@ fn the_version_and_the_help_tell_what_is_left_out() {
         assert_eq!(code, 0);
         assert!(
             out.contains(
-                "(this build leaves out: import, international-names, name-servers, tokens)"
+                "(this build leaves out: import, international-names, landlock, name-servers, tokens)"
             ),
             "{out}"
         );

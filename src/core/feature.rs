@@ -10,6 +10,8 @@ pub enum Feature {
     Import,
     /// To take host names in letters beyond ASCII.
     InternationalNames,
+    /// To be confined by the kernel's Landlock.
+    Landlock,
     /// To send signed updates to name servers.
     NameServers,
     /// To issue, audit, rotate and revoke tokens.
@@ -18,14 +20,15 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature, sorted by name.
-    pub const ALL: [Self; 4] =
-        [Self::Import, Self::InternationalNames, Self::NameServers, Self::Tokens];
+    pub const ALL: [Self; 5] =
+        [Self::Import, Self::InternationalNames, Self::Landlock, Self::NameServers, Self::Tokens];
 
     /// Its name in `Cargo.toml`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Import => "import",
             Self::InternationalNames => "international-names",
+            Self::Landlock => "landlock",
             Self::NameServers => "name-servers",
             Self::Tokens => "tokens",
         }
@@ -36,6 +39,7 @@ impl Feature {
         match self {
             Self::Import => cfg!(feature = "import"),
             Self::InternationalNames => cfg!(feature = "international-names"),
+            Self::Landlock => cfg!(feature = "landlock"),
             Self::NameServers => cfg!(feature = "name-servers"),
             Self::Tokens => cfg!(feature = "tokens"),
         }

@@ -8,6 +8,7 @@ pub mod auto;
 pub mod backoff;
 pub mod calendar;
 pub mod choice;
+#[cfg(feature = "landlock")]
 pub mod confinement;
 pub mod dns;
 pub mod echo;
