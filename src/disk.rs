@@ -139,16 +139,16 @@ pub fn create(path: &Path, ownership: Ownership) -> io::Result<File> {
     Ok(file)
 }
 
-/// Gives `file`, which root has opened in `directory` without following a link, to that directory's
-/// owner, who has to be able to use it when root does not run Homing.
+/// Gives `file`, which this very process has just made in `directory`, to that directory's owner, who
+/// has to be able to use it when root does not run Homing.
 ///
-/// A file of anybody else, or one with a second name elsewhere, stays what it is.
+/// Never for a file that was found there: its owner may put any file of root's there.
 pub fn hand_over(file: &File, directory: &Path) -> io::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
     let (owner, made) = (fs::metadata(directory)?, file.metadata()?);
-    if owner.uid() == 0 || made.uid() != 0 || made.nlink() != 1 {
+    if owner.uid() == 0 || made.uid() != 0 {
         return Ok(());
     }
     match fchown(file, Some(owner.uid()), Some(owner.gid())) {
@@ -158,17 +158,75 @@ pub fn hand_over(file: &File, directory: &Path) -> io::Result<()> {
     }
 }
 
-/// The name of the user that owns what is at `path`, or their number; `None` when nobody may know.
-pub fn owner(path: &Path) -> Option<String> {
-    let uid = fs::metadata(path).ok()?.uid();
+/// A user of this machine.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct User {
+    /// Their number.
+    pub uid: u32,
+    /// The number of their group.
+    pub gid: u32,
+}
+
+impl User {
+    /// The user without any rights, in nobody's group.
+    const NOBODY: Self = Self { uid: 65534, gid: 65534 };
+
+    /// That of the number `uid`, in the group that the system gives them; `gid` is the group of one
+    /// whom it does not know, unless that is root's.
+    fn known(uid: u32, gid: u32) -> Self {
+        let gid = if gid == 0 { Self::NOBODY.gid } else { gid };
+        Self { uid, gid: account(uid).map_or(gid, |(_, own)| own) }
+    }
+
+    /// How `sudo -u` names them to a shell (`sudo(8)`).
+    pub fn for_sudo(self) -> String {
+        account(self.uid).map_or_else(|| format!("'#{}'", self.uid), |(name, _)| name)
+    }
+}
+
+impl std::fmt::Display for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match account(self.uid) {
+            Some((name, _)) => f.write_str(&name),
+            None => write!(f, "user {}", self.uid),
+        }
+    }
+}
+
+/// The name and the group of the user `uid` (`passwd(5)`).
+fn account(uid: u32) -> Option<(String, u32)> {
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    // `homing:x:998:996:…` (passwd(5)).
-    let name = users.lines().find_map(|line| {
+    // `homing:x:998:996:…`
+    users.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next().filter(|name| !name.is_empty())?;
-        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
-    });
-    Some(name.map_or_else(|| format!("user {uid}"), ToOwned::to_owned))
+        let (_, number, group) = (fields.next()?, fields.next()?, fields.next()?);
+        (number.parse() == Ok(uid)).then_some((name.to_owned(), group.parse().ok()?))
+    })
+}
+
+/// Who else than root, which this process is, says what stands in the file at `path`, which is open
+/// and has `metadata`: its owner, or its directory's, or nobody in particular when others may write
+/// to it. `None` when it is root alone, or when this process is somebody else.
+pub fn author(path: &Path, metadata: &Metadata) -> Option<User> {
+    const BY_GROUP: u32 = 0o020;
+    const BY_ALL: u32 = 0o002;
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let real = canonical(path);
+    let directories = [path, &real].map(|path| fs::metadata(directory(path)).ok());
+    let files = std::iter::once(metadata).chain(directories.iter().flatten());
+    let owner = files.map(|file| (file.uid(), file.gid())).find(|(uid, _)| *uid != 0);
+    let by_others = if metadata.gid() == 0 { BY_ALL } else { BY_ALL | BY_GROUP };
+    let by_others = (metadata.mode() & by_others != 0).then_some(User::NOBODY);
+    owner.map(|(uid, gid)| User::known(uid, gid)).or(by_others)
+}
+
+/// The user that owns what is at `path`; `None` when nobody may know.
+pub fn owner(path: &Path) -> Option<User> {
+    let found = fs::metadata(path).ok()?;
+    Some(User { uid: found.uid(), gid: found.gid() })
 }
 
 /// For opening a file in a directory of somebody else: a link there could lead root anywhere.

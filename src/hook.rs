@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::core::address::{Addresses, PerFamily};
 use crate::core::memory::Key;
+use crate::disk::User;
 use crate::program::to_its_end;
 
 /// How long a hook may take.
@@ -20,8 +21,11 @@ pub struct Change {
     pub before: PerFamily<Option<Addresses>>,
 }
 
-/// Runs `arguments` for `change`; the error says what went wrong. What it prints is not used.
-pub async fn run(arguments: &[String], change: &Change) -> Result<(), String> {
+/// Runs `arguments` for `change`, as `user` where one is given; the error says what went wrong. What it prints is not used.
+pub async fn run(
+    (arguments, user): (&[String], Option<User>),
+    change: &Change,
+) -> Result<(), String> {
     let text = |addresses: &Option<Addresses>| {
         addresses.as_ref().map(ToString::to_string).unwrap_or_default()
     };
@@ -33,5 +37,5 @@ pub async fn run(arguments: &[String], change: &Change) -> Result<(), String> {
         ("HOMING_OLD_IPV4", text(&change.before.v4)),
         ("HOMING_OLD_IPV6", text(&change.before.v6)),
     ];
-    to_its_end(arguments, &variables, LIMIT).await
+    to_its_end((arguments, user), &variables, LIMIT).await
 }

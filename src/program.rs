@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
+use crate::disk::User;
 use crate::reason::reason;
 
 /// The most that is read of each of a program's outputs, in bytes.
@@ -22,14 +23,14 @@ const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What the program named first in `arguments` printed on its first line.
 ///
-/// It finds `PATH` and `variables` in its environment, and nothing else. The error begins with its
+/// It runs as `user`, where one is given, and finds `PATH` and `variables` in its environment, and nothing else. The error begins with its
 /// name: it cannot be run, is not done within `limit`, prints too much, or fails.
 pub async fn first_line(
-    arguments: &[String],
+    (arguments, user): (&[String], Option<User>),
     variables: &[(&str, String)],
     limit: Duration,
 ) -> Result<String, String> {
-    let (program, mut command) = command(arguments, variables)?;
+    let (program, mut command) = command((arguments, user), variables)?;
     let named = |what: String| format!("{program} {what}");
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().map_err(|error| named(cannot_run(&error)))?;
@@ -49,11 +50,11 @@ pub async fn first_line(
 ///
 /// What it leaves running in the background goes on, unless the time is over.
 pub async fn to_its_end(
-    arguments: &[String],
+    (arguments, user): (&[String], Option<User>),
     variables: &[(&str, String)],
     limit: Duration,
 ) -> Result<(), String> {
-    let (program, mut command) = command(arguments, variables)?;
+    let (program, mut command) = command((arguments, user), variables)?;
     let named = |what: String| format!("{program} {what}");
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| named(cannot_run(&error)))?;
@@ -71,7 +72,7 @@ pub async fn to_its_end(
 
 /// The program's name, and the command with its bare environment in a process group of its own.
 fn command<'a>(
-    arguments: &'a [String],
+    (arguments, user): (&'a [String], Option<User>),
     variables: &[(&str, String)],
 ) -> Result<(&'a str, Command), String> {
     let (program, rest) = arguments.split_first().ok_or("the command is empty")?;
@@ -85,6 +86,10 @@ fn command<'a>(
         .stdin(Stdio::null())
         .process_group(0)
         .kill_on_drop(true);
+    if let Some(User { uid, gid }) = user {
+        // What root gives up with its number are all further groups, too.
+        command.uid(uid).gid(gid);
+    }
     Ok((program, command))
 }
 

@@ -57,11 +57,15 @@ impl Notice<'_> {
 
     /// How long a supervisor whose queue is full may keep the daemon waiting.
     ///
-    /// It waits itself for a start or a reload to end; all else is said again, or comes too late.
+    /// It waits itself for a start or a reload to end; that one begins it need not know, and all else
+    /// is said again or comes too late. A signal to stop may come behind a reload: both together are
+    /// over in time for it.
     fn patience(self) -> Duration {
         match self {
-            Self::Reloading(_) | Self::Ready(_) => Duration::from_secs(3),
-            Self::Status(_) | Self::Stopping | Self::Watchdog => Duration::from_millis(100),
+            Self::Ready(_) => Duration::from_secs(2),
+            Self::Reloading(_) | Self::Status(_) | Self::Stopping | Self::Watchdog => {
+                Duration::from_millis(100)
+            }
         }
     }
 }

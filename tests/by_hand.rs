@@ -80,6 +80,25 @@ fn a_link_in_the_state_directory_leads_root_nowhere() {
 }
 
 #[test]
+fn root_neither_gives_away_nor_overwrites_a_file_that_was_put_in_place_of_the_lock() {
+    let test = "root_neither_gives_away_nor_overwrites_a_file_that_was_put_in_place_of_the_lock";
+    let Some(home) = of_a_service(test) else { return };
+    for text in ["of root\n", "", "daemon 7 since 2027-01-15T08:00:00Z tick 9\n"] {
+        home.write("state/homing.lock", text, 0o600);
+        assert_eq!(home.once().code, 75);
+        assert_eq!(home.read("state/homing.lock"), text);
+        assert_eq!(owner(&home, "state/homing.lock"), (0, 0, 0o600), "{text:?}");
+    }
+    home.write("state/homing.lock", "of root\n", 0o600);
+    let ran = home.run(&[]);
+    assert_eq!(ran.code, 75, "{ran:?}");
+    let lock = home.path("state/homing.lock");
+    let expect = format!("it is no lock of Homing's; move {} away", lock.display());
+    assert!(ran.err.contains(&expect), "{ran:?}");
+    assert_eq!(home.read("state/homing.lock"), "of root\n");
+}
+
+#[test]
 fn another_user_is_told_whose_state_it_is() {
     let Some(home) = of_a_service("another_user_is_told_whose_state_it_is") else { return };
     fs::set_permissions(home.path(""), fs::Permissions::from_mode(0o755)).unwrap();
@@ -94,12 +113,69 @@ fn another_user_is_told_whose_state_it_is() {
         let state = home.path("state");
         let lock = state.join("homing.lock");
         let expect = format!(
-            "cannot lock {}: permission denied; {} belongs to nobody: run Homing as that user or \
-             as root, or choose another directory with --state-dir",
+            "cannot lock {}: permission denied; {} belongs to nobody: run `sudo -u nobody homing …`, \
+             or choose another directory with --state-dir",
             lock.display(),
             state.display()
         );
         assert!(ran.err.contains(&expect), "{ran:?}");
         assert_eq!(ran.code, 75);
     }
+}
+
+/// A host whose source and hook are programs: each says in a file of its own as whom it runs.
+const PROGRAMS: &str = r#"
+[[host]]
+name = "dev1.dyn.example.com"
+provider = "hosts-file"
+path = "hosts"
+ipv4 = "said"
+ipv6 = "off"
+on-change = ["sh", "-c", "id -u >DIR/hook; id -G >>DIR/hook"]
+
+[source.said]
+command = ["sh", "-c", "id -u >DIR/source; id -G >>DIR/source; echo 198.51.100.7"]
+allow-private = true
+"#;
+
+/// As whom the programs of a configuration run that root tries, if its file and its directory have
+/// these owners and the file this group and mode.
+#[track_caller]
+fn check_programs(file: (u32, u32, u32), directory: u32, expect: &str) {
+    let home = Home::new("");
+    let out = home.path("out");
+    fs::create_dir(&out).unwrap();
+    fs::set_permissions(&out, fs::Permissions::from_mode(0o777)).unwrap();
+    home.configure(&PROGRAMS.replace("DIR", out.to_str().unwrap()));
+    let (uid, gid, mode) = file;
+    chown(home.path("config.toml"), Some(uid), Some(gid)).unwrap();
+    fs::set_permissions(home.path("config.toml"), fs::Permissions::from_mode(mode)).unwrap();
+    fs::set_permissions(home.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    chown(home.path(""), Some(directory), None).unwrap();
+    let said = |name: &str| fs::read_to_string(out.join(name)).unwrap_or_default();
+
+    let path = home.path("config.toml");
+    let ran = home.run(&["check"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let told = format!("who can change {}, and not as root", path.display());
+    assert_eq!(ran.out.contains(&told), expect != "0\n0\n", "{ran:?}");
+    assert_eq!(said("source"), expect, "{ran:?}");
+    let ran = home.once();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(said("hook"), expect, "{ran:?}");
+}
+
+#[test]
+fn root_runs_no_program_that_somebody_else_may_choose() {
+    if !rustix::process::geteuid().is_root() {
+        return netns::skip("root_runs_no_program_that_somebody_else_may_choose", "needs root");
+    }
+    // A user whom the system does not know keeps the group of the file, but never root's.
+    let stranger = 54_321;
+    check_programs((stranger, stranger, 0o600), 0, "54321\n54321\n");
+    check_programs((stranger, 0, 0o600), 0, "54321\n65534\n");
+    check_programs((0, 0, 0o600), SERVICE, "65534\n65534\n");
+    check_programs((0, stranger, 0o660), 0, "65534\n65534\n");
+    check_programs((0, 0, 0o602), 0, "65534\n65534\n");
+    check_programs((0, stranger, 0o640), 0, "0\n0\n");
 }

@@ -315,6 +315,9 @@ fn a_supervisor_that_reads_nothing_holds_nothing_up() {
     let daemon = ear.start_watched(&home, Duration::from_micros(10));
     wait_until("update", || sandbox.updates().len() == 1, || daemon.log());
     daemon.wait_for("the supervisor cannot be told anything");
+    daemon.signal(Signal::HUP);
+    // Until it tells of the reload, to whoever does not hear.
+    sleep(Duration::from_millis(500));
     daemon.signal(Signal::TERM);
     let (code, took) = daemon.end();
     assert_eq!(code, 0);

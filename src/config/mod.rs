@@ -29,7 +29,7 @@ use crate::core::address::PerFamily;
 use crate::core::plan::Host;
 use crate::core::provider::{Protocol, Provider};
 use crate::core::verify::Verify;
-use crate::disk::open_regular;
+use crate::disk::{User, author, open_regular};
 use crate::log::{Format, Level};
 use crate::reason::reason;
 use crate::source::Source;
@@ -53,6 +53,9 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// The hosts, in the order of the file; at least one.
     pub hosts: Vec<HostConfig>,
+    /// As whom its programs run; `None` is as whom Homing runs. Root runs no program that somebody
+    /// else may choose.
+    pub programs_as: Option<User>,
     /// What is allowed and yet worth a word, with its place.
     pub warnings: Vec<String>,
 }
@@ -169,7 +172,8 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
         let line = before.split(|byte| *byte == b'\n').count();
         problem(&format!("is not UTF-8 text (line {line}); save it as UTF-8"))
     })?;
-    read(path, &text, secret::check_exposure(&metadata).err())
+    let config = read(path, &text, secret::check_exposure(&metadata).err())?;
+    Ok(Config { programs_as: author(path, &metadata), ..config })
 }
 
 /// The configuration that `text` is, as if it stood in the file at `path`.
@@ -213,8 +217,8 @@ fn read(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, Problem
         return Err(problems);
     }
     let sources = sources.into_iter().filter_map(|entry| entry.source).collect();
-    let warnings = notes.warnings;
-    Ok(Config { path: path.to_owned(), daemon, sources, providers, hosts, warnings })
+    let (path, warnings) = (path.to_owned(), notes.warnings);
+    Ok(Config { path, daemon, sources, providers, hosts, programs_as: None, warnings })
 }
 
 /// Notes what is not TOML; returns whether what was understood can be trusted to be what was meant.

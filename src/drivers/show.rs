@@ -16,6 +16,7 @@ use crate::core::token::audit::Verdict;
 use crate::core::token::upkeep::{End, NoTerms, Terms};
 use crate::core::verify::Drift;
 use crate::round::{Answered, HostReport, Matter, TokenNews};
+use crate::source::{Kind, Source};
 
 /// One line for each different thing that the sources saw, in the order of the hosts.
 pub fn seen(reports: &[HostReport]) -> Vec<String> {
@@ -262,6 +263,7 @@ pub fn by(bind: Option<InterfaceName>) -> String {
 /// What leaving a family out does at the providers in use, where it is not simply left alone.
 pub fn side_effects(config: &Config) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
+    lines.extend(programs_of_another(config));
     for host in &config.hosts {
         let provider = &config.providers[host.provider];
         for family in Family::BOTH {
@@ -285,6 +287,15 @@ pub fn side_effects(config: &Config) -> Vec<String> {
         }
     }
     lines
+}
+
+/// That programs run as somebody else than root, which Homing runs as.
+fn programs_of_another(config: &Config) -> Option<String> {
+    let is_program = |source: &Source| matches!(source.kind, Kind::Command(_));
+    let hooks = config.hosts.iter().any(|host| !host.on_change.is_empty());
+    let user = config.programs_as.filter(|_| hooks || config.sources.iter().any(is_program))?;
+    let path = config.path.display();
+    Some(format!("its programs run as {user}, who can change {path}, and not as root"))
 }
 
 /// What is new about a token, for whoever runs `--once`.

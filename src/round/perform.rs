@@ -527,7 +527,7 @@ pub async fn run_hooks(engine: &Engine, report: &mut Report, stop: &Cell<bool>) 
             let change = hook::Change { key: host.host.key.clone(), now, before: before.clone() };
             async move {
                 let what = format!("waiting for {}", host.on_change[0]);
-                let run = hook::run(&host.on_change, &change);
+                let run = hook::run((&host.on_change, engine.config.programs_as), &change);
                 (host.host.key.clone(), engine.waiting.during(&what, run).await)
             }
         })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::core::address::Family;
 use crate::core::told::address_of;
+use crate::disk::User;
 use crate::program::first_line;
 
 /// How long a program may take.
@@ -12,18 +13,18 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// The address of `family` that a program prints on its first line; the error names the program.
 ///
-/// The program finds `ipv4` or `ipv6` in `HOMING_FAMILY`.
-pub async fn seen(arguments: &[String], family: Family) -> Result<IpAddr, String> {
-    seen_within(arguments, family, LIMIT).await
+/// The program runs as the user that is given with it, and finds `ipv4` or `ipv6` in `HOMING_FAMILY`.
+pub async fn seen(program: (&[String], Option<User>), family: Family) -> Result<IpAddr, String> {
+    seen_within(program, family, LIMIT).await
 }
 
 async fn seen_within(
-    arguments: &[String],
+    (arguments, user): (&[String], Option<User>),
     family: Family,
     limit: Duration,
 ) -> Result<IpAddr, String> {
     let variables = [("HOMING_FAMILY", family.key().to_owned())];
-    let printed = first_line(arguments, &variables, limit).await?;
+    let printed = first_line((arguments, user), &variables, limit).await?;
     let program = arguments.first().map(String::as_str).unwrap_or_default();
     if printed.is_empty() {
         return Err(format!("{program} prints nothing on its first line"));
@@ -40,7 +41,7 @@ mod tests {
 
     async fn shell(script: &str) -> Result<IpAddr, String> {
         let arguments = ["sh", "-c", script].map(str::to_owned);
-        seen_within(&arguments, Family::V4, Duration::from_secs(20)).await
+        seen_within((&arguments, None), Family::V4, Duration::from_secs(20)).await
     }
 
     #[track_caller]
@@ -82,9 +83,9 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_is_missing_is_named() {
         let missing = ["/nonexistent/program".to_owned(), "secret".to_owned()];
-        let error = seen(&missing, Family::V6).await.unwrap_err();
+        let error = seen((&missing, None), Family::V6).await.unwrap_err();
         assert!(error.starts_with("/nonexistent/program cannot be run: No such file"), "{error}");
-        assert_eq!(seen(&[], Family::V6).await, Err("the command is empty".to_owned()));
+        assert_eq!(seen((&[], None), Family::V6).await, Err("the command is empty".to_owned()));
     }
 
     #[tokio::test]
@@ -101,7 +102,7 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_takes_too_long_is_named() {
         let arguments = ["sleep", "60"].map(str::to_owned);
-        let seen = seen_within(&arguments, Family::V4, Duration::from_millis(30)).await;
+        let seen = seen_within((&arguments, None), Family::V4, Duration::from_millis(30)).await;
         refused(&seen, "sleep was not done within 30ms and was killed");
     }
 

@@ -378,18 +378,24 @@ async fn ask(
         return waiting.during(&what, outside::told(&outside, family, clients, aside)).await;
     }
     let address = match question {
-        Question::Source(source) => here(&config.sources[source], family, waiting).await,
+        Question::Source(source) => here(config, &config.sources[source], family, waiting).await,
         Question::Echo(..) | Question::ThirdParties(_) => Err(NOBODY.to_owned()),
     };
     Told { address, said: Vec::new() }
 }
 
 /// Asks a source on this machine.
-async fn here(source: &Source, family: Family, waiting: Waiting) -> Result<IpAddr, String> {
+async fn here(
+    config: &Config,
+    source: &Source,
+    family: Family,
+    waiting: Waiting,
+) -> Result<IpAddr, String> {
     match &source.kind {
         Kind::Command(arguments) => {
             let what = format!("waiting for the command of source {}", source.name);
-            waiting.during(&what, command::seen(arguments, family)).await
+            let program = (&arguments[..], config.programs_as);
+            waiting.during(&what, command::seen(program, family)).await
         }
         Kind::File(path) => file::seen(path, family),
         Kind::Interface(_) | Kind::Outside(_) | Kind::Static(_) => Err(NOBODY.to_owned()),

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,9 @@ use crate::core::time::Timestamp;
 use crate::disk;
 
 const FILE: &str = "homing.lock";
+
+/// The most that is read of a file here, in bytes; none of them has more.
+const MOST: u64 = 4096;
 
 /// The holder that a run of `--once` has told of last.
 const TOLD: &str = "homing.told";
@@ -50,37 +53,64 @@ pub enum Refusal {
 /// Takes the lock in `dir` without waiting; it is held until the file is closed.
 pub fn take(dir: &Path, who: &str) -> Result<File, Refusal> {
     let path = dir.join(FILE);
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options.custom_flags(disk::no_link());
     let system = |error| Refusal::System(path.clone(), error);
-    let mut file = options.open(&path).map_err(system)?;
-    disk::hand_over(&file, dir).map_err(system)?;
+    let mut file = open(&path).map_err(system)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(Refusal::Held(holder(&path))),
         Err(TryLockError::Error(error)) => return Err(system(error)),
     }
     if who == DAEMON {
+        if !is_lock(&mut file).map_err(system)? {
+            let what = "it is no lock of Homing's";
+            return Err(system(io::Error::new(io::ErrorKind::InvalidData, what)));
+        }
         let line = Line::mine().to_string();
-        file.set_len(0).and_then(|()| file.write_all(line.as_bytes())).map_err(system)?;
+        let written = file.set_len(0).and_then(|()| file.rewind());
+        written.and_then(|()| file.write_all(line.as_bytes())).map_err(system)?;
     }
     Ok(file)
+}
+
+/// Opens the file at `path`; makes it when it is not there.
+///
+/// Only one that was just made is given to the directory's owner, who may have put any file of
+/// root's in its place.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).mode(0o600).custom_flags(disk::no_link());
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            disk::hand_over(&file, disk::directory(path))?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether `file`, which nobody has read from yet, holds nothing but what stands in a lock; a power
+/// cut leaves zeros.
+fn is_lock(file: &mut File) -> io::Result<bool> {
+    let mut text = Vec::new();
+    file.take(MOST).read_to_end(&mut text)?;
+    let line = std::str::from_utf8(&text).ok().and_then(Line::parse);
+    Ok(line.is_some() || text.iter().all(|byte| *byte == 0))
 }
 
 /// The daemon that runs on the state in `dir`, if one does; takes no lock and waits for nothing.
 pub fn running_daemon(dir: &Path) -> Option<Holder> {
     let path = dir.join(FILE);
-    let line = Line::parse(&fs::read_to_string(&path).ok()?)?;
+    let line = Line::parse(&disk::read_text(&path, MOST).ok()??)?;
     let pid = if line.is_alive() { line.pid } else { number_outside(&line, &path)? };
     Some(Holder::Daemon { pid, since: line.since })
 }
 
 /// The number that the daemon of `line` has for us, when it is in a jail or a container of its own
-/// and knows another: who has the lock of the file at `path`, if that began when the daemon did.
+/// and knows another: who may have the lock of the file at `path` and began when the daemon did.
 fn number_outside(line: &Line, path: &Path) -> Option<u32> {
     let then = line.tick?;
-    locker(path).filter(|pid| tick(*pid) == Some(then))
+    lockers(path).into_iter().find(|pid| tick(*pid) == Some(then))
 }
 
 /// Whether nobody has been told yet that `holder` has the lock in `dir`; from now on somebody has.
@@ -91,7 +121,7 @@ pub fn is_news(dir: &Path, holder: &Holder) -> bool {
         return true;
     }
     let (path, text) = (dir.join(TOLD), format!("{holder}\n"));
-    if fs::read_to_string(&path).is_ok_and(|told| told == text) {
+    if disk::read_text(&path, MOST).is_ok_and(|told| told.as_ref() == Some(&text)) {
         return false;
     }
     let _ = super::write(&path, text.as_bytes());
@@ -101,21 +131,34 @@ pub fn is_news(dir: &Path, holder: &Holder) -> bool {
 /// Who has the lock of the file at `path`, which somebody has.
 fn holder(path: &Path) -> Holder {
     let daemon = path.parent().and_then(running_daemon);
-    daemon.unwrap_or_else(|| Holder::Once { pid: locker(path) })
+    daemon.unwrap_or_else(|| Holder::Once { pid: lockers(path).first().copied() })
 }
 
-/// The process that the kernel knows to have locked the file at `path` (`proc_locks(5)`).
-fn locker(path: &Path) -> Option<u32> {
-    let inode = fs::metadata(path).ok()?.ino();
-    // `1: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF`; the device is left out of the comparison
-    // because btrfs and overlayfs show another one than stat does.
-    let locks = fs::read_to_string("/proc/locks").ok()?;
-    locks.lines().find_map(|line| {
+/// The processes that the kernel knows to have locked a file like that at `path` (`proc_locks(5)`),
+/// likely ones first.
+fn lockers(path: &Path) -> Vec<u32> {
+    let Ok(file) = fs::metadata(path) else { return Vec::new() };
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let (major, minor) = (rustix::fs::major(file.dev()), rustix::fs::minor(file.dev()));
+    lockers_in(&locks, &format!("{major:02x}:{minor:02x}"), file.ino())
+}
+
+/// Those that have locked a file of the number `inode` by the text of `/proc/locks`: first those on
+/// `device`, then those on any other, since btrfs and overlayfs show another one than stat does.
+fn lockers_in(locks: &str, device: &str, inode: u64) -> Vec<u32> {
+    // `1: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF`
+    let locker = |line: &str| {
         let words: Vec<_> = line.split_ascii_whitespace().collect();
         let [_, "FLOCK", _, "WRITE", pid, file, ..] = words[..] else { return None };
-        let same = file.rsplit(':').next()?.parse() == Ok(inode);
-        pid.parse().ok().filter(|_| same)
-    })
+        let (on, number) = file.rsplit_once(':')?;
+        let is_meant = number.parse() == Ok(inode);
+        // The kernel has no number for one of whom we may know nothing.
+        let pid = pid.parse().ok().filter(|pid| *pid != 0 && is_meant)?;
+        Some((on != device, pid))
+    };
+    let mut found: Vec<(bool, u32)> = locks.lines().filter_map(locker).collect();
+    found.sort_by_key(|(is_elsewhere, _)| *is_elsewhere);
+    found.into_iter().map(|(_, pid)| pid).collect()
 }
 
 /// What the daemon writes: `daemon 1234 since 2026-11-22T04:30:00Z tick 5678`.
@@ -214,6 +257,33 @@ mod tests {
         for wrong in ["", "daemon", "once 7 since 2027-01-15T08:00:00Z tick 9", "\u{0}\u{0}"] {
             assert_eq!(Line::parse(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn whoever_may_have_the_lock_is_found_and_first_who_has_it_on_the_same_device() {
+        let locks = "1: POSIX  ADVISORY  WRITE 1 fe:01:5678 0 EOF\n\
+                     2: FLOCK  ADVISORY  WRITE 2 fe:02:5678 0 EOF\n\
+                     3: FLOCK  ADVISORY  WRITE 3 fe:01:5679 0 EOF\n\
+                     4: FLOCK  ADVISORY  WRITE 4 fe:01:5678 0 EOF\n\
+                     4: -> FLOCK  ADVISORY  WRITE 5 fe:01:5678 0 EOF\n\
+                     5: FLOCK  ADVISORY  WRITE 0 fe:01:5678 0 EOF\n";
+        assert_eq!(lockers_in(locks, "fe:01", 5678), [4, 2]);
+        assert_eq!(lockers_in(locks, "00:2a", 5678), [2, 4]);
+        assert!(lockers_in(locks, "fe:01", 7).is_empty());
+    }
+
+    #[test]
+    fn a_daemon_of_another_number_is_found_behind_others_with_the_same_inode() {
+        let dir = std::env::temp_dir().join(format!("homing-outside-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let file = take(&dir, DAEMON).unwrap();
+        let path = dir.join(FILE);
+        let found = lockers(&path);
+        assert!(found.contains(&std::process::id()), "{found:?}");
+        let line = Line { pid: u32::MAX, ..Line::mine() };
+        assert_eq!(number_outside(&line, &path), Some(std::process::id()));
+        drop(file);
+        fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

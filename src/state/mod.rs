@@ -356,9 +356,10 @@ impl StateError {
                         match disk::owner(path.parent().unwrap_or(path)) {
                             // A service's state, and somebody who tries Homing by hand.
                             Some(owner) => format!(
-                                "{} belongs to {owner}: run Homing as that user or as root, or choose \
-                                 another directory with --state-dir",
-                                parent()
+                                "{} belongs to {owner}: run `sudo -u {} homing …`, or choose another \
+                                 directory with --state-dir",
+                                parent(),
+                                owner.for_sudo()
                             ),
                             None => format!(
                                 "run Homing as the user that owns {}, or choose another directory \
@@ -366,6 +367,9 @@ impl StateError {
                                 parent()
                             ),
                         }
+                    }
+                    io::ErrorKind::InvalidData if *action == "lock" => {
+                        format!("move {} away", path.display())
                     }
                     io::ErrorKind::NotFound if *action == "make" => {
                         format!("run `mkdir -p {}`", parent())

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use homing::cli::table::{OPTIONS, Opt};
+use homing::cli::table::Opt;
 
 use super::words::{self, HOSTS, PROVIDERS, Word};
 
@@ -78,7 +78,7 @@ fn lines(name: &str, from: &str) -> String {
 /// What follows an option that waits for its value.
 fn values(text: &mut String) {
     *text += "    case $option in\n        '') ;;\n";
-    for option in OPTIONS {
+    for option in words::options() {
         let Some(word) = words::value(option) else { continue };
         if let Some(offer) = offer(word) {
             let names = words::names(option).join(" | ");

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use homing::cli::table::{ABOUT, COMMANDS, Command, OPTIONS, Opt, VARIABLES, daemon};
+use homing::cli::table::{ABOUT, COMMANDS, Command, Opt, daemon};
+use homing::core::feature::Feature;
 use homing::exit::Exit;
 
 use super::roff::{Page, bold, escaped, italic};
@@ -30,7 +31,7 @@ pub fn page(day: &str) -> String {
     commands(&mut page);
     options(&mut page);
     page.section("ENVIRONMENT");
-    for variable in VARIABLES {
+    for variable in words::variables() {
         page.item(&[bold(variable.name)], &[sentence(variable.doc)]);
     }
     files(&mut page);
@@ -111,7 +112,7 @@ fn options(page: &mut Page) {
     page.paragraph("They may stand before or after it.");
     words::common().for_each(|option| item(page, option, None));
     page.subsection("Of single commands");
-    for option in OPTIONS.iter().filter(|option| option.commands.is_some()) {
+    for option in words::options().filter(|option| option.commands.is_some()) {
         let takers: Vec<_> = words::commands()
             .filter(|command| option.is_taken_by(command.verb))
             .map(|command| format!("`{}`", command.line()))
@@ -152,7 +153,8 @@ fn files(page: &mut Page) {
             "/var/lib/homing",
             "What Homing remembers: what is set, what waits and until when. `state.json` can be read \
              by people; `homing.lock` is locked while the daemon or --once runs, so that no two of \
-             them work on the same state. Nobody but its owner can read the directory.",
+             them work on the same state; `homing.told` holds by whom --once has found it locked, so \
+             that it says so once. Nobody but its owner can read the directory.",
         ),
         (
             "TOKENFILE.receipt",
@@ -161,6 +163,7 @@ fn files(page: &mut Page) {
         ),
     ] {
         let term = match path.strip_prefix("TOKENFILE") {
+            Some(_) if !Feature::Tokens.is_here() => continue,
             Some(rest) => italic("TOKENFILE") + &bold(rest),
             None => bold(path),
         };
@@ -199,6 +202,9 @@ fn examples(page: &mut Page) {
         ("From cron every five minutes, which mails what has changed:", CRON),
         ("Try all over again what a provider has refused:", "homing --once --retry-rejected"),
     ] {
+        if line.starts_with("homing token") && !Feature::Tokens.is_here() {
+            continue;
+        }
         page.paragraph(words);
         page.verbatim(&[line.to_owned()]);
     }
@@ -210,7 +216,7 @@ const CRON: &str = "*/5 * * * *  homing --once";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use homing::cli::table::GROUPS;
+    use homing::cli::table::{GROUPS, OPTIONS, VARIABLES};
 
     #[test]
     fn the_page_tells_everything_that_the_table_has() {
@@ -223,14 +229,27 @@ mod tests {
             assert_eq!(is_told, !command.is_left_out(), "{doc}");
         }
         for group in GROUPS {
-            assert!(page.contains(&term(&group.line(), group.operand)), "{}", group.name);
+            let is_told = page.contains(&term(&group.line(), group.operand));
+            assert_eq!(is_told, !group.is_left_out(), "{}", group.name);
         }
         for option in OPTIONS {
             let label = format!(".TP\n{}\n", label(option, true));
-            assert_eq!(page.matches(&label).count(), 1, "{}", option.long);
+            let mut here = COMMANDS.iter().filter(|command| !command.is_left_out());
+            let is_here = here.any(|command| option.is_taken_by(command.verb));
+            assert_eq!(page.matches(&label).count(), usize::from(is_here), "{}", option.long);
         }
         for variable in VARIABLES {
-            assert!(page.contains(&format!(".TP\n{}\n", bold(variable.name))), "{}", variable.name);
+            let is_told = page.contains(&format!(".TP\n{}\n", bold(variable.name)));
+            let is_here = variable.feature.is_none_or(Feature::is_here);
+            assert_eq!(is_told, is_here, "{}", variable.name);
+        }
+    }
+
+    #[test]
+    fn every_file_of_the_state_directory_is_told() {
+        let page = page("2026-11-22");
+        for name in ["state.json", "homing.lock", "homing.told"] {
+            assert!(page.contains(&bold(name)), "{name}");
         }
     }
 

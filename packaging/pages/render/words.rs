@@ -2,7 +2,8 @@
 //!
 //! Pure questions to the table of the command line; what a shell makes of them is its own file's.
 
-use homing::cli::table::{COMMANDS, Command, Flag, GROUPS, OPTIONS, Opt};
+use homing::cli::table::{COMMANDS, Command, Flag, GROUPS, OPTIONS, Opt, VARIABLES, Variable};
+use homing::core::feature::Feature;
 
 /// What may stand as an option's value or as an operand.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,17 +52,31 @@ pub fn first() -> Vec<(&'static str, &'static str)> {
 
 /// The groups, each with its commands.
 pub fn groups() -> impl Iterator<Item = (&'static str, Vec<&'static Command>)> {
-    GROUPS.iter().map(|group| (group.name, group.commands().filter(|c| !c.is_left_out()).collect()))
+    let here = GROUPS.iter().filter(|group| !group.is_left_out());
+    here.map(|group| (group.name, group.commands().filter(|c| !c.is_left_out()).collect()))
+}
+
+/// The options of this build, each taken by a command that it has.
+pub fn options() -> impl Iterator<Item = &'static Opt> {
+    let here = |option: &Opt| {
+        COMMANDS.iter().any(|command| !command.is_left_out() && option.is_taken_by(command.verb))
+    };
+    OPTIONS.iter().filter(move |option| here(option))
+}
+
+/// The environment variables of this build.
+pub fn variables() -> impl Iterator<Item = &'static Variable> {
+    VARIABLES.iter().filter(|variable| variable.feature.is_none_or(Feature::is_here))
 }
 
 /// The options of every command.
 pub fn common() -> impl Iterator<Item = &'static Opt> {
-    OPTIONS.iter().filter(|option| option.commands.is_none())
+    options().filter(|option| option.commands.is_none())
 }
 
 /// The options of `command` that not every command has.
 pub fn own(command: &Command) -> impl Iterator<Item = &'static Opt> {
-    OPTIONS.iter().filter(|o| o.commands.is_some_and(|verbs| verbs.contains(&command.verb)))
+    options().filter(|o| o.commands.is_some_and(|verbs| verbs.contains(&command.verb)))
 }
 
 /// Every way to write `option`, the long one first.
@@ -77,7 +92,7 @@ pub fn may_repeat(option: &Opt) -> bool {
 
 /// The names of all options that take a value.
 pub fn with_value() -> Vec<String> {
-    OPTIONS.iter().filter(|option| option.value.is_some()).flat_map(names).collect()
+    options().filter(|option| option.value.is_some()).flat_map(names).collect()
 }
 
 /// What an option's value may be; `None` when it takes none.
