@@ -307,8 +307,87 @@ fn a_directory_that_was_made_anew_is_told_in_words() {
     daemon.signal(Signal::USR1);
     daemon.wait_for("restart needed: Landlock keeps Homing");
     daemon.wait_for("/keys\" fix=\"restart Homing\"");
+    // A reload cannot mend that, and is not refused for it; only what it would add is a reason.
+    let old = settled.read("config.toml");
+    let elsewhere = elsewhere();
+    let forbidden = elsewhere.path("address");
+    replace(&settled, "config.toml", &old.replace("\"address\"", &format!("{forbidden:?}")));
     daemon.signal(Signal::HUP);
+    let directory = fs::canonicalize(elsewhere.path("")).unwrap();
+    let lacking = format!("lacking=\"reads {}\"", directory.display());
     daemon.wait_for("restart needed: Landlock leaves Homing less");
+    daemon.wait_for(&lacking);
+    assert!(!daemon.log().contains("configuration read again"), "{}", daemon.log());
+    replace(&settled, "config.toml", &old);
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("configuration read again");
+}
+
+#[test]
+fn what_comes_after_the_start_is_read() {
+    let test = "what_comes_after_the_start_is_read";
+    if !has_landlock(test) {
+        return;
+    }
+    in_namespace(test, || {
+        ip("link set lo up");
+        let (sandbox, home) = set_up();
+        let outside = Home::new("");
+        let [root, link] = ["media", "link"].map(|name| outside.path(name));
+        let real = fs::canonicalize(outside.path("")).unwrap();
+        fs::create_dir(&root).unwrap();
+        outside.write("media/other", "not empty\n", 0o644);
+        symlink("media/late/deep", &link).unwrap();
+        let mount = |at: &Path| {
+            let mut mount = Command::new("mount");
+            let status = mount.args(["-t", "tmpfs", "tmpfs"]).arg(at).status().unwrap();
+            assert!(status.success(), "{}", at.display());
+        };
+        let late = root.join("late/deep");
+        // Made later, mounted later on a directory that is made later, mounted on an empty one, and
+        // where a link leads to by then.
+        for (last, (file, is_there, is_mounted)) in [
+            (late.join("address"), false, false),
+            (late.join("address"), false, true),
+            (late.join("address"), true, true),
+            (link.join("address"), false, false),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            if is_there {
+                fs::create_dir_all(&late).unwrap();
+            }
+            let address = format!("198.51.100.{}", 30 + last);
+            home.configure(&config(&sandbox, file.to_str().unwrap()));
+            let wide = if is_there { "media/late" } else { "media" };
+            let told = format!(
+                "everything below {0}/{wide} may be read, because there is nothing in \
+                 {0}/media/late/deep yet",
+                real.display()
+            );
+            let checked = home.run(&["check"]);
+            assert!(checked.out.contains(&told), "{checked:#?}");
+            let daemon = home.daemon();
+            daemon.wait_for(&told);
+            daemon.wait_for("address not seen");
+            fs::create_dir_all(&late).unwrap();
+            if is_mounted {
+                mount(&late);
+            }
+            fs::write(late.join("address"), &address).unwrap();
+            daemon.signal(Signal::HUP);
+            wait_for_address(&sandbox, &daemon, &address);
+            assert!(!daemon.log().contains("restart needed"), "{}", daemon.log());
+            drop(daemon);
+            let checked = home.run(&["check"]);
+            assert!(!checked.out.contains("there is nothing in"), "{checked:#?}");
+            if is_mounted {
+                assert!(Command::new("umount").arg(&late).status().unwrap().success());
+            }
+            fs::remove_dir_all(root.join("late")).unwrap();
+        }
+    });
 }
 
 #[test]

@@ -30,6 +30,8 @@ const PORTS_SINCE: i32 = 4;
 pub struct Confinement {
     state_dir: PathBuf,
     held: Result<Held, Unconfined>,
+    /// What had to be opened because something was not there yet, in sentences.
+    awaited: Vec<String>,
     /// What was lacking when that was told last.
     told: Option<String>,
 }
@@ -52,11 +54,15 @@ impl Confinement {
     /// Confines this thread, and all that it starts from now on, to what `config` needs with the state
     /// in `state_dir`, if anything is to be confined; what it is like is told by the others here.
     pub fn begin(config: &Config, state_dir: &Path) -> Self {
-        let held = match hindrance(config) {
-            Some(hindrance) => Err(hindrance),
-            None => restrict(&needs::of(config, state_dir).with(needs::of_system())),
+        let (held, awaited) = match hindrance(config) {
+            Some(hindrance) => (Err(hindrance), Vec::new()),
+            None => {
+                let wanted = needs::of(config, state_dir).with(needs::of_system());
+                let opened = needs::opened(&wanted, state_dir);
+                (restrict(&opened), wanted.awaited(&opened))
+            }
         };
-        Self { state_dir: state_dir.to_owned(), held, told: None }
+        Self { state_dir: state_dir.to_owned(), held, awaited, told: None }
     }
 
     /// Logs what holds: as information for a daemon, else as a detail.
@@ -64,6 +70,7 @@ impl Confinement {
         match &self.held {
             Ok(Held { needs, abi, .. }) if is_daemon => {
                 info!(landlock = abi, reach = %needs, "confined");
+                self.awaited.iter().for_each(|sentence| info!("{sentence}"));
             }
             Err(Unconfined::Refused(why)) if is_daemon => {
                 warn!(
@@ -78,20 +85,23 @@ impl Confinement {
         }
     }
 
-    /// What `config` asks for that is out of reach for good, so that a restart is needed.
-    pub fn forbids(&self, config: &Config) -> Option<String> {
+    /// What `new` asks for that is out of reach for good, so that a restart is needed; what `old`,
+    /// the configuration in force, lacks as well is no reason to keep that.
+    pub fn forbids(&self, old: &Config, new: &Config) -> Option<String> {
         let held = self.held.as_ref().ok()?;
-        if let Some(program) = program(config) {
+        if let Some(program) = program(new) {
             return Some(program.to_string());
         }
-        held.lacks(&needs::of(config, &self.state_dir))
+        let lacking = |config| held.lacking(&needs::of(config, &self.state_dir));
+        in_words(&lacking(new).without(&lacking(old)))
     }
 
     /// Logs what is out of reach by now that `config` and the system need, for whoever wonders why a
     /// file cannot be read; once, until it is something else.
     pub fn explain(&mut self, config: &Config) {
         let Ok(held) = &self.held else { return };
-        let lacking = held.lacks(&needs::of(config, &self.state_dir).with(needs::of_system()));
+        let needs = needs::of(config, &self.state_dir).with(needs::of_system());
+        let lacking = in_words(&held.lacking(&needs));
         if let Some(lacking) =
             lacking.as_ref().filter(|lacking| self.told.as_ref() != Some(lacking))
         {
@@ -106,8 +116,8 @@ impl Confinement {
 }
 
 impl Held {
-    /// What of `needs` is out of reach, in words; a directory that has taken another's place is.
-    fn lacks(&self, needs: &Needs) -> Option<String> {
+    /// What of `needs` is out of reach; a directory that has taken another's place is.
+    fn lacking(&self, needs: &Needs) -> Needs {
         let stands = |path: &&PathBuf| self.identities.get(*path).copied() == Identity::at(path);
         let Needs { read, write, ports } = &self.needs;
         let held = Needs {
@@ -115,9 +125,13 @@ impl Held {
             write: write.iter().filter(stands).cloned().collect(),
             ports: ports.clone(),
         };
-        let lacking = needs.beyond(&held);
-        (!lacking.is_empty()).then(|| lacking.to_string())
+        needs.beyond(&held)
     }
+}
+
+/// What is lacking in words, if anything is.
+fn in_words(lacking: &Needs) -> Option<String> {
+    (!lacking.is_empty()).then(|| lacking.to_string())
 }
 
 impl Identity {
@@ -130,11 +144,13 @@ impl Identity {
 pub fn rehearsed(config: &Config, state_dir: &Path) -> Vec<String> {
     let own = needs::of(config, state_dir);
     let system = needs::of_system();
-    let breadth = own.breadth(&system);
+    let mut breadth = own.breadth(&system);
     let held = match hindrance(config) {
         Some(hindrance) => Err(hindrance),
         None => {
-            let all = own.with(system);
+            let wanted = own.with(system);
+            let all = needs::opened(&wanted, state_dir);
+            breadth.extend(wanted.awaited(&all));
             // Rules are for the thread that asks for them, and go with it.
             let tried = thread::scope(|scope| {
                 let attempt = thread::Builder::new().spawn_scoped(scope, || restrict(&all));
