@@ -12,7 +12,9 @@ mod sandbox;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -443,14 +445,6 @@ fn privileges(daemon: &Daemon) -> String {
 #[test]
 fn under_systemd_the_unit_confines() {
     let home = Home::new(&hosts_file(""));
-    let mut command = home.command(&["-v"]);
-    command.env("NOTIFY_SOCKET", home.path("nobody"));
-    let daemon = home.daemon_of(command);
-    daemon.wait_for("not confined why=\"systemd confines the service\"");
-    drop(daemon);
-    let ran = home.command(&["check"]).env("NOTIFY_SOCKET", "@nobody").output().unwrap();
-    let ran = home::Ran::from(ran);
-    assert!(ran.out.contains("not confined: systemd confines the service\n"), "{}", ran.out);
     // systemd.exec(5): the number of the very process that systemd has started.
     let script = "export SYSTEMD_EXEC_PID=$$; exec \"$@\"";
     for (script, is_confined) in [(script, false), ("export SYSTEMD_EXEC_PID=1; exec \"$@\"", true)]
@@ -462,6 +456,56 @@ fn under_systemd_the_unit_confines() {
         let says = ran.out.contains("not confined: systemd confines the service\n");
         assert_eq!(!says, is_confined, "{ran:#?}");
     }
+}
+
+#[test]
+fn a_supervisor_confines_only_if_it_is_systemd() {
+    let test = "a_supervisor_confines_only_if_it_is_systemd";
+    if !has_landlock(test) {
+        return;
+    }
+    in_namespace(test, || {
+        let home = Home::new(&hosts_file(""));
+        let mut mount = Command::new("mount");
+        assert!(mount.args(["-t", "tmpfs", "tmpfs", "/run"]).status().unwrap().success());
+        let name = format!("homing-test-{}", std::process::id());
+        let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+        let (with_file, without) = (home.path("notify"), format!("@{name}"));
+        let ears = [
+            (UnixDatagram::bind(&with_file).unwrap(), with_file.to_str().unwrap()),
+            (UnixDatagram::bind_addr(&address).unwrap(), &without),
+        ];
+        for (is_systemd, says) in [
+            (false, "confined landlock="),
+            (true, "not confined why=\"systemd confines the service\""),
+        ] {
+            if is_systemd {
+                fs::create_dir_all("/run/systemd/system").unwrap();
+            }
+            for (ear, name) in &ears {
+                let mut command = home.command(&["-v"]);
+                command.env("NOTIFY_SOCKET", name);
+                let daemon = home.daemon_of(command);
+                daemon.wait_until(says, |log| log.contains(&format!("Z {says}")));
+                daemon.wait_for("the round is over");
+                ear.set_read_timeout(Some(netns::SOON)).unwrap();
+                let mut bytes = [0; 512];
+                let length = ear.recv(&mut bytes).unwrap();
+                assert!(bytes[..length].starts_with(b"READY=1"), "{}", daemon.log());
+                assert!(!daemon.log().contains("cannot be told"), "{}", daemon.log());
+                drop(daemon);
+                ear.set_nonblocking(true).unwrap();
+                while ear.recv(&mut bytes).is_ok() {}
+                ear.set_nonblocking(false).unwrap();
+                let mut check = home.command(&["check"]);
+                let ran = home::Ran::from(check.env("NOTIFY_SOCKET", name).output().unwrap());
+                let says = ran.out.contains("not confined: systemd confines the service\n");
+                assert_eq!(says, is_systemd, "{ran:#?}");
+            }
+        }
+        let alone = home.run(&["check"]);
+        assert!(alone.out.contains("confined unless systemd starts it"), "{alone:#?}");
+    });
 }
 
 #[test]

@@ -9,7 +9,9 @@ mod needs;
 
 use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -59,7 +61,7 @@ impl Confinement {
             None => {
                 let wanted = needs::of(config, state_dir).with(needs::of_system());
                 let opened = needs::opened(&wanted, state_dir);
-                (restrict(&opened), wanted.awaited(&opened))
+                (restrict(&opened, has_abstract_supervisor()), wanted.awaited(&opened))
             }
         };
         Self { state_dir: state_dir.to_owned(), held, awaited, told: None }
@@ -153,7 +155,8 @@ pub fn rehearsed(config: &Config, state_dir: &Path) -> Vec<String> {
             breadth.extend(wanted.awaited(&all));
             // Rules are for the thread that asks for them, and go with it.
             let tried = thread::scope(|scope| {
-                let attempt = thread::Builder::new().spawn_scoped(scope, || restrict(&all));
+                let attempt = thread::Builder::new()
+                    .spawn_scoped(scope, || restrict(&all, has_abstract_supervisor()));
                 attempt.map(thread::ScopedJoinHandle::join)
             });
             let failed = || Unconfined::Refused("there is no thread to try them".to_owned());
@@ -164,9 +167,7 @@ pub fn rehearsed(config: &Config, state_dir: &Path) -> Vec<String> {
     match held {
         Err(why) => vec![format!("not confined: {why}")],
         Ok((abi, needs)) => {
-            // As sd_booted(3) does.
-            let systemd = Path::new("/run/systemd/system").is_dir();
-            let unless = if systemd { " unless systemd starts it" } else { "" };
+            let unless = if systemd_runs() { " unless systemd starts it" } else { "" };
             let but = if abi < PORTS_SINCE { ", which cannot limit ports" } else { "" };
             let first = format!("confined{unless} (Landlock ABI {abi}{but}): {needs}");
             [first].into_iter().chain(breadth).collect()
@@ -177,9 +178,26 @@ pub fn rehearsed(config: &Config, state_dir: &Path) -> Vec<String> {
 /// Why a program with `config` is not to be confined.
 fn hindrance(config: &Config) -> Option<Unconfined> {
     // The unit's settings are stricter, and a person may loosen them without asking Homing.
-    let by_systemd = env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty())
-        || env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == std::process::id().to_string());
+    // Others speak to NOTIFY_SOCKET as well, such as the runtimes of containers, and confine nothing.
+    let by_systemd = env::var("SYSTEMD_EXEC_PID")
+        .is_ok_and(|pid| pid == std::process::id().to_string())
+        || notify_socket().is_some() && systemd_runs();
     program(config).or_else(|| by_systemd.then_some(Unconfined::Systemd))
+}
+
+/// Whether systemd is the system's manager, as sd_booted(3) finds out.
+fn systemd_runs() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+/// Where a supervisor hears, if there is one (`sd_notify(3)`).
+fn notify_socket() -> Option<OsString> {
+    env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty())
+}
+
+/// Whether a supervisor hears at a socket without a file.
+fn has_abstract_supervisor() -> bool {
+    notify_socket().is_some_and(|socket| socket.as_bytes().starts_with(b"@"))
 }
 
 /// The first program of the user's in `config`, which nobody but the user knows the needs of.
@@ -194,6 +212,6 @@ fn program(config: &Config) -> Option<Unconfined> {
 
 /// Elsewhere there is no such thing.
 #[cfg(not(target_os = "linux"))]
-fn restrict(_: &Needs) -> Result<Held, Unconfined> {
+fn restrict(_: &Needs, _: bool) -> Result<Held, Unconfined> {
     Err(Unconfined::Missing)
 }
