@@ -185,7 +185,7 @@ fn hindrance(config: &Config) -> Option<Unconfined> {
     program(config).or_else(|| by_systemd.then_some(Unconfined::Systemd))
 }
 
-/// Whether systemd is the system's manager, as sd_booted(3) finds out.
+/// Whether systemd is the system's manager, as `sd_booted(3)` finds out.
 fn systemd_runs() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }

@@ -298,4 +298,23 @@ mod tests {
         assert!(needs.write.is_empty());
         assert_eq!(needs.ports, Ports::These([DNS].into()));
     }
+
+    #[test]
+    fn rules_are_for_directories_never_for_files_or_what_is_missing() {
+        let etc = fs::canonicalize("/etc").unwrap();
+        let one = |path: &str| BTreeSet::from([PathBuf::from(path)]);
+        let wanted = |path| Needs { read: one(path), write: one(path), ..Needs::default() };
+        let state = Path::new("/nowhere/state");
+        for (path, rule) in [
+            ("/etc/passwd", etc.to_str().unwrap()),
+            ("/etc/passwd/x/y", etc.to_str().unwrap()),
+            ("/nowhere/keys", "/"),
+        ] {
+            let opened = opened(&wanted(path), state);
+            assert_eq!(opened, wanted(rule), "{path}");
+        }
+        let own = wanted("/nowhere/state");
+        assert_eq!(opened(&own, state).write, own.write);
+        assert_eq!(foreseen(Path::new("/nowhere/a/../b"), 0), Path::new("/nowhere/b"));
+    }
 }
