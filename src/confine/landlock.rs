@@ -19,14 +19,15 @@ const KNOWN: ABI = ABI::V6;
 
 /// Confines this thread, and all that it starts, to `needs` for good.
 ///
-/// Directories that are not there are left out.
-pub(super) fn restrict(needs: &Needs) -> Result<Held, Unconfined> {
+/// Directories that are not there are left out. Sockets without a file stay within reach if
+/// `abstract_sockets`: no rule could name one.
+pub(super) fn restrict(needs: &Needs, abstract_sockets: bool) -> Result<Held, Unconfined> {
     let refused = |error: RulesetError| Unconfined::Refused(error.to_string());
     let reads = AccessFs::ReadFile | AccessFs::ReadDir;
     // To make a new file, fill it, let it take an old one's place, or remove it.
     let writes =
         reads | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
-    let mut rules = rules(&needs.ports).map_err(refused)?;
+    let mut rules = rules(&needs.ports, abstract_sockets).map_err(refused)?;
     let mut held = Held::default();
     for (directories, access) in [(&needs.read, reads), (&needs.write, writes)] {
         for directory in directories {
@@ -55,11 +56,15 @@ pub(super) fn restrict(needs: &Needs) -> Result<Held, Unconfined> {
 }
 
 /// Rules under which nothing but `ports` is allowed yet.
-fn rules(ports: &Ports) -> Result<RulesetCreated, RulesetError> {
+fn rules(ports: &Ports, abstract_sockets: bool) -> Result<RulesetCreated, RulesetError> {
+    let mut scopes = Scope::from_all(KNOWN);
+    if abstract_sockets {
+        scopes.remove(Scope::AbstractUnixSocket);
+    }
     let rules = Ruleset::default()
         .handle_access(AccessFs::from_all(KNOWN))?
         .handle_access(AccessNet::BindTcp)?
-        .scope(Scope::from_all(KNOWN))?;
+        .scope(scopes)?;
     let rules = match ports {
         Ports::Any => rules,
         Ports::These(_) => rules.handle_access(AccessNet::ConnectTcp)?,

@@ -9,7 +9,9 @@ mod needs;
 
 use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -30,6 +32,8 @@ const PORTS_SINCE: i32 = 4;
 pub struct Confinement {
     state_dir: PathBuf,
     held: Result<Held, Unconfined>,
+    /// What had to be opened because something was not there yet, in sentences.
+    awaited: Vec<String>,
     /// What was lacking when that was told last.
     told: Option<String>,
 }
@@ -52,11 +56,15 @@ impl Confinement {
     /// Confines this thread, and all that it starts from now on, to what `config` needs with the state
     /// in `state_dir`, if anything is to be confined; what it is like is told by the others here.
     pub fn begin(config: &Config, state_dir: &Path) -> Self {
-        let held = match hindrance(config) {
-            Some(hindrance) => Err(hindrance),
-            None => restrict(&needs::of(config, state_dir).with(needs::of_system())),
+        let (held, awaited) = match hindrance(config) {
+            Some(hindrance) => (Err(hindrance), Vec::new()),
+            None => {
+                let wanted = needs::of(config, state_dir).with(needs::of_system());
+                let opened = needs::opened(&wanted, state_dir);
+                (restrict(&opened, has_abstract_supervisor()), wanted.awaited(&opened))
+            }
         };
-        Self { state_dir: state_dir.to_owned(), held, told: None }
+        Self { state_dir: state_dir.to_owned(), held, awaited, told: None }
     }
 
     /// Logs what holds: as information for a daemon, else as a detail.
@@ -64,6 +72,7 @@ impl Confinement {
         match &self.held {
             Ok(Held { needs, abi, .. }) if is_daemon => {
                 info!(landlock = abi, reach = %needs, "confined");
+                self.awaited.iter().for_each(|sentence| info!("{sentence}"));
             }
             Err(Unconfined::Refused(why)) if is_daemon => {
                 warn!(
@@ -78,20 +87,23 @@ impl Confinement {
         }
     }
 
-    /// What `config` asks for that is out of reach for good, so that a restart is needed.
-    pub fn forbids(&self, config: &Config) -> Option<String> {
+    /// What `new` asks for that is out of reach for good, so that a restart is needed; what `old`,
+    /// the configuration in force, lacks as well is no reason to keep that.
+    pub fn forbids(&self, old: &Config, new: &Config) -> Option<String> {
         let held = self.held.as_ref().ok()?;
-        if let Some(program) = program(config) {
+        if let Some(program) = program(new) {
             return Some(program.to_string());
         }
-        held.lacks(&needs::of(config, &self.state_dir))
+        let lacking = |config| held.lacking(&needs::of(config, &self.state_dir));
+        in_words(&lacking(new).without(&lacking(old)))
     }
 
     /// Logs what is out of reach by now that `config` and the system need, for whoever wonders why a
     /// file cannot be read; once, until it is something else.
     pub fn explain(&mut self, config: &Config) {
         let Ok(held) = &self.held else { return };
-        let lacking = held.lacks(&needs::of(config, &self.state_dir).with(needs::of_system()));
+        let needs = needs::of(config, &self.state_dir).with(needs::of_system());
+        let lacking = in_words(&held.lacking(&needs));
         if let Some(lacking) =
             lacking.as_ref().filter(|lacking| self.told.as_ref() != Some(lacking))
         {
@@ -106,8 +118,8 @@ impl Confinement {
 }
 
 impl Held {
-    /// What of `needs` is out of reach, in words; a directory that has taken another's place is.
-    fn lacks(&self, needs: &Needs) -> Option<String> {
+    /// What of `needs` is out of reach; a directory that has taken another's place is.
+    fn lacking(&self, needs: &Needs) -> Needs {
         let stands = |path: &&PathBuf| self.identities.get(*path).copied() == Identity::at(path);
         let Needs { read, write, ports } = &self.needs;
         let held = Needs {
@@ -115,9 +127,13 @@ impl Held {
             write: write.iter().filter(stands).cloned().collect(),
             ports: ports.clone(),
         };
-        let lacking = needs.beyond(&held);
-        (!lacking.is_empty()).then(|| lacking.to_string())
+        needs.beyond(&held)
     }
+}
+
+/// What is lacking in words, if anything is.
+fn in_words(lacking: &Needs) -> Option<String> {
+    (!lacking.is_empty()).then(|| lacking.to_string())
 }
 
 impl Identity {
@@ -130,14 +146,17 @@ impl Identity {
 pub fn rehearsed(config: &Config, state_dir: &Path) -> Vec<String> {
     let own = needs::of(config, state_dir);
     let system = needs::of_system();
-    let breadth = own.breadth(&system);
+    let mut breadth = own.breadth(&system);
     let held = match hindrance(config) {
         Some(hindrance) => Err(hindrance),
         None => {
-            let all = own.with(system);
+            let wanted = own.with(system);
+            let all = needs::opened(&wanted, state_dir);
+            breadth.extend(wanted.awaited(&all));
             // Rules are for the thread that asks for them, and go with it.
             let tried = thread::scope(|scope| {
-                let attempt = thread::Builder::new().spawn_scoped(scope, || restrict(&all));
+                let attempt = thread::Builder::new()
+                    .spawn_scoped(scope, || restrict(&all, has_abstract_supervisor()));
                 attempt.map(thread::ScopedJoinHandle::join)
             });
             let failed = || Unconfined::Refused("there is no thread to try them".to_owned());
@@ -148,9 +167,7 @@ pub fn rehearsed(config: &Config, state_dir: &Path) -> Vec<String> {
     match held {
         Err(why) => vec![format!("not confined: {why}")],
         Ok((abi, needs)) => {
-            // As sd_booted(3) does.
-            let systemd = Path::new("/run/systemd/system").is_dir();
-            let unless = if systemd { " unless systemd starts it" } else { "" };
+            let unless = if systemd_runs() { " unless systemd starts it" } else { "" };
             let but = if abi < PORTS_SINCE { ", which cannot limit ports" } else { "" };
             let first = format!("confined{unless} (Landlock ABI {abi}{but}): {needs}");
             [first].into_iter().chain(breadth).collect()
@@ -161,9 +178,26 @@ pub fn rehearsed(config: &Config, state_dir: &Path) -> Vec<String> {
 /// Why a program with `config` is not to be confined.
 fn hindrance(config: &Config) -> Option<Unconfined> {
     // The unit's settings are stricter, and a person may loosen them without asking Homing.
-    let by_systemd = env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty())
-        || env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == std::process::id().to_string());
+    // Others speak to NOTIFY_SOCKET as well, such as the runtimes of containers, and confine nothing.
+    let by_systemd = env::var("SYSTEMD_EXEC_PID")
+        .is_ok_and(|pid| pid == std::process::id().to_string())
+        || notify_socket().is_some() && systemd_runs();
     program(config).or_else(|| by_systemd.then_some(Unconfined::Systemd))
+}
+
+/// Whether systemd is the system's manager, as `sd_booted(3)` finds out.
+fn systemd_runs() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+/// Where a supervisor hears, if there is one (`sd_notify(3)`).
+fn notify_socket() -> Option<OsString> {
+    env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty())
+}
+
+/// Whether a supervisor hears at a socket without a file.
+fn has_abstract_supervisor() -> bool {
+    notify_socket().is_some_and(|socket| socket.as_bytes().starts_with(b"@"))
 }
 
 /// The first program of the user's in `config`, which nobody but the user knows the needs of.
@@ -178,6 +212,6 @@ fn program(config: &Config) -> Option<Unconfined> {
 
 /// Elsewhere there is no such thing.
 #[cfg(not(target_os = "linux"))]
-fn restrict(_: &Needs) -> Result<Held, Unconfined> {
+fn restrict(_: &Needs, _: bool) -> Result<Held, Unconfined> {
     Err(Unconfined::Missing)
 }

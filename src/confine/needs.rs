@@ -1,7 +1,7 @@
 //! What a configuration and the system's resolver need, with links followed as they stand now.
 //!
 //! Only directories: a rule for a file would go on being for the file that was there at the start,
-//! whatever took its place by a rename. Those that do not exist are left out.
+//! whatever took its place by a rename. What is not there yet is opened by what it will be in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -67,8 +67,50 @@ pub fn of(config: &Config, state_dir: &Path) -> Needs {
         let others = Family::BOTH.into_iter().flat_map(echo::third_parties);
         others.for_each(|echo| gathered.echo(&echo));
     }
-    gathered.needs.write.insert(disk::canonical(state_dir));
+    gathered.needs.write.insert(foreseen(state_dir, MOST_LINKS));
     gathered.into_needs()
+}
+
+/// The directories that rules can be made for now so that `needs` are met whenever what they name
+/// comes to be; `state_dir` is not widened, since Homing makes it itself.
+///
+/// A rule holds below what is mounted later on its directory's children, and not below what is
+/// mounted on the directory itself, so an empty one to read from is taken for a place to mount on.
+pub fn opened(needs: &Needs, state_dir: &Path) -> Needs {
+    let state_dir = foreseen(state_dir, MOST_LINKS);
+    let is_filled = |path: &Path| fs::read_dir(path).map_or(true, |mut all| all.next().is_some());
+    let nearest = |path: &PathBuf, suits: &dyn Fn(&Path) -> bool| {
+        let found = path.ancestors().find(|path| path.is_dir() && suits(path));
+        found.unwrap_or(Path::new("/")).to_owned()
+    };
+    let write = |path: &PathBuf| {
+        let is_own = *path == state_dir && !path.exists();
+        if is_own { path.clone() } else { nearest(path, &|_| true) }
+    };
+    Needs {
+        read: needs.read.iter().map(|path| nearest(path, &is_filled)).collect(),
+        write: needs.write.iter().map(write).collect(),
+        ports: needs.ports.clone(),
+    }
+}
+
+/// The real path of what is at `path`, or will be if it is made there; at most so many `links` that
+/// lead to nothing yet are followed.
+fn foreseen(path: &Path, links: usize) -> PathBuf {
+    if let Ok(real) = fs::canonicalize(path) {
+        return real;
+    }
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let Some(parent) = path.parent() else { return path };
+    let parent = foreseen(parent, links);
+    let Some(name) = path.file_name() else {
+        return parent.parent().map_or(parent.clone(), Path::to_owned);
+    };
+    let path = parent.join(name);
+    match fs::read_link(&path) {
+        Ok(target) if links > 0 => foreseen(&parent.join(target), links - 1),
+        _ => path,
+    }
 }
 
 /// What the system's look-up of names needs.
@@ -91,7 +133,7 @@ struct Gathered {
     ports: BTreeSet<u16>,
     any_port: bool,
     /// The real directory of each that was looked at; many files share few.
-    known: BTreeMap<PathBuf, Option<PathBuf>>,
+    known: BTreeMap<PathBuf, PathBuf>,
 }
 
 impl Gathered {
@@ -114,7 +156,7 @@ impl Gathered {
             // A link in its place stays, and what it leads to is replaced.
             let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
             let directory = self.directory(&path);
-            self.needs.write.extend(directory);
+            self.needs.write.insert(directory);
         }
         for server in host.verify.iter().flat_map(|verify| &verify.servers) {
             self.server(server);
@@ -175,21 +217,17 @@ impl Gathered {
         let mut path = path.to_owned();
         for _ in 0..MOST_LINKS {
             let directory = self.directory(&path);
-            self.needs.read.extend(directory);
+            self.needs.read.insert(directory);
             let Ok(target) = fs::read_link(&path) else { return };
             path = disk::directory(&path).join(target);
         }
     }
 
-    /// The real directory that `path` is in, if it exists.
-    fn directory(&mut self, path: &Path) -> Option<PathBuf> {
+    /// The real directory that `path` is in, or will be.
+    fn directory(&mut self, path: &Path) -> PathBuf {
         let directory = disk::directory(path);
-        if let Some(known) = self.known.get(directory) {
-            return known.clone();
-        }
-        let real = fs::canonicalize(directory).ok();
-        self.known.insert(directory.to_owned(), real.clone());
-        real
+        let known = self.known.entry(directory.to_owned());
+        known.or_insert_with(|| foreseen(directory, MOST_LINKS)).clone()
     }
 }
 
@@ -259,5 +297,24 @@ mod tests {
         assert!(needs.read.contains(&fs::canonicalize("/etc").unwrap()), "{needs}");
         assert!(needs.write.is_empty());
         assert_eq!(needs.ports, Ports::These([DNS].into()));
+    }
+
+    #[test]
+    fn rules_are_for_directories_never_for_files_or_what_is_missing() {
+        let etc = fs::canonicalize("/etc").unwrap();
+        let one = |path: &str| BTreeSet::from([PathBuf::from(path)]);
+        let wanted = |path| Needs { read: one(path), write: one(path), ..Needs::default() };
+        let state = Path::new("/nowhere/state");
+        for (path, rule) in [
+            ("/etc/passwd", etc.to_str().unwrap()),
+            ("/etc/passwd/x/y", etc.to_str().unwrap()),
+            ("/nowhere/keys", "/"),
+        ] {
+            let opened = opened(&wanted(path), state);
+            assert_eq!(opened, wanted(rule), "{path}");
+        }
+        let own = wanted("/nowhere/state");
+        assert_eq!(opened(&own, state).write, own.write);
+        assert_eq!(foreseen(Path::new("/nowhere/a/../b"), 0), Path::new("/nowhere/b"));
     }
 }

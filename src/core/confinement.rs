@@ -105,6 +105,14 @@ impl Needs {
         }
     }
 
+    /// What of these is not named in `other`, whatever may lie below another thing there.
+    pub fn without(&self, other: &Self) -> Self {
+        let Self { ports, .. } = self.beyond(other);
+        let read = self.read.iter().filter(|path| !other.write.contains(*path));
+        let read = read.filter(|path| !other.read.contains(*path)).cloned().collect();
+        Self { read, write: &self.write - &other.write, ports }
+    }
+
     /// Whether there is nothing in them.
     pub fn is_empty(&self) -> bool {
         self.read.is_empty() && self.write.is_empty() && self.ports == Ports::default()
@@ -127,6 +135,34 @@ impl Needs {
             )
         };
         read.chain(written).map(sentence).collect()
+    }
+
+    /// A sentence about each directory in which there is nothing yet, if one that it will be in is
+    /// among the `opened` ones for its sake alone.
+    pub fn awaited(&self, opened: &Self) -> Vec<String> {
+        let open_anyway = [(&self.read, &opened.read), (&self.write, &opened.write)]
+            .map(|(wanted, opened)| -> BTreeSet<PathBuf> { wanted & opened });
+        let [read, write] = &open_anyway;
+        let widened = |path: &PathBuf, opened: &BTreeSet<PathBuf>| {
+            path.ancestors().find(|path| opened.contains(*path)).map(Path::to_owned)
+        };
+        let reads = self.read.iter().filter_map(|path| {
+            let wide = widened(path, &opened.read)?;
+            let is_told = !is_below(&wide, read) && !is_below(&wide, write);
+            is_told.then_some(("read", path, wide))
+        });
+        let writes = self.write.iter().filter_map(|path| {
+            let wide = widened(path, &opened.write)?;
+            (!is_below(&wide, write)).then_some(("written", path, wide))
+        });
+        let sentence = |(verb, path, wide): (&str, &PathBuf, PathBuf)| {
+            let (path, wide) = (path.display(), wide.display());
+            format!(
+                "everything below {wide} may be {verb}, because there is nothing in {path} yet; a \
+                 restart is narrower once there is"
+            )
+        };
+        reads.chain(writes).map(sentence).collect()
     }
 }
 
@@ -223,6 +259,28 @@ mod tests {
         check(&held, &needs(&["/etc2"], &[], &[]), "reads /etc2");
         check(&held, &needs(&["/var/lib/homing"], &["/var/lib/homing/x"], &[]), "");
         check(&held, &needs(&[], &["/etc/homing"], &[]), "writes /etc/homing");
+    }
+
+    #[test]
+    fn what_was_lacking_already_is_taken_out_by_its_name() {
+        let lacking = needs(&["/a", "/b", "/c/d", "/e"], &["/a", "/f"], &[1, 2]);
+        let before = needs(&["/b", "/c"], &["/e", "/f"], &[2]);
+        assert_eq!(lacking.without(&before), needs(&["/a", "/c/d"], &["/a"], &[1]));
+    }
+
+    #[test]
+    fn what_is_opened_for_something_to_come_is_told() {
+        let wanted = needs(&["/etc", "/etc/keys", "/run/a/b"], &["/srv/a", "/state"], &[]);
+        let opened = needs(&["/etc", "/run"], &["/srv", "/state"], &[]);
+        let told = wanted.awaited(&opened);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert_eq!(
+            told[0],
+            "everything below /run may be read, because there is nothing in /run/a/b yet; a restart \
+             is narrower once there is"
+        );
+        assert!(told[1].starts_with("everything below /srv may be written, "), "{told:?}");
+        assert_eq!(opened.awaited(&opened), Vec::<String>::new());
     }
 
     #[test]

@@ -212,7 +212,7 @@ fn watch() -> Option<Watcher> {
 fn reload(engine: &mut Engine, path: &Path, confinement: &mut Confinement) -> bool {
     match config::load(path) {
         Ok(config) => {
-            if let Some(lacking) = confinement.forbids(&config) {
+            if let Some(lacking) = confinement.forbids(&engine.config, &config) {
                 warn!(
                     lacking,
                     fix = "restart Homing",
