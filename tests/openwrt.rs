@@ -622,6 +622,24 @@ fn other_resolvers_restart_what_is_in_a_jail() {
     assert_eq!(router.take("tmp/procd"), format!("kill [homing]\n{start}"));
     router.service("round");
     assert_eq!(router.take("tmp/procd"), "send_signal [homing] [*] [USR1]\n");
+    // Settings that were refused, or are half written, are not what it is started with.
+    let made = router.read("tmp/run/homing/config.toml");
+    router.configure("homing", &format!("{ON}\n{HOST}\toption tokem 'x'\n"));
+    assert_eq!(router.service("reload").code, 1);
+    assert_eq!(router.take("tmp/procd"), "");
+    router.write("tmp/resolv.conf", "nameserver 192.0.2.3\n", 0o644);
+    router.service("look");
+    assert_eq!(router.take("tmp/procd"), format!("kill [homing]\n{start}"));
+    assert_eq!(router.read("tmp/run/homing/config.toml"), made);
+    router.service("round");
+    assert_eq!(router.take("tmp/procd"), "send_signal [homing] [*] [USR1]\n");
+    // Nor does a reload that leaves the process alone make its jail a new one.
+    router.configure("homing", &format!("{ON}\n{HOST}"));
+    router.write("tmp/resolv.conf", "nameserver 192.0.2.4\n", 0o644);
+    assert_eq!(router.service("reload").code, 0);
+    assert_eq!(router.take("tmp/procd"), start);
+    router.service("round");
+    assert_eq!(router.take("tmp/procd"), format!("kill [homing]\n{start}"));
     // Without a jail, the program sees it by itself.
     router.configure("homing", &format!("{ON}\toption jail '0'\n\n{HOST}"));
     router.service("restart");
