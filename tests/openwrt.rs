@@ -798,6 +798,8 @@ fn what_cannot_be_carried_over_is_told() {
                 ("ip_script", "/usr/libexec/address -6 x"),
             ],
         ),
+        named("down", "i.example.com", &[("service_name", "ovh.com"), ("ip_network", "wanc")]),
+        named("wanc", "j.example.com", &[("service_name", "ovh.com"), ("bind_network", "wanc")]),
     ];
     let done = migrate(&router, &services.concat());
     let expect = "\
@@ -810,7 +812,11 @@ fn what_cannot_be_carried_over_is_told() {
         ddns.insecure: force_interval 0 is not carried over: Homing does not end after an update\n\
         ddns.insecure: cacert IGNORE is not carried over: Homing does not send a password to a server that it cannot tell\n\
         ddns.twice: is left out: g.example.com at ovh stands there already\n\
-        5 of 9 services are carried over\n";
+        ddns.from_script: ip_script runs as the user homing now, in a jail; name whatever else it needs in jail_mount of the `config homing`\n\
+        ddns.down: the host down is switched off: the device of its ip_network wanc is not known now; write a `config source` wanc with its device as interface, and write enabled 1 in the host\n\
+        ddns.wanc: the host wanc_2 is switched off: the device of its bind_network wanc is not known now; write it as bind, and write enabled 1 in the host\n\
+        7 of 11 services are carried over\n\
+        2 of the hosts are switched off until the missing devices are written down\n";
     assert_eq!(done.err, expect);
     let made = router.run("uci -n export homing").out;
     for part in [
@@ -821,11 +827,36 @@ fn what_cannot_be_carried_over_is_told() {
         "\toption bind 'eth7'\n",
         "config source 'from_script_source'\n\tlist command '/usr/libexec/address'\n\tlist command '-6'\n",
         "\toption token ",
+        // The name of one line is never set to the address of another, not even when the hosts are
+        // switched on as they are.
+        "config host 'down'\n\toption enabled '0'\n",
+        "\toption ipv4 'wanc'\n",
+        "config host 'wanc_2'\n\toption enabled '0'\n",
+        "\toption bind 'wanc'\n",
     ] {
         assert!(made.contains(part), "{part}: {made}");
     }
-    router.run("sed -i \"s/enabled '0'/enabled '1'/\" /etc/config/homing");
+    router.run("uci export homing | sed \"/^config homing/,/^$/s/'0'/'1'/\" > /tmp/x; cat /tmp/x > /etc/config/homing");
     assert_eq!((router.service("start").code, &*router.read("tmp/log")), (0, ""));
+}
+
+#[test]
+fn the_way_from_ddns_scripts_makes_no_second_section_of_homings_own() {
+    let test = "the_way_from_ddns_scripts_makes_no_second_section_of_homings_own";
+    let Some(router) = Router::new(test) else { return };
+    let options = [&DDNS[..], &[("service_name", "ovh.com"), ("check_interval", "20")]].concat();
+    for (section, after) in [("", "main"), (" 'mine'", "mine")] {
+        let before = format!("config homing{section}\n\toption migrate_ddns '1'\n");
+        router.configure("homing", &before);
+        let done = migrate(&router, &service("main", &options));
+        assert_eq!(done.code, 0, "{done:?}");
+        let made = router.read("etc/config/homing");
+        assert_eq!(made.matches("config homing ").count(), 1, "{made}");
+        assert!(!made.contains("migrate_ddns"), "{made}");
+        let expect = format!("config homing '{after}'\n\toption interval '1200s'\n");
+        assert!(made.contains(&expect), "{made}");
+        assert_eq!((router.service("start").code, &*router.read("tmp/log")), (0, ""), "{made}");
+    }
 }
 
 #[test]
@@ -858,6 +889,9 @@ fn the_first_start_carries_over_only_what_is_asked_for() {
     assert!(router.read("etc/config/homing").contains("config host 'home'"));
     assert!(!router.read("etc/config/homing").contains("migrate_ddns"), "it is done");
     assert!(router.read("tmp/log").contains("1 of 1 services are carried over"));
+    // At a router's first start there is nobody yet who keeps what is logged.
+    let said = router.read("etc/homing/from-ddns.log");
+    assert_eq!(said, "1 of 1 services are carried over\n");
     let mode = fs::metadata(router.path("etc/config/homing")).unwrap().mode();
     assert_eq!(mode & 0o777, 0o600);
 
