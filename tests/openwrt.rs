@@ -236,6 +236,15 @@ fn what_cannot_be_meant_is_told_with_its_place() {
     complains("option path '/tmp/x'", "homing.dev1.path: lies in a directory that others share");
     complains("option path '/etc/config/x'", "homing.dev1.path: lies in a directory that others");
     complains("option on_change '/bin/x y'", "homing.dev1.on_change: holds blanks");
+    // To procd, each of these is one path.
+    let alike = "homing.dev1.path: differs from another path in the jail only by";
+    complains("option token_file '/tmp/wan-1/x'\n\toption path '/tmp/wan_1/y'", alike);
+    complains("option path '/etc/homing-state/x'", alike);
+    complains("option path '/var/run-homing/x'", alike);
+    complains(
+        "\nconfig homing 'main'\n\toption state_dir '/etc-hosts'",
+        "homing.main.state_dir: differs from another path",
+    );
     complains("\nconfig hots 'x'", "homing.x: is of no type that Homing knows");
     complains("\nconfig homing 'a'\n\nconfig homing 'b'", "homing.b: is a second `config homing`");
     complains("\nconfig source 'cfg0a1b2c'", "homing.@source[0]: has no name");
@@ -313,6 +322,7 @@ fn every_setting_arrives_and_the_jail_shows_what_they_need() {
     let test = "every_setting_arrives_and_the_jail_shows_what_they_need";
     let Some(router) = Router::new(test) else { return };
     let every = include_str!("support/openwrt/every-setting.uci");
+    router.run("mkdir -p /tmp/hosts /tmp/shared; chown homing /tmp/hosts /tmp/shared");
     router.configure("homing", every);
     let started = router.service("start");
     assert_eq!((started.code, &*router.read("tmp/log")), (0, ""), "{started:?}");
@@ -353,7 +363,7 @@ fn the_service_is_started_in_a_jail_as_its_own_user() {
         set_param [group] [homing]\n\
         set_param [file] [/var/run/homing/config.toml]\n\
         set_param [reload_signal] [HUP]\n\
-        set_param [respawn] [3600] [30] [0]\n\
+        set_param [respawn] [3600] [5] [0]\n\
         set_param [term_timeout] [10]\n\
         set_param [stdout] [1]\n\
         set_param [stderr] [1]\n\
@@ -437,6 +447,45 @@ fn wrong_settings_are_told_and_start_nothing() {
 }
 
 #[test]
+fn a_directory_that_the_service_cannot_write_is_told() {
+    let Some(router) = Router::new("a_directory_that_the_service_cannot_write_is_told") else {
+        return;
+    };
+    let path = "config host 'a'\n\toption name 'a.example.internal'\n\
+                \toption provider 'hosts-file'\n\toption path '/tmp/hosts/homing'\n";
+    router.configure("homing", &format!("{ON}\n{path}"));
+    let said = "daemon.warn the user homing cannot write in /tmp/hosts; make a directory for it: \
+                mkdir, and chown homing\n";
+    // Not there, of root, and its own.
+    for (before, expect) in
+        [("", said), ("mkdir /tmp/hosts", said), ("chown homing /tmp/hosts", "")]
+    {
+        router.run(before);
+        assert_eq!(router.service("start").code, 0);
+        assert_eq!(router.take("tmp/log"), expect, "{before}");
+    }
+}
+
+#[test]
+fn no_signal_is_sent_to_a_program_that_has_just_begun() {
+    let Some(router) = Router::new("no_signal_is_sent_to_a_program_that_has_just_begun") else {
+        return;
+    };
+    router.configure("homing", &format!("{ON}\n{HOST}"));
+    router.write("proc/uptime", "100.98 50.00\n", 0o444);
+    router.service("start");
+    // As soon as the next second in uptime's first figure may be a hundredth away.
+    for uptime in ["100.99 50.00\n", "101.00 50.00\n"] {
+        router.write("proc/uptime", uptime, 0o444);
+        let _ = router.take("tmp/procd");
+        let begun = Instant::now();
+        router.service("round");
+        assert!(begun.elapsed() >= Duration::from_secs(1), "{uptime}");
+        assert_eq!(router.take("tmp/procd"), "send_signal [homing] [*] [USR1]\n");
+    }
+}
+
+#[test]
 fn what_runs_goes_on_while_the_settings_are_wrong() {
     let Some(router) = Router::new("what_runs_goes_on_while_the_settings_are_wrong") else {
         return;
@@ -505,6 +554,9 @@ fn a_state_directory_of_somebody_elses_is_left_alone() {
     router.configure("homing", &format!("{ON}\toption state_dir '/srv/deep/homing'\n\n{HOST}"));
     router.service("start");
     assert_eq!((owner("srv/deep"), owner("srv/deep/homing")), (0, 468));
+    router.configure("homing", &format!("{ON}\toption state_dir '/srv/slash/homing//'\n\n{HOST}"));
+    router.service("start");
+    assert_eq!((owner("srv/slash"), owner("srv/slash/homing")), (0, 468));
     // An upgrade may have kept the package's own with the number of another user.
     router.configure("homing", &format!("{ON}\n{HOST}"));
     router.run(
