@@ -7,7 +7,7 @@
 mod router;
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -286,10 +286,42 @@ fn the_scripts_are_right_for_busybox_and_shellcheck() {
 }
 
 #[test]
-fn the_makefile_has_the_version_of_the_program() {
+fn the_makefile_has_the_version_and_the_maintainer_of_the_program() {
     let makefile = fs::read_to_string(package().join("Makefile")).unwrap();
     let line = format!("PKG_VERSION:={}", env!("CARGO_PKG_VERSION"));
     assert!(makefile.lines().any(|found| found == line), "{line}");
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let manifest = fs::read_to_string(manifest).unwrap();
+    let maintainer = manifest.lines().find_map(|line| line.strip_prefix("maintainer = "));
+    let line = format!("PKG_MAINTAINER:={}", maintainer.unwrap().trim_matches('"'));
+    assert!(makefile.lines().any(|found| found == line), "{line}");
+}
+
+#[test]
+fn the_steps_of_the_readme_put_the_package_where_the_build_looks() {
+    let test = "the_steps_of_the_readme_put_the_package_where_the_build_looks";
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if !(has("git") && has("make") && project.join(".git").exists()) {
+        return skip(test, "needs git, make and a clone");
+    }
+    let readme = fs::read_to_string(package().join("README.md")).unwrap();
+    let steps = readme.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
+    let tree = std::env::temp_dir().join(format!("homing-openwrt-{}", std::process::id()));
+    for directory in ["feeds/packages/net", "dl", "scripts"] {
+        fs::create_dir_all(tree.join(directory)).unwrap();
+    }
+    let feeds = tree.join("scripts/feeds");
+    fs::write(&feeds, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&feeds, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(tree.join("Makefile"), "package/homing/compile:\n").unwrap();
+    let steps =
+        steps.replace("/path/to/homing", text(project)).replace("/path/to/openwrt", text(&tree));
+    let done = Command::new("sh").args(["-e", "-c", &steps]).current_dir("/").output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(tree.join("feeds/packages/net/homing/Makefile").exists());
+    let archive = tree.join(concat!("dl/homing-", env!("CARGO_PKG_VERSION"), ".tar.gz"));
+    assert!(fs::metadata(archive).unwrap().len() > 0);
+    fs::remove_dir_all(tree).unwrap();
 }
 
 #[test]
