@@ -7,7 +7,7 @@
 mod router;
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -236,6 +236,15 @@ fn what_cannot_be_meant_is_told_with_its_place() {
     complains("option path '/tmp/x'", "homing.dev1.path: lies in a directory that others share");
     complains("option path '/etc/config/x'", "homing.dev1.path: lies in a directory that others");
     complains("option on_change '/bin/x y'", "homing.dev1.on_change: holds blanks");
+    // To procd, each of these is one path.
+    let alike = "homing.dev1.path: differs from another path in the jail only by";
+    complains("option token_file '/tmp/wan-1/x'\n\toption path '/tmp/wan_1/y'", alike);
+    complains("option path '/etc/homing-state/x'", alike);
+    complains("option path '/var/run-homing/x'", alike);
+    complains(
+        "\nconfig homing 'main'\n\toption state_dir '/etc-hosts'",
+        "homing.main.state_dir: differs from another path",
+    );
     complains("\nconfig hots 'x'", "homing.x: is of no type that Homing knows");
     complains("\nconfig homing 'a'\n\nconfig homing 'b'", "homing.b: is a second `config homing`");
     complains("\nconfig source 'cfg0a1b2c'", "homing.@source[0]: has no name");
@@ -277,10 +286,42 @@ fn the_scripts_are_right_for_busybox_and_shellcheck() {
 }
 
 #[test]
-fn the_makefile_has_the_version_of_the_program() {
+fn the_makefile_has_the_version_and_the_maintainer_of_the_program() {
     let makefile = fs::read_to_string(package().join("Makefile")).unwrap();
     let line = format!("PKG_VERSION:={}", env!("CARGO_PKG_VERSION"));
     assert!(makefile.lines().any(|found| found == line), "{line}");
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let manifest = fs::read_to_string(manifest).unwrap();
+    let maintainer = manifest.lines().find_map(|line| line.strip_prefix("maintainer = "));
+    let line = format!("PKG_MAINTAINER:={}", maintainer.unwrap().trim_matches('"'));
+    assert!(makefile.lines().any(|found| found == line), "{line}");
+}
+
+#[test]
+fn the_steps_of_the_readme_put_the_package_where_the_build_looks() {
+    let test = "the_steps_of_the_readme_put_the_package_where_the_build_looks";
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if !(has("git") && has("make") && project.join(".git").exists()) {
+        return skip(test, "needs git, make and a clone");
+    }
+    let readme = fs::read_to_string(package().join("README.md")).unwrap();
+    let steps = readme.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
+    let tree = std::env::temp_dir().join(format!("homing-openwrt-{}", std::process::id()));
+    for directory in ["feeds/packages/net", "dl", "scripts"] {
+        fs::create_dir_all(tree.join(directory)).unwrap();
+    }
+    let feeds = tree.join("scripts/feeds");
+    fs::write(&feeds, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&feeds, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(tree.join("Makefile"), "package/homing/compile:\n").unwrap();
+    let steps =
+        steps.replace("/path/to/homing", text(project)).replace("/path/to/openwrt", text(&tree));
+    let done = Command::new("sh").args(["-e", "-c", &steps]).current_dir("/").output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(tree.join("feeds/packages/net/homing/Makefile").exists());
+    let archive = tree.join(concat!("dl/homing-", env!("CARGO_PKG_VERSION"), ".tar.gz"));
+    assert!(fs::metadata(archive).unwrap().len() > 0);
+    fs::remove_dir_all(tree).unwrap();
 }
 
 #[test]
@@ -313,6 +354,7 @@ fn every_setting_arrives_and_the_jail_shows_what_they_need() {
     let test = "every_setting_arrives_and_the_jail_shows_what_they_need";
     let Some(router) = Router::new(test) else { return };
     let every = include_str!("support/openwrt/every-setting.uci");
+    router.run("mkdir -p /tmp/hosts /tmp/shared; chown homing /tmp/hosts /tmp/shared");
     router.configure("homing", every);
     let started = router.service("start");
     assert_eq!((started.code, &*router.read("tmp/log")), (0, ""), "{started:?}");
@@ -353,7 +395,7 @@ fn the_service_is_started_in_a_jail_as_its_own_user() {
         set_param [group] [homing]\n\
         set_param [file] [/var/run/homing/config.toml]\n\
         set_param [reload_signal] [HUP]\n\
-        set_param [respawn] [3600] [30] [0]\n\
+        set_param [respawn] [3600] [5] [0]\n\
         set_param [term_timeout] [10]\n\
         set_param [stdout] [1]\n\
         set_param [stderr] [1]\n\
@@ -437,6 +479,45 @@ fn wrong_settings_are_told_and_start_nothing() {
 }
 
 #[test]
+fn a_directory_that_the_service_cannot_write_is_told() {
+    let Some(router) = Router::new("a_directory_that_the_service_cannot_write_is_told") else {
+        return;
+    };
+    let path = "config host 'a'\n\toption name 'a.example.internal'\n\
+                \toption provider 'hosts-file'\n\toption path '/tmp/hosts/homing'\n";
+    router.configure("homing", &format!("{ON}\n{path}"));
+    let said = "daemon.warn the user homing cannot write in /tmp/hosts; make a directory for it: \
+                mkdir, and chown homing\n";
+    // Not there, of root, and its own.
+    for (before, expect) in
+        [("", said), ("mkdir /tmp/hosts", said), ("chown homing /tmp/hosts", "")]
+    {
+        router.run(before);
+        assert_eq!(router.service("start").code, 0);
+        assert_eq!(router.take("tmp/log"), expect, "{before}");
+    }
+}
+
+#[test]
+fn no_signal_is_sent_to_a_program_that_has_just_begun() {
+    let Some(router) = Router::new("no_signal_is_sent_to_a_program_that_has_just_begun") else {
+        return;
+    };
+    router.configure("homing", &format!("{ON}\n{HOST}"));
+    router.write("proc/uptime", "100.98 50.00\n", 0o444);
+    router.service("start");
+    // As soon as the next second in uptime's first figure may be a hundredth away.
+    for uptime in ["100.99 50.00\n", "101.00 50.00\n"] {
+        router.write("proc/uptime", uptime, 0o444);
+        let _ = router.take("tmp/procd");
+        let begun = Instant::now();
+        router.service("round");
+        assert!(begun.elapsed() >= Duration::from_secs(1), "{uptime}");
+        assert_eq!(router.take("tmp/procd"), "send_signal [homing] [*] [USR1]\n");
+    }
+}
+
+#[test]
 fn what_runs_goes_on_while_the_settings_are_wrong() {
     let Some(router) = Router::new("what_runs_goes_on_while_the_settings_are_wrong") else {
         return;
@@ -505,6 +586,9 @@ fn a_state_directory_of_somebody_elses_is_left_alone() {
     router.configure("homing", &format!("{ON}\toption state_dir '/srv/deep/homing'\n\n{HOST}"));
     router.service("start");
     assert_eq!((owner("srv/deep"), owner("srv/deep/homing")), (0, 468));
+    router.configure("homing", &format!("{ON}\toption state_dir '/srv/slash/homing//'\n\n{HOST}"));
+    router.service("start");
+    assert_eq!((owner("srv/slash"), owner("srv/slash/homing")), (0, 468));
     // An upgrade may have kept the package's own with the number of another user.
     router.configure("homing", &format!("{ON}\n{HOST}"));
     router.run(
@@ -622,6 +706,24 @@ fn other_resolvers_restart_what_is_in_a_jail() {
     assert_eq!(router.take("tmp/procd"), format!("kill [homing]\n{start}"));
     router.service("round");
     assert_eq!(router.take("tmp/procd"), "send_signal [homing] [*] [USR1]\n");
+    // Settings that were refused, or are half written, are not what it is started with.
+    let made = router.read("tmp/run/homing/config.toml");
+    router.configure("homing", &format!("{ON}\n{HOST}\toption tokem 'x'\n"));
+    assert_eq!(router.service("reload").code, 1);
+    assert_eq!(router.take("tmp/procd"), "");
+    router.write("tmp/resolv.conf", "nameserver 192.0.2.3\n", 0o644);
+    router.service("look");
+    assert_eq!(router.take("tmp/procd"), format!("kill [homing]\n{start}"));
+    assert_eq!(router.read("tmp/run/homing/config.toml"), made);
+    router.service("round");
+    assert_eq!(router.take("tmp/procd"), "send_signal [homing] [*] [USR1]\n");
+    // Nor does a reload that leaves the process alone make its jail a new one.
+    router.configure("homing", &format!("{ON}\n{HOST}"));
+    router.write("tmp/resolv.conf", "nameserver 192.0.2.4\n", 0o644);
+    assert_eq!(router.service("reload").code, 0);
+    assert_eq!(router.take("tmp/procd"), start);
+    router.service("round");
+    assert_eq!(router.take("tmp/procd"), format!("kill [homing]\n{start}"));
     // Without a jail, the program sees it by itself.
     router.configure("homing", &format!("{ON}\toption jail '0'\n\n{HOST}"));
     router.service("restart");
@@ -780,6 +882,8 @@ fn what_cannot_be_carried_over_is_told() {
                 ("ip_script", "/usr/libexec/address -6 x"),
             ],
         ),
+        named("down", "i.example.com", &[("service_name", "ovh.com"), ("ip_network", "wanc")]),
+        named("wanc", "j.example.com", &[("service_name", "ovh.com"), ("bind_network", "wanc")]),
     ];
     let done = migrate(&router, &services.concat());
     let expect = "\
@@ -792,7 +896,11 @@ fn what_cannot_be_carried_over_is_told() {
         ddns.insecure: force_interval 0 is not carried over: Homing does not end after an update\n\
         ddns.insecure: cacert IGNORE is not carried over: Homing does not send a password to a server that it cannot tell\n\
         ddns.twice: is left out: g.example.com at ovh stands there already\n\
-        5 of 9 services are carried over\n";
+        ddns.from_script: ip_script runs as the user homing now, in a jail; name whatever else it needs in jail_mount of the `config homing`\n\
+        ddns.down: the host down is switched off: the device of its ip_network wanc is not known now; write a `config source` wanc with its device as interface, and write enabled 1 in the host\n\
+        ddns.wanc: the host wanc_2 is switched off: the device of its bind_network wanc is not known now; write it as bind, and write enabled 1 in the host\n\
+        7 of 11 services are carried over\n\
+        2 of the hosts are switched off until the missing devices are written down\n";
     assert_eq!(done.err, expect);
     let made = router.run("uci -n export homing").out;
     for part in [
@@ -803,11 +911,36 @@ fn what_cannot_be_carried_over_is_told() {
         "\toption bind 'eth7'\n",
         "config source 'from_script_source'\n\tlist command '/usr/libexec/address'\n\tlist command '-6'\n",
         "\toption token ",
+        // The name of one line is never set to the address of another, not even when the hosts are
+        // switched on as they are.
+        "config host 'down'\n\toption enabled '0'\n",
+        "\toption ipv4 'wanc'\n",
+        "config host 'wanc_2'\n\toption enabled '0'\n",
+        "\toption bind 'wanc'\n",
     ] {
         assert!(made.contains(part), "{part}: {made}");
     }
-    router.run("sed -i \"s/enabled '0'/enabled '1'/\" /etc/config/homing");
+    router.run("uci export homing | sed \"/^config homing/,/^$/s/'0'/'1'/\" > /tmp/x; cat /tmp/x > /etc/config/homing");
     assert_eq!((router.service("start").code, &*router.read("tmp/log")), (0, ""));
+}
+
+#[test]
+fn the_way_from_ddns_scripts_makes_no_second_section_of_homings_own() {
+    let test = "the_way_from_ddns_scripts_makes_no_second_section_of_homings_own";
+    let Some(router) = Router::new(test) else { return };
+    let options = [&DDNS[..], &[("service_name", "ovh.com"), ("check_interval", "20")]].concat();
+    for (section, after) in [("", "main"), (" 'mine'", "mine")] {
+        let before = format!("config homing{section}\n\toption migrate_ddns '1'\n");
+        router.configure("homing", &before);
+        let done = migrate(&router, &service("main", &options));
+        assert_eq!(done.code, 0, "{done:?}");
+        let made = router.read("etc/config/homing");
+        assert_eq!(made.matches("config homing ").count(), 1, "{made}");
+        assert!(!made.contains("migrate_ddns"), "{made}");
+        let expect = format!("config homing '{after}'\n\toption interval '1200s'\n");
+        assert!(made.contains(&expect), "{made}");
+        assert_eq!((router.service("start").code, &*router.read("tmp/log")), (0, ""), "{made}");
+    }
 }
 
 #[test]
@@ -840,6 +973,9 @@ fn the_first_start_carries_over_only_what_is_asked_for() {
     assert!(router.read("etc/config/homing").contains("config host 'home'"));
     assert!(!router.read("etc/config/homing").contains("migrate_ddns"), "it is done");
     assert!(router.read("tmp/log").contains("1 of 1 services are carried over"));
+    // At a router's first start there is nobody yet who keeps what is logged.
+    let said = router.read("etc/homing/from-ddns.log");
+    assert_eq!(said, "1 of 1 services are carried over\n");
     let mode = fs::metadata(router.path("etc/config/homing")).unwrap().mode();
     assert_eq!(mode & 0o777, 0o600);
 

@@ -7,6 +7,7 @@
 # HOMING_DEVICES  lines of a logical interface and its device
 # HOMING_TAKEN    names of sections that /etc/config/homing has already
 # HOMING_INTERVAL the interval that stands there, if one does
+# HOMING_MAIN     the name of its `config homing`
 
 BEGIN {
 	# The services whose names differ are those that both know; a test compares ours with the
@@ -55,6 +56,7 @@ BEGIN {
 	split(ENVIRON["HOMING_TAKEN"], list, "\n")
 	for (i in list)
 		taken[list[i]] = 1
+	taken[ENVIRON["HOMING_MAIN"]] = 1
 	count = split(ENVIRON["HOMING_DEVICES"], list, "\n")
 	for (i = 1; i <= count; i++)
 		if (split(list[i], pair, " ") == 2)
@@ -81,10 +83,12 @@ END {
 		print_host(h)
 	if (shortest && ENVIRON["HOMING_INTERVAL"] == "") {
 		print ""
-		print "config homing 'main'"
+		print "config homing " uci(ENVIRON["HOMING_MAIN"])
 		option_of("interval", shortest "s")
 	}
 	print carried + 0 " of " services + 0 " services are carried over" > "/dev/stderr"
+	if (held)
+		print held " of the hosts " (held > 1 ? "are" : "is") " switched off until the missing devices are written down" > "/dev/stderr"
 }
 
 function remark(s, what) {
@@ -130,7 +134,7 @@ function service(s,    i, text, provider, host, v6, username, password, h) {
 		on[h] = wanted
 	}
 	carried++
-	family[h, v6] = source(s, v6)
+	family[h, v6] = source(s, h)
 	if (get(s, "bind_network") != "")
 		bind(s, h)
 	refresh(s, h)
@@ -223,7 +227,7 @@ function own_provider(s,    url, i, n, parts, rest, server, path, name_is_there,
 }
 
 # The name of the source that the address comes from; "auto" for what the routes say.
-function source(s, v6,    kind, text, called) {
+function source(s, h,    kind, text, called) {
 	kind = get(s, "ip_source")
 	if (kind == "web") {
 		text = get(s, "ip_url")
@@ -237,15 +241,22 @@ function source(s, v6,    kind, text, called) {
 		text = get(s, "ip_interface")
 		return new_source(s, "interface", text == "" ? "eth1" : text)
 	}
-	if (kind == "script")
+	if (kind == "script") {
+		remark(s, "ip_script runs as the user homing now, in a jail; name whatever else it needs in jail_mount of the `config homing`")
 		return new_source(s, "command", get(s, "ip_script"))
+	}
 	text = get(s, "ip_network")
 	if (text == "" || text == "wan" || text == "wan6")
 		return "auto"
 	if (text in device)
 		return new_source(s, "interface", device[text])
-	remark(s, "the address comes from Homing's own choice: the device of the network " safe(text) " is not known now")
-	return "auto"
+	# Homing's own choice would be the address of another line, so the host waits. The network's name
+	# stands where a source is missing, which is told as soon as somebody switches the host on.
+	if (!(("network", text) in sources))
+		sources["network", text] = free_name(text)
+	called = sources["network", text]
+	hold(s, h, "the device of its ip_network " safe(text) " is not known now; write a `config source` " safe(called) " with its device as interface")
+	return called
 }
 
 function new_source(s, key, text,    called, n, i, words) {
@@ -267,8 +278,18 @@ function bind(s, h,    text) {
 	text = get(s, "bind_network")
 	if (text in device)
 		line_of[h] = device[text]
-	else
-		remark(s, "bind_network is not carried over: the device of " safe(text) " is not known now")
+	else {
+		hold(s, h, "the device of its bind_network " safe(text) " is not known now; write it as bind")
+		line_of[h] = text
+	}
+}
+
+# Leaves a host switched off that would go out by the wrong line.
+function hold(s, h, what) {
+	remark(s, "the host " called[h] " is switched off: " what ", and write enabled 1 in the host")
+	if (on[h] && !(h in waits))
+		held++
+	waits[h] = 1
 }
 
 function seconds(s, what, unit_of, otherwise,    text, by) {
@@ -322,7 +343,7 @@ function authority(s, h,    text) {
 function print_host(h,    v4, v6) {
 	print ""
 	print "config host '" called[h] "'"
-	option_of("enabled", on[h])
+	option_of("enabled", h in waits ? 0 : on[h])
 	print "\tlist name " uci(named[h])
 	option_of("provider", by[h])
 	option_of("username", login[h])

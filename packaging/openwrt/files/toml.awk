@@ -110,6 +110,10 @@ END {
 		state = "/etc/homing/state"
 		write("state-dir = " quote(state))
 	}
+	# What the jail shows in any case.
+	is_like_another("/var/run/homing")
+	is_like_another("/etc/hosts")
+	is_like_another(state, main ? path_of(main) ".state_dir" : "homing")
 	for (s = 1; s <= section; s++)
 		if (type[s] == "source" || type[s] == "provider")
 			entry(s)
@@ -302,7 +306,22 @@ function is_path(text, where,    i, char) {
 	return 1
 }
 
-function mount(how, path) {
+# Whether procd would take the path for another one in the jail: jshn, by which procd.sh writes its
+# list, makes names of shell variables of them.
+function is_like_another(path, where,    key) {
+	key = path
+	gsub(/[^A-Za-z0-9_]/, "_", key)
+	if (jail == "true" && key in path_by && path_by[key] != path) {
+		complain(where, "differs from another path in the jail only by characters that are neither letters nor digits, and procd takes one for the other; rename it, or write `option jail '0'` in `config homing`")
+		return 1
+	}
+	path_by[key] = path
+	return 0
+}
+
+function mount(how, path, where) {
+	if (is_like_another(path, where))
+		return
 	if (!((how, path) in mounted)) {
 		mounted[how, path] = 1
 		mounts[++mount_count] = how " " path
@@ -310,10 +329,13 @@ function mount(how, path) {
 }
 
 function need_directory(text, where) {
-	if (is_path(text, where))
+	state = "/"
+	if (!is_path(text, where))
+		return
+	# The init script makes its last part.
+	sub(/\/+$/, "", text)
+	if (text != "")
 		state = text
-	else
-		state = "/"
 }
 
 # The directory of the file is mounted, not the file: a file that is replaced would stay the old one
@@ -328,21 +350,22 @@ function need_file(text, how, where,    i, slash) {
 		complain(where, "lies in a directory that others share, which must not be seen from the jail; move it into one of its own, such as /etc/homing, or write `option jail '0'` in `config homing`")
 		return
 	}
-	mount(how, slash)
+	mount(how, slash, where)
 }
 
 function need_program(text, where) {
 	programs = 1
 	if (jail == "true" && is_path(text, where))
-		mount("ro", text)
+		mount("ro", text, where)
 }
 
-function extra_mounts(s,    i, v, how) {
+function extra_mounts(s,    i, v, how, where) {
 	for (i = 1; i <= options[s]; i++) {
 		how = option[s, i] == "jail_mount" ? "ro" : option[s, i] == "jail_mount_rw" ? "rw" : ""
+		where = path_of(s) "." option[s, i]
 		for (v = 1; how != "" && v <= values[s, i]; v++)
-			if (jail == "true" && is_path(value[s, i, v], path_of(s) "." option[s, i]))
-				mount(how, value[s, i, v])
+			if (jail == "true" && is_path(value[s, i, v], where))
+				mount(how, value[s, i, v], where)
 	}
 }
 

@@ -118,7 +118,17 @@ END {
 		exit 1
 	if (state != "")
 		fail("unterminated quote")
-	split(target, path, ".")
+	split(target, path, /[.=]/)
+	if (path[1] ~ /^@.*\[0\]$/) {
+		sub(/^@/, "", path[1])
+		sub(/\[0\]$/, "", path[1])
+		for (s = sections; s; s--)
+			if (type[s] == path[1])
+				first = name[s]
+		path[1] = first
+	}
+	if (action == "rename")
+		name[at[path[1]]] = path[2]
 	s = at[path[1]]
 	if (action == "get") {
 		if (!((s, path[2]) in kind))
