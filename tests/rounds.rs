@@ -143,7 +143,9 @@ fn cron_mails_of_a_lasting_fault_once() {
     assert_eq!(check(&home, 78).out, "");
 
     home.configure(
-        &config.replace("static = [\"198.51.100.7\", \"2001:db8::7\"]", "file = \"seen\""),
+        &config
+            .replace("static = [\"198.51.100.7\", \"2001:db8::7\"]", "file = \"seen\"")
+            .replace("ipv6 = \"here\"", "ipv6 = \"off\""),
     );
     let write = |home: &Home| home.write("seen", "198.51.100.7\n", 0o600);
     let lose = |home: &Home| std::fs::remove_file(home.path("seen")).unwrap();

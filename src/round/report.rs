@@ -155,6 +155,11 @@ impl HostReport {
         }
     }
 
+    /// Leaves the host out for `problem`, which its secret has for whoever will run the round.
+    pub fn leave_out(&mut self, problem: String) {
+        (self.secret_problem, self.step, self.sent) = (Some(problem), None, None);
+    }
+
     /// Notes an attempt: the wishes of several requests about one host add up.
     pub fn attempted(&mut self, wishes: &PerFamily<Wish>) {
         let why = self.step.as_ref().and_then(Step::why).unwrap_or(Why::Changed);
