@@ -179,3 +179,43 @@ fn root_runs_no_program_that_somebody_else_may_choose() {
     check_programs((0, 0, 0o602), 0, "65534\n65534\n");
     check_programs((0, stranger, 0o640), 0, "0\n0\n");
 }
+
+#[test]
+fn check_by_root_judges_files_as_the_service_reads_them() {
+    let Some(home) = of_a_service("check_by_root_judges_files_as_the_service_reads_them") else {
+        return;
+    };
+    home.configure(&HOST.replace("password = \"s3cret\"", "password-file = \"secret\""));
+    let (config, secret) = (home.path("config.toml"), home.path("secret"));
+    let (config_shown, shown) = (config.display(), secret.display());
+    let give = |path, uid| chown(path, Some(uid), None).unwrap();
+    let check = |code: i32, words: &str| {
+        let ran = home.run(&["check"]);
+        assert!(ran.code == code && ran.out.contains(words), "{words}\n{ran:?}");
+        ran
+    };
+    give(&config, SERVICE);
+    home.secret("secret", "s3cret");
+    let cannot = "cannot be read by nobody, who runs Homing; run `chown nobody";
+    let ran = check(78, &format!("left out: {shown} {cannot} {shown}`"));
+    assert!(!ran.out.contains("would send"), "{ran:?}");
+    home.write("secret", "s3cret\n", 0o644);
+    let fix = format!("run `chown nobody {shown} && chmod 600 {shown}`");
+    check(78, &format!("is open to others (0644); {fix}"));
+    // The advice, followed to the letter.
+    let done = Command::new("sh").arg("-c").arg(fix.split('`').nth(1).unwrap()).status().unwrap();
+    assert!(done.success());
+    check(0, "the configuration is right");
+
+    give(&config, 0);
+    check(78, &format!("{config_shown} {cannot} {config_shown}`"));
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
+    check(0, "the configuration is right");
+
+    // Without a state yet, the configuration's directory tells whose service it is.
+    fs::remove_dir_all(home.path("state")).unwrap();
+    give(&secret, 0);
+    check(0, "the configuration is right");
+    chown(home.path(""), Some(SERVICE), Some(SERVICE)).unwrap();
+    check(78, &format!("left out: {shown} {cannot} {shown}`"));
+}

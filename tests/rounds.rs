@@ -101,6 +101,59 @@ fn fifty_runs_with_a_bad_token_make_one_request() {
     assert_eq!(sandbox.requests().len(), 2);
 }
 
+/// What cron's mails would hold of a fault that `break_it` makes and `mend_it` ends: it is told when
+/// it begins, and no second time before it was over.
+#[track_caller]
+fn told_once(home: &Home, (code, words): (i32, &str), break_it: fn(&Home), mend_it: fn(&Home)) {
+    for time in ["first", "after it was mended"] {
+        break_it(home);
+        let ran = check(home, code);
+        assert!(ran.out.contains(words) && ran.err.is_empty(), "{time}: {ran:?}");
+        for _ in 0..2 {
+            let ran = check(home, code);
+            assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "{time}: {words}");
+        }
+        mend_it(home);
+        check(home, 0);
+    }
+}
+
+#[test]
+fn cron_mails_of_a_lasting_fault_once() {
+    let (_sandbox, home) = one_host();
+    let mend = |home: &Home| home.secret("token", "s3cret-of-dev1");
+    let remove = |home: &Home| std::fs::remove_file(home.path("token")).unwrap();
+    let expose = |home: &Home| home.write("token", "s3cret-of-dev1\n", 0o604);
+    // Before anything was set, and after.
+    for _ in 0..2 {
+        told_once(&home, (78, "left out: "), remove, mend);
+        told_once(&home, (78, "is open to others (0604)"), expose, mend);
+    }
+    remove(&home);
+    assert!(check(&home, 78).out.contains("does not exist"));
+    expose(&home);
+    assert!(check(&home, 78).out.contains("is open to others"), "another problem is news");
+    assert!(home.run(&["check"]).out.contains("left out: "), "who asks is always told");
+    mend(&home);
+    check(&home, 0);
+
+    let config = home.read("config.toml");
+    home.configure(&config.replace("token-file = \"token\"", "token-env = \"HOMING_TEST_UNSET\""));
+    assert!(check(&home, 78).out.contains("HOMING_TEST_UNSET is not set"));
+    assert_eq!(check(&home, 78).out, "");
+
+    home.configure(
+        &config
+            .replace("static = [\"198.51.100.7\", \"2001:db8::7\"]", "file = \"seen\"")
+            .replace("ipv6 = \"here\"", "ipv6 = \"off\""),
+    );
+    let write = |home: &Home| home.write("seen", "198.51.100.7\n", 0o600);
+    let lose = |home: &Home| std::fs::remove_file(home.path("seen")).unwrap();
+    write(&home);
+    check(&home, 0);
+    told_once(&home, (75, "left as it is: "), lose, write);
+}
+
 #[test]
 fn a_park_ends_on_request() {
     let (sandbox, home) = one_host();

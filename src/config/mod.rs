@@ -8,6 +8,7 @@ mod problems;
 mod provider;
 mod resolver;
 pub mod secret;
+pub mod service;
 mod source;
 mod suffix;
 mod table;

@@ -244,14 +244,19 @@ pub(super) fn check_exposure(metadata: &Metadata) -> Result<(), u32> {
 
 /// The command that gives the file at `path` the permissions `mode`.
 pub(super) fn chmod(path: &Path, mode: u32) -> String {
+    format!("chmod {mode:o} {}", for_shell(path))
+}
+
+/// The path as one word of a shell's command.
+pub(super) fn for_shell(path: &Path) -> String {
     let shown = shown_path(path);
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
-    let quoted = if shown.chars().all(plain) {
-        shown
-    } else {
-        format!("'{}'", shown.replace('\'', r"'\''"))
-    };
-    format!("chmod {mode:o} {quoted}")
+    if shown.chars().all(plain) { shown } else { format!("'{}'", shown.replace('\'', r"'\''")) }
+}
+
+/// To whom a file that is exposed with the permissions `mode` is open, in words.
+pub(super) fn open_to(mode: u32) -> &'static str {
+    if mode & OTHERS == 0 { "a foreign group" } else { "others" }
 }
 
 /// The secret that `bytes` hold: one line, whose end does not count.
@@ -306,7 +311,7 @@ impl fmt::Display for SecretError {
         match self {
             Self::Content { holder, flaw } => write!(f, "{holder} {flaw}"),
             Self::Exposed { path, mode, wanted } => {
-                let who = if mode & OTHERS == 0 { "a foreign group" } else { "others" };
+                let who = open_to(*mode);
                 let (shown, chmod) = (shown_path(path), chmod(path, *wanted));
                 write!(f, "{shown} is open to {who} ({mode:04o}); run `{chmod}`")
             }

@@ -69,6 +69,8 @@ pub struct Entry {
     pub verified: Option<Verification>,
     /// How many times running the provider took an address and did not show it.
     pub not_shown: u32,
+    /// Stands for what was wrong with the host's secret in the last round, if something was.
+    pub left_out: Option<Fingerprint>,
 }
 
 /// What the zone's own servers said about a host.

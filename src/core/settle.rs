@@ -77,6 +77,13 @@ pub fn note_missing(
     })
 }
 
+/// Remembers `problem`, which stands for what is wrong with the host's secret; returns whether it is
+/// another one than in the last round. What is over is forgotten, so that it is news again.
+pub fn note_left_out(entry: &mut Entry, problem: Option<Fingerprint>) -> bool {
+    let last = std::mem::replace(&mut entry.left_out, problem);
+    problem.is_some() && problem != last
+}
+
 /// Remembers since when families are gone whose records are to be removed for that.
 ///
 /// One look that finds a family, or cannot tell, begins the time anew: what is removed has been

@@ -35,7 +35,7 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
         return report.exit();
     }
     Confinement::begin(&engine.config, &state_dir).announce(false);
-    let is_first = engine.memory.hosts.is_empty();
+    let is_first = engine.memory.hosts.values().all(|entry| entry.last.is_none());
     let stop = Cell::new(false);
     let round = signals::until_told(engine.round(occasion, &stop), &stop).await;
     // What was under way when the time was over is remembered as sent without an answer.

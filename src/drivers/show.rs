@@ -96,7 +96,9 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
     let name = &report.key.host;
     let mut lines = Vec::new();
     if let Some(problem) = &report.secret_problem {
-        return vec![format!("{name}: left out: {problem}")];
+        let tells = everything || report.newly_left_out;
+        let line = tells.then(|| format!("{name}: left out: {problem}"));
+        return line.into_iter().collect();
     }
     let of = |family: Option<Family>| family.map(|f| format!(" {f}:")).unwrap_or_default();
     let mut said_hold = false;

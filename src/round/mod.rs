@@ -34,7 +34,7 @@ use crate::core::outcome::{Outcome, Refusal};
 use crate::core::plan::{Circumstances, Seen, Stand, Step, WhenGone, Wish, step};
 use crate::core::protocol::hosts_file;
 use crate::core::provider::Protocol;
-use crate::core::settle::{note_gone, note_missing};
+use crate::core::settle::{note_gone, note_left_out, note_missing};
 use crate::core::standing;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::refusal;
@@ -333,6 +333,7 @@ impl Engine {
         let paces = self.config.providers.iter().filter_map(|provider| provider.pace);
         let longest = paces.map(|pace| pace.window).max().unwrap_or_default();
         self.memory.forget_old_paces(longest, now);
+        self.note_left_out(report);
         for plan in planned {
             let key = &self.config.hosts[plan.at].host.key;
             let stands = &plan.step.stands;
@@ -367,6 +368,20 @@ impl Engine {
                     entry.hold = None;
                     entry.failures = 0;
                 }
+            }
+        }
+    }
+
+    /// Remembers what is wrong with which hosts' secrets, and reports where that is new.
+    fn note_left_out(&mut self, report: &mut Report) {
+        for (host, host_report) in self.config.hosts.iter().zip(&mut report.hosts) {
+            let problem = host_report.secret_problem.as_ref();
+            let problem = problem.map(|problem| self.store.fingerprint(&[problem.as_bytes()]));
+            let key = &host.host.key;
+            // A host that nothing is known about needs no entry to say so.
+            if problem.is_some() || self.memory.hosts.contains_key(key) {
+                let entry = self.memory.entry_mut(key);
+                host_report.newly_left_out = note_left_out(entry, problem);
             }
         }
     }

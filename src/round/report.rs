@@ -89,6 +89,8 @@ pub struct HostReport {
     pub step: Option<Step>,
     /// Why the host's secret could not be read.
     pub secret_problem: Option<String>,
+    /// Whether that is another problem than in the round before.
+    pub newly_left_out: bool,
     /// What was, or would be, sent, and why.
     pub sent: Option<(PerFamily<Wish>, Why)>,
     /// The answers, in the order in which they came.
@@ -133,6 +135,7 @@ impl HostReport {
             before: entry.addresses(),
             step: None,
             secret_problem: None,
+            newly_left_out: false,
             sent: None,
             answers: Vec::new(),
             ask_again: false,
@@ -150,6 +153,11 @@ impl HostReport {
             holds: Vec::new(),
             standing: Exit::default(),
         }
+    }
+
+    /// Leaves the host out for `problem`, which its secret has for whoever will run the round.
+    pub fn leave_out(&mut self, problem: String) {
+        (self.secret_problem, self.step, self.sent) = (Some(problem), None, None);
     }
 
     /// Notes an attempt: the wishes of several requests about one host add up.

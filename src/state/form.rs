@@ -125,6 +125,8 @@ struct StoredHost<'a> {
     verified: Option<StoredVerification<'a>>,
     #[serde(default, skip_serializing_if = "is_default")]
     not_shown: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    left_out: Option<Digits>,
 }
 
 /// A [`Verification`].
@@ -301,6 +303,7 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
             queued_since,
             verified,
             not_shown,
+            left_out,
         } = entry;
         Self {
             host: host.into(),
@@ -315,6 +318,7 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
             queued_since: queued_since.map(Moment),
             verified: verified.as_ref().map(StoredVerification::from),
             not_shown: *not_shown,
+            left_out: left_out.map(Digits),
         }
     }
 }
@@ -376,6 +380,7 @@ impl TryFrom<StoredHost<'_>> for (Key, Entry) {
             queued_since: stored.queued_since.map(|at| at.0),
             verified: stored.verified.map(StoredVerification::into_verification),
             not_shown: stored.not_shown,
+            left_out: stored.left_out.map(|problem| problem.0),
         };
         Ok((key, entry))
     }
@@ -978,7 +983,8 @@ mod tests {
       "asking": "one-family",
       "queued-since": "2027-01-15T08:00:00.008Z",
       "verified": {"at": "2027-01-15T08:00:00.013Z", "wrong": "ns2 is behind", "again": "unverified", "repeated": true, "was-right": true, "put-right": "2027-01-15T08:00:00.014Z"},
-      "not-shown": 2
+      "not-shown": 2,
+      "left-out": "0000000000000009"
     }
   ],
   "paces": [],

@@ -105,6 +105,7 @@ pub fn everything() -> Memory {
         queued_since: Some(at(8)),
         verified: Some(behind()),
         not_shown: 2,
+        left_out: Some(Fingerprint(9)),
     };
     memory.hosts.insert(key("a.example"), entry);
     let entry = Entry { verified: Some(verified()), ..Entry::default() };
