@@ -18,6 +18,8 @@ pub(super) enum Service {
     Own(Own),
     /// One that Homing cannot speak to: its name, and what to do.
     Unknown(String, String),
+    /// One of which nothing may be shown.
+    Unread,
 }
 
 /// A `[provider.NAME]`.
@@ -42,6 +44,7 @@ impl Service {
             Self::BuiltIn(provider) => &provider.name,
             Self::Own(own) => &own.name,
             Self::Unknown(name, _) => name,
+            Self::Unread => "unknown",
         }
     }
 
@@ -50,7 +53,7 @@ impl Service {
         match self {
             Self::BuiltIn(provider) => Some(provider.protocol),
             Self::Own(own) => Some(own.protocol),
-            Self::Unknown(..) => None,
+            Self::Unknown(..) | Self::Unread => None,
         }
     }
 
