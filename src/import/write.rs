@@ -143,7 +143,9 @@ impl Host {
 fn holds_assignment(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.match_indices("password").any(|(at, name)| {
-        text[at + name.len()..].trim_start_matches(|c: char| c != '=' && c.is_whitespace()).starts_with('=')
+        text[at + name.len()..]
+            .trim_start_matches(|c: char| c != '=' && c.is_whitespace())
+            .starts_with('=')
     })
 }
 

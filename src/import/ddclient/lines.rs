@@ -169,7 +169,9 @@ fn statement(mut joined: Joined) -> Option<Statement> {
     let has_password = statement.settings.contains_key("password");
     let is_piece = |word: &String| word.starts_with('=') || word.eq_ignore_ascii_case("password");
     if has_password && words.len() > 1 || words.iter().any(is_piece) {
-        statement.obscure.get_or_insert("several words stand there, of which some may be a password's");
+        statement
+            .obscure
+            .get_or_insert("several words stand there, of which some may be a password's");
     }
     let mut words = words.iter();
     let hosts = words.next().map(String::as_str).unwrap_or_default();
@@ -362,7 +364,10 @@ mod tests {
             let statements = statements(&format!("login=me{before}password=hunter2 h.example"));
             assert_eq!(statements[0].hosts, ["h.example"], "{before}");
         }
-        says("login=me,\u{a0}password=hunter2 h.example", &["h.example: login=me password=hunter2"]);
+        says(
+            "login=me,\u{a0}password=hunter2 h.example",
+            &["h.example: login=me password=hunter2"],
+        );
     }
 
     #[test]

@@ -210,8 +210,7 @@ impl Reader {
                         whole name of the host in a [[host]] of its own";
             let Definition { line, settings, mut remarks, .. } = definition;
             remarks.push(Remark::to_do(line, what));
-            definition =
-                Definition { name: String::new(), line, settings, remarks, obscure: None };
+            definition = Definition { name: String::new(), line, settings, remarks, obscure: None };
             self.definitions.push(definition);
             return;
         }
