@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use super::Remark;
+use super::{Remark, service, target};
 use crate::core::address::{Family, unpublishable};
 
 /// Where the address of one family comes from.
@@ -109,15 +109,14 @@ pub(super) fn web(
     let rest = ["https://", "http://"].iter().find_map(|scheme| url.strip_prefix(scheme));
     let is_plain = url.starts_with("http://");
     let rest = rest.unwrap_or(url);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    let host = service::host_of(rest).to_ascii_lowercase();
     let instead = |what: String| (INSTEAD.to_owned(), Some(what));
     let built_in = BUILT_IN.iter().find(|(server, _)| *server == host);
     let (service, remark) = match built_in {
         // Amazon's tells IPv4 only.
         Some((_, "amazon")) if family == Family::V6 => instead(format!("{host} has no IPv6")),
         Some((_, title)) => ((*title).to_owned(), None),
-        None if may_hold_secret(rest) => instead(
+        None if !is_harmless_url(rest) => instead(
             "the service's address may hold a secret, so it is not repeated here".to_owned(),
         ),
         None if TALKATIVE.contains(&&*host) => {
@@ -185,13 +184,13 @@ pub(super) fn program(text: &str, line: usize, remarks: &mut Vec<Remark>) -> Opt
         remarks.push(Remark::to_do(line, "no command is named there"));
         return None;
     }
-    if may_hold_secret(text) {
+    if !is_harmless_command(text) {
         let what = "the command may hold a secret, so it is not repeated here; write it as command = [\"…\"] \
                     of a source (on-change of a host for what runs afterwards), with the secret in a file";
         remarks.push(Remark::to_do(line, what));
         return None;
     }
-    let is_plain = |c: char| c.is_alphanumeric() || " /._-+=:,@%".contains(c);
+    let is_plain = |c: char| !"|&;".contains(c);
     if text.chars().all(is_plain) {
         return Some(text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect());
     }
@@ -200,16 +199,66 @@ pub(super) fn program(text: &str, line: usize, remarks: &mut Vec<Remark>) -> Opt
     Some(vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()])
 }
 
-/// Whether an address or a command looks as if a secret stood in it.
-pub(super) fn may_hold_secret(text: &str) -> bool {
-    const WORDS: [&str; 9] =
-        ["pass", "pwd", "token", "secret", "apikey", "api_key", "api-key", "auth", "key="];
-    let text = text.to_ascii_lowercase();
-    let words = || text.split([' ', '/', '?', '&']);
-    WORDS.iter().any(|word| text.contains(word))
-        // A login, as in curl -u me:secret, or https://me:secret@host/.
-        || words().any(|word| word.contains('@') && word.contains(':'))
-        || words().any(|word| word.starts_with("-u") || word.starts_with("--user"))
+/// Whether a command is a program alone, or its arguments are no secrets for sure; the same for
+/// each program of several that are joined without further signs of a shell.
+fn is_harmless_command(text: &str) -> bool {
+    let is_program = |word: &str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+        word.chars().all(fits) && !word.starts_with('-')
+    };
+    text.split(['|', '&', ';']).all(|command| {
+        let mut words = command.split_whitespace();
+        words.next().is_none_or(is_program) && words.all(is_harmless_argument)
+    })
+}
+
+/// Whether an argument of a command can be no secret, whatever stands before it.
+fn is_harmless_argument(word: &str) -> bool {
+    const WORDS: [&str; 15] = [
+        "-4", "-6", "addr", "address", "dev", "get", "global", "inet", "inet6", "ip", "list",
+        "route", "scope", "show", "wan",
+    ];
+    const LONGEST_OPTION: usize = 14;
+    // Further letters behind the first may be its value.
+    let is_switch = |rest: &str| {
+        rest.len() == 1 && !rest.starts_with(['-', '='])
+            || rest.chars().all(|c| "46SLfkqs".contains(c))
+    };
+    let is_option = |rest: &str| {
+        rest.len() <= LONGEST_OPTION
+            && rest.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+            && !rest.contains("pass")
+    };
+    if let Some(rest) = word.strip_prefix("--") {
+        return is_option(rest);
+    }
+    if let Some(rest) = word.strip_prefix('-') {
+        return is_switch(rest);
+    }
+    let url = ["https://", "http://"].iter().find_map(|scheme| word.strip_prefix(scheme));
+    WORDS.contains(&word)
+        || is_interface(word)
+        || word.parse::<IpAddr>().is_ok()
+        || url.is_some_and(is_harmless_url)
+}
+
+/// Whether a word is the name of an interface in one of the usual forms, as `eth0` and `wlan1`.
+fn is_interface(word: &str) -> bool {
+    const KINDS: [&str; 10] =
+        ["br", "br-lan", "en", "eno", "ens", "eth", "ppp", "tun", "wg", "wlan"];
+    let kind = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    kind.len() + 4 > word.len() && KINDS.contains(&kind)
+}
+
+/// Whether nothing in an address, whose scheme is cut off, can be a secret.
+fn is_harmless_url(rest: &str) -> bool {
+    const FORMATS: [&str; 5] = ["format=plain", "format=raw", "format=text", "format=txt", "text"];
+    let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) =
+        before_query.split_at(before_query.find('/').unwrap_or(before_query.len()));
+    !authority.contains('@')
+        && target::is_harmless_path(path)
+        && (query.is_empty() || FORMATS.contains(&query))
 }
 
 #[cfg(test)]
@@ -234,6 +283,11 @@ mod tests {
         asks("http://ip.example.net/x", Family::V4, "https://ip.example.net/x", 1);
         asks("https://me:hunter2@ip.example.net/", Family::V4, "ipify", 1);
         asks("https://ip.example.net/?token=hunter2", Family::V4, "ipify", 1);
+        asks("https://ip.example.net/?hunter2", Family::V4, "ipify", 1);
+        asks("http://hunteruserinfo@ip.example/", Family::V4, "ipify", 1);
+        asks("https://ip.example.net/my/HunterPathTok3n0001", Family::V4, "ipify", 1);
+        asks("https://ip.example.net/ip/hunterciphash", Family::V4, "ipify", 1);
+        asks("https://h.example/ip?format=text", Family::V4, "https://h.example/ip?format=text", 1);
     }
 
     #[test]
@@ -242,12 +296,35 @@ mod tests {
         let some = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
         assert_eq!(words("/usr/bin/wan  --plain"), some(&["/usr/bin/wan", "--plain"]));
         assert_eq!(words("a | b"), some(&["/bin/sh", "-c", "a | b"]));
+        assert_eq!(
+            words("ip -6 addr show dev eth0"),
+            some(&["ip", "-6", "addr", "show", "dev", "eth0"])
+        );
+        assert_eq!(
+            words("curl -s4 https://h.example/ip"),
+            some(&["curl", "-s4", "https://h.example/ip"])
+        );
         assert_eq!(words("  "), None);
     }
 
     #[test]
     fn commands_with_a_secret_are_not_repeated() {
-        for text in ["curl -u me:hunter2 x", "get --password=x", "wget https://a:b@c/", "x -ume"] {
+        for text in [
+            "curl -u me:hunter2 x",
+            "get --password=x",
+            "get --password hunter2",
+            "wget https://a:b@c/",
+            "wget https://hunter2@c/",
+            "x -ume",
+            "/usr/local/bin/getip -p hunterpw",
+            "/usr/local/bin/getip hunterpw",
+            "snmpget -v2c -c hunterpw 192.168.1.1 oid",
+            "curl -H 'X-Sid: hunterid' https://r/",
+            "HUNTER=hunter2 get",
+            "get | send hunter2",
+            "get $(echo hunter2)",
+            "get\nhunter2 hunter2",
+        ] {
             let mut remarks = Vec::new();
             assert_eq!(program(text, 1, &mut remarks), None, "{text}");
             assert!(remarks[0].is_to_do && !remarks[0].text.contains("hunter2"));

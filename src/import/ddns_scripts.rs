@@ -349,9 +349,17 @@ impl Reader<'_> {
         };
         // nsupdate takes the hash in front of the key's name.
         let login = host.username.take().unwrap_or_default();
-        let (algorithm, key) = match login.split_once(':') {
-            Some((algorithm, key)) => (Some(algorithm), key),
-            None => (None, &*login),
+        let (algorithm, key) = match *login.split(':').collect::<Vec<_>>() {
+            [key] => (None, key),
+            [algorithm, key] if HASHES.contains(&&*algorithm.to_ascii_lowercase()) => {
+                (Some(algorithm), key)
+            }
+            _ => {
+                host.leave_out(
+                    "its login is more than the name of a key and may hold the secret, so it is not repeated here; write key-name",
+                );
+                (None, "")
+            }
         };
         host.service = service::name_server(server, algorithm);
         host.username = Some(key.to_owned()).filter(|key| !key.is_empty());
@@ -363,7 +371,7 @@ impl Reader<'_> {
 
     /// PowerDNS' HTTP API: the server stands in an option without a name of its own.
     fn settle_powerdns(&self, host: &mut Host) {
-        let server = self.text("param_opt").filter(|server| !address::may_hold_secret(server));
+        let server = self.text("param_opt");
         let (Some(server), Some(zone)) = (server, host.names.pop()) else {
             let advice =
                 "write its server as [provider.NAME] with protocol = \"powerdns\"".to_owned();
@@ -429,6 +437,10 @@ impl Reader<'_> {
         address
     }
 }
+
+/// The hashes that nsupdate knows (its manual page, option -y).
+const HASHES: [&str; 6] =
+    ["hmac-md5", "hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"];
 
 /// The life time that the scripts for name servers give to a record.
 const SCRIPT_TTL: u32 = 600;
@@ -508,6 +520,13 @@ mod tests {
             (bind.service.protocol(), bind.username.as_deref()),
             (Some(Protocol::Rfc2136), Some("k"))
         );
+        for login in ["hmac-sha256:key:hunter2", "key:hunter2"] {
+            let host = host(&format!(
+                "service_name bind-nsupdate, dns_server ns1.example, username {login}"
+            ));
+            assert!(host.left_out.as_ref().is_some_and(|why| why.contains("not repeated")));
+            assert!(!format!("{host:?}").contains("hunter2"), "{host:?}");
+        }
         let pdns = host(
             "update_script /usr/lib/ddns/update_pdns.sh, username www, param_opt http://127.0.0.1:8081",
         );

@@ -174,6 +174,21 @@ enum Credential {
     Variable(String),
 }
 
+impl Credential {
+    /// The variable `name`, unless that is no usual name of one: it may be the secret itself, which
+    /// is therefore not repeated.
+    fn variable(name: &str) -> Self {
+        let begins = name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
+        let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        if begins && name.chars().all(fits) {
+            return Self::Variable(name.to_owned());
+        }
+        let why = "what stands there for the name of an environment variable is none in capital letters, so it is \
+                   not repeated here";
+        Self::Missing(why.to_owned())
+    }
+}
+
 /// How often an unchanged address is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Refresh {

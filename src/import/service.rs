@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::Remark;
+use super::{Remark, target};
 use crate::core::address::{Special, special};
 use crate::core::provider::{BUILT_IN, Protocol, Provider, built_in};
 
@@ -18,6 +18,8 @@ pub(super) enum Service {
     Own(Own),
     /// One that Homing cannot speak to: its name, and what to do.
     Unknown(String, String),
+    /// One of which nothing may be shown.
+    Unread,
 }
 
 /// A `[provider.NAME]`.
@@ -42,6 +44,7 @@ impl Service {
             Self::BuiltIn(provider) => &provider.name,
             Self::Own(own) => &own.name,
             Self::Unknown(name, _) => name,
+            Self::Unread => "unknown",
         }
     }
 
@@ -50,7 +53,7 @@ impl Service {
         match self {
             Self::BuiltIn(provider) => Some(provider.protocol),
             Self::Own(own) => Some(own.protocol),
-            Self::Unknown(..) => None,
+            Self::Unknown(..) | Self::Unread => None,
         }
     }
 
@@ -132,6 +135,21 @@ pub(super) fn dyndns2(
     if let Some(provider) = at_server(host) {
         return Service::BuiltIn(provider);
     }
+    let hidden = |what: &str| {
+        let title = if is_host(host) { host } else { "this service" };
+        let advice = format!(
+            "{what}, so it is not repeated here; describe it as [provider.NAME], with the secret in a file"
+        );
+        Service::Unknown(title.to_owned(), advice)
+    };
+    if rest.contains(['?', '#']) || plain_server(rest).is_none() {
+        return hidden("its server is more than a name and a port, and may hold a secret");
+    }
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let Some(query) = target::harmless_query(query).filter(|_| target::is_harmless_path(path))
+    else {
+        return hidden("its path or what follows it may hold a secret");
+    };
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
     // The configuration takes http:// on this machine, and by a word of the user's in the same network.
     let is_here = host == "localhost" || address.is_some_and(|address| address.is_loopback());
@@ -162,11 +180,43 @@ pub(super) fn dyndns2(
         ("update-url", format!("{scheme}://{rest}{path}"))
     };
     settings.insert(0, (key, Value::Text(url)));
+    if !query.is_empty() {
+        settings.push(("query", Value::Text(query)));
+    }
     Service::Own(Own { name: entry_name(host), protocol: Protocol::Dyndns2, settings })
+}
+
+/// `server` if it is a name or an address with or without a port, and nothing that may be a secret:
+/// no login before it, no path or query behind it.
+fn plain_server(server: &str) -> Option<&str> {
+    if server.parse::<Ipv6Addr>().is_ok() {
+        return Some(server);
+    }
+    let host = host_of(server);
+    let port = server.strip_prefix(host)?;
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    let ends = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+    (is_host(host) && ends).then_some(server)
+}
+
+/// Whether `host` is the name of a server, or an address as URLs have it.
+fn is_host(host: &str) -> bool {
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    bracketed.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+        || super::is_name(host) && !host.contains(['@', '*'])
+}
+
+fn unreadable_server() -> Service {
+    let advice = "what stands there for its server is no name or address of one, or may hold a secret, so it is not \
+                  repeated here; write it as [provider.NAME]";
+    Service::Unknown("this server".to_owned(), advice.to_owned())
 }
 
 /// A name server that takes signed updates; `algorithm` is the hash of keys without a file.
 pub(super) fn name_server(server: &str, algorithm: Option<&str>) -> Service {
+    if plain_server(server).is_none() {
+        return unreadable_server();
+    }
     // The configuration wants brackets.
     let bracketed = server.parse::<Ipv6Addr>().map(|address| format!("[{address}]"));
     let server = bracketed.unwrap_or_else(|_| server.to_owned());
@@ -178,8 +228,14 @@ pub(super) fn name_server(server: &str, algorithm: Option<&str>) -> Service {
 
 /// The HTTP API of PowerDNS at `server`.
 pub(super) fn powerdns(server: &str) -> Service {
+    let server = server.trim_end_matches('/');
+    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if plain_server(authority).is_none() || !target::is_harmless_path(path) {
+        return unreadable_server();
+    }
     let name = entry_name(host_of(server));
-    let settings = vec![("server", Value::Text(server.trim_end_matches('/').to_owned()))];
+    let settings = vec![("server", Value::Text(server.to_owned()))];
     Service::Own(Own { name, protocol: Protocol::PowerDns, settings })
 }
 
@@ -256,6 +312,35 @@ mod tests {
             1,
         );
         described("desec", "", false, "own-desec: server=https://desec", 0);
+    }
+
+    #[test]
+    fn what_may_be_a_secret_in_a_server_or_path_is_not_repeated() {
+        for (server, path) in [
+            ("https://me:hunter2@d.example/", ""),
+            ("hunterlogin@d.example", "/nic/update"),
+            ("d.example/hunter2", ""),
+            ("d.example?hunter2", ""),
+            ("d.example:hunter2", ""),
+            ("d.example", "/nic/update?token=hunter2"),
+            ("d.example", "/nic/update?hunter2"),
+            ("d.example", "/dyn/HUNTERhunterTOKENPATH0123456789abc/"),
+            ("d.example", "/dyn/hunterletters/"),
+            ("hunter 2", "/nic/update"),
+        ] {
+            let service = dyndns2(server, path, false, Vec::new(), 1, &mut Vec::new());
+            let Service::Unknown(title, advice) = service else { panic!("{service:?}") };
+            let said = (title + &advice).to_lowercase();
+            assert!(!said.contains("hunter") && said.contains("repeated"), "{said}");
+        }
+        for server in ["me:hunter2@ns.example", "ns.example/hunter2", "ns.example:hunter2"] {
+            assert!(matches!(name_server(server, None), Service::Unknown(..)), "{server}");
+        }
+        for server in ["http://hunter2@127.0.0.1:8081", "http://127.0.0.1:8081/?key=hunter2"] {
+            assert!(matches!(powerdns(server), Service::Unknown(..)), "{server}");
+        }
+        let kept = "d.example: server=https://d.example query=system=dyndns";
+        described("d.example", "/nic/update?system=dyndns", false, kept, 0);
     }
 
     #[test]

@@ -85,8 +85,8 @@ pub(super) fn read(
     if host.is_empty() || server.contains('\u{1}') || path.contains('\u{1}') || !is_login {
         return unknown("does not have the form https://SERVER/PATH?hostname=…&myip=…");
     }
-    if path.split('/').any(is_mixed) {
-        return unknown("seems to have a secret in its path");
+    if !is_harmless_path(path) {
+        return unknown("may have a secret in its path, which is not repeated here");
     }
     let mut found = None;
     let mut settings = Vec::new();
@@ -103,7 +103,7 @@ pub(super) fn read(
                 };
                 settings.push((key, Value::Text(name.to_owned())));
             }
-            (name, value) if FIXED.contains(&name) && is_word(value) => {
+            (name, value) if FIXED.contains(&name) && is_fixed(value) => {
                 fixed.push(format!("{name}={value}"));
             }
             (_, value) if value.contains(PASSWORD) || value.contains(USER) => {
@@ -130,11 +130,87 @@ fn named(value: &str) -> Names {
     }
 }
 
-/// Whether a part of a path is long and of letters and digits, as tokens are.
+/// What paths are made of where no secret is.
+const PATH_WORDS: [&str; 42] = [
+    "address",
+    "addr",
+    "api",
+    "cgi-bin",
+    "checkip",
+    "checkip.html",
+    "client",
+    "ddns",
+    "dyndns",
+    "dyndns2",
+    "dynamic",
+    "dynip",
+    "dyndns-update",
+    "get_ip",
+    "getip",
+    "host",
+    "hosts",
+    "html",
+    "index.html",
+    "ip.html",
+    "ip.txt",
+    "ipcheck",
+    "ipv4",
+    "ipv6",
+    "json",
+    "myip",
+    "nic",
+    "plain",
+    "public",
+    "raw",
+    "remote",
+    "remoteaddr",
+    "route",
+    "show",
+    "status",
+    "text",
+    "update",
+    "updater",
+    "upd",
+    "whatismyip",
+    "what-is-my-ip",
+    "xdyndnsserver",
+];
+
+/// Whether every part of `path` is a word that is no secret: one of those that such paths are made
+/// of, the name of a script, or too short.
+pub(super) fn is_harmless_path(path: &str) -> bool {
+    const TOO_SHORT: usize = 3;
+    path.split('/').all(|part| {
+        let part = part.to_ascii_lowercase();
+        let script =
+            [".php", ".cgi", ".pl", ".asp", ".aspx"].iter().find_map(|end| part.strip_suffix(end));
+        part.len() <= TOO_SHORT && part.chars().all(|c| c.is_ascii_alphanumeric())
+            || PATH_WORDS.contains(&&*part)
+            || script.is_some_and(|name| !is_mixed(name) && is_word(name))
+    })
+}
+
+/// The parameters of `query` that mean the same everywhere; `None` when it has others, which may be
+/// secrets.
+pub(super) fn harmless_query(query: &str) -> Option<String> {
+    let is_harmless = |parameter: &str| {
+        let pair = parameter.split_once('=');
+        pair.is_some_and(|(name, value)| FIXED.contains(&name) && is_fixed(value))
+    };
+    let mut parameters = query.split('&').filter(|parameter| !parameter.is_empty());
+    parameters.clone().all(is_harmless).then(|| parameters.by_ref().collect::<Vec<_>>().join("&"))
+}
+
+/// Whether a word is long and of letters and digits, as tokens are.
 fn is_mixed(part: &str) -> bool {
     const SHORTEST: usize = 12;
     let has = |kind: fn(&u8) -> bool| part.bytes().any(|byte| kind(&byte));
     part.len() >= SHORTEST && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
+}
+
+/// Whether the value of a parameter that means the same everywhere is a plain one.
+fn is_fixed(value: &str) -> bool {
+    is_word(value) && !is_mixed(value)
 }
 
 fn is_word(text: &str) -> bool {
@@ -154,9 +230,9 @@ mod tests {
 
     #[test]
     fn an_address_in_the_form_of_dyndns2_is_described() {
-        let Target { service: Service::Own(own), names, .. } =
-            target("https://%u:%p@d.example/up?system=dyndns&hostname=%h.d.example&ip=%i")
-        else {
+        let Target { service: Service::Own(own), names, .. } = target(
+            "https://%u:%p@d.example/api/v3/update.php?system=dyndns&hostname=%h.d.example&ip=%i",
+        ) else {
             panic!()
         };
         assert_eq!(names.of("a"), "a.d.example");
@@ -164,7 +240,7 @@ mod tests {
         assert_eq!(
             own.settings,
             [
-                ("update-url", text("https://d.example/up")),
+                ("update-url", text("https://d.example/api/v3/update.php")),
                 ("ipv4-parameter", text("ip")),
                 ("query", text("system=dyndns")),
                 ("one-family", Value::Flag(true)),
@@ -187,6 +263,9 @@ mod tests {
             "https://me:hunter2@d.example/?hostname=%h",
             "https://d.example/%p/?hostname=%h",
             "https://d.example/u/hunter2hunter2/?hostname=%h",
+            "https://d.example/update/hunterpath/nic?hostname=%h&myip=%i",
+            "https://d.example/token/hunterabcdef/?hostname=%h",
+            "https://d.example/nic?hostname=%h&system=hunter2hunter2",
             "https://d.example/?hostname=%h&password=%p",
             "%h",
             "",

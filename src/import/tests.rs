@@ -190,6 +190,63 @@ fn whatever_a_file_holds_the_output_is_configuration_or_comments() {
 }
 
 #[test]
+fn no_character_before_a_secret_and_no_end_of_a_line_lets_it_out() {
+    let example = include_str!("../../tests/import/ddclient/ddclient.conf");
+    let statements = [
+        "server=d.example, login=me, password=hunter2 h.example",
+        "protocol=dyndns2 password='hunter #2' login=me h.example",
+        "server=d.example if=eth0 password=\"hunter2\" h.example",
+    ];
+    let lines = example.lines().filter(|line| line.contains("password")).take(12);
+    for line in statements.into_iter().chain(lines) {
+        let places: Vec<_> = line.char_indices().map(|(at, _)| at).collect();
+        let name = line.find("password").unwrap();
+        for at in places {
+            for sign in ["\u{a0}", "é", "\u{fffd}", ""] {
+                let (before, behind) = line.split_at(at);
+                let behind = if sign.is_empty() { "" } else { behind };
+                let text = format!("{before}{sign}{behind}\nlogin=a password=b z.example\n");
+                let Ok(draft) = read(Client::Ddclient, &text) else { continue };
+                // A password that is cut is one; a sign within it makes another.
+                if at <= name || at > name + "password".len() {
+                    let out = draft.written("FILE", None, problems).text;
+                    assert!(!out.contains("hunter"), "{text}\ngave\n{out}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_shown_of_a_line_in_which_pieces_of_a_password_may_stand() {
+    for line in [
+        "server=dyn4.example.com, login=me password=\"hunterone huntertwo hunterthree\" a.example.com",
+        "server=dyn4.example.com login=me,password='hunter2 33 p.example.com",
+        "login=me password=hunter2 hunter.x a.example.com",
+        "login=me password hunter2 a.example.com",
+    ] {
+        let text = format!("{line}\nlogin=me,password=b ok.example.com\n");
+        let written = written(Client::Ddclient, &text);
+        assert!(!written.text.contains("hunter"), "{}", written.text);
+        assert!(written.text.contains("mend the line"), "{}", written.text);
+        assert_eq!((written.carried, written.left_out), (1, 1), "{}", written.text);
+    }
+}
+
+#[test]
+fn a_variable_is_named_only_when_it_can_be_one() {
+    let lower = written(Client::Ddclient, "login=me password_env=myhunter22 a.example");
+    let upper = written(Client::Ddclient, "login=me password_env=MY_PW2 a.example");
+    let words = "provider dynu.com { username = a\npassword = \"${hunter literal}\"\nhostname = a.example }";
+    let inadyn = written(Client::Inadyn, words);
+    for written in [lower, inadyn] {
+        assert!(!written.text.contains("hunter"), "{}", written.text);
+        assert!(written.text.contains("is none in capital"), "{}", written.text);
+    }
+    assert!(upper.text.contains("token-env = \"MY_PW2\""), "{}", upper.text);
+}
+
+#[test]
 fn one_client_reads_the_files_of_another_without_harm() {
     let texts = [
         include_str!("../../tests/import/ddclient/ddclient.conf"),

@@ -68,6 +68,9 @@ impl Host {
     fn withhold(&mut self, hidden: &[Secret]) {
         const SHORT: usize = 6;
         let holds = |text: &str| {
+            if holds_assignment(text) {
+                return true;
+            }
             let is_in = |secret: &&Secret| {
                 let secret = secret.expose();
                 text == secret || secret.len() >= SHORT && text.contains(secret)
@@ -109,7 +112,7 @@ impl Host {
             self.remarks.push(Remark::to_do(self.line, what));
         }
         let shows = match &self.service {
-            Service::BuiltIn(_) => false,
+            Service::BuiltIn(_) | Service::Unread => false,
             Service::Own(own) => own.settings.iter().any(|(_, value)| match value {
                 Value::Flag(_) => false,
                 Value::Text(text) => holds(text),
@@ -133,6 +136,17 @@ impl Host {
             self.left_out = Some(format!("Homing does not know {name}: {advice}"));
         }
     }
+}
+
+/// Whether a password is assigned in `text`, which something before it has made a part of another
+/// value.
+fn holds_assignment(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.match_indices("password").any(|(at, name)| {
+        text[at + name.len()..]
+            .trim_start_matches(|c: char| c != '=' && c.is_whitespace())
+            .starts_with('=')
+    })
 }
 
 /// What is decided once for the whole file.
@@ -389,6 +403,10 @@ impl<'a> Writer<'a> {
                 &mut to_do,
             ));
             body.push_str(&comments(&host.remarks, &mut said, &mut to_do));
+            if host.service == Service::Unread {
+                body.push('\n');
+                continue;
+            }
             // One that is switched on later finds its secret in place.
             if host.service.protocol().is_some() && self.directory.is_some() {
                 body.push_str(&self.about_secret(host, &mut secrets, &mut told, &mut to_do));
@@ -604,7 +622,7 @@ impl Host {
                 }
                 let wants = match &self.service {
                     Service::BuiltIn(provider) => provider.login == Login::Username,
-                    Service::Own(_) | Service::Unknown(..) => true,
+                    Service::Own(_) | Service::Unknown(..) | Service::Unread => true,
                 };
                 if wants && self.username.is_none() {
                     self.leave_out("no login stands in the old file; write username");

@@ -33,6 +33,8 @@ pub(super) struct Statement {
     pub(super) hosts: Vec<String>,
     /// Words behind the hosts that ddclient takes for nothing.
     pub(super) surplus: usize,
+    /// Why none of it may be shown: a piece of a secret may stand anywhere in it.
+    pub(super) obscure: Option<&'static str>,
     /// What is wrong, with its line.
     pub(super) wrong: Vec<(usize, String)>,
 }
@@ -87,7 +89,8 @@ fn take_password(line: &str, number: usize, joined: &mut Joined) -> String {
     // The last one counts, as in ddclient's own way to search.
     for (at, _) in line[..before_comment].rmatch_indices(NAME) {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        let start = line[..at].rfind(|c| !is_name(c)).map_or(0, |place| place + 1);
+        let behind = line[..at].char_indices().rfind(|(_, c)| !is_name(*c));
+        let start = behind.map_or(0, |(place, c)| place + c.len_utf8());
         let begins =
             line[..start].chars().next_back().is_none_or(|c| c.is_whitespace() || c == ',');
         let end = at + NAME.len();
@@ -144,8 +147,8 @@ fn statement(mut joined: Joined) -> Option<Statement> {
         let line = joined.line(assignment.start);
         at = assignment.end;
         if assignment.is_open {
-            let what = format!("a quote is opened in {} and not closed: left out", assignment.name);
-            statement.wrong.push((line, what));
+            statement.obscure = Some("a quote is opened there and not closed");
+            statement.line = line;
             continue;
         }
         let (name, value) = match assignment.name.strip_suffix("_env") {
@@ -162,6 +165,14 @@ fn statement(mut joined: Joined) -> Option<Statement> {
     let words = text[at..].trim_start_matches(|c: char| c.is_whitespace() || c == ',');
     let place = at + (text[at..].len() - words.len());
     let words = rest(words);
+    // What ends a password early, a blank or a quote, makes hosts and logins of its other pieces.
+    let has_password = statement.settings.contains_key("password");
+    let is_piece = |word: &String| word.starts_with('=') || word.eq_ignore_ascii_case("password");
+    if has_password && words.len() > 1 || words.iter().any(is_piece) {
+        statement
+            .obscure
+            .get_or_insert("several words stand there, of which some may be a password's");
+    }
     let mut words = words.iter();
     let hosts = words.next().map(String::as_str).unwrap_or_default();
     let listed = match statement.settings.remove("host").map(|setting| setting.value) {
@@ -343,7 +354,36 @@ mod tests {
     fn an_open_quote_is_told_and_its_setting_left_out() {
         let statements = statements("cmd='a b h.example\nc=1");
         assert!(statements[0].settings.is_empty());
-        assert_eq!(statements[0].wrong.len(), 1);
+        assert!(statements[0].obscure.is_some_and(|why| why.contains("quote")));
         assert_eq!(statements[1].settings["c"].line, 2);
+    }
+
+    #[test]
+    fn any_character_may_stand_before_a_password() {
+        for before in ["\u{a0}", "é", "\u{fffd}", "\u{1f600}"] {
+            let statements = statements(&format!("login=me{before}password=hunter2 h.example"));
+            assert_eq!(statements[0].hosts, ["h.example"], "{before}");
+        }
+        says(
+            "login=me,\u{a0}password=hunter2 h.example",
+            &["h.example: login=me password=hunter2"],
+        );
+    }
+
+    #[test]
+    fn several_words_behind_a_password_may_be_pieces_of_it() {
+        for (text, expect) in [
+            ("password=\"one two three\" h.example", true),
+            ("password=one two h.example", true),
+            ("password=\\\n one h.example", true),
+            ("password one h.example", true),
+            ("login=a password = one = two", true),
+            ("password=one h.example", false),
+            ("password=one a.example , b.example", false),
+            ("password='one two' h.example", false),
+            ("h.example me hunter2", false),
+        ] {
+            assert_eq!(statements(text)[0].obscure.is_some(), expect, "{text}");
+        }
     }
 }

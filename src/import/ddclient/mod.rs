@@ -51,6 +51,8 @@ struct Definition {
     line: usize,
     settings: Settings,
     remarks: Vec<Remark>,
+    /// Why nothing of it may be shown.
+    obscure: Option<&'static str>,
 }
 
 /// The settings that are made use of, where the reader asks for them.
@@ -162,7 +164,7 @@ fn meaning(name: &str) -> Option<Meaning> {
 
 impl Reader {
     fn take(&mut self, statement: Statement) {
-        let Statement { line, settings, hosts, surplus, wrong, .. } = statement;
+        let Statement { line, settings, hosts, surplus, wrong, obscure, .. } = statement;
         let mut remarks: Vec<_> =
             wrong.into_iter().map(|(line, what)| Remark::to_do(line, what)).collect();
         for (name, setting) in &settings {
@@ -172,7 +174,14 @@ impl Reader {
             {
                 self.hidden.push(Secret::new(text));
             }
-            remarks.extend(remark(name, setting));
+            if obscure.is_none() {
+                remarks.extend(remark(name, setting));
+            }
+        }
+        if let Some(why) = obscure {
+            let (name, settings) = (String::new(), Settings::new());
+            self.definitions.push(Definition { name, line, settings, remarks, obscure: Some(why) });
+            return;
         }
         if hosts.is_empty() {
             self.remarks.append(&mut remarks);
@@ -188,7 +197,8 @@ impl Reader {
         own.extend(settings);
         for name in hosts {
             let remarks = std::mem::take(&mut remarks);
-            self.define(Definition { name, line, settings: own.clone(), remarks });
+            let settings = own.clone();
+            self.define(Definition { name, line, settings, remarks, obscure: None });
         }
     }
 
@@ -200,7 +210,7 @@ impl Reader {
                         whole name of the host in a [[host]] of its own";
             let Definition { line, settings, mut remarks, .. } = definition;
             remarks.push(Remark::to_do(line, what));
-            definition = Definition { name: String::new(), line, settings, remarks };
+            definition = Definition { name: String::new(), line, settings, remarks, obscure: None };
             self.definitions.push(definition);
             return;
         }
@@ -271,12 +281,18 @@ fn is_nsupdate(settings: &Settings, globals: &Settings) -> bool {
 /// What has to be said about a setting, whatever its host.
 fn remark(name: &str, setting: &Setting) -> Option<Remark> {
     let line = setting.line;
+    // A name that means nothing here may be a piece of a password.
+    let unknown = || Remark::to_do(line, "a setting there is not known here: left out");
+    let is_used = USED.contains(&name);
     if let (Value::Variable(_), false) = (&setting.value, name == "password") {
+        if !is_used && meaning(name).is_none() {
+            return Some(unknown());
+        }
         let what =
             format!("{name} comes from an environment variable, which only a secret can: left out");
         return Some(Remark::to_do(line, what));
     }
-    if USED.contains(&name) {
+    if is_used {
         return None;
     }
     let Value::Text(text) = &setting.value else { return None };
@@ -291,9 +307,7 @@ fn remark(name: &str, setting: &Setting) -> Option<Remark> {
         Some(Meaning::LostIfOff(_)) => None,
         Some(Meaning::Lost(_)) if text.is_empty() || flag(text) == Some(false) => None,
         Some(Meaning::Lost(why)) => Some(Remark::to_do(line, format!("{name}: {why}"))),
-        None => {
-            Some(Remark::to_do(line, format!("{name} is no setting that is known here: left out")))
-        }
+        None => Some(unknown()),
     }
 }
 
@@ -322,6 +336,15 @@ impl Definition {
     }
 
     fn host(self) -> Host {
+        if let Some(why) = self.obscure {
+            let mut host = Host::new(self.line, Vec::new(), Service::Unread);
+            host.leave_out(format!(
+                "{why}, so the host behind it was not understood and nothing of it is repeated here; mend the line, \
+                 with a password in single quotes, and import again"
+            ));
+            host.remarks = self.remarks;
+            return host;
+        }
         let mut remarks = Vec::new();
         let service = self.service(&mut remarks);
         let names = if self.name.is_empty() { Vec::new() } else { vec![self.name.clone()] };
@@ -398,9 +421,7 @@ impl Definition {
             Some(Setting { value: Value::Text(text), line }) if !text.is_empty() => {
                 Credential::Text(Secret::new(text), *line)
             }
-            Some(Setting { value: Value::Variable(name), .. }) => {
-                Credential::Variable(name.clone())
-            }
+            Some(Setting { value: Value::Variable(name), .. }) => Credential::variable(name),
             _ => Credential::Missing("no password stands in the old file".to_owned()),
         }
     }
@@ -709,6 +730,13 @@ mod tests {
     fn a_word_behind_a_password_that_is_no_name_is_not_repeated() {
         let draft = read("login=a password=two words h.example").unwrap();
         assert!(draft.hosts[0].names.is_empty());
+    }
+
+    #[test]
+    fn names_that_mean_nothing_are_not_repeated() {
+        let draft = read("login=a password=b hunter2=x hunter3_env=y h.example").unwrap();
+        let said = format!("{:?}", draft.hosts[0].remarks);
+        assert!(!said.contains("hunter") && draft.hosts[0].remarks.len() >= 2, "{said}");
     }
 
     #[test]

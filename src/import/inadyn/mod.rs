@@ -355,7 +355,7 @@ impl Reader<'_> {
             Some(Value::Text(text)) if !text.is_empty() => {
                 Credential::Text(Secret::new(text), setting.line)
             }
-            Some(Value::Variable(name)) => Credential::Variable(name.clone()),
+            Some(Value::Variable(name)) => Credential::variable(name),
             _ => Credential::Missing("no password stands in the old file".to_owned()),
         }
     }
