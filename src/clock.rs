@@ -238,8 +238,9 @@ mod linux {
     }
 
     fn spec(moment: Duration) -> Itimerspec {
-        let tv_sec = i64::try_from(moment.as_secs()).unwrap_or(i64::MAX);
-        let it_value = Timespec { tv_sec, tv_nsec: moment.subsec_nanos().into() };
+        let never = Timespec { tv_sec: i64::MAX, tv_nsec: 0 };
+        // Not field by field: the nanoseconds' type is another one on machines of 32 bits.
+        let it_value = moment.try_into().unwrap_or(never);
         Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value }
     }
 }
