@@ -76,6 +76,7 @@ impl Answered {
 
 /// What one round meant for one host.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct HostReport {
     /// The host and its provider.
     pub key: Key,
