@@ -59,7 +59,6 @@ pub fn real(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// `path` in the one form that every way to the same file has, whether the file is there or not.
-#[cfg(any(feature = "landlock", feature = "tokens"))]
 pub fn canonical(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| match (path.file_name(), directory(path)) {
         (Some(name), directory) => fs::canonicalize(directory)

@@ -174,7 +174,7 @@ fn root_runs_no_program_that_somebody_else_may_choose() {
     let stranger = 54_321;
     check_programs((stranger, stranger, 0o600), 0, "54321\n54321\n");
     check_programs((stranger, 0, 0o600), 0, "54321\n65534\n");
-    check_programs((0, 0, 0o600), SERVICE, "65534\n65534\n");
+    check_programs((0, 0, 0o644), SERVICE, "65534\n65534\n");
     check_programs((0, stranger, 0o660), 0, "65534\n65534\n");
     check_programs((0, 0, 0o602), 0, "65534\n65534\n");
     check_programs((0, stranger, 0o640), 0, "0\n0\n");

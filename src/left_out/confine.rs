@@ -26,7 +26,7 @@ impl Confinement {
     }
 
     /// Forbids nothing.
-    pub fn forbids(&self, _: &Config) -> Option<String> {
+    pub fn forbids(&self, _: &Config, _: &Config) -> Option<String> {
         None
     }
 
