@@ -157,6 +157,29 @@ pub fn hand_over(file: &File, directory: &Path) -> io::Result<()> {
     }
 }
 
+/// Gives the directory at `path`, which root has just made, to the owner of the one that it is in,
+/// whose service has to be able to read what goes into it.
+///
+/// What is open counts: a link that took its place is not followed, and what is not root's, or holds
+/// a directory already, stays what it is.
+pub fn hand_over_directory(path: &Path) -> io::Result<()> {
+    const LINKS_OF_AN_EMPTY_ONE: u64 = 2;
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let flags = OFlags::NOFOLLOW | OFlags::DIRECTORY;
+    let open = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    let (owner, made) = (fs::metadata(directory(path))?, open.metadata()?);
+    if owner.uid() == 0 || made.uid() != 0 || made.nlink() > LINKS_OF_AN_EMPTY_ONE {
+        return Ok(());
+    }
+    match fchown(&open, Some(owner.uid()), Some(owner.gid())) {
+        // A root without that right runs Homing as nobody else.
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// A user of this machine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct User {

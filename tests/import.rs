@@ -200,16 +200,58 @@ fn a_directory_that_is_no_place_for_secrets_is_refused() {
         assert!(ran.err.contains(expect), "{ran:?}");
     };
     fails("old.conf", "is no directory; name another --secrets-dir");
-    fails("missing/deeper", "cannot be made");
+    fails("missing/deeper", "; run `mkdir -p '");
     fs::create_dir(home.path("open")).unwrap();
     fs::set_permissions(home.path("open"), fs::Permissions::from_mode(0o777)).unwrap();
-    fails("open", "can be written to by others");
+    for mode in [0o777, 0o770] {
+        fs::set_permissions(home.path("open"), fs::Permissions::from_mode(mode)).unwrap();
+        fails("open", "can be written to by others; run `chmod go-w '");
+    }
+    // An equal secret that others may read is not taken for a safe one.
+    fs::create_dir(home.path("wide")).unwrap();
+    home.write("wide/one.example.com.password", "hunter-one\n", 0o644);
+    fails("wide", "is open to others (0644); run `chmod 600 '");
     fs::create_dir(home.path("led-astray")).unwrap();
     symlink("/nowhere", home.path("led-astray/one.example.com.password")).unwrap();
     let ran = import(&home, &["ddclient", "old.conf", "--secrets-dir", "led-astray"]);
     // What a dangling link names is not there; the link is replaced, and nothing behind it made.
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(!Path::new("/nowhere").exists());
+}
+
+#[test]
+fn secrets_that_are_stored_without_a_host_are_told() {
+    let home = Home::new("");
+    home.write("old.conf", "login=me password=hunter-one under_score.example\n", 0o600);
+    let ran = import(&home, &["ddclient", "old.conf", "--secrets-dir", "secrets"]);
+    assert_eq!(ran.code, 78, "{ran:?}");
+    assert!(ran.err.contains("(1 secret was put into its file all the same)"), "{ran:?}");
+    assert_eq!(fs::read_dir(home.path("secrets")).unwrap().count(), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_directory_that_root_makes_belongs_to_the_service_like_the_secrets_in_it() {
+    const SERVICE: u32 = 65534;
+    if !rustix::process::geteuid().is_root() {
+        let test = "a_directory_that_root_makes_belongs_to_the_service_like_the_secrets_in_it";
+        netns::skip(test, "needs root");
+        return;
+    }
+    let home = Home::new("");
+    home.write("old.conf", "login=me password=hunter-one one.example.com\n", 0o600);
+    fs::create_dir(home.path("etc")).unwrap();
+    std::os::unix::fs::chown(home.path("etc"), Some(SERVICE), Some(SERVICE)).unwrap();
+    let ran = import(&home, &["ddclient", "old.conf", "--secrets-dir", "etc/secrets"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for (name, mode) in [("etc/secrets", 0o700), ("etc/secrets/one.example.com.password", 0o600)] {
+        let made = fs::metadata(home.path(name)).unwrap();
+        assert_eq!(
+            (made.uid(), made.gid(), made.mode() & 0o777),
+            (SERVICE, SERVICE, mode),
+            "{name}"
+        );
+    }
 }
 
 #[test]

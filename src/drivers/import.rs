@@ -31,9 +31,16 @@ pub fn run(command: &ImportCommand, quiet: bool) -> Exit {
         return Exit::Deferred;
     }
     if written.carried == 0 {
-        err(
-            "no host could be carried over, and what is printed is no configuration yet; its comments say what to do",
-        );
+        let stored = match (&command.secrets_dir, written.secrets.len()) {
+            (Some(_), 1) => " (1 secret was put into its file all the same)".to_owned(),
+            (Some(_), count @ 2..) => {
+                format!(" ({count} secrets were put into files all the same)")
+            }
+            _ => String::new(),
+        };
+        err(&format!(
+            "no host could be carried over{stored}, and what is printed is no configuration yet; its comments say what to do",
+        ));
         return Exit::Configuration;
     }
     if !quiet && !io::stdout().is_terminal() {
@@ -133,9 +140,16 @@ fn store(directory: &Path, secrets: &[SecretFile]) -> Result<(), String> {
             missing.push((path, file));
             continue;
         };
+        let mode = fs::metadata(&path).map_err(unreadable)?.mode() & 0o7777;
         if one_line(held.as_bytes()).as_ref() != Ok(&file.secret) {
             return Err(format!(
                 "{shown} holds something else already and is left as it is; move it away, or name another --secrets-dir"
+            ));
+        }
+        if mode & BEYOND_A_SECRET != 0 {
+            return Err(format!(
+                "{shown} is open to others ({mode:04o}); run `chmod 600 {}`",
+                word(&path)
             ));
         }
     }
@@ -146,18 +160,31 @@ fn store(directory: &Path, secrets: &[SecretFile]) -> Result<(), String> {
     Ok(())
 }
 
+/// What nobody but the owner may do with a secret file; the group may read it.
+const BEYOND_A_SECRET: u32 = 0o037;
+
 /// More than any secret file holds.
 const LONGEST: u64 = 8192;
 
-/// Makes the directory if it is missing; one that anybody can write to is no place for secrets.
+/// Makes the directory if it is missing; one that others or a group can write to is no place for secrets.
 fn prepare(directory: &Path) -> Result<(), String> {
-    const OTHERS_WRITE: u32 = 0o002;
+    const OTHERS_WRITE: u32 = 0o022;
     let shown = shown(directory);
     match DirBuilder::new().mode(0o700).create(directory) {
+        Ok(()) => disk::hand_over_directory(directory).map_err(|error| {
+            format!("{shown} cannot be given to its parent's owner: {}", reason(&error))
+        })?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let parent = self::word(disk::directory(directory));
+            return Err(format!(
+                "{shown} cannot be made: {}; run `mkdir -p {parent}`",
+                reason(&error)
+            ));
+        }
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             return Err(format!("{shown} cannot be made: {}", reason(&error)));
         }
-        _ => {}
+        Err(_) => {}
     }
     let metadata = fs::metadata(directory)
         .map_err(|error| format!("{shown} cannot be looked at: {}", reason(&error)))?;
@@ -166,7 +193,8 @@ fn prepare(directory: &Path) -> Result<(), String> {
     }
     if metadata.mode() & OTHERS_WRITE != 0 {
         return Err(format!(
-            "{shown} can be written to by others; run `chmod o-w` on it, or name another --secrets-dir"
+            "{shown} can be written to by others; run `chmod go-w {}`, or name another --secrets-dir",
+            word(directory)
         ));
     }
     Ok(())
@@ -207,6 +235,11 @@ fn summary(written: &Written) -> String {
     };
     let to_do = count(written.to_do, "thing", "things");
     format!("{carried} carried over{left_out}, {to_do} to look at")
+}
+
+/// `path` as one word for a shell.
+fn word(path: &Path) -> String {
+    format!("'{}'", shown(path).replace('\'', r"'\''"))
 }
 
 fn shown(path: &Path) -> String {

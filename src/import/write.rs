@@ -313,10 +313,13 @@ impl<'a> Writer<'a> {
             }
         }
         for (name, own) in &self.providers {
-            let header = format!("[provider.{}]", toml::key(name));
             let is_used =
                 |host: &&&Host| matches!(&host.service, Service::Own(used) if used == own);
-            if !written.contains(&header) && hosts.iter().find(is_used).is_some() {
+            if hosts.iter().find(is_used).is_none() {
+                continue;
+            }
+            let header = format!("[provider.{}]", toml::key(name));
+            if !written.contains(&header) {
                 text += &format!("{header}\n{}\n", provider_lines(own));
             }
         }
