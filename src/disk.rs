@@ -162,6 +162,7 @@ pub fn hand_over(file: &File, directory: &Path) -> io::Result<()> {
 ///
 /// What is open counts: a link that took its place is not followed, and what is not root's, or holds
 /// a directory already, stays what it is.
+#[cfg(feature = "import")]
 pub fn hand_over_directory(path: &Path) -> io::Result<()> {
     const LINKS_OF_AN_EMPTY_ONE: u64 = 2;
     if !rustix::process::geteuid().is_root() {
