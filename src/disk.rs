@@ -170,15 +170,10 @@ pub fn hand_over_directory(path: &Path) -> io::Result<()> {
     }
     let flags = OFlags::NOFOLLOW | OFlags::DIRECTORY;
     let open = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    let (owner, made) = (fs::metadata(directory(path))?, open.metadata()?);
-    if owner.uid() == 0 || made.uid() != 0 || made.nlink() > LINKS_OF_AN_EMPTY_ONE {
+    if open.metadata()?.nlink() > LINKS_OF_AN_EMPTY_ONE {
         return Ok(());
     }
-    match fchown(&open, Some(owner.uid()), Some(owner.gid())) {
-        // A root without that right runs Homing as nobody else.
-        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
-        _ => Ok(()),
-    }
+    hand_over(&open, directory(path))
 }
 
 /// A user of this machine.
