@@ -309,8 +309,12 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn lock_in(dir: &Path, who: &str) -> Result<File, StateError> {
     let locked = match lock::take(dir, who) {
         Err(lock::Refusal::System(_, error)) if error.kind() == io::ErrorKind::NotFound => {
-            let made = fs::DirBuilder::new().mode(0o700).create(dir);
-            made.map_err(|error| StateError::system("make", dir.to_owned(), error))?;
+            match fs::DirBuilder::new().mode(0o700).create(dir) {
+                // A run that began when we did was first.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+                Err(error) => return Err(StateError::system("make", dir.to_owned(), error)),
+                Ok(()) => {}
+            }
             lock::take(dir, who)
         }
         other => other,

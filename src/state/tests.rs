@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use super::*;
@@ -369,6 +371,28 @@ fn a_file_half_written_by_a_killed_process_is_removed() {
     fs::write(scratch.dir().join(NEW), "{").unwrap();
     opened(&scratch.dir());
     assert_eq!(names(&scratch.dir()), ["homing.lock"]);
+}
+
+#[test]
+fn of_runs_that_begin_together_one_makes_the_directory_and_has_the_lock() {
+    const TOGETHER: usize = 8;
+    for _ in 0..50 {
+        let scratch = Scratch::new();
+        let (dir, start) = (scratch.dir(), Barrier::new(TOGETHER));
+        let opened: Vec<_> = thread::scope(|scope| {
+            let run = || {
+                start.wait();
+                Store::open(&dir, ONCE)
+            };
+            let runs: Vec<_> = (0..TOGETHER).map(|_| scope.spawn(run)).collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        let refused = opened.iter().filter_map(|opened| opened.as_ref().err());
+        let others: Vec<_> =
+            refused.filter(|error| !matches!(error, StateError::Held { .. })).collect();
+        assert!(others.is_empty(), "{others:?}");
+        assert_eq!(opened.iter().filter(|opened| opened.is_ok()).count(), 1);
+    }
 }
 
 #[test]
