@@ -1,17 +1,20 @@
-//! The log: one event, one line on standard error, in the form that its reader needs.
+//! The log: one event, one line on standard error, in the form that its reader needs, or one message
+//! to the system's log.
 //!
 //! Owns levels, forms and the escaping of what others wrote. Decides nothing about what is worth
 //! saying. The drivers start it once; everybody else uses tracing's macros.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock;
@@ -42,6 +45,8 @@ pub enum Format {
     Json,
     /// For systemd's journal: as text, without a time stamp, with a priority.
     Journal,
+    /// For the system's log, instead of standard error: as text, with a priority.
+    Syslog,
 }
 
 /// A word that is not in its list.
@@ -53,16 +58,18 @@ pub struct UnknownWord {
     words: &'static [&'static str],
 }
 
-/// Sends all events up to `level` to standard error; without a `format`, in the one that fits it.
+/// Sends all events up to `level` to where `format` belongs; without one, in the form that fits to
+/// standard error.
 ///
 /// Only the first call of a process has an effect.
 pub fn start(format: Option<Format>, level: Level) {
+    let shape = Shape::of_stderr(format);
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level.filter())
-        .with_writer(io::stderr)
+        .with_writer(Output::of(shape.format))
         // A closed standard error must not end the daemon: the report of that would panic.
         .log_internal_errors(false)
-        .event_format(Shape::of_stderr(format))
+        .event_format(shape)
         .finish();
     // A second call would be a mistake of ours that nobody needs to suffer for.
     let _ = tracing::subscriber::set_global_default(subscriber);
@@ -94,7 +101,7 @@ impl Level {
 
 impl Format {
     /// The words for the forms.
-    pub const WORDS: &[&str] = &["text", "json", "journal"];
+    pub const WORDS: &[&str] = &["text", "json", "journal", "syslog"];
 }
 
 impl FromStr for Level {
@@ -116,6 +123,7 @@ impl FromStr for Format {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
             "journal" => Ok(Self::Journal),
+            "syslog" => Ok(Self::Syslog),
             _ => Err(UnknownWord { what: "a log format", words: Self::WORDS }),
         }
     }
@@ -207,6 +215,7 @@ impl Shape {
             Format::Journal => {
                 writeln!(out, "<{}>{}{fields}", priority(level), Printable(&message))
             }
+            Format::Syslog => writeln!(out, "{}{fields}", Printable(&message)),
             Format::Text => {
                 let (dim, plain) = if self.coloured { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
                 if self.timed {
@@ -240,6 +249,73 @@ where
             return Ok(());
         }
         self.line(&mut writer, event)
+    }
+}
+
+/// Where lines go.
+#[derive(Debug)]
+enum Output {
+    Stderr,
+    /// The system's log, which listens at the path.
+    Syslog(UnixDatagram, PathBuf),
+}
+
+/// Takes one line.
+#[derive(Debug)]
+struct Line<'a> {
+    output: &'a Output,
+    level: tracing::Level,
+}
+
+impl Output {
+    fn of(format: Format) -> Self {
+        if format != Format::Syslog {
+            return Self::Stderr;
+        }
+        Self::syslog(Path::new("/dev/log")).unwrap_or(Self::Stderr)
+    }
+
+    /// The system's log at `path`, which may come later, or go and come back.
+    fn syslog(path: &Path) -> io::Result<Self> {
+        let socket = UnixDatagram::unbound()?;
+        // A log that does not keep up must not hold up the daemon.
+        socket.set_nonblocking(true)?;
+        Ok(Self::Syslog(socket, path.to_owned()))
+    }
+}
+
+impl<'a> MakeWriter<'a> for Output {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { output: self, level: tracing::Level::INFO }
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
+        Line { output: self, level: *metadata.level() }
+    }
+}
+
+impl io::Write for Line<'_> {
+    /// Takes all of `line`; what the system's log does not take goes to standard error.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        /// The facility of daemons (RFC 3164, section 4.1.1).
+        const DAEMON: u8 = 3 << 3;
+        if let Output::Syslog(socket, path) = self.output {
+            let name = env!("CARGO_PKG_NAME");
+            let (priority, pid) = (DAEMON | priority(self.level), std::process::id());
+            // Without a time: whoever listens knows it.
+            let mut message = format!("<{priority}>{name}[{pid}]: ").into_bytes();
+            message.extend(line.trim_ascii_end());
+            if socket.send_to(&message, path).is_ok() {
+                return Ok(line.len());
+            }
+        }
+        io::stderr().write_all(line).map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -478,6 +554,41 @@ mod tests {
             info!("updated");
         };
         check(journal, say, "<4>update deferred host=a\n<6>updated\n");
+    }
+
+    #[test]
+    fn the_systems_log_gets_each_line_with_its_priority() {
+        let directory = std::env::temp_dir().join(format!("homing-log-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        let path = directory.join("log");
+        let syslog = Shape { format: Format::Syslog, timed: true, coloured: true, now: fixed };
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(Output::syslog(&path).unwrap())
+            .event_format(syslog)
+            .finish();
+        let said = tracing::subscriber::with_default(subscriber, || {
+            // To standard error, for nobody listens; the daemon goes on.
+            info!("too early");
+            [(); 2].map(|()| {
+                let listener = UnixDatagram::bind(&path).unwrap();
+                warn!(host = "a", "update deferred");
+                info!("updated");
+                let messages = [(); 2].map(|()| {
+                    let mut message = [0; 100];
+                    let length = listener.recv(&mut message).unwrap();
+                    String::from_utf8(message[..length].to_vec()).unwrap()
+                });
+                std::fs::remove_file(&path).unwrap();
+                messages
+            })
+        });
+        std::fs::remove_dir(&directory).unwrap();
+        let pid = std::process::id();
+        let expect = [
+            format!("<28>homing[{pid}]: update deferred host=a"),
+            format!("<30>homing[{pid}]: updated"),
+        ];
+        assert_eq!(said, [expect.clone(), expect]);
     }
 
     #[test]

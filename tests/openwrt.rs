@@ -355,12 +355,13 @@ fn every_setting_arrives_and_the_jail_shows_what_they_need() {
     let Some(router) = Router::new(test) else { return };
     let every = include_str!("support/openwrt/every-setting.uci");
     router.run("mkdir -p /tmp/hosts /tmp/shared; chown homing /tmp/hosts /tmp/shared");
+    router.run("mkdir -p /dev; : > /dev/log");
     router.configure("homing", every);
     let started = router.service("start");
     assert_eq!((started.code, &*router.read("tmp/log")), (0, ""), "{started:?}");
     let asked = router.read("tmp/procd");
     for line in [
-        "add_jail [homing] [procfs] [ronly] [ubus]",
+        "add_jail [homing] [procfs] [ronly] [ubus] [log]",
         "add_jail_mount [/var/run/homing] [/etc/hosts]",
         "add_jail_mount [/etc/homing] [/tmp/wan] [/usr/libexec/wan-address] [/usr/libexec/notify] \
          [/usr/share/one] [/usr/share/two]",
@@ -417,6 +418,7 @@ fn the_service_is_started_in_a_jail_as_its_own_user() {
     assert_eq!(owner("tmp/run/homing"), (0, 0, 0o755), "nobody else may put links there");
     assert_eq!(owner("etc/homing/state"), (468, 468, 0o700));
     // The commands find the configuration where they look for it.
+    assert!(router.read("tmp/run/homing/config.toml").contains("\nlog-format = \"syslog\"\n"));
     let status = router.run("homing status");
     assert_eq!(status.code, 75, "{status:?}");
     assert!(status.out.contains("dev1.dyn.example.com"), "{status:?}");

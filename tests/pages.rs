@@ -179,7 +179,7 @@ fn bash_offers_what_may_follow() {
     quiet(&command(&package, "bash").args(["-n", "homing.bash"]).output().unwrap());
     let equals = [
         ("homing --log-format=t", &["text"][..]),
-        ("homing --log-format=", &["journal", "json", "text"]),
+        ("homing --log-format=", &["journal", "json", "syslog", "text"]),
         ("homing --config=conf", &["config.toml"]),
         ("homing --config=config.toml token revoke ", &["dev1.example.com", "www.example.com"]),
         ("homing --max-age ", &[]),

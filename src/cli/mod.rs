@@ -640,7 +640,7 @@ mod tests {
     fn words_of_a_list_are_listed() {
         fails(
             "--log-format xml",
-            "--log-format: `xml` is not a log format; write one of: text, json, journal",
+            "--log-format: `xml` is not a log format; write one of: text, json, journal, syslog",
         );
         let error = parsed(&[("HOMING_LOG", "loud")], "").unwrap_err().to_string();
         assert!(error.starts_with("HOMING_LOG: `loud` is not a log level"), "{error}");

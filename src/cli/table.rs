@@ -560,8 +560,8 @@ pub const OPTIONS: &[Opt] = &[
         choices: log::Format::WORDS,
         variables: &[],
         commands: None,
-        doc: "Log as text, json or journal [what fits]",
-        more: "Under systemd that is journal, elsewhere text.",
+        doc: "Log as text, json or journal, or to syslog [what fits]",
+        more: "Under systemd that is journal, elsewhere text; all go to standard error but syslog.",
     },
     Opt {
         flag: Flag::Help,

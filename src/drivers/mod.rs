@@ -24,7 +24,7 @@ use crate::cli::{Command, Common, Parsed};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::exit::Exit;
-use crate::log::{self, Level};
+use crate::log::{self, Format, Level};
 use crate::round::{Engine, Report};
 use crate::say::{err, out};
 use crate::state::{Access, DAEMON, Loaded, StateError, Store, is_news};
@@ -97,7 +97,8 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     }
 }
 
-/// Starts the log. What a command has to say it prints; only a daemon's information is logged.
+/// Starts the log. What a command has to say it prints; only a daemon's information is logged, and
+/// only a daemon's warnings go where nobody who calls a command would see them.
 fn start_log(setup: &Setup, command: &Command) {
     let common = &setup.common;
     let asked = common.log.map(|level| level.shifted(common.verbosity));
@@ -105,7 +106,10 @@ fn start_log(setup: &Setup, command: &Command) {
         Command::Daemon => setup.config.daemon.log.shifted(common.verbosity),
         _ => Level::Warn.shifted(common.verbosity.saturating_mul(2)),
     });
-    log::start(common.log_format.or(setup.config.daemon.log_format), level);
+    let is_daemon = matches!(command, Command::Daemon);
+    let is_for_it = |format: &Format| is_daemon || *format != Format::Syslog;
+    let format = common.log_format.or(setup.config.daemon.log_format.filter(is_for_it));
+    log::start(format, level);
 }
 
 /// Runs `work` on a runtime of one thread.

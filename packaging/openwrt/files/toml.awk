@@ -110,6 +110,9 @@ END {
 		state = "/etc/homing/state"
 		write("state-dir = " quote(state))
 	}
+	# To procd, all that comes by standard error is an error.
+	if (!(("homing", "log-format") in given))
+		write("log-format = \"syslog\"")
 	# What the jail shows in any case.
 	is_like_another("/var/run/homing")
 	is_like_another("/etc/hosts")
@@ -174,6 +177,7 @@ function settings(s,    i, shape, where, key) {
 			continue
 		key = option[s, i]
 		gsub(/_/, "-", key)
+		given[type[s], key] = 1
 		write(key " = " shaped(s, i, shape, where), where)
 	}
 }
