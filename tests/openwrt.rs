@@ -566,6 +566,14 @@ fn a_reload_restarts_only_for_a_new_jail() {
     assert!(asked.contains("add_jail_mount [/usr/share/one]\n"), "{asked}");
     let asked = reload(&format!("{ON}\toption jail '0'\n\n{HOST}"));
     assert!(asked.starts_with("kill [homing]\n") && !asked.contains("jail"), "{asked}");
+    // Nor does a restart by hand end what runs, for settings that are wrong.
+    router.configure("homing", &format!("{ON}\n{HOST}\toption tokem 'x'\n"));
+    let _ = router.take("tmp/procd");
+    assert_eq!((router.service("restart").code, &*router.take("tmp/procd")), (1, ""));
+    assert!(router.take("tmp/log").contains("stay in force"));
+    router.configure("homing", &format!("{ON}\n{HOST}"));
+    assert_eq!(router.service("restart").code, 0);
+    assert!(router.take("tmp/procd").starts_with("kill [homing]\nopen_service\n"));
     // Switched off: an empty service ends what runs, whatever else is wrong.
     let asked =
         reload("config homing 'main'\n\toption enabled '0'\n\nconfig host 'x'\n\toption a 'b'\n");
