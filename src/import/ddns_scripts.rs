@@ -475,6 +475,8 @@ fn duration(section: &Section, name: &str, unit: &str, usual: &str) -> Option<Du
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::core::provider::built_in;
 
@@ -499,6 +501,20 @@ mod tests {
             assert_eq!(host(&format!("service_name {name}")).service.name(), server);
         }
         assert_eq!(host("service_name cloudflare.com-v4").service.protocol(), None);
+    }
+
+    #[test]
+    fn the_package_for_openwrt_carries_over_the_same_services() {
+        let script = include_str!("../../packaging/openwrt/files/from-ddns.awk");
+        let theirs = |call: &str| -> BTreeSet<Vec<&str>> {
+            let lines = script.lines().filter_map(|line| line.trim().strip_prefix(call));
+            lines.map(|line| line.split('"').skip(1).step_by(2).collect()).collect()
+        };
+        let same: BTreeSet<_> = SERVICES.iter().map(|(name, ours)| vec![*name, *ours]).collect();
+        assert_eq!(theirs("same("), same);
+        let others: BTreeSet<_> =
+            OTHERS.iter().map(|(name, server, path)| vec![*name, *server, *path]).collect();
+        assert_eq!(theirs("other("), others);
     }
 
     #[test]

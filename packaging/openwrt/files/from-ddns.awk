@@ -10,7 +10,7 @@
 # HOMING_MAIN     the name of its `config homing`
 
 BEGIN {
-	# The services whose names differ are those that both know; a test compares ours with the
+	# The services that both know. Tests compare them with those of `homing import`, and ours with the
 	# program's table.
 	same("desec.io", "desec")
 	same("3322.org", "3322.org")
@@ -28,8 +28,12 @@ BEGIN {
 	same("infomaniak.com", "infomaniak")
 	same("inwx.de", "inwx")
 	same("joker.com", "joker")
+	same("loopia.com", "loopia")
 	same("loopia.se", "loopia")
 	same("no-ip.com", "no-ip")
+	same("noip.com", "no-ip")
+	same("No-IP.com", "no-ip")
+	same("NoIP.com", "no-ip")
 	same("now-dns.com", "now-dns")
 	same("nsupdate.info", "nsupdate.info")
 	same("oray.com", "oray")
@@ -38,9 +42,16 @@ BEGIN {
 	same("simply.com", "simply")
 	same("spdyn.de", "spdyn")
 	same("strato.com", "strato")
+	same("strato.de", "strato")
 	same("udmedia.de", "udmedia")
 	same("variomedia.de", "variomedia")
 	same("xlhost.de", "xlhost")
+	# Those that speak dyndns2 and that Homing does not know.
+	other("afraid.org-basicauth", "freedns.afraid.org", "/nic/update")
+	other("core-networks.de", "dyndns.core-networks.de", "/")
+	other("dnsdynamic.org", "www.dnsdynamic.org", "/api/")
+	other("domopoli.de", "dyndns.domopoli.de", "/nic/update")
+	other("opendns.com", "updates.opendns.com", "/nic/update")
 	# Their login is the host's own name.
 	split("he.net nsupdate.info spdyn", logins)
 	for (i in logins)
@@ -72,6 +83,10 @@ function same(theirs, ours) {
 	provider_of[theirs] = ours
 }
 
+function other(theirs, server, path) {
+	address_of[theirs] = server path
+}
+
 END {
 	print "package homing"
 	# What is switched off must not be in the way of what is on.
@@ -98,10 +113,15 @@ function remark(s, what) {
 function service(s,    i, text, provider, host, v6, username, password, h) {
 	services++
 	text = get(s, "service_name")
-	provider = text in provider_of ? provider_of[text] : ""
-	if (provider == "" && (text == "" || text == "custom"))
+	# Older versions end the names for IPv6 so.
+	sub(/-ipv6$/, "", text)
+	if (text in provider_of)
+		provider = provider_of[text]
+	else if (text in address_of)
+		provider = provider_at(s, address_of[text])
+	else if (text == "" || text == "custom")
 		provider = own_provider(s)
-	else if (provider == "")
+	else
 		remark(s, "is not carried over: Homing does not know the service " safe(text))
 	if (provider == "")
 		return
@@ -170,7 +190,7 @@ function free_name(wanted,    n, text) {
 }
 
 # What a URL of the user's own says of a server that speaks dyndns2; "" when it says something else.
-function own_provider(s,    url, i, n, parts, rest, server, path, name_is_there, v, extra, text) {
+function own_provider(s,    url, i, n, parts, rest, server, path, name_is_there, v, extra) {
 	if (get(s, "update_script") != "") {
 		remark(s, "is not carried over: it has an update_script of its own")
 		return ""
@@ -210,15 +230,20 @@ function own_provider(s,    url, i, n, parts, rest, server, path, name_is_there,
 	}
 	if (url !~ /^https/)
 		remark(s, "its server is asked by https now, because the password would be readable on the way")
-	text = server SUBSEP v SUBSEP extra
+	return provider_at(s, server, v, extra)
+}
+
+# The name of the provider that speaks dyndns2 there; without a parameter's name, the usual one.
+function provider_at(s, address, parameter, extra,    text) {
+	text = address SUBSEP parameter SUBSEP extra
 	if (!(text in own)) {
 		own[text] = free_name(name[s] "_provider")
 		print ""
 		print "config provider '" own[text] "'"
 		option_of("protocol", "dyndns2")
-		option_of("update_url", "https://" server)
-		option_of("ipv4_parameter", v)
-		option_of("ipv6_parameter", v)
+		option_of("update_url", "https://" address)
+		option_of("ipv4_parameter", parameter)
+		option_of("ipv6_parameter", parameter)
 		option_of("query", extra)
 		# Each family had an update of its own.
 		option_of("one_family", "1")
