@@ -15,7 +15,7 @@ const LEFT_OUT: &str = "\nThis build leaves it out; the full build has it.\n";
 pub fn version() -> String {
     let mut text = format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION"));
     if let Some(names) = left_out() {
-        let _ = writeln!(text, "(this build leaves out: {names})");
+        let _ = writeln!(text, "(without: {names})");
     }
     text
 }
@@ -48,7 +48,7 @@ pub fn overview() -> String {
         }
     }
     if let Some(names) = left_out() {
-        let _ = writeln!(text, "  (this build leaves out: {names})");
+        let _ = writeln!(text, "  (without: {names})");
     }
     text += "\nOptions of every command:\n";
     common(&mut text);

@@ -676,7 +676,7 @@ mod tests {
             );
         }
         let names: Vec<_> = feature::left_out().collect();
-        let line = format!("(this build leaves out: {})", names.join(", "));
+        let line = format!("(without: {})", names.join(", "));
         for text in [help::version(), help::overview()] {
             assert_eq!(text.contains(&line), !names.is_empty(), "{text}");
         }

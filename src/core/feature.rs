@@ -3,6 +3,8 @@
 //! The features of `Cargo.toml` as values, for whoever reads a setting, a command or prints help. A
 //! build without one refuses what needs it and never does something else in its place.
 
+use crate::core::name::Hostname;
+
 /// What a build may leave out.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Feature {
@@ -54,6 +56,12 @@ pub fn left_out() -> impl Iterator<Item = &'static str> {
 /// That this build leaves `what` out, with what to do.
 pub fn refusal(what: &str) -> String {
     format!("this build of Homing leaves out {what}; the full build has it")
+}
+
+/// What to do so that `homing token ACTION` is run for `host`, where this build leaves it out, too.
+pub fn run_token(action: &str, host: &Hostname) -> String {
+    let place = if Feature::Tokens.is_here() { "" } else { " where the full build is" };
+    format!("run `homing token {action} {host}`{place}")
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use super::feature;
 use super::name::Hostname;
 
 /// The meaning of an answer, or of its absence.
@@ -274,8 +275,8 @@ impl Rejection {
             Self::Request => {
                 "correct what the provider complains about (for example a CNAME at the name)"
             }
-            Self::TooPowerful => return format!("run `homing token issue {host}`").into(),
-            Self::Unproven => return format!("run `homing token audit {host}`").into(),
+            Self::TooPowerful => return feature::run_token("issue", host).into(),
+            Self::Unproven => return feature::run_token("audit", host).into(),
         };
         words.into()
     }

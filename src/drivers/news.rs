@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::{debug, error, info, warn};
 
-use super::show::{self, why};
+use super::show::why;
 use crate::clock::rfc3339_seconds;
 use crate::core::address::{Addresses, Family};
+use crate::core::feature;
 use crate::core::memory::{Finding, Hold, HoldKind};
 use crate::core::outcome::{Outcome, Rejection};
 use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
@@ -209,11 +210,13 @@ fn token(news: &TokenNews) {
             Verdict::Narrow | Verdict::Dead => debug!(%host, provider, "the token is narrow"),
         },
         Matter::Ends(end) => {
-            let (end, fix) = (rfc3339_seconds(*end).to_string(), show::rotate(host));
+            let (end, fix) =
+                (rfc3339_seconds(*end).to_string(), feature::run_token("rotate", host));
             warn!(%host, provider, end, fix, "the token expires soon");
         }
         Matter::Ended(end) => {
-            let (end, fix) = (rfc3339_seconds(*end).to_string(), show::rotate(host));
+            let (end, fix) =
+                (rfc3339_seconds(*end).to_string(), feature::run_token("rotate", host));
             warn!(%host, provider, end, fix, "the token has expired");
         }
     }

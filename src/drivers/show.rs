@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::clock::rfc3339_seconds;
 use crate::config::Config;
 use crate::core::address::{Addresses, Family, PerFamily};
+use crate::core::feature;
 use crate::core::interface::InterfaceName;
 use crate::core::memory::{Finding, Hold, HoldKind, SelfCheck};
 use crate::core::name::Hostname;
@@ -306,7 +307,7 @@ pub fn token(news: &TokenNews, now: Timestamp) -> Vec<String> {
     match news.matter {
         Matter::Ends(end) | Matter::Ended(end) => {
             let line = format!("{host}: token: {}", expiry(End::At(end), now));
-            vec![line, format!("  fix: {}", rotate(host))]
+            vec![line, format!("  fix: {}", feature::run_token("rotate", host))]
         }
         Matter::Checked(_) => Vec::new(),
     }
@@ -356,16 +357,13 @@ pub fn receipt(report: &HostReport) -> Option<String> {
     let problem = report.no_terms.as_ref()?;
     match problem {
         NoTerms::NoReceipt => None,
-        NoTerms::OfAnother => Some(format!("{host}: {problem}; run `homing token issue {host}`")),
+        NoTerms::OfAnother => {
+            Some(format!("{host}: {problem}; {}", feature::run_token("issue", host)))
+        }
         NoTerms::Unusable(_) => {
-            Some(format!("{host}: {problem}, or run `homing token issue {host}`"))
+            Some(format!("{host}: {problem}, or {}", feature::run_token("issue", host)))
         }
     }
-}
-
-/// How a token that ends is replaced.
-pub fn rotate(host: &Hostname) -> String {
-    format!("run `homing token rotate {host}`")
 }
 
 /// A moment as people compare it: how long before or after `now`.
