@@ -55,7 +55,7 @@ class Homing(Program):
 
     def version(self):
         """Its own version, in its own words."""
-        return output(self.path, "--version").strip().removeprefix("homing ")
+        return " ".join(output(self.path, "--version").split()).removeprefix("homing ")
 
     def daemon(self, folder):
         """The command line of the daemon, in the foreground."""
