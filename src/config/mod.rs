@@ -4,7 +4,7 @@
 //! besides its own file it reads only those that `file` sources name. Called by the drivers.
 
 mod host;
-mod problems;
+pub mod problems;
 mod provider;
 mod resolver;
 pub mod secret;

@@ -132,7 +132,7 @@ impl Notes {
 }
 
 /// A path fit to be shown.
-pub(super) fn shown_path(path: &Path) -> String {
+pub fn shown_path(path: &Path) -> String {
     Printable(&path.display().to_string()).to_string()
 }
 

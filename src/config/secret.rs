@@ -251,7 +251,12 @@ pub(super) fn chmod(path: &Path, mode: u32) -> String {
 pub(super) fn for_shell(path: &Path) -> String {
     let shown = shown_path(path);
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
-    if shown.chars().all(plain) { shown } else { format!("'{}'", shown.replace('\'', r"'\''")) }
+    if shown.chars().all(plain) { shown } else { in_shell_quotes(path) }
+}
+
+/// The path in the quotes of a shell, whether it needs them or not.
+pub fn in_shell_quotes(path: &Path) -> String {
+    format!("'{}'", shown_path(path).replace('\'', r"'\''"))
 }
 
 /// To whom a file that is exposed with the permissions `mode` is open, in words.

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use super::err;
 use crate::cli::ImportCommand;
 use crate::config;
-use crate::config::secret::one_line;
+use crate::config::problems::shown_path;
+use crate::config::secret::{in_shell_quotes, one_line};
 use crate::disk::{self, Ownership};
 use crate::exit::Exit;
 use crate::import::{self, SecretFile, Written};
-use crate::log::Printable;
 use crate::reason::reason;
 
 /// Translates what `command` names; `quiet` keeps back what went well.
@@ -52,11 +52,7 @@ pub fn run(command: &ImportCommand, quiet: bool) -> Exit {
 /// The configuration, with its secrets stored already; or how to end, and what to say.
 fn translated(command: &ImportCommand) -> Result<Written, (Exit, String)> {
     let from_stdin = command.file == Path::new("-");
-    let shown = if from_stdin {
-        "standard input".to_owned()
-    } else {
-        Printable(&command.file.display().to_string()).to_string()
-    };
+    let shown = if from_stdin { "standard input".to_owned() } else { shown_path(&command.file) };
     let wrong = |what: String| (Exit::Configuration, what);
     let bytes = read(&command.file, from_stdin).map_err(|what| wrong(format!("{shown} {what}")))?;
     // Comments may be in any encoding, and the rest is ASCII; a secret that is not UTF-8 is told.
@@ -133,7 +129,7 @@ fn store(directory: &Path, secrets: &[SecretFile]) -> Result<(), String> {
     let mut missing = Vec::new();
     for file in secrets {
         let path = directory.join(&file.name);
-        let shown = shown(&path);
+        let shown = shown_path(&path);
         let unreadable =
             |error: io::Error| format!("{shown} cannot be read: {}; move it away", reason(&error));
         let Some(held) = disk::read_text(&path, LONGEST).map_err(unreadable)? else {
@@ -149,13 +145,14 @@ fn store(directory: &Path, secrets: &[SecretFile]) -> Result<(), String> {
         if mode & BEYOND_A_SECRET != 0 {
             return Err(format!(
                 "{shown} is open to others ({mode:04o}); run `chmod 600 {}`",
-                word(&path)
+                in_shell_quotes(&path)
             ));
         }
     }
     for (path, file) in missing {
-        write(&path, file)
-            .map_err(|error| format!("{} cannot be written: {}", shown(&path), reason(&error)))?;
+        write(&path, file).map_err(|error| {
+            format!("{} cannot be written: {}", shown_path(&path), reason(&error))
+        })?;
     }
     Ok(())
 }
@@ -169,13 +166,13 @@ const LONGEST: u64 = 8192;
 /// Makes the directory if it is missing; one that others or a group can write to is no place for secrets.
 fn prepare(directory: &Path) -> Result<(), String> {
     const OTHERS_WRITE: u32 = 0o022;
-    let shown = shown(directory);
+    let shown = shown_path(directory);
     match DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => disk::hand_over_directory(directory).map_err(|error| {
             format!("{shown} cannot be given to its parent's owner: {}", reason(&error))
         })?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let parent = self::word(disk::directory(directory));
+            let parent = in_shell_quotes(disk::directory(directory));
             return Err(format!(
                 "{shown} cannot be made: {}; run `mkdir -p {parent}`",
                 reason(&error)
@@ -194,7 +191,7 @@ fn prepare(directory: &Path) -> Result<(), String> {
     if metadata.mode() & OTHERS_WRITE != 0 {
         return Err(format!(
             "{shown} can be written to by others; run `chmod go-w {}`, or name another --secrets-dir",
-            word(directory)
+            in_shell_quotes(directory)
         ));
     }
     Ok(())
@@ -235,13 +232,4 @@ fn summary(written: &Written) -> String {
     };
     let to_do = count(written.to_do, "thing", "things");
     format!("{carried} carried over{left_out}, {to_do} to look at")
-}
-
-/// `path` as one word for a shell.
-fn word(path: &Path) -> String {
-    format!("'{}'", shown(path).replace('\'', r"'\''"))
-}
-
-fn shown(path: &Path) -> String {
-    Printable(&path.display().to_string()).to_string()
 }

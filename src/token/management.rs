@@ -1,13 +1,13 @@
 //! Management's secrets, a token or a user's password: the ones that may make and delete others. Read
 //! for one command, never stored, never shown.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
+use crate::config::problems::shown_path;
 use crate::config::secret::{self, Flaw, SecretError, looks_like_a_secret, one_line};
 use crate::core::secret::Secret;
-use crate::log::Printable;
 use crate::terminal;
 
 /// The variable that holds it.
@@ -123,10 +123,10 @@ impl Kind {
                 format!("the file does not exist; give the name of a file, not the {word} itself")
             }
             SecretError::Missing { path } => {
-                format!("{} does not exist; put the {name} on its first line", shown(path))
+                format!("{} does not exist; put the {name} on its first line", shown_path(path))
             }
             SecretError::Unreadable { path, reason } => {
-                format!("{} cannot be read: {reason}; run this as a user who may", shown(path))
+                format!("{} cannot be read: {reason}; run this as a user who may", shown_path(path))
             }
             SecretError::Content { holder, flaw: Flaw::Empty } => format!(
                 "{holder} is empty; put the {name} on its first line, or see what the command that writes it says"
@@ -135,10 +135,6 @@ impl Kind {
         };
         [option, ": ", &text].concat()
     }
-}
-
-fn shown(path: &Path) -> String {
-    Printable(&<Path as AsRef<OsStr>>::as_ref(path).to_string_lossy()).to_string()
 }
 
 #[cfg(test)]
