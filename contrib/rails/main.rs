@@ -4,6 +4,8 @@
 //! configuration that is ready for use, says what to try, and then prints one line for each request
 //! until Ctrl-C. Secrets go into files only. See `--help`.
 
+#[path = "../sandbox/command.rs"]
+mod command;
 mod server;
 
 use std::fs;
@@ -175,14 +177,15 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
 fn introduction(dir: &Path, url: &str) -> String {
     let (config, password) = (dir.join("config.toml"), dir.join("minter.password"));
     let (config, password) = (config.display(), password.display());
+    let homing = command::homing();
     format!(
         "A small PowerDNS on Rails in memory: {url}\n\n\
          Try, in another terminal:\n\n\
-         \x20 homing token issue {HOST} --config {config} \\\n\
+         \x20 {homing} token issue {HOST} --config {config} \\\n\
          \x20   --management-user {USER} --management-password-file {password}\n\
-         \x20 homing --once --config {config}\n\
-         \x20 homing token audit {HOST} --config {config}\n\
-         \x20 homing token revoke {HOST} --config {config}   # by a logout with the token\n\n\
+         \x20 {homing} --once --config {config}\n\
+         \x20 {homing} token audit {HOST} --config {config}\n\
+         \x20 {homing} token revoke {HOST} --config {config}   # by a logout with the token\n\n\
          {BARE} has no records yet: `issue` makes them first.\n\n\
          Requests (Ctrl-C ends this):\n"
     )

@@ -4,6 +4,7 @@
 //! ready for use, says what to try, and then prints one line for each request until Ctrl-C.
 //! Secrets go into files only. See `--help`.
 
+mod command;
 #[path = "server/mod.rs"]
 mod server;
 
@@ -283,18 +284,19 @@ fn introduction(dir: &Path, sandbox: &Sandbox) -> String {
     let (new, broad, management) = (new.display(), broad.display(), management.display());
     let text = config_text(dir);
     let (host, new_host) = (HOSTS[0].1, NEW.1);
+    let homing = command::homing();
     format!(
         "A small deSEC in memory: {url} (update host {update}, DNS {dns})\n\n\
          {config}:\n\n{text}\n\
          Try, in another terminal:\n\n\
-         \x20 homing --once --config {config}\n\
+         \x20 {homing} --once --config {config}\n\
          \x20 dig @{address} -p {port} {host} A +short\n\
-         \x20 homing --once --config {config}   # up to date: nothing is sent\n\
-         \x20 homing --once --config {wrong}   # another host's token: 403, exit code 77\n\n\
+         \x20 {homing} --once --config {config}   # up to date: nothing is sent\n\
+         \x20 {homing} --once --config {wrong}   # another host's token: 403, exit code 77\n\n\
          A token for one more host, and one that may write everything:\n\n\
-         \x20 homing token issue {new_host} --config {new} --management-token-file {management}\n\
-         \x20 homing --once --config {new}\n\
-         \x20 homing token audit --config {broad}   # may write everything: exit code 77\n\n\
+         \x20 {homing} token issue {new_host} --config {new} --management-token-file {management}\n\
+         \x20 {homing} --once --config {new}\n\
+         \x20 {homing} token audit --config {broad}   # may write everything: exit code 77\n\n\
          Requests (Ctrl-C ends this):\n",
         url = sandbox.url(),
         update = sandbox.update_url(),

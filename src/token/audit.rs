@@ -446,7 +446,6 @@ fn fix(report: &Audited, finding: &Finding) -> Option<String> {
         | Finding::NeverUsed
         | Finding::Unused(_)
         | Finding::ReachesBelow(_)
-        | Finding::ServerBindsNothing
         | Finding::Nameless(_) => None,
         _ => Some(match (&report.id, report.is_ours) {
             // The new token takes the place of this one, which must be ended by its id.

@@ -79,14 +79,12 @@ pub async fn itself(account: &Account<'_>, subject: &Subject<'_>) -> Audited {
     if policies.is_none() {
         report.not_visible.push(NOT_TRIED);
     }
-    let old = policies.as_ref().is_some_and(|(api, _)| *api == Api::Zones);
     // Where rights are for updates alone, writes of records are refused whatever they are about.
-    let zones_safe = match (old, duties.is_empty()) {
-        (true, _) => true,
-        (false, true) => false,
-        (false, false) => asked.writes(&duties).await,
+    let zones_safe = match &policies {
+        Some((Api::Zones, policies)) => !policies.is_empty(),
+        _ => !duties.is_empty() && asked.writes(&duties).await,
     };
-    asked.zones(old, zones_safe).await;
+    asked.zones(zones_safe).await;
     asked.findings.extend(aliases(account, &duties).await);
     report.allows = policies.map(|(_, policies)| allowed(&policies)).unwrap_or_default();
     report.tried = asked.tried;
@@ -294,15 +292,10 @@ impl Asked<'_> {
     }
 
     /// Tries to register and to delete zones.
-    async fn zones(&mut self, old: bool, apex_is_denied: bool) {
+    async fn zones(&mut self, apex_is_denied: bool) {
         self.tried += 2;
         let create = self.account.probe_create_zone().await;
         let delete = self.account.probe_delete_zone().await;
-        if old && [&create, &delete].iter().any(|tried| **tried == Ok(Probe::May)) {
-            // There is no setting that could take it away.
-            self.findings.push(Finding::ServerBindsNothing);
-            return;
-        }
         match create {
             Ok(Probe::May) => self.findings.push(Finding::CreatesZones { writes_there: false }),
             Ok(Probe::MayNot) => {}

@@ -109,7 +109,7 @@ fn mint(world: &mut World, request: &Request, now: Duration) -> Answer {
     let expires = match one("expires_at") {
         None if newer => return xml_answer(500, &xml::error("Expires at can't be blank")),
         None => Some(now + Duration::from_secs(60 * 60)),
-        Some(text) => dates::parse_rfc822(text),
+        Some(text) => dates::parse(text),
     };
     let Some(expires) = expires.filter(|expires| *expires > now) else {
         return xml_answer(500, &xml::error("Expires at must be in the future"));

@@ -94,13 +94,16 @@ impl Call<'_> {
         Refusal::Detail(405, format!("Method \"{}\" not allowed.", self.request.method))
     }
 
-    /// That there is no such row; the old server did not say of what.
+    /// That there is no such row; the old server did not say of what, and the new one does not
+    /// where it did not come to looking: then `model` is empty.
     pub fn not_found(&self, model: &str) -> Refusal {
         Refusal::Detail(
             404,
             match self.account.api {
-                Api::Current => format!("No {model} matches the given query."),
-                Api::Legacy => "Not found.".to_owned(),
+                Api::Current if !model.is_empty() => {
+                    format!("No {model} matches the given query.")
+                }
+                Api::Current | Api::Legacy => "Not found.".to_owned(),
             },
         )
     }

@@ -36,6 +36,18 @@ pub fn is_uuid(text: &str) -> bool {
     text.len() == 36 && text.bytes().enumerate().all(fits)
 }
 
+/// The UUID that `text` stands for in any of the ways in which Python reads one.
+pub fn canonical_uuid(text: &str) -> Option<String> {
+    let digits = text.replace("urn:", "").replace("uuid:", "");
+    let digits = digits.trim_matches(['{', '}']).replace('-', "").to_ascii_lowercase();
+    if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let ends = [0, 8, 12, 16, 20, 32];
+    let parts: Vec<&str> = ends.windows(2).map(|end| &digits[end[0]..end[1]]).collect();
+    Some(parts.join("-"))
+}
+
 fn number() -> u64 {
     RandomState::new().hash_one(0)
 }

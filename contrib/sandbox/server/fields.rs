@@ -79,8 +79,19 @@ impl<'a> Fields<'a> {
 
     /// A text, without blanks at its ends and with at most `longest` characters.
     pub fn text(&mut self, name: &str, longest: usize) -> Option<String> {
+        let text = self.whole_text(name)?.trim().to_owned();
+        if text.chars().count() > longest {
+            let complaint = format!("Ensure this field has no more than {longest} characters.");
+            self.complain(name, &[complaint]);
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A text as it was sent.
+    pub fn whole_text(&mut self, name: &str) -> Option<String> {
         let text = match self.raw(name)? {
-            Value::String(text) => text.trim().to_owned(),
+            Value::String(text) => text.clone(),
             Value::Number(text) => text.clone(),
             Value::Null => return self.null(name),
             Value::Bool(_) | Value::List(_) | Value::Object(_) => {
@@ -88,11 +99,6 @@ impl<'a> Fields<'a> {
                 return None;
             }
         };
-        if text.chars().count() > longest {
-            let complaint = format!("Ensure this field has no more than {longest} characters.");
-            self.complain(name, &[complaint]);
-            return None;
-        }
         Some(text)
     }
 
@@ -127,7 +133,8 @@ impl<'a> Fields<'a> {
         let text = match self.raw(name)? {
             Value::Null => return Some(None),
             Value::Number(text) | Value::String(text) => text.as_str(),
-            Value::Bool(_) | Value::List(_) | Value::Object(_) => "",
+            // Their text is no length of time in any form.
+            Value::Bool(_) | Value::List(_) | Value::Object(_) => "-",
         };
         let complaint = match parse_duration(text) {
             Some(Length::Positive(duration)) if duration <= LONGEST => return Some(Some(duration)),
@@ -135,6 +142,9 @@ impl<'a> Fields<'a> {
                 "Ensure this value is less than or equal to 365000 days, 0:00:00."
             }
             Some(Length::Negative) => "Ensure this value is greater than or equal to 0:00:00.",
+            Some(Length::Overflow) => {
+                "The number of days must be between -999999999 and 999999999."
+            }
             None => {
                 "Duration has wrong format. Use one of these formats instead: \
                  [DD] [HH:[MM:]]ss[.uuuuuu]."

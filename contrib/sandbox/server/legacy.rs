@@ -154,10 +154,18 @@ mod tests {
     }
 
     #[test]
-    fn any_token_registers_and_removes_zones() {
+    fn a_token_without_policies_registers_and_removes_zones_and_no_other_does() {
         let mut lab = legacy();
-        assert_eq!(lab.ask("dev1", "POST", "/domains/", "{\"name\":\"new.example\"}").0, 201);
-        assert_eq!(lab.ask("dev1", "DELETE", "/domains/new.example/", "").0, 204);
+        let forbidden = "{\"detail\":\"You do not have permission to perform this action.\"}";
+        for name in ["/domains/example.com/", "/domains/probe.invalid/"] {
+            assert_eq!(lab.ask("dev1", "DELETE", name, ""), (403, forbidden.to_owned()));
+        }
+        let new = "{\"name\":\"new.example\"}";
+        for body in ["{}", new] {
+            assert_eq!(lab.ask("dev1", "POST", "/domains/", body), (403, forbidden.to_owned()));
+        }
+        assert_eq!(lab.ask("management", "POST", "/domains/", new).0, 201);
+        assert_eq!(lab.ask("management", "DELETE", "/domains/new.example/", "").0, 204);
     }
 
     #[test]

@@ -25,7 +25,12 @@ pub fn answer(call: &Call<'_>, mut entries: Vec<Keyed>) -> Result<Answer, Refusa
         }
         return Ok(Answer::json(200, &whole(&entries).to_string()));
     };
-    let page = match Cursor::read(cursor)? {
+    let cursor = Cursor::read(cursor)?;
+    if matches!(cursor, Cursor::Start) && total <= size {
+        // Nothing to turn to.
+        return Ok(Answer::json(200, &whole(&entries).to_string()));
+    }
+    let page = match cursor {
         Cursor::Start => &entries[..size.min(total)],
         Cursor::After(key) => {
             let first = entries.partition_point(|entry| entry.0 >= key);

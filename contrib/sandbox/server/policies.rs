@@ -6,6 +6,7 @@
 use super::account::Account;
 use super::api::Api;
 use super::call::{Call, Refusal, description};
+use super::chance::canonical_uuid;
 use super::fields::{Fields, kind_complaints, subname_complaints};
 use super::http::Answer;
 use super::json::Value;
@@ -67,9 +68,11 @@ pub fn list(call: &mut Call<'_>, id: &str) -> Result<Answer, Refusal> {
 /// `policies/rrsets/ID/`.
 pub fn one(call: &mut Call<'_>, id: &str, row_id: &str) -> Result<Answer, Refusal> {
     reader(call, id)?;
+    let model = if canonical_uuid(row_id).is_some() { "TokenDomainPolicy" } else { "" };
+    let row_id = &canonical_uuid(row_id).unwrap_or_default();
     let row = |call: &Call<'_>| {
-        let found = token(call, id)?.policies.iter().find(|row| row.id == row_id).cloned();
-        found.ok_or_else(|| call.not_found("TokenDomainPolicy"))
+        let found = token(call, id)?.policies.iter().find(|row| row.id == *row_id).cloned();
+        found.ok_or_else(|| call.not_found(model))
     };
     match call.request.method.as_str() {
         "GET" | "HEAD" => Ok(Answer::json(200, &shown(&row(call)?).to_string())),
@@ -86,7 +89,7 @@ pub fn one(call: &mut Call<'_>, id: &str, row_id: &str) -> Result<Answer, Refusa
             check_auto_policy(token, &after)?;
             let answer = Answer::json(200, &shown(&after).to_string());
             store(call, id, |token| {
-                for row in token.policies.iter_mut().filter(|row| row.id == row_id) {
+                for row in token.policies.iter_mut().filter(|row| row.id == *row_id) {
                     *row = after.clone();
                 }
             });
@@ -108,7 +111,7 @@ pub fn one(call: &mut Call<'_>, id: &str, row_id: &str) -> Result<Answer, Refusa
                     "Can't delete default policy when auto_policy is in effect for the token.";
                 return Err(Refusal::request(text));
             }
-            store(call, id, |token| token.policies.retain(|row| row.id != row_id));
+            store(call, id, |token| token.policies.retain(|row| row.id != *row_id));
             Ok(Answer::empty(204))
         }
         "OPTIONS" => Ok(description("Token Domain Policy Instance")),

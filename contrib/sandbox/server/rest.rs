@@ -67,16 +67,17 @@ enum Route<'a> {
 impl<'a> Route<'a> {
     fn of(api: Api, parts: &[&'a str]) -> Option<Self> {
         let current = api == Api::Current;
+        let is_key = |part: &str| !part.is_empty() && !part.contains('.');
         Some(match *parts {
             [] => Self::Root,
             ["auth", "account"] => Self::Account,
             ["auth", "logout"] => Self::Logout,
             ["auth", "tokens"] => Self::Tokens,
-            ["auth", "tokens", id] if !id.is_empty() => Self::Token(id),
+            ["auth", "tokens", id] if is_key(id) => Self::Token(id),
             ["auth", "tokens", id, "policies", ref below @ ..] if is_uuid(id) => match *below {
                 [] => Self::PolicyRoot(id),
                 ["rrsets"] if current => Self::Policies(id),
-                ["rrsets", row] if current && is_uuid(row) => Self::Policy(id, row),
+                ["rrsets", row] if current && is_key(row) => Self::Policy(id, row),
                 ["domain"] if !current => Self::LegacyPolicies(id),
                 ["domain", zone] if !current && !zone.is_empty() => Self::LegacyPolicy(id, zone),
                 _ => return None,

@@ -6,7 +6,7 @@
 use super::api::Api;
 use super::calendar::{duration_text, timestamp};
 use super::call::{Call, Refusal, description};
-use super::chance;
+use super::chance::{self, canonical_uuid};
 use super::fields::Fields;
 use super::http::Answer;
 use super::json::Value;
@@ -36,14 +36,16 @@ pub fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 /// `auth/tokens/ID/`.
 pub fn one(call: &mut Call<'_>, id: &str) -> Result<Answer, Refusal> {
     manager(call)?;
+    let model = if canonical_uuid(id).is_some() { "Token" } else { "" };
+    let id = &canonical_uuid(id).unwrap_or_default();
     let known = call.account.token_by_id(id).cloned();
     match call.request.method.as_str() {
         "GET" | "HEAD" => {
-            let token = known.ok_or(call.not_found("Token"))?;
+            let token = known.ok_or(call.not_found(model))?;
             Ok(Answer::json(200, &shown(call, &token, false).to_string()))
         }
         "PATCH" | "PUT" => {
-            let mut token = known.ok_or(call.not_found("Token"))?;
+            let mut token = known.ok_or(call.not_found(model))?;
             change(call, &mut token)?;
             let answer = Answer::json(200, &shown(call, &token, false).to_string());
             if let Some(stored) = call.account.token_by_id_mut(id) {
@@ -52,7 +54,7 @@ pub fn one(call: &mut Call<'_>, id: &str) -> Result<Answer, Refusal> {
             Ok(answer)
         }
         "DELETE" => {
-            call.account.tokens.retain(|token| token.id != id);
+            call.account.tokens.retain(|token| token.id != *id);
             Ok(Answer::empty(204))
         }
         "OPTIONS" => Ok(description("Token Instance")),
@@ -75,7 +77,15 @@ pub fn logout(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 
 /// `auth/account/`.
 pub fn account(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    manager(call)?;
+    let token = call.enter()?;
+    let may = match call.account.api {
+        Api::Current => token.perm_manage_tokens,
+        Api::Legacy => token.zone_policies.is_empty(),
+    };
+    if !may {
+        return Err(Refusal::permission());
+    }
+    call.throttle(Scope::AccountManagementPassive)?;
     match call.request.method.as_str() {
         "GET" | "HEAD" => {
             let limit = call.account.limit_domains.map(|limit| Value::Number(limit.to_string()));
@@ -225,6 +235,27 @@ mod tests {
             let detail = "{\"detail\":\"No Token matches the given query.\"}";
             assert_eq!(lab.ask("management", method, &path, "{}"), (404, detail.to_owned()));
         }
+    }
+
+    #[test]
+    fn what_is_no_uuid_is_not_found_in_json() {
+        let mut lab = Lab::new();
+        let token = lab.account.token_by_name("dev1").unwrap();
+        let (id, rows) = (token.id.clone(), format!("/auth/tokens/{}/policies/rrsets/", token.id));
+        let not_found = (404, "{\"detail\":\"Not found.\"}".to_owned());
+        for path in ["/auth/tokens/nobody/".to_owned(), format!("{rows}1/")] {
+            for method in ["GET", "PATCH", "PUT"] {
+                assert_eq!(lab.ask("management", method, &path, "{}"), not_found, "{path}");
+            }
+            assert_eq!(lab.ask("management", "DELETE", &path, "").0, 204);
+        }
+        // Not even the form of an id, and not the form that the links have.
+        for path in ["/auth/tokens/no.body/", "/auth/tokens/nobody/policies/"] {
+            let (status, body) = lab.ask("management", "GET", path, "");
+            assert!(status == 404 && body.contains("<h1>"), "{path}: {body}");
+        }
+        let other = id.replace('-', "").to_uppercase();
+        lab.ok("management", "GET", &format!("/auth/tokens/{other}/"), "");
     }
 
     #[test]
@@ -390,7 +421,6 @@ mod tests {
         lab.ok("management", "GET", "/auth/tokens/", "");
         assert_eq!(lab.link("first"), None);
         lab.ok("management", "GET", "/auth/tokens/?cursor=", "");
-        assert!(lab.link("first").is_some());
-        assert_eq!((lab.link("next"), lab.link("prev")), (None, None));
+        assert_eq!(lab.last.header("Link"), None);
     }
 }

@@ -19,7 +19,11 @@ use super::token::Policy;
 pub fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let token = call.enter()?;
     if call.request.method == "POST" {
-        if call.account.api == Api::Current && !token.perm_create_domain {
+        let may = match call.account.api {
+            Api::Current => token.perm_create_domain,
+            Api::Legacy => token.zone_policies.is_empty(),
+        };
+        if !may {
             return Err(Refusal::permission());
         }
         if call.account.limit_domains.is_some_and(|limit| call.account.zones().len() >= limit) {
@@ -31,25 +35,28 @@ pub fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     throttle(call)?;
     match call.request.method.as_str() {
         "GET" | "HEAD" => {
-            let zones: Vec<&Zone> = match call.request.parameter("owns_qname") {
-                Some(host) => call.account.zone_of(&host.to_lowercase()).into_iter().collect(),
-                None => call.account.zones().iter().collect(),
-            };
+            if let Some(name) = call.request.parameter("owns_qname") {
+                // At most one, and never in pages.
+                let zone = owner(call.account, name).map(|zone| shown(zone, false));
+                let list = Value::List(zone.into_iter().collect());
+                return Ok(Answer::json(200, &list.to_string()));
+            }
             let key = |zone: &Zone| format!("{:020}", zone.serial);
-            let entries = zones.into_iter().map(|zone| (key(zone), shown(zone, false)));
+            let zones = call.account.zones().iter();
+            let entries = zones.map(|zone| (key(zone), shown(zone, false)));
             paging::answer(call, entries.collect())
         }
         "POST" => {
             let body = call.object()?;
             let mut fields = Fields::of(&body, false);
             fields.required("name");
-            let name = fields.text("name", 191);
+            let name = fields.whole_text("name");
             fields.complain("name", &name.as_deref().map(complaints).unwrap_or_default());
             fields.finish()?;
             let name = name.unwrap_or_default();
-            if call.account.zone(&name).is_some() || call.account.public_suffixes.contains(&name) {
-                let text = "This domain name conflicts with an existing zone, or is disallowed by \
-                            policy.";
+            if call.account.zone(&name).is_some() || !is_registrable(call.account, &name) {
+                let text = "This domain name conflicts with an existing domain, or is disallowed \
+                            by policy.";
                 return Err(Refusal::field("name", text));
             }
             call.account.register(&name, call.now);
@@ -70,7 +77,9 @@ pub fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 pub fn one(call: &mut Call<'_>, name: &str) -> Result<Answer, Refusal> {
     let token = call.enter()?;
     let current = call.account.api == Api::Current;
-    if call.request.method == "DELETE" && current && !token.perm_delete_domain {
+    let may_delete =
+        if current { token.perm_delete_domain } else { token.zone_policies.is_empty() };
+    if call.request.method == "DELETE" && !may_delete {
         return Err(Refusal::permission());
     }
     throttle(call)?;
@@ -135,11 +144,40 @@ fn throttle(call: &mut Call<'_>) -> Result<(), Refusal> {
     call.throttle(scope)
 }
 
+/// The zone that is responsible for `name`. What is no name is in no zone; capitals may stand only
+/// before the zone's own name.
+fn owner<'a>(account: &'a Account, name: &str) -> Option<&'a Zone> {
+    let rest = name.strip_prefix("*.").unwrap_or(name).to_lowercase();
+    account.zone_of(name).filter(|_| complaints(&rest).is_empty())
+}
+
+/// Names below which anybody registers names, and that nobody can register; a few of the public
+/// suffix list beside the top-level domains.
+const PUBLIC_SUFFIXES: [&str; 8] =
+    ["ac.uk", "co.jp", "co.nz", "co.uk", "com.au", "com.br", "github.io", "org.uk"];
+
+/// Whether an account may register the zone `name` as far as its name tells.
+fn is_registrable(account: &Account, name: &str) -> bool {
+    let is_public = |name: &str| {
+        !name.contains('.')
+            || PUBLIC_SUFFIXES.contains(&name)
+            || account.public_suffixes.iter().any(|suffix| suffix == name)
+    };
+    let (first, parent) = name.split_once('.').unwrap_or((name, ""));
+    let is_reserved = first.starts_with('_') || ["autoconfig", "autodiscover"].contains(&first);
+    let is_internal = name.ends_with(".internal");
+    !is_public(name) && !is_internal && !(is_reserved && is_public(parent))
+}
+
 fn complaints(name: &str) -> Vec<String> {
+    const LONGEST: usize = 191;
     let mut complaints = Vec::new();
     if name.is_empty() {
         complaints.push("This field may not be blank.".to_owned());
         return complaints;
+    }
+    if name.chars().count() > LONGEST {
+        complaints.push(format!("Ensure this field has no more than {LONGEST} characters."));
     }
     if name != name.to_lowercase() {
         complaints.push(format!("Invalid value (not lowercase): {name}"));
@@ -230,20 +268,67 @@ mod tests {
 
     #[test]
     fn names_that_are_taken_or_are_none_are_refused() {
-        let conflict = "{\"name\":[\"This domain name conflicts with an existing zone, or is \
+        let conflict = "{\"name\":[\"This domain name conflicts with an existing domain, or is \
                         disallowed by policy.\"]}";
         let mut lab = Lab::new();
-        for name in ["example.com", "dedyn.io"] {
+        for name in [
+            "example.com",
+            "dedyn.io",
+            "test",
+            "_x.test",
+            "_tcp.dedyn.io",
+            "autoconfig.co.uk",
+            "autodiscover.example",
+            "a.internal",
+            "co.uk",
+            "123",
+        ] {
             let body = format!("{{\"name\":\"{name}\"}}");
             let answer = lab.ask("management", "POST", "/domains/", &body);
             assert_eq!(answer, (400, conflict.to_owned()));
         }
-        for name in ["", "A.example", "a..example", "a.example."] {
+        // A number is read as text.
+        let answer = lab.ask("management", "POST", "/domains/", "{\"name\":123}");
+        assert_eq!(answer, (400, conflict.to_owned()));
+        let long = format!("{}example", "a.".repeat(95));
+        for name in ["", "A.example", "a..example", "a.example.", " a.example", &long] {
             let body = format!("{{\"name\":\"{name}\"}}");
             assert_eq!(lab.ask("management", "POST", "/domains/", &body).0, 400, "{name}");
         }
+        for name in ["_x.sub.test", "_dmarc.example.com", "autoconfig.example.com"] {
+            lab.ok("management", "POST", "/domains/", &format!("{{\"name\":\"{name}\"}}"));
+        }
         lab.account.limit_domains = Some(2);
         assert_eq!(lab.ask("management", "POST", "/domains/", "{\"name\":\"b.example\"}").0, 403);
+    }
+
+    #[test]
+    fn what_is_no_name_in_small_letters_has_no_zone() {
+        let mut lab = Lab::new();
+        let mut owner = |name: &str| {
+            let zones = lab.ok("dev1", "GET", &format!("/domains/?owns_qname={name}"), "");
+            assert_eq!(lab.link("first"), None);
+            let Value::List(zones) = zones else { panic!("no list") };
+            zones.first().map(|zone| zone.get("name").unwrap().to_string())
+        };
+        let own = Some("\"example.com\"".to_owned());
+        for name in ["example.com", "a.example.com", "*.example.com", "BAR.example.com&cursor="] {
+            assert_eq!(owner(name), own, "{name}");
+        }
+        let longest = "a".repeat(63);
+        assert_eq!(owner(&format!("{longest}.example.com")), own);
+        for name in [
+            "A.EXAMPLE.COM",
+            "a.Example.com",
+            &format!("a{longest}.example.com"),
+            "a..example.com",
+            "a.example.com.",
+            "*.*.example.com",
+            "*",
+            "",
+        ] {
+            assert_eq!(owner(name), None, "{name}");
+        }
     }
 
     #[test]

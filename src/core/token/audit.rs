@@ -73,8 +73,6 @@ pub enum Finding {
     DeletesNothing,
     /// The old server's policies reach to every name below the host.
     ReachesBelow(Hostname),
-    /// The old server lets every token register and remove zones.
-    ServerBindsNothing,
     /// No network may use it.
     NoSubnets,
     /// Only these networks may use it: the next change of address may leave them.
@@ -202,7 +200,11 @@ pub fn judge_flags(flags: &Flags, policies: &[Policy]) -> Vec<Finding> {
         findings.push(if any { Finding::DeletesZones } else { Finding::DeletesNothing });
     }
     match (flags.create_zones, flags.delete_zones) {
-        (None, None) => findings.push(Finding::ServerBindsNothing),
+        // Until November 2024 any policy took that right away, and nothing else did.
+        (None, None) if policies.is_empty() => {
+            findings.extend([Finding::CreatesZones { writes_there: true }, Finding::DeletesZones]);
+        }
+        (None, None) => {}
         (Some(_), Some(_)) => {}
         (None, Some(_)) | (Some(_), None) => findings.push(Finding::untold(
             "it may register and delete zones",
@@ -325,7 +327,6 @@ impl Finding {
             Self::GrantsItself => 36,
             Self::DeletesNothing => 37,
             Self::ReachesBelow(_) => 38,
-            Self::ServerBindsNothing => 39,
             Self::Subnets(_) => 40,
             Self::NeverUsed => 41,
             Self::Unused(_) => 42,
@@ -367,7 +368,6 @@ impl Finding {
             Self::GrantsItself => "auto-policy",
             Self::DeletesNothing => "deletes-zones-denied",
             Self::ReachesBelow(_) => "reaches-below",
-            Self::ServerBindsNothing => "server-binds-nothing",
             Self::Subnets(_) => "subnets",
             Self::NeverUsed => "never-used",
             Self::Unused(_) => "unused",
@@ -446,10 +446,6 @@ impl fmt::Display for Finding {
             Self::ReachesBelow(host) => write!(
                 f,
                 "also writes A and AAAA of every name below {host}: this server has nothing narrower"
-            ),
-            Self::ServerBindsNothing => f.write_str(
-                "this server has no permission of its own for registering and deleting zones, so \
-                 it cannot be taken away",
             ),
             Self::NoSubnets => f.write_str("no network may use it: every request is refused"),
             Self::Subnets(subnets) => write!(
@@ -635,11 +631,22 @@ mod tests {
         old.flags = Flags { manage_tokens: Some(false), ..Flags::default() };
         let wide = narrow(Api::Zones, &[duty("dev1.example.com", "example.com")]);
         let found = words(&old, &wide, Api::Zones);
-        assert_eq!(found, ["policy-too-broad", "policy-too-broad", "server-binds-nothing"]);
+        assert_eq!(found, ["policy-too-broad", "policy-too-broad"]);
         let own = [duty("dev1.example.com", "dev1.example.com")];
         let findings = judge_policies(&narrow(Api::Zones, &own), &own, Api::Zones);
         assert_eq!(verdict(&findings), Verdict::Narrow);
         assert_eq!(findings[0].word(), "reaches-below");
+    }
+
+    #[test]
+    fn where_no_flag_tells_any_policy_takes_zones_away() {
+        let mut old = token();
+        old.flags = Flags { manage_tokens: Some(false), ..Flags::default() };
+        // So it was from December 2023 to November 2024, with policies as now.
+        assert_eq!(words(&old, &own_rows(), Api::Rows), Vec::<&str>::new());
+        let all = ["no-policies", "creates-zones", "deletes-zones"];
+        assert_eq!(words(&old, &[], Api::Rows), all);
+        assert_eq!(words(&old, &[], Api::Zones), all);
     }
 
     #[test]
