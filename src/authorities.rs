@@ -9,11 +9,10 @@ use crate::core::address::Family;
 use crate::core::dns::{Class, Message, Question, Type};
 use crate::core::interface::InterfaceName;
 use crate::core::name::Hostname;
-use crate::core::outcome::Fault;
 use crate::core::protocol::rfc2136::{beginning, zone_told};
 use crate::core::server::Server;
 use crate::core::verify::{name_servers, resolvers};
-use crate::exchange::{Direct, Peer, Plain, Silence};
+use crate::exchange::{Direct, Peer, Plain, ask_at_each};
 use crate::name_server::NameServer;
 use crate::peer;
 
@@ -34,8 +33,8 @@ impl Authority {
     pub async fn find(server: &Server) -> Self {
         let (mut addresses, mut lacking) = (Vec::new(), None);
         for family in Family::BOTH.into_iter().filter(|f| server.may_be_reached_over(*f)) {
-            match peer::locate(server, family).await {
-                Ok(address) => addresses.push(address),
+            match peer::locate_all(server, family).await {
+                Ok(found) => addresses.extend(found),
                 Err(detail) => lacking = lacking.or(Some(detail)),
             }
         }
@@ -52,25 +51,39 @@ impl Authority {
         ours.iter().any(|address| theirs.contains(address))
     }
 
-    /// Its own answer, by the first address that can be reached; the error follows its title.
+    /// Its own answer, by the first address that gives one; the error follows its title.
     pub async fn ask(
         &self,
         question: &Question,
         bind: Option<InterfaceName>,
     ) -> Result<Message, String> {
-        let mut last = None;
-        // In errors the title stands before, as in everything else that is said of it.
-        let title = "the server";
-        for &address in self.addresses.as_ref().map_err(|why| format!("cannot be found: {why}"))? {
-            match (Peer { title, address, bind }).ask(&Direct(question)).await {
-                Ok(message) => return Ok(message),
-                Err(Silence { fault: Fault::Unreachable, detail }) => last = Some(detail),
-                Err(Silence { detail, .. }) => return Err(unanswered(&detail)),
+        let asked = ask_at_each(TITLE, self.addresses()?, bind, &Direct(question)).await;
+        asked.map_err(|silence| unanswered(&silence.detail))
+    }
+
+    /// The same over TCP alone, where an answer is harder to forge; `None` where no connection came
+    /// about.
+    pub async fn ask_by_tcp(
+        &self,
+        question: &Question,
+        bind: Option<InterfaceName>,
+    ) -> Option<Message> {
+        for &address in self.addresses().ok()? {
+            let peer = Peer { title: TITLE, address, bind };
+            if let Ok(message) = peer.ask_by_tcp(&Direct(question)).await {
+                return Some(message);
             }
         }
-        Err(unanswered(&last.unwrap_or_default()))
+        None
+    }
+
+    fn addresses(&self) -> Result<&[SocketAddr], String> {
+        self.addresses.as_deref().map_err(|why| format!("cannot be found: {why}"))
     }
 }
+
+/// What errors call a server whose title stands before them, as in everything else that is said of it.
+const TITLE: &str = "the server";
 
 /// A silence in words that follow the server's name.
 fn unanswered(detail: &str) -> String {

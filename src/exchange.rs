@@ -47,6 +47,8 @@ pub enum Read<T> {
     Answer(T),
     /// It is cut off, or not to be trusted as it came: it is asked for again over TCP.
     AgainByTcp,
+    /// The same, but this is the answer where no connection over TCP comes about.
+    Doubtful(T),
 }
 
 /// Why there is no answer.
@@ -98,8 +100,39 @@ pub struct Plain<'a>(pub &'a dns::Question);
 #[derive(Clone, Copy, Debug)]
 pub struct Direct<'a>(pub &'a dns::Question);
 
+/// Asks a server at each of its `addresses` by UDP, and then at each over TCP, until one answers.
+///
+/// The silence that is returned is the worse one: that of a server which may have heard the question.
+pub async fn ask_at_each<Q: Question>(
+    title: &str,
+    addresses: &[SocketAddr],
+    bind: Option<InterfaceName>,
+    question: &Q,
+) -> Result<Q::Told, Silence> {
+    let mut worst: Option<Silence> = None;
+    for by_tcp in [false, true] {
+        for &address in addresses {
+            let peer = Peer { title, address, bind };
+            let asked =
+                if by_tcp { peer.ask_by_tcp(question).await } else { peer.ask(question).await };
+            match asked {
+                Err(silence) if matches!(silence.fault, Fault::Lost | Fault::Unreachable) => {
+                    worst = match worst {
+                        Some(worst) if worst.fault == Fault::Lost => Some(worst),
+                        Some(worst) if silence.fault == Fault::Unreachable => Some(worst),
+                        _ => Some(silence),
+                    };
+                }
+                answered => return answered,
+            }
+        }
+    }
+    Err(worst.unwrap_or_else(|| Silence::unreachable(format!("{title} is nowhere"))))
+}
+
 impl Peer<'_> {
-    /// Asks until there is an answer or the last try is over.
+    /// Asks by UDP until there is an answer or the last try is over, and over TCP for an answer that
+    /// needs it.
     pub async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
         let mut ignored = None;
         for number in 0..TRIES {
@@ -119,6 +152,12 @@ impl Peer<'_> {
                         if silence.fault == Fault::Unreachable { lost(silence) } else { silence }
                     });
                 }
+                Heard::Answer(Read::Doubtful(told)) => {
+                    return match self.ask_by_tcp(question).await {
+                        Err(Silence { fault: Fault::Unreachable, .. }) => Ok(told),
+                        asked => asked,
+                    };
+                }
                 Heard::Nothing(why) => ignored = why.or(ignored),
             }
         }
@@ -136,8 +175,8 @@ impl Peer<'_> {
         peer::hear(&socket, &mut buffer, Instant::now() + PATIENCE, read).await
     }
 
-    /// Asks by TCP alone.
-    async fn ask_by_tcp<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
+    /// Asks over TCP alone.
+    pub async fn ask_by_tcp<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
         let id = new_id()?;
         let (message, kept) = question.message(id);
         let connected = timeout(PATIENCE, peer::connect_stream(self.address, self.bind)).await;
@@ -160,7 +199,7 @@ impl Peer<'_> {
             Err(_) => return Err(Silence::lost(self.silent_over_tcp())),
         };
         match question.read(&bytes, id, &kept, true) {
-            Ok(Read::Answer(told)) => Ok(told),
+            Ok(Read::Answer(told) | Read::Doubtful(told)) => Ok(told),
             Ok(Read::AgainByTcp) => {
                 let detail = format!("{} cuts its answer off, over TCP too", self.title);
                 Err(Silence { fault: Fault::Unintelligible, detail })
@@ -244,5 +283,35 @@ mod tests {
         let (told, ()) = tokio::join!(asked, gone);
         assert_eq!(told.unwrap_err().fault, Fault::Lost);
         assert_eq!(peer.ask(&plain).await.unwrap_err().fault, Fault::Unreachable);
+    }
+
+    #[tokio::test]
+    async fn each_address_is_asked_by_udp_and_then_over_tcp() {
+        let question = dns::Question {
+            name: dns::Name::from_text("dev1.example.com").unwrap(),
+            record_type: Type::A,
+            class: Class::IN,
+        };
+        let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let there = tcp.local_addr().unwrap();
+        let gone = {
+            let socket = std::net::UdpSocket::bind("127.0.0.2:0").unwrap();
+            socket.local_addr().unwrap()
+        };
+        let server = async {
+            let (mut stream, _) = tcp.accept().await.unwrap();
+            let length = usize::from(stream.read_u16().await.unwrap());
+            let mut query = vec![0; length];
+            stream.read_exact(&mut query).await.unwrap();
+            query[2] |= 0x80;
+            stream.write_u16(u16::try_from(length).unwrap()).await.unwrap();
+            stream.write_all(&query).await.unwrap();
+        };
+        let plain = Plain(&question);
+        let addresses = [gone, there];
+        let (told, ()) = tokio::join!(ask_at_each("ns1", &addresses, None, &plain), server);
+        assert_eq!(told.unwrap().questions, std::slice::from_ref(&question));
+        let silence = ask_at_each("ns1", &[gone], None, &plain).await.unwrap_err();
+        assert_eq!(silence, Silence::unreachable("ns1 refuses the connection".to_owned()));
     }
 }

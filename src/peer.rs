@@ -30,10 +30,19 @@ pub enum Heard<T> {
     Nothing(Option<Ignored>),
 }
 
-/// Where `server` is in `family`; the error names it.
+/// The first address of `server` in `family`; the error names it.
 pub async fn locate(server: &Server, family: Family) -> Result<SocketAddr, String> {
+    let found = locate_all(server, family).await?;
+    found.first().copied().ok_or_else(|| format!("{server} has no {family} address"))
+}
+
+/// The addresses of `server` in `family`, at least one and at most `MOST_ADDRESSES`; the error names
+/// the server.
+pub async fn locate_all(server: &Server, family: Family) -> Result<Vec<SocketAddr>, String> {
+    /// Each of them may be silent for as long as all tries take.
+    const MOST_ADDRESSES: usize = 4;
     let (name, port) = match server {
-        Server::Address(address) => return Ok(*address),
+        Server::Address(address) => return Ok(vec![*address]),
         Server::Name(name, port) => (name, *port),
     };
     let unresolved = |why: &str| format!("the name {name} does not resolve ({why})");
@@ -44,8 +53,17 @@ pub async fn locate(server: &Server, family: Family) -> Result<SocketAddr, Strin
             return Err(unresolved(&format!("no answer within {limit}")));
         }
     };
-    let mut of_family = found.filter(|address| Family::of(address.ip()) == family);
-    of_family.next().ok_or_else(|| format!("{name} has no {family} address"))
+    let mut addresses = Vec::new();
+    for address in found.filter(|address| Family::of(address.ip()) == family) {
+        if addresses.len() < MOST_ADDRESSES && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        Err(format!("{name} has no {family} address"))
+    } else {
+        Ok(addresses)
+    }
 }
 
 /// A socket with a port of its own that hears the server at `address` alone; what it sends leaves by

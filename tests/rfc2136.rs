@@ -8,7 +8,9 @@ mod home;
 mod name_servers;
 
 use std::fmt::Write as _;
-use std::net::UdpSocket;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::thread;
 use std::time::Duration;
 
 use clock::WallClock;
@@ -289,4 +291,111 @@ fn every_algorithm_is_understood_by_every_server() {
             assert_eq!(server.dig(DEV1, "A"), ["198.51.100.7"], "{kind:?} {algorithm}");
         }
     }
+}
+
+/// What stands before a name server: over TCP it hands everything on, by UDP it answers for it.
+fn impostor(server: &NameServer, by_udp: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> SocketAddr {
+    let (udp, tcp) = (0..100)
+        .find_map(|_| {
+            let tcp = TcpListener::bind("127.0.0.1:0").ok()?;
+            Some((UdpSocket::bind(tcp.local_addr().ok()?).ok()?, tcp))
+        })
+        .unwrap();
+    let (address, real) = (tcp.local_addr().unwrap(), server.address());
+    thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        while let Ok((length, from)) = udp.recv_from(&mut buffer) {
+            let answer = by_udp(&buffer[..length]);
+            if !answer.is_empty() {
+                let _ = udp.send_to(&answer, from);
+            }
+        }
+    });
+    thread::spawn(move || {
+        for client in tcp.incoming().map_while(Result::ok) {
+            let Ok(server) = TcpStream::connect(&real) else { continue };
+            for (mut from, mut to) in
+                [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)]
+            {
+                thread::spawn(move || {
+                    let _ = io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Both);
+                });
+            }
+        }
+    });
+    address
+}
+
+/// An answer to `query` with `rcode` and, if one is given, the error of a signature, by somebody who
+/// has no key.
+fn forged(query: &[u8], rcode: u8, error: Option<u16>) -> Vec<u8> {
+    let name_end = 12 + query[12..].iter().position(|byte| *byte == 0).unwrap() + 1;
+    let mut answer = query[..name_end + 4].to_vec();
+    answer[2] |= 0x80;
+    answer[3] = rcode;
+    answer[6..12].fill(0);
+    if let Some(error) = error {
+        answer[11] = 1;
+        answer.extend(b"\x04dev1\0\0\xfa\0\xff\0\0\0\0");
+        let mut data = b"\x0bhmac-sha256\0".to_vec();
+        data.extend([0, 0, 0x6a, 0, 0, 0, 1, 0x2c, 0, 0, query[0], query[1]]);
+        data.extend(error.to_be_bytes());
+        data.extend([0, 0]);
+        answer.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
+        answer.extend(data);
+    }
+    answer
+}
+
+#[test]
+fn what_nobody_signed_counts_only_over_tcp() {
+    let test = "what_nobody_signed_counts_only_over_tcp";
+    if let Some(lacking) = lacking(Kind::Bind) {
+        return name_servers::skip(test, lacking);
+    }
+    let server = NameServer::start(Kind::Bind, "", &[Grant::of("dev1", &[DEV1])]);
+    // BADSIG, BADKEY and BADTIME.
+    for error in [None, Some(16), Some(17), Some(18)] {
+        for rcode in [0, 1, 3, 5, 9] {
+            let address = impostor(&server, move |query| forged(query, rcode, error));
+            let home = home(&server, DEV1, "");
+            let real = server.address();
+            home.configure(&config(&server, DEV1, "").replace(&real, &address.to_string()));
+            let ran = home.once();
+            assert_eq!(ran.code, 0, "{rcode} {error:?}: {ran:#?}");
+            assert_eq!(server.dig(DEV1, "A"), ["198.51.100.7"], "{rcode} {error:?}");
+            server.remove(DEV1);
+        }
+    }
+}
+
+#[test]
+fn an_error_of_the_key_that_is_confirmed_over_tcp_is_judged_as_it_is() {
+    let test = "an_error_of_the_key_that_is_confirmed_over_tcp_is_judged_as_it_is";
+    if let Some(lacking) = lacking(Kind::Bind) {
+        return name_servers::skip(test, lacking);
+    }
+    let server = NameServer::start(Kind::Bind, "", &[Grant::of("dev1", &[DEV1])]);
+    let address = impostor(&server, |query| forged(query, 0, Some(16)));
+    let home = home(&server, DEV1, "");
+    let wrong = Grant { secret: SECRET.replace('a', "b"), ..Grant::of("dev1", &[]) };
+    home.write("dev1.key", &wrong.key_file(), 0o600);
+    home.configure(&config(&server, DEV1, "").replace(&server.address(), &address.to_string()));
+    expect(&home.once(), 77, "BADSIG");
+}
+
+#[test]
+fn a_server_that_hears_only_tcp_is_asked_over_tcp() {
+    let test = "a_server_that_hears_only_tcp_is_asked_over_tcp";
+    if let Some(lacking) = lacking(Kind::Bind) {
+        return name_servers::skip(test, lacking);
+    }
+    let server = NameServer::start(Kind::Bind, "", &[Grant::of("dev1", &[DEV1])]);
+    let address = impostor(&server, |_| Vec::new());
+    let zone = format!("zone = \"{ZONE}\"\n");
+    let home = home(&server, DEV1, &zone);
+    home.configure(&config(&server, DEV1, &zone).replace(&server.address(), &address.to_string()));
+    expect(&home.once(), 0, "updated");
+    assert_eq!(server.dig(DEV1, "A"), ["198.51.100.7"]);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::address::{Addresses, Family, PerFamily};
 use super::name::Hostname;
-use super::outcome::{Fault, Rejection};
+use super::outcome::{Deferral, Fault, Rejection};
 use super::pace::History;
 use super::secret::Fingerprint;
 use super::standing::{self, Standings};
@@ -232,6 +232,17 @@ pub enum Asking {
     OneFamily,
 }
 
+impl Hold {
+    /// What a person can do for `host`.
+    pub fn remedy(&self, host: &Hostname) -> Cow<'static, str> {
+        match self.kind {
+            HoldKind::Backoff(fault) => Deferral::remedy(fault, &self.detail).into(),
+            HoldKind::Rejected(rejection) => rejection.remedy(host),
+            HoldKind::Throttled => Fault::Throttled.remedy().into(),
+        }
+    }
+}
+
 impl HoldKind {
     /// The word for the kind in `status --json`: `backoff`, `throttled` or `rejected`.
     pub fn word(self) -> &'static str {
@@ -248,15 +259,6 @@ impl HoldKind {
             Self::Backoff(fault) => fault.word(),
             Self::Rejected(rejection) => rejection.word(),
             Self::Throttled => Fault::Throttled.word(),
-        }
-    }
-
-    /// What a person can do for `host`.
-    pub fn remedy(self, host: &Hostname) -> Cow<'static, str> {
-        match self {
-            Self::Backoff(fault) => fault.remedy().into(),
-            Self::Rejected(rejection) => rejection.remedy(host),
-            Self::Throttled => Fault::Throttled.remedy().into(),
         }
     }
 

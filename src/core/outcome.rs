@@ -172,12 +172,45 @@ impl Fault {
             Self::Tls => {
                 "check the provider's URL and the clock; for a private authority set ca-file"
             }
-            Self::Unintelligible => {
-                "check the provider's URL; a web page came where an answer was due"
-            }
+            Self::Unintelligible => UNINTELLIGIBLE,
             Self::Unreachable => {
                 "check this machine's network and resolver, and the provider's URL"
             }
+        }
+    }
+}
+
+const UNINTELLIGIBLE: &str = "check the provider's protocol and URL (or server) in the configuration; what came is no answer of that protocol";
+
+/// The words in the detail of an unintelligible answer that tell which kind it is.
+pub mod words {
+    /// A redirect; where it leads follows.
+    pub const LEADS_TO: &str = "leads to";
+    /// A confirmation of another address than one of ours.
+    pub const NOT_SENT: &str = "which was not sent";
+    /// An answer without a body.
+    pub const NOTHING: &str = "with an empty body";
+    /// A page for people.
+    pub const PAGE: &str = "with a web page";
+}
+
+impl Deferral {
+    /// What a person could look at after `fault` with this `detail`, when it lasts.
+    pub fn remedy(fault: Fault, detail: &str) -> &'static str {
+        match fault {
+            Fault::Unintelligible if detail.contains(words::LEADS_TO) => {
+                "if that place is the provider's, put its URL into the configuration; Homing sends no credential after a redirect"
+            }
+            Fault::Unintelligible if detail.contains(words::NOT_SENT) => {
+                "look at the record: this provider does not take the address that it is sent; check its entry in the configuration"
+            }
+            Fault::Unintelligible if detail.contains(words::NOTHING) => {
+                "check the provider's URL; an empty answer came"
+            }
+            Fault::Unintelligible if detail.contains(words::PAGE) => {
+                "check the provider's URL; a web page came where an answer was due"
+            }
+            fault => fault.remedy(),
         }
     }
 }

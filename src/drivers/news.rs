@@ -227,7 +227,7 @@ fn held(report: &HostReport, hold: &Hold) {
     let (host, provider) = (&report.key.host, report.key.provider.as_str());
     let until = hold.until.map(|until| rfc3339_seconds(until).to_string());
     let until = until.unwrap_or_else(|| "a person acts".to_owned());
-    let (reason, detail, fix) = (hold.kind.reason(), &hold.detail, &*hold.kind.remedy(host));
+    let (reason, detail, fix) = (hold.kind.reason(), &hold.detail, &*hold.remedy(host));
     match hold.kind {
         HoldKind::Rejected(_) => {
             warn!(%host, provider, reason, detail, until, fix, "update rejected");

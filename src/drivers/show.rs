@@ -115,7 +115,7 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
             (_, News::Held(held)) => {
                 said_hold = true;
                 lines.push(format!("{name}:{} {}", of(answered.family()), hold(held)));
-                lines.push(format!("  fix: {}", held.kind.remedy(name)));
+                lines.push(format!("  fix: {}", held.remedy(name)));
             }
             // What the narrower questions brought follows.
             (_, News::Narrowed(_)) if place + 1 < report.answers.len() => {}
@@ -144,7 +144,7 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
     if everything && !said_hold {
         for (family, held) in &report.holds {
             lines.push(format!("{name}:{} {}", of(*family), hold(held)));
-            lines.push(format!("  fix: {}", held.kind.remedy(name)));
+            lines.push(format!("  fix: {}", held.remedy(name)));
         }
     }
     if everything && lines.is_empty() {

@@ -281,7 +281,7 @@ fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Time
     for (family, hold) in entry.holds(now) {
         let of = family.map(|family| format!("{family}: ")).unwrap_or_default();
         out(&format!("  {of}{}", show::hold(hold)));
-        out(&format!("  fix: {}", hold.kind.remedy(&host.host.key.host)));
+        out(&format!("  fix: {}", hold.remedy(&host.host.key.host)));
     }
     if let Some(since) = entry.queued_since {
         out(&format!("  waiting for its zone's pace since {}", show::relative(since, now)));

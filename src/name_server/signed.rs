@@ -85,7 +85,7 @@ impl NameServer<'_> {
 
     /// The answer to the signed message that `build` makes with an id.
     ///
-    /// An error that nothing vouches for is asked for again over TCP, where it is harder to forge.
+    /// What is not rightly signed is asked for again over TCP, where it is harder to forge.
     pub async fn ask_signed(
         &self,
         signer: &Signer,
@@ -156,11 +156,11 @@ impl<B: Fn(u16) -> Vec<u8>> Question for SignedUpdate<'_, B> {
         if !rfc2136::answers(&message, id, self.zone) {
             return Err(Ignored("sends what is no answer to the update"));
         }
-        let rcode = message.header.rcode;
-        let is_doubtful = message.header.is_truncated || rfc2136::needs_a_second_look(rcode, check);
+        let is_doubtful = message.header.is_truncated || rfc2136::needs_a_second_look(check);
         if is_doubtful && !by_tcp {
             return Ok(Read::AgainByTcp);
         }
+        let rcode = message.header.rcode;
         Ok(Read::Answer(Reply { rcode, check, at }))
     }
 }

@@ -415,7 +415,20 @@ async fn ask(
     let mut all = PerFamily::from_fn(|_| Said::NotAsked);
     for family in Family::BOTH.into_iter().filter(|&family| wishes[family] != Wish::Leave) {
         let question = question(host, family);
-        all[family] = said(&authority.ask(&question, bind).await?, &question);
+        let heard = said(&authority.ask(&question, bind).await?, &question);
+        let expected = match &wishes[family] {
+            Wish::Leave | Wish::Remove => None,
+            Wish::Set(addresses) => Some(addresses),
+        };
+        // Anybody who saw the datagram may have answered it: what would be held against the record
+        // is asked for again over TCP.
+        all[family] = match heard {
+            Said::Holds(held) if held.as_ref() != expected => {
+                let again = authority.ask_by_tcp(&question, bind).await;
+                again.map_or(Said::Holds(held), |message| said(&message, &question))
+            }
+            heard => heard,
+        };
     }
     Ok(all)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Answer, Authorization, Credential, HttpRequest, Verdict, query_value, server_fault};
 use crate::core::address::{Family, PerFamily};
-use crate::core::outcome::{Fault, Outcome, Rejection};
+use crate::core::outcome::{Fault, Outcome, Rejection, words};
 use crate::core::plan::{Update, Wish};
 use crate::core::provider::{Omit, Provider};
 
@@ -75,11 +75,14 @@ enum Meaning {
 pub fn verdict(answer: &Answer, updates: &[Update]) -> Verdict {
     let count = updates.len();
     let wishes = &updates[0].wishes;
-    let said = answer.summary();
+    let mut said = answer.summary();
     let text = answer.text().unwrap_or_default();
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if answer.is_page() || answer.text().is_none() || !knows_words(answer.status, &lines, wishes) {
         return Verdict::All(without_words(answer, said));
+    }
+    if let Some(stranger) = lines.iter().find_map(|line| stranger(line, wishes)) {
+        said.push_str(&format!(": it tells {stranger}, {}", words::NOT_SENT));
     }
     if let ([line], 2..) = (&lines[..], count) {
         return one_line_for_many(line, &said, updates);
@@ -180,8 +183,9 @@ fn word(line: &str) -> &str {
 /// | `dnserr`, `911`, `badsys`, `servererror`| deferred: server             |
 /// | `wNN`, `wNNs`, `wNNm`, `wNNh`           | deferred: throttled, so long |
 ///
-/// After `good` and `nochg` nothing but addresses may follow, and those of a family that was sent
-/// must hold what was sent: dyn.com's `good 127.0.0.1` means that the update was ignored.
+/// After `good` and `nochg` nothing but addresses may follow, and each must be one that was sent,
+/// whatever its family: dyn.com's `good 127.0.0.1` means that the update was ignored, and a server
+/// that tells the address of the connection has set that one.
 fn meaning(line: &str, said: &str, wishes: &PerFamily<Wish>) -> Meaning {
     let rejected = |rejection| Meaning::Outcome(Outcome::rejected(rejection, said));
     match word(line) {
@@ -204,24 +208,29 @@ fn meaning(line: &str, said: &str, wishes: &PerFamily<Wish>) -> Meaning {
     }
 }
 
-/// Whether what follows the first word of a line is nothing, or addresses that fit `wishes`.
+/// Whether what follows the first word of a line is nothing, or addresses that were sent.
 fn confirms(line: &str, wishes: &PerFamily<Wish>) -> bool {
+    told(line).is_some_and(|told| told.iter().all(|address| was_sent(*address, wishes)))
+}
+
+/// The address that a line confirms though it was not sent.
+fn stranger(line: &str, wishes: &PerFamily<Wish>) -> Option<IpAddr> {
+    let told = told(line).filter(|_| matches!(word(line), "good" | "nochg"));
+    told?.into_iter().find(|address| !was_sent(*address, wishes))
+}
+
+/// The addresses after the first word of a line; `None` where something else follows it.
+fn told(line: &str) -> Option<Vec<IpAddr>> {
     let rest = line.split(|c: char| c.is_ascii_whitespace() || c == ',').skip(1);
-    let told: Result<Vec<IpAddr>, _> =
-        rest.filter(|text| !text.is_empty()).map(str::parse).collect();
-    let Ok(told) = told else { return false };
-    wishes.iter().all(|(family, wish)| {
-        let mut of_family =
-            told.iter().filter(|address| Family::of(**address) == family).peekable();
-        match wish {
-            Wish::Leave => true,
-            // What is still told of is still there.
-            Wish::Remove => of_family.peek().is_none(),
-            Wish::Set(set) => {
-                of_family.peek().is_none() || of_family.any(|address| set.contains(*address))
-            }
-        }
-    })
+    rest.filter(|text| !text.is_empty()).map(|text| text.parse().ok()).collect()
+}
+
+fn was_sent(address: IpAddr, wishes: &PerFamily<Wish>) -> bool {
+    match &wishes[Family::of(address)] {
+        // What is still told of is still there.
+        Wish::Leave | Wish::Remove => false,
+        Wish::Set(set) => set.contains(address),
+    }
 }
 
 /// The wait that a word such as `w30m` asks for; without a unit, seconds.
@@ -444,7 +453,41 @@ mod tests {
 
     #[test]
     fn a_line_for_each_family_counts_by_its_worst() {
-        check(200, "good 198.18.0.1\nnochg 2a00::1", 1, "all updated");
+        let both = [Update {
+            host: "h0.example".parse().unwrap(),
+            wishes: PerFamily { v4: wish(V4), v6: wish(V6) },
+        }];
+        let told = |body| verdict(&answer(200, body), &both);
+        assert_eq!(told("good 198.18.0.1\nnochg 2a00::1"), Verdict::All(Outcome::Updated));
+        assert_eq!(told("nochg 198.18.0.1 2a00::1"), Verdict::All(Outcome::Unchanged));
         check(200, "good 198.18.0.1\n911", 1, "all server-fault");
+    }
+
+    #[test]
+    fn an_address_that_was_not_sent_confirms_nothing_whatever_its_family() {
+        let of = |v4, v6| PerFamily { v4, v6 };
+        for (line, wishes, expect) in [
+            ("good 127.0.0.1", of(Wish::Leave, wish(V6)), false),
+            ("nochg 127.0.0.1", of(Wish::Leave, wish(V6)), false),
+            ("good 2a00::1 127.0.0.1", of(Wish::Leave, wish(V6)), false),
+            ("good 198.18.0.1,2a00::9", of(wish(V4), Wish::Leave), false),
+            ("good 198.18.0.1 198.18.0.2", of(wish(V4), Wish::Leave), false),
+            ("good ::ffff:198.18.0.1", of(wish(V4), Wish::Leave), false),
+            ("good 2a00::1", of(Wish::Leave, wish(V6)), true),
+            ("good 2A00:0::1", of(Wish::Leave, wish(V6)), true),
+            ("good", of(Wish::Leave, wish(V6)), true),
+            ("good 2a00::1", of(wish(V4), wish(V6)), true),
+        ] {
+            assert_eq!(confirms(line, &wishes), expect, "{line}");
+        }
+        let lines = "good 198.18.0.1\ngood 2a00::9";
+        check(200, lines, 1, "all unintelligible");
+        let Verdict::All(Outcome::Deferred(deferral)) = verdict(&answer(200, lines), &updates(1))
+        else {
+            panic!("it is deferred");
+        };
+        let detail =
+            "HTTP 200 \"good 198.18.0.1 good 2a00::9\": it tells 2a00::9, which was not sent";
+        assert_eq!(deferral.detail, detail);
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::address::Family;
 use super::interface::InterfaceName;
-use super::outcome::{Fault, Outcome};
+use super::outcome::{Fault, Outcome, words};
 use super::secret::Secret;
 
 /// A request, ready to be sent.
@@ -195,11 +195,29 @@ impl Answer {
         let clean: String = words.join(" ").chars().filter(|c| !c.is_control()).collect();
         let short: String = clean.chars().take(LONGEST).collect();
         let cut = if short.len() < clean.len() { "…" } else { "" };
-        match (self.is_page(), short.is_empty()) {
-            (true, _) => format!("HTTP {} with a web page", self.status),
-            (false, true) => format!("HTTP {} with an empty body", self.status),
-            (false, false) => format!("HTTP {} \"{short}{cut}\"", self.status),
+        let status = self.status;
+        match (self.leads_to(), self.is_page(), short.is_empty()) {
+            (Some(place), ..) => format!("HTTP {status}, which {} {place}", words::LEADS_TO),
+            (None, true, _) => format!("HTTP {status} {}", words::PAGE),
+            (None, false, true) => format!("HTTP {status} {}", words::NOTHING),
+            (None, false, false) => format!("HTTP {status} \"{short}{cut}\""),
         }
+    }
+
+    /// Where a redirect leads, fit for one line of a log: without login, query and fragment, which may
+    /// hold what is nobody's business.
+    fn leads_to(&self) -> Option<String> {
+        const LONGEST: usize = 120;
+        let place = self.location.as_deref().filter(|_| (300..400).contains(&self.status))?;
+        let end = place.find(['?', '#']).unwrap_or(place.len());
+        let (scheme, rest) = place[..end].split_once("//").unwrap_or(("", &place[..end]));
+        let host_end = rest.find('/').unwrap_or(rest.len());
+        let begin = rest[..host_end].rfind('@').map_or(0, |at| at + 1);
+        let slashes = if scheme.len() + 2 + rest.len() == end { "//" } else { "" };
+        let bare = format!("{scheme}{slashes}{}", &rest[begin..]);
+        let plain = |c: &char| !c.is_control() && !c.is_whitespace();
+        let place: String = bare.chars().filter(plain).take(LONGEST).collect();
+        (!place.is_empty()).then_some(place)
     }
 }
 
@@ -249,5 +267,23 @@ mod tests {
         let page =
             Answer { status: 403, body: b"\n<!DOCTYPE HTML>x".to_vec(), ..Answer::default() };
         assert_eq!(page.summary(), "HTTP 403 with a web page");
+    }
+
+    #[test]
+    fn a_redirect_is_told_with_the_place_and_nothing_beside_it() {
+        for (location, expect) in [
+            ("https://dns.example:8/nic/update?key=s3cret#x", "https://dns.example:8/nic/update"),
+            ("https://login:s3cret@dns.example/", "https://dns.example/"),
+            ("https://login:s3cret@dns.example?x=/@y", "https://dns.example"),
+            ("//dns.example/up", "//dns.example/up"),
+            ("/login?next=s3cret", "/login"),
+        ] {
+            let location = Some(location.to_owned());
+            let page = b"<html>moved".to_vec();
+            let answer = Answer { status: 301, location, body: page, ..Answer::default() };
+            assert_eq!(answer.summary(), format!("HTTP 301, which leads to {expect}"));
+        }
+        let nowhere = Answer { status: 301, location: Some("?a".into()), ..Answer::default() };
+        assert_eq!(nowhere.summary(), "HTTP 301 with an empty body");
     }
 }

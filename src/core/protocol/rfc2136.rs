@@ -140,10 +140,13 @@ pub fn zone_told(message: &Message, host: &Hostname) -> Option<Hostname> {
     soa.name.hostname().filter(|zone| host.is_within(zone))
 }
 
-/// Whether the answer should be asked for again over TCP: an error that nothing vouches for may have
-/// been forged by anybody who saw the datagram.
-pub fn needs_a_second_look(rcode: Rcode, check: Check) -> bool {
-    matches!(check, Check::Unverified(_)) && rcode != Rcode::NO_ERROR
+/// Whether the answer should be asked for again over TCP: what nothing vouches for, success or error,
+/// may have been forged by anybody who saw the datagram.
+pub fn needs_a_second_look(check: Check) -> bool {
+    match check {
+        Check::Unverified(_) => true,
+        Check::Clock(_) | Check::Verified => false,
+    }
 }
 
 /// Whether an answer says that a condition of the update does not hold (RFC 2136, section 3.2.5).
@@ -162,16 +165,17 @@ pub fn is_unmet(rcode: Rcode) -> bool {
 /// | right                           | YXDOMAIN, YXRRSET, NXDOMAIN, NXRRSET | rejected: request    |
 /// | right                           | FORMERR, NOTIMP               | rejected: request           |
 /// | right, the clocks differ        | any                           | deferred: skew              |
-/// | none; says BADTIME              | any                           | deferred: skew              |
-/// | none; says BADSIG               | any                           | rejected: credential        |
-/// | none; says BADKEY               | any                           | rejected: forbidden         |
+/// | none; says BADTIME              | NOTAUTH                       | deferred: skew              |
+/// | none; says BADSIG               | NOTAUTH                       | rejected: credential        |
+/// | none; says BADKEY               | NOTAUTH                       | rejected: forbidden         |
 /// | none                            | REFUSED, NOTAUTH              | rejected: forbidden         |
 /// | none                            | NOTIMP                        | rejected: request           |
 /// | none or wrong                   | other                         | deferred: unintelligible    |
 ///
 /// BADKEY is what Knot answers when the key is right and the name is not allowed for it, so it speaks
 /// of one host. Refusals without a signature are PowerDNS' words for a wrong key and for clocks that
-/// differ.
+/// differ. An error of the key comes with NOTAUTH (RFC 8945, section 5.2): with any other RCODE the
+/// answer contradicts itself, and nobody is parked for it.
 pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
     let said = format!("{server} answers {}", name_of(rcode));
     match (check, rcode) {
@@ -182,15 +186,15 @@ pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
                 format!("the clock of {server} is {apart} {relation} this machine's (BADTIME)");
             Outcome::deferred(Fault::Skew, detail)
         }
-        (Check::Unverified(Complaint::BadTime), _) => {
+        (Check::Unverified(Complaint::BadTime), Rcode::NOT_AUTH) => {
             let detail = format!("{server} says that the clocks differ (BADTIME)");
             Outcome::deferred(Fault::Skew, detail)
         }
-        (Check::Unverified(Complaint::BadSignature), _) => {
+        (Check::Unverified(Complaint::BadSignature), Rcode::NOT_AUTH) => {
             let detail = format!("{server} says that the key's secret is another (BADSIG)");
             Outcome::rejected(Rejection::Credential, detail)
         }
-        (Check::Unverified(Complaint::BadKey), _) => {
+        (Check::Unverified(Complaint::BadKey), Rcode::NOT_AUTH) => {
             let detail =
                 format!("{server} says BADKEY: wrong key, or (Knot) not allowed for this name");
             Outcome::rejected(Rejection::Forbidden, detail)
@@ -206,6 +210,13 @@ pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
         }
         (Check::Unverified(Complaint::Unsigned), _) => {
             let detail = format!("{said} without a signature, which anybody could have sent");
+            Outcome::deferred(Fault::Unintelligible, detail)
+        }
+        (
+            Check::Unverified(Complaint::BadKey | Complaint::BadSignature | Complaint::BadTime),
+            _,
+        ) => {
+            let detail = format!("{said} and an error of the key, which do not go together");
             Outcome::deferred(Fault::Unintelligible, detail)
         }
         (Check::Unverified(Complaint::Forged), _) => {
@@ -348,9 +359,26 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_nothing_vouches_for_is_asked_for_again() {
-        assert!(needs_a_second_look(Rcode::REFUSED, Check::Unverified(Complaint::Unsigned)));
-        assert!(!needs_a_second_look(Rcode::REFUSED, Check::Verified));
-        assert!(!needs_a_second_look(Rcode::NO_ERROR, Check::Unverified(Complaint::Unsigned)));
+    fn an_error_of_the_key_beside_another_rcode_parks_nobody() {
+        for complaint in [Complaint::BadKey, Complaint::BadSignature, Complaint::BadTime] {
+            for rcode in [0, 2, 5, 10] {
+                means(rcode, Check::Unverified(complaint), "unintelligible: ns1 answers");
+            }
+        }
+    }
+
+    #[test]
+    fn what_nothing_vouches_for_is_asked_for_again() {
+        for complaint in [
+            Complaint::BadKey,
+            Complaint::BadSignature,
+            Complaint::BadTime,
+            Complaint::Forged,
+            Complaint::Unsigned,
+        ] {
+            assert!(needs_a_second_look(Check::Unverified(complaint)));
+        }
+        assert!(!needs_a_second_look(Check::Verified));
+        assert!(!needs_a_second_look(Check::Clock(7)));
     }
 }
