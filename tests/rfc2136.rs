@@ -1,4 +1,5 @@
 //! Signed updates (RFC 2136) against real servers: BIND, Knot and PowerDNS, with dig as the witness.
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
 #[path = "support/clock.rs"]
 mod clock;
