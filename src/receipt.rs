@@ -15,7 +15,7 @@ use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{parse_rfc3339, rfc3339_seconds};
+use crate::clock::{self, parse_rfc3339, rfc3339, rfc3339_seconds};
 use crate::core::address::PerFamily;
 use crate::core::secret::{Secret, hex};
 use crate::core::time::Timestamp;
@@ -49,6 +49,9 @@ pub struct Receipt {
     pub replaces: Vec<TokenId>,
     /// What a token of `PowerDNS` on Rails was granted: its server can never tell again.
     pub rails: Option<Grant>,
+    /// When the records of its hosts were last known to be lost, because their zone was made anew or
+    /// is another one: what was set before is void. See [`void`].
+    pub void_since: Option<Timestamp>,
 }
 
 /// A salted digest of a secret: tells whether a secret is the same, and nothing else about it.
@@ -113,8 +116,13 @@ pub fn stamp(token_file: &Path) -> u128 {
 }
 
 /// Writes the receipt of the token in `token_file`, with owner and mode as `ownership` says.
+///
+/// That what is set is void stays written until the hosts' next round, whoever writes in between.
 pub fn write(token_file: &Path, receipt: &Receipt, ownership: Ownership) -> io::Result<()> {
     let path = path(token_file);
+    let known = || read(token_file).ok().flatten().and_then(|before| before.void_since);
+    let void_since = receipt.void_since.or_else(known);
+    let receipt = &Receipt { void_since, ..receipt.clone() };
     let new = with_ending(&path, ".new");
     let mut file = disk::create(&new, ownership)?;
     let written = disk::fill(&mut file, text(receipt).as_bytes());
@@ -124,6 +132,18 @@ pub fn write(token_file: &Path, receipt: &Receipt, ownership: Ownership) -> io::
     }
     written?;
     disk::replace(&new, &path)
+}
+
+/// Writes down that what is set of its hosts is void, so that their next round asks for the zone and
+/// sends everything anew: the zone was registered, is another one, or had lost all its rows.
+///
+/// Owner and mode of the receipt stay. Without a receipt, or with one that cannot be read, nothing is
+/// written and nothing fails: a receipt that is written later says it by its own `void_since`.
+pub fn void(token_file: &Path) -> io::Result<()> {
+    let Ok(Some(receipt)) = read(token_file) else { return Ok(()) };
+    let ownership = Ownership::of(&path(token_file))?;
+    let void_since = Some(clock::wall());
+    write(token_file, &Receipt { void_since, ..receipt }, ownership)
 }
 
 /// Moves the stamp of a receipt that is still right, and changes nothing in it.
@@ -198,6 +218,8 @@ struct Form {
     replaces: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rails: Option<GrantForm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    void_since: Option<String>,
 }
 
 /// What a token of `PowerDNS` on Rails was granted, in its server's words.
@@ -253,6 +275,8 @@ fn text(receipt: &Receipt) -> String {
         proven: moment(receipt.proven),
         replaces: receipt.replaces.iter().map(TokenId::to_string).collect(),
         rails: receipt.rails.as_ref().map(GrantForm::of),
+        // To the millisecond: two that are equal would be taken for one.
+        void_since: receipt.void_since.map(|at| rfc3339(at).to_string()),
     };
     // Texts, numbers and lists: there is nothing that JSON could not hold.
     let mut text = serde_json::to_string_pretty(&form).unwrap_or_default();
@@ -300,6 +324,7 @@ fn parse(text: &str) -> Result<Receipt, Fault> {
         proven: moment(&form.proven)?,
         replaces: form.replaces.iter().map(id).collect::<Result<_, _>>()?,
         rails: form.rails.map(GrantForm::grant).transpose().map_err(|what| damaged(&what))?,
+        void_since: moment(&form.void_since)?,
     })
 }
 
@@ -414,6 +439,7 @@ mod tests {
             proven: None,
             replaces: vec!["old".parse().unwrap()],
             rails: None,
+            void_since: None,
         }
     }
 
@@ -447,6 +473,26 @@ mod tests {
         }
         let unsaid = given.rails.map(|grant| Grant { expires: None, ..grant });
         assert_eq!(Receipt { rails: unsaid, ..receipt() }.expires(), None);
+    }
+
+    #[test]
+    fn that_what_is_set_is_void_stays_written_whoever_writes_next() {
+        let directory = std::env::temp_dir().join(format!("homing-void-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let file = directory.join("token");
+        void(&file).unwrap();
+        assert_eq!(read(&file), Ok(None), "there is no receipt to say it");
+        let ownership = Ownership::of(&file).unwrap();
+        write(&file, &receipt(), ownership).unwrap();
+        void(&file).unwrap();
+        let said = read(&file).unwrap().unwrap();
+        assert!(said.void_since.is_some() && said.id == receipt().id);
+        write(&file, &receipt(), ownership).unwrap();
+        assert_eq!(read(&file).unwrap().unwrap().void_since, said.void_since);
+        std::thread::sleep(Duration::from_millis(2));
+        void(&file).unwrap();
+        assert!(read(&file).unwrap().unwrap().void_since > said.void_since);
+        fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

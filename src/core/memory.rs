@@ -46,6 +46,9 @@ pub struct Memory {
     pub services: Standings,
     /// Providers that turned out not to know lists of hosts.
     pub without_lists: BTreeSet<String>,
+    /// The server that each provider's name stood for when it was asked last: paces and lists are
+    /// its own.
+    pub servers: BTreeMap<String, Fingerprint>,
 }
 
 /// What is remembered about one host.
@@ -71,6 +74,23 @@ pub struct Entry {
     pub not_shown: u32,
     /// Stands for what was wrong with the host's secret in the last round, if something was.
     pub left_out: Option<Fingerprint>,
+    /// Where all this is true; `None` in an entry of an earlier version, until its next round.
+    pub place: Option<Place>,
+    /// Whether a round found the host configured no more.
+    pub is_gone: bool,
+    /// When it was last taken up anew after that.
+    pub came_back: Option<Timestamp>,
+}
+
+/// The place of a host's records. The same addresses at another one are not set.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// Stands for protocol, server, path and login; not for the secret.
+    pub fingerprint: Fingerprint,
+    /// The zone, as far as it is known.
+    pub zone: Option<Hostname>,
+    /// When the token's receipt last said that what was set before is void.
+    pub void_since: Option<Timestamp>,
 }
 
 /// What the zone's own servers said about a host.
@@ -242,6 +262,8 @@ impl Hold {
         }
     }
 }
+/// How soon a host that was configured no more is taken for a new one once more.
+pub const LEAST_ABSENCE: Duration = Duration::from_secs(60 * 60);
 
 impl HoldKind {
     /// The word for the kind in `status --json`: `backoff`, `throttled` or `rejected`.
@@ -314,6 +336,82 @@ impl Entry {
         own.chain(records).filter(move |(_, hold)| hold.until.is_none_or(|until| now < until))
     }
 
+    /// Notes that the host's records are at `place` from now on, of whose zone only a configured one is
+    /// known; returns whether what was remembered is void by that.
+    ///
+    /// | remembered              | then                                                      |
+    /// |-------------------------|-----------------------------------------------------------|
+    /// | nowhere                 | it is true of `place`: an earlier version wrote it        |
+    /// | another server or login | void                                                      |
+    /// | another zone            | void                                                      |
+    /// | another word of void    | void, in an entry of an earlier version as well           |
+    /// | the same                | stays                                                     |
+    pub fn settle_in(&mut self, place: &Place) -> bool {
+        let before = self.place.take();
+        let is_elsewhere = before.as_ref().is_some_and(|before| {
+            let zones = before.zone.as_ref().zip(place.zone.as_ref());
+            before.fingerprint != place.fingerprint || zones.is_some_and(|(old, new)| old != new)
+        });
+        let voided = before.as_ref().and_then(|before| before.void_since);
+        let is_void = is_elsewhere || (place.void_since.is_some() && place.void_since != voided);
+        if is_void {
+            self.forget();
+        }
+        let zone = before.filter(|_| !is_void).and_then(|before| before.zone);
+        self.place = Some(Place {
+            zone: place.zone.clone().or(zone).or_else(|| self.zone.clone()),
+            void_since: place.void_since.or(voided),
+            ..*place
+        });
+        is_void
+    }
+
+    /// Notes the zone that the provider names; returns whether what was remembered is void by that,
+    /// because it is another one than before.
+    pub fn settle_zone(&mut self, zone: &Hostname) -> bool {
+        let before = self.place.as_ref().and_then(|place| place.zone.as_ref());
+        let is_void = before.is_some_and(|before| before != zone);
+        if is_void {
+            let place = self.place.take();
+            self.forget();
+            self.place = place;
+        }
+        if let Some(place) = &mut self.place {
+            place.zone = Some(zone.clone());
+        }
+        self.zone = Some(zone.clone());
+        is_void
+    }
+
+    /// Forgets all that is true of one place only.
+    fn forget(&mut self) {
+        let Self { families, left_out, came_back, .. } = std::mem::take(self);
+        let families = families.map(|_, Record { missing_since, gone_since, .. }| Record {
+            missing_since: *missing_since,
+            gone_since: *gone_since,
+            ..Record::default()
+        });
+        *self = Self { families, left_out, came_back, ..Self::default() };
+    }
+
+    /// Notes whether the host is configured `now`; one that was not, for at least a round, is a new
+    /// one when it is back, but for a pause that its provider asked for.
+    ///
+    /// That is so at most once in [`LEAST_ABSENCE`]: two configurations that share a state directory
+    /// and are used in turn must not send everything at each turn.
+    pub fn note_configured(&mut self, is_configured: bool, now: Timestamp) {
+        if !is_configured {
+            self.is_gone = true;
+        } else if self.is_gone && self.came_back.is_none_or(|last| now.since(last) >= LEAST_ABSENCE)
+        {
+            let pause = self.hold.take().filter(|hold| hold.kind == HoldKind::Throttled);
+            let (failures, place) = (self.failures, self.place.take());
+            self.forget();
+            self.failures = if pause.is_some() { failures } else { 0 };
+            (self.hold, self.place, self.came_back) = (pause, place, Some(now));
+        }
+    }
+
     /// Ends parks and backoff, on request; a pause that the provider asked for stands.
     pub fn end_waits(&mut self) {
         let PerFamily { v4, v6 } = &mut self.families;
@@ -345,6 +443,18 @@ impl Memory {
     /// The entry of `key`, made if there was none.
     pub fn entry_mut(&mut self, key: &Key) -> &mut Entry {
         self.hosts.entry(key.clone()).or_default()
+    }
+
+    /// Notes that the provider of that name is asked at `server`; what is remembered of another server
+    /// of that name, such as its pace, is forgotten.
+    pub fn note_server(&mut self, provider: &str, server: Fingerprint) {
+        if self.servers.get(provider) == Some(&server) {
+            return;
+        }
+        if self.servers.insert(provider.to_owned(), server).is_some() {
+            self.paces.retain(|zone, _| zone.provider != provider);
+            self.without_lists.remove(provider);
+        }
     }
 
     /// Lets `zone` inherit the history of `before`, the zone that its requests counted against
@@ -413,9 +523,8 @@ impl Memory {
             if let Some((_, at)) = &mut entry.last {
                 pull(at, now);
             }
-            if let Some(since) = &mut entry.queued_since {
-                pull(since, now);
-            }
+            let moments = [&mut entry.queued_since, &mut entry.came_back];
+            moments.into_iter().flatten().for_each(|moment| pull(moment, now));
             if let Some(Verification { at, put_right, .. }) = &mut entry.verified {
                 pull(at, now);
                 put_right.iter_mut().for_each(|moment| pull(moment, now));
@@ -471,6 +580,114 @@ mod tests {
         let hold = memory.entry(&key).unwrap().hold.clone().unwrap();
         assert_eq!((hold.since, hold.until), (at(0), Some(at(3600))));
         assert!(!memory.clamp(at(0)));
+    }
+
+    fn place(server: u64, zone: Option<&str>) -> Place {
+        let zone = zone.map(|zone| zone.parse().unwrap());
+        Place { fingerprint: Fingerprint(server), zone, void_since: None }
+    }
+
+    /// An entry with something set, held and missing, as an earlier version left it.
+    fn set() -> Entry {
+        let addresses = Addresses::from(std::net::IpAddr::from([198, 18, 0, 1]));
+        let mut entry =
+            Entry { failures: 3, zone: Some("old.example".parse().unwrap()), ..Entry::default() };
+        entry.families.v4.set = Some(Set { addresses, since: at(0), confirmed: at(0) });
+        entry.families.v6.missing_since = Some(at(1));
+        entry.hold = Some(Hold {
+            kind: HoldKind::Throttled,
+            detail: String::new(),
+            since: at(0),
+            until: Some(at(60)),
+            fingerprint: Fingerprint(1),
+        });
+        entry
+    }
+
+    /// Whether `entry` still knows what was set; what it knows of this machine it always knows.
+    #[track_caller]
+    fn is_set(entry: &Entry) -> bool {
+        assert_eq!(entry.families.v6.missing_since, Some(at(1)));
+        let is_set = entry.families.v4.set.is_some();
+        assert_eq!(is_set, entry.failures == 3);
+        is_set
+    }
+
+    #[test]
+    fn what_is_set_counts_for_one_place() {
+        let voided = |seconds| Place { void_since: Some(at(seconds)), ..place(1, None) };
+        for (places, expect) in [
+            (&[place(1, None)][..], true),
+            (&[place(1, Some("old.example"))], true),
+            // What an earlier version was told of the zone is no word of the configuration's.
+            (&[place(1, Some("new.example"))], true),
+            (&[place(1, None), place(1, None)], true),
+            (&[place(1, None), place(1, Some("old.example"))], true),
+            (&[place(1, Some("old.example")), place(1, None)], true),
+            (&[place(1, None), place(1, Some("new.example"))], false),
+            (&[place(1, Some("a.example")), place(1, None), place(1, Some("b.example"))], false),
+            (&[place(1, None), place(2, None)], false),
+            (&[voided(1)], false),
+            (&[place(1, None), voided(1)], false),
+        ] {
+            let mut entry = set();
+            let void = places.iter().map(|place| entry.settle_in(place)).last().unwrap();
+            assert_eq!((is_set(&entry), void), (expect, !expect), "{places:?}");
+            assert_eq!(entry.hold.is_some(), expect, "{places:?}");
+        }
+        // Said once, it is void once; and a receipt that is lost changes nothing.
+        let mut entry = set();
+        assert!(entry.settle_in(&voided(1)));
+        entry = Entry { place: entry.place, ..set() };
+        assert!(!entry.settle_in(&voided(1)) && !entry.settle_in(&place(1, None)));
+        assert!(!entry.settle_in(&voided(1)) && is_set(&entry));
+        assert!(entry.settle_in(&voided(2)) && !is_set(&entry));
+    }
+
+    #[test]
+    fn a_zone_that_is_told_for_the_first_time_changes_nothing_and_another_one_all() {
+        let mut entry = Entry { zone: None, ..set() };
+        entry.settle_in(&place(1, None));
+        assert!(!entry.settle_zone(&"old.example".parse().unwrap()) && is_set(&entry));
+        assert!(!entry.settle_zone(&"old.example".parse().unwrap()) && is_set(&entry));
+        assert!(entry.settle_zone(&"a.old.example".parse().unwrap()) && !is_set(&entry));
+        assert_eq!(entry.zone, Some("a.old.example".parse().unwrap()));
+        assert!(!entry.settle_in(&place(1, None)));
+    }
+
+    #[test]
+    fn a_host_that_was_configured_no_more_is_a_new_one_at_most_once_an_hour() {
+        let mut entry = set();
+        entry.note_configured(true, at(10));
+        assert!(is_set(&entry));
+        entry.note_configured(false, at(20));
+        assert!(is_set(&entry) && entry.is_gone);
+        entry.note_configured(true, at(30));
+        assert!(entry.families.v4.set.is_none() && entry.hold.is_some(), "a pause stands");
+        let mut entry = Entry { came_back: entry.came_back, ..set() };
+        for (is_configured, seconds, expect) in
+            [(false, 40, true), (true, 50, true), (true, 3629, true), (true, 3630, false)]
+        {
+            entry.note_configured(is_configured, at(seconds));
+            assert_eq!(entry.families.v4.set.is_some(), expect, "{seconds}");
+        }
+        assert!(!entry.is_gone);
+    }
+
+    #[test]
+    fn the_pace_of_one_server_is_no_other_ones_of_that_name() {
+        let zone = |provider: &str| ZoneKey { provider: provider.into(), zone: None };
+        let mut memory = Memory::default();
+        for provider in ["p", "q"] {
+            memory.paces.insert(zone(provider), History::default());
+            memory.without_lists.insert(provider.into());
+        }
+        memory.note_server("p", Fingerprint(1));
+        memory.note_server("p", Fingerprint(1));
+        assert_eq!((memory.paces.len(), memory.without_lists.len()), (2, 2));
+        memory.note_server("p", Fingerprint(2));
+        assert!(!memory.paces.contains_key(&zone("p")) && !memory.without_lists.contains("p"));
+        assert_eq!((memory.paces.len(), memory.without_lists.len()), (1, 1));
     }
 
     #[test]

@@ -226,6 +226,14 @@ impl Provider {
         .join("\n")
     }
 
+    /// Where updates go, as text to be compared: the same addresses elsewhere are not set.
+    pub fn place(&self) -> String {
+        let name_server = self.name_server.as_ref().map(Server::to_string).unwrap_or_default();
+        let urls = [&self.update_url, &self.api_url];
+        let [update, api] = urls.map(|url| url.as_deref().unwrap_or_default());
+        [self.protocol.word(), update, api, &name_server].join("\n")
+    }
+
     /// How a record is removed there; `None` where it cannot be.
     pub fn removal(&self) -> Option<Removal> {
         match self.protocol {

@@ -14,7 +14,7 @@ use crate::core::standing::{self, Standing};
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::End;
 use crate::exit::Exit;
-use crate::round::{Access, Reader};
+use crate::round::{Access, Reader, take_places};
 use crate::state::{self, Store};
 
 /// The form that scripts read; `version` grows when a field changes its meaning.
@@ -81,7 +81,7 @@ struct Held {
 pub fn run(setup: &Setup, json: bool) -> Exit {
     let opened = Store::open(&setup.state_dir, state::Access::ReadOnly);
     let loaded = opened.and_then(|mut store| Ok((store.load()?, store)));
-    let (memory, store) = match loaded {
+    let (mut memory, store) = match loaded {
         Ok((loaded, store)) => {
             // On standard error, so that what scripts read stays what it is.
             loaded.damage.iter().for_each(|damage| err(damage));
@@ -92,9 +92,10 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
             return Exit::Deferred;
         }
     };
-    let mut reader = Reader::new(&store);
     let clock = Clock::new(memory.newest());
     let now = clock.now();
+    take_places(&setup.config, &store, &mut memory, now);
+    let mut reader = Reader::new(&store);
     let daemon = if state::running_daemon(&setup.state_dir).is_some() { "running" } else { "none" };
     let hosts = &setup.config.hosts;
     if json {

@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 use crate::config::HostConfig;
 use crate::config::secret::{self, SecretError, SecretPlace};
 use crate::core::interface::InterfaceName;
+use crate::core::memory::Place;
 use crate::core::name::Hostname;
 use crate::core::plan::WhenGone;
 use crate::core::protocol::Credential;
 use crate::core::provider::{Login, Protocol, Provider};
 use crate::core::secret::{Fingerprint, Secret};
+use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{End, NoTerms, Terms};
-use crate::receipt::{self, Receipt};
+use crate::receipt::{self, Receipt, ReceiptError};
 use crate::state::Store;
 
 /// How a host's requests are authorised, and what its holds are about.
@@ -29,6 +31,8 @@ pub struct Access {
     pub about: Fingerprint,
     /// Stands for everything whose change ends a park.
     pub fingerprint: Fingerprint,
+    /// Where the host's records are; of its zone only a configured one.
+    pub place: Place,
     /// What the secret's receipt says.
     pub terms: Result<Terms, NoTerms>,
 }
@@ -42,7 +46,13 @@ struct Kept {
     /// When the receipt was last confirmed.
     stamp: u128,
     terms: Result<Terms, NoTerms>,
+    /// When the receipt last said that what is set is void, whatever secret it is about.
+    void_since: Option<Timestamp>,
 }
+
+/// A secret without a receipt.
+const NO_RECEIPT: (u128, Result<Terms, NoTerms>, Option<Timestamp>) =
+    (0, Err(NoTerms::NoReceipt), None);
 
 /// Reads secrets, each file once.
 pub struct Reader<'a> {
@@ -60,7 +70,7 @@ impl<'a> Reader<'a> {
 
     /// How `host` is authorised, or what is wrong with its secret.
     pub fn access(&mut self, host: &HostConfig, provider: &Provider) -> Result<Access, String> {
-        let Kept { login, secret, stamp, terms } = self.kept(host, provider);
+        let Kept { login, secret, stamp, terms, void_since } = self.kept(host, provider);
         let secret = secret?;
         let name = host.host.key.host.as_str();
         let login = match (&host.username, provider.protocol, provider.login) {
@@ -104,8 +114,23 @@ impl<'a> Reader<'a> {
             ],
             bind.as_bytes(),
         ]);
+        // A key is the same whether its file or the entry tells its hash.
+        let who = match provider.protocol {
+            Protocol::Rfc2136 => login.split_once(':').map_or(&*login, |(_, name)| name),
+            Protocol::Desec
+            | Protocol::Dyndns2
+            | Protocol::HostsFile
+            | Protocol::PowerDns
+            | Protocol::Rails => &login,
+        };
+        let at = self.server(provider).0.to_be_bytes();
+        let place = Place {
+            fingerprint: self.store.fingerprint(&[&at, who.as_bytes(), path.unwrap_or_default()]),
+            zone: host.host.zone.clone(),
+            void_since,
+        };
         let credential = Credential { login, secret };
-        Ok(Access { credential, identity, about, fingerprint, terms })
+        Ok(Access { credential, identity, about, fingerprint, place, terms })
     }
 
     /// What of a provider's entry reaches the wire, as text; hosts of one provider come together.
@@ -118,6 +143,11 @@ impl<'a> Reader<'a> {
                 form
             }
         }
+    }
+
+    /// Stands for the server of `provider`, with its path.
+    pub fn server(&self, provider: &Provider) -> Fingerprint {
+        self.store.fingerprint(&[provider.place().as_bytes()])
     }
 
     /// The secret of `host`, with what its receipt says.
@@ -145,7 +175,8 @@ impl Kept {
             });
             let (key, secret) = read.map_or_else(|e| (None, Err(e)), |(k, s)| (Some(k), Ok(s)));
             let login = key.map(|key| format!("{}:{}", key.algorithm, key.name));
-            return Self { login, secret, stamp: 0, terms: Err(NoTerms::NoReceipt) };
+            let (stamp, terms, void_since) = NO_RECEIPT;
+            return Self { login, secret, stamp, terms, void_since };
         }
         let login = None;
         let read = |place| secret::read(place).map_err(|error| error.to_string());
@@ -154,17 +185,31 @@ impl Kept {
             (Some(file), Ok(known)) => {
                 // The stamp first: what is written in between is noticed in the next round.
                 let stamp = receipt::stamp(file);
-                let terms = receipt_of(file, known).map(|receipt| terms(&receipt));
-                Self { login, secret, stamp, terms }
+                let receipt = receipt::read(file);
+                let void_since =
+                    receipt.as_ref().ok().and_then(|receipt| receipt.as_ref()?.void_since);
+                let terms = of_secret(receipt, known).map(|receipt| terms(&receipt));
+                Self { login, secret, stamp, terms, void_since }
             }
-            _ => Self { login, secret, stamp: 0, terms: Err(NoTerms::NoReceipt) },
+            _ => {
+                let (stamp, terms, void_since) = NO_RECEIPT;
+                Self { login, secret, stamp, terms, void_since }
+            }
         }
     }
 }
 
 /// The receipt beside `token_file`, if it is about `secret`.
 pub fn receipt_of(token_file: &Path, secret: &Secret) -> Result<Receipt, NoTerms> {
-    match receipt::read(token_file) {
+    of_secret(receipt::read(token_file), secret)
+}
+
+/// The receipt that was read, if it is about `secret`.
+fn of_secret(
+    read: Result<Option<Receipt>, ReceiptError>,
+    secret: &Secret,
+) -> Result<Receipt, NoTerms> {
+    match read {
         Ok(Some(receipt)) if receipt.is_of(secret) => Ok(receipt),
         Ok(Some(_)) => Err(NoTerms::OfAnother),
         Ok(None) => Err(NoTerms::NoReceipt),

@@ -6,6 +6,7 @@
 mod absences;
 mod credentials;
 mod perform;
+mod places;
 mod report;
 mod self_check;
 mod traffic;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 
 pub use self::absences::Absences;
 pub use self::credentials::{Access, Reader};
+pub use self::places::take_places;
 pub use self::report::{Answered, HostReport, Matter, Report, TokenNews};
 pub use self::self_check::SelfChecks;
 
@@ -192,19 +194,21 @@ impl Engine {
         }
     }
 
-    /// Decides about every host whose secret can be read; the others are reported.
-    fn plan(&self, sights: &Sights, occasion: Occasion) -> (Vec<Planned>, Report) {
+    /// Decides about every host whose secret can be read; the others are reported. What is remembered
+    /// of other places than the hosts' is forgotten first.
+    fn plan(&mut self, sights: &Sights, occasion: Occasion) -> (Vec<Planned>, Report) {
+        let now = self.clock.now();
+        let accesses = take_places(&self.config, &self.store, &mut self.memory, now);
         let circumstances = Circumstances {
-            now: self.clock.now(),
+            now,
             network_changed: occasion.network_changed,
-            refresh: occasion.refresh.then_some(self.clock.now()),
+            refresh: occasion.refresh.then_some(now),
             retry_rejected: occasion.retry_rejected,
             watched: PerFamily::default(),
         };
-        let mut reader = Reader::new(&self.store);
         let mut planned = Vec::with_capacity(self.config.hosts.len());
         let mut report = Report::default();
-        for (at, host) in self.config.hosts.iter().enumerate() {
+        for ((at, host), access) in self.config.hosts.iter().enumerate().zip(accesses) {
             let provider = &self.config.providers[host.provider];
             let known = self.memory.entry(&host.host.key);
             let mut entry = known.map_or_else(Cow::default, Cow::Borrowed);
@@ -217,7 +221,6 @@ impl Engine {
                 let set = entry.families[family].set.as_ref().map(|set| &set.addresses);
                 sights.seen(&self.config, host, family, set)
             });
-            let access = reader.access(host, provider);
             let mut host_report = HostReport::new(host, &entry, &seen);
             host_report.trouble = trouble;
             match access {
@@ -384,6 +387,14 @@ impl Engine {
                 host_report.newly_left_out = note_left_out(entry, problem);
             }
         }
+    }
+
+    /// What is remembered of the host of `plan`, as true of where its records are now; made if there
+    /// was nothing.
+    fn entry_of(&mut self, plan: &Planned) -> &mut Entry {
+        let entry = self.memory.entry_mut(&self.config.hosts[plan.at].host.key);
+        entry.settle_in(&plan.access.place);
+        entry
     }
 
     /// Saves what a round that was given up has learnt; there is nobody left to tell of a failure.

@@ -105,10 +105,12 @@ fn queue(engine: &mut Engine, at: usize, until: Timestamp, report: &mut Report) 
 fn note_sending(engine: &mut Engine, planned: &[Planned], request: &Request) {
     let now = engine.clock.now();
     for (place, update) in request.hosts.iter().zip(&request.updates) {
-        let host = &engine.config.hosts[planned[*place].at];
-        sending(engine.memory.entry_mut(&host.host.key), &update.wishes, now);
+        sending(engine.entry_of(&planned[*place]), &update.wishes, now);
     }
     let host = &engine.config.hosts[planned[request.hosts[0]].at];
+    let provider = &engine.config.providers[host.provider];
+    let server = Reader::new(&engine.store).server(provider);
+    engine.memory.note_server(&provider.name, server);
     if let Some(pace) = engine.config.providers[host.provider].pace {
         engine.memory.paces.entry(request.zone.clone()).or_default().note(pace, now);
     }
@@ -482,6 +484,7 @@ pub fn settle_one(
         token.note_heard(situation.now);
     }
     let entry = engine.memory.entry_mut(&host.key);
+    entry.settle_in(&plan.access.place);
     let outcome = if provider.protocol == Protocol::Rails {
         let (outcome, times) =
             crate::core::protocol::rails::counted(outcome.clone(), entry.not_shown);
@@ -491,7 +494,8 @@ pub fn settle_one(
         outcome.clone()
     };
     let news = settle(host, entry, wishes, &outcome, &situation);
-    let tells_zones = matches!(provider.protocol, Protocol::PowerDns | Protocol::Rfc2136);
+    let tells_zones =
+        matches!(provider.protocol, Protocol::Desec | Protocol::PowerDns | Protocol::Rfc2136);
     if tells_zones
         && may_be_the_zone(&outcome)
         && matches!(news, News::Held(_) | News::StillHeld(_))

@@ -113,6 +113,7 @@ pub async fn first_look(
         let situation = Situation { now, spread: spread(), shared: false, fingerprint };
         let host = &engine.config.hosts[at].host;
         let entry = engine.memory.entry_mut(&host.key);
+        entry.settle_in(&plan.access.place);
         // Not by the provider's answer: its credential has not been tried.
         let outcome = Outcome::Unchanged;
         let news = settle(host, entry, &due.now, &outcome, &situation);

@@ -62,7 +62,7 @@ pub async fn find(
             },
         };
         engine.pulse.beat();
-        let host = &config.hosts[planned[place].at].host.key;
+        let host = &config.hosts[planned[place].at].host.key.host;
         let outcome = match answer {
             ZoneAnswer::Silent => {
                 silent.insert((at, bind));
@@ -71,11 +71,11 @@ pub async fn find(
             ZoneAnswer::Zone(zone) => {
                 let zone_key = |zone| ZoneKey { provider: provider.name.to_string(), zone };
                 engine.memory.join_zone(&zone_key(None), zone_key(Some(zone.clone())));
-                engine.memory.entry_mut(host).zone = Some(zone);
+                engine.entry_of(&planned[place]).settle_zone(&zone);
                 continue;
             }
             ZoneAnswer::NoZone => {
-                let detail = format!("no zone of this account holds {}", host.host);
+                let detail = format!("no zone of this account holds {host}");
                 Outcome::rejected(Rejection::Host, detail)
             }
             ZoneAnswer::Outcome(outcome) => outcome,

@@ -21,8 +21,8 @@ use super::Salt;
 use crate::clock;
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{
-    Again, Asking, Entry, Finding, Hold, HoldKind, Key, Memory, Record, SelfCheck, Sent, Set,
-    TokenEntry, Verification, Word, ZoneKey,
+    Again, Asking, Entry, Finding, Hold, HoldKind, Key, Memory, Place, Record, SelfCheck, Sent,
+    Set, TokenEntry, Verification, Word, ZoneKey,
 };
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault as CoreFault, Rejection};
@@ -63,8 +63,19 @@ pub fn parse(text: &str) -> Result<(Memory, Salt), Fault> {
     }
 
     let error = match serde_json::from_str::<Text>(text) {
-        Ok(Text { version: VERSION, salt, hosts, paces, tokens, services, without_lists }) => {
-            return Ok((Memory { hosts, paces, tokens, services, without_lists }, salt));
+        Ok(Text {
+            version: VERSION,
+            salt,
+            hosts,
+            paces,
+            tokens,
+            services,
+            without_lists,
+            servers,
+        }) => {
+            let servers = servers.into_iter().map(|(name, server)| (name, server.0)).collect();
+            let memory = Memory { hosts, paces, tokens, services, without_lists, servers };
+            return Ok((memory, salt));
         }
         Ok(_) => "its version is unknown".to_owned(),
         Err(error) => error.to_string(),
@@ -96,6 +107,8 @@ struct Text {
     #[serde(default, deserialize_with = "services")]
     services: Standings,
     without_lists: BTreeSet<String>,
+    #[serde(default)]
+    servers: BTreeMap<String, Digits>,
 }
 
 /// An [`Entry`] with its key.
@@ -127,6 +140,23 @@ struct StoredHost<'a> {
     not_shown: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     left_out: Option<Digits>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<StoredPlace<'a>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    is_gone: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    came_back: Option<Moment>,
+}
+
+/// A [`Place`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StoredPlace<'a> {
+    fingerprint: Digits,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    zone: Option<Name<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    void_since: Option<Moment>,
 }
 
 /// A [`Verification`].
@@ -271,8 +301,8 @@ struct StoredService<'a> {
 
 impl Serialize for Whole<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Memory { hosts, paces, tokens, services, without_lists } = self.memory;
-        let mut whole = serializer.serialize_struct("State", 7)?;
+        let Memory { hosts, paces, tokens, services, without_lists, servers } = self.memory;
+        let mut whole = serializer.serialize_struct("State", 8)?;
         whole.serialize_field("version", &VERSION)?;
         whole.serialize_field("salt", self.salt)?;
         whole.serialize_field("hosts", &Each(|| hosts.iter().map(StoredHost::from)))?;
@@ -285,6 +315,11 @@ impl Serialize for Whole<'_> {
                 .serialize_field("services", &Each(|| services.iter().map(StoredService::from)))?;
         }
         whole.serialize_field("without-lists", without_lists)?;
+        if !servers.is_empty() {
+            let servers: BTreeMap<_, _> =
+                servers.iter().map(|(name, server)| (name, Digits(*server))).collect();
+            whole.serialize_field("servers", &servers)?;
+        }
         whole.end()
     }
 }
@@ -304,6 +339,9 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
             verified,
             not_shown,
             left_out,
+            place,
+            is_gone,
+            came_back,
         } = entry;
         Self {
             host: host.into(),
@@ -319,6 +357,29 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
             verified: verified.as_ref().map(StoredVerification::from),
             not_shown: *not_shown,
             left_out: left_out.map(Digits),
+            place: place.as_ref().map(StoredPlace::from),
+            is_gone: *is_gone,
+            came_back: came_back.map(Moment),
+        }
+    }
+}
+
+impl<'a> From<&'a Place> for StoredPlace<'a> {
+    fn from(Place { fingerprint, zone, void_since }: &'a Place) -> Self {
+        Self {
+            fingerprint: Digits(*fingerprint),
+            zone: zone.as_ref().map(Name::from),
+            void_since: void_since.map(Moment),
+        }
+    }
+}
+
+impl StoredPlace<'_> {
+    fn into_place(self) -> Place {
+        Place {
+            fingerprint: self.fingerprint.0,
+            zone: self.zone.map(|zone| zone.0.into_owned()),
+            void_since: self.void_since.map(|at| at.0),
         }
     }
 }
@@ -381,6 +442,9 @@ impl TryFrom<StoredHost<'_>> for (Key, Entry) {
             verified: stored.verified.map(StoredVerification::into_verification),
             not_shown: stored.not_shown,
             left_out: stored.left_out.map(|problem| problem.0),
+            place: stored.place.map(StoredPlace::into_place),
+            is_gone: stored.is_gone,
+            came_back: stored.came_back.map(|at| at.0),
         };
         Ok((key, entry))
     }
@@ -984,7 +1048,10 @@ mod tests {
       "queued-since": "2027-01-15T08:00:00.008Z",
       "verified": {"at": "2027-01-15T08:00:00.013Z", "wrong": "ns2 is behind", "again": "unverified", "repeated": true, "was-right": true, "put-right": "2027-01-15T08:00:00.014Z"},
       "not-shown": 2,
-      "left-out": "0000000000000009"
+      "left-out": "0000000000000009",
+      "place": {"fingerprint": "000000000000000a", "zone": "example", "void-since": "2027-01-15T08:00:00.015Z"},
+      "is-gone": true,
+      "came-back": "2027-01-15T08:00:00.016Z"
     }
   ],
   "paces": [],
@@ -1010,7 +1077,10 @@ mod tests {
   ],
   "without-lists": [
     "old"
-  ]
+  ],
+  "servers": {
+    "desec": "000000000000000b"
+  }
 }
 "#;
         assert_eq!(text, expect);
@@ -1040,6 +1110,25 @@ mod tests {
     fn a_text_from_before_services_were_remembered_is_read() {
         let read = without("  \"services\"", "  \"without-lists\"");
         assert_eq!(read, Memory { services: BTreeMap::new(), ..everything() });
+    }
+
+    #[test]
+    fn a_text_from_before_places_were_remembered_is_read() {
+        let text = String::from_utf8(bytes(&everything(), &salt())).unwrap();
+        let lines = ["place", "is-gone", "came-back"].map(|field| format!("      \"{field}\": "));
+        let is_new = |line: &&str| lines.iter().any(|field| line.starts_with(field));
+        let older: Vec<_> = text.lines().filter(|line| !is_new(line)).collect();
+        let older = older
+            .join("\n")
+            .replace("\"left-out\": \"0000000000000009\",", "\"left-out\": \"0000000000000009\"");
+        let (begin, end) = (older.find("],\n  \"servers\"").unwrap(), older.rfind('}').unwrap());
+        let (read, _) = parse(&format!("{}]\n{}", &older[..begin], &older[end..])).unwrap();
+        let mut expect = everything();
+        expect.servers.clear();
+        for entry in expect.hosts.values_mut() {
+            (entry.place, entry.is_gone, entry.came_back) = (None, false, None);
+        }
+        assert_eq!(read, expect);
     }
 
     #[test]

@@ -13,8 +13,8 @@ use std::time::Duration;
 use super::*;
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{
-    Again, Asking, Entry, Finding, Hold, HoldKind, Key, Record, SelfCheck, Sent, Set, TokenEntry,
-    Verification, Word, ZoneKey,
+    Again, Asking, Entry, Finding, Hold, HoldKind, Key, Place, Record, SelfCheck, Sent, Set,
+    TokenEntry, Verification, Word, ZoneKey,
 };
 use crate::core::outcome::{Fault, Rejection};
 use crate::core::pace::History;
@@ -59,6 +59,12 @@ fn verified() -> Verification {
     let finding = Finding::Right { servers: 2, took, others: "ns3 is silent".to_owned() };
     let (again, put_right) = (None, None);
     Verification { at: at(1), finding, again, repeated: false, was_right: true, put_right }
+}
+
+/// A place, with everything that can be known of it.
+fn place() -> Place {
+    let zone = Some("example".parse().unwrap());
+    Place { fingerprint: Fingerprint(10), zone, void_since: Some(at(15)) }
 }
 
 /// A memory with everything in it, and every word.
@@ -108,6 +114,9 @@ pub fn everything() -> Memory {
         verified: Some(behind()),
         not_shown: 2,
         left_out: Some(Fingerprint(9)),
+        place: Some(place()),
+        is_gone: true,
+        came_back: Some(at(16)),
     };
     memory.hosts.insert(key("a.example"), entry);
     let entry = Entry { verified: Some(verified()), ..Entry::default() };
@@ -157,6 +166,7 @@ pub fn everything() -> Memory {
     let failed = Standing { fault: standing::Fault::Failed, detail: String::new(), ..standing };
     memory.services.insert(service(Family::V6), failed);
     memory.without_lists.insert("old".into());
+    memory.servers.insert("desec".into(), Fingerprint(11));
     memory
 }
 

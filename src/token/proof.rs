@@ -55,5 +55,6 @@ fn proof(receipt: Option<&Receipt>, secret: &Secret, api_url: &str) -> std::io::
         proven,
         replaces: Vec::new(),
         rails: None,
+        void_since: None,
     })
 }

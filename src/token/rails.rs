@@ -497,6 +497,7 @@ impl Job<'_> {
             proven: None,
             replaces: Vec::new(),
             rails: Some(grant),
+            void_since: None,
         })
     }
 }

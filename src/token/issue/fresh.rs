@@ -183,6 +183,7 @@ impl Desk<'_> {
             proven: None,
             replaces,
             rails: None,
+            void_since: None,
         })
     }
 

@@ -1,0 +1,48 @@
+//! Places: what is remembered is held against where the hosts' records are now.
+//!
+//! Comes before every decision, of a round as of a command that only looks; that one does not save.
+
+use std::collections::BTreeSet;
+
+use super::credentials::{Access, Reader};
+use crate::config::Config;
+use crate::core::memory::{Key, Memory, ZoneKey};
+use crate::core::time::Timestamp;
+use crate::state::Store;
+
+/// Forgets what is remembered of other places than those of the hosts of `config`, and returns how
+/// each of them is authorised, or what is wrong with its secret.
+///
+/// Of a host whose secret cannot be read it is not known where its records are: nothing is forgotten.
+pub fn take_places(
+    config: &Config,
+    store: &Store,
+    memory: &mut Memory,
+    now: Timestamp,
+) -> Vec<Result<Access, String>> {
+    let configured: BTreeSet<&Key> = config.hosts.iter().map(|host| &host.host.key).collect();
+    for (key, entry) in &mut memory.hosts {
+        entry.note_configured(configured.contains(key), now);
+    }
+    let mut reader = Reader::new(store);
+    for provider in &config.providers {
+        // Of one that was never asked there is nothing to forget.
+        if memory.servers.contains_key(&*provider.name) {
+            memory.note_server(&provider.name, reader.server(provider));
+        }
+    }
+    let accesses = config.hosts.iter().map(|host| {
+        let access = reader.access(host, &config.providers[host.provider])?;
+        let Key { provider, .. } = &host.host.key;
+        let entry = memory.hosts.get_mut(&host.host.key);
+        if entry.is_some_and(|entry| entry.settle_in(&access.place)) {
+            // The pace is that of the zone before.
+            memory.paces.remove(&ZoneKey { provider: provider.clone(), zone: None });
+            if let Some(token) = memory.tokens.get_mut(&access.identity) {
+                token.check = None;
+            }
+        }
+        Ok(access)
+    });
+    accesses.collect()
+}
