@@ -376,9 +376,9 @@ mod tests {
     #[test]
     fn wrong_names_are_named() {
         fails(
-            "token issue a.example under_score.example",
-            "`under_score.example` is not a host name: '_' may not stand in it; use letters, \
-             digits, hyphens and dots",
+            "token issue a.example sl@sh.example",
+            "`sl@sh.example` is not a host name: '@' may not stand in it; use letters, \
+             digits, hyphens, underscores and dots",
         );
         fails(
             "token audit 192.0.2.1",

@@ -1,7 +1,9 @@
 //! Host names: parsed once, at the edge, into the form that goes on the wire.
 //!
-//! Owns the rules of RFC 1123 (section 2.1) and RFC 1035 (section 2.3.4). Turning U-labels into
-//! A-labels needs tables and is the configuration's job; here every name is ASCII.
+//! Owns the rules of RFC 1123 (section 2.1) and RFC 1035 (section 2.3.4), with underscores as well:
+//! the DNS has no rule against them (RFC 2181, section 11), and deSEC, BIND and PowerDNS hold such
+//! addresses. Turning U-labels into A-labels needs tables and is the configuration's job; here every
+//! name is ASCII.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +19,7 @@ pub struct Hostname(Box<str>);
 pub enum NameError {
     /// The text looks like an IP address, or ends like one.
     Address,
-    /// A label holds a character that is neither letter, digit nor hyphen.
+    /// A label holds a character that is neither letter, digit, hyphen nor underscore.
     Character(char),
     /// There is nothing, or nothing between two dots.
     Empty,
@@ -70,7 +72,7 @@ impl FromStr for Hostname {
             if place == 0 && label == "*" && text.len() > 1 {
                 continue;
             }
-            let foreign = |c: &char| !(c.is_ascii_alphanumeric() || *c == '-');
+            let foreign = |c: &char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
             if let Some(c) = label.chars().find(foreign) {
                 return Err(NameError::Character(c));
             }
@@ -101,7 +103,7 @@ impl fmt::Display for NameError {
             }
             Self::Character(c) => write!(
                 f,
-                "is not a host name: {c:?} may not stand in it; use letters, digits, hyphens and dots"
+                "is not a host name: {c:?} may not stand in it; use letters, digits, hyphens, underscores and dots"
             ),
             Self::Empty => f.write_str("is not a host name: a part between the dots is empty"),
             Self::Hyphen => f.write_str("is not a host name: a part begins or ends with a hyphen"),
@@ -129,6 +131,7 @@ mod tests {
         check("xn--bcher-kva.example", Ok("xn--bcher-kva.example"));
         check("*.example.com", Ok("*.example.com"));
         check("router", Ok("router"));
+        check("Living_Room._x.example", Ok("living_room._x.example"));
     }
 
     #[test]
@@ -136,7 +139,7 @@ mod tests {
         check("", Err(&NameError::Empty));
         check("a..b", Err(&NameError::Empty));
         check("-a.example", Err(&NameError::Hyphen));
-        check("under_score.example", Err(&NameError::Character('_')));
+        check("sl/ash.example", Err(&NameError::Character('/')));
         check("a.*.example", Err(&NameError::Character('*')));
         check("192.0.2.1", Err(&NameError::Address));
         check(&"a".repeat(64), Err(&NameError::LabelTooLong));

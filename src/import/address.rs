@@ -15,6 +15,9 @@ pub(super) enum Address {
     Auto,
     /// A source of its own.
     From(Source),
+    /// One that cannot be carried over, for this reason: its host stays switched off, because the
+    /// address of this machine would be another one.
+    Lost(String),
     /// None: the record is left alone.
     Off,
 }
@@ -47,53 +50,54 @@ pub(super) fn fixed(address: IpAddr) -> Address {
     Address::From(Source { kind: Kind::Static(address), allow_private })
 }
 
-/// Built-in services, by the servers that they are.
-const BUILT_IN: [(&str, &str); 12] = [
-    ("api.ipify.org", "ipify"),
-    ("api6.ipify.org", "ipify"),
-    ("api64.ipify.org", "ipify"),
-    ("checkip.amazonaws.com", "amazon"),
-    ("checkipv4.dedyn.io", "desec"),
-    ("checkipv6.dedyn.io", "desec"),
-    ("icanhazip.com", "icanhazip"),
-    ("ident.me", "ident.me"),
-    ("ipv4.icanhazip.com", "icanhazip"),
-    ("ipv6.icanhazip.com", "icanhazip"),
-    ("v4.ident.me", "ident.me"),
-    ("v6.ident.me", "ident.me"),
-];
+/// A service that tells addresses: its server, the family that it tells if that is one alone, and the
+/// built-in service that it is. One that is none tells more than the address, or has no certificate
+/// for its name.
+type Known = (&'static str, Option<Family>, Option<&'static str>);
 
-/// Servers whose answer is more than the address, or which have no certificate for their name.
-const TALKATIVE: [&str; 29] = [
-    "1.1.1.1",
-    "checkip.dns.he.net",
-    "checkip.dy.fi",
-    "checkip.dyndns.com",
-    "checkip.dyndns.org",
-    "checkip.dynu.com",
-    "checkip.updatedip.com",
-    "checkipv6.dyndns.com",
-    "checkipv6.dyndns.org",
-    "dns.loopia.se",
-    "dns64.cloudflare-dns.com",
-    "domains.google.com",
-    "dynamic.zoneedit.com",
-    "freedns.afraid.org",
-    "infomaniak.com",
-    "ip.3322.net",
-    "ip.changeip.com",
-    "ip1.dynupdate.no-ip.com",
-    "ip1.dynupdate.noip.com",
-    "ip1.dynupdate6.no-ip.com",
-    "ip4only.me",
-    "ip6only.me",
-    "ipv4.myonlineportal.net",
-    "ipv4.svc.joker.com",
-    "ipv6.myonlineportal.net",
-    "ipv6.svc.joker.com",
-    "members.orgdns.org",
-    "myip.dnsomatic.com",
-    "myonlineportal.net",
+const KNOWN: [Known; 42] = [
+    ("1.1.1.1", Some(Family::V4), None),
+    ("api.ipify.org", Some(Family::V4), Some("ipify")),
+    ("api6.ipify.org", Some(Family::V6), Some("ipify")),
+    ("api64.ipify.org", None, Some("ipify")),
+    ("checkip.amazonaws.com", Some(Family::V4), Some("amazon")),
+    ("checkip.dns.he.net", None, None),
+    ("checkip.dy.fi", Some(Family::V4), None),
+    ("checkip.dyndns.com", Some(Family::V4), None),
+    ("checkip.dyndns.org", Some(Family::V4), None),
+    ("checkip.dynu.com", Some(Family::V4), None),
+    ("checkip.updatedip.com", Some(Family::V4), None),
+    ("checkipv4.dedyn.io", Some(Family::V4), Some("desec")),
+    ("checkipv6.dedyn.io", Some(Family::V6), Some("desec")),
+    ("checkipv6.dyndns.com", Some(Family::V6), None),
+    ("checkipv6.dyndns.org", Some(Family::V6), None),
+    ("dns.loopia.se", Some(Family::V4), None),
+    ("dns64.cloudflare-dns.com", Some(Family::V6), None),
+    ("domains.google.com", None, None),
+    ("dynamic.zoneedit.com", Some(Family::V4), None),
+    ("freedns.afraid.org", Some(Family::V4), None),
+    ("icanhazip.com", None, Some("icanhazip")),
+    ("ident.me", None, Some("ident.me")),
+    ("infomaniak.com", None, None),
+    ("ip.3322.net", Some(Family::V4), None),
+    ("ip.changeip.com", Some(Family::V4), None),
+    ("ip1.dynupdate.no-ip.com", Some(Family::V4), None),
+    ("ip1.dynupdate.noip.com", Some(Family::V4), None),
+    ("ip1.dynupdate6.no-ip.com", Some(Family::V6), None),
+    ("ip4only.me", Some(Family::V4), None),
+    ("ip6only.me", Some(Family::V6), None),
+    ("ipv4.icanhazip.com", Some(Family::V4), Some("icanhazip")),
+    ("ipv4.myonlineportal.net", Some(Family::V4), None),
+    ("ipv4.svc.joker.com", Some(Family::V4), None),
+    ("ipv6.icanhazip.com", Some(Family::V6), Some("icanhazip")),
+    ("ipv6.myonlineportal.net", Some(Family::V6), None),
+    ("ipv6.svc.joker.com", Some(Family::V6), None),
+    ("members.orgdns.org", Some(Family::V4), None),
+    ("myip.dnsomatic.com", Some(Family::V4), None),
+    ("myonlineportal.net", None, None),
+    ("v4.ident.me", Some(Family::V4), Some("ident.me")),
+    ("v6.ident.me", Some(Family::V6), Some("ident.me")),
+    ("www.ipchicken.com", Some(Family::V4), None),
 ];
 
 /// The source for the web service at `url`, whose scheme may be missing. `picks` tells that the old
@@ -110,41 +114,43 @@ pub(super) fn web(
     let is_plain = url.starts_with("http://");
     let rest = rest.unwrap_or(url);
     let host = service::host_of(rest).to_ascii_lowercase();
-    let instead = |what: String| (INSTEAD.to_owned(), Some(what));
-    let built_in = BUILT_IN.iter().find(|(server, _)| *server == host);
-    let (service, remark) = match built_in {
-        // Amazon's tells IPv4 only.
-        Some((_, "amazon")) if family == Family::V6 => instead(format!("{host} has no IPv6")),
-        Some((_, title)) => ((*title).to_owned(), None),
-        None if !is_harmless_url(rest) => instead(
-            "the service's address may hold a secret, so it is not repeated here".to_owned(),
-        ),
-        None if TALKATIVE.contains(&&*host) => {
-            instead(format!("{host} does not answer with the address alone by https"))
-        }
-        None if picks => instead(format!(
-            "{} is asked for more than the address alone, which Homing does not search",
-            shown_host(&host)
-        )),
-        None => (format!("https://{rest}"), None),
+    let lost = |what: &str| {
+        Address::Lost(format!(
+            "{what}; write a source with web for it, or \"ipify\" (`homing address` shows what it sees)"
+        ))
     };
-    match remark {
-        Some(what) => remarks.push(Remark::told(
-            line,
-            format!(
-                "{what}; \"{INSTEAD}\" is asked in its place (`homing address` shows what it sees)"
-            ),
-        )),
-        None if built_in.is_none() => {
+    let what = match KNOWN.iter().find(|(server, ..)| *server == host) {
+        // Amazon's tells IPv4 only.
+        Some((.., Some("amazon"))) if family == Family::V6 => format!("{host} has no IPv6"),
+        Some((.., Some(title))) => return Kind::Web((*title).to_owned()).into(),
+        Some((.., None)) => format!("{host} does not answer with the address alone by https"),
+        None if !is_harmless_url(rest) => {
+            return lost(
+                "the address of the web service may hold a secret, so it is not repeated here",
+            );
+        }
+        None if picks => {
+            return lost(&format!(
+                "{} answers with more than the address alone, which Homing does not search",
+                shown_host(&host)
+            ));
+        }
+        None => {
             let scheme = if is_plain { ", now by https" } else { "" };
             remarks.push(Remark::to_do(
                 line,
                 format!("see with `homing address` whether {} answers with the address and nothing else{scheme}", shown_host(&host)),
             ));
+            return Kind::Web(format!("https://{rest}")).into();
         }
-        None => {}
-    }
-    Kind::Web(service).into()
+    };
+    remarks.push(Remark::told(
+        line,
+        format!(
+            "{what}; \"{INSTEAD}\" is asked in its place (`homing address` shows what it sees)"
+        ),
+    ));
+    Kind::Web(INSTEAD.to_owned()).into()
 }
 
 /// The host, unless it is none.
@@ -152,24 +158,56 @@ fn shown_host(host: &str) -> &str {
     if super::is_name(host) { host } else { "the service" }
 }
 
-/// Whether a web service tells IPv6 addresses, by the names that they have.
-pub(super) fn tells_ipv6(url: &str) -> bool {
-    let rest = url.split("://").last().unwrap_or_default().to_ascii_lowercase();
-    let host = rest.split('/').next().unwrap_or_default();
-    let marks = ["ipv6", "v6.", "api6", "ip6", "update6", "dns64"];
-    marks.iter().any(|mark| host.contains(mark))
+/// The family that the service at `url` tells: of one that is known, or by a label of its name that
+/// says so and nothing else. `None` when it may tell either.
+pub(super) fn family_told(url: &str) -> Option<Family> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest).to_ascii_lowercase();
+    let host = service::host_of(&rest);
+    if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Some(Family::of(address));
+    }
+    if let Some((_, family, _)) = KNOWN.iter().find(|(server, ..)| *server == host) {
+        return *family;
+    }
+    one_family(host.split('.').filter_map(|label| match label {
+        "v4" | "ipv4" | "ip4" | "api4" => Some(Family::V4),
+        "v6" | "ipv6" | "ip6" | "api6" => Some(Family::V6),
+        _ => None,
+    }))
 }
 
-/// Whether a command looks for IPv6 addresses, by what is written in it.
-pub(super) fn finds_ipv6(command: &str) -> bool {
-    command.contains("ipv6")
-        || command.contains("inet6")
-        || command.split(' ').any(|word| word == "-6")
+/// The family that a command looks for, by whole words of it; `None` when it may find either.
+pub(super) fn family_found(command: &str) -> Option<Family> {
+    let words = command.split(|c: char| c.is_whitespace() || "|&;'\"".contains(c));
+    one_family(words.filter_map(|word| match word {
+        "-4" | "--ipv4" | "--inet4-only" | "inet" => Some(Family::V4),
+        "-6" | "--ipv6" | "--inet6-only" | "inet6" => Some(Family::V6),
+        url if url.contains("://") => family_told(url),
+        _ => None,
+    }))
+}
+
+/// The family of all `signs`; `None` without one, and when they differ.
+fn one_family(mut signs: impl Iterator<Item = Family>) -> Option<Family> {
+    let first = signs.next()?;
+    signs.all(|sign| sign == first).then_some(first)
+}
+
+/// What has to be said where the old client took whichever family it found.
+pub(super) fn either_family(line: usize) -> Remark {
+    Remark::to_do(
+        line,
+        "what is asked there may tell either family, and both are published; write ipv4 = \"off\" or ipv6 = \"off\" for \
+         the one that the old client did not set",
+    )
 }
 
 /// The source for a command that the old client gave to a shell.
 pub(super) fn command(text: &str, line: usize, remarks: &mut Vec<Remark>) -> Address {
-    let Some(words) = program(text, line, remarks) else { return Address::Auto };
+    let words = match words(text, line, remarks) {
+        Ok(words) => words,
+        Err(why) => return Address::Lost(why),
+    };
     remarks.push(Remark::to_do(
         line,
         "the first line that this command prints must be the address and nothing else; `homing address` shows it",
@@ -177,46 +215,118 @@ pub(super) fn command(text: &str, line: usize, remarks: &mut Vec<Remark>) -> Add
     Kind::Command(words).into()
 }
 
-/// The words of a command; a shell is called only where one is needed. `None` when it may hold a
-/// secret, or nothing, which is remarked.
+/// The words of a command that runs after a change; `None` when it may hold a secret, or nothing,
+/// which is remarked.
 pub(super) fn program(text: &str, line: usize, remarks: &mut Vec<Remark>) -> Option<Vec<String>> {
+    let words = words(text, line, remarks);
+    words.map_err(|why| remarks.push(Remark::to_do(line, why))).ok()
+}
+
+/// The words of a command; a shell is called only where one is needed. An error says why it is not
+/// repeated.
+fn words(text: &str, line: usize, remarks: &mut Vec<Remark>) -> Result<Vec<String>, String> {
     if text.trim().is_empty() {
-        remarks.push(Remark::to_do(line, "no command is named there"));
-        return None;
+        return Err("no command is named there".to_owned());
     }
     if !is_harmless_command(text) {
-        let what = "the command may hold a secret, so it is not repeated here; write it as command = [\"…\"] \
-                    of a source (on-change of a host for what runs afterwards), with the secret in a file";
-        remarks.push(Remark::to_do(line, what));
-        return None;
+        return Err("the command may hold a secret, so it is not repeated here; write it as command = [\"…\"] of a \
+                    source (on-change of a host for what runs afterwards), with the secret in a file"
+            .to_owned());
     }
-    let is_plain = |c: char| !"|&;".contains(c);
-    if text.chars().all(is_plain) {
-        return Some(text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect());
+    if !text.contains(['|', '&', ';', '\'', '"', '>', '(', '*', '?', '~']) {
+        return Ok(text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect());
     }
     remarks
         .push(Remark::told(line, "the command needs a shell, which is therefore called by name"));
-    Some(vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()])
+    Ok(vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()])
 }
 
 /// Whether a command is a program alone, or its arguments are no secrets for sure; the same for
 /// each program of several that are joined without further signs of a shell.
 fn is_harmless_command(text: &str) -> bool {
-    let is_program = |word: &str| {
+    let Some(commands) = shell_words(text) else { return false };
+    commands.iter().all(|words| {
+        let Some((program, arguments)) = words.split_first() else { return true };
         let fits = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-        word.chars().all(fits) && !word.starts_with('-')
-    };
-    text.split(['|', '&', ';']).all(|command| {
-        let mut words = command.split_whitespace();
-        words.next().is_none_or(is_program) && words.all(is_harmless_argument)
+        let is_program = program.chars().all(fits) && !program.starts_with('-');
+        let name = program.rsplit('/').next().unwrap_or_default();
+        let is_harmless = |word: &String| match name {
+            // They look for something in what another program prints.
+            "awk" | "cut" | "egrep" | "grep" | "head" | "jq" | "sed" | "sort" | "tail" | "tr"
+            | "uniq" => is_pattern(word),
+            "dig" | "drill" | "host" => {
+                let name = word.trim_start_matches(['@', '+', '-']);
+                super::is_name(name) || is_pattern(word) && name.is_empty()
+            }
+            _ => false,
+        };
+        is_program && arguments.iter().all(|word| is_harmless(word) || is_harmless_argument(word))
     })
+}
+
+/// Whether what a filter looks for holds no word for a secret.
+fn is_pattern(word: &str) -> bool {
+    const SECRETS: [&str; 5] = ["pass", "pwd", "secret", "token", "key"];
+    let word = word.to_ascii_lowercase();
+    !SECRETS.iter().any(|secret| word.contains(secret))
+}
+
+/// The words of each command of a line for a shell, without their quotes; `None` when a shell would
+/// do more with it than call programs.
+fn shell_words(text: &str) -> Option<Vec<Vec<String>>> {
+    let mut commands = vec![Vec::new()];
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in text.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some('\''), c) => word.get_or_insert_default().push(c),
+            (_, '$' | '`' | '\\') => return None,
+            (Some(_), c) => word.get_or_insert_default().push(c),
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, '|' | '&' | ';') => {
+                commands.last_mut()?.extend(word.take());
+                commands.push(Vec::new());
+            }
+            (None, c) if c.is_whitespace() => commands.last_mut()?.extend(word.take()),
+            (None, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    commands.last_mut()?.extend(word.take());
+    quote.is_none().then_some(commands)
 }
 
 /// Whether an argument of a command can be no secret, whatever stands before it.
 fn is_harmless_argument(word: &str) -> bool {
-    const WORDS: [&str; 15] = [
-        "-4", "-6", "addr", "address", "dev", "get", "global", "inet", "inet6", "ip", "list",
-        "route", "scope", "show", "wan",
+    const WORDS: [&str; 25] = [
+        "-",
+        "-4",
+        "-6",
+        "-O-",
+        "-br",
+        "-qO-",
+        "2>/dev/null",
+        "a",
+        "addr",
+        "address",
+        "brief",
+        "dev",
+        "get",
+        "global",
+        "inet",
+        "inet6",
+        "ip",
+        "list",
+        "ls",
+        "primary",
+        "route",
+        "scope",
+        "show",
+        "up",
+        "wan",
     ];
     const LONGEST_OPTION: usize = 14;
     // Further letters behind the first may be its value.
@@ -236,7 +346,9 @@ fn is_harmless_argument(word: &str) -> bool {
         return is_switch(rest);
     }
     let url = ["https://", "http://"].iter().find_map(|scheme| word.strip_prefix(scheme));
+    let is_count = word.len() <= 3 && word.bytes().all(|byte| byte.is_ascii_digit());
     WORDS.contains(&word)
+        || is_count
         || is_interface(word)
         || word.parse::<IpAddr>().is_ok()
         || url.is_some_and(is_harmless_url)
@@ -244,8 +356,35 @@ fn is_harmless_argument(word: &str) -> bool {
 
 /// Whether a word is the name of an interface in one of the usual forms, as `eth0` and `wlan1`.
 fn is_interface(word: &str) -> bool {
-    const KINDS: [&str; 10] =
-        ["br", "br-lan", "en", "eno", "ens", "eth", "ppp", "tun", "wg", "wlan"];
+    const KINDS: [&str; 18] = [
+        "bond",
+        "br",
+        "br-lan",
+        "br-wan",
+        "en",
+        "eno",
+        "ens",
+        "eth",
+        "lan",
+        "ppp",
+        "pppoe-wan",
+        "tun",
+        "usb",
+        "vlan",
+        "wan",
+        "wg",
+        "wlan",
+        "wwan",
+    ];
+    let is_number = |text: &str| text.len() < 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let word =
+        word.split_once('.').filter(|(_, vlan)| is_number(vlan)).map_or(word, |(word, _)| word);
+    // enp3s0: by its place on the bus.
+    let place = ["enp", "wlp"].iter().find_map(|kind| word.strip_prefix(kind));
+    if let Some(place) = place {
+        return place.len() < 8
+            && place.chars().all(|c| c.is_ascii_digit() || c == 's' || c == 'f');
+    }
     let kind = word.trim_end_matches(|c: char| c.is_ascii_digit());
     kind.len() + 4 > word.len() && KINDS.contains(&kind)
 }
@@ -281,13 +420,67 @@ mod tests {
         asks("http://checkip.dyndns.org:8245/", Family::V4, "ipify", 1);
         asks("1.1.1.1/cdn-cgi/trace", Family::V4, "ipify", 1);
         asks("http://ip.example.net/x", Family::V4, "https://ip.example.net/x", 1);
-        asks("https://me:hunter2@ip.example.net/", Family::V4, "ipify", 1);
-        asks("https://ip.example.net/?token=hunter2", Family::V4, "ipify", 1);
-        asks("https://ip.example.net/?hunter2", Family::V4, "ipify", 1);
-        asks("http://hunteruserinfo@ip.example/", Family::V4, "ipify", 1);
-        asks("https://ip.example.net/my/HunterPathTok3n0001", Family::V4, "ipify", 1);
-        asks("https://ip.example.net/ip/hunterciphash", Family::V4, "ipify", 1);
         asks("https://h.example/ip?format=text", Family::V4, "https://h.example/ip?format=text", 1);
+    }
+
+    #[test]
+    fn a_web_service_that_cannot_be_carried_over_is_replaced_by_nothing() {
+        for (url, picks) in [
+            ("https://me:hunter2@ip.example.net/", false),
+            ("https://ip.example.net/?token=hunter2", false),
+            ("https://ip.example.net/?hunter2", false),
+            ("http://hunteruserinfo@ip.example/", false),
+            ("https://ip.example.net/my/HunterPathTok3n0001", false),
+            ("https://ip.example.net/ip/hunterciphash", false),
+            ("http://192.168.1.1/status.html", true),
+        ] {
+            let Address::Lost(why) = web(url, Family::V4, picks, 1, &mut Vec::new()) else {
+                panic!("{url}")
+            };
+            assert!(!why.to_lowercase().contains("hunter"), "{why}");
+        }
+        // The service is known, and another one tells the same.
+        let known = web("http://checkip.dyndns.org/", Family::V4, true, 1, &mut Vec::new());
+        assert_eq!(known, Kind::Web("ipify".to_owned()).into());
+    }
+
+    #[test]
+    fn a_family_is_told_by_whole_names_and_labels_alone() {
+        let (v4, v6) = (Some(Family::V4), Some(Family::V6));
+        for (url, expect) in [
+            ("https://api64.ipify.org/", None),
+            ("https://api6.ipify.org", v6),
+            ("checkip.dyndns.org:8245/", v4),
+            ("https://checkipv6.dedyn.io", v6),
+            ("https://ipv6.icanhazip.com", v6),
+            ("https://icanhazip.com", None),
+            ("https://v6.example/", v6),
+            ("https://api4.example/?x=ipv6", v4),
+            ("https://ip4.x.example:81", v4),
+            ("https://myipv6.example", None),
+            ("https://update6.example", None),
+            ("https://dns64.example", None),
+            ("https://v4.v6.example", None),
+            ("https://ipv6test.example", None),
+            ("https://x.example/ipv6", None),
+            ("http://[2001:db8::1]/", v6),
+            ("http://192.0.2.1/ip", v4),
+            ("", None),
+        ] {
+            assert_eq!(family_told(url), expect, "{url}");
+        }
+        for (command, expect) in [
+            ("ip -6 addr show dev eth0", v6),
+            ("ip addr | grep inet6", v6),
+            ("ip addr | grep 'inet ' | awk '{print $2}'", v4),
+            ("curl -4 https://h.example", v4),
+            ("curl https://ipv6.icanhazip.com", v6),
+            ("/usr/bin/get-ipv6", None),
+            ("/bin/inet6addr -64", None),
+            ("get -4 -6", None),
+        ] {
+            assert_eq!(family_found(command), expect, "{command}");
+        }
     }
 
     #[test]
@@ -305,6 +498,14 @@ mod tests {
             some(&["curl", "-s4", "https://h.example/ip"])
         );
         assert_eq!(words("  "), None);
+        for pipe in [
+            "ip -6 addr show dev eth0 scope global | grep inet6 | awk '{print $2}' | cut -d/ -f1",
+            "/sbin/ifconfig eth0 | grep 'inet addr' | sed 's/.*addr://'",
+            "curl -4 -s https://api.ipify.org; true",
+            "dig +short myip.opendns.com @resolver1.opendns.com | tail -n 1",
+        ] {
+            assert_eq!(words(pipe), some(&["/bin/sh", "-c", pipe]));
+        }
     }
 
     #[test]
@@ -324,6 +525,10 @@ mod tests {
             "get | send hunter2",
             "get $(echo hunter2)",
             "get\nhunter2 hunter2",
+            "get | awk -v pass=hunter2 x",
+            "get | grep \"$HUNTER\"",
+            "get > hunter2",
+            "get 'hunter2",
         ] {
             let mut remarks = Vec::new();
             assert_eq!(program(text, 1, &mut remarks), None, "{text}");

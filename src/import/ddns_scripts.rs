@@ -30,7 +30,8 @@ pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
     for section in &file.sections {
         match &*section.kind {
             "ddns" => {
-                let is_on = section.option("upd_privateip").and_then(flag);
+                let option = section.option(PRIVATE).or(section.option(OLD_PRIVATE));
+                let is_on = option.and_then(flag);
                 takes_private |= is_on == Some(true);
                 remarks.extend(section.options.iter().filter_map(global));
             }
@@ -66,30 +67,40 @@ fn interval<'a>(
 ) -> Option<Duration> {
     let asked = sections.filter_map(|section| {
         let asked = duration(section, "check_interval", "check_unit", "minutes")?;
-        Some((asked, section.option("check_interval")?.line))
+        let floor = duration(section, "check_interval_min", "check_unit", "minutes");
+        Some((asked, (section.option("check_interval")?.line, floor.unwrap_or(FLOOR))))
     });
-    let (shortest, line) = asked.min()?;
-    Some(super::interval(shortest, line, remarks))
+    let (shortest, (line, floor)) = asked.min()?;
+    Some(super::interval(shortest, floor, line, remarks))
 }
+
+/// The scripts raise a shorter `check_interval` to this, unless `check_interval_min` says otherwise.
+const FLOOR: Duration = Duration::from_secs(300);
 
 /// What has to be said about an option that is for all services.
 fn global(option: &Opt) -> Option<Remark> {
     let line = option.line;
     Some(match &*option.name {
-        "ddns_dateformat" | "ddns_logdir" | "ddns_loglines" | "ddns_rundir" | "use_curl"
-        | "cacert" => Remark::told(
+        // Those without ddns_ are of versions before 2.7.7.
+        "cacert" | "date_format" | "ddns_dateformat" | "ddns_logdir" | "ddns_loglines"
+        | "ddns_rundir" | "log_dir" | "log_lines" | "run_dir" | "use_curl" => Remark::told(
             line,
             format!("{} is not needed: Homing keeps state and log by itself", option.name),
         ),
-        "upd_privateip" if flag(option) == Some(true) => Remark::to_do(
+        PRIVATE | OLD_PRIVATE if flag(option) == Some(true) => Remark::to_do(
             line,
-            "upd_privateip: allow-private = true stands in the sources; where the address is \"auto\", write a source with \
+            "private addresses were allowed: allow-private = true stands in the sources; where the address is \"auto\", write a source with \
              an interface for it",
         ),
-        "upd_privateip" => return None,
+        PRIVATE | OLD_PRIVATE => return None,
         _ => Remark::to_do(line, "this is no global option that is known here: left out"),
     })
 }
+
+/// Whether addresses of private networks are sent.
+const PRIVATE: &str = "upd_privateip";
+/// The same before version 2.7.7.
+const OLD_PRIVATE: &str = "allow_local_ip";
 
 /// Service names, and the provider that each of them is.
 const SERVICES: [(&str, &str); 34] = [
@@ -205,6 +216,7 @@ impl Reader<'_> {
         }
         host.addresses = PerFamily::from_fn(|_| Address::Off);
         host.addresses[self.family()] = self.address(&mut remarks);
+        self.settle_way(&mut host);
         let force = duration(self.section, "force_interval", "force_unit", "hours");
         match force.filter(|asked| !asked.is_zero()) {
             Some(asked) => {
@@ -251,12 +263,13 @@ impl Reader<'_> {
                     "cacert: certificates are always verified; ca-file in a provider's section adds an authority",
                 )
             }
+            "cacert" if text_of(option).is_some_and(|path| !path.starts_with("/etc/ssl/")) => {
+                Remark::to_do(
+                    line,
+                    "cacert: the system's authorities count; ca-file in a provider's section adds one",
+                )
+            }
             "cacert" => Remark::told(line, "cacert is not needed: the system's authorities count"),
-            "bind_network" => Remark::to_do(
-                line,
-                "bind_network: bind = \"DEVICE\" in the host sends by one line; `ubus call network.interface.NAME status` \
-                 tells the device (l3_device) of a network",
-            ),
             "proxy" => Remark::to_do(
                 line,
                 "proxy: Homing uses no proxy; let it reach its services directly",
@@ -270,6 +283,21 @@ impl Reader<'_> {
             name if USED.contains(&name) => return None,
             _ => Remark::to_do(line, "this is no option that is known here: left out"),
         })
+    }
+
+    /// By which line requests leave; a host that would leave by another stays switched off.
+    fn settle_way(&self, host: &mut Host) {
+        if self.text("bind_network").is_some() {
+            host.leave_out(
+                "bind_network names a network of OpenWrt, and Homing wants its device, lest another line be used; write \
+                 bind = \"DEVICE\", which `ubus call network.interface.NAME status` tells as l3_device",
+            );
+        }
+        if self.text("proxy").is_some() && self.text("ip_source") == Some("web") {
+            host.leave_out(
+                "its address is the one that a web service saw behind a proxy, and Homing uses none; write ipv4 or ipv6",
+            );
+        }
     }
 
     /// Who keeps the record, and what it wants to know.
@@ -329,7 +357,7 @@ impl Reader<'_> {
             }
         }
         let target =
-            target::read(&filled, self.family(), false, self.line_of("update_url"), remarks);
+            target::read(&filled, Some(self.family()), false, self.line_of("update_url"), remarks);
         host.service = target.service;
         host.names = host.names.iter().map(|name| target.names.of(name)).collect();
         if target.login_is_password {
@@ -397,11 +425,9 @@ impl Reader<'_> {
             }
             "script" => match self.text("ip_script") {
                 Some(script) => address::command(script, self.line_of("ip_script"), remarks),
-                None => {
-                    let what = "no script is named: the address of this machine is taken";
-                    remarks.push(Remark::to_do(self.line_of("ip_source"), what));
-                    Address::Auto
-                }
+                None => Address::Lost(
+                    "no ip_script is named there; write a source with its command".to_owned(),
+                ),
             },
             "web" => {
                 let usual = match family {
@@ -415,21 +441,18 @@ impl Reader<'_> {
                     .map_or(self.line_of("ip_source"), |option| option.line);
                 address::web(url, family, false, line, remarks)
             }
-            _ => {
-                let usual = match family {
-                    Family::V4 => "wan",
-                    Family::V6 => "wan6",
-                };
-                let network = self.text("ip_network").unwrap_or(usual);
-                // The usual one is the way to the Internet, where "auto" looks.
-                if network != usual && !(family == Family::V6 && network == "wan") {
-                    let what = "ip_network names a network of OpenWrt, and Homing wants a device: the address of this machine \
-                                is taken; for another, write a source with interface = \"DEVICE\", which `ubus call \
-                                network.interface.NAME status` tells as l3_device";
-                    remarks.push(Remark::to_do(self.line_of("ip_network"), what));
-                }
-                Address::Auto
-            }
+            // The usual ones are the way to the Internet, where "auto" looks.
+            "network" => match self.text("ip_network") {
+                None | Some("wan" | "wan6") => Address::Auto,
+                Some(_) => Address::Lost(
+                    "ip_network names a network of OpenWrt, and Homing wants its device; write a source with interface = \
+                     \"DEVICE\", which `ubus call network.interface.NAME status` tells as l3_device"
+                        .to_owned(),
+                ),
+            },
+            _ => Address::Lost(
+                "what stands there for ip_source is not known here; write a source".to_owned(),
+            ),
         };
         if let (Address::From(source), true) = (&mut address, self.takes_private) {
             source.allow_private = true;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::address::Address;
-use super::{Host, Refresh, Remark};
+use super::{Host, IPV4_ONLY, Refresh, Remark};
 use crate::core::address::{Family, PerFamily};
 
 /// `hosts` with families joined, what stands twice left out, and equal neighbours in one block.
@@ -92,6 +92,7 @@ fn join(first: &mut Host, second: Host) {
         (one, other) => one.or(other),
     };
     first.remarks.append(&mut remarks);
+    first.remarks.retain(|remark| remark.text != IPV4_ONLY);
     let what =
         format!("joined with what begins on line {}: one host with both families", first.line);
     first.remarks.push(Remark::told(line, what));

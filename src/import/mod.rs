@@ -29,7 +29,7 @@ pub use self::write::{SecretFile, Written};
 pub enum Client {
     /// ddclient, of any version whose files are called `ddclient.conf`.
     Ddclient,
-    /// inadyn 2.
+    /// inadyn 1 and 2.
     Inadyn,
     /// OpenWrt's ddns-scripts.
     DdnsScripts,
@@ -73,8 +73,8 @@ pub struct Draft {
 /// Why a file is of no use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unusable {
-    /// It is of another version, whose form is another.
-    Old(&'static str),
+    /// Every line of it is a comment.
+    Comments(Client),
     /// Nothing in it is what this client's configuration is made of.
     Foreign(Client),
     /// It sets up no host.
@@ -84,7 +84,13 @@ pub enum Unusable {
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Old(what) => f.write_str(what),
+            Self::Comments(client) => {
+                let (word, file) = (client.word(), client.usual_file());
+                write!(
+                    f,
+                    "every line in it is a comment, so it sets up nothing; name the file in use, for {word} mostly {file}"
+                )
+            }
             Self::Foreign(client) => {
                 let (word, file) = (client.word(), client.usual_file());
                 write!(f, "this is no configuration of {word}; name that file, mostly {file}")
@@ -105,6 +111,10 @@ impl std::error::Error for Unusable {}
 pub fn read(client: Client, text: &str) -> Result<Draft, Unusable> {
     // Editors of some systems begin a file with a mark that means nothing.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
+    if lines.peek().is_some() && lines.all(|line| line.starts_with('#')) {
+        return Err(Unusable::Comments(client));
+    }
     let mut draft = match client {
         Client::Ddclient => ddclient::read(text),
         Client::Inadyn => inadyn::read(text),
@@ -113,7 +123,10 @@ pub fn read(client: Client, text: &str) -> Result<Draft, Unusable> {
     if draft.hosts.is_empty() {
         return Err(Unusable::NoHosts(client));
     }
-    draft.hosts.iter_mut().for_each(Host::settle_login);
+    for host in &mut draft.hosts {
+        host.settle_login();
+        host.settle_sources();
+    }
     Ok(draft)
 }
 
@@ -152,6 +165,18 @@ impl Host {
             ttl: None,
             left_out: None,
             remarks: Vec::new(),
+        }
+    }
+
+    /// Switches it off where a source could not be carried over.
+    fn settle_sources(&mut self) {
+        for address in [&self.addresses.v4, &self.addresses.v6] {
+            let Address::Lost(why) = address else { continue };
+            match &self.left_out {
+                None => self.left_out = Some(why.clone()),
+                Some(first) if first == why => {}
+                Some(_) => self.remarks.push(Remark::to_do(self.line, why)),
+            }
         }
     }
 
@@ -218,17 +243,23 @@ impl Remark {
     }
 }
 
+/// What to say of a host that has IPv4 alone; joined with another, it has both.
+const IPV4_ONLY: &str = "allow-ipv6 is set, and the hosts below publish IPv4 only, as inadyn did as far as one can see; to \
+                         publish IPv6, too, delete ipv6 = \"off\"";
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often to look, within what Homing takes; what had to be changed is remarked.
-fn interval(asked: Duration, line: usize, remarks: &mut Vec<Remark>) -> Duration {
+/// How often to look, within what Homing takes and not more often than the old client did, whatever
+/// its file said; what had to be changed is remarked.
+fn interval(asked: Duration, floor: Duration, line: usize, remarks: &mut Vec<Remark>) -> Duration {
     const LEAST: Duration = Duration::from_secs(10);
-    let taken = asked.clamp(LEAST, DAY);
+    let floor = floor.clamp(LEAST, DAY);
+    let taken = asked.clamp(floor, DAY);
     if taken != asked {
-        let taken = toml::duration(taken);
+        let (taken, floor) = (toml::duration(taken), toml::duration(floor));
         remarks.push(Remark::told(
             line,
-            format!("Homing looks between every 10s and every 1d: {taken}"),
+            format!("the old client looked every {floor} at most, and Homing every day at least: {taken}"),
         ));
     }
     taken

@@ -48,10 +48,11 @@ impl Names {
 /// Parameters that mean the same at every server that knows them, and no secret.
 const FIXED: [&str; 6] = ["system", "wildcard", "mx", "backmx", "offline", "url"];
 
-/// Reads `text`, with or without a scheme; `is_plain` tells that none means http.
+/// Reads `text`, with or without a scheme; `is_plain` tells that none means http. Without a family
+/// it is for both.
 pub(super) fn read(
     text: &str,
-    family: Family,
+    family: Option<Family>,
     is_plain: bool,
     line: usize,
     remarks: &mut Vec<Remark>,
@@ -97,11 +98,12 @@ pub(super) fn read(
             ("hostname", value) => found = Some(named(value)),
             ("myip", ADDRESS) => {}
             (name, ADDRESS) if is_word(name) => {
-                let key = match family {
-                    Family::V4 => "ipv4-parameter",
-                    Family::V6 => "ipv6-parameter",
-                };
-                settings.push((key, Value::Text(name.to_owned())));
+                for (each, key) in [(Family::V4, "ipv4-parameter"), (Family::V6, "ipv6-parameter")]
+                {
+                    if family.is_none_or(|family| family == each) {
+                        settings.push((key, Value::Text(name.to_owned())));
+                    }
+                }
             }
             (name, value) if FIXED.contains(&name) && is_fixed(value) => {
                 fixed.push(format!("{name}={value}"));
@@ -225,7 +227,7 @@ mod tests {
     fn target(text: &str) -> Target {
         let text = text.replace("%u", USER).replace("%p", PASSWORD);
         let text = text.replace("%h", HOST).replace("%i", ADDRESS);
-        read(&text, Family::V4, false, 1, &mut Vec::new())
+        read(&text, Some(Family::V4), false, 1, &mut Vec::new())
     }
 
     #[test]

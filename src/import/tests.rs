@@ -67,14 +67,75 @@ fn two_sections_of_one_name_become_one_host() {
 
 #[test]
 fn what_would_not_be_valid_is_left_out_with_the_reason() {
-    let text = "login=me password=hunter2 under_score.example\nusev4=ifv4 ifv4=eth0:1 login=me password=hunter3 b.example\n\
+    let text = "login=me password=hunter2 sl@sh.example\nusev4=ifv4 ifv4=eth0:1 login=me password=hunter3 b.example\n\
                 login=me password=hunter4 good.example";
     let written = written(Client::Ddclient, text);
     assert_eq!((written.carried, written.left_out), (1, 2));
-    for what in ["'_' may not", "is not the name of an interface", "#name = \"b.example\""] {
+    for what in ["'@' may not", "is not the name of an interface", "#name = \"b.example\""] {
         assert!(written.text.contains(what), "{what}: {}", written.text);
     }
     assert_eq!(problems(&written.text), [""; 0]);
+}
+
+#[test]
+fn one_bad_name_takes_no_other_with_it() {
+    let text = "login=me password=hunter2 a.example,b@d.example,c_d.example\n";
+    let written = written(Client::Ddclient, text);
+    assert_eq!((written.carried, written.left_out), (2, 1), "{}", written.text);
+    for what in ["\nname = [\"a.example\", \"c_d.example\"]\n", "\n#name = \"b@d.example\"\n"] {
+        assert!(written.text.contains(what), "{what}: {}", written.text);
+    }
+}
+
+#[test]
+fn a_host_without_its_source_is_commented_and_needs_one_to_come_back() {
+    let text = "use=fw, fw=192.168.1.1 login=me password=hunter2 a.example\nlogin=me password=hunter2 b.example";
+    let written = written(Client::Ddclient, text);
+    assert_eq!((written.carried, written.left_out), (1, 1), "{}", written.text);
+    assert!(written.text.contains("gateway = \"192.168.1.1\""), "{}", written.text);
+    let on = written.text.replace("\n#", "\n");
+    assert!(on.contains("ipv4 = \"name-of-a-source\""), "{on}");
+}
+
+#[test]
+fn what_joining_has_settled_is_not_left_to_do() {
+    let text = "allow-ipv6 = true\nprovider default@dynu.com:1 { username = a\npassword = b\nhostname = h.example }\n\
+                provider ipv6@dynu.com:2 { username = a\npassword = b\nhostname = h.example }\n";
+    let text = text.replace("dynu.com", "desec.io");
+    let written = written(Client::Inadyn, &text);
+    assert_eq!((written.carried, written.left_out), (1, 0), "{}", written.text);
+    assert!(!written.text.contains("delete ipv6"), "{}", written.text);
+}
+
+#[test]
+fn intervals_are_not_below_those_of_the_old_client() {
+    for (client, text, expect) in [
+        (Client::Ddclient, "daemon=5\nlogin=a password=b h.example", "1m"),
+        (Client::Ddclient, "daemon=10m\nlogin=a password=b h.example", "10m"),
+        (Client::Inadyn, "period = 1\nprovider x {\n}", "30s"),
+        (Client::Inadyn, "period 1\nusername a\npassword b\nalias h.example", "30s"),
+        (Client::DdnsScripts, "config service\n\toption check_interval 1", "5m"),
+        (
+            Client::DdnsScripts,
+            "config service\n\toption check_interval 60\n\toption check_unit seconds",
+            "5m",
+        ),
+        (
+            Client::DdnsScripts,
+            "config service\n\toption check_interval 1\n\toption check_interval_min 2",
+            "2m",
+        ),
+    ] {
+        says(client, text, &[&format!("interval = \"{expect}\"")]);
+    }
+}
+
+#[test]
+fn a_file_of_comments_alone_is_told() {
+    for client in Client::ALL {
+        let error = read(client, "# use=web\n\n  #provider x {\n").unwrap_err();
+        assert_eq!(error, Unusable::Comments(client));
+    }
 }
 
 #[test]
@@ -83,7 +144,7 @@ fn a_login_that_is_the_password_is_not_shown() {
                 login=a:hunter2 password=hunter2 c.example";
     let written = written(Client::Ddclient, text);
     assert!(!written.text.contains("hunter2"), "{}", written.text);
-    assert_eq!((written.carried, written.left_out), (1, 2));
+    assert_eq!((written.carried, written.left_out), (0, 3));
 }
 
 #[test]

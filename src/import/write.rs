@@ -17,6 +17,10 @@ use crate::core::secret::Secret;
 /// Where secrets are looked for when nobody says where.
 const USUAL_DIRECTORY: &str = "/etc/homing";
 
+/// What stands for a source that could not be carried over, in a host that is switched off: no name
+/// of one, so that `homing check` asks for it as soon as somebody switches the host on.
+const TO_BE_WRITTEN: &str = "name-of-a-source";
+
 /// The configuration, and what belongs beside it.
 #[derive(Debug)]
 pub struct Written {
@@ -58,7 +62,7 @@ impl Draft {
             host.withhold(&hidden);
         }
         let writer = Writer::new(directory, &self.hosts);
-        writer.admit(&mut self.hosts, problems);
+        self.hosts = writer.admit(std::mem::take(&mut self.hosts), problems);
         writer.whole(&self, origin)
     }
 }
@@ -101,11 +105,12 @@ impl Host {
                 Kind::Static(_) => false,
             };
             if is_secret {
-                *address = Address::Auto;
-                let what = "its source holds a secret, so it is not repeated here";
-                self.remarks.push(Remark::to_do(self.line, what));
+                let what =
+                    "its source holds a secret, so it is not repeated here; write a source for it";
+                *address = Address::Lost(what.to_owned());
             }
         }
+        self.settle_sources();
         if self.on_change.iter().any(|word| holds(word)) {
             self.on_change.clear();
             let what = "what runs after a change holds a secret, so it is not repeated here";
@@ -263,17 +268,44 @@ impl<'a> Writer<'a> {
         found.map_or(&own.name, |(name, _)| name)
     }
 
-    /// Leaves out the hosts that a configuration cannot hold, with the reasons.
-    fn admit(&self, hosts: &mut [Host], problems: impl Fn(&str) -> Vec<String>) {
-        for host in hosts.iter_mut().filter(|host| host.left_out.is_none()) {
-            let wrong = problems(&self.sections(&[&*host]));
-            if let Some(first) = wrong.first() {
-                host.leave_out(first.clone());
+    /// Leaves out the hosts that a configuration cannot hold, with the reasons; of several names in
+    /// one block, those alone.
+    fn admit(&self, hosts: Vec<Host>, problems: impl Fn(&str) -> Vec<String>) -> Vec<Host> {
+        let first_problem = |host: &Host| problems(&self.sections(&[host])).into_iter().next();
+        let mut admitted = Vec::with_capacity(hosts.len());
+        for mut host in hosts {
+            let problem = if host.left_out.is_none() { first_problem(&host) } else { None };
+            let Some(problem) = problem else {
+                admitted.push(host);
+                continue;
+            };
+            let mut refused = Vec::new();
+            if host.names.len() > 1 {
+                for name in std::mem::take(&mut host.names) {
+                    let single =
+                        Host { names: vec![name.clone()], remarks: Vec::new(), ..host.clone() };
+                    match first_problem(&single) {
+                        None => host.names.push(name),
+                        Some(problem) => refused.push((single, problem)),
+                    }
+                }
+            } else {
+                host.leave_out(problem);
+            }
+            if !host.names.is_empty() {
+                admitted.push(host);
+            } else if let Some((first, _)) = refused.first_mut() {
+                first.remarks = host.remarks;
+            }
+            for (mut single, problem) in refused {
+                single.leave_out(problem);
+                admitted.push(single);
             }
         }
+        let mut hosts = admitted;
         let counting: Vec<_> = hosts.iter().filter(|host| host.left_out.is_none()).collect();
         if counting.is_empty() || problems(&self.sections(&counting)).is_empty() {
-            return;
+            return hosts;
         }
         // One by one, and only where some of them do not go together.
         for place in 0..hosts.len() {
@@ -285,6 +317,7 @@ impl<'a> Writer<'a> {
                 hosts[place].leave_out(first.clone());
             }
         }
+        hosts
     }
 
     /// The sections that `hosts` need, and their blocks, without remarks.
@@ -303,7 +336,7 @@ impl<'a> Writer<'a> {
         let used: BTreeSet<usize> = addresses
             .filter_map(|address| match address {
                 Address::From(source) => self.source_places.get(source).copied(),
-                Address::Auto | Address::Off => None,
+                Address::Auto | Address::Lost(_) | Address::Off => None,
             })
             .collect();
         for (name, source) in used.iter().map(|place| &self.sources[*place]) {
@@ -354,6 +387,7 @@ impl<'a> Writer<'a> {
             match address {
                 Address::Auto => {}
                 Address::From(source) => line(family.key(), toml::string(self.source_name(source))),
+                Address::Lost(_) => line(family.key(), toml::string(TO_BE_WRITTEN)),
                 Address::Off => line(family.key(), toml::string("off")),
             }
         }

@@ -31,8 +31,13 @@ pub(super) struct Statement {
     pub(super) assigns: bool,
     /// The hosts; without any, the settings are for all that follow.
     pub(super) hosts: Vec<String>,
-    /// Words behind the hosts that ddclient takes for nothing.
-    pub(super) surplus: usize,
+    /// How many words stand behind the hosts: the login, then the password.
+    pub(super) positional: usize,
+    /// Whether the login stands in an assignment.
+    pub(super) had_login: bool,
+    /// Whether a host without a dot is one for sure: it stands alone, and no password before it on its
+    /// line that may go on in it.
+    pub(super) has_plain_label: bool,
     /// Why none of it may be shown: a piece of a secret may stand anywhere in it.
     pub(super) obscure: Option<&'static str>,
     /// What is wrong, with its line.
@@ -46,9 +51,20 @@ struct Joined {
     /// Where each of its lines begins in the text.
     starts: Vec<(usize, usize)>,
     /// The passwords, in whose places the text has a word without meaning.
-    passwords: BTreeMap<String, (String, usize)>,
+    passwords: BTreeMap<String, Password>,
     wrong: Vec<(usize, String)>,
 }
+
+/// A password, its line, and whether quotes say where it ends.
+struct Password {
+    text: String,
+    line: usize,
+    is_quoted: bool,
+}
+
+/// Why a line is not understood.
+pub(super) const MAYBE_A_PASSWORD: &str =
+    "several words stand there, of which some may be a password's";
 
 impl Joined {
     fn line(&self, at: usize) -> usize {
@@ -122,7 +138,9 @@ fn take_password(line: &str, number: usize, joined: &mut Joined) -> String {
             joined.wrong.push((number, what.to_owned()));
         }
         let key = &line[start..end];
-        joined.passwords.insert(key.to_ascii_lowercase(), (password.to_owned(), number));
+        let is_quoted = value.starts_with('\'');
+        let password = Password { text: password.to_owned(), line: number, is_quoted };
+        joined.passwords.insert(key.to_ascii_lowercase(), password);
         return format!("{}{key}={HARMLESS}{rest}{goes_on}", &line[..start]);
     }
     line.to_owned()
@@ -156,7 +174,9 @@ fn statement(mut joined: Joined) -> Option<Statement> {
             None => (assignment.name, Value::Text(assignment.value)),
         };
         let setting = match joined.passwords.get(&name) {
-            Some((password, line)) => Setting { value: Value::Text(password.clone()), line: *line },
+            Some(password) => {
+                Setting { value: Value::Text(password.text.clone()), line: password.line }
+            }
             None => Setting { value, line },
         };
         statement.settings.insert(name, setting);
@@ -167,12 +187,21 @@ fn statement(mut joined: Joined) -> Option<Statement> {
     let words = rest(words);
     // What ends a password early, a blank or a quote, makes hosts and logins of its other pieces.
     let has_password = statement.settings.contains_key("password");
-    let is_piece = |word: &String| word.starts_with('=') || word.eq_ignore_ascii_case("password");
-    if has_password && words.len() > 1 || words.iter().any(is_piece) {
-        statement
-            .obscure
-            .get_or_insert("several words stand there, of which some may be a password's");
+    let (count, first) = (words.len(), words.first().map(String::as_str).unwrap_or_default());
+    let is_host = |host: &str| host.contains('.') && crate::import::is_name(host);
+    // Behind what is no host, or in place of more words than there may be, anything may stand.
+    let is_odd = count > 3 || count > 1 && !first.split(',').all(is_host);
+    if has_password && count > 1 || is_odd || words.iter().any(|word| is_piece(word)) {
+        statement.obscure.get_or_insert(MAYBE_A_PASSWORD);
     }
+    statement.positional = count.saturating_sub(1);
+    statement.had_login = statement.settings.contains_key("login");
+    let host_line = joined.line(place);
+    let mut credentials =
+        ["login", "password"].iter().filter_map(|name| statement.settings.get(*name));
+    let is_closed = joined.passwords.values().any(|it| it.line == host_line && it.is_quoted);
+    statement.has_plain_label =
+        count == 1 && (is_closed || credentials.all(|setting| setting.line != host_line));
     let mut words = words.iter();
     let hosts = words.next().map(String::as_str).unwrap_or_default();
     let listed = match statement.settings.remove("host").map(|setting| setting.value) {
@@ -190,9 +219,18 @@ fn statement(mut joined: Joined) -> Option<Statement> {
         let setting = Setting { value: Value::Text(word.clone()), line: statement.line };
         statement.settings.insert(name.to_owned(), setting);
     }
-    statement.surplus = words.count();
     statement.wrong.append(&mut joined.wrong);
     Some(statement)
+}
+
+/// Whether a word behind the assignments was meant to name a password, or to assign something.
+fn is_piece(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    let names_one = word.match_indices("passw").any(|(at, _)| {
+        let rest = word[at..].trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        rest.is_empty() && at == 0 || rest.starts_with([':', '=', '"', '\''])
+    });
+    names_one || word.starts_with('=')
 }
 
 /// The words behind the assignments; commas with blanks around them bind.

@@ -1,7 +1,8 @@
 //! ddclient's settings, and what stands for them in Homing (ddclient's `--help` and
 //! `ddclient.conf.in`, 3.8 to 4.0).
 //!
-//! Global settings are those of lines without hosts, for every host that follows. Called by `read`.
+//! Global settings are those of lines without hosts, for every host that follows, and for those before
+//! that have none of their own. Called by `read`.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -94,6 +95,9 @@ const USED: [&str; 35] = [
     "webv6",
 ];
 
+/// ddclient raises a shorter `daemon` to this.
+const FLOOR: Duration = Duration::from_secs(60);
+
 /// Settings whose values are secrets.
 const SECRETS: [&str; 6] = ["apikey", "dynurl", "fw-password", "secretapikey", "urlv4", "urlv6"];
 
@@ -127,7 +131,8 @@ fn meaning(name: &str) -> Option<Meaning> {
         "jitter" | "min-error-interval" | "min-interval" | "timeout" => {
             Needless("Homing waits, spreads and keeps each service's pace by itself")
         }
-        "backupmx" | "custom" | "mx" | "on-root-domain" | "static" | "wildcard" => {
+        "custom" | "static" => Needless("the service knows by itself of what kind a name is"),
+        "backupmx" | "mx" | "on-root-domain" | "wildcard" => {
             Lost("Homing sets addresses and nothing else; set it once at the service")
         }
         "mail" | "mail-failure" | "mail-from" => Lost(
@@ -164,7 +169,8 @@ fn meaning(name: &str) -> Option<Meaning> {
 
 impl Reader {
     fn take(&mut self, statement: Statement) {
-        let Statement { line, settings, hosts, surplus, wrong, obscure, .. } = statement;
+        let obscure = statement.obscure.or_else(|| self.doubt(&statement));
+        let Statement { line, settings, hosts, has_plain_label, wrong, .. } = statement;
         let mut remarks: Vec<_> =
             wrong.into_iter().map(|(line, what)| Remark::to_do(line, what)).collect();
         for (name, setting) in &settings {
@@ -188,24 +194,30 @@ impl Reader {
             self.globals.extend(settings);
             return;
         }
-        if surplus > 0 {
-            let what = "more words follow the host, its login and its password than ddclient reads; options stand before \
-                        the host";
-            remarks.push(Remark::to_do(line, what));
-        }
         let mut own = self.globals.clone();
         own.extend(settings);
         for name in hosts {
             let remarks = std::mem::take(&mut remarks);
             let settings = own.clone();
-            self.define(Definition { name, line, settings, remarks, obscure: None });
+            let is_shown = super::is_name(&name) && (has_plain_label || name.contains('.'));
+            self.define(Definition { name, line, settings, remarks, obscure: None }, is_shown);
         }
     }
 
-    /// Takes a host, or the rest of one.
-    fn define(&mut self, mut definition: Definition) {
+    /// Why the words of a statement may be others than they seem: what seems to be the login may be
+    /// the password, where there is a login already, or no password otherwise.
+    fn doubt(&self, statement: &Statement) -> Option<&'static str> {
+        let is_known =
+            |name| statement.settings.contains_key(name) || self.globals.contains_key(name);
+        let is_second = statement.had_login || self.globals.contains_key("login");
+        let is_doubtful = statement.positional == 1 && (is_second || !is_known("password"));
+        is_doubtful.then_some(lines::MAYBE_A_PASSWORD)
+    }
+
+    /// Takes a host, or the rest of one; a name that is not to be shown is replaced by none.
+    fn define(&mut self, mut definition: Definition, is_shown: bool) {
         // Whatever it is, a word without a dot may be the end of a password that has a blank in it.
-        if !definition.name.contains('.') || !super::is_name(&definition.name) {
+        if !is_shown {
             let what = "a name without a dot, or with something that names do not have, is not repeated here; write the \
                         whole name of the host in a [[host]] of its own";
             let Definition { line, settings, mut remarks, .. } = definition;
@@ -242,12 +254,13 @@ impl Reader {
             globals.get("daemon").and_then(|setting| Some((duration(setting)?, setting.line)));
         let interval = match daemon {
             Some((Refresh::Every(asked), line)) if !asked.is_zero() => {
-                Some(super::interval(asked, line, &mut remarks))
+                Some(super::interval(asked, FLOOR, line, &mut remarks))
             }
             _ => None,
         };
         let mut hosts: Vec<Host> = Vec::new();
-        for definition in definitions {
+        for mut definition in definitions {
+            definition.inherit(&globals);
             let host = definition.host();
             match hosts.last_mut() {
                 // What was written in one line stays in one block.
@@ -323,6 +336,16 @@ impl Host {
 }
 
 impl Definition {
+    /// Takes the settings that stand behind the host, for all, where it has none of its own.
+    fn inherit(&mut self, globals: &Settings) {
+        if self.obscure.is_some() {
+            return;
+        }
+        for (name, setting) in globals {
+            self.settings.entry(name.clone()).or_insert_with(|| setting.clone());
+        }
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         match &self.settings.get(name)?.value {
             Value::Text(text) if !text.is_empty() => Some(text),
@@ -370,8 +393,10 @@ impl Definition {
         match host.service.protocol() {
             Some(Protocol::Rfc2136) => self.settle_key(&mut host),
             _ => {
-                let lost: Vec<_> =
-                    ["zone", "ttl"].into_iter().filter(|name| self.text(name).is_some()).collect();
+                // What stands behind the host is for another one's service.
+                let is_lost =
+                    |name: &&str| self.text(name).is_some() && self.line_of(name) <= self.line;
+                let lost: Vec<_> = ["zone", "ttl"].into_iter().filter(is_lost).collect();
                 if let (Some(first), Some(_)) = (lost.first(), host.service.protocol()) {
                     let what = format!(
                         "{} is not said to this service by Homing: left out",
@@ -454,35 +479,92 @@ impl Definition {
             found.v6 = self.address(Family::V6, way, "usev6", remarks);
         }
         if let Some(way) = &both {
-            let family = self.family_of(way);
-            if found[family] == Address::Off {
-                found[family] = self.address(family, way, "use", remarks);
-            }
+            self.add_either(way, &mut found, remarks);
         }
-        if v4.is_none() && v6.is_none() && both.is_none() {
-            let family = self.fixed_family("ip").unwrap_or(Family::V4);
-            found[family] = if self.text("ip").is_some() {
-                self.address(family, "ip", "ip", remarks)
-            } else {
-                let what = "the file does not say where addresses come from: the one of this machine is taken";
-                remarks.push(Remark::told(self.line, what));
-                Address::Auto
-            };
+        if v4.is_some() || v6.is_some() || both.is_some() {
+            self.remark_unused(remarks);
+            return found;
         }
+        let family = self.fixed_family("ip").unwrap_or(Family::V4);
+        let off = ["use", "usev4", "usev6"].into_iter().find(|name| self.text(name).is_some());
+        found[family] = if self.text("ip").is_some() && self.text("use").is_none() {
+            self.address(family, "ip", "ip", remarks)
+        } else if let Some(off) = off {
+            Address::Lost(format!(
+                "{off} switches off the look for an address there; write ipv4 or ipv6"
+            ))
+        } else {
+            self.remark_unused(remarks);
+            let what =
+                "the file does not say where addresses come from: the one of this machine is taken";
+            remarks.push(Remark::told(self.line, what));
+            Address::Auto
+        };
         found
     }
 
-    /// The family that a way of old (`use`) is for.
-    fn family_of(&self, way: &str) -> Family {
-        // Before 3.10 there was ipv6=yes.
-        let wants_ipv6 = self.text("ipv6").and_then(flag) == Some(true);
-        let tells_ipv6 = match way {
-            "ip" => self.fixed_family("ip") == Some(Family::V6),
-            "web" => self.text("web").is_some_and(address::tells_ipv6),
-            "cmd" => self.text("cmd").is_some_and(address::finds_ipv6),
-            _ => false,
+    /// What `use` finds: one address, of whichever family that is.
+    fn add_either(&self, way: &str, found: &mut PerFamily<Address>, remarks: &mut Vec<Remark>) {
+        let families = match self.family_of(way) {
+            Some(family) => vec![family],
+            None => Family::BOTH.to_vec(),
         };
-        if wants_ipv6 || tells_ipv6 { Family::V6 } else { Family::V4 }
+        for family in &families {
+            if found[*family] == Address::Off {
+                found[*family] = self.address(*family, way, "use", remarks);
+            }
+        }
+        let is_lost = Family::BOTH.iter().any(|family| matches!(found[*family], Address::Lost(_)));
+        if families.len() > 1 && !is_lost {
+            remarks.push(address::either_family(self.line_of("use")));
+        }
+    }
+
+    /// Says what no way to find an address asks for.
+    fn remark_unused(&self, remarks: &mut Vec<Remark>) {
+        let is_used = |kind: &str| {
+            ["use", "usev4", "usev6"].into_iter().any(|name| {
+                let way = self.text(name).unwrap_or_default().to_ascii_lowercase();
+                way.trim_end_matches("v4").trim_end_matches("v6") == kind
+                    // What a router shows is asked for one of its interfaces.
+                    || kind == "if" && way.starts_with("cisco")
+            })
+        };
+        for (name, kind) in [
+            ("if", "if"),
+            ("ifv4", "if"),
+            ("ifv6", "if"),
+            ("cmd", "cmd"),
+            ("cmdv4", "cmd"),
+            ("cmdv6", "cmd"),
+        ] {
+            if self.text(name).is_some() && !is_used(kind) {
+                let what = format!(
+                    "{name} is not used there, because neither use nor usev4 nor usev6 says {kind}: left out"
+                );
+                remarks.push(Remark::to_do(self.line_of(name), what));
+            }
+        }
+    }
+
+    /// The family that a way of old (`use`) is for; `None` when it may find either.
+    fn family_of(&self, way: &str) -> Option<Family> {
+        // Before 3.10 there was ipv6=yes.
+        match self.text("ipv6").and_then(flag) {
+            Some(true) => return Some(Family::V6),
+            Some(false) => return Some(Family::V4),
+            None => {}
+        }
+        match way {
+            "ip" => self.fixed_family("ip").or(Some(Family::V4)),
+            "web" => {
+                let name = self.text("web").unwrap_or_default();
+                address::family_told(&web_service(name, Family::V4, "use"))
+            }
+            "cmd" => address::family_found(self.text("cmd").unwrap_or_default()),
+            // An interface and a router's page are looked at for IPv4 alone.
+            _ => Some(Family::V4),
+        }
     }
 
     fn fixed_family(&self, name: &str) -> Option<Family> {
@@ -497,6 +579,8 @@ impl Definition {
         setting: &str,
         remarks: &mut Vec<Remark>,
     ) -> Address {
+        // What ddclient takes where use=if names none.
+        const USUAL_INTERFACE: &str = "ppp0";
         let digit = if family == Family::V4 { "v4" } else { "v6" };
         let kind = way.strip_suffix(digit).filter(|kind| !kind.is_empty()).unwrap_or(way);
         // usev6=if asks ifv6 first, then if; use=if only if.
@@ -514,49 +598,38 @@ impl Definition {
             }
         };
         match kind {
-            "ip" => match named("ip").map(|(text, line)| (text.parse::<IpAddr>(), line)) {
-                Some((Ok(address), _)) if Family::of(address) == family => address::fixed(address),
-                Some((_, line)) => {
-                    remarks.push(Remark::to_do(
-                        line,
-                        format!("it is no {family} address: the one of this machine is taken"),
-                    ));
-                    Address::Auto
-                }
-                None => {
-                    let what = format!(
-                        "no {family} address stands there: the one of this machine is taken"
-                    );
-                    remarks.push(Remark::to_do(self.line_of(setting), what));
-                    Address::Auto
-                }
+            "ip" => match named("ip").map(|(text, _)| text.parse::<IpAddr>()) {
+                Some(Ok(address)) if Family::of(address) == family => address::fixed(address),
+                Some(_) => Address::Lost(format!(
+                    "what stands there for the address is no {family} address; write it as static of a source"
+                )),
+                None => Address::Lost(format!(
+                    "{setting} wants an {family} address, and none stands there; write it as static of a source"
+                )),
             },
             "if" => match named("if") {
-                Some(("default", _)) | None => Address::Auto,
+                Some((name, _)) if name.eq_ignore_ascii_case("default") => Address::Auto,
+                None if way != "if" => Address::Auto,
+                None => Kind::Interface(USUAL_INTERFACE.to_owned()).into(),
                 Some((name, _)) => Kind::Interface(name.to_owned()).into(),
             },
             "cmd" => match named("cmd") {
-                Some((command, line)) => {
-                    if self.text("cmd-skip").is_some() {
-                        let what =
-                            "cmd-skip: the address has to stand first in what the command prints";
-                        remarks.push(Remark::to_do(self.line_of("cmd-skip"), what));
-                    }
-                    address::command(command, line, remarks)
+                // ddclient heeds cmd-skip for use=cmd alone.
+                Some(_) if setting == "use" && self.text("cmd-skip").is_some() => {
+                    Address::Lost(
+                        "cmd-skip: the address must stand alone on the first line that a command prints; write                          a source with a command that does so"
+                            .to_owned(),
+                    )
                 }
-                None => {
-                    remarks.push(Remark::to_do(
-                        self.line_of(setting),
-                        "no command is named: the address of this machine is taken",
-                    ));
-                    Address::Auto
-                }
+                Some((command, line)) => address::command(command, line, remarks),
+                None => Address::Lost(format!(
+                    "{setting} wants a command, and none stands there; write it as command = [\"…\"] of a source"
+                )),
             },
             "web" => {
                 let (name, line) = named("web").unwrap_or(("", self.line_of(setting)));
-                let picks = ["web-skip", "webv4-skip", "webv6-skip"]
-                    .iter()
-                    .any(|name| self.text(name).is_some());
+                let skip = if setting == "use" { "web-skip".to_owned() } else { format!("web{digit}-skip") };
+                let picks = self.text(&skip).is_some();
                 let url = web_service(name, family, setting);
                 address::web(&url, family, picks, line, remarks)
             }
@@ -565,14 +638,10 @@ impl Definition {
                     self.text(&format!("fw{digit}")).or(self.text("fw")).map(service::host_of);
                 let gateway = server.and_then(|server| server.parse::<std::net::Ipv4Addr>().ok());
                 let gateway = gateway.map_or("true".to_owned(), |address| format!("\"{address}\""));
-                let what = format!(
-                    "{setting} reads a page of a router or firewall, which Homing does not; the address of this machine is \
-                     taken, or what services outside see. To ask the router by PCP, NAT-PMP or UPnP, write a source with \
-                     gateway = {gateway}, and its name as {}",
-                    family.key()
-                );
-                remarks.push(Remark::to_do(self.line_of(setting), what));
-                Address::Auto
+                Address::Lost(format!(
+                    "{setting} takes the address from a page of a router or firewall, or in another way that Homing does \
+                     not have; to ask the router by PCP, NAT-PMP or UPnP, write a source with gateway = {gateway}"
+                ))
             }
         }
     }
@@ -677,6 +746,7 @@ mod tests {
         let interface = |name: &str| Address::from(Kind::Interface(name.to_owned()));
         let web = |name: &str| Address::from(Kind::Web(name.to_owned()));
         comes_from("use=if, if=eth0", &interface("eth0"), &Off);
+        comes_from("use=if", &interface("ppp0"), &Off);
         comes_from(
             "usev4=ifv4, ifv4=eth0, usev6=ifv6, ifv6=eth1",
             &interface("eth0"),
@@ -687,20 +757,119 @@ mod tests {
         comes_from("usev4=ifv4", &Auto, &Off);
         comes_from("use=web", &web("ipify"), &Off);
         comes_from("use=web, web=ipify-ipv6", &Off, &web("ipify"));
+        comes_from("use=web, web=https://api64.ipify.org/", &web("ipify"), &web("ipify"));
+        comes_from("use=web, web=https://api64.ipify.org/, ipv6=no", &web("ipify"), &Off);
         comes_from("usev4=webv4, usev6=webv6", &web("ipify"), &web("ipify"));
         comes_from("usev4=web, webv4=desec-ipv4", &web("desec"), &Off);
         comes_from("use=ip, ip=8.8.8.8", &address::fixed([8, 8, 8, 8].into()), &Off);
+        comes_from("ip=8.8.8.8", &address::fixed([8, 8, 8, 8].into()), &Off);
         comes_from(
             "usev6=ipv6, ipv6=2001:db8::1",
             &Off,
             &address::fixed("2001:db8::1".parse().unwrap()),
         );
-        comes_from("use=ip, ip=nonsense", &Auto, &Off);
-        comes_from("use=linksys, fw=192.168.1.1:80", &Auto, &Off);
-        comes_from("use=disabled, usev4=disabled", &Auto, &Off);
         let command = Kind::Command(vec!["/bin/wan".to_owned()]).into();
-        comes_from("use=cmd, cmd=/bin/wan", &command, &Off);
+        comes_from("use=cmd, cmd=/bin/wan", &command, &command);
         comes_from("usev4=disabled, usev6=cmdv6, cmdv6=/bin/wan", &Off, &command);
+    }
+
+    #[test]
+    fn a_way_that_cannot_be_carried_over_switches_the_host_off() {
+        for way in [
+            "use=ip, ip=nonsense",
+            "use=ip",
+            "usev4=ipv4",
+            "use=linksys, fw=192.168.1.1:80",
+            "use=fw, fw=192.168.1.1/status.htm",
+            "usev4=fwv4, fwv4=192.168.1.1",
+            "usev6=fwv6",
+            "use=nonsense",
+            "use=disabled, usev4=disabled",
+            "usev4=disabled",
+            "usev6=no",
+            "use=no",
+            "use=disabled, ip=8.8.8.8",
+            "usev6=cmdv6",
+            "usev6=cmdv6, cmdv6=",
+            "use=cmd, cmd='curl -u me:hunter2 x'",
+            "use=cmd, cmd=/bin/wan, cmd-skip=x",
+            "use=web, web=http://192.168.1.1/status, web-skip=x",
+            "usev4=webv4, usev6=cmdv6, cmdv6='get hunter2'",
+        ] {
+            let text = format!("{way}\nprotocol=dyndns2 login=a password=b h.example");
+            let host = super::super::read(Client::Ddclient, &text).unwrap().hosts.remove(0);
+            assert!(host.left_out.is_some(), "{way}: {host:?}");
+            let is_auto =
+                Family::BOTH.iter().any(|family| host.addresses[*family] == Address::Auto);
+            assert!(!is_auto && !format!("{host:?}").contains("hunter"), "{way}: {host:?}");
+        }
+    }
+
+    #[test]
+    fn settings_behind_the_last_host_count_for_those_without_their_own() {
+        let text = "login=a, password=b\nusev4=ifv4, ifv4=eth1 one.example\ntwo.example\n\
+                    usev6=ifv6, ifv6=eth0, usev4=ifv4, ifv4=eth0, max-interval=20d";
+        let draft = read(text).unwrap();
+        let interface = |name: &str| Address::from(Kind::Interface(name.to_owned()));
+        let found: Vec<_> = draft.hosts.iter().map(|host| host.addresses.clone()).collect();
+        let of = |v4, v6| PerFamily { v4: interface(v4), v6: interface(v6) };
+        assert_eq!(found, [of("eth1", "eth0"), of("eth0", "eth0")]);
+        assert!(draft.hosts.iter().all(|host| host.refresh.is_some()));
+    }
+
+    #[test]
+    fn what_is_asked_for_in_vain_is_told() {
+        for (text, count) in [
+            ("if=eth0", 1),
+            ("use=web, if=eth0", 1),
+            ("use=if, if=eth0", 0),
+            ("usev6=if, if=eth0", 0),
+            ("use=cisco, if=e0", 0),
+            ("usev4=webv4, ifv6=eth0, cmd=x", 2),
+        ] {
+            let host = host(&format!("{text}\nlogin=a password=b h.example"));
+            let told =
+                host.remarks.iter().filter(|remark| remark.text.contains("is not used there"));
+            assert_eq!(told.count(), count, "{text}: {:?}", host.remarks);
+        }
+    }
+
+    #[test]
+    fn a_word_that_may_be_a_password_is_no_login() {
+        for (globals, line) in [
+            ("", "username: hunter2"),
+            ("", "password: hunter2 h.example"),
+            ("", "login:me password:hunter2 h.example"),
+            ("login=me", "h.example hunter2"),
+            ("", "h.example hunter2"),
+            ("", "login=me h.example hunter2"),
+            ("", "h.example huntera hunterb hunterc"),
+            ("", "h hunter2 hunter3"),
+            ("password=x", "login=me hunter2"),
+        ] {
+            let text = format!("{globals}\n{line}\nlogin=a password=b z.example\n");
+            let said = super::super::read(Client::Ddclient, &text).map(|draft| {
+                let problems = |_: &str| Vec::new();
+                draft.written("FILE", None, problems).text
+            });
+            assert!(said.is_ok_and(|said| !said.contains("hunter")), "{text}");
+        }
+        let host = host("password=x\nh.example me");
+        assert_eq!(host.username.as_deref(), Some("me"));
+    }
+
+    #[test]
+    fn a_label_of_a_network_is_a_name_where_it_can_be_no_password() {
+        for (text, expect) in [
+            ("server=updates.opendns.com\nlogin=a\npassword=b\nhome", true),
+            ("login=a, password=b \\\nhome", true),
+            ("login=a, password='b' home", true),
+            ("login=a, password=b home", false),
+            ("password=b\nlogin=a home", false),
+        ] {
+            let host = host(text);
+            assert_eq!(host.names == ["home"], expect, "{text}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! inadyn's settings, and what stands for them in Homing (inadyn.conf(5), inadyn 2.0 to 2.13).
+//! inadyn's settings, and what stands for them in Homing (inadyn.conf(5), inadyn 1.96 to 2.13).
 //!
 //! Called by `read`.
 
@@ -14,15 +14,15 @@ use crate::core::provider::Protocol;
 use crate::core::secret::Secret;
 
 mod blocks;
+mod version1;
 
-/// Reads `text`.
+/// Reads `text`, of version 1 or 2.
 pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
     let file = blocks::read(text);
-    if file.blocks.is_empty() && is_version_1(text) {
-        return Err(Unusable::Old(
-            "this is the form of inadyn 1; let inadyn 2 read it first: its manual page inadyn.conf(5) shows the form \
-             with provider { … } blocks",
-        ));
+    if file.blocks.is_empty()
+        && let Some(old) = version1::read(text)
+    {
+        return Ok(draft(&old));
     }
     let knows =
         |block: &Block| block.settings.iter().any(|setting| GLOBAL.contains(&&*setting.name));
@@ -32,21 +32,8 @@ pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
     Ok(draft(&file))
 }
 
-/// Whether the settings stand alone on their lines, with a space in place of an equals sign.
-fn is_version_1(text: &str) -> bool {
-    const WORDS: [&str; 7] = [
-        "alias",
-        "dyndns_system",
-        "ip_server_name",
-        "password",
-        "update_period",
-        "update_period_sec",
-        "username",
-    ];
-    text.lines().filter_map(|line| line.split_whitespace().next()).any(|word| {
-        word.strip_prefix("--").is_some_and(|word| WORDS.contains(&word)) || WORDS.contains(&word)
-    })
-}
+/// inadyn raises a shorter `period` to this.
+const FLOOR: Duration = Duration::from_secs(30);
 
 /// The settings outside of blocks.
 const GLOBAL: [&str; 12] = [
@@ -138,7 +125,7 @@ fn draft(file: &File) -> Draft {
         Some((Duration::from_secs(number), globals.setting(name)?.line))
     };
     let interval =
-        seconds("period").map(|(asked, line)| super::interval(asked, line, &mut remarks));
+        seconds("period").map(|(asked, line)| super::interval(asked, FLOOR, line, &mut remarks));
     let refresh = seconds("forced-update")
         .and_then(|(asked, line)| super::refresh(asked, line, &mut remarks));
     let mut hidden = Vec::new();
@@ -164,7 +151,7 @@ fn global(globals: &Block, name: &str, line: usize) -> Option<Remark> {
     let is_on = value == Some(Some(true));
     let is_off = value == Some(Some(false));
     Some(match name {
-        "allow-ipv6" | "forced-update" | "iface" | "period" => return None,
+        "allow-ipv6" | "bind" | "forced-update" | "iface" | "period" => return None,
         "broken-rtc" | "cache-dir" | "iterations" | "user-agent" => {
             let why = match name {
                 "broken-rtc" => "Homing knows that a clock may not be set yet, and waits for it",
@@ -174,6 +161,20 @@ fn global(globals: &Block, name: &str, line: usize) -> Option<Remark> {
             };
             Remark::told(line, format!("{name} is not needed: {why}"))
         }
+        "background" | "drop-privs" | "logfile" | "pidfile" | "startup-delay" | "syslog"
+        | "verbose" => {
+            let why = "Homing stays in the foreground, and its service manager knows its process and keeps its log";
+            Remark::told(line, format!("{name} is not needed: {why}"))
+        }
+        "exec" => Remark::to_do(
+            line,
+            "exec: write the program as on-change = [\"…\"] of a host; it finds the address in HOMING_IPV4 and HOMING_IPV6",
+        ),
+        "include" => Remark::to_do(line, "what this file includes is not read; add what it holds"),
+        "proxy-server" => Remark::to_do(
+            line,
+            "proxy-server: Homing uses no proxy; let it reach its services directly",
+        ),
         "ca-trust-file" => Remark::to_do(
             line,
             "ca-trust-file: the system's authorities count; ca-file in the section of a source or provider adds one",
@@ -242,6 +243,7 @@ impl Reader<'_> {
         }
         host.credential = self.credential();
         host.addresses = self.addresses(&mut remarks);
+        self.settle_way(&mut host);
         if let Some(Protocol::Desec) = host.service.protocol()
             && block.text("username").is_some()
         {
@@ -252,6 +254,20 @@ impl Reader<'_> {
         }
         host.remarks = remarks;
         host
+    }
+
+    /// By which line requests leave (version 1); a host that would leave by another stays switched off.
+    fn settle_way(&self, host: &mut Host) {
+        if self.globals.setting("bind").is_some() {
+            host.leave_out("requests left by the interface that bind names; write bind = \"DEVICE\" in the host");
+        }
+        let is_web = host.addresses.iter().any(|(_, address)| !matches!(address, Address::Off))
+            && self.globals.setting("iface").is_none();
+        if is_web && self.globals.setting("proxy-server").is_some() {
+            host.leave_out(
+                "its address is the one that a web service saw behind a proxy, and Homing uses none; write ipv4 or ipv6",
+            );
+        }
     }
 
     fn remark(&self, name: &str, line: usize) -> Option<Remark> {
@@ -360,29 +376,42 @@ impl Reader<'_> {
         }
     }
 
-    /// The family that a block is for, as far as one can see.
-    fn family(&self) -> Family {
-        let title = self.title();
-        let server = self.block.text("checkip-server").is_some_and(address::tells_ipv6);
-        let command = self.block.text("checkip-command").is_some_and(address::finds_ipv6);
+    /// The family that a block is for; `None` when it may be either.
+    fn family(&self) -> Option<Family> {
+        let (begin, _) = self.title().split_once('@').unwrap_or_default();
+        match begin {
+            "ipv4" => return Some(Family::V4),
+            "ipv6" => return Some(Family::V6),
+            _ => {}
+        }
         let is_allowed = self.globals.text("allow-ipv6").and_then(flag) == Some(true);
-        let is_ipv6 = title.starts_with("ipv6@") || is_allowed && (server || command);
-        if is_ipv6 { Family::V6 } else { Family::V4 }
+        let server = self.block.text("checkip-server").filter(|server| *server != "default");
+        match (is_allowed, self.block.text("checkip-command"), server) {
+            // inadyn throws IPv6 addresses away, and the services that it asks by itself tell IPv4.
+            (false, ..) | (true, None, None) => Some(Family::V4),
+            (true, Some(command), _) => address::family_found(command),
+            (true, None, Some(server)) => address::family_told(server),
+        }
     }
 
     fn addresses(&self, remarks: &mut Vec<Remark>) -> PerFamily<Address> {
-        let family = self.family();
+        let asked = self.family();
+        let families = asked.map_or_else(|| Family::BOTH.to_vec(), |family| vec![family]);
         let mut found = PerFamily::from_fn(|_| Address::Off);
         let own = self.block.text("iface").map(|name| (name, self.line_of("iface")));
         let global = self.globals.text("iface").map(|name| (name, self.globals.line));
         let is_allowed = self.globals.text("allow-ipv6").and_then(flag) == Some(true);
-        if let Some(command) = self.block.text("checkip-command") {
-            found[family] = address::command(command, self.line_of("checkip-command"), remarks);
+        let line_of_either = if let Some(command) = self.block.text("checkip-command") {
+            let line = self.line_of("checkip-command");
+            for family in &families {
+                found[*family] = address::command(command, line, remarks);
+            }
+            line
         } else if let Some((name, _)) = own.or(global) {
             // An interface has both, and tells them apart by itself.
-            let both = is_allowed && !self.title().starts_with("ipv6@");
+            let is_marked = self.title().starts_with("ipv4@") || self.title().starts_with("ipv6@");
             for each in Family::BOTH {
-                if both || each == family {
+                if is_allowed && !is_marked || families.contains(&each) {
                     found[each] = Kind::Interface(name.to_owned()).into();
                 }
             }
@@ -394,18 +423,26 @@ impl Reader<'_> {
             let slash = if path.starts_with('/') { "" } else { "/" };
             let scheme = if self.is_off("checkip-ssl") { "http" } else { "https" };
             let url = format!("{scheme}://{server}{slash}{path}");
-            // inadyn takes the first address that it finds in the answer.
-            found[family] =
-                address::web(&url, family, false, self.line_of("checkip-server"), remarks);
+            let line = self.line_of("checkip-server");
+            for family in &families {
+                // inadyn takes the first address that it finds in the answer.
+                found[*family] = address::web(&url, *family, false, line, remarks);
+            }
+            line
         } else {
-            found[family] = Address::Auto;
+            for family in &families {
+                found[*family] = Address::Auto;
+            }
+            self.block.line
+        };
+        let is_lost = families.iter().any(|family| matches!(found[*family], Address::Lost(_)));
+        if families.len() > 1 && !is_lost {
+            remarks.push(address::either_family(line_of_either));
         }
-        if let (true, Family::V4, Some(setting)) =
-            (is_allowed, family, self.globals.setting("allow-ipv6"))
+        if let (true, Some(Family::V4), Some(setting)) =
+            (is_allowed, asked, self.globals.setting("allow-ipv6"))
         {
-            let what = "allow-ipv6 is set, and what follows looks for no IPv6 address as far as one can see; for the \
-                        AAAA record, too, remove ipv6 = \"off\"";
-            remarks.push(Remark::to_do(setting.line, what));
+            remarks.push(Remark::to_do(setting.line, super::IPV4_ONLY));
         }
         found
     }
@@ -504,10 +541,24 @@ mod tests {
     }
 
     #[test]
-    fn the_form_of_version_1_and_other_files_are_refused() {
-        let old = read("--username me\n--password hunter2\n--alias h.example\n").unwrap_err();
-        assert!(matches!(old, Unusable::Old(_)) && !old.to_string().contains("hunter2"));
-        assert!(matches!(read("dyndns_system default@dyndns.org\n"), Err(Unusable::Old(_))));
+    fn version_1_is_read_like_version_2() {
+        let text = "update_period_sec 60\nusername me\npassword hunter2\ndyndns_system default@no-ip.com\nalias h.example\n";
+        let draft = read(text).unwrap();
+        let [host] = &draft.hosts[..] else { panic!("{:?}", draft.hosts) };
+        assert_eq!(
+            (host.service.name(), &host.names[..]),
+            ("no-ip", &["h.example".to_owned()][..])
+        );
+        assert_eq!(host.username.as_deref(), Some("me"));
+        assert_eq!(draft.interval, Some(Duration::from_secs(60)));
+        for way in ["bind eth1", "proxy-server p.example:80"] {
+            let draft = read(&format!("{text}{way}\n")).unwrap();
+            assert!(draft.hosts[0].left_out.is_some(), "{way}");
+        }
+    }
+
+    #[test]
+    fn other_files_are_refused() {
         for text in ["", "hello\n", "[[host]]\nname = \"a.example\"\n"] {
             assert_eq!(read(text).err(), Some(Unusable::Foreign(Client::Inadyn)), "{text}");
         }

@@ -1,0 +1,274 @@
+//! inadyn 1's form of configuration: options as on its command line, with or without hyphens
+//! (inadyn.conf(5) and inadyn(8) of 1.99), as the settings and blocks of version 2.
+//!
+//! Knows the options and how many words follow each; what they mean is for the parent. A word that is
+//! out of place ends its line, so that no secret becomes a part of something else. Called by `read`.
+
+use super::blocks::{Block, File, Setting, Value};
+
+/// An option: its names, how many words follow it, and the settings of version 2 that they are.
+struct Meaning {
+    names: &'static [&'static str],
+    settings: &'static [&'static str],
+    place: Place,
+}
+
+/// Where an option counts.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Place {
+    /// For one account.
+    Account,
+    /// For one account, without a word behind it.
+    Switch,
+    /// For all.
+    Global,
+    /// For all, without a word behind it.
+    GlobalSwitch,
+    /// Here a new account begins, of the service that the next word names.
+    System,
+}
+
+const fn option(
+    names: &'static [&'static str],
+    settings: &'static [&'static str],
+    place: Place,
+) -> Meaning {
+    Meaning { names, settings, place }
+}
+
+const OPTIONS: [Meaning; 31] = [
+    option(&["alias", "a"], &["hostname"], Place::Account),
+    option(&["append-myip", "A"], &["append-myip"], Place::Switch),
+    option(&["background", "b"], &["background"], Place::GlobalSwitch),
+    option(&["bind", "B"], &["bind"], Place::Global),
+    option(&["cache-dir", "c"], &["cache-dir"], Place::Global),
+    option(
+        &["checkip-url", "H", "ip_server_name"],
+        &["checkip-server", "checkip-path"],
+        Place::Account,
+    ),
+    option(&["config", "F"], &["include"], Place::Global),
+    option(&["drop-privs", "d", "change_persona"], &["drop-privs"], Place::Global),
+    option(&["exec", "e"], &["exec"], Place::Global),
+    option(&["fake-address", "z"], &["fake-address"], Place::GlobalSwitch),
+    option(&["forced-update", "f", "forced_update_period"], &["forced-update"], Place::Global),
+    option(&["iface", "i"], &["iface"], Place::Global),
+    option(&["iterations", "n"], &["iterations"], Place::Global),
+    option(&["logfile", "L", "log_file"], &["logfile"], Place::Global),
+    option(&["once", "o"], &["iterations"], Place::GlobalSwitch),
+    option(&["password", "p"], &["password"], Place::Account),
+    option(&["period", "T", "update_period_sec"], &["period"], Place::Global),
+    option(&["pidfile", "P"], &["pidfile"], Place::Global),
+    option(&["proxy-server", "x", "proxy_server"], &["proxy-server"], Place::Global),
+    option(&["server-name", "N", "dyndns_server_name"], &["ddns-server"], Place::Account),
+    option(&["server-url", "U", "dyndns_server_url"], &["ddns-path"], Place::Account),
+    option(&["ssl", "s"], &["ssl"], Place::Switch),
+    option(&["startup-delay", "t"], &["startup-delay"], Place::Global),
+    option(&["syslog", "l"], &["syslog"], Place::GlobalSwitch),
+    option(&["system", "S", "dyndns_system"], &["system"], Place::System),
+    option(&["update_period"], &[MILLISECONDS], Place::Global),
+    option(&["username", "u"], &["username"], Place::Account),
+    option(&["verbose", "V"], &["verbose"], Place::Global),
+    option(&["wildcard", "w"], &["wildcard"], Place::Switch),
+    option(&["proxied"], &["proxied"], Place::Switch),
+    option(&["user-agent"], &["user-agent"], Place::Global),
+];
+
+/// A period that is written in thousandths of a second.
+const MILLISECONDS: &str = "update_period";
+
+/// The service where none is named.
+const USUAL: &str = "default@dyndns.org";
+
+/// Those whose words show that a file is of version 1.
+const TELLING: [&str; 8] = [
+    "alias",
+    "dyndns_system",
+    "ip_server_name",
+    "password",
+    "period",
+    "system",
+    "update_period_sec",
+    "username",
+];
+
+/// `text` as settings and blocks, if a line of it begins with an option that a word follows.
+pub(super) fn read(text: &str) -> Option<File> {
+    let lines = || text.lines().enumerate().map(|(place, line)| (place + 1, words(line)));
+    let is_telling = |words: &[String]| {
+        let [option, value, ..] = words else { return false };
+        let option = option.trim_start_matches('-');
+        TELLING.contains(&option) && !value.starts_with(['=', '{', ':'])
+    };
+    if !lines().any(|(_, words)| is_telling(&words)) {
+        return None;
+    }
+    let mut file = File::default();
+    // What stands before the first service is for it.
+    let mut account = Block { line: 0, ..Block::default() };
+    let mut has_system = false;
+    for (number, words) in lines() {
+        let mut words = words.into_iter().peekable();
+        let mut is_first = true;
+        while let Some(word) = words.next() {
+            let name = word.trim_start_matches('-');
+            let known = OPTIONS.iter().find(|option| option.names.contains(&name));
+            let is_option = is_first && name.len() > 1 || word.starts_with('-');
+            let Some(option) = known.filter(|_| is_option) else {
+                file.wrong.push((
+                    number,
+                    "an option is not known here, or more than one word follows one: left out",
+                ));
+                break;
+            };
+            is_first = false;
+            let setting = |name: &'static str, block: &mut Block, text: Option<String>| {
+                let text = text.unwrap_or_else(|| "true".to_owned());
+                add(block, name, text, number);
+            };
+            if block_begins(option) && has_system {
+                file.blocks.push(std::mem::replace(
+                    &mut account,
+                    Block { line: number, ..Block::default() },
+                ));
+            }
+            if account.line == 0 && !matches!(option.place, Place::Global | Place::GlobalSwitch) {
+                account.line = number;
+            }
+            match option.place {
+                Place::Switch => setting(option.settings[0], &mut account, None),
+                Place::GlobalSwitch => setting(option.settings[0], &mut file.globals, None),
+                Place::Account | Place::Global | Place::System => {
+                    for name in option.settings {
+                        let Some(value) = words.next_if(|word| !word.starts_with("--")) else {
+                            if *name != "checkip-path" {
+                                file.wrong.push((number, "the value is missing"));
+                            }
+                            break;
+                        };
+                        match option.place {
+                            Place::System => {
+                                has_system = true;
+                                account.line = number;
+                                account.title = value;
+                            }
+                            Place::Account => setting(name, &mut account, Some(value)),
+                            _ => setting(name, &mut file.globals, Some(value)),
+                        }
+                    }
+                }
+            }
+        }
+    }
+    file.blocks.push(account);
+    file.blocks.iter_mut().for_each(settle);
+    Some(file)
+}
+
+fn block_begins(option: &Meaning) -> bool {
+    option.place == Place::System
+}
+
+/// Adds a setting, or another value to that of the host's names.
+fn add(block: &mut Block, name: &str, text: String, line: usize) {
+    let (name, text) = match (name, text) {
+        // ALIAS,HASH: the second is a secret of the service's.
+        ("hostname", text) => ("hostname", text.split(',').next().unwrap_or_default().to_owned()),
+        (MILLISECONDS, text) => {
+            let seconds = text.parse::<u64>().map(|number| (number / 1000).to_string());
+            ("period", seconds.unwrap_or(text))
+        }
+        other => other,
+    };
+    let known =
+        block.settings.iter_mut().find(|setting| setting.name == "hostname" && name == "hostname");
+    match known {
+        Some(names) => names.values.push(Value::Text(text)),
+        None => {
+            let values = vec![Value::Text(text)];
+            block.settings.push(Setting { name: name.to_owned(), values, line });
+        }
+    }
+}
+
+/// Gives a block the kind and the title of version 2, and what was usual in version 1.
+fn settle(block: &mut Block) {
+    let (begin, service) = block.title.split_once('@').unwrap_or(("", ""));
+    let is_custom = begin == "custom" && service.starts_with("http_s");
+    block.kind = if is_custom { "custom" } else { "provider" }.to_owned();
+    if block.title.is_empty() || service == "dyndns.org" {
+        block.title = USUAL.to_owned();
+    }
+    // What version 2 does by https unless it is told otherwise.
+    for (name, others) in [("ssl", "ddns-server"), ("checkip-ssl", "checkip-server")] {
+        if block.setting(name).is_none() && block.setting(others).is_some() {
+            add(block, name, "false".to_owned(), block.line);
+        }
+    }
+}
+
+/// The words of a line, without its comment; a backslash keeps what follows it.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut characters = line.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '#' if word.is_none() => break,
+            '\\' => word.get_or_insert_default().extend(characters.next()),
+            c if c.is_whitespace() => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_with_and_without_hyphens() {
+        for text in [
+            "period 300\nsystem default@no-ip.com\n ssl\n username me # why\n password a\\ b\n alias h.example,hash\n alias i.example\n",
+            "--period 300 --system default@no-ip.com --ssl --username me --password a\\ b --alias h.example --alias i.example",
+            "-u me\n-p a\\ b\n-a h.example -a i.example\n-s\n-S default@no-ip.com\nupdate_period 300000\npassword a\\ b\n",
+        ] {
+            let file = read(text).unwrap();
+            assert_eq!(file.wrong, [], "{text}");
+            assert_eq!(file.globals.text("period"), Some("300"), "{text}");
+            let [block] = &file.blocks[..] else { panic!("{text}: {:?}", file.blocks) };
+            assert_eq!((&*block.kind, &*block.title), ("provider", "default@no-ip.com"), "{text}");
+            assert_eq!((block.text("username"), block.text("password")), (Some("me"), Some("a b")));
+            let names = &block.setting("hostname").unwrap().values;
+            assert_eq!(
+                names[..],
+                ["h.example", "i.example"].map(|name| Value::Text(name.to_owned()))
+            );
+        }
+    }
+
+    #[test]
+    fn each_system_is_an_account_and_dyn_is_the_usual_one() {
+        let text = "username a\npassword b\nalias h.example\n";
+        assert_eq!(read(text).unwrap().blocks[0].title, USUAL);
+        let text = "username a\npassword b\nsystem statdns@dyndns.org\nalias h.example\nsystem custom@http_srv_basic_auth\n\
+                    server-name d.example\nserver-url /update?hostname=\nusername c\npassword d\nalias i.example\n";
+        let file = read(text).unwrap();
+        let blocks: Vec<_> =
+            file.blocks.iter().map(|block| (&*block.kind, block.text("username"))).collect();
+        assert_eq!(blocks, [("provider", Some("a")), ("custom", Some("c"))]);
+        assert_eq!(file.blocks[1].text("ssl"), Some("false"));
+    }
+
+    #[test]
+    fn what_is_out_of_place_ends_its_line() {
+        let file = read("username me password hunter2\nalias h.example\n").unwrap();
+        assert_eq!((file.wrong.len(), file.blocks[0].text("username")), (1, Some("me")));
+        assert!(!format!("{file:?}").contains("hunter2"));
+        for text in ["period = 300\n", "provider x {\n}\n", "", "hello world\n", "password: x\n"] {
+            assert!(read(text).is_none(), "{text}");
+        }
+    }
+}
