@@ -222,7 +222,7 @@ fn a_directory_that_is_no_place_for_secrets_is_refused() {
 #[test]
 fn secrets_that_are_stored_without_a_host_are_told() {
     let home = Home::new("");
-    home.write("old.conf", "login=me password=hunter-one under_score.example\n", 0o600);
+    home.write("old.conf", "login=me password=hunter-one sl@sh.example\n", 0o600);
     let ran = import(&home, &["ddclient", "old.conf", "--secrets-dir", "secrets"]);
     assert_eq!(ran.code, 78, "{ran:?}");
     assert!(ran.err.contains("(1 secret was put into its file all the same)"), "{ran:?}");
@@ -277,7 +277,7 @@ fn a_pipe_is_as_good_as_a_file() {
 fn a_file_of_no_use_is_told_in_one_line() {
     let home = Home::new("");
     home.write("empty", "", 0o600);
-    home.write("v1", "--username me\n--password hunter2\n--alias h.example\n", 0o600);
+    home.write("comments", "# protocol=dyndns2\n#provider x {\n\n", 0o600);
     home.write("settings", "daemon=300\n", 0o600);
     home.write("binary", "\u{0}\u{1}\u{fffd}", 0o600);
     for (arguments, expect) in [
@@ -286,7 +286,11 @@ fn a_file_of_no_use_is_told_in_one_line() {
         (["ddclient", "empty"], "empty: this is no configuration of ddclient; name that file"),
         (["ddclient", "binary"], "binary: this is no configuration of ddclient"),
         (["ddclient", "settings"], "settings: no host is set up in it"),
-        (["inadyn", "v1"], "v1: this is the form of inadyn 1"),
+        (["inadyn", "comments"], "comments: every line in it is a comment, so it sets up nothing"),
+        (
+            ["ddclient", "comments"],
+            "comments: every line in it is a comment, so it sets up nothing",
+        ),
         (["ddns-scripts", "settings"], "settings: this is no configuration of ddns-scripts"),
     ] {
         let ran = import(&home, &arguments);

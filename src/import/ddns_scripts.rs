@@ -270,6 +270,11 @@ impl Reader<'_> {
                 )
             }
             "cacert" => Remark::told(line, "cacert is not needed: the system's authorities count"),
+            "bind_network" => Remark::to_do(
+                line,
+                "bind_network: bind = \"DEVICE\" in the host sends by one line; `ubus call network.interface.NAME status` \
+                 tells the device (l3_device) of a network",
+            ),
             "proxy" => Remark::to_do(
                 line,
                 "proxy: Homing uses no proxy; let it reach its services directly",
@@ -285,15 +290,17 @@ impl Reader<'_> {
         })
     }
 
-    /// By which line requests leave; a host that would leave by another stays switched off.
+    /// By which line a web service is asked: where that decides which address is seen, and it cannot be
+    /// carried over, the host stays switched off.
     fn settle_way(&self, host: &mut Host) {
-        if self.text("bind_network").is_some() {
+        let is_asked = self.text("ip_source") == Some("web");
+        let is_other = |network: &str| !USUAL_NETWORKS.contains(&network);
+        if is_asked && self.text("bind_network").is_some_and(is_other) {
             host.leave_out(
-                "bind_network names a network of OpenWrt, and Homing wants its device, lest another line be used; write \
-                 bind = \"DEVICE\", which `ubus call network.interface.NAME status` tells as l3_device",
+                "bind_network names a network of OpenWrt, and Homing wants its device, lest another line be used; write bind",
             );
         }
-        if self.text("proxy").is_some() && self.text("ip_source") == Some("web") {
+        if is_asked && self.text("proxy").is_some() {
             host.leave_out(
                 "its address is the one that a web service saw behind a proxy, and Homing uses none; write ipv4 or ipv6",
             );
@@ -441,9 +448,9 @@ impl Reader<'_> {
                     .map_or(self.line_of("ip_source"), |option| option.line);
                 address::web(url, family, false, line, remarks)
             }
-            // The usual ones are the way to the Internet, where "auto" looks.
             "network" => match self.text("ip_network") {
-                None | Some("wan" | "wan6") => Address::Auto,
+                None => Address::Auto,
+                Some(network) if USUAL_NETWORKS.contains(&network) => Address::Auto,
                 Some(_) => Address::Lost(
                     "ip_network names a network of OpenWrt, and Homing wants its device; write a source with interface = \
                      \"DEVICE\", which `ubus call network.interface.NAME status` tells as l3_device"
@@ -460,6 +467,9 @@ impl Reader<'_> {
         address
     }
 }
+
+/// The networks that lead to the Internet where nobody has made others, which is where "auto" looks.
+const USUAL_NETWORKS: [&str; 2] = ["wan", "wan6"];
 
 /// The hashes that nsupdate knows (its manual page, option -y).
 const HASHES: [&str; 6] =
