@@ -940,6 +940,119 @@ fn what_cannot_be_carried_over_is_told() {
     assert_eq!((router.service("start").code, &*router.read("tmp/log")), (0, ""));
 }
 
+/// What one service of ddns-scripts becomes: whether its host is on, and where each address comes
+/// from (`-` for nowhere, `auto`, or the kind of source).
+type Meaning = (bool, [String; 2]);
+
+/// What the package's converter makes of it.
+fn on_a_router(router: &Router, service: &str) -> Option<Meaning> {
+    router.write("etc/config/homing", "", 0o600);
+    let done = migrate(router, service);
+    if done.code != 0 {
+        return None;
+    }
+    let made = router.run("uci -n export homing").out;
+    let (sources, host) = made.split_once("config host ")?;
+    let option = |name: &str| {
+        let rest = host.split_once(&format!("\toption {name} '"))?.1;
+        Some(rest.split('\'').next()?.to_owned())
+    };
+    let kind = |name: &str| match option(name).as_deref() {
+        None => "auto".to_owned(),
+        Some("off") => "-".to_owned(),
+        Some(name) => {
+            let section = sources.split_once(&format!("config source '{name}'\n\t"));
+            let words = section.map(|(_, rest)| rest.split(' ').nth(1).unwrap_or_default());
+            words.unwrap_or("missing").to_owned()
+        }
+    };
+    Some((option("enabled").as_deref() == Some("1"), [kind("ipv4"), kind("ipv6")]))
+}
+
+/// What `homing import` makes of it.
+#[cfg(feature = "import")]
+fn imported(service: &str) -> Meaning {
+    use homing::import::{self, Client};
+    let problems = |text: &str| match homing::config::parse(Path::new("t"), text, false) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(str::to_owned).collect(),
+    };
+    let draft = import::read(Client::DdnsScripts, service).expect("it is a service");
+    let written = draft.written("ddns", Some("/s"), problems);
+    let is_on = written.carried == 1;
+    let text = if is_on { written.text } else { written.text.replace("\n#", "\n") };
+    let (sources, host) = text.split_once("[[host]]").expect("it has a host");
+    let kind = |name: &str| {
+        let value = host.split_once(&format!("\n{name} = \"")).map(|(_, rest)| rest);
+        match value.and_then(|rest| rest.split('"').next()) {
+            None => "auto".to_owned(),
+            Some("off") => "-".to_owned(),
+            Some(name) => {
+                let section = sources.split_once(&format!("[source.{name}]\n"));
+                let word = section.and_then(|(_, rest)| rest.split(' ').next());
+                word.unwrap_or("missing").to_owned()
+            }
+        }
+    };
+    (is_on, [kind("ipv4"), kind("ipv6")])
+}
+
+#[cfg(feature = "import")]
+#[test]
+fn the_router_and_the_command_understand_a_service_in_the_same_way() {
+    let test = "the_router_and_the_command_understand_a_service_in_the_same_way";
+    let Some(router) = Router::new(test) else { return };
+    let rows: [(&[(&str, &str)], bool, &str, &str); 21] = [
+        (&[], true, "auto", "-"),
+        (&[("use_ipv6", "1")], true, "-", "auto"),
+        (&[("enabled", "0")], false, "auto", "-"),
+        (&[("ip_source", "network"), ("ip_network", "wan")], true, "auto", "-"),
+        (&[("ip_network", "wan6"), ("use_ipv6", "1")], true, "-", "auto"),
+        (&[("ip_network", "wanb")], false, "missing", "-"),
+        (&[("ip_network", "wanb"), ("use_ipv6", "1")], false, "-", "missing"),
+        (&[("ip_source", "interface")], true, "interface", "-"),
+        (&[("ip_source", "interface"), ("ip_interface", "br-lan")], true, "interface", "-"),
+        (&[("ip_source", "script")], false, "missing", "-"),
+        (&[("ip_source", "script"), ("ip_script", "/bin/a -6")], true, "command", "-"),
+        (
+            &[("ip_source", "script"), ("ip_script", "ip -6 addr | grep inet6 | cut -d/ -f1")],
+            true,
+            "command",
+            "-",
+        ),
+        (&[("ip_source", "web"), ("ip_url", "https://ip.example.net/")], true, "web", "-"),
+        (&[("ip_source", "web"), ("ip_url", "http://ip.example.net/")], true, "web", "-"),
+        (
+            &[("ip_source", "web"), ("ip_url", "https://ip.example.net/"), ("proxy", "p:80")],
+            false,
+            "",
+            "",
+        ),
+        (&[("ip_source", "nonsense")], false, "missing", "-"),
+        (&[("domain", "un_der.example.com")], true, "auto", "-"),
+        (&[("domain", "home")], true, "auto", "-"),
+        (&[("domain", "12345")], false, "auto", "-"),
+        (&[("domain", "-a.example.com")], false, "auto", "-"),
+        (&[("is_glue", "1"), ("retry_count", "3"), ("force_dnstcp", "1")], true, "auto", "-"),
+    ];
+    for (more, is_on, v4, v6) in rows {
+        let mut options = DDNS.to_vec();
+        options.push(("service_name", "ovh.com"));
+        for (name, value) in more {
+            options.retain(|(known, _)| known != name);
+            options.push((name, value));
+        }
+        let section = service("s", &options);
+        let router = on_a_router(&router, &section).unwrap_or_else(|| panic!("{section}"));
+        let imported = imported(&section);
+        assert_eq!((router.0, imported.0), (is_on, is_on), "{section}");
+        if !v4.is_empty() {
+            let expect = [v4.to_owned(), v6.to_owned()];
+            assert_eq!((&router.1, &imported.1), (&expect, &expect), "{section}");
+        }
+    }
+}
+
 #[test]
 fn the_way_from_ddns_scripts_makes_no_second_section_of_homings_own() {
     let test = "the_way_from_ddns_scripts_makes_no_second_section_of_homings_own";

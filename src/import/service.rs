@@ -64,6 +64,9 @@ impl Service {
 
     /// A service that Homing cannot speak to, with what to do about it.
     pub(super) fn unknown(name: &str) -> Self {
+        if is_closed(name) {
+            return Self::Unknown(name.to_owned(), ENDED.to_owned());
+        }
         let advice = ADVICE.iter().find(|(part, _)| name.contains(part)).map(|(_, advice)| *advice);
         Self::Unknown(name.to_owned(), advice.unwrap_or(USUAL).to_owned())
     }
@@ -74,16 +77,35 @@ const USUAL: &str = "keep the old client for these names; or, if the service off
     well, describe it as [provider.NAME]; or let the names be CNAMEs of a name at a service of \
     `homing providers`";
 
-/// What to do about some of them.
-const ADVICE: [(&str, &str); 3] = [
-    ("domains.google", "the service has ended; ask who took the domain over"),
-    ("google.com", "the service has ended; ask who took the domain over"),
-    (
-        "cloudflare",
-        "its API wants a key that may write the whole zone; keep the old client for these names, or delegate \
-         a zone of their own to deSEC, or let them be CNAMEs of names there",
-    ),
+/// What to do about those that are closed.
+const ENDED: &str = "the service has ended; ask who took the domain over, or let a service of `homing providers` keep the \
+    name";
+
+/// Parts of the names and servers of services that are closed.
+const CLOSED: [&str; 9] = [
+    "cloudxns",
+    "dnspark",
+    "domains.google",
+    "dtdns",
+    "googledomains",
+    "hammernode",
+    "pddimp.yandex",
+    "twodns",
+    "zerigo",
 ];
+
+/// Whether a service, by its name or server, has ended.
+fn is_closed(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    matches!(&*name, "google.com" | "yandex") || CLOSED.iter().any(|part| name.contains(part))
+}
+
+/// What to do about some of them.
+const ADVICE: [(&str, &str); 1] = [(
+    "cloudflare",
+    "its API wants a key that may write the whole zone; keep the old client for these names, or delegate \
+     a zone of their own to deSEC, or let them be CNAMEs of names there",
+)];
 
 /// Further servers of built-in providers.
 const ALIASES: [(&str, &str); 14] = [
@@ -134,6 +156,9 @@ pub(super) fn dyndns2(
     let host = host_of(rest);
     if let Some(provider) = at_server(host) {
         return Service::BuiltIn(provider);
+    }
+    if is_closed(host) && is_host(host) {
+        return Service::unknown(host);
     }
     let hidden = |what: &str| {
         let title = if is_host(host) { host } else { "this service" };
@@ -279,6 +304,25 @@ mod tests {
         assert_eq!(name("members.dyndns.org"), Some("dyn.com"));
         assert_eq!(name("dyndns.kasserver.com"), Some("all-inkl"));
         assert_eq!(name("dynv6.com"), None);
+    }
+
+    #[test]
+    fn a_closed_service_is_told_by_whatever_name() {
+        let at = |server| dyndns2(server, "/nic/update", false, Vec::new(), 1, &mut Vec::new());
+        for service in [
+            at("domains.google.com"),
+            at("update.twodns.de"),
+            Service::unknown("googledomains"),
+            Service::unknown("default@cloudxns.net"),
+        ] {
+            assert!(
+                matches!(&service, Service::Unknown(_, advice) if advice == ENDED),
+                "{service:?}"
+            );
+        }
+        for open in ["cloud.google.com-v1", "cloudflare", "duckdns.org"] {
+            assert!(!is_closed(open), "{open}");
+        }
     }
 
     #[track_caller]

@@ -567,8 +567,8 @@ fn header(
         several => format!(" What needs a look is marked \"To do\" ({several} times)."),
     };
     let what = format!(
-        "{} carried over{left}.{marked} Lines are those of the old file. Before the old client is switched off, \
-         `homing check --config FILE` and `homing --once --dry-run --config FILE` show what this one does.",
+        "{} carried over{left}.{marked} Lines are those of the old file. `homing check --config FILE` and `homing --once \
+         --dry-run --config FILE` show what this one does; then stop {client}, because two clients undo each other's work.",
         hosts(carried)
     );
     text.push_str(&toml::comment(&what, 0));

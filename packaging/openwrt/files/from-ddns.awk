@@ -89,6 +89,9 @@ function other(theirs, server, path) {
 
 END {
 	print "package homing"
+	for (s = 1; s <= section; s++)
+		if (type[s] == "ddns")
+			takes_private = (get(s, "upd_privateip") != "" ? get(s, "upd_privateip") : get(s, "allow_local_ip")) in is_on
 	# What is switched off must not be in the way of what is on.
 	for (wanted = 1; wanted >= 0; wanted--)
 		for (s = 1; s <= section; s++)
@@ -103,7 +106,7 @@ END {
 	}
 	print carried + 0 " of " services + 0 " services are carried over" > "/dev/stderr"
 	if (held)
-		print held " of the hosts " (held > 1 ? "are" : "is") " switched off until the missing devices are written down" > "/dev/stderr"
+		print held " of the hosts " (held > 1 ? "are" : "is") " switched off until " (misses_more ? "what they miss is" : "the missing devices are") " written down" > "/dev/stderr"
 }
 
 function remark(s, what) {
@@ -154,6 +157,8 @@ function service(s,    i, text, provider, host, v6, username, password, h) {
 		on[h] = wanted
 	}
 	carried++
+	if (!is_host_name(host))
+		hold(s, h, "its name is no host name; write another one as name", 1)
 	family[h, v6] = source(s, h)
 	if (get(s, "bind_network") != "")
 		bind(s, h)
@@ -179,6 +184,19 @@ function host_name(s,    domain, lookup) {
 	if (domain ~ /^[A-Za-z0-9*._-]+$/)
 		return domain
 	return lookup
+}
+
+# Whether the program takes the name; one that it refuses would keep all hosts from being updated.
+function is_host_name(text,    n, i, labels) {
+	sub(/\.$/, "", text)
+	n = split(text, labels, ".")
+	for (i = 1; i <= n; i++) {
+		if (i == 1 && labels[i] == "*" && n > 1)
+			continue
+		if (labels[i] !~ /^[A-Za-z0-9_-]+$/ || labels[i] ~ /^-|-$/ || length(labels[i]) > 63)
+			return 0
+	}
+	return n && length(text) <= 253 && labels[n] !~ /^[0-9]+$/
 }
 
 function free_name(wanted,    n, text) {
@@ -251,14 +269,24 @@ function provider_at(s, address, parameter, extra,    text) {
 	return own[text]
 }
 
-# The name of the source that the address comes from; "auto" for what the routes say.
+# The name of the source that the address comes from; "auto" for what the routes say. What cannot be
+# carried over is never replaced by "auto", which would be another address.
 function source(s, h,    kind, text, called) {
 	kind = get(s, "ip_source")
 	if (kind == "web") {
 		text = get(s, "ip_url")
-		if (text !~ /^https:\/\//) {
+		if (get(s, "proxy") != "") {
+			hold(s, h, "its address is the one that a web service saw behind a proxy, and Homing uses none; write ipv4 or ipv6", 1)
+			return wanted_source(s)
+		}
+		if (text == "" || text ~ /^(http:\/\/)?checkip(v6)?\.dyndns\.(com|org)\/?$/) {
 			remark(s, "the address comes from Homing's own choice: " (text == "" ? "the default ip_url" : "an ip_url without https") " could be forged")
 			return "auto"
+		}
+		if (text !~ /^https:\/\//) {
+			remark(s, "its ip_url is asked by https now, because an answer could be forged on the way")
+			sub(/^http:\/\//, "", text)
+			text = "https://" text
 		}
 		return new_source(s, "web", text)
 	}
@@ -267,8 +295,17 @@ function source(s, h,    kind, text, called) {
 		return new_source(s, "interface", text == "" ? "eth1" : text)
 	}
 	if (kind == "script") {
+		text = get(s, "ip_script")
+		if (text !~ /[^ \t]/) {
+			hold(s, h, "it names no ip_script; write a `config source` with its command", 1)
+			return wanted_source(s)
+		}
 		remark(s, "ip_script runs as the user homing now, in a jail; name whatever else it needs in jail_mount of the `config homing`")
-		return new_source(s, "command", get(s, "ip_script"))
+		return new_source(s, "command", text)
+	}
+	if (kind != "" && kind != "network") {
+		hold(s, h, "its ip_source is not known; write a `config source`", 1)
+		return wanted_source(s)
 	}
 	text = get(s, "ip_network")
 	if (text == "" || text == "wan" || text == "wan6")
@@ -284,18 +321,29 @@ function source(s, h,    kind, text, called) {
 	return called
 }
 
+# A name for a source that somebody has to write.
+function wanted_source(s) {
+	return free_name(name[s] "_source")
+}
+
 function new_source(s, key, text,    called, n, i, words) {
 	if ((key, text) in sources)
 		return sources[key, text]
 	called = sources[key, text] = free_name(name[s] "_source")
 	print ""
 	print "config source '" called "'"
-	if (key == "command") {
+	if (key == "command" && text ~ /[|&;<>()$`"'*?~\\]/) {
+		# ddns-scripts gives it to a shell.
+		print "\tlist command '/bin/sh'"
+		print "\tlist command '-c'"
+		print "\tlist command " uci(text)
+	} else if (key == "command") {
 		n = split(text, words, " ")
 		for (i = 1; i <= n; i++)
 			print "\tlist command " uci(words[i])
 	} else
 		option_of(key, text)
+	option_of("allow_private", takes_private ? "1" : "")
 	return called
 }
 
@@ -309,8 +357,11 @@ function bind(s, h,    text) {
 	}
 }
 
-# Leaves a host switched off that would go out by the wrong line.
-function hold(s, h, what) {
+# Leaves a host switched off that would go out by the wrong line, or have another address; `more` tells
+# that it misses more than a device.
+function hold(s, h, what, more) {
+	if (more && on[h])
+		misses_more = 1
 	remark(s, "the host " called[h] " is switched off: " what ", and write enabled 1 in the host")
 	if (on[h] && !(h in waits))
 		held++
@@ -339,11 +390,14 @@ function refresh(s, h,    time) {
 		remark(s, "force_interval 0 is not carried over: Homing does not end after an update")
 }
 
-function interval(s,    time) {
+function interval(s,    time, floor) {
 	time = seconds(s, "check_interval", "check_unit", "minutes")
 	if (!time)
 		return
-	time = time < 300 ? 300 : time > 86400 ? 86400 : time
+	# What ddns-scripts raises a shorter one to.
+	floor = seconds(s, "check_interval_min", "check_unit", "minutes")
+	floor = floor == "" ? 300 : floor < 10 ? 10 : floor
+	time = time < floor ? floor : time > 86400 ? 86400 : time
 	if (!shortest || time < shortest)
 		shortest = time
 }

@@ -195,9 +195,9 @@ fn add(block: &mut Block, name: &str, text: String, line: usize) {
 fn settle(block: &mut Block) {
     let (begin, service) = block.title.split_once('@').unwrap_or(("", ""));
     let is_custom = begin == "custom" && service.starts_with("http_s");
-    block.kind = if is_custom { "custom" } else { "provider" }.to_owned();
+    block.kind = String::from(if is_custom { "custom" } else { "provider" });
     if block.title.is_empty() || service == "dyndns.org" {
-        block.title = USUAL.to_owned();
+        block.title = String::from(USUAL);
     }
     // What version 2 does by https unless it is told otherwise.
     for (name, others) in [("ssl", "ddns-server"), ("checkip-ssl", "checkip-server")] {
