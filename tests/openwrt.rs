@@ -942,9 +942,15 @@ fn what_cannot_be_carried_over_is_told() {
 
 /// What one service of ddns-scripts becomes: whether its host is on, and where each address comes
 /// from (`-` for nowhere, `auto`, or the kind of source).
+#[cfg(feature = "import")]
 type Meaning = (bool, [String; 2]);
 
+/// Options of a service, and what it becomes; without words, its sources are not compared.
+#[cfg(feature = "import")]
+type Row = (&'static [(&'static str, &'static str)], bool, &'static str, &'static str);
+
 /// What the package's converter makes of it.
+#[cfg(feature = "import")]
 fn on_a_router(router: &Router, service: &str) -> Option<Meaning> {
     router.write("etc/config/homing", "", 0o600);
     let done = migrate(router, service);
@@ -1002,7 +1008,7 @@ fn imported(service: &str) -> Meaning {
 fn the_router_and_the_command_understand_a_service_in_the_same_way() {
     let test = "the_router_and_the_command_understand_a_service_in_the_same_way";
     let Some(router) = Router::new(test) else { return };
-    let rows: [(&[(&str, &str)], bool, &str, &str); 21] = [
+    let rows: [Row; 21] = [
         (&[], true, "auto", "-"),
         (&[("use_ipv6", "1")], true, "-", "auto"),
         (&[("enabled", "0")], false, "auto", "-"),
