@@ -4,10 +4,15 @@
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
+
+use crate::hand::{self, Author, Disguise, disguised};
+use crate::walk::Place;
 
 /// Who owns a file, and what it lets them do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,37 +29,62 @@ impl Ownership {
     /// there, its directory's owner and group, and nobody else may read it.
     pub fn of(path: &Path) -> io::Result<Self> {
         const GROUP_MAY_READ: u32 = 0o640;
-        match fs::metadata(path) {
-            Ok(file) => {
-                let mode = (file.mode() & GROUP_MAY_READ) | 0o600;
-                Ok(Self { uid: file.uid(), gid: file.gid(), mode, is_kept: true })
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let directory = fs::metadata(directory(path))?;
-                let (uid, gid) = (directory.uid(), directory.gid());
-                Ok(Self { uid, gid, mode: 0o600, is_kept: false })
-            }
-            Err(error) => Err(error),
+        let _hand = disguised()?;
+        let place = Place::of(path)?;
+        if let Some(file) = place.found()? {
+            let mode = (file.st_mode & GROUP_MAY_READ) | 0o600;
+            return Ok(Self { uid: file.st_uid, gid: file.st_gid, mode, is_kept: true });
         }
+        let User { uid, gid } = heir(&place)?;
+        Ok(Self { uid, gid, mode: 0o600, is_kept: false })
     }
 }
 
-/// The file that `path` leads to: through a link in its place, which need not be followed for a
-/// path whose directories are links.
+/// Whose a new file at `place` is: its directory's owner's, and in a directory of root's that of whom
+/// root serves.
+fn heir(place: &Place) -> io::Result<User> {
+    let directory = place.directory()?;
+    let author = hand::author().filter(|_| directory.st_uid == 0);
+    let owner = User { uid: directory.st_uid, gid: directory.st_gid };
+    Ok(author.map_or(owner, |author| author.user))
+}
+
+/// Whom this process serves by the configuration at `path`, if `user` can change that.
+pub fn authorship(user: Option<User>, path: &Path) -> Option<Author> {
+    const BY_OTHERS: u32 = 0o022;
+    let home = fs::metadata(directory(path)).ok();
+    let home = home.filter(|home| home.uid() == 0 && home.mode() & BY_OTHERS == 0);
+    let home = home.map(|home| (home.dev(), home.ino()));
+    user.map(|user| Author { user, home })
+}
+
+/// The place at `path`, and this thread as who is to write there; a link there is not followed.
 ///
-/// A link that anybody but root or this user made is refused: it could lead root's writing to any
-/// file.
-pub fn real(path: &Path) -> io::Result<PathBuf> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.is_symlink() => {
-            let own = rustix::process::geteuid().as_raw();
-            if found.uid() != 0 && found.uid() != own {
-                let what = "it is a link that somebody else made";
-                return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
-            }
-            fs::canonicalize(path)
+/// Beside the configuration of somebody whom root serves, root makes new files for them, and replaces
+/// those that they own: in a directory of root's they could not.
+pub(crate) fn writable(path: &Path) -> io::Result<(Place, Option<Disguise>)> {
+    let hand = disguised()?;
+    let place = Place::itself(path)?;
+    if let Some(Author { user, home: Some(home) }) = hand::author() {
+        let directory = place.directory()?;
+        #[expect(clippy::useless_conversion, reason = "their width depends on the system")]
+        let is_home = (u64::from(directory.st_dev), u64::from(directory.st_ino)) == home;
+        if is_home && place.found()?.is_none_or(|found| found.st_uid == user.uid) {
+            return Ok((place, None));
         }
-        _ => Ok(path.to_owned()),
+    }
+    Ok((place, hand))
+}
+
+/// The file that `path` leads to, through any link that root or this user made.
+///
+/// A link that anybody else made is refused: it could lead root's writing to any file.
+pub fn real(path: &Path) -> io::Result<PathBuf> {
+    let _hand = disguised()?;
+    match Place::of(path) {
+        Ok(place) => Ok(place.path().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        Err(error) => Err(error),
     }
 }
 
@@ -79,10 +109,59 @@ pub fn directory(path: &Path) -> &Path {
 ///
 /// Never waits: a pipe without a writer would keep us for ever.
 pub fn open_regular(path: &Path) -> io::Result<Option<(File, Metadata)>> {
+    let _hand = disguised()?;
+    Place::of(path)?.open(OFlags::RDONLY)
+}
+
+/// As [`open_regular`], for a path that whoever called Homing has named, by whatever links.
+pub fn open_named(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     let metadata = file.metadata()?;
     Ok(metadata.is_file().then_some((file, metadata)))
+}
+
+/// What a pipe or a device holds that whoever called Homing has named, such as `<(command)`.
+#[derive(Debug)]
+pub struct Handed {
+    file: File,
+    /// Until when somebody may come to write to it.
+    latest: Instant,
+    has_begun: bool,
+}
+
+impl Handed {
+    /// Opens what is at `path`; does not wait for somebody who writes.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        const COMES_WITHIN: Duration = Duration::from_secs(2);
+        let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        Ok(Self { file, latest: Instant::now() + COMES_WITHIN, has_begun: false })
+    }
+
+    /// What is open.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Read for Handed {
+    /// Waits for whoever writes, as long as they like, and for a moment until somebody does.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        const LOOKS_EVERY: Duration = Duration::from_millis(20);
+        let is_pipe = std::os::unix::fs::FileTypeExt::is_fifo(&self.file.metadata()?.file_type());
+        loop {
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) if is_pipe && !self.has_begun && Instant::now() < self.latest => {}
+                result => {
+                    self.has_begun = true;
+                    return result;
+                }
+            }
+            sleep(LOOKS_EVERY);
+        }
+    }
 }
 
 /// The text of the file at `path`, of at most `most` bytes; `None` when there is no such file.
@@ -107,14 +186,15 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<Option<String>> {
 /// file. Without the right to give files away a new one stays ours, and one that is to take the
 /// place of another's is refused: whoever reads that could not read this.
 pub fn create(path: &Path, ownership: Ownership) -> io::Result<File> {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let (place, _hand) = writable(path)?;
+    place.remove()?;
+    let file = place.make()?;
     let Ownership { uid, gid, mode, is_kept } = ownership;
     let made = file.metadata()?;
+    // The mode first: who has given a file away may not change it.
+    if mode != 0o600 {
+        file.set_permissions(PermissionsExt::from_mode(mode))?;
+    }
     let owner = (made.uid() != uid).then_some(uid);
     let group = (made.gid() != gid).then_some(gid);
     if owner.is_some() || group.is_some() {
@@ -125,32 +205,94 @@ pub fn create(path: &Path, ownership: Ownership) -> io::Result<File> {
         });
         match given {
             Err(error) if is_kept || error.kind() != io::ErrorKind::PermissionDenied => {
-                let _ = fs::remove_file(path);
+                let _ = place.remove();
                 return Err(error);
             }
-            Err(_) => return Ok(file),
-            Ok(()) => {}
+            Err(_) | Ok(()) => {}
         }
-    }
-    if mode != 0o600 {
-        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
     }
     Ok(file)
 }
 
-/// Gives `file`, which this very process has just made in `directory`, to that directory's owner, who
+/// Makes an empty file at `path`, as [`create`] does, and leaves it to who is to be able to use it when
+/// root does not run Homing.
+pub fn create_for_heir(path: &Path) -> io::Result<File> {
+    let (place, _hand) = writable(path)?;
+    place.remove()?;
+    let file = place.make()?;
+    hand_over(&file, &place)?;
+    Ok(file)
+}
+
+/// Opens the file at `path` for reading and writing; makes it when it is not there, for who is to be
+/// able to use it when root does not run Homing. `None` when it is no regular file.
+///
+/// Never gives away a file that was found there: it may be any file of root's.
+pub fn open_or_create(path: &Path) -> io::Result<Option<File>> {
+    let (place, _hand) = writable(path)?;
+    if place.found()?.is_none() {
+        match place.make() {
+            Ok(file) => {
+                hand_over(&file, &place)?;
+                return Ok(Some(file));
+            }
+            // Another run was first.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(place.open(OFlags::RDWR)?.map(|(file, _)| file))
+}
+
+/// Makes a directory at `path` that is its owner's alone; in root's, that is who is served.
+pub fn create_directory(path: &Path) -> io::Result<()> {
+    let (place, _hand) = writable(path)?;
+    place.make_directory()?;
+    hand_over_to_author(&place.open_directory()?)
+}
+
+/// Opens the directory at `path`.
+pub fn open_directory(path: &Path) -> io::Result<File> {
+    let _hand = disguised()?;
+    Place::within(path, ".")?.open_directory()
+}
+
+/// Opens the file at `path` itself for writing to it as it is; `None` when it is no regular file.
+pub fn open_for_change(path: &Path) -> io::Result<Option<File>> {
+    let (place, _hand) = writable(path)?;
+    Ok(place.open(OFlags::WRONLY)?.map(|(file, _)| file))
+}
+
+/// Removes the file at `path`, if it is there.
+pub fn remove(path: &Path) -> io::Result<()> {
+    let (place, _hand) = writable(path)?;
+    place.remove()
+}
+
+/// Gives `file`, which this very process has just made, to whom root serves.
+pub fn hand_over_to_author(file: &File) -> io::Result<()> {
+    match hand::author() {
+        Some(Author { user, .. }) if file.metadata()?.uid() != user.uid => {
+            fchown(file, Some(user.uid), Some(user.gid))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Gives `file`, which this very process has just made at `place`, to its directory's owner, who
 /// has to be able to use it when root does not run Homing.
 ///
 /// Never for a file that was found there: its owner may put any file of root's there.
-pub fn hand_over(file: &File, directory: &Path) -> io::Result<()> {
-    if !rustix::process::geteuid().is_root() {
+pub(crate) fn hand_over(file: &File, place: &Place) -> io::Result<()> {
+    let made = file.metadata()?;
+    if made.uid() != 0 {
         return Ok(());
     }
-    let (owner, made) = (fs::metadata(directory)?, file.metadata()?);
-    if owner.uid() == 0 || made.uid() != 0 {
+    let User { uid, gid } = heir(place)?;
+    if uid == 0 {
         return Ok(());
     }
-    match fchown(file, Some(owner.uid()), Some(owner.gid())) {
+    match fchown(file, Some(uid), Some(gid)) {
         // A root without that right runs Homing as nobody else.
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
         _ => Ok(()),
@@ -168,12 +310,12 @@ pub fn hand_over_directory(path: &Path) -> io::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    let flags = OFlags::NOFOLLOW | OFlags::DIRECTORY;
-    let open = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    let (place, _hand) = writable(path)?;
+    let open = place.open_directory()?;
     if open.metadata()?.nlink() > LINKS_OF_AN_EMPTY_ONE {
         return Ok(());
     }
-    hand_over(&open, directory(path))
+    hand_over(&open, &place)
 }
 
 /// A user of this machine.
@@ -247,11 +389,6 @@ pub fn owner(path: &Path) -> Option<User> {
     Some(User { uid: found.uid(), gid: found.gid() })
 }
 
-/// For opening a file in a directory of somebody else: a link there could lead root anywhere.
-pub fn no_link() -> i32 {
-    OFlags::NOFOLLOW.bits().cast_signed()
-}
-
 /// Writes `bytes` to `file`, down to the disk.
 pub fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
@@ -260,22 +397,13 @@ pub fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
 
 /// Lets the file at `new` take the place of the one at `path`; both are in one directory.
 pub fn replace(new: &Path, path: &Path) -> io::Result<()> {
-    fs::rename(new, path)?;
-    sync_directory(directory(path))
+    let (place, _hand) = writable(path)?;
+    place.take_from(new.file_name().unwrap_or_default())?;
+    place.sync()
 }
 
 /// Takes the names in `directory` down to the disk; a rename is not safe before.
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
-    match File::open(directory).and_then(|directory| directory.sync_all()) {
-        // Some file systems (vfat, FUSE) cannot, and need not.
-        Err(error)
-            if !matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-            ) =>
-        {
-            Err(error)
-        }
-        _ => Ok(()),
-    }
+    let _hand = disguised()?;
+    Place::within(directory, ".")?.sync()
 }

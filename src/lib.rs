@@ -28,6 +28,7 @@ mod disk;
 pub mod drivers;
 pub mod exchange;
 pub mod exit;
+mod hand;
 pub mod hook;
 pub mod hosts_file;
 pub mod http;
@@ -51,3 +52,4 @@ mod terminal;
 #[cfg_attr(not(feature = "tokens"), path = "left_out/token.rs")]
 mod token;
 pub mod waiting;
+mod walk;

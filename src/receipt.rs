@@ -5,9 +5,8 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, FileTimes, OpenOptions};
+use std::fs::{self, FileTimes};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -128,7 +127,7 @@ pub fn write(token_file: &Path, receipt: &Receipt, ownership: Ownership) -> io::
     let written = disk::fill(&mut file, text(receipt).as_bytes());
     if written.is_err() {
         // A half-written file would take the room that is missing.
-        let _ = fs::remove_file(&new);
+        let _ = disk::remove(&new);
     }
     written?;
     disk::replace(&new, &path)
@@ -148,8 +147,8 @@ pub fn void(token_file: &Path) -> io::Result<()> {
 
 /// Moves the stamp of a receipt that is still right, and changes nothing in it.
 pub fn confirm(token_file: &Path) -> io::Result<()> {
-    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    let file = OpenOptions::new().write(true).custom_flags(flags).open(path(token_file))?;
+    let file = disk::open_for_change(&path(token_file))?;
+    let file = file.ok_or_else(|| io::Error::other("it is not a file"))?;
     file.set_times(FileTimes::new().set_modified(SystemTime::now()))
 }
 

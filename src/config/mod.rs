@@ -30,7 +30,8 @@ use crate::core::address::PerFamily;
 use crate::core::plan::Host;
 use crate::core::provider::{Protocol, Provider};
 use crate::core::verify::Verify;
-use crate::disk::{User, author, open_regular};
+use crate::disk::{User, author, authorship, open_named};
+use crate::hand;
 use crate::log::{Format, Level};
 use crate::reason::reason;
 use crate::source::Source;
@@ -141,7 +142,8 @@ impl Default for Daemon {
 
 /// The configuration in the file at `path`.
 ///
-/// The file must be a regular one of at most 1 MiB; that bounds the work of parsing it, too.
+/// The file must be a regular one of at most 1 MiB; that bounds the work of parsing it, too. From then
+/// on this thread uses the paths in it as whoever can change it.
 pub fn load(path: &Path) -> Result<Config, Problems> {
     const MOST: u64 = 1024 * 1024;
     let problem = |what: &str| Problems::of_file(path, what);
@@ -158,7 +160,7 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
         let file = problems::shown_path(&path.join("config.toml"));
         return Err(problem(&format!("is a directory; name the file in it, such as {file}")));
     }
-    let (file, metadata) = open_regular(path)
+    let (file, metadata) = open_named(path)
         .map_err(unreadable)?
         .ok_or_else(|| problem("is not a regular file; a configuration is read more than once"))?;
     let mut bytes = Vec::new();
@@ -173,8 +175,17 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
         let line = before.split(|byte| *byte == b'\n').count();
         problem(&format!("is not UTF-8 text (line {line}); save it as UTF-8"))
     })?;
+    let programs_as = author(path, &metadata);
+    hand::serve(authorship(programs_as, path));
     let config = read(path, &text, secret::check_exposure(&metadata).err())?;
-    Ok(Config { programs_as: author(path, &metadata), ..config })
+    Ok(Config { programs_as, ..config })
+}
+
+impl Config {
+    /// Lets its paths be used as whoever can change it, as [`load`] does.
+    pub fn serve(&self) {
+        hand::serve(authorship(self.programs_as, &self.path));
+    }
 }
 
 /// The configuration that `text` is, as if it stood in the file at `path`.

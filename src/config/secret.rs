@@ -3,9 +3,9 @@
 //! A secret is one line of text. Files are judged by what is open, not by what the path says, so
 //! that nothing can be exchanged in between. Called by the round, and by `check`.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 use std::{env, fmt};
 
@@ -14,7 +14,7 @@ use crate::core::key_file::{self, KeyFileError};
 use crate::core::name::Hostname;
 use crate::core::secret::Secret;
 use crate::core::tsig::Key;
-use crate::disk::open_regular;
+use crate::disk::{Handed, open_named, open_regular};
 use crate::reason::reason;
 
 /// Where a host's secret stands.
@@ -123,14 +123,14 @@ pub fn read_handed(path: &Path) -> Result<Secret, SecretError> {
     // What cannot be looked at is told below.
     let kind = std::fs::metadata(path).map(|metadata| metadata.file_type());
     if !kind.is_ok_and(|kind| kind.is_fifo() || kind.is_char_device()) {
-        return read(&SecretPlace::File(path.to_owned()));
+        let directory = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let file = guarded(path, open_named(path), directory.as_deref())?;
+        return from_reader(file, path);
     }
-    let flags = rustix::fs::OFlags::NOCTTY.bits().cast_signed();
-    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let file = opened.map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
+    let handed = Handed::open(path).map_err(unreadable)?;
+    let metadata = handed.file().metadata().map_err(unreadable)?;
     // A terminal would show what is typed.
-    if file.is_terminal() {
+    if handed.file().is_terminal() {
         return Err(SecretError::NotAFile { path: path.to_owned() });
     }
     // Ours is as safe as we made it. What is open counts: the path may lead elsewhere by now.
@@ -139,7 +139,7 @@ pub fn read_handed(path: &Path) -> Result<Secret, SecretError> {
     if !(kind.is_char_device() || kind.is_fifo() && is_ours) {
         check_mode(path, &metadata)?;
     }
-    from_reader(file, path)
+    from_reader(handed, path)
 }
 
 /// The secret that `reader` holds, which stands at `path`.
@@ -185,7 +185,16 @@ fn from_file(path: &Path, credentials: Option<&Path>) -> Result<Secret, SecretEr
 
 /// The file at `path`, which nobody else may read.
 fn open_guarded(path: &Path, credentials: Option<&Path>) -> Result<File, SecretError> {
-    let (file, metadata) = open_regular(path)
+    guarded(path, open_regular(path), credentials)
+}
+
+/// The file `opened` at `path`, which nobody else may read.
+fn guarded(
+    path: &Path,
+    opened: io::Result<Option<(File, Metadata)>>,
+    credentials: Option<&Path>,
+) -> Result<File, SecretError> {
+    let (file, metadata) = opened
         .map_err(|error| unreadable(path, &error))?
         .ok_or(SecretError::NotAFile { path: path.to_owned() })?;
     // systemd guards that directory itself, and its mode bits stand for an access list.

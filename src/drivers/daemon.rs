@@ -213,6 +213,7 @@ fn reload(engine: &mut Engine, path: &Path, confinement: &mut Confinement) -> bo
     match config::load(path) {
         Ok(config) => {
             if let Some(lacking) = confinement.forbids(&engine.config, &config) {
+                engine.config.serve();
                 warn!(
                     lacking,
                     fix = "restart Homing",
@@ -228,6 +229,7 @@ fn reload(engine: &mut Engine, path: &Path, confinement: &mut Confinement) -> bo
             true
         }
         Err(problems) => {
+            engine.config.serve();
             for problem in problems.iter() {
                 error!("{problem}");
             }

@@ -2,9 +2,9 @@
 //!
 //! Prints the configuration or nothing; no secret ever goes to standard output or standard error.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs;
 use std::io::{self, IsTerminal, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::err;
@@ -12,7 +12,7 @@ use crate::cli::ImportCommand;
 use crate::config;
 use crate::config::problems::shown_path;
 use crate::config::secret::{in_shell_quotes, one_line};
-use crate::disk::{self, Ownership};
+use crate::disk::{self, Handed, Ownership};
 use crate::exit::Exit;
 use crate::import::{self, SecretFile, Written};
 use crate::reason::reason;
@@ -74,7 +74,7 @@ fn read(file: &Path, from_stdin: bool) -> Result<Vec<u8>, String> {
     let result = if from_stdin {
         io::stdin().lock().take(MOST + 1).read_to_end(&mut bytes)
     } else {
-        File::open(file).and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes))
+        Handed::open(file).and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes))
     };
     result.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => "does not exist; name the old client's configuration".to_owned(),
@@ -167,7 +167,7 @@ const LONGEST: u64 = 8192;
 fn prepare(directory: &Path) -> Result<(), String> {
     const OTHERS_WRITE: u32 = 0o022;
     let shown = shown_path(directory);
-    match DirBuilder::new().mode(0o700).create(directory) {
+    match disk::create_directory(directory) {
         Ok(()) => disk::hand_over_directory(directory).map_err(|error| {
             format!("{shown} cannot be given to its parent's owner: {}", reason(&error))
         })?,
@@ -206,7 +206,7 @@ fn write(path: &Path, file: &SecretFile) -> io::Result<()> {
     let line = format!("{}\n", file.secret.expose());
     disk::fill(&mut open, line.as_bytes()).and_then(|()| disk::replace(&new, path)).inspect_err(
         |_| {
-            let _ = fs::remove_file(&new);
+            let _ = disk::remove(&new);
         },
     )
 }

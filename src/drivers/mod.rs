@@ -24,6 +24,7 @@ use crate::cli::{Command, Common, Parsed};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::exit::Exit;
+use crate::hand;
 use crate::log::{self, Format, Level};
 use crate::round::{Engine, Report};
 use crate::say::{err, out};
@@ -135,8 +136,10 @@ fn awaited(work: impl Future<Output = Exit>) -> Exit {
 
 /// The directory for state: what was asked for, the configuration's, the usual one.
 fn state_dir(common: &Common, config: &Config) -> PathBuf {
-    let asked = common.state_dir.clone().or_else(|| config.daemon.state_dir.clone());
-    asked.unwrap_or_else(|| STATE_DIR.into())
+    let of_config = config.daemon.state_dir.as_ref().filter(|_| common.state_dir.is_none());
+    hand::state_is_the_callers(of_config.is_none());
+    let asked = common.state_dir.as_ref().or(of_config);
+    asked.cloned().unwrap_or_else(|| STATE_DIR.into())
 }
 
 /// The engine of a command, with its state read; what is in the way is told.

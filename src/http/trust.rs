@@ -2,7 +2,6 @@
 //!
 //! Always verified; there is no switch that turns this off.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::SigningKey;
 use rustls::{ClientConfig, Error, RootCertStore};
 
+use crate::disk::open_regular;
 use crate::reason::reason;
 
 /// Loads no private key: this client has none.
@@ -62,7 +62,9 @@ fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     // A whole system's bundle is a fifth of that.
     const MOST: u64 = 1024 * 1024;
     let mut pem = Vec::new();
-    let file = File::open(path).map_err(|error| format!("cannot be opened: {}", reason(&error)))?;
+    let opened = open_regular(path);
+    let opened = opened.map_err(|error| format!("cannot be opened: {}", reason(&error)))?;
+    let (file, _) = opened.ok_or("is not a regular file; name the file itself")?;
     let read = file.take(MOST + 1).read_to_end(&mut pem);
     let length = read.map_err(|error| format!("cannot be read: {}", reason(&error)))?;
     if length as u64 > MOST {

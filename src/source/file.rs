@@ -2,16 +2,14 @@
 //!
 //! Reads, and returns what it read; never waits, whatever the path turns out to be.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-
-use rustix::fs::OFlags;
 
 use crate::core::address::Family;
 use crate::core::told::quoted;
+use crate::disk::open_regular;
 use crate::reason::reason;
 
 /// The longest first line, in bytes.
@@ -35,12 +33,8 @@ pub fn seen(path: &Path, family: Family) -> Result<IpAddr, String> {
 
 /// Opens a regular file; a pipe or device in its place could keep us waiting for ever.
 fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    Ok(file)
+    let opened = open_regular(path)?;
+    opened.map(|(file, _)| file).ok_or_else(|| io::Error::other("it is not a regular file"))
 }
 
 /// What stands before the first line break, in UTF-8 or not.

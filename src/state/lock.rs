@@ -8,13 +8,14 @@
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::DAEMON;
 use crate::clock;
 use crate::core::time::Timestamp;
 use crate::disk;
+use crate::hand::of_state;
 
 const FILE: &str = "homing.lock";
 
@@ -54,7 +55,9 @@ pub enum Refusal {
 pub fn take(dir: &Path, who: &str) -> Result<File, Refusal> {
     let path = dir.join(FILE);
     let system = |error| Refusal::System(path.clone(), error);
-    let mut file = open(&path).map_err(system)?;
+    let no_lock = || io::Error::new(io::ErrorKind::InvalidData, "it is no lock of Homing's");
+    let opened = disk::open_or_create(&path).map_err(system)?;
+    let mut file = opened.ok_or_else(|| system(no_lock()))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(Refusal::Held(holder(&path))),
@@ -62,31 +65,13 @@ pub fn take(dir: &Path, who: &str) -> Result<File, Refusal> {
     }
     if who == DAEMON {
         if !is_lock(&mut file).map_err(system)? {
-            let what = "it is no lock of Homing's";
-            return Err(system(io::Error::new(io::ErrorKind::InvalidData, what)));
+            return Err(system(no_lock()));
         }
         let line = Line::mine().to_string();
         let written = file.set_len(0).and_then(|()| file.rewind());
         written.and_then(|()| file.write_all(line.as_bytes())).map_err(system)?;
     }
     Ok(file)
-}
-
-/// Opens the file at `path`; makes it when it is not there.
-///
-/// Only one that was just made is given to the directory's owner, who may have put any file of
-/// root's in its place.
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.read(true).write(true).mode(0o600).custom_flags(disk::no_link());
-    match options.clone().create_new(true).open(path) {
-        Ok(file) => {
-            disk::hand_over(&file, disk::directory(path))?;
-            Ok(file)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
-        Err(error) => Err(error),
-    }
 }
 
 /// Whether `file`, which nobody has read from yet, holds nothing but what stands in a lock; a power
@@ -100,6 +85,7 @@ fn is_lock(file: &mut File) -> io::Result<bool> {
 
 /// The daemon that runs on the state in `dir`, if one does; takes no lock and waits for nothing.
 pub fn running_daemon(dir: &Path) -> Option<Holder> {
+    let _hand = of_state();
     let path = dir.join(FILE);
     let line = Line::parse(&disk::read_text(&path, MOST).ok()??)?;
     let pid = if line.is_alive() { line.pid } else { number_outside(&line, &path)? };
@@ -117,6 +103,7 @@ fn number_outside(line: &Line, path: &Path) -> Option<u32> {
 ///
 /// A holder that cannot be told from the next one is always news, and so is one that cannot be noted.
 pub fn is_news(dir: &Path, holder: &Holder) -> bool {
+    let _hand = of_state();
     if matches!(holder, Holder::Once { pid: None }) {
         return true;
     }

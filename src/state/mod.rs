@@ -20,7 +20,6 @@ use std::fmt;
 use std::fs::{self, File};
 use std::hash::Hasher;
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use ring::hmac;
@@ -32,6 +31,7 @@ use crate::core::memory::Memory;
 use crate::core::secret::Fingerprint;
 use crate::disk;
 use crate::exit::Exit;
+use crate::hand::of_state;
 use crate::reason::reason;
 
 /// The state file's name.
@@ -119,6 +119,7 @@ impl Store {
     ///
     /// Its parent has to be there. With [`Access::ReadOnly`] nothing is touched and nothing fails.
     pub fn open(dir: &Path, access: Access) -> Result<Self, StateError> {
+        let _hand = of_state();
         let lock = match access {
             Access::ReadOnly => None,
             Access::Locked { who } => {
@@ -126,12 +127,8 @@ impl Store {
                 // A process that was killed while it wrote has left it; the lock says that none
                 // is writing now.
                 let new = dir.join(NEW);
-                match fs::remove_file(&new) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(StateError::system("remove", new, error));
-                    }
-                    _ => Some(lock),
-                }
+                disk::remove(&new).map_err(|error| StateError::system("remove", new, error))?;
+                Some(lock)
             }
         };
         let dir = dir.to_owned();
@@ -143,6 +140,7 @@ impl Store {
     /// A damaged file is no error: it is set aside when the directory is locked, and the memory
     /// begins anew.
     pub fn load(&mut self) -> Result<Loaded, StateError> {
+        let _hand = of_state();
         let file = self.dir.join(FILE);
         let damage = match read(&file) {
             Ok(None) => {
@@ -182,6 +180,7 @@ impl Store {
     /// When this returns without an error, the new state survives a loss of power; when it returns
     /// one, the old state is still there and nothing may be sent.
     pub fn save(&mut self, memory: &Memory) -> Result<(), StateError> {
+        let _hand = of_state();
         if self.lock.is_none() {
             let error = io::Error::other("it was opened for reading only");
             return Err(StateError::system("write", self.dir.clone(), error));
@@ -201,13 +200,11 @@ impl Store {
         if let Err(error) = write(&new, &bytes) {
             // A half-written file would take the room that is missing; if even that fails, the
             // next start removes it.
-            let _ = fs::remove_file(&new);
+            let _ = disk::remove(&new);
             return Err(StateError::system("write", new, error));
         }
         let file = self.dir.join(FILE);
-        fs::rename(&new, &file).map_err(|error| StateError::system("replace", file, error))?;
-        disk::sync_directory(&self.dir)
-            .map_err(|error| StateError::system("sync", self.dir.clone(), error))?;
+        disk::replace(&new, &file).map_err(|error| StateError::system("replace", file, error))?;
         self.on_disk = Some(digest);
         Ok(())
     }
@@ -255,22 +252,18 @@ enum Unreadable {
 fn read(file: &Path) -> Result<Option<String>, Unreadable> {
     use Unreadable::{Damaged, System};
 
-    let about = match fs::metadata(file) {
-        Ok(about) => about,
+    let opened = match disk::open_regular(file) {
+        Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(System(error)),
     };
-    if !about.is_file() {
-        // Opening a pipe would wait for ever.
-        return Err(Damaged("it is not a file".to_owned()));
-    }
+    let (open, about) = opened.ok_or_else(|| Damaged("it is not a file".to_owned()))?;
     if about.len() > LARGEST {
         return Err(Damaged(format!("{} bytes are too many", about.len())));
     }
     let size = usize::try_from(about.len()).unwrap_or_default();
     let mut bytes = Vec::with_capacity(size + 1);
-    let opened = File::open(file).map_err(System)?;
-    opened.take(LARGEST).read_to_end(&mut bytes).map_err(System)?;
+    open.take(LARGEST).read_to_end(&mut bytes).map_err(System)?;
     String::from_utf8(bytes).map(Some).map_err(|_| Damaged("it is not UTF-8 text".to_owned()))
 }
 
@@ -285,7 +278,7 @@ fn set_aside(file: &Path) -> Result<PathBuf, StateError> {
     let mut paths = names.map(|name| file.with_file_name(name));
     let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
     let path = paths.find(is_free).unwrap_or_else(|| file.with_file_name(&stem));
-    match fs::rename(file, &path) {
+    match disk::replace(file, &path) {
         Ok(()) => Ok(path),
         Err(error) => Err(StateError::system("set aside", file.to_owned(), error)),
     }
@@ -293,15 +286,8 @@ fn set_aside(file: &Path) -> Result<PathBuf, StateError> {
 
 /// Writes a new file that only its owner may read, down to the disk.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = File::options();
     // Whatever stands there now, such as a link, is nothing of ours.
-    options.write(true).create_new(true).mode(0o600);
-    let mut file = options.open(path)?;
-    disk::hand_over(&file, disk::directory(path))?;
+    let mut file = disk::create_for_heir(path)?;
     disk::fill(&mut file, bytes)
 }
 
@@ -309,7 +295,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn lock_in(dir: &Path, who: &str) -> Result<File, StateError> {
     let locked = match lock::take(dir, who) {
         Err(lock::Refusal::System(_, error)) if error.kind() == io::ErrorKind::NotFound => {
-            match fs::DirBuilder::new().mode(0o700).create(dir) {
+            match disk::create_directory(dir) {
                 // A run that began when we did was first.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
                 Err(error) => return Err(StateError::system("make", dir.to_owned(), error)),

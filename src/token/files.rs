@@ -10,7 +10,7 @@
 //! Of a key there are the first and the third (`dev1.key`, `dev1.key.new`).
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -91,7 +91,7 @@ impl TokenFile {
             Ok(receipt) => found.receipt = receipt,
             Err(ReceiptError::Damaged(path, what)) => {
                 let aside = with_ending(&path, ".damaged");
-                if !only_looking && fs::rename(&path, &aside).is_ok() {
+                if !only_looking && disk::replace(&path, &aside).is_ok() {
                     let (path, aside) = (path.display(), aside.display());
                     found.remarks.push(format!("{path} is damaged ({what}); kept as {aside}"));
                 } else {
@@ -169,7 +169,7 @@ impl TokenFile {
     /// Finds out whether the directory can be written to, and leaves nothing there.
     pub fn try_directory(&self) -> Result<(), Failure> {
         let path = with_ending(&self.path, ".new.try");
-        let tried = disk::create(&path, self.ownership).and_then(|_| fs::remove_file(&path));
+        let tried = disk::create(&path, self.ownership).and_then(|_| disk::remove(&path));
         tried.map_err(|error| {
             Failure::of_file(&path, "cannot be written", &error)
                 .then("make that directory writable, or run as its owner")
@@ -235,7 +235,7 @@ impl TokenFile {
         let [_, half_made] = receipts;
         for path in [self.new_path(), half_made].into_iter().chain(cut_short) {
             // Whatever stays is looked at again by the next run.
-            let _ = fs::remove_file(path);
+            let _ = disk::remove(&path);
         }
     }
 }
@@ -273,7 +273,7 @@ pub fn lock(files: &[TokenFile]) -> Result<Vec<File>, Failure> {
 /// Locks the receipts in one directory as long as the result lives.
 pub fn lock_directory(directory: &Path) -> Result<File, Failure> {
     let failed = |error: io::Error| Failure::of_file(directory, "cannot be locked", &error);
-    let opened = File::open(directory).map_err(failed)?;
+    let opened = disk::open_directory(directory).map_err(failed)?;
     match opened.try_lock() {
         Ok(()) => Ok(opened),
         Err(TryLockError::WouldBlock) => {

@@ -1,0 +1,287 @@
+//! Ways to files that nobody can bend on the way: from the root on, one directory after another.
+//!
+//! Every directory is held open while its next one is looked up, and what is done to a file is done in
+//! the open directory. A link is followed only if root or this process's own user made it: anybody
+//! else could let root write wherever they want.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+/// No way to a file has more links (`ELOOP` in `path_resolution(7)`).
+const MOST_LINKS: usize = 40;
+
+/// For a directory on the way, which is searched and not read.
+#[cfg(target_os = "linux")]
+const ON_THE_WAY: OFlags =
+    OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+#[cfg(not(target_os = "linux"))]
+const ON_THE_WAY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// A file or what may become one: an open directory, and a name in it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    directory: OwnedFd,
+    name: OsString,
+    /// The path without the links that were followed.
+    path: PathBuf,
+}
+
+/// A way that is being walked.
+struct Way {
+    directory: OwnedFd,
+    path: PathBuf,
+    /// What is still to be walked, the next one last.
+    rest: Vec<OsString>,
+    links: usize,
+}
+
+impl Place {
+    /// The file that `path` leads to, through a link in its place too.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        Way::begun(path)?.to_file(true)
+    }
+
+    /// What is at `path` itself, whether it is a link or not.
+    pub(crate) fn itself(path: &Path) -> io::Result<Self> {
+        Way::begun(path)?.to_file(false)
+    }
+
+    /// The place called `name` in the directory at `path`, wherever links lead to that.
+    pub(crate) fn within(path: &Path, name: &str) -> io::Result<Self> {
+        let way = Way::begun(path)?.to_directory()?;
+        let path = way.path.join(name);
+        Ok(Self { directory: way.directory, name: name.into(), path })
+    }
+
+    /// Its path without the links that were followed.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is there now, if anything; a link is not followed.
+    pub(crate) fn found(&self) -> io::Result<Option<Stat>> {
+        match rustix::fs::statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => Ok(Some(found)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Its directory, as it is open.
+    pub(crate) fn directory(&self) -> io::Result<Stat> {
+        Ok(rustix::fs::fstat(&self.directory)?)
+    }
+
+    /// Opens what is there for `flags`; a file that is made is its owner's alone.
+    ///
+    /// Never follows a link, never waits, and makes no terminal ours.
+    fn opened(&self, flags: OFlags) -> io::Result<File> {
+        const ALWAYS: OFlags =
+            OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+        let own = Mode::RUSR | Mode::WUSR;
+        Ok(rustix::fs::openat(&self.directory, &self.name, flags | ALWAYS, own)?.into())
+    }
+
+    /// Opens the regular file there for `flags`; `None` when it is something else, which is not opened:
+    /// a device may begin its work when it is.
+    pub(crate) fn open(&self, flags: OFlags) -> io::Result<Option<(File, Metadata)>> {
+        match self.found()? {
+            None => return Err(Errno::NOENT.into()),
+            Some(found) if kind(&found) != FileType::RegularFile => return Ok(None),
+            Some(_) => {}
+        }
+        let file = self.opened(flags)?;
+        // What is open counts: something else may have come there by now.
+        let metadata = file.metadata()?;
+        Ok(metadata.is_file().then_some((file, metadata)))
+    }
+
+    /// Makes an empty file there, where nothing may be, for writing.
+    pub(crate) fn make(&self) -> io::Result<File> {
+        self.opened(OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)
+    }
+
+    /// Makes a directory there that is its owner's alone.
+    pub(crate) fn make_directory(&self) -> io::Result<()> {
+        Ok(rustix::fs::mkdirat(&self.directory, &self.name, Mode::RWXU)?)
+    }
+
+    /// Opens the directory that is there.
+    pub(crate) fn open_directory(&self) -> io::Result<File> {
+        self.opened(OFlags::RDONLY | OFlags::DIRECTORY)
+    }
+
+    /// Removes the file that is there, if any.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives the file that is called `name` in the same directory this place's name.
+    pub(crate) fn take_from(&self, name: &OsStr) -> io::Result<()> {
+        let directory = &self.directory;
+        Ok(rustix::fs::renameat(directory, name, directory, &self.name)?)
+    }
+
+    /// The place called `name` in the same directory.
+    pub(crate) fn beside(&self, name: &OsStr) -> io::Result<Self> {
+        let directory = self.directory.try_clone()?;
+        Ok(Self { directory, name: name.to_owned(), path: self.path.with_file_name(name) })
+    }
+
+    /// Its name in its directory.
+    pub(crate) fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    /// Takes the names in its directory down to the disk; a rename is not safe before.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = rustix::fs::openat(&self.directory, ".", flags, Mode::empty())?;
+        match File::from(open).sync_all() {
+            // Some file systems (vfat, FUSE) cannot, and need not.
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+                ) =>
+            {
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Of which kind it is.
+pub(crate) fn kind(found: &Stat) -> FileType {
+    FileType::from_raw_mode(found.st_mode)
+}
+
+impl Way {
+    fn begun(path: &Path) -> io::Result<Self> {
+        let start = if path.is_absolute() { PathBuf::from("/") } else { std::env::current_dir()? };
+        let at = if path.is_absolute() { "/" } else { "." };
+        let directory = rustix::fs::open(at, ON_THE_WAY, Mode::empty())?;
+        let mut way = Self { directory, path: start, rest: Vec::new(), links: 0 };
+        way.push(path);
+        Ok(way)
+    }
+
+    /// Puts `path` before what is still to be walked.
+    fn push(&mut self, path: &Path) {
+        let parts = path.components().filter(|part| *part != Component::CurDir);
+        let parts: Vec<OsString> = parts.map(|part| part.as_os_str().to_owned()).collect();
+        self.rest.extend(parts.into_iter().rev());
+    }
+
+    fn to_file(mut self, follow: bool) -> io::Result<Place> {
+        while let Some(name) = self.rest.pop() {
+            if !self.rest.is_empty() || name == ".." || name == "/" {
+                self.step(&name)?;
+                continue;
+            }
+            if follow && self.follow(&name)? {
+                continue;
+            }
+            let path = self.path.join(&name);
+            return Ok(Place { directory: self.directory, name, path });
+        }
+        // The root, or what ends in `..`: a directory, by the one name that it always has.
+        Ok(Place { directory: self.directory, name: ".".into(), path: self.path })
+    }
+
+    fn to_directory(mut self) -> io::Result<Self> {
+        while let Some(name) = self.rest.pop() {
+            self.step(&name)?;
+        }
+        Ok(self)
+    }
+
+    /// Goes into the directory called `name`, or where the link of that name leads.
+    fn step(&mut self, name: &OsStr) -> io::Result<()> {
+        let entered = if name == "/" {
+            rustix::fs::open("/", ON_THE_WAY, Mode::empty())
+        } else {
+            rustix::fs::openat(&self.directory, name, ON_THE_WAY, Mode::empty())
+        };
+        match entered {
+            Ok(directory) => {
+                self.directory = directory;
+                match name.to_str() {
+                    Some("/") => self.path = "/".into(),
+                    Some("..") => drop(self.path.pop()),
+                    _ => self.path.push(name),
+                }
+                Ok(())
+            }
+            Err(error @ (Errno::NOTDIR | Errno::LOOP | Errno::MLINK)) => {
+                if self.follow(name)? {
+                    Ok(())
+                } else {
+                    Err(error.into())
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// If `name` is a link, puts what it leads to before the rest of the way.
+    fn follow(&mut self, name: &OsStr) -> io::Result<bool> {
+        let Some((owner, target)) = link(&self.directory, name)? else { return Ok(false) };
+        let own = rustix::process::geteuid().as_raw();
+        if owner != 0 && owner != own {
+            let link = self.path.join(name);
+            let what = format!("{} is a link that somebody else made", link.display());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
+        }
+        self.links += 1;
+        if self.links > MOST_LINKS {
+            return Err(Errno::LOOP.into());
+        }
+        self.push(&target);
+        Ok(true)
+    }
+}
+
+/// The owner of the link `name` in `directory` and what it leads to; `None` when it is no link.
+#[cfg(target_os = "linux")]
+fn link(directory: &OwnedFd, name: &OsStr) -> io::Result<Option<(u32, PathBuf)>> {
+    // Owner and target of the very same link: it is held open.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = match rustix::fs::openat(directory, name, flags, Mode::empty()) {
+        Ok(open) => open,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let found = rustix::fs::fstat(&open)?;
+    if kind(&found) != FileType::Symlink {
+        return Ok(None);
+    }
+    let target = rustix::fs::readlinkat(&open, "", Vec::new())?;
+    Ok(Some((found.st_uid, OsString::from_vec(target.into_bytes()).into())))
+}
+
+/// The owner of the link `name` in `directory` and what it leads to; `None` when it is no link.
+#[cfg(not(target_os = "linux"))]
+fn link(directory: &OwnedFd, name: &OsStr) -> io::Result<Option<(u32, PathBuf)>> {
+    let found = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) => found,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if kind(&found) != FileType::Symlink {
+        return Ok(None);
+    }
+    let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
+    Ok(Some((found.st_uid, OsString::from_vec(target.into_bytes()).into())))
+}
