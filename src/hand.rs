@@ -54,6 +54,41 @@ pub(crate) fn of_state() -> Option<AsCaller> {
     STATE_IS_CALLERS.get().then(as_caller)
 }
 
+/// As whom the state is used, if that is somebody else than this process.
+pub(crate) fn state_author() -> Option<User> {
+    AUTHOR.get().filter(|_| !STATE_IS_CALLERS.get()).map(|author| author.user)
+}
+
+/// Gives up the rights of root that Homing never needs, for good; those to use files of others and to
+/// be them stay, and so do those of programs that root's own configuration names. To bind to an
+/// interface, older kernels want one of them (`SO_BINDTODEVICE`): `binds`.
+#[cfg(target_os = "linux")]
+pub(crate) fn give_up_rights(binds: bool) {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let Ok(mut sets) = capabilities(None) else { return };
+    let mut needed = CapabilitySet::CHOWN
+        | CapabilitySet::DAC_OVERRIDE
+        | CapabilitySet::KILL
+        | CapabilitySet::SETGID
+        | CapabilitySet::SETUID;
+    if binds {
+        needed |= CapabilitySet::NET_RAW;
+    }
+    sets.permitted &= needed;
+    sets.effective &= needed;
+    sets.inheritable &= needed;
+    // Whoever has fewer has given them up already.
+    let _ = set_capabilities(None, sets);
+}
+
+/// Elsewhere root has no rights one by one.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn give_up_rights(_: bool) {}
+
 impl Drop for AsCaller {
     fn drop(&mut self) {
         IS_CALLER.set(self.0);

@@ -7,6 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, PipeReader, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
@@ -81,6 +82,32 @@ fn own_program(name: OsString) -> PathBuf {
     }
 }
 
+/// What keeps the program named first in `arguments` from being run, if that shows by looking.
+pub fn obstacle(arguments: &[String]) -> Option<String> {
+    let program = arguments.first()?;
+    let (mut is_there, mut may_run) = (false, false);
+    let mut look = |path: &std::path::Path| {
+        let found = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
+        is_there |= found.is_some();
+        may_run |= found.is_some_and(|file| file.permissions().mode() & 0o111 != 0);
+    };
+    if program.contains('/') {
+        look(program.as_ref());
+    } else {
+        std::env::split_paths(&path()).for_each(|directory| look(&directory.join(program)));
+    }
+    match (may_run, is_there) {
+        (true, _) => None,
+        (false, true) => Some(format!("{program} may not be run; run `chmod +x {program}`")),
+        (false, false) => Some(format!("{program} is not there; name a program by its whole path")),
+    }
+}
+
+/// Where programs are looked for.
+fn path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_else(|| OsString::from(PATH))
+}
+
 /// What the program named first in `arguments` printed on its first line.
 ///
 /// It runs as `user`, where one is given, and finds `PATH` and `variables` in its environment, and nothing else. The error begins with its
@@ -138,7 +165,6 @@ fn command<'a>(
     variables: &[(&str, String)],
 ) -> Result<(&'a str, Command), String> {
     let (program, rest) = arguments.split_first().ok_or("the command is empty")?;
-    let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from(PATH));
     let mut command = match OWN_PROGRAM.get() {
         Some(own) => {
             let mut command = Command::new(own);
@@ -162,7 +188,7 @@ fn command<'a>(
     command
         .args(rest)
         .env_clear()
-        .env("PATH", path)
+        .env("PATH", path())
         .envs(variables.iter().map(|(name, value)| (*name, value)))
         .kill_on_drop(true);
     Ok((program, command))

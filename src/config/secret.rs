@@ -257,7 +257,7 @@ pub(super) fn chmod(path: &Path, mode: u32) -> String {
 }
 
 /// The path as one word of a shell's command.
-pub(super) fn for_shell(path: &Path) -> String {
+pub fn for_shell(path: &Path) -> String {
     let shown = shown_path(path);
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
     if shown.chars().all(plain) { shown } else { in_shell_quotes(path) }

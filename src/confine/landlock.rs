@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, LandlockStatus, NetPort, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
+    ABI, Access, AccessFs, AccessNet, LandlockStatus, NetPort, PathBeneath, PathFd, PathFdError,
+    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 
 use super::{Held, Identity, PORTS_SINCE};
@@ -31,7 +31,13 @@ pub(super) fn restrict(needs: &Needs, abstract_sockets: bool) -> Result<Held, Un
     let mut held = Held::default();
     for (directories, access) in [(&needs.read, reads), (&needs.write, writes)] {
         for directory in directories {
-            let Ok(open) = PathFd::new(directory) else { continue };
+            // What is not there, or out of reach anyway, needs no rule. One that is lacking for any other
+            // reason, such as too few descriptors, would lock Homing out for good.
+            let open = match PathFd::new(directory) {
+                Ok(open) => open,
+                Err(error) if is_out_of_reach(&error) => continue,
+                Err(error) => return Err(Unconfined::Refused(error.to_string())),
+            };
             let Some(identity) = Identity::at(directory) else { continue };
             held.identities.insert(directory.clone(), identity);
             rules = rules.add_rule(PathBeneath::new(open, access)).map_err(refused)?;
@@ -52,6 +58,18 @@ pub(super) fn restrict(needs: &Needs, abstract_sockets: bool) -> Result<Held, Un
             }
             Ok(held)
         }
+    }
+}
+
+/// Whether a directory could not be opened because of what is at its path.
+fn is_out_of_reach(error: &PathFdError) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+
+    match error {
+        PathFdError::OpenCall { source, .. } => {
+            matches!(source.kind(), NotADirectory | NotFound | PermissionDenied)
+        }
+        _ => false,
     }
 }
 

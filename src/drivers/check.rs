@@ -4,13 +4,15 @@
 use std::path::Path;
 
 use super::{Setup, engine, out, show};
-use crate::config::HostConfig;
-use crate::config::secret::SecretPlace;
-use crate::config::service::Service;
-use crate::confine;
+use crate::config::secret::{SecretPlace, for_shell};
+use crate::config::service;
+use crate::config::{Config, HostConfig};
 use crate::exit::Exit;
 use crate::round::Occasion;
-use crate::state::Access;
+use crate::source::Kind;
+use crate::source::outside::Service;
+use crate::state::{self, Access};
+use crate::{confine, disk, http, program};
 
 /// Checks, and prints what a round would do.
 pub async fn run(setup: Setup) -> Exit {
@@ -22,14 +24,16 @@ pub async fn run(setup: Setup) -> Exit {
     };
     let (mut report, _) = engine.rehearse(Occasion::default()).await;
     // Root can read what the service's user cannot.
-    let service = Service::of(&engine.config.path, &state_dir);
+    let service = service::Service::of(&engine.config.path, &state_dir);
     if let Some(service) = &service {
         for (host, host_report) in engine.config.hosts.iter().zip(&mut report.hosts) {
             let problem = secret_file(host).and_then(|path| service.secret_problem(path));
             problem.into_iter().for_each(|problem| host_report.leave_out(problem));
         }
     }
-    for line in engine.config.warnings.iter().chain(&show::side_effects(&engine.config)) {
+    let exposure = state::exposure(&state_dir);
+    let warnings = engine.config.warnings.iter().chain(&exposure);
+    for line in warnings.chain(&show::side_effects(&engine.config)) {
         out(&format!("warning: {line}"));
     }
     show::seen(&report.hosts).iter().for_each(|line| out(line));
@@ -38,17 +42,65 @@ pub async fn run(setup: Setup) -> Exit {
     confine::rehearsed(&engine.config, &state_dir).iter().for_each(|line| out(line));
     let unreadable = service.and_then(|service| service.config_problem(&engine.config.path));
     unreadable.iter().for_each(|problem| out(problem));
+    let obstacles = obstacles(&engine.config, &state_dir);
+    obstacles.iter().for_each(|problem| out(problem));
     let left_out = report.hosts.iter().filter(|host| host.secret_problem.is_some()).count();
     if left_out > 0 {
         let hosts = if left_out == 1 { "1 host has" } else { &format!("{left_out} hosts have") };
         out(&format!("{path}: the configuration is right, but {hosts} no usable secret"));
         return Exit::Configuration;
     }
-    if unreadable.is_some() {
+    if !obstacles.is_empty() {
+        out(&format!("{path}: the configuration is right, but what it names cannot be used"));
+    }
+    if unreadable.is_some() || !obstacles.is_empty() {
         return Exit::Configuration;
     }
     out(&format!("{path}: the configuration is right"));
     Exit::Right
+}
+
+/// What a run needs beside secrets and cannot use, each once.
+fn obstacles(config: &Config, state_dir: &Path) -> Vec<String> {
+    let mut all: Vec<String> =
+        state::obstacle(state_dir).map(|error| error.to_string()).into_iter().collect();
+    let mut add = |problem: Option<String>| {
+        all.extend(problem.filter(|problem| !all.contains(problem)));
+    };
+    let used = config.hosts.iter().map(|host| &config.providers[host.provider]);
+    let of_providers = used.filter_map(|provider| provider.ca_file.as_deref().map(Path::new));
+    let outside = config.sources.iter().filter_map(|source| match &source.kind {
+        Kind::Outside(outside) => Some(&outside.services),
+        _ => None,
+    });
+    let of_sources = outside.flatten().filter_map(|service| match service {
+        Service::Web { ca_file, .. } => ca_file.as_deref(),
+        Service::Dns(_) | Service::Gateway(_) | Service::Stun(_) => None,
+    });
+    for ca_file in of_providers.chain(of_sources) {
+        add(http::ca_file_problem(ca_file));
+    }
+    for source in &config.sources {
+        if let Kind::Command(arguments) = &source.kind {
+            let problem = program::obstacle(arguments);
+            add(problem.map(|problem| format!("source {}: command: {problem}", source.name)));
+        }
+    }
+    for host in &config.hosts {
+        let name = &host.host.key.host;
+        let problem = program::obstacle(&host.on_change);
+        add(problem.map(|problem| format!("{name}: on-change: {problem}")));
+        let directory = host.path.as_deref().map(disk::directory);
+        let missing = directory.filter(|directory| !directory.is_dir());
+        add(missing.map(|directory| {
+            let quoted = for_shell(directory);
+            format!(
+                "{name}: path: the directory {} is not there; run `mkdir -p {quoted}`",
+                directory.display()
+            )
+        }));
+    }
+    all
 }
 
 /// The file that the secret of `host` stands in, if it has one.

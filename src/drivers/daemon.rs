@@ -22,7 +22,7 @@ use crate::exit::Exit;
 use crate::round::{Absences, Engine, Occasion, SelfChecks};
 use crate::source::kernel::{Changes, Watcher};
 use crate::source::sights::{self, Facts, LONGEST_VERDICT, OUTSIDE_REST, Snapshot};
-use crate::state::{Access, DAEMON};
+use crate::state::{Access, DAEMON, exposure};
 use crate::supervisor::{Notice, Supervisor};
 
 /// The longest that events may keep putting a round off.
@@ -185,7 +185,8 @@ fn begin(config: &Config, state_dir: &Path) -> Confinement {
         state = %state_dir.display(),
         "started"
     );
-    config.warnings.iter().for_each(|warning| warn!("{warning}"));
+    let exposure = exposure(state_dir);
+    config.warnings.iter().chain(&exposure).for_each(|warning| warn!("{warning}"));
     super::show::side_effects(config).iter().for_each(|effect| warn!("{effect}"));
     let confinement = Confinement::begin(config, state_dir);
     confinement.announce(true);

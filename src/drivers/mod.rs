@@ -28,6 +28,7 @@ use crate::hand;
 use crate::log::{self, Format, Level};
 use crate::round::{Engine, Report};
 use crate::say::{err, out};
+use crate::source::{Kind, Source};
 use crate::state::{Access, DAEMON, Loaded, StateError, Store, is_news};
 use crate::token;
 use crate::waiting::Waiting;
@@ -84,6 +85,9 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Err(exit) => return exit,
     };
     start_log(&setup, &command);
+    if matches!(command, Command::Daemon | Command::Once(_)) {
+        hand::give_up_rights(binds(&setup.config));
+    }
     match command {
         Command::Daemon => awaited(daemon::run(setup)),
         Command::Once(options) => awaited(once::run(setup, options)),
@@ -132,6 +136,13 @@ fn awaited(work: impl Future<Output = Exit>) -> Exit {
             Exit::Deferred
         }
     }
+}
+
+/// Whether `config` sends anything by an interface that it names.
+fn binds(config: &Config) -> bool {
+    let source =
+        |source: &Source| matches!(&source.kind, Kind::Outside(outside) if outside.bind.is_some());
+    config.hosts.iter().any(|host| host.host.bind.is_some()) || config.sources.iter().any(source)
 }
 
 /// The directory for state: what was asked for, the configuration's, the usual one.

@@ -5,12 +5,15 @@
 use std::cell::Cell;
 use std::io::IsTerminal;
 
-use super::{Setup, engine, out, show, signals};
+use super::{Setup, engine, err, out, show, signals};
 use crate::cli::Once;
 use crate::confine::Confinement;
 use crate::exit::Exit;
 use crate::round::{Occasion, Report};
-use crate::state::Access;
+use crate::state::{self, Access};
+
+/// The warning that a run has printed last: cron mails what is printed.
+const WARNED: &str = "homing.warned";
 
 /// Runs one round.
 pub async fn run(setup: Setup, options: Once) -> Exit {
@@ -33,6 +36,11 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
             report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
         }
         return report.exit();
+    }
+    if let Some(exposure) = state::exposure(&state_dir)
+        && (std::io::stderr().is_terminal() || !state::is_said(&state_dir, WARNED, &exposure))
+    {
+        err(&format!("warning: {exposure}"));
     }
     Confinement::begin(&engine.config, &state_dir).announce(false);
     let is_first = engine.memory.hosts.values().all(|entry| entry.last.is_none());

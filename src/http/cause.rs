@@ -173,11 +173,47 @@ fn of_certificate(wrong: &CertificateError, server: &str) -> String {
             format!("the certificate of {server} is not for that name but for {}", names(presented))
         }
         Wrong::NotValidForName => format!("the certificate of {server} is not for that name"),
+        Wrong::BadEncoding => format!("the certificate of {server} is damaged"),
+        Wrong::Revoked => format!("the certificate of {server} was revoked by its authority"),
+        Wrong::InvalidPurpose | Wrong::InvalidPurposeContext { .. } => format!(
+            "the certificate of {server} is not made for servers; make one with \
+             `extendedKeyUsage=serverAuth`"
+        ),
+        #[expect(deprecated, reason = "a server's certificate may still be refused with it")]
+        Wrong::UnsupportedSignatureAlgorithm
+        | Wrong::UnsupportedSignatureAlgorithmContext { .. }
+        | Wrong::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => format!(
+            "the certificate of {server} is signed in a way that is not safe enough; make one with \
+             SHA-256 and an RSA key of 2048 bits, or P-256"
+        ),
         other => {
-            format!("the certificate of {server} is not valid: {}", one_line(&other.to_string()))
+            let words = one_line(&other.to_string());
+            match WEB_PKI.iter().find(|(word, _)| words.contains(word)) {
+                Some((_, what)) => format!("the certificate of {server} {what}"),
+                None => format!("the certificate of {server} is not valid: {words}"),
+            }
         }
     }
 }
+
+/// What the checks of certificates say, and what that means.
+const WEB_PKI: [(&str, &str); 4] = [
+    (
+        "CaUsedAsEndEntity",
+        "is an authority's, as `openssl req -x509` makes it, and no server's; make one with \
+         `-addext basicConstraints=critical,CA:FALSE`, and name that in `ca-file`",
+    ),
+    (
+        "EndEntityUsedAsCa",
+        "was signed by one that is no authority's; make the signing one with \
+         `basicConstraints=critical,CA:TRUE`",
+    ),
+    (
+        "UnsupportedCertVersion",
+        "is of an old form; make one of X.509 version 3, with `subjectAltName`",
+    ),
+    ("NameConstraintViolation", "is for a name that its authority may not sign for"),
+];
 
 /// The names in a certificate, as people write them; rustls passes them on in debug form.
 fn names(presented: &[String]) -> String {

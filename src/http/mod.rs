@@ -63,6 +63,11 @@ impl HttpError {
     }
 }
 
+/// What is wrong with the PEM file `ca_file`, if it cannot be used.
+pub fn ca_file_problem(ca_file: &Path) -> Option<String> {
+    trust::problem(ca_file)
+}
+
 /// The clients of one round, made when they are first needed.
 #[derive(Debug)]
 pub struct Clients {

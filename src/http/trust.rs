@@ -30,13 +30,23 @@ impl KeyProvider for NoKeys {
 pub(super) fn web(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(path) = ca_file {
-        let wrong = |why: String| format!("the ca-file {} {why}", path.display());
-        for authority in authorities(path).map_err(wrong)? {
-            let added = roots.add(authority);
-            added.map_err(|error| wrong(format!("holds a certificate that is none: {error}")))?;
-        }
+        add(&mut roots, path)?;
     }
     config(roots)
+}
+
+/// What is wrong with the PEM file `ca_file`, if it cannot be used.
+pub(super) fn problem(ca_file: &Path) -> Option<String> {
+    add(&mut RootCertStore::empty(), ca_file).err()
+}
+
+fn add(roots: &mut RootCertStore, ca_file: &Path) -> Result<(), String> {
+    let wrong = |why: String| format!("the ca-file {} {why}", ca_file.display());
+    for authority in authorities(ca_file).map_err(wrong)? {
+        let added = roots.add(authority);
+        added.map_err(|error| wrong(format!("holds a certificate that is none: {error}")))?;
+    }
+    Ok(())
 }
 
 /// For connections without TLS, whose client wants a configuration nevertheless.
@@ -71,7 +81,9 @@ fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
         return Err("is larger than 1 MiB; give a file with the one authority needed".to_owned());
     }
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let found = found.map_err(|error| format!("is no PEM file: {error}"))?;
+    let found = found.map_err(|error| {
+        format!("is no PEM file: {error}; it must hold a certificate in PEM form")
+    })?;
     if found.is_empty() {
         return Err("holds no certificate; it must hold one in PEM form".to_owned());
     }

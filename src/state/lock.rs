@@ -55,7 +55,6 @@ pub enum Refusal {
 pub fn take(dir: &Path, who: &str) -> Result<File, Refusal> {
     let path = dir.join(FILE);
     let system = |error| Refusal::System(path.clone(), error);
-    let no_lock = || io::Error::new(io::ErrorKind::InvalidData, "it is no lock of Homing's");
     let opened = disk::open_or_create(&path).map_err(system)?;
     let mut file = opened.ok_or_else(|| system(no_lock()))?;
     match file.try_lock() {
@@ -103,16 +102,32 @@ fn number_outside(line: &Line, path: &Path) -> Option<u32> {
 ///
 /// A holder that cannot be told from the next one is always news, and so is one that cannot be noted.
 pub fn is_news(dir: &Path, holder: &Holder) -> bool {
+    matches!(holder, Holder::Once { pid: None }) || !is_said(dir, TOLD, &holder.to_string())
+}
+
+/// Whether `text` was said before, as the file `name` in `dir` tells; from now on it was.
+pub fn is_said(dir: &Path, name: &str, text: &str) -> bool {
     let _hand = of_state();
-    if matches!(holder, Holder::Once { pid: None }) {
-        return true;
+    let (path, text) = (dir.join(name), format!("{text}\n"));
+    let is_said = disk::read_text(&path, MOST).is_ok_and(|told| told.as_ref() == Some(&text));
+    if !is_said {
+        let _ = super::write(&path, text.as_bytes());
     }
-    let (path, text) = (dir.join(TOLD), format!("{holder}\n"));
-    if disk::read_text(&path, MOST).is_ok_and(|told| told.as_ref() == Some(&text)) {
-        return false;
+    is_said
+}
+
+/// What keeps a run from locking `dir`: something else than a lock in its place.
+pub(super) fn obstacle(dir: &Path) -> Option<Refusal> {
+    let path = dir.join(FILE);
+    match disk::open_regular(&path) {
+        Ok(None) => Some(Refusal::System(path, no_lock())),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Some(Refusal::System(path, error)),
+        Ok(Some(_)) | Err(_) => None,
     }
-    let _ = super::write(&path, text.as_bytes());
-    true
+}
+
+fn no_lock() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "it is no lock of Homing's")
 }
 
 /// Who has the lock of the file at `path`, which somebody has.

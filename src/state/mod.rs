@@ -20,18 +20,19 @@ use std::fmt;
 use std::fs::{self, File};
 use std::hash::Hasher;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use ring::hmac;
 
-pub use self::lock::{Holder, is_news, running_daemon};
+pub use self::lock::{Holder, is_news, is_said, running_daemon};
 
 use crate::clock;
 use crate::core::memory::Memory;
 use crate::core::secret::Fingerprint;
 use crate::disk;
 use crate::exit::Exit;
-use crate::hand::of_state;
+use crate::hand::{disguised, of_state, state_author};
 use crate::reason::reason;
 
 /// The state file's name.
@@ -63,8 +64,8 @@ pub const DAEMON: &str = "daemon";
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
-    /// The lock, held as long as this lives; `None` when only reading.
-    lock: Option<File>,
+    /// The lock, held as long as this lives, and who locks; `None` when only reading.
+    lock: Option<(File, &'static str)>,
     salt: Salt,
     /// Stands for the bytes in the state file; `None` when there is none, or it is not known.
     on_disk: Option<u64>,
@@ -128,7 +129,7 @@ impl Store {
                 // is writing now.
                 let new = dir.join(NEW);
                 disk::remove(&new).map_err(|error| StateError::system("remove", new, error))?;
-                Some(lock)
+                Some((lock, who))
             }
         };
         let dir = dir.to_owned();
@@ -181,9 +182,15 @@ impl Store {
     /// one, the old state is still there and nothing may be sent.
     pub fn save(&mut self, memory: &Memory) -> Result<(), StateError> {
         let _hand = of_state();
-        if self.lock.is_none() {
+        let Some((lock, who)) = &self.lock else {
             let error = io::Error::other("it was opened for reading only");
             return Err(StateError::system("write", self.dir.clone(), error));
+        };
+        // Whoever removed the directory has taken the lock and the state with it.
+        if lock.metadata().is_ok_and(|lock| lock.nlink() == 0) {
+            let who = *who;
+            self.lock = Some((lock_in(&self.dir, who)?, who));
+            self.on_disk = None;
         }
         if !self.loaded {
             // Never overwrite what nobody has looked at: it may be a newer version's.
@@ -311,6 +318,80 @@ fn lock_in(dir: &Path, who: &str) -> Result<File, StateError> {
     })
 }
 
+/// What root can do where the system refuses it something in `directory`: it is not root there, or
+/// Landlock has confined it to the directory that was there before.
+fn of_root(directory: impl fmt::Display) -> String {
+    match state_author() {
+        Some(user) => format!(
+            "root uses what the configuration names as {user}, who can change it: run \
+             `chown {} {directory}`, or choose another directory with --state-dir",
+            user.for_sudo()
+        ),
+        None => format!(
+            "restart Homing if {directory} was made anew, or choose another directory with --state-dir"
+        ),
+    }
+}
+
+/// What is wrong with the state directory `dir`, with the fix: somebody else can change what is in it.
+pub fn exposure(dir: &Path) -> Option<String> {
+    const BY_OTHERS: u32 = 0o022;
+    let found = fs::metadata(dir).ok().filter(fs::Metadata::is_dir)?;
+    let (shown, own) = (dir.display(), rustix::process::geteuid().as_raw());
+    let mode = found.mode() & 0o7777;
+    if mode & BY_OTHERS != 0 {
+        let who = if mode & 0o002 != 0 { "others" } else { "its group" };
+        return Some(format!(
+            "the state directory {shown} can be changed by {who} ({mode:04o}); run `chmod 700 {shown}`"
+        ));
+    }
+    // Root may look after a service's state.
+    if own == 0 || found.uid() == 0 || found.uid() == own {
+        return None;
+    }
+    let owner = disk::owner(dir)?;
+    Some(format!(
+        "the state directory {shown} belongs to {owner}, who can change what is in it; choose another \
+         with --state-dir"
+    ))
+}
+
+/// What keeps a run from using the state directory `dir`; nothing is made or changed.
+pub fn obstacle(dir: &Path) -> Option<StateError> {
+    use rustix::fs::Access;
+
+    let _hand = of_state();
+    let _user = disguised().ok()?;
+    let refused = |action, path: &Path, kind| {
+        StateError::system(action, path.to_owned(), io::Error::from(kind))
+    };
+    let may = |path: &Path| {
+        let wanted = Access::WRITE_OK | Access::EXEC_OK;
+        rustix::fs::accessat(rustix::fs::CWD, path, wanted, rustix::fs::AtFlags::EACCESS)
+    };
+    match fs::metadata(dir) {
+        Ok(found) if !found.is_dir() => {
+            return Some(refused("use", dir, io::ErrorKind::NotADirectory));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let parent = disk::directory(dir);
+            return match may(parent) {
+                Ok(()) => None,
+                Err(error) => Some(StateError::system("make", dir.to_owned(), error.into())),
+            };
+        }
+        Err(error) => return Some(StateError::system("use", dir.to_owned(), error)),
+    }
+    if let Err(error) = may(dir) {
+        return Some(StateError::system("write", dir.join(NEW), error.into()));
+    }
+    match lock::obstacle(dir)? {
+        lock::Refusal::Held(_) => None,
+        lock::Refusal::System(path, error) => Some(StateError::system("lock", path, error)),
+    }
+}
+
 /// Stands for the content of a file; not for keeping, std may change it.
 fn digest(bytes: &[u8]) -> u64 {
     // SipHash: a collision would skip one save of one in 2^64, and the memory of a copy is saved.
@@ -334,6 +415,12 @@ impl StateError {
             Self::System { action, path, error } => {
                 let parent = || path.parent().unwrap_or(path).display();
                 match error.kind() {
+                    io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => {
+                        "name it by a path without that link".to_owned()
+                    }
+                    io::ErrorKind::PermissionDenied if rustix::process::geteuid().is_root() => {
+                        of_root(parent())
+                    }
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                         "free some space there".to_owned()
                     }
@@ -389,7 +476,9 @@ impl fmt::Display for StateError {
                     io::ErrorKind::NotFound if *action == "make" => {
                         f.write_str("the directory above it does not exist")
                     }
-                    io::ErrorKind::PermissionDenied => f.write_str("permission denied"),
+                    io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
+                        f.write_str("permission denied")
+                    }
                     io::ErrorKind::QuotaExceeded => f.write_str("the disk quota is used up"),
                     io::ErrorKind::ReadOnlyFilesystem => {
                         f.write_str("the file system is read-only")
