@@ -251,6 +251,28 @@ pub fn create_directory(path: &Path) -> io::Result<()> {
     hand_over_to_author(&place.open_directory()?)
 }
 
+/// Whether something could be made at `path`; nothing is.
+pub fn may_make(path: &Path) -> io::Result<()> {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+
+    let (place, hand) = writable(path)?;
+    if hand.is_none() {
+        let wanted = Access::WRITE_OK | Access::EXEC_OK;
+        return Ok(accessat(CWD, directory(place.path()), wanted, AtFlags::empty())?);
+    }
+    // The system would be asked for the real user, whom no disguise changes.
+    let (directory, user) = (place.directory()?, hand::author().map(|author| author.user));
+    let bits = match user {
+        Some(user) if user.uid == directory.st_uid => 0o300,
+        Some(user) if user.gid == directory.st_gid => 0o030,
+        _ => 0o003,
+    };
+    if directory.st_mode & bits == bits {
+        return Ok(());
+    }
+    Err(io::Error::from_raw_os_error(rustix::io::Errno::ACCESS.raw_os_error()))
+}
+
 /// Opens the directory at `path`.
 pub fn open_directory(path: &Path) -> io::Result<File> {
     let _hand = disguised()?;

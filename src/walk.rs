@@ -45,17 +45,17 @@ struct Way {
 impl Place {
     /// The file that `path` leads to, through a link in its place too.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
-        Way::begun(path)?.to_file(true)
+        Way::begun(path)?.into_file(true)
     }
 
     /// What is at `path` itself, whether it is a link or not.
     pub(crate) fn itself(path: &Path) -> io::Result<Self> {
-        Way::begun(path)?.to_file(false)
+        Way::begun(path)?.into_file(false)
     }
 
     /// The place called `name` in the directory at `path`, wherever links lead to that.
     pub(crate) fn within(path: &Path, name: &str) -> io::Result<Self> {
-        let way = Way::begun(path)?.to_directory()?;
+        let way = Way::begun(path)?.into_directory()?;
         let path = way.path.join(name);
         Ok(Self { directory: way.directory, name: name.into(), path })
     }
@@ -184,7 +184,7 @@ impl Way {
         self.rest.extend(parts.into_iter().rev());
     }
 
-    fn to_file(mut self, follow: bool) -> io::Result<Place> {
+    fn into_file(mut self, follow: bool) -> io::Result<Place> {
         while let Some(name) = self.rest.pop() {
             if !self.rest.is_empty() || name == ".." || name == "/" {
                 self.step(&name)?;
@@ -200,7 +200,7 @@ impl Way {
         Ok(Place { directory: self.directory, name: ".".into(), path: self.path })
     }
 
-    fn to_directory(mut self) -> io::Result<Self> {
+    fn into_directory(mut self) -> io::Result<Self> {
         while let Some(name) = self.rest.pop() {
             self.step(&name)?;
         }

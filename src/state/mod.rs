@@ -32,7 +32,7 @@ use crate::core::memory::Memory;
 use crate::core::secret::Fingerprint;
 use crate::disk;
 use crate::exit::Exit;
-use crate::hand::{disguised, of_state, state_author};
+use crate::hand::{of_state, state_author};
 use crate::reason::reason;
 
 /// The state file's name.
@@ -358,37 +358,25 @@ pub fn exposure(dir: &Path) -> Option<String> {
 
 /// What keeps a run from using the state directory `dir`; nothing is made or changed.
 pub fn obstacle(dir: &Path) -> Option<StateError> {
-    use rustix::fs::Access;
-
     let _hand = of_state();
-    let _user = disguised().ok()?;
-    let refused = |action, path: &Path, kind| {
-        StateError::system(action, path.to_owned(), io::Error::from(kind))
-    };
-    let may = |path: &Path| {
-        let wanted = Access::WRITE_OK | Access::EXEC_OK;
-        rustix::fs::accessat(rustix::fs::CWD, path, wanted, rustix::fs::AtFlags::EACCESS)
-    };
+    let of = |action, path: &Path, error| Some(StateError::system(action, path.to_owned(), error));
     match fs::metadata(dir) {
         Ok(found) if !found.is_dir() => {
-            return Some(refused("use", dir, io::ErrorKind::NotADirectory));
+            return of("use", dir, io::ErrorKind::NotADirectory.into());
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let parent = disk::directory(dir);
-            return match may(parent) {
-                Ok(()) => None,
-                Err(error) => Some(StateError::system("make", dir.to_owned(), error.into())),
-            };
+            return disk::may_make(dir).err().and_then(|error| of("make", dir, error));
         }
-        Err(error) => return Some(StateError::system("use", dir.to_owned(), error)),
+        Err(error) => return of("use", dir, error),
     }
-    if let Err(error) = may(dir) {
-        return Some(StateError::system("write", dir.join(NEW), error.into()));
+    let new = dir.join(NEW);
+    if let Err(error) = disk::may_make(&new) {
+        return of("write", &new, error);
     }
     match lock::obstacle(dir)? {
         lock::Refusal::Held(_) => None,
-        lock::Refusal::System(path, error) => Some(StateError::system("lock", path, error)),
+        lock::Refusal::System(path, error) => of("lock", &path, error),
     }
 }
 
