@@ -80,12 +80,6 @@ fn obstacles(config: &Config, state_dir: &Path) -> Vec<String> {
     for ca_file in of_providers.chain(of_sources) {
         add(http::ca_file_problem(ca_file));
     }
-    for source in &config.sources {
-        if let Kind::Command(arguments) = &source.kind {
-            let problem = program::obstacle(arguments);
-            add(problem.map(|problem| format!("source {}: command: {problem}", source.name)));
-        }
-    }
     for host in &config.hosts {
         let name = &host.host.key.host;
         let problem = program::obstacle(&host.on_change);
