@@ -103,7 +103,7 @@ impl Entry<'_> {
         let protocol = self.text("protocol")?.ok_or("protocol is missing")?;
         let (protocol, tail, omit, pace, batch) = match protocol {
             "desec" => ("Desec", "/api/v1/dyndns/update", "delete", "2/2m", "MOST_HOSTS"),
-            "dyndns2" => ("Dyndns2", "/nic/update", "keep", "off", "MOST_HOSTS"),
+            "dyndns2" => ("Dyndns2", "/nic/update", "keep", "6/5m", "MOST_HOSTS"),
             "hosts-file" => ("HostsFile", "", "keep", "off", "usize::MAX"),
             other => return Err(format!("unknown protocol {other}")),
         };
@@ -163,6 +163,8 @@ impl Entry<'_> {
         field("plain_http", "false");
         field("omit", &omit);
         field("pace", &pace_code(self.text("pace")?.unwrap_or(pace))?);
+        let is_each_hosts = protocol == "Dyndns2" && self.text("pace")?.is_none();
+        field("pace_each_host", if is_each_hosts { "true" } else { "false" });
         field("refresh", &refresh);
         field("batch", &batch);
         let parameter = |key| self.text(key).map(|name| text(name.unwrap_or("myip")));

@@ -419,7 +419,8 @@ impl<'a> Account<'a> {
         loop {
             let wait = self.line.pacer.borrow().wait(&scope, now());
             self.pause(wait, &mut waited).await?;
-            self.line.pacer.borrow_mut().note(scope.clone(), now());
+            let noted = now();
+            self.line.pacer.borrow_mut().note(scope.clone(), noted);
             let sent = self.line.clients.send_for_list(&request, self.line.ca_file).await;
             let may_repeat = !repeated && (method.is_safe() || method == Method::Delete);
             let answer = match sent {
@@ -437,6 +438,7 @@ impl<'a> Account<'a> {
             match answer.status {
                 200..=299 if !answer.is_page() => return Ok(answer),
                 429 => {
+                    self.line.pacer.borrow_mut().take_back(&scope, noted);
                     let wait = answer.retry_after.unwrap_or(Duration::from_secs(1));
                     self.pause(wait.max(Duration::from_secs(1)), &mut waited).await?;
                 }

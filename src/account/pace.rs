@@ -32,9 +32,6 @@ pub struct Pacer {
     last: Option<Timestamp>,
 }
 
-/// Requests that left evenly may arrive closer to each other.
-const MARGIN: Duration = Duration::from_millis(500);
-
 impl Scope {
     fn paces(&self) -> &'static [Pace] {
         const SECOND: u64 = 1;
@@ -60,10 +57,10 @@ impl Pacer {
     /// How long a request of that scope has to wait.
     pub fn wait(&self, scope: &Scope, now: Timestamp) -> Duration {
         let after_last = self.last.map_or(now, |last| last.after(LEAST_GAP));
-        let windows = scope.paces().iter().filter_map(|pace| {
-            let free = self.sent.get(scope)?.free_at(Some(*pace), now);
-            (free > now).then(|| free.after(MARGIN))
-        });
+        let windows = scope
+            .paces()
+            .iter()
+            .filter_map(|pace| Some(self.sent.get(scope)?.free_at(Some(pace.kept()), now)));
         windows.max().unwrap_or_default().max(after_last).since(now)
     }
 
@@ -71,7 +68,14 @@ impl Pacer {
     pub fn note(&mut self, scope: Scope, now: Timestamp) {
         self.last = Some(now);
         let Some(longest) = scope.paces().iter().max_by_key(|pace| pace.window) else { return };
-        self.sent.entry(scope).or_default().note(*longest, now);
+        self.sent.entry(scope).or_default().note(longest.kept(), now);
+    }
+
+    /// Takes back that a request of that scope was noted at `noted`: it was refused for its pace.
+    pub fn take_back(&mut self, scope: &Scope, noted: Timestamp) {
+        if let Some(history) = self.sent.get_mut(scope) {
+            history.take_back(noted);
+        }
     }
 }
 

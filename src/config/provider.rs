@@ -127,7 +127,9 @@ fn filled(
     set(&mut provider.zone, get("zone").and_then(|it| it.parsed(notes, value::zone).map(Some)));
     let ca_file = |text: &str| ca_file(text, base).map(Some);
     set(&mut provider.ca_file, get("ca-file").and_then(|it| it.parsed(notes, ca_file)));
-    set(&mut provider.pace, get("pace").and_then(|it| it.parsed(notes, pace)));
+    if let Some(pace) = get("pace").and_then(|it| it.parsed(notes, pace)) {
+        (provider.pace, provider.pace_each_host) = (pace, false);
+    }
     set(&mut provider.refresh, get("refresh").and_then(|it| it.parsed(notes, value::refresh)));
     set(&mut provider.batch, get("batch").and_then(|it| it.number(1, MOST_HOSTS, notes)));
     // A wrong address has been told already.

@@ -147,6 +147,8 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
         title: plain.title.clone(),
         zone: None,
         ca_file: None,
+        // Written by hand, it counts for each zone.
+        pace_each_host: plain.pace_each_host,
         leave: None,
         query: None,
         echo: PerFamily::default(),
@@ -853,7 +855,11 @@ fn a_provider_of_ones_own_starts_from_its_protocols_defaults() {
     };
     let provider = config(&own("server = \"https://d.example/x//\"")).providers.remove(0);
     assert_eq!(provider.update_url.as_deref(), Some("https://d.example/x/nic/update"));
-    assert_eq!((provider.api_url, provider.pace, provider.batch), (None, None, 20));
+    assert_eq!((provider.api_url, provider.batch), (None, 20));
+    assert_eq!((provider.pace, provider.pace_each_host), ("6/5m".parse().ok(), true));
+    let by_hand =
+        config(&own("server = \"https://d.example\"\npace = \"6/5m\"")).providers.remove(0);
+    assert_eq!((by_hand.pace, by_hand.pace_each_host), (provider.pace, false));
     check_one(&own(""), "does not say where updates go");
     check_one(&own("server = \"http://d.example\""), "write https://");
     check_one(&own("server = \"http://10.0.0.1\""), "set plain-http = true in [provider.p]");

@@ -36,10 +36,41 @@ pub fn rfc822(moment: Timestamp) -> String {
     format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
 }
 
+/// Reads a date of HTTP (RFC 9110, section 5.6.7) in its own form, `Sun, 06 Nov 1994 08:49:37 GMT`, or
+/// in the two old ones, which servers may still send. Years before 1970 are the epoch's; `None` for
+/// anything else.
+pub fn http_date(text: &str) -> Option<Timestamp> {
+    let mut words = text.split([' ', ',', '-']).filter(|word| !word.is_empty());
+    let mut next = || words.next();
+    let (_, second, third, fourth, fifth) = (next()?, next()?, next()?, next()?, next()?);
+    let (day, month, year, clock) = match (next(), next()) {
+        (Some("GMT"), None) => (second, third, fourth, fifth),
+        (None, None) => (third, second, fifth, fourth),
+        _ => return None,
+    };
+    let number = |text: &str, most: u64| text.parse().ok().filter(|number| *number <= most);
+    let year = match (year.len(), number(year, 9999)?) {
+        (2, short @ ..70) => 2000 + short,
+        (2, short) => 1900 + short,
+        (_, year) => year,
+    };
+    let place = MONTHS.iter().position(|(name, _)| *name == month)?;
+    let mut parts = clock.splitn(3, ':').map(|part| number(part, 60));
+    let mut part = || parts.next().flatten();
+    let seconds = part()? * 3600 + part()? * 60 + part()?;
+    let years = (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum::<u64>();
+    let months = MONTHS[..place].iter().map(|(_, length)| length).sum::<u64>();
+    let leap_day = u64::from(place > 1 && is_leap(year));
+    let days = years + months + leap_day + number(day, 31)?.saturating_sub(1);
+    Some(Timestamp::from_secs(if year < 1970 { 0 } else { days * DAY + seconds }))
+}
+
+fn is_leap(year: u64) -> bool {
+    year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400)
+}
+
 /// Year, month and day of the month, so many days after the epoch.
 fn date(mut days: u64) -> (u64, &'static str, u64) {
-    let is_leap =
-        |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
     let mut year = 1970;
     loop {
         let length = if is_leap(year) { 366 } else { 365 };
@@ -67,6 +98,19 @@ mod tests {
     #[track_caller]
     fn check(seconds: u64, expect: &str) {
         assert_eq!(rfc822(Timestamp::from_secs(seconds)), expect);
+    }
+
+    #[test]
+    fn dates_of_http_are_read_back() {
+        for seconds in [0, 951_782_399, 951_868_800, 1_234_953_089, 1_798_761_599, 4_107_542_400] {
+            let moment = Timestamp::from_secs(seconds);
+            let text = rfc822(moment).replace("+0000", "GMT");
+            assert_eq!(http_date(&text), Some(moment), "{text}");
+        }
+        for wrong in ["", "GMT", "Sun, 06 Nov 1994 08:49:37 GMT GMT", "Sun, 06 Nov 1994 08:49 GMT"]
+        {
+            assert_eq!(http_date(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

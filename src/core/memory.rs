@@ -64,6 +64,8 @@ pub struct Entry {
     pub last: Option<(Word, Timestamp)>,
     /// The zone that the provider named.
     pub zone: Option<Hostname>,
+    /// How many rounds in a row ended before the answer to their requests came: with Homing itself.
+    pub under_way: u32,
     /// With whom the host may be asked about.
     pub asking: Asking,
     /// Since when the host has had something to say and was held back by its zone's pace.
@@ -288,7 +290,7 @@ impl HoldKind {
     fn longest(self) -> Duration {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         match self {
-            Self::Backoff(_) => super::backoff::Backoff::ORDINARY.ceiling,
+            Self::Backoff(_) => super::backoff::Backoff::ORDINARY.later,
             Self::Rejected(_) | Self::Throttled => DAY,
         }
     }
@@ -417,6 +419,20 @@ impl Entry {
         let PerFamily { v4, v6 } = &mut self.families;
         for hold in [&mut self.hold, &mut v4.hold, &mut v6.hold] {
             *hold = hold.take().filter(|hold| hold.kind == HoldKind::Throttled);
+        }
+    }
+
+    /// Ends them as soon as the last answer is a minute old: a reload may come in a loop.
+    pub fn end_waits_soon(&mut self, now: Timestamp) {
+        const REST: Duration = Duration::from_secs(60);
+        let rested = self.last.map_or(now, |(_, at)| at.after(REST));
+        if rested <= now {
+            return self.end_waits();
+        }
+        let PerFamily { v4, v6 } = &mut self.families;
+        let holds = [&mut self.hold, &mut v4.hold, &mut v6.hold].into_iter().flatten();
+        for hold in holds.filter(|hold| hold.kind != HoldKind::Throttled) {
+            hold.until = Some(hold.until.map_or(rested, |until| until.min(rested)));
         }
     }
 }

@@ -140,6 +140,20 @@ impl Fault {
         }
     }
 
+    /// Whether the provider counts the request among those that it takes in a time: one that never
+    /// left, or that it refused for its pace, it does not.
+    pub fn is_counted(self) -> bool {
+        match self {
+            Self::Lost | Self::NotShown | Self::Server | Self::Skew | Self::Unintelligible => true,
+            Self::Busy
+            | Self::Clock
+            | Self::Storage
+            | Self::Throttled
+            | Self::Tls
+            | Self::Unreachable => false,
+        }
+    }
+
     /// Whether the network may have been at fault, so that a change of the network ends the wait.
     pub fn is_the_networks(self) -> bool {
         match self {
@@ -168,7 +182,7 @@ impl Fault {
             Self::Storage => {
                 "mend what is said about the file: its directory has to exist, be writable and have room"
             }
-            Self::Throttled => "nothing to do; Homing waits as long as the provider asked",
+            Self::Throttled => "nothing to do; Homing asks again when the pause is over",
             Self::Tls => {
                 "check the provider's URL and the clock; for a private authority set ca-file"
             }
@@ -366,6 +380,14 @@ impl Outcome {
                 !rejection.is_the_credentials() && !rejection.is_our_own()
             }
             Self::Deferred(_) => false,
+        }
+    }
+
+    /// Whether the provider counts the request, so that its host has had its turn.
+    pub fn counts_as_a_turn(&self) -> bool {
+        match self {
+            Self::Updated | Self::Unchanged | Self::Rejected(_) => true,
+            Self::Deferred(deferral) => deferral.fault.is_counted(),
         }
     }
 

@@ -32,6 +32,15 @@ pub struct History {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PaceError;
 
+impl Pace {
+    /// The pace that is kept where a provider allows this one: with half a second of margin, because
+    /// requests that left evenly may arrive closer to each other.
+    pub fn kept(self) -> Self {
+        const MARGIN: Duration = Duration::from_millis(500);
+        Self { window: self.window.saturating_add(MARGIN), ..self }
+    }
+}
+
 impl History {
     /// The moment from which the next request may leave; `now` or earlier means at once.
     pub fn free_at(&self, pace: Option<Pace>, now: Timestamp) -> Timestamp {
@@ -57,6 +66,19 @@ impl History {
     pub fn note(&mut self, pace: Pace, now: Timestamp) {
         self.sent.retain(|&at| at <= now && now.since(at) < pace.window);
         self.sent.push_back(now);
+    }
+
+    /// Takes back that a request was noted at `noted`: it never left, or was refused for its pace.
+    pub fn take_back(&mut self, noted: Timestamp) {
+        if let Some(place) = self.sent.iter().rposition(|&at| at == noted) {
+            self.sent.remove(place);
+        }
+    }
+
+    /// Whether what this machine itself has sent explains that the provider wants no more at `now`.
+    pub fn explains_a_refusal(&self, pace: Option<Pace>, now: Timestamp) -> bool {
+        let own = Self { sent: self.sent.clone(), pause_until: None };
+        own.free_at(pace, now) > now
     }
 
     /// Whether nothing in it matters any more.
@@ -124,6 +146,20 @@ mod tests {
     #[test]
     fn history_from_a_wrong_clock_counts_as_now() {
         assert_eq!(free_at(&[900, 901], 10), at(130));
+    }
+
+    #[test]
+    fn what_never_left_or_was_refused_for_its_pace_does_not_count() {
+        let mut history = History::default();
+        let (pace, [first, second]) = (TWO_IN_TWO_MINUTES, [at(0), at(1)]);
+        history.note(pace, first);
+        assert!(!history.explains_a_refusal(Some(pace), second), "there was room for one more");
+        history.note(pace, second);
+        assert!(history.explains_a_refusal(Some(pace), second));
+        assert!(!history.explains_a_refusal(None, second));
+        history.take_back(first);
+        history.take_back(first);
+        assert_eq!(history.sent, [second]);
     }
 
     #[test]

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::address::{Addresses, Family, PerFamily};
+use super::backoff::Backoff;
 use super::interface::InterfaceName;
 use super::memory::{Again, Asking, Entry, Hold, HoldKind, Key, Memory, Record, ZoneKey};
 use super::name::Hostname;
-use super::pace::History;
+use super::outcome::Fault;
+use super::pace::{History, Pace};
 use super::provider::{MOST_HOSTS, Protocol, Provider, Removal};
 use super::secret::Fingerprint;
 use super::time::Timestamp;
@@ -227,7 +229,7 @@ pub fn step(
     let entry = entry.unwrap_or(&unknown);
     let standing =
         |hold: &Option<Hold>| hold.clone().filter(|hold| stands(hold, fingerprint, circumstances));
-    let hold = standing(&entry.hold);
+    let hold = standing(&entry.hold).or_else(|| cut_off(entry, fingerprint, circumstances));
     let mut stands = PerFamily::from_fn(|family| {
         if host.families[family] == Use::Off {
             return Stand::Off;
@@ -269,6 +271,23 @@ pub fn step(
     });
     let due = due(host, seen, entry, hold.as_ref(), &stands, circumstances);
     Step { wishes, stands, hold, due }
+}
+
+/// The wait of a host whose requests ended twice or more with Homing itself, before an answer came:
+/// whoever is killed and started again in a loop must not ask at every start.
+fn cut_off(entry: &Entry, fingerprint: Fingerprint, circumstances: &Circumstances) -> Option<Hold> {
+    let repeats = entry.under_way.checked_sub(1).filter(|&repeats| repeats > 0)?;
+    let since = entry.families.iter().filter_map(|(_, record)| Some(record.sent.as_ref()?.at));
+    let since = since.max()?;
+    let until = since.after(Backoff::ORDINARY.delay(repeats, Duration::ZERO, 0.0));
+    let waits = circumstances.now < until && !circumstances.retry_rejected;
+    waits.then(|| Hold {
+        kind: HoldKind::Backoff(Fault::Lost),
+        detail: "Homing ended more than once before the answer came".to_owned(),
+        since,
+        until: Some(until),
+        fingerprint,
+    })
 }
 
 /// How one family stands, its holds aside.
@@ -442,6 +461,8 @@ pub struct Candidate<'a> {
     pub credential: Fingerprint,
     /// The decision, whose wishes are sent.
     pub step: &'a Step,
+    /// Whether the update is counted already: it goes on in a further request.
+    pub counted: bool,
 }
 
 /// What must be true of a record for it to be changed.
@@ -464,8 +485,30 @@ pub struct Request {
     pub ttl: Option<u32>,
     /// What must be true of the records, in turn until one holds; empty where anything may be.
     pub conditions: Vec<PerFamily<Option<Condition>>>,
-    /// The zone whose pace it counts against.
+    /// The zone whose pauses it keeps.
     pub zone: ZoneKey,
+    /// Whose paces it counts against.
+    pub counts: Vec<ZoneKey>,
+    /// The moment that it counts at.
+    pub at: Timestamp,
+}
+
+impl Request {
+    /// Counts it at its moment.
+    pub fn count(&self, memory: &mut Memory, pace: Option<Pace>) {
+        for (key, pace) in self.counts.iter().zip(pace.iter().cycle()) {
+            memory.paces.entry(key.clone()).or_default().note(*pace, self.at);
+        }
+    }
+
+    /// Takes back that it was counted.
+    pub fn uncount(&self, memory: &mut Memory) {
+        for key in &self.counts {
+            if let Some(history) = memory.paces.get_mut(key) {
+                history.take_back(self.at);
+            }
+        }
+    }
 }
 
 /// What leaves now, and what has to wait for its zone's pace.
@@ -491,11 +534,24 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
     order.sort_by_key(|&place| (waiting_since(place).unwrap_or(now), place));
 
     let mut requests: Vec<Request> = Vec::new();
+    let mut later: Vec<(usize, Timestamp)> = Vec::new();
     let mut open: BTreeMap<_, usize> = BTreeMap::new();
     for place in order {
         let candidate = &candidates[place];
         let entry = memory.entry(&candidate.host.key);
         let zone = zone_key(candidate, entry);
+        let own_pace = own_pace(candidate);
+        if let Some((key, pace)) = &own_pace
+            && let Some(history) = memory.paces.get(key)
+        {
+            let free_at = history.free_at(Some(*pace), now);
+            if free_at > now {
+                later.push((place, free_at));
+                continue;
+            }
+        }
+        // However many requests it takes, an update counts once.
+        let mut counts: Vec<ZoneKey> = own_pace.into_iter().map(|(key, _)| key).collect();
         let apart = entry.is_some_and(|entry| entry.asking != Asking::Together)
             || !candidate.host.take_over;
         let most = if apart || memory.without_lists.contains(&*candidate.provider.name) {
@@ -524,6 +580,7 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
                 Some(&at) if most > 1 && requests[at].hosts.len() < most => {
                     requests[at].hosts.push(place);
                     requests[at].updates.push(update);
+                    requests[at].counts.append(&mut counts);
                 }
                 _ => {
                     if most > 1 {
@@ -531,12 +588,24 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
                     }
                     let zone = zone.clone();
                     let (hosts, updates) = (vec![place], vec![update]);
-                    requests.push(Request { hosts, updates, ttl, conditions, zone });
+                    let counts = std::mem::take(&mut counts);
+                    let request =
+                        Request { hosts, updates, ttl, conditions, zone, counts, at: now };
+                    requests.push(request);
                 }
             }
         }
     }
-    within_pace(candidates, requests, memory, now)
+    within_pace(candidates, requests, later, memory, now)
+}
+
+/// The pace that a candidate keeps by itself, and what its requests are counted under; `None` where
+/// the zone has one, or none is kept, or the update is counted already.
+fn own_pace(candidate: &Candidate<'_>) -> Option<(ZoneKey, Pace)> {
+    let pace = candidate.provider.pace.filter(|_| candidate.provider.pace_each_host)?.kept();
+    let Key { host, provider } = &candidate.host.key;
+    let key = ZoneKey { provider: provider.clone(), zone: Some(host.clone()) };
+    (!candidate.counted).then_some((key, pace))
 }
 
 /// What the records of a host that takes nothing over must hold for `wishes` to be fulfilled: what was
@@ -616,13 +685,15 @@ fn parts(candidate: &Candidate<'_>) -> Vec<(Option<Family>, PerFamily<Wish>)> {
 fn within_pace(
     candidates: &[Candidate<'_>],
     requests: Vec<Request>,
+    later: Vec<(usize, Timestamp)>,
     memory: &Memory,
     now: Timestamp,
 ) -> Schedule {
     let mut histories: BTreeMap<ZoneKey, History> = BTreeMap::new();
-    let mut schedule = Schedule::default();
-    for request in requests {
-        let pace = candidates[request.hosts[0]].provider.pace;
+    let mut schedule = Schedule { now: Vec::new(), later };
+    for mut request in requests {
+        let provider = candidates[request.hosts[0]].provider;
+        let pace = provider.pace.filter(|_| !provider.pace_each_host).map(Pace::kept);
         let history = histories
             .entry(request.zone.clone())
             .or_insert_with(|| memory.paces.get(&request.zone).cloned().unwrap_or_default());
@@ -630,6 +701,7 @@ fn within_pace(
         if free_at <= now {
             if let Some(pace) = pace {
                 history.note(pace, now);
+                request.counts.push(request.zone.clone());
             }
             schedule.now.push(request);
         } else {
@@ -1063,7 +1135,13 @@ mod tests {
         let candidates: Vec<_> = hosts
             .iter()
             .zip(&steps)
-            .map(|(host, step)| Candidate { host, provider: &provider, credential: PRINT, step })
+            .map(|(host, step)| Candidate {
+                host,
+                provider: &provider,
+                credential: PRINT,
+                step,
+                counted: false,
+            })
             .collect();
         let schedule = schedule(&candidates, &Memory::default(), at(0));
         assert_eq!(places(&schedule), [vec![0, 3], vec![1], vec![2]]);
@@ -1080,7 +1158,13 @@ mod tests {
         let candidates: Vec<_> = hosts
             .iter()
             .zip(&steps)
-            .map(|(host, step)| Candidate { host, provider, credential: PRINT, step })
+            .map(|(host, step)| Candidate {
+                host,
+                provider,
+                credential: PRINT,
+                step,
+                counted: false,
+            })
             .collect();
         schedule(&candidates, memory, now)
     }
@@ -1110,7 +1194,13 @@ mod tests {
         let step = step(&hosts[0], &seen, PRINT, None, &now(0));
         let candidates: Vec<_> = hosts
             .iter()
-            .map(|host| Candidate { host, provider: &provider, credential: PRINT, step: &step })
+            .map(|host| Candidate {
+                host,
+                provider: &provider,
+                credential: PRINT,
+                step: &step,
+                counted: false,
+            })
             .collect();
         let schedule = schedule(&candidates, &Memory::default(), at(0));
         assert_eq!(places(&schedule), [vec![0, 2], vec![1]]);
@@ -1154,7 +1244,7 @@ mod tests {
         let schedule =
             scheduled(&["a.example", "b.example", "c.example"], &provider, &memory, at(9));
         assert_eq!(places(&schedule), [vec![2], vec![0]]);
-        assert_eq!(schedule.later, [(1, at(129))]);
+        assert_eq!(schedule.later, [(1, at(129).after(Duration::from_millis(500)))]);
     }
 
     #[test]

@@ -41,8 +41,10 @@ pub struct Provider {
     pub plain_http: bool,
     /// What leaving a family out of a request does there.
     pub omit: Omit,
-    /// How many requests per time and zone it takes; `None` is "off".
+    /// How many requests per time it takes; `None` is "off".
     pub pace: Option<Pace>,
+    /// Whether that is for each host, instead of for each zone.
+    pub pace_each_host: bool,
     /// How often an unchanged address must be confirmed lest it expire.
     pub refresh: Option<Duration>,
     /// How many hosts one request may name.
@@ -172,11 +174,13 @@ impl Protocol {
             plain_http: false,
             // Where nothing is known, nothing good is assumed of a dyndns2 server but what dyn.com's did.
             omit: if desec { Omit::Delete } else { Omit::Keep },
-            pace: if desec {
-                Some(Pace { requests: 2, window: Duration::from_secs(120) })
-            } else {
-                None
+            pace: match self {
+                Self::Desec => Some(Pace { requests: 2, window: Duration::from_secs(120) }),
+                // No service says what it takes; many block whoever asks more often.
+                Self::Dyndns2 => Some(Pace { requests: 6, window: Duration::from_secs(300) }),
+                Self::HostsFile | Self::PowerDns | Self::Rails | Self::Rfc2136 => None,
             },
+            pace_each_host: matches!(self, Self::Dyndns2),
             refresh: None,
             batch: if local { usize::MAX } else { MOST_HOSTS },
             parameters: PerFamily { v4: Cow::Borrowed("myip"), v6: Cow::Borrowed("myip") },

@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use super::address::{Family, PerFamily};
-use super::backoff::Backoff;
+use super::backoff::{Backoff, SHORT_ABSENCE, after_absence, beyond_the_pause};
 use super::memory::{Asking, Entry, Hold, HoldKind, Memory, Record, Sent, Set, Word, ZoneKey};
 use super::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
-use super::plan::{Host, Seen, Stand, Use, WhenGone, Why, Wish};
+use super::pace::Pace;
+use super::plan::{Host, Request, Seen, Stand, Use, WhenGone, Why, Wish};
 use super::provider::Removal;
 use super::secret::Fingerprint;
 use super::time::Timestamp;
@@ -25,6 +26,8 @@ pub struct Situation {
     pub shared: bool,
     /// The fingerprint that the host was asked with.
     pub fingerprint: Fingerprint,
+    /// Whether this machine's own requests explain it if the provider wants no more of them.
+    pub own_doing: bool,
 }
 
 /// What is new for a person after an outcome.
@@ -40,6 +43,12 @@ pub enum News {
     Narrowed(Refusal),
     /// The same wait goes on.
     StillHeld(Hold),
+}
+
+/// Notes that the host's part of a round is about to leave: if Homing ends before the answer, that is
+/// known at the next start.
+pub fn leaving(entry: &mut Entry) {
+    entry.under_way = entry.under_way.saturating_add(1);
 }
 
 /// Notes that `wishes` leave for the provider now: from here on what it holds is unknown.
@@ -117,8 +126,11 @@ pub fn settle(
     situation: &Situation,
 ) -> News {
     let now = situation.now;
-    // It has had its turn.
-    entry.queued_since = None;
+    entry.under_way = 0;
+    // It has had its turn, unless the provider did not count it.
+    if outcome.counts_as_a_turn() {
+        entry.queued_since = None;
+    }
     match outcome {
         Outcome::Updated => confirm(host, entry, wishes, Word::Updated, now),
         Outcome::Unchanged => confirm(host, entry, wishes, Word::Unchanged, now),
@@ -135,15 +147,71 @@ pub fn settle(
     }
 }
 
-/// Remembers that the provider asked for a pause: it is the whole zone's.
-pub fn settle_zone(memory: &mut Memory, zone: &ZoneKey, outcome: &Outcome, now: Timestamp) {
-    let Outcome::Deferred(deferral) = outcome else {
-        return;
+/// Remembers a pause until `until` that the provider asked for: it is the whole zone's.
+pub fn settle_zone(memory: &mut Memory, zone: &ZoneKey, until: Timestamp) {
+    let pause = &mut memory.paces.entry(zone.clone()).or_default().pause_until;
+    *pause = (*pause).max(Some(until));
+}
+
+/// Ends the wait of a host whose provider has just taken the same credential for another one, if
+/// that shows that what it waits for is over; returns whether it does.
+pub fn mended_for_a_neighbour(entry: &mut Entry, now: Timestamp) -> bool {
+    let ends = |hold: &&mut Hold| match hold.kind {
+        HoldKind::Backoff(Fault::Server | Fault::Lost | Fault::Unreachable) => true,
+        HoldKind::Backoff(_) | HoldKind::Rejected(_) | HoldKind::Throttled => false,
     };
-    if let (Fault::Throttled, Some(wait)) = (deferral.fault, deferral.retry_after) {
-        let history = memory.paces.entry(zone.clone()).or_default();
-        history.pause_until = Some(now.after(wait.min(LONGEST_PAUSE)));
+    let hold = entry.hold.as_mut().filter(ends);
+    hold.is_some_and(|hold| hold.until.replace(now).is_none_or(|until| now < until))
+}
+
+/// When a host is to be updated that is back after a long absence; `None` for any other, which is not
+/// to wait. An address was missing that is seen again, or `network_changed` ends a wait for a fault of
+/// the network. `spread` is chance, in `0.0..=1.0`.
+///
+/// To be asked before what is seen is noted.
+pub fn turn(
+    entry: &mut Entry,
+    stands: &PerFamily<Stand>,
+    network_changed: bool,
+    now: Timestamp,
+    spread: f64,
+) -> Option<Timestamp> {
+    let long_ago = |since: Timestamp| now.since(since) > SHORT_ABSENCE;
+    let is_seen_again = entry.families.iter().any(|(family, record)| {
+        let gone = [record.missing_since, record.removed];
+        matches!(stands[family], Stand::Wanted(why) if why != Why::Gone)
+            && gone.into_iter().flatten().any(long_ago)
+    });
+    let cut_off = entry.hold.as_mut().filter(|hold| match hold.kind {
+        HoldKind::Backoff(fault) => {
+            network_changed && fault.is_the_networks() && long_ago(hold.since)
+        }
+        HoldKind::Rejected(_) | HoldKind::Throttled => false,
+    });
+    let turn = now.after(after_absence(spread));
+    match cut_off {
+        // In the round of its turn the change of the network is no news any more.
+        Some(hold) => hold.until = Some(hold.until.map_or(turn, |until| until.min(turn))),
+        None if !is_seen_again => return None,
+        None => {}
     }
+    Some(turn)
+}
+
+/// Settles whether the provider has counted a request that came to `outcomes`; returns whether this
+/// machine's own requests explain it if it wants no more of them.
+pub fn settle_pace(
+    memory: &mut Memory,
+    request: &Request,
+    pace: Option<Pace>,
+    outcomes: &[Outcome],
+    now: Timestamp,
+) -> bool {
+    if outcomes.iter().all(|outcome| !outcome.counts_as_a_turn()) {
+        request.uncount(memory);
+    }
+    let histories = request.counts.iter().filter_map(|key| memory.paces.get(key));
+    histories.into_iter().any(|history| history.explains_a_refusal(pace, now))
 }
 
 /// No provider may silence a host for longer than this at one go (a broken server's year).
@@ -206,7 +274,11 @@ fn confirm(
 }
 
 fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News {
-    entry.failures = entry.failures.saturating_add(1);
+    // A provider that wants fewer requests is another matter than one that is not there.
+    let paused = |kind: HoldKind| kind == HoldKind::Throttled;
+    let goes_on = |hold: &Hold| paused(hold.kind) == deferral.retry_after.is_some();
+    let failures = if entry.hold.as_ref().is_none_or(goes_on) { entry.failures } else { 0 };
+    entry.failures = failures.saturating_add(1);
     entry.last = Some((Word::Deferred, situation.now));
     let backoff = match deferral.fault {
         Fault::Busy => Backoff::BRIEF,
@@ -222,9 +294,20 @@ fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News 
         | Fault::Unreachable => Backoff::ORDINARY,
     };
     let (kind, wait) = match deferral.retry_after {
-        Some(wait) => (HoldKind::Throttled, wait.min(LONGEST_PAUSE)),
+        Some(wait) => {
+            let is_foreign = deferral.fault == Fault::Throttled && !situation.own_doing;
+            let more = if is_foreign {
+                beyond_the_pause(entry.failures, situation.spread)
+            } else {
+                Duration::ZERO
+            };
+            (HoldKind::Throttled, wait.saturating_add(more).min(LONGEST_PAUSE))
+        }
         None => {
-            let wait = backoff.delay(entry.failures, situation.spread);
+            let lasts = |hold: &&Hold| matches!(hold.kind, HoldKind::Backoff(_));
+            let lasting = entry.hold.as_ref().filter(lasts).map(|hold| hold.since);
+            let lasted = situation.now.since(lasting.unwrap_or(situation.now));
+            let wait = backoff.delay(entry.failures, lasted, situation.spread);
             (HoldKind::Backoff(deferral.fault), wait)
         }
     };
@@ -291,11 +374,16 @@ fn hold(kind: HoldKind, detail: &str, wait: Option<Duration>, situation: &Situat
     }
 }
 
-/// Puts `hold` into its place; a wait that goes on for the same reason keeps its beginning.
+/// Puts `hold` into its place; a wait that goes on keeps its beginning, whatever fault comes next.
 fn place(slot: &mut Option<Hold>, mut hold: Hold) -> News {
-    let before = slot.take().filter(|before| before.kind == hold.kind);
-    let news = if let Some(before) = before {
+    let is_fault = |kind| matches!(kind, HoldKind::Backoff(_));
+    let before = slot.take();
+    if let Some(before) = &before
+        && (before.kind == hold.kind || is_fault(before.kind) && is_fault(hold.kind))
+    {
         hold.since = before.since;
+    }
+    let news = if before.is_some_and(|before| before.kind == hold.kind) {
         News::StillHeld(hold.clone())
     } else {
         News::Held(hold.clone())
@@ -308,6 +396,7 @@ fn place(slot: &mut Option<Hold>, mut hold: Hold) -> News {
 ///
 /// A doubt that an earlier request left stays.
 pub fn not_sent(entry: &mut Entry, wishes: &PerFamily<Wish>) {
+    entry.under_way = 0;
     for family in Family::BOTH {
         if wishes[family] != Wish::Leave {
             let sent = &mut entry.families[family].sent;
@@ -355,7 +444,7 @@ mod tests {
     }
 
     fn situation(seconds: u64, shared: bool) -> Situation {
-        Situation { now: at(seconds), spread: 0.0, shared, fingerprint: PRINT }
+        Situation { now: at(seconds), spread: 0.0, shared, fingerprint: PRINT, own_doing: false }
     }
 
     fn forbidden() -> Outcome {
@@ -444,8 +533,8 @@ mod tests {
     fn a_pause_is_the_whole_zones() {
         let mut memory = Memory::default();
         let zone = ZoneKey { provider: "p".into(), zone: None };
-        let outcome = Outcome::deferred_for(Fault::Throttled, "", Duration::from_secs(60));
-        settle_zone(&mut memory, &zone, &outcome, at(0));
+        settle_zone(&mut memory, &zone, at(60));
+        settle_zone(&mut memory, &zone, at(30));
         assert_eq!(memory.paces[&zone].pause_until, Some(at(60)));
     }
 

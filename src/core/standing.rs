@@ -93,8 +93,12 @@ impl Fault {
     /// How long such a service is left aside, longer each time.
     fn wait(self) -> Backoff {
         match self {
-            Self::Failed => Backoff { first: Duration::from_secs(5 * 60), ceiling: LONGEST },
-            Self::Lied => Backoff { first: Duration::from_secs(60 * 60), ceiling: LONGEST },
+            Self::Failed => {
+                Backoff { first: Duration::from_secs(5 * 60), ceiling: LONGEST, later: LONGEST }
+            }
+            Self::Lied => {
+                Backoff { first: Duration::from_secs(60 * 60), ceiling: LONGEST, later: LONGEST }
+            }
         }
     }
 }
@@ -179,7 +183,7 @@ pub fn settle(standings: &mut Standings, lessons: &Lessons, now: Timestamp) {
         }
         let times = known.map_or(1, |known| known.times.saturating_add(1));
         let since = known.map_or(now, |known| known.since);
-        let until = now.after(fault.wait().delay(times, 0.0));
+        let until = now.after(fault.wait().delay(times, Duration::ZERO, 0.0));
         let standing = Standing { fault, detail: detail.clone(), times, since, until };
         standings.insert(service.clone(), standing);
     }

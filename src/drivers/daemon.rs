@@ -31,6 +31,16 @@ const LONGEST_SETTLE: Duration = Duration::from_secs(1);
 /// The shortest time between two rounds that nobody asked for.
 const LEAST_GAP: Duration = Duration::from_secs(1);
 
+/// A round that nobody asked for.
+const BY_ITSELF: Occasion = Occasion {
+    by_event: false,
+    network_changed: false,
+    refresh: false,
+    retry_rejected: false,
+    reloaded: false,
+    by_itself: true,
+};
+
 /// Something that happened while the daemon waited.
 enum Event {
     ClockJumped,
@@ -138,12 +148,12 @@ pub async fn run(setup: Setup) -> Exit {
                     status.outdated = !reload(&mut engine, &common.config, &mut confinement);
                     supervisor.tell(Notice::Ready(&status.line()));
                     if !status.outdated {
-                        break Occasion { retry_rejected: true, ..Occasion::default() };
+                        break Occasion { reloaded: true, ..Occasion::default() };
                     }
                 }
                 Event::ClockJumped => {
                     debug!("the clock was set");
-                    break Occasion { network_changed: true, ..Occasion::default() };
+                    break Occasion { network_changed: true, ..BY_ITSELF };
                 }
                 Event::Feeding => supervisor.feed(),
                 Event::WatchFailed(error) => {
@@ -172,7 +182,7 @@ pub async fn run(setup: Setup) -> Exit {
 fn rest(due: Option<Duration>, silences: u32, spared: bool) -> Duration {
     let due = due.map(|due| due.max(LEAST_GAP));
     // At boot names often do not resolve yet, and nothing tells when they do.
-    let again = (silences > 0).then(|| Backoff::ORDINARY.delay(silences, spread()));
+    let again = (silences > 0).then(|| Backoff::ORDINARY.delay(silences, Duration::ZERO, spread()));
     let waits = [due, again, spared.then_some(OUTSIDE_REST)].into_iter().flatten();
     waits.min().unwrap_or(Duration::MAX)
 }
@@ -313,12 +323,12 @@ impl Waiting {
     fn times_up(&mut self, engine: &Engine) -> Option<Occasion> {
         let by_time = uptime() >= self.deadline;
         let Some(mut pending) = self.pending.take() else {
-            return by_time.then(Occasion::default);
+            return by_time.then_some(BY_ITSELF);
         };
-        let Ok(snapshot) = Snapshot::take(&engine.config) else { return Some(Occasion::default()) };
+        let Ok(snapshot) = Snapshot::take(&engine.config) else { return Some(BY_ITSELF) };
         let facts = Facts::of(&engine.config, &snapshot);
         if !self.is_news(&facts, &snapshot) {
-            return by_time.then(Occasion::default);
+            return by_time.then_some(BY_ITSELF);
         }
         let waited = pending.first.elapsed();
         if facts.awaits_verdict() && waited < LONGEST_VERDICT && !by_time {
@@ -328,7 +338,7 @@ impl Waiting {
             self.pending = Some(pending);
             return None;
         }
-        Some(Occasion { by_event: !by_time, network_changed: true, ..Occasion::default() })
+        Some(Occasion { by_event: !by_time, network_changed: true, ..BY_ITSELF })
     }
 
     /// Whether the network is another one than in the last round.

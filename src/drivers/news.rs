@@ -75,7 +75,7 @@ impl News {
         self.verified(report);
         if let Some(until) = report.queued_until.filter(|_| report.newly_queued) {
             let until = rfc3339_seconds(until).to_string();
-            info!(%host, provider, until, "waiting for the pace of its zone");
+            info!(%host, provider, until, "waiting for its turn");
         }
         // A hold of an earlier run is told once after a start, too.
         for (family, hold) in report.holds.iter().filter(|_| report.answers.is_empty()) {

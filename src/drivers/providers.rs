@@ -41,7 +41,8 @@ fn describe(provider: &Provider) {
     sides.for_each(|effect| line("beware", &effect));
     if let Some(pace) = provider.pace {
         let window = humantime::format_duration(pace.window);
-        line("pace", &format!("{} requests in {window} and zone", pace.requests));
+        let each = if provider.pace_each_host { "host" } else { "zone" };
+        line("pace", &format!("{} requests in {window} and {each}", pace.requests));
     }
     if let Some(refresh) = provider.refresh {
         line("refresh", &format!("every {}", humantime::format_duration(refresh)));

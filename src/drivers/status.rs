@@ -151,8 +151,8 @@ fn standing(host: &HostConfig, entry: Option<&Entry>, now: Timestamp) -> Exit {
     // A wait that is over is no success: the next round has yet to find out.
     let last = entry.last.map(|(word, _)| match word {
         Word::Updated | Word::Unchanged => Exit::Right,
-        Word::Deferred => Exit::Deferred,
-        Word::Rejected => Exit::Rejected,
+        // What was rejected and is not held any more is asked for again.
+        Word::Deferred | Word::Rejected => Exit::Deferred,
     });
     Exit::worst(held.chain(last).chain(waits.then_some(Exit::Deferred)))
 }
@@ -284,8 +284,8 @@ fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Time
         out(&format!("  {of}{}", show::hold(hold)));
         out(&format!("  fix: {}", hold.remedy(&host.host.key.host)));
     }
-    if let Some(since) = entry.queued_since {
-        out(&format!("  waiting for its zone's pace since {}", show::relative(since, now)));
+    if let Some(since) = entry.queued_since.filter(|_| entry.holds(now).next().is_none()) {
+        out(&format!("  waiting for its turn since {}", show::relative(since, now)));
     }
     if let Some(next) = refresh(host, entry) {
         out(&format!("  next refresh {}", show::relative(next, now)));

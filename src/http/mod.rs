@@ -12,18 +12,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LINK,
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, DATE, HeaderMap, HeaderName, HeaderValue, LINK,
     LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use reqwest::{Client, RequestBuilder, Response, Url};
 use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock::wall;
 use crate::core::address::Family;
+use crate::core::calendar;
 use crate::core::interface::InterfaceName;
 use crate::core::outcome::Fault;
 use crate::core::protocol::{Answer, Authorization, Body, HttpRequest, Method};
 use crate::core::secret::Secret;
+use crate::core::time::Timestamp;
 use crate::line::{Line, unspecified};
 use crate::supervisor::Pulse;
 
@@ -440,7 +443,11 @@ fn head(response: &Response) -> Answer {
         status: response.status().as_u16(),
         content_type: text(CONTENT_TYPE).map(media_type),
         challenges: response.headers().contains_key(WWW_AUTHENTICATE),
-        retry_after: text(RETRY_AFTER).and_then(retry_after),
+        retry_after: text(RETRY_AFTER).and_then(|wish| {
+            // By the server's own clock, if it tells: nobody knows whether both are right.
+            let now = text(DATE).and_then(calendar::http_date);
+            retry_after(wish, now.unwrap_or_else(wall))
+        }),
         next: links.find_map(next_page),
         location: text(LOCATION).map(str::to_owned),
         cookies: cookies.map(Secret::new).collect(),
@@ -467,14 +474,21 @@ fn next_page(header: &str) -> Option<String> {
     Some(url.to_owned())
 }
 
-/// Reads a `Retry-After` header given in seconds (RFC 9110, section 10.2.3).
+/// How long a `Retry-After` header wants one to wait from `now` on (RFC 9110, section 10.2.3): whole
+/// seconds, or a date.
 ///
-/// Returns `None` for the date form, which no supported provider sends, and at most one day so that
-/// a broken server cannot silence a host for good.
-fn retry_after(header: &str) -> Option<Duration> {
-    const DAY: u64 = 24 * 60 * 60;
-    let seconds: u64 = header.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(DAY)))
+/// Returns at most one day, so that a broken server cannot silence a host for good, and `None` for
+/// what is neither or asks for no wait.
+fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let header = header.trim();
+    let is_number = !header.is_empty() && header.bytes().all(|byte| byte.is_ascii_digit());
+    let wait = if is_number {
+        header.parse().map_or(DAY, Duration::from_secs)
+    } else {
+        calendar::http_date(header)?.since(now)
+    };
+    (!wait.is_zero()).then_some(wait.min(DAY))
 }
 
 /// The first `limit` bytes of the body, and whether that is all of it.
@@ -498,12 +512,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_is_given_in_seconds_and_lasts_a_day_at_most() {
-        assert_eq!(retry_after(" 37 "), Some(Duration::from_secs(37)));
-        assert_eq!(retry_after("99999999999"), Some(Duration::from_secs(86400)));
-        assert_eq!(retry_after("99999999999999999999999"), None);
-        assert_eq!(retry_after("-1"), None);
-        assert_eq!(retry_after("Fri, 31 Dec 1999 23:59:59 GMT"), None);
+    fn a_pause_is_given_in_seconds_or_as_a_date_and_lasts_a_day_at_most() {
+        // 31 December 1999, 23:59:00.
+        let now = Timestamp::from_secs(946_684_740);
+        for (header, expect) in [
+            (" 37 ", Some(37)),
+            ("99999999999", Some(86_400)),
+            ("99999999999999999999999", Some(86_400)),
+            ("0", None),
+            ("-1", None),
+            ("1.5", None),
+            ("", None),
+            ("soon", None),
+            ("Fri, 31 Dec 1999 23:59:59 GMT", Some(59)),
+            ("Friday, 31-Dec-99 23:59:59 GMT", Some(59)),
+            ("Fri Dec 31 23:59:59 1999", Some(59)),
+            ("Sat,  1 Jan 2000 00:01:00 GMT", Some(120)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(86_400)),
+            ("Fri, 31 Dec 1999 23:58:59 GMT", None),
+            ("Fri, 31 Dec 1999 23:59:59 CET", None),
+            ("Fri, 31 Foo 1999 23:59:59 GMT", None),
+        ] {
+            assert_eq!(retry_after(header, now), expect.map(Duration::from_secs), "{header}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod zones;
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::btree_map;
+use std::collections::{BTreeMap, btree_map};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -28,15 +28,16 @@ pub use self::report::{Answered, HostReport, Matter, Report, TokenNews};
 pub use self::self_check::SelfChecks;
 
 use self::traffic::Traffic;
-use crate::clock::{Clock, uptime};
+use crate::clock::{Clock, spread, uptime};
 use crate::config::{Config, HostConfig};
 use crate::core::address::{Family, PerFamily};
+use crate::core::backoff::after_absence;
 use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, Record, Sent, Set, Word};
 use crate::core::outcome::{Outcome, Refusal};
 use crate::core::plan::{Circumstances, Seen, Stand, Step, WhenGone, Wish, step};
 use crate::core::protocol::hosts_file;
 use crate::core::provider::Protocol;
-use crate::core::settle::{note_gone, note_left_out, note_missing};
+use crate::core::settle::{note_gone, note_left_out, note_missing, turn};
 use crate::core::standing;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::refusal;
@@ -68,6 +69,8 @@ pub struct Engine {
     asked: Asked,
     traffic: Traffic,
     looks: verify::Looks,
+    /// When the hosts are updated that have come back after a long absence.
+    turns: BTreeMap<Key, Timestamp>,
 }
 
 /// What began a round, and what the user wants of it.
@@ -82,6 +85,10 @@ pub struct Occasion {
     pub refresh: bool,
     /// Parks and backoff are over.
     pub retry_rejected: bool,
+    /// The configuration was read again: they are over once the last answer is a minute old.
+    pub reloaded: bool,
+    /// Nobody waits for it: hosts that come back after a long absence draw their turn.
+    pub by_itself: bool,
 }
 
 /// A host with everything that its part of a round needs.
@@ -91,6 +98,8 @@ struct Planned {
     at: usize,
     access: Access,
     step: Step,
+    /// Whether its update has been counted in this round, however many requests it takes.
+    counted: bool,
 }
 
 impl Engine {
@@ -117,6 +126,7 @@ impl Engine {
             asked,
             traffic,
             looks,
+            turns: BTreeMap::new(),
         }
     }
 
@@ -141,10 +151,15 @@ impl Engine {
         }
         let sights = self.look(&clients, occasion).await;
         self.pulse.beat();
+        if occasion.reloaded {
+            let now = self.clock.now();
+            self.memory.hosts.values_mut().for_each(|entry| entry.end_waits_soon(now));
+        }
         let looked = Instant::now();
         self.learn_of_services(&sights);
         let (mut planned, mut report) = self.plan(&sights, occasion);
         self.note_absences(&report, looked);
+        self.draw_turns(&mut planned, &mut report, occasion);
         self.note(&planned, &mut report, occasion);
         self.note_refusals(&planned, &mut report);
         zones::find(self, &clients, &mut planned, &mut report, stop).await;
@@ -238,7 +253,7 @@ impl Engine {
                     }
                     host_report.no_terms = access.terms.as_ref().err().cloned();
                     host_report.step = Some(step.clone());
-                    planned.push(Planned { at, access, step });
+                    planned.push(Planned { at, access, step, counted: false });
                 }
             }
             report.hosts.push(host_report);
@@ -276,7 +291,7 @@ impl Engine {
             if rejection.is_our_own() && !is_known {
                 let outcome = Outcome::rejected(*rejection, detail.clone());
                 let nothing = PerFamily::default();
-                perform::settle_one(self, plan, &nothing, &outcome, false, report);
+                perform::settle_one(self, plan, &nothing, &outcome, report);
             }
         }
     }
@@ -329,12 +344,39 @@ impl Engine {
         absences.note(matter.map(|(host, report)| (&host.host.key, &report.seen)), looked);
     }
 
+    /// Lets hosts that come back after a long absence wait for a moment by chance, one for all of them:
+    /// the lines of a whole region may come back at once.
+    fn draw_turns(&mut self, planned: &mut [Planned], report: &mut Report, occasion: Occasion) {
+        if !occasion.by_itself {
+            return self.turns.clear();
+        }
+        let now = self.clock.now();
+        self.turns.retain(|_, turn| *turn > now);
+        let mut chance = None;
+        for plan in planned.iter_mut().filter(|plan| has_something_to_say(&plan.step)) {
+            let key = &self.config.hosts[plan.at].host.key;
+            let Some(entry) = self.memory.hosts.get_mut(key) else { continue };
+            if !self.turns.contains_key(key) {
+                let chance = *chance.get_or_insert_with(spread);
+                let turn = turn(entry, &plan.step.stands, occasion.network_changed, now, chance);
+                self.turns.extend(turn.map(|turn| (key.clone(), turn)));
+            }
+            if let Some(turn) = self.turns.get_mut(key) {
+                // A clock that was set back does not make it longer.
+                *turn = now.after(after_absence(1.0)).min(*turn);
+                let turn = *turn;
+                plan.step.wishes = PerFamily::default();
+                perform::queue(self, plan.at, turn, report);
+            }
+        }
+    }
+
     /// Remembers what the decisions themselves tell: families that have gone, and waits that have
     /// lost their purpose because nothing is left to be sent.
     fn note(&mut self, planned: &[Planned], report: &mut Report, occasion: Occasion) {
         let now = self.clock.now();
         let paces = self.config.providers.iter().filter_map(|provider| provider.pace);
-        let longest = paces.map(|pace| pace.window).max().unwrap_or_default();
+        let longest = paces.map(|pace| pace.kept().window).max().unwrap_or_default();
         self.memory.forget_old_paces(longest, now);
         self.note_left_out(report);
         for plan in planned {

@@ -14,15 +14,19 @@ use super::{Answered, Engine, Planned, Report, SAVE_LAG, has_something_to_say, t
 use crate::clock::spread;
 use crate::core::address::PerFamily;
 use crate::core::interface::InterfaceName;
-use crate::core::memory::Entry;
+use crate::core::memory::{Entry, HoldKind};
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
+use crate::core::pace::Pace;
 use crate::core::plan::{Candidate, Request, Schedule, Wish};
 use crate::core::protocol::{
     Answer, Credential, HttpRequest, Verdict, desec, dyndns2, powerdns, rfc2136,
 };
 use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Fingerprint;
-use crate::core::settle::{News, Situation, not_sent, sending, settle, settle_zone};
+use crate::core::settle::{
+    News, Situation, leaving, mended_for_a_neighbour, not_sent, sending, settle, settle_pace,
+    settle_zone,
+};
 use crate::core::time::Timestamp;
 use crate::hook;
 use crate::http::Clients;
@@ -42,8 +46,8 @@ pub fn schedule(engine: &Engine, planned: &[Planned]) -> Schedule {
             let plan = &planned[at];
             let host = &engine.config.hosts[plan.at];
             let provider = &engine.config.providers[host.provider];
-            let credential = plan.access.identity;
-            Candidate { host: &host.host, provider, credential, step: &plan.step }
+            let (credential, counted) = (plan.access.identity, plan.counted);
+            Candidate { host: &host.host, provider, credential, step: &plan.step, counted }
         })
         .collect();
     let mut schedule = crate::core::plan::schedule(&candidates, &engine.memory, engine.clock.now());
@@ -64,6 +68,10 @@ pub async fn perform(
     stop: &Cell<bool>,
 ) {
     let schedule = schedule(engine, planned);
+    // Whoever is refused for its pace keeps its place before those that have to wait already.
+    for request in &schedule.now {
+        take_place(engine, planned, request);
+    }
     for (place, until) in &schedule.later {
         queue(engine, planned[*place].at, *until, report);
     }
@@ -71,6 +79,10 @@ pub async fn perform(
         return;
     }
     let paces = engine.memory.paces.clone();
+    let speakers: BTreeSet<_> = schedule.now.iter().flat_map(|request| &request.hosts).collect();
+    for place in speakers {
+        leaving(engine.entry_of(&planned[*place]));
+    }
     for request in &schedule.now {
         note_sending(engine, planned, request);
     }
@@ -81,7 +93,7 @@ pub async fn perform(
         for request in &schedule.now {
             for (place, update) in request.hosts.iter().zip(&request.updates) {
                 let outcome = Outcome::deferred(Fault::Storage, reason.clone());
-                settle_one(engine, &planned[*place], &update.wishes, &outcome, false, report);
+                settle_one(engine, &planned[*place], &update.wishes, &outcome, report);
             }
         }
         return;
@@ -91,29 +103,43 @@ pub async fn perform(
     engine.save(report);
 }
 
-/// Notes that a host waits for its zone until `until`.
-fn queue(engine: &mut Engine, at: usize, until: Timestamp, report: &mut Report) {
+/// Gives the hosts of a request that counts the place in the queue that they have by now.
+fn take_place(engine: &mut Engine, planned: &[Planned], request: &Request) {
+    for place in request.hosts.iter().filter(|_| !request.counts.is_empty()) {
+        engine.entry_of(&planned[*place]).queued_since.get_or_insert(request.at);
+    }
+}
+
+/// Notes that a host waits for its turn until `until`.
+pub fn queue(engine: &mut Engine, at: usize, until: Timestamp, report: &mut Report) {
     let now = engine.clock.now();
     let key = &engine.config.hosts[at].host.key;
     let since = &mut engine.memory.entry_mut(key).queued_since;
     let host = report.host_mut(at);
     host.queued_until = Some(until);
-    host.newly_queued |= since.replace(since.unwrap_or(now)).is_none();
+    host.newly_queued = !host.was_queued;
+    since.get_or_insert(now);
 }
 
 /// Notes in the memory that `request` leaves now.
-fn note_sending(engine: &mut Engine, planned: &[Planned], request: &Request) {
+fn note_sending(engine: &mut Engine, planned: &mut [Planned], request: &Request) {
     let now = engine.clock.now();
     for (place, update) in request.hosts.iter().zip(&request.updates) {
         sending(engine.entry_of(&planned[*place]), &update.wishes, now);
+        planned[*place].counted = true;
     }
     let host = &engine.config.hosts[planned[request.hosts[0]].at];
     let provider = &engine.config.providers[host.provider];
     let server = Reader::new(&engine.store).server(provider);
     engine.memory.note_server(&provider.name, server);
-    if let Some(pace) = engine.config.providers[host.provider].pace {
-        engine.memory.paces.entry(request.zone.clone()).or_default().note(pace, now);
-    }
+    let pace = pace(engine, planned, request);
+    request.count(&mut engine.memory, pace);
+}
+
+/// The pace that a request keeps.
+fn pace(engine: &Engine, planned: &[Planned], request: &Request) -> Option<Pace> {
+    let host = &engine.config.hosts[planned[request.hosts[0]].at];
+    engine.config.providers[host.provider].pace.map(Pace::kept)
 }
 
 /// The requests to one provider, or to one deSEC server.
@@ -161,7 +187,7 @@ async fn deliver_all(
     let mut lanes: BTreeMap<String, Lane> = BTreeMap::new();
     let mut unsaved_since: Option<Instant> = None;
     loop {
-        while let Some(request) = next_request(engine, planned, &mut waiting, &lanes) {
+        while let Some(mut request) = next_request(engine, planned, &mut waiting, &lanes) {
             let plan = &planned[request.hosts[0]];
             let at = config.hosts[plan.at].provider;
             let provider = &config.providers[at];
@@ -169,21 +195,21 @@ async fn deliver_all(
             let bind = config.hosts[plan.at].host.bind;
             let paused = engine.memory.paces.get(&request.zone).and_then(|zone| zone.pause_until);
             if stop.get() {
-                take_back(engine, planned, &request);
+                take_back(engine, planned, &mut request);
                 for &place in &request.hosts {
                     report.host_mut(planned[place].at).cut_short = true;
                 }
                 continue;
             }
             if let Some(until) = paused.filter(|&until| engine.clock.now() < until) {
-                take_back(engine, planned, &request);
+                take_back(engine, planned, &mut request);
                 for &place in &request.hosts {
                     queue(engine, planned[place].at, until, report);
                 }
                 continue;
             }
             if let Some(outcome) = engine.traffic.foregone(provider, identity, bind) {
-                take_back(engine, planned, &request);
+                take_back(engine, planned, &mut request);
                 answered(engine, planned, report, &request, Verdict::All(outcome));
                 continue;
             }
@@ -191,6 +217,7 @@ async fn deliver_all(
             lane.started += 1;
             lane.under_way += 1;
             lane.identities.insert(identity);
+            recount(engine, planned, &mut request);
             let delivery = Delivery {
                 provider,
                 path: config.hosts[plan.at].path.as_deref(),
@@ -242,8 +269,7 @@ async fn deliver_all(
             ask_again(engine, planned, &request, report);
             continue;
         }
-        let is_refusal = outcomes(&verdict).iter().any(|o| matches!(o, Outcome::Rejected(_)));
-        answered(engine, planned, report, &request, verdict);
+        let is_refusal = conclude(engine, planned, report, (&request, identity), verdict, &waiting);
         if is_refusal {
             engine.save(report);
             unsaved_since = None;
@@ -251,6 +277,43 @@ async fn deliver_all(
             unsaved_since.get_or_insert_with(Instant::now);
         }
     }
+}
+
+/// Counts a request that leaves now and has waited for those before it.
+fn recount(engine: &mut Engine, planned: &[Planned], request: &mut Request) {
+    request.uncount(&mut engine.memory);
+    request.at = engine.clock.now();
+    let pace = pace(engine, planned, request);
+    request.count(&mut engine.memory, pace);
+}
+
+/// Settles an answer for every host of its request, and what it shows of the others that use the same
+/// credential; returns whether anything is refused.
+fn conclude(
+    engine: &mut Engine,
+    planned: &mut [Planned],
+    report: &mut Report,
+    (request, identity): (&Request, Fingerprint),
+    verdict: Verdict,
+    waiting: &VecDeque<Request>,
+) -> bool {
+    let all = outcomes(&verdict);
+    let is_refusal = all.iter().any(|outcome| matches!(outcome, Outcome::Rejected(_)));
+    let refusal = all.iter().find_map(credential_refusal).cloned();
+    let is_success =
+        all.iter().any(|outcome| matches!(outcome, Outcome::Updated | Outcome::Unchanged));
+    answered(engine, planned, report, request, verdict);
+    let config = Rc::clone(&engine.config);
+    let provider = &config.providers[config.hosts[planned[request.hosts[0]].at].provider];
+    let company = Company { provider, identity, own: &request.hosts };
+    if let Some(refusal) = refusal {
+        let theirs = waiting.iter().flat_map(|request| &request.hosts).copied().collect();
+        company.park(engine, planned, report, &refusal, &theirs);
+    }
+    if is_success {
+        company.end_waits(engine, planned, report);
+    }
+    is_refusal
 }
 
 /// Lets the connection of an answer go back to its pool, so that the next request takes it instead
@@ -395,7 +458,78 @@ fn outcomes(verdict: &Verdict) -> &[Outcome] {
 
 /// Whether an answer refuses the credential itself.
 fn is_credential_refusal(verdict: &Verdict) -> bool {
-    outcomes(verdict).iter().any(Outcome::refuses_the_credential)
+    outcomes(verdict).iter().any(|outcome| credential_refusal(outcome).is_some())
+}
+
+/// The refusal, if it is one of the credential itself.
+pub fn credential_refusal(outcome: &Outcome) -> Option<&Refusal> {
+    match outcome {
+        Outcome::Rejected(refusal) if refusal.rejection.is_the_credentials() => Some(refusal),
+        Outcome::Rejected(_) | Outcome::Deferred(_) | Outcome::Unchanged | Outcome::Updated => None,
+    }
+}
+
+/// The hosts that use a credential at one place, besides those that an answer was about.
+pub struct Company<'a> {
+    /// The provider that answered.
+    pub provider: &'a Provider,
+    /// Stands for the credential.
+    pub identity: Fingerprint,
+    /// The places of those that the answer was about.
+    pub own: &'a [usize],
+}
+
+impl Company<'_> {
+    /// The places of those that were not asked about in this round.
+    fn places(&self, engine: &Engine, planned: &[Planned], report: &Report) -> Vec<usize> {
+        let door = self.provider.place();
+        let is_one = |&place: &usize| {
+            let plan = &planned[place];
+            let provider = &engine.config.providers[engine.config.hosts[plan.at].provider];
+            plan.access.identity == self.identity
+                && !self.own.contains(&place)
+                && report.hosts[plan.at].answers.is_empty()
+                && (std::ptr::eq(provider, self.provider) || provider.place() == door)
+        };
+        (0..planned.len()).filter(is_one).collect()
+    }
+
+    /// Parks them: what is refused for its credential would be refused to each of them, and enough of
+    /// that locks an account. Those at `waiting` places are told when their turn comes.
+    pub fn park(
+        &self,
+        engine: &mut Engine,
+        planned: &mut [Planned],
+        report: &mut Report,
+        refusal: &Refusal,
+        waiting: &BTreeSet<usize>,
+    ) {
+        let outcome = Outcome::Rejected(refusal.clone());
+        for place in self.places(engine, planned, report) {
+            let plan = &mut planned[place];
+            let is_parked = plan.step.hold.as_ref().is_some_and(|hold| match hold.kind {
+                HoldKind::Rejected(rejection) => !rejection.may_be_mended_there(),
+                HoldKind::Backoff(_) | HoldKind::Throttled => false,
+            });
+            if !is_parked && !waiting.contains(&place) {
+                plan.step.wishes = PerFamily::default();
+                settle_one(engine, plan, &PerFamily::default(), &outcome, report);
+            }
+        }
+    }
+
+    /// Ends their waits for faults that are over, as the answer shows, and lets them be asked about in
+    /// the next pass of the round.
+    fn end_waits(&self, engine: &mut Engine, planned: &[Planned], report: &mut Report) {
+        let now = engine.clock.now();
+        for place in self.places(engine, planned, report) {
+            let at = planned[place].at;
+            let entry = engine.memory.hosts.get_mut(&engine.config.hosts[at].host.key);
+            if entry.is_some_and(|entry| mended_for_a_neighbour(entry, now)) {
+                report.host_mut(at).ask_again = true;
+            }
+        }
+    }
 }
 
 /// Reads the secrets behind a refused credential again, those of every host that uses it; true when
@@ -428,14 +562,14 @@ fn ask_again(engine: &mut Engine, planned: &[Planned], request: &Request, report
 }
 
 /// Forgets that `request` was about to leave.
-fn take_back(engine: &mut Engine, planned: &[Planned], request: &Request) {
+fn take_back(engine: &mut Engine, planned: &mut [Planned], request: &mut Request) {
     for (place, update) in request.hosts.iter().zip(&request.updates) {
         let key = &engine.config.hosts[planned[*place].at].host.key;
         not_sent(engine.memory.entry_mut(key), &update.wishes);
+        planned[*place].counted = false;
     }
-    if let Some(history) = engine.memory.paces.get_mut(&request.zone) {
-        history.sent.pop_back();
-    }
+    request.uncount(&mut engine.memory);
+    request.counts.clear();
 }
 
 /// Settles an answer for every host of its request.
@@ -447,36 +581,64 @@ fn answered(
     verdict: Verdict,
 ) {
     let (outcomes, shared) = match verdict {
-        Verdict::All(outcome) => {
-            settle_zone(&mut engine.memory, &request.zone, &outcome, engine.clock.now());
-            (vec![outcome; request.hosts.len()], request.hosts.len() > 1)
-        }
+        Verdict::All(outcome) => (vec![outcome; request.hosts.len()], request.hosts.len() > 1),
         Verdict::Each(outcomes) => (outcomes, false),
         Verdict::NoLists(said) => {
             let outcome = Outcome::deferred(Fault::Unintelligible, said);
             (vec![outcome; request.hosts.len()], false)
         }
     };
+    let (now, pace) = (engine.clock.now(), pace(engine, planned, request));
+    let own_doing = settle_pace(&mut engine.memory, request, pace, &outcomes, now);
+    // The hosts of one answer wait together.
+    let manner = Manner { spread: spread(), shared, own_doing };
     for ((place, update), outcome) in request.hosts.iter().zip(&request.updates).zip(&outcomes) {
-        settle_one(engine, &planned[*place], &update.wishes, outcome, shared, report);
+        settle_as(engine, &planned[*place], &update.wishes, outcome, manner, report);
+        if let Outcome::Deferred(Deferral { fault: Fault::Throttled, .. }) = outcome {
+            let key = &engine.config.hosts[planned[*place].at].host.key;
+            let hold = engine.memory.entry(key).and_then(|entry| entry.hold.as_ref());
+            if let Some(until) = hold.and_then(|hold| hold.until) {
+                settle_zone(&mut engine.memory, &request.zone, until);
+            }
+        }
     }
 }
 
-/// Settles one outcome of one host, and reports it.
+/// What else a settlement depends on, and the hosts of one answer share.
+#[derive(Clone, Copy)]
+struct Manner {
+    spread: f64,
+    shared: bool,
+    own_doing: bool,
+}
+
+/// Settles one outcome of one host that no other one shares, and reports it.
 pub fn settle_one(
     engine: &mut Engine,
     plan: &Planned,
     wishes: &PerFamily<Wish>,
     outcome: &Outcome,
-    shared: bool,
+    report: &mut Report,
+) {
+    let manner = Manner { spread: spread(), shared: false, own_doing: false };
+    settle_as(engine, plan, wishes, outcome, manner, report);
+}
+
+fn settle_as(
+    engine: &mut Engine,
+    plan: &Planned,
+    wishes: &PerFamily<Wish>,
+    outcome: &Outcome,
+    manner: Manner,
     report: &mut Report,
 ) {
     let host = &engine.config.hosts[plan.at].host;
     let situation = Situation {
         now: engine.clock.now(),
-        spread: spread(),
-        shared,
+        spread: manner.spread,
+        shared: manner.shared,
         fingerprint: plan.access.fingerprint,
+        own_doing: manner.own_doing,
     };
     let provider = &engine.config.providers[engine.config.hosts[plan.at].provider];
     if provider.protocol == Protocol::Desec && outcome.shows_a_good_credential() {

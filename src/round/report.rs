@@ -108,6 +108,8 @@ pub struct HostReport {
     pub gone_since: PerFamily<Option<Timestamp>>,
     /// Until when the host waits for its zone's pace.
     pub queued_until: Option<Timestamp>,
+    /// Whether it waited for that before the round.
+    pub was_queued: bool,
     /// Whether it waits for that since this round.
     pub newly_queued: bool,
     /// The families that should be seen and are not, where that is new.
@@ -145,6 +147,7 @@ impl HostReport {
             when_gone: host.host.when_gone,
             gone_since: entry.families.map(|_, record| record.gone_since),
             queued_until: None,
+            was_queued: entry.queued_since.is_some(),
             newly_queued: false,
             newly_missing: PerFamily::default(),
             no_terms: None,

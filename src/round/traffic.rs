@@ -20,6 +20,7 @@ use crate::http::server_of;
 pub struct Traffic {
     /// When the last request to each deSEC server was answered.
     last: BTreeMap<String, Instant>,
+    /// By the place that takes updates, whichever entry leads there.
     refused: BTreeMap<(String, Fingerprint), Refusal>,
     accepted: BTreeSet<(String, Fingerprint)>,
     /// By server and line: another line may lead there.
@@ -41,7 +42,7 @@ impl Traffic {
         identity: Fingerprint,
         bind: Option<InterfaceName>,
     ) -> Option<Outcome> {
-        let refusal = self.refused.get(&(provider.name.to_string(), identity)).cloned();
+        let refusal = self.refused.get(&(provider.place(), identity)).cloned();
         let deferral = || self.unreachable.get(&(server(provider), bind)).cloned();
         refusal.map(Outcome::Rejected).or_else(|| deferral().map(Outcome::Deferred))
     }
@@ -49,7 +50,7 @@ impl Traffic {
     /// Whether the provider has taken the credential in this round; until then one request with
     /// it at a time is enough to find out.
     pub fn is_accepted(&self, provider: &Provider, identity: Fingerprint) -> bool {
-        self.accepted.contains(&(provider.name.to_string(), identity))
+        self.accepted.contains(&(provider.place(), identity))
     }
 
     /// The moment before which nothing may leave for the provider's server.
@@ -69,7 +70,7 @@ impl Traffic {
         if provider.protocol == Protocol::Desec {
             self.last.insert(server(provider), Instant::now());
         }
-        let key = (provider.name.to_string(), identity);
+        let key = (provider.place(), identity);
         match outcome {
             Outcome::Updated | Outcome::Unchanged => {
                 self.accepted.insert(key);

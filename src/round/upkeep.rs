@@ -194,7 +194,7 @@ async fn keep_alive(
             renew(engine, planned, places, *identity);
             for plan in places.iter().map(|&place| &planned[place]) {
                 if plan.access.identity == *identity {
-                    settle_one(engine, plan, &PerFamily::default(), &outcome, false, report);
+                    settle_one(engine, plan, &PerFamily::default(), &outcome, report);
                 }
             }
         }

@@ -110,7 +110,8 @@ pub async fn first_look(
         }
         plan.step.wishes = PerFamily::default();
         let (now, fingerprint) = (engine.clock.now(), plan.access.fingerprint);
-        let situation = Situation { now, spread: spread(), shared: false, fingerprint };
+        let (shared, own_doing) = (false, false);
+        let situation = Situation { now, spread: spread(), shared, fingerprint, own_doing };
         let host = &engine.config.hosts[at].host;
         let entry = engine.memory.entry_mut(&host.key);
         entry.settle_in(&plan.access.place);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 
-use super::perform::{redact, renew, settle_one};
+use super::perform::{Company, credential_refusal, redact, renew, settle_one};
 use super::{Engine, Planned, Report, has_something_to_say};
 use crate::account::Zone;
 use crate::core::address::PerFamily;
@@ -88,7 +88,12 @@ pub async fn find(
         }
         let plan = &mut planned[place];
         plan.step.wishes = PerFamily::default();
-        settle_one(engine, plan, &PerFamily::default(), &outcome, false, report);
+        settle_one(engine, plan, &PerFamily::default(), &outcome, report);
+        if let Some(refusal) = credential_refusal(&outcome) {
+            let identity = planned[place].access.identity;
+            let company = Company { provider, identity, own: &[place] };
+            company.park(engine, planned, report, refusal, &BTreeSet::new());
+        }
     }
 }
 

@@ -131,6 +131,8 @@ struct StoredHost<'a> {
     #[serde(default, skip_serializing_if = "is_default")]
     failures: u32,
     #[serde(default, skip_serializing_if = "is_default")]
+    under_way: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
     asking: StoredAsking,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     queued_since: Option<Moment>,
@@ -334,6 +336,7 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
             failures,
             last,
             zone,
+            under_way,
             asking,
             queued_since,
             verified,
@@ -352,6 +355,7 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
             last: last.map(|(word, at)| StoredLast { outcome: Outcome(word), at: Moment(at) }),
             hold: hold.as_ref().map(StoredHold::from),
             failures: *failures,
+            under_way: *under_way,
             asking: StoredAsking(*asking),
             queued_since: queued_since.map(Moment),
             verified: verified.as_ref().map(StoredVerification::from),
@@ -435,6 +439,7 @@ impl TryFrom<StoredHost<'_>> for (Key, Entry) {
             families,
             hold: stored.hold.map(StoredHold::into_hold).transpose()?,
             failures: stored.failures,
+            under_way: stored.under_way,
             last: stored.last.map(|StoredLast { outcome, at }| (outcome.0, at.0)),
             zone: stored.zone.map(|zone| zone.0.into_owned()),
             asking: stored.asking.0,

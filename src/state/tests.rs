@@ -110,6 +110,7 @@ pub fn everything() -> Memory {
         last: Some((Word::Deferred, at(6))),
         zone: Some("example".parse().unwrap()),
         asking: Asking::OneFamily,
+        under_way: 0,
         queued_since: Some(at(8)),
         verified: Some(behind()),
         not_shown: 2,

@@ -89,7 +89,7 @@ pub struct Answer {
     pub content_type: Option<String>,
     /// Whether the answer asks for a credential (`WWW-Authenticate`).
     pub challenges: bool,
-    /// `Retry-After` in seconds (RFC 9110, section 10.2.3).
+    /// How long `Retry-After` wants one to wait (RFC 9110, section 10.2.3).
     pub retry_after: Option<Duration>,
     /// Where a list goes on: the `Link` with `rel="next"` (RFC 8288).
     pub next: Option<String>,
