@@ -297,7 +297,9 @@ fn what_the_token_may_not_change_is_told_and_the_rest_is_changed() {
         assert_eq!(scene.values(), [[V4], ["2001:db8::1"]]);
         // Nobody wrote down what it may do.
         ends(&scene.run("token audit"), 75, &["inconclusive", "no receipt"]);
-        ends(&scene.token("issue --all"), 0, &["no receipt tells", "not known here"]);
+        let told = ["no receipt tells", "not known here", "token.old, could it be ended before"];
+        ends(&scene.token("issue --all"), 0, &told);
+        assert_eq!(scene.home.read("token.old").trim(), secret);
         ends(&scene.run("--once"), 0, &[]);
         assert_eq!(scene.values(), [[V4], [V6]]);
     }

@@ -135,7 +135,8 @@ impl<'a> Account<'a> {
         one_token(&answer)
     }
 
-    /// A new token with its secret, born locked where the server can.
+    /// A new token with what the server calls its secret, born locked where the server can. The caller
+    /// has to look at the secret: it is empty where the server gave none.
     pub async fn create_token(
         &self,
         name: &str,
@@ -145,7 +146,9 @@ impl<'a> Account<'a> {
         let answer =
             self.call(Method::Post, "/auth/tokens/", Some(body), Scope::Management).await?;
         match wire::token(&answer) {
-            Some((token, Some(secret))) if answer.status == 201 => Ok((token, secret)),
+            Some((token, secret)) if answer.status == 201 => {
+                Ok((token, secret.unwrap_or_else(|| Secret::new(""))))
+            }
             // Its body may hold a secret that nobody knows yet, so it is not quoted.
             _ => Err(unintelligible(&Answer { status: answer.status, ..Answer::default() })),
         }
@@ -161,9 +164,16 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Takes every right beside writing records from a token and gives it the limits `should`.
-    pub async fn tame(&self, id: &TokenId, is: &Limits, should: &Limits) -> Result<Token, Trouble> {
-        let body = wire::without_flags(wire::changed_limits(is, should));
+    /// Takes every right beside writing records from a token, and gives it the limits `should`, and a
+    /// name if one is wished.
+    pub async fn tame(
+        &self,
+        id: &TokenId,
+        is: &Limits,
+        should: &Limits,
+        name: Option<&str>,
+    ) -> Result<Token, Trouble> {
+        let body = wire::without_flags(wire::changed_limits(is, should), name);
         let path = format!("/auth/tokens/{id}/");
         let answer = self.call(Method::Patch, &path, Some(body), Scope::Management).await?;
         one_token(&answer)
@@ -261,6 +271,19 @@ impl<'a> Account<'a> {
     pub async fn zone(&self, zone: &Hostname) -> Result<Zone, Trouble> {
         let path = format!("/domains/{zone}/");
         read(&self.call(Method::Get, &path, None, Scope::Read).await?)
+    }
+
+    /// The name servers of a zone, as it names them itself.
+    pub async fn name_servers(&self, zone: &Hostname) -> Result<Vec<String>, Trouble> {
+        let path = record_set_path(zone, "", "NS");
+        let answer = self.call(Method::Get, &path, None, Scope::Read).await?;
+        Ok(read::<wire::Records>(&answer)?.records)
+    }
+
+    /// Ends the very token that the account is seen with.
+    pub async fn log_out(&self) -> Result<(), Trouble> {
+        let answer = self.call(Method::Post, "/auth/logout/", None, Scope::Root).await?;
+        if answer.status == 204 { Ok(()) } else { Err(unintelligible(&answer)) }
     }
 
     /// Registers a zone.

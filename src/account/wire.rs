@@ -43,6 +43,13 @@ pub struct RecordSet {
     pub kind: String,
 }
 
+/// The records of one record set, in their text form.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub struct Records {
+    /// One for each record.
+    pub records: Vec<String>,
+}
+
 /// The account itself.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 pub struct Owner {
@@ -119,9 +126,13 @@ pub fn born_locked(name: &str, limits: &Limits) -> String {
     Value::Object(fields).to_string()
 }
 
-/// A request that takes every right beside writing records, and sets the limits that are named.
-pub fn without_flags(limits: Map<String, Value>) -> String {
+/// A request that takes every right beside writing records, sets the limits that are named, and gives
+/// the token another name if one is wished.
+pub fn without_flags(limits: Map<String, Value>, name: Option<&str>) -> String {
     let mut fields = limits;
+    if let Some(name) = name {
+        fields.insert("name".to_owned(), name.into());
+    }
     for flag in ["auto_policy", "perm_manage_tokens", "perm_create_domain", "perm_delete_domain"] {
         fields.insert(flag.to_owned(), false.into());
     }

@@ -48,6 +48,8 @@ pub enum Flag {
     CreateDomain,
     /// `--dry-run`
     DryRun,
+    /// `--force`
+    Force,
     /// `--help`
     Help,
     /// `--id`
@@ -56,6 +58,8 @@ pub enum Flag {
     Json,
     /// `--log-format`
     LogFormat,
+    /// `--logout`
+    Logout,
     /// `--management-password-file`
     ManagementPasswordFile,
     /// `--management-token-file`
@@ -66,6 +70,8 @@ pub enum Flag {
     MaxAge,
     /// `--max-unused`
     MaxUnused,
+    /// `--name`
+    Name,
     /// `--print`
     Print,
     /// `--quiet`
@@ -395,6 +401,17 @@ pub const OPTIONS: &[Opt] = &[
         more: "",
     },
     Opt {
+        flag: Flag::Name,
+        long: "name",
+        short: None,
+        value: Some("NAME"),
+        choices: &[],
+        variables: &[],
+        commands: Some(FRESH),
+        doc: "Call the token NAME at the provider [homing:HOST]",
+        more: "For one token; it keeps its name from then on.",
+    },
+    Opt {
         flag: Flag::MaxAge,
         long: "max-age",
         short: None,
@@ -429,6 +446,17 @@ pub const OPTIONS: &[Opt] = &[
             the limit stays as it is.",
     },
     Opt {
+        flag: Flag::Force,
+        long: "force",
+        short: None,
+        value: None,
+        choices: &[],
+        variables: &[],
+        commands: Some(FRESH),
+        doc: "Let it end within the hour, too",
+        more: "",
+    },
+    Opt {
         flag: Flag::Print,
         long: "print",
         short: None,
@@ -460,6 +488,17 @@ pub const OPTIONS: &[Opt] = &[
         commands: Some(&[Verb::TokenRevoke]),
         doc: "Delete the token of this ID, which an audit showed",
         more: "In place of HOSTs; for tokens that are not of this configuration.",
+    },
+    Opt {
+        flag: Flag::Logout,
+        long: "logout",
+        short: None,
+        value: None,
+        choices: &[],
+        variables: &[],
+        commands: Some(&[Verb::TokenRevoke]),
+        doc: "End the token in the host's file by its own secret",
+        more: "Needs no management rights; for a token of which only the secret is known.",
     },
     Opt {
         flag: Flag::ManagementTokenFile,

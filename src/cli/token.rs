@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::table::{self, Flag, Opt, Verb};
 use super::{Given, UsageError, shown};
 use crate::core::name::{Hostname, NameError};
-use crate::core::token::TokenId;
+use crate::core::token::{SHORTEST, TokenId};
 use crate::log::Printable;
 
 /// One of the token commands, with its settings.
@@ -36,6 +36,12 @@ pub struct TokenCommand {
     pub print: bool,
     /// The zone to register first.
     pub create_domain: Option<Hostname>,
+    /// What the token is to be called at the provider.
+    pub name: Option<String>,
+    /// Do what is refused for its consequences.
+    pub force: bool,
+    /// End the token by its own secret.
+    pub logout: bool,
     /// What the limits shall be.
     pub limits: LimitsAsked,
     /// Where the management token stands.
@@ -109,6 +115,9 @@ impl TokenCommand {
             json: given.has(Flag::Json),
             print: given.has(Flag::Print),
             create_domain: last(given, Flag::CreateDomain, zone)?,
+            name: last(given, Flag::Name, name)?,
+            force: given.has(Flag::Force),
+            logout: given.has(Flag::Logout),
             limits: LimitsAsked {
                 max_age: last(given, Flag::MaxAge, limit)?.unwrap_or_default(),
                 max_unused: last(given, Flag::MaxUnused, limit)?.unwrap_or_default(),
@@ -140,6 +149,26 @@ impl TokenCommand {
             // Without either, an audit is of every host.
             (true, false) if self.action != TokenAction::Audit => Err(UsageError(format!(
                 "`{line}` needs a HOST; write `{line} HOST`, or `{line} {replacement}` {meaning}"
+            ))),
+            _ => Ok(()),
+        }?;
+        if self.logout && self.id.is_some() {
+            return Err(UsageError(
+                "--logout is by the secret in a host's file; write a HOST in place of --id".into(),
+            ));
+        }
+        self.check_spans()
+    }
+
+    /// Refuses ends that are near enough to be a mistake: the token in use would go, and so would its
+    /// successor.
+    fn check_spans(&self) -> Result<(), UsageError> {
+        let spans = [("--max-age", self.limits.max_age), ("--max-unused", self.limits.max_unused)];
+        let short =
+            spans.into_iter().find(|(_, span)| matches!(span, Ask::Set(s) if *s < SHORTEST));
+        match short {
+            Some((option, _)) if !self.force => Err(UsageError(format!(
+                "{option}: the token would end within the hour; write it like 365d, or add --force"
             ))),
             _ => Ok(()),
         }
@@ -198,6 +227,18 @@ fn zone(text: &str) -> Result<Hostname, String> {
         return Err("is not a zone; leave the asterisk out".to_owned());
     }
     Ok(zone)
+}
+
+/// What a token is to be called: deSEC takes 64 characters.
+fn name(text: &str) -> Result<String, &'static str> {
+    const LONGEST: usize = 64;
+    if text.trim() != text || text.is_empty() || text.chars().any(char::is_control) {
+        return Err("is not a name; leave out spaces at its ends and control characters");
+    }
+    if text.chars().count() > LONGEST {
+        return Err("is too long; a name has at most 64 characters");
+    }
+    Ok(text.to_owned())
 }
 
 /// A duration in humantime's form, or `none`.
@@ -315,6 +356,9 @@ mod tests {
             json: false,
             print: false,
             create_domain: None,
+            name: None,
+            force: false,
+            logout: false,
             limits: LimitsAsked::default(),
             management_token_file: None,
             management_user: None,
@@ -454,6 +498,50 @@ mod tests {
         assert_eq!((limits.max_age, limits.max_unused), (Ask::Lift, Ask::Set(2 * DAY)));
         assert_eq!(limits.subnets, Ask::Keep);
         fails("token rotate --all --max-unused 5x", &format!("--max-unused: `5x` {not_one}"));
+    }
+
+    #[test]
+    fn an_end_within_the_hour_needs_force() {
+        for option in ["--max-age", "--max-unused"] {
+            for action in ["issue", "rotate"] {
+                for span in ["1s", "59m", "3599s"] {
+                    let line = format!("token {action} a.example {option} {span}");
+                    let told =
+                        "the token would end within the hour; write it like 365d, or add --force";
+                    fails(&line, &format!("{option}: {told}"));
+                    assert!(token(&format!("{action} a.example --force {option} {span}")).force);
+                }
+                token(&format!("{action} a.example {option} 1h"));
+                // Force does not make sense of nonsense.
+                let line = format!("token {action} --force a.example {option} 0s");
+                let told = "`0s` leaves no time at all; write it like 365d, or none for no limit";
+                fails(&line, &format!("{option}: {told}"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_that_the_server_takes() {
+        assert_eq!(token("issue a.example --name=nas").name.as_deref(), Some("nas"));
+        let long = "x".repeat(65);
+        for (text, told) in [
+            (" nas", "is not a name; leave out spaces at its ends and control characters"),
+            ("", "is not a name; leave out spaces at its ends and control characters"),
+            ("a\nb", "is not a name; leave out spaces at its ends and control characters"),
+            (&*long, "is too long; a name has at most 64 characters"),
+        ] {
+            assert_eq!(name(text), Err(told), "{text:?}");
+        }
+        assert_eq!(name("der Würfel"), Ok("der Würfel".to_owned()));
+    }
+
+    #[test]
+    fn a_logout_is_by_the_secret_of_a_host() {
+        assert!(token("revoke a.example --logout").logout);
+        fails(
+            "token revoke --id 1-2 --logout",
+            "--logout is by the secret in a host's file; write a HOST in place of --id",
+        );
     }
 
     #[test]

@@ -303,6 +303,21 @@ pub fn one_line(bytes: &[u8]) -> Result<Secret, Flaw> {
     Ok(Secret::new(line))
 }
 
+/// What is wrong with a secret that a server has just made, if anything: it has to fit on the line of
+/// a file, and into a header.
+pub fn flaw_of_new(secret: &Secret) -> Option<&'static str> {
+    let text = secret.expose();
+    if text.is_empty() {
+        Some("is empty")
+    } else if text.len() > LONGEST {
+        Some("is larger than 4 KiB")
+    } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Some("holds a space, a line break, or another character that no token has")
+    } else {
+        None
+    }
+}
+
 fn lies_in(path: &Path, directory: &Path) -> bool {
     path.starts_with(directory) && !path.components().any(|part| part == Component::ParentDir)
 }
@@ -432,6 +447,20 @@ mod tests {
         check(b"hunter2 \n", Err(Flaw::Padded));
         check(b"\xff\xfe", Err(Flaw::Unreadable));
         check(&[b'a'; LONGEST + 1], Err(Flaw::TooLong));
+    }
+
+    #[test]
+    fn a_new_secret_is_judged_at_least_as_strictly_as_its_file_will_be() {
+        let long = "a".repeat(LONGEST + 1);
+        let wrong =
+            ["", " ", "abc\ndef", "abc\n", "a\0b", "\0", " abc", "abc ", "a b", "pässword", &long];
+        for text in wrong {
+            assert!(flaw_of_new(&Secret::new(text)).is_some(), "{text:?}");
+        }
+        for text in ["i-T3b1h_OI-H9ab8tRS98stGtURe", "a", &long[1..]] {
+            assert_eq!(flaw_of_new(&Secret::new(text)), None, "{text:?}");
+            assert!(one_line(text.as_bytes()).is_ok());
+        }
     }
 
     #[test]

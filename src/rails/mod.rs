@@ -108,6 +108,13 @@ impl<'a> Server<'a> {
         {
             return Ok(Minted { token, grant: Grant { expires, ..grant.clone() } });
         }
+        if answer.status == 200
+            && let Some(token) = wire::minted_in_spaces(&answer)
+            && self.end(&token).await.is_ok()
+        {
+            let detail = "there was white space around the token, which was ended".to_owned();
+            return Err(rejected(Rejection::Request, detail));
+        }
         Err(not_minted(&answer, grant))
     }
 

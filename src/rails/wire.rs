@@ -42,17 +42,33 @@ fn record(node: Node<'_, '_>) -> Option<Record> {
     })
 }
 
-/// The secret of a token that was just made, and when it ends, if that is intelligible.
+/// The secret of a token that was just made, and when it ends, if that is intelligible. A secret has
+/// to fit into a URL, and on the line of a file: theirs have 16 letters and digits.
 pub fn minted(answer: &Answer) -> Option<(Secret, Option<Timestamp>)> {
+    const LONGEST: usize = 4096;
     let document = Document::parse(answer.text()?).ok()?;
     let root = document.root_element();
     if !root.has_tag_name("token") {
         return None;
     }
-    let secret = value(root, "auth_token").or_else(|| value(root, "auth-token"))?;
-    let is_one = !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let said = |name| match child(root, name) {
+        Some(child) => Some(child.text().unwrap_or_default()),
+        None => root.attribute(name),
+    };
+    let secret = said("auth_token").or_else(|| said("auth-token"))?;
+    let is_one = (1..=LONGEST).contains(&secret.len())
+        && secret.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let expires = value(root, "expires").and_then(|text| ruby_time(&text));
-    is_one.then(|| (Secret::new(&secret), expires))
+    is_one.then(|| (Secret::new(secret), expires))
+}
+
+/// The secret in an answer that would show a token, were it not for the white space around it.
+pub fn minted_in_spaces(answer: &Answer) -> Option<Secret> {
+    let document = Document::parse(answer.text()?).ok()?;
+    let root = document.root_element();
+    let secret = value(root, "auth_token").or_else(|| value(root, "auth-token"))?;
+    let is_one = secret.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (root.has_tag_name("token") && is_one).then(|| Secret::new(&secret))
 }
 
 /// What an answer complains about in XML: the texts of its `error` elements.
@@ -233,6 +249,10 @@ mod tests {
             assert_eq!(minted(&answer(&text.replace("a1b2c3d4e5f6g7h8", wrong))), None);
         }
         assert_eq!(minted(&answer("<error>no</error>")), None);
+        let spaced = text.replace("a1b2c3d4e5f6g7h8", " a1b2c3d4e5f6g7h8\n");
+        assert_eq!(minted(&answer(&spaced)), None, "no file could hold it as it stands");
+        assert_eq!(minted_in_spaces(&answer(&spaced)).unwrap().expose(), "a1b2c3d4e5f6g7h8");
+        assert_eq!(minted_in_spaces(&answer(&text.replace("a1b2", "a1 b2"))), None);
     }
 
     #[test]

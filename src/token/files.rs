@@ -6,6 +6,7 @@
 //! | `dev1.token.receipt`     | what is known about it                                       |
 //! | `dev1.token.new`         | a secret whose token is not ready, or was not yet put in place |
 //! | `dev1.token.new.receipt` | its token's id, so that a run that was cut can be cleaned up |
+//! | `dev1.token.old`         | the secret of a token that was replaced and lives on         |
 //!
 //! Of a key there are the first and the third (`dev1.key`, `dev1.key.new`).
 
@@ -22,6 +23,9 @@ use crate::disk::{self, Ownership};
 use crate::exit::Exit;
 use crate::reason::reason;
 use crate::receipt::{self, Receipt, ReceiptError, with_ending};
+
+/// No file of a token is larger.
+const LARGEST: u64 = 8192;
 
 /// A token's file, which need not be there yet.
 #[derive(Clone, Debug)]
@@ -157,6 +161,37 @@ impl TokenFile {
         }
     }
 
+    /// Where the secret in use is kept when another takes its place and its token lives on: a name that
+    /// is free, or that holds it already.
+    pub fn old_path(&self) -> PathBuf {
+        const MOST: u32 = 99;
+        let text = disk::read_text(&self.path, LARGEST).ok().flatten();
+        let numbered = (2..=MOST).map(|number| format!(".old.{number}"));
+        let mut paths = [".old".to_owned()]
+            .into_iter()
+            .chain(numbered)
+            .map(|end| with_ending(&self.path, &end));
+        let is_fit = |path: &PathBuf| match disk::read_text(path, LARGEST) {
+            Ok(None) => true,
+            Ok(there) => there == text,
+            Err(_) => false,
+        };
+        paths.find(is_fit).unwrap_or_else(|| with_ending(&self.path, ".old"))
+    }
+
+    /// Keeps a copy of the secret in use at [`old_path`](Self::old_path), with its owner and mode.
+    pub fn keep_old(&self) -> Result<(), Failure> {
+        let path = self.old_path();
+        let failed = |error: io::Error| {
+            Failure::of_file(&path, "cannot be written", &error)
+                .then("make that directory writable and run the command again")
+        };
+        let text = disk::read_text(&self.path, LARGEST).map_err(failed)?.unwrap_or_default();
+        let mut file = disk::create(&path, self.ownership).map_err(failed)?;
+        disk::fill(&mut file, text.as_bytes()).map_err(failed)?;
+        disk::sync_directory(disk::directory(&path)).map_err(failed)
+    }
+
     /// Makes the empty file that the next secret goes into, before there is such a secret: a
     /// directory that cannot be written to is found out while nothing is at stake.
     pub fn begin(&self) -> Result<File, Failure> {
@@ -244,7 +279,7 @@ impl TokenFile {
 /// another's.
 pub fn refuse_collisions(files: &[&Path]) -> Result<(), Failure> {
     for path in files {
-        for ending in [".new", ".receipt", ".new.receipt", ".receipt.new"] {
+        for ending in [".new", ".receipt", ".new.receipt", ".receipt.new", ".old"] {
             let taken = with_ending(path, ending);
             if files.contains(&taken.as_path()) {
                 return Err(Failure::new(

@@ -102,6 +102,7 @@ fn refuse_limits(command: &TokenCommand) -> Result<(), Failure> {
         (command.limits.max_unused != Ask::Keep, "--max-unused", "leave it out"),
         (command.limits.subnets != Ask::Keep, "--allow-subnet", "leave it out"),
         (command.create_domain.is_some(), "--create-domain", "make the domain at the server"),
+        (command.name.is_some(), "--name", "leave it out"),
     ];
     match asked.into_iter().find(|(is_asked, ..)| *is_asked) {
         None => Ok(()),
@@ -217,7 +218,7 @@ impl<'a> Desk<'a> {
         let before = found.receipt.as_ref().and_then(|receipt| receipt.limits.max_age);
         let age = match self.command.limits.max_age {
             Ask::Set(age) => age,
-            Ask::Keep | Ask::Lift => before.unwrap_or(MAX_AGE),
+            Ask::Keep | Ask::Lift => before.filter(|age| !age.is_zero()).unwrap_or(MAX_AGE),
         };
         let wanted = Grant::narrow(&duties, clock::wall().after(age))
             .map_err(|error| Failure::new(Exit::Configuration, error.to_string(), ""))?;
@@ -292,6 +293,15 @@ impl<'a> Desk<'a> {
             }
             None => job.wanted.expires,
         };
+        // Without a receipt that tells of it, it may be in use for something else.
+        let kept = job.found.secret.is_some() && job.found.proven().is_none();
+        let kept = kept.then(|| job.file.old_path());
+        if let Some(kept) = &kept {
+            let (file, kept) = (job.file.path().display(), kept.display());
+            out(&format!(
+                "  ! the secret in {file} is replaced, and its token lives on: it is kept in {kept}"
+            ));
+        }
         out(&format!("  + token that {}", ends(end)));
         for record in &job.wanted.records {
             out(&format!("  + it may change {}", record.words()));
@@ -311,6 +321,9 @@ impl<'a> Desk<'a> {
             failure.leaving("the new token is kept beside, and the next run goes on with it")
         })?;
         receipt.proven = Some(clock::wall());
+        if kept.is_some() {
+            job.file.keep_old()?;
+        }
         job.file.finish(&receipt)?;
         let (label, place) = (job.holder.label(), job.file.path().display());
         out(&format!(
@@ -324,9 +337,13 @@ impl<'a> Desk<'a> {
                 Some(end) => format!("goes on until {}", rfc3339_seconds(end)),
                 None => "ends at a moment that is not known here".to_owned(),
             };
+            let place = match &kept {
+                Some(kept) => format!("in {}", kept.display()),
+                None => "nowhere now".to_owned(),
+            };
             out(&format!(
                 "{label}: note: the token that it replaces {until}: only with its secret, which is \
-                 kept nowhere now, could it be ended before"
+                 kept {place}, could it be ended before"
             ));
         }
         self.print_secret(&secret);

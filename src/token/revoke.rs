@@ -1,14 +1,16 @@
-//! Revoke: ends the token that a receipt names, whatever the file holds, or a foreign one by its id.
+//! Revoke: ends the token that a receipt names, whatever the file holds, a foreign one by its id, or,
+//! where that is asked for, the one in the file by its own secret.
 
 use super::files::lock;
 use super::progress::Progress;
+use super::subject::no_token;
 use super::{
     Failure, Holder, account, clients, common_provider, files, holder, management, token_file,
 };
 use crate::account::{Account, Trouble};
 use crate::cli::TokenCommand;
 use crate::config::Config;
-use crate::core::provider::Protocol;
+use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Secret;
 use crate::core::token::TokenId;
 use crate::exit::Exit;
@@ -26,6 +28,10 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
         Some(_) => Vec::new(),
         None => holders.iter().map(token_file).collect::<Result<Vec<_>, _>>()?,
     };
+    if command.logout {
+        let _lock = if command.dry_run { Vec::new() } else { lock(&files)? };
+        return by_secrets(provider, &holders, &files, command.dry_run).await;
+    }
     let secret = management(command)?;
     let _lock = if command.dry_run { Vec::new() } else { lock(&files)? };
     let (clients, progress) = (clients(), Progress::new(holders.len(), false));
@@ -41,6 +47,105 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
         }
     }
     Ok(exit)
+}
+
+/// Ends the tokens in the holders' files, each by a logout with itself.
+async fn by_secrets(
+    provider: &Provider,
+    holders: &[Holder<'_>],
+    files: &[files::TokenFile],
+    dry_run: bool,
+) -> Result<Exit, Failure> {
+    let (clients, progress) = (clients(), Progress::new(holders.len(), false));
+    let mut exit = Exit::Right;
+    for (holder, file) in holders.iter().zip(files) {
+        let label = holder.label();
+        let found = file.look(dry_run)?;
+        found.remarks.iter().for_each(|remark| out(&format!("{label}: {remark}")));
+        let ended = match &found.secret {
+            None => Err(no_token(holder)),
+            Some(secret) => {
+                let account = account(provider, &clients, secret.clone(), &progress)?;
+                by_secret(&account, holder, file, &found, dry_run).await
+            }
+        };
+        if let Err(failure) = ended {
+            failure.tell(Some(&label));
+            exit = exit.max(failure.exit);
+        }
+    }
+    Ok(exit)
+}
+
+/// Ends the token that `account` is seen with, which is in `file`.
+async fn by_secret(
+    account: &Account<'_>,
+    holder: &Holder<'_>,
+    file: &files::TokenFile,
+    found: &files::Found,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    let label = holder.label();
+    match account.greet().await {
+        Ok(()) => {}
+        Err(trouble) if trouble.is_credential() => {
+            out(&format!(
+                "{label}: nothing to do; the server does not take its token, from here at least"
+            ));
+            return Ok(());
+        }
+        Err(trouble) => {
+            let failure = of_server(&trouble, "asking whether the token lives");
+            return Err(failure.leaving("nothing was changed"));
+        }
+    }
+    out(&format!("{label}: - token, by a logout with it"));
+    if dry_run {
+        return Ok(());
+    }
+    let doubtful = |failure: Failure| failure.leaving("the token may still be good");
+    let left = account.log_out().await;
+    left.map_err(|trouble| doubtful(of_server(&trouble, "logging out with the token")))?;
+    match account.greet().await {
+        Err(trouble) if trouble.is_credential() => {}
+        Err(trouble) => return Err(doubtful(of_server(&trouble, "looking whether it has ended"))),
+        Ok(()) => {
+            return Err(Failure::new(
+                Exit::Deferred,
+                "the server takes the token even after the logout",
+                "end it on the provider's web page",
+            ));
+        }
+    }
+    if let Some(receipt) = found.proven() {
+        file.write_receipt(&Receipt { proven: None, ..receipt.clone() })?;
+    }
+    tell_dead_secret(holder, file);
+    Ok(())
+}
+
+/// What the answer to a token itself means.
+fn of_server(trouble: &Trouble, doing: &str) -> Failure {
+    let what = format!("{doing}: {trouble}");
+    match trouble {
+        Trouble::Deferred(_) => Failure::new(Exit::Deferred, what, "run the command again later"),
+        Trouble::Conflict(_) | Trouble::NotThere(_) | Trouble::Rejected(_) => Failure::new(
+            Exit::Rejected,
+            what,
+            "end it with the management token, or on the provider's web page",
+        ),
+    }
+}
+
+/// That a file holds the secret of a token that has ended.
+fn tell_dead_secret(holder: &Holder<'_>, file: &files::TokenFile) {
+    out(&format!(
+        "{}: {} still holds the dead secret; remove it, or `homing token issue {}` makes a new \
+         token",
+        holder.label(),
+        file.path().display(),
+        holder.first()
+    ));
 }
 
 /// Ends the token called `id`.
@@ -69,13 +174,18 @@ async fn by_receipt(
     let half = half_made.iter().filter_map(|half| half.id.as_ref());
     let ids: Vec<TokenId> = named.chain(half).cloned().collect();
     if ids.is_empty() {
-        return Err(Failure::new(
-            Exit::Rejected,
-            format!("no receipt beside {path} tells which token it is"),
-            "`homing token audit --all-tokens` shows them all, `homing token revoke --id ID` ends \
-             one",
-        )
-        .leaving("nothing was changed"));
+        let mut next =
+            "`homing token audit --all-tokens` shows them all, `homing token revoke --id \
+                        ID` ends one"
+                .to_owned();
+        if found.secret.is_some() {
+            let host = holder.first();
+            next.push_str(&format!(
+                ", and `homing token revoke {host} --logout` the one in the file by its own secret"
+            ));
+        }
+        let what = format!("no receipt beside {path} tells which token it is");
+        return Err(Failure::new(Exit::Rejected, what, next).leaving("nothing was changed"));
     }
     let mut any = false;
     for id in &ids {
@@ -95,11 +205,7 @@ async fn by_receipt(
         return Ok(());
     }
     match found.secret.as_ref().map(is_of) {
-        Some(true) => out(&format!(
-            "{label}: {path} still holds the dead secret; remove it, or `homing token issue {}` \
-             makes a new token",
-            holder.first()
-        )),
+        Some(true) => tell_dead_secret(holder, file),
         Some(false) => out(&format!(
             "{label}: {path} holds another secret than the receipt tells of; its token was not \
              touched"

@@ -1,6 +1,6 @@
 //! The difference between the policies that a token has and those that it should have.
 
-use super::{Policy, Rule};
+use super::{Duty, Policy, Rule};
 
 /// One change at the server.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -43,6 +43,19 @@ pub fn difference(is: &[Policy], should: &[Rule]) -> Vec<Change> {
 }
 
 impl Change {
+    /// As its [`Display`](std::fmt::Display), with the zone of a row that is not in the one that is
+    /// responsible for its name as far as `duties` tell: rows of two zones would read alike.
+    pub fn told(&self, duties: &[Duty]) -> String {
+        let rule = match self {
+            Self::Add(rule) | Self::Correct { should: rule, .. } => rule,
+            Self::Remove(policy) => &policy.rule,
+        };
+        match rule.foreign_zone(duties) {
+            Some(zone) => format!("{self} (a row of the zone {zone})"),
+            None => self.to_string(),
+        }
+    }
+
     fn rank(&self) -> u8 {
         match self {
             Self::Add(rule) | Self::Correct { should: rule, .. } if rule.is_default() => 0,

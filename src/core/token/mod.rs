@@ -177,6 +177,30 @@ impl Token {
     }
 }
 
+impl Limits {
+    /// These, with what `issued` says in place of every limit under which the token is of no use: no
+    /// time at all, an end within [`SHORTEST`] that was not issued, or no network.
+    pub fn usable(&self, issued: &Self) -> Self {
+        let span = |is: Option<Duration>, issued: Option<Duration>| match is {
+            Some(span) if span.is_zero() || span < SHORTEST && issued != is => {
+                issued.filter(|span| !span.is_zero())
+            }
+            _ => is,
+        };
+        let is_network = |subnets: &&Vec<String>| !subnets.is_empty();
+        let subnets = self.subnets.as_ref().filter(is_network);
+        let issued_subnets = issued.subnets.as_ref().filter(is_network);
+        Self {
+            max_age: span(self.max_age, issued.max_age),
+            max_unused: span(self.max_unused, issued.max_unused),
+            subnets: match &self.subnets {
+                Some(_) => subnets.or(issued_subnets).cloned(),
+                None => None,
+            },
+        }
+    }
+}
+
 impl Duty {
     /// The host without its zone; empty when they are the same.
     pub fn subname(&self) -> &str {
@@ -259,6 +283,22 @@ impl Rule {
         }
     }
 
+    /// The zone that it names, where that is not the one that is responsible for its name as far as
+    /// `duties` tell: such a row has no effect there.
+    pub fn foreign_zone(&self, duties: &[Duty]) -> Option<&str> {
+        let Self::Row { key: Key { zone: Some(zone), subname: Some(subname), .. }, .. } = self
+        else {
+            return None;
+        };
+        let name = full_name(subname, zone);
+        let is_within = |zone: &str| {
+            name.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        let zones = duties.iter().map(|duty| duty.zone.as_str());
+        let responsible = zones.filter(|zone| is_within(zone)).max_by_key(|zone| zone.len());
+        responsible.filter(|responsible| responsible != zone).map(|_| zone.as_str())
+    }
+
     /// Whether it is about the same as `other`, of which a token can have only one.
     pub fn is_about_the_same(&self, other: &Self) -> bool {
         match (self, other) {
@@ -331,6 +371,33 @@ pub fn name_for(hosts: &[Hostname]) -> String {
     // Host names are ASCII, so every byte is a character.
     format!("{OURS}{first}").chars().take(LONGEST).collect()
 }
+
+/// The shortest time after which a token is let end, unless somebody insists.
+pub const SHORTEST: Duration = Duration::from_secs(60 * 60);
+
+/// The zone that one registers for `host`: the name above it, or its own where anybody registers
+/// names in that.
+pub fn zone_to_register(host: &Hostname) -> &str {
+    let host = host.as_str();
+    let host = host.strip_prefix("*.").unwrap_or(host);
+    match host.split_once('.') {
+        Some((_, above)) if !is_public(above) => above,
+        _ => host,
+    }
+}
+
+/// Whether anybody registers names in `zone`, as far as its form tells: a top-level domain, one like
+/// `co.uk`, or deSEC's own `dedyn.io`.
+pub fn is_public(zone: &str) -> bool {
+    const KINDS: [&str; 8] = ["ac", "co", "com", "edu", "gov", "ne", "net", "org"];
+    match zone.split_once('.') {
+        None => true,
+        Some((kind, country)) => zone == GIVEN_AWAY || country.len() == 2 && KINDS.contains(&kind),
+    }
+}
+
+/// The zone in which deSEC gives names away; it puts what a name in it needs there itself.
+pub const GIVEN_AWAY: &str = "dedyn.io";
 
 /// Every network, as the server writes it: no limit at all.
 pub const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
@@ -416,10 +483,69 @@ mod tests {
     }
 
     #[test]
+    fn a_row_of_a_zone_that_is_not_responsible_names_it() {
+        let duties = [duty("kid.example.com", "kid.example.com")];
+        let row = |zone: &str, subname: Option<&str>| Rule::Row {
+            key: Key {
+                zone: Some(zone.to_owned()),
+                subname: subname.map(str::to_owned),
+                kind: Some("A".to_owned()),
+            },
+            write: true,
+        };
+        assert_eq!(row("example.com", Some("kid")).foreign_zone(&duties), Some("example.com"));
+        assert_eq!(row("example.com", Some("a.kid")).foreign_zone(&duties), Some("example.com"));
+        for other in [
+            row("kid.example.com", Some("")),
+            row("example.com", Some("www")),
+            row("example.com", None),
+            row("kid.example.com", Some("a")),
+        ] {
+            assert_eq!(other.foreign_zone(&duties), None, "{other}");
+        }
+    }
+
+    #[test]
     fn a_name_has_at_most_64_characters() {
         let long: Hostname = format!("{}.example.com", "a".repeat(63)).parse().unwrap();
         assert_eq!(name_for(&[long]).len(), 64);
         assert_eq!(name_for(&["a.example".parse().unwrap()]), "homing:a.example");
+    }
+
+    #[test]
+    fn limits_that_make_a_token_useless_become_those_that_were_issued() {
+        let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+        let nets = |nets: &[&str]| Some(nets.iter().map(|&net| net.to_owned()).collect());
+        let limits = |max_age, max_unused, subnets| Limits { max_age, max_unused, subnets };
+        let none = Limits::default();
+        let issued = limits(hours(8760), hours(720), nets(&["192.0.2.0/24"]));
+        let useless = limits(hours(0), Some(Duration::from_secs(1)), nets(&[]));
+        assert_eq!(useless.usable(&issued), issued);
+        assert_eq!(useless.usable(&none), none);
+        assert_eq!(useless.usable(&useless).max_age, None, "whatever a receipt says of it");
+        // What somebody chose stays, and so does a short time that was issued.
+        let chosen = limits(hours(24), None, nets(&["198.51.100.0/24"]));
+        assert_eq!(chosen.usable(&issued), chosen);
+        let short = limits(Some(SHORTEST / 2), None, None);
+        assert_eq!(short.usable(&short), short);
+        assert_eq!(none.usable(&issued), none);
+    }
+
+    #[test]
+    fn a_zone_to_register_is_one_that_can_be() {
+        for (host, zone) in [
+            ("dev1.dyn.example.com", "dyn.example.com"),
+            ("dev1.example.com", "example.com"),
+            ("example.com", "example.com"),
+            ("x.dedyn.io", "x.dedyn.io"),
+            ("a.x.dedyn.io", "x.dedyn.io"),
+            ("*.x.dedyn.io", "x.dedyn.io"),
+            ("*.a.x.dedyn.io", "x.dedyn.io"),
+            ("home.example.co.uk", "example.co.uk"),
+            ("example.co.uk", "example.co.uk"),
+        ] {
+            assert_eq!(zone_to_register(&host.parse().unwrap()), zone, "{host}");
+        }
     }
 
     #[test]

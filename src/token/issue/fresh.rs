@@ -1,6 +1,7 @@
 //! A new token, from its birth to its place: locked, kept beside the one in use, with its rows,
 //! without rights, read back, judged, proven, in place; and only then the old one ends.
 
+use std::fmt;
 use std::fs::File;
 
 use super::limits::{asked, check_limits, with_limits};
@@ -8,6 +9,7 @@ use super::{Desk, Job, LONGEST_TTL, has_flags};
 use crate::account::{Probe, Trouble};
 use crate::cli::TokenAction;
 use crate::clock;
+use crate::config::secret::flaw_of_new;
 use crate::core::address::Family;
 use crate::core::secret::Secret;
 use crate::core::token::audit::Finding;
@@ -17,6 +19,27 @@ use crate::exit::Exit;
 use crate::receipt::{self, Receipt, Seal};
 use crate::token::Failure;
 use crate::token::audit::aliases;
+
+/// What became of a token that the account does not list.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fate {
+    /// The server does not take its secret any more.
+    Deleted,
+    /// It lives in another account.
+    Elsewhere,
+    /// The server did not say.
+    Unknown,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deleted => "the token was deleted at the server",
+            Self::Elsewhere => "! the token lives, but not in this account: end it where it is",
+            Self::Unknown => "the account does not have the token any more",
+        })
+    }
+}
 
 impl Desk<'_> {
     /// Makes a new token, and lets it take the place of the one in use, if there is one.
@@ -30,12 +53,28 @@ impl Desk<'_> {
             .collect();
         let limits = {
             let token = old.first().and_then(|id| self.tokens.iter().find(|t| t.id == *id));
-            let before = token.map(|token| &token.limits).or(receipt.map(|known| &known.limits));
-            asked(&self.command.limits, &before.cloned().unwrap_or_default())
+            let issued = job.issued_limits();
+            let before = match token {
+                Some(token) => self.kept_limits(job, token).await,
+                None => issued.usable(&issued),
+            };
+            asked(&self.command.limits, &before)
         };
         let rules = wanted(self.api, &job.duties);
         self.heading(job);
-        self.why_new(job, &old).await;
+        let fate = self.why_new(job, &old).await;
+        // The secret of a token that lives on is kept: nobody could ever be told it again.
+        let is_ended = |known: &Receipt| known.id.as_ref().is_some_and(|id| old.contains(id));
+        let lives_on = job.found.secret.is_some()
+            && fate != Some(Fate::Deleted)
+            && !job.found.proven().is_some_and(is_ended);
+        let kept = lives_on.then(|| job.file.old_path());
+        if let Some(kept) = &kept {
+            let (file, kept) = (job.file.path().display(), kept.display());
+            self.tell(&format!(
+                "  ! the secret in {file} is replaced, and its token lives on: it is kept in {kept}"
+            ));
+        }
         self.tell(&format!("  + token {:?}{}", job.name, with_limits(&limits)));
         rules.iter().for_each(|rule| self.tell(&format!("  + {rule}")));
         old.iter().for_each(|id| self.tell(&format!("  - token {id}")));
@@ -51,7 +90,11 @@ impl Desk<'_> {
             }
         };
         let made = async {
+            self.check_secret(job, &secret)?;
             check_limits(&token.limits, &limits)?;
+            if kept.is_some() {
+                job.file.keep_old()?;
+            }
             let receipt = self.receipt(job, &token, &secret, old)?;
             self.complete(job, &mut new_file, &token, &secret, receipt, &rules).await
         };
@@ -68,38 +111,62 @@ impl Desk<'_> {
         }
     }
 
-    /// Says why there has to be a new token where there was one.
-    async fn why_new(&self, job: &Job<'_>, old: &[TokenId]) {
-        let Some(receipt) = &job.found.receipt else { return };
-        if self.command.action == TokenAction::Rotate {
-            return;
-        }
+    /// Says why there has to be a new token where there was one, and returns what became of that one,
+    /// if that is in question.
+    async fn why_new(&self, job: &Job<'_>, old: &[TokenId]) -> Option<Fate> {
+        let receipt = job.found.receipt.as_ref()?;
         let is_of = |secret: &Secret| receipt.is_of(secret);
+        let fate = match &job.found.secret {
+            Some(secret) if is_of(secret) && receipt.id.is_some() && old.is_empty() => {
+                Some(self.fate(secret).await)
+            }
+            _ => None,
+        };
+        if self.command.action == TokenAction::Rotate {
+            return fate;
+        }
         let file = job.file.path().display();
         let useless = || {
             let token = self.tokens.iter().find(|token| old.first() == Some(&token.id))?;
-            self.why_useless(token)
+            self.why_useless(job, token)
         };
-        self.tell(&match (&job.found.secret, old.is_empty()) {
+        self.tell(&match (&job.found.secret, &fate) {
             (None, _) => format!("  the secret is lost: {file} is not there, or empty"),
             (Some(secret), _) if !is_of(secret) => {
                 format!("  {file} holds another secret than the receipt tells of")
             }
-            (Some(secret), true) if receipt.id.is_some() => {
-                format!("  {}", self.fate(secret).await)
-            }
-            (Some(_), _) => {
+            (Some(_), Some(fate)) => format!("  {fate}"),
+            (Some(_), None) => {
                 format!("  {}", useless().unwrap_or("the receipt names no token"))
             }
         });
+        fate
     }
 
     /// What became of a token that the account does not list.
-    async fn fate(&self, secret: &Secret) -> &'static str {
+    async fn fate(&self, secret: &Secret) -> Fate {
         match self.account.seen_with(secret.clone()).greet().await {
-            Ok(()) => "! the token lives, but not in this account: end it where it is",
-            Err(trouble) if trouble.is_credential() => "the token was deleted at the server",
-            Err(_) => "the account does not have the token any more",
+            Ok(()) => Fate::Elsewhere,
+            Err(trouble) if trouble.is_credential() => Fate::Deleted,
+            Err(_) => Fate::Unknown,
+        }
+    }
+
+    /// Refuses what could be no secret, or is one that is in use for something else.
+    fn check_secret(&self, job: &Job<'_>, secret: &Secret) -> Result<(), Failure> {
+        let is_known =
+            self.account.is_seen_with(secret) || job.found.secret.as_ref() == Some(secret);
+        let flaw = match flaw_of_new(secret) {
+            None if is_known => Some("is that of another token"),
+            flaw => flaw,
+        };
+        match flaw {
+            None => Ok(()),
+            Some(flaw) => Err(Failure::new(
+                Exit::Deferred,
+                format!("the server gave the new token a secret that {flaw}"),
+                "run the command again; if it stays so, tell the provider",
+            )),
         }
     }
 
@@ -146,7 +213,7 @@ impl Desk<'_> {
         if has_flags(token.flags) {
             tamed = self
                 .account
-                .tame(&token.id, &token.limits, &token.limits)
+                .tame(&token.id, &token.limits, &token.limits, None)
                 .await
                 .map_err(|trouble| self.failed(&trouble, "taking rights from the token"))?;
         }

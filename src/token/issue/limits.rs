@@ -49,7 +49,10 @@ pub fn told(limits: &Limits) -> String {
         words.push(format!("unused at most {}", period(unused)));
     }
     if let Some(subnets) = &limits.subnets {
-        words.push(format!("from {}", subnets.join(", ")));
+        words.push(match subnets.as_slice() {
+            [] => "from no network".to_owned(),
+            subnets => format!("from {}", subnets.join(", ")),
+        });
     }
     if words.is_empty() { "no limits".to_owned() } else { words.join("; ") }
 }

@@ -21,7 +21,7 @@ use super::{
     token_file,
 };
 use crate::account::{Account, Trouble};
-use crate::cli::{TokenAction, TokenCommand};
+use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::clock;
 use crate::config::Config;
 use crate::core::name::Hostname;
@@ -31,7 +31,7 @@ use crate::core::time::Timestamp;
 use crate::core::token::audit::{self as judgement, Circumstances, Finding, Verdict};
 use crate::core::token::difference::{Change, difference};
 use crate::core::token::{
-    Api, Duty, Flags, Limits, Policy, Rule, Token, TokenId, name_for, wanted,
+    Api, Duty, Flags, Limits, OURS, Policy, Rule, SHORTEST, Token, TokenId, name_for, wanted,
 };
 use crate::exit::Exit;
 use crate::receipt::{Receipt, confirm};
@@ -70,6 +70,13 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
         return Ok(exit);
     }
     check_zone_wish(command, &holders)?;
+    if let (Some(_), true) = (&command.name, holders.len() > 1) {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--name: one name is for one token, and these hosts have several",
+            "name the hosts of one token-file",
+        ));
+    }
     let secret = management(command)?;
     refuse_double_use(config, &secret)?;
     let _lock = if command.dry_run { Vec::new() } else { lock(&files)? };
@@ -164,6 +171,10 @@ struct Desk<'a> {
     api: Api,
     tokens: Vec<Token>,
     is_closed: bool,
+    /// The zones that this run has registered.
+    registered: Vec<Hostname>,
+    /// The zones that were there, and whose records for the parent were told.
+    reminded: Vec<Hostname>,
 }
 
 /// What is to be done about one holder's token.
@@ -173,6 +184,13 @@ struct Job<'a> {
     found: Found,
     name: String,
     duties: Vec<Duty>,
+}
+
+impl Job<'_> {
+    /// The limits that the token was issued with, or found with by the run before.
+    fn issued_limits(&self) -> Limits {
+        self.found.receipt.as_ref().map(|receipt| receipt.limits.clone()).unwrap_or_default()
+    }
 }
 
 impl<'a> Desk<'a> {
@@ -193,7 +211,18 @@ impl<'a> Desk<'a> {
             Some(token) => account.api(&token.id).await.map_err(nothing)?,
             None => Api::Rows,
         };
-        Ok(Self { account, provider, command, progress, api, tokens, is_closed: false })
+        let (is_closed, registered, reminded) = Default::default();
+        Ok(Self {
+            account,
+            provider,
+            command,
+            progress,
+            api,
+            tokens,
+            is_closed,
+            registered,
+            reminded,
+        })
     }
 
     fn tell(&self, line: &str) {
@@ -217,7 +246,11 @@ impl<'a> Desk<'a> {
             file.try_directory()?;
         }
         let duties = self.duties(holder).await?;
-        let name = name_for(&holder.names());
+        // A name that somebody chose goes on.
+        let chosen = found.receipt.as_ref().map(|receipt| &receipt.name);
+        let chosen = chosen.filter(|name| !name.is_empty() && !name.starts_with(OURS));
+        let name = self.command.name.as_ref().or(chosen).cloned();
+        let name = name.unwrap_or_else(|| name_for(&holder.names()));
         let job = Job { holder, file, found, name, duties };
         for remark in &job.found.remarks {
             self.tell(&format!("{}: {remark}", holder.label()));
@@ -228,7 +261,7 @@ impl<'a> Desk<'a> {
         match own {
             Some(token)
                 if self.command.action == TokenAction::Issue
-                    && self.why_useless(&token).is_none() =>
+                    && self.why_useless(&job, &token).is_none() =>
             {
                 self.mend(&job, token).await
             }
@@ -237,18 +270,44 @@ impl<'a> Desk<'a> {
     }
 
     /// Why a token cannot be put right: its time is over, or would be with the limits asked for.
-    fn why_useless(&self, token: &Token) -> Option<&'static str> {
-        if !token.is_valid {
+    fn why_useless(&self, job: &Job<'_>, token: &Token) -> Option<&'static str> {
+        let usable = token.limits.usable(&job.issued_limits());
+        // Where only limits that nobody could live with are in the way, they are lifted.
+        if !token.is_valid && usable == token.limits {
             return Some("the token has lapsed");
         }
-        let limits = asked(&self.command.limits, &token.limits);
+        let asked_for = &self.command.limits;
+        let limits = asked(asked_for, &usable);
         let now = clock::wall();
         let used = token.last_used.unwrap_or(token.created);
-        let ends = |from: Timestamp, span: Option<Duration>| {
-            span.is_some_and(|span| from.after(span) <= now)
+        // An end that is asked for is to come, and not at once.
+        let ends = |from: Timestamp, span: Option<Duration>, is_asked: bool| {
+            let margin =
+                |span: Duration| if is_asked { SHORTEST.min(span / 2) } else { Duration::ZERO };
+            span.is_some_and(|span| from.after(span) <= now.after(margin(span)))
         };
-        let is_over = ends(token.created, limits.max_age) || ends(used, limits.max_unused);
+        let is_asked = matches!(asked_for.max_age, Ask::Set(_));
+        let is_over =
+            ends(token.created, limits.max_age, is_asked) || ends(used, limits.max_unused, false);
         is_over.then_some("with these limits the token would be over already")
+    }
+
+    /// The limits of a token with which the next one of its holder is to live: its own, but for what
+    /// makes it useless. Networks that somebody else has set, and that leave this machine out, do.
+    async fn kept_limits(&self, job: &Job<'_>, token: &Token) -> Limits {
+        let issued = job.issued_limits();
+        let mut kept = token.limits.usable(&issued);
+        if token.is_valid
+            && kept.subnets.is_some()
+            && kept.subnets != issued.subnets
+            && let (Some(_), Some(secret)) = (job.found.proven(), &job.found.secret)
+        {
+            let greeted = self.account.seen_with(secret.clone()).greet().await;
+            if greeted.is_err_and(|trouble| trouble.is_credential()) {
+                kept.subnets = issued.subnets;
+            }
+        }
+        kept
     }
 
     /// The token that is proven to be this holder's: its receipt names it, and the secret in use is
@@ -282,17 +341,31 @@ impl<'a> Desk<'a> {
             }
         };
         let changes = difference(&policies, &rules);
-        let limits = asked(&self.command.limits, &token.limits);
-        let is_tame = !has_flags(token.flags) && limits == token.limits;
+        let kept = self.kept_limits(job, &token).await;
+        let limits = asked(&self.command.limits, &kept);
+        let name = self.command.name.as_deref().filter(|name| *name != token.name);
+        let is_tame = !has_flags(token.flags) && limits == token.limits && name.is_none();
         let is_right = changes.is_empty() && is_tame && receipt.replaces.is_empty();
         if !is_right {
             self.heading(job);
-            changes.iter().for_each(|change| self.tell(&format!("  {change}")));
+            changes.iter().for_each(|change| self.tell(&format!("  {}", change.told(&job.duties))));
+            if let Some(name) = name {
+                self.tell(&format!("  ~ name {name:?} (was: {:?})", token.name));
+            }
             self.tell_limits(&token, &limits);
             receipt
                 .replaces
                 .iter()
                 .for_each(|old| self.tell(&format!("  - token {old}, replaced")));
+        }
+        // What is put back is in the plan.
+        if kept == token.limits && token.limits != receipt.limits {
+            self.tell(&format!(
+                "{}: note: somebody has changed its limits: {} (issued with: {})",
+                job.holder.label(),
+                told(&token.limits),
+                told(&receipt.limits)
+            ));
         }
         if self.command.dry_run {
             if is_right {
@@ -305,10 +378,9 @@ impl<'a> Desk<'a> {
         };
         let mut mended = token.clone();
         if !is_tame {
-            mended =
-                self.account.tame(&id, &token.limits, &limits).await.map_err(|trouble| {
-                    partly(self.failed(&trouble, "taking rights from the token"))
-                })?;
+            let tamed = self.account.tame(&id, &token.limits, &limits, name).await;
+            mended = tamed
+                .map_err(|trouble| partly(self.failed(&trouble, "changing what the token may")))?;
         }
         check_limits(&mended.limits, &limits).map_err(partly)?;
         let policies = self.settle(&id, Some(policies), &rules).await.map_err(partly)?;

@@ -2,7 +2,7 @@
 
 use super::{Desk, Job};
 use crate::account::Trouble;
-use crate::core::token::{Token, TokenId};
+use crate::core::token::{OURS, Token, TokenId};
 use crate::exit::Exit;
 use crate::receipt::Receipt;
 use crate::token::Failure;
@@ -59,6 +59,8 @@ impl Desk<'_> {
             .tokens
             .iter()
             .filter(|token| token.name == job.name && token.last_used.is_none())
+            // A name that somebody chose may be another token's; ours is born with auto_policy.
+            .filter(|token| job.name.starts_with(OURS) || token.flags.auto_policy == Some(true))
             .map(|token| token.id.clone())
             .filter(|id| !is_known(id) && !left.contains(id))
             .collect();

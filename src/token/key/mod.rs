@@ -76,6 +76,8 @@ pub fn refuse_misfits(command: &TokenCommand) -> Result<(), Failure> {
         ("--max-unused", limits.max_unused != Ask::Keep),
         ("--allow-subnet", limits.subnets != Ask::Keep),
         ("--create-domain", command.create_domain.is_some()),
+        ("--name", command.name.is_some()),
+        ("--logout", command.logout),
     ];
     match given.into_iter().find(|(_, is_given)| *is_given) {
         None => Ok(()),
