@@ -485,3 +485,74 @@ fn a_typo_in_a_zone_gets_the_zone_that_was_meant() {
     assert!(!ran.err.contains("--create-domain"), "{ran:?}");
     assert!(writes(&sent).is_empty());
 }
+
+// What is set must be true.
+
+#[test]
+fn a_host_that_moves_into_a_new_zone_is_set_there() {
+    let hosts = [host("dev1", "token"), host("www.dev1", "other")].concat();
+    let (sandbox, home) = desk(Api::Current, &hosts);
+    let config = home.read("config.toml");
+    home.configure(&config.replace("\"desec\"\n", "\"desec\"\npace = \"off\"\n"));
+    check(&sandbox, &home, ALL, 0);
+    sandbox.flush_throttle();
+    let ran = home.once();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let updates = sandbox.updates().len();
+    assert_eq!(home.once().code, 0);
+    assert_eq!(sandbox.updates().len(), updates, "everything is set");
+    check(&sandbox, &home, &["issue", HOST, "--create-domain", HOST], 0);
+    assert_eq!(sandbox.records(HOST, "A"), [""; 0]);
+    sandbox.flush_throttle();
+    // The other one's token has no row in the new zone: somebody has to know.
+    let ran = home.once();
+    assert_eq!(ran.code, 77, "{ran:?}");
+    assert_eq!(sandbox.records(HOST, "A"), ["198.51.100.7"]);
+    check(&sandbox, &home, ALL, 0);
+    sandbox.flush_throttle();
+    let ran = home.once();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(sandbox.records(&format!("www.{HOST}"), "AAAA"), ["2001:db8::7"]);
+    let updates = sandbox.updates().len();
+    check(&sandbox, &home, ALL, 0);
+    assert_eq!(home.once().code, 0);
+    assert_eq!(sandbox.updates().len(), updates, "everything is set again");
+}
+
+#[test]
+fn a_zone_that_was_deleted_and_made_anew_is_filled_again() {
+    for command in ["issue", "rotate"] {
+        let (sandbox, home) = desk(Api::Current, DEV1);
+        check(&sandbox, &home, ISSUE, 0);
+        assert_eq!(home.once().code, 0);
+        sandbox.with_account(|account| {
+            account.remove_zone(ZONE);
+            account.add_zone(ZONE);
+        });
+        // Cut once: what was found out is not forgotten.
+        if command == "issue" {
+            sandbox.answer_nth(2, "POST", "/api/v1/auth/tokens/", Scripted::dropped());
+            check(&sandbox, &home, &[command, HOST], 75);
+            sandbox.clear_scripts();
+        }
+        check(&sandbox, &home, &[command, HOST], 0);
+        sandbox.flush_throttle();
+        let ran = home.once();
+        assert_eq!(ran.code, 0, "{command}: {ran:?}");
+        assert_eq!(sandbox.records(HOST, "A"), ["198.51.100.7"], "{command}");
+        assert_eq!(home.once().code, 0);
+    }
+}
+
+#[test]
+fn a_running_daemon_sets_a_host_in_its_new_zone() {
+    let (sandbox, home) = desk(Api::Current, DEV1);
+    check(&sandbox, &home, ISSUE, 0);
+    let daemon = home.daemon();
+    daemon.wait_until("first update", |_| !sandbox.records(HOST, "A").is_empty());
+    check(&sandbox, &home, &["issue", HOST, "--create-domain", HOST], 0);
+    sandbox.flush_throttle();
+    daemon.signal(home::Signal::USR1);
+    daemon.wait_until("second update", |_| !sandbox.records(HOST, "A").is_empty());
+    assert_eq!(sandbox.records(HOST, "AAAA"), ["2001:db8::7"]);
+}

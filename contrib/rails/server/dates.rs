@@ -36,7 +36,7 @@ pub fn parse(text: &str) -> Option<Duration> {
         } else if is_number {
             year = word.parse().ok();
         } else if ["UTC", "GMT", "UT", "Z"].contains(&word) {
-            zone = "+0000".to_owned();
+            "+0000".clone_into(&mut zone);
         } else if word.starts_with(['+', '-']) {
             zone = word.replace(':', "");
         } else if !DAYS.iter().any(|known| is_named(word, known)) {

@@ -85,10 +85,11 @@ pub enum Length {
 /// that of ISO 8601 (`P1DT2H`), and `PostgreSQL`'s (`3 days 04:05:06`, of which any part may be left
 /// out, so that nothing at all is no time at all); `None` if it is none of them.
 pub fn parse_duration(text: &str) -> Option<Length> {
+    const DAY: f64 = 86_400.0;
     let (days, clock) = standard(text).or_else(|| iso_8601(text)).or_else(|| postgres(text))?;
-    let total = days * DAY as f64 + clock;
+    let total = days * DAY + clock;
     // Python's limit.
-    if days.abs() > 999_999_999.0 || (total / DAY as f64).abs() > 999_999_999.0 {
+    if days.abs() > 999_999_999.0 || (total / DAY).abs() > 999_999_999.0 {
         return Some(Length::Overflow);
     }
     if total < 0.0 {

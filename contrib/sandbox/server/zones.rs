@@ -166,7 +166,7 @@ fn is_registrable(account: &Account, name: &str) -> bool {
     let (first, parent) = name.split_once('.').unwrap_or((name, ""));
     let is_reserved = first.starts_with('_') || ["autoconfig", "autodiscover"].contains(&first);
     let is_internal = name.ends_with(".internal");
-    !is_public(name) && !is_internal && !(is_reserved && is_public(parent))
+    !(is_public(name) || is_internal || is_reserved && is_public(parent))
 }
 
 fn complaints(name: &str) -> Vec<String> {

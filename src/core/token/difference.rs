@@ -1,6 +1,6 @@
 //! The difference between the policies that a token has and those that it should have.
 
-use super::{Duty, Policy, Rule};
+use super::{Api, Duty, Policy, Rule, wanted};
 
 /// One change at the server.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -42,6 +42,17 @@ pub fn difference(is: &[Policy], should: &[Rule]) -> Vec<Change> {
     changes
 }
 
+/// Whether some duty of `duties` has none of its own policies any more: so it is when its zone was
+/// deleted and registered anew, which empties it.
+pub fn has_lost_all(is: &[Policy], duties: &[Duty], api: Api) -> bool {
+    duties.iter().any(|duty| {
+        let own = wanted(api, std::slice::from_ref(duty));
+        let mut own = own.iter().filter(|rule| rule.allows()).peekable();
+        own.peek().is_some()
+            && own.all(|rule| !is.iter().any(|policy| policy.rule.is_about_the_same(rule)))
+    })
+}
+
 impl Change {
     /// As its [`Display`](std::fmt::Display), with the zone of a row that is not in the one that is
     /// responsible for its name as far as `duties` tell: rows of two zones would read alike.
@@ -80,7 +91,7 @@ impl std::fmt::Display for Change {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Api, Key};
+    use super::super::Key;
     use super::*;
 
     fn row(zone: Option<&str>, subname: Option<&str>, kind: Option<&str>, write: bool) -> Rule {
@@ -147,5 +158,26 @@ mod tests {
             &["~ allow A and AAAA of dev1.example.com and every name below \
                (was: allow any record of dev1.example.com and every name below)"],
         );
+    }
+
+    #[test]
+    fn a_zone_that_was_made_anew_has_no_row_left() {
+        let duty = |host: &str| Duty {
+            host: host.parse().unwrap(),
+            zone: "example.com".parse().unwrap(),
+            families: crate::core::address::PerFamily { v4: true, v6: true },
+        };
+        let both = [duty("a.example.com"), duty("b.example.com")];
+        for api in [Api::Rows, Api::Zones] {
+            let mut is = policies(&wanted(api, &both));
+            assert!(!has_lost_all(&is, &both, api));
+            is.truncate(1);
+            assert!(has_lost_all(&is, &both, api), "the default alone");
+            assert!(has_lost_all(&[], &both, api));
+            assert!(!has_lost_all(&[], &[], api));
+        }
+        let is = policies(&wanted(Api::Rows, &both[..1]));
+        assert!(has_lost_all(&is, &both, Api::Rows), "one host's rows are not the other's");
+        assert!(!has_lost_all(&is[..2], &both[..1], Api::Rows), "one row is left");
     }
 }

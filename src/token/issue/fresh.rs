@@ -13,7 +13,7 @@ use crate::config::secret::flaw_of_new;
 use crate::core::address::Family;
 use crate::core::secret::Secret;
 use crate::core::token::audit::Finding;
-use crate::core::token::difference::difference;
+use crate::core::token::difference::{difference, has_lost_all};
 use crate::core::token::{Api, Policy, Rule, Token, TokenId, wanted};
 use crate::exit::Exit;
 use crate::receipt::{self, Receipt, Seal};
@@ -60,6 +60,7 @@ impl Desk<'_> {
             };
             asked(&self.command.limits, &before)
         };
+        let is_void = job.is_void || self.lost_all(job, old.first()).await;
         let rules = wanted(self.api, &job.duties);
         self.heading(job);
         let fate = self.why_new(job, &old).await;
@@ -95,7 +96,8 @@ impl Desk<'_> {
             if kept.is_some() {
                 job.file.keep_old()?;
             }
-            let receipt = self.receipt(job, &token, &secret, old)?;
+            let mut receipt = self.receipt(job, &token, &secret, old)?;
+            receipt.void_since = is_void.then(clock::wall);
             self.complete(job, &mut new_file, &token, &secret, receipt, &rules).await
         };
         match made.await {
@@ -149,6 +151,16 @@ impl Desk<'_> {
             Ok(()) => Fate::Elsewhere,
             Err(trouble) if trouble.is_credential() => Fate::Deleted,
             Err(_) => Fate::Unknown,
+        }
+    }
+
+    /// Whether the token that is to be replaced has lost every row of a host; not known is yes, which
+    /// costs one update.
+    async fn lost_all(&self, job: &Job<'_>, old: Option<&TokenId>) -> bool {
+        let Some(old) = old else { return false };
+        match self.account.policies(old).await {
+            Ok(policies) => has_lost_all(&policies, &job.known_duties(), self.api),
+            Err(_) => true,
         }
     }
 

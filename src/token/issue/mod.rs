@@ -10,6 +10,7 @@ mod limits;
 mod others;
 mod zone;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use self::limits::{asked, check_limits, told};
@@ -29,7 +30,7 @@ use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::token::audit::{self as judgement, Circumstances, Finding, Verdict};
-use crate::core::token::difference::{Change, difference};
+use crate::core::token::difference::{Change, difference, has_lost_all};
 use crate::core::token::{
     Api, Duty, Flags, Limits, OURS, Policy, Rule, SHORTEST, Token, TokenId, name_for, wanted,
 };
@@ -85,6 +86,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     let progress = Progress::new(holders.len(), !quiet);
     let account = account(provider, &clients, secret, &progress)?;
     let mut desk = Desk::open(&account, provider, command, &progress).await?;
+    desk.neighbours = neighbours(config, provider)?;
     for (done, (holder, file)) in holders.iter().zip(&files).enumerate() {
         progress.at(done, holder.first().as_str());
         if let Err(failure) = desk.serve(holder, file).await {
@@ -100,6 +102,18 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     }
     progress.clear();
     Ok(exit)
+}
+
+/// The hosts of the configuration that are at `provider`'s server, with their token files.
+fn neighbours(config: &Config, provider: &Provider) -> Result<Vec<(Hostname, PathBuf)>, Failure> {
+    let mut neighbours = Vec::new();
+    for holder in holder::all(config, Protocol::Desec)? {
+        if let (Some(file), true) = (holder.file(), holder.provider.api_url == provider.api_url) {
+            let file = file.to_owned();
+            neighbours.extend(holder.names().into_iter().map(|name| (name, file.clone())));
+        }
+    }
+    Ok(neighbours)
 }
 
 /// The tokens of the holders that this run is not about, each with its hosts.
@@ -173,6 +187,8 @@ struct Desk<'a> {
     is_closed: bool,
     /// The zones that this run has registered.
     registered: Vec<Hostname>,
+    /// Every host at this server with its token file: what is registered above one empties its name.
+    neighbours: Vec<(Hostname, PathBuf)>,
     /// The zones that were there, and whose records for the parent were told.
     reminded: Vec<Hostname>,
 }
@@ -184,9 +200,23 @@ struct Job<'a> {
     found: Found,
     name: String,
     duties: Vec<Duty>,
+    /// Whether what is set for one of them may be lost: its zone is another one than before.
+    is_void: bool,
 }
 
 impl Job<'_> {
+    /// The duties that the token had before, in the zones where they are now.
+    fn known_duties(&self) -> Vec<Duty> {
+        let before = self.found.receipt.as_ref().map(|receipt| receipt.duties.as_slice());
+        let is_known = |duty: &&Duty| {
+            before
+                .unwrap_or_default()
+                .iter()
+                .any(|known| known.host == duty.host && known.zone == duty.zone)
+        };
+        self.duties.iter().filter(is_known).cloned().collect()
+    }
+
     /// The limits that the token was issued with, or found with by the run before.
     fn issued_limits(&self) -> Limits {
         self.found.receipt.as_ref().map(|receipt| receipt.limits.clone()).unwrap_or_default()
@@ -211,7 +241,7 @@ impl<'a> Desk<'a> {
             Some(token) => account.api(&token.id).await.map_err(nothing)?,
             None => Api::Rows,
         };
-        let (is_closed, registered, reminded) = Default::default();
+        let (is_closed, registered, reminded, neighbours) = Default::default();
         Ok(Self {
             account,
             provider,
@@ -221,6 +251,7 @@ impl<'a> Desk<'a> {
             tokens,
             is_closed,
             registered,
+            neighbours,
             reminded,
         })
     }
@@ -251,7 +282,8 @@ impl<'a> Desk<'a> {
         let chosen = chosen.filter(|name| !name.is_empty() && !name.starts_with(OURS));
         let name = self.command.name.as_ref().or(chosen).cloned();
         let name = name.unwrap_or_else(|| name_for(&holder.names()));
-        let job = Job { holder, file, found, name, duties };
+        let is_void = self.is_elsewhere(&found, &duties);
+        let job = Job { holder, file, found, name, duties, is_void };
         for remark in &job.found.remarks {
             self.tell(&format!("{}: {remark}", holder.label()));
         }
@@ -267,6 +299,24 @@ impl<'a> Desk<'a> {
             }
             _ => self.replace(&job).await,
         }
+    }
+
+    /// Whether the zone of one of `duties` is new, or another one than before: it does not hold what
+    /// was set there. Where nobody wrote down the zone of a token in use, it may be.
+    fn is_elsewhere(&self, found: &Found, duties: &[Duty]) -> bool {
+        let before = found.receipt.iter().flat_map(|receipt| &receipt.duties);
+        let before: Vec<&Duty> = before.collect();
+        duties.iter().any(|duty| {
+            let known = before.iter().find(|before| before.host == duty.host);
+            self.registered.contains(&duty.zone)
+                || match known {
+                    Some(before) => before.zone != duty.zone,
+                    None => {
+                        self.command.create_domain.as_ref() == Some(&duty.zone)
+                            || before.is_empty() && found.secret.is_some()
+                    }
+                }
+        })
     }
 
     /// Why a token cannot be put right: its time is over, or would be with the limits asked for.
@@ -372,6 +422,12 @@ impl<'a> Desk<'a> {
                 self.tell(&format!("{}: nothing to do", job.holder.label()));
             }
             return Ok(());
+        }
+        let mut receipt = receipt;
+        if job.is_void || has_lost_all(&policies, &job.known_duties(), self.api) {
+            // Before anything is sent: after a cut nobody could tell that there was no row.
+            receipt.void_since = Some(clock::wall());
+            job.file.write_receipt(&receipt)?;
         }
         let partly = |failure: Failure| {
             failure.leaving("the token may be between what it was and what it should be")

@@ -131,6 +131,10 @@ impl Desk<'_> {
             Err(trouble) => return Err(self.not_registered(zone, &trouble)),
         };
         self.registered.push(zone.clone());
+        for (_, file) in self.neighbours.iter().filter(|(host, _)| host.is_within(zone)) {
+            // The names that are issued now write it down themselves, once their tokens are right.
+            let _ = crate::receipt::void(file);
+        }
         self.tell(&format!("  {zone} is registered; {}", above(zone, owner)));
         self.tell_records(zone, &made).await;
         Ok(())
