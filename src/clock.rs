@@ -3,11 +3,13 @@
 //!
 //! The only place that reads the time or draws a number; the core takes both as arguments.
 
+use std::cell::Cell;
 use std::fmt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ring::rand::SecureRandom;
 
+use crate::core::memory::Reckoning;
 use crate::core::time::Timestamp;
 
 /// No honest clock shows an earlier moment: the day of the release, or of the build if that is
@@ -23,24 +25,34 @@ pub const BUILT: Timestamp = {
 };
 
 /// The wall clock, and what stands in for it while it is not set.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Clock {
-    /// The latest moment that is known to have been.
-    floor: Timestamp,
-    /// When `floor` was known.
-    started: Instant,
+    /// The last moment that is known to have been, and how long the machine had been up then.
+    last: Cell<(Timestamp, Duration)>,
 }
 
 impl Clock {
-    /// A clock that never shows less than `newest`, the newest moment remembered.
-    pub fn new(newest: Option<Timestamp>) -> Self {
-        Self { floor: newest.unwrap_or_default().max(BUILT), started: Instant::now() }
+    /// A clock that, while it is not set, goes on from `newest`, the newest moment remembered, and from
+    /// the last reckoning, if there was one.
+    pub fn new(newest: Option<Timestamp>, reckoning: Option<Reckoning>) -> Self {
+        Self::at(newest, reckoning, wall(), uptime())
+    }
+
+    fn at(
+        newest: Option<Timestamp>,
+        reckoning: Option<Reckoning>,
+        wall: Timestamp,
+        up: Duration,
+    ) -> Self {
+        let reckoned = reckoning.map(|last| last.shown.after(last.passed(Some(wall), up)));
+        let newest = newest.unwrap_or_default().max(BUILT);
+        Self { last: Cell::new((newest.max(reckoned.unwrap_or_default()), up)) }
     }
 
     /// The moment; while the clock is not set, the latest moment that is known to have been and
     /// the time since then.
     pub fn now(&self) -> Timestamp {
-        self.read(wall(), self.started.elapsed())
+        self.read(wall(), uptime())
     }
 
     /// Whether the wall clock can be right; a machine without a battery begins in 1970.
@@ -48,8 +60,23 @@ impl Clock {
         is_set(wall())
     }
 
-    fn read(&self, wall: Timestamp, since_start: Duration) -> Timestamp {
-        if is_set(wall) { wall } else { self.floor.after(since_start) }
+    /// How the time is reckoned while the clock is not set, since the same moment as `before`; `None`
+    /// when it is set.
+    pub fn reckoning(&self, before: Option<Reckoning>) -> Option<Reckoning> {
+        let (wall, up) = (wall(), uptime());
+        let shown = self.read(wall, up);
+        let since = before.map_or(shown, |before| before.since);
+        (!is_set(wall)).then_some(Reckoning { since, shown, wall, up })
+    }
+
+    fn read(&self, wall: Timestamp, up: Duration) -> Timestamp {
+        if is_set(wall) {
+            // It may fall back to 1970; then the time goes on from here.
+            self.last.set((wall, up));
+            return wall;
+        }
+        let (last, since) = self.last.get();
+        last.after(up.saturating_sub(since))
     }
 }
 
@@ -296,30 +323,63 @@ mod portable {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     fn after_build(seconds: u64) -> Timestamp {
         BUILT.after(Duration::from_secs(seconds))
     }
 
+    const UNSET: Timestamp = Timestamp::from_secs(17);
+
+    fn seconds_up(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
     #[test]
     fn a_clock_that_is_set_is_believed_even_before_the_newest_memory() {
-        let clock = Clock { floor: after_build(1000), started: Instant::now() };
-        assert_eq!(clock.read(after_build(5), Duration::from_secs(9)), after_build(5));
+        let clock = Clock::at(Some(after_build(1000)), None, UNSET, seconds_up(0));
+        assert_eq!(clock.read(after_build(5), seconds_up(9)), after_build(5));
     }
 
     #[test]
     fn a_clock_that_is_not_set_goes_on_from_the_newest_memory() {
-        let clock = Clock { floor: after_build(1000), started: Instant::now() };
-        let wall = Timestamp::from_secs(17);
-        assert_eq!(clock.read(wall, Duration::from_secs(9)), after_build(1009));
-        assert!(!is_set(wall) && is_set(BUILT));
+        let clock = Clock::at(Some(after_build(1000)), None, UNSET, seconds_up(50));
+        assert_eq!(clock.read(UNSET, seconds_up(59)), after_build(1009));
+        assert!(!is_set(UNSET) && is_set(BUILT));
+    }
+
+    #[test]
+    fn a_clock_that_falls_back_goes_on_from_what_it_showed_last() {
+        let clock = Clock::at(None, None, after_build(9), seconds_up(0));
+        assert_eq!(clock.read(after_build(700_000), seconds_up(60)), after_build(700_000));
+        assert_eq!(clock.read(UNSET, seconds_up(67)), after_build(700_007));
+        assert_eq!(clock.read(after_build(5), seconds_up(70)), after_build(5), "set right");
+    }
+
+    #[test]
+    fn a_clock_that_is_not_set_goes_on_from_run_to_run() {
+        let newest = Some(after_build(1000));
+        let since = after_build(1000);
+        let last = Reckoning { since, shown: since, wall: UNSET, up: seconds_up(100) };
+        for (wall, up, passed) in [
+            (UNSET, 160, 60),
+            // Its clock goes on, whatever the machine says of itself.
+            (Timestamp::from_secs(77), 100, 60),
+            // Started anew.
+            (UNSET, 40, 40),
+            (Timestamp::default(), 40, 40),
+        ] {
+            let clock = Clock::at(newest, Some(last), wall, seconds_up(up));
+            assert_eq!(clock.read(wall, seconds_up(up)), after_build(1000 + passed));
+        }
     }
 
     #[test]
     fn nothing_is_earlier_than_the_build() {
-        let clock = Clock::new(Some(Timestamp::from_secs(5)));
-        assert_eq!(clock.floor, BUILT);
+        let clock = Clock::new(Some(Timestamp::from_secs(5)), None);
+        assert_eq!(clock.last.get().0, BUILT);
         assert!(clock.now() >= BUILT);
     }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::address::{Addresses, Family, PerFamily};
+use super::backoff::SHORT_ABSENCE;
 use super::name::Hostname;
 use super::outcome::{Deferral, Fault, Rejection};
 use super::pace::History;
@@ -49,6 +50,30 @@ pub struct Memory {
     /// The server that each provider's name stood for when it was asked last: paces and lists are
     /// its own.
     pub servers: BTreeMap<String, Fingerprint>,
+    /// How moments were reckoned last, if the clock was not set then.
+    pub reckoning: Option<Reckoning>,
+}
+
+/// The time as it is reckoned while the clock is not set: it goes on from run to run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Reckoning {
+    /// The moment with which it began.
+    pub since: Timestamp,
+    /// The moment that was reckoned last.
+    pub shown: Timestamp,
+    /// What the clock that is not set showed then.
+    pub wall: Timestamp,
+    /// How long the machine had been up then.
+    pub up: Duration,
+}
+
+impl Reckoning {
+    /// How much time has passed at least, when the clock shows `wall`, if it is still not set, and the
+    /// machine has been `up` for so long; it may have been started anew.
+    pub fn passed(&self, wall: Option<Timestamp>, up: Duration) -> Duration {
+        let by_uptime = up.checked_sub(self.up).unwrap_or(up);
+        by_uptime.max(wall.unwrap_or_default().since(self.wall))
+    }
 }
 
 /// What is remembered about one host.
@@ -110,6 +135,9 @@ pub struct Verification {
     pub was_right: bool,
     /// When what somebody else had changed was last put right.
     pub put_right: Option<Timestamp>,
+    /// Whether what is set was away since the servers were last right: whoever stood in for it meant
+    /// no harm.
+    pub returned: bool,
 }
 
 /// What asking the zone's own servers came to.
@@ -179,6 +207,11 @@ pub struct Record {
     /// Since when every look has found that the family is not here; kept only where that leads to
     /// the record's removal.
     pub gone_since: Option<Timestamp>,
+    /// Since when what is set was not seen; kept beyond its return until that is confirmed, if it was
+    /// long.
+    pub away_since: Option<Timestamp>,
+    /// When a return was last confirmed.
+    pub returned: Option<Timestamp>,
 }
 
 /// Addresses that left for the provider, or the wish that it hold none.
@@ -210,8 +243,10 @@ pub struct Hold {
     pub kind: HoldKind,
     /// What was seen, in words.
     pub detail: String,
-    /// When it began.
+    /// When the wait for its reason began.
     pub since: Timestamp,
+    /// When it was put off to its end: later, if it was held for the same before.
+    pub begun: Timestamp,
     /// When it ends by itself; a park without an end waits for a person.
     pub until: Option<Timestamp>,
     /// The credential and settings that it is about: another fingerprint ends it.
@@ -264,7 +299,8 @@ impl Hold {
         }
     }
 }
-/// How soon a host that was configured no more is taken for a new one once more.
+/// How soon the same is sent once more for the sake of another absence: of what is set, or of a host
+/// that was configured no more.
 pub const LEAST_ABSENCE: Duration = Duration::from_secs(60 * 60);
 
 impl HoldKind {
@@ -437,6 +473,15 @@ impl Entry {
     }
 }
 
+impl Record {
+    /// From when on what is set, and is seen again after a long absence, is to be sent once more:
+    /// another machine may have taken its place. Not too often, because a line may come and go.
+    pub fn return_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let away_since = self.away_since.filter(|since| now.since(*since) > SHORT_ABSENCE)?;
+        Some(self.returned.map_or(away_since, |last| last.after(LEAST_ABSENCE)))
+    }
+}
+
 impl TokenEntry {
     /// Notes that the server took it.
     pub fn note_heard(&mut self, now: Timestamp) {
@@ -480,7 +525,10 @@ impl Memory {
         let history = self.paces.entry(zone).or_default();
         history.sent.extend(inherited.sent);
         history.sent.make_contiguous().sort_unstable();
-        history.pause_until = history.pause_until.max(inherited.pause_until);
+        if inherited.pause_until > history.pause_until {
+            (history.pause_until, history.pause_since) =
+                (inherited.pause_until, inherited.pause_since);
+        }
     }
 
     /// Forgets request histories that no pace looks at any more.
@@ -496,18 +544,73 @@ impl Memory {
                 let sent = record.sent.as_ref().map(|sent| sent.at);
                 confirmed.into_iter().chain(sent)
             });
-            records.chain(entry.last.map(|(_, at)| at)).collect::<Vec<_>>()
+            let last = entry.last.map(|(_, at)| at);
+            records.chain(last).chain(entry.queued_since).collect::<Vec<_>>()
         });
         let paces = self.paces.values().flat_map(|history| history.sent.iter().copied());
         let tokens = self.tokens.values().map(|token| token.spoke);
         entries.chain(paces).chain(tokens).max()
     }
 
+    /// Moves the waits that a clock which ran ahead has begun, so that they last as long as they were
+    /// to; returns whether there are any.
+    fn move_waits(&mut self, now: Timestamp) -> bool {
+        let mut changed = false;
+        let mut shift = |begun: &mut Timestamp, until: &mut Option<Timestamp>| {
+            let ahead = begun.since(now);
+            if !ahead.is_zero() {
+                *until = until.map(|until| until.before(ahead));
+                *begun = now;
+                changed = true;
+            }
+        };
+        for entry in self.hosts.values_mut() {
+            let PerFamily { v4, v6 } = &mut entry.families;
+            for hold in [&mut entry.hold, &mut v4.hold, &mut v6.hold].into_iter().flatten() {
+                shift(&mut hold.begun, &mut hold.until);
+            }
+        }
+        for History { pause_since, pause_until, .. } in self.paces.values_mut() {
+            pause_since.iter_mut().for_each(|since| shift(since, pause_until));
+        }
+        changed
+    }
+
+    /// Moves what was written while the clock was not set, by a reckoning that is over: what was then
+    /// a moment ago is a moment ago now. `up` is how long the machine has been up.
+    pub fn leave_reckoning(&mut self, now: Timestamp, up: Duration) {
+        let Some(reckoning) = self.reckoning.take() else { return };
+        let reckoned = reckoning.shown.after(reckoning.passed(None, up));
+        let (ahead, behind) = (reckoned.since(now), now.since(reckoned));
+        let shift = |moment: &mut Timestamp| {
+            if *moment >= reckoning.since {
+                *moment = moment.before(ahead).after(behind);
+            }
+        };
+        for entry in self.hosts.values_mut() {
+            let PerFamily { v4, v6 } = &mut entry.families;
+            for hold in [&mut entry.hold, &mut v4.hold, &mut v6.hold].into_iter().flatten() {
+                if hold.begun >= reckoning.since {
+                    hold.until.iter_mut().for_each(shift);
+                }
+                [&mut hold.since, &mut hold.begun].into_iter().for_each(shift);
+            }
+            let last = entry.last.as_mut().map(|(_, at)| at);
+            entry.queued_since.iter_mut().chain(last).for_each(shift);
+        }
+        for History { sent, pause_since, pause_until } in self.paces.values_mut() {
+            sent.iter_mut().for_each(shift);
+            if pause_since.is_some_and(|since| since >= reckoning.since) {
+                [pause_since, pause_until].into_iter().flatten().for_each(shift);
+            }
+        }
+    }
+
     /// Pulls back what a clock that ran ahead has written, so that nothing waits for a false future.
     ///
     /// Returns whether anything was pulled back. Call it only with a clock that is set.
     pub fn clamp(&mut self, now: Timestamp) -> bool {
-        let mut changed = false;
+        let mut changed = self.move_waits(now);
         let mut pull = |moment: &mut Timestamp, latest: Timestamp| {
             if *moment > latest {
                 *moment = latest;
@@ -525,8 +628,10 @@ impl Memory {
                 if let Some(sent) = &mut record.sent {
                     pull(&mut sent.at, now);
                 }
-                let Record { hold, removed, missing_since, gone_since, .. } = record;
-                let moments = [removed, missing_since, gone_since];
+                let Record {
+                    hold, removed, missing_since, gone_since, away_since, returned, ..
+                } = record;
+                let moments = [removed, missing_since, gone_since, away_since, returned];
                 moments.into_iter().flatten().for_each(|moment| pull(moment, now));
                 holds.push(hold);
             }
@@ -584,6 +689,7 @@ mod tests {
             kind: HoldKind::Backoff(Fault::Lost),
             detail: String::new(),
             since: at(900_000),
+            begun: at(900_000),
             until: Some(at(900_030)),
             fingerprint: Fingerprint(1),
         });
@@ -594,8 +700,73 @@ mod tests {
         let record = &memory.entry(&key).unwrap().families.v6;
         assert_eq!((record.gone_since, record.removed), (Some(at(0)), Some(at(0))));
         let hold = memory.entry(&key).unwrap().hold.clone().unwrap();
-        assert_eq!((hold.since, hold.until), (at(0), Some(at(3600))));
+        assert_eq!((hold.since, hold.until), (at(0), Some(at(30))));
         assert!(!memory.clamp(at(0)));
+    }
+
+    fn host() -> Key {
+        Key { host: "a.example".parse().unwrap(), provider: "p".into() }
+    }
+
+    fn throttled(since: u64, begun: u64, until: u64) -> Hold {
+        Hold {
+            kind: HoldKind::Throttled,
+            detail: String::new(),
+            since: at(since),
+            begun: at(begun),
+            until: Some(at(until)),
+            fingerprint: Fingerprint(1),
+        }
+    }
+
+    #[test]
+    fn what_waits_by_a_clock_that_ran_ahead_waits_no_longer_than_it_was_to() {
+        let zone = ZoneKey { provider: "p".into(), zone: None };
+        let paused = |since, until| History {
+            pause_since: Some(at(since)),
+            pause_until: Some(at(until)),
+            ..History::default()
+        };
+        let mut memory = Memory::default();
+        // Held for the same before the clock was ahead, and held anew when it was.
+        memory.entry_mut(&host()).hold = Some(throttled(5, 7200, 7260));
+        memory.entry_mut(&host()).families.v4.hold = Some(throttled(0, 0, 50));
+        memory.paces.insert(zone.clone(), paused(7200, 7260));
+        assert!(memory.clamp(at(10)));
+        let entry = memory.entry(&host()).unwrap();
+        assert_eq!(entry.hold, Some(throttled(5, 10, 70)));
+        assert_eq!(entry.families.v4.hold, Some(throttled(0, 0, 50)));
+        assert_eq!(memory.paces[&zone], paused(10, 70));
+        assert!(!memory.clamp(at(11)));
+    }
+
+    #[test]
+    fn what_was_reckoned_moves_with_the_clock_when_it_is_set() {
+        let zone = ZoneKey { provider: "p".into(), zone: None };
+        let up = Duration::from_secs;
+        let reckoning =
+            Reckoning { since: at(100), shown: at(130), wall: Timestamp::default(), up: up(30) };
+        let of = |day: u64| {
+            let mut memory = Memory::default();
+            let entry = memory.entry_mut(&host());
+            entry.hold = Some(throttled(day + 120, day + 120, day + 180));
+            entry.families.v4.hold = Some(throttled(10, 10, 500));
+            entry.last = Some((Word::Deferred, at(day + 120)));
+            let sent = [at(50), at(day + 110)].into();
+            let (pause_since, pause_until) = (Some(at(day + 120)), Some(at(day + 180)));
+            memory.paces.insert(zone.clone(), History { sent, pause_until, pause_since });
+            memory
+        };
+        for day in [0, 86_400] {
+            let mut memory = Memory { reckoning: Some(reckoning), ..of(0) };
+            // Ten seconds after the last reckoning.
+            memory.leave_reckoning(at(day + 140), up(40));
+            assert_eq!(memory, of(day));
+        }
+        // Behind what was reckoned.
+        let mut memory = Memory { reckoning: Some(reckoning), ..of(0) };
+        memory.leave_reckoning(at(40), up(40));
+        assert_eq!(memory.entry(&host()).unwrap().hold, Some(throttled(20, 20, 80)));
     }
 
     fn place(server: u64, zone: Option<&str>) -> Place {
@@ -614,6 +785,7 @@ mod tests {
             kind: HoldKind::Throttled,
             detail: String::new(),
             since: at(0),
+            begun: at(0),
             until: Some(at(60)),
             fingerprint: Fingerprint(1),
         });

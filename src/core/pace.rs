@@ -26,6 +26,8 @@ pub struct History {
     pub sent: VecDeque<Timestamp>,
     /// The end of the pause that the provider asked for.
     pub pause_until: Option<Timestamp>,
+    /// When it asked for it.
+    pub pause_since: Option<Timestamp>,
 }
 
 /// Why a text is not a pace.
@@ -77,7 +79,7 @@ impl History {
 
     /// Whether what this machine itself has sent explains that the provider wants no more at `now`.
     pub fn explains_a_refusal(&self, pace: Option<Pace>, now: Timestamp) -> bool {
-        let own = Self { sent: self.sent.clone(), pause_until: None };
+        let own = Self { sent: self.sent.clone(), ..Self::default() };
         own.free_at(pace, now) > now
     }
 
@@ -132,7 +134,7 @@ mod tests {
 
     fn free_at(sent: &[u64], now: u64) -> Timestamp {
         let sent = sent.iter().map(|&s| at(s)).collect();
-        History { sent, pause_until: None }.free_at(Some(TWO_IN_TWO_MINUTES), at(now))
+        History { sent, ..History::default() }.free_at(Some(TWO_IN_TWO_MINUTES), at(now))
     }
 
     #[test]
@@ -164,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_pause_outlasts_the_window() {
-        let history = History { sent: VecDeque::new(), pause_until: Some(at(500)) };
+        let history = History { pause_until: Some(at(500)), ..History::default() };
         assert_eq!(history.free_at(Some(TWO_IN_TWO_MINUTES), at(0)), at(500));
         assert_eq!(history.free_at(None, at(0)), at(500));
     }

@@ -113,6 +113,8 @@ pub enum Why {
     Drifted,
     /// A server of the zone still answers what was set before.
     Unverified,
+    /// What is set was not seen for long: another machine may have taken its place.
+    Returned,
     /// The family has gone, and its record is to go with it.
     Gone,
     /// An unchanged address is sent so that nothing expires.
@@ -204,6 +206,7 @@ impl Step {
 /// | any   | here      | removed                            | set: back                         |
 /// | any   | here      | another address set                | set: changed                      |
 /// | any   | here      | the same set, a server says else   | set: drifted, or unverified       |
+/// | any   | here      | the same set, after a long absence | set: returned                     |
 /// | any   | here      | the same set, refresh due          | set: refresh                      |
 /// | any   | here      | the same set                       | right                             |
 ///
@@ -282,6 +285,7 @@ fn cut_off(entry: &Entry, fingerprint: Fingerprint, circumstances: &Circumstance
     let until = since.after(Backoff::ORDINARY.delay(repeats, Duration::ZERO, 0.0));
     let waits = circumstances.now < until && !circumstances.retry_rejected;
     waits.then(|| Hold {
+        begun: since,
         kind: HoldKind::Backoff(Fault::Lost),
         detail: "Homing ended more than once before the answer came".to_owned(),
         since,
@@ -323,6 +327,9 @@ fn stand(
     };
     if set.addresses != *addresses {
         return Stand::Wanted(Why::Changed);
+    }
+    if record.return_due(circumstances.now).is_some_and(|due| due <= circumstances.now) {
+        return Stand::Wanted(Why::Returned);
     }
     let age = circumstances.now.since(set.confirmed);
     let asked = circumstances.refresh.is_some_and(|begun| set.confirmed < begun);
@@ -430,8 +437,10 @@ fn due(
     let moments = stands.iter().filter_map(|(family, stand)| match stand {
         Stand::Held(hold) => hold.until,
         Stand::Right => {
-            let set = entry.families[family].set.as_ref()?;
-            Some(set.confirmed.after(host.refresh?))
+            let record = &entry.families[family];
+            let set = record.set.as_ref()?;
+            let refresh = host.refresh.map(|period| set.confirmed.after(period));
+            refresh.into_iter().chain(record.return_due(circumstances.now)).min()
         }
         // One that is over waits for the other family, of whose change a round comes anyway.
         Stand::Missing(_) => removable_from(host, seen, entry, family, circumstances)
@@ -757,7 +766,7 @@ mod tests {
 
     fn held(kind: HoldKind, until: Option<u64>) -> Hold {
         let detail = String::new();
-        Hold { kind, detail, since: at(0), until: until.map(at), fingerprint: PRINT }
+        Hold { kind, detail, since: at(0), begun: at(0), until: until.map(at), fingerprint: PRINT }
     }
 
     fn now(seconds: u64) -> Circumstances {
@@ -766,6 +775,30 @@ mod tests {
 
     const V4: &str = "198.18.0.1";
     const V6: &str = "2a00::1";
+
+    #[test]
+    fn what_is_set_and_was_away_for_long_is_sent_once_more_and_at_most_once_an_hour() {
+        let wanted = Stand::Wanted(Why::Returned);
+        for (away, returned, now_is, expect, due) in [
+            (None, None, 1000, Stand::Right, None),
+            (Some(400), None, 1000, Stand::Right, None),
+            (Some(399), None, 1000, wanted.clone(), None),
+            (Some(399), Some(100), 1000, Stand::Right, Some(3700)),
+            (Some(399), Some(100), 3699, Stand::Right, Some(3700)),
+            (Some(399), Some(100), 3700, wanted, None),
+        ] {
+            let record = Record { away_since: away.map(at), returned: returned.map(at), ..set(V4) };
+            let entry = Entry {
+                families: PerFamily { v4: record, v6: Record::default() },
+                ..Entry::default()
+            };
+            let seen = PerFamily { v4: here(V4), v6: Seen::NotAsked };
+            let step = step(&host("a.example"), &seen, PRINT, Some(&entry), &now(now_is));
+            assert_eq!(step.stands.v4, expect, "{away:?} {returned:?} {now_is}");
+            assert_eq!(step.wishes.v4 != Wish::Leave, expect != Stand::Right);
+            assert_eq!(step.due, due.map(at));
+        }
+    }
 
     #[track_caller]
     fn check(

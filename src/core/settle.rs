@@ -86,6 +86,36 @@ pub fn note_missing(
     })
 }
 
+/// Remembers since when what is set is not seen, and that it is back.
+///
+/// An absence that was short is forgotten then; of a long one its end is remembered by the record
+/// being sent once more.
+pub fn note_away(entry: &mut Entry, seen: &PerFamily<Seen>, now: Timestamp) {
+    let mut is_back = false;
+    for family in Family::BOTH {
+        let record = &mut entry.families[family];
+        let Some(set) = &record.set else {
+            record.away_since = None;
+            continue;
+        };
+        match &seen[family] {
+            Seen::NotAsked => {}
+            Seen::Here(addresses) if *addresses == set.addresses => {
+                is_back |= record.away_since.is_some();
+                if record.return_due(now).is_none() {
+                    record.away_since = None;
+                }
+            }
+            Seen::Absent(_) | Seen::Here(_) | Seen::Unknown(_) => {
+                record.away_since.get_or_insert(now);
+            }
+        }
+    }
+    if let Some(verified) = entry.verified.as_mut().filter(|_| is_back) {
+        verified.returned = true;
+    }
+}
+
 /// Remembers `problem`, which stands for what is wrong with the host's secret; returns whether it is
 /// another one than in the last round. What is over is forgotten, so that it is news again.
 pub fn note_left_out(entry: &mut Entry, problem: Option<Fingerprint>) -> bool {
@@ -147,10 +177,12 @@ pub fn settle(
     }
 }
 
-/// Remembers a pause until `until` that the provider asked for: it is the whole zone's.
-pub fn settle_zone(memory: &mut Memory, zone: &ZoneKey, until: Timestamp) {
-    let pause = &mut memory.paces.entry(zone.clone()).or_default().pause_until;
-    *pause = (*pause).max(Some(until));
+/// Remembers a pause until `until` that the provider asked for `now`: it is the whole zone's.
+pub fn settle_zone(memory: &mut Memory, zone: &ZoneKey, until: Timestamp, now: Timestamp) {
+    let history = memory.paces.entry(zone.clone()).or_default();
+    if history.pause_until < Some(until) {
+        (history.pause_until, history.pause_since) = (Some(until), Some(now));
+    }
 }
 
 /// Ends the wait of a host whose provider has just taken the same credential for another one, if
@@ -249,8 +281,10 @@ fn confirm(
         let same = record.set.as_ref().filter(|set| set.addresses == *addresses);
         changed |= same.is_none();
         let since = same.map_or(now, |set| set.since);
+        let is_back = same.is_some() && record.return_due(now).is_some();
+        let returned = if is_back { Some(now) } else { record.returned };
         let set = Set { addresses: addresses.clone(), since, confirmed: now };
-        *record = Record { set: Some(set), ..Record::default() };
+        *record = Record { set: Some(set), returned, ..Record::default() };
     }
     changed |= entry.hold.take().is_some();
     entry.failures = 0;
@@ -369,6 +403,7 @@ fn hold(kind: HoldKind, detail: &str, wait: Option<Duration>, situation: &Situat
         kind,
         detail: detail.to_owned(),
         since: situation.now,
+        begun: situation.now,
         until: wait.map(|wait| situation.now.after(wait)),
         fingerprint: situation.fingerprint,
     }
@@ -478,6 +513,35 @@ mod tests {
     }
 
     #[test]
+    fn an_absence_is_remembered_until_it_is_short_or_confirmed() {
+        let mut entry = Entry::default();
+        round(&mut entry, &v4_only(), &Outcome::Updated, 0);
+        let seen = |v4| PerFamily { v4, v6: Seen::NotAsked };
+        let here = |text: &str| Seen::Here(text.parse::<std::net::IpAddr>().unwrap().into());
+        let away_since = |entry: &Entry| entry.families.v4.away_since;
+        let own = "198.18.0.1";
+        for (v4, seconds, expect) in [
+            (here(own), 1, None),
+            (Seen::Unknown(String::new()), 10, Some(10)),
+            (Seen::NotAsked, 20, Some(10)),
+            (here(own), 610, None),
+            (Seen::Absent(String::new()), 700, Some(700)),
+            (here("198.18.0.9"), 800, Some(700)),
+            (here(own), 1301, Some(700)),
+            (Seen::Absent(String::new()), 1400, Some(700)),
+            (here(own), 1500, Some(700)),
+        ] {
+            note_away(&mut entry, &seen(v4), at(seconds));
+            assert_eq!(away_since(&entry), expect.map(at), "{seconds}");
+        }
+        round(&mut entry, &v4_only(), &Outcome::Unchanged, 1600);
+        assert_eq!((away_since(&entry), entry.families.v4.returned), (None, Some(at(1600))));
+        // Whatever else confirms it is no return.
+        round(&mut entry, &v4_only(), &Outcome::Unchanged, 1700);
+        assert_eq!(entry.families.v4.returned, Some(at(1600)));
+    }
+
+    #[test]
     fn unchanged_is_success_and_remembered() {
         let mut entry = Entry::default();
         round(&mut entry, &v4_only(), &Outcome::Unchanged, 0);
@@ -533,8 +597,8 @@ mod tests {
     fn a_pause_is_the_whole_zones() {
         let mut memory = Memory::default();
         let zone = ZoneKey { provider: "p".into(), zone: None };
-        settle_zone(&mut memory, &zone, at(60));
-        settle_zone(&mut memory, &zone, at(30));
+        settle_zone(&mut memory, &zone, at(60), at(0));
+        settle_zone(&mut memory, &zone, at(30), at(0));
         assert_eq!(memory.paces[&zone].pause_until, Some(at(60)));
     }
 

@@ -30,6 +30,12 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
+    /// The moment `span` earlier; stays at the beginning of time.
+    pub fn before(self, span: Duration) -> Self {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
     /// How long ago `earlier` was, zero when it lies in the future.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

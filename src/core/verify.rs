@@ -303,7 +303,15 @@ pub fn note_update(
     };
     let was_right = was_right || some_are_right;
     let repeated = repeated || is_behind;
-    entry.verified = Some(Verification { at: now, finding, again, repeated, was_right, put_right });
+    entry.verified = Some(Verification {
+        at: now,
+        finding,
+        again,
+        repeated,
+        was_right,
+        put_right,
+        returned: false,
+    });
 }
 
 /// What a look between updates found that is new.
@@ -331,7 +339,7 @@ pub const TRUCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// | right             | right                     | –                               |
 /// | unclear           | –                         | –                               |
 /// | some foreign      | –                         | wrong: they differ              |
-/// | all foreign       | put right within a day    | wrong: left                     |
+/// | all foreign       | put right within a day, and not away since | wrong: left    |
 /// | all foreign       | never seen right          | wrong: left                     |
 /// | all foreign       | otherwise                 | wrong: put right                |
 ///
@@ -345,15 +353,21 @@ pub fn note_look(
     let before = entry.verified.as_ref();
     let put_right = before.and_then(|before| before.put_right);
     let repeated = before.is_some_and(|before| before.repeated);
+    // Whoever stood in for an address that was away has to give way once, and that is no quarrel.
+    let returned = before.is_some_and(|before| before.returned);
     let note = |finding, again, was_right, put_right| {
-        Some(Verification { at: now, finding, again, repeated, was_right, put_right })
+        let returned = false;
+        Some(Verification { at: now, finding, again, repeated, was_right, put_right, returned })
     };
     match verdict {
         Verdict::Unclear(_) => None,
         Verdict::Right { servers, others } => {
             let finding = Finding::Right { servers, took: Duration::ZERO, others };
             match before.map(|before| &before.finding) {
-                Some(Finding::Right { .. }) => None,
+                Some(Finding::Right { .. }) => {
+                    entry.verified.iter_mut().for_each(|verified| verified.returned = false);
+                    None
+                }
                 before => {
                     let drift = before.map(|_| Drift::Over);
                     entry.verified = note(finding, None, true, put_right);
@@ -375,7 +389,7 @@ pub fn note_look(
             }
             // Before anything is known to be wrong there is no reason to think it always was.
             let was_right = before.is_none_or(|before| before.was_right);
-            let in_truce = put_right.is_some_and(|at| now.since(at) < TRUCE);
+            let in_truce = !returned && put_right.is_some_and(|at| now.since(at) < TRUCE);
             let why_not = if !take_over {
                 Some("left as it is, because take-over is false")
             } else if !was_right {
@@ -392,7 +406,8 @@ pub fn note_look(
                     Some(Drift::Left(words, why))
                 }
                 None => {
-                    entry.verified = note(finding, Some(Again::Drifted), false, Some(now));
+                    let put_right = put_right.filter(|_| returned).or((!returned).then_some(now));
+                    entry.verified = note(finding, Some(Again::Drifted), false, put_right);
                     Some(Drift::PutRight(words))
                 }
             }
@@ -632,6 +647,25 @@ mod tests {
         assert_eq!(look(&mut entry, right(), true, 6), Some("over"));
         assert_eq!(look(&mut entry, foreign(), true, 7), Some(truce));
         assert_eq!(look(&mut entry, foreign(), true, 27), Some("put right"));
+    }
+
+    #[test]
+    fn whoever_stood_in_for_an_address_that_was_away_gives_way_each_time_it_is_back() {
+        let mut entry = Entry::default();
+        note_update(&mut entry, right(), Duration::ZERO, true, at(0));
+        let comes_back = |entry: &mut Entry| entry.verified.as_mut().unwrap().returned = true;
+        assert_eq!(look(&mut entry, foreign(), true, 1), Some("put right"));
+        note_update(&mut entry, right(), Duration::ZERO, false, at(1));
+        for hours in [2, 3] {
+            comes_back(&mut entry);
+            assert_eq!(look(&mut entry, foreign(), true, hours), Some("put right"));
+            note_update(&mut entry, right(), Duration::ZERO, false, at(hours));
+            assert_eq!(entry.verified.as_ref().unwrap().put_right, Some(at(1)), "not counted");
+        }
+        // What is found right in between was nobody's standing in.
+        comes_back(&mut entry);
+        assert_eq!(look(&mut entry, right(), true, 4), None);
+        assert!(look(&mut entry, foreign(), true, 5).is_some_and(|words| words.contains("left")));
     }
 
     #[test]

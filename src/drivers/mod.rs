@@ -177,7 +177,7 @@ fn engine(setup: Setup, access: Access) -> Result<Engine, Exit> {
         let fix = "nothing to do: what is set is sent anew, once";
         tracing::warn!(damage, fix, "the state file is damaged");
     }
-    let clock = Clock::new(loaded.memory.newest());
+    let clock = Clock::new(loaded.memory.newest(), loaded.memory.reckoning);
     let waiting = if setup.quiet() { Waiting::SILENT } else { Waiting::on_a_terminal() };
     Ok(Engine::new(setup.config, loaded.memory, store, clock, waiting))
 }

@@ -62,6 +62,7 @@ pub fn why(why: Why) -> &'static str {
         Why::Unconfirmed => "the last update was not confirmed",
         Why::Drifted => "somebody else has changed it",
         Why::Unverified => "a server of the zone has not heard of it",
+        Why::Returned => "the address was away and is back",
         Why::Gone => "the address has gone",
         Why::Refresh => "so that it does not expire",
     }

@@ -92,7 +92,7 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
             return Exit::Deferred;
         }
     };
-    let clock = Clock::new(memory.newest());
+    let clock = Clock::new(memory.newest(), memory.reckoning);
     let now = clock.now();
     take_places(&setup.config, &store, &mut memory, now);
     let mut reader = Reader::new(&store);

@@ -37,7 +37,7 @@ use crate::core::outcome::{Outcome, Refusal};
 use crate::core::plan::{Circumstances, Seen, Stand, Step, WhenGone, Wish, step};
 use crate::core::protocol::hosts_file;
 use crate::core::provider::Protocol;
-use crate::core::settle::{note_gone, note_left_out, note_missing, turn};
+use crate::core::settle::{note_away, note_gone, note_left_out, note_missing, turn};
 use crate::core::standing;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::refusal;
@@ -147,6 +147,7 @@ impl Engine {
         self.traffic.begin_round();
         let refresh = occasion.refresh.then(|| self.clock.now());
         if self.clock.is_set() {
+            self.memory.leave_reckoning(self.clock.now(), uptime());
             self.memory.clamp(self.clock.now());
         }
         let sights = self.look(&clients, occasion).await;
@@ -276,7 +277,14 @@ impl Engine {
         };
         let standing = entry.hold.as_ref().filter(is_the_same).cloned();
         let since = self.clock.now();
-        Some(standing.unwrap_or(Hold { kind, detail, since, until: None, fingerprint }))
+        Some(standing.unwrap_or(Hold {
+            kind,
+            detail,
+            since,
+            begun: since,
+            until: None,
+            fingerprint,
+        }))
     }
 
     /// Remembers and reports the strict hosts whose token must not be used, where that is new.
@@ -399,6 +407,10 @@ impl Engine {
                 host_report.newly_missing = note_missing(entry, stands, now);
                 let host = &self.config.hosts[plan.at].host;
                 note_gone(host, entry, stands, &host_report.seen, now);
+                // What a clock that is not set shows is no measure of an absence.
+                if self.clock.is_set() {
+                    note_away(entry, &host_report.seen, now);
+                }
             }
             if let Some(entry) = self.memory.hosts.get_mut(key).filter(|_| occasion.retry_rejected)
             {
@@ -437,6 +449,11 @@ impl Engine {
         let entry = self.memory.entry_mut(&self.config.hosts[plan.at].host.key);
         entry.settle_in(&plan.access.place);
         entry
+    }
+
+    /// Remembers by which reckoning moments are written while the clock is not set.
+    fn note_reckoning(&mut self) {
+        self.memory.reckoning = self.clock.reckoning(self.memory.reckoning);
     }
 
     /// Saves what a round that was given up has learnt; there is nobody left to tell of a failure.

@@ -123,6 +123,7 @@ pub fn queue(engine: &mut Engine, at: usize, until: Timestamp, report: &mut Repo
 
 /// Notes in the memory that `request` leaves now.
 fn note_sending(engine: &mut Engine, planned: &mut [Planned], request: &Request) {
+    engine.note_reckoning();
     let now = engine.clock.now();
     for (place, update) in request.hosts.iter().zip(&request.updates) {
         sending(engine.entry_of(&planned[*place]), &update.wishes, now);
@@ -263,6 +264,10 @@ async fn deliver_all(
                 ask_again(engine, planned, &request, report);
             }
             continue;
+        }
+        if dyndns2::speaks_of_the_first_alone(&verdict) {
+            // The others are asked about singly, and from then on all of them.
+            engine.memory.without_lists.insert(provider.name.to_string());
         }
         if let Verdict::NoLists(_) = verdict {
             engine.memory.without_lists.insert(provider.name.to_string());
@@ -598,7 +603,7 @@ fn answered(
             let key = &engine.config.hosts[planned[*place].at].host.key;
             let hold = engine.memory.entry(key).and_then(|entry| entry.hold.as_ref());
             if let Some(until) = hold.and_then(|hold| hold.until) {
-                settle_zone(&mut engine.memory, &request.zone, until);
+                settle_zone(&mut engine.memory, &request.zone, until, now);
             }
         }
     }
@@ -632,6 +637,7 @@ fn settle_as(
     manner: Manner,
     report: &mut Report,
 ) {
+    engine.note_reckoning();
     let host = &engine.config.hosts[plan.at].host;
     let situation = Situation {
         now: engine.clock.now(),

@@ -191,7 +191,9 @@ impl HostReport {
     /// Whether a refusal is still being looked into: the host was asked, and a narrower question is
     /// left.
     pub fn is_unsettled(&self) -> bool {
-        let Some(last) = self.answers.last() else { return self.ask_again };
+        let Some(last) = self.answers.last().filter(|_| !self.ask_again) else {
+            return self.ask_again;
+        };
         let left = |step: &Step| {
             step.hold.is_none()
                 && step.stands.iter().any(|(family, stand)| {
@@ -204,6 +206,20 @@ impl HostReport {
                 self.step.as_ref().is_some_and(left)
             }
         }
+    }
+
+    /// Whether something that was seen is neither set nor held, although the host was asked about.
+    fn is_incomplete(&self, entry: Option<&Entry>) -> bool {
+        let (Some(entry), Some(step)) = (entry, &self.step) else { return false };
+        let is_held = entry.hold.is_some();
+        self.seen.iter().any(|(family, seen)| {
+            let record = &entry.families[family];
+            let is_set = |addresses: &Addresses| {
+                record.set.as_ref().is_some_and(|set| set.addresses == *addresses)
+            };
+            let is_ours = step.stands[family] != Stand::Off && !is_held && record.hold.is_none();
+            is_ours && matches!(seen, Seen::Here(addresses) if !is_set(addresses))
+        })
     }
 
     /// Whether the addresses that are set now differ from those before the round.
@@ -242,10 +258,12 @@ impl HostReport {
         let held = self.holds.iter().map(|(_, hold)| Exit::from(hold.kind));
         let missing = step.stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
         let narrowed = self.is_unsettled();
+        let incomplete = attempted && self.is_incomplete(entry);
         // What was to be sent and was not: the round was ended before.
         let cut_short = !attempted && !rehearsed && step.hold.is_none() && step.why().is_some();
         let cut_short = cut_short || self.cut_short;
-        let unfinished = missing || narrowed || cut_short || self.queued_until.is_some();
+        let unfinished =
+            missing || narrowed || incomplete || cut_short || self.queued_until.is_some();
         let unfinished = if unfinished { Exit::Deferred } else { Exit::Right };
         self.standing = held.max().unwrap_or_default().max(unfinished);
         let ends = self.holds.iter().filter_map(|(_, hold)| hold.until);

@@ -7,7 +7,7 @@
 //! |-------------------------------------|---------------------------------------------------|
 //! | `state.json`                        | the memory (see `form`)                           |
 //! | `state.json.new`                    | the next one, until it takes the place of the last |
-//! | `state.json.damaged-YYYYMMDD-HHMMSS`| one that could not be read, set aside             |
+//! | `state.json.damaged-YYYYMMDD-HHMMSS`| one that could not be read, set aside; the newest three |
 //! | `homing.lock`                       | locked while the daemon or `--once` runs          |
 //! | `homing.told`                       | the holder of the lock that `--once` has told of  |
 
@@ -286,8 +286,36 @@ fn set_aside(file: &Path) -> Result<PathBuf, StateError> {
     let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
     let path = paths.find(is_free).unwrap_or_else(|| file.with_file_name(&stem));
     match disk::replace(file, &path) {
-        Ok(()) => Ok(path),
+        Ok(()) => {
+            forget_older(&path);
+            Ok(path)
+        }
         Err(error) => Err(StateError::system("set aside", file.to_owned(), error)),
+    }
+}
+
+/// Removes damaged states but for `newest` and the two before it: a disk that loses bits would be full
+/// of them one day.
+fn forget_older(newest: &Path) {
+    const OTHERS: usize = 2;
+    let Ok(entries) = fs::read_dir(disk::directory(newest)) else { return };
+    let prefix = format!("{FILE}.damaged-");
+    // The second of one second comes after the first, and the tenth after the second.
+    let order = |name: &str| {
+        let (moment, rest) =
+            name.strip_prefix(&prefix)?.split_at_checked("YYYYMMDD-HHMMSS".len())?;
+        let number: u32 = if rest.is_empty() { 1 } else { rest.strip_prefix('-')?.parse().ok()? };
+        Some((moment.to_owned(), number))
+    };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut damaged: Vec<_> = paths
+        .filter(|path| path != newest)
+        .filter_map(|path| Some((order(path.file_name()?.to_str()?)?, path)))
+        .collect();
+    damaged.sort_unstable();
+    for (_, path) in damaged.iter().rev().skip(OTHERS) {
+        // What cannot be removed is looked at again the next time.
+        let _ = disk::remove(path);
     }
 }
 

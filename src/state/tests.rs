@@ -13,8 +13,8 @@ use std::time::Duration;
 use super::*;
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{
-    Again, Asking, Entry, Finding, Hold, HoldKind, Key, Place, Record, SelfCheck, Sent, Set,
-    TokenEntry, Verification, Word, ZoneKey,
+    Again, Asking, Entry, Finding, Hold, HoldKind, Key, Place, Reckoning, Record, SelfCheck, Sent,
+    Set, TokenEntry, Verification, Word, ZoneKey,
 };
 use crate::core::outcome::{Fault, Rejection};
 use crate::core::pace::History;
@@ -50,6 +50,7 @@ fn behind() -> Verification {
         repeated: true,
         was_right: true,
         put_right: Some(at(14)),
+        returned: true,
     }
 }
 
@@ -57,14 +58,63 @@ fn behind() -> Verification {
 fn verified() -> Verification {
     let took = std::time::Duration::from_millis(400);
     let finding = Finding::Right { servers: 2, took, others: "ns3 is silent".to_owned() };
-    let (again, put_right) = (None, None);
-    Verification { at: at(1), finding, again, repeated: false, was_right: true, put_right }
+    Verification {
+        at: at(1),
+        finding,
+        again: None,
+        repeated: false,
+        was_right: true,
+        put_right: None,
+        returned: false,
+    }
 }
 
 /// A place, with everything that can be known of it.
 fn place() -> Place {
     let zone = Some("example".parse().unwrap());
     Place { fingerprint: Fingerprint(10), zone, void_since: Some(at(15)) }
+}
+
+/// Two records with everything that can be known of them.
+fn records() -> PerFamily<Record> {
+    let hold = Hold {
+        kind: HoldKind::Rejected(Rejection::Forbidden),
+        detail: "say \"no\"\n".to_owned(),
+        since: at(4),
+        begun: at(4),
+        until: Some(at(5)),
+        fingerprint: Fingerprint(255),
+    };
+    PerFamily {
+        v4: Record {
+            set: Some(Set {
+                addresses: addresses(&["198.18.0.2", "198.18.0.1"]),
+                since: at(1),
+                confirmed: at(2),
+            }),
+            sent: Some(Sent {
+                addresses: Some(addresses(&["198.18.0.3"])),
+                at: at(3),
+                in_doubt: true,
+            }),
+            removed: None,
+            hold: None,
+            missing_since: None,
+            gone_since: None,
+            away_since: Some(at(17)),
+            returned: Some(at(18)),
+        },
+        v6: Record {
+            set: None,
+            removed: Some(at(10)),
+            sent: Some(Sent { addresses: None, at: at(11), in_doubt: false }),
+            hold: Some(hold),
+            missing_since: Some(at(9)),
+            gone_since: Some(at(12)),
+            away_since: None,
+            returned: None,
+        },
+    }
 }
 
 /// A memory with everything in it, and every word.
@@ -74,37 +124,12 @@ pub fn everything() -> Memory {
         kind,
         detail: detail.to_owned(),
         since: at(since),
+        begun: at(since.max(4)),
         until: until.map(at),
         fingerprint: Fingerprint(fingerprint),
     };
-    let forbidden = HoldKind::Rejected(Rejection::Forbidden);
     let entry = Entry {
-        families: PerFamily {
-            v4: Record {
-                set: Some(Set {
-                    addresses: addresses(&["198.18.0.2", "198.18.0.1"]),
-                    since: at(1),
-                    confirmed: at(2),
-                }),
-                sent: Some(Sent {
-                    addresses: Some(addresses(&["198.18.0.3"])),
-                    at: at(3),
-                    in_doubt: true,
-                }),
-                removed: None,
-                hold: None,
-                missing_since: None,
-                gone_since: None,
-            },
-            v6: Record {
-                set: None,
-                removed: Some(at(10)),
-                sent: Some(Sent { addresses: None, at: at(11), in_doubt: false }),
-                hold: Some(held(forbidden, "say \"no\"\n", 4, Some(5), 255)),
-                missing_since: Some(at(9)),
-                gone_since: Some(at(12)),
-            },
-        },
+        families: records(),
         hold: Some(held(HoldKind::Backoff(Fault::Lost), "", 7, None, u64::MAX)),
         failures: u32::MAX,
         last: Some((Word::Deferred, at(6))),
@@ -135,7 +160,8 @@ pub fn everything() -> Memory {
             confirmed: at(0),
         });
     }
-    let history = History { sent: [at(1), at(2)].into(), pause_until: Some(at(3)) };
+    let history =
+        History { sent: [at(1), at(2)].into(), pause_until: Some(at(3)), pause_since: Some(at(2)) };
     for zone in [None, Some("example".parse().unwrap())] {
         memory.paces.insert(ZoneKey { provider: "desec".into(), zone }, history.clone());
     }
@@ -168,6 +194,12 @@ pub fn everything() -> Memory {
     memory.services.insert(service(Family::V6), failed);
     memory.without_lists.insert("old".into());
     memory.servers.insert("desec".into(), Fingerprint(11));
+    memory.reckoning = Some(Reckoning {
+        since: at(1),
+        shown: at(2),
+        wall: Timestamp::from_secs(3),
+        up: std::time::Duration::from_millis(4),
+    });
     memory
 }
 
@@ -333,6 +365,16 @@ fn damage_is_set_aside_and_said() {
         store.save(&everything()).unwrap();
     }
     assert_eq!(names(&scratch.dir()).len(), 3 + 2, "all three are kept");
+    let older = |name: &str| fs::write(scratch.dir().join(name), "older").unwrap();
+    for when in ["20200101-000000", "20200101-000000-2", "20200101-000000-10", "mine"] {
+        older(&format!("state.json.damaged-{when}"));
+    }
+    fs::write(scratch.file(), "newest").unwrap();
+    opened(&scratch.dir());
+    let kept = names(&scratch.dir());
+    let kept: Vec<_> = kept.iter().filter(|name| name.contains("damaged-")).collect();
+    assert_eq!(kept.len(), 4, "the newest three, and what has another name: {kept:?}");
+    assert!(kept.iter().all(|name| !name.contains("2020")), "{kept:?}");
 }
 
 #[test]

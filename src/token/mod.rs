@@ -247,7 +247,7 @@ fn account<'a>(
 
 /// The clients of a command.
 fn clients() -> Clients {
-    Clients::new(clock::Clock::new(None).is_set())
+    Clients::new(clock::Clock::new(None, None).is_set())
 }
 
 /// Refuses a management token that is a host's as well: whoever breaks into that host has it.

@@ -143,11 +143,26 @@ fn without_words(answer: &Answer, said: String) -> Outcome {
     }
 }
 
+/// How the complaint about a line begins that several hosts should share.
+const ONE_LINE: &str = "one line for";
+
+/// Whether a verdict about several hosts speaks of the first alone: lists are no use there.
+pub fn speaks_of_the_first_alone(verdict: &Verdict) -> bool {
+    let is_left = |outcome: &Outcome| match outcome {
+        Outcome::Deferred(deferral) => deferral.detail.starts_with(ONE_LINE),
+        Outcome::Rejected(_) | Outcome::Unchanged | Outcome::Updated => false,
+    };
+    match verdict {
+        Verdict::Each(outcomes) => outcomes.get(1..).is_some_and(|rest| rest.iter().any(is_left)),
+        Verdict::All(_) | Verdict::NoLists(_) => false,
+    }
+}
+
 /// What one line means that answers for several hosts.
 fn one_line_for_many(line: &str, said: &str, updates: &[Update]) -> Verdict {
     let count = updates.len();
     let unintelligible =
-        || Outcome::deferred(Fault::Unintelligible, format!("one line for {count} hosts: {said}"));
+        || Outcome::deferred(Fault::Unintelligible, format!("{ONE_LINE} {count} hosts: {said}"));
     match (word(line), meaning(line, said, &updates[0].wishes)) {
         (_, Meaning::TooManyHosts) | ("notfqdn" | "nohost" | "!yours", _) => {
             Verdict::NoLists(said.to_owned())
