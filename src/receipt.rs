@@ -16,9 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{self, parse_rfc3339, rfc3339, rfc3339_seconds};
 use crate::core::address::PerFamily;
+use crate::core::name::Hostname;
 use crate::core::secret::{Secret, hex};
 use crate::core::time::Timestamp;
 use crate::core::token::rails::{Entry, Grant, Policy};
+use crate::core::token::upkeep::Proof;
 use crate::core::token::{Api, Duty, Limits, TokenId, period};
 use crate::disk::{self, Ownership};
 use crate::reason::reason;
@@ -44,6 +46,10 @@ pub struct Receipt {
     pub seal: Seal,
     /// When `issue` or `audit` proved it narrow.
     pub proven: Option<Timestamp>,
+    /// What an audit found that it could do beyond its job, in words; there is no proof then.
+    pub beyond: Option<String>,
+    /// When it was ended, or found not to be there any more.
+    pub revoked: Option<Timestamp>,
     /// Tokens whose place it took and that are still to be deleted.
     pub replaces: Vec<TokenId>,
     /// What a token of `PowerDNS` on Rails was granted: its server can never tell again.
@@ -158,6 +164,28 @@ impl Receipt {
         self.seal.fits(secret)
     }
 
+    /// What it proves of its token for `host`, which is at `server` (deSEC's API, or the base of
+    /// `PowerDNS` on Rails).
+    ///
+    /// A proof is for one secret, whose seal the caller has compared, and for the hosts that are named.
+    pub fn proof(&self, host: &Hostname, server: &str) -> Proof {
+        // Whatever else stands there is no server, so that nothing can be said of it.
+        let is_elsewhere =
+            self.server.starts_with("http") && !server.is_empty() && self.server != server;
+        match (self.revoked, &self.beyond, self.proven) {
+            (Some(at), ..) => Proof::Revoked(at),
+            (None, Some(beyond), _) => Proof::Beyond(beyond.clone()),
+            (None, None, None) => Proof::Nothing,
+            (None, None, Some(_)) if is_elsewhere => Proof::Elsewhere(self.server.clone()),
+            (None, None, Some(_)) if self.duties.iter().all(|duty| duty.host != *host) => {
+                let names: Vec<&str> =
+                    self.duties.iter().take(3).map(|duty| duty.host.as_str()).collect();
+                Proof::OfOthers(names.join(", "))
+            }
+            (None, None, Some(_)) => Proof::Narrow,
+        }
+    }
+
     /// The tokens that it names: its own, and those whose place that took.
     pub fn ids(&self) -> impl Iterator<Item = &TokenId> {
         self.id.iter().chain(&self.replaces)
@@ -213,6 +241,10 @@ struct Form {
     salt: String,
     fingerprint: String,
     proven: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    too_powerful: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revoked: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     replaces: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -272,6 +304,8 @@ fn text(receipt: &Receipt) -> String {
         salt: format!("{:032x}", receipt.seal.salt),
         fingerprint: format!("{:016x}", receipt.seal.digest),
         proven: moment(receipt.proven),
+        too_powerful: receipt.beyond.clone(),
+        revoked: moment(receipt.revoked),
         replaces: receipt.replaces.iter().map(TokenId::to_string).collect(),
         rails: receipt.rails.as_ref().map(GrantForm::of),
         // To the millisecond: two that are equal would be taken for one.
@@ -321,6 +355,8 @@ fn parse(text: &str) -> Result<Receipt, Fault> {
         },
         seal,
         proven: moment(&form.proven)?,
+        revoked: moment(&form.revoked)?,
+        beyond: form.too_powerful,
         replaces: form.replaces.iter().map(id).collect::<Result<_, _>>()?,
         rails: form.rails.map(GrantForm::grant).transpose().map_err(|what| damaged(&what))?,
         void_since: moment(&form.void_since)?,
@@ -436,6 +472,8 @@ mod tests {
             },
             seal: Seal::of(&Secret::new("hidden-secret")).unwrap(),
             proven: None,
+            beyond: Some("may write NS of example.com itself".to_owned()),
+            revoked: Some(Timestamp::from_secs(1_800_000_060)),
             replaces: vec!["old".parse().unwrap()],
             rails: None,
             void_since: None,
@@ -492,6 +530,34 @@ mod tests {
         void(&file).unwrap();
         assert!(read(&file).unwrap().unwrap().void_since > said.void_since);
         fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_proof_is_for_the_hosts_and_the_server_that_are_named() {
+        let here = "https://desec.io/api/v1";
+        let of = |receipt: &Receipt, host: &str, server: &str| {
+            receipt.proof(&host.parse().unwrap(), server)
+        };
+        let proven = Receipt {
+            proven: Some(Timestamp::from_secs(1_800_000_000)),
+            beyond: None,
+            revoked: None,
+            ..receipt()
+        };
+        assert_eq!(of(&proven, "dev1.example.com", here), Proof::Narrow);
+        let others = Proof::OfOthers("dev1.example.com".to_owned());
+        assert_eq!(of(&proven, "dev2.example.com", here), others);
+        let elsewhere = "https://desec.example.net/api/v1";
+        assert_eq!(of(&proven, "dev1.example.com", elsewhere), Proof::Elsewhere(here.to_owned()));
+        let nobodys = Receipt { duties: Vec::new(), ..proven.clone() };
+        assert_eq!(of(&nobodys, "dev1.example.com", here), Proof::OfOthers(String::new()));
+        let unproven = Receipt { proven: None, ..proven };
+        assert_eq!(of(&unproven, "dev1.example.com", here), Proof::Nothing);
+        let beyond = Receipt { revoked: None, ..receipt() };
+        let words = "may write NS of example.com itself".to_owned();
+        assert_eq!(of(&beyond, "dev1.example.com", here), Proof::Beyond(words));
+        let at = Timestamp::from_secs(1_800_000_060);
+        assert_eq!(of(&receipt(), "dev1.example.com", here), Proof::Revoked(at));
     }
 
     #[test]

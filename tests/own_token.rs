@@ -143,7 +143,7 @@ fn a_token_without_policies_is_found_out_by_its_own_id() {
     assert!(log.contains("homing token issue dev1.dyn.example.com"), "{log}");
     let status = home.run(&["status"]);
     assert!(status.out.contains("token: TOO POWERFUL: has no policies"), "{status:?}");
-    assert_eq!(status.code, 0, "that is no fault of the host's");
+    assert_eq!(status.code, 77, "there is something narrower");
 }
 
 #[test]
@@ -237,10 +237,123 @@ fn a_look_that_fails_leaves_it_undone_and_the_host_right() {
 }
 
 #[test]
-fn once_looks_at_no_rights() {
-    let (sandbox, home) = unrestricted();
+fn once_looks_at_its_rights_after_a_success_at_most_daily_and_for_a_new_secret() {
+    let (sandbox, home) = narrow();
+    let to = |address: &str| {
+        let config = home.read("config.toml");
+        let known = config.split('"').find(|part| part.starts_with("198.51.100.")).unwrap();
+        home.configure(&config.replace(known, address));
+    };
+    sandbox.with_account(|account| account.throttled = false);
+    Receipt::of(&sandbox).write(&home);
     once(&home, 0);
-    assert_eq!(looks(&sandbox).len(), 0);
+    let first = looks(&sandbox);
+    assert!(!first.is_empty());
+    assert!(first.iter().all(|r| matches!(r.method.as_str(), "GET" | "OPTIONS")), "{first:?}");
+    assert!(home.run(&["status"]).out.contains("token: narrow (checked "));
+    // Neither without a change nor twice a day.
+    once(&home, 0);
+    make_older(&home, DAY * 2);
+    assert_eq!(once(&home, 0).out, "");
+    assert_eq!(looks(&sandbox).len(), first.len());
+    sandbox.with_account(|account| account.tokens[0].policies.clear());
+    to("198.51.100.8");
+    let ran = once(&home, 0);
+    let words = "dev1.dyn.example.com: the token is TOO POWERFUL: has no policies";
+    assert!(ran.out.contains(words), "{ran:?}");
+    assert!(ran.out.contains("fix: run `homing token issue dev1.dyn.example.com`"), "{ran:?}");
+    let second = looks(&sandbox).len();
+    assert!(second > first.len());
+    let status = home.run(&["status"]);
+    assert!(status.code == 77 && status.out.contains("token: TOO POWERFUL"), "{status:?}");
+    make_older(&home, DAY / 2);
+    to("198.51.100.9");
+    let ran = once(&home, 0);
+    assert!(!ran.out.contains("TOO POWERFUL"), "it is told once: {ran:?}");
+    assert_eq!(looks(&sandbox).len(), second);
+    // Another receipt is another thing to look at.
+    sandbox.with_account(|account| {
+        account.tokens.clear();
+        account.add_host_token("dev1", SECRET, &[HOST]).unwrap();
+    });
+    Receipt::of(&sandbox).write(&home);
+    touch(&home, 1);
+    to("198.51.100.10");
+    make_older(&home, Duration::from_secs(600));
+    once(&home, 0);
+    assert!(looks(&sandbox).len() > second);
+    assert_eq!(home.run(&["status"]).code, 0);
+}
+
+#[test]
+fn once_of_a_strict_host_ends_with_77_once_its_token_is_known_to_do_too_much() {
+    let (sandbox, home) = unrestricted();
+    Receipt::of(&sandbox).write(&home);
+    strict(&home);
+    let ran = once(&home, 0);
+    assert!(ran.out.contains("the token is TOO POWERFUL: has no policies"), "{ran:?}");
+    let ran = once(&home, 77);
+    assert!(ran.out.contains("rejected, the token is too powerful"), "{ran:?}");
+    assert_eq!(sandbox.updates().len(), 1);
+}
+
+#[test]
+fn a_look_of_once_that_fails_rests_for_a_day_and_leaves_the_host_right() {
+    let (sandbox, home) = narrow();
+    for _ in 0..2 {
+        let fault = Scripted::answer(Answer::nginx(502));
+        sandbox.answer_next_at("/api/v1/auth/tokens/", fault);
+    }
+    let ran = once(&home, 0);
+    assert!(!ran.out.contains("token"), "{ran:?}");
+    let failed = looks(&sandbox).len();
+    assert_eq!(failed, 2, "asked again at once after a fault of the server's");
+    make_older(&home, Duration::from_secs(600));
+    let config = home.read("config.toml");
+    home.configure(&config.replace("198.51.100.7", "198.51.100.8"));
+    once(&home, 0);
+    assert_eq!(looks(&sandbox).len(), failed);
+}
+
+#[test]
+fn a_revoked_token_is_told_by_its_receipt() {
+    let (sandbox, home) = narrow();
+    let all = Token::management("all", "s3cret-of-all");
+    sandbox.with_account(|account| account.tokens.push(all));
+    home.secret("management", "s3cret-of-all");
+    Receipt::of(&sandbox).write(&home);
+    once(&home, 0);
+    let text = home
+        .read("token.receipt")
+        .replace("\"whatever\"", &format!("{:?}", sandbox.url() + "/api/v1"));
+    home.write("token.receipt", &text, 0o600);
+    let management = home.path("management");
+    let revoke = ["token", "revoke", HOST, "--management-token-file", management.to_str().unwrap()];
+    assert_eq!(home.run(&revoke).code, 0);
+    let (status, json) = (home.run(&["status"]), home.run(&["status", "--json"]));
+    assert!(status.out.contains("token: revoked "), "{status:?}");
+    assert!(!status.out.contains("never expires"), "{status:?}");
+    assert_eq!((status.code, json.code), (77, 77));
+    assert!(json.out.contains("\"rights\":\"revoked\",\"revoked\":\"20"), "{json:?}");
+    let check = home.run(&["check"]);
+    let words = "dev1.dyn.example.com: its token was revoked 20";
+    assert!(check.code == 78 && check.out.contains(words), "{check:?}");
+    assert_eq!(home.run(&revoke).code, 0, "twice is as once");
+}
+
+#[test]
+fn a_status_shows_the_last_use_and_when_the_token_lapses() {
+    let (sandbox, home) = narrow();
+    Receipt { max_unused: Some("30days"), ..Receipt::of(&sandbox) }.write(&home);
+    assert!(!home.run(&["status"]).out.contains("last used"));
+    once(&home, 0);
+    make_older(&home, DAY);
+    let status = home.run(&["status"]);
+    let words = "token: never expires; last used 1day";
+    assert!(status.out.contains(words) && status.out.contains("; lapses in 2"), "{status:?}");
+    let json = home.run(&["status", "--json"]);
+    assert!(json.out.contains("\"last-used\":\"20"), "{json:?}");
+    assert!(json.out.contains("\"idle-end\":\"20"), "{json:?}");
 }
 
 #[test]

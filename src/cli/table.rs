@@ -84,6 +84,8 @@ pub enum Flag {
     SecretsDir,
     /// `--state-dir`
     StateDir,
+    /// `--thorough`
+    Thorough,
     /// `--verbose`
     Verbose,
     /// `--version`
@@ -279,8 +281,10 @@ pub const COMMANDS: &[Command] = &[
         choices: &[],
         doc: "Tell whether tokens may do more than their hosts need",
         more: "Without a HOST: the tokens of every host of the configuration. Changes nothing.\n\
+            For each token it shows the rows of its policies, in words, and its dates and networks.\n\
             The exit code is 0 when no token is too powerful, 77 when one is, 75 when something \
-            could not be told, 78 when the configuration is wrong.",
+            could not be told, or a host's token is dead or may not write its record, 78 when the \
+            configuration is wrong.",
         feature: Some(Feature::Tokens),
     },
     Command {
@@ -477,6 +481,18 @@ pub const OPTIONS: &[Opt] = &[
         commands: Some(&[Verb::TokenAudit]),
         doc: "Audit every token of the account, not only the hosts'",
         more: "In place of HOSTs.",
+    },
+    Opt {
+        flag: Flag::Thorough,
+        long: "thorough",
+        short: None,
+        value: None,
+        choices: &[],
+        variables: &[],
+        commands: Some(&[Verb::TokenAudit]),
+        doc: "Try more than 15 writes of a zone's hour",
+        more: "A token without a receipt is asked itself what it may write, by writes that its server \
+            must refuse; of those deSEC takes 100 an hour in a zone, and the hosts need them.",
     },
     Opt {
         flag: Flag::Id,

@@ -32,6 +32,8 @@ pub struct TokenCommand {
     pub dry_run: bool,
     /// As JSON.
     pub json: bool,
+    /// Ask more of a zone's hour of writes than a few.
+    pub thorough: bool,
     /// Print the secret, too.
     pub print: bool,
     /// The zone to register first.
@@ -113,6 +115,7 @@ impl TokenCommand {
             id: given.value(Flag::Id).map(token_id).transpose()?,
             dry_run: given.has(Flag::DryRun),
             json: given.has(Flag::Json),
+            thorough: given.has(Flag::Thorough),
             print: given.has(Flag::Print),
             create_domain: last(given, Flag::CreateDomain, zone)?,
             name: last(given, Flag::Name, name)?,
@@ -354,6 +357,7 @@ mod tests {
             id: None,
             dry_run: false,
             json: false,
+            thorough: false,
             print: false,
             create_domain: None,
             name: None,

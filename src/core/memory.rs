@@ -176,6 +176,8 @@ pub struct TokenEntry {
     pub warned: Option<Timestamp>,
     /// What the look at its own rights found.
     pub check: Option<SelfCheck>,
+    /// When a look at them was last begun that did not end.
+    pub looked: Option<Timestamp>,
 }
 
 /// What a token turned out to be able to do.
@@ -489,6 +491,15 @@ impl TokenEntry {
         self.unheard = None;
     }
 
+    /// Whether its rights are to be looked at: daily, and for a new secret or receipt; one that did
+    /// not end rests for a day.
+    pub fn wants_a_look(&self, about: Fingerprint, now: Timestamp) -> bool {
+        const REST: Duration = Duration::from_secs(24 * 60 * 60);
+        let rests = |at: Timestamp| now.since(at) < REST;
+        !self.looked.is_some_and(rests)
+            && !self.check_of(about).is_some_and(|check| rests(check.at))
+    }
+
     /// What was found about exactly that secret with that receipt.
     pub fn check_of(&self, about: Fingerprint) -> Option<&SelfCheck> {
         self.check.as_ref().filter(|check| check.about == about)
@@ -654,7 +665,8 @@ impl Memory {
         for token in self.tokens.values_mut() {
             pull(&mut token.spoke, now);
             let check = token.check.as_mut().map(|check| &mut check.at);
-            let moments = [token.unheard.as_mut(), token.warned.as_mut(), check];
+            let looked = token.looked.as_mut();
+            let moments = [token.unheard.as_mut(), token.warned.as_mut(), check, looked];
             moments.into_iter().flatten().for_each(|moment| pull(moment, now));
         }
         for standing in self.services.values_mut() {
@@ -876,6 +888,20 @@ mod tests {
         memory.note_server("p", Fingerprint(2));
         assert!(!memory.paces.contains_key(&zone("p")) && !memory.without_lists.contains("p"));
         assert_eq!((memory.paces.len(), memory.without_lists.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_tokens_rights_are_looked_at_daily_and_for_a_new_secret_or_receipt() {
+        let day = 24 * 60 * 60;
+        let verdict = Verdict::Narrow;
+        let check = SelfCheck { about: Fingerprint(1), at: at(0), verdict, powers: String::new() };
+        let known = TokenEntry { check: Some(check), ..TokenEntry::default() };
+        let wants =
+            |token: &TokenEntry, about, now| token.wants_a_look(Fingerprint(about), at(now));
+        assert!(wants(&TokenEntry::default(), 1, 0));
+        assert!(!wants(&known, 1, day - 1) && wants(&known, 1, day) && wants(&known, 2, 1));
+        let failed = TokenEntry { looked: Some(at(0)), ..known };
+        assert!(!wants(&failed, 2, day - 1) && wants(&failed, 2, day));
     }
 
     #[test]

@@ -7,8 +7,9 @@ use super::{Setup, engine, out, show};
 use crate::config::secret::{SecretPlace, for_shell};
 use crate::config::service;
 use crate::config::{Config, HostConfig};
+use crate::core::token::upkeep::Proof;
 use crate::exit::Exit;
-use crate::round::Occasion;
+use crate::round::{HostReport, Occasion};
 use crate::source::Kind;
 use crate::source::outside::Service;
 use crate::state::{self, Access};
@@ -44,7 +45,8 @@ pub async fn run(setup: Setup) -> Exit {
     unreadable.iter().for_each(|problem| out(problem));
     let obstacles = obstacles(&engine.config, &state_dir);
     obstacles.iter().for_each(|problem| out(problem));
-    let left_out = report.hosts.iter().filter(|host| host.secret_problem.is_some()).count();
+    let is_dead = |host: &HostReport| matches!(host.unfit, Some(Proof::Revoked(_)));
+    let left_out = report.hosts.iter().filter(|h| h.secret_problem.is_some() || is_dead(h)).count();
     if left_out > 0 {
         let hosts = if left_out == 1 { "1 host has" } else { &format!("{left_out} hosts have") };
         out(&format!("{path}: the configuration is right, but {hosts} no usable secret"));

@@ -207,6 +207,9 @@ fn token(news: &TokenNews) {
                 let fix = &*Rejection::Unproven.remedy(host);
                 info!(%host, provider, fix, "the token is not proven narrow");
             }
+            Verdict::NarrowToZone => {
+                debug!(%host, provider, "the token is narrow to its zone; there is nothing narrower");
+            }
             Verdict::Narrow | Verdict::Dead => debug!(%host, provider, "the token is narrow"),
         },
         Matter::Ends(end) => {

@@ -9,7 +9,7 @@ use super::{Setup, engine, err, out, show, signals};
 use crate::cli::Once;
 use crate::confine::Confinement;
 use crate::exit::Exit;
-use crate::round::{Occasion, Report};
+use crate::round::{Occasion, Report, SelfChecks};
 use crate::state::{self, Access};
 
 /// The warning that a run has printed last: cron mails what is printed.
@@ -43,6 +43,7 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
         err(&format!("warning: {exposure}"));
     }
     Confinement::begin(&engine.config, &state_dir).announce(false);
+    engine.self_checks = Some(SelfChecks::default());
     let is_first = engine.memory.hosts.values().all(|entry| entry.last.is_none());
     let stop = Cell::new(false);
     let round = signals::until_told(engine.round(occasion, &stop), &stop).await;

@@ -14,7 +14,7 @@ use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
 use crate::core::settle::News;
 use crate::core::time::Timestamp;
 use crate::core::token::audit::Verdict;
-use crate::core::token::upkeep::{End, NoTerms, Terms};
+use crate::core::token::upkeep::{self, End, Known, NoTerms, Proof, Terms};
 use crate::core::verify::Drift;
 use crate::round::{Answered, HostReport, Matter, TokenNews};
 use crate::source::{Kind, Source};
@@ -305,10 +305,17 @@ fn programs_of_another(config: &Config) -> Option<String> {
 /// What is new about a token, for whoever runs `--once`.
 pub fn token(news: &TokenNews, now: Timestamp) -> Vec<String> {
     let host = &news.key.host;
-    match news.matter {
+    match &news.matter {
         Matter::Ends(end) | Matter::Ended(end) => {
-            let line = format!("{host}: token: {}", expiry(End::At(end), now));
+            let line = format!("{host}: token: {}", expiry(End::At(*end), now));
             vec![line, format!("  fix: {}", feature::run_token("rotate", host))]
+        }
+        Matter::Checked(check) if check.verdict == Verdict::TooPowerful => {
+            let fix = Rejection::TooPowerful.remedy(host);
+            vec![
+                format!("{host}: the token is {}: {}", check.verdict, check.powers),
+                format!("  fix: {fix}"),
+            ]
         }
         Matter::Checked(_) => Vec::new(),
     }
@@ -331,6 +338,9 @@ pub fn expiry(end: End, now: Timestamp) -> String {
     }
 }
 
+/// That a receipt proves a token narrow.
+pub const PROVEN: &str = "narrow (proven by its issue or an audit)";
+
 /// What is known of a token's rights, in words.
 pub fn rights(
     host: &Hostname,
@@ -338,23 +348,44 @@ pub fn rights(
     check: Option<&SelfCheck>,
     now: Timestamp,
 ) -> String {
-    let proven = terms.as_ref().is_ok_and(|terms| terms.proven);
-    match check.map(|check| (check.verdict, check)) {
-        Some((Verdict::TooPowerful, check)) => {
+    match upkeep::known(terms, check) {
+        Known::TooPowerful(powers) => {
             let fix = Rejection::TooPowerful.remedy(host);
-            format!("{}: {}; {fix}", check.verdict, check.powers)
+            format!("{}: {powers}; {fix}", Verdict::TooPowerful)
         }
-        Some((Verdict::Narrow, check)) => {
-            format!("narrow (checked {})", relative(check.at, now))
+        Known::Narrow(Some(at)) => format!("narrow (checked {})", relative(at, now)),
+        Known::Narrow(None) => PROVEN.to_owned(),
+        Known::NarrowToZone(at) => format!(
+            "{}, and there is nothing narrower here (checked {})",
+            Verdict::NarrowToZone,
+            relative(at, now)
+        ),
+        Known::Revoked(at) => {
+            let fix = feature::run_token("issue", host);
+            format!("revoked {} ({}): {fix}", relative(at, now), rfc3339_seconds(at))
         }
-        _ if proven => "narrow (proven by its issue or an audit)".to_owned(),
-        _ => format!("not proven narrow: {}", Rejection::Unproven.remedy(host)),
+        Known::Unproven(_) => format!("not proven narrow: {}", Rejection::Unproven.remedy(host)),
     }
 }
 
-/// What is wrong with a receipt that lies beside a token file.
+/// What is wrong with a receipt that lies beside a token file, or what it says against its token.
 pub fn receipt(report: &HostReport) -> Option<String> {
     let host = &report.key.host;
+    let fix = || feature::run_token("issue", host);
+    match &report.unfit {
+        Some(Proof::Revoked(at)) => {
+            return Some(format!(
+                "{host}: its token was revoked {}; {}",
+                rfc3339_seconds(*at),
+                fix()
+            ));
+        }
+        Some(Proof::Beyond(powers)) => {
+            return Some(format!("{host}: its token is too powerful: {powers}; {}", fix()));
+        }
+        Some(proof) => return Some(format!("{host}: {proof}; {}", fix())),
+        None => {}
+    }
     let problem = report.no_terms.as_ref()?;
     match problem {
         NoTerms::NoReceipt => None,

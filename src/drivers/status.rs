@@ -7,12 +7,12 @@ use super::{Setup, err, out, show};
 use crate::clock::{Clock, rfc3339_seconds};
 use crate::config::HostConfig;
 use crate::core::address::{Family, PerFamily};
-use crate::core::memory::{Entry, Finding, Memory, Verification, Word};
+use crate::core::memory::{Entry, Finding, Memory, SelfCheck, Verification, Word};
 use crate::core::plan::Use;
 use crate::core::provider::{Protocol, Provider};
 use crate::core::standing::{self, Standing};
 use crate::core::time::Timestamp;
-use crate::core::token::upkeep::End;
+use crate::core::token::upkeep::{self, End, Known, Proof, Terms};
 use crate::exit::Exit;
 use crate::round::{Access, Reader, take_places};
 use crate::state::{self, Store};
@@ -47,9 +47,23 @@ struct Host<'a> {
     refresh: Option<String>,
     /// When the host's token ends; known only with a receipt.
     expires: Option<String>,
+    /// What is known of the host's token; left out where its provider has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<TokenForm>,
     /// What the zone's own servers said last; left out where they were not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<Verified<'a>>,
+}
+
+/// A host's token: what is known of its rights, when its server last took it, and when it lapses
+/// without use.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct TokenForm {
+    rights: &'static str,
+    revoked: Option<String>,
+    last_used: Option<String>,
+    idle_end: Option<String>,
 }
 
 /// What the zone's own servers said: how many hold what is set, how many seconds after the update if
@@ -101,7 +115,7 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
     if json {
         let hosts = hosts.iter().map(|host| {
             let token = Token::of(host, &setup.config.providers[host.provider], &mut reader);
-            machine_form(host, &memory, token.end(), now)
+            machine_form(host, &memory, &token, now)
         });
         let hosts = hosts.collect();
         let services = aside(&memory, now).map(|(service, standing)| Service {
@@ -121,16 +135,18 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
         for host in hosts {
             let provider = &setup.config.providers[host.provider];
             tell(host, provider, memory.entry(&host.host.key), now);
-            if matches!(provider.protocol, Protocol::Desec | Protocol::Rails) {
-                Token::of(host, provider, &mut reader).tell(host, &memory, now);
-            }
+            Token::of(host, provider, &mut reader).tell(host, &memory, now);
         }
         for (standing::Service { name, family }, standing) in aside(&memory, now) {
             let (until, detail) = (rfc3339_seconds(standing.until), &standing.detail);
             out(&format!("left aside until {until}: {name} ({family}): {detail}"));
         }
     }
-    Exit::worst(hosts.iter().map(|host| standing(host, memory.entry(&host.host.key), now)))
+    let hosts = hosts.iter().map(|host| {
+        let token = Token::of(host, &setup.config.providers[host.provider], &mut reader);
+        token.exit(&memory).max(standing(host, memory.entry(&host.host.key), now))
+    });
+    Exit::worst(hosts)
 }
 
 /// The services outside that are left aside.
@@ -164,33 +180,104 @@ fn refresh(host: &HostConfig, entry: &Entry) -> Option<Timestamp> {
     sets.map(|set| set.confirmed.after(period)).min()
 }
 
-/// A host's token, as far as its secret can be read.
-struct Token(Option<Access>);
+/// A host's token, where its provider has such, as far as its secret can be read.
+struct Token {
+    is_one: bool,
+    access: Option<Access>,
+}
 
 impl Token {
     fn of(host: &HostConfig, provider: &Provider, reader: &mut Reader<'_>) -> Self {
-        Self(reader.access(host, provider).ok())
+        let is_one = matches!(provider.protocol, Protocol::Desec | Protocol::Rails);
+        let access = if is_one { reader.access(host, provider).ok() } else { None };
+        Self { is_one, access }
+    }
+
+    fn terms(&self) -> Option<&Terms> {
+        self.access.as_ref()?.terms.as_ref().ok()
     }
 
     fn end(&self) -> End {
-        let terms = self.0.as_ref().and_then(|access| access.terms.as_ref().ok());
-        terms.map(|terms| terms.end).unwrap_or_default()
+        self.terms().map(|terms| terms.end).unwrap_or_default()
+    }
+
+    fn check<'a>(&self, memory: &'a Memory) -> Option<&'a SelfCheck> {
+        let access = self.access.as_ref()?;
+        memory.tokens.get(&access.identity)?.check_of(access.about)
+    }
+
+    fn known<'a>(&'a self, memory: &'a Memory) -> Option<Known<'a>> {
+        Some(upkeep::known(&self.access.as_ref()?.terms, self.check(memory)))
+    }
+
+    /// When its server last took it: before anything was confirmed, that is not known.
+    fn last_used(&self, memory: &Memory, entry: Option<&Entry>) -> Option<Timestamp> {
+        let sets = entry?.families.iter().filter_map(|(_, record)| record.set.as_ref());
+        let confirmed = sets.map(|set| set.confirmed).max()?;
+        let token = memory.tokens.get(&self.access.as_ref()?.identity)?;
+        Some(confirmed.max(token.spoke))
+    }
+
+    /// When it lapses if it is not used before.
+    fn idle_end(&self, last_used: Option<Timestamp>) -> Option<Timestamp> {
+        Some(last_used?.after(self.terms()?.max_unused?))
+    }
+
+    /// What a person must know of it: one that is dead, or does too much where something narrower is
+    /// to be had.
+    fn exit(&self, memory: &Memory) -> Exit {
+        let needs_a_person = self.known(memory).is_some_and(|known| known.needs_a_person());
+        if needs_a_person { Exit::Rejected } else { Exit::Right }
     }
 
     fn tell(&self, host: &HostConfig, memory: &Memory, now: Timestamp) {
-        let known = |access: &Access| memory.tokens.get(&access.identity)?.check_of(access.about);
-        out(&format!("  token: {}", show::expiry(self.end(), now)));
-        if let Some(access) = &self.0 {
-            let rights = show::rights(&host.host.key.host, &access.terms, known(access), now);
-            out(&format!("  token: {rights}"));
+        if !self.is_one {
+            return;
         }
+        let is_revoked = matches!(self.known(memory), Some(Known::Revoked(_)));
+        let mut life: Vec<String> = Vec::new();
+        if !is_revoked {
+            life.push(show::expiry(self.end(), now));
+        }
+        let last_used = self.last_used(memory, memory.entry(&host.host.key));
+        life.extend(last_used.map(|at| format!("last used {}", show::relative(at, now))));
+        let idle_end = self.idle_end(last_used).filter(|_| !is_revoked);
+        life.extend(idle_end.map(|at| format!("lapses {} if unused", show::relative(at, now))));
+        if !life.is_empty() {
+            out(&format!("  token: {}", life.join("; ")));
+        }
+        if let Some(access) = &self.access {
+            let check = self.check(memory);
+            let rights = show::rights(&host.host.key.host, &access.terms, check, now);
+            out(&format!("  token: {rights}"));
+            // That it was looked at since is another fact than the proof.
+            let is_proven = self.terms().is_some_and(|terms| terms.proof == Proof::Narrow);
+            if is_proven && matches!(self.known(memory), Some(Known::Narrow(Some(_)))) {
+                out(&format!("  token: {}", show::PROVEN));
+            }
+        }
+    }
+
+    fn form(&self, host: &HostConfig, memory: &Memory) -> Option<TokenForm> {
+        let moment = |moment: Timestamp| rfc3339_seconds(moment).to_string();
+        let known = self.known(memory)?;
+        let last_used = self.last_used(memory, memory.entry(&host.host.key));
+        Some(TokenForm {
+            rights: known.word(),
+            revoked: match known {
+                Known::Revoked(at) => Some(moment(at)),
+                _ => None,
+            },
+            last_used: last_used.map(moment),
+            idle_end: self.idle_end(last_used).map(moment),
+        })
     }
 }
 
 fn machine_form<'a>(
     host: &'a HostConfig,
     memory: &'a Memory,
-    end: End,
+    token: &Token,
     now: Timestamp,
 ) -> Host<'a> {
     let nothing = Entry::default();
@@ -219,7 +306,8 @@ fn machine_form<'a>(
         outcome: entry.last.map(|(word, _)| word.as_str()),
         hold,
         refresh: refresh(host, entry).map(moment),
-        expires: match end {
+        token: token.form(host, memory),
+        expires: match token.end() {
             End::At(end) => Some(moment(end)),
             End::Never | End::Unknown => None,
         },

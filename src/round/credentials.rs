@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::config::HostConfig;
 use crate::config::secret::{self, SecretError, SecretPlace};
@@ -16,7 +17,7 @@ use crate::core::protocol::Credential;
 use crate::core::provider::{Login, Protocol, Provider};
 use crate::core::secret::{Fingerprint, Secret};
 use crate::core::time::Timestamp;
-use crate::core::token::upkeep::{End, NoTerms, Terms};
+use crate::core::token::upkeep::{End, NoTerms, Proof, Terms};
 use crate::receipt::{self, Receipt, ReceiptError};
 use crate::state::Store;
 
@@ -45,13 +46,13 @@ struct Kept {
     secret: Result<Secret, String>,
     /// When the receipt was last confirmed.
     stamp: u128,
-    terms: Result<Terms, NoTerms>,
+    receipt: Result<Rc<Receipt>, NoTerms>,
     /// When the receipt last said that what is set is void, whatever secret it is about.
     void_since: Option<Timestamp>,
 }
 
 /// A secret without a receipt.
-const NO_RECEIPT: (u128, Result<Terms, NoTerms>, Option<Timestamp>) =
+const NO_RECEIPT: (u128, Result<Rc<Receipt>, NoTerms>, Option<Timestamp>) =
     (0, Err(NoTerms::NoReceipt), None);
 
 /// Reads secrets, each file once.
@@ -70,7 +71,7 @@ impl<'a> Reader<'a> {
 
     /// How `host` is authorised, or what is wrong with its secret.
     pub fn access(&mut self, host: &HostConfig, provider: &Provider) -> Result<Access, String> {
-        let Kept { login, secret, stamp, terms, void_since } = self.kept(host, provider);
+        let Kept { login, secret, stamp, receipt, void_since } = self.kept(host, provider);
         let secret = secret?;
         let name = host.host.key.host.as_str();
         let login = match (&host.username, provider.protocol, provider.login) {
@@ -130,6 +131,8 @@ impl<'a> Reader<'a> {
             void_since,
         };
         let credential = Credential { login, secret };
+        let server = provider.api_url.as_deref().unwrap_or_default();
+        let terms = receipt.map(|receipt| terms(&receipt, &host.host.key.host, server));
         Ok(Access { credential, identity, about, fingerprint, place, terms })
     }
 
@@ -175,8 +178,8 @@ impl Kept {
             });
             let (key, secret) = read.map_or_else(|e| (None, Err(e)), |(k, s)| (Some(k), Ok(s)));
             let login = key.map(|key| format!("{}:{}", key.algorithm, key.name));
-            let (stamp, terms, void_since) = NO_RECEIPT;
-            return Self { login, secret, stamp, terms, void_since };
+            let (stamp, receipt, void_since) = NO_RECEIPT;
+            return Self { login, secret, stamp, receipt, void_since };
         }
         let login = None;
         let read = |place| secret::read(place).map_err(|error| error.to_string());
@@ -188,12 +191,12 @@ impl Kept {
                 let receipt = receipt::read(file);
                 let void_since =
                     receipt.as_ref().ok().and_then(|receipt| receipt.as_ref()?.void_since);
-                let terms = of_secret(receipt, known).map(|receipt| terms(&receipt));
-                Self { login, secret, stamp, terms, void_since }
+                let receipt = of_secret(receipt, known).map(Rc::new);
+                Self { login, secret, stamp, receipt, void_since }
             }
             _ => {
-                let (stamp, terms, void_since) = NO_RECEIPT;
-                Self { login, secret, stamp, terms, void_since }
+                let (stamp, receipt, void_since) = NO_RECEIPT;
+                Self { login, secret, stamp, receipt, void_since }
             }
         }
     }
@@ -217,9 +220,12 @@ fn of_secret(
     }
 }
 
-/// What of `receipt` matters in every round.
-fn terms(receipt: &Receipt) -> Terms {
+/// What of `receipt` matters in every round for `host`, which is at `server`.
+fn terms(receipt: &Receipt, host: &Hostname, server: &str) -> Terms {
+    let proof = receipt.proof(host, server);
     let end = match (receipt.expires(), receipt.created) {
+        // What is over does not end again.
+        _ if matches!(proof, Proof::Revoked(_)) => End::Unknown,
         (Some(end), _) => End::At(end),
         // A token of such a server always ends; it did not say when.
         (None, Some(_)) if receipt.rails.is_some() => End::Unknown,
@@ -227,5 +233,5 @@ fn terms(receipt: &Receipt) -> Terms {
         (None, None) => End::Unknown,
     };
     let max_unused = receipt.limits.max_unused;
-    Terms { end, max_unused, proven: receipt.proven.is_some() }
+    Terms { end, max_unused, proof }
 }

@@ -253,6 +253,8 @@ impl Engine {
                         step.refuse(hold);
                     }
                     host_report.no_terms = access.terms.as_ref().err().cloned();
+                    let proof = access.terms.as_ref().ok().map(|terms| &terms.proof);
+                    host_report.unfit = proof.filter(|proof| proof.is_against_it()).cloned();
                     host_report.step = Some(step.clone());
                     planned.push(Planned { at, access, step, counted: false });
                 }

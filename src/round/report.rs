@@ -10,7 +10,7 @@ use crate::core::plan::{Schedule, Seen, Stand, Step, WhenGone, Why, Wish};
 use crate::core::settle::News;
 use crate::core::standing::Standings;
 use crate::core::time::Timestamp;
-use crate::core::token::upkeep::NoTerms;
+use crate::core::token::upkeep::{NoTerms, Proof};
 use crate::core::verify::Drift;
 use crate::exit::Exit;
 
@@ -116,6 +116,8 @@ pub struct HostReport {
     pub newly_missing: PerFamily<bool>,
     /// Why the receipt of its token tells nothing.
     pub no_terms: Option<NoTerms>,
+    /// What the receipt of its token says against it.
+    pub unfit: Option<Proof>,
     /// Something else that a person should know.
     pub trouble: Option<String>,
     /// What the zone's own servers said after an update, or in place of one.
@@ -151,6 +153,7 @@ impl HostReport {
             newly_queued: false,
             newly_missing: PerFamily::default(),
             no_terms: None,
+            unfit: None,
             trouble: None,
             verified: None,
             drift: None,

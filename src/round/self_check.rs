@@ -1,6 +1,6 @@
 //! The self-check: what a new token could do beyond its job, found out by reading alone.
 //!
-//! Asks as the token itself, after its first success; the core judges. By its own policies when its
+//! Asks as the token itself, after a success, at most daily; the core judges. By its own policies when its
 //! receipt tells its id, else by what the server offers at records that are not its own.
 
 use std::cell::Cell;
@@ -14,6 +14,8 @@ use super::upkeep::{Token, account, bind, in_passing, outcome, speaker};
 use super::{Engine, Planned, Report};
 use crate::account::{Account, RecordSet, Trouble};
 use crate::config::HostConfig;
+use crate::core::address::PerFamily;
+use crate::core::memory::SelfCheck;
 use crate::core::name::Hostname;
 use crate::core::pace::{History, Pace};
 use crate::core::secret::Fingerprint;
@@ -23,26 +25,20 @@ use crate::core::token::upkeep::self_check;
 use crate::core::token::{Duty, Key, TokenId, full_name};
 use crate::http::Clients;
 
-/// The tokens that are to be checked, and the checks that failed; not worth remembering.
+/// The tokens that are to be checked; not worth remembering.
 #[derive(Debug, Default)]
 pub struct SelfChecks {
     waiting: Vec<Fingerprint>,
-    failed: Vec<(Fingerprint, Timestamp)>,
     begun: History,
 }
 
 /// A thousand new tokens must not use up the budget that their account's updates need.
 const PACE: Pace = Pace { requests: 4, window: Duration::from_secs(60 * 60) };
 
-/// How soon a check that failed is tried again at the earliest.
-const REST: Duration = Duration::from_secs(24 * 60 * 60);
-
 impl SelfChecks {
     /// Notes that the server took a token that is to be checked.
-    fn add(&mut self, identity: Fingerprint, now: Timestamp) {
-        self.failed.retain(|(_, at)| now.since(*at) < REST);
-        let rests = self.failed.iter().any(|(failed, _)| *failed == identity);
-        if !rests && !self.waiting.contains(&identity) {
+    fn add(&mut self, identity: Fingerprint) {
+        if !self.waiting.contains(&identity) {
             self.waiting.push(identity);
         }
     }
@@ -57,8 +53,9 @@ impl SelfChecks {
     }
 }
 
-/// Checks the tokens that have had their first success, if this engine does that at all.
-pub async fn check_new(
+/// Checks the tokens that have just had a success and were not looked at today, if this engine does
+/// that at all; returns whether something is to be remembered.
+pub async fn check_due(
     engine: &mut Engine,
     clients: &Clients,
     planned: &[Planned],
@@ -66,26 +63,31 @@ pub async fn check_new(
     spoke: &[(Fingerprint, bool)],
     report: &mut Report,
     stop: &Cell<bool>,
-) {
-    let Some(mut checks) = engine.self_checks.take() else { return };
+) -> bool {
+    let Some(mut checks) = engine.self_checks.take() else { return false };
     let now = engine.clock.now();
     for Token { identity, places } in tokens {
         let has_succeeded = |&place: &usize| report.hosts[planned[place].at].has_succeeded();
+        // Most rounds send nothing, so that this ends here.
+        if !places.iter().any(has_succeeded) && !spoke.contains(&(*identity, true)) {
+            continue;
+        }
         let known = engine.memory.tokens.get(identity);
         let about = planned[places[0]].access.about;
-        let is_new = known.is_none_or(|token| token.check_of(about).is_none());
-        if is_new && (spoke.contains(&(*identity, true)) || places.iter().any(has_succeeded)) {
-            checks.add(*identity, now);
+        if known.is_none_or(|token| token.wants_a_look(about, now)) {
+            checks.add(*identity);
         }
     }
+    let mut any = false;
     while let Some(identity) = checks.take(now).filter(|_| !stop.get()) {
         // One that nobody uses any more is of no interest.
         let Some(token) = tokens.iter().find(|token| token.identity == identity) else { continue };
-        if !check(engine, clients, planned, &token.places, report, stop).await {
-            checks.failed.push((identity, now));
-        }
+        any = true;
+        let ended = check(engine, clients, planned, &token.places, report, stop).await;
+        engine.memory.tokens.entry(identity).or_default().looked = (!ended).then_some(now);
     }
     engine.self_checks = Some(checks);
+    any
 }
 
 /// Checks one token and remembers what was found; false when something came in between.
@@ -109,8 +111,15 @@ async fn check(
     let Ok(findings) = findings else { return false };
     let check = self_check(&findings, plan.access.about, engine.clock.now());
     let token = engine.memory.tokens.entry(plan.access.identity).or_default();
-    token.check = Some(check.clone());
-    report.tokens.push(TokenNews { key: host.host.key.clone(), matter: Matter::Checked(check) });
+    let before = token.check.replace(check.clone());
+    let is_news = |before: SelfCheck| {
+        (before.about, before.verdict) != (check.about, check.verdict)
+            || before.powers != check.powers
+    };
+    if before.is_none_or(is_news) {
+        let matter = Matter::Checked(check);
+        report.tokens.push(TokenNews { key: host.host.key.clone(), matter });
+    }
     true
 }
 
@@ -118,10 +127,10 @@ async fn check(
 struct Case<'a> {
     /// Its id, which its receipt tells.
     id: Option<TokenId>,
-    /// Whether `issue` or `audit` has proven it narrow.
-    proven: bool,
     /// What it is for.
     duties: Vec<Duty>,
+    /// The hosts that it is for whose zones are not known.
+    homeless: Vec<(&'a Hostname, PerFamily<bool>)>,
     /// One of its hosts.
     host: &'a Hostname,
     /// The zone of that host, where it is known.
@@ -145,18 +154,22 @@ impl<'a> Case<'a> {
             let known = || engine.memory.entry(&host.key)?.zone.clone();
             duty.map(|duty| duty.zone.clone()).or_else(|| host.zone.clone()).or_else(known)
         };
-        let duties = places.iter().filter_map(|&place| {
+        let (mut duties, mut homeless) = (Vec::new(), Vec::new());
+        for &place in places {
             let at = planned[place].at;
             let host = &config.hosts[at].host;
-            let name = &host.key.host;
-            Some(Duty { host: name.clone(), zone: zone_of(name, at)?, families: host.in_use() })
-        });
+            let (name, families) = (&host.key.host, host.in_use());
+            match zone_of(name, at) {
+                Some(zone) => duties.push(Duty { host: name.clone(), zone, families }),
+                None => homeless.push((name, families)),
+            }
+        }
         Self {
-            duties: duties.collect(),
+            duties,
+            homeless,
             zone: zone_of(&first.host.key.host, plan.at),
             host: &first.host.key.host,
             ours: &config.hosts,
-            proven: receipt.as_ref().is_some_and(|receipt| receipt.proven.is_some()),
             id: receipt.and_then(|receipt| receipt.id),
         }
     }
@@ -168,7 +181,14 @@ impl<'a> Case<'a> {
         }
         let Some(id) = &self.id else { return self.offered(account).await };
         match account.policies(id).await {
-            Ok(policies) => Ok(judge_policies(&policies, &self.duties, account.api(id).await?)),
+            Ok(policies) => {
+                let mut duties = self.duties.clone();
+                for (host, families) in &self.homeless {
+                    let Some(zone) = account.zone_of(host).await? else { continue };
+                    duties.push(Duty { host: (*host).clone(), zone, families: *families });
+                }
+                Ok(judge_policies(&policies, &duties, account.api(id).await?))
+            }
             // The id is another token's.
             Err(trouble) if trouble.is_forbidden() => self.offered(account).await,
             Err(trouble) => Err(trouble),
@@ -192,9 +212,6 @@ impl<'a> Case<'a> {
             {
                 return Ok(vec![Finding::MayWrite(Key::of(zone, subname, kind))]);
             }
-        }
-        if self.proven {
-            return Ok(Vec::new());
         }
         Ok(vec![Finding::untold("it can write other records", "no receipt tells its id")])
     }
@@ -221,22 +238,12 @@ mod tests {
     #[test]
     fn a_thousand_new_tokens_take_their_turns() {
         let mut checks = SelfChecks::default();
-        (0..1000).for_each(|number| checks.add(Fingerprint(number), at(0)));
+        (0..1000).for_each(|number| checks.add(Fingerprint(number)));
         let taken = |checks: &mut SelfChecks, now| {
             std::iter::from_fn(|| checks.take(now)).map(|print| print.0).collect::<Vec<_>>()
         };
         assert_eq!(taken(&mut checks, at(0)), [0, 1, 2, 3]);
         assert_eq!(taken(&mut checks, at(3599)), [0; 0]);
         assert_eq!(taken(&mut checks, at(3600)), [4, 5, 6, 7]);
-    }
-
-    #[test]
-    fn a_check_that_failed_rests_for_a_day() {
-        let mut checks = SelfChecks::default();
-        checks.failed.push((Fingerprint(1), at(0)));
-        checks.add(Fingerprint(1), at(86_399));
-        assert_eq!(checks.take(at(86_399)), None);
-        checks.add(Fingerprint(1), at(86_400));
-        assert_eq!(checks.take(at(86_400)), Some(Fingerprint(1)));
     }
 }

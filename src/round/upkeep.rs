@@ -68,8 +68,9 @@ pub async fn look_after(
     let all = tokens.clone();
     // Nobody else's server can tell what a token may do.
     tokens.retain(|token| is_desec(engine, planned, token));
-    self_check::check_new(engine, clients, planned, &tokens, &spoke, report, stop).await;
-    if changed || !spoke.is_empty() || !report.tokens.is_empty() {
+    let looked =
+        self_check::check_due(engine, clients, planned, &tokens, &spoke, report, stop).await;
+    if changed || looked || !spoke.is_empty() || !report.tokens.is_empty() {
         engine.save(report);
     }
     report.next = next(engine, planned, &all);

@@ -366,6 +366,8 @@ struct StoredToken<'a> {
     warned: Option<Moment>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     check: Option<StoredCheck<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    looked: Option<Moment>,
 }
 
 /// A [`SelfCheck`].
@@ -695,7 +697,7 @@ impl TryFrom<StoredPace<'_>> for (ZoneKey, History) {
 
 impl<'a> From<(&'a Fingerprint, &'a TokenEntry)> for StoredToken<'a> {
     fn from((secret, token): (&'a Fingerprint, &'a TokenEntry)) -> Self {
-        let TokenEntry { spoke, unheard, warned, check } = token;
+        let TokenEntry { spoke, unheard, warned, check, looked } = token;
         Self {
             secret: Digits(*secret),
             spoke: Moment(*spoke),
@@ -707,6 +709,7 @@ impl<'a> From<(&'a Fingerprint, &'a TokenEntry)> for StoredToken<'a> {
                 verdict: StoredVerdict(*verdict),
                 powers: powers.into(),
             }),
+            looked: looked.map(Moment),
         }
     }
 }
@@ -725,6 +728,7 @@ impl TryFrom<StoredToken<'_>> for (Fingerprint, TokenEntry) {
                 verdict: verdict.0,
                 powers: powers.into_owned(),
             }),
+            looked: stored.looked.map(|at| at.0),
         };
         Ok((stored.secret.0, token))
     }
@@ -932,10 +936,7 @@ struct StoredVerdict(Verdict);
 as_text!(
     StoredVerdict,
     "the word of a verdict",
-    |text| [Verdict::Dead, Verdict::Narrow, Verdict::Inconclusive, Verdict::TooPowerful]
-        .into_iter()
-        .find(|verdict| verdict.word() == text)
-        .map(StoredVerdict),
+    |text| Verdict::ALL.into_iter().find(|verdict| verdict.word() == text).map(StoredVerdict),
     |self, f| f.write_str(self.0.word())
 );
 
@@ -1183,7 +1184,8 @@ mod tests {
       "spoke": "2027-01-15T08:00:00.001Z",
       "unheard": "2027-01-15T08:00:00.002Z",
       "warned": "2027-01-15T08:00:00.003Z",
-      "check": {"about": "0000000000000002", "at": "2027-01-15T08:00:00.004Z", "verdict": "too-powerful", "powers": "may write NS"}
+      "check": {"about": "0000000000000002", "at": "2027-01-15T08:00:00.004Z", "verdict": "too-powerful", "powers": "may write NS"},
+      "looked": "2027-01-15T08:00:00.003Z"
     }
   ],
   "services": [

@@ -173,9 +173,10 @@ pub fn everything() -> Memory {
         powers: "may write NS".to_owned(),
     };
     let (unheard, warned) = (Some(at(2)), Some(at(3)));
-    let token = TokenEntry { spoke: at(1), unheard, warned, check: Some(check.clone()) };
+    let (kept, looked) = (Some(check.clone()), Some(at(3)));
+    let token = TokenEntry { spoke: at(1), unheard, warned, check: kept, looked };
     memory.tokens.insert(Fingerprint(1), token);
-    for (place, verdict) in (2..).zip([Verdict::Dead, Verdict::Narrow, Verdict::Inconclusive]) {
+    for (place, verdict) in (2..).zip(Verdict::ALL) {
         let check = SelfCheck { verdict, powers: String::new(), ..check.clone() };
         let token = TokenEntry { check: Some(check), ..TokenEntry::default() };
         memory.tokens.insert(Fingerprint(place), token);

@@ -1,9 +1,10 @@
 //! Audit: what tokens could do beyond their job, by the account's own view or by asking as the
 //! token itself. Changes nothing at the server.
 
+use super::probe::Budget;
 use super::progress::Progress;
 use super::proof::note_proofs;
-use super::show::{self, Audited, By};
+use super::show::{self, Audited, By, cannot_do_its_job};
 use super::styled::out_styled;
 use super::subject::{Subject, no_token};
 use super::{Failure, Holder, account, clients, common_provider, holder, management, probe};
@@ -15,7 +16,7 @@ use crate::core::address::PerFamily;
 use crate::core::provider::Protocol;
 use crate::core::token::audit::{self, Circumstances, Finding, Verdict, Weight};
 use crate::core::token::rights::Reach;
-use crate::core::token::{Api, Duty, Key, Policy, Rule, Token, TokenId, allowed, full_name};
+use crate::core::token::{Api, Duty, Key, Policy, Rule, Token, TokenId, full_name, rows};
 use crate::exit::Exit;
 use crate::say::{err, out};
 use crate::terminal;
@@ -38,7 +39,9 @@ pub async fn of_tokens(
         common_provider(&holders)?;
     }
     let clients = clients();
-    let progress = Progress::new(holders.len(), !quiet && !command.json);
+    let speaks = !quiet && !command.json;
+    let progress = Progress::new(holders.len(), speaks);
+    let budget = Budget::new(command.thorough);
     let mut exit = Exit::Right;
     let mut subjects = Vec::new();
     for holder in &holders {
@@ -60,7 +63,7 @@ pub async fn of_tokens(
         Some(management) => {
             let provider = common_provider(&holders)?;
             let account = account(provider, &clients, management, &progress)?;
-            let desk = Desk::open(&account, &progress).await?;
+            let desk = Desk::open(&account, &progress, &budget).await?;
             if command.all_tokens {
                 desk.everything(&subjects, &mut audited).await;
             } else {
@@ -75,6 +78,10 @@ pub async fn of_tokens(
             ));
         }
         None => {
+            let is_blind = |subject: &Subject<'_>| subject.id().is_none();
+            if speaks && subjects.iter().any(is_blind) {
+                err(budget.announcement());
+            }
             let mut lines: Vec<Account<'_>> = Vec::new();
             for (done, subject) in subjects.iter().enumerate() {
                 progress.at(done, subject.holder.first().as_str());
@@ -93,7 +100,7 @@ pub async fn of_tokens(
                         lines[lines.len() - 1].clone()
                     }
                 };
-                audited.push(probe::itself(&account, subject).await);
+                audited.push(probe::itself(&account, subject, &budget).await);
             }
         }
     }
@@ -101,7 +108,7 @@ pub async fn of_tokens(
     for one in &mut audited {
         audit::sort(&mut one.findings);
         one.fixes = one.findings.iter().map(|finding| fix(one, finding)).collect();
-        exit = exit.max(code(one.verdict()));
+        exit = exit.max(code(one));
     }
     note_proofs(&subjects, &audited);
     Ok((exit, audited))
@@ -117,10 +124,13 @@ pub fn tell(audited: &[Audited], as_json: bool) {
     }
 }
 
-/// What a verdict tells a script.
-pub fn code(verdict: Verdict) -> Exit {
-    match verdict {
-        Verdict::Dead | Verdict::Narrow => Exit::Right,
+/// What the audit of one token tells a script.
+pub fn code(audited: &Audited) -> Exit {
+    match audited.verdict() {
+        Verdict::Dead | Verdict::Narrow | Verdict::NarrowToZone if cannot_do_its_job(audited) => {
+            Exit::Deferred
+        }
+        Verdict::Dead | Verdict::Narrow | Verdict::NarrowToZone => Exit::Right,
         Verdict::Inconclusive => Exit::Deferred,
         Verdict::TooPowerful => Exit::Rejected,
     }
@@ -180,13 +190,18 @@ pub async fn aliases(account: &Account<'_>, duties: &[Duty]) -> Vec<Finding> {
 struct Desk<'a> {
     account: &'a Account<'a>,
     progress: &'a Progress,
+    budget: &'a Budget,
     tokens: Vec<Token>,
     api: Api,
     owner: Option<String>,
 }
 
 impl<'a> Desk<'a> {
-    async fn open(account: &'a Account<'a>, progress: &'a Progress) -> Result<Self, Failure> {
+    async fn open(
+        account: &'a Account<'a>,
+        progress: &'a Progress,
+        budget: &'a Budget,
+    ) -> Result<Self, Failure> {
         let failed =
             |trouble: Trouble| Failure::of_management(&trouble, "listing the account's tokens");
         let tokens = account.tokens().await.map_err(failed)?;
@@ -196,7 +211,7 @@ impl<'a> Desk<'a> {
         };
         // Where it cannot be told, tokens that name an owner are not judged fine.
         let owner = account.owner().await.ok();
-        Ok(Self { account, progress, tokens, api, owner })
+        Ok(Self { account, progress, budget, tokens, api, owner })
     }
 
     fn circumstances(&self) -> Circumstances<'_> {
@@ -225,7 +240,8 @@ impl<'a> Desk<'a> {
             // The account's list does not say which of its tokens this secret is.
             return match &subject.secret {
                 Some(secret) => {
-                    probe::itself(&self.account.seen_with(secret.clone()), subject).await
+                    let itself = self.account.seen_with(secret.clone());
+                    probe::itself(&itself, subject, self.budget).await
                 }
                 None => subject.without_secret(),
             };
@@ -275,7 +291,11 @@ impl<'a> Desk<'a> {
                 report.name = Some(token.name.clone());
                 report.expires = token.expires();
                 report.last_used = token.last_used;
-                report.allows = allowed(&policies);
+                report.created = Some(token.created);
+                report.limits = Some(token.limits.clone());
+                report.is_valid = Some(token.is_valid);
+                report.rows = Some(rows(&policies, &duties));
+                report.duties.clone_from(&duties);
                 return duties;
             }
             Err(Trouble::NotThere(_)) => Finding::Gone,

@@ -4,32 +4,70 @@
 //! rights; nothing is ever stored. A 403 at the account's own endpoints proves nothing about
 //! policies: a token without any gets it, too.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::audit::{aliases, duties, without_unknown_job};
+use super::audit::{duties, without_unknown_job};
 use super::issue::LONGEST_TTL;
 use super::show::{Audited, By};
 use super::subject::Subject;
 use crate::account::{Account, Probe, Trouble};
 use crate::clock;
 use crate::core::name::Hostname;
-use crate::core::token::audit::{Finding, judge_limits, judge_policies};
-use crate::core::token::{Api, Duty, Key, Policy, allowed};
+use crate::core::token::audit::{Finding, Weight, judge_limits, judge_policies, of_deletion};
+use crate::core::token::{Api, Duty, Key, Policy, rows};
 use crate::receipt::Receipt;
 
-/// The most neighbours of a host that are tried, so that the zone's limit is not used up.
+/// The most neighbours of a host that are tried.
 const MOST_NEIGHBOURS: usize = 20;
 
-/// As many of them are tried where the policies are known: everything together is within what the
-/// server takes in a minute.
-const FEW_NEIGHBOURS: usize = 2;
+/// So many of them come before what is tried at each host.
+const FIRST_NEIGHBOURS: usize = 3;
 
 /// The most other zones that are tried.
 const MOST_ZONES: usize = 10;
 
-/// The types that give away more than an address: certificates and delegations.
-const POWERFUL: [&str; 3] = ["TXT", "NS", "CAA"];
+/// What one run may take of what the server lets an account write.
+///
+/// deSEC takes 100 writes of a zone in an hour, whatever token they come from: the hosts need them.
+#[derive(Debug)]
+pub struct Budget {
+    is_thorough: bool,
+    spent: RefCell<BTreeMap<String, u32>>,
+}
+
+/// So many requests that count as writes are made to one zone, unless more are asked for.
+const MOST_WRITES: u32 = 15;
+
+impl Budget {
+    /// Nothing is spent; `is_thorough` knows no end.
+    pub fn new(is_thorough: bool) -> Self {
+        Self { is_thorough, spent: RefCell::default() }
+    }
+
+    /// Takes one request to `zone`, if there is one left.
+    fn spend(&self, server: &str, zone: &Hostname) -> bool {
+        let mut spent = self.spent.borrow_mut();
+        let so_far = spent.entry(format!("{server} {zone}")).or_default();
+        if *so_far >= MOST_WRITES && !self.is_thorough {
+            return false;
+        }
+        *so_far += 1;
+        true
+    }
+
+    /// What is said before tokens are asked whose rows nobody can read.
+    pub fn announcement(&self) -> &'static str {
+        if self.is_thorough {
+            "asking as the tokens themselves, thoroughly: some 35 writes are tried for each host in \
+             its zone, of which deSEC takes 15 in a minute and 100 in an hour"
+        } else {
+            "asking as the tokens themselves: at most 15 of the 100 writes that deSEC takes in an \
+             hour are tried in each zone; --thorough tries more"
+        }
+    }
+}
 
 /// What a token cannot see of itself; the first of it may stand in its receipt.
 const NOT_VISIBLE: [&str; 4] = [
@@ -49,7 +87,7 @@ const IN_RECEIPT: [&str; 2] = ["when it expires", "the networks that it works fr
 const NO_NAME: &str = "homing-probe-no-such-name";
 
 /// Audits a token by asking as the token itself.
-pub async fn itself(account: &Account<'_>, subject: &Subject<'_>) -> Audited {
+pub async fn itself(account: &Account<'_>, subject: &Subject<'_>, budget: &Budget) -> Audited {
     let mut report = subject.report(By::Itself);
     // What it was issued with, its receipt still tells.
     let issued = subject.receipt.as_ref().filter(|receipt| receipt.created.is_some());
@@ -70,10 +108,20 @@ pub async fn itself(account: &Account<'_>, subject: &Subject<'_>) -> Audited {
             return report;
         }
     }
-    let mut asked = Asked { account, findings: Vec::new(), tried: 0, policies_known: false };
+    report.is_valid = Some(true);
+    let (findings, tried, left_out) = Default::default();
+    let mut asked = Asked { account, budget, findings, tried, left_out, policies_known: false };
     asked.manages_tokens().await;
     let duties = duties(account, subject, &mut asked.findings).await;
-    let policies = asked.own_policies(subject, &duties).await;
+    let policies = match asked.own_policies(subject, &duties).await {
+        Policies::Anothers => {
+            report.is_anothers = true;
+            report.id = None;
+            None
+        }
+        Policies::Known(api, policies) => Some((api, policies)),
+        Policies::Unknown => None,
+    };
     asked.policies_known = policies.is_some();
     without_unknown_job(&mut asked.findings, subject.holder, &duties);
     if policies.is_none() {
@@ -84,9 +132,19 @@ pub async fn itself(account: &Account<'_>, subject: &Subject<'_>) -> Audited {
         Some((Api::Zones, policies)) => !policies.is_empty(),
         _ => !duties.is_empty() && asked.writes(&duties).await,
     };
-    asked.zones(zones_safe).await;
-    asked.findings.extend(aliases(account, &duties).await);
-    report.allows = policies.map(|(_, policies)| allowed(&policies)).unwrap_or_default();
+    // What its policies tell is not asked.
+    let deletion = match &policies {
+        Some((Api::Rows, policies)) => of_deletion(policies),
+        Some((Api::Zones, _)) | None if zones_safe => Finding::DeletesNothing,
+        Some((Api::Zones, _)) | None => Finding::DeletesZones,
+    };
+    asked.zones(deletion).await;
+    asked.aliases(&duties).await;
+    if policies.is_none() {
+        asked.unproven();
+    }
+    report.rows = policies.map(|(_, policies)| rows(&policies, &duties));
+    report.duties = duties;
     report.tried = asked.tried;
     report.findings.append(&mut asked.findings);
     report
@@ -108,10 +166,21 @@ fn refused(subject: &Subject<'_>) -> Finding {
 /// A question round with one token.
 struct Asked<'a> {
     account: &'a Account<'a>,
+    budget: &'a Budget,
     findings: Vec<Finding>,
     tried: usize,
-    /// Whether its own policies could be read: then they tell, and the rest confirms.
+    /// What was not tried, so as to leave the hosts what they need.
+    left_out: usize,
+    /// Whether its own policies could be read: then they decide.
     policies_known: bool,
+}
+
+/// What became of the question for a token's own policies.
+enum Policies {
+    /// The receipt's id is another token's.
+    Anothers,
+    Known(Api, Vec<Policy>),
+    Unknown,
 }
 
 impl Asked<'_> {
@@ -124,33 +193,68 @@ impl Asked<'_> {
     }
 
     /// Reads and judges its own policies, if its receipt tells its id.
-    async fn own_policies(
-        &mut self,
-        subject: &Subject<'_>,
-        duties: &[Duty],
-    ) -> Option<(Api, Vec<Policy>)> {
-        let id = subject.id()?;
+    async fn own_policies(&mut self, subject: &Subject<'_>, duties: &[Duty]) -> Policies {
+        let Some(id) = subject.id() else { return Policies::Unknown };
         let policies = match self.account.policies(id).await {
             Ok(policies) => policies,
             // The receipt is another token's: as without one.
-            Err(trouble) if trouble.is_forbidden() => return None,
-            Err(Trouble::NotThere(_)) => return None,
+            Err(trouble) if trouble.is_forbidden() => return Policies::Anothers,
+            Err(Trouble::NotThere(_)) => return Policies::Anothers,
             Err(trouble) => {
                 self.untold("its policies are narrow", trouble);
-                return None;
+                return Policies::Unknown;
             }
         };
-        let api = self.account.api(id).await.ok()?;
-        self.findings.extend(judge_policies(&policies, duties, api));
-        Some((api, policies))
+        match self.account.api(id).await {
+            Ok(api) => {
+                self.findings.extend(judge_policies(&policies, duties, api));
+                Policies::Known(api, policies)
+            }
+            Err(_) => Policies::Unknown,
+        }
+    }
+
+    /// Notes that nothing was found, which proves nothing: there are more records than can be tried.
+    fn unproven(&mut self) {
+        if self.findings.iter().any(|finding| finding.weight() == Weight::TooPowerful) {
+            return;
+        }
+        let more = match self.left_out {
+            0 => String::new(),
+            left => format!(" ({left} more were left out, which --thorough tries)"),
+        };
+        self.untold(
+            "it is narrow",
+            format!(
+                "nothing tells its id, so its rows cannot be read, and what was tried proves \
+                 nothing about the rest{more}"
+            ),
+        );
+    }
+
+    /// Whether an alias stands in the way at its hosts.
+    async fn aliases(&mut self, duties: &[Duty]) {
+        for duty in duties {
+            let host = &duty.host;
+            match self.account.has_record_set(&duty.zone, duty.subname(), "CNAME").await {
+                Ok(true) => self.findings.push(Finding::HasAlias(host.clone())),
+                Ok(false) => {}
+                // An old server shows no records to whoever may only update.
+                Err(trouble) if trouble.is_forbidden() => {}
+                Err(trouble) => self.untold(format!("{host} has no CNAME record"), trouble),
+            }
+        }
     }
 
     /// Tries writes, its own and others; returns whether the apex of every zone is denied it.
+    ///
+    /// Where its policies are known they decide: one write of each host shows that they are applied.
     async fn writes(&mut self, duties: &[Duty]) -> bool {
         let mut own_may = 0;
         let mut own_may_not = Vec::new();
         for duty in duties {
-            for kind in duty.kinds() {
+            let most = if self.policies_known { 1 } else { usize::MAX };
+            for kind in duty.kinds().take(most) {
                 match self.try_write(&duty.zone, duty.subname(), kind).await {
                     Some(Probe::May) => own_may += 1,
                     Some(Probe::MayNot) => own_may_not.push((duty.host.clone(), kind)),
@@ -159,61 +263,40 @@ impl Asked<'_> {
                 }
             }
         }
-        if own_may == 0 && !own_may_not.is_empty() && !self.policies_known {
-            // A token that may not even do its job may be one of an old server, whose rights are
-            // for updates alone and cannot be tried this way.
-            self.untold(
-                "it may do more than it must",
-                "it may not write its own records by this way, so others prove nothing",
-            );
-            return false;
-        }
-        if !self.policies_known {
-            let lacks = |(host, kind)| Finding::Lacks { host, kind };
-            self.findings.extend(own_may_not.into_iter().map(lacks));
-        }
         let mut zones: Vec<&Hostname> = duties.iter().map(|duty| &duty.zone).collect();
         zones.sort_unstable();
         zones.dedup();
         let mut safe = true;
         for zone in zones {
-            safe &= self.around(zone, duties).await;
+            safe &= self.delegation(zone).await;
+            if !self.policies_known {
+                self.around(zone, duties).await;
+            }
+        }
+        if self.policies_known {
+            return safe;
         }
         self.elsewhere(duties).await;
+        if own_may > 0 {
+            let lacks = |(host, kind)| Finding::Lacks { host, kind };
+            self.findings.extend(own_may_not.into_iter().map(lacks));
+        } else if let Some((host, kind)) = own_may_not.first() {
+            // It may be one of an old server, whose rights are for updates alone and cannot be tried
+            // this way; a complaint about content elsewhere is proof all the same.
+            self.untold(
+                format!("it may write {kind} of {host}"),
+                "it may not by this way, but an old server lets updates do it",
+            );
+        }
         safe
     }
 
-    /// Tries what is around the hosts in one zone; returns whether its apex is denied.
-    async fn around(&mut self, zone: &Hostname, duties: &[Duty]) -> bool {
-        let here = || duties.iter().filter(|duty| duty.zone == *zone);
-        let mut targets: Vec<(String, &str)> = Vec::new();
-        for duty in here() {
-            let subname = duty.subname();
-            // Where the policies are known, two of them confirm what those say.
-            let most = if self.policies_known { 2 } else { POWERFUL.len() };
-            for kind in POWERFUL.into_iter().take(most) {
-                if !(subname.is_empty() && kind == "NS") {
-                    targets.push((subname.to_owned(), kind));
-                }
-            }
-            targets.push((below("_acme-challenge", subname), "TXT"));
-            targets.push((below("*", subname), "A"));
+    /// Whether the one record set that every zone has is denied it; asked in another way.
+    async fn delegation(&mut self, zone: &Hostname) -> bool {
+        if !self.budget.spend(self.account.server(), zone) {
+            self.left_out += 1;
+            return false;
         }
-        for kind in ["A", "AAAA", "TXT"] {
-            targets.push((NO_NAME.to_owned(), kind));
-        }
-        targets.extend([(String::new(), "A"), (String::new(), "TXT"), ("*".to_owned(), "A")]);
-        targets.extend(self.neighbours(zone, duties).await);
-        let mut known: Vec<(String, &str)> = Vec::new();
-        for (subname, kind) in targets {
-            let covers = |duty: &Duty| duty.covers(Some(zone.as_str()), Some(&subname), Some(kind));
-            if here().any(covers) || known.contains(&(subname.clone(), kind)) {
-                continue;
-            }
-            self.try_foreign(zone, &subname, kind).await;
-            known.push((subname, kind));
-        }
-        // The one record set that every zone has; asked in the other way.
         self.tried += 1;
         match self.account.offers_writing(zone, "", "NS").await {
             Ok(true) => {
@@ -225,6 +308,39 @@ impl Asked<'_> {
                 self.untold(format!("it may write NS of {zone}"), trouble);
                 false
             }
+        }
+    }
+
+    /// Tries what is around the hosts in one zone, the likeliest first.
+    async fn around(&mut self, zone: &Hostname, duties: &[Duty]) {
+        let here = || duties.iter().filter(|duty| duty.zone == *zone);
+        let own = |text: &str| text.to_owned();
+        let mut targets: Vec<(String, &str)> =
+            vec![(own(NO_NAME), "A"), (own(NO_NAME), "TXT"), (String::new(), "A"), (own("*"), "A")];
+        let mut neighbours = self.neighbours(zone, duties).await;
+        let others = neighbours.split_off(neighbours.len().min(FIRST_NEIGHBOURS));
+        targets.append(&mut neighbours);
+        for duty in here() {
+            let subname = duty.subname();
+            targets.push((own(subname), "TXT"));
+            if !subname.is_empty() {
+                targets.push((own(subname), "NS"));
+            }
+            targets.push((below("_acme-challenge", subname), "TXT"));
+            targets.push((below("*", subname), "A"));
+        }
+        targets.push((String::new(), "TXT"));
+        targets.extend(here().map(|duty| (own(duty.subname()), "CAA")));
+        targets.push((own(NO_NAME), "AAAA"));
+        targets.extend(others);
+        let mut known: Vec<(String, &str)> = Vec::new();
+        for (subname, kind) in targets {
+            let covers = |duty: &Duty| duty.covers(Some(zone.as_str()), Some(&subname), Some(kind));
+            if here().any(covers) || known.contains(&(subname.clone(), kind)) {
+                continue;
+            }
+            self.try_foreign(zone, &subname, kind).await;
+            known.push((subname, kind));
         }
     }
 
@@ -252,14 +368,13 @@ impl Asked<'_> {
                 names.insert(set.subname, kind);
             }
         }
-        let most = if self.policies_known { FEW_NEIGHBOURS } else { MOST_NEIGHBOURS };
-        if names.len() > most && !self.policies_known {
+        if names.len() > MOST_NEIGHBOURS {
             self.untold(
                 format!("it may write the other names of {zone}"),
-                format!("of {} only {most} were tried", names.len()),
+                format!("of {} only {MOST_NEIGHBOURS} are tried", names.len()),
             );
         }
-        names.into_iter().take(most).collect()
+        names.into_iter().take(MOST_NEIGHBOURS).collect()
     }
 
     /// Tries the hosts' names, and one that nobody has, in other zones of the account.
@@ -275,24 +390,23 @@ impl Asked<'_> {
         let others = zones.iter().filter_map(|zone| zone.name.parse::<Hostname>().ok());
         let others: Vec<Hostname> =
             others.filter(|zone| duties.iter().all(|duty| duty.zone != *zone)).collect();
-        if others.len() > MOST_ZONES && !self.policies_known {
+        if others.len() > MOST_ZONES {
             self.untold(
                 "it may write in other zones",
                 format!("of {} only {MOST_ZONES} were tried", others.len()),
             );
         }
         for zone in others.iter().take(MOST_ZONES) {
-            self.try_foreign(zone, duty.subname(), "A").await;
-            if !self.policies_known {
-                self.try_foreign(zone, duty.subname(), "TXT").await;
-                self.try_foreign(zone, NO_NAME, "A").await;
-                self.try_foreign(zone, NO_NAME, "TXT").await;
+            for subname in [duty.subname(), NO_NAME] {
+                for kind in ["A", "TXT"] {
+                    self.try_foreign(zone, subname, kind).await;
+                }
             }
         }
     }
 
     /// Tries to register and to delete zones.
-    async fn zones(&mut self, apex_is_denied: bool) {
+    async fn zones(&mut self, deletion: Finding) {
         self.tried += 2;
         let create = self.account.probe_create_zone().await;
         let delete = self.account.probe_delete_zone().await;
@@ -303,8 +417,7 @@ impl Asked<'_> {
             Err(trouble) => self.untold("it may register zones", trouble),
         }
         match delete {
-            Ok(Probe::May) if apex_is_denied => self.findings.push(Finding::DeletesNothing),
-            Ok(Probe::May) => self.findings.push(Finding::DeletesZones),
+            Ok(Probe::May) => self.findings.push(deletion),
             Ok(Probe::MayNot) => {}
             Ok(Probe::Unclear(why)) => self.untold("it may delete zones", why),
             Err(trouble) => self.untold("it may delete zones", trouble),
@@ -315,10 +428,10 @@ impl Asked<'_> {
     async fn try_foreign(&mut self, zone: &Hostname, subname: &str, kind: &str) {
         match self.try_write(zone, subname, kind).await {
             Some(Probe::May) => self.may_write(zone, subname, kind),
-            Some(Probe::Unclear(why)) if !self.policies_known => {
+            Some(Probe::Unclear(why)) => {
                 self.untold(format!("it may write {}", Key::of(zone, subname, kind)), why);
             }
-            Some(Probe::MayNot | Probe::Unclear(_)) | None => {}
+            Some(Probe::MayNot) | None => {}
         }
     }
 
@@ -326,8 +439,12 @@ impl Asked<'_> {
         self.findings.push(Finding::MayWrite(Key::of(zone, subname, kind)));
     }
 
-    /// What one impossible write shows.
+    /// What one impossible write shows, if there is room for it.
     async fn try_write(&mut self, zone: &Hostname, subname: &str, kind: &str) -> Option<Probe> {
+        if !self.budget.spend(self.account.server(), zone) {
+            self.left_out += 1;
+            return None;
+        }
         self.tried += 1;
         match self.account.probe_write(zone, subname, kind, LONGEST_TTL).await {
             Ok(probe) => Some(probe),

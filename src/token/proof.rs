@@ -6,25 +6,29 @@ use super::show::Audited;
 use super::subject::Subject;
 use crate::clock;
 use crate::config::secret;
+use crate::core::name::Hostname;
 use crate::core::secret::Secret;
-use crate::core::token::audit::Verdict;
-use crate::core::token::{Api, Limits};
+use crate::core::time::Timestamp;
+use crate::core::token::audit::{Finding, Verdict};
+use crate::core::token::upkeep::powers;
+use crate::core::token::{Api, Limits, Row, Rule};
 use crate::disk::{self, Ownership};
 use crate::receipt::{self, Receipt, Seal};
 
-/// Writes down that a token was proven narrow, for the hosts that want that (`strict-token`). Only
-/// what changes is written, not while somebody else is at work there, and not if anything there is
-/// not what was judged any more.
+/// Writes down what audits found, for status and for the hosts that want a proof (`strict-token`):
+/// that a token is narrow, or that it is not what its receipt proved. Only what changes is written,
+/// not while somebody else is at work there, and not if anything there is not what was judged any more.
 pub fn note_proofs(subjects: &[Subject<'_>], audited: &[Audited]) {
     for subject in subjects {
         let (Some(file), Some(secret)) = (subject.holder.file(), &subject.secret) else { continue };
         let about = |report: &&Audited| report.file.as_deref() == Some(file);
-        let narrow = audited.iter().find(about).is_some_and(|r| r.verdict() == Verdict::Narrow);
-        if !narrow || subject.receipt.as_ref().is_some_and(|receipt| receipt.proven.is_some()) {
+        let Some(report) = audited.iter().find(about) else { continue };
+        let api_url = subject.holder.provider.api_url.as_deref().unwrap_or_default();
+        let before = subject.receipt.as_ref();
+        let Some(after) = noted(before, report, secret, api_url) else { continue };
+        if before == Some(&after) {
             continue;
         }
-        let api_url = subject.holder.provider.api_url.as_deref().unwrap_or_default();
-        let Ok(proven) = proof(subject.receipt.as_ref(), secret, api_url) else { continue };
         let Ok(real) = disk::real(file) else { continue };
         let Ok(_lock) = lock_directory(disk::directory(&real)) else { continue };
         let is_same = secret::read(subject.holder.place).is_ok_and(|now| now == *secret)
@@ -32,29 +36,87 @@ pub fn note_proofs(subjects: &[Subject<'_>], audited: &[Audited]) {
             && receipt::read(file).is_ok_and(|now| now == subject.receipt);
         if let (true, Ok(ownership)) = (is_same, Ownership::of(&real)) {
             // Whoever may not write there has learnt what is printed all the same.
-            let _ = receipt::write(file, &proven, ownership);
+            let _ = receipt::write(file, &after, ownership);
         }
     }
 }
 
-/// The receipt that says so; without an id, because it was not Homing that made the token.
-fn proof(receipt: Option<&Receipt>, secret: &Secret, api_url: &str) -> std::io::Result<Receipt> {
-    let proven = Some(clock::wall());
-    if let Some(receipt) = receipt {
-        return Ok(Receipt { proven, ..receipt.clone() });
+/// What the receipt should say after an audit; `None` where the audit has nothing to write.
+fn noted(
+    before: Option<&Receipt>,
+    report: &Audited,
+    secret: &Secret,
+    server: &str,
+) -> Option<Receipt> {
+    let verdict = report.verdict();
+    if verdict.is_narrow() {
+        return narrow(before, report, secret, server);
     }
-    Ok(Receipt {
-        id: None,
-        name: String::new(),
-        server: api_url.to_owned(),
-        api: Api::Rows,
-        duties: Vec::new(),
-        created: None,
-        limits: Limits::default(),
-        seal: Seal::of(secret)?,
+    let before = before?;
+    let had_proof = before.proven.is_some() || before.beyond.is_some();
+    let unproven = Receipt { proven: None, ..before.clone() };
+    match verdict {
+        Verdict::TooPowerful if had_proof => {
+            Some(Receipt { beyond: Some(powers(&report.findings)), ..unproven })
+        }
+        Verdict::Dead if had_proof && report.findings.contains(&Finding::Gone) => {
+            let revoked = before.revoked.or_else(|| Some(clock::wall()));
+            Some(Receipt { revoked, ..unproven })
+        }
+        _ if report.is_anothers => Some(unproven),
+        // What could not be told today takes nothing back.
+        _ => None,
+    }
+}
+
+/// The receipt that says that its token is narrow, with everything that is known of it.
+fn narrow(
+    before: Option<&Receipt>,
+    report: &Audited,
+    secret: &Secret,
+    server: &str,
+) -> Option<Receipt> {
+    let new = || {
+        let is_old = |rows: &Vec<Row>| rows.iter().any(|row| !is_row(row));
+        let api = if report.rows.as_ref().is_some_and(is_old) { Api::Zones } else { Api::Rows };
+        Some(Receipt {
+            id: None,
+            name: String::new(),
+            server: server.to_owned(),
+            api,
+            duties: Vec::new(),
+            created: None,
+            limits: Limits::default(),
+            seal: Seal::of(secret).ok()?,
+            proven: None,
+            beyond: None,
+            revoked: None,
+            replaces: Vec::new(),
+            rails: None,
+            void_since: None,
+        })
+    };
+    let known = before.cloned().or_else(new)?;
+    let covers = |host: &Hostname| report.duties.iter().any(|duty| duty.host == *host);
+    // It was judged for these hosts, so that it is proven for these.
+    let duties = if report.hosts.iter().all(covers) { &report.duties } else { &known.duties };
+    // The file holds whole seconds.
+    let whole = |at: Timestamp| Timestamp::from_secs(at.millis() / 1000);
+    let proven = known.proven.or_else(|| Some(clock::wall()));
+    Some(Receipt {
+        id: report.id.clone().or(known.id),
+        name: report.name.clone().unwrap_or(known.name),
+        duties: duties.clone(),
+        created: report.created.map(whole).or(known.created),
+        limits: report.limits.clone().unwrap_or(known.limits),
         proven,
-        replaces: Vec::new(),
-        rails: None,
-        void_since: None,
+        beyond: None,
+        revoked: None,
+        ..known
     })
+}
+
+/// Whether a row is of the form that servers have today.
+fn is_row(row: &Row) -> bool {
+    matches!(row.rule, Rule::Row { .. })
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::audit::code;
 use super::files::{Found, TokenFile, lock};
+use super::proof::note_proofs;
 use super::show::{Audited, By};
 use super::subject::{Subject, no_token};
 use super::{Failure, Holder, clients, common_provider, holder, management, token_file};
@@ -262,7 +263,8 @@ impl<'a> Desk<'a> {
             return Ok(());
         }
         if receipt.proven.is_none() {
-            job.file.write_receipt(&Receipt { proven: Some(clock::wall()), ..receipt.clone() })?;
+            let proven = Some(clock::wall());
+            job.file.write_receipt(&Receipt { proven, beyond: None, ..receipt.clone() })?;
         } else if let Err(error) = confirm(job.file.path()) {
             let file = crate::receipt::path(job.file.path());
             return Err(Failure::of_file(&file, "cannot be confirmed", &error));
@@ -512,6 +514,8 @@ impl Job<'_> {
             limits: Limits { max_age: Some(self.age), ..Limits::default() },
             seal,
             proven: None,
+            beyond: None,
+            revoked: None,
             replaces: Vec::new(),
             rails: Some(grant),
             void_since: None,
@@ -611,7 +615,8 @@ async fn revoke(
         let now = clock::wall();
         let end = receipt.expires().map_or(now, |end| end.min(now));
         let rails = receipt.rails.clone().map(|grant| Grant { expires: Some(end), ..grant });
-        file.write_receipt(&Receipt { proven: None, rails, ..receipt.clone() })?;
+        let revoked = receipt.revoked.or(Some(now));
+        file.write_receipt(&Receipt { proven: None, revoked, rails, ..receipt.clone() })?;
     }
     if found.secret.is_some() {
         out(&format!(
@@ -632,10 +637,14 @@ pub async fn of_tokens(
     let holders = holders(config, command)?;
     let clients = clients();
     let mut exit = Exit::Right;
-    let mut audited = Vec::new();
+    let (mut audited, mut subjects) = (Vec::new(), Vec::new());
     for holder in &holders {
         let judged = match Subject::read(holder) {
-            Ok(Some(subject)) => judged(config, &subject, &clients).await,
+            Ok(Some(subject)) => {
+                let judged = judged(config, &subject, &clients).await;
+                subjects.push(subject);
+                judged
+            }
             Ok(None) => Err(no_token(holder)),
             Err(failure) => Err(failure),
         };
@@ -647,7 +656,8 @@ pub async fn of_tokens(
             }
         }
     }
-    exit = exit.max(Exit::worst(audited.iter().map(|report| code(report.verdict()))));
+    exit = exit.max(Exit::worst(audited.iter().map(code)));
+    note_proofs(&subjects, &audited);
     Ok((exit, audited))
 }
 
@@ -668,6 +678,7 @@ async fn judged(
         dead(&mut findings);
     }
     let server = server(subject.holder.provider, clients);
+    let mut is_valid = None;
     match &subject.secret {
         None => findings.push(Finding::untold("the server takes it", "its file is not there")),
         Some(secret) => match server.missing(secret, &duties).await {
@@ -675,8 +686,11 @@ async fn judged(
                 "it has lapsed",
                 "its receipt says so, and the server takes it; compare the clocks",
             )),
-            Ok(_) => {}
-            Err(trouble) if trouble.is_credential() => dead(&mut findings),
+            Ok(_) => is_valid = Some(true),
+            Err(trouble) if trouble.is_credential() => {
+                is_valid = Some(false);
+                dead(&mut findings);
+            }
             Err(_) if is_over => {}
             Err(trouble) => findings.push(Finding::untold("the server takes it", trouble)),
         },
@@ -684,7 +698,9 @@ async fn judged(
     audit::sort(&mut findings);
     let fixes = findings.iter().map(|finding| fix(subject.holder.first(), finding)).collect();
     let not_visible = NOT_VISIBLE.to_vec();
-    Ok(Audited { findings, fixes, not_visible, ..subject.report(By::Receipt) })
+    let rows = grant.map(Grant::rows);
+    let report = subject.report(By::Receipt);
+    Ok(Audited { findings, fixes, not_visible, is_valid, rows, duties, ..report })
 }
 
 /// The command that mends a finding.

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::account::{Account, Trouble};
 use crate::cli::TokenCommand;
+use crate::clock;
 use crate::config::Config;
 use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Secret;
@@ -217,8 +218,10 @@ async fn by_receipt(
     }
     // The receipt stays, so that the next run can say that nothing is left to do.
     match receipt {
-        Some(receipt) if receipt.proven.is_some() || !receipt.replaces.is_empty() => {
-            file.write_receipt(&Receipt { proven: None, replaces: Vec::new(), ..receipt })
+        Some(receipt) if receipt.revoked.is_none() || !receipt.replaces.is_empty() => {
+            let (proven, replaces) = (None, Vec::new());
+            let revoked = receipt.revoked.or(Some(clock::wall()));
+            file.write_receipt(&Receipt { proven, revoked, replaces, ..receipt })
         }
         _ => Ok(()),
     }

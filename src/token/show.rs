@@ -10,8 +10,8 @@ use super::styled::Style;
 use crate::clock::rfc3339_seconds;
 use crate::core::name::Hostname;
 use crate::core::time::{Timestamp, roughly};
-use crate::core::token::TokenId;
 use crate::core::token::audit::{self, Finding, Verdict, Weight};
+use crate::core::token::{Duty, EVERYWHERE, Key, Limits, Row, Rule, TokenId, period};
 use crate::log::Printable;
 use crate::terminal::{breadth, breadth_of};
 
@@ -52,8 +52,18 @@ pub struct Audited {
     pub expires: Option<Timestamp>,
     /// When it was last used.
     pub last_used: Option<Timestamp>,
-    /// What its policies allow, in words.
-    pub allows: Vec<String>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// What bounds its life and use.
+    pub limits: Option<Limits>,
+    /// Whether its server would take it now, by the server's own word.
+    pub is_valid: Option<bool>,
+    /// The rules of its policies; `None` where nobody could read them.
+    pub rows: Option<Vec<Row>>,
+    /// What it was judged for.
+    pub duties: Vec<Duty>,
+    /// Whether what its receipt says is about another token.
+    pub is_anothers: bool,
     /// How many probes were made.
     pub tried: usize,
     /// Whether its receipt proves that Homing issued it.
@@ -74,7 +84,12 @@ impl Audited {
             not_visible: Vec::new(),
             expires: None,
             last_used: None,
-            allows: Vec::new(),
+            created: None,
+            limits: None,
+            is_valid: None,
+            rows: None,
+            duties: Vec::new(),
+            is_anothers: false,
             tried: 0,
             is_ours: false,
         }
@@ -109,6 +124,13 @@ pub fn table(audited: &[Audited], now: Timestamp, width: usize, colours: bool) -
     for (token, row) in audited.iter().zip(&rows) {
         columns.write(&mut lines, row, colours.then(|| standing(token).1));
         details(&mut lines, token, now, width);
+    }
+    let has_rows = |token: &Audited| {
+        let by_policies = matches!(token.by, By::Itself | By::Management);
+        by_policies && token.rows.as_ref().is_some_and(|rows| !rows.is_empty())
+    };
+    if audited.iter().any(has_rows) {
+        wrap(&mut lines, "", pieces(PRECEDENCE, false), width, true);
     }
     wrap(&mut lines, "", pieces(&summary(audited), false), width, true);
     lines
@@ -182,6 +204,11 @@ fn is_gone(token: &Audited) -> bool {
     token.findings.contains(&Finding::Gone)
 }
 
+/// Whether a host cannot be updated with its token; one that is no host's has no job.
+pub fn cannot_do_its_job(token: &Audited) -> bool {
+    !token.hosts.is_empty() && token.findings.iter().any(Finding::stops_the_job)
+}
+
 /// What stands for the token: its first host, else its name, else its id.
 fn label(token: &Audited) -> String {
     let file = || token.file.as_ref().map(|file| file.to_string_lossy().into_owned());
@@ -207,7 +234,10 @@ fn standing(token: &Audited) -> (&'static str, Style) {
         Verdict::Inconclusive => ("inconclusive", Style::Doubtful),
         Verdict::Dead if is_gone(token) => ("gone", Style::Doubtful),
         Verdict::Dead => ("lapsed", Style::Doubtful),
+        // It does nothing that it should not, and not what it should either.
+        Verdict::Narrow if cannot_do_its_job(token) => ("narrow", Style::Doubtful),
         Verdict::Narrow => ("narrow", Style::Good),
+        Verdict::NarrowToZone => ("narrow to the zone", Style::Good),
     }
 }
 
@@ -243,9 +273,19 @@ fn details(lines: &mut Vec<String>, token: &Audited, now: Timestamp, width: usiz
             wrap(lines, "     fix: ", pieces(&clean(fix), true), width, false);
         }
     }
-    // What a host's token should allow is known, and what it allows beyond that was found.
-    if token.hosts.is_empty() && !token.allows.is_empty() {
-        say(lines, &allowances(&token.allows));
+    let facts = facts(token, now);
+    if !facts.is_empty() {
+        say(lines, &facts.join(", "));
+    }
+    match token.rows.as_deref() {
+        None => {}
+        Some([]) => say(lines, "rows: none, so every record of every zone is allowed"),
+        Some(rows) => {
+            say(lines, "rows:");
+            for row in rows {
+                wrap(lines, "       ", pieces(&clean(&in_words(row)), false), width, true);
+            }
+        }
     }
     let to_whom = match token.by {
         By::Answers => Some("not visible in the server's answers"),
@@ -263,23 +303,77 @@ fn details(lines: &mut Vec<String>, token: &Audited, now: Timestamp, width: usiz
     }
 }
 
-/// What policies allow, where there are not too many of them.
-fn allowances(allows: &[String]) -> String {
-    const MOST: usize = 8;
-    let mut text = String::from("allows: ");
-    for (place, rule) in allows.iter().take(MOST).enumerate() {
-        text.push_str(if place == 0 { "" } else { "; " });
-        text.push_str(rule.strip_prefix("allow ").unwrap_or(rule));
+/// What rows mean, told once where any are shown.
+const PRECEDENCE: &str = "Of the rows that fit a record the most specific one decides: domain \
+     before name before type. A row's domain is a filter, not a limit: it says which records the row \
+     is about. The default decides about everything that no other row is about.";
+
+/// A row in words, with what it decides where that is not all that it says.
+fn in_words(row: &Row) -> String {
+    let about = match &row.rule {
+        Rule::Row { key, .. } => Key::to_string(key),
+        Rule::Zone { .. } => String::new(),
+    };
+    let others: Vec<&str> =
+        row.decides.iter().map(String::as_str).filter(|record| *record != about).collect();
+    match others.as_slice() {
+        [] => row.rule.to_string(),
+        others => format!("{} (decides about {})", row.rule, others.join(", ")),
     }
-    if let Some(more) = allows.len().checked_sub(MOST).filter(|more| *more > 0) {
-        text.push_str(&format!("; and {more} more"));
+}
+
+/// When its time without use is over, if it is not used before.
+fn idle_end(token: &Audited) -> Option<Timestamp> {
+    let limit = token.limits.as_ref()?.max_unused?;
+    Some(token.last_used.or(token.created)?.after(limit))
+}
+
+/// The networks that it works from, where they are known.
+fn networks(token: &Audited) -> Option<Vec<&str>> {
+    let limits = token.limits.as_ref()?;
+    Some(match &limits.subnets {
+        None => EVERYWHERE.to_vec(),
+        Some(subnets) => subnets.iter().map(String::as_str).collect(),
+    })
+}
+
+/// What is known of a token's life and use.
+fn facts(token: &Audited, now: Timestamp) -> Vec<String> {
+    let mut facts = Vec::new();
+    facts.extend(token.created.map(|at| format!("created {}", date(at))));
+    if is_seen(token) && token.created.is_some() {
+        facts.push(match token.last_used {
+            Some(at) => format!("last used {}", ago(at, now)),
+            None => "never used".to_owned(),
+        });
     }
-    text
+    let Some(limits) = &token.limits else { return facts };
+    facts.push(match token.expires {
+        Some(at) => format!("ends {}", date(at)),
+        None => "no end".to_owned(),
+    });
+    facts.push(match (limits.max_unused, idle_end(token)) {
+        // Its last use is not seen by itself.
+        (Some(limit), Some(at)) if is_seen(token) => {
+            format!("ends {} if unused until then ({})", date(at), period(limit))
+        }
+        (Some(limit), _) => format!("ends after {} without use", period(limit)),
+        (None, _) => "no idle end".to_owned(),
+    });
+    facts.push(match networks(token).unwrap_or_default().as_slice() {
+        [] => "from no network".to_owned(),
+        all if *all == EVERYWHERE => "from every network".to_owned(),
+        some => format!("from {}", some.join(", ")),
+    });
+    let validity = |valid: bool| if valid { "valid" } else { "not valid" };
+    facts.extend(token.is_valid.map(|valid| validity(valid).to_owned()));
+    facts
 }
 
 /// How many tokens there are of each kind, the worst first.
 fn summary(audited: &[Audited]) -> String {
-    const WORDS: [&str; 5] = ["TOO POWERFUL", "inconclusive", "gone", "lapsed", "narrow"];
+    const WORDS: [&str; 6] =
+        ["TOO POWERFUL", "inconclusive", "gone", "lapsed", "narrow to the zone", "narrow"];
     if audited.is_empty() {
         return "no tokens".to_owned();
     }
@@ -407,6 +501,48 @@ struct Shown<'a> {
     not_visible: &'a [&'static str],
     expires: Option<String>,
     last_used: Option<String>,
+    created: Option<String>,
+    max_age: Option<String>,
+    max_unused: Option<String>,
+    /// When its time without use is over, if it is not used before.
+    idle_end: Option<String>,
+    networks: Option<Vec<&'a str>>,
+    valid: Option<bool>,
+    rows: Option<Vec<ShownRow<'a>>>,
+    /// How many requests tried what it may do.
+    probes: usize,
+}
+
+/// A row; what it is about is null where it is about any.
+#[derive(Serialize)]
+struct ShownRow<'a> {
+    domain: Option<&'a str>,
+    subname: Option<&'a str>,
+    #[serde(rename = "type")]
+    kind: Option<&'a str>,
+    allow: bool,
+    default: bool,
+    text: String,
+    /// The records of its hosts that it decides about.
+    decides: &'a [String],
+}
+
+impl<'a> ShownRow<'a> {
+    fn of(row: &'a Row) -> Self {
+        let (domain, subname, kind) = match &row.rule {
+            Rule::Row { key: Key { zone, subname, kind }, .. } => (zone, subname, kind),
+            Rule::Zone { zone, .. } => (zone, &None, &None),
+        };
+        Self {
+            domain: domain.as_deref(),
+            subname: subname.as_deref(),
+            kind: kind.as_deref(),
+            allow: row.rule.allows(),
+            default: row.rule.is_default(),
+            text: row.rule.to_string(),
+            decides: &row.decides,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -465,6 +601,14 @@ fn shown(token: &Audited) -> Shown<'_> {
         not_visible: &token.not_visible,
         expires: token.expires.map(moment),
         last_used: token.last_used.map(moment),
+        created: token.created.map(moment),
+        max_age: token.limits.as_ref().and_then(|limits| limits.max_age).map(period),
+        max_unused: token.limits.as_ref().and_then(|limits| limits.max_unused).map(period),
+        idle_end: idle_end(token).filter(|_| is_seen(token)).map(moment),
+        networks: networks(token),
+        valid: token.is_valid,
+        rows: token.rows.as_ref().map(|rows| rows.iter().map(ShownRow::of).collect()),
+        probes: token.tried,
     }
 }
 
@@ -492,7 +636,12 @@ mod tests {
             not_visible: Vec::new(),
             expires: Some(Timestamp::from_secs(NOW + 364 * DAY)),
             last_used: Some(Timestamp::from_secs(NOW - 3 * DAY)),
-            allows: Vec::new(),
+            created: None,
+            limits: None,
+            is_valid: None,
+            rows: None,
+            duties: Vec::new(),
+            is_anothers: false,
             tried: 0,
             is_ours: true,
         }
@@ -535,10 +684,6 @@ mod tests {
             file: None,
             findings: vec![Finding::Lapsed],
             expires: Some(Timestamp::from_secs(NOW - DAY)),
-            allows: vec![
-                "allow A of nas.example.com".to_owned(),
-                "allow AAAA of nas.example.com".to_owned(),
-            ],
             ..token(&[])
         };
         vec![strong, unclear, foreign, token(&["dev1.example.com"])]
@@ -573,7 +718,6 @@ mod tests {
                 r#""router \u{1b}[2J\u{202e}"           lapsed        2027-01-14  3 days ago"#,
                 "     id: 6be0a87c-0d9a-4228-a3c5-ed5d33f4a807",
                 "  -  has lapsed: the server refuses it",
-                "     allows: A of nas.example.com; AAAA of nas.example.com",
                 "dev1.example.com                     narrow        2028-01-14  3 days ago",
                 "4 tokens: 1 too powerful, 1 inconclusive, 1 lapsed, 1 narrow",
             ],
@@ -611,7 +755,6 @@ mod tests {
                 "                        lapsed        2027-01-14  3 days ago",
                 "     id: 6be0a87c-0d9a-4228-a3c5-ed5d33f4a807",
                 "  -  has lapsed: the server refuses it",
-                "     allows: A of nas.example.com; AAAA of nas.example.com",
                 "dev1.example.com        narrow        2028-01-14  3 days ago",
                 "4 tokens: 1 too powerful, 1 inconclusive, 1 lapsed, 1 narrow",
             ],
@@ -665,6 +808,75 @@ mod tests {
     }
 
     #[test]
+    fn a_tokens_rows_and_life_are_told_in_words() {
+        let part = |text: &str| Some(text.to_owned());
+        let row =
+            |zone, subname, kind, write| Rule::Row { key: Key { zone, subname, kind }, write };
+        let rules = [
+            row(None, None, None, false),
+            row(part("example.com"), None, part("A"), true),
+            row(part("example.com"), part("dev1"), part("AAAA"), true),
+            row(part("other.example"), None, None, false),
+        ];
+        let policies = rules.map(|rule| crate::core::token::Policy { at: "x".to_owned(), rule });
+        let families = crate::core::address::PerFamily { v4: true, v6: true };
+        let (host, zone) = ("dev1.example.com".parse().unwrap(), "example.com".parse().unwrap());
+        let duties = [Duty { host, zone, families }];
+        let limits = Limits {
+            max_unused: Some(std::time::Duration::from_secs(30 * DAY)),
+            subnets: Some(vec!["192.0.2.0/24".to_owned()]),
+            ..Limits::default()
+        };
+        let told = Audited {
+            created: Some(Timestamp::from_secs(NOW - DAY)),
+            limits: Some(limits),
+            expires: None,
+            is_valid: Some(true),
+            rows: Some(crate::core::token::rows(&policies, &duties)),
+            duties: duties.to_vec(),
+            ..token(&["dev1.example.com"])
+        };
+        check(
+            std::slice::from_ref(&told),
+            100,
+            &[
+                "TOKEN             VERDICT  EXPIRES    LAST USED",
+                "dev1.example.com  narrow   if unused  3 days ago",
+                "     created 2027-01-14, last used 3 days ago, no end, ends 2027-02-11 if unused until then (30d),",
+                "     from 192.0.2.0/24, valid",
+                "     rows:",
+                "       allow A of any name in example.com (decides about A of dev1.example.com)",
+                "       allow AAAA of dev1.example.com",
+                "       deny any record of any name in other.example",
+                "       default: deny everything",
+                "Of the rows that fit a record the most specific one decides: domain before name before type. A row's",
+                "domain is a filter, not a limit: it says which records the row is about. The default decides about",
+                "everything that no other row is about.",
+                "1 token: 1 narrow",
+            ],
+        );
+        let text = json(&[told]);
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let read = &read["tokens"][0];
+        assert_eq!(read["created"], "2027-01-14T08:00:00Z");
+        assert_eq!(read["max-unused"], "30d");
+        assert_eq!(read["idle-end"], "2027-02-11T08:00:00Z");
+        assert_eq!(read["networks"], serde_json::json!(["192.0.2.0/24"]));
+        assert_eq!(read["valid"], true);
+        let row = &read["rows"][0];
+        assert_eq!(row["text"], "allow A of any name in example.com");
+        assert_eq!((&row["subname"], &row["type"]), (&serde_json::Value::Null, &"A".into()));
+        assert_eq!(row["decides"], serde_json::json!(["A of dev1.example.com"]));
+        assert_eq!(
+            (&read["rows"][3]["default"], &read["rows"][3]["allow"]),
+            (&true.into(), &false.into())
+        );
+        let everything = Audited { rows: Some(Vec::new()), ..token(&["dev1.example.com"]) };
+        let lines = table(&[everything], now(), 100, false);
+        assert!(lines.iter().any(|line| line.contains("rows: none, so every record")), "{lines:?}");
+    }
+
+    #[test]
     fn no_token_is_told_too() {
         check(&[], 80, &["no tokens"]);
         assert_eq!(json(&[]), r#"{"version":1,"tokens":[]}"#);
@@ -708,12 +920,15 @@ mod tests {
             r#"{"finding":"expires-soon","weight":"notice","text":"expires soon: 2027-01-20T08:00:00Z","#,
             r#""fix":"homing token rotate dev3.example.com"}],"#,
             r#""not-visible":["its flags to register and delete zones","its last use"],"#,
-            r#""expires":"2027-01-20T08:00:00Z","last-used":null},"#,
+            r#""expires":"2027-01-20T08:00:00Z","last-used":null,"created":null,"max-age":null,"#,
+            r#""max-unused":null,"idle-end":null,"networks":null,"valid":null,"rows":null,"#,
+            r#""probes":28},"#,
             r#"{"hosts":[],"file":null,"id":"6be0a87c-0d9a-4228-a3c5-ed5d33f4a807","#,
             r#""name":"b\u00fcro \ud83c\udfe0\u009b\u007f","by":"management","verdict":"dead","#,
             r#""findings":[{"finding":"lapsed","weight":"notice","text":"has lapsed: the server refuses it","#,
             r#""fix":null}],"not-visible":[],"expires":"2027-01-14T08:00:00Z","#,
-            r#""last-used":"2027-01-12T08:00:00Z"}]}"#,
+            r#""last-used":"2027-01-12T08:00:00Z","created":null,"max-age":null,"max-unused":null,"#,
+            r#""idle-end":null,"networks":null,"valid":null,"rows":null,"probes":0}]}"#,
         ];
         let text = json(&[unclear, foreign]);
         assert_eq!(text, expect.concat());

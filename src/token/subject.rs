@@ -4,8 +4,8 @@ use super::show::{Audited, By};
 use super::{Failure, Holder};
 use crate::config::secret::{self, SecretError};
 use crate::core::secret::Secret;
-use crate::core::token::TokenId;
 use crate::core::token::audit::Finding;
+use crate::core::token::{Limits, TokenId};
 use crate::exit::Exit;
 use crate::receipt::{self, Receipt};
 use crate::say::err;
@@ -64,6 +64,12 @@ impl<'a> Subject<'a> {
         self.receipt.as_ref()?.id.as_ref()
     }
 
+    /// The limits that it was issued with, where the receipt of its issue tells.
+    fn limits(&self) -> Option<Limits> {
+        let receipt = self.receipt.as_ref()?;
+        (receipt.created.is_some() && receipt.rails.is_none()).then(|| receipt.limits.clone())
+    }
+
     /// A report about it, with nothing found yet.
     pub fn report(&self, by: By) -> Audited {
         Audited {
@@ -71,6 +77,8 @@ impl<'a> Subject<'a> {
             file: self.holder.file().map(std::path::Path::to_owned),
             id: self.id().cloned(),
             expires: self.receipt.as_ref().and_then(Receipt::expires),
+            created: self.receipt.as_ref().and_then(|receipt| receipt.created),
+            limits: self.limits(),
             is_ours: self.id().is_some(),
             ..Audited::by(by)
         }

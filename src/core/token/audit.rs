@@ -73,6 +73,8 @@ pub enum Finding {
     DeletesNothing,
     /// The old server's policies reach to every name below the host.
     ReachesBelow(Hostname),
+    /// It may write every record of this zone, which is its host's own.
+    WritesZone(Hostname),
     /// No network may use it.
     NoSubnets,
     /// Only these networks may use it: the next change of address may leave them.
@@ -116,6 +118,9 @@ pub enum Verdict {
     Dead,
     /// It can do its job and nothing else, as far as anybody can tell.
     Narrow,
+    /// It can do no more than its server lets any token do that can do its job: it writes in every
+    /// name of its own zone.
+    NarrowToZone,
     /// Some right could not be told.
     Inconclusive,
     /// It could do more.
@@ -192,12 +197,7 @@ pub fn judge_flags(flags: &Flags, policies: &[Policy]) -> Vec<Finding> {
         (false, false) => {}
     }
     if is_on(flags.delete_zones) {
-        // Removing a zone takes the right to write any record in it.
-        let rights = rights::rights(policies);
-        let mut zones: Vec<_> = rights.iter().map(|right| right.key.zone.as_deref()).collect();
-        zones.push(None);
-        let any = zones.into_iter().any(|zone| rights::may_write(&rights, zone, None, None));
-        findings.push(if any { Finding::DeletesZones } else { Finding::DeletesNothing });
+        findings.push(of_deletion(policies));
     }
     match (flags.create_zones, flags.delete_zones) {
         // Until November 2024 any policy took that right away, and nothing else did.
@@ -212,6 +212,15 @@ pub fn judge_flags(flags: &Flags, policies: &[Policy]) -> Vec<Finding> {
         )),
     }
     findings
+}
+
+/// What the flag to remove zones comes to: removing one takes the right to write any record in it.
+pub fn of_deletion(policies: &[Policy]) -> Finding {
+    let rights = rights::rights(policies);
+    let mut zones: Vec<_> = rights.iter().map(|right| right.key.zone.as_deref()).collect();
+    zones.push(None);
+    let any = zones.into_iter().any(|zone| rights::may_write(&rights, zone, None, None));
+    if any { Finding::DeletesZones } else { Finding::DeletesNothing }
 }
 
 /// What its policies allow beyond `duties`, and what of those they do not.
@@ -279,8 +288,11 @@ pub fn sort(findings: &mut [Finding]) {
 /// What the findings come to.
 pub fn verdict(findings: &[Finding]) -> Verdict {
     let is_dead = |finding: &Finding| matches!(finding, Finding::Gone | Finding::Lapsed);
+    let is_zone_wide =
+        |finding: &Finding| matches!(finding, Finding::ReachesBelow(_) | Finding::WritesZone(_));
     match findings.iter().map(Finding::weight).max() {
         Some(Weight::Notice) if findings.iter().any(is_dead) => Verdict::Dead,
+        Some(Weight::Notice) if findings.iter().any(is_zone_wide) => Verdict::NarrowToZone,
         None | Some(Weight::Notice) => Verdict::Narrow,
         Some(Weight::Unclear) => Verdict::Inconclusive,
         Some(Weight::TooPowerful) => Verdict::TooPowerful,
@@ -291,6 +303,15 @@ impl Finding {
     /// That it could not be told whether `what`, for the reason `why`.
     pub fn untold(what: impl Into<String>, why: impl fmt::Display) -> Self {
         Self::Untold { what: what.into(), why: why.to_string() }
+    }
+
+    /// Whether a host whose token this was found about cannot be updated with it.
+    pub fn stops_the_job(&self) -> bool {
+        match self {
+            Self::Gone | Self::Lapsed | Self::Lacks { .. } | Self::NoSubnets => true,
+            Self::Rails(finding) => matches!(finding, rails::Finding::Lacks(_)),
+            _ => false,
+        }
     }
 
     /// What it means for the result.
@@ -334,6 +355,7 @@ impl Finding {
             Self::Nameless(_) => 44,
             Self::Spare { .. } => 45,
             Self::NoExpiry => 46,
+            Self::WritesZone(_) => 38,
             Self::Rails(finding) => match finding.weight() {
                 Weight::TooPowerful => 11,
                 Weight::Unclear => 21,
@@ -368,6 +390,7 @@ impl Finding {
             Self::GrantsItself => "auto-policy",
             Self::DeletesNothing => "deletes-zones-denied",
             Self::ReachesBelow(_) => "reaches-below",
+            Self::WritesZone(_) => "writes-zone",
             Self::Subnets(_) => "subnets",
             Self::NeverUsed => "never-used",
             Self::Unused(_) => "unused",
@@ -447,6 +470,10 @@ impl fmt::Display for Finding {
                 f,
                 "also writes A and AAAA of every name below {host}: this server has nothing narrower"
             ),
+            Self::WritesZone(zone) => write!(
+                f,
+                "writes every record of {zone}, its host's own zone: this server has nothing narrower"
+            ),
             Self::NoSubnets => f.write_str("no network may use it: every request is refused"),
             Self::Subnets(subnets) => write!(
                 f,
@@ -476,11 +503,24 @@ impl Finding {
 }
 
 impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 5] =
+        [Self::Dead, Self::Narrow, Self::NarrowToZone, Self::Inconclusive, Self::TooPowerful];
+
+    /// Whether it is as narrow as its server can make it.
+    pub fn is_narrow(self) -> bool {
+        match self {
+            Self::Narrow | Self::NarrowToZone => true,
+            Self::Dead | Self::Inconclusive | Self::TooPowerful => false,
+        }
+    }
+
     /// The word for it in `--json`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Dead => "dead",
             Self::Narrow => "narrow",
+            Self::NarrowToZone => "narrow-to-zone",
             Self::Inconclusive => "inconclusive",
             Self::TooPowerful => "too-powerful",
         }
@@ -492,6 +532,7 @@ impl fmt::Display for Verdict {
         f.write_str(match self {
             Self::Dead => "dead",
             Self::Narrow => "narrow",
+            Self::NarrowToZone => "narrow to the zone",
             Self::Inconclusive => "inconclusive",
             Self::TooPowerful => "TOO POWERFUL",
         })
@@ -626,7 +667,7 @@ mod tests {
     }
 
     #[test]
-    fn on_an_old_server_a_host_is_narrow_only_as_a_zone_of_its_own() {
+    fn on_an_old_server_a_host_is_narrow_to_its_zone_as_a_zone_of_its_own() {
         let mut old = token();
         old.flags = Flags { manage_tokens: Some(false), ..Flags::default() };
         let wide = narrow(Api::Zones, &[duty("dev1.example.com", "example.com")]);
@@ -634,7 +675,7 @@ mod tests {
         assert_eq!(found, ["policy-too-broad", "policy-too-broad"]);
         let own = [duty("dev1.example.com", "dev1.example.com")];
         let findings = judge_policies(&narrow(Api::Zones, &own), &own, Api::Zones);
-        assert_eq!(verdict(&findings), Verdict::Narrow);
+        assert_eq!(verdict(&findings), Verdict::NarrowToZone);
         assert_eq!(findings[0].word(), "reaches-below");
     }
 

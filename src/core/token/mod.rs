@@ -252,10 +252,29 @@ pub fn wanted(api: Api, duties: &[Duty]) -> Vec<Rule> {
     distinct
 }
 
-/// What `policies` allow, in words.
-pub fn allowed(policies: &[Policy]) -> Vec<String> {
-    let allowing = policies.iter().filter(|policy| policy.rule.allows());
-    allowing.map(|policy| policy.rule.to_string()).collect()
+/// A rule of a token with what it decides, to be shown.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Row {
+    /// The rule.
+    pub rule: Rule,
+    /// The records of the token's hosts that it decides about, as `A of dev1.example.com`.
+    pub decides: Vec<String>,
+}
+
+/// The rules of `policies`, the default last, with what each decides of `duties`.
+pub fn rows(policies: &[Policy], duties: &[Duty]) -> Vec<Row> {
+    let row = |policy: &Policy| Row { rule: policy.rule.clone(), decides: Vec::new() };
+    let mut rows: Vec<Row> = policies.iter().map(row).collect();
+    for duty in duties {
+        for kind in duty.kinds() {
+            let zone = duty.zone.as_str();
+            if let Some(place) = rights::decided_by(policies, zone, duty.subname(), kind) {
+                rows[place].decides.push(Key::of(&duty.zone, duty.subname(), kind).to_string());
+            }
+        }
+    }
+    rows.sort_by_key(|row| (row.rule.is_default(), row.rule.to_string()));
+    rows
 }
 
 impl Rule {

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Duty;
 use super::audit::{Verdict, WARN_AHEAD, Weight};
+use super::{Duty, Row};
 use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::time::Timestamp;
@@ -115,6 +115,28 @@ impl Grant {
             protect_types: Vec::new(),
             expires: Some(expires),
         })
+    }
+
+    /// What it allows, as rows: the default of its domain last.
+    pub fn rows(&self) -> Vec<Row> {
+        let domain = self.domain.as_str();
+        let subname = |name: &str| {
+            let rest = name.strip_suffix(domain).unwrap_or(name);
+            rest.strip_suffix('.').unwrap_or(rest).to_owned()
+        };
+        let row = |subname: Option<String>, kind: Option<String>, write| {
+            let key = super::Key { zone: Some(domain.to_owned()), subname, kind };
+            Row { rule: super::Rule::Row { key, write }, decides: Vec::new() }
+        };
+        let named = |entries: &[Entry], write| {
+            let of = |entry: &Entry| row(Some(subname(&entry.name)), entry.kind.clone(), write);
+            entries.iter().map(of).collect::<Vec<_>>()
+        };
+        let mut rows = named(&self.protect, false);
+        rows.extend(self.protect_types.iter().map(|kind| row(None, Some(kind.clone()), false)));
+        rows.extend(named(&self.records, true));
+        rows.push(row(None, None, self.policy == Policy::Allow));
+        rows
     }
 
     /// Whether it allows changing a record. NS and SOA are never allowed by any token.

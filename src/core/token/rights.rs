@@ -89,6 +89,15 @@ pub fn deciding<'a>(
     })
 }
 
+/// The place among `policies` of the one that decides about a record.
+pub fn decided_by(policies: &[Policy], zone: &str, subname: &str, kind: &str) -> Option<usize> {
+    let owned = policies.iter().map(|policy| of_rule(&policy.rule));
+    let owned: Vec<Vec<Right>> = owned.collect();
+    let all = owned.concat();
+    let right = deciding(&all, Some(zone), Some(subname), Some(kind))?;
+    owned.iter().position(|rights| rights.contains(right))
+}
+
 /// Whether a record may be written: without any policy, everything may.
 pub fn may_write(
     rights: &[Right],

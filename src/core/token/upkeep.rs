@@ -13,14 +13,32 @@ use crate::core::secret::Fingerprint;
 use crate::core::time::Timestamp;
 
 /// What a receipt says about its token.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Terms {
     /// When its age ends it.
     pub end: End,
     /// The longest time without use, if that ends it.
     pub max_unused: Option<Duration>,
-    /// Whether `issue` or `audit` proved it narrow.
-    pub proven: bool,
+    /// What it proves for the host that uses it.
+    pub proof: Proof,
+}
+
+/// What a receipt proves of its token for one host.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Proof {
+    /// That it is too powerful: an audit found that it could do this.
+    Beyond(String),
+    /// Nothing: it is about a token of this other server.
+    Elsewhere(String),
+    /// That it is narrow, by its issue or an audit.
+    Narrow,
+    /// Nothing: no audit of it has ended well.
+    #[default]
+    Nothing,
+    /// Nothing for this host: it is about these.
+    OfOthers(String),
+    /// That it was ended then.
+    Revoked(Timestamp),
 }
 
 /// When a token's age ends it.
@@ -87,8 +105,13 @@ fn warnings(end: End) -> impl Iterator<Item = Timestamp> {
     ahead.into_iter().filter_map(before)
 }
 
-/// What is kept of the `findings` about the token that `about` stands for; the worst few in words.
+/// What is kept of the `findings` about the token that `about` stands for.
 pub fn self_check(findings: &[Finding], about: Fingerprint, at: Timestamp) -> SelfCheck {
+    SelfCheck { about, at, verdict: verdict(findings), powers: powers(findings) }
+}
+
+/// What of `findings` is beyond the job, the worst few in words; empty if nothing is.
+pub fn powers(findings: &[Finding]) -> String {
     const MOST_TOLD: usize = 3;
     let beyond = findings.iter().filter(|finding| finding.weight() == Weight::TooPowerful);
     let mut powers: Vec<String> = beyond.map(Finding::to_string).collect();
@@ -97,19 +120,108 @@ pub fn self_check(findings: &[Finding], about: Fingerprint, at: Timestamp) -> Se
     if more > 0 {
         powers.push(format!("and {more} more"));
     }
-    SelfCheck { about, at, verdict: verdict(findings), powers: powers.join("; ") }
+    powers.join("; ")
+}
+
+/// What is known of a token's rights, from its receipt and from the last look at it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Known<'a> {
+    /// It can do its job and nothing else: seen then, or proven by its issue or an audit.
+    Narrow(Option<Timestamp>),
+    /// It writes addresses of every name in its zone, which is all that its server can bind it to.
+    NarrowToZone(Timestamp),
+    /// It was ended then.
+    Revoked(Timestamp),
+    /// It can do this beyond its job.
+    TooPowerful(&'a str),
+    /// Nobody has proven anything, for this reason.
+    Unproven(String),
+}
+
+/// What is known of a token; `check` is of this very secret and receipt.
+pub fn known<'a>(terms: &'a Result<Terms, NoTerms>, check: Option<&'a SelfCheck>) -> Known<'a> {
+    let seen = |verdict| check.filter(|check| check.verdict == verdict);
+    let proof = match terms {
+        Ok(Terms { proof: Proof::Revoked(at), .. }) => return Known::Revoked(*at),
+        Ok(terms) => Ok(&terms.proof),
+        Err(no_terms) => Err(no_terms.to_string()),
+    };
+    if let Some(check) = seen(Verdict::TooPowerful) {
+        return Known::TooPowerful(&check.powers);
+    }
+    if let Ok(Proof::Beyond(powers)) = proof {
+        return Known::TooPowerful(powers);
+    }
+    match (seen(Verdict::Narrow), seen(Verdict::NarrowToZone), proof) {
+        (Some(check), ..) => Known::Narrow(Some(check.at)),
+        (None, Some(check), _) => Known::NarrowToZone(check.at),
+        (None, None, Ok(Proof::Narrow)) => Known::Narrow(None),
+        (None, None, Ok(proof)) => Known::Unproven(proof.to_string()),
+        (None, None, Err(why)) => Known::Unproven(why),
+    }
+}
+
+impl Known<'_> {
+    /// The word for it in `status --json`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Narrow(_) => Verdict::Narrow.word(),
+            Self::NarrowToZone(_) => Verdict::NarrowToZone.word(),
+            Self::Revoked(_) => "revoked",
+            Self::TooPowerful(_) => Verdict::TooPowerful.word(),
+            Self::Unproven(_) => "not-proven",
+        }
+    }
+
+    /// Whether a person must act: it is dead, or does too much where something narrower is to be had
+    /// (every server that tells what a token may do has that).
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Revoked(_) | Self::TooPowerful(_) => true,
+            Self::Narrow(_) | Self::NarrowToZone(_) | Self::Unproven(_) => false,
+        }
+    }
 }
 
 /// Why a strict host must not use its token, if so; `check` is of this very secret and receipt.
+///
+/// What a look finds is no proof: only `issue` and `audit` see enough for one.
 pub fn refusal(terms: &Result<Terms, NoTerms>, check: Option<&SelfCheck>) -> Option<Refusal> {
     let refused = |rejection, detail: String| Some(Refusal { rejection, detail });
-    match (check, terms) {
-        (Some(check), _) if check.verdict == Verdict::TooPowerful => {
-            refused(Rejection::TooPowerful, check.powers.clone())
+    if let Known::TooPowerful(powers) = known(terms, check) {
+        return refused(Rejection::TooPowerful, powers.to_owned());
+    }
+    match terms {
+        Ok(Terms { proof: Proof::Narrow, .. }) => None,
+        Ok(Terms { proof, .. }) => refused(Rejection::Unproven, proof.to_string()),
+        Err(no_terms) => refused(Rejection::Unproven, no_terms.to_string()),
+    }
+}
+
+impl Proof {
+    /// Whether it speaks against its token, or its receipt was never about it.
+    pub fn is_against_it(&self) -> bool {
+        match self {
+            Self::Beyond(_) | Self::Elsewhere(_) | Self::OfOthers(_) | Self::Revoked(_) => true,
+            Self::Narrow | Self::Nothing => false,
         }
-        (_, Ok(terms)) if terms.proven => None,
-        (_, Ok(_)) => refused(Rejection::Unproven, "no audit of it has ended well".to_owned()),
-        (_, Err(no_terms)) => refused(Rejection::Unproven, no_terms.to_string()),
+    }
+}
+
+impl fmt::Display for Proof {
+    /// Why there is a proof or none, without its moment.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Beyond(powers) => f.write_str(powers),
+            Self::Elsewhere(server) => write!(f, "its receipt is of a token of {server}"),
+            Self::Narrow => f.write_str("its issue or an audit proved it narrow"),
+            Self::Nothing => f.write_str("no audit of it has ended well"),
+            Self::OfOthers(hosts) if hosts.is_empty() => {
+                f.write_str("its receipt names no host, so it proves nothing")
+            }
+            Self::OfOthers(hosts) => write!(f, "its receipt is for {hosts}, not for this host"),
+            Self::Revoked(_) => f.write_str("it was revoked"),
+        }
     }
 }
 
@@ -264,13 +376,20 @@ mod tests {
             verdict,
             powers: "may write NS of example.com itself".to_owned(),
         };
-        let proven = Ok(Terms { end: End::Never, max_unused: None, proven: true });
-        let unproven = proven.clone().map(|terms| Terms { proven: false, ..terms });
+        let terms = |proof| Ok(Terms { end: End::Never, max_unused: None, proof });
+        let (proven, unproven) = (terms(Proof::Narrow), terms(Proof::Nothing));
         assert_eq!(rejection(&proven, None), None);
         assert_eq!(rejection(&proven, Some(&check(Verdict::Narrow))), None);
         let too_powerful = check(Verdict::TooPowerful);
         assert_eq!(rejection(&proven, Some(&too_powerful)), Some(Rejection::TooPowerful));
-        for terms in [unproven, Err(NoTerms::NoReceipt), Err(NoTerms::OfAnother)] {
+        let beyond = terms(Proof::Beyond("may write NS of example.com itself".to_owned()));
+        assert_eq!(rejection(&beyond, None), Some(Rejection::TooPowerful));
+        assert_eq!(rejection(&beyond, Some(&check(Verdict::Narrow))), Some(Rejection::TooPowerful));
+        let others = terms(Proof::OfOthers("dev2.example.com".to_owned()));
+        let (revoked, elsewhere) = (Proof::Revoked(at(0)), Proof::Elsewhere("https://x".into()));
+        let no_proofs = [unproven, others, terms(revoked), terms(elsewhere)];
+        let no_terms = [Err(NoTerms::NoReceipt), Err(NoTerms::OfAnother)];
+        for terms in no_proofs.into_iter().chain(no_terms) {
             assert_eq!(rejection(&terms, None), Some(Rejection::Unproven), "{terms:?}");
             let narrow = check(Verdict::Narrow);
             assert_eq!(rejection(&terms, Some(&narrow)), Some(Rejection::Unproven), "{terms:?}");

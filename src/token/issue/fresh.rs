@@ -260,6 +260,8 @@ impl Desk<'_> {
             limits: token.limits.clone(),
             seal,
             proven: None,
+            beyond: None,
+            revoked: None,
             replaces,
             rails: None,
             void_since: None,

@@ -29,7 +29,7 @@ use crate::core::name::Hostname;
 use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
-use crate::core::token::audit::{self as judgement, Circumstances, Finding, Verdict};
+use crate::core::token::audit::{self as judgement, Circumstances, Finding};
 use crate::core::token::difference::{Change, difference, has_lost_all};
 use crate::core::token::{
     Api, Duty, Flags, Limits, OURS, Policy, Rule, SHORTEST, Token, TokenId, name_for, wanted,
@@ -463,6 +463,8 @@ impl<'a> Desk<'a> {
             duties: job.duties.clone(),
             limits: token.limits.clone(),
             proven: receipt.proven.or_else(|| Some(clock::wall())),
+            beyond: None,
+            revoked: None,
             ..receipt.clone()
         };
         if fresh != receipt {
@@ -583,7 +585,7 @@ impl<'a> Desk<'a> {
         findings.extend(more);
         judgement::sort(&mut findings);
         let verdict = judgement::verdict(&findings);
-        if verdict != Verdict::Narrow {
+        if !verdict.is_narrow() {
             let worst = findings.first().map(Finding::to_string).unwrap_or_default();
             let host = job.holder.first();
             return Err(Failure::new(

@@ -39,7 +39,7 @@ pub async fn of_keys(
         progress.at(done, holder.first().as_str());
         match of_holder(config, holder).await {
             Ok(report) => {
-                exit = exit.max(judgement::code(report.verdict()));
+                exit = exit.max(judgement::code(&report));
                 audited.push(report);
             }
             Err(failure) => {

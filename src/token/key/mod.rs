@@ -44,7 +44,7 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
         match served {
             Ok(None) => {}
             Ok(Some(report)) => {
-                exit = exit.max(judgement::code(report.verdict()));
+                exit = exit.max(judgement::code(&report));
                 audited.push(report);
             }
             Err(failure) => {
