@@ -235,6 +235,28 @@ fn a_key_that_may_do_more_is_too_powerful() {
 }
 
 #[test]
+fn a_key_that_writes_its_hosts_own_zone_is_narrow_to_it_where_nothing_is_narrower() {
+    let test = "a_key_that_writes_its_hosts_own_zone_is_narrow_to_it_where_nothing_is_narrower";
+    let run = |kind: Kind, code: i32, words: &[&str]| {
+        let Some(mut server) = server(test, kind, &[Grant::of("dev1", &[])]) else { return };
+        if kind == Kind::Bind {
+            server.configure(&format!(
+                "{}zone \"{ZONE}\" {{ … update-policy {{ grant dev1 zonesub ANY; }}; }};\n",
+                Grant::of("dev1", &[]).key_file()
+            ));
+            server.run();
+        }
+        let home = home_with_key(&server, SECRET);
+        home.configure(&config(&server).replace(DEV1, ZONE));
+        let ran = home.run(&["token", "audit", ZONE]);
+        expect(&ran, code, words);
+    };
+    let powerdns = ["narrow to the zone", "writes every record of dyn.example.com, its host's own"];
+    run(Kind::PowerDns, 0, &powerdns);
+    run(Kind::Bind, 77, &["TOO POWERFUL", "may write TXT of dyn.example.com itself (tried)"]);
+}
+
+#[test]
 fn a_server_that_takes_what_nobody_signed_is_told() {
     let test = "a_server_that_takes_what_nobody_signed_is_told";
     let grants = [Grant::of("dev1", &[DEV1])];
@@ -294,7 +316,7 @@ fn a_key_that_may_not_do_its_job_is_told() {
     let Some(server) = server(test, Kind::Bind, &grants) else { return };
     let home = home_with_key(&server, SECRET);
     let lacks = "may not write A of dev1.dyn.example.com, so its updates are refused";
-    expect(&audit(&server, &home, 0), 0, &[lacks, &format!("fix: homing token issue {DEV1}")]);
+    expect(&audit(&server, &home, 75), 75, &[lacks, &format!("fix: homing token issue {DEV1}")]);
     let issue = home.run(&["token", "issue", DEV1]);
     expect(&issue, 75, &["the server knows the key, but it may not write A", "put this in"]);
 }

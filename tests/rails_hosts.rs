@@ -227,7 +227,7 @@ fn an_expired_token_parks_its_host_with_the_way_out_which_works() {
         ends(&scene.run("--once"), 77, &[]);
         assert_eq!(scene.rails.asked().len(), asked, "a parked host asks nobody");
         ends(&scene.run("status"), 77, &["put a valid token"]);
-        ends(&scene.run("token audit"), 0, &["lapsed", "homing token rotate dev1.example.com"]);
+        ends(&scene.run("token audit"), 75, &["lapsed", "homing token rotate dev1.example.com"]);
         // The clock of the server is a year ahead: a token for a year would be over at once.
         let ran = scene.token("issue --all");
         ends(&ran, 77, &["does not take the token in use any more", "clock"]);
@@ -363,7 +363,8 @@ fn a_token_is_ended_by_the_one_way_there_is() {
         ends(&scene.run(&format!("token revoke {HOST}")), 0, &["by a logout", "dead secret"]);
         assert!(scene.live().is_none());
         ends(&scene.run(&format!("token revoke {HOST}")), 0, &["nothing to do"]);
-        ends(&scene.run("token audit"), 0, &["lapsed"]);
+        ends(&scene.run("token audit"), 75, &["lapsed", "not valid"]);
+        ends(&scene.run("status"), 77, &["token: revoked "]);
         ends(&scene.run("--once"), 77, &["credential"]);
         ends(&scene.token("issue --all"), 0, &["has lapsed", "done"]);
         ends(&scene.run("--once"), 0, &[]);

@@ -98,7 +98,7 @@ fn fifty_runs_with_a_bad_token_make_one_request() {
     assert_eq!(sandbox.requests().len(), 1);
     home.secret("token", "s3cret-of-dev1");
     check(&home, 0);
-    assert_eq!(sandbox.requests().len(), 2);
+    assert_eq!(sandbox.updates().len(), 2);
 }
 
 /// What cron's mails would hold of a fault that `break_it` makes and `mend_it` ends: it is told when

@@ -5,7 +5,9 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use crate::account::Watch;
+use crate::clock;
 use crate::log::Printable;
+use crate::say::err;
 use crate::terminal::{breadth, breadth_of, error_width};
 
 /// The line; it goes away when this is dropped.
@@ -14,6 +16,10 @@ pub struct Progress {
     total: Cell<usize>,
     /// Whether there is somebody to see it.
     draws: bool,
+    /// Whether there is anybody who wants to know.
+    speaks: bool,
+    /// When it was last told off a terminal how far it is.
+    told: Cell<Duration>,
     done: Cell<usize>,
     is_drawn: Cell<bool>,
 }
@@ -22,7 +28,8 @@ impl Progress {
     /// Nothing of `total` is done; draws only on a terminal, and only when it `speaks`.
     pub fn new(total: usize, speaks: bool) -> Self {
         let draws = speaks && io::stderr().is_terminal();
-        Self { total: Cell::new(total), draws, done: Cell::new(0), is_drawn: Cell::new(false) }
+        let (total, told) = (Cell::new(total), Cell::new(clock::uptime()));
+        Self { total, draws, speaks, told, done: Cell::new(0), is_drawn: Cell::new(false) }
     }
 
     /// There turned out to be so many.
@@ -33,6 +40,7 @@ impl Progress {
     /// So many are done, and now it is the turn of `what`.
     pub fn at(&self, done: usize, what: &str) {
         self.done.set(done);
+        self.tell(done, what);
         if self.total.get() > 1 {
             self.draw(|width| bar(done, self.total.get(), what, width));
         } else {
@@ -45,6 +53,17 @@ impl Progress {
         if self.is_drawn.take() {
             write("\r\x1b[K");
         }
+    }
+
+    /// Off a terminal, long work says from time to time how far it is.
+    fn tell(&self, done: usize, what: &str) {
+        const SELDOM: Duration = Duration::from_secs(30);
+        let now = clock::uptime();
+        if self.draws || !self.speaks || now.saturating_sub(self.told.get()) < SELDOM {
+            return;
+        }
+        self.told.set(now);
+        err(&format!("{done} of {} done; now {what}", self.total.get()));
     }
 
     fn draw(&self, line: impl FnOnce(usize) -> String) {
@@ -63,6 +82,9 @@ impl Watch for Progress {
         const LONG: Duration = Duration::from_secs(10);
         if self.draws {
             self.draw(|width| pause(self.done.get(), self.total.get(), wait, width));
+        } else if wait > LONG && self.speaks {
+            self.told.set(clock::uptime());
+            err(&pause(self.done.get(), self.total.get(), wait, usize::MAX));
         } else if wait > LONG {
             tracing::info!(
                 seconds = wait.as_secs(),

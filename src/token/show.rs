@@ -347,7 +347,15 @@ fn facts(token: &Audited, now: Timestamp) -> Vec<String> {
             None => "never used".to_owned(),
         });
     }
-    let Some(limits) = &token.limits else { return facts };
+    facts.extend(token.limits.as_ref().map(|limits| bounds(token, limits)).unwrap_or_default());
+    let validity = |valid: bool| if valid { "valid" } else { "not valid" };
+    facts.extend(token.is_valid.map(|valid| validity(valid).to_owned()));
+    facts
+}
+
+/// What bounds a token's life and use, in words.
+fn bounds(token: &Audited, limits: &Limits) -> Vec<String> {
+    let mut facts = Vec::new();
     facts.push(match token.expires {
         Some(at) => format!("ends {}", date(at)),
         None => "no end".to_owned(),
@@ -365,8 +373,6 @@ fn facts(token: &Audited, now: Timestamp) -> Vec<String> {
         all if *all == EVERYWHERE => "from every network".to_owned(),
         some => format!("from {}", some.join(", ")),
     });
-    let validity = |valid: bool| if valid { "valid" } else { "not valid" };
-    facts.extend(token.is_valid.map(|valid| validity(valid).to_owned()));
     facts
 }
 

@@ -115,6 +115,7 @@ pub async fn of_key(
             }
         }
     }
+    narrow_to_zones(&mut report, asker, duties, &tried).await;
     let mut zones: Vec<&Hostname> = Vec::new();
     for duty in duties.iter().filter(|duty| !duty.is_zone()) {
         if !zones.contains(&&duty.zone) {
@@ -124,6 +125,28 @@ pub async fn of_key(
         }
     }
     fixed(report, duties, true)
+}
+
+/// Where every host is a zone of its own at a server that binds no key to names, there is nothing
+/// narrower than what was found: that is said in its place.
+async fn narrow_to_zones(
+    report: &mut Audited,
+    asker: &Asker<'_>,
+    duties: &[Duty],
+    tried: &[Probe],
+) {
+    let writes = |finding: &Finding| matches!(finding, Finding::MayWrite(_));
+    let Some((first, probe)) = duties.first().zip(tried.first()) else { return };
+    let all_granted =
+        report.findings.iter().filter(|finding| writes(finding)).count() == tried.len();
+    if !all_granted || !duties.iter().all(Duty::is_zone) {
+        return;
+    }
+    report.tried += 1;
+    if asker.binds_no_key(&first.zone, probe).await {
+        report.findings.retain(|finding| !writes(finding));
+        report.findings.extend(duties.iter().map(|duty| Finding::WritesZone(duty.zone.clone())));
+    }
 }
 
 /// Whether the server takes updates of the zone that nobody has signed.

@@ -19,6 +19,8 @@ use crate::token::Failure;
 pub struct Asker<'a> {
     pub server: NameServer<'a>,
     signer: Signer,
+    /// Signs as a key that no server knows.
+    stranger: Signer,
 }
 
 /// What the server says of a key on its own names.
@@ -35,10 +37,22 @@ pub enum Standing {
 
 impl<'a> Asker<'a> {
     pub fn new(server: NameServer<'a>, key: &Key, secret: &Secret) -> Result<Self, Failure> {
-        let login = format!("{}:{}", key.algorithm, key.name);
-        let signer = Signer::new(&Credential { login, secret: secret.clone() })
-            .map_err(|wrong| Failure::new(Exit::Configuration, wrong, ""))?;
-        Ok(Self { server, signer })
+        let signer = |name: &dyn std::fmt::Display| {
+            let login = format!("{}:{name}", key.algorithm);
+            Signer::new(&Credential { login, secret: secret.clone() })
+                .map_err(|wrong| Failure::new(Exit::Configuration, wrong, ""))
+        };
+        let stranger = signer(&"homing-probe-no-such-key")?;
+        Ok(Self { server, signer: signer(&key.name)?, stranger })
+    }
+
+    /// Whether the server is one that binds no key to names: `PowerDNS`, which alone refuses an
+    /// unknown key without a signature (4.7, observed November 2026).
+    pub async fn binds_no_key(&self, zone: &Hostname, probe: &Probe) -> bool {
+        let build = |id| rfc2136::probe(id, zone, &probe.name, probe.record_type);
+        let reply = self.server.ask_signed(&self.stranger, zone, build).await;
+        let unsigned = Check::Unverified(Complaint::Unsigned);
+        reply.is_ok_and(|reply| reply.check == unsigned && reply.rcode == Rcode::REFUSED)
     }
 
     /// What the server answers to a probe in `zone`.
