@@ -47,7 +47,8 @@ struct Host<'a> {
     refresh: Option<String>,
     /// When the host's token ends; known only with a receipt.
     expires: Option<String>,
-    /// What is known of the host's token; left out where its provider has none.
+    /// What is known of the host's token; left out where nothing is written down about it, and
+    /// nothing found against it.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<TokenForm>,
     /// What the zone's own servers said last; left out where they were not asked.
@@ -261,6 +262,9 @@ impl Token {
     fn form(&self, host: &HostConfig, memory: &Memory) -> Option<TokenForm> {
         let moment = |moment: Timestamp| rfc3339_seconds(moment).to_string();
         let known = self.known(memory)?;
+        if self.terms().is_none() && !known.needs_a_person() {
+            return None;
+        }
         let last_used = self.last_used(memory, memory.entry(&host.host.key));
         Some(TokenForm {
             rights: known.word(),
