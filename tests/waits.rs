@@ -190,7 +190,7 @@ impl Machine {
         if let (Outcome::Deferred(deferral), Some(until)) = (outcome, until)
             && deferral.fault == Fault::Throttled
         {
-            settle_zone(&mut self.memory, &request.zone, until);
+            settle_zone(&mut self.memory, &request.zone, until, now);
         }
     }
 }
