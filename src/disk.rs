@@ -83,7 +83,8 @@ pub fn real(path: &Path) -> io::Result<PathBuf> {
     let _hand = disguised()?;
     match Place::of(path) {
         Ok(place) => Ok(place.path().to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        // Whatever else is in the way is told by whoever opens it.
+        Err(error) if error.raw_os_error().is_some() => Ok(path.to_owned()),
         Err(error) => Err(error),
     }
 }

@@ -44,6 +44,7 @@ mod reason;
 pub mod receipt;
 pub mod round;
 mod say;
+mod secret_watch;
 pub mod source;
 pub mod state;
 pub mod supervisor;

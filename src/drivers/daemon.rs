@@ -20,6 +20,7 @@ use crate::core::auto::Route;
 use crate::core::backoff::Backoff;
 use crate::exit::Exit;
 use crate::round::{Absences, Engine, Occasion, SelfChecks};
+use crate::secret_watch::SecretWatch;
 use crate::source::kernel::{Changes, Watcher};
 use crate::source::sights::{self, Facts, LONGEST_VERDICT, OUTSIDE_REST, Snapshot};
 use crate::state::{Access, DAEMON, exposure};
@@ -47,9 +48,10 @@ enum Event {
     /// The watchdog is to be fed.
     Feeding,
     Kernel(Changes),
+    /// Something happened to a secret file or a receipt.
+    Secrets,
     Signal(Told),
     Time,
-    WatchFailed(std::io::Error),
 }
 
 /// Events of the kernel that have not become a round yet.
@@ -88,7 +90,7 @@ pub async fn run(setup: Setup) -> Exit {
     let jump = ClockJump::new();
     let supervisor = Supervisor::of_environment(|name| std::env::var_os(name));
     let stopping = || supervisor.tell(Notice::Stopping);
-    let mut watcher = watch();
+    let mut watches = Watches::begin(&engine.config);
     let mut confinement = begin(&engine.config, &state_dir);
     let mut status = summary::Status::default();
     supervisor.tell(Notice::Ready(&status.line()));
@@ -133,10 +135,11 @@ pub async fn run(setup: Setup) -> Exit {
         let deadline = begun.saturating_add(engine.config.daemon.interval).min(uptime() + wait);
         let routes = routes.filter(|_| report.awaits_network());
         drop((report, sights));
-        let mut waiting = Waiting { facts, routes, deadline, pending: None };
+        let mut waiting = Waiting { facts, routes, deadline, pending: None, new_secrets: false };
+        watches.follow(&engine.config);
         occasion = loop {
             let feeding = supervisor.feeding();
-            let event = waiting.event(&mut signals, &alarm, &jump, &mut watcher, feeding).await;
+            let event = waiting.event(&mut signals, &alarm, &jump, &mut watches, feeding).await;
             match event {
                 Event::Signal(Told::Stop) => {
                     stopping();
@@ -156,14 +159,11 @@ pub async fn run(setup: Setup) -> Exit {
                     break Occasion { network_changed: true, ..BY_ITSELF };
                 }
                 Event::Feeding => supervisor.feed(),
-                Event::WatchFailed(error) => {
-                    warn!(%error, fix = "nothing to do; the poll goes on", "the kernel's events cannot be read");
-                    watcher = None;
-                }
                 Event::Kernel(changes) => {
                     debug!(?changes, "the kernel told of a change");
                     waiting.note_event(engine.config.daemon.settle);
                 }
+                Event::Secrets => waiting.note_secrets(engine.config.daemon.settle, begun),
                 Event::Time => {
                     if let Some(occasion) = waiting.times_up(&engine) {
                         break occasion;
@@ -208,13 +208,62 @@ fn stopped() -> Exit {
     Exit::Right
 }
 
-/// Subscribes to the kernel's events; without them the poll alone finds changes.
-fn watch() -> Option<Watcher> {
-    match Watcher::open() {
-        Ok(watcher) => Some(watcher),
-        Err(error) => {
+/// What tells of changes; whatever fails there, the poll finds them later.
+struct Watches {
+    kernel: Option<Watcher>,
+    secrets: Option<SecretWatch>,
+}
+
+impl Watches {
+    /// Subscribes to the kernel's events, and watches the secret files of `config`.
+    fn begin(config: &Config) -> Self {
+        let kernel = Watcher::open().inspect_err(|error| {
             warn!(%error, fix = "allow netlink sockets", "changes are found by polling only");
-            None
+        });
+        let mut watches = Self { kernel: kernel.ok(), secrets: SecretWatch::open().ok() };
+        watches.follow(config);
+        watches
+    }
+
+    /// Watches the secret files of `config` where they are now.
+    fn follow(&mut self, config: &Config) {
+        if let Some(secrets) = &mut self.secrets {
+            secrets.follow(config);
+        }
+    }
+
+    /// Waits for the next change of either kind.
+    async fn changed(&mut self) -> Event {
+        let Self { kernel, secrets } = self;
+        let of_kernel = async {
+            if let Some(watcher) = kernel {
+                match watcher.changed().await {
+                    Ok(changes) => return changes,
+                    Err(error) => {
+                        let fix = "nothing to do; the poll goes on";
+                        warn!(%error, fix, "the kernel's events cannot be read");
+                        *kernel = None;
+                    }
+                }
+            }
+            std::future::pending().await
+        };
+        let of_secrets = async {
+            if let Some(watch) = secrets {
+                match watch.changed().await {
+                    Ok(()) => return,
+                    Err(error) => {
+                        debug!(%error, "secret files are not watched any more");
+                        *secrets = None;
+                    }
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            biased;
+            () = of_secrets => Event::Secrets,
+            changes = of_kernel => Event::Kernel(changes),
         }
     }
 }
@@ -264,6 +313,8 @@ struct Waiting {
     /// The uptime at which the next round begins by itself.
     deadline: Duration,
     pending: Option<Pending>,
+    /// Something happened to a secret file or a receipt.
+    new_secrets: bool,
 }
 
 impl Waiting {
@@ -273,7 +324,7 @@ impl Waiting {
         signals: &mut Signals,
         alarm: &Alarm,
         jump: &ClockJump,
-        watcher: &mut Option<Watcher>,
+        watches: &mut Watches,
         feeding: Duration,
     ) -> Event {
         let deadline = self.pending.map_or(self.deadline, |pending| {
@@ -294,16 +345,10 @@ impl Waiting {
                 () = tokio::task::yield_now() => Event::Time,
             };
         }
-        let changes = async {
-            match watcher {
-                Some(watcher) => watcher.changed().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
             told = signals.next() => Event::Signal(told),
-            changes = changes => changes.map_or_else(Event::WatchFailed, Event::Kernel),
+            event = watches.changed() => event,
             () = jump.jumped() => Event::ClockJumped,
             () = alarm.until(deadline.min(feeding)) => {
                 if deadline < feeding { Event::Time } else { Event::Feeding }
@@ -319,12 +364,25 @@ impl Waiting {
         pending.put_off(settle, now);
     }
 
+    /// Notes that something happened to a secret file: the round waits until it is quiet, and does not
+    /// follow the one that has `begun` too soon.
+    fn note_secrets(&mut self, settle: Duration, begun: Duration) {
+        debug!("a secret file or a receipt changed");
+        self.new_secrets = true;
+        let rest = LEAST_GAP.saturating_sub(uptime().saturating_sub(begun));
+        self.note_event(settle.max(rest));
+    }
+
     /// What to do when the wait is over: a round, or nothing yet.
     fn times_up(&mut self, engine: &Engine) -> Option<Occasion> {
         let by_time = uptime() >= self.deadline;
         let Some(mut pending) = self.pending.take() else {
             return by_time.then_some(BY_ITSELF);
         };
+        // It was a person's doing, as a signal is.
+        if self.new_secrets {
+            return Some(Occasion::default());
+        }
         let Ok(snapshot) = Snapshot::take(&engine.config) else { return Some(BY_ITSELF) };
         let facts = Facts::of(&engine.config, &snapshot);
         if !self.is_news(&facts, &snapshot) {
