@@ -757,10 +757,17 @@ fn a_server_that_is_not_there_is_named() {
 
 // TLS.
 
-const TLS_CAUSES: [(Certificate, &[&str]); 4] = [
+const TLS_CAUSES: [(Certificate, &[&str]); 5] = [
     (Certificate::Expired, &["expired at 2020-01-01T00:00:00Z", "this machine's clock shows 2"]),
     (Certificate::NotYetValid, &["not valid before 4000-01-01T00:00:00Z", "set the clock"]),
     (Certificate::UnknownAuthority, &["is from an unknown authority", "ca-file"]),
+    (
+        Certificate::OfOneself,
+        &[
+            "is an authority's, as `openssl req -x509` makes it",
+            "-addext basicConstraints=critical,CA:FALSE",
+        ],
+    ),
     (Certificate::WrongName, &["is not for that name but for other.example"]),
 ];
 

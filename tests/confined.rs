@@ -679,3 +679,58 @@ fn names_are_looked_up_by_the_resolver_that_is_named_now() {
         daemon.wait_for(&format!("lacking=\"reads {}\"", directory.display()));
     });
 }
+
+#[test]
+fn too_few_descriptors_confine_nobody_rather_than_lock_homing_out() {
+    let test = "too_few_descriptors_confine_nobody_rather_than_lock_homing_out";
+    if !has_landlock(test) {
+        return;
+    }
+    let (sandbox, home) = set_up();
+    let (mut confined, mut refused) = (0, 0);
+    for descriptors in 10..30 {
+        let limited = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+        let own = home.command(&["-v"]);
+        let mut command = Command::new("sh");
+        command.args(["-c", &limited]).arg(own.get_program()).args(own.get_args());
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        let daemon = home.daemon_of(command);
+        // With the fewest, it cannot even begin.
+        let is_over = |log: &str| log.contains("the round is over") || log.contains("homing: ");
+        daemon.wait_until("end of the round", is_over);
+        let log = daemon.log();
+        if log.contains("confined landlock=") {
+            confined += 1;
+            assert!(!log.contains("ermission denied"), "{descriptors} descriptors: {log}");
+        } else if log.contains("not confined") {
+            refused += 1;
+        }
+    }
+    assert!(confined > 0 && refused > 0, "{confined} {refused}");
+    assert_eq!(sandbox.records(HOST, "A"), ["198.51.100.1"]);
+}
+
+#[test]
+fn a_state_directory_that_was_made_anew_is_told_with_the_fix() {
+    if !has_landlock("a_state_directory_that_was_made_anew_is_told_with_the_fix") {
+        return;
+    }
+    let (sandbox, home) = set_up();
+    // So that the directory of the configuration does not open what is below it.
+    let elsewhere = Home::new("");
+    let state = elsewhere.path("state");
+    let daemon = home.daemon_with(&["-v", "--state-dir", state.to_str().unwrap()]);
+    wait_for_address(&sandbox, &daemon, "198.51.100.1");
+    daemon.wait_until("end of the round", |log| log.contains("the round is over"));
+    let removed = || fs::remove_dir_all(&state).is_ok();
+    wait_until("removal", removed, || daemon.log());
+    fs::create_dir(&state).unwrap();
+    replace(&home, "address", "198.51.100.2\n");
+    daemon.signal(Signal::USR1);
+    daemon.wait_for("restart needed: Landlock keeps Homing");
+    daemon.wait_for(&format!("restart Homing if {} was made anew", state.display()));
+    assert!(!daemon.log().contains("sudo -u"), "{}", daemon.log());
+    drop(daemon);
+    let daemon = home.daemon_with(&["-v", "--state-dir", state.to_str().unwrap()]);
+    wait_for_address(&sandbox, &daemon, "198.51.100.2");
+}

@@ -31,6 +31,9 @@ pub enum Certificate {
     UnknownAuthority,
     /// For `other.example` and `192.0.2.1`.
     WrongName,
+    /// An authority's, and the only one that the authority's file holds: as `openssl req -x509` makes
+    /// one for oneself.
+    OfOneself,
 }
 
 /// What a server does with a connection whose request it has read; an error ends the connection.
@@ -208,6 +211,7 @@ fn certified(kind: Certificate) -> (ServerConfig, String) {
         | Certificate::Forged
         | Certificate::Good
         | Certificate::NotYetValid
+        | Certificate::OfOneself
         | Certificate::UnknownAuthority => &["localhost", "provider.test", "127.0.0.1", "::1"],
     };
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
@@ -215,13 +219,19 @@ fn certified(kind: Certificate) -> (ServerConfig, String) {
     match kind {
         Certificate::Expired => params.not_after = rcgen::date_time_ymd(2020, 1, 1),
         Certificate::NotYetValid => params.not_before = rcgen::date_time_ymd(4000, 1, 1),
+        Certificate::OfOneself => params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
         Certificate::Forged
         | Certificate::Good
         | Certificate::UnknownAuthority
         | Certificate::WrongName => {}
     }
     let key = KeyPair::generate().expect("keys can be made");
-    let certificate = params.signed_by(&key, &signer).expect("certificates can be signed");
+    let certificate = match kind {
+        Certificate::OfOneself => params.self_signed(&key),
+        _ => params.signed_by(&key, &signer),
+    };
+    let certificate = certificate.expect("certificates can be signed");
+    let own = certificate.pem();
     let chain = vec![CertificateDer::from(certificate)];
     let key = PrivateKeyDer::try_from(key.serialize_der()).expect("rcgen writes PKCS#8");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -231,6 +241,7 @@ fn certified(kind: Certificate) -> (ServerConfig, String) {
     let config = config.with_single_cert(chain, key).expect("the key is the certificate's");
     let trusted = match kind {
         Certificate::Forged => authority("Homing's test authority").0,
+        Certificate::OfOneself => own,
         Certificate::UnknownAuthority => authority("another authority").0,
         Certificate::Expired
         | Certificate::Good
