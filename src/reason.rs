@@ -11,6 +11,17 @@ pub(crate) fn reason(error: &io::Error) -> String {
     }
 }
 
+/// Whether the system has no more descriptors of files for this process, or for all: nobody's
+/// permissions are to blame.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    // EMFILE and ENFILE, on every system that Homing runs on.
+    matches!(error.raw_os_error(), Some(23 | 24))
+}
+
+/// What to do about a shortage.
+pub(crate) const SHORTAGE: &str =
+    "raise the limit of open files (`ulimit -n`, LimitNOFILE= of a service)";
+
 /// What the system's resolver says, without std's introduction.
 pub(crate) fn of_look_up(words: &str) -> &str {
     words.strip_prefix("failed to lookup address information: ").unwrap_or(words)

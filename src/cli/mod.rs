@@ -396,6 +396,31 @@ fn left_out(words: &str) -> UsageError {
     UsageError(feature::refusal(&format!("`{words}`")))
 }
 
+/// Words that other programs have for what Homing does, and what to write instead.
+const MEANT: [(&str, &str); 15] = [
+    ("config", "write `homing check`, which judges the configuration"),
+    ("daemon", "`homing` alone is the daemon"),
+    ("force", "write `homing --once --refresh`, which sends unchanged addresses, too"),
+    ("ip", "write `homing address`"),
+    ("list", "write `homing status`, or `homing providers`"),
+    (
+        "reload",
+        "`kill -HUP` makes the daemon read its configuration again (`systemctl reload homing`)",
+    ),
+    ("restart", "the service manager does that (`systemctl restart homing`)"),
+    ("run", "`homing` alone is the daemon, and `homing --once` is one round"),
+    ("serve", "`homing` alone is the daemon"),
+    ("show", "write `homing status`"),
+    (
+        "start",
+        "`homing` alone is the daemon; the service manager starts it (`systemctl start homing`)",
+    ),
+    ("stop", "the service manager does that (`systemctl stop homing`)"),
+    ("sync", "write `homing --once`"),
+    ("test", "write `homing check`, which sends nothing, or `homing --once --dry-run`"),
+    ("update", "write `homing --once`"),
+];
+
 /// An error for a word that is not in the table, with the nearest one that is.
 fn unknown(what: &str, text: &str) -> UsageError {
     let options: Vec<_> = table::OPTIONS.iter().map(|o| format!("--{}", o.long)).collect();
@@ -404,6 +429,9 @@ fn unknown(what: &str, text: &str) -> UsageError {
     let known = groups.chain(commands).chain(options.iter().map(String::as_str));
     let is_action = |c: &&table::Command| c.group().is_some() && c.action() == text;
     let action = table::COMMANDS.iter().find(is_action);
+    if let Some((_, hint)) = MEANT.iter().find(|(word, _)| what == "command" && *word == text) {
+        return UsageError(format!("unknown command `{text}`; {hint}"));
+    }
     let meant = action.map(|command| command.name).or_else(|| nearest(text, known));
     let (text, program) = (Printable(text), table::PROGRAM);
     UsageError(match meant {
@@ -541,6 +569,11 @@ mod tests {
         fails("--conf x", "unknown option `--conf`; did you mean `--config`?");
         fails("--dryrun", "unknown option `--dryrun`; did you mean `--dry-run`?");
         fails("frobnicate", "unknown command `frobnicate`; see `homing --help`");
+        fails("update", "unknown command `update`; write `homing --once`");
+        fails("daemon", "unknown command `daemon`; `homing` alone is the daemon");
+        for (word, _) in MEANT {
+            assert!(table::command(word).is_none() && table::group(word).is_none(), "{word}");
+        }
         fails("-x", "unknown option `-x`; see `homing --help`");
         let empty = parse([OsString::new()], |_| None).unwrap_err().to_string();
         assert_eq!(empty, "unknown command ``; see `homing --help`");

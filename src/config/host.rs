@@ -4,6 +4,7 @@
 //! several hosts that share everything else.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -160,7 +161,12 @@ impl<'a> Context<'a> {
         }
         let own = self.providers.iter().map(|entry| &*entry.name);
         let near = nearest(name, own.chain(BUILT_IN.iter().map(|provider| &*provider.name)));
+        let protocol = Protocol::ALL.into_iter().find(|protocol| protocol.word() == name);
         let fix = match near {
+            _ if let Some(protocol) = protocol => format!(
+                "it is a protocol: describe the service as [provider.NAME] with protocol = \"{}\", and write its NAME here",
+                protocol.word()
+            ),
             Some(near) => format!("did you mean \"{near}\"?"),
             None => "`homing providers` lists the built-in ones, [provider.NAME] describes another"
                 .to_owned(),
@@ -242,9 +248,10 @@ impl<'a> Context<'a> {
         }
         let Some(at) = self.sources.iter().position(|entry| entry.name == name) else {
             let words = self.sources.iter().map(|entry| &*entry.name).chain(["auto", "off"]);
-            let fix = match nearest(name, words) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => format!("write \"auto\", \"off\", or a section [source.{name}]"),
+            let fix = match (source_for(name), nearest(name, words)) {
+                (Some(fix), _) => fix,
+                (None, Some(near)) => format!("did you mean \"{near}\"?"),
+                (None, None) => format!("write \"auto\", \"off\", or a section [source.{name}]"),
             };
             let what = format!("{} is not a source; {fix}", quoted(name));
             notes.add(setting.at, &setting.name, what);
@@ -465,6 +472,39 @@ fn secret_for(protocol: Option<Protocol>) -> &'static str {
     }
 }
 
+/// What to write in place of `name`, which is no source's and seems to be what a source would have.
+fn source_for(name: &str) -> Option<String> {
+    let section = |key: &str, value: &str| {
+        format!("write [source.NAME] with {key} = \"{value}\", and its NAME here")
+    };
+    if let Ok(address) = name.parse::<IpAddr>() {
+        return Some(section("static", &address.to_string()));
+    }
+    if name.contains("://") {
+        return Some("write [source.NAME] with this address as web, and its NAME here".to_owned());
+    }
+    match &*name.to_ascii_lowercase() {
+        "disable" | "disabled" | "false" | "ignore" | "never" | "no" | "none" => {
+            Some("write \"off\"".to_owned())
+        }
+        "default" | "enabled" | "on" | "true" | "yes" => Some("write \"auto\"".to_owned()),
+        _ => None,
+    }
+}
+
+/// What to say of a text that is a list of names, or the address of a page.
+fn several_names(text: &str) -> Option<String> {
+    if text.contains("://") {
+        return Some("is the address of a page, not a host name; write the name alone".to_owned());
+    }
+    let names: Vec<_> =
+        text.split([',', ';', ' ']).map(str::trim).filter(|name| !name.is_empty()).collect();
+    let list = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+    let are_names = names.iter().all(|name| value::hostname(name).is_ok());
+    (names.len() > 1 && are_names)
+        .then(|| format!("holds several names; write each in quotes of its own: name = [{list}]"))
+}
+
 /// The block's names with their settings, as far as they are host names.
 fn names<'a>(section: &Section<'a>, notes: &mut Notes) -> Vec<(Setting<'a>, Hostname)> {
     let Some(setting) = section.get("name") else {
@@ -477,6 +517,10 @@ fn names<'a>(section: &Section<'a>, notes: &mut Notes) -> Vec<(Setting<'a>, Host
         notes.add(setting.at, &setting.name, "is empty; write at least one name");
     }
     let hostname = |item: Setting<'a>| {
+        if let Some(fix) = item.plain_text().and_then(several_names) {
+            notes.add(item.at, &item.name, fix);
+            return None;
+        }
         let name = item.parsed(notes, value::hostname)?;
         Some((item, name))
     };

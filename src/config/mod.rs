@@ -3,6 +3,7 @@
 //! Owns the configuration's form and the rules of secret files. Changes nothing and asks nobody;
 //! besides its own file it reads only those that `file` sources name. Called by the drivers.
 
+mod foreign;
 mod host;
 pub mod problems;
 mod provider;
@@ -33,7 +34,7 @@ use crate::core::verify::Verify;
 use crate::disk::{User, author, authorship, open_named};
 use crate::hand;
 use crate::log::{Format, Level};
-use crate::reason::reason;
+use crate::reason::{SHORTAGE, is_shortage, reason};
 use crate::source::Source;
 
 /// Every key that may be written, with the header of its section; for the manual page.
@@ -145,12 +146,14 @@ impl Default for Daemon {
 /// The file must be a regular one of at most 1 MiB; that bounds the work of parsing it, too. From then
 /// on this thread uses the paths in it as whoever can change it.
 pub fn load(path: &Path) -> Result<Config, Problems> {
-    const MOST: u64 = 1024 * 1024;
     let problem = |what: &str| Problems::of_file(path, what);
     let unreadable = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => problem(
             "does not exist; make it from config.example.toml, or name another with --config FILE",
         ),
+        _ if is_shortage(&error) => {
+            problem(&format!("cannot be read: {}; {SHORTAGE}", reason(&error)))
+        }
         std::io::ErrorKind::PermissionDenied => problem(
             "cannot be read (permission denied); make Homing's user its owner, or run Homing as that user",
         ),
@@ -188,6 +191,20 @@ impl Config {
     }
 }
 
+/// The state directory that the file at `path` names, whatever else is wrong with it.
+pub fn stated_state_dir(path: &Path) -> Option<PathBuf> {
+    let (mut file, mut bytes) = (open_named(path).ok()??.0.take(MOST), Vec::new());
+    file.read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (document, _) = DeTable::parse_recoverable(&text);
+    let state_dir = document.get_ref().get("daemon")?.get_ref().get("state-dir")?;
+    let text = state_dir.get_ref().as_str()?;
+    value::path(text, path.parent().unwrap_or(Path::new(""))).ok()
+}
+
+/// The most that a configuration holds, in bytes; that bounds the work of parsing it, too.
+const MOST: u64 = 1024 * 1024;
+
 /// The configuration that `text` is, as if it stood in the file at `path`.
 ///
 /// Secrets may stand in it if `is_private`.
@@ -200,8 +217,12 @@ fn read(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, Problem
     let mut notes = Notes::new(path, text);
     let (document, errors) = DeTable::parse_recoverable(text);
     let is_whole = note_syntax(&errors, &mut notes);
+    let problems_of = |problems| {
+        let foreign = foreign::told(path, text);
+        foreign.map_or(problems, Problems::single)
+    };
     if let (false, Some(problems)) = (is_whole, notes.take_problems()) {
-        return Err(problems);
+        return Err(problems_of(problems));
     }
 
     let base = path.parent().unwrap_or(Path::new(""));
@@ -226,7 +247,7 @@ fn read(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, Problem
     }
     let providers = context.providers.into_iter().filter_map(|entry| entry.provider).collect();
     if let Some(problems) = notes.take_problems() {
-        return Err(problems);
+        return Err(problems_of(problems));
     }
     let sources = sources.into_iter().filter_map(|entry| entry.source).collect();
     let (path, warnings) = (path.to_owned(), notes.warnings);

@@ -39,6 +39,11 @@ impl Problems {
         Self(vec![format!("{} {what}", shown_path(path))])
     }
 
+    /// One alone, with its place.
+    pub(super) fn single(what: String) -> Self {
+        Self(vec![what])
+    }
+
     /// The problems, one sentence each.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)

@@ -169,6 +169,7 @@ fn addresses<'a>(
     if provider.protocol == Protocol::Rfc2136 {
         return;
     }
+    let mut doubled = None;
     if let Some(server) = url("server", &to_provider) {
         let server = server.trim_end_matches('/');
         let (update, api) = match provider.protocol {
@@ -180,16 +181,28 @@ fn addresses<'a>(
             Protocol::Rails => ("", Some("")),
             Protocol::Dyndns2 | Protocol::HostsFile | Protocol::Rfc2136 => ("/nic/update", None),
         };
-        provider.update_url = Some(Cow::Owned(format!("{server}{update}")));
+        let url = format!("{server}{update}");
+        if !update.is_empty() && url::path_of(server).is_some_and(|path| !path.is_empty()) {
+            doubled = Some(url.clone());
+        }
+        provider.update_url = Some(Cow::Owned(url));
         provider.api_url = api.map(|api| Cow::Owned(format!("{server}{api}")));
         // Another server is another service: the built-in one need not learn its users' addresses.
         provider.echo = PerFamily::default();
     }
-    set(&mut provider.update_url, url("update-url", &to_provider).map(owned).map(Some));
+    let update_url = url("update-url", &to_provider).map(owned);
+    let doubled = doubled.filter(|_| update_url.is_none());
+    set(&mut provider.update_url, update_url.map(Some));
     let api_url = url("api-url", &to_provider).map(|text| text.trim_end_matches('/'));
     set(&mut provider.api_url, api_url.map(owned).map(Some));
     set(&mut provider.echo.v4, url("echo4", &url::check_web).map(owned).map(Some));
     set(&mut provider.echo.v6, url("echo6", &url::check_web).map(owned).map(Some));
+    if let (Some(url), Some(setting)) = (doubled, get("server")) {
+        let what = format!(
+            "has a path already, and Homing puts its own behind it: updates go to {url}; write update-url for the whole address"
+        );
+        notes.warn(setting.at, &setting.name, what);
+    }
 }
 
 /// `server` and `algorithm` of a name server.

@@ -15,7 +15,7 @@ use crate::core::name::Hostname;
 use crate::core::secret::Secret;
 use crate::core::tsig::Key;
 use crate::disk::{Handed, open_named, open_regular};
-use crate::reason::reason;
+use crate::reason::{SHORTAGE, is_shortage, reason};
 
 /// Where a host's secret stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -79,6 +79,8 @@ pub enum SecretError {
         path: PathBuf,
         /// What the system says.
         reason: String,
+        /// What to do about it.
+        fix: &'static str,
     },
     /// The environment variable is not there.
     Unset {
@@ -222,7 +224,10 @@ fn missing(path: &Path, setting: &str) -> String {
 fn unreadable(path: &Path, error: &io::Error) -> SecretError {
     match error.kind() {
         io::ErrorKind::NotFound => SecretError::Missing { path: path.to_owned() },
-        _ => SecretError::Unreadable { path: path.to_owned(), reason: reason(error) },
+        _ => {
+            let fix = if is_shortage(error) { SHORTAGE } else { "make Homing's user its owner" };
+            SecretError::Unreadable { path: path.to_owned(), reason: reason(error), fix }
+        }
     }
 }
 
@@ -359,9 +364,9 @@ impl fmt::Display for SecretError {
             Self::NotAFile { path } => {
                 write!(f, "{} is not a regular file; name the file itself", shown_path(path))
             }
-            Self::Unreadable { path, reason } => {
+            Self::Unreadable { path, reason, fix } => {
                 let path = shown_path(path);
-                write!(f, "{path} cannot be read: {reason}; make Homing's user its owner")
+                write!(f, "{path} cannot be read: {reason}; {fix}")
             }
             Self::Unset { name } => {
                 write!(

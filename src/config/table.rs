@@ -319,6 +319,11 @@ impl<'a> Setting<'a> {
         self.value.as_bool() == Some(true)
     }
 
+    /// The value, if it is text.
+    pub(super) fn plain_text(&self) -> Option<&'a str> {
+        self.value.as_str()
+    }
+
     /// Whether the value is text.
     pub(super) fn is_text(&self) -> bool {
         self.value.as_str().is_some()
@@ -388,7 +393,11 @@ impl<'a> Setting<'a> {
             .and_then(|number| usize::from_str_radix(number.as_str(), number.radix()).ok());
         let number = number.filter(|number| (least..=most).contains(number));
         if number.is_none() {
-            let what = format!("must be a whole number from {least} to {most}");
+            let what = if least == most {
+                format!("must be {least} here; write that, or remove the line")
+            } else {
+                format!("must be a whole number from {least} to {most}")
+            };
             notes.add(self.at, &self.name, what);
         }
         number

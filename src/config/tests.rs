@@ -205,7 +205,7 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
         &[
             "config.toml:2: daemon.interval: \"1s\" is too short; the shortest is 10s",
             "config.toml:3: daemon.statedir: is not a setting of [daemon]; did you mean state-dir?",
-            "config.toml:7: source.a.agree: must be a whole number from 1 to 1",
+            "config.toml:7: source.a.agree: must be 1 here; write that, or remove the line",
             "config.toml:10: host[1].name: \"192.0.2.1\" is an address, not a host name; write the name to update",
             "config.toml:11: host[1].provider: \"desek\" is not a provider; did you mean \"desec\"?",
             "config.toml:12: host[1].tokenfile: is not a setting of [[host]]; did you mean token-file?",
@@ -669,13 +669,13 @@ fn sources_are_named_and_of_one_kind() {
         &source("web = [\"https://a.example/\", \"https://a.example/\"]"),
         "stands in the list already",
     );
-    check_one(&source("web = [\"https://a.example/\"]\nagree = 0"), "a whole number from 1 to 1");
+    check_one(&source("web = [\"https://a.example/\"]\nagree = 0"), "must be 1 here");
     check_one(&source("stun = []"), "name at least one service");
     check_one(&source("stun = \"2001:db8::1\""), "needs brackets around an IPv6 address");
     check_one(&source("stun = [\"a.example\", \"a.example:3478\"]"), "stands in the list already");
     check_one(&source("stun = \"[2001:db8::1]:3478\""), "the source s has no IPv4 address");
     check_one(&source("stun = \"a.example\"\nca-file = \"c\""), "is for web sources only");
-    check_one(&source("stun = \"a.example\"\nagree = 2"), "a whole number from 1 to 1");
+    check_one(&source("stun = \"a.example\"\nagree = 2"), "must be 1 here");
     check_one(&source("command = \"/bin/x\""), "must be a list, not text");
     check_one(&source("command = []"), "names no program");
     check_one(&source("static = \"203.0.113.300\""), "is not an address");

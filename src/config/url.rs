@@ -125,6 +125,12 @@ fn parts(text: &str) -> Result<Parts<'_>, String> {
     Ok(Parts { is_tls, host, query })
 }
 
+/// The path of a web address, without its final slashes.
+pub(super) fn path_of(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("://")?;
+    Some(rest.split_once('/').map_or("", |(_, path)| path).trim_end_matches('/'))
+}
+
 fn is_loopback(host: &str) -> bool {
     let is_name = host.eq_ignore_ascii_case("localhost");
     is_name || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

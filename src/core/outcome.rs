@@ -188,7 +188,7 @@ impl Fault {
             }
             Self::Unintelligible => UNINTELLIGIBLE,
             Self::Unreachable => {
-                "check this machine's network and resolver, and the provider's URL"
+                "check this machine's network and resolver, and the provider's server in the configuration"
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::{Setup, engine, out, show};
+use crate::config::problems::shown_path;
 use crate::config::secret::{SecretPlace, for_shell};
 use crate::config::service;
 use crate::config::{Config, HostConfig};
@@ -40,6 +41,12 @@ pub async fn run(setup: Setup) -> Exit {
     show::seen(&report.hosts).iter().for_each(|line| out(line));
     report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
     report.hosts.iter().filter_map(show::receipt).for_each(|line| out(&line));
+    engine
+        .config
+        .hosts
+        .iter()
+        .filter_map(|host| destination(host, &engine.config))
+        .for_each(|line| out(&line));
     confine::rehearsed(&engine.config, &state_dir).iter().for_each(|line| out(line));
     let unreadable = service.and_then(|service| service.config_problem(&engine.config.path));
     unreadable.iter().for_each(|problem| out(problem));
@@ -60,6 +67,17 @@ pub async fn run(setup: Setup) -> Exit {
     }
     out(&format!("{path}: the configuration is right"));
     Exit::Right
+}
+
+/// Where updates of `host` go.
+fn destination(host: &HostConfig, config: &Config) -> Option<String> {
+    let provider = &config.providers[host.provider];
+    let place = match (&provider.update_url, &provider.name_server) {
+        (Some(url), _) => url.to_string(),
+        (None, Some(server)) => server.to_string(),
+        (None, None) => host.path.as_deref().map(shown_path)?,
+    };
+    Some(format!("{}: updates to {place}", host.host.key.host))
 }
 
 /// What a run needs beside secrets and cannot use, each once.

@@ -29,7 +29,7 @@ use crate::log::{self, Format, Level};
 use crate::round::{Engine, Report};
 use crate::say::{err, out};
 use crate::source::{Kind, Source};
-use crate::state::{Access, DAEMON, Loaded, StateError, Store, is_news};
+use crate::state::{Access, DAEMON, Loaded, StateError, Store, is_new_wrong, is_news, right_again};
 use crate::token;
 use crate::waiting::Waiting;
 
@@ -45,13 +45,21 @@ struct Setup {
 }
 
 impl Setup {
-    /// Reads the configuration; what is wrong with it is told, all at once.
-    fn read(common: Common) -> Result<Self, Exit> {
+    /// Reads the configuration; what is wrong with it is told, all at once. `is_cron` tells that it
+    /// is told once, not at every run.
+    fn read(common: Common, is_cron: bool) -> Result<Self, Exit> {
         let config = config::load(&common.config).map_err(|problems| {
-            err(problems.to_string().trim_end());
+            let what = problems.to_string();
+            let dir = || state_dir(&common, config::stated_state_dir(&common.config).as_ref());
+            if !is_cron || is_new_wrong(&dir(), &what) {
+                err(what.trim_end());
+            }
             Exit::Configuration
         })?;
-        let state_dir = state_dir(&common, &config);
+        let state_dir = state_dir(&common, config.daemon.state_dir.as_ref());
+        if is_cron {
+            right_again(&state_dir);
+        }
         Ok(Self { config, state_dir, common })
     }
 
@@ -80,7 +88,10 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     if let Command::Import(command) = &command {
         return import::run(command, common.verbosity < 0);
     }
-    let setup = match Setup::read(common) {
+    // cron mails what a run prints.
+    let is_cron = matches!(&command, Command::Once(options) if !options.dry_run)
+        && !std::io::stderr().is_terminal();
+    let setup = match Setup::read(common, is_cron) {
         Ok(setup) => setup,
         Err(exit) => return exit,
     };
@@ -146,8 +157,8 @@ fn binds(config: &Config) -> bool {
 }
 
 /// The directory for state: what was asked for, the configuration's, the usual one.
-fn state_dir(common: &Common, config: &Config) -> PathBuf {
-    let of_config = config.daemon.state_dir.as_ref().filter(|_| common.state_dir.is_none());
+fn state_dir(common: &Common, of_config: Option<&PathBuf>) -> PathBuf {
+    let of_config = of_config.filter(|_| common.state_dir.is_none());
     hand::state_is_the_callers(of_config.is_none());
     let asked = common.state_dir.as_ref().or(of_config);
     asked.cloned().unwrap_or_else(|| STATE_DIR.into())

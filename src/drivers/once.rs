@@ -58,7 +58,8 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
         let tokens = report.tokens.iter().flat_map(|news| show::token(news, now));
         tokens.for_each(|line| out(&line));
         let did_something = report.hosts.iter().any(|host| !host.answers.is_empty());
-        if is_first && did_something && report.exit() == Exit::Right {
+        let is_read = std::io::stdout().is_terminal();
+        if is_first && did_something && is_read && report.exit() == Exit::Right {
             out(
                 "next: run this from cron, or leave out --once to keep watching; `homing status` shows what is set",
             );

@@ -1,6 +1,7 @@
 //! `providers`: the table of built-in providers, or what one of them needs.
 
 use super::{err, out};
+use crate::cli::nearest::nearest;
 use crate::core::address::Family;
 use crate::core::provider::{BUILT_IN, Login, Protocol, Provider, built_in};
 use crate::exit::Exit;
@@ -18,12 +19,48 @@ pub fn run(name: Option<&str>) -> Exit {
         );
         return Exit::Right;
     };
-    let Some(provider) = built_in(name) else {
-        err(&format!("there is no built-in provider {name:?}; `homing providers` lists them"));
-        return Exit::Usage;
+    let matches = matching(name);
+    match matches[..] {
+        [provider] => {
+            describe(provider);
+            Exit::Right
+        }
+        [] => {
+            let meant = nearest(name, BUILT_IN.iter().map(|provider| &*provider.name));
+            let meant = meant.map_or(String::new(), |meant| format!(" did you mean `{meant}`?"));
+            err(&format!(
+                "there is no built-in provider {name:?};{meant} `homing providers` lists them"
+            ));
+            Exit::Usage
+        }
+        _ => {
+            matches.iter().for_each(|provider| out(&provider.name));
+            out("`homing providers NAME` tells what one of them needs");
+            Exit::Right
+        }
+    }
+}
+
+/// The provider called `name`; else those whose names, titles or servers hold it, whatever its case and
+/// the signs between its letters.
+fn matching(name: &str) -> Vec<&'static Provider> {
+    const SHORTEST: usize = 3;
+    if let Some(provider) = built_in(name) {
+        return vec![provider];
+    }
+    let plain = |text: &str| -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
     };
-    describe(provider);
-    Exit::Right
+    let wanted = plain(name);
+    let is_whole = |provider: &&Provider| plain(&provider.name) == wanted;
+    if let Some(provider) = BUILT_IN.iter().find(is_whole) {
+        return vec![provider];
+    }
+    let holds = |provider: &&Provider| {
+        let url = provider.update_url.as_deref().unwrap_or_default();
+        [&*provider.name, &*provider.title, url].iter().any(|text| plain(text).contains(&wanted))
+    };
+    if wanted.len() < SHORTEST { Vec::new() } else { BUILT_IN.iter().filter(holds).collect() }
 }
 
 fn describe(provider: &Provider) {

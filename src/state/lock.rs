@@ -25,6 +25,9 @@ const MOST: u64 = 4096;
 /// The holder that a run of `--once` has told of last.
 const TOLD: &str = "homing.told";
 
+/// What is wrong with the configuration, as a run of `--once` has told it last.
+const WRONG: &str = "homing.wrong";
+
 /// A process that has the lock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Holder {
@@ -114,6 +117,24 @@ pub fn is_said(dir: &Path, name: &str, text: &str) -> bool {
         let _ = super::write(&path, text.as_bytes());
     }
     is_said
+}
+
+/// Whether nobody has been told yet `what` is wrong with the configuration whose state is in `dir`;
+/// from now on somebody has. What cannot be noted is always new.
+pub fn is_new_wrong(dir: &Path, what: &str) -> bool {
+    let most = usize::try_from(MOST).unwrap_or(usize::MAX);
+    let noted: String = what.trim_end().chars().take(most / 5).collect();
+    !dir.is_dir() || !is_said(dir, WRONG, &noted)
+}
+
+/// Forgets what was wrong: when it comes back, it is new.
+pub fn right_again(dir: &Path) {
+    let _hand = of_state();
+    let path = dir.join(WRONG);
+    // Mostly there is nothing.
+    if fs::symlink_metadata(&path).is_ok() {
+        let _ = disk::remove(&path);
+    }
 }
 
 /// What keeps a run from locking `dir`: something else than a lock in its place.

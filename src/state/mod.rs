@@ -10,6 +10,7 @@
 //! | `state.json.damaged-YYYYMMDD-HHMMSS`| one that could not be read, set aside; the newest three |
 //! | `homing.lock`                       | locked while the daemon or `--once` runs          |
 //! | `homing.told`                       | the holder of the lock that `--once` has told of  |
+//! | `homing.wrong`                      | what is wrong with the configuration, told of     |
 
 mod form;
 mod lock;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use ring::hmac;
 
-pub use self::lock::{Holder, is_news, is_said, running_daemon};
+pub use self::lock::{Holder, is_new_wrong, is_news, is_said, right_again, running_daemon};
 
 use crate::clock;
 use crate::core::memory::Memory;
@@ -33,7 +34,7 @@ use crate::core::secret::Fingerprint;
 use crate::disk;
 use crate::exit::Exit;
 use crate::hand::{of_state, state_author};
-use crate::reason::reason;
+use crate::reason::{SHORTAGE, is_shortage, reason};
 
 /// The state file's name.
 const FILE: &str = "state.json";
@@ -431,6 +432,7 @@ impl StateError {
             Self::System { action, path, error } => {
                 let parent = || path.parent().unwrap_or(path).display();
                 match error.kind() {
+                    _ if is_shortage(error) => SHORTAGE.to_owned(),
                     io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => {
                         "name it by a path without that link".to_owned()
                     }

@@ -125,7 +125,7 @@ impl Kind {
             SecretError::Missing { path } => {
                 format!("{} does not exist; put the {name} on its first line", shown_path(path))
             }
-            SecretError::Unreadable { path, reason } => {
+            SecretError::Unreadable { path, reason, .. } => {
                 format!("{} cannot be read: {reason}; run this as a user who may", shown_path(path))
             }
             SecretError::Content { holder, flaw: Flaw::Empty } => format!(
