@@ -274,7 +274,7 @@ fn one_name_at_two_providers_is_no_mistake() {
 #[test]
 fn what_is_no_host_name_is_told() {
     for (name, words) in [
-        ("under_score.example.com", "'_' may not stand in it"),
+        ("sl@sh.example.com", "'@' may not stand in it"),
         ("-dash.example.com", "begins or ends with a hyphen"),
         ("a..example.com", "a part between the dots is empty"),
         ("192.0.2.1", "is an address, not a host name"),
@@ -351,7 +351,7 @@ fn every_problem_of_a_file_is_told_in_its_order_with_its_line() {
                 [source.wan]\n\
                 interfce = \"eth0\"\n\
                 [[host]]\n\
-                name = \"under_score.example.com\"\n\
+                name = \"sl@sh.example.com\"\n\
                 provider = \"deesec\"\n\
                 token-file = \"token\"\n\
                 [[host]]\n\

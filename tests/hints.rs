@@ -65,7 +65,7 @@ fn cron_is_told_of_a_wrong_configuration_once() {
     assert_eq!(once(&wrong), (78, false));
     assert_eq!(once(&format!("{wrong}size = 1\n")), (78, true), "another mistake is news");
     assert_eq!(once(&wrong), (78, true));
-    assert_eq!(once(&right).1, false);
+    assert!(!once(&right).1);
     assert_eq!(once(&wrong), (78, true), "it was right in between");
     // Whoever looks is told each time.
     for command in [&["check"][..], &["--once", "--dry-run"]] {

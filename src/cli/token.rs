@@ -426,7 +426,7 @@ mod tests {
         fails(
             "token issue a.example sl@sh.example",
             "`sl@sh.example` is not a host name: '@' may not stand in it; use letters, \
-             digits, hyphens, underscores and dots",
+             digits, hyphens and dots",
         );
         fails(
             "token audit 192.0.2.1",

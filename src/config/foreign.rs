@@ -34,7 +34,7 @@ pub(super) fn told(path: &Path, text: &str) -> Option<String> {
              run `homing import` with the file of another client"
         )
     };
-    if let Some(client) = CLIENTS.iter().find(|(_, knows)| lines().any(|line| knows(line))) {
+    if let Some(client) = CLIENTS.iter().find(|(_, knows)| lines().any(knows)) {
         return Some(of(client.0));
     }
     if lines().any(|line| line.starts_with("config homing") || line.starts_with("config host")) {
@@ -66,8 +66,11 @@ pub(super) fn told(path: &Path, text: &str) -> Option<String> {
 /// How the sections of Homing's own begin.
 const OURS: [&str; 4] = ["host]", "daemon]", "provider.", "source."];
 
-/// Each client with what shows that a line is of its configuration.
-const CLIENTS: [(&str, fn(&str) -> bool); 3] = [
+/// Whether a line is of a client's configuration.
+type Knows = fn(&str) -> bool;
+
+/// Each client with what shows its lines.
+const CLIENTS: [(&str, Knows); 3] = [
     ("ddns-scripts", |line| {
         let mut words = line.split_whitespace();
         words.next() == Some("config") && matches!(words.next(), Some("ddns" | "service"))

@@ -1,7 +1,7 @@
 //! Host names: parsed once, at the edge, into the form that goes on the wire.
 //!
-//! Owns the rules of RFC 1123 (section 2.1) and RFC 1035 (section 2.3.4), with underscores as well:
-//! the DNS has no rule against them (RFC 2181, section 11), and deSEC, BIND and PowerDNS hold such
+//! Owns the rules of RFC 1123 (section 2.1) and RFC 1035 (section 2.3.4), with underscores before the last
+//! dot as well: the DNS has no rule against them (RFC 2181, section 11), and deSEC, BIND and PowerDNS hold such
 //! addresses. Turning U-labels into A-labels needs tables and is the configuration's job; here every
 //! name is ASCII.
 
@@ -19,7 +19,8 @@ pub struct Hostname(Box<str>);
 pub enum NameError {
     /// The text looks like an IP address, or ends like one.
     Address,
-    /// A label holds a character that is neither letter, digit, hyphen nor underscore.
+    /// A label holds a character that is neither letter, digit, hyphen nor underscore, or the last one
+    /// an underscore.
     Character(char),
     /// There is nothing, or nothing between two dots.
     Empty,
@@ -62,6 +63,11 @@ impl FromStr for Hostname {
         if text.len() > LONGEST_NAME {
             return Err(NameError::TooLong);
         }
+        let last = text.rsplit('.').next().unwrap_or_default();
+        // No top-level domain has one, nor has the name of a machine of this network.
+        if last.contains('_') {
+            return Err(NameError::Character('_'));
+        }
         for (place, label) in text.split('.').enumerate() {
             if label.is_empty() {
                 return Err(NameError::Empty);
@@ -81,7 +87,6 @@ impl FromStr for Hostname {
             }
         }
         // No top-level domain is all digits; such a name is a mistyped address (RFC 3696, section 2).
-        let last = text.rsplit('.').next().unwrap_or_default();
         if last.bytes().all(|b| b.is_ascii_digit()) {
             return Err(NameError::Address);
         }
@@ -103,7 +108,7 @@ impl fmt::Display for NameError {
             }
             Self::Character(c) => write!(
                 f,
-                "is not a host name: {c:?} may not stand in it; use letters, digits, hyphens, underscores and dots"
+                "is not a host name: {c:?} may not stand in it; use letters, digits, hyphens and dots"
             ),
             Self::Empty => f.write_str("is not a host name: a part between the dots is empty"),
             Self::Hyphen => f.write_str("is not a host name: a part begins or ends with a hyphen"),
@@ -140,6 +145,8 @@ mod tests {
         check("a..b", Err(&NameError::Empty));
         check("-a.example", Err(&NameError::Hyphen));
         check("sl/ash.example", Err(&NameError::Character('/')));
+        check("under_score", Err(&NameError::Character('_')));
+        check("a.under_score", Err(&NameError::Character('_')));
         check("a.*.example", Err(&NameError::Character('*')));
         check("192.0.2.1", Err(&NameError::Address));
         check(&"a".repeat(64), Err(&NameError::LabelTooLong));

@@ -196,7 +196,7 @@ function is_host_name(text,    n, i, labels) {
 		if (labels[i] !~ /^[A-Za-z0-9_-]+$/ || labels[i] ~ /^-|-$/ || length(labels[i]) > 63)
 			return 0
 	}
-	return n && length(text) <= 253 && labels[n] !~ /^[0-9]+$/
+	return n && length(text) <= 253 && labels[n] !~ /^[0-9]+$|_/
 }
 
 function free_name(wanted,    n, text) {
