@@ -145,7 +145,11 @@ fn a_wrong_value_is_answered_with_what_was_meant() {
             "write each in quotes of its own: name = [\"a.example.com\", \"b.example.com\"]",
         ),
         ("\"a.example.com\"", "\"a.example.com b.example.com\"", "write each in quotes of its own"),
-        ("\"a.example.com\"", "\"https://a.example.com/\"", "write the name alone"),
+        (
+            "\"a.example.com\"",
+            "\"https://a.example.com/\"",
+            "write the name alone, without https://",
+        ),
         (
             "static = \"198.51.100.7\"\nallow-private = true",
             "web = \"ipify\"\nagree = 2",

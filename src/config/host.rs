@@ -495,7 +495,10 @@ fn source_for(name: &str) -> Option<String> {
 /// What to say of a text that is a list of names, or the address of a page.
 fn several_names(text: &str) -> Option<String> {
     if text.contains("://") {
-        return Some("is the address of a page, not a host name; write the name alone".to_owned());
+        return Some(
+            "is not a host name: ':' may not stand in it; write the name alone, without https://"
+                .to_owned(),
+        );
     }
     let names: Vec<_> =
         text.split([',', ';', ' ']).map(str::trim).filter(|name| !name.is_empty()).collect();
