@@ -142,9 +142,13 @@ fn a_wrong_value_is_answered_with_what_was_meant() {
         (
             "\"a.example.com\"",
             "\"a.example.com, b.example.com\"",
-            "write each in quotes of its own: name = [\"a.example.com\", \"b.example.com\"]",
+            "write each of several in quotes of its own: name = [\"a.example.com\", \"b.example.com\"]",
         ),
-        ("\"a.example.com\"", "\"a.example.com b.example.com\"", "write each in quotes of its own"),
+        (
+            "\"a.example.com\"",
+            "\"a.example.com b.example.com\"",
+            "write each of several in quotes of its own",
+        ),
         (
             "\"a.example.com\"",
             "\"https://a.example.com/\"",

@@ -500,12 +500,13 @@ fn several_names(text: &str) -> Option<String> {
                 .to_owned(),
         );
     }
-    let names: Vec<_> =
-        text.split([',', ';', ' ']).map(str::trim).filter(|name| !name.is_empty()).collect();
+    let names: Vec<_> = text.split([',', ';', ' ']).filter(|name| !name.is_empty()).collect();
+    let sign = text.chars().find(|c| matches!(c, ',' | ';' | ' '))?;
     let list = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
-    let are_names = names.iter().all(|name| value::hostname(name).is_ok());
-    (names.len() > 1 && are_names)
-        .then(|| format!("holds several names; write each in quotes of its own: name = [{list}]"))
+    let are_names = names.len() > 1 && names.iter().all(|name| value::hostname(name).is_ok());
+    are_names.then(|| {
+        format!("is not a host name: {sign:?} may not stand in it; write each of several in quotes of its own: name = [{list}]")
+    })
 }
 
 /// The block's names with their settings, as far as they are host names.
