@@ -438,3 +438,64 @@ fn a_dry_run_and_a_check_send_and_save_nothing() {
     assert_eq!(sandbox.requests().len(), 0);
     assert!(!home.path("state").exists());
 }
+
+/// A name server that answers for everything with `address`.
+fn name_server(address: fn(&Sandbox) -> [u8; 4], sandbox: &std::sync::Arc<Sandbox>) -> String {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = socket.local_addr().unwrap().to_string();
+    let sandbox = std::sync::Arc::clone(sandbox);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            // Its question, authoritatively answered by one record with the name of the question.
+            let end = 12 + buffer[12..length].iter().position(|byte| *byte == 0).unwrap() + 5;
+            let mut answer = buffer[..end].to_vec();
+            answer[2..12].copy_from_slice(&[0x84, 0, 0, 1, 0, 1, 0, 0, 0, 0]);
+            answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+            answer.extend_from_slice(&address(&sandbox));
+            let _ = socket.send_to(&answer, from);
+        }
+    });
+    at
+}
+
+#[test]
+fn what_was_stored_and_never_transferred_is_made_a_change() {
+    let sandbox = std::sync::Arc::new(sandbox(&["dev1.dyn.example.com"]));
+    // Hears of the second address only by a change that comes after it.
+    let servers = name_server(
+        |sandbox| {
+            if sandbox.requests().iter().any(|request| request.method == "PATCH") {
+                return [198, 51, 100, 8];
+            }
+            [198, 51, 100, 7]
+        },
+        &sandbox,
+    );
+    let home = Home::at(&sandbox.url(), DEV1);
+    extend_provider(&home, "pace = \"off\"\n");
+    let more = format!(
+        "ipv6 = \"off\"\nverify = true\nverify-servers = [\"{servers}\"]\nverify-timeout = \"1s\"\n"
+    );
+    let config = home.read("config.toml").replace("ipv6 = \"here\"\n", &more);
+    home.configure(&config);
+    sandbox.with_account(|account| account.throttled = false);
+    check(&home, 0);
+    home.configure(&config.replace("198.51.100.7", "198.51.100.8"));
+    sandbox.answer_next(Scripted::error_after_commit());
+    check(&home, 75);
+    let repeat = home.run(&["--once", "--retry-rejected"]);
+    assert!(repeat.code == 0 && !repeat.out.contains("somebody"), "{repeat:#?}");
+    let patches = || sandbox.requests().iter().filter(|r| r.method == "PATCH").count();
+    assert_eq!(patches(), 0, "the servers have not had their time before");
+    let third = check(&home, 0);
+    assert!(
+        third.out.contains("verified at 1 server") && !third.out.contains("somebody"),
+        "{third:#?}"
+    );
+    assert_eq!(patches(), 1);
+    let count = sandbox.requests().len();
+    check(&home, 0);
+    assert_eq!(sandbox.requests().len(), count, "once");
+    assert_eq!(sandbox.records("dev1.dyn.example.com", "A"), ["198.51.100.8"]);
+}

@@ -97,6 +97,9 @@ pub struct Entry {
     pub queued_since: Option<Timestamp>,
     /// What the zone's own servers said last; kept only where they are asked.
     pub verified: Option<Verification>,
+    /// Whether the provider answered the last update with a fault of its own until it was repeated: its
+    /// name servers may not have heard of the change, which a repeat does not make.
+    pub half_done: bool,
     /// How many times running the provider took an address and did not show it.
     pub not_shown: u32,
     /// Stands for what was wrong with the host's secret in the last round, if something was.
@@ -161,6 +164,9 @@ pub enum Finding {
 pub enum Again {
     /// Somebody else has changed the record.
     Drifted,
+    /// No server has heard of what the provider stored when it had a fault: what is sent has to be a
+    /// change.
+    Untransferred,
     /// A server still answers what was set before.
     Unverified,
 }
@@ -336,12 +342,13 @@ impl HoldKind {
 
 impl Again {
     /// Every reason.
-    pub const ALL: [Self; 2] = [Self::Drifted, Self::Unverified];
+    pub const ALL: [Self; 3] = [Self::Drifted, Self::Untransferred, Self::Unverified];
 
     /// The word for it in the state file.
     pub fn word(self) -> &'static str {
         match self {
             Self::Drifted => "drifted",
+            Self::Untransferred => "untransferred",
             Self::Unverified => "unverified",
         }
     }

@@ -245,7 +245,7 @@ pub fn step(
             (Stand::Right | Stand::Wanted(Why::Refresh), Some(again)) => {
                 Stand::Wanted(match again {
                     Again::Drifted => Why::Drifted,
-                    Again::Unverified => Why::Unverified,
+                    Again::Untransferred | Again::Unverified => Why::Unverified,
                 })
             }
             (stand, _) => stand,
@@ -494,6 +494,8 @@ pub struct Request {
     pub ttl: Option<u32>,
     /// What must be true of the records, in turn until one holds; empty where anything may be.
     pub conditions: Vec<PerFamily<Option<Condition>>>,
+    /// Whether it has to be a change, although the provider holds what it says: its name servers do not.
+    pub is_anew: bool,
     /// The zone whose pauses it keeps.
     pub zone: ZoneKey,
     /// Whose paces it counts against.
@@ -561,7 +563,10 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
         }
         // However many requests it takes, an update counts once.
         let mut counts: Vec<ZoneKey> = own_pace.into_iter().map(|(key, _)| key).collect();
-        let apart = entry.is_some_and(|entry| entry.asking != Asking::Together)
+        let again = entry.and_then(|entry| entry.verified.as_ref()?.again);
+        let is_anew = again == Some(Again::Untransferred);
+        let apart = is_anew
+            || entry.is_some_and(|entry| entry.asking != Asking::Together)
             || !candidate.host.take_over;
         let most = if apart || memory.without_lists.contains(&*candidate.provider.name) {
             1
@@ -599,7 +604,7 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
                     let (hosts, updates) = (vec![place], vec![update]);
                     let counts = std::mem::take(&mut counts);
                     let request =
-                        Request { hosts, updates, ttl, conditions, zone, counts, at: now };
+                        Request { hosts, updates, ttl, conditions, is_anew, zone, counts, at: now };
                     requests.push(request);
                 }
             }

@@ -168,6 +168,7 @@ pub fn settle(
             if !deferral.fault.leaves_doubt() {
                 not_sent(entry, wishes);
             }
+            entry.half_done |= deferral.fault == Fault::Server;
             defer(entry, deferral, situation)
         }
         Outcome::Rejected(refusal) => {
@@ -287,6 +288,8 @@ fn confirm(
         *record = Record { set: Some(set), returned, ..Record::default() };
     }
     changed |= entry.hold.take().is_some();
+    // A repeat only confirms; what is confirmed at the first attempt is done.
+    entry.half_done &= entry.failures > 0;
     entry.failures = 0;
     entry.last = Some((word, now));
     if let Some(verified) = &mut entry.verified {
@@ -510,6 +513,19 @@ mod tests {
         assert_eq!(entry.families.v4.missing_since, Some(at(0)));
         note_missing(&mut entry, &PerFamily { v4: Stand::Right, v6: Stand::Off }, at(20));
         assert!(note_missing(&mut entry, &missing, at(30)).v4);
+    }
+
+    #[test]
+    fn a_fault_of_the_providers_is_remembered_until_a_first_attempt_succeeds() {
+        let mut entry = Entry::default();
+        round(&mut entry, &both(), &Outcome::deferred(Fault::Lost, ""), 0);
+        round(&mut entry, &both(), &Outcome::Updated, 40);
+        assert!(!entry.half_done, "no answer is no fault of its own");
+        round(&mut entry, &both(), &Outcome::deferred(Fault::Server, "500"), 50);
+        round(&mut entry, &both(), &Outcome::Updated, 90);
+        assert!(entry.half_done, "the repeat may have changed nothing");
+        round(&mut entry, &both(), &Outcome::Updated, 99);
+        assert!(!entry.half_done);
     }
 
     #[test]

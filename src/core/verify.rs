@@ -274,6 +274,7 @@ fn joined(texts: impl Iterator<Item = String>) -> String {
 /// | verdict | repeated already | then                                 |
 /// |---------|------------------|--------------------------------------|
 /// | right   | –                | right                                |
+/// | behind, foreign | –  | after a fault of the provider's: wrong, and a change is made |
 /// | behind  | no               | wrong, and the update is sent again  |
 /// | others  | –                | wrong                                |
 pub fn note_update(
@@ -283,6 +284,8 @@ pub fn note_update(
     changed: bool,
     now: Timestamp,
 ) {
+    let is_differing = matches!(verdict, Verdict::Behind { .. } | Verdict::Foreign { .. });
+    let is_half_done = std::mem::take(&mut entry.half_done) && is_differing;
     let before = entry.verified.take();
     let put_right = before.as_ref().and_then(|before| before.put_right);
     let same = before.filter(|_| !changed);
@@ -294,7 +297,11 @@ pub fn note_update(
         Verdict::Behind { everywhere, .. } | Verdict::Foreign { everywhere, .. } => !everywhere,
         Verdict::Unclear(_) => false,
     };
-    let again = (is_behind && !repeated).then_some(Again::Unverified);
+    let again = if is_half_done {
+        Some(Again::Untransferred)
+    } else {
+        (is_behind && !repeated).then_some(Again::Unverified)
+    };
     let finding = match verdict {
         Verdict::Right { servers, others } => Finding::Right { servers, took, others },
         Verdict::Behind { words, .. }
@@ -647,6 +654,22 @@ mod tests {
         assert_eq!(look(&mut entry, right(), true, 6), Some("over"));
         assert_eq!(look(&mut entry, foreign(), true, 7), Some(truce));
         assert_eq!(look(&mut entry, foreign(), true, 27), Some("put right"));
+    }
+
+    #[test]
+    fn what_a_provider_only_stored_is_made_a_change_once_and_is_nobodys_doing() {
+        let behind = || Verdict::Behind { everywhere: true, words: "else".to_owned() };
+        for verdict in [behind(), foreign()] {
+            let mut entry = Entry { half_done: true, ..Entry::default() };
+            note_update(&mut entry, verdict.clone(), Duration::ZERO, true, at(0));
+            assert_eq!(again(&entry), Some(Again::Untransferred));
+            assert_eq!(entry.verified.as_ref().unwrap().put_right, None);
+            note_update(&mut entry, verdict, Duration::ZERO, false, at(1));
+            assert_ne!(again(&entry), Some(Again::Untransferred), "once");
+        }
+        let mut entry = Entry { half_done: true, ..Entry::default() };
+        note_update(&mut entry, right(), Duration::ZERO, true, at(0));
+        assert_eq!((again(&entry), entry.half_done), (None, false));
     }
 
     #[test]

@@ -387,6 +387,13 @@ async fn deliver(clients: &Clients, delivery: &Delivery<'_>, asked: &Request) ->
             return crate::hosts_file::update(path, updates);
         }
         Protocol::Desec => {
+            if let (true, Some(zone), Some(api_url)) = (asked.is_anew, zone, &provider.api_url) {
+                let touch = desec::touch_request(api_url, zone, updates, credential);
+                let touch = HttpRequest { bind: *bind, ..touch };
+                // Whatever came of it, the update that follows tells how the host stands.
+                let _ = clients.send(&touch, ca_file).await;
+                tokio::time::sleep(desec::LEAST_GAP).await;
+            }
             let url = provider.update_url.as_deref().unwrap_or_default();
             desec::request(url, updates, credential)
         }

@@ -13,7 +13,7 @@ use super::{Engine, Planned, Report, has_something_to_say};
 use crate::account::Zone;
 use crate::core::address::PerFamily;
 use crate::core::interface::InterfaceName;
-use crate::core::memory::{Key, ZoneKey};
+use crate::core::memory::{Again, Key, ZoneKey};
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection};
 use crate::core::plan::Host;
@@ -157,11 +157,16 @@ async fn ask(
 fn is_needed(engine: &Engine, plan: &Planned) -> bool {
     let host = &engine.config.hosts[plan.at];
     let provider = &engine.config.providers[host.provider];
-    let known = host.host.zone.is_some()
-        || engine.memory.entry(&host.host.key).is_some_and(|entry| entry.zone.is_some());
+    let entry = engine.memory.entry(&host.host.key);
+    let known = host.host.zone.is_some() || entry.is_some_and(|entry| entry.zone.is_some());
     let company = engine.config.hosts.iter().filter(|other| other.provider == host.provider);
     let matters = match provider.protocol {
-        Protocol::Desec => company.count() > 1,
+        // What is to be a change goes by the zone.
+        Protocol::Desec => {
+            let verified = entry.and_then(|entry| entry.verified.as_ref());
+            let again = verified.and_then(|verified| verified.again);
+            again == Some(Again::Untransferred) || company.count() > 1
+        }
         // Without it there is nothing to send.
         Protocol::PowerDns | Protocol::Rfc2136 => true,
         Protocol::Dyndns2 | Protocol::HostsFile | Protocol::Rails => false,

@@ -211,6 +211,8 @@ struct StoredHost<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     verified: Option<StoredVerification<'a>>,
     #[serde(default, skip_serializing_if = "is_default")]
+    half_done: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
     not_shown: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     left_out: Option<Digits>,
@@ -442,6 +444,7 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
             asking,
             queued_since,
             verified,
+            half_done,
             not_shown,
             left_out,
             place,
@@ -461,6 +464,7 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
             asking: StoredAsking(*asking),
             queued_since: queued_since.map(Moment),
             verified: verified.as_ref().map(StoredVerification::from),
+            half_done: *half_done,
             not_shown: *not_shown,
             left_out: left_out.map(Digits),
             place: place.as_ref().map(StoredPlace::from),
@@ -554,6 +558,7 @@ impl TryFrom<StoredHost<'_>> for (Key, Entry) {
             asking: stored.asking.0,
             queued_since: stored.queued_since.map(|at| at.0),
             verified: stored.verified.map(StoredVerification::into_verification),
+            half_done: stored.half_done,
             not_shown: stored.not_shown,
             left_out: stored.left_out.map(|problem| problem.0),
             place: stored.place.map(StoredPlace::into_place),
@@ -925,7 +930,7 @@ struct StoredAgain(Again);
 
 as_text!(
     StoredAgain,
-    "drifted or unverified",
+    "drifted, untransferred or unverified",
     |text| Again::ALL.into_iter().find(|again| again.word() == text).map(StoredAgain),
     |self, f| f.write_str(self.0.word())
 );
@@ -1170,6 +1175,7 @@ mod tests {
       "asking": "one-family",
       "queued-since": "2027-01-15T08:00:00.008Z",
       "verified": {"at": "2027-01-15T08:00:00.013Z", "wrong": "ns2 is behind", "again": "unverified", "repeated": true, "was-right": true, "put-right": "2027-01-15T08:00:00.014Z", "returned": true},
+      "half-done": true,
       "not-shown": 2,
       "left-out": "0000000000000009",
       "place": {"fingerprint": "000000000000000a", "zone": "example", "void-since": "2027-01-15T08:00:00.015Z"},

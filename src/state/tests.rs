@@ -138,6 +138,7 @@ pub fn everything() -> Memory {
         under_way: 0,
         queued_since: Some(at(8)),
         verified: Some(behind()),
+        half_done: true,
         not_shown: 2,
         left_out: Some(Fingerprint(9)),
         place: Some(place()),

@@ -6,7 +6,10 @@
 
 use std::time::Duration;
 
-use super::{Answer, Authorization, Credential, HttpRequest, Verdict, query_value, server_fault};
+use super::{
+    Answer, Authorization, Body, Credential, HttpRequest, Method, Verdict, query_value,
+    server_fault,
+};
 use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection};
@@ -49,6 +52,40 @@ pub fn request(update_url: &str, updates: &[Update], credential: &Credential) ->
     }
     let authorization = Some(Authorization::Token(credential.secret.clone()));
     HttpRequest::get(url, authorization)
+}
+
+/// The request that gives the records of `updates`, all of `zone`, another time to live, so that the
+/// update after it is a change: an equal one would not be told to the name servers, whatever they hold.
+///
+/// The same token may do that.
+pub fn touch_request(
+    api_url: &str,
+    zone: &Hostname,
+    updates: &[Update],
+    credential: &Credential,
+) -> HttpRequest {
+    // Not below the least that a zone allows, which is an hour where nobody has changed it.
+    const TIME_TO_LIVE: u32 = 3601;
+    let sets: Vec<String> = updates
+        .iter()
+        .flat_map(|update| {
+            let subname = update.host.as_str().strip_suffix(zone.as_str()).unwrap_or_default();
+            let subname = subname.trim_end_matches('.');
+            update.wishes.iter().filter_map(move |(family, wish)| {
+                let Wish::Set(addresses) = wish else { return None };
+                let records: Vec<_> = addresses.iter().map(|a| format!("\"{a}\"")).collect();
+                Some(format!(
+                    "{{\"subname\":\"{subname}\",\"type\":\"{}\",\"ttl\":{TIME_TO_LIVE},\"records\":[{}]}}",
+                    family.record_type(),
+                    records.join(",")
+                ))
+            })
+        })
+        .collect();
+    let body = Some(Body::Json(format!("[{}]", sets.join(","))));
+    let authorization = Some(Authorization::Token(credential.secret.clone()));
+    let url = format!("{api_url}/domains/{zone}/rrsets/");
+    HttpRequest { method: Method::Patch, body, ..HttpRequest::get(url, authorization) }
 }
 
 /// The address of an update about `hosts`, to which the families' values are appended.
@@ -192,6 +229,24 @@ mod tests {
     fn url(updates: &[Update]) -> String {
         let credential = Credential { login: String::new(), secret: Secret::new("s") };
         request("https://update.dedyn.io/", updates, &credential).url
+    }
+
+    #[test]
+    fn the_same_becomes_a_change_by_another_time_to_live() {
+        let credential = Credential { login: String::new(), secret: Secret::new("t") };
+        let set = |text: &str| Wish::Set(text.parse::<std::net::IpAddr>().unwrap().into());
+        let wishes = PerFamily { v4: set("198.18.0.1"), v6: Wish::Leave };
+        let update = |host: &str| Update { host: host.parse().unwrap(), wishes: wishes.clone() };
+        let zone = "example.com".parse().unwrap();
+        let api = "https://desec.io/api/v1";
+        for (host, subname) in [("a.b.example.com", "a.b"), ("example.com", "")] {
+            let request = touch_request(api, &zone, &[update(host)], &credential);
+            assert_eq!(request.url, "https://desec.io/api/v1/domains/example.com/rrsets/");
+            let expect = format!(
+                "[{{\"subname\":\"{subname}\",\"type\":\"A\",\"ttl\":3601,\"records\":[\"198.18.0.1\"]}}]"
+            );
+            assert_eq!(request.body, Some(Body::Json(expect)));
+        }
     }
 
     #[test]
