@@ -275,6 +275,7 @@ pub fn may_make(path: &Path) -> io::Result<()> {
 }
 
 /// Opens the directory at `path`.
+#[cfg(feature = "tokens")]
 pub fn open_directory(path: &Path) -> io::Result<File> {
     let _hand = disguised()?;
     Place::within(path, ".")?.open_directory()
@@ -426,6 +427,7 @@ pub fn replace(new: &Path, path: &Path) -> io::Result<()> {
 }
 
 /// Takes the names in `directory` down to the disk; a rename is not safe before.
+#[cfg(feature = "tokens")]
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
     let _hand = disguised()?;
     Place::within(directory, ".")?.sync()

@@ -54,6 +54,7 @@ impl Place {
     }
 
     /// The place called `name` in the directory at `path`, wherever links lead to that.
+    #[cfg(feature = "tokens")]
     pub(crate) fn within(path: &Path, name: &str) -> io::Result<Self> {
         let way = Way::begun(path)?.into_directory()?;
         let path = way.path.join(name);
@@ -200,6 +201,7 @@ impl Way {
         Ok(Place { directory: self.directory, name: ".".into(), path: self.path })
     }
 
+    #[cfg(feature = "tokens")]
     fn into_directory(mut self) -> io::Result<Self> {
         while let Some(name) = self.rest.pop() {
             self.step(&name)?;
