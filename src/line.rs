@@ -14,6 +14,7 @@ use crate::core::address::{Family, PerFamily};
 use crate::core::auto::Route;
 use crate::core::choice::{KernelAddress, Preferences, choose};
 use crate::core::interface::InterfaceName;
+use crate::core::renewal::Renewals;
 use crate::reason::reason;
 use crate::source::kernel::{self, Interface};
 
@@ -77,7 +78,8 @@ impl Line {
             format!("the interface {name} cannot be looked at ({why}); nothing was sent")
         };
         let interface = kernel::interface(name).map_err(unreadable)?;
-        let addresses = kernel::addresses().map_err(unreadable)?;
+        let listed = kernel::listing().map_err(unreadable)?.addresses;
+        let (addresses, _) = Renewals::default().judge(listed);
         let mut reach = PerFamily::default();
         if let Some(Interface { index, up: true }) = interface {
             for family in Family::BOTH {

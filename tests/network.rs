@@ -255,6 +255,201 @@ fn several_addresses_of_the_interface_are_one_record() {
     });
 }
 
+/// A tunnel as VPNs make one, which is there as long as the process that holds it.
+struct Tunnel(std::process::Child);
+
+impl Tunnel {
+    fn start(name: &str) -> Self {
+        let hold = format!(
+            "import fcntl, os, struct, time\n\
+             tun = os.open('/dev/net/tun', os.O_RDWR)\n\
+             fcntl.ioctl(tun, 0x400454ca, struct.pack('16sH', b'{name}', 0x1001))\n\
+             time.sleep(600)\n"
+        );
+        let tunnel =
+            Self(std::process::Command::new("python3").args(["-c", &hold]).spawn().unwrap());
+        let there = || std::path::Path::new(&format!("/sys/class/net/{name}")).exists();
+        netns::eventually("a tunnel", there);
+        ip(&format!("link set {name} up"));
+        tunnel
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Both families with public addresses on `wan`, which leads out.
+fn public_line() {
+    ip("addr add 8.8.4.2/24 dev wan");
+    ip("route add default via 8.8.4.1 dev wan metric 100");
+    ip("addr add 2a00:1450::9/64 dev wan nodad");
+    ip("-6 route add default via 2a00:1450::1 dev wan metric 100");
+}
+
+#[test]
+fn an_address_of_ones_own_is_published_past_a_vpn_that_takes_the_default_route() {
+    let name = "an_address_of_ones_own_is_published_past_a_vpn_that_takes_the_default_route";
+    in_namespace(name, || {
+        public_line();
+        // A network of this machine's own, whose address no way leads to.
+        ip("link add lan type veth peer name lan-peer");
+        ip("link set lan up");
+        ip("link set lan-peer up");
+        ip("addr add 8.8.1.1/24 dev lan");
+        let _tunnel = Tunnel::start("vpn");
+        ip("addr add 10.8.0.2/24 dev vpn");
+        ip("addr add fd00:8::2/64 dev vpn nodad");
+        // As OpenVPN does it.
+        ip("route add 0.0.0.0/1 dev vpn");
+        ip("route add 128.0.0.0/1 dev vpn");
+        ip("-6 route add default dev vpn metric 1");
+        let (sandbox, home, daemon) = daemon("");
+        expect_updates(&sandbox, &daemon, 1);
+        let published = || (a(&sandbox), aaaa(&sandbox));
+        let own = (vec!["8.8.4.2".to_owned()], vec!["2a00:1450::9".to_owned()]);
+        assert_eq!(published(), own);
+        daemon.wait_for("published past a tunnel");
+        let why = "IPv4 leaves through the tunnel vpn, which has no address to publish; 8.8.4.2 of \
+                   wan is published";
+        assert!(home.run(&["check"]).out.contains(&format!("note: {why}\n")));
+        assert!(home.run(&["address"]).out.contains(why));
+        // As wg-quick does it.
+        for family in ["-4", "-6"] {
+            ip(&format!("{family} rule add not fwmark 51820 table 51820"));
+            ip(&format!("{family} rule add table main suppress_prefixlength 0"));
+            ip(&format!("{family} route add default dev vpn table 51820"));
+        }
+        ip("route del 0.0.0.0/1 dev vpn");
+        ip("route del 128.0.0.0/1 dev vpn");
+        ip("-6 route del default dev vpn");
+        expect_updates(&sandbox, &daemon, 1);
+        assert_eq!(home.run(&["--once", "--dry-run"]).code, 0);
+        // Where the VPN has taken the line's own way, and is one with carrier-grade NAT.
+        ip("route del default via 8.8.4.1 dev wan");
+        ip("addr del 8.8.1.1/24 dev lan");
+        ip("addr add 100.64.0.9/10 dev vpn");
+        ip("addr del 10.8.0.2/24 dev vpn");
+        expect_updates(&sandbox, &daemon, 1);
+        assert_eq!(published(), own);
+        assert_eq!(asked(&sandbox), 0, "nobody was asked through the tunnel");
+        assert_eq!(daemon.log().matches("published past a tunnel").count(), 1, "{}", daemon.log());
+        // One with an address of its own, as 6in4 has it, is a line like any other.
+        ip("-6 addr add 2a00:6::2/64 dev vpn nodad");
+        expect_updates(&sandbox, &daemon, 2);
+        assert_eq!(aaaa(&sandbox), ["2a00:6::2"]);
+    });
+}
+
+#[test]
+fn a_line_without_a_carrier_is_left_for_one_that_has_it() {
+    in_namespace("a_line_without_a_carrier_is_left_for_one_that_has_it", || {
+        public_line();
+        ip("link add wan2 type veth peer name isp2");
+        ip("link set wan2 up");
+        ip("link set isp2 up");
+        ip("addr add 8.8.8.2/24 dev wan2");
+        ip("route add default via 8.8.8.1 dev wan2 metric 200");
+        ip("addr add 2a00:2::9/64 dev wan2 nodad");
+        ip("-6 route add default via 2a00:2::1 dev wan2 metric 200");
+        let (sandbox, home, daemon) = daemon("");
+        expect_updates(&sandbox, &daemon, 1);
+        let published = || (a(&sandbox).concat(), aaaa(&sandbox).concat());
+        assert_eq!(published(), ("8.8.4.2".to_owned(), "2a00:1450::9".to_owned()));
+        ip("link set isp down");
+        let other = ("8.8.8.2".to_owned(), "2a00:2::9".to_owned());
+        wait_until("the other line", || published() == other, || daemon.log());
+        assert!(home.run(&["address"]).out.contains("its interface has no carrier"));
+        ip("link set isp up");
+        let first = ("8.8.4.2".to_owned(), "2a00:1450::9".to_owned());
+        wait_until("the first line", || published() == first, || daemon.log());
+        // What is named by hand is published as long as the kernel has it, and so is the only way out.
+        ip("link set isp2 down");
+        ip("link set isp down");
+        let alone = [
+            "[[host]]\nname = \"a.example\"\nprovider = \"hosts-file\"\npath = \"hosts\"\n",
+            "ipv4 = \"wan\"\nipv6 = \"auto\"\n[source.wan]\ninterface = \"wan\"\n",
+        ];
+        let alone = Home::new(&alone.concat());
+        assert_eq!(alone.once().code, 0);
+        let hosts = alone.read("hosts");
+        assert!(hosts.contains("8.8.4.2") && hosts.contains("2a00:1450::9"), "{hosts}");
+    });
+}
+
+#[test]
+fn an_address_that_is_seen_again_is_told_and_a_line_that_flaps_only_once() {
+    let name = "an_address_that_is_seen_again_is_told_and_a_line_that_flaps_only_once";
+    in_namespace(name, || {
+        ip("addr add 198.51.100.1/24 dev wan");
+        let source = "ipv4 = \"wan\"\nipv6 = \"off\"\n[[host]]\nname = \"b.example\"\n\
+                      provider = \"hosts-file\"\npath = \"hosts\"\nipv4 = \"wan\"\nipv6 = \"off\"";
+        let (sandbox, home, daemon) = daemon(source);
+        expect_updates(&sandbox, &daemon, 1);
+        let rounds = || daemon.log().matches("the round is over").count();
+        for _ in 0..3 {
+            for state in ["down", "up"] {
+                let before = rounds();
+                ip(&format!("link set wan {state}"));
+                wait_until("round", || rounds() > before, || daemon.log());
+            }
+        }
+        let log = daemon.log();
+        let told = |text: &str| log.lines().filter(|line| line.contains(text)).collect::<Vec<_>>();
+        let (gone, back) = (told("address not seen"), told("address seen again"));
+        assert!(gone.len() == 1 && back.len() == 1, "{log}");
+        for line in [gone[0], back[0]] {
+            assert!(line.contains(&format!("{HOST}, b.example")), "{line}");
+        }
+        expect_updates(&sandbox, &daemon, 1);
+        // So does a run from cron.
+        drop(daemon);
+        ip("link set wan down");
+        assert_eq!(home.once().code, 75);
+        assert_eq!(home.once().out, "");
+        ip("link set wan up");
+        let ran = home.once();
+        let again = format!("{HOST}: IPv4 is seen again: 198.51.100.1\n");
+        assert!(ran.code == 0 && ran.out.contains(&again), "{ran:?}");
+        assert_eq!(home.once().out, "");
+    });
+}
+
+#[test]
+fn a_machine_behind_a_translation_has_no_ipv4_of_its_own() {
+    in_namespace("a_machine_behind_a_translation_has_no_ipv4_of_its_own", || {
+        ip("addr add 192.0.0.2/29 dev wan");
+        ip("route add default via 192.0.0.1 dev wan");
+        ip("addr add 2a00:1450::9/64 dev wan nodad");
+        ip("-6 route add default via 2a00:1450::1 dev wan");
+        let (sandbox, home, daemon) = daemon("");
+        daemon.wait_for("no IPv4 of its own (CLAT, DS-Lite)");
+        expect_updates(&sandbox, &daemon, 1);
+        assert_eq!((a(&sandbox), home.run(&["status"]).code), (vec![], 0));
+        let shown = home.run(&["check"]).out;
+        assert!(shown.contains("no IPv4 (no IPv4 of its own (CLAT, DS-Lite))"), "{shown}");
+    });
+}
+
+#[test]
+fn the_address_that_is_set_is_named_first() {
+    in_namespace("the_address_that_is_set_is_named_first", || {
+        ip("addr add 2a00:5::1/64 dev wan nodad");
+        ip("-6 route add default via 2a00:5::ff dev wan");
+        let (sandbox, home, daemon) = daemon("");
+        expect_updates(&sandbox, &daemon, 1);
+        ip("addr add 2a00:1::1/64 dev wan nodad");
+        let shown = home.run(&["address"]).out;
+        let mut lines = shown.lines().filter(|line| line.contains("2a00:"));
+        let (first, second) = (lines.next().unwrap(), lines.next().unwrap());
+        assert!(first.contains("2a00:5::1/64") && first.ends_with("  public, set now"), "{shown}");
+        assert!(second.ends_with("just as good, but another one is set now"), "{shown}");
+    });
+}
+
 /// How often the sandbox's echo service was asked.
 fn asked(sandbox: &Sandbox) -> usize {
     sandbox.requests().iter().filter(|request| request.path == "/ip").count()

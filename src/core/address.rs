@@ -173,6 +173,9 @@ pub enum Special {
     Reserved,
     /// Shared by a provider's customers: carrier-grade NAT (100.64.0.0/10, RFC 6598).
     Shared,
+    /// This machine's end of a translation, behind which it has no IPv4 address (192.0.0.0/29: RFC
+    /// 7335, of 464XLAT and DS-Lite).
+    Translated,
     /// No address at all: 0.0.0.0 or ::.
     Unspecified,
 }
@@ -187,6 +190,7 @@ impl Special {
             | Self::Loopback
             | Self::Multicast
             | Self::Reserved
+            | Self::Translated
             | Self::Unspecified => false,
         }
     }
@@ -204,6 +208,7 @@ impl fmt::Display for Special {
             Self::Private => "private",
             Self::Reserved => "reserved",
             Self::Shared => "shared by carrier-grade NAT",
+            Self::Translated => "no IPv4 of its own (CLAT, DS-Lite)",
             Self::Unspecified => "unspecified",
         })
     }
@@ -224,7 +229,7 @@ pub fn unpublishable(address: IpAddr, allow_private: bool) -> Option<Special> {
 
 /// The order follows IANA's IPv4 special-purpose registry.
 fn special_v4(address: Ipv4Addr) -> Option<Special> {
-    let [a, b, c, _] = address.octets();
+    let [a, b, c, d] = address.octets();
     Some(match (a, b, c) {
         _ if address.is_unspecified() => Special::Unspecified,
         (0, ..) => Special::Reserved,
@@ -232,7 +237,8 @@ fn special_v4(address: Ipv4Addr) -> Option<Special> {
         (100, 64..=127, _) => Special::Shared,
         (127, ..) => Special::Loopback,
         (169, 254, _) => Special::LinkLocal,
-        // 192.0.0.0/24: DS-Lite and other protocol assignments; 192.88.99.0/24: the old 6to4 relay.
+        (192, 0, 0) if d < 8 => Special::Translated,
+        // 192.0.0.0/24: other protocol assignments; 192.88.99.0/24: the old 6to4 relay.
         (192, 0, 0) | (192, 88, 99) => Special::Reserved,
         (192, 0, 2) | (198, 51, 100) | (203, 0, 113) => Special::Documentation,
         (198, 18..=19, _) => Special::Benchmarking,
@@ -283,7 +289,8 @@ mod tests {
         check("172.31.255.255", Some(Special::Private));
         check("100.64.0.1", Some(Special::Shared));
         check("169.254.1.1", Some(Special::LinkLocal));
-        check("192.0.0.4", Some(Special::Reserved));
+        check("192.0.0.4", Some(Special::Translated));
+        check("192.0.0.8", Some(Special::Reserved));
         check("203.0.113.7", Some(Special::Documentation));
         check("198.19.0.1", Some(Special::Benchmarking));
         check("224.0.0.1", Some(Special::Multicast));

@@ -106,6 +106,26 @@ pub fn auto_by(
     }
 }
 
+/// The addresses to publish where the way out leads through a tunnel, the interface `tunnel`, that
+/// has no address to publish: who is asked through it tells the address of its other end.
+///
+/// `around` is the way that there would be without the tunnel, if there is one; its address comes
+/// before those of other interfaces. `None` when there is nothing to publish.
+pub fn past_tunnel(
+    addresses: &[KernelAddress],
+    tunnel: u32,
+    around: Option<&Route>,
+    family: Family,
+    set_now: Option<&Addresses>,
+) -> Option<Addresses> {
+    let others: Vec<_> = addresses.iter().filter(|a| a.index != tunnel).cloned().collect();
+    let by = |route| match auto(&others, route, family, false, set_now) {
+        Auto::Here(addresses) => Some(addresses),
+        Auto::Absent(_) | Auto::BehindNat | Auto::Tentative => None,
+    };
+    around.and_then(|around| by(Some(around))).or_else(|| by(None))
+}
+
 impl Route {
     /// The interfaces whose addresses count: the one that packets leave by, then the one that has
     /// the kernel's source address, which is another where the line itself has none (a router
@@ -149,6 +169,7 @@ fn towards_v4(source: IpAddr, local: bool) -> Auto {
     match unpublishable(source, local) {
         None => Auto::Here(source.into()),
         Some(Special::Shared) => Auto::Absent("behind carrier-grade NAT".to_owned()),
+        Some(Special::Translated) => Auto::Absent("no IPv4 of its own (CLAT, DS-Lite)".to_owned()),
         Some(special) if special.may_be_allowed() => Auto::BehindNat,
         Some(special) => Auto::Absent(format!("{source} is {special}")),
     }
@@ -218,6 +239,40 @@ mod tests {
         addresses[1].flags.temporary = false;
         assert!(!awaits(&addresses));
         assert!(!awaits(&[]));
+    }
+
+    #[test]
+    fn an_ipv4_address_of_a_translation_is_none_of_its_own() {
+        let none = Auto::Absent("no IPv4 of its own (CLAT, DS-Lite)".into());
+        for source in ["192.0.0.1", "192.0.0.2", "192.0.0.4", "192.0.0.7"] {
+            check(&[], Some(&route(source)), Family::V4, &none);
+        }
+        let reserved = Auto::Absent("192.0.0.8 is reserved".into());
+        check(&[], Some(&route("192.0.0.8")), Family::V4, &reserved);
+    }
+
+    #[test]
+    fn past_a_tunnel_the_way_around_it_counts_then_any_other_interface() {
+        let addresses = [
+            address(1, "10.8.0.2"),
+            address(2, "8.8.4.2"),
+            address(3, "8.8.8.3"),
+            address(1, "fd00::2"),
+            address(2, "2a00:2::1"),
+            address(3, "2a00:3::1"),
+        ];
+        let by = |source: &str| Route { index: 3, ..route(source) };
+        let past = |addresses: &[KernelAddress], around: Option<Route>, family| {
+            let past = past_tunnel(addresses, 1, around.as_ref(), family, None);
+            past.map(|addresses| addresses.to_string())
+        };
+        assert_eq!(past(&addresses, Some(by("8.8.8.3")), Family::V4).unwrap(), "8.8.8.3");
+        assert_eq!(past(&addresses, Some(by("2a00:3::1")), Family::V6).unwrap(), "2a00:3::1");
+        assert_eq!(past(&addresses, None, Family::V4).unwrap(), "8.8.4.2");
+        assert_eq!(past(&addresses, None, Family::V6).unwrap(), "2a00:2::1");
+        // A way around that leads from behind NAT is none, and the tunnel's own address does not count.
+        let private = [address(1, "8.8.4.2"), address(3, "192.168.1.3")];
+        assert_eq!(past(&private, Some(by("192.168.1.3")), Family::V4), None);
     }
 
     #[test]

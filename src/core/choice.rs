@@ -41,6 +41,11 @@ pub struct Flags {
     pub deprecated: bool,
     /// Its interface is switched off.
     pub down: bool,
+    /// Its interface has no carrier: nothing leaves or comes by it. Noted by the snapshot.
+    pub no_carrier: bool,
+    /// Its prefix is renewed no more while another one of its interface is (see
+    /// [`Renewals`](super::renewal::Renewals)). Noted by the snapshot.
+    pub outlived: bool,
     /// Not the first IPv4 address of its network on this interface.
     pub secondary: bool,
     /// Made for outgoing connections and soon replaced (RFC 8981).
@@ -81,8 +86,12 @@ pub enum Reason {
     Down,
     /// It is just as good as those that are chosen, which were preferred for this.
     JustAsGood(Tie),
+    /// Its interface has no carrier, and a better one is there.
+    NoCarrier,
     /// It would be allowed, but a global one is there.
     NotGlobal(Special),
+    /// Its prefix is renewed no more, and a better one is there.
+    Outlived,
     /// It is a secondary one and a primary one is there.
     Secondary,
     /// It may not be published.
@@ -117,16 +126,18 @@ pub struct Choice {
     pub awaits_verdict: bool,
 }
 
-/// What can change a choice: everything that the kernel says but the remaining life times, which
-/// every router advertisement renews. Equal facts are no news.
+/// What can change a choice: everything that the kernel says but the life times, which every router
+/// advertisement renews, and what follows from their renewals. Equal facts are no news.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Facts(BTreeSet<(IpAddr, u8, u32, String, Flags)>);
 
 impl Facts {
     /// The facts of `addresses`, in whatever order they come.
     pub fn of<'a>(addresses: impl IntoIterator<Item = &'a KernelAddress>) -> Self {
-        let fact =
-            |a: &KernelAddress| (a.address, a.prefix_length, a.index, a.interface.clone(), a.flags);
+        let fact = |a: &KernelAddress| {
+            let flags = Flags { outlived: false, ..a.flags };
+            (a.address, a.prefix_length, a.index, a.interface.clone(), flags)
+        };
         let mut facts = BTreeSet::new();
         // Not `collect`, which brings a sort of its own: three kilobytes.
         facts.extend(addresses.into_iter().map(fact));
@@ -143,8 +154,10 @@ impl Facts {
 /// | may it be published? | yes; else never                                        |
 /// | may it be used?      | yes; else never (interface down, duplicate, tentative) |
 /// | global?              | global, before what `allow_private` lets in            |
+/// | carrier?             | yes, before interfaces that are not plugged in         |
 /// | stable? (IPv6)       | stable; temporary with `prefer_temporary`              |
 /// | preferred?           | preferred, before deprecated                           |
+/// | outlived?            | no, before those whose prefix is renewed no more       |
 /// | primary? (IPv4)      | primary, before secondary                              |
 /// | in `set_now`?        | the one that is set, however long the others live      |
 /// | life time            | longer preferred, then longer valid                    |
@@ -209,8 +222,10 @@ fn excluded(candidate: &KernelAddress, preferences: Preferences) -> Option<Reaso
 #[expect(clippy::struct_excessive_bools, reason = "each answers one question of the table")]
 struct Rank {
     not_global: bool,
+    no_carrier: bool,
     of_unwanted_kind: bool,
     deprecated: bool,
+    outlived: bool,
     secondary: bool,
     not_set: bool,
     preferred: Reverse<Duration>,
@@ -224,13 +239,15 @@ impl Rank {
         preferences: Preferences,
         set_now: Option<&Addresses>,
     ) -> Self {
-        let Flags { deprecated, secondary, temporary, .. } = candidate.flags;
+        let Flags { deprecated, no_carrier, outlived, secondary, temporary, .. } = candidate.flags;
         let address = candidate.address;
         let life = |time: Option<Duration>| Reverse(time.unwrap_or(Duration::MAX));
         Self {
             not_global: special(address).is_some(),
+            no_carrier,
             of_unwanted_kind: temporary != preferences.prefer_temporary,
             deprecated,
+            outlived,
             secondary,
             not_set: !set_now.is_some_and(|set| set.contains(address)),
             preferred: life(candidate.preferred),
@@ -240,8 +257,10 @@ impl Rank {
     }
 
     /// The fields above the line *in `set_now`?*.
-    fn class(&self) -> [bool; 4] {
-        [self.not_global, self.of_unwanted_kind, self.deprecated, self.secondary]
+    fn class(&self) -> [bool; 6] {
+        let Self { not_global, no_carrier, of_unwanted_kind, .. } = *self;
+        let Self { deprecated, outlived, secondary, .. } = *self;
+        [not_global, no_carrier, of_unwanted_kind, deprecated, outlived, secondary]
     }
 
     /// The first line of the table in which `candidate`, which has this rank, is behind `last`,
@@ -250,10 +269,14 @@ impl Rank {
         if let (Some(special), false) = (special(self.address), last.not_global) {
             return Reason::NotGlobal(special);
         }
-        if self.of_unwanted_kind != last.of_unwanted_kind {
+        if self.no_carrier != last.no_carrier {
+            Reason::NoCarrier
+        } else if self.of_unwanted_kind != last.of_unwanted_kind {
             if candidate.flags.temporary { Reason::Temporary } else { Reason::Stable }
         } else if self.deprecated != last.deprecated {
             Reason::Deprecated
+        } else if self.outlived != last.outlived {
+            Reason::Outlived
         } else if self.secondary != last.secondary {
             Reason::Secondary
         } else if self.not_set != last.not_set {
@@ -273,6 +296,8 @@ impl fmt::Display for Flags {
             (self.dad_failed, "duplicate"),
             (self.deprecated, "deprecated"),
             (self.down, "down"),
+            (self.no_carrier, "no carrier"),
+            (self.outlived, "outlived"),
             (self.secondary, "secondary"),
             (self.temporary, "temporary"),
             (self.tentative, "tentative"),
@@ -302,7 +327,11 @@ impl fmt::Display for Reason {
             Self::Deprecated => f.write_str("deprecated"),
             Self::Down => f.write_str("its interface is down"),
             Self::JustAsGood(tie) => write!(f, "just as good, but {tie}"),
+            Self::NoCarrier => f.write_str("its interface has no carrier"),
             Self::NotGlobal(special) => write!(f, "{special}, and a global one is there"),
+            Self::Outlived => {
+                f.write_str("its prefix is renewed no more, and another one of the interface is")
+            }
             Self::Secondary => f.write_str("secondary"),
             Self::Special(special) if special.may_be_allowed() => {
                 write!(f, "{special}, and allow-private is off")
@@ -326,13 +355,15 @@ impl fmt::Display for Tie {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const NO_FLAGS: Flags = Flags {
         dad_failed: false,
         deprecated: false,
         down: false,
+        no_carrier: false,
+        outlived: false,
         secondary: false,
         temporary: false,
         tentative: false,
@@ -368,7 +399,7 @@ mod tests {
         with(address, NO_FLAGS)
     }
 
-    fn living(address: &str, seconds: u64) -> KernelAddress {
+    pub(in crate::core) fn living(address: &str, seconds: u64) -> KernelAddress {
         let life = Some(Duration::from_secs(seconds));
         KernelAddress { preferred: life, valid: life, ..plain(address) }
     }
@@ -466,6 +497,28 @@ mod tests {
         check(&[with("2a00:1::1", DEPRECATED)], DEFAULT, "", "2a00:1::1");
         let addresses = [with("2a00:1::1", DEPRECATED), with("2a00:2::1", TEMPORARY)];
         check(&addresses, DEFAULT, "", "2a00:1::1");
+    }
+
+    #[test]
+    fn an_address_without_a_carrier_will_do_where_nothing_is_better() {
+        let dead = Flags { no_carrier: true, ..NO_FLAGS };
+        let addresses = [with("2a00::1", dead), with("2a00::2", DEPRECATED)];
+        let choice = check(&addresses, DEFAULT, "2a00::1", "2a00::2");
+        assert_eq!(reason(&choice, "2a00::1"), Reason::NoCarrier);
+        check(&[with("2a00::1", dead), plain("fd00::1")], PRIVATE, "", "2a00::1");
+    }
+
+    #[test]
+    fn an_address_whose_prefix_is_outlived_gives_way_though_it_is_set_and_lives_longer() {
+        let outlived = Flags { outlived: true, ..NO_FLAGS };
+        let old = KernelAddress { flags: outlived, ..living("2a00:1::1", 86_400) };
+        let choice =
+            check(&[old.clone(), living("2a00:2::1", 60)], DEFAULT, "2a00:1::1", "2a00:2::1");
+        assert_eq!(reason(&choice, "2a00:1::1"), Reason::Outlived);
+        check(&[old.clone(), living("2a00:2::1", 60)], TWO, "2a00:1::1", "2a00:2::1");
+        check(&[old.clone(), with("2a00:2::1", DEPRECATED)], DEFAULT, "", "2a00:1::1");
+        check(&[old.clone(), with("2a00:2::1", TEMPORARY)], DEFAULT, "", "2a00:1::1");
+        check(&[old], DEFAULT, "", "2a00:1::1");
     }
 
     #[test]

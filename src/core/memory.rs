@@ -11,6 +11,7 @@ use super::backoff::SHORT_ABSENCE;
 use super::name::Hostname;
 use super::outcome::{Deferral, Fault, Rejection};
 use super::pace::History;
+use super::renewal::Renewals;
 use super::secret::Fingerprint;
 use super::standing::{self, Standings};
 use super::time::Timestamp;
@@ -52,6 +53,8 @@ pub struct Memory {
     pub servers: BTreeMap<String, Fingerprint>,
     /// How moments were reckoned last, if the clock was not set then.
     pub reckoning: Option<Reckoning>,
+    /// How prefixes were renewed that stand beside others on their interface.
+    pub renewals: Renewals,
 }
 
 /// The time as it is reckoned while the clock is not set: it goes on from run to run.

@@ -24,6 +24,7 @@ pub mod plan;
 pub mod prefix;
 pub mod protocol;
 pub mod provider;
+pub mod renewal;
 pub mod secret;
 pub mod server;
 pub mod settle;

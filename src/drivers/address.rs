@@ -6,12 +6,12 @@ use std::num::NonZeroUsize;
 use super::show::by;
 use super::{Setup, engine, out};
 use crate::config::{Config, SourceRef};
-use crate::core::address::{Family, special};
-use crate::core::choice::{Choice, KernelAddress, Preferences, Verdict, choose};
+use crate::core::address::{Addresses, Family, special};
+use crate::core::choice::{Choice, KernelAddress, Preferences, Reason, Verdict, choose};
 use crate::core::interface::InterfaceName;
 use crate::core::plan::Seen;
 use crate::exit::Exit;
-use crate::round::Occasion;
+use crate::round::{HostReport, Occasion};
 use crate::source::kernel::Interface as Present;
 use crate::source::outside::{Outside, Service};
 use crate::source::sights::{Sights, Snapshot};
@@ -27,8 +27,9 @@ pub async fn run(setup: Setup) -> Exit {
     let (report, sights) = engine.rehearse(Occasion::default()).await;
     match sights.snapshot() {
         Ok(snapshot) => {
-            tell_kernel(snapshot);
+            tell_kernel(snapshot, &report.hosts);
             tell_lines(snapshot);
+            report.detours.iter().for_each(|detour| out(&format!("  {detour}")));
         }
         Err(reason) => out(&format!("kernel: {reason}")),
     }
@@ -125,7 +126,8 @@ fn described(Interface { name, count, neighbour }: &Interface) -> String {
     format!("interface {name}, its prefix{length} with the suffix {suffix}")
 }
 
-fn tell_kernel(snapshot: &Snapshot) {
+/// Prints the addresses of this machine, those first that are set for one of `hosts`.
+fn tell_kernel(snapshot: &Snapshot, hosts: &[HostReport]) {
     if snapshot.addresses.is_empty() {
         return;
     }
@@ -133,10 +135,19 @@ fn tell_kernel(snapshot: &Snapshot) {
     for family in Family::BOTH {
         let count = NonZeroUsize::MIN;
         let preferences = Preferences { allow_private: true, count, prefer_temporary: false };
-        let choice = choose(&snapshot.addresses, family, preferences, None);
-        for (address, verdict) in &choice.judged {
+        let set = hosts.iter().filter_map(|host| host.before[family].as_ref());
+        let set = Addresses::new(set.flat_map(Addresses::iter));
+        let is_set = |a: &KernelAddress| set.as_ref().is_some_and(|set| set.contains(a.address));
+        let choice = choose(&snapshot.addresses, family, preferences, set.as_ref());
+        for (address, verdict) in first(&choice, is_set) {
             let why = match (special(address.address), verdict) {
                 (Some(special), _) => special.to_string(),
+                // What another host has set is as right as this.
+                (None, Verdict::Chosen | Verdict::PassedOver(Reason::JustAsGood(_)))
+                    if is_set(address) =>
+                {
+                    "public, set now".to_owned()
+                }
                 (None, Verdict::PassedOver(reason)) => reason.to_string(),
                 (None, Verdict::Chosen) => "public".to_owned(),
             };
@@ -177,6 +188,23 @@ fn tell_lines(snapshot: &Snapshot) {
     }
 }
 
+/// The addresses of a choice: those that are chosen, then those that are `set`, then the others.
+fn first(
+    choice: &Choice,
+    set: impl Fn(&KernelAddress) -> bool,
+) -> impl Iterator<Item = (&KernelAddress, Verdict)> {
+    let place = |address: &KernelAddress, verdict: Verdict| match verdict {
+        Verdict::Chosen => 0,
+        Verdict::PassedOver(_) if set(address) => 1,
+        Verdict::PassedOver(_) => 2,
+    };
+    let placed: Vec<_> = choice.judged.iter().map(|(a, v)| (place(a, *v), a, *v)).collect();
+    (0..3).flat_map(move |place| {
+        let of = placed.iter().filter(move |(its, ..)| *its == place);
+        of.map(|(_, address, verdict)| (*address, *verdict)).collect::<Vec<_>>()
+    })
+}
+
 fn describe(address: &KernelAddress) -> String {
     let text = format!("{}/{}", address.address, address.prefix_length);
     format!("{:16} {text:43}", address.interface)
@@ -190,7 +218,7 @@ fn has_neighbour(kind: &Kind) -> bool {
 /// Prints what became of each address. Where the chosen one only gives a neighbour its prefix,
 /// `neighbour` is what that makes.
 fn tell_choice(choice: &Choice, family: Family, neighbour: Option<&Seen>) {
-    for (address, verdict) in &choice.judged {
+    for (address, verdict) in first(choice, |_| false) {
         let verdict = match verdict {
             Verdict::Chosen if neighbour.is_some() => "gives the prefix".to_owned(),
             Verdict::Chosen => "would be published".to_owned(),

@@ -39,6 +39,7 @@ pub async fn run(setup: Setup) -> Exit {
         out(&format!("warning: {line}"));
     }
     show::seen(&report.hosts).iter().for_each(|line| out(line));
+    report.detours.iter().for_each(|detour| out(&format!("note: {detour}")));
     report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
     report.hosts.iter().filter_map(show::receipt).for_each(|line| out(&line));
     engine

@@ -165,7 +165,7 @@ pub async fn run(setup: Setup) -> Exit {
                 }
                 Event::Secrets => waiting.note_secrets(engine.config.daemon.settle, begun),
                 Event::Time => {
-                    if let Some(occasion) = waiting.times_up(&engine) {
+                    if let Some(occasion) = waiting.times_up(&mut engine) {
                         break occasion;
                     }
                 }
@@ -374,7 +374,7 @@ impl Waiting {
     }
 
     /// What to do when the wait is over: a round, or nothing yet.
-    fn times_up(&mut self, engine: &Engine) -> Option<Occasion> {
+    fn times_up(&mut self, engine: &mut Engine) -> Option<Occasion> {
         let by_time = uptime() >= self.deadline;
         let Some(mut pending) = self.pending.take() else {
             return by_time.then_some(BY_ITSELF);
@@ -383,7 +383,11 @@ impl Waiting {
         if self.new_secrets {
             return Some(Occasion::default());
         }
-        let Ok(snapshot) = Snapshot::take(&engine.config) else { return Some(BY_ITSELF) };
+        let Ok(snapshot) = Snapshot::take(&engine.config, &engine.memory.renewals) else {
+            return Some(BY_ITSELF);
+        };
+        // The next poll judges; it is to know since when.
+        engine.memory.renewals.take_up_beginnings(&snapshot.renewals);
         let facts = Facts::of(&engine.config, &snapshot);
         if !self.is_news(&facts, &snapshot) {
             return by_time.then_some(BY_ITSELF);
@@ -401,13 +405,13 @@ impl Waiting {
 
     /// Whether the network is another one than in the last round.
     fn sees_news(&self, engine: &Engine) -> bool {
-        let snapshot = Snapshot::take(&engine.config);
+        let snapshot = Snapshot::take(&engine.config, &engine.memory.renewals);
         snapshot.is_ok_and(|now| self.is_news(&Facts::of(&engine.config, &now), &now))
     }
 
     /// Whether `snapshot`, of which the sources use `facts`, differs from the last round's.
     fn is_news(&self, facts: &Facts, snapshot: &Snapshot) -> bool {
         self.facts.as_ref() != Some(facts)
-            || self.routes.as_ref().is_some_and(|routes| *routes != snapshot.routes)
+            || self.routes.as_ref().is_some_and(|routes| *routes != snapshot.kernels_routes)
     }
 }

@@ -1,14 +1,15 @@
 //! What a daemon logs of its rounds: each thing once, when it becomes so, not once a round.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info, warn};
 
 use super::show::why;
 use crate::clock::rfc3339_seconds;
-use crate::core::address::{Addresses, Family};
+use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::feature;
-use crate::core::memory::{Finding, Hold, HoldKind};
+use crate::core::memory::{Finding, Hold, HoldKind, Key};
 use crate::core::outcome::{Outcome, Rejection};
 use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
 use crate::core::settle::News as Settled;
@@ -20,9 +21,39 @@ use crate::round::{Answered, HostReport, Matter, Report, TokenNews};
 /// What can be done about servers that do not hold what was set.
 const VERIFY_FIX: &str = "see that the servers of the zone copy it, or write verify = false";
 
+/// How long a cause is not told again that was told and was over since.
+const A_WHILE: Duration = Duration::from_secs(60 * 60);
+
+/// How long an address must have been missing to be told all the same.
+const LASTING: Duration = Duration::from_secs(4 * 60);
+
 /// What was said last about each thing that goes on for a while.
 #[derive(Debug, Default)]
-pub struct News(BTreeMap<String, String>);
+pub struct News {
+    said: BTreeMap<String, String>,
+    /// The families that should be seen and are not.
+    missing: Vec<Missing>,
+    /// When each cause of that was told last.
+    causes: Vec<(Cause, Instant)>,
+}
+
+/// A family that should be seen and is not.
+#[derive(Debug)]
+struct Missing {
+    key: Key,
+    family: Family,
+    since: Instant,
+    reason: String,
+    told: bool,
+}
+
+/// Why a family is not seen, and after what time its record is removed for that.
+#[derive(Clone, Debug, PartialEq)]
+struct Cause {
+    family: Family,
+    reason: String,
+    after: Option<Duration>,
+}
 
 impl News {
     /// Logs what `report` holds that is new.
@@ -37,6 +68,11 @@ impl News {
         for host in &report.hosts {
             self.host(host);
         }
+        self.missing(&report.hosts, Instant::now());
+        let detours = report.detours.iter().map(String::as_str).collect::<Vec<_>>().join("; ");
+        self.said("detours", Some(detours.as_str()).filter(|text| !text.is_empty()), |detail| {
+            info!(detail, "published past a tunnel");
+        });
         report.tokens.iter().for_each(token);
     }
 
@@ -46,7 +82,7 @@ impl News {
         let topic =
             |service: &Service| format!("service {} {}", service.family.key(), service.name);
         let told: BTreeSet<String> = standings.keys().map(topic).collect();
-        self.0.retain(|topic, _| !topic.starts_with("service ") || told.contains(topic));
+        self.said.retain(|topic, _| !topic.starts_with("service ") || told.contains(topic));
         for (service, standing) in standings {
             let Service { name, family } = service;
             let (family, detail, fix) = (family.key(), &standing.detail, standing.fault.remedy());
@@ -84,37 +120,114 @@ impl News {
         }
         if report.holds.is_empty() {
             for family in ["", Family::V4.key(), Family::V6.key()] {
-                self.0.remove(&format!("{} {family}", topic("hold")));
+                self.said.remove(&format!("{} {family}", topic("hold")));
             }
         } else if !report.answers.is_empty() {
             for (family, hold) in &report.holds {
                 let topic = format!("{} {}", topic("hold"), family.map_or("", Family::key));
-                self.0.insert(topic, hold.kind.reason().to_owned());
+                self.said.insert(topic, hold.kind.reason().to_owned());
             }
         }
         let Some(step) = &report.step else { return };
         for (family, stand) in step.stands.iter() {
-            let (missing, absent) = match stand {
-                Stand::Missing(reason) => (Some(reason.as_str()), None),
-                Stand::Absent(reason) => (None, Some(reason.as_str())),
-                _ => (None, None),
+            let absent = match stand {
+                Stand::Absent(reason) => Some(reason.as_str()),
+                _ => None,
             };
-            let family_topic = |what: &str| format!("{} {}", topic(what), family.key());
-            self.said(&family_topic("missing"), missing, |reason| {
-                // What was never set cannot go.
-                match (report.when_gone, &report.seen[family], &report.before[family]) {
-                    (WhenGone::Remove { after, .. }, Seen::Absent(_), Some(_)) => {
-                        let after = humantime::format_duration(after).to_string();
-                        warn!(%host, provider, family = family.key(), reason, fix = "run `homing address`", after, "address gone; the record is removed if it stays so");
-                    }
-                    _ => {
-                        warn!(%host, provider, family = family.key(), reason, fix = "run `homing address`", "address not seen; the record is left as it is");
-                    }
-                }
-            });
-            self.said(&family_topic("absent"), absent, |reason| {
+            let family_topic = format!("{} {}", topic("absent"), family.key());
+            self.said(&family_topic, absent, |reason| {
                 info!(%host, provider, family = family.key(), reason, "nothing to publish");
             });
+        }
+    }
+
+    /// Logs which families should be seen and are not, and which are seen again: those together that
+    /// have one cause. A cause that comes and goes is told once in a while, and when it lasts.
+    fn missing(&mut self, reports: &[HostReport], now: Instant) {
+        let mut missing: Vec<(Cause, Vec<&HostReport>)> = Vec::new();
+        let mut again: PerFamily<Vec<&HostReport>> = PerFamily::default();
+        self.causes.retain(|(_, at)| now - *at < A_WHILE);
+        for report in reports {
+            let Some(step) = &report.step else { continue };
+            for (family, stand) in step.stands.iter() {
+                let mut all = self.missing.iter();
+                let known = all.position(|of| of.family == family && of.key == report.key);
+                let reason = match stand {
+                    Stand::Missing(reason) => reason,
+                    Stand::Held(_) | Stand::NotAsked => continue,
+                    Stand::Absent(_) | Stand::Off | Stand::Right | Stand::Wanted(_) => {
+                        let known = known.map(|at| self.missing.swap_remove(at));
+                        let is_seen = matches!(report.seen[family], Seen::Here(_));
+                        if is_seen && known.is_some_and(|known| known.told) {
+                            again[family].push(report);
+                        }
+                        continue;
+                    }
+                };
+                // What was never set cannot go.
+                let after = match (report.when_gone, &report.seen[family], &report.before[family]) {
+                    (WhenGone::Remove { after, .. }, Seen::Absent(_), Some(_)) => Some(after),
+                    _ => None,
+                };
+                let cause = Cause { family, reason: reason.clone(), after };
+                let at = known.unwrap_or_else(|| {
+                    let (key, reason) = (report.key.clone(), String::new());
+                    self.missing.push(Missing { key, family, since: now, reason, told: false });
+                    self.missing.len() - 1
+                });
+                let known = &mut self.missing[at];
+                if known.reason != *reason {
+                    (known.reason, known.told) = (reason.clone(), false);
+                }
+                let told_lately = self.causes.iter().any(|(told, _)| *told == cause);
+                if known.told || told_lately && now - known.since < LASTING {
+                    continue;
+                }
+                known.told = true;
+                match missing.iter_mut().find(|(known, _)| *known == cause) {
+                    Some((_, reports)) => reports.push(report),
+                    None => missing.push((cause, vec![report])),
+                }
+            }
+        }
+        for (Cause { family, reason, after }, reports) in missing {
+            let (host, provider) = whose(&reports);
+            let fix = "run `homing address`";
+            let after_text = after.map(|after| humantime::format_duration(after).to_string());
+            match &after_text {
+                Some(after) => {
+                    warn!(
+                        host,
+                        provider,
+                        family = family.key(),
+                        reason,
+                        fix,
+                        after,
+                        "address gone; the record is removed if it stays so"
+                    );
+                }
+                None => {
+                    warn!(
+                        host,
+                        provider,
+                        family = family.key(),
+                        reason,
+                        fix,
+                        "address not seen; the record is left as it is"
+                    );
+                }
+            }
+            let cause = Cause { family, reason, after };
+            self.causes.retain(|(known, _)| *known != cause);
+            self.causes.push((cause, now));
+        }
+        for (family, reports) in again.iter().filter(|(_, reports)| !reports.is_empty()) {
+            let (host, provider) = whose(reports);
+            let addresses = reports.first().and_then(|report| match &report.seen[family] {
+                Seen::Here(addresses) => Some(addresses.to_string()),
+                _ => None,
+            });
+            info!(host, provider, family = family.key(), addresses, "address seen again");
         }
     }
 
@@ -140,15 +253,22 @@ impl News {
     fn said(&mut self, topic: &str, text: Option<&str>, say: impl FnOnce(&str)) {
         match text {
             None => {
-                self.0.remove(topic);
+                self.said.remove(topic);
             }
-            Some(text) if self.0.get(topic).map(String::as_str) == Some(text) => {}
+            Some(text) if self.said.get(topic).map(String::as_str) == Some(text) => {}
             Some(text) => {
-                self.0.insert(topic.to_owned(), text.to_owned());
+                self.said.insert(topic.to_owned(), text.to_owned());
                 say(text);
             }
         }
     }
+}
+
+/// The names of hosts and of their providers, each once, separated by commas.
+fn whose(reports: &[&HostReport]) -> (String, String) {
+    let hosts: Vec<_> = reports.iter().map(|report| report.key.host.to_string()).collect();
+    let providers: BTreeSet<_> = reports.iter().map(|r| r.key.provider.as_str()).collect();
+    (hosts.join(", "), providers.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// Logs what one answer meant.

@@ -33,6 +33,7 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
         let (report, _) = engine.rehearse(occasion).await;
         if !quiet {
             show::seen(&report.hosts).iter().for_each(|line| out(line));
+            report.detours.iter().for_each(|detour| out(&format!("note: {detour}")));
             report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
         }
         return report.exit();
@@ -77,5 +78,6 @@ fn tell(report: &Report, everything: bool) {
         return;
     }
     show::seen(&report.hosts).iter().for_each(|line| out(line));
+    report.detours.iter().for_each(|detour| out(&format!("note: {detour}")));
     lines.iter().for_each(|line| out(line));
 }

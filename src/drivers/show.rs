@@ -19,22 +19,35 @@ use crate::core::verify::Drift;
 use crate::round::{Answered, HostReport, Matter, TokenNews};
 use crate::source::{Kind, Source};
 
-/// One line for each different thing that the sources saw, in the order of the hosts.
+/// One line for each different thing that the sources saw, in the order of the hosts; what one host
+/// saw of a family goes with what others saw of the other.
 pub fn seen(reports: &[HostReport]) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
+    let mut lines: Vec<PerFamily<Option<String>>> = Vec::new();
     for report in reports {
-        let families = report.seen.iter().filter_map(|(family, seen)| match seen {
+        let seen = report.seen.map(|family, seen| match seen {
             Seen::Here(addresses) => Some(format!("{family} {addresses}")),
             Seen::Absent(reason) => Some(format!("no {family} ({reason})")),
             Seen::Unknown(reason) => Some(format!("{family} unknown: {reason}")),
             Seen::NotAsked => None,
         });
-        let line = format!("seen: {}", families.collect::<Vec<_>>().join("; "));
-        if line != "seen: " && !lines.contains(&line) {
-            lines.push(line);
+        let fits = |line: &&mut PerFamily<Option<String>>| {
+            Family::BOTH.into_iter().all(|family| match (&line[family], &seen[family]) {
+                (Some(known), Some(new)) => known == new,
+                _ => true,
+            })
+        };
+        match lines.iter_mut().find(fits) {
+            Some(line) => {
+                for family in Family::BOTH {
+                    line[family] = line[family].take().or_else(|| seen[family].clone());
+                }
+            }
+            None => lines.push(seen),
         }
     }
-    lines
+    let texts = lines.iter().map(|line| line.iter().filter_map(|(_, text)| text.as_deref()));
+    let texts = texts.map(|texts| texts.collect::<Vec<_>>().join("; "));
+    texts.filter(|text| !text.is_empty()).map(|text| format!("seen: {text}")).collect()
 }
 
 /// The addresses that a request states: `IPv4 192.0.2.1, IPv6 2001:db8::1`.
@@ -137,6 +150,11 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
         report.verified.as_ref().map(|found| format!("{name}: {}", finding(&found.finding))),
     );
     lines.extend(missing(report, everything));
+    for (family, _) in report.seen_again.iter().filter(|(_, again)| **again) {
+        if let (Seen::Here(addresses), true) = (&report.seen[family], report.answers.is_empty()) {
+            lines.push(format!("{name}: {family} is seen again: {addresses}"));
+        }
+    }
     // Off a terminal it is told with what was done, so that cron does not mail it at every run.
     let written =
         |answered: &Answered| matches!(answered.outcome, Outcome::Updated | Outcome::Unchanged);

@@ -158,6 +158,9 @@ impl Engine {
         }
         let looked = Instant::now();
         self.learn_of_services(&sights);
+        if let Ok(snapshot) = sights.snapshot() {
+            self.memory.renewals.clone_from(&snapshot.renewals);
+        }
         let (mut planned, mut report) = self.plan(&sights, occasion);
         self.note_absences(&report, looked);
         self.draw_turns(&mut planned, &mut report, occasion);
@@ -194,7 +197,8 @@ impl Engine {
     async fn look(&mut self, clients: &Clients, occasion: Occasion) -> Sights {
         let aside = standing::aside(&self.memory.services, self.clock.now());
         let (waiting, asked) = (self.waiting, &mut self.asked);
-        sights::look(&self.config, clients, asked, aside, occasion.by_event, waiting).await
+        let (by_event, known) = (occasion.by_event, &self.memory.renewals);
+        sights::look(&self.config, clients, asked, aside, by_event, known, waiting).await
     }
 
     /// Remembers which services outside failed or lied, and forgets those that no host needs.
@@ -237,6 +241,10 @@ impl Engine {
                 let set = entry.families[family].set.as_ref().map(|set| &set.addresses);
                 sights.seen(&self.config, host, family, set)
             });
+            let detours = seen
+                .iter()
+                .filter_map(|(family, seen)| sights.detour(&self.config, host, family, seen));
+            report.detours.extend(detours);
             let mut host_report = HostReport::new(host, &entry, &seen);
             host_report.trouble = trouble;
             match access {
@@ -406,7 +414,12 @@ impl Engine {
             if missing || self.memory.hosts.contains_key(key) {
                 let entry = self.memory.entry_mut(key);
                 let host_report = report.host_mut(plan.at);
+                let was_missing = entry.families.map(|_, record| record.missing_since.is_some());
                 host_report.newly_missing = note_missing(entry, stands, now);
+                host_report.seen_again = entry.families.map(|family, record| {
+                    let is_seen = matches!(host_report.seen[family], Seen::Here(_));
+                    is_seen && was_missing[family] && record.missing_since.is_none()
+                });
                 let host = &self.config.hosts[plan.at].host;
                 note_gone(host, entry, stands, &host_report.seen, now);
                 // What a clock that is not set shows is no measure of an absence.

@@ -1,5 +1,7 @@
 //! The report of a round: values that drivers print or log, and the sum of how every host stands.
 
+use std::collections::BTreeSet;
+
 use super::Planned;
 use crate::config::{Config, HostConfig};
 use crate::core::address::{Addresses, Family, PerFamily};
@@ -29,6 +31,8 @@ pub struct Report {
     pub tokens: Vec<TokenNews>,
     /// How the services outside stand after the round that were blamed for something.
     pub services: Standings,
+    /// Why addresses are published that are not those by which this machine leaves, in words.
+    pub detours: BTreeSet<String>,
 }
 
 /// Something new about a token.
@@ -114,6 +118,8 @@ pub struct HostReport {
     pub newly_queued: bool,
     /// The families that should be seen and are not, where that is new.
     pub newly_missing: PerFamily<bool>,
+    /// The families that were missing until this round.
+    pub seen_again: PerFamily<bool>,
     /// Why the receipt of its token tells nothing.
     pub no_terms: Option<NoTerms>,
     /// What the receipt of its token says against it.
@@ -152,6 +158,7 @@ impl HostReport {
             was_queued: entry.queued_since.is_some(),
             newly_queued: false,
             newly_missing: PerFamily::default(),
+            seen_again: PerFamily::default(),
             no_terms: None,
             unfit: None,
             trouble: None,

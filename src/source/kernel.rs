@@ -13,11 +13,28 @@ mod portable;
 mod watcher;
 
 #[cfg(target_os = "linux")]
-pub use netlink::{addresses, delegated, interface, route, route_by, route_from};
+pub use netlink::{
+    addresses, delegated, interface, listing, metric_by, route, route_by, route_from,
+};
 #[cfg(not(target_os = "linux"))]
-pub use portable::{Watcher, addresses, delegated, interface, route, route_by, route_from};
+pub use portable::{
+    Watcher, addresses, delegated, interface, listing, metric_by, route, route_by, route_from,
+};
 #[cfg(target_os = "linux")]
 pub use watcher::Watcher;
+
+use crate::core::renewal::Listed;
+
+/// The addresses of this machine, and what else the kernel says of them.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The addresses, in the kernel's order.
+    pub addresses: Vec<Listed>,
+    /// The interfaces that are not plugged in, by their numbers.
+    pub without_carrier: BTreeSet<u32>,
+    /// The names of the interfaces that are tunnels, by their numbers.
+    pub tunnels: Vec<(u32, String)>,
+}
 
 /// An interface at one moment.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

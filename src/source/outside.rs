@@ -59,6 +59,8 @@ pub struct Told {
     pub address: Result<IpAddr, String>,
     /// What each said, in the order in which they were asked.
     pub said: Vec<Said>,
+    /// What errors call each of those.
+    pub names: Vec<String>,
 }
 
 /// How long a service may be silent before the others are asked beside it: the round waits for the
@@ -78,7 +80,7 @@ pub async fn told(
     // A line that has gone is told once, and not for every service; each looks again for itself.
     if let Some(Err(gone)) = outside.bind.map(Line::find) {
         let address = Err(format!("no {family} address was told: {gone}"));
-        return Told { address, said: Vec::new() };
+        return Told { address, said: Vec::new(), names: Vec::new() };
     }
     let able = || outside.services.iter().filter(|service| service.can_tell(family));
     let is_aside = |service: &&Service| aside.contains(&service.known_as(family));
@@ -130,7 +132,7 @@ pub async fn told(
     });
     let (said, names): (Vec<_>, Vec<_>) = heard.unzip();
     let address = address.ok_or_else(|| doubt(&said, &names, outside.agree, family));
-    Told { address, said }
+    Told { address, said, names }
 }
 
 impl Outside {
@@ -235,11 +237,7 @@ fn agreed<'a>(
 /// Why none of the addresses is believed; `names` are what errors call each service.
 fn doubt(said: &[Said], names: &[String], agree: usize, family: Family) -> String {
     let answers = said.iter().filter(|said| said.answer.is_ok()).count();
-    let each = said.iter().zip(names).map(|(said, name)| match &said.answer {
-        Ok(address) => format!("{name} says {address}"),
-        Err(reason) => reason.clone(),
-    });
-    let each = each.collect::<Vec<_>>().join("; ");
+    let each = each_once(said, names).join("; ");
     match answers {
         0 => format!("no {family} address was told: {each}"),
         few if few < agree => {
@@ -247,6 +245,38 @@ fn doubt(said: &[Said], names: &[String], agree: usize, family: Family) -> Strin
         }
         _ => format!("no {agree} services agree on the {family} address: {each}"),
     }
+}
+
+/// What nobody told, where all that were asked failed for one cause; `None` where they did not.
+pub fn common_doubt(told: &[&Told], family: Family) -> Option<String> {
+    let said: Vec<Said> = told.iter().flat_map(|told| told.said.iter().cloned()).collect();
+    let names: Vec<String> = told.iter().flat_map(|told| told.names.iter().cloned()).collect();
+    match &each_once(&said, &names)[..] {
+        [cause] if said.iter().all(|said| said.answer.is_err()) => {
+            Some(format!("no {family} address was told: {cause}"))
+        }
+        _ => None,
+    }
+}
+
+/// What each said; a cause that several have is there once, with the names of the others.
+fn each_once(said: &[Said], names: &[String]) -> Vec<String> {
+    let mut each: Vec<(String, String, Vec<&str>)> = Vec::new();
+    for (said, name) in said.iter().zip(names) {
+        let (cause, text) = match &said.answer {
+            Ok(address) => (String::new(), format!("{name} says {address}")),
+            Err(reason) => (reason.replace(name.as_str(), ""), reason.clone()),
+        };
+        match each.iter_mut().find(|(known, ..)| !cause.is_empty() && *known == cause) {
+            Some((.., others)) => others.push(name),
+            None => each.push((cause, text, Vec::new())),
+        }
+    }
+    let told = each.into_iter().map(|(_, text, others)| match &others[..] {
+        [] => text,
+        others => format!("{text} (the same for {})", others.join(", ")),
+    });
+    told.collect()
 }
 
 #[cfg(test)]
@@ -298,5 +328,25 @@ mod tests {
         );
         let nothing = "no IPv6 address was told: c refuses the connection";
         check(&[silent], 1, Family::V6, nothing);
+    }
+
+    #[test]
+    fn a_cause_that_several_services_have_is_told_once() {
+        let refuses = ["no connection to a", "no connection to b", "no connection to c.d"];
+        let [a, b, c] = refuses;
+        let answers = [("a", Err(a)), ("b", Err(b)), ("x", Err("x is silent")), ("c.d", Err(c))];
+        let told =
+            "no IPv4 address was told: no connection to a (the same for b, c.d); x is silent";
+        check(&answers, 1, Family::V4, told);
+        let told = |answers: &[(&str, Result<&str, &str>)]| {
+            let (said, names) = said(answers);
+            Told { address: Err(String::new()), said, names }
+        };
+        let (own, others) = (told(&answers[..1]), told(&answers[1..2]));
+        let common = "no IPv4 address was told: no connection to a (the same for b)";
+        assert_eq!(common_doubt(&[&own, &others], Family::V4).unwrap(), common);
+        let (other, right) = (told(&answers[1..3]), told(&[("b", Ok("192.0.2.1"))]));
+        assert_eq!(common_doubt(&[&own, &other], Family::V4), None);
+        assert_eq!(common_doubt(&[&own, &right], Family::V4), None);
     }
 }

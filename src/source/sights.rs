@@ -11,17 +11,19 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use super::kernel::Listing;
 use super::outside::{Outside, Service, Told};
 use super::{Interface, Kind, Source, command, file, kernel, outside};
 use crate::config::{Config, HostConfig, SourceRef};
-use crate::core::address::{Addresses, Family, PerFamily, unpublishable};
-use crate::core::auto::{self, Auto, Route, auto, auto_by};
-use crate::core::choice::{self, Choice, KernelAddress, Preferences, Verdict, choose};
+use crate::core::address::{Addresses, Family, PerFamily, Special, special, unpublishable};
+use crate::core::auto::{self, Auto, Route, auto, auto_by, past_tunnel};
+use crate::core::choice::{self, Choice, Flags, KernelAddress, Preferences, Verdict, choose};
 use crate::core::echo::{self, Echo};
 use crate::core::interface::InterfaceName;
 use crate::core::plan::Seen;
 use crate::core::prefix::{Neighbour, Prefix};
 use crate::core::provider::{Protocol, Provider, Text};
+use crate::core::renewal::{Listed, Renewals};
 use crate::core::standing::{self, Lessons, Said, lessons};
 use crate::http::Clients;
 use crate::line;
@@ -53,12 +55,28 @@ pub struct Asked(BTreeMap<(Question, Family), (Instant, bool)>);
 pub struct Snapshot {
     /// The addresses of every interface.
     pub addresses: Vec<KernelAddress>,
-    /// The way towards the Internet in each family.
+    /// The way towards the Internet in each family, which is no dead line's where another leads
+    /// out.
     pub routes: PerFamily<Option<Route>>,
+    /// The same as the kernel tells it, which may lead by a line without a carrier.
+    pub kernels_routes: PerFamily<Option<Route>>,
+    /// The tunnel that each family's way leads through, if it does.
+    pub tunnels: PerFamily<Option<Tunnel>>,
+    /// What is to be remembered about the renewals of the addresses.
+    pub renewals: Renewals,
     /// The lines that the configuration binds something to.
     pub lines: BTreeMap<InterfaceName, Line>,
     /// Prefixes that the provider has delegated to this machine; read only where a suffix needs it.
     pub delegated: Vec<Prefix>,
+}
+
+/// An interface that carries a family's packets through another line.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Tunnel {
+    /// Its name.
+    pub name: String,
+    /// The way that there would be without it.
+    pub around: Option<Route>,
 }
 
 /// What the kernel says of a line at one moment.
@@ -90,11 +108,36 @@ pub struct Sights {
 }
 
 impl Snapshot {
-    /// Reads the kernel's addresses and routes, as far as `config` needs them.
-    pub fn take(config: &Config) -> Result<Self, String> {
+    /// Reads the kernel's addresses and routes, as far as `config` needs them; `known` is what
+    /// earlier looks found out about renewals.
+    pub fn take(config: &Config, known: &Renewals) -> Result<Self, String> {
         let failed = |error: io::Error| format!("the kernel's addresses cannot be read: {error}");
-        let addresses = kernel::addresses().map_err(failed)?;
-        let routes = routes().map_err(failed)?;
+        let Listing { mut addresses, without_carrier, tunnels: names } =
+            kernel::listing().map_err(failed)?;
+        for Listed { address, .. } in &mut addresses {
+            address.flags.no_carrier = without_carrier.contains(&address.index);
+        }
+        let (addresses, renewals) = known.judge(addresses);
+        let kernels_routes = routes().map_err(failed)?;
+        let mut routes = kernels_routes.clone();
+        let mut tunnels = PerFamily::default();
+        for family in Family::BOTH {
+            let Some(Route { index, source, .. }) = routes[family] else { continue };
+            let dead = without_carrier.contains(&index);
+            let name = names.iter().find(|(tunnel, _)| *tunnel == index);
+            let name = name.map(|(_, name)| name.clone());
+            if !dead && name.is_none() {
+                continue;
+            }
+            let around = around(index, family, &addresses).map_err(failed)?;
+            let has_none = source.is_none_or(|source| unpublishable(source, false).is_some());
+            match name {
+                Some(name) if !dead || has_none => tunnels[family] = Some(Tunnel { name, around }),
+                // Where nothing else leads out, it may be plugged in again.
+                _ if around.is_some() => routes[family] = around,
+                _ => {}
+            }
+        }
         let mut lines = BTreeMap::new();
         for name in binds(config) {
             lines.insert(name, Line::take(name, &addresses).map_err(failed)?);
@@ -111,7 +154,7 @@ impl Snapshot {
         });
         let delegated =
             if needs_delegated { kernel::delegated().map_err(failed)? } else { Vec::new() };
-        Ok(Self { addresses, routes, lines, delegated })
+        Ok(Self { addresses, routes, kernels_routes, tunnels, renewals, lines, delegated })
     }
 
     /// The way of `family` towards the Internet, by the line `bind` if one is given.
@@ -151,9 +194,32 @@ fn binds(config: &Config) -> BTreeSet<InterfaceName> {
     binds
 }
 
-/// The kernel's ways towards the Internet.
+/// The kernel's ways towards the Internet. A link-local source is as good as none.
 pub fn routes() -> io::Result<PerFamily<Option<Route>>> {
-    Ok(PerFamily { v4: kernel::route(Family::V4)?, v6: kernel::route(Family::V6)? })
+    let global = |source: &IpAddr| special(*source) != Some(Special::LinkLocal);
+    let route = |family| {
+        let route = kernel::route(family)?;
+        io::Result::Ok(route.map(|route| Route { source: route.source.filter(global), ..route }))
+    };
+    Ok(PerFamily { v4: route(Family::V4)?, v6: route(Family::V6)? })
+}
+
+/// The best way of `family` by another interface than `index` that has an address to publish.
+fn around(index: u32, family: Family, addresses: &[KernelAddress]) -> io::Result<Option<Route>> {
+    let mut best: Option<(u32, u32)> = None;
+    let may = |address: &&KernelAddress| {
+        let Flags { down, no_carrier, .. } = address.flags;
+        let is_able = Family::of(address.address) == family && !down && !no_carrier;
+        address.index != index && is_able && unpublishable(address.address, true).is_none()
+    };
+    let others: BTreeSet<u32> = addresses.iter().filter(may).map(|a| a.index).collect();
+    for other in others {
+        if let Some(metric) = kernel::metric_by(other, family)? {
+            best = best.into_iter().chain([(metric, other)]).min();
+        }
+    }
+    let Some((_, index)) = best else { return Ok(None) };
+    kernel::route_by(index, family)
 }
 
 impl Facts {
@@ -206,12 +272,16 @@ impl Facts {
         }
         let is_used = |address: &&KernelAddress| {
             let family = Family::of(address.address);
+            // Link-local addresses come and go with every carrier, and nobody uses them.
+            if unpublishable(address.address, true).is_some() {
+                return false;
+            }
             let is_of =
                 |route: &Route| route.leads_by(&snapshot.addresses).contains(&address.index);
-            // Every interface has a link-local one; those of containers come and go all day.
+            // Those of containers come and go all day.
             let leads_out = internet[family]
-                && unpublishable(address.address, true).is_none()
-                && snapshot.routes[family].as_ref().is_none_or(is_of);
+                && (snapshot.routes[family].as_ref().is_none_or(is_of)
+                    || snapshot.tunnels[family].is_some());
             let interfaces = || lines.values().filter_map(|line| line.interface);
             leads_out
                 || names.contains(&address.interface.as_str())
@@ -238,13 +308,14 @@ pub async fn look(
     asked: &mut Asked,
     aside: BTreeSet<standing::Service>,
     by_event: bool,
+    known: &Renewals,
     waiting: Waiting,
 ) -> Sights {
     let snapshot = if needs_kernel(config) {
         // A round that an event began has waited already.
         let patience = if by_event { Duration::ZERO } else { LONGEST_VERDICT };
         let what = "waiting for the kernel to find out whether a new address is unique";
-        waiting.during(what, verdict(config, patience)).await
+        waiting.during(what, verdict(config, known, patience)).await
     } else {
         Ok(Snapshot::default())
     };
@@ -292,11 +363,15 @@ pub async fn look(
 }
 
 /// The kernel's snapshot once no wanted address is tentative, or `patience` is over.
-async fn verdict(config: &Config, patience: Duration) -> Result<Snapshot, String> {
+async fn verdict(
+    config: &Config,
+    known: &Renewals,
+    patience: Duration,
+) -> Result<Snapshot, String> {
     const LOOK_AGAIN: Duration = Duration::from_millis(100);
     let begun = Instant::now();
     loop {
-        let snapshot = Snapshot::take(config)?;
+        let snapshot = Snapshot::take(config, known)?;
         if begun.elapsed() >= patience || !Facts::of(config, &snapshot).awaits_verdict() {
             return Ok(snapshot);
         }
@@ -381,7 +456,7 @@ async fn ask(
         Question::Source(source) => here(config, &config.sources[source], family, waiting).await,
         Question::Echo(..) | Question::ThirdParties(_) => Err(NOBODY.to_owned()),
     };
-    Told { address, said: Vec::new() }
+    Told { address, said: Vec::new(), names: Vec::new() }
 }
 
 /// Asks a source on this machine.
@@ -446,6 +521,33 @@ impl Sights {
             Some(SourceRef::Auto) => self.auto(config, host, family, set_now),
             Some(SourceRef::Named(at)) => self.named(config, at, host, family, set_now),
         }
+    }
+
+    /// Why `host`'s address of `family` is another one than its way to the Internet has, in words.
+    pub fn detour(
+        &self,
+        config: &Config,
+        host: &HostConfig,
+        family: Family,
+        seen: &Seen,
+    ) -> Option<String> {
+        let snapshot = self.snapshot.as_ref().ok()?;
+        let (Some(SourceRef::Auto), None) = (host.sources[family], host.host.bind) else {
+            return None;
+        };
+        let (Seen::Here(seen), Some(tunnel)) = (seen, &snapshot.tunnels[family]) else {
+            return None;
+        };
+        let local = is_local(&config.providers[host.provider]);
+        let route = snapshot.routes[family].as_ref();
+        let decided = auto(&snapshot.addresses, route, family, local, None);
+        past_tunnel_of(snapshot, &decided, family, local, None)?;
+        let of = |a: &&KernelAddress| seen.contains(a.address);
+        let owner = snapshot.addresses.iter().find(of)?;
+        let (tunnel, owner) = (&tunnel.name, &owner.interface);
+        Some(format!(
+            "{family} leaves through the tunnel {tunnel}, which has no address to publish; {seen} of {owner} is published"
+        ))
     }
 
     /// How the addresses of `source` compare for `host`, for people; `None` when it is no interface.
@@ -620,7 +722,10 @@ impl Sights {
                 Some(Err(reason)) => reasons.push(format!("{}: {reason}", question.whom())),
             }
         }
-        Seen::Unknown(reasons.join("; "))
+        let told = |question: &Question| self.answers.get(&(*question, family));
+        let told: Vec<&Told> = chain.iter().filter_map(told).collect();
+        let common = outside::common_doubt(&told, family).filter(|_| told.len() > 1);
+        Seen::Unknown(common.unwrap_or_else(|| reasons.join("; ")))
     }
 }
 
@@ -673,9 +778,30 @@ fn towards_internet(
         }
         None => {
             let local = is_local(&config.providers[host.provider]);
-            auto(addresses, route, family, local, set_now)
+            let decided = auto(addresses, route, family, local, set_now);
+            match past_tunnel_of(snapshot, &decided, family, local, set_now) {
+                Some(addresses) => Auto::Here(addresses),
+                None => decided,
+            }
         }
     }
+}
+
+/// The addresses to publish in place of what `decided` says, where that comes from a tunnel.
+fn past_tunnel_of(
+    snapshot: &Snapshot,
+    decided: &Auto,
+    family: Family,
+    local: bool,
+    set_now: Option<&Addresses>,
+) -> Option<Addresses> {
+    let tunnel = snapshot.tunnels[family].as_ref().filter(|_| !local)?;
+    let route = snapshot.routes[family].as_ref()?;
+    match decided {
+        Auto::Absent(_) | Auto::BehindNat => {}
+        Auto::Here(_) | Auto::Tentative => return None,
+    }
+    past_tunnel(&snapshot.addresses, route.index, tunnel.around.as_ref(), family, set_now)
 }
 
 fn of_interface(
@@ -785,7 +911,8 @@ mod tests {
 
     fn told(service: standing::Service, answer: Result<&str, &str>) -> Told {
         let answer = answer.map(|text| text.parse().unwrap()).map_err(str::to_owned);
-        Told { address: answer.clone(), said: vec![Said { service, answer }] }
+        let names = vec![service.name.clone()];
+        Told { address: answer.clone(), said: vec![Said { service, answer }], names }
     }
 
     const OWN: (Question, Family) = (Question::Echo(0, None), Family::V4);

@@ -27,6 +27,7 @@ use crate::core::memory::{
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault as CoreFault, Rejection};
 use crate::core::pace::History;
+use crate::core::renewal::{self, Renewals};
 use crate::core::secret::{Fingerprint, hex};
 use crate::core::standing::{self, Service, Standing, Standings};
 use crate::core::time::Timestamp;
@@ -163,6 +164,8 @@ struct Text {
     servers: BTreeMap<String, Digits>,
     #[serde(default)]
     reckoning: Option<StoredReckoning>,
+    #[serde(default, deserialize_with = "renewals")]
+    renewals: Renewals,
     /// See [`has_flipped`].
     #[serde(default, rename = "checksum")]
     _checksum: de::IgnoredAny,
@@ -170,7 +173,7 @@ struct Text {
 
 impl Text {
     fn into_memory(self) -> (Memory, Salt) {
-        let Self { version: _, salt, hosts, paces, tokens, services, without_lists, .. } = self;
+        let Self { salt, hosts, paces, tokens, services, without_lists, renewals, .. } = self;
         let servers = self.servers.into_iter().map(|(name, server)| (name, server.0)).collect();
         let reckoning = self.reckoning.map(|stored| Reckoning {
             since: stored.since.0,
@@ -178,7 +181,8 @@ impl Text {
             wall: stored.wall.0,
             up: Duration::from_millis(stored.up_ms),
         });
-        let memory = Memory { hosts, paces, tokens, services, without_lists, servers, reckoning };
+        let memory =
+            Memory { hosts, paces, tokens, services, without_lists, servers, reckoning, renewals };
         (memory, salt)
     }
 }
@@ -398,11 +402,60 @@ struct StoredService<'a> {
     until: Moment,
 }
 
+/// A [`renewal::History`] with its prefix; moments are the kernel's own.
+#[derive(Serialize)]
+struct StoredRenewals {
+    interface: u32,
+    prefix: IpAddr,
+    created: u32,
+    noted: u32,
+    begun: u32,
+    longest: u32,
+    measured: u8,
+    #[serde(skip_serializing_if = "is_default")]
+    silent: bool,
+}
+
+impl From<&(renewal::Subnet, renewal::History)> for StoredRenewals {
+    fn from((subnet, history): &(renewal::Subnet, renewal::History)) -> Self {
+        let renewal::History { created, noted, begun, longest, measured, silent } = *history;
+        let renewal::Subnet { index, prefix } = *subnet;
+        Self {
+            interface: index,
+            prefix,
+            created: created.0,
+            noted: noted.0,
+            begun: begun.0,
+            longest,
+            measured,
+            silent,
+        }
+    }
+}
+
+impl StoredRenewals {
+    /// What such an entry says, field by field: an entry is small, and a form for it would not be.
+    fn read(stored: &serde_json::Value) -> Option<(renewal::Subnet, renewal::History)> {
+        let number = |name: &str| u32::try_from(stored.get(name)?.as_u64()?).ok();
+        let moment = |name| number(name).map(renewal::Moment);
+        let prefix = stored.get("prefix")?.as_str()?.parse().ok()?;
+        let history = renewal::History {
+            created: moment("created")?,
+            noted: moment("noted")?,
+            begun: moment("begun")?,
+            longest: number("longest")?,
+            measured: u8::try_from(number("measured")?).ok()?,
+            silent: stored.get("silent").is_some(),
+        };
+        Some((renewal::Subnet { index: number("interface")?, prefix }, history))
+    }
+}
+
 impl Serialize for Whole<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Memory { hosts, paces, tokens, services, without_lists, servers, reckoning } =
+        let Memory { hosts, paces, tokens, services, without_lists, servers, reckoning, renewals } =
             self.memory;
-        let mut whole = serializer.serialize_struct("State", 9)?;
+        let mut whole = serializer.serialize_struct("State", 10)?;
         whole.serialize_field("version", &VERSION)?;
         whole.serialize_field("salt", self.salt)?;
         whole.serialize_field("hosts", &Each(|| hosts.iter().map(StoredHost::from)))?;
@@ -425,6 +478,12 @@ impl Serialize for Whole<'_> {
             let [since, shown, wall] = [since, shown, wall].map(Moment);
             let reckoning = StoredReckoning { since, shown, wall, up_ms };
             whole.serialize_field("reckoning", &reckoning)?;
+        }
+        if !renewals.0.is_empty() {
+            whole.serialize_field(
+                "renewals",
+                &Each(|| renewals.0.iter().map(StoredRenewals::from)),
+            )?;
         }
         whole.end()
     }
@@ -804,6 +863,13 @@ fn services<'de, D: Deserializer<'de>>(list: D) -> Result<Standings, D::Error> {
     let list = serde_json::Value::deserialize(list)?;
     let stored = list.as_array().into_iter().flatten().map(StoredService::deserialize);
     Ok(stored.filter_map(|stored| <(Service, Standing)>::try_from(stored.ok()?).ok()).collect())
+}
+
+/// The same holds of what was measured about renewals.
+fn renewals<'de, D: Deserializer<'de>>(list: D) -> Result<Renewals, D::Error> {
+    let list = serde_json::Value::deserialize(list)?;
+    let stored = list.as_array().into_iter().flatten().filter_map(StoredRenewals::read);
+    Ok(Renewals(stored.collect()))
 }
 
 /// Reads a sequence of `T` into a map, each element as soon as it is there.
@@ -1316,6 +1382,31 @@ mod tests {
             (entry.place, entry.is_gone, entry.came_back) = (None, false, None);
         }
         assert_eq!(read, expect);
+    }
+
+    #[test]
+    fn renewals_are_kept_and_what_cannot_be_read_of_them_costs_nothing_else() {
+        use renewal::{History, Moment};
+        let subnet = |index| renewal::Subnet { index, prefix: "2a00:1::".parse().unwrap() };
+        let history = History {
+            created: Moment(1),
+            noted: Moment(u32::MAX),
+            begun: Moment(3),
+            longest: 4,
+            measured: u8::MAX,
+            silent: true,
+        };
+        let mut memory = everything();
+        memory.renewals.0.push((subnet(2), history));
+        memory.renewals.0.push((subnet(3), History { silent: false, ..history }));
+        let text = String::from_utf8(bytes(&memory, &salt())).unwrap();
+        assert_eq!(parse(&text), Ok((memory.clone(), salt())));
+        memory.renewals.0.remove(0);
+        for (right, wrong) in [("\"interface\": 2", "\"interface\": -2"), ("255", "256")] {
+            let damaged = text.replacen(right, wrong, 1);
+            assert_ne!(damaged, text);
+            assert_eq!(parse(&damaged).unwrap().0, memory, "{wrong}");
+        }
     }
 
     #[test]

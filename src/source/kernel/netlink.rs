@@ -22,12 +22,13 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use rustix::io::Errno;
 
-use super::{Interface, internet};
+use super::{Interface, Listing, internet};
 use crate::core::address::Family;
 use crate::core::auto::Route;
 use crate::core::choice::{Flags, KernelAddress};
 use crate::core::interface::InterfaceName;
 use crate::core::prefix::Prefix;
+use crate::core::renewal::{Listed, Moment, Stamps};
 
 // Message types, attributes and header lengths of linux/rtnetlink.h, if_addr.h and if_link.h.
 pub(super) const RTM_NEWLINK: u16 = 16;
@@ -46,16 +47,45 @@ const IFA_LOCAL: u16 = 2;
 const IFA_CACHEINFO: u16 = 6;
 const IFA_FLAGS: u16 = 8;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
 const RTA_DST: u16 = 1;
 const RTA_SRC: u16 = 2;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
 const RTA_PREFSRC: u16 = 7;
 const ADDRESS_HEADER: usize = 8;
 const LINK_HEADER: usize = 16;
 const ROUTE_HEADER: usize = 12;
 /// Asks for the entry of a table that fits, in place of what is made of it (`RTM_F_FIB_MATCH`).
 const FIB_MATCH: u32 = 0x2000;
+/// The kinds of interface that carry packets through another line's, each by its name in the kernel.
+const TUNNELS: [&str; 23] = [
+    "amneziawg",
+    "erspan",
+    "geneve",
+    "gre",
+    "gretap",
+    "gtp",
+    "ip6erspan",
+    "ip6gre",
+    "ip6gretap",
+    "ip6tnl",
+    "ipip",
+    "ipsec",
+    "ovpn",
+    "ovpn-dco",
+    "ovpn-dco-v2",
+    "sit",
+    "tun",
+    "vti",
+    "vti6",
+    "vxlan",
+    "wireguard",
+    "xfrm",
+    "zerotier",
+];
 /// Room for the name of an interface and its NUL (`IFNAMSIZ`).
 const NAME: usize = 16;
 
@@ -83,6 +113,12 @@ const READINGS: usize = 3;
 /// Fails when the kernel does not answer within a second, or when interfaces and addresses change
 /// faster than they can be read.
 pub fn addresses() -> io::Result<Vec<KernelAddress>> {
+    let listed = listing()?.addresses.into_iter();
+    Ok(listed.map(|listed| listed.address).collect())
+}
+
+/// The same with what else the kernel says of them and of their interfaces.
+pub fn listing() -> io::Result<Listing> {
     let mut inquiry = Inquiry::open()?;
     // The links come second, so that an interface that is not among them has gone.
     let request = message(RTM_GETADDR, NLM_F_DUMP, &[0; ADDRESS_HEADER], &[]);
@@ -91,15 +127,24 @@ pub fn addresses() -> io::Result<Vec<KernelAddress>> {
     let mut links = BTreeMap::new();
     // Not `collect`, which brings a sort of its own: three kilobytes.
     links.extend(inquiry.list(&request, RTM_NEWLINK, link)?);
-    addresses.retain_mut(|address| {
+    addresses.retain_mut(|Listed { address, .. }| {
         let Some(link) = links.get(&address.index) else {
             return false;
         };
         address.interface.clone_from(&link.name);
-        address.flags.down = !link.up;
+        address.flags.down = !link.flags.contains(LinkFlags::Up);
         true
     });
-    Ok(addresses)
+    let mut listing = Listing { addresses, ..Listing::default() };
+    for (index, link) in links {
+        if !link.flags.contains(LinkFlags::LowerUp) {
+            listing.without_carrier.insert(index);
+        }
+        if link.tunnel {
+            listing.tunnels.push((index, link.name));
+        }
+    }
+    Ok(listing)
 }
 
 /// The way of `family`'s packets towards the Internet; `None` when there is none.
@@ -124,6 +169,12 @@ pub fn route_from(index: u32, source: IpAddr) -> io::Result<Option<Route>> {
     Ok(route.map(|route| Route { source: Some(source), ..route }))
 }
 
+/// The metric of the route by which packets leave that have to leave by the interface `index`: the
+/// smaller, the better. `None` when there is none.
+pub fn metric_by(index: u32, family: Family) -> io::Result<Option<u32>> {
+    look_up(family, Some(index), None, FIB_MATCH, metric_in)
+}
+
 fn way_by(index: u32, family: Family, source: Option<IpAddr>) -> io::Result<Option<Route>> {
     // Without a route, IPv4 takes it for granted that everybody is a neighbour on that interface; only
     // the tables themselves tell the difference. Kernels before 4.13 do not know the question and
@@ -142,8 +193,8 @@ pub fn interface(name: InterfaceName) -> io::Result<Option<Interface>> {
     padded[..name.as_str().len()].copy_from_slice(name.as_str().as_bytes());
     let request = message(RTM_GETLINK, 0, &[0; LINK_HEADER], &[(IFLA_IFNAME, &padded)]);
     Inquiry::open()?.answer(&request, &[Errno::NODEV], |payload| {
-        let (index, Link { up, .. }) = link(payload)?;
-        Some(Interface { index, up })
+        let (index, Link { flags, .. }) = link(payload)?;
+        Some(Interface { index, up: flags.contains(LinkFlags::Up) })
     })
 }
 
@@ -199,9 +250,13 @@ pub fn delegated() -> io::Result<Vec<Prefix>> {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Link {
     name: String,
-    up: bool,
-    running: bool,
+    /// Those of [`STATE`].
+    flags: LinkFlags,
+    tunnel: bool,
 }
+
+/// Whether an interface is switched on, is running, and is plugged in or has nothing to be plugged in.
+const STATE: LinkFlags = LinkFlags::Up.union(LinkFlags::Running).union(LinkFlags::LowerUp);
 
 /// A socket for one caller's questions.
 struct Inquiry {
@@ -344,7 +399,7 @@ fn attribute(payload: &[u8], header: usize, kind: u16) -> Option<&[u8]> {
 }
 
 /// An address without the name of its interface.
-fn kernel_address(payload: &[u8]) -> Option<KernelAddress> {
+fn kernel_address(payload: &[u8]) -> Option<Listed> {
     let header = AddressHeader::parse(payload).ok()?;
     let attribute = |kind| attribute(payload, ADDRESS_HEADER, kind);
     // On a point-to-point line IFA_ADDRESS is the other end.
@@ -355,7 +410,10 @@ fn kernel_address(payload: &[u8]) -> Option<KernelAddress> {
     let second = flags.contains(AddressFlags::Secondary);
     let life = attribute(IFA_CACHEINFO).and_then(|value| CacheInfo::parse(value).ok());
     let time = |seconds| (seconds != u32::MAX).then(|| Duration::from_secs(u64::from(seconds)));
-    Some(KernelAddress {
+    let stamps = life
+        .as_ref()
+        .map(|life| Stamps { created: Moment(life.cstamp), renewed: Moment(life.tstamp) });
+    let address = KernelAddress {
         address,
         prefix_length: header.prefix_len,
         interface: String::new(),
@@ -364,14 +422,17 @@ fn kernel_address(payload: &[u8]) -> Option<KernelAddress> {
             dad_failed: flags.contains(AddressFlags::Dadfailed),
             deprecated: flags.contains(AddressFlags::Deprecated),
             down: false,
+            no_carrier: false,
+            outlived: false,
             secondary: second && address.is_ipv4(),
             temporary: second && address.is_ipv6(),
             tentative: flags.contains(AddressFlags::Tentative)
                 && !flags.contains(AddressFlags::Optimistic),
         },
-        preferred: life.and_then(|life| time(life.ifa_preferred)),
-        valid: life.and_then(|life| time(life.ifa_valid)),
-    })
+        preferred: life.as_ref().and_then(|life| time(life.ifa_preferred)),
+        valid: life.as_ref().and_then(|life| time(life.ifa_valid)),
+    };
+    Some(Listed { address, stamps })
 }
 
 /// An interface and its number; nothing for what bridges tell about their ports.
@@ -382,8 +443,13 @@ pub(super) fn link(payload: &[u8]) -> Option<(u32, Link)> {
     }
     let name = attribute(payload, LINK_HEADER, IFLA_IFNAME)?;
     let name = String::from_utf8_lossy(name.strip_suffix(&[0]).unwrap_or(name)).into_owned();
-    let has = |flag| header.flags.contains(flag);
-    Some((header.index, Link { name, up: has(LinkFlags::Up), running: has(LinkFlags::Running) }))
+    let kind = attribute(payload, LINK_HEADER, IFLA_LINKINFO);
+    let kind = kind.and_then(|info| attribute(info, 0, IFLA_INFO_KIND));
+    let tunnel = kind.is_some_and(|kind| {
+        let kind = kind.strip_suffix(&[0]).unwrap_or(kind);
+        TUNNELS.iter().any(|tunnel| tunnel.as_bytes() == kind)
+    });
+    Some((header.index, Link { name, flags: header.flags & STATE, tunnel }))
 }
 
 /// A way that packets can take; older kernels answer with an unreachable one instead of an error.
@@ -409,6 +475,13 @@ fn delegated_prefix(payload: &[u8]) -> Option<Prefix> {
 pub(super) fn is_for_delegated(header: &RouteHeader) -> bool {
     let ends = [RouteType::BlackHole, RouteType::Prohibit, RouteType::Unreachable];
     header.address_family == AddressFamily::Inet6 && ends.contains(&header.kind)
+}
+
+/// The metric of an entry of a routing table; without one it is 0.
+fn metric_in(payload: &[u8]) -> Option<u32> {
+    entry_in(payload)?;
+    let metric = attribute(payload, ROUTE_HEADER, RTA_PRIORITY);
+    Some(metric.and_then(|value| parse_u32(value).ok()).unwrap_or_default())
 }
 
 /// That an entry of a routing table is a way that packets can take, by whatever interface.

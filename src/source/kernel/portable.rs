@@ -8,12 +8,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use if_addrs::{IfAddr, get_if_addrs};
 
-use super::{Changes, Interface, internet};
+use super::{Changes, Interface, Listing, internet};
 use crate::core::address::Family;
 use crate::core::auto::Route;
 use crate::core::choice::{Flags, KernelAddress};
 use crate::core::interface::InterfaceName;
 use crate::core::prefix::Prefix;
+use crate::core::renewal::Listed;
 
 /// The addresses of all interfaces that are up, of both families.
 pub fn addresses() -> io::Result<Vec<KernelAddress>> {
@@ -30,6 +31,17 @@ pub fn addresses() -> io::Result<Vec<KernelAddress>> {
         valid: None,
     });
     Ok(listed.collect())
+}
+
+/// The same; nothing more is known of them here.
+pub fn listing() -> io::Result<Listing> {
+    let listed = addresses()?.into_iter().map(|address| Listed { address, stamps: None });
+    Ok(Listing { addresses: listed.collect(), ..Listing::default() })
+}
+
+/// No metric is known here; all ways by an interface are as good.
+pub fn metric_by(index: u32, family: Family) -> io::Result<Option<u32>> {
+    Ok(route_by(index, family)?.map(|_| 0))
 }
 
 /// The way of `family`'s packets towards the Internet; `None` when there is none.
