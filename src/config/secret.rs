@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::{env, fmt};
 
 use super::problems::shown_path;
+use crate::core::feature::Feature;
 use crate::core::key_file::{self, KeyFileError};
 use crate::core::name::Hostname;
 use crate::core::secret::Secret;
@@ -210,6 +211,13 @@ fn guarded(
 pub fn no_key_file(path: &Path, host: &Hostname) -> String {
     let path = missing(path, "key-file");
     format!("{path} does not exist; `homing token issue {host}` makes the key in it")
+}
+
+/// That there is no token at `path`, with the command that makes one for `host`, where this build has it.
+pub fn no_token_file(path: &Path, host: &Hostname) -> String {
+    let missing = SecretError::Missing { path: path.to_owned() };
+    let at = if Feature::Tokens.is_here() { "" } else { " where the full build is" };
+    format!("{missing}: `homing token issue {host}`{at} makes one and does that")
 }
 
 /// What to call a file that is not there, whose path may be a secret in the wrong place.

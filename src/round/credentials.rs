@@ -182,7 +182,15 @@ impl Kept {
             return Self { login, secret, stamp, receipt, void_since };
         }
         let login = None;
-        let read = |place| secret::read(place).map_err(|error| error.to_string());
+        let makes_tokens = matches!(provider.protocol, Protocol::Desec | Protocol::Rails);
+        let read = |place| {
+            secret::read(place).map_err(|error| match error {
+                SecretError::Missing { path } if makes_tokens => {
+                    secret::no_token_file(&path, &host.host.key.host)
+                }
+                error => error.to_string(),
+            })
+        };
         let secret = host.secret.as_ref().map_or_else(|| Ok(Secret::new("")), read);
         match (host.token_file(provider), &secret) {
             (Some(file), Ok(known)) => {

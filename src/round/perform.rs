@@ -11,7 +11,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::credentials::Reader;
 use super::{Answered, Engine, Planned, Report, SAVE_LAG, has_something_to_say, traffic};
-use crate::clock::spread;
+use crate::clock::{rfc3339_seconds, spread};
 use crate::core::address::PerFamily;
 use crate::core::interface::InterfaceName;
 use crate::core::memory::{Entry, HoldKind};
@@ -28,6 +28,7 @@ use crate::core::settle::{
     settle_zone,
 };
 use crate::core::time::Timestamp;
+use crate::core::token::upkeep::End;
 use crate::hook;
 use crate::http::Clients;
 use crate::name_server::NameServer;
@@ -668,6 +669,8 @@ fn settle_as(
     } else {
         outcome.clone()
     };
+    let end = plan.access.terms.as_ref().ok().map(|terms| terms.end);
+    let outcome = with_its_end(outcome, end.unwrap_or_default(), situation.now);
     let news = settle(host, entry, wishes, &outcome, &situation);
     let tells_zones =
         matches!(provider.protocol, Protocol::Desec | Protocol::PowerDns | Protocol::Rfc2136);
@@ -682,6 +685,18 @@ fn settle_as(
     host_report.attempted(wishes);
     let wishes = wishes.clone();
     host_report.answers.push(Answered { wishes, outcome, news });
+}
+
+/// An outcome, with the end of the token where that is why its credential is refused.
+fn with_its_end(mut outcome: Outcome, end: End, now: Timestamp) -> Outcome {
+    if let (Outcome::Rejected(refusal), End::At(end)) = (&mut outcome, end)
+        && refusal.rejection == Rejection::Credential
+        && end <= now
+    {
+        let end = rfc3339_seconds(end);
+        refusal.detail = format!("by its receipt the token expired at {end}; {}", refusal.detail);
+    }
+    outcome
 }
 
 /// Whether an outcome may come from a zone that is not the host's, or not any more.
