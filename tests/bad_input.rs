@@ -1265,3 +1265,31 @@ fn the_status_has_the_form_that_scripts_rely_on() {
     );
     assert!(told.contains(&held), "{told}");
 }
+
+/// Only a hint: whoever has such a secret knows better.
+#[test]
+fn check_hints_at_what_is_hardly_a_secret_and_refuses_nothing() {
+    let config = |server: &str| {
+        format!(
+            "[provider.sandbox]\nprotocol = \"desec\"\nserver = \"{server}\"\n\n[source.here]\n\
+             static = [\"198.51.100.7\"]\nallow-private = true\n\n[[host]]\n\
+             name = \"dev1.dyn.example.com\"\nprovider = \"sandbox\"\ntoken-file = \"token\"\n\
+             ipv4 = \"here\"\nipv6 = \"off\"\n"
+        )
+    };
+    let home = Home::new(&config("http://127.0.0.1:9"));
+    for (secret, hint) in [
+        ("\"s3cret-of-dev1\"", "hint: what is in "),
+        ("Token s3cret", "begins with a word that is no part of it"),
+        ("YOUR_TOKEN", "looks like an example's placeholder"),
+        ("6be0a87c-0d9a-4228-a3c5-ed5d33f4a807", "looks like a token's id"),
+        ("s3cret+of", "holds a character that no token of this provider has"),
+        ("s3cret-of-dev1", ""),
+    ] {
+        home.secret("token", secret);
+        let ran = home.run(&["check"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert_eq!(ran.out.contains("hint: "), !hint.is_empty(), "{secret}: {ran:?}");
+        assert!(ran.out.contains(hint) && !ran.out.contains(secret), "{secret}: {ran:?}");
+    }
+}

@@ -627,3 +627,16 @@ fn no_secret_is_written_down() {
     daemon.end();
     assert!(!format!("{log}{}", home.read("state/state.json")).contains("s3cret"), "{log}");
 }
+
+#[test]
+fn a_refused_token_whose_end_is_known_is_said_to_have_expired() {
+    for (max_age, is_over) in [("1h", true), ("30days", false)] {
+        let (sandbox, home) = narrow();
+        Receipt { max_age: Some(max_age), ..Receipt::of(&sandbox) }.write(&home);
+        sandbox.with_account(|account| account.tokens.clear());
+        let ran = once(&home, 77);
+        let told = "by its receipt the token expired at 20";
+        assert_eq!(ran.out.contains(told), is_over, "{ran:?}");
+        assert_eq!(home.run(&["status"]).out.contains(told), is_over);
+    }
+}

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::provider::Protocol;
+
 /// A password or API token. `Debug` never shows it; there is no `Display` and no `Serialize`.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Secret(Box<str>);
@@ -26,6 +28,63 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Why `secret` is hardly what a provider that speaks `protocol` gave, as the end of a sentence about
+/// it; a guess, by which nothing is refused.
+pub fn doubt(secret: &Secret, protocol: Protocol) -> Option<&'static str> {
+    const WORDS: [&str; 7] =
+        ["token ", "bearer ", "basic ", "authorization:", "token=", "token:", "password="];
+    let text = secret.expose();
+    let lower = text.to_lowercase();
+    let is_token = matches!(protocol, Protocol::Desec | Protocol::Rails);
+    let in_quotes = |quote: (char, char)| {
+        text.len() > 1 && text.starts_with(quote.0) && text.ends_with(quote.1)
+    };
+    let quotes = [('"', '"'), ('\'', '\''), ('`', '`'), ('\u{201c}', '\u{201d}')];
+    if quotes.into_iter().any(in_quotes) {
+        Some("stands in quotes, which count as part of it; remove them")
+    } else if WORDS.iter().any(|word| lower.starts_with(word)) {
+        Some("begins with a word that is no part of it; put the secret alone into its place")
+    } else if is_placeholder(&lower) {
+        Some("looks like an example's placeholder; put the provider's own in its place")
+    } else if is_token && is_uuid(&lower) {
+        Some("looks like a token's id; its secret is shown only once, when it is made")
+    } else if is_token && !text.bytes().all(|byte| is_of_token(byte, protocol)) {
+        Some("holds a character that no token of this provider has; copy it again")
+    } else {
+        None
+    }
+}
+
+/// Whether a token of that provider can hold the character: Python's URL-safe base 64 at deSEC.
+fn is_of_token(byte: u8, protocol: Protocol) -> bool {
+    byte.is_ascii_alphanumeric() || protocol == Protocol::Desec && b"-_".contains(&byte)
+}
+
+fn is_uuid(text: &str) -> bool {
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
+}
+
+/// Whether examples have such texts where a secret belongs; `text` is in small letters.
+fn is_placeholder(text: &str) -> bool {
+    const WHOLE: [&str; 8] =
+        ["changeme", "change-me", "change_me", "password", "secret", "token", "todo", "example"];
+    let ends = [('<', '>'), ('{', '}'), ('[', ']'), ('$', '}')];
+    let of_one = |c: char| text.len() > 2 && text.chars().all(|other| other == c);
+    let joined = text.replace(['-', '_', ' ', '.'], "");
+    WHOLE.contains(&text)
+        || ["your", "my", "insert", "paste", "put"].iter().any(|word| {
+            let rest = joined.strip_prefix(word);
+            rest.is_some_and(|rest| {
+                ["token", "secret", "password", "apikey", "api"]
+                    .iter()
+                    .any(|what| rest.contains(what) && rest.len() <= what.len() + 12)
+            })
+        })
+        || ends.into_iter().any(|(first, last)| text.starts_with(first) && text.ends_with(last))
+        || ['x', '*', '.', '-', '0'].into_iter().any(of_one)
+}
+
 /// A short salted digest of a host's credential and settings; equal means "nothing was changed".
 ///
 /// It is short on purpose: it tells that something changed, and is of no use for guessing a secret.
@@ -41,6 +100,46 @@ pub fn hex(text: &str, digits: usize) -> Option<u128> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_hardly_a_secret_is_told_by_what_it_looks_like() {
+        let told = |text: &str, protocol| doubt(&Secret::new(text), protocol).unwrap_or("nothing");
+        let desec = |text: &str| told(text, Protocol::Desec);
+        for fine in [
+            "i-T3b1h_OI-H9ab8tRS98stGtURe",
+            "s3cret-of-dev1",
+            "6c39c4d8a1b24f4f8a2e3d1f5b6a7c8d9e0f1a2b",
+            "mytokenwithlotsofrandomletters",
+        ] {
+            assert_eq!(desec(fine), "nothing", "{fine}");
+        }
+        for (text, begins) in [
+            ("\"i-T3b1h_OI-H9ab8tRS98stGtURe\"", "stands in quotes"),
+            ("'i-T3b1h'", "stands in quotes"),
+            ("Token i-T3b1h_OI", "begins with a word"),
+            ("bearer abc", "begins with a word"),
+            ("Authorization: Token abc", "begins with a word"),
+            ("TOKEN=abc", "begins with a word"),
+            ("YOUR_TOKEN", "looks like an example's"),
+            ("your-token-here", "looks like an example's"),
+            ("<token>", "looks like an example's"),
+            ("${TOKEN}", "looks like an example's"),
+            ("changeme", "looks like an example's"),
+            ("xxxxxxxxxxxx", "looks like an example's"),
+            ("6be0a87c-0d9a-4228-a3c5-ed5d33f4a807", "looks like a token's id"),
+            ("6BE0A87C-0D9A-4228-A3C5-ED5D33F4A807", "looks like a token's id"),
+            ("i-T3b1h_OI+H9ab8t", "holds a character"),
+            ("zwei w\u{f6}rter", "holds a character"),
+        ] {
+            assert!(desec(text).starts_with(begins), "{text}: {}", desec(text));
+        }
+        // A password may be anything that is no mistake.
+        for text in ["6be0a87c-0d9a-4228-a3c5-ed5d33f4a807", "zwei W\u{f6}rter!", "a+b"] {
+            assert_eq!(told(text, Protocol::Dyndns2), "nothing", "{text}");
+        }
+        assert!(told("\"pass\"", Protocol::Dyndns2).starts_with("stands in quotes"));
+        assert!(told("a1b2-c3", Protocol::Rails).starts_with("holds a character"));
+    }
 
     #[test]
     fn a_secret_is_never_shown() {

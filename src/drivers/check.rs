@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::{Setup, engine, out, show};
 use crate::config::problems::shown_path;
-use crate::config::secret::{SecretPlace, for_shell};
+use crate::config::secret::{self, SecretPlace, for_shell};
 use crate::config::service;
 use crate::config::{Config, HostConfig};
+use crate::core::secret::doubt;
 use crate::core::token::upkeep::Proof;
 use crate::exit::Exit;
 use crate::round::{HostReport, Occasion};
@@ -38,6 +39,7 @@ pub async fn run(setup: Setup) -> Exit {
     for line in warnings.chain(&show::side_effects(&engine.config)) {
         out(&format!("warning: {line}"));
     }
+    doubts(&engine.config).iter().for_each(|line| out(&format!("hint: {line}")));
     show::seen(&report.hosts).iter().for_each(|line| out(line));
     report.detours.iter().for_each(|detour| out(&format!("note: {detour}")));
     report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
@@ -114,6 +116,28 @@ fn obstacles(config: &Config, state_dir: &Path) -> Vec<String> {
                 directory.display()
             )
         }));
+    }
+    all
+}
+
+/// What is hardly a secret of its provider's, each place once.
+fn doubts(config: &Config) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for host in &config.hosts {
+        let Some(place) = &host.secret else { continue };
+        let protocol = config.providers[host.provider].protocol;
+        // What cannot be read is told elsewhere, and a key file has a form of its own.
+        let Ok(secret) = secret::read(place) else { continue };
+        let doubt = match place {
+            SecretPlace::KeyFile(_) => None,
+            _ => doubt(&secret, protocol),
+        };
+        let name = &host.host.key.host;
+        let line = doubt.map(|doubt| match place {
+            SecretPlace::File(path) => format!("what is in {} {doubt}", shown_path(path)),
+            _ => format!("{name}: its secret {doubt}"),
+        });
+        all.extend(line.filter(|line| !all.contains(line)));
     }
     all
 }
