@@ -322,3 +322,209 @@ fn one_client_reads_the_files_of_another_without_harm() {
         }
     }
 }
+
+/// What becomes of a setting of another client.
+enum Fate {
+    /// This stands in the configuration.
+    Carried(&'static str),
+    /// Nothing is lost without it: the host is on as without the setting.
+    Harmless,
+    /// Its host is switched off, with the reason.
+    Off,
+    /// The host is on, and a person is asked to look.
+    ToDo,
+}
+
+#[track_caller]
+fn becomes(client: Client, text: &str, fate: &Fate) {
+    let written = written(client, text);
+    let (is_on, has_more) = (written.carried > 0, written.to_do > 1);
+    assert_eq!(is_on, !matches!(fate, Fate::Off), "{text}\n{}", written.text);
+    match fate {
+        Fate::Carried(line) => assert!(written.text.contains(line), "{text}\n{}", written.text),
+        Fate::Harmless => assert!(!has_more, "{text}\n{}", written.text),
+        Fate::Off => assert!(written.text.contains("left out: "), "{text}\n{}", written.text),
+        Fate::ToDo => assert!(has_more, "{text}\n{}", written.text),
+    }
+}
+
+#[test]
+fn every_setting_of_ddclient_has_its_fate() {
+    use Fate::{Carried, Harmless, Off, ToDo};
+    let rows = [
+        ("use=if, if=eth0", Carried("interface = \"eth0\"")),
+        ("use=web, web=ipify-ipv4", Carried("web = \"ipify\"")),
+        ("use=web, web=x.example, web-skip=y", Off),
+        ("use=cmd, cmd='ip -4 addr show dev eth0'", Carried("command = [\"ip\", \"-4\"")),
+        ("use=cmd, cmd='x secretword'", Off),
+        ("use=cmd, cmd=/bin/x, cmd-skip=y", Off),
+        ("use=ip, ip=8.8.8.8", Carried("static = \"8.8.8.8\"")),
+        ("use=fw, fw=10.0.0.1, fw-skip=x, fw-login=a, fw-password=b", Off),
+        ("use=no", Off),
+        ("usev4=ipv4, ipv4=8.8.8.8", Carried("static = \"8.8.8.8\"")),
+        ("usev4=ifv4, ifv4=eth0", Carried("interface = \"eth0\"")),
+        ("usev4=webv4, webv4=desec-ipv4", Carried("web = \"desec\"")),
+        ("usev4=webv4, webv4=x.example, webv4-skip=y", Off),
+        ("usev4=cmdv4, cmdv4=/bin/x", Carried("command = [\"/bin/x\"]")),
+        ("usev4=fwv4, fwv4=10.0.0.1, fwv4-skip=x", Off),
+        ("usev6=ipv6, ipv6=2a00::1", Carried("static = \"2a00::1\"")),
+        ("usev6=ifv6, ifv6=eth0", Carried("ipv6 = \"eth0\"")),
+        ("usev6=webv6, webv6=ipify-ipv6", Carried("ipv6 = \"web6\"")),
+        ("usev6=cmdv6, cmdv6=/bin/x", Carried("ipv6 = \"command6\"")),
+        ("usev6=cmdv6, cmdv6=", Off),
+        ("usev6=fwv6, fwv6=10.0.0.1, fwv6-skip=x", Off),
+        ("usev6=disabled", Off),
+        ("usev6=disabled, usev4=ifv4, ifv4=eth0", Carried("ipv6 = \"off\"")),
+        ("proxy=p.example:80", ToDo),
+        ("ssl=yes", Harmless),
+        ("ssl_ca_file=/x", ToDo),
+        ("ssl_ca_dir=/x", ToDo),
+        ("web-ssl-validate=no", ToDo),
+        ("fw-ssl-validate=no", ToDo),
+        ("redirect=3", ToDo),
+        ("daemon=10m", Carried("interval = \"10m\"")),
+        ("min-interval=5m", Harmless),
+        ("min-error-interval=5m", Harmless),
+        ("max-interval=20d", Carried("refresh = \"20d\"")),
+        ("max-interval=never", Carried("refresh = \"never\"")),
+        ("server=d.example", Carried("server = \"https://d.example\"")),
+        ("server=d.example, script=/x", Carried("update-url = \"https://d.example/x\"")),
+        ("protocol=noip", Carried("provider = \"no-ip\"")),
+        ("protocol=cloudflare", Off),
+        ("zone=example", Harmless),
+        ("ttl=60", Harmless),
+        ("wildcard=yes", ToDo),
+        ("wildcard=no", Harmless),
+        ("mx=m.example", ToDo),
+        ("backupmx=yes", ToDo),
+        ("static=yes", Harmless),
+        ("custom=yes", Harmless),
+        ("postscript=/bin/x", Carried("on-change = [\"/bin/x\"]")),
+        ("mail=root", ToDo),
+        ("mail-failure=root", ToDo),
+        ("syslog=yes, facility=daemon, priority=notice", Harmless),
+        ("pid=/run/x, cache=/x, file=/x, foreground=yes", Harmless),
+        ("verbose=yes, debug=no, quiet=no, exec=yes, test=no, force=no", Harmless),
+        ("timeout=10, jitter=3, max-warn=2", Harmless),
+        ("password_env=PW", Carried("token-env = \"PW\"")),
+        ("frobnicate=3", ToDo),
+    ];
+    for (line, fate) in rows {
+        let password = if line.starts_with("password") { "" } else { "password=b\n" };
+        // On its own line before the host, and behind the last one.
+        for text in [
+            format!("{line}\nlogin=a\n{password}h.example\n"),
+            format!("login=a\n{password}h.example\n{line}\n"),
+        ] {
+            if text.ends_with("=PW\n") {
+                continue;
+            }
+            becomes(Client::Ddclient, &text, &fate);
+        }
+    }
+}
+
+#[test]
+fn every_setting_of_inadyn_has_its_fate() {
+    use Fate::{Carried, Harmless, Off, ToDo};
+    let globals = [
+        ("period = 300", Carried("interval = \"5m\"")),
+        ("forced-update = 1728000", Carried("refresh = \"20d\"")),
+        ("iface = eth0", Carried("interface = \"eth0\"")),
+        ("allow-ipv6 = true", ToDo),
+        ("verify-address = false", ToDo),
+        ("fake-address = true", ToDo),
+        ("secure-ssl = false", ToDo),
+        ("ca-trust-file = /x", ToDo),
+        ("broken-rtc = true", Harmless),
+        ("iterations = 1", Harmless),
+        ("cache-dir = /x", Harmless),
+        ("user-agent = x", Harmless),
+    ];
+    let own = [
+        ("ssl = false", Harmless),
+        ("iface = eth0", Carried("interface = \"eth0\"")),
+        ("checkip-server = api.ipify.org", Carried("web = \"ipify\"")),
+        ("checkip-server = x.example\ncheckip-path = /?token=secretword", Off),
+        ("checkip-command = \"/bin/x\"", Carried("command = [\"/bin/x\"]")),
+        ("checkip-command = \"x secretword\"", Off),
+        ("wildcard = true", ToDo),
+        ("ttl = 300", ToDo),
+        ("proxied = true", ToDo),
+        ("user-agent = x", Harmless),
+        ("include(\"/x\")", ToDo),
+    ];
+    let block = |more: &str| {
+        format!(
+            "provider dynu.com {{\nusername = a\npassword = b\nhostname = h.example\n{more}\n}}\n"
+        )
+    };
+    for (line, fate) in globals {
+        becomes(Client::Inadyn, &format!("{line}\n{}", block("")), &fate);
+    }
+    for (line, fate) in own {
+        becomes(Client::Inadyn, &block(line), &fate);
+    }
+}
+
+#[test]
+fn every_option_of_ddns_scripts_has_its_fate() {
+    use Fate::{Carried, Harmless, Off, ToDo};
+    let rows = [
+        ("use_ipv6 1", Carried("ipv4 = \"off\"")),
+        ("ip_source network, ip_network wan", Harmless),
+        ("ip_source network, ip_network lan", Off),
+        ("ip_source interface, ip_interface eth0", Carried("interface = \"eth0\"")),
+        ("ip_source script, ip_script /bin/x", Carried("command = [\"/bin/x\"]")),
+        ("ip_source script", Off),
+        ("ip_source script, ip_script '/bin/x secretword'", Off),
+        ("ip_source web, ip_url https://api.ipify.org", Carried("web = \"ipify\"")),
+        ("ip_source web", Carried("web = \"ipify\"")),
+        ("ip_source web, proxy p.example:80", Off),
+        ("ip_source web, bind_network wanb", Off),
+        ("ip_source nonsense", Off),
+        ("proxy p.example:80", ToDo),
+        ("bind_network wanb", ToDo),
+        ("check_interval 20", Carried("interval = \"20m\"")),
+        ("check_interval 1", Carried("interval = \"5m\"")),
+        ("force_interval 20, force_unit days", Carried("refresh = \"20d\"")),
+        ("force_interval 0", ToDo),
+        ("retry_interval 60, retry_unit seconds, retry_count 3, retry_max_count 3", Harmless),
+        ("use_https 1", Harmless),
+        ("cacert /etc/ssl/certs", Harmless),
+        ("cacert IGNORE", ToDo),
+        ("cacert /root/own.pem", ToDo),
+        ("param_enc x", ToDo),
+        ("lookup_host h.example", Harmless),
+        ("dns_server 9.9.9.9, force_dnstcp 1", Harmless),
+        ("is_glue 1, force_ipversion 1, use_logfile 1, use_syslog 2", Harmless),
+        ("interface wan", Harmless),
+        ("enabled 0", Off),
+        ("domain a_b.example", Carried("name = \"a_b.example\"")),
+        ("frobnicate 3", ToDo),
+    ];
+    for (options, fate) in rows {
+        let lines: String =
+            options.split(", ").map(|option| format!("\toption {option}\n")).collect();
+        let text = format!(
+            "config service 's'\n\toption enabled 1\n\toption service_name dynu.com\n\toption domain h.example\n\
+             \toption username a\n\toption password b\n{lines}"
+        );
+        becomes(Client::DdnsScripts, &text, &fate);
+    }
+    for (line, to_do) in [
+        ("upd_privateip 1", 2),
+        ("allow_local_ip 1", 2),
+        ("upd_privateip 0", 1),
+        ("ddns_dateformat x", 1),
+        ("date_format x", 1),
+        ("run_dir x", 1),
+        ("frobnicate x", 2),
+    ] {
+        let text = format!(
+            "config ddns 'global'\n\toption {line}\nconfig service 's'\n\toption enabled 1\n\toption service_name dynu.com\n\
+             \toption domain h.example\n\toption username a\n\toption password b\n"
+        );
+        assert_eq!(written(Client::DdnsScripts, &text).to_do, to_do, "{line}");
+    }
+}
