@@ -1286,6 +1286,44 @@ mod tests {
     }
 
     #[test]
+    fn each_host_of_dyndns2_has_a_pace_of_its_own() {
+        let provider = Protocol::Dyndns2.defaults("p".into());
+        let (pace, mut memory) = (provider.pace.unwrap().kept(), Memory::default());
+        let names = ["a.example", "b.example"];
+        for seconds in 0..6 {
+            let request = &scheduled(&["a.example"], &provider, &memory, at(seconds)).now[0];
+            request.count(&mut memory, Some(pace));
+        }
+        let schedule = scheduled(&names, &provider, &memory, at(10));
+        assert_eq!(places(&schedule), [vec![1]]);
+        assert_eq!(schedule.later, [(0, at(0).after(pace.window))]);
+        // One list is one update of each, and waits for none.
+        let schedule = scheduled(&names, &provider, &Memory::default(), at(10));
+        assert_eq!((places(&schedule), schedule.now[0].counts.len()), (vec![vec![0, 1]], 2));
+        let by_hand = Provider { pace_each_host: false, ..provider };
+        let schedule = scheduled(&names, &by_hand, &Memory::default(), at(10));
+        assert_eq!(schedule.now[0].counts, [schedule.now[0].zone.clone()]);
+    }
+
+    #[test]
+    fn who_ends_more_than_once_before_the_answer_waits_longer_each_time() {
+        for (under_way, wait) in [(0, 0), (1, 0), (2, 30), (3, 60), (40, 900)] {
+            let mut entry = Entry { under_way, ..Entry::default() };
+            let sent = Some(addresses(V4));
+            entry.families.v4.sent = Some(Sent { addresses: sent, at: at(100), in_doubt: true });
+            let seen = PerFamily { v4: here(V4), v6: absent() };
+            let decided = |seconds, retry_rejected| {
+                let circumstances = Circumstances { retry_rejected, ..now(seconds) };
+                step(&host("a.example"), &seen, PRINT, Some(&entry), &circumstances)
+            };
+            assert_eq!(decided(100, false).hold.is_some(), wait > 0, "{under_way}");
+            assert_eq!(decided(100, false).due, (wait > 0).then(|| at(100 + wait)));
+            assert_eq!(decided(100 + wait, false).why(), Some(Why::Unconfirmed));
+            assert_eq!(decided(100, true).why(), Some(Why::Unconfirmed));
+        }
+    }
+
+    #[test]
     fn a_provider_that_wants_one_family_a_request_gets_two() {
         let mut provider = Protocol::Dyndns2.defaults("p".into());
         provider.one_family = true;

@@ -609,6 +609,128 @@ mod tests {
         assert_eq!(entry.hold.unwrap().until, Some(at(200 + 86_400)));
     }
 
+    fn throttled(seconds: u64) -> Outcome {
+        Outcome::deferred_for(Fault::Throttled, "", Duration::from_secs(seconds))
+    }
+
+    /// How long the host waits after `outcome`, in seconds, with all of chance against it.
+    fn wait(entry: &mut Entry, outcome: &Outcome, seconds: u64, own_doing: bool) -> u64 {
+        let situation = Situation { spread: 1.0, own_doing, ..situation(seconds, false) };
+        settle(&host(), entry, &both(), outcome, &situation);
+        let until = entry.hold.as_ref().unwrap().until.unwrap();
+        until.since(at(seconds)).as_secs()
+    }
+
+    #[test]
+    fn those_who_share_a_limit_do_not_come_back_together() {
+        let mut entry = Entry::default();
+        for (turn, minutes) in [4, 8, 16, 32, 60, 60].into_iter().enumerate() {
+            let waited = wait(&mut entry, &throttled(60), turn as u64 * 9000, false);
+            assert_eq!(waited, 60 + minutes * 60, "{turn}");
+        }
+        assert_eq!(wait(&mut entry, &throttled(60), 90_000, true), 60, "our own doing");
+        let asked = Outcome::deferred_for(Fault::Server, "", Duration::from_secs(60));
+        assert_eq!(wait(&mut entry, &asked, 99_000, false), 60, "no limit of a pace");
+    }
+
+    #[test]
+    fn faults_and_refusals_for_speed_are_counted_apart() {
+        let (lost, mut entry) = (Outcome::deferred(Fault::Lost, ""), Entry::default());
+        (0..6).for_each(|n| assert!(wait(&mut entry, &lost, n * 1000, false) <= 450));
+        assert_eq!(wait(&mut entry, &throttled(60), 7000, false), 60 + 240);
+        assert_eq!(wait(&mut entry, &lost, 8000, false), 15);
+    }
+
+    #[test]
+    fn a_fault_that_lasts_for_a_day_is_tried_once_an_hour_whatever_its_words() {
+        let mut entry = Entry::default();
+        for (n, fault) in
+            [Fault::Lost, Fault::Server, Fault::Unreachable].iter().cycle().enumerate()
+        {
+            let seconds = n as u64 * 900;
+            let news = round(&mut entry, &both(), &Outcome::deferred(*fault, ""), seconds);
+            assert!(matches!(news, News::Held(_)), "another fault is news");
+            let hold = entry.hold.clone().unwrap();
+            assert_eq!(hold.since, at(0));
+            let waited = hold.until.unwrap().since(at(seconds)).as_secs();
+            assert_eq!(waited > 900, seconds >= 86_400, "{seconds}: {waited}");
+            if seconds > 90_000 {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn what_did_not_count_keeps_its_place_in_the_queue() {
+        for (outcome, keeps) in [
+            (throttled(60), true),
+            (Outcome::deferred(Fault::Unreachable, ""), true),
+            (Outcome::deferred(Fault::Clock, ""), true),
+            (Outcome::deferred(Fault::Lost, ""), false),
+            (Outcome::Updated, false),
+            (forbidden(), false),
+        ] {
+            let mut entry = Entry { queued_since: Some(at(0)), ..Entry::default() };
+            round(&mut entry, &both(), &outcome, 9);
+            assert_eq!(entry.queued_since.is_some(), keeps, "{outcome:?}");
+            let zone = ZoneKey { provider: "p".into(), zone: None };
+            let mut memory = Memory::default();
+            let pace = "2/2m".parse::<Pace>().unwrap();
+            let (hosts, updates, conditions) = (vec![0], Vec::new(), Vec::new());
+            let (counts, at) = (vec![zone.clone()], at(0));
+            let request =
+                Request { hosts, updates, ttl: None, conditions, zone: zone.clone(), counts, at };
+            request.count(&mut memory, Some(pace));
+            assert!(!settle_pace(&mut memory, &request, Some(pace), &[outcome], at));
+            assert_eq!(memory.paces[&zone].sent.is_empty(), keeps);
+        }
+    }
+
+    #[test]
+    fn a_neighbours_success_ends_waits_for_faults_that_are_over_and_no_others() {
+        for (outcome, ends) in [
+            (Outcome::deferred(Fault::Server, ""), true),
+            (Outcome::deferred(Fault::Lost, ""), true),
+            (Outcome::deferred(Fault::Unreachable, ""), true),
+            (Outcome::deferred(Fault::Unintelligible, ""), false),
+            (throttled(60), false),
+            (Outcome::rejected(Rejection::Host, "nohost"), false),
+        ] {
+            let mut entry = Entry::default();
+            round(&mut entry, &both(), &outcome, 0);
+            assert_eq!(mended_for_a_neighbour(&mut entry, at(9)), ends, "{outcome:?}");
+            let until = entry.hold.as_ref().unwrap().until.unwrap();
+            assert_eq!(until <= at(9), ends, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn who_was_away_for_long_draws_a_turn() {
+        let wanted = PerFamily { v4: Stand::Wanted(Why::Changed), v6: Stand::Right };
+        let missing = |seconds| {
+            let mut entry = Entry::default();
+            entry.families.v4.missing_since = Some(at(seconds));
+            entry
+        };
+        let now = at(10_000);
+        let turn = |mut entry: Entry, stands: &PerFamily<Stand>, network_changed| {
+            turn(&mut entry, stands, network_changed, now, 0.5)
+        };
+        let drawn = Some(now.after(Duration::from_secs(30)));
+        assert_eq!(turn(missing(9_399), &wanted, false), drawn);
+        assert_eq!(turn(missing(9_400), &wanted, false), None, "ten minutes");
+        assert_eq!(turn(Entry::default(), &wanted, true), None, "never away");
+        let right = PerFamily { v4: Stand::Right, v6: Stand::Right };
+        assert_eq!(turn(missing(0), &right, true), None);
+        // A line that was down all the time, while the address was not.
+        let mut entry = Entry::default();
+        round(&mut entry, &both(), &Outcome::deferred(Fault::Unreachable, ""), 0);
+        entry.hold.as_mut().unwrap().until = Some(at(20_000));
+        assert_eq!(turn(entry.clone(), &wanted, false), None);
+        assert_eq!(super::turn(&mut entry, &wanted, true, now, 0.5), drawn);
+        assert_eq!(entry.hold.unwrap().until, drawn);
+    }
+
     #[test]
     fn a_pause_is_the_whole_zones() {
         let mut memory = Memory::default();
