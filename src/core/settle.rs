@@ -330,23 +330,28 @@ fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News 
         | Fault::Unintelligible
         | Fault::Unreachable => Backoff::ORDINARY,
     };
+    let lasts = |hold: &&Hold| matches!(hold.kind, HoldKind::Backoff(_));
+    let lasting = entry.hold.as_ref().filter(lasts).map(|hold| hold.since);
+    let lasted = situation.now.since(lasting.unwrap_or(situation.now));
+    let delay = |failures| backoff.delay(failures, lasted, situation.spread);
     let (kind, wait) = match deferral.retry_after {
         Some(wait) => {
-            let is_foreign = deferral.fault == Fault::Throttled && !situation.own_doing;
-            let more = if is_foreign {
-                beyond_the_pause(entry.failures, situation.spread)
-            } else {
+            let more = if deferral.fault != Fault::Throttled {
+                // A server that wants to be asked every second, and fails, is not.
+                let repeated = entry.failures > 1;
+                if repeated {
+                    delay(entry.failures - 1).saturating_sub(wait)
+                } else {
+                    Duration::ZERO
+                }
+            } else if situation.own_doing {
                 Duration::ZERO
+            } else {
+                beyond_the_pause(entry.failures, situation.spread)
             };
             (HoldKind::Throttled, wait.saturating_add(more).min(LONGEST_PAUSE))
         }
-        None => {
-            let lasts = |hold: &&Hold| matches!(hold.kind, HoldKind::Backoff(_));
-            let lasting = entry.hold.as_ref().filter(lasts).map(|hold| hold.since);
-            let lasted = situation.now.since(lasting.unwrap_or(situation.now));
-            let wait = backoff.delay(entry.failures, lasted, situation.spread);
-            (HoldKind::Backoff(deferral.fault), wait)
-        }
+        None => (HoldKind::Backoff(deferral.fault), delay(entry.failures)),
     };
     let hold = hold(kind, &deferral.detail, Some(wait), situation);
     place(&mut entry.hold, hold)
@@ -629,8 +634,10 @@ mod tests {
             assert_eq!(waited, 60 + minutes * 60, "{turn}");
         }
         assert_eq!(wait(&mut entry, &throttled(60), 90_000, true), 60, "our own doing");
-        let asked = Outcome::deferred_for(Fault::Server, "", Duration::from_secs(60));
-        assert_eq!(wait(&mut entry, &asked, 99_000, false), 60, "no limit of a pace");
+        let asked = Outcome::deferred_for(Fault::Server, "", Duration::from_secs(1));
+        let mut entry = Entry::default();
+        let waits = [0, 1, 2].map(|n| wait(&mut entry, &asked, n * 100, false));
+        assert_eq!(waits, [1, 15, 30], "no limit of a pace, but no reason to ask each second");
     }
 
     #[test]
