@@ -684,9 +684,17 @@ mod tests {
             let mut memory = Memory::default();
             let pace = "2/2m".parse::<Pace>().unwrap();
             let (hosts, updates, conditions) = (vec![0], Vec::new(), Vec::new());
-            let (counts, at) = (vec![zone.clone()], at(0));
-            let request =
-                Request { hosts, updates, ttl: None, conditions, zone: zone.clone(), counts, at };
+            let (counts, at, is_anew) = (vec![zone.clone()], at(0), false);
+            let request = Request {
+                hosts,
+                updates,
+                ttl: None,
+                conditions,
+                zone: zone.clone(),
+                counts,
+                at,
+                is_anew,
+            };
             request.count(&mut memory, Some(pace));
             assert!(!settle_pace(&mut memory, &request, Some(pace), &[outcome], at));
             assert_eq!(memory.paces[&zone].sent.is_empty(), keeps);
