@@ -61,12 +61,14 @@ pub struct Reader<'a> {
     files: BTreeMap<PathBuf, Kept>,
     /// What the fingerprints of the last provider begin with.
     provider: Option<(String, String)>,
+    /// What stands for the server of a provider, and its name: hosts of one provider come together.
+    server: Option<(String, Fingerprint)>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader that has read nothing yet; fingerprints are salted with the store's salt.
     pub fn new(store: &'a Store) -> Self {
-        Self { store, files: BTreeMap::new(), provider: None }
+        Self { store, files: BTreeMap::new(), provider: None, server: None }
     }
 
     /// How `host` is authorised, or what is wrong with its secret.
@@ -149,8 +151,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Stands for the server of `provider`, with its path.
-    pub fn server(&self, provider: &Provider) -> Fingerprint {
-        self.store.fingerprint(&[provider.place().as_bytes()])
+    pub fn server(&mut self, provider: &Provider) -> Fingerprint {
+        if let Some((name, server)) = &self.server
+            && *name == provider.name
+        {
+            return *server;
+        }
+        let server = self.store.fingerprint(&[provider.place().as_bytes()]);
+        self.server = Some((provider.name.to_string(), server));
+        server
     }
 
     /// The secret of `host`, with what its receipt says.
