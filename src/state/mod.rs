@@ -395,7 +395,12 @@ pub fn obstacle(dir: &Path) -> Option<StateError> {
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return disk::may_make(dir).err().and_then(|error| of("make", dir, error));
+            // Whoever only checks may lack a right that the service's start has: that makes it.
+            let may_be_made = |error: &io::Error| {
+                error.kind() == io::ErrorKind::PermissionDenied && state_author().is_none()
+            };
+            let error = disk::may_make(dir).err().filter(|error| !may_be_made(error))?;
+            return of("make", dir, error);
         }
         Err(error) => return of("use", dir, error),
     }
