@@ -1,6 +1,7 @@
 //! What many hosts with one credential cost the server that refuses it, and how often a host asks that
 //! has much to say: the real binary against real and pretended servers.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
+#![expect(clippy::duplicate_mod, reason = "the two pretended servers share some of their parts")]
 
 #[path = "support/home.rs"]
 mod home;
