@@ -47,8 +47,6 @@ struct Line<'a> {
     bind: Cell<Option<InterfaceName>>,
     watcher: &'a dyn Watch,
     api: Cell<Option<Api>>,
-    /// Every secret that was used here: a server may repeat any of them.
-    secrets: RefCell<Vec<Secret>>,
 }
 
 /// Somebody who is told how it goes on.
@@ -96,8 +94,8 @@ impl<'a> Account<'a> {
     ) -> Self {
         let api_url = api_url.to_owned();
         let (pacer, api, bind) = Default::default();
-        let secrets = RefCell::new(vec![secret.clone()]);
-        let line = Line { api_url, ca_file, clients, pacer, patience, bind, watcher, api, secrets };
+        clients.conceal(&secret);
+        let line = Line { api_url, ca_file, clients, pacer, patience, bind, watcher, api };
         Self { line: Rc::new(line), secret }
     }
 
@@ -109,7 +107,7 @@ impl<'a> Account<'a> {
 
     /// The same account, as another secret sees it.
     pub fn seen_with(&self, secret: Secret) -> Self {
-        self.line.secrets.borrow_mut().push(secret.clone());
+        self.line.clients.conceal(&secret);
         Self { line: Rc::clone(&self.line), secret }
     }
 
@@ -147,7 +145,9 @@ impl<'a> Account<'a> {
             self.call(Method::Post, "/auth/tokens/", Some(body), Scope::Management).await?;
         match wire::token(&answer) {
             Some((token, secret)) if answer.status == 201 => {
-                Ok((token, secret.unwrap_or_else(|| Secret::new(""))))
+                let secret = secret.unwrap_or_else(|| Secret::new(""));
+                self.line.clients.conceal(&secret);
+                Ok((token, secret))
             }
             // Its body may hold a secret that nobody knows yet, so it is not quoted.
             _ => Err(unintelligible(&Answer { status: answer.status, ..Answer::default() })),
@@ -447,10 +447,7 @@ impl<'a> Account<'a> {
             let sent = self.line.clients.send_for_list(&request, self.line.ca_file).await;
             let may_repeat = !repeated && (method.is_safe() || method == Method::Delete);
             let answer = match sent {
-                Ok(mut answer) => {
-                    self.line.secrets.borrow().iter().for_each(|secret| answer.hide(secret));
-                    answer
-                }
+                Ok(answer) => answer,
                 // A connection may die while nobody looks; what changes nothing is asked again.
                 Err(error) if may_repeat && error.fault == Fault::Lost => {
                     repeated = true;

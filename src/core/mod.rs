@@ -34,5 +34,6 @@ pub mod time;
 pub mod token;
 pub mod told;
 pub mod tsig;
+pub mod veil;
 pub mod verify;
 pub mod whoami;

@@ -27,6 +27,7 @@ use crate::core::outcome::Fault;
 use crate::core::protocol::{Answer, Authorization, Body, HttpRequest, Method};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
+use crate::core::veil::{Much, Veil};
 use crate::line::{Line, unspecified};
 use crate::supervisor::Pulse;
 
@@ -78,6 +79,8 @@ pub struct Clients {
     limits: Limits,
     pulse: Pulse,
     made: Mutex<Made>,
+    /// The secrets that were sent, or told: every server may repeat any of them.
+    veil: Mutex<Veil>,
 }
 
 /// Few enough for lists: one entry per authority file, family and line.
@@ -125,12 +128,18 @@ impl Clients {
 
     /// The same with other time limits.
     pub fn with_limits(clock_is_set: bool, limits: Limits) -> Self {
-        Self { clock_is_set, limits, pulse: Pulse::default(), made: Mutex::default() }
+        let (pulse, made, veil) = Default::default();
+        Self { clock_is_set, limits, pulse, made, veil }
     }
 
     /// The same, counting every answer and every failure as a step of the round.
     pub fn counting(self, pulse: &Pulse) -> Self {
         Self { pulse: pulse.clone(), ..self }
+    }
+
+    /// Hides `secret` in all answers from now on; those that are sent are hidden without that.
+    pub fn conceal(&self, secret: &Secret) {
+        self.veil().add(secret);
     }
 
     /// The answer of a provider, whatever its status; at most `MOST` bytes of it.
@@ -177,12 +186,42 @@ impl Clients {
         // Before anything else, the look-up of a name included.
         let way =
             Way::of(request, &url).map_err(|gone| HttpError::new(Fault::Unreachable, gone))?;
+        if let Some(secret) = secret_of(request.authorization.as_ref()) {
+            self.conceal(&secret);
+        }
         let answer = self.carry_by(&way, request, url, ca_file, limit).await;
         self.pulse.beat();
-        answer.map_err(|error| match request.bind {
-            Some(name) => HttpError { detail: format!("{} (by {name})", error.detail), ..error },
-            None => error,
-        })
+        match answer {
+            Ok(answer) => Ok(self.without_secrets(answer)),
+            Err(HttpError { fault, detail }) => {
+                let detail = self.veil().clean(&detail, Much::Whole).unwrap_or(detail);
+                let detail = match request.bind {
+                    Some(name) => format!("{detail} (by {name})"),
+                    None => detail,
+                };
+                Err(HttpError { fault, detail })
+            }
+        }
+    }
+
+    /// `answer` without the secrets that it repeats: what it says is quoted in logs and in the state.
+    fn without_secrets(&self, mut answer: Answer) -> Answer {
+        let mut veil = self.veil();
+        answer.cookies.iter().filter_map(session).for_each(|secret| veil.add(&secret));
+        // What is read for its values is not quoted, and a name in it may look like part of a bad key.
+        let begins = answer.body.trim_ascii_start().first();
+        let is_read =
+            (200..300).contains(&answer.status) && matches!(begins, Some(b'{' | b'[' | b'<'));
+        if !is_read {
+            answer.body.truncate(MOST);
+        }
+        let much = if is_read { Much::Whole } else { Much::Part };
+        let text = String::from_utf8_lossy(&answer.body);
+        if let Some(cleaned) = veil.clean(&text, much) {
+            answer.body = cleaned.into_bytes();
+        }
+        answer.location = answer.location.filter(|place| veil.clean(place, Much::Part).is_none());
+        answer
     }
 
     async fn carry_by(
@@ -280,6 +319,10 @@ impl Clients {
 
     fn made(&self) -> MutexGuard<'_, Made> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn veil(&self) -> MutexGuard<'_, Veil> {
+        self.veil.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -427,6 +470,25 @@ fn secret_header(
     // Keeps it out of debug output and of header compression.
     value.set_sensitive(true);
     Ok(request.header(name, value))
+}
+
+/// The secret that a request carries.
+fn secret_of(authorization: Option<&Authorization>) -> Option<Secret> {
+    match authorization? {
+        Authorization::ApiKey(secret)
+        | Authorization::Path(secret)
+        | Authorization::Token(secret) => Some(secret.clone()),
+        Authorization::Basic(credential) => Some(credential.secret.clone()),
+        Authorization::Cookie(cookie) => session(cookie),
+    }
+}
+
+/// The session that a cookie stands for; short ones hold no secret but a setting.
+fn session(cookie: &Secret) -> Option<Secret> {
+    const SHORTEST: usize = 8;
+    let (_, value) = cookie.expose().split_once('=')?;
+    let value = value.split(';').next().unwrap_or_default().trim();
+    (value.len() >= SHORTEST).then(|| Secret::new(value))
 }
 
 /// What an answer's head says, as far as protocols read it.

@@ -9,8 +9,6 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
-use base64::Engine as _;
-
 use crate::account::Trouble;
 use crate::core::address::{Family, PerFamily};
 use crate::core::interface::InterfaceName;
@@ -82,7 +80,7 @@ impl<'a> Server<'a> {
         loop {
             match step {
                 Step::Done(verdict) => return verdict,
-                Step::Ask(request) => match self.send(&request, &[token]).await {
+                Step::Ask(request) => match self.send(&request).await {
                     Ok(answer) => {
                         step = session.hear(&answer, wire::domain(&answer).as_ref());
                     }
@@ -102,10 +100,11 @@ impl<'a> Server<'a> {
             body: Some(Body::Xml(wire::grant(grant))),
             ..self.as_user("/auth_token.xml", user)
         };
-        let answer = self.send(&request, &[&user.secret]).await?;
+        let answer = self.send(&request).await?;
         if answer.status == 200
             && let Some((token, expires)) = wire::minted(&answer)
         {
+            self.clients.conceal(&token);
             return Ok(Minted { token, grant: Grant { expires, ..grant.clone() } });
         }
         if answer.status == 200
@@ -122,7 +121,7 @@ impl<'a> Server<'a> {
     /// that the server takes the token.
     pub async fn missing(&self, token: &Secret, duties: &[Duty]) -> Result<Vec<Missing>, Trouble> {
         let opened = self.open(token).await?;
-        missing(&self.look(token, &opened).await?, duties)
+        missing(&self.look(&opened).await?, duties)
     }
 
     /// Creates the records of `duties` that are not there, by a user that owns the domain, and
@@ -138,7 +137,7 @@ impl<'a> Server<'a> {
         ttl: Option<u32>,
     ) -> Result<Vec<Missing>, Trouble> {
         let opened = self.open(token).await?;
-        let domain = self.look(token, &opened).await?;
+        let domain = self.look(&opened).await?;
         let to_create = missing(&domain, duties)?;
         if let Some(apex) = to_create.iter().find(|record| record.host.as_str() == domain.name) {
             let detail = format!(
@@ -156,13 +155,13 @@ impl<'a> Server<'a> {
                 body: Some(Body::ApplicationXml(body)),
                 ..self.as_user(&path, owner)
             };
-            let answer = self.send(&request, &[&owner.secret]).await?;
+            let answer = self.send(&request).await?;
             if answer.status != 201 {
                 return Err(not_created(&answer, record));
             }
         }
         if !to_create.is_empty()
-            && let Some(record) = missing(&self.look(token, &opened).await?, duties)?.first()
+            && let Some(record) = missing(&self.look(&opened).await?, duties)?.first()
         {
             let detail = format!("the server took {record} and does not show it");
             return Err(deferred(Fault::NotShown, detail));
@@ -179,7 +178,7 @@ impl<'a> Server<'a> {
             Err(trouble) => return Err(trouble),
         };
         // Whatever it answers: whether the token has ended shows when it is tried again.
-        let left = self.send(&rails::leave(self.url, &opened), &[token]).await?;
+        let left = self.send(&rails::leave(self.url, &opened)).await?;
         match self.open(token).await {
             Err(trouble) if trouble.is_credential() => Ok(true),
             Err(trouble) => Err(trouble),
@@ -194,12 +193,12 @@ impl<'a> Server<'a> {
     }
 
     async fn open(&self, token: &Secret) -> Result<rails::Opened, Trouble> {
-        let answer = self.send(&rails::open(self.url, token), &[token]).await?;
+        let answer = self.send(&rails::open(self.url, token)).await?;
         rails::opened(self.url, token, &answer).map_err(trouble)
     }
 
-    async fn look(&self, token: &Secret, opened: &rails::Opened) -> Result<Domain, Trouble> {
-        let answer = self.send(&rails::look(self.url, opened), &[token]).await?;
+    async fn look(&self, opened: &rails::Opened) -> Result<Domain, Trouble> {
+        let answer = self.send(&rails::look(self.url, opened)).await?;
         let domain = wire::domain(&answer);
         rails::shown(opened, &answer, domain.as_ref()).cloned().map_err(trouble)
     }
@@ -211,17 +210,9 @@ impl<'a> Server<'a> {
         HttpRequest { headers, ..HttpRequest::get(format!("{}{path}", self.url), authorization) }
     }
 
-    /// The answer, without the secrets that it may repeat.
-    async fn send(&self, request: &HttpRequest, secrets: &[&Secret]) -> Result<Answer, HttpError> {
+    async fn send(&self, request: &HttpRequest) -> Result<Answer, HttpError> {
         let request = HttpRequest { bind: self.bind, ..request.clone() };
-        let mut answer = self.clients.send_for_list(&request, self.ca_file).await?;
-        secrets.iter().for_each(|secret| answer.hide(secret));
-        if let Some(Authorization::Basic(Credential { login, secret })) = &request.authorization {
-            // As it went, which a page for developers repeats.
-            let basic = format!("{login}:{}", secret.expose());
-            answer.hide_text(&base64::engine::general_purpose::STANDARD.encode(basic));
-        }
-        Ok(answer)
+        self.clients.send_for_list(&request, self.ca_file).await
     }
 }
 

@@ -41,6 +41,7 @@ use crate::core::settle::{note_away, note_gone, note_left_out, note_missing, tur
 use crate::core::standing;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::refusal;
+use crate::core::veil::Veil;
 use crate::http::Clients;
 use crate::source::sights::{self, Asked, Sights};
 use crate::state::Store;
@@ -198,7 +199,25 @@ impl Engine {
         let aside = standing::aside(&self.memory.services, self.clock.now());
         let (waiting, asked) = (self.waiting, &mut self.asked);
         let (by_event, known) = (occasion.by_event, &self.memory.renewals);
-        sights::look(&self.config, clients, asked, aside, by_event, known, waiting).await
+        let looking =
+            sights::look(&self.config, clients, asked, aside, by_event, known, waiting);
+        let mut sights = looking.await;
+        if sights.has_complaints() {
+            sights.hide(&mut self.veil());
+        }
+        sights
+    }
+
+    /// The secrets of all hosts, to be hidden.
+    fn veil(&self) -> Veil {
+        let mut veil = Veil::default();
+        let mut reader = Reader::new(&self.store);
+        for host in &self.config.hosts {
+            if let Ok(access) = reader.access(host, &self.config.providers[host.provider]) {
+                veil.add(&access.credential.secret);
+            }
+        }
+        veil
     }
 
     /// Remembers which services outside failed or lied, and forgets those that no host needs.

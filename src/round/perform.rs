@@ -18,9 +18,7 @@ use crate::core::memory::{Entry, HoldKind};
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
 use crate::core::pace::Pace;
 use crate::core::plan::{Candidate, Request, Schedule, Wish};
-use crate::core::protocol::{
-    Answer, Credential, HttpRequest, Verdict, desec, dyndns2, powerdns, rfc2136,
-};
+use crate::core::protocol::{Credential, HttpRequest, Verdict, desec, dyndns2, powerdns, rfc2136};
 use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Fingerprint;
 use crate::core::settle::{
@@ -79,6 +77,8 @@ pub async fn perform(
     if schedule.now.is_empty() || stop.get() {
         return;
     }
+    // One server may know the secrets of several hosts.
+    planned.iter().for_each(|plan| clients.conceal(&plan.access.credential.secret));
     let paces = engine.memory.paces.clone();
     let speakers: BTreeSet<_> = schedule.now.iter().flat_map(|request| &request.hosts).collect();
     for place in speakers {
@@ -424,16 +424,13 @@ async fn deliver(clients: &Clients, delivery: &Delivery<'_>, asked: &Request) ->
     let request = HttpRequest { bind: *bind, ..request };
     match clients.send(&request, ca_file).await {
         Err(error) => Verdict::All(Outcome::deferred(error.fault, error.detail)),
-        Ok(mut answer) => {
-            redact(&mut answer, credential);
-            match provider.protocol {
-                Protocol::Desec => desec::verdict(&answer),
-                Protocol::PowerDns => powerdns::verdict(&answer),
-                Protocol::Dyndns2 | Protocol::HostsFile | Protocol::Rails | Protocol::Rfc2136 => {
-                    dyndns2::verdict(&answer, updates)
-                }
+        Ok(answer) => match provider.protocol {
+            Protocol::Desec => desec::verdict(&answer),
+            Protocol::PowerDns => powerdns::verdict(&answer),
+            Protocol::Dyndns2 | Protocol::HostsFile | Protocol::Rails | Protocol::Rfc2136 => {
+                dyndns2::verdict(&answer, updates)
             }
-        }
+        },
     }
 }
 
@@ -446,18 +443,6 @@ fn unset(outcome: Outcome) -> Outcome {
         other => return other,
     };
     Outcome::deferred(Fault::Clock, format!("this machine's clock is not set, and {detail}"))
-}
-
-/// Takes the secret out of an answer that repeats it: answers are quoted in logs and in the state.
-pub fn redact(answer: &mut Answer, credential: &Credential) {
-    use base64::Engine as _;
-
-    let secret = credential.secret.expose();
-    let basic = format!("{}:{secret}", credential.login);
-    if !secret.is_empty() {
-        answer.hide_text(&base64::engine::general_purpose::STANDARD.encode(basic));
-    }
-    answer.hide(&credential.secret);
 }
 
 /// The outcomes that an answer holds.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 
-use super::perform::{Company, credential_refusal, redact, renew, settle_one};
+use super::perform::{Company, credential_refusal, renew, settle_one};
 use super::{Engine, Planned, Report, has_something_to_say};
 use crate::account::Zone;
 use crate::core::address::PerFamily;
@@ -130,8 +130,7 @@ async fn ask(
     let request = HttpRequest { bind: *bind, ..request };
     let ca_file = provider.ca_file.as_deref().map(Path::new);
     let answer = match engine.waiting.during(&what, clients.send(&request, ca_file)).await {
-        Ok(mut answer) => {
-            redact(&mut answer, credential);
+        Ok(answer) => {
             let names = zone_names(&answer);
             match provider.protocol {
                 Protocol::PowerDns => powerdns::zone_answer(host, &answer, names.as_deref()),

@@ -25,6 +25,7 @@ use crate::core::prefix::{Neighbour, Prefix};
 use crate::core::provider::{Protocol, Provider, Text};
 use crate::core::renewal::{Listed, Renewals};
 use crate::core::standing::{self, Lessons, Said, lessons};
+use crate::core::veil::{Much, Veil};
 use crate::http::Clients;
 use crate::line;
 use crate::waiting::Waiting;
@@ -491,6 +492,25 @@ impl Question {
 }
 
 impl Sights {
+    /// Whether any source told something else than an address.
+    pub fn has_complaints(&self) -> bool {
+        self.answers
+            .values()
+            .any(|told| told.address.is_err() || told.said.iter().any(|said| said.answer.is_err()))
+    }
+
+    /// Takes secrets out of what sources told instead of addresses: a program may print anything.
+    pub fn hide(&mut self, veil: &mut Veil) {
+        for told in self.answers.values_mut() {
+            let answers = told.said.iter_mut().map(|said| &mut said.answer);
+            for complaint in answers.chain([&mut told.address]).filter_map(|it| it.as_mut().err()) {
+                if let Some(cleaned) = veil.clean(complaint, Much::Part) {
+                    *complaint = cleaned;
+                }
+            }
+        }
+    }
+
     /// What the kernel said.
     pub fn snapshot(&self) -> Result<&Snapshot, &str> {
         self.snapshot.as_ref().map_err(String::as_str)

@@ -38,7 +38,7 @@ pub async fn of_tokens(
     if holders.is_empty() {
         common_provider(&holders)?;
     }
-    let clients = clients();
+    let clients = clients(&holders);
     let speaks = !quiet && !command.json;
     let progress = Progress::new(holders.len(), speaks);
     let budget = Budget::new(command.thorough);

@@ -37,6 +37,7 @@ use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Secret;
 use crate::exit::Exit;
 use crate::http::Clients;
+use crate::receipt::with_ending;
 use crate::say::err;
 
 /// Why something could not be done: what happened, what is true at the server now, what to do.
@@ -245,9 +246,22 @@ fn account<'a>(
     Ok(Account::new(api_url, ca_file, clients, secret, PATIENCE, progress))
 }
 
-/// The clients of a command.
-fn clients() -> Clients {
-    Clients::new(clock::Clock::new(None, None).is_set())
+/// The clients of a command about `holders`: a server may repeat what any of their files holds.
+fn clients(holders: &[Holder<'_>]) -> Clients {
+    let clients = Clients::new(clock::Clock::new(None, None).is_set());
+    let hide = |place: &SecretPlace| {
+        if let Ok(secret) = secrets::read(place) {
+            clients.conceal(&secret);
+        }
+    };
+    for holder in holders {
+        hide(holder.place);
+        if let SecretPlace::File(path) = holder.place {
+            // That of a run which was cut.
+            hide(&SecretPlace::File(with_ending(path, ".new")));
+        }
+    }
+    clients
 }
 
 /// Refuses a management token that is a host's as well: whoever breaks into that host has it.

@@ -47,7 +47,7 @@ fn holders<'a>(config: &'a Config, command: &TokenCommand) -> Result<Vec<Holder<
 pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failure> {
     refuse_limits(command)?;
     let holders = holders(config, command)?;
-    let clients = clients();
+    let clients = clients(&holders);
     match command.action {
         TokenAction::Audit | TokenAction::Issue | TokenAction::Rotate => {
             common_provider(&holders)?;
@@ -635,7 +635,7 @@ pub async fn of_tokens(
 ) -> Result<(Exit, Vec<Audited>), Failure> {
     refuse_limits(command)?;
     let holders = holders(config, command)?;
-    let clients = clients();
+    let clients = clients(&holders);
     let mut exit = Exit::Right;
     let (mut audited, mut subjects) = (Vec::new(), Vec::new());
     for holder in &holders {

@@ -165,20 +165,6 @@ impl Answer {
         std::str::from_utf8(&self.body).ok().map(str::trim)
     }
 
-    /// Takes `secret` out of a body that repeats it: answers are quoted in logs and in the state.
-    pub fn hide(&mut self, secret: &Secret) {
-        self.hide_text(secret.expose());
-    }
-
-    /// Takes a text that stands for a secret out of the body.
-    pub fn hide_text(&mut self, secret: &str) {
-        let holds = |text: &str| !secret.is_empty() && text.contains(secret);
-        let text = String::from_utf8_lossy(&self.body);
-        if holds(&text) {
-            self.body = text.replace(secret, "…").into_bytes();
-        }
-    }
-
     /// Whether the answer is a web page, which no protocol's own answer is.
     pub fn is_page(&self) -> bool {
         let typed = self.content_type.as_deref().is_some_and(|kind| kind.contains("html"));

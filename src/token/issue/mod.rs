@@ -82,7 +82,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     refuse_double_use(config, &secret)?;
     let _lock = if command.dry_run { Vec::new() } else { lock(&files)? };
 
-    let clients = clients();
+    let clients = clients(&holders);
     let progress = Progress::new(holders.len(), !quiet);
     let account = account(provider, &clients, secret, &progress)?;
     let mut desk = Desk::open(&account, provider, command, &progress).await?;
