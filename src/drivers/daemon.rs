@@ -103,7 +103,7 @@ pub async fn run(setup: Setup) -> Exit {
         let begun = uptime();
         // A way that comes up while a request fails for want of it is news.
         let routes = sights::routes().ok();
-        debug!(?occasion, "a round begins");
+        debug!(%occasion, "a round begins");
         let pulse = engine.pulse.clone();
         // Boxed: it would be copied from one wait around it into the next.
         let round = supervisor.during(Box::pin(engine.round(occasion, &stop)), &pulse);
@@ -160,7 +160,7 @@ pub async fn run(setup: Setup) -> Exit {
                 }
                 Event::Feeding => supervisor.feed(),
                 Event::Kernel(changes) => {
-                    debug!(?changes, "the kernel told of a change");
+                    debug!(%changes, "the kernel told of a change");
                     waiting.note_event(engine.config.daemon.settle);
                 }
                 Event::Secrets => waiting.note_secrets(engine.config.daemon.settle, begun),

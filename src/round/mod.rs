@@ -17,6 +17,7 @@ mod zones;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, btree_map};
+use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -90,6 +91,24 @@ pub struct Occasion {
     pub reloaded: bool,
     /// Nobody waits for it: hosts that come back after a long absence draw their turn.
     pub by_itself: bool,
+}
+
+/// Whether an event began the round, and the wishes: `by_event: false, refresh: true`.
+impl fmt::Display for Occasion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "by_event: {}", self.by_event)?;
+        let wishes = [
+            (self.network_changed, "network_changed"),
+            (self.refresh, "refresh"),
+            (self.retry_rejected, "retry_rejected"),
+            (self.reloaded, "reloaded"),
+            (self.by_itself, "by_itself"),
+        ];
+        wishes
+            .into_iter()
+            .filter(|(is_so, _)| *is_so)
+            .try_for_each(|(_, wish)| write!(f, ", {wish}: true"))
+    }
 }
 
 /// A host with everything that its part of a round needs.

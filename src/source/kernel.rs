@@ -4,6 +4,7 @@
 //! addresses without flags and knows no news. Called by sources that look at interfaces.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 #[cfg(target_os = "linux")]
 mod netlink;
@@ -58,6 +59,25 @@ pub struct Changes {
     pub default_route: bool,
     /// More happened than could be kept: anything may have changed.
     pub overrun: bool,
+}
+
+/// As people read it: `interface 2, interface 5, a route`.
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for number in &self.interfaces {
+            write!(f, "{separator}interface {number}")?;
+            separator = ", ";
+        }
+        for (is_so, what) in [(self.default_route, "a route"), (self.overrun, "more than was kept")]
+        {
+            if is_so {
+                write!(f, "{separator}{what}")?;
+                separator = ", ";
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Changes {
