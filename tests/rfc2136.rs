@@ -400,3 +400,35 @@ fn a_server_that_hears_only_tcp_is_asked_over_tcp() {
     expect(&home.once(), 0, "updated");
     assert_eq!(server.dig(DEV1, "A"), ["198.51.100.7"]);
 }
+
+#[test]
+fn a_zone_that_is_frozen_for_a_moment_parks_nobody_who_wrote_it_before() {
+    let test = "a_zone_that_is_frozen_for_a_moment_parks_nobody_who_wrote_it_before";
+    if let Some(lacking) = lacking(Kind::Bind) {
+        return name_servers::skip(test, lacking);
+    }
+    let dev2 = format!("dev2.{ZONE}");
+    let server = NameServer::start(Kind::Bind, "", &[Grant::of("dev1", &[DEV1, &dev2])]);
+    let both = format!("[\"{DEV1}\", \"{dev2}\"]");
+    let hosts = |text: &str| text.replace(&format!("\"{DEV1}\""), &both);
+    let home = home(&server, DEV1, "");
+    home.configure(&hosts(&config(&server, DEV1, "")));
+    expect(&home.once(), 0, "updated");
+    server.rndc("freeze");
+    let moved = hosts(&config(&server, DEV1, "")).replace("198.51.100.7", "198.51.100.8");
+    home.configure(&moved);
+    let ran = home.once();
+    expect(&ran, 75, "the name server refuses it for now");
+    expect(&ran, 75, "answers REFUSED");
+    expect(&home.run(&["status"]), 75, "refuses it for now");
+    expect(&home.once(), 75, "");
+    server.rndc("thaw");
+    expect(&home.run(&["--once", "--retry-rejected"]), 0, "updated");
+    assert_eq!(server.dig(DEV1, "A"), ["198.51.100.8"]);
+    assert_eq!(server.dig(&dev2, "A"), ["198.51.100.8"]);
+    // Of a key that has never written the record nobody knows that it may.
+    server.rndc("freeze");
+    home.configure(&config(&server, &format!("dev3.{ZONE}"), ""));
+    expect(&home.once(), 77, "may not write this record");
+    server.rndc("thaw");
+}

@@ -56,6 +56,8 @@ pub enum Fault {
     /// A file on this machine could not be written: the hosts file, or the state, without which
     /// nothing is sent.
     Storage,
+    /// A name server that knows the key refuses what it allowed before: it may be frozen for a moment.
+    Refused,
     /// The provider has trouble of its own (5xx, 911, dnserr).
     Server,
     /// This machine's clock and the provider's are too far apart for a signature to be taken.
@@ -95,11 +97,12 @@ pub enum Rejection {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Busy,
         Self::Clock,
         Self::Lost,
         Self::NotShown,
+        Self::Refused,
         Self::Storage,
         Self::Server,
         Self::Skew,
@@ -116,6 +119,7 @@ impl Fault {
             Self::Clock => "clock-not-set",
             Self::Lost => "no-answer",
             Self::NotShown => "not-shown",
+            Self::Refused => "refused",
             Self::Storage => "storage",
             Self::Server => "server-fault",
             Self::Skew => "clock-skew",
@@ -132,6 +136,7 @@ impl Fault {
             Self::Lost | Self::NotShown | Self::Server | Self::Unintelligible => true,
             Self::Busy
             | Self::Clock
+            | Self::Refused
             | Self::Skew
             | Self::Storage
             | Self::Throttled
@@ -160,6 +165,7 @@ impl Fault {
             Self::Clock | Self::Lost | Self::Tls | Self::Unreachable => true,
             Self::Busy
             | Self::NotShown
+            | Self::Refused
             | Self::Skew
             | Self::Storage
             | Self::Server
@@ -177,6 +183,9 @@ impl Fault {
             Self::Clock => "set the clock (NTP); Homing tries again as soon as it is set",
             Self::NotShown => {
                 "look at the record and at the log of the provider; Homing tries again a few times"
+            }
+            Self::Refused => {
+                "nothing to do while the server is maintained (a frozen zone); if it lasts, allow the key to write the host's A and AAAA records"
             }
             Self::Skew => "set the clocks of both machines (NTP); they may be five minutes apart",
             Self::Storage => {
@@ -337,6 +346,7 @@ impl fmt::Display for Fault {
             Self::Lost => "could not confirm: no answer came",
             Self::NotShown => "could not confirm: the record does not show the address",
             Self::Storage => "a file could not be written",
+            Self::Refused => "the name server refuses it for now",
             Self::Server => "could not confirm: the provider has trouble",
             Self::Skew => "the clocks are too far apart",
             Self::Throttled => "the provider asks for a pause",

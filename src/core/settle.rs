@@ -147,6 +147,39 @@ pub fn note_gone(
     }
 }
 
+/// How long a name server may refuse a key that it took before, until that is a refusal of the key's
+/// rights.
+const REFUSES: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What `outcome` means in view of what is remembered of the hosts that were `asked`: a name server
+/// that refuses ([`Fault::Refused`]) a key which wrote all these records before is given a day; to
+/// any other key it says that it may not write them.
+pub fn in_view_of(
+    outcome: Outcome,
+    asked: &[(&Entry, &PerFamily<Wish>)],
+    now: Timestamp,
+) -> Outcome {
+    let Outcome::Deferred(Deferral { fault: Fault::Refused, detail, .. }) = outcome else {
+        return outcome;
+    };
+    let was_written = |(entry, wishes): &(&Entry, &PerFamily<Wish>)| {
+        Family::BOTH.into_iter().filter(|&family| wishes[family] != Wish::Leave).all(|family| {
+            let record = &entry.families[family];
+            record.set.is_some() || record.removed.is_some()
+        })
+    };
+    let is_over = |(entry, _): &(&Entry, &PerFamily<Wish>)| {
+        entry.hold.as_ref().is_some_and(|hold| {
+            hold.kind == HoldKind::Backoff(Fault::Refused) && now.since(hold.since) >= REFUSES
+        })
+    };
+    if asked.iter().all(was_written) && !asked.iter().any(is_over) {
+        Outcome::deferred(Fault::Refused, detail)
+    } else {
+        Outcome::rejected(Rejection::Forbidden, detail)
+    }
+}
+
 /// Remembers what `outcome` means for a host that was asked to hold `wishes`.
 pub fn settle(
     host: &Host,
@@ -322,6 +355,7 @@ fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News 
         Fault::Clock => Backoff::CLOCK,
         Fault::Lost
         | Fault::NotShown
+        | Fault::Refused
         | Fault::Storage
         | Fault::Server
         | Fault::Skew
@@ -507,6 +541,33 @@ mod tests {
         assert_eq!(round(&mut entry, &both(), &Outcome::Unchanged, 50), News::Confirmed);
         let set = entry.families.v4.set.unwrap();
         assert_eq!((set.since, set.confirmed), (at(0), at(50)));
+    }
+
+    #[test]
+    fn a_key_that_wrote_the_record_before_may_be_refused_for_a_day() {
+        const DAY: u64 = 24 * 60 * 60;
+        let refused = || Outcome::deferred(Fault::Refused, "REFUSED");
+        let forbidden = Outcome::rejected(Rejection::Forbidden, "REFUSED");
+        let in_view = |entries: &[&Entry], wishes: &PerFamily<Wish>, seconds| {
+            let asked: Vec<_> = entries.iter().map(|&entry| (entry, wishes)).collect();
+            in_view_of(refused(), &asked, at(seconds))
+        };
+        let mut entry = Entry::default();
+        assert_eq!(in_view(&[&entry], &v4_only(), 0), forbidden, "it never did");
+        round(&mut entry, &v4_only(), &Outcome::Updated, 0);
+        assert_eq!(in_view(&[&entry], &both(), 9), forbidden, "not of both families");
+        assert_eq!(in_view(&[&entry, &Entry::default()], &v4_only(), 9), forbidden, "not of all");
+        for (seconds, expect) in
+            [(10, refused()), (40, refused()), (DAY + 9, refused()), (DAY + 10, forbidden.clone())]
+        {
+            let outcome = in_view(&[&entry], &v4_only(), seconds);
+            assert_eq!(outcome, expect, "{seconds}");
+            round(&mut entry, &v4_only(), &outcome, seconds);
+        }
+        // Another fault, or a success, begins the day anew.
+        round(&mut entry, &v4_only(), &Outcome::Updated, DAY + 20);
+        assert_eq!(in_view(&[&entry], &v4_only(), 2 * DAY), refused());
+        assert_eq!(in_view_of(Outcome::Updated, &[], at(0)), Outcome::Updated);
     }
 
     #[test]

@@ -51,7 +51,8 @@ impl Veil {
     pub fn add(&mut self, secret: &Secret) {
         if !secret.expose().is_empty() && !self.secrets.contains(secret) {
             self.secrets.push(secret.clone());
-            (self.cores.clear(), self.runs.clear());
+            self.cores.clear();
+            self.runs.clear();
         }
     }
 
@@ -318,7 +319,7 @@ mod tests {
     }
 
     fn joined(between: &str) -> String {
-        SECRET.chars().map(|c| format!("{c}{between}")).collect()
+        SECRET.chars().flat_map(|c| [c.to_string(), between.to_owned()]).collect()
     }
 
     fn each(form: impl Fn(u8) -> String) -> String {
@@ -374,10 +375,16 @@ mod tests {
             URL_SAFE_NO_PAD.encode(&basic),
             format!("Basic {}", STANDARD.encode(&basic)),
             format!("x{}", STANDARD.encode(&basic)),
-            STANDARD.encode(&basic).chars().map(|c| format!("{c}\n")).collect(),
+            STANDARD.encode(&basic).chars().flat_map(|c| [c, '\n']).collect(),
             STANDARD.encode(STANDARD.encode(&basic)),
             STANDARD.encode(wide(true)),
-            each(|b| format!("{b:02x}")).bytes().map(|b| format!("%{b:02x}")).collect(),
+            each(|b| {
+                format!(
+                    "%{:02x}%{:02x}",
+                    b"0123456789abcdef"[usize::from(b >> 4)],
+                    b"0123456789abcdef"[usize::from(b & 15)]
+                )
+            }),
         ]
     }
 

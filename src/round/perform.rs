@@ -22,8 +22,8 @@ use crate::core::protocol::{Credential, HttpRequest, Verdict, desec, dyndns2, po
 use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Fingerprint;
 use crate::core::settle::{
-    News, Situation, leaving, mended_for_a_neighbour, not_sent, sending, settle, settle_pace,
-    settle_zone,
+    News, Situation, in_view_of, leaving, mended_for_a_neighbour, not_sent, sending, settle,
+    settle_pace, settle_zone,
 };
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::End;
@@ -252,6 +252,7 @@ async fn deliver_all(
         let provider = &config.providers[at];
         lanes.entry(traffic::lane(provider)).or_default().note_answer(identity);
         let_connection_settle().await;
+        let verdict = in_view(engine, planned, &request, verdict);
         for outcome in outcomes(&verdict) {
             engine.traffic.learn(provider, identity, bind, outcome);
         }
@@ -320,6 +321,18 @@ fn conclude(
         company.end_waits(engine, planned, report);
     }
     is_refusal
+}
+
+/// What an answer to `request` means in view of what is remembered of its hosts.
+fn in_view(engine: &Engine, planned: &[Planned], request: &Request, verdict: Verdict) -> Verdict {
+    let Verdict::All(outcome) = verdict else { return verdict };
+    let unknown = Entry::default();
+    let asked = request.hosts.iter().zip(&request.updates).map(|(place, update)| {
+        let key = &engine.config.hosts[planned[*place].at].host.key;
+        (engine.memory.entry(key).unwrap_or(&unknown), &update.wishes)
+    });
+    let asked: Vec<_> = asked.collect();
+    Verdict::All(in_view_of(outcome, &asked, engine.clock.now()))
 }
 
 /// Lets the connection of an answer go back to its pool, so that the next request takes it instead

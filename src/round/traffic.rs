@@ -95,7 +95,7 @@ impl Traffic {
                     self.unreachable.insert((server(provider), bind), deferral);
                 }
                 // The server has trouble, but not with the credential.
-                Fault::NotShown | Fault::Server | Fault::Unintelligible => {
+                Fault::NotShown | Fault::Refused | Fault::Server | Fault::Unintelligible => {
                     self.accepted.insert(key);
                 }
                 Fault::Busy

@@ -220,6 +220,16 @@ impl NameServer {
         }
     }
 
+    /// Freezes BIND's zone, so that it refuses updates, or thaws it.
+    pub fn rndc(&self, word: &str) {
+        let key = self.directory.join("rndc.key");
+        let mut command = Command::new("/usr/sbin/rndc");
+        command.args(["-s", "127.0.0.1", "-p", &self.api_port.to_string(), "-k"]).arg(key);
+        let output = command.args([word, ZONE]).output().expect("rndc runs");
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    }
+
     /// What the server printed.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.join("log")).unwrap_or_default()
@@ -283,6 +293,8 @@ impl NameServer {
     }
 
     fn configure_bind(&self, grants: &[Grant]) {
+        let control = Grant::of("rndc", &[]);
+        self.write("rndc.key", &control.key_file());
         let head = self.bind_head();
         let keys: String = grants.iter().map(Grant::key_file).collect();
         let rules: String = grants
@@ -307,7 +319,9 @@ impl NameServer {
             "options {{ directory \"{directory}\"; pid-file none; session-keyfile none;\n\
              listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n\
              recursion no; dnssec-validation no; notify no; }};\n\
-             controls {{ }};\n"
+             key \"rndc\" {{ algorithm hmac-sha256; secret \"{SECRET}\"; }};\n\
+             controls {{ inet 127.0.0.1 port {} allow {{ 127.0.0.1; }} keys {{ \"rndc\"; }}; }};\n",
+            self.api_port
         )
     }
 

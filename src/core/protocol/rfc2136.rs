@@ -160,7 +160,7 @@ pub fn is_unmet(rcode: Rcode) -> bool {
 /// |---------------------------------|-------------------------------|-----------------------------|
 /// | right                           | NOERROR                       | updated                     |
 /// | right                           | SERVFAIL                      | deferred: server            |
-/// | right                           | REFUSED                       | rejected: forbidden         |
+/// | right                           | REFUSED                       | deferred: refused           |
 /// | right                           | NOTAUTH, NOTZONE              | rejected: host              |
 /// | right                           | YXDOMAIN, YXRRSET, NXDOMAIN, NXRRSET | rejected: request    |
 /// | right                           | FORMERR, NOTIMP               | rejected: request           |
@@ -224,7 +224,8 @@ pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
             Outcome::deferred(Fault::Unintelligible, detail)
         }
         (Check::Verified, Rcode::NO_ERROR) => Outcome::Updated,
-        (Check::Verified, Rcode::REFUSED) => Outcome::rejected(Rejection::Forbidden, said),
+        // Whether the key may not write the record depends on whether it did before.
+        (Check::Verified, Rcode::REFUSED) => Outcome::deferred(Fault::Refused, said),
         (Check::Verified, Rcode::NOT_AUTH | Rcode::NOT_ZONE) => {
             Outcome::rejected(Rejection::Host, format!("{said}: the zone is not that server's"))
         }
@@ -332,7 +333,7 @@ mod tests {
     #[test]
     fn signed_answers_are_believed() {
         means(0, Check::Verified, "updated");
-        means(5, Check::Verified, "forbidden: ns1 answers REFUSED");
+        means(5, Check::Verified, "refused: ns1 answers REFUSED");
         means(9, Check::Verified, "host: ns1 answers NOTAUTH");
         means(10, Check::Verified, "host: ns1 answers NOTZONE");
         means(8, Check::Verified, "request: ns1 answers NXRRSET");
