@@ -49,6 +49,9 @@ struct Line<'a> {
     api: Cell<Option<Api>>,
 }
 
+/// The most that is kept of a list over all its pages.
+const MOST_OF_PAGES: usize = 50_000;
+
 /// Somebody who is told how it goes on.
 pub trait Watch {
     /// Nothing leaves for so long, because of the account's limits.
@@ -123,7 +126,10 @@ impl<'a> Account<'a> {
 
     /// Every token of the account; needs the right to manage tokens.
     pub async fn tokens(&self) -> Result<Vec<Token>, Trouble> {
-        self.pages("/auth/tokens/?cursor=", Scope::Management, wire::tokens).await
+        let mut all = Vec::new();
+        let keep = &mut |answer: &Answer| append(&mut all, wire::tokens(answer)?);
+        self.pages("/auth/tokens/?cursor=", Scope::Management, keep).await?;
+        Ok(all)
     }
 
     /// One token; needs the right to manage tokens.
@@ -157,7 +163,7 @@ impl<'a> Account<'a> {
     /// Whether the secret itself has the right to manage tokens.
     pub async fn manages_tokens(&self) -> Result<bool, Trouble> {
         match self.call(Method::Get, "/auth/tokens/?cursor=", None, Scope::Management).await {
-            Ok(answer) if wire::tokens(&answer).is_some() => Ok(true),
+            Ok(answer) if wire::are_tokens(&answer) => Ok(true),
             Ok(answer) => Err(unintelligible(&answer)),
             Err(trouble) if trouble.is_forbidden() => Ok(false),
             Err(trouble) => Err(trouble),
@@ -254,7 +260,10 @@ impl<'a> Account<'a> {
 
     /// Every zone of the account.
     pub async fn zones(&self) -> Result<Vec<Zone>, Trouble> {
-        self.pages("/domains/?cursor=", Scope::Read, wire::parse::<Vec<Zone>>).await
+        let mut all = Vec::new();
+        let keep = &mut |answer: &Answer| append(&mut all, wire::list(answer, Some)?);
+        self.pages("/domains/?cursor=", Scope::Read, keep).await?;
+        Ok(all)
     }
 
     /// The zone that is responsible for `host`; `None` when the account has none.
@@ -294,8 +303,33 @@ impl<'a> Account<'a> {
 
     /// Every record set of a zone.
     pub async fn record_sets(&self, zone: &Hostname) -> Result<Vec<RecordSet>, Trouble> {
-        let path = format!("/domains/{zone}/rrsets/?cursor=");
-        self.pages(&path, Scope::Read, wire::parse::<Vec<RecordSet>>).await
+        let mut all = Vec::new();
+        let keep = &mut |answer: &Answer| append(&mut all, wire::list(answer, Some)?);
+        self.pages(&record_sets_path(zone), Scope::Read, keep).await?;
+        Ok(all)
+    }
+
+    /// Of the record sets of a zone that `rank` gives a rank, the first one of the least; a rank of 0
+    /// ends the search. Nothing else is kept of them.
+    pub async fn best_record_set(
+        &self,
+        zone: &Hostname,
+        rank: impl Fn(&RecordSet) -> Option<u32>,
+    ) -> Result<Option<RecordSet>, Trouble> {
+        let mut best: Option<(u32, RecordSet)> = None;
+        let keep = &mut |answer: &Answer| {
+            wire::each(answer, &mut |set: RecordSet| {
+                if let Some(rank) = rank(&set)
+                    && best.as_ref().is_none_or(|(least, _)| rank < *least)
+                {
+                    best = Some((rank, set));
+                }
+                Some(())
+            })?;
+            Some(best.as_ref().is_none_or(|(least, _)| *least > 0))
+        };
+        self.pages(&record_sets_path(zone), Scope::Read, keep).await?;
+        Ok(best.map(|(_, set)| set))
     }
 
     /// Whether a record set of that type is there.
@@ -390,29 +424,35 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Everything in a list that comes in pages.
-    async fn pages<T>(
+    /// Gives each page of a list to `keep` until that says `false`; `None` is that the page is
+    /// unintelligible.
+    async fn pages(
         &self,
         path: &str,
         scope: Scope,
-        parse: impl Fn(&Answer) -> Option<Vec<T>>,
-    ) -> Result<Vec<T>, Trouble> {
-        let mut all = Vec::new();
+        keep: &mut dyn FnMut(&Answer) -> Option<bool>,
+    ) -> Result<(), Trouble> {
+        /// Pages of 500 hold more than any account may have.
+        const MOST_PAGES: usize = 100;
+        const LONGEST_CURSOR: usize = 1024;
         let mut path = path.to_owned();
         let mut seen = BTreeSet::new();
-        // A list that leads in a circle has to end.
-        while seen.insert(path.clone()) {
+        // A list that leads in a circle has to end, and so has one that goes on for ever.
+        while seen.len() < MOST_PAGES && seen.insert(path.clone()) {
             let answer = self.call(Method::Get, &path, None, scope.clone()).await?;
-            all.extend(parse(&answer).ok_or_else(|| unintelligible(&answer))?);
-            let Some(next) = &answer.next else { return Ok(all) };
+            if !keep(&answer).ok_or_else(|| unintelligible(&answer))? {
+                return Ok(());
+            }
+            let Some(next) = &answer.next else { return Ok(()) };
             // Only the cursor is taken from it, so that the secret goes to no other server.
             let cursor = next.split(['?', '&']).find_map(|part| part.strip_prefix("cursor="));
-            let cursor = cursor.filter(|cursor| !cursor.is_empty());
-            let cursor = cursor.ok_or_else(|| unintelligible(&answer))?;
+            let is_one = |cursor: &&str| (1..=LONGEST_CURSOR).contains(&cursor.len());
+            let cursor = cursor.filter(is_one).ok_or_else(|| unintelligible(&answer))?;
             let (base, _) = path.split_once('?').unwrap_or((&path, ""));
             path = format!("{base}?cursor={cursor}");
         }
-        let detail = format!("{} gives a list that leads in a circle", self.line.api_url);
+        let how = if seen.len() < MOST_PAGES { "leads in a circle" } else { "does not end" };
+        let detail = format!("{} gives a list that {how}", self.line.api_url);
         Err(Trouble::Deferred(Deferral { fault: Fault::Unintelligible, detail, retry_after: None }))
     }
 
@@ -492,6 +532,12 @@ impl<'a> Account<'a> {
     }
 }
 
+/// Adds a page to a list; a list that is too long to be kept is unintelligible.
+fn append<T>(all: &mut Vec<T>, page: Vec<T>) -> Option<bool> {
+    all.extend(page);
+    (all.len() <= MOST_OF_PAGES).then_some(true)
+}
+
 /// The token that an answer shows.
 fn one_token(answer: &Answer) -> Result<Token, Trouble> {
     wire::token(answer).map(|(token, _)| token).ok_or_else(|| unintelligible(answer))
@@ -556,6 +602,10 @@ fn policies_path(id: &TokenId, api: Api) -> String {
         Api::Zones => "domain",
     };
     format!("/auth/tokens/{id}/policies/{kind}/")
+}
+
+fn record_sets_path(zone: &Hostname) -> String {
+    format!("/domains/{zone}/rrsets/?cursor=")
 }
 
 /// Where a record set is; the zone's own name is `@` there.

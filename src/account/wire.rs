@@ -1,7 +1,9 @@
 //! What deSEC's account API says, in its JSON, and what is said to it. Pure.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use std::fmt;
+
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer as _};
 use serde_json::{Map, Value, json};
 
 use crate::clock::parse_rfc3339;
@@ -67,17 +69,71 @@ pub fn token(answer: &Answer) -> Option<(Token, Option<Secret>)> {
     parse::<TokenForm>(answer)?.token()
 }
 
+/// Gives each value of the list that `answer` is to `take`, one after the other, so that only what is
+/// looked for is kept of it; `None` where it is no such list, or `take` says that it is not.
+pub fn each<T: DeserializeOwned>(
+    answer: &Answer,
+    take: &mut dyn FnMut(T) -> Option<()>,
+) -> Option<()> {
+    struct Each<'a, T>(&'a mut dyn FnMut(T) -> Option<()>);
+
+    impl<'de, T: DeserializeOwned> Visitor<'de> for Each<'_, T> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+            while let Some(value) = list.next_element()? {
+                (self.0)(value).ok_or_else(|| A::Error::custom("something else"))?;
+            }
+            Ok(())
+        }
+    }
+
+    let mut reader = serde_json::Deserializer::from_slice(&answer.body);
+    reader.deserialize_seq(Each(take)).ok()?;
+    reader.end().ok()
+}
+
+/// What `convert` makes of each value of a list; at most `MOST_ROWS` of them, or it is unintelligible.
+pub fn list<T: DeserializeOwned, U>(
+    answer: &Answer,
+    convert: impl Fn(T) -> Option<U>,
+) -> Option<Vec<U>> {
+    let mut all = Vec::new();
+    each(answer, &mut |value| {
+        all.push(convert(value).filter(|_| all.len() < MOST_ROWS)?);
+        Some(())
+    })?;
+    Some(all)
+}
+
+/// The most that is kept of one list: two rows for each of several thousand hosts.
+pub const MOST_ROWS: usize = 10_000;
+
 /// A list of tokens.
 pub fn tokens(answer: &Answer) -> Option<Vec<Token>> {
-    let forms: Vec<TokenForm> = parse(answer)?;
-    forms.into_iter().map(|form| Some(form.token()?.0)).collect()
+    list(answer, |form: TokenForm| Some(form.token()?.0))
+}
+
+/// Whether it is a list of tokens.
+pub fn are_tokens(answer: &Answer) -> bool {
+    each(answer, &mut |form: TokenForm| form.token().map(|_| ())).is_some()
 }
 
 /// The form of policies that a token's policy root leads to: its URL tells, not its key.
 pub fn api(answer: &Answer) -> Option<Api> {
-    let links: Map<String, Value> = parse(answer)?;
+    #[derive(Deserialize)]
+    struct Root {
+        rrsets: Option<String>,
+        domain: Option<String>,
+    }
+
+    let Root { rrsets, domain } = parse(answer)?;
     let leads_to = |end: &str| {
-        links.values().filter_map(Value::as_str).any(|url| url.trim_end_matches('/').ends_with(end))
+        [&rrsets, &domain].into_iter().flatten().any(|url| url.trim_end_matches('/').ends_with(end))
     };
     match (leads_to("/policies/rrsets"), leads_to("/policies/domain")) {
         (true, _) => Some(Api::Rows),
@@ -89,29 +145,40 @@ pub fn api(answer: &Answer) -> Option<Api> {
 /// A list of policies.
 pub fn policies(answer: &Answer, api: Api) -> Option<Vec<Policy>> {
     match api {
-        Api::Rows => {
-            let forms: Vec<RowForm> = parse(answer)?;
-            forms.into_iter().map(RowForm::policy).collect()
-        }
-        Api::Zones => {
-            let forms: Vec<ZoneForm> = parse(answer)?;
-            Some(forms.into_iter().map(ZoneForm::policy).collect())
-        }
+        Api::Rows => list(answer, RowForm::policy),
+        Api::Zones => list(answer, |form: ZoneForm| Some(form.policy())),
     }
 }
 
 /// Whether the links of the API's root are those that only a known credential gets.
 pub fn is_known_to_root(answer: &Answer) -> bool {
-    parse::<Map<String, Value>>(answer).is_some_and(|links| links.contains_key("tokens"))
+    #[derive(Deserialize)]
+    struct Root {
+        tokens: Option<IgnoredAny>,
+    }
+
+    parse::<Root>(answer).is_some_and(|root| root.tokens.is_some())
 }
 
 /// Whether the description of a record set (`OPTIONS`) says that it may be written; `None` when it
 /// is no such description.
 pub fn offers_writing(answer: &Answer) -> Option<bool> {
-    let described: Map<String, Value> = parse(answer)?;
+    #[derive(Deserialize)]
+    struct Described {
+        name: Option<IgnoredAny>,
+        actions: Option<Actions>,
+    }
+
+    #[derive(Deserialize)]
+    struct Actions {
+        #[serde(rename = "PUT")]
+        put: Option<IgnoredAny>,
+    }
+
+    let described: Described = parse(answer)?;
     // `Allow` says PUT always.
-    described.contains_key("name").then_some(())?;
-    Some(described.get("actions").and_then(|actions| actions.get("PUT")).is_some())
+    described.name?;
+    Some(described.actions.is_some_and(|actions| actions.put.is_some()))
 }
 
 /// A request for a token that is born locked: the server makes the default that denies everything
@@ -300,6 +367,25 @@ mod tests {
         let (old, _) = super::token(&answer(OLD)).unwrap();
         assert_eq!(old.flags, Flags { manage_tokens: Some(false), ..Flags::default() });
         assert_eq!(old.limits.subnets.unwrap(), ["192.0.2.0/24"]);
+    }
+
+    #[test]
+    fn a_list_is_read_one_by_one_and_not_without_end() {
+        let of = |count: usize| {
+            let sets = vec![r#"{"subname":"www","type":"A","records":[[[{}]]]}"#; count];
+            answer(&format!("[{}]", sets.join(",")))
+        };
+        let kept = |count| list(&of(count), Some::<RecordSet>).map(|sets| sets.len());
+        assert_eq!(kept(0), Some(0));
+        assert_eq!(kept(MOST_ROWS), Some(MOST_ROWS));
+        assert_eq!(kept(MOST_ROWS + 1), None);
+        let deep = answer(&format!("[{}", "[".repeat(100_000)));
+        assert!(list(&deep, Some::<RecordSet>).is_none() && api(&deep).is_none());
+        for wrong in ["{}", "[1]", "[] x", "", "null"] {
+            assert!(list(&answer(wrong), Some::<RecordSet>).is_none(), "{wrong}");
+        }
+        assert!(are_tokens(&answer(&format!("[{NEW},{OLD}]"))));
+        assert!(!are_tokens(&answer("[{}]")) && are_tokens(&answer("[]")));
     }
 
     #[test]

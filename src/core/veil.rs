@@ -13,16 +13,13 @@ const RUN: usize = 6;
 /// Shorter secrets are known by their plain form alone: in other forms they would be found everywhere.
 const SHORTEST: usize = 5;
 
-/// How many encodings may be laid over one another, in a short text and in a long one: each that is
-/// looked for costs another look.
-const DEPTH: (u32, u32) = (3, 2);
+/// How many encodings may be laid over one another, in texts of up to so many bytes; in longer ones,
+/// one. Each that is looked for costs another look.
+const DEPTHS: [(usize, u32); 2] = [(4 * 1024, 3), (64 * 1024, 2)];
 
 /// Long texts are looked at in pieces of this many bytes, which overlap.
 const WINDOW: usize = 16 * 1024;
 const OVERLAP: usize = 1024;
-
-/// What is short, in bytes.
-const SHORT: usize = 4 * 1024;
 
 /// What stands in place of a secret.
 const HIDDEN: &str = "…";
@@ -54,6 +51,13 @@ impl Veil {
             self.cores.clear();
             self.runs.clear();
         }
+    }
+
+    /// Whether `text` holds anything of the secrets; [`Veil::clean`] would take it out.
+    pub fn is_in(&mut self, text: &str, much: Much) -> bool {
+        self.prepare();
+        self.secrets.iter().any(|secret| text.contains(secret.expose()))
+            || self.holds(text.as_bytes(), much)
     }
 
     /// `text` without what it holds of the secrets, in whatever form, and with as little else taken out
@@ -133,7 +137,8 @@ impl Veil {
         if self.cores.is_empty() {
             return false;
         }
-        let depth = if text.len() <= SHORT { DEPTH.0 } else { DEPTH.1 };
+        let depth = DEPTHS.into_iter().find(|(most, _)| text.len() <= *most);
+        let depth = depth.map_or(1, |(_, depth)| depth);
         let mut from = 0;
         loop {
             let to = text.len().min(from + WINDOW);
@@ -152,7 +157,7 @@ impl Veil {
         if text.len() < SHORTEST {
             return false;
         }
-        if self.is_in(&core(text), much) {
+        if self.core_holds(&core(text), much) {
             return true;
         }
         let Some(depth) = depth.checked_sub(1) else { return false };
@@ -162,7 +167,7 @@ impl Veil {
             || (0..4).any(|skipped| below(&from_base64(text, skipped)))
     }
 
-    fn is_in(&self, text: &[u8], much: Much) -> bool {
+    fn core_holds(&self, text: &[u8], much: Much) -> bool {
         let is_run =
             |run: &[u8]| run.try_into().is_ok_and(|run| self.runs.binary_search(&run).is_ok());
         let contains = |core: &Vec<u8>| text.windows(core.len()).any(|part| part == &core[..]);

@@ -212,13 +212,20 @@ impl Clients {
         let begins = answer.body.trim_ascii_start().first();
         let is_read =
             (200..300).contains(&answer.status) && matches!(begins, Some(b'{' | b'[' | b'<'));
-        if !is_read {
-            answer.body.truncate(MOST);
-        }
         let much = if is_read { Much::Whole } else { Much::Part };
-        let text = String::from_utf8_lossy(&answer.body);
-        if let Some(cleaned) = veil.clean(&text, much) {
-            answer.body = cleaned.into_bytes();
+        match str::from_utf8(&answer.body) {
+            // Too long to be copied.
+            Ok(text) if is_read && text.len() > MOST => {
+                if veil.is_in(text, much) {
+                    answer.body = b"a list that repeats a secret".to_vec();
+                }
+            }
+            _ => {
+                answer.body.truncate(MOST);
+                if let Some(cleaned) = veil.clean(&String::from_utf8_lossy(&answer.body), much) {
+                    answer.body = cleaned.into_bytes();
+                }
+            }
         }
         answer.location = answer.location.filter(|place| veil.clean(place, Much::Part).is_none());
         answer

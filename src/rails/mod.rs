@@ -77,12 +77,13 @@ impl<'a> Server<'a> {
     /// token, because that would give the token another secret. `ttl` is given to changed records.
     pub async fn update(&self, token: &Secret, updates: &[Update], ttl: Option<u32>) -> Verdict {
         let (mut session, mut step) = Session::begin(self.url, token, updates, ttl);
+        let hosts: Vec<&Hostname> = updates.iter().map(|update| &update.host).collect();
         loop {
             match step {
                 Step::Done(verdict) => return verdict,
                 Step::Ask(request) => match self.send(&request).await {
                     Ok(answer) => {
-                        step = session.hear(&answer, wire::domain(&answer).as_ref());
+                        step = session.hear(&answer, wire::domain(&answer, &hosts).as_ref());
                     }
                     Err(error) => return session.unanswered(error.fault, error.detail),
                 },
@@ -121,7 +122,7 @@ impl<'a> Server<'a> {
     /// that the server takes the token.
     pub async fn missing(&self, token: &Secret, duties: &[Duty]) -> Result<Vec<Missing>, Trouble> {
         let opened = self.open(token).await?;
-        missing(&self.look(&opened).await?, duties)
+        missing(&self.look(&opened, duties).await?, duties)
     }
 
     /// Creates the records of `duties` that are not there, by a user that owns the domain, and
@@ -137,7 +138,7 @@ impl<'a> Server<'a> {
         ttl: Option<u32>,
     ) -> Result<Vec<Missing>, Trouble> {
         let opened = self.open(token).await?;
-        let domain = self.look(&opened).await?;
+        let domain = self.look(&opened, duties).await?;
         let to_create = missing(&domain, duties)?;
         if let Some(apex) = to_create.iter().find(|record| record.host.as_str() == domain.name) {
             let detail = format!(
@@ -161,7 +162,7 @@ impl<'a> Server<'a> {
             }
         }
         if !to_create.is_empty()
-            && let Some(record) = missing(&self.look(&opened).await?, duties)?.first()
+            && let Some(record) = missing(&self.look(&opened, duties).await?, duties)?.first()
         {
             let detail = format!("the server took {record} and does not show it");
             return Err(deferred(Fault::NotShown, detail));
@@ -197,9 +198,10 @@ impl<'a> Server<'a> {
         rails::opened(self.url, token, &answer).map_err(trouble)
     }
 
-    async fn look(&self, opened: &rails::Opened) -> Result<Domain, Trouble> {
+    async fn look(&self, opened: &rails::Opened, duties: &[Duty]) -> Result<Domain, Trouble> {
+        let hosts: Vec<&Hostname> = duties.iter().map(|duty| &duty.host).collect();
         let answer = self.send(&rails::look(self.url, opened)).await?;
-        let domain = wire::domain(&answer);
+        let domain = wire::domain(&answer, &hosts);
         rails::shown(opened, &answer, domain.as_ref()).cloned().map_err(trouble)
     }
 

@@ -15,21 +15,54 @@ use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::token::rails::{Entry, Grant, Policy};
 
-/// The domain that `answer` shows; `None` when it is none, or one that does not tell its records.
-pub fn domain(answer: &Answer) -> Option<Domain> {
-    let document = Document::parse(answer.text()?).ok()?;
+/// The longest text that is read as one document, in bytes: its tree is many times as large.
+const LONGEST: usize = 96 * 1024;
+
+/// The domain that `answer` shows, with its records of `hosts` alone; `None` when it is none, or one
+/// that does not tell its records.
+///
+/// A domain may have any number of records: each is read by itself, and what nobody asks for is not
+/// kept.
+pub fn domain(answer: &Answer, hosts: &[&Hostname]) -> Option<Domain> {
+    let text = answer.text()?;
+    // A domain that does not show its records is not one without any.
+    let begin = text.find("<records")?;
+    let (tag, rest) = text[begin..].split_once('>')?;
+    let (mut rest, after) =
+        if tag.ends_with('/') { ("", rest) } else { rest.rsplit_once("</records>")? };
+    let around = short(&format!("{}<records/>{after}", &text[..begin]))?.to_owned();
+    let document = Document::parse(&around).ok()?;
     let root = document.root_element();
     if !root.has_tag_name("domain") {
         return None;
     }
-    // A domain that does not show its records is not one without any.
-    let records = child(root, "records")?;
-    let records = records.children().filter(|node| node.has_tag_name("record"));
-    Some(Domain {
-        id: value(root, "id")?.parse().ok()?,
-        name: name(&value(root, "name")?),
-        records: records.map(record).collect::<Option<_>>()?,
-    })
+    child(root, "records")?;
+    let (id, named) = (value(root, "id")?.parse().ok()?, name(&value(root, "name")?));
+    let mut records = Vec::new();
+    loop {
+        rest = rest.trim_start();
+        if rest.is_empty() {
+            return Some(Domain { id, name: named, records });
+        }
+        let tag_end = rest.find('>')? + 1;
+        let end = match rest[..tag_end].ends_with("/>") {
+            true => tag_end,
+            false => rest.find("</record>")? + "</record>".len(),
+        };
+        let one;
+        (one, rest) = rest.split_at(end);
+        let document = Document::parse(short(one)?).ok()?;
+        let root = document.root_element();
+        let record = record(root).filter(|_| root.has_tag_name("record"))?;
+        if hosts.iter().any(|host| host.as_str() == record.name) {
+            records.push(record);
+        }
+    }
+}
+
+/// `text`, unless it is too long to be read as one document.
+fn short(text: &str) -> Option<&str> {
+    (text.len() <= LONGEST).then_some(text)
 }
 
 fn record(node: Node<'_, '_>) -> Option<Record> {
@@ -45,8 +78,8 @@ fn record(node: Node<'_, '_>) -> Option<Record> {
 /// The secret of a token that was just made, and when it ends, if that is intelligible. A secret has
 /// to fit into a URL, and on the line of a file: theirs have 16 letters and digits.
 pub fn minted(answer: &Answer) -> Option<(Secret, Option<Timestamp>)> {
-    const LONGEST: usize = 4096;
-    let document = Document::parse(answer.text()?).ok()?;
+    const MOST: usize = 4096;
+    let document = Document::parse(short(answer.text()?)?).ok()?;
     let root = document.root_element();
     if !root.has_tag_name("token") {
         return None;
@@ -56,7 +89,7 @@ pub fn minted(answer: &Answer) -> Option<(Secret, Option<Timestamp>)> {
         None => root.attribute(name),
     };
     let secret = said("auth_token").or_else(|| said("auth-token"))?;
-    let is_one = (1..=LONGEST).contains(&secret.len())
+    let is_one = (1..=MOST).contains(&secret.len())
         && secret.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let expires = value(root, "expires").and_then(|text| ruby_time(&text));
     is_one.then(|| (Secret::new(secret), expires))
@@ -64,7 +97,7 @@ pub fn minted(answer: &Answer) -> Option<(Secret, Option<Timestamp>)> {
 
 /// The secret in an answer that would show a token, were it not for the white space around it.
 pub fn minted_in_spaces(answer: &Answer) -> Option<Secret> {
-    let document = Document::parse(answer.text()?).ok()?;
+    let document = Document::parse(short(answer.text()?)?).ok()?;
     let root = document.root_element();
     let secret = value(root, "auth_token").or_else(|| value(root, "auth-token"))?;
     let is_one = secret.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -73,7 +106,7 @@ pub fn minted_in_spaces(answer: &Answer) -> Option<Secret> {
 
 /// What an answer complains about in XML: the texts of its `error` elements.
 pub fn error(answer: &Answer) -> Option<String> {
-    let document = Document::parse(answer.text()?).ok()?;
+    let document = Document::parse(short(answer.text()?)?).ok()?;
     let errors = document.descendants().filter(|node| node.has_tag_name("error"));
     let texts: Vec<String> = errors.filter_map(|node| node.text()).map(one_line).collect();
     (!texts.is_empty()).then(|| texts.join("; "))
@@ -208,14 +241,18 @@ mod tests {
             content: content.to_owned(),
             ttl,
         };
+        let hosts = ["dev1.example.com", "example.com"].map(|host| host.parse().unwrap());
+        let hosts: Vec<&Hostname> = hosts.iter().collect();
         let records = vec![
             record(12, "dev1.example.com", "A", "192.0.2.1", Some(60)),
             record(13, "example.com", "TXT", "", None),
         ];
         assert_eq!(
-            domain(&answer(text)),
+            domain(&answer(text), &hosts),
             Some(Domain { id: 7, name: "example.com".to_owned(), records })
         );
+        let one = domain(&answer(text), &hosts[..1]).unwrap();
+        assert_eq!(one.records.len(), 1, "what nobody asks for is not kept");
     }
 
     #[test]
@@ -229,10 +266,18 @@ mod tests {
             "<domain><id>1</id><name>a.example</name><records><record/></records></domain>",
             "<!DOCTYPE d [<!ENTITY a \"b\">]><domain><id>1</id><name>&a;</name><records/></domain>",
         ] {
-            assert_eq!(domain(&answer(text)), None, "{text}");
+            assert_eq!(domain(&answer(text), &[]), None, "{text}");
         }
         let empty = "<domain><id>1</id><name>a.example</name><records type=\"array\"/></domain>";
-        assert_eq!(domain(&answer(empty)).unwrap().records, []);
+        assert_eq!(domain(&answer(empty), &[]).unwrap().records, []);
+        let deep = "<a>".repeat(100_000);
+        for text in [
+            format!("<domain><id>1</id><name>a.example</name><records>{deep}</records></domain>"),
+            format!("<domain>{deep}<id>1</id><name>a.example</name><records/></domain>"),
+            format!("{deep}<records></records>"),
+        ] {
+            assert_eq!(domain(&answer(&text), &[]), None);
+        }
     }
 
     #[test]

@@ -206,8 +206,8 @@ impl<'a> Case<'a> {
             if account.offers_writing(zone, "", "NS").await? {
                 return Ok(vec![Finding::MayWrite(Key::of(zone, "", "NS"))]);
             }
-            let records = account.record_sets(zone).await?;
-            if let Some(RecordSet { subname, kind }) = self.neighbour(zone, &records)
+            let neighbour = account.best_record_set(zone, |set| self.rank(zone, set)).await?;
+            if let Some(RecordSet { subname, kind }) = &neighbour
                 && account.offers_writing(zone, subname, kind).await?
             {
                 return Ok(vec![Finding::MayWrite(Key::of(zone, subname, kind))]);
@@ -216,14 +216,13 @@ impl<'a> Case<'a> {
         Ok(vec![Finding::untold("it can write other records", "no receipt tells its id")])
     }
 
-    /// An address in `zone` that none of our hosts keeps up to date.
-    fn neighbour<'r>(&self, zone: &Hostname, records: &'r [RecordSet]) -> Option<&'r RecordSet> {
-        let is_ours = |record: &RecordSet| {
-            let name = full_name(&record.subname, zone.as_str());
-            self.ours.iter().any(|ours| ours.host.key.host.as_str() == name)
-        };
-        let of = |kind: &str| records.iter().find(|r| r.kind == kind && !is_ours(r));
-        of("A").or_else(|| of("AAAA"))
+    /// How well a record set of `zone` serves as a neighbour: an address that none of our hosts keeps up
+    /// to date, of IPv4 rather than of IPv6.
+    fn rank(&self, zone: &Hostname, set: &RecordSet) -> Option<u32> {
+        let rank = ["A", "AAAA"].into_iter().zip(0..).find(|(kind, _)| *kind == set.kind)?.1;
+        let name = full_name(&set.subname, zone.as_str());
+        let is_ours = self.ours.iter().any(|ours| ours.host.key.host.as_str() == name);
+        (!is_ours).then_some(rank)
     }
 }
 

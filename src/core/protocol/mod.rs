@@ -176,7 +176,8 @@ impl Answer {
     /// The status and the beginning of the body, made fit for one line of a log.
     pub fn summary(&self) -> String {
         const LONGEST: usize = 120;
-        let text = String::from_utf8_lossy(&self.body);
+        const LOOKED_AT: usize = 4 * 1024;
+        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(LOOKED_AT)]);
         let words: Vec<&str> = text.split_whitespace().collect();
         let clean: String = words.join(" ").chars().filter(|c| !c.is_control()).collect();
         let short: String = clean.chars().take(LONGEST).collect();
