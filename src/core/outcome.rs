@@ -149,7 +149,12 @@ impl Fault {
     /// left, or that it refused for its pace, it does not.
     pub fn is_counted(self) -> bool {
         match self {
-            Self::Lost | Self::NotShown | Self::Server | Self::Skew | Self::Unintelligible => true,
+            Self::Lost
+            | Self::NotShown
+            | Self::Refused
+            | Self::Server
+            | Self::Skew
+            | Self::Unintelligible => true,
             Self::Busy
             | Self::Clock
             | Self::Storage
