@@ -158,6 +158,11 @@ impl fmt::Display for Rcode {
     }
 }
 
+/// Whether names that are written down may hold `c`.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_graphic() && !matches!(c, '\\' | '"' | ';' | '(' | ')')
+}
+
 impl Name {
     /// The longest name, in bytes (section 3.1).
     const LONGEST: usize = 255;
@@ -167,10 +172,9 @@ impl Name {
     /// Takes what names of keys consist of: printable ASCII without white space, backslash or quote.
     pub fn from_text(text: &str) -> Option<Self> {
         const LONGEST_LABEL: usize = 63;
-        let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '\\' | '"' | ';' | '(' | ')');
         let mut wire = Vec::with_capacity(text.len() + 2);
         for label in text.strip_suffix('.').unwrap_or(text).split('.') {
-            if label.is_empty() || label.len() > LONGEST_LABEL || !label.chars().all(plain) {
+            if label.is_empty() || label.len() > LONGEST_LABEL || !label.chars().all(is_plain) {
                 return None;
             }
             wire.push(u8::try_from(label.len()).ok()?);
@@ -228,12 +232,19 @@ impl Name {
     }
 }
 
-/// With dots between the labels and none at the end; the root is `.`.
+/// With dots between the labels and none at the end; the root is `.`. What [`Name::from_text`] does not
+/// take is written in decimal, as in zone files (section 5.1), and so is a dot within a label.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
         for label in self.labels() {
-            write!(f, "{separator}{}", label.escape_ascii())?;
+            f.write_str(separator)?;
+            for byte in label {
+                match char::from(*byte) {
+                    c if is_plain(c) && c != '.' => write!(f, "{c}")?,
+                    _ => write!(f, "\\{byte:03}")?,
+                }
+            }
             separator = ".";
         }
         if separator.is_empty() { f.write_str(".") } else { Ok(()) }
@@ -516,6 +527,18 @@ mod tests {
         assert_eq!(Message::parse(&long), Err(Malformed));
         let fits = [&header[..], &label.repeat(3), b"\0\0\x01\0\x01"].concat();
         assert!(Message::parse(&fits).is_ok());
+    }
+
+    #[test]
+    fn a_name_is_written_as_it_is_read() {
+        for text in ["dev1's", "a.b", "x'y'z.example", "#$%&*+,-/:<=>?@[]^_`{|}~!", "DEV1"] {
+            let name = Name::from_text(text).unwrap();
+            assert_eq!(name.to_string(), text);
+            assert_eq!(Name::from_text(&name.to_string()).unwrap().wire(), name.wire());
+        }
+        let odd = Name::leading(b"\x05a.\\\"\n\0").unwrap().0;
+        assert_eq!(odd.to_string(), "a\\046\\092\\034\\010");
+        assert_eq!(odd.hostname(), None);
     }
 
     #[test]

@@ -439,11 +439,20 @@ fn to_blame(host: &Host, wishes: &PerFamily<Wish>) -> Vec<Family> {
     }
 }
 
+/// `detail`, of which no more is kept than a person reads.
+fn bounded(detail: &str) -> String {
+    const LONGEST: usize = 600;
+    match detail.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &detail[..end]),
+        None => detail.to_owned(),
+    }
+}
+
 /// A hold that begins now.
 fn hold(kind: HoldKind, detail: &str, wait: Option<Duration>, situation: &Situation) -> Hold {
     Hold {
         kind,
-        detail: detail.to_owned(),
+        detail: bounded(detail),
         since: situation.now,
         begun: situation.now,
         until: wait.map(|wait| situation.now.after(wait)),

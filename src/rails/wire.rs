@@ -18,6 +18,9 @@ use crate::core::token::rails::{Entry, Grant, Policy};
 /// The longest text that is read as one document, in bytes: its tree is many times as large.
 const LONGEST: usize = 96 * 1024;
 
+/// The longest name (RFC 1035, section 3.1).
+const LONGEST_NAME: usize = 255;
+
 /// The domain that `answer` shows, with its records of `hosts` alone; `None` when it is none, or one
 /// that does not tell its records.
 ///
@@ -38,6 +41,9 @@ pub fn domain(answer: &Answer, hosts: &[&Hostname]) -> Option<Domain> {
     }
     child(root, "records")?;
     let (id, named) = (value(root, "id")?.parse().ok()?, name(&value(root, "name")?));
+    if named.len() > LONGEST_NAME {
+        return None;
+    }
     let mut records = Vec::new();
     loop {
         rest = rest.trim_start();

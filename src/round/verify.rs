@@ -24,6 +24,7 @@ use crate::core::plan::{Circumstances, Stand, Use, Wish, step};
 use crate::core::provider::{Protocol, Provider};
 use crate::core::server::Server;
 use crate::core::settle::{Situation, settle};
+use crate::core::veil::Much;
 use crate::core::verify::{
     Drift, Due, Said, Standing, Told, Verdict, judge, next_time, note_look, note_update, question,
     said, standing,
@@ -215,8 +216,23 @@ fn to_look_at(engine: &mut Engine, report: &Report) -> (Vec<Case>, Vec<Case>) {
     (doubtful, right)
 }
 
+/// `verdict` without secrets: a zone may name its servers as it likes.
+fn without_secrets(engine: &Engine, mut verdict: Verdict) -> Verdict {
+    let words = match &mut verdict {
+        Verdict::Behind { words, .. } | Verdict::Foreign { words, .. } => words,
+        Verdict::Right { others: words, .. } | Verdict::Unclear(words) => words,
+    };
+    if !words.is_empty()
+        && let Some(cleaned) = engine.veil().clean(words, Much::Whole)
+    {
+        *words = cleaned;
+    }
+    verdict
+}
+
 /// Remembers and reports what a look found, if it is new.
 fn note(engine: &mut Engine, at: usize, verdict: Verdict, report: &mut Report) {
+    let verdict = without_secrets(engine, verdict);
     let now = engine.clock.now();
     let host = &engine.config.hosts[at].host;
     let entry = engine.memory.entry_mut(&host.key);
@@ -257,6 +273,7 @@ pub async fn verify(engine: &Engine, cases: Vec<Case>, stop: &Cell<bool>) -> Vec
 pub fn note_updates(engine: &mut Engine, heard: Vec<Heard>, report: &mut Report) {
     let now = engine.clock.now();
     for Heard { case: Case { at, .. }, verdict, took } in heard {
+        let verdict = without_secrets(engine, verdict);
         let entry = engine.memory.entry_mut(&engine.config.hosts[at].host.key);
         let host_report = report.host_mut(at);
         let changed = host_report.changed(Some(entry));

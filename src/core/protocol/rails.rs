@@ -13,6 +13,7 @@ use crate::core::name::Hostname;
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
 use crate::core::plan::{Update, Wish};
 use crate::core::secret::Secret;
+use crate::core::told::quoted;
 
 /// A domain as its XML shows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -302,7 +303,7 @@ impl Job {
             return format!("the token may not change {kind} of {host}: {}", self.said);
         }
         let records = domain.map(|domain| domain.records_of(host, kind)).unwrap_or_default();
-        let values: Vec<&str> = records.iter().map(|record| record.content.as_str()).collect();
+        let values: Vec<String> = records.iter().map(|record| record.shown()).collect();
         let is = if values.is_empty() { "nothing".to_owned() } else { values.join(", ") };
         format!(
             "{kind} of {host} shows {is} and not {} after the answer {}",
@@ -326,6 +327,15 @@ impl Domain {
 }
 
 impl Record {
+    /// Its content in words: an address as it is, of anything else the beginning.
+    fn shown(&self) -> String {
+        const SHORT: usize = 45;
+        let content = self.content.trim();
+        let is_plain =
+            content.len() <= SHORT && content.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_plain { content.to_owned() } else { quoted(content) }
+    }
+
     fn holds(&self, address: IpAddr) -> bool {
         self.content.trim().parse() == Ok(address)
     }
@@ -579,6 +589,17 @@ pub fn counted(outcome: Outcome, before: u32) -> (Outcome, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_records_content_no_more_is_shown_than_fits_a_line() {
+        let shown = |content: &str| {
+            let (name, kind) = ("a.example".to_owned(), "A".to_owned());
+            Record { id: 1, name, kind, content: content.to_owned(), ttl: None }.shown()
+        };
+        assert_eq!(shown("192.0.2.9"), "192.0.2.9");
+        assert_eq!(shown("a b\n\x1b[1m"), "\"a b [1m\"");
+        assert!(shown(&"x".repeat(64 * 1024)).chars().count() < 90);
+    }
     use crate::core::address::{Addresses, PerFamily};
 
     const SERVER: &str = "https://dns.example/admin";

@@ -13,9 +13,10 @@ use crate::core::tsig::{self, Check, Complaint};
 /// What to write for three servers, so that `key` may write the records of `duties` and nothing else,
 /// as far as the server can tell such things apart; `secret` stands where the key's secret belongs.
 pub fn instructions(key: &tsig::Key, duties: &[Duty], secret: &str) -> String {
-    let (name, algorithm) = (&key.name, key.algorithm);
+    let (name, algorithm) = (in_file(key), key.algorithm);
     let mut text = format!(
-        "BIND, in named.conf:\n\n    key \"{name}\" {{ algorithm {algorithm}; secret \"{secret}\"; }};\n"
+        "BIND, in named.conf:\n\n    key \"{}\" {{ algorithm {algorithm}; secret \"{secret}\"; }};\n",
+        key.name
     );
     for (zone, of_zone) in by_zone(duties) {
         text += &format!("    zone \"{zone}\" {{\n        …\n        update-policy {{\n");
@@ -45,6 +46,7 @@ pub fn instructions(key: &tsig::Key, duties: &[Duty], secret: &str) -> String {
     }
     text += "\nPowerDNS, which cannot bind a key to names or types: such a key may write every record of \
              the zone:\n\n";
+    let name = in_shell(key);
     text += &format!("    pdnsutil import-tsig-key {name} {algorithm} '{secret}'\n");
     for (zone, _) in by_zone(duties) {
         text += &format!("    pdnsutil add-meta {zone} TSIG-ALLOW-DNSUPDATE {name}\n");
@@ -55,10 +57,11 @@ pub fn instructions(key: &tsig::Key, duties: &[Duty], secret: &str) -> String {
 
 /// What to take away at three servers, so that `key` can do nothing any more.
 pub fn removal(key: &tsig::Key, duties: &[Duty]) -> String {
-    let name = &key.name;
+    let name = in_file(key);
     let mut text = format!(
-        "BIND, in named.conf: remove the statement `key \"{name}\"`, and in the update-policy of the \
-         zone:\n\n"
+        "BIND, in named.conf: remove the statement `key \"{}\"`, and in the update-policy of the \
+         zone:\n\n",
+        key.name
     );
     for duty in duties {
         let kinds: Vec<_> = duty.kinds().collect();
@@ -70,7 +73,7 @@ pub fn removal(key: &tsig::Key, duties: &[Duty]) -> String {
          the zone:\n\n    {}\n",
         acls.join(", ")
     );
-    text += &format!("\nPowerDNS:\n\n    pdnsutil delete-tsig-key {name}\n");
+    text += &format!("\nPowerDNS:\n\n    pdnsutil delete-tsig-key {}\n", in_shell(key));
     for (zone, _) in by_zone(duties) {
         text += &format!(
             "    pdnsutil get-meta {zone} TSIG-ALLOW-DNSUPDATE    # then set-meta with the other keys\n"
@@ -100,9 +103,27 @@ pub fn next_key_name(name: &Name) -> Option<Name> {
     Name::from_text(&format!("{stem}-{}", number + 1))
 }
 
+/// Whether a name means the same in every file and shell, as those that Homing gives do.
+fn is_simple(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+}
+
+/// The key's name as a configuration file of a server has it.
+fn in_file(key: &tsig::Key) -> String {
+    let name = key.name.to_string();
+    if is_simple(&name) { name } else { format!("\"{name}\"") }
+}
+
+/// The key's name as one word of a shell.
+fn in_shell(key: &tsig::Key) -> String {
+    let name = key.name.to_string();
+    if is_simple(&name) { name } else { format!("'{}'", name.replace('\'', "'\\''")) }
+}
+
 /// The name of the rule for the duty at that place.
 fn acl(key: &tsig::Key, at: usize) -> String {
-    let name = key.name.to_string().replace('.', "-");
+    let word = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let name: String = key.name.to_string().chars().map(word).collect();
     if at == 0 { format!("homing-{name}") } else { format!("homing-{name}-{}", at + 1) }
 }
 
