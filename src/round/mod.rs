@@ -218,8 +218,7 @@ impl Engine {
         let aside = standing::aside(&self.memory.services, self.clock.now());
         let (waiting, asked) = (self.waiting, &mut self.asked);
         let (by_event, known) = (occasion.by_event, &self.memory.renewals);
-        let looking =
-            sights::look(&self.config, clients, asked, aside, by_event, known, waiting);
+        let looking = sights::look(&self.config, clients, asked, aside, by_event, known, waiting);
         let mut sights = looking.await;
         if sights.has_complaints() {
             sights.hide(&mut self.veil());

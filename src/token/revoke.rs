@@ -35,7 +35,7 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
     }
     let secret = management(command)?;
     let _lock = if command.dry_run { Vec::new() } else { lock(&files)? };
-    let (clients, progress) = (clients(holders), Progress::new(holders.len(), false));
+    let (clients, progress) = (clients(&holders), Progress::new(holders.len(), false));
     let account = account(provider, &clients, secret, &progress)?;
     if let Some(id) = &command.id {
         return by_id(&account, id, command.dry_run).await;
