@@ -227,9 +227,11 @@ fn label(token: &Audited) -> String {
 
 /// The word for how a token stands, and how that looks.
 ///
-/// One that is gone or has lapsed is no more powerful than it should be, but it is not fine.
+/// One that is gone or has lapsed is no more powerful than it should be, but it is not fine. One that
+/// is no host's here has another job, which nobody here knows: what it may do is said, not judged.
 fn standing(token: &Audited) -> (&'static str, Style) {
     match token.verdict() {
+        Verdict::TooPowerful if token.hosts.is_empty() => ("not of a host here", Style::Doubtful),
         Verdict::TooPowerful => ("TOO POWERFUL", Style::Bad),
         Verdict::Inconclusive => ("inconclusive", Style::Doubtful),
         Verdict::Dead if is_gone(token) => ("gone", Style::Doubtful),
@@ -270,7 +272,9 @@ fn details(lines: &mut Vec<String>, token: &Audited, now: Timestamp, width: usiz
         // What mends several that follow each other is told once, after them.
         let again = findings.peek().is_some_and(|(_, next)| *next == fix);
         if let Some(fix) = fix.filter(|_| !again) {
-            wrap(lines, "     fix: ", pieces(&clean(fix), true), width, false);
+            // To end a token that somebody else may need is a choice.
+            let lead = if token.hosts.is_empty() { "     to end it: " } else { "     fix: " };
+            wrap(lines, lead, pieces(&clean(fix), true), width, false);
         }
     }
     let facts = facts(token, now);
@@ -378,8 +382,15 @@ fn bounds(token: &Audited, limits: &Limits) -> Vec<String> {
 
 /// How many tokens there are of each kind, the worst first.
 fn summary(audited: &[Audited]) -> String {
-    const WORDS: [&str; 6] =
-        ["TOO POWERFUL", "inconclusive", "gone", "lapsed", "narrow to the zone", "narrow"];
+    const WORDS: [&str; 7] = [
+        "TOO POWERFUL",
+        "not of a host here",
+        "inconclusive",
+        "gone",
+        "lapsed",
+        "narrow to the zone",
+        "narrow",
+    ];
     if audited.is_empty() {
         return "no tokens".to_owned();
     }
@@ -726,6 +737,29 @@ mod tests {
                 "  -  has lapsed: the server refuses it",
                 "dev1.example.com                     narrow        2028-01-14  3 days ago",
                 "4 tokens: 1 too powerful, 1 inconclusive, 1 lapsed, 1 narrow",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_a_token_of_no_host_here_may_do_is_said_and_ending_it_is_a_choice() {
+        let mail = Audited {
+            name: Some("mail".to_owned()),
+            file: None,
+            findings: vec![Finding::NoPolicies],
+            fixes: vec![Some("homing token revoke --id 6be0a87c".to_owned())],
+            ..token(&[])
+        };
+        check(
+            &[mail],
+            100,
+            &[
+                "TOKEN   VERDICT             EXPIRES     LAST USED",
+                "\"mail\"  not of a host here  2028-01-14  3 days ago",
+                "     id: 6be0a87c-0d9a-4228-a3c5-ed5d33f4a807",
+                "  !! has no policies, so it may write every record of every zone",
+                "     to end it: homing token revoke --id 6be0a87c",
+                "1 token: 1 not of a host here",
             ],
         );
     }
