@@ -71,7 +71,10 @@ pub async fn find(
             ZoneAnswer::Zone(zone) => {
                 let zone_key = |zone| ZoneKey { provider: provider.name.to_string(), zone };
                 engine.memory.join_zone(&zone_key(None), zone_key(Some(zone.clone())));
-                engine.entry_of(&planned[place]).settle_zone(&zone);
+                if engine.entry_of(&planned[place]).settle_zone(&zone) {
+                    // What was set in another zone is void: what seemed right is to be sent, too.
+                    report.host_mut(planned[place].at).ask_again = true;
+                }
                 continue;
             }
             ZoneAnswer::NoZone => {
