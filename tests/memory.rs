@@ -121,6 +121,7 @@ const DESEC: (&str, &str) = ("protocol = \"desec\"\n", "token-file = \"secret\"\
 
 #[test]
 fn whatever_a_server_sends_the_daemon_stays_small() {
+    const FOUR: usize = 4 * 1000 * 1000;
     let calm = peak(DESEC.0, DESEC.1, desec(|_, _| None), 4);
     let mut sets = String::from("[");
     for number in 0..12_000 {
@@ -145,7 +146,6 @@ fn whatever_a_server_sends_the_daemon_stays_small() {
     let large = |body: String, on: &'static str| {
         desec(move |line, stream| line.contains(on).then(|| reply(stream, "200 OK", JSON, &body)))
     };
-    const FOUR: usize = 4 * 1000 * 1000;
     let dyndns2 = ("protocol = \"dyndns2\"\n", "username = \"me\"\npassword-file = \"secret\"\n");
     let powerdns = ("protocol = \"powerdns\"\n", "token-file = \"secret\"\n");
     let rails = ("protocol = \"powerdns-on-rails\"\n", "token-file = \"secret\"\n");
@@ -164,14 +164,12 @@ fn whatever_a_server_sends_the_daemon_stays_small() {
     };
     let record = "<record><id>12</id><name>www.dyn.example.com</name><type>A</type>\
                   <content>192.0.2.1</content><ttl>60</ttl></record>";
-    let headers: &'static str = Box::leak(
-        (0..60)
-            .map(|n| {
-                format!("X-{n}: {}\r\nSet-Cookie: s{n}={}\r\n", "a".repeat(3000), "b".repeat(3000))
-            })
-            .collect::<String>()
-            .into_boxed_str(),
-    );
+    let headers: Vec<String> = (0..60)
+        .map(|n| {
+            format!("X-{n}: {}\r\nSet-Cookie: s{n}={}\r\n", "a".repeat(3000), "b".repeat(3000))
+        })
+        .collect();
+    let headers: &'static str = Box::leak(headers.concat().into_boxed_str());
     let token = r#"{"id":"6be0a87c-0d9a-4228-a3c5-ed5d33f4a807","created":"2026-11-21T23:52:30Z","last_used":null,"owner":"o","max_age":null,"max_unused_period":null,"name":"x","perm_manage_tokens":false,"allowed_subnets":[],"is_valid":true},"#;
     let mut tokens = much(token, FOUR - 1000);
     tokens.pop();

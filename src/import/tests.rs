@@ -504,8 +504,7 @@ fn every_option_of_ddns_scripts_has_its_fate() {
         ("frobnicate 3", ToDo),
     ];
     for (options, fate) in rows {
-        let lines: String =
-            options.split(", ").map(|option| format!("\toption {option}\n")).collect();
+        let lines = format!("\toption {}\n", options.replace(", ", "\n\toption "));
         let text = format!(
             "config service 's'\n\toption enabled 1\n\toption service_name dynu.com\n\toption domain h.example\n\
              \toption username a\n\toption password b\n{lines}"

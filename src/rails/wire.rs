@@ -51,9 +51,10 @@ pub fn domain(answer: &Answer, hosts: &[&Hostname]) -> Option<Domain> {
             return Some(Domain { id, name: named, records });
         }
         let tag_end = rest.find('>')? + 1;
-        let end = match rest[..tag_end].ends_with("/>") {
-            true => tag_end,
-            false => rest.find("</record>")? + "</record>".len(),
+        let end = if rest[..tag_end].ends_with("/>") {
+            tag_end
+        } else {
+            rest.find("</record>")? + "</record>".len()
         };
         let one;
         (one, rest) = rest.split_at(end);

@@ -190,31 +190,14 @@ async fn deliver_all(
     let mut unsaved_since: Option<Instant> = None;
     loop {
         while let Some(mut request) = next_request(engine, planned, &mut waiting, &lanes) {
+            if is_put_aside(engine, planned, report, &mut request, stop) {
+                continue;
+            }
             let plan = &planned[request.hosts[0]];
             let at = config.hosts[plan.at].provider;
             let provider = &config.providers[at];
             let identity = plan.access.identity;
             let bind = config.hosts[plan.at].host.bind;
-            let paused = engine.memory.paces.get(&request.zone).and_then(|zone| zone.pause_until);
-            if stop.get() {
-                take_back(engine, planned, &mut request);
-                for &place in &request.hosts {
-                    report.host_mut(planned[place].at).cut_short = true;
-                }
-                continue;
-            }
-            if let Some(until) = paused.filter(|&until| engine.clock.now() < until) {
-                take_back(engine, planned, &mut request);
-                for &place in &request.hosts {
-                    queue(engine, planned[place].at, until, report);
-                }
-                continue;
-            }
-            if let Some(outcome) = engine.traffic.foregone(provider, identity, bind) {
-                take_back(engine, planned, &mut request);
-                answered(engine, planned, report, &request, Verdict::All(outcome));
-                continue;
-            }
             let lane = lanes.entry(traffic::lane(provider)).or_default();
             lane.started += 1;
             lane.under_way += 1;
@@ -284,6 +267,41 @@ async fn deliver_all(
             unsaved_since.get_or_insert_with(Instant::now);
         }
     }
+}
+
+/// Puts a request aside that must not leave now, because the round is to end, its zone's pause goes
+/// on, or its answer is known already; returns whether that is so.
+fn is_put_aside(
+    engine: &mut Engine,
+    planned: &mut [Planned],
+    report: &mut Report,
+    request: &mut Request,
+    stop: &Cell<bool>,
+) -> bool {
+    let config = Rc::clone(&engine.config);
+    let plan = &planned[request.hosts[0]];
+    let host = &config.hosts[plan.at];
+    let provider = &config.providers[host.provider];
+    let paused = engine.memory.paces.get(&request.zone).and_then(|zone| zone.pause_until);
+    let paused = paused.filter(|&until| engine.clock.now() < until);
+    let foregone = || engine.traffic.foregone(provider, plan.access.identity, host.host.bind);
+    if stop.get() {
+        take_back(engine, planned, request);
+        for &place in &request.hosts {
+            report.host_mut(planned[place].at).cut_short = true;
+        }
+    } else if let Some(until) = paused {
+        take_back(engine, planned, request);
+        for &place in &request.hosts {
+            queue(engine, planned[place].at, until, report);
+        }
+    } else if let Some(outcome) = foregone() {
+        take_back(engine, planned, request);
+        answered(engine, planned, report, request, Verdict::All(outcome));
+    } else {
+        return false;
+    }
+    true
 }
 
 /// Counts a request that leaves now and has waited for those before it.
