@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer as _};
 use serde_json::{Map, Value, json};
 
 use crate::clock::parse_rfc3339;
+use crate::core::order;
 use crate::core::protocol::Answer;
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
@@ -280,7 +281,7 @@ impl TokenForm {
             text.as_deref().map(parse_span).map_or(Some(None), |span| span.map(Some))
         };
         let subnets = self.allowed_subnets.map(|mut subnets| {
-            subnets.sort();
+            order::sort(&mut subnets);
             subnets
         });
         let token = Token {

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::table::Setting;
+use crate::core::order;
 use crate::log::Printable;
 
 /// What is wrong with a configuration; at least one problem, in the order of the file.
@@ -109,7 +110,7 @@ impl Notes {
     /// A line that is not TOML is complained of once: what else seems wrong with it, and whether it
     /// is wrong twice, comes from guessing what it was meant to be.
     pub(super) fn take_problems(&mut self) -> Option<Problems> {
-        self.found.sort_by_key(|note| note.at);
+        order::sort_by_key(&mut self.found, |note| note.at);
         let broken: Vec<usize> = self
             .found
             .iter()

@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problems::Notes;
 use crate::cli::nearest::nearest;
+use crate::core::order;
 
 /// The kinds of section.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -212,7 +213,7 @@ impl<'a> Section<'a> {
             .iter()
             .map(|(key, value)| setting(key.get_ref(), key.span().start, value.get_ref()))
             .collect();
-        settings.sort_by_key(|(_, setting)| setting.at);
+        order::sort_by_key(&mut settings, |(_, setting)| setting.at);
         settings
     }
 
@@ -250,7 +251,7 @@ fn meant(key: &str, keys: &Keys) -> Option<&'static str> {
     }
     // Of keys that are equally near, the one of about the same length is meant.
     let mut known = keys.known.to_vec();
-    known.sort_by_key(|known| known.len().abs_diff(key.len()));
+    order::sort_by_key(&mut known, |known| known.len().abs_diff(key.len()));
     nearest(&key, known)
 }
 

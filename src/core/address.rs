@@ -7,6 +7,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::{Index, IndexMut};
 
+use super::order;
+
 /// IPv4 or IPv6.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Family {
@@ -117,7 +119,7 @@ impl Addresses {
     /// The set of `addresses`, or `None` when there are none.
     pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Option<Self> {
         let mut set: Vec<_> = addresses.into_iter().collect();
-        set.sort_unstable();
+        order::sort(&mut set);
         set.dedup();
         if set.is_empty() { None } else { Some(Self(set.into())) }
     }

@@ -16,6 +16,7 @@ use super::secret::Fingerprint;
 use super::standing::{self, Standings};
 use super::time::Timestamp;
 use super::token::audit::Verdict;
+use crate::core::order;
 
 /// A host at a provider: what an entry of the memory is about.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -545,7 +546,7 @@ impl Memory {
         let Some(inherited) = self.paces.get(before).cloned() else { return };
         let history = self.paces.entry(zone).or_default();
         history.sent.extend(inherited.sent);
-        history.sent.make_contiguous().sort_unstable();
+        order::sort(history.sent.make_contiguous());
         if inherited.pause_until > history.pause_until {
             (history.pause_until, history.pause_since) =
                 (inherited.pause_until, inherited.pause_since);

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::time::Timestamp;
+use crate::core::order;
 
 /// So many requests in so much time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,7 +53,7 @@ impl History {
         let recent =
             self.sent.iter().map(|&at| at.min(now)).filter(|&at| now.since(at) < pace.window);
         let mut recent: Vec<_> = recent.collect();
-        recent.sort_unstable();
+        order::sort(&mut recent);
         let spare = (pace.requests.max(1) as usize).checked_sub(recent.len());
         match spare {
             Some(1..) => paused,

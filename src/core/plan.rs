@@ -16,6 +16,7 @@ use super::pace::{History, Pace};
 use super::provider::{MOST_HOSTS, Protocol, Provider, Removal};
 use super::secret::Fingerprint;
 use super::time::Timestamp;
+use crate::core::order;
 
 /// A name kept up to date, as configured, as far as decisions need it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -542,7 +543,7 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
     let waiting_since = |place: usize| {
         memory.entry(&candidates[place].host.key).and_then(|entry| entry.queued_since)
     };
-    order.sort_by_key(|&place| (waiting_since(place).unwrap_or(now), place));
+    order::sort_by_key(&mut order, |&place| waiting_since(place).unwrap_or(now));
 
     let mut requests: Vec<Request> = Vec::new();
     let mut later: Vec<(usize, Timestamp)> = Vec::new();

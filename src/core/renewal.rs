@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::address::special;
 use super::choice::{Flags, KernelAddress};
 use super::prefix::USUAL_LENGTH;
+use crate::core::order;
 
 /// A moment of the kernel's clock, in hundredths of a second since the machine was started. It
 /// stands still in a suspend, and begins anew after 497 days (sooner on machines of 32 bits).
@@ -141,7 +142,7 @@ impl Renewals {
         let remembered = prefixes.iter().filter(has_sibling);
         let mut remembered: Vec<_> = remembered.map(|own| (own.subnet, own.history)).collect();
         // Whatever the kernel's order, the same is to be written.
-        remembered.sort_unstable_by_key(|(subnet, _)| *subnet);
+        order::sort_by_key(&mut remembered, |(subnet, _)| *subnet);
         (addresses, Self(remembered))
     }
 

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::secret::Secret;
+use crate::core::order;
 
 /// How many characters of a secret in a row are too many to be quoted.
 const RUN: usize = 6;
@@ -129,7 +130,7 @@ impl Veil {
         }
         let runs = self.cores.iter().flat_map(|core| core.windows(RUN));
         self.runs = runs.filter_map(|run| run.try_into().ok()).collect();
-        self.runs.sort_unstable();
+        order::sort(&mut self.runs);
         self.runs.dedup();
     }
 

@@ -19,6 +19,7 @@ use crate::core::address::{Family, PerFamily};
 use crate::core::interface::InterfaceName;
 use crate::core::memory::{Entry, Finding, Key};
 use crate::core::name::Hostname;
+use crate::core::order;
 use crate::core::outcome::Outcome;
 use crate::core::plan::{Circumstances, Stand, Use, Wish, step};
 use crate::core::provider::{Protocol, Provider};
@@ -197,7 +198,7 @@ fn to_look_at(engine: &mut Engine, report: &Report) -> (Vec<Case>, Vec<Case>) {
             turns.push((last, at));
         }
     }
-    turns.sort_unstable();
+    order::sort(&mut turns);
     let (mut doubtful, mut right) = (Vec::new(), Vec::new());
     for (_, at) in turns.into_iter().take(MOST_LOOKS) {
         let host = &engine.config.hosts[at];
@@ -323,7 +324,7 @@ async fn hear_all(engine: &Engine, cases: Vec<Case>, manner: Manner) -> Vec<Hear
     for (place, hearing) in hearings.iter().enumerate() {
         waiting.extend((0..hearing.servers.len()).map(|server| (Duration::ZERO, place, server)));
     }
-    waiting.sort_by_key(|(_, _, server)| *server);
+    order::sort_by_key(&mut waiting, |(_, _, server)| *server);
     let mut silent: BTreeMap<(usize, Option<InterfaceName>), String> = BTreeMap::new();
     let mut under_way = FuturesUnordered::new();
     let end = tokio::time::sleep_until((begun + longest).into());

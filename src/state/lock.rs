@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::DAEMON;
 use crate::clock;
+use crate::core::order;
 use crate::core::time::Timestamp;
 use crate::disk;
 use crate::hand::of_state;
@@ -180,7 +181,7 @@ fn lockers_in(locks: &str, device: &str, inode: u64) -> Vec<u32> {
         Some((on != device, pid))
     };
     let mut found: Vec<(bool, u32)> = locks.lines().filter_map(locker).collect();
-    found.sort_by_key(|(is_elsewhere, _)| *is_elsewhere);
+    order::sort_by_key(&mut found, |(is_elsewhere, _)| *is_elsewhere);
     found.into_iter().map(|(_, pid)| pid).collect()
 }
 

@@ -30,6 +30,7 @@ pub use self::lock::{Holder, is_new_wrong, is_news, is_said, right_again, runnin
 
 use crate::clock;
 use crate::core::memory::Memory;
+use crate::core::order;
 use crate::core::secret::Fingerprint;
 use crate::disk;
 use crate::exit::Exit;
@@ -313,7 +314,7 @@ fn forget_older(newest: &Path) {
         .filter(|path| path != newest)
         .filter_map(|path| Some((order(path.file_name()?.to_str()?)?, path)))
         .collect();
-    damaged.sort_unstable();
+    order::sort(&mut damaged);
     for (_, path) in damaged.iter().rev().skip(OTHERS) {
         // What cannot be removed is looked at again the next time.
         let _ = disk::remove(path);

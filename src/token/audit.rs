@@ -13,6 +13,7 @@ use crate::cli::TokenCommand;
 use crate::clock;
 use crate::config::Config;
 use crate::core::address::PerFamily;
+use crate::core::order;
 use crate::core::provider::Protocol;
 use crate::core::token::audit::{self, Circumstances, Finding, Verdict, Weight};
 use crate::core::token::rights::Reach;
@@ -329,7 +330,9 @@ impl<'a> Desk<'a> {
         }
         let host = subject.holder.first().as_str();
         let mut candidates: Vec<&Token> = self.tokens.iter().collect();
-        candidates.sort_by_key(|token| (!token.name.contains(host), token.last_used.is_none()));
+        order::sort_by_key(&mut candidates, |token| {
+            (!token.name.contains(host), token.last_used.is_none())
+        });
         for token in candidates.into_iter().take(MOST) {
             match itself.policies(&token.id).await {
                 Ok(_) => return Some(token.id.clone()),

@@ -15,6 +15,7 @@ use super::subject::Subject;
 use crate::account::{Account, Probe, Trouble};
 use crate::clock;
 use crate::core::name::Hostname;
+use crate::core::order;
 use crate::core::token::audit::{Finding, Weight, judge_limits, judge_policies, of_deletion};
 use crate::core::token::{Api, Duty, Key, Policy, rows};
 use crate::receipt::Receipt;
@@ -264,7 +265,7 @@ impl Asked<'_> {
             }
         }
         let mut zones: Vec<&Hostname> = duties.iter().map(|duty| &duty.zone).collect();
-        zones.sort_unstable();
+        order::sort(&mut zones);
         zones.dedup();
         let mut safe = true;
         for zone in zones {

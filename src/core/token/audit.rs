@@ -10,6 +10,7 @@ use super::rights::{self, Excess, Reach};
 use super::{Api, Duty, Flags, Key, Limits, Policy, Token, TokenId, rails};
 use crate::core::address::Family;
 use crate::core::name::Hostname;
+use crate::core::order;
 use crate::core::time::Timestamp;
 
 /// Something that an audit found. The order of the list is that of weight.
@@ -282,7 +283,7 @@ pub fn judge_limits(limits: &Limits, expires: Option<Timestamp>, now: Timestamp)
 
 /// Puts the worst first.
 pub fn sort(findings: &mut [Finding]) {
-    findings.sort_by_key(Finding::rank);
+    order::sort_by_key(findings, Finding::rank);
 }
 
 /// What the findings come to.

@@ -1,6 +1,7 @@
 //! The difference between the policies that a token has and those that it should have.
 
 use super::{Api, Duty, Policy, Rule, wanted};
+use crate::core::order;
 
 /// One change at the server.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,7 +39,7 @@ pub fn difference(is: &[Policy], should: &[Rule]) -> Vec<Change> {
     let is_wanted = |policy: &&Policy| should.iter().any(|r| r.is_about_the_same(&policy.rule));
     let surplus = is.iter().filter(|policy| !is_wanted(policy));
     changes.extend(surplus.cloned().map(Change::Remove));
-    changes.sort_by_key(Change::rank);
+    order::sort_by_key(&mut changes, Change::rank);
     changes
 }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 use super::address::{Family, PerFamily};
 use super::name::Hostname;
 use super::time::Timestamp;
+use crate::core::order;
 
 /// What a provider calls a token; not its secret.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -273,7 +274,7 @@ pub fn rows(policies: &[Policy], duties: &[Duty]) -> Vec<Row> {
             }
         }
     }
-    rows.sort_by_key(|row| (row.rule.is_default(), row.rule.to_string()));
+    order::sort_by_key(&mut rows, |row| (row.rule.is_default(), row.rule.to_string()));
     rows
 }
 

@@ -10,6 +10,7 @@ use super::audit::{Verdict, WARN_AHEAD, Weight};
 use super::{Duty, Row};
 use crate::core::address::Family;
 use crate::core::name::Hostname;
+use crate::core::order;
 use crate::core::time::Timestamp;
 
 /// A token's rights, in the server's own words.
@@ -100,7 +101,7 @@ impl Grant {
             return Err(GrantError::TwoDomains(first.zone.clone(), other.zone.clone()));
         }
         let mut records: Vec<_> = duties.iter().flat_map(entries).collect();
-        records.sort_unstable();
+        order::sort(&mut records);
         records.dedup();
         if records.is_empty() {
             return Err(GrantError::Nothing);
@@ -196,7 +197,7 @@ pub fn judge(grant: Option<&Grant>, duties: &[Duty], now: Timestamp) -> Vec<Find
         Some(end) if end.since(now) <= WARN_AHEAD => Some(Finding::ExpiresSoon(end)),
         Some(_) => None,
     });
-    findings.sort_by_key(Finding::rank);
+    order::sort_by_key(&mut findings, Finding::rank);
     findings.dedup();
     findings
 }

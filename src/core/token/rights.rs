@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::{Duty, Key, Policy, Rule};
+use crate::core::order;
 
 /// A row with what it decides.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -144,7 +145,7 @@ pub fn excesses(
             }
         }
     }
-    excesses.sort();
+    order::sort(&mut excesses);
     excesses
 }
 

@@ -27,6 +27,7 @@ use crate::core::address::Family;
 use crate::core::auto::Route;
 use crate::core::choice::{Flags, KernelAddress};
 use crate::core::interface::InterfaceName;
+use crate::core::order;
 use crate::core::prefix::Prefix;
 use crate::core::renewal::{Listed, Moment, Stamps};
 
@@ -241,7 +242,7 @@ pub fn delegated() -> io::Result<Vec<Prefix>> {
     header[0] = AddressFamily::Inet6.into();
     let request = message(RTM_GETROUTE, NLM_F_DUMP, &header, &[]);
     let mut prefixes = Inquiry::open()?.list(&request, RTM_NEWROUTE, delegated_prefix)?;
-    prefixes.sort_unstable();
+    order::sort(&mut prefixes);
     prefixes.dedup();
     Ok(prefixes)
 }

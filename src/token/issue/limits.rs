@@ -1,6 +1,7 @@
 //! Limits of a token: what they shall be, whether the server took them, and how they are told.
 
 use crate::cli::{Ask, LimitsAsked};
+use crate::core::order;
 use crate::core::token::{EVERYWHERE, Limits, period};
 use crate::exit::Exit;
 use crate::token::Failure;
@@ -28,7 +29,7 @@ pub fn asked(asked: &LimitsAsked, is: &Limits) -> Limits {
     }
     let mut subnets = one(&asked.subnets, is.subnets.as_ref());
     if let Some(subnets) = &mut subnets {
-        subnets.sort();
+        order::sort(subnets);
     }
     // Every network is no limit, and the server shows it so.
     subnets = subnets.filter(|subnets| !EVERYWHERE.iter().eq(subnets.iter()));
