@@ -354,9 +354,16 @@ async fn a_file_of_authorities_that_is_none_is_named() {
         assert!(error.detail.starts_with(&expect), "{}", error.detail);
     };
     check(Path::new("/nonexistent/ca.pem"), "cannot be opened: No such file").await;
-    check(Path::new("/dev/null"), "holds no certificate").await;
-    check(Path::new("/dev/zero"), "is larger than 1 MiB").await;
-    check(Path::new("/"), "cannot be read: ").await;
+    for nothing_to_read in ["/dev/null", "/dev/zero", "/"] {
+        check(Path::new(nothing_to_read), "is not a regular file; name the file itself").await;
+    }
+    let file = std::env::temp_dir().join(format!("homing-authorities-{}.pem", std::process::id()));
+    for (length, expect) in [(0, "holds no certificate"), (1024 * 1024 + 1, "is larger than 1 MiB")]
+    {
+        std::fs::write(&file, "-".repeat(length)).unwrap();
+        check(&file, expect).await;
+    }
+    std::fs::remove_file(&file).unwrap();
     assert_eq!(server.connections(), 0);
 }
 

@@ -311,6 +311,7 @@ impl Hold {
         }
     }
 }
+
 /// How soon the same is sent once more for the sake of another absence: of what is set, or of a host
 /// that was configured no more.
 pub const LEAST_ABSENCE: Duration = Duration::from_secs(60 * 60);
