@@ -34,7 +34,7 @@ const LEADER: &str = "homing-program";
 /// Where this very program is, once it has said that it can be started as a leader.
 static OWN_PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-/// Becomes the user's program, if this process was started for that by [`command`]: in a session of
+/// Becomes the user's program, if this process was started for that by `command`: in a session of
 /// its own, whose terminal is none. Whoever shares a session with root can type into root's shell
 /// (TIOCSTI), whatever user they are.
 ///

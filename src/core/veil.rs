@@ -38,7 +38,7 @@ pub struct Veil {
 /// How much of a secret counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Much {
-    /// [`RUN`] characters in a row.
+    /// `RUN` characters in a row.
     Part,
     /// All of its letters and digits.
     Whole,
