@@ -96,15 +96,15 @@ fn checksum(before: u32, bytes: &[u8]) -> u32 {
     !raw(!before, bytes)
 }
 
-/// The remainder alone, half a byte at a time: a table for whole ones would be larger than the code.
+/// The remainder alone.
 fn raw(mut sum: u32, bytes: &[u8]) -> u32 {
-    const HALF: [u32; 16] = {
-        let mut table = [0; 16];
+    const OF_BYTE: [u32; 256] = {
+        let mut table = [0; 256];
         let mut place: u32 = 0;
-        while place < 16 {
+        while place < 256 {
             let mut sum = place;
             let mut bit = 0;
-            while bit < 4 {
+            while bit < 8 {
                 sum = if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 };
                 bit += 1;
             }
@@ -114,10 +114,7 @@ fn raw(mut sum: u32, bytes: &[u8]) -> u32 {
         table
     };
     for byte in bytes {
-        sum ^= u32::from(*byte);
-        for _ in 0..2 {
-            sum = sum >> 4 ^ HALF[(sum & 15) as usize];
-        }
+        sum = sum >> 8 ^ OF_BYTE[usize::from(sum.to_le_bytes()[0] ^ byte)];
     }
     sum
 }

@@ -69,6 +69,8 @@ pub struct Store {
     /// The lock, held as long as this lives, and who locks; `None` when only reading.
     lock: Option<(File, &'static str)>,
     salt: Salt,
+    /// Of the fingerprints, made from the salt.
+    key: hmac::Key,
     /// Stands for the bytes in the state file; `None` when there is none, or it is not known.
     on_disk: Option<u64>,
     loaded: bool,
@@ -135,7 +137,9 @@ impl Store {
             }
         };
         let dir = dir.to_owned();
-        Ok(Self { dir, lock, salt: Salt::random()?, on_disk: None, loaded: false })
+        let salt = Salt::random()?;
+        let key = salt.key();
+        Ok(Self { dir, lock, salt, key, on_disk: None, loaded: false })
     }
 
     /// Reads what is remembered.
@@ -153,6 +157,7 @@ impl Store {
             Ok(Some(text)) => match form::parse(&text) {
                 Ok((memory, salt)) => {
                     self.on_disk = Some(digest(text.as_bytes()));
+                    self.key = salt.key();
                     self.salt = salt;
                     self.loaded = true;
                     return Ok(Loaded { memory, ..Loaded::default() });
@@ -220,7 +225,7 @@ impl Store {
 
     /// Stands for `parts`: equal only for the same parts in the same order, and only here.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
-        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.salt.0));
+        let mut context = hmac::Context::with_key(&self.key);
         for part in parts {
             // Without the lengths, ("ab", "c") and ("a", "bc") would be the same.
             context.update(&(part.len() as u64).to_be_bytes());
@@ -234,6 +239,10 @@ impl Store {
 }
 
 impl Salt {
+    fn key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &self.0)
+    }
+
     fn random() -> Result<Self, StateError> {
         let mut bytes = [0; 16];
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
