@@ -107,8 +107,8 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Status { json } => status::run(&setup, json),
         Command::Providers(_) | Command::Import(_) => Exit::Right,
         Command::Token(command) => {
-            let quiet = setup.quiet();
-            awaited(async move { token::run(&setup.config, &command, quiet).await })
+            let verbosity = setup.common.verbosity;
+            awaited(async move { token::run(&setup.config, &command, verbosity).await })
         }
     }
 }

@@ -6,6 +6,6 @@ use crate::exit::Exit;
 
 /// Runs one token command, of which there is none.
 #[expect(clippy::unused_async, reason = "it stands for one that awaits")]
-pub async fn run(_: &Config, command: &TokenCommand, _: bool) -> Exit {
+pub async fn run(_: &Config, command: &TokenCommand, _: i8) -> Exit {
     match *command {}
 }

@@ -116,11 +116,12 @@ pub async fn of_tokens(
 }
 
 /// Shows what audits found.
-pub fn tell(audited: &[Audited], as_json: bool) {
+pub fn tell(audited: &[Audited], as_json: bool, is_verbose: bool) {
     if as_json {
         out(&show::json(audited));
     } else {
-        let lines = show::table(audited, clock::wall(), terminal::width(), terminal::colours());
+        let (width, colours) = (terminal::width(), terminal::colours());
+        let lines = show::table(audited, clock::wall(), width, colours, is_verbose);
         lines.iter().for_each(|line| out_styled(line));
     }
 }

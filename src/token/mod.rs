@@ -52,8 +52,9 @@ pub struct Failure {
 /// How long a command waits for the account's limits in one go: the hour's limit can take that.
 const PATIENCE: Duration = Duration::from_secs(65 * 60);
 
-/// Runs one token command.
-pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Exit {
+/// Runs one token command; `verbosity` is how often `-v` was given, less how often `-q`.
+pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit {
+    let quiet = verbosity < 0;
     let told = |failure: Failure| {
         failure.tell(None);
         failure.exit
@@ -82,7 +83,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Exit {
             }
         }
         if any {
-            audit::tell(&audited, command.json);
+            audit::tell(&audited, command.json, verbosity > 0);
         }
         return exit;
     }

@@ -112,8 +112,15 @@ const GAP: usize = 2;
 
 /// The audits as lines of at most `width` columns, except that a command is never broken.
 ///
-/// With `colours` they are for [`crate::say::out_styled`].
-pub fn table(audited: &[Audited], now: Timestamp, width: usize, colours: bool) -> Vec<String> {
+/// With `colours` they are for [`crate::say::out_styled`]. That a token has no end, which is the
+/// default, is a finding only if `is_verbose`.
+pub fn table(
+    audited: &[Audited],
+    now: Timestamp,
+    width: usize,
+    colours: bool,
+    is_verbose: bool,
+) -> Vec<String> {
     let header = ["TOKEN", "VERDICT", "EXPIRES", "LAST USED"].map(str::to_owned);
     let rows: Vec<[String; 4]> = audited.iter().map(|token| row(token, now)).collect();
     let columns = Columns::fitting(&header, &rows, width);
@@ -123,7 +130,7 @@ pub fn table(audited: &[Audited], now: Timestamp, width: usize, colours: bool) -
     }
     for (token, row) in audited.iter().zip(&rows) {
         columns.write(&mut lines, row, colours.then(|| standing(token).1));
-        details(&mut lines, token, now, width);
+        details(&mut lines, token, now, width, is_verbose);
     }
     let has_rows = |token: &Audited| {
         let by_policies = matches!(token.by, By::Itself | By::Management);
@@ -244,7 +251,13 @@ fn standing(token: &Audited) -> (&'static str, Style) {
 }
 
 /// What is told below a token's row.
-fn details(lines: &mut Vec<String>, token: &Audited, now: Timestamp, width: usize) {
+fn details(
+    lines: &mut Vec<String>,
+    token: &Audited,
+    now: Timestamp,
+    width: usize,
+    is_verbose: bool,
+) {
     let say = |lines: &mut Vec<String>, text: &str| {
         wrap(lines, "     ", pieces(&clean(text), false), width, true);
     };
@@ -256,7 +269,8 @@ fn details(lines: &mut Vec<String>, token: &Audited, now: Timestamp, width: usiz
     if let (true, Some(_), Some(id)) = (token.hosts.is_empty(), &token.name, &token.id) {
         say(lines, &format!("id: {id}"));
     }
-    let mut findings = token.findings().peekable();
+    let is_shown = |finding: &Finding| is_verbose || *finding != Finding::NoExpiry;
+    let mut findings = token.findings().filter(|(finding, _)| is_shown(finding)).peekable();
     while let Some((finding, fix)) = findings.next() {
         let mark = match finding.weight() {
             Weight::TooPowerful => "  !! ",
@@ -708,7 +722,15 @@ mod tests {
 
     #[track_caller]
     fn check(audited: &[Audited], width: usize, expect: &[&str]) {
-        assert_eq!(table(audited, now(), width, false), expect);
+        assert_eq!(table(audited, now(), width, false, true), expect);
+    }
+
+    #[test]
+    fn a_token_without_an_end_is_no_finding_unless_more_is_asked_for() {
+        let lines = |is_verbose| table(&account(), now(), 100, false, is_verbose);
+        let (few, all) = (lines(false), lines(true));
+        let more: Vec<_> = all.into_iter().filter(|line| !few.contains(line)).collect();
+        assert_eq!(more, ["  -  never expires"]);
     }
 
     #[test]
@@ -808,7 +830,7 @@ mod tests {
         audited.push(token(&[&format!("{label}.{label}.example.com")]));
         audited.push(Audited { name: Some("家".repeat(50)), ..token(&[]) });
         for width in 40..160 {
-            for line in table(&audited, now(), width, false) {
+            for line in table(&audited, now(), width, false, true) {
                 assert!(
                     breadth(&line) <= width || line.contains("homing token "),
                     "{width}: {line}"
@@ -833,7 +855,7 @@ mod tests {
     fn only_the_verdict_is_coloured_and_only_what_is_fine_is_green() {
         let mut audited = account();
         audited.push(Audited { findings: vec![Finding::Gone], ..token(&["gone.example.com"]) });
-        let lines = table(&audited, now(), 100, true);
+        let lines = table(&audited, now(), 100, true, true);
         let styled: Vec<_> = lines.iter().filter(|line| line.contains('\x1b')).collect();
         let starts = ["\x1b[1;31mTOO POWERFUL\x1b[0m  ", "\x1b[33minconclusive\x1b[0m  "];
         let ends = ["\x1b[33mlapsed\x1b[0m        ", "\x1b[32mnarrow\x1b[0m        "];
@@ -843,7 +865,7 @@ mod tests {
         for (line, expect) in styled.iter().zip(expect) {
             assert!(line.contains(expect), "{line:?}");
         }
-        let plain = table(&audited, now(), 100, false);
+        let plain = table(&audited, now(), 100, false, true);
         assert!(plain.iter().all(|line| !line.contains('\x1b')));
     }
 
@@ -912,7 +934,7 @@ mod tests {
             (&true.into(), &false.into())
         );
         let everything = Audited { rows: Some(Vec::new()), ..token(&["dev1.example.com"]) };
-        let lines = table(&[everything], now(), 100, false);
+        let lines = table(&[everything], now(), 100, false, true);
         assert!(lines.iter().any(|line| line.contains("rows: none, so every record")), "{lines:?}");
     }
 

@@ -54,7 +54,7 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
         }
     }
     if !audited.is_empty() {
-        judgement::tell(&audited, false);
+        judgement::tell(&audited, false, false);
     }
     Ok(exit)
 }
