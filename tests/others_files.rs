@@ -11,15 +11,14 @@ mod netns;
 #[path = "../contrib/sandbox/server/mod.rs"]
 mod sandbox;
 
-use std::fs::{self, File, Permissions};
-use std::os::fd::AsRawFd;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use account::{DEV1, account};
+use account::{DEV1, HOST, account};
 use home::{Home, Ran};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::{Gid, Uid};
@@ -71,11 +70,11 @@ fn listing(path: &Path) -> Vec<String> {
 }
 
 /// Runs `command` [`RUNS`] times with paths below `home`/d, while somebody exchanges that directory
-/// with a link to root's; each time, what `gone` names is removed from the directory before.
+/// with a link to root's; before each time, `prepare` gets the directory as it is to be found.
 ///
 /// Nothing may come to be in root's directory.
 #[track_caller]
-fn check_exchange(home: &Home, gone: &[&str], command: impl Fn() -> Command) {
+fn check_exchange(home: &Home, prepare: impl Fn(&Path), command: impl Fn() -> Command) {
     let roots = Home::new("");
     let victim = roots.path("victim");
     for name in ["state", "secrets"] {
@@ -86,41 +85,44 @@ fn check_exchange(home: &Home, gone: &[&str], command: impl Fn() -> Command) {
     directory(&real);
     symlink(&victim, &link).unwrap();
     std::os::unix::fs::lchown(&link, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+    let exchange = || renameat_with(CWD, &real, CWD, &link, RenameFlags::EXCHANGE).unwrap();
     let before = listing(&victim);
-    let open = File::open(&real).unwrap();
-    let held = PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()));
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let exchanging = scope.spawn(|| {
-            let (uid, gid) = (Uid::from_raw(SOMEBODY), Gid::from_raw(SOMEBODY));
-            set_thread_groups(&[gid]).unwrap();
-            set_thread_res_gid(gid, gid, gid).unwrap();
-            set_thread_res_uid(uid, uid, uid).unwrap();
-            while !stop.load(Ordering::Relaxed) {
-                renameat_with(CWD, &real, CWD, &link, RenameFlags::EXCHANGE).unwrap();
-            }
+    for _ in 0..RUNS {
+        prepare(&real);
+        let stop = AtomicBool::new(false);
+        let ran = thread::scope(|scope| {
+            scope.spawn(|| {
+                let (uid, gid) = (Uid::from_raw(SOMEBODY), Gid::from_raw(SOMEBODY));
+                set_thread_groups(&[gid]).unwrap();
+                set_thread_res_gid(gid, gid, gid).unwrap();
+                set_thread_res_uid(uid, uid, uid).unwrap();
+                while !stop.load(Ordering::Relaxed) {
+                    exchange();
+                }
+            });
+            let ran = command().output();
+            stop.store(true, Ordering::Relaxed);
+            Ran::from(ran.unwrap())
         });
-        for _ in 0..RUNS {
-            let ran = Ran::from(command().output().unwrap());
-            if listing(&victim) != before {
-                stop.store(true, Ordering::Relaxed);
-                panic!("root wrote where it was led: {:#?}\n{ran:#?}", listing(&victim));
-            }
-            for name in gone {
-                let path = held.join(name);
-                let _ =
-                    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-            }
+        let after = listing(&victim);
+        assert_eq!(after, before, "root wrote where it was led: {ran:#?}");
+        if real.is_symlink() {
+            exchange();
         }
-        stop.store(true, Ordering::Relaxed);
-        exchanging.join().unwrap();
-    });
-    // With nobody who exchanges them it comes to the directory: otherwise this would test nothing.
-    if real.is_symlink() {
-        renameat_with(CWD, &real, CWD, &link, RenameFlags::EXCHANGE).unwrap();
     }
+    // With nobody who exchanges them it writes in the directory: otherwise this would test nothing.
+    prepare(&real);
+    let found = listing(&real);
     let ran = Ran::from(command().output().unwrap());
-    assert!(gone.iter().any(|name| held.join(name).exists()), "{ran:#?}");
+    assert_ne!(listing(&real), found, "{ran:#?}");
+}
+
+/// Removes what is in `directory`.
+fn clear(directory: &Path) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+    }
 }
 
 const HOSTS_FILE: &str = "[source.here]\nstatic = \"198.51.100.7\"\nallow-private = true\n\n\
@@ -136,23 +138,63 @@ fn an_exchange_of_directory_and_link_leads_no_state_and_no_hosts_file_astray() {
     let (home, own) = (of_somebody(""), Home::new(""));
     own.configure(&HOSTS_FILE.replace("PATH", home.path("d/hosts").to_str().unwrap()));
     let state = home.path("d/state");
-    check_exchange(&home, &["state", "hosts"], || {
+    check_exchange(&home, clear, || {
         own.command(&["--once", "--state-dir", state.to_str().unwrap()])
     });
 }
 
 #[test]
-fn an_exchange_of_directory_and_link_leads_no_token_astray() {
-    if !is_root("an_exchange_of_directory_and_link_leads_no_token_astray") {
+fn an_exchange_of_directory_and_link_leads_no_new_token_astray() {
+    let test = "an_exchange_of_directory_and_link_leads_no_new_token_astray";
+    check_token_exchange(test, &["issue", "--all"], |_, directory| clear(directory));
+}
+
+#[test]
+fn an_exchange_of_directory_and_link_leads_no_rotated_token_astray() {
+    let test = "an_exchange_of_directory_and_link_leads_no_rotated_token_astray";
+    check_token_exchange(test, &["rotate", "--all"], |own, _| issue(own));
+}
+
+#[test]
+fn an_exchange_of_directory_and_link_leads_no_receipt_of_an_audit_astray() {
+    let test = "an_exchange_of_directory_and_link_leads_no_receipt_of_an_audit_astray";
+    check_token_exchange(test, &["audit", HOST], |own, directory| {
+        if !directory.join("token").exists() {
+            issue(own);
+        }
+        let _ = fs::remove_file(directory.join("token.receipt"));
+    });
+}
+
+#[test]
+fn an_exchange_of_directory_and_link_leads_no_revoked_token_astray() {
+    let test = "an_exchange_of_directory_and_link_leads_no_revoked_token_astray";
+    check_token_exchange(test, &["revoke", HOST], |own, _| issue(own));
+}
+
+/// [`check_exchange`] for `homing token` with `arguments`; `prepare` gets the home of the
+/// configuration, too.
+#[track_caller]
+fn check_token_exchange(test: &str, arguments: &[&str], prepare: impl Fn(&Home, &Path)) {
+    if !is_root(test) {
         return;
     }
     let sandbox = Sandbox::start(account(Api::Current)).unwrap();
     let home = of_somebody("");
-    let file = home.path("d/token");
-    let host = DEV1.replace("\"token\"", &format!("{file:?}"));
+    let host = DEV1.replace("\"token\"", &format!("{:?}", home.path("d/token")));
     let own = Home::at(&sandbox.url(), &host);
-    let files = ["token", "token.receipt", "token.new", "token.new.receipt"];
-    check_exchange(&home, &files, || account::token_command(&own, &["issue", "--all"]));
+    check_exchange(
+        &home,
+        |directory| prepare(&own, directory),
+        || account::token_command(&own, arguments),
+    );
+}
+
+/// Makes a good token where there is none.
+#[track_caller]
+fn issue(own: &Home) {
+    let ran = account::token(own, &["issue", "--all"]);
+    assert_eq!(ran.code, 0, "{ran:#?}");
 }
 
 #[test]
@@ -164,7 +206,7 @@ fn an_exchange_of_directory_and_link_leads_no_imported_secret_astray() {
     let own = Home::new("");
     own.write("old.conf", "protocol=dyndns2\nlogin=me\npassword='hunter2'\na.example.com\n", 0o600);
     let (old, secrets) = (own.path("old.conf"), home.path("d/secrets"));
-    check_exchange(&home, &["secrets"], || {
+    check_exchange(&home, clear, || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
         command.env_clear().args(["import", "ddclient"]).arg(&old).arg("--secrets-dir");
         command.arg(&secrets).stdin(Stdio::null());
