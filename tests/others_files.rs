@@ -181,7 +181,8 @@ fn check_token_exchange(test: &str, arguments: &[&str], prepare: impl Fn(&Home, 
     }
     let sandbox = Sandbox::start(account(Api::Current)).unwrap();
     let home = of_somebody("");
-    let host = DEV1.replace("\"token\"", &format!("{:?}", home.path("d/token")));
+    let file = home.path("d/token");
+    let host = DEV1.replace("\"token\"", &format!("\"{}\"", file.display()));
     let own = Home::at(&sandbox.url(), &host);
     check_exchange(
         &home,
