@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::core::pace::{History, Pace};
-use crate::core::protocol::desec::LEAST_GAP;
+use crate::core::protocol::manners::DESEC_GAP;
 use crate::core::time::Timestamp;
 
 /// What a request counts as.
@@ -56,7 +56,7 @@ impl Scope {
 impl Pacer {
     /// How long a request of that scope has to wait.
     pub fn wait(&self, scope: &Scope, now: Timestamp) -> Duration {
-        let after_last = self.last.map_or(now, |last| last.after(LEAST_GAP));
+        let after_last = self.last.map_or(now, |last| last.after(DESEC_GAP));
         let windows = scope
             .paces()
             .iter()
@@ -132,6 +132,6 @@ mod tests {
     #[test]
     fn what_is_in_no_scope_keeps_the_least_gap() {
         let moments = moments(&Scope::Root, 3);
-        assert_eq!(moments[2].since(moments[0]), LEAST_GAP * 2);
+        assert_eq!(moments[2].since(moments[0]), DESEC_GAP * 2);
     }
 }

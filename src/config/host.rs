@@ -261,7 +261,7 @@ impl<'a> Context<'a> {
             notes.add(setting.at, &setting.name, what);
         }
         let most = self.sources[at].most(family);
-        let takes_one = provider.filter(|provider| !provider.protocol.can_set_several());
+        let takes_one = provider.filter(|provider| !provider.protocol.manners().can_set_several);
         if let Some(Provider { name: provider, protocol, .. }) = takes_one.filter(|_| most > 1) {
             let what = format!(
                 "the source {name} tells up to {most} {family} addresses, and {provider} ({}) takes one; write a source of one",

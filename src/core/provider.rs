@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::address::{Family, PerFamily};
-use super::feature::Feature;
 use super::name::Hostname;
 use super::pace::Pace;
+pub use super::protocol::manners::{MOST_HOSTS, Omit, Protocol, Removal};
 use super::server::Server;
 use super::tsig::Algorithm;
 
@@ -68,43 +68,6 @@ pub struct Provider {
     pub note: Text,
 }
 
-/// How a provider is spoken to.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Protocol {
-    /// deSEC's dynDNS endpoint.
-    Desec,
-    /// The protocol that dyn.com published and most services took over.
-    Dyndns2,
-    /// A local file in the form of `/etc/hosts`.
-    HostsFile,
-    /// The HTTP API of PowerDNS' authoritative server.
-    PowerDns,
-    /// PowerDNS on Rails, by its tokens.
-    Rails,
-    /// Signed dynamic updates (RFC 2136).
-    Rfc2136,
-}
-
-/// What leaving a family out of a request does.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Omit {
-    /// The record is set to the address that the request comes from.
-    Caller,
-    /// The record is deleted.
-    Delete,
-    /// The record stays as it is.
-    Keep,
-}
-
-/// How a record is removed.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Removal {
-    /// A request leaves its family out and states the other one.
-    LeftOut,
-    /// A request says so, whatever it says of the other family.
-    Said,
-}
-
 /// Where the login of a request comes from when the host names none.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Login {
@@ -115,52 +78,9 @@ pub enum Login {
 }
 
 impl Protocol {
-    /// Every protocol.
-    pub const ALL: [Self; 6] =
-        [Self::Desec, Self::Dyndns2, Self::HostsFile, Self::PowerDns, Self::Rails, Self::Rfc2136];
-
-    /// The protocol's name in the configuration.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Desec => "desec",
-            Self::Dyndns2 => "dyndns2",
-            Self::HostsFile => "hosts-file",
-            Self::PowerDns => "powerdns",
-            Self::Rails => "powerdns-on-rails",
-            Self::Rfc2136 => "rfc2136",
-        }
-    }
-
-    /// Whether this build speaks it.
-    pub fn is_here(self) -> bool {
-        match self {
-            Self::Desec | Self::Dyndns2 | Self::HostsFile | Self::PowerDns | Self::Rails => true,
-            Self::Rfc2136 => Feature::NameServers.is_here(),
-        }
-    }
-
-    /// Whether a request can say "leave this family alone", whatever leaving it out would do.
-    pub fn can_leave(self) -> bool {
-        match self {
-            Self::Desec | Self::HostsFile | Self::PowerDns | Self::Rails | Self::Rfc2136 => true,
-            Self::Dyndns2 => false,
-        }
-    }
-
-    /// Whether a record can be given several addresses.
-    pub fn can_set_several(self) -> bool {
-        match self {
-            Self::Desec | Self::HostsFile | Self::PowerDns | Self::Rfc2136 => true,
-            // dyn.com's words do not say what becomes of a second one. Each record of PowerDNS on
-            // Rails holds one, and tokens must not make another.
-            Self::Dyndns2 | Self::Rails => false,
-        }
-    }
-
     /// An entry of this protocol with every default written down.
     pub const fn defaults(self, name: Text) -> Provider {
-        let desec = matches!(self, Self::Desec);
-        let local = matches!(self, Self::HostsFile);
+        let manners = self.manners();
         Provider {
             name,
             title: Cow::Borrowed(""),
@@ -172,17 +92,11 @@ impl Protocol {
             zone: None,
             ca_file: None,
             plain_http: false,
-            // Where nothing is known, nothing good is assumed of a dyndns2 server but what dyn.com's did.
-            omit: if desec { Omit::Delete } else { Omit::Keep },
-            pace: match self {
-                Self::Desec => Some(Pace { requests: 2, window: Duration::from_secs(120) }),
-                // No service says what it takes; many block whoever asks more often.
-                Self::Dyndns2 => Some(Pace { requests: 6, window: Duration::from_secs(300) }),
-                Self::HostsFile | Self::PowerDns | Self::Rails | Self::Rfc2136 => None,
-            },
-            pace_each_host: matches!(self, Self::Dyndns2),
+            omit: manners.omit,
+            pace: manners.pace,
+            pace_each_host: manners.paces_each_host,
             refresh: None,
-            batch: if local { usize::MAX } else { MOST_HOSTS },
+            batch: manners.most_hosts,
             parameters: PerFamily { v4: Cow::Borrowed("myip"), v6: Cow::Borrowed("myip") },
             one_family: false,
             leave: None,
@@ -191,20 +105,6 @@ impl Protocol {
             echo: PerFamily { v4: None, v6: None },
             credential: Cow::Borrowed(""),
             note: Cow::Borrowed(""),
-        }
-    }
-}
-
-/// The most hosts that one request may name.
-pub const MOST_HOSTS: usize = 20;
-
-impl Omit {
-    /// The word in the configuration.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Caller => "caller",
-            Self::Delete => "delete",
-            Self::Keep => "keep",
         }
     }
 }
@@ -240,23 +140,14 @@ impl Provider {
 
     /// How a record is removed there; `None` where it cannot be.
     pub fn removal(&self) -> Option<Removal> {
-        match self.protocol {
-            Protocol::Desec | Protocol::HostsFile | Protocol::PowerDns | Protocol::Rfc2136 => {
-                Some(Removal::Said)
-            }
-            // A token that may remove records could not put them back.
-            Protocol::Rails => None,
-            Protocol::Dyndns2 => {
-                let deletes = self.omit == Omit::Delete && !self.one_family;
-                deletes.then_some(Removal::LeftOut)
-            }
-        }
+        let leaving_out_deletes = self.omit == Omit::Delete && !self.one_family;
+        self.protocol.manners().removal.filter(|by| *by == Removal::Said || leaving_out_deletes)
     }
 
     /// What updating a host without `family` does to that family's record, in words, when it is
     /// not simply left alone.
     pub fn side_effect(&self, family: Family) -> Option<String> {
-        if self.protocol.can_leave() || self.leave.is_some() || self.one_family {
+        if self.protocol.manners().can_leave || self.leave.is_some() || self.one_family {
             return None;
         }
         let record = family.record_type();

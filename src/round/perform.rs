@@ -18,6 +18,7 @@ use crate::core::memory::{Entry, HoldKind};
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
 use crate::core::pace::Pace;
 use crate::core::plan::{Candidate, Request, Schedule, Wish};
+use crate::core::protocol::manners::DESEC_GAP;
 use crate::core::protocol::{Credential, HttpRequest, Verdict, desec, dyndns2, powerdns, rfc2136};
 use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Fingerprint;
@@ -424,7 +425,7 @@ async fn deliver(clients: &Clients, delivery: &Delivery<'_>, asked: &Request) ->
                 let touch = HttpRequest { bind: *bind, ..touch };
                 // Whatever came of it, the update that follows tells how the host stands.
                 let _ = clients.send(&touch, ca_file).await;
-                tokio::time::sleep(desec::LEAST_GAP).await;
+                tokio::time::sleep(DESEC_GAP).await;
             }
             let url = provider.update_url.as_deref().unwrap_or_default();
             desec::request(url, updates, credential)

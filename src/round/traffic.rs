@@ -9,8 +9,7 @@ use std::time::Instant;
 
 use crate::core::interface::InterfaceName;
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal};
-use crate::core::protocol::desec;
-use crate::core::provider::{Protocol, Provider};
+use crate::core::provider::Provider;
 use crate::core::secret::Fingerprint;
 use crate::core::server::Server;
 use crate::http::server_of;
@@ -18,7 +17,7 @@ use crate::http::server_of;
 /// What is known; the last requests are kept from round to round.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    /// When the last request to each deSEC server was answered.
+    /// When the last request to each server that wants a gap between two was answered.
     last: BTreeMap<String, Instant>,
     /// By the place that takes updates, whichever entry leads there.
     refused: BTreeMap<(String, Fingerprint), Refusal>,
@@ -55,8 +54,8 @@ impl Traffic {
 
     /// The moment before which nothing may leave for the provider's server.
     pub fn not_before(&self, provider: &Provider) -> Option<Instant> {
-        let last = self.last.get(&server(provider))?;
-        Some(*last + desec::LEAST_GAP)
+        let gap = provider.protocol.manners().least_gap?;
+        self.last.get(&server(provider)).map(|last| *last + gap)
     }
 
     /// Learns from an outcome, whose request is over and went by the line `bind`.
@@ -67,7 +66,7 @@ impl Traffic {
         bind: Option<InterfaceName>,
         outcome: &Outcome,
     ) {
-        if provider.protocol == Protocol::Desec {
+        if provider.protocol.manners().least_gap.is_some() {
             self.last.insert(server(provider), Instant::now());
         }
         let key = (provider.place(), identity);
@@ -117,15 +116,15 @@ impl Traffic {
 /// Where requests to a provider queue up: at its server, whatever the entry, where that takes one at a
 /// time, or by itself.
 pub fn lane(provider: &Provider) -> String {
-    match provider.protocol {
-        Protocol::Desec | Protocol::PowerDns | Protocol::Rails => server(provider),
-        Protocol::Dyndns2 | Protocol::HostsFile | Protocol::Rfc2136 => provider.name.to_string(),
+    match provider.protocol.manners().most_at_once {
+        1 => server(provider),
+        _ => provider.name.to_string(),
     }
 }
 
-/// The server whose limits count: deSEC's update and API hosts share theirs.
+/// The server whose limits count: deSEC's update and API hosts share theirs. A file stands for itself.
 fn server(provider: &Provider) -> String {
     let url = provider.api_url.as_deref().or(provider.update_url.as_deref());
     let name_server = || provider.name_server.as_ref().map(Server::to_string);
-    url.map(server_of).or_else(name_server).unwrap_or_default()
+    url.map(server_of).or_else(name_server).unwrap_or_else(|| provider.name.to_string())
 }

@@ -15,10 +15,6 @@ use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection};
 use crate::core::plan::{Update, Wish};
 
-/// The least time between two requests to one deSEC server: its web server refuses a second one
-/// within 33 ms, whatever it is about.
-pub const LEAST_GAP: Duration = Duration::from_millis(100);
-
 /// The wait after a 429 that speaks of throttling and does not say for how long: the window of the
 /// limit that it comes from.
 const THROTTLED: Duration = Duration::from_secs(120);

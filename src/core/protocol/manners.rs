@@ -1,0 +1,382 @@
+//! Manners: all that the rest of Homing has to know of a protocol, one value each.
+//!
+//! Owns the list of protocols and their facts. Knows no request and no answer; whoever would ask
+//! which protocol it is asks here for the fact that matters.
+
+use std::time::Duration;
+
+use crate::core::feature::Feature;
+use crate::core::pace::Pace;
+
+/// How a provider is spoken to.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Protocol {
+    /// deSEC's dynDNS endpoint.
+    Desec,
+    /// The protocol that dyn.com published and most services took over.
+    Dyndns2,
+    /// A local file in the form of `/etc/hosts`.
+    HostsFile,
+    /// The HTTP API of PowerDNS' authoritative server.
+    PowerDns,
+    /// PowerDNS on Rails, by its tokens.
+    Rails,
+    /// Signed dynamic updates (RFC 2136).
+    Rfc2136,
+}
+
+/// The facts of one protocol.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[derive(Debug)]
+pub struct Manners {
+    /// Its name in the configuration.
+    pub word: &'static str,
+    /// What a build needs to speak it.
+    pub feature: Option<Feature>,
+    /// What its requests are carried by.
+    pub transport: Transport,
+    /// What a host proves itself with.
+    pub secret: SecretKind,
+    /// Who makes, judges and revokes its secrets for `homing token`, if anybody.
+    pub tokens: Option<Issuer>,
+    /// When the zone of a host has to be known.
+    pub zone: ZoneNeed,
+    /// Whether a request can say "leave this family alone", whatever leaving it out would do.
+    pub can_leave: bool,
+    /// Whether a record can be given several addresses.
+    pub can_set_several: bool,
+    /// How a record is removed; where that is by leaving it out, the provider's entry has to permit it.
+    pub removal: Option<Removal>,
+    /// Whether a request says how long resolvers may keep a record.
+    pub says_ttl: bool,
+    /// Whether a request can depend on what a record holds.
+    pub has_conditions: bool,
+    /// Which requests can name only hosts with equal wishes.
+    pub common: Common,
+    /// The most hosts that one request may name.
+    pub most_hosts: usize,
+    /// The most requests under way: to one server where that is one, else to one provider.
+    pub most_at_once: usize,
+    /// The least time between two requests to one server.
+    pub least_gap: Option<Duration>,
+    /// The path of updates at a server; the query is appended.
+    pub update_path: &'static str,
+    /// The path of the API at a server; an empty one is the server itself.
+    pub api_path: Option<&'static str>,
+    /// What leaving a family out of a request does, unless the entry says otherwise.
+    pub omit: Omit,
+    /// How many requests per time are sent, unless the entry says otherwise.
+    pub pace: Option<Pace>,
+    /// Whether that pace is for each host, instead of for each zone.
+    pub paces_each_host: bool,
+    /// The settings of `[provider.NAME]` that mean something to few protocols, and to this one.
+    pub own_keys: &'static [&'static str],
+    /// What a user of the protocol should know, whatever the provider.
+    pub warning: Option<&'static str>,
+}
+
+/// What requests are carried by.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Transport {
+    /// Messages to a name server.
+    Dns,
+    /// Nothing: a file on this machine is written.
+    File,
+    /// HTTP.
+    Http,
+}
+
+/// What a host proves itself with.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum SecretKind {
+    /// The key of a name server: a name with a secret.
+    Key,
+    /// Nothing.
+    Nothing,
+    /// A password, which belongs to a login.
+    Password,
+    /// A token, which stands for itself.
+    Token,
+}
+
+/// Who makes, judges and revokes secrets for `homing token`.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Issuer {
+    /// The account's API of deSEC.
+    Desec,
+    /// A name server, whose keys are made here.
+    NameServer,
+    /// The web application of PowerDNS on Rails.
+    Rails,
+}
+
+/// When the zone of a host has to be known.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum ZoneNeed {
+    /// Always: no request can do without it.
+    Always,
+    /// Never: the provider finds it.
+    Never,
+    /// When hosts share a provider, whose pace is one for each zone.
+    Shared,
+}
+
+/// Which requests can name only hosts with equal wishes.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Common {
+    /// Every one.
+    Always,
+    /// None: each host has wishes of its own.
+    Never,
+    /// One that removes a record.
+    Removal,
+}
+
+/// How a record is removed.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Removal {
+    /// A request leaves its family out and states the other one.
+    LeftOut,
+    /// A request says so, whatever it says of the other family.
+    Said,
+}
+
+/// What leaving a family out of a request does.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Omit {
+    /// The record is set to the address that the request comes from.
+    Caller,
+    /// The record is deleted.
+    Delete,
+    /// The record stays as it is.
+    Keep,
+}
+
+/// The most hosts that a request to a server may name.
+pub const MOST_HOSTS: usize = 20;
+
+/// The most requests under way to one provider, and so the most connections.
+const MOST_AT_ONCE: usize = 8;
+
+/// The least time between two requests to one deSEC server: its web server refuses a second one
+/// within 33 ms, whatever it is about.
+pub const DESEC_GAP: Duration = Duration::from_millis(100);
+
+/// deSEC, as its own server behaves (recorded August 2026).
+pub const DESEC: Manners = Manners {
+    word: "desec",
+    feature: None,
+    transport: Transport::Http,
+    secret: SecretKind::Token,
+    tokens: Some(Issuer::Desec),
+    zone: ZoneNeed::Shared,
+    can_leave: true,
+    can_set_several: true,
+    removal: Some(Removal::Said),
+    says_ttl: false,
+    has_conditions: false,
+    // That a record shall go is said of all hosts: so it is known to work.
+    common: Common::Removal,
+    most_hosts: MOST_HOSTS,
+    most_at_once: 1,
+    least_gap: Some(DESEC_GAP),
+    update_path: "/api/v1/dyndns/update",
+    api_path: Some("/api/v1"),
+    omit: Omit::Delete,
+    pace: Some(Pace { requests: 2, window: Duration::from_secs(120) }),
+    paces_each_host: false,
+    own_keys: &["api-url"],
+    warning: None,
+};
+
+/// dyndns2. Of a server that nothing is known of, only what dyn.com's did is assumed.
+pub const DYNDNS2: Manners = Manners {
+    word: "dyndns2",
+    feature: None,
+    transport: Transport::Http,
+    secret: SecretKind::Password,
+    tokens: None,
+    zone: ZoneNeed::Never,
+    can_leave: false,
+    // dyn.com's words do not say what becomes of a second one.
+    can_set_several: false,
+    removal: Some(Removal::LeftOut),
+    says_ttl: false,
+    has_conditions: false,
+    common: Common::Always,
+    most_hosts: MOST_HOSTS,
+    most_at_once: MOST_AT_ONCE,
+    least_gap: None,
+    update_path: "/nic/update",
+    api_path: None,
+    omit: Omit::Keep,
+    // No service says what it takes; many block whoever asks more often.
+    pace: Some(Pace { requests: 6, window: Duration::from_secs(300) }),
+    paces_each_host: true,
+    own_keys: &["ipv4-parameter", "ipv6-parameter", "leave", "login", "one-family", "query"],
+    warning: None,
+};
+
+/// A hosts file: many names at one go, and nobody to be asked.
+pub const HOSTS_FILE: Manners = Manners {
+    word: "hosts-file",
+    feature: None,
+    transport: Transport::File,
+    secret: SecretKind::Nothing,
+    tokens: None,
+    zone: ZoneNeed::Never,
+    can_leave: true,
+    can_set_several: true,
+    removal: Some(Removal::Said),
+    says_ttl: false,
+    has_conditions: false,
+    common: Common::Never,
+    most_hosts: usize::MAX,
+    most_at_once: 1,
+    least_gap: None,
+    update_path: "",
+    api_path: None,
+    omit: Omit::Keep,
+    pace: None,
+    paces_each_host: false,
+    own_keys: &[],
+    warning: None,
+};
+
+/// The HTTP API of PowerDNS' authoritative server (4.7, observed November 2026).
+pub const POWERDNS: Manners = Manners {
+    word: "powerdns",
+    feature: None,
+    transport: Transport::Http,
+    secret: SecretKind::Token,
+    tokens: None,
+    zone: ZoneNeed::Always,
+    can_leave: true,
+    can_set_several: true,
+    removal: Some(Removal::Said),
+    says_ttl: true,
+    has_conditions: false,
+    common: Common::Never,
+    most_hosts: MOST_HOSTS,
+    most_at_once: 1,
+    least_gap: None,
+    update_path: "/api/v1/servers/localhost",
+    api_path: Some("/api/v1/servers/localhost"),
+    omit: Omit::Keep,
+    pace: None,
+    paces_each_host: false,
+    own_keys: &["api-url"],
+    warning: Some(
+        "the key of PowerDNS' HTTP API can do everything at that server: keep it on the server's own machine, or use the protocol rfc2136 with a key for one name",
+    ),
+};
+
+/// PowerDNS on Rails, whose tokens open a session.
+pub const RAILS: Manners = Manners {
+    word: "powerdns-on-rails",
+    feature: None,
+    transport: Transport::Http,
+    secret: SecretKind::Token,
+    tokens: Some(Issuer::Rails),
+    zone: ZoneNeed::Never,
+    can_leave: true,
+    // Each record there holds one address, and tokens must not make another record.
+    can_set_several: false,
+    // A token that may remove records could not put them back.
+    removal: None,
+    says_ttl: true,
+    has_conditions: false,
+    common: Common::Never,
+    most_hosts: MOST_HOSTS,
+    most_at_once: 1,
+    least_gap: None,
+    update_path: "",
+    api_path: Some(""),
+    omit: Omit::Keep,
+    pace: None,
+    paces_each_host: false,
+    own_keys: &[],
+    warning: None,
+};
+
+/// Signed dynamic updates (RFC 2136).
+pub const RFC2136: Manners = Manners {
+    word: "rfc2136",
+    feature: Some(Feature::NameServers),
+    transport: Transport::Dns,
+    secret: SecretKind::Key,
+    tokens: Some(Issuer::NameServer),
+    zone: ZoneNeed::Always,
+    can_leave: true,
+    can_set_several: true,
+    removal: Some(Removal::Said),
+    says_ttl: true,
+    has_conditions: true,
+    common: Common::Never,
+    most_hosts: MOST_HOSTS,
+    most_at_once: MOST_AT_ONCE,
+    least_gap: None,
+    update_path: "",
+    api_path: None,
+    omit: Omit::Keep,
+    pace: None,
+    paces_each_host: false,
+    own_keys: &["algorithm"],
+    warning: None,
+};
+
+impl Protocol {
+    /// Every protocol, sorted by name.
+    pub const ALL: [Self; 6] =
+        [Self::Desec, Self::Dyndns2, Self::HostsFile, Self::PowerDns, Self::Rails, Self::Rfc2136];
+
+    /// Its facts.
+    pub const fn manners(self) -> &'static Manners {
+        match self {
+            Self::Desec => &DESEC,
+            Self::Dyndns2 => &DYNDNS2,
+            Self::HostsFile => &HOSTS_FILE,
+            Self::PowerDns => &POWERDNS,
+            Self::Rails => &RAILS,
+            Self::Rfc2136 => &RFC2136,
+        }
+    }
+
+    /// The protocol's name in the configuration.
+    pub fn word(self) -> &'static str {
+        self.manners().word
+    }
+
+    /// The protocol of that name.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|protocol| protocol.word() == word)
+    }
+
+    /// Whether this build speaks it.
+    pub fn is_here(self) -> bool {
+        self.manners().feature.is_none_or(Feature::is_here)
+    }
+}
+
+impl Manners {
+    /// Whether it serves a local network, where private addresses are as good as any.
+    pub fn is_local(&self) -> bool {
+        self.transport == Transport::File
+    }
+
+    /// Whether its secrets are tokens that somebody makes, each with a receipt beside its file.
+    pub fn has_receipts(&self) -> bool {
+        self.secret == SecretKind::Token && self.tokens.is_some()
+    }
+}
+
+impl Omit {
+    /// The word in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Delete => "delete",
+            Self::Keep => "keep",
+        }
+    }
+}
