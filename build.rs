@@ -4,18 +4,19 @@
 //! table ends the build with its place; a unit test in `config` holds the result against what the
 //! same entries give when a user writes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs};
 
+use toml::de::DeTable;
 use toml::{Table, Value};
 
 const SOURCE: &str = "src/core/providers.toml";
 
 /// What an entry may hold; `zone`, `ca-file` and `plain-http` are for users' own servers only.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "api-url",
     "batch",
     "credential",
@@ -23,6 +24,7 @@ const KEYS: [&str; 19] = [
     "echo6",
     "ipv4-parameter",
     "ipv6-parameter",
+    "known-as",
     "leave",
     "login",
     "note",
@@ -50,8 +52,12 @@ fn main() {
     let text = fs::read_to_string(SOURCE).unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
     let table: Table = text.parse().unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
     let code = code(&table).unwrap_or_else(|problem| panic!("{SOURCE}: {problem}"));
+    let table = DeTable::parse(&text).unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
+    let names = names(table.get_ref()).unwrap_or_else(|problem| panic!("{SOURCE}: {problem}"));
     let directory = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
-    fs::write(format!("{directory}/providers.rs"), code).expect("OUT_DIR can be written to");
+    for (name, text) in [("providers.rs", code), ("names.txt", names)] {
+        fs::write(format!("{directory}/{name}"), text).expect("OUT_DIR can be written to");
+    }
 }
 
 /// Hands the linker a script, where it is known to read it and nothing else needs the tables.
@@ -104,9 +110,68 @@ fn runs_with(option: &str) -> bool {
     succeeds(&mut rustc) && succeeds(&mut Command::new(program))
 }
 
+/// Who uses the names of `known-as`: clients whose set-ups are read, or a URL.
+const USERS: [&str; 4] = ["ddclient", "ddns-scripts", "inadyn", "servers"];
+
+/// The names of services elsewhere, one a line in the order of the entries: who uses it, the name, and
+/// the built-in provider, or the server and path of another.
+fn names(table: &DeTable<'_>) -> Result<String, String> {
+    let mut lines = Vec::new();
+    for (provider, entry) in entries(table, "provider")? {
+        if let Some(known) = entry.get("known-as") {
+            let known = known.get_ref().as_table().ok_or("known-as is not a table")?;
+            lines.extend(meaning(known, provider)?);
+        }
+    }
+    for (server, entry) in entries(table, "other")? {
+        lines.extend(meaning(entry, server)?);
+    }
+    let mut seen = BTreeSet::new();
+    if let Some((user, name, _)) = lines.iter().find(|(user, name, _)| !seen.insert((user, name))) {
+        return Err(format!("two entries are known to {user} as {name}"));
+    }
+    let line = |(user, name, meaning)| format!("{user} {name} {meaning}\n");
+    Ok(lines.into_iter().map(line).collect())
+}
+
+/// The sections `[KIND.NAME]` in their order.
+fn entries<'a>(
+    table: &'a DeTable<'_>,
+    kind: &str,
+) -> Result<Vec<(&'a str, &'a DeTable<'a>)>, String> {
+    let all = table.get(kind).and_then(|all| all.get_ref().as_table());
+    let mut found = Vec::new();
+    for (name, entry) in all.ok_or(format!("there is no {kind}"))? {
+        let table = entry.get_ref().as_table().ok_or(format!("{kind}.{name} is not a table"))?;
+        found.push((name.span().start, name.get_ref().as_ref(), table));
+    }
+    found.sort_by_key(|(at, ..)| *at);
+    Ok(found.into_iter().map(|(_, name, table)| (name, table)).collect())
+}
+
+/// The names in `known`, each with its user and `meaning`.
+fn meaning<'a>(
+    known: &'a DeTable<'_>,
+    meaning: &'a str,
+) -> Result<Vec<(&'a str, &'a str, &'a str)>, String> {
+    let mut lines = Vec::new();
+    for (user, names) in known {
+        let user = user.get_ref().as_ref();
+        let names = names.get_ref().as_array().filter(|_| USERS.contains(&user));
+        let names = names.ok_or(format!("{meaning}: {user} is no list of names"))?;
+        for name in names.iter().map(|name| name.get_ref().as_str().unwrap_or_default()) {
+            if name.is_empty() || name.contains(char::is_whitespace) {
+                return Err(format!("{meaning}: {name:?} is no name at {user}"));
+            }
+            lines.push((user, name, meaning));
+        }
+    }
+    Ok(lines)
+}
+
 /// The static table of all entries, sorted by name.
 fn code(table: &Table) -> Result<String, String> {
-    if let Some(key) = table.keys().find(|key| *key != "provider") {
+    if let Some(key) = table.keys().find(|key| !matches!(key.as_str(), "provider" | "other")) {
         return Err(format!("{key} does not belong here; write [provider.NAME]"));
     }
     let entries = table.get("provider").and_then(Value::as_table).ok_or("there is no provider")?;

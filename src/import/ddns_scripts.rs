@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use super::address::{self, Address, Kind};
-use super::service::{self, Service, Value};
+use super::names;
+use super::service::{self, Service};
 use super::target;
 use super::uci::{self, Opt, Section};
 use super::{Client, Credential, Draft, Host, Remark, Unusable};
@@ -101,53 +102,6 @@ fn global(option: &Opt) -> Option<Remark> {
 const PRIVATE: &str = "upd_privateip";
 /// The same before version 2.7.7.
 const OLD_PRIVATE: &str = "allow_local_ip";
-
-/// Service names, and the provider that each of them is.
-const SERVICES: [(&str, &str); 34] = [
-    ("3322.org", "3322.org"),
-    ("all-inkl.com", "all-inkl"),
-    ("apertodns.com", "apertodns"),
-    ("desec.io", "desec"),
-    ("dnsomatic.com", "dnsomatic"),
-    ("do.de", "domain-offensive"),
-    ("dyn.com", "dyn.com"),
-    ("dyndns.it", "dyndns.it"),
-    ("dyndns.org", "dyn.com"),
-    ("dynu.com", "dynu"),
-    ("eurodns.com", "eurodns"),
-    ("he.net", "he.net"),
-    ("hosting.de", "hosting.de"),
-    ("infomaniak.com", "infomaniak"),
-    ("inwx.de", "inwx"),
-    ("joker.com", "joker"),
-    ("loopia.com", "loopia"),
-    ("loopia.se", "loopia"),
-    ("no-ip.com", "no-ip"),
-    ("noip.com", "no-ip"),
-    ("No-IP.com", "no-ip"),
-    ("NoIP.com", "no-ip"),
-    ("now-dns.com", "now-dns"),
-    ("nsupdate.info", "nsupdate.info"),
-    ("oray.com", "oray"),
-    ("ovh.com", "ovh"),
-    ("schokokeks.org", "schokokeks"),
-    ("simply.com", "simply"),
-    ("spdyn.de", "spdyn"),
-    ("strato.com", "strato"),
-    ("strato.de", "strato"),
-    ("udmedia.de", "udmedia"),
-    ("variomedia.de", "variomedia"),
-    ("xlhost.de", "xlhost"),
-];
-
-/// Those that speak dyndns2 and are not in Homing's table: name, server and path.
-const OTHERS: [(&str, &str, &str); 5] = [
-    ("afraid.org-basicauth", "freedns.afraid.org", "/nic/update"),
-    ("core-networks.de", "dyndns.core-networks.de", "/"),
-    ("dnsdynamic.org", "www.dnsdynamic.org", "/api/"),
-    ("domopoli.de", "dyndns.domopoli.de", "/nic/update"),
-    ("opendns.com", "updates.opendns.com", "/nic/update"),
-];
 
 /// The options of a service that are made use of.
 const USED: [&str; 24] = [
@@ -314,14 +268,9 @@ impl Reader<'_> {
         let name = name.strip_suffix("-ipv6").unwrap_or(name);
         let script = self.text("update_script").unwrap_or_default();
         let script = script.rsplit('/').next().unwrap_or_default();
-        let known = SERVICES.iter().find(|(known, _)| *known == name);
-        let other = OTHERS.iter().find(|(known, ..)| *known == name);
-        if let Some((_, provider)) = known {
-            host.service = Service::known(provider);
-        } else if let Some((_, server, path)) = other {
-            let settings = vec![("one-family", Value::Flag(true))];
-            let line = self.line_of("service_name");
-            host.service = service::dyndns2(server, path, false, settings, line, remarks);
+        let known = names::of(Client::DdnsScripts).find(|(known, _)| *known == name);
+        if let Some((_, meaning)) = known {
+            host.service = Service::meant(meaning, self.line_of("service_name"), remarks);
         } else if name == "bind-nsupdate" || script == "update_nsupdate.sh" {
             self.settle_name_server(host);
         } else if name == "PowerDNS" || script == "update_pdns.sh" {
@@ -508,10 +457,8 @@ fn duration(section: &Section, name: &str, unit: &str, usual: &str) -> Option<Du
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-    use crate::core::provider::built_in;
+    use crate::core::provider::{BUILT_IN, Login};
 
     fn host(options: &str) -> Host {
         let lines: Vec<_> =
@@ -526,12 +473,9 @@ mod tests {
 
     #[test]
     fn every_name_of_a_service_leads_to_a_provider_of_the_table() {
-        for (name, provider) in SERVICES {
-            assert!(built_in(provider).is_some(), "{provider}");
-            assert_eq!(host(&format!("service_name {name}")).service.name(), provider);
-        }
-        for (name, server, _) in OTHERS {
-            assert_eq!(host(&format!("service_name {name}")).service.name(), server);
+        for (name, meaning) in names::of(Client::DdnsScripts) {
+            let (names::Meaning::BuiltIn(expect) | names::Meaning::Other(expect, _)) = meaning;
+            assert_eq!(host(&format!("service_name {name}")).service.name(), expect);
         }
         assert_eq!(host("service_name cloudflare.com-v4").service.protocol(), None);
     }
@@ -539,15 +483,22 @@ mod tests {
     #[test]
     fn the_package_for_openwrt_carries_over_the_same_services() {
         let script = include_str!("../../packaging/openwrt/files/from-ddns.awk");
-        let theirs = |call: &str| -> BTreeSet<Vec<&str>> {
-            let lines = script.lines().filter_map(|line| line.trim().strip_prefix(call));
-            lines.map(|line| line.split('"').skip(1).step_by(2).collect()).collect()
-        };
-        let same: BTreeSet<_> = SERVICES.iter().map(|(name, ours)| vec![*name, *ours]).collect();
-        assert_eq!(theirs("same("), same);
-        let others: BTreeSet<_> =
-            OTHERS.iter().map(|(name, server, path)| vec![*name, *server, *path]).collect();
-        assert_eq!(theirs("other("), others);
+        let calls: String = names::of(Client::DdnsScripts)
+            .map(|(name, meaning)| match meaning {
+                names::Meaning::BuiltIn(ours) => format!("\tsame(\"{name}\", \"{ours}\")\n"),
+                names::Meaning::Other(server, path) => {
+                    format!("\tother(\"{name}\", \"{server}\", \"{path}\")\n")
+                }
+            })
+            .collect();
+        let by_host = BUILT_IN.iter().filter(|provider| provider.login == Login::Host);
+        let by_host: Vec<_> = by_host.map(|provider| &*provider.name).collect();
+        let logins = format!("\tsplit(\"{}\", logins)\n", by_host.join(" "));
+        for table in [&calls, &logins] {
+            assert!(script.contains(table), "from-ddns.awk must have these lines:\n{table}");
+        }
+        let is_call = |line: &&str| line.starts_with("\tsame(") || line.starts_with("\tother(");
+        assert_eq!(script.lines().filter(is_call).count(), calls.lines().count());
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod ddclient;
 mod ddns_scripts;
 mod inadyn;
 mod join;
+mod names;
 mod service;
 mod target;
 mod toml;

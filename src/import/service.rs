@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::names::{self, Meaning};
 use super::{Remark, target};
 use crate::core::address::{Special, special};
 use crate::core::provider::{BUILT_IN, Protocol, Provider, built_in};
@@ -58,8 +59,20 @@ impl Service {
     }
 
     /// The built-in provider `name`, which the table has.
-    pub(super) fn known(name: &'static str) -> Self {
+    pub(super) fn known(name: &str) -> Self {
         built_in(name).map_or_else(|| Self::unknown(name), Self::BuiltIn)
+    }
+
+    /// What another client's name for a service means; it stands on `line`, and had an update of its
+    /// own for each family.
+    pub(super) fn meant(meaning: Meaning, line: usize, remarks: &mut Vec<Remark>) -> Self {
+        match meaning {
+            Meaning::BuiltIn(name) => Self::known(name),
+            Meaning::Other(server, path) => {
+                let settings = vec![("one-family", Value::Flag(true))];
+                dyndns2(server, path, false, settings, line, remarks)
+            }
+        }
     }
 
     /// A service that Homing cannot speak to, with what to do about it.
@@ -107,24 +120,6 @@ const ADVICE: [(&str, &str); 1] = [(
      a zone of their own to deSEC, or let them be CNAMEs of names there",
 )];
 
-/// Further servers of built-in providers.
-const ALIASES: [(&str, &str); 14] = [
-    ("api.simply.com", "simply"),
-    ("dns.loopia.se", "loopia"),
-    ("dynupdate.noip.com", "no-ip"),
-    ("dynupdate6.noip.com", "no-ip"),
-    ("dynupdate6.no-ip.com", "no-ip"),
-    ("dyndns.simply.com", "simply"),
-    ("inwx.com", "inwx"),
-    ("ipv6.nsupdate.info", "nsupdate.info"),
-    ("members.dyndns.com", "dyn.com"),
-    ("nsupdate.info", "nsupdate.info"),
-    ("update6.dedyn.io", "desec"),
-    ("www.infomaniak.com", "infomaniak"),
-    ("www.joker.com", "joker"),
-    ("www.ovh.com", "ovh"),
-];
-
 /// The built-in provider whose updates go to `host`, a server's name without a port.
 pub(super) fn at_server(host: &str) -> Option<&'static Provider> {
     let host = host.to_ascii_lowercase();
@@ -132,10 +127,7 @@ pub(super) fn at_server(host: &str) -> Option<&'static Provider> {
         let url = provider.update_url.as_deref().unwrap_or_default();
         !host.is_empty() && host_of(url).eq_ignore_ascii_case(&host)
     };
-    BUILT_IN.iter().find(goes_there).or_else(|| {
-        let alias = ALIASES.iter().find(|(server, _)| *server == host);
-        alias.and_then(|(_, name)| built_in(name))
-    })
+    BUILT_IN.iter().find(goes_there).or_else(|| names::at_server(&host).and_then(built_in))
 }
 
 /// A service that speaks dyndns2 at `server` (with or without scheme and port) under `path`.
@@ -290,9 +282,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_alias_leads_to_a_provider_of_the_table() {
-        for (server, name) in ALIASES {
-            assert!(built_in(name).is_some(), "{name}");
+    fn further_servers_of_a_provider_lead_to_it() {
+        for (server, name) in [("www.ovh.com", "ovh"), ("Update6.dedyn.io", "desec")] {
             assert_eq!(at_server(server).map(|provider| &*provider.name), Some(name));
         }
     }

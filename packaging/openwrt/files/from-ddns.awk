@@ -10,17 +10,17 @@
 # HOMING_MAIN     the name of its `config homing`
 
 BEGIN {
-	# The services that both know. Tests compare them with those of `homing import`, and ours with the
-	# program's table.
+	# The services that both know, and those that speak dyndns2 and that Homing does not know. These
+	# lines and the logins below are made from the program's table (core/providers.toml): when they
+	# differ, a test of `import` prints how they must be.
 	same("desec.io", "desec")
-	same("3322.org", "3322.org")
 	same("all-inkl.com", "all-inkl")
 	same("apertodns.com", "apertodns")
+	same("dnsomatic.com", "dnsomatic")
 	same("do.de", "domain-offensive")
 	same("dyn.com", "dyn.com")
 	same("dyndns.org", "dyn.com")
 	same("dyndns.it", "dyndns.it")
-	same("dnsomatic.com", "dnsomatic")
 	same("dynu.com", "dynu")
 	same("eurodns.com", "eurodns")
 	same("he.net", "he.net")
@@ -46,7 +46,7 @@ BEGIN {
 	same("udmedia.de", "udmedia")
 	same("variomedia.de", "variomedia")
 	same("xlhost.de", "xlhost")
-	# Those that speak dyndns2 and that Homing does not know.
+	same("3322.org", "3322.org")
 	other("afraid.org-basicauth", "freedns.afraid.org", "/nic/update")
 	other("core-networks.de", "dyndns.core-networks.de", "/")
 	other("dnsdynamic.org", "www.dnsdynamic.org", "/api/")

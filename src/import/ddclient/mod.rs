@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use self::lines::{Setting, Settings, Statement, Value};
 use super::address::{self, Address, Kind};
+use super::names;
 use super::service::{self, Service};
 use super::{Client, Credential, Draft, Host, Refresh, Remark, Unusable};
 use crate::core::address::{Family, PerFamily};
@@ -417,18 +418,16 @@ impl Definition {
         let is_plain = self.text("ssl").and_then(flag) == Some(false);
         let line = self.line_of("server");
         let script = self.text("script").unwrap_or("/nic/update");
-        let at = |usual: &'static str, remarks: &mut Vec<Remark>| {
-            service::dyndns2(server.unwrap_or(usual), script, is_plain, Vec::new(), line, remarks)
-        };
+        let known = names::of(Client::Ddclient).find(|(name, _)| *name == protocol);
+        if let Some((_, meaning)) = known {
+            return match server {
+                Some(server) => {
+                    service::dyndns2(server, script, is_plain, Vec::new(), line, remarks)
+                }
+                None => Service::meant(meaning, line, remarks),
+            };
+        }
         match &*protocol {
-            "dyndns2" => at("members.dyndns.org", remarks),
-            "dynu" => at("api.dynu.com", remarks),
-            "he.net" => at("dyn.dns.he.net", remarks),
-            "infomaniak" => at("infomaniak.com", remarks),
-            "inwx" => at("dyndns.inwx.com", remarks),
-            "noip" => at("dynupdate.no-ip.com", remarks),
-            "ovh" => at("www.ovh.com", remarks),
-            "simply.com" => at("ddns.simply.com", remarks),
             "nsupdate" => match server {
                 Some(server) => service::name_server(server, None),
                 None => Service::Unknown(

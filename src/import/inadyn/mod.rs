@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use self::blocks::{Block, File, Value};
 use super::address::{self, Address, Kind};
-use super::service::{self, Service};
+use super::names;
+use super::service::Service;
 use super::target::{self, Names};
 use super::{Client, Credential, Draft, Host, Remark, Unusable};
 use crate::core::address::{Family, PerFamily};
@@ -68,49 +69,6 @@ const OF_BLOCKS: [&str; 15] = [
     "password",
     "ssl",
     "username",
-];
-
-/// inadyn's names of services, and the provider that each of them is.
-const SERVICES: [(&str, &str); 31] = [
-    ("default@all-inkl.com", "all-inkl"),
-    ("default@desec.io", "desec"),
-    ("ipv6@desec.io", "desec"),
-    ("default@dnsomatic.com", "dnsomatic"),
-    ("default@do.de", "domain-offensive"),
-    ("default@dyndns.org", "dyn.com"),
-    ("default@dyndns.it", "dyndns.it"),
-    ("default@dynu.com", "dynu"),
-    ("default@he.net", "he.net"),
-    ("dyndns@he.net", "he.net"),
-    ("default@infomaniak.com", "infomaniak"),
-    ("default@inwx.com", "inwx"),
-    ("ipv6@inwx.com", "inwx"),
-    ("default@joker.com", "joker"),
-    ("default@loopia.com", "loopia"),
-    ("default@no-ip.com", "no-ip"),
-    ("default@noip.com", "no-ip"),
-    ("ipv4@nsupdate.info", "nsupdate.info"),
-    ("ipv6@nsupdate.info", "nsupdate.info"),
-    ("default@oray.com", "oray"),
-    ("default@ovh.com", "ovh"),
-    ("default@schokokeks.org", "schokokeks"),
-    ("default@simply.com", "simply"),
-    ("simplycom", "simply"),
-    ("default@spdyn.de", "spdyn"),
-    ("ipv6@spdyn.de", "spdyn"),
-    ("default@strato.com", "strato"),
-    ("default@udmedia.de", "udmedia"),
-    ("default@variomedia.de", "variomedia"),
-    ("default@3322.org", "3322.org"),
-    ("dyndns@3322.org", "3322.org"),
-];
-
-/// Those that speak dyndns2 and are not in Homing's table: name, server and path.
-const OTHERS: [(&str, &str, &str); 4] = [
-    ("default@core-networks.de", "dyndns.core-networks.de", "/"),
-    ("default@domopoli", "dyndns.domopoli.de", "/nic/update"),
-    ("default@opendns.com", "updates.opendns.com", "/nic/update"),
-    ("default@tunnelbroker.net", "ipv4.tunnelbroker.net", "/nic/update"),
 ];
 
 fn draft(file: &File) -> Draft {
@@ -305,22 +263,11 @@ impl Reader<'_> {
         let is = |name: &str| name == title;
         let loosely = |name: &str| !title.is_empty() && name.contains(&*title);
         let line = self.block.line;
-        let known = SERVICES
-            .iter()
-            .find(|(name, _)| is(name))
-            .or_else(|| SERVICES.iter().find(|(name, _)| loosely(name)));
-        // Names that another service has, too, are not guessed.
-        let is_other = UNKNOWN.iter().any(|name| is(name))
-            || known.is_none() && UNKNOWN.iter().any(|name| loosely(name));
-        if let Some((_, provider)) = known.filter(|_| !is_other) {
-            return (Service::known(provider), plain(), false);
-        }
-        let other = OTHERS.iter().find(|(name, ..)| is(name) || loosely(name));
-        let service = match other {
-            Some((_, server, path)) => {
-                let settings = vec![("one-family", service::Value::Flag(true))];
-                service::dyndns2(server, path, false, settings, line, remarks)
-            }
+        let names = || names::of(Client::Inadyn);
+        let found = names().find(|(name, _)| is(name));
+        let found = found.or_else(|| names().find(|(name, _)| loosely(name)));
+        let service = match found {
+            Some((_, meaning)) => Service::meant(meaning, line, remarks),
             None if super::is_name(&title) => {
                 Service::unknown(title.split('@').next_back().unwrap_or_default())
             }
@@ -447,18 +394,6 @@ impl Reader<'_> {
         found
     }
 }
-
-/// Names of services that Homing cannot speak to, which inadyn would find before others.
-const UNKNOWN: [&str; 8] = [
-    "default@cloudflare.com",
-    "default@domains.google.com",
-    "default@dynv6.com",
-    "default@freedns.afraid.org",
-    "ipv6@he.net",
-    "ipv6tb@he.net",
-    "default@itsdns.de",
-    "default@selfhost.de",
-];
 
 /// How libConfuse writes yes and no.
 fn flag(text: &str) -> Option<bool> {

@@ -1,0 +1,39 @@
+//! What other clients call the services, as the entries in `core/providers.toml` say.
+//!
+//! Owns the form of that list, which build.rs writes. Called by the readers of each client.
+
+use super::Client;
+
+/// One name a line: who uses it, the name, and what it means.
+const NAMES: &str = include_str!(concat!(env!("OUT_DIR"), "/names.txt"));
+
+/// What a name of a service means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Meaning {
+    /// The built-in provider of that name.
+    BuiltIn(&'static str),
+    /// A server that speaks dyndns2, and the path of updates there.
+    Other(&'static str, &'static str),
+}
+
+/// The names that `client` has for services, in the order of the entries.
+pub(super) fn of(client: Client) -> impl Iterator<Item = (&'static str, Meaning)> {
+    names(client.word())
+}
+
+/// The built-in provider that has `server` besides the one of its entry.
+pub(super) fn at_server(server: &str) -> Option<&'static str> {
+    names("servers").find_map(|(name, meaning)| match meaning {
+        Meaning::BuiltIn(provider) if name == server => Some(provider),
+        Meaning::BuiltIn(_) | Meaning::Other(..) => None,
+    })
+}
+
+fn names(user: &'static str) -> impl Iterator<Item = (&'static str, Meaning)> {
+    NAMES.lines().filter_map(move |line| {
+        let (name, meaning) = line.strip_prefix(user)?.strip_prefix(' ')?.split_once(' ')?;
+        let other = meaning.find('/').map(|end| meaning.split_at(end));
+        let other = other.map(|(server, path)| Meaning::Other(server, path));
+        Some((name, other.unwrap_or(Meaning::BuiltIn(meaning))))
+    })
+}
