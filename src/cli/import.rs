@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::nearest::nearest;
 use super::table::{self, Flag};
 use super::{Given, UsageError};
+use crate::core::nearest::nearest;
 use crate::import::Client;
 use crate::log::Printable;
 

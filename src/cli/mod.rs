@@ -8,15 +8,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use self::nearest::nearest;
 use self::table::{Flag, Group, Opt, Verb};
 use crate::core::feature;
+use crate::core::nearest::nearest;
 use crate::log::{Format, Level, Printable};
 
 pub mod help;
 #[cfg_attr(not(feature = "import"), path = "../left_out/import_command.rs")]
 mod import;
-pub mod nearest;
 pub mod table;
 #[cfg_attr(not(feature = "tokens"), path = "../left_out/token_command.rs")]
 mod token;

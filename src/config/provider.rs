@@ -9,9 +9,9 @@ use super::problems::{Notes, quoted, shown_path};
 use super::table::{Place, Section, Setting};
 use super::url::{self, Trust};
 use super::value;
-use crate::cli::nearest::nearest;
 use crate::core::address::PerFamily;
 use crate::core::feature;
+use crate::core::nearest::nearest;
 use crate::core::pace::{Pace, PaceError};
 use crate::core::protocol::rfc2136::PORT;
 use crate::core::provider::{

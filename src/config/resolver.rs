@@ -5,9 +5,9 @@ use std::fmt;
 use super::problems::Notes;
 use super::table::{Place, Section, Setting};
 use super::value;
-use crate::cli::nearest::nearest;
 use crate::core::address::{Family, PerFamily};
 use crate::core::dns::{Class, Type};
+use crate::core::nearest::nearest;
 use crate::core::whoami::{self, Resolver};
 
 const EXAMPLE: &str = "{ server = \"192.0.2.53\", name = \"whoami.example.net\" }";

@@ -8,7 +8,7 @@ use std::fmt;
 use toml::de::{DeTable, DeValue};
 
 use super::problems::Notes;
-use crate::cli::nearest::nearest;
+use crate::core::nearest::nearest;
 use crate::core::order;
 
 /// The kinds of section.

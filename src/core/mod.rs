@@ -18,6 +18,7 @@ pub mod interface;
 pub mod key_file;
 pub mod memory;
 pub mod name;
+pub mod nearest;
 pub mod order;
 pub mod outcome;
 pub mod pace;

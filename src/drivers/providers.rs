@@ -1,8 +1,8 @@
 //! `providers`: the table of built-in providers, or what one of them needs.
 
 use super::{err, out};
-use crate::cli::nearest::nearest;
 use crate::core::address::Family;
+use crate::core::nearest::nearest;
 use crate::core::provider::{BUILT_IN, Login, Protocol, Provider, built_in};
 use crate::exit::Exit;
 

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::Failure;
 use super::files::refuse_collisions;
-use crate::cli::nearest::nearest;
 use crate::config::{Config, HostConfig, SecretPlace};
 use crate::core::name::Hostname;
+use crate::core::nearest::nearest;
 use crate::core::provider::{Protocol, Provider};
 use crate::disk;
 use crate::exit::Exit;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::Desk;
 use crate::account::{Trouble, Zone};
-use crate::cli::nearest::nearest;
 use crate::core::name::Hostname;
+use crate::core::nearest::nearest;
 use crate::core::outcome::Rejection;
 use crate::core::token::{Api, Duty, GIVEN_AWAY, full_name, is_public, zone_to_register};
 use crate::exit::Exit;

@@ -1,4 +1,6 @@
-//! The known word nearest to a mistyped one. Used for commands and options.
+//! The known word nearest to a mistyped one.
+//!
+//! Knows no list of words itself; called by whoever refuses a command, an option, a key or a name.
 
 /// The one of `known` that `typed` was most likely meant to be; `None` when none is near.
 ///
