@@ -15,8 +15,9 @@ use homing::core::echo::Echo;
 use homing::core::outcome::Fault;
 use homing::core::protocol::{Answer, Authorization, Credential, HttpRequest};
 use homing::core::secret::Secret;
+use homing::core::source::{Outside, Service};
 use homing::http::{Clients, HttpError, Limits};
-use homing::source::outside::{self, Outside, Service};
+use homing::source::outside;
 use homing::supervisor::Pulse;
 
 use support::tls::{Certificate, Script, Server, drip, pour, reply, reply_with};

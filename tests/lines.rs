@@ -22,8 +22,9 @@ use homing::core::address::Family;
 use homing::core::echo::Echo;
 use homing::core::interface::InterfaceName;
 use homing::core::server::Server;
+use homing::core::source::{Outside, Service};
 use homing::http::Clients;
-use homing::source::outside::{self, Outside, Service};
+use homing::source::outside;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use home::{Home, Ran, wait_until};

@@ -22,8 +22,8 @@ use crate::core::nearest::nearest;
 use crate::core::plan::{Host, Use, WhenGone};
 use crate::core::provider::{BUILT_IN, Login, Protocol, Provider, Removal, built_in};
 use crate::core::server::Server;
+use crate::core::source::Kind;
 use crate::core::verify::Verify;
-use crate::source::Kind;
 
 /// What is known when hosts are read, and what grows with each of them.
 pub(super) struct Context<'a> {

@@ -14,9 +14,8 @@ use super::{resolver, suffix, url, value};
 use crate::core::address::{Addresses, Family, unpublishable};
 use crate::core::echo::{self, Echo};
 use crate::core::nearest::nearest;
+use crate::core::source::{Interface, Kind, Outside, Service, Source};
 use crate::disk::open_regular;
-use crate::source::outside::{Outside, Service};
-use crate::source::{Interface, Kind, Source};
 
 /// A source as it was written.
 pub(super) struct Entry {

@@ -8,8 +8,7 @@ use super::*;
 use crate::core::plan::{Use, WhenGone};
 use crate::core::prefix::Suffix;
 use crate::core::provider::{BUILT_IN, Protocol, Removal};
-use crate::source::Kind;
-use crate::source::outside::Service;
+use crate::core::source::{Kind, Service};
 
 const EXAMPLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml"));
 const PROVIDERS: &str =

@@ -22,7 +22,7 @@ use tracing::{debug, info, warn};
 use self::landlock::restrict;
 use crate::config::Config;
 use crate::core::confinement::{Needs, Unconfined};
-use crate::source::Kind;
+use crate::core::source::Kind;
 
 /// The first version of the kernel's rules that knows ports.
 const PORTS_SINCE: i32 = 4;

@@ -30,6 +30,7 @@ pub mod renewal;
 pub mod secret;
 pub mod server;
 pub mod settle;
+pub mod source;
 pub mod standing;
 pub mod stun;
 pub mod time;

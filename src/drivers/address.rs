@@ -10,12 +10,11 @@ use crate::core::address::{Addresses, Family, special};
 use crate::core::choice::{Choice, KernelAddress, Preferences, Reason, Verdict, choose};
 use crate::core::interface::InterfaceName;
 use crate::core::plan::Seen;
+use crate::core::source::{Interface, Kind, Outside, Service};
 use crate::exit::Exit;
 use crate::round::{HostReport, Occasion};
 use crate::source::kernel::Interface as Present;
-use crate::source::outside::{Outside, Service};
 use crate::source::sights::{Sights, Snapshot};
-use crate::source::{Interface, Kind};
 use crate::state::Access;
 
 /// Prints what the kernel has, and what each source makes of it.

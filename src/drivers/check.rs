@@ -9,11 +9,10 @@ use crate::config::secret::{self, SecretPlace, for_shell};
 use crate::config::service;
 use crate::config::{Config, HostConfig};
 use crate::core::secret::doubt;
+use crate::core::source::{Kind, Service};
 use crate::core::token::upkeep::Proof;
 use crate::exit::Exit;
 use crate::round::{HostReport, Occasion};
-use crate::source::Kind;
-use crate::source::outside::Service;
 use crate::state::{self, Access};
 use crate::{confine, disk, http, program};
 

@@ -12,12 +12,12 @@ use crate::core::name::Hostname;
 use crate::core::outcome::{Outcome, Rejection};
 use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
 use crate::core::settle::News;
+use crate::core::source::{Kind, Source};
 use crate::core::time::Timestamp;
 use crate::core::token::audit::Verdict;
 use crate::core::token::upkeep::{self, End, Known, NoTerms, Proof, Terms};
 use crate::core::verify::Drift;
 use crate::round::{Answered, HostReport, Matter, TokenNews};
-use crate::source::{Kind, Source};
 
 /// One line for each different thing that the sources saw, in the order of the hosts; what one host
 /// saw of a family goes with what others saw of the other.

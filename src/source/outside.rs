@@ -4,9 +4,7 @@
 //! address may be published is the caller's question. Asked by the round, once a family.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -15,42 +13,11 @@ use tokio::time::sleep;
 
 use super::{dns, gateway, stun, web};
 use crate::core::address::Family;
-use crate::core::echo::Echo;
 use crate::core::interface::InterfaceName;
-use crate::core::server::Server;
+use crate::core::source::{Outside, Service};
 use crate::core::standing::{self, Said};
-use crate::core::whoami::Resolver;
 use crate::http::{self, Clients};
 use crate::line::Line;
-
-/// Services outside, and when they are believed.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Outside {
-    /// The services, of one kind or of several, asked in turn.
-    pub services: Vec<Service>,
-    /// How many must say the same before it is believed; at least 1, at most the number of services.
-    pub agree: usize,
-    /// The interface that they are asked by, or not at all.
-    pub bind: Option<InterfaceName>,
-}
-
-/// A service that tells the asker's address.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Service {
-    /// A resolver that answers with the asker's address.
-    Dns(Resolver),
-    /// The router of a line, which tells its own address; `None` is that of the default route.
-    Gateway(Option<Ipv4Addr>),
-    /// A STUN server.
-    Stun(Server),
-    /// A page on the web.
-    Web {
-        /// What it is called, and where it is.
-        echo: Echo,
-        /// A PEM file with one more certificate authority to trust.
-        ca_file: Option<PathBuf>,
-    },
-}
 
 /// What the services of one question told.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -88,7 +55,7 @@ pub async fn told(
     let services: Vec<&Service> = in_turn.collect();
     let mut answers: Vec<Option<Result<IpAddr, String>>> = vec![None; services.len()];
     let ask = |place: usize| {
-        let told = services[place].told(family, outside.bind, clients);
+        let told = ask_service(services[place], family, outside.bind, clients);
         async move { (place, told.await) }
     };
     let mut waiting = 0..services.len();
@@ -123,103 +90,42 @@ pub async fn told(
         && answers[silent].is_none()
     {
         let patience = humantime::format_duration(IMPATIENCE);
-        let name = services[silent].server(family);
+        let name = server(services[silent], family);
         answers[silent] = Some(Err(format!("{name} did not answer within {patience}")));
     }
     let heard = services.iter().zip(answers).filter_map(|(service, answer)| {
         let said = Said { service: service.known_as(family), answer: answer? };
-        Some((said, service.server(family)))
+        Some((said, server(service, family)))
     });
     let (said, names): (Vec<_>, Vec<_>) = heard.unzip();
     let address = address.ok_or_else(|| doubt(&said, &names, outside.agree, family));
     Told { address, said, names }
 }
 
-impl Outside {
-    /// The services' names, for people.
-    pub fn names(&self) -> String {
-        let names: Vec<_> = self.services.iter().map(ToString::to_string).collect();
-        names.join(", ")
-    }
-
-    /// How many of the services can tell an address of `family`.
-    pub fn able(&self, family: Family) -> usize {
-        self.services.iter().filter(|service| service.can_tell(family)).count()
-    }
-}
-
-impl Service {
-    /// The key of such services in the configuration.
-    pub fn key(&self) -> &'static str {
-        match self {
-            Self::Dns(_) => "dns",
-            Self::Gateway(_) => "gateway",
-            Self::Stun(_) => "stun",
-            Self::Web { .. } => "web",
-        }
-    }
-
-    /// Whether it can tell an address of `family`; where a name leads is known only when asked.
-    pub fn can_tell(&self, family: Family) -> bool {
-        match self {
-            Self::Dns(resolver) => resolver.can_tell(family),
-            Self::Gateway(_) => family == Family::V4,
-            Self::Stun(server) => server.may_be_reached_over(family),
-            Self::Web { echo, .. } => echo.can_tell(family),
-        }
-    }
-
-    /// Whether the agreement of this and `other` proves nothing, because they are one.
-    pub fn meets(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Web { echo, .. }, Self::Web { echo: other, .. }) => echo.meets(other),
-            _ => self == other,
-        }
-    }
-
-    /// What its standing is kept under.
-    pub fn known_as(&self, family: Family) -> standing::Service {
-        standing::Service { name: self.to_string(), family }
-    }
-
-    /// What errors call it.
-    fn server(&self, family: Family) -> String {
-        match self {
-            Self::Dns(_) | Self::Gateway(None) | Self::Stun(_) => self.to_string(),
-            Self::Gateway(Some(address)) => format!("gateway {address}"),
-            Self::Web { echo, .. } => {
-                echo.urls[family].as_deref().map(http::server_of).unwrap_or_default()
-            }
-        }
-    }
-
-    /// The address of `family` that it tells; the error names it.
-    async fn told(
-        &self,
-        family: Family,
-        bind: Option<InterfaceName>,
-        clients: &Clients,
-    ) -> Result<IpAddr, String> {
-        match self {
-            Self::Dns(resolver) => dns::told(resolver, family, bind).await,
-            Self::Gateway(address) => gateway::told(*address, bind, clients).await,
-            Self::Stun(server) => stun::told(server, family, bind).await,
-            Self::Web { echo, ca_file } => {
-                web::told(echo, ca_file.as_deref(), family, bind, clients).await
-            }
+/// What errors call `service`.
+fn server(service: &Service, family: Family) -> String {
+    match service {
+        Service::Dns(_) | Service::Gateway(None) | Service::Stun(_) => service.to_string(),
+        Service::Gateway(Some(address)) => format!("gateway {address}"),
+        Service::Web { echo, .. } => {
+            echo.urls[family].as_deref().map(http::server_of).unwrap_or_default()
         }
     }
 }
 
-/// The service as the configuration names it.
-impl fmt::Display for Service {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Dns(resolver) => f.write_str(&resolver.title),
-            Self::Gateway(None) => f.write_str("the default gateway"),
-            Self::Gateway(Some(address)) => write!(f, "{address}"),
-            Self::Stun(server) => write!(f, "{server}"),
-            Self::Web { echo, .. } => f.write_str(&echo.title),
+/// The address of `family` that `service` tells; the error names it.
+async fn ask_service(
+    service: &Service,
+    family: Family,
+    bind: Option<InterfaceName>,
+    clients: &Clients,
+) -> Result<IpAddr, String> {
+    match service {
+        Service::Dns(resolver) => dns::told(resolver, family, bind).await,
+        Service::Gateway(address) => gateway::told(*address, bind, clients).await,
+        Service::Stun(server) => stun::told(server, family, bind).await,
+        Service::Web { echo, ca_file } => {
+            web::told(echo, ca_file.as_deref(), family, bind, clients).await
         }
     }
 }

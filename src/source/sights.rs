@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::kernel::Listing;
-use super::outside::{Outside, Service, Told};
-use super::{Interface, Kind, Source, command, file, kernel, outside};
+use super::outside::Told;
+use super::{command, file, kernel, outside};
 use crate::config::{Config, HostConfig, SourceRef};
 use crate::core::address::{Addresses, Family, PerFamily, Special, special, unpublishable};
 use crate::core::auto::{self, Auto, Route, auto, auto_by, past_tunnel};
@@ -24,6 +24,7 @@ use crate::core::plan::Seen;
 use crate::core::prefix::{Neighbour, Prefix};
 use crate::core::provider::{Protocol, Provider, Text};
 use crate::core::renewal::{Listed, Renewals};
+use crate::core::source::{Interface, Kind, Outside, Service, Source};
 use crate::core::standing::{self, Lessons, Said, lessons};
 use crate::core::veil::{Much, Veil};
 use crate::http::Clients;
