@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::OFlags;
 
 use crate::hand::{self, Author, Disguise, disguised};
+use crate::user::User;
 use crate::walk::Place;
 
 /// Who owns a file, and what it lets them do.
@@ -340,53 +341,6 @@ pub fn hand_over_directory(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     hand_over(&open, &place)
-}
-
-/// A user of this machine.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct User {
-    /// Their number.
-    pub uid: u32,
-    /// The number of their group.
-    pub gid: u32,
-}
-
-impl User {
-    /// The user without any rights, in nobody's group.
-    const NOBODY: Self = Self { uid: 65534, gid: 65534 };
-
-    /// That of the number `uid`, in the group that the system gives them; `gid` is the group of one
-    /// whom it does not know, unless that is root's.
-    fn known(uid: u32, gid: u32) -> Self {
-        let gid = if gid == 0 { Self::NOBODY.gid } else { gid };
-        Self { uid, gid: account(uid).map_or(gid, |(_, own)| own) }
-    }
-
-    /// How `sudo -u` names them to a shell (`sudo(8)`).
-    pub fn for_sudo(self) -> String {
-        account(self.uid).map_or_else(|| format!("'#{}'", self.uid), |(name, _)| name)
-    }
-}
-
-impl std::fmt::Display for User {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match account(self.uid) {
-            Some((name, _)) => f.write_str(&name),
-            None => write!(f, "user {}", self.uid),
-        }
-    }
-}
-
-/// The name and the group of the user `uid` (`passwd(5)`).
-fn account(uid: u32) -> Option<(String, u32)> {
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    // `homing:x:998:996:…`
-    users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next().filter(|name| !name.is_empty())?;
-        let (_, number, group) = (fields.next()?, fields.next()?, fields.next()?);
-        (number.parse() == Ok(uid)).then_some((name.to_owned(), group.parse().ok()?))
-    })
 }
 
 /// Who else than root, which this process is, says what stands in the file at `path`, which is open

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::io;
 
-use crate::disk::User;
+use crate::user::User;
 
 /// Whom this thread serves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -102,7 +102,7 @@ mod disguise {
     use rustix::process::{Gid, Uid, getegid, getgroups};
     use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-    use crate::disk::User;
+    use crate::user::User;
 
     /// This thread as another user, until it is dropped.
     ///
@@ -147,7 +147,7 @@ mod disguise {
 mod disguise {
     use std::io;
 
-    use crate::disk::User;
+    use crate::user::User;
 
     /// Elsewhere there are no threads of several users.
     pub(crate) struct Disguise;

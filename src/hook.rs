@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::core::address::{Addresses, PerFamily};
 use crate::core::memory::Key;
-use crate::disk::User;
 use crate::program::to_its_end;
+use crate::user::User;
 
 /// How long a hook may take.
 const LIMIT: Duration = Duration::from_secs(30);

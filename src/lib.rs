@@ -52,5 +52,6 @@ pub mod supervisor;
 mod terminal;
 #[cfg_attr(not(feature = "tokens"), path = "left_out/token.rs")]
 mod token;
+mod user;
 pub mod waiting;
 mod walk;

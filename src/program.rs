@@ -19,8 +19,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 
-use crate::disk::User;
 use crate::reason::reason;
+use crate::user::User;
 
 /// The most that is read of each of a program's outputs, in bytes.
 const MOST: u64 = 4096;

@@ -429,7 +429,9 @@ impl<'a> Context<'a> {
             );
             notes.add(setting.at, &setting.name, what);
         }
-        notes.keep(setting, secret::one_line(text.as_bytes())).map(SecretPlace::Inline)
+        notes
+            .keep(setting.at, &setting.name, secret::one_line(text.as_bytes()))
+            .map(SecretPlace::Inline)
     }
 
     fn path(
@@ -744,7 +746,7 @@ fn unquoted<T>(
     notes: &mut Notes,
 ) -> Option<T> {
     let text = setting.text(notes)?;
-    notes.keep(setting, parse(text))
+    notes.keep(setting.at, &setting.name, parse(text))
 }
 
 /// A login as `Basic` can carry it, where a colon ends it (RFC 7617, section 2).

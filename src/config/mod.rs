@@ -32,10 +32,11 @@ use crate::core::plan::Host;
 use crate::core::provider::{Protocol, Provider};
 use crate::core::source::Source;
 use crate::core::verify::Verify;
-use crate::disk::{User, author, authorship, open_named};
+use crate::disk::{author, authorship, open_named};
 use crate::hand;
 use crate::log::{Format, Level};
 use crate::reason::{SHORTAGE, is_shortage, reason};
+use crate::user::User;
 
 /// Every key that may be written, with the header of its section; for the manual page.
 pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {

@@ -5,7 +5,6 @@
 use std::fmt;
 use std::path::Path;
 
-use super::table::Setting;
 use crate::core::order;
 use crate::log::Printable;
 
@@ -91,13 +90,14 @@ impl Notes {
         self.found.push(Note { at, is_syntax: true, what });
     }
 
-    /// Unwraps `result`, or notes its error under `setting` so that reading can go on.
+    /// Unwraps `result`, or notes its error at `at` under `setting` so that reading can go on.
     pub(super) fn keep<T, E: fmt::Display>(
         &mut self,
-        setting: &Setting<'_>,
+        at: usize,
+        setting: &str,
         result: Result<T, E>,
     ) -> Option<T> {
-        result.map_err(|error| self.add(setting.at, &setting.name, error)).ok()
+        result.map_err(|error| self.add(at, setting, error)).ok()
     }
 
     /// Notes what is allowed and yet worth a word.

@@ -163,7 +163,7 @@ fn addresses<'a>(
     let mut url = |key: &str, check: &dyn Fn(&str) -> Result<(), String>| -> Option<&'a str> {
         let setting = get(key)?;
         let text = setting.text(notes)?;
-        notes.keep(&setting, check(text)).map(|()| text)
+        notes.keep(setting.at, &setting.name, check(text)).map(|()| text)
     };
     let to_provider = |text: &str| url::check_provider(text, trust);
     if provider.protocol == Protocol::Rfc2136 {
@@ -232,8 +232,9 @@ fn wire<'a>(provider: &mut Provider, get: impl Fn(&str) -> Option<Setting<'a>>, 
     set(&mut provider.leave, word("leave").map(Some));
     if let Some(setting) = get("query") {
         let text = setting.text(notes);
-        let query =
-            text.and_then(|text| notes.keep(&setting, url::check_query(text)).and(Some(text)));
+        let query = text.and_then(|text| {
+            notes.keep(setting.at, &setting.name, url::check_query(text)).and(Some(text))
+        });
         set(&mut provider.query, query.map(owned).map(Some));
     }
     set(&mut provider.omit, get("omit").and_then(|it| one_of(&it, &OMITS, notes)));

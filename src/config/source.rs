@@ -196,7 +196,7 @@ fn outside(section: &Section<'_>, base: &Path, notes: &mut Notes) -> Option<Outs
 fn web(item: &Setting<'_>, ca_file: Option<&Path>, notes: &mut Notes) -> Option<Service> {
     let text = item.text(notes)?;
     let echo = if text.contains("://") {
-        notes.keep(item, url::check_web(text))?;
+        notes.keep(item.at, &item.name, url::check_web(text))?;
         Echo::at(text.to_owned())
     } else {
         item.parsed(notes, |text| Echo::built_in(text).ok_or_else(|| no_web_service(text)))?

@@ -40,7 +40,7 @@ pub(super) fn read(section: &Section<'_>, notes: &mut Notes) -> Option<Neighbour
         Some(_) => "correct one of the two",
         None => "shorten it, or write prefix-length",
     };
-    notes.keep(&setting, room.map_err(|misfit| format!("{misfit}; {fix}")))?;
+    notes.keep(setting.at, &setting.name, room.map_err(|misfit| format!("{misfit}; {fix}")))?;
     Some(neighbour)
 }
 

@@ -412,7 +412,7 @@ impl<'a> Setting<'a> {
     ) -> Option<T> {
         let text = self.text(notes)?;
         let quoted = super::problems::quoted(text);
-        notes.keep(self, parse(text).map_err(|error| format!("{quoted} {error}")))
+        notes.keep(self.at, &self.name, parse(text).map_err(|error| format!("{quoted} {error}")))
     }
 
     fn kind(&self) -> &'static str {

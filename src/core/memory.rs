@@ -15,7 +15,7 @@ use super::renewal::Renewals;
 use super::secret::Fingerprint;
 use super::standing::{self, Standings};
 use super::time::Timestamp;
-use super::token::audit::Verdict;
+use super::token::verdict::Verdict;
 use crate::core::order;
 
 /// A host at a provider: what an entry of the memory is about.

@@ -14,7 +14,7 @@ use crate::core::outcome::{Outcome, Rejection};
 use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
 use crate::core::settle::News as Settled;
 use crate::core::standing::{Service, Standings};
-use crate::core::token::audit::Verdict;
+use crate::core::token::verdict::Verdict;
 use crate::core::verify::Drift;
 use crate::round::{Answered, HostReport, Matter, Report, TokenNews};
 

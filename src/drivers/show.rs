@@ -14,8 +14,8 @@ use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
 use crate::core::settle::News;
 use crate::core::source::{Kind, Source};
 use crate::core::time::Timestamp;
-use crate::core::token::audit::Verdict;
 use crate::core::token::upkeep::{self, End, Known, NoTerms, Proof, Terms};
+use crate::core::token::verdict::Verdict;
 use crate::core::verify::Drift;
 use crate::round::{Answered, HostReport, Matter, TokenNews};
 

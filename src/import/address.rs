@@ -5,7 +5,8 @@
 
 use std::net::IpAddr;
 
-use super::{Remark, service, target};
+use super::harmless::is_harmless_path;
+use super::{Remark, service};
 use crate::core::address::{Family, unpublishable};
 
 /// Where the address of one family comes from.
@@ -396,7 +397,7 @@ fn is_harmless_url(rest: &str) -> bool {
     let (authority, path) =
         before_query.split_at(before_query.find('/').unwrap_or(before_query.len()));
     !authority.contains('@')
-        && target::is_harmless_path(path)
+        && is_harmless_path(path)
         && (query.is_empty() || FORMATS.contains(&query))
 }
 

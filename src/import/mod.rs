@@ -14,6 +14,7 @@ use crate::core::secret::Secret;
 mod address;
 mod ddclient;
 mod ddns_scripts;
+mod harmless;
 mod inadyn;
 mod join;
 mod names;

@@ -5,8 +5,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::Remark;
+use super::harmless::{harmless_query, is_harmless_path};
 use super::names::{self, Meaning};
-use super::{Remark, target};
 use crate::core::address::{Special, special};
 use crate::core::provider::{BUILT_IN, Protocol, Provider, built_in};
 
@@ -163,8 +164,7 @@ pub(super) fn dyndns2(
         return hidden("its server is more than a name and a port, and may hold a secret");
     }
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let Some(query) = target::harmless_query(query).filter(|_| target::is_harmless_path(path))
-    else {
+    let Some(query) = harmless_query(query).filter(|_| is_harmless_path(path)) else {
         return hidden("its path or what follows it may hold a secret");
     };
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
@@ -248,7 +248,7 @@ pub(super) fn powerdns(server: &str) -> Service {
     let server = server.trim_end_matches('/');
     let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    if plain_server(authority).is_none() || !target::is_harmless_path(path) {
+    if plain_server(authority).is_none() || !is_harmless_path(path) {
         return unreadable_server();
     }
     let name = entry_name(host_of(server));

@@ -5,6 +5,7 @@
 //! Called by the readers of those clients.
 
 use super::Remark;
+use super::harmless::{FIXED, is_fixed, is_harmless_path, is_word};
 use super::service::{self, Service, Value};
 use crate::core::address::Family;
 
@@ -44,9 +45,6 @@ impl Names {
         }
     }
 }
-
-/// Parameters that mean the same at every server that knows them, and no secret.
-const FIXED: [&str; 6] = ["system", "wildcard", "mx", "backmx", "offline", "url"];
 
 /// Reads `text`, with or without a scheme; `is_plain` tells that none means http. Without a family
 /// it is for both.
@@ -130,94 +128,6 @@ fn named(value: &str) -> Names {
         None if value.is_empty() => Names::Between(String::new(), String::new()),
         None => Names::Fixed(value.to_owned()),
     }
-}
-
-/// What paths are made of where no secret is.
-const PATH_WORDS: [&str; 42] = [
-    "address",
-    "addr",
-    "api",
-    "cgi-bin",
-    "checkip",
-    "checkip.html",
-    "client",
-    "ddns",
-    "dyndns",
-    "dyndns2",
-    "dynamic",
-    "dynip",
-    "dyndns-update",
-    "get_ip",
-    "getip",
-    "host",
-    "hosts",
-    "html",
-    "index.html",
-    "ip.html",
-    "ip.txt",
-    "ipcheck",
-    "ipv4",
-    "ipv6",
-    "json",
-    "myip",
-    "nic",
-    "plain",
-    "public",
-    "raw",
-    "remote",
-    "remoteaddr",
-    "route",
-    "show",
-    "status",
-    "text",
-    "update",
-    "updater",
-    "upd",
-    "whatismyip",
-    "what-is-my-ip",
-    "xdyndnsserver",
-];
-
-/// Whether every part of `path` is a word that is no secret: one of those that such paths are made
-/// of, the name of a script, or too short.
-pub(super) fn is_harmless_path(path: &str) -> bool {
-    const TOO_SHORT: usize = 3;
-    path.split('/').all(|part| {
-        let part = part.to_ascii_lowercase();
-        let script =
-            [".php", ".cgi", ".pl", ".asp", ".aspx"].iter().find_map(|end| part.strip_suffix(end));
-        part.len() <= TOO_SHORT && part.chars().all(|c| c.is_ascii_alphanumeric())
-            || PATH_WORDS.contains(&&*part)
-            || script.is_some_and(|name| !is_mixed(name) && is_word(name))
-    })
-}
-
-/// The parameters of `query` that mean the same everywhere; `None` when it has others, which may be
-/// secrets.
-pub(super) fn harmless_query(query: &str) -> Option<String> {
-    let is_harmless = |parameter: &str| {
-        let pair = parameter.split_once('=');
-        pair.is_some_and(|(name, value)| FIXED.contains(&name) && is_fixed(value))
-    };
-    let mut parameters = query.split('&').filter(|parameter| !parameter.is_empty());
-    parameters.clone().all(is_harmless).then(|| parameters.by_ref().collect::<Vec<_>>().join("&"))
-}
-
-/// Whether a word is long and of letters and digits, as tokens are.
-fn is_mixed(part: &str) -> bool {
-    const SHORTEST: usize = 12;
-    let has = |kind: fn(&u8) -> bool| part.bytes().any(|byte| kind(&byte));
-    part.len() >= SHORTEST && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
-}
-
-/// Whether the value of a parameter that means the same everywhere is a plain one.
-fn is_fixed(value: &str) -> bool {
-    is_word(value) && !is_mixed(value)
-}
-
-fn is_word(text: &str) -> bool {
-    !text.is_empty()
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
 #[cfg(test)]

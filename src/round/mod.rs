@@ -9,6 +9,7 @@ mod perform;
 mod places;
 mod report;
 mod self_check;
+mod speaker;
 mod traffic;
 mod upkeep;
 mod verify;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::credentials::receipt_of;
 use super::report::{Matter, TokenNews};
-use super::upkeep::{Token, account, bind, in_passing, outcome, speaker};
+use super::speaker::{Token, account, bind, in_passing, outcome, speaker};
 use super::{Engine, Planned, Report};
 use crate::account::{Account, RecordSet, Trouble};
 use crate::config::HostConfig;

@@ -5,47 +5,24 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
 
-use super::perform::{renew, settle_one, turned};
+use super::perform::{renew, settle_one};
 use super::report::{Matter, TokenNews};
+use super::speaker::{Token, account, bind, in_passing, outcome, provider, speaker};
 use super::{Engine, Planned, Report, self_check};
-use crate::account::{Account, Trouble};
 use crate::core::address::PerFamily;
-use crate::core::interface::InterfaceName;
 use crate::core::memory::{Entry, HoldKind, TokenEntry};
-use crate::core::outcome::{Deferral, Fault, Outcome, Rejection};
-use crate::core::provider::{Protocol, Provider};
+use crate::core::outcome::{Outcome, Rejection};
+use crate::core::provider::Protocol;
 use crate::core::secret::Fingerprint;
 use crate::core::time::Timestamp;
-use crate::core::token::audit::Finding;
 use crate::core::token::upkeep::{End, Terms, greet_at, next_warning, warns};
 use crate::http::Clients;
-use crate::line::Line;
 
 /// The most tokens that are kept alive in one round; the others have days left.
 const MOST_GREETINGS: usize = 10;
-
-/// The longest wait for the account's limits within one request.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// The longest that a round waits for anything here: the next update may be due.
-const LONGEST: Duration = Duration::from_secs(20);
-
-/// What asking the account as a token brought to light about it; a greeting brings nothing.
-pub type Findings = Result<Vec<Finding>, Trouble>;
-
-/// A token in use.
-#[derive(Clone)]
-pub struct Token {
-    /// What stands for its secret.
-    pub identity: Fingerprint,
-    /// The places of its hosts among the planned; at least one.
-    pub places: Vec<usize>,
-}
 
 /// Keeps the tokens of this round alive, warns of their ends, and judges those that are new.
 pub async fn look_after(
@@ -96,10 +73,6 @@ fn in_use(engine: &Engine, planned: &[Planned]) -> Vec<Token> {
 
 fn is_desec(engine: &Engine, planned: &[Planned], token: &Token) -> bool {
     provider(engine, &planned[token.places[0]]).protocol == Protocol::Desec
-}
-
-fn provider<'a>(engine: &'a Engine, plan: &Planned) -> &'a Provider {
-    &engine.config.providers[engine.config.hosts[plan.at].provider]
 }
 
 /// Remembers the tokens that are new, and forgets those that nobody uses any more; returns whether
@@ -232,24 +205,6 @@ fn park(engine: &Engine, plan: &Planned) -> Option<Rejection> {
     }
 }
 
-/// The host in whose name and by whose line a token speaks: the first whose line is there, as far as
-/// that is known.
-pub fn speaker<'a>(engine: &Engine, planned: &'a [Planned], places: &[usize]) -> &'a Planned {
-    let is_there = |plan: &&Planned| {
-        let (provider, identity) = (provider(engine, plan), plan.access.identity);
-        let bind = bind(engine, plan);
-        engine.traffic.foregone(provider, identity, bind).is_none()
-            && bind.is_none_or(|name| Line::find(name).is_ok())
-    };
-    let mut plans = places.iter().map(|&place| &planned[place]);
-    plans.find(is_there).unwrap_or(&planned[places[0]])
-}
-
-/// The line by which the requests of `plan` leave.
-pub fn bind(engine: &Engine, plan: &Planned) -> Option<InterfaceName> {
-    engine.config.hosts[plan.at].host.bind
-}
-
 /// Sends one request that changes nothing; `None` when it was not worth sending.
 async fn greet(
     engine: &mut Engine,
@@ -265,57 +220,6 @@ async fn greet(
     let outcome = outcome(&answer);
     engine.traffic.learn(provider, plan.access.identity, bind(engine, plan), &outcome);
     Some(outcome)
-}
-
-/// The account as the token of `plan` sees it, as soon as its server may be asked; `None` when that
-/// makes no sense in this round.
-pub async fn account<'a>(
-    engine: &Engine,
-    clients: &'a Clients,
-    provider: &'a Provider,
-    plan: &Planned,
-) -> Option<Account<'a>> {
-    let api_url = provider.api_url.as_deref()?;
-    let bind = bind(engine, plan);
-    if engine.traffic.foregone(provider, plan.access.identity, bind).is_some() {
-        return None;
-    }
-    if let Some(moment) = engine.traffic.not_before(provider) {
-        tokio::time::sleep_until(moment.into()).await;
-    }
-    let ca_file = provider.ca_file.as_deref().map(Path::new);
-    let secret = plan.access.credential.secret.clone();
-    Some(Account::new(api_url, ca_file, clients, secret, PATIENCE, &()).asked_by(bind))
-}
-
-/// What `work` brings, unless it takes too long or the program is to end.
-pub async fn in_passing(
-    engine: &Engine,
-    provider: &Provider,
-    work: Pin<&mut dyn Future<Output = Findings>>,
-    stop: &Cell<bool>,
-) -> Findings {
-    let what = format!("waiting for {} to tell about the token", provider.name);
-    let detail = tokio::select! {
-        biased;
-        result = engine.waiting.during(&what, work) => return result,
-        () = turned(stop) => "the program ends",
-        () = tokio::time::sleep(LONGEST) => "it takes too long",
-    };
-    let detail = detail.to_owned();
-    Err(Trouble::Deferred(Deferral { fault: Fault::Lost, detail, retry_after: None }))
-}
-
-/// What an answer of the account means for the token's hosts.
-pub fn outcome(answer: &Findings) -> Outcome {
-    match answer {
-        Ok(_) => Outcome::Unchanged,
-        Err(Trouble::Deferred(deferral)) => Outcome::Deferred(deferral.clone()),
-        Err(Trouble::Rejected(refusal)) => Outcome::Rejected(refusal.clone()),
-        Err(trouble @ (Trouble::Conflict(_) | Trouble::NotThere(_))) => {
-            Outcome::deferred(Fault::Unintelligible, trouble.to_string())
-        }
-    }
 }
 
 /// When a token is to be looked after again; what is overdue waits for the poll.

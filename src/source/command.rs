@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::core::address::Family;
 use crate::core::told::address_of;
-use crate::disk::User;
 use crate::program::first_line;
+use crate::user::User;
 
 /// How long a program may take.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -31,7 +31,7 @@ use crate::core::renewal::{self, Renewals};
 use crate::core::secret::{Fingerprint, hex};
 use crate::core::standing::{self, Service, Standing, Standings};
 use crate::core::time::Timestamp;
-use crate::core::token::audit::Verdict;
+use crate::core::token::verdict::Verdict;
 
 /// The version of this form.
 const VERSION: u64 = 1;

@@ -20,7 +20,7 @@ use crate::core::outcome::{Fault, Rejection};
 use crate::core::pace::History;
 use crate::core::standing::{self, Standing};
 use crate::core::time::Timestamp;
-use crate::core::token::audit::Verdict;
+use crate::core::token::verdict::Verdict;
 
 const ONCE: Access = Access::Locked { who: "once" };
 const LOCKED: Access = Access::Locked { who: DAEMON };

@@ -1,13 +1,14 @@
 //! Audit: what tokens could do beyond their job, by the account's own view or by asking as the
 //! token itself. Changes nothing at the server.
 
+use super::job::{aliases, duties, without_unknown_job};
 use super::probe::Budget;
 use super::progress::Progress;
 use super::proof::note_proofs;
 use super::show::{self, Audited, By, cannot_do_its_job};
 use super::styled::out_styled;
 use super::subject::{Subject, no_token};
-use super::{Failure, Holder, account, clients, common_provider, holder, management, probe};
+use super::{Failure, account, clients, common_provider, holder, management, probe};
 use crate::account::{Account, Trouble};
 use crate::cli::TokenCommand;
 use crate::clock;
@@ -15,8 +16,8 @@ use crate::config::Config;
 use crate::core::address::PerFamily;
 use crate::core::order;
 use crate::core::provider::Protocol;
-use crate::core::token::audit::{self, Circumstances, Finding, Verdict, Weight};
-use crate::core::token::rights::Reach;
+use crate::core::token::audit::{self, Circumstances, Finding};
+use crate::core::token::verdict::{Verdict, Weight};
 use crate::core::token::{Api, Duty, Key, Policy, Rule, Token, TokenId, full_name, rows};
 use crate::exit::Exit;
 use crate::say::{err, out};
@@ -136,56 +137,6 @@ pub fn code(audited: &Audited) -> Exit {
         Verdict::Inconclusive => Exit::Deferred,
         Verdict::TooPowerful => Exit::Rejected,
     }
-}
-
-/// The duties of a subject's hosts, with the zones that `account` names; what could not be told is
-/// found, and the receipt's zone taken in its place.
-pub async fn duties(
-    account: &Account<'_>,
-    subject: &Subject<'_>,
-    findings: &mut Vec<Finding>,
-) -> Vec<Duty> {
-    let mut duties = Vec::new();
-    for host in &subject.holder.hosts {
-        let name = &host.host.key.host;
-        let families = host.host.in_use();
-        let (zone, why) = match account.zone_of(name).await {
-            Ok(Some(zone)) => (Some(zone), None),
-            Ok(None) => (None, Some("no zone of this account holds it".to_owned())),
-            Err(trouble) => {
-                let issued = subject.receipt.iter().flat_map(|receipt| &receipt.duties);
-                let issued = issued.clone().find(|duty| duty.host == *name);
-                (issued.map(|duty| duty.zone.clone()), Some(trouble.to_string()))
-            }
-        };
-        let what = || format!("{name} is all that it is for");
-        findings.extend(why.map(|why| Finding::untold(what(), why)));
-        duties.extend(zone.map(|zone| Duty { host: name.clone(), zone, families }));
-    }
-    duties
-}
-
-/// Judgements of single records count only against a job that is known.
-pub fn without_unknown_job(findings: &mut Vec<Finding>, holder: &Holder<'_>, duties: &[Duty]) {
-    let is_known =
-        holder.hosts.iter().all(|host| duties.iter().any(|duty| duty.host == host.host.key.host));
-    let may_be_the_job = |finding: &Finding| match finding {
-        Finding::Exceeds(excess) => excess.reach == Reach::Record,
-        _ => false,
-    };
-    findings.retain(|finding| is_known || !may_be_the_job(finding));
-}
-
-/// Whether an alias stands in the way at the hosts of `duties`.
-pub async fn aliases(account: &Account<'_>, duties: &[Duty]) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for duty in duties {
-        // Not knowing is no obstacle: it says nothing about rights.
-        if account.has_record_set(&duty.zone, duty.subname(), "CNAME").await == Ok(true) {
-            found.push(Finding::HasAlias(duty.host.clone()));
-        }
-    }
-    found
 }
 
 /// The account, seen with its management token.

@@ -9,6 +9,7 @@ mod audit;
 mod files;
 mod holder;
 mod issue;
+mod job;
 mod key;
 mod management;
 mod probe;

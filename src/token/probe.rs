@@ -8,15 +8,15 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::audit::{duties, without_unknown_job};
-use super::issue::LONGEST_TTL;
+use super::job::{LONGEST_TTL, duties, without_unknown_job};
 use super::show::{Audited, By};
 use super::subject::Subject;
 use crate::account::{Account, Probe, Trouble};
 use crate::clock;
 use crate::core::name::Hostname;
 use crate::core::order;
-use crate::core::token::audit::{Finding, Weight, judge_limits, judge_policies, of_deletion};
+use crate::core::token::audit::{Finding, judge_limits, judge_policies, of_deletion};
+use crate::core::token::verdict::Weight;
 use crate::core::token::{Api, Duty, Key, Policy, rows};
 use crate::receipt::Receipt;
 

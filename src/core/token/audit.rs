@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::rights::{self, Excess, Reach};
+use super::verdict::{Verdict, WARN_AHEAD, Weight};
 use super::{Api, Duty, Flags, Key, Limits, Policy, Token, TokenId, rails};
 use crate::core::address::Family;
 use crate::core::name::Hostname;
@@ -101,33 +102,6 @@ pub enum Finding {
     Rails(rails::Finding),
 }
 
-/// What a finding means for the result.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Weight {
-    /// Worth knowing; changes nothing.
-    Notice,
-    /// Nothing can be said about something.
-    Unclear,
-    /// More than its job.
-    TooPowerful,
-}
-
-/// What an audit says in one word.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Verdict {
-    /// The server takes it no more, so it can do nothing.
-    Dead,
-    /// It can do its job and nothing else, as far as anybody can tell.
-    Narrow,
-    /// It can do no more than its server lets any token do that can do its job: it writes in every
-    /// name of its own zone.
-    NarrowToZone,
-    /// Some right could not be told.
-    Inconclusive,
-    /// It could do more.
-    TooPowerful,
-}
-
 /// An account as its tokens are judged: what is the same for all of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances<'a> {
@@ -138,9 +112,6 @@ pub struct Circumstances<'a> {
     /// The form of its policies.
     pub api: Api,
 }
-
-/// What an expiry is warned of ahead.
-pub const WARN_AHEAD: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// A token that nobody used for so long has probably been forgotten: a daemon's speaks weekly.
 const STALE: Duration = Duration::from_secs(30 * 24 * 60 * 60);

@@ -9,6 +9,7 @@ pub mod name_server;
 pub mod rails;
 pub mod rights;
 pub mod upkeep;
+pub mod verdict;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::audit::{Verdict, WARN_AHEAD, Weight};
+use super::verdict::{Verdict, WARN_AHEAD, Weight};
 use super::{Duty, Row};
 use crate::core::address::Family;
 use crate::core::name::Hostname;

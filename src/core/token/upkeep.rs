@@ -6,7 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::audit::{Finding, Verdict, WARN_AHEAD, Weight, verdict};
+use super::audit::{Finding, verdict};
+use super::verdict::{Verdict, WARN_AHEAD, Weight};
 use crate::core::memory::{SelfCheck, TokenEntry};
 use crate::core::outcome::{Refusal, Rejection};
 use crate::core::secret::Fingerprint;

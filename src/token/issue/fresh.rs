@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::File;
 
 use super::limits::{asked, check_limits, with_limits};
-use super::{Desk, Job, LONGEST_TTL, has_flags};
+use super::{Desk, Job, has_flags};
 use crate::account::{Probe, Trouble};
 use crate::cli::TokenAction;
 use crate::clock;
@@ -18,7 +18,7 @@ use crate::core::token::{Api, Policy, Rule, Token, TokenId, wanted};
 use crate::exit::Exit;
 use crate::receipt::{self, Receipt, Seal};
 use crate::token::Failure;
-use crate::token::audit::aliases;
+use crate::token::job::{LONGEST_TTL, aliases};
 
 /// What became of a token that the account does not list.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

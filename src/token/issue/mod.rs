@@ -14,8 +14,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::limits::{asked, check_limits, told};
-use super::audit::aliases;
 use super::files::{Found, TokenFile, lock};
+use super::job::aliases;
 use super::progress::Progress;
 use super::{
     Failure, Holder, account, clients, common_provider, holder, management, refuse_double_use,
@@ -607,9 +607,6 @@ impl<'a> Desk<'a> {
         notes.iter().for_each(|note| self.tell(&format!("{label}: note: {note}")));
     }
 }
-
-/// The largest TTL that deSEC takes, which no zone's minimum is above.
-pub const LONGEST_TTL: u32 = 86_400;
 
 /// Whether a token has any right beside writing records.
 fn has_flags(flags: Flags) -> bool {

@@ -1,0 +1,35 @@
+//! What an audit says of any token, whatever its provider: in one word, and by each finding's weight.
+//!
+//! Knows no finding. Used by the audits of every kind of token, by the memory and by who shows them.
+
+use std::time::Duration;
+
+/// What a finding means for the result.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Weight {
+    /// Worth knowing; changes nothing.
+    Notice,
+    /// Nothing can be said about something.
+    Unclear,
+    /// More than its job.
+    TooPowerful,
+}
+
+/// What an audit says in one word.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Verdict {
+    /// The server takes it no more, so it can do nothing.
+    Dead,
+    /// It can do its job and nothing else, as far as anybody can tell.
+    Narrow,
+    /// It can do no more than its server lets any token do that can do its job: it writes in every
+    /// name of its own zone.
+    NarrowToZone,
+    /// Some right could not be told.
+    Inconclusive,
+    /// It could do more.
+    TooPowerful,
+}
+
+/// What an expiry is warned of ahead.
+pub const WARN_AHEAD: Duration = Duration::from_secs(14 * 24 * 60 * 60);

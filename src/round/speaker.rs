@@ -1,0 +1,112 @@
+//! Asking an account as one of its tokens: in which host's name, by which interface, and no longer
+//! than a round can wait.
+//!
+//! Decides nothing about the token. Used by the upkeep and by the self-check.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::perform::turned;
+use super::{Engine, Planned};
+use crate::account::{Account, Trouble};
+use crate::core::interface::InterfaceName;
+use crate::core::outcome::{Deferral, Fault, Outcome};
+use crate::core::provider::Provider;
+use crate::core::secret::Fingerprint;
+use crate::core::token::audit::Finding;
+use crate::http::Clients;
+use crate::line::Line;
+
+/// The longest wait for the account's limits within one request.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The longest that a round waits for anything here: the next update may be due.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// What an account answered about a token; empty after a greeting.
+pub type Findings = Result<Vec<Finding>, Trouble>;
+
+/// A token in use.
+#[derive(Clone)]
+pub struct Token {
+    /// What stands for its secret.
+    pub identity: Fingerprint,
+    /// The indexes of its hosts among the planned; at least one.
+    pub places: Vec<usize>,
+}
+
+/// The host in whose name and by whose interface a token speaks: the first whose interface is there, as far as
+/// that is known.
+pub fn speaker<'a>(engine: &Engine, planned: &'a [Planned], places: &[usize]) -> &'a Planned {
+    let is_there = |plan: &&Planned| {
+        let (provider, identity) = (provider(engine, plan), plan.access.identity);
+        let bind = bind(engine, plan);
+        engine.traffic.foregone(provider, identity, bind).is_none()
+            && bind.is_none_or(|name| Line::find(name).is_ok())
+    };
+    let mut plans = places.iter().map(|&place| &planned[place]);
+    plans.find(is_there).unwrap_or(&planned[places[0]])
+}
+
+/// The interface by which the requests of `plan` leave.
+pub fn bind(engine: &Engine, plan: &Planned) -> Option<InterfaceName> {
+    engine.config.hosts[plan.at].host.bind
+}
+
+/// The account as the token of `plan` sees it, as soon as its server may be asked; `None` when that
+/// makes no sense in this round.
+pub async fn account<'a>(
+    engine: &Engine,
+    clients: &'a Clients,
+    provider: &'a Provider,
+    plan: &Planned,
+) -> Option<Account<'a>> {
+    let api_url = provider.api_url.as_deref()?;
+    let bind = bind(engine, plan);
+    if engine.traffic.foregone(provider, plan.access.identity, bind).is_some() {
+        return None;
+    }
+    if let Some(moment) = engine.traffic.not_before(provider) {
+        tokio::time::sleep_until(moment.into()).await;
+    }
+    let ca_file = provider.ca_file.as_deref().map(Path::new);
+    let secret = plan.access.credential.secret.clone();
+    Some(Account::new(api_url, ca_file, clients, secret, PATIENCE, &()).asked_by(bind))
+}
+
+/// What `work` brings, unless it takes too long or the program is to end.
+pub async fn in_passing(
+    engine: &Engine,
+    provider: &Provider,
+    work: Pin<&mut dyn Future<Output = Findings>>,
+    stop: &Cell<bool>,
+) -> Findings {
+    let what = format!("waiting for {} to tell about the token", provider.name);
+    let detail = tokio::select! {
+        biased;
+        result = engine.waiting.during(&what, work) => return result,
+        () = turned(stop) => "the program ends",
+        () = tokio::time::sleep(LONGEST) => "it takes too long",
+    };
+    let detail = detail.to_owned();
+    Err(Trouble::Deferred(Deferral { fault: Fault::Lost, detail, retry_after: None }))
+}
+
+/// What an answer of the account means for the token's hosts.
+pub fn outcome(answer: &Findings) -> Outcome {
+    match answer {
+        Ok(_) => Outcome::Unchanged,
+        Err(Trouble::Deferred(deferral)) => Outcome::Deferred(deferral.clone()),
+        Err(Trouble::Rejected(refusal)) => Outcome::Rejected(refusal.clone()),
+        Err(trouble @ (Trouble::Conflict(_) | Trouble::NotThere(_))) => {
+            Outcome::deferred(Fault::Unintelligible, trouble.to_string())
+        }
+    }
+}
+
+/// The provider of the host of `plan`.
+pub fn provider<'a>(engine: &'a Engine, plan: &Planned) -> &'a Provider {
+    &engine.config.providers[engine.config.hosts[plan.at].provider]
+}

@@ -1,0 +1,52 @@
+//! Users of this machine, by their numbers and as `/etc/passwd` names them.
+//!
+//! Says nothing about what they may do. Used by whoever reads, writes or starts something as one.
+
+use std::fmt;
+
+/// A user of this machine.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct User {
+    /// Their number.
+    pub uid: u32,
+    /// The number of their group.
+    pub gid: u32,
+}
+
+impl User {
+    /// The user without any rights, in nobody's group.
+    pub(crate) const NOBODY: Self = Self { uid: 65534, gid: 65534 };
+
+    /// That of the number `uid`, in the group that the system gives them; `gid` is the group of one
+    /// whom it does not know, unless that is root's.
+    pub(crate) fn known(uid: u32, gid: u32) -> Self {
+        let gid = if gid == 0 { Self::NOBODY.gid } else { gid };
+        Self { uid, gid: account(uid).map_or(gid, |(_, own)| own) }
+    }
+
+    /// How `sudo -u` names them to a shell (`sudo(8)`).
+    pub fn for_sudo(self) -> String {
+        account(self.uid).map_or_else(|| format!("'#{}'", self.uid), |(name, _)| name)
+    }
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match account(self.uid) {
+            Some((name, _)) => f.write_str(&name),
+            None => write!(f, "user {}", self.uid),
+        }
+    }
+}
+
+/// The name and the group of the user `uid` (`passwd(5)`).
+fn account(uid: u32) -> Option<(String, u32)> {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    // `homing:x:998:996:…`
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        let (_, number, group) = (fields.next()?, fields.next()?, fields.next()?);
+        (number.parse() == Ok(uid)).then_some((name.to_owned(), group.parse().ok()?))
+    })
+}
