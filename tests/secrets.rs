@@ -111,10 +111,51 @@ fn shows(text: &str, secret: &str, form: &[u8]) -> bool {
 fn all(home: &Home, ran: &Ran) -> String {
     let status = home.run(&["status", "-v"]);
     let json = home.run(&["status", "--json"]);
-    [&ran.out, &ran.err, &home.read("state/state.json"), &status.out, &status.err, &json.out]
+    let receipts = ["secret.receipt", "secret.new.receipt"];
+    let receipts = receipts.map(|name| std::fs::read_to_string(home.path(name)));
+    let receipts = receipts.map(Result::unwrap_or_default).concat();
+    let state = home.read("state/state.json");
+    [&ran.out, &ran.err, &state, &receipts, &status.out, &status.err, &json.out]
         .map(String::as_str)
         .join("\n")
 }
+
+/// Answers that hold `form` in every place that an answer has: two of the four kinds of bodies, in turns.
+fn repeated_everywhere(turn: usize, status: &str, form: &str) -> Vec<Vec<u8>> {
+    let head = format!(
+        "Location: /login/{form}?{form}\r\nLink: <http://{form}/?cursor={form}>; rel=\"next\"\r\n\
+         Set-Cookie: {form}={form}; path=/{form}\r\nRetry-After: {form}\r\n\
+         WWW-Authenticate: Basic realm=\"{form}\"\r\nX-Key: {form}\r\n"
+    );
+    let escaped = form.replace('&', "&amp;").replace('<', "&lt;");
+    [
+        (format!("text/{form}"), format!("badauth {form}")),
+        (
+            "application/json".to_owned(),
+            serde_json::json!({"detail": form, form: form}).to_string(),
+        ),
+        ("application/xml".to_owned(), format!("<errors><error>{escaped}</error></errors>")),
+        ("text/html".to_owned(), format!("<!doctype html><p>{escaped}</p>")),
+    ]
+    .map(|(kind, body)| {
+        let head = format!("Content-Type: {kind}\r\n{head}");
+        reply(&format!("{status} {form}"), &head, body.as_bytes())
+    })
+    .into_iter()
+    .skip(turn % 2)
+    .step_by(2)
+    .collect()
+}
+
+/// Those of `forms` that a header can carry as they are, and that are all of the secret.
+fn in_headers(secret: &str) -> Vec<String> {
+    let forms = forms(secret).into_iter().filter(|(name, _)| *name != "a part");
+    let forms = forms.filter_map(|(_, form)| String::from_utf8(form).ok());
+    forms.filter(|form| form.bytes().all(|b| b.is_ascii_graphic())).collect()
+}
+
+/// How much is told, and how that is asked for.
+const LEVELS: [&[&str]; 5] = [&["-q"], &[], &["-v"], &["-vv"], &["-vvv"]];
 
 fn config(server: SocketAddr, provider: &str, host: &str) -> String {
     format!(
@@ -276,6 +317,95 @@ fn what_a_source_prints_of_a_secret_is_found_nowhere() {
                 seen += &all(&home, &ran);
             }
             assert!(!shows(&seen, SECRET, &form), "{form_name}, {source}: {seen}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_in_any_place_of_an_answer_is_found_at_no_level() {
+    for (at, (name, provider, host)) in PROTOCOLS.into_iter().enumerate() {
+        for (turn, form) in in_headers(SECRET).into_iter().enumerate() {
+            let status = ["200", "302", "400", "401", "403", "503"][(at + turn) % 6];
+            for (kind, answer) in
+                repeated_everywhere(turn + at, status, &form).into_iter().enumerate()
+            {
+                let address = server(move |_| answer.clone());
+                let home = Home::new(&config(address, provider, host));
+                home.secret("secret", SECRET);
+                let level = LEVELS[(at + turn + kind) % LEVELS.len()];
+                let ran = home.run(&[&["--once"], level].concat());
+                let all = all(&home, &ran);
+                let what = format!("{name}, {form}, {status}, {kind}, {level:?}");
+                assert!(!shows(&all, SECRET, form.as_bytes()), "{what}: {all}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_secret_without_letters_is_found_in_no_encoding() {
+    const FAINT: &str = "%+/:&=?~!#7";
+    let login = |login: &str| STANDARD.encode(format!("{login}:{FAINT}"));
+    let percent: Vec<String> = FAINT.bytes().map(|b| format!("%{b:02X}")).collect();
+    let percent = percent.concat().replace("%7E", "~").replace("%37", "7").replace("%3A", ":");
+    for (name, provider, host) in PROTOCOLS {
+        if name == "powerdns-on-rails" {
+            continue;
+        }
+        let forms = [FAINT.to_owned(), percent.clone(), STANDARD.encode(FAINT), login("me")];
+        for (turn, form) in forms.into_iter().enumerate() {
+            for (kind, answer) in repeated_everywhere(turn, "503", &form).into_iter().enumerate() {
+                let address = server(move |_| answer.clone());
+                let home = Home::new(&config(address, provider, host));
+                home.secret("secret", FAINT);
+                let ran = home.run(&[&["--once"], LEVELS[kind + 1]].concat());
+                let all = all(&home, &ran);
+                // Only who sends the login with it can know how both are written together.
+                if name == "dyndns2" || form != login("me") {
+                    let form = form.trim_end_matches('=');
+                    assert!(!all.contains(form), "{name}, {form}, {kind}: {all}");
+                }
+            }
+        }
+    }
+}
+
+/// What `PowerDNS` on Rails takes from answers: the session of an update, the token that it makes.
+#[test]
+fn what_an_answer_of_rails_brings_is_found_nowhere_after_it() {
+    let config_of = |address| {
+        let host = format!("{}zone = \"dyn.example.com\"\n", PROTOCOLS[4].2);
+        config(address, PROTOCOLS[4].1, &host)
+    };
+    for (turn, form) in in_headers(NEW).into_iter().enumerate() {
+        for (kind, answer) in repeated_everywhere(turn, "403", &form).into_iter().enumerate() {
+            let address = server(move |request| {
+                let redirect =
+                    format!("Location: /domains/7\r\nSet-Cookie: _x_session={NEW}; path=/\r\n");
+                let made = format!("<token><auth_token>{NEW}</auth_token></token>");
+                match request.lines().next().unwrap_or_default() {
+                    line if line.contains(SECRET) => reply("302 Found", &redirect, b""),
+                    line if line.starts_with("POST /auth_token.xml") => {
+                        reply("200 OK", "Content-Type: application/xml\r\n", made.as_bytes())
+                    }
+                    _ => answer.clone(),
+                }
+            });
+            let home = Home::new(&config_of(address));
+            home.secret("secret", SECRET);
+            let level = LEVELS[(turn + kind) % LEVELS.len()];
+            let ran = home.run(&[&["--once"], level].concat());
+            let seen = all(&home, &ran);
+            assert!(!shows(&seen, NEW, form.as_bytes()), "{form}, {kind}, {level:?}: {seen}");
+            home.secret("password", "p4ssw0rd-of-minter");
+            std::fs::remove_file(home.path("secret")).unwrap();
+            let file = home.path("password").display().to_string();
+            let user = ["--management-user", "minter", "--management-password-file", &file];
+            let ran =
+                home.run(&[&["token", "issue", "dev1.dyn.example.com"], &user[..], level].concat());
+            let seen = all(&home, &ran);
+            assert!(ran.code != 0 && home.read("secret.new").contains(NEW), "{ran:#?}");
+            assert!(!shows(&seen, NEW, form.as_bytes()), "{form}, {kind}, {level:?}: {seen}");
         }
     }
 }

@@ -97,7 +97,6 @@ impl<'a> Account<'a> {
     ) -> Self {
         let api_url = api_url.to_owned();
         let (pacer, api, bind) = Default::default();
-        clients.conceal(&secret);
         let line = Line { api_url, ca_file, clients, pacer, patience, bind, watcher, api };
         Self { line: Rc::new(line), secret }
     }
@@ -110,7 +109,6 @@ impl<'a> Account<'a> {
 
     /// The same account, as another secret sees it.
     pub fn seen_with(&self, secret: Secret) -> Self {
-        self.line.clients.conceal(&secret);
         Self { line: Rc::clone(&self.line), secret }
     }
 
@@ -147,12 +145,14 @@ impl<'a> Account<'a> {
         limits: &Limits,
     ) -> Result<(Token, Secret), Trouble> {
         let body = wire::born_locked(name, limits);
-        let answer =
-            self.call(Method::Post, "/auth/tokens/", Some(body), Scope::Management).await?;
+        let request = HttpRequest {
+            brings: Some(|answer| wire::token(answer)?.1),
+            ..self.request(Method::Post, "/auth/tokens/", Some(body))
+        };
+        let answer = self.carry(request, Scope::Management).await?;
         match wire::token(&answer) {
             Some((token, secret)) if answer.status == 201 => {
                 let secret = secret.unwrap_or_else(|| Secret::new(""));
-                self.line.clients.conceal(&secret);
                 Ok((token, secret))
             }
             // Its body may hold a secret that nobody knows yet, so it is not quoted.
@@ -393,7 +393,7 @@ impl<'a> Account<'a> {
         family: Family,
     ) -> Result<Probe, Trouble> {
         let url = desec::impossible_update(update_url, host, family);
-        let tried = self.carry(Method::Get, url, None, Scope::Root).await;
+        let tried = self.carry(self.request_at(Method::Get, url, None), Scope::Root).await;
         probed(tried, |refusal| match refusal.rejection {
             Rejection::Forbidden => Probe::MayNot,
             _ if is_in_the_way(refusal) => Probe::Unclear(IN_THE_WAY.to_owned()),
@@ -463,20 +463,22 @@ impl<'a> Account<'a> {
         json: Option<String>,
         scope: Scope,
     ) -> Result<Answer, Trouble> {
-        self.carry(method, format!("{}{path}", self.line.api_url), json, scope).await
+        self.carry(self.request(method, path, json), scope).await
+    }
+
+    fn request(&self, method: Method, path: &str, json: Option<String>) -> HttpRequest {
+        self.request_at(method, format!("{}{path}", self.line.api_url), json)
+    }
+
+    fn request_at(&self, method: Method, url: String, json: Option<String>) -> HttpRequest {
+        let authorization = Some(Authorization::Token(self.secret.clone()));
+        let (body, bind) = (json.map(|text| Body::Json(text.into())), self.line.bind.get());
+        HttpRequest { method, body, bind, ..HttpRequest::get(url, authorization) }
     }
 
     /// The answer to one request that succeeded; a refusal for speed is waited out.
-    async fn carry(
-        &self,
-        method: Method,
-        url: String,
-        json: Option<String>,
-        scope: Scope,
-    ) -> Result<Answer, Trouble> {
-        let authorization = Some(Authorization::Token(self.secret.clone()));
-        let (body, bind) = (json.map(Body::Json), self.line.bind.get());
-        let request = HttpRequest { method, body, bind, ..HttpRequest::get(url, authorization) };
+    async fn carry(&self, request: HttpRequest, scope: Scope) -> Result<Answer, Trouble> {
+        let method = request.method;
         let mut waited = Duration::ZERO;
         let mut repeated = false;
         loop {

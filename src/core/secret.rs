@@ -1,10 +1,14 @@
-//! Secrets that cannot be printed by accident, and the fingerprints that stand for them.
+//! Secrets and texts with secrets that cannot be printed by accident, and the fingerprints of secrets.
 //!
 //! Holds values only; reading secret files and computing fingerprints is the shell's work.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::provider::Protocol;
+
+/// What stands in place of a secret.
+pub const HIDDEN: &str = "…";
 
 /// A password or API token. `Debug` never shows it; there is no `Display` and no `Serialize`.
 #[derive(Clone, Eq, PartialEq)]
@@ -25,6 +29,57 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
+    }
+}
+
+/// Text that may hold secrets, such as a URL or a body: `Debug` and `Display` show `…` in place of each.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct Guarded {
+    text: String,
+    /// Where in the text a secret stands, in the order of the text, and which.
+    held: Vec<(Range<usize>, Secret)>,
+}
+
+impl Guarded {
+    /// Appends `form`, which is how `secret` is written in texts of this kind.
+    pub fn push_secret(&mut self, secret: &Secret, form: &str) {
+        let begin = self.text.len();
+        self.text.push_str(form);
+        self.held.push((begin..self.text.len(), secret.clone()));
+    }
+
+    /// The whole text, for the client that sends it.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// The secrets that it holds.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.held.iter().map(|(_, secret)| secret)
+    }
+}
+
+impl From<String> for Guarded {
+    fn from(text: String) -> Self {
+        Self { text, held: Vec::new() }
+    }
+}
+
+impl fmt::Display for Guarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = 0;
+        for (place, _) in &self.held {
+            f.write_str(&self.text[shown..place.start])?;
+            f.write_str(HIDDEN)?;
+            shown = place.end;
+        }
+        f.write_str(&self.text[shown..])
+    }
+}
+
+impl fmt::Debug for Guarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
     }
 }
 
@@ -144,5 +199,17 @@ mod tests {
     #[test]
     fn a_secret_is_never_shown() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(..)");
+    }
+
+    #[test]
+    fn a_text_shows_all_but_its_secrets() {
+        let secret = Secret::new("hunter 2");
+        let mut url = Guarded::from("https://dns.example/up?key=".to_owned());
+        url.push_secret(&secret, "hunter%202");
+        assert_eq!(url.to_string(), "https://dns.example/up?key=…");
+        assert_eq!(format!("{url:?}"), "\"https://dns.example/up?key=…\"");
+        assert_eq!(url.expose(), "https://dns.example/up?key=hunter%202");
+        assert!(url.secrets().eq([&secret]));
+        assert_eq!(Guarded::from("a".to_owned()).to_string(), "a");
     }
 }

@@ -5,13 +5,14 @@
 
 use std::borrow::Cow;
 
-use super::secret::Secret;
+use super::secret::{HIDDEN, Secret};
 use crate::core::order;
 
 /// How many characters of a secret in a row are too many to be quoted.
 const RUN: usize = 6;
 
-/// Shorter secrets are known by their plain form alone: in other forms they would be found everywhere.
+/// Secrets of fewer letters and digits are known to the letter alone, in the forms that are added: in
+/// whatever form they would be found everywhere.
 const SHORTEST: usize = 5;
 
 /// How many encodings may be laid over one another, in texts of up to so many bytes; in longer ones,
@@ -22,13 +23,12 @@ const DEPTHS: [(usize, u32); 2] = [(4 * 1024, 3), (64 * 1024, 2)];
 const WINDOW: usize = 16 * 1024;
 const OVERLAP: usize = 1024;
 
-/// What stands in place of a secret.
-const HIDDEN: &str = "…";
-
 /// The secrets that must not be repeated.
 #[derive(Clone, Debug, Default)]
 pub struct Veil {
     secrets: Vec<Secret>,
+    /// What else is hidden where it stands to the letter.
+    forms: Vec<Secret>,
     /// Letters and digits of the secrets, forwards and backwards, in lower case.
     cores: Vec<Vec<u8>>,
     /// What [`RUN`] of them in a row are, sorted; empty until it is needed.
@@ -54,10 +54,27 @@ impl Veil {
         }
     }
 
+    /// Whether `secret` is known to the letter alone, so that its encoded forms have to be added.
+    pub fn is_faint(secret: &Secret) -> bool {
+        core(secret.expose().as_bytes()).len() < SHORTEST
+    }
+
+    /// Hides `form`, an encoded secret, from now on where it stands to the letter.
+    pub fn add_form(&mut self, form: &str) {
+        let form = Secret::new(form);
+        if !form.expose().is_empty() && !self.forms.contains(&form) {
+            self.forms.push(form);
+        }
+    }
+
+    fn to_the_letter(&self) -> impl Iterator<Item = &str> {
+        self.forms.iter().chain(&self.secrets).map(Secret::expose)
+    }
+
     /// Whether `text` holds anything of the secrets; [`Veil::clean`] would take it out.
     pub fn is_in(&mut self, text: &str, much: Much) -> bool {
         self.prepare();
-        self.secrets.iter().any(|secret| text.contains(secret.expose()))
+        self.to_the_letter().any(|secret| text.contains(secret))
             || self.holds(text.as_bytes(), much)
     }
 
@@ -67,9 +84,9 @@ impl Veil {
     pub fn clean(&mut self, text: &str, much: Much) -> Option<String> {
         self.prepare();
         let mut plain = Cow::Borrowed(text);
-        for secret in &self.secrets {
-            if plain.contains(secret.expose()) {
-                plain = plain.replace(secret.expose(), HIDDEN).into();
+        for secret in self.to_the_letter() {
+            if plain.contains(secret) {
+                plain = plain.replace(secret, HIDDEN).into();
             }
         }
         let holds = |text: &str| self.holds(text.as_bytes(), much);

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, DATE, HeaderMap, HeaderName, HeaderValue, LINK,
-    LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+    ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LINK, LOCATION, RETRY_AFTER, SET_COOKIE,
+    WWW_AUTHENTICATE,
 };
 use reqwest::{Client, RequestBuilder, Response, Url};
 use rustls::ClientConfig;
@@ -24,7 +26,9 @@ use crate::core::address::Family;
 use crate::core::calendar;
 use crate::core::interface::InterfaceName;
 use crate::core::outcome::Fault;
-use crate::core::protocol::{Answer, Authorization, Body, HttpRequest, Method};
+use crate::core::protocol::{
+    Answer, Authorization, Body, Credential, HttpRequest, Method, query_value,
+};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::veil::{Much, Veil};
@@ -137,9 +141,39 @@ impl Clients {
         Self { pulse: pulse.clone(), ..self }
     }
 
-    /// Hides `secret` in all answers from now on; those that are sent are hidden without that.
+    /// Hides `secret` in all answers from now on: for what is known here and is not sent yet. What a
+    /// request carries, and what its answer brings, is hidden without that.
     pub fn conceal(&self, secret: &Secret) {
-        self.veil().add(secret);
+        self.conceal_of("", secret);
+    }
+
+    /// The same for the secret of `login`.
+    fn conceal_of(&self, login: &str, secret: &Secret) {
+        let mut veil = self.veil();
+        veil.add(secret);
+        if Veil::is_faint(secret) {
+            encoded(login, secret).for_each(|form| veil.add_form(&form));
+        }
+    }
+
+    /// Hides all that `request` carries.
+    fn conceal_all(&self, request: &HttpRequest) {
+        let of_body = request.body.iter().flat_map(|body| body.parts().1.secrets());
+        let of_headers = request.headers.iter().flat_map(|(_, value)| value.secrets());
+        let written = request.url.secrets().chain(of_body).chain(of_headers);
+        written.for_each(|secret| self.conceal(secret));
+        match &request.authorization {
+            None => {}
+            Some(Authorization::ApiKey(secret) | Authorization::Token(secret)) => {
+                self.conceal(secret);
+            }
+            Some(Authorization::Basic(Credential { login, secret })) => {
+                self.conceal_of(login, secret);
+            }
+            Some(Authorization::Cookie(cookie)) => {
+                session(cookie).iter().for_each(|secret| self.conceal(secret));
+            }
+        }
     }
 
     /// The answer of a provider, whatever its status; at most `MOST` bytes of it.
@@ -182,17 +216,20 @@ impl Clients {
         ca_file: Option<&Path>,
         limit: usize,
     ) -> Result<Answer, HttpError> {
-        let url = whole_url(request)?;
+        let url = parsed(request.url.expose())?;
         // Before anything else, the look-up of a name included.
         let way =
             Way::of(request, &url).map_err(|gone| HttpError::new(Fault::Unreachable, gone))?;
-        if let Some(secret) = secret_of(request.authorization.as_ref()) {
-            self.conceal(&secret);
-        }
+        self.conceal_all(request);
         let answer = self.carry_by(&way, request, url, ca_file, limit).await;
         self.pulse.beat();
         match answer {
-            Ok(answer) => Ok(self.without_secrets(answer)),
+            Ok(answer) => {
+                let answer = self.without_secrets(answer);
+                let brought = request.brings.and_then(|secret_in| secret_in(&answer));
+                brought.iter().for_each(|secret| self.conceal(secret));
+                Ok(answer)
+            }
             Err(HttpError { fault, detail }) => {
                 let detail = self.veil().clean(&detail, Much::Whole).unwrap_or(detail);
                 let detail = match request.bind {
@@ -228,6 +265,11 @@ impl Clients {
             }
         }
         answer.location = answer.location.filter(|place| veil.clean(place, Much::Part).is_none());
+        for text in [&mut answer.content_type, &mut answer.next].into_iter().flatten() {
+            if let Some(cleaned) = veil.clean(text, Much::Whole) {
+                *text = cleaned;
+            }
+        }
         answer
     }
 
@@ -252,10 +294,13 @@ impl Clients {
         let client = self.client(&url, way, ca_file)?;
         let mut call = client.request(method(request.method), url);
         if let Some((media_type, text)) = request.body.as_ref().map(Body::parts) {
-            call = call.header(CONTENT_TYPE, media_type).body(text.to_owned());
+            call = call.header(CONTENT_TYPE, media_type).body(text.expose().to_owned());
         }
         for (name, value) in &request.headers {
-            call = call.header(*name, value);
+            call = match value.secrets().next() {
+                None => call.header(*name, value.expose()),
+                Some(_) => secret_header(call, name, value.expose())?,
+            };
         }
         let call = authorized(call, request.authorization.as_ref())?;
         let failed = |error: reqwest::Error| {
@@ -396,17 +441,6 @@ fn parsed(url: &str) -> Result<Url, HttpError> {
     }
 }
 
-/// The URL of `request` with the secret that belongs into it, as one more part of its path.
-fn whole_url(request: &HttpRequest) -> Result<Url, HttpError> {
-    let mut url = parsed(&request.url)?;
-    if let Some(Authorization::Path(secret)) = &request.authorization
-        && let Ok(mut path) = url.path_segments_mut()
-    {
-        path.pop_if_empty().push(secret.expose());
-    }
-    Ok(url)
-}
-
 /// The address that stands in `url` in place of a name.
 fn literal(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
@@ -447,27 +481,22 @@ fn authorized(
     authorization: Option<&Authorization>,
 ) -> Result<RequestBuilder, HttpError> {
     match authorization {
-        None | Some(Authorization::Path(_)) => Ok(request),
-        Some(Authorization::ApiKey(key)) => {
-            let name = HeaderName::from_static("x-api-key");
-            secret_header(request, name, key.expose().to_owned())
-        }
+        None => Ok(request),
+        Some(Authorization::ApiKey(key)) => secret_header(request, "x-api-key", key.expose()),
         Some(Authorization::Basic(credential)) => {
             Ok(request.basic_auth(&credential.login, Some(credential.secret.expose())))
         }
-        Some(Authorization::Cookie(cookie)) => {
-            secret_header(request, COOKIE, cookie.expose().to_owned())
-        }
+        Some(Authorization::Cookie(cookie)) => secret_header(request, "cookie", cookie.expose()),
         Some(Authorization::Token(secret)) => {
-            secret_header(request, AUTHORIZATION, format!("Token {}", secret.expose()))
+            secret_header(request, "authorization", &format!("Token {}", secret.expose()))
         }
     }
 }
 
 fn secret_header(
     request: RequestBuilder,
-    name: HeaderName,
-    value: String,
+    name: &str,
+    value: &str,
 ) -> Result<RequestBuilder, HttpError> {
     let mut value = HeaderValue::try_from(value).map_err(|_| {
         let detail = "the secret holds a character that no HTTP header can carry; \
@@ -479,15 +508,14 @@ fn secret_header(
     Ok(request.header(name, value))
 }
 
-/// The secret that a request carries.
-fn secret_of(authorization: Option<&Authorization>) -> Option<Secret> {
-    match authorization? {
-        Authorization::ApiKey(secret)
-        | Authorization::Path(secret)
-        | Authorization::Token(secret) => Some(secret.clone()),
-        Authorization::Basic(credential) => Some(credential.secret.clone()),
-        Authorization::Cookie(cookie) => session(cookie),
-    }
+/// `secret` of `login` in the forms in which servers see it and send it back.
+fn encoded(login: &str, secret: &Secret) -> impl Iterator<Item = String> {
+    let (secret, percent) = (secret.expose(), query_value(secret.expose()));
+    let [alone, with_login] = [secret, &format!("{login}:{secret}")].map(|text| {
+        let standard = STANDARD_NO_PAD.encode(text);
+        [standard.replace('+', "-").replace('/', "_"), standard]
+    });
+    [percent.to_ascii_lowercase(), percent].into_iter().chain(alone).chain(with_login)
 }
 
 /// The session that a cookie stands for; short ones hold no secret but a setting.

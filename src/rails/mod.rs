@@ -98,14 +98,14 @@ impl<'a> Server<'a> {
     pub async fn mint(&self, user: &Credential, grant: &Grant) -> Result<Minted, Trouble> {
         let request = HttpRequest {
             method: Method::Post,
-            body: Some(Body::Xml(wire::grant(grant))),
+            body: Some(Body::Xml(wire::grant(grant).into())),
+            brings: Some(wire::brought),
             ..self.as_user("/auth_token.xml", user)
         };
         let answer = self.send(&request).await?;
         if answer.status == 200
             && let Some((token, expires)) = wire::minted(&answer)
         {
-            self.clients.conceal(&token);
             return Ok(Minted { token, grant: Grant { expires, ..grant.clone() } });
         }
         if answer.status == 200
@@ -153,7 +153,7 @@ impl<'a> Server<'a> {
             let path = format!("/domains/{}/records.xml", opened.domain);
             let request = HttpRequest {
                 method: Method::Post,
-                body: Some(Body::ApplicationXml(body)),
+                body: Some(Body::ApplicationXml(body.into())),
                 ..self.as_user(&path, owner)
             };
             let answer = self.send(&request).await?;
@@ -208,7 +208,7 @@ impl<'a> Server<'a> {
     /// A request by a user with a password.
     fn as_user(&self, path: &str, user: &Credential) -> HttpRequest {
         let authorization = Some(Authorization::Basic(user.clone()));
-        let headers = vec![("Accept", "application/xml".to_owned())];
+        let headers = vec![("Accept", "application/xml".to_owned().into())];
         HttpRequest { headers, ..HttpRequest::get(format!("{}{path}", self.url), authorization) }
     }
 

@@ -102,6 +102,11 @@ pub fn minted(answer: &Answer) -> Option<(Secret, Option<Timestamp>)> {
     is_one.then(|| (Secret::new(secret), expires))
 }
 
+/// The secret of a token that was just made, however it stands there.
+pub fn brought(answer: &Answer) -> Option<Secret> {
+    minted(answer).map(|(secret, _)| secret).or_else(|| minted_in_spaces(answer))
+}
+
 /// The secret in an answer that would show a token, were it not for the white space around it.
 pub fn minted_in_spaces(answer: &Answer) -> Option<Secret> {
     let document = Document::parse(short(answer.text()?)?).ok()?;

@@ -78,7 +78,7 @@ pub fn touch_request(
             })
         })
         .collect();
-    let body = Some(Body::Json(format!("[{}]", sets.join(","))));
+    let body = Some(Body::Json(format!("[{}]", sets.join(",")).into()));
     let authorization = Some(Authorization::Token(credential.secret.clone()));
     let url = format!("{api_url}/domains/{zone}/rrsets/");
     HttpRequest { method: Method::Patch, body, ..HttpRequest::get(url, authorization) }
@@ -224,7 +224,7 @@ mod tests {
 
     fn url(updates: &[Update]) -> String {
         let credential = Credential { login: String::new(), secret: Secret::new("s") };
-        request("https://update.dedyn.io/", updates, &credential).url
+        request("https://update.dedyn.io/", updates, &credential).url.to_string()
     }
 
     #[test]
@@ -237,11 +237,11 @@ mod tests {
         let api = "https://desec.io/api/v1";
         for (host, subname) in [("a.b.example.com", "a.b"), ("example.com", "")] {
             let request = touch_request(api, &zone, &[update(host)], &credential);
-            assert_eq!(request.url, "https://desec.io/api/v1/domains/example.com/rrsets/");
+            assert_eq!(request.url.expose(), "https://desec.io/api/v1/domains/example.com/rrsets/");
             let expect = format!(
                 "[{{\"subname\":\"{subname}\",\"type\":\"A\",\"ttl\":3601,\"records\":[\"198.18.0.1\"]}}]"
             );
-            assert_eq!(request.body, Some(Body::Json(expect)));
+            assert_eq!(request.body, Some(Body::Json(expect.into())));
         }
     }
 
@@ -280,7 +280,7 @@ mod tests {
         let credential = Credential { login: String::new(), secret: Secret::new("geheim") };
         let update = update("a.example", wish("203.0.113.8"), Wish::Leave);
         let request = request("https://update.dedyn.io/", &[update], &credential);
-        assert!(!request.url.contains("geheim"));
+        assert!(!request.url.expose().contains("geheim"));
         assert_eq!(request.authorization, Some(Authorization::Token(Secret::new("geheim"))));
     }
 

@@ -297,7 +297,7 @@ mod tests {
         };
         let credential = Credential { login: "u".into(), secret: Secret::new("p") };
         let request = request(provider, &[update("a.example")], &credential);
-        assert_eq!(request.url, format!("https://p.example/nic/update?{query}"));
+        assert_eq!(request.url.expose(), format!("https://p.example/nic/update?{query}"));
         assert_eq!(request.via, via);
     }
 

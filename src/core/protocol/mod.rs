@@ -16,19 +16,19 @@ use std::time::Duration;
 use super::address::Family;
 use super::interface::InterfaceName;
 use super::outcome::{Fault, Outcome, words};
-use super::secret::Secret;
+use super::secret::{Guarded, Secret};
 
 /// A request, ready to be sent.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct HttpRequest {
     /// What is to be done.
     pub method: Method,
-    /// The address with its query; holds no secret.
-    pub url: String,
+    /// The address with its query.
+    pub url: Guarded,
     /// What it carries; an update carries nothing.
     pub body: Option<Body>,
     /// Headers that only requests of its kind have, by their names.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, Guarded)>,
     /// The credential, sent without waiting to be asked for it.
     pub authorization: Option<Authorization>,
     /// The family that the connection must use, when the provider would otherwise take the
@@ -36,6 +36,8 @@ pub struct HttpRequest {
     pub via: Option<Family>,
     /// The interface that it leaves by, or not at all.
     pub bind: Option<InterfaceName>,
+    /// Finds the new secret in the answer to a request for one, so that it is hidden from then on.
+    pub brings: Option<fn(&Answer) -> Option<Secret>>,
 }
 
 /// What a request asks to be done (RFC 9110, section 9.3; RFC 5789).
@@ -59,11 +61,11 @@ pub enum Method {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Body {
     /// XML of no kind of its own (RFC 7303), as REST servers have it.
-    ApplicationXml(String),
+    ApplicationXml(Guarded),
     /// JSON (RFC 8259).
-    Json(String),
+    Json(Guarded),
     /// XML, as SOAP has it.
-    Xml(String),
+    Xml(Guarded),
 }
 
 /// The schemes of the `Authorization` header that providers want.
@@ -75,8 +77,6 @@ pub enum Authorization {
     Basic(Credential),
     /// No scheme but the cookie of a session, `name=value` (RFC 6265).
     Cookie(Secret),
-    /// No header at all: the secret is one more part of the path, appended to the URL.
-    Path(Secret),
     /// `Token`, deSEC's own.
     Token(Secret),
 }
@@ -124,9 +124,10 @@ pub struct Credential {
 
 impl HttpRequest {
     /// A request that reads `url`.
-    pub fn get(url: String, authorization: Option<Authorization>) -> Self {
-        let (body, headers, via, bind) = (None, Vec::new(), None, None);
-        Self { method: Method::Get, url, body, headers, authorization, via, bind }
+    pub fn get(url: impl Into<Guarded>, authorization: Option<Authorization>) -> Self {
+        let (body, headers, via, bind, brings) = (None, Vec::new(), None, None, None);
+        let url = url.into();
+        Self { method: Method::Get, url, body, headers, authorization, via, bind, brings }
     }
 }
 
@@ -151,7 +152,7 @@ impl Method {
 
 impl Body {
     /// Its media type, and its text.
-    pub fn parts(&self) -> (&'static str, &str) {
+    pub fn parts(&self) -> (&'static str, &Guarded) {
         match self {
             Self::ApplicationXml(text) => ("application/xml", text),
             Self::Json(text) => ("application/json", text),

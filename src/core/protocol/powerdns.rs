@@ -28,7 +28,7 @@ pub fn request(
                 .filter_map(|(family, wish)| record_set(&update.host, family, wish, time_to_live))
         })
         .collect();
-    let body = Some(Body::Json(format!("{{\"rrsets\":[{}]}}", sets.join(","))));
+    let body = Some(Body::Json(format!("{{\"rrsets\":[{}]}}", sets.join(",")).into()));
     let url = format!("{api_url}/zones/{zone}.");
     let authorization = Some(Authorization::ApiKey(credential.secret.clone()));
     HttpRequest { method: Method::Patch, body, ..HttpRequest::get(url, authorization) }
@@ -125,9 +125,9 @@ mod tests {
         let zone = "example.com".parse().unwrap();
         let request =
             request("https://ns/api/v1/servers/localhost", &zone, &updates, 60, &credential);
-        assert_eq!(request.url, "https://ns/api/v1/servers/localhost/zones/example.com.");
+        assert_eq!(request.url.expose(), "https://ns/api/v1/servers/localhost/zones/example.com.");
         match request.body {
-            Some(Body::Json(text)) => text,
+            Some(Body::Json(text)) => text.to_string(),
             other => panic!("{other:?}"),
         }
     }

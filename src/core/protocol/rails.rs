@@ -7,12 +7,12 @@
 
 use std::net::IpAddr;
 
-use super::{Answer, Authorization, Body, HttpRequest, Method, Verdict, server_fault};
+use super::{Answer, Authorization, Body, HttpRequest, Method, Verdict, query_value, server_fault};
 use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
 use crate::core::plan::{Update, Wish};
-use crate::core::secret::Secret;
+use crate::core::secret::{Guarded, Secret};
 use crate::core::told::quoted;
 
 /// A domain as its XML shows it.
@@ -230,7 +230,7 @@ impl Session {
         let url = format!("{}/domains/{}/records/{}", self.server, opened.domain, job.id);
         let request = HttpRequest {
             method: Method::Put,
-            body: Some(Body::ApplicationXml(body)),
+            body: Some(Body::ApplicationXml(body.into())),
             ..request(url, self.accept, &opened)
         };
         self.stage = Stage::Changing(opened, at);
@@ -421,9 +421,10 @@ fn is_token(secret: &Secret) -> bool {
 /// The URL is made of our own base: the one that the server tells when a token is minted is what it
 /// believes to be called, which can be wrong behind a proxy.
 pub fn open(server: &str, token: &Secret) -> HttpRequest {
-    let authorization = Some(Authorization::Path(token.clone()));
-    let headers = vec![("Accept", "text/html".to_owned())];
-    HttpRequest { headers, ..HttpRequest::get(format!("{server}/token"), authorization) }
+    let headers = vec![("Accept", "text/html".to_owned().into())];
+    let mut url = Guarded::from(format!("{server}/token/"));
+    url.push_secret(token, &query_value(token.expose()));
+    HttpRequest { headers, ..HttpRequest::get(url, None) }
 }
 
 /// The request that shows the domain of a session.
@@ -439,7 +440,7 @@ pub fn leave(server: &str, opened: &Opened) -> HttpRequest {
 /// A reading request within a session.
 fn request(url: String, accept: &str, opened: &Opened) -> HttpRequest {
     let authorization = Some(Authorization::Cookie(opened.cookie.clone()));
-    let headers = vec![("Accept", accept.to_owned())];
+    let headers = vec![("Accept", accept.to_owned().into())];
     HttpRequest { headers, ..HttpRequest::get(url, authorization) }
 }
 
@@ -699,8 +700,8 @@ mod tests {
     fn an_update_opens_looks_changes_and_looks_again() {
         let (mut session, step) = Session::begin(&format!("{SERVER}/"), &token(), &[dev1()], None);
         let Step::Ask(request) = &step else { panic!("{step:?}") };
-        assert_eq!(request.url, "https://dns.example/admin/token");
-        assert_eq!(request.authorization, Some(Authorization::Path(token())));
+        assert_eq!(request.url.to_string(), "https://dns.example/admin/token/…");
+        assert_eq!(request.url.expose(), "https://dns.example/admin/token/a1b2c3d4e5f6g7h8");
         let step = session.hear(&redirect("/admin/domains/7"), None);
         assert_eq!(asked(&step), "GET https://dns.example/admin/domains/7.xml");
         let Step::Ask(request) = step else { panic!() };
@@ -711,13 +712,13 @@ mod tests {
         assert_eq!(asked(&step), "PUT https://dns.example/admin/domains/7/records/1");
         let Step::Ask(request) = step else { panic!() };
         let body = "<record><content>203.0.113.7</content></record>";
-        assert_eq!(request.body, Some(Body::ApplicationXml(body.to_owned())));
-        assert_eq!(request.headers, [("Accept", XML.to_owned())]);
+        assert_eq!(request.body, Some(Body::ApplicationXml(body.to_owned().into())));
+        assert_eq!(request.headers, [("Accept", XML.to_owned().into())]);
 
         let step = session.hear(&status(406), None);
         assert_eq!(asked(&step), "PUT https://dns.example/admin/domains/7/records/2");
         let Step::Ask(request) = step else { panic!() };
-        assert_eq!(request.headers, [("Accept", JAVASCRIPT.to_owned())]);
+        assert_eq!(request.headers, [("Accept", JAVASCRIPT.to_owned().into())]);
 
         let step = session.hear(&status(200), None);
         assert_eq!(asked(&step), "GET https://dns.example/admin/domains/7.xml");
@@ -902,7 +903,7 @@ mod tests {
         let (_, step) = looked(&[dev1()], Some(300), &both(V4, V6));
         let Step::Ask(request) = step else { panic!() };
         let body = "<record><content>203.0.113.7</content><ttl>300</ttl></record>";
-        assert_eq!(request.body, Some(Body::ApplicationXml(body.to_owned())));
+        assert_eq!(request.body, Some(Body::ApplicationXml(body.to_owned().into())));
         assert_eq!(done(looked(&[dev1()], Some(60), &both(V4, V6)).1), [Outcome::Unchanged]);
     }
 

@@ -126,8 +126,8 @@ impl Asking<'_> {
     async fn called(&self, call: Call, url: String) -> Told {
         let request = HttpRequest {
             method: Method::Post,
-            body: Some(Body::Xml(call.body())),
-            headers: vec![("SOAPAction", call.soap_action())],
+            body: Some(Body::Xml(call.body().into())),
+            headers: vec![("SOAPAction", call.soap_action().into())],
             ..HttpRequest::get(url, None)
         };
         let answer = self.sent(request).await?;
