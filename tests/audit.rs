@@ -5,15 +5,6 @@
 //! at the same time, each with a sandbox of its own.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/account.rs"]
-mod account;
-#[path = "support/home.rs"]
-mod home;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-#[path = "support/snapshot.rs"]
-mod snapshot;
-
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -23,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use ring::hmac;
 use serde_json::{Value, json};
 
+use crate::support::{account, home, sandbox, snapshot};
 use account::{DEV1, HOST, MANAGEMENT, ZONE};
 use home::{Home, Ran};
 use sandbox::{Answer, Api, Policy, Sandbox, Scripted, Token, ZonePolicy};

@@ -4,16 +4,7 @@
 //! judge of nearly every test: exit code, requests, words, and no secret anywhere.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/home.rs"]
-mod home;
 #[cfg(target_os = "linux")]
-#[path = "support/netns.rs"]
-mod netns;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-#[path = "support/tls.rs"]
-mod tls;
-
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -23,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::{home, netns, sandbox, tls};
 use home::{Home, Ran, wait_until};
 use sandbox::{Account, Answer, Delivery, Sandbox, Scripted};
 use tls::{Certificate, Script, Server, pour, reply, reply_with};

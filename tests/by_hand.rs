@@ -1,16 +1,12 @@
 //! Homing started by hand beside a service that runs as a user of its own.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/netns.rs"]
-mod netns;
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use crate::support::{home, netns};
 use home::{Home, Ran};
 
 /// A user and a group that every system has: nobody's.

@@ -4,19 +4,13 @@
 //! It knows no shorter time than a minute, so this takes two of them.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/netns.rs"]
-mod netns;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::{home, netns, sandbox};
 use home::{DEV1, Home};
 use sandbox::{Account, Sandbox, Scripted};
 

@@ -3,23 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 #![cfg(target_os = "linux")]
 
-#[path = "support/clock.rs"]
-mod clock;
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/line.rs"]
-mod line;
-#[path = "support/netns.rs"]
-mod netns;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-#[path = "support/tls.rs"]
-mod tls;
-
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::{clock, home, line, netns, tls};
 use clock::WallClock;
 use home::{Signal, wait_until};
 use line::{FROM_WAN, HOST, IPV4_FROM_WAN, Line, sandbox};

@@ -2,24 +2,12 @@
 //! a clock that is not set. Nothing wrong is sent, and what is right follows as soon as it can.
 #![cfg(target_os = "linux")]
 
-#[path = "support/clock.rs"]
-mod clock;
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/line.rs"]
-mod line;
-#[path = "support/netns.rs"]
-mod netns;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-#[path = "support/tls.rs"]
-mod tls;
-
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::{clock, home, line, netns, sandbox, tls};
 use clock::WallClock;
 use home::{Daemon, Home, Signal, wait_until};
 use line::{IPV4_FROM_WAN, Line, sandbox};

@@ -3,17 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 #![cfg(target_os = "linux")]
 
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/netns.rs"]
-mod netns;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-
 use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use crate::support::{home, netns, sandbox};
 use home::{Home, Ran};
 use netns::{in_namespace, ip};
 use sandbox::{Account, Sandbox, Scripted};

@@ -1,11 +1,9 @@
 //! First words: what a mistake on the command line or in the configuration is answered with, by the
 //! real binary.
 
-#[path = "support/home.rs"]
-mod home;
-
 use std::fs;
 
+use crate::support::home;
 use home::{Home, Ran};
 
 /// A host at a service of one's own, without the line that a test is about.

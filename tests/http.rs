@@ -1,9 +1,5 @@
 //! The HTTP client and the web source against real servers: every cause of failure has its words.
 
-mod support {
-    pub mod tls;
-}
-
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::Path;
@@ -20,7 +16,7 @@ use homing::http::{Clients, HttpError, Limits};
 use homing::source::outside;
 use homing::supervisor::Pulse;
 
-use support::tls::{Certificate, Script, Server, drip, pour, reply, reply_with};
+use crate::support::tls::{Certificate, Script, Server, drip, pour, reply, reply_with};
 
 /// Long enough for a loaded machine, where nothing is to run out.
 const PATIENT: Limits = Limits { connect: Duration::from_secs(20), whole: Duration::from_secs(40) };
@@ -63,7 +59,7 @@ fn known(fault: Fault, detail: &str) -> (Fault, String) {
     (fault, detail.to_owned())
 }
 
-fn fine(connection: &mut dyn support::tls::Connection) -> std::io::Result<()> {
+fn fine(connection: &mut dyn crate::support::tls::Connection) -> std::io::Result<()> {
     reply(connection, "200 OK", "192.0.2.1\n")
 }
 
@@ -524,7 +520,7 @@ async fn seen(web: &Outside, family: Family) -> Result<String, String> {
     told.address.map(|address| address.to_string())
 }
 
-fn fine_too(connection: &mut dyn support::tls::Connection) -> std::io::Result<()> {
+fn fine_too(connection: &mut dyn crate::support::tls::Connection) -> std::io::Result<()> {
     reply(connection, "200 OK", "192.0.2.2")
 }
 

@@ -6,18 +6,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers, too")]
 
-#[path = "support/home.rs"]
-mod home;
 #[cfg(target_os = "linux")]
-#[path = "support/netns.rs"]
-mod netns;
-
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::support::{home, netns};
 use home::{Home, Ran, project};
 use homing::config::{self, Config};
 use homing::import::Client;

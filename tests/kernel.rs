@@ -4,14 +4,12 @@
 //! reads the namespace that it is in.
 #![cfg(target_os = "linux")]
 
-#[path = "support/netns.rs"]
-mod netns;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::support::netns;
 use homing::core::address::Family;
 use homing::core::choice::{Facts, Flags, KernelAddress};
 use homing::core::prefix::Prefix;

@@ -3,19 +3,11 @@
 //! anything, with dig as the witness.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/account.rs"]
-mod account;
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/name_servers.rs"]
-mod name_servers;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
+use crate::support::{account, home, name_servers, sandbox};
 use account::MANAGEMENT;
 use home::{Home, Ran};
 use name_servers::{Grant, Kind, NameServer, SECRET, ZONE, lacking};

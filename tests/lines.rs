@@ -4,13 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 #![cfg(target_os = "linux")]
 
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/netns.rs"]
-mod netns;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, UdpSocket};
@@ -27,6 +20,7 @@ use homing::http::Clients;
 use homing::source::outside;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::support::{home, netns, sandbox};
 use home::{Home, Ran, wait_until};
 use netns::{eventually, in_namespace, ip, skip, sysctl};
 use sandbox::{Account, Received, Role, Sandbox};

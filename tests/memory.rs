@@ -1,9 +1,6 @@
 //! Servers that send without end: the daemon's memory stays small, measured in the real binary.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/home.rs"]
-mod home;
-
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::home;
 use home::{Home, Signal};
 
 /// How much more memory a server may cost than one that behaves, in KiB: a daemon that behaves takes

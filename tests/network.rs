@@ -2,16 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 #![cfg(target_os = "linux")]
 
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/netns.rs"]
-mod netns;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::{home, netns, sandbox};
 use home::{Daemon, Home, wait_until};
 use netns::{in_namespace, ip, sysctl};
 use sandbox::{Account, Sandbox};

@@ -1,16 +1,10 @@
 //! A daemon takes up a new secret, and one whose rights were mended, at once, not at its next poll.
 #![cfg(target_os = "linux")]
 
-#[path = "support/account.rs"]
-mod account;
-#[path = "support/home.rs"]
-mod home;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use crate::support::{account, home, sandbox};
 use account::{DEV1, HOST, desk, token};
 use home::{Daemon, Home, wait_until};
 use sandbox::{Api, Sandbox};

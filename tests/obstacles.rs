@@ -2,16 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 #![cfg(target_os = "linux")]
 
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/netns.rs"]
-mod netns;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::support::{home, netns};
 use home::{Daemon, Home, Ran, Signal, wait_until};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 

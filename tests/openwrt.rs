@@ -3,9 +3,6 @@
 //! The package's own scripts run as they are, by busybox. What they ask of procd is recorded by a
 //! stand-in; everything else is real.
 
-#[path = "support/router.rs"]
-mod router;
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -13,6 +10,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::router;
 use router::{Done, Router, busybox, has, package, skip};
 use toml::de::{DeTable, DeValue};
 

@@ -1,13 +1,9 @@
 //! The daemon's part of tokens: the look at its own rights, keep-alive, expiry, and strict hosts.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/home.rs"]
-mod home;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-
 use std::time::{Duration, SystemTime};
 
+use crate::support::{home, sandbox};
 use home::{DEV1, Home, wait_until};
 use sandbox::{Account, Answer, Sandbox, Scripted, Token};
 

@@ -2,16 +2,13 @@
 //! bash, zsh and fish. A program that is not there is skipped, and said so.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/netns.rs"]
-mod netns;
 #[path = "../packaging/pages/render/mod.rs"]
 mod render;
 
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::support::{home, netns};
 use home::Home;
 use homing::config;
 

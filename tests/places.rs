@@ -2,19 +2,13 @@
 //! wrong. The real binary against servers of the same kind.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/clock.rs"]
-mod clock;
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/netns.rs"]
-mod netns;
-
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::support::{clock, home, netns};
 use clock::WallClock;
 use home::{Home, Ran, Signal};
 

@@ -1,12 +1,8 @@
 //! The HTTP API of a real PowerDNS server, with dig as the witness.
 
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/name_servers.rs"]
-mod name_servers;
-
 use std::fmt::Write as _;
 
+use crate::support::{home, name_servers};
 use home::{Home, Ran};
 use name_servers::{API_KEY, Kind, NameServer, ZONE, lacking, skip};
 

@@ -1,13 +1,11 @@
 //! The programs of a configuration: in a session of their own, without a terminal, and never left over.
 #![cfg(target_os = "linux")]
 
-#[path = "support/home.rs"]
-mod home;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::support::home;
 use home::{Home, Ran, wait_until};
 
 /// A host whose source and hook each say whether they can open a terminal, and which session they

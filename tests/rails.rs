@@ -2,9 +2,6 @@
 //! client to surviving it, in every release.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "../contrib/rails/server/mod.rs"]
-mod server;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,9 +19,10 @@ use homing::core::token::rails::{Grant, judge, verdict};
 use homing::http::{Clients, Limits};
 use homing::rails::{Minted, PLACEHOLDERS, Server};
 
-use server::http::to_base64;
-use server::world::{MINTER, OWNER};
-use server::{Answer, Credential, Rails, Release, Scripted, World};
+use crate::support::rails;
+use rails::http::to_base64;
+use rails::world::{MINTER, OWNER};
+use rails::{Answer, Credential, Rails, Release, Scripted, World};
 
 const HOST: &str = "dev1.example.com";
 const V4: &str = "203.0.113.7";

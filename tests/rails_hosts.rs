@@ -2,18 +2,14 @@
 //! the releases whose tokens work.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/home.rs"]
-mod home;
-#[path = "../contrib/rails/server/mod.rs"]
-mod server;
-
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::support::{home, rails};
 use home::{Home, Ran};
-use server::world::{MINTER, OWNER};
-use server::{Credential, Rails, Release, Role, Scripted, World};
+use rails::world::{MINTER, OWNER};
+use rails::{Credential, Rails, Release, Role, Scripted, World};
 
 const HOST: &str = "dev1.example.com";
 const V4: &str = "198.51.100.7";
@@ -113,7 +109,7 @@ impl Scene {
     }
 
     /// What the server knows of the token in the file, if that lives.
-    fn live(&self) -> Option<server::Token> {
+    fn live(&self) -> Option<rails::Token> {
         let secret = self.secret();
         self.rails.with_world(|world| {
             let now = now() + world.ahead;
@@ -374,7 +370,7 @@ fn a_token_is_ended_by_the_one_way_there_is() {
         scene.rails.answer_next(
             "GET",
             "/logout",
-            Scripted::answer(server::Answer::text(200, "Bye")),
+            Scripted::answer(rails::Answer::text(200, "Bye")),
         );
         ends(&scene.run(&format!("token revoke {HOST}")), 75, &["even after the logout"]);
         assert!(scene.live().is_some());
@@ -459,7 +455,7 @@ fn a_token_that_ends_much_too_early_is_not_used() {
     let token = scene.secret();
     let short = "<token><expires>2026-01-01 00:00:00 UTC</expires>\
                  <auth_token>abcdefgh12345678</auth_token></token>";
-    let answer = server::Answer::new(200, "application/xml; charset=utf-8", short);
+    let answer = rails::Answer::new(200, "application/xml; charset=utf-8", short);
     scene.rails.answer_next("POST", "/auth_token.xml", Scripted::answer(answer));
     let ran = scene.token("rotate --all");
     ends(&ran, 77, &["ends at 2026-01-01T00:00:00Z", "clock", "the one in use is as it was"]);
@@ -475,7 +471,7 @@ fn a_server_that_repeats_the_password_as_it_came_is_not_quoted() {
     let login = format!("{}:{}", MINTER.0, MINTER.1);
     let sent = base64::engine::general_purpose::STANDARD.encode(login);
     let page = format!("HTTP_AUTHORIZATION Basic {sent}");
-    let answer = server::Answer::new(503, "text/plain", &page);
+    let answer = rails::Answer::new(503, "text/plain", &page);
     scene.rails.answer_next("POST", "/auth_token.xml", Scripted::answer(answer));
     let ran = scene.token("issue --all");
     ends(&ran, 75, &["HTTP_AUTHORIZATION Basic …"]);

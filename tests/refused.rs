@@ -1,26 +1,17 @@
 //! What many hosts with one credential cost the server that refuses it, and how often a host asks that
 //! has much to say: the real binary against real and pretended servers.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
-#![expect(clippy::duplicate_mod, reason = "the two pretended servers share some of their parts")]
-
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/name_servers.rs"]
-mod name_servers;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-#[path = "../contrib/rails/server/mod.rs"]
-mod server;
 
 use std::fmt::Write as _;
 use std::process::Child;
 use std::time::Duration;
 
+use crate::support::{home, name_servers, rails, sandbox};
 use home::{Home, Ran, Signal, wait_until};
 use name_servers::{Grant, Kind, NameServer, SECRET, ZONE, lacking};
+use rails::{Rails, Release, World};
 use sandbox::{Account, Answer, Sandbox, Scripted};
 use serde_json::Value;
-use server::{Rails, Release, World};
 
 /// A deSEC that knows no host, or whatever answers what it is told to.
 fn sandbox() -> Sandbox {

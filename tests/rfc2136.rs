@@ -1,19 +1,13 @@
 //! Signed updates (RFC 2136) against real servers: BIND, Knot and PowerDNS, with dig as the witness.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/clock.rs"]
-mod clock;
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/name_servers.rs"]
-mod name_servers;
-
 use std::fmt::Write as _;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
+use crate::support::{clock, home, name_servers};
 use clock::WallClock;
 use home::{Home, Ran};
 use name_servers::{Grant, Kind, NameServer, SECRET, ZONE, lacking};

@@ -4,9 +4,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests: they fail by panicking")]
 
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,6 +12,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::sandbox;
 use sandbox::json::{self, Value};
 use sandbox::{
     Account, Answer, Api, Credential, Delivery, Policy, Role, Sandbox, Scripted, Token, chance,

@@ -1,11 +1,6 @@
 //! The daemon under a supervisor: what it says in the datagrams of `sd_notify`, and when.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/home.rs"]
-mod home;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-
 use std::fs;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
@@ -14,6 +9,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::support::{home, sandbox};
 use home::{DEV1, Daemon, Home, Signal, wait_until};
 use sandbox::{Account, Delivery, Sandbox, Scripted};
 

@@ -2,17 +2,11 @@
 //! hosts and servers. Nothing that is somebody else's is ever ended or overwritten.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/account.rs"]
-mod account;
-#[path = "support/home.rs"]
-mod home;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt, lchown, symlink};
 use std::time::Duration;
 
+use crate::support::{account, home, sandbox};
 use account::{DEV1, HOST, ZONE, check, desk, ours, rows, the_one, writes};
 use home::Home;
 use sandbox::{Answer, Api, Sandbox, Scripted, Token};

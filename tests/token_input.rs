@@ -5,15 +5,6 @@
 //! all is well stands in `tokens.rs`, what an audit finds in `audit.rs`.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/account.rs"]
-mod account;
-#[path = "support/home.rs"]
-mod home;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-#[path = "support/snapshot.rs"]
-mod snapshot;
-
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -21,6 +12,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::{account, home, sandbox, snapshot};
 use account::{DEV1, HOST, MANAGEMENT, ZONE, asked, ours, writes};
 use home::{Home, Ran};
 use sandbox::{Account, Answer, Api, Sandbox, Scripted, Token};

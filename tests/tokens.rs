@@ -1,13 +1,6 @@
 //! `homing token issue`, `rotate` and `revoke` end to end: the real binary against the sandbox deSEC.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/account.rs"]
-mod account;
-#[path = "support/home.rs"]
-mod home;
-#[path = "../contrib/sandbox/server/mod.rs"]
-mod sandbox;
-
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
@@ -17,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::support::{account, home, sandbox};
 use account::{
     DEV1, HOST, MANAGEMENT, ZONE, asked, change, check, desk, ours, rows, the_one, token,
     token_command, writes,

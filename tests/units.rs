@@ -1,15 +1,11 @@
 //! The units for systemd, as systemd itself judges them without being booted.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/netns.rs"]
-mod netns;
-
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::support::{home, netns};
 use home::{Home, project};
 
 /// The highest exposure that is allowed, in tenths.

@@ -1,19 +1,13 @@
 //! Verifying at the zone's own servers: real BIND, and a scripted server for odd answers.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "support/home.rs"]
-mod home;
-#[path = "support/name_servers.rs"]
-mod name_servers;
-#[path = "support/netns.rs"]
-mod netns;
-
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::{home, name_servers, netns};
 use home::{Home, Ran, Signal, wait_until};
 use name_servers::{Grant, Kind, NameServer, ZONE, lacking};
 

@@ -5,9 +5,9 @@
 
 use std::process::{Command, Stdio};
 
-pub use crate::home::DEV1;
-use crate::home::{Home, Ran};
-use crate::sandbox::{Account, Api, Received, Sandbox, Token};
+pub use super::home::DEV1;
+use super::home::{Home, Ran};
+use super::sandbox::{Account, Api, Received, Sandbox, Token};
 
 /// The secret that the command gets by its environment.
 pub const MANAGEMENT: &str = "m4nagement-of-the-account";

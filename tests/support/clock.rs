@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::home::Home;
+use super::home::Home;
 
 /// The clock of one home.
 pub struct WallClock {

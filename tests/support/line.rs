@@ -3,9 +3,9 @@
 
 #![allow(dead_code, reason = "each test that includes this module uses another part of it")]
 
-use crate::home::{Daemon, Home, Signal, wait_until};
-use crate::netns::ip;
-use crate::sandbox::{Account, Role, Sandbox};
+use super::home::{Daemon, Home, Signal, wait_until};
+use super::netns::ip;
+use super::sandbox::{Account, Role, Sandbox};
 
 /// The name that the daemon keeps.
 pub const HOST: &str = "dev1.dyn.example.com";

@@ -8,6 +8,8 @@
 use std::env;
 use std::fs;
 use std::io::Write;
+use std::panic::Location;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,7 +36,8 @@ impl Drop for Namespace {
     }
 }
 
-/// Runs `body` in a namespace with the veth pair `wan` and `isp`, both up and without addresses.
+/// Runs `body` in a namespace with the veth pair `wan` and `isp`, both up and without addresses;
+/// `test` is the name of the calling function, and the calling file is its module.
 #[track_caller]
 pub fn in_namespace(test: &str, body: impl FnOnce()) {
     if env::var_os(INSIDE).is_some() {
@@ -45,10 +48,16 @@ pub fn in_namespace(test: &str, body: impl FnOnce()) {
         return skip(test, lacking);
     }
     let namespace = Namespace::new(test);
+    let file = Path::new(Location::caller().file()).file_stem().expect("a file has a name");
     let output = Command::new("ip")
         .args(["netns", "exec", &namespace.0])
         .arg(env::current_exe().expect("the test has a path"))
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            &format!("{}::{test}", file.display()),
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env(INSIDE, &namespace.0)
         .output()
         .expect("ip runs");

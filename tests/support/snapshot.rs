@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use crate::sandbox::{Sandbox, Token};
+use super::sandbox::{Sandbox, Token};
 
 /// Tokens with all that they are and may, zones with their records; not when they were used.
 pub fn snapshot(sandbox: &Sandbox) -> String {

@@ -1,7 +1,7 @@
 //! The sandbox: a small server that behaves like deSEC, in memory and on this machine.
 //!
 //! It owns one account and listens as the API host (`/api/v1/…`), as the update host (any path, as
-//! `update.dedyn.io`) and as name server. Tests include this module with `#[path]` and start it
+//! `update.dedyn.io`) and as name server. Tests include this module in `tests/support` and start it
 //! in-process; `main.rs` beside it is the same for people. It is no model of deSEC's storage, only
 //! of what a client can observe (deSEC, recorded August 2026; see `tests/golden/desec`).
 //!

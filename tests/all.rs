@@ -1,0 +1,84 @@
+//! Every file of tests, as one program: a file is a module here, and `cargo test --test all rails::`
+//! runs one of them. What a build without features says is tested in `left_out.rs`, a program of its
+//! own.
+
+mod support;
+
+#[cfg(feature = "tokens")]
+mod audit;
+#[cfg(feature = "tokens")]
+mod bad_input;
+mod by_hand;
+#[cfg(all(feature = "import", feature = "tokens"))]
+mod cli;
+#[cfg(feature = "landlock")]
+mod confined;
+mod cron;
+mod days;
+mod days_outside;
+mod gateway;
+mod gone;
+mod hints;
+mod http;
+#[cfg(feature = "import")]
+mod import;
+mod kernel;
+#[cfg(feature = "tokens")]
+mod key_tokens;
+mod layers;
+mod lines;
+mod memory;
+mod network;
+#[cfg(feature = "tokens")]
+mod new_secrets;
+#[cfg(all(feature = "import", feature = "tokens"))]
+mod obstacles;
+mod openwrt;
+#[cfg(all(feature = "import", feature = "tokens"))]
+mod others_files;
+mod outside;
+#[cfg(feature = "tokens")]
+mod own_token;
+mod pages;
+mod places;
+mod powerdns;
+mod programs;
+#[cfg(feature = "tokens")]
+mod rails;
+#[cfg(feature = "tokens")]
+mod rails_hosts;
+#[cfg(feature = "name-servers")]
+mod refused;
+mod renumbered;
+#[cfg(feature = "name-servers")]
+mod rfc2136;
+#[cfg(feature = "tokens")]
+mod rounds;
+mod sandbox;
+mod secrets;
+mod supervised;
+#[cfg(feature = "tokens")]
+mod token_files;
+#[cfg(feature = "tokens")]
+mod token_input;
+#[cfg(feature = "tokens")]
+mod tokens;
+mod units;
+#[cfg(feature = "name-servers")]
+mod verify;
+mod waits;
+
+#[test]
+fn every_file_of_tests_is_a_module_here() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let all = std::fs::read_to_string(directory.join("all.rs")).expect("it is this file");
+    for entry in std::fs::read_dir(directory).expect("it is this file's") {
+        let name = entry.expect("it can be read").file_name().into_string().expect("plain names");
+        let Some(name) = name.strip_suffix(".rs") else { continue };
+        let is_program = ["all", "left_out"].contains(&name);
+        assert!(
+            is_program || all.contains(&format!("mod {name};\n")),
+            "tests/{name}.rs is not run"
+        );
+    }
+}
