@@ -29,7 +29,7 @@ pub use self::secret::SecretPlace;
 use self::table::{Place, Section, Setting};
 use crate::core::address::PerFamily;
 use crate::core::plan::Host;
-use crate::core::provider::{Protocol, Provider};
+use crate::core::provider::Provider;
 use crate::core::source::Source;
 use crate::core::verify::Verify;
 use crate::disk::{author, authorship, open_named};
@@ -118,13 +118,9 @@ impl HostConfig {
     /// beside it.
     pub fn token_file(&self, provider: &Provider) -> Option<&Path> {
         match &self.secret {
-            Some(SecretPlace::File(path)) => match provider.protocol {
-                Protocol::Desec | Protocol::Rails => Some(path),
-                Protocol::Dyndns2
-                | Protocol::HostsFile
-                | Protocol::PowerDns
-                | Protocol::Rfc2136 => None,
-            },
+            Some(SecretPlace::File(path)) if provider.protocol.manners().has_receipts() => {
+                Some(path)
+            }
             _ => None,
         }
     }

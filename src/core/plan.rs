@@ -13,7 +13,8 @@ use super::memory::{Again, Asking, Entry, Hold, HoldKind, Key, Memory, Record, Z
 use super::name::Hostname;
 use super::outcome::Fault;
 use super::pace::{History, Pace};
-use super::provider::{MOST_HOSTS, Protocol, Provider, Removal};
+use super::protocol::manners::Common;
+use super::provider::{Provider, Removal};
 use super::secret::Fingerprint;
 use super::time::Timestamp;
 use crate::core::order;
@@ -575,18 +576,12 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
             most_hosts(candidate.provider)
         };
         for (family, wishes) in parts(candidate) {
-            // dyndns2 cannot say different things about different hosts. That a record shall go
-            // deSEC is told of all: so it is known to work.
-            let removes = wishes.iter().any(|(_, wish)| *wish == Wish::Remove);
-            let common = match candidate.provider.protocol {
-                Protocol::Desec if removes => Some(wishes.clone()),
-                Protocol::Desec
-                | Protocol::HostsFile
-                | Protocol::PowerDns
-                | Protocol::Rails
-                | Protocol::Rfc2136 => None,
-                Protocol::Dyndns2 => Some(wishes.clone()),
+            let is_common = match candidate.provider.protocol.manners().common {
+                Common::Always => true,
+                Common::Never => false,
+                Common::Removal => wishes.iter().any(|(_, wish)| *wish == Wish::Remove),
             };
+            let common = is_common.then(|| wishes.clone());
             let update = Update { host: candidate.host.key.host.clone(), wishes };
             let conditions = conditions(candidate.host, entry, &update.wishes);
             let Host { bind, ttl, .. } = *candidate.host;
@@ -669,14 +664,7 @@ fn zone_key(candidate: &Candidate<'_>, entry: Option<&Entry>) -> ZoneKey {
 
 /// How many hosts a request to `provider` may name.
 fn most_hosts(provider: &Provider) -> usize {
-    match provider.protocol {
-        Protocol::HostsFile => usize::MAX,
-        Protocol::Desec
-        | Protocol::Dyndns2
-        | Protocol::PowerDns
-        | Protocol::Rails
-        | Protocol::Rfc2136 => provider.batch.clamp(1, MOST_HOSTS),
-    }
+    provider.batch.clamp(1, provider.protocol.manners().most_hosts)
 }
 
 /// The requests that a candidate's step needs: one, or one a family where the provider wants it so.

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::provider::Protocol;
+use super::protocol::manners::Protocol;
 
 /// What stands in place of a secret.
 pub const HIDDEN: &str = "…";
@@ -90,7 +90,8 @@ pub fn doubt(secret: &Secret, protocol: Protocol) -> Option<&'static str> {
         ["token ", "bearer ", "basic ", "authorization:", "token=", "token:", "password="];
     let text = secret.expose();
     let lower = text.to_lowercase();
-    let is_token = matches!(protocol, Protocol::Desec | Protocol::Rails);
+    let manners = protocol.manners();
+    let issuer = manners.tokens.filter(|_| manners.has_receipts());
     let in_quotes = |quote: (char, char)| {
         text.len() > 1 && text.starts_with(quote.0) && text.ends_with(quote.1)
     };
@@ -101,18 +102,13 @@ pub fn doubt(secret: &Secret, protocol: Protocol) -> Option<&'static str> {
         Some("begins with a word that is no part of it; put the secret alone into its place")
     } else if is_placeholder(&lower) {
         Some("looks like an example's placeholder; put the provider's own in its place")
-    } else if is_token && is_uuid(&lower) {
+    } else if issuer.is_some() && is_uuid(&lower) {
         Some("looks like a token's id; its secret is shown only once, when it is made")
-    } else if is_token && !text.bytes().all(|byte| is_of_token(byte, protocol)) {
+    } else if issuer.is_some_and(|issuer| !text.bytes().all(|byte| issuer.is_of_token(byte))) {
         Some("holds a character that no token of this provider has; copy it again")
     } else {
         None
     }
-}
-
-/// Whether a token of that provider can hold the character: Python's URL-safe base 64 at deSEC.
-fn is_of_token(byte: u8, protocol: Protocol) -> bool {
-    byte.is_ascii_alphanumeric() || protocol == Protocol::Desec && b"-_".contains(&byte)
 }
 
 fn is_uuid(text: &str) -> bool {

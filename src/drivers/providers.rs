@@ -3,7 +3,8 @@
 use super::{err, out};
 use crate::core::address::Family;
 use crate::core::nearest::nearest;
-use crate::core::provider::{BUILT_IN, Login, Protocol, Provider, built_in};
+use crate::core::protocol::manners::SecretKind;
+use crate::core::provider::{BUILT_IN, Login, Provider, built_in};
 use crate::exit::Exit;
 
 /// Prints the table, or the entry of `name`.
@@ -89,27 +90,21 @@ fn describe(provider: &Provider) {
     out("[[host]]");
     out("name = \"host.example.com\"");
     out(&format!("provider = \"{}\"", provider.name));
-    match provider.protocol {
-        Protocol::Desec => out("token-file = \"/etc/homing/host.token\""),
-        Protocol::HostsFile => out("path = \"/etc/homing.hosts\""),
-        Protocol::PowerDns | Protocol::Rails => out("token-file = \"/etc/homing/host.token\""),
-        Protocol::Rfc2136 => out("key-file = \"/etc/homing/host.key\""),
-        Protocol::Dyndns2 => {
-            if provider.login == Login::Username {
-                out("username = \"your login\"");
-            }
-            out("password-file = \"/etc/homing/host.password\"");
-        }
+    let secret = provider.protocol.manners().secret;
+    match (secret, provider.login) {
+        (SecretKind::Nothing, _) => out("path = \"/etc/homing.hosts\""),
+        (SecretKind::Password, Login::Username) => out("username = \"your login\""),
+        (SecretKind::Key | SecretKind::Password | SecretKind::Token, _) => {}
     }
+    out(secret.example());
 }
 
 fn needs(provider: &Provider) -> &'static str {
-    match (provider.protocol, provider.login) {
-        (Protocol::Desec, _) => "token-file (or another token key)",
-        (Protocol::HostsFile, _) => "path",
-        (Protocol::PowerDns | Protocol::Rails, _) => "token-file",
-        (Protocol::Rfc2136, _) => "key-file",
-        (Protocol::Dyndns2, Login::Host) => "password-file (the host's name is the login)",
-        (Protocol::Dyndns2, Login::Username) => "username and password-file",
+    match (provider.protocol.manners().secret, provider.login) {
+        (SecretKind::Token, _) => "token-file (or another token key)",
+        (SecretKind::Nothing, _) => "path",
+        (SecretKind::Key, _) => "key-file",
+        (SecretKind::Password, Login::Host) => "password-file (the host's name is the login)",
+        (SecretKind::Password, Login::Username) => "username and password-file",
     }
 }

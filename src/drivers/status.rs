@@ -9,7 +9,7 @@ use crate::config::HostConfig;
 use crate::core::address::{Family, PerFamily};
 use crate::core::memory::{Entry, Finding, Memory, SelfCheck, Verification, Word};
 use crate::core::plan::Use;
-use crate::core::provider::{Protocol, Provider};
+use crate::core::provider::Provider;
 use crate::core::standing::{self, Standing};
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{self, End, Known, Proof, Terms};
@@ -189,7 +189,7 @@ struct Token {
 
 impl Token {
     fn of(host: &HostConfig, provider: &Provider, reader: &mut Reader<'_>) -> Self {
-        let is_one = matches!(provider.protocol, Protocol::Desec | Protocol::Rails);
+        let is_one = provider.protocol.manners().has_receipts();
         let access = if is_one { reader.access(host, provider).ok() } else { None };
         Self { is_one, access }
     }

@@ -12,7 +12,6 @@ use super::target;
 use super::uci::{self, Opt, Section};
 use super::{Client, Credential, Draft, Host, Remark, Unusable};
 use crate::core::address::{Family, PerFamily};
-use crate::core::provider::Protocol;
 use crate::core::secret::Secret;
 
 /// Reads `text`.
@@ -50,8 +49,9 @@ pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
         let host = Reader { section, takes_private }.host();
         // The scripts of some services take a secret in an option without a name of its own; PowerDNS'
         // takes the server.
-        let is_server = host.service.protocol() == Some(Protocol::PowerDns);
-        let other = Some("param_opt").filter(|_| !is_server);
+        let server = section.option("param_opt").and_then(text_of);
+        let other =
+            Some("param_opt").filter(|_| !server.is_some_and(|server| host.service.is_at(server)));
         for name in ["password", "param_enc", "proxy"].into_iter().chain(other) {
             hidden.extend(section.option(name).and_then(text_of).map(Secret::new));
         }
@@ -458,6 +458,7 @@ fn duration(section: &Section, name: &str, unit: &str, usual: &str) -> Option<Du
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::provider::Protocol;
     use crate::core::provider::{BUILT_IN, Login};
 
     fn host(options: &str) -> Host {

@@ -9,6 +9,7 @@ use super::Remark;
 use super::harmless::{harmless_query, is_harmless_path};
 use super::names::{self, Meaning};
 use crate::core::address::{Special, special};
+use crate::core::protocol::manners::SecretKind;
 use crate::core::provider::{BUILT_IN, Protocol, Provider, built_in};
 
 /// Who keeps the records.
@@ -57,6 +58,17 @@ impl Service {
             Self::Own(own) => Some(own.protocol),
             Self::Unknown(..) | Self::Unread => None,
         }
+    }
+
+    /// What its hosts prove themselves with, where it is known.
+    pub(super) fn secret_kind(&self) -> Option<SecretKind> {
+        self.protocol().map(|protocol| protocol.manners().secret)
+    }
+
+    /// Whether it is an entry of its own for the server at that URL.
+    pub(super) fn is_at(&self, url: &str) -> bool {
+        let server = ("server", Value::Text(url.trim_end_matches('/').to_owned()));
+        matches!(self, Self::Own(own) if own.settings.contains(&server))
     }
 
     /// The built-in provider `name`, which the table has.

@@ -11,7 +11,8 @@ use super::service::{Own, Service, Value};
 use super::{Credential, Draft, Host, Refresh, Remark, join, toml};
 use crate::config::secret::one_line;
 use crate::core::address::Family;
-use crate::core::provider::{Login, Protocol};
+use crate::core::protocol::manners::SecretKind;
+use crate::core::provider::Login;
 use crate::core::secret::Secret;
 
 /// Where secrets are looked for when nobody says where.
@@ -365,12 +366,12 @@ impl<'a> Writer<'a> {
         let mut line = |key: &str, value: String| text += &format!("{key} = {value}\n");
         line("name", toml::strings(&host.names));
         line("provider", toml::string(self.provider_name(&host.service)));
-        let protocol = host.service.protocol();
+        let kind = host.service.secret_kind();
         if let Some(username) = &host.username {
-            let key = if protocol == Some(Protocol::Rfc2136) { "key-name" } else { "username" };
+            let key = if kind == Some(SecretKind::Key) { "key-name" } else { "username" };
             line(key, toml::string(username));
         }
-        match (&host.credential, protocol) {
+        match (&host.credential, kind) {
             (_, None) => {}
             (Credential::KeyFile(path), _) => line("key-file", toml::string(path)),
             (Credential::Variable(name), _) => line("token-env", toml::string(name)),
@@ -523,11 +524,10 @@ impl<'a> Writer<'a> {
 impl Host {
     /// What the file with the host's secret is called after.
     fn secret_kind(&self) -> &'static str {
-        match self.service.protocol() {
-            Some(Protocol::Dyndns2) => "password",
-            Some(Protocol::Rfc2136) => "secret",
-            Some(Protocol::Desec | Protocol::HostsFile | Protocol::PowerDns | Protocol::Rails)
-            | None => "token",
+        match self.service.secret_kind() {
+            Some(SecretKind::Password) => "password",
+            Some(SecretKind::Key) => "secret",
+            Some(SecretKind::Nothing | SecretKind::Token) | None => "token",
         }
     }
 
@@ -644,8 +644,8 @@ fn shell_word(text: &str) -> String {
 impl Host {
     /// Settles what the provider wants beside the secret: a login, or the name of a key.
     pub(super) fn settle_login(&mut self) {
-        match self.service.protocol() {
-            Some(Protocol::Dyndns2) => {
+        match self.service.secret_kind() {
+            Some(SecretKind::Password) => {
                 // Where the host's own name is the login, saying so adds nothing.
                 if let Service::BuiltIn(provider) = &self.service
                     && provider.login == Login::Host
@@ -665,7 +665,7 @@ impl Host {
                     self.leave_out("no login stands in the old file; write username");
                 }
             }
-            Some(Protocol::Rfc2136) => {
+            Some(SecretKind::Key) => {
                 let is_wrong = |secret: &Secret| !tsig_secret(secret);
                 if matches!(&self.credential, Credential::Text(secret, _) if is_wrong(secret)) {
                     let why = "the secret there is not Base64, as secrets of keys are";
@@ -673,10 +673,7 @@ impl Host {
                 }
             }
             // A token says who it is.
-            Some(Protocol::Desec | Protocol::HostsFile | Protocol::PowerDns | Protocol::Rails)
-            | None => {
-                self.username = None;
-            }
+            Some(SecretKind::Nothing | SecretKind::Token) | None => self.username = None,
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::core::memory::Place;
 use crate::core::name::Hostname;
 use crate::core::plan::WhenGone;
 use crate::core::protocol::Credential;
-use crate::core::provider::{Login, Protocol, Provider};
+use crate::core::protocol::manners::SecretKind;
+use crate::core::provider::{Login, Provider};
 use crate::core::secret::{Fingerprint, Secret};
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{End, NoTerms, Proof, Terms};
@@ -76,19 +77,10 @@ impl<'a> Reader<'a> {
         let Kept { login, secret, stamp, receipt, void_since } = self.kept(host, provider);
         let secret = secret?;
         let name = host.host.key.host.as_str();
-        let login = match (&host.username, provider.protocol, provider.login) {
-            (Some(username), _, _) => username.clone(),
-            (None, Protocol::Dyndns2, Login::Host) => name.to_owned(),
-            (None, Protocol::Rfc2136, _) => login.unwrap_or_default(),
-            (
-                None,
-                Protocol::Desec
-                | Protocol::Dyndns2
-                | Protocol::HostsFile
-                | Protocol::PowerDns
-                | Protocol::Rails,
-                _,
-            ) => String::new(),
+        let login = match (&host.username, provider.login) {
+            (Some(username), _) => username.clone(),
+            (None, Login::Host) => name.to_owned(),
+            (None, Login::Username) => login.unwrap_or_default(),
         };
         // The file takes the place of the account: hosts in one file are written at one go.
         let path = host.path.as_ref().map(|path| path.as_os_str().as_encoded_bytes());
@@ -118,13 +110,9 @@ impl<'a> Reader<'a> {
             bind.as_bytes(),
         ]);
         // A key is the same whether its file or the entry tells its hash.
-        let who = match provider.protocol {
-            Protocol::Rfc2136 => login.split_once(':').map_or(&*login, |(_, name)| name),
-            Protocol::Desec
-            | Protocol::Dyndns2
-            | Protocol::HostsFile
-            | Protocol::PowerDns
-            | Protocol::Rails => &login,
+        let who = match provider.protocol.manners().secret {
+            SecretKind::Key => login.split_once(':').map_or(&*login, |(_, name)| name),
+            SecretKind::Nothing | SecretKind::Password | SecretKind::Token => &login,
         };
         let at = self.server(provider).0.to_be_bytes();
         let place = Place {
@@ -191,7 +179,7 @@ impl Kept {
             return Self { login, secret, stamp, receipt, void_since };
         }
         let login = None;
-        let makes_tokens = matches!(provider.protocol, Protocol::Desec | Protocol::Rails);
+        let makes_tokens = provider.protocol.manners().has_receipts();
         let read = |place| {
             secret::read(place).map_err(|error| match error {
                 SecretError::Missing { path } if makes_tokens => {

@@ -38,7 +38,6 @@ use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, Record, Sent, Set,
 use crate::core::outcome::{Outcome, Refusal};
 use crate::core::plan::{Circumstances, Seen, Stand, Step, WhenGone, Wish, step};
 use crate::core::protocol::hosts_file;
-use crate::core::provider::Protocol;
 use crate::core::settle::{note_away, note_gone, note_left_out, note_missing, turn};
 use crate::core::standing;
 use crate::core::time::Timestamp;
@@ -271,7 +270,7 @@ impl Engine {
             let known = self.memory.entry(&host.host.key);
             let mut entry = known.map_or_else(Cow::default, Cow::Borrowed);
             let mut trouble = None;
-            if provider.protocol == Protocol::HostsFile {
+            if provider.protocol.manners().is_local() {
                 let families = &mut entry.to_mut().families;
                 trouble = entry_from_file(host.path.as_ref(), host, families).err();
             }
@@ -439,7 +438,7 @@ impl Engine {
             let key = &self.config.hosts[plan.at].host.key;
             let stands = &plan.step.stands;
             let provider = &self.config.providers[self.config.hosts[plan.at].provider];
-            if provider.protocol == Protocol::HostsFile {
+            if provider.protocol.manners().is_local() {
                 learn(
                     self.memory.hosts.entry(key.clone()),
                     stands,

@@ -18,7 +18,7 @@ use crate::core::memory::{Entry, HoldKind};
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
 use crate::core::pace::Pace;
 use crate::core::plan::{Candidate, Request, Schedule, Wish};
-use crate::core::protocol::manners::DESEC_GAP;
+use crate::core::protocol::manners::{DESEC_GAP, Issuer, ZoneNeed};
 use crate::core::protocol::{Credential, HttpRequest, Verdict, desec, dyndns2, powerdns, rfc2136};
 use crate::core::provider::{Protocol, Provider};
 use crate::core::secret::Fingerprint;
@@ -32,9 +32,6 @@ use crate::hook;
 use crate::http::Clients;
 use crate::name_server::NameServer;
 use crate::rails;
-
-/// The most requests under way to one provider, and so the most connections.
-const MOST_AT_ONCE: usize = 8;
 
 /// What leaves now and what waits, of the plans that have something to say.
 pub fn schedule(engine: &Engine, planned: &[Planned]) -> Schedule {
@@ -374,11 +371,7 @@ fn next_request(
         let plan = &planned[request.hosts[0]];
         let at = engine.config.hosts[plan.at].provider;
         let provider = &engine.config.providers[at];
-        let most = match provider.protocol {
-            // PowerDNS answers 500 when two write to its database at once.
-            Protocol::Desec | Protocol::HostsFile | Protocol::PowerDns | Protocol::Rails => 1,
-            Protocol::Dyndns2 | Protocol::Rfc2136 => MOST_AT_ONCE,
-        };
+        let most = provider.protocol.manners().most_at_once;
         let identity = plan.access.identity;
         lanes.get(&traffic::lane(provider)).is_none_or(|lane| {
             let being_tried = lane.identities.contains(&identity);
@@ -672,26 +665,19 @@ fn settle_as(
         own_doing: manner.own_doing,
     };
     let provider = &engine.config.providers[engine.config.hosts[plan.at].provider];
-    if provider.protocol == Protocol::Desec && outcome.shows_a_good_credential() {
+    let manners = provider.protocol.manners();
+    if manners.tokens == Some(Issuer::Account) && outcome.shows_a_good_credential() {
         let token = engine.memory.tokens.entry(plan.access.identity).or_default();
         token.note_heard(situation.now);
     }
     let entry = engine.memory.entry_mut(&host.key);
     entry.settle_in(&plan.access.place);
-    let outcome = if provider.protocol == Protocol::Rails {
-        let (outcome, times) =
-            crate::core::protocol::rails::counted(outcome.clone(), entry.not_shown);
-        entry.not_shown = times;
-        outcome
-    } else {
-        outcome.clone()
-    };
+    let (outcome, times) = crate::core::protocol::rails::counted(outcome.clone(), entry.not_shown);
+    entry.not_shown = times;
     let end = plan.access.terms.as_ref().ok().map(|terms| terms.end);
     let outcome = with_its_end(outcome, end.unwrap_or_default(), situation.now);
     let news = settle(host, entry, wishes, &outcome, &situation);
-    let tells_zones =
-        matches!(provider.protocol, Protocol::Desec | Protocol::PowerDns | Protocol::Rfc2136);
-    if tells_zones
+    if manners.zone != ZoneNeed::Never
         && may_be_the_zone(&outcome)
         && matches!(news, News::Held(_) | News::StillHeld(_))
     {

@@ -15,7 +15,7 @@ use super::{Engine, Planned, Report, self_check};
 use crate::core::address::PerFamily;
 use crate::core::memory::{Entry, HoldKind, TokenEntry};
 use crate::core::outcome::{Outcome, Rejection};
-use crate::core::provider::Protocol;
+use crate::core::protocol::manners::Issuer;
 use crate::core::secret::Fingerprint;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{End, Terms, greet_at, next_warning, warns};
@@ -44,7 +44,7 @@ pub async fn look_after(
     let mut tokens = in_use(engine, planned);
     let all = tokens.clone();
     // Nobody else's server can tell what a token may do.
-    tokens.retain(|token| is_desec(engine, planned, token));
+    tokens.retain(|token| is_of_account(engine, planned, token));
     let looked =
         self_check::check_due(engine, clients, planned, &tokens, &spoke, report, stop).await;
     if changed || looked || !spoke.is_empty() || !report.tokens.is_empty() {
@@ -58,7 +58,7 @@ fn in_use(engine: &Engine, planned: &[Planned]) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     let mut known: BTreeMap<Fingerprint, usize> = BTreeMap::new();
     for (place, plan) in planned.iter().enumerate() {
-        if !matches!(provider(engine, plan).protocol, Protocol::Desec | Protocol::Rails) {
+        if !provider(engine, plan).protocol.manners().has_receipts() {
             continue;
         }
         let identity = plan.access.identity;
@@ -71,8 +71,8 @@ fn in_use(engine: &Engine, planned: &[Planned]) -> Vec<Token> {
     tokens
 }
 
-fn is_desec(engine: &Engine, planned: &[Planned], token: &Token) -> bool {
-    provider(engine, &planned[token.places[0]]).protocol == Protocol::Desec
+fn is_of_account(engine: &Engine, planned: &[Planned], token: &Token) -> bool {
+    provider(engine, &planned[token.places[0]]).protocol.manners().tokens == Some(Issuer::Account)
 }
 
 /// Remembers the tokens that are new, and forgets those that nobody uses any more; returns whether
@@ -183,7 +183,7 @@ fn greeting(engine: &Engine, planned: &[Planned], token: &Token) -> Option<Times
     provider(engine, &planned[places[0]])
         .api_url
         .as_ref()
-        .filter(|_| is_desec(engine, planned, token))?;
+        .filter(|_| is_of_account(engine, planned, token))?;
     let parks = || places.iter().map(|&place| park(engine, &planned[place]));
     let refused = parks().flatten().any(Rejection::is_the_credentials);
     let unused = parks().all(|park| park.is_some_and(Rejection::is_our_own));

@@ -22,7 +22,7 @@ use crate::core::name::Hostname;
 use crate::core::order;
 use crate::core::outcome::Outcome;
 use crate::core::plan::{Circumstances, Stand, Use, Wish, step};
-use crate::core::provider::{Protocol, Provider};
+use crate::core::provider::Provider;
 use crate::core::server::Server;
 use crate::core::settle::{Situation, settle};
 use crate::core::veil::Much;
@@ -475,7 +475,6 @@ impl Finder {
         let host = &engine.config.hosts[at];
         let provider = &engine.config.providers[host.provider];
         let own = provider.name_server.as_ref();
-        let own = own.filter(|_| provider.protocol == Protocol::Rfc2136);
         let mut servers: Vec<Server> = own.cloned().into_iter().collect();
         let given = host.verify.iter().flat_map(|verify| verify.servers.iter().cloned());
         servers.extend(given);
@@ -521,7 +520,6 @@ impl Finder {
         let entry = engine.memory.entry(&host.host.key);
         let known = host.host.zone.as_ref().or(entry.and_then(|entry| entry.zone.as_ref()));
         let own = provider.name_server.as_ref();
-        let own = own.filter(|_| provider.protocol == Protocol::Rfc2136);
         let own = own.map(|server| NameServer { server, bind: host.host.bind });
         if let (None, Some(why)) = (&own, &self.deaf) {
             return Err(why.clone());

@@ -18,6 +18,7 @@ use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection};
 use crate::core::plan::Host;
 use crate::core::protocol::desec::{self, ZoneAnswer};
+use crate::core::protocol::manners::ZoneNeed;
 use crate::core::protocol::powerdns;
 use crate::core::protocol::{Answer, HttpRequest};
 use crate::core::provider::{Protocol, Provider};
@@ -162,16 +163,16 @@ fn is_needed(engine: &Engine, plan: &Planned) -> bool {
     let entry = engine.memory.entry(&host.host.key);
     let known = host.host.zone.is_some() || entry.is_some_and(|entry| entry.zone.is_some());
     let company = engine.config.hosts.iter().filter(|other| other.provider == host.provider);
-    let matters = match provider.protocol {
+    let matters = match provider.protocol.manners().zone {
         // What is to be a change goes by the zone.
-        Protocol::Desec => {
+        ZoneNeed::Shared => {
             let verified = entry.and_then(|entry| entry.verified.as_ref());
             let again = verified.and_then(|verified| verified.again);
             again == Some(Again::Untransferred) || company.count() > 1
         }
         // Without it there is nothing to send.
-        Protocol::PowerDns | Protocol::Rfc2136 => true,
-        Protocol::Dyndns2 | Protocol::HostsFile | Protocol::Rails => false,
+        ZoneNeed::Always => true,
+        ZoneNeed::Never => false,
     };
     matters && !known && has_something_to_say(&plan.step)
 }

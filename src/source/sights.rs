@@ -22,7 +22,7 @@ use crate::core::echo::{self, Echo};
 use crate::core::interface::InterfaceName;
 use crate::core::plan::Seen;
 use crate::core::prefix::{Neighbour, Prefix};
-use crate::core::provider::{Protocol, Provider, Text};
+use crate::core::provider::{Provider, Text};
 use crate::core::renewal::{Listed, Renewals};
 use crate::core::source::{Interface, Kind, Outside, Service, Source};
 use crate::core::standing::{self, Lessons, Said, lessons};
@@ -752,9 +752,9 @@ impl Sights {
 
 const TENTATIVE: &str = "the kernel has not finished checking that the address is unique";
 
-/// Whether a provider serves a local network, where private addresses are as good as any.
+/// Whether a provider serves a local network.
 fn is_local(provider: &Provider) -> bool {
-    provider.protocol == Protocol::HostsFile
+    provider.protocol.manners().is_local()
 }
 
 /// Whether `auto` would decide otherwise for `host` once an address is found to be unique.

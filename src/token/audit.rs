@@ -15,7 +15,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::core::address::PerFamily;
 use crate::core::order;
-use crate::core::provider::Protocol;
+use crate::core::protocol::manners::Issuer;
 use crate::core::token::audit::{self, Circumstances, Finding};
 use crate::core::token::verdict::{Verdict, Weight};
 use crate::core::token::{Api, Duty, Key, Policy, Rule, Token, TokenId, full_name, rows};
@@ -33,9 +33,9 @@ pub async fn of_tokens(
     let management = management::secret(file, false)
         .map_err(|problem| Failure::new(Exit::Configuration, problem, ""))?;
     let holders = if command.hosts.is_empty() {
-        holder::all(config, Protocol::Desec)?
+        holder::all(config, Issuer::Account)?
     } else {
-        holder::of(config, Protocol::Desec, &command.hosts)?
+        holder::of(config, Issuer::Account, &command.hosts)?
     };
     if holders.is_empty() {
         common_provider(&holders)?;

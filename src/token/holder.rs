@@ -8,12 +8,10 @@ use super::files::refuse_collisions;
 use crate::config::{Config, HostConfig, SecretPlace};
 use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
-use crate::core::provider::{Protocol, Provider};
+use crate::core::protocol::manners::{Issuer, SecretKind};
+use crate::core::provider::Provider;
 use crate::disk;
 use crate::exit::Exit;
-
-/// The protocols whose tokens can be made, or keys.
-pub const MADE: [Protocol; 3] = [Protocol::Desec, Protocol::Rfc2136, Protocol::Rails];
 
 /// A place that holds a token, and who uses it.
 #[derive(Clone, Debug)]
@@ -61,15 +59,16 @@ impl<'a> Holder<'a> {
     }
 }
 
-/// Every holder of a token of `protocol` in the configuration, in its order.
+/// Every holder of a token of `issuer` in the configuration, in its order.
 ///
 /// Hosts whose paths lead to one file have one token; a file cannot hold those of two servers. The
 /// secret of a key counts with the key's name.
-pub fn all(config: &Config, protocol: Protocol) -> Result<Vec<Holder<'_>>, Failure> {
+pub fn all(config: &Config, issuer: Issuer) -> Result<Vec<Holder<'_>>, Failure> {
     let mut holders: Vec<Holder<'_>> = Vec::new();
     for host in &config.hosts {
         let provider = &config.providers[host.provider];
-        let Some(place) = host.secret.as_ref().filter(|_| provider.protocol == protocol) else {
+        let manners = provider.protocol.manners();
+        let Some(place) = host.secret.as_ref().filter(|_| manners.tokens == Some(issuer)) else {
             continue;
         };
         let canonical = match place {
@@ -82,7 +81,7 @@ pub fn all(config: &Config, protocol: Protocol) -> Result<Vec<Holder<'_>>, Failu
             other.api_url == provider.api_url && other.name_server == provider.name_server
         };
         let of_one_name = |holder: &Holder<'_>| {
-            protocol != Protocol::Rfc2136 || holder.hosts[0].username == host.username
+            manners.secret != SecretKind::Key || holder.hosts[0].username == host.username
         };
         let same = |holder: &&mut Holder<'_>| match (&holder.canonical, &canonical) {
             (Some(known), Some(file)) => known == file && of_one_name(holder),
@@ -107,13 +106,13 @@ pub fn all(config: &Config, protocol: Protocol) -> Result<Vec<Holder<'_>>, Failu
     Ok(holders)
 }
 
-/// The holders of the tokens of `names` that are of `protocol`.
+/// The holders of the tokens of `names` that are of `issuer`.
 pub fn of<'a>(
     config: &'a Config,
-    protocol: Protocol,
+    issuer: Issuer,
     names: &[Hostname],
 ) -> Result<Vec<Holder<'a>>, Failure> {
-    let mut holders = all(config, protocol)?;
+    let mut holders = all(config, issuer)?;
     for name in names {
         if !holders.iter().any(|holder| holder.hosts.iter().any(|h| h.host.key.host == *name)) {
             return Err(unknown(config, name));
@@ -123,12 +122,17 @@ pub fn of<'a>(
     Ok(holders)
 }
 
-/// The protocols of the hosts called `name` whose tokens can be made, at least one.
-pub fn protocols_of(config: &Config, name: &Hostname) -> Result<Vec<Protocol>, Failure> {
+/// Who makes the tokens of `host`, if anybody.
+pub fn issuer(config: &Config, host: &HostConfig) -> Option<Issuer> {
+    config.providers[host.provider].protocol.manners().tokens
+}
+
+/// Who makes the tokens of the hosts called `name`, at least one.
+pub fn issuers_of(config: &Config, name: &Hostname) -> Result<Vec<Issuer>, Failure> {
     let of_name = config.hosts.iter().filter(|host| host.host.key.host == *name);
-    let spoken: Vec<_> = of_name.map(|host| config.providers[host.provider].protocol).collect();
-    let protocols: Vec<_> = MADE.into_iter().filter(|made| spoken.contains(made)).collect();
-    if protocols.is_empty() { Err(unknown(config, name)) } else { Ok(protocols) }
+    let known: Vec<_> = of_name.filter_map(|host| issuer(config, host)).collect();
+    let issuers: Vec<_> = Issuer::ALL.into_iter().filter(|one| known.contains(one)).collect();
+    if issuers.is_empty() { Err(unknown(config, name)) } else { Ok(issuers) }
 }
 
 /// Why there is no token to be had for `name`.

@@ -34,7 +34,8 @@ use crate::clock;
 use crate::config::secret as secrets;
 use crate::config::{Config, HostConfig, SecretPlace};
 use crate::core::outcome::Rejection;
-use crate::core::provider::{Protocol, Provider};
+use crate::core::protocol::manners::Issuer;
+use crate::core::provider::Provider;
 use crate::core::secret::Secret;
 use crate::exit::Exit;
 use crate::http::Clients;
@@ -68,11 +69,11 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
         let mut exit = Exit::Right;
         let mut audited = Vec::new();
         let mut any = false;
-        for (protocol, part) in &parts {
-            let judged = match protocol {
-                Protocol::Rfc2136 => key::audit::of_keys(config, part, quiet).await,
-                Protocol::Rails => rails::of_tokens(config, part).await,
-                _ => audit::of_tokens(config, part, quiet).await,
+        for (issuer, part) in &parts {
+            let judged = match issuer {
+                Issuer::NameServer => key::audit::of_keys(config, part, quiet).await,
+                Issuer::Rails => rails::of_tokens(config, part).await,
+                Issuer::Account => audit::of_tokens(config, part, quiet).await,
             };
             match judged {
                 Ok((code, found)) => {
@@ -89,47 +90,44 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
         return exit;
     }
     let mut exit = Exit::Right;
-    for (protocol, part) in &parts {
-        let done = match (protocol, part.action) {
-            (Protocol::Rfc2136, _) => key::run(config, part).await,
-            (Protocol::Rails, _) => rails::run(config, part).await,
-            (_, TokenAction::Revoke) => revoke::run(config, part).await,
-            (_, _) => issue::run(config, part, quiet).await,
+    for (issuer, part) in &parts {
+        let done = match (issuer, part.action) {
+            (Issuer::NameServer, _) => key::run(config, part).await,
+            (Issuer::Rails, _) => rails::run(config, part).await,
+            (Issuer::Account, TokenAction::Revoke) => revoke::run(config, part).await,
+            (Issuer::Account, _) => issue::run(config, part, quiet).await,
         };
         exit = exit.max(done.unwrap_or_else(told));
     }
     exit
 }
 
-/// What of `command` is about the hosts of each protocol. Where no host is named, deSEC's way says
+/// What of `command` is about the hosts of each issuer. Where no host is named, deSEC's way says
 /// what is missing.
-fn parts(
-    config: &Config,
-    command: &TokenCommand,
-) -> Result<Vec<(Protocol, TokenCommand)>, Failure> {
+fn parts(config: &Config, command: &TokenCommand) -> Result<Vec<(Issuer, TokenCommand)>, Failure> {
     let is_of_account = command.all_tokens || command.id.is_some();
-    let mut parts: Vec<(Protocol, TokenCommand)> = Vec::new();
+    let mut parts: Vec<(Issuer, TokenCommand)> = Vec::new();
     let part = |hosts| TokenCommand { hosts, ..command.clone() };
     if command.hosts.is_empty() {
-        for protocol in holder::MADE {
-            let of_it = |host: &HostConfig| config.providers[host.provider].protocol == protocol;
+        for issuer in Issuer::ALL {
+            let of_it = |host: &HostConfig| holder::issuer(config, host) == Some(issuer);
             if !is_of_account && config.hosts.iter().any(of_it) {
-                parts.push((protocol, part(Vec::new())));
+                parts.push((issuer, part(Vec::new())));
             }
         }
         if parts.is_empty() {
-            parts.push((Protocol::Desec, part(Vec::new())));
+            parts.push((Issuer::Account, part(Vec::new())));
         }
     }
     for host in &command.hosts {
-        for protocol in holder::protocols_of(config, host)? {
-            match parts.iter_mut().find(|(known, _)| *known == protocol) {
+        for issuer in holder::issuers_of(config, host)? {
+            match parts.iter_mut().find(|(known, _)| *known == issuer) {
                 Some((_, part)) => part.hosts.push(host.clone()),
-                None => parts.push((protocol, part(vec![host.clone()]))),
+                None => parts.push((issuer, part(vec![host.clone()]))),
             }
         }
     }
-    if parts.iter().any(|(protocol, _)| *protocol == Protocol::Rfc2136) {
+    if parts.iter().any(|(issuer, _)| *issuer == Issuer::NameServer) {
         key::refuse_misfits(command)?;
     }
     Ok(parts)
@@ -268,7 +266,7 @@ fn clients(holders: &[Holder<'_>]) -> Clients {
 
 /// Refuses a management token that is a host's as well: whoever breaks into that host has it.
 fn refuse_double_use(config: &Config, management: &Secret) -> Result<(), Failure> {
-    for holder in holder::all(config, Protocol::Desec)? {
+    for holder in holder::all(config, Issuer::Account)? {
         if secrets::read(holder.place).is_ok_and(|secret| secret == *management) {
             let place = match holder.place {
                 SecretPlace::File(path) => path.display().to_string(),

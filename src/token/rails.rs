@@ -19,7 +19,8 @@ use crate::clock::{self, rfc3339_seconds};
 use crate::config::{Config, HostConfig};
 use crate::core::name::Hostname;
 use crate::core::protocol::Credential;
-use crate::core::provider::{Protocol, Provider};
+use crate::core::protocol::manners::Issuer;
+use crate::core::provider::Provider;
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::token::audit::{self, Finding};
@@ -38,9 +39,9 @@ const MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The holders of the hosts that `command` names; of all where it names none.
 fn holders<'a>(config: &'a Config, command: &TokenCommand) -> Result<Vec<Holder<'a>>, Failure> {
     if command.hosts.is_empty() {
-        holder::all(config, Protocol::Rails)
+        holder::all(config, Issuer::Rails)
     } else {
-        holder::of(config, Protocol::Rails, &command.hosts)
+        holder::of(config, Issuer::Rails, &command.hosts)
     }
 }
 

@@ -11,7 +11,8 @@ use crate::account::{Account, Trouble};
 use crate::cli::TokenCommand;
 use crate::clock;
 use crate::config::Config;
-use crate::core::provider::{Protocol, Provider};
+use crate::core::protocol::manners::Issuer;
+use crate::core::provider::Provider;
 use crate::core::secret::Secret;
 use crate::core::token::TokenId;
 use crate::exit::Exit;
@@ -21,8 +22,8 @@ use crate::say::out;
 /// Runs `revoke`.
 pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failure> {
     let holders = match command.id {
-        Some(_) => holder::all(config, Protocol::Desec)?,
-        None => holder::of(config, Protocol::Desec, &command.hosts)?,
+        Some(_) => holder::all(config, Issuer::Account)?,
+        None => holder::of(config, Issuer::Account, &command.hosts)?,
     };
     let provider = common_provider(&holders)?;
     let files = match command.id {

@@ -103,7 +103,7 @@ pub enum SecretKind {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Issuer {
     /// The account's API of deSEC.
-    Desec,
+    Account,
     /// A name server, whose keys are made here.
     NameServer,
     /// The web application of PowerDNS on Rails.
@@ -168,7 +168,7 @@ pub const DESEC: Manners = Manners {
     feature: None,
     transport: Transport::Http,
     secret: SecretKind::Token,
-    tokens: Some(Issuer::Desec),
+    tokens: Some(Issuer::Account),
     zone: ZoneNeed::Shared,
     can_leave: true,
     can_set_several: true,
@@ -203,6 +203,7 @@ pub const DYNDNS2: Manners = Manners {
     removal: Some(Removal::LeftOut),
     says_ttl: false,
     has_conditions: false,
+    // It cannot say different things about different hosts.
     common: Common::Always,
     most_hosts: MOST_HOSTS,
     most_at_once: MOST_AT_ONCE,
@@ -258,6 +259,7 @@ pub const POWERDNS: Manners = Manners {
     has_conditions: false,
     common: Common::Never,
     most_hosts: MOST_HOSTS,
+    // It answers 500 when two write to its database at once.
     most_at_once: 1,
     least_gap: None,
     update_path: "/api/v1/servers/localhost",
@@ -367,6 +369,43 @@ impl Manners {
     /// Whether its secrets are tokens that somebody makes, each with a receipt beside its file.
     pub fn has_receipts(&self) -> bool {
         self.secret == SecretKind::Token && self.tokens.is_some()
+    }
+}
+
+impl Transport {
+    /// What stands for a server in examples.
+    pub fn server_example(self) -> &'static str {
+        match self {
+            Self::Dns => "\"ns1.example.com\"",
+            Self::File | Self::Http => "\"https://…\"",
+        }
+    }
+}
+
+impl SecretKind {
+    /// The setting that gives a host its secret, with an example; empty where it needs none.
+    pub fn example(self) -> &'static str {
+        match self {
+            Self::Key => "key-file = \"/etc/homing/host.key\"",
+            Self::Nothing => "",
+            Self::Password => "password-file = \"/etc/homing/host.password\"",
+            Self::Token => "token-file = \"/etc/homing/host.token\"",
+        }
+    }
+}
+
+impl Issuer {
+    /// Every issuer, in the order in which their tokens are dealt with.
+    pub const ALL: [Self; 3] = [Self::Account, Self::NameServer, Self::Rails];
+
+    /// Whether its tokens can hold that byte: those of deSEC are Python's URL-safe Base64.
+    pub fn is_of_token(self, byte: u8) -> bool {
+        let signs: &[u8] = match self {
+            Self::Account => b"-_",
+            Self::NameServer => b"+/=",
+            Self::Rails => b"",
+        };
+        byte.is_ascii_alphanumeric() || signs.contains(&byte)
     }
 }
 

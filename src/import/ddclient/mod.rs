@@ -14,7 +14,7 @@ use super::names;
 use super::service::{self, Service};
 use super::{Client, Credential, Draft, Host, Refresh, Remark, Unusable};
 use crate::core::address::{Family, PerFamily};
-use crate::core::provider::Protocol;
+use crate::core::protocol::manners::SecretKind;
 use crate::core::secret::Secret;
 
 mod lines;
@@ -391,8 +391,8 @@ impl Definition {
                 remarks.push(Remark::to_do(line, what));
             }
         }
-        match host.service.protocol() {
-            Some(Protocol::Rfc2136) => self.settle_key(&mut host),
+        match host.service.secret_kind() {
+            Some(SecretKind::Key) => self.settle_key(&mut host),
             _ => {
                 // What stands behind the host is for another one's service.
                 let is_lost =

@@ -11,7 +11,7 @@ use super::service::Service;
 use super::target::{self, Names};
 use super::{Client, Credential, Draft, Host, Remark, Unusable};
 use crate::core::address::{Family, PerFamily};
-use crate::core::provider::Protocol;
+use crate::core::protocol::manners::SecretKind;
 use crate::core::secret::Secret;
 
 mod blocks;
@@ -202,8 +202,7 @@ impl Reader<'_> {
         host.credential = self.credential();
         host.addresses = self.addresses(&mut remarks);
         self.settle_way(&mut host);
-        if let Some(Protocol::Desec) = host.service.protocol()
-            && block.text("username").is_some()
+        if host.service.secret_kind() == Some(SecretKind::Token) && block.text("username").is_some()
         {
             remarks.push(Remark::told(
                 self.line_of("username"),

@@ -26,7 +26,8 @@ use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::clock;
 use crate::config::Config;
 use crate::core::name::Hostname;
-use crate::core::provider::{Protocol, Provider};
+use crate::core::protocol::manners::Issuer;
+use crate::core::provider::Provider;
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::token::audit::{self as judgement, Circumstances, Finding};
@@ -41,9 +42,9 @@ use crate::say::{err, out};
 /// Runs `issue` or `rotate`.
 pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result<Exit, Failure> {
     let mut holders = if command.all {
-        holder::all(config, Protocol::Desec)?
+        holder::all(config, Issuer::Account)?
     } else {
-        holder::of(config, Protocol::Desec, &command.hosts)?
+        holder::of(config, Issuer::Account, &command.hosts)?
     };
     let provider = common_provider(&holders)?;
     let mut exit = Exit::Right;
@@ -107,7 +108,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
 /// The hosts of the configuration that are at `provider`'s server, with their token files.
 fn neighbours(config: &Config, provider: &Provider) -> Result<Vec<(Hostname, PathBuf)>, Failure> {
     let mut neighbours = Vec::new();
-    for holder in holder::all(config, Protocol::Desec)? {
+    for holder in holder::all(config, Issuer::Account)? {
         if let (Some(file), true) = (holder.file(), holder.provider.api_url == provider.api_url) {
             let file = file.to_owned();
             neighbours.extend(holder.names().into_iter().map(|name| (name, file.clone())));
@@ -121,7 +122,7 @@ fn ids_of_others(
     config: &Config,
     holders: &[Holder<'_>],
 ) -> Result<Vec<(TokenId, String)>, Failure> {
-    let mut others = holder::all(config, Protocol::Desec)?;
+    let mut others = holder::all(config, Issuer::Account)?;
     others.retain(|other| holders.iter().all(|holder| holder.first() != other.first()));
     let known = others.iter().filter_map(|other| {
         // What is wrong with their files is not what was asked about.

@@ -19,7 +19,7 @@ use crate::config::secret::{self, SecretError};
 use crate::config::{Config, HostConfig, SecretPlace};
 use crate::core::dns::Name;
 use crate::core::name::Hostname;
-use crate::core::provider::Protocol;
+use crate::core::protocol::manners::Issuer;
 use crate::core::secret::Secret;
 use crate::core::token::{Duty, name_server};
 use crate::core::tsig::Key;
@@ -62,9 +62,9 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
 /// The holders of keys that `command` is about; all where it names no host.
 fn holders<'a>(config: &'a Config, command: &TokenCommand) -> Result<Vec<Holder<'a>>, Failure> {
     if command.hosts.is_empty() {
-        holder::all(config, Protocol::Rfc2136)
+        holder::all(config, Issuer::NameServer)
     } else {
-        holder::of(config, Protocol::Rfc2136, &command.hosts)
+        holder::of(config, Issuer::NameServer, &command.hosts)
     }
 }
 
