@@ -20,6 +20,7 @@ use crate::core::memory::Key;
 use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
 use crate::core::plan::{Host, Use, WhenGone};
+use crate::core::protocol::manners::{Issuer, Manners, SecretKind, Transport};
 use crate::core::provider::{BUILT_IN, Login, Protocol, Provider, Removal, built_in};
 use crate::core::server::Server;
 use crate::core::source::Kind;
@@ -55,9 +56,6 @@ const SECRETS: [&str; 8] = [
     "secret-file",
 ];
 
-/// Those of them that name the key of a name server.
-const KEYS: [&str; 2] = ["key-file", "secret-file"];
-
 impl<'a> Context<'a> {
     pub(super) fn new(
         file: &'a Path,
@@ -77,10 +75,13 @@ impl<'a> Context<'a> {
         let at = self.provider(section, notes);
         let known = at.and_then(|at| self.providers[at].provider.clone());
         let provider = known.as_ref();
-        let protocol = provider.map(|provider| provider.protocol);
+        let manners = provider.map(|provider| provider.protocol.manners());
+        if let Some(manners) = manners {
+            section.leave_out(|key, setting| misfit(key, setting, manners), notes);
+        }
 
         for (item, name) in &names {
-            if protocol == Some(Protocol::HostsFile) && name.is_wildcard() {
+            if manners.is_some_and(Manners::is_local) && name.is_wildcard() {
                 let what = "a hosts file cannot hold a wildcard; write each name";
                 notes.add(item.at, &item.name, what);
             }
@@ -91,27 +92,22 @@ impl<'a> Context<'a> {
         let refresh =
             section.get("refresh").and_then(|setting| setting.parsed(notes, value::refresh));
         let refresh = refresh.unwrap_or(provider.and_then(|provider| provider.refresh));
-        let secret = self.secret(section, protocol, notes);
-        let username = match protocol {
-            Some(Protocol::Rfc2136) => key_login(section, provider, notes),
+        let secret = self.secret(section, manners, notes);
+        let username = match manners.map(|manners| manners.secret) {
+            Some(SecretKind::Key) => key_login(section, provider, notes),
             _ => username(section, provider, notes),
         };
-        if let (Some(protocol), Some(setting)) = (protocol, section.get("key-name"))
-            && protocol != Protocol::Rfc2136
-        {
-            let what = format!("is not used by the protocol {}; remove it", protocol.word());
-            notes.add(setting.at, &setting.name, what);
-        }
-        let (ttl, take_over) = (ttl(section, protocol, notes), take_over(section, protocol, notes));
-        let path = self.path(section, protocol, notes);
+        let ttl = ttl(section, notes);
+        let take_over = section.get("take-over").and_then(|setting| setting.flag(notes));
+        let path = self.path(section, manners, notes);
         let on_change = on_change(section, notes);
-        let strict_token = strict_token(section, protocol, notes);
+        let strict_token = strict_token(section, manners, notes);
         let when_gone = self.when_gone(section, provider, &sources, notes);
-        let bind = bind(section, protocol, notes);
+        let bind = section.get("bind").and_then(|setting| setting.parsed(notes, str::parse));
         if let Some(bind) = bind {
             self.warn_of_other_lines(bind, section, &sources, notes);
         }
-        let verify = verify(section, protocol, notes);
+        let verify = verify(section, manners, notes);
 
         let (Some(at), Some(provider)) = (at, provider) else { return Vec::new() };
         let host = |(item, name): (Setting<'_>, Hostname)| HostConfig {
@@ -128,7 +124,7 @@ impl<'a> Context<'a> {
                 when_gone,
                 bind,
                 ttl,
-                take_over,
+                take_over: take_over.unwrap_or(true),
             },
             provider: at,
             sources,
@@ -161,9 +157,8 @@ impl<'a> Context<'a> {
         }
         let own = self.providers.iter().map(|entry| &*entry.name);
         let near = nearest(name, own.chain(BUILT_IN.iter().map(|provider| &*provider.name)));
-        let protocol = Protocol::ALL.into_iter().find(|protocol| protocol.word() == name);
         let fix = match near {
-            _ if let Some(protocol) = protocol => format!(
+            _ if let Some(protocol) = Protocol::named(name) => format!(
                 "it is a protocol: describe the service as [provider.NAME] with protocol = \"{}\", and write its NAME here",
                 protocol.word()
             ),
@@ -213,15 +208,9 @@ impl<'a> Context<'a> {
         for (_, source) in sources.iter() {
             let Some(SourceRef::Named(at)) = source else { continue };
             // Of a provider that is not known, the harmless is assumed: it has been told already.
-            match provider.map(|provider| provider.protocol) {
-                Some(
-                    Protocol::Desec
-                    | Protocol::Dyndns2
-                    | Protocol::PowerDns
-                    | Protocol::Rails
-                    | Protocol::Rfc2136,
-                ) => self.usage[*at].public = true,
-                Some(Protocol::HostsFile) | None => self.usage[*at].local = true,
+            match provider.map(|provider| provider.protocol.manners().is_local()) {
+                Some(false) => self.usage[*at].public = true,
+                Some(true) | None => self.usage[*at].local = true,
             }
         }
         let is_off =
@@ -322,9 +311,10 @@ impl<'a> Context<'a> {
         let (Some(true), Some(provider)) = (is_remove, provider) else { return WhenGone::Keep };
         let Some(by) = provider.removal() else {
             let what = format!(
-                "{} ({}) cannot remove a record: that takes desec, hosts-file, or a dyndns2 provider with omit = \"delete\"; write \"keep\"",
+                "{} ({}) cannot remove a record: that takes {}; write \"keep\"",
                 provider.name,
-                provider.protocol.word()
+                provider.protocol.word(),
+                ways_to_remove()
             );
             notes.add(setting.at, &setting.name, what);
             return WhenGone::Keep;
@@ -357,41 +347,19 @@ impl<'a> Context<'a> {
     fn secret(
         &self,
         section: &Section<'_>,
-        protocol: Option<Protocol>,
+        manners: Option<&Manners>,
         notes: &mut Notes,
     ) -> Option<SecretPlace> {
         let given: Vec<_> =
             SECRETS.iter().filter_map(|key| Some((*key, section.get(key)?))).collect();
-        match protocol {
-            Some(Protocol::HostsFile) => {
-                for (_, setting) in &given {
-                    notes.add(
-                        setting.at,
-                        &setting.name,
-                        "is not needed for a hosts file; remove it",
-                    );
-                }
-                return None;
-            }
-            Some(protocol) => {
-                let of_keys = protocol == Protocol::Rfc2136;
-                let misfit = given.iter().find(|(key, _)| KEYS.contains(key) != of_keys);
-                if let Some((_, setting)) = misfit {
-                    let what = format!(
-                        "is not for the protocol {}; write {}",
-                        protocol.word(),
-                        secret_for(Some(protocol))
-                    );
-                    notes.add(setting.at, &setting.name, what);
-                    return None;
-                }
-            }
-            None => {}
+        let kind = manners.map_or(SecretKind::Token, |manners| manners.secret);
+        if kind == SecretKind::Nothing {
+            return None;
         }
         let (key, setting) = match &given[..] {
             [one] => one,
             [] => {
-                let file = secret_for(protocol);
+                let file = kind.example();
                 let what = format!("has no secret to prove itself with; write {file}");
                 section.lacks(&SECRETS, what, notes);
                 return None;
@@ -437,21 +405,16 @@ impl<'a> Context<'a> {
     fn path(
         &self,
         section: &Section<'_>,
-        protocol: Option<Protocol>,
+        manners: Option<&Manners>,
         notes: &mut Notes,
     ) -> Option<PathBuf> {
-        match (section.get("path"), protocol) {
-            (None, Some(Protocol::HostsFile)) => {
+        match section.get("path") {
+            None if manners.is_some_and(Manners::is_local) => {
                 let what = "needs path, the file to write; write path = \"/etc/homing.hosts\"";
                 section.lacks(&["path"], what, notes);
                 None
             }
-            (Some(setting), Some(protocol)) if protocol != Protocol::HostsFile => {
-                let what = "is for the provider hosts-file only; remove it";
-                notes.add(setting.at, &setting.name, what);
-                None
-            }
-            (Some(setting), _) => setting.parsed(notes, |text| {
+            setting => setting?.parsed(notes, |text| {
                 let path = value::path(text, self.base)?;
                 if text.ends_with('/') {
                     Err("is a directory; name the file in it")
@@ -459,19 +422,58 @@ impl<'a> Context<'a> {
                     Ok(path)
                 }
             }),
-            (None, _) => None,
         }
     }
 }
 
-/// The setting that gives a host of the protocol its secret, with an example.
-fn secret_for(protocol: Option<Protocol>) -> &'static str {
-    match protocol {
-        Some(Protocol::Dyndns2) => "password-file = \"/etc/homing/host.password\"",
-        Some(Protocol::Rfc2136) => "key-file = \"/etc/homing/host.key\"",
-        Some(Protocol::Desec | Protocol::HostsFile | Protocol::PowerDns | Protocol::Rails)
-        | None => "token-file = \"/etc/homing/host.token\"",
+/// What is wrong with a setting that means nothing to a host of a protocol with these manners.
+fn misfit(key: &str, setting: &Setting<'_>, manners: &Manners) -> Option<String> {
+    let (word, secret) = (manners.word, manners.secret);
+    let unused = || format!("is not used by the protocol {word}; remove it");
+    let unneeded = || "is not needed for a hosts file; remove it".to_owned();
+    let is_secret = SECRETS.contains(&key);
+    match key {
+        "bind" | "zone" => manners.is_local().then(unneeded),
+        "key-name" => (secret != SecretKind::Key).then(unused),
+        "path" => (!manners.is_local())
+            .then(|| "is for the provider hosts-file only; remove it".to_owned()),
+        "strict-token" => {
+            let judges = manners.tokens == Some(Issuer::Account) || setting.is_flag(false);
+            (!judges).then(|| format!("judges no credential of the protocol {word}; remove it"))
+        }
+        "take-over" => (!manners.has_conditions && setting.is_flag(false)).then(|| {
+            format!(
+                "cannot be false: the protocol {word} changes a record whatever it holds; remove it"
+            )
+        }),
+        "ttl" => {
+            (!manners.says_ttl).then(|| format!("is not said by the protocol {word}; remove it"))
+        }
+        "username" => (secret != SecretKind::Password).then(unused),
+        "verify" | "verify-servers" | "verify-timeout" => manners.is_local().then(|| {
+            "is not for a hosts file, which no server of a zone holds; remove it".to_owned()
+        }),
+        _ if is_secret && secret == SecretKind::Nothing => Some(unneeded()),
+        _ if is_secret => {
+            let is_of_key = matches!(key, "key-file" | "secret-file");
+            let fits = is_of_key == (secret == SecretKind::Key);
+            let example = secret.example();
+            (!fits).then(|| format!("is not for the protocol {word}; write {example}"))
+        }
+        _ => None,
     }
+}
+
+/// What can remove a record, in words.
+fn ways_to_remove() -> String {
+    let by = |removal| {
+        let able = move |protocol: &Protocol| protocol.manners().removal == Some(removal);
+        Protocol::ALL.into_iter().filter(|protocol| protocol.is_here()).filter(able)
+    };
+    let said: Vec<_> = by(Removal::Said).map(Protocol::word).collect();
+    let left_out = by(Removal::LeftOut)
+        .map(|protocol| format!(", or a {} provider with omit = \"delete\"", protocol.word()));
+    said.join(", ") + &left_out.collect::<String>()
 }
 
 /// What to write in place of `name`, which is no source's and seems to be what a source would have.
@@ -540,13 +542,7 @@ fn zone(
     names: &[(Setting<'_>, Hostname)],
     notes: &mut Notes,
 ) -> Option<Hostname> {
-    let setting = section.get("zone");
-    let hosts_file = provider.is_some_and(|provider| provider.protocol == Protocol::HostsFile);
-    if let Some(setting) = setting.as_ref().filter(|_| hosts_file) {
-        notes.add(setting.at, &setting.name, "is not needed for a hosts file; remove it");
-        return None;
-    }
-    let (zone, whose) = match &setting {
+    let (zone, whose) = match section.get("zone") {
         Some(setting) => (setting.parsed(notes, value::zone)?, "its zone"),
         None => (provider?.zone.clone()?, "its provider's zone"),
     };
@@ -564,15 +560,10 @@ fn username(
     provider: Option<&Provider>,
     notes: &mut Notes,
 ) -> Option<String> {
-    let setting = section.get("username");
-    match (setting, provider.map(|provider| (provider.protocol, provider.login))) {
-        (Some(setting), Some((protocol, _))) if protocol != Protocol::Dyndns2 => {
-            let what = format!("is not used by the protocol {}; remove it", protocol.word());
-            notes.add(setting.at, &setting.name, what);
-            None
-        }
+    let wants = provider.map(|provider| (provider.protocol.manners().secret, provider.login));
+    match (section.get("username"), wants) {
         (Some(setting), _) => unquoted(&setting, login, notes),
-        (None, Some((Protocol::Dyndns2, Login::Username))) => {
+        (None, Some((SecretKind::Password, Login::Username))) => {
             let what = "needs username, the login that belongs to the password";
             section.lacks(&["username"], what, notes);
             None
@@ -587,9 +578,6 @@ fn key_login(
     provider: Option<&Provider>,
     notes: &mut Notes,
 ) -> Option<String> {
-    if let Some(setting) = section.get("username") {
-        notes.add(setting.at, &setting.name, "is not used by the protocol rfc2136; remove it");
-    }
     let setting = section.get("key-name");
     if section.get("secret-file").is_none() {
         if let Some(setting) = setting {
@@ -611,36 +599,10 @@ fn key_login(
 }
 
 /// How long resolvers may keep the host's records, in seconds.
-fn ttl(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut Notes) -> Option<u32> {
+fn ttl(section: &Section<'_>, notes: &mut Notes) -> Option<u32> {
     /// A day: a machine that moves is of no use for longer.
     const MOST: usize = 86_400;
-    let setting = section.get("ttl")?;
-    match protocol {
-        Some(protocol @ (Protocol::Desec | Protocol::Dyndns2 | Protocol::HostsFile)) => {
-            let what = format!("is not said by the protocol {}; remove it", protocol.word());
-            notes.add(setting.at, &setting.name, what);
-            None
-        }
-        Some(Protocol::PowerDns | Protocol::Rails | Protocol::Rfc2136) | None => {
-            u32::try_from(setting.number(1, MOST, notes)?).ok()
-        }
-    }
-}
-
-/// Whether records may be changed that hold something else than what was set here.
-fn take_over(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut Notes) -> bool {
-    let Some(setting) = section.get("take-over") else { return true };
-    let take_over = setting.flag(notes).unwrap_or(true);
-    if let (false, Some(protocol)) = (take_over, protocol)
-        && protocol != Protocol::Rfc2136
-    {
-        let what = format!(
-            "cannot be false: the protocol {} changes a record whatever it holds; remove it",
-            protocol.word()
-        );
-        notes.add(setting.at, &setting.name, what);
-    }
-    take_over
+    u32::try_from(section.get("ttl")?.number(1, MOST, notes)?).ok()
 }
 
 fn on_change(section: &Section<'_>, notes: &mut Notes) -> Vec<String> {
@@ -657,48 +619,25 @@ fn on_change(section: &Section<'_>, notes: &mut Notes) -> Vec<String> {
 }
 
 /// Whether only a token that is proven narrow may be used: its receipt says so, beside its file.
-fn strict_token(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut Notes) -> bool {
+fn strict_token(section: &Section<'_>, manners: Option<&Manners>, notes: &mut Notes) -> bool {
     let Some(setting) = section.get("strict-token") else { return false };
-    if !setting.flag(notes).unwrap_or_default() {
-        return false;
+    let is_strict = setting.flag(notes).unwrap_or_default();
+    if is_strict && manners.is_some() && section.get("token-file").is_none() {
+        let what = "goes by the receipt beside a token file; write token-file = \"/etc/homing/host.token\" in place of another secret";
+        notes.add(setting.at, &setting.name, what);
     }
-    match protocol {
-        Some(
-            protocol @ (Protocol::Dyndns2
-            | Protocol::HostsFile
-            | Protocol::PowerDns
-            | Protocol::Rails
-            | Protocol::Rfc2136),
-        ) => {
-            let what =
-                format!("judges no credential of the protocol {}; remove it", protocol.word());
-            notes.add(setting.at, &setting.name, what);
-        }
-        Some(Protocol::Desec) if section.get("token-file").is_none() => {
-            let what = "goes by the receipt beside a token file; write token-file = \"/etc/homing/host.token\" in place of another secret";
-            notes.add(setting.at, &setting.name, what);
-        }
-        Some(Protocol::Desec) | None => {}
-    }
-    true
+    is_strict
 }
 
 /// How the zone's own servers are asked, if they are: a name server of one's own always, unless that is
 /// switched off.
-fn verify(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut Notes) -> Option<Verify> {
+fn verify(section: &Section<'_>, manners: Option<&Manners>, notes: &mut Notes) -> Option<Verify> {
     const PORT: u16 = 53;
     let settings = ["verify", "verify-servers", "verify-timeout"].map(|key| section.get(key));
-    if protocol == Some(Protocol::HostsFile) {
-        for setting in settings.into_iter().flatten() {
-            let what = "is not for a hosts file, which no server of a zone holds; remove it";
-            notes.add(setting.at, &setting.name, what);
-        }
-        return None;
-    }
     let [verify, servers, timeout] = &settings;
     let is_on = match verify {
         Some(setting) => setting.flag(notes).unwrap_or(true),
-        None => protocol.is_none_or(|protocol| protocol == Protocol::Rfc2136),
+        None => manners.is_none_or(|manners| manners.transport == Transport::Dns),
     };
     if !is_on {
         for setting in [servers, timeout].into_iter().flatten() {
@@ -722,20 +661,6 @@ fn verify(section: &Section<'_>, protocol: Option<Protocol>, notes: &mut Notes) 
         servers: servers.unwrap_or_default(),
         timeout: timeout.unwrap_or(Verify::TIMEOUT),
     })
-}
-
-/// The interface that the host's requests leave by.
-fn bind(
-    section: &Section<'_>,
-    protocol: Option<Protocol>,
-    notes: &mut Notes,
-) -> Option<InterfaceName> {
-    let setting = section.get("bind")?;
-    if protocol == Some(Protocol::HostsFile) {
-        notes.add(setting.at, &setting.name, "is not needed for a hosts file; remove it");
-        return None;
-    }
-    setting.parsed(notes, str::parse)
 }
 
 /// What `parse` makes of the text, whose error does not repeat it: where a secret is near, people

@@ -13,6 +13,7 @@ use crate::core::address::PerFamily;
 use crate::core::feature;
 use crate::core::nearest::nearest;
 use crate::core::pace::{Pace, PaceError};
+use crate::core::protocol::manners::{Manners, Transport};
 use crate::core::protocol::rfc2136::PORT;
 use crate::core::provider::{
     BUILT_IN, Login, MOST_HOSTS, Omit, Protocol, Provider, Text, built_in,
@@ -34,9 +35,7 @@ pub(super) fn read(name: &str, section: &mut Section<'_>, base: &Path, notes: &m
         notes.add(section.at, &section.name, wrong);
     }
     let start = start(name, section, notes);
-    if start.as_ref().is_some_and(|provider| provider.protocol == Protocol::PowerDns) {
-        let what = "the key of PowerDNS' HTTP API can do everything at that server: keep it on the \
-                    server's own machine, or use the protocol rfc2136 with a key for one name";
+    if let Some(what) = start.as_ref().and_then(|start| start.protocol.manners().warning) {
         notes.warn(section.at, &section.name, what);
     }
     let provider = start.map(|start| filled(start, section, base, notes));
@@ -80,7 +79,7 @@ fn start(name: &str, section: &Section<'_>, notes: &mut Notes) -> Option<Provide
 
 fn protocol(setting: &Setting<'_>, notes: &mut Notes) -> Option<Protocol> {
     let text = setting.text(notes)?;
-    let found = Protocol::ALL.into_iter().find(|protocol| protocol.word() == text);
+    let found = Protocol::named(text);
     let what = match found {
         Some(protocol) if protocol.is_here() => return found,
         Some(protocol) => feature::refusal(&format!("the protocol {}", protocol.word())),
@@ -111,12 +110,12 @@ fn filled(
     let protocol = provider.protocol;
     let known = Place::Provider.keys().known;
     for (key, setting) in section.settings() {
-        if known.contains(&key) && !belongs(key, protocol) {
+        if known.contains(&key) && !belongs(key, protocol.manners()) {
             let what = format!("means nothing to the protocol {}; remove it", protocol.word());
             notes.add(setting.at, &setting.name, what);
         }
     }
-    let get = |key: &str| section.get(key).filter(|_| belongs(key, protocol));
+    let get = |key: &str| section.get(key).filter(|_| belongs(key, protocol.manners()));
     set(&mut provider.title, get("title").and_then(|it| it.text(notes).map(owned)));
     set(&mut provider.credential, get("credential").and_then(|it| it.text(notes).map(owned)));
     set(&mut provider.note, get("note").and_then(|it| it.text(notes).map(owned)));
@@ -135,11 +134,9 @@ fn filled(
     // A wrong address has been told already.
     let has_address = ["server", "update-url"].iter().any(|key| section.get(key).is_some());
     let goes_somewhere = provider.update_url.is_some() || provider.name_server.is_some();
-    if !goes_somewhere && !has_address && protocol != Protocol::HostsFile {
-        let example = match protocol {
-            Protocol::Rfc2136 => "\"ns1.example.com\"",
-            _ => "\"https://…\"",
-        };
+    let transport = protocol.manners().transport;
+    if !goes_somewhere && !has_address && transport != Transport::File {
+        let example = transport.server_example();
         let what = format!("does not say where updates go; write server = {example}");
         section.lacks(&["server", "update-url"], what, notes);
     }
@@ -166,21 +163,14 @@ fn addresses<'a>(
         notes.keep(setting.at, &setting.name, check(text)).map(|()| text)
     };
     let to_provider = |text: &str| url::check_provider(text, trust);
-    if provider.protocol == Protocol::Rfc2136 {
+    let manners = provider.protocol.manners();
+    if manners.transport != Transport::Http {
         return;
     }
     let mut doubled = None;
     if let Some(server) = url("server", &to_provider) {
         let server = server.trim_end_matches('/');
-        let (update, api) = match provider.protocol {
-            Protocol::Desec => ("/api/v1/dyndns/update", Some("/api/v1")),
-            Protocol::PowerDns => {
-                let api = "/api/v1/servers/localhost";
-                (api, Some(api))
-            }
-            Protocol::Rails => ("", Some("")),
-            Protocol::Dyndns2 | Protocol::HostsFile | Protocol::Rfc2136 => ("/nic/update", None),
-        };
+        let (update, api) = (manners.update_path, manners.api_path);
         let url = format!("{server}{update}");
         if !update.is_empty() && url::path_of(server).is_some_and(|path| !path.is_empty()) {
             doubled = Some(url.clone());
@@ -211,7 +201,7 @@ fn name_server<'a>(
     get: impl Fn(&str) -> Option<Setting<'a>>,
     notes: &mut Notes,
 ) {
-    if provider.protocol != Protocol::Rfc2136 {
+    if provider.protocol.manners().transport != Transport::Dns {
         return;
     }
     let server = |text: &str| value::server(text, PORT);
@@ -258,17 +248,15 @@ fn ca_file(text: &str, base: &Path) -> Result<Text, String> {
     })
 }
 
-/// Whether a setting means anything to a protocol.
-fn belongs(key: &str, protocol: Protocol) -> bool {
+/// Whether a setting means anything to a protocol with these manners.
+fn belongs(key: &str, manners: &Manners) -> bool {
     match key {
         "protocol" | "title" | "credential" | "note" => true,
-        "algorithm" => protocol == Protocol::Rfc2136,
-        "api-url" => matches!(protocol, Protocol::Desec | Protocol::PowerDns),
-        "ipv4-parameter" | "ipv6-parameter" | "one-family" | "leave" | "query" | "login" => {
-            protocol == Protocol::Dyndns2
+        "server" | "zone" | "pace" | "refresh" | "batch" => !manners.is_local(),
+        "ca-file" | "echo4" | "echo6" | "omit" | "plain-http" | "update-url" => {
+            manners.transport == Transport::Http
         }
-        "server" | "zone" | "pace" | "refresh" | "batch" => protocol != Protocol::HostsFile,
-        _ => !matches!(protocol, Protocol::HostsFile | Protocol::Rfc2136),
+        _ => manners.own_keys.contains(&key),
     }
 }
 

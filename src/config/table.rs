@@ -45,6 +45,8 @@ pub(super) struct Section<'a> {
     table: &'a DeTable<'a>,
     /// Keys that unknown ones were most likely meant to be.
     meant: Vec<&'static str>,
+    /// Keys that something is wrong with, whatever their values.
+    left_out: Vec<&'a str>,
 }
 
 /// One value of the file.
@@ -196,12 +198,15 @@ const HOST: Keys = Keys {
 impl<'a> Section<'a> {
     /// The file itself.
     pub(super) fn top(table: &'a DeTable<'a>) -> Self {
-        Self { name: String::new(), at: 0, table, meant: Vec::new() }
+        Self { name: String::new(), at: 0, table, meant: Vec::new(), left_out: Vec::new() }
     }
 
-    /// The setting `key`, if it is there.
+    /// The setting `key`, if it is there and not left out.
     pub(super) fn get(&self, key: &str) -> Option<Setting<'a>> {
         let (found, value) = self.table.get_key_value(key)?;
+        if self.left_out.contains(&key) {
+            return None;
+        }
         Some(self.setting(found.get_ref(), found.span().start, value.get_ref()))
     }
 
@@ -230,13 +235,29 @@ impl<'a> Section<'a> {
                 let meant = meant(key, keys);
                 self.meant.extend(meant);
                 notes.add(setting.at, &setting.name, unknown(key, meant, place, &setting));
+                self.left_out.push(key);
             }
         }
     }
 
-    /// Notes that the section has none of `keys`, unless an unknown one was meant to be one of them.
+    /// Notes every setting that `misfit` has something to say of, and leaves it out.
+    pub(super) fn leave_out(
+        &mut self,
+        misfit: impl Fn(&str, &Setting<'_>) -> Option<String>,
+        notes: &mut Notes,
+    ) {
+        for (key, setting) in self.settings() {
+            if let Some(what) = misfit(key, &setting).filter(|_| !self.left_out.contains(&key)) {
+                notes.add(setting.at, &setting.name, what);
+                self.left_out.push(key);
+            }
+        }
+    }
+
+    /// Notes that the section has none of `keys`, unless one of them is left out, or was meant by an
+    /// unknown one.
     pub(super) fn lacks(&self, keys: &[&str], what: impl fmt::Display, notes: &mut Notes) {
-        if !keys.iter().any(|key| self.meant.contains(key)) {
+        if !keys.iter().any(|key| self.meant.contains(key) || self.left_out.contains(key)) {
             notes.add(self.at, &self.name, what);
         }
     }
@@ -294,7 +315,13 @@ impl<'a> Setting<'a> {
             let what = format!("must be a section, not {}; write {header}", self.kind());
             notes.add(self.at, &self.name, what);
         }
-        Some(Section { name: self.name.clone(), at: self.at, table: table?, meant: Vec::new() })
+        Some(Section {
+            name: self.name.clone(),
+            at: self.at,
+            table: table?,
+            meant: Vec::new(),
+            left_out: Vec::new(),
+        })
     }
 
     /// Whether the value is the text `word`.
@@ -315,9 +342,9 @@ impl<'a> Setting<'a> {
         list.iter().enumerate().map(item).collect()
     }
 
-    /// Whether the value is `true`.
-    pub(super) fn is_true(&self) -> bool {
-        self.value.as_bool() == Some(true)
+    /// Whether the value is `flag`.
+    pub(super) fn is_flag(&self, flag: bool) -> bool {
+        self.value.as_bool() == Some(flag)
     }
 
     /// The value, if it is text.
