@@ -14,7 +14,6 @@ use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{self, parse_rfc3339, rfc3339, rfc3339_seconds};
 use crate::core::address::PerFamily;
 use crate::core::name::Hostname;
 use crate::core::secret::{Secret, hex};
@@ -22,8 +21,9 @@ use crate::core::time::Timestamp;
 use crate::core::token::rails::{Entry, Grant, Policy};
 use crate::core::token::upkeep::Proof;
 use crate::core::token::{Api, Duty, Limits, TokenId, period};
-use crate::disk::{self, Ownership};
-use crate::reason::reason;
+use crate::os::clock::{self, parse_rfc3339, rfc3339, rfc3339_seconds};
+use crate::os::disk::{self, Ownership};
+use crate::os::reason::reason;
 
 /// What is kept about a token.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -7,14 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use homing::core::address::Family;
-use homing::core::echo::Echo;
+use homing::core::address::echo::Echo;
 use homing::core::outcome::Fault;
 use homing::core::protocol::{Answer, Authorization, Credential, HttpRequest, rails};
 use homing::core::secret::Secret;
 use homing::core::source::{Outside, Service};
-use homing::http::{Clients, HttpError, Limits};
+use homing::net::http::{Clients, HttpError, Limits};
+use homing::os::supervisor::Pulse;
 use homing::source::outside;
-use homing::supervisor::Pulse;
 
 use crate::support::tls::{Certificate, Script, Server, drip, pour, reply, reply_with};
 

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use crate::support::netns;
 use homing::core::address::Family;
-use homing::core::choice::{Facts, Flags, KernelAddress};
-use homing::core::prefix::Prefix;
-use homing::source::kernel::{self, Changes, Watcher};
+use homing::core::address::choice::{Facts, Flags, KernelAddress};
+use homing::core::address::prefix::Prefix;
+use homing::os::kernel::{self, Changes, Watcher};
 use netns::{SOON, eventually, in_namespace, ip, ip_batch, skip, sysctl};
 
 /// How long nothing has to happen before nothing is taken to happen.

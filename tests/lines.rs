@@ -12,11 +12,11 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use homing::core::address::Family;
-use homing::core::echo::Echo;
-use homing::core::interface::InterfaceName;
+use homing::core::address::echo::Echo;
+use homing::core::address::interface::InterfaceName;
 use homing::core::server::Server;
 use homing::core::source::{Outside, Service};
-use homing::http::Clients;
+use homing::net::http::Clients;
 use homing::source::outside;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 

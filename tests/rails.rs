@@ -6,7 +6,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use homing::account::Trouble;
 use homing::core::address::{Addresses, PerFamily};
 use homing::core::outcome::{Fault, Outcome, Rejection};
 use homing::core::plan::{Update, Wish};
@@ -16,8 +15,9 @@ use homing::core::secret::Secret;
 use homing::core::time::Timestamp;
 use homing::core::token::Duty;
 use homing::core::token::rails::{Grant, judge, verdict};
-use homing::http::{Clients, Limits};
-use homing::rails::{Minted, PLACEHOLDERS, Server};
+use homing::net::http::{Clients, Limits};
+use homing::provider::desec::Trouble;
+use homing::provider::rails::{Minted, PLACEHOLDERS, Server};
 
 use crate::support::rails;
 use rails::http::to_base64;
@@ -654,7 +654,7 @@ async fn missing_records_are_created_by_their_owner_before_the_token_is_used() {
         let minted = scene.mint(MINTER, &grant).await.unwrap();
         let url = scene.rails.url();
         let server = Server::new(&url, None, &scene.clients);
-        let named = |missing: &[homing::rails::Missing]| {
+        let named = |missing: &[homing::provider::rails::Missing]| {
             missing.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         let expect = ["A record of new.example.com", "AAAA record of new.example.com"];

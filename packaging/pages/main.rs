@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs};
 
-use homing::core::calendar::rfc822;
 use homing::core::time::Timestamp;
+use homing::core::wire::calendar::rfc822;
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 const CHANGELOG: &str = include_str!("../debian/changelog");

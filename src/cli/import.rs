@@ -6,7 +6,7 @@ use super::table::{self, Flag};
 use super::{Given, UsageError};
 use crate::core::nearest::nearest;
 use crate::import::Client;
-use crate::log::Printable;
+use crate::os::log::Printable;
 
 /// `homing import`, with its settings.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use self::table::{Flag, Group, Opt, Verb};
 use crate::core::feature;
 use crate::core::nearest::nearest;
-use crate::log::{Format, Level, Printable};
+use crate::os::log::{Format, Level, Printable};
 
 pub mod help;
 #[cfg_attr(not(feature = "import"), path = "../left_out/import_command.rs")]

@@ -4,7 +4,7 @@
 //! entry here and one line where `parse` puts the result together. Texts are plain ASCII.
 
 use crate::core::feature::Feature;
-use crate::log;
+use crate::os::log;
 
 /// What a command line asks for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

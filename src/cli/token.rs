@@ -12,7 +12,7 @@ use super::table::{self, Flag, Opt, Verb};
 use super::{Given, UsageError, shown};
 use crate::core::name::{Hostname, NameError};
 use crate::core::token::{SHORTEST, TokenId};
-use crate::log::Printable;
+use crate::os::log::Printable;
 
 /// One of the token commands, with its settings.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -13,9 +13,8 @@ use super::secret::{self, SecretPlace, chmod};
 use super::table::{Place, Section, Setting};
 use super::url::table_key;
 use super::{HostConfig, SourceRef, provider, source, value};
+use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Family, PerFamily};
-use crate::core::dns::Name;
-use crate::core::interface::InterfaceName;
 use crate::core::memory::Key;
 use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
@@ -25,6 +24,7 @@ use crate::core::provider::{BUILT_IN, Login, Protocol, Provider, Removal, built_
 use crate::core::server::Server;
 use crate::core::source::Kind;
 use crate::core::verify::Verify;
+use crate::core::wire::dns::Name;
 
 /// What is known when hosts are read, and what grows with each of them.
 pub(super) struct Context<'a> {

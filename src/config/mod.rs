@@ -32,11 +32,11 @@ use crate::core::plan::Host;
 use crate::core::provider::Provider;
 use crate::core::source::Source;
 use crate::core::verify::Verify;
-use crate::disk::{author, authorship, open_named};
-use crate::hand;
-use crate::log::{Format, Level};
-use crate::reason::{SHORTAGE, is_shortage, reason};
-use crate::user::User;
+use crate::os::disk::{author, authorship, open_named};
+use crate::os::hand;
+use crate::os::log::{Format, Level};
+use crate::os::reason::{SHORTAGE, is_shortage, reason};
+use crate::os::user::User;
 
 /// Every key that may be written, with the header of its section; for the manual page.
 pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::core::order;
-use crate::log::Printable;
+use crate::os::log::Printable;
 
 /// What is wrong with a configuration; at least one problem, in the order of the file.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -18,7 +18,7 @@ use crate::core::protocol::rfc2136::PORT;
 use crate::core::provider::{
     BUILT_IN, Login, MOST_HOSTS, Omit, Protocol, Provider, Text, built_in,
 };
-use crate::core::tsig::Algorithm;
+use crate::core::wire::tsig::Algorithm;
 
 /// A provider as it was written.
 pub(super) struct Entry {

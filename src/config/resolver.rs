@@ -6,9 +6,9 @@ use super::problems::Notes;
 use super::table::{Place, Section, Setting};
 use super::value;
 use crate::core::address::{Family, PerFamily};
-use crate::core::dns::{Class, Type};
 use crate::core::nearest::nearest;
-use crate::core::whoami::{self, Resolver};
+use crate::core::wire::dns::{Class, Type};
+use crate::core::wire::whoami::{self, Resolver};
 
 const EXAMPLE: &str = "{ server = \"192.0.2.53\", name = \"whoami.example.net\" }";
 

@@ -11,12 +11,12 @@ use std::{env, fmt};
 
 use super::problems::shown_path;
 use crate::core::feature::Feature;
-use crate::core::key_file::{self, KeyFileError};
 use crate::core::name::Hostname;
 use crate::core::secret::Secret;
-use crate::core::tsig::Key;
-use crate::disk::{Handed, open_named, open_regular};
-use crate::reason::{SHORTAGE, is_shortage, reason};
+use crate::core::wire::key_file::{self, KeyFileError};
+use crate::core::wire::tsig::Key;
+use crate::os::disk::{Handed, open_named, open_regular};
+use crate::os::reason::{SHORTAGE, is_shortage, reason};
 
 /// Where a host's secret stands.
 #[derive(Clone, Debug, Eq, PartialEq)]

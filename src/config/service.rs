@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::problems::shown_path;
 use super::secret::{check_exposure, for_shell, open_to};
-use crate::disk;
+use crate::os::disk;
 
 /// The user who runs Homing when root does not.
 #[derive(Clone, Debug, Eq, PartialEq)]

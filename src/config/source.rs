@@ -11,11 +11,11 @@ use std::path::Path;
 use super::problems::{Notes, quoted, shown_path};
 use super::table::{Place, Section, Setting};
 use super::{resolver, suffix, url, value};
+use crate::core::address::echo::{self, Echo};
 use crate::core::address::{Addresses, Family, unpublishable};
-use crate::core::echo::{self, Echo};
 use crate::core::nearest::nearest;
 use crate::core::source::{Interface, Kind, Outside, Service, Source};
-use crate::disk::open_regular;
+use crate::os::disk::open_regular;
 
 /// A source as it was written.
 pub(super) struct Entry {
@@ -237,7 +237,7 @@ fn gateway(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
 }
 
 fn stun(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
-    item.parsed(notes, |text| value::server(text, crate::core::stun::PORT)).map(Service::Stun)
+    item.parsed(notes, |text| value::server(text, crate::core::wire::stun::PORT)).map(Service::Stun)
 }
 
 fn dns(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::problems::Notes;
 use super::table::Section;
-use crate::core::prefix::{Neighbour, SHORTEST_DELEGATED, Suffix};
+use crate::core::address::prefix::{Neighbour, SHORTEST_DELEGATED, Suffix};
 
 /// The machine that the section describes; `None` when it describes none, or not rightly.
 pub(super) fn read(section: &Section<'_>, notes: &mut Notes) -> Option<Neighbour> {

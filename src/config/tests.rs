@@ -5,8 +5,8 @@ use std::net::Ipv6Addr;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::core::address::prefix::Suffix;
 use crate::core::plan::{Use, WhenGone};
-use crate::core::prefix::Suffix;
 use crate::core::provider::{BUILT_IN, Protocol, Removal};
 use crate::core::source::{Kind, Service};
 

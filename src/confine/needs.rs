@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Config, HostConfig, SecretPlace, SourceRef};
 use crate::core::address::Family;
+use crate::core::address::echo::{self, Echo};
 use crate::core::confinement::{Needs, Ports};
-use crate::core::echo::{self, Echo};
 use crate::core::provider::Provider;
 use crate::core::server::Server;
 use crate::core::source::{Kind, Service, Source};
-use crate::core::whoami::PORT as DNS;
-use crate::disk;
-use crate::http;
+use crate::core::wire::whoami::PORT as DNS;
+use crate::net::http;
+use crate::os::disk;
 
 /// What the C library's resolver reads, again and again (resolv.conf(5), nsswitch.conf(5),
 /// host.conf(5), gai.conf(5), hosts(5), ld.so(8)).

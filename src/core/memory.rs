@@ -6,14 +6,14 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::address::renewal::Renewals;
+use super::address::standing::{self, Standings};
 use super::address::{Addresses, Family, PerFamily};
 use super::backoff::SHORT_ABSENCE;
 use super::name::Hostname;
 use super::outcome::{Deferral, Fault, Rejection};
 use super::pace::History;
-use super::renewal::Renewals;
 use super::secret::Fingerprint;
-use super::standing::{self, Standings};
 use super::time::Timestamp;
 use super::token::verdict::Verdict;
 use crate::core::order;
@@ -698,8 +698,8 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::address::standing::Standing;
     use crate::core::outcome::Fault;
-    use crate::core::standing::Standing;
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_secs(1_800_000_000 + seconds)

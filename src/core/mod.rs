@@ -4,18 +4,10 @@
 //! Uses std and serde alone; `tests/layers.rs` reads these files and fails when they reach further.
 
 pub mod address;
-pub mod auto;
 pub mod backoff;
-pub mod calendar;
-pub mod choice;
 #[cfg(feature = "landlock")]
 pub mod confinement;
-pub mod dns;
-pub mod echo;
 pub mod feature;
-pub mod gateway;
-pub mod interface;
-pub mod key_file;
 pub mod memory;
 pub mod name;
 pub mod nearest;
@@ -23,20 +15,14 @@ pub mod order;
 pub mod outcome;
 pub mod pace;
 pub mod plan;
-pub mod prefix;
 pub mod protocol;
 pub mod provider;
-pub mod renewal;
 pub mod secret;
 pub mod server;
 pub mod settle;
 pub mod source;
-pub mod standing;
-pub mod stun;
 pub mod time;
 pub mod token;
-pub mod told;
-pub mod tsig;
 pub mod veil;
 pub mod verify;
-pub mod whoami;
+pub mod wire;

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::address::interface::InterfaceName;
 use super::address::{Addresses, Family, PerFamily};
 use super::backoff::Backoff;
-use super::interface::InterfaceName;
 use super::memory::{Again, Asking, Entry, Hold, HoldKind, Key, Memory, Record, ZoneKey};
 use super::name::Hostname;
 use super::outcome::Fault;

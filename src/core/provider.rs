@@ -11,7 +11,7 @@ use super::name::Hostname;
 use super::pace::Pace;
 pub use super::protocol::manners::{MOST_HOSTS, Omit, Protocol, Removal};
 use super::server::Server;
-use super::tsig::Algorithm;
+use super::wire::tsig::Algorithm;
 
 /// Text that is either built in or the user's.
 pub type Text = Cow<'static, str>;

@@ -8,12 +8,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::address::Family;
-use super::echo::Echo;
-use super::interface::InterfaceName;
-use super::prefix::Neighbour;
+use super::address::echo::Echo;
+use super::address::interface::InterfaceName;
+use super::address::prefix::Neighbour;
+use super::address::standing;
 use super::server::Server;
-use super::standing;
-use super::whoami::Resolver;
+use super::wire::whoami::Resolver;
 
 /// A named source of the configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -8,12 +8,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::address::{Addresses, Family, PerFamily};
-use super::dns::{Class, Message, Name, Question, Rcode, Type};
 use super::memory::{Again, Entry, Finding, Verification};
 use super::name::Hostname;
 use super::plan::Wish;
 use super::server::Server;
 use super::time::Timestamp;
+use super::wire::dns::{Class, Message, Name, Question, Rcode, Type};
 
 /// How a host is verified.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -424,8 +424,8 @@ pub fn note_look(
 
 #[cfg(test)]
 mod tests {
-    use super::super::dns::{Header, Record};
     use super::*;
+    use crate::core::wire::dns::{Header, Record};
 
     const HOST: &str = "a.example.com";
     const NEW: &str = "192.0.2.2";

@@ -6,14 +6,14 @@ use std::num::NonZeroUsize;
 use super::show::by;
 use super::{Setup, engine, out};
 use crate::config::{Config, SourceRef};
+use crate::core::address::choice::{Choice, KernelAddress, Preferences, Reason, Verdict, choose};
+use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Addresses, Family, special};
-use crate::core::choice::{Choice, KernelAddress, Preferences, Reason, Verdict, choose};
-use crate::core::interface::InterfaceName;
 use crate::core::plan::Seen;
 use crate::core::source::{Interface, Kind, Outside, Service};
 use crate::exit::Exit;
+use crate::os::kernel::Interface as Present;
 use crate::round::{HostReport, Occasion};
-use crate::source::kernel::Interface as Present;
 use crate::source::sights::{Sights, Snapshot};
 use crate::state::Access;
 

@@ -8,13 +8,15 @@ use crate::config::problems::shown_path;
 use crate::config::secret::{self, SecretPlace, for_shell};
 use crate::config::service;
 use crate::config::{Config, HostConfig};
+use crate::confine;
 use crate::core::secret::doubt;
 use crate::core::source::{Kind, Service};
 use crate::core::token::upkeep::Proof;
 use crate::exit::Exit;
+use crate::net::http;
+use crate::os::{disk, program};
 use crate::round::{HostReport, Occasion};
 use crate::state::{self, Access};
-use crate::{confine, disk, http, program};
 
 /// Checks, and prints what a round would do.
 pub async fn run(setup: Setup) -> Exit {

@@ -10,21 +10,21 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info, warn};
 
+use super::secret_watch::SecretWatch;
 use super::signals::{Signals, Told, until_stopped};
 use super::{Setup, engine, err, news, summary};
-use crate::clock::{Alarm, ClockJump, spread, uptime};
 use crate::config::{self, Config};
 use crate::confine::Confinement;
 use crate::core::address::PerFamily;
-use crate::core::auto::Route;
+use crate::core::address::auto::Route;
 use crate::core::backoff::Backoff;
 use crate::exit::Exit;
+use crate::os::clock::{Alarm, ClockJump, spread, uptime};
+use crate::os::kernel::{Changes, Watcher};
+use crate::os::supervisor::{Notice, Supervisor};
 use crate::round::{Absences, Engine, Occasion, SelfChecks};
-use crate::secret_watch::SecretWatch;
-use crate::source::kernel::{Changes, Watcher};
 use crate::source::sights::{self, Facts, LONGEST_VERDICT, OUTSIDE_REST, Snapshot};
 use crate::state::{Access, DAEMON, exposure};
-use crate::supervisor::{Notice, Supervisor};
 
 /// The longest that events may keep putting a round off.
 const LONGEST_SETTLE: Duration = Duration::from_secs(1);

@@ -12,10 +12,10 @@ use crate::cli::ImportCommand;
 use crate::config;
 use crate::config::problems::shown_path;
 use crate::config::secret::{in_shell_quotes, one_line};
-use crate::disk::{self, Handed, Ownership};
 use crate::exit::Exit;
 use crate::import::{self, SecretFile, Written};
-use crate::reason::reason;
+use crate::os::disk::{self, Handed, Ownership};
+use crate::os::reason::reason;
 
 /// Translates what `command` names; `quiet` keeps back what went well.
 pub fn run(command: &ImportCommand, quiet: bool) -> Exit {

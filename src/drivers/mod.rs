@@ -10,6 +10,7 @@ mod import;
 mod news;
 mod once;
 mod providers;
+mod secret_watch;
 mod show;
 mod signals;
 mod status;
@@ -21,17 +22,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{Command, Common, Parsed};
-use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::core::source::{Kind, Source};
 use crate::exit::Exit;
-use crate::hand;
-use crate::log::{self, Format, Level};
+use crate::os::clock::Clock;
+use crate::os::hand;
+use crate::os::log::{self, Format, Level};
+use crate::os::say::{err, out};
+use crate::os::waiting::Waiting;
 use crate::round::{Engine, Report};
-use crate::say::{err, out};
 use crate::state::{Access, DAEMON, Loaded, StateError, Store, is_new_wrong, is_news, right_again};
 use crate::token;
-use crate::waiting::Waiting;
 
 /// Where state is kept when nobody says otherwise.
 const STATE_DIR: &str = "/var/lib/homing";

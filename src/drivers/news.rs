@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use super::show::why;
-use crate::clock::rfc3339_seconds;
+use crate::core::address::standing::{Service, Standings};
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::feature;
 use crate::core::memory::{Finding, Hold, HoldKind, Key};
 use crate::core::outcome::{Outcome, Rejection};
 use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
 use crate::core::settle::News as Settled;
-use crate::core::standing::{Service, Standings};
 use crate::core::token::verdict::Verdict;
 use crate::core::verify::Drift;
+use crate::os::clock::rfc3339_seconds;
 use crate::round::{Answered, HostReport, Matter, Report, TokenNews};
 
 /// What can be done about servers that do not hold what was set.

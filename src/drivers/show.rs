@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::clock::rfc3339_seconds;
 use crate::config::Config;
+use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::feature;
-use crate::core::interface::InterfaceName;
 use crate::core::memory::{Finding, Hold, HoldKind, SelfCheck};
 use crate::core::name::Hostname;
 use crate::core::outcome::{Outcome, Rejection};
@@ -17,6 +16,7 @@ use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{self, End, Known, NoTerms, Proof, Terms};
 use crate::core::token::verdict::Verdict;
 use crate::core::verify::Drift;
+use crate::os::clock::rfc3339_seconds;
 use crate::round::{Answered, HostReport, Matter, TokenNews};
 
 /// One line for each different thing that the sources saw, in the order of the hosts; what one host

@@ -4,16 +4,16 @@
 use serde::Serialize;
 
 use super::{Setup, err, out, show};
-use crate::clock::{Clock, rfc3339_seconds};
 use crate::config::HostConfig;
+use crate::core::address::standing::{self, Standing};
 use crate::core::address::{Family, PerFamily};
 use crate::core::memory::{Entry, Finding, Memory, SelfCheck, Verification, Word};
 use crate::core::plan::Use;
 use crate::core::provider::Provider;
-use crate::core::standing::{self, Standing};
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{self, End, Known, Proof, Terms};
 use crate::exit::Exit;
+use crate::os::clock::{Clock, rfc3339_seconds};
 use crate::round::{Access, Reader, take_places};
 use crate::state::{self, Store};
 

@@ -6,9 +6,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::clock::rfc3339_seconds;
 use crate::core::time::Timestamp;
 use crate::exit::Exit;
+use crate::os::clock::rfc3339_seconds;
 use crate::round::Report;
 
 /// How the daemon stands.

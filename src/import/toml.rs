@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::log::Printable;
+use crate::os::log::Printable;
 
 /// The widest comment, in characters.
 const WIDTH: usize = 100;

@@ -679,5 +679,5 @@ impl Host {
 }
 
 fn tsig_secret(secret: &Secret) -> bool {
-    crate::core::key_file::is_secret(secret.expose())
+    crate::core::wire::key_file::is_secret(secret.expose())
 }

@@ -1,4 +1,4 @@
-//! `name_server::signed` of a build without name servers: nothing is signed, and nothing sent.
+//! `provider::name_server::signed` of a build without name servers: nothing is signed, and nothing sent.
 //!
 //! The configuration refuses the protocol before it gets here.
 

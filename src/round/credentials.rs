@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::config::HostConfig;
 use crate::config::secret::{self, SecretError, SecretPlace};
-use crate::core::interface::InterfaceName;
+use crate::core::address::interface::InterfaceName;
 use crate::core::memory::Place;
 use crate::core::name::Hostname;
 use crate::core::plan::WhenGone;

@@ -5,6 +5,7 @@
 
 mod absences;
 mod credentials;
+mod hook;
 mod perform;
 mod places;
 mod report;
@@ -30,8 +31,8 @@ pub use self::report::{Answered, HostReport, Matter, Report, TokenNews};
 pub use self::self_check::SelfChecks;
 
 use self::traffic::Traffic;
-use crate::clock::{Clock, spread, uptime};
 use crate::config::{Config, HostConfig};
+use crate::core::address::standing;
 use crate::core::address::{Family, PerFamily};
 use crate::core::backoff::after_absence;
 use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, Record, Sent, Set, Word};
@@ -39,15 +40,15 @@ use crate::core::outcome::{Outcome, Refusal};
 use crate::core::plan::{Circumstances, Seen, Stand, Step, WhenGone, Wish, step};
 use crate::core::protocol::hosts_file;
 use crate::core::settle::{note_away, note_gone, note_left_out, note_missing, turn};
-use crate::core::standing;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::refusal;
 use crate::core::veil::Veil;
-use crate::http::Clients;
+use crate::net::http::Clients;
+use crate::os::clock::{Clock, spread, uptime};
+use crate::os::supervisor::Pulse;
+use crate::os::waiting::Waiting;
 use crate::source::sights::{self, Asked, Sights};
 use crate::state::Store;
-use crate::supervisor::Pulse;
-use crate::waiting::Waiting;
 
 /// What rounds need and what they leave behind for the next one.
 #[derive(Debug)]
@@ -563,7 +564,7 @@ fn entry_from_file(
     families: &mut PerFamily<Record>,
 ) -> Result<(), String> {
     let Some(path) = path else { return Ok(()) };
-    let text = crate::hosts_file::read(path)?;
+    let text = crate::provider::hosts_file::read(path)?;
     let in_file = hosts_file::set(&text, &host.host.key.host);
     for family in Family::BOTH {
         let record = &mut families[family];

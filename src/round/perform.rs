@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::credentials::Reader;
+use super::hook;
 use super::{Answered, Engine, Planned, Report, SAVE_LAG, has_something_to_say, traffic};
-use crate::clock::{rfc3339_seconds, spread};
 use crate::core::address::PerFamily;
-use crate::core::interface::InterfaceName;
+use crate::core::address::interface::InterfaceName;
 use crate::core::memory::{Entry, HoldKind};
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
 use crate::core::pace::Pace;
@@ -28,10 +28,10 @@ use crate::core::settle::{
 };
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::End;
-use crate::hook;
-use crate::http::Clients;
-use crate::name_server::NameServer;
-use crate::rails;
+use crate::net::http::Clients;
+use crate::os::clock::{rfc3339_seconds, spread};
+use crate::provider::name_server::NameServer;
+use crate::provider::rails;
 
 /// What leaves now and what waits, of the plans that have something to say.
 pub fn schedule(engine: &Engine, planned: &[Planned]) -> Schedule {
@@ -410,7 +410,7 @@ async fn deliver(clients: &Clients, delivery: &Delivery<'_>, asked: &Request) ->
     let request = match provider.protocol {
         Protocol::HostsFile => {
             let path = delivery.path.unwrap_or_else(|| Path::new(""));
-            return crate::hosts_file::update(path, updates);
+            return crate::provider::hosts_file::update(path, updates);
         }
         Protocol::Desec => {
             if let (true, Some(zone), Some(api_url)) = (asked.is_anew, zone, &provider.api_url) {

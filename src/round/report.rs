@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use super::Planned;
 use crate::config::{Config, HostConfig};
+use crate::core::address::interface::InterfaceName;
+use crate::core::address::standing::Standings;
 use crate::core::address::{Addresses, Family, PerFamily};
-use crate::core::interface::InterfaceName;
 use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, SelfCheck, Verification};
 use crate::core::outcome::Outcome;
 use crate::core::plan::{Schedule, Seen, Stand, Step, WhenGone, Why, Wish};
 use crate::core::settle::News;
-use crate::core::standing::Standings;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{NoTerms, Proof};
 use crate::core::verify::Drift;

@@ -12,7 +12,6 @@ use super::credentials::receipt_of;
 use super::report::{Matter, TokenNews};
 use super::speaker::{Token, account, bind, in_passing, outcome, speaker};
 use super::{Engine, Planned, Report};
-use crate::account::{Account, RecordSet, Trouble};
 use crate::config::HostConfig;
 use crate::core::address::PerFamily;
 use crate::core::memory::SelfCheck;
@@ -20,10 +19,11 @@ use crate::core::name::Hostname;
 use crate::core::pace::{History, Pace};
 use crate::core::secret::Fingerprint;
 use crate::core::time::Timestamp;
-use crate::core::token::audit::{Finding, judge_policies};
+use crate::core::token::desec::audit::{Finding, judge_policies};
 use crate::core::token::upkeep::self_check;
 use crate::core::token::{Duty, Key, TokenId, full_name};
-use crate::http::Clients;
+use crate::net::http::Clients;
+use crate::provider::desec::{Account, RecordSet, Trouble};
 
 /// The tokens that are to be checked; not worth remembering.
 #[derive(Debug, Default)]

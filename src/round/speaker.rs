@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use super::perform::turned;
 use super::{Engine, Planned};
-use crate::account::{Account, Trouble};
-use crate::core::interface::InterfaceName;
+use crate::core::address::interface::InterfaceName;
 use crate::core::outcome::{Deferral, Fault, Outcome};
 use crate::core::provider::Provider;
 use crate::core::secret::Fingerprint;
-use crate::core::token::audit::Finding;
-use crate::http::Clients;
-use crate::line::Line;
+use crate::core::token::desec::audit::Finding;
+use crate::net::http::Clients;
+use crate::net::interface::Line;
+use crate::provider::desec::{Account, Trouble};
 
 /// The longest wait for the account's limits within one request.
 const PATIENCE: Duration = Duration::from_secs(3);

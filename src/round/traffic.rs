@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use crate::core::interface::InterfaceName;
+use crate::core::address::interface::InterfaceName;
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal};
 use crate::core::provider::Provider;
 use crate::core::secret::Fingerprint;
 use crate::core::server::Server;
-use crate::http::server_of;
+use crate::net::http::server_of;
 
 /// What is known; the last requests are kept from round to round.
 #[derive(Debug, Default)]

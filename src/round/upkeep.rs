@@ -19,7 +19,7 @@ use crate::core::protocol::manners::Issuer;
 use crate::core::secret::Fingerprint;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{End, Terms, greet_at, next_warning, warns};
-use crate::http::Clients;
+use crate::net::http::Clients;
 
 /// The most tokens that are kept alive in one round; the others have days left.
 const MOST_GREETINGS: usize = 10;

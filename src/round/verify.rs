@@ -12,11 +12,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::perform::turned;
 use super::{Answered, Engine, Occasion, Planned, Report, has_something_to_say};
-use crate::authorities::{self, Authority};
-use crate::clock::spread;
 use crate::config::HostConfig;
+use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Family, PerFamily};
-use crate::core::interface::InterfaceName;
 use crate::core::memory::{Entry, Finding, Key};
 use crate::core::name::Hostname;
 use crate::core::order;
@@ -30,7 +28,9 @@ use crate::core::verify::{
     Drift, Due, Said, Standing, Told, Verdict, judge, next_time, note_look, note_update, question,
     said, standing,
 };
-use crate::name_server::NameServer;
+use crate::os::clock::spread;
+use crate::provider::authorities::{self, Authority};
+use crate::provider::name_server::NameServer;
 
 /// The most questions under way.
 const MOST_AT_ONCE: usize = 16;

@@ -10,9 +10,8 @@ use std::rc::Rc;
 
 use super::perform::{Company, credential_refusal, renew, settle_one};
 use super::{Engine, Planned, Report, has_something_to_say};
-use crate::account::Zone;
 use crate::core::address::PerFamily;
-use crate::core::interface::InterfaceName;
+use crate::core::address::interface::InterfaceName;
 use crate::core::memory::{Again, Key, ZoneKey};
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection};
@@ -22,9 +21,10 @@ use crate::core::protocol::manners::ZoneNeed;
 use crate::core::protocol::powerdns;
 use crate::core::protocol::{Answer, HttpRequest};
 use crate::core::provider::{Protocol, Provider};
-use crate::exchange::Silence;
-use crate::http::Clients;
-use crate::name_server::NameServer;
+use crate::net::exchange::Silence;
+use crate::net::http::Clients;
+use crate::provider::desec::Zone;
+use crate::provider::name_server::NameServer;
 
 /// Asks for the zones that are needed and not known; a host whose question fails is settled and
 /// sends nothing more in this round.

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::core::address::Family;
-use crate::core::told::address_of;
-use crate::program::first_line;
-use crate::user::User;
+use crate::core::address::told::address_of;
+use crate::os::program::first_line;
+use crate::os::user::User;
 
 /// How long a program may take.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use crate::core::address::Family;
-use crate::core::dns::Rcode;
-use crate::core::interface::InterfaceName;
-use crate::core::whoami::{Resolver, address_in};
-use crate::exchange::{Peer, Plain};
-use crate::peer;
+use crate::core::address::interface::InterfaceName;
+use crate::core::wire::dns::Rcode;
+use crate::core::wire::whoami::{Resolver, address_in};
+use crate::net::exchange::{Peer, Plain};
+use crate::net::peer;
 
 /// The address of `family` that `resolver` tells, asked by the interface `bind` if one is given; the
 /// error names it.

@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use crate::core::address::Family;
-use crate::core::told::quoted;
-use crate::disk::open_regular;
-use crate::reason::reason;
+use crate::core::address::told::quoted;
+use crate::os::disk::open_regular;
+use crate::os::reason::reason;
 
 /// The longest first line, in bytes.
 const MOST: u64 = 4096;

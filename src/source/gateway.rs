@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 
-use super::kernel;
 use crate::core::address::Family;
-use crate::core::gateway::pcp::Mapping;
-use crate::core::gateway::{Instead, PORT, Told, natpmp};
-use crate::core::interface::InterfaceName;
-use crate::http::Clients;
-use crate::line;
-use crate::peer::{self, Heard, Ignored};
+use crate::core::address::interface::InterfaceName;
+use crate::core::wire::gateway::pcp::Mapping;
+use crate::core::wire::gateway::{Instead, PORT, Told, natpmp};
+use crate::net::http::Clients;
+use crate::net::interface;
+use crate::net::peer::{self, Heard, Ignored};
+use crate::os::kernel;
 
 /// How long to wait after each time that a request is sent: NAT-PMP's doubling from a quarter of a
 /// second (RFC 6886, section 3.1), given up after 1.5 s in place of 64 s: a gateway is near, and
@@ -63,7 +63,7 @@ fn of_default_route(bind: Option<InterfaceName>) -> Result<Ipv4Addr, String> {
     let route = match bind.map(kernel::interface) {
         None => kernel::route(Family::V4),
         Some(Ok(Some(line))) => kernel::addresses()
-            .and_then(|addresses| line::route(line.index, Family::V4, &addresses))
+            .and_then(|addresses| interface::route(line.index, Family::V4, &addresses))
             .map(|found| found.map(|(route, _)| route)),
         Some(Ok(None)) => Ok(None),
         Some(Err(error)) => Err(error),

@@ -7,7 +7,6 @@ pub mod command;
 mod dns;
 pub mod file;
 mod gateway;
-pub mod kernel;
 pub mod outside;
 pub mod sights;
 mod stun;

@@ -13,11 +13,11 @@ use tokio::time::sleep;
 
 use super::{dns, gateway, stun, web};
 use crate::core::address::Family;
-use crate::core::interface::InterfaceName;
+use crate::core::address::interface::InterfaceName;
+use crate::core::address::standing::{self, Said};
 use crate::core::source::{Outside, Service};
-use crate::core::standing::{self, Said};
-use crate::http::{self, Clients};
-use crate::line::Line;
+use crate::net::http::{self, Clients};
+use crate::net::interface::Line;
 
 /// What the services of one question told.
 #[derive(Clone, Debug, Eq, PartialEq)]

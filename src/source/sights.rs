@@ -11,25 +11,28 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::kernel::Listing;
 use super::outside::Told;
-use super::{command, file, kernel, outside};
+use super::{command, file, outside};
 use crate::config::{Config, HostConfig, SourceRef};
+use crate::core::address::auto::{self, Auto, Route, auto, auto_by, past_tunnel};
+use crate::core::address::choice::{
+    self, Choice, Flags, KernelAddress, Preferences, Verdict, choose,
+};
+use crate::core::address::echo::{self, Echo};
+use crate::core::address::interface::InterfaceName;
+use crate::core::address::prefix::{Neighbour, Prefix};
+use crate::core::address::renewal::{Listed, Renewals};
+use crate::core::address::standing::{self, Lessons, Said, lessons};
 use crate::core::address::{Addresses, Family, PerFamily, Special, special, unpublishable};
-use crate::core::auto::{self, Auto, Route, auto, auto_by, past_tunnel};
-use crate::core::choice::{self, Choice, Flags, KernelAddress, Preferences, Verdict, choose};
-use crate::core::echo::{self, Echo};
-use crate::core::interface::InterfaceName;
 use crate::core::plan::Seen;
-use crate::core::prefix::{Neighbour, Prefix};
 use crate::core::provider::{Provider, Text};
-use crate::core::renewal::{Listed, Renewals};
 use crate::core::source::{Interface, Kind, Outside, Service, Source};
-use crate::core::standing::{self, Lessons, Said, lessons};
 use crate::core::veil::{Much, Veil};
-use crate::http::Clients;
-use crate::line;
-use crate::waiting::Waiting;
+use crate::net::http::Clients;
+use crate::net::interface;
+use crate::os::kernel;
+use crate::os::kernel::Listing;
+use crate::os::waiting::Waiting;
 
 /// How long a source outside rests that was asked because of an event.
 pub const OUTSIDE_REST: Duration = Duration::from_secs(60);
@@ -173,7 +176,7 @@ impl Line {
     fn take(name: InterfaceName, addresses: &[KernelAddress]) -> io::Result<Self> {
         let Some(interface) = kernel::interface(name)? else { return Ok(Self::default()) };
         let route = |family| {
-            let found = line::route(interface.index, family, addresses)?;
+            let found = interface::route(interface.index, family, addresses)?;
             io::Result::Ok(found.map(|(route, _)| route))
         };
         let routes = PerFamily { v4: route(Family::V4)?, v6: route(Family::V6)? };
@@ -909,7 +912,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::core::standing::{Fault, Lesson};
+    use crate::core::address::standing::{Fault, Lesson};
 
     /// A host of deSEC's behind NAT, and what is seen there while `aside` is left aside.
     fn behind_nat(aside: BTreeSet<standing::Service>) -> (Config, Sights) {

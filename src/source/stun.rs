@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::core::address::Family;
-use crate::core::interface::InterfaceName;
+use crate::core::address::interface::InterfaceName;
 use crate::core::server::Server;
-use crate::core::stun::{Instead, TransactionId, address_in, request};
-use crate::peer::{self, Heard, Ignored};
+use crate::core::wire::stun::{Instead, TransactionId, address_in, request};
+use crate::net::peer::{self, Heard, Ignored};
 
 /// How long to wait after each time that the request is sent: section 6.2.1's doubling from half
 /// a second, given up after 5 s in place of 39.5 s, because the round waits.

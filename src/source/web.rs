@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::core::address::Family;
-use crate::core::echo::Echo;
-use crate::core::interface::InterfaceName;
+use crate::core::address::echo::Echo;
+use crate::core::address::interface::InterfaceName;
+use crate::core::address::told::address_of;
 use crate::core::protocol::Answer;
-use crate::core::told::address_of;
-use crate::http::{self, Clients};
+use crate::net::http::{self, Clients};
 
 /// The longest answer that is read, in bytes.
 const MOST: usize = 1024;

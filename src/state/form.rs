@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::ser::Formatter;
 
 use super::Salt;
-use crate::clock;
+use crate::core::address::renewal::{self, Renewals};
+use crate::core::address::standing::{self, Service, Standing, Standings};
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{
     Again, Asking, Entry, Finding, Hold, HoldKind, Key, Memory, Place, Reckoning, Record,
@@ -27,11 +28,10 @@ use crate::core::memory::{
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault as CoreFault, Rejection};
 use crate::core::pace::History;
-use crate::core::renewal::{self, Renewals};
 use crate::core::secret::{Fingerprint, hex};
-use crate::core::standing::{self, Service, Standing, Standings};
 use crate::core::time::Timestamp;
 use crate::core::token::verdict::Verdict;
+use crate::os::clock;
 
 /// The version of this form.
 const VERSION: u64 = 1;

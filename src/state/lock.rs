@@ -12,11 +12,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::DAEMON;
-use crate::clock;
 use crate::core::order;
 use crate::core::time::Timestamp;
-use crate::disk;
-use crate::hand::of_state;
+use crate::os::clock;
+use crate::os::disk;
+use crate::os::hand::of_state;
 
 const FILE: &str = "homing.lock";
 

@@ -28,14 +28,14 @@ use ring::hmac;
 
 pub use self::lock::{Holder, is_new_wrong, is_news, is_said, right_again, running_daemon};
 
-use crate::clock;
 use crate::core::memory::Memory;
 use crate::core::order;
 use crate::core::secret::Fingerprint;
-use crate::disk;
 use crate::exit::Exit;
-use crate::hand::{of_state, state_author};
-use crate::reason::{SHORTAGE, is_shortage, reason};
+use crate::os::clock;
+use crate::os::disk;
+use crate::os::hand::{of_state, state_author};
+use crate::os::reason::{SHORTAGE, is_shortage, reason};
 
 /// The state file's name.
 const FILE: &str = "state.json";

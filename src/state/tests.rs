@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
+use crate::core::address::standing::{self, Standing};
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{
     Again, Asking, Entry, Finding, Hold, HoldKind, Key, Place, Reckoning, Record, SelfCheck, Sent,
@@ -18,7 +19,6 @@ use crate::core::memory::{
 };
 use crate::core::outcome::{Fault, Rejection};
 use crate::core::pace::History;
-use crate::core::standing::{self, Standing};
 use crate::core::time::Timestamp;
 use crate::core::token::verdict::Verdict;
 

@@ -19,9 +19,9 @@ use super::Failure;
 use crate::config::SecretPlace;
 use crate::config::secret::{self, Flaw, SecretError};
 use crate::core::secret::Secret;
-use crate::disk::{self, Ownership};
 use crate::exit::Exit;
-use crate::reason::reason;
+use crate::os::disk::{self, Ownership};
+use crate::os::reason::reason;
 use crate::receipt::{self, Receipt, ReceiptError, with_ending};
 
 /// No file of a token is larger.

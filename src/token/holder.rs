@@ -10,8 +10,8 @@ use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
 use crate::core::protocol::manners::{Issuer, SecretKind};
 use crate::core::provider::Provider;
-use crate::disk;
 use crate::exit::Exit;
+use crate::os::disk;
 
 /// A place that holds a token, and who uses it.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::config::problems::shown_path;
 use crate::config::secret::{self, Flaw, SecretError, looks_like_a_secret, one_line};
 use crate::core::secret::Secret;
-use crate::terminal;
+use crate::os::terminal;
 
 /// The variable that holds it.
 pub use crate::cli::table::MANAGEMENT_VARIABLE as VARIABLE;

@@ -5,18 +5,14 @@
 //! `core::token`; here it is asked for, sent and shown, in an order in which a cut after any request
 //! leaves no token that can write more than its rows.
 
-mod audit;
+mod desec;
 mod files;
 mod holder;
-mod issue;
-mod job;
 mod key;
 mod management;
-mod probe;
 mod progress;
 mod proof;
 mod rails;
-mod revoke;
 mod show;
 mod styled;
 mod subject;
@@ -28,9 +24,7 @@ use std::time::Duration;
 use self::files::TokenFile;
 use self::holder::Holder;
 use self::progress::Progress;
-use crate::account::{Account, Trouble};
 use crate::cli::{TokenAction, TokenCommand};
-use crate::clock;
 use crate::config::secret as secrets;
 use crate::config::{Config, HostConfig, SecretPlace};
 use crate::core::outcome::Rejection;
@@ -38,9 +32,11 @@ use crate::core::protocol::manners::Issuer;
 use crate::core::provider::Provider;
 use crate::core::secret::Secret;
 use crate::exit::Exit;
-use crate::http::Clients;
+use crate::net::http::Clients;
+use crate::os::clock;
+use crate::os::say::err;
+use crate::provider::desec::{Account, Trouble};
 use crate::receipt::with_ending;
-use crate::say::err;
 
 /// Why something could not be done: what happened, what is true at the server now, what to do.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -73,7 +69,7 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
             let judged = match issuer {
                 Issuer::NameServer => key::audit::of_keys(config, part, quiet).await,
                 Issuer::Rails => rails::of_tokens(config, part).await,
-                Issuer::Account => audit::of_tokens(config, part, quiet).await,
+                Issuer::Account => self::desec::audit::of_tokens(config, part, quiet).await,
             };
             match judged {
                 Ok((code, found)) => {
@@ -85,7 +81,7 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
             }
         }
         if any {
-            audit::tell(&audited, command.json, verbosity > 0);
+            self::desec::audit::tell(&audited, command.json, verbosity > 0);
         }
         return exit;
     }
@@ -94,8 +90,8 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
         let done = match (issuer, part.action) {
             (Issuer::NameServer, _) => key::run(config, part).await,
             (Issuer::Rails, _) => rails::run(config, part).await,
-            (Issuer::Account, TokenAction::Revoke) => revoke::run(config, part).await,
-            (Issuer::Account, _) => issue::run(config, part, quiet).await,
+            (Issuer::Account, TokenAction::Revoke) => self::desec::revoke::run(config, part).await,
+            (Issuer::Account, _) => self::desec::issue::run(config, part, quiet).await,
         };
         exit = exit.max(done.unwrap_or_else(told));
     }

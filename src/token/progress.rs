@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use crate::account::Watch;
-use crate::clock;
-use crate::log::Printable;
-use crate::say::err;
-use crate::terminal::{breadth, breadth_of, error_width};
+use crate::os::clock;
+use crate::os::log::Printable;
+use crate::os::say::err;
+use crate::os::terminal::{breadth, breadth_of, error_width};
+use crate::provider::desec::Watch;
 
 /// The line; it goes away when this is dropped.
 #[derive(Debug)]

@@ -4,16 +4,16 @@
 use super::files::lock_directory;
 use super::show::Audited;
 use super::subject::Subject;
-use crate::clock;
 use crate::config::secret;
 use crate::core::name::Hostname;
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
-use crate::core::token::audit::Finding;
+use crate::core::token::desec::audit::Finding;
 use crate::core::token::upkeep::powers;
 use crate::core::token::verdict::Verdict;
 use crate::core::token::{Api, Limits, Row, Rule};
-use crate::disk::{self, Ownership};
+use crate::os::clock;
+use crate::os::disk::{self, Ownership};
 use crate::receipt::{self, Receipt, Seal};
 
 /// Writes down what audits found, for status and for the hosts that want a proof (`strict-token`):

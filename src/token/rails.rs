@@ -7,15 +7,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::audit::code;
+use super::desec::audit::code;
 use super::files::{Found, TokenFile, lock};
 use super::proof::note_proofs;
 use super::show::{Audited, By};
 use super::subject::{Subject, no_token};
 use super::{Failure, Holder, clients, common_provider, holder, management, token_file};
-use crate::account::Trouble;
 use crate::cli::{Ask, TokenAction, TokenCommand};
-use crate::clock::{self, rfc3339_seconds};
 use crate::config::{Config, HostConfig};
 use crate::core::name::Hostname;
 use crate::core::protocol::Credential;
@@ -23,15 +21,17 @@ use crate::core::protocol::manners::Issuer;
 use crate::core::provider::Provider;
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
-use crate::core::token::audit::{self, Finding};
+use crate::core::token::desec::audit::{self, Finding};
 use crate::core::token::rails::{self as judgement, Grant, NOT_VISIBLE};
 use crate::core::token::verdict::{Verdict, WARN_AHEAD};
 use crate::core::token::{Api, Duty, Limits, name_for, period};
 use crate::exit::Exit;
-use crate::http::Clients;
-use crate::rails::{Missing, PLACEHOLDERS, Server};
+use crate::net::http::Clients;
+use crate::os::clock::{self, rfc3339_seconds};
+use crate::os::say::out;
+use crate::provider::desec::Trouble;
+use crate::provider::rails::{Missing, PLACEHOLDERS, Server};
 use crate::receipt::{Receipt, Seal, confirm};
-use crate::say::out;
 
 /// The life of a token for which none was asked: the server's own default is an hour.
 const MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);

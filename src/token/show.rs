@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::styled::Style;
-use crate::clock::rfc3339_seconds;
 use crate::core::name::Hostname;
 use crate::core::time::{Timestamp, roughly};
-use crate::core::token::audit::{self, Finding};
+use crate::core::token::desec::audit::{self, Finding};
 use crate::core::token::verdict::{Verdict, Weight};
 use crate::core::token::{Duty, EVERYWHERE, Key, Limits, Row, Rule, TokenId, period};
-use crate::log::Printable;
-use crate::terminal::{breadth, breadth_of};
+use crate::os::clock::rfc3339_seconds;
+use crate::os::log::Printable;
+use crate::os::terminal::{breadth, breadth_of};
 
 /// Who looked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -113,7 +113,7 @@ const GAP: usize = 2;
 
 /// The audits as lines of at most `width` columns, except that a command is never broken.
 ///
-/// With `colours` they are for [`crate::say::out_styled`]. That a token has no end, which is the
+/// With `colours` they are for [`crate::os::say::out_styled`]. That a token has no end, which is the
 /// default, is a finding only if `is_verbose`.
 pub fn table(
     audited: &[Audited],

@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use crate::log::Printable;
+use crate::os::log::Printable;
 
 /// How a piece of a line is shown where there are colours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,7 +37,7 @@ impl Style {
     }
 }
 
-/// As [`out`](crate::say::out), for a line with pieces that [`Style::of`] made.
+/// As [`out`](crate::os::say::out), for a line with pieces that [`Style::of`] made.
 ///
 /// Lets nothing else through, so that even a server's text that holds such codes does no more than
 /// colour this one line; whoever makes the line should still clean that text first.

@@ -4,11 +4,11 @@ use super::show::{Audited, By};
 use super::{Failure, Holder};
 use crate::config::secret::{self, SecretError};
 use crate::core::secret::Secret;
-use crate::core::token::audit::Finding;
+use crate::core::token::desec::audit::Finding;
 use crate::core::token::{Limits, TokenId};
 use crate::exit::Exit;
+use crate::os::say::err;
 use crate::receipt::{self, Receipt};
-use crate::say::err;
 
 /// A holder with what its files say.
 pub struct Subject<'a> {

@@ -14,7 +14,7 @@ pub mod rfc2136;
 use std::time::Duration;
 
 use super::address::Family;
-use super::interface::InterfaceName;
+use super::address::interface::InterfaceName;
 use super::outcome::{Fault, Outcome, words};
 use super::secret::{Guarded, Secret};
 

@@ -9,11 +9,11 @@ use std::net::IpAddr;
 
 use super::{Answer, Authorization, Body, HttpRequest, Method, Verdict, query_value, server_fault};
 use crate::core::address::Family;
+use crate::core::address::told::quoted;
 use crate::core::name::Hostname;
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
 use crate::core::plan::{Update, Wish};
 use crate::core::secret::{Guarded, Secret};
-use crate::core::told::quoted;
 
 /// A domain as its XML shows it.
 #[derive(Clone, Debug, Eq, PartialEq)]

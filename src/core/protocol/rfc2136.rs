@@ -7,14 +7,14 @@
 use std::time::Duration;
 
 use crate::core::address::{Family, PerFamily};
-use crate::core::dns::{
-    Class, Message, Name, Question, Rcode, Record, Type, header, put_question, put_record,
-};
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection};
 use crate::core::plan::{Condition, Update, Wish};
 use crate::core::time::roughly;
-use crate::core::tsig::{Check, Complaint};
+use crate::core::wire::dns::{
+    Class, Message, Name, Question, Rcode, Record, Type, header, put_question, put_record,
+};
+use crate::core::wire::tsig::{Check, Complaint};
 
 /// The port of name servers.
 pub const PORT: u16 = 53;

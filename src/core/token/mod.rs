@@ -3,11 +3,9 @@
 //! Values and functions of values, on deSEC's rules (recorded August 2026). The token side sends what
 //! `difference` finds and shows what `audit` finds; the round judges its own token by `audit` too.
 
-pub mod audit;
-pub mod difference;
-pub mod name_server;
+pub mod desec;
+pub mod key;
 pub mod rails;
-pub mod rights;
 pub mod upkeep;
 pub mod verdict;
 
@@ -270,7 +268,7 @@ pub fn rows(policies: &[Policy], duties: &[Duty]) -> Vec<Row> {
     for duty in duties {
         for kind in duty.kinds() {
             let zone = duty.zone.as_str();
-            if let Some(place) = rights::decided_by(policies, zone, duty.subname(), kind) {
+            if let Some(place) = desec::rights::decided_by(policies, zone, duty.subname(), kind) {
                 rows[place].decides.push(Key::of(&duty.zone, duty.subname(), kind).to_string());
             }
         }

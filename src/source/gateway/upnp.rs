@@ -13,14 +13,14 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{WAITS, by_it, failure};
 use crate::core::address::Family;
-use crate::core::gateway::upnp::{
+use crate::core::address::interface::InterfaceName;
+use crate::core::protocol::{Answer, Body, HttpRequest, Method};
+use crate::core::wire::gateway::upnp::{
     ACTION, Call, Description, GROUP, PORT, Reply, location_in, searches,
 };
-use crate::core::gateway::{Instead, Told};
-use crate::core::interface::InterfaceName;
-use crate::core::protocol::{Answer, Body, HttpRequest, Method};
-use crate::http::{Clients, link_at};
-use crate::peer::{self, Ignored};
+use crate::core::wire::gateway::{Instead, Told};
+use crate::net::http::{Clients, link_at};
+use crate::net::peer::{self, Ignored};
 
 /// How long description and question may take together.
 const PATIENCE: Duration = Duration::from_millis(1500);

@@ -7,20 +7,19 @@ use base64::Engine as _;
 use super::audit::of_key;
 use super::standing::Standing;
 use super::{
-    Asker, Failure, Holder, TokenFile, duties, key_in_use, key_of_login, name_server, no_key, say,
-    server,
+    Asker, Failure, Holder, TokenFile, duties, key_in_use, key_of_login, no_key, say, server,
 };
 use crate::cli::TokenCommand;
 use crate::config::secret::{self, SecretError};
 use crate::config::{Config, SecretPlace};
-use crate::core::key_file;
 use crate::core::secret::Secret;
-use crate::core::token::Duty;
-use crate::core::token::audit::Finding;
-use crate::core::tsig::Key;
+use crate::core::token::desec::audit::Finding;
+use crate::core::token::{Duty, key};
+use crate::core::wire::key_file;
+use crate::core::wire::tsig::Key;
 use crate::exit::Exit;
-use crate::peer;
-use crate::say::out;
+use crate::net::peer;
+use crate::os::say::out;
 use crate::token::show::Audited;
 
 /// How many random bytes make a secret: as many as the default hash has (RFC 2104, section 3).
@@ -93,7 +92,7 @@ pub async fn rotate(
     let (key, secret, is_fresh) = match waiting {
         Some((key, secret)) => (key, secret, false),
         None => {
-            let named = name_server::next_key_name(&old.name);
+            let named = key::next_key_name(&old.name);
             let key = Key { name: named.ok_or_else(too_long)?, algorithm: old.algorithm };
             let secret = random_secret()?;
             if !command.dry_run {
@@ -127,7 +126,7 @@ pub async fn rotate(
         file.path().display(),
         old.name
     ));
-    say(&name_server::removal(&old, &duties));
+    say(&key::removal(&old, &duties));
     Ok(Some(of_key(config, holder, &asker, &key, &duties, standing).await))
 }
 
@@ -143,7 +142,7 @@ fn tell(
         if command.print { secret.expose().to_owned() } else { format!("<the secret in {place}>") };
     out(&format!("what {} has to be told, by its kind:", holder.provider.title));
     out("");
-    say(&name_server::instructions(key, duties, &shown));
+    say(&key::instructions(key, duties, &shown));
     out("");
     if let (SecretPlace::KeyFile(_), false) = (holder.place, command.print) {
         out(&format!(
@@ -185,7 +184,7 @@ fn first_key(holder: &Holder<'_>, file: &TokenFile) -> Result<(Key, Secret), Fai
     if let Some(made) = next_key(file)? {
         return Ok(made);
     }
-    let name = name_server::key_name(holder.first()).ok_or_else(too_long)?;
+    let name = key::key_name(holder.first()).ok_or_else(too_long)?;
     Ok((Key { name, algorithm: holder.provider.algorithm }, random_secret()?))
 }
 

@@ -11,21 +11,21 @@ mod standing;
 use std::path::Path;
 
 use self::standing::Asker;
-use super::audit as judgement;
+use super::desec::audit as judgement;
 use super::files::{TokenFile, lock};
 use super::{Failure, Holder, holder, token_file};
 use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::config::secret::{self, SecretError};
 use crate::config::{Config, HostConfig, SecretPlace};
-use crate::core::dns::Name;
 use crate::core::name::Hostname;
 use crate::core::protocol::manners::Issuer;
 use crate::core::secret::Secret;
-use crate::core::token::{Duty, name_server};
-use crate::core::tsig::Key;
+use crate::core::token::{Duty, key};
+use crate::core::wire::dns::Name;
+use crate::core::wire::tsig::Key;
 use crate::exit::Exit;
-use crate::name_server::NameServer;
-use crate::say::out;
+use crate::os::say::out;
+use crate::provider::name_server::NameServer;
 
 /// Runs `issue`, `rotate` or `revoke`.
 pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failure> {
@@ -98,7 +98,7 @@ async fn revoke(holder: &Holder<'_>) -> Result<(), Failure> {
         "{label}: only the server's administrator can end the key {}: remove it there",
         key.name
     ));
-    say(&name_server::removal(&key, &duties));
+    say(&key::removal(&key, &duties));
     let path = path(holder).display();
     out(&format!("{label}: nothing was changed; remove {path} when the key is gone"));
     Ok(())

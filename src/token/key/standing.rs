@@ -1,18 +1,18 @@
 //! How a key stands with its server: whether the server takes its signature, and for which of its
 //! own records. Asked by updates whose condition cannot hold, so nothing changes.
 
-use crate::core::dns::Rcode;
 use crate::core::name::Hostname;
 use crate::core::outcome::Outcome;
 use crate::core::protocol::{Credential, rfc2136};
 use crate::core::secret::Secret;
 use crate::core::token::Duty;
-use crate::core::token::audit::Finding;
-use crate::core::token::name_server::{Permission, Probe, own_probes, permission};
-use crate::core::tsig::{Check, Complaint, Key};
-use crate::exchange::Silence;
+use crate::core::token::desec::audit::Finding;
+use crate::core::token::key::{Permission, Probe, own_probes, permission};
+use crate::core::wire::dns::Rcode;
+use crate::core::wire::tsig::{Check, Complaint, Key};
 use crate::exit::Exit;
-use crate::name_server::{NameServer, Reply, Signer};
+use crate::net::exchange::Silence;
+use crate::provider::name_server::{NameServer, Reply, Signer};
 use crate::token::Failure;
 
 /// A key at its server, ready to ask.

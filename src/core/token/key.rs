@@ -1,0 +1,369 @@
+//! Keys of name servers: what a server's administrator has to write so that a key can do one job, and
+//! how a server's answers tell that it can do nothing else.
+//!
+//! Pure. On what BIND 9.18, Knot 3.2 and PowerDNS 4.7 answered (observed November 2026).
+
+use super::desec::audit::Finding;
+use super::{Duty, Key};
+use crate::core::name::Hostname;
+use crate::core::protocol::rfc2136;
+use crate::core::wire::dns::{Name, Rcode, Type};
+use crate::core::wire::tsig::{self, Check, Complaint};
+
+/// What to write for three servers, so that `key` may write the records of `duties` and nothing else,
+/// as far as the server can tell such things apart; `secret` stands where the key's secret belongs.
+pub fn instructions(key: &tsig::Key, duties: &[Duty], secret: &str) -> String {
+    let (name, algorithm) = (in_file(key), key.algorithm);
+    let mut text = format!(
+        "BIND, in named.conf:\n\n    key \"{}\" {{ algorithm {algorithm}; secret \"{secret}\"; }};\n",
+        key.name
+    );
+    for (zone, of_zone) in by_zone(duties) {
+        text += &format!("    zone \"{zone}\" {{\n        …\n        update-policy {{\n");
+        for duty in &of_zone {
+            let kinds: Vec<_> = duty.kinds().collect();
+            text += &format!("            grant {name} name {}. {};\n", duty.host, kinds.join(" "));
+        }
+        text += "        };\n    };\n";
+    }
+    text += &format!(
+        "\nKnot DNS, in knot.conf:\n\n    key:\n      - id: {name}\n        algorithm: {algorithm}\n        secret: {secret}\n    acl:\n"
+    );
+    for (at, duty) in duties.iter().enumerate() {
+        let kinds: Vec<_> = duty.kinds().collect();
+        text += &format!(
+            "      - id: {}\n        key: {name}\n        action: update\n        update-type: [{}]\n        update-owner: name\n        update-owner-match: equal\n        update-owner-name: [{}.]\n",
+            acl(key, at),
+            kinds.join(", "),
+            duty.host
+        );
+    }
+    text += "    zone:\n";
+    for (zone, of_zone) in by_zone(duties) {
+        let own = |duty: &&Duty| duties.iter().position(|known| known == *duty);
+        let acls: Vec<_> = of_zone.iter().filter_map(own).map(|at| acl(key, at)).collect();
+        text += &format!("      - domain: {zone}\n        acl: [{}]\n", acls.join(", "));
+    }
+    text += "\nPowerDNS, which cannot bind a key to names or types: such a key may write every record of \
+             the zone:\n\n";
+    let name = in_shell(key);
+    text += &format!("    pdnsutil import-tsig-key {name} {algorithm} '{secret}'\n");
+    for (zone, _) in by_zone(duties) {
+        text += &format!("    pdnsutil add-meta {zone} TSIG-ALLOW-DNSUPDATE {name}\n");
+        text += &format!("    pdnsutil set-meta {zone} ALLOW-DNSUPDATE-FROM 0.0.0.0/0 ::/0\n");
+    }
+    text
+}
+
+/// What to take away at three servers, so that `key` can do nothing any more.
+pub fn removal(key: &tsig::Key, duties: &[Duty]) -> String {
+    let name = in_file(key);
+    let mut text = format!(
+        "BIND, in named.conf: remove the statement `key \"{}\"`, and in the update-policy of the \
+         zone:\n\n",
+        key.name
+    );
+    for duty in duties {
+        let kinds: Vec<_> = duty.kinds().collect();
+        text += &format!("    grant {name} name {}. {};\n", duty.host, kinds.join(" "));
+    }
+    let acls: Vec<_> = (0..duties.len()).map(|at| acl(key, at)).collect();
+    text += &format!(
+        "\nKnot DNS, in knot.conf: remove the key with the id {name}, and from `acl` and the `acl` of \
+         the zone:\n\n    {}\n",
+        acls.join(", ")
+    );
+    text += &format!("\nPowerDNS:\n\n    pdnsutil delete-tsig-key {}\n", in_shell(key));
+    for (zone, _) in by_zone(duties) {
+        text += &format!(
+            "    pdnsutil get-meta {zone} TSIG-ALLOW-DNSUPDATE    # then set-meta with the other keys\n"
+        );
+    }
+    text
+}
+
+/// The name of a new key for these hosts: the first of them. A wildcard's asterisk would let BIND's
+/// policy speak of every key.
+pub fn key_name(host: &Hostname) -> Option<Name> {
+    let text = host.as_str();
+    match text.strip_prefix("*.") {
+        Some(rest) => Name::from_text(&format!("wildcard.{rest}")),
+        None => Name::from_text(text),
+    }
+}
+
+/// The name of the key that follows the one called `name`: a server can hold both meanwhile.
+pub fn next_key_name(name: &Name) -> Option<Name> {
+    let text = name.to_string();
+    let numbered = text.rsplit_once('-').and_then(|(stem, number)| {
+        let is_short = number.len() <= 4 && number.bytes().all(|byte| byte.is_ascii_digit());
+        Some((stem, number.parse::<u32>().ok().filter(|_| is_short)?))
+    });
+    let (stem, number) = numbered.unwrap_or((&text, 1));
+    Name::from_text(&format!("{stem}-{}", number + 1))
+}
+
+/// Whether a name means the same in every file and shell, as those that Homing gives do.
+fn is_simple(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+}
+
+/// The key's name as a configuration file of a server has it.
+fn in_file(key: &tsig::Key) -> String {
+    let name = key.name.to_string();
+    if is_simple(&name) { name } else { format!("\"{name}\"") }
+}
+
+/// The key's name as one word of a shell.
+fn in_shell(key: &tsig::Key) -> String {
+    let name = key.name.to_string();
+    if is_simple(&name) { name } else { format!("'{}'", name.replace('\'', "'\\''")) }
+}
+
+/// The name of the rule for the duty at that place.
+fn acl(key: &tsig::Key, at: usize) -> String {
+    let word = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let name: String = key.name.to_string().chars().map(word).collect();
+    if at == 0 { format!("homing-{name}") } else { format!("homing-{name}-{}", at + 1) }
+}
+
+/// The duties of each zone, in the order in which zones are first named.
+fn by_zone(duties: &[Duty]) -> Vec<(&Hostname, Vec<&Duty>)> {
+    let mut zones: Vec<(_, Vec<&Duty>)> = Vec::new();
+    for duty in duties {
+        match zones.iter_mut().find(|(zone, _)| *zone == &duty.zone) {
+            Some((_, of_zone)) => of_zone.push(duty),
+            None => zones.push((&duty.zone, vec![duty])),
+        }
+    }
+    zones
+}
+
+/// What a probe asks: whether the key may write records of that type at that name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Probe {
+    /// The name.
+    pub name: Name,
+    /// The type.
+    pub record_type: Type,
+    /// The same as a finding has it.
+    pub key: Key,
+}
+
+/// What an answer to a probe says about the permission.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Permission {
+    /// The server would have made the change, had its condition held.
+    Granted,
+    /// The server would not.
+    Denied,
+    /// Nothing was said that tells.
+    Untold,
+}
+
+/// The type of a record as probes name it.
+const KINDS: [(&str, Type); 3] = [("A", Type::A), ("AAAA", Type::AAAA), ("TXT", Type::TXT)];
+
+/// What to ask about a key for `duty` beyond its job: a neighbour, the zone's own name, a wildcard, a
+/// name below the host, and other records at the host; addresses of `hosts` are no excess.
+pub fn probes(duty: &Duty, hosts: &[Duty]) -> Vec<Probe> {
+    let own = duty.subname().to_owned();
+    let below =
+        |label: &str| if own.is_empty() { label.to_owned() } else { format!("{label}.{own}") };
+    let places = [
+        ("homing-probe-neighbour".to_owned(), "A"),
+        ("homing-probe-neighbour".to_owned(), "AAAA"),
+        ("homing-probe-neighbour".to_owned(), "TXT"),
+        (String::new(), "A"),
+        (String::new(), "AAAA"),
+        (String::new(), "TXT"),
+        ("*".to_owned(), "A"),
+        ("*".to_owned(), "AAAA"),
+        (own.clone(), "TXT"),
+        (below("_acme-challenge"), "TXT"),
+        (below("homing-probe-neighbour"), "A"),
+        (below("homing-probe-neighbour"), "AAAA"),
+        (own.clone(), "A"),
+        (own, "AAAA"),
+    ];
+    let is_job = |subname: &str, kind: &str| {
+        let zone = duty.zone.as_str();
+        hosts.iter().any(|host| host.covers(Some(zone), Some(subname), Some(kind)))
+    };
+    let mut probes: Vec<Probe> = Vec::new();
+    for (subname, kind) in places {
+        if is_job(&subname, kind) {
+            continue;
+        }
+        let found = probe(duty, &subname, kind);
+        probes.extend(found.filter(|found| !probes.contains(found)));
+    }
+    probes
+}
+
+/// The probes of the job itself: what the key must be allowed.
+pub fn own_probes(duty: &Duty) -> Vec<Probe> {
+    duty.kinds().filter_map(|kind| probe(duty, duty.subname(), kind)).collect()
+}
+
+fn probe(duty: &Duty, subname: &str, kind: &str) -> Option<Probe> {
+    let zone = duty.zone.as_str();
+    let name = Name::from_text(&super::full_name(subname, zone))?;
+    let (_, record_type) = KINDS.into_iter().find(|(known, _)| *known == kind)?;
+    let some = |text: &str| Some(text.to_owned());
+    let key = Key { zone: some(zone), subname: some(subname), kind: some(kind) };
+    Some(Probe { name, record_type, key })
+}
+
+/// What an answer to a probe tells. With `proven` the key is known to be right at this server: then
+/// Knot's BADKEY means that the name or type is not allowed.
+///
+/// | signature | RCODE                    | means                                |
+/// |-----------|--------------------------|--------------------------------------|
+/// | right     | a condition is not met   | granted: only that stood in the way  |
+/// | right     | REFUSED                  | denied                               |
+/// | BADKEY    | NOTAUTH, key proven      | denied                               |
+/// | other     ||                         untold                                 |
+pub fn permission(rcode: Rcode, check: Check, proven: bool) -> Permission {
+    match (check, rcode) {
+        (Check::Verified, rcode) if rfc2136::is_unmet(rcode) => Permission::Granted,
+        (Check::Verified, Rcode::REFUSED) => Permission::Denied,
+        (Check::Unverified(Complaint::BadKey), Rcode::NOT_AUTH) if proven => Permission::Denied,
+        _ => Permission::Untold,
+    }
+}
+
+/// What a permission beyond the job means for the verdict.
+pub fn finding(probe: &Probe, permission: Permission, said: &str) -> Option<Finding> {
+    match permission {
+        Permission::Denied => None,
+        Permission::Granted => Some(Finding::MayWrite(probe.key.clone())),
+        Permission::Untold => {
+            let kind = probe.key.kind.as_deref().unwrap_or_default();
+            Some(Finding::untold(format!("it may not write {kind} at {}", probe.name), said))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::address::PerFamily;
+    use super::*;
+
+    fn duty(host: &str, v6: bool) -> Duty {
+        Duty {
+            host: host.parse().unwrap(),
+            zone: "example.com".parse().unwrap(),
+            families: PerFamily { v4: true, v6 },
+        }
+    }
+
+    fn key() -> tsig::Key {
+        tsig::Key { name: Name::from_text("dev1").unwrap(), algorithm: tsig::Algorithm::Sha256 }
+    }
+
+    #[test]
+    fn the_policy_names_exactly_the_hosts_and_their_families() {
+        let duties = [duty("dev1.example.com", true), duty("dev2.example.com", false)];
+        let text = instructions(&key(), &duties, "c2VjcmV0");
+        for line in [
+            "key \"dev1\" { algorithm hmac-sha256; secret \"c2VjcmV0\"; };",
+            "grant dev1 name dev1.example.com. A AAAA;",
+            "grant dev1 name dev2.example.com. A;",
+            "update-type: [A, AAAA]",
+            "update-owner-name: [dev2.example.com.]",
+            "acl: [homing-dev1, homing-dev1-2]",
+            "pdnsutil add-meta example.com TSIG-ALLOW-DNSUPDATE dev1",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+
+    #[test]
+    fn what_was_written_for_a_key_is_named_when_it_goes() {
+        let duties = [duty("dev1.example.com", true), duty("dev2.example.com", false)];
+        let (made, gone) = (instructions(&key(), &duties, ""), removal(&key(), &duties));
+        for line in ["grant dev1 name dev1.example.com. A AAAA;", "homing-dev1", "homing-dev1-2"] {
+            assert!(made.contains(line) && gone.contains(line), "{line} in {gone}");
+        }
+        assert!(gone.contains("pdnsutil delete-tsig-key dev1"), "{gone}");
+    }
+
+    #[test]
+    fn a_key_is_called_after_its_host_and_the_next_one_otherwise() {
+        for (host, expect) in
+            [("dev1.example.com", "dev1.example.com"), ("*.example.com", "wildcard.example.com")]
+        {
+            assert_eq!(key_name(&host.parse().unwrap()).unwrap().to_string(), expect);
+        }
+        for (name, expect) in [
+            ("dev1", "dev1-2"),
+            ("dev1-2", "dev1-3"),
+            ("dev-one.example.com", "dev-one.example.com-2"),
+            ("dev1.example.com-9", "dev1.example.com-10"),
+            ("dev-", "dev--2"),
+            ("k-20261122", "k-20261122-2"),
+        ] {
+            let next = next_key_name(&Name::from_text(name).unwrap()).unwrap();
+            assert_eq!(next.to_string(), expect);
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_of_the_hosts_is_asked_about() {
+        let duties = [duty("dev1.example.com", true)];
+        let names: Vec<String> = probes(&duties[0], &duties)
+            .iter()
+            .map(|probe| format!("{} {}", probe.name, probe.key.kind.as_deref().unwrap()))
+            .collect();
+        let expect = [
+            "homing-probe-neighbour.example.com A",
+            "homing-probe-neighbour.example.com AAAA",
+            "homing-probe-neighbour.example.com TXT",
+            "example.com A",
+            "example.com AAAA",
+            "example.com TXT",
+            "*.example.com A",
+            "*.example.com AAAA",
+            "dev1.example.com TXT",
+            "_acme-challenge.dev1.example.com TXT",
+            "homing-probe-neighbour.dev1.example.com A",
+            "homing-probe-neighbour.dev1.example.com AAAA",
+        ];
+        assert_eq!(names, expect);
+    }
+
+    #[test]
+    fn a_host_that_is_the_zone_itself_may_write_its_own_addresses() {
+        let duties = [duty("example.com", true)];
+        let names: Vec<String> =
+            probes(&duties[0], &duties).iter().map(|probe| probe.name.to_string()).collect();
+        assert!(names.contains(&"_acme-challenge.example.com".to_owned()), "{names:?}");
+        let own = |probe: &Probe| probe.key.subname.as_deref() == Some("");
+        let kinds: Vec<_> = probes(&duties[0], &duties)
+            .into_iter()
+            .filter(own)
+            .map(|probe| probe.key.kind.unwrap())
+            .collect();
+        assert_eq!(kinds, ["TXT"]);
+    }
+
+    #[test]
+    fn only_what_is_signed_grants_and_knots_word_counts_for_a_proven_key() {
+        let nx_domain = Rcode(3);
+        let bad_key = Check::Unverified(Complaint::BadKey);
+        let unsigned = Check::Unverified(Complaint::Unsigned);
+        for (rcode, check, proven, expect) in [
+            (nx_domain, Check::Verified, true, Permission::Granted),
+            (nx_domain, unsigned, true, Permission::Untold),
+            (Rcode::REFUSED, Check::Verified, true, Permission::Denied),
+            (Rcode::REFUSED, unsigned, true, Permission::Untold),
+            (Rcode::NOT_AUTH, bad_key, true, Permission::Denied),
+            (Rcode::NOT_AUTH, bad_key, false, Permission::Untold),
+            (Rcode::NO_ERROR, Check::Verified, true, Permission::Untold),
+            (Rcode(2), Check::Verified, true, Permission::Untold),
+        ] {
+            assert_eq!(permission(rcode, check, proven), expect, "{rcode:?} {check:?} {proven}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Watches the files that secrets stand in, and their receipts, so that a new one counts at once.
+//!
+//! Their directories are watched: a file is replaced more often than it is written to. Decides
+//! nothing; whoever waits starts a round, which reads what is there. Called by the daemon.
+
+use std::io;
+
+use crate::config::Config;
+
+#[cfg(target_os = "linux")]
+pub use self::linux::SecretWatch;
+
+/// The directories of secret files; nothing is told of them where there is no inotify(7).
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+pub struct SecretWatch;
+
+#[cfg(not(target_os = "linux"))]
+impl SecretWatch {
+    /// Watches nothing yet.
+    pub fn open() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Watches nothing.
+    pub fn follow(&mut self, _: &Config) {}
+
+    /// Waits for ever.
+    pub async fn changed(&mut self) -> io::Result<()> {
+        std::future::pending().await
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::ffi::{OsStr, OsString};
+    use std::mem::MaybeUninit;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+    use rustix::io::Errno;
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
+
+    use super::{Config, io};
+    use crate::config::SecretPlace;
+    use crate::os::disk;
+    use crate::os::hand::disguised;
+    use crate::receipt;
+
+    /// What happens to a file that is made, replaced, written, removed, or given other rights.
+    const CHANGES: WatchFlags = WatchFlags::ATTRIB
+        .union(WatchFlags::CLOSE_WRITE)
+        .union(WatchFlags::CREATE)
+        .union(WatchFlags::DELETE)
+        .union(WatchFlags::MOVED_FROM)
+        .union(WatchFlags::MOVED_TO)
+        .union(WatchFlags::MOVE_SELF)
+        .union(WatchFlags::ONLYDIR);
+
+    /// The directories of secret files, or of what they will be in.
+    #[derive(Debug)]
+    pub struct SecretWatch {
+        inotify: AsyncFd<OwnedFd>,
+        /// The names that matter in each directory, by the kernel's number for it.
+        names: BTreeMap<i32, BTreeSet<OsString>>,
+    }
+
+    impl SecretWatch {
+        /// Watches nothing yet. Needs a tokio runtime with I/O.
+        pub fn open() -> io::Result<Self> {
+            let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+            #[expect(
+                deprecated,
+                reason = "the new form is unsafe; ours keeps the descriptor it shows"
+            )]
+            let inotify = AsyncFd::with_interest(inotify, Interest::READABLE)?;
+            Ok(Self { inotify, names: BTreeMap::new() })
+        }
+
+        /// From now on watches the secret files of `config` where they are now; what happened since
+        /// the last call is told all the same.
+        pub fn follow(&mut self, config: &Config) {
+            self.names.clear();
+            let mut known = BTreeSet::new();
+            for host in &config.hosts {
+                let Some(SecretPlace::File(path) | SecretPlace::KeyFile(path)) = &host.secret
+                else {
+                    continue;
+                };
+                if known.insert(path) {
+                    self.add(path);
+                    // A link in its place stays, and what it leads to is replaced.
+                    if let Some(real) = disk::real(path).ok().filter(|real| real != path) {
+                        self.add(&real);
+                    }
+                }
+            }
+        }
+
+        /// Watches the directory of the file at `path`, or the nearest one above that is there.
+        fn add(&mut self, path: &Path) {
+            let Ok(_hand) = disguised() else { return };
+            let mut path = path;
+            loop {
+                let Some(name) = path.file_name() else { return };
+                let directory = disk::directory(path);
+                match inotify::add_watch(self.inotify.get_ref(), directory, CHANGES) {
+                    Ok(number) => {
+                        let names = self.names.entry(number).or_default();
+                        names.insert(name.to_owned());
+                        let receipt = receipt::with_ending(Path::new(name), ".receipt");
+                        names.insert(receipt.into_os_string());
+                        return;
+                    }
+                    Err(Errno::NOENT | Errno::NOTDIR) if directory != Path::new(".") => {
+                        path = directory;
+                    }
+                    // The poll finds it, later.
+                    Err(_) => return,
+                }
+            }
+        }
+
+        /// Waits until something happened to one of the files.
+        ///
+        /// Nothing is lost when the future is dropped before it ends.
+        pub async fn changed(&mut self) -> io::Result<()> {
+            loop {
+                let mut ready = self.inotify.readable().await?;
+                if is_news(ready.get_inner(), &self.names)? {
+                    return Ok(());
+                }
+                ready.clear_ready();
+            }
+        }
+    }
+
+    /// Takes all that `inotify` tells now, and returns whether it is about one of `names`.
+    fn is_news(inotify: &OwnedFd, names: &BTreeMap<i32, BTreeSet<OsString>>) -> io::Result<bool> {
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut events = inotify::Reader::new(inotify, &mut buffer);
+        let mut is_news = false;
+        loop {
+            match events.next() {
+                Ok(event) => {
+                    let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
+                    let of_directory = names.get(&event.wd());
+                    // Without a name it is about the directory itself: its rights, or its end.
+                    is_news |= event.events().contains(ReadFlags::QUEUE_OVERFLOW)
+                        || of_directory
+                            .is_some_and(|names| name.is_none_or(|name| names.contains(name)));
+                }
+                Err(Errno::AGAIN) => return Ok(is_news),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Servers that are asked without HTTP: found, connected to, and heard alone.
+//!
+//! What a server says is judged by who asks; here it is made sure that the server said it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::net::{TcpStream, UdpSocket, lookup_host};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::interface;
+use crate::core::address::Family;
+use crate::core::address::interface::InterfaceName;
+use crate::core::server::Server;
+use crate::os::reason::{of_look_up, reason};
+
+/// How long the system may take to look a name up.
+const LOOK_UP: Duration = Duration::from_secs(5);
+
+/// Why a datagram is no answer, in words that follow the server's name.
+pub struct Ignored(pub &'static str);
+
+/// What was heard of a server.
+pub enum Heard<T> {
+    /// Its answer.
+    Answer(T),
+    /// None in time; the last datagram was ignored for this reason, if there was any.
+    Nothing(Option<Ignored>),
+}
+
+/// The first address of `server` in `family`; the error names it.
+pub async fn locate(server: &Server, family: Family) -> Result<SocketAddr, String> {
+    let found = locate_all(server, family).await?;
+    found.first().copied().ok_or_else(|| format!("{server} has no {family} address"))
+}
+
+/// The addresses of `server` in `family`, at least one and at most `MOST_ADDRESSES`; the error names
+/// the server.
+pub async fn locate_all(server: &Server, family: Family) -> Result<Vec<SocketAddr>, String> {
+    /// Each of them may be silent for as long as all tries take.
+    const MOST_ADDRESSES: usize = 4;
+    let (name, port) = match server {
+        Server::Address(address) => return Ok(vec![*address]),
+        Server::Name(name, port) => (name, *port),
+    };
+    let unresolved = |why: &str| format!("the name {name} does not resolve ({why})");
+    let found = match timeout(LOOK_UP, lookup_host((name.as_str(), port))).await {
+        Ok(found) => found.map_err(|error| unresolved(of_look_up(&reason(&error))))?,
+        Err(_) => {
+            let limit = humantime::format_duration(LOOK_UP);
+            return Err(unresolved(&format!("no answer within {limit}")));
+        }
+    };
+    let mut addresses = Vec::new();
+    for address in found.filter(|address| Family::of(address.ip()) == family) {
+        if addresses.len() < MOST_ADDRESSES && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        Err(format!("{name} has no {family} address"))
+    } else {
+        Ok(addresses)
+    }
+}
+
+/// A socket with a port of its own that hears the server at `address` alone; what it sends leaves by
+/// the interface `bind`, if one is given, or not at all.
+pub async fn connect(address: SocketAddr, bind: Option<InterfaceName>) -> io::Result<UdpSocket> {
+    let socket = interface::udp(bind, Family::of(address.ip())).await?;
+    socket.connect(address).await?;
+    Ok(socket)
+}
+
+/// A TCP connection to the server at `address`, by the interface `bind` if one is given.
+pub async fn connect_stream(
+    address: SocketAddr,
+    bind: Option<InterfaceName>,
+) -> io::Result<TcpStream> {
+    interface::tcp(bind, Family::of(address.ip()))?.connect(address).await
+}
+
+/// A socket with a port of its own that sends from `local`, by the interface `bind` if one is given,
+/// else by that which has the address where a group is sent to, and hears everybody.
+pub async fn open(local: IpAddr, bind: Option<InterfaceName>) -> io::Result<UdpSocket> {
+    interface::udp_from(bind, local).await
+}
+
+/// The first datagram until `deadline` that `read` takes for the answer.
+pub async fn hear<T>(
+    socket: &UdpSocket,
+    buffer: &mut [u8],
+    deadline: Instant,
+    read: impl Fn(&[u8]) -> Result<T, Ignored>,
+) -> io::Result<Heard<T>> {
+    let mut ignored = None;
+    let answer = async {
+        loop {
+            let length = socket.recv(buffer).await?;
+            match read(&buffer[..length]) {
+                Ok(answer) => return Ok(answer),
+                Err(why) => ignored = Some(why),
+            }
+        }
+    };
+    // Around the loop, not in it: else whoever floods the socket could keep us for ever.
+    match timeout_at(deadline, answer).await {
+        Ok(answer) => answer.map(Heard::Answer),
+        Err(_) => Ok(Heard::Nothing(ignored)),
+    }
+}
+
+/// Sends `request` to the server that `socket` is connected to, and once more after each of `waits`,
+/// until `read` takes a datagram for the answer or the last of them is over. Answers are at most
+/// `MOST` bytes long.
+pub async fn ask<T, const MOST: usize>(
+    socket: &UdpSocket,
+    request: &[u8],
+    waits: &[Duration],
+    read: impl Fn(&[u8]) -> Result<T, Ignored>,
+) -> io::Result<Heard<T>> {
+    let mut buffer = [0; MOST];
+    let mut ignored = None;
+    for wait in waits {
+        socket.send(request).await?;
+        match hear(socket, &mut buffer, Instant::now() + *wait, &read).await? {
+            Heard::Nothing(why) => ignored = why.or(ignored),
+            heard @ Heard::Answer(_) => return Ok(heard),
+        }
+    }
+    Ok(Heard::Nothing(ignored))
+}
+
+/// Why `server` could not be asked over `family`, or not heard.
+pub fn failure(server: &str, family: Family, error: &io::Error) -> String {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::ConnectionRefused => format!("{server} refuses the connection"),
+        Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::AddrNotAvailable => {
+            format!("no way leads to {server} over {family} ({})", reason(error))
+        }
+        _ => format!("{server} cannot be asked: {}", reason(error)),
+    }
+}
+
+/// That `server` was silent for `patience`, or said only what was ignored.
+pub fn silence(server: &str, patience: Duration, ignored: Option<&Ignored>) -> String {
+    let patience = humantime::format_duration(patience);
+    match ignored {
+        None => format!("{server} did not answer within {patience}"),
+        Some(Ignored(what)) => {
+            format!("{server} {what}, and nothing else within {patience}")
+        }
+    }
+}
+
+/// Random bytes that nobody can guess.
+pub fn random<const COUNT: usize>() -> Result<[u8; COUNT], String> {
+    let mut bytes = [0; COUNT];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| "the system has no random numbers to ask with".to_owned())?;
+    Ok(bytes)
+}

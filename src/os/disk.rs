@@ -1,0 +1,388 @@
+//! Small files that must not be lost or shown: made whole before they take their place.
+//!
+//! Used by the state and by the token side. Decides nothing but whose a file is.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::fs::OFlags;
+
+use super::hand::{self, Author, Disguise, disguised};
+use super::user::User;
+use super::walk::Place;
+
+/// Who owns a file, and what it lets them do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Ownership {
+    uid: u32,
+    gid: u32,
+    mode: u32,
+    /// Whether it is that of a file whose readers must not change.
+    is_kept: bool,
+}
+
+impl Ownership {
+    /// That of the file at `path`, with no more than its group reading it; for a file that is not
+    /// there, its directory's owner and group, and nobody else may read it.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        const GROUP_MAY_READ: u32 = 0o640;
+        let _hand = disguised()?;
+        let place = Place::of(path)?;
+        if let Some(file) = place.found()? {
+            let mode = (file.st_mode & GROUP_MAY_READ) | 0o600;
+            return Ok(Self { uid: file.st_uid, gid: file.st_gid, mode, is_kept: true });
+        }
+        let User { uid, gid } = heir(&place)?;
+        Ok(Self { uid, gid, mode: 0o600, is_kept: false })
+    }
+}
+
+/// Whose a new file at `place` is: its directory's owner's, and in a directory of root's that of whom
+/// root serves.
+fn heir(place: &Place) -> io::Result<User> {
+    let directory = place.directory()?;
+    let author = hand::author().filter(|_| directory.st_uid == 0);
+    let owner = User { uid: directory.st_uid, gid: directory.st_gid };
+    Ok(author.map_or(owner, |author| author.user))
+}
+
+/// Whom this process serves by the configuration at `path`, if `user` can change that.
+pub fn authorship(user: Option<User>, path: &Path) -> Option<Author> {
+    const BY_OTHERS: u32 = 0o022;
+    let home = fs::metadata(directory(path)).ok();
+    let home = home.filter(|home| home.uid() == 0 && home.mode() & BY_OTHERS == 0);
+    let home = home.map(|home| (home.dev(), home.ino()));
+    user.map(|user| Author { user, home })
+}
+
+/// The place at `path`, and this thread as who is to write there; a link there is not followed.
+///
+/// Beside the configuration of somebody whom root serves, root makes new files for them, and replaces
+/// those that they own: in a directory of root's they could not.
+pub(crate) fn writable(path: &Path) -> io::Result<(Place, Option<Disguise>)> {
+    let hand = disguised()?;
+    let place = Place::itself(path)?;
+    if let Some(Author { user, home: Some(home) }) = hand::author() {
+        let directory = place.directory()?;
+        #[expect(clippy::useless_conversion, reason = "their width depends on the system")]
+        let is_home = (u64::from(directory.st_dev), u64::from(directory.st_ino)) == home;
+        if is_home && place.found()?.is_none_or(|found| found.st_uid == user.uid) {
+            return Ok((place, None));
+        }
+    }
+    Ok((place, hand))
+}
+
+/// The file that `path` leads to, through any link that root or this user made.
+///
+/// A link that anybody else made is refused: it could lead root's writing to any file.
+pub fn real(path: &Path) -> io::Result<PathBuf> {
+    let _hand = disguised()?;
+    match Place::of(path) {
+        Ok(place) => Ok(place.path().to_owned()),
+        // Whatever else is in the way is told by whoever opens it.
+        Err(error) if error.raw_os_error().is_some() => Ok(path.to_owned()),
+        Err(error) => Err(error),
+    }
+}
+
+/// `path` in the one form that every way to the same file has, whether the file is there or not.
+pub fn canonical(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| match (path.file_name(), directory(path)) {
+        (Some(name), directory) => fs::canonicalize(directory)
+            .map_or_else(|_| path.to_owned(), |directory| directory.join(name)),
+        (None, _) => path.to_owned(),
+    })
+}
+
+/// The directory that the file at `path` is in.
+pub fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Opens the file at `path` for reading; `None` when something else than a regular file is there.
+///
+/// Never waits: a pipe without a writer would keep us for ever.
+pub fn open_regular(path: &Path) -> io::Result<Option<(File, Metadata)>> {
+    let _hand = disguised()?;
+    Place::of(path)?.open(OFlags::RDONLY)
+}
+
+/// As [`open_regular`], for a path that whoever called Homing has named, by whatever links.
+pub fn open_named(path: &Path) -> io::Result<Option<(File, Metadata)>> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    let metadata = file.metadata()?;
+    Ok(metadata.is_file().then_some((file, metadata)))
+}
+
+/// What a pipe or a device holds that whoever called Homing has named, such as `<(command)`.
+#[derive(Debug)]
+pub struct Handed {
+    file: File,
+    /// Until when somebody may come to write to it.
+    latest: Instant,
+    has_begun: bool,
+}
+
+impl Handed {
+    /// Opens what is at `path`; does not wait for somebody who writes.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        const COMES_WITHIN: Duration = Duration::from_secs(2);
+        let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        Ok(Self { file, latest: Instant::now() + COMES_WITHIN, has_begun: false })
+    }
+
+    /// What is open.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Read for Handed {
+    /// Waits for whoever writes, as long as they like, and for a moment until somebody does.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        const LOOKS_EVERY: Duration = Duration::from_millis(20);
+        let is_pipe = std::os::unix::fs::FileTypeExt::is_fifo(&self.file.metadata()?.file_type());
+        loop {
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) if is_pipe && !self.has_begun && Instant::now() < self.latest => {}
+                result => {
+                    self.has_begun = true;
+                    return result;
+                }
+            }
+            sleep(LOOKS_EVERY);
+        }
+    }
+}
+
+/// The text of the file at `path`, of at most `most` bytes; `None` when there is no such file.
+pub fn read_text(path: &Path, most: u64) -> io::Result<Option<String>> {
+    let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
+    let opened = match open_regular(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let (file, _) = opened.ok_or_else(|| invalid("it is not a file"))?;
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(invalid("it is too large"));
+    }
+    String::from_utf8(bytes).map(Some).map_err(|_| invalid("it is not text"))
+}
+
+/// Makes an empty file at `path`, where nothing may be; what a run that was killed left there goes.
+///
+/// Only its owner may read it from its first moment; it gets its owner, group and mode on the open
+/// file. Without the right to give files away a new one stays ours, and one that is to take the
+/// place of another's is refused: whoever reads that could not read this.
+pub fn create(path: &Path, ownership: Ownership) -> io::Result<File> {
+    let (place, _hand) = writable(path)?;
+    place.remove()?;
+    let file = place.make()?;
+    let Ownership { uid, gid, mode, is_kept } = ownership;
+    let made = file.metadata()?;
+    // The mode first: who has given a file away may not change it.
+    if mode != 0o600 {
+        file.set_permissions(PermissionsExt::from_mode(mode))?;
+    }
+    let owner = (made.uid() != uid).then_some(uid);
+    let group = (made.gid() != gid).then_some(gid);
+    if owner.is_some() || group.is_some() {
+        // The group alone can be given by whoever is in it.
+        let given = fchown(&file, owner, group).or_else(|error| match (owner, group) {
+            (Some(_), Some(_)) if !is_kept => fchown(&file, None, group),
+            _ => Err(error),
+        });
+        match given {
+            Err(error) if is_kept || error.kind() != io::ErrorKind::PermissionDenied => {
+                let _ = place.remove();
+                return Err(error);
+            }
+            Err(_) | Ok(()) => {}
+        }
+    }
+    Ok(file)
+}
+
+/// Makes an empty file at `path`, as [`create`] does, and leaves it to who is to be able to use it when
+/// root does not run Homing.
+pub fn create_for_heir(path: &Path) -> io::Result<File> {
+    let (place, _hand) = writable(path)?;
+    place.remove()?;
+    let file = place.make()?;
+    hand_over(&file, &place)?;
+    Ok(file)
+}
+
+/// Opens the file at `path` for reading and writing; makes it when it is not there, for who is to be
+/// able to use it when root does not run Homing. `None` when it is no regular file.
+///
+/// Never gives away a file that was found there: it may be any file of root's.
+pub fn open_or_create(path: &Path) -> io::Result<Option<File>> {
+    let (place, _hand) = writable(path)?;
+    if place.found()?.is_none() {
+        match place.make() {
+            Ok(file) => {
+                hand_over(&file, &place)?;
+                return Ok(Some(file));
+            }
+            // Another run was first.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(place.open(OFlags::RDWR)?.map(|(file, _)| file))
+}
+
+/// Makes a directory at `path` that is its owner's alone; in root's, that is who is served.
+pub fn create_directory(path: &Path) -> io::Result<()> {
+    let (place, _hand) = writable(path)?;
+    place.make_directory()?;
+    hand_over_to_author(&place.open_directory()?)
+}
+
+/// Whether something could be made at `path`; nothing is.
+pub fn may_make(path: &Path) -> io::Result<()> {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+
+    let (place, hand) = writable(path)?;
+    if hand.is_none() {
+        let wanted = Access::WRITE_OK | Access::EXEC_OK;
+        return Ok(accessat(CWD, directory(place.path()), wanted, AtFlags::empty())?);
+    }
+    // The system would be asked for the real user, whom no disguise changes.
+    let (directory, user) = (place.directory()?, hand::author().map(|author| author.user));
+    let bits = match user {
+        Some(user) if user.uid == directory.st_uid => 0o300,
+        Some(user) if user.gid == directory.st_gid => 0o030,
+        _ => 0o003,
+    };
+    if directory.st_mode & bits == bits {
+        return Ok(());
+    }
+    Err(io::Error::from_raw_os_error(rustix::io::Errno::ACCESS.raw_os_error()))
+}
+
+/// Opens the directory at `path`.
+#[cfg(feature = "tokens")]
+pub fn open_directory(path: &Path) -> io::Result<File> {
+    let _hand = disguised()?;
+    Place::within(path, ".")?.open_directory()
+}
+
+/// Opens the file at `path` itself for writing to it as it is; `None` when it is no regular file.
+pub fn open_for_change(path: &Path) -> io::Result<Option<File>> {
+    let (place, _hand) = writable(path)?;
+    Ok(place.open(OFlags::WRONLY)?.map(|(file, _)| file))
+}
+
+/// Removes the file at `path`, if it is there.
+pub fn remove(path: &Path) -> io::Result<()> {
+    let (place, _hand) = writable(path)?;
+    place.remove()
+}
+
+/// Gives `file`, which this very process has just made, to whom root serves.
+pub fn hand_over_to_author(file: &File) -> io::Result<()> {
+    match hand::author() {
+        Some(Author { user, .. }) if file.metadata()?.uid() != user.uid => {
+            fchown(file, Some(user.uid), Some(user.gid))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Gives `file`, which this very process has just made at `place`, to its directory's owner, who
+/// has to be able to use it when root does not run Homing.
+///
+/// Never for a file that was found there: its owner may put any file of root's there.
+pub(crate) fn hand_over(file: &File, place: &Place) -> io::Result<()> {
+    let made = file.metadata()?;
+    if made.uid() != 0 {
+        return Ok(());
+    }
+    let User { uid, gid } = heir(place)?;
+    if uid == 0 {
+        return Ok(());
+    }
+    match fchown(file, Some(uid), Some(gid)) {
+        // A root without that right runs Homing as nobody else.
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Gives the directory at `path`, which root has just made, to the owner of the one that it is in,
+/// whose service has to be able to read what goes into it.
+///
+/// What is open counts: a link that took its place is not followed, and what is not root's, or holds
+/// a directory already, stays what it is.
+#[cfg(feature = "import")]
+pub fn hand_over_directory(path: &Path) -> io::Result<()> {
+    const LINKS_OF_AN_EMPTY_ONE: u64 = 2;
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let (place, _hand) = writable(path)?;
+    let open = place.open_directory()?;
+    if open.metadata()?.nlink() > LINKS_OF_AN_EMPTY_ONE {
+        return Ok(());
+    }
+    hand_over(&open, &place)
+}
+
+/// Who else than root, which this process is, says what stands in the file at `path`, which is open
+/// and has `metadata`: its owner, or its directory's, or nobody in particular when others may write
+/// to it. `None` when it is root alone, or when this process is somebody else.
+pub fn author(path: &Path, metadata: &Metadata) -> Option<User> {
+    const BY_GROUP: u32 = 0o020;
+    const BY_ALL: u32 = 0o002;
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let real = canonical(path);
+    let directories = [path, &real].map(|path| fs::metadata(directory(path)).ok());
+    let files = std::iter::once(metadata).chain(directories.iter().flatten());
+    let owner = files.map(|file| (file.uid(), file.gid())).find(|(uid, _)| *uid != 0);
+    let by_others = if metadata.gid() == 0 { BY_ALL } else { BY_ALL | BY_GROUP };
+    let by_others = (metadata.mode() & by_others != 0).then_some(User::NOBODY);
+    owner.map(|(uid, gid)| User::known(uid, gid)).or(by_others)
+}
+
+/// The user that owns what is at `path`; `None` when nobody may know.
+pub fn owner(path: &Path) -> Option<User> {
+    let found = fs::metadata(path).ok()?;
+    Some(User { uid: found.uid(), gid: found.gid() })
+}
+
+/// Writes `bytes` to `file`, down to the disk.
+pub fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Lets the file at `new` take the place of the one at `path`; both are in one directory.
+pub fn replace(new: &Path, path: &Path) -> io::Result<()> {
+    let (place, _hand) = writable(path)?;
+    place.take_from(new.file_name().unwrap_or_default())?;
+    place.sync()
+}
+
+/// Takes the names in `directory` down to the disk; a rename is not safe before.
+#[cfg(feature = "tokens")]
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    let _hand = disguised()?;
+    Place::within(directory, ".")?.sync()
+}

@@ -1,0 +1,663 @@
+//! The log: one event, one line on standard error, in the form that its reader needs, or one message
+//! to the system's log.
+//!
+//! Owns levels, forms and the escaping of what others wrote. Decides nothing about what is worth
+//! saying. The drivers start it once; everybody else uses tracing's macros.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, IsTerminal};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::clock;
+use crate::core::time::Timestamp;
+
+/// How much is said; each level says what those before it say, and more.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Level {
+    /// Homing cannot go on.
+    Error,
+    /// A person may have to act.
+    Warn,
+    /// The world changed.
+    #[default]
+    Info,
+    /// Nothing happened, and why.
+    Debug,
+    /// Every detail.
+    Trace,
+}
+
+/// The form of a line.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Format {
+    /// For people: message and `key=value`.
+    Text,
+    /// For programs: one JSON object.
+    Json,
+    /// For systemd's journal: as text, without a time stamp, with a priority.
+    Journal,
+    /// For the system's log, instead of standard error: as text, with a priority.
+    Syslog,
+}
+
+/// A word that is not in its list.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct UnknownWord {
+    /// What it should have been.
+    what: &'static str,
+    /// The words there are.
+    words: &'static [&'static str],
+}
+
+/// Sends all events up to `level` to where `format` belongs; without one, in the form that fits to
+/// standard error.
+///
+/// Only the first call of a process has an effect.
+pub fn start(format: Option<Format>, level: Level) {
+    let shape = Shape::of_stderr(format);
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level.filter())
+        .with_writer(Output::of(shape.format))
+        // A closed standard error must not end the daemon: the report of that would panic.
+        .log_internal_errors(false)
+        .event_format(shape)
+        .finish();
+    // A second call would be a mistake of ours that nobody needs to suffer for.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+impl Level {
+    /// The words for the levels, the quietest first.
+    pub const WORDS: &[&str] = &["error", "warn", "info", "debug", "trace"];
+
+    const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+
+    /// The level `by` steps more talkative, or quieter when negative.
+    #[must_use]
+    pub fn shifted(self, by: i8) -> Self {
+        let place = (self as usize).saturating_add_signed(isize::from(by));
+        Self::ALL[place.min(Self::ALL.len() - 1)]
+    }
+
+    fn filter(self) -> LevelFilter {
+        match self {
+            Self::Error => LevelFilter::ERROR,
+            Self::Warn => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
+            Self::Trace => LevelFilter::TRACE,
+        }
+    }
+}
+
+impl Format {
+    /// The words for the forms.
+    pub const WORDS: &[&str] = &["text", "json", "journal", "syslog"];
+}
+
+impl FromStr for Level {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        let place = Self::WORDS.iter().position(|word| *word == text);
+        place
+            .map(|place| Self::ALL[place])
+            .ok_or(UnknownWord { what: "a log level", words: Self::WORDS })
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            "journal" => Ok(Self::Journal),
+            "syslog" => Ok(Self::Syslog),
+            _ => Err(UnknownWord { what: "a log format", words: Self::WORDS }),
+        }
+    }
+}
+
+impl fmt::Display for UnknownWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "is not {}; write one of: {}", self.what, self.words.join(", "))
+    }
+}
+
+/// Text with everything escaped that could move a cursor, hide or reorder what is shown.
+///
+/// For whatever a server, a file or an argument said; control characters become `\n` or `\u{1b}`.
+#[derive(Clone, Copy, Debug)]
+pub struct Printable<'a>(pub &'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            if is_treacherous(c) {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                f.write_char(c)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Control characters (also the 8-bit ones), line separators, and those without a shape that
+/// change the direction of their neighbours.
+fn is_treacherous(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// How each line looks.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    format: Format,
+    /// Whether text begins with a time stamp.
+    timed: bool,
+    coloured: bool,
+    now: fn() -> Timestamp,
+}
+
+impl Shape {
+    /// The shape that fits standard error.
+    fn of_stderr(format: Option<Format>) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let kind = rustix::fs::fstat(io::stderr()).ok();
+        let journal = || {
+            let stream = std::env::var("JOURNAL_STREAM").ok()?;
+            let stat = kind.as_ref()?;
+            is_journal(&stream, stat.st_dev, stat.st_ino).then_some(Format::Journal)
+        };
+        let file = kind.as_ref().is_some_and(|stat| {
+            rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
+        });
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self {
+            format: format.or_else(journal).unwrap_or(Format::Text),
+            // What reads a pipe (cron, a supervisor) stamps the time itself.
+            timed: terminal || file,
+            coloured: terminal
+                && !no_color
+                && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+            now: clock::wall,
+        }
+    }
+
+    /// Writes one event as one line.
+    fn line(&self, out: &mut dyn fmt::Write, event: &Event<'_>) -> fmt::Result {
+        let level = *event.metadata().level();
+        let mut parts = Parts { json: self.format == Format::Json, ..Parts::default() };
+        event.record(&mut parts);
+        let Parts { message, fields, .. } = parts;
+        match self.format {
+            Format::Json => {
+                let (time, level) = (clock::rfc3339((self.now)()), level_word(level));
+                write!(out, r#"{{"time":"{time}","level":"{level}","message":"#)?;
+                json_string(out, &message)?;
+                writeln!(out, "{fields}}}")
+            }
+            Format::Journal => {
+                writeln!(out, "<{}>{}{fields}", priority(level), Printable(&message))
+            }
+            Format::Syslog => writeln!(out, "{}{fields}", Printable(&message)),
+            Format::Text => {
+                let (dim, plain) = if self.coloured { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
+                if self.timed {
+                    write!(out, "{dim}{}{plain} ", clock::rfc3339_seconds((self.now)()))?;
+                }
+                let (colour, label) = label(level);
+                let colour = if self.coloured { colour } else { "" };
+                if !label.is_empty() {
+                    write!(out, "{colour}{label}{plain} ")?;
+                }
+                let (dim, plain) = if fields.is_empty() { ("", "") } else { (dim, plain) };
+                writeln!(out, "{}{dim}{fields}{plain}", Printable(&message))
+            }
+        }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Shape
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        // A library's events may show requests with their secrets; only ours are written.
+        if !event.metadata().target().starts_with(env!("CARGO_PKG_NAME")) {
+            return Ok(());
+        }
+        self.line(&mut writer, event)
+    }
+}
+
+/// Where lines go.
+#[derive(Debug)]
+enum Output {
+    Stderr,
+    /// The system's log, which listens at the path.
+    Syslog(UnixDatagram, PathBuf),
+}
+
+/// Takes one line.
+#[derive(Debug)]
+struct Line<'a> {
+    output: &'a Output,
+    level: tracing::Level,
+}
+
+impl Output {
+    fn of(format: Format) -> Self {
+        if format != Format::Syslog {
+            return Self::Stderr;
+        }
+        Self::syslog(Path::new("/dev/log")).unwrap_or(Self::Stderr)
+    }
+
+    /// The system's log at `path`, which may come later, or go and come back.
+    fn syslog(path: &Path) -> io::Result<Self> {
+        let socket = UnixDatagram::unbound()?;
+        // A log that does not keep up must not hold up the daemon.
+        socket.set_nonblocking(true)?;
+        Ok(Self::Syslog(socket, path.to_owned()))
+    }
+}
+
+impl<'a> MakeWriter<'a> for Output {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { output: self, level: tracing::Level::INFO }
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
+        Line { output: self, level: *metadata.level() }
+    }
+}
+
+impl io::Write for Line<'_> {
+    /// Takes all of `line`; what the system's log does not take goes to standard error.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        /// The facility of daemons (RFC 3164, section 4.1.1).
+        const DAEMON: u8 = 3 << 3;
+        if let Output::Syslog(socket, path) = self.output {
+            let name = env!("CARGO_PKG_NAME");
+            let (priority, pid) = (DAEMON | priority(self.level), std::process::id());
+            // Without a time: whoever listens knows it.
+            let mut message = format!("<{priority}>{name}[{pid}]: ").into_bytes();
+            message.extend(line.trim_ascii_end());
+            if socket.send_to(&message, path).is_ok() {
+                return Ok(line.len());
+            }
+        }
+        io::stderr().write_all(line).map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether `stream`, the value of `JOURNAL_STREAM`, names this very file (systemd.exec(5)): the
+/// variable is inherited, standard error may have been sent elsewhere since.
+fn is_journal(stream: &str, device: u64, inode: u64) -> bool {
+    stream.split_once(':').is_some_and(|(stream_device, stream_inode)| {
+        stream_device.parse() == Ok(device) && stream_inode.parse() == Ok(inode)
+    })
+}
+
+/// The priority of syslog(3), which systemd reads at the beginning of a line (sd-daemon(3)).
+fn priority(level: tracing::Level) -> u8 {
+    match level {
+        tracing::Level::ERROR => 3,
+        tracing::Level::WARN => 4,
+        tracing::Level::INFO => 6,
+        tracing::Level::DEBUG | tracing::Level::TRACE => 7,
+    }
+}
+
+fn level_word(level: tracing::Level) -> &'static str {
+    match level {
+        tracing::Level::ERROR => "error",
+        tracing::Level::WARN => "warn",
+        tracing::Level::INFO => "info",
+        tracing::Level::DEBUG => "debug",
+        tracing::Level::TRACE => "trace",
+    }
+}
+
+/// Colour and label of a line for people.
+fn label(level: tracing::Level) -> (&'static str, &'static str) {
+    match level {
+        tracing::Level::ERROR => ("\x1b[1;31m", "error:"),
+        tracing::Level::WARN => ("\x1b[1;33m", "warning:"),
+        tracing::Level::INFO => ("", ""),
+        tracing::Level::DEBUG => ("\x1b[2m", "debug:"),
+        tracing::Level::TRACE => ("\x1b[2m", "trace:"),
+    }
+}
+
+/// An event taken apart: the message as it is, and the fields as they will stand in the line.
+#[derive(Debug, Default)]
+struct Parts {
+    json: bool,
+    message: String,
+    fields: String,
+}
+
+impl Parts {
+    /// Adds a field whose value needs no quotes in JSON.
+    fn bare(&mut self, field: &Field, value: impl fmt::Display) {
+        if self.json {
+            self.json_key(field);
+            // Writing to a String cannot fail.
+            let _ = write!(self.fields, "{value}");
+        } else {
+            let _ = write!(self.fields, " {}={value}", field.name());
+        }
+    }
+
+    fn text(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            value.clone_into(&mut self.message);
+        } else if self.json {
+            self.json_key(field);
+            let _ = json_string(&mut self.fields, value);
+        } else {
+            let _ = write!(self.fields, " {}=", field.name());
+            let _ = text_value(&mut self.fields, value);
+        }
+    }
+
+    fn json_key(&mut self, field: &Field) {
+        // A field must not be taken for one of the line's own.
+        let own = matches!(field.name(), "time" | "level" | "message");
+        let _ = write!(self.fields, r#","{}{}":"#, field.name(), if own { "_" } else { "" });
+    }
+}
+
+impl Visit for Parts {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.bare(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.text(field, &format!("{value:?}"));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        // JSON has no word for what is not a finite number.
+        if value.is_finite() {
+            self.bare(field, value);
+        } else {
+            self.text(field, &value.to_string());
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.bare(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.text(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.bare(field, value);
+    }
+}
+
+/// Writes a value so that a blank ends it only when it is not quoted.
+fn text_value(out: &mut dyn fmt::Write, value: &str) -> fmt::Result {
+    let needs_quotes = |c: char| c.is_whitespace() || c == '"' || c == '=' || is_treacherous(c);
+    if !value.is_empty() && !value.contains(needs_quotes) {
+        return out.write_str(value);
+    }
+    out.write_char('"')?;
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => write!(out, "\\{c}")?,
+            _ if is_treacherous(c) => write!(out, "{}", c.escape_default())?,
+            _ => out.write_char(c)?,
+        }
+    }
+    out.write_char('"')
+}
+
+/// Writes a JSON string (RFC 8259, section 7) that is harmless on a terminal, too.
+fn json_string(out: &mut dyn fmt::Write, value: &str) -> fmt::Result {
+    out.write_char('"')?;
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => write!(out, "\\{c}")?,
+            '\n' => out.write_str("\\n")?,
+            '\r' => out.write_str("\\r")?,
+            '\t' => out.write_str("\\t")?,
+            _ if is_treacherous(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    write!(out, "\\u{unit:04x}")?;
+                }
+            }
+            _ => out.write_char(c)?,
+        }
+    }
+    out.write_char('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::{debug, error, info, warn};
+
+    use super::*;
+
+    const TEXT: Shape = Shape { format: Format::Text, timed: false, coloured: false, now: fixed };
+
+    fn fixed() -> Timestamp {
+        Timestamp::from_millis(1_800_000_000_123)
+    }
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What a log of that shape makes of the events of `say`.
+    fn logged(shape: Shape, level: Level, say: impl FnOnce()) -> String {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(level.filter())
+            .with_writer(move || writer.clone())
+            .event_format(shape)
+            .finish();
+        tracing::subscriber::with_default(subscriber, say);
+        let bytes = buffer.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[track_caller]
+    fn check(shape: Shape, say: impl FnOnce(), expect: &str) {
+        assert_eq!(logged(shape, Level::Debug, say), expect);
+    }
+
+    #[test]
+    fn text_is_a_message_and_its_fields() {
+        let say = || info!(host = %"a.example", v4 = "192.0.2.1", count = 3, "updated");
+        check(TEXT, say, "updated host=a.example v4=192.0.2.1 count=3\n");
+    }
+
+    #[test]
+    fn only_values_with_blanks_are_quoted() {
+        let say = || info!(a = "two words", b = "", c = "x=y", d = "say \"hi\"", e = true, "m");
+        check(TEXT, say, "m a=\"two words\" b=\"\" c=\"x=y\" d=\"say \\\"hi\\\"\" e=true\n");
+    }
+
+    #[test]
+    fn all_but_information_is_labelled() {
+        let say = || {
+            error!("a");
+            warn!(fix = "do it", "b");
+            debug!("c");
+        };
+        check(TEXT, say, "error: a\nwarning: b fix=\"do it\"\ndebug: c\n");
+    }
+
+    #[test]
+    fn a_time_stamp_is_utc_to_the_second() {
+        let timed = Shape { timed: true, ..TEXT };
+        check(timed, || info!("updated"), "2027-01-15T08:00:00Z updated\n");
+    }
+
+    #[test]
+    fn colours_are_taken_back_before_the_line_ends() {
+        let coloured = Shape { coloured: true, ..TEXT };
+        let line = logged(coloured, Level::Info, || warn!(host = "a", "m"));
+        assert_eq!(line, "\x1b[1;33mwarning:\x1b[0m m\x1b[2m host=a\x1b[0m\n");
+        assert_eq!(logged(coloured, Level::Info, || info!("m")), "m\n");
+    }
+
+    #[test]
+    fn the_journal_gets_a_priority_and_no_time() {
+        let journal = Shape { format: Format::Journal, timed: true, coloured: true, now: fixed };
+        let say = || {
+            warn!(host = "a", "update deferred");
+            info!("updated");
+        };
+        check(journal, say, "<4>update deferred host=a\n<6>updated\n");
+    }
+
+    #[test]
+    fn the_systems_log_gets_each_line_with_its_priority() {
+        let directory = std::env::temp_dir().join(format!("homing-log-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        let path = directory.join("log");
+        let syslog = Shape { format: Format::Syslog, timed: true, coloured: true, now: fixed };
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(Output::syslog(&path).unwrap())
+            .event_format(syslog)
+            .finish();
+        let said = tracing::subscriber::with_default(subscriber, || {
+            // To standard error, for nobody listens; the daemon goes on.
+            info!("too early");
+            [(); 2].map(|()| {
+                let listener = UnixDatagram::bind(&path).unwrap();
+                warn!(host = "a", "update deferred");
+                info!("updated");
+                let messages = [(); 2].map(|()| {
+                    let mut message = [0; 100];
+                    let length = listener.recv(&mut message).unwrap();
+                    String::from_utf8(message[..length].to_vec()).unwrap()
+                });
+                std::fs::remove_file(&path).unwrap();
+                messages
+            })
+        });
+        std::fs::remove_dir(&directory).unwrap();
+        let pid = std::process::id();
+        let expect = [
+            format!("<28>homing[{pid}]: update deferred host=a"),
+            format!("<30>homing[{pid}]: updated"),
+        ];
+        assert_eq!(said, [expect.clone(), expect]);
+    }
+
+    #[test]
+    fn json_is_one_object_a_line_with_typed_values() {
+        let json = Shape { format: Format::Json, ..TEXT };
+        let say = || warn!(host = %"a.example", n = 3, x = 0.5, ok = false, bad = f64::NAN, "m");
+        check(
+            json,
+            say,
+            "{\"time\":\"2027-01-15T08:00:00.123Z\",\"level\":\"warn\",\"message\":\"m\",\
+             \"host\":\"a.example\",\"n\":3,\"x\":0.5,\"ok\":false,\"bad\":\"NaN\"}\n",
+        );
+    }
+
+    #[test]
+    fn json_survives_a_parser_whatever_the_value_is() {
+        let nasty = "quote \" back \\ line\nreturn\r tab\t bell\x07 esc\x1b[31m del\x7f c1\u{9b} \
+                     bidi\u{202e} tag\u{e0041} ümlaut 🏠";
+        let json = Shape { format: Format::Json, ..TEXT };
+        let line = logged(json, Level::Info, || info!(nasty, level = "mine", "{nasty}"));
+        assert!(!line.trim_end().contains(is_treacherous), "{line}");
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["nasty"], nasty);
+        assert_eq!(value["message"], nasty);
+        assert_eq!(
+            (value["level"].as_str(), value["level_"].as_str()),
+            (Some("info"), Some("mine"))
+        );
+    }
+
+    #[test]
+    fn control_characters_of_others_never_reach_the_terminal() {
+        let say = || info!(answer = "\x1b[2Jgood\nfake line\u{9b}", "got {}", "a\rb\u{202e}");
+        check(TEXT, say, "got a\\rb\\u{202e} answer=\"\\u{1b}[2Jgood\\nfake line\\u{9b}\"\n");
+    }
+
+    #[test]
+    fn events_of_libraries_are_not_written() {
+        let say = || info!(target: "hyper::client", "GET /?token=hunter2");
+        check(TEXT, say, "");
+    }
+
+    #[test]
+    fn what_lies_beyond_the_level_is_not_written() {
+        assert_eq!(logged(TEXT, Level::Warn, || info!("updated")), "");
+    }
+
+    #[test]
+    fn the_journal_is_known_by_its_device_and_inode() {
+        assert!(is_journal("9:1234", 9, 1234));
+        assert!(!is_journal("9:1234", 9, 1235) && !is_journal("9:1234", 8, 1234));
+        assert!(!is_journal("", 0, 0) && !is_journal("1", 1, 1));
+    }
+
+    #[test]
+    fn levels_shift_and_stop_at_the_ends() {
+        assert_eq!(Level::Info.shifted(1), Level::Debug);
+        assert_eq!(Level::Info.shifted(-1), Level::Warn);
+        assert_eq!(Level::Info.shifted(i8::MAX), Level::Trace);
+        assert_eq!(Level::Info.shifted(i8::MIN), Level::Error);
+    }
+
+    #[test]
+    fn every_word_is_read_and_no_other() {
+        assert!(Level::WORDS.iter().all(|word| word.parse::<Level>().is_ok()));
+        assert!(Format::WORDS.iter().all(|word| word.parse::<Format>().is_ok()));
+        assert_eq!("warn".parse(), Ok(Level::Warn));
+        let error = "loud".parse::<Level>().unwrap_err().to_string();
+        assert_eq!(error, "is not a log level; write one of: error, warn, info, debug, trace");
+        assert!("TEXT".parse::<Format>().is_err());
+    }
+}

@@ -1,0 +1,18 @@
+//! This machine: its clock, files, programs, users, terminal and kernel.
+//!
+//! Knows nothing of hosts, providers or rounds. Used by every room but the core.
+
+pub mod clock;
+pub(crate) mod disk;
+pub(crate) mod hand;
+pub mod kernel;
+pub mod log;
+pub mod program;
+pub(crate) mod reason;
+pub(crate) mod say;
+pub mod supervisor;
+#[cfg(feature = "tokens")]
+pub(crate) mod terminal;
+pub(crate) mod user;
+pub mod waiting;
+pub(crate) mod walk;

@@ -1,0 +1,310 @@
+//! Running the user's programs: the ones that print an address and the ones that are told of a change.
+//!
+//! An argument list, no shell; a bare environment; a session without a terminal; limits on time and
+//! output, after which the whole process group is killed. Arguments may hold secrets and stand in no
+//! message.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, PipeReader, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{ExitCode, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group, setsid};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::unix::pipe;
+use tokio::process::{Child, Command};
+
+use super::reason::reason;
+use super::user::User;
+
+/// The most that is read of each of a program's outputs, in bytes.
+const MOST: u64 = 4096;
+
+/// Where programs are looked for when the environment does not say.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What a process of ours is called until it becomes the program.
+const LEADER: &str = "homing-program";
+
+/// Where this very program is, once it has said that it can be started as a leader.
+static OWN_PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// Becomes the user's program, if this process was started for that by `command`: in a session of
+/// its own, whose terminal is none. Whoever shares a session with root can type into root's shell
+/// (TIOCSTI), whatever user they are.
+///
+/// Returns only if that failed, or if this process is to be Homing itself (`None`). Making a session
+/// takes a process that leads no group, so it cannot be done for the program from outside.
+pub fn become_program(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    let mut arguments = arguments.into_iter();
+    let name = arguments.next().unwrap_or_default();
+    if name != LEADER {
+        let _ = OWN_PROGRAM.set(own_program(name));
+        return None;
+    }
+    // Closed by the start of the program: then whoever waits knows that it runs.
+    let told = io::stdin().as_fd().try_clone_to_owned();
+    let error =
+        setsid().map_err(io::Error::from).map_or_else(|error| error, |_| become_it(arguments));
+    if let Ok(told) = told {
+        let code = error.raw_os_error().unwrap_or_default();
+        let _ = std::fs::File::from(told).write_all(&code.to_ne_bytes());
+    }
+    Some(ExitCode::FAILURE)
+}
+
+/// Starts the program that `arguments` name after the user and the group, or says why not.
+fn become_it(mut arguments: impl Iterator<Item = OsString>) -> io::Error {
+    let mut number =
+        || arguments.next().as_deref().and_then(OsStr::to_str).and_then(|n| n.parse().ok());
+    let user: [Option<u32>; 2] = [number(), number()];
+    let mut command = std::process::Command::new(arguments.next().unwrap_or_default());
+    command.args(arguments).stdin(Stdio::null());
+    if let [Some(uid), Some(gid)] = user {
+        // What root gives up with its number are all further groups, too.
+        command.uid(uid).gid(gid);
+    }
+    command.exec()
+}
+
+/// The path to this program, whatever has taken its place since its start; `name` is how it was called.
+fn own_program(name: OsString) -> PathBuf {
+    const OF_LINUX: &str = "/proc/self/exe";
+    match std::env::current_exe() {
+        Ok(_) if cfg!(target_os = "linux") => OF_LINUX.into(),
+        Ok(path) => path,
+        Err(_) => name.into(),
+    }
+}
+
+/// What keeps the program named first in `arguments` from being run, if that shows by looking.
+pub fn obstacle(arguments: &[String]) -> Option<String> {
+    let program = arguments.first()?;
+    let (mut is_there, mut may_run) = (false, false);
+    let mut look = |path: &std::path::Path| {
+        let found = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
+        is_there |= found.is_some();
+        may_run |= found.is_some_and(|file| file.permissions().mode() & 0o111 != 0);
+    };
+    if program.contains('/') {
+        look(program.as_ref());
+    } else {
+        std::env::split_paths(&path()).for_each(|directory| look(&directory.join(program)));
+    }
+    match (may_run, is_there) {
+        (true, _) => None,
+        (false, true) => Some(format!("{program} may not be run; run `chmod +x {program}`")),
+        (false, false) => Some(format!("{program} is not there; name a program by its whole path")),
+    }
+}
+
+/// Where programs are looked for.
+fn path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_else(|| OsString::from(PATH))
+}
+
+/// What the program named first in `arguments` printed on its first line.
+///
+/// It runs as `user`, where one is given, and finds `PATH` and `variables` in its environment, and nothing else. The error begins with its
+/// name: it cannot be run, is not done within `limit`, prints too much, or fails.
+pub async fn first_line(
+    (arguments, user): (&[String], Option<User>),
+    variables: &[(&str, String)],
+    limit: Duration,
+) -> Result<String, String> {
+    let (program, mut command) = command((arguments, user), variables)?;
+    let named = |what: String| format!("{program} {what}");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (child, start) = spawned(command).map_err(|error| named(cannot_run(&error)))?;
+    let Ok(run) = tokio::time::timeout(limit, run(child, start)).await else {
+        return Err(named(too_long(limit)));
+    };
+    let Run { status, printed, complaint } = run.map_err(named)?;
+    if status.success() {
+        return Ok(line(&printed));
+    }
+    let complaint = line(&complaint);
+    let complaint = if complaint.is_empty() { complaint } else { format!(": {complaint:?}") };
+    Err(named(format!("failed ({status}){complaint}")))
+}
+
+/// Runs a program to its end and throws away what it prints; errors as with [`first_line`].
+///
+/// What it leaves running in the background goes on, unless the time is over.
+pub async fn to_its_end(
+    (arguments, user): (&[String], Option<User>),
+    variables: &[(&str, String)],
+    limit: Duration,
+) -> Result<(), String> {
+    let (program, mut command) = command((arguments, user), variables)?;
+    let named = |what: String| format!("{program} {what}");
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let (mut child, start) = spawned(command).map_err(|error| named(cannot_run(&error)))?;
+    let mut group = Group::of(&child);
+    let ended = async {
+        start.heard().await.map_err(|error| cannot_run(&error))?;
+        child.wait().await.map_err(|error| cannot_follow(&error))
+    };
+    let Ok(ended) = tokio::time::timeout(limit, ended).await else {
+        return Err(named(too_long(limit)));
+    };
+    let status = ended.map_err(named)?;
+    group.0 = None;
+    if status.success() { Ok(()) } else { Err(named(format!("failed ({status})"))) }
+}
+
+/// The program's name, and the command with its bare environment that starts it in a session of its
+/// own.
+fn command<'a>(
+    (arguments, user): (&'a [String], Option<User>),
+    variables: &[(&str, String)],
+) -> Result<(&'a str, Command), String> {
+    let (program, rest) = arguments.split_first().ok_or("the command is empty")?;
+    let mut command = match OWN_PROGRAM.get() {
+        Some(own) => {
+            let mut command = Command::new(own);
+            command.arg0(LEADER);
+            let number = |of: fn(User) -> u32| {
+                user.map_or_else(|| "-".to_owned(), |user| of(user).to_string())
+            };
+            command.args([number(|user| user.uid), number(|user| user.gid)]).arg(program);
+            command
+        }
+        // A program that only uses this library.
+        None => {
+            let mut command = Command::new(program);
+            command.process_group(0);
+            if let Some(User { uid, gid }) = user {
+                command.uid(uid).gid(gid);
+            }
+            command
+        }
+    };
+    command
+        .args(rest)
+        .env_clear()
+        .env("PATH", path())
+        .envs(variables.iter().map(|(name, value)| (*name, value)))
+        .kill_on_drop(true);
+    Ok((program, command))
+}
+
+/// Spawns `command`, with what tells whether it has become the program.
+fn spawned(mut command: Command) -> io::Result<(Child, Start)> {
+    if OWN_PROGRAM.get().is_none() {
+        return Ok((command.stdin(Stdio::null()).spawn()?, Start(None)));
+    }
+    let (reader, writer) = io::pipe()?;
+    let child = command.stdin(writer).spawn()?;
+    // The command has the other end of the pipe, which has to be closed.
+    drop(command);
+    Ok((child, Start(Some(reader))))
+}
+
+/// Tells whether a process of ours has become the program; nothing to wait for when it was none.
+struct Start(Option<PipeReader>);
+
+impl Start {
+    /// Waits until the program runs; the error says why it cannot.
+    async fn heard(self) -> io::Result<()> {
+        let Some(reader) = self.0 else { return Ok(()) };
+        let mut code = [0; 4];
+        let mut pipe = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
+        match pipe.read_exact(&mut code).await {
+            Ok(_) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(code))),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn cannot_run(error: &io::Error) -> String {
+    format!("cannot be run: {}", reason(error))
+}
+
+fn cannot_follow(error: &io::Error) -> String {
+    format!("cannot be followed: {}", reason(error))
+}
+
+fn too_long(limit: Duration) -> String {
+    format!("was not done within {} and was killed", humantime::format_duration(limit))
+}
+
+/// How a program ended, and what it wrote until then.
+struct Run {
+    status: ExitStatus,
+    printed: Vec<u8>,
+    complaint: Vec<u8>,
+}
+
+/// Follows `child` to its end; the error says what went wrong, in words that follow its name.
+///
+/// Dropping the future kills the process group.
+async fn run(mut child: Child, start: Start) -> Result<Run, String> {
+    let lost = |error: io::Error| cannot_follow(&error);
+    let mut group = Group::of(&child);
+    start.heard().await.map_err(|error| cannot_run(&error))?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let printed = async {
+        let text = beginning(stdout).await.map_err(lost)?;
+        match text.len() as u64 {
+            0..=MOST => Ok(text),
+            _ => Err(format!("prints more than {MOST} bytes")),
+        }
+    };
+    let complaint = async { drained(stderr).await.map_err(lost) };
+    let (printed, complaint) = tokio::try_join!(printed, complaint)?;
+    // Only now, so that the group's number cannot belong to another one while it may be killed.
+    let status = child.wait().await.map_err(lost)?;
+    group.0 = None;
+    Ok(Run { status, printed, complaint })
+}
+
+/// What `output` begins with; one byte more than [`MOST`] tells that it is too long.
+async fn beginning(output: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    if let Some(output) = output {
+        output.take(MOST + 1).read_to_end(&mut text).await?;
+    }
+    Ok(text)
+}
+
+/// What `output` begins with, once it has been read to its end: a full pipe would stop the program.
+async fn drained(mut output: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let text = beginning(output.as_mut()).await?;
+    if let Some(output) = &mut output {
+        tokio::io::copy(output, &mut tokio::io::sink()).await?;
+    }
+    Ok(text)
+}
+
+/// The first line of `text` without white space around it.
+fn line(text: &[u8]) -> String {
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    String::from_utf8_lossy(line.trim_ascii()).into_owned()
+}
+
+/// The process group of a program; killed when dropped, unless the program has ended.
+///
+/// Before there is such a group, there is only our own process, which ends with its `Child`.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| Pid::from_raw(id.cast_signed())))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // A group that is gone already is what we want.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}

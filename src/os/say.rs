@@ -1,0 +1,18 @@
+//! What commands say: lines on standard output and standard error, made harmless for a terminal.
+
+use std::io::Write;
+
+use super::log::Printable;
+
+/// Writes a line to standard output. A reader that has gone (`| head`) is no reason to complain,
+/// and what a server said must not write codes to a terminal.
+pub fn out(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{}", Printable(line));
+}
+
+/// Writes a text to standard error, a line at a time.
+pub fn err(text: &str) {
+    for line in text.lines() {
+        let _ = writeln!(std::io::stderr(), "homing: {}", Printable(line));
+    }
+}

@@ -1,0 +1,134 @@
+//! The servers of a zone: found by the system's resolvers or by a server of the zone, and asked for
+//! what they themselves hold.
+//!
+//! What their answers mean for a host is the core's work; used by the round to verify.
+
+use std::net::SocketAddr;
+
+use super::name_server::NameServer;
+use crate::core::address::Family;
+use crate::core::address::interface::InterfaceName;
+use crate::core::name::Hostname;
+use crate::core::protocol::rfc2136::{beginning, zone_told};
+use crate::core::server::Server;
+use crate::core::verify::{name_servers, resolvers};
+use crate::core::wire::dns::{Class, Message, Question, Type};
+use crate::net::exchange::{Direct, Peer, Plain, ask_at_each};
+use crate::net::peer;
+
+/// Where the system's resolvers are named.
+const RESOLVERS: &str = "/etc/resolv.conf";
+
+/// A server and where it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Authority {
+    /// What people call it.
+    pub title: String,
+    /// Its addresses, those of IPv4 first; or why there are none.
+    addresses: Result<Vec<SocketAddr>, String>,
+}
+
+impl Authority {
+    /// Looks the server up.
+    pub async fn find(server: &Server) -> Self {
+        let (mut addresses, mut lacking) = (Vec::new(), None);
+        for family in Family::BOTH.into_iter().filter(|f| server.may_be_reached_over(*f)) {
+            match peer::locate_all(server, family).await {
+                Ok(found) => addresses.extend(found),
+                Err(detail) => lacking = lacking.or(Some(detail)),
+            }
+        }
+        let addresses = match lacking {
+            Some(detail) if addresses.is_empty() => Err(detail),
+            _ => Ok(addresses),
+        };
+        Self { title: server.to_string(), addresses }
+    }
+
+    /// Whether that one has an address of this one, so that both are one server.
+    pub fn is(&self, other: &Self) -> bool {
+        let (Ok(ours), Ok(theirs)) = (&self.addresses, &other.addresses) else { return false };
+        ours.iter().any(|address| theirs.contains(address))
+    }
+
+    /// Its own answer, by the first address that gives one; the error follows its title.
+    pub async fn ask(
+        &self,
+        question: &Question,
+        bind: Option<InterfaceName>,
+    ) -> Result<Message, String> {
+        let asked = ask_at_each(TITLE, self.addresses()?, bind, &Direct(question)).await;
+        asked.map_err(|silence| unanswered(&silence.detail))
+    }
+
+    /// The same over TCP alone, where an answer is harder to forge; `None` where no connection came
+    /// about.
+    pub async fn ask_by_tcp(
+        &self,
+        question: &Question,
+        bind: Option<InterfaceName>,
+    ) -> Option<Message> {
+        for &address in self.addresses().ok()? {
+            let peer = Peer { title: TITLE, address, bind };
+            if let Ok(message) = peer.ask_by_tcp(&Direct(question)).await {
+                return Some(message);
+            }
+        }
+        None
+    }
+
+    fn addresses(&self) -> Result<&[SocketAddr], String> {
+        self.addresses.as_deref().map_err(|why| format!("cannot be found: {why}"))
+    }
+}
+
+/// What errors call a server whose title stands before them, as in everything else that is said of it.
+const TITLE: &str = "the server";
+
+/// A silence in words that follow the server's name.
+fn unanswered(detail: &str) -> String {
+    match detail.strip_prefix("the server ") {
+        Some(words) => words.to_owned(),
+        None => format!("cannot be asked ({detail})"),
+    }
+}
+
+/// The servers that `zone` names, as `server` of the zone or else the system's resolvers tell.
+pub async fn of_zone(
+    zone: &Hostname,
+    server: Option<NameServer<'_>>,
+) -> Result<Vec<Server>, String> {
+    const PORT: u16 = 53;
+    let question = Question { name: zone.into(), record_type: Type::NS, class: Class::IN };
+    let message = match server {
+        Some(server) => server.answer(&question).await.map_err(|silence| silence.detail)?,
+        None => resolve(&question).await?,
+    };
+    let names = name_servers(&message, zone);
+    if names.is_empty() {
+        return Err(format!("nobody tells the servers of {zone}"));
+    }
+    Ok(names.into_iter().map(|name| Server::Name(name, PORT)).collect())
+}
+
+/// The zone of `host`, as the system's resolvers tell.
+pub async fn zone(host: &Hostname) -> Result<Hostname, String> {
+    let told = zone_told(&resolve(&beginning(host)).await?, host);
+    told.ok_or_else(|| format!("the resolver does not tell the zone of {host}"))
+}
+
+/// The answer of the first of the system's resolvers that gives one.
+async fn resolve(question: &Question) -> Result<Message, String> {
+    const PORT: u16 = 53;
+    let text = std::fs::read_to_string(RESOLVERS).unwrap_or_default();
+    let mut last = String::new();
+    for address in resolvers(&text) {
+        let title = format!("the resolver {address}");
+        let peer = Peer { title: &title, address: (address, PORT).into(), bind: None };
+        match peer.ask(&Plain(question)).await {
+            Ok(message) => return Ok(message),
+            Err(silence) => last = silence.detail,
+        }
+    }
+    Err(last)
+}

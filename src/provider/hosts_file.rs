@@ -1,0 +1,120 @@
+//! The shell of the `hosts-file` protocol: reads the file and replaces it atomically.
+
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::core::outcome::{Fault, Outcome};
+use crate::core::plan::Update;
+use crate::core::protocol::{Verdict, hosts_file};
+use crate::os::disk::{self, writable};
+use crate::os::reason::reason;
+use crate::os::walk::Place;
+
+/// A hosts file is a list for people; something larger is something else.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// The file's text; a file that does not exist yet is empty.
+pub fn read(path: &Path) -> Result<String, String> {
+    let failed = |why: &str| format!("{} cannot be read: {why}", path.display());
+    let of_system = |error: io::Error| failed(&reason(&error));
+    let opened = match disk::open_regular(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        opened => opened.map_err(of_system)?,
+    };
+    let Some((file, metadata)) = opened else {
+        return Err(failed(if path.is_dir() {
+            "it is a directory; write the name of a file in it"
+        } else {
+            "it is not a hosts file"
+        }));
+    };
+    if metadata.len() > LARGEST {
+        return Err(failed("it is not a hosts file"));
+    }
+    let mut text = String::new();
+    file.take(LARGEST).read_to_string(&mut text).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => failed("it is not UTF-8 text, so no hosts file"),
+        _ => of_system(error),
+    })?;
+    Ok(text)
+}
+
+/// Fulfils `updates` in the file, all of them or none.
+pub fn update(path: &Path, updates: &[Update]) -> Verdict {
+    let result = read(path).and_then(|before| {
+        let after = hosts_file::updated(&before, updates);
+        if after == before {
+            return Ok(Outcome::Unchanged);
+        }
+        let failed = |error: io::Error| {
+            let why = match error.kind() {
+                io::ErrorKind::NotFound => {
+                    let directory = path.parent().unwrap_or(path).display();
+                    format!("its directory does not exist; run `mkdir -p {directory}`")
+                }
+                _ => reason(&error),
+            };
+            format!("{} cannot be written: {why}", path.display())
+        };
+        replace(path, after.as_bytes()).map_err(failed)?;
+        Ok(Outcome::Updated)
+    });
+    Verdict::All(result.unwrap_or_else(|reason| Outcome::deferred(Fault::Storage, reason)))
+}
+
+/// Replaces what `path` names, through symbolic links, keeping its mode and owner; readers see the
+/// old text or the new one, never half of it.
+///
+/// A file that something is mounted on, as containers do with `/etc/hosts`, cannot be replaced and is
+/// written to as it is.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let (place, _hand) = writable(&disk::real(path)?)?;
+    let mut name = place.name().to_owned();
+    name.push(".homing-new");
+    let beside = place.beside(&name)?;
+    // What a run that was killed has left; and nobody else's link may stand in its place.
+    beside.remove()?;
+    let written = fill_beside(&place, &beside, text).and_then(|()| place.take_from(&name));
+    match written {
+        Ok(()) => place.sync(),
+        Err(error) => {
+            // What is left beside the file is of no use to anybody.
+            let _ = beside.remove();
+            match error.kind() {
+                io::ErrorKind::ResourceBusy => overwrite(&place, text),
+                _ => Err(error),
+            }
+        }
+    }
+}
+
+/// Makes a file at `beside` that holds `text` and has the mode and the owner of the one at `place`.
+fn fill_beside(place: &Place, beside: &Place, text: &[u8]) -> io::Result<()> {
+    let before = place.found()?;
+    let mut file = beside.make()?;
+    // Resolvers of other users must read it.
+    let mode = before.as_ref().map_or(0o644, |before| before.st_mode & 0o777);
+    file.set_permissions(PermissionsExt::from_mode(mode))?;
+    match before {
+        Some(before) => {
+            // Only root may give a file away; for others it is theirs anyway.
+            let (uid, gid) = (Some(before.st_uid), Some(before.st_gid));
+            let _ = std::os::unix::fs::fchown(&file, uid, gid);
+        }
+        None => disk::hand_over_to_author(&file)?,
+    }
+    file.write_all(text)?;
+    file.sync_all()
+}
+
+/// Writes `text` over what is in the file at `place`.
+fn overwrite(place: &Place, text: &[u8]) -> io::Result<()> {
+    let opened = place.open(OFlags::WRONLY)?;
+    let (mut file, _) = opened.ok_or_else(|| io::Error::other("it is not a file"))?;
+    file.write_all(text)?;
+    file.set_len(text.len() as u64)?;
+    file.sync_all()
+}

@@ -1,0 +1,92 @@
+//! A name server: where it is, and what it answers to anybody.
+//!
+//! Asks at each of its addresses by UDP and then over TCP, until one answers. Updates, which it takes
+//! from known keys alone, are in `signed`; what an answer means for a host is the core's work.
+
+#[cfg_attr(not(feature = "name-servers"), path = "../left_out/signed.rs")]
+mod signed;
+
+use crate::core::address::Family;
+use crate::core::address::interface::InterfaceName;
+use crate::core::name::Hostname;
+use crate::core::protocol::rfc2136;
+use crate::core::server::Server;
+use crate::core::wire::dns::{self, Message};
+use crate::net::exchange::{Plain, Question, Read, Silence, ask_at_each};
+use crate::net::peer::{self, Ignored};
+
+#[cfg(feature = "name-servers")]
+pub use self::signed::{Reply, Signer};
+
+/// A name server and the way to it.
+#[derive(Clone, Copy, Debug)]
+pub struct NameServer<'a> {
+    /// Where it is.
+    pub server: &'a Server,
+    /// The interface by which it is asked, or not at all.
+    pub bind: Option<InterfaceName>,
+}
+
+/// The question for the zone that holds a host.
+struct ZoneOf<'a> {
+    host: &'a Hostname,
+    question: dns::Question,
+}
+
+impl NameServer<'_> {
+    /// The zone that holds `host`, as the server tells it; `None` when it does not tell any.
+    pub async fn zone(&self, host: &Hostname) -> Result<Option<Hostname>, Silence> {
+        self.ask(&ZoneOf { host, question: rfc2136::beginning(host) }).await
+    }
+
+    /// The answer to an ordinary question.
+    pub async fn answer(&self, question: &dns::Question) -> Result<Message, Silence> {
+        self.ask(&Plain(question)).await
+    }
+
+    /// Asks at the server's first address that answers.
+    async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
+        let title = self.server.to_string();
+        let (mut addresses, mut nowhere) = (Vec::new(), None);
+        for family in Family::BOTH.into_iter().filter(|f| self.server.may_be_reached_over(*f)) {
+            match peer::locate_all(self.server, family).await {
+                Ok(found) => addresses.extend(found),
+                Err(detail) => {
+                    nowhere.get_or_insert(detail);
+                }
+            }
+        }
+        match nowhere {
+            Some(detail) if addresses.is_empty() => Err(Silence::unreachable(detail)),
+            _ => ask_at_each(&title, &addresses, self.bind, question).await,
+        }
+    }
+}
+
+impl Question for ZoneOf<'_> {
+    type Kept = ();
+    type Told = Option<Hostname>;
+
+    fn message(&self, id: u16) -> (Vec<u8>, ()) {
+        Plain(&self.question).message(id)
+    }
+
+    /// Nothing vouches for the answer, and a wrong zone parks the host: over TCP it is harder to
+    /// forge. A zone that is told by UDP has to do where TCP does not come through.
+    fn read(
+        &self,
+        bytes: &[u8],
+        id: u16,
+        (): &(),
+        by_tcp: bool,
+    ) -> Result<Read<Self::Told>, Ignored> {
+        let Read::Answer(message) = Plain(&self.question).read(bytes, id, &(), by_tcp)? else {
+            return Ok(Read::AgainByTcp);
+        };
+        Ok(match rfc2136::zone_told(&message, self.host) {
+            told if by_tcp => Read::Answer(told),
+            Some(zone) => Read::Doubtful(Some(zone)),
+            None => Read::AgainByTcp,
+        })
+    }
+}

@@ -1,0 +1,188 @@
+//! Signed updates: what a name server takes from known keys alone.
+//!
+//! Carries what `core::protocol::rfc2136` builds, signs it, and makes sure that an answer is one.
+//! What an answer means for a host is the core's work.
+
+use base64::Engine as _;
+use ring::hmac;
+
+use super::NameServer;
+use crate::core::address::PerFamily;
+use crate::core::name::Hostname;
+use crate::core::outcome::{Fault, Outcome};
+use crate::core::plan::{Condition, Update};
+use crate::core::protocol::{Credential, rfc2136};
+use crate::core::wire::dns::{Message, Name, Rcode};
+use crate::core::wire::tsig::{self, Algorithm, Check, Key};
+use crate::net::exchange::{Question, Read, Silence};
+use crate::net::peer::Ignored;
+use crate::os::clock;
+
+/// A key with its secret, ready to sign.
+pub struct Signer {
+    key: Key,
+    hmac: hmac::Key,
+}
+
+/// An answer to a signed message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Reply {
+    /// How it ended.
+    pub rcode: Rcode,
+    /// What its signature tells.
+    pub check: Check,
+    /// When it was read, in seconds since 1970.
+    pub at: u64,
+}
+
+/// A signed update, or what looks like one.
+struct SignedUpdate<'a, B> {
+    signer: &'a Signer,
+    zone: &'a Hostname,
+    /// The unsigned message with an id.
+    build: B,
+}
+
+/// An update that nobody has signed.
+struct UnsignedUpdate<'a, B> {
+    zone: &'a Hostname,
+    build: B,
+}
+
+impl NameServer<'_> {
+    /// Asks for `updates`, all of `zone`, and says what the answer means.
+    ///
+    /// With `conditions` the update is made only if one of them holds; they are tried in turn.
+    pub async fn update(
+        &self,
+        credential: &Credential,
+        zone: &Hostname,
+        updates: &[Update],
+        conditions: &[PerFamily<Option<Condition>>],
+        time_to_live: u32,
+    ) -> Outcome {
+        let signer = match Signer::new(credential) {
+            Ok(signer) => signer,
+            Err(wrong) => return Outcome::deferred(Fault::Storage, wrong),
+        };
+        let unconditional = [PerFamily::default()];
+        let conditions = if conditions.is_empty() { &unconditional } else { conditions };
+        let mut outcome = Outcome::deferred(Fault::Unreachable, "nothing was asked");
+        for condition in conditions {
+            let build = |id| rfc2136::message(id, zone, updates, condition, time_to_live);
+            match self.ask_signed(&signer, zone, build).await {
+                Err(Silence { fault, detail }) => return Outcome::deferred(fault, detail),
+                Ok(Reply { rcode, check, at }) => {
+                    outcome = rfc2136::outcome(rcode, check, at, &self.server.to_string());
+                    if !(check == Check::Verified && rfc2136::is_unmet(rcode)) {
+                        break;
+                    }
+                }
+            }
+        }
+        outcome
+    }
+
+    /// The answer to the signed message that `build` makes with an id.
+    ///
+    /// What is not rightly signed is asked for again over TCP, where it is harder to forge.
+    pub async fn ask_signed(
+        &self,
+        signer: &Signer,
+        zone: &Hostname,
+        build: impl Fn(u16) -> Vec<u8>,
+    ) -> Result<Reply, Silence> {
+        self.ask(&SignedUpdate { signer, zone, build }).await
+    }
+
+    /// How the server ends the message that `build` makes with an id, of nobody's key.
+    pub async fn ask_unsigned(
+        &self,
+        zone: &Hostname,
+        build: impl Fn(u16) -> Vec<u8>,
+    ) -> Result<Rcode, Silence> {
+        self.ask(&UnsignedUpdate { zone, build }).await
+    }
+}
+
+impl Signer {
+    /// The key that a credential carries: its login is `ALGORITHM:NAME`, as `nsupdate -y` has it, its
+    /// secret in Base64. The error says what is wrong, without the secret.
+    pub fn new(credential: &Credential) -> Result<Self, String> {
+        let (algorithm, name) = credential.login.split_once(':').unwrap_or_default();
+        let algorithm: Algorithm =
+            algorithm.parse().map_err(|()| format!("{algorithm} is no algorithm of keys"))?;
+        let named = Name::from_text(name).ok_or_else(|| format!("{name} is no name of a key"))?;
+        let secret = base64::engine::general_purpose::STANDARD
+            .decode(credential.secret.expose())
+            .map_err(|_| format!("the secret of the key {name} is not in Base64"))?;
+        let hash = match algorithm {
+            Algorithm::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+            Algorithm::Sha256 => hmac::HMAC_SHA256,
+            Algorithm::Sha384 => hmac::HMAC_SHA384,
+            Algorithm::Sha512 => hmac::HMAC_SHA512,
+        };
+        let hmac = hmac::Key::new(hash, &secret);
+        Ok(Self { key: Key { name: named, algorithm }, hmac })
+    }
+
+    fn hash(&self, bytes: &[u8]) -> Vec<u8> {
+        hmac::sign(&self.hmac, bytes).as_ref().to_vec()
+    }
+}
+
+impl<B: Fn(u16) -> Vec<u8>> Question for SignedUpdate<'_, B> {
+    /// Its signature, which the answer's is made over.
+    type Kept = Vec<u8>;
+    type Told = Reply;
+
+    fn message(&self, id: u16) -> (Vec<u8>, Vec<u8>) {
+        let hash = |bytes: &[u8]| self.signer.hash(bytes);
+        let signed = tsig::sign((self.build)(id), &self.signer.key, now(), &hash);
+        (signed.bytes, signed.mac)
+    }
+
+    fn read(
+        &self,
+        bytes: &[u8],
+        id: u16,
+        kept: &Vec<u8>,
+        by_tcp: bool,
+    ) -> Result<Read<Reply>, Ignored> {
+        let hash = |bytes: &[u8]| self.signer.hash(bytes);
+        let at = now();
+        let (message, check) = tsig::check(bytes, kept, &self.signer.key, at, &hash)
+            .map_err(|_| Ignored("sends what is no DNS message"))?;
+        if !rfc2136::answers(&message, id, self.zone) {
+            return Err(Ignored("sends what is no answer to the update"));
+        }
+        let is_doubtful = message.header.is_truncated || rfc2136::needs_a_second_look(check);
+        if is_doubtful && !by_tcp {
+            return Ok(Read::AgainByTcp);
+        }
+        let rcode = message.header.rcode;
+        Ok(Read::Answer(Reply { rcode, check, at }))
+    }
+}
+
+impl<B: Fn(u16) -> Vec<u8>> Question for UnsignedUpdate<'_, B> {
+    type Kept = ();
+    type Told = Rcode;
+
+    fn message(&self, id: u16) -> (Vec<u8>, ()) {
+        ((self.build)(id), ())
+    }
+
+    fn read(&self, bytes: &[u8], id: u16, (): &(), by_tcp: bool) -> Result<Read<Rcode>, Ignored> {
+        let message = Message::parse(bytes).map_err(|_| Ignored("sends what is no DNS message"))?;
+        if !rfc2136::answers(&message, id, self.zone) {
+            return Err(Ignored("sends what is no answer to the update"));
+        }
+        // Nothing vouches for it: over TCP it is harder to forge.
+        Ok(if by_tcp { Read::Answer(message.header.rcode) } else { Read::AgainByTcp })
+    }
+}
+
+fn now() -> u64 {
+    clock::wall().millis() / 1000
+}

@@ -1,0 +1,359 @@
+//! The client of `PowerDNS` on Rails: updates by a token's session, and the minting of tokens.
+//!
+//! Carries what the core's session wants and reads the XML that comes back. A session's cookie lives
+//! as long as one call here, goes to the one server only, and is dropped: a logout would end the token.
+
+mod wire;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+use super::desec::Trouble;
+use crate::core::address::interface::InterfaceName;
+use crate::core::address::{Family, PerFamily};
+use crate::core::name::Hostname;
+use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
+use crate::core::plan::Update;
+use crate::core::protocol::rails::{self, Domain, Session, Step};
+use crate::core::protocol::{
+    Answer, Authorization, Body, Credential, HttpRequest, Method, Verdict,
+};
+use crate::core::secret::Secret;
+use crate::core::time::Timestamp;
+use crate::core::token::Duty;
+use crate::core::token::rails::Grant;
+use crate::net::http::{Clients, HttpError};
+
+/// A server, and how it is reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Server<'a> {
+    url: &'a str,
+    ca_file: Option<&'a Path>,
+    clients: &'a Clients,
+    bind: Option<InterfaceName>,
+}
+
+/// A token that was just made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Minted {
+    /// Its secret, which nobody can ever be told again.
+    pub token: Secret,
+    /// What it was granted, with the end that the server gave it: what a receipt keeps.
+    pub grant: Grant,
+}
+
+/// A record that is not there.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Missing {
+    /// Its host.
+    pub host: Hostname,
+    /// Its family.
+    pub family: Family,
+}
+
+/// What a record holds until its first update: addresses that are for documentation (RFC 5737,
+/// RFC 3849), where nobody answers.
+pub const PLACEHOLDERS: PerFamily<IpAddr> = PerFamily {
+    v4: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+    v6: IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+};
+
+impl<'a> Server<'a> {
+    /// The server whose base URL is `url`; `ca_file` names a PEM file with authorities to trust
+    /// besides the web's.
+    pub fn new(url: &'a str, ca_file: Option<&'a Path>, clients: &'a Clients) -> Self {
+        Self { url: url.trim_end_matches('/'), ca_file, clients, bind: None }
+    }
+
+    /// The same server, asked by the interface `bind` alone if one is given.
+    pub fn asked_by(self, bind: Option<InterfaceName>) -> Self {
+        Self { bind, ..self }
+    }
+
+    /// What comes of `updates`, all of hosts of the token's domain, in one session.
+    ///
+    /// Records that are right are left alone; a record that is not there is never created by a
+    /// token, because that would give the token another secret. `ttl` is given to changed records.
+    pub async fn update(&self, token: &Secret, updates: &[Update], ttl: Option<u32>) -> Verdict {
+        let (mut session, mut step) = Session::begin(self.url, token, updates, ttl);
+        let hosts: Vec<&Hostname> = updates.iter().map(|update| &update.host).collect();
+        loop {
+            match step {
+                Step::Done(verdict) => return verdict,
+                Step::Ask(request) => match self.send(&request).await {
+                    Ok(answer) => {
+                        step = session.hear(&answer, wire::domain(&answer, &hosts).as_ref());
+                    }
+                    Err(error) => return session.unanswered(error.fault, error.detail),
+                },
+            }
+        }
+    }
+
+    /// A new token with exactly the rights of `grant`, by a user that may make tokens.
+    ///
+    /// Never repeated: after a lost answer ([`Trouble::leaves_doubt`]) there may be a token that
+    /// nobody knows, which ends by its age alone.
+    pub async fn mint(&self, user: &Credential, grant: &Grant) -> Result<Minted, Trouble> {
+        let request = HttpRequest {
+            method: Method::Post,
+            body: Some(Body::Xml(wire::grant(grant).into())),
+            brings: Some(wire::brought),
+            ..self.as_user("/auth_token.xml", user)
+        };
+        let answer = self.send(&request).await?;
+        if answer.status == 200
+            && let Some((token, expires)) = wire::minted(&answer)
+        {
+            return Ok(Minted { token, grant: Grant { expires, ..grant.clone() } });
+        }
+        if answer.status == 200
+            && let Some(token) = wire::minted_in_spaces(&answer)
+            && self.end(&token).await.is_ok()
+        {
+            let detail = "there was white space around the token, which was ended".to_owned();
+            return Err(rejected(Rejection::Request, detail));
+        }
+        Err(not_minted(&answer, grant))
+    }
+
+    /// The records of `duties` that are not there, as the token itself sees it; so it proves as well
+    /// that the server takes the token.
+    pub async fn missing(&self, token: &Secret, duties: &[Duty]) -> Result<Vec<Missing>, Trouble> {
+        let opened = self.open(token).await?;
+        missing(&self.look(&opened, duties).await?, duties)
+    }
+
+    /// Creates the records of `duties` that are not there, by a user that owns the domain, and
+    /// returns which these were; they hold `first` until they are updated.
+    ///
+    /// The token only looks, before and after: it never creates.
+    pub async fn create_missing(
+        &self,
+        token: &Secret,
+        owner: &Credential,
+        duties: &[Duty],
+        first: &PerFamily<IpAddr>,
+        ttl: Option<u32>,
+    ) -> Result<Vec<Missing>, Trouble> {
+        let opened = self.open(token).await?;
+        let domain = self.look(&opened, duties).await?;
+        let to_create = missing(&domain, duties)?;
+        if let Some(apex) = to_create.iter().find(|record| record.host.as_str() == domain.name) {
+            let detail = format!(
+                "there is no {apex}, the domain's own name; create it at the server by hand"
+            );
+            return Err(rejected(Rejection::Host, detail));
+        }
+        for record in &to_create {
+            let Missing { host, family } = record;
+            let content = first[*family].to_string();
+            let body = wire::new_record(host, &domain.name, *family, &content, ttl);
+            let path = format!("/domains/{}/records.xml", opened.domain);
+            let request = HttpRequest {
+                method: Method::Post,
+                body: Some(Body::ApplicationXml(body.into())),
+                ..self.as_user(&path, owner)
+            };
+            let answer = self.send(&request).await?;
+            if answer.status != 201 {
+                return Err(not_created(&answer, record));
+            }
+        }
+        if !to_create.is_empty()
+            && let Some(record) = missing(&self.look(&opened, duties).await?, duties)?.first()
+        {
+            let detail = format!("the server took {record} and does not show it");
+            return Err(deferred(Fault::NotShown, detail));
+        }
+        Ok(to_create)
+    }
+
+    /// Ends a token for good, by a logout with it: there is no other way. `false` when the server did
+    /// not take it any more before that.
+    pub async fn end(&self, token: &Secret) -> Result<bool, Trouble> {
+        let opened = match self.open(token).await {
+            Ok(opened) => opened,
+            Err(trouble) if trouble.is_credential() => return Ok(false),
+            Err(trouble) => return Err(trouble),
+        };
+        // Whatever it answers: whether the token has ended shows when it is tried again.
+        let left = self.send(&rails::leave(self.url, &opened)).await?;
+        match self.open(token).await {
+            Err(trouble) if trouble.is_credential() => Ok(true),
+            Err(trouble) => Err(trouble),
+            Ok(_) => {
+                let detail = format!(
+                    "the server takes the token even after the logout, which it answered with {}",
+                    left.summary()
+                );
+                Err(deferred(Fault::Server, detail))
+            }
+        }
+    }
+
+    async fn open(&self, token: &Secret) -> Result<rails::Opened, Trouble> {
+        let answer = self.send(&rails::open(self.url, token)).await?;
+        rails::opened(self.url, token, &answer).map_err(trouble)
+    }
+
+    async fn look(&self, opened: &rails::Opened, duties: &[Duty]) -> Result<Domain, Trouble> {
+        let hosts: Vec<&Hostname> = duties.iter().map(|duty| &duty.host).collect();
+        let answer = self.send(&rails::look(self.url, opened)).await?;
+        let domain = wire::domain(&answer, &hosts);
+        rails::shown(opened, &answer, domain.as_ref()).cloned().map_err(trouble)
+    }
+
+    /// A request by a user with a password.
+    fn as_user(&self, path: &str, user: &Credential) -> HttpRequest {
+        let authorization = Some(Authorization::Basic(user.clone()));
+        let headers = vec![("Accept", "application/xml".to_owned().into())];
+        HttpRequest { headers, ..HttpRequest::get(format!("{}{path}", self.url), authorization) }
+    }
+
+    async fn send(&self, request: &HttpRequest) -> Result<Answer, HttpError> {
+        let request = HttpRequest { bind: self.bind, ..request.clone() };
+        self.clients.send_for_list(&request, self.ca_file).await
+    }
+}
+
+/// The records of `duties` that `domain` does not show.
+fn missing(domain: &Domain, duties: &[Duty]) -> Result<Vec<Missing>, Trouble> {
+    let mut records = Vec::new();
+    for duty in duties {
+        if !domain.covers(&duty.host) {
+            let detail = format!(
+                "the token is for the domain {}, in which {} is not",
+                domain.name, duty.host
+            );
+            return Err(rejected(Rejection::Host, detail));
+        }
+        for family in Family::BOTH.into_iter().filter(|&family| duty.families[family]) {
+            let record = Missing { host: duty.host.clone(), family };
+            if domain.records_of(&duty.host, family.record_type()).is_empty()
+                && !records.contains(&record)
+            {
+                records.push(record);
+            }
+        }
+    }
+    Ok(records)
+}
+
+/// Why no token came of a request for one.
+///
+/// | answer        | meaning                               |
+/// |---------------|---------------------------------------|
+/// | 200           | unintelligible, and not quoted        |
+/// | 302, 401, 403 | who asks, or the right to it          |
+/// | 404           | no such domain                        |
+/// | 422           | the body was not understood           |
+/// | 500, `error`  | the token is not valid: mostly its end |
+fn not_minted(answer: &Answer, grant: &Grant) -> Trouble {
+    let said = wire::error(answer).map(|text| format!(": {text}")).unwrap_or_default();
+    match answer.status {
+        200..=299 => {
+            // Its body may hold a secret that nobody knows yet, so it is not quoted.
+            let detail = format!("HTTP {} without a token in it", answer.status);
+            deferred(Fault::Unintelligible, detail)
+        }
+        401 => rejected(
+            Rejection::Credential,
+            "the server does not take the user's name and password (HTTP 401)",
+        ),
+        302 | 403 => {
+            let detail = format!(
+                "the user may not make tokens (HTTP {}); give it the role \"Auth token\" at the \
+                 server, and check its name and password",
+                answer.status
+            );
+            rejected(Rejection::Forbidden, detail)
+        }
+        404 => {
+            let domain = &grant.domain;
+            let detail = format!("the server has no domain {domain}; check zone and the URL");
+            rejected(Rejection::Host, detail)
+        }
+        422 => rejected(
+            Rejection::Request,
+            format!("the server does not understand the request for a token (HTTP 422{said})"),
+        ),
+        500 if !said.is_empty() => rejected(
+            Rejection::Request,
+            format!(
+                "the server refuses such a token{said}; compare this machine's clock with the \
+                 server's, which must not be past the token's end"
+            ),
+        ),
+        _ => other(answer),
+    }
+}
+
+/// Why a record was not created.
+fn not_created(answer: &Answer, record: &Missing) -> Trouble {
+    let said = wire::error(answer).unwrap_or_else(|| answer.summary());
+    match answer.status {
+        401 => rejected(
+            Rejection::Credential,
+            "the server does not take the owner's name and password (HTTP 401)",
+        ),
+        302 | 403 => {
+            let detail = format!(
+                "the user may not create {record} (HTTP {}); it takes the domain's owner or an \
+                 administrator",
+                answer.status
+            );
+            rejected(Rejection::Forbidden, detail)
+        }
+        400 | 422 if !answer.is_page() => {
+            rejected(Rejection::Request, format!("the server refuses {record}: {said}"))
+        }
+        _ => other(answer),
+    }
+}
+
+/// What an answer means that no table lists.
+fn other(answer: &Answer) -> Trouble {
+    let fault = match answer.status {
+        429 => Fault::Busy,
+        500..=599 => Fault::Server,
+        _ => Fault::Unintelligible,
+    };
+    let retry_after = answer.retry_after;
+    Trouble::Deferred(Deferral { fault, detail: answer.summary(), retry_after })
+}
+
+fn deferred(fault: Fault, detail: impl Into<String>) -> Trouble {
+    Trouble::Deferred(Deferral { fault, detail: detail.into(), retry_after: None })
+}
+
+fn rejected(rejection: Rejection, detail: impl Into<String>) -> Trouble {
+    Trouble::Rejected(Refusal { rejection, detail: detail.into() })
+}
+
+/// The end of a session for the token side.
+fn trouble(outcome: Outcome) -> Trouble {
+    match outcome {
+        Outcome::Deferred(deferral) => Trouble::Deferred(deferral),
+        Outcome::Rejected(refusal) => Trouble::Rejected(refusal),
+        Outcome::Unchanged | Outcome::Updated => {
+            deferred(Fault::Unintelligible, "the session ended before it began")
+        }
+    }
+}
+
+impl Minted {
+    /// Whether the server ends the token much earlier than it was asked to.
+    pub fn is_cut_short(&self, asked: Timestamp) -> bool {
+        self.grant
+            .expires
+            .is_some_and(|given| crate::core::token::rails::is_cut_short(asked, given))
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} record of {}", self.family.record_type(), self.host)
+    }
+}

@@ -1,0 +1,434 @@
+//! Audit: what tokens could do beyond their job, by the account's own view or by asking as the
+//! token itself. Changes nothing at the server.
+
+use super::job::{aliases, duties, without_unknown_job};
+use super::probe;
+use super::probe::Budget;
+use crate::cli::TokenCommand;
+use crate::config::Config;
+use crate::core::address::PerFamily;
+use crate::core::order;
+use crate::core::protocol::manners::Issuer;
+use crate::core::token::desec::audit::{self, Circumstances, Finding};
+use crate::core::token::verdict::{Verdict, Weight};
+use crate::core::token::{Api, Duty, Key, Policy, Rule, Token, TokenId, full_name, rows};
+use crate::exit::Exit;
+use crate::os::clock;
+use crate::os::say::{err, out};
+use crate::os::terminal;
+use crate::provider::desec::{Account, Trouble};
+use crate::token::progress::Progress;
+use crate::token::proof::note_proofs;
+use crate::token::show::{self, Audited, By, cannot_do_its_job};
+use crate::token::styled::out_styled;
+use crate::token::subject::{Subject, no_token};
+use crate::token::{Failure, account, clients, common_provider, holder, management};
+
+/// Judges deSEC's tokens: how that ends, and what was found.
+pub async fn of_tokens(
+    config: &Config,
+    command: &TokenCommand,
+    quiet: bool,
+) -> Result<(Exit, Vec<Audited>), Failure> {
+    let file = command.management_token_file.as_deref();
+    let management = management::secret(file, false)
+        .map_err(|problem| Failure::new(Exit::Configuration, problem, ""))?;
+    let holders = if command.hosts.is_empty() {
+        holder::all(config, Issuer::Account)?
+    } else {
+        holder::of(config, Issuer::Account, &command.hosts)?
+    };
+    if holders.is_empty() {
+        common_provider(&holders)?;
+    }
+    let clients = clients(&holders);
+    let speaks = !quiet && !command.json;
+    let progress = Progress::new(holders.len(), speaks);
+    let budget = Budget::new(command.thorough);
+    let mut exit = Exit::Right;
+    let mut subjects = Vec::new();
+    for holder in &holders {
+        let failure = match Subject::read(holder) {
+            Ok(Some(subject)) => {
+                subjects.push(subject);
+                continue;
+            }
+            // The account's list does not miss a token that was never made.
+            Ok(None) if command.all_tokens => continue,
+            Ok(None) => no_token(holder),
+            Err(failure) => failure,
+        };
+        failure.tell(Some(&holder.label()));
+        exit = exit.max(failure.exit);
+    }
+    let mut audited = Vec::new();
+    match management {
+        Some(management) => {
+            let provider = common_provider(&holders)?;
+            let account = account(provider, &clients, management, &progress)?;
+            let desk = Desk::open(&account, &progress, &budget).await?;
+            if command.all_tokens {
+                desk.everything(&subjects, &mut audited).await;
+            } else {
+                desk.of_hosts(&subjects, &mut audited).await;
+            }
+        }
+        None if command.all_tokens => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "only a management token sees the tokens of an account",
+                format!("give --management-token-file FILE, or set {}", management::VARIABLE),
+            ));
+        }
+        None => {
+            let is_blind = |subject: &Subject<'_>| subject.id().is_none();
+            if speaks && subjects.iter().any(is_blind) {
+                err(budget.announcement());
+            }
+            let mut lines: Vec<Account<'_>> = Vec::new();
+            for (done, subject) in subjects.iter().enumerate() {
+                progress.at(done, subject.holder.first().as_str());
+                let Some(secret) = subject.secret.clone() else {
+                    audited.push(subject.without_secret());
+                    continue;
+                };
+                // The limits of an account are those of all its tokens together.
+                let provider = subject.holder.provider;
+                let is_there =
+                    |line: &&Account<'_>| Some(line.server()) == provider.api_url.as_deref();
+                let account = match lines.iter().find(is_there) {
+                    Some(line) => line.seen_with(secret),
+                    None => {
+                        lines.push(account(provider, &clients, secret, &progress)?);
+                        lines[lines.len() - 1].clone()
+                    }
+                };
+                audited.push(probe::itself(&account, subject, &budget).await);
+            }
+        }
+    }
+    progress.clear();
+    for one in &mut audited {
+        audit::sort(&mut one.findings);
+        one.fixes = one.findings.iter().map(|finding| fix(one, finding)).collect();
+        exit = exit.max(code(one));
+    }
+    note_proofs(&subjects, &audited);
+    Ok((exit, audited))
+}
+
+/// Shows what audits found.
+pub fn tell(audited: &[Audited], as_json: bool, is_verbose: bool) {
+    if as_json {
+        out(&show::json(audited));
+    } else {
+        let (width, colours) = (terminal::width(), terminal::colours());
+        let lines = show::table(audited, clock::wall(), width, colours, is_verbose);
+        lines.iter().for_each(|line| out_styled(line));
+    }
+}
+
+/// What the audit of one token tells a script.
+pub fn code(audited: &Audited) -> Exit {
+    match audited.verdict() {
+        Verdict::Dead | Verdict::Narrow | Verdict::NarrowToZone if cannot_do_its_job(audited) => {
+            Exit::Deferred
+        }
+        Verdict::Dead | Verdict::Narrow | Verdict::NarrowToZone => Exit::Right,
+        Verdict::Inconclusive => Exit::Deferred,
+        Verdict::TooPowerful => Exit::Rejected,
+    }
+}
+
+/// The account, seen with its management token.
+struct Desk<'a> {
+    account: &'a Account<'a>,
+    progress: &'a Progress,
+    budget: &'a Budget,
+    tokens: Vec<Token>,
+    api: Api,
+    owner: Option<String>,
+}
+
+impl<'a> Desk<'a> {
+    async fn open(
+        account: &'a Account<'a>,
+        progress: &'a Progress,
+        budget: &'a Budget,
+    ) -> Result<Self, Failure> {
+        let failed =
+            |trouble: Trouble| Failure::of_management(&trouble, "listing the account's tokens");
+        let tokens = account.tokens().await.map_err(failed)?;
+        let api = match tokens.first() {
+            Some(token) => account.api(&token.id).await.map_err(failed)?,
+            None => Api::Rows,
+        };
+        // Where it cannot be told, tokens that name an owner are not judged fine.
+        let owner = account.owner().await.ok();
+        Ok(Self { account, progress, budget, tokens, api, owner })
+    }
+
+    fn circumstances(&self) -> Circumstances<'_> {
+        Circumstances { now: clock::wall(), owner: self.owner.as_deref(), api: self.api }
+    }
+
+    /// Judges the tokens of these hosts.
+    async fn of_hosts(&self, subjects: &[Subject<'_>], audited: &mut Vec<Audited>) {
+        for (done, subject) in subjects.iter().enumerate() {
+            self.progress.at(done, subject.holder.first().as_str());
+            audited.push(self.of_subject(subject).await);
+        }
+    }
+
+    async fn of_subject(&self, subject: &Subject<'_>) -> Audited {
+        let mut report = subject.report(By::Management);
+        if self.holds_management(subject) {
+            report.findings = vec![Finding::ManagesTokens, Finding::IsManagement];
+            return report;
+        }
+        let id = match subject.id() {
+            Some(id) => Some(id.clone()),
+            None => self.identify(subject).await,
+        };
+        let Some(id) = id else {
+            // The account's list does not say which of its tokens this secret is.
+            return match &subject.secret {
+                Some(secret) => {
+                    let itself = self.account.seen_with(secret.clone());
+                    probe::itself(&itself, subject, self.budget).await
+                }
+                None => subject.without_secret(),
+            };
+        };
+        report.id = Some(id.clone());
+        let Some(token) = self.tokens.iter().find(|token| token.id == id) else {
+            report.findings.push(self.of_unlisted(subject).await);
+            return report;
+        };
+        let duties = duties(self.account, subject, &mut report.findings).await;
+        self.of_token(&mut report, token, |_| duties.clone()).await;
+        without_unknown_job(&mut report.findings, subject.holder, &duties);
+        report.findings.extend(aliases(self.account, &duties).await);
+        report
+    }
+
+    fn holds_management(&self, subject: &Subject<'_>) -> bool {
+        subject.secret.as_ref().is_some_and(|secret| self.account.is_seen_with(secret))
+    }
+
+    /// What it means that the account does not list a token: it is gone, or another account's.
+    async fn of_unlisted(&self, subject: &Subject<'_>) -> Finding {
+        let Some(secret) = &subject.secret else { return Finding::Gone };
+        let why = match self.account.seen_with(secret.clone()).greet().await {
+            Err(trouble) if trouble.is_credential() => return Finding::Gone,
+            Ok(()) => {
+                "it lives, but this account does not have it: it is another account's, whose \
+                       management token is needed"
+                    .to_owned()
+            }
+            Err(trouble) => trouble.to_string(),
+        };
+        Finding::untold("it is narrow", why)
+    }
+
+    /// Reads a token's policies, and judges it by them for what they say to be its job.
+    async fn of_token(
+        &self,
+        report: &mut Audited,
+        token: &Token,
+        job: impl FnOnce(&[Policy]) -> Vec<Duty>,
+    ) -> Vec<Duty> {
+        let finding = match self.account.policies(&token.id).await {
+            Ok(policies) => {
+                let duties = job(&policies);
+                report.findings.extend(self.judge(token, &policies, &duties));
+                report.name = Some(token.name.clone());
+                report.expires = token.expires();
+                report.last_used = token.last_used;
+                report.created = Some(token.created);
+                report.limits = Some(token.limits.clone());
+                report.is_valid = Some(token.is_valid);
+                report.rows = Some(rows(&policies, &duties));
+                report.duties.clone_from(&duties);
+                return duties;
+            }
+            Err(Trouble::NotThere(_)) => Finding::Gone,
+            Err(trouble) => Finding::untold("its policies are narrow", trouble),
+        };
+        report.findings.push(finding);
+        Vec::new()
+    }
+
+    /// What is wrong with a token beside its hosts.
+    fn judge(&self, token: &Token, policies: &[Policy], duties: &[Duty]) -> Vec<Finding> {
+        let mut findings = audit::judge(token, policies, duties, &self.circumstances());
+        let same = |other: &&Token| other.name == token.name && other.id != token.id;
+        if token.name.is_empty() || self.tokens.iter().any(|other| same(&other)) {
+            findings.push(Finding::Nameless(token.name.clone()));
+        }
+        findings
+    }
+
+    /// Finds out which token a secret is, by letting it ask for the policies of one after the other:
+    /// only its own are shown to it.
+    async fn identify(&self, subject: &Subject<'_>) -> Option<TokenId> {
+        /// More would use up the account's limit for a minute.
+        const MOST: usize = 40;
+        let secret = subject.secret.as_ref()?;
+        let itself = self.account.seen_with(secret.clone());
+        match itself.manages_tokens().await {
+            Ok(false) => {}
+            // Every policy would be shown to it; and its power is found by asking as itself.
+            Ok(true) | Err(_) => return None,
+        }
+        let host = subject.holder.first().as_str();
+        let mut candidates: Vec<&Token> = self.tokens.iter().collect();
+        order::sort_by_key(&mut candidates, |token| {
+            (!token.name.contains(host), token.last_used.is_none())
+        });
+        for token in candidates.into_iter().take(MOST) {
+            match itself.policies(&token.id).await {
+                Ok(_) => return Some(token.id.clone()),
+                Err(trouble) if trouble.is_forbidden() => {}
+                Err(Trouble::NotThere(_)) => {}
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    /// Judges every token of the account.
+    async fn everything(&self, subjects: &[Subject<'_>], audited: &mut Vec<Audited>) {
+        self.progress.expect(self.tokens.len());
+        let own = self.own();
+        for subject in subjects.iter().filter(|subject| self.holds_management(subject)) {
+            audited.push(self.of_subject(subject).await);
+        }
+        let mut jobs: Vec<(TokenId, Vec<Duty>)> = Vec::new();
+        for (done, token) in self.tokens.iter().enumerate() {
+            self.progress.at(done, &token.name);
+            if own == Some(&token.id) {
+                continue;
+            }
+            let of = |subject: &&Subject<'_>| subject.id() == Some(&token.id);
+            let (report, duties) = match subjects.iter().find(of) {
+                Some(subject) => {
+                    let issued = subject.receipt.as_ref().map(|receipt| receipt.duties.clone());
+                    (self.of_subject(subject).await, issued.unwrap_or_default())
+                }
+                None => self.of_nobody(token).await,
+            };
+            jobs.push((token.id.clone(), duties));
+            audited.push(report);
+        }
+        for report in &mut *audited {
+            note_doubles(report, &jobs);
+        }
+        if let Some(own) = own.and_then(|id| self.tokens.iter().find(|token| token.id == *id)) {
+            self.progress.clear();
+            err(&format!(
+                "not judged: token {} {:?}, with which this audit was made",
+                own.id, own.name
+            ));
+        }
+    }
+
+    /// Judges a token that is no host's here, and says what it seems to be for.
+    async fn of_nobody(&self, token: &Token) -> (Audited, Vec<Duty>) {
+        let (id, name) = (Some(token.id.clone()), Some(token.name.clone()));
+        let mut report = Audited { id, name, ..Audited::by(By::Management) };
+        let duties = self.of_token(&mut report, token, narrow_rows).await;
+        (report, duties)
+    }
+
+    /// The token that this audit is made with: the last to be used, if it may manage tokens. When
+    /// another was faster, none is left out.
+    fn own(&self) -> Option<&TokenId> {
+        let last = self.tokens.iter().max_by_key(|token| token.last_used)?;
+        let is_manager = last.flags.manage_tokens == Some(true) && last.last_used.is_some();
+        is_manager.then_some(&last.id)
+    }
+}
+
+/// What a token of nobody here may be for: A and AAAA of names that its policies spell out. A
+/// wildcard stands for names that nobody spelled out.
+fn narrow_rows(policies: &[Policy]) -> Vec<Duty> {
+    let mut duties: Vec<Duty> = Vec::new();
+    for policy in policies.iter().filter(|policy| policy.rule.allows()) {
+        let (zone, host, families) = match &policy.rule {
+            Rule::Row { key: Key { zone: Some(zone), subname: Some(subname), kind }, .. }
+                if !subname.starts_with('*') =>
+            {
+                let host = full_name(subname, zone);
+                let is = |name: &str| kind.as_deref() == Some(name);
+                (zone, host, PerFamily { v4: is("A"), v6: is("AAAA") })
+            }
+            Rule::Zone { zone: Some(zone), records: false, .. } => {
+                (zone, zone.clone(), PerFamily { v4: true, v6: true })
+            }
+            Rule::Row { .. } | Rule::Zone { .. } => continue,
+        };
+        let (Ok(zone), Ok(host)) = (zone.parse(), host.parse()) else { continue };
+        match duties.iter_mut().find(|duty| duty.zone == zone && duty.host == host) {
+            Some(duty) => {
+                duty.families.v4 |= families.v4;
+                duty.families.v6 |= families.v6;
+            }
+            None if families.v4 || families.v6 => duties.push(Duty { host, zone, families }),
+            None => {}
+        }
+    }
+    duties
+}
+
+/// Notes the hosts that another token is for as well.
+fn note_doubles(report: &mut Audited, jobs: &[(TokenId, Vec<Duty>)]) {
+    let Some(id) = report.id.clone() else { return };
+    let of = |id: &TokenId| jobs.iter().find(|(of, _)| of == id).map(|(_, duties)| duties);
+    for duty in of(&id).into_iter().flatten() {
+        let other = jobs.iter().find(|(other, duties)| {
+            *other != id && duties.iter().any(|theirs| theirs.host == duty.host)
+        });
+        report.findings.extend(
+            other.map(|(other, _)| Finding::Double {
+                host: duty.host.clone(),
+                other: other.clone(),
+            }),
+        );
+    }
+}
+
+/// The command that mends a finding, where there is one.
+fn fix(report: &Audited, finding: &Finding) -> Option<String> {
+    let Some(host) = report.hosts.first() else {
+        // A token of nobody here: narrow it where it is used, or end it.
+        let id = report.id.as_ref()?;
+        let worth = finding.weight() == Weight::TooPowerful
+            || matches!(finding, Finding::NeverUsed | Finding::Unused(_) | Finding::Lapsed);
+        return worth.then(|| format!("homing token revoke --id {id}"));
+    };
+    match finding {
+        Finding::Untold { .. } if matches!(report.by, By::Itself) => {
+            Some(format!("homing token audit {host} --management-token-file FILE"))
+        }
+        Finding::Untold { .. } => None,
+        Finding::ExpiresSoon(_) | Finding::Lapsed => Some(format!("homing token rotate {host}")),
+        Finding::NoExpiry => Some(format!("homing token issue {host} --max-age 365d")),
+        Finding::NoSubnets | Finding::Subnets(_) => {
+            Some(format!("homing token issue {host} --allow-subnet any"))
+        }
+        Finding::Double { other, .. } => Some(format!("homing token revoke --id {other}")),
+        Finding::HasAlias(_)
+        | Finding::NeverUsed
+        | Finding::Unused(_)
+        | Finding::ReachesBelow(_)
+        | Finding::Nameless(_) => None,
+        _ => Some(match (&report.id, report.is_ours) {
+            // The new token takes the place of this one, which must be ended by its id.
+            (Some(id), false) => {
+                format!("homing token issue {host} && homing token revoke --id {id}")
+            }
+            _ => format!("homing token issue {host}"),
+        }),
+    }
+}

@@ -1,0 +1,345 @@
+//! A new token, from its birth to its place: locked, kept beside the one in use, with its rows,
+//! without rights, read back, judged, proven, in place; and only then the old one ends.
+
+use std::fmt;
+use std::fs::File;
+
+use super::limits::{asked, check_limits, with_limits};
+use super::{Desk, Job, has_flags};
+use crate::cli::TokenAction;
+use crate::config::secret::flaw_of_new;
+use crate::core::address::Family;
+use crate::core::secret::Secret;
+use crate::core::token::desec::audit::Finding;
+use crate::core::token::desec::difference::{difference, has_lost_all};
+use crate::core::token::{Api, Policy, Rule, Token, TokenId, wanted};
+use crate::exit::Exit;
+use crate::os::clock;
+use crate::provider::desec::{Probe, Trouble};
+use crate::receipt::{self, Receipt, Seal};
+use crate::token::Failure;
+use crate::token::desec::job::{LONGEST_TTL, aliases};
+
+/// What became of a token that the account does not list.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fate {
+    /// The server does not take its secret any more.
+    Deleted,
+    /// It lives in another account.
+    Elsewhere,
+    /// The server did not say.
+    Unknown,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deleted => "the token was deleted at the server",
+            Self::Elsewhere => "! the token lives, but not in this account: end it where it is",
+            Self::Unknown => "the account does not have the token any more",
+        })
+    }
+}
+
+impl Desk<'_> {
+    /// Makes a new token, and lets it take the place of the one in use, if there is one.
+    pub(super) async fn replace(&mut self, job: &Job<'_>) -> Result<(), Failure> {
+        let receipt = job.found.receipt.as_ref();
+        let old: Vec<TokenId> = receipt
+            .iter()
+            .flat_map(|known| known.ids())
+            .filter(|id| self.tokens.iter().any(|token| token.id == **id))
+            .cloned()
+            .collect();
+        let limits = {
+            let token = old.first().and_then(|id| self.tokens.iter().find(|t| t.id == *id));
+            let issued = job.issued_limits();
+            let before = match token {
+                Some(token) => self.kept_limits(job, token).await,
+                None => issued.usable(&issued),
+            };
+            asked(&self.command.limits, &before)
+        };
+        let is_void = job.is_void || self.lost_all(job, old.first()).await;
+        let rules = wanted(self.api, &job.duties);
+        self.heading(job);
+        let fate = self.why_new(job, &old).await;
+        // The secret of a token that lives on is kept: nobody could ever be told it again.
+        let is_ended = |known: &Receipt| known.id.as_ref().is_some_and(|id| old.contains(id));
+        let lives_on = job.found.secret.is_some()
+            && fate != Some(Fate::Deleted)
+            && !job.found.proven().is_some_and(is_ended);
+        let kept = lives_on.then(|| job.file.old_path());
+        if let Some(kept) = &kept {
+            let (file, kept) = (job.file.path().display(), kept.display());
+            self.tell(&format!(
+                "  ! the secret in {file} is replaced, and its token lives on: it is kept in {kept}"
+            ));
+        }
+        self.tell(&format!("  + token {:?}{}", job.name, with_limits(&limits)));
+        rules.iter().for_each(|rule| self.tell(&format!("  + {rule}")));
+        old.iter().for_each(|id| self.tell(&format!("  - token {id}")));
+        if self.command.dry_run {
+            return Ok(());
+        }
+        let mut new_file = job.file.begin()?;
+        let (token, secret) = match self.account.create_token(&job.name, &limits).await {
+            Ok(made) => made,
+            Err(trouble) => {
+                job.file.remove_new();
+                return Err(self.not_made(job, &trouble));
+            }
+        };
+        let made = async {
+            self.check_secret(job, &secret)?;
+            check_limits(&token.limits, &limits)?;
+            if kept.is_some() {
+                job.file.keep_old()?;
+            }
+            let mut receipt = self.receipt(job, &token, &secret, old)?;
+            receipt.void_since = is_void.then(clock::wall);
+            self.complete(job, &mut new_file, &token, &secret, receipt, &rules).await
+        };
+        match made.await {
+            Ok((receipt, notes)) => {
+                self.end_replaced(job, receipt).await?;
+                let place = job.file.path().display();
+                let done = format!("done; its token is narrow, and its secret in {place}");
+                self.conclude(job, &done, &notes);
+                self.print_secret(Some(&secret));
+                Ok(())
+            }
+            Err(failure) => Err(self.undo(job, &token.id, failure).await),
+        }
+    }
+
+    /// Says why there has to be a new token where there was one, and returns what became of that one,
+    /// if that is in question.
+    async fn why_new(&self, job: &Job<'_>, old: &[TokenId]) -> Option<Fate> {
+        let receipt = job.found.receipt.as_ref()?;
+        let is_of = |secret: &Secret| receipt.is_of(secret);
+        let fate = match &job.found.secret {
+            Some(secret) if is_of(secret) && receipt.id.is_some() && old.is_empty() => {
+                Some(self.fate(secret).await)
+            }
+            _ => None,
+        };
+        if self.command.action == TokenAction::Rotate {
+            return fate;
+        }
+        let file = job.file.path().display();
+        let useless = || {
+            let token = self.tokens.iter().find(|token| old.first() == Some(&token.id))?;
+            self.why_useless(job, token)
+        };
+        self.tell(&match (&job.found.secret, &fate) {
+            (None, _) => format!("  the secret is lost: {file} is not there, or empty"),
+            (Some(secret), _) if !is_of(secret) => {
+                format!("  {file} holds another secret than the receipt tells of")
+            }
+            (Some(_), Some(fate)) => format!("  {fate}"),
+            (Some(_), None) => {
+                format!("  {}", useless().unwrap_or("the receipt names no token"))
+            }
+        });
+        fate
+    }
+
+    /// What became of a token that the account does not list.
+    async fn fate(&self, secret: &Secret) -> Fate {
+        match self.account.seen_with(secret.clone()).greet().await {
+            Ok(()) => Fate::Elsewhere,
+            Err(trouble) if trouble.is_credential() => Fate::Deleted,
+            Err(_) => Fate::Unknown,
+        }
+    }
+
+    /// Whether the token that is to be replaced has lost every row of a host; not known is yes, which
+    /// costs one update.
+    async fn lost_all(&self, job: &Job<'_>, old: Option<&TokenId>) -> bool {
+        let Some(old) = old else { return false };
+        match self.account.policies(old).await {
+            Ok(policies) => has_lost_all(&policies, &job.known_duties(), self.api),
+            Err(_) => true,
+        }
+    }
+
+    /// Refuses what could be no secret, or is one that is in use for something else.
+    fn check_secret(&self, job: &Job<'_>, secret: &Secret) -> Result<(), Failure> {
+        let is_known =
+            self.account.is_seen_with(secret) || job.found.secret.as_ref() == Some(secret);
+        let flaw = match flaw_of_new(secret) {
+            None if is_known => Some("is that of another token"),
+            flaw => flaw,
+        };
+        match flaw {
+            None => Ok(()),
+            Some(flaw) => Err(Failure::new(
+                Exit::Deferred,
+                format!("the server gave the new token a secret that {flaw}"),
+                "run the command again; if it stays so, tell the provider",
+            )),
+        }
+    }
+
+    /// What a request for a new token that brought none leaves behind.
+    fn not_made(&mut self, job: &Job<'_>, trouble: &Trouble) -> Failure {
+        let doubt = trouble.leaves_doubt();
+        let failure = self.failed(trouble, "asking for a new token");
+        let old = match job.found.secret {
+            Some(_) => ", and the one in use is as it was",
+            None => "",
+        };
+        if !doubt {
+            return failure.leaving(format!("no token was made{old}"));
+        }
+        let name = &job.name;
+        failure
+            .leaving(format!(
+                "it is not known whether a token {name:?} was made: nobody has its secret{old}"
+            ))
+            .then("run the command again: it deletes what was left")
+    }
+
+    /// Takes a new token from its birth to its place: locked, kept, with its rows, without rights,
+    /// read back, judged, proven, in place.
+    async fn complete(
+        &mut self,
+        job: &Job<'_>,
+        new_file: &mut File,
+        token: &Token,
+        secret: &Secret,
+        mut receipt: Receipt,
+        rules: &[Rule],
+    ) -> Result<(Receipt, Vec<Finding>), Failure> {
+        let locked = [Rule::nothing(self.api)];
+        let born_locked = token.flags.auto_policy == Some(true) && self.api == Api::Rows;
+        if !born_locked {
+            // Until the denial is read back, only this process has the secret.
+            self.settle(&token.id, None, &locked).await?;
+        }
+        job.file.keep_half_made(new_file, secret, &receipt)?;
+        let known = locked.map(|rule| Policy { at: String::new(), rule });
+        self.send(&token.id, &difference(&known, rules)).await?;
+        let mut tamed = token.clone();
+        if has_flags(token.flags) {
+            tamed = self
+                .account
+                .tame(&token.id, &token.limits, &token.limits, None)
+                .await
+                .map_err(|trouble| self.failed(&trouble, "taking rights from the token"))?;
+        }
+        let policies = self.settle(&token.id, None, rules).await?;
+        let aliases = aliases(self.account, &job.duties).await;
+        let notes = self.judge(job, &tamed, &policies, aliases)?;
+        if job.found.secret.is_some() || self.command.action == TokenAction::Rotate {
+            self.prove(job, secret, token).await?;
+        }
+        receipt.proven = Some(clock::wall());
+        job.file.finish(&receipt)?;
+        Ok((receipt, notes))
+    }
+
+    /// The receipt of a new token.
+    fn receipt(
+        &self,
+        job: &Job<'_>,
+        token: &Token,
+        secret: &Secret,
+        replaces: Vec<TokenId>,
+    ) -> Result<Receipt, Failure> {
+        let seal = Seal::of(secret)
+            .map_err(|error| Failure::of_file(job.file.path(), "cannot be sealed", &error))?;
+        Ok(Receipt {
+            id: Some(token.id.clone()),
+            name: token.name.clone(),
+            server: self.account.server().to_owned(),
+            api: self.api,
+            duties: job.duties.clone(),
+            created: Some(token.created),
+            limits: token.limits.clone(),
+            seal,
+            proven: None,
+            beyond: None,
+            revoked: None,
+            replaces,
+            rails: None,
+            void_since: None,
+        })
+    }
+
+    /// Proves that a new token can do its job before the old one goes, by a request that needs its
+    /// rights and changes nothing.
+    async fn prove(
+        &mut self,
+        job: &Job<'_>,
+        secret: &Secret,
+        token: &Token,
+    ) -> Result<(), Failure> {
+        let Some(duty) = job.duties.first() else { return Ok(()) };
+        let in_use = Family::BOTH.into_iter().find(|&family| duty.families[family]);
+        let family = in_use.unwrap_or(Family::V4);
+        let kind = family.record_type();
+        let itself = self.account.seen_with(secret.clone());
+        let tried = match (self.api, self.provider.update_url.as_deref()) {
+            (Api::Zones, Some(update_url)) => {
+                itself.probe_update(update_url, &duty.host, family).await
+            }
+            _ => itself.probe_write(&duty.zone, duty.subname(), kind, LONGEST_TTL).await,
+        };
+        let (exit, problem) = match tried {
+            Ok(Probe::May) => return Ok(()),
+            // Something is in the way of any write; at least the server knows the secret.
+            Ok(Probe::Unclear(_)) => match itself.policies(&token.id).await {
+                Ok(_) => return Ok(()),
+                Err(trouble) => (Exit::Deferred, trouble.to_string()),
+            },
+            Ok(Probe::MayNot) => {
+                (Exit::Rejected, format!("it may not write {kind} of {}", duty.host))
+            }
+            Err(trouble) if trouble.is_credential() && token.limits.subnets.is_some() => {
+                let networks = token.limits.subnets.iter().flatten();
+                let networks: Vec<&str> = networks.map(String::as_str).collect();
+                return Err(Failure::new(
+                    Exit::Rejected,
+                    format!(
+                        "the new token works only from {}, and this machine seems to be elsewhere",
+                        networks.join(", ")
+                    ),
+                    "give --allow-subnet any, or another network",
+                ));
+            }
+            Err(trouble) => (Exit::Deferred, trouble.to_string()),
+        };
+        Err(Failure::new(
+            exit,
+            format!("the new token does not prove good: {problem}"),
+            "run the command again",
+        ))
+    }
+
+    /// Takes back a token that could not be completed, as far as the server can be reached.
+    async fn undo(&mut self, job: &Job<'_>, id: &TokenId, failure: Failure) -> Failure {
+        let old = match job.found.secret {
+            Some(_) => "; the one in use is as it was",
+            None => "",
+        };
+        // In place already: only what comes after went wrong.
+        let in_place = receipt::read(job.file.path()).ok().flatten();
+        if in_place.is_some_and(|receipt| receipt.id.as_ref() == Some(id)) {
+            return failure.leaving(format!("token {id} is complete"));
+        }
+        match self.account.delete_token(id).await {
+            Ok(()) => {
+                job.file.remove_new();
+                failure.leaving(format!("the half-made token is deleted{old}"))
+            }
+            Err(_) => failure
+                .leaving(format!(
+                    "token {id} is left half made: it was born with everything denied, or nobody \
+                     has its secret{old}"
+                ))
+                .then("run the command again: it deletes what was left"),
+        }
+    }
+}

@@ -1,0 +1,616 @@
+//! Issue and rotate: what a token should be, what it is, and the difference, sent in a safe order.
+//!
+//! A new token is born locked: the server makes it together with a default that denies everything.
+//! Its secret goes to a file beside the one in use, then it gets its rows, loses what it does not
+//! need, is read back and judged, and only then takes the place of the old one. Where a server knows
+//! no locked birth, the secret stays in memory until the denial has been read back.
+
+mod fresh;
+mod limits;
+mod others;
+mod zone;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use self::limits::{asked, check_limits, told};
+use super::job::aliases;
+use crate::cli::{Ask, TokenAction, TokenCommand};
+use crate::config::Config;
+use crate::core::name::Hostname;
+use crate::core::protocol::manners::Issuer;
+use crate::core::provider::Provider;
+use crate::core::secret::Secret;
+use crate::core::time::Timestamp;
+use crate::core::token::desec::audit::{self as judgement, Circumstances, Finding};
+use crate::core::token::desec::difference::{Change, difference, has_lost_all};
+use crate::core::token::{
+    Api, Duty, Flags, Limits, OURS, Policy, Rule, SHORTEST, Token, TokenId, name_for, wanted,
+};
+use crate::exit::Exit;
+use crate::os::clock;
+use crate::os::say::{err, out};
+use crate::provider::desec::{Account, Trouble};
+use crate::receipt::{Receipt, confirm};
+use crate::token::files::{Found, TokenFile, lock};
+use crate::token::progress::Progress;
+use crate::token::{
+    Failure, Holder, account, clients, common_provider, holder, management, refuse_double_use,
+    token_file,
+};
+
+/// Runs `issue` or `rotate`.
+pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result<Exit, Failure> {
+    let mut holders = if command.all {
+        holder::all(config, Issuer::Account)?
+    } else {
+        holder::of(config, Issuer::Account, &command.hosts)?
+    };
+    let provider = common_provider(&holders)?;
+    let mut exit = Exit::Right;
+    let mut files = Vec::new();
+    // What is wrong with a file is found out before anything is asked.
+    let mut ids = ids_of_others(config, &holders)?;
+    let mut looked = |holder: &Holder<'_>| -> Result<TokenFile, Failure> {
+        let file = token_file(holder)?;
+        let found = file.look(true)?;
+        refuse_shared(holder, &found, &mut ids)?;
+        Ok(file)
+    };
+    holders.retain(|holder| match looked(holder) {
+        Ok(file) => {
+            files.push(file);
+            true
+        }
+        Err(failure) => {
+            failure.tell(Some(&holder.label()));
+            exit = exit.max(failure.exit);
+            false
+        }
+    });
+    if holders.is_empty() {
+        return Ok(exit);
+    }
+    check_zone_wish(command, &holders)?;
+    if let (Some(_), true) = (&command.name, holders.len() > 1) {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--name: one name is for one token, and these hosts have several",
+            "name the hosts of one token-file",
+        ));
+    }
+    let secret = management(command)?;
+    refuse_double_use(config, &secret)?;
+    let _lock = if command.dry_run { Vec::new() } else { lock(&files)? };
+
+    let clients = clients(&holders);
+    let progress = Progress::new(holders.len(), !quiet);
+    let account = account(provider, &clients, secret, &progress)?;
+    let mut desk = Desk::open(&account, provider, command, &progress).await?;
+    desk.neighbours = neighbours(config, provider)?;
+    for (done, (holder, file)) in holders.iter().zip(&files).enumerate() {
+        progress.at(done, holder.first().as_str());
+        if let Err(failure) = desk.serve(holder, file).await {
+            progress.clear();
+            failure.tell(Some(&holder.label()));
+            exit = exit.max(failure.exit);
+            // What is wrong with the management token or the way to the server is wrong for all.
+            if desk.is_closed {
+                tell_untried(&holders[done + 1..]);
+                break;
+            }
+        }
+    }
+    progress.clear();
+    Ok(exit)
+}
+
+/// The hosts of the configuration that are at `provider`'s server, with their token files.
+fn neighbours(config: &Config, provider: &Provider) -> Result<Vec<(Hostname, PathBuf)>, Failure> {
+    let mut neighbours = Vec::new();
+    for holder in holder::all(config, Issuer::Account)? {
+        if let (Some(file), true) = (holder.file(), holder.provider.api_url == provider.api_url) {
+            let file = file.to_owned();
+            neighbours.extend(holder.names().into_iter().map(|name| (name, file.clone())));
+        }
+    }
+    Ok(neighbours)
+}
+
+/// The tokens of the holders that this run is not about, each with its hosts.
+fn ids_of_others(
+    config: &Config,
+    holders: &[Holder<'_>],
+) -> Result<Vec<(TokenId, String)>, Failure> {
+    let mut others = holder::all(config, Issuer::Account)?;
+    others.retain(|other| holders.iter().all(|holder| holder.first() != other.first()));
+    let known = others.iter().filter_map(|other| {
+        // What is wrong with their files is not what was asked about.
+        let found = token_file(other).and_then(|file| file.look(true)).ok()?;
+        Some((found.proven()?.id.clone()?, other.label()))
+    });
+    Ok(known.collect())
+}
+
+/// Refuses a token that two files hold: putting it right for one host would take it from the other.
+fn refuse_shared(
+    holder: &Holder<'_>,
+    found: &Found,
+    ids: &mut Vec<(TokenId, String)>,
+) -> Result<(), Failure> {
+    let Some(id) = found.proven().and_then(|receipt| receipt.id.clone()) else { return Ok(()) };
+    if let Some((_, other)) = ids.iter().find(|(known, _)| *known == id) {
+        return Err(Failure::new(
+            Exit::Configuration,
+            format!("its file holds the same token as that of {other}"),
+            "let them share one token-file, or remove the copy and its receipt",
+        )
+        .leaving("nothing was changed"));
+    }
+    ids.push((id, holder.label()));
+    Ok(())
+}
+
+/// Names the hosts whose turn did not come.
+fn tell_untried(holders: &[Holder<'_>]) {
+    const MOST: usize = 5;
+    if holders.is_empty() {
+        return;
+    }
+    let names: Vec<&str> =
+        holders.iter().take(MOST).map(|holder| holder.first().as_str()).collect();
+    let more = if holders.len() > MOST { ", …" } else { "" };
+    err(&format!("{} more not tried: {}{more}", holders.len(), names.join(", ")));
+}
+
+/// Refuses a zone that none of the hosts could be in.
+fn check_zone_wish(command: &TokenCommand, holders: &[Holder<'_>]) -> Result<(), Failure> {
+    let Some(zone) = &command.create_domain else { return Ok(()) };
+    let is_within = |host: &Hostname| host.is_within(zone);
+    if holders.iter().any(|holder| holder.names().iter().any(is_within)) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Usage,
+        format!("--create-domain {zone}: none of the hosts is {zone} or below it"),
+        "name the host itself, or a domain that it ends in",
+    ))
+}
+
+/// Where tokens are issued: the account, and what it held when the run began.
+struct Desk<'a> {
+    account: &'a Account<'a>,
+    provider: &'a Provider,
+    command: &'a TokenCommand,
+    progress: &'a Progress,
+    api: Api,
+    tokens: Vec<Token>,
+    is_closed: bool,
+    /// The zones that this run has registered.
+    registered: Vec<Hostname>,
+    /// Every host at this server with its token file: what is registered above one empties its name.
+    neighbours: Vec<(Hostname, PathBuf)>,
+    /// The zones that were there, and whose records for the parent were told.
+    reminded: Vec<Hostname>,
+}
+
+/// What is to be done about one holder's token.
+struct Job<'a> {
+    holder: &'a Holder<'a>,
+    file: &'a TokenFile,
+    found: Found,
+    name: String,
+    duties: Vec<Duty>,
+    /// Whether what is set for one of them may be lost: its zone is another one than before.
+    is_void: bool,
+}
+
+impl Job<'_> {
+    /// The duties that the token had before, in the zones where they are now.
+    fn known_duties(&self) -> Vec<Duty> {
+        let before = self.found.receipt.as_ref().map(|receipt| receipt.duties.as_slice());
+        let is_known = |duty: &&Duty| {
+            before
+                .unwrap_or_default()
+                .iter()
+                .any(|known| known.host == duty.host && known.zone == duty.zone)
+        };
+        self.duties.iter().filter(is_known).cloned().collect()
+    }
+
+    /// The limits that the token was issued with, or found with by the run before.
+    fn issued_limits(&self) -> Limits {
+        self.found.receipt.as_ref().map(|receipt| receipt.limits.clone()).unwrap_or_default()
+    }
+}
+
+impl<'a> Desk<'a> {
+    /// Looks at the account with the management token.
+    async fn open(
+        account: &'a Account<'a>,
+        provider: &'a Provider,
+        command: &'a TokenCommand,
+        progress: &'a Progress,
+    ) -> Result<Self, Failure> {
+        let nothing = |trouble: Trouble| {
+            Failure::of_management(&trouble, "listing the account's tokens")
+                .leaving("nothing was changed")
+        };
+        let tokens = account.tokens().await.map_err(nothing)?;
+        // The management token is in the list, so there is one to ask about.
+        let api = match tokens.first() {
+            Some(token) => account.api(&token.id).await.map_err(nothing)?,
+            None => Api::Rows,
+        };
+        let (is_closed, registered, reminded, neighbours) = Default::default();
+        Ok(Self {
+            account,
+            provider,
+            command,
+            progress,
+            api,
+            tokens,
+            is_closed,
+            registered,
+            neighbours,
+            reminded,
+        })
+    }
+
+    fn tell(&self, line: &str) {
+        self.progress.clear();
+        out(line);
+    }
+
+    /// What the account's refusal means for one holder.
+    fn failed(&mut self, trouble: &Trouble, doing: &str) -> Failure {
+        // A fault of the server's may be about this one only.
+        self.is_closed |= trouble.is_credential() || trouble.is_forbidden() || trouble.is_no_way();
+        Failure::of_management(trouble, doing)
+    }
+
+    /// Puts one holder's token right.
+    async fn serve(&mut self, holder: &'a Holder<'a>, file: &'a TokenFile) -> Result<(), Failure> {
+        let mut found = file.look(self.command.dry_run)?;
+        self.leave_foreign_receipts(holder, &mut found)?;
+        if self.command.create_domain.is_some() && !self.command.dry_run {
+            // A zone is not registered for a token that could not be kept.
+            file.try_directory()?;
+        }
+        let duties = self.duties(holder).await?;
+        // A name that somebody chose goes on.
+        let chosen = found.receipt.as_ref().map(|receipt| &receipt.name);
+        let chosen = chosen.filter(|name| !name.is_empty() && !name.starts_with(OURS));
+        let name = self.command.name.as_ref().or(chosen).cloned();
+        let name = name.unwrap_or_else(|| name_for(&holder.names()));
+        let is_void = self.is_elsewhere(&found, &duties);
+        let job = Job { holder, file, found, name, duties, is_void };
+        for remark in &job.found.remarks {
+            self.tell(&format!("{}: {remark}", holder.label()));
+        }
+        self.clear_away(&job).await?;
+        let own = self.own(&job);
+        self.report_others(&job, own.as_ref());
+        match own {
+            Some(token)
+                if self.command.action == TokenAction::Issue
+                    && self.why_useless(&job, &token).is_none() =>
+            {
+                self.mend(&job, token).await
+            }
+            _ => self.replace(&job).await,
+        }
+    }
+
+    /// Whether the zone of one of `duties` is new, or another one than before: it does not hold what
+    /// was set there. Where nobody wrote down the zone of a token in use, it may be.
+    fn is_elsewhere(&self, found: &Found, duties: &[Duty]) -> bool {
+        let before = found.receipt.iter().flat_map(|receipt| &receipt.duties);
+        let before: Vec<&Duty> = before.collect();
+        duties.iter().any(|duty| {
+            let known = before.iter().find(|before| before.host == duty.host);
+            self.registered.contains(&duty.zone)
+                || match known {
+                    Some(before) => before.zone != duty.zone,
+                    None => {
+                        self.command.create_domain.as_ref() == Some(&duty.zone)
+                            || before.is_empty() && found.secret.is_some()
+                    }
+                }
+        })
+    }
+
+    /// Why a token cannot be put right: its time is over, or would be with the limits asked for.
+    fn why_useless(&self, job: &Job<'_>, token: &Token) -> Option<&'static str> {
+        let usable = token.limits.usable(&job.issued_limits());
+        // Where only limits that nobody could live with are in the way, they are lifted.
+        if !token.is_valid && usable == token.limits {
+            return Some("the token has lapsed");
+        }
+        let asked_for = &self.command.limits;
+        let limits = asked(asked_for, &usable);
+        let now = clock::wall();
+        let used = token.last_used.unwrap_or(token.created);
+        // An end that is asked for is to come, and not at once.
+        let ends = |from: Timestamp, span: Option<Duration>, is_asked: bool| {
+            let margin =
+                |span: Duration| if is_asked { SHORTEST.min(span / 2) } else { Duration::ZERO };
+            span.is_some_and(|span| from.after(span) <= now.after(margin(span)))
+        };
+        let is_asked = matches!(asked_for.max_age, Ask::Set(_));
+        let is_over =
+            ends(token.created, limits.max_age, is_asked) || ends(used, limits.max_unused, false);
+        is_over.then_some("with these limits the token would be over already")
+    }
+
+    /// The limits of a token with which the next one of its holder is to live: its own, but for what
+    /// makes it useless. Networks that somebody else has set, and that leave this machine out, do.
+    async fn kept_limits(&self, job: &Job<'_>, token: &Token) -> Limits {
+        let issued = job.issued_limits();
+        let mut kept = token.limits.usable(&issued);
+        if token.is_valid
+            && kept.subnets.is_some()
+            && kept.subnets != issued.subnets
+            && let (Some(_), Some(secret)) = (job.found.proven(), &job.found.secret)
+        {
+            let greeted = self.account.seen_with(secret.clone()).greet().await;
+            if greeted.is_err_and(|trouble| trouble.is_credential()) {
+                kept.subnets = issued.subnets;
+            }
+        }
+        kept
+    }
+
+    /// The token that is proven to be this holder's: its receipt names it, and the secret in use is
+    /// the one that the receipt is about.
+    fn own(&self, job: &Job<'_>) -> Option<Token> {
+        let id = job.found.proven()?.id.as_ref()?;
+        self.tokens.iter().find(|token| token.id == *id).cloned()
+    }
+
+    async fn delete(&mut self, id: &TokenId) -> Result<(), Failure> {
+        self.account.delete_token(id).await.map_err(|trouble| {
+            let failure = self.failed(&trouble, &format!("deleting token {id}"));
+            failure.leaving(format!("token {id} may still be there"))
+        })
+    }
+
+    fn heading(&self, job: &Job<'_>) {
+        self.tell(&format!("{} ({})", job.holder.label(), job.file.path().display()));
+    }
+
+    /// Sends what the token differs in from what it should be.
+    async fn mend(&mut self, job: &Job<'_>, token: Token) -> Result<(), Failure> {
+        let Some(receipt) = job.found.receipt.clone() else { return Ok(()) };
+        let rules = wanted(self.api, &job.duties);
+        let id = token.id.clone();
+        let policies = match self.account.policies(&id).await {
+            Ok(policies) => policies,
+            Err(trouble) => {
+                let failure = self.failed(&trouble, "reading the token's policies");
+                return Err(failure.leaving("nothing was changed"));
+            }
+        };
+        let changes = difference(&policies, &rules);
+        let kept = self.kept_limits(job, &token).await;
+        let limits = asked(&self.command.limits, &kept);
+        let name = self.command.name.as_deref().filter(|name| *name != token.name);
+        let is_tame = !has_flags(token.flags) && limits == token.limits && name.is_none();
+        let is_right = changes.is_empty() && is_tame && receipt.replaces.is_empty();
+        if !is_right {
+            self.heading(job);
+            changes.iter().for_each(|change| self.tell(&format!("  {}", change.told(&job.duties))));
+            if let Some(name) = name {
+                self.tell(&format!("  ~ name {name:?} (was: {:?})", token.name));
+            }
+            self.tell_limits(&token, &limits);
+            receipt
+                .replaces
+                .iter()
+                .for_each(|old| self.tell(&format!("  - token {old}, replaced")));
+        }
+        // What is put back is in the plan.
+        if kept == token.limits && token.limits != receipt.limits {
+            self.tell(&format!(
+                "{}: note: somebody has changed its limits: {} (issued with: {})",
+                job.holder.label(),
+                told(&token.limits),
+                told(&receipt.limits)
+            ));
+        }
+        if self.command.dry_run {
+            if is_right {
+                self.tell(&format!("{}: nothing to do", job.holder.label()));
+            }
+            return Ok(());
+        }
+        let mut receipt = receipt;
+        if job.is_void || has_lost_all(&policies, &job.known_duties(), self.api) {
+            // Before anything is sent: after a cut nobody could tell that there was no row.
+            receipt.void_since = Some(clock::wall());
+            job.file.write_receipt(&receipt)?;
+        }
+        let partly = |failure: Failure| {
+            failure.leaving("the token may be between what it was and what it should be")
+        };
+        let mut mended = token.clone();
+        if !is_tame {
+            let tamed = self.account.tame(&id, &token.limits, &limits, name).await;
+            mended = tamed
+                .map_err(|trouble| partly(self.failed(&trouble, "changing what the token may")))?;
+        }
+        check_limits(&mended.limits, &limits).map_err(partly)?;
+        let policies = self.settle(&id, Some(policies), &rules).await.map_err(partly)?;
+        let aliases = aliases(self.account, &job.duties).await;
+        let notes = self.judge(job, &mended, &policies, aliases)?;
+        self.write_down(job, receipt, &mended).await?;
+        let word = if is_right { "nothing to do" } else { "done" };
+        let done = format!("{word}; its token is narrow");
+        self.conclude(job, &done, &notes);
+        self.print_secret(job.found.secret.as_ref());
+        Ok(())
+    }
+
+    /// Writes down what was mended, or confirms that nothing had to be.
+    async fn write_down(
+        &mut self,
+        job: &Job<'_>,
+        receipt: Receipt,
+        token: &Token,
+    ) -> Result<(), Failure> {
+        let fresh = Receipt {
+            name: token.name.clone(),
+            api: self.api,
+            duties: job.duties.clone(),
+            limits: token.limits.clone(),
+            proven: receipt.proven.or_else(|| Some(clock::wall())),
+            beyond: None,
+            revoked: None,
+            ..receipt.clone()
+        };
+        if fresh != receipt {
+            job.file.write_receipt(&fresh)?;
+        } else if let Err(error) = confirm(job.file.path()) {
+            let file = crate::receipt::path(job.file.path());
+            return Err(Failure::of_file(&file, "cannot be confirmed", &error));
+        }
+        self.end_replaced(job, fresh).await
+    }
+
+    /// Ends the tokens whose place another one has taken.
+    async fn end_replaced(&mut self, job: &Job<'_>, receipt: Receipt) -> Result<(), Failure> {
+        let mut receipt = receipt;
+        while let Some(old) = receipt.replaces.first().cloned() {
+            self.delete(&old).await.map_err(|failure| {
+                failure
+                    .leaving(format!(
+                        "the new token is in place, and the old one ({old}) may still be there"
+                    ))
+                    .then(format!(
+                        "run `homing token issue {}`, which deletes it",
+                        job.holder.first()
+                    ))
+            })?;
+            receipt.replaces.remove(0);
+            job.file.write_receipt(&receipt)?;
+        }
+        Ok(())
+    }
+
+    fn print_secret(&self, secret: Option<&Secret>) {
+        if let Some(secret) = secret.filter(|_| self.command.print) {
+            self.tell(secret.expose());
+        }
+    }
+
+    fn tell_limits(&self, token: &Token, limits: &Limits) {
+        for (flag, word) in [
+            (token.flags.manage_tokens, "managing tokens"),
+            (token.flags.create_zones, "creating zones"),
+            (token.flags.delete_zones, "deleting zones"),
+            (token.flags.auto_policy, "granting itself new zones"),
+        ] {
+            if flag == Some(true) {
+                self.tell(&format!("  - the right of {word}"));
+            }
+        }
+        if *limits != token.limits {
+            self.tell(&format!("  ~ {} (was: {})", told(limits), told(&token.limits)));
+        }
+    }
+
+    /// Brings a token's policies to `rules` and reads them back; a conflict means that somebody was
+    /// faster, so it is read and compared again.
+    async fn settle(
+        &mut self,
+        id: &TokenId,
+        known: Option<Vec<Policy>>,
+        rules: &[Rule],
+    ) -> Result<Vec<Policy>, Failure> {
+        const ATTEMPTS: usize = 4;
+        let mut known = known;
+        for _ in 0..ATTEMPTS {
+            let is = match known.take() {
+                Some(is) => is,
+                None => match self.account.policies(id).await {
+                    Ok(is) => is,
+                    Err(trouble) => return Err(self.failed(&trouble, "reading the policies back")),
+                },
+            };
+            let changes = difference(&is, rules);
+            if changes.is_empty() {
+                return Ok(is);
+            }
+            self.send(id, &changes).await?;
+        }
+        Err(Failure::new(
+            Exit::Deferred,
+            "the policies do not stay as they were sent; somebody else is changing them",
+            "run the command again",
+        ))
+    }
+
+    /// Sends changes in their order; stops where somebody was faster, which reading back shows.
+    async fn send(&mut self, id: &TokenId, changes: &[Change]) -> Result<(), Failure> {
+        for change in changes {
+            match self.apply(id, change).await {
+                Ok(()) => {}
+                Err(Trouble::Conflict(_) | Trouble::NotThere(_)) => break,
+                Err(trouble) => {
+                    return Err(self.failed(&trouble, &format!("sending \"{change}\"")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, id: &TokenId, change: &Change) -> Result<(), Trouble> {
+        match change {
+            Change::Add(rule) => self.account.add_policy(id, rule).await,
+            Change::Correct { is, should } => self.account.correct_policy(id, is, should).await,
+            Change::Remove(policy) => self.account.remove_policy(id, policy).await,
+        }
+    }
+
+    /// Ends with the audit: what was read back is judged, and what people should know is told.
+    fn judge(
+        &self,
+        job: &Job<'_>,
+        token: &Token,
+        policies: &[Policy],
+        more: Vec<Finding>,
+    ) -> Result<Vec<Finding>, Failure> {
+        let circumstances =
+            Circumstances { now: clock::wall(), owner: token.owner.as_deref(), api: self.api };
+        let mut findings = judgement::judge(token, policies, &job.duties, &circumstances);
+        findings.extend(more);
+        judgement::sort(&mut findings);
+        let verdict = judgement::verdict(&findings);
+        if !verdict.is_narrow() {
+            let worst = findings.first().map(Finding::to_string).unwrap_or_default();
+            let host = job.holder.first();
+            return Err(Failure::new(
+                Exit::Rejected,
+                format!("read back, the token {worst}"),
+                format!("`homing token audit {host}` tells more"),
+            )
+            .leaving(format!("token {} is {verdict}", token.id)));
+        }
+        // That nothing ends it by itself is what was asked for.
+        findings.retain(|finding| *finding != Finding::NoExpiry);
+        Ok(findings)
+    }
+
+    /// Ends the account of one holder: what was done, and what people should know besides.
+    fn conclude(&self, job: &Job<'_>, done: &str, notes: &[Finding]) {
+        let label = job.holder.label();
+        self.tell(&format!("{label}: {done}"));
+        notes.iter().for_each(|note| self.tell(&format!("{label}: note: {note}")));
+    }
+}
+
+/// Whether a token has any right beside writing records.
+fn has_flags(flags: Flags) -> bool {
+    let Flags { manage_tokens, create_zones, delete_zones, auto_policy } = flags;
+    [manage_tokens, create_zones, delete_zones, auto_policy].contains(&Some(true))
+}

@@ -1,0 +1,63 @@
+//! What a token of deSEC is for, as its account tells, and what stands in the way of that.
+//!
+//! Judges no token and changes nothing. Used where tokens are issued, audited and asked themselves.
+
+use crate::core::token::Duty;
+use crate::core::token::desec::audit::Finding;
+use crate::core::token::desec::rights::Reach;
+use crate::provider::desec::Account;
+use crate::token::Holder;
+use crate::token::subject::Subject;
+
+/// The largest TTL that deSEC takes, which no zone's minimum is above.
+pub const LONGEST_TTL: u32 = 86_400;
+
+/// The duties of a subject's hosts, with the zones that `account` names; what could not be told is
+/// found, and the receipt's zone taken in its place.
+pub async fn duties(
+    account: &Account<'_>,
+    subject: &Subject<'_>,
+    findings: &mut Vec<Finding>,
+) -> Vec<Duty> {
+    let mut duties = Vec::new();
+    for host in &subject.holder.hosts {
+        let name = &host.host.key.host;
+        let families = host.host.in_use();
+        let (zone, why) = match account.zone_of(name).await {
+            Ok(Some(zone)) => (Some(zone), None),
+            Ok(None) => (None, Some("no zone of this account holds it".to_owned())),
+            Err(trouble) => {
+                let issued = subject.receipt.iter().flat_map(|receipt| &receipt.duties);
+                let issued = issued.clone().find(|duty| duty.host == *name);
+                (issued.map(|duty| duty.zone.clone()), Some(trouble.to_string()))
+            }
+        };
+        let what = || format!("{name} is all that it is for");
+        findings.extend(why.map(|why| Finding::untold(what(), why)));
+        duties.extend(zone.map(|zone| Duty { host: name.clone(), zone, families }));
+    }
+    duties
+}
+
+/// Judgements of single records count only against a job that is known.
+pub fn without_unknown_job(findings: &mut Vec<Finding>, holder: &Holder<'_>, duties: &[Duty]) {
+    let is_known =
+        holder.hosts.iter().all(|host| duties.iter().any(|duty| duty.host == host.host.key.host));
+    let may_be_the_job = |finding: &Finding| match finding {
+        Finding::Exceeds(excess) => excess.reach == Reach::Record,
+        _ => false,
+    };
+    findings.retain(|finding| is_known || !may_be_the_job(finding));
+}
+
+/// Whether an alias stands in the way at the hosts of `duties`.
+pub async fn aliases(account: &Account<'_>, duties: &[Duty]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for duty in duties {
+        // Not knowing is no obstacle: it says nothing about rights.
+        if account.has_record_set(&duty.zone, duty.subname(), "CNAME").await == Ok(true) {
+            found.push(Finding::HasAlias(duty.host.clone()));
+        }
+    }
+    found
+}

@@ -1,0 +1,473 @@
+//! Asking as the token itself: what it sees of its own rights, and what the server would let it do.
+//!
+//! Reads, `OPTIONS`, and writes whose content the server must refuse after it has looked at the
+//! rights; nothing is ever stored. A 403 at the account's own endpoints proves nothing about
+//! policies: a token without any gets it, too.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::job::{LONGEST_TTL, duties, without_unknown_job};
+use crate::core::name::Hostname;
+use crate::core::order;
+use crate::core::token::desec::audit::{Finding, judge_limits, judge_policies, of_deletion};
+use crate::core::token::verdict::Weight;
+use crate::core::token::{Api, Duty, Key, Policy, rows};
+use crate::os::clock;
+use crate::provider::desec::{Account, Probe, Trouble};
+use crate::receipt::Receipt;
+use crate::token::show::{Audited, By};
+use crate::token::subject::Subject;
+
+/// The most neighbours of a host that are tried.
+const MOST_NEIGHBOURS: usize = 20;
+
+/// So many of them come before what is tried at each host.
+const FIRST_NEIGHBOURS: usize = 3;
+
+/// The most other zones that are tried.
+const MOST_ZONES: usize = 10;
+
+/// What one run may take of what the server lets an account write.
+///
+/// deSEC takes 100 writes of a zone in an hour, whatever token they come from: the hosts need them.
+#[derive(Debug)]
+pub struct Budget {
+    is_thorough: bool,
+    spent: RefCell<BTreeMap<String, u32>>,
+}
+
+/// So many requests that count as writes are made to one zone, unless more are asked for.
+const MOST_WRITES: u32 = 15;
+
+impl Budget {
+    /// Nothing is spent; `is_thorough` knows no end.
+    pub fn new(is_thorough: bool) -> Self {
+        Self { is_thorough, spent: RefCell::default() }
+    }
+
+    /// Takes one request to `zone`, if there is one left.
+    fn spend(&self, server: &str, zone: &Hostname) -> bool {
+        let mut spent = self.spent.borrow_mut();
+        let so_far = spent.entry(format!("{server} {zone}")).or_default();
+        if *so_far >= MOST_WRITES && !self.is_thorough {
+            return false;
+        }
+        *so_far += 1;
+        true
+    }
+
+    /// What is said before tokens are asked whose rows nobody can read.
+    pub fn announcement(&self) -> &'static str {
+        if self.is_thorough {
+            "asking as the tokens themselves, thoroughly: some 35 writes are tried for each host in \
+             its zone, of which deSEC takes 15 in a minute and 100 in an hour"
+        } else {
+            "asking as the tokens themselves: at most 15 of the 100 writes that deSEC takes in an \
+             hour are tried in each zone; --thorough tries more"
+        }
+    }
+}
+
+/// What a token cannot see of itself; the first of it may stand in its receipt.
+const NOT_VISIBLE: [&str; 4] = [
+    IN_RECEIPT[0],
+    IN_RECEIPT[1],
+    "whether it acts on another account",
+    "whether new zones would give it rights (auto_policy)",
+];
+
+/// What probes leave open: there are more names and types than can be tried.
+const NOT_TRIED: &str = "single records that nobody tried";
+
+/// What of that a receipt tells.
+const IN_RECEIPT: [&str; 2] = ["when it expires", "the networks that it works from"];
+
+/// A name that nobody has, in place of every name that is not there.
+const NO_NAME: &str = "homing-probe-no-such-name";
+
+/// Audits a token by asking as the token itself.
+pub async fn itself(account: &Account<'_>, subject: &Subject<'_>, budget: &Budget) -> Audited {
+    let mut report = subject.report(By::Itself);
+    // What it was issued with, its receipt still tells.
+    let issued = subject.receipt.as_ref().filter(|receipt| receipt.created.is_some());
+    let known = if issued.is_some() { IN_RECEIPT.len() } else { 0 };
+    report.not_visible = NOT_VISIBLE[known..].to_vec();
+    if let Some(receipt) = issued {
+        let (limits, expires) = (&receipt.limits, receipt.expires());
+        report.findings.extend(judge_limits(limits, expires, clock::wall()));
+    }
+    match account.greet().await {
+        Ok(()) => {}
+        Err(trouble) if trouble.is_credential() => {
+            report.findings.push(refused(subject));
+            return report;
+        }
+        Err(trouble) => {
+            report.findings.push(Finding::untold("it is narrow", trouble));
+            return report;
+        }
+    }
+    report.is_valid = Some(true);
+    let (findings, tried, left_out) = Default::default();
+    let mut asked = Asked { account, budget, findings, tried, left_out, policies_known: false };
+    asked.manages_tokens().await;
+    let duties = duties(account, subject, &mut asked.findings).await;
+    let policies = match asked.own_policies(subject, &duties).await {
+        Policies::Anothers => {
+            report.is_anothers = true;
+            report.id = None;
+            None
+        }
+        Policies::Known(api, policies) => Some((api, policies)),
+        Policies::Unknown => None,
+    };
+    asked.policies_known = policies.is_some();
+    without_unknown_job(&mut asked.findings, subject.holder, &duties);
+    if policies.is_none() {
+        report.not_visible.push(NOT_TRIED);
+    }
+    // Where rights are for updates alone, writes of records are refused whatever they are about.
+    let zones_safe = match &policies {
+        Some((Api::Zones, policies)) => !policies.is_empty(),
+        _ => !duties.is_empty() && asked.writes(&duties).await,
+    };
+    // What its policies tell is not asked.
+    let deletion = match &policies {
+        Some((Api::Rows, policies)) => of_deletion(policies),
+        Some((Api::Zones, _)) | None if zones_safe => Finding::DeletesNothing,
+        Some((Api::Zones, _)) | None => Finding::DeletesZones,
+    };
+    asked.zones(deletion).await;
+    asked.aliases(&duties).await;
+    if policies.is_none() {
+        asked.unproven();
+    }
+    report.rows = policies.map(|(_, policies)| rows(&policies, &duties));
+    report.duties = duties;
+    report.tried = asked.tried;
+    report.findings.append(&mut asked.findings);
+    report
+}
+
+/// What it means that the server does not take a secret: that its time is over, if its receipt says
+/// so; else it may be as powerful as ever from elsewhere.
+fn refused(subject: &Subject<'_>) -> Finding {
+    let ends = subject.receipt.as_ref().and_then(Receipt::expires);
+    if ends.is_some_and(|end| end <= clock::wall()) {
+        return Finding::Lapsed;
+    }
+    Finding::untold(
+        "it is narrow",
+        "the server refuses it: it has lapsed, was deleted, or works from other networks only",
+    )
+}
+
+/// A question round with one token.
+struct Asked<'a> {
+    account: &'a Account<'a>,
+    budget: &'a Budget,
+    findings: Vec<Finding>,
+    tried: usize,
+    /// What was not tried, so as to leave the hosts what they need.
+    left_out: usize,
+    /// Whether its own policies could be read: then they decide.
+    policies_known: bool,
+}
+
+/// What became of the question for a token's own policies.
+enum Policies {
+    /// The receipt's id is another token's.
+    Anothers,
+    Known(Api, Vec<Policy>),
+    Unknown,
+}
+
+impl Asked<'_> {
+    async fn manages_tokens(&mut self) {
+        match self.account.manages_tokens().await {
+            Ok(true) => self.findings.push(Finding::ManagesTokens),
+            Ok(false) => {}
+            Err(trouble) => self.untold("it may manage tokens", trouble),
+        }
+    }
+
+    /// Reads and judges its own policies, if its receipt tells its id.
+    async fn own_policies(&mut self, subject: &Subject<'_>, duties: &[Duty]) -> Policies {
+        let Some(id) = subject.id() else { return Policies::Unknown };
+        let policies = match self.account.policies(id).await {
+            Ok(policies) => policies,
+            // The receipt is another token's: as without one.
+            Err(trouble) if trouble.is_forbidden() => return Policies::Anothers,
+            Err(Trouble::NotThere(_)) => return Policies::Anothers,
+            Err(trouble) => {
+                self.untold("its policies are narrow", trouble);
+                return Policies::Unknown;
+            }
+        };
+        match self.account.api(id).await {
+            Ok(api) => {
+                self.findings.extend(judge_policies(&policies, duties, api));
+                Policies::Known(api, policies)
+            }
+            Err(_) => Policies::Unknown,
+        }
+    }
+
+    /// Notes that nothing was found, which proves nothing: there are more records than can be tried.
+    fn unproven(&mut self) {
+        if self.findings.iter().any(|finding| finding.weight() == Weight::TooPowerful) {
+            return;
+        }
+        let more = match self.left_out {
+            0 => String::new(),
+            left => format!(" ({left} more were left out, which --thorough tries)"),
+        };
+        self.untold(
+            "it is narrow",
+            format!(
+                "nothing tells its id, so its rows cannot be read, and what was tried proves \
+                 nothing about the rest{more}"
+            ),
+        );
+    }
+
+    /// Whether an alias stands in the way at its hosts.
+    async fn aliases(&mut self, duties: &[Duty]) {
+        for duty in duties {
+            let host = &duty.host;
+            match self.account.has_record_set(&duty.zone, duty.subname(), "CNAME").await {
+                Ok(true) => self.findings.push(Finding::HasAlias(host.clone())),
+                Ok(false) => {}
+                // An old server shows no records to whoever may only update.
+                Err(trouble) if trouble.is_forbidden() => {}
+                Err(trouble) => self.untold(format!("{host} has no CNAME record"), trouble),
+            }
+        }
+    }
+
+    /// Tries writes, its own and others; returns whether the apex of every zone is denied it.
+    ///
+    /// Where its policies are known they decide: one write of each host shows that they are applied.
+    async fn writes(&mut self, duties: &[Duty]) -> bool {
+        let mut own_may = 0;
+        let mut own_may_not = Vec::new();
+        for duty in duties {
+            let most = if self.policies_known { 1 } else { usize::MAX };
+            for kind in duty.kinds().take(most) {
+                match self.try_write(&duty.zone, duty.subname(), kind).await {
+                    Some(Probe::May) => own_may += 1,
+                    Some(Probe::MayNot) => own_may_not.push((duty.host.clone(), kind)),
+                    Some(Probe::Unclear(why)) => self.unclear_record(duty, kind, why),
+                    None => {}
+                }
+            }
+        }
+        let mut zones: Vec<&Hostname> = duties.iter().map(|duty| &duty.zone).collect();
+        order::sort(&mut zones);
+        zones.dedup();
+        let mut safe = true;
+        for zone in zones {
+            safe &= self.delegation(zone).await;
+            if !self.policies_known {
+                self.around(zone, duties).await;
+            }
+        }
+        if self.policies_known {
+            return safe;
+        }
+        self.elsewhere(duties).await;
+        if own_may > 0 {
+            let lacks = |(host, kind)| Finding::Lacks { host, kind };
+            self.findings.extend(own_may_not.into_iter().map(lacks));
+        } else if let Some((host, kind)) = own_may_not.first() {
+            // It may be one of an old server, whose rights are for updates alone and cannot be tried
+            // this way; a complaint about content elsewhere is proof all the same.
+            self.untold(
+                format!("it may write {kind} of {host}"),
+                "it may not by this way, but an old server lets updates do it",
+            );
+        }
+        safe
+    }
+
+    /// Whether the one record set that every zone has is denied it; asked in another way.
+    async fn delegation(&mut self, zone: &Hostname) -> bool {
+        if !self.budget.spend(self.account.server(), zone) {
+            self.left_out += 1;
+            return false;
+        }
+        self.tried += 1;
+        match self.account.offers_writing(zone, "", "NS").await {
+            Ok(true) => {
+                self.may_write(zone, "", "NS");
+                false
+            }
+            Ok(false) => true,
+            Err(trouble) => {
+                self.untold(format!("it may write NS of {zone}"), trouble);
+                false
+            }
+        }
+    }
+
+    /// Tries what is around the hosts in one zone, the likeliest first.
+    async fn around(&mut self, zone: &Hostname, duties: &[Duty]) {
+        let here = || duties.iter().filter(|duty| duty.zone == *zone);
+        let own = |text: &str| text.to_owned();
+        let mut targets: Vec<(String, &str)> =
+            vec![(own(NO_NAME), "A"), (own(NO_NAME), "TXT"), (String::new(), "A"), (own("*"), "A")];
+        let mut neighbours = self.neighbours(zone, duties).await;
+        let others = neighbours.split_off(neighbours.len().min(FIRST_NEIGHBOURS));
+        targets.append(&mut neighbours);
+        for duty in here() {
+            let subname = duty.subname();
+            targets.push((own(subname), "TXT"));
+            if !subname.is_empty() {
+                targets.push((own(subname), "NS"));
+            }
+            targets.push((below("_acme-challenge", subname), "TXT"));
+            targets.push((below("*", subname), "A"));
+        }
+        targets.push((String::new(), "TXT"));
+        targets.extend(here().map(|duty| (own(duty.subname()), "CAA")));
+        targets.push((own(NO_NAME), "AAAA"));
+        targets.extend(others);
+        let mut known: Vec<(String, &str)> = Vec::new();
+        for (subname, kind) in targets {
+            let covers = |duty: &Duty| duty.covers(Some(zone.as_str()), Some(&subname), Some(kind));
+            if here().any(covers) || known.contains(&(subname.clone(), kind)) {
+                continue;
+            }
+            self.try_foreign(zone, &subname, kind).await;
+            known.push((subname, kind));
+        }
+    }
+
+    /// The other names of a zone, each with a type that can stand there.
+    async fn neighbours(
+        &mut self,
+        zone: &Hostname,
+        duties: &[Duty],
+    ) -> Vec<(String, &'static str)> {
+        let sets = match self.account.record_sets(zone).await {
+            Ok(sets) => sets,
+            Err(trouble) => {
+                self.untold(format!("it may write the other names of {zone}"), trouble);
+                return Vec::new();
+            }
+        };
+        let is_own = |subname: &str| {
+            duties.iter().any(|duty| duty.zone == *zone && duty.subname() == subname)
+        };
+        let mut names: BTreeMap<String, &str> = BTreeMap::new();
+        for set in sets {
+            // Beside an alias no other record can stand.
+            let kind = if set.kind == "CNAME" { "CNAME" } else { "A" };
+            if !set.subname.is_empty() && !is_own(&set.subname) {
+                names.insert(set.subname, kind);
+            }
+        }
+        if names.len() > MOST_NEIGHBOURS {
+            self.untold(
+                format!("it may write the other names of {zone}"),
+                format!("of {} only {MOST_NEIGHBOURS} are tried", names.len()),
+            );
+        }
+        names.into_iter().take(MOST_NEIGHBOURS).collect()
+    }
+
+    /// Tries the hosts' names, and one that nobody has, in other zones of the account.
+    async fn elsewhere(&mut self, duties: &[Duty]) {
+        let zones = match self.account.zones().await {
+            Ok(zones) => zones,
+            Err(trouble) => {
+                self.untold("it may write in other zones", trouble);
+                return;
+            }
+        };
+        let Some(duty) = duties.first() else { return };
+        let others = zones.iter().filter_map(|zone| zone.name.parse::<Hostname>().ok());
+        let others: Vec<Hostname> =
+            others.filter(|zone| duties.iter().all(|duty| duty.zone != *zone)).collect();
+        if others.len() > MOST_ZONES {
+            self.untold(
+                "it may write in other zones",
+                format!("of {} only {MOST_ZONES} were tried", others.len()),
+            );
+        }
+        for zone in others.iter().take(MOST_ZONES) {
+            for subname in [duty.subname(), NO_NAME] {
+                for kind in ["A", "TXT"] {
+                    self.try_foreign(zone, subname, kind).await;
+                }
+            }
+        }
+    }
+
+    /// Tries to register and to delete zones.
+    async fn zones(&mut self, deletion: Finding) {
+        self.tried += 2;
+        let create = self.account.probe_create_zone().await;
+        let delete = self.account.probe_delete_zone().await;
+        match create {
+            Ok(Probe::May) => self.findings.push(Finding::CreatesZones { writes_there: false }),
+            Ok(Probe::MayNot) => {}
+            Ok(Probe::Unclear(why)) => self.untold("it may register zones", why),
+            Err(trouble) => self.untold("it may register zones", trouble),
+        }
+        match delete {
+            Ok(Probe::May) => self.findings.push(deletion),
+            Ok(Probe::MayNot) => {}
+            Ok(Probe::Unclear(why)) => self.untold("it may delete zones", why),
+            Err(trouble) => self.untold("it may delete zones", trouble),
+        }
+    }
+
+    /// Tries a write that it must not be able to make.
+    async fn try_foreign(&mut self, zone: &Hostname, subname: &str, kind: &str) {
+        match self.try_write(zone, subname, kind).await {
+            Some(Probe::May) => self.may_write(zone, subname, kind),
+            Some(Probe::Unclear(why)) => {
+                self.untold(format!("it may write {}", Key::of(zone, subname, kind)), why);
+            }
+            Some(Probe::MayNot) | None => {}
+        }
+    }
+
+    fn may_write(&mut self, zone: &Hostname, subname: &str, kind: &str) {
+        self.findings.push(Finding::MayWrite(Key::of(zone, subname, kind)));
+    }
+
+    /// What one impossible write shows, if there is room for it.
+    async fn try_write(&mut self, zone: &Hostname, subname: &str, kind: &str) -> Option<Probe> {
+        if !self.budget.spend(self.account.server(), zone) {
+            self.left_out += 1;
+            return None;
+        }
+        self.tried += 1;
+        match self.account.probe_write(zone, subname, kind, LONGEST_TTL).await {
+            Ok(probe) => Some(probe),
+            Err(trouble) => {
+                self.untold(format!("it may write {}", Key::of(zone, subname, kind)), trouble);
+                None
+            }
+        }
+    }
+
+    fn unclear_record(&mut self, duty: &Duty, kind: &str, why: String) {
+        if !self.policies_known {
+            self.untold(format!("it may write {kind} of {}", duty.host), why);
+        }
+    }
+
+    fn untold(&mut self, what: impl Into<String>, why: impl fmt::Display) {
+        self.findings.push(Finding::untold(what, why));
+    }
+}
+
+/// The name `label` below `subname`.
+fn below(label: &str, subname: &str) -> String {
+    if subname.is_empty() { label.to_owned() } else { format!("{label}.{subname}") }
+}

@@ -1,0 +1,267 @@
+//! Revoke: ends the token that a receipt names, whatever the file holds, a foreign one by its id, or,
+//! where that is asked for, the one in the file by its own secret.
+
+use crate::cli::TokenCommand;
+use crate::config::Config;
+use crate::core::protocol::manners::Issuer;
+use crate::core::provider::Provider;
+use crate::core::secret::Secret;
+use crate::core::token::TokenId;
+use crate::exit::Exit;
+use crate::os::clock;
+use crate::os::say::out;
+use crate::provider::desec::{Account, Trouble};
+use crate::receipt::Receipt;
+use crate::token::files::lock;
+use crate::token::progress::Progress;
+use crate::token::subject::no_token;
+use crate::token::{
+    Failure, Holder, account, clients, common_provider, files, holder, management, token_file,
+};
+
+/// Runs `revoke`.
+pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failure> {
+    let holders = match command.id {
+        Some(_) => holder::all(config, Issuer::Account)?,
+        None => holder::of(config, Issuer::Account, &command.hosts)?,
+    };
+    let provider = common_provider(&holders)?;
+    let files = match command.id {
+        Some(_) => Vec::new(),
+        None => holders.iter().map(token_file).collect::<Result<Vec<_>, _>>()?,
+    };
+    if command.logout {
+        let _lock = if command.dry_run { Vec::new() } else { lock(&files)? };
+        return by_secrets(provider, &holders, &files, command.dry_run).await;
+    }
+    let secret = management(command)?;
+    let _lock = if command.dry_run { Vec::new() } else { lock(&files)? };
+    let (clients, progress) = (clients(&holders), Progress::new(holders.len(), false));
+    let account = account(provider, &clients, secret, &progress)?;
+    if let Some(id) = &command.id {
+        return by_id(&account, id, command.dry_run).await;
+    }
+    let mut exit = Exit::Right;
+    for (holder, file) in holders.iter().zip(&files) {
+        if let Err(failure) = by_receipt(&account, holder, file, command.dry_run).await {
+            failure.tell(Some(&holder.label()));
+            exit = exit.max(failure.exit);
+        }
+    }
+    Ok(exit)
+}
+
+/// Ends the tokens in the holders' files, each by a logout with itself.
+async fn by_secrets(
+    provider: &Provider,
+    holders: &[Holder<'_>],
+    files: &[files::TokenFile],
+    dry_run: bool,
+) -> Result<Exit, Failure> {
+    let (clients, progress) = (clients(holders), Progress::new(holders.len(), false));
+    let mut exit = Exit::Right;
+    for (holder, file) in holders.iter().zip(files) {
+        let label = holder.label();
+        let found = file.look(dry_run)?;
+        found.remarks.iter().for_each(|remark| out(&format!("{label}: {remark}")));
+        let ended = match &found.secret {
+            None => Err(no_token(holder)),
+            Some(secret) => {
+                let account = account(provider, &clients, secret.clone(), &progress)?;
+                by_secret(&account, holder, file, &found, dry_run).await
+            }
+        };
+        if let Err(failure) = ended {
+            failure.tell(Some(&label));
+            exit = exit.max(failure.exit);
+        }
+    }
+    Ok(exit)
+}
+
+/// Ends the token that `account` is seen with, which is in `file`.
+async fn by_secret(
+    account: &Account<'_>,
+    holder: &Holder<'_>,
+    file: &files::TokenFile,
+    found: &files::Found,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    let label = holder.label();
+    match account.greet().await {
+        Ok(()) => {}
+        Err(trouble) if trouble.is_credential() => {
+            out(&format!(
+                "{label}: nothing to do; the server does not take its token, from here at least"
+            ));
+            return Ok(());
+        }
+        Err(trouble) => {
+            let failure = of_server(&trouble, "asking whether the token lives");
+            return Err(failure.leaving("nothing was changed"));
+        }
+    }
+    out(&format!("{label}: - token, by a logout with it"));
+    if dry_run {
+        return Ok(());
+    }
+    let doubtful = |failure: Failure| failure.leaving("the token may still be good");
+    let left = account.log_out().await;
+    left.map_err(|trouble| doubtful(of_server(&trouble, "logging out with the token")))?;
+    match account.greet().await {
+        Err(trouble) if trouble.is_credential() => {}
+        Err(trouble) => return Err(doubtful(of_server(&trouble, "looking whether it has ended"))),
+        Ok(()) => {
+            return Err(Failure::new(
+                Exit::Deferred,
+                "the server takes the token even after the logout",
+                "end it on the provider's web page",
+            ));
+        }
+    }
+    if let Some(receipt) = found.proven() {
+        file.write_receipt(&Receipt { proven: None, ..receipt.clone() })?;
+    }
+    tell_dead_secret(holder, file);
+    Ok(())
+}
+
+/// What the answer to a token itself means.
+fn of_server(trouble: &Trouble, doing: &str) -> Failure {
+    let what = format!("{doing}: {trouble}");
+    match trouble {
+        Trouble::Deferred(_) => Failure::new(Exit::Deferred, what, "run the command again later"),
+        Trouble::Conflict(_) | Trouble::NotThere(_) | Trouble::Rejected(_) => Failure::new(
+            Exit::Rejected,
+            what,
+            "end it with the management token, or on the provider's web page",
+        ),
+    }
+}
+
+/// That a file holds the secret of a token that has ended.
+fn tell_dead_secret(holder: &Holder<'_>, file: &files::TokenFile) {
+    out(&format!(
+        "{}: {} still holds the dead secret; remove it, or `homing token issue {}` makes a new \
+         token",
+        holder.label(),
+        file.path().display(),
+        holder.first()
+    ));
+}
+
+/// Ends the token called `id`.
+async fn by_id(account: &Account<'_>, id: &TokenId, dry_run: bool) -> Result<Exit, Failure> {
+    match end(account, id, dry_run).await? {
+        Some(name) => out(&format!("- token {id} {name:?}")),
+        None => out(&format!("token {id}: nothing to do; there is no such token")),
+    }
+    Ok(Exit::Right)
+}
+
+/// Ends the token that the receipt beside `file` names.
+async fn by_receipt(
+    account: &Account<'_>,
+    holder: &Holder<'_>,
+    file: &files::TokenFile,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    let found = file.look(dry_run)?;
+    let (label, path) = (holder.label(), file.path().display());
+    found.remarks.iter().for_each(|remark| out(&format!("{label}: {remark}")));
+    let is_here = |receipt: &Receipt| receipt.server == account.server();
+    let (receipt, half_made) =
+        (found.receipt.filter(is_here), found.half_made.filter(|half| is_here(half)));
+    let named = receipt.iter().flat_map(Receipt::ids);
+    let half = half_made.iter().filter_map(|half| half.id.as_ref());
+    let ids: Vec<TokenId> = named.chain(half).cloned().collect();
+    if ids.is_empty() {
+        let mut next =
+            "`homing token audit --all-tokens` shows them all, `homing token revoke --id \
+                        ID` ends one"
+                .to_owned();
+        if found.secret.is_some() {
+            let host = holder.first();
+            next.push_str(&format!(
+                ", and `homing token revoke {host} --logout` the one in the file by its own secret"
+            ));
+        }
+        let what = format!("no receipt beside {path} tells which token it is");
+        return Err(Failure::new(Exit::Rejected, what, next).leaving("nothing was changed"));
+    }
+    let mut any = false;
+    for id in &ids {
+        if let Some(name) = end(account, id, dry_run).await? {
+            out(&format!("{label}: - token {id} {name:?}"));
+            any = true;
+        }
+    }
+    let is_of = |secret: &Secret| receipt.as_ref().is_some_and(|receipt| receipt.is_of(secret));
+    if !any {
+        if let Some(secret) = found.secret.as_ref().filter(|secret| is_of(secret)) {
+            refuse_living(account, secret).await?;
+        }
+        out(&format!("{label}: nothing to do; its token does not exist any more"));
+    }
+    if dry_run {
+        return Ok(());
+    }
+    match found.secret.as_ref().map(is_of) {
+        Some(true) => tell_dead_secret(holder, file),
+        Some(false) => out(&format!(
+            "{label}: {path} holds another secret than the receipt tells of; its token was not \
+             touched"
+        )),
+        None => {}
+    }
+    if half_made.is_some() {
+        file.remove_new();
+    }
+    // The receipt stays, so that the next run can say that nothing is left to do.
+    match receipt {
+        Some(receipt) if receipt.revoked.is_none() || !receipt.replaces.is_empty() => {
+            let (proven, replaces) = (None, Vec::new());
+            let revoked = receipt.revoked.or(Some(clock::wall()));
+            file.write_receipt(&Receipt { proven, revoked, replaces, ..receipt })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses to call a token dead that the account does not know and the server does.
+async fn refuse_living(account: &Account<'_>, secret: &Secret) -> Result<(), Failure> {
+    match account.seen_with(secret.clone()).greet().await {
+        Ok(()) => Err(Failure::new(
+            Exit::Rejected,
+            "its token lives, but this account does not have it",
+            "use the management token of the account that it belongs to",
+        )
+        .leaving("nothing was changed")),
+        Err(trouble) if trouble.is_credential() => Ok(()),
+        Err(trouble) => Err(Failure::of_management(&trouble, "asking whether the token lives")
+            .leaving("nothing was changed")),
+    }
+}
+
+/// Ends one token and returns its name; `None` when there is none.
+async fn end(
+    account: &Account<'_>,
+    id: &TokenId,
+    dry_run: bool,
+) -> Result<Option<String>, Failure> {
+    let token = match account.token(id).await {
+        Ok(token) => token,
+        Err(Trouble::NotThere(_)) => return Ok(None),
+        Err(trouble) => {
+            let failure = Failure::of_management(&trouble, &format!("looking at token {id}"));
+            return Err(failure.leaving("nothing was changed"));
+        }
+    };
+    if !dry_run {
+        account.delete_token(id).await.map_err(|trouble| {
+            Failure::of_management(&trouble, &format!("deleting token {id}"))
+                .leaving(format!("token {id} may still be there"))
+        })?;
+    }
+    Ok(Some(token.name))
+}
