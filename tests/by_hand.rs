@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::support::{home, netns};
-use home::{Home, Ran};
+use home::{Home, PROGRAMS, Ran};
 
 /// A user and a group that every system has: nobody's.
 const SERVICE: u32 = 65534;
@@ -119,21 +119,6 @@ fn another_user_is_told_whose_state_it_is() {
     }
 }
 
-/// A host whose source and hook are programs: each says in a file of its own as whom it runs.
-const PROGRAMS: &str = r#"
-[[host]]
-name = "dev1.dyn.example.com"
-provider = "hosts-file"
-path = "hosts"
-ipv4 = "said"
-ipv6 = "off"
-on-change = ["sh", "-c", "id -u >DIR/hook; id -G >>DIR/hook"]
-
-[source.said]
-command = ["sh", "-c", "id -u >DIR/source; id -G >>DIR/source; echo 198.51.100.7"]
-allow-private = true
-"#;
-
 /// As whom the programs of a configuration run that root tries, if its file and its directory have
 /// these owners and the file this group and mode.
 #[track_caller]
@@ -142,7 +127,8 @@ fn check_programs(file: (u32, u32, u32), directory: u32, expect: &str) {
     let out = home.path("out");
     fs::create_dir(&out).unwrap();
     fs::set_permissions(&out, fs::Permissions::from_mode(0o777)).unwrap();
-    home.configure(&PROGRAMS.replace("DIR", out.to_str().unwrap()));
+    let say = "id -u; id -G";
+    home.configure(&PROGRAMS.replace("SAY", say).replace("DIR", out.to_str().unwrap()));
     let (uid, gid, mode) = file;
     chown(home.path("config.toml"), Some(uid), Some(gid)).unwrap();
     fs::set_permissions(home.path("config.toml"), fs::Permissions::from_mode(mode)).unwrap();

@@ -6,27 +6,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::home;
-use home::{Home, Ran, wait_until};
-
-/// A host whose source and hook each say whether they can open a terminal, and which session they
-/// are in.
-const PROGRAMS: &str = r#"
-[[host]]
-name = "dev1.dyn.example.com"
-provider = "hosts-file"
-path = "hosts"
-ipv4 = "said"
-ipv6 = "off"
-on-change = ["sh", "-c", "SAY >DIR/hook"]
-
-[source.said]
-command = ["sh", "-c", "SAY >DIR/source; echo 198.51.100.7"]
-allow-private = true
-"#;
+use home::{Home, PROGRAMS, Ran, wait_until};
 
 /// Says `terminal` or `none`, then the process, its group, its session and its terminal.
-const SAY: &str = "{ if (: </dev/tty) 2>/dev/null; then echo terminal; else echo none; fi; \
-                   cut -d' ' -f1,5,6,7 /proc/$$/stat; }";
+const SAY: &str = "if (: </dev/tty) 2>/dev/null; then echo terminal; else echo none; fi; \
+                   cut -d' ' -f1,5,6,7 /proc/$$/stat";
 
 /// Runs a command of a shell on a terminal of its own, which controls it.
 fn on_a_terminal(command: &str) -> Ran {

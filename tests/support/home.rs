@@ -22,6 +22,22 @@ ipv4 = "here"
 ipv6 = "here"
 "#;
 
+/// A host whose source and hook are programs: each writes into a file of its own in `DIR` what the
+/// commands `SAY` print.
+pub const PROGRAMS: &str = r#"
+[[host]]
+name = "dev1.dyn.example.com"
+provider = "hosts-file"
+path = "hosts"
+ipv4 = "said"
+ipv6 = "off"
+on-change = ["sh", "-c", "{ SAY; } >DIR/hook"]
+
+[source.said]
+command = ["sh", "-c", "{ SAY; } >DIR/source; echo 198.51.100.7"]
+allow-private = true
+"#;
+
 /// A directory of its own, removed when the test ends well.
 pub struct Home {
     directory: PathBuf,
