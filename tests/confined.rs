@@ -375,6 +375,8 @@ fn what_comes_after_the_start_is_read() {
             daemon.signal(Signal::HUP);
             wait_for_address(&sandbox, &daemon, &address);
             assert!(!daemon.log().contains("restart needed"), "{}", daemon.log());
+            // Killed twice before it has the answer, it waits with its next update.
+            daemon.wait_for("updated");
             drop(daemon);
             let checked = home.run(&["check"]);
             assert!(!checked.out.contains("there is nothing in"), "{checked:#?}");
