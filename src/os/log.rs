@@ -5,17 +5,15 @@
 //! saying. The drivers start it once; everybody else uses tracing's macros.
 
 use std::fmt::{self, Write as _};
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
-use tracing_subscriber::registry::LookupSpan;
 
 use super::clock;
 use crate::core::time::Timestamp;
@@ -64,13 +62,9 @@ pub struct UnknownWord {
 /// Only the first call of a process has an effect.
 pub fn start(format: Option<Format>, level: Level) {
     let shape = Shape::of_stderr(format);
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level.filter())
-        .with_writer(Output::of(shape.format))
-        // A closed standard error must not end the daemon: the report of that would panic.
-        .log_internal_errors(false)
-        .event_format(shape)
-        .finish();
+    let output = Output::of(shape.format);
+    let put = move |level, line: &str| output.put(level, line);
+    let subscriber = Log { shape, level: level.filter(), put };
     // A second call would be a mistake of ours that nobody needs to suffer for.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
@@ -233,23 +227,45 @@ impl Shape {
     }
 }
 
-impl<S, N> FormatEvent<S, N> for Shape
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
+/// Takes the events, and puts each that is within `level` as a line where lines go.
+struct Log<F> {
+    shape: Shape,
+    level: LevelFilter,
+    put: F,
+}
+
+impl<F: Fn(tracing::Level, &str) + 'static> Subscriber for Log<F> {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // A library's events may show requests with their secrets; only ours are written.
-        if !event.metadata().target().starts_with(env!("CARGO_PKG_NAME")) {
-            return Ok(());
-        }
-        self.line(&mut writer, event)
+        metadata.is_event()
+            && *metadata.level() <= self.level
+            && metadata.target().starts_with(env!("CARGO_PKG_NAME"))
     }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = String::new();
+        if self.shape.line(&mut line, event).is_ok() {
+            (self.put)(*event.metadata().level(), &line);
+        }
+    }
+
+    // No span is enabled.
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
 }
 
 /// Where lines go.
@@ -258,13 +274,6 @@ enum Output {
     Stderr,
     /// The system's log, which listens at the path.
     Syslog(UnixDatagram, PathBuf),
-}
-
-/// Takes one line.
-#[derive(Debug)]
-struct Line<'a> {
-    output: &'a Output,
-    level: tracing::Level,
 }
 
 impl Output {
@@ -282,40 +291,21 @@ impl Output {
         socket.set_nonblocking(true)?;
         Ok(Self::Syslog(socket, path.to_owned()))
     }
-}
-
-impl<'a> MakeWriter<'a> for Output {
-    type Writer = Line<'a>;
-
-    fn make_writer(&'a self) -> Line<'a> {
-        Line { output: self, level: tracing::Level::INFO }
-    }
-
-    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
-        Line { output: self, level: *metadata.level() }
-    }
-}
-
-impl io::Write for Line<'_> {
-    /// Takes all of `line`; what the system's log does not take goes to standard error.
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+    /// Takes `line`; what the system's log does not take goes to standard error.
+    fn put(&self, level: tracing::Level, line: &str) {
         /// The facility of daemons (RFC 3164, section 4.1.1).
         const DAEMON: u8 = 3 << 3;
-        if let Output::Syslog(socket, path) = self.output {
+        if let Self::Syslog(socket, path) = self {
             let name = env!("CARGO_PKG_NAME");
-            let (priority, pid) = (DAEMON | priority(self.level), std::process::id());
+            let (priority, pid) = (DAEMON | priority(level), std::process::id());
             // Without a time: whoever listens knows it.
-            let mut message = format!("<{priority}>{name}[{pid}]: ").into_bytes();
-            message.extend(line.trim_ascii_end());
-            if socket.send_to(&message, path).is_ok() {
-                return Ok(line.len());
+            let message = format!("<{priority}>{name}[{pid}]: {}", line.trim_ascii_end());
+            if socket.send_to(message.as_bytes(), path).is_ok() {
+                return;
             }
         }
-        io::stderr().write_all(line).map(|()| line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        // A closed standard error must not end the daemon.
+        let _ = io::stderr().write_all(line.as_bytes());
     }
 }
 
@@ -479,30 +469,14 @@ mod tests {
         Timestamp::from_millis(1_800_000_000_123)
     }
 
-    #[derive(Clone, Default)]
-    struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Buffer {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     /// What a log of that shape makes of the events of `say`.
     fn logged(shape: Shape, level: Level, say: impl FnOnce()) -> String {
-        let buffer = Buffer::default();
-        let writer = buffer.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(level.filter())
-            .with_writer(move || writer.clone())
-            .event_format(shape)
-            .finish();
+        let said = Arc::new(Mutex::new(String::new()));
+        let all = Arc::clone(&said);
+        let put = move |_, line: &str| all.lock().unwrap().push_str(line);
+        let subscriber = Log { shape, level: level.filter(), put };
         tracing::subscriber::with_default(subscriber, say);
-        let bytes = buffer.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        said.lock().unwrap().clone()
     }
 
     #[track_caller]
@@ -562,10 +536,9 @@ mod tests {
         std::fs::create_dir(&directory).unwrap();
         let path = directory.join("log");
         let syslog = Shape { format: Format::Syslog, timed: true, coloured: true, now: fixed };
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(Output::syslog(&path).unwrap())
-            .event_format(syslog)
-            .finish();
+        let output = Output::syslog(&path).unwrap();
+        let put = move |level, line: &str| output.put(level, line);
+        let subscriber = Log { shape: syslog, level: LevelFilter::INFO, put };
         let said = tracing::subscriber::with_default(subscriber, || {
             // To standard error, for nobody listens; the daemon goes on.
             info!("too early");
