@@ -19,6 +19,7 @@ mod summary;
 use std::future::Future;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use crate::cli::{Command, Common, Parsed};
@@ -101,15 +102,15 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         hand::give_up_rights(binds(&setup.config));
     }
     match command {
-        Command::Daemon => awaited(daemon::run(setup)),
-        Command::Once(options) => awaited(once::run(setup, options)),
-        Command::Check => awaited(check::run(setup)),
-        Command::Address => awaited(address::run(setup)),
+        Command::Daemon => awaited(pin!(daemon::run(setup))),
+        Command::Once(options) => awaited(pin!(once::run(setup, options))),
+        Command::Check => awaited(pin!(check::run(setup))),
+        Command::Address => awaited(pin!(address::run(setup))),
         Command::Status { json } => status::run(&setup, json),
         Command::Providers(_) | Command::Import(_) => Exit::Right,
         Command::Token(command) => {
             let verbosity = setup.common.verbosity;
-            awaited(async move { token::run(&setup.config, &command, verbosity).await })
+            awaited(pin!(async move { token::run(&setup.config, &command, verbosity).await }))
         }
     }
 }
@@ -129,8 +130,9 @@ fn start_log(setup: &Setup, command: &Command) {
     log::start(format, level);
 }
 
-/// Runs `work` on a runtime of one thread.
-fn awaited(work: impl Future<Output = Exit>) -> Exit {
+/// Runs `work` on a runtime of one thread. It is not moved: a daemon's is large, and so is a copy of the
+/// runtime's code for each kind.
+fn awaited(work: Pin<&mut dyn Future<Output = Exit>>) -> Exit {
     // The only other thread is the resolver's; it leaves soon, and is not waited for at the end,
     // because a look-up that hangs must not outlast a signal to stop.
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -17,6 +17,7 @@ mod lock;
 #[cfg(test)]
 mod tests;
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::fs::{self, File};
 use std::hash::Hasher;
@@ -70,7 +71,7 @@ pub struct Store {
     lock: Option<(File, &'static str)>,
     salt: Salt,
     /// Of the fingerprints, made from the salt.
-    key: hmac::Key,
+    key: OnceCell<hmac::Key>,
     /// Stands for the bytes in the state file; `None` when there is none, or it is not known.
     on_disk: Option<u64>,
     loaded: bool,
@@ -138,8 +139,7 @@ impl Store {
         };
         let dir = dir.to_owned();
         let salt = Salt::random()?;
-        let key = salt.key();
-        Ok(Self { dir, lock, salt, key, on_disk: None, loaded: false })
+        Ok(Self { dir, lock, salt, key: OnceCell::new(), on_disk: None, loaded: false })
     }
 
     /// Reads what is remembered.
@@ -157,7 +157,7 @@ impl Store {
             Ok(Some(text)) => match form::parse(&text) {
                 Ok((memory, salt)) => {
                     self.on_disk = Some(digest(text.as_bytes()));
-                    self.key = salt.key();
+                    self.key = OnceCell::new();
                     self.salt = salt;
                     self.loaded = true;
                     return Ok(Loaded { memory, ..Loaded::default() });
@@ -225,7 +225,7 @@ impl Store {
 
     /// Stands for `parts`: equal only for the same parts in the same order, and only here.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
-        let mut context = hmac::Context::with_key(&self.key);
+        let mut context = hmac::Context::with_key(self.key.get_or_init(|| self.salt.key()));
         for part in parts {
             // Without the lengths, ("ab", "c") and ("a", "bc") would be the same.
             context.update(&(part.len() as u64).to_be_bytes());

@@ -484,7 +484,7 @@ fn a_fingerprint_tells_every_part_and_every_state_apart() {
     let mut store = Store::open(&scratch.dir(), Access::ReadOnly).unwrap();
     let other = Store::open(&scratch.dir(), Access::ReadOnly).unwrap();
     assert_ne!(store.fingerprint(&[b"a"]), other.fingerprint(&[b"a"]));
-    (store.salt, store.key) = (salt(), salt().key());
+    (store.salt, store.key) = (salt(), salt().key().into());
     assert_ne!(store.fingerprint(&[b"ab", b"c"]), store.fingerprint(&[b"a", b"bc"]));
     assert_ne!(store.fingerprint(&[b"a", b""]), store.fingerprint(&[b"a"]));
     // The same in every version, or each upgrade would end all parks. By Python's hmac module.
