@@ -207,8 +207,11 @@ impl Engine {
         let verifying = Box::pin(verify::verify(self, updated, stop));
         let (heard, ()) = tokio::join!(verifying, perform::run_hooks(self, &mut report, stop));
         self.pulse.beat();
-        verify::note_updates(self, heard, &mut report);
-        self.save(&mut report);
+        // Nothing else is learnt since then; what the disk refused may be taken now.
+        if !heard.is_empty() || report.storage_problem.is_some() {
+            verify::note_updates(self, heard, &mut report);
+            self.save(&mut report);
+        }
         // Boxed: its requests are large and rare, and would make every round's future so.
         Box::pin(upkeep::look_after(self, &clients, &mut planned, &mut report, stop)).await;
         report.finish(&self.config, &self.memory, self.clock.now(), false);
