@@ -1,42 +1,31 @@
-//! Turns the table of built-in providers into code, so that no start of Homing parses it.
+//! Turns the table of built-in providers into texts, so that no start of Homing parses it.
 //!
-//! Reads `src/core/providers.toml`, writes `providers.rs` for `core::provider`. A mistake in the
-//! table ends the build with its place; a unit test in `config` holds the result against what the
-//! same entries give when a user writes them.
+//! Reads `src/core/providers.toml`, writes `providers.txt` for `core::provider::built_in` and
+//! `names.txt` for `import`. An unknown key or a value of another form ends the build; a unit test in
+//! `config` holds the texts against what the same entries give when a user writes them.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs};
 
-use toml::de::DeTable;
-use toml::{Table, Value};
+use keys::{Form, ProviderKey};
+use toml::de::{DeTable, DeValue};
+
+#[expect(dead_code, reason = "the program uses more of the keys than the build")]
+#[path = "src/core/provider/keys.rs"]
+mod keys;
 
 const SOURCE: &str = "src/core/providers.toml";
+const KEYS: &str = "src/core/provider/keys.rs";
 
-/// What an entry may hold; `zone`, `ca-file` and `plain-http` are for users' own servers only.
-const KEYS: [&str; 20] = [
-    "api-url",
-    "batch",
-    "credential",
-    "echo4",
-    "echo6",
-    "ipv4-parameter",
-    "ipv6-parameter",
-    "known-as",
-    "leave",
-    "login",
-    "note",
-    "omit",
-    "one-family",
-    "pace",
-    "protocol",
-    "query",
-    "refresh",
-    "server",
-    "title",
-    "update-url",
+/// What no entry holds: these keys are for users' own servers, or no texts to the program.
+const USERS: [ProviderKey; 5] = [
+    ProviderKey::Algorithm,
+    ProviderKey::CaFile,
+    ProviderKey::PlainHttp,
+    ProviderKey::Refresh,
+    ProviderKey::Zone,
 ];
 
 /// Leaves out what only unwinding reads: a release aborts when it panics, and the tables are an
@@ -48,15 +37,16 @@ const WITHOUT_UNWINDING: &str = "SECTIONS {
 
 fn main() {
     println!("cargo::rerun-if-changed={SOURCE}");
+    println!("cargo::rerun-if-changed={KEYS}");
     leave_out_unwinding();
     let text = fs::read_to_string(SOURCE).unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
-    let table: Table = text.parse().unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
-    let code = code(&table).unwrap_or_else(|problem| panic!("{SOURCE}: {problem}"));
     let table = DeTable::parse(&text).unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
-    let names = names(table.get_ref()).unwrap_or_else(|problem| panic!("{SOURCE}: {problem}"));
     let directory = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
-    for (name, text) in [("providers.rs", code), ("names.txt", names)] {
-        fs::write(format!("{directory}/{name}"), text).expect("OUT_DIR can be written to");
+    for (name, made) in
+        [("providers.txt", texts(table.get_ref())), ("names.txt", names(table.get_ref()))]
+    {
+        let made = made.unwrap_or_else(|problem| panic!("{SOURCE}: {problem}"));
+        fs::write(format!("{directory}/{name}"), made).expect("OUT_DIR can be written to");
     }
 }
 
@@ -111,7 +101,7 @@ fn runs_with(option: &str) -> bool {
 }
 
 /// Who uses the names of `known-as`: clients whose set-ups are read, or a URL.
-const USERS: [&str; 4] = ["ddclient", "ddns-scripts", "inadyn", "servers"];
+const READERS: [&str; 4] = ["ddclient", "ddns-scripts", "inadyn", "servers"];
 
 /// The names of services elsewhere, one a line in the order of the entries: who uses it, the name, and
 /// the built-in provider, or the server and path of another.
@@ -157,7 +147,7 @@ fn meaning<'a>(
     let mut lines = Vec::new();
     for (user, names) in known {
         let user = user.get_ref().as_ref();
-        let names = names.get_ref().as_array().filter(|_| USERS.contains(&user));
+        let names = names.get_ref().as_array().filter(|_| READERS.contains(&user));
         let names = names.ok_or(format!("{meaning}: {user} is no list of names"))?;
         for name in names.iter().map(|name| name.get_ref().as_str().unwrap_or_default()) {
             if name.is_empty() || name.contains(char::is_whitespace) {
@@ -169,156 +159,54 @@ fn meaning<'a>(
     Ok(lines)
 }
 
-/// The static table of all entries, sorted by name.
-fn code(table: &Table) -> Result<String, String> {
-    if let Some(key) = table.keys().find(|key| !matches!(key.as_str(), "provider" | "other")) {
-        return Err(format!("{key} does not belong here; write [provider.NAME]"));
+/// The texts of all entries, sorted by name, in the form that `core::provider::built_in` reads.
+fn texts(table: &DeTable<'_>) -> Result<String, String> {
+    if let Some(key) =
+        table.keys().find(|key| !matches!(key.get_ref().as_ref(), "provider" | "other"))
+    {
+        return Err(format!("{} does not belong here; write [provider.NAME]", key.get_ref()));
     }
-    let entries = table.get("provider").and_then(Value::as_table).ok_or("there is no provider")?;
-    let sorted: BTreeMap<&String, &Value> = entries.iter().collect();
-    let mut code = String::from(
-        "/// The built-in providers, sorted by name.\npub static BUILT_IN: &[Provider] = &[\n",
-    );
-    for (name, entry) in sorted {
-        let table = entry.as_table().ok_or(format!("provider.{name} is not a table"))?;
-        let entry = Entry { name, table };
-        code += &entry.code().map_err(|problem| format!("provider.{name}: {problem}"))?;
-    }
-    code += "];\n";
-    Ok(code)
-}
-
-/// One `[provider.NAME]`.
-struct Entry<'a> {
-    name: &'a str,
-    table: &'a Table,
-}
-
-impl Entry<'_> {
-    /// The entry as a constant expression with every field spelled, because `..defaults` would
-    /// have to drop the fields that are replaced, which constants cannot do.
-    fn code(&self) -> Result<String, String> {
-        if let Some(key) = self.table.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            return Err(format!("unknown key {key}; build.rs lists the known ones"));
-        }
-        let protocol = self.text("protocol")?.ok_or("protocol is missing")?;
-        let (protocol, tail, omit, pace, batch) = match protocol {
-            "desec" => ("Desec", "/api/v1/dyndns/update", "delete", "2/2m", "MOST_HOSTS"),
-            "dyndns2" => ("Dyndns2", "/nic/update", "keep", "6/5m", "MOST_HOSTS"),
-            "hosts-file" => ("HostsFile", "", "keep", "off", "usize::MAX"),
-            other => return Err(format!("unknown protocol {other}")),
-        };
-        let served = |tail: &str| -> Result<Option<String>, String> {
-            Ok(self.text("server")?.map(|server| format!("{}{tail}", server.trim_end_matches('/'))))
-        };
-        let update_url = self.text("update-url")?.map(str::to_owned).or(served(tail)?);
-        let api_url = match protocol {
-            "Desec" => self.text("api-url")?.map(str::to_owned).or(served("/api/v1")?),
-            _ => None,
-        };
-        if update_url.is_none() && protocol != "HostsFile" {
-            return Err("server or update-url is missing".to_owned());
-        }
-        let one_of = |key: &str, default: &str, words: &[(&str, &str)]| {
-            let word = self.text(key)?.unwrap_or(default).to_owned();
-            let found = words.iter().find(|(known, _)| *known == word);
-            found.map(|(_, code)| (*code).to_owned()).ok_or(format!("{key} cannot be {word}"))
-        };
-        let omit = one_of(
-            "omit",
-            omit,
-            &[("caller", "Omit::Caller"), ("delete", "Omit::Delete"), ("keep", "Omit::Keep")],
-        )?;
-        let login = one_of(
-            "login",
-            "username",
-            &[("host", "Login::Host"), ("username", "Login::Username")],
-        )?;
-        let batch = match self.table.get("batch") {
-            None => batch.to_owned(),
-            Some(Value::Integer(number @ 1..=20)) => number.to_string(),
-            Some(_) => return Err("batch is not a number from 1 to 20".to_owned()),
-        };
-        let one_family = match self.table.get("one-family") {
-            None => false,
-            Some(Value::Boolean(value)) => *value,
-            Some(_) => return Err("one-family is neither true nor false".to_owned()),
-        };
-        let refresh = match self.text("refresh")? {
-            None => "None".to_owned(),
-            Some(text) => format!("Some({})", duration(text)?),
-        };
-        let mut code = String::new();
-        let mut field = |name: &str, value: &str| {
-            writeln!(code, "        {name}: {value},").expect("a String takes everything");
-        };
-        field("name", &text(self.name));
-        field("title", &text(self.text("title")?.ok_or("title is missing")?));
-        field("protocol", &format!("Protocol::{protocol}"));
-        field("update_url", &optional(update_url.as_deref()));
-        field("api_url", &optional(api_url.as_deref()));
-        field("name_server", "None");
-        field("algorithm", "Algorithm::Sha256");
-        field("zone", "None");
-        field("ca_file", "None");
-        field("plain_http", "false");
-        field("omit", &omit);
-        field("pace", &pace_code(self.text("pace")?.unwrap_or(pace))?);
-        let is_each_hosts = protocol == "Dyndns2" && self.text("pace")?.is_none();
-        field("pace_each_host", if is_each_hosts { "true" } else { "false" });
-        field("refresh", &refresh);
-        field("batch", &batch);
-        let parameter = |key| self.text(key).map(|name| text(name.unwrap_or("myip")));
-        let (v4, v6) = (parameter("ipv4-parameter")?, parameter("ipv6-parameter")?);
-        field("parameters", &format!("PerFamily {{ v4: {v4}, v6: {v6} }}"));
-        field("one_family", if one_family { "true" } else { "false" });
-        field("leave", &optional(self.text("leave")?));
-        field("query", &optional(self.text("query")?));
-        field("login", &login);
-        let (v4, v6) = (optional(self.text("echo4")?), optional(self.text("echo6")?));
-        field("echo", &format!("PerFamily {{ v4: {v4}, v6: {v6} }}"));
-        field("credential", &text(self.text("credential")?.ok_or("credential is missing")?));
-        field("note", &text(self.text("note")?.unwrap_or_default()));
-        Ok(format!("    Provider {{\n{code}    }},\n"))
-    }
-
-    fn text(&self, key: &str) -> Result<Option<&str>, String> {
-        match self.table.get(key) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(format!("{key} is not text")),
-        }
-    }
-}
-
-fn text(text: &str) -> String {
-    format!("Cow::Borrowed({text:?})")
-}
-
-fn optional(value: Option<&str>) -> String {
-    value.map_or("None".to_owned(), |value| format!("Some({})", text(value)))
-}
-
-fn pace_code(pace: &str) -> Result<String, String> {
-    if pace == "off" {
-        return Ok("None".to_owned());
-    }
-    let (requests, window) = pace.split_once('/').ok_or(format!("pace cannot be {pace}"))?;
-    let requests: u32 = requests.parse().map_err(|_| format!("pace cannot be {pace}"))?;
-    Ok(format!("Some(Pace {{ requests: {requests}, window: {} }})", duration(window)?))
-}
-
-/// The code of a duration such as `2m` or `25d`.
-fn duration(text: &str) -> Result<String, String> {
-    let wrong = || format!("{text} is not a duration such as 2m");
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let factor: u64 = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
-        _ => return Err(wrong()),
+    let mut entries = entries(table, "provider")?;
+    entries.sort_by_key(|(name, _)| *name);
+    let text = |(name, entry)| {
+        let settings = settings(entry).map_err(|problem| format!("provider.{name}: {problem}"))?;
+        Ok(part(name) + &part(&settings))
     };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    Ok(format!("Duration::from_secs({})", number * factor))
+    entries.into_iter().map(text).collect()
+}
+
+/// The settings of an entry: its protocol, then each key's sign and value.
+fn settings(entry: &DeTable<'_>) -> Result<String, String> {
+    let mut settings = Vec::new();
+    for (word, value) in entry.iter().filter(|(word, _)| word.get_ref() != "known-as") {
+        let word = word.get_ref().as_ref();
+        let key = ProviderKey::named(word).filter(|key| !USERS.contains(key));
+        let key = key.ok_or(format!("{word} is no key of a built-in provider"))?;
+        let value = match (key.form(), value.get_ref()) {
+            (Form::Flag, DeValue::Boolean(flag)) => flag.to_string(),
+            (Form::Number, DeValue::Integer(number)) => number.as_str().to_owned(),
+            (Form::File | Form::Text, DeValue::String(text)) => text.to_string(),
+            (form, _) => return Err(format!("{word} is not of the form {form:?}")),
+        };
+        settings.push((key, value));
+    }
+    settings.sort_by_key(|(key, _)| (*key != ProviderKey::Protocol, key.rank(), key.sign()));
+    for key in [ProviderKey::Credential, ProviderKey::Protocol, ProviderKey::Title] {
+        if settings.iter().all(|(known, _)| *known != key) {
+            return Err(format!("{} is missing", key.word()));
+        }
+    }
+    let part = |(key, value): (ProviderKey, String)| match key {
+        ProviderKey::Protocol => part(&value),
+        _ => part(&format!("{}{value}", key.sign())),
+    };
+    Ok(settings.into_iter().map(part).collect())
+}
+
+/// A text with its length in front, as two characters of seven bits.
+fn part(text: &str) -> String {
+    let digit = |number: usize| u8::try_from(number).ok().filter(u8::is_ascii).map(char::from);
+    let digits = digit(text.len() >> 7).zip(digit(text.len() & 0x7f));
+    let (high, low) = digits.expect("a text has less than 16 KiB");
+    format!("{high}{low}{text}")
 }

@@ -20,7 +20,7 @@ use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
 use crate::core::plan::{Host, Use, WhenGone};
 use crate::core::protocol::manners::{Issuer, Manners, SecretKind, Transport};
-use crate::core::provider::{BUILT_IN, Login, Protocol, Provider, Removal, built_in};
+use crate::core::provider::{Login, Protocol, Provider, Removal, built_in, built_in_names, one_of};
 use crate::core::server::Server;
 use crate::core::source::Kind;
 use crate::core::verify::Verify;
@@ -151,12 +151,12 @@ impl<'a> Context<'a> {
             return Some(at);
         }
         if let Some(provider) = built_in(name) {
-            let provider = Some(provider.clone());
-            self.providers.push(provider::Entry { name: name.to_owned(), provider });
+            let (name, provider) = (name.to_owned(), Some(provider));
+            self.providers.push(provider::Entry { name, provider });
             return Some(self.providers.len() - 1);
         }
         let own = self.providers.iter().map(|entry| &*entry.name);
-        let near = nearest(name, own.chain(BUILT_IN.iter().map(|provider| &*provider.name)));
+        let near = nearest(name, own.chain(built_in_names()));
         let fix = match near {
             _ if let Some(protocol) = Protocol::named(name) => format!(
                 "it is a protocol: describe the service as [provider.NAME] with protocol = \"{}\", and write its NAME here",
@@ -307,7 +307,8 @@ impl<'a> Context<'a> {
             }
             return WhenGone::Keep;
         };
-        let is_remove = provider::one_of(&setting, &[("keep", false), ("remove", true)], notes);
+        let is_remove =
+            setting.parsed(notes, |text| one_of(text, &[("keep", false), ("remove", true)]));
         let (Some(true), Some(provider)) = (is_remove, provider) else { return WhenGone::Keep };
         let Some(by) = provider.removal() else {
             let what = format!(

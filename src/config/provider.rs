@@ -1,6 +1,6 @@
 //! `[provider.NAME]`: a provider of the user's own, or other settings for a built-in one.
 //!
-//! The keys are those of `core/providers.toml`; a test reads that file by this way and compares.
+//! The keys are those of `core/providers.toml`; a test reads that file in this way and compares.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -9,16 +9,13 @@ use super::problems::{Notes, quoted, shown_path};
 use super::table::{Place, Section, Setting};
 use super::url::{self, Trust};
 use super::value;
-use crate::core::address::PerFamily;
 use crate::core::feature;
 use crate::core::nearest::nearest;
-use crate::core::pace::{Pace, PaceError};
-use crate::core::protocol::manners::{Manners, Transport};
+use crate::core::order;
+use crate::core::protocol::manners::Transport;
 use crate::core::protocol::rfc2136::PORT;
-use crate::core::provider::{
-    BUILT_IN, Login, MOST_HOSTS, Omit, Protocol, Provider, Text, built_in,
-};
-use crate::core::wire::tsig::Algorithm;
+use crate::core::provider::keys::ProviderKey;
+use crate::core::provider::{self, MOST_HOSTS, Protocol, Provider, built_in};
 
 /// A provider as it was written.
 pub(super) struct Entry {
@@ -46,7 +43,7 @@ pub(super) fn read(name: &str, section: &mut Section<'_>, base: &Path, notes: &m
 fn start(name: &str, section: &Section<'_>, notes: &mut Notes) -> Option<Provider> {
     let protocol = section.get("protocol").map(|setting| protocol(&setting, notes));
     match (built_in(name), protocol) {
-        (Some(inherited), None | Some(None)) => Some(inherited.clone()),
+        (Some(inherited), None | Some(None)) => Some(inherited),
         (Some(inherited), Some(Some(protocol))) => {
             if protocol != inherited.protocol {
                 let what = format!(
@@ -55,7 +52,7 @@ fn start(name: &str, section: &Section<'_>, notes: &mut Notes) -> Option<Provide
                 );
                 notes.add(section.at, &section.name, what);
             }
-            Some(inherited.clone())
+            Some(inherited)
         }
         (None, Some(protocol)) => {
             let mut provider = protocol?.defaults(Cow::Owned(name.to_owned()));
@@ -64,7 +61,7 @@ fn start(name: &str, section: &Section<'_>, notes: &mut Notes) -> Option<Provide
         }
         (None, None) => {
             let words = words();
-            let near = nearest(name, BUILT_IN.iter().map(|provider| &*provider.name));
+            let near = nearest(name, provider::built_in_names());
             let hint = near.map(|near| format!(" (or did you mean the built-in {near}?)"));
             let what = format!(
                 "needs protocol, which is one of: {}{}",
@@ -108,29 +105,18 @@ fn filled(
     notes: &mut Notes,
 ) -> Provider {
     let protocol = provider.protocol;
-    let known = Place::Provider.keys().known;
-    for (key, setting) in section.settings() {
-        if known.contains(&key) && !belongs(key, protocol.manners()) {
+    let known = |(word, setting)| ProviderKey::named(word).map(|key: ProviderKey| (key, setting));
+    let mut settings: Vec<_> = section.settings().into_iter().filter_map(known).collect();
+    order::sort_by_key(&mut settings, |(key, _)| key.rank());
+    for (key, setting) in &settings {
+        if protocol.manners().takes(*key) {
+            lay(&mut provider, *key, setting, base, notes);
+        } else {
             let what = format!("means nothing to the protocol {}; remove it", protocol.word());
             notes.add(setting.at, &setting.name, what);
         }
     }
-    let get = |key: &str| section.get(key).filter(|_| belongs(key, protocol.manners()));
-    set(&mut provider.title, get("title").and_then(|it| it.text(notes).map(owned)));
-    set(&mut provider.credential, get("credential").and_then(|it| it.text(notes).map(owned)));
-    set(&mut provider.note, get("note").and_then(|it| it.text(notes).map(owned)));
-    set(&mut provider.plain_http, get("plain-http").and_then(|it| it.flag(notes)));
-    addresses(&mut provider, get, notes);
-    name_server(&mut provider, get, notes);
-    wire(&mut provider, get, notes);
-    set(&mut provider.zone, get("zone").and_then(|it| it.parsed(notes, value::zone).map(Some)));
-    let ca_file = |text: &str| ca_file(text, base).map(Some);
-    set(&mut provider.ca_file, get("ca-file").and_then(|it| it.parsed(notes, ca_file)));
-    if let Some(pace) = get("pace").and_then(|it| it.parsed(notes, pace)) {
-        (provider.pace, provider.pace_each_host) = (pace, false);
-    }
-    set(&mut provider.refresh, get("refresh").and_then(|it| it.parsed(notes, value::refresh)));
-    set(&mut provider.batch, get("batch").and_then(|it| it.number(1, MOST_HOSTS, notes)));
+    warn_of_doubled_path(&provider, section, notes);
     // A wrong address has been told already.
     let has_address = ["server", "update-url"].iter().any(|key| section.get(key).is_some());
     let goes_somewhere = provider.update_url.is_some() || provider.name_server.is_some();
@@ -143,51 +129,83 @@ fn filled(
     provider
 }
 
+/// Gives the setting `key` the value that is written, unless that is wrong.
+fn lay(
+    provider: &mut Provider,
+    key: ProviderKey,
+    setting: &Setting<'_>,
+    base: &Path,
+    notes: &mut Notes,
+) {
+    let trust = Trust { provider: &provider.name, plain_http: provider.plain_http };
+    let text = match key {
+        // Read before anything else.
+        ProviderKey::Protocol => None,
+        ProviderKey::Refresh => {
+            set(&mut provider.refresh, setting.parsed(notes, value::refresh));
+            None
+        }
+        ProviderKey::Server if provider.protocol.manners().transport == Transport::Dns => {
+            let server = setting.parsed(notes, |text| value::server(text, PORT));
+            set(&mut provider.name_server, server.map(Some));
+            None
+        }
+        ProviderKey::Zone => {
+            set(&mut provider.zone, setting.parsed(notes, value::zone).map(Some));
+            None
+        }
+        ProviderKey::Batch => setting.number(1, MOST_HOSTS, notes).map(|it| it.to_string()),
+        ProviderKey::OneFamily | ProviderKey::PlainHttp => {
+            setting.flag(notes).map(|it| it.to_string())
+        }
+        ProviderKey::ApiUrl | ProviderKey::Server | ProviderKey::UpdateUrl => {
+            checked(setting, notes, |text| url::check_provider(text, trust))
+        }
+        ProviderKey::Echo4 | ProviderKey::Echo6 => checked(setting, notes, url::check_web),
+        ProviderKey::Query => checked(setting, notes, url::check_query),
+        ProviderKey::CaFile => setting.parsed(notes, |text| ca_file(text, base)),
+        ProviderKey::Ipv4Parameter | ProviderKey::Ipv6Parameter | ProviderKey::Leave => {
+            setting.parsed(notes, parameter)
+        }
+        ProviderKey::Algorithm
+        | ProviderKey::Credential
+        | ProviderKey::Login
+        | ProviderKey::Note
+        | ProviderKey::Omit
+        | ProviderKey::Pace
+        | ProviderKey::Title => setting.text(notes).map(str::to_owned),
+    };
+    if let Some(text) = text {
+        let written = || quoted(setting.plain_text().unwrap_or_default());
+        let result = provider.set(key, Cow::Owned(text));
+        let result = result.map_err(|error| format!("{} {error}", written()));
+        notes.keep(setting.at, &setting.name, result);
+    }
+}
+
 fn set<T>(slot: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *slot = value;
     }
 }
 
-/// `server`, `update-url`, `api-url`, `echo4` and `echo6`.
-fn addresses<'a>(
-    provider: &mut Provider,
-    get: impl Fn(&str) -> Option<Setting<'a>>,
+/// The text, if `check` finds nothing wrong; it may hold a secret, so that it is not quoted.
+fn checked(
+    setting: &Setting<'_>,
     notes: &mut Notes,
-) {
-    let name = provider.name.clone();
-    let trust = Trust { provider: &name, plain_http: provider.plain_http };
-    let mut url = |key: &str, check: &dyn Fn(&str) -> Result<(), String>| -> Option<&'a str> {
-        let setting = get(key)?;
-        let text = setting.text(notes)?;
-        notes.keep(setting.at, &setting.name, check(text)).map(|()| text)
-    };
-    let to_provider = |text: &str| url::check_provider(text, trust);
-    let manners = provider.protocol.manners();
-    if manners.transport != Transport::Http {
-        return;
-    }
-    let mut doubled = None;
-    if let Some(server) = url("server", &to_provider) {
-        let server = server.trim_end_matches('/');
-        let (update, api) = (manners.update_path, manners.api_path);
-        let url = format!("{server}{update}");
-        if !update.is_empty() && url::path_of(server).is_some_and(|path| !path.is_empty()) {
-            doubled = Some(url.clone());
-        }
-        provider.update_url = Some(Cow::Owned(url));
-        provider.api_url = api.map(|api| Cow::Owned(format!("{server}{api}")));
-        // Another server is another service: the built-in one need not learn its users' addresses.
-        provider.echo = PerFamily::default();
-    }
-    let update_url = url("update-url", &to_provider).map(owned);
-    let doubled = doubled.filter(|_| update_url.is_none());
-    set(&mut provider.update_url, update_url.map(Some));
-    let api_url = url("api-url", &to_provider).map(|text| text.trim_end_matches('/'));
-    set(&mut provider.api_url, api_url.map(owned).map(Some));
-    set(&mut provider.echo.v4, url("echo4", &url::check_web).map(owned).map(Some));
-    set(&mut provider.echo.v6, url("echo6", &url::check_web).map(owned).map(Some));
-    if let (Some(url), Some(setting)) = (doubled, get("server")) {
+    check: impl FnOnce(&str) -> Result<(), String>,
+) -> Option<String> {
+    let text = setting.text(notes)?;
+    notes.keep(setting.at, &setting.name, check(text)).map(|()| text.to_owned())
+}
+
+/// Warns of a server with a path, to which the protocol's own path is added.
+fn warn_of_doubled_path(provider: &Provider, section: &Section<'_>, notes: &mut Notes) {
+    let (Some(setting), None) = (section.get("server"), section.get("update-url")) else { return };
+    let path = setting.plain_text().and_then(|text| url::path_of(text.trim_end_matches('/')));
+    let has_path = path.is_some_and(|path| !path.is_empty());
+    let is_added = !provider.protocol.manners().update_path.is_empty();
+    if let (true, true, Some(url)) = (has_path, is_added, &provider.update_url) {
         let what = format!(
             "has a path already, and Homing puts its own behind it: updates go to {url}; write update-url for the whole address"
         );
@@ -195,96 +213,19 @@ fn addresses<'a>(
     }
 }
 
-/// `server` and `algorithm` of a name server.
-fn name_server<'a>(
-    provider: &mut Provider,
-    get: impl Fn(&str) -> Option<Setting<'a>>,
-    notes: &mut Notes,
-) {
-    if provider.protocol.manners().transport != Transport::Dns {
-        return;
-    }
-    let server = |text: &str| value::server(text, PORT);
-    set(&mut provider.name_server, get("server").and_then(|it| it.parsed(notes, server).map(Some)));
-    let algorithm = |text: &str| {
-        let known = Algorithm::ALL.map(Algorithm::word).join(", ");
-        text.parse::<Algorithm>()
-            .map_err(|()| format!("is no algorithm of keys; there are: {known}"))
-    };
-    set(&mut provider.algorithm, get("algorithm").and_then(|it| it.parsed(notes, algorithm)));
-}
-
-/// What requests look like.
-fn wire<'a>(provider: &mut Provider, get: impl Fn(&str) -> Option<Setting<'a>>, notes: &mut Notes) {
-    let mut word = |key: &str| get(key)?.parsed(notes, parameter);
-    set(&mut provider.parameters.v4, word("ipv4-parameter"));
-    set(&mut provider.parameters.v6, word("ipv6-parameter"));
-    set(&mut provider.leave, word("leave").map(Some));
-    if let Some(setting) = get("query") {
-        let text = setting.text(notes);
-        let query = text.and_then(|text| {
-            notes.keep(setting.at, &setting.name, url::check_query(text)).and(Some(text))
-        });
-        set(&mut provider.query, query.map(owned).map(Some));
-    }
-    set(&mut provider.omit, get("omit").and_then(|it| one_of(&it, &OMITS, notes)));
-    set(&mut provider.login, get("login").and_then(|it| one_of(&it, &LOGINS, notes)));
-    set(&mut provider.one_family, get("one-family").and_then(|it| it.flag(notes)));
-}
-
-const OMITS: [(&str, Omit); 3] =
-    [("keep", Omit::Keep), ("delete", Omit::Delete), ("caller", Omit::Caller)];
-const LOGINS: [(&str, Login); 2] = [("username", Login::Username), ("host", Login::Host)];
-
-fn pace(text: &str) -> Result<Option<Pace>, PaceError> {
-    if text == "off" { Ok(None) } else { text.parse().map(Some) }
-}
-
-fn ca_file(text: &str, base: &Path) -> Result<Text, String> {
+fn ca_file(text: &str, base: &Path) -> Result<String, String> {
     let path = value::path(text, base).map_err(str::to_owned)?;
-    path.to_str().map(owned).ok_or_else(|| {
+    path.to_str().map(str::to_owned).ok_or_else(|| {
         let base = shown_path(base);
         format!("lies in {base}, whose name is not UTF-8; write the whole path of a copy elsewhere")
     })
 }
 
-/// Whether a setting means anything to a protocol with these manners.
-fn belongs(key: &str, manners: &Manners) -> bool {
-    match key {
-        "protocol" | "title" | "credential" | "note" => true,
-        "server" | "zone" | "pace" | "refresh" | "batch" => !manners.is_local(),
-        "ca-file" | "echo4" | "echo6" | "omit" | "plain-http" | "update-url" => {
-            manners.transport == Transport::Http
-        }
-        _ => manners.own_keys.contains(&key),
-    }
-}
-
-/// What the text stands for; anything but one of `words` is noted.
-pub(super) fn one_of<T: Copy>(
-    setting: &Setting<'_>,
-    words: &[(&str, T)],
-    notes: &mut Notes,
-) -> Option<T> {
-    let text = setting.text(notes)?;
-    let found = words.iter().find(|(word, _)| *word == text);
-    if found.is_none() {
-        let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-        let what = format!("{} is not one of: {}", quoted(text), known.join(", "));
-        notes.add(setting.at, &setting.name, what);
-    }
-    found.map(|(_, value)| *value)
-}
-
 /// The name of a parameter, or a word as its value.
-fn parameter(text: &str) -> Result<Text, &'static str> {
+fn parameter(text: &str) -> Result<String, &'static str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if !text.chars().all(fits) {
         return Err("cannot stand in a query; use letters, digits, dots, hyphens and underscores");
     }
-    Ok(owned(text))
-}
-
-fn owned(text: &str) -> Text {
-    Cow::Owned(text.to_owned())
+    Ok(text.to_owned())
 }

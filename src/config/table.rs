@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::problems::Notes;
 use crate::core::nearest::nearest;
 use crate::core::order;
+use crate::core::provider::keys::ProviderKey;
 
 /// The kinds of section.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -126,34 +127,7 @@ const RESOLVER: Keys = Keys {
     foreign: &[("query", "name"), ("host", "name"), ("resolver", "server")],
 };
 
-const PROVIDER: Keys = Keys {
-    known: &[
-        "algorithm",
-        "api-url",
-        "batch",
-        "ca-file",
-        "credential",
-        "echo4",
-        "echo6",
-        "ipv4-parameter",
-        "ipv6-parameter",
-        "leave",
-        "login",
-        "note",
-        "omit",
-        "one-family",
-        "pace",
-        "plain-http",
-        "protocol",
-        "query",
-        "refresh",
-        "server",
-        "title",
-        "update-url",
-        "zone",
-    ],
-    foreign: &[("url", "update-url")],
-};
+const PROVIDER: Keys = Keys { known: ProviderKey::WORDS, foreign: &[("url", "update-url")] };
 
 const HOST: Keys = Keys {
     known: &[

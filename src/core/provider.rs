@@ -1,15 +1,21 @@
 //! Providers are data: one entry tells how to speak to one DNS service.
 //!
 //! The built-in entries stand in `providers.toml`, in the form that users write as
-//! `[provider.NAME]`; the build turns them into the table below, so that no start parses them.
+//! `[provider.NAME]`; the settings of both are laid over the protocol's defaults here.
+
+mod built_in;
+pub mod keys;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+pub use self::built_in::{built_in, built_in_names, every_built_in};
+use self::keys::{ProviderKey, Takers};
 use super::address::{Family, PerFamily};
 use super::name::Hostname;
-use super::pace::Pace;
+use super::pace::{Pace, PaceError};
 pub use super::protocol::manners::{MOST_HOSTS, Omit, Protocol, Removal};
+use super::protocol::manners::{Manners, Transport};
 use super::server::Server;
 use super::wire::tsig::Algorithm;
 
@@ -79,7 +85,7 @@ pub enum Login {
 
 impl Protocol {
     /// An entry of this protocol with every default written down.
-    pub const fn defaults(self, name: Text) -> Provider {
+    pub fn defaults(self, name: Text) -> Provider {
         let manners = self.manners();
         Provider {
             name,
@@ -109,7 +115,75 @@ impl Protocol {
     }
 }
 
+const OMITS: [(&str, Omit); 3] =
+    [("keep", Omit::Keep), ("delete", Omit::Delete), ("caller", Omit::Caller)];
+const LOGINS: [(&str, Login); 2] = [("username", Login::Username), ("host", Login::Host)];
+
+impl Manners {
+    /// Whether the setting `key` of a provider means anything to the protocol.
+    pub fn takes(&self, key: ProviderKey) -> bool {
+        match key.takers() {
+            Takers::All => true,
+            Takers::Few => self.own_keys.contains(&key.word()),
+            Takers::Remote => self.transport != Transport::File,
+            Takers::Web => self.transport == Transport::Http,
+        }
+    }
+}
+
 impl Provider {
+    /// Gives the setting `key` a value; an error is what is wrong with the text.
+    ///
+    /// Addresses and words have been checked by whoever calls. A name server, the zone and `refresh`
+    /// are no texts to this program: who has them as values writes the fields.
+    pub fn set(&mut self, key: ProviderKey, text: Text) -> Result<(), String> {
+        match key {
+            ProviderKey::Algorithm => {
+                self.algorithm = text.parse().map_err(|()| {
+                    let known = Algorithm::ALL.map(Algorithm::word).join(", ");
+                    format!("is no algorithm of keys; there are: {known}")
+                })?;
+            }
+            ProviderKey::ApiUrl => {
+                self.api_url = Some(Cow::Owned(text.trim_end_matches('/').to_owned()));
+            }
+            ProviderKey::Batch => self.batch = text.parse().map_err(|_| "is no number")?,
+            ProviderKey::CaFile => self.ca_file = Some(text),
+            ProviderKey::Credential => self.credential = text,
+            ProviderKey::Echo4 => self.echo.v4 = Some(text),
+            ProviderKey::Echo6 => self.echo.v6 = Some(text),
+            ProviderKey::Ipv4Parameter => self.parameters.v4 = text,
+            ProviderKey::Ipv6Parameter => self.parameters.v6 = text,
+            ProviderKey::Leave => self.leave = Some(text),
+            ProviderKey::Login => self.login = one_of(&text, &LOGINS)?,
+            ProviderKey::Note => self.note = text,
+            ProviderKey::Omit => self.omit = one_of(&text, &OMITS)?,
+            ProviderKey::OneFamily => self.one_family = text == "true",
+            ProviderKey::Pace => {
+                let pace = if text == "off" { Ok(None) } else { text.parse().map(Some) };
+                self.pace = pace.map_err(|error: PaceError| error.to_string())?;
+                self.pace_each_host = false;
+            }
+            ProviderKey::PlainHttp => self.plain_http = text == "true",
+            ProviderKey::Query => self.query = Some(text),
+            ProviderKey::Server => {
+                let manners = self.protocol.manners();
+                let server = text.trim_end_matches('/');
+                let paths = [Some(manners.update_path), manners.api_path];
+                let url = |path| Cow::Owned(format!("{server}{path}"));
+                [self.update_url, self.api_url] = paths.map(|path| path.map(url));
+                // Another server is another service: the built-in one need not learn its users' addresses.
+                self.echo = PerFamily::default();
+            }
+            ProviderKey::Title => self.title = text,
+            ProviderKey::UpdateUrl => self.update_url = Some(text),
+            ProviderKey::Protocol | ProviderKey::Refresh | ProviderKey::Zone => {
+                return Err("cannot be set by its text".to_owned());
+            }
+        }
+        Ok(())
+    }
+
     /// Everything of the entry that changes what goes over the wire, as text to be compared.
     pub fn wire_form(&self) -> String {
         let absent = Text::default();
@@ -165,9 +239,10 @@ impl Provider {
     }
 }
 
-include!(concat!(env!("OUT_DIR"), "/providers.rs"));
-
-/// The built-in provider of that name.
-pub fn built_in(name: &str) -> Option<&'static Provider> {
-    BUILT_IN.iter().find(|provider| provider.name == name)
+/// What the text stands for among `words`, or what is wrong with it.
+pub fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
+    words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+        let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        format!("is not one of: {}", known.join(", "))
+    })
 }

@@ -4,14 +4,14 @@ use super::{err, out};
 use crate::core::address::Family;
 use crate::core::nearest::nearest;
 use crate::core::protocol::manners::SecretKind;
-use crate::core::provider::{BUILT_IN, Login, Provider, built_in};
+use crate::core::provider::{self, Login, Provider, built_in};
 use crate::exit::Exit;
 
 /// Prints the table, or the entry of `name`.
 pub fn run(name: Option<&str>) -> Exit {
     let Some(name) = name else {
-        let width = BUILT_IN.iter().map(|provider| provider.name.len()).max().unwrap_or_default();
-        for provider in BUILT_IN {
+        let width = provider::built_in_names().map(str::len).max().unwrap_or_default();
+        for provider in provider::every_built_in() {
             let protocol = provider.protocol.word();
             out(&format!("{:width$}  {protocol:10}  {}", provider.name, provider.title));
         }
@@ -20,21 +20,20 @@ pub fn run(name: Option<&str>) -> Exit {
         );
         return Exit::Right;
     };
-    let matches = matching(name);
-    match matches[..] {
+    match &matching(name)[..] {
         [provider] => {
             describe(provider);
             Exit::Right
         }
         [] => {
-            let meant = nearest(name, BUILT_IN.iter().map(|provider| &*provider.name));
+            let meant = nearest(name, provider::built_in_names());
             let meant = meant.map_or(String::new(), |meant| format!(" did you mean `{meant}`?"));
             err(&format!(
                 "there is no built-in provider {name:?};{meant} `homing providers` lists them"
             ));
             Exit::Usage
         }
-        _ => {
+        matches => {
             matches.iter().for_each(|provider| out(&provider.name));
             out("`homing providers NAME` tells what one of them needs");
             Exit::Right
@@ -44,7 +43,7 @@ pub fn run(name: Option<&str>) -> Exit {
 
 /// The provider called `name`; else those whose names, titles or servers hold it, whatever its case and
 /// the signs between its letters.
-fn matching(name: &str) -> Vec<&'static Provider> {
+fn matching(name: &str) -> Vec<Provider> {
     const SHORTEST: usize = 3;
     if let Some(provider) = built_in(name) {
         return vec![provider];
@@ -53,15 +52,19 @@ fn matching(name: &str) -> Vec<&'static Provider> {
         text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
     };
     let wanted = plain(name);
-    let is_whole = |provider: &&Provider| plain(&provider.name) == wanted;
-    if let Some(provider) = BUILT_IN.iter().find(is_whole) {
+    let whole = provider::built_in_names().find(|known| plain(known) == wanted);
+    if let Some(provider) = whole.and_then(built_in) {
         return vec![provider];
     }
-    let holds = |provider: &&Provider| {
+    let holds = |provider: &Provider| {
         let url = provider.update_url.as_deref().unwrap_or_default();
         [&*provider.name, &*provider.title, url].iter().any(|text| plain(text).contains(&wanted))
     };
-    if wanted.len() < SHORTEST { Vec::new() } else { BUILT_IN.iter().filter(holds).collect() }
+    if wanted.len() < SHORTEST {
+        Vec::new()
+    } else {
+        provider::every_built_in().filter(holds).collect()
+    }
 }
 
 fn describe(provider: &Provider) {

@@ -458,8 +458,7 @@ fn duration(section: &Section, name: &str, unit: &str, usual: &str) -> Option<Du
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::provider::Protocol;
-    use crate::core::provider::{BUILT_IN, Login};
+    use crate::core::provider::{self, Login, Protocol};
 
     fn host(options: &str) -> Host {
         let lines: Vec<_> =
@@ -492,8 +491,8 @@ mod tests {
                 }
             })
             .collect();
-        let by_host = BUILT_IN.iter().filter(|provider| provider.login == Login::Host);
-        let by_host: Vec<_> = by_host.map(|provider| &*provider.name).collect();
+        let by_host = provider::every_built_in().filter(|provider| provider.login == Login::Host);
+        let by_host: Vec<_> = by_host.map(|provider| provider.name).collect();
         let logins = format!("\tsplit(\"{}\", logins)\n", by_host.join(" "));
         for table in [&calls, &logins] {
             assert!(script.contains(table), "from-ddns.awk must have these lines:\n{table}");

@@ -10,13 +10,13 @@ use super::harmless::{harmless_query, is_harmless_path};
 use super::names::{self, Meaning};
 use crate::core::address::{Special, special};
 use crate::core::protocol::manners::SecretKind;
-use crate::core::provider::{BUILT_IN, Protocol, Provider, built_in};
+use crate::core::provider::{self, Protocol, Provider, built_in};
 
 /// Who keeps the records.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Service {
     /// One of the table.
-    BuiltIn(&'static Provider),
+    BuiltIn(Box<Provider>),
     /// One to be described as `[provider.NAME]`.
     Own(Own),
     /// One that Homing cannot speak to: its name, and what to do.
@@ -73,7 +73,8 @@ impl Service {
 
     /// The built-in provider `name`, which the table has.
     pub(super) fn known(name: &str) -> Self {
-        built_in(name).map_or_else(|| Self::unknown(name), Self::BuiltIn)
+        built_in(name)
+            .map_or_else(|| Self::unknown(name), |provider| Self::BuiltIn(Box::new(provider)))
     }
 
     /// What another client's name for a service means; it stands on `line`, and had an update of its
@@ -134,13 +135,15 @@ const ADVICE: [(&str, &str); 1] = [(
 )];
 
 /// The built-in provider whose updates go to `host`, a server's name without a port.
-pub(super) fn at_server(host: &str) -> Option<&'static Provider> {
+pub(super) fn at_server(host: &str) -> Option<Provider> {
     let host = host.to_ascii_lowercase();
-    let goes_there = |provider: &&Provider| {
+    let goes_there = |provider: &Provider| {
         let url = provider.update_url.as_deref().unwrap_or_default();
         !host.is_empty() && host_of(url).eq_ignore_ascii_case(&host)
     };
-    BUILT_IN.iter().find(goes_there).or_else(|| names::at_server(&host).and_then(built_in))
+    provider::every_built_in()
+        .find(goes_there)
+        .or_else(|| names::at_server(&host).and_then(built_in))
 }
 
 /// A service that speaks dyndns2 at `server` (with or without scheme and port) under `path`.
@@ -160,7 +163,7 @@ pub(super) fn dyndns2(
     let is_plain = is_plain && !server.starts_with("https://") || server.starts_with("http://");
     let host = host_of(rest);
     if let Some(provider) = at_server(host) {
-        return Service::BuiltIn(provider);
+        return Service::BuiltIn(Box::new(provider));
     }
     if is_closed(host) && is_host(host) {
         return Service::unknown(host);
@@ -296,17 +299,20 @@ mod tests {
     #[test]
     fn further_servers_of_a_provider_lead_to_it() {
         for (server, name) in [("www.ovh.com", "ovh"), ("Update6.dedyn.io", "desec")] {
-            assert_eq!(at_server(server).map(|provider| &*provider.name), Some(name));
+            assert_eq!(
+                at_server(server).map(|provider| provider.name.into_owned()).as_deref(),
+                Some(name)
+            );
         }
     }
 
     #[test]
     fn servers_are_found_whatever_their_case() {
-        let name = |server| at_server(server).map(|provider| &*provider.name);
-        assert_eq!(name("Update.dedyn.IO"), Some("desec"));
-        assert_eq!(name("members.dyndns.org"), Some("dyn.com"));
-        assert_eq!(name("dyndns.kasserver.com"), Some("all-inkl"));
-        assert_eq!(name("dynv6.com"), None);
+        let name = |server| at_server(server).map(|provider| provider.name.into_owned());
+        assert_eq!(name("Update.dedyn.IO").as_deref(), Some("desec"));
+        assert_eq!(name("members.dyndns.org").as_deref(), Some("dyn.com"));
+        assert_eq!(name("dyndns.kasserver.com").as_deref(), Some("all-inkl"));
+        assert_eq!(name("dynv6.com").as_deref(), None);
     }
 
     #[test]

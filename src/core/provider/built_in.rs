@@ -1,0 +1,57 @@
+//! The built-in providers: texts that build.rs makes of `core/providers.toml`, decoded one by one when
+//! somebody names them, so that a start pays for none of them.
+//!
+//! Owns the form of these texts. Called by the configuration, `homing providers` and `homing import`.
+
+use std::borrow::Cow;
+use std::iter;
+
+use super::keys::ProviderKey;
+use super::{Protocol, Provider};
+
+/// For each entry, sorted by name: a part with its name, and a part with its settings. Those are a part
+/// with the protocol, and one with the sign and the value of each key, in their order of rank.
+///
+/// A part is its length in bytes, as two characters of seven bits, and so many bytes.
+const ENTRIES: &str = include_str!(concat!(env!("OUT_DIR"), "/providers.txt"));
+
+/// The names of the built-in providers, sorted.
+pub fn built_in_names<'a>() -> impl Iterator<Item = &'a str> {
+    entries().map(|(name, _)| -> &'a str { name })
+}
+
+/// The built-in provider called `name`.
+pub fn built_in(name: &str) -> Option<Provider> {
+    let (name, settings) = entries().find(|(known, _)| *known == name)?;
+    provider(name, settings)
+}
+
+/// The built-in providers, sorted by name.
+pub fn every_built_in() -> impl Iterator<Item = Provider> {
+    entries().filter_map(|(name, settings)| provider(name, settings))
+}
+
+fn entries() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let mut parts = parts(ENTRIES);
+    iter::from_fn(move || Some((parts.next()?, parts.next()?)))
+}
+
+fn provider(name: &'static str, settings: &'static str) -> Option<Provider> {
+    let mut parts = parts(settings);
+    let mut provider = Protocol::named(parts.next()?)?.defaults(Cow::Borrowed(name));
+    for setting in parts {
+        let key = ProviderKey::signed(*setting.as_bytes().first()?)?;
+        provider.set(key, Cow::Borrowed(setting.get(1..)?)).ok()?;
+    }
+    Some(provider)
+}
+
+fn parts(mut rest: &'static str) -> impl Iterator<Item = &'static str> {
+    iter::from_fn(move || {
+        let &[high, low, ..] = rest.as_bytes() else { return None };
+        let length = usize::from(high) << 7 | usize::from(low);
+        let (part, after) = rest.get(2..)?.split_at_checked(length)?;
+        rest = after;
+        Some(part)
+    })
+}

@@ -1,0 +1,144 @@
+//! The keys of `[provider.NAME]`: how each is written, which protocols take it, and what it means.
+//!
+//! Constants alone, without a path into the crate, because build.rs reads this file, too. Used by the
+//! configuration and by the built-in entries.
+
+/// Makes the type of the keys from one row for each: what it means, its name, form and takers.
+macro_rules! keys {
+    ($($(#[$meaning:meta])* $key:ident $word:literal $form:ident $takers:ident,)*) => {
+        /// A key of `[provider.NAME]`.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum ProviderKey {
+            $($(#[$meaning])* $key,)*
+        }
+
+        impl ProviderKey {
+            /// Every key, sorted by name.
+            pub const ALL: &[Self] = &[$(Self::$key),*];
+
+            /// The names of all keys.
+            pub const WORDS: &[&'static str] = &[$($word),*];
+
+            /// The form of its value.
+            pub fn form(self) -> Form {
+                match self {
+                    $(Self::$key => Form::$form,)*
+                }
+            }
+
+            /// Which protocols take it.
+            pub fn takers(self) -> Takers {
+                match self {
+                    $(Self::$key => Takers::$takers,)*
+                }
+            }
+        }
+    };
+}
+
+keys! {
+    /// The hash of keys whose file does not name it.
+    Algorithm "algorithm" Text Few,
+    /// Where the management API is.
+    ApiUrl "api-url" Text Few,
+    /// How many hosts one request may name.
+    Batch "batch" Number Remote,
+    /// One more certificate authority to trust.
+    CaFile "ca-file" File Web,
+    /// The narrowest credential that the service offers.
+    Credential "credential" Text All,
+    /// A web service that answers with the asker's IPv4 address.
+    Echo4 "echo4" Text Web,
+    /// The same for IPv6.
+    Echo6 "echo6" Text Web,
+    /// The parameter that carries IPv4 addresses.
+    Ipv4Parameter "ipv4-parameter" Text Few,
+    /// The parameter that carries IPv6 addresses.
+    Ipv6Parameter "ipv6-parameter" Text Few,
+    /// The value that leaves a family alone.
+    Leave "leave" Text Few,
+    /// Where the login comes from when the host has none.
+    Login "login" Text Few,
+    /// What else a user should know.
+    Note "note" Text All,
+    /// What leaving a family out of a request does.
+    Omit "omit" Text Web,
+    /// Whether each family needs a request of its own.
+    OneFamily "one-family" Flag Few,
+    /// How many requests per time the service takes.
+    Pace "pace" Text Remote,
+    /// Whether `http://` to a private address is accepted.
+    PlainHttp "plain-http" Flag Web,
+    /// How the service is spoken to.
+    Protocol "protocol" Text All,
+    /// Parameters that every request carries.
+    Query "query" Text Few,
+    /// How often an unchanged address must be confirmed.
+    Refresh "refresh" Text Remote,
+    /// The server, to which the protocol's own paths are added.
+    Server "server" Text Remote,
+    /// The service's name for people.
+    Title "title" Text All,
+    /// Where updates go.
+    UpdateUrl "update-url" Text Web,
+    /// The zone of all hosts.
+    Zone "zone" Text Remote,
+}
+
+/// The form of a value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Form {
+    /// The path of a file that is read.
+    File,
+    /// True or false.
+    Flag,
+    /// A whole number.
+    Number,
+    /// A text.
+    Text,
+}
+
+/// Which protocols take a key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Takers {
+    /// Every protocol.
+    All,
+    /// Those that list it among their own.
+    Few,
+    /// Those that speak to a server.
+    Remote,
+    /// Those that speak HTTP.
+    Web,
+}
+
+/// The sign of the first key in the texts of built-in entries; the others follow.
+const FIRST_SIGN: u8 = b'A';
+
+impl ProviderKey {
+    /// The key called `word`.
+    pub fn named(word: &str) -> Option<Self> {
+        let index = Self::WORDS.binary_search(&word).ok()?;
+        Self::ALL.get(index).copied()
+    }
+
+    /// The key's name.
+    pub fn word(self) -> &'static str {
+        Self::WORDS[self as usize]
+    }
+
+    /// The character that stands for it in the texts of built-in entries.
+    pub fn sign(self) -> char {
+        char::from(FIRST_SIGN + self as u8)
+    }
+
+    /// The key that `sign` stands for.
+    pub fn signed(sign: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(sign.checked_sub(FIRST_SIGN)?)).copied()
+    }
+
+    /// The order in which settings are laid over an entry: the first two bear on the others.
+    pub fn rank(self) -> usize {
+        let first = [Self::PlainHttp, Self::Server];
+        first.iter().position(|key| *key == self).unwrap_or(first.len())
+    }
+}
