@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::core::address::prefix::Suffix;
 use crate::core::plan::{Use, WhenGone};
+use crate::core::provider::keys::{Form, ProviderKey};
 use crate::core::provider::{self, Protocol, Removal};
 use crate::core::source::{Kind, Service};
 
@@ -125,6 +126,18 @@ fn the_package_for_openwrt_knows_every_setting() {
         }
         listed.sort_unstable();
         assert_eq!(listed, place.keys().known, "{}", place.header());
+    }
+    for key in ProviderKey::ALL {
+        let shape = match key.form() {
+            Form::File => "file",
+            Form::Flag => "flag",
+            Form::Number => "number",
+            Form::Text => "text",
+        };
+        let header = format!("\tkeys(\"provider\", \"{shape}\", \"");
+        let lines = CONVERTER.lines().filter_map(|line| line.strip_prefix(&header));
+        let mut words = lines.flat_map(|line| line.trim_end_matches("\")").split(' '));
+        assert!(words.any(|word| word == key.word()), "toml.awk: {} is a {shape}", key.word());
     }
 }
 

@@ -12,7 +12,8 @@
 #   at LINE PLACE   the option that stands on that line of the configuration
 
 BEGIN {
-	# A test compares these with the keys that the program knows.
+	# A test compares these with the keys that the program knows, and says which is missing or of another
+	# shape.
 	keys("homing", "text", "interval log log-format settle")
 	keys("homing", "directory", "state-dir")
 
