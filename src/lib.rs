@@ -1,8 +1,8 @@
 //! Homing keeps host names pointing home: it watches this machine's addresses and updates each
 //! host's A and AAAA records when they change.
 //!
-//! The binary is a thin caller of [`drivers::run`]. Each room may use only those named beside it;
-//! `tests/layers.rs` reads this table and the sources, and fails when they differ.
+//! A room is an entry of `src/`, and uses those rooms that its row names: `tests/layers.rs` reads this
+//! table and the sources, and fails when they differ.
 //!
 //! | room | what it does | may use |
 //! | --- | --- | --- |
@@ -20,7 +20,9 @@
 //! | [`confine`] | the kernel's bounds around this process | config, core, net, os |
 //! | [`round`] | observe, plan, update, settle, save | config, core, exit, net, os, provider, receipt, source, state |
 //! | `token` | issue, audit, rotate and revoke tokens | cli, config, core, exit, net, os, provider, receipt |
-//! | [`drivers`] | daemon, once and the commands that only look | all |
+//! | [`drivers`] | daemon, once and the commands that only look | cli, config, confine, core, exit, import, net, os, receipt, round, source, state, token |
+//! | `main` | the program, a thin caller of [`drivers::run`] | drivers, os |
+//! | `left_out` | what stands for the files that a build leaves out, and uses what they may | |
 //!
 //! The token side knows nothing of rounds; what a round has to know of a token it finds in the
 //! receipt beside it.

@@ -15,4 +15,5 @@ pub mod router;
 #[path = "../../contrib/sandbox/server/mod.rs"]
 pub mod sandbox;
 pub mod snapshot;
+pub mod sources;
 pub mod tls;
