@@ -43,6 +43,7 @@ mod pages;
 mod places;
 mod powerdns;
 mod programs;
+mod protocols;
 #[cfg(feature = "tokens")]
 mod rails;
 #[cfg(feature = "tokens")]

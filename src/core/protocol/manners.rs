@@ -162,169 +162,118 @@ const MOST_AT_ONCE: usize = 8;
 /// within 33 ms, whatever it is about.
 pub const DESEC_GAP: Duration = Duration::from_millis(100);
 
-/// deSEC, as its own server behaves (recorded August 2026).
-pub const DESEC: Manners = Manners {
-    word: "desec",
+/// What a protocol is like unless its own value says otherwise: it is HTTP with a token, and each
+/// request says of each host and family what is to become of it.
+const PLAIN: Manners = Manners {
+    word: "",
     feature: None,
     transport: Transport::Http,
     secret: SecretKind::Token,
-    tokens: Some(Issuer::Account),
-    zone: ZoneNeed::Shared,
+    tokens: None,
+    zone: ZoneNeed::Never,
     can_leave: true,
     can_set_several: true,
     removal: Some(Removal::Said),
     says_ttl: false,
     has_conditions: false,
-    // That a record shall go is said of all hosts: so it is known to work.
-    common: Common::Removal,
+    common: Common::Never,
     most_hosts: MOST_HOSTS,
     most_at_once: 1,
+    least_gap: None,
+    update_path: "",
+    api_path: None,
+    omit: Omit::Keep,
+    pace: None,
+    paces_each_host: false,
+    own_keys: &[],
+    warning: None,
+};
+
+/// deSEC, as its own server behaves (recorded August 2026).
+const DESEC: Manners = Manners {
+    word: "desec",
+    tokens: Some(Issuer::Account),
+    zone: ZoneNeed::Shared,
+    // That a record shall go is said of all hosts: so it is known to work.
+    common: Common::Removal,
     least_gap: Some(DESEC_GAP),
     update_path: "/api/v1/dyndns/update",
     api_path: Some("/api/v1"),
     omit: Omit::Delete,
     pace: Some(Pace { requests: 2, window: Duration::from_secs(120) }),
-    paces_each_host: false,
     own_keys: &["api-url"],
-    warning: None,
+    ..PLAIN
 };
 
 /// dyndns2. Of a server that nothing is known of, only what dyn.com's did is assumed.
-pub const DYNDNS2: Manners = Manners {
+const DYNDNS2: Manners = Manners {
     word: "dyndns2",
-    feature: None,
-    transport: Transport::Http,
     secret: SecretKind::Password,
-    tokens: None,
-    zone: ZoneNeed::Never,
     can_leave: false,
     // dyn.com's words do not say what becomes of a second one.
     can_set_several: false,
     removal: Some(Removal::LeftOut),
-    says_ttl: false,
-    has_conditions: false,
     // It cannot say different things about different hosts.
     common: Common::Always,
-    most_hosts: MOST_HOSTS,
     most_at_once: MOST_AT_ONCE,
-    least_gap: None,
     update_path: "/nic/update",
-    api_path: None,
-    omit: Omit::Keep,
     // No service says what it takes; many block whoever asks more often.
     pace: Some(Pace { requests: 6, window: Duration::from_secs(300) }),
     paces_each_host: true,
     own_keys: &["ipv4-parameter", "ipv6-parameter", "leave", "login", "one-family", "query"],
-    warning: None,
+    ..PLAIN
 };
 
 /// A hosts file: many names at one go, and nobody to be asked.
-pub const HOSTS_FILE: Manners = Manners {
+const HOSTS_FILE: Manners = Manners {
     word: "hosts-file",
-    feature: None,
     transport: Transport::File,
     secret: SecretKind::Nothing,
-    tokens: None,
-    zone: ZoneNeed::Never,
-    can_leave: true,
-    can_set_several: true,
-    removal: Some(Removal::Said),
-    says_ttl: false,
-    has_conditions: false,
-    common: Common::Never,
     most_hosts: usize::MAX,
-    most_at_once: 1,
-    least_gap: None,
-    update_path: "",
-    api_path: None,
-    omit: Omit::Keep,
-    pace: None,
-    paces_each_host: false,
-    own_keys: &[],
-    warning: None,
+    ..PLAIN
 };
 
-/// The HTTP API of PowerDNS' authoritative server (4.7, observed November 2026).
-pub const POWERDNS: Manners = Manners {
+/// The HTTP API of PowerDNS' authoritative server (4.7, observed November 2026). It answers 500 when
+/// two write to its database at once.
+const POWERDNS: Manners = Manners {
     word: "powerdns",
-    feature: None,
-    transport: Transport::Http,
-    secret: SecretKind::Token,
-    tokens: None,
     zone: ZoneNeed::Always,
-    can_leave: true,
-    can_set_several: true,
-    removal: Some(Removal::Said),
     says_ttl: true,
-    has_conditions: false,
-    common: Common::Never,
-    most_hosts: MOST_HOSTS,
-    // It answers 500 when two write to its database at once.
-    most_at_once: 1,
-    least_gap: None,
     update_path: "/api/v1/servers/localhost",
     api_path: Some("/api/v1/servers/localhost"),
-    omit: Omit::Keep,
-    pace: None,
-    paces_each_host: false,
     own_keys: &["api-url"],
     warning: Some(
         "the key of PowerDNS' HTTP API can do everything at that server: keep it on the server's own machine, or use the protocol rfc2136 with a key for one name",
     ),
+    ..PLAIN
 };
 
 /// PowerDNS on Rails, whose tokens open a session.
-pub const RAILS: Manners = Manners {
+const RAILS: Manners = Manners {
     word: "powerdns-on-rails",
-    feature: None,
-    transport: Transport::Http,
-    secret: SecretKind::Token,
     tokens: Some(Issuer::Rails),
-    zone: ZoneNeed::Never,
-    can_leave: true,
     // Each record there holds one address, and tokens must not make another record.
     can_set_several: false,
     // A token that may remove records could not put them back.
     removal: None,
     says_ttl: true,
-    has_conditions: false,
-    common: Common::Never,
-    most_hosts: MOST_HOSTS,
-    most_at_once: 1,
-    least_gap: None,
-    update_path: "",
     api_path: Some(""),
-    omit: Omit::Keep,
-    pace: None,
-    paces_each_host: false,
-    own_keys: &[],
-    warning: None,
+    ..PLAIN
 };
 
 /// Signed dynamic updates (RFC 2136).
-pub const RFC2136: Manners = Manners {
+const RFC2136: Manners = Manners {
     word: "rfc2136",
     feature: Some(Feature::NameServers),
     transport: Transport::Dns,
     secret: SecretKind::Key,
     tokens: Some(Issuer::NameServer),
     zone: ZoneNeed::Always,
-    can_leave: true,
-    can_set_several: true,
-    removal: Some(Removal::Said),
     says_ttl: true,
     has_conditions: true,
-    common: Common::Never,
-    most_hosts: MOST_HOSTS,
     most_at_once: MOST_AT_ONCE,
-    least_gap: None,
-    update_path: "",
-    api_path: None,
-    omit: Omit::Keep,
-    pace: None,
-    paces_each_host: false,
     own_keys: &["algorithm"],
-    warning: None,
+    ..PLAIN
 };
 
 impl Protocol {
