@@ -1,6 +1,6 @@
 //! Turns the table of built-in providers into texts, so that no start of Homing parses it.
 //!
-//! Reads `src/core/providers.toml`, writes `providers.txt` for `core::provider::built_in` and
+//! Reads `src/core/providers.toml`, writes `providers.txt` for `core::built_in` and
 //! `names.txt` for `import`. An unknown key or a value of another form ends the build; a unit test in
 //! `config` holds the texts against what the same entries give when a user writes them.
 
@@ -13,11 +13,11 @@ use keys::{Form, ProviderKey};
 use toml::de::{DeTable, DeValue};
 
 #[expect(dead_code, reason = "the program uses more of the keys than the build")]
-#[path = "src/core/provider/keys.rs"]
+#[path = "src/core/provider_key.rs"]
 mod keys;
 
 const SOURCE: &str = "src/core/providers.toml";
-const KEYS: &str = "src/core/provider/keys.rs";
+const KEYS: &str = "src/core/provider_key.rs";
 
 /// What no entry holds: these keys are for users' own servers, or no texts to the program.
 const USERS: [ProviderKey; 5] = [
@@ -159,7 +159,7 @@ fn meaning<'a>(
     Ok(lines)
 }
 
-/// The texts of all entries, sorted by name, in the form that `core::provider::built_in` reads.
+/// The texts of all entries, sorted by name, in the form that `core::built_in` reads.
 fn texts(table: &DeTable<'_>) -> Result<String, String> {
     if let Some(key) =
         table.keys().find(|key| !matches!(key.get_ref().as_ref(), "provider" | "other"))

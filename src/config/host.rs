@@ -15,12 +15,13 @@ use super::url::table_key;
 use super::{HostConfig, SourceRef, provider, source, value};
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Family, PerFamily};
+use crate::core::built_in;
 use crate::core::memory::Key;
 use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
 use crate::core::plan::{Host, Use, WhenGone};
 use crate::core::protocol::manners::{Issuer, Manners, SecretKind, Transport};
-use crate::core::provider::{Login, Protocol, Provider, Removal, built_in, built_in_names, one_of};
+use crate::core::provider::{Login, Protocol, Provider, Removal, one_of};
 use crate::core::server::Server;
 use crate::core::source::Kind;
 use crate::core::verify::Verify;
@@ -150,13 +151,13 @@ impl<'a> Context<'a> {
         if let Some(at) = self.providers.iter().position(|entry| entry.name == name) {
             return Some(at);
         }
-        if let Some(provider) = built_in(name) {
+        if let Some(provider) = built_in::named(name) {
             let (name, provider) = (name.to_owned(), Some(provider));
             self.providers.push(provider::Entry { name, provider });
             return Some(self.providers.len() - 1);
         }
         let own = self.providers.iter().map(|entry| &*entry.name);
-        let near = nearest(name, own.chain(built_in_names()));
+        let near = nearest(name, own.chain(built_in::names()));
         let fix = match near {
             _ if let Some(protocol) = Protocol::named(name) => format!(
                 "it is a protocol: describe the service as [provider.NAME] with protocol = \"{}\", and write its NAME here",

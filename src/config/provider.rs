@@ -9,13 +9,14 @@ use super::problems::{Notes, quoted, shown_path};
 use super::table::{Place, Section, Setting};
 use super::url::{self, Trust};
 use super::value;
+use crate::core::built_in;
 use crate::core::feature;
 use crate::core::nearest::nearest;
 use crate::core::order;
 use crate::core::protocol::manners::Transport;
 use crate::core::protocol::rfc2136::PORT;
-use crate::core::provider::keys::ProviderKey;
-use crate::core::provider::{self, MOST_HOSTS, Protocol, Provider, built_in};
+use crate::core::provider::{MOST_HOSTS, Protocol, Provider};
+use crate::core::provider_key::ProviderKey;
 
 /// A provider as it was written.
 pub(super) struct Entry {
@@ -42,7 +43,7 @@ pub(super) fn read(name: &str, section: &mut Section<'_>, base: &Path, notes: &m
 /// The entry that the section's settings are laid over.
 fn start(name: &str, section: &Section<'_>, notes: &mut Notes) -> Option<Provider> {
     let protocol = section.get("protocol").map(|setting| protocol(&setting, notes));
-    match (built_in(name), protocol) {
+    match (built_in::named(name), protocol) {
         (Some(inherited), None | Some(None)) => Some(inherited),
         (Some(inherited), Some(Some(protocol))) => {
             if protocol != inherited.protocol {
@@ -61,7 +62,7 @@ fn start(name: &str, section: &Section<'_>, notes: &mut Notes) -> Option<Provide
         }
         (None, None) => {
             let words = words();
-            let near = nearest(name, provider::built_in_names());
+            let near = nearest(name, built_in::names());
             let hint = near.map(|near| format!(" (or did you mean the built-in {near}?)"));
             let what = format!(
                 "needs protocol, which is one of: {}{}",

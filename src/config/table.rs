@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::problems::Notes;
 use crate::core::nearest::nearest;
 use crate::core::order;
-use crate::core::provider::keys::ProviderKey;
+use crate::core::provider_key::ProviderKey;
 
 /// The kinds of section.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -6,9 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::core::address::prefix::Suffix;
+use crate::core::built_in;
 use crate::core::plan::{Use, WhenGone};
-use crate::core::provider::keys::{Form, ProviderKey};
-use crate::core::provider::{self, Protocol, Removal};
+use crate::core::provider::{Protocol, Removal};
+use crate::core::provider_key::{Form, ProviderKey};
 use crate::core::source::{Kind, Service};
 
 const EXAMPLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml"));
@@ -74,7 +75,7 @@ fn the_smallest_real_configuration_has_every_default() {
     assert_eq!(host.host.families, PerFamily { v4: Use::Auto, v6: Use::Auto });
     assert_eq!(host.secret, Some(SecretPlace::File("/etc/homing/t".into())));
     assert_eq!(host.place, "/etc/homing/config.toml:2");
-    assert_eq!(Some(&config.providers[host.provider]), provider::built_in("desec").as_ref());
+    assert_eq!(Some(&config.providers[host.provider]), built_in::named("desec").as_ref());
 }
 
 #[test]
@@ -190,24 +191,24 @@ fn the_built_in_table_is_what_a_user_would_get_by_pasting_it() {
     // The last one is the built-in of the host.
     users.pop();
     users.sort_by(|a, b| a.name.cmp(&b.name));
-    assert_eq!(users.len(), provider::built_in_names().count());
-    assert_eq!(users.len(), provider::every_built_in().count());
-    for (user, built_in) in users.iter_mut().zip(provider::every_built_in()) {
-        assert_eq!(user.name, format!("my-{}", built_in.name));
-        user.name = built_in.name.clone();
-        assert_eq!(*user, built_in);
+    assert_eq!(users.len(), built_in::names().count());
+    assert_eq!(users.len(), built_in::all().count());
+    for (user, ours) in users.iter_mut().zip(built_in::all()) {
+        assert_eq!(user.name, format!("my-{}", ours.name));
+        user.name = ours.name.clone();
+        assert_eq!(*user, ours);
     }
 }
 
 #[test]
 fn every_built_in_provider_names_its_narrowest_credential() {
-    for provider in provider::every_built_in() {
+    for provider in built_in::all() {
         assert!(!provider.title.is_empty() && !provider.credential.is_empty(), "{}", provider.name);
         for text in [&provider.credential, &provider.note] {
             assert!(!text.ends_with('.') && text.is_ascii(), "{text}");
         }
     }
-    assert!(provider::built_in_names().is_sorted_by(|a, b| a < b));
+    assert!(built_in::names().is_sorted_by(|a, b| a < b));
 }
 
 #[test]
@@ -913,7 +914,7 @@ fn a_desec_of_ones_own_has_both_addresses_from_its_server() {
 fn an_entry_with_a_built_ins_name_changes_only_what_it_says() {
     let config = config(&format!("{GOOD}[provider.desec]\npace = \"off\"\nrefresh = \"30d\"\n"));
     let [provider] = &config.providers[..] else { panic!("one provider") };
-    let mut expect = provider::built_in("desec").unwrap();
+    let mut expect = built_in::named("desec").unwrap();
     expect.pace = None;
     expect.refresh = Some(Duration::from_secs(30 * 24 * 60 * 60));
     assert_eq!(*provider, expect);

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod backoff;
+pub mod built_in;
 #[cfg(feature = "landlock")]
 pub mod confinement;
 pub mod feature;
@@ -17,6 +18,7 @@ pub mod pace;
 pub mod plan;
 pub mod protocol;
 pub mod provider;
+pub mod provider_key;
 pub mod secret;
 pub mod server;
 pub mod settle;

@@ -3,19 +3,15 @@
 //! The built-in entries stand in `providers.toml`, in the form that users write as
 //! `[provider.NAME]`; the settings of both are laid over the protocol's defaults here.
 
-mod built_in;
-pub mod keys;
-
 use std::borrow::Cow;
 use std::time::Duration;
 
-pub use self::built_in::{built_in, built_in_names, every_built_in};
-use self::keys::{ProviderKey, Takers};
 use super::address::{Family, PerFamily};
 use super::name::Hostname;
 use super::pace::{Pace, PaceError};
 pub use super::protocol::manners::{MOST_HOSTS, Omit, Protocol, Removal};
 use super::protocol::manners::{Manners, Transport};
+use super::provider_key::{ProviderKey, Takers};
 use super::server::Server;
 use super::wire::tsig::Algorithm;
 
@@ -124,7 +120,7 @@ impl Manners {
     pub fn takes(&self, key: ProviderKey) -> bool {
         match key.takers() {
             Takers::All => true,
-            Takers::Few => self.own_keys.contains(&key.word()),
+            Takers::Few => self.own_keys.contains(&key),
             Takers::Remote => self.transport != Transport::File,
             Takers::Web => self.transport == Transport::Http,
         }

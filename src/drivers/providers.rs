@@ -2,16 +2,17 @@
 
 use super::{err, out};
 use crate::core::address::Family;
+use crate::core::built_in;
 use crate::core::nearest::nearest;
 use crate::core::protocol::manners::SecretKind;
-use crate::core::provider::{self, Login, Provider, built_in};
+use crate::core::provider::{Login, Provider};
 use crate::exit::Exit;
 
 /// Prints the table, or the entry of `name`.
 pub fn run(name: Option<&str>) -> Exit {
     let Some(name) = name else {
-        let width = provider::built_in_names().map(str::len).max().unwrap_or_default();
-        for provider in provider::every_built_in() {
+        let width = built_in::names().map(str::len).max().unwrap_or_default();
+        for provider in built_in::all() {
             let protocol = provider.protocol.word();
             out(&format!("{:width$}  {protocol:10}  {}", provider.name, provider.title));
         }
@@ -26,7 +27,7 @@ pub fn run(name: Option<&str>) -> Exit {
             Exit::Right
         }
         [] => {
-            let meant = nearest(name, provider::built_in_names());
+            let meant = nearest(name, built_in::names());
             let meant = meant.map_or(String::new(), |meant| format!(" did you mean `{meant}`?"));
             err(&format!(
                 "there is no built-in provider {name:?};{meant} `homing providers` lists them"
@@ -45,26 +46,22 @@ pub fn run(name: Option<&str>) -> Exit {
 /// the signs between its letters.
 fn matching(name: &str) -> Vec<Provider> {
     const SHORTEST: usize = 3;
-    if let Some(provider) = built_in(name) {
+    if let Some(provider) = built_in::named(name) {
         return vec![provider];
     }
     let plain = |text: &str| -> String {
         text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
     };
     let wanted = plain(name);
-    let whole = provider::built_in_names().find(|known| plain(known) == wanted);
-    if let Some(provider) = whole.and_then(built_in) {
+    let whole = built_in::names().find(|known| plain(known) == wanted);
+    if let Some(provider) = whole.and_then(built_in::named) {
         return vec![provider];
     }
     let holds = |provider: &Provider| {
         let url = provider.update_url.as_deref().unwrap_or_default();
         [&*provider.name, &*provider.title, url].iter().any(|text| plain(text).contains(&wanted))
     };
-    if wanted.len() < SHORTEST {
-        Vec::new()
-    } else {
-        provider::every_built_in().filter(holds).collect()
-    }
+    if wanted.len() < SHORTEST { Vec::new() } else { built_in::all().filter(holds).collect() }
 }
 
 fn describe(provider: &Provider) {

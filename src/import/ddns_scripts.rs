@@ -458,7 +458,8 @@ fn duration(section: &Section, name: &str, unit: &str, usual: &str) -> Option<Du
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::provider::{self, Login, Protocol};
+    use crate::core::built_in;
+    use crate::core::provider::{Login, Protocol};
 
     fn host(options: &str) -> Host {
         let lines: Vec<_> =
@@ -491,7 +492,7 @@ mod tests {
                 }
             })
             .collect();
-        let by_host = provider::every_built_in().filter(|provider| provider.login == Login::Host);
+        let by_host = built_in::all().filter(|provider| provider.login == Login::Host);
         let by_host: Vec<_> = by_host.map(|provider| provider.name).collect();
         let logins = format!("\tsplit(\"{}\", logins)\n", by_host.join(" "));
         for table in [&calls, &logins] {

@@ -9,8 +9,9 @@ use super::Remark;
 use super::harmless::{harmless_query, is_harmless_path};
 use super::names::{self, Meaning};
 use crate::core::address::{Special, special};
+use crate::core::built_in;
 use crate::core::protocol::manners::SecretKind;
-use crate::core::provider::{self, Protocol, Provider, built_in};
+use crate::core::provider::{Protocol, Provider};
 
 /// Who keeps the records.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -73,7 +74,7 @@ impl Service {
 
     /// The built-in provider `name`, which the table has.
     pub(super) fn known(name: &str) -> Self {
-        built_in(name)
+        built_in::named(name)
             .map_or_else(|| Self::unknown(name), |provider| Self::BuiltIn(Box::new(provider)))
     }
 
@@ -141,9 +142,7 @@ pub(super) fn at_server(host: &str) -> Option<Provider> {
         let url = provider.update_url.as_deref().unwrap_or_default();
         !host.is_empty() && host_of(url).eq_ignore_ascii_case(&host)
     };
-    provider::every_built_in()
-        .find(goes_there)
-        .or_else(|| names::at_server(&host).and_then(built_in))
+    built_in::all().find(goes_there).or_else(|| names::at_server(&host).and_then(built_in::named))
 }
 
 /// A service that speaks dyndns2 at `server` (with or without scheme and port) under `path`.
@@ -289,7 +288,7 @@ fn entry_name(host: &str) -> String {
     let name: String = host.chars().map(|c| if fits(c) { c } else { '-' }).take(LONGEST).collect();
     let name = name.trim_matches('-').to_ascii_lowercase();
     // An entry with the name of a built-in one would change that.
-    if name.is_empty() || built_in(&name).is_some() { format!("own-{name}") } else { name }
+    if name.is_empty() || built_in::named(&name).is_some() { format!("own-{name}") } else { name }
 }
 
 #[cfg(test)]

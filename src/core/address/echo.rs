@@ -78,7 +78,7 @@ impl Echo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::provider;
+    use crate::core::built_in;
 
     #[test]
     fn every_built_in_service_is_found_by_a_name_that_is_no_address() {
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_providers_own_service_is_the_same_here_and_in_its_entry() {
-        let desec = provider::built_in("desec").unwrap();
+        let desec = built_in::named("desec").unwrap();
         assert_eq!(Echo::built_in("desec").unwrap().urls, desec.echo);
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::core::feature::Feature;
 use crate::core::pace::Pace;
+use crate::core::provider_key::ProviderKey;
 
 /// How a provider is spoken to.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -70,7 +71,7 @@ pub struct Manners {
     /// Whether that pace is for each host, instead of for each zone.
     pub paces_each_host: bool,
     /// The settings of `[provider.NAME]` that mean something to few protocols, and to this one.
-    pub own_keys: &'static [&'static str],
+    pub own_keys: &'static [ProviderKey],
     /// What a user of the protocol should know, whatever the provider.
     pub warning: Option<&'static str>,
 }
@@ -201,7 +202,7 @@ const DESEC: Manners = Manners {
     api_path: Some("/api/v1"),
     omit: Omit::Delete,
     pace: Some(Pace { requests: 2, window: Duration::from_secs(120) }),
-    own_keys: &["api-url"],
+    own_keys: &[ProviderKey::ApiUrl],
     ..PLAIN
 };
 
@@ -220,7 +221,14 @@ const DYNDNS2: Manners = Manners {
     // No service says what it takes; many block whoever asks more often.
     pace: Some(Pace { requests: 6, window: Duration::from_secs(300) }),
     paces_each_host: true,
-    own_keys: &["ipv4-parameter", "ipv6-parameter", "leave", "login", "one-family", "query"],
+    own_keys: &[
+        ProviderKey::Ipv4Parameter,
+        ProviderKey::Ipv6Parameter,
+        ProviderKey::Leave,
+        ProviderKey::Login,
+        ProviderKey::OneFamily,
+        ProviderKey::Query,
+    ],
     ..PLAIN
 };
 
@@ -241,7 +249,7 @@ const POWERDNS: Manners = Manners {
     says_ttl: true,
     update_path: "/api/v1/servers/localhost",
     api_path: Some("/api/v1/servers/localhost"),
-    own_keys: &["api-url"],
+    own_keys: &[ProviderKey::ApiUrl],
     warning: Some(
         "the key of PowerDNS' HTTP API can do everything at that server: keep it on the server's own machine, or use the protocol rfc2136 with a key for one name",
     ),
@@ -272,7 +280,7 @@ const RFC2136: Manners = Manners {
     says_ttl: true,
     has_conditions: true,
     most_at_once: MOST_AT_ONCE,
-    own_keys: &["algorithm"],
+    own_keys: &[ProviderKey::Algorithm],
     ..PLAIN
 };
 

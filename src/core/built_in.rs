@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::iter;
 
-use super::keys::ProviderKey;
-use super::{Protocol, Provider};
+use super::provider::{Protocol, Provider};
+use super::provider_key::ProviderKey;
 
 /// For each entry, sorted by name: a part with its name, and a part with its settings. Those are a part
 /// with the protocol, and one with the sign and the value of each key, in their order of rank.
@@ -16,18 +16,18 @@ use super::{Protocol, Provider};
 const ENTRIES: &str = include_str!(concat!(env!("OUT_DIR"), "/providers.txt"));
 
 /// The names of the built-in providers, sorted.
-pub fn built_in_names<'a>() -> impl Iterator<Item = &'a str> {
+pub fn names<'a>() -> impl Iterator<Item = &'a str> {
     entries().map(|(name, _)| -> &'a str { name })
 }
 
 /// The built-in provider called `name`.
-pub fn built_in(name: &str) -> Option<Provider> {
+pub fn named(name: &str) -> Option<Provider> {
     let (name, settings) = entries().find(|(known, _)| *known == name)?;
     provider(name, settings)
 }
 
 /// The built-in providers, sorted by name.
-pub fn every_built_in() -> impl Iterator<Item = Provider> {
+pub fn all() -> impl Iterator<Item = Provider> {
     entries().filter_map(|(name, settings)| provider(name, settings))
 }
 
