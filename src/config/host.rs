@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::problems::{Notes, quoted};
 use super::secret::{self, SecretPlace, chmod};
-use super::table::{Place, Section, Setting};
+use super::table::{HOST_KEYS, Place, Scope, Section, Setting};
 use super::url::table_key;
 use super::{HostConfig, SourceRef, provider, source, value};
 use crate::core::address::interface::InterfaceName;
@@ -19,6 +19,7 @@ use crate::core::built_in;
 use crate::core::memory::Key;
 use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
+use crate::core::order;
 use crate::core::plan::{Host, Use, WhenGone};
 use crate::core::protocol::manners::{Issuer, Manners, SecretKind, Transport};
 use crate::core::provider::{Login, Protocol, Provider, Removal, one_of};
@@ -44,18 +45,6 @@ pub(super) struct Context<'a> {
     /// Which host at which provider stands on which line.
     seen: BTreeMap<Key, usize>,
 }
-
-/// The keys that name a secret; a host has exactly one of them.
-const SECRETS: [&str; 8] = [
-    "token-file",
-    "password-file",
-    "token-env",
-    "token-credential",
-    "token",
-    "password",
-    "key-file",
-    "secret-file",
-];
 
 impl<'a> Context<'a> {
     pub(super) fn new(
@@ -352,8 +341,13 @@ impl<'a> Context<'a> {
         manners: Option<&Manners>,
         notes: &mut Notes,
     ) -> Option<SecretPlace> {
-        let given: Vec<_> =
-            SECRETS.iter().filter_map(|key| Some((*key, section.get(key)?))).collect();
+        let of_secrets = HOST_KEYS
+            .into_iter()
+            .filter(|(_, scope)| matches!(scope, Scope::KeySecret | Scope::Secret));
+        let mut keys: Vec<_> = of_secrets.map(|(key, _)| key).collect();
+        // The first counts, and a file is the best place.
+        order::sort_by_key(&mut keys, |key| !key.ends_with("-file"));
+        let given: Vec<_> = keys.iter().filter_map(|key| Some((*key, section.get(key)?))).collect();
         let kind = manners.map_or(SecretKind::Token, |manners| manners.secret);
         if kind == SecretKind::Nothing {
             return None;
@@ -363,7 +357,7 @@ impl<'a> Context<'a> {
             [] => {
                 let file = kind.example();
                 let what = format!("has no secret to prove itself with; write {file}");
-                section.lacks(&SECRETS, what, notes);
+                section.lacks(&keys, what, notes);
                 return None;
             }
             [(first, _), rest @ ..] => {
@@ -430,39 +424,39 @@ impl<'a> Context<'a> {
 
 /// What is wrong with a setting that means nothing to a host of a protocol with these manners.
 fn misfit(key: &str, setting: &Setting<'_>, manners: &Manners) -> Option<String> {
-    let (word, secret) = (manners.word, manners.secret);
+    let (_, scope) = HOST_KEYS.into_iter().find(|(known, _)| *known == key)?;
+    let (word, secret, is_local) = (manners.word, manners.secret, manners.is_local());
     let unused = || format!("is not used by the protocol {word}; remove it");
     let unneeded = || "is not needed for a hosts file; remove it".to_owned();
-    let is_secret = SECRETS.contains(&key);
-    match key {
-        "bind" | "zone" => manners.is_local().then(unneeded),
-        "key-name" => (secret != SecretKind::Key).then(unused),
-        "path" => (!manners.is_local())
-            .then(|| "is for the provider hosts-file only; remove it".to_owned()),
-        "strict-token" => {
-            let judges = manners.tokens == Some(Issuer::Account) || setting.is_flag(false);
-            (!judges).then(|| format!("judges no credential of the protocol {word}; remove it"))
-        }
-        "take-over" => (!manners.has_conditions && setting.is_flag(false)).then(|| {
+    match scope {
+        Scope::All => None,
+        Scope::Conditional => (!manners.has_conditions && setting.is_flag(false)).then(|| {
             format!(
                 "cannot be false: the protocol {word} changes a record whatever it holds; remove it"
             )
         }),
-        "ttl" => {
-            (!manners.says_ttl).then(|| format!("is not said by the protocol {word}; remove it"))
+        Scope::Judged => {
+            let judges = manners.tokens == Some(Issuer::Account) || setting.is_flag(false);
+            (!judges).then(|| format!("judges no credential of the protocol {word}; remove it"))
         }
-        "username" => (secret != SecretKind::Password).then(unused),
-        "verify" | "verify-servers" | "verify-timeout" => manners.is_local().then(|| {
-            "is not for a hosts file, which no server of a zone holds; remove it".to_owned()
-        }),
-        _ if is_secret && secret == SecretKind::Nothing => Some(unneeded()),
-        _ if is_secret => {
-            let is_of_key = matches!(key, "key-file" | "secret-file");
-            let fits = is_of_key == (secret == SecretKind::Key);
+        Scope::Key => (secret != SecretKind::Key).then(unused),
+        Scope::KeySecret | Scope::Secret if secret == SecretKind::Nothing => Some(unneeded()),
+        Scope::KeySecret | Scope::Secret => {
+            let fits = (scope == Scope::KeySecret) == (secret == SecretKind::Key);
             let example = secret.example();
             (!fits).then(|| format!("is not for the protocol {word}; write {example}"))
         }
-        _ => None,
+        Scope::Local => {
+            (!is_local).then(|| "is for the provider hosts-file only; remove it".to_owned())
+        }
+        Scope::Login => (secret != SecretKind::Password).then(unused),
+        Scope::Published => is_local.then(|| {
+            "is not for a hosts file, which no server of a zone holds; remove it".to_owned()
+        }),
+        Scope::Remote => is_local.then(unneeded),
+        Scope::TimeToLive => {
+            (!manners.says_ttl).then(|| format!("is not said by the protocol {word}; remove it"))
+        }
     }
 }
 

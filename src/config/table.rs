@@ -37,6 +37,33 @@ pub(super) struct Keys {
     foreign: &'static [(&'static str, &'static str)],
 }
 
+/// Which hosts a setting of `[[host]]` is for, by what their protocol is like.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Scope {
+    /// All.
+    All,
+    /// Those whose requests can depend on what a record holds.
+    Conditional,
+    /// Those whose tokens have rights that their server shows.
+    Judged,
+    /// Those with the key of a name server: its name.
+    Key,
+    /// Those with the key of a name server: its secret.
+    KeySecret,
+    /// Those in a file on this machine.
+    Local,
+    /// Those with a password, which belongs to a login.
+    Login,
+    /// Those in a zone that servers hold.
+    Published,
+    /// Those at a server.
+    Remote,
+    /// Those with a password or a token.
+    Secret,
+    /// Those whose requests say how long a record may be kept.
+    TimeToLive,
+}
+
 /// One section of the file.
 pub(super) struct Section<'a> {
     /// Its name, such as `host[2]`.
@@ -129,36 +156,49 @@ const RESOLVER: Keys = Keys {
 
 const PROVIDER: Keys = Keys { known: ProviderKey::WORDS, foreign: &[("url", "update-url")] };
 
+/// The keys of `[[host]]`, sorted, each with the hosts that it is for.
+pub(super) const HOST_KEYS: [(&str, Scope); 27] = [
+    ("bind", Scope::Remote),
+    ("gone-after", Scope::All),
+    ("ipv4", Scope::All),
+    ("ipv6", Scope::All),
+    ("key-file", Scope::KeySecret),
+    ("key-name", Scope::Key),
+    ("name", Scope::All),
+    ("on-change", Scope::All),
+    ("password", Scope::Secret),
+    ("password-file", Scope::Secret),
+    ("path", Scope::Local),
+    ("provider", Scope::All),
+    ("refresh", Scope::All),
+    ("secret-file", Scope::KeySecret),
+    ("strict-token", Scope::Judged),
+    ("take-over", Scope::Conditional),
+    ("token", Scope::Secret),
+    ("token-credential", Scope::Secret),
+    ("token-env", Scope::Secret),
+    ("token-file", Scope::Secret),
+    ("ttl", Scope::TimeToLive),
+    ("username", Scope::Login),
+    ("verify", Scope::Published),
+    ("verify-servers", Scope::Published),
+    ("verify-timeout", Scope::Published),
+    ("when-gone", Scope::All),
+    ("zone", Scope::Remote),
+];
+
+const HOST_WORDS: [&str; HOST_KEYS.len()] = {
+    let mut words = [""; HOST_KEYS.len()];
+    let mut index = 0;
+    while index < words.len() {
+        words[index] = HOST_KEYS[index].0;
+        index += 1;
+    }
+    words
+};
+
 const HOST: Keys = Keys {
-    known: &[
-        "bind",
-        "gone-after",
-        "ipv4",
-        "ipv6",
-        "key-file",
-        "key-name",
-        "name",
-        "on-change",
-        "password",
-        "password-file",
-        "path",
-        "provider",
-        "refresh",
-        "secret-file",
-        "strict-token",
-        "take-over",
-        "token",
-        "token-credential",
-        "token-env",
-        "token-file",
-        "ttl",
-        "username",
-        "verify",
-        "verify-servers",
-        "verify-timeout",
-        "when-gone",
-        "zone",
-    ],
+    known: &HOST_WORDS,
     foreign: &[
         ("domain", "name"),
         ("hostname", "name"),
