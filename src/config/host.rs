@@ -406,7 +406,8 @@ impl<'a> Context<'a> {
     ) -> Option<PathBuf> {
         match section.get("path") {
             None if manners.is_some_and(Manners::is_local) => {
-                let what = "needs path, the file to write; write path = \"/etc/homing.hosts\"";
+                let example = SecretKind::Nothing.example();
+                let what = format!("needs path, the file to write; write {example}");
                 section.lacks(&["path"], what, notes);
                 None
             }

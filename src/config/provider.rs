@@ -123,7 +123,8 @@ fn filled(
     let goes_somewhere = provider.update_url.is_some() || provider.name_server.is_some();
     let transport = protocol.manners().transport;
     if !goes_somewhere && !has_address && transport != Transport::File {
-        let example = transport.server_example();
+        let is_name = transport == Transport::Dns;
+        let example = if is_name { "\"ns1.example.com\"" } else { "\"https://…\"" };
         let what = format!("does not say where updates go; write server = {example}");
         section.lacks(&["server", "update-url"], what, notes);
     }

@@ -91,10 +91,8 @@ fn describe(provider: &Provider) {
     out("name = \"host.example.com\"");
     out(&format!("provider = \"{}\"", provider.name));
     let secret = provider.protocol.manners().secret;
-    match (secret, provider.login) {
-        (SecretKind::Nothing, _) => out("path = \"/etc/homing.hosts\""),
-        (SecretKind::Password, Login::Username) => out("username = \"your login\""),
-        (SecretKind::Key | SecretKind::Password | SecretKind::Token, _) => {}
+    if secret == SecretKind::Password && provider.login == Login::Username {
+        out("username = \"your login\"");
     }
     out(secret.example());
 }

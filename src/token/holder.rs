@@ -106,6 +106,15 @@ pub fn all(config: &Config, issuer: Issuer) -> Result<Vec<Holder<'_>>, Failure> 
     Ok(holders)
 }
 
+/// The holders of the tokens of `names` that are of `issuer`; all of them where there is no name.
+pub fn asked<'a>(
+    config: &'a Config,
+    issuer: Issuer,
+    names: &[Hostname],
+) -> Result<Vec<Holder<'a>>, Failure> {
+    if names.is_empty() { all(config, issuer) } else { of(config, issuer, names) }
+}
+
 /// The holders of the tokens of `names` that are of `issuer`.
 pub fn of<'a>(
     config: &'a Config,

@@ -36,19 +36,10 @@ use crate::receipt::{Receipt, Seal, confirm};
 /// The life of a token for which none was asked: the server's own default is an hour.
 const MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// The holders of the hosts that `command` names; of all where it names none.
-fn holders<'a>(config: &'a Config, command: &TokenCommand) -> Result<Vec<Holder<'a>>, Failure> {
-    if command.hosts.is_empty() {
-        holder::all(config, Issuer::Rails)
-    } else {
-        holder::of(config, Issuer::Rails, &command.hosts)
-    }
-}
-
 /// Runs one command but `audit` about the hosts that it names.
 pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failure> {
     refuse_limits(command)?;
-    let holders = holders(config, command)?;
+    let holders = holder::asked(config, Issuer::Rails, &command.hosts)?;
     let clients = clients(&holders);
     match command.action {
         TokenAction::Audit | TokenAction::Issue | TokenAction::Rotate => {
@@ -636,7 +627,7 @@ pub async fn of_tokens(
     command: &TokenCommand,
 ) -> Result<(Exit, Vec<Audited>), Failure> {
     refuse_limits(command)?;
-    let holders = holders(config, command)?;
+    let holders = holder::asked(config, Issuer::Rails, &command.hosts)?;
     let clients = clients(&holders);
     let mut exit = Exit::Right;
     let (mut audited, mut subjects) = (Vec::new(), Vec::new());

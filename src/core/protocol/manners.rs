@@ -329,22 +329,12 @@ impl Manners {
     }
 }
 
-impl Transport {
-    /// What stands for a server in examples.
-    pub fn server_example(self) -> &'static str {
-        match self {
-            Self::Dns => "\"ns1.example.com\"",
-            Self::File | Self::Http => "\"https://…\"",
-        }
-    }
-}
-
 impl SecretKind {
-    /// The setting that gives a host its secret, with an example; empty where it needs none.
+    /// The setting that gives a host its secret, or its file where it needs none, with an example.
     pub fn example(self) -> &'static str {
         match self {
             Self::Key => "key-file = \"/etc/homing/host.key\"",
-            Self::Nothing => "",
+            Self::Nothing => "path = \"/etc/homing.hosts\"",
             Self::Password => "password-file = \"/etc/homing/host.password\"",
             Self::Token => "token-file = \"/etc/homing/host.token\"",
         }

@@ -33,11 +33,7 @@ pub async fn of_tokens(
     let file = command.management_token_file.as_deref();
     let management = management::secret(file, false)
         .map_err(|problem| Failure::new(Exit::Configuration, problem, ""))?;
-    let holders = if command.hosts.is_empty() {
-        holder::all(config, Issuer::Account)?
-    } else {
-        holder::of(config, Issuer::Account, &command.hosts)?
-    };
+    let holders = holder::asked(config, Issuer::Account, &command.hosts)?;
     if holders.is_empty() {
         common_provider(&holders)?;
     }

@@ -10,6 +10,7 @@ use crate::cli::TokenCommand;
 use crate::config::Config;
 use crate::core::address::PerFamily;
 use crate::core::name::Hostname;
+use crate::core::protocol::manners::Issuer;
 use crate::core::protocol::rfc2136;
 use crate::core::token::Duty;
 use crate::core::token::desec::audit::{self, Finding};
@@ -19,7 +20,7 @@ use crate::core::wire::tsig::Key;
 use crate::exit::Exit;
 use crate::token::progress::Progress;
 use crate::token::show::{Audited, By};
-use crate::token::{Failure, Holder};
+use crate::token::{Failure, Holder, holder};
 
 /// What the answers to a few questions leave open.
 const NOT_VISIBLE: [&str; 3] =
@@ -31,7 +32,7 @@ pub async fn of_keys(
     command: &TokenCommand,
     quiet: bool,
 ) -> Result<(Exit, Vec<Audited>), Failure> {
-    let holders = super::holders(config, command)?;
+    let holders = holder::asked(config, Issuer::NameServer, &command.hosts)?;
     let progress = Progress::new(holders.len(), !quiet && !command.json);
     let mut exit = Exit::Right;
     let mut audited = Vec::new();

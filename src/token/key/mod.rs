@@ -29,7 +29,7 @@ use crate::provider::name_server::NameServer;
 
 /// Runs `issue`, `rotate` or `revoke`.
 pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failure> {
-    let holders = holders(config, command)?;
+    let holders = holder::asked(config, Issuer::NameServer, &command.hosts)?;
     let files = holders.iter().map(token_file).collect::<Result<Vec<_>, _>>()?;
     let writes = command.action != TokenAction::Revoke && !command.dry_run;
     let _lock = if writes { lock(&files)? } else { Vec::new() };
@@ -57,15 +57,6 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
         judgement::tell(&audited, false, false);
     }
     Ok(exit)
-}
-
-/// The holders of keys that `command` is about; all where it names no host.
-fn holders<'a>(config: &'a Config, command: &TokenCommand) -> Result<Vec<Holder<'a>>, Failure> {
-    if command.hosts.is_empty() {
-        holder::all(config, Issuer::NameServer)
-    } else {
-        holder::of(config, Issuer::NameServer, &command.hosts)
-    }
 }
 
 /// Refuses what means nothing to a key.
