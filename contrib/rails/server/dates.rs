@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use time::{Date, Month};
+
 use super::calendar::timestamp;
 
 const MONTHS: [&str; 12] =
@@ -30,7 +32,7 @@ pub fn parse(text: &str) -> Option<Duration> {
         } else if word.contains(':') && !word.starts_with(['+', '-']) {
             clock = word;
         } else if let Some(known) = MONTHS.iter().position(|known| is_named(word, known)) {
-            month = Some(known as u64 + 1);
+            month = u8::try_from(known + 1).ok();
         } else if is_number && day.is_none() && word.len() <= 2 {
             day = word.parse().ok();
         } else if is_number {
@@ -59,24 +61,20 @@ fn iso(text: &str) -> Option<String> {
     Some(format!("{date} {} {}", &clock[..zone], &clock[zone..]))
 }
 
-fn moment(date: (u64, u64, u64), clock: &str, zone: &str) -> Option<Duration> {
+fn moment(date: (i32, u8, u8), clock: &str, zone: &str) -> Option<Duration> {
     let (year, month, day) = date;
     let clock = clock.split_once('.').map_or(clock, |(whole, _)| whole);
     let clock: Vec<u64> = clock.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
     let [hour, minute, second] = clock[..] else { return None };
-    let fits = (1970..=9999).contains(&year) && (1..=12).contains(&month);
-    if !fits || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+    let date = Date::from_calendar_date(year, Month::try_from(month).ok()?, day).ok()?;
+    if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     let (sign, digits) = zone.split_at_checked(1)?;
     let offset: u64 = digits.parse().ok().filter(|_| digits.len() == 4)?;
     let offset = (offset / 100 * 60 + offset % 100) * 60;
-    // Years begin in March here, so that a leap day is the last one of its year.
-    let (shifted, of_year) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days =
-        shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + (of_year * 153 + 2) / 5 + day
-            - 1;
-    let seconds = (days - 719_468) * 86400 + hour * 3600 + minute * 60 + second;
+    let midnight = u64::try_from(date.midnight().assume_utc().unix_timestamp()).ok()?;
+    let seconds = midnight + hour * 3600 + minute * 60 + second;
     let seconds = match sign {
         "+" => seconds.checked_sub(offset)?,
         "-" => seconds + offset,

@@ -8,13 +8,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::api::Api;
+use super::calendar::OPENED;
 use super::chance;
 use super::subnet::Subnet;
 use super::throttle::{History, Scope};
 use super::token::{Policy, Token};
-
-/// When everything that has no date of its own was made: 1 August 2026.
-pub const OPENED: Duration = Duration::from_secs(1_785_542_400);
 
 /// The TTL of every record that a dynDNS update writes, whatever the zone's minimum.
 pub const DYNDNS_TTL: u32 = 60;

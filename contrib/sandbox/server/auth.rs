@@ -111,7 +111,7 @@ fn with_user(
 
 #[cfg(test)]
 mod tests {
-    use super::super::account::OPENED;
+    use super::super::calendar::OPENED;
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);

@@ -2,66 +2,33 @@
 //!
 //! Pure: whoever has a clock passes its reading in.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-const DAY: u64 = 24 * 60 * 60;
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-// The epoch was a Thursday.
-const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+use time::OffsetDateTime;
+
+/// When everything that has no date of its own was made: 1 August 2026.
+pub const OPENED: Duration = Duration::from_secs(1_785_542_400);
 
 /// The form of the REST API: `2026-11-21T23:52:46.183787Z`.
 pub fn timestamp(since_epoch: Duration) -> String {
-    let (year, month, day) = date(since_epoch);
-    let (hour, minute, second) = time_of_day(since_epoch);
-    let micros = since_epoch.subsec_micros();
-    format!("{year}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z", month + 1)
+    humantime::format_rfc3339_micros(UNIX_EPOCH + since_epoch).to_string()
 }
 
 /// The form of HTTP headers (RFC 9110, section 5.6.7): `Sat, 21 Nov 2026 23:52:33 GMT`.
 pub fn http_date(since_epoch: Duration) -> String {
-    let (year, month, day) = date(since_epoch);
-    let (hour, minute, second) = time_of_day(since_epoch);
-    let days = since_epoch.as_secs() / DAY;
-    let weekday = WEEKDAYS.iter().cycle().nth((days % 7) as usize).unwrap_or(&"Thu");
-    let month = MONTHS.get(month).unwrap_or(&"Jan");
+    let at = OffsetDateTime::UNIX_EPOCH + since_epoch;
+    let (weekday, month) = (at.weekday().to_string(), at.month().to_string());
+    let (hour, minute, second) = at.to_hms();
+    let (day, year) = (at.day(), at.year());
+    let (weekday, month) = (&weekday[..3], &month[..3]);
     format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT")
-}
-
-/// Year, month counted from 0, day counted from 1.
-fn date(since_epoch: Duration) -> (u64, usize, u64) {
-    let mut days = since_epoch.as_secs() / DAY;
-    let mut year = 1970;
-    while days >= days_of_year(year) {
-        days -= days_of_year(year);
-        year += 1;
-    }
-    let february = if days_of_year(year) == 366 { 29 } else { 28 };
-    let mut month = 0;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    (year, month, days + 1)
-}
-
-fn days_of_year(year: u64) -> u64 {
-    let leap = year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
-    if leap { 366 } else { 365 }
-}
-
-fn time_of_day(since_epoch: Duration) -> (u64, u64, u64) {
-    let seconds = since_epoch.as_secs() % DAY;
-    (seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// `[DD] HH:MM:SS[.uuuuuu]`, the form in which the REST API writes a length of time.
 pub fn duration_text(duration: Duration) -> String {
-    let days = duration.as_secs() / DAY;
-    let (hours, minutes, seconds) = time_of_day(duration);
+    let seconds = duration.as_secs();
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
     let days = if days == 0 { String::new() } else { format!("{days} ") };
     let micros = match duration.subsec_micros() {
         0 => String::new(),

@@ -398,7 +398,7 @@ impl From<Refusal> for Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::account::OPENED;
+    use super::super::calendar::OPENED;
     use super::*;
 
     const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

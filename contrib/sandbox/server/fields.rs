@@ -63,7 +63,7 @@ impl<'a> Fields<'a> {
         let text = match value {
             Value::Bool(value) => return Some(*value),
             Value::Null => return self.null(name),
-            Value::Number(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
             Value::String(text) => text.trim().to_lowercase(),
             Value::List(_) | Value::Object(_) => String::new(),
         };
@@ -92,7 +92,7 @@ impl<'a> Fields<'a> {
     pub fn whole_text(&mut self, name: &str) -> Option<String> {
         let text = match self.raw(name)? {
             Value::String(text) => text.clone(),
-            Value::Number(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
             Value::Null => return self.null(name),
             Value::Bool(_) | Value::List(_) | Value::Object(_) => {
                 self.complain(name, &["Not a valid string.".to_owned()]);
@@ -114,7 +114,7 @@ impl<'a> Fields<'a> {
     pub fn number(&mut self, name: &str) -> Option<u64> {
         let text = match self.raw(name)? {
             Value::Null => return self.null(name),
-            Value::Number(text) => text.as_str(),
+            Value::Number(number) => &number.to_string(),
             Value::String(text) => text.trim(),
             Value::Bool(_) | Value::List(_) | Value::Object(_) => "",
         };
@@ -132,7 +132,8 @@ impl<'a> Fields<'a> {
         const LONGEST: Duration = Duration::from_secs(365_000 * 24 * 60 * 60);
         let text = match self.raw(name)? {
             Value::Null => return Some(None),
-            Value::Number(text) | Value::String(text) => text.as_str(),
+            Value::Number(number) => &number.to_string(),
+            Value::String(text) => text.as_str(),
             // Their text is no length of time in any form.
             Value::Bool(_) | Value::List(_) | Value::Object(_) => "-",
         };

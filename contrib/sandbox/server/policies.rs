@@ -147,7 +147,8 @@ pub fn domain(account: &Account, value: &Value) -> Result<Option<String>, String
         Value::Null => return Ok(None),
         // As Django REST framework does with every reference.
         Value::String(name) if name.is_empty() => return Ok(None),
-        Value::String(name) | Value::Number(name) => name,
+        Value::String(name) => name,
+        Value::Number(number) => &number.to_string(),
         Value::Bool(_) | Value::List(_) | Value::Object(_) => return Err("Invalid value.".into()),
     };
     match account.zone(name) {

@@ -172,7 +172,7 @@ fn root(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 pub mod testing {
     use std::net::Ipv4Addr;
 
-    use super::super::account::OPENED;
+    use super::super::calendar::OPENED;
     use super::super::http;
     use super::super::json;
     use super::super::token::{Policy, Token};
@@ -236,7 +236,7 @@ pub mod testing {
 
 #[cfg(test)]
 mod tests {
-    use super::super::account::OPENED;
+    use super::super::calendar::OPENED;
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);

@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::calendar::OPENED;
 use super::chance;
 use super::subnet::Subnet;
 
@@ -57,7 +58,7 @@ impl Token {
         Self {
             allowed_subnets: ["0.0.0.0/0", "::/0"].iter().flat_map(|text| text.parse()).collect(),
             auto_policy: false,
-            created: super::account::OPENED,
+            created: OPENED,
             id: chance::uuid(),
             last_used: None,
             max_age: None,

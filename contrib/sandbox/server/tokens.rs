@@ -4,7 +4,7 @@
 //! checks: deSEC, recorded August 2026.
 
 use super::api::Api;
-use super::calendar::{duration_text, timestamp};
+use super::calendar::{OPENED, duration_text, timestamp};
 use super::call::{Call, Refusal, description};
 use super::chance::{self, canonical_uuid};
 use super::fields::Fields;
@@ -88,9 +88,9 @@ pub fn account(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     call.throttle(Scope::AccountManagementPassive)?;
     match call.request.method.as_str() {
         "GET" | "HEAD" => {
-            let limit = call.account.limit_domains.map(|limit| Value::Number(limit.to_string()));
+            let limit = call.account.limit_domains.map(|limit| Value::Number(limit.into()));
             let body = Value::object([
-                ("created", Value::from(timestamp(super::account::OPENED))),
+                ("created", Value::from(timestamp(OPENED))),
                 ("email", Value::from(call.account.email.as_str())),
                 ("id", Value::from(call.account.id.as_str())),
                 ("limit_domains", limit.unwrap_or(Value::Null)),
