@@ -14,7 +14,7 @@ use crate::core::address::interface::InterfaceName;
 use crate::core::outcome::{Deferral, Fault, Outcome};
 use crate::core::provider::Provider;
 use crate::core::secret::Fingerprint;
-use crate::core::token::desec::audit::Finding;
+use crate::core::token::finding::Finding;
 use crate::net::http::Clients;
 use crate::net::interface::Line;
 use crate::provider::desec::{Account, Trouble};

@@ -69,7 +69,7 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
             let judged = match issuer {
                 Issuer::NameServer => key::audit::of_keys(config, part, quiet).await,
                 Issuer::Rails => rails::of_tokens(config, part).await,
-                Issuer::Account => self::desec::audit::of_tokens(config, part, quiet).await,
+                Issuer::Account => desec::audit::of_tokens(config, part, quiet).await,
             };
             match judged {
                 Ok((code, found)) => {
@@ -81,7 +81,7 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
             }
         }
         if any {
-            self::desec::audit::tell(&audited, command.json, verbosity > 0);
+            show::tell(&audited, command.json, verbosity > 0);
         }
         return exit;
     }

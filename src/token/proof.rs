@@ -8,7 +8,7 @@ use crate::config::secret;
 use crate::core::name::Hostname;
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
-use crate::core::token::desec::audit::Finding;
+use crate::core::token::finding::Finding;
 use crate::core::token::upkeep::powers;
 use crate::core::token::verdict::Verdict;
 use crate::core::token::{Api, Limits, Row, Rule};

@@ -7,10 +7,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::desec::audit::code;
 use super::files::{Found, TokenFile, lock};
 use super::proof::note_proofs;
-use super::show::{Audited, By};
+use super::show::{Audited, By, code};
 use super::subject::{Subject, no_token};
 use super::{Failure, Holder, clients, common_provider, holder, management, token_file};
 use crate::cli::{Ask, TokenAction, TokenCommand};
@@ -21,7 +20,7 @@ use crate::core::protocol::manners::Issuer;
 use crate::core::provider::Provider;
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
-use crate::core::token::desec::audit::{self, Finding};
+use crate::core::token::finding::{self, Finding};
 use crate::core::token::rails::{self as judgement, Grant, NOT_VISIBLE};
 use crate::core::token::verdict::{Verdict, WARN_AHEAD};
 use crate::core::token::{Api, Duty, Limits, name_for, period};
@@ -688,7 +687,7 @@ async fn judged(
             Err(trouble) => findings.push(Finding::untold("the server takes it", trouble)),
         },
     }
-    audit::sort(&mut findings);
+    finding::sort(&mut findings);
     let fixes = findings.iter().map(|finding| fix(subject.holder.first(), finding)).collect();
     let not_visible = NOT_VISIBLE.to_vec();
     let rows = grant.map(Grant::rows);

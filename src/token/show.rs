@@ -6,15 +6,17 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::styled::Style;
+use super::styled::{Style, out_styled};
 use crate::core::name::Hostname;
 use crate::core::time::{Timestamp, roughly};
-use crate::core::token::desec::audit::{self, Finding};
+use crate::core::token::finding::{self, Finding};
 use crate::core::token::verdict::{Verdict, Weight};
 use crate::core::token::{Duty, EVERYWHERE, Key, Limits, Row, Rule, TokenId, period};
-use crate::os::clock::rfc3339_seconds;
+use crate::exit::Exit;
+use crate::os::clock::{self, rfc3339_seconds};
 use crate::os::log::Printable;
-use crate::os::terminal::{breadth, breadth_of};
+use crate::os::say::out;
+use crate::os::terminal::{self, breadth, breadth_of};
 
 /// Who looked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -98,7 +100,7 @@ impl Audited {
 
     /// What the findings come to.
     pub fn verdict(&self) -> Verdict {
-        audit::verdict(&self.findings)
+        finding::verdict(&self.findings)
     }
 
     /// The findings with what mends each.
@@ -108,12 +110,35 @@ impl Audited {
     }
 }
 
+/// Shows what audits found.
+pub fn tell(audited: &[Audited], as_json: bool, is_verbose: bool) {
+    if as_json {
+        out(&json(audited));
+    } else {
+        let (width, colours) = (terminal::width(), terminal::colours());
+        let lines = table(audited, clock::wall(), width, colours, is_verbose);
+        lines.iter().for_each(|line| out_styled(line));
+    }
+}
+
+/// What the audit of one token tells a script.
+pub fn code(audited: &Audited) -> Exit {
+    match audited.verdict() {
+        Verdict::Dead | Verdict::Narrow | Verdict::NarrowToZone if cannot_do_its_job(audited) => {
+            Exit::Deferred
+        }
+        Verdict::Dead | Verdict::Narrow | Verdict::NarrowToZone => Exit::Right,
+        Verdict::Inconclusive => Exit::Deferred,
+        Verdict::TooPowerful => Exit::Rejected,
+    }
+}
+
 /// The space between two columns.
 const GAP: usize = 2;
 
 /// The audits as lines of at most `width` columns, except that a command is never broken.
 ///
-/// With `colours` they are for [`crate::os::say::out_styled`]. That a token has no end, which is the
+/// With `colours` they are for [`out_styled`]. That a token has no end, which is the
 /// default, is a finding only if `is_verbose`.
 pub fn table(
     audited: &[Audited],
@@ -213,7 +238,7 @@ fn is_gone(token: &Audited) -> bool {
 }
 
 /// Whether a host cannot be updated with its token; one that is no host's has no job.
-pub fn cannot_do_its_job(token: &Audited) -> bool {
+fn cannot_do_its_job(token: &Audited) -> bool {
     !token.hosts.is_empty() && token.findings.iter().any(Finding::stops_the_job)
 }
 

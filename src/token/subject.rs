@@ -4,7 +4,7 @@ use super::show::{Audited, By};
 use super::{Failure, Holder};
 use crate::config::secret::{self, SecretError};
 use crate::core::secret::Secret;
-use crate::core::token::desec::audit::Finding;
+use crate::core::token::finding::Finding;
 use crate::core::token::{Limits, TokenId};
 use crate::exit::Exit;
 use crate::os::say::err;

@@ -3,7 +3,7 @@
 //!
 //! Pure. On what BIND 9.18, Knot 3.2 and PowerDNS 4.7 answered (observed November 2026).
 
-use super::desec::audit::Finding;
+use super::finding::Finding;
 use super::{Duty, Key};
 use crate::core::name::Hostname;
 use crate::core::protocol::rfc2136;

@@ -1,9 +1,10 @@
 //! Tokens: what one may write, what it should, and how the one becomes the other.
 //!
 //! Values and functions of values, on deSEC's rules (recorded August 2026). The token side sends what
-//! `difference` finds and shows what `audit` finds; the round judges its own token by `audit` too.
+//! `desec::difference` finds and shows what audits find; the round judges its own token, too.
 
 pub mod desec;
+pub mod finding;
 pub mod key;
 pub mod rails;
 pub mod upkeep;

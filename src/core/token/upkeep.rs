@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::desec::audit::{Finding, verdict};
+use super::finding::{Finding, verdict};
 use super::verdict::{Verdict, WARN_AHEAD, Weight};
 use crate::core::memory::{SelfCheck, TokenEntry};
 use crate::core::outcome::{Refusal, Rejection};

@@ -2,6 +2,7 @@
 //!
 //! Knows no finding. Used by the audits of every kind of token, by the memory and by who shows them.
 
+use std::fmt;
 use std::time::Duration;
 
 /// What a finding means for the result.
@@ -33,3 +34,40 @@ pub enum Verdict {
 
 /// What an expiry is warned of ahead.
 pub const WARN_AHEAD: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 5] =
+        [Self::Dead, Self::Narrow, Self::NarrowToZone, Self::Inconclusive, Self::TooPowerful];
+
+    /// Whether it is as narrow as its server can make it.
+    pub fn is_narrow(self) -> bool {
+        match self {
+            Self::Narrow | Self::NarrowToZone => true,
+            Self::Dead | Self::Inconclusive | Self::TooPowerful => false,
+        }
+    }
+
+    /// The word for it in `--json`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Dead => "dead",
+            Self::Narrow => "narrow",
+            Self::NarrowToZone => "narrow-to-zone",
+            Self::Inconclusive => "inconclusive",
+            Self::TooPowerful => "too-powerful",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dead => "dead",
+            Self::Narrow => "narrow",
+            Self::NarrowToZone => "narrow to the zone",
+            Self::Inconclusive => "inconclusive",
+            Self::TooPowerful => "TOO POWERFUL",
+        })
+    }
+}

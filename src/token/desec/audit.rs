@@ -9,18 +9,17 @@ use crate::config::Config;
 use crate::core::address::PerFamily;
 use crate::core::order;
 use crate::core::protocol::manners::Issuer;
-use crate::core::token::desec::audit::{self, Circumstances, Finding};
-use crate::core::token::verdict::{Verdict, Weight};
+use crate::core::token::desec::audit::{self, Circumstances};
+use crate::core::token::finding::{self, Finding};
+use crate::core::token::verdict::Weight;
 use crate::core::token::{Api, Duty, Key, Policy, Rule, Token, TokenId, full_name, rows};
 use crate::exit::Exit;
 use crate::os::clock;
-use crate::os::say::{err, out};
-use crate::os::terminal;
+use crate::os::say::err;
 use crate::provider::desec::{Account, Trouble};
 use crate::token::progress::Progress;
 use crate::token::proof::note_proofs;
-use crate::token::show::{self, Audited, By, cannot_do_its_job};
-use crate::token::styled::out_styled;
+use crate::token::show::{Audited, By, code};
 use crate::token::subject::{Subject, no_token};
 use crate::token::{Failure, account, clients, common_provider, holder, management};
 
@@ -105,35 +104,12 @@ pub async fn of_tokens(
     }
     progress.clear();
     for one in &mut audited {
-        audit::sort(&mut one.findings);
+        finding::sort(&mut one.findings);
         one.fixes = one.findings.iter().map(|finding| fix(one, finding)).collect();
         exit = exit.max(code(one));
     }
     note_proofs(&subjects, &audited);
     Ok((exit, audited))
-}
-
-/// Shows what audits found.
-pub fn tell(audited: &[Audited], as_json: bool, is_verbose: bool) {
-    if as_json {
-        out(&show::json(audited));
-    } else {
-        let (width, colours) = (terminal::width(), terminal::colours());
-        let lines = show::table(audited, clock::wall(), width, colours, is_verbose);
-        lines.iter().for_each(|line| out_styled(line));
-    }
-}
-
-/// What the audit of one token tells a script.
-pub fn code(audited: &Audited) -> Exit {
-    match audited.verdict() {
-        Verdict::Dead | Verdict::Narrow | Verdict::NarrowToZone if cannot_do_its_job(audited) => {
-            Exit::Deferred
-        }
-        Verdict::Dead | Verdict::Narrow | Verdict::NarrowToZone => Exit::Right,
-        Verdict::Inconclusive => Exit::Deferred,
-        Verdict::TooPowerful => Exit::Rejected,
-    }
 }
 
 /// The account, seen with its management token.

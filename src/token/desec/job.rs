@@ -3,8 +3,8 @@
 //! Judges no token and changes nothing. Used where tokens are issued, audited and asked themselves.
 
 use crate::core::token::Duty;
-use crate::core::token::desec::audit::Finding;
 use crate::core::token::desec::rights::Reach;
+use crate::core::token::finding::Finding;
 use crate::provider::desec::Account;
 use crate::token::Holder;
 use crate::token::subject::Subject;

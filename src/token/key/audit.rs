@@ -5,7 +5,7 @@
 //! one that may not do what was asked.
 
 use super::standing::{Asker, Standing};
-use super::{duties, judgement, key_in_use, no_key, server};
+use super::{duties, key_in_use, no_key, server};
 use crate::cli::TokenCommand;
 use crate::config::Config;
 use crate::core::address::PerFamily;
@@ -13,13 +13,13 @@ use crate::core::name::Hostname;
 use crate::core::protocol::manners::Issuer;
 use crate::core::protocol::rfc2136;
 use crate::core::token::Duty;
-use crate::core::token::desec::audit::{self, Finding};
+use crate::core::token::finding::{Finding, sort};
 use crate::core::token::key::{Probe, finding, own_probes, permission, probes};
 use crate::core::wire::dns::Rcode;
 use crate::core::wire::tsig::Key;
 use crate::exit::Exit;
 use crate::token::progress::Progress;
-use crate::token::show::{Audited, By};
+use crate::token::show::{Audited, By, code};
 use crate::token::{Failure, Holder, holder};
 
 /// What the answers to a few questions leave open.
@@ -40,7 +40,7 @@ pub async fn of_keys(
         progress.at(done, holder.first().as_str());
         match of_holder(config, holder).await {
             Ok(report) => {
-                exit = exit.max(judgement::code(&report));
+                exit = exit.max(code(&report));
                 audited.push(report);
             }
             Err(failure) => {
@@ -199,7 +199,7 @@ fn report(holder: &Holder<'_>, key: &Key) -> Audited {
 /// The report with the worst first, and with what mends each finding; for a key that is not known
 /// to its server, that is what the server must be told.
 fn fixed(mut report: Audited, duties: &[Duty], is_known: bool) -> Audited {
-    audit::sort(&mut report.findings);
+    sort(&mut report.findings);
     let host = report.hosts.first().map(Hostname::to_string).unwrap_or_default();
     let powerdns = if duties.iter().all(Duty::is_zone) {
         "there is nothing narrower than this zone of its own"

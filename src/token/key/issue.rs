@@ -13,7 +13,7 @@ use crate::cli::TokenCommand;
 use crate::config::secret::{self, SecretError};
 use crate::config::{Config, SecretPlace};
 use crate::core::secret::Secret;
-use crate::core::token::desec::audit::Finding;
+use crate::core::token::finding::Finding;
 use crate::core::token::{Duty, key};
 use crate::core::wire::key_file;
 use crate::core::wire::tsig::Key;

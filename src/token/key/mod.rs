@@ -11,8 +11,8 @@ mod standing;
 use std::path::Path;
 
 use self::standing::Asker;
-use super::desec::audit as judgement;
 use super::files::{TokenFile, lock};
+use super::show::{code, tell};
 use super::{Failure, Holder, holder, token_file};
 use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::config::secret::{self, SecretError};
@@ -44,7 +44,7 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
         match served {
             Ok(None) => {}
             Ok(Some(report)) => {
-                exit = exit.max(judgement::code(&report));
+                exit = exit.max(code(&report));
                 audited.push(report);
             }
             Err(failure) => {
@@ -54,7 +54,7 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
         }
     }
     if !audited.is_empty() {
-        judgement::tell(&audited, false, false);
+        tell(&audited, false, false);
     }
     Ok(exit)
 }

@@ -6,7 +6,7 @@ use crate::core::outcome::Outcome;
 use crate::core::protocol::{Credential, rfc2136};
 use crate::core::secret::Secret;
 use crate::core::token::Duty;
-use crate::core::token::desec::audit::Finding;
+use crate::core::token::finding::Finding;
 use crate::core::token::key::{Permission, Probe, own_probes, permission};
 use crate::core::wire::dns::Rcode;
 use crate::core::wire::tsig::{Check, Complaint, Key};

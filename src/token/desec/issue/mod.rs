@@ -22,8 +22,9 @@ use crate::core::protocol::manners::Issuer;
 use crate::core::provider::Provider;
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
-use crate::core::token::desec::audit::{self as judgement, Circumstances, Finding};
+use crate::core::token::desec::audit::{self as judgement, Circumstances};
 use crate::core::token::desec::difference::{Change, difference, has_lost_all};
+use crate::core::token::finding::{self, Finding};
 use crate::core::token::{
     Api, Duty, Flags, Limits, OURS, Policy, Rule, SHORTEST, Token, TokenId, name_for, wanted,
 };
@@ -584,8 +585,8 @@ impl<'a> Desk<'a> {
             Circumstances { now: clock::wall(), owner: token.owner.as_deref(), api: self.api };
         let mut findings = judgement::judge(token, policies, &job.duties, &circumstances);
         findings.extend(more);
-        judgement::sort(&mut findings);
-        let verdict = judgement::verdict(&findings);
+        finding::sort(&mut findings);
+        let verdict = finding::verdict(&findings);
         if !verdict.is_narrow() {
             let worst = findings.first().map(Finding::to_string).unwrap_or_default();
             let host = job.holder.first();
