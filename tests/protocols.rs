@@ -6,7 +6,7 @@ use std::path::Path;
 
 use homing::core::protocol::manners::Protocol;
 
-use crate::layers::sources;
+use crate::support::sources::files;
 
 /// Where protocols are spoken, and what their tokens can be.
 const OWN_ROOMS: [&str; 2] = ["core/protocol", "core/token"];
@@ -18,7 +18,7 @@ const CHOOSERS: [&str; 2] = ["round/perform.rs", "round/zones.rs"];
 fn nobody_asks_which_protocol_it_is() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
-    for path in sources(&root) {
+    for path in files(&root) {
         let mut may_ask = OWN_ROOMS.iter().chain(&CHOOSERS);
         let is_own = may_ask.any(|place| path.starts_with(root.join(place)));
         // Tests may name what they like.
