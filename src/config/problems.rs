@@ -145,9 +145,9 @@ pub fn shown_path(path: &Path) -> String {
 /// A user's text in quotes, cut when it is long.
 pub(super) fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
-    let mut short: String = text.chars().take(LONGEST).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    format!("\"{}\"", Printable(&short))
+    let (short, cut) = match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => (&text[..end], "…"),
+        None => (text, ""),
+    };
+    format!("\"{}{cut}\"", Printable(short))
 }

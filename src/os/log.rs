@@ -137,12 +137,12 @@ pub struct Printable<'a>(pub &'a str);
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            if is_treacherous(c) {
-                write!(f, "{}", c.escape_default())?;
-            } else {
-                f.write_char(c)?;
-            }
+        // In pieces, not by the character: most texts are one.
+        for piece in self.0.split_inclusive(is_treacherous) {
+            let last = piece.chars().next_back().filter(|last| is_treacherous(*last));
+            let harmless = piece.len() - last.map_or(0, char::len_utf8);
+            f.write_str(&piece[..harmless])?;
+            last.map_or(Ok(()), |last| write!(f, "{}", last.escape_default()))?;
         }
         Ok(())
     }
