@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use homing::core::address::Family;
 use homing::core::address::echo::Echo;
-use homing::core::outcome::Fault;
+use homing::core::outcome::{Fault, Silence};
 use homing::core::protocol::{Answer, Authorization, Credential, HttpRequest, rails};
 use homing::core::secret::Secret;
 use homing::core::source::{Outside, Service};
-use homing::net::http::{Clients, HttpError, Limits};
+use homing::net::http::{Clients, Limits};
 use homing::os::supervisor::Pulse;
 use homing::source::outside;
 
@@ -33,11 +33,11 @@ fn request(url: &str) -> HttpRequest {
     HttpRequest::get(url.to_owned(), None)
 }
 
-async fn ask(server: &Server) -> Result<Answer, HttpError> {
+async fn ask(server: &Server) -> Result<Answer, Silence> {
     ask_with(&clients(), server).await
 }
 
-async fn ask_with(clients: &Clients, server: &Server) -> Result<Answer, HttpError> {
+async fn ask_with(clients: &Clients, server: &Server) -> Result<Answer, Silence> {
     let ca_file = Some(server.ca_file.as_path()).filter(|path| !path.as_os_str().is_empty());
     clients.send(&request(&server.url("/nic/update?secret=x")), ca_file).await
 }
@@ -182,7 +182,7 @@ async fn a_refused_connection_is_unreachable() {
     };
     let error = clients().send(&request(&format!("http://{vacant}/")), None).await.unwrap_err();
     let expect = format!("{vacant} refuses the connection");
-    assert_eq!(error, HttpError { fault: Fault::Unreachable, detail: expect });
+    assert_eq!(error, Silence { fault: Fault::Unreachable, detail: expect });
     assert_eq!(server.connections(), 0);
 }
 
@@ -205,7 +205,7 @@ async fn a_server_that_stays_silent_before_tls_stands_is_unreachable() {
     let limits = Limits { connect: Duration::from_millis(50), ..PATIENT };
     let error = Clients::with_limits(true, limits).send(&request(&url), None).await.unwrap_err();
     let detail = format!("no connection to {place} came about within 50ms");
-    assert_eq!(error, HttpError { fault: Fault::Unreachable, detail });
+    assert_eq!(error, Silence { fault: Fault::Unreachable, detail });
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ async fn a_server_that_hangs_up_before_tls_stands_is_unreachable() {
     thread::spawn(move || listener.incoming().for_each(drop));
     let error = clients().send(&request(&format!("https://{place}/")), None).await.unwrap_err();
     let detail = format!("{place} cut the connection off before it stood");
-    assert_eq!(error, HttpError { fault: Fault::Unreachable, detail });
+    assert_eq!(error, Silence { fault: Fault::Unreachable, detail });
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn an_address_of_the_other_family_fails_at_once() {
     let request = HttpRequest { via: Some(Family::V6), ..request(&server.url("/")) };
     let error = clients().send(&request, None).await.unwrap_err();
     let detail = format!("{} cannot be reached over IPv6", server.address);
-    assert_eq!(error, HttpError { fault: Fault::Unreachable, detail });
+    assert_eq!(error, Silence { fault: Fault::Unreachable, detail });
     assert_eq!(server.connections(), 0);
 }
 
@@ -337,7 +337,7 @@ async fn a_server_without_tls_is_told() {
     });
     let error = clients().send(&request(&format!("https://{place}/")), None).await.unwrap_err();
     let detail = format!("{place} does not speak TLS");
-    assert_eq!(error, HttpError { fault: Fault::Tls, detail });
+    assert_eq!(error, Silence { fault: Fault::Tls, detail });
 }
 
 #[tokio::test]

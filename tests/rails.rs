@@ -9,13 +9,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use homing::core::address::{Addresses, PerFamily};
 use homing::core::outcome::{Fault, Outcome, Rejection};
 use homing::core::plan::{Update, Wish};
-use homing::core::protocol::rails::counted;
+use homing::core::protocol::rails::{Session, counted};
+use homing::core::protocol::talk::Talk;
 use homing::core::protocol::{Credential as Login, Verdict};
+use homing::core::provider::Protocol;
 use homing::core::secret::Secret;
 use homing::core::time::Timestamp;
 use homing::core::token::Duty;
 use homing::core::token::rails::{Grant, judge, verdict};
 use homing::net::http::{Clients, Limits};
+use homing::provider::carry::Carrier;
 use homing::provider::desec::Trouble;
 use homing::provider::rails::{Minted, PLACEHOLDERS, Server};
 
@@ -52,6 +55,16 @@ fn clients() -> Clients {
     Clients::with_limits(true, patient)
 }
 
+/// What comes of `updates` with `token` at `server`.
+async fn update(clients: &Clients, server: &str, token: &Secret, updates: &[Update]) -> Verdict {
+    let provider = &Protocol::Rails.defaults("rails".into());
+    let credential = &Login { login: String::new(), secret: token.clone() };
+    let (session, step) = Session::begin(server, token, updates, None);
+    let mut talk = Talk::Rails(session);
+    let carrier = Carrier { clients, provider, credential, path: None, bind: None };
+    carrier.hold(step, |heard| talk.hear(heard)).await
+}
+
 impl Scene {
     fn new(release: Release) -> Self {
         Self::with(release, &[&format!("{HOST}:A"), &format!("{HOST}:AAAA")], |_| {})
@@ -70,9 +83,8 @@ impl Scene {
 
     /// The outcome of updating the host to what is given.
     async fn update(&self, v4: Option<&str>, v6: Option<&str>) -> Outcome {
-        let url = self.rails.url();
-        let server = Server::new(&url, None, &self.clients);
-        let verdict = server.update(&Secret::new(&self.token), &[wishing(v4, v6)], None).await;
+        let token = Secret::new(&self.token);
+        let verdict = update(&self.clients, &self.rails.url(), &token, &[wishing(v4, v6)]).await;
         let outcome = match verdict {
             Verdict::All(outcome) => outcome,
             Verdict::Each(mut each) if each.len() == 1 => each.remove(0),
@@ -522,10 +534,9 @@ async fn a_token_stands_in_no_message() {
     // Nobody is there, or somebody who speaks something else.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let place = format!("http://{}", silent.local_addr().unwrap());
-    let (token, update) = (Secret::new(&scene.token), wishing(Some(V4), None));
+    let (token, wish) = (Secret::new(&scene.token), wishing(Some(V4), None));
     let ask = async || {
-        let server = Server::new(&place, None, &scene.clients);
-        format!("{:?}", server.update(&token, std::slice::from_ref(&update), None).await)
+        format!("{:?}", update(&scene.clients, &place, &token, std::slice::from_ref(&wish)).await)
     };
     let speaker = silent.try_clone().unwrap();
     let babble = std::thread::spawn(move || {
@@ -582,9 +593,8 @@ async fn a_host_with_one_family_names_its_record_twice() {
     let minted = scene.mint(MINTER, &grant).await.unwrap();
     let token = scene.rails.with_world(|world| world.tokens.last().unwrap().clone());
     assert_eq!(token.records, ["dev1.example.com:AAAA", "dev1.example.com:AAAA"]);
-    let url = scene.rails.url();
-    let server = Server::new(&url, None, &scene.clients);
-    let verdict = server.update(&minted.token, &[wishing(None, Some(V6))], None).await;
+    let (url, wish) = (scene.rails.url(), wishing(None, Some(V6)));
+    let verdict = update(&scene.clients, &url, &minted.token, &[wish]).await;
     assert_eq!(verdict, Verdict::Each(vec![Outcome::Updated]));
 }
 

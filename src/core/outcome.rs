@@ -22,6 +22,28 @@ pub enum Outcome {
     Rejected(Refusal),
 }
 
+/// Why there is no answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Silence {
+    /// What kind of fault it was; tells whether anything can have reached the server.
+    pub fault: Fault,
+    /// The cause in words, naming the server; never holds a secret, a path or a query.
+    pub detail: String,
+}
+
+impl Silence {
+    /// One for such a fault.
+    pub fn new(fault: Fault, detail: impl Into<String>) -> Self {
+        Self { fault, detail: detail.into() }
+    }
+}
+
+impl From<Silence> for Outcome {
+    fn from(Silence { fault, detail }: Silence) -> Self {
+        Self::deferred(fault, detail)
+    }
+}
+
 /// Why a later try may help, and when the provider wants it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Deferral {

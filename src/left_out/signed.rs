@@ -3,24 +3,17 @@
 //! The configuration refuses the protocol before it gets here.
 
 use super::NameServer;
-use crate::core::address::PerFamily;
 use crate::core::feature;
 use crate::core::name::Hostname;
-use crate::core::outcome::{Fault, Outcome};
-use crate::core::plan::{Condition, Update};
+use crate::core::outcome::{Fault, Silence};
 use crate::core::protocol::Credential;
+use crate::core::protocol::step::Reply;
 
 impl NameServer<'_> {
     /// Says that this build cannot.
     #[expect(clippy::unused_async, reason = "it stands for one that awaits")]
-    pub async fn update(
-        &self,
-        _: &Credential,
-        _: &Hostname,
-        _: &[Update],
-        _: &[PerFamily<Option<Condition>>],
-        _: u32,
-    ) -> Outcome {
-        Outcome::deferred(Fault::Unintelligible, feature::refusal("the protocol rfc2136"))
+    pub async fn update(&self, _: &Credential, _: &Hostname, _: &[u8]) -> Result<Reply, Silence> {
+        let refusal = feature::refusal("the protocol rfc2136");
+        Err(Silence::new(Fault::Unintelligible, refusal))
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use super::peer::{self, Heard, Ignored};
 use crate::core::address::Family;
 use crate::core::address::interface::InterfaceName;
-use crate::core::outcome::Fault;
+use crate::core::outcome::{Fault, Silence};
 use crate::core::wire::dns::{self, Message, direct_query, query};
 
 /// How often a server is asked by UDP before it counts as silent.
@@ -51,25 +51,14 @@ pub enum Read<T> {
     Doubtful(T),
 }
 
-/// Why there is no answer.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Silence {
-    /// What kind of fault it was; tells whether anything can have reached the server.
-    pub fault: Fault,
-    /// The cause in words, naming the server.
-    pub detail: String,
+/// Nothing can have reached the server.
+pub fn unreachable(detail: String) -> Silence {
+    Silence::new(Fault::Unreachable, detail)
 }
 
-impl Silence {
-    /// Nothing can have reached the server.
-    pub fn unreachable(detail: String) -> Self {
-        Self { fault: Fault::Unreachable, detail }
-    }
-
-    /// The server may have heard the question.
-    pub fn lost(detail: String) -> Self {
-        Self { fault: Fault::Lost, detail }
-    }
+/// The server may have heard the question.
+fn lost(detail: String) -> Silence {
+    Silence::new(Fault::Lost, detail)
 }
 
 /// One kind of question, and how its answers are known.
@@ -127,7 +116,7 @@ pub async fn ask_at_each<Q: Question>(
             }
         }
     }
-    Err(worst.unwrap_or_else(|| Silence::unreachable(format!("{title} is nowhere"))))
+    Err(worst.unwrap_or_else(|| unreachable(format!("{title} is nowhere"))))
 }
 
 impl Peer<'_> {
@@ -143,7 +132,7 @@ impl Peer<'_> {
             }
             let read = |bytes: &[u8]| question.read(bytes, id, &kept, false);
             // What an earlier try asked for may have been done.
-            let lost = |silence: Silence| Silence::lost(silence.detail);
+            let lost = |silence: Silence| lost(silence.detail);
             let heard = self.by_udp(&message, read).await.map_err(|error| self.failure(&error));
             match heard.map_err(|silence| if number > 0 { lost(silence) } else { silence })? {
                 Heard::Answer(Read::Answer(told)) => return Ok(told),
@@ -161,7 +150,7 @@ impl Peer<'_> {
                 Heard::Nothing(why) => ignored = why.or(ignored),
             }
         }
-        Err(Silence::lost(peer::silence(self.title, PATIENCE * TRIES, ignored.as_ref())))
+        Err(lost(peer::silence(self.title, PATIENCE * TRIES, ignored.as_ref())))
     }
 
     async fn by_udp<T>(
@@ -182,7 +171,7 @@ impl Peer<'_> {
         let connected = timeout(PATIENCE, peer::connect_stream(self.address, self.bind)).await;
         let mut stream = match connected {
             Ok(stream) => stream.map_err(|error| self.failure(&error))?,
-            Err(_) => return Err(Silence::unreachable(self.silent_over_tcp())),
+            Err(_) => return Err(unreachable(self.silent_over_tcp())),
         };
         let exchange = async {
             // Length and message in one piece: some servers read no second (RFC 7766, section 8).
@@ -195,8 +184,8 @@ impl Peer<'_> {
         };
         let bytes = match timeout(PATIENCE * TRIES, exchange).await {
             Ok(Ok(bytes)) => bytes,
-            Ok(Err(error)) => return Err(Silence::lost(self.failure(&error).detail)),
-            Err(_) => return Err(Silence::lost(self.silent_over_tcp())),
+            Ok(Err(error)) => return Err(lost(self.failure(&error).detail)),
+            Err(_) => return Err(lost(self.silent_over_tcp())),
         };
         match question.read(&bytes, id, &kept, true) {
             Ok(Read::Answer(told) | Read::Doubtful(told)) => Ok(told),
@@ -212,7 +201,7 @@ impl Peer<'_> {
     }
 
     fn failure(&self, error: &io::Error) -> Silence {
-        Silence::unreachable(peer::failure(self.title, Family::of(self.address.ip()), error))
+        unreachable(peer::failure(self.title, Family::of(self.address.ip()), error))
     }
 
     fn silent_over_tcp(&self) -> String {
@@ -221,7 +210,7 @@ impl Peer<'_> {
 }
 
 fn new_id() -> Result<u16, Silence> {
-    peer::random().map(u16::from_be_bytes).map_err(Silence::unreachable)
+    peer::random().map(u16::from_be_bytes).map_err(unreachable)
 }
 
 impl Question for Plain<'_> {
@@ -312,6 +301,6 @@ mod tests {
         let (told, ()) = tokio::join!(ask_at_each("ns1", &addresses, None, &plain), server);
         assert_eq!(told.unwrap().questions, std::slice::from_ref(&question));
         let silence = ask_at_each("ns1", &[gone], None, &plain).await.unwrap_err();
-        assert_eq!(silence, Silence::unreachable("ns1 refuses the connection".to_owned()));
+        assert_eq!(silence, unreachable("ns1 refuses the connection".to_owned()));
     }
 }

@@ -6,9 +6,8 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use crate::core::outcome::{Fault, Outcome};
 use crate::core::plan::Update;
-use crate::core::protocol::{Verdict, hosts_file};
+use crate::core::protocol::hosts_file;
 use crate::os::disk::{self, writable};
 use crate::os::reason::reason;
 use crate::os::walk::Place;
@@ -42,27 +41,25 @@ pub fn read(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-/// Fulfils `updates` in the file, all of them or none.
-pub fn update(path: &Path, updates: &[Update]) -> Verdict {
-    let result = read(path).and_then(|before| {
-        let after = hosts_file::updated(&before, updates);
-        if after == before {
-            return Ok(Outcome::Unchanged);
-        }
-        let failed = |error: io::Error| {
-            let why = match error.kind() {
-                io::ErrorKind::NotFound => {
-                    let directory = path.parent().unwrap_or(path).display();
-                    format!("its directory does not exist; run `mkdir -p {directory}`")
-                }
-                _ => reason(&error),
-            };
-            format!("{} cannot be written: {why}", path.display())
+/// Fulfils `updates` in the file, all of them or none; returns whether that changed it.
+pub fn update(path: &Path, updates: &[Update]) -> Result<bool, String> {
+    let before = read(path)?;
+    let after = hosts_file::updated(&before, updates);
+    if after == before {
+        return Ok(false);
+    }
+    let failed = |error: io::Error| {
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => {
+                let directory = path.parent().unwrap_or(path).display();
+                format!("its directory does not exist; run `mkdir -p {directory}`")
+            }
+            _ => reason(&error),
         };
-        replace(path, after.as_bytes()).map_err(failed)?;
-        Ok(Outcome::Updated)
-    });
-    Verdict::All(result.unwrap_or_else(|reason| Outcome::deferred(Fault::Storage, reason)))
+        format!("{} cannot be written: {why}", path.display())
+    };
+    replace(path, after.as_bytes()).map_err(failed)?;
+    Ok(true)
 }
 
 /// Replaces what `path` names, through symbolic links, keeping its mode and owner; readers see the

@@ -4,6 +4,7 @@
 //! Decides nothing about a host. Used by rounds and by the token side.
 
 pub mod authorities;
+pub mod carry;
 pub mod desec;
 pub mod hosts_file;
 pub mod name_server;

@@ -9,14 +9,17 @@ mod signed;
 use crate::core::address::Family;
 use crate::core::address::interface::InterfaceName;
 use crate::core::name::Hostname;
+use crate::core::outcome::Silence;
+use crate::core::protocol::Credential;
 use crate::core::protocol::rfc2136;
+use crate::core::protocol::step::{Asked, Heard};
 use crate::core::server::Server;
 use crate::core::wire::dns::{self, Message};
-use crate::net::exchange::{Plain, Question, Read, Silence, ask_at_each};
+use crate::net::exchange::{Plain, Question, Read, ask_at_each, unreachable};
 use crate::net::peer::{self, Ignored};
 
 #[cfg(feature = "name-servers")]
-pub use self::signed::{Reply, Signer};
+pub use self::signed::Signer;
 
 /// A name server and the way to it.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +37,16 @@ struct ZoneOf<'a> {
 }
 
 impl NameServer<'_> {
+    /// What comes of `asked`; an update is signed with `credential`.
+    pub async fn carry(&self, asked: &Asked, credential: &Credential) -> Result<Heard, Silence> {
+        match asked {
+            Asked::Update(zone, message) => {
+                self.update(credential, zone, message).await.map(Heard::Reply)
+            }
+            Asked::Zone(host) => self.zone(host).await.map(Heard::Zone),
+        }
+    }
+
     /// The zone that holds `host`, as the server tells it; `None` when it does not tell any.
     pub async fn zone(&self, host: &Hostname) -> Result<Option<Hostname>, Silence> {
         self.ask(&ZoneOf { host, question: rfc2136::beginning(host) }).await
@@ -57,7 +70,7 @@ impl NameServer<'_> {
             }
         }
         match nowhere {
-            Some(detail) if addresses.is_empty() => Err(Silence::unreachable(detail)),
+            Some(detail) if addresses.is_empty() => Err(unreachable(detail)),
             _ => ask_at_each(&title, &addresses, self.bind, question).await,
         }
     }

@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -13,14 +12,14 @@ use super::credentials::Reader;
 use super::hook;
 use super::{Answered, Engine, Planned, Report, SAVE_LAG, has_something_to_say, traffic};
 use crate::core::address::PerFamily;
-use crate::core::address::interface::InterfaceName;
 use crate::core::memory::{Entry, HoldKind};
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
 use crate::core::pace::Pace;
 use crate::core::plan::{Candidate, Request, Schedule, Wish};
-use crate::core::protocol::manners::{DESEC_GAP, Issuer, ZoneNeed};
-use crate::core::protocol::{Credential, HttpRequest, Verdict, desec, dyndns2, powerdns, rfc2136};
-use crate::core::provider::{Protocol, Provider};
+use crate::core::protocol::manners::{Issuer, ZoneNeed};
+use crate::core::protocol::talk::{Job, Talk};
+use crate::core::protocol::{Verdict, dyndns2};
+use crate::core::provider::Provider;
 use crate::core::secret::Fingerprint;
 use crate::core::settle::{
     News, Situation, in_view_of, leaving, mended_for_a_neighbour, not_sent, sending, settle,
@@ -30,8 +29,7 @@ use crate::core::time::Timestamp;
 use crate::core::token::upkeep::End;
 use crate::net::http::Clients;
 use crate::os::clock::{rfc3339_seconds, spread};
-use crate::provider::name_server::NameServer;
-use crate::provider::rails;
+use crate::provider::carry::Carrier;
 
 /// What leaves now and what waits, of the plans that have something to say.
 pub fn schedule(engine: &Engine, planned: &[Planned]) -> Schedule {
@@ -201,19 +199,17 @@ async fn deliver_all(
             lane.under_way += 1;
             lane.identities.insert(identity);
             recount(engine, planned, &mut request);
-            let delivery = Delivery {
-                provider,
-                path: config.hosts[plan.at].path.as_deref(),
-                bind,
-                credential: plan.access.credential.clone(),
-                not_before: engine.traffic.not_before(provider),
-                clock_is_set: engine.clock.is_set(),
-            };
+            let path = config.hosts[plan.at].path.as_deref();
+            let credential = plan.access.credential.clone();
+            let not_before = engine.traffic.not_before(provider);
+            let clock_is_set = engine.clock.is_set();
             let what = format!("waiting for {} to answer", provider.name);
             let speaker = engine.waiting;
             under_way.push(async move {
-                let verdict = speaker.during(&what, deliver(clients, &delivery, &request));
-                ((at, identity, bind), verdict.await, request)
+                let credential = &credential;
+                let carrier = Carrier { clients, provider, credential, path, bind };
+                let verdict = deliver(&carrier, not_before, &request, clock_is_set);
+                ((at, identity, bind), speaker.during(&what, verdict).await, request)
             });
         }
         let lag = unsaved_since.map(|since| (since + SAVE_LAG).into());
@@ -383,91 +379,20 @@ fn next_request(
     waiting.remove(place)
 }
 
-/// What carrying one request needs.
-struct Delivery<'a> {
-    provider: &'a Provider,
-    path: Option<&'a Path>,
-    bind: Option<InterfaceName>,
-    credential: Credential,
+/// Carries one request from `not_before` on, and returns what its provider says to it.
+async fn deliver(
+    carrier: &Carrier<'_>,
     not_before: Option<Instant>,
-    /// Whether the wall clock can be right, by which updates are signed.
+    request: &Request,
     clock_is_set: bool,
-}
-
-/// Carries one request and reads its answer.
-async fn deliver(clients: &Clients, delivery: &Delivery<'_>, asked: &Request) -> Verdict {
-    if let Some(moment) = delivery.not_before {
+) -> Verdict {
+    if let Some(moment) = not_before {
         tokio::time::sleep_until(moment.into()).await;
     }
-    let Delivery { provider, credential, bind, .. } = delivery;
-    let ca_file = provider.ca_file.as_deref().map(Path::new);
-    let (updates, ttl) = (&asked.updates, asked.ttl);
-    let zone = asked.zone.zone.as_ref();
-    let no_zone = || {
-        let detail = "the zone is not known; write zone in its [[host]]";
-        Verdict::All(Outcome::deferred(Fault::Unintelligible, detail))
-    };
-    let request = match provider.protocol {
-        Protocol::HostsFile => {
-            let path = delivery.path.unwrap_or_else(|| Path::new(""));
-            return crate::provider::hosts_file::update(path, updates);
-        }
-        Protocol::Desec => {
-            if let (true, Some(zone), Some(api_url)) = (asked.is_anew, zone, &provider.api_url) {
-                let touch = desec::touch_request(api_url, zone, updates, credential);
-                let touch = HttpRequest { bind: *bind, ..touch };
-                // Whatever came of it, the update that follows tells how the host stands.
-                let _ = clients.send(&touch, ca_file).await;
-                tokio::time::sleep(DESEC_GAP).await;
-            }
-            let url = provider.update_url.as_deref().unwrap_or_default();
-            desec::request(url, updates, credential)
-        }
-        Protocol::Dyndns2 => dyndns2::request(provider, updates, credential),
-        Protocol::PowerDns => {
-            let Some(zone) = zone else { return no_zone() };
-            let api_url = provider.api_url.as_deref().unwrap_or_default();
-            let ttl = ttl.unwrap_or(rfc2136::TIME_TO_LIVE);
-            powerdns::request(api_url, zone, updates, ttl, credential)
-        }
-        Protocol::Rails => {
-            let base = provider.api_url.as_deref().unwrap_or_default();
-            let server = rails::Server::new(base, ca_file, clients).asked_by(*bind);
-            return server.update(&credential.secret, updates, ttl).await;
-        }
-        Protocol::Rfc2136 => {
-            let (Some(zone), Some(server)) = (zone, &provider.name_server) else {
-                return no_zone();
-            };
-            let server = NameServer { server, bind: *bind };
-            let ttl = ttl.unwrap_or(rfc2136::TIME_TO_LIVE);
-            let update = server.update(credential, zone, updates, &asked.conditions, ttl);
-            let outcome = update.await;
-            return Verdict::All(if delivery.clock_is_set { outcome } else { unset(outcome) });
-        }
-    };
-    let request = HttpRequest { bind: *bind, ..request };
-    match clients.send(&request, ca_file).await {
-        Err(error) => Verdict::All(Outcome::deferred(error.fault, error.detail)),
-        Ok(answer) => match provider.protocol {
-            Protocol::Desec => desec::verdict(&answer),
-            Protocol::PowerDns => powerdns::verdict(&answer),
-            Protocol::Dyndns2 | Protocol::HostsFile | Protocol::Rails | Protocol::Rfc2136 => {
-                dyndns2::verdict(&answer, updates)
-            }
-        },
-    }
-}
-
-/// What an answer to a signed update means while this machine's clock is not set: PowerDNS refuses
-/// what was signed at another time as if the key were wrong, and does not say so.
-fn unset(outcome: Outcome) -> Outcome {
-    let detail = match outcome {
-        Outcome::Deferred(Deferral { fault: Fault::Skew, detail, .. }) => detail,
-        Outcome::Rejected(Refusal { rejection: Rejection::Forbidden, detail }) => detail,
-        other => return other,
-    };
-    Outcome::deferred(Fault::Clock, format!("this machine's clock is not set, and {detail}"))
+    let Carrier { provider, credential, .. } = *carrier;
+    let job = Job { provider, credential, request, clock_is_set };
+    let (mut talk, step) = Talk::begin(&job);
+    carrier.hold(step, |heard| talk.hear(heard)).await
 }
 
 /// The outcomes that an answer holds.

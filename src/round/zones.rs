@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::rc::Rc;
 
 use super::perform::{Company, credential_refusal, renew, settle_one};
@@ -13,18 +12,14 @@ use super::{Engine, Planned, Report, has_something_to_say};
 use crate::core::address::PerFamily;
 use crate::core::address::interface::InterfaceName;
 use crate::core::memory::{Again, Key, ZoneKey};
-use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection};
 use crate::core::plan::Host;
-use crate::core::protocol::desec::{self, ZoneAnswer};
+use crate::core::protocol::desec::ZoneAnswer;
 use crate::core::protocol::manners::ZoneNeed;
-use crate::core::protocol::powerdns;
-use crate::core::protocol::{Answer, HttpRequest};
-use crate::core::provider::{Protocol, Provider};
-use crate::net::exchange::Silence;
+use crate::core::protocol::talk::ZoneTalk;
+use crate::core::provider::Provider;
 use crate::net::http::Clients;
-use crate::provider::desec::Zone;
-use crate::provider::name_server::NameServer;
+use crate::provider::carry::Carrier;
 
 /// Asks for the zones that are needed and not known; a host whose question fails is settled and
 /// sends nothing more in this round.
@@ -115,44 +110,13 @@ async fn ask(
         tokio::time::sleep_until(moment.into()).await;
     }
     let what = format!("waiting for {} to tell the zone of {host}", provider.name);
-    let api_url = provider.api_url.as_deref();
-    let request = match (provider.protocol, api_url, &provider.name_server) {
-        (Protocol::Desec, Some(api_url), _) => desec::zone_request(api_url, host, credential),
-        (Protocol::PowerDns, Some(api_url), _) => powerdns::zones_request(api_url, credential),
-        (Protocol::Rfc2136, _, Some(server)) => {
-            let server = NameServer { server, bind: *bind };
-            let told = engine.waiting.during(&what, server.zone(host)).await;
-            if let Err(Silence { fault, detail }) = &told {
-                // It would keep every other host waiting as long.
-                let learnt = Outcome::deferred(*fault, detail.clone());
-                engine.traffic.learn(provider, plan.access.identity, *bind, &learnt);
-            }
-            return zone_of_server(told, host, server);
-        }
-        _ => return ZoneAnswer::Silent,
-    };
-    let request = HttpRequest { bind: *bind, ..request };
-    let ca_file = provider.ca_file.as_deref().map(Path::new);
-    let answer = match engine.waiting.during(&what, clients.send(&request, ca_file)).await {
-        Ok(answer) => {
-            let names = zone_names(&answer);
-            match provider.protocol {
-                Protocol::PowerDns => powerdns::zone_answer(host, &answer, names.as_deref()),
-                _ => desec::zone_answer(host, &answer, names.as_deref()),
-            }
-        }
-        // Nothing was sent, and the update would go the same way.
-        Err(error) if !error.fault.leaves_doubt() => {
-            ZoneAnswer::Outcome(Outcome::deferred(error.fault, error.detail))
-        }
-        Err(_) => ZoneAnswer::Silent,
-    };
-    let learnt = match &answer {
-        ZoneAnswer::Outcome(outcome) => outcome.clone(),
-        ZoneAnswer::NoZone | ZoneAnswer::Zone(_) => Outcome::Unchanged,
-        ZoneAnswer::Silent => Outcome::deferred(Fault::Busy, "the zone was not told"),
-    };
-    engine.traffic.learn(provider, plan.access.identity, *bind, &learnt);
+    let (talk, step) = ZoneTalk::begin(provider, host, credential);
+    let carrier = Carrier { clients, provider, credential, path: None, bind: *bind };
+    let talking = carrier.hold(step, |heard| talk.hear(heard));
+    let answer = engine.waiting.during(&what, talking).await;
+    if let Some(learnt) = talk.lesson(&answer) {
+        engine.traffic.learn(provider, plan.access.identity, *bind, &learnt);
+    }
     answer
 }
 
@@ -175,28 +139,4 @@ fn is_needed(engine: &Engine, plan: &Planned) -> bool {
         ZoneNeed::Never => false,
     };
     matters && !known && has_something_to_say(&plan.step)
-}
-
-/// What a name server told about the zone of `host`.
-fn zone_of_server(
-    told: Result<Option<Hostname>, Silence>,
-    host: &Hostname,
-    NameServer { server, .. }: NameServer<'_>,
-) -> ZoneAnswer {
-    match told {
-        Ok(Some(zone)) => ZoneAnswer::Zone(zone),
-        Ok(None) => {
-            let detail = format!(
-                "{server} does not tell the zone of {host}; write zone in its [[host]] if it is right"
-            );
-            ZoneAnswer::Outcome(Outcome::rejected(Rejection::Host, detail))
-        }
-        Err(Silence { fault, detail }) => ZoneAnswer::Outcome(Outcome::deferred(fault, detail)),
-    }
-}
-
-/// The names in a JSON list of zones; `None` when it is not one.
-fn zone_names(answer: &Answer) -> Option<Vec<String>> {
-    let zones: Vec<Zone> = serde_json::from_slice(&answer.body).ok()?;
-    Some(zones.into_iter().map(|zone| zone.name).collect())
 }

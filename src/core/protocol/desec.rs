@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::{
     Answer, Authorization, Body, Credential, HttpRequest, Method, Verdict, query_value,
     server_fault,
@@ -188,6 +190,17 @@ pub enum ZoneAnswer {
     Outcome(Outcome),
     /// This server does not tell zones; the update may work all the same.
     Silent,
+}
+
+/// The names in a JSON list of zones; `None` when it is not one.
+pub fn zone_names(answer: &Answer) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Zone {
+        name: String,
+    }
+
+    let zones: Vec<Zone> = serde_json::from_slice(&answer.body).ok()?;
+    Some(zones.into_iter().map(|zone| zone.name).collect())
 }
 
 /// What `answer` says about the zone of `host`; `names` are the zone names in its JSON list, if it

@@ -10,6 +10,8 @@ pub mod manners;
 pub mod powerdns;
 pub mod rails;
 pub mod rfc2136;
+pub mod step;
+pub mod talk;
 
 use std::time::Duration;
 
@@ -36,6 +38,8 @@ pub struct HttpRequest {
     pub via: Option<Family>,
     /// The interface that it leaves by, or not at all.
     pub bind: Option<InterfaceName>,
+    /// Whether the answer may be a list, which is longer than any other.
+    pub is_list: bool,
     /// Finds the new secret in the answer to a request for one, so that it is hidden from then on.
     pub brings: Option<fn(&Answer) -> Option<Secret>>,
 }
@@ -125,9 +129,17 @@ pub struct Credential {
 impl HttpRequest {
     /// A request that reads `url`.
     pub fn get(url: impl Into<Guarded>, authorization: Option<Authorization>) -> Self {
-        let (body, headers, via, bind, brings) = (None, Vec::new(), None, None, None);
-        let url = url.into();
-        Self { method: Method::Get, url, body, headers, authorization, via, bind, brings }
+        Self {
+            method: Method::Get,
+            url: url.into(),
+            body: None,
+            headers: Vec::new(),
+            authorization,
+            via: None,
+            bind: None,
+            is_list: false,
+            brings: None,
+        }
     }
 }
 

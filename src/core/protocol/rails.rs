@@ -1,17 +1,20 @@
 //! `PowerDNS` on Rails, by an authentication token: its URL opens a session, in which records are
 //! looked at, changed, and looked at again.
 //!
-//! A state machine without I/O: [`Session`] says what to ask, is told the answer, and ends with
-//! outcomes. The shell sends, and reads the XML into a [`Domain`]. The rules are those that the REST
-//! page and the source of the releases show; no status proves an update, only the record read back.
+//! A [`Session`] says what to ask, hears the answer, and ends with outcomes. The rules are those that
+//! the REST page and the source of the releases show; no status proves an update, only the record
+//! read back.
+
+pub mod xml;
 
 use std::net::IpAddr;
 
+use super::step::{Step, ask};
 use super::{Answer, Authorization, Body, HttpRequest, Method, Verdict, query_value, server_fault};
 use crate::core::address::Family;
 use crate::core::address::told::quoted;
 use crate::core::name::Hostname;
-use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
+use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection, Silence};
 use crate::core::plan::{Update, Wish};
 use crate::core::secret::{Guarded, Secret};
 
@@ -56,15 +59,6 @@ pub struct Session {
     /// What is known about each host without a change of it.
     early: Vec<Option<Outcome>>,
     jobs: Vec<Job>,
-}
-
-/// What comes next in a session.
-#[derive(Debug)]
-pub enum Step {
-    /// This request is to be sent, and its answer told to the session.
-    Ask(Box<HttpRequest>),
-    /// The session is over; nothing is sent to end it: a logout would end the token, too.
-    Done(Verdict),
 }
 
 /// A session that the server has opened.
@@ -112,7 +106,7 @@ impl Session {
         token: &Secret,
         updates: &[Update],
         ttl: Option<u32>,
-    ) -> (Self, Step) {
+    ) -> (Self, Step<Verdict>) {
         let server = server.trim_end_matches('/').to_owned();
         let session = Self {
             server,
@@ -126,7 +120,7 @@ impl Session {
             jobs: Vec::new(),
         };
         let step = if is_token(token) {
-            Step::Ask(Box::new(open(&session.server, token)))
+            ask(open(&session.server, token))
         } else {
             let detail = "the secret is not a token of PowerDNS on Rails; put the letters and \
                           digits after /token/ alone into its file";
@@ -137,13 +131,13 @@ impl Session {
 
     /// What follows from the answer to the last request; `domain` is what its body shows, if that
     /// is a domain.
-    pub fn hear(&mut self, answer: &Answer, domain: Option<&Domain>) -> Step {
+    pub fn hear(&mut self, answer: &Answer, domain: Option<&Domain>) -> Step<Verdict> {
         match std::mem::replace(&mut self.stage, Stage::Opening) {
             Stage::Opening => match opened(&self.server, &self.token, answer) {
                 Ok(opened) => {
                     let request = look(&self.server, &opened);
                     self.stage = Stage::Looking(opened);
-                    Step::Ask(Box::new(request))
+                    ask(request)
                 }
                 Err(outcome) => self.end(outcome),
             },
@@ -165,13 +159,20 @@ impl Session {
         }
     }
 
-    /// What it means that no answer came to the last request.
-    pub fn unanswered(&self, fault: Fault, detail: String) -> Verdict {
-        Verdict::All(self.in_doubt(Outcome::deferred(fault, detail)))
+    /// What follows from what came of the last request.
+    pub fn hear_of(&mut self, heard: Result<Answer, Silence>) -> Step<Verdict> {
+        match heard {
+            Ok(answer) => {
+                let hosts: Vec<&Hostname> =
+                    self.updates.iter().map(|update| &update.host).collect();
+                self.hear(&answer, xml::domain(&answer, &hosts).as_ref())
+            }
+            Err(silence) => self.end(silence.into()),
+        }
     }
 
     /// Ends the session with one outcome for all.
-    fn end(&self, outcome: Outcome) -> Step {
+    fn end(&self, outcome: Outcome) -> Step<Verdict> {
         Step::Done(Verdict::All(self.in_doubt(outcome)))
     }
 
@@ -216,14 +217,14 @@ impl Session {
     }
 
     /// The change of the record at `at`; after the last one, the look at what came of them.
-    fn change(&mut self, opened: Opened, at: usize) -> Step {
+    fn change(&mut self, opened: Opened, at: usize) -> Step<Verdict> {
         let Some(job) = self.jobs.get(at) else {
             if self.jobs.iter().all(|job| job.is_refused) {
                 return Step::Done(self.outcomes(None));
             }
             let request = look(&self.server, &opened);
             self.stage = Stage::Confirming(opened);
-            return Step::Ask(Box::new(request));
+            return ask(request);
         };
         let ttl = self.ttl.map(|ttl| format!("<ttl>{ttl}</ttl>")).unwrap_or_default();
         let body = format!("<record><content>{}</content>{ttl}</record>", job.address);
@@ -235,7 +236,7 @@ impl Session {
         };
         self.stage = Stage::Changing(opened, at);
         self.touched = true;
-        Step::Ask(Box::new(request))
+        ask(request)
     }
 
     /// Notes what `answer` says about the change at `at`; an error ends the session.
@@ -424,7 +425,7 @@ pub fn open(server: &str, token: &Secret) -> HttpRequest {
     let headers = vec![("Accept", "text/html".to_owned().into())];
     let mut url = Guarded::from(format!("{server}/token/"));
     url.push_secret(token, &query_value(token.expose()));
-    HttpRequest { headers, ..HttpRequest::get(url, None) }
+    HttpRequest { headers, is_list: true, ..HttpRequest::get(url, None) }
 }
 
 /// The request that shows the domain of a session.
@@ -441,7 +442,7 @@ pub fn leave(server: &str, opened: &Opened) -> HttpRequest {
 fn request(url: String, accept: &str, opened: &Opened) -> HttpRequest {
     let authorization = Some(Authorization::Cookie(opened.cookie.clone()));
     let headers = vec![("Accept", accept.to_owned().into())];
-    HttpRequest { headers, ..HttpRequest::get(url, authorization) }
+    HttpRequest { headers, is_list: true, ..HttpRequest::get(url, authorization) }
 }
 
 /// The session that `answer` to [`open`] opens, or what else it means.
@@ -589,6 +590,7 @@ pub fn counted(outcome: Outcome, before: u32) -> (Outcome, u32) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::step::Ask;
     use super::*;
 
     #[test]
@@ -657,10 +659,10 @@ mod tests {
         Answer { body, ..status(code) }
     }
 
-    fn asked(step: &Step) -> String {
+    fn asked(step: &Step<Verdict>) -> String {
         match step {
-            Step::Ask(request) => format!("{} {}", request.method.as_str(), request.url),
-            Step::Done(verdict) => panic!("over: {verdict:?}"),
+            Step::Ask(Ask::Http(request)) => format!("{} {}", request.method.as_str(), request.url),
+            other => panic!("asks for nothing by HTTP: {other:?}"),
         }
     }
 
@@ -674,7 +676,15 @@ mod tests {
     }
 
     #[track_caller]
-    fn done(step: Step) -> Vec<Outcome> {
+    fn done_with(step: Step<Verdict>) -> Verdict {
+        match step {
+            Step::Done(verdict) => verdict,
+            Step::Ask(ask) => panic!("not over: {ask:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn done(step: Step<Verdict>) -> Vec<Outcome> {
         match step {
             Step::Done(Verdict::Each(each)) => each,
             Step::Done(Verdict::All(outcome)) => vec![outcome],
@@ -683,7 +693,7 @@ mod tests {
     }
 
     /// A session that has looked at `before`.
-    fn looked(updates: &[Update], ttl: Option<u32>, before: &Domain) -> (Session, Step) {
+    fn looked(updates: &[Update], ttl: Option<u32>, before: &Domain) -> (Session, Step<Verdict>) {
         let (mut session, _) = Session::begin(SERVER, &token(), updates, ttl);
         session.hear(&redirect("https://dns.example/admin/domains/7"), None);
         let step = session.hear(&status(200), Some(before));
@@ -699,25 +709,25 @@ mod tests {
     #[test]
     fn an_update_opens_looks_changes_and_looks_again() {
         let (mut session, step) = Session::begin(&format!("{SERVER}/"), &token(), &[dev1()], None);
-        let Step::Ask(request) = &step else { panic!("{step:?}") };
+        let Step::Ask(Ask::Http(request)) = &step else { panic!("{step:?}") };
         assert_eq!(request.url.to_string(), "https://dns.example/admin/token/…");
         assert_eq!(request.url.expose(), "https://dns.example/admin/token/a1b2c3d4e5f6g7h8");
         let step = session.hear(&redirect("/admin/domains/7"), None);
         assert_eq!(asked(&step), "GET https://dns.example/admin/domains/7.xml");
-        let Step::Ask(request) = step else { panic!() };
+        let Step::Ask(Ask::Http(request)) = step else { panic!() };
         let cookie = Authorization::Cookie(Secret::new("_powerdns_session=abc--1f"));
         assert_eq!(request.authorization, Some(cookie));
 
         let step = session.hear(&status(200), Some(&both("192.0.2.1", "2001:db8::1")));
         assert_eq!(asked(&step), "PUT https://dns.example/admin/domains/7/records/1");
-        let Step::Ask(request) = step else { panic!() };
+        let Step::Ask(Ask::Http(request)) = step else { panic!() };
         let body = "<record><content>203.0.113.7</content></record>";
         assert_eq!(request.body, Some(Body::ApplicationXml(body.to_owned().into())));
         assert_eq!(request.headers, [("Accept", XML.to_owned().into())]);
 
         let step = session.hear(&status(406), None);
         assert_eq!(asked(&step), "PUT https://dns.example/admin/domains/7/records/2");
-        let Step::Ask(request) = step else { panic!() };
+        let Step::Ask(Ask::Http(request)) = step else { panic!() };
         assert_eq!(request.headers, [("Accept", JAVASCRIPT.to_owned().into())]);
 
         let step = session.hear(&status(200), None);
@@ -885,23 +895,23 @@ mod tests {
             assert!(deferral.fault.leaves_doubt(), "{answer:?}");
         }
         for fault in Fault::ALL {
-            let (session, _) = looked(&[dev1()], None, &before);
+            let (mut session, _) = looked(&[dev1()], None, &before);
             let Verdict::All(Outcome::Deferred(deferral)) =
-                session.unanswered(fault, String::new())
+                done_with(session.hear_of(Err(Silence::new(fault, ""))))
             else {
                 panic!()
             };
             assert!(deferral.fault.leaves_doubt(), "{fault:?}");
         }
-        let (session, _) = Session::begin(SERVER, &token(), &[dev1()], None);
+        let (mut session, _) = Session::begin(SERVER, &token(), &[dev1()], None);
         let expect = Verdict::All(Outcome::deferred(Fault::Unreachable, ""));
-        assert_eq!(session.unanswered(Fault::Unreachable, String::new()), expect);
+        assert_eq!(done_with(session.hear_of(Err(Silence::new(Fault::Unreachable, "")))), expect);
     }
 
     #[test]
     fn a_ttl_is_given_where_it_differs() {
         let (_, step) = looked(&[dev1()], Some(300), &both(V4, V6));
-        let Step::Ask(request) = step else { panic!() };
+        let Step::Ask(Ask::Http(request)) = step else { panic!() };
         let body = "<record><content>203.0.113.7</content><ttl>300</ttl></record>";
         assert_eq!(request.body, Some(Body::ApplicationXml(body.to_owned().into())));
         assert_eq!(done(looked(&[dev1()], Some(60), &both(V4, V6)).1), [Outcome::Unchanged]);

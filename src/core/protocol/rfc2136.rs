@@ -6,10 +6,14 @@
 
 use std::time::Duration;
 
+use super::Verdict;
+use super::step::{Ask, Asked, Reply, Step};
 use crate::core::address::{Family, PerFamily};
+use crate::core::feature::{self, Feature};
 use crate::core::name::Hostname;
-use crate::core::outcome::{Fault, Outcome, Rejection};
-use crate::core::plan::{Condition, Update, Wish};
+use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection, Silence};
+use crate::core::plan::{Condition, Request, Update, Wish};
+use crate::core::server::Server;
 use crate::core::time::roughly;
 use crate::core::wire::dns::{
     Class, Message, Name, Question, Rcode, Record, Type, header, put_question, put_record,
@@ -21,6 +25,70 @@ pub const PORT: u16 = 53;
 
 /// How long a record may be kept by resolvers, in seconds, unless the host says otherwise.
 pub const TIME_TO_LIVE: u32 = 60;
+
+/// The talk about one request: the same update under each of its conditions in turn, until one holds.
+#[derive(Debug)]
+pub struct Change<'a> {
+    request: &'a Request,
+    clock_is_set: bool,
+    /// What people call who is asked.
+    server: String,
+    /// The index of the condition that is tried.
+    at: usize,
+}
+
+impl<'a> Change<'a> {
+    /// The change that `request` wants at `server`; `clock_is_set` tells whether this machine's clock
+    /// can be believed.
+    pub fn new(request: &'a Request, clock_is_set: bool, server: Option<&Server>) -> Self {
+        let server = server.map(Server::to_string).unwrap_or_default();
+        Self { request, clock_is_set, server, at: 0 }
+    }
+
+    /// The update of `zone` under the condition whose turn it is.
+    pub fn ask(&self, zone: &Hostname) -> Step<Verdict> {
+        if !Feature::NameServers.is_here() {
+            let refusal = feature::refusal("the protocol rfc2136");
+            return Step::Done(Verdict::All(Outcome::deferred(Fault::Unintelligible, refusal)));
+        }
+        let Request { updates, ttl, conditions, .. } = self.request;
+        let unconditional = PerFamily::default();
+        let condition = conditions.get(self.at).unwrap_or(&unconditional);
+        let ttl = ttl.unwrap_or(TIME_TO_LIVE);
+        let message = message(0, zone, updates, condition, ttl);
+        Step::Ask(Ask::Dns(Asked::Update(zone.clone(), message)))
+    }
+
+    /// What follows from the reply.
+    pub fn hear(&mut self, heard: Result<Reply, Silence>) -> Step<Verdict> {
+        let outcome = match heard {
+            Err(silence) => silence.into(),
+            Ok(Reply { rcode, check, at }) => {
+                let is_unmet = check == Check::Verified && is_unmet(rcode);
+                self.at += 1;
+                if let Some(zone) = &self.request.zone.zone
+                    && is_unmet
+                    && self.at < self.request.conditions.len()
+                {
+                    return self.ask(zone);
+                }
+                outcome(rcode, check, at, &self.server)
+            }
+        };
+        Step::Done(Verdict::All(if self.clock_is_set { outcome } else { unset(outcome) }))
+    }
+}
+
+/// What an answer to a signed update means while this machine's clock is not set: PowerDNS refuses
+/// what was signed at another time as if the key were wrong, and does not say so.
+fn unset(outcome: Outcome) -> Outcome {
+    let detail = match outcome {
+        Outcome::Deferred(Deferral { fault: Fault::Skew, detail, .. }) => detail,
+        Outcome::Rejected(Refusal { rejection: Rejection::Forbidden, detail }) => detail,
+        other => return other,
+    };
+    Outcome::deferred(Fault::Clock, format!("this machine's clock is not set, and {detail}"))
+}
 
 /// The message that fulfils `updates`, all of `zone`, in one go or not at all; unsigned.
 ///

@@ -11,9 +11,8 @@ use std::time::Duration;
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, Error as TlsError};
 
-use super::HttpError;
 use crate::core::address::Family;
-use crate::core::outcome::Fault;
+use crate::core::outcome::{Fault, Silence};
 use crate::core::time::Timestamp;
 use crate::os::clock;
 use crate::os::reason::of_look_up;
@@ -32,14 +31,14 @@ pub(super) fn of(
     via: Option<Family>,
     connect: Duration,
     clock_is_set: bool,
-) -> HttpError {
+) -> Silence {
     if !error.is_connect() {
         return after_connecting(error, server);
     }
     if let Some(tls) = find::<TlsError>(error) {
         let is_the_clocks = !clock_is_set && is_not_valid_yet(tls);
         let fault = if is_the_clocks { Fault::Clock } else { Fault::Tls };
-        return HttpError::new(fault, of_tls(tls, server));
+        return Silence::new(fault, of_tls(tls, server));
     }
     let detail = if error.is_dns() {
         let words = innermost(error);
@@ -52,7 +51,7 @@ pub(super) fn of(
     } else {
         format!("no connection to {server} came about: {}", innermost(error))
     };
-    HttpError::new(Fault::Unreachable, detail)
+    Silence::new(Fault::Unreachable, detail)
 }
 
 /// The first cause of all, in its own words.
@@ -90,10 +89,10 @@ fn of_connecting(cause: &io::Error, server: &str, via: Option<Family>) -> String
     }
 }
 
-fn after_connecting(error: &reqwest::Error, server: &str) -> HttpError {
+fn after_connecting(error: &reqwest::Error, server: &str) -> Silence {
     if let Some(tls) = find::<TlsError>(error) {
         let detail = format!("TLS with {server} broke off after the request: {tls}");
-        return HttpError::new(Fault::Lost, detail);
+        return Silence::new(Fault::Lost, detail);
     }
     let io = find::<io::Error>(error);
     let kind = io.map(io::Error::kind);
@@ -101,14 +100,14 @@ fn after_connecting(error: &reqwest::Error, server: &str) -> HttpError {
         matches!(kind, Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput));
     if badly_chunked || chain(error).any(is_not_http) {
         let detail = format!("the answer of {server} is not HTTP ({})", innermost(error));
-        return HttpError::new(Fault::Unintelligible, detail);
+        return Silence::new(Fault::Unintelligible, detail);
     }
     let detail = match (kind, error.is_body() || error.is_decode()) {
         (Some(io::ErrorKind::TimedOut), _) => format!("the connection to {server} went dead"),
         (_, true) => format!("{server} cut its answer off"),
         (_, false) => format!("{server} closed the connection without an answer"),
     };
-    HttpError::new(Fault::Lost, detail)
+    Silence::new(Fault::Lost, detail)
 }
 
 /// Whether the client's parser refused an answer. Its errors can be told by their words alone; an

@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use super::interface::{Line, unspecified};
 use crate::core::address::Family;
 use crate::core::address::interface::InterfaceName;
-use crate::core::outcome::Fault;
+use crate::core::outcome::{Fault, Silence};
 use crate::core::protocol::{
     Answer, Authorization, Body, Credential, HttpRequest, Method, query_value,
 };
@@ -53,21 +53,6 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { connect: Duration::from_secs(10), whole: Duration::from_secs(30) }
-    }
-}
-
-/// Why there is no answer.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct HttpError {
-    /// What kind of fault it was; tells whether anything can have reached the provider.
-    pub fault: Fault,
-    /// The cause in words, naming the server; never holds a secret, a path or a query.
-    pub detail: String,
-}
-
-impl HttpError {
-    fn new(fault: Fault, detail: impl Into<String>) -> Self {
-        Self { fault, detail: detail.into() }
     }
 }
 
@@ -176,24 +161,17 @@ impl Clients {
         }
     }
 
-    /// The answer of a provider, whatever its status; at most `MOST` bytes of it.
+    /// The answer of a provider, whatever its status; at most `MOST` bytes of it, or of a list
+    /// `MOST_OF_A_LIST`.
     ///
     /// `ca_file` names a PEM file with authorities to trust besides the web's.
     pub async fn send(
         &self,
         request: &HttpRequest,
         ca_file: Option<&Path>,
-    ) -> Result<Answer, HttpError> {
-        self.carry(request, ca_file, MOST).await
-    }
-
-    /// As [`Clients::send`], for answers that may be lists: at most `MOST_OF_A_LIST` bytes.
-    pub async fn send_for_list(
-        &self,
-        request: &HttpRequest,
-        ca_file: Option<&Path>,
-    ) -> Result<Answer, HttpError> {
-        self.carry(request, ca_file, MOST_OF_A_LIST).await
+    ) -> Result<Answer, Silence> {
+        let limit = if request.is_list { MOST_OF_A_LIST } else { MOST };
+        self.carry(request, ca_file, limit).await
     }
 
     /// What is at `url`, over a connection of `family`, by the interface `bind` if one is given; at most
@@ -205,7 +183,7 @@ impl Clients {
         bind: Option<InterfaceName>,
         ca_file: Option<&Path>,
         limit: usize,
-    ) -> Result<Answer, HttpError> {
+    ) -> Result<Answer, Silence> {
         let request = HttpRequest::get(url.to_owned(), None);
         self.carry(&HttpRequest { via: Some(family), bind, ..request }, ca_file, limit).await
     }
@@ -215,11 +193,10 @@ impl Clients {
         request: &HttpRequest,
         ca_file: Option<&Path>,
         limit: usize,
-    ) -> Result<Answer, HttpError> {
+    ) -> Result<Answer, Silence> {
         let url = parsed(request.url.expose())?;
         // Before anything else, the look-up of a name included.
-        let way =
-            Way::of(request, &url).map_err(|gone| HttpError::new(Fault::Unreachable, gone))?;
+        let way = Way::of(request, &url).map_err(|gone| Silence::new(Fault::Unreachable, gone))?;
         self.conceal_all(request);
         let answer = self.carry_by(&way, request, url, ca_file, limit).await;
         self.pulse.beat();
@@ -230,13 +207,13 @@ impl Clients {
                 brought.iter().for_each(|secret| self.conceal(secret));
                 Ok(answer)
             }
-            Err(HttpError { fault, detail }) => {
+            Err(Silence { fault, detail }) => {
                 let detail = self.veil().clean(&detail, Much::Whole).unwrap_or(detail);
                 let detail = match request.bind {
                     Some(name) => format!("{detail} (by {name})"),
                     None => detail,
                 };
-                Err(HttpError { fault, detail })
+                Err(Silence { fault, detail })
             }
         }
     }
@@ -280,7 +257,7 @@ impl Clients {
         url: Url,
         ca_file: Option<&Path>,
         limit: usize,
-    ) -> Result<Answer, HttpError> {
+    ) -> Result<Answer, Silence> {
         let server = server(&url);
         let via = way.via;
         let waited = self.limits.whole;
@@ -289,7 +266,7 @@ impl Clients {
             && Family::of(address) != via
         {
             let detail = format!("{server} cannot be reached over {via}");
-            return Err(HttpError::new(Fault::Unreachable, detail));
+            return Err(Silence::new(Fault::Unreachable, detail));
         }
         let client = self.client(&url, way, ca_file)?;
         let mut call = client.request(method(request.method), url);
@@ -310,7 +287,7 @@ impl Clients {
         };
         let late = |what: &str| {
             let waited = humantime::format_duration(waited);
-            HttpError::new(Fault::Lost, format!("{server} {what} within {waited}"))
+            Silence::new(Fault::Lost, format!("{server} {what} within {waited}"))
         };
         let Ok(response) = timeout_at(deadline, call.send()).await else {
             return Err(late("did not answer"));
@@ -326,13 +303,13 @@ impl Clients {
         let may_be_any_page = answer.status == 429 || answer.status >= 500;
         if !(is_whole || may_be_any_page) {
             let detail = format!("{server} answers with more than {limit} bytes");
-            return Err(HttpError::new(Fault::Unintelligible, detail));
+            return Err(Silence::new(Fault::Unintelligible, detail));
         }
         answer.body = bytes;
         Ok(answer)
     }
 
-    fn client(&self, url: &Url, way: &Way, ca_file: Option<&Path>) -> Result<Client, HttpError> {
+    fn client(&self, url: &Url, way: &Way, ca_file: Option<&Path>) -> Result<Client, Silence> {
         let trust = match url.scheme() {
             "https" => Trust::Web(ca_file.map(Path::to_owned)),
             _ => Trust::Nobody,
@@ -352,7 +329,7 @@ impl Clients {
         let config = made.config(&trust)?;
         let client = client(config, way, self.limits.connect).map_err(|error| {
             let detail = format!("no HTTP client can be made: {}", cause::innermost(&error));
-            HttpError::new(Fault::Unreachable, detail)
+            Silence::new(Fault::Unreachable, detail)
         })?;
         let way = way.clone();
         made.clients.push(Kept { trust, way, client: client.clone(), reached: Vec::new() });
@@ -393,7 +370,7 @@ impl Way {
 
 impl Made {
     /// The authorities are loaded once, whatever the number of families and servers.
-    fn config(&mut self, trust: &Trust) -> Result<ClientConfig, HttpError> {
+    fn config(&mut self, trust: &Trust) -> Result<ClientConfig, Silence> {
         if let Some((_, config)) = self.configs.iter().find(|(of, _)| of == trust) {
             return Ok(config.clone());
         }
@@ -401,7 +378,7 @@ impl Made {
             Trust::Nobody => trust::nobody(),
             Trust::Web(ca_file) => trust::web(ca_file.as_deref()),
         };
-        let config = config.map_err(|detail| HttpError::new(Fault::Tls, detail))?;
+        let config = config.map_err(|detail| Silence::new(Fault::Tls, detail))?;
         self.configs.push((trust.clone(), config.clone()));
         Ok(config)
     }
@@ -432,8 +409,8 @@ fn server(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-fn parsed(url: &str) -> Result<Url, HttpError> {
-    let wrong = |why: &str| HttpError::new(Fault::Unreachable, format!("the URL is wrong: {why}"));
+fn parsed(url: &str) -> Result<Url, Silence> {
+    let wrong = |why: &str| Silence::new(Fault::Unreachable, format!("the URL is wrong: {why}"));
     let url = Url::parse(url).map_err(|error| wrong(&error.to_string()))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
@@ -479,7 +456,7 @@ fn client(config: ClientConfig, way: &Way, connect: Duration) -> reqwest::Result
 fn authorized(
     request: RequestBuilder,
     authorization: Option<&Authorization>,
-) -> Result<RequestBuilder, HttpError> {
+) -> Result<RequestBuilder, Silence> {
     match authorization {
         None => Ok(request),
         Some(Authorization::ApiKey(key)) => secret_header(request, "x-api-key", key.expose()),
@@ -497,11 +474,11 @@ fn secret_header(
     request: RequestBuilder,
     name: &str,
     value: &str,
-) -> Result<RequestBuilder, HttpError> {
+) -> Result<RequestBuilder, Silence> {
     let mut value = HeaderValue::try_from(value).map_err(|_| {
         let detail = "the secret holds a character that no HTTP header can carry; \
                       put the token into its file as the provider shows it, on one line";
-        HttpError::new(Fault::Unreachable, detail)
+        Silence::new(Fault::Unreachable, detail)
     })?;
     // Keeps it out of debug output and of header compression.
     value.set_sensitive(true);

@@ -22,12 +22,12 @@ use self::pace::{Pacer, Scope};
 use crate::core::address::Family;
 use crate::core::address::interface::InterfaceName;
 use crate::core::name::Hostname;
-use crate::core::outcome::{Deferral, Fault, Refusal, Rejection};
+use crate::core::outcome::{Deferral, Fault, Refusal, Rejection, Silence};
 use crate::core::protocol::{Answer, Authorization, Body, HttpRequest, Method, desec};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::token::{Api, Limits, Policy, Rule, Token, TokenId};
-use crate::net::http::{Clients, HttpError};
+use crate::net::http::Clients;
 use crate::os::clock;
 
 /// An account at a server, seen with one secret.
@@ -473,7 +473,7 @@ impl<'a> Account<'a> {
     fn request_at(&self, method: Method, url: String, json: Option<String>) -> HttpRequest {
         let authorization = Some(Authorization::Token(self.secret.clone()));
         let (body, bind) = (json.map(|text| Body::Json(text.into())), self.line.bind.get());
-        HttpRequest { method, body, bind, ..HttpRequest::get(url, authorization) }
+        HttpRequest { method, body, bind, is_list: true, ..HttpRequest::get(url, authorization) }
     }
 
     /// The answer to one request that succeeded; a refusal for speed is waited out.
@@ -486,7 +486,7 @@ impl<'a> Account<'a> {
             self.pause(wait, &mut waited).await?;
             let noted = now();
             self.line.pacer.borrow_mut().note(scope.clone(), noted);
-            let sent = self.line.clients.send_for_list(&request, self.line.ca_file).await;
+            let sent = self.line.clients.send(&request, self.line.ca_file).await;
             let may_repeat = !repeated && (method.is_safe() || method == Method::Delete);
             let answer = match sent {
                 Ok(answer) => answer,
@@ -622,9 +622,8 @@ fn now() -> Timestamp {
     Timestamp::from_millis(uptime)
 }
 
-impl From<HttpError> for Trouble {
-    fn from(error: HttpError) -> Self {
-        let HttpError { fault, detail } = error;
+impl From<Silence> for Trouble {
+    fn from(Silence { fault, detail }: Silence) -> Self {
         Self::Deferred(Deferral { fault, detail, retry_after: None })
     }
 }

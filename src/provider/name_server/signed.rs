@@ -7,14 +7,14 @@ use base64::Engine as _;
 use ring::hmac;
 
 use super::NameServer;
-use crate::core::address::PerFamily;
 use crate::core::name::Hostname;
-use crate::core::outcome::{Fault, Outcome};
-use crate::core::plan::{Condition, Update};
-use crate::core::protocol::{Credential, rfc2136};
+use crate::core::outcome::{Fault, Silence};
+use crate::core::protocol::Credential;
+use crate::core::protocol::rfc2136;
+use crate::core::protocol::step::Reply;
 use crate::core::wire::dns::{Message, Name, Rcode};
-use crate::core::wire::tsig::{self, Algorithm, Check, Key};
-use crate::net::exchange::{Question, Read, Silence};
+use crate::core::wire::tsig::{self, Algorithm, Key};
+use crate::net::exchange::{Question, Read};
 use crate::net::peer::Ignored;
 use crate::os::clock;
 
@@ -22,17 +22,6 @@ use crate::os::clock;
 pub struct Signer {
     key: Key,
     hmac: hmac::Key,
-}
-
-/// An answer to a signed message.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Reply {
-    /// How it ended.
-    pub rcode: Rcode,
-    /// What its signature tells.
-    pub check: Check,
-    /// When it was read, in seconds since 1970.
-    pub at: u64,
 }
 
 /// A signed update, or what looks like one.
@@ -50,37 +39,17 @@ struct UnsignedUpdate<'a, B> {
 }
 
 impl NameServer<'_> {
-    /// Asks for `updates`, all of `zone`, and says what the answer means.
-    ///
-    /// With `conditions` the update is made only if one of them holds; they are tried in turn.
+    /// The reply to an update of `zone`, which is `message` with an id and a signature.
     pub async fn update(
         &self,
         credential: &Credential,
         zone: &Hostname,
-        updates: &[Update],
-        conditions: &[PerFamily<Option<Condition>>],
-        time_to_live: u32,
-    ) -> Outcome {
-        let signer = match Signer::new(credential) {
-            Ok(signer) => signer,
-            Err(wrong) => return Outcome::deferred(Fault::Storage, wrong),
-        };
-        let unconditional = [PerFamily::default()];
-        let conditions = if conditions.is_empty() { &unconditional } else { conditions };
-        let mut outcome = Outcome::deferred(Fault::Unreachable, "nothing was asked");
-        for condition in conditions {
-            let build = |id| rfc2136::message(id, zone, updates, condition, time_to_live);
-            match self.ask_signed(&signer, zone, build).await {
-                Err(Silence { fault, detail }) => return Outcome::deferred(fault, detail),
-                Ok(Reply { rcode, check, at }) => {
-                    outcome = rfc2136::outcome(rcode, check, at, &self.server.to_string());
-                    if !(check == Check::Verified && rfc2136::is_unmet(rcode)) {
-                        break;
-                    }
-                }
-            }
-        }
-        outcome
+        message: &[u8],
+    ) -> Result<Reply, Silence> {
+        let signer = Signer::new(credential);
+        let signer = signer.map_err(|wrong| Silence::new(Fault::Storage, wrong))?;
+        let build = |id: u16| [&id.to_be_bytes(), &message[2..]].concat();
+        self.ask_signed(&signer, zone, build).await
     }
 
     /// The answer to the signed message that `build` makes with an id.

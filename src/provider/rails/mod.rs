@@ -10,20 +10,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use super::desec::Trouble;
-use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Family, PerFamily};
 use crate::core::name::Hostname;
-use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
-use crate::core::plan::Update;
-use crate::core::protocol::rails::{self, Domain, Session, Step};
-use crate::core::protocol::{
-    Answer, Authorization, Body, Credential, HttpRequest, Method, Verdict,
-};
+use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection, Silence};
+use crate::core::protocol::rails::{self, Domain, xml};
+use crate::core::protocol::{Answer, Authorization, Body, Credential, HttpRequest, Method};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::token::Duty;
 use crate::core::token::rails::Grant;
-use crate::net::http::{Clients, HttpError};
+use crate::net::http::Clients;
 
 /// A server, and how it is reached.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +27,6 @@ pub struct Server<'a> {
     url: &'a str,
     ca_file: Option<&'a Path>,
     clients: &'a Clients,
-    bind: Option<InterfaceName>,
 }
 
 /// A token that was just made.
@@ -63,32 +58,7 @@ impl<'a> Server<'a> {
     /// The server whose base URL is `url`; `ca_file` names a PEM file with authorities to trust
     /// besides the web's.
     pub fn new(url: &'a str, ca_file: Option<&'a Path>, clients: &'a Clients) -> Self {
-        Self { url: url.trim_end_matches('/'), ca_file, clients, bind: None }
-    }
-
-    /// The same server, asked by the interface `bind` alone if one is given.
-    pub fn asked_by(self, bind: Option<InterfaceName>) -> Self {
-        Self { bind, ..self }
-    }
-
-    /// What comes of `updates`, all of hosts of the token's domain, in one session.
-    ///
-    /// Records that are right are left alone; a record that is not there is never created by a
-    /// token, because that would give the token another secret. `ttl` is given to changed records.
-    pub async fn update(&self, token: &Secret, updates: &[Update], ttl: Option<u32>) -> Verdict {
-        let (mut session, mut step) = Session::begin(self.url, token, updates, ttl);
-        let hosts: Vec<&Hostname> = updates.iter().map(|update| &update.host).collect();
-        loop {
-            match step {
-                Step::Done(verdict) => return verdict,
-                Step::Ask(request) => match self.send(&request).await {
-                    Ok(answer) => {
-                        step = session.hear(&answer, wire::domain(&answer, &hosts).as_ref());
-                    }
-                    Err(error) => return session.unanswered(error.fault, error.detail),
-                },
-            }
-        }
+        Self { url: url.trim_end_matches('/'), ca_file, clients }
     }
 
     /// A new token with exactly the rights of `grant`, by a user that may make tokens.
@@ -201,7 +171,7 @@ impl<'a> Server<'a> {
     async fn look(&self, opened: &rails::Opened, duties: &[Duty]) -> Result<Domain, Trouble> {
         let hosts: Vec<&Hostname> = duties.iter().map(|duty| &duty.host).collect();
         let answer = self.send(&rails::look(self.url, opened)).await?;
-        let domain = wire::domain(&answer, &hosts);
+        let domain = xml::domain(&answer, &hosts);
         rails::shown(opened, &answer, domain.as_ref()).cloned().map_err(trouble)
     }
 
@@ -209,12 +179,12 @@ impl<'a> Server<'a> {
     fn as_user(&self, path: &str, user: &Credential) -> HttpRequest {
         let authorization = Some(Authorization::Basic(user.clone()));
         let headers = vec![("Accept", "application/xml".to_owned().into())];
-        HttpRequest { headers, ..HttpRequest::get(format!("{}{path}", self.url), authorization) }
+        let url = format!("{}{path}", self.url);
+        HttpRequest { headers, is_list: true, ..HttpRequest::get(url, authorization) }
     }
 
-    async fn send(&self, request: &HttpRequest) -> Result<Answer, HttpError> {
-        let request = HttpRequest { bind: self.bind, ..request.clone() };
-        self.clients.send_for_list(&request, self.ca_file).await
+    async fn send(&self, request: &HttpRequest) -> Result<Answer, Silence> {
+        self.clients.send(request, self.ca_file).await
     }
 }
 

@@ -2,7 +2,8 @@
 //! own records. Asked by updates whose condition cannot hold, so nothing changes.
 
 use crate::core::name::Hostname;
-use crate::core::outcome::Outcome;
+use crate::core::outcome::{Outcome, Silence};
+use crate::core::protocol::step::Reply;
 use crate::core::protocol::{Credential, rfc2136};
 use crate::core::secret::Secret;
 use crate::core::token::Duty;
@@ -11,8 +12,7 @@ use crate::core::token::key::{Permission, Probe, own_probes, permission};
 use crate::core::wire::dns::Rcode;
 use crate::core::wire::tsig::{Check, Complaint, Key};
 use crate::exit::Exit;
-use crate::net::exchange::Silence;
-use crate::provider::name_server::{NameServer, Reply, Signer};
+use crate::provider::name_server::{NameServer, Signer};
 use crate::token::Failure;
 
 /// A key at its server, ready to ask.

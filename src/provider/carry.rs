@@ -1,0 +1,72 @@
+//! Carrying: the one loop that holds every conversation with a provider.
+//!
+//! Sends what a talk asks by HTTP, to a name server or to a file, and tells the talk what came of it.
+//! Knows no protocol. Called for updates and for questions about zones.
+
+use std::path::Path;
+
+use super::hosts_file;
+use super::name_server::NameServer;
+use crate::core::address::interface::InterfaceName;
+use crate::core::outcome::{Fault, Silence};
+use crate::core::protocol::step::{Ask, Heard, Step};
+use crate::core::protocol::{Credential, HttpRequest};
+use crate::core::provider::Provider;
+use crate::net::http::Clients;
+
+/// The way to a provider for one host.
+#[derive(Clone, Copy, Debug)]
+pub struct Carrier<'a> {
+    /// The clients of the round.
+    pub clients: &'a Clients,
+    /// Who is asked.
+    pub provider: &'a Provider,
+    /// What messages to name servers are signed with.
+    pub credential: &'a Credential,
+    /// The file of the host, if its provider is one.
+    pub path: Option<&'a Path>,
+    /// The interface by which the provider is asked, or not at all.
+    pub bind: Option<InterfaceName>,
+}
+
+impl Carrier<'_> {
+    /// Holds a conversation from `step` on, whose answers go to `hear`, until it is over.
+    pub async fn hold<T>(
+        &self,
+        mut step: Step<T>,
+        mut hear: impl FnMut(Result<Heard, Silence>) -> Step<T>,
+    ) -> T {
+        let gap = self.provider.protocol.manners().least_gap;
+        loop {
+            match step {
+                Step::Done(done) => return done,
+                // Boxed: it would make every round's future as large.
+                Step::Ask(ask) => step = hear(Box::pin(self.carry(ask)).await),
+            }
+            if let (Step::Ask(_), Some(gap)) = (&step, gap) {
+                tokio::time::sleep(gap).await;
+            }
+        }
+    }
+
+    async fn carry(&self, ask: Ask) -> Result<Heard, Silence> {
+        match ask {
+            Ask::Dns(asked) => {
+                let server = self.provider.name_server.as_ref().ok_or_else(|| {
+                    Silence::new(Fault::Unreachable, "the provider has no name server")
+                })?;
+                NameServer { server, bind: self.bind }.carry(&asked, self.credential).await
+            }
+            Ask::File(updates) => {
+                let path = self.path.unwrap_or_else(|| Path::new(""));
+                let changed = hosts_file::update(path, &updates).map(Heard::File);
+                changed.map_err(|reason| Silence::new(Fault::Storage, reason))
+            }
+            Ask::Http(request) => {
+                let request = HttpRequest { bind: self.bind, ..*request };
+                let ca_file = self.provider.ca_file.as_deref().map(Path::new);
+                self.clients.send(&request, ca_file).await.map(Heard::Answer)
+            }
+        }
+    }
+}
