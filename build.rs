@@ -19,7 +19,7 @@ mod keys;
 const SOURCE: &str = "src/core/providers.toml";
 const KEYS: &str = "src/core/provider_key.rs";
 
-/// What no entry holds: these keys are for users' own servers, or no texts to the program.
+/// Keys that no entry may hold: they are for users' own servers, or have no text form.
 const USERS: [ProviderKey; 5] = [
     ProviderKey::Algorithm,
     ProviderKey::CaFile,

@@ -9,10 +9,10 @@ use std::iter;
 use super::provider::{Protocol, Provider};
 use super::provider_key::ProviderKey;
 
-/// For each entry, sorted by name: a part with its name, and a part with its settings. Those are a part
-/// with the protocol, and one with the sign and the value of each key, in their order of rank.
+/// Two parts for each entry, sorted by name: its name and its settings. The settings are parts, too: the
+/// protocol, then the sign and the value of each key, in the order of their ranks.
 ///
-/// A part is its length in bytes, as two characters of seven bits, and so many bytes.
+/// A part is a length in bytes, as two characters of seven bits each, and a text of that length.
 const ENTRIES: &str = include_str!(concat!(env!("OUT_DIR"), "/providers.txt"));
 
 /// The names of the built-in providers, sorted.

@@ -130,8 +130,8 @@ impl Manners {
 impl Provider {
     /// Gives the setting `key` a value; an error is what is wrong with the text.
     ///
-    /// Addresses and words have been checked by whoever calls. A name server, the zone and `refresh`
-    /// are no texts to this program: who has them as values writes the fields.
+    /// The caller has checked addresses and the names of parameters. A name server, the zone and
+    /// `refresh` have no text form here: the configuration writes these fields itself.
     pub fn set(&mut self, key: ProviderKey, text: Text) -> Result<(), String> {
         match key {
             ProviderKey::Algorithm => {
