@@ -191,3 +191,19 @@ fn a_word_of_another_program_is_answered_with_ours() {
         assert!(ran.out.contains(expect) || ran.err.contains(expect), "{word}: {ran:?}");
     }
 }
+
+#[test]
+fn what_a_provider_needs_ends_with_lines_to_copy() {
+    let home = Home::new("");
+    for (name, expect) in [
+        ("desec", "token-file = \"/etc/homing/host.token\"\n"),
+        ("he.net", "password-file = \"/etc/homing/host.password\"\n"),
+        ("hosts-file", "path = \"/etc/homing.hosts\"\n"),
+        ("no-ip", "username = \"your login\"\npassword-file = \"/etc/homing/host.password\"\n"),
+    ] {
+        let ran = home.run(&["providers", name]);
+        let expect =
+            format!("\n\n[[host]]\nname = \"host.example.com\"\nprovider = \"{name}\"\n{expect}");
+        assert!(ran.code == 0 && ran.out.ends_with(&expect), "{ran:?}");
+    }
+}
