@@ -11,16 +11,12 @@ use crate::support::sources::files;
 /// Where protocols are spoken, and what their tokens can be.
 const OWN_ROOMS: [&str; 2] = ["core/protocol", "core/token"];
 
-/// Files that still choose by the protocol what is said to a provider.
-const CHOOSERS: [&str; 2] = ["round/perform.rs", "round/zones.rs"];
-
 #[test]
 fn nobody_asks_which_protocol_it_is() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
     for path in files(&root) {
-        let mut may_ask = OWN_ROOMS.iter().chain(&CHOOSERS);
-        let is_own = may_ask.any(|place| path.starts_with(root.join(place)));
+        let is_own = OWN_ROOMS.iter().any(|room| path.starts_with(root.join(room)));
         // Tests may name what they like.
         if is_own || path.ends_with("tests.rs") {
             continue;
