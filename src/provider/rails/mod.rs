@@ -1,7 +1,6 @@
-//! The client of `PowerDNS` on Rails: updates by a token's session, and the minting of tokens.
+//! The token side of `PowerDNS` on Rails: tokens are made, looked at and ended, and records created.
 //!
-//! Carries what the core's session wants and reads the XML that comes back. A session's cookie lives
-//! as long as one call here, goes to the one server only, and is dropped: a logout would end the token.
+//! Updates are the core's talk, which `carry` performs. A session's cookie lives as long as one call here, goes to the one server only, and is dropped: a logout would end the token.
 
 mod wire;
 
