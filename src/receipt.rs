@@ -18,7 +18,7 @@ use crate::core::address::PerFamily;
 use crate::core::name::Hostname;
 use crate::core::secret::{Secret, hex};
 use crate::core::time::Timestamp;
-use crate::core::token::rails::{Entry, Grant, Policy};
+use crate::core::token::rails::{Grant, RailsEntry, RailsPolicy};
 use crate::core::token::upkeep::Proof;
 use crate::core::token::{Api, Duty, Limits, TokenId, period};
 use crate::os::clock::{self, parse_rfc3339, rfc3339, rfc3339_seconds};
@@ -107,8 +107,8 @@ pub fn read(token_file: &Path) -> Result<Option<Receipt>, ReceiptError> {
         Err(error) => return Err(ReceiptError::Unreadable(path, reason(&error))),
     };
     parse(&text).map(Some).map_err(|fault| match fault {
-        Fault::Newer => ReceiptError::Newer(path),
-        Fault::Damaged(what) => ReceiptError::Damaged(path, what),
+        ReceiptFault::Newer => ReceiptError::Newer(path),
+        ReceiptFault::Damaged(what) => ReceiptError::Damaged(path, what),
     })
 }
 
@@ -282,7 +282,7 @@ struct AnyForm {
 }
 
 #[derive(Debug, Eq, PartialEq)]
-enum Fault {
+enum ReceiptFault {
     Damaged(String),
     Newer,
 }
@@ -317,11 +317,11 @@ fn text(receipt: &Receipt) -> String {
     text
 }
 
-fn parse(text: &str) -> Result<Receipt, Fault> {
-    let damaged = |what: &dyn fmt::Display| Fault::Damaged(what.to_string());
+fn parse(text: &str) -> Result<Receipt, ReceiptFault> {
+    let damaged = |what: &dyn fmt::Display| ReceiptFault::Damaged(what.to_string());
     let any: AnyForm = serde_json::from_str(text).map_err(|error| damaged(&error))?;
     if any.version > VERSION {
-        return Err(Fault::Newer);
+        return Err(ReceiptFault::Newer);
     }
     let form: Form = serde_json::from_str(text).map_err(|error| damaged(&error))?;
     let moment = |text: &Option<String>| {
@@ -365,12 +365,12 @@ fn parse(text: &str) -> Result<Receipt, Fault> {
 
 impl GrantForm {
     fn of(grant: &Grant) -> Self {
-        let texts = |entries: &[Entry]| entries.iter().map(Entry::to_string).collect();
+        let texts = |entries: &[RailsEntry]| entries.iter().map(RailsEntry::to_string).collect();
         Self {
             domain: grant.domain.to_string(),
             policy: match grant.policy {
-                Policy::Allow => "allow".to_owned(),
-                Policy::Deny => "deny".to_owned(),
+                RailsPolicy::Allow => "allow".to_owned(),
+                RailsPolicy::Deny => "deny".to_owned(),
             },
             allow_new: grant.allow_new,
             remove: grant.remove,
@@ -385,14 +385,14 @@ impl GrantForm {
         let not_one = |text: &str, what: &str| format!("{text:?} is not {what}");
         let entries = |texts: &[String]| {
             let entry = |text: &String| text.parse().map_err(|_| not_one(text, "a record"));
-            texts.iter().map(entry).collect::<Result<Vec<Entry>, _>>()
+            texts.iter().map(entry).collect::<Result<Vec<RailsEntry>, _>>()
         };
         let expires = self.expires.as_deref();
         let moment = |text| parse_rfc3339(text).ok_or_else(|| not_one(text, "a moment"));
         Ok(Grant {
             policy: match self.policy.as_str() {
-                "allow" => Policy::Allow,
-                "deny" => Policy::Deny,
+                "allow" => RailsPolicy::Allow,
+                "deny" => RailsPolicy::Deny,
                 other => return Err(not_one(other, "a policy")),
             },
             allow_new: self.allow_new,
@@ -506,7 +506,7 @@ mod tests {
         {
             assert!(written.contains(is), "{written}");
             let changed = written.replace(is, should);
-            assert!(matches!(parse(&changed), Err(Fault::Damaged(_))), "{changed}");
+            assert!(matches!(parse(&changed), Err(ReceiptFault::Damaged(_))), "{changed}");
         }
         let unsaid = given.rails.map(|grant| Grant { expires: None, ..grant });
         assert_eq!(Receipt { rails: unsaid, ..receipt() }.expires(), None);
@@ -569,14 +569,14 @@ mod tests {
     #[test]
     fn what_was_not_written_so_is_told_apart() {
         let newer = r#"{"version": 2, "whatever": true}"#;
-        assert_eq!(parse(newer), Err(Fault::Newer));
+        assert_eq!(parse(newer), Err(ReceiptFault::Newer));
         for wrong in ["", "{}", "[1]", r#"{"version": 1}"#] {
-            assert!(matches!(parse(wrong), Err(Fault::Damaged(_))), "{wrong}");
+            assert!(matches!(parse(wrong), Err(ReceiptFault::Damaged(_))), "{wrong}");
         }
         let written = text(&receipt());
         for (is, should) in [("\"rows\"", "\"columns\""), ("dev1.", ".."), ("2027-", "27-")] {
             let changed = written.replace(is, should);
-            assert!(matches!(parse(&changed), Err(Fault::Damaged(_))), "{changed}");
+            assert!(matches!(parse(&changed), Err(ReceiptFault::Damaged(_))), "{changed}");
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::problems::{Notes, quoted};
 use super::secret::{self, SecretPlace, chmod};
-use super::table::{HOST_KEYS, Place, Scope, Section, Setting};
+use super::table::{HOST_KEYS, Scope, Section, SectionKind, Setting};
 use super::url::table_key;
 use super::{HostConfig, SourceRef, provider, source, value};
 use crate::core::address::interface::InterfaceName;
@@ -24,7 +24,7 @@ use crate::core::plan::{Host, Use, WhenGone};
 use crate::core::protocol::manners::{Issuer, Manners, SecretKind, Transport};
 use crate::core::provider::{Login, Protocol, Provider, Removal, one_of};
 use crate::core::server::Server;
-use crate::core::source::Kind;
+use crate::core::source::SourceKind;
 use crate::core::verify::Verify;
 use crate::core::wire::dns::Name;
 
@@ -37,11 +37,11 @@ pub(super) struct Context<'a> {
     /// Whether secrets may stand in the configuration file; if not, the mode it should have.
     pub(super) exposed: Option<u32>,
     /// The named sources.
-    pub(super) sources: &'a [source::Entry],
+    pub(super) sources: &'a [source::SourceSection],
     /// How each of them is used.
     pub(super) usage: Vec<source::Usage>,
     /// The user's providers, then the built-in ones as hosts name them.
-    pub(super) providers: Vec<provider::Entry>,
+    pub(super) providers: Vec<provider::ProviderSection>,
     /// Which host at which provider stands on which line.
     seen: BTreeMap<Key, usize>,
 }
@@ -51,8 +51,8 @@ impl<'a> Context<'a> {
         file: &'a Path,
         base: &'a Path,
         exposed: Option<u32>,
-        sources: &'a [source::Entry],
-        providers: Vec<provider::Entry>,
+        sources: &'a [source::SourceSection],
+        providers: Vec<provider::ProviderSection>,
     ) -> Self {
         let usage = vec![source::Usage::default(); sources.len()];
         Self { file, base, exposed, sources, usage, providers, seen: BTreeMap::new() }
@@ -60,7 +60,7 @@ impl<'a> Context<'a> {
 
     /// Reads one block; the hosts are complete only if nothing was noted.
     pub(super) fn read(&mut self, section: &mut Section<'_>, notes: &mut Notes) -> Vec<HostConfig> {
-        section.check_keys(Place::Host, notes);
+        section.check_keys(SectionKind::Host, notes);
         let names = names(section, notes);
         let at = self.provider(section, notes);
         let known = at.and_then(|at| self.providers[at].provider.clone());
@@ -142,7 +142,7 @@ impl<'a> Context<'a> {
         }
         if let Some(provider) = built_in::named(name) {
             let (name, provider) = (name.to_owned(), Some(provider));
-            self.providers.push(provider::Entry { name, provider });
+            self.providers.push(provider::ProviderSection { name, provider });
             return Some(self.providers.len() - 1);
         }
         let own = self.providers.iter().map(|entry| &*entry.name);
@@ -264,7 +264,7 @@ impl<'a> Context<'a> {
             let Some(SourceRef::Named(at)) = source else { continue };
             let entry = &self.sources[*at];
             let kind = entry.source.as_ref().map(|source| &source.kind);
-            let free = matches!(kind, Some(Kind::Outside(outside)) if outside.bind.is_none());
+            let free = matches!(kind, Some(SourceKind::Outside(outside)) if outside.bind.is_none());
             if let Some(setting) = section.get(family.key()).filter(|_| free) {
                 let name = &entry.name;
                 let what = format!(
@@ -324,7 +324,7 @@ impl<'a> Context<'a> {
             Some(SourceRef::Auto) => true,
             Some(SourceRef::Named(at)) => {
                 let source = self.sources[*at].source.as_ref();
-                source.is_none_or(|source| matches!(source.kind, Kind::Interface(_)))
+                source.is_none_or(|source| matches!(source.kind, SourceKind::Interface(_)))
             }
             None => false,
         };

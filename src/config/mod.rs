@@ -26,7 +26,7 @@ use self::host::Context;
 use self::problems::Notes;
 pub use self::problems::Problems;
 pub use self::secret::SecretPlace;
-use self::table::{Place, Section, Setting};
+use self::table::{Section, SectionKind, Setting};
 use crate::core::address::PerFamily;
 use crate::core::plan::Host;
 use crate::core::provider::Provider;
@@ -40,7 +40,7 @@ use crate::os::user::User;
 
 /// Every key that may be written, with the header of its section; for the manual page.
 pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
-    let sections = Place::ALL.into_iter().filter(|place| *place != Place::Top);
+    let sections = SectionKind::ALL.into_iter().filter(|place| *place != SectionKind::Top);
     sections.map(|place| (place.header(), place.keys().known))
 }
 
@@ -224,7 +224,7 @@ fn read(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, Problem
 
     let base = path.parent().unwrap_or(Path::new(""));
     let mut top = Section::top(document.get_ref());
-    top.check_keys(Place::Top, &mut notes);
+    top.check_keys(SectionKind::Top, &mut notes);
     let daemon = daemon(&top, base, &mut notes);
     let sources: Vec<_> = entries(&top, "source", &mut notes)
         .iter_mut()
@@ -314,7 +314,7 @@ fn daemon(top: &Section<'_>, base: &Path, notes: &mut Notes) -> Daemon {
     let mut daemon = Daemon::default();
     let section = top.get("daemon").and_then(|setting| setting.section("[daemon]", notes));
     let Some(mut section) = section else { return daemon };
-    section.check_keys(Place::Daemon, notes);
+    section.check_keys(SectionKind::Daemon, notes);
     if let Some(setting) = section.get("state-dir") {
         daemon.state_dir = setting.parsed(notes, |text| value::path(text, base));
     }

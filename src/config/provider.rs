@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use super::problems::{Notes, quoted, shown_path};
-use super::table::{Place, Section, Setting};
+use super::table::{Section, SectionKind, Setting};
 use super::url::{self, Trust};
 use super::value;
 use crate::core::built_in;
@@ -19,7 +19,7 @@ use crate::core::provider::{MOST_HOSTS, Protocol, Provider};
 use crate::core::provider_key::ProviderKey;
 
 /// A provider as it was written.
-pub(super) struct Entry {
+pub(super) struct ProviderSection {
     /// Its name.
     pub(super) name: String,
     /// The provider, unless its protocol could not be told.
@@ -27,8 +27,13 @@ pub(super) struct Entry {
 }
 
 /// Reads one section.
-pub(super) fn read(name: &str, section: &mut Section<'_>, base: &Path, notes: &mut Notes) -> Entry {
-    section.check_keys(Place::Provider, notes);
+pub(super) fn read(
+    name: &str,
+    section: &mut Section<'_>,
+    base: &Path,
+    notes: &mut Notes,
+) -> ProviderSection {
+    section.check_keys(SectionKind::Provider, notes);
     if let Err(wrong) = value::entry_name(name) {
         notes.add(section.at, &section.name, wrong);
     }
@@ -37,7 +42,7 @@ pub(super) fn read(name: &str, section: &mut Section<'_>, base: &Path, notes: &m
         notes.warn(section.at, &section.name, what);
     }
     let provider = start.map(|start| filled(start, section, base, notes));
-    Entry { name: name.to_owned(), provider }
+    ProviderSection { name: name.to_owned(), provider }
 }
 
 /// The entry that the section's settings are laid over.

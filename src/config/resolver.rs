@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::problems::Notes;
-use super::table::{Place, Section, Setting};
+use super::table::{Section, SectionKind, Setting};
 use super::value;
 use crate::core::address::{Family, PerFamily};
 use crate::core::nearest::nearest;
@@ -32,7 +32,7 @@ fn unknown(text: &str) -> String {
 }
 
 fn table(section: &mut Section<'_>, notes: &mut Notes) -> Option<Resolver> {
-    section.check_keys(Place::Resolver, notes);
+    section.check_keys(SectionKind::Resolver, notes);
     let server = needed(section, "server", notes, |text| value::server(text, whoami::PORT));
     let name = needed(section, "name", notes, value::hostname);
     let class_and_type = class_and_type(section, notes);

@@ -14,7 +14,7 @@ use crate::core::feature::Feature;
 use crate::core::name::Hostname;
 use crate::core::secret::Secret;
 use crate::core::wire::key_file::{self, KeyFileError};
-use crate::core::wire::tsig::Key;
+use crate::core::wire::tsig::TsigKey;
 use crate::os::disk::{Handed, open_named, open_regular};
 use crate::os::reason::{SHORTAGE, is_shortage, reason};
 
@@ -173,7 +173,7 @@ fn read_with(place: &SecretPlace, directory: Option<&Path>) -> Result<Secret, Se
 }
 
 /// The key in the key file at `path`, with its secret, read now.
-pub fn read_key(path: &Path) -> Result<(Key, Secret), SecretError> {
+pub fn read_key(path: &Path) -> Result<(TsigKey, Secret), SecretError> {
     let directory = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let file = open_guarded(path, directory.as_deref())?;
     let mut text = String::new();

@@ -13,14 +13,14 @@ use crate::os::disk;
 
 /// The user who runs Homing when root does not.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Service {
+pub struct ServiceUser {
     uid: u32,
     gid: u32,
     /// Their name, or their number where they have none.
     name: String,
 }
 
-impl Service {
+impl ServiceUser {
     /// The owner of `state_dir`, or when that is root's or not there, of the directory that the
     /// configuration at `config` is in; `None` when both are root's, or this process is not root.
     pub fn of(config: &Path, state_dir: &Path) -> Option<Self> {
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_first_class_that_fits_decides() {
-        let service = Service { uid: 998, gid: 996, name: "homing".to_owned() };
+        let service = ServiceUser { uid: 998, gid: 996, name: "homing".to_owned() };
         for (uid, gid, mode, expect) in [
             (998, 0, 0o600, true),
             (998, 996, 0o044, false),

@@ -9,16 +9,16 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use super::problems::{Notes, quoted, shown_path};
-use super::table::{Place, Section, Setting};
+use super::table::{Section, SectionKind, Setting};
 use super::{resolver, suffix, url, value};
 use crate::core::address::echo::{self, Echo};
 use crate::core::address::{Addresses, Family, unpublishable};
 use crate::core::nearest::nearest;
-use crate::core::source::{Interface, Kind, Outside, Service, Source};
+use crate::core::source::{Interface, Outside, Service, Source, SourceKind};
 use crate::os::disk::open_regular;
 
 /// A source as it was written.
-pub(super) struct Entry {
+pub(super) struct SourceSection {
     /// Its name.
     pub(super) name: String,
     /// The source, unless its kind could not be told.
@@ -58,8 +58,13 @@ const EXTRAS: [(&str, &[&str]); 8] = [
 ];
 
 /// Reads one section.
-pub(super) fn read(name: &str, section: &mut Section<'_>, base: &Path, notes: &mut Notes) -> Entry {
-    section.check_keys(Place::Source, notes);
+pub(super) fn read(
+    name: &str,
+    section: &mut Section<'_>,
+    base: &Path,
+    notes: &mut Notes,
+) -> SourceSection {
+    section.check_keys(SectionKind::Source, notes);
     if let Err(wrong) = value::entry_name(name) {
         notes.add(section.at, &section.name, wrong);
     }
@@ -77,7 +82,7 @@ pub(super) fn read(name: &str, section: &mut Section<'_>, base: &Path, notes: &m
     let kind = kind(section, base, &mut known, notes);
     let source =
         kind.map(|kind| Source { name: name.to_owned(), kind, allow_private, prefer_temporary });
-    Entry { name: name.to_owned(), source, at: section.at, known }
+    SourceSection { name: name.to_owned(), source, at: section.at, known }
 }
 
 fn kind(
@@ -85,7 +90,7 @@ fn kind(
     base: &Path,
     known: &mut Vec<(String, usize, IpAddr)>,
     notes: &mut Notes,
-) -> Option<Kind> {
+) -> Option<SourceKind> {
     let given: Vec<_> = KINDS.iter().filter_map(|key| Some((*key, section.get(key)?))).collect();
     let are_outside = given.iter().all(|(key, _)| OUTSIDE.contains(key));
     let [(key, setting), rest @ ..] = &given[..] else {
@@ -113,16 +118,16 @@ fn kind(
         }
     }
     match *key {
-        _ if are_outside => outside(section, base, notes).map(Kind::Outside),
-        "interface" => interface(section, setting, notes).map(Kind::Interface),
-        "static" => addresses(setting, known, notes).map(Kind::Static),
+        _ if are_outside => outside(section, base, notes).map(SourceKind::Outside),
+        "interface" => interface(section, setting, notes).map(SourceKind::Interface),
+        "static" => addresses(setting, known, notes).map(SourceKind::Static),
         "file" => {
             let path = setting.parsed(notes, |text| value::path(text, base))?;
             let first = first_addresses(&path);
             known.extend(
                 first.into_iter().map(|address| (setting.name.clone(), setting.at, address)),
             );
-            Some(Kind::File(path))
+            Some(SourceKind::File(path))
         }
         _ => {
             let example = "[\"/usr/local/bin/address\", \"an argument\"]";
@@ -132,7 +137,7 @@ fn kind(
                 notes.add(setting.at, &setting.name, what);
                 return None;
             }
-            Some(Kind::Command(command))
+            Some(SourceKind::Command(command))
         }
     }
 }
@@ -281,7 +286,7 @@ fn first_addresses(path: &Path) -> Vec<IpAddr> {
     line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
-impl Entry {
+impl SourceSection {
     /// Notes the addresses known now that must not be published, given who uses the source.
     pub(super) fn check_usage(&self, usage: Usage, notes: &mut Notes) {
         let Some(source) = &self.source else { return };
@@ -295,8 +300,11 @@ impl Entry {
         for (setting, at, address) in &self.known {
             let Some(special) = unpublishable(*address, may_be_private) else { continue };
             let holder = match &source.kind {
-                Kind::File(path) => format!("{} holds {address}, which is", shown_path(path)),
-                Kind::Command(_) | Kind::Interface(_) | Kind::Outside(_) | Kind::Static(_) => {
+                SourceKind::File(path) => format!("{} holds {address}, which is", shown_path(path)),
+                SourceKind::Command(_)
+                | SourceKind::Interface(_)
+                | SourceKind::Outside(_)
+                | SourceKind::Static(_) => {
                     format!("{} is", quoted(&address.to_string()))
                 }
             };
@@ -314,37 +322,37 @@ impl Entry {
         let lacks =
             |fix: &str| Some(format!("the source {} has no {family} address; {fix}", self.name));
         match &self.source.as_ref()?.kind {
-            Kind::Static(_) | Kind::Outside(_) if self.most(family) == 0 => {
+            SourceKind::Static(_) | SourceKind::Outside(_) if self.most(family) == 0 => {
                 lacks("add one, or write \"off\"")
             }
-            Kind::Interface(Interface { neighbour: Some(_), .. }) if family == Family::V4 => {
+            SourceKind::Interface(Interface { neighbour: Some(_), .. }) if family == Family::V4 => {
                 lacks("a suffix is for IPv6; write another source, or \"off\"")
             }
-            Kind::Outside(outside) if outside.able(family) < outside.agree => {
+            SourceKind::Outside(outside) if outside.able(family) < outside.agree => {
                 let (able, agree) = (outside.able(family), outside.agree);
                 Some(format!(
                     "{agree} services of the source {} must agree, and only {able} can tell an {family} address; add another, or write a smaller agree, or \"off\" here",
                     self.name
                 ))
             }
-            Kind::Command(_)
-            | Kind::File(_)
-            | Kind::Interface(_)
-            | Kind::Outside(_)
-            | Kind::Static(_) => None,
+            SourceKind::Command(_)
+            | SourceKind::File(_)
+            | SourceKind::Interface(_)
+            | SourceKind::Outside(_)
+            | SourceKind::Static(_) => None,
         }
     }
 
     /// How many addresses of `family` the source tells at most.
     pub(super) fn most(&self, family: Family) -> usize {
         match self.source.as_ref().map(|source| &source.kind) {
-            Some(Kind::Interface(interface)) => interface.count.get(),
-            Some(Kind::Static(addresses)) => {
+            Some(SourceKind::Interface(interface)) => interface.count.get(),
+            Some(SourceKind::Static(addresses)) => {
                 let own = addresses.iter().copied().filter(|a| Family::of(*a) == family);
                 Addresses::new(own).map_or(0, |own| own.iter().count())
             }
-            Some(Kind::Outside(outside)) => usize::from(outside.able(family) > 0),
-            Some(Kind::Command(_) | Kind::File(_)) | None => 1,
+            Some(SourceKind::Outside(outside)) => usize::from(outside.able(family) > 0),
+            Some(SourceKind::Command(_) | SourceKind::File(_)) | None => 1,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::core::provider_key::ProviderKey;
 
 /// The kinds of section.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Place {
+pub(super) enum SectionKind {
     /// The file itself.
     Top,
     /// `[daemon]`.
@@ -86,7 +86,7 @@ pub(super) struct Setting<'a> {
     value: &'a DeValue<'a>,
 }
 
-impl Place {
+impl SectionKind {
     /// Every kind of section that has a header of its own.
     pub(super) const ALL: [Self; 5] =
         [Self::Top, Self::Host, Self::Daemon, Self::Source, Self::Provider];
@@ -243,7 +243,7 @@ impl<'a> Section<'a> {
     }
 
     /// Notes every key that does not belong into a section of the kind `place`.
-    pub(super) fn check_keys(&mut self, place: Place, notes: &mut Notes) {
+    pub(super) fn check_keys(&mut self, place: SectionKind, notes: &mut Notes) {
         let keys = place.keys();
         for (key, setting) in self.settings() {
             if !keys.known.contains(&key) {
@@ -292,21 +292,21 @@ fn meant(key: &str, keys: &Keys) -> Option<&'static str> {
 }
 
 /// What to say of a key that the section does not know.
-fn unknown(key: &str, meant: Option<&str>, place: Place, setting: &Setting<'_>) -> String {
+fn unknown(key: &str, meant: Option<&str>, place: SectionKind, setting: &Setting<'_>) -> String {
     // `[provider.he.net]` is TOML for the table `net` in `[provider.he]`.
-    if setting.value.is_table() && matches!(place, Place::Provider | Place::Source) {
+    if setting.value.is_table() && matches!(place, SectionKind::Provider | SectionKind::Source) {
         let (section, name) = setting.name.split_once('.').unwrap_or_default();
         return format!(
             "a name with a dot needs quotes; write the section as [{section}.\"{name}\"]"
         );
     }
     let not_ours = match place {
-        Place::Top => "is not a section of the configuration".to_owned(),
+        SectionKind::Top => "is not a section of the configuration".to_owned(),
         _ => format!("is not a setting of {}", place.header()),
     };
-    let elsewhere = Place::ALL
+    let elsewhere = SectionKind::ALL
         .into_iter()
-        .find(|other| *other != Place::Top && other.keys().known.contains(&key));
+        .find(|other| *other != SectionKind::Top && other.keys().known.contains(&key));
     let keys = place.keys();
     match (meant, elsewhere) {
         (Some(meant), _) if keys.foreign.iter().any(|(foreign, _)| *foreign == key) => {

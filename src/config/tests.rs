@@ -10,7 +10,7 @@ use crate::core::built_in;
 use crate::core::plan::{Use, WhenGone};
 use crate::core::provider::{Protocol, Removal};
 use crate::core::provider_key::{Form, ProviderKey};
-use crate::core::source::{Kind, Service};
+use crate::core::source::{Service, SourceKind};
 
 const EXAMPLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml"));
 const PROVIDERS: &str =
@@ -97,8 +97,8 @@ fn the_example_is_valid_with_everything_switched_on() {
 
 #[test]
 fn the_example_shows_every_setting() {
-    for place in Place::ALL {
-        for key in place.keys().known.iter().filter(|_| place != Place::Top) {
+    for place in SectionKind::ALL {
+        for key in place.keys().known.iter().filter(|_| place != SectionKind::Top) {
             let line = format!("{key} = ");
             let shown = |shown: &str| shown.trim_start_matches(['#', ' ']).starts_with(&line);
             assert!(EXAMPLE.lines().any(shown), "{key} of {}", place.header());
@@ -110,11 +110,11 @@ fn the_example_shows_every_setting() {
 fn the_package_for_openwrt_knows_every_setting() {
     const CONVERTER: &str = include_str!("../../packaging/openwrt/files/toml.awk");
     let places = [
-        ("homing", Place::Daemon),
-        ("source", Place::Source),
-        ("resolver", Place::Resolver),
-        ("provider", Place::Provider),
-        ("host", Place::Host),
+        ("homing", SectionKind::Daemon),
+        ("source", SectionKind::Source),
+        ("resolver", SectionKind::Resolver),
+        ("provider", SectionKind::Provider),
+        ("host", SectionKind::Host),
     ];
     for (section, place) in places {
         let mut listed = Vec::new();
@@ -263,7 +263,7 @@ fn hosts_and_sources_outside_are_bound_each_for_itself() {
     );
     let config = config(&text);
     let bind = |at: usize| match &config.sources[at].kind {
-        Kind::Outside(outside) => outside.bind,
+        SourceKind::Outside(outside) => outside.bind,
         kind => panic!("{kind:?}"),
     };
     let name = |text: &str| Some(text.parse().unwrap());
@@ -602,7 +602,7 @@ fn resolvers_are_built_in_or_tables() {
     let dns = |value: &str| format!("{GOOD}ipv4 = \"s\"\n[source.s]\ndns = {value}\n");
     let sources = |value: &str| config(&dns(value)).sources;
     let mixed = "[\"opendns\", \"google\", { server = \"192.0.2.53\", name = \"a.example\" }]";
-    let Kind::Outside(outside) = &sources(mixed)[0].kind else { panic!("a source outside") };
+    let SourceKind::Outside(outside) = &sources(mixed)[0].kind else { panic!("a source outside") };
     assert_eq!(outside.names(), "opendns, google, 192.0.2.53:53");
     sources("{ server = \"dns.example\", name = \"a.example\", class = \"CH\" }");
     check_one(&dns("[\"opendsn\"]"), "did you mean \"opendns\"?");
@@ -626,7 +626,7 @@ fn web_services_are_built_in_or_addresses() {
     let web = |value: &str| format!("{GOOD}ipv4 = \"s\"\n[source.s]\nweb = {value}\n");
     let sources = |value: &str| config(&web(value)).sources;
     let mixed = sources("[\"ident.me\", \"https://a.example/ip\", \"desec\"]");
-    let Kind::Outside(outside) = &mixed[0].kind else { panic!("a source outside") };
+    let SourceKind::Outside(outside) = &mixed[0].kind else { panic!("a source outside") };
     assert_eq!(outside.names(), "ident.me, https://a.example/ip, desec");
     check_one(&web("\"ipfy\""), "\"ipfy\" is not a built-in web service; did you mean \"ipify\"?");
     let titles = "there are: desec, ipify, icanhazip, ident.me, amazon; the address of another begins with https://";
@@ -643,7 +643,9 @@ fn services_outside_may_stand_together() {
         |family: &str, lines: &str| format!("{GOOD}{family} = \"s\"\n[source.s]\n{lines}\n");
     let all = "dns = [\"google\", \"opendns\"]\nagree = 4\nweb = \"ipify\"\nstun = \"a.example\"";
     let together = config(&source("ipv4", all));
-    let Kind::Outside(outside) = &together.sources[0].kind else { panic!("a source outside") };
+    let SourceKind::Outside(outside) = &together.sources[0].kind else {
+        panic!("a source outside")
+    };
     assert_eq!(outside.names(), "google, opendns, ipify, a.example:3478");
     assert_eq!(outside.agree, 4);
     check_one(&source("ipv4", &all.replace('4', "5")), "a whole number from 1 to 4");
@@ -712,7 +714,7 @@ fn sources_are_named_and_of_one_kind() {
 fn a_gateway_is_that_of_the_default_route_or_an_address() {
     let with = |line: &str| format!("{GOOD}ipv4 = \"s\"\n[source.s]\n{line}\n");
     let services = |line: &str| match &config(&with(line)).sources[0].kind {
-        Kind::Outside(outside) => outside.services.clone(),
+        SourceKind::Outside(outside) => outside.services.clone(),
         other => panic!("{other:?}"),
     };
     assert_eq!(services("gateway = true"), [Service::Gateway(None)]);
@@ -742,7 +744,9 @@ fn a_suffix_goes_with_an_ipv6_address_of_an_interface() {
         |lines: &str| format!("{GOOD}ipv6 = \"s\"\n[source.s]\ninterface = \"br-lan\"\n{lines}\n");
     let neighbour = |lines: &str| {
         let config = config(&with(lines));
-        let Kind::Interface(interface) = &config.sources[0].kind else { panic!("an interface") };
+        let SourceKind::Interface(interface) = &config.sources[0].kind else {
+            panic!("an interface")
+        };
         interface.neighbour.unwrap()
     };
     let written = neighbour("suffix = \"::1:2:3:4\"");
@@ -799,7 +803,7 @@ fn a_suffix_goes_with_an_ipv6_address_of_an_interface() {
 #[test]
 fn several_addresses_need_a_provider_that_takes_them() {
     let source = "[source.s]\ninterface = \"eth0\"\ncount = 3\n";
-    let Kind::Interface(interface) =
+    let SourceKind::Interface(interface) =
         &config(&format!("{GOOD}ipv6 = \"s\"\n{source}")).sources[0].kind
     else {
         panic!("an interface")
@@ -832,7 +836,7 @@ fn sources_keep_the_order_of_the_file_and_hosts_refer_to_them() {
         "{GOOD}ipv4 = \"b\"\nipv6 = \"off\"\n[source.b]\nstatic = \"8.8.8.8\"\n[source.a]\ncommand = [\"x\"]\n"
     );
     let config = config(&text);
-    assert_eq!(config.sources[0].kind, Kind::Static(vec!["8.8.8.8".parse().unwrap()]));
+    assert_eq!(config.sources[0].kind, SourceKind::Static(vec!["8.8.8.8".parse().unwrap()]));
     assert_eq!(config.hosts[0].sources, PerFamily { v4: Some(SourceRef::Named(0)), v6: None });
     assert_eq!(config.hosts[0].host.families, PerFamily { v4: Use::Named, v6: Use::Off });
     let told = "/etc/homing/config.toml:9: source.a: no host uses it; write its name as a host's ipv4 or ipv6";

@@ -10,7 +10,7 @@ use landlock::{
     Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 
-use super::{Held, Identity, PORTS_SINCE};
+use super::{Identity, KernelRules, PORTS_SINCE};
 use crate::core::confinement::{Needs, Ports, Unconfined};
 
 /// The newest rules that were tried; of these, the kernel's are used. Later ones also limit datagrams
@@ -21,14 +21,14 @@ const KNOWN: ABI = ABI::V6;
 ///
 /// Directories that are not there are left out. Sockets without a file stay within reach if
 /// `abstract_sockets`: no rule could name one.
-pub(super) fn restrict(needs: &Needs, abstract_sockets: bool) -> Result<Held, Unconfined> {
+pub(super) fn restrict(needs: &Needs, abstract_sockets: bool) -> Result<KernelRules, Unconfined> {
     let refused = |error: RulesetError| Unconfined::Refused(error.to_string());
     let reads = AccessFs::ReadFile | AccessFs::ReadDir;
     // To make a new file, fill it, let it take an old one's place, or remove it.
     let writes =
         reads | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
     let mut rules = rules(&needs.ports, abstract_sockets).map_err(refused)?;
-    let mut held = Held::default();
+    let mut held = KernelRules::default();
     for (directories, access) in [(&needs.read, reads), (&needs.write, writes)] {
         for directory in directories {
             // What is not there, or out of reach anyway, needs no rule. One that is lacking for any other

@@ -22,7 +22,7 @@ use tracing::{debug, info, warn};
 use self::landlock::restrict;
 use crate::config::Config;
 use crate::core::confinement::{Needs, Unconfined};
-use crate::core::source::Kind;
+use crate::core::source::SourceKind;
 
 /// The first version of the kernel's rules that knows ports.
 const PORTS_SINCE: i32 = 4;
@@ -31,7 +31,7 @@ const PORTS_SINCE: i32 = 4;
 #[derive(Debug)]
 pub struct Confinement {
     state_dir: PathBuf,
-    held: Result<Held, Unconfined>,
+    held: Result<KernelRules, Unconfined>,
     /// What had to be opened because something was not there yet, in sentences.
     awaited: Vec<String>,
     /// What was lacking when that was told last.
@@ -40,7 +40,7 @@ pub struct Confinement {
 
 /// What the kernel leaves the program.
 #[derive(Debug, Default)]
-struct Held {
+struct KernelRules {
     needs: Needs,
     /// The directories that the rules are for, whatever may stand at their paths by now.
     identities: BTreeMap<PathBuf, Identity>,
@@ -70,7 +70,7 @@ impl Confinement {
     /// Logs what holds: as information for a daemon, else as a detail.
     pub fn announce(&self, is_daemon: bool) {
         match &self.held {
-            Ok(Held { needs, abi, .. }) if is_daemon => {
+            Ok(KernelRules { needs, abi, .. }) if is_daemon => {
                 info!(landlock = abi, reach = %needs, "confined");
                 self.awaited.iter().for_each(|sentence| info!("{sentence}"));
             }
@@ -82,7 +82,9 @@ impl Confinement {
                 );
             }
             Err(why) if is_daemon => info!(%why, "not confined"),
-            Ok(Held { needs, abi, .. }) => debug!(landlock = abi, reach = %needs, "confined"),
+            Ok(KernelRules { needs, abi, .. }) => {
+                debug!(landlock = abi, reach = %needs, "confined");
+            }
             Err(why) => debug!(%why, "not confined"),
         }
     }
@@ -117,7 +119,7 @@ impl Confinement {
     }
 }
 
-impl Held {
+impl KernelRules {
     /// What of `needs` is out of reach; a directory that has taken another's place is.
     fn lacking(&self, needs: &Needs) -> Needs {
         let stands = |path: &&PathBuf| self.identities.get(*path).copied() == Identity::at(path);
@@ -202,7 +204,7 @@ fn has_abstract_supervisor() -> bool {
 
 /// The first program of the user's in `config`, which nobody but the user knows the needs of.
 fn program(config: &Config) -> Option<Unconfined> {
-    let runs = |kind: &Kind| matches!(kind, Kind::Command(_));
+    let runs = |kind: &SourceKind| matches!(kind, SourceKind::Command(_));
     let source = config.sources.iter().find(|source| runs(&source.kind));
     let host = config.hosts.iter().find(|host| !host.on_change.is_empty());
     source
@@ -212,6 +214,6 @@ fn program(config: &Config) -> Option<Unconfined> {
 
 /// Elsewhere there is no such thing.
 #[cfg(not(target_os = "linux"))]
-fn restrict(_: &Needs, _: bool) -> Result<Held, Unconfined> {
+fn restrict(_: &Needs, _: bool) -> Result<KernelRules, Unconfined> {
     Err(Unconfined::Missing)
 }

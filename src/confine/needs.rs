@@ -13,7 +13,7 @@ use crate::core::address::echo::{self, Echo};
 use crate::core::confinement::{Needs, Ports};
 use crate::core::provider::Provider;
 use crate::core::server::Server;
-use crate::core::source::{Kind, Service, Source};
+use crate::core::source::{Service, Source, SourceKind};
 use crate::core::wire::whoami::PORT as DNS;
 use crate::net::http;
 use crate::os::disk;
@@ -176,22 +176,25 @@ impl Gathered {
 
     fn source(&mut self, source: &Source) {
         match &source.kind {
-            Kind::File(path) => self.read(path),
-            Kind::Outside(outside) => outside.services.iter().for_each(|service| match service {
-                Service::Dns(resolver) => {
-                    let servers = resolver.servers.iter().filter_map(|(_, server)| server.as_ref());
-                    servers.for_each(|server| self.server(server));
-                }
-                // By UPnP, the router itself says on which port it is to be asked.
-                Service::Gateway(_) => self.any_port = true,
-                // By datagrams alone.
-                Service::Stun(_) => {}
-                Service::Web { echo, ca_file } => {
-                    self.echo(echo);
-                    ca_file.iter().for_each(|path| self.read(path));
-                }
-            }),
-            Kind::Command(_) | Kind::Interface(_) | Kind::Static(_) => {}
+            SourceKind::File(path) => self.read(path),
+            SourceKind::Outside(outside) => {
+                outside.services.iter().for_each(|service| match service {
+                    Service::Dns(resolver) => {
+                        let servers =
+                            resolver.servers.iter().filter_map(|(_, server)| server.as_ref());
+                        servers.for_each(|server| self.server(server));
+                    }
+                    // By UPnP, the router itself says on which port it is to be asked.
+                    Service::Gateway(_) => self.any_port = true,
+                    // By datagrams alone.
+                    Service::Stun(_) => {}
+                    Service::Web { echo, ca_file } => {
+                        self.echo(echo);
+                        ca_file.iter().for_each(|path| self.read(path));
+                    }
+                });
+            }
+            SourceKind::Command(_) | SourceKind::Interface(_) | SourceKind::Static(_) => {}
         }
     }
 

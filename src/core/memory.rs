@@ -15,7 +15,7 @@ use super::outcome::{Deferral, Fault, Rejection};
 use super::pace::History;
 use super::secret::Fingerprint;
 use super::time::Timestamp;
-use super::token::verdict::Verdict;
+use super::token::verdict::TokenVerdict;
 use crate::core::order;
 
 /// A host at a provider: what an entry of the memory is about.
@@ -109,7 +109,7 @@ pub struct Entry {
     /// Stands for what was wrong with the host's secret in the last round, if something was.
     pub left_out: Option<Fingerprint>,
     /// Where all this is true; `None` in an entry of an earlier version, until its next round.
-    pub place: Option<Place>,
+    pub place: Option<Destination>,
     /// Whether a round found the host configured no more.
     pub is_gone: bool,
     /// When it was last taken up anew after that.
@@ -118,7 +118,7 @@ pub struct Entry {
 
 /// The place of a host's records. The same addresses at another one are not set.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Place {
+pub struct Destination {
     /// Stands for protocol, server, path and login; not for the secret.
     pub fingerprint: Fingerprint,
     /// The zone, as far as it is known.
@@ -133,7 +133,7 @@ pub struct Verification {
     /// When that was found.
     pub at: Timestamp,
     /// What it came to.
-    pub finding: Finding,
+    pub finding: VerifyFinding,
     /// Why the same addresses are to be sent once more; until the provider has confirmed them.
     pub again: Option<Again>,
     /// Whether the update was sent twice already for a server's sake.
@@ -149,7 +149,7 @@ pub struct Verification {
 
 /// What asking the zone's own servers came to.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Finding {
+pub enum VerifyFinding {
     /// Those that tell hold what is set.
     Right {
         /// How many.
@@ -198,7 +198,7 @@ pub struct SelfCheck {
     /// When it was looked at.
     pub at: Timestamp,
     /// What that came to.
-    pub verdict: Verdict,
+    pub verdict: TokenVerdict,
     /// What it can do beyond its job, in words; empty if nothing was found.
     pub powers: String,
 }
@@ -398,7 +398,7 @@ impl Entry {
     /// | another zone            | void                                                      |
     /// | another word of void    | void, in an entry of an earlier version as well           |
     /// | the same                | stays                                                     |
-    pub fn settle_in(&mut self, place: &Place) -> bool {
+    pub fn settle_in(&mut self, place: &Destination) -> bool {
         let before = self.place.take();
         let is_elsewhere = before.as_ref().is_some_and(|before| {
             let zones = before.zone.as_ref().zip(place.zone.as_ref());
@@ -410,7 +410,7 @@ impl Entry {
             self.forget();
         }
         let zone = before.filter(|_| !is_void).and_then(|before| before.zone);
-        self.place = Some(Place {
+        self.place = Some(Destination {
             zone: place.zone.clone().or(zone).or_else(|| self.zone.clone()),
             void_since: place.void_since.or(voided),
             ..*place
@@ -698,7 +698,7 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::address::standing::Standing;
+    use crate::core::address::standing::ServiceStanding;
     use crate::core::outcome::Fault;
 
     fn at(seconds: u64) -> Timestamp {
@@ -793,9 +793,9 @@ mod tests {
         assert_eq!(memory.entry(&host()).unwrap().hold, Some(throttled(20, 20, 80)));
     }
 
-    fn place(server: u64, zone: Option<&str>) -> Place {
+    fn place(server: u64, zone: Option<&str>) -> Destination {
         let zone = zone.map(|zone| zone.parse().unwrap());
-        Place { fingerprint: Fingerprint(server), zone, void_since: None }
+        Destination { fingerprint: Fingerprint(server), zone, void_since: None }
     }
 
     /// An entry with something set, held and missing, as an earlier version left it.
@@ -827,7 +827,7 @@ mod tests {
 
     #[test]
     fn what_is_set_counts_for_one_place() {
-        let voided = |seconds| Place { void_since: Some(at(seconds)), ..place(1, None) };
+        let voided = |seconds| Destination { void_since: Some(at(seconds)), ..place(1, None) };
         for (places, expect) in [
             (&[place(1, None)][..], true),
             (&[place(1, Some("old.example"))], true),
@@ -905,7 +905,7 @@ mod tests {
     #[test]
     fn a_tokens_rights_are_looked_at_daily_and_for_a_new_secret_or_receipt() {
         let day = 24 * 60 * 60;
-        let verdict = Verdict::Narrow;
+        let verdict = TokenVerdict::Narrow;
         let check = SelfCheck { about: Fingerprint(1), at: at(0), verdict, powers: String::new() };
         let known = TokenEntry { check: Some(check), ..TokenEntry::default() };
         let wants =
@@ -918,9 +918,9 @@ mod tests {
 
     #[test]
     fn a_service_is_not_left_aside_for_a_false_future() {
-        let service = standing::Service { name: "s".into(), family: Family::V4 };
-        let standing = Standing {
-            fault: standing::Fault::Lied,
+        let service = standing::ServiceId { name: "s".into(), family: Family::V4 };
+        let standing = ServiceStanding {
+            fault: standing::ServiceFault::Lied,
             detail: String::new(),
             times: 1,
             since: at(900_000),

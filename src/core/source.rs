@@ -21,7 +21,7 @@ pub struct Source {
     /// The name that hosts refer to.
     pub name: String,
     /// Where it looks.
-    pub kind: Kind,
+    pub kind: SourceKind,
     /// Whether private and shared addresses may be published.
     pub allow_private: bool,
     /// Whether temporary IPv6 addresses are preferred to stable ones (interfaces only).
@@ -30,7 +30,7 @@ pub struct Source {
 
 /// Where a source looks.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Kind {
+pub enum SourceKind {
     /// The first line of what a program prints; no shell unless the list names one.
     Command(Vec<String>),
     /// The first line of a file.
@@ -126,8 +126,8 @@ impl Service {
     }
 
     /// What its standing is kept under.
-    pub fn known_as(&self, family: Family) -> standing::Service {
-        standing::Service { name: self.to_string(), family }
+    pub fn known_as(&self, family: Family) -> standing::ServiceId {
+        standing::ServiceId { name: self.to_string(), family }
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::address::{Addresses, Family, PerFamily};
-use super::memory::{Again, Entry, Finding, Verification};
+use super::memory::{Again, Entry, Verification, VerifyFinding};
 use super::name::Hostname;
 use super::plan::Wish;
 use super::server::Server;
@@ -42,7 +42,7 @@ pub enum Said {
 
 /// What one server said about a host.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Told {
+pub struct ServerAnswer {
     /// What people call the server.
     pub server: String,
     /// What it said about each family.
@@ -60,7 +60,7 @@ pub struct Due {
 
 /// How one server stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Standing {
+pub enum ServerState {
     /// It holds what was set before.
     Behind,
     /// It holds something else than what was set at any time.
@@ -73,7 +73,7 @@ pub enum Standing {
 
 /// What all servers come to.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Verdict {
+pub enum VerifyVerdict {
     /// At least one holds what was set before.
     Behind {
         /// Whether none holds what is set.
@@ -185,7 +185,7 @@ pub fn next_time(asked: Duration) -> Duration {
 /// | one holds what was set before                    | behind  |
 /// | one is unclear, or none was asked                | unclear |
 /// | all hold what is set                             | right   |
-pub fn standing(due: &Due, told: &Told) -> Standing {
+pub fn standing(due: &Due, told: &ServerAnswer) -> ServerState {
     let families = Family::BOTH.into_iter().filter_map(|family| {
         let expected = match &due.now[family] {
             Wish::Leave => return None,
@@ -193,27 +193,29 @@ pub fn standing(due: &Due, told: &Told) -> Standing {
             Wish::Set(addresses) => Some(addresses),
         };
         Some(match &told.said[family] {
-            Said::NotAsked | Said::Unclear(_) => Standing::Unclear,
-            Said::Holds(addresses) if addresses.as_ref() == expected => Standing::Right,
-            Said::Holds(addresses) if *addresses == due.before[family] => Standing::Behind,
-            Said::Holds(_) => Standing::Foreign,
+            Said::NotAsked | Said::Unclear(_) => ServerState::Unclear,
+            Said::Holds(addresses) if addresses.as_ref() == expected => ServerState::Right,
+            Said::Holds(addresses) if *addresses == due.before[family] => ServerState::Behind,
+            Said::Holds(_) => ServerState::Foreign,
         })
     });
     let families: Vec<_> = families.collect();
-    let weight = [Standing::Foreign, Standing::Behind, Standing::Unclear, Standing::Right];
-    weight.into_iter().find(|standing| families.contains(standing)).unwrap_or(Standing::Unclear)
+    let weight =
+        [ServerState::Foreign, ServerState::Behind, ServerState::Unclear, ServerState::Right];
+    weight.into_iter().find(|standing| families.contains(standing)).unwrap_or(ServerState::Unclear)
 }
 
 /// What all servers come to: behind if one is, else foreign if one is, else right if one is.
-pub fn judge(due: &Due, told: &[Told]) -> Verdict {
-    let of = |wanted: Standing| told.iter().filter(move |told| standing(due, told) == wanted);
+pub fn judge(due: &Due, told: &[ServerAnswer]) -> VerifyVerdict {
+    let of = |wanted: ServerState| told.iter().filter(move |told| standing(due, told) == wanted);
     let words = || {
-        let differ =
-            |told: &&Told| matches!(standing(due, told), Standing::Behind | Standing::Foreign);
+        let differ = |told: &&ServerAnswer| {
+            matches!(standing(due, told), ServerState::Behind | ServerState::Foreign)
+        };
         joined(told.iter().filter(differ).map(|told| differences(due, told)))
     };
     let others = || {
-        joined(of(Standing::Unclear).map(|told| {
+        joined(of(ServerState::Unclear).map(|told| {
             let unclear = told.said.iter().find_map(|(_, said)| match said {
                 Said::Unclear(why) => Some(&**why),
                 Said::Holds(_) | Said::NotAsked => None,
@@ -221,22 +223,22 @@ pub fn judge(due: &Due, told: &[Told]) -> Verdict {
             format!("{} {}", told.server, unclear.unwrap_or("was not asked"))
         }))
     };
-    let right = of(Standing::Right).count();
+    let right = of(ServerState::Right).count();
     let everywhere = right == 0;
-    if of(Standing::Behind).next().is_some() {
-        Verdict::Behind { everywhere, words: words() }
-    } else if of(Standing::Foreign).next().is_some() {
-        Verdict::Foreign { everywhere, words: words() }
+    if of(ServerState::Behind).next().is_some() {
+        VerifyVerdict::Behind { everywhere, words: words() }
+    } else if of(ServerState::Foreign).next().is_some() {
+        VerifyVerdict::Foreign { everywhere, words: words() }
     } else if right > 0 {
         let servers = u32::try_from(right).unwrap_or(u32::MAX);
-        Verdict::Right { servers, others: others() }
+        VerifyVerdict::Right { servers, others: others() }
     } else {
-        Verdict::Unclear(format!("no server tells: {}", others()))
+        VerifyVerdict::Unclear(format!("no server tells: {}", others()))
     }
 }
 
 /// What a server holds that it should not: `ns2:53 answers IPv4 192.0.2.1, no IPv6`.
-fn differences(due: &Due, Told { server, said }: &Told) -> String {
+fn differences(due: &Due, ServerAnswer { server, said }: &ServerAnswer) -> String {
     let mut text = format!("{server} answers");
     let mut separator = " ";
     for (family, said) in said.iter() {
@@ -279,23 +281,26 @@ fn joined(texts: impl Iterator<Item = String>) -> String {
 /// | others  | –                | wrong                                |
 pub fn note_update(
     entry: &mut Entry,
-    verdict: Verdict,
+    verdict: VerifyVerdict,
     took: Duration,
     changed: bool,
     now: Timestamp,
 ) {
-    let is_differing = matches!(verdict, Verdict::Behind { .. } | Verdict::Foreign { .. });
+    let is_differing =
+        matches!(verdict, VerifyVerdict::Behind { .. } | VerifyVerdict::Foreign { .. });
     let is_half_done = std::mem::take(&mut entry.half_done) && is_differing;
     let before = entry.verified.take();
     let put_right = before.as_ref().and_then(|before| before.put_right);
     let same = before.filter(|_| !changed);
     let repeated = same.as_ref().is_some_and(|same| same.repeated);
     let was_right = same.is_some_and(|same| same.was_right);
-    let is_behind = matches!(verdict, Verdict::Behind { .. });
+    let is_behind = matches!(verdict, VerifyVerdict::Behind { .. });
     let some_are_right = match verdict {
-        Verdict::Right { .. } => true,
-        Verdict::Behind { everywhere, .. } | Verdict::Foreign { everywhere, .. } => !everywhere,
-        Verdict::Unclear(_) => false,
+        VerifyVerdict::Right { .. } => true,
+        VerifyVerdict::Behind { everywhere, .. } | VerifyVerdict::Foreign { everywhere, .. } => {
+            !everywhere
+        }
+        VerifyVerdict::Unclear(_) => false,
     };
     let again = if is_half_done {
         Some(Again::Untransferred)
@@ -303,10 +308,10 @@ pub fn note_update(
         (is_behind && !repeated).then_some(Again::Unverified)
     };
     let finding = match verdict {
-        Verdict::Right { servers, others } => Finding::Right { servers, took, others },
-        Verdict::Behind { words, .. }
-        | Verdict::Foreign { words, .. }
-        | Verdict::Unclear(words) => Finding::Wrong(words),
+        VerifyVerdict::Right { servers, others } => VerifyFinding::Right { servers, took, others },
+        VerifyVerdict::Behind { words, .. }
+        | VerifyVerdict::Foreign { words, .. }
+        | VerifyVerdict::Unclear(words) => VerifyFinding::Wrong(words),
     };
     let was_right = was_right || some_are_right;
     let repeated = repeated || is_behind;
@@ -353,7 +358,7 @@ pub const TRUCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// What is not to be taken over is left; what is left is news when it is something else than before.
 pub fn note_look(
     entry: &mut Entry,
-    verdict: Verdict,
+    verdict: VerifyVerdict,
     take_over: bool,
     now: Timestamp,
 ) -> Option<Drift> {
@@ -367,11 +372,11 @@ pub fn note_look(
         Some(Verification { at: now, finding, again, repeated, was_right, put_right, returned })
     };
     match verdict {
-        Verdict::Unclear(_) => None,
-        Verdict::Right { servers, others } => {
-            let finding = Finding::Right { servers, took: Duration::ZERO, others };
+        VerifyVerdict::Unclear(_) => None,
+        VerifyVerdict::Right { servers, others } => {
+            let finding = VerifyFinding::Right { servers, took: Duration::ZERO, others };
             match before.map(|before| &before.finding) {
-                Some(Finding::Right { .. }) => {
+                Some(VerifyFinding::Right { .. }) => {
                     entry.verified.iter_mut().for_each(|verified| verified.returned = false);
                     None
                 }
@@ -382,11 +387,12 @@ pub fn note_look(
                 }
             }
         }
-        Verdict::Behind { everywhere, words } | Verdict::Foreign { everywhere, words } => {
+        VerifyVerdict::Behind { everywhere, words }
+        | VerifyVerdict::Foreign { everywhere, words } => {
             let is_known = before.is_some_and(
-                |before| matches!(&before.finding, Finding::Wrong(known) if *known == words),
+                |before| matches!(&before.finding, VerifyFinding::Wrong(known) if *known == words),
             );
-            let finding = Finding::Wrong(words.clone());
+            let finding = VerifyFinding::Wrong(words.clone());
             if !everywhere {
                 if is_known {
                     return None;
@@ -425,7 +431,7 @@ pub fn note_look(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::wire::dns::{Header, Record};
+    use crate::core::wire::dns::{Header, ResourceRecord};
 
     const HOST: &str = "a.example.com";
     const NEW: &str = "192.0.2.2";
@@ -440,12 +446,12 @@ mod tests {
         HOST.parse().unwrap()
     }
 
-    fn record(name: &str, record_type: Type, data: &[u8]) -> Record {
+    fn record(name: &str, record_type: Type, data: &[u8]) -> ResourceRecord {
         let name = Name::from_text(name).unwrap();
-        Record { name, record_type, class: Class::IN, data: data.to_vec() }
+        ResourceRecord { name, record_type, class: Class::IN, data: data.to_vec() }
     }
 
-    fn message(rcode: u8, is_authoritative: bool, answers: Vec<Record>) -> Message {
+    fn message(rcode: u8, is_authoritative: bool, answers: Vec<ResourceRecord>) -> Message {
         let header = Header {
             id: 0,
             is_answer: true,
@@ -533,7 +539,7 @@ mod tests {
     }
 
     /// What a server said whose answer for IPv4 is `v4`; for IPv6 it is right unless `v6` says else.
-    fn told(v4: Option<&str>, v6: Option<Said>) -> Told {
+    fn told(v4: Option<&str>, v6: Option<Said>) -> ServerAnswer {
         let held = |text: &str| Said::Holds(Some(addresses(text)));
         let v4 = match v4 {
             None => Said::Holds(None),
@@ -541,29 +547,29 @@ mod tests {
             Some(text) => held(text),
         };
         let said = PerFamily { v4, v6: v6.unwrap_or_else(|| held("2001:db8::2")) };
-        Told { server: "ns".to_owned(), said }
+        ServerAnswer { server: "ns".to_owned(), said }
     }
 
     #[test]
     fn a_server_is_right_behind_foreign_or_unclear() {
         let nothing = || Some(Said::Holds(None));
         for (v4, v6, expect) in [
-            (Some(NEW), None, Standing::Right),
-            (Some(OLD), None, Standing::Behind),
-            (Some(NEW), nothing(), Standing::Behind),
-            (Some(OTHER), nothing(), Standing::Foreign),
-            (None, None, Standing::Foreign),
-            (Some("silent"), None, Standing::Unclear),
-            (Some("silent"), nothing(), Standing::Behind),
+            (Some(NEW), None, ServerState::Right),
+            (Some(OLD), None, ServerState::Behind),
+            (Some(NEW), nothing(), ServerState::Behind),
+            (Some(OTHER), nothing(), ServerState::Foreign),
+            (None, None, ServerState::Foreign),
+            (Some("silent"), None, ServerState::Unclear),
+            (Some("silent"), nothing(), ServerState::Behind),
         ] {
             assert_eq!(standing(&due(), &told(v4, v6.clone())), expect, "{v4:?} {v6:?}");
         }
         let left = Due { now: PerFamily { v4: Wish::Leave, ..due().now }, ..due() };
-        assert_eq!(standing(&left, &told(Some(OTHER), None)), Standing::Right, "left alone");
+        assert_eq!(standing(&left, &told(Some(OTHER), None)), ServerState::Right, "left alone");
         let removed = Due { now: PerFamily { v4: Wish::Remove, ..due().now }, ..due() };
-        assert_eq!(standing(&removed, &told(None, None)), Standing::Right);
-        assert_eq!(standing(&removed, &told(Some(OLD), None)), Standing::Behind);
-        assert_eq!(standing(&Due::default(), &told(None, None)), Standing::Unclear);
+        assert_eq!(standing(&removed, &told(None, None)), ServerState::Right);
+        assert_eq!(standing(&removed, &told(Some(OLD), None)), ServerState::Behind);
+        assert_eq!(standing(&Due::default(), &told(None, None)), ServerState::Unclear);
     }
 
     #[test]
@@ -572,11 +578,12 @@ mod tests {
             let told: Vec<_> = servers.iter().map(|v4| told(Some(v4), None)).collect();
             judge(&due(), &told)
         };
-        let right = |servers, others: &str| Verdict::Right { servers, others: others.to_owned() };
+        let right =
+            |servers, others: &str| VerifyVerdict::Right { servers, others: others.to_owned() };
         let words = format!("ns answers IPv4 {OTHER}");
-        let foreign = |everywhere| Verdict::Foreign { everywhere, words: words.clone() };
+        let foreign = |everywhere| VerifyVerdict::Foreign { everywhere, words: words.clone() };
         let behind =
-            |everywhere, text: &str| Verdict::Behind { everywhere, words: text.to_owned() };
+            |everywhere, text: &str| VerifyVerdict::Behind { everywhere, words: text.to_owned() };
         let both = format!("ns answers IPv4 {OLD}; ns answers IPv4 {OTHER}");
         for (servers, expect) in [
             (&[NEW, NEW][..], right(2, "")),
@@ -585,11 +592,11 @@ mod tests {
             (&[OLD, "silent"], behind(true, &format!("ns answers IPv4 {OLD}"))),
             (&[NEW, OTHER], foreign(false)),
             (&["silent", OTHER], foreign(true)),
-            (&["silent"], Verdict::Unclear("no server tells: ns did not answer".to_owned())),
+            (&["silent"], VerifyVerdict::Unclear("no server tells: ns did not answer".to_owned())),
         ] {
             assert_eq!(judge_all(servers), expect);
         }
-        let Verdict::Behind { words, .. } = judge_all(&[OLD; 6]) else { panic!() };
+        let VerifyVerdict::Behind { words, .. } = judge_all(&[OLD; 6]) else { panic!() };
         assert!(words.contains("; and 2 more"), "{words}");
     }
 
@@ -597,12 +604,12 @@ mod tests {
         Timestamp::from_secs(1_800_000_000 + hours * 3600)
     }
 
-    fn right() -> Verdict {
-        Verdict::Right { servers: 1, others: String::new() }
+    fn right() -> VerifyVerdict {
+        VerifyVerdict::Right { servers: 1, others: String::new() }
     }
 
-    fn foreign() -> Verdict {
-        Verdict::Foreign { everywhere: true, words: "else".to_owned() }
+    fn foreign() -> VerifyVerdict {
+        VerifyVerdict::Foreign { everywhere: true, words: "else".to_owned() }
     }
 
     fn again(entry: &Entry) -> Option<Again> {
@@ -612,8 +619,8 @@ mod tests {
     #[test]
     fn an_update_is_repeated_once_for_a_server_that_is_behind() {
         let mut entry = Entry::default();
-        let behind = || Verdict::Behind { everywhere: true, words: "late".to_owned() };
-        let mut update = |verdict: Verdict, changed: bool| {
+        let behind = || VerifyVerdict::Behind { everywhere: true, words: "late".to_owned() };
+        let mut update = |verdict: VerifyVerdict, changed: bool| {
             note_update(&mut entry, verdict, Duration::ZERO, changed, at(0));
             again(&entry)
         };
@@ -627,7 +634,7 @@ mod tests {
 
     fn look(
         entry: &mut Entry,
-        verdict: Verdict,
+        verdict: VerifyVerdict,
         take_over: bool,
         hours: u64,
     ) -> Option<&'static str> {
@@ -644,7 +651,7 @@ mod tests {
         let mut entry = Entry::default();
         note_update(&mut entry, right(), Duration::ZERO, true, at(0));
         assert_eq!(look(&mut entry, right(), true, 1), None);
-        assert_eq!(look(&mut entry, Verdict::Unclear(String::new()), true, 2), None);
+        assert_eq!(look(&mut entry, VerifyVerdict::Unclear(String::new()), true, 2), None);
         assert_eq!(look(&mut entry, foreign(), true, 3), Some("put right"));
         assert_eq!(again(&entry), Some(Again::Drifted));
         note_update(&mut entry, right(), Duration::ZERO, false, at(3));
@@ -658,7 +665,7 @@ mod tests {
 
     #[test]
     fn what_a_provider_only_stored_is_made_a_change_once_and_is_nobodys_doing() {
-        let behind = || Verdict::Behind { everywhere: true, words: "else".to_owned() };
+        let behind = || VerifyVerdict::Behind { everywhere: true, words: "else".to_owned() };
         for verdict in [behind(), foreign()] {
             let mut entry = Entry { half_done: true, ..Entry::default() };
             note_update(&mut entry, verdict.clone(), Duration::ZERO, true, at(0));
@@ -704,13 +711,13 @@ mod tests {
         assert_eq!(again(&proxied), None);
         // Nobody but a server that was late from the beginning.
         let mut late = Entry::default();
-        let behind = Verdict::Behind { everywhere: true, words: "else".to_owned() };
+        let behind = VerifyVerdict::Behind { everywhere: true, words: "else".to_owned() };
         note_update(&mut late, behind, Duration::ZERO, true, at(0));
         assert_eq!(look(&mut late, foreign(), true, 1), None);
         // Some of the servers: a view, or one that lags.
         let mut views = Entry::default();
         note_update(&mut views, right(), Duration::ZERO, true, at(0));
-        let some = || Verdict::Foreign { everywhere: false, words: "some".to_owned() };
+        let some = || VerifyVerdict::Foreign { everywhere: false, words: "some".to_owned() };
         assert_eq!(look(&mut views, some(), true, 1), Some("differ"));
         assert_eq!((look(&mut views, some(), true, 2), again(&views)), (None, None));
         assert_eq!(look(&mut views, foreign(), true, 3), Some("put right"), "the others as well");

@@ -6,20 +6,22 @@ use std::num::NonZeroUsize;
 use super::show::by;
 use super::{Setup, engine, out};
 use crate::config::{Config, SourceRef};
-use crate::core::address::choice::{Choice, KernelAddress, Preferences, Reason, Verdict, choose};
+use crate::core::address::choice::{
+    AddressVerdict, Choice, KernelAddress, Preferences, Reason, choose,
+};
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Addresses, Family, special};
 use crate::core::plan::Seen;
-use crate::core::source::{Interface, Kind, Outside, Service};
+use crate::core::source::{Interface, Outside, Service, SourceKind};
 use crate::exit::Exit;
 use crate::os::kernel::Interface as Present;
 use crate::round::{HostReport, Occasion};
 use crate::source::sights::{Sights, Snapshot};
-use crate::state::Access;
+use crate::state::StateAccess;
 
 /// Prints what the kernel has, and what each source makes of it.
 pub async fn run(setup: Setup) -> Exit {
-    let mut engine = match engine(setup, Access::ReadOnly) {
+    let mut engine = match engine(setup, StateAccess::ReadOnly) {
         Ok(engine) => engine,
         Err(exit) => return exit,
     };
@@ -82,17 +84,17 @@ fn users(config: &Config, is_meant: impl Fn(SourceRef) -> bool) -> Vec<(Family, 
     users
 }
 
-fn kind(kind: &Kind) -> String {
+fn kind(kind: &SourceKind) -> String {
     match kind {
         // Arguments may hold a secret.
-        Kind::Command(arguments) => {
+        SourceKind::Command(arguments) => {
             let rest = if arguments.len() > 1 { " …" } else { "" };
             format!("command {}{rest}", arguments.first().map(String::as_str).unwrap_or_default())
         }
-        Kind::File(path) => format!("file {}", path.display()),
-        Kind::Interface(interface) => described(interface),
-        Kind::Outside(outside) => services(outside),
-        Kind::Static(_) => "static".to_owned(),
+        SourceKind::File(path) => format!("file {}", path.display()),
+        SourceKind::Interface(interface) => described(interface),
+        SourceKind::Outside(outside) => services(outside),
+        SourceKind::Static(_) => "static".to_owned(),
     }
 }
 
@@ -142,13 +144,12 @@ fn tell_kernel(snapshot: &Snapshot, hosts: &[HostReport]) {
             let why = match (special(address.address), verdict) {
                 (Some(special), _) => special.to_string(),
                 // What another host has set is as right as this.
-                (None, Verdict::Chosen | Verdict::PassedOver(Reason::JustAsGood(_)))
-                    if is_set(address) =>
-                {
-                    "public, set now".to_owned()
-                }
-                (None, Verdict::PassedOver(reason)) => reason.to_string(),
-                (None, Verdict::Chosen) => "public".to_owned(),
+                (
+                    None,
+                    AddressVerdict::Chosen | AddressVerdict::PassedOver(Reason::JustAsGood(_)),
+                ) if is_set(address) => "public, set now".to_owned(),
+                (None, AddressVerdict::PassedOver(reason)) => reason.to_string(),
+                (None, AddressVerdict::Chosen) => "public".to_owned(),
             };
             out(&format!("  {}  {why}", describe(address)));
         }
@@ -191,11 +192,11 @@ fn tell_lines(snapshot: &Snapshot) {
 fn first(
     choice: &Choice,
     set: impl Fn(&KernelAddress) -> bool,
-) -> impl Iterator<Item = (&KernelAddress, Verdict)> {
-    let place = |address: &KernelAddress, verdict: Verdict| match verdict {
-        Verdict::Chosen => 0,
-        Verdict::PassedOver(_) if set(address) => 1,
-        Verdict::PassedOver(_) => 2,
+) -> impl Iterator<Item = (&KernelAddress, AddressVerdict)> {
+    let place = |address: &KernelAddress, verdict: AddressVerdict| match verdict {
+        AddressVerdict::Chosen => 0,
+        AddressVerdict::PassedOver(_) if set(address) => 1,
+        AddressVerdict::PassedOver(_) => 2,
     };
     let placed: Vec<_> = choice.judged.iter().map(|(a, v)| (place(a, *v), a, *v)).collect();
     (0..3).flat_map(move |place| {
@@ -210,8 +211,8 @@ fn describe(address: &KernelAddress) -> String {
 }
 
 /// Whether another machine's address is published in place of the interface's own.
-fn has_neighbour(kind: &Kind) -> bool {
-    matches!(kind, Kind::Interface(Interface { neighbour: Some(_), .. }))
+fn has_neighbour(kind: &SourceKind) -> bool {
+    matches!(kind, SourceKind::Interface(Interface { neighbour: Some(_), .. }))
 }
 
 /// Prints what became of each address. Where the chosen one only gives a neighbour its prefix,
@@ -219,9 +220,9 @@ fn has_neighbour(kind: &Kind) -> bool {
 fn tell_choice(choice: &Choice, family: Family, neighbour: Option<&Seen>) {
     for (address, verdict) in first(choice, |_| false) {
         let verdict = match verdict {
-            Verdict::Chosen if neighbour.is_some() => "gives the prefix".to_owned(),
-            Verdict::Chosen => "would be published".to_owned(),
-            Verdict::PassedOver(reason) => format!("refused: {reason}"),
+            AddressVerdict::Chosen if neighbour.is_some() => "gives the prefix".to_owned(),
+            AddressVerdict::Chosen => "would be published".to_owned(),
+            AddressVerdict::PassedOver(reason) => format!("refused: {reason}"),
         };
         out(&format!("  {}  {verdict}", describe(address)));
     }

@@ -10,25 +10,25 @@ use crate::config::service;
 use crate::config::{Config, HostConfig};
 use crate::confine;
 use crate::core::secret::doubt;
-use crate::core::source::{Kind, Service};
+use crate::core::source::{Service, SourceKind};
 use crate::core::token::upkeep::Proof;
 use crate::exit::Exit;
 use crate::net::http;
 use crate::os::{disk, program};
 use crate::round::{HostReport, Occasion};
-use crate::state::{self, Access};
+use crate::state::{self, StateAccess};
 
 /// Checks, and prints what a round would do.
 pub async fn run(setup: Setup) -> Exit {
     let path = setup.config.path.display().to_string();
     let state_dir = setup.state_dir.clone();
-    let mut engine = match engine(setup, Access::ReadOnly) {
+    let mut engine = match engine(setup, StateAccess::ReadOnly) {
         Ok(engine) => engine,
         Err(exit) => return exit,
     };
     let (mut report, _) = engine.rehearse(Occasion::default()).await;
     // Root can read what the service's user cannot.
-    let service = service::Service::of(&engine.config.path, &state_dir);
+    let service = service::ServiceUser::of(&engine.config.path, &state_dir);
     if let Some(service) = &service {
         for (host, host_report) in engine.config.hosts.iter().zip(&mut report.hosts) {
             let problem = secret_file(host).and_then(|path| service.secret_problem(path));
@@ -94,7 +94,7 @@ fn obstacles(config: &Config, state_dir: &Path) -> Vec<String> {
     let used = config.hosts.iter().map(|host| &config.providers[host.provider]);
     let of_providers = used.filter_map(|provider| provider.ca_file.as_deref().map(Path::new));
     let outside = config.sources.iter().filter_map(|source| match &source.kind {
-        Kind::Outside(outside) => Some(&outside.services),
+        SourceKind::Outside(outside) => Some(&outside.services),
         _ => None,
     });
     let of_sources = outside.flatten().filter_map(|service| match service {

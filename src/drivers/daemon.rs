@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use super::secret_watch::SecretWatch;
-use super::signals::{Signals, Told, until_stopped};
+use super::signals::{SignalRequest, Signals, until_stopped};
 use super::{Setup, engine, err, news, summary};
 use crate::config::{self, Config};
 use crate::confine::Confinement;
@@ -23,8 +23,8 @@ use crate::os::clock::{Alarm, ClockJump, spread, uptime};
 use crate::os::kernel::{Changes, Watcher};
 use crate::os::supervisor::{Notice, Supervisor};
 use crate::round::{Absences, Engine, Occasion, SelfChecks};
-use crate::source::sights::{self, Facts, LONGEST_VERDICT, OUTSIDE_REST, Snapshot};
-use crate::state::{Access, DAEMON, exposure};
+use crate::source::sights::{self, LONGEST_VERDICT, OUTSIDE_REST, Snapshot, SourceFacts};
+use crate::state::{DAEMON, StateAccess, exposure};
 
 /// The longest that events may keep putting a round off.
 const LONGEST_SETTLE: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ enum Event {
     Kernel(Changes),
     /// Something happened to a secret file or a receipt.
     Secrets,
-    Signal(Told),
+    Signal(SignalRequest),
     Time,
 }
 
@@ -76,7 +76,7 @@ impl Pending {
 pub async fn run(setup: Setup) -> Exit {
     let common = setup.common.clone();
     let state_dir = setup.state_dir.clone();
-    let mut engine = match engine(setup, Access::Locked { who: DAEMON }) {
+    let mut engine = match engine(setup, StateAccess::Locked { who: DAEMON }) {
         Ok(engine) => engine,
         Err(exit) => return exit,
     };
@@ -123,7 +123,8 @@ pub async fn run(setup: Setup) -> Exit {
         }
         status.note(&report, engine.clock.now());
         supervisor.round_over(&status.line());
-        let facts = sights.snapshot().ok().map(|snapshot| Facts::of(&engine.config, snapshot));
+        let facts =
+            sights.snapshot().ok().map(|snapshot| SourceFacts::of(&engine.config, snapshot));
         let spared = occasion.by_event && report.spared_a_source();
         if sights.is_silent(&engine.config) {
             silences = silences.saturating_add(1);
@@ -141,12 +142,12 @@ pub async fn run(setup: Setup) -> Exit {
             let feeding = supervisor.feeding();
             let event = waiting.event(&mut signals, &alarm, &jump, &mut watches, feeding).await;
             match event {
-                Event::Signal(Told::Stop) => {
+                Event::Signal(SignalRequest::Stop) => {
                     stopping();
                     return stopped();
                 }
-                Event::Signal(Told::Round) => break Occasion::default(),
-                Event::Signal(Told::Reload) => {
+                Event::Signal(SignalRequest::Round) => break Occasion::default(),
+                Event::Signal(SignalRequest::Reload) => {
                     supervisor.reloading();
                     status.outdated = !reload(&mut engine, &common.config, &mut confinement);
                     supervisor.tell(Notice::Ready(&status.line()));
@@ -306,7 +307,7 @@ fn reload(engine: &mut Engine, path: &Path, confinement: &mut Confinement) -> bo
 /// The time between two rounds.
 struct Waiting {
     /// What the last round's sources used.
-    facts: Option<Facts>,
+    facts: Option<SourceFacts>,
     /// The ways to the Internet when the last round began, if a host waits for the network: a
     /// provider may be out of reach whatever the sources are.
     routes: Option<PerFamily<Option<Route>>>,
@@ -388,7 +389,7 @@ impl Waiting {
         };
         // The next poll judges; it is to know since when.
         engine.memory.renewals.take_up_beginnings(&snapshot.renewals);
-        let facts = Facts::of(&engine.config, &snapshot);
+        let facts = SourceFacts::of(&engine.config, &snapshot);
         if !self.is_news(&facts, &snapshot) {
             return by_time.then_some(BY_ITSELF);
         }
@@ -406,11 +407,11 @@ impl Waiting {
     /// Whether the network is another one than in the last round.
     fn sees_news(&self, engine: &Engine) -> bool {
         let snapshot = Snapshot::take(&engine.config, &engine.memory.renewals);
-        snapshot.is_ok_and(|now| self.is_news(&Facts::of(&engine.config, &now), &now))
+        snapshot.is_ok_and(|now| self.is_news(&SourceFacts::of(&engine.config, &now), &now))
     }
 
     /// Whether `snapshot`, of which the sources use `facts`, differs from the last round's.
-    fn is_news(&self, facts: &Facts, snapshot: &Snapshot) -> bool {
+    fn is_news(&self, facts: &SourceFacts, snapshot: &Snapshot) -> bool {
         self.facts.as_ref() != Some(facts)
             || self.routes.as_ref().is_some_and(|routes| *routes != snapshot.kernels_routes)
     }

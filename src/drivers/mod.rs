@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use crate::cli::{Command, Common, Parsed};
 use crate::config::{self, Config};
-use crate::core::source::{Kind, Source};
+use crate::core::source::{Source, SourceKind};
 use crate::exit::Exit;
 use crate::os::clock::Clock;
 use crate::os::hand;
@@ -32,7 +32,9 @@ use crate::os::log::{self, Format, Level};
 use crate::os::say::{err, out};
 use crate::os::waiting::Waiting;
 use crate::round::{Engine, Report};
-use crate::state::{Access, DAEMON, Loaded, StateError, Store, is_new_wrong, is_news, right_again};
+use crate::state::{
+    DAEMON, Loaded, StateAccess, StateError, Store, is_new_wrong, is_news, right_again,
+};
 use crate::token;
 
 /// Where state is kept when nobody says otherwise.
@@ -154,8 +156,7 @@ fn awaited(work: Pin<&mut dyn Future<Output = Exit>>) -> Exit {
 
 /// Whether `config` sends anything by an interface that it names.
 fn binds(config: &Config) -> bool {
-    let source =
-        |source: &Source| matches!(&source.kind, Kind::Outside(outside) if outside.bind.is_some());
+    let source = |source: &Source| matches!(&source.kind, SourceKind::Outside(outside) if outside.bind.is_some());
     config.hosts.iter().any(|host| host.host.bind.is_some()) || config.sources.iter().any(source)
 }
 
@@ -168,7 +169,7 @@ fn state_dir(common: &Common, of_config: Option<&PathBuf>) -> PathBuf {
 }
 
 /// The engine of a command, with its state read; what is in the way is told.
-fn engine(setup: Setup, access: Access) -> Result<Engine, Exit> {
+fn engine(setup: Setup, access: StateAccess) -> Result<Engine, Exit> {
     let mut store = Store::open(&setup.state_dir, access).map_err(|error| {
         if is_worth_telling(&error, access) {
             err(&error.to_string());
@@ -178,7 +179,7 @@ fn engine(setup: Setup, access: Access) -> Result<Engine, Exit> {
     let loaded = match store.load() {
         Ok(loaded) => loaded,
         // Whoever only looks can say a lot without it.
-        Err(error) if access == Access::ReadOnly => {
+        Err(error) if access == StateAccess::ReadOnly => {
             err(&format!("going on without the state: {error}"));
             Loaded::default()
         }
@@ -198,9 +199,9 @@ fn engine(setup: Setup, access: Access) -> Result<Engine, Exit> {
 
 /// Whether to say why the state cannot be used: always, but for a holder of its lock whom cron's mails
 /// have told of before. Beside a daemon there would be one at every run.
-fn is_worth_telling(error: &StateError, access: Access) -> bool {
+fn is_worth_telling(error: &StateError, access: StateAccess) -> bool {
     match (error, access) {
-        (StateError::Held { dir, holder }, Access::Locked { who }) if who != DAEMON => {
+        (StateError::Held { dir, holder }, StateAccess::Locked { who }) if who != DAEMON => {
             std::io::stderr().is_terminal() || is_news(dir, holder)
         }
         _ => true,

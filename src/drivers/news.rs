@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use super::show::why;
-use crate::core::address::standing::{Service, Standings};
+use crate::core::address::standing::{ServiceId, Standings};
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::feature;
-use crate::core::memory::{Finding, Hold, HoldKind, Key};
+use crate::core::memory::{Hold, HoldKind, Key, VerifyFinding};
 use crate::core::outcome::{Outcome, Rejection};
 use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
 use crate::core::settle::News as Settled;
-use crate::core::token::verdict::Verdict;
+use crate::core::token::verdict::TokenVerdict;
 use crate::core::verify::Drift;
 use crate::os::clock::rfc3339_seconds;
 use crate::round::{Answered, HostReport, Matter, Report, TokenNews};
@@ -80,11 +80,11 @@ impl News {
     /// it was right again or does something else.
     fn services(&mut self, standings: &Standings) {
         let topic =
-            |service: &Service| format!("service {} {}", service.family.key(), service.name);
+            |service: &ServiceId| format!("service {} {}", service.family.key(), service.name);
         let told: BTreeSet<String> = standings.keys().map(topic).collect();
         self.said.retain(|topic, _| !topic.starts_with("service ") || told.contains(topic));
         for (service, standing) in standings {
-            let Service { name, family } = service;
+            let ServiceId { name, family } = service;
             let (family, detail, fix) = (family.key(), &standing.detail, standing.fault.remedy());
             let until = rfc3339_seconds(standing.until).to_string();
             self.said(&topic(service), Some(standing.fault.word()), |reason| {
@@ -238,12 +238,12 @@ impl News {
         let topic = format!("verified {host} {provider}");
         match report.verified.as_ref().map(|verified| &verified.finding) {
             None => {}
-            Some(Finding::Right { servers, took, others }) => {
+            Some(VerifyFinding::Right { servers, took, others }) => {
                 self.said(&topic, None, |_| {});
                 let took = (!took.is_zero()).then(|| format!("{:.1} s", took.as_secs_f64()));
                 info!(%host, provider, servers, took, others, "verified at the zone's servers");
             }
-            Some(Finding::Wrong(detail)) => self.said(&topic, Some(detail), |detail| {
+            Some(VerifyFinding::Wrong(detail)) => self.said(&topic, Some(detail), |detail| {
                 warn!(%host, provider, detail, fix = VERIFY_FIX, "not verified at the zone's servers");
             }),
         }
@@ -319,18 +319,20 @@ fn token(news: &TokenNews) {
     let (host, provider) = (&news.key.host, news.key.provider.as_str());
     match &news.matter {
         Matter::Checked(check) => match check.verdict {
-            Verdict::TooPowerful => {
+            TokenVerdict::TooPowerful => {
                 let fix = &*Rejection::TooPowerful.remedy(host);
                 warn!(%host, provider, powers = check.powers, fix, "the token is TOO POWERFUL");
             }
-            Verdict::Inconclusive => {
+            TokenVerdict::Inconclusive => {
                 let fix = &*Rejection::Unproven.remedy(host);
                 info!(%host, provider, fix, "the token is not proven narrow");
             }
-            Verdict::NarrowToZone => {
+            TokenVerdict::NarrowToZone => {
                 debug!(%host, provider, "the token is narrow to its zone; there is nothing narrower");
             }
-            Verdict::Narrow | Verdict::Dead => debug!(%host, provider, "the token is narrow"),
+            TokenVerdict::Narrow | TokenVerdict::Dead => {
+                debug!(%host, provider, "the token is narrow");
+            }
         },
         Matter::Ends(end) => {
             let (end, fix) =

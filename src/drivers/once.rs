@@ -10,14 +10,15 @@ use crate::cli::Once;
 use crate::confine::Confinement;
 use crate::exit::Exit;
 use crate::round::{Occasion, Report, SelfChecks};
-use crate::state::{self, Access};
+use crate::state::{self, StateAccess};
 
 /// The warning that a run has printed last: cron mails what is printed.
 const WARNED: &str = "homing.warned";
 
 /// Runs one round.
 pub async fn run(setup: Setup, options: Once) -> Exit {
-    let access = if options.dry_run { Access::ReadOnly } else { Access::Locked { who: "once" } };
+    let access =
+        if options.dry_run { StateAccess::ReadOnly } else { StateAccess::Locked { who: "once" } };
     let quiet = setup.quiet();
     let state_dir = setup.state_dir.clone();
     let mut engine = match engine(setup, access) {

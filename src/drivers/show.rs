@@ -6,15 +6,15 @@ use crate::config::Config;
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::feature;
-use crate::core::memory::{Finding, Hold, HoldKind, SelfCheck};
+use crate::core::memory::{Hold, HoldKind, SelfCheck, VerifyFinding};
 use crate::core::name::Hostname;
 use crate::core::outcome::{Outcome, Rejection};
 use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
 use crate::core::settle::News;
-use crate::core::source::{Kind, Source};
+use crate::core::source::{Source, SourceKind};
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{self, End, Known, NoTerms, Proof, Terms};
-use crate::core::token::verdict::Verdict;
+use crate::core::token::verdict::TokenVerdict;
 use crate::core::verify::Drift;
 use crate::os::clock::rfc3339_seconds;
 use crate::round::{Answered, HostReport, Matter, TokenNews};
@@ -176,9 +176,9 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
 }
 
 /// What the zone's own servers said after an update, in words.
-pub fn finding(finding: &Finding) -> String {
+pub fn finding(finding: &VerifyFinding) -> String {
     match finding {
-        Finding::Right { servers, took, others } => {
+        VerifyFinding::Right { servers, took, others } => {
             let mut text = format!("verified at {servers} server");
             if *servers != 1 {
                 text.push('s');
@@ -191,7 +191,7 @@ pub fn finding(finding: &Finding) -> String {
             }
             text
         }
-        Finding::Wrong(words) => format!("not verified: {words}"),
+        VerifyFinding::Wrong(words) => format!("not verified: {words}"),
     }
 }
 
@@ -313,7 +313,7 @@ pub fn side_effects(config: &Config) -> Vec<String> {
 
 /// That programs run as somebody else than root, which Homing runs as.
 fn programs_of_another(config: &Config) -> Option<String> {
-    let is_program = |source: &Source| matches!(source.kind, Kind::Command(_));
+    let is_program = |source: &Source| matches!(source.kind, SourceKind::Command(_));
     let hooks = config.hosts.iter().any(|host| !host.on_change.is_empty());
     let user = config.programs_as.filter(|_| hooks || config.sources.iter().any(is_program))?;
     let path = config.path.display();
@@ -328,7 +328,7 @@ pub fn token(news: &TokenNews, now: Timestamp) -> Vec<String> {
             let line = format!("{host}: token: {}", expiry(End::At(*end), now));
             vec![line, format!("  fix: {}", feature::run_token("rotate", host))]
         }
-        Matter::Checked(check) if check.verdict == Verdict::TooPowerful => {
+        Matter::Checked(check) if check.verdict == TokenVerdict::TooPowerful => {
             let fix = Rejection::TooPowerful.remedy(host);
             vec![
                 format!("{host}: the token is {}: {}", check.verdict, check.powers),
@@ -369,13 +369,13 @@ pub fn rights(
     match upkeep::known(terms, check) {
         Known::TooPowerful(powers) => {
             let fix = Rejection::TooPowerful.remedy(host);
-            format!("{}: {powers}; {fix}", Verdict::TooPowerful)
+            format!("{}: {powers}; {fix}", TokenVerdict::TooPowerful)
         }
         Known::Narrow(Some(at)) => format!("narrow (checked {})", relative(at, now)),
         Known::Narrow(None) => PROVEN.to_owned(),
         Known::NarrowToZone(at) => format!(
             "{}, and there is nothing narrower here (checked {})",
-            Verdict::NarrowToZone,
+            TokenVerdict::NarrowToZone,
             relative(at, now)
         ),
         Known::Revoked(at) => {

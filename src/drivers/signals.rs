@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Told {
+pub enum SignalRequest {
     /// Read the configuration again (HUP).
     Reload,
     /// Run a round now (USR1).
@@ -44,12 +44,12 @@ impl Signals {
     }
 
     /// Waits for the next signal; many of one kind that came together count as one.
-    pub async fn next(&mut self) -> Told {
+    pub async fn next(&mut self) -> SignalRequest {
         tokio::select! {
             biased;
-            () = heard(&mut self.stop) => Told::Stop,
-            () = heard(&mut self.reload) => Told::Reload,
-            () = heard(&mut self.round) => Told::Round,
+            () = heard(&mut self.stop) => SignalRequest::Stop,
+            () = heard(&mut self.reload) => SignalRequest::Reload,
+            () = heard(&mut self.round) => SignalRequest::Round,
         }
     }
 }

@@ -5,16 +5,16 @@ use serde::Serialize;
 
 use super::{Setup, err, out, show};
 use crate::config::HostConfig;
-use crate::core::address::standing::{self, Standing};
+use crate::core::address::standing::{self, ServiceStanding};
 use crate::core::address::{Family, PerFamily};
-use crate::core::memory::{Entry, Finding, Memory, SelfCheck, Verification, Word};
+use crate::core::memory::{Entry, Memory, SelfCheck, Verification, VerifyFinding, Word};
 use crate::core::plan::Use;
 use crate::core::provider::Provider;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{self, End, Known, Proof, Terms};
 use crate::exit::Exit;
 use crate::os::clock::{Clock, rfc3339_seconds};
-use crate::round::{Access, Reader, take_places};
+use crate::round::{CredentialReader, HostAccess, take_places};
 use crate::state::{self, Store};
 
 /// The form that scripts read; `version` grows when a field changes its meaning.
@@ -22,13 +22,13 @@ use crate::state::{self, Store};
 struct Status<'a> {
     version: u8,
     daemon: &'static str,
-    hosts: Vec<Host<'a>>,
+    hosts: Vec<HostStatus<'a>>,
     /// Those that are left aside.
-    services: Vec<Service<'a>>,
+    services: Vec<ServiceStatus<'a>>,
 }
 
 #[derive(Serialize)]
-struct Service<'a> {
+struct ServiceStatus<'a> {
     service: &'a str,
     family: &'static str,
     reason: &'static str,
@@ -37,13 +37,13 @@ struct Service<'a> {
 }
 
 #[derive(Serialize)]
-struct Host<'a> {
+struct HostStatus<'a> {
     host: &'a str,
     provider: &'a str,
-    ipv4: Record,
-    ipv6: Record,
+    ipv4: RecordStatus,
+    ipv6: RecordStatus,
     outcome: Option<&'static str>,
-    hold: Option<Held>,
+    hold: Option<HoldStatus>,
     refresh: Option<String>,
     /// When the host's token ends; known only with a receipt.
     expires: Option<String>,
@@ -80,13 +80,13 @@ struct Verified<'a> {
 /// One record: what is set since when. `set` is null when nothing ever was, and empty when the
 /// record was removed, then.
 #[derive(Serialize)]
-struct Record {
+struct RecordStatus {
     set: Option<Vec<String>>,
     since: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Held {
+struct HoldStatus {
     kind: &'static str,
     reason: &'static str,
     until: Option<String>,
@@ -94,7 +94,7 @@ struct Held {
 
 /// Shows how every configured host stands.
 pub fn run(setup: &Setup, json: bool) -> Exit {
-    let opened = Store::open(&setup.state_dir, state::Access::ReadOnly);
+    let opened = Store::open(&setup.state_dir, state::StateAccess::ReadOnly);
     let loaded = opened.and_then(|mut store| Ok((store.load()?, store)));
     let (mut memory, store) = match loaded {
         Ok((loaded, store)) => {
@@ -110,16 +110,16 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
     let clock = Clock::new(memory.newest(), memory.reckoning);
     let now = clock.now();
     take_places(&setup.config, &store, &mut memory, now);
-    let mut reader = Reader::new(&store);
+    let mut reader = CredentialReader::new(&store);
     let daemon = if state::running_daemon(&setup.state_dir).is_some() { "running" } else { "none" };
     let hosts = &setup.config.hosts;
     if json {
         let hosts = hosts.iter().map(|host| {
-            let token = Token::of(host, &setup.config.providers[host.provider], &mut reader);
+            let token = TokenStatus::of(host, &setup.config.providers[host.provider], &mut reader);
             machine_form(host, &memory, &token, now)
         });
         let hosts = hosts.collect();
-        let services = aside(&memory, now).map(|(service, standing)| Service {
+        let services = aside(&memory, now).map(|(service, standing)| ServiceStatus {
             service: &service.name,
             family: service.family.key(),
             reason: standing.fault.word(),
@@ -136,22 +136,25 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
         for host in hosts {
             let provider = &setup.config.providers[host.provider];
             tell(host, provider, memory.entry(&host.host.key), now);
-            Token::of(host, provider, &mut reader).tell(host, &memory, now);
+            TokenStatus::of(host, provider, &mut reader).tell(host, &memory, now);
         }
-        for (standing::Service { name, family }, standing) in aside(&memory, now) {
+        for (standing::ServiceId { name, family }, standing) in aside(&memory, now) {
             let (until, detail) = (rfc3339_seconds(standing.until), &standing.detail);
             out(&format!("left aside until {until}: {name} ({family}): {detail}"));
         }
     }
     let hosts = hosts.iter().map(|host| {
-        let token = Token::of(host, &setup.config.providers[host.provider], &mut reader);
+        let token = TokenStatus::of(host, &setup.config.providers[host.provider], &mut reader);
         token.exit(&memory).max(standing(host, memory.entry(&host.host.key), now))
     });
     Exit::worst(hosts)
 }
 
 /// The services outside that are left aside.
-fn aside(memory: &Memory, now: Timestamp) -> impl Iterator<Item = (&standing::Service, &Standing)> {
+fn aside(
+    memory: &Memory,
+    now: Timestamp,
+) -> impl Iterator<Item = (&standing::ServiceId, &ServiceStanding)> {
     memory.services.iter().filter(move |(_, standing)| standing.is_aside(now))
 }
 
@@ -182,13 +185,13 @@ fn refresh(host: &HostConfig, entry: &Entry) -> Option<Timestamp> {
 }
 
 /// A host's token, where its provider has such, as far as its secret can be read.
-struct Token {
+struct TokenStatus {
     is_one: bool,
-    access: Option<Access>,
+    access: Option<HostAccess>,
 }
 
-impl Token {
-    fn of(host: &HostConfig, provider: &Provider, reader: &mut Reader<'_>) -> Self {
+impl TokenStatus {
+    fn of(host: &HostConfig, provider: &Provider, reader: &mut CredentialReader<'_>) -> Self {
         let is_one = provider.protocol.manners().has_receipts();
         let access = if is_one { reader.access(host, provider).ok() } else { None };
         Self { is_one, access }
@@ -281,28 +284,29 @@ impl Token {
 fn machine_form<'a>(
     host: &'a HostConfig,
     memory: &'a Memory,
-    token: &Token,
+    token: &TokenStatus,
     now: Timestamp,
-) -> Host<'a> {
+) -> HostStatus<'a> {
     let nothing = Entry::default();
     let known = memory.entry(&host.host.key);
     let entry = known.unwrap_or(&nothing);
     let moment = |moment: Timestamp| rfc3339_seconds(moment).to_string();
     let PerFamily { v4, v6 } = entry.families.map(|_, record| match &record.set {
-        Some(set) => Record {
+        Some(set) => RecordStatus {
             set: Some(set.addresses.iter().map(|address| address.to_string()).collect()),
             since: Some(moment(set.since)),
         },
-        None => {
-            Record { set: record.removed.map(|_| Vec::new()), since: record.removed.map(moment) }
-        }
+        None => RecordStatus {
+            set: record.removed.map(|_| Vec::new()),
+            since: record.removed.map(moment),
+        },
     });
-    let hold = entry.holds(now).next().map(|(_, hold)| Held {
+    let hold = entry.holds(now).next().map(|(_, hold)| HoldStatus {
         kind: hold.kind.word(),
         reason: hold.kind.reason(),
         until: hold.until.map(moment),
     });
-    Host {
+    HostStatus {
         host: host.host.key.host.as_str(),
         provider: &host.host.key.provider,
         ipv4: v4,
@@ -318,10 +322,10 @@ fn machine_form<'a>(
         verified: known.and_then(|entry| verified(host, entry)).map(
             |Verification { at, finding, .. }| {
                 let (servers, took, wrong) = match finding {
-                    Finding::Right { servers, took, .. } => {
+                    VerifyFinding::Right { servers, took, .. } => {
                         (Some(*servers), (!took.is_zero()).then_some(took.as_secs_f64()), None)
                     }
-                    Finding::Wrong(words) => (None, None, Some(&**words)),
+                    VerifyFinding::Wrong(words) => (None, None, Some(&**words)),
                 };
                 Verified { at: moment(*at), servers, took, wrong }
             },

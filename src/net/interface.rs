@@ -20,19 +20,19 @@ use crate::os::reason::reason;
 
 /// An interface that is there and up; equal ones are the same line with the same addresses.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Line {
+pub struct Uplink {
     name: InterfaceName,
     index: u32,
     means: Means,
     /// Its best usable address of each family.
     addresses: PerFamily<Option<IpAddr>>,
     /// Whose packets a route leads to the Internet by it, if there is one.
-    reach: PerFamily<Option<Reach>>,
+    reach: PerFamily<Option<RouteScope>>,
 }
 
 /// Which packets a route leads to the Internet by a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Reach {
+pub enum RouteScope {
     /// All that leave by it.
     Any,
     /// Only those that come from its address: a rule tells the lines apart by that.
@@ -45,12 +45,12 @@ pub fn route(
     index: u32,
     family: Family,
     addresses: &[KernelAddress],
-) -> io::Result<Option<(Route, Reach)>> {
+) -> io::Result<Option<(Route, RouteScope)>> {
     if let Some(route) = kernel::route_by(index, family)? {
-        return Ok(Some((route, Reach::Any)));
+        return Ok(Some((route, RouteScope::Any)));
     }
     let Some(own) = best(index, family, addresses) else { return Ok(None) };
-    Ok(kernel::route_from(index, own)?.map(|route| (route, Reach::Own)))
+    Ok(kernel::route_from(index, own)?.map(|route| (route, RouteScope::Own)))
 }
 
 /// The best usable address of the interface `index`.
@@ -70,7 +70,7 @@ enum Means {
     Device,
 }
 
-impl Line {
+impl Uplink {
     /// The interface `name` as it is now; the error says that nothing was sent, and why.
     pub fn find(name: InterfaceName) -> Result<Self, String> {
         let unreadable = |error: io::Error| {
@@ -95,7 +95,7 @@ impl Line {
         name: InterfaceName,
         interface: Option<Interface>,
         addresses: &[KernelAddress],
-        reach: PerFamily<Option<Reach>>,
+        reach: PerFamily<Option<RouteScope>>,
         trial: impl FnOnce() -> io::Result<()>,
     ) -> Result<Self, String> {
         let gone = || format!("the interface {name} is not there; nothing was sent");
@@ -151,8 +151,8 @@ impl Line {
     pub fn local_address(&self, family: Option<Family>) -> Option<IpAddr> {
         let family = family?;
         match (self.means, self.reach[family]) {
-            (Means::Device, None | Some(Reach::Any)) => None,
-            (Means::Address, _) | (Means::Device, Some(Reach::Own)) => self.addresses[family],
+            (Means::Device, None | Some(RouteScope::Any)) => None,
+            (Means::Address, _) | (Means::Device, Some(RouteScope::Own)) => self.addresses[family],
         }
     }
 
@@ -188,10 +188,10 @@ pub async fn udp_from(bind: Option<InterfaceName>, local: IpAddr) -> io::Result<
     udp_of(found(bind)?.as_ref(), local).await
 }
 
-async fn udp_of(line: Option<&Line>, local: IpAddr) -> io::Result<UdpSocket> {
+async fn udp_of(line: Option<&Uplink>, local: IpAddr) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind((local, 0)).await?;
     #[cfg(target_os = "linux")]
-    if let Some(device) = line.and_then(Line::device) {
+    if let Some(device) = line.and_then(Uplink::device) {
         socket.bind_device(Some(device.as_bytes()))?;
     }
     Ok(socket)
@@ -205,19 +205,19 @@ pub fn tcp(bind: Option<InterfaceName>, family: Family) -> io::Result<TcpSocket>
         Family::V6 => TcpSocket::new_v6()?,
     };
     #[cfg(target_os = "linux")]
-    if let Some(device) = line.as_ref().and_then(Line::device) {
+    if let Some(device) = line.as_ref().and_then(Uplink::device) {
         socket.bind_device(Some(device.as_bytes()))?;
     }
     socket.bind((local(line.as_ref(), family)?, 0).into())?;
     Ok(socket)
 }
 
-fn found(bind: Option<InterfaceName>) -> io::Result<Option<Line>> {
-    bind.map(Line::find).transpose().map_err(io::Error::other)
+fn found(bind: Option<InterfaceName>) -> io::Result<Option<Uplink>> {
+    bind.map(Uplink::find).transpose().map_err(io::Error::other)
 }
 
 /// The address to bind a socket of `family` to.
-fn local(line: Option<&Line>, family: Family) -> io::Result<IpAddr> {
+fn local(line: Option<&Uplink>, family: Family) -> io::Result<IpAddr> {
     let Some(line) = line else { return Ok(unspecified(family)) };
     let family = line.family(Some(family)).map_err(io::Error::other)?.unwrap_or(family);
     Ok(line.local_address(Some(family)).unwrap_or_else(|| unspecified(family)))
@@ -254,17 +254,17 @@ mod tests {
         interface: Option<Interface>,
         addresses: &[KernelAddress],
         trial: Result<(), Errno>,
-    ) -> Result<Line, String> {
+    ) -> Result<Uplink, String> {
         let name = "wan2".parse().unwrap();
-        let reach = PerFamily { v4: Some(Reach::Any), v6: None };
-        Line::of(name, interface, addresses, reach, || trial.map_err(io::Error::from))
+        let reach = PerFamily { v4: Some(RouteScope::Any), v6: None };
+        Uplink::of(name, interface, addresses, reach, || trial.map_err(io::Error::from))
     }
 
     #[test]
     fn without_an_interface_that_is_up_nothing_is_tried() {
         let name = "wan2".parse().unwrap();
         let trial = || panic!("a socket was opened");
-        let found = |interface| Line::of(name, interface, &[], PerFamily::default(), trial);
+        let found = |interface| Uplink::of(name, interface, &[], PerFamily::default(), trial);
         let gone = "the interface wan2 is not there; nothing was sent";
         assert_eq!(found(None), Err(gone.to_owned()));
         let down = "the interface wan2 is down; nothing was sent";
@@ -287,8 +287,8 @@ mod tests {
     fn a_line_that_is_told_by_its_address_has_its_sockets_bound_to_both() {
         let name = "wan2".parse().unwrap();
         let addresses = [address(3, "10.0.0.2"), address(3, "2001:db8::1")];
-        let reach = PerFamily { v4: Some(Reach::Own), v6: Some(Reach::Any) };
-        let line = Line::of(name, UP, &addresses, reach, || Ok(())).unwrap();
+        let reach = PerFamily { v4: Some(RouteScope::Own), v6: Some(RouteScope::Any) };
+        let line = Uplink::of(name, UP, &addresses, reach, || Ok(())).unwrap();
         assert_eq!(line.device(), Some("wan2"));
         assert_eq!(line.local_address(Some(Family::V4)), Some("10.0.0.2".parse().unwrap()));
         assert_eq!(line.local_address(Some(Family::V6)), None);

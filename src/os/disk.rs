@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 
 use super::hand::{self, Author, Disguise, disguised};
 use super::user::User;
-use super::walk::Place;
+use super::walk::DirectoryEntry;
 
 /// Who owns a file, and what it lets them do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,7 +31,7 @@ impl Ownership {
     pub fn of(path: &Path) -> io::Result<Self> {
         const GROUP_MAY_READ: u32 = 0o640;
         let _hand = disguised()?;
-        let place = Place::of(path)?;
+        let place = DirectoryEntry::of(path)?;
         if let Some(file) = place.found()? {
             let mode = (file.st_mode & GROUP_MAY_READ) | 0o600;
             return Ok(Self { uid: file.st_uid, gid: file.st_gid, mode, is_kept: true });
@@ -43,7 +43,7 @@ impl Ownership {
 
 /// Whose a new file at `place` is: its directory's owner's, and in a directory of root's that of whom
 /// root serves.
-fn heir(place: &Place) -> io::Result<User> {
+fn heir(place: &DirectoryEntry) -> io::Result<User> {
     let directory = place.directory()?;
     let author = hand::author().filter(|_| directory.st_uid == 0);
     let owner = User { uid: directory.st_uid, gid: directory.st_gid };
@@ -63,9 +63,9 @@ pub fn authorship(user: Option<User>, path: &Path) -> Option<Author> {
 ///
 /// Beside the configuration of somebody whom root serves, root makes new files for them, and replaces
 /// those that they own: in a directory of root's they could not.
-pub(crate) fn writable(path: &Path) -> io::Result<(Place, Option<Disguise>)> {
+pub(crate) fn writable(path: &Path) -> io::Result<(DirectoryEntry, Option<Disguise>)> {
     let hand = disguised()?;
-    let place = Place::itself(path)?;
+    let place = DirectoryEntry::itself(path)?;
     if let Some(Author { user, home: Some(home) }) = hand::author() {
         let directory = place.directory()?;
         #[expect(clippy::useless_conversion, reason = "their width depends on the system")]
@@ -82,7 +82,7 @@ pub(crate) fn writable(path: &Path) -> io::Result<(Place, Option<Disguise>)> {
 /// A link that anybody else made is refused: it could lead root's writing to any file.
 pub fn real(path: &Path) -> io::Result<PathBuf> {
     let _hand = disguised()?;
-    match Place::of(path) {
+    match DirectoryEntry::of(path) {
         Ok(place) => Ok(place.path().to_owned()),
         // Whatever else is in the way is told by whoever opens it.
         Err(error) if error.raw_os_error().is_some() => Ok(path.to_owned()),
@@ -112,7 +112,7 @@ pub fn directory(path: &Path) -> &Path {
 /// Never waits: a pipe without a writer would keep us for ever.
 pub fn open_regular(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     let _hand = disguised()?;
-    Place::of(path)?.open(OFlags::RDONLY)
+    DirectoryEntry::of(path)?.open(OFlags::RDONLY)
 }
 
 /// As [`open_regular`], for a path that whoever called Homing has named, by whatever links.
@@ -279,7 +279,7 @@ pub fn may_make(path: &Path) -> io::Result<()> {
 #[cfg(feature = "tokens")]
 pub fn open_directory(path: &Path) -> io::Result<File> {
     let _hand = disguised()?;
-    Place::within(path, ".")?.open_directory()
+    DirectoryEntry::within(path, ".")?.open_directory()
 }
 
 /// Opens the file at `path` itself for writing to it as it is; `None` when it is no regular file.
@@ -308,7 +308,7 @@ pub fn hand_over_to_author(file: &File) -> io::Result<()> {
 /// has to be able to use it when root does not run Homing.
 ///
 /// Never for a file that was found there: its owner may put any file of root's there.
-pub(crate) fn hand_over(file: &File, place: &Place) -> io::Result<()> {
+pub(crate) fn hand_over(file: &File, place: &DirectoryEntry) -> io::Result<()> {
     let made = file.metadata()?;
     if made.uid() != 0 {
         return Ok(());
@@ -384,5 +384,5 @@ pub fn replace(new: &Path, path: &Path) -> io::Result<()> {
 #[cfg(feature = "tokens")]
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
     let _hand = disguised()?;
-    Place::within(directory, ".")?.sync()
+    DirectoryEntry::within(directory, ".")?.sync()
 }

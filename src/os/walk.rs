@@ -26,7 +26,7 @@ const ON_THE_WAY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlag
 
 /// A file or what may become one: an open directory, and a name in it.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct DirectoryEntry {
     directory: OwnedFd,
     name: OsString,
     /// The path without the links that were followed.
@@ -34,7 +34,7 @@ pub(crate) struct Place {
 }
 
 /// A way that is being walked.
-struct Way {
+struct Walk {
     directory: OwnedFd,
     path: PathBuf,
     /// What is still to be walked, the next one last.
@@ -42,21 +42,21 @@ struct Way {
     links: usize,
 }
 
-impl Place {
+impl DirectoryEntry {
     /// The file that `path` leads to, through a link in its place too.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
-        Way::begun(path)?.into_file(true)
+        Walk::begun(path)?.into_file(true)
     }
 
     /// What is at `path` itself, whether it is a link or not.
     pub(crate) fn itself(path: &Path) -> io::Result<Self> {
-        Way::begun(path)?.into_file(false)
+        Walk::begun(path)?.into_file(false)
     }
 
     /// The place called `name` in the directory at `path`, wherever links lead to that.
     #[cfg(feature = "tokens")]
     pub(crate) fn within(path: &Path, name: &str) -> io::Result<Self> {
-        let way = Way::begun(path)?.into_directory()?;
+        let way = Walk::begun(path)?.into_directory()?;
         let path = way.path.join(name);
         Ok(Self { directory: way.directory, name: name.into(), path })
     }
@@ -168,7 +168,7 @@ pub(crate) fn kind(found: &Stat) -> FileType {
     FileType::from_raw_mode(found.st_mode)
 }
 
-impl Way {
+impl Walk {
     fn begun(path: &Path) -> io::Result<Self> {
         let start = if path.is_absolute() { PathBuf::from("/") } else { std::env::current_dir()? };
         let at = if path.is_absolute() { "/" } else { "." };
@@ -185,7 +185,7 @@ impl Way {
         self.rest.extend(parts.into_iter().rev());
     }
 
-    fn into_file(mut self, follow: bool) -> io::Result<Place> {
+    fn into_file(mut self, follow: bool) -> io::Result<DirectoryEntry> {
         while let Some(name) = self.rest.pop() {
             if !self.rest.is_empty() || name == ".." || name == "/" {
                 self.step(&name)?;
@@ -195,10 +195,10 @@ impl Way {
                 continue;
             }
             let path = self.path.join(&name);
-            return Ok(Place { directory: self.directory, name, path });
+            return Ok(DirectoryEntry { directory: self.directory, name, path });
         }
         // The root, or what ends in `..`: a directory, by the one name that it always has.
-        Ok(Place { directory: self.directory, name: ".".into(), path: self.path })
+        Ok(DirectoryEntry { directory: self.directory, name: ".".into(), path: self.path })
     }
 
     #[cfg(feature = "tokens")]

@@ -10,7 +10,7 @@ use crate::core::plan::Update;
 use crate::core::protocol::hosts_file;
 use crate::os::disk::{self, writable};
 use crate::os::reason::reason;
-use crate::os::walk::Place;
+use crate::os::walk::DirectoryEntry;
 
 /// A hosts file is a list for people; something larger is something else.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -89,7 +89,7 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
 }
 
 /// Makes a file at `beside` that holds `text` and has the mode and the owner of the one at `place`.
-fn fill_beside(place: &Place, beside: &Place, text: &[u8]) -> io::Result<()> {
+fn fill_beside(place: &DirectoryEntry, beside: &DirectoryEntry, text: &[u8]) -> io::Result<()> {
     let before = place.found()?;
     let mut file = beside.make()?;
     // Resolvers of other users must read it.
@@ -108,7 +108,7 @@ fn fill_beside(place: &Place, beside: &Place, text: &[u8]) -> io::Result<()> {
 }
 
 /// Writes `text` over what is in the file at `place`.
-fn overwrite(place: &Place, text: &[u8]) -> io::Result<()> {
+fn overwrite(place: &DirectoryEntry, text: &[u8]) -> io::Result<()> {
     let opened = place.open(OFlags::WRONLY)?;
     let (mut file, _) = opened.ok_or_else(|| io::Error::other("it is not a file"))?;
     file.write_all(text)?;

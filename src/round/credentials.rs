@@ -10,7 +10,7 @@ use std::rc::Rc;
 use crate::config::HostConfig;
 use crate::config::secret::{self, SecretError, SecretPlace};
 use crate::core::address::interface::InterfaceName;
-use crate::core::memory::Place;
+use crate::core::memory::Destination;
 use crate::core::name::Hostname;
 use crate::core::plan::WhenGone;
 use crate::core::protocol::Credential;
@@ -24,7 +24,7 @@ use crate::state::Store;
 
 /// How a host's requests are authorised, and what its holds are about.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Access {
+pub struct HostAccess {
     /// Login and secret.
     pub credential: Credential,
     /// Stands for login and secret: hosts with equal ones may share a request.
@@ -34,14 +34,14 @@ pub struct Access {
     /// Stands for everything whose change ends a park.
     pub fingerprint: Fingerprint,
     /// Where the host's records are; of its zone only a configured one.
-    pub place: Place,
+    pub place: Destination,
     /// What the secret's receipt says.
     pub terms: Result<Terms, NoTerms>,
 }
 
 /// What is in a secret file, and in the receipt beside it.
 #[derive(Clone)]
-struct Kept {
+struct KeptSecret {
     /// What stands for a name server's key, where the file tells it: `ALGORITHM:NAME`.
     login: Option<String>,
     secret: Result<Secret, String>,
@@ -57,24 +57,24 @@ const NO_RECEIPT: (u128, Result<Rc<Receipt>, NoTerms>, Option<Timestamp>) =
     (0, Err(NoTerms::NoReceipt), None);
 
 /// Reads secrets, each file once.
-pub struct Reader<'a> {
+pub struct CredentialReader<'a> {
     store: &'a Store,
-    files: BTreeMap<PathBuf, Kept>,
+    files: BTreeMap<PathBuf, KeptSecret>,
     /// What the fingerprints of the last provider begin with.
     provider: Option<(String, String)>,
     /// What stands for the server of a provider, and its name: hosts of one provider come together.
     server: Option<(String, Fingerprint)>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> CredentialReader<'a> {
     /// A reader that has read nothing yet; fingerprints are salted with the store's salt.
     pub fn new(store: &'a Store) -> Self {
         Self { store, files: BTreeMap::new(), provider: None, server: None }
     }
 
     /// How `host` is authorised, or what is wrong with its secret.
-    pub fn access(&mut self, host: &HostConfig, provider: &Provider) -> Result<Access, String> {
-        let Kept { login, secret, stamp, receipt, void_since } = self.kept(host, provider);
+    pub fn access(&mut self, host: &HostConfig, provider: &Provider) -> Result<HostAccess, String> {
+        let KeptSecret { login, secret, stamp, receipt, void_since } = self.kept(host, provider);
         let secret = secret?;
         let name = host.host.key.host.as_str();
         let login = match (&host.username, provider.login) {
@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
             SecretKind::Nothing | SecretKind::Password | SecretKind::Token => &login,
         };
         let at = self.server(provider).0.to_be_bytes();
-        let place = Place {
+        let place = Destination {
             fingerprint: self.store.fingerprint(&[&at, who.as_bytes(), path.unwrap_or_default()]),
             zone: host.host.zone.clone(),
             void_since,
@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
         let credential = Credential { login, secret };
         let server = provider.api_url.as_deref().unwrap_or_default();
         let terms = receipt.map(|receipt| terms(&receipt, &host.host.key.host, server));
-        Ok(Access { credential, identity, about, fingerprint, place, terms })
+        Ok(HostAccess { credential, identity, about, fingerprint, place, terms })
     }
 
     /// What of a provider's entry reaches the wire, as text; hosts of one provider come together.
@@ -151,22 +151,22 @@ impl<'a> Reader<'a> {
     }
 
     /// The secret of `host`, with what its receipt says.
-    fn kept(&mut self, host: &HostConfig, provider: &Provider) -> Kept {
+    fn kept(&mut self, host: &HostConfig, provider: &Provider) -> KeptSecret {
         match &host.secret {
             Some(SecretPlace::File(path) | SecretPlace::KeyFile(path)) => {
                 if let Some(kept) = self.files.get(path) {
                     return kept.clone();
                 }
-                let kept = Kept::read(host, provider);
+                let kept = KeptSecret::read(host, provider);
                 self.files.insert(path.clone(), kept.clone());
                 kept
             }
-            _ => Kept::read(host, provider),
+            _ => KeptSecret::read(host, provider),
         }
     }
 }
 
-impl Kept {
+impl KeptSecret {
     fn read(host: &HostConfig, provider: &Provider) -> Self {
         if let Some(SecretPlace::KeyFile(path)) = &host.secret {
             let read = secret::read_key(path).map_err(|error| match error {

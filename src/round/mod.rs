@@ -25,7 +25,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 pub use self::absences::Absences;
-pub use self::credentials::{Access, Reader};
+pub use self::credentials::{CredentialReader, HostAccess};
 pub use self::places::take_places;
 pub use self::report::{Answered, HostReport, Matter, Report, TokenNews};
 pub use self::self_check::SelfChecks;
@@ -117,7 +117,7 @@ impl fmt::Display for Occasion {
 struct Planned {
     /// The place of the host in the configuration.
     at: usize,
-    access: Access,
+    access: HostAccess,
     step: Step,
     /// Whether its update has been counted in this round, however many requests it takes.
     counted: bool,
@@ -233,7 +233,7 @@ impl Engine {
     /// The secrets of all hosts, to be hidden.
     fn veil(&self) -> Veil {
         let mut veil = Veil::default();
-        let mut reader = Reader::new(&self.store);
+        let mut reader = CredentialReader::new(&self.store);
         for host in &self.config.hosts {
             if let Ok(access) = reader.access(host, &self.config.providers[host.provider]) {
                 veil.add(&access.credential.secret);
@@ -315,7 +315,7 @@ impl Engine {
 
     /// The hold of a strict host whose token must not be used; the one that is remembered, if it is
     /// for the same reason.
-    fn refused(&self, host: &HostConfig, access: &Access, entry: &Entry) -> Option<Hold> {
+    fn refused(&self, host: &HostConfig, access: &HostAccess, entry: &Entry) -> Option<Hold> {
         if !host.strict_token {
             return None;
         }

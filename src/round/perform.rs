@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::credentials::Reader;
+use super::credentials::CredentialReader;
 use super::hook;
 use super::{Answered, Engine, Planned, Report, SAVE_LAG, has_something_to_say, traffic};
 use crate::core::address::PerFamily;
@@ -128,7 +128,7 @@ fn note_sending(engine: &mut Engine, planned: &mut [Planned], request: &Request)
     }
     let host = &engine.config.hosts[planned[request.hosts[0]].at];
     let provider = &engine.config.providers[host.provider];
-    let server = Reader::new(&engine.store).server(provider);
+    let server = CredentialReader::new(&engine.store).server(provider);
     engine.memory.note_server(&provider.name, server);
     let pace = pace(engine, planned, request);
     request.count(&mut engine.memory, pace);
@@ -489,7 +489,7 @@ pub fn renew(
     refused: Fingerprint,
 ) -> bool {
     if engine.traffic.may_renew(refused) {
-        let mut reader = Reader::new(&engine.store);
+        let mut reader = CredentialReader::new(&engine.store);
         for plan in planned.iter_mut().filter(|plan| plan.access.identity == refused) {
             let host = &engine.config.hosts[plan.at];
             let fresh = reader.access(host, &engine.config.providers[host.provider]);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::credentials::{Access, Reader};
+use super::credentials::{CredentialReader, HostAccess};
 use crate::config::Config;
 use crate::core::memory::{Key, Memory, ZoneKey};
 use crate::core::time::Timestamp;
@@ -19,12 +19,12 @@ pub fn take_places(
     store: &Store,
     memory: &mut Memory,
     now: Timestamp,
-) -> Vec<Result<Access, String>> {
+) -> Vec<Result<HostAccess, String>> {
     let configured: BTreeSet<&Key> = config.hosts.iter().map(|host| &host.host.key).collect();
     for (key, entry) in &mut memory.hosts {
         entry.note_configured(configured.contains(key), now);
     }
-    let mut reader = Reader::new(store);
+    let mut reader = CredentialReader::new(store);
     for provider in &config.providers {
         // Of one that was never asked there is nothing to forget.
         if memory.servers.contains_key(&*provider.name) {

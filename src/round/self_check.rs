@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::credentials::receipt_of;
 use super::report::{Matter, TokenNews};
-use super::speaker::{Token, account, bind, in_passing, outcome, speaker};
+use super::speaker::{OwnToken, account, bind, in_passing, outcome, speaker};
 use super::{Engine, Planned, Report};
 use crate::config::HostConfig;
 use crate::core::address::PerFamily;
@@ -60,14 +60,14 @@ pub async fn check_due(
     engine: &mut Engine,
     clients: &Clients,
     planned: &[Planned],
-    tokens: &[Token],
+    tokens: &[OwnToken],
     spoke: &[(Fingerprint, bool)],
     report: &mut Report,
     stop: &Cell<bool>,
 ) -> bool {
     let Some(mut checks) = engine.self_checks.take() else { return false };
     let now = engine.clock.now();
-    for Token { identity, places } in tokens {
+    for OwnToken { identity, places } in tokens {
         let has_succeeded = |&place: &usize| report.hosts[planned[place].at].has_succeeded();
         // Most rounds send nothing, so that this ends here.
         if !places.iter().any(has_succeeded) && !spoke.contains(&(*identity, true)) {
@@ -105,7 +105,7 @@ async fn check(
     let host = &config.hosts[plan.at];
     let provider = &config.providers[host.provider];
     let Some(account) = account(engine, clients, provider, plan).await else { return false };
-    let case = Case::of(engine, planned, places);
+    let case = TokenCase::of(engine, planned, places);
     let findings = in_passing(engine, provider, pin!(case.findings(&account)), stop).await;
     let bind = bind(engine, plan);
     engine.traffic.learn(provider, plan.access.identity, bind, &outcome(&findings));
@@ -125,7 +125,7 @@ async fn check(
 }
 
 /// What is known of a token before anybody is asked.
-struct Case<'a> {
+struct TokenCase<'a> {
     /// Its id, which its receipt tells.
     id: Option<TokenId>,
     /// What it is for.
@@ -140,7 +140,7 @@ struct Case<'a> {
     ours: &'a [HostConfig],
 }
 
-impl<'a> Case<'a> {
+impl<'a> TokenCase<'a> {
     fn of(engine: &'a Engine, planned: &[Planned], places: &[usize]) -> Self {
         let config = &engine.config;
         let plan = &planned[places[0]];

@@ -16,7 +16,7 @@ use crate::core::provider::Provider;
 use crate::core::secret::Fingerprint;
 use crate::core::token::finding::Finding;
 use crate::net::http::Clients;
-use crate::net::interface::Line;
+use crate::net::interface::Uplink;
 use crate::provider::desec::{Account, Trouble};
 
 /// The longest wait for the account's limits within one request.
@@ -30,7 +30,7 @@ pub type Findings = Result<Vec<Finding>, Trouble>;
 
 /// A token in use.
 #[derive(Clone)]
-pub struct Token {
+pub struct OwnToken {
     /// What stands for its secret.
     pub identity: Fingerprint,
     /// The indexes of its hosts among the planned; at least one.
@@ -44,7 +44,7 @@ pub fn speaker<'a>(engine: &Engine, planned: &'a [Planned], places: &[usize]) ->
         let (provider, identity) = (provider(engine, plan), plan.access.identity);
         let bind = bind(engine, plan);
         engine.traffic.foregone(provider, identity, bind).is_none()
-            && bind.is_none_or(|name| Line::find(name).is_ok())
+            && bind.is_none_or(|name| Uplink::find(name).is_ok())
     };
     let mut plans = places.iter().map(|&place| &planned[place]);
     plans.find(is_there).unwrap_or(&planned[places[0]])

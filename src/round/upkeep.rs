@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::perform::{renew, settle_one};
 use super::report::{Matter, TokenNews};
-use super::speaker::{Token, account, bind, in_passing, outcome, provider, speaker};
+use super::speaker::{OwnToken, account, bind, in_passing, outcome, provider, speaker};
 use super::{Engine, Planned, Report, self_check};
 use crate::core::address::PerFamily;
 use crate::core::memory::{Entry, HoldKind, TokenEntry};
@@ -54,8 +54,8 @@ pub async fn look_after(
 }
 
 /// The tokens of the hosts among `planned` whose providers have such.
-fn in_use(engine: &Engine, planned: &[Planned]) -> Vec<Token> {
-    let mut tokens: Vec<Token> = Vec::new();
+fn in_use(engine: &Engine, planned: &[Planned]) -> Vec<OwnToken> {
+    let mut tokens: Vec<OwnToken> = Vec::new();
     let mut known: BTreeMap<Fingerprint, usize> = BTreeMap::new();
     for (place, plan) in planned.iter().enumerate() {
         if !provider(engine, plan).protocol.manners().has_receipts() {
@@ -65,23 +65,28 @@ fn in_use(engine: &Engine, planned: &[Planned]) -> Vec<Token> {
         let at = *known.entry(identity).or_insert(tokens.len());
         match tokens.get_mut(at) {
             Some(token) => token.places.push(place),
-            None => tokens.push(Token { identity, places: vec![place] }),
+            None => tokens.push(OwnToken { identity, places: vec![place] }),
         }
     }
     tokens
 }
 
-fn is_of_account(engine: &Engine, planned: &[Planned], token: &Token) -> bool {
+fn is_of_account(engine: &Engine, planned: &[Planned], token: &OwnToken) -> bool {
     provider(engine, &planned[token.places[0]]).protocol.manners().tokens == Some(Issuer::Account)
 }
 
 /// Remembers the tokens that are new, and forgets those that nobody uses any more; returns whether
 /// there were any.
-fn remember(engine: &mut Engine, planned: &[Planned], tokens: &[Token], report: &Report) -> bool {
+fn remember(
+    engine: &mut Engine,
+    planned: &[Planned],
+    tokens: &[OwnToken],
+    report: &Report,
+) -> bool {
     let now = engine.clock.now();
     let mut known = std::mem::take(&mut engine.memory.tokens);
     let mut changed = false;
-    for Token { identity, places } in tokens {
+    for OwnToken { identity, places } in tokens {
         let token = match known.get_mut(identity) {
             Some(token) => std::mem::take(token),
             None => {
@@ -120,9 +125,14 @@ fn terms<'a>(planned: &'a [Planned], places: &[usize]) -> Option<&'a Terms> {
 }
 
 /// Tells the ends that are near, each as often as it should be told.
-fn warn_of_ends(engine: &mut Engine, planned: &[Planned], tokens: &[Token], report: &mut Report) {
+fn warn_of_ends(
+    engine: &mut Engine,
+    planned: &[Planned],
+    tokens: &[OwnToken],
+    report: &mut Report,
+) {
     let now = engine.clock.now();
-    for Token { identity, places } in tokens {
+    for OwnToken { identity, places } in tokens {
         let Some(Terms { end: End::At(end), .. }) = terms(planned, places) else { continue };
         let Some(token) = engine.memory.tokens.get_mut(identity) else { continue };
         if warns(End::At(*end), token.warned, now) {
@@ -139,14 +149,14 @@ async fn keep_alive(
     engine: &mut Engine,
     clients: &Clients,
     planned: &mut [Planned],
-    tokens: &[Token],
+    tokens: &[OwnToken],
     report: &mut Report,
     stop: &Cell<bool>,
 ) -> Vec<(Fingerprint, bool)> {
     let now = engine.clock.now();
     let mut spoke = Vec::new();
     for token in tokens {
-        let Token { identity, places } = token;
+        let OwnToken { identity, places } = token;
         let is_due = greeting(engine, planned, token).is_some_and(|at| at <= now);
         if !is_due || stop.get() || spoke.len() >= MOST_GREETINGS {
             continue;
@@ -177,8 +187,8 @@ async fn keep_alive(
 }
 
 /// When a token has to be heard, if it may speak at all.
-fn greeting(engine: &Engine, planned: &[Planned], token: &Token) -> Option<Timestamp> {
-    let Token { identity, places } = token;
+fn greeting(engine: &Engine, planned: &[Planned], token: &OwnToken) -> Option<Timestamp> {
+    let OwnToken { identity, places } = token;
     // Only there a token lapses for want of use.
     provider(engine, &planned[places[0]])
         .api_url
@@ -223,7 +233,7 @@ async fn greet(
 }
 
 /// When a token is to be looked after again; what is overdue waits for the poll.
-fn next(engine: &Engine, planned: &[Planned], tokens: &[Token]) -> Option<Timestamp> {
+fn next(engine: &Engine, planned: &[Planned], tokens: &[OwnToken]) -> Option<Timestamp> {
     let now = engine.clock.now();
     let moments = tokens.iter().flat_map(|token| {
         let greeting = greeting(engine, planned, token).filter(|&at| at > now);

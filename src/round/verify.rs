@@ -15,7 +15,7 @@ use super::{Answered, Engine, Occasion, Planned, Report, has_something_to_say};
 use crate::config::HostConfig;
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Family, PerFamily};
-use crate::core::memory::{Entry, Finding, Key};
+use crate::core::memory::{Entry, Key, VerifyFinding};
 use crate::core::name::Hostname;
 use crate::core::order;
 use crate::core::outcome::Outcome;
@@ -25,8 +25,8 @@ use crate::core::server::Server;
 use crate::core::settle::{Situation, settle};
 use crate::core::veil::Much;
 use crate::core::verify::{
-    Drift, Due, Said, Standing, Told, Verdict, judge, next_time, note_look, note_update, question,
-    said, standing,
+    Drift, Due, Said, ServerAnswer, ServerState, VerifyVerdict, judge, next_time, note_look,
+    note_update, question, said, standing,
 };
 use crate::os::clock::spread;
 use crate::provider::authorities::{self, Authority};
@@ -47,7 +47,7 @@ pub type Looks = BTreeMap<Key, Instant>;
 
 /// A host and what its records should hold.
 #[derive(Debug)]
-pub struct Case {
+pub struct VerifyCase {
     /// The place of the host in the configuration.
     at: usize,
     due: Due,
@@ -55,9 +55,9 @@ pub struct Case {
 
 /// What was heard about a host.
 #[derive(Debug)]
-pub struct Heard {
-    case: Case,
-    verdict: Verdict,
+pub struct HostAnswers {
+    case: VerifyCase,
+    verdict: VerifyVerdict,
     /// How long it took until the last server was right that became so.
     took: Duration,
 }
@@ -75,7 +75,7 @@ enum Whom {
 
 /// How they are asked.
 #[derive(Clone, Copy, Debug)]
-struct Manner {
+struct AskOptions {
     whom: Whom,
     /// How long at most; `None` is as long as each host wants, over and over until they are right.
     limit: Option<Duration>,
@@ -101,13 +101,13 @@ pub async fn first_look(
     };
     let cases = planned.iter().filter(is_wanted).map(|plan| {
         let now = plan.step.wishes.clone();
-        Case { at: plan.at, due: Due { now, before: PerFamily::default() } }
+        VerifyCase { at: plan.at, due: Due { now, before: PerFamily::default() } }
     });
     let cases: Vec<_> = cases.collect();
-    let heard = hear(engine, cases, Manner { whom: Whom::Own, limit: Some(LOOK) }, stop).await;
-    for Heard { case: Case { at, due }, verdict, .. } in heard {
+    let heard = hear(engine, cases, AskOptions { whom: Whom::Own, limit: Some(LOOK) }, stop).await;
+    for HostAnswers { case: VerifyCase { at, due }, verdict, .. } in heard {
         let Some(plan) = planned.iter_mut().find(|plan| plan.at == at) else { continue };
-        if !matches!(verdict, Verdict::Right { .. }) {
+        if !matches!(verdict, VerifyVerdict::Right { .. }) {
             continue;
         }
         plan.step.wishes = PerFamily::default();
@@ -143,18 +143,20 @@ pub async fn look(
         return false;
     }
     let (doubtful, right) = to_look_at(engine, report);
-    let manner = |whom| Manner { whom, limit: Some(LOOK) };
+    let manner = |whom| AskOptions { whom, limit: Some(LOOK) };
     let mut suspects = doubtful;
-    for Heard { case, verdict, .. } in hear(engine, right, manner(Whom::First), stop).await {
+    for HostAnswers { case, verdict, .. } in hear(engine, right, manner(Whom::First), stop).await {
         match verdict {
-            Verdict::Right { .. } => note(engine, case.at, verdict, report),
+            VerifyVerdict::Right { .. } => note(engine, case.at, verdict, report),
             // Its word alone is not enough.
-            Verdict::Behind { .. } | Verdict::Foreign { .. } | Verdict::Unclear(_) => {
+            VerifyVerdict::Behind { .. }
+            | VerifyVerdict::Foreign { .. }
+            | VerifyVerdict::Unclear(_) => {
                 suspects.push(case);
             }
         }
     }
-    for Heard { case, verdict, .. } in hear(engine, suspects, manner(Whom::All), stop).await {
+    for HostAnswers { case, verdict, .. } in hear(engine, suspects, manner(Whom::All), stop).await {
         note(engine, case.at, verdict, report);
     }
     let mut any = false;
@@ -178,7 +180,7 @@ pub async fn look(
 
 /// The hosts whose turn it is: those of whom something was wrong or that nobody has asked about, and
 /// those that were right.
-fn to_look_at(engine: &mut Engine, report: &Report) -> (Vec<Case>, Vec<Case>) {
+fn to_look_at(engine: &mut Engine, report: &Report) -> (Vec<VerifyCase>, Vec<VerifyCase>) {
     // The poll may come a little early, by another clock.
     const SLACK: Duration = Duration::from_secs(1);
     let now = Instant::now();
@@ -208,20 +210,20 @@ fn to_look_at(engine: &mut Engine, report: &Report) -> (Vec<Case>, Vec<Case>) {
         let is_right = |family| stands.is_some_and(|stands| stands[family] == Stand::Right);
         let before = entry.addresses().map(|family, set| set.clone().filter(|_| is_right(family)));
         let now = before.map(|_, set| set.clone().map_or(Wish::Leave, Wish::Set));
-        let case = Case { at, due: Due { now, before } };
+        let case = VerifyCase { at, due: Due { now, before } };
         match entry.verified.as_ref().map(|verified| &verified.finding) {
-            Some(Finding::Right { .. }) => right.push(case),
-            Some(Finding::Wrong(_)) | None => doubtful.push(case),
+            Some(VerifyFinding::Right { .. }) => right.push(case),
+            Some(VerifyFinding::Wrong(_)) | None => doubtful.push(case),
         }
     }
     (doubtful, right)
 }
 
 /// `verdict` without secrets: a zone may name its servers as it likes.
-fn without_secrets(engine: &Engine, mut verdict: Verdict) -> Verdict {
+fn without_secrets(engine: &Engine, mut verdict: VerifyVerdict) -> VerifyVerdict {
     let words = match &mut verdict {
-        Verdict::Behind { words, .. } | Verdict::Foreign { words, .. } => words,
-        Verdict::Right { others: words, .. } | Verdict::Unclear(words) => words,
+        VerifyVerdict::Behind { words, .. } | VerifyVerdict::Foreign { words, .. } => words,
+        VerifyVerdict::Right { others: words, .. } | VerifyVerdict::Unclear(words) => words,
     };
     if !words.is_empty()
         && let Some(cleaned) = engine.veil().clean(words, Much::Whole)
@@ -232,7 +234,7 @@ fn without_secrets(engine: &Engine, mut verdict: Verdict) -> Verdict {
 }
 
 /// Remembers and reports what a look found, if it is new.
-fn note(engine: &mut Engine, at: usize, verdict: Verdict, report: &mut Report) {
+fn note(engine: &mut Engine, at: usize, verdict: VerifyVerdict, report: &mut Report) {
     let verdict = without_secrets(engine, verdict);
     let now = engine.clock.now();
     let host = &engine.config.hosts[at].host;
@@ -241,7 +243,7 @@ fn note(engine: &mut Engine, at: usize, verdict: Verdict, report: &mut Report) {
 }
 
 /// The hosts whose records were set or confirmed in this round.
-pub fn updated(engine: &Engine, report: &Report) -> Vec<Case> {
+pub fn updated(engine: &Engine, report: &Report) -> Vec<VerifyCase> {
     let hosts = engine.config.hosts.iter().zip(&report.hosts).enumerate();
     let wanted = hosts.filter(|(_, (host, report))| {
         host.verify.is_some() && report.has_succeeded() && report.verified.is_none()
@@ -249,7 +251,7 @@ pub fn updated(engine: &Engine, report: &Report) -> Vec<Case> {
     let cases = wanted.filter_map(|(at, (host, host_report))| {
         let entry = engine.memory.entry(&host.host.key)?;
         let now = PerFamily::from_fn(|family| held(host, entry, family));
-        Some(Case { at, due: Due { now, before: host_report.before.clone() } })
+        Some(VerifyCase { at, due: Due { now, before: host_report.before.clone() } })
     });
     cases.collect()
 }
@@ -266,14 +268,18 @@ fn held(host: &HostConfig, entry: &Entry, family: Family) -> Wish {
 }
 
 /// Asks about each of `cases` until all servers are right or its time is over.
-pub async fn verify(engine: &Engine, cases: Vec<Case>, stop: &Cell<bool>) -> Vec<Heard> {
-    hear(engine, cases, Manner { whom: Whom::All, limit: None }, stop).await
+pub async fn verify(
+    engine: &Engine,
+    cases: Vec<VerifyCase>,
+    stop: &Cell<bool>,
+) -> Vec<HostAnswers> {
+    hear(engine, cases, AskOptions { whom: Whom::All, limit: None }, stop).await
 }
 
 /// Remembers and reports what was heard after an update.
-pub fn note_updates(engine: &mut Engine, heard: Vec<Heard>, report: &mut Report) {
+pub fn note_updates(engine: &mut Engine, heard: Vec<HostAnswers>, report: &mut Report) {
     let now = engine.clock.now();
-    for Heard { case: Case { at, .. }, verdict, took } in heard {
+    for HostAnswers { case: VerifyCase { at, .. }, verdict, took } in heard {
         let verdict = without_secrets(engine, verdict);
         let entry = engine.memory.entry_mut(&engine.config.hosts[at].host.key);
         let host_report = report.host_mut(at);
@@ -286,7 +292,12 @@ pub fn note_updates(engine: &mut Engine, heard: Vec<Heard>, report: &mut Report)
 }
 
 /// What the servers say about each of `cases`; nothing when `stop` turns true meanwhile.
-async fn hear(engine: &Engine, cases: Vec<Case>, manner: Manner, stop: &Cell<bool>) -> Vec<Heard> {
+async fn hear(
+    engine: &Engine,
+    cases: Vec<VerifyCase>,
+    manner: AskOptions,
+    stop: &Cell<bool>,
+) -> Vec<HostAnswers> {
     if cases.is_empty() || stop.get() {
         return Vec::new();
     }
@@ -299,9 +310,9 @@ async fn hear(engine: &Engine, cases: Vec<Case>, manner: Manner, stop: &Cell<boo
     }
 }
 
-async fn hear_all(engine: &Engine, cases: Vec<Case>, manner: Manner) -> Vec<Heard> {
+async fn hear_all(engine: &Engine, cases: Vec<VerifyCase>, manner: AskOptions) -> Vec<HostAnswers> {
     let begun = Instant::now();
-    let patience = |case: &Case| {
+    let patience = |case: &VerifyCase| {
         let verify = engine.config.hosts[case.at].verify.as_ref();
         manner.limit.or(verify.map(|verify| verify.timeout)).unwrap_or(LOOK)
     };
@@ -365,10 +376,10 @@ async fn hear_all(engine: &Engine, cases: Vec<Case>, manner: Manner) -> Vec<Hear
                 });
                 let asked = begun.elapsed();
                 match standing(&hearing.case.due, &hearing.told[server]) {
-                    Standing::Right => hearing.took = asked,
+                    ServerState::Right => hearing.took = asked,
                     // Who does not tell, did so after several tries.
-                    Standing::Unclear => {}
-                    Standing::Behind | Standing::Foreign => {
+                    ServerState::Unclear => {}
+                    ServerState::Behind | ServerState::Foreign => {
                         let again = next_time(asked);
                         if manner.limit.is_none() && again < hearing.patience {
                             waiting.push((again, place, server));
@@ -382,26 +393,26 @@ async fn hear_all(engine: &Engine, cases: Vec<Case>, manner: Manner) -> Vec<Hear
     drop(under_way);
     let heard = hearings.into_iter().map(|Hearing { case, told, took, .. }| {
         let verdict = judge(&case.due, &told);
-        Heard { case, verdict, took }
+        HostAnswers { case, verdict, took }
     });
     heard.collect()
 }
 
 /// What is being heard about one host.
 struct Hearing {
-    case: Case,
+    case: VerifyCase,
     /// How long its servers may take.
     patience: Duration,
     /// The places of its servers among the authorities.
     servers: Vec<usize>,
     /// What each of them said last, and then why there are no others.
-    told: Vec<Told>,
+    told: Vec<ServerAnswer>,
     took: Duration,
 }
 
 impl Hearing {
     fn new(
-        case: Case,
+        case: VerifyCase,
         patience: Duration,
         servers: Vec<usize>,
         trouble: Option<String>,
@@ -409,11 +420,11 @@ impl Hearing {
     ) -> Self {
         let asked = servers.iter().map(|&server| {
             let server = authorities[server].title.clone();
-            Told { server, said: unclear("did not answer in time") }
+            ServerAnswer { server, said: unclear("did not answer in time") }
         });
         let nobody = trouble.map(|why| {
             let server = "the zone".to_owned();
-            Told { server, said: unclear(&format!("names no server: {why}")) }
+            ServerAnswer { server, said: unclear(&format!("names no server: {why}")) }
         });
         let told = asked.chain(nobody).collect();
         Self { case, patience, servers, told, took: Duration::ZERO }

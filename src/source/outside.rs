@@ -14,18 +14,18 @@ use tokio::time::sleep;
 use super::{dns, gateway, stun, web};
 use crate::core::address::Family;
 use crate::core::address::interface::InterfaceName;
-use crate::core::address::standing::{self, Said};
+use crate::core::address::standing::{self, ServiceAnswer};
 use crate::core::source::{Outside, Service};
 use crate::net::http::{self, Clients};
-use crate::net::interface::Line;
+use crate::net::interface::Uplink;
 
 /// What the services of one question told.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Told {
+pub struct ServiceAnswers {
     /// The address that is believed; the error names every service that was asked and what it said.
     pub address: Result<IpAddr, String>,
     /// What each said, in the order in which they were asked.
-    pub said: Vec<Said>,
+    pub said: Vec<ServiceAnswer>,
     /// What errors call each of those.
     pub names: Vec<String>,
 }
@@ -42,12 +42,12 @@ pub async fn told(
     outside: &Outside,
     family: Family,
     clients: &Clients,
-    aside: &BTreeSet<standing::Service>,
-) -> Told {
+    aside: &BTreeSet<standing::ServiceId>,
+) -> ServiceAnswers {
     // A line that has gone is told once, and not for every service; each looks again for itself.
-    if let Some(Err(gone)) = outside.bind.map(Line::find) {
+    if let Some(Err(gone)) = outside.bind.map(Uplink::find) {
         let address = Err(format!("no {family} address was told: {gone}"));
-        return Told { address, said: Vec::new(), names: Vec::new() };
+        return ServiceAnswers { address, said: Vec::new(), names: Vec::new() };
     }
     let able = || outside.services.iter().filter(|service| service.can_tell(family));
     let is_aside = |service: &&Service| aside.contains(&service.known_as(family));
@@ -94,12 +94,12 @@ pub async fn told(
         answers[silent] = Some(Err(format!("{name} did not answer within {patience}")));
     }
     let heard = services.iter().zip(answers).filter_map(|(service, answer)| {
-        let said = Said { service: service.known_as(family), answer: answer? };
+        let said = ServiceAnswer { service: service.known_as(family), answer: answer? };
         Some((said, server(service, family)))
     });
     let (said, names): (Vec<_>, Vec<_>) = heard.unzip();
     let address = address.ok_or_else(|| doubt(&said, &names, outside.agree, family));
-    Told { address, said, names }
+    ServiceAnswers { address, said, names }
 }
 
 /// What errors call `service`.
@@ -141,7 +141,7 @@ fn agreed<'a>(
 }
 
 /// Why none of the addresses is believed; `names` are what errors call each service.
-fn doubt(said: &[Said], names: &[String], agree: usize, family: Family) -> String {
+fn doubt(said: &[ServiceAnswer], names: &[String], agree: usize, family: Family) -> String {
     let answers = said.iter().filter(|said| said.answer.is_ok()).count();
     let each = each_once(said, names).join("; ");
     match answers {
@@ -154,8 +154,8 @@ fn doubt(said: &[Said], names: &[String], agree: usize, family: Family) -> Strin
 }
 
 /// What nobody told, where all that were asked failed for one cause; `None` where they did not.
-pub fn common_doubt(told: &[&Told], family: Family) -> Option<String> {
-    let said: Vec<Said> = told.iter().flat_map(|told| told.said.iter().cloned()).collect();
+pub fn common_doubt(told: &[&ServiceAnswers], family: Family) -> Option<String> {
+    let said: Vec<ServiceAnswer> = told.iter().flat_map(|told| told.said.iter().cloned()).collect();
     let names: Vec<String> = told.iter().flat_map(|told| told.names.iter().cloned()).collect();
     match &each_once(&said, &names)[..] {
         [cause] if said.iter().all(|said| said.answer.is_err()) => {
@@ -166,7 +166,7 @@ pub fn common_doubt(told: &[&Told], family: Family) -> Option<String> {
 }
 
 /// What each said; a cause that several have is there once, with the names of the others.
-fn each_once(said: &[Said], names: &[String]) -> Vec<String> {
+fn each_once(said: &[ServiceAnswer], names: &[String]) -> Vec<String> {
     let mut each: Vec<(String, String, Vec<&str>)> = Vec::new();
     for (said, name) in said.iter().zip(names) {
         let (cause, text) = match &said.answer {
@@ -189,9 +189,9 @@ fn each_once(said: &[Said], names: &[String]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn said(answers: &[(&str, Result<&str, &str>)]) -> (Vec<Said>, Vec<String>) {
-        let said = |(name, answer): &(&str, Result<&str, &str>)| Said {
-            service: standing::Service { name: (*name).to_owned(), family: Family::V4 },
+    fn said(answers: &[(&str, Result<&str, &str>)]) -> (Vec<ServiceAnswer>, Vec<String>) {
+        let said = |(name, answer): &(&str, Result<&str, &str>)| ServiceAnswer {
+            service: standing::ServiceId { name: (*name).to_owned(), family: Family::V4 },
             answer: answer.map(|text| text.parse().unwrap()).map_err(str::to_owned),
         };
         let names = answers.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -246,7 +246,7 @@ mod tests {
         check(&answers, 1, Family::V4, told);
         let told = |answers: &[(&str, Result<&str, &str>)]| {
             let (said, names) = said(answers);
-            Told { address: Err(String::new()), said, names }
+            ServiceAnswers { address: Err(String::new()), said, names }
         };
         let (own, others) = (told(&answers[..1]), told(&answers[1..2]));
         let common = "no IPv4 address was told: no connection to a (the same for b)";

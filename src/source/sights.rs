@@ -11,22 +11,22 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::outside::Told;
+use super::outside::ServiceAnswers;
 use super::{command, file, outside};
 use crate::config::{Config, HostConfig, SourceRef};
 use crate::core::address::auto::{self, Auto, Route, auto, auto_by, past_tunnel};
 use crate::core::address::choice::{
-    self, Choice, Flags, KernelAddress, Preferences, Verdict, choose,
+    self, AddressVerdict, Choice, Flags, KernelAddress, Preferences, choose,
 };
 use crate::core::address::echo::{self, Echo};
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::prefix::{Neighbour, Prefix};
 use crate::core::address::renewal::{Listed, Renewals};
-use crate::core::address::standing::{self, Lessons, Said, lessons};
+use crate::core::address::standing::{self, Lessons, ServiceAnswer, lessons};
 use crate::core::address::{Addresses, Family, PerFamily, Special, special, unpublishable};
 use crate::core::plan::Seen;
 use crate::core::provider::{Provider, Text};
-use crate::core::source::{Interface, Kind, Outside, Service, Source};
+use crate::core::source::{Interface, Outside, Service, Source, SourceKind};
 use crate::core::veil::{Much, Veil};
 use crate::net::http::Clients;
 use crate::net::interface;
@@ -70,7 +70,7 @@ pub struct Snapshot {
     /// What is to be remembered about the renewals of the addresses.
     pub renewals: Renewals,
     /// The lines that the configuration binds something to.
-    pub lines: BTreeMap<InterfaceName, Line>,
+    pub lines: BTreeMap<InterfaceName, InterfaceFacts>,
     /// Prefixes that the provider has delegated to this machine; read only where a suffix needs it.
     pub delegated: Vec<Prefix>,
 }
@@ -86,7 +86,7 @@ pub struct Tunnel {
 
 /// What the kernel says of a line at one moment.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Line {
+pub struct InterfaceFacts {
     /// Its interface, if it is there.
     pub interface: Option<kernel::Interface>,
     /// The way towards the Internet by it in each family.
@@ -95,10 +95,10 @@ pub struct Line {
 
 /// What of a snapshot the sources use: equal facts are no reason for a round.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Facts {
+pub struct SourceFacts {
     addresses: choice::Facts,
     routes: PerFamily<Option<Route>>,
-    lines: BTreeMap<InterfaceName, Line>,
+    lines: BTreeMap<InterfaceName, InterfaceFacts>,
     delegated: Vec<Prefix>,
     awaits_verdict: bool,
 }
@@ -108,8 +108,8 @@ pub struct Facts {
 pub struct Sights {
     snapshot: Result<Snapshot, String>,
     /// The services that are left aside.
-    aside: BTreeSet<standing::Service>,
-    answers: BTreeMap<(Question, Family), Told>,
+    aside: BTreeSet<standing::ServiceId>,
+    answers: BTreeMap<(Question, Family), ServiceAnswers>,
 }
 
 impl Snapshot {
@@ -145,17 +145,17 @@ impl Snapshot {
         }
         let mut lines = BTreeMap::new();
         for name in binds(config) {
-            lines.insert(name, Line::take(name, &addresses).map_err(failed)?);
+            lines.insert(name, InterfaceFacts::take(name, &addresses).map_err(failed)?);
         }
         let needs_delegated = config.sources.iter().any(|source| match &source.kind {
-            Kind::Interface(Interface { neighbour: Some(neighbour), .. }) => {
+            SourceKind::Interface(Interface { neighbour: Some(neighbour), .. }) => {
                 neighbour.prefix_length.is_none()
             }
-            Kind::Command(_)
-            | Kind::File(_)
-            | Kind::Interface(_)
-            | Kind::Outside(_)
-            | Kind::Static(_) => false,
+            SourceKind::Command(_)
+            | SourceKind::File(_)
+            | SourceKind::Interface(_)
+            | SourceKind::Outside(_)
+            | SourceKind::Static(_) => false,
         });
         let delegated =
             if needs_delegated { kernel::delegated().map_err(failed)? } else { Vec::new() };
@@ -171,7 +171,7 @@ impl Snapshot {
     }
 }
 
-impl Line {
+impl InterfaceFacts {
     /// Reads the interface `name` and the routes by it.
     fn take(name: InterfaceName, addresses: &[KernelAddress]) -> io::Result<Self> {
         let Some(interface) = kernel::interface(name)? else { return Ok(Self::default()) };
@@ -191,7 +191,7 @@ fn binds(config: &Config) -> BTreeSet<InterfaceName> {
         binds.extend(host.host.bind);
         for (_, source) in host.sources.iter() {
             let Some(SourceRef::Named(at)) = source else { continue };
-            if let Kind::Outside(outside) = &config.sources[*at].kind {
+            if let SourceKind::Outside(outside) = &config.sources[*at].kind {
                 binds.extend(outside.bind);
             }
         }
@@ -227,7 +227,7 @@ fn around(index: u32, family: Family, addresses: &[KernelAddress]) -> io::Result
     kernel::route_by(index, family)
 }
 
-impl Facts {
+impl SourceFacts {
     /// What `config`'s sources use of `snapshot`.
     ///
     /// An interface source uses its interface; `auto` uses the interfaces that packets for the
@@ -247,15 +247,20 @@ impl Facts {
                     Some(SourceRef::Auto) => None,
                 };
                 match kind.map(|source| (source, &source.kind)) {
-                    Some((source, Kind::Interface(interface))) => {
+                    Some((source, SourceKind::Interface(interface))) => {
                         let choice = of_interface(snapshot, interface, family, source, local, None);
                         awaits_verdict |= choice.awaits_verdict;
                         if !names.contains(&interface.name.as_str()) {
                             names.push(interface.name.as_str());
                         }
                     }
-                    Some((_, Kind::Outside(outside))) => internet[family] |= outside.bind.is_none(),
-                    Some((_, Kind::Command(_) | Kind::File(_) | Kind::Static(_))) => {}
+                    Some((_, SourceKind::Outside(outside))) => {
+                        internet[family] |= outside.bind.is_none();
+                    }
+                    Some((
+                        _,
+                        SourceKind::Command(_) | SourceKind::File(_) | SourceKind::Static(_),
+                    )) => {}
                     None => {
                         internet[family] |= host.host.bind.is_none();
                         awaits_verdict |= auto_awaits_verdict(snapshot, config, host, family);
@@ -311,7 +316,7 @@ pub async fn look(
     config: &Config,
     clients: &Clients,
     asked: &mut Asked,
-    aside: BTreeSet<standing::Service>,
+    aside: BTreeSet<standing::ServiceId>,
     by_event: bool,
     known: &Renewals,
     waiting: Waiting,
@@ -377,7 +382,7 @@ async fn verdict(
     let begun = Instant::now();
     loop {
         let snapshot = Snapshot::take(config, known)?;
-        if begun.elapsed() >= patience || !Facts::of(config, &snapshot).awaits_verdict() {
+        if begun.elapsed() >= patience || !SourceFacts::of(config, &snapshot).awaits_verdict() {
             return Ok(snapshot);
         }
         tokio::time::sleep(LOOK_AGAIN).await;
@@ -393,7 +398,10 @@ fn needs_kernel(config: &Config) -> bool {
             || host.sources.iter().any(|(_, source)| match source {
                 Some(SourceRef::Auto) => true,
                 Some(SourceRef::Named(at)) => {
-                    matches!(config.sources[*at].kind, Kind::Interface(_) | Kind::Outside(_))
+                    matches!(
+                        config.sources[*at].kind,
+                        SourceKind::Interface(_) | SourceKind::Outside(_)
+                    )
                 }
                 None => false,
             })
@@ -417,14 +425,17 @@ fn outside_of(config: &Config, (question, family): (Question, Family)) -> Option
             Some(Outside { services, agree: 2, bind })
         }
         Question::Source(source) => match &config.sources[source].kind {
-            Kind::Outside(outside) => Some(outside.clone()),
-            Kind::Command(_) | Kind::File(_) | Kind::Interface(_) | Kind::Static(_) => None,
+            SourceKind::Outside(outside) => Some(outside.clone()),
+            SourceKind::Command(_)
+            | SourceKind::File(_)
+            | SourceKind::Interface(_)
+            | SourceKind::Static(_) => None,
         },
     }
 }
 
 /// Every service that a host of `config` may need: the others' standings may be forgotten.
-pub fn services(config: &Config) -> BTreeSet<standing::Service> {
+pub fn services(config: &Config) -> BTreeSet<standing::ServiceId> {
     let mut services = BTreeSet::new();
     for host in &config.hosts {
         for (family, source) in host.sources.iter() {
@@ -450,9 +461,9 @@ async fn ask(
     config: &Config,
     clients: &Clients,
     (question, family): (Question, Family),
-    aside: &BTreeSet<standing::Service>,
+    aside: &BTreeSet<standing::ServiceId>,
     waiting: Waiting,
-) -> Told {
+) -> ServiceAnswers {
     if let Some(outside) = outside_of(config, (question, family)) {
         let what = format!("waiting for {} to tell the {family} address", outside.names());
         return waiting.during(&what, outside::told(&outside, family, clients, aside)).await;
@@ -461,7 +472,7 @@ async fn ask(
         Question::Source(source) => here(config, &config.sources[source], family, waiting).await,
         Question::Echo(..) | Question::ThirdParties(_) => Err(NOBODY.to_owned()),
     };
-    Told { address, said: Vec::new(), names: Vec::new() }
+    ServiceAnswers { address, said: Vec::new(), names: Vec::new() }
 }
 
 /// Asks a source on this machine.
@@ -472,13 +483,15 @@ async fn here(
     waiting: Waiting,
 ) -> Result<IpAddr, String> {
     match &source.kind {
-        Kind::Command(arguments) => {
+        SourceKind::Command(arguments) => {
             let what = format!("waiting for the command of source {}", source.name);
             let program = (&arguments[..], config.programs_as);
             waiting.during(&what, command::seen(program, family)).await
         }
-        Kind::File(path) => file::seen(path, family),
-        Kind::Interface(_) | Kind::Outside(_) | Kind::Static(_) => Err(NOBODY.to_owned()),
+        SourceKind::File(path) => file::seen(path, family),
+        SourceKind::Interface(_) | SourceKind::Outside(_) | SourceKind::Static(_) => {
+            Err(NOBODY.to_owned())
+        }
     }
 }
 
@@ -583,7 +596,7 @@ impl Sights {
         family: Family,
         set_now: Option<&Addresses>,
     ) -> Option<Choice> {
-        let Kind::Interface(interface) = &source.kind else { return None };
+        let SourceKind::Interface(interface) = &source.kind else { return None };
         let snapshot = self.snapshot.as_ref().ok()?;
         let local = is_local(&config.providers[host.provider]);
         Some(of_interface(snapshot, interface, family, source, local, set_now))
@@ -599,8 +612,8 @@ impl Sights {
         let mut all = Lessons::new();
         for (chain, family) in chains {
             let answer = |question| self.answers.get(&(question, family));
-            let answers: Vec<&Told> = chain.into_iter().filter_map(answer).collect();
-            let said: Vec<Said> =
+            let answers: Vec<&ServiceAnswers> = chain.into_iter().filter_map(answer).collect();
+            let said: Vec<ServiceAnswer> =
                 answers.iter().flat_map(|told| told.said.iter().cloned()).collect();
             let believed = answers.iter().find_map(|told| told.address.as_ref().ok());
             for (service, lesson) in lessons(&said, believed.copied()) {
@@ -633,8 +646,10 @@ impl Sights {
         match host.sources[family] {
             None => Vec::new(),
             Some(SourceRef::Named(at)) => match config.sources[at].kind {
-                Kind::Command(_) | Kind::File(_) | Kind::Outside(_) => vec![Question::Source(at)],
-                Kind::Interface(_) | Kind::Static(_) => Vec::new(),
+                SourceKind::Command(_) | SourceKind::File(_) | SourceKind::Outside(_) => {
+                    vec![Question::Source(at)]
+                }
+                SourceKind::Interface(_) | SourceKind::Static(_) => Vec::new(),
             },
             Some(SourceRef::Auto) => match self.towards_internet(config, host, family, None) {
                 Some(Auto::BehindNat) => {
@@ -700,7 +715,7 @@ impl Sights {
         let local = is_local(&config.providers[host.provider]);
         let allow_private = source.allow_private || local;
         match &source.kind {
-            Kind::Interface(interface) => match &self.snapshot {
+            SourceKind::Interface(interface) => match &self.snapshot {
                 Err(reason) => Seen::Unknown(reason.clone()),
                 Ok(snapshot) => {
                     let choice = of_interface(snapshot, interface, family, source, local, set_now);
@@ -713,7 +728,7 @@ impl Sights {
                     }
                 }
             },
-            Kind::Static(addresses) => {
+            SourceKind::Static(addresses) => {
                 let own = addresses.iter().copied().filter(|&a| Family::of(a) == family);
                 match Addresses::new(own) {
                     Some(addresses) => published(addresses, allow_private, Some(source)),
@@ -722,7 +737,7 @@ impl Sights {
                     }
                 }
             }
-            Kind::Command(_) | Kind::File(_) | Kind::Outside(_) => {
+            SourceKind::Command(_) | SourceKind::File(_) | SourceKind::Outside(_) => {
                 self.answer(&[Question::Source(at)], family, allow_private, Some(source))
             }
         }
@@ -747,7 +762,7 @@ impl Sights {
             }
         }
         let told = |question: &Question| self.answers.get(&(*question, family));
-        let told: Vec<&Told> = chain.iter().filter_map(told).collect();
+        let told: Vec<&ServiceAnswers> = chain.iter().filter_map(told).collect();
         let common = outside::common_doubt(&told, family).filter(|_| told.len() > 1);
         Seen::Unknown(common.unwrap_or_else(|| reasons.join("; ")))
     }
@@ -855,7 +870,7 @@ fn of_interface(
 /// The address that was chosen, where at most one is.
 fn chosen(choice: &Choice) -> Option<&KernelAddress> {
     let mut judged = choice.judged.iter();
-    judged.find(|(_, verdict)| *verdict == Verdict::Chosen).map(|(address, _)| address)
+    judged.find(|(_, verdict)| *verdict == AddressVerdict::Chosen).map(|(address, _)| address)
 }
 
 /// The address of `neighbour` beside `ours`, which is this machine's, if it may be published.
@@ -912,10 +927,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::core::address::standing::{Fault, Lesson};
+    use crate::core::address::standing::{Lesson, ServiceFault};
 
     /// A host of deSEC's behind NAT, and what is seen there while `aside` is left aside.
-    fn behind_nat(aside: BTreeSet<standing::Service>) -> (Config, Sights) {
+    fn behind_nat(aside: BTreeSet<standing::ServiceId>) -> (Config, Sights) {
         let host = "[[host]]\nname = \"a.example\"\nprovider = \"desec\"\ntoken-file = \"t\"\n";
         let config = crate::config::parse(Path::new("/c.toml"), host, true).unwrap();
         let source = "192.168.1.2".parse().ok();
@@ -924,19 +939,23 @@ mod tests {
         (config, Sights { snapshot, aside, answers: BTreeMap::new() })
     }
 
-    fn own() -> standing::Service {
+    fn own() -> standing::ServiceId {
         let name = "https://checkipv4.dedyn.io/".to_owned();
-        standing::Service { name, family: Family::V4 }
+        standing::ServiceId { name, family: Family::V4 }
     }
 
-    fn ipify() -> standing::Service {
-        standing::Service { name: "ipify".to_owned(), family: Family::V4 }
+    fn ipify() -> standing::ServiceId {
+        standing::ServiceId { name: "ipify".to_owned(), family: Family::V4 }
     }
 
-    fn told(service: standing::Service, answer: Result<&str, &str>) -> Told {
+    fn told(service: standing::ServiceId, answer: Result<&str, &str>) -> ServiceAnswers {
         let answer = answer.map(|text| text.parse().unwrap()).map_err(str::to_owned);
         let names = vec![service.name.clone()];
-        Told { address: answer.clone(), said: vec![Said { service, answer }], names }
+        ServiceAnswers {
+            address: answer.clone(),
+            said: vec![ServiceAnswer { service, answer }],
+            names,
+        }
     }
 
     const OWN: (Question, Family) = (Question::Echo(0, None), Family::V4);
@@ -954,7 +973,7 @@ mod tests {
         assert_eq!(sights.questions(&config, host), []);
         let seen = sights.seen(&config, host, Family::V4, None);
         assert_eq!(seen, Seen::Here("8.8.8.8".parse::<IpAddr>().unwrap().into()));
-        let failed = Lesson::Blamed(Fault::Failed, "it is silent".to_owned());
+        let failed = Lesson::Blamed(ServiceFault::Failed, "it is silent".to_owned());
         let lessons = sights.lessons(&config);
         assert_eq!(lessons, [(own(), failed), (ipify(), Lesson::Right)].into());
         assert!(services(&config).is_superset(&lessons.into_keys().collect()));

@@ -19,18 +19,18 @@ use serde_json::ser::Formatter;
 
 use super::Salt;
 use crate::core::address::renewal::{self, Renewals};
-use crate::core::address::standing::{self, Service, Standing, Standings};
+use crate::core::address::standing::{self, ServiceId, ServiceStanding, Standings};
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{
-    Again, Asking, Entry, Finding, Hold, HoldKind, Key, Memory, Place, Reckoning, Record,
-    SelfCheck, Sent, Set, TokenEntry, Verification, Word, ZoneKey,
+    Again, Asking, Destination, Entry, Hold, HoldKind, Key, Memory, Reckoning, Record, SelfCheck,
+    Sent, Set, TokenEntry, Verification, VerifyFinding, Word, ZoneKey,
 };
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault as CoreFault, Rejection};
 use crate::core::pace::History;
 use crate::core::secret::{Fingerprint, hex};
 use crate::core::time::Timestamp;
-use crate::core::token::verdict::Verdict;
+use crate::core::token::verdict::TokenVerdict;
 use crate::os::clock;
 
 /// The version of this form.
@@ -228,7 +228,7 @@ struct StoredHost<'a> {
     came_back: Option<Moment>,
 }
 
-/// A [`Place`].
+/// A [`Destination`].
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct StoredPlace<'a> {
@@ -387,7 +387,7 @@ struct StoredCheck<'a> {
     powers: Cow<'a, str>,
 }
 
-/// A [`Standing`] with the service that it is about.
+/// A [`ServiceStanding`] with the service that it is about.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct StoredService<'a> {
@@ -533,8 +533,8 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
     }
 }
 
-impl<'a> From<&'a Place> for StoredPlace<'a> {
-    fn from(Place { fingerprint, zone, void_since }: &'a Place) -> Self {
+impl<'a> From<&'a Destination> for StoredPlace<'a> {
+    fn from(Destination { fingerprint, zone, void_since }: &'a Destination) -> Self {
         Self {
             fingerprint: Digits(*fingerprint),
             zone: zone.as_ref().map(Name::from),
@@ -544,8 +544,8 @@ impl<'a> From<&'a Place> for StoredPlace<'a> {
 }
 
 impl StoredPlace<'_> {
-    fn into_place(self) -> Place {
-        Place {
+    fn into_place(self) -> Destination {
+        Destination {
             fingerprint: self.fingerprint.0,
             zone: self.zone.map(|zone| zone.0.into_owned()),
             void_since: self.void_since.map(|at| at.0),
@@ -558,8 +558,8 @@ impl<'a> From<&'a Verification> for StoredVerification<'a> {
         let Verification { at, finding, again, repeated, was_right, put_right, returned } =
             verification;
         let (wrong, servers, took, others) = match finding {
-            Finding::Right { servers, took, others } => (None, *servers, *took, &**others),
-            Finding::Wrong(words) => (Some(words.into()), 0, Duration::ZERO, ""),
+            VerifyFinding::Right { servers, took, others } => (None, *servers, *took, &**others),
+            VerifyFinding::Wrong(words) => (Some(words.into()), 0, Duration::ZERO, ""),
         };
         Self {
             at: Moment(*at),
@@ -582,8 +582,8 @@ impl StoredVerification<'_> {
         Verification {
             at: self.at.0,
             finding: match self.wrong {
-                Some(words) => Finding::Wrong(words.into_owned()),
-                None => Finding::Right { servers, took, others: self.others.into_owned() },
+                Some(words) => VerifyFinding::Wrong(words.into_owned()),
+                None => VerifyFinding::Right { servers, took, others: self.others.into_owned() },
             },
             again: self.again.map(|again| again.0),
             repeated: self.repeated,
@@ -798,10 +798,10 @@ impl TryFrom<StoredToken<'_>> for (Fingerprint, TokenEntry) {
     }
 }
 
-impl<'a> From<(&'a Service, &'a Standing)> for StoredService<'a> {
-    fn from((service, standing): (&'a Service, &'a Standing)) -> Self {
-        let Service { name, family } = service;
-        let Standing { fault, detail, times, since, until } = standing;
+impl<'a> From<(&'a ServiceId, &'a ServiceStanding)> for StoredService<'a> {
+    fn from((service, standing): (&'a ServiceId, &'a ServiceStanding)) -> Self {
+        let ServiceId { name, family } = service;
+        let ServiceStanding { fault, detail, times, since, until } = standing;
         Self {
             service: name.into(),
             family: StoredFamily(*family),
@@ -814,12 +814,12 @@ impl<'a> From<(&'a Service, &'a Standing)> for StoredService<'a> {
     }
 }
 
-impl TryFrom<StoredService<'_>> for (Service, Standing) {
+impl TryFrom<StoredService<'_>> for (ServiceId, ServiceStanding) {
     type Error = String;
 
     fn try_from(stored: StoredService<'_>) -> Result<Self, String> {
-        let service = Service { name: stored.service.into_owned(), family: stored.family.0 };
-        let standing = Standing {
+        let service = ServiceId { name: stored.service.into_owned(), family: stored.family.0 };
+        let standing = ServiceStanding {
             fault: stored.reason.0,
             detail: stored.detail.into_owned(),
             times: stored.times,
@@ -862,7 +862,9 @@ fn tokens<'de, D: Deserializer<'de>>(
 fn services<'de, D: Deserializer<'de>>(list: D) -> Result<Standings, D::Error> {
     let list = serde_json::Value::deserialize(list)?;
     let stored = list.as_array().into_iter().flatten().map(StoredService::deserialize);
-    Ok(stored.filter_map(|stored| <(Service, Standing)>::try_from(stored.ok()?).ok()).collect())
+    Ok(stored
+        .filter_map(|stored| <(ServiceId, ServiceStanding)>::try_from(stored.ok()?).ok())
+        .collect())
 }
 
 /// The same holds of what was measured about renewals.
@@ -1002,12 +1004,12 @@ as_text!(
 );
 
 /// The word of a verdict.
-struct StoredVerdict(Verdict);
+struct StoredVerdict(TokenVerdict);
 
 as_text!(
     StoredVerdict,
     "the word of a verdict",
-    |text| Verdict::ALL.into_iter().find(|verdict| verdict.word() == text).map(StoredVerdict),
+    |text| TokenVerdict::ALL.into_iter().find(|verdict| verdict.word() == text).map(StoredVerdict),
     |self, f| f.write_str(self.0.word())
 );
 
@@ -1022,12 +1024,15 @@ as_text!(
 );
 
 /// The word for what a service did.
-struct StoredReason(standing::Fault);
+struct StoredReason(standing::ServiceFault);
 
 as_text!(
     StoredReason,
     "failed or lied",
-    |text| standing::Fault::ALL.into_iter().find(|fault| fault.word() == text).map(StoredReason),
+    |text| standing::ServiceFault::ALL
+        .into_iter()
+        .find(|fault| fault.word() == text)
+        .map(StoredReason),
     |self, f| f.write_str(self.0.word())
 );
 
@@ -1413,7 +1418,7 @@ mod tests {
     fn a_service_that_cannot_be_read_costs_nothing_else() {
         let text = String::from_utf8(bytes(&everything(), &salt())).unwrap();
         let mut rest = everything();
-        rest.services.retain(|_, standing| standing.fault != standing::Fault::Lied);
+        rest.services.retain(|_, standing| standing.fault != standing::ServiceFault::Lied);
         assert_eq!(rest.services.len(), everything().services.len() - 1);
         for (right, wrong) in [
             ("\"reason\": \"lied\"", "\"reason\": \"erred\""),

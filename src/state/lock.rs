@@ -48,7 +48,7 @@ pub enum Holder {
 
 /// Why the lock could not be taken.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum LockRefusal {
     /// Somebody has it.
     Held(Holder),
     /// The system refused something about this path.
@@ -56,21 +56,21 @@ pub enum Refusal {
 }
 
 /// Takes the lock in `dir` without waiting; it is held until the file is closed.
-pub fn take(dir: &Path, who: &str) -> Result<File, Refusal> {
+pub fn take(dir: &Path, who: &str) -> Result<File, LockRefusal> {
     let path = dir.join(FILE);
-    let system = |error| Refusal::System(path.clone(), error);
+    let system = |error| LockRefusal::System(path.clone(), error);
     let opened = disk::open_or_create(&path).map_err(system)?;
     let mut file = opened.ok_or_else(|| system(no_lock()))?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(Refusal::Held(holder(&path))),
+        Err(TryLockError::WouldBlock) => return Err(LockRefusal::Held(holder(&path))),
         Err(TryLockError::Error(error)) => return Err(system(error)),
     }
     if who == DAEMON {
         if !is_lock(&mut file).map_err(system)? {
             return Err(system(no_lock()));
         }
-        let line = Line::mine().to_string();
+        let line = HolderLine::mine().to_string();
         let written = file.set_len(0).and_then(|()| file.rewind());
         written.and_then(|()| file.write_all(line.as_bytes())).map_err(system)?;
     }
@@ -82,7 +82,7 @@ pub fn take(dir: &Path, who: &str) -> Result<File, Refusal> {
 fn is_lock(file: &mut File) -> io::Result<bool> {
     let mut text = Vec::new();
     file.take(MOST).read_to_end(&mut text)?;
-    let line = std::str::from_utf8(&text).ok().and_then(Line::parse);
+    let line = std::str::from_utf8(&text).ok().and_then(HolderLine::parse);
     Ok(line.is_some() || text.iter().all(|byte| *byte == 0))
 }
 
@@ -90,14 +90,14 @@ fn is_lock(file: &mut File) -> io::Result<bool> {
 pub fn running_daemon(dir: &Path) -> Option<Holder> {
     let _hand = of_state();
     let path = dir.join(FILE);
-    let line = Line::parse(&disk::read_text(&path, MOST).ok()??)?;
+    let line = HolderLine::parse(&disk::read_text(&path, MOST).ok()??)?;
     let pid = if line.is_alive() { line.pid } else { number_outside(&line, &path)? };
     Some(Holder::Daemon { pid, since: line.since })
 }
 
 /// The number that the daemon of `line` has for us, when it is in a jail or a container of its own
 /// and knows another: who may have the lock of the file at `path` and began when the daemon did.
-fn number_outside(line: &Line, path: &Path) -> Option<u32> {
+fn number_outside(line: &HolderLine, path: &Path) -> Option<u32> {
     let then = line.tick?;
     lockers(path).into_iter().find(|pid| tick(*pid) == Some(then))
 }
@@ -139,11 +139,13 @@ pub fn right_again(dir: &Path) {
 }
 
 /// What keeps a run from locking `dir`: something else than a lock in its place.
-pub(super) fn obstacle(dir: &Path) -> Option<Refusal> {
+pub(super) fn obstacle(dir: &Path) -> Option<LockRefusal> {
     let path = dir.join(FILE);
     match disk::open_regular(&path) {
-        Ok(None) => Some(Refusal::System(path, no_lock())),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Some(Refusal::System(path, error)),
+        Ok(None) => Some(LockRefusal::System(path, no_lock())),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Some(LockRefusal::System(path, error))
+        }
         Ok(Some(_)) | Err(_) => None,
     }
 }
@@ -187,7 +189,7 @@ fn lockers_in(locks: &str, device: &str, inode: u64) -> Vec<u32> {
 
 /// What the daemon writes: `daemon 1234 since 2026-11-22T04:30:00Z tick 5678`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Line {
+struct HolderLine {
     pid: u32,
     since: Timestamp,
     /// When the process started, in the kernel's ticks since boot: a process number is used again
@@ -195,7 +197,7 @@ struct Line {
     tick: Option<u64>,
 }
 
-impl Line {
+impl HolderLine {
     /// This process.
     fn mine() -> Self {
         let pid = std::process::id();
@@ -219,7 +221,7 @@ impl Line {
     }
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for HolderLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let since = clock::rfc3339_seconds(self.since);
         write!(f, "{DAEMON} {} since {since} tick ", self.pid)?;
@@ -273,13 +275,13 @@ mod tests {
 
     #[test]
     fn a_line_is_read_as_it_is_written() {
-        let line = Line { pid: 7, since: Timestamp::from_secs(1_800_000_000), tick: Some(9) };
+        let line = HolderLine { pid: 7, since: Timestamp::from_secs(1_800_000_000), tick: Some(9) };
         assert_eq!(line.to_string(), "daemon 7 since 2027-01-15T08:00:00Z tick 9\n");
-        assert_eq!(Line::parse(&line.to_string()), Some(line));
-        let line = Line { tick: None, ..line };
-        assert_eq!(Line::parse(&line.to_string()), Some(line));
+        assert_eq!(HolderLine::parse(&line.to_string()), Some(line));
+        let line = HolderLine { tick: None, ..line };
+        assert_eq!(HolderLine::parse(&line.to_string()), Some(line));
         for wrong in ["", "daemon", "once 7 since 2027-01-15T08:00:00Z tick 9", "\u{0}\u{0}"] {
-            assert_eq!(Line::parse(wrong), None, "{wrong:?}");
+            assert_eq!(HolderLine::parse(wrong), None, "{wrong:?}");
         }
     }
 
@@ -304,7 +306,7 @@ mod tests {
         let path = dir.join(FILE);
         let found = lockers(&path);
         assert!(found.contains(&std::process::id()), "{found:?}");
-        let line = Line { pid: u32::MAX, ..Line::mine() };
+        let line = HolderLine { pid: u32::MAX, ..HolderLine::mine() };
         assert_eq!(number_outside(&line, &path), Some(std::process::id()));
         drop(file);
         fs::remove_dir_all(&dir).unwrap();
@@ -328,13 +330,13 @@ mod tests {
 
     #[test]
     fn a_line_is_believed_only_while_its_very_process_lives() {
-        let mine = Line::mine();
+        let mine = HolderLine::mine();
         assert!(mine.is_alive());
         if mine.tick.is_some() {
-            let another = Line { tick: Some(1), ..mine };
+            let another = HolderLine { tick: Some(1), ..mine };
             assert!(!another.is_alive(), "the number is mine, the start is not");
         }
-        let nobody = Line { pid: u32::MAX, ..mine };
+        let nobody = HolderLine { pid: u32::MAX, ..mine };
         assert!(!nobody.is_alive());
     }
 
@@ -345,7 +347,7 @@ mod tests {
         while tick(pid).is_some() {
             std::thread::yield_now();
         }
-        assert!(!Line { pid, tick: Some(1), ..Line::mine() }.is_alive());
+        assert!(!HolderLine { pid, tick: Some(1), ..HolderLine::mine() }.is_alive());
         child.wait().unwrap();
     }
 }

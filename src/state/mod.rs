@@ -50,7 +50,7 @@ const LARGEST: u64 = 64 << 20;
 
 /// How the state directory is used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Access {
+pub enum StateAccess {
     /// Reading and writing, by one process at a time.
     Locked {
         /// Who locks: [`DAEMON`] or `once`.
@@ -123,12 +123,12 @@ pub enum StateError {
 impl Store {
     /// Opens the state directory, making it if it is not there, and takes the lock.
     ///
-    /// Its parent has to be there. With [`Access::ReadOnly`] nothing is touched and nothing fails.
-    pub fn open(dir: &Path, access: Access) -> Result<Self, StateError> {
+    /// Its parent has to be there. With [`StateAccess::ReadOnly`] nothing is touched and nothing fails.
+    pub fn open(dir: &Path, access: StateAccess) -> Result<Self, StateError> {
         let _hand = of_state();
         let lock = match access {
-            Access::ReadOnly => None,
-            Access::Locked { who } => {
+            StateAccess::ReadOnly => None,
+            StateAccess::Locked { who } => {
                 let lock = lock_in(dir, who)?;
                 // A process that was killed while it wrote has left it; the lock says that none
                 // is writing now.
@@ -340,7 +340,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Takes the lock in `dir`; makes the directory when it is not there.
 fn lock_in(dir: &Path, who: &str) -> Result<File, StateError> {
     let locked = match lock::take(dir, who) {
-        Err(lock::Refusal::System(_, error)) if error.kind() == io::ErrorKind::NotFound => {
+        Err(lock::LockRefusal::System(_, error)) if error.kind() == io::ErrorKind::NotFound => {
             match disk::create_directory(dir) {
                 // A run that began when we did was first.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
@@ -352,8 +352,8 @@ fn lock_in(dir: &Path, who: &str) -> Result<File, StateError> {
         other => other,
     };
     locked.map_err(|refusal| match refusal {
-        lock::Refusal::Held(holder) => StateError::Held { dir: dir.to_owned(), holder },
-        lock::Refusal::System(path, error) => StateError::system("lock", path, error),
+        lock::LockRefusal::Held(holder) => StateError::Held { dir: dir.to_owned(), holder },
+        lock::LockRefusal::System(path, error) => StateError::system("lock", path, error),
     })
 }
 
@@ -419,8 +419,8 @@ pub fn obstacle(dir: &Path) -> Option<StateError> {
         return of("write", &new, error);
     }
     match lock::obstacle(dir)? {
-        lock::Refusal::Held(_) => None,
-        lock::Refusal::System(path, error) => of("lock", &path, error),
+        lock::LockRefusal::Held(_) => None,
+        lock::LockRefusal::System(path, error) => of("lock", &path, error),
     }
 }
 

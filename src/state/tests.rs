@@ -11,19 +11,19 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
-use crate::core::address::standing::{self, Standing};
+use crate::core::address::standing::{self, ServiceStanding};
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{
-    Again, Asking, Entry, Finding, Hold, HoldKind, Key, Place, Reckoning, Record, SelfCheck, Sent,
-    Set, TokenEntry, Verification, Word, ZoneKey,
+    Again, Asking, Destination, Entry, Hold, HoldKind, Key, Reckoning, Record, SelfCheck, Sent,
+    Set, TokenEntry, Verification, VerifyFinding, Word, ZoneKey,
 };
 use crate::core::outcome::{Fault, Rejection};
 use crate::core::pace::History;
 use crate::core::time::Timestamp;
-use crate::core::token::verdict::Verdict;
+use crate::core::token::verdict::TokenVerdict;
 
-const ONCE: Access = Access::Locked { who: "once" };
-const LOCKED: Access = Access::Locked { who: DAEMON };
+const ONCE: StateAccess = StateAccess::Locked { who: "once" };
+const LOCKED: StateAccess = StateAccess::Locked { who: DAEMON };
 
 fn at(millis: u64) -> Timestamp {
     Timestamp::from_millis(1_800_000_000_000 + millis)
@@ -45,7 +45,7 @@ pub fn salt() -> Salt {
 fn behind() -> Verification {
     Verification {
         at: at(13),
-        finding: Finding::Wrong("ns2 is behind".to_owned()),
+        finding: VerifyFinding::Wrong("ns2 is behind".to_owned()),
         again: Some(Again::Unverified),
         repeated: true,
         was_right: true,
@@ -57,7 +57,7 @@ fn behind() -> Verification {
 /// Servers that are right.
 fn verified() -> Verification {
     let took = std::time::Duration::from_millis(400);
-    let finding = Finding::Right { servers: 2, took, others: "ns3 is silent".to_owned() };
+    let finding = VerifyFinding::Right { servers: 2, took, others: "ns3 is silent".to_owned() };
     Verification {
         at: at(1),
         finding,
@@ -70,9 +70,9 @@ fn verified() -> Verification {
 }
 
 /// A place, with everything that can be known of it.
-fn place() -> Place {
+fn place() -> Destination {
     let zone = Some("example".parse().unwrap());
-    Place { fingerprint: Fingerprint(10), zone, void_since: Some(at(15)) }
+    Destination { fingerprint: Fingerprint(10), zone, void_since: Some(at(15)) }
 }
 
 /// Two records with everything that can be known of them.
@@ -170,29 +170,33 @@ pub fn everything() -> Memory {
     let check = SelfCheck {
         about: Fingerprint(2),
         at: at(4),
-        verdict: Verdict::TooPowerful,
+        verdict: TokenVerdict::TooPowerful,
         powers: "may write NS".to_owned(),
     };
     let (unheard, warned) = (Some(at(2)), Some(at(3)));
     let (kept, looked) = (Some(check.clone()), Some(at(3)));
     let token = TokenEntry { spoke: at(1), unheard, warned, check: kept, looked };
     memory.tokens.insert(Fingerprint(1), token);
-    for (place, verdict) in (2..).zip(Verdict::ALL) {
+    for (place, verdict) in (2..).zip(TokenVerdict::ALL) {
         let check = SelfCheck { verdict, powers: String::new(), ..check.clone() };
         let token = TokenEntry { check: Some(check), ..TokenEntry::default() };
         memory.tokens.insert(Fingerprint(place), token);
     }
     memory.tokens.insert(Fingerprint(u64::MAX), TokenEntry::default());
-    let standing = Standing {
-        fault: standing::Fault::Lied,
+    let standing = ServiceStanding {
+        fault: standing::ServiceFault::Lied,
         detail: "says 192.0.2.1 where another says 192.0.2.2".to_owned(),
         times: 3,
         since: at(1),
         until: at(9),
     };
-    let service = |family| standing::Service { name: "icanhazip".to_owned(), family };
+    let service = |family| standing::ServiceId { name: "icanhazip".to_owned(), family };
     memory.services.insert(service(Family::V4), standing.clone());
-    let failed = Standing { fault: standing::Fault::Failed, detail: String::new(), ..standing };
+    let failed = ServiceStanding {
+        fault: standing::ServiceFault::Failed,
+        detail: String::new(),
+        ..standing
+    };
     memory.services.insert(service(Family::V6), failed);
     memory.without_lists.insert("old".into());
     memory.servers.insert("desec".into(), Fingerprint(11));
@@ -256,7 +260,7 @@ impl Drop for Scratch {
 ///
 /// A child that another test starts keeps the lock of ours a little longer, until it is a program of
 /// its own.
-fn open(dir: &Path, access: Access) -> Store {
+fn open(dir: &Path, access: StateAccess) -> Store {
     for _ in 0..200 {
         match Store::open(dir, access) {
             Err(StateError::Held { .. }) => thread::sleep(Duration::from_millis(10)),
@@ -334,7 +338,7 @@ fn only_a_change_is_written() {
 #[test]
 fn reading_needs_no_directory_and_leaves_none() {
     let scratch = Scratch::new();
-    let mut store = Store::open(&scratch.dir(), Access::ReadOnly).unwrap();
+    let mut store = Store::open(&scratch.dir(), StateAccess::ReadOnly).unwrap();
     assert_eq!(store.load().unwrap(), Loaded::default());
     fails(store.save(&Memory::default()), "opened for reading only");
     assert!(!scratch.dir().exists());
@@ -345,7 +349,7 @@ fn reading_goes_on_beside_a_lock() {
     let scratch = Scratch::new();
     let (mut store, _) = opened(&scratch.dir());
     store.save(&everything()).unwrap();
-    let mut reader = Store::open(&scratch.dir(), Access::ReadOnly).unwrap();
+    let mut reader = Store::open(&scratch.dir(), StateAccess::ReadOnly).unwrap();
     assert_eq!(reader.load().unwrap().memory, everything());
     assert_eq!(reader.fingerprint(&[]), store.fingerprint(&[]));
 }
@@ -384,7 +388,7 @@ fn who_only_reads_leaves_damage_where_it_is() {
     let scratch = Scratch::new();
     fs::create_dir(scratch.dir()).unwrap();
     fs::write(scratch.file(), "nonsense").unwrap();
-    let loaded = Store::open(&scratch.dir(), Access::ReadOnly).unwrap().load().unwrap();
+    let loaded = Store::open(&scratch.dir(), StateAccess::ReadOnly).unwrap().load().unwrap();
     assert!(loaded.damage.is_some() && loaded.set_aside.is_none());
     assert_eq!(fs::read(scratch.file()).unwrap(), b"nonsense");
 }
@@ -419,7 +423,7 @@ fn a_newer_version_is_refused_and_never_overwritten() {
     fails(store.load(), expect);
     fails(store.save(&everything()), expect);
     assert_eq!(fs::read_to_string(scratch.file()).unwrap(), newer);
-    fails(Store::open(&scratch.dir(), Access::ReadOnly).unwrap().load(), expect);
+    fails(Store::open(&scratch.dir(), StateAccess::ReadOnly).unwrap().load(), expect);
 }
 
 #[test]
@@ -481,8 +485,8 @@ fn a_directory_that_cannot_be_made_says_the_fix() {
 #[test]
 fn a_fingerprint_tells_every_part_and_every_state_apart() {
     let scratch = Scratch::new();
-    let mut store = Store::open(&scratch.dir(), Access::ReadOnly).unwrap();
-    let other = Store::open(&scratch.dir(), Access::ReadOnly).unwrap();
+    let mut store = Store::open(&scratch.dir(), StateAccess::ReadOnly).unwrap();
+    let other = Store::open(&scratch.dir(), StateAccess::ReadOnly).unwrap();
     assert_ne!(store.fingerprint(&[b"a"]), other.fingerprint(&[b"a"]));
     (store.salt, store.key) = (salt(), salt().key().into());
     assert_ne!(store.fingerprint(&[b"ab", b"c"]), store.fingerprint(&[b"a", b"bc"]));
@@ -611,7 +615,7 @@ fn on_a_full_disk(mount: &Path) {
         "the file system is read-only; choose a writable directory with --state-dir",
     );
     fails(Store::open(&mount.join("other"), ONCE), "the file system is read-only");
-    let loaded = Store::open(&dir, Access::ReadOnly).unwrap().load().unwrap();
+    let loaded = Store::open(&dir, StateAccess::ReadOnly).unwrap().load().unwrap();
     assert_eq!(loaded.memory, crowd(10, 3));
     println!("done: full");
 }

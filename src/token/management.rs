@@ -15,7 +15,7 @@ pub use crate::cli::table::MANAGEMENT_VARIABLE as VARIABLE;
 
 /// A secret of management, as people are told of it.
 #[derive(Clone, Copy)]
-struct Kind {
+struct SecretWords {
     /// The option that names its file.
     option: &'static str,
     /// What it is.
@@ -24,11 +24,11 @@ struct Kind {
     word: &'static str,
 }
 
-const TOKEN: Kind =
-    Kind { option: "--management-token-file", name: "management token", word: "token" };
+const TOKEN: SecretWords =
+    SecretWords { option: "--management-token-file", name: "management token", word: "token" };
 
-const PASSWORD: Kind =
-    Kind { option: "--management-password-file", name: "user's password", word: "password" };
+const PASSWORD: SecretWords =
+    SecretWords { option: "--management-password-file", name: "user's password", word: "password" };
 
 /// What is asked on the terminal.
 const PROMPT: &str = "Management token (it is not shown): ";
@@ -74,7 +74,7 @@ fn choose(
     TOKEN.typed(ask)
 }
 
-impl Kind {
+impl SecretWords {
     /// What `ask` brings; `None` where nobody answers.
     fn typed(
         self,

@@ -10,7 +10,7 @@ use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::token::finding::Finding;
 use crate::core::token::upkeep::powers;
-use crate::core::token::verdict::Verdict;
+use crate::core::token::verdict::TokenVerdict;
 use crate::core::token::{Api, Limits, Row, Rule};
 use crate::os::clock;
 use crate::os::disk::{self, Ownership};
@@ -57,10 +57,10 @@ fn noted(
     let had_proof = before.proven.is_some() || before.beyond.is_some();
     let unproven = Receipt { proven: None, ..before.clone() };
     match verdict {
-        Verdict::TooPowerful if had_proof => {
+        TokenVerdict::TooPowerful if had_proof => {
             Some(Receipt { beyond: Some(powers(&report.findings)), ..unproven })
         }
-        Verdict::Dead if had_proof && report.findings.contains(&Finding::Gone) => {
+        TokenVerdict::Dead if had_proof && report.findings.contains(&Finding::Gone) => {
             let revoked = before.revoked.or_else(|| Some(clock::wall()));
             Some(Receipt { revoked, ..unproven })
         }

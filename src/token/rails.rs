@@ -22,7 +22,7 @@ use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::token::finding::{self, Finding};
 use crate::core::token::rails::{self as judgement, Grant, NOT_VISIBLE};
-use crate::core::token::verdict::{Verdict, WARN_AHEAD};
+use crate::core::token::verdict::{TokenVerdict, WARN_AHEAD};
 use crate::core::token::{Api, Duty, Limits, name_for, period};
 use crate::exit::Exit;
 use crate::net::http::Clients;
@@ -44,7 +44,7 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
         TokenAction::Audit | TokenAction::Issue | TokenAction::Rotate => {
             common_provider(&holders)?;
             let user = user(command)?;
-            let desk = Desk { config, command, user, clients: &clients };
+            let desk = RailsIssuer { config, command, user, clients: &clients };
             each(command, &holders, async |holder, file| desk.serve(holder, file).await).await
         }
         TokenAction::Revoke => {
@@ -177,7 +177,7 @@ fn zone(config: &Config, host: &HostConfig) -> Option<Hostname> {
 }
 
 /// Where tokens are made.
-struct Desk<'a> {
+struct RailsIssuer<'a> {
     config: &'a Config,
     command: &'a TokenCommand,
     user: Option<Credential>,
@@ -196,7 +196,7 @@ struct Job<'a> {
     wanted: Grant,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> RailsIssuer<'a> {
     /// Puts one holder's token right, or replaces it.
     async fn serve(&self, holder: &'a Holder<'a>, file: &TokenFile) -> Result<(), Failure> {
         let mut found = file.look(self.command.dry_run)?;
@@ -662,7 +662,7 @@ async fn judged(
     let grant = subject.receipt.as_ref().and_then(|receipt| receipt.rails.as_ref());
     let duties = duties(config, subject.holder, subject.receipt.as_ref())?;
     let found = judgement::judge(grant, &duties, clock::wall());
-    let is_over = judgement::verdict(&found) == Verdict::Dead;
+    let is_over = judgement::verdict(&found) == TokenVerdict::Dead;
     let mut findings: Vec<Finding> = found.into_iter().map(Finding::from).collect();
     // Whatever it was granted, nobody can use it any more.
     let dead = |findings: &mut Vec<Finding>| *findings = vec![Finding::Lapsed];

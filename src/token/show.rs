@@ -10,7 +10,7 @@ use super::styled::{Style, out_styled};
 use crate::core::name::Hostname;
 use crate::core::time::{Timestamp, roughly};
 use crate::core::token::finding::{self, Finding};
-use crate::core::token::verdict::{Verdict, Weight};
+use crate::core::token::verdict::{TokenVerdict, Weight};
 use crate::core::token::{Duty, EVERYWHERE, Key, Limits, Row, Rule, TokenId, period};
 use crate::exit::Exit;
 use crate::os::clock::{self, rfc3339_seconds};
@@ -99,7 +99,7 @@ impl Audited {
     }
 
     /// What the findings come to.
-    pub fn verdict(&self) -> Verdict {
+    pub fn verdict(&self) -> TokenVerdict {
         finding::verdict(&self.findings)
     }
 
@@ -124,12 +124,14 @@ pub fn tell(audited: &[Audited], as_json: bool, is_verbose: bool) {
 /// What the audit of one token tells a script.
 pub fn code(audited: &Audited) -> Exit {
     match audited.verdict() {
-        Verdict::Dead | Verdict::Narrow | Verdict::NarrowToZone if cannot_do_its_job(audited) => {
+        TokenVerdict::Dead | TokenVerdict::Narrow | TokenVerdict::NarrowToZone
+            if cannot_do_its_job(audited) =>
+        {
             Exit::Deferred
         }
-        Verdict::Dead | Verdict::Narrow | Verdict::NarrowToZone => Exit::Right,
-        Verdict::Inconclusive => Exit::Deferred,
-        Verdict::TooPowerful => Exit::Rejected,
+        TokenVerdict::Dead | TokenVerdict::Narrow | TokenVerdict::NarrowToZone => Exit::Right,
+        TokenVerdict::Inconclusive => Exit::Deferred,
+        TokenVerdict::TooPowerful => Exit::Rejected,
     }
 }
 
@@ -264,15 +266,17 @@ fn label(token: &Audited) -> String {
 /// is no host's here has another job, which nobody here knows: what it may do is said, not judged.
 fn standing(token: &Audited) -> (&'static str, Style) {
     match token.verdict() {
-        Verdict::TooPowerful if token.hosts.is_empty() => ("not of a host here", Style::Doubtful),
-        Verdict::TooPowerful => ("TOO POWERFUL", Style::Bad),
-        Verdict::Inconclusive => ("inconclusive", Style::Doubtful),
-        Verdict::Dead if is_gone(token) => ("gone", Style::Doubtful),
-        Verdict::Dead => ("lapsed", Style::Doubtful),
+        TokenVerdict::TooPowerful if token.hosts.is_empty() => {
+            ("not of a host here", Style::Doubtful)
+        }
+        TokenVerdict::TooPowerful => ("TOO POWERFUL", Style::Bad),
+        TokenVerdict::Inconclusive => ("inconclusive", Style::Doubtful),
+        TokenVerdict::Dead if is_gone(token) => ("gone", Style::Doubtful),
+        TokenVerdict::Dead => ("lapsed", Style::Doubtful),
         // It does nothing that it should not, and not what it should either.
-        Verdict::Narrow if cannot_do_its_job(token) => ("narrow", Style::Doubtful),
-        Verdict::Narrow => ("narrow", Style::Good),
-        Verdict::NarrowToZone => ("narrow to the zone", Style::Good),
+        TokenVerdict::Narrow if cannot_do_its_job(token) => ("narrow", Style::Doubtful),
+        TokenVerdict::Narrow => ("narrow", Style::Good),
+        TokenVerdict::NarrowToZone => ("narrow to the zone", Style::Good),
     }
 }
 
@@ -554,7 +558,7 @@ struct Shown<'a> {
     name: Option<&'a str>,
     by: &'static str,
     verdict: &'static str,
-    findings: Vec<Found<'a>>,
+    findings: Vec<FindingWords<'a>>,
     not_visible: &'a [&'static str],
     expires: Option<String>,
     last_used: Option<String>,
@@ -603,7 +607,7 @@ impl<'a> ShownRow<'a> {
 }
 
 #[derive(Serialize)]
-struct Found<'a> {
+struct FindingWords<'a> {
     finding: &'static str,
     weight: &'static str,
     text: String,
@@ -631,7 +635,7 @@ pub fn json(audited: &[Audited]) -> String {
 
 fn shown(token: &Audited) -> Shown<'_> {
     let moment = |moment: Timestamp| rfc3339_seconds(moment).to_string();
-    let found = |(finding, fix): (&Finding, _)| Found {
+    let found = |(finding, fix): (&Finding, _)| FindingWords {
         finding: finding.word(),
         weight: match finding.weight() {
             Weight::TooPowerful => "too-powerful",

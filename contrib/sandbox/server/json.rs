@@ -1,4 +1,4 @@
-//! JSON values whose members keep their order, as Python writes them; serde_json reads and writes.
+//! JSON values whose members keep their order, as Python writes them; `serde_json` reads and writes.
 //!
 //! Pure. Of a repeated name the last value counts.
 

@@ -68,7 +68,7 @@ pub struct Preferences {
 
 /// What became of one address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
+pub enum AddressVerdict {
     /// It is published.
     Chosen,
     /// It is not.
@@ -121,7 +121,7 @@ pub struct Choice {
     /// The addresses to publish.
     pub chosen: Option<Addresses>,
     /// Every address of the family with its verdict, in the kernel's order.
-    pub judged: Vec<(KernelAddress, Verdict)>,
+    pub judged: Vec<(KernelAddress, AddressVerdict)>,
     /// A tentative address would be chosen if its duplicate address detection ended well.
     pub awaits_verdict: bool,
 }
@@ -197,10 +197,10 @@ pub fn choose(
     let judge = |(candidate, rank, excluded): (&KernelAddress, Rank, Option<Reason>)| {
         let last = last.filter(|last| rank > *last);
         let reason = excluded.or_else(|| Some(rank.behind(&last?, candidate)));
-        (candidate.clone(), reason.map_or(Verdict::Chosen, Verdict::PassedOver))
+        (candidate.clone(), reason.map_or(AddressVerdict::Chosen, AddressVerdict::PassedOver))
     };
     let judged: Vec<_> = ranked().map(judge).collect();
-    let chosen = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Chosen);
+    let chosen = judged.iter().filter(|(_, verdict)| *verdict == AddressVerdict::Chosen);
     let chosen = Addresses::new(chosen.map(|(candidate, _)| candidate.address));
     Choice { chosen, judged, awaits_verdict }
 }
@@ -311,7 +311,7 @@ impl fmt::Display for Flags {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for AddressVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Chosen => f.write_str("chosen"),
@@ -425,8 +425,8 @@ pub(super) mod tests {
         let of = parsed(address);
         let verdict = choice.judged.iter().find(|(judged, _)| judged.address == of);
         match verdict.expect("every address is judged").1 {
-            Verdict::PassedOver(reason) => reason,
-            Verdict::Chosen => panic!("{address} was chosen"),
+            AddressVerdict::PassedOver(reason) => reason,
+            AddressVerdict::Chosen => panic!("{address} was chosen"),
         }
     }
 

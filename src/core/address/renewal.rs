@@ -76,7 +76,7 @@ pub struct History {
 
 /// A prefix of an interface at one look.
 #[derive(Clone, Copy, Debug)]
-struct Prefix {
+struct RenewedPrefix {
     subnet: Subnet,
     /// Whether its addresses are global; only equals are compared.
     global: bool,
@@ -138,7 +138,7 @@ impl Renewals {
             address
         };
         let addresses = listed.into_iter().map(mark).collect();
-        let has_sibling = |own: &&Prefix| prefixes.iter().any(|other| own.is_beside(other));
+        let has_sibling = |own: &&RenewedPrefix| prefixes.iter().any(|other| own.is_beside(other));
         let remembered = prefixes.iter().filter(has_sibling);
         let mut remembered: Vec<_> = remembered.map(|own| (own.subnet, own.history)).collect();
         // Whatever the kernel's order, the same is to be written.
@@ -160,8 +160,8 @@ impl Renewals {
     }
 
     /// The prefixes that `listed` has stable addresses of, with their histories until then.
-    fn prefixes(&self, listed: &[Listed]) -> Vec<Prefix> {
-        let mut prefixes: Vec<Prefix> = Vec::new();
+    fn prefixes(&self, listed: &[Listed]) -> Vec<RenewedPrefix> {
+        let mut prefixes: Vec<RenewedPrefix> = Vec::new();
         for Listed { address, stamps } in listed {
             let Some(Stamps { created, renewed }) = *stamps else { continue };
             if address.flags.temporary || !takes_part(address) {
@@ -184,7 +184,14 @@ impl Renewals {
                 }
                 None => {
                     let history = History::new(created, renewed);
-                    prefixes.push(Prefix { subnet, global, usable, deprecated, renewed, history });
+                    prefixes.push(RenewedPrefix {
+                        subnet,
+                        global,
+                        usable,
+                        deprecated,
+                        renewed,
+                        history,
+                    });
                 }
             }
         }
@@ -223,7 +230,7 @@ fn subnet(address: &KernelAddress) -> Subnet {
     Subnet { index: address.index, prefix }
 }
 
-impl Prefix {
+impl RenewedPrefix {
     /// Whether `other` is another prefix of the same interface and kind.
     fn is_beside(&self, other: &Self) -> bool {
         self.subnet != other.subnet

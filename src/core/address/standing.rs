@@ -13,7 +13,7 @@ use crate::core::time::Timestamp;
 
 /// A service in one family: it may tell the truth in one and be out of reach in the other.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Service {
+pub struct ServiceId {
     /// What people call it.
     pub name: String,
     /// The family of the addresses that it is asked for.
@@ -22,9 +22,9 @@ pub struct Service {
 
 /// How a service stands that failed or lied when it was last asked.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Standing {
+pub struct ServiceStanding {
     /// What it did.
-    pub fault: Fault,
+    pub fault: ServiceFault,
     /// What was seen of it, in words.
     pub detail: String,
     /// How many times in a row it was blamed, the measure of the next wait; at least 1.
@@ -37,7 +37,7 @@ pub struct Standing {
 
 /// What a service can be blamed for; the worse one last.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Fault {
+pub enum ServiceFault {
     /// It told no address that can be believed while another service did.
     Failed,
     /// It told another address than the one that was agreed on.
@@ -46,9 +46,9 @@ pub enum Fault {
 
 /// What one service said to one question.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Said {
+pub struct ServiceAnswer {
     /// The service.
-    pub service: Service,
+    pub service: ServiceId,
     /// An address, or why it told none, in words that name it.
     pub answer: Result<IpAddr, String>,
 }
@@ -59,16 +59,16 @@ pub enum Lesson {
     /// It told what is believed.
     Right,
     /// It is to blame, with what was seen of it.
-    Blamed(Fault, String),
+    Blamed(ServiceFault, String),
 }
 
 /// How the services stand that have been blamed.
-pub type Standings = BTreeMap<Service, Standing>;
+pub type Standings = BTreeMap<ServiceId, ServiceStanding>;
 
 /// What a round taught about services.
-pub type Lessons = BTreeMap<Service, Lesson>;
+pub type Lessons = BTreeMap<ServiceId, Lesson>;
 
-impl Fault {
+impl ServiceFault {
     /// Every fault.
     pub const ALL: [Self; 2] = [Self::Failed, Self::Lied];
 
@@ -106,7 +106,7 @@ impl Fault {
 /// The longest that a service is left aside at a time.
 pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-impl Standing {
+impl ServiceStanding {
     /// Whether the service is left aside at `now`.
     pub fn is_aside(&self, now: Timestamp) -> bool {
         now < self.until
@@ -114,7 +114,7 @@ impl Standing {
 }
 
 /// The services that are left aside at `now`.
-pub fn aside(standings: &Standings, now: Timestamp) -> BTreeSet<Service> {
+pub fn aside(standings: &Standings, now: Timestamp) -> BTreeSet<ServiceId> {
     let aside = standings.iter().filter(|(_, standing)| standing.is_aside(now));
     aside.map(|(service, _)| service.clone()).collect()
 }
@@ -131,20 +131,22 @@ pub fn aside(standings: &Standings, now: Timestamp) -> BTreeSet<Service> {
 ///
 /// Where nobody got through, the line is dead or somebody on it answers everything: that is no
 /// service's fault.
-pub fn lessons(said: &[Said], believed: Option<IpAddr>) -> Lessons {
+pub fn lessons(said: &[ServiceAnswer], believed: Option<IpAddr>) -> Lessons {
     let got_through = said.iter().any(|said| said.answer.is_ok());
-    let agrees = |said: &&Said| said.answer.as_ref().ok() == believed.as_ref();
+    let agrees = |said: &&ServiceAnswer| said.answer.as_ref().ok() == believed.as_ref();
     let others = match said.iter().filter(|said| said.answer.is_ok()).filter(agrees).count() {
         1 => "another says".to_owned(),
         several => format!("{several} others say"),
     };
-    let lesson = |said: &Said| match (&said.answer, believed) {
+    let lesson = |said: &ServiceAnswer| match (&said.answer, believed) {
         (Ok(address), Some(believed)) if *address == believed => Some(Lesson::Right),
         (Ok(address), Some(believed)) => {
             let detail = format!("says {address} where {others} {believed}");
-            Some(Lesson::Blamed(Fault::Lied, detail))
+            Some(Lesson::Blamed(ServiceFault::Lied, detail))
         }
-        (Err(reason), _) if got_through => Some(Lesson::Blamed(Fault::Failed, reason.clone())),
+        (Err(reason), _) if got_through => {
+            Some(Lesson::Blamed(ServiceFault::Failed, reason.clone()))
+        }
         (Ok(_), None) | (Err(_), _) => None,
     };
     let mut lessons = Lessons::new();
@@ -157,7 +159,7 @@ pub fn lessons(said: &[Said], believed: Option<IpAddr>) -> Lessons {
 }
 
 /// Adds what was learnt about a service; of two lessons in one round the worse one counts.
-pub fn add(lessons: &mut Lessons, service: Service, lesson: Lesson) {
+pub fn add(lessons: &mut Lessons, service: ServiceId, lesson: Lesson) {
     let known = lessons.entry(service).or_insert(Lesson::Right);
     if lesson > *known {
         *known = lesson;
@@ -184,7 +186,7 @@ pub fn settle(standings: &mut Standings, lessons: &Lessons, now: Timestamp) {
         let times = known.map_or(1, |known| known.times.saturating_add(1));
         let since = known.map_or(now, |known| known.since);
         let until = now.after(fault.wait().delay(times, Duration::ZERO, 0.0));
-        let standing = Standing { fault, detail: detail.clone(), times, since, until };
+        let standing = ServiceStanding { fault, detail: detail.clone(), times, since, until };
         standings.insert(service.clone(), standing);
     }
 }
@@ -200,32 +202,32 @@ mod tests {
         Timestamp::from_secs(1_800_000_000 + seconds)
     }
 
-    fn service(name: &str) -> Service {
-        Service { name: name.to_owned(), family: Family::V4 }
+    fn service(name: &str) -> ServiceId {
+        ServiceId { name: name.to_owned(), family: Family::V4 }
     }
 
     fn address(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
-    fn says(name: &str, text: &str) -> Said {
-        Said { service: service(name), answer: Ok(address(text)) }
+    fn says(name: &str, text: &str) -> ServiceAnswer {
+        ServiceAnswer { service: service(name), answer: Ok(address(text)) }
     }
 
-    fn fails(name: &str) -> Said {
-        Said { service: service(name), answer: Err(format!("{name} is silent")) }
+    fn fails(name: &str) -> ServiceAnswer {
+        ServiceAnswer { service: service(name), answer: Err(format!("{name} is silent")) }
     }
 
     fn failed(name: &str) -> Lesson {
-        Lesson::Blamed(Fault::Failed, format!("{name} is silent"))
+        Lesson::Blamed(ServiceFault::Failed, format!("{name} is silent"))
     }
 
     fn lied(detail: &str) -> Lesson {
-        Lesson::Blamed(Fault::Lied, detail.to_owned())
+        Lesson::Blamed(ServiceFault::Lied, detail.to_owned())
     }
 
     #[track_caller]
-    fn check(said: &[Said], believed: Option<&str>, expect: &[(&str, Lesson)]) {
+    fn check(said: &[ServiceAnswer], believed: Option<&str>, expect: &[(&str, Lesson)]) {
         let expect: Lessons = expect.iter().map(|(n, l)| (service(n), l.clone())).collect();
         assert_eq!(lessons(said, believed.map(address)), expect);
     }
@@ -312,7 +314,7 @@ mod tests {
     fn a_lie_counts_even_from_who_is_left_aside_for_a_failure() {
         let mut standings = after(&failed("a"), &[0]);
         settle(&mut standings, &[(service("a"), lied("x"))].into(), at(1));
-        assert_eq!(standings[&service("a")].fault, Fault::Lied);
+        assert_eq!(standings[&service("a")].fault, ServiceFault::Lied);
         assert_eq!(standings[&service("a")].until, at(1 + 2 * HOUR));
         let before = standings.clone();
         settle(&mut standings, &[(service("a"), failed("a"))].into(), at(2));

@@ -16,7 +16,7 @@ use crate::core::plan::{Condition, Request, Update, Wish};
 use crate::core::server::Server;
 use crate::core::time::roughly;
 use crate::core::wire::dns::{
-    Class, Message, Name, Question, Rcode, Record, Type, header, put_question, put_record,
+    Class, Message, Name, Question, Rcode, ResourceRecord, Type, header, put_question, put_record,
 };
 use crate::core::wire::tsig::{Check, Complaint};
 
@@ -102,13 +102,13 @@ pub fn message(
     time_to_live: u32,
 ) -> Vec<u8> {
     let first = updates.first().map(|update| Name::from(&update.host));
-    let required: Vec<Record> = conditions
+    let required: Vec<ResourceRecord> = conditions
         .iter()
         .filter_map(|(family, condition)| Some((family, condition.as_ref()?)))
         .zip(first.iter().cycle())
         .flat_map(|((family, condition), name)| prerequisites(name, family, condition))
         .collect();
-    let changes: Vec<(Record, u32)> = updates
+    let changes: Vec<(ResourceRecord, u32)> = updates
         .iter()
         .flat_map(|update| {
             let name = Name::from(&update.host);
@@ -130,18 +130,23 @@ pub fn probe(id: u16, zone: &Hostname, name: &Name, record_type: Type) -> Vec<u8
     let (in_use, in_no_use) = (Class::ANY, Class::NONE);
     let contradiction = [in_use, in_no_use].map(|class| {
         let (name, data) = (nowhere.clone(), Vec::new());
-        Record { name, record_type: Type::ANY, class, data }
+        ResourceRecord { name, record_type: Type::ANY, class, data }
     });
     let data = match record_type {
         Type::A => vec![192, 0, 2, 1],
         Type::AAAA => vec![0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
         _ => b"\x05probe".to_vec(),
     };
-    let addition = Record { name: name.clone(), record_type, class: Class::IN, data };
+    let addition = ResourceRecord { name: name.clone(), record_type, class: Class::IN, data };
     assembled(id, zone, &contradiction, &[(addition, TIME_TO_LIVE)])
 }
 
-fn assembled(id: u16, zone: &Hostname, required: &[Record], changes: &[(Record, u32)]) -> Vec<u8> {
+fn assembled(
+    id: u16,
+    zone: &Hostname,
+    required: &[ResourceRecord],
+    changes: &[(ResourceRecord, u32)],
+) -> Vec<u8> {
     const UPDATE: u16 = 5 << 11;
     let count = |length: usize| u16::try_from(length).unwrap_or(u16::MAX);
     let mut message = header(id, UPDATE, [1, count(required.len()), count(changes.len()), 0]);
@@ -158,9 +163,9 @@ pub fn beginning(name: &Hostname) -> Question {
 }
 
 /// The records that state a condition (RFC 2136, section 2.4).
-fn prerequisites(name: &Name, family: Family, condition: &Condition) -> Vec<Record> {
+fn prerequisites(name: &Name, family: Family, condition: &Condition) -> Vec<ResourceRecord> {
     let record_type = Type::of(family);
-    let record = |class, data| Record { name: name.clone(), record_type, class, data };
+    let record = |class, data| ResourceRecord { name: name.clone(), record_type, class, data };
     match condition {
         Condition::Absent => vec![record(Class::NONE, Vec::new())],
         Condition::Holds(addresses) => {
@@ -170,9 +175,14 @@ fn prerequisites(name: &Name, family: Family, condition: &Condition) -> Vec<Reco
 }
 
 /// The records that make a change, with their times to live (RFC 2136, section 2.5).
-fn changes(name: &Name, family: Family, wish: &Wish, time_to_live: u32) -> Vec<(Record, u32)> {
+fn changes(
+    name: &Name,
+    family: Family,
+    wish: &Wish,
+    time_to_live: u32,
+) -> Vec<(ResourceRecord, u32)> {
     let record_type = Type::of(family);
-    let record = |class, data| Record { name: name.clone(), record_type, class, data };
+    let record = |class, data| ResourceRecord { name: name.clone(), record_type, class, data };
     let whole = || (record(Class::ANY, Vec::new()), 0);
     match wish {
         Wish::Leave => Vec::new(),
@@ -342,7 +352,7 @@ mod tests {
     }
 
     /// Type, class and length of each record.
-    fn shape(records: &[Record]) -> Vec<(u16, u16, usize)> {
+    fn shape(records: &[ResourceRecord]) -> Vec<(u16, u16, usize)> {
         records.iter().map(|r| (r.record_type.0, r.class.0, r.data.len())).collect()
     }
 

@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use super::desec::rights::{Excess, Reach};
-use super::verdict::{Verdict, Weight};
+use super::desec::rights::{Excess, RightReach};
+use super::verdict::{TokenVerdict, Weight};
 use super::{Key, TokenId, rails};
 use crate::core::name::Hostname;
 use crate::core::order;
@@ -96,7 +96,7 @@ pub enum Finding {
     /// Others have the same name, or it has none.
     Nameless(String),
     /// What only a token of `PowerDNS` on Rails can be.
-    Rails(rails::Finding),
+    Rails(rails::RailsFinding),
 }
 
 /// Puts the worst first.
@@ -105,16 +105,16 @@ pub fn sort(findings: &mut [Finding]) {
 }
 
 /// What the findings come to.
-pub fn verdict(findings: &[Finding]) -> Verdict {
+pub fn verdict(findings: &[Finding]) -> TokenVerdict {
     let is_dead = |finding: &Finding| matches!(finding, Finding::Gone | Finding::Lapsed);
     let is_zone_wide =
         |finding: &Finding| matches!(finding, Finding::ReachesBelow(_) | Finding::WritesZone(_));
     match findings.iter().map(Finding::weight).max() {
-        Some(Weight::Notice) if findings.iter().any(is_dead) => Verdict::Dead,
-        Some(Weight::Notice) if findings.iter().any(is_zone_wide) => Verdict::NarrowToZone,
-        None | Some(Weight::Notice) => Verdict::Narrow,
-        Some(Weight::Unclear) => Verdict::Inconclusive,
-        Some(Weight::TooPowerful) => Verdict::TooPowerful,
+        Some(Weight::Notice) if findings.iter().any(is_dead) => TokenVerdict::Dead,
+        Some(Weight::Notice) if findings.iter().any(is_zone_wide) => TokenVerdict::NarrowToZone,
+        None | Some(Weight::Notice) => TokenVerdict::Narrow,
+        Some(Weight::Unclear) => TokenVerdict::Inconclusive,
+        Some(Weight::TooPowerful) => TokenVerdict::TooPowerful,
     }
 }
 
@@ -128,7 +128,7 @@ impl Finding {
     pub fn stops_the_job(&self) -> bool {
         match self {
             Self::Gone | Self::Lapsed | Self::Lacks { .. } | Self::NoSubnets => true,
-            Self::Rails(finding) => matches!(finding, rails::Finding::Lacks(_)),
+            Self::Rails(finding) => matches!(finding, rails::RailsFinding::Lacks(_)),
             _ => false,
         }
     }
@@ -151,7 +151,7 @@ impl Finding {
             Self::BelongsToAnother(_) => 3,
             Self::IsLogin => 4,
             Self::NoPolicies => 5,
-            Self::Exceeds(excess) if excess.reach == Reach::Default => 6,
+            Self::Exceeds(excess) if excess.reach == RightReach::Default => 6,
             Self::Exceeds(_) => 7,
             Self::MayWrite(_) => 8,
             Self::CreatesZones { .. } => 9,
@@ -192,7 +192,7 @@ impl Finding {
             Self::BelongsToAnother(_) => "belongs-to-another-account",
             Self::IsLogin => "login-token",
             Self::NoPolicies => "no-policies",
-            Self::Exceeds(excess) if excess.reach == Reach::Default => "default-allows",
+            Self::Exceeds(excess) if excess.reach == RightReach::Default => "default-allows",
             Self::Exceeds(_) => "policy-too-broad",
             Self::MayWrite(_) => "may-write",
             Self::CreatesZones { .. } => "creates-zones",
@@ -221,12 +221,12 @@ impl Finding {
     }
 }
 
-impl From<rails::Finding> for Finding {
+impl From<rails::RailsFinding> for Finding {
     /// What means the same of every token gets the word that it has there.
-    fn from(finding: rails::Finding) -> Self {
+    fn from(finding: rails::RailsFinding) -> Self {
         match finding {
-            rails::Finding::ExpiresSoon(end) => Self::ExpiresSoon(end),
-            rails::Finding::Lapsed(_) => Self::Lapsed,
+            rails::RailsFinding::ExpiresSoon(end) => Self::ExpiresSoon(end),
+            rails::RailsFinding::Lapsed(_) => Self::Lapsed,
             other => Self::Rails(other),
         }
     }
@@ -246,7 +246,7 @@ impl fmt::Display for Finding {
             Self::NoPolicies => {
                 f.write_str("has no policies, so it may write every record of every zone")
             }
-            Self::Exceeds(Excess { reach: Reach::Default, example, .. }) => {
+            Self::Exceeds(Excess { reach: RightReach::Default, example, .. }) => {
                 write!(f, "its default policy allows writing: {example}, for one")
             }
             Self::Exceeds(Excess { key, example, .. }) if key == example => {

@@ -12,7 +12,7 @@ use crate::core::wire::tsig::{self, Check, Complaint};
 
 /// What to write for three servers, so that `key` may write the records of `duties` and nothing else,
 /// as far as the server can tell such things apart; `secret` stands where the key's secret belongs.
-pub fn instructions(key: &tsig::Key, duties: &[Duty], secret: &str) -> String {
+pub fn instructions(key: &tsig::TsigKey, duties: &[Duty], secret: &str) -> String {
     let (name, algorithm) = (in_file(key), key.algorithm);
     let mut text = format!(
         "BIND, in named.conf:\n\n    key \"{}\" {{ algorithm {algorithm}; secret \"{secret}\"; }};\n",
@@ -56,7 +56,7 @@ pub fn instructions(key: &tsig::Key, duties: &[Duty], secret: &str) -> String {
 }
 
 /// What to take away at three servers, so that `key` can do nothing any more.
-pub fn removal(key: &tsig::Key, duties: &[Duty]) -> String {
+pub fn removal(key: &tsig::TsigKey, duties: &[Duty]) -> String {
     let name = in_file(key);
     let mut text = format!(
         "BIND, in named.conf: remove the statement `key \"{}\"`, and in the update-policy of the \
@@ -109,19 +109,19 @@ fn is_simple(name: &str) -> bool {
 }
 
 /// The key's name as a configuration file of a server has it.
-fn in_file(key: &tsig::Key) -> String {
+fn in_file(key: &tsig::TsigKey) -> String {
     let name = key.name.to_string();
     if is_simple(&name) { name } else { format!("\"{name}\"") }
 }
 
 /// The key's name as one word of a shell.
-fn in_shell(key: &tsig::Key) -> String {
+fn in_shell(key: &tsig::TsigKey) -> String {
     let name = key.name.to_string();
     if is_simple(&name) { name } else { format!("'{}'", name.replace('\'', "'\\''")) }
 }
 
 /// The name of the rule for the duty at that place.
-fn acl(key: &tsig::Key, at: usize) -> String {
+fn acl(key: &tsig::TsigKey, at: usize) -> String {
     let word = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
     let name: String = key.name.to_string().chars().map(word).collect();
     if at == 0 { format!("homing-{name}") } else { format!("homing-{name}-{}", at + 1) }
@@ -258,8 +258,8 @@ mod tests {
         }
     }
 
-    fn key() -> tsig::Key {
-        tsig::Key { name: Name::from_text("dev1").unwrap(), algorithm: tsig::Algorithm::Sha256 }
+    fn key() -> tsig::TsigKey {
+        tsig::TsigKey { name: Name::from_text("dev1").unwrap(), algorithm: tsig::Algorithm::Sha256 }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::verdict::{Verdict, WARN_AHEAD, Weight};
+use super::verdict::{TokenVerdict, WARN_AHEAD, Weight};
 use super::{Duty, Row};
 use crate::core::address::Family;
 use crate::core::name::Hostname;
@@ -19,15 +19,15 @@ pub struct Grant {
     /// The one domain that it is about.
     pub domain: Hostname,
     /// What holds for records that are not named.
-    pub policy: Policy,
+    pub policy: RailsPolicy,
     /// Whether it may create records.
     pub allow_new: bool,
     /// Whether it may delete records.
     pub remove: bool,
     /// Records that it may change.
-    pub records: Vec<Entry>,
+    pub records: Vec<RailsEntry>,
     /// Records that it may never change.
-    pub protect: Vec<Entry>,
+    pub protect: Vec<RailsEntry>,
     /// Types of which it may never change a record.
     pub protect_types: Vec<String>,
     /// When the server ends it; `None` when it did not say so intelligibly.
@@ -36,7 +36,7 @@ pub struct Grant {
 
 /// What holds for records that a token does not name.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Policy {
+pub enum RailsPolicy {
     /// They may be changed.
     Allow,
     /// They may not.
@@ -45,7 +45,7 @@ pub enum Policy {
 
 /// A record as tokens name it: `dev1.example.com:A`, or every type at the name without one.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Entry {
+pub struct RailsEntry {
     /// The name, in lower case and without a final dot.
     pub name: String,
     /// The type, in capitals; `None` is any.
@@ -63,7 +63,7 @@ pub enum GrantError {
 
 /// What was found about a token; the order of the list is that of weight.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Finding {
+pub enum RailsFinding {
     /// Whatever is not named may be changed.
     AllowsByDefault(Hostname),
     /// It may create records.
@@ -71,11 +71,11 @@ pub enum Finding {
     /// It may delete records.
     Deletes,
     /// It may change this, which is not its job.
-    Exceeds(Entry),
+    Exceeds(RailsEntry),
     /// Nothing was written down when it was minted.
     NoGrant,
     /// It must be able to change this record and may not.
-    Lacks(Entry),
+    Lacks(RailsEntry),
     /// Its time is over.
     Lapsed(Timestamp),
     /// Its time ends soon.
@@ -83,7 +83,7 @@ pub enum Finding {
     /// When it ends is not known.
     NoEnd,
     /// It may change an address of its host that is left alone here.
-    Spare(Entry),
+    Spare(RailsEntry),
 }
 
 /// What nobody can see about any token of such a server, for the list of an audit.
@@ -108,7 +108,7 @@ impl Grant {
         }
         Ok(Self {
             domain: first.zone.clone(),
-            policy: Policy::Deny,
+            policy: RailsPolicy::Deny,
             allow_new: false,
             remove: false,
             records,
@@ -129,20 +129,21 @@ impl Grant {
             let key = super::Key { zone: Some(domain.to_owned()), subname, kind };
             Row { rule: super::Rule::Row { key, write }, decides: Vec::new() }
         };
-        let named = |entries: &[Entry], write| {
-            let of = |entry: &Entry| row(Some(subname(&entry.name)), entry.kind.clone(), write);
+        let named = |entries: &[RailsEntry], write| {
+            let of =
+                |entry: &RailsEntry| row(Some(subname(&entry.name)), entry.kind.clone(), write);
             entries.iter().map(of).collect::<Vec<_>>()
         };
         let mut rows = named(&self.protect, false);
         rows.extend(self.protect_types.iter().map(|kind| row(None, Some(kind.clone()), false)));
         rows.extend(named(&self.records, true));
-        rows.push(row(None, None, self.policy == Policy::Allow));
+        rows.push(row(None, None, self.policy == RailsPolicy::Allow));
         rows
     }
 
     /// Whether it allows changing a record. NS and SOA are never allowed by any token.
     pub fn allows(&self, name: &str, kind: &str) -> bool {
-        let matches = |entry: &Entry| {
+        let matches = |entry: &RailsEntry| {
             entry.name == name && entry.kind.as_deref().is_none_or(|of_kind| of_kind == kind)
         };
         let is_in = name == self.domain.as_str()
@@ -150,28 +151,30 @@ impl Grant {
         let is_protected = matches!(kind, "NS" | "SOA")
             || self.protect_types.iter().any(|of_kind| of_kind == kind)
             || self.protect.iter().any(matches);
-        is_in && !is_protected && (self.policy == Policy::Allow || self.records.iter().any(matches))
+        is_in
+            && !is_protected
+            && (self.policy == RailsPolicy::Allow || self.records.iter().any(matches))
     }
 }
 
 /// What a token that was granted `grant` may do beyond `duties`, and what of those it may not, worst
 /// first; `None` when nothing was written down.
-pub fn judge(grant: Option<&Grant>, duties: &[Duty], now: Timestamp) -> Vec<Finding> {
+pub fn judge(grant: Option<&Grant>, duties: &[Duty], now: Timestamp) -> Vec<RailsFinding> {
     let Some(grant) = grant else {
-        return vec![Finding::NoGrant];
+        return vec![RailsFinding::NoGrant];
     };
     let mut findings = Vec::new();
-    if grant.policy == Policy::Allow {
-        findings.push(Finding::AllowsByDefault(grant.domain.clone()));
+    if grant.policy == RailsPolicy::Allow {
+        findings.push(RailsFinding::AllowsByDefault(grant.domain.clone()));
     }
     if grant.allow_new {
-        findings.push(Finding::Creates);
+        findings.push(RailsFinding::Creates);
     }
     if grant.remove {
-        findings.push(Finding::Deletes);
+        findings.push(RailsFinding::Deletes);
     }
-    let wanted: Vec<Entry> = duties.iter().flat_map(entries).collect();
-    let is_of_a_host = |entry: &Entry| {
+    let wanted: Vec<RailsEntry> = duties.iter().flat_map(entries).collect();
+    let is_of_a_host = |entry: &RailsEntry| {
         duties.iter().any(|duty| {
             let kinds = Family::BOTH.map(Family::record_type);
             entry.name == duty.host.as_str()
@@ -180,45 +183,45 @@ pub fn judge(grant: Option<&Grant>, duties: &[Duty], now: Timestamp) -> Vec<Find
     };
     for entry in &grant.records {
         if !is_of_a_host(entry) {
-            findings.push(Finding::Exceeds(entry.clone()));
+            findings.push(RailsFinding::Exceeds(entry.clone()));
         } else if !wanted.contains(entry) {
-            findings.push(Finding::Spare(entry.clone()));
+            findings.push(RailsFinding::Spare(entry.clone()));
         }
     }
-    let is_allowed = |entry: &&Entry| {
+    let is_allowed = |entry: &&RailsEntry| {
         let kind = entry.kind.as_deref().unwrap_or_default();
         grant.allows(&entry.name, kind)
     };
     let lacking = wanted.iter().filter(|entry| !is_allowed(entry));
-    findings.extend(lacking.cloned().map(Finding::Lacks));
+    findings.extend(lacking.cloned().map(RailsFinding::Lacks));
     findings.extend(match grant.expires {
-        None => Some(Finding::NoEnd),
-        Some(end) if end <= now => Some(Finding::Lapsed(end)),
-        Some(end) if end.since(now) <= WARN_AHEAD => Some(Finding::ExpiresSoon(end)),
+        None => Some(RailsFinding::NoEnd),
+        Some(end) if end <= now => Some(RailsFinding::Lapsed(end)),
+        Some(end) if end.since(now) <= WARN_AHEAD => Some(RailsFinding::ExpiresSoon(end)),
         Some(_) => None,
     });
-    order::sort_by_key(&mut findings, Finding::rank);
+    order::sort_by_key(&mut findings, RailsFinding::rank);
     findings.dedup();
     findings
 }
 
 /// What the findings come to.
-pub fn verdict(findings: &[Finding]) -> Verdict {
+pub fn verdict(findings: &[RailsFinding]) -> TokenVerdict {
     // Whatever it was granted, nobody can use it any more.
-    if findings.iter().any(|finding| matches!(finding, Finding::Lapsed(_))) {
-        return Verdict::Dead;
+    if findings.iter().any(|finding| matches!(finding, RailsFinding::Lapsed(_))) {
+        return TokenVerdict::Dead;
     }
-    match findings.iter().map(Finding::weight).max() {
-        None | Some(Weight::Notice) => Verdict::Narrow,
-        Some(Weight::Unclear) => Verdict::Inconclusive,
-        Some(Weight::TooPowerful) => Verdict::TooPowerful,
+    match findings.iter().map(RailsFinding::weight).max() {
+        None | Some(Weight::Notice) => TokenVerdict::Narrow,
+        Some(Weight::Unclear) => TokenVerdict::Inconclusive,
+        Some(Weight::TooPowerful) => TokenVerdict::TooPowerful,
     }
 }
 
 /// The records that a host needs.
-fn entries(duty: &Duty) -> impl Iterator<Item = Entry> {
+fn entries(duty: &Duty) -> impl Iterator<Item = RailsEntry> {
     let name = duty.host.to_string();
-    duty.kinds().map(move |kind| Entry { name: name.clone(), kind: Some(kind.to_owned()) })
+    duty.kinds().map(move |kind| RailsEntry { name: name.clone(), kind: Some(kind.to_owned()) })
 }
 
 /// How far the end that the server gives may lie before the one that it was told, rounding included.
@@ -231,7 +234,7 @@ pub fn is_cut_short(asked: Timestamp, given: Timestamp) -> bool {
     asked.since(given) > SLACK
 }
 
-impl Finding {
+impl RailsFinding {
     /// What it means for the result.
     pub fn weight(&self) -> Weight {
         match self {
@@ -288,8 +291,8 @@ impl Finding {
     }
 }
 
-impl fmt::Display for Finding {
-    /// What it is, in one line; moments are told by [`Finding::moment`].
+impl fmt::Display for RailsFinding {
+    /// What it is, in one line; moments are told by [`RailsFinding::moment`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AllowsByDefault(domain) => {
@@ -315,7 +318,7 @@ impl fmt::Display for Finding {
     }
 }
 
-impl Entry {
+impl RailsEntry {
     /// It for people: `A of dev1.example.com`.
     pub fn words(&self) -> String {
         match &self.kind {
@@ -325,7 +328,7 @@ impl Entry {
     }
 }
 
-impl fmt::Display for Entry {
+impl fmt::Display for RailsEntry {
     /// Writes it as the server wants it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
@@ -333,7 +336,7 @@ impl fmt::Display for Entry {
     }
 }
 
-impl std::str::FromStr for Entry {
+impl std::str::FromStr for RailsEntry {
     type Err = &'static str;
 
     /// Reads what [`fmt::Display`] writes, as receipts keep it.
@@ -392,9 +395,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(grant: Option<&Grant>, expect: &[&str], expect_verdict: Verdict) {
+    fn check(grant: Option<&Grant>, expect: &[&str], expect_verdict: TokenVerdict) {
         let findings = judge(grant, &[dev1()], at(0));
-        let told: Vec<String> = findings.iter().map(Finding::to_string).collect();
+        let told: Vec<String> = findings.iter().map(RailsFinding::to_string).collect();
         assert_eq!(told, expect);
         assert_eq!(verdict(&findings), expect_verdict);
     }
@@ -403,12 +406,15 @@ mod tests {
     fn a_token_is_asked_for_with_exactly_the_records_of_its_hosts() {
         let other = duty("www.example.com", "example.com", false, true);
         let grant = Grant::narrow(&[other.clone(), dev1(), other], at(365)).unwrap();
-        let records: Vec<String> = grant.records.iter().map(Entry::to_string).collect();
+        let records: Vec<String> = grant.records.iter().map(RailsEntry::to_string).collect();
         assert_eq!(
             records,
             ["dev1.example.com:A", "dev1.example.com:AAAA", "www.example.com:AAAA"]
         );
-        assert_eq!((grant.policy, grant.allow_new, grant.remove), (Policy::Deny, false, false));
+        assert_eq!(
+            (grant.policy, grant.allow_new, grant.remove),
+            (RailsPolicy::Deny, false, false)
+        );
     }
 
     #[test]
@@ -423,47 +429,47 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_is_narrow() {
-        check(Some(&narrow()), &[], Verdict::Narrow);
+        check(Some(&narrow()), &[], TokenVerdict::Narrow);
     }
 
     #[test]
     fn every_power_beyond_the_job_is_found() {
-        let entry = |text: &str| text.parse::<Entry>().unwrap();
-        let allowing = Grant { policy: Policy::Allow, ..narrow() };
+        let entry = |text: &str| text.parse::<RailsEntry>().unwrap();
+        let allowing = Grant { policy: RailsPolicy::Allow, ..narrow() };
         let told = ["may change every record of example.com that is not protected"];
-        check(Some(&allowing), &told, Verdict::TooPowerful);
+        check(Some(&allowing), &told, TokenVerdict::TooPowerful);
         let creating = Grant { allow_new: true, ..narrow() };
         let told =
             ["may create records (and gets another secret when it does, so that it is lost)"];
-        check(Some(&creating), &told, Verdict::TooPowerful);
+        check(Some(&creating), &told, TokenVerdict::TooPowerful);
         let removing = Grant { remove: true, ..narrow() };
         let told = ["may delete the records that it may change"];
-        check(Some(&removing), &told, Verdict::TooPowerful);
+        check(Some(&removing), &told, TokenVerdict::TooPowerful);
         let mut broad = narrow();
         broad.records.extend([entry("dev1.example.com"), entry("dev2.example.com:A")]);
         let told = [
             "may change any record of dev1.example.com, beyond its job",
             "may change A of dev2.example.com, beyond its job",
         ];
-        check(Some(&broad), &told, Verdict::TooPowerful);
+        check(Some(&broad), &told, TokenVerdict::TooPowerful);
     }
 
     #[test]
     fn without_a_receipt_nothing_is_known() {
         let told = "not known what it may change: no receipt speaks of it, and the server can \
                     neither list nor show tokens";
-        check(None, &[told], Verdict::Inconclusive);
+        check(None, &[told], TokenVerdict::Inconclusive);
     }
 
     #[test]
     fn an_end_is_told_and_a_lapsed_token_is_dead() {
         let ends = |days| Grant { expires: Some(at(days)), ..narrow() };
-        check(Some(&ends(14)), &["expires soon"], Verdict::Narrow);
-        check(Some(&ends(15)), &[], Verdict::Narrow);
+        check(Some(&ends(14)), &["expires soon"], TokenVerdict::Narrow);
+        check(Some(&ends(15)), &[], TokenVerdict::Narrow);
         let lapsed = Grant { allow_new: true, ..ends(0) };
-        assert_eq!(verdict(&judge(Some(&lapsed), &[dev1()], at(0))), Verdict::Dead);
+        assert_eq!(verdict(&judge(Some(&lapsed), &[dev1()], at(0))), TokenVerdict::Dead);
         let unknown = Grant { expires: None, ..narrow() };
-        check(Some(&unknown), &["expires at a moment that is not known"], Verdict::Narrow);
+        check(Some(&unknown), &["expires at a moment that is not known"], TokenVerdict::Narrow);
     }
 
     #[test]
@@ -471,15 +477,15 @@ mod tests {
         let mut grant = narrow();
         grant.protect_types.push("AAAA".to_owned());
         let lacks = "may not change AAAA of dev1.example.com, so its updates are refused";
-        check(Some(&grant), &[lacks], Verdict::Narrow);
+        check(Some(&grant), &[lacks], TokenVerdict::Narrow);
         let one_family = duty("dev1.example.com", "example.com", true, false);
         let findings = judge(Some(&narrow()), &[one_family], at(0));
-        assert_eq!(findings.iter().map(Finding::word).collect::<Vec<_>>(), ["spare"]);
+        assert_eq!(findings.iter().map(RailsFinding::word).collect::<Vec<_>>(), ["spare"]);
     }
 
     #[test]
     fn nothing_outside_the_domain_and_no_ns_is_ever_allowed() {
-        let grant = Grant { policy: Policy::Allow, ..narrow() };
+        let grant = Grant { policy: RailsPolicy::Allow, ..narrow() };
         assert!(grant.allows("www.example.com", "TXT") && grant.allows("example.com", "MX"));
         assert!(!grant.allows("example.com", "NS") && !grant.allows("example.com", "SOA"));
         assert!(!grant.allows("an-example.com", "A") && !grant.allows("example.net", "A"));
@@ -497,12 +503,12 @@ mod tests {
     #[test]
     fn entries_are_read_as_they_are_written() {
         for text in ["dev1.example.com:AAAA", "dev1.example.com"] {
-            assert_eq!(text.parse::<Entry>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<RailsEntry>().unwrap().to_string(), text);
         }
         assert_eq!(
-            "Dev1.example.com.:a".parse::<Entry>().unwrap().to_string(),
+            "Dev1.example.com.:a".parse::<RailsEntry>().unwrap().to_string(),
             "dev1.example.com:A"
         );
-        assert!(":A".parse::<Entry>().is_err() && "a:".parse::<Entry>().is_err());
+        assert!(":A".parse::<RailsEntry>().is_err() && "a:".parse::<RailsEntry>().is_err());
     }
 }

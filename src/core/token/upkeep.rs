@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::finding::{Finding, verdict};
-use super::verdict::{Verdict, WARN_AHEAD, Weight};
+use super::verdict::{TokenVerdict, WARN_AHEAD, Weight};
 use crate::core::memory::{SelfCheck, TokenEntry};
 use crate::core::outcome::{Refusal, Rejection};
 use crate::core::secret::Fingerprint;
@@ -147,13 +147,13 @@ pub fn known<'a>(terms: &'a Result<Terms, NoTerms>, check: Option<&'a SelfCheck>
         Ok(terms) => Ok(&terms.proof),
         Err(no_terms) => Err(no_terms.to_string()),
     };
-    if let Some(check) = seen(Verdict::TooPowerful) {
+    if let Some(check) = seen(TokenVerdict::TooPowerful) {
         return Known::TooPowerful(&check.powers);
     }
     if let Ok(Proof::Beyond(powers)) = proof {
         return Known::TooPowerful(powers);
     }
-    match (seen(Verdict::Narrow), seen(Verdict::NarrowToZone), proof) {
+    match (seen(TokenVerdict::Narrow), seen(TokenVerdict::NarrowToZone), proof) {
         (Some(check), ..) => Known::Narrow(Some(check.at)),
         (None, Some(check), _) => Known::NarrowToZone(check.at),
         (None, None, Ok(Proof::Narrow)) => Known::Narrow(None),
@@ -166,10 +166,10 @@ impl Known<'_> {
     /// The word for it in `status --json`.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Narrow(_) => Verdict::Narrow.word(),
-            Self::NarrowToZone(_) => Verdict::NarrowToZone.word(),
+            Self::Narrow(_) => TokenVerdict::Narrow.word(),
+            Self::NarrowToZone(_) => TokenVerdict::NarrowToZone.word(),
             Self::Revoked(_) => "revoked",
-            Self::TooPowerful(_) => Verdict::TooPowerful.word(),
+            Self::TooPowerful(_) => TokenVerdict::TooPowerful.word(),
             Self::Unproven(_) => "not-proven",
         }
     }
@@ -363,7 +363,7 @@ mod tests {
              may write MX of example.com itself (tried); and 2 more"
         );
         let narrow = self_check(&[Finding::NoExpiry], Fingerprint(1), at(0));
-        assert_eq!((narrow.verdict, narrow.powers.as_str()), (Verdict::Narrow, ""));
+        assert_eq!((narrow.verdict, narrow.powers.as_str()), (TokenVerdict::Narrow, ""));
     }
 
     #[test]
@@ -380,19 +380,22 @@ mod tests {
         let terms = |proof| Ok(Terms { end: End::Never, max_unused: None, proof });
         let (proven, unproven) = (terms(Proof::Narrow), terms(Proof::Nothing));
         assert_eq!(rejection(&proven, None), None);
-        assert_eq!(rejection(&proven, Some(&check(Verdict::Narrow))), None);
-        let too_powerful = check(Verdict::TooPowerful);
+        assert_eq!(rejection(&proven, Some(&check(TokenVerdict::Narrow))), None);
+        let too_powerful = check(TokenVerdict::TooPowerful);
         assert_eq!(rejection(&proven, Some(&too_powerful)), Some(Rejection::TooPowerful));
         let beyond = terms(Proof::Beyond("may write NS of example.com itself".to_owned()));
         assert_eq!(rejection(&beyond, None), Some(Rejection::TooPowerful));
-        assert_eq!(rejection(&beyond, Some(&check(Verdict::Narrow))), Some(Rejection::TooPowerful));
+        assert_eq!(
+            rejection(&beyond, Some(&check(TokenVerdict::Narrow))),
+            Some(Rejection::TooPowerful)
+        );
         let others = terms(Proof::OfOthers("dev2.example.com".to_owned()));
         let (revoked, elsewhere) = (Proof::Revoked(at(0)), Proof::Elsewhere("https://x".into()));
         let no_proofs = [unproven, others, terms(revoked), terms(elsewhere)];
         let no_terms = [Err(NoTerms::NoReceipt), Err(NoTerms::OfAnother)];
         for terms in no_proofs.into_iter().chain(no_terms) {
             assert_eq!(rejection(&terms, None), Some(Rejection::Unproven), "{terms:?}");
-            let narrow = check(Verdict::Narrow);
+            let narrow = check(TokenVerdict::Narrow);
             assert_eq!(rejection(&terms, Some(&narrow)), Some(Rejection::Unproven), "{terms:?}");
         }
     }

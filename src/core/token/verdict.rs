@@ -18,7 +18,7 @@ pub enum Weight {
 
 /// What an audit says in one word.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Verdict {
+pub enum TokenVerdict {
     /// The server takes it no more, so it can do nothing.
     Dead,
     /// It can do its job and nothing else, as far as anybody can tell.
@@ -35,7 +35,7 @@ pub enum Verdict {
 /// What an expiry is warned of ahead.
 pub const WARN_AHEAD: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-impl Verdict {
+impl TokenVerdict {
     /// Every verdict.
     pub const ALL: [Self; 5] =
         [Self::Dead, Self::Narrow, Self::NarrowToZone, Self::Inconclusive, Self::TooPowerful];
@@ -60,7 +60,7 @@ impl Verdict {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for TokenVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Dead => "dead",

@@ -55,7 +55,7 @@ pub struct Question {
 
 /// A record (section 4.1.3). Its time to live is not kept: nobody keeps the record.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Record {
+pub struct ResourceRecord {
     /// Whose record.
     pub name: Name,
     /// Its type.
@@ -74,11 +74,11 @@ pub struct Message {
     /// What was asked; in an update, the zone.
     pub questions: Vec<Question>,
     /// The records that answer.
-    pub answers: Vec<Record>,
+    pub answers: Vec<ResourceRecord>,
     /// The records that name a responsible server.
-    pub authority: Vec<Record>,
+    pub authority: Vec<ResourceRecord>,
     /// Other records; a signature is the last of them.
-    pub additional: Vec<Record>,
+    pub additional: Vec<ResourceRecord>,
     /// Where the last record begins, in bytes: a signature is about what comes before it.
     pub last_at: usize,
 }
@@ -302,8 +302,12 @@ pub(in crate::core) fn put_question(message: &mut Vec<u8>, question: &Question) 
 }
 
 /// Appends a record that lives for `time_to_live` seconds; its data must be shorter than 64 KiB.
-pub(in crate::core) fn put_record(message: &mut Vec<u8>, record: &Record, time_to_live: u32) {
-    let Record { name, record_type, class, data } = record;
+pub(in crate::core) fn put_record(
+    message: &mut Vec<u8>,
+    record: &ResourceRecord,
+    time_to_live: u32,
+) {
+    let ResourceRecord { name, record_type, class, data } = record;
     let (name, record_type, class) = (name.clone(), *record_type, *class);
     put_question(message, &Question { name, record_type, class });
     message.extend(time_to_live.to_be_bytes());
@@ -323,7 +327,7 @@ impl Message {
         let counts = [reader.u16()?, reader.u16()?, reader.u16()?];
         let questions = (0..question_count).map(|_| reader.question()).collect::<Result<_, _>>()?;
         reader.last_at = reader.at;
-        let mut section = |count: u16| -> Result<Vec<Record>, Malformed> {
+        let mut section = |count: u16| -> Result<Vec<ResourceRecord>, Malformed> {
             let readable = if header.is_truncated { 0 } else { count };
             (0..readable).map(|_| reader.record()).collect()
         };
@@ -382,7 +386,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn record(&mut self) -> Result<Record, Malformed> {
+    fn record(&mut self) -> Result<ResourceRecord, Malformed> {
         const TIME_TO_LIVE: usize = 4;
         self.last_at = self.at;
         let Question { name, record_type, class } = self.question()?;
@@ -399,7 +403,7 @@ impl<'a> Reader<'a> {
             }
             self.at = end;
         }
-        Ok(Record { name, record_type, class, data })
+        Ok(ResourceRecord { name, record_type, class, data })
     }
 
     /// A name, its compression undone (section 4.1.4).
@@ -480,7 +484,10 @@ mod tests {
         let message = Message::parse(ANSWER).unwrap();
         assert!(message.answers(0x1234, &question()));
         let Question { name, record_type, class } = question();
-        assert_eq!(message.answers, [Record { name, record_type, class, data: vec![8, 8, 8, 8] }]);
+        assert_eq!(
+            message.answers,
+            [ResourceRecord { name, record_type, class, data: vec![8, 8, 8, 8] }]
+        );
         let rcode = Rcode::NO_ERROR;
         let expect = Header {
             id: 0x1234,

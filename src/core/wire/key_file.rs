@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::dns::Name;
-use super::tsig::{Algorithm, Key};
+use super::tsig::{Algorithm, TsigKey};
 use crate::core::secret::Secret;
 
 /// Why a text is no key file; never holds any of it.
@@ -26,7 +26,7 @@ pub enum KeyFileError {
 }
 
 /// The one key in `text`, with its secret in Base64.
-pub fn parse(text: &str) -> Result<(Key, Secret), KeyFileError> {
+pub fn parse(text: &str) -> Result<(TsigKey, Secret), KeyFileError> {
     let mut words = Words { rest: text };
     let mut found = None;
     while let Some(word) = words.next_word()? {
@@ -44,7 +44,7 @@ pub fn parse(text: &str) -> Result<(Key, Secret), KeyFileError> {
 }
 
 /// The file that holds `key` with its secret in Base64.
-pub fn text(key: &Key, secret: &Secret) -> String {
+pub fn text(key: &TsigKey, secret: &Secret) -> String {
     format!(
         "key \"{}\" {{\n\talgorithm {};\n\tsecret \"{}\";\n}};\n",
         key.name,
@@ -64,7 +64,7 @@ pub fn is_secret(text: &str) -> bool {
 }
 
 /// What follows the word `key`.
-fn statement(words: &mut Words<'_>) -> Result<(Key, Secret), KeyFileError> {
+fn statement(words: &mut Words<'_>) -> Result<(TsigKey, Secret), KeyFileError> {
     let name = Name::from_text(words.needed()?).ok_or(KeyFileError::Name)?;
     words.expect("{")?;
     let (mut algorithm, mut secret) = (None, None);
@@ -87,7 +87,7 @@ fn statement(words: &mut Words<'_>) -> Result<(Key, Secret), KeyFileError> {
         words.expect(";")?;
     }
     let algorithm: Algorithm = algorithm.ok_or(KeyFileError::Form)?;
-    Ok((Key { name, algorithm }, secret.ok_or(KeyFileError::Form)?))
+    Ok((TsigKey { name, algorithm }, secret.ok_or(KeyFileError::Form)?))
 }
 
 /// The words of a file: what is quoted is one, and so is each of `{`, `}` and `;`.

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::dns::{Class, HEADER, Malformed, Message, Name, Record, Type, put_record};
+use super::dns::{Class, HEADER, Malformed, Message, Name, ResourceRecord, Type, put_record};
 
 /// The hashes that keys are used with (section 6); MD5 and truncated ones are left out.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -24,7 +24,7 @@ pub enum Algorithm {
 
 /// A key without its secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Key {
+pub struct TsigKey {
     /// Its name, by which the server finds it.
     pub name: Name,
     /// The hash that it is used with.
@@ -125,7 +125,7 @@ struct Signature<'a> {
 }
 
 /// `message` with a signature made at `now`, in seconds since 1970.
-pub fn sign(message: Vec<u8>, key: &Key, now: u64, hmac: &Hmac<'_>) -> Signed {
+pub fn sign(message: Vec<u8>, key: &TsigKey, now: u64, hmac: &Hmac<'_>) -> Signed {
     let mut bytes = message;
     let algorithm = Name::from(key.algorithm);
     let original_id = word(&bytes, 0);
@@ -142,7 +142,7 @@ pub fn sign(message: Vec<u8>, key: &Key, now: u64, hmac: &Hmac<'_>) -> Signed {
     signature.mac = &mac;
     let data = signature.data();
     let (name, record_type, class) = (key.name.clone(), Type::TSIG, Class::ANY);
-    put_record(&mut bytes, &Record { name, record_type, class, data }, 0);
+    put_record(&mut bytes, &ResourceRecord { name, record_type, class, data }, 0);
     let additional = word(&bytes, ADDITIONAL_COUNT) + 1;
     set_word(&mut bytes, ADDITIONAL_COUNT, additional);
     Signed { bytes, mac }
@@ -153,7 +153,7 @@ pub fn sign(message: Vec<u8>, key: &Key, now: u64, hmac: &Hmac<'_>) -> Signed {
 pub fn check(
     bytes: &[u8],
     request_mac: &[u8],
-    key: &Key,
+    key: &TsigKey,
     now: u64,
     hmac: &Hmac<'_>,
 ) -> Result<(Message, Check), Malformed> {
@@ -294,8 +294,8 @@ mod tests {
 
     const NOW: u64 = 1_795_000_000;
 
-    fn key() -> Key {
-        Key { name: Name::from_text("Dev1").unwrap(), algorithm: Algorithm::Sha256 }
+    fn key() -> TsigKey {
+        TsigKey { name: Name::from_text("Dev1").unwrap(), algorithm: Algorithm::Sha256 }
     }
 
     fn keyed(secret: &'static [u8]) -> impl Fn(&[u8]) -> Vec<u8> {
@@ -325,7 +325,7 @@ mod tests {
         let mac = keyed(secret)(&[&prefix[..], &bytes, &signature.variables(&key().name)].concat());
         signature.mac = &mac;
         let (name, data) = (key().name, signature.data());
-        let record = Record { name, record_type: Type::TSIG, class: Class::ANY, data };
+        let record = ResourceRecord { name, record_type: Type::TSIG, class: Class::ANY, data };
         put_record(&mut bytes, &record, 0);
         set_word(&mut bytes, ADDITIONAL_COUNT, 1);
         bytes

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::dns::{Class, Name, Question, Record, Type};
+use super::dns::{Class, Name, Question, ResourceRecord, Type};
 use crate::core::address::told::{address_of, of_family, quoted};
 use crate::core::address::{Family, PerFamily};
 use crate::core::name::Hostname;
@@ -108,12 +108,12 @@ fn address_type(family: Family) -> Type {
 /// The one address of `family` that `answers` to `question` tell; the error is what they tell
 /// instead, in words that follow the resolver's name.
 pub fn address_in(
-    answers: &[Record],
+    answers: &[ResourceRecord],
     question: &Question,
     family: Family,
 ) -> Result<IpAddr, String> {
-    let fits = |record: &&Record| {
-        let Record { name, record_type, class, .. } = record;
+    let fits = |record: &&ResourceRecord| {
+        let ResourceRecord { name, record_type, class, .. } = record;
         (name, record_type, class) == (&question.name, &question.record_type, &question.class)
     };
     let mut records = answers.iter().filter(fits);
@@ -154,11 +154,11 @@ fn raw_address(data: &[u8]) -> Result<IpAddr, String> {
 mod tests {
     use super::*;
 
-    fn records(resolver: &str, family: Family, data: &[&[u8]]) -> (Question, Vec<Record>) {
+    fn records(resolver: &str, family: Family, data: &[&[u8]]) -> (Question, Vec<ResourceRecord>) {
         let question = Resolver::built_in(resolver).unwrap().question(family);
         let record = |data: &&[u8]| {
             let Question { name, record_type, class } = question.clone();
-            Record { name, record_type, class, data: data.to_vec() }
+            ResourceRecord { name, record_type, class, data: data.to_vec() }
         };
         let records = data.iter().map(record).collect();
         (question, records)

@@ -21,7 +21,7 @@ use reqwest::{Client, RequestBuilder, Response, Url};
 use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 
-use super::interface::{Line, unspecified};
+use super::interface::{Uplink, unspecified};
 use crate::core::address::Family;
 use crate::core::address::interface::InterfaceName;
 use crate::core::outcome::{Fault, Silence};
@@ -95,7 +95,7 @@ struct Way {
     /// The family that they use; `None` is any.
     via: Option<Family>,
     /// The interface that they leave by.
-    line: Option<Line>,
+    line: Option<Uplink>,
     /// The address that they come from.
     local: Option<IpAddr>,
 }
@@ -361,7 +361,7 @@ impl Way {
         let Some(name) = request.bind else {
             return Ok(Self { via: request.via, line: None, local: None });
         };
-        let line = Line::find(name)?;
+        let line = Uplink::find(name)?;
         let via = line.family(request.via.or_else(|| literal(url).map(Family::of)))?;
         let local = line.local_address(via);
         Ok(Self { via, line: Some(line), local })
@@ -433,7 +433,7 @@ fn client(config: ClientConfig, way: &Way, connect: Duration) -> reqwest::Result
     let local = way.local.or_else(|| way.via.map(unspecified));
     let builder = Client::builder();
     #[cfg(target_os = "linux")]
-    let builder = match way.line.as_ref().and_then(Line::device) {
+    let builder = match way.line.as_ref().and_then(Uplink::device) {
         Some(device) => builder.interface(device),
         None => builder,
     };

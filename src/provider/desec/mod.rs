@@ -33,12 +33,12 @@ use crate::os::clock;
 /// An account at a server, seen with one secret.
 #[derive(Clone)]
 pub struct Account<'a> {
-    line: Rc<Line<'a>>,
+    line: Rc<Connection<'a>>,
     secret: Secret,
 }
 
 /// What all views of one account share: the connection, the limits, the form of policies.
-struct Line<'a> {
+struct Connection<'a> {
     api_url: String,
     ca_file: Option<&'a Path>,
     clients: &'a Clients,
@@ -76,7 +76,7 @@ pub enum Trouble {
 
 /// What a write that cannot succeed showed about the right to it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Probe {
+pub enum WriteProbe {
     /// The server would take such a write.
     May,
     /// It would not.
@@ -97,7 +97,7 @@ impl<'a> Account<'a> {
     ) -> Self {
         let api_url = api_url.to_owned();
         let (pacer, api, bind) = Default::default();
-        let line = Line { api_url, ca_file, clients, pacer, patience, bind, watcher, api };
+        let line = Connection { api_url, ca_file, clients, pacer, patience, bind, watcher, api };
         Self { line: Rc::new(line), secret }
     }
 
@@ -369,18 +369,18 @@ impl<'a> Account<'a> {
         subname: &str,
         kind: &str,
         ttl: u32,
-    ) -> Result<Probe, Trouble> {
+    ) -> Result<WriteProbe, Trouble> {
         let path = format!("/domains/{zone}/rrsets/");
         let body = Some(wire::impossible_write(subname, kind, ttl));
         let scope = Scope::Write(zone.to_string());
         let tried = self.call(Method::Patch, &path, body, scope).await;
         probed(tried, |refusal| match refusal.rejection {
-            Rejection::Forbidden => Probe::MayNot,
+            Rejection::Forbidden => WriteProbe::MayNot,
             // This complaint comes before the look at the rights.
-            _ if is_in_the_way(refusal) => Probe::Unclear(IN_THE_WAY.to_owned()),
+            _ if is_in_the_way(refusal) => WriteProbe::Unclear(IN_THE_WAY.to_owned()),
             // One about the content comes after it; those about single fields come before.
-            _ if refusal.detail.contains("non_field_errors") => Probe::May,
-            _ => Probe::Unclear(refusal.detail.clone()),
+            _ if refusal.detail.contains("non_field_errors") => WriteProbe::May,
+            _ => WriteProbe::Unclear(refusal.detail.clone()),
         })
     }
 
@@ -391,35 +391,35 @@ impl<'a> Account<'a> {
         update_url: &str,
         host: &Hostname,
         family: Family,
-    ) -> Result<Probe, Trouble> {
+    ) -> Result<WriteProbe, Trouble> {
         let url = desec::impossible_update(update_url, host, family);
         let tried = self.carry(self.request_at(Method::Get, url, None), Scope::Root).await;
         probed(tried, |refusal| match refusal.rejection {
-            Rejection::Forbidden => Probe::MayNot,
-            _ if is_in_the_way(refusal) => Probe::Unclear(IN_THE_WAY.to_owned()),
-            _ => Probe::May,
+            Rejection::Forbidden => WriteProbe::MayNot,
+            _ if is_in_the_way(refusal) => WriteProbe::Unclear(IN_THE_WAY.to_owned()),
+            _ => WriteProbe::May,
         })
     }
 
     /// Whether zones could be registered, by a request without a name.
-    pub async fn probe_create_zone(&self) -> Result<Probe, Trouble> {
+    pub async fn probe_create_zone(&self) -> Result<WriteProbe, Trouble> {
         let body = Some("{}".to_owned());
         let tried = self.call(Method::Post, "/domains/", body, Scope::Zones).await;
         probed(tried, |refusal| match refusal.rejection {
             // Another refusal is that of an account which has all the zones it may.
             Rejection::Forbidden if refusal.detail.contains("do not have permission") => {
-                Probe::MayNot
+                WriteProbe::MayNot
             }
-            Rejection::Request if refusal.detail.contains("name") => Probe::May,
-            _ => Probe::Unclear(refusal.detail.clone()),
+            Rejection::Request if refusal.detail.contains("name") => WriteProbe::May,
+            _ => WriteProbe::Unclear(refusal.detail.clone()),
         })
     }
 
     /// Whether zones could be deleted, by a name that nobody can register (RFC 6761, section 6.4).
-    pub async fn probe_delete_zone(&self) -> Result<Probe, Trouble> {
+    pub async fn probe_delete_zone(&self) -> Result<WriteProbe, Trouble> {
         match self.delete_at("/domains/probe.invalid/", Scope::Zones).await {
-            Ok(()) => Ok(Probe::May),
-            Err(trouble) if trouble.is_forbidden() => Ok(Probe::MayNot),
+            Ok(()) => Ok(WriteProbe::May),
+            Err(trouble) if trouble.is_forbidden() => Ok(WriteProbe::MayNot),
             Err(trouble) => Err(trouble),
         }
     }
@@ -548,15 +548,15 @@ fn one_token(answer: &Answer) -> Result<Token, Trouble> {
 /// What a request that cannot succeed showed; `judge` looks at refusals of it and of the right to it.
 fn probed(
     tried: Result<Answer, Trouble>,
-    judge: impl FnOnce(&Refusal) -> Probe,
-) -> Result<Probe, Trouble> {
+    judge: impl FnOnce(&Refusal) -> WriteProbe,
+) -> Result<WriteProbe, Trouble> {
     match tried {
         Err(Trouble::Rejected(refusal))
             if matches!(refusal.rejection, Rejection::Forbidden | Rejection::Request) =>
         {
             Ok(judge(&refusal))
         }
-        Ok(answer) => Ok(Probe::Unclear(format!("the answer is {}", answer.summary()))),
+        Ok(answer) => Ok(WriteProbe::Unclear(format!("the answer is {}", answer.summary()))),
         Err(trouble) => Err(trouble),
     }
 }

@@ -13,14 +13,14 @@ use crate::core::protocol::Credential;
 use crate::core::protocol::rfc2136;
 use crate::core::protocol::step::Reply;
 use crate::core::wire::dns::{Message, Name, Rcode};
-use crate::core::wire::tsig::{self, Algorithm, Key};
+use crate::core::wire::tsig::{self, Algorithm, TsigKey};
 use crate::net::exchange::{Question, Read};
 use crate::net::peer::Ignored;
 use crate::os::clock;
 
 /// A key with its secret, ready to sign.
 pub struct Signer {
-    key: Key,
+    key: TsigKey,
     hmac: hmac::Key,
 }
 
@@ -92,7 +92,7 @@ impl Signer {
             Algorithm::Sha512 => hmac::HMAC_SHA512,
         };
         let hmac = hmac::Key::new(hash, &secret);
-        Ok(Self { key: Key { name: named, algorithm }, hmac })
+        Ok(Self { key: TsigKey { name: named, algorithm }, hmac })
     }
 
     fn hash(&self, bytes: &[u8]) -> Vec<u8> {

@@ -10,7 +10,7 @@ use crate::core::protocol::Answer;
 use crate::core::protocol::rails::xml::{child, short, value};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
-use crate::core::token::rails::{Entry, Grant, Policy};
+use crate::core::token::rails::{Grant, RailsEntry, RailsPolicy};
 use crate::core::wire::calendar::rfc822;
 use crate::os::clock::parse_rfc3339;
 
@@ -67,13 +67,14 @@ pub fn grant(grant: &Grant) -> String {
         element(&mut body, "expires_at", &rfc822(expires));
     }
     let policy = match grant.policy {
-        Policy::Allow => "allow",
-        Policy::Deny => "deny",
+        RailsPolicy::Allow => "allow",
+        RailsPolicy::Deny => "deny",
     };
     element(&mut body, "policy", policy);
     element(&mut body, "allow_new", if grant.allow_new { "true" } else { "false" });
     element(&mut body, "remove", if grant.remove { "true" } else { "false" });
-    let texts = |entries: &[Entry]| entries.iter().map(Entry::to_string).collect::<Vec<_>>();
+    let texts =
+        |entries: &[RailsEntry]| entries.iter().map(RailsEntry::to_string).collect::<Vec<_>>();
     list(&mut body, "record", &texts(&grant.records));
     list(&mut body, "protect_type", &grant.protect_types);
     list(&mut body, "protect", &texts(&grant.protect));
@@ -184,11 +185,13 @@ mod tests {
 
     #[test]
     fn a_list_of_one_is_written_twice() {
-        let record =
-            |kind: &str| Entry { name: "dev1.example.com".to_owned(), kind: Some(kind.to_owned()) };
+        let record = |kind: &str| RailsEntry {
+            name: "dev1.example.com".to_owned(),
+            kind: Some(kind.to_owned()),
+        };
         let mut asked = Grant {
             domain: "example.com".parse().unwrap(),
-            policy: Policy::Deny,
+            policy: RailsPolicy::Deny,
             allow_new: false,
             remove: false,
             records: vec![record("A")],

@@ -61,7 +61,7 @@ pub async fn of_tokens(
         Some(management) => {
             let provider = common_provider(&holders)?;
             let account = account(provider, &clients, management, &progress)?;
-            let desk = Desk::open(&account, &progress, &budget).await?;
+            let desk = Auditor::open(&account, &progress, &budget).await?;
             if command.all_tokens {
                 desk.everything(&subjects, &mut audited).await;
             } else {
@@ -113,7 +113,7 @@ pub async fn of_tokens(
 }
 
 /// The account, seen with its management token.
-struct Desk<'a> {
+struct Auditor<'a> {
     account: &'a Account<'a>,
     progress: &'a Progress,
     budget: &'a Budget,
@@ -122,7 +122,7 @@ struct Desk<'a> {
     owner: Option<String>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> Auditor<'a> {
     async fn open(
         account: &'a Account<'a>,
         progress: &'a Progress,

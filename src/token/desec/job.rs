@@ -3,7 +3,7 @@
 //! Judges no token and changes nothing. Used where tokens are issued, audited and asked themselves.
 
 use crate::core::token::Duty;
-use crate::core::token::desec::rights::Reach;
+use crate::core::token::desec::rights::RightReach;
 use crate::core::token::finding::Finding;
 use crate::provider::desec::Account;
 use crate::token::Holder;
@@ -44,7 +44,7 @@ pub fn without_unknown_job(findings: &mut Vec<Finding>, holder: &Holder<'_>, dut
     let is_known =
         holder.hosts.iter().all(|host| duties.iter().any(|duty| duty.host == host.host.key.host));
     let may_be_the_job = |finding: &Finding| match finding {
-        Finding::Exceeds(excess) => excess.reach == Reach::Record,
+        Finding::Exceeds(excess) => excess.reach == RightReach::Record,
         _ => false,
     };
     findings.retain(|finding| is_known || !may_be_the_job(finding));

@@ -16,7 +16,7 @@ use crate::core::token::finding::Finding;
 use crate::core::token::verdict::Weight;
 use crate::core::token::{Api, Duty, Key, Policy, rows};
 use crate::os::clock;
-use crate::provider::desec::{Account, Probe, Trouble};
+use crate::provider::desec::{Account, Trouble, WriteProbe};
 use crate::receipt::Receipt;
 use crate::token::show::{Audited, By};
 use crate::token::subject::Subject;
@@ -112,7 +112,8 @@ pub async fn itself(account: &Account<'_>, subject: &Subject<'_>, budget: &Budge
     }
     report.is_valid = Some(true);
     let (findings, tried, left_out) = Default::default();
-    let mut asked = Asked { account, budget, findings, tried, left_out, policies_known: false };
+    let mut asked =
+        ProbedToken { account, budget, findings, tried, left_out, policies_known: false };
     asked.manages_tokens().await;
     let duties = duties(account, subject, &mut asked.findings).await;
     let policies = match asked.own_policies(subject, &duties).await {
@@ -166,7 +167,7 @@ fn refused(subject: &Subject<'_>) -> Finding {
 }
 
 /// A question round with one token.
-struct Asked<'a> {
+struct ProbedToken<'a> {
     account: &'a Account<'a>,
     budget: &'a Budget,
     findings: Vec<Finding>,
@@ -185,7 +186,7 @@ enum Policies {
     Unknown,
 }
 
-impl Asked<'_> {
+impl ProbedToken<'_> {
     async fn manages_tokens(&mut self) {
         match self.account.manages_tokens().await {
             Ok(true) => self.findings.push(Finding::ManagesTokens),
@@ -258,9 +259,9 @@ impl Asked<'_> {
             let most = if self.policies_known { 1 } else { usize::MAX };
             for kind in duty.kinds().take(most) {
                 match self.try_write(&duty.zone, duty.subname(), kind).await {
-                    Some(Probe::May) => own_may += 1,
-                    Some(Probe::MayNot) => own_may_not.push((duty.host.clone(), kind)),
-                    Some(Probe::Unclear(why)) => self.unclear_record(duty, kind, why),
+                    Some(WriteProbe::May) => own_may += 1,
+                    Some(WriteProbe::MayNot) => own_may_not.push((duty.host.clone(), kind)),
+                    Some(WriteProbe::Unclear(why)) => self.unclear_record(duty, kind, why),
                     None => {}
                 }
             }
@@ -413,15 +414,17 @@ impl Asked<'_> {
         let create = self.account.probe_create_zone().await;
         let delete = self.account.probe_delete_zone().await;
         match create {
-            Ok(Probe::May) => self.findings.push(Finding::CreatesZones { writes_there: false }),
-            Ok(Probe::MayNot) => {}
-            Ok(Probe::Unclear(why)) => self.untold("it may register zones", why),
+            Ok(WriteProbe::May) => {
+                self.findings.push(Finding::CreatesZones { writes_there: false });
+            }
+            Ok(WriteProbe::MayNot) => {}
+            Ok(WriteProbe::Unclear(why)) => self.untold("it may register zones", why),
             Err(trouble) => self.untold("it may register zones", trouble),
         }
         match delete {
-            Ok(Probe::May) => self.findings.push(deletion),
-            Ok(Probe::MayNot) => {}
-            Ok(Probe::Unclear(why)) => self.untold("it may delete zones", why),
+            Ok(WriteProbe::May) => self.findings.push(deletion),
+            Ok(WriteProbe::MayNot) => {}
+            Ok(WriteProbe::Unclear(why)) => self.untold("it may delete zones", why),
             Err(trouble) => self.untold("it may delete zones", trouble),
         }
     }
@@ -429,11 +432,11 @@ impl Asked<'_> {
     /// Tries a write that it must not be able to make.
     async fn try_foreign(&mut self, zone: &Hostname, subname: &str, kind: &str) {
         match self.try_write(zone, subname, kind).await {
-            Some(Probe::May) => self.may_write(zone, subname, kind),
-            Some(Probe::Unclear(why)) => {
+            Some(WriteProbe::May) => self.may_write(zone, subname, kind),
+            Some(WriteProbe::Unclear(why)) => {
                 self.untold(format!("it may write {}", Key::of(zone, subname, kind)), why);
             }
-            Some(Probe::MayNot) | None => {}
+            Some(WriteProbe::MayNot) | None => {}
         }
     }
 
@@ -442,7 +445,12 @@ impl Asked<'_> {
     }
 
     /// What one impossible write shows, if there is room for it.
-    async fn try_write(&mut self, zone: &Hostname, subname: &str, kind: &str) -> Option<Probe> {
+    async fn try_write(
+        &mut self,
+        zone: &Hostname,
+        subname: &str,
+        kind: &str,
+    ) -> Option<WriteProbe> {
         if !self.budget.spend(self.account.server(), zone) {
             self.left_out += 1;
             return None;

@@ -4,7 +4,7 @@
 //! First the key is proven on its own names: Knot answers BADKEY both to a wrong key and to a right
 //! one that may not do what was asked.
 
-use super::standing::{Asker, Standing};
+use super::standing::{Asker, KeyStatus};
 use super::{duties, key_in_use, no_key, server};
 use crate::cli::TokenCommand;
 use crate::config::Config;
@@ -16,7 +16,7 @@ use crate::core::token::Duty;
 use crate::core::token::finding::{Finding, sort};
 use crate::core::token::key::{Probe, finding, own_probes, permission, probes};
 use crate::core::wire::dns::Rcode;
-use crate::core::wire::tsig::Key;
+use crate::core::wire::tsig::TsigKey;
 use crate::exit::Exit;
 use crate::token::progress::Progress;
 use crate::token::show::{Audited, By, code};
@@ -76,19 +76,19 @@ pub async fn of_key(
     config: &Config,
     holder: &Holder<'_>,
     asker: &Asker<'_>,
-    key: &Key,
+    key: &TsigKey,
     duties: &[Duty],
-    standing: Standing,
+    standing: KeyStatus,
 ) -> Audited {
     let mut report = report(holder, key);
     report.tried = duties.iter().map(|duty| duty.kinds().count()).sum();
     let (said, is_known) = match standing {
-        Standing::Known(findings) => {
+        KeyStatus::Known(findings) => {
             report.findings = findings;
             (None, true)
         }
-        Standing::Untold(said) => (Some(said), true),
-        Standing::Unknown(said) | Standing::Wrong(said) => (Some(said), false),
+        KeyStatus::Untold(said) => (Some(said), true),
+        KeyStatus::Unknown(said) | KeyStatus::Wrong(said) => (Some(said), false),
     };
     if let Some(said) = said {
         report.findings.push(Finding::untold("it is narrow", said));
@@ -186,7 +186,7 @@ fn neighbours(config: &Config, holder: &Holder<'_>, duty: &Duty) -> Vec<Probe> {
 }
 
 /// A report about a key with nothing found yet.
-fn report(holder: &Holder<'_>, key: &Key) -> Audited {
+fn report(holder: &Holder<'_>, key: &TsigKey) -> Audited {
     Audited {
         hosts: holder.names(),
         file: holder.file().map(std::path::Path::to_owned),

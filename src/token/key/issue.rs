@@ -5,7 +5,7 @@
 use base64::Engine as _;
 
 use super::audit::of_key;
-use super::standing::Standing;
+use super::standing::KeyStatus;
 use super::{
     Asker, Failure, Holder, TokenFile, duties, key_in_use, key_of_login, no_key, say, server,
 };
@@ -16,7 +16,7 @@ use crate::core::secret::Secret;
 use crate::core::token::finding::Finding;
 use crate::core::token::{Duty, key};
 use crate::core::wire::key_file;
-use crate::core::wire::tsig::Key;
+use crate::core::wire::tsig::TsigKey;
 use crate::exit::Exit;
 use crate::net::peer;
 use crate::os::say::out;
@@ -93,7 +93,7 @@ pub async fn rotate(
         Some((key, secret)) => (key, secret, false),
         None => {
             let named = key::next_key_name(&old.name);
-            let key = Key { name: named.ok_or_else(too_long)?, algorithm: old.algorithm };
+            let key = TsigKey { name: named.ok_or_else(too_long)?, algorithm: old.algorithm };
             let secret = random_secret()?;
             if !command.dry_run {
                 keep(holder, file, &key, &secret)?;
@@ -135,7 +135,7 @@ fn tell(
     command: &TokenCommand,
     holder: &Holder<'_>,
     place: &str,
-    (key, secret): (&Key, &Secret),
+    (key, secret): (&TsigKey, &Secret),
     duties: &[Duty],
 ) {
     let shown =
@@ -154,20 +154,20 @@ fn tell(
 }
 
 /// Refuses a key that the server does not take, or not for what it is for.
-fn refuse_unready(standing: &Standing, next: &str) -> Result<(), Failure> {
+fn refuse_unready(standing: &KeyStatus, next: &str) -> Result<(), Failure> {
     let then = format!("put this in its configuration, then run `{next}`");
     let (exit, what, then) = match standing {
-        Standing::Known(findings) => {
+        KeyStatus::Known(findings) => {
             let lacks = findings.iter().find(|f| matches!(f, Finding::Lacks { .. }));
             let Some(lacks) = lacks else { return Ok(()) };
             let what = format!("the server knows the key, but it {lacks}");
             (Exit::Deferred, what, then)
         }
-        Standing::Unknown(said) => {
+        KeyStatus::Unknown(said) => {
             (Exit::Deferred, format!("the server does not know the key yet ({said})"), then)
         }
-        Standing::Wrong(said) => (Exit::Rejected, said.clone(), then),
-        Standing::Untold(said) => (
+        KeyStatus::Wrong(said) => (Exit::Rejected, said.clone(), then),
+        KeyStatus::Untold(said) => (
             Exit::Deferred,
             format!("not known whether the server knows the key: {said}"),
             format!("run `{next}` when it answers"),
@@ -177,7 +177,7 @@ fn refuse_unready(standing: &Standing, next: &str) -> Result<(), Failure> {
 }
 
 /// The first key of a holder: what a run that was cut had made, or a fresh one.
-fn first_key(holder: &Holder<'_>, file: &TokenFile) -> Result<(Key, Secret), Failure> {
+fn first_key(holder: &Holder<'_>, file: &TokenFile) -> Result<(TsigKey, Secret), Failure> {
     if !matches!(holder.place, SecretPlace::KeyFile(_)) {
         return Ok((key_of_login(holder)?, random_secret()?));
     }
@@ -185,11 +185,11 @@ fn first_key(holder: &Holder<'_>, file: &TokenFile) -> Result<(Key, Secret), Fai
         return Ok(made);
     }
     let name = key::key_name(holder.first()).ok_or_else(too_long)?;
-    Ok((Key { name, algorithm: holder.provider.algorithm }, random_secret()?))
+    Ok((TsigKey { name, algorithm: holder.provider.algorithm }, random_secret()?))
 }
 
 /// The key that waits beside the one in use, if there is one; half a file is none.
-fn next_key(file: &TokenFile) -> Result<Option<(Key, Secret)>, Failure> {
+fn next_key(file: &TokenFile) -> Result<Option<(TsigKey, Secret)>, Failure> {
     match secret::read_key(&file.new_path()) {
         Ok(found) => Ok(Some(found)),
         Err(SecretError::Missing { .. } | SecretError::KeyFile { .. }) => Ok(None),
@@ -198,7 +198,12 @@ fn next_key(file: &TokenFile) -> Result<Option<(Key, Secret)>, Failure> {
 }
 
 /// Writes the key's file beside the place where it will be used.
-fn keep(holder: &Holder<'_>, file: &TokenFile, key: &Key, secret: &Secret) -> Result<(), Failure> {
+fn keep(
+    holder: &Holder<'_>,
+    file: &TokenFile,
+    key: &TsigKey,
+    secret: &Secret,
+) -> Result<(), Failure> {
     let text = match holder.place {
         SecretPlace::KeyFile(_) => key_file::text(key, secret),
         _ => format!("{}\n", secret.expose()),

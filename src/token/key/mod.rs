@@ -22,7 +22,7 @@ use crate::core::protocol::manners::Issuer;
 use crate::core::secret::Secret;
 use crate::core::token::{Duty, key};
 use crate::core::wire::dns::Name;
-use crate::core::wire::tsig::Key;
+use crate::core::wire::tsig::TsigKey;
 use crate::exit::Exit;
 use crate::os::say::out;
 use crate::provider::name_server::NameServer;
@@ -108,7 +108,7 @@ fn path<'a>(holder: &Holder<'a>) -> &'a Path {
 }
 
 /// The key of a holder with its secret; `None` when its file is not there.
-fn key_in_use(holder: &Holder<'_>) -> Result<Option<(Key, Secret)>, Failure> {
+fn key_in_use(holder: &Holder<'_>) -> Result<Option<(TsigKey, Secret)>, Failure> {
     let read = match holder.place {
         SecretPlace::KeyFile(path) => secret::read_key(path),
         place => {
@@ -124,10 +124,10 @@ fn key_in_use(holder: &Holder<'_>) -> Result<Option<(Key, Secret)>, Failure> {
 }
 
 /// The key that the configuration names, for a secret that stands alone in its file.
-fn key_of_login(holder: &Holder<'_>) -> Result<Key, Failure> {
+fn key_of_login(holder: &Holder<'_>) -> Result<TsigKey, Failure> {
     let login = holder.hosts[0].username.as_deref().unwrap_or_default();
     let named = login.split_once(':').and_then(|(algorithm, name)| {
-        Some(Key { name: Name::from_text(name)?, algorithm: algorithm.parse().ok()? })
+        Some(TsigKey { name: Name::from_text(name)?, algorithm: algorithm.parse().ok()? })
     });
     named.ok_or_else(|| {
         let what = format!("the configuration does not name the key of {}", holder.first());

@@ -10,7 +10,7 @@ use crate::core::token::Duty;
 use crate::core::token::finding::Finding;
 use crate::core::token::key::{Permission, Probe, own_probes, permission};
 use crate::core::wire::dns::Rcode;
-use crate::core::wire::tsig::{Check, Complaint, Key};
+use crate::core::wire::tsig::{Check, Complaint, TsigKey};
 use crate::exit::Exit;
 use crate::provider::name_server::{NameServer, Signer};
 use crate::token::Failure;
@@ -24,7 +24,7 @@ pub struct Asker<'a> {
 }
 
 /// What the server says of a key on its own names.
-pub enum Standing {
+pub enum KeyStatus {
     /// It takes the key's signature; what the key lacks, and what could not be told.
     Known(Vec<Finding>),
     /// It takes the signature of nobody, or not now; in words.
@@ -36,7 +36,7 @@ pub enum Standing {
 }
 
 impl<'a> Asker<'a> {
-    pub fn new(server: NameServer<'a>, key: &Key, secret: &Secret) -> Result<Self, Failure> {
+    pub fn new(server: NameServer<'a>, key: &TsigKey, secret: &Secret) -> Result<Self, Failure> {
         let signer = |name: &dyn std::fmt::Display| {
             let login = format!("{}:{name}", key.algorithm);
             Signer::new(&Credential { login, secret: secret.clone() })
@@ -74,29 +74,29 @@ impl<'a> Asker<'a> {
     }
 
     /// How the key stands on the names of `duties`.
-    pub async fn standing(&self, duties: &[Duty]) -> Standing {
+    pub async fn standing(&self, duties: &[Duty]) -> KeyStatus {
         let mut replies = Vec::new();
         for duty in duties {
             for (probe, kind) in own_probes(duty).into_iter().zip(duty.kinds()) {
                 match self.ask(&duty.zone, &probe).await {
                     Ok(reply) => replies.push((duty, kind, reply)),
-                    Err(silence) => return Standing::Untold(silence.detail),
+                    Err(silence) => return KeyStatus::Untold(silence.detail),
                 }
             }
         }
         let Some((_, _, first)) = replies.first() else {
-            return Standing::Untold("no family is in use".to_owned());
+            return KeyStatus::Untold("no family is in use".to_owned());
         };
         if !replies.iter().any(|(_, _, reply)| reply.check == Check::Verified) {
             let said = self.told(*first);
             return match first.check {
-                Check::Unverified(Complaint::BadSignature) => Standing::Wrong(said),
-                Check::Unverified(Complaint::BadKey) => Standing::Unknown(said),
+                Check::Unverified(Complaint::BadSignature) => KeyStatus::Wrong(said),
+                Check::Unverified(Complaint::BadKey) => KeyStatus::Unknown(said),
                 // PowerDNS' word for it.
                 Check::Unverified(Complaint::Unsigned) if first.rcode == Rcode::REFUSED => {
-                    Standing::Unknown(said)
+                    KeyStatus::Unknown(said)
                 }
-                _ => Standing::Untold(said),
+                _ => KeyStatus::Untold(said),
             };
         }
         let mut findings = Vec::new();
@@ -112,6 +112,6 @@ impl<'a> Asker<'a> {
                 )),
             }
         }
-        Standing::Known(findings)
+        KeyStatus::Known(findings)
     }
 }

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
     use crate::core::address::PerFamily;
     use crate::core::token::finding::verdict;
-    use crate::core::token::verdict::Verdict;
+    use crate::core::token::verdict::TokenVerdict;
     use crate::core::token::{Key, Rule, wanted};
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -262,7 +262,10 @@ mod tests {
         let owner = Some("me@example.com");
         let circumstances = Circumstances { now: now(), owner, api: Api::Rows };
         let duties = [duty("dev1.example.com", "example.com")];
-        assert_eq!(verdict(&judge(&odd, &own_rows(), &duties, &circumstances)), Verdict::Narrow);
+        assert_eq!(
+            verdict(&judge(&odd, &own_rows(), &duties, &circumstances)),
+            TokenVerdict::Narrow
+        );
     }
 
     #[test]
@@ -271,7 +274,7 @@ mod tests {
         one.families.v6 = false;
         let findings = judge_policies(&own_rows(), &[one], Api::Rows);
         assert_eq!(findings.iter().map(Finding::word).collect::<Vec<_>>(), ["spare"]);
-        assert_eq!(verdict(&findings), Verdict::Narrow);
+        assert_eq!(verdict(&findings), TokenVerdict::Narrow);
     }
 
     #[test]
@@ -300,7 +303,7 @@ mod tests {
         assert_eq!(found, ["policy-too-broad", "policy-too-broad"]);
         let own = [duty("dev1.example.com", "dev1.example.com")];
         let findings = judge_policies(&narrow(Api::Zones, &own), &own, Api::Zones);
-        assert_eq!(verdict(&findings), Verdict::NarrowToZone);
+        assert_eq!(verdict(&findings), TokenVerdict::NarrowToZone);
         assert_eq!(findings[0].word(), "reaches-below");
     }
 
@@ -317,13 +320,13 @@ mod tests {
 
     #[test]
     fn a_token_that_is_over_is_dead_unless_it_could_do_too_much_if_revived() {
-        assert_eq!(verdict(&[Finding::Lapsed, Finding::NoExpiry]), Verdict::Dead);
-        assert_eq!(verdict(&[Finding::NoPolicies, Finding::Lapsed]), Verdict::TooPowerful);
+        assert_eq!(verdict(&[Finding::Lapsed, Finding::NoExpiry]), TokenVerdict::Dead);
+        assert_eq!(verdict(&[Finding::NoPolicies, Finding::Lapsed]), TokenVerdict::TooPowerful);
     }
 
     #[test]
     fn what_could_not_be_told_is_not_fine() {
         let untold = Finding::Untold { what: "x".to_owned(), why: "y".to_owned() };
-        assert_eq!(verdict(&[Finding::NoExpiry, untold]), Verdict::Inconclusive);
+        assert_eq!(verdict(&[Finding::NoExpiry, untold]), TokenVerdict::Inconclusive);
     }
 }

@@ -22,7 +22,7 @@ pub struct Right {
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Excess {
     /// How bad it is, the worst first.
-    pub reach: Reach,
+    pub reach: RightReach,
     /// The row.
     pub key: Key,
     /// What could be written by it, for one.
@@ -31,7 +31,7 @@ pub struct Excess {
 
 /// How far a row reaches, the farthest first.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Reach {
+pub enum RightReach {
     /// Everything that no other row is about.
     Default,
     /// Every zone of the account, those to come included.
@@ -139,7 +139,7 @@ pub fn excesses(
                 if right.write && !is_covered(zone, subname, kind) && !excesses.iter().any(known) {
                     let own = |part: Option<&str>| part.map(str::to_owned);
                     let example = Key { zone: own(zone), subname: own(subname), kind: own(kind) };
-                    let (reach, key) = (Reach::of(&right.key), right.key.clone());
+                    let (reach, key) = (RightReach::of(&right.key), right.key.clone());
                     excesses.push(Excess { reach, key, example });
                 }
             }
@@ -158,7 +158,7 @@ pub fn missing<'a>(rights: &[Right], duties: &'a [Duty]) -> Vec<(&'a Duty, &'sta
     records.filter(|(duty, kind)| !may_write(duty, kind)).collect()
 }
 
-impl Reach {
+impl RightReach {
     fn of(key: &Key) -> Self {
         const POWERFUL: [&str; 9] =
             ["CAA", "CNAME", "DNAME", "DS", "HTTPS", "MX", "NS", "SVCB", "TXT"];

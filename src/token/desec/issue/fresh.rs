@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::File;
 
 use super::limits::{asked, check_limits, with_limits};
-use super::{Desk, Job, has_flags};
+use super::{DesecIssuer, Job, has_flags};
 use crate::cli::TokenAction;
 use crate::config::secret::flaw_of_new;
 use crate::core::address::Family;
@@ -15,7 +15,7 @@ use crate::core::token::finding::Finding;
 use crate::core::token::{Api, Policy, Rule, Token, TokenId, wanted};
 use crate::exit::Exit;
 use crate::os::clock;
-use crate::provider::desec::{Probe, Trouble};
+use crate::provider::desec::{Trouble, WriteProbe};
 use crate::receipt::{self, Receipt, Seal};
 use crate::token::Failure;
 use crate::token::desec::job::{LONGEST_TTL, aliases};
@@ -41,7 +41,7 @@ impl fmt::Display for Fate {
     }
 }
 
-impl Desk<'_> {
+impl DesecIssuer<'_> {
     /// Makes a new token, and lets it take the place of the one in use, if there is one.
     pub(super) async fn replace(&mut self, job: &Job<'_>) -> Result<(), Failure> {
         let receipt = job.found.receipt.as_ref();
@@ -288,13 +288,13 @@ impl Desk<'_> {
             _ => itself.probe_write(&duty.zone, duty.subname(), kind, LONGEST_TTL).await,
         };
         let (exit, problem) = match tried {
-            Ok(Probe::May) => return Ok(()),
+            Ok(WriteProbe::May) => return Ok(()),
             // Something is in the way of any write; at least the server knows the secret.
-            Ok(Probe::Unclear(_)) => match itself.policies(&token.id).await {
+            Ok(WriteProbe::Unclear(_)) => match itself.policies(&token.id).await {
                 Ok(_) => return Ok(()),
                 Err(trouble) => (Exit::Deferred, trouble.to_string()),
             },
-            Ok(Probe::MayNot) => {
+            Ok(WriteProbe::MayNot) => {
                 (Exit::Rejected, format!("it may not write {kind} of {}", duty.host))
             }
             Err(trouble) if trouble.is_credential() && token.limits.subnets.is_some() => {

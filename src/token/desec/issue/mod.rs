@@ -87,7 +87,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     let clients = clients(&holders);
     let progress = Progress::new(holders.len(), !quiet);
     let account = account(provider, &clients, secret, &progress)?;
-    let mut desk = Desk::open(&account, provider, command, &progress).await?;
+    let mut desk = DesecIssuer::open(&account, provider, command, &progress).await?;
     desk.neighbours = neighbours(config, provider)?;
     for (done, (holder, file)) in holders.iter().zip(&files).enumerate() {
         progress.at(done, holder.first().as_str());
@@ -179,7 +179,7 @@ fn check_zone_wish(command: &TokenCommand, holders: &[Holder<'_>]) -> Result<(),
 }
 
 /// Where tokens are issued: the account, and what it held when the run began.
-struct Desk<'a> {
+struct DesecIssuer<'a> {
     account: &'a Account<'a>,
     provider: &'a Provider,
     command: &'a TokenCommand,
@@ -225,7 +225,7 @@ impl Job<'_> {
     }
 }
 
-impl<'a> Desk<'a> {
+impl<'a> DesecIssuer<'a> {
     /// Looks at the account with the management token.
     async fn open(
         account: &'a Account<'a>,

@@ -1,6 +1,6 @@
 //! What is not this holder's, and what runs that were cut have left: told, and left alone or ended.
 
-use super::{Desk, Job};
+use super::{DesecIssuer, Job};
 use crate::core::token::{OURS, Token, TokenId};
 use crate::exit::Exit;
 use crate::provider::desec::Trouble;
@@ -9,7 +9,7 @@ use crate::token::Failure;
 use crate::token::files::Found;
 use crate::token::holder::Holder;
 
-impl Desk<'_> {
+impl DesecIssuer<'_> {
     /// Leaves receipts alone that are not this holder's: of another server, or, where no secret
     /// proves them, of other hosts.
     pub(super) fn leave_foreign_receipts(

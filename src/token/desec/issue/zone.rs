@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Desk;
+use super::DesecIssuer;
 use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
 use crate::core::outcome::Rejection;
@@ -13,7 +13,7 @@ use crate::provider::desec::{Trouble, Zone};
 use crate::token::Failure;
 use crate::token::holder::Holder;
 
-impl Desk<'_> {
+impl DesecIssuer<'_> {
     /// What the hosts' token is for, with the zone that the account names for each.
     pub(super) async fn duties(&mut self, holder: &Holder<'_>) -> Result<Vec<Duty>, Failure> {
         let mut duties = Vec::new();
