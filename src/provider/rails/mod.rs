@@ -1,6 +1,7 @@
 //! The token side of `PowerDNS` on Rails: tokens are made, looked at and ended, and records created.
 //!
-//! Updates are the core's talk, which `carry` performs. A session's cookie lives as long as one call here, goes to the one server only, and is dropped: a logout would end the token.
+//! Updates are the core's talk, which `carry` performs. A session's cookie lives as long as one call
+//! here, goes to the one server only, and is dropped: a logout would end the token.
 
 mod wire;
 
