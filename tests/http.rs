@@ -78,6 +78,7 @@ async fn an_answer_comes_over_tls_from_an_authority_of_the_users() {
         challenges: true,
         retry_after: Some(Duration::from_secs(7)),
         body: b"badauth".to_vec(),
+        repeats_secret: false,
         next: None,
         location: None,
         cookies: Vec::new(),

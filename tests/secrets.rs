@@ -145,10 +145,9 @@ fn repeated_everywhere(turn: usize, status: &str, form: &str) -> Vec<Vec<u8>> {
     .collect()
 }
 
-/// Those of `forms` that a header can carry as they are, and that are all of the secret.
+/// Those of `forms` that a header can carry as they are.
 fn in_headers(secret: &str) -> Vec<String> {
-    let forms = forms(secret).into_iter().filter(|(name, _)| *name != "a part");
-    let forms = forms.filter_map(|(_, form)| String::from_utf8(form).ok());
+    let forms = forms(secret).into_iter().filter_map(|(_, form)| String::from_utf8(form).ok());
     forms.filter(|form| form.bytes().all(|b| b.is_ascii_graphic())).collect()
 }
 

@@ -104,6 +104,8 @@ pub struct Answer {
     pub cookies: Vec<Secret>,
     /// The body, bounded by the client.
     pub body: Vec<u8>,
+    /// Whether the body holds part of a secret, so that it may be read but not quoted.
+    pub repeats_secret: bool,
 }
 
 /// What an answer means for the hosts of its request.
@@ -201,6 +203,9 @@ impl Answer {
             (Some(place), ..) => format!("HTTP {status}, which {} {place}", words::LEADS_TO),
             (None, true, _) => format!("HTTP {status} {}", words::PAGE),
             (None, false, true) => format!("HTTP {status} {}", words::NOTHING),
+            (None, false, false) if self.repeats_secret => {
+                format!("HTTP {status} with part of a secret, which is not shown")
+            }
             (None, false, false) => format!("HTTP {status} \"{short}{cut}\""),
         }
     }

@@ -222,21 +222,29 @@ impl Clients {
     fn without_secrets(&self, mut answer: Answer) -> Answer {
         let mut veil = self.veil();
         answer.cookies.iter().filter_map(session).for_each(|secret| veil.add(&secret));
-        // What is read for its values is not quoted, and a name in it may look like part of a bad key.
+        // What is read for its values stays as it is but for whole secrets, because a name in it may look
+        // like part of a bad key; it is not quoted then.
         let begins = answer.body.trim_ascii_start().first();
         let is_read =
             (200..300).contains(&answer.status) && matches!(begins, Some(b'{' | b'[' | b'<'));
-        let much = if is_read { Much::Whole } else { Much::Part };
         match str::from_utf8(&answer.body) {
-            // Too long to be copied.
-            Ok(text) if is_read && text.len() > MOST => {
-                if veil.is_in(text, much) {
-                    answer.body = b"a list that repeats a secret".to_vec();
+            Ok(text) if is_read => {
+                answer.repeats_secret = veil.is_in(text, Much::Part);
+                if answer.repeats_secret && text.len() > MOST {
+                    // Too long to be copied.
+                    if veil.is_in(text, Much::Whole) {
+                        answer.body = b"a list that repeats a secret".to_vec();
+                    }
+                } else if answer.repeats_secret
+                    && let Some(cleaned) = veil.clean(text, Much::Whole)
+                {
+                    answer.body = cleaned.into_bytes();
                 }
             }
             _ => {
                 answer.body.truncate(MOST);
-                if let Some(cleaned) = veil.clean(&String::from_utf8_lossy(&answer.body), much) {
+                let text = String::from_utf8_lossy(&answer.body);
+                if let Some(cleaned) = veil.clean(&text, Much::Part) {
                     answer.body = cleaned.into_bytes();
                 }
             }
@@ -526,6 +534,7 @@ fn head(response: &Response) -> Answer {
         location: text(LOCATION).map(str::to_owned),
         cookies: cookies.map(Secret::new).collect(),
         body: Vec::new(),
+        repeats_secret: false,
     }
 }
 
