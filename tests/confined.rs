@@ -727,6 +727,20 @@ fn a_state_directory_that_was_made_anew_is_told_with_the_fix() {
     daemon.wait_for(&format!("restart Homing if {} was made anew", state.display()));
     assert!(!daemon.log().contains("sudo -u"), "{}", daemon.log());
     drop(daemon);
-    let daemon = home.daemon_with(&["-v", "--state-dir", state.to_str().unwrap()]);
+    // Whoever has a service manager leaves the restart to it.
+    let supervised = || {
+        let mut command = home.command(&["-v", "--state-dir", state.to_str().unwrap()]);
+        command.env("NOTIFY_SOCKET", "@homing-test-nobody-listens");
+        home.daemon_of(command)
+    };
+    let daemon = supervised();
     wait_for_address(&sandbox, &daemon, "198.51.100.2");
+    daemon.wait_until("end of the round", |log| log.contains("the round is over"));
+    wait_until("removal", removed, || daemon.log());
+    fs::create_dir(&state).unwrap();
+    replace(&home, "address", "198.51.100.3\n");
+    daemon.signal(Signal::USR1);
+    daemon.wait_for("stopping, so that the service manager starts Homing");
+    assert_eq!(daemon.end().0, 75);
+    wait_for_address(&sandbox, &supervised(), "198.51.100.3");
 }

@@ -101,9 +101,9 @@ impl Confinement {
     }
 
     /// Logs what is out of reach by now that `config` and the system need, for whoever wonders why a
-    /// file cannot be read; once, until it is something else.
-    pub fn explain(&mut self, config: &Config) {
-        let Ok(held) = &self.held else { return };
+    /// file cannot be read; once, until it is something else. Returns whether a restart is needed.
+    pub fn explain(&mut self, config: &Config) -> bool {
+        let Ok(held) = &self.held else { return false };
         let needs = needs::of(config, &self.state_dir).with(needs::of_system());
         let lacking = in_words(&held.lacking(&needs));
         if let Some(lacking) =
@@ -116,6 +116,7 @@ impl Confinement {
             );
         }
         self.told = lacking;
+        self.told.is_some()
     }
 }
 

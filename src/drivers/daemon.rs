@@ -114,8 +114,17 @@ pub async fn run(setup: Setup) -> Exit {
             break;
         };
         news.log(&report);
-        if report.exit() != Exit::Right {
-            confinement.explain(&engine.config);
+        if report.exit() != Exit::Right
+            && confinement.explain(&engine.config)
+            && report.storage_problem.is_some()
+            && supervisor.is_there()
+        {
+            // What cannot be remembered is not sent, and no process can widen its own rules.
+            info!(
+                "stopping, so that the service manager starts Homing with rules for what is there now"
+            );
+            stopping();
+            return Exit::Deferred;
         }
         debug!("the round is over");
         if stop.get() {

@@ -31,7 +31,9 @@ impl Confinement {
     }
 
     /// Has nothing to explain.
-    pub fn explain(&mut self, _: &Config) {}
+    pub fn explain(&mut self, _: &Config) -> bool {
+        false
+    }
 }
 
 /// That nothing would be confined.

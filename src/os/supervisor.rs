@@ -115,6 +115,11 @@ impl Supervisor {
         Self { address, watchdog, complained }
     }
 
+    /// Whether there is one, which starts a daemon anew that ends.
+    pub fn is_there(&self) -> bool {
+        self.address.is_some()
+    }
+
     /// Tells `notice`, if there is somebody to hear it.
     pub fn tell(&self, notice: Notice<'_>) {
         self.has_heard(notice);
