@@ -20,8 +20,11 @@ use sandbox::{Api, Sandbox};
 /// A user whom no system knows.
 const SOMEBODY: u32 = 54_321;
 
-/// How often each command runs.
+/// How often a command runs that takes a moment.
 const RUNS: usize = 200;
+
+/// How often one runs that asks a provider several times, which takes a second.
+const FEW_RUNS: usize = 30;
 
 fn is_root(test: &str) -> bool {
     let is = rustix::process::geteuid().is_root();
@@ -61,12 +64,17 @@ fn listing(path: &Path) -> Vec<String> {
     all
 }
 
-/// Runs `command` [`RUNS`] times with paths below `home`/d, while somebody exchanges that directory
+/// Runs `command` so many times with paths below `home`/d, while somebody exchanges that directory
 /// with a link to root's; before each time, `prepare` gets the directory as it is to be found.
 ///
 /// Nothing may come to be in root's directory.
 #[track_caller]
-fn check_exchange(home: &Home, prepare: impl Fn(&Path), command: impl Fn() -> Command) {
+fn check_exchange(
+    runs: usize,
+    home: &Home,
+    prepare: impl Fn(&Path),
+    command: impl Fn() -> Command,
+) {
     let roots = Home::new("");
     let victim = roots.path("victim");
     for name in ["state", "secrets"] {
@@ -79,7 +87,7 @@ fn check_exchange(home: &Home, prepare: impl Fn(&Path), command: impl Fn() -> Co
     std::os::unix::fs::lchown(&link, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
     let exchange = || renameat_with(CWD, &real, CWD, &link, RenameFlags::EXCHANGE).unwrap();
     let before = listing(&victim);
-    for _ in 0..RUNS {
+    for _ in 0..runs {
         prepare(&real);
         let stop = AtomicBool::new(false);
         let ran = thread::scope(|scope| {
@@ -130,7 +138,7 @@ fn an_exchange_of_directory_and_link_leads_no_state_and_no_hosts_file_astray() {
     let (home, own) = (of_somebody(""), Home::new(""));
     own.configure(&HOSTS_FILE.replace("PATH", home.path("d/hosts").to_str().unwrap()));
     let state = home.path("d/state");
-    check_exchange(&home, clear, || {
+    check_exchange(RUNS, &home, clear, || {
         own.command(&["--once", "--state-dir", state.to_str().unwrap()])
     });
 }
@@ -138,19 +146,19 @@ fn an_exchange_of_directory_and_link_leads_no_state_and_no_hosts_file_astray() {
 #[test]
 fn an_exchange_of_directory_and_link_leads_no_new_token_astray() {
     let test = "an_exchange_of_directory_and_link_leads_no_new_token_astray";
-    check_token_exchange(test, &["issue", "--all"], |_, directory| clear(directory));
+    check_token_exchange(test, RUNS, &["issue", "--all"], |_, directory| clear(directory));
 }
 
 #[test]
 fn an_exchange_of_directory_and_link_leads_no_rotated_token_astray() {
     let test = "an_exchange_of_directory_and_link_leads_no_rotated_token_astray";
-    check_token_exchange(test, &["rotate", "--all"], |own, _| issue(own));
+    check_token_exchange(test, FEW_RUNS, &["rotate", "--all"], |own, _| issue(own));
 }
 
 #[test]
 fn an_exchange_of_directory_and_link_leads_no_receipt_of_an_audit_astray() {
     let test = "an_exchange_of_directory_and_link_leads_no_receipt_of_an_audit_astray";
-    check_token_exchange(test, &["audit", HOST], |own, directory| {
+    check_token_exchange(test, FEW_RUNS, &["audit", HOST], |own, directory| {
         if !directory.join("token").exists() {
             issue(own);
         }
@@ -161,13 +169,18 @@ fn an_exchange_of_directory_and_link_leads_no_receipt_of_an_audit_astray() {
 #[test]
 fn an_exchange_of_directory_and_link_leads_no_revoked_token_astray() {
     let test = "an_exchange_of_directory_and_link_leads_no_revoked_token_astray";
-    check_token_exchange(test, &["revoke", HOST], |own, _| issue(own));
+    check_token_exchange(test, FEW_RUNS, &["revoke", HOST], |own, _| issue(own));
 }
 
 /// [`check_exchange`] for `homing token` with `arguments`; `prepare` gets the home of the
 /// configuration, too.
 #[track_caller]
-fn check_token_exchange(test: &str, arguments: &[&str], prepare: impl Fn(&Home, &Path)) {
+fn check_token_exchange(
+    test: &str,
+    runs: usize,
+    arguments: &[&str],
+    prepare: impl Fn(&Home, &Path),
+) {
     if !is_root(test) {
         return;
     }
@@ -176,11 +189,8 @@ fn check_token_exchange(test: &str, arguments: &[&str], prepare: impl Fn(&Home, 
     let file = home.path("d/token");
     let host = DEV1.replace("\"token\"", &format!("\"{}\"", file.display()));
     let own = Home::at(&sandbox.url(), &host);
-    check_exchange(
-        &home,
-        |directory| prepare(&own, directory),
-        || account::token_command(&own, arguments),
-    );
+    let prepare = |directory: &Path| prepare(&own, directory);
+    check_exchange(runs, &home, prepare, || account::token_command(&own, arguments));
 }
 
 /// Makes a good token where there is none.
@@ -199,7 +209,7 @@ fn an_exchange_of_directory_and_link_leads_no_imported_secret_astray() {
     let own = Home::new("");
     own.write("old.conf", "protocol=dyndns2\nlogin=me\npassword='hunter2'\na.example.com\n", 0o600);
     let (old, secrets) = (own.path("old.conf"), home.path("d/secrets"));
-    check_exchange(&home, clear, || {
+    check_exchange(RUNS, &home, clear, || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
         command.env_clear().args(["import", "ddclient"]).arg(&old).arg("--secrets-dir");
         command.arg(&secrets).stdin(Stdio::null());
