@@ -114,17 +114,9 @@ pub async fn run(setup: Setup) -> Exit {
             break;
         };
         news.log(&report);
-        if report.exit() != Exit::Right
-            && confinement.explain(&engine.config)
-            && report.storage_problem.is_some()
-            && supervisor.is_there()
-        {
-            // What cannot be remembered is not sent, and no process can widen its own rules.
-            info!(
-                "stopping, so that the service manager starts Homing with rules for what is there now"
-            );
-            stopping();
-            return Exit::Deferred;
+        let needs_restart = report.exit() != Exit::Right && confinement.explain(&engine.config);
+        if needs_restart && report.storage_problem.is_some() && supervisor.is_there() {
+            return left_to(&supervisor);
         }
         debug!("the round is over");
         if stop.get() {
@@ -211,6 +203,14 @@ fn begin(config: &Config, state_dir: &Path) -> Confinement {
     let confinement = Confinement::begin(config, state_dir);
     confinement.announce(true);
     confinement
+}
+
+/// Ends for the sake of the state: what cannot be remembered is not sent, and no process can widen the
+/// rules that it is confined by.
+fn left_to(supervisor: &Supervisor) -> Exit {
+    info!("stopping, so that the service manager starts Homing with rules for what is there now");
+    supervisor.tell(Notice::Stopping);
+    Exit::Deferred
 }
 
 fn stopped() -> Exit {
