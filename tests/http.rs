@@ -517,7 +517,7 @@ fn web(servers: &[&Server], agree: usize) -> Outside {
 }
 
 async fn seen(web: &Outside, family: Family) -> Result<String, String> {
-    let told = outside::told(web, family, &clients(), &BTreeSet::new()).await;
+    let told = outside::ask(web, family, &clients(), &BTreeSet::new()).await;
     told.address.map(|address| address.to_string())
 }
 

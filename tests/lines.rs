@@ -441,7 +441,7 @@ fn a_bound_source_tells_the_address_of_its_line() {
                 let outside = Outside { services: vec![service.clone()], agree: 1, bind };
                 let aside = BTreeSet::new();
                 let told =
-                    runtime.block_on(outside::told(&outside, Family::V4, &clients, &aside)).address;
+                    runtime.block_on(outside::ask(&outside, Family::V4, &clients, &aside)).address;
                 assert_eq!(told, Ok(address.parse().unwrap()), "{service}");
             }
         }

@@ -10,7 +10,7 @@ use super::secret::in_shell_quotes;
 /// What the file at `path` seems to be instead of a configuration of Homing's, and what to do.
 ///
 /// `None` where any section of Homing's own stands in `text`.
-pub(super) fn told(path: &Path, text: &str) -> Option<String> {
+pub(super) fn hint(path: &Path, text: &str) -> Option<String> {
     let lines =
         || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let is_ours = |line: &str| {
@@ -107,7 +107,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expect: Option<&str>) {
-        let told = told(Path::new("/etc/x.conf"), text);
+        let told = hint(Path::new("/etc/x.conf"), text);
         let beginning = expect.map(|expect| format!("/etc/x.conf: this looks like {expect}"));
         match (&told, &beginning) {
             (None, None) => {}
@@ -156,9 +156,9 @@ mod tests {
         for text in
             ["password=hunter2 login=hunter3\n", "{\"token\": \"hunter2\"}", "token: hunter2\n"]
         {
-            assert!(!told(Path::new("x"), text).unwrap_or_default().contains("hunter"), "{text}");
+            assert!(!hint(Path::new("x"), text).unwrap_or_default().contains("hunter"), "{text}");
         }
-        let told = told(Path::new("a b"), "use=web\n").unwrap_or_default();
+        let told = hint(Path::new("a b"), "use=web\n").unwrap_or_default();
         assert!(told.contains("import ddclient 'a b'`"), "{told}");
     }
 }

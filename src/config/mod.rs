@@ -215,7 +215,7 @@ fn read(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, Problem
     let (document, errors) = DeTable::parse_recoverable(text);
     let is_whole = note_syntax(&errors, &mut notes);
     let problems_of = |problems| {
-        let foreign = foreign::told(path, text);
+        let foreign = foreign::hint(path, text);
         foreign.map_or(problems, Problems::single)
     };
     if let (false, Some(problems)) = (is_whole, notes.take_problems()) {

@@ -145,7 +145,7 @@ pub(super) fn web(
             return Kind::Web(format!("https://{rest}")).into();
         }
     };
-    remarks.push(Remark::told(
+    remarks.push(Remark::info(
         line,
         format!(
             "{what}; \"{INSTEAD}\" is asked in its place (`homing address` shows what it sees)"
@@ -238,7 +238,7 @@ fn words(text: &str, line: usize, remarks: &mut Vec<Remark>) -> Result<Vec<Strin
         return Ok(text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect());
     }
     remarks
-        .push(Remark::told(line, "the command needs a shell, which is therefore called by name"));
+        .push(Remark::info(line, "the command needs a shell, which is therefore called by name"));
     Ok(vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()])
 }
 

@@ -84,7 +84,7 @@ fn global(option: &Opt) -> Option<Remark> {
     Some(match &*option.name {
         // Those without ddns_ are of versions before 2.7.7.
         "cacert" | "date_format" | "ddns_dateformat" | "ddns_logdir" | "ddns_loglines"
-        | "ddns_rundir" | "log_dir" | "log_lines" | "run_dir" | "use_curl" => Remark::told(
+        | "ddns_rundir" | "log_dir" | "log_lines" | "run_dir" | "use_curl" => Remark::info(
             line,
             format!("{} is not needed: Homing keeps state and log by itself", option.name),
         ),
@@ -203,13 +203,13 @@ impl Reader<'_> {
                 if matches!(flag(option), Some(false)) {
                     return None;
                 }
-                Remark::told(
+                Remark::info(
                     line,
                     format!("{name} is not needed: Homing waits, looks up and logs by itself"),
                 )
             }
             "user_agent" => {
-                Remark::told(line, "user_agent is not needed: Homing says its own name to services")
+                Remark::info(line, "user_agent is not needed: Homing says its own name to services")
             }
             "cacert" if option.values.last().is_some_and(|value| value == "IGNORE") => {
                 Remark::to_do(
@@ -223,7 +223,7 @@ impl Reader<'_> {
                     "cacert: the system's authorities count; ca-file in a provider's section adds one",
                 )
             }
-            "cacert" => Remark::told(line, "cacert is not needed: the system's authorities count"),
+            "cacert" => Remark::info(line, "cacert is not needed: the system's authorities count"),
             "bind_network" => Remark::to_do(
                 line,
                 "bind_network: bind = \"DEVICE\" in the host sends by one line; `ubus call network.interface.NAME status` \
@@ -237,7 +237,7 @@ impl Reader<'_> {
                 Remark::to_do(line, "param_enc: Homing has nothing that it could be for")
             }
             "use_https" if flag(option) == Some(false) => {
-                Remark::told(line, "use_https: Homing speaks https to every service")
+                Remark::info(line, "use_https: Homing speaks https to every service")
             }
             name if USED.contains(&name) => return None,
             _ => Remark::to_do(line, "this is no option that is known here: left out"),

@@ -95,7 +95,7 @@ fn join(first: &mut Host, second: Host) {
     first.remarks.retain(|remark| remark.text != IPV4_ONLY);
     let what =
         format!("joined with what begins on line {}: one host with both families", first.line);
-    first.remarks.push(Remark::told(line, what));
+    first.remarks.push(Remark::info(line, what));
 }
 
 /// Whether two hosts differ in nothing but name and remarks.

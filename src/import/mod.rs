@@ -240,7 +240,7 @@ impl Remark {
     }
 
     /// One that only informs.
-    fn told(line: usize, text: impl Into<String>) -> Self {
+    fn info(line: usize, text: impl Into<String>) -> Self {
         Self { line: Some(line), text: text.into(), is_to_do: false }
     }
 }
@@ -259,7 +259,7 @@ fn interval(asked: Duration, floor: Duration, line: usize, remarks: &mut Vec<Rem
     let taken = asked.clamp(floor, DAY);
     if taken != asked {
         let (taken, floor) = (toml::duration(taken), toml::duration(floor));
-        remarks.push(Remark::told(
+        remarks.push(Remark::info(
             line,
             format!("the old client looked every {floor} at most, and Homing every day at least: {taken}"),
         ));
@@ -273,7 +273,7 @@ fn refresh(asked: Duration, line: usize, remarks: &mut Vec<Remark>) -> Option<Re
     if asked < DAY {
         let what = "Homing sends unchanged addresses daily at most, and by itself as often as the service \
                     needs it: left out";
-        remarks.push(Remark::told(line, what));
+        remarks.push(Remark::info(line, what));
         return None;
     }
     Some(if asked > MOST { Refresh::Never } else { Refresh::Every(asked) })

@@ -11,7 +11,7 @@ use crate::net::peer;
 
 /// The address of `family` that `resolver` tells, asked by the interface `bind` if one is given; the
 /// error names it.
-pub async fn told(
+pub async fn ask(
     resolver: &Resolver,
     family: Family,
     bind: Option<InterfaceName>,

@@ -29,7 +29,7 @@ const MOST: usize = 1100;
 
 /// The address that `gateway` says its own line has, `None` being that of the default route, asked by
 /// the interface `bind` if one is given; the error names the gateway, and what it said in each way.
-pub async fn told(
+pub async fn ask(
     gateway: Option<Ipv4Addr>,
     bind: Option<InterfaceName>,
     clients: &Clients,
@@ -45,7 +45,7 @@ pub async fn told(
         let told = match way {
             "PCP" => pcp(&socket, local).await,
             "NAT-PMP" => natpmp(at, bind).await,
-            _ => upnp::told(gateway, local.ip(), bind, clients).await,
+            _ => upnp::ask(gateway, local.ip(), bind, clients).await,
         };
         match told {
             Ok(address) => return Ok(address.into()),
@@ -85,7 +85,8 @@ async fn pcp(socket: &UdpSocket, local: SocketAddr) -> Told {
     let nonce = peer::random().map_err(Instead::Refusal)?;
     let mapping = Mapping { address, port: local.port(), nonce };
     let ignored = "sends what is no PCP answer to the request";
-    let told = asked(socket, &mapping.request(), ignored, |datagram| mapping.told(datagram)).await;
+    let told =
+        asked(socket, &mapping.request(), ignored, |datagram| mapping.address_in(datagram)).await;
     if !matches!(told, Err(Instead::Refusal(_))) {
         // If it is lost, the mapping ends by itself.
         let _ = socket.send(&mapping.removal()).await;
@@ -97,7 +98,7 @@ async fn natpmp(gateway: SocketAddr, bind: Option<InterfaceName>) -> Told {
     // A port of its own, which no late answer of PCP reaches.
     let socket = peer::connect(gateway, bind).await.map_err(|error| failure(&error))?;
     let ignored = "sends what is no NAT-PMP answer to the request";
-    asked(&socket, &natpmp::REQUEST, ignored, natpmp::told).await
+    asked(&socket, &natpmp::REQUEST, ignored, natpmp::address_in).await
 }
 
 /// Sends `request` until `read` takes a datagram for the answer, or the last wait is over.

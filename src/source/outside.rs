@@ -38,7 +38,7 @@ const IMPATIENCE: Duration = Duration::from_secs(3);
 /// when one is silent for a few seconds.
 ///
 /// Those in `aside` come last, so that they are asked only where the others do not suffice.
-pub async fn told(
+pub async fn ask(
     outside: &Outside,
     family: Family,
     clients: &Clients,
@@ -121,11 +121,11 @@ async fn ask_service(
     clients: &Clients,
 ) -> Result<IpAddr, String> {
     match service {
-        Service::Dns(resolver) => dns::told(resolver, family, bind).await,
-        Service::Gateway(address) => gateway::told(*address, bind, clients).await,
-        Service::Stun(server) => stun::told(server, family, bind).await,
+        Service::Dns(resolver) => dns::ask(resolver, family, bind).await,
+        Service::Gateway(address) => gateway::ask(*address, bind, clients).await,
+        Service::Stun(server) => stun::ask(server, family, bind).await,
         Service::Web { echo, ca_file } => {
-            web::told(echo, ca_file.as_deref(), family, bind, clients).await
+            web::ask(echo, ca_file.as_deref(), family, bind, clients).await
         }
     }
 }

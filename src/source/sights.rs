@@ -466,7 +466,7 @@ async fn ask(
 ) -> ServiceAnswers {
     if let Some(outside) = outside_of(config, (question, family)) {
         let what = format!("waiting for {} to tell the {family} address", outside.names());
-        return waiting.during(&what, outside::told(&outside, family, clients, aside)).await;
+        return waiting.during(&what, outside::ask(&outside, family, clients, aside)).await;
     }
     let address = match question {
         Question::Source(source) => here(config, &config.sources[source], family, waiting).await,

@@ -24,7 +24,7 @@ const MOST: usize = 1280;
 
 /// The address of `family` that `server` tells, asked by the interface `bind` if one is given; the
 /// error names it.
-pub async fn told(
+pub async fn ask(
     server: &Server,
     family: Family,
     bind: Option<InterfaceName>,
@@ -32,7 +32,7 @@ pub async fn told(
     let address = peer::locate(server, family).await?;
     let id = peer::random()?;
     let name = server.to_string();
-    match ask(address, &id, family, bind).await {
+    match ask_at(address, &id, family, bind).await {
         Err(error) => Err(peer::failure(&name, family, &error)),
         Ok(Heard::Nothing(why)) => Err(peer::silence(&name, WAITS.iter().sum(), why.as_ref())),
         Ok(Heard::Answer(answer)) => answer.map_err(|instead| format!("{name} {instead}")),
@@ -40,7 +40,7 @@ pub async fn told(
 }
 
 /// Sends the request until it is answered or the last wait is over.
-async fn ask(
+async fn ask_at(
     server: SocketAddr,
     id: &TransactionId,
     family: Family,

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The address of `family` that `echo` tells, asked by the interface `bind` if one is given; the error
 /// names the service's server.
-pub async fn told(
+pub async fn ask(
     echo: &Echo,
     ca_file: Option<&Path>,
     family: Family,

@@ -111,11 +111,11 @@ impl SecretWords {
         } else {
             secret::read_handed(path)
         };
-        read.map_err(|error| self.told(&error))
+        read.map_err(|error| self.file_problem(&error))
     }
 
     /// What is wrong with the option's file.
-    fn told(self, error: &SecretError) -> String {
+    fn file_problem(self, error: &SecretError) -> String {
         let Self { option, name, word } = self;
         let text = match error {
             // Whoever writes the secret where its file belongs must not read it again in a log.

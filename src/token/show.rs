@@ -307,7 +307,7 @@ fn details(
             Weight::Unclear => "  ?  ",
             Weight::Notice => "  -  ",
         };
-        let mut text = told(finding);
+        let mut text = finding_in_words(finding);
         if let Some(moment) = finding.moment() {
             text.push_str(", ");
             text.push_str(&if moment > now { ahead(moment, now) } else { ago(moment, now) });
@@ -452,7 +452,7 @@ fn summary(audited: &[Audited]) -> String {
 }
 
 /// A finding in words, with its moment.
-fn told(finding: &Finding) -> String {
+fn finding_in_words(finding: &Finding) -> String {
     match finding.moment() {
         Some(moment) => format!("{finding}: {}", rfc3339_seconds(moment)),
         None => finding.to_string(),
@@ -642,7 +642,7 @@ fn shown(token: &Audited) -> Shown<'_> {
             Weight::Unclear => "inconclusive",
             Weight::Notice => "notice",
         },
-        text: told(finding),
+        text: finding_in_words(finding),
         fix,
     };
     let findings = token.findings();

@@ -225,17 +225,18 @@ fn meaning(line: &str, said: &str, wishes: &PerFamily<Wish>) -> Meaning {
 
 /// Whether what follows the first word of a line is nothing, or addresses that were sent.
 fn confirms(line: &str, wishes: &PerFamily<Wish>) -> bool {
-    told(line).is_some_and(|told| told.iter().all(|address| was_sent(*address, wishes)))
+    addresses_after_word(line)
+        .is_some_and(|told| told.iter().all(|address| was_sent(*address, wishes)))
 }
 
 /// The address that a line confirms though it was not sent.
 fn stranger(line: &str, wishes: &PerFamily<Wish>) -> Option<IpAddr> {
-    let told = told(line).filter(|_| matches!(word(line), "good" | "nochg"));
+    let told = addresses_after_word(line).filter(|_| matches!(word(line), "good" | "nochg"));
     told?.into_iter().find(|address| !was_sent(*address, wishes))
 }
 
 /// The addresses after the first word of a line; `None` where something else follows it.
-fn told(line: &str) -> Option<Vec<IpAddr>> {
+fn addresses_after_word(line: &str) -> Option<Vec<IpAddr>> {
     let rest = line.split(|c: char| c.is_ascii_whitespace() || c == ',').skip(1);
     rest.filter(|text| !text.is_empty()).map(|text| text.parse().ok()).collect()
 }

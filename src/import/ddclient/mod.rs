@@ -313,7 +313,7 @@ fn remark(name: &str, setting: &Setting) -> Option<Remark> {
     match meaning(name) {
         Some(Meaning::Told) => None,
         Some(Meaning::Needless(why)) => {
-            Some(Remark::told(line, format!("{name} is not needed: {why}")))
+            Some(Remark::info(line, format!("{name} is not needed: {why}")))
         }
         Some(Meaning::LostIfOff(why)) if flag(text) == Some(false) => {
             Some(Remark::to_do(line, format!("{name}: {why}")))
@@ -403,7 +403,7 @@ impl Definition {
                         "{} is not said to this service by Homing: left out",
                         lost.join(" and ")
                     );
-                    remarks.push(Remark::told(self.line_of(first), what));
+                    remarks.push(Remark::info(self.line_of(first), what));
                 }
             }
         }
@@ -496,7 +496,7 @@ impl Definition {
             self.remark_unused(remarks);
             let what =
                 "the file does not say where addresses come from: the one of this machine is taken";
-            remarks.push(Remark::told(self.line, what));
+            remarks.push(Remark::info(self.line, what));
             Address::Auto
         };
         found

@@ -117,12 +117,12 @@ fn global(globals: &Block, name: &str, line: usize) -> Option<Remark> {
                 "iterations" => "`homing --once` runs once",
                 _ => "Homing says its own name to services",
             };
-            Remark::told(line, format!("{name} is not needed: {why}"))
+            Remark::info(line, format!("{name} is not needed: {why}"))
         }
         "background" | "drop-privs" | "logfile" | "pidfile" | "startup-delay" | "syslog"
         | "verbose" => {
             let why = "Homing stays in the foreground, and its service manager knows its process and keeps its log";
-            Remark::told(line, format!("{name} is not needed: {why}"))
+            Remark::info(line, format!("{name} is not needed: {why}"))
         }
         "exec" => Remark::to_do(
             line,
@@ -204,7 +204,7 @@ impl Reader<'_> {
         self.settle_way(&mut host);
         if host.service.secret_kind() == Some(SecretKind::Token) && block.text("username").is_some()
         {
-            remarks.push(Remark::told(
+            remarks.push(Remark::info(
                 self.line_of("username"),
                 "deSEC needs no username beside its token",
             ));
@@ -238,7 +238,7 @@ impl Reader<'_> {
                 ),
             ),
             "user-agent" => {
-                Remark::told(line, "user-agent is not needed: Homing says its own name to services")
+                Remark::info(line, "user-agent is not needed: Homing says its own name to services")
             }
             "include" => {
                 Remark::to_do(line, "what this file includes is not read; add what it holds")

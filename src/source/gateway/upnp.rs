@@ -30,7 +30,7 @@ const MOST: usize = 2048;
 
 /// The address that `gateway` tells; `local` is our own on the way to it, by the interface `bind` if
 /// one is given.
-pub async fn told(
+pub async fn ask(
     gateway: Ipv4Addr,
     local: IpAddr,
     bind: Option<InterfaceName>,
@@ -132,7 +132,7 @@ impl Asking<'_> {
         };
         let answer = self.sent(request).await?;
         match (answer.status, reply(&xml(&answer))) {
-            (200, Ok(reply)) | (_, Ok(reply @ Reply::Error(..))) => reply.told().map_err(by_it),
+            (200, Ok(reply)) | (_, Ok(reply @ Reply::Error(..))) => reply.address().map_err(by_it),
             (200, Err(wrong)) => Err(by_it(wrong)),
             _ => Err(instead("answers the question", &answer)),
         }

@@ -105,7 +105,7 @@ pub async fn of_key(
             match asker.ask(&duty.zone, &probe).await {
                 Ok(reply) => {
                     let permission = permission(reply.rcode, reply.check, true);
-                    report.findings.extend(finding(&probe, permission, &asker.told(reply)));
+                    report.findings.extend(finding(&probe, permission, &asker.in_words(reply)));
                     tried.push(probe);
                 }
                 Err(silence) => {

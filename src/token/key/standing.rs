@@ -62,7 +62,7 @@ impl<'a> Asker<'a> {
     }
 
     /// The server's answer in words.
-    pub fn told(&self, Reply { rcode, check, at }: Reply) -> String {
+    pub fn in_words(&self, Reply { rcode, check, at }: Reply) -> String {
         match rfc2136::outcome(rcode, check, at, &self.server.server.to_string()) {
             Outcome::Deferred(deferral) => deferral.detail,
             Outcome::Rejected(refusal) => refusal.detail,
@@ -88,7 +88,7 @@ impl<'a> Asker<'a> {
             return KeyStatus::Untold("no family is in use".to_owned());
         };
         if !replies.iter().any(|(_, _, reply)| reply.check == Check::Verified) {
-            let said = self.told(*first);
+            let said = self.in_words(*first);
             return match first.check {
                 Check::Unverified(Complaint::BadSignature) => KeyStatus::Wrong(said),
                 Check::Unverified(Complaint::BadKey) => KeyStatus::Unknown(said),
@@ -108,7 +108,7 @@ impl<'a> Asker<'a> {
                 }
                 Permission::Untold => findings.push(Finding::untold(
                     format!("it may write {kind} of {host}"),
-                    self.told(reply),
+                    self.in_words(reply),
                 )),
             }
         }

@@ -57,7 +57,7 @@ pub fn has_lost_all(is: &[Policy], duties: &[Duty], api: Api) -> bool {
 impl Change {
     /// As its [`Display`](std::fmt::Display), with the zone of a row that is not in the one that is
     /// responsible for its name as far as `duties` tell: rows of two zones would read alike.
-    pub fn told(&self, duties: &[Duty]) -> String {
+    pub fn in_words(&self, duties: &[Duty]) -> String {
         let rule = match self {
             Self::Add(rule) | Self::Correct { should: rule, .. } => rule,
             Self::Remove(policy) => &policy.rule,

@@ -11,7 +11,7 @@ pub const REQUEST: [u8; 2] = [0, 0];
 const ANSWER: u8 = 128;
 
 /// What the answer to [`REQUEST`] tells; `None` when `datagram` is none, and may be anybody's.
-pub fn told(datagram: &[u8]) -> Option<Told> {
+pub fn address_in(datagram: &[u8]) -> Option<Told> {
     Some(match *datagram {
         [0, ANSWER, 0, 0, _, _, _, _, a, b, c, d] => own(Ipv4Addr::new(a, b, c, d)),
         [0, ANSWER, high, low, ..] if high | low != 0 => {
@@ -46,14 +46,14 @@ mod tests {
     fn check(datagram: &[u8], expect: Result<&str, &str>) {
         let expect = expect.map(|address| address.parse().unwrap());
         let expect = expect.map_err(|words| Instead::Refusal(words.to_owned()));
-        assert_eq!(told(datagram), Some(expect));
+        assert_eq!(address_in(datagram), Some(expect));
     }
 
     #[test]
     fn the_address_is_read() {
         check(b"\x00\x80\x00\x00\x00\x00\x58\xc3\x08\x08\x04\x09", Ok("8.8.4.9"));
         let none = b"\x00\x80\x00\x00\x00\x00\x58\xc3\x00\x00\x00\x00";
-        assert_eq!(told(none), Some(Err(Instead::NoAddress)));
+        assert_eq!(address_in(none), Some(Err(Instead::NoAddress)));
     }
 
     #[test]
@@ -69,12 +69,12 @@ mod tests {
     fn what_is_no_answer_is_ignored() {
         let good = b"\x00\x80\x00\x00\x00\x00\x58\xc3\x08\x08\x04\x09";
         for end in 0..good.len() {
-            assert_eq!(told(&good[..end]), None, "{end}");
+            assert_eq!(address_in(&good[..end]), None, "{end}");
         }
-        assert_eq!(told(&[&good[..], b"\0"].concat()), None);
+        assert_eq!(address_in(&[&good[..], b"\0"].concat()), None);
         // The request itself, the answer to another request, another version's success.
-        assert_eq!(told(&REQUEST), None);
-        assert_eq!(told(b"\0\x81\0\0\0\0\0\0\x08\x08\x04\x09"), None);
-        assert_eq!(told(b"\x02\x80\0\0\0\0\0\0\x08\x08\x04\x09"), None);
+        assert_eq!(address_in(&REQUEST), None);
+        assert_eq!(address_in(b"\0\x81\0\0\0\0\0\0\x08\x08\x04\x09"), None);
+        assert_eq!(address_in(b"\x02\x80\0\0\0\0\0\0\x08\x08\x04\x09"), None);
     }
 }

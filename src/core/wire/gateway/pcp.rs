@@ -65,7 +65,7 @@ impl Mapping {
 
     /// What the answer to [`Mapping::request`] tells; `None` when `datagram` is none, and may be
     /// anybody's.
-    pub fn told(&self, datagram: &[u8]) -> Option<Told> {
+    pub fn address_in(&self, datagram: &[u8]) -> Option<Told> {
         let &[version, opcode, _, code, ..] = datagram else { return None };
         if version != VERSION {
             let is_refusal = opcode & ANSWER != 0 && code == UNSUPPORTED_VERSION;
@@ -139,12 +139,12 @@ mod tests {
     #[track_caller]
     fn check_refused(datagram: &[u8], words: &str) {
         let expect = Some(Err(Instead::Refusal(words.to_owned())));
-        assert_eq!(MAPPING.told(datagram), expect);
+        assert_eq!(MAPPING.address_in(datagram), expect);
     }
 
     #[track_caller]
     fn check_ignored(datagram: &[u8]) {
-        assert_eq!(MAPPING.told(datagram), None, "{datagram:?}");
+        assert_eq!(MAPPING.address_in(datagram), None, "{datagram:?}");
     }
 
     #[test]
@@ -159,16 +159,16 @@ mod tests {
     #[test]
     fn the_address_is_read() {
         let good = answer(0, EXTERNAL);
-        assert_eq!(MAPPING.told(&good), Some(Ok(Ipv4Addr::new(8, 8, 4, 9))));
+        assert_eq!(MAPPING.address_in(&good), Some(Ok(Ipv4Addr::new(8, 8, 4, 9))));
         // Options may follow.
         let optional = [&good[..], b"\x80\0\0\0"].concat();
-        assert_eq!(MAPPING.told(&optional), Some(Ok(Ipv4Addr::new(8, 8, 4, 9))));
+        assert_eq!(MAPPING.address_in(&optional), Some(Ok(Ipv4Addr::new(8, 8, 4, 9))));
     }
 
     #[test]
     fn zeros_are_no_address_and_ipv6_is_another_matter() {
-        assert_eq!(MAPPING.told(&answer(0, ANY)), Some(Err(Instead::NoAddress)));
-        assert_eq!(MAPPING.told(&answer(0, &[0; 16])), Some(Err(Instead::NoAddress)));
+        assert_eq!(MAPPING.address_in(&answer(0, ANY)), Some(Err(Instead::NoAddress)));
+        assert_eq!(MAPPING.address_in(&answer(0, &[0; 16])), Some(Err(Instead::NoAddress)));
         let v6 = Ipv6Addr::new(0x2a00, 0, 0, 0, 0, 0, 0, 1).octets();
         check_refused(&answer(0, &v6), "tells 2a00::1, which is no IPv4 address");
     }

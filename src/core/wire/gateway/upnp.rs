@@ -110,7 +110,7 @@ impl Call {
 
 impl Reply {
     /// What it tells.
-    pub fn told(&self) -> Told {
+    pub fn address(&self) -> Told {
         match self {
             Self::Address(text) if text.trim().is_empty() => Err(Instead::NoAddress),
             Self::Address(text) => match text.trim().parse() {
@@ -213,13 +213,13 @@ mod tests {
 
     #[test]
     fn a_reply_is_an_address_or_says_why_not() {
-        let told = |text: &str| Reply::Address(text.to_owned()).told();
+        let told = |text: &str| Reply::Address(text.to_owned()).address();
         assert_eq!(told(" 8.8.4.9\n"), Ok(Ipv4Addr::new(8, 8, 4, 9)));
         assert_eq!(told(""), Err(Instead::NoAddress));
         assert_eq!(told("0.0.0.0"), Err(Instead::NoAddress));
         let refused = |words: &str| Err(Instead::Refusal(words.to_owned()));
         assert_eq!(told("2a00::1"), refused("says \"2a00::1\", which is no IPv4 address"));
-        let error = |code: &str, words: &str| Reply::Error(code.into(), words.into()).told();
+        let error = |code: &str, words: &str| Reply::Error(code.into(), words.into()).address();
         let expect = refused("answers with the error 501 (it failed to answer)");
         assert_eq!(error("501", "Action Failed"), expect);
         assert_eq!(error(" 777", "no\nWAN"), refused("answers with the error 777, \"no WAN\""));

@@ -13,7 +13,11 @@ pub fn check_limits(is: &Limits, should: &Limits) -> Result<(), Failure> {
     }
     Err(Failure::new(
         Exit::Rejected,
-        format!("the server made of the limits: {} (asked for: {})", told(is), told(should)),
+        format!(
+            "the server made of the limits: {} (asked for: {})",
+            in_words(is),
+            in_words(should)
+        ),
         "ask for limits that it takes",
     ))
 }
@@ -41,7 +45,7 @@ pub fn asked(asked: &LimitsAsked, is: &Limits) -> Limits {
 }
 
 /// The limits in words.
-pub fn told(limits: &Limits) -> String {
+pub fn in_words(limits: &Limits) -> String {
     let mut words = Vec::new();
     if let Some(age) = limits.max_age {
         words.push(format!("lives {}", period(age)));
@@ -59,5 +63,5 @@ pub fn told(limits: &Limits) -> String {
 }
 
 pub fn with_limits(limits: &Limits) -> String {
-    if *limits == Limits::default() { String::new() } else { format!(" ({})", told(limits)) }
+    if *limits == Limits::default() { String::new() } else { format!(" ({})", in_words(limits)) }
 }

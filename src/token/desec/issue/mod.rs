@@ -13,7 +13,7 @@ mod zone;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use self::limits::{asked, check_limits, told};
+use self::limits::{asked, check_limits};
 use super::job::aliases;
 use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::config::Config;
@@ -400,7 +400,9 @@ impl<'a> DesecIssuer<'a> {
         let is_right = changes.is_empty() && is_tame && receipt.replaces.is_empty();
         if !is_right {
             self.heading(job);
-            changes.iter().for_each(|change| self.tell(&format!("  {}", change.told(&job.duties))));
+            changes
+                .iter()
+                .for_each(|change| self.tell(&format!("  {}", change.in_words(&job.duties))));
             if let Some(name) = name {
                 self.tell(&format!("  ~ name {name:?} (was: {:?})", token.name));
             }
@@ -415,8 +417,8 @@ impl<'a> DesecIssuer<'a> {
             self.tell(&format!(
                 "{}: note: somebody has changed its limits: {} (issued with: {})",
                 job.holder.label(),
-                told(&token.limits),
-                told(&receipt.limits)
+                limits::in_words(&token.limits),
+                limits::in_words(&receipt.limits)
             ));
         }
         if self.command.dry_run {
@@ -516,7 +518,11 @@ impl<'a> DesecIssuer<'a> {
             }
         }
         if *limits != token.limits {
-            self.tell(&format!("  ~ {} (was: {})", told(limits), told(&token.limits)));
+            self.tell(&format!(
+                "  ~ {} (was: {})",
+                limits::in_words(limits),
+                limits::in_words(&token.limits)
+            ));
         }
     }
 
