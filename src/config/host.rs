@@ -251,8 +251,8 @@ impl<'a> Context<'a> {
         Some(SourceRef::Named(at))
     }
 
-    /// Warns of sources outside that are asked by whatever line the routes choose, in behalf of a host
-    /// of one line.
+    /// Warns of a host that is bound to one interface while its source is asked by any that the routes
+    /// choose.
     fn warn_of_other_lines(
         &self,
         bind: InterfaceName,

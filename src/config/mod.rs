@@ -57,8 +57,8 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// The hosts, in the order of the file; at least one.
     pub hosts: Vec<HostConfig>,
-    /// As whom its programs run; `None` is as whom Homing runs. Root runs no program that somebody
-    /// else may choose.
+    /// The user who runs its programs; `None` is the user who runs Homing. Root runs no program that
+    /// somebody else may choose.
     pub programs_as: Option<User>,
     /// What is allowed and yet worth a word, with its place.
     pub warnings: Vec<String>,

@@ -294,9 +294,9 @@ impl Rejection {
         }
     }
 
-    /// Whether it may be mended at the provider without a change here, so that asking again once a
+    /// Whether it may be fixed at the provider without a change here, so that asking again once a
     /// day makes sense.
-    pub fn may_be_mended_there(self) -> bool {
+    pub fn may_be_fixed_there(self) -> bool {
         match self {
             Self::Feature | Self::Forbidden | Self::Host | Self::Request => true,
             Self::Abuse | Self::Agent | Self::Credential | Self::TooPowerful | Self::Unproven => {

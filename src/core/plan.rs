@@ -415,8 +415,8 @@ pub fn stands(hold: &Hold, fingerprint: Fingerprint, circumstances: &Circumstanc
     match hold.kind {
         HoldKind::Throttled => waiting,
         HoldKind::Backoff(fault) => {
-            let mended = circumstances.network_changed && fault.is_the_networks();
-            waiting && !ended && !mended
+            let is_fixed = circumstances.network_changed && fault.is_the_networks();
+            waiting && !ended && !is_fixed
         }
         // It stands as long as it is given anew.
         HoldKind::Rejected(rejection) if rejection.is_our_own() => false,

@@ -221,7 +221,7 @@ pub fn settle_zone(memory: &mut Memory, zone: &ZoneKey, until: Timestamp, now: T
 
 /// Ends the wait of a host whose provider has just taken the same credential for another one, if
 /// that shows that what it waits for is over; returns whether it does.
-pub fn mended_for_a_neighbour(entry: &mut Entry, now: Timestamp) -> bool {
+pub fn fixed_for_a_neighbour(entry: &mut Entry, now: Timestamp) -> bool {
     let ends = |hold: &&mut Hold| match hold.kind {
         HoldKind::Backoff(Fault::Server | Fault::Lost | Fault::Unreachable) => true,
         HoldKind::Backoff(_) | HoldKind::Rejected(_) | HoldKind::Throttled => false,
@@ -283,7 +283,7 @@ pub fn settle_pace(
 /// No provider may silence a host for longer than this at one go (a broken server's year).
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How soon a host is asked about again whose park may be mended at the provider.
+/// How soon a host is asked about again whose rejection may be fixed at the provider.
 const RECHECK: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn confirm(
@@ -417,7 +417,7 @@ fn reject(
     if !rejection.is_our_own() {
         entry.last = Some((Word::Rejected, situation.now));
     }
-    let recheck = rejection.may_be_mended_there().then_some(RECHECK);
+    let recheck = rejection.may_be_fixed_there().then_some(RECHECK);
     let hold = hold(HoldKind::Rejected(rejection), &refusal.detail, recheck, situation);
     match stated[..] {
         [family] if by_family && host.families[family.other()] != Use::Off => {
@@ -783,7 +783,7 @@ mod tests {
         ] {
             let mut entry = Entry::default();
             round(&mut entry, &both(), &outcome, 0);
-            assert_eq!(mended_for_a_neighbour(&mut entry, at(9)), ends, "{outcome:?}");
+            assert_eq!(fixed_for_a_neighbour(&mut entry, at(9)), ends, "{outcome:?}");
             let until = entry.hold.as_ref().unwrap().until.unwrap();
             assert_eq!(until <= at(9), ends, "{outcome:?}");
         }

@@ -384,8 +384,8 @@ impl Engine {
         any
     }
 
-    /// How long each family of `key` has been watched being gone. Of a run that only looks once, it
-    /// is how long the machine has been up: each run is a start, but none of the machine's.
+    /// How long each family of `key` has been gone under watch. A run that looks once has watched
+    /// nothing itself, so the machine's uptime counts.
     fn watched(&self, key: &Key) -> PerFamily<Duration> {
         match &self.absences {
             // Whatever the state says of moments is not to be believed.

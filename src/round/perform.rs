@@ -22,7 +22,7 @@ use crate::core::protocol::{Verdict, dyndns2};
 use crate::core::provider::Provider;
 use crate::core::secret::Fingerprint;
 use crate::core::settle::{
-    News, Situation, in_view_of, leaving, mended_for_a_neighbour, not_sent, sending, settle,
+    News, Situation, fixed_for_a_neighbour, in_view_of, leaving, not_sent, sending, settle,
     settle_pace, settle_zone,
 };
 use crate::core::time::Timestamp;
@@ -46,7 +46,7 @@ pub fn schedule(engine: &Engine, planned: &[Planned]) -> Schedule {
         })
         .collect();
     let mut schedule = crate::core::plan::schedule(&candidates, &engine.memory, engine.clock.now());
-    // From places among the speakers to places among the planned.
+    // The schedule counts candidates, its callers count plans.
     for request in &mut schedule.now {
         request.hosts.iter_mut().for_each(|place| *place = speakers[*place]);
     }
@@ -142,18 +142,18 @@ fn pace(engine: &Engine, planned: &[Planned], request: &Request) -> Option<Pace>
 
 /// The requests to one provider, or to one deSEC server.
 #[derive(Default)]
-struct Lane {
+struct Queue {
     started: usize,
     under_way: usize,
     /// The credentials of those under way.
     identities: BTreeSet<Fingerprint>,
 }
 
-impl Lane {
+impl Queue {
     /// Whether one more request may start, of `most` at once.
     ///
-    /// The second lot waits for nearly all answers to the first: while connections are still being
-    /// made, the client would open further ones for it.
+    /// The second group of requests waits for nearly all answers to the first: while connections are
+    /// still being made, the client would open further ones for it.
     fn has_room(&self, most: usize) -> bool {
         let answered = self.started - self.under_way;
         self.under_way < most && (self.started < most || answered + 2 >= most)
@@ -163,7 +163,7 @@ impl Lane {
     fn note_answer(&mut self, identity: Fingerprint) {
         self.under_way -= 1;
         self.identities.remove(&identity);
-        // The trial of a credential is no lot: its one connection is open already.
+        // One request that tried a credential is no group: its connection is open already.
         if self.started == 1 {
             self.started = 0;
         }
@@ -182,10 +182,10 @@ async fn deliver_all(
     let config = Rc::clone(&engine.config);
     let mut waiting: VecDeque<Request> = requests.into();
     let mut under_way = FuturesUnordered::new();
-    let mut lanes: BTreeMap<String, Lane> = BTreeMap::new();
+    let mut queues: BTreeMap<String, Queue> = BTreeMap::new();
     let mut unsaved_since: Option<Instant> = None;
     loop {
-        while let Some(mut request) = next_request(engine, planned, &mut waiting, &lanes) {
+        while let Some(mut request) = next_request(engine, planned, &mut waiting, &queues) {
             if is_put_aside(engine, planned, report, &mut request, stop) {
                 continue;
             }
@@ -194,10 +194,10 @@ async fn deliver_all(
             let provider = &config.providers[at];
             let identity = plan.access.identity;
             let bind = config.hosts[plan.at].host.bind;
-            let lane = lanes.entry(traffic::lane(provider)).or_default();
-            lane.started += 1;
-            lane.under_way += 1;
-            lane.identities.insert(identity);
+            let queue = queues.entry(traffic::queue_name(provider)).or_default();
+            queue.started += 1;
+            queue.under_way += 1;
+            queue.identities.insert(identity);
             recount(engine, planned, &mut request);
             let path = config.hosts[plan.at].path.as_deref();
             let credential = plan.access.credential.clone();
@@ -227,7 +227,7 @@ async fn deliver_all(
         };
         engine.pulse.beat();
         let provider = &config.providers[at];
-        lanes.entry(traffic::lane(provider)).or_default().note_answer(identity);
+        queues.entry(traffic::queue_name(provider)).or_default().note_answer(identity);
         let_connection_settle().await;
         let verdict = in_view(engine, planned, &request, verdict);
         for outcome in outcomes(&verdict) {
@@ -361,7 +361,7 @@ fn next_request(
     engine: &Engine,
     planned: &[Planned],
     waiting: &mut VecDeque<Request>,
-    lanes: &BTreeMap<String, Lane>,
+    queues: &BTreeMap<String, Queue>,
 ) -> Option<Request> {
     let may_start = |request: &Request| {
         let plan = &planned[request.hosts[0]];
@@ -369,10 +369,10 @@ fn next_request(
         let provider = &engine.config.providers[at];
         let most = provider.protocol.manners().most_at_once;
         let identity = plan.access.identity;
-        lanes.get(&traffic::lane(provider)).is_none_or(|lane| {
-            let being_tried = lane.identities.contains(&identity);
+        queues.get(&traffic::queue_name(provider)).is_none_or(|queue| {
+            let being_tried = queue.identities.contains(&identity);
             let is_known = || engine.traffic.is_accepted(provider, identity);
-            lane.has_room(most) && (!being_tried || is_known())
+            queue.has_room(most) && (!being_tried || is_known())
         })
     };
     let place = waiting.iter().position(may_start)?;
@@ -456,7 +456,7 @@ impl Company<'_> {
         for place in self.places(engine, planned, report) {
             let plan = &mut planned[place];
             let is_parked = plan.step.hold.as_ref().is_some_and(|hold| match hold.kind {
-                HoldKind::Rejected(rejection) => !rejection.may_be_mended_there(),
+                HoldKind::Rejected(rejection) => !rejection.may_be_fixed_there(),
                 HoldKind::Backoff(_) | HoldKind::Throttled => false,
             });
             if !is_parked && !waiting.contains(&place) {
@@ -473,7 +473,7 @@ impl Company<'_> {
         for place in self.places(engine, planned, report) {
             let at = planned[place].at;
             let entry = engine.memory.hosts.get_mut(&engine.config.hosts[at].host.key);
-            if entry.is_some_and(|entry| mended_for_a_neighbour(entry, now)) {
+            if entry.is_some_and(|entry| fixed_for_a_neighbour(entry, now)) {
                 report.host_mut(at).ask_again = true;
             }
         }

@@ -115,7 +115,7 @@ impl Traffic {
 
 /// Where requests to a provider queue up: at its server, whatever the entry, where that takes one at a
 /// time, or by itself.
-pub fn lane(provider: &Provider) -> String {
+pub fn queue_name(provider: &Provider) -> String {
     match provider.protocol.manners().most_at_once {
         1 => server(provider),
         _ => provider.name.to_string(),

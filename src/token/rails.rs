@@ -695,7 +695,7 @@ async fn judged(
     Ok(Audited { findings, fixes, not_visible, is_valid, rows, duties, ..report })
 }
 
-/// The command that mends a finding.
+/// The command that fixes a finding.
 fn fix(host: &Hostname, finding: &Finding) -> Option<String> {
     match finding {
         Finding::Untold { .. } => None,

@@ -46,7 +46,7 @@ pub struct Audited {
     pub by: By,
     /// What was found, worst first.
     pub findings: Vec<Finding>,
-    /// What mends each, in the same order: one command, or a sentence with its commands in
+    /// The fix of each, in the same order: one command, or a sentence with its commands in
     /// backticks.
     pub fixes: Vec<Option<String>>,
     /// What the token cannot see of itself.
@@ -103,7 +103,7 @@ impl Audited {
         finding::verdict(&self.findings)
     }
 
-    /// The findings with what mends each.
+    /// The findings with their fixes.
     fn findings(&self) -> impl Iterator<Item = (&Finding, Option<&str>)> {
         let fixes = self.fixes.iter().map(Option::as_deref).chain(std::iter::repeat(None));
         self.findings.iter().zip(fixes)
@@ -313,7 +313,7 @@ fn details(
             text.push_str(&if moment > now { ahead(moment, now) } else { ago(moment, now) });
         }
         wrap(lines, mark, pieces(&clean(&text), false), width, true);
-        // What mends several that follow each other is told once, after them.
+        // Findings in a row with one fix share it, after the last of them.
         let again = findings.peek().is_some_and(|(_, next)| *next == fix);
         if let Some(fix) = fix.filter(|_| !again) {
             // To end a token that somebody else may need is a choice.

@@ -195,7 +195,7 @@ const DESEC: Manners = Manners {
     word: "desec",
     tokens: Some(Issuer::Account),
     zone: ZoneNeed::Shared,
-    // That a record shall go is said of all hosts: so it is known to work.
+    // A removal names hosts that all lose the record: only that form is known to work.
     common: Common::Removal,
     least_gap: Some(DESEC_GAP),
     update_path: "/api/v1/dyndns/update",

@@ -370,7 +370,7 @@ fn note_doubles(report: &mut Audited, jobs: &[(TokenId, Vec<Duty>)]) {
     }
 }
 
-/// The command that mends a finding, where there is one.
+/// The command that fixes a finding, where there is one.
 fn fix(report: &Audited, finding: &Finding) -> Option<String> {
     let Some(host) = report.hosts.first() else {
         // A token of nobody here: narrow it where it is used, or end it.

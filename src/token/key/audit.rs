@@ -196,7 +196,7 @@ fn report(holder: &Holder<'_>, key: &TsigKey) -> Audited {
     }
 }
 
-/// The report with the worst first, and with what mends each finding; for a key that is not known
+/// The report with the worst first, and with the fix of each finding; for a key that is not known
 /// to its server, that is what the server must be told.
 fn fixed(mut report: Audited, duties: &[Duty], is_known: bool) -> Audited {
     sort(&mut report.findings);

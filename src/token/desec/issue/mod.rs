@@ -297,7 +297,7 @@ impl<'a> DesecIssuer<'a> {
                 if self.command.action == TokenAction::Issue
                     && self.why_useless(&job, &token).is_none() =>
             {
-                self.mend(&job, token).await
+                self.fix(&job, token).await
             }
             _ => self.replace(&job).await,
         }
@@ -381,7 +381,7 @@ impl<'a> DesecIssuer<'a> {
     }
 
     /// Sends what the token differs in from what it should be.
-    async fn mend(&mut self, job: &Job<'_>, token: Token) -> Result<(), Failure> {
+    async fn fix(&mut self, job: &Job<'_>, token: Token) -> Result<(), Failure> {
         let Some(receipt) = job.found.receipt.clone() else { return Ok(()) };
         let rules = wanted(self.api, &job.duties);
         let id = token.id.clone();
@@ -436,17 +436,17 @@ impl<'a> DesecIssuer<'a> {
         let partly = |failure: Failure| {
             failure.leaving("the token may be between what it was and what it should be")
         };
-        let mut mended = token.clone();
+        let mut fixed = token.clone();
         if !is_tame {
             let tamed = self.account.tame(&id, &token.limits, &limits, name).await;
-            mended = tamed
+            fixed = tamed
                 .map_err(|trouble| partly(self.failed(&trouble, "changing what the token may")))?;
         }
-        check_limits(&mended.limits, &limits).map_err(partly)?;
+        check_limits(&fixed.limits, &limits).map_err(partly)?;
         let policies = self.settle(&id, Some(policies), &rules).await.map_err(partly)?;
         let aliases = aliases(self.account, &job.duties).await;
-        let notes = self.judge(job, &mended, &policies, aliases)?;
-        self.write_down(job, receipt, &mended).await?;
+        let notes = self.judge(job, &fixed, &policies, aliases)?;
+        self.write_down(job, receipt, &fixed).await?;
         let word = if is_right { "nothing to do" } else { "done" };
         let done = format!("{word}; its token is narrow");
         self.conclude(job, &done, &notes);
@@ -454,7 +454,7 @@ impl<'a> DesecIssuer<'a> {
         Ok(())
     }
 
-    /// Writes down what was mended, or confirms that nothing had to be.
+    /// Writes down what was fixed, or confirms that nothing had to be.
     async fn write_down(
         &mut self,
         job: &Job<'_>,
