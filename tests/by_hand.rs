@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use crate::support::{home, netns};
@@ -101,7 +102,7 @@ fn another_user_is_told_whose_state_it_is() {
     chown(home.path("config.toml"), Some(SERVICE - 1), None).unwrap();
     // The program lies where only root may look.
     let program = home.path("homing");
-    fs::copy(env!("CARGO_BIN_EXE_homing"), &program).unwrap();
+    home::copy_program(Path::new(env!("CARGO_BIN_EXE_homing")), &program);
     for arguments in [&[][..], &["--once"]] {
         let mut command = Command::new(&program);
         command.env_clear().args(home.command(arguments).get_args());

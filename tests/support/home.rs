@@ -90,7 +90,7 @@ impl Home {
 
     pub fn write(&self, name: &str, text: &str, mode: u32) {
         let path = self.path(name);
-        fs::write(&path, text).expect("a test's own step works");
+        write(&path, text, mode);
         fs::set_permissions(&path, fs::Permissions::from_mode(mode))
             .expect("a test's own step works");
     }
@@ -221,6 +221,24 @@ pub fn wait_until(what: &str, is_there: impl Fn() -> bool, evidence: impl Fn() -
         assert!(begun.elapsed() < Duration::from_secs(10), "no {what} in:\n{}", evidence());
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Writes `text` to the file at `path`, which is a program where `mode` says so.
+pub fn write(path: &Path, text: &str, mode: u32) {
+    if mode & 0o111 == 0 {
+        return fs::write(path, text).expect("a test's own step works");
+    }
+    let draft = path.with_extension("draft");
+    fs::write(&draft, text).expect("a test's own step works");
+    copy_program(&draft, path);
+    fs::remove_file(draft).expect("a test's own step works");
+}
+
+/// Copies what is going to be run by another process: one of another test that begins while this one
+/// had the file open for writing would hold it open, and the kernel runs no such file (`ETXTBSY`).
+pub fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status().expect("a test's own step works");
+    assert!(status.success(), "{} cannot be copied", from.display());
 }
 
 /// The directory of the project.

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::support::home;
+
 /// What a test's own steps say when they fail.
 const OWN: &str = "a test's own step works";
 
@@ -150,7 +152,9 @@ impl Router {
         fs::write(build.join("feed/lang/rust/rust-package.mk"), "").expect(OWN);
         let homing = build.join("bin/homing");
         let binary = Path::new(env!("CARGO_BIN_EXE_homing"));
-        fs::hard_link(binary, &homing).or_else(|_| fs::copy(binary, &homing).map(drop)).expect(OWN);
+        if fs::hard_link(binary, &homing).is_err() {
+            home::copy_program(binary, &homing);
+        }
         let made = Command::new("make")
             .arg("-s")
             .arg("-C")
@@ -167,7 +171,7 @@ impl Router {
 
     /// Puts a program of this machine there, with its libraries.
     fn program(&self, from: &Path, place: &str) {
-        fs::copy(from, self.path(place)).expect(OWN);
+        home::copy_program(from, &self.path(place));
         self.libraries(from);
     }
 
@@ -188,7 +192,7 @@ impl Router {
 
     pub fn write(&self, path: &str, text: &str, mode: u32) {
         let path = self.path(path);
-        fs::write(&path, text).expect(OWN);
+        home::write(&path, text, mode);
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect(OWN);
     }
 

@@ -487,6 +487,7 @@ impl<'a> Account<'a> {
             let noted = now();
             self.line.pacer.borrow_mut().note(scope.clone(), noted);
             let sent = self.line.clients.send(&request, self.line.ca_file).await;
+            self.line.pacer.borrow_mut().note_end(now());
             let may_repeat = !repeated && (method.is_safe() || method == Method::Delete);
             let answer = match sent {
                 Ok(answer) => answer,

@@ -71,6 +71,11 @@ impl Pacer {
         self.sent.entry(scope).or_default().note(longest.kept(), now);
     }
 
+    /// Notes that a request is over `now`: the server counts from when it came, which may be late.
+    pub fn note_end(&mut self, now: Timestamp) {
+        self.last = Some(now);
+    }
+
     /// Takes back that a request of that scope was noted at `noted`: it was refused for its pace.
     pub fn take_back(&mut self, scope: &Scope, noted: Timestamp) {
         if let Some(history) = self.sent.get_mut(scope) {
