@@ -411,12 +411,18 @@ fn shell(script: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
 }
 
-/// A port of loopback that nobody uses, by UDP and TCP.
+/// A port of loopback that nobody uses, by UDP and TCP. It is none of those that the kernel gives to
+/// whoever asks for any (from 32768 on): one of these could be taken before the server starts, or while
+/// it is started again.
 fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 10_000;
+    const PORTS: u32 = 22_000;
     for _ in 0..100 {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has ports");
-        let port = listener.local_addr().expect("it is bound").port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id() * 97;
+        let port = u16::try_from(FIRST + number % PORTS).expect("it is below 32000");
+        let address = ("127.0.0.1", port);
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
             return port;
         }
     }
