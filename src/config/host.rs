@@ -21,8 +21,8 @@ use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
 use crate::core::order;
 use crate::core::plan::{Host, Use, WhenGone};
-use crate::core::protocol::manners::{Issuer, Manners, SecretKind, Transport};
-use crate::core::provider::{Login, Protocol, Provider, Removal, one_of};
+use crate::core::protocol::manners::{Issuer, Manners, Protocol, Removal, SecretKind, Transport};
+use crate::core::provider::{Login, Provider, one_of};
 use crate::core::server::Server;
 use crate::core::source::SourceKind;
 use crate::core::verify::Verify;
@@ -67,7 +67,7 @@ impl<'a> Context<'a> {
         let provider = known.as_ref();
         let manners = provider.map(|provider| provider.protocol.manners());
         if let Some(manners) = manners {
-            section.leave_out(|key, setting| misfit(key, setting, manners), notes);
+            section.leave_out(|key, flag| misfit(key, flag, manners), notes);
         }
 
         for (item, name) in &names {
@@ -341,13 +341,12 @@ impl<'a> Context<'a> {
         manners: Option<&Manners>,
         notes: &mut Notes,
     ) -> Option<SecretPlace> {
-        let of_secrets = HOST_KEYS
-            .into_iter()
-            .filter(|(_, scope)| matches!(scope, Scope::KeySecret | Scope::Secret));
-        let mut keys: Vec<_> = of_secrets.map(|(key, _)| key).collect();
+        let is_secret = |scope| matches!(scope, Scope::KeySecret | Scope::Secret);
+        let keys = HOST_KEYS.iter().filter(|(_, scope)| is_secret(*scope)).map(|(key, _)| *key);
+        let mut given: Vec<_> =
+            keys.clone().filter_map(|key| Some((key, section.get(key)?))).collect();
         // The first counts, and a file is the best place.
-        order::sort_by_key(&mut keys, |key| !key.ends_with("-file"));
-        let given: Vec<_> = keys.iter().filter_map(|key| Some((*key, section.get(key)?))).collect();
+        order::sort_by_key(&mut given, |(key, _)| !key.ends_with("-file"));
         let kind = manners.map_or(SecretKind::Token, |manners| manners.secret);
         if kind == SecretKind::Nothing {
             return None;
@@ -357,7 +356,7 @@ impl<'a> Context<'a> {
             [] => {
                 let file = kind.example();
                 let what = format!("has no secret to prove itself with; write {file}");
-                section.lacks(&keys, what, notes);
+                section.lacks(&keys.collect::<Vec<_>>(), what, notes);
                 return None;
             }
             [(first, _), rest @ ..] => {
@@ -423,21 +422,23 @@ impl<'a> Context<'a> {
     }
 }
 
-/// What is wrong with a setting that means nothing to a host of a protocol with these manners.
-fn misfit(key: &str, setting: &Setting<'_>, manners: &Manners) -> Option<String> {
-    let (_, scope) = HOST_KEYS.into_iter().find(|(known, _)| *known == key)?;
+/// What is wrong with the setting `key` where it means nothing to a host of a protocol with these
+/// manners; `flag` is what it says, if that is true or false.
+fn misfit(key: &str, flag: Option<bool>, manners: &Manners) -> Option<String> {
+    let index = HOST_KEYS.binary_search_by_key(&key, |(known, _)| known).ok()?;
+    let (_, scope) = HOST_KEYS[index];
     let (word, secret, is_local) = (manners.word, manners.secret, manners.is_local());
     let unused = || format!("is not used by the protocol {word}; remove it");
     let unneeded = || "is not needed for a hosts file; remove it".to_owned();
     match scope {
         Scope::All => None,
-        Scope::Conditional => (!manners.has_conditions && setting.is_flag(false)).then(|| {
+        Scope::Conditional => (!manners.has_conditions && flag == Some(false)).then(|| {
             format!(
                 "cannot be false: the protocol {word} changes a record whatever it holds; remove it"
             )
         }),
         Scope::Judged => {
-            let judges = manners.tokens == Some(Issuer::Account) || setting.is_flag(false);
+            let judges = manners.tokens == Some(Issuer::Account) || flag == Some(false);
             (!judges).then(|| format!("judges no credential of the protocol {word}; remove it"))
         }
         Scope::Key => (secret != SecretKind::Key).then(unused),

@@ -222,7 +222,7 @@ fn no_web_service(text: &str) -> String {
 
 fn gateway(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
     const EXAMPLE: &str = "write true for the default route's, or its address: \"192.168.1.1\"";
-    if item.is_flag(true) {
+    if item.is_true() {
         return Some(Service::Gateway(None));
     }
     let address = |text: &str| match text.parse::<Ipv4Addr>() {

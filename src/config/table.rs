@@ -157,7 +157,7 @@ const RESOLVER: Keys = Keys {
 const PROVIDER: Keys = Keys { known: ProviderKey::WORDS, foreign: &[("url", "update-url")] };
 
 /// The keys of `[[host]]`, sorted, each with the hosts that it is for.
-pub(super) const HOST_KEYS: [(&str, Scope); 27] = [
+pub(super) static HOST_KEYS: [(&str, Scope); 27] = [
     ("bind", Scope::Remote),
     ("gone-after", Scope::All),
     ("ipv4", Scope::All),
@@ -226,44 +226,48 @@ impl<'a> Section<'a> {
 
     /// All settings in the order of the file.
     pub(super) fn settings(&self) -> Vec<(&'a str, Setting<'a>)> {
-        let setting = |key: &'a str, at, value| (key, self.setting(key, at, value));
-        let mut settings: Vec<_> = self
-            .table
-            .iter()
-            .map(|(key, value)| setting(key.get_ref(), key.span().start, value.get_ref()))
-            .collect();
+        let named = |(key, at, value)| (key, self.setting(key, at, value));
+        let mut settings: Vec<_> = self.entries().map(named).collect();
         order::sort_by_key(&mut settings, |(_, setting)| setting.at);
         settings
     }
 
+    /// Key, place and value of every setting, in no order and without its name: a look at all keys
+    /// of all sections is part of every start.
+    fn entries(&self) -> impl Iterator<Item = (&'a str, usize, &'a DeValue<'a>)> + use<'a> {
+        let table = self.table;
+        table.iter().map(|(key, value)| (&**key.get_ref(), key.span().start, value.get_ref()))
+    }
+
     fn setting(&self, key: &str, at: usize, value: &'a DeValue<'a>) -> Setting<'a> {
         let dot = if self.name.is_empty() { "" } else { "." };
-        // Not formatted, which takes seven times as long: every start names all of its settings.
+        // Not formatted, which takes seven times as long: every start names those that it reads.
         Setting { name: [&*self.name, dot, key].concat(), at, value }
     }
 
     /// Notes every key that does not belong into a section of the kind `place`.
     pub(super) fn check_keys(&mut self, place: SectionKind, notes: &mut Notes) {
         let keys = place.keys();
-        for (key, setting) in self.settings() {
-            if !keys.known.contains(&key) {
-                let meant = meant(key, keys);
-                self.meant.extend(meant);
-                notes.add(setting.at, &setting.name, unknown(key, meant, place, &setting));
-                self.left_out.push(key);
-            }
+        for (key, at, value) in self.entries().filter(|(key, ..)| !keys.known.contains(key)) {
+            let setting = self.setting(key, at, value);
+            let meant = meant(key, keys);
+            self.meant.extend(meant);
+            notes.add(at, &setting.name, unknown(key, meant, place, &setting));
+            self.left_out.push(key);
         }
     }
 
-    /// Notes every setting that `misfit` has something to say of, and leaves it out.
+    /// Notes every setting that `misfit` has something to say of, by its key and by what it says if
+    /// that is true or false, and leaves it out.
     pub(super) fn leave_out(
         &mut self,
-        misfit: impl Fn(&str, &Setting<'_>) -> Option<String>,
+        misfit: impl Fn(&str, Option<bool>) -> Option<String>,
         notes: &mut Notes,
     ) {
-        for (key, setting) in self.settings() {
-            if let Some(what) = misfit(key, &setting).filter(|_| !self.left_out.contains(&key)) {
-                notes.add(setting.at, &setting.name, what);
+        for (key, at, value) in self.entries() {
+            let what = misfit(key, value.as_bool());
+            if let Some(what) = what.filter(|_| !self.left_out.contains(&key)) {
+                notes.add(at, &self.setting(key, at, value).name, what);
                 self.left_out.push(key);
             }
         }
@@ -357,9 +361,9 @@ impl<'a> Setting<'a> {
         list.iter().enumerate().map(item).collect()
     }
 
-    /// Whether the value is `flag`.
-    pub(super) fn is_flag(&self, flag: bool) -> bool {
-        self.value.as_bool() == Some(flag)
+    /// Whether the value is `true`.
+    pub(super) fn is_true(&self) -> bool {
+        self.value.as_bool() == Some(true)
     }
 
     /// The value, if it is text.

@@ -8,7 +8,7 @@ use super::*;
 use crate::core::address::prefix::Suffix;
 use crate::core::built_in;
 use crate::core::plan::{Use, WhenGone};
-use crate::core::provider::{Protocol, Removal};
+use crate::core::protocol::manners::{Protocol, Removal};
 use crate::core::provider_key::{Form, ProviderKey};
 use crate::core::source::{Service, SourceKind};
 
@@ -103,6 +103,13 @@ fn the_example_shows_every_setting() {
             let shown = |shown: &str| shown.trim_start_matches(['#', ' ']).starts_with(&line);
             assert!(EXAMPLE.lines().any(shown), "{key} of {}", place.header());
         }
+    }
+}
+
+#[test]
+fn keys_that_are_searched_for_are_sorted() {
+    for place in [SectionKind::Host, SectionKind::Provider] {
+        assert!(place.keys().known.is_sorted_by(|a, b| a < b), "{}", place.header());
     }
 }
 
