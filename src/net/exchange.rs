@@ -81,13 +81,26 @@ pub trait Question {
     ) -> Result<Read<Self::Told>, Ignored>;
 }
 
-/// An ordinary question.
+/// A question that nothing but its id and itself ties to its answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Plain<'a>(pub &'a dns::Question);
+pub struct Plain<'a> {
+    question: &'a dns::Question,
+    /// How it is written with an id.
+    written: fn(u16, &dns::Question) -> Vec<u8>,
+}
 
-/// A question to a server about what it is responsible for; who answers from a cache does not say so.
-#[derive(Clone, Copy, Debug)]
-pub struct Direct<'a>(pub &'a dns::Question);
+impl<'a> Plain<'a> {
+    /// An ordinary question.
+    pub fn of(question: &'a dns::Question) -> Self {
+        Self { question, written: query }
+    }
+
+    /// A question to a server about what it is responsible for; who answers from a cache does not say
+    /// so.
+    pub fn direct(question: &'a dns::Question) -> Self {
+        Self { question, written: direct_query }
+    }
+}
 
 /// Asks a server at each of its `addresses` by UDP, and then at each over TCP, until one answers.
 ///
@@ -218,34 +231,16 @@ impl Question for Plain<'_> {
     type Told = Message;
 
     fn message(&self, id: u16) -> (Vec<u8>, ()) {
-        (query(id, self.0), ())
+        ((self.written)(id, self.question), ())
     }
 
     fn read(&self, bytes: &[u8], id: u16, (): &(), _: bool) -> Result<Read<Message>, Ignored> {
-        answer(bytes, id, self.0)
+        let message = Message::parse(bytes).map_err(|_| Ignored("sends what is no DNS message"))?;
+        if !message.answers(id, self.question) {
+            return Err(Ignored("sends what is no answer to the question"));
+        }
+        Ok(if message.header.is_truncated { Read::AgainByTcp } else { Read::Answer(message) })
     }
-}
-
-impl Question for Direct<'_> {
-    type Kept = ();
-    type Told = Message;
-
-    fn message(&self, id: u16) -> (Vec<u8>, ()) {
-        (direct_query(id, self.0), ())
-    }
-
-    fn read(&self, bytes: &[u8], id: u16, (): &(), _: bool) -> Result<Read<Message>, Ignored> {
-        answer(bytes, id, self.0)
-    }
-}
-
-/// What `bytes` tell if they answer `question` asked with `id`.
-fn answer(bytes: &[u8], id: u16, question: &dns::Question) -> Result<Read<Message>, Ignored> {
-    let message = Message::parse(bytes).map_err(|_| Ignored("sends what is no DNS message"))?;
-    if !message.answers(id, question) {
-        return Err(Ignored("sends what is no answer to the question"));
-    }
-    Ok(if message.header.is_truncated { Read::AgainByTcp } else { Read::Answer(message) })
 }
 
 #[cfg(test)]
@@ -263,7 +258,7 @@ mod tests {
         let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = server.local_addr().unwrap();
         let peer = Peer { title: "ns1", address, bind: None };
-        let plain = Plain(&question);
+        let plain = Plain::of(&question);
         let asked = peer.ask(&plain);
         let gone = async {
             server.recv_from(&mut [0; MOST_UDP]).await.unwrap();
@@ -296,7 +291,7 @@ mod tests {
             stream.write_u16(u16::try_from(length).unwrap()).await.unwrap();
             stream.write_all(&query).await.unwrap();
         };
-        let plain = Plain(&question);
+        let plain = Plain::of(&question);
         let addresses = [gone, there];
         let (told, ()) = tokio::join!(ask_at_each("ns1", &addresses, None, &plain), server);
         assert_eq!(told.unwrap().questions, std::slice::from_ref(&question));

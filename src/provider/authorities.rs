@@ -13,7 +13,7 @@ use crate::core::protocol::rfc2136::{beginning, zone_told};
 use crate::core::server::Server;
 use crate::core::verify::{name_servers, resolvers};
 use crate::core::wire::dns::{Class, Message, Question, Type};
-use crate::net::exchange::{Direct, Peer, Plain, ask_at_each};
+use crate::net::exchange::{Peer, Plain, ask_at_each};
 use crate::net::peer;
 
 /// Where the system's resolvers are named.
@@ -57,7 +57,7 @@ impl Authority {
         question: &Question,
         bind: Option<InterfaceName>,
     ) -> Result<Message, String> {
-        let asked = ask_at_each(TITLE, self.addresses()?, bind, &Direct(question)).await;
+        let asked = ask_at_each(TITLE, self.addresses()?, bind, &Plain::direct(question)).await;
         asked.map_err(|silence| unanswered(&silence.detail))
     }
 
@@ -70,7 +70,7 @@ impl Authority {
     ) -> Option<Message> {
         for &address in self.addresses().ok()? {
             let peer = Peer { title: TITLE, address, bind };
-            if let Ok(message) = peer.ask_by_tcp(&Direct(question)).await {
+            if let Ok(message) = peer.ask_by_tcp(&Plain::direct(question)).await {
                 return Some(message);
             }
         }
@@ -125,7 +125,7 @@ async fn resolve(question: &Question) -> Result<Message, String> {
     for address in resolvers(&text) {
         let title = format!("the resolver {address}");
         let peer = Peer { title: &title, address: (address, PORT).into(), bind: None };
-        match peer.ask(&Plain(question)).await {
+        match peer.ask(&Plain::of(question)).await {
             Ok(message) => return Ok(message),
             Err(silence) => last = silence.detail,
         }

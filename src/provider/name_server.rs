@@ -54,7 +54,7 @@ impl NameServer<'_> {
 
     /// The answer to an ordinary question.
     pub async fn answer(&self, question: &dns::Question) -> Result<Message, Silence> {
-        self.ask(&Plain(question)).await
+        self.ask(&Plain::of(question)).await
     }
 
     /// Asks at the server's first address that answers.
@@ -81,7 +81,7 @@ impl Question for ZoneOf<'_> {
     type Told = Option<Hostname>;
 
     fn message(&self, id: u16) -> (Vec<u8>, ()) {
-        Plain(&self.question).message(id)
+        Plain::of(&self.question).message(id)
     }
 
     /// Nothing vouches for the answer, and a wrong zone parks the host: over TCP it is harder to
@@ -93,7 +93,7 @@ impl Question for ZoneOf<'_> {
         (): &(),
         by_tcp: bool,
     ) -> Result<Read<Self::Told>, Ignored> {
-        let Read::Answer(message) = Plain(&self.question).read(bytes, id, &(), by_tcp)? else {
+        let Read::Answer(message) = Plain::of(&self.question).read(bytes, id, &(), by_tcp)? else {
             return Ok(Read::AgainByTcp);
         };
         Ok(match rfc2136::zone_told(&message, self.host) {

@@ -21,7 +21,7 @@ pub async fn ask(
     let server = server.ok_or_else(|| format!("{title} has no {family} address"))?;
     let address = peer::locate(server, family).await?;
     let question = resolver.question(family);
-    let asked = Peer { title, address, bind }.ask(&Plain(&question)).await;
+    let asked = Peer { title, address, bind }.ask(&Plain::of(&question)).await;
     let message = asked.map_err(|silence| silence.detail)?;
     match message.header.rcode {
         Rcode::NO_ERROR => address_in(&message.answers, &question, family)
