@@ -116,7 +116,7 @@ pub async fn run(setup: Setup) -> Exit {
         news.log(&report);
         let needs_restart = report.exit() != Exit::Right && confinement.explain(&engine.config);
         if needs_restart && report.storage_problem.is_some() && supervisor.is_there() {
-            return left_to(&supervisor);
+            return end_for_restart(&supervisor);
         }
         debug!("the round is over");
         if stop.get() {
@@ -207,7 +207,7 @@ fn begin(config: &Config, state_dir: &Path) -> Confinement {
 
 /// Ends for the sake of the state: what cannot be remembered is not sent, and no process can widen the
 /// rules that it is confined by.
-fn left_to(supervisor: &Supervisor) -> Exit {
+fn end_for_restart(supervisor: &Supervisor) -> Exit {
     info!("stopping, so that the service manager starts Homing with rules for what is there now");
     supervisor.tell(Notice::Stopping);
     Exit::Deferred

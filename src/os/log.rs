@@ -291,6 +291,7 @@ impl Output {
         socket.set_nonblocking(true)?;
         Ok(Self::Syslog(socket, path.to_owned()))
     }
+
     /// Takes `line`; what the system's log does not take goes to standard error.
     fn put(&self, level: tracing::Level, line: &str) {
         /// The facility of daemons (RFC 3164, section 4.1.1).

@@ -37,8 +37,8 @@ pub struct OwnToken {
     pub places: Vec<usize>,
 }
 
-/// The host in whose name and by whose interface a token speaks: the first whose interface is there, as far as
-/// that is known.
+/// The host in whose name and by whose interface a token speaks: the first whose interface is there,
+/// as far as that is known.
 pub fn speaker<'a>(engine: &Engine, planned: &'a [Planned], places: &[usize]) -> &'a Planned {
     let is_there = |plan: &&Planned| {
         let (provider, identity) = (provider(engine, plan), plan.access.identity);

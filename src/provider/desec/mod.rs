@@ -33,7 +33,7 @@ use crate::os::clock;
 /// An account at a server, seen with one secret.
 #[derive(Clone)]
 pub struct Account<'a> {
-    line: Rc<Connection<'a>>,
+    connection: Rc<Connection<'a>>,
     secret: Secret,
 }
 
@@ -97,24 +97,25 @@ impl<'a> Account<'a> {
     ) -> Self {
         let api_url = api_url.to_owned();
         let (pacer, api, bind) = Default::default();
-        let line = Connection { api_url, ca_file, clients, pacer, patience, bind, watcher, api };
-        Self { line: Rc::new(line), secret }
+        let connection =
+            Connection { api_url, ca_file, clients, pacer, patience, bind, watcher, api };
+        Self { connection: Rc::new(connection), secret }
     }
 
     /// The same account, asked by the interface `bind` if one is given; else as the kernel routes it.
     pub fn asked_by(self, bind: Option<InterfaceName>) -> Self {
-        self.line.bind.set(bind);
+        self.connection.bind.set(bind);
         self
     }
 
     /// The same account, as another secret sees it.
     pub fn seen_with(&self, secret: Secret) -> Self {
-        Self { line: Rc::clone(&self.line), secret }
+        Self { connection: Rc::clone(&self.connection), secret }
     }
 
     /// Where the API is.
     pub fn server(&self) -> &str {
-        &self.line.api_url
+        &self.connection.api_url
     }
 
     /// Whether `secret` is what it is seen with.
@@ -192,13 +193,13 @@ impl<'a> Account<'a> {
 
     /// The form of policies at this server, asked of any token that may be looked at; once.
     pub async fn api(&self, id: &TokenId) -> Result<Api, Trouble> {
-        if let Some(api) = self.line.api.get() {
+        if let Some(api) = self.connection.api.get() {
             return Ok(api);
         }
         let path = format!("/auth/tokens/{id}/policies/");
         let answer = self.call(Method::Get, &path, None, Scope::Management).await?;
         let api = wire::api(&answer).ok_or_else(|| unintelligible(&answer))?;
-        self.line.api.set(Some(api));
+        self.connection.api.set(Some(api));
         Ok(api)
     }
 
@@ -452,7 +453,7 @@ impl<'a> Account<'a> {
             path = format!("{base}?cursor={cursor}");
         }
         let how = if seen.len() < MOST_PAGES { "leads in a circle" } else { "does not end" };
-        let detail = format!("{} gives a list that {how}", self.line.api_url);
+        let detail = format!("{} gives a list that {how}", self.connection.api_url);
         Err(Trouble::Deferred(Deferral { fault: Fault::Unintelligible, detail, retry_after: None }))
     }
 
@@ -467,12 +468,12 @@ impl<'a> Account<'a> {
     }
 
     fn request(&self, method: Method, path: &str, json: Option<String>) -> HttpRequest {
-        self.request_at(method, format!("{}{path}", self.line.api_url), json)
+        self.request_at(method, format!("{}{path}", self.connection.api_url), json)
     }
 
     fn request_at(&self, method: Method, url: String, json: Option<String>) -> HttpRequest {
         let authorization = Some(Authorization::Token(self.secret.clone()));
-        let (body, bind) = (json.map(|text| Body::Json(text.into())), self.line.bind.get());
+        let (body, bind) = (json.map(|text| Body::Json(text.into())), self.connection.bind.get());
         HttpRequest { method, body, bind, is_list: true, ..HttpRequest::get(url, authorization) }
     }
 
@@ -482,12 +483,12 @@ impl<'a> Account<'a> {
         let mut waited = Duration::ZERO;
         let mut repeated = false;
         loop {
-            let wait = self.line.pacer.borrow().wait(&scope, now());
+            let wait = self.connection.pacer.borrow().wait(&scope, now());
             self.pause(wait, &mut waited).await?;
             let noted = now();
-            self.line.pacer.borrow_mut().note(scope.clone(), noted);
-            let sent = self.line.clients.send(&request, self.line.ca_file).await;
-            self.line.pacer.borrow_mut().note_end(now());
+            self.connection.pacer.borrow_mut().note(scope.clone(), noted);
+            let sent = self.connection.clients.send(&request, self.connection.ca_file).await;
+            self.connection.pacer.borrow_mut().note_end(now());
             let may_repeat = !repeated && (method.is_safe() || method == Method::Delete);
             let answer = match sent {
                 Ok(answer) => answer,
@@ -501,7 +502,7 @@ impl<'a> Account<'a> {
             match answer.status {
                 200..=299 if !answer.is_page() => return Ok(answer),
                 429 => {
-                    self.line.pacer.borrow_mut().take_back(&scope, noted);
+                    self.connection.pacer.borrow_mut().take_back(&scope, noted);
                     let wait = answer.retry_after.unwrap_or(Duration::from_secs(1));
                     self.pause(wait.max(Duration::from_secs(1)), &mut waited).await?;
                 }
@@ -517,7 +518,7 @@ impl<'a> Account<'a> {
     /// Waits, unless that would be more than there is patience for.
     async fn pause(&self, wait: Duration, waited: &mut Duration) -> Result<(), Trouble> {
         *waited += wait;
-        if *waited > self.line.patience {
+        if *waited > self.connection.patience {
             let detail = format!(
                 "the account's limits leave no room for {}",
                 humantime::format_duration(Duration::from_secs(wait.as_secs()))
@@ -526,7 +527,7 @@ impl<'a> Account<'a> {
             return Err(Trouble::Deferred(deferral));
         }
         if wait > Duration::from_secs(2) {
-            self.line.watcher.waits(wait);
+            self.connection.watcher.waits(wait);
         }
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
