@@ -17,8 +17,9 @@ use homing::core::pace::Pace;
 use homing::core::plan::{
     Candidate, Circumstances, Host, Request, Seen, Step, Use, WhenGone, Wish, schedule, step,
 };
+use homing::core::protocol::manners::Protocol;
 use homing::core::protocol::{Answer, Verdict, desec};
-use homing::core::provider::{Protocol, Provider};
+use homing::core::provider::Provider;
 use homing::core::secret::Fingerprint;
 use homing::core::settle::{
     Situation, leaving, note_missing, sending, settle, settle_pace, settle_zone, turn,

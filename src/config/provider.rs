@@ -13,9 +13,9 @@ use crate::core::built_in;
 use crate::core::feature;
 use crate::core::nearest::nearest;
 use crate::core::order;
-use crate::core::protocol::manners::Transport;
+use crate::core::protocol::manners::{MOST_HOSTS, Protocol, Transport};
 use crate::core::protocol::rfc2136::PORT;
-use crate::core::provider::{MOST_HOSTS, Protocol, Provider};
+use crate::core::provider::Provider;
 use crate::core::provider_key::ProviderKey;
 
 /// A provider as it was written.

@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 use std::iter;
 
-use super::provider::{Protocol, Provider};
+use super::protocol::manners::Protocol;
+use super::provider::Provider;
 use super::provider_key::ProviderKey;
 
 /// Two parts for each entry, sorted by name: its name and its settings. The settings are parts, too: the

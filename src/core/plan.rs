@@ -14,7 +14,8 @@ use super::name::Hostname;
 use super::outcome::Fault;
 use super::pace::{History, Pace};
 use super::protocol::manners::Common;
-use super::provider::{Provider, Removal};
+use super::protocol::manners::Removal;
+use super::provider::Provider;
 use super::secret::Fingerprint;
 use super::time::Timestamp;
 use crate::core::order;
@@ -719,7 +720,7 @@ mod tests {
     use super::super::memory::{Sent, Set};
     use super::super::outcome::{Fault, Rejection};
     use super::*;
-    use crate::core::provider::Protocol;
+    use crate::core::protocol::manners::Protocol;
 
     const PRINT: Fingerprint = Fingerprint(7);
 

@@ -11,7 +11,7 @@ use super::memory::{Asking, Entry, Hold, HoldKind, Memory, Record, Sent, Set, Wo
 use super::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
 use super::pace::Pace;
 use super::plan::{Host, Request, Seen, Stand, Use, WhenGone, Why, Wish};
-use super::provider::Removal;
+use super::protocol::manners::Removal;
 use super::secret::Fingerprint;
 use super::time::Timestamp;
 

@@ -459,7 +459,8 @@ fn duration(section: &Section, name: &str, unit: &str, usual: &str) -> Option<Du
 mod tests {
     use super::*;
     use crate::core::built_in;
-    use crate::core::provider::{Login, Protocol};
+    use crate::core::protocol::manners::Protocol;
+    use crate::core::provider::Login;
 
     fn host(options: &str) -> Host {
         let lines: Vec<_> =

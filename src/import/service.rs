@@ -10,8 +10,8 @@ use super::harmless::{harmless_query, is_harmless_path};
 use super::names::{self, Meaning};
 use crate::core::address::{Special, special};
 use crate::core::built_in;
-use crate::core::protocol::manners::SecretKind;
-use crate::core::provider::{Protocol, Provider};
+use crate::core::protocol::manners::{Protocol, SecretKind};
+use crate::core::provider::Provider;
 
 /// Who keeps the records.
 #[derive(Clone, Debug, Eq, PartialEq)]

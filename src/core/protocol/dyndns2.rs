@@ -6,11 +6,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::manners::Omit;
 use super::{Answer, Authorization, Credential, HttpRequest, Verdict, query_value, server_fault};
 use crate::core::address::{Family, PerFamily};
 use crate::core::outcome::{Fault, Outcome, Rejection, words};
 use crate::core::plan::{Update, Wish};
-use crate::core::provider::{Omit, Provider};
+use crate::core::provider::Provider;
 
 /// The request that asks `provider` to fulfil `updates`, whose wishes must be equal.
 ///
@@ -277,7 +278,7 @@ fn severity(outcome: &Outcome) -> u8 {
 mod tests {
     use super::*;
     use crate::core::address::Addresses;
-    use crate::core::provider::Protocol;
+    use crate::core::protocol::manners::Protocol;
     use crate::core::secret::Secret;
 
     fn wish(text: &str) -> Wish {

@@ -4,7 +4,7 @@
 //! here: the round's one loop carries what is asked, whatever the protocol.
 
 use super::desec::{self, ZoneAnswer};
-use super::manners::Transport;
+use super::manners::{Protocol, Transport};
 use super::rails::Session;
 use super::rfc2136::{self, Change};
 use super::step::{Ask, Asked, Heard, Step, ask};
@@ -12,7 +12,7 @@ use super::{Answer, Credential, HttpRequest, Verdict, dyndns2, powerdns};
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection, Silence};
 use crate::core::plan::Request;
-use crate::core::provider::{Protocol, Provider};
+use crate::core::provider::Provider;
 
 /// What a talk is about.
 #[derive(Clone, Copy, Debug)]
