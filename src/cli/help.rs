@@ -8,32 +8,29 @@ use crate::core::feature::{self, Feature};
 /// The widest line.
 const WIDTH: usize = 80;
 
-/// What the help of a command says that this build does not have.
+/// What help adds about a command that this build leaves out.
 const LEFT_OUT: &str = "\nThis build leaves it out; the full build has it.\n";
 
 /// What `homing --version` prints.
 pub fn version() -> String {
     let mut text = format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION"));
-    if let Some(names) = left_out() {
-        let _ = writeln!(text, "(without: {names})");
-    }
+    text.extend(left_out());
     text
 }
 
-/// The features that this build leaves out, if there are any.
+/// A line with the features that this build leaves out, if there are any.
 fn left_out() -> Option<String> {
     let names: Vec<_> = feature::left_out().collect();
-    (!names.is_empty()).then(|| names.join(", "))
+    (!names.is_empty()).then(|| format!("(without: {})\n", names.join(", ")))
 }
 
 /// What `homing --help` prints.
 pub fn overview() -> String {
     let mut text = wrapped(ABOUT, 0);
     let _ = write!(text, "\nUsage: {PROGRAM} [COMMAND] [OPTION]...\n");
-    let here = COMMANDS.iter().filter(|command| !command.is_left_out());
     text += "\nCommands:\n";
     let mut shown: Option<&Group> = None;
-    for command in here {
+    for command in COMMANDS.iter().filter(|command| !command.is_left_out()) {
         if let Some(group) = command.group() {
             // Its commands stand together, and its own help tells them apart.
             if shown.replace(group).is_none_or(|other| other.name != group.name) {
@@ -47,11 +44,8 @@ pub fn overview() -> String {
             row(&mut text, &format!("    --{}", option.long), option.doc);
         }
     }
-    if let Some(names) = left_out() {
-        let _ = writeln!(text, "  (without: {names})");
-    }
-    text += "\nOptions of every command:\n";
-    common(&mut text);
+    text.extend(left_out().map(|line| format!("  {line}")));
+    common_options(&mut text);
     text += "\nEnvironment:\n";
     let is_here = |feature: Option<Feature>| feature.is_none_or(Feature::is_here);
     for variable in VARIABLES.iter().filter(|variable| is_here(variable.feature)) {
@@ -63,8 +57,7 @@ pub fn overview() -> String {
 
 /// What `homing COMMAND --help` prints.
 pub fn of(command: &Command) -> String {
-    let usage = format!("{} {}", command.line(), command.operand);
-    let mut text = format!("{}.\n\nUsage: {} [OPTION]...\n", command.doc, usage.trim_end());
+    let mut text = usage(command.doc, &command.line(), command.operand);
     if !command.choices.is_empty() {
         let operand = command.operand.split(' ').next().unwrap_or_default();
         let _ = write!(text, "\n{operand} is one of: {}\n", command.choices.join(", "));
@@ -72,47 +65,37 @@ pub fn of(command: &Command) -> String {
     paragraphs(&mut text, command.more);
     paragraphs(&mut text, command.group().map_or("", |group| group.more));
     if command.is_left_out() {
-        text += LEFT_OUT;
-        return text;
+        return text + LEFT_OUT;
     }
-    let own: Vec<_> = OPTIONS.iter().filter(|option| is_own(option, command.verb)).collect();
-    if !own.is_empty() {
-        text += "\nOptions:\n";
-        for option in own {
-            option_row(&mut text, option);
-        }
-    }
-    text += "\nOptions of every command:\n";
-    common(&mut text);
+    options(&mut text, "Options", |option| is_own(option, command.verb));
+    common_options(&mut text);
     text
 }
 
 /// What the help of a group's word prints: `homing token --help`.
 pub fn of_group(group: &Group) -> String {
     let line = group.line();
-    let mut text = format!("{}.\n\nUsage: {line} {} [OPTION]...\n", group.doc, group.operand);
+    let mut text = usage(group.doc, &line, group.operand);
     paragraphs(&mut text, group.more);
     if group.is_left_out() {
-        text += LEFT_OUT;
-        return text;
+        return text + LEFT_OUT;
     }
     text += "\nActions:\n";
     for command in group.commands() {
         let label = format!("  {} {}", command.action(), command.operand);
         row(&mut text, label.trim_end(), command.doc);
     }
-    let of_all = |option: &&Opt| group.commands().all(|command| is_own(option, command.verb));
-    let shared: Vec<_> = OPTIONS.iter().filter(of_all).collect();
-    if !shared.is_empty() {
-        text += "\nOptions of every action:\n";
-        for option in shared {
-            option_row(&mut text, option);
-        }
-    }
-    text += "\nOptions of every command:\n";
-    common(&mut text);
+    options(&mut text, "Options of every action", |option| {
+        group.commands().all(|command| is_own(option, command.verb))
+    });
+    common_options(&mut text);
     let _ = write!(text, "\n`{line} ACTION --help` tells more about an action.\n");
     text
+}
+
+fn usage(doc: &str, line: &str, operand: &str) -> String {
+    let usage = format!("{line} {operand}");
+    format!("{doc}.\n\nUsage: {} [OPTION]...\n", usage.trim_end())
 }
 
 fn paragraphs(text: &mut String, more: &str) {
@@ -126,16 +109,19 @@ fn is_own(option: &Opt, verb: Verb) -> bool {
     option.commands.is_some() && option.is_taken_by(verb)
 }
 
-fn common(text: &mut String) {
-    for option in OPTIONS.iter().filter(|option| option.commands.is_none()) {
-        option_row(text, option);
-    }
+fn common_options(text: &mut String) {
+    options(text, "Options of every command", |option| option.commands.is_none());
 }
 
-fn option_row(text: &mut String, option: &Opt) {
-    let short = option.short.map_or("   ".to_owned(), |short| format!("-{short},"));
-    let value = option.value.unwrap_or_default();
-    row(text, format!("  {short} --{} {value}", option.long).trim_end(), option.doc);
+/// The options that `belong` under that heading, if there are any.
+fn options(text: &mut String, heading: &str, belong: impl Fn(&Opt) -> bool) {
+    let mut heading = Some(format!("\n{heading}:\n"));
+    for option in OPTIONS.iter().filter(|option| belong(option)) {
+        text.extend(heading.take());
+        let short = option.short.map_or("   ".to_owned(), |short| format!("-{short},"));
+        let value = option.value.unwrap_or_default();
+        row(text, format!("  {short} --{} {value}", option.long).trim_end(), option.doc);
+    }
 }
 
 /// A label and, in the second column, what it means.

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use super::table::{self, Flag};
-use super::{Given, UsageError};
-use crate::core::nearest::nearest;
+use super::{Given, UsageError, did_you_mean};
 use crate::import::Client;
 use crate::os::log::Printable;
 
@@ -31,8 +30,7 @@ impl ImportCommand {
         };
         let client = Client::ALL.into_iter().find(|client| client.word() == word);
         let client = client.ok_or_else(|| {
-            let meant = nearest(word, entry.choices.iter().copied());
-            let meant = meant.map_or(String::new(), |meant| format!(" did you mean `{meant}`?"));
+            let meant = did_you_mean(word, entry.choices.iter().copied());
             let word = Printable(word);
             UsageError(format!(
                 "`{word}` is no client that can be imported;{meant} there are: {clients}"

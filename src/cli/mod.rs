@@ -385,10 +385,14 @@ fn actions(group: &Group) -> String {
 
 /// An error for a word that is no action of `group`, with the nearest one that is.
 fn unknown_action(group: &Group, text: &str) -> UsageError {
-    let meant = nearest(text, group.commands().map(table::Command::action));
-    let meant = meant.map_or(String::new(), |meant| format!(" did you mean `{meant}`?"));
+    let meant = did_you_mean(text, group.commands().map(table::Command::action));
     let (line, actions) = (group.line(), actions(group));
     UsageError(format!("unknown action `{text}`;{meant} `{line}` takes one of: {actions}"))
+}
+
+/// A question for the one of `known` that `text` was most likely meant to be, if there is one.
+fn did_you_mean<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> String {
+    nearest(text, known).map_or(String::new(), |meant| format!(" did you mean `{meant}`?"))
 }
 
 fn left_out(words: &str) -> UsageError {

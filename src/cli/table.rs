@@ -195,76 +195,74 @@ macro_rules! exit_codes {
     };
 }
 
+/// A command as far as an entry does not say otherwise.
+const PLAIN: Command = Command {
+    verb: Verb::Daemon,
+    name: "",
+    operand: "",
+    choices: &[],
+    doc: "",
+    more: "",
+    feature: None,
+};
+
 /// Every command, in the order of help; the daemon first, those of a group together.
 pub const COMMANDS: &[Command] = &[
     Command {
         verb: Verb::Daemon,
         name: "",
-        operand: "",
-        choices: &[],
         doc: "Stay in the foreground and keep every host up to date",
         more: "Without a command Homing is a daemon: it wakes when the kernel reports a change of \
             address, and now and then to ask the sources outside. SIGHUP reads the configuration \
             again, SIGUSR1 runs a round at once, SIGTERM and SIGINT finish the request in flight \
             and end it. Nothing that a provider, the network or the clock does ends it.",
-        feature: None,
+        ..PLAIN
     },
     Command {
         verb: Verb::Once,
         name: "--once",
-        operand: "",
-        choices: &[],
         doc: "One round, then exit; for cron",
         more: "Off a terminal it prints nothing when nothing changed, and a hold once, not at \
             every run. While another Homing has the state it ends with 75, and says so once.\n\
             The exit code is 0 when every host is right, 75 when trying later may help, 77 when a \
             person must act at a provider, 78 when the configuration is wrong.",
-        feature: None,
+        ..PLAIN
     },
     Command {
         verb: Verb::Check,
         name: "check",
-        operand: "",
-        choices: &[],
         doc: "Report every problem of the configuration, and what a round would do",
         more: "Reads the configuration and the secrets and sends nothing to a provider. Says what the \
             running program will be confined to by the kernel's Landlock, or why it will not. The \
             exit code is 0, or 78 when there is a problem.",
-        feature: None,
+        ..PLAIN
     },
     Command {
         verb: Verb::Status,
         name: "status",
-        operand: "",
-        choices: &[],
         doc: "Show what is set for each host, and what it waits for",
         more: "Sends nothing and does not disturb the daemon. The exit code is the one that what \
             it shows stands for: 0, 75 or 77.",
-        feature: None,
+        ..PLAIN
     },
     Command {
         verb: Verb::Address,
         name: "address",
-        operand: "",
-        choices: &[],
         doc: "Show what each source sees, and why some is refused",
-        more: "",
-        feature: None,
+        ..PLAIN
     },
     Command {
         verb: Verb::Providers,
         name: "providers",
         operand: "[NAME]",
-        choices: &[],
         doc: "List the providers, or show what one of them needs",
         more: "With a NAME: its settings, and the narrowest credential that it offers.",
-        feature: None,
+        ..PLAIN
     },
     Command {
         verb: Verb::TokenIssue,
         name: "token issue",
         operand: "[HOST]...",
-        choices: &[],
         doc: "Make the narrowest token for hosts, and store it",
         more: concat!(
             "The token may write the addresses of the HOSTs and nothing else. Its secret goes \
@@ -273,12 +271,12 @@ pub const COMMANDS: &[Command] = &[
             exit_codes!(),
         ),
         feature: Some(Feature::Tokens),
+        ..PLAIN
     },
     Command {
         verb: Verb::TokenAudit,
         name: "token audit",
         operand: "[HOST]...",
-        choices: &[],
         doc: "Tell whether tokens may do more than their hosts need",
         more: "Without a HOST: the tokens of every host of the configuration. Changes nothing.\n\
             For each token it shows the rows of its policies, in words, and its dates and networks.\n\
@@ -286,12 +284,12 @@ pub const COMMANDS: &[Command] = &[
             could not be told, or a host's token is dead or may not write its record, 78 when the \
             configuration is wrong.",
         feature: Some(Feature::Tokens),
+        ..PLAIN
     },
     Command {
         verb: Verb::TokenRotate,
         name: "token rotate",
         operand: "[HOST]...",
-        choices: &[],
         doc: "Replace the tokens of hosts by fresh ones",
         more: concat!(
             "The fresh token may do what the hosts need, and its secret is stored before the old \
@@ -300,12 +298,12 @@ pub const COMMANDS: &[Command] = &[
             exit_codes!(),
         ),
         feature: Some(Feature::Tokens),
+        ..PLAIN
     },
     Command {
         verb: Verb::TokenRevoke,
         name: "token revoke",
         operand: "[HOST]...",
-        choices: &[],
         doc: "Delete the tokens of hosts at their provider",
         more: concat!(
             "Their secrets are worth nothing from then on. Give HOSTs or --id. Of keys it prints what \
@@ -313,6 +311,7 @@ pub const COMMANDS: &[Command] = &[
             exit_codes!(),
         ),
         feature: Some(Feature::Tokens),
+        ..PLAIN
     },
     Command {
         verb: Verb::Import,
@@ -326,6 +325,7 @@ pub const COMMANDS: &[Command] = &[
             them.\n\
             The exit code is 0, or 78 when there is nothing in FILE to carry over.",
         feature: Some(Feature::Import),
+        ..PLAIN
     },
 ];
 
@@ -335,310 +335,247 @@ const FRESH: &[Verb] = &[Verb::TokenIssue, Verb::TokenRotate];
 /// What deals with tokens.
 const TOKEN: &[Verb] = &[Verb::TokenIssue, Verb::TokenAudit, Verb::TokenRotate, Verb::TokenRevoke];
 
+/// An option as far as an entry does not say otherwise: a switch that every command takes.
+const SWITCH: Opt = Opt {
+    flag: Flag::Help,
+    long: "",
+    short: None,
+    value: None,
+    choices: &[],
+    variables: &[],
+    commands: None,
+    doc: "",
+    more: "",
+};
+
 /// Every option, in the order of help; those of single commands first.
 pub const OPTIONS: &[Opt] = &[
     Opt {
         flag: Flag::DryRun,
         long: "dry-run",
-        short: None,
-        value: None,
-        choices: &[],
-        variables: &[],
         commands: Some(&[Verb::Once, Verb::TokenIssue, Verb::TokenRotate, Verb::TokenRevoke]),
         doc: "Change nothing; print what would be sent",
         more: "With --once nothing at all is sent, and the state is neither locked nor written. \
             The token commands ask the provider what there is.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::Refresh,
         long: "refresh",
-        short: None,
-        value: None,
-        choices: &[],
-        variables: &[],
         commands: Some(&[Verb::Once]),
         doc: "Send unchanged addresses too",
         more: "Within each provider's pace; what waits goes on waiting.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::RetryRejected,
         long: "retry-rejected",
-        short: None,
-        value: None,
-        choices: &[],
-        variables: &[],
         commands: Some(&[Verb::Once]),
         doc: "Ask again about hosts that were rejected or failed",
         more: "A pause that the provider asked for, and its pace, are kept even so.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::Json,
         long: "json",
-        short: None,
-        value: None,
-        choices: &[],
-        variables: &[],
         commands: Some(&[Verb::Status, Verb::TokenAudit]),
         doc: "Print one JSON object, for scripts",
-        more: "",
+        ..SWITCH
     },
     Opt {
         flag: Flag::All,
         long: "all",
-        short: None,
-        value: None,
-        choices: &[],
-        variables: &[],
         commands: Some(FRESH),
         doc: "For every host of the configuration",
         more: "In place of HOSTs.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::CreateDomain,
         long: "create-domain",
-        short: None,
         value: Some("ZONE"),
-        choices: &[],
-        variables: &[],
         commands: Some(&[Verb::TokenIssue]),
         doc: "Register ZONE in the account first, if it is missing",
-        more: "",
+        ..SWITCH
     },
     Opt {
         flag: Flag::Name,
         long: "name",
-        short: None,
         value: Some("NAME"),
-        choices: &[],
-        variables: &[],
         commands: Some(FRESH),
         doc: "Call the token NAME at the provider [homing:HOST]",
         more: "For one token; it keeps its name from then on.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::MaxAge,
         long: "max-age",
-        short: None,
         value: Some("DURATION"),
-        choices: &[],
-        variables: &[],
         commands: Some(FRESH),
         doc: "End it at this age, such as 365d; none: no limit",
         more: "Not given: the limit stays as it is.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::MaxUnused,
         long: "max-unused",
-        short: None,
         value: Some("DURATION"),
-        choices: &[],
-        variables: &[],
         commands: Some(FRESH),
         doc: "End it after so long without use; none: no limit",
         more: "Not given: the limit stays as it is.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::AllowSubnet,
         long: "allow-subnet",
-        short: None,
         value: Some("NETWORK"),
-        choices: &[],
-        variables: &[],
         commands: Some(FRESH),
         doc: "Allow use from NETWORK only, repeatable; any: no limit",
         more: "An address, or a network such as 192.0.2.0/24 or 2001:db8::/32; may be repeated. Not given: \
             the limit stays as it is.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::Force,
         long: "force",
-        short: None,
-        value: None,
-        choices: &[],
-        variables: &[],
         commands: Some(FRESH),
         doc: "Let it end within the hour, too",
-        more: "",
+        ..SWITCH
     },
     Opt {
         flag: Flag::Print,
         long: "print",
-        short: None,
-        value: None,
-        choices: &[],
-        variables: &[],
         commands: Some(FRESH),
         doc: "Also print the secret on standard output",
-        more: "",
+        ..SWITCH
     },
     Opt {
         flag: Flag::AllTokens,
         long: "all-tokens",
-        short: None,
-        value: None,
-        choices: &[],
-        variables: &[],
         commands: Some(&[Verb::TokenAudit]),
         doc: "Audit every token of the account, not only the hosts'",
         more: "In place of HOSTs.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::Thorough,
         long: "thorough",
-        short: None,
-        value: None,
-        choices: &[],
-        variables: &[],
         commands: Some(&[Verb::TokenAudit]),
         doc: "Try more than 15 writes of a zone's hour",
         more: "A token without a receipt is asked itself what it may write, by writes that its server \
             must refuse; of those deSEC takes 100 an hour in a zone, and the hosts need them.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::Id,
         long: "id",
-        short: None,
         value: Some("ID"),
-        choices: &[],
-        variables: &[],
         commands: Some(&[Verb::TokenRevoke]),
         doc: "Delete the token of this ID, which an audit showed",
         more: "In place of HOSTs; for tokens that are not of this configuration.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::Logout,
         long: "logout",
-        short: None,
-        value: None,
-        choices: &[],
-        variables: &[],
         commands: Some(&[Verb::TokenRevoke]),
         doc: "End the token in the host's file by its own secret",
         more: "Needs no management rights; for a token of which only the secret is known.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::ManagementTokenFile,
         long: "management-token-file",
-        short: None,
         value: Some("FILE"),
-        choices: &[],
-        variables: &[],
         commands: Some(TOKEN),
         doc: "Read the management token from FILE",
         more: "The file holds it on its first line. Without the option HOMING_MANAGEMENT_TOKEN counts, and \
             without both it is asked for on a terminal.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::ManagementUser,
         long: "management-user",
-        short: None,
         value: Some("USER"),
-        choices: &[],
-        variables: &[],
         commands: Some(FRESH),
         doc: "Make tokens as this USER (PowerDNS on Rails)",
         more: "It needs the role \"Auth token\"; records that are missing it creates if it also owns the \
             domain.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::ManagementPasswordFile,
         long: "management-password-file",
-        short: None,
         value: Some("FILE"),
-        choices: &[],
-        variables: &[],
         commands: Some(FRESH),
         doc: "Read that user's password from FILE",
         more: "The file holds it on its first line. Without the option it is asked for on a terminal.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::SecretsDir,
         long: "secrets-dir",
-        short: None,
         value: Some("DIR"),
-        choices: &[],
-        variables: &[],
         commands: Some(&[Verb::Import]),
         doc: "Write the secrets into files in DIR",
         more: "One file for each, which only its owner can read. DIR is made if it is missing. A file \
             that holds something else is never overwritten.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::Config,
         long: "config",
-        short: None,
         value: Some("FILE"),
-        choices: &[],
         variables: &["HOMING_CONFIG"],
-        commands: None,
         doc: "Read the configuration from FILE [/etc/homing/config.toml]",
-        more: "",
+        ..SWITCH
     },
     Opt {
         flag: Flag::StateDir,
         long: "state-dir",
-        short: None,
         value: Some("DIR"),
-        choices: &[],
         variables: &["HOMING_STATE_DIR", "STATE_DIRECTORY"],
-        commands: None,
         doc: "Keep the state in DIR [/var/lib/homing]",
         more: "The configuration's state-dir counts when neither the option nor a variable is given.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::Verbose,
         long: "verbose",
         short: Some('v'),
-        value: None,
-        choices: &[],
-        variables: &[],
-        commands: None,
         doc: "Say more; twice: every detail",
         more: "Each one goes a step further than the level of HOMING_LOG or the configuration.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::Quiet,
         long: "quiet",
         short: Some('q'),
-        value: None,
-        choices: &[],
-        variables: &[],
-        commands: None,
         doc: "Say less: only warnings and errors; twice: only errors",
-        more: "",
+        ..SWITCH
     },
     Opt {
         flag: Flag::LogFormat,
         long: "log-format",
-        short: None,
         value: Some("FORMAT"),
         choices: log::Format::WORDS,
-        variables: &[],
-        commands: None,
         doc: "Log as text, json or journal, or to syslog [what fits]",
         more: "Under systemd that is journal, elsewhere text; all go to standard error but syslog.",
+        ..SWITCH
     },
     Opt {
         flag: Flag::Help,
         long: "help",
         short: Some('h'),
-        value: None,
-        choices: &[],
-        variables: &[],
-        commands: None,
         doc: "Print this help, or a command's",
-        more: "",
+        ..SWITCH
     },
     Opt {
         flag: Flag::Version,
         long: "version",
         short: Some('V'),
-        value: None,
-        choices: &[],
-        variables: &[],
-        commands: None,
         doc: "Print the version",
-        more: "",
+        ..SWITCH
     },
 ];
 

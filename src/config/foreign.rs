@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::problems::shown_path;
-use super::secret::in_shell_quotes;
+use super::secret::for_shell;
 
 /// What the file at `path` seems to be instead of a configuration of Homing's, and what to do.
 ///
@@ -21,21 +21,17 @@ pub(super) fn hint(path: &Path, text: &str) -> Option<String> {
         return None;
     }
     let file = shown_path(path);
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
-    let word = if file.chars().all(is_plain) { file.clone() } else { in_shell_quotes(path) };
-    let of = |client: &str| {
-        format!(
-            "{file}: this looks like {client}'s file: `homing import {client} {word}` prints it as Homing's"
-        )
-    };
     let another = |form: &str| {
         format!(
             "{file}: this looks like {form}, and Homing's configuration is TOML: write it as in config.example.toml, or \
              run `homing import` with the file of another client"
         )
     };
-    if let Some(client) = CLIENTS.iter().find(|(_, knows)| lines().any(knows)) {
-        return Some(of(client.0));
+    if let Some((client, _)) = CLIENTS.iter().find(|(_, knows)| lines().any(knows)) {
+        let word = for_shell(path);
+        return Some(format!(
+            "{file}: this looks like {client}'s file: `homing import {client} {word}` prints it as Homing's"
+        ));
     }
     if lines().any(|line| line.starts_with("config homing") || line.starts_with("config host")) {
         return Some(format!(
@@ -48,11 +44,8 @@ pub(super) fn hint(path: &Path, text: &str) -> Option<String> {
     }
     if lines().any(|line| line.contains('=')) {
         let is_header = |line: &str| line.starts_with('[') && line.ends_with(']');
-        return first
-            .starts_with(';')
-            .then_some(())
-            .or(lines().any(is_header).then_some(()))
-            .map(|()| another("an INI file"));
+        let is_ini = first.starts_with(';') || lines().any(is_header);
+        return is_ini.then(|| another("an INI file"));
     }
     let is_key = |line: &str| {
         let line = line.trim_start_matches("- ");

@@ -43,21 +43,10 @@ pub(super) struct Context<'a> {
     /// The user's providers, then the built-in ones as hosts name them.
     pub(super) providers: Vec<provider::ProviderSection>,
     /// Which host at which provider stands on which line.
-    seen: BTreeMap<Key, usize>,
+    pub(super) seen: BTreeMap<Key, usize>,
 }
 
-impl<'a> Context<'a> {
-    pub(super) fn new(
-        file: &'a Path,
-        base: &'a Path,
-        exposed: Option<u32>,
-        sources: &'a [source::SourceSection],
-        providers: Vec<provider::ProviderSection>,
-    ) -> Self {
-        let usage = vec![source::Usage::default(); sources.len()];
-        Self { file, base, exposed, sources, usage, providers, seen: BTreeMap::new() }
-    }
-
+impl Context<'_> {
     /// Reads one block; the hosts are complete only if nothing was noted.
     pub(super) fn read(&mut self, section: &mut Section<'_>, notes: &mut Notes) -> Vec<HostConfig> {
         section.check_keys(SectionKind::Host, notes);
@@ -79,8 +68,7 @@ impl<'a> Context<'a> {
         }
         let zone = zone(section, provider, &names, notes);
         let sources = self.sources(section, provider, notes);
-        let refresh =
-            section.get("refresh").and_then(|setting| setting.parsed(notes, value::refresh));
+        let refresh = section.parsed("refresh", notes, value::refresh);
         let refresh = refresh.unwrap_or(provider.and_then(|provider| provider.refresh));
         let secret = self.secret(section, manners, notes);
         let username = match manners.map(|manners| manners.secret) {
@@ -88,12 +76,12 @@ impl<'a> Context<'a> {
             _ => username(section, provider, notes),
         };
         let ttl = ttl(section, notes);
-        let take_over = section.get("take-over").and_then(|setting| setting.flag(notes));
+        let take_over = section.flag("take-over", notes);
         let path = self.path(section, manners, notes);
         let on_change = on_change(section, notes);
         let strict_token = strict_token(section, manners, notes);
         let when_gone = self.when_gone(section, provider, &sources, notes);
-        let bind = section.get("bind").and_then(|setting| setting.parsed(notes, str::parse));
+        let bind = section.parsed("bind", notes, str::parse);
         if let Some(bind) = bind {
             self.warn_of_other_lines(bind, section, &sources, notes);
         }
@@ -203,9 +191,7 @@ impl<'a> Context<'a> {
                 Some(true) | None => self.usage[*at].local = true,
             }
         }
-        let is_off =
-            |family: Family| section.get(family.key()).is_some_and(|setting| setting.is("off"));
-        if Family::BOTH.into_iter().all(is_off) {
+        if Family::BOTH.into_iter().all(|family| section.is(family.key(), "off")) {
             let what = "ipv4 and ipv6 are both off; remove one of the two, or the host";
             notes.add(section.at, &section.name, what);
         }
@@ -285,13 +271,11 @@ impl<'a> Context<'a> {
         notes: &mut Notes,
     ) -> WhenGone {
         const DEFAULT: Duration = Duration::from_secs(60 * 60);
-        let gone_after = section.get("gone-after");
-        let after = gone_after.as_ref().and_then(|setting| {
-            setting.parsed(notes, |text| value::duration(text, &value::GONE_AFTER))
-        });
-        let setting = section.get("when-gone").filter(|setting| !setting.is("keep"));
-        let Some(setting) = setting else {
-            if let Some(setting) = gone_after {
+        let duration = |text: &str| value::duration(text, &value::GONE_AFTER);
+        let after = section.parsed("gone-after", notes, duration);
+        let keeps = section.is("when-gone", "keep");
+        let Some(setting) = section.get("when-gone").filter(|_| !keeps) else {
+            if let Some(setting) = section.get("gone-after") {
                 let what = "means nothing without when-gone = \"remove\"; write that as well, or remove this line";
                 notes.add(setting.at, &setting.name, what);
             }
@@ -310,9 +294,7 @@ impl<'a> Context<'a> {
             notes.add(setting.at, &setting.name, what);
             return WhenGone::Keep;
         };
-        let is_off =
-            |family: &Family| section.get(family.key()).is_some_and(|setting| setting.is("off"));
-        let off = Family::BOTH.into_iter().find(is_off);
+        let off = Family::BOTH.into_iter().find(|family| section.is(family.key(), "off"));
         if let (Removal::LeftOut, Some(off)) = (by, off) {
             let what = format!(
                 "{} removes a record only by an update of the other family, and {off} is off; write \"keep\"",
@@ -367,15 +349,12 @@ impl<'a> Context<'a> {
                 return None;
             }
         };
+        let path = |text: &str| value::path(text, self.base);
         match *key {
             "token-file" | "password-file" | "secret-file" => {
-                let path = |text: &str| value::path(text, self.base);
                 unquoted(setting, path, notes).map(SecretPlace::File)
             }
-            "key-file" => {
-                let path = |text: &str| value::path(text, self.base);
-                unquoted(setting, path, notes).map(SecretPlace::KeyFile)
-            }
+            "key-file" => unquoted(setting, path, notes).map(SecretPlace::KeyFile),
             "token-env" => unquoted(setting, variable, notes).map(SecretPlace::Environment),
             "token-credential" => unquoted(setting, credential, notes).map(SecretPlace::Credential),
             _ => self.inline(setting, notes),
@@ -502,8 +481,9 @@ fn several_names(text: &str) -> Option<String> {
                 .to_owned(),
         );
     }
-    let names: Vec<_> = text.split([',', ';', ' ']).filter(|name| !name.is_empty()).collect();
-    let sign = text.chars().find(|c| matches!(c, ',' | ';' | ' '))?;
+    const SIGNS: [char; 3] = [',', ';', ' '];
+    let sign = text.chars().find(|c| SIGNS.contains(c))?;
+    let names: Vec<_> = text.split(SIGNS).filter(|name| !name.is_empty()).collect();
     let list = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
     let are_names = names.len() > 1 && names.iter().all(|name| value::hostname(name).is_ok());
     are_names.then(|| {
@@ -523,7 +503,7 @@ fn names<'a>(section: &Section<'a>, notes: &mut Notes) -> Vec<(Setting<'a>, Host
         notes.add(setting.at, &setting.name, "is empty; write at least one name");
     }
     let hostname = |item: Setting<'a>| {
-        if let Some(fix) = item.plain_text().and_then(several_names) {
+        if let Some(fix) = item.value.as_str().and_then(several_names) {
             notes.add(item.at, &item.name, fix);
             return None;
         }
@@ -618,9 +598,9 @@ fn on_change(section: &Section<'_>, notes: &mut Notes) -> Vec<String> {
 
 /// Whether only a token that is proven narrow may be used: its receipt says so, beside its file.
 fn strict_token(section: &Section<'_>, manners: Option<&Manners>, notes: &mut Notes) -> bool {
-    let Some(setting) = section.get("strict-token") else { return false };
-    let is_strict = setting.flag(notes).unwrap_or_default();
-    if is_strict && manners.is_some() && section.get("token-file").is_none() {
+    let is_strict = section.flag("strict-token", notes).unwrap_or_default();
+    let setting = section.get("strict-token").filter(|_| is_strict && manners.is_some());
+    if let (Some(setting), None) = (setting, section.get("token-file")) {
         let what = "goes by the receipt beside a token file; write token-file = \"/etc/homing/host.token\" in place of another secret";
         notes.add(setting.at, &setting.name, what);
     }
@@ -631,20 +611,20 @@ fn strict_token(section: &Section<'_>, manners: Option<&Manners>, notes: &mut No
 /// switched off.
 fn verify(section: &Section<'_>, manners: Option<&Manners>, notes: &mut Notes) -> Option<Verify> {
     const PORT: u16 = 53;
-    let settings = ["verify", "verify-servers", "verify-timeout"].map(|key| section.get(key));
-    let [verify, servers, timeout] = &settings;
-    let is_on = match verify {
+    let is_on = match section.get("verify") {
         Some(setting) => setting.flag(notes).unwrap_or(true),
         None => manners.is_none_or(|manners| manners.transport == Transport::Dns),
     };
     if !is_on {
-        for setting in [servers, timeout].into_iter().flatten() {
+        for setting in
+            ["verify-servers", "verify-timeout"].into_iter().filter_map(|key| section.get(key))
+        {
             let what =
                 "means nothing without verify = true; write that as well, or remove this line";
             notes.add(setting.at, &setting.name, what);
         }
     }
-    let servers = servers.as_ref().map(|setting| {
+    let servers = section.get("verify-servers").map(|setting| {
         let items = setting.items();
         if items.is_empty() {
             notes.add(setting.at, &setting.name, "is empty; name a server, or remove the line");
@@ -652,9 +632,8 @@ fn verify(section: &Section<'_>, manners: Option<&Manners>, notes: &mut Notes) -
         let server = |item: Setting<'_>| item.parsed(notes, |text| value::server(text, PORT));
         items.into_iter().filter_map(server).collect::<Vec<Server>>()
     });
-    let timeout = timeout.as_ref().and_then(|setting| {
-        setting.parsed(notes, |text| value::duration(text, &value::VERIFY_TIMEOUT))
-    });
+    let duration = |text: &str| value::duration(text, &value::VERIFY_TIMEOUT);
+    let timeout = section.parsed("verify-timeout", notes, duration);
     is_on.then(|| Verify {
         servers: servers.unwrap_or_default(),
         timeout: timeout.unwrap_or(Verify::TIMEOUT),

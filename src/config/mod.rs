@@ -16,7 +16,8 @@ mod table;
 mod url;
 mod value;
 
-use std::io::Read;
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use self::host::Context;
 use self::problems::Notes;
 pub use self::problems::Problems;
 pub use self::secret::SecretPlace;
+use self::source::Usage;
 use self::table::{Section, SectionKind, Setting};
 use crate::core::address::PerFamily;
 use crate::core::plan::Host;
@@ -144,14 +146,14 @@ impl Default for Daemon {
 /// on this thread uses the paths in it as whoever can change it.
 pub fn load(path: &Path) -> Result<Config, Problems> {
     let problem = |what: &str| Problems::of_file(path, what);
-    let unreadable = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => problem(
+    let unreadable = |error: io::Error| match error.kind() {
+        ErrorKind::NotFound => problem(
             "does not exist; make it from config.example.toml, or name another with --config FILE",
         ),
         _ if is_shortage(&error) => {
             problem(&format!("cannot be read: {}; {SHORTAGE}", reason(&error)))
         }
-        std::io::ErrorKind::PermissionDenied => problem(
+        ErrorKind::PermissionDenied => problem(
             "cannot be read (permission denied); make Homing's user its owner, or run Homing as that user",
         ),
         _ => problem(&format!("cannot be read: {}", reason(&error))),
@@ -214,16 +216,13 @@ fn read(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, Problem
     let mut notes = Notes::new(path, text);
     let (document, errors) = DeTable::parse_recoverable(text);
     let is_whole = note_syntax(&errors, &mut notes);
-    let problems_of = |problems| {
-        let foreign = foreign::hint(path, text);
-        foreign.map_or(problems, Problems::single)
-    };
+    let problems_of = |problems| foreign::hint(path, text).map_or(problems, Problems::single);
     if let (false, Some(problems)) = (is_whole, notes.take_problems()) {
         return Err(problems_of(problems));
     }
 
     let base = path.parent().unwrap_or(Path::new(""));
-    let mut top = Section::top(document.get_ref());
+    let mut top = Section::new(String::new(), 0, document.get_ref());
     top.check_keys(SectionKind::Top, &mut notes);
     let daemon = daemon(&top, base, &mut notes);
     let sources: Vec<_> = entries(&top, "source", &mut notes)
@@ -234,7 +233,15 @@ fn read(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, Problem
         .iter_mut()
         .map(|(name, section)| provider::read(name, section, base, &mut notes))
         .collect();
-    let mut context = Context::new(path, base, exposed, &sources, providers);
+    let mut context = Context {
+        file: path,
+        base,
+        exposed,
+        sources: &sources,
+        usage: vec![Usage::default(); sources.len()],
+        providers,
+        seen: BTreeMap::new(),
+    };
     let mut hosts = Vec::new();
     for mut section in blocks(&top, &mut notes) {
         hosts.extend(context.read(&mut section, &mut notes));
@@ -315,24 +322,16 @@ fn daemon(top: &Section<'_>, base: &Path, notes: &mut Notes) -> Daemon {
     let section = top.get("daemon").and_then(|setting| setting.section("[daemon]", notes));
     let Some(mut section) = section else { return daemon };
     section.check_keys(SectionKind::Daemon, notes);
-    if let Some(setting) = section.get("state-dir") {
-        daemon.state_dir = setting.parsed(notes, |text| value::path(text, base));
-    }
+    daemon.state_dir = section.parsed("state-dir", notes, |text| value::path(text, base));
     for (key, slot, bounds) in [
         ("interval", &mut daemon.interval, value::INTERVAL),
         ("settle", &mut daemon.settle, value::SETTLE),
     ] {
-        let setting = section.get(key);
-        let duration = setting
-            .and_then(|setting| setting.parsed(notes, |text| value::duration(text, &bounds)));
+        let duration = section.parsed(key, notes, |text| value::duration(text, &bounds));
         *slot = duration.unwrap_or(*slot);
     }
-    if let Some(level) = section.get("log").and_then(|setting| setting.parsed(notes, str::parse)) {
-        daemon.log = level;
-    }
-    if let Some(setting) = section.get("log-format") {
-        daemon.log_format = setting.parsed(notes, str::parse);
-    }
+    daemon.log = section.parsed("log", notes, str::parse).unwrap_or_default();
+    daemon.log_format = section.parsed("log-format", notes, str::parse);
     daemon
 }
 
@@ -356,7 +355,7 @@ fn blocks<'a>(top: &Section<'a>, notes: &mut Notes) -> Vec<Section<'a>> {
         top.lacks(&["host"], what, notes);
         return Vec::new();
     };
-    if !setting.is_list() {
+    if !setting.value.is_array() {
         let what = format!("must be a list of sections; write {header}");
         notes.add(setting.at, &setting.name, what);
         return Vec::new();

@@ -3,6 +3,7 @@
 //! The keys are those of `core/providers.toml`; a test reads that file in this way and compares.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::Path;
 
 use super::problems::{Notes, quoted, shown_path};
@@ -66,14 +67,10 @@ fn start(name: &str, section: &Section<'_>, notes: &mut Notes) -> Option<Provide
             Some(provider)
         }
         (None, None) => {
-            let words = words();
             let near = nearest(name, built_in::names());
             let hint = near.map(|near| format!(" (or did you mean the built-in {near}?)"));
-            let what = format!(
-                "needs protocol, which is one of: {}{}",
-                words.join(", "),
-                hint.unwrap_or_default()
-            );
+            let (words, hint) = (words().join(", "), hint.unwrap_or_default());
+            let what = format!("needs protocol, which is one of: {words}{hint}");
             section.lacks(&["protocol"], what, notes);
             None
         }
@@ -99,8 +96,7 @@ fn protocol(setting: &Setting<'_>, notes: &mut Notes) -> Option<Protocol> {
 
 /// The protocols that this build speaks, as they are written.
 fn words() -> Vec<&'static str> {
-    let here = Protocol::ALL.into_iter().filter(|protocol| protocol.is_here());
-    here.map(Protocol::word).collect()
+    Protocol::ALL.into_iter().filter(|protocol| protocol.is_here()).map(Protocol::word).collect()
 }
 
 /// Lays the section's settings over `provider`.
@@ -147,19 +143,16 @@ fn lay(
     let trust = Trust { provider: &provider.name, plain_http: provider.plain_http };
     let text = match key {
         // Read before anything else.
-        ProviderKey::Protocol => None,
+        ProviderKey::Protocol => return,
         ProviderKey::Refresh => {
-            set(&mut provider.refresh, setting.parsed(notes, value::refresh));
-            None
+            return set(&mut provider.refresh, setting.parsed(notes, value::refresh));
         }
         ProviderKey::Server if provider.protocol.manners().transport == Transport::Dns => {
             let server = setting.parsed(notes, |text| value::server(text, PORT));
-            set(&mut provider.name_server, server.map(Some));
-            None
+            return set(&mut provider.name_server, server.map(Some));
         }
         ProviderKey::Zone => {
-            set(&mut provider.zone, setting.parsed(notes, value::zone).map(Some));
-            None
+            return set(&mut provider.zone, setting.parsed(notes, value::zone).map(Some));
         }
         ProviderKey::Batch => setting.number(1, MOST_HOSTS, notes).map(|it| it.to_string()),
         ProviderKey::OneFamily | ProviderKey::PlainHttp => {
@@ -183,7 +176,7 @@ fn lay(
         | ProviderKey::Title => setting.text(notes).map(str::to_owned),
     };
     if let Some(text) = text {
-        let written = || quoted(setting.plain_text().unwrap_or_default());
+        let written = || quoted(setting.value.as_str().unwrap_or_default());
         let result = provider.set(key, Cow::Owned(text));
         let result = result.map_err(|error| format!("{} {error}", written()));
         notes.keep(setting.at, &setting.name, result);
@@ -197,10 +190,10 @@ fn set<T>(slot: &mut T, value: Option<T>) {
 }
 
 /// The text, if `check` finds nothing wrong; it may hold a secret, so that it is not quoted.
-fn checked(
+fn checked<E: fmt::Display>(
     setting: &Setting<'_>,
     notes: &mut Notes,
-    check: impl FnOnce(&str) -> Result<(), String>,
+    check: impl FnOnce(&str) -> Result<(), E>,
 ) -> Option<String> {
     let text = setting.text(notes)?;
     notes.keep(setting.at, &setting.name, check(text)).map(|()| text.to_owned())
@@ -209,7 +202,7 @@ fn checked(
 /// Warns of a server with a path, to which the protocol's own path is added.
 fn warn_of_doubled_path(provider: &Provider, section: &Section<'_>, notes: &mut Notes) {
     let (Some(setting), None) = (section.get("server"), section.get("update-url")) else { return };
-    let path = setting.plain_text().and_then(|text| url::path_of(text.trim_end_matches('/')));
+    let path = setting.value.as_str().and_then(|text| url::path_of(text.trim_end_matches('/')));
     let has_path = path.is_some_and(|path| !path.is_empty());
     let is_added = !provider.protocol.manners().update_path.is_empty();
     if let (true, true, Some(url)) = (has_path, is_added, &provider.update_url) {

@@ -6,7 +6,6 @@ use super::problems::Notes;
 use super::table::{Section, SectionKind, Setting};
 use super::value;
 use crate::core::address::{Family, PerFamily};
-use crate::core::nearest::nearest;
 use crate::core::wire::dns::{Class, Type};
 use crate::core::wire::whoami::{self, Resolver};
 
@@ -14,21 +13,12 @@ const EXAMPLE: &str = "{ server = \"192.0.2.53\", name = \"whoami.example.net\" 
 
 /// Reads one resolver.
 pub(super) fn read(item: &Setting<'_>, notes: &mut Notes) -> Option<Resolver> {
-    if item.is_table() {
+    if item.value.is_table() {
         return table(&mut item.section(EXAMPLE, notes)?, notes);
     }
+    let hint = format!("another is written as {EXAMPLE}");
+    let unknown = |text: &str| value::not_built_in("resolver", text, whoami::titles(), &hint);
     item.parsed(notes, |text| Resolver::built_in(text).ok_or_else(|| unknown(text)))
-}
-
-fn unknown(text: &str) -> String {
-    let fix = match nearest(text, whoami::titles()) {
-        Some(meant) => format!("did you mean \"{meant}\"?"),
-        None => {
-            let titles = whoami::titles().collect::<Vec<_>>().join(", ");
-            format!("there are: {titles}; another is written as {EXAMPLE}")
-        }
-    };
-    format!("is not a built-in resolver; {fix}")
 }
 
 fn table(section: &mut Section<'_>, notes: &mut Notes) -> Option<Resolver> {

@@ -59,21 +59,12 @@ pub enum SecretError {
         /// What is wrong with it.
         error: KeyFileError,
     },
-    /// The file is not there.
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// systemd has handed over no credentials.
-    NoCredentials {
-        /// The credential that is wanted.
-        name: String,
-    },
+    /// There is no file at the path.
+    Missing(PathBuf),
+    /// systemd has handed over no credentials; the one of this name is wanted.
+    NoCredentials(String),
     /// The path leads to something else than a file with content.
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
+    NotAFile(PathBuf),
     /// The file cannot be opened or read.
     Unreadable {
         /// The file.
@@ -83,11 +74,8 @@ pub enum SecretError {
         /// What to do about it.
         fix: &'static str,
     },
-    /// The environment variable is not there.
-    Unset {
-        /// Its name.
-        name: String,
-    },
+    /// The environment variable of this name is not there.
+    Unset(String),
 }
 
 /// What is wrong with the text of a secret.
@@ -115,8 +103,12 @@ const LONGEST: usize = 4096;
 
 /// The secret that stands at `place`, read now.
 pub fn read(place: &SecretPlace) -> Result<Secret, SecretError> {
-    let directory = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    read_with(place, directory.as_deref())
+    read_with(place, credentials_directory().as_deref())
+}
+
+/// Where systemd has put the credentials of this process (systemd.exec(5)).
+fn credentials_directory() -> Option<PathBuf> {
+    env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }
 
 /// The secret in the file at `path`, or in the pipe or device that a shell put there, as for
@@ -126,15 +118,14 @@ pub fn read_handed(path: &Path) -> Result<Secret, SecretError> {
     // What cannot be looked at is told below.
     let kind = std::fs::metadata(path).map(|metadata| metadata.file_type());
     if !kind.is_ok_and(|kind| kind.is_fifo() || kind.is_char_device()) {
-        let directory = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        let file = guarded(path, open_named(path), directory.as_deref())?;
-        return from_reader(file, path);
+        let directory = credentials_directory();
+        return from_reader(guarded(path, open_named(path), directory.as_deref())?, path);
     }
     let handed = Handed::open(path).map_err(unreadable)?;
     let metadata = handed.file().metadata().map_err(unreadable)?;
     // A terminal would show what is typed.
     if handed.file().is_terminal() {
-        return Err(SecretError::NotAFile { path: path.to_owned() });
+        return Err(SecretError::NotAFile(path.to_owned()));
     }
     // Ours is as safe as we made it. What is open counts: the path may lead elsewhere by now.
     let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
@@ -157,14 +148,15 @@ pub fn from_reader(reader: impl Read, path: &Path) -> Result<Secret, SecretError
 fn read_with(place: &SecretPlace, directory: Option<&Path>) -> Result<Secret, SecretError> {
     match place {
         SecretPlace::Credential(name) => {
-            let missing = || SecretError::NoCredentials { name: name.clone() };
+            let missing = || SecretError::NoCredentials(name.clone());
             from_file(&directory.ok_or_else(missing)?.join(name), directory)
         }
         SecretPlace::Environment(name) => {
-            let value = env::var_os(name).ok_or(SecretError::Unset { name: name.clone() })?;
-            let holder = || format!("the environment variable {name}");
-            one_line(value.as_encoded_bytes())
-                .map_err(|flaw| SecretError::Content { holder: holder(), flaw })
+            let value = env::var_os(name).ok_or(SecretError::Unset(name.clone()))?;
+            one_line(value.as_encoded_bytes()).map_err(|flaw| {
+                let holder = format!("the environment variable {name}");
+                SecretError::Content { holder, flaw }
+            })
         }
         SecretPlace::File(path) => from_file(path, directory),
         SecretPlace::Inline(secret) => Ok(secret.clone()),
@@ -174,8 +166,7 @@ fn read_with(place: &SecretPlace, directory: Option<&Path>) -> Result<Secret, Se
 
 /// The key in the key file at `path`, with its secret, read now.
 pub fn read_key(path: &Path) -> Result<(TsigKey, Secret), SecretError> {
-    let directory = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let file = open_guarded(path, directory.as_deref())?;
+    let file = guarded(path, open_regular(path), credentials_directory().as_deref())?;
     let mut text = String::new();
     let most = u64::try_from(LONGEST).unwrap_or(u64::MAX);
     file.take(most).read_to_string(&mut text).map_err(|error| unreadable(path, &error))?;
@@ -183,12 +174,7 @@ pub fn read_key(path: &Path) -> Result<(TsigKey, Secret), SecretError> {
 }
 
 fn from_file(path: &Path, credentials: Option<&Path>) -> Result<Secret, SecretError> {
-    from_reader(open_guarded(path, credentials)?, path)
-}
-
-/// The file at `path`, which nobody else may read.
-fn open_guarded(path: &Path, credentials: Option<&Path>) -> Result<File, SecretError> {
-    guarded(path, open_regular(path), credentials)
+    from_reader(guarded(path, open_regular(path), credentials)?, path)
 }
 
 /// The file `opened` at `path`, which nobody else may read.
@@ -199,7 +185,7 @@ fn guarded(
 ) -> Result<File, SecretError> {
     let (file, metadata) = opened
         .map_err(|error| unreadable(path, &error))?
-        .ok_or(SecretError::NotAFile { path: path.to_owned() })?;
+        .ok_or(SecretError::NotAFile(path.to_owned()))?;
     // systemd guards that directory itself, and its mode bits stand for an access list.
     if !credentials.is_some_and(|directory| lies_in(path, directory)) {
         check_mode(path, &metadata)?;
@@ -215,7 +201,7 @@ pub fn no_key_file(path: &Path, host: &Hostname) -> String {
 
 /// That there is no token at `path`, with the command that makes one for `host`, where this build has it.
 pub fn no_token_file(path: &Path, host: &Hostname) -> String {
-    let missing = SecretError::Missing { path: path.to_owned() };
+    let missing = SecretError::Missing(path.to_owned());
     let at = if Feature::Tokens.is_here() { "" } else { " where the full build is" };
     format!("{missing}: `homing token issue {host}`{at} makes one and does that")
 }
@@ -231,7 +217,7 @@ fn missing(path: &Path, setting: &str) -> String {
 
 fn unreadable(path: &Path, error: &io::Error) -> SecretError {
     match error.kind() {
-        io::ErrorKind::NotFound => SecretError::Missing { path: path.to_owned() },
+        io::ErrorKind::NotFound => SecretError::Missing(path.to_owned()),
         _ => {
             let fix = if is_shortage(error) { SHORTAGE } else { "make Homing's user its owner" };
             SecretError::Unreadable { path: path.to_owned(), reason: reason(error), fix }
@@ -335,8 +321,8 @@ fn lies_in(path: &Path, directory: &Path) -> bool {
     path.starts_with(directory) && !path.components().any(|part| part == Component::ParentDir)
 }
 
-/// Whether the name of a file is more likely the secret itself, written where its file belongs:
-/// long, without an extension, and of mixed characters, as tokens are.
+/// Whether the name of a file is more likely the secret itself, written where its file belongs: long,
+/// without an extension, and of mixed characters, as tokens are.
 pub fn looks_like_a_secret(path: &Path) -> bool {
     const SHORTEST: usize = 20;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -358,25 +344,25 @@ impl fmt::Display for SecretError {
                 write!(f, "{shown} is open to {who} ({mode:04o}); run `{chmod}`")
             }
             Self::KeyFile { path, error } => write!(f, "{} {error}", shown_path(path)),
-            Self::Missing { path } => {
+            Self::Missing(path) => {
                 let path = missing(path, "token-file or password-file");
                 write!(
                     f,
                     "{path} does not exist; put the provider's token or password on its first line"
                 )
             }
-            Self::NoCredentials { name } => write!(
+            Self::NoCredentials(name) => write!(
                 f,
                 "$CREDENTIALS_DIRECTORY is not set; let systemd start Homing with LoadCredential={name}:/PATH"
             ),
-            Self::NotAFile { path } => {
+            Self::NotAFile(path) => {
                 write!(f, "{} is not a regular file; name the file itself", shown_path(path))
             }
             Self::Unreadable { path, reason, fix } => {
                 let path = shown_path(path);
                 write!(f, "{path} cannot be read: {reason}; {fix}")
             }
-            Self::Unset { name } => {
+            Self::Unset(name) => {
                 write!(
                     f,
                     "the environment variable {name} is not set; set it to the token or password"
@@ -500,7 +486,7 @@ mod tests {
         let (directory, name) = (scratch.0.parent().unwrap(), scratch.0.file_name().unwrap());
         let place = SecretPlace::Credential(name.to_str().unwrap().to_owned());
         assert_eq!(read_with(&place, Some(directory)).unwrap().expose(), "hunter2");
-        assert!(matches!(read_with(&place, None), Err(SecretError::NoCredentials { .. })));
+        assert!(matches!(read_with(&place, None), Err(SecretError::NoCredentials(_))));
         let around = SecretPlace::File(directory.join("..").join(&scratch.0));
         assert!(read_with(&around, Some(Path::new("/nowhere"))).is_err());
     }
@@ -508,9 +494,9 @@ mod tests {
     #[test]
     fn a_missing_file_a_directory_and_a_device_are_told_apart() {
         let read = |path: &str| read_with(&SecretPlace::File(path.into()), None).unwrap_err();
-        assert!(matches!(read("/nonexistent/token"), SecretError::Missing { .. }));
-        assert!(matches!(read("/"), SecretError::NotAFile { .. }));
-        assert!(matches!(read("/dev/zero"), SecretError::NotAFile { .. }));
+        assert!(matches!(read("/nonexistent/token"), SecretError::Missing(_)));
+        assert!(matches!(read("/"), SecretError::NotAFile(_)));
+        assert!(matches!(read("/dev/zero"), SecretError::NotAFile(_)));
     }
 
     #[test]

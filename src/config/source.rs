@@ -13,8 +13,8 @@ use super::table::{Section, SectionKind, Setting};
 use super::{resolver, suffix, url, value};
 use crate::core::address::echo::{self, Echo};
 use crate::core::address::{Addresses, Family, unpublishable};
-use crate::core::nearest::nearest;
 use crate::core::source::{Interface, Outside, Service, Source, SourceKind};
+use crate::core::wire::stun::PORT as STUN_PORT;
 use crate::os::disk::open_regular;
 
 /// A source as it was written.
@@ -73,11 +73,8 @@ pub(super) fn read(
             "cannot be a source's name: hosts write it to say something else; choose another";
         notes.add(section.at, &section.name, what);
     }
-    let flag = |key: &str, notes: &mut Notes| {
-        section.get(key).and_then(|setting| setting.flag(notes)).unwrap_or_default()
-    };
-    let allow_private = flag("allow-private", notes);
-    let prefer_temporary = flag("prefer-temporary", notes);
+    let allow_private = section.flag("allow-private", notes).unwrap_or_default();
+    let prefer_temporary = section.flag("prefer-temporary", notes).unwrap_or_default();
     let mut known = Vec::new();
     let kind = kind(section, base, &mut known, notes);
     let source =
@@ -100,13 +97,10 @@ fn kind(
     };
     if !(rest.is_empty() || are_outside) {
         let several = given.iter().map(|(key, _)| *key).collect::<Vec<_>>().join(" and ");
-        let any_outside = given.iter().any(|(key, _)| OUTSIDE.contains(key));
-        let together = if any_outside {
-            format!("; only {} may stand together", OUTSIDE.join(", "))
-        } else {
-            String::new()
-        };
-        let what = format!("has {several}; keep one of them{together}");
+        let mut what = format!("has {several}; keep one of them");
+        if given.iter().any(|(key, _)| OUTSIDE.contains(key)) {
+            what += &format!("; only {} may stand together", OUTSIDE.join(", "));
+        }
         notes.add(section.at, &section.name, what);
         return None;
     }
@@ -123,10 +117,8 @@ fn kind(
         "static" => addresses(setting, known, notes).map(SourceKind::Static),
         "file" => {
             let path = setting.parsed(notes, |text| value::path(text, base))?;
-            let first = first_addresses(&path);
-            known.extend(
-                first.into_iter().map(|address| (setting.name.clone(), setting.at, address)),
-            );
+            let place = |address| (setting.name.clone(), setting.at, address);
+            known.extend(first_addresses(&path).into_iter().map(place));
             Some(SourceKind::File(path))
         }
         _ => {
@@ -153,9 +145,7 @@ fn interface(section: &Section<'_>, setting: &Setting<'_>, notes: &mut Notes) ->
 
 /// The services of a source outside, in the order of the file.
 fn outside(section: &Section<'_>, base: &Path, notes: &mut Notes) -> Option<Outside> {
-    let ca_file = section
-        .get("ca-file")
-        .and_then(|setting| setting.parsed(notes, |text| value::path(text, base)));
+    let ca_file = section.parsed("ca-file", notes, |text| value::path(text, base));
     let mut services = Some(Vec::new());
     let mut count = 0;
     for (key, setting) in section.settings() {
@@ -171,9 +161,11 @@ fn outside(section: &Section<'_>, base: &Path, notes: &mut Notes) -> Option<Outs
         for item in &items {
             let service = match key {
                 "web" => web(item, ca_file.as_deref(), notes),
-                "stun" => stun(item, notes),
+                "stun" => {
+                    item.parsed(notes, |text| value::server(text, STUN_PORT)).map(Service::Stun)
+                }
                 "gateway" => gateway(item, notes),
-                _ => dns(item, notes),
+                _ => resolver::read(item, notes).map(Service::Dns),
             };
             match (service, &mut services) {
                 (Some(service), Some(services))
@@ -204,25 +196,16 @@ fn web(item: &Setting<'_>, ca_file: Option<&Path>, notes: &mut Notes) -> Option<
         notes.keep(item.at, &item.name, url::check_web(text))?;
         Echo::at(text.to_owned())
     } else {
-        item.parsed(notes, |text| Echo::built_in(text).ok_or_else(|| no_web_service(text)))?
+        let hint = "the address of another begins with https://";
+        let unknown = |text: &str| value::not_built_in("web service", text, echo::titles(), hint);
+        item.parsed(notes, |text| Echo::built_in(text).ok_or_else(|| unknown(text)))?
     };
     Some(Service::Web { echo, ca_file: ca_file.map(Path::to_owned) })
 }
 
-fn no_web_service(text: &str) -> String {
-    let fix = match nearest(text, echo::titles()) {
-        Some(meant) => format!("did you mean \"{meant}\"?"),
-        None => {
-            let titles = echo::titles().collect::<Vec<_>>().join(", ");
-            format!("there are: {titles}; the address of another begins with https://")
-        }
-    };
-    format!("is not a built-in web service; {fix}")
-}
-
 fn gateway(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
     const EXAMPLE: &str = "write true for the default route's, or its address: \"192.168.1.1\"";
-    if item.is_true() {
+    if item.value.as_bool() == Some(true) {
         return Some(Service::Gateway(None));
     }
     let address = |text: &str| match text.parse::<Ipv4Addr>() {
@@ -234,19 +217,11 @@ fn gateway(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
         Ok(address) => Ok(address),
         Err(_) => Err(format!("is not the IPv4 address of a gateway; {EXAMPLE}")),
     };
-    if !item.is_text() {
+    if !item.value.is_str() {
         notes.add(item.at, &item.name, format!("is not a gateway; {EXAMPLE}"));
         return None;
     }
     item.parsed(notes, address).map(|address| Service::Gateway(Some(address)))
-}
-
-fn stun(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
-    item.parsed(notes, |text| value::server(text, crate::core::wire::stun::PORT)).map(Service::Stun)
-}
-
-fn dns(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
-    resolver::read(item, notes).map(Service::Dns)
 }
 
 fn addresses(
@@ -304,9 +279,7 @@ impl SourceSection {
                 SourceKind::Command(_)
                 | SourceKind::Interface(_)
                 | SourceKind::Outside(_)
-                | SourceKind::Static(_) => {
-                    format!("{} is", quoted(&address.to_string()))
-                }
+                | SourceKind::Static(_) => format!("{} is", quoted(&address.to_string())),
             };
             let fix = if special.may_be_allowed() {
                 "write another, or set allow-private = true in this section"

@@ -83,7 +83,8 @@ pub(super) struct Setting<'a> {
     pub(super) name: String,
     /// Where it stands, in bytes.
     pub(super) at: usize,
-    value: &'a DeValue<'a>,
+    /// What stands there, in whatever shape.
+    pub(super) value: &'a DeValue<'a>,
 }
 
 impl SectionKind {
@@ -210,9 +211,9 @@ const HOST: Keys = Keys {
 };
 
 impl<'a> Section<'a> {
-    /// The file itself.
-    pub(super) fn top(table: &'a DeTable<'a>) -> Self {
-        Self { name: String::new(), at: 0, table, meant: Vec::new(), left_out: Vec::new() }
+    /// The section `name` that begins at the byte `at`; the file itself has no name.
+    pub(super) fn new(name: String, at: usize, table: &'a DeTable<'a>) -> Self {
+        Self { name, at, table, meant: Vec::new(), left_out: Vec::new() }
     }
 
     /// The setting `key`, if it is there and not left out.
@@ -222,6 +223,26 @@ impl<'a> Section<'a> {
             return None;
         }
         Some(self.setting(found.get_ref(), found.span().start, value.get_ref()))
+    }
+
+    /// What `parse` makes of the setting `key`, if it is there; see [`Setting::parsed`].
+    pub(super) fn parsed<T, E: fmt::Display>(
+        &self,
+        key: &str,
+        notes: &mut Notes,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        self.get(key)?.parsed(notes, parse)
+    }
+
+    /// The truth value of the setting `key`, if it is there; another type is noted.
+    pub(super) fn flag(&self, key: &str, notes: &mut Notes) -> Option<bool> {
+        self.get(key)?.flag(notes)
+    }
+
+    /// Whether the setting `key` is the text `word`.
+    pub(super) fn is(&self, key: &str, word: &str) -> bool {
+        self.get(key).is_some_and(|setting| setting.value.as_str() == Some(word))
     }
 
     /// All settings in the order of the file.
@@ -285,8 +306,7 @@ impl<'a> Section<'a> {
 /// The known key that `key` was most likely meant to be.
 fn meant(key: &str, keys: &Keys) -> Option<&'static str> {
     let key = key.replace('_', "-");
-    let foreign = keys.foreign.iter().find(|(foreign, _)| *foreign == key);
-    if let Some((_, ours)) = foreign {
+    if let Some((_, ours)) = keys.foreign.iter().find(|(foreign, _)| *foreign == key) {
         return Some(ours);
     }
     // Of keys that are equally near, the one of about the same length is meant.
@@ -316,13 +336,9 @@ fn unknown(key: &str, meant: Option<&str>, place: SectionKind, setting: &Setting
         (Some(meant), _) if keys.foreign.iter().any(|(foreign, _)| *foreign == key) => {
             format!("{not_ours}; write {meant}")
         }
-        (_, Some(other)) => {
-            format!("{not_ours}; it belongs into {}", other.header())
-        }
+        (_, Some(other)) => format!("{not_ours}; it belongs into {}", other.header()),
         (Some(meant), None) => format!("{not_ours}; did you mean {meant}?"),
-        (None, None) => {
-            format!("{not_ours}; there are: {}", keys.known.join(", "))
-        }
+        (None, None) => format!("{not_ours}; there are: {}", keys.known.join(", ")),
     }
 }
 
@@ -334,18 +350,7 @@ impl<'a> Setting<'a> {
             let what = format!("must be a section, not {}; write {header}", self.kind());
             notes.add(self.at, &self.name, what);
         }
-        Some(Section {
-            name: self.name.clone(),
-            at: self.at,
-            table: table?,
-            meant: Vec::new(),
-            left_out: Vec::new(),
-        })
-    }
-
-    /// Whether the value is the text `word`.
-    pub(super) fn is(&self, word: &str) -> bool {
-        self.value.as_str() == Some(word)
+        Some(Section::new(self.name.clone(), self.at, table?))
     }
 
     /// The elements of a list, or the value itself in place of a list with one element.
@@ -359,31 +364,6 @@ impl<'a> Setting<'a> {
             value: item.get_ref(),
         };
         list.iter().enumerate().map(item).collect()
-    }
-
-    /// Whether the value is `true`.
-    pub(super) fn is_true(&self) -> bool {
-        self.value.as_bool() == Some(true)
-    }
-
-    /// The value, if it is text.
-    pub(super) fn plain_text(&self) -> Option<&'a str> {
-        self.value.as_str()
-    }
-
-    /// Whether the value is text.
-    pub(super) fn is_text(&self) -> bool {
-        self.value.as_str().is_some()
-    }
-
-    /// Whether the value is a table.
-    pub(super) fn is_table(&self) -> bool {
-        self.value.is_table()
-    }
-
-    /// Whether the value is a list.
-    pub(super) fn is_list(&self) -> bool {
-        self.value.is_array()
     }
 
     /// The text as it is; another type is noted.
@@ -412,7 +392,7 @@ impl<'a> Setting<'a> {
 
     /// The texts of a list; anything but a list of texts is noted.
     pub(super) fn texts(&self, example: &str, notes: &mut Notes) -> Option<Vec<String>> {
-        if !self.is_list() {
+        if !self.value.is_array() {
             let what = format!("must be a list, not {}; write {example}", self.kind());
             notes.add(self.at, &self.name, what);
             return None;

@@ -30,10 +30,8 @@ struct Parts<'a> {
 pub(super) fn check_provider(text: &str, trust: Trust<'_>) -> Result<(), String> {
     let parts = parts(text)?;
     if parts.query.is_some() {
-        return Err(
-            "must end before the question mark: Homing adds the query; fixed parameters go into query"
-                .to_owned(),
-        );
+        let what = "must end before the question mark: Homing adds the query; fixed parameters go into query";
+        return Err(what.to_owned());
     }
     if parts.is_tls || is_loopback(parts.host) {
         return Ok(());
@@ -50,30 +48,28 @@ pub(super) fn check_provider(text: &str, trust: Trust<'_>) -> Result<(), String>
 }
 
 /// Says what is wrong with `text` as a service that tells our address.
-pub(super) fn check_web(text: &str) -> Result<(), String> {
+pub(super) fn check_web(text: &str) -> Result<(), &'static str> {
     let parts = parts(text)?;
     check_query(parts.query.unwrap_or_default())?;
     if parts.is_tls || is_loopback(parts.host) {
         return Ok(());
     }
-    Err("could be forged on its way; write https:// (http:// is for this machine alone)".to_owned())
+    Err("could be forged on its way; write https:// (http:// is for this machine alone)")
 }
 
 /// Says what is wrong with `query` as fixed parameters of every request.
-pub(super) fn check_query(query: &str) -> Result<(), String> {
+pub(super) fn check_query(query: &str) -> Result<(), &'static str> {
     const SECRET: [&str; 11] = [
         "apikey", "auth", "key", "pass", "passwd", "password", "pw", "pwd", "secret", "sig",
         "token",
     ];
     if !query.bytes().all(|byte| byte.is_ascii_graphic() && !br#""'<>\`{|}#?"#.contains(&byte)) {
-        return Err(
-            "must be parameters such as a=1&b=2, with %XX for special characters".to_owned()
-        );
+        return Err("must be parameters such as a=1&b=2, with %XX for special characters");
     }
     let names = query.split('&').filter_map(|parameter| parameter.split('=').next());
     let mut plain = names.map(|name| name.to_ascii_lowercase().replace(['-', '_'], ""));
     if plain.any(|name| SECRET.contains(&&*name)) {
-        return Err("must not hold a secret, because addresses are logged".to_owned());
+        return Err("must not hold a secret, because addresses are logged");
     }
     Ok(())
 }
@@ -83,26 +79,23 @@ pub(super) fn table_key(name: &str) -> String {
     if name.contains('.') { format!("\"{name}\"") } else { name.to_owned() }
 }
 
-fn parts(text: &str) -> Result<Parts<'_>, String> {
+fn parts(text: &str) -> Result<Parts<'_>, &'static str> {
     let (is_tls, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
         (Some(rest), _) => (true, rest),
         (None, Some(rest)) => (false, rest),
-        (None, None) => {
-            return Err("is not a web address; it begins with https://".to_owned());
-        }
+        (None, None) => return Err("is not a web address; it begins with https://"),
     };
     let (authority, tail) = rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()));
     if authority.contains('@') {
-        return Err("must not hold a login; write username and a secret key in [[host]]".to_owned());
+        return Err("must not hold a login; write username and a secret key in [[host]]");
     }
     if tail.contains('#') {
-        return Err("must not hold a #".to_owned());
+        return Err("must not hold a #");
     }
     let graphic = |byte: u8| byte.is_ascii_graphic() && !br#""<>\^`{|}"#.contains(&byte);
     if !text.bytes().all(graphic) {
         return Err(
-            "holds a character that web addresses do not have; international names are written as xn--…"
-                .to_owned(),
+            "holds a character that web addresses do not have; international names are written as xn--…",
         );
     }
     let (host, port) = match authority.strip_prefix('[') {
@@ -115,11 +108,11 @@ fn parts(text: &str) -> Result<Parts<'_>, String> {
     };
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_');
     if host.is_empty() || !host.chars().all(is_name) {
-        return Err("names no server; write it like https://dyndns.example.net".to_owned());
+        return Err("names no server; write it like https://dyndns.example.net");
     }
     let number = port.strip_prefix(':').map(str::parse::<u16>);
     if !(port.is_empty() || matches!(number, Some(Ok(1..)))) {
-        return Err("has no valid port; a port is a number from 1 to 65535".to_owned());
+        return Err("has no valid port; a port is a number from 1 to 65535");
     }
     let query = tail.split_once('?').map(|(_, query)| query);
     Ok(Parts { is_tls, host, query })

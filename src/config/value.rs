@@ -2,13 +2,12 @@
 //!
 //! Each function takes text and returns a value, or the end of a sentence that begins with it.
 
-use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::core::feature::Feature;
 use crate::core::name::{Hostname, NameError};
+use crate::core::nearest::nearest;
 use crate::core::server::Server;
 
 /// The bounds of a duration, and what one looks like.
@@ -67,54 +66,35 @@ pub(super) fn refresh(text: &str) -> Result<Option<Duration>, String> {
     duration(text, &REFRESH).map(Some)
 }
 
-/// Why a text is not a host name that Homing can use.
-#[derive(Debug)]
-pub(super) enum HostnameError {
-    /// The A-label form is not a host name.
-    Ascii(NameError),
-    /// There is no A-label form (UTS 46), or this build does not know it.
-    International,
-}
-
-impl fmt::Display for HostnameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ascii(error) => write!(f, "{error}"),
-            Self::International if Feature::InternationalNames.is_here() => f.write_str(
-                "is not a host name: a part of it is no valid internationalised name; check its spelling",
-            ),
-            Self::International => f.write_str(
-                "has letters beyond ASCII, which this build of Homing leaves out; write its xn-- form (the full build has them)",
-            ),
-        }
-    }
-}
-
 /// The host name that `text` says; U-labels become A-labels (UTS 46).
-pub(super) fn hostname(text: &str) -> Result<Hostname, HostnameError> {
-    a_labels(text)?.parse().map_err(HostnameError::Ascii)
+pub(super) fn hostname(text: &str) -> Result<Hostname, String> {
+    a_labels(text)?.parse().map_err(|error: NameError| error.to_string())
 }
 
 /// `text` without letters beyond ASCII.
 #[cfg(feature = "international-names")]
-fn a_labels(text: &str) -> Result<String, HostnameError> {
+fn a_labels(text: &str) -> Result<String, &'static str> {
     // A-labels that stand for nothing are found by the same way.
     let is_plain = text.is_ascii() && !text.to_ascii_lowercase().contains("xn--");
     if is_plain {
         return Ok(text.to_owned());
     }
-    idna::domain_to_ascii(text).map_err(|_| HostnameError::International)
+    idna::domain_to_ascii(text).map_err(|_| {
+        "is not a host name: a part of it is no valid internationalised name; check its spelling"
+    })
 }
 
 /// `text` if it has no letters beyond ASCII; what A-labels stand for is not looked at.
 #[cfg(not(feature = "international-names"))]
-fn a_labels(text: &str) -> Result<String, HostnameError> {
-    if text.is_ascii() { Ok(text.to_owned()) } else { Err(HostnameError::International) }
+fn a_labels(text: &str) -> Result<String, &'static str> {
+    text.is_ascii().then(|| text.to_owned()).ok_or(
+        "has letters beyond ASCII, which this build of Homing leaves out; write its xn-- form (the full build has them)",
+    )
 }
 
 /// The zone that `text` says: a host name without a wildcard.
 pub(super) fn zone(text: &str) -> Result<Hostname, String> {
-    let zone = hostname(text).map_err(|error| error.to_string())?;
+    let zone = hostname(text)?;
     if zone.is_wildcard() {
         return Err("is not a zone; leave the asterisk out".to_owned());
     }
@@ -164,6 +144,22 @@ pub(super) fn entry_name(text: &str) -> Result<(), &'static str> {
         );
     }
     Ok(())
+}
+
+/// What to say of `text`, which is none of the built-in ones that `titles` lists; `hint` tells how
+/// another is written.
+pub(super) fn not_built_in<'a>(
+    kind: &str,
+    text: &str,
+    titles: impl Iterator<Item = &'a str>,
+    hint: &str,
+) -> String {
+    let titles: Vec<_> = titles.collect();
+    let fix = match nearest(text, titles.iter().copied()) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => format!("there are: {}; {hint}", titles.join(", ")),
+    };
+    format!("is not a built-in {kind}; {fix}")
 }
 
 /// The path that `text` says, relative to the configuration file's `directory`.
@@ -219,7 +215,7 @@ mod tests {
         for wrong in ["xn--99999999999.example", "a\u{202e}b.example", "\u{301}a.example"] {
             assert!(hostname(wrong).is_err(), "{wrong:?}");
         }
-        assert!(matches!(hostname("sl@sh.bücher"), Err(HostnameError::Ascii(_))));
+        assert!(hostname("sl@sh.bücher").unwrap_err().contains("'@' may not"));
         assert!(zone("*.example.com").is_err());
     }
 

@@ -170,7 +170,7 @@ impl KeptSecret {
     fn read(host: &HostConfig, provider: &Provider) -> Self {
         if let Some(SecretPlace::KeyFile(path)) = &host.secret {
             let read = secret::read_key(path).map_err(|error| match error {
-                SecretError::Missing { path } => secret::no_key_file(&path, &host.host.key.host),
+                SecretError::Missing(path) => secret::no_key_file(&path, &host.host.key.host),
                 error => error.to_string(),
             });
             let (key, secret) = read.map_or_else(|e| (None, Err(e)), |(k, s)| (Some(k), Ok(s)));
@@ -182,7 +182,7 @@ impl KeptSecret {
         let makes_tokens = provider.protocol.manners().has_receipts();
         let read = |place| {
             secret::read(place).map_err(|error| match error {
-                SecretError::Missing { path } if makes_tokens => {
+                SecretError::Missing(path) if makes_tokens => {
                     secret::no_token_file(&path, &host.host.key.host)
                 }
                 error => error.to_string(),

@@ -154,7 +154,7 @@ impl TokenFile {
     fn secret(&self) -> Result<Option<Secret>, Failure> {
         match secret::read(&SecretPlace::File(self.path.clone())) {
             Ok(secret) => Ok(Some(secret)),
-            Err(SecretError::Missing { .. } | SecretError::Content { flaw: Flaw::Empty, .. }) => {
+            Err(SecretError::Missing(_) | SecretError::Content { flaw: Flaw::Empty, .. }) => {
                 Ok(None)
             }
             Err(error) => Err(Failure::new(Exit::Configuration, error.to_string(), String::new())),

@@ -119,10 +119,10 @@ impl SecretWords {
         let Self { option, name, word } = self;
         let text = match error {
             // Whoever writes the secret where its file belongs must not read it again in a log.
-            SecretError::Missing { path } if looks_like_a_secret(path) => {
+            SecretError::Missing(path) if looks_like_a_secret(path) => {
                 format!("the file does not exist; give the name of a file, not the {word} itself")
             }
-            SecretError::Missing { path } => {
+            SecretError::Missing(path) => {
                 format!("{} does not exist; put the {name} on its first line", shown_path(path))
             }
             SecretError::Unreadable { path, reason, .. } => {

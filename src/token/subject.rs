@@ -40,8 +40,8 @@ impl<'a> Subject<'a> {
         };
         let secret = match secret::read(holder.place) {
             Ok(secret) => Some(secret),
-            Err(SecretError::Missing { .. }) if receipt.is_some() => None,
-            Err(SecretError::Missing { .. }) => return Ok(None),
+            Err(SecretError::Missing(_)) if receipt.is_some() => None,
+            Err(SecretError::Missing(_)) => return Ok(None),
             Err(error) => return Err(Failure::new(Exit::Configuration, error.to_string(), "")),
         };
         let server = holder.provider.api_url.as_deref().unwrap_or_default();

@@ -192,7 +192,7 @@ fn first_key(holder: &Holder<'_>, file: &TokenFile) -> Result<(TsigKey, Secret),
 fn next_key(file: &TokenFile) -> Result<Option<(TsigKey, Secret)>, Failure> {
     match secret::read_key(&file.new_path()) {
         Ok(found) => Ok(Some(found)),
-        Err(SecretError::Missing { .. } | SecretError::KeyFile { .. }) => Ok(None),
+        Err(SecretError::Missing(_) | SecretError::KeyFile { .. }) => Ok(None),
         Err(error) => Err(Failure::new(Exit::Configuration, error.to_string(), "")),
     }
 }

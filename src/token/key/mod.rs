@@ -118,7 +118,7 @@ fn key_in_use(holder: &Holder<'_>) -> Result<Option<(TsigKey, Secret)>, Failure>
     };
     match read {
         Ok(found) => Ok(Some(found)),
-        Err(SecretError::Missing { .. }) => Ok(None),
+        Err(SecretError::Missing(_)) => Ok(None),
         Err(error) => Err(Failure::new(Exit::Configuration, error.to_string(), "")),
     }
 }
