@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use super::harmless::is_harmless_path;
 use super::{Remark, service};
-use crate::core::address::{Family, unpublishable};
+use crate::core::address::{Family, PerFamily, unpublishable};
 
 /// Where the address of one family comes from.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -162,8 +162,7 @@ fn shown_host(host: &str) -> &str {
 /// The family that the service at `url` tells: of one that is known, or by a label of its name that
 /// says so and nothing else. `None` when it may tell either.
 pub(super) fn family_told(url: &str) -> Option<Family> {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest).to_ascii_lowercase();
-    let host = service::host_of(&rest);
+    let host = service::host_of(url).to_ascii_lowercase();
     if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
         return Some(Family::of(address));
     }
@@ -194,13 +193,25 @@ fn one_family(mut signs: impl Iterator<Item = Family>) -> Option<Family> {
     signs.all(|sign| sign == first).then_some(first)
 }
 
-/// What has to be said where the old client took whichever family it found.
-pub(super) fn either_family(line: usize) -> Remark {
-    Remark::to_do(
-        line,
-        "what is asked there may tell either family, and both are published; write ipv4 = \"off\" or ipv6 = \"off\" for \
-         the one that the old client did not set",
-    )
+/// The families that `family` stands for: it alone, or both where the old client took whichever it
+/// found.
+pub(super) fn families(family: Option<Family>) -> impl Iterator<Item = Family> {
+    Family::BOTH.into_iter().filter(move |each| family.is_none_or(|family| family == *each))
+}
+
+/// Remarks that both families are published where the old client took whichever it found.
+pub(super) fn remark_either(
+    family: Option<Family>,
+    found: &PerFamily<Address>,
+    line: usize,
+    remarks: &mut Vec<Remark>,
+) {
+    let is_lost = found.iter().any(|(_, address)| matches!(address, Address::Lost(_)));
+    if family.is_none() && !is_lost {
+        let what = "what is asked there may tell either family, and both are published; write ipv4 = \"off\" or ipv6 = \"off\" for \
+                    the one that the old client did not set";
+        remarks.push(Remark::to_do(line, what));
+    }
 }
 
 /// The source for a command that the old client gave to a shell.
@@ -302,33 +313,6 @@ fn shell_words(text: &str) -> Option<Vec<Vec<String>>> {
 
 /// Whether an argument of a command can be no secret, whatever stands before it.
 fn is_harmless_argument(word: &str) -> bool {
-    const WORDS: [&str; 25] = [
-        "-",
-        "-4",
-        "-6",
-        "-O-",
-        "-br",
-        "-qO-",
-        "2>/dev/null",
-        "a",
-        "addr",
-        "address",
-        "brief",
-        "dev",
-        "get",
-        "global",
-        "inet",
-        "inet6",
-        "ip",
-        "list",
-        "ls",
-        "primary",
-        "route",
-        "scope",
-        "show",
-        "up",
-        "wan",
-    ];
     const LONGEST_OPTION: usize = 14;
     // Further letters behind the first may be its value.
     let is_switch = |rest: &str| {
@@ -348,35 +332,21 @@ fn is_harmless_argument(word: &str) -> bool {
     }
     let url = ["https://", "http://"].iter().find_map(|scheme| word.strip_prefix(scheme));
     let is_count = word.len() <= 3 && word.bytes().all(|byte| byte.is_ascii_digit());
-    WORDS.contains(&word)
-        || is_count
-        || is_interface(word)
-        || word.parse::<IpAddr>().is_ok()
-        || url.is_some_and(is_harmless_url)
+    match word {
+        "2>/dev/null" | "a" | "addr" | "address" | "brief" | "dev" | "get" | "global" | "inet"
+        | "inet6" | "ip" | "list" | "ls" | "primary" | "route" | "scope" | "show" | "up"
+        | "wan" => true,
+        _ => {
+            is_count
+                || is_interface(word)
+                || word.parse::<IpAddr>().is_ok()
+                || url.is_some_and(is_harmless_url)
+        }
+    }
 }
 
 /// Whether a word is the name of an interface in one of the usual forms, as `eth0` and `wlan1`.
 fn is_interface(word: &str) -> bool {
-    const KINDS: [&str; 18] = [
-        "bond",
-        "br",
-        "br-lan",
-        "br-wan",
-        "en",
-        "eno",
-        "ens",
-        "eth",
-        "lan",
-        "ppp",
-        "pppoe-wan",
-        "tun",
-        "usb",
-        "vlan",
-        "wan",
-        "wg",
-        "wlan",
-        "wwan",
-    ];
     let is_number = |text: &str| text.len() < 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     let word =
         word.split_once('.').filter(|(_, vlan)| is_number(vlan)).map_or(word, |(word, _)| word);
@@ -387,15 +357,19 @@ fn is_interface(word: &str) -> bool {
             && place.chars().all(|c| c.is_ascii_digit() || c == 's' || c == 'f');
     }
     let kind = word.trim_end_matches(|c: char| c.is_ascii_digit());
-    kind.len() + 4 > word.len() && KINDS.contains(&kind)
+    match kind {
+        "bond" | "br" | "br-lan" | "br-wan" | "en" | "eno" | "ens" | "eth" | "lan" | "ppp"
+        | "pppoe-wan" | "tun" | "usb" | "vlan" | "wan" | "wg" | "wlan" | "wwan" => {
+            word.len() - kind.len() < 4
+        }
+        _ => false,
+    }
 }
 
 /// Whether nothing in an address, whose scheme is cut off, can be a secret.
 fn is_harmless_url(rest: &str) -> bool {
     const FORMATS: [&str; 5] = ["format=plain", "format=raw", "format=text", "format=txt", "text"];
-    let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, path) =
-        before_query.split_at(before_query.find('/').unwrap_or(before_query.len()));
+    let (authority, path, query) = service::parts(rest);
     !authority.contains('@')
         && is_harmless_path(path)
         && (query.is_empty() || FORMATS.contains(&query))

@@ -10,7 +10,7 @@ use super::names;
 use super::service::{self, Service};
 use super::target;
 use super::uci::{self, Opt, Section};
-use super::{Client, Credential, Draft, Host, Remark, Unusable};
+use super::{BEHIND_PROXY, Client, Credential, Draft, Fate, Host, Remark, Unusable};
 use crate::core::address::{Family, PerFamily};
 use crate::core::secret::Secret;
 
@@ -31,9 +31,9 @@ pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
         match &*section.kind {
             "ddns" => {
                 let option = section.option(PRIVATE).or(section.option(OLD_PRIVATE));
-                let is_on = option.and_then(flag);
-                takes_private |= is_on == Some(true);
-                remarks.extend(section.options.iter().filter_map(global));
+                takes_private |= option.and_then(flag) == Some(true);
+                let remark = |option: &Opt| global_fate(option).remark(&option.name, option.line);
+                remarks.extend(section.options.iter().filter_map(remark));
             }
             "service" => {}
             _ => remarks.push(Remark::to_do(
@@ -78,58 +78,60 @@ fn interval<'a>(
 /// The scripts raise a shorter `check_interval` to this, unless `check_interval_min` says otherwise.
 const FLOOR: Duration = Duration::from_secs(300);
 
-/// What has to be said about an option that is for all services.
-fn global(option: &Opt) -> Option<Remark> {
-    let line = option.line;
-    Some(match &*option.name {
+/// What becomes of an option that is for all services.
+fn global_fate(option: &Opt) -> Fate {
+    match &*option.name {
         // Those without ddns_ are of versions before 2.7.7.
         "cacert" | "date_format" | "ddns_dateformat" | "ddns_logdir" | "ddns_loglines"
-        | "ddns_rundir" | "log_dir" | "log_lines" | "run_dir" | "use_curl" => Remark::info(
-            line,
-            format!("{} is not needed: Homing keeps state and log by itself", option.name),
-        ),
-        PRIVATE | OLD_PRIVATE if flag(option) == Some(true) => Remark::to_do(
-            line,
+        | "ddns_rundir" | "log_dir" | "log_lines" | "run_dir" | "use_curl" => {
+            Fate::Needless("Homing keeps state and log by itself")
+        }
+        PRIVATE | OLD_PRIVATE => Fate::Unnamed(
             "private addresses were allowed: allow-private = true stands in the sources; where the address is \"auto\", write a source with \
              an interface for it",
+        )
+        .only_if(flag(option) == Some(true)),
+        _ => Fate::Unnamed("this is no global option that is known here: left out"),
+    }
+}
+
+/// What becomes of an option of a service; an empty one says as much as none.
+fn fate(option: &Opt) -> Fate {
+    let Some(text) = text_of(option) else { return Fate::Used };
+    let is_off = flag(option) == Some(false);
+    match &*option.name {
+        "check_interval" | "check_unit" | "dns_server" | "domain" | "enabled"
+        | "force_interval" | "force_unit" | "interface" | "ip_interface" | "ip_network"
+        | "ip_script" | "ip_source" | "ip_url" | "lookup_host" | "param_opt" | "password"
+        | "service_name" | "update_script" | "update_url" | "use_ipv6" | "username" => Fate::Used,
+        "check_interval_min" | "force_dnstcp" | "force_ipversion" | "is_glue" | "retry_count"
+        | "retry_interval" | "retry_max_count" | "retry_unit" | "use_api_check" | "use_logfile"
+        | "use_syslog" => {
+            Fate::Needless("Homing waits, looks up and logs by itself").only_if(!is_off)
+        }
+        "user_agent" => Fate::Needless("Homing says its own name to services"),
+        "cacert" if text == "IGNORE" => Fate::Lost(
+            "certificates are always verified; ca-file in a provider's section adds an authority",
         ),
-        PRIVATE | OLD_PRIVATE => return None,
-        _ => Remark::to_do(line, "this is no global option that is known here: left out"),
-    })
+        "cacert" if !text.starts_with("/etc/ssl/") => {
+            Fate::Lost("the system's authorities count; ca-file in a provider's section adds one")
+        }
+        "cacert" => Fate::Needless("the system's authorities count"),
+        "bind_network" => Fate::Lost(
+            "bind = \"DEVICE\" in the host sends by one line; `ubus call network.interface.NAME status` \
+             tells the device (l3_device) of a network",
+        ),
+        "proxy" => Fate::Lost("Homing uses no proxy; let it reach its services directly"),
+        "param_enc" => Fate::Lost("Homing has nothing that it could be for"),
+        "use_https" => Fate::Replaced("Homing speaks https to every service").only_if(is_off),
+        _ => Fate::Unnamed("this is no option that is known here: left out"),
+    }
 }
 
 /// Whether addresses of private networks are sent.
 const PRIVATE: &str = "upd_privateip";
 /// The same before version 2.7.7.
 const OLD_PRIVATE: &str = "allow_local_ip";
-
-/// The options of a service that are made use of.
-const USED: [&str; 24] = [
-    "check_interval",
-    "check_unit",
-    "dns_server",
-    "domain",
-    "enabled",
-    "force_interval",
-    "force_unit",
-    "interface",
-    "ip_interface",
-    "ip_network",
-    "ip_script",
-    "ip_source",
-    "ip_url",
-    "lookup_host",
-    "param_opt",
-    "password",
-    "proxy",
-    "service_name",
-    "update_script",
-    "update_url",
-    "use_https",
-    "use_ipv6",
-    "username",
-    "bind_network",
-];
 
 /// One service.
 struct Reader<'a> {
@@ -155,15 +157,15 @@ impl Reader<'_> {
     }
 
     fn host(&self) -> Host {
-        let mut remarks: Vec<_> = self.section.options.iter().filter_map(Self::remark).collect();
-        let names = [self.text("domain").or(self.text("lookup_host"))];
-        let names: Vec<_> = names.into_iter().flatten().map(str::to_owned).collect();
+        let remark = |option: &Opt| fate(option).remark(&option.name, option.line);
+        let mut remarks: Vec<_> = self.section.options.iter().filter_map(remark).collect();
+        let name = self.text("domain").or(self.text("lookup_host"));
+        let names: Vec<_> = name.into_iter().map(str::to_owned).collect();
         let mut host = Host::new(self.section.line, names, Service::unknown("this service"));
         host.username = self.text("username").map(str::to_owned);
-        host.credential = match self.text("password") {
-            Some(password) => Credential::Text(Secret::new(password), self.line_of("password")),
-            None => Credential::Missing("no password stands in the old file".to_owned()),
-        };
+        if let Some(password) = self.text("password") {
+            host.credential = Credential::Text(Secret::new(password), self.line_of("password"));
+        }
         self.settle_service(&mut host, &mut remarks);
         if host.names.is_empty() {
             host.leave_out("no domain stands in it; write name");
@@ -172,76 +174,21 @@ impl Reader<'_> {
         host.addresses[self.family()] = self.address(&mut remarks);
         self.settle_way(&mut host);
         let force = duration(self.section, "force_interval", "force_unit", "hours");
-        match force.filter(|asked| !asked.is_zero()) {
-            Some(asked) => {
-                host.refresh = super::refresh(asked, self.line_of("force_interval"), &mut remarks);
-            }
-            None if force.is_some() => remarks.push(Remark::to_do(
-                self.line_of("force_interval"),
+        let line = self.line_of("force_interval");
+        match force {
+            Some(Duration::ZERO) => remarks.push(Remark::to_do(
+                line,
                 "force_interval is 0, so the script ran once each time it was called; with Homing that is `homing --once`",
             )),
+            Some(asked) => host.refresh = super::refresh(asked, line, &mut remarks),
             None => {}
         }
         if !self.is_on("enabled") {
-            host.left_out =
-                Some("it is not enabled there; remove the # to switch it on".to_owned());
+            let why = "it is not enabled there; remove the # to switch it on";
+            host.left_out = Some(why.to_owned());
         }
         host.remarks = remarks;
         host
-    }
-
-    /// What has to be said about an option, whatever the service.
-    fn remark(option: &Opt) -> Option<Remark> {
-        let line = option.line;
-        let name = &*option.name;
-        // An empty option says as much as none.
-        text_of(option)?;
-        Some(match name {
-            "check_interval_min" | "force_dnstcp" | "force_ipversion" | "is_glue"
-            | "retry_count" | "retry_interval" | "retry_max_count" | "retry_unit"
-            | "use_api_check" | "use_logfile" | "use_syslog" => {
-                if matches!(flag(option), Some(false)) {
-                    return None;
-                }
-                Remark::info(
-                    line,
-                    format!("{name} is not needed: Homing waits, looks up and logs by itself"),
-                )
-            }
-            "user_agent" => {
-                Remark::info(line, "user_agent is not needed: Homing says its own name to services")
-            }
-            "cacert" if option.values.last().is_some_and(|value| value == "IGNORE") => {
-                Remark::to_do(
-                    line,
-                    "cacert: certificates are always verified; ca-file in a provider's section adds an authority",
-                )
-            }
-            "cacert" if text_of(option).is_some_and(|path| !path.starts_with("/etc/ssl/")) => {
-                Remark::to_do(
-                    line,
-                    "cacert: the system's authorities count; ca-file in a provider's section adds one",
-                )
-            }
-            "cacert" => Remark::info(line, "cacert is not needed: the system's authorities count"),
-            "bind_network" => Remark::to_do(
-                line,
-                "bind_network: bind = \"DEVICE\" in the host sends by one line; `ubus call network.interface.NAME status` \
-                 tells the device (l3_device) of a network",
-            ),
-            "proxy" => Remark::to_do(
-                line,
-                "proxy: Homing uses no proxy; let it reach its services directly",
-            ),
-            "param_enc" => {
-                Remark::to_do(line, "param_enc: Homing has nothing that it could be for")
-            }
-            "use_https" if flag(option) == Some(false) => {
-                Remark::info(line, "use_https: Homing speaks https to every service")
-            }
-            name if USED.contains(&name) => return None,
-            _ => Remark::to_do(line, "this is no option that is known here: left out"),
-        })
     }
 
     /// By which line a web service is asked: where that decides which address is seen, and it cannot be
@@ -255,9 +202,7 @@ impl Reader<'_> {
             );
         }
         if is_asked && self.text("proxy").is_some() {
-            host.leave_out(
-                "its address is the one that a web service saw behind a proxy, and Homing uses none; write ipv4 or ipv6",
-            );
+            host.leave_out(BEHIND_PROXY);
         }
     }
 
@@ -279,8 +224,7 @@ impl Reader<'_> {
             host.service = Service::known("no-ip");
         } else if name == "apertodns.com-token" {
             host.service = Service::known("apertodns");
-            host.username = None;
-            host.leave_out("its token is its login as well, which is not repeated here; write username yourself");
+            host.drop_login("its token is its login as well, which is not repeated here; write username yourself");
         } else if let (true, Some(url)) = (name.is_empty(), self.text("update_url")) {
             self.settle_address(host, url, remarks);
         } else if super::is_name(name) {
@@ -317,27 +261,22 @@ impl Reader<'_> {
         host.service = target.service;
         host.names = host.names.iter().map(|name| target.names.of(name)).collect();
         if target.login_is_password {
-            host.username = None;
-            host.leave_out(
-                "its login is the password, which is not repeated here; write username yourself",
-            );
+            host.drop_login(target::LOGIN_IS_PASSWORD);
         }
     }
 
     /// A name server with a key: its name is the login, its secret the password.
     fn settle_name_server(&self, host: &mut Host) {
-        let Some(server) = self.text("dns_server") else {
-            let advice = "write its name server as [provider.NAME]".to_owned();
-            host.service = Service::Unknown("nsupdate without a server".to_owned(), advice);
+        let server = self.text("dns_server");
+        if server.is_none() {
+            host.service = service::name_server(None, None);
             return;
-        };
+        }
         // nsupdate takes the hash in front of the key's name.
         let login = host.username.take().unwrap_or_default();
         let (algorithm, key) = match *login.split(':').collect::<Vec<_>>() {
             [key] => (None, key),
-            [algorithm, key] if HASHES.contains(&&*algorithm.to_ascii_lowercase()) => {
-                (Some(algorithm), key)
-            }
+            [hash, key] if HASHES.contains(&&*hash.to_ascii_lowercase()) => (Some(hash), key),
             _ => {
                 host.leave_out(
                     "its login is more than the name of a key and may hold the secret, so it is not repeated here; write key-name",
@@ -391,10 +330,8 @@ impl Reader<'_> {
                     Family::V6 => "checkipv6.dyndns.com",
                 };
                 let url = self.text("ip_url").unwrap_or(usual);
-                let line = self
-                    .section
-                    .option("ip_url")
-                    .map_or(self.line_of("ip_source"), |option| option.line);
+                let option = self.section.option("ip_url");
+                let line = option.map_or(self.line_of("ip_source"), |option| option.line);
                 address::web(url, family, false, line, remarks)
             }
             "network" => match self.text("ip_network") {

@@ -5,75 +5,35 @@
 /// Parameters that mean the same at every server that knows them, and no secret.
 pub(super) const FIXED: [&str; 6] = ["system", "wildcard", "mx", "backmx", "offline", "url"];
 
-/// What paths are made of where no secret is.
-const PATH_WORDS: [&str; 42] = [
-    "address",
-    "addr",
-    "api",
-    "cgi-bin",
-    "checkip",
-    "checkip.html",
-    "client",
-    "ddns",
-    "dyndns",
-    "dyndns2",
-    "dynamic",
-    "dynip",
-    "dyndns-update",
-    "get_ip",
-    "getip",
-    "host",
-    "hosts",
-    "html",
-    "index.html",
-    "ip.html",
-    "ip.txt",
-    "ipcheck",
-    "ipv4",
-    "ipv6",
-    "json",
-    "myip",
-    "nic",
-    "plain",
-    "public",
-    "raw",
-    "remote",
-    "remoteaddr",
-    "route",
-    "show",
-    "status",
-    "text",
-    "update",
-    "updater",
-    "upd",
-    "whatismyip",
-    "what-is-my-ip",
-    "xdyndnsserver",
-];
-
 /// Whether every part of `path` is a word that is no secret: one of those that such paths are made
 /// of, the name of a script, or too short.
 pub(super) fn is_harmless_path(path: &str) -> bool {
     const TOO_SHORT: usize = 3;
-    path.split('/').all(|part| {
-        let part = part.to_ascii_lowercase();
-        let script =
-            [".php", ".cgi", ".pl", ".asp", ".aspx"].iter().find_map(|end| part.strip_suffix(end));
-        part.len() <= TOO_SHORT && part.chars().all(|c| c.is_ascii_alphanumeric())
-            || PATH_WORDS.contains(&&*part)
-            || script.is_some_and(|name| !is_mixed(name) && is_word(name))
+    path.split('/').all(|part| match &*part.to_ascii_lowercase() {
+        "address" | "addr" | "api" | "cgi-bin" | "checkip" | "checkip.html" | "client" | "ddns"
+        | "dyndns" | "dyndns2" | "dynamic" | "dynip" | "dyndns-update" | "get_ip" | "getip"
+        | "host" | "hosts" | "html" | "index.html" | "ip.html" | "ip.txt" | "ipcheck" | "ipv4"
+        | "ipv6" | "json" | "myip" | "nic" | "plain" | "public" | "raw" | "remote"
+        | "remoteaddr" | "route" | "show" | "status" | "text" | "update" | "updater" | "upd"
+        | "whatismyip" | "what-is-my-ip" | "xdyndnsserver" => true,
+        part => {
+            let ends = [".php", ".cgi", ".pl", ".asp", ".aspx"];
+            let script = ends.iter().find_map(|end| part.strip_suffix(end));
+            part.len() <= TOO_SHORT && part.chars().all(|c| c.is_ascii_alphanumeric())
+                || script.is_some_and(|name| !is_mixed(name) && is_word(name))
+        }
     })
 }
 
 /// The parameters of `query` that mean the same everywhere; `None` when it has others, which may be
 /// secrets.
 pub(super) fn harmless_query(query: &str) -> Option<String> {
-    let is_harmless = |parameter: &str| {
+    let is_harmless = |parameter: &&str| {
         let pair = parameter.split_once('=');
         pair.is_some_and(|(name, value)| FIXED.contains(&name) && is_fixed(value))
     };
-    let mut parameters = query.split('&').filter(|parameter| !parameter.is_empty());
-    parameters.clone().all(is_harmless).then(|| parameters.by_ref().collect::<Vec<_>>().join("&"))
+    let parameters: Vec<_> = query.split('&').filter(|parameter| !parameter.is_empty()).collect();
+    parameters.iter().all(is_harmless).then(|| parameters.join("&"))
 }
 
 /// Whether a word is long and of letters and digits, as tokens are.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::address::Address;
-use super::{Host, IPV4_ONLY, Refresh, Remark};
+use super::{Credential, Host, IPV4_ONLY, Refresh, Remark};
 use crate::core::address::{Family, PerFamily};
 
 /// `hosts` with families joined, what stands twice left out, and equal neighbours in one block.
@@ -70,10 +70,17 @@ fn key(host: &Host) -> Option<(String, String)> {
 fn can_join(one: &Host, other: &Host) -> bool {
     let has = |host: &Host| host.addresses.map(|_, address| *address != Address::Off);
     let (a, b) = (has(one), has(other));
-    Family::BOTH.into_iter().all(|family| a[family] != b[family])
-        && one.service == other.service
-        && one.username == other.username
-        && one.credential_is(other)
+    Family::BOTH.into_iter().all(|family| a[family] != b[family]) && is_served_alike(one, other)
+}
+
+/// Whether the same is sent to the same account for both, wherever the secret stands.
+fn is_served_alike(one: &Host, other: &Host) -> bool {
+    let has_same_credential = match (&one.credential, &other.credential) {
+        (Credential::Text(one, _), Credential::Text(other, _)) => one == other,
+        (one, other) => one == other,
+    };
+    has_same_credential
+        && (&one.service, &one.username) == (&other.service, &other.username)
         && (&one.on_change, &one.zone, one.ttl) == (&other.on_change, &other.zone, other.ttl)
 }
 
@@ -99,23 +106,8 @@ fn join(first: &mut Host, second: Host) {
 }
 
 /// Whether two hosts differ in nothing but name and remarks.
-fn is_alike(one: &Host, other: &Host) -> bool {
-    one.service == other.service
-        && one.username == other.username
-        && one.credential_is(other)
-        && one.addresses == other.addresses
-        && one.refresh == other.refresh
+pub(super) fn is_alike(one: &Host, other: &Host) -> bool {
+    is_served_alike(one, other)
+        && (&one.addresses, one.refresh) == (&other.addresses, other.refresh)
         && one.left_out == other.left_out
-        && (&one.on_change, &one.zone, one.ttl) == (&other.on_change, &other.zone, other.ttl)
-}
-
-impl Host {
-    /// Whether both prove themselves with the same thing, wherever it stands.
-    fn credential_is(&self, other: &Self) -> bool {
-        use super::Credential::Text;
-        match (&self.credential, &other.credential) {
-            (Text(one, _), Text(another, _)) => one == another,
-            (one, another) => one == another,
-        }
-    }
 }

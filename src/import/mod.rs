@@ -85,20 +85,17 @@ pub enum Unusable {
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Comments(client) | Self::Foreign(client) | Self::NoHosts(client)) = self;
+        let (word, file) = (client.word(), client.usual_file());
         match self {
-            Self::Comments(client) => {
-                let (word, file) = (client.word(), client.usual_file());
-                write!(
-                    f,
-                    "every line in it is a comment, so it sets up nothing; name the file in use, for {word} mostly {file}"
-                )
-            }
-            Self::Foreign(client) => {
-                let (word, file) = (client.word(), client.usual_file());
+            Self::Comments(_) => write!(
+                f,
+                "every line in it is a comment, so it sets up nothing; name the file in use, for {word} mostly {file}"
+            ),
+            Self::Foreign(_) => {
                 write!(f, "this is no configuration of {word}; name that file, mostly {file}")
             }
-            Self::NoHosts(client) => {
-                let (word, file) = (client.word(), client.usual_file());
+            Self::NoHosts(_) => {
                 write!(f, "no host is set up in it; name the file in use, for {word} mostly {file}")
             }
         }
@@ -159,7 +156,7 @@ impl Host {
             names,
             service,
             username: None,
-            credential: Credential::Missing("no password stands in the old file".to_owned()),
+            credential: Credential::none(),
             addresses: PerFamily::from_fn(|_| Address::Auto),
             refresh: None,
             on_change: Vec::new(),
@@ -186,6 +183,12 @@ impl Host {
     fn leave_out(&mut self, reason: impl Into<String>) {
         self.left_out.get_or_insert(reason.into());
     }
+
+    /// Forgets the login, which is or may be a secret, and writes the host as comments.
+    fn drop_login(&mut self, reason: &str) {
+        self.username = None;
+        self.leave_out(reason);
+    }
 }
 
 /// What a host proves itself with.
@@ -202,6 +205,11 @@ enum Credential {
 }
 
 impl Credential {
+    /// None at all.
+    fn none() -> Self {
+        Self::Missing("no password stands in the old file".to_owned())
+    }
+
     /// The variable `name`, unless that is no usual name of one: it may be the secret itself, which
     /// is therefore not repeated.
     fn variable(name: &str) -> Self {
@@ -227,7 +235,7 @@ enum Refresh {
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Remark {
     /// The line that it is about.
-    line: Option<usize>,
+    line: usize,
     text: String,
     /// Whether a person has to look.
     is_to_do: bool,
@@ -236,14 +244,49 @@ struct Remark {
 impl Remark {
     /// One that a person has to look at.
     fn to_do(line: usize, text: impl Into<String>) -> Self {
-        Self { line: Some(line), text: text.into(), is_to_do: true }
+        Self { line, text: text.into(), is_to_do: true }
     }
 
     /// One that only informs.
     fn info(line: usize, text: impl Into<String>) -> Self {
-        Self { line: Some(line), text: text.into(), is_to_do: false }
+        Self { line, text: text.into(), is_to_do: false }
     }
 }
+
+/// What becomes of a setting of the old file, with what to say of it.
+enum Fate {
+    /// Nothing is lost without it, for this reason.
+    Needless(&'static str),
+    /// It is lost: what to do in its place.
+    Lost(&'static str),
+    /// Something else counts in its place, and that suffices.
+    Replaced(&'static str),
+    /// What to do; the name of the setting is not repeated, as it may be a piece of a secret.
+    Unnamed(&'static str),
+    /// Where it is read, its values decide what to say.
+    Used,
+}
+
+impl Fate {
+    /// The fate of a setting that asks for something; one that does not is passed over.
+    fn only_if(self, asks: bool) -> Self {
+        if asks { self } else { Self::Used }
+    }
+
+    /// What to say of the setting `name`, which stands on `line`.
+    fn remark(self, name: &str, line: usize) -> Option<Remark> {
+        match self {
+            Self::Needless(why) => Some(Remark::info(line, format!("{name} is not needed: {why}"))),
+            Self::Lost(what) => Some(Remark::to_do(line, format!("{name}: {what}"))),
+            Self::Replaced(what) => Some(Remark::info(line, format!("{name}: {what}"))),
+            Self::Unnamed(what) => Some(Remark::to_do(line, what)),
+            Self::Used => None,
+        }
+    }
+}
+
+/// Why a host stays switched off that a proxy stood before.
+const BEHIND_PROXY: &str = "its address is the one that a web service saw behind a proxy, and Homing uses none; write ipv4 or ipv6";
 
 /// What to say of a host that has IPv4 alone; joined with another, it has both.
 const IPV4_ONLY: &str = "allow-ipv6 is set, and the hosts below publish IPv4 only, as inadyn did as far as one can see; to \

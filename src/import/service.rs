@@ -158,7 +158,7 @@ pub(super) fn dyndns2(
     remarks: &mut Vec<Remark>,
 ) -> Service {
     const USUAL_PATH: &str = "/nic/update";
-    let rest = server.split_once("://").map_or(server, |(_, rest)| rest).trim_end_matches('/');
+    let rest = without_scheme(server).trim_end_matches('/');
     let is_plain = is_plain && !server.starts_with("https://") || server.starts_with("http://");
     let host = host_of(rest);
     if let Some(provider) = at_server(host) {
@@ -244,7 +244,11 @@ fn unreadable_server() -> Service {
 }
 
 /// A name server that takes signed updates; `algorithm` is the hash of keys without a file.
-pub(super) fn name_server(server: &str, algorithm: Option<&str>) -> Service {
+pub(super) fn name_server(server: Option<&str>, algorithm: Option<&str>) -> Service {
+    let Some(server) = server else {
+        let advice = "write its name server as [provider.NAME]".to_owned();
+        return Service::Unknown("nsupdate without a server".to_owned(), advice);
+    };
     if plain_server(server).is_none() {
         return unreadable_server();
     }
@@ -260,9 +264,8 @@ pub(super) fn name_server(server: &str, algorithm: Option<&str>) -> Service {
 /// The HTTP API of PowerDNS at `server`.
 pub(super) fn powerdns(server: &str) -> Service {
     let server = server.trim_end_matches('/');
-    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    if plain_server(authority).is_none() || !is_harmless_path(path) {
+    let (authority, path, _) = parts(server);
+    if server.contains('?') || plain_server(authority).is_none() || !is_harmless_path(path) {
         return unreadable_server();
     }
     let name = entry_name(host_of(server));
@@ -270,10 +273,24 @@ pub(super) fn powerdns(server: &str) -> Service {
     Service::Own(Own { name, protocol: Protocol::PowerDns, settings })
 }
 
+/// `url` without the scheme, if it has one; addresses in its query have their own.
+fn without_scheme(url: &str) -> &str {
+    let split = url.split_once("://");
+    let split = split.filter(|(scheme, _)| scheme.chars().all(|c| c.is_ascii_alphabetic()));
+    split.map_or(url, |(_, rest)| rest)
+}
+
+/// The authority, the path and the query of a URL, whose scheme may be missing.
+pub(super) fn parts(url: &str) -> (&str, &str, &str) {
+    let rest = without_scheme(url);
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    (authority, path, query)
+}
+
 /// The host in a URL, or in what is left of one without its scheme.
 pub(super) fn host_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = without_scheme(url).split(['/', '?', '#']).next().unwrap_or_default();
     let authority = authority.rsplit('@').next().unwrap_or_default();
     match authority.find(']') {
         Some(end) => &authority[..=end],
@@ -283,12 +300,17 @@ pub(super) fn host_of(url: &str) -> &str {
 
 /// A provider's name, made of its server's.
 fn entry_name(host: &str) -> String {
-    const LONGEST: usize = 48;
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let name: String = host.chars().map(|c| if fits(c) { c } else { '-' }).take(LONGEST).collect();
+    let name = plain(host);
     let name = name.trim_matches('-').to_ascii_lowercase();
     // An entry with the name of a built-in one would change that.
     if name.is_empty() || built_in::named(&name).is_some() { format!("own-{name}") } else { name }
+}
+
+/// A name for a section or a file: what may not stand in one becomes a hyphen.
+pub(super) fn plain(text: &str) -> String {
+    const LONGEST: usize = 48;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    text.chars().map(|c| if fits(c) { c } else { '-' }).take(LONGEST).collect()
 }
 
 #[cfg(test)]
@@ -386,7 +408,7 @@ mod tests {
             assert!(!said.contains("hunter") && said.contains("repeated"), "{said}");
         }
         for server in ["me:hunter2@ns.example", "ns.example/hunter2", "ns.example:hunter2"] {
-            assert!(matches!(name_server(server, None), Service::Unknown(..)), "{server}");
+            assert!(matches!(name_server(Some(server), None), Service::Unknown(..)), "{server}");
         }
         for server in ["http://hunter2@127.0.0.1:8081", "http://127.0.0.1:8081/?key=hunter2"] {
             assert!(matches!(powerdns(server), Service::Unknown(..)), "{server}");
@@ -397,7 +419,9 @@ mod tests {
 
     #[test]
     fn a_name_server_by_address_gets_its_brackets() {
-        let Service::Own(own) = name_server("2001:db8::53", Some("hmac-sha512")) else { panic!() };
+        let Service::Own(own) = name_server(Some("2001:db8::53"), Some("hmac-sha512")) else {
+            panic!()
+        };
         assert_eq!(own.settings[0].1, Value::Text("[2001:db8::53]".to_owned()));
         assert_eq!(own.settings.len(), 2);
     }

@@ -27,6 +27,17 @@ pub(super) struct Target {
     pub(super) login_is_password: bool,
 }
 
+/// Why a host stays switched off whose login is the password.
+pub(super) const LOGIN_IS_PASSWORD: &str =
+    "its login is the password, which is not repeated here; write username yourself";
+
+impl Target {
+    /// That `service` is sent the names as they are.
+    pub(super) fn of(service: Service) -> Self {
+        Self { service, names: Names::default(), login_is_password: false }
+    }
+}
+
 /// The name that is sent for a host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Names {
@@ -34,6 +45,12 @@ pub(super) enum Names {
     Between(String, String),
     /// This one, whatever is configured.
     Fixed(String),
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::Between(String::new(), String::new())
+    }
 }
 
 impl Names {
@@ -56,13 +73,9 @@ pub(super) fn read(
     remarks: &mut Vec<Remark>,
 ) -> Target {
     let is_plain = text.starts_with("http://") || is_plain && !text.starts_with("https://");
-    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-    let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, path) =
-        before_query.split_at(before_query.find('/').unwrap_or(before_query.len()));
+    let (authority, path, query) = service::parts(text);
     let (login, server) = authority.rsplit_once('@').unwrap_or(("", authority));
     let host = service::host_of(server);
-    let names = || Names::Between(String::new(), String::new());
     let login_is_password = login.split(':').next() == Some(PASSWORD);
     let unknown = |why: &str| {
         let title = if super::is_name(host) { host.to_owned() } else { "this service".to_owned() };
@@ -70,14 +83,14 @@ pub(super) fn read(
             "its update address {why}, so it is not dyndns2 as Homing speaks it; keep the old client for these \
              names, or ask the service for a dyndns2 address"
         );
-        Target { service: Service::Unknown(title, advice), names: names(), login_is_password }
+        Target { login_is_password, ..Target::of(Service::Unknown(title, advice)) }
     };
     // Homing knows how to speak to these, however the old client did.
     if service::at_server(host).is_some() {
         let service = service::dyndns2(server, path, is_plain, Vec::new(), line, remarks);
-        let sent = query.split('&').filter_map(|parameter| parameter.split_once('='));
-        let sent = sent.filter(|(name, _)| *name == "hostname").map(|(_, value)| value).next();
-        return Target { service, names: sent.map_or_else(names, named), login_is_password };
+        let mut values = query.split('&').filter_map(|pair| pair.strip_prefix("hostname="));
+        let names = values.next().map(named).unwrap_or_default();
+        return Target { service, names, login_is_password };
     }
     let is_login =
         login.is_empty() || login.split(':').all(|part| [USER, PASSWORD].contains(&part));
@@ -125,7 +138,7 @@ pub(super) fn read(
 fn named(value: &str) -> Names {
     match value.split_once(HOST) {
         Some((before, after)) => Names::Between(before.to_owned(), after.to_owned()),
-        None if value.is_empty() => Names::Between(String::new(), String::new()),
+        None if value.is_empty() => Names::default(),
         None => Names::Fixed(value.to_owned()),
     }
 }

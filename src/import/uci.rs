@@ -7,7 +7,6 @@
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Section {
     pub(super) kind: String,
-    pub(super) name: Option<String>,
     pub(super) line: usize,
     pub(super) options: Vec<Opt>,
 }
@@ -39,64 +38,41 @@ pub(super) fn read(text: &str) -> File {
     let mut file = File::default();
     for (place, line) in text.lines().enumerate() {
         let number = place + 1;
-        let words = match words(line) {
-            Ok(words) => words,
-            Err(why) => {
-                file.wrong.push((number, why));
-                continue;
-            }
-        };
-        let texts: Vec<&str> = words.iter().map(String::as_str).collect();
-        let section = file.sections.last_mut();
-        match (&texts[..], section) {
-            ([] | ["package", _], _) => {}
-            (["config", kind] | ["config", kind, ""], _) => {
-                file.sections.push(Section {
-                    kind: (*kind).to_owned(),
-                    name: None,
-                    line: number,
-                    options: Vec::new(),
-                });
-            }
-            (["config", kind, name], _) => {
-                let name = Some((*name).to_owned());
-                let options = Vec::new();
-                file.sections.push(Section {
-                    kind: (*kind).to_owned(),
-                    name,
-                    line: number,
-                    options,
-                });
-            }
-            (["option", name, value], Some(section)) => section.options.push(Opt {
-                name: (*name).to_owned(),
-                values: vec![(*value).to_owned()],
-                line: number,
-            }),
-            (["list", name, value], Some(section)) => {
-                let known = section.options.iter_mut().find(|option| option.name == *name);
-                match known {
-                    Some(list) => list.values.push((*value).to_owned()),
-                    None => section.options.push(Opt {
-                        name: (*name).to_owned(),
-                        values: vec![(*value).to_owned()],
-                        line: number,
-                    }),
-                }
-            }
-            (["option" | "list", ..], None) => {
-                file.wrong.push((number, "an option stands before the first section"));
-            }
-            (["config" | "option" | "list", ..], _) => {
-                file.wrong.push((
-                    number,
-                    "it has too few words, or too many: a value with blanks needs quotes",
-                ));
-            }
-            _ => file.wrong.push((number, "a line begins with config, option or list")),
+        if let Err(why) = words(line).and_then(|words| file.add(&words, number)) {
+            file.wrong.push((number, why));
         }
     }
     file
+}
+
+impl File {
+    /// Takes the words of a line; an error says what is wrong with them.
+    fn add(&mut self, words: &[String], line: usize) -> Result<(), &'static str> {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match (&words[..], self.sections.last_mut()) {
+            ([] | ["package", _], _) => {}
+            (["config", kind] | ["config", kind, _], _) => {
+                let (kind, options) = ((*kind).to_owned(), Vec::new());
+                self.sections.push(Section { kind, line, options });
+            }
+            ([form @ ("option" | "list"), name, value], Some(section)) => {
+                let (name, value) = ((*name).to_owned(), (*value).to_owned());
+                let mut options = section.options.iter_mut();
+                match options.find(|option| *form == "list" && option.name == name) {
+                    Some(list) => list.values.push(value),
+                    None => section.options.push(Opt { name, values: vec![value], line }),
+                }
+            }
+            (["option" | "list", ..], None) => {
+                return Err("an option stands before the first section");
+            }
+            (["config" | "option" | "list", ..], _) => {
+                return Err("it has too few words, or too many: a value with blanks needs quotes");
+            }
+            _ => return Err("a line begins with config, option or list"),
+        }
+        Ok(())
+    }
 }
 
 /// The words of a line, without quotes and comments.
@@ -161,10 +137,9 @@ mod tests {
         );
         assert_eq!(file.sections.len(), 2);
         let first = &file.sections[0];
-        assert_eq!((first.name.as_deref(), first.line), (Some("a"), 2));
+        assert_eq!((&*first.kind, first.line), ("service", 2));
         assert_eq!(first.option("x").unwrap().values, ["2"]);
         assert_eq!(first.option("y").unwrap().values, ["1", "2"]);
-        assert_eq!(file.sections[1].name, None);
         let wrong: Vec<_> = file.wrong.iter().map(|(line, _)| *line).collect();
         assert_eq!(wrong, [7, 9]);
     }

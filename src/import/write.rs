@@ -5,15 +5,17 @@
 //! as valid that `homing check` would refuse. Called by the driver.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::address::{Address, Kind, Source};
-use super::service::{Own, Service, Value};
+use super::service::{self, Own, Service, Value};
 use super::{Credential, Draft, Host, Refresh, Remark, join, toml};
-use crate::config::secret::one_line;
+use crate::config::secret::{for_shell, one_line};
 use crate::core::address::Family;
 use crate::core::protocol::manners::SecretKind;
 use crate::core::provider::Login;
 use crate::core::secret::Secret;
+use crate::core::wire::key_file;
 
 /// Where secrets are looked for when nobody says where.
 const USUAL_DIRECTORY: &str = "/etc/homing";
@@ -72,15 +74,11 @@ impl Host {
     /// Removes what may not be shown, or would not be a name.
     fn withhold(&mut self, hidden: &[Secret]) {
         const SHORT: usize = 6;
+        let is_in = |text: &str, secret: &str| {
+            text == secret || secret.len() >= SHORT && text.contains(secret)
+        };
         let holds = |text: &str| {
-            if holds_assignment(text) {
-                return true;
-            }
-            let is_in = |secret: &&Secret| {
-                let secret = secret.expose();
-                text == secret || secret.len() >= SHORT && text.contains(secret)
-            };
-            hidden.iter().find(is_in).is_some()
+            holds_assignment(text) || hidden.iter().any(|secret| is_in(text, secret.expose()))
         };
         let before = self.names.len();
         self.names.retain(|name| {
@@ -93,8 +91,8 @@ impl Host {
         if self.names.is_empty() {
             self.leave_out("no name is left of it");
         }
-        if self.username.take_if(|username| holds(username) || username.contains('\n')).is_some() {
-            self.leave_out(
+        if self.username.as_ref().is_some_and(|login| holds(login) || login.contains('\n')) {
+            self.drop_login(
                 "its login holds a secret, so it is not repeated here; write username yourself",
             );
         }
@@ -410,83 +408,63 @@ impl<'a> Writer<'a> {
     fn whole(&self, draft: &Draft, origin: &str) -> Written {
         let (counting, rest): (Vec<&Host>, Vec<&Host>) =
             draft.hosts.iter().partition(|host| host.left_out.is_none());
-        let mut body = String::new();
-        let mut to_do = 0;
-        let mut said = BTreeSet::new();
-        body.push_str(&comments(&draft.remarks, &mut said, &mut to_do));
-        let gap = |text: &mut String| {
-            if !text.is_empty() && !text.ends_with("\n\n") {
-                text.push('\n');
-            }
-        };
-        gap(&mut body);
-        if let Some(interval) = draft.interval {
-            body +=
-                &format!("[daemon]\ninterval = {}\n\n", toml::string(&toml::duration(interval)));
+        let mut body = Body::default();
+        body.remark_all(&draft.remarks);
+        if !body.text.is_empty() {
+            body.text.push('\n');
         }
-        body.push_str(&self.shared(&counting, &BTreeSet::new()));
-        let mut written: BTreeSet<_> =
-            body.lines().filter(|line| line.starts_with('[')).map(str::to_owned).collect();
-        let mut secrets = BTreeMap::new();
-        let mut told = BTreeSet::new();
+        if let Some(interval) = draft.interval {
+            let interval = toml::string(&toml::duration(interval));
+            body.text += &format!("[daemon]\ninterval = {interval}\n\n");
+        }
+        body.text += &self.shared(&counting, &BTreeSet::new());
+        let mut written = headers(&body.text);
         for host in &counting {
-            body.push_str(&comments(&host.remarks, &mut said, &mut to_do));
-            body.push_str(&self.about_secret(host, &mut secrets, &mut told, &mut to_do));
-            body.push_str(&self.block(host));
+            body.remark_all(&host.remarks);
+            self.tell_secret(host, &mut body);
+            body.text += &self.block(host);
         }
         for host in &rest {
-            let reason = host.left_out.clone().unwrap_or_default();
-            body.push_str(&comment(
-                &Remark::to_do(host.line, format!("left out: {reason}")),
-                &mut to_do,
-            ));
-            body.push_str(&comments(&host.remarks, &mut said, &mut to_do));
+            let reason = host.left_out.as_deref().unwrap_or_default();
+            body.remark(&Remark::to_do(host.line, format!("left out: {reason}")));
+            body.remark_all(&host.remarks);
             if host.service == Service::Unread {
-                body.push('\n');
+                body.text.push('\n');
                 continue;
             }
             // One that is switched on later finds its secret in place.
             if host.service.protocol().is_some() && self.directory.is_some() {
-                body.push_str(&self.about_secret(host, &mut secrets, &mut told, &mut to_do));
+                self.tell_secret(host, &mut body);
             }
             let off = self.shared(&[host], &written) + &self.block(host);
-            written.extend(off.lines().filter(|line| line.starts_with('[')).map(str::to_owned));
-            body.push_str(&toml::switched_off(&off));
+            written.append(&mut headers(&off));
+            body.text += &toml::switched_off(&off);
         }
         let names = |hosts: &[&Host]| hosts.iter().map(|host| host.names.len().max(1)).sum();
-        let (carried, left_out): (usize, usize) = (names(&counting), names(&rest));
-        let mut text = header(draft, origin, (carried, left_out, to_do));
-        text.push_str(body.trim_end());
+        let (carried, left_out) = (names(&counting), names(&rest));
+        let Body { text, to_do, secrets, .. } = body;
+        let mut text = header(draft, origin, (carried, left_out, to_do)) + text.trim_end();
         text.push('\n');
         let file = |(name, secret)| SecretFile { name, secret };
         let secrets = secrets.into_iter().map(file).collect();
         Written { text, secrets, carried, left_out, to_do }
     }
 
-    /// What has to be said about the host's secret; the secret itself goes to `secrets`.
-    fn about_secret(
-        &self,
-        host: &Host,
-        secrets: &mut BTreeMap<String, Secret>,
-        told: &mut BTreeSet<String>,
-        to_do: &mut usize,
-    ) -> String {
+    /// Says what has to be done about the host's secret, and keeps the secret for its file.
+    fn tell_secret(&self, host: &Host, body: &mut Body) {
         let Some(path) = self.file(host) else {
-            return match &host.credential {
+            let what = match &host.credential {
                 Credential::KeyFile(path) => {
-                    let what =
-                        format!("Homing's user must be able to read {path}, and nobody else");
-                    comment(&Remark::to_do(host.line, what), to_do)
+                    format!("Homing's user must be able to read {path}, and nobody else")
                 }
                 Credential::Variable(name) => {
-                    let what =
-                        format!("the environment variable {name} must be set for Homing, too");
-                    comment(&Remark::to_do(host.line, what), to_do)
+                    format!("the environment variable {name} must be set for Homing, too")
                 }
-                Credential::Missing(_) | Credential::Text(..) => String::new(),
+                Credential::Missing(_) | Credential::Text(..) => return,
             };
+            return body.remark(&Remark::to_do(host.line, what));
         };
-        let is_first = told.insert(path.clone());
+        let is_first = body.told.insert(path.clone());
         let (line, what) = match &host.credential {
             Credential::Text(secret, line) => match one_line(secret.expose().as_bytes()) {
                 Ok(_) if secret.expose().contains('\u{fffd}') => {
@@ -494,31 +472,64 @@ impl<'a> Writer<'a> {
                 }
                 Ok(secret) if self.directory.is_some() => {
                     let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-                    secrets.insert(name, secret);
-                    return String::new();
+                    body.secrets.insert(name, secret);
+                    return;
                 }
                 Ok(_) => (*line, "the secret stands there".to_owned()),
                 Err(flaw) => {
                     // What is wrong, without the way to mend a file of Homing's.
                     let flaw = flaw.to_string();
-                    (
-                        *line,
-                        format!("the secret there {}", flaw.split(';').next().unwrap_or_default()),
-                    )
+                    let flaw = flaw.split(';').next().unwrap_or_default();
+                    (*line, format!("the secret there {flaw}"))
                 }
             },
             Credential::Missing(why) => (host.line, why.clone()),
-            Credential::KeyFile(_) | Credential::Variable(_) => return String::new(),
+            Credential::KeyFile(_) | Credential::Variable(_) => return,
         };
-        if !is_first {
-            return String::new();
+        if is_first {
+            let what = format!("{what}; put it alone on the first line of {path}:");
+            body.remark(&Remark::to_do(line, what));
+            let command = format!("(umask 077 && cat > {})", for_shell(Path::new(&path)));
+            body.text += &toml::verbatim(&format!("{command}  # then paste it, Enter, Ctrl-D"));
         }
-        let what = format!("{what}; put it alone on the first line of {path}:");
-        let command = format!("(umask 077 && cat > {})", shell_word(&path));
-        let mut text = comment(&Remark::to_do(line, what), to_do);
-        text.push_str(&toml::verbatim(&format!("{command}  # then paste it, Enter, Ctrl-D")));
-        text
     }
+}
+
+/// The sections and comments that are written so far.
+#[derive(Default)]
+struct Body {
+    text: String,
+    /// How many comments a person has to look at.
+    to_do: usize,
+    /// The remarks in it.
+    said: BTreeSet<Remark>,
+    /// The files of secrets that were spoken of.
+    told: BTreeSet<String>,
+    /// The secrets for files, by the names of these.
+    secrets: BTreeMap<String, Secret>,
+}
+
+impl Body {
+    fn remark(&mut self, remark: &Remark) {
+        let Remark { line, text, is_to_do } = remark;
+        let begin = if *is_to_do { "To do, line" } else { "Line" };
+        self.to_do += usize::from(*is_to_do);
+        self.text += &toml::comment(&format!("{begin} {line}: {text}"), 2);
+    }
+
+    /// Adds the remarks that it does not have yet: a setting for all hosts is spoken of once.
+    fn remark_all(&mut self, remarks: &[Remark]) {
+        for remark in remarks {
+            if self.said.insert(remark.clone()) {
+                self.remark(remark);
+            }
+        }
+    }
+}
+
+/// The headers of the sections in `text`.
+fn headers(text: &str) -> BTreeSet<String> {
+    text.lines().filter(|line| line.starts_with('[')).map(str::to_owned).collect()
 }
 
 impl Host {
@@ -576,28 +587,6 @@ fn header(
     text
 }
 
-fn comment(remark: &Remark, to_do: &mut usize) -> String {
-    *to_do += usize::from(remark.is_to_do);
-    let line = remark.line.map(|line| format!("line {line}: ")).unwrap_or_default();
-    let text = if remark.is_to_do {
-        format!("To do, {line}{}", remark.text)
-    } else {
-        format!("{}{}", line.replacen('l', "L", 1), remark.text)
-    };
-    toml::comment(&text, 2)
-}
-
-/// The remarks that were not `said` before: a setting for all hosts is spoken of once.
-fn comments(remarks: &[Remark], said: &mut BTreeSet<Remark>, to_do: &mut usize) -> String {
-    let mut text = String::new();
-    for remark in remarks {
-        if said.insert(remark.clone()) {
-            text.push_str(&comment(remark, to_do));
-        }
-    }
-    text
-}
-
 fn source_lines(source: &Source) -> String {
     let mut text = match &source.kind {
         Kind::Command(words) => format!("command = {}\n", toml::list(words)),
@@ -622,23 +611,11 @@ fn provider_lines(own: &Own) -> String {
     text
 }
 
-/// A name for a section or a file: what may not stand in one becomes a hyphen.
+/// A name for a section or a file that does not begin like an option or a hidden file.
 fn plain(text: &str) -> String {
-    const LONGEST: usize = 48;
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let name: String = text.chars().map(|c| if fits(c) { c } else { '-' }).take(LONGEST).collect();
+    let name = service::plain(text);
     let name = name.trim_start_matches(['-', '.']);
     if name.is_empty() { "other".to_owned() } else { name.to_owned() }
-}
-
-/// `text` as one word for a shell.
-fn shell_word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
-    if text.chars().all(is_plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }
 
 impl Host {
@@ -646,28 +623,22 @@ impl Host {
     pub(super) fn settle_login(&mut self) {
         match self.service.secret_kind() {
             Some(SecretKind::Password) => {
-                // Where the host's own name is the login, saying so adds nothing.
-                if let Service::BuiltIn(provider) = &self.service
-                    && provider.login == Login::Host
-                    && self.names.len() == 1
-                    && self
-                        .username
-                        .as_ref()
-                        .is_some_and(|login| login.eq_ignore_ascii_case(&self.names[0]))
-                {
-                    self.username = None;
-                }
-                let wants = match &self.service {
-                    Service::BuiltIn(provider) => provider.login == Login::Username,
-                    Service::Own(_) | Service::Unknown(..) | Service::Unread => true,
+                let login = match &self.service {
+                    Service::BuiltIn(provider) => provider.login,
+                    Service::Own(_) | Service::Unknown(..) | Service::Unread => Login::Username,
                 };
-                if wants && self.username.is_none() {
+                // Where the host's own name is the login, saying so adds nothing.
+                if let (Login::Host, [name]) = (login, &self.names[..]) {
+                    self.username.take_if(|login| login.eq_ignore_ascii_case(name));
+                }
+                if login == Login::Username && self.username.is_none() {
                     self.leave_out("no login stands in the old file; write username");
                 }
             }
             Some(SecretKind::Key) => {
-                let is_wrong = |secret: &Secret| !tsig_secret(secret);
-                if matches!(&self.credential, Credential::Text(secret, _) if is_wrong(secret)) {
+                if let Credential::Text(secret, _) = &self.credential
+                    && !key_file::is_secret(secret.expose())
+                {
                     let why = "the secret there is not Base64, as secrets of keys are";
                     self.credential = Credential::Missing(why.to_owned());
                 }
@@ -676,8 +647,4 @@ impl Host {
             Some(SecretKind::Nothing | SecretKind::Token) | None => self.username = None,
         }
     }
-}
-
-fn tsig_secret(secret: &Secret) -> bool {
-    crate::core::wire::key_file::is_secret(secret.expose())
 }

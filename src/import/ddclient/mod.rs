@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use self::lines::{Setting, Settings, Statement, Value};
 use super::address::{self, Address, Kind};
+use super::join::is_alike;
 use super::names;
 use super::service::{self, Service};
-use super::{Client, Credential, Draft, Host, Refresh, Remark, Unusable};
+use super::{Client, Credential, Draft, Fate, Host, Refresh, Remark, Unusable};
 use crate::core::address::{Family, PerFamily};
 use crate::core::protocol::manners::SecretKind;
 use crate::core::secret::Secret;
@@ -24,7 +25,7 @@ pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
     let statements = lines::statements(text);
     let knows = |statement: &Statement| {
         let mut names = statement.settings.keys();
-        statement.assigns && names.any(|name| USED.contains(&&**name) || meaning(name).is_some())
+        statement.assigns && names.any(|name| is_known(name))
     };
     if !statements.iter().any(knows) {
         return Err(Unusable::Foreign(Client::Ddclient));
@@ -57,115 +58,72 @@ struct Definition {
     obscure: Option<&'static str>,
 }
 
-/// The settings that are made use of, where the reader asks for them.
-const USED: [&str; 35] = [
-    "cmd",
-    "cmd-skip",
-    "cmdv4",
-    "cmdv6",
-    "daemon",
-    "fw",
-    "fw-login",
-    "fw-password",
-    "fw-skip",
-    "fwv4",
-    "fwv4-skip",
-    "fwv6",
-    "fwv6-skip",
-    "host",
-    "if",
-    "ifv4",
-    "ifv6",
-    "ip",
-    "ipv4",
-    "ipv6",
-    "login",
-    "max-interval",
-    "password",
-    "postscript",
-    "protocol",
-    "script",
-    "server",
-    "ssl",
-    "ttl",
-    "use",
-    "usev4",
-    "usev6",
-    "web",
-    "webv4",
-    "webv6",
-];
-
 /// ddclient raises a shorter `daemon` to this.
 const FLOOR: Duration = Duration::from_secs(60);
 
 /// Settings whose values are secrets.
 const SECRETS: [&str; 6] = ["apikey", "dynurl", "fw-password", "secretapikey", "urlv4", "urlv6"];
 
-/// What becomes of a setting that Homing has no word for.
-enum Meaning {
-    /// Nothing is lost without it.
-    Needless(&'static str),
-    /// Something is.
-    Lost(&'static str),
-    /// Something is if it is switched off.
-    LostIfOff(&'static str),
-    /// It belongs to another setting, where it is told.
-    Told,
-}
-
-fn meaning(name: &str) -> Option<Meaning> {
-    use Meaning::{Lost, LostIfOff, Needless, Told};
-    Some(match name {
-        "cache" | "recap" => Needless("Homing keeps its own state, in state-dir"),
+/// What becomes of the setting `name`, whose value is `text`.
+fn fate(name: &str, text: &str) -> Fate {
+    let is_off = flag(text) == Some(false);
+    let asks = !(text.is_empty() || is_off);
+    match name {
+        "cmd" | "cmd-skip" | "cmdv4" | "cmdv6" | "daemon" | "fw" | "fw-login" | "fw-password"
+        | "fw-skip" | "fwv4" | "fwv4-skip" | "fwv6" | "fwv6-skip" | "host" | "if" | "ifv4"
+        | "ifv6" | "ip" | "ipv4" | "ipv6" | "login" | "max-interval" | "password"
+        | "postscript" | "protocol" | "script" | "server" | "ssl" | "ttl" | "use" | "usev4"
+        | "usev6" | "web" | "webv4" | "webv6" => Fate::Used,
+        // They belong to others of these.
+        "apikey" | "dynurl" | "path" | "quietreply" | "root-domain" | "secretapikey" | "tcp"
+        | "urlv4" | "urlv6" | "web-skip" | "webv4-skip" | "webv6-skip" | "zone" => Fate::Used,
+        "use-personal-access-token" => Fate::Used,
+        "cache" | "recap" => Fate::Needless("Homing keeps its own state, in state-dir"),
         "debug" | "exec" | "max-warn" | "quiet" | "test" | "verbose" => {
-            Needless("say it when you start Homing: -v, -q, --dry-run")
+            Fate::Needless("say it when you start Homing: -v, -q, --dry-run")
         }
-        "facility" | "priority" | "syslog" => {
-            Needless("Homing logs to the journal, or to its standard error; see log in [daemon]")
-        }
-        "file" | "foreground" | "pid" | "query" => {
-            Needless("Homing stays in the foreground, and its service manager knows its process")
-        }
-        "force" => Needless("`homing --once --refresh` sends unchanged addresses"),
-        "fw-banlocal" | "if-skip" => Needless("it does nothing in ddclient either"),
+        "facility" | "priority" | "syslog" => Fate::Needless(
+            "Homing logs to the journal, or to its standard error; see log in [daemon]",
+        ),
+        "file" | "foreground" | "pid" | "query" => Fate::Needless(
+            "Homing stays in the foreground, and its service manager knows its process",
+        ),
+        "force" => Fate::Needless("`homing --once --refresh` sends unchanged addresses"),
+        "fw-banlocal" | "if-skip" => Fate::Needless("it does nothing in ddclient either"),
         "jitter" | "min-error-interval" | "min-interval" | "timeout" => {
-            Needless("Homing waits, spreads and keeps each service's pace by itself")
+            Fate::Needless("Homing waits, spreads and keeps each service's pace by itself")
         }
-        "custom" | "static" => Needless("the service knows by itself of what kind a name is"),
+        "custom" | "static" => Fate::Needless("the service knows by itself of what kind a name is"),
         "backupmx" | "mx" | "on-root-domain" | "wildcard" => {
-            Lost("Homing sets addresses and nothing else; set it once at the service")
+            Fate::Lost("Homing sets addresses and nothing else; set it once at the service")
+                .only_if(asks)
         }
-        "mail" | "mail-failure" | "mail-from" => Lost(
+        "mail" | "mail-failure" | "mail-from" => Fate::Lost(
             "Homing sends no mail; cron mails what `homing --once` prints, systemd has OnFailure=, and on-change of a \
              host runs a program",
-        ),
-        "fw-ssl-validate" | "web-ssl-validate" => LostIfOff(
+        )
+        .only_if(asks),
+        "fw-ssl-validate" | "web-ssl-validate" => Fate::Lost(
             "certificates are always verified; ca-file in a source or provider adds an authority",
-        ),
-        "proxy" => Lost("Homing uses no proxy; let it reach its services directly"),
-        "redirect" => Lost(
+        )
+        .only_if(is_off),
+        "proxy" => Fate::Lost("Homing uses no proxy; let it reach its services directly")
+            .only_if(asks),
+        "redirect" => Fate::Lost(
             "redirects are never followed with a password; write the address that they lead to",
-        ),
-        "ssl_ca_dir" | "ssl_ca_file" => Lost(
+        )
+        .only_if(asks),
+        "ssl_ca_dir" | "ssl_ca_file" => Fate::Lost(
             "the system's authorities count; ca-file in the section of a source or provider adds one",
-        ),
-        "apikey"
-        | "dynurl"
-        | "path"
-        | "quietreply"
-        | "root-domain"
-        | "secretapikey"
-        | "tcp"
-        | "urlv4"
-        | "urlv6"
-        | "use-personal-access-token"
-        | "zone"
-        | "web-skip"
-        | "webv4-skip"
-        | "webv6-skip" => Told,
-        _ => return None,
-    })
+        )
+        .only_if(asks),
+        _ => Fate::Unnamed("a setting there is not known here: left out"),
+    }
+}
+
+/// Whether ddclient has a setting of that name.
+fn is_known(name: &str) -> bool {
+    !matches!(fate(name, ""), Fate::Unnamed(_))
 }
 
 impl Reader {
@@ -221,9 +179,8 @@ impl Reader {
         if !is_shown {
             let what = "a name without a dot, or with something that names do not have, is not repeated here; write the \
                         whole name of the host in a [[host]] of its own";
-            let Definition { line, settings, mut remarks, .. } = definition;
-            remarks.push(Remark::to_do(line, what));
-            definition = Definition { name: String::new(), line, settings, remarks, obscure: None };
+            definition.remarks.push(Remark::to_do(definition.line, what));
+            definition.name.clear();
             self.definitions.push(definition);
             return;
         }
@@ -251,21 +208,19 @@ impl Reader {
 
     fn draft(self) -> Draft {
         let Self { globals, definitions, mut remarks, hidden, .. } = self;
-        let daemon =
-            globals.get("daemon").and_then(|setting| Some((duration(setting)?, setting.line)));
-        let interval = match daemon {
-            Some((Refresh::Every(asked), line)) if !asked.is_zero() => {
-                Some(super::interval(asked, FLOOR, line, &mut remarks))
+        let interval = globals.get("daemon").and_then(|setting| match duration(setting)? {
+            Refresh::Every(asked) if !asked.is_zero() => {
+                Some(super::interval(asked, FLOOR, setting.line, &mut remarks))
             }
-            _ => None,
-        };
+            Refresh::Every(_) | Refresh::Never => None,
+        });
         let mut hosts: Vec<Host> = Vec::new();
         for mut definition in definitions {
             definition.inherit(&globals);
             let host = definition.host();
             match hosts.last_mut() {
                 // What was written in one line stays in one block.
-                Some(last) if last.line == host.line && last.is_like(&host) => {
+                Some(last) if last.line == host.line && is_alike(last, &host) => {
                     last.names.extend(host.names);
                     last.remarks.extend(host.remarks);
                 }
@@ -294,46 +249,17 @@ fn is_nsupdate(settings: &Settings, globals: &Settings) -> bool {
 
 /// What has to be said about a setting, whatever its host.
 fn remark(name: &str, setting: &Setting) -> Option<Remark> {
-    let line = setting.line;
-    // A name that means nothing here may be a piece of a password.
-    let unknown = || Remark::to_do(line, "a setting there is not known here: left out");
-    let is_used = USED.contains(&name);
-    if let (Value::Variable(_), false) = (&setting.value, name == "password") {
-        if !is_used && meaning(name).is_none() {
-            return Some(unknown());
+    let text = match &setting.value {
+        Value::Text(text) => text,
+        Value::Variable(_) if name != "password" && is_known(name) => {
+            let what = format!(
+                "{name} comes from an environment variable, which only a secret can: left out"
+            );
+            return Some(Remark::to_do(setting.line, what));
         }
-        let what =
-            format!("{name} comes from an environment variable, which only a secret can: left out");
-        return Some(Remark::to_do(line, what));
-    }
-    if is_used {
-        return None;
-    }
-    let Value::Text(text) = &setting.value else { return None };
-    match meaning(name) {
-        Some(Meaning::Told) => None,
-        Some(Meaning::Needless(why)) => {
-            Some(Remark::info(line, format!("{name} is not needed: {why}")))
-        }
-        Some(Meaning::LostIfOff(why)) if flag(text) == Some(false) => {
-            Some(Remark::to_do(line, format!("{name}: {why}")))
-        }
-        Some(Meaning::LostIfOff(_)) => None,
-        Some(Meaning::Lost(_)) if text.is_empty() || flag(text) == Some(false) => None,
-        Some(Meaning::Lost(why)) => Some(Remark::to_do(line, format!("{name}: {why}"))),
-        None => Some(unknown()),
-    }
-}
-
-impl Host {
-    /// Whether both can be one block, as far as it is known here.
-    fn is_like(&self, other: &Self) -> bool {
-        (&self.service, &self.username, &self.credential)
-            == (&other.service, &other.username, &other.credential)
-            && (&self.addresses, self.refresh, &self.on_change)
-                == (&other.addresses, other.refresh, &other.on_change)
-            && (&self.zone, self.ttl, &self.left_out) == (&other.zone, other.ttl, &other.left_out)
-    }
+        Value::Variable(_) => "",
+    };
+    fate(name, text).remark(name, setting.line)
 }
 
 impl Definition {
@@ -377,11 +303,10 @@ impl Definition {
         host.credential = self.credential();
         host.addresses = self.addresses(&mut remarks);
         if let Some(setting) = self.settings.get("max-interval") {
-            host.refresh = match duration(setting) {
-                Some(Refresh::Every(asked)) => super::refresh(asked, setting.line, &mut remarks),
-                Some(Refresh::Never) => Some(Refresh::Never),
-                None => None,
-            };
+            host.refresh = duration(setting).and_then(|asked| match asked {
+                Refresh::Every(asked) => super::refresh(asked, setting.line, &mut remarks),
+                Refresh::Never => Some(Refresh::Never),
+            });
         }
         if let Some(command) = self.text("postscript") {
             let line = self.line_of("postscript");
@@ -428,13 +353,7 @@ impl Definition {
             };
         }
         match &*protocol {
-            "nsupdate" => match server {
-                Some(server) => service::name_server(server, None),
-                None => Service::Unknown(
-                    "nsupdate without a server".to_owned(),
-                    "write its name server as [provider.NAME]".to_owned(),
-                ),
-            },
+            "nsupdate" => service::name_server(server, None),
             protocol if super::is_name(protocol) => Service::unknown(protocol),
             _ => Service::unknown("this protocol"),
         }
@@ -446,7 +365,7 @@ impl Definition {
                 Credential::Text(Secret::new(text), *line)
             }
             Some(Setting { value: Value::Variable(name), .. }) => Credential::variable(name),
-            _ => Credential::Missing("no password stands in the old file".to_owned()),
+            _ => Credential::none(),
         }
     }
 
@@ -471,11 +390,10 @@ impl Definition {
             |name: &str| self.text(name).filter(|way| !is_off(way)).map(str::to_ascii_lowercase);
         let (v4, v6, both) = (asked("usev4"), asked("usev6"), asked("use"));
         let mut found = PerFamily::from_fn(|_| Address::Off);
-        if let Some(way) = &v4 {
-            found.v4 = self.address(Family::V4, way, "usev4", remarks);
-        }
-        if let Some(way) = &v6 {
-            found.v6 = self.address(Family::V6, way, "usev6", remarks);
+        for (family, way, setting) in [(Family::V4, &v4, "usev4"), (Family::V6, &v6, "usev6")] {
+            if let Some(way) = way {
+                found[family] = self.address(family, way, setting, remarks);
+            }
         }
         if let Some(way) = &both {
             self.add_either(way, &mut found, remarks);
@@ -504,19 +422,13 @@ impl Definition {
 
     /// What `use` finds: one address, of whichever family that is.
     fn add_either(&self, way: &str, found: &mut PerFamily<Address>, remarks: &mut Vec<Remark>) {
-        let families = match self.family_of(way) {
-            Some(family) => vec![family],
-            None => Family::BOTH.to_vec(),
-        };
-        for family in &families {
-            if found[*family] == Address::Off {
-                found[*family] = self.address(*family, way, "use", remarks);
+        let family = self.family_of(way);
+        for each in address::families(family) {
+            if found[each] == Address::Off {
+                found[each] = self.address(each, way, "use", remarks);
             }
         }
-        let is_lost = Family::BOTH.iter().any(|family| matches!(found[*family], Address::Lost(_)));
-        if families.len() > 1 && !is_lost {
-            remarks.push(address::either_family(self.line_of("use")));
-        }
+        address::remark_either(family, found, self.line_of("use"), remarks);
     }
 
     /// Says what no way to find an address asks for.
@@ -529,14 +441,8 @@ impl Definition {
                     || kind == "if" && way.starts_with("cisco")
             })
         };
-        for (name, kind) in [
-            ("if", "if"),
-            ("ifv4", "if"),
-            ("ifv6", "if"),
-            ("cmd", "cmd"),
-            ("cmdv4", "cmd"),
-            ("cmdv6", "cmd"),
-        ] {
+        for name in ["if", "ifv4", "ifv6", "cmd", "cmdv4", "cmdv6"] {
+            let kind = name.trim_end_matches("v4").trim_end_matches("v6");
             if self.text(name).is_some() && !is_used(kind) {
                 let what = format!(
                     "{name} is not used there, because neither use nor usev4 nor usev6 says {kind}: left out"
@@ -549,10 +455,8 @@ impl Definition {
     /// The family that a way of old (`use`) is for; `None` when it may find either.
     fn family_of(&self, way: &str) -> Option<Family> {
         // Before 3.10 there was ipv6=yes.
-        match self.text("ipv6").and_then(flag) {
-            Some(true) => return Some(Family::V6),
-            Some(false) => return Some(Family::V4),
-            None => {}
+        if let Some(is_v6) = self.text("ipv6").and_then(flag) {
+            return Some(if is_v6 { Family::V6 } else { Family::V4 });
         }
         match way {
             "ip" => self.fixed_family("ip").or(Some(Family::V4)),
@@ -697,21 +601,12 @@ fn is_off(way: &str) -> bool {
 
 /// A duration as ddclient writes it.
 fn duration(setting: &Setting) -> Option<Refresh> {
-    const ENDLESS: [&str; 9] = [
-        "inf",
-        "infinite",
-        "infinity",
-        "indefinite",
-        "indefinitely",
-        "never",
-        "forever",
-        "always",
-        "infinit",
-    ];
     let Value::Text(text) = &setting.value else { return None };
     let text = text.to_ascii_lowercase();
-    if ENDLESS.contains(&&*text) {
-        return Some(Refresh::Never);
+    match &*text {
+        "inf" | "infinite" | "infinit" | "infinity" | "indefinite" | "indefinitely" | "never"
+        | "forever" | "always" => return Some(Refresh::Never),
+        _ => {}
     }
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;

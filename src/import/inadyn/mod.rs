@@ -8,8 +8,8 @@ use self::blocks::{Block, File, Value};
 use super::address::{self, Address, Kind};
 use super::names;
 use super::service::Service;
-use super::target::{self, Names};
-use super::{Client, Credential, Draft, Host, Remark, Unusable};
+use super::target::{self, Target};
+use super::{BEHIND_PROXY, Client, Credential, Draft, Fate, Host, IPV4_ONLY, Remark, Unusable};
 use crate::core::address::{Family, PerFamily};
 use crate::core::protocol::manners::SecretKind;
 use crate::core::secret::Secret;
@@ -52,31 +52,14 @@ const GLOBAL: [&str; 12] = [
     "verify-address",
 ];
 
-/// The settings of blocks that are made use of.
-const OF_BLOCKS: [&str; 15] = [
-    "alias",
-    "append-myip",
-    "checkip-command",
-    "checkip-path",
-    "checkip-server",
-    "checkip-ssl",
-    "ddns-path",
-    "ddns-response",
-    "ddns-server",
-    "hostname",
-    "iface",
-    "include",
-    "password",
-    "ssl",
-    "username",
-];
-
 fn draft(file: &File) -> Draft {
     let mut remarks: Vec<_> =
         file.wrong.iter().map(|(line, what)| Remark::to_do(*line, *what)).collect();
     let globals = &file.globals;
     for setting in &globals.settings {
-        remarks.extend(global(globals, &setting.name, setting.line));
+        let name = &*setting.name;
+        let value = globals.text(name).and_then(flag);
+        remarks.extend(global_fate(name, value).remark(name, setting.line));
     }
     let seconds = |name: &str| {
         let number = globals.text(name)?.parse::<u64>().ok()?;
@@ -103,55 +86,64 @@ fn draft(file: &File) -> Draft {
     Draft { client: Client::Inadyn, interval, hosts, remarks, hidden }
 }
 
-/// What has to be said about a global setting.
-fn global(globals: &Block, name: &str, line: usize) -> Option<Remark> {
-    let value = globals.text(name).map(flag);
-    let is_on = value == Some(Some(true));
-    let is_off = value == Some(Some(false));
-    Some(match name {
-        "allow-ipv6" | "bind" | "forced-update" | "iface" | "period" => return None,
-        "broken-rtc" | "cache-dir" | "iterations" | "user-agent" => {
-            let why = match name {
-                "broken-rtc" => "Homing knows that a clock may not be set yet, and waits for it",
-                "cache-dir" => "Homing keeps its own state, in state-dir",
-                "iterations" => "`homing --once` runs once",
-                _ => "Homing says its own name to services",
-            };
-            Remark::info(line, format!("{name} is not needed: {why}"))
+/// What becomes of the global setting `name`, which says yes or no if it has a `value`.
+fn global_fate(name: &str, value: Option<bool>) -> Fate {
+    let (is_on, is_off) = (value == Some(true), value == Some(false));
+    match name {
+        "allow-ipv6" | "bind" | "forced-update" | "iface" | "period" => Fate::Used,
+        "broken-rtc" => {
+            Fate::Needless("Homing knows that a clock may not be set yet, and waits for it")
         }
+        "cache-dir" => Fate::Needless("Homing keeps its own state, in state-dir"),
+        "iterations" => Fate::Needless("`homing --once` runs once"),
+        "user-agent" => USER_AGENT,
         "background" | "drop-privs" | "logfile" | "pidfile" | "startup-delay" | "syslog"
-        | "verbose" => {
-            let why = "Homing stays in the foreground, and its service manager knows its process and keeps its log";
-            Remark::info(line, format!("{name} is not needed: {why}"))
+        | "verbose" => Fate::Needless(
+            "Homing stays in the foreground, and its service manager knows its process and keeps its log",
+        ),
+        "exec" => Fate::Lost(
+            "write the program as on-change = [\"…\"] of a host; it finds the address in HOMING_IPV4 and HOMING_IPV6",
+        ),
+        "include" => INCLUDE,
+        "proxy-server" => Fate::Lost("Homing uses no proxy; let it reach its services directly"),
+        "ca-trust-file" => Fate::Lost(
+            "the system's authorities count; ca-file in the section of a source or provider adds one",
+        ),
+        "fake-address" => {
+            Fate::Lost("Homing never sends an address that is not its own").only_if(is_on)
         }
-        "exec" => Remark::to_do(
-            line,
-            "exec: write the program as on-change = [\"…\"] of a host; it finds the address in HOMING_IPV4 and HOMING_IPV6",
-        ),
-        "include" => Remark::to_do(line, "what this file includes is not read; add what it holds"),
-        "proxy-server" => Remark::to_do(
-            line,
-            "proxy-server: Homing uses no proxy; let it reach its services directly",
-        ),
-        "ca-trust-file" => Remark::to_do(
-            line,
-            "ca-trust-file: the system's authorities count; ca-file in the section of a source or provider adds one",
-        ),
-        "fake-address" if is_on => {
-            Remark::to_do(line, "fake-address: Homing never sends an address that is not its own")
-        }
-        "secure-ssl" if is_off => Remark::to_do(
-            line,
-            "secure-ssl: certificates are always verified; ca-file in a provider's section adds an authority",
-        ),
-        "verify-address" if is_off => Remark::to_do(
-            line,
-            "verify-address: addresses of a private network are sent only from a source with allow-private = true",
-        ),
-        "fake-address" | "secure-ssl" | "verify-address" => return None,
-        _ => Remark::to_do(line, "this is no global setting that is known here: left out"),
-    })
+        "secure-ssl" => Fate::Lost(
+            "certificates are always verified; ca-file in a provider's section adds an authority",
+        )
+        .only_if(is_off),
+        "verify-address" => Fate::Lost(
+            "addresses of a private network are sent only from a source with allow-private = true",
+        )
+        .only_if(is_off),
+        _ => Fate::Unnamed("this is no global setting that is known here: left out"),
+    }
 }
+
+/// What becomes of the setting `name` of a block; `is_on` tells that it says yes.
+fn block_fate(name: &str, is_on: bool) -> Fate {
+    let lost = Fate::Lost("Homing sets addresses and nothing else; set it once at the service");
+    match name {
+        "alias" | "append-myip" | "checkip-command" | "checkip-path" | "checkip-server"
+        | "checkip-ssl" | "ddns-path" | "ddns-server" | "hostname" | "iface" | "password"
+        | "ssl" | "username" => Fate::Used,
+        "proxied" | "wildcard" => lost.only_if(is_on),
+        "ttl" => lost,
+        "user-agent" => USER_AGENT,
+        "include" => INCLUDE,
+        "ddns-response" => {
+            Fate::Lost("Homing takes the words of dyndns2 alone for success, good and nochg")
+        }
+        _ => Fate::Unnamed("this is no setting of a block that is known here: left out"),
+    }
+}
+
+const USER_AGENT: Fate = Fate::Needless("Homing says its own name to services");
+const INCLUDE: Fate = Fate::Unnamed("what this file includes is not read; add what it holds");
 
 /// One block, with what stands outside.
 struct Reader<'a> {
@@ -164,8 +156,22 @@ impl Reader<'_> {
         self.block.setting(name).map_or(self.block.line, |setting| setting.line)
     }
 
+    fn is_on(&self, name: &str) -> bool {
+        self.block.text(name).and_then(flag) == Some(true)
+    }
+
     fn is_off(&self, name: &str) -> bool {
         self.block.text(name).and_then(flag) == Some(false)
+    }
+
+    /// Whether IPv6 addresses are published at all.
+    fn allows_ipv6(&self) -> bool {
+        self.globals.text("allow-ipv6").and_then(flag) == Some(true)
+    }
+
+    /// The service that is asked for the address, unless it is the one of inadyn's own.
+    fn checkip_server(&self) -> Option<&str> {
+        self.block.text("checkip-server").filter(|server| *server != "default")
     }
 
     /// The block's title without the number that tells equal ones apart.
@@ -177,27 +183,25 @@ impl Reader<'_> {
         let block = self.block;
         let mut remarks = Vec::new();
         for setting in &block.settings {
-            remarks.extend(self.remark(&setting.name, setting.line));
+            let fate = block_fate(&setting.name, self.is_on(&setting.name));
+            remarks.extend(fate.remark(&setting.name, setting.line));
         }
-        let (service, sent, login_is_password) = self.service(&mut remarks);
+        let target = self.target(&mut remarks);
         let names = ["hostname", "alias"].iter().find_map(|name| block.setting(name));
         let names = names.map(|setting| &setting.values[..]).unwrap_or_default();
         let text = |value: &Value| match value {
-            Value::Text(text) => Some(sent.of(text)),
+            Value::Text(text) => Some(target.names.of(text)),
             Value::Variable(_) | Value::Open => None,
         };
         let names: Vec<_> = names.iter().filter_map(text).collect();
-        let mut host = Host::new(block.line, names, service);
+        let mut host = Host::new(block.line, names, target.service);
         if host.names.is_empty() {
             // dnsHome.de takes the login for the name, and some files say it only there.
             host.leave_out("no host name stands in it; write name");
         }
         host.username = block.text("username").map(str::to_owned);
-        if login_is_password {
-            host.username = None;
-            host.leave_out(
-                "its login is the password, which is not repeated here; write username yourself",
-            );
+        if target.login_is_password {
+            host.drop_login(target::LOGIN_IS_PASSWORD);
         }
         host.credential = self.credential();
         host.addresses = self.addresses(&mut remarks);
@@ -221,61 +225,29 @@ impl Reader<'_> {
         let is_web = host.addresses.iter().any(|(_, address)| !matches!(address, Address::Off))
             && self.globals.setting("iface").is_none();
         if is_web && self.globals.setting("proxy-server").is_some() {
-            host.leave_out(
-                "its address is the one that a web service saw behind a proxy, and Homing uses none; write ipv4 or ipv6",
-            );
+            host.leave_out(BEHIND_PROXY);
         }
     }
 
-    fn remark(&self, name: &str, line: usize) -> Option<Remark> {
-        let is_on = self.block.text(name).and_then(flag) == Some(true);
-        Some(match name {
-            "proxied" | "wildcard" if !is_on => return None,
-            "proxied" | "ttl" | "wildcard" => Remark::to_do(
-                line,
-                format!(
-                    "{name}: Homing sets addresses and nothing else; set it once at the service"
-                ),
-            ),
-            "user-agent" => {
-                Remark::info(line, "user-agent is not needed: Homing says its own name to services")
-            }
-            "include" => {
-                Remark::to_do(line, "what this file includes is not read; add what it holds")
-            }
-            "ddns-response" => Remark::to_do(
-                line,
-                "ddns-response: Homing takes the words of dyndns2 alone for success, good and nochg",
-            ),
-            name if OF_BLOCKS.contains(&name) => return None,
-            _ => Remark::to_do(line, "this is no setting of a block that is known here: left out"),
-        })
-    }
-
-    /// The service, the names that are sent to it, and whether the login is the password.
-    fn service(&self, remarks: &mut Vec<Remark>) -> (Service, Names, bool) {
-        let plain = || Names::Between(String::new(), String::new());
+    /// The service, and what is sent to it.
+    fn target(&self, remarks: &mut Vec<Remark>) -> Target {
         if self.block.kind == "custom" {
             return self.custom(remarks);
         }
         let title = self.title().to_ascii_lowercase();
-        let is = |name: &str| name == title;
-        let loosely = |name: &str| !title.is_empty() && name.contains(&*title);
-        let line = self.block.line;
         let names = || names::of(Client::Inadyn);
-        let found = names().find(|(name, _)| is(name));
-        let found = found.or_else(|| names().find(|(name, _)| loosely(name)));
-        let service = match found {
-            Some((_, meaning)) => Service::meant(meaning, line, remarks),
+        let loosely = |name: &str| !title.is_empty() && name.contains(&*title);
+        let found = names().find(|(name, _)| *name == title);
+        Target::of(match found.or_else(|| names().find(|(name, _)| loosely(name))) {
+            Some((_, meaning)) => Service::meant(meaning, self.block.line, remarks),
             None if super::is_name(&title) => {
                 Service::unknown(title.split('@').next_back().unwrap_or_default())
             }
             None => Service::unknown("this service"),
-        };
-        (service, plain(), false)
+        })
     }
 
-    fn custom(&self, remarks: &mut Vec<Remark>) -> (Service, Names, bool) {
+    fn custom(&self, remarks: &mut Vec<Remark>) -> Target {
         let block = self.block;
         let line = self.line_of("ddns-path");
         let server = block.text("ddns-server").unwrap_or_default();
@@ -293,32 +265,25 @@ impl Reader<'_> {
             for (blank, stands_for) in blanks {
                 path = path.replace(blank, stands_for);
             }
-        } else if block.text("append-myip").and_then(flag) == Some(true) {
+        } else if self.is_on("append-myip") {
             path.push_str(target::ADDRESS);
         } else {
             path.push_str(target::HOST);
         }
-        let family = self.family();
-        let target =
-            target::read(&format!("{server}{path}"), family, self.is_off("ssl"), line, remarks);
-        (target.service, target.names, target.login_is_password)
+        let url = format!("{server}{path}");
+        target::read(&url, self.family(), self.is_off("ssl"), line, remarks)
     }
 
     fn credential(&self) -> Credential {
-        let Some(setting) = self.block.setting("password") else {
-            let why = if self.block.setting("include").is_some() {
-                "the password stands in the file that is included"
-            } else {
-                "no password stands in the old file"
-            };
-            return Credential::Missing(why.to_owned());
-        };
-        match setting.values.last() {
-            Some(Value::Text(text)) if !text.is_empty() => {
-                Credential::Text(Secret::new(text), setting.line)
+        match self.block.setting("password").map(|setting| (setting.values.last(), setting.line)) {
+            Some((Some(Value::Text(text)), line)) if !text.is_empty() => {
+                Credential::Text(Secret::new(text), line)
             }
-            Some(Value::Variable(name)) => Credential::variable(name),
-            _ => Credential::Missing("no password stands in the old file".to_owned()),
+            Some((Some(Value::Variable(name)), _)) => Credential::variable(name),
+            None if self.block.setting("include").is_some() => {
+                Credential::Missing("the password stands in the file that is included".to_owned())
+            }
+            _ => Credential::none(),
         }
     }
 
@@ -330,9 +295,7 @@ impl Reader<'_> {
             "ipv6" => return Some(Family::V6),
             _ => {}
         }
-        let is_allowed = self.globals.text("allow-ipv6").and_then(flag) == Some(true);
-        let server = self.block.text("checkip-server").filter(|server| *server != "default");
-        match (is_allowed, self.block.text("checkip-command"), server) {
+        match (self.allows_ipv6(), self.block.text("checkip-command"), self.checkip_server()) {
             // inadyn throws IPv6 addresses away, and the services that it asks by itself tell IPv4.
             (false, ..) | (true, None, None) => Some(Family::V4),
             (true, Some(command), _) => address::family_found(command),
@@ -342,53 +305,45 @@ impl Reader<'_> {
 
     fn addresses(&self, remarks: &mut Vec<Remark>) -> PerFamily<Address> {
         let asked = self.family();
-        let families = asked.map_or_else(|| Family::BOTH.to_vec(), |family| vec![family]);
         let mut found = PerFamily::from_fn(|_| Address::Off);
-        let own = self.block.text("iface").map(|name| (name, self.line_of("iface")));
-        let global = self.globals.text("iface").map(|name| (name, self.globals.line));
-        let is_allowed = self.globals.text("allow-ipv6").and_then(flag) == Some(true);
-        let line_of_either = if let Some(command) = self.block.text("checkip-command") {
+        let interface = self.block.text("iface").or(self.globals.text("iface"));
+        let line = if let Some(command) = self.block.text("checkip-command") {
             let line = self.line_of("checkip-command");
-            for family in &families {
-                found[*family] = address::command(command, line, remarks);
+            for family in address::families(asked) {
+                found[family] = address::command(command, line, remarks);
             }
             line
-        } else if let Some((name, _)) = own.or(global) {
+        } else if let Some(name) = interface {
             // An interface has both, and tells them apart by itself.
             let is_marked = self.title().starts_with("ipv4@") || self.title().starts_with("ipv6@");
-            for each in Family::BOTH {
-                if is_allowed && !is_marked || families.contains(&each) {
-                    found[each] = Kind::Interface(name.to_owned()).into();
-                }
+            let has_both = self.allows_ipv6() && !is_marked;
+            for family in address::families(asked.filter(|_| !has_both)) {
+                found[family] = Kind::Interface(name.to_owned()).into();
             }
             return found;
-        } else if let Some(server) =
-            self.block.text("checkip-server").filter(|server| *server != "default")
-        {
+        } else if let Some(server) = self.checkip_server() {
             let path = self.block.text("checkip-path").unwrap_or("/");
             let slash = if path.starts_with('/') { "" } else { "/" };
             let scheme = if self.is_off("checkip-ssl") { "http" } else { "https" };
             let url = format!("{scheme}://{server}{slash}{path}");
             let line = self.line_of("checkip-server");
-            for family in &families {
+            for family in address::families(asked) {
                 // inadyn takes the first address that it finds in the answer.
-                found[*family] = address::web(&url, *family, false, line, remarks);
+                found[family] = address::web(&url, family, false, line, remarks);
             }
             line
         } else {
-            for family in &families {
-                found[*family] = Address::Auto;
+            for family in address::families(asked) {
+                found[family] = Address::Auto;
             }
             self.block.line
         };
-        let is_lost = families.iter().any(|family| matches!(found[*family], Address::Lost(_)));
-        if families.len() > 1 && !is_lost {
-            remarks.push(address::either_family(line_of_either));
-        }
-        if let (true, Some(Family::V4), Some(setting)) =
-            (is_allowed, asked, self.globals.setting("allow-ipv6"))
+        address::remark_either(asked, &found, line, remarks);
+        if let Some(setting) = self.globals.setting("allow-ipv6")
+            && self.allows_ipv6()
+            && asked == Some(Family::V4)
         {
-            remarks.push(Remark::to_do(setting.line, super::IPV4_ONLY));
+            remarks.push(Remark::to_do(setting.line, IPV4_ONLY));
         }
         found
     }

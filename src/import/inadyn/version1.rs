@@ -6,13 +6,6 @@
 
 use super::blocks::{Block, File, Setting, Value};
 
-/// An option: its names, how many words follow it, and the settings of version 2 that they are.
-struct Meaning {
-    names: &'static [&'static str],
-    settings: &'static [&'static str],
-    place: Place,
-}
-
 /// Where an option counts.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Place {
@@ -28,50 +21,41 @@ enum Place {
     System,
 }
 
-const fn option(
-    names: &'static [&'static str],
-    settings: &'static [&'static str],
-    place: Place,
-) -> Meaning {
-    Meaning { names, settings, place }
-}
+/// The names of an option, the settings of version 2 that the words behind it are, and its place.
+type Meaning = (&'static [&'static str], &'static [&'static str], Place);
 
 const OPTIONS: [Meaning; 31] = [
-    option(&["alias", "a"], &["hostname"], Place::Account),
-    option(&["append-myip", "A"], &["append-myip"], Place::Switch),
-    option(&["background", "b"], &["background"], Place::GlobalSwitch),
-    option(&["bind", "B"], &["bind"], Place::Global),
-    option(&["cache-dir", "c"], &["cache-dir"], Place::Global),
-    option(
-        &["checkip-url", "H", "ip_server_name"],
-        &["checkip-server", "checkip-path"],
-        Place::Account,
-    ),
-    option(&["config", "F"], &["include"], Place::Global),
-    option(&["drop-privs", "d", "change_persona"], &["drop-privs"], Place::Global),
-    option(&["exec", "e"], &["exec"], Place::Global),
-    option(&["fake-address", "z"], &["fake-address"], Place::GlobalSwitch),
-    option(&["forced-update", "f", "forced_update_period"], &["forced-update"], Place::Global),
-    option(&["iface", "i"], &["iface"], Place::Global),
-    option(&["iterations", "n"], &["iterations"], Place::Global),
-    option(&["logfile", "L", "log_file"], &["logfile"], Place::Global),
-    option(&["once", "o"], &["iterations"], Place::GlobalSwitch),
-    option(&["password", "p"], &["password"], Place::Account),
-    option(&["period", "T", "update_period_sec"], &["period"], Place::Global),
-    option(&["pidfile", "P"], &["pidfile"], Place::Global),
-    option(&["proxy-server", "x", "proxy_server"], &["proxy-server"], Place::Global),
-    option(&["server-name", "N", "dyndns_server_name"], &["ddns-server"], Place::Account),
-    option(&["server-url", "U", "dyndns_server_url"], &["ddns-path"], Place::Account),
-    option(&["ssl", "s"], &["ssl"], Place::Switch),
-    option(&["startup-delay", "t"], &["startup-delay"], Place::Global),
-    option(&["syslog", "l"], &["syslog"], Place::GlobalSwitch),
-    option(&["system", "S", "dyndns_system"], &["system"], Place::System),
-    option(&["update_period"], &[MILLISECONDS], Place::Global),
-    option(&["username", "u"], &["username"], Place::Account),
-    option(&["verbose", "V"], &["verbose"], Place::Global),
-    option(&["wildcard", "w"], &["wildcard"], Place::Switch),
-    option(&["proxied"], &["proxied"], Place::Switch),
-    option(&["user-agent"], &["user-agent"], Place::Global),
+    (&["alias", "a"], &["hostname"], Place::Account),
+    (&["append-myip", "A"], &["append-myip"], Place::Switch),
+    (&["background", "b"], &["background"], Place::GlobalSwitch),
+    (&["bind", "B"], &["bind"], Place::Global),
+    (&["cache-dir", "c"], &["cache-dir"], Place::Global),
+    (&["checkip-url", "H", "ip_server_name"], &["checkip-server", "checkip-path"], Place::Account),
+    (&["config", "F"], &["include"], Place::Global),
+    (&["drop-privs", "d", "change_persona"], &["drop-privs"], Place::Global),
+    (&["exec", "e"], &["exec"], Place::Global),
+    (&["fake-address", "z"], &["fake-address"], Place::GlobalSwitch),
+    (&["forced-update", "f", "forced_update_period"], &["forced-update"], Place::Global),
+    (&["iface", "i"], &["iface"], Place::Global),
+    (&["iterations", "n"], &["iterations"], Place::Global),
+    (&["logfile", "L", "log_file"], &["logfile"], Place::Global),
+    (&["once", "o"], &["iterations"], Place::GlobalSwitch),
+    (&["password", "p"], &["password"], Place::Account),
+    (&["period", "T", "update_period_sec"], &["period"], Place::Global),
+    (&["pidfile", "P"], &["pidfile"], Place::Global),
+    (&["proxy-server", "x", "proxy_server"], &["proxy-server"], Place::Global),
+    (&["server-name", "N", "dyndns_server_name"], &["ddns-server"], Place::Account),
+    (&["server-url", "U", "dyndns_server_url"], &["ddns-path"], Place::Account),
+    (&["ssl", "s"], &["ssl"], Place::Switch),
+    (&["startup-delay", "t"], &["startup-delay"], Place::Global),
+    (&["syslog", "l"], &["syslog"], Place::GlobalSwitch),
+    (&["system", "S", "dyndns_system"], &["system"], Place::System),
+    (&["update_period"], &[MILLISECONDS], Place::Global),
+    (&["username", "u"], &["username"], Place::Account),
+    (&["verbose", "V"], &["verbose"], Place::Global),
+    (&["wildcard", "w"], &["wildcard"], Place::Switch),
+    (&["proxied"], &["proxied"], Place::Switch),
+    (&["user-agent"], &["user-agent"], Place::Global),
 ];
 
 /// A period that is written in thousandths of a second.
@@ -112,50 +96,41 @@ pub(super) fn read(text: &str) -> Option<File> {
         let mut is_first = true;
         while let Some(word) = words.next() {
             let name = word.trim_start_matches('-');
-            let known = OPTIONS.iter().find(|option| option.names.contains(&name));
+            let known = OPTIONS.iter().find(|(names, ..)| names.contains(&name));
             let is_option = is_first && name.len() > 1 || word.starts_with('-');
-            let Some(option) = known.filter(|_| is_option) else {
-                file.wrong.push((
-                    number,
-                    "an option is not known here, or more than one word follows one: left out",
-                ));
+            let Some((_, settings, place)) = known.filter(|_| is_option) else {
+                let what =
+                    "an option is not known here, or more than one word follows one: left out";
+                file.wrong.push((number, what));
                 break;
             };
             is_first = false;
-            let setting = |name: &'static str, block: &mut Block, text: Option<String>| {
-                let text = text.unwrap_or_else(|| "true".to_owned());
-                add(block, name, text, number);
-            };
-            if block_begins(option) && has_system {
-                file.blocks.push(std::mem::replace(
-                    &mut account,
-                    Block { line: number, ..Block::default() },
-                ));
+            if *place == Place::System && has_system {
+                let fresh = Block { line: number, ..Block::default() };
+                file.blocks.push(std::mem::replace(&mut account, fresh));
             }
-            if account.line == 0 && !matches!(option.place, Place::Global | Place::GlobalSwitch) {
-                account.line = number;
+            let is_global = matches!(place, Place::Global | Place::GlobalSwitch);
+            let block = if is_global { &mut file.globals } else { &mut account };
+            if block.line == 0 && !is_global {
+                block.line = number;
             }
-            match option.place {
-                Place::Switch => setting(option.settings[0], &mut account, None),
-                Place::GlobalSwitch => setting(option.settings[0], &mut file.globals, None),
-                Place::Account | Place::Global | Place::System => {
-                    for name in option.settings {
-                        let Some(value) = words.next_if(|word| !word.starts_with("--")) else {
-                            if *name != "checkip-path" {
-                                file.wrong.push((number, "the value is missing"));
-                            }
-                            break;
-                        };
-                        match option.place {
-                            Place::System => {
-                                has_system = true;
-                                account.line = number;
-                                account.title = value;
-                            }
-                            Place::Account => setting(name, &mut account, Some(value)),
-                            _ => setting(name, &mut file.globals, Some(value)),
-                        }
+            for setting in *settings {
+                if matches!(place, Place::Switch | Place::GlobalSwitch) {
+                    add(block, setting, "true".to_owned(), number);
+                    continue;
+                }
+                let Some(value) = words.next_if(|word| !word.starts_with("--")) else {
+                    if *setting != "checkip-path" {
+                        file.wrong.push((number, "the value is missing"));
                     }
+                    break;
+                };
+                if *place == Place::System {
+                    has_system = true;
+                    block.line = number;
+                    block.title = value;
+                } else {
+                    add(block, setting, value, number);
                 }
             }
         }
@@ -163,10 +138,6 @@ pub(super) fn read(text: &str) -> Option<File> {
     file.blocks.push(account);
     file.blocks.iter_mut().for_each(settle);
     Some(file)
-}
-
-fn block_begins(option: &Meaning) -> bool {
-    option.place == Place::System
 }
 
 /// Adds a setting, or another value to that of the host's names.
