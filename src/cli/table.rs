@@ -97,11 +97,9 @@ pub enum Flag {
 pub struct Command {
     /// What it stands for.
     pub verb: Verb,
-    /// How it is written after `homing`: a word, two for a member of a group, an option for
-    /// `--once`, nothing for the daemon.
+    /// What follows `homing`: nothing for the daemon, `--once`, a word, or two of a group's command.
     pub name: &'static str,
-    /// What may follow it, as help shows it; brackets mean that it may be left out, dots that it
-    /// may be repeated.
+    /// Its operands as help shows them: optional in brackets, repeatable with dots.
     pub operand: &'static str,
     /// The words that the first operand can be, when there is a list of them.
     pub choices: &'static [&'static str],

@@ -83,7 +83,7 @@ impl Context<'_> {
         let when_gone = self.when_gone(section, provider, &sources, notes);
         let bind = section.parsed("bind", notes, str::parse);
         if let Some(bind) = bind {
-            self.warn_of_other_lines(bind, section, &sources, notes);
+            self.warn_of_other_interfaces(bind, section, &sources, notes);
         }
         let verify = verify(section, manners, notes);
 
@@ -237,9 +237,8 @@ impl Context<'_> {
         Some(SourceRef::Named(at))
     }
 
-    /// Warns of a host that is bound to one interface while its source is asked by any that the routes
-    /// choose.
-    fn warn_of_other_lines(
+    /// Warns of a host that is bound to one interface, and whose source is asked through any.
+    fn warn_of_other_interfaces(
         &self,
         bind: InterfaceName,
         section: &Section<'_>,
@@ -401,8 +400,8 @@ impl Context<'_> {
     }
 }
 
-/// What is wrong with the setting `key` where it means nothing to a host of a protocol with these
-/// manners; `flag` is what it says, if that is true or false.
+/// Why the setting `key` means nothing to a host of a protocol with these manners, if so; `flag` is
+/// its value if that is true or false.
 fn misfit(key: &str, flag: Option<bool>, manners: &Manners) -> Option<String> {
     let index = HOST_KEYS.binary_search_by_key(&key, |(known, _)| known).ok()?;
     let (_, scope) = HOST_KEYS[index];
@@ -607,8 +606,7 @@ fn strict_token(section: &Section<'_>, manners: Option<&Manners>, notes: &mut No
     is_strict
 }
 
-/// How the zone's own servers are asked, if they are: a name server of one's own always, unless that is
-/// switched off.
+/// How the zone's servers are asked, if they are: by default only where updates go to them.
 fn verify(section: &Section<'_>, manners: Option<&Manners>, notes: &mut Notes) -> Option<Verify> {
     const PORT: u16 = 53;
     let is_on = match section.get("verify") {
@@ -640,8 +638,7 @@ fn verify(section: &Section<'_>, manners: Option<&Manners>, notes: &mut Notes) -
     })
 }
 
-/// What `parse` makes of the text, whose error does not repeat it: where a secret is near, people
-/// write the secret itself by mistake.
+/// What `parse` makes of the text; an error does not repeat it, as it may be the secret by mistake.
 fn unquoted<T>(
     setting: &Setting<'_>,
     parse: impl FnOnce(&str) -> Result<T, &'static str>,

@@ -116,8 +116,7 @@ pub struct HostConfig {
 }
 
 impl HostConfig {
-    /// The file of its token, if its provider has tokens and that stands in one; its receipt lies
-    /// beside it.
+    /// The file of its token, if its provider has tokens and it stands in a file, beside its receipt.
     pub fn token_file(&self, provider: &Provider) -> Option<&Path> {
         match &self.secret {
             Some(SecretPlace::File(path)) if provider.protocol.manners().has_receipts() => {
@@ -140,10 +139,9 @@ impl Default for Daemon {
     }
 }
 
-/// The configuration in the file at `path`.
+/// The configuration in the regular file at `path`, of at most 1 MiB.
 ///
-/// The file must be a regular one of at most 1 MiB; that bounds the work of parsing it, too. From then
-/// on this thread uses the paths in it as whoever can change it.
+/// From then on this thread uses the paths in it as whoever can change it.
 pub fn load(path: &Path) -> Result<Config, Problems> {
     let problem = |what: &str| Problems::of_file(path, what);
     let unreadable = |error: io::Error| match error.kind() {

@@ -253,8 +253,7 @@ impl<'a> Section<'a> {
         settings
     }
 
-    /// Key, place and value of every setting, in no order and without its name: a look at all keys
-    /// of all sections is part of every start.
+    /// Key, place and value of every setting, in no order; names cost too much for every start.
     fn entries(&self) -> impl Iterator<Item = (&'a str, usize, &'a DeValue<'a>)> + use<'a> {
         let table = self.table;
         table.iter().map(|(key, value)| (&**key.get_ref(), key.span().start, value.get_ref()))
@@ -278,8 +277,8 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Notes every setting that `misfit` has something to say of, by its key and by what it says if
-    /// that is true or false, and leaves it out.
+    /// Notes and leaves out every setting that is a `misfit` by its key, and its value if that is a
+    /// truth value.
     pub(super) fn leave_out(
         &mut self,
         misfit: impl Fn(&str, Option<bool>) -> Option<String>,
@@ -294,8 +293,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Notes that the section has none of `keys`, unless one of them is left out, or was meant by an
-    /// unknown one.
+    /// Notes that none of `keys` is there, unless one was left out or is what an unknown key meant.
     pub(super) fn lacks(&self, keys: &[&str], what: impl fmt::Display, notes: &mut Notes) {
         if !keys.iter().any(|key| self.meant.contains(key) || self.left_out.contains(key)) {
             notes.add(self.at, &self.name, what);

@@ -19,8 +19,8 @@ pub(super) struct Bounds {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often the slow poll may be: a web service is not to be asked every second, and a poll less
-/// than daily is none.
+/// How often the slow poll may be: web services are not asked every second, and less than daily is
+/// no poll.
 pub(super) const INTERVAL: Bounds =
     Bounds { least: Duration::from_secs(10), most: DAY, example: "5m" };
 
@@ -146,8 +146,7 @@ pub(super) fn entry_name(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// What to say of `text`, which is none of the built-in ones that `titles` lists; `hint` tells how
-/// another is written.
+/// An error for `text`, which is none of the built-in `titles`; `hint` says how to write another.
 pub(super) fn not_built_in<'a>(
     kind: &str,
     text: &str,

@@ -54,7 +54,7 @@ struct Identity(u64, u64);
 
 impl Confinement {
     /// Confines this thread, and all that it starts from now on, to what `config` needs with the state
-    /// in `state_dir`, if anything is to be confined; what it is like is told by the others here.
+    /// in `state_dir`, unless something hinders that.
     pub fn begin(config: &Config, state_dir: &Path) -> Self {
         let (held, awaited) = match hindrance(config) {
             Some(hindrance) => (Err(hindrance), Vec::new()),
@@ -100,8 +100,8 @@ impl Confinement {
         in_words(&lacking(new).without(&lacking(old)))
     }
 
-    /// Logs what is out of reach by now that `config` and the system need, for whoever wonders why a
-    /// file cannot be read; once, until it is something else. Returns whether a restart is needed.
+    /// Logs what `config` and the system need and is out of reach by now, once until that changes.
+    /// Returns whether a restart is needed.
     pub fn explain(&mut self, config: &Config) -> bool {
         let Ok(held) = &self.held else { return false };
         let needs = needs::of(config, &self.state_dir).with(needs::of_system());

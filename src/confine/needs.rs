@@ -33,8 +33,7 @@ const RESOLVER: [&str; 7] = [
 /// Where resolv.conf comes to stand when a resolver is started after Homing.
 const RESOLVERS: [&str; 3] = ["/run/systemd/resolve", "/run/resolvconf", "/tmp/resolv.conf.d"];
 
-/// Where the C library finds the modules that nsswitch.conf names, which it loads when they are first
-/// needed. musl has none.
+/// Where the C library finds the modules of nsswitch.conf, loaded when first needed; musl has none.
 const LIBRARIES: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
 
 /// No way to a file has more links (`ELOOP` in `path_resolution(7)`).
@@ -93,8 +92,7 @@ pub fn opened(needs: &Needs, state_dir: &Path) -> Needs {
     }
 }
 
-/// The real path of what is at `path`, or will be if it is made there; at most so many `links` that
-/// lead to nothing yet are followed.
+/// The real path of what is or will be at `path`; follows at most so many dangling `links`.
 fn foreseen(path: &Path, links: usize) -> PathBuf {
     if let Ok(real) = fs::canonicalize(path) {
         return real;

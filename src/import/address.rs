@@ -16,8 +16,7 @@ pub(super) enum Address {
     Auto,
     /// A source of its own.
     From(Source),
-    /// One that cannot be carried over, for this reason: its host stays switched off, because the
-    /// address of this machine would be another one.
+    /// One that is not carried over, for this reason; the host is left out, as any other is wrong.
     Lost(String),
     /// None: the record is left alone.
     Off,
@@ -51,9 +50,8 @@ pub(super) fn fixed(address: IpAddr) -> Address {
     Address::From(Source { kind: Kind::Static(address), allow_private })
 }
 
-/// A service that tells addresses: its server, the family that it tells if that is one alone, and the
-/// built-in service that it is. One that is none tells more than the address, or has no certificate
-/// for its name.
+/// A service that tells addresses: its server, its family if it tells one alone, and the built-in
+/// service that it is. Others answer with more than the address, or have no certificate.
 type Known = (&'static str, Option<Family>, Option<&'static str>);
 
 const KNOWN: [Known; 42] = [
@@ -101,8 +99,8 @@ const KNOWN: [Known; 42] = [
     ("www.ipchicken.com", Some(Family::V4), None),
 ];
 
-/// The source for the web service at `url`, whose scheme may be missing. `picks` tells that the old
-/// client looked for the address within the answer.
+/// The source for the web service at `url`, whose scheme may be missing; with `picks` the old client
+/// searched the answer for the address.
 pub(super) fn web(
     url: &str,
     family: Family,
@@ -159,8 +157,8 @@ fn shown_host(host: &str) -> &str {
     if super::is_name(host) { host } else { "the service" }
 }
 
-/// The family that the service at `url` tells: of one that is known, or by a label of its name that
-/// says so and nothing else. `None` when it may tell either.
+/// The family that the service at `url` tells, by the list or by a whole label of its name; `None`
+/// when it may tell either.
 pub(super) fn family_told(url: &str) -> Option<Family> {
     let host = service::host_of(url).to_ascii_lowercase();
     if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -193,8 +191,7 @@ fn one_family(mut signs: impl Iterator<Item = Family>) -> Option<Family> {
     signs.all(|sign| sign == first).then_some(first)
 }
 
-/// The families that `family` stands for: it alone, or both where the old client took whichever it
-/// found.
+/// `family` alone, or both families where the old client took whichever it found.
 pub(super) fn families(family: Option<Family>) -> impl Iterator<Item = Family> {
     Family::BOTH.into_iter().filter(move |each| family.is_none_or(|family| family == *each))
 }
@@ -227,15 +224,13 @@ pub(super) fn command(text: &str, line: usize, remarks: &mut Vec<Remark>) -> Add
     Kind::Command(words).into()
 }
 
-/// The words of a command that runs after a change; `None` when it may hold a secret, or nothing,
-/// which is remarked.
+/// The words of a command that runs after a change; `None`, with a remark, where it is hidden.
 pub(super) fn program(text: &str, line: usize, remarks: &mut Vec<Remark>) -> Option<Vec<String>> {
     let words = words(text, line, remarks);
     words.map_err(|why| remarks.push(Remark::to_do(line, why))).ok()
 }
 
-/// The words of a command; a shell is called only where one is needed. An error says why it is not
-/// repeated.
+/// The words of a command, with a shell only where one is needed; an error says why there are none.
 fn words(text: &str, line: usize, remarks: &mut Vec<Remark>) -> Result<Vec<String>, String> {
     if text.trim().is_empty() {
         return Err("no command is named there".to_owned());
@@ -283,8 +278,7 @@ fn is_pattern(word: &str) -> bool {
     !SECRETS.iter().any(|secret| word.contains(secret))
 }
 
-/// The words of each command of a line for a shell, without their quotes; `None` when a shell would
-/// do more with it than call programs.
+/// The words of each command of a shell's line; `None` when it does more than call programs.
 fn shell_words(text: &str) -> Option<Vec<Vec<String>>> {
     let mut commands = vec![Vec::new()];
     let mut word: Option<String> = None;

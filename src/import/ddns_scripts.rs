@@ -47,8 +47,7 @@ pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
     let mut hosts = Vec::new();
     for section in services() {
         let host = Reader { section, takes_private }.host();
-        // The scripts of some services take a secret in an option without a name of its own; PowerDNS'
-        // takes the server.
+        // For some services param_opt is a secret, for PowerDNS the server.
         let server = section.option("param_opt").and_then(text_of);
         let other =
             Some("param_opt").filter(|_| !server.is_some_and(|server| host.service.is_at(server)));
@@ -191,8 +190,7 @@ impl Reader<'_> {
         host
     }
 
-    /// By which line a web service is asked: where that decides which address is seen, and it cannot be
-    /// carried over, the host stays switched off.
+    /// Leaves the host out where a web service saw its address in a way that Homing does not ask.
     fn settle_way(&self, host: &mut Host) {
         let is_asked = self.text("ip_source") == Some("web");
         let is_other = |network: &str| !USUAL_NETWORKS.contains(&network);

@@ -5,8 +5,7 @@
 /// Parameters that mean the same at every server that knows them, and no secret.
 pub(super) const FIXED: [&str; 6] = ["system", "wildcard", "mx", "backmx", "offline", "url"];
 
-/// Whether every part of `path` is a word that is no secret: one of those that such paths are made
-/// of, the name of a script, or too short.
+/// Whether no part of `path` is a secret: each is a usual word, the name of a script, or too short.
 pub(super) fn is_harmless_path(path: &str) -> bool {
     const TOO_SHORT: usize = 3;
     path.split('/').all(|part| match &*part.to_ascii_lowercase() {
@@ -25,8 +24,7 @@ pub(super) fn is_harmless_path(path: &str) -> bool {
     })
 }
 
-/// The parameters of `query` that mean the same everywhere; `None` when it has others, which may be
-/// secrets.
+/// The parameters of `query`; `None` when it has others than the fixed, which may be secrets.
 pub(super) fn harmless_query(query: &str) -> Option<String> {
     let is_harmless = |parameter: &&str| {
         let pair = parameter.split_once('=');

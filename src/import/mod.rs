@@ -210,8 +210,7 @@ impl Credential {
         Self::Missing("no password stands in the old file".to_owned())
     }
 
-    /// The variable `name`, unless that is no usual name of one: it may be the secret itself, which
-    /// is therefore not repeated.
+    /// The variable `name`, unless that is no usual name of one, since it may be the secret itself.
     fn variable(name: &str) -> Self {
         let begins = name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
         let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
@@ -294,8 +293,8 @@ const IPV4_ONLY: &str = "allow-ipv6 is set, and the hosts below publish IPv4 onl
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often to look, within what Homing takes and not more often than the old client did, whatever
-/// its file said; what had to be changed is remarked.
+/// How often to look, within Homing's bounds and not below the old client's `floor`; a change is
+/// remarked.
 fn interval(asked: Duration, floor: Duration, line: usize, remarks: &mut Vec<Remark>) -> Duration {
     const LEAST: Duration = Duration::from_secs(10);
     let floor = floor.clamp(LEAST, DAY);
@@ -322,8 +321,7 @@ fn refresh(asked: Duration, line: usize, remarks: &mut Vec<Remark>) -> Option<Re
     Some(if asked > MOST { Refresh::Never } else { Refresh::Every(asked) })
 }
 
-/// Whether a name may be shown: it is made of what host names are made of, so that it is not a
-/// secret that a missing quote or comma has moved.
+/// Whether `text` may be shown as a name, and is no secret that a missing quote or comma has moved.
 fn is_name(text: &str) -> bool {
     const LONGEST: usize = 253;
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '*' | '@');

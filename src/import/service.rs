@@ -78,8 +78,8 @@ impl Service {
             .map_or_else(|| Self::unknown(name), |provider| Self::BuiltIn(Box::new(provider)))
     }
 
-    /// What another client's name for a service means; it stands on `line`, and had an update of its
-    /// own for each family.
+    /// What another client's name for a service means, which stands on `line`; it sent each family in
+    /// an update of its own.
     pub(super) fn meant(meaning: Meaning, line: usize, remarks: &mut Vec<Remark>) -> Self {
         match meaning {
             Meaning::BuiltIn(name) => Self::known(name),
@@ -217,8 +217,7 @@ pub(super) fn dyndns2(
     Service::Own(Own { name: entry_name(host), protocol: Protocol::Dyndns2, settings })
 }
 
-/// `server` if it is a name or an address with or without a port, and nothing that may be a secret:
-/// no login before it, no path or query behind it.
+/// `server` if it is a name or an address, with or without a port, and has no login, path or query.
 fn plain_server(server: &str) -> Option<&str> {
     if server.parse::<Ipv6Addr>().is_ok() {
         return Some(server);

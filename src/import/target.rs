@@ -63,8 +63,7 @@ impl Names {
     }
 }
 
-/// Reads `text`, with or without a scheme; `is_plain` tells that none means http. Without a family
-/// it is for both.
+/// What `text` says; `is_plain` tells that no scheme means http. Without a family it is for both.
 pub(super) fn read(
     text: &str,
     family: Option<Family>,

@@ -20,8 +20,8 @@ use crate::core::wire::key_file;
 /// Where secrets are looked for when nobody says where.
 const USUAL_DIRECTORY: &str = "/etc/homing";
 
-/// What stands for a source that could not be carried over, in a host that is switched off: no name
-/// of one, so that `homing check` asks for it as soon as somebody switches the host on.
+/// What stands for a source that is not carried over: no source, so that `homing check` asks for one
+/// as soon as somebody switches the host on.
 const TO_BE_WRITTEN: &str = "name-of-a-source";
 
 /// The configuration, and what belongs beside it.
@@ -142,8 +142,7 @@ impl Host {
     }
 }
 
-/// Whether a password is assigned in `text`, which something before it has made a part of another
-/// value.
+/// Whether `text` holds the assignment of a password, which an error made a part of another value.
 fn holds_assignment(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.match_indices("password").any(|(at, name)| {
@@ -154,6 +153,7 @@ fn holds_assignment(text: &str) -> bool {
 }
 
 /// What is decided once for the whole file.
+#[derive(Default)]
 struct Writer<'a> {
     /// The directory that secrets go into, when they do.
     directory: Option<&'a str>,
@@ -174,14 +174,7 @@ type FileKey = (String, Option<String>, &'static str, String);
 
 impl<'a> Writer<'a> {
     fn new(directory: Option<&'a str>, hosts: &[Host]) -> Self {
-        let mut writer = Self {
-            directory,
-            sources: Vec::new(),
-            source_places: BTreeMap::new(),
-            providers: Vec::new(),
-            files: BTreeMap::new(),
-            taken: BTreeSet::new(),
-        };
+        let mut writer = Self { directory, ..Self::default() };
         // Those that count come first, and get the plain names.
         let (counting, rest): (Vec<_>, Vec<_>) =
             hosts.iter().partition(|host| host.left_out.is_none());
@@ -267,56 +260,51 @@ impl<'a> Writer<'a> {
         found.map_or(&own.name, |(name, _)| name)
     }
 
-    /// Leaves out the hosts that a configuration cannot hold, with the reasons; of several names in
-    /// one block, those alone.
+    /// Leaves out the hosts, and of one block the names, that a configuration cannot hold.
     fn admit(&self, hosts: Vec<Host>, problems: impl Fn(&str) -> Vec<String>) -> Vec<Host> {
-        let first_problem = |host: &Host| problems(&self.sections(&[host])).into_iter().next();
+        let first_problem = |hosts: &[&Host]| match hosts {
+            [] => None,
+            hosts => problems(&self.sections(hosts)).into_iter().next(),
+        };
         let mut admitted = Vec::with_capacity(hosts.len());
         for mut host in hosts {
-            let problem = if host.left_out.is_none() { first_problem(&host) } else { None };
+            let problem = if host.left_out.is_none() { first_problem(&[&host]) } else { None };
             let Some(problem) = problem else {
                 admitted.push(host);
                 continue;
             };
+            if host.names.len() < 2 {
+                host.leave_out(problem);
+                admitted.push(host);
+                continue;
+            }
             let mut refused = Vec::new();
-            if host.names.len() > 1 {
-                for name in std::mem::take(&mut host.names) {
-                    let single =
-                        Host { names: vec![name.clone()], remarks: Vec::new(), ..host.clone() };
-                    match first_problem(&single) {
-                        None => host.names.push(name),
-                        Some(problem) => refused.push((single, problem)),
+            for name in std::mem::take(&mut host.names) {
+                let mut single =
+                    Host { names: vec![name.clone()], remarks: Vec::new(), ..host.clone() };
+                match first_problem(&[&single]) {
+                    None => host.names.push(name),
+                    Some(problem) => {
+                        single.leave_out(problem);
+                        refused.push(single);
                     }
                 }
-            } else {
-                host.leave_out(problem);
             }
-            if !host.names.is_empty() {
-                admitted.push(host);
-            } else if let Some((first, _)) = refused.first_mut() {
-                first.remarks = host.remarks;
+            match refused.first_mut() {
+                Some(first) if host.names.is_empty() => first.remarks = host.remarks,
+                _ => admitted.push(host),
             }
-            for (mut single, problem) in refused {
-                single.leave_out(problem);
-                admitted.push(single);
+            admitted.append(&mut refused);
+        }
+        if first_problem(&counting(&admitted)).is_some() {
+            // One by one, as some of them do not go together.
+            for place in 0..admitted.len() {
+                if let Some(problem) = first_problem(&counting(&admitted[..=place])) {
+                    admitted[place].leave_out(problem);
+                }
             }
         }
-        let mut hosts = admitted;
-        let counting: Vec<_> = hosts.iter().filter(|host| host.left_out.is_none()).collect();
-        if counting.is_empty() || problems(&self.sections(&counting)).is_empty() {
-            return hosts;
-        }
-        // One by one, and only where some of them do not go together.
-        for place in 0..hosts.len() {
-            let so_far: Vec<_> =
-                hosts[..=place].iter().filter(|host| host.left_out.is_none()).collect();
-            let wrong =
-                if so_far.is_empty() { Vec::new() } else { problems(&self.sections(&so_far)) };
-            if let Some(first) = wrong.first() {
-                hosts[place].leave_out(first.clone());
-            }
-        }
-        hosts
+        admitted
     }
 
     /// The sections that `hosts` need, and their blocks, without remarks.
@@ -525,6 +513,11 @@ impl Body {
             }
         }
     }
+}
+
+/// Those of `hosts` that are not left out.
+fn counting(hosts: &[Host]) -> Vec<&Host> {
+    hosts.iter().filter(|host| host.left_out.is_none()).collect()
 }
 
 /// The headers of the sections in `text`.

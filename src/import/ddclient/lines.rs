@@ -35,8 +35,7 @@ pub(super) struct Statement {
     pub(super) positional: usize,
     /// Whether the login stands in an assignment.
     pub(super) had_login: bool,
-    /// Whether a host without a dot is one for sure: it stands alone, and no password before it on its
-    /// line that may go on in it.
+    /// Whether a word without a dot is a host for sure, and not the end of a password before it.
     pub(super) has_plain_label: bool,
     /// Why none of it may be shown: a piece of a secret may stand anywhere in it.
     pub(super) obscure: Option<&'static str>,
@@ -96,8 +95,8 @@ pub(super) fn statements(text: &str) -> Vec<Statement> {
     statements
 }
 
-/// `line` with a harmless word in place of its password, which may hold what means something
-/// elsewhere: everything up to the next blank, or between single quotes.
+/// `line` with a harmless word in place of its password, which goes on up to the next blank, or stands
+/// between single quotes.
 fn take_password(line: &str, number: usize, joined: &mut Joined) -> String {
     const HARMLESS: &str = "x";
     const NAME: &str = "password";

@@ -68,6 +68,7 @@ const SECRETS: [&str; 6] = ["apikey", "dynurl", "fw-password", "secretapikey", "
 fn fate(name: &str, text: &str) -> Fate {
     let is_off = flag(text) == Some(false);
     let asks = !(text.is_empty() || is_off);
+    let lost = |what| Fate::Lost(what).only_if(asks);
     match name {
         "cmd" | "cmd-skip" | "cmdv4" | "cmdv6" | "daemon" | "fw" | "fw-login" | "fw-password"
         | "fw-skip" | "fwv4" | "fwv4-skip" | "fwv6" | "fwv6-skip" | "host" | "if" | "ifv4"
@@ -95,28 +96,23 @@ fn fate(name: &str, text: &str) -> Fate {
         }
         "custom" | "static" => Fate::Needless("the service knows by itself of what kind a name is"),
         "backupmx" | "mx" | "on-root-domain" | "wildcard" => {
-            Fate::Lost("Homing sets addresses and nothing else; set it once at the service")
-                .only_if(asks)
+            lost("Homing sets addresses and nothing else; set it once at the service")
         }
-        "mail" | "mail-failure" | "mail-from" => Fate::Lost(
+        "mail" | "mail-failure" | "mail-from" => lost(
             "Homing sends no mail; cron mails what `homing --once` prints, systemd has OnFailure=, and on-change of a \
              host runs a program",
-        )
-        .only_if(asks),
+        ),
         "fw-ssl-validate" | "web-ssl-validate" => Fate::Lost(
             "certificates are always verified; ca-file in a source or provider adds an authority",
         )
         .only_if(is_off),
-        "proxy" => Fate::Lost("Homing uses no proxy; let it reach its services directly")
-            .only_if(asks),
-        "redirect" => Fate::Lost(
+        "proxy" => lost("Homing uses no proxy; let it reach its services directly"),
+        "redirect" => lost(
             "redirects are never followed with a password; write the address that they lead to",
-        )
-        .only_if(asks),
-        "ssl_ca_dir" | "ssl_ca_file" => Fate::Lost(
+        ),
+        "ssl_ca_dir" | "ssl_ca_file" => lost(
             "the system's authorities count; ca-file in the section of a source or provider adds one",
-        )
-        .only_if(asks),
+        ),
         _ => Fate::Unnamed("a setting there is not known here: left out"),
     }
 }
@@ -132,10 +128,11 @@ impl Reader {
         let Statement { line, settings, hosts, has_plain_label, wrong, .. } = statement;
         let mut remarks: Vec<_> =
             wrong.into_iter().map(|(line, what)| Remark::to_do(line, what)).collect();
+        let is_path = is_nsupdate(&settings, &self.globals);
+        let is_secret = |name: &str| name == "password" && !is_path || SECRETS.contains(&name);
         for (name, setting) in &settings {
-            let is_path = name == "password" && is_nsupdate(&settings, &self.globals);
-            if let (true, Value::Text(text)) =
-                (name == "password" && !is_path || SECRETS.contains(&&**name), &setting.value)
+            if let Value::Text(text) = &setting.value
+                && is_secret(name)
             {
                 self.hidden.push(Secret::new(text));
             }
@@ -250,7 +247,7 @@ fn is_nsupdate(settings: &Settings, globals: &Settings) -> bool {
 /// What has to be said about a setting, whatever its host.
 fn remark(name: &str, setting: &Setting) -> Option<Remark> {
     let text = match &setting.value {
-        Value::Text(text) => text,
+        Value::Text(text) => text.as_str(),
         Value::Variable(_) if name != "password" && is_known(name) => {
             let what = format!(
                 "{name} comes from an environment variable, which only a secret can: left out"

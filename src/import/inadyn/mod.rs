@@ -217,7 +217,7 @@ impl Reader<'_> {
         host
     }
 
-    /// By which line requests leave (version 1); a host that would leave by another stays switched off.
+    /// Leaves the host out where requests would leave by another interface (version 1).
     fn settle_way(&self, host: &mut Host) {
         if self.globals.setting("bind").is_some() {
             host.leave_out("requests left by the interface that bind names; write bind = \"DEVICE\" in the host");
