@@ -981,7 +981,7 @@ fn imported(service: &str) -> Meaning {
         Ok(_) => Vec::new(),
         Err(problems) => problems.iter().map(str::to_owned).collect(),
     };
-    let draft = import::read(Client::DdnsScripts, service).expect("it is a service");
+    let draft = import::read_draft(Client::DdnsScripts, service).expect("it is a service");
     let written = draft.written("ddns", Some("/s"), problems);
     let is_on = written.carried == 1;
     let text = if is_on { written.text } else { written.text.replace("\n#", "\n") };

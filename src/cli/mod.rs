@@ -101,7 +101,7 @@ pub fn parse(
     arguments: impl IntoIterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Parsed, UsageError> {
-    let given = Given::read(arguments)?;
+    let given = Given::from_arguments(arguments)?;
     if given.has(Flag::Help) {
         return Ok(Parsed::Show(given.help()));
     }
@@ -156,7 +156,7 @@ struct Given {
 }
 
 impl Given {
-    fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, UsageError> {
+    fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, UsageError> {
         use lexopt::Arg;
 
         let mut given = Self::default();

@@ -48,7 +48,11 @@ pub(super) struct Context<'a> {
 
 impl Context<'_> {
     /// Reads one block; the hosts are complete only if nothing was noted.
-    pub(super) fn read(&mut self, section: &mut Section<'_>, notes: &mut Notes) -> Vec<HostConfig> {
+    pub(super) fn read_hosts(
+        &mut self,
+        section: &mut Section<'_>,
+        notes: &mut Notes,
+    ) -> Vec<HostConfig> {
         section.check_keys(SectionKind::Host, notes);
         let names = names(section, notes);
         let at = self.provider(section, notes);

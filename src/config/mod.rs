@@ -177,7 +177,7 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
     })?;
     let programs_as = author(path, &metadata);
     hand::serve(authorship(programs_as, path));
-    let config = read(path, &text, secret::check_exposure(&metadata).err())?;
+    let config = read_config(path, &text, secret::check_exposure(&metadata).err())?;
     Ok(Config { programs_as, ..config })
 }
 
@@ -206,11 +206,11 @@ const MOST: u64 = 1024 * 1024;
 ///
 /// Secrets may stand in it if `is_private`.
 pub fn parse(path: &Path, text: &str, is_private: bool) -> Result<Config, Problems> {
-    read(path, text, (!is_private).then_some(0o600))
+    read_config(path, text, (!is_private).then_some(0o600))
 }
 
 /// As [`parse`]; `exposed` is the mode that the file should have, when others may read it.
-fn read(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, Problems> {
+fn read_config(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, Problems> {
     let mut notes = Notes::new(path, text);
     let (document, errors) = DeTable::parse_recoverable(text);
     let is_whole = note_syntax(&errors, &mut notes);
@@ -225,11 +225,11 @@ fn read(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, Problem
     let daemon = daemon(&top, base, &mut notes);
     let sources: Vec<_> = entries(&top, "source", &mut notes)
         .iter_mut()
-        .map(|(name, section)| source::read(name, section, base, &mut notes))
+        .map(|(name, section)| source::read_source(name, section, base, &mut notes))
         .collect();
     let providers = entries(&top, "provider", &mut notes)
         .iter_mut()
-        .map(|(name, section)| provider::read(name, section, base, &mut notes))
+        .map(|(name, section)| provider::read_provider(name, section, base, &mut notes))
         .collect();
     let mut context = Context {
         file: path,
@@ -242,7 +242,7 @@ fn read(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, Problem
     };
     let mut hosts = Vec::new();
     for mut section in blocks(&top, &mut notes) {
-        hosts.extend(context.read(&mut section, &mut notes));
+        hosts.extend(context.read_hosts(&mut section, &mut notes));
     }
     for (entry, usage) in sources.iter().zip(&context.usage) {
         entry.check_usage(*usage, &mut notes);

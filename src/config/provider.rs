@@ -28,7 +28,7 @@ pub(super) struct ProviderSection {
 }
 
 /// Reads one section.
-pub(super) fn read(
+pub(super) fn read_provider(
     name: &str,
     section: &mut Section<'_>,
     base: &Path,

@@ -12,7 +12,7 @@ use crate::core::wire::whoami::{self, Resolver};
 const EXAMPLE: &str = "{ server = \"192.0.2.53\", name = \"whoami.example.net\" }";
 
 /// Reads one resolver.
-pub(super) fn read(item: &Setting<'_>, notes: &mut Notes) -> Option<Resolver> {
+pub(super) fn read_resolver(item: &Setting<'_>, notes: &mut Notes) -> Option<Resolver> {
     if item.value.is_table() {
         return table(&mut item.section(EXAMPLE, notes)?, notes);
     }

@@ -102,7 +102,7 @@ const OTHERS: u32 = 0o007;
 const LONGEST: usize = 4096;
 
 /// The secret that stands at `place`, read now.
-pub fn read(place: &SecretPlace) -> Result<Secret, SecretError> {
+pub fn read_secret(place: &SecretPlace) -> Result<Secret, SecretError> {
     read_with(place, credentials_directory().as_deref())
 }
 
@@ -144,7 +144,7 @@ pub fn from_reader(reader: impl Read, path: &Path) -> Result<Secret, SecretError
     one_line(&bytes).map_err(|flaw| SecretError::Content { holder: shown_path(path), flaw })
 }
 
-/// As [`read`], with systemd's credentials in `directory`.
+/// As [`read_secret`], with systemd's credentials in `directory`.
 fn read_with(place: &SecretPlace, directory: Option<&Path>) -> Result<Secret, SecretError> {
     match place {
         SecretPlace::Credential(name) => {

@@ -58,7 +58,7 @@ const EXTRAS: [(&str, &[&str]); 8] = [
 ];
 
 /// Reads one section.
-pub(super) fn read(
+pub(super) fn read_source(
     name: &str,
     section: &mut Section<'_>,
     base: &Path,
@@ -139,7 +139,7 @@ fn interface(section: &Section<'_>, setting: &Setting<'_>, notes: &mut Notes) ->
     const MOST: usize = 8;
     let name = setting.parsed(notes, str::parse);
     let count = section.get("count").map_or(Some(1), |count| count.number(1, MOST, notes));
-    let neighbour = suffix::read(section, notes);
+    let neighbour = suffix::read_neighbour(section, notes);
     Some(Interface { name: name?, count: NonZeroUsize::new(count?)?, neighbour })
 }
 
@@ -165,7 +165,7 @@ fn outside(section: &Section<'_>, base: &Path, notes: &mut Notes) -> Option<Outs
                     item.parsed(notes, |text| value::server(text, STUN_PORT)).map(Service::Stun)
                 }
                 "gateway" => gateway(item, notes),
-                _ => resolver::read(item, notes).map(Service::Dns),
+                _ => resolver::read_resolver(item, notes).map(Service::Dns),
             };
             match (service, &mut services) {
                 (Some(service), Some(services))

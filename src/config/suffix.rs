@@ -7,7 +7,7 @@ use super::table::Section;
 use crate::core::address::prefix::{Neighbour, SHORTEST_DELEGATED, Suffix};
 
 /// The machine that the section describes; `None` when it describes none, or not rightly.
-pub(super) fn read(section: &Section<'_>, notes: &mut Notes) -> Option<Neighbour> {
+pub(super) fn read_neighbour(section: &Section<'_>, notes: &mut Notes) -> Option<Neighbour> {
     let written_length = section.get("prefix-length");
     let setting = match (section.get("suffix"), section.get("suffix-mac")) {
         (Some(_), Some(mac)) => {

@@ -42,7 +42,7 @@ const MOST_LINKS: usize = 40;
 /// What `config` needs, and the state in `state_dir`.
 pub fn of(config: &Config, state_dir: &Path) -> Needs {
     let mut gathered = Gathered::default();
-    gathered.read(&config.path);
+    gathered.add_file(&config.path);
     let (mut providers, mut sources) = (BTreeSet::new(), BTreeSet::new());
     let mut asks_others = false;
     for host in &config.hosts {
@@ -113,7 +113,7 @@ fn foreseen(path: &Path, links: usize) -> PathBuf {
 /// What the system's look-up of names needs.
 pub fn of_system() -> Needs {
     let mut gathered = Gathered::default();
-    RESOLVER.iter().for_each(|path| gathered.read(Path::new(path)));
+    RESOLVER.iter().for_each(|path| gathered.add_file(Path::new(path)));
     let libraries: &[&str] = if cfg!(target_env = "musl") { &[] } else { &LIBRARIES };
     for directory in RESOLVERS.iter().chain(libraries) {
         gathered.needs.read.extend(fs::canonicalize(directory));
@@ -141,10 +141,10 @@ impl Gathered {
 
     fn host(&mut self, host: &HostConfig) {
         match &host.secret {
-            Some(SecretPlace::File(path) | SecretPlace::KeyFile(path)) => self.read(path),
+            Some(SecretPlace::File(path) | SecretPlace::KeyFile(path)) => self.add_file(path),
             Some(SecretPlace::Credential(name)) => {
                 if let Some(directory) = std::env::var_os("CREDENTIALS_DIRECTORY") {
-                    self.read(&Path::new(&directory).join(name));
+                    self.add_file(&Path::new(&directory).join(name));
                 }
             }
             Some(SecretPlace::Environment(_) | SecretPlace::Inline(_)) | None => {}
@@ -165,7 +165,7 @@ impl Gathered {
         let urls = provider.update_url.as_deref().into_iter().chain(provider.api_url.as_deref());
         urls.chain(echoes).for_each(|url| self.url(url));
         if let Some(ca_file) = &provider.ca_file {
-            self.read(Path::new(&**ca_file));
+            self.add_file(Path::new(&**ca_file));
         }
         if let Some(server) = &provider.name_server {
             self.server(server);
@@ -174,7 +174,7 @@ impl Gathered {
 
     fn source(&mut self, source: &Source) {
         match &source.kind {
-            SourceKind::File(path) => self.read(path),
+            SourceKind::File(path) => self.add_file(path),
             SourceKind::Outside(outside) => {
                 outside.services.iter().for_each(|service| match service {
                     Service::Dns(resolver) => {
@@ -188,7 +188,7 @@ impl Gathered {
                     Service::Stun(_) => {}
                     Service::Web { echo, ca_file } => {
                         self.echo(echo);
-                        ca_file.iter().for_each(|path| self.read(path));
+                        ca_file.iter().for_each(|path| self.add_file(path));
                     }
                 });
             }
@@ -213,7 +213,7 @@ impl Gathered {
 
     /// Adds the directory of the file at `path`, and of each link on the way to it: what a link
     /// leads to is replaced as often as the link.
-    fn read(&mut self, path: &Path) {
+    fn add_file(&mut self, path: &Path) {
         let mut path = path.to_owned();
         for _ in 0..MOST_LINKS {
             let directory = self.directory(&path);

@@ -128,7 +128,7 @@ fn doubts(config: &Config) -> Vec<String> {
         let Some(place) = &host.secret else { continue };
         let protocol = config.providers[host.provider].protocol;
         // What cannot be read is told elsewhere, and a key file has a form of its own.
-        let Ok(secret) = secret::read(place) else { continue };
+        let Ok(secret) = secret::read_secret(place) else { continue };
         let doubt = match place {
             SecretPlace::KeyFile(_) => None,
             _ => doubt(&secret, protocol),

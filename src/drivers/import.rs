@@ -57,7 +57,7 @@ fn translated(command: &ImportCommand) -> Result<Written, (Exit, String)> {
     let bytes = read(&command.file, from_stdin).map_err(|what| wrong(format!("{shown} {what}")))?;
     // Comments may be in any encoding, and the rest is ASCII; a secret that is not UTF-8 is told.
     let text = String::from_utf8_lossy(&bytes);
-    let draft = import::read(command.client, &text)
+    let draft = import::read_draft(command.client, &text)
         .map_err(|unusable| wrong(format!("{shown}: {unusable}")))?;
     let directory = command.secrets_dir.as_deref().map(directory).transpose()?;
     let written = draft.written(&shown, directory.as_ref().map(|(_, text)| &**text), problems);

@@ -1,7 +1,7 @@
 //! ddns-scripts' options, and what stands for them in Homing (OpenWrt's wiki, "DDNS client", and the
 //! options that the package's own scripts read).
 //!
-//! Called by `read`.
+//! Called by the parent.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::core::address::{Family, PerFamily};
 use crate::core::secret::Secret;
 
 /// Reads `text`.
-pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
-    let file = uci::read(text);
+pub(super) fn read_draft(text: &str) -> Result<Draft, Unusable> {
+    let file = uci::parse_uci(text);
     let is_ours = |section: &Section| matches!(&*section.kind, "ddns" | "service");
     if !file.sections.iter().any(is_ours) {
         return Err(Unusable::Foreign(Client::DdnsScripts));
@@ -254,8 +254,13 @@ impl Reader<'_> {
                 remarks.push(Remark::to_do(self.line_of("update_url"), what));
             }
         }
-        let target =
-            target::read(&filled, Some(self.family()), false, self.line_of("update_url"), remarks);
+        let target = target::read_target(
+            &filled,
+            Some(self.family()),
+            false,
+            self.line_of("update_url"),
+            remarks,
+        );
         host.service = target.service;
         host.names = host.names.iter().map(|name| target.names.of(name)).collect();
         if target.login_is_password {
@@ -405,7 +410,7 @@ mod tests {
              \toption password s3cret\n{}\n",
             lines.join("\n")
         );
-        read(&text).unwrap().hosts.remove(0)
+        read_draft(&text).unwrap().hosts.remove(0)
     }
 
     #[test]
@@ -501,7 +506,9 @@ mod tests {
     #[test]
     fn intervals_have_units() {
         let draft = |options: &str| {
-            read(&format!("config service\n{}", options.replace(", ", "\n"))).unwrap().interval
+            read_draft(&format!("config service\n{}", options.replace(", ", "\n")))
+                .unwrap()
+                .interval
         };
         let minutes = |minutes: u64| Some(Duration::from_secs(minutes * 60));
         assert_eq!(draft("option check_interval 20"), minutes(20));

@@ -107,7 +107,7 @@ impl std::error::Error for Unusable {}
 /// Reads the configuration `text` of `client`.
 ///
 /// What cannot be carried over is remarked in the draft; an error means that nothing can.
-pub fn read(client: Client, text: &str) -> Result<Draft, Unusable> {
+pub fn read_draft(client: Client, text: &str) -> Result<Draft, Unusable> {
     // Editors of some systems begin a file with a mark that means nothing.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
@@ -115,9 +115,9 @@ pub fn read(client: Client, text: &str) -> Result<Draft, Unusable> {
         return Err(Unusable::Comments(client));
     }
     let mut draft = match client {
-        Client::Ddclient => ddclient::read(text),
-        Client::Inadyn => inadyn::read(text),
-        Client::DdnsScripts => ddns_scripts::read(text),
+        Client::Ddclient => ddclient::read_draft(text),
+        Client::Inadyn => inadyn::read_draft(text),
+        Client::DdnsScripts => ddns_scripts::read_draft(text),
     }?;
     if draft.hosts.is_empty() {
         return Err(Unusable::NoHosts(client));

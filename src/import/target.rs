@@ -64,7 +64,7 @@ impl Names {
 }
 
 /// What `text` says; `is_plain` tells that no scheme means http. Without a family it is for both.
-pub(super) fn read(
+pub(super) fn read_target(
     text: &str,
     family: Option<Family>,
     is_plain: bool,
@@ -149,7 +149,7 @@ mod tests {
     fn target(text: &str) -> Target {
         let text = text.replace("%u", USER).replace("%p", PASSWORD);
         let text = text.replace("%h", HOST).replace("%i", ADDRESS);
-        read(&text, Some(Family::V4), false, 1, &mut Vec::new())
+        read_target(&text, Some(Family::V4), false, 1, &mut Vec::new())
     }
 
     #[test]

@@ -14,7 +14,7 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 fn written(client: Client, text: &str) -> Written {
-    read(client, text).unwrap().written("FILE", None, problems)
+    read_draft(client, text).unwrap().written("FILE", None, problems)
 }
 
 #[track_caller]
@@ -133,7 +133,7 @@ fn intervals_are_not_below_those_of_the_old_client() {
 #[test]
 fn a_file_of_comments_alone_is_told() {
     for client in Client::ALL {
-        let error = read(client, "# use=web\n\n  #provider x {\n").unwrap_err();
+        let error = read_draft(client, "# use=web\n\n  #provider x {\n").unwrap_err();
         assert_eq!(error, Unusable::Comments(client));
     }
 }
@@ -152,7 +152,8 @@ fn the_names_of_secret_files_tell_hosts_and_secrets_apart() {
     let text = "login=a password=hunter1 *.example.com\nlogin=b password=hunter2 server=dynv6.com *.example.com\n\
                 login=a password=hunter1 c.example.com\nlogin=a password=hunter3 server=dynu.example d.example.com";
     let draft =
-        read(Client::Ddclient, &text.replace("server=dynv6.com *", "server=dynv6.com e")).unwrap();
+        read_draft(Client::Ddclient, &text.replace("server=dynv6.com *", "server=dynv6.com e"))
+            .unwrap();
     let written = draft.written("FILE", Some("/s/"), problems);
     let files: Vec<_> = written.secrets.iter().map(|file| &*file.name).collect();
     let expect =
@@ -170,7 +171,8 @@ fn a_secret_that_no_file_can_hold_is_told() {
         ("''", "no password stands in the old file"),
     ] {
         let text = format!("login=a password={password} a.example");
-        let written = read(Client::Ddclient, &text).unwrap().written("FILE", Some("/s"), problems);
+        let written =
+            read_draft(Client::Ddclient, &text).unwrap().written("FILE", Some("/s"), problems);
         assert!(written.secrets.is_empty() && written.text.contains(expect), "{}", written.text);
     }
 }
@@ -236,7 +238,7 @@ fn whatever_a_file_holds_the_output_is_configuration_or_comments() {
             let start = chance.below(lines.len().saturating_sub(60));
             let piece = lines[start..lines.len().min(start + 60)].join("\n");
             let text = mutated(&piece.chars().collect::<Vec<_>>(), &mut chance);
-            let Ok(draft) = read(client, &text) else { continue };
+            let Ok(draft) = read_draft(client, &text) else { continue };
             let Written { text: out, carried, .. } = draft.written("FILE", None, problems);
             if carried > 0 {
                 assert_eq!(problems(&out), [""; 0], "round {round} of {text}\ngave\n{out}");
@@ -244,7 +246,7 @@ fn whatever_a_file_holds_the_output_is_configuration_or_comments() {
                 let result = ::toml::de::DeTable::parse(&out);
                 assert!(result.is_ok(), "round {round} of {text}\ngave\n{out}");
             }
-            let again = read(client, &text).unwrap().written("FILE", None, problems);
+            let again = read_draft(client, &text).unwrap().written("FILE", None, problems);
             assert_eq!(out, again.text);
         }
     }
@@ -267,7 +269,7 @@ fn no_character_before_a_secret_and_no_end_of_a_line_lets_it_out() {
                 let (before, behind) = line.split_at(at);
                 let behind = if sign.is_empty() { "" } else { behind };
                 let text = format!("{before}{sign}{behind}\nlogin=a password=b z.example\n");
-                let Ok(draft) = read(Client::Ddclient, &text) else { continue };
+                let Ok(draft) = read_draft(Client::Ddclient, &text) else { continue };
                 // A password that is cut is one; a sign within it makes another.
                 if at <= name || at > name + "password".len() {
                     let out = draft.written("FILE", None, problems).text;
@@ -316,7 +318,7 @@ fn one_client_reads_the_files_of_another_without_harm() {
     ];
     for client in Client::ALL {
         for text in texts {
-            let Ok(draft) = read(client, text) else { continue };
+            let Ok(draft) = read_draft(client, text) else { continue };
             let written = draft.written("FILE", None, problems);
             assert!(written.carried == 0 || problems(&written.text).is_empty());
         }

@@ -34,7 +34,7 @@ impl Section {
 }
 
 /// Reads `text`; a line that is wrong is passed over and told.
-pub(super) fn read(text: &str) -> File {
+pub(super) fn parse_uci(text: &str) -> File {
     let mut file = File::default();
     for (place, line) in text.lines().enumerate() {
         let number = place + 1;
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_file_is_its_sections_and_what_is_wrong_with_it() {
-        let file = read(
+        let file = parse_uci(
             "package ddns\nconfig service 'a'\n\toption x 1\n\toption x 2\n\tlist y 1\n\tlist y 2\n\
              default: wan\n\noption too many words\nconfig service\n",
         );

@@ -181,7 +181,7 @@ impl KeptSecret {
         let login = None;
         let makes_tokens = provider.protocol.manners().has_receipts();
         let read = |place| {
-            secret::read(place).map_err(|error| match error {
+            secret::read_secret(place).map_err(|error| match error {
                 SecretError::Missing(path) if makes_tokens => {
                     secret::no_token_file(&path, &host.host.key.host)
                 }

@@ -85,7 +85,7 @@ impl TokenFile {
 
     /// The secret whose token has not taken its place yet.
     pub fn next_secret(&self) -> Option<Secret> {
-        secret::read(&SecretPlace::File(self.new_path())).ok()
+        secret::read_secret(&SecretPlace::File(self.new_path())).ok()
     }
 
     /// Reads what is there, and completes a run that was cut at its very end unless only looking.
@@ -107,7 +107,7 @@ impl TokenFile {
             }
         }
         if let (None, Some(receipt)) = (found.proven(), &found.receipt)
-            && let Ok(next) = secret::read(&SecretPlace::File(self.new_path()))
+            && let Ok(next) = secret::read_secret(&SecretPlace::File(self.new_path()))
             && receipt.is_of(&next)
         {
             // Its token was complete, and its receipt was written.
@@ -130,7 +130,7 @@ impl TokenFile {
                 return Err(Failure::new(Exit::Configuration, error.to_string(), String::new()));
             }
         };
-        let secret = secret::read(&SecretPlace::File(self.new_path())).ok();
+        let secret = secret::read_secret(&SecretPlace::File(self.new_path())).ok();
         let in_use = found.receipt.as_ref().and_then(|receipt| receipt.id.clone());
         match half {
             Some(half) if half.id.is_some() && half.id == in_use => {}
@@ -152,7 +152,7 @@ impl TokenFile {
 
     /// The secret in the file; `None` when there is none, or nothing in it.
     fn secret(&self) -> Result<Option<Secret>, Failure> {
-        match secret::read(&SecretPlace::File(self.path.clone())) {
+        match secret::read_secret(&SecretPlace::File(self.path.clone())) {
             Ok(secret) => Ok(Some(secret)),
             Err(SecretError::Missing(_) | SecretError::Content { flaw: Flaw::Empty, .. }) => {
                 Ok(None)

@@ -32,7 +32,7 @@ pub fn note_proofs(subjects: &[Subject<'_>], audited: &[Audited]) {
         }
         let Ok(real) = disk::real(file) else { continue };
         let Ok(_lock) = lock_directory(disk::directory(&real)) else { continue };
-        let is_same = secret::read(subject.holder.place).is_ok_and(|now| now == *secret)
+        let is_same = secret::read_secret(subject.holder.place).is_ok_and(|now| now == *secret)
             // A receipt that could not be read, or is of another token, is not overwritten.
             && receipt::read(file).is_ok_and(|now| now == subject.receipt);
         if let (true, Ok(ownership)) = (is_same, Ownership::of(&real)) {

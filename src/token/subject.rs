@@ -38,7 +38,7 @@ impl<'a> Subject<'a> {
             }
             None => None,
         };
-        let secret = match secret::read(holder.place) {
+        let secret = match secret::read_secret(holder.place) {
             Ok(secret) => Some(secret),
             Err(SecretError::Missing(_)) if receipt.is_some() => None,
             Err(SecretError::Missing(_)) => return Ok(None),

@@ -2,7 +2,7 @@
 //! `ddclient.conf.in`, 3.8 to 4.0).
 //!
 //! Global settings are those of lines without hosts, for every host that follows, and for those before
-//! that have none of their own. Called by `read`.
+//! that have none of their own. Called by the parent.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ use crate::core::secret::Secret;
 mod lines;
 
 /// Reads `text`.
-pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
+pub(super) fn read_draft(text: &str) -> Result<Draft, Unusable> {
     let statements = lines::statements(text);
     let knows = |statement: &Statement| {
         let mut names = statement.settings.keys();
@@ -622,7 +622,7 @@ mod tests {
     use super::*;
 
     fn host(text: &str) -> Host {
-        read(text).unwrap().hosts.remove(0)
+        read_draft(text).unwrap().hosts.remove(0)
     }
 
     #[track_caller]
@@ -688,7 +688,7 @@ mod tests {
             "usev4=webv4, usev6=cmdv6, cmdv6='get hunter2'",
         ] {
             let text = format!("{way}\nprotocol=dyndns2 login=a password=b h.example");
-            let host = super::super::read(Client::Ddclient, &text).unwrap().hosts.remove(0);
+            let host = super::super::read_draft(Client::Ddclient, &text).unwrap().hosts.remove(0);
             assert!(host.left_out.is_some(), "{way}: {host:?}");
             let is_auto =
                 Family::BOTH.iter().any(|family| host.addresses[*family] == Address::Auto);
@@ -700,7 +700,7 @@ mod tests {
     fn settings_behind_the_last_host_count_for_those_without_their_own() {
         let text = "login=a, password=b\nusev4=ifv4, ifv4=eth1 one.example\ntwo.example\n\
                     usev6=ifv6, ifv6=eth0, usev4=ifv4, ifv4=eth0, max-interval=20d";
-        let draft = read(text).unwrap();
+        let draft = read_draft(text).unwrap();
         let interface = |name: &str| Address::from(Kind::Interface(name.to_owned()));
         let found: Vec<_> = draft.hosts.iter().map(|host| host.addresses.clone()).collect();
         let of = |v4, v6| PerFamily { v4: interface(v4), v6: interface(v6) };
@@ -739,7 +739,7 @@ mod tests {
             ("password=x", "login=me hunter2"),
         ] {
             let text = format!("{globals}\n{line}\nlogin=a password=b z.example\n");
-            let said = super::super::read(Client::Ddclient, &text).map(|draft| {
+            let said = super::super::read_draft(Client::Ddclient, &text).map(|draft| {
                 let problems = |_: &str| Vec::new();
                 draft.written("FILE", None, problems).text
             });
@@ -766,7 +766,7 @@ mod tests {
     #[test]
     fn a_later_line_changes_the_settings_of_later_hosts_only() {
         let text = "login=a\npassword=p1 one.example\nlogin=b\npassword=p2 two.example";
-        let draft = read(text).unwrap();
+        let draft = read_draft(text).unwrap();
         let logins: Vec<_> = draft.hosts.iter().map(|host| host.username.as_deref()).collect();
         assert_eq!(logins, [Some("a"), Some("b")]);
         assert!(draft.hosts.iter().all(|host| host.service.name() == "dyn.com"));
@@ -788,13 +788,13 @@ mod tests {
 
     #[test]
     fn a_word_behind_a_password_that_is_no_name_is_not_repeated() {
-        let draft = read("login=a password=two words h.example").unwrap();
+        let draft = read_draft("login=a password=two words h.example").unwrap();
         assert!(draft.hosts[0].names.is_empty());
     }
 
     #[test]
     fn names_that_mean_nothing_are_not_repeated() {
-        let draft = read("login=a password=b hunter2=x hunter3_env=y h.example").unwrap();
+        let draft = read_draft("login=a password=b hunter2=x hunter3_env=y h.example").unwrap();
         let said = format!("{:?}", draft.hosts[0].remarks);
         assert!(!said.contains("hunter") && draft.hosts[0].remarks.len() >= 2, "{said}");
     }
@@ -814,7 +814,7 @@ mod tests {
     #[test]
     fn a_file_of_something_else_is_refused() {
         for text in ["", "hello world\n", "[[host]]\nname = \"a.example\"\n", "#!/bin/sh\necho x"] {
-            assert_eq!(read(text).err(), Some(Unusable::Foreign(Client::Ddclient)), "{text}");
+            assert_eq!(read_draft(text).err(), Some(Unusable::Foreign(Client::Ddclient)), "{text}");
         }
     }
 }

@@ -71,7 +71,7 @@ enum Token {
 }
 
 /// Reads `text`; what is wrong is passed over and told.
-pub(super) fn read(text: &str) -> File {
+pub(super) fn parse_blocks(text: &str) -> File {
     let mut tokens = tokens(text).into_iter().peekable();
     let mut file = File::default();
     let mut current: Option<Block> = None;
@@ -274,7 +274,7 @@ mod tests {
 
     #[track_caller]
     fn value(line: &str, expect: &Value) {
-        let file = read(line);
+        let file = parse_blocks(line);
         assert_eq!(file.globals.settings[0].values, std::slice::from_ref(expect), "{line}");
     }
 
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn blocks_have_titles_and_settings() {
-        let file = read(
+        let file = parse_blocks(
             "period = 300 // why\n/* no\nprovider x {} */\nprovider a@b.example:1 {\n  hostname = { \"a.example\",\n\
              b.example }\n  include(\"/x\")\n}\ncustom \"c d\"\n{ ssl = true }\n",
         );
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn an_open_quote_ends_with_its_line() {
-        let file = read("provider x {\nhostname = \"a.example\npassword = s3cret\n}");
+        let file = parse_blocks("provider x {\nhostname = \"a.example\npassword = s3cret\n}");
         assert_eq!(file.blocks[0].setting("hostname").unwrap().values, [Value::Open]);
         assert_eq!(file.blocks[0].text("password"), Some("s3cret"));
         assert_eq!(file.wrong.len(), 1);
@@ -329,7 +329,12 @@ mod tests {
             ("provider x {\nprovider y {\n}", 1),
             ("a b c", 1),
         ] {
-            assert_eq!(read(text).wrong.len(), count, "{text}: {:?}", read(text).wrong);
+            assert_eq!(
+                parse_blocks(text).wrong.len(),
+                count,
+                "{text}: {:?}",
+                parse_blocks(text).wrong
+            );
         }
     }
 }

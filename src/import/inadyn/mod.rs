@@ -1,6 +1,6 @@
 //! inadyn's settings, and what stands for them in Homing (inadyn.conf(5), inadyn 1.96 to 2.13).
 //!
-//! Called by `read`.
+//! Called by the parent.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ mod blocks;
 mod version1;
 
 /// Reads `text`, of version 1 or 2.
-pub(super) fn read(text: &str) -> Result<Draft, Unusable> {
-    let file = blocks::read(text);
+pub(super) fn read_draft(text: &str) -> Result<Draft, Unusable> {
+    let file = blocks::parse_blocks(text);
     if file.blocks.is_empty()
-        && let Some(old) = version1::read(text)
+        && let Some(old) = version1::parse_version1(text)
     {
         return Ok(draft(&old));
     }
@@ -271,7 +271,7 @@ impl Reader<'_> {
             path.push_str(target::HOST);
         }
         let url = format!("{server}{path}");
-        target::read(&url, self.family(), self.is_off("ssl"), line, remarks)
+        target::read_target(&url, self.family(), self.is_off("ssl"), line, remarks)
     }
 
     fn credential(&self) -> Credential {
@@ -363,7 +363,7 @@ mod tests {
     use super::*;
 
     fn host(text: &str) -> Host {
-        read(text).unwrap().hosts.remove(0)
+        read_draft(text).unwrap().hosts.remove(0)
     }
 
     #[test]
@@ -432,7 +432,7 @@ mod tests {
     #[test]
     fn version_1_is_read_like_version_2() {
         let text = "update_period_sec 60\nusername me\npassword hunter2\ndyndns_system default@no-ip.com\nalias h.example\n";
-        let draft = read(text).unwrap();
+        let draft = read_draft(text).unwrap();
         let [host] = &draft.hosts[..] else { panic!("{:?}", draft.hosts) };
         assert_eq!(
             (host.service.name(), &host.names[..]),
@@ -441,7 +441,7 @@ mod tests {
         assert_eq!(host.username.as_deref(), Some("me"));
         assert_eq!(draft.interval, Some(Duration::from_secs(60)));
         for way in ["bind eth1", "proxy-server p.example:80"] {
-            let draft = read(&format!("{text}{way}\n")).unwrap();
+            let draft = read_draft(&format!("{text}{way}\n")).unwrap();
             assert!(draft.hosts[0].left_out.is_some(), "{way}");
         }
     }
@@ -449,7 +449,7 @@ mod tests {
     #[test]
     fn other_files_are_refused() {
         for text in ["", "hello\n", "[[host]]\nname = \"a.example\"\n"] {
-            assert_eq!(read(text).err(), Some(Unusable::Foreign(Client::Inadyn)), "{text}");
+            assert_eq!(read_draft(text).err(), Some(Unusable::Foreign(Client::Inadyn)), "{text}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //! (inadyn.conf(5) and inadyn(8) of 1.99), as the settings and blocks of version 2.
 //!
 //! Knows the options and how many words follow each; what they mean is for the parent. A word that is
-//! out of place ends its line, so that no secret becomes a part of something else. Called by `read`.
+//! out of place ends its line, so that no secret becomes a part of something else. Called by the parent.
 
 use super::blocks::{Block, File, Setting, Value};
 
@@ -77,7 +77,7 @@ const TELLING: [&str; 8] = [
 ];
 
 /// `text` as settings and blocks, if a line of it begins with an option that a word follows.
-pub(super) fn read(text: &str) -> Option<File> {
+pub(super) fn parse_version1(text: &str) -> Option<File> {
     let lines = || text.lines().enumerate().map(|(place, line)| (place + 1, words(line)));
     let is_telling = |words: &[String]| {
         let [option, value, ..] = words else { return false };
@@ -206,7 +206,7 @@ mod tests {
             "--period 300 --system default@no-ip.com --ssl --username me --password a\\ b --alias h.example --alias i.example",
             "-u me\n-p a\\ b\n-a h.example -a i.example\n-s\n-S default@no-ip.com\nupdate_period 300000\npassword a\\ b\n",
         ] {
-            let file = read(text).unwrap();
+            let file = parse_version1(text).unwrap();
             assert_eq!(file.wrong, [], "{text}");
             assert_eq!(file.globals.text("period"), Some("300"), "{text}");
             let [block] = &file.blocks[..] else { panic!("{text}: {:?}", file.blocks) };
@@ -223,10 +223,10 @@ mod tests {
     #[test]
     fn each_system_is_an_account_and_dyn_is_the_usual_one() {
         let text = "username a\npassword b\nalias h.example\n";
-        assert_eq!(read(text).unwrap().blocks[0].title, USUAL);
+        assert_eq!(parse_version1(text).unwrap().blocks[0].title, USUAL);
         let text = "username a\npassword b\nsystem statdns@dyndns.org\nalias h.example\nsystem custom@http_srv_basic_auth\n\
                     server-name d.example\nserver-url /update?hostname=\nusername c\npassword d\nalias i.example\n";
-        let file = read(text).unwrap();
+        let file = parse_version1(text).unwrap();
         let blocks: Vec<_> =
             file.blocks.iter().map(|block| (&*block.kind, block.text("username"))).collect();
         assert_eq!(blocks, [("provider", Some("a")), ("custom", Some("c"))]);
@@ -235,11 +235,11 @@ mod tests {
 
     #[test]
     fn what_is_out_of_place_ends_its_line() {
-        let file = read("username me password hunter2\nalias h.example\n").unwrap();
+        let file = parse_version1("username me password hunter2\nalias h.example\n").unwrap();
         assert_eq!((file.wrong.len(), file.blocks[0].text("username")), (1, Some("me")));
         assert!(!format!("{file:?}").contains("hunter2"));
         for text in ["period = 300\n", "provider x {\n}\n", "", "hello world\n", "password: x\n"] {
-            assert!(read(text).is_none(), "{text}");
+            assert!(parse_version1(text).is_none(), "{text}");
         }
     }
 }

@@ -113,7 +113,7 @@ fn key_in_use(holder: &Holder<'_>) -> Result<Option<(TsigKey, Secret)>, Failure>
         SecretPlace::KeyFile(path) => secret::read_key(path),
         place => {
             let key = key_of_login(holder)?;
-            secret::read(place).map(|secret| (key, secret))
+            secret::read_secret(place).map(|secret| (key, secret))
         }
     };
     match read {
