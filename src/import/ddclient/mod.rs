@@ -600,10 +600,10 @@ fn is_off(way: &str) -> bool {
 fn duration(setting: &Setting) -> Option<Refresh> {
     let Value::Text(text) = &setting.value else { return None };
     let text = text.to_ascii_lowercase();
-    match &*text {
-        "inf" | "infinite" | "infinit" | "infinity" | "indefinite" | "indefinitely" | "never"
-        | "forever" | "always" => return Some(Refresh::Never),
-        _ => {}
+    if let "inf" | "infinite" | "infinit" | "infinity" | "indefinite" | "indefinitely" | "never"
+    | "forever" | "always" = &*text
+    {
+        return Some(Refresh::Never);
     }
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;

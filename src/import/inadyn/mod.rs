@@ -20,23 +20,22 @@ mod version1;
 /// Reads `text`, of version 1 or 2.
 pub(super) fn read_draft(text: &str) -> Result<Draft, Unusable> {
     let file = blocks::parse_blocks(text);
-    if file.blocks.is_empty()
-        && let Some(old) = version1::parse_version1(text)
-    {
+    if !file.blocks.is_empty() {
+        return Ok(draft(&file));
+    }
+    if let Some(old) = version1::parse_version1(text) {
         return Ok(draft(&old));
     }
-    let knows =
-        |block: &Block| block.settings.iter().any(|setting| GLOBAL.contains(&&*setting.name));
-    if file.blocks.is_empty() && !knows(&file.globals) {
-        return Err(Unusable::Foreign(Client::Inadyn));
+    if file.globals.settings.iter().any(|setting| GLOBAL.contains(&&*setting.name)) {
+        return Ok(draft(&file));
     }
-    Ok(draft(&file))
+    Err(Unusable::Foreign(Client::Inadyn))
 }
 
 /// inadyn raises a shorter `period` to this.
 const FLOOR: Duration = Duration::from_secs(30);
 
-/// The settings outside of blocks.
+/// Settings outside of blocks that show a file of version 2.
 const GLOBAL: [&str; 12] = [
     "allow-ipv6",
     "broken-rtc",

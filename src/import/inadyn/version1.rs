@@ -64,25 +64,16 @@ const MILLISECONDS: &str = "update_period";
 /// The service where none is named.
 const USUAL: &str = "default@dyndns.org";
 
-/// Those whose words show that a file is of version 1.
-const TELLING: [&str; 8] = [
-    "alias",
-    "dyndns_system",
-    "ip_server_name",
-    "password",
-    "period",
-    "system",
-    "update_period_sec",
-    "username",
-];
-
 /// `text` as settings and blocks, if a line of it begins with an option that a word follows.
 pub(super) fn parse_version1(text: &str) -> Option<File> {
     let lines = || text.lines().enumerate().map(|(place, line)| (place + 1, words(line)));
     let is_telling = |words: &[String]| {
         let [option, value, ..] = words else { return false };
-        let option = option.trim_start_matches('-');
-        TELLING.contains(&option) && !value.starts_with(['=', '{', ':'])
+        match option.trim_start_matches('-') {
+            "alias" | "dyndns_system" | "ip_server_name" | "password" | "period" | "system"
+            | "update_period_sec" | "username" => !value.starts_with(['=', '{', ':']),
+            _ => false,
+        }
     };
     if !lines().any(|(_, words)| is_telling(&words)) {
         return None;
