@@ -246,7 +246,7 @@ fn account<'a>(
 fn clients(holders: &[Holder<'_>]) -> Clients {
     let clients = Clients::new(clock::Clock::new(None, None).is_set());
     let hide = |place: &SecretPlace| {
-        if let Ok(secret) = secrets::read(place) {
+        if let Ok(secret) = secrets::read_secret(place) {
             clients.conceal(&secret);
         }
     };
@@ -263,7 +263,7 @@ fn clients(holders: &[Holder<'_>]) -> Clients {
 /// Refuses a management token that is a host's as well: whoever breaks into that host has it.
 fn refuse_double_use(config: &Config, management: &Secret) -> Result<(), Failure> {
     for holder in holder::all(config, Issuer::Account)? {
-        if secrets::read(holder.place).is_ok_and(|secret| secret == *management) {
+        if secrets::read_secret(holder.place).is_ok_and(|secret| secret == *management) {
             let place = match holder.place {
                 SecretPlace::File(path) => path.display().to_string(),
                 _ => format!("the setting of {}", holder.first()),
