@@ -644,7 +644,12 @@ impl Command {
     /// What its operand in this place, from 0, is called; `None` where it takes no more.
     pub fn operand_at(&self, place: usize) -> Option<&'static str> {
         let mut names = self.operand.split(' ').filter(|name| !name.is_empty());
-        names.nth(place).or(self.operand.ends_with("...").then_some(self.operand))
+        names.nth(place).or(self.takes_many().then_some(self.operand))
+    }
+
+    /// Whether any number of operands may be given.
+    pub fn takes_many(&self) -> bool {
+        self.operand.ends_with("...")
     }
 }
 
