@@ -466,24 +466,33 @@ impl Entry {
 
     /// Ends parks and backoff, on request; a pause that the provider asked for stands.
     pub fn end_waits(&mut self) {
-        let PerFamily { v4, v6 } = &mut self.families;
-        for hold in [&mut self.hold, &mut v4.hold, &mut v6.hold] {
+        for hold in self.hold_slots() {
             *hold = hold.take().filter(|hold| hold.kind == HoldKind::Throttled);
         }
     }
 
-    /// Ends them as soon as the last answer is a minute old: a reload may come in a loop.
+    /// Ends them as soon as the last answer is a minute old: a reload may come in a loop. A wait for a
+    /// file of this machine ends at once: no server was asked.
     pub fn end_waits_soon(&mut self, now: Timestamp) {
         const REST: Duration = Duration::from_secs(60);
         let rested = self.last.map_or(now, |(_, at)| at.after(REST));
-        if rested <= now {
-            return self.end_waits();
+        for slot in self.hold_slots() {
+            let Some(hold) = slot else { continue };
+            match hold.kind {
+                HoldKind::Throttled => {}
+                HoldKind::Backoff(Fault::Storage) => *slot = None,
+                HoldKind::Backoff(_) | HoldKind::Rejected(_) if rested <= now => *slot = None,
+                HoldKind::Backoff(_) | HoldKind::Rejected(_) => {
+                    hold.until = Some(hold.until.map_or(rested, |until| until.min(rested)));
+                }
+            }
         }
+    }
+
+    /// Where its holds are: the host's own first.
+    fn hold_slots(&mut self) -> [&mut Option<Hold>; 3] {
         let PerFamily { v4, v6 } = &mut self.families;
-        let holds = [&mut self.hold, &mut v4.hold, &mut v6.hold].into_iter().flatten();
-        for hold in holds.filter(|hold| hold.kind != HoldKind::Throttled) {
-            hold.until = Some(hold.until.map_or(rested, |until| until.min(rested)));
-        }
+        [&mut self.hold, &mut v4.hold, &mut v6.hold]
     }
 }
 
@@ -588,8 +597,7 @@ impl Memory {
             }
         };
         for entry in self.hosts.values_mut() {
-            let PerFamily { v4, v6 } = &mut entry.families;
-            for hold in [&mut entry.hold, &mut v4.hold, &mut v6.hold].into_iter().flatten() {
+            for hold in entry.hold_slots().into_iter().flatten() {
                 shift(&mut hold.begun, &mut hold.until);
             }
         }
@@ -611,8 +619,7 @@ impl Memory {
             }
         };
         for entry in self.hosts.values_mut() {
-            let PerFamily { v4, v6 } = &mut entry.families;
-            for hold in [&mut entry.hold, &mut v4.hold, &mut v6.hold].into_iter().flatten() {
+            for hold in entry.hold_slots().into_iter().flatten() {
                 if hold.begun >= reckoning.since {
                     hold.until.iter_mut().for_each(shift);
                 }
@@ -642,7 +649,6 @@ impl Memory {
         };
         for entry in self.hosts.values_mut() {
             let PerFamily { v4, v6 } = &mut entry.families;
-            let mut holds = vec![&mut entry.hold];
             for record in [v4, v6] {
                 if let Some(set) = &mut record.set {
                     pull(&mut set.since, now);
@@ -651,14 +657,12 @@ impl Memory {
                 if let Some(sent) = &mut record.sent {
                     pull(&mut sent.at, now);
                 }
-                let Record {
-                    hold, removed, missing_since, gone_since, away_since, returned, ..
-                } = record;
+                let Record { removed, missing_since, gone_since, away_since, returned, .. } =
+                    record;
                 let moments = [removed, missing_since, gone_since, away_since, returned];
                 moments.into_iter().flatten().for_each(|moment| pull(moment, now));
-                holds.push(hold);
             }
-            for hold in holds.into_iter().flatten() {
+            for hold in entry.hold_slots().into_iter().flatten() {
                 pull(&mut hold.since, now);
                 if let Some(until) = &mut hold.until {
                     pull(until, now.after(hold.kind.longest()));
@@ -791,6 +795,40 @@ mod tests {
         let mut memory = Memory { reckoning: Some(reckoning), ..of(0) };
         memory.leave_reckoning(at(40), up(40));
         assert_eq!(memory.entry(&host()).unwrap().hold, Some(throttled(20, 20, 80)));
+    }
+
+    #[test]
+    fn a_reload_ends_waits_a_minute_after_the_last_answer_and_those_for_a_file_at_once() {
+        let backoff = HoldKind::Backoff;
+        let parked = HoldKind::Rejected(Rejection::Credential);
+        for (kind, seconds, expect) in [
+            (backoff(Fault::Storage), 1, None),
+            (backoff(Fault::Server), 1, Some(60)),
+            (parked, 1, Some(60)),
+            (parked, 59, Some(60)),
+            (backoff(Fault::Server), 60, None),
+            (parked, 60, None),
+            (HoldKind::Throttled, 1, Some(500)),
+            (HoldKind::Throttled, 60, Some(500)),
+        ] {
+            let hold = Some(Hold { kind, ..throttled(0, 0, 500) });
+            let mut entry = Entry { last: Some((Word::Deferred, at(0))), ..Entry::default() };
+            (entry.hold, entry.families.v6.hold) = (hold.clone(), hold);
+            entry.end_waits_soon(at(seconds));
+            for hold in [entry.hold, entry.families.v6.hold] {
+                assert_eq!(
+                    hold.map(|hold| hold.until),
+                    expect.map(|end| Some(at(end))),
+                    "{kind:?}"
+                );
+            }
+        }
+        // Sooner than that, a wait ends by itself.
+        let hold = Some(Hold { kind: backoff(Fault::Lost), ..throttled(0, 0, 30) });
+        let last = Some((Word::Deferred, at(0)));
+        let mut entry = Entry { hold: hold.clone(), last, ..Entry::default() };
+        entry.end_waits_soon(at(1));
+        assert_eq!(entry.hold, hold);
     }
 
     fn place(server: u64, zone: Option<&str>) -> Destination {
