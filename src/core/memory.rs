@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::address::renewal::Renewals;
 use super::address::standing::{self, Standings};
 use super::address::{Addresses, Family, PerFamily};
@@ -164,7 +166,8 @@ pub enum VerifyFinding {
 }
 
 /// Why addresses are sent again that the provider has confirmed.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Again {
     /// Somebody else has changed the record.
     Drifted,
@@ -277,7 +280,8 @@ pub enum HoldKind {
 }
 
 /// The last outcome without its details.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Word {
     /// See [`Outcome::Updated`](super::outcome::Outcome::Updated).
     Updated,
@@ -290,7 +294,8 @@ pub enum Word {
 }
 
 /// With whom a host may share a request; it narrows after a refusal until the culprit is alone.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Asking {
     /// With other hosts of the same credential and zone.
     #[default]
@@ -345,24 +350,7 @@ impl HoldKind {
     }
 }
 
-impl Again {
-    /// Every reason.
-    pub const ALL: [Self; 3] = [Self::Drifted, Self::Untransferred, Self::Unverified];
-
-    /// The word for it in the state file.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Drifted => "drifted",
-            Self::Untransferred => "untransferred",
-            Self::Unverified => "unverified",
-        }
-    }
-}
-
 impl Word {
-    /// Every word.
-    pub const ALL: [Self; 4] = [Self::Updated, Self::Unchanged, Self::Deferred, Self::Rejected];
-
     /// The word as text.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -9,17 +9,17 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
-use serde::ser::{SerializeStruct, Serializer};
+use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::ser::Formatter;
 
 use super::Salt;
 use crate::core::address::renewal::{self, Renewals};
-use crate::core::address::standing::{self, ServiceId, ServiceStanding, Standings};
+use crate::core::address::standing::{ServiceFault, ServiceId, ServiceStanding, Standings};
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{
     Again, Asking, Destination, Entry, Hold, HoldKind, Key, Memory, Reckoning, Record, SelfCheck,
@@ -47,9 +47,22 @@ pub enum Fault {
 
 /// The text for `memory`, as bytes.
 pub fn bytes(memory: &Memory, salt: &Salt) -> Vec<u8> {
+    let state = State {
+        version: VERSION,
+        salt: Cow::Borrowed(salt),
+        hosts: Cow::Borrowed(&memory.hosts),
+        paces: Cow::Borrowed(&memory.paces),
+        tokens: Cow::Borrowed(&memory.tokens),
+        services: Cow::Borrowed(&memory.services),
+        without_lists: Cow::Borrowed(&memory.without_lists),
+        servers: Cow::Borrowed(&memory.servers),
+        reckoning: memory.reckoning,
+        renewals: Cow::Borrowed(&memory.renewals),
+        _checksum: de::IgnoredAny,
+    };
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Lines::default());
-    let written = Whole { memory, salt }.serialize(&mut serializer);
+    let written = state.serialize(&mut serializer);
     debug_assert!(written.is_ok(), "nothing in a memory is without a form: {written:?}");
     seal(&mut bytes);
     bytes
@@ -127,10 +140,22 @@ pub fn parse(text: &str) -> Result<(Memory, Salt), Fault> {
         version: u64,
     }
 
-    let error = match serde_json::from_str::<Text>(text) {
-        Ok(read) if read.version != VERSION => "its version is unknown".to_owned(),
+    let error = match serde_json::from_str::<State<'_>>(text) {
+        Ok(state) if state.version != VERSION => "its version is unknown".to_owned(),
         Ok(_) if has_flipped(text) => "a bit of it has changed".to_owned(),
-        Ok(read) => return Ok(read.into_memory()),
+        Ok(state) => {
+            let memory = Memory {
+                hosts: state.hosts.into_owned(),
+                paces: state.paces.into_owned(),
+                tokens: state.tokens.into_owned(),
+                services: state.services.into_owned(),
+                without_lists: state.without_lists.into_owned(),
+                servers: state.servers.into_owned(),
+                reckoning: state.reckoning,
+                renewals: state.renewals.into_owned(),
+            };
+            return Ok((memory, state.salt.into_owned()));
+        }
         Err(error) => error.to_string(),
     };
     match serde_json::from_str::<Numbered>(text) {
@@ -139,270 +164,153 @@ pub fn parse(text: &str) -> Result<(Memory, Salt), Fault> {
     }
 }
 
-/// The whole file, for writing.
-struct Whole<'a> {
-    memory: &'a Memory,
-    salt: &'a Salt,
-}
-
-/// The whole file, for reading.
-#[derive(Deserialize)]
+/// The whole file but for its checksum, which [`seal`] adds.
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Text {
+struct State<'a> {
     version: u64,
-    salt: Salt,
-    #[serde(deserialize_with = "hosts")]
-    hosts: BTreeMap<Key, Entry>,
-    #[serde(deserialize_with = "paces")]
-    paces: BTreeMap<ZoneKey, History>,
-    #[serde(default, deserialize_with = "tokens")]
-    tokens: BTreeMap<Fingerprint, TokenEntry>,
-    #[serde(default, deserialize_with = "services")]
-    services: Standings,
-    without_lists: BTreeSet<String>,
-    #[serde(default)]
-    servers: BTreeMap<String, Digits>,
-    #[serde(default)]
-    reckoning: Option<StoredReckoning>,
-    #[serde(default, deserialize_with = "renewals")]
-    renewals: Renewals,
+    salt: Cow<'a, Salt>,
+    #[serde(with = "Listed::<StoredHost>")]
+    hosts: Cow<'a, BTreeMap<Key, Entry>>,
+    #[serde(with = "Listed::<StoredPace>")]
+    paces: Cow<'a, BTreeMap<ZoneKey, History>>,
+    #[serde(default, skip_serializing_if = "is_default", with = "Listed::<StoredToken>")]
+    tokens: Cow<'a, BTreeMap<Fingerprint, TokenEntry>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "services", serialize_with = "Listed::<StoredService>::serialize")]
+    services: Cow<'a, Standings>,
+    without_lists: Cow<'a, BTreeSet<String>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    servers: Cow<'a, BTreeMap<String, Fingerprint>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reckoning: Option<Reckoning>,
+    #[serde(default, deserialize_with = "renewals", skip_serializing_if = "is_default")]
+    renewals: Cow<'a, Renewals>,
     /// See [`has_flipped`].
-    #[serde(default, rename = "checksum")]
+    #[serde(default, rename = "checksum", skip_serializing)]
     _checksum: de::IgnoredAny,
 }
 
-impl Text {
-    fn into_memory(self) -> (Memory, Salt) {
-        let Self { salt, hosts, paces, tokens, services, without_lists, renewals, .. } = self;
-        let servers = self.servers.into_iter().map(|(name, server)| (name, server.0)).collect();
-        let reckoning = self.reckoning.map(|stored| Reckoning {
-            since: stored.since.0,
-            shown: stored.shown.0,
-            wall: stored.wall.0,
-            up: Duration::from_millis(stored.up_ms),
-        });
-        let memory =
-            Memory { hosts, paces, tokens, services, without_lists, servers, reckoning, renewals };
-        (memory, salt)
-    }
-}
-
-/// An [`Entry`] with its key.
+/// A host at a provider, and what is remembered of it.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct StoredHost<'a> {
-    host: Name<'a>,
-    #[serde(borrow)]
+    host: Cow<'a, Hostname>,
     provider: Cow<'a, str>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    zone: Option<Name<'a>>,
-    #[serde(default, skip_serializing_if = "StoredRecord::is_empty")]
-    ipv4: StoredRecord<'a>,
-    #[serde(default, skip_serializing_if = "StoredRecord::is_empty")]
-    ipv6: StoredRecord<'a>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<Cow<'a, Hostname>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    ipv4: Cow<'a, Record>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    ipv6: Cow<'a, Record>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<StoredLast>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    hold: Option<StoredHold<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<Cow<'a, Hold>>,
     #[serde(default, skip_serializing_if = "is_default")]
     failures: u32,
     #[serde(default, skip_serializing_if = "is_default")]
     under_way: u32,
     #[serde(default, skip_serializing_if = "is_default")]
-    asking: StoredAsking,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    queued_since: Option<Moment>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    asking: Asking,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queued_since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<StoredVerification<'a>>,
     #[serde(default, skip_serializing_if = "is_default")]
     half_done: bool,
     #[serde(default, skip_serializing_if = "is_default")]
     not_shown: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    left_out: Option<Digits>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    place: Option<StoredPlace<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<Fingerprint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<Cow<'a, Destination>>,
     #[serde(default, skip_serializing_if = "is_default")]
     is_gone: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    came_back: Option<Moment>,
-}
-
-/// A [`Destination`].
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct StoredPlace<'a> {
-    fingerprint: Digits,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    zone: Option<Name<'a>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    void_since: Option<Moment>,
-}
-
-/// A [`Verification`].
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct StoredVerification<'a> {
-    at: Moment,
-    /// Where something is wrong, what; then there is neither of the next two.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    wrong: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    servers: u32,
-    #[serde(default, skip_serializing_if = "is_default")]
-    took_ms: u64,
-    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
-    others: Cow<'a, str>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    again: Option<StoredAgain>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    repeated: bool,
-    #[serde(default, skip_serializing_if = "is_default")]
-    was_right: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    put_right: Option<Moment>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    returned: bool,
-}
-
-/// A [`Record`].
-#[derive(Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct StoredRecord<'a> {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    set: Option<StoredSet<'a>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    removed: Option<Moment>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    sent: Option<StoredSent<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    hold: Option<StoredHold<'a>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    missing_since: Option<Moment>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    gone_since: Option<Moment>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    away_since: Option<Moment>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    returned: Option<Moment>,
-}
-
-/// A [`Set`].
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct StoredSet<'a> {
-    addresses: List<'a>,
-    since: Moment,
-    confirmed: Moment,
-}
-
-/// A [`Sent`].
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct StoredSent<'a> {
-    /// Empty where the record was to be removed.
-    addresses: ListOrNone<'a>,
-    at: Moment,
-    #[serde(default, skip_serializing_if = "is_default")]
-    in_doubt: bool,
-}
-
-/// A [`Hold`].
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct StoredHold<'a> {
-    #[serde(borrow)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    reason: Cow<'a, str>,
-    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
-    detail: Cow<'a, str>,
-    since: Moment,
-    /// Where it is another moment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    begun: Option<Moment>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    until: Option<Moment>,
-    fingerprint: Digits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    came_back: Option<Timestamp>,
 }
 
 /// The last outcome.
 #[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields)]
 struct StoredLast {
-    outcome: Outcome,
-    at: Moment,
+    outcome: Word,
+    at: Timestamp,
 }
 
-/// A [`History`] with its key.
+/// A [`Verification`], with what it found field by field.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StoredVerification<'a> {
+    at: Timestamp,
+    /// What is wrong; the next three fields say nothing then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wrong: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    servers: u32,
+    #[serde(default, rename = "took-ms", skip_serializing_if = "is_default", with = "Millis")]
+    took: Duration,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    others: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    again: Option<Again>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    repeated: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    was_right: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    put_right: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    returned: bool,
+}
+
+/// A zone of a provider, and when requests to it left.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct StoredPace<'a> {
-    #[serde(borrow)]
     provider: Cow<'a, str>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    zone: Option<Name<'a>>,
-    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
-    sent: VecDeque<Moment>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pause_until: Option<Moment>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pause_since: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<Cow<'a, Hostname>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    sent: Cow<'a, VecDeque<Timestamp>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pause_until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pause_since: Option<Timestamp>,
 }
 
-/// A [`Reckoning`].
+/// What stands for a token's secret, and what is remembered of the token.
 #[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct StoredReckoning {
-    since: Moment,
-    shown: Moment,
-    wall: Moment,
-    up_ms: u64,
-}
-
-/// A [`TokenEntry`] with what stands for its secret.
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields)]
 struct StoredToken<'a> {
-    secret: Digits,
-    spoke: Moment,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    unheard: Option<Moment>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    warned: Option<Moment>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    check: Option<StoredCheck<'a>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    looked: Option<Moment>,
+    secret: Fingerprint,
+    spoke: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unheard: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warned: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<Cow<'a, SelfCheck>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    looked: Option<Timestamp>,
 }
 
-/// A [`SelfCheck`].
+/// A service outside, and how it stands.
 #[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct StoredCheck<'a> {
-    about: Digits,
-    at: Moment,
-    verdict: StoredVerdict,
-    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
-    powers: Cow<'a, str>,
-}
-
-/// A [`ServiceStanding`] with the service that it is about.
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields)]
 struct StoredService<'a> {
-    #[serde(borrow)]
     service: Cow<'a, str>,
-    family: StoredFamily,
-    reason: StoredReason,
-    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    family: Family,
+    reason: ServiceFault,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
     detail: Cow<'a, str>,
     times: u32,
-    since: Moment,
-    until: Moment,
+    since: Timestamp,
+    until: Timestamp,
 }
 
-/// A [`renewal::History`] with its prefix; moments are the kernel's own.
+/// A prefix, and how it was renewed; moments are the kernel's own.
 #[derive(Serialize)]
 struct StoredRenewals {
     interface: u32,
@@ -416,26 +324,272 @@ struct StoredRenewals {
     silent: bool,
 }
 
+/// A [`Hold`], with its kind in two words.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct StoredHold<'a> {
+    kind: Cow<'a, str>,
+    reason: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    detail: Cow<'a, str>,
+    since: Timestamp,
+    /// Where it is another moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    begun: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+    fingerprint: Fingerprint,
+}
+
+/// The form of [`Record`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, remote = "Record", rename_all = "kebab-case")]
+struct RecordForm {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set: Option<Set>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent: Option<Sent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<Hold>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing_since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone_since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    away_since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    returned: Option<Timestamp>,
+}
+
+/// The form of [`Set`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, remote = "Set")]
+struct SetForm {
+    addresses: Addresses,
+    since: Timestamp,
+    confirmed: Timestamp,
+}
+
+/// The form of [`Sent`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, remote = "Sent", rename_all = "kebab-case")]
+struct SentForm {
+    #[serde(with = "AddressesOrNone")]
+    addresses: Option<Addresses>,
+    at: Timestamp,
+    #[serde(default, skip_serializing_if = "is_default")]
+    in_doubt: bool,
+}
+
+/// The form of [`Destination`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, remote = "Destination", rename_all = "kebab-case")]
+struct DestinationForm {
+    fingerprint: Fingerprint,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<Hostname>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    void_since: Option<Timestamp>,
+}
+
+/// The form of [`Reckoning`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, remote = "Reckoning")]
+struct ReckoningForm {
+    since: Timestamp,
+    shown: Timestamp,
+    wall: Timestamp,
+    #[serde(rename = "up-ms", with = "Millis")]
+    up: Duration,
+}
+
+/// The form of [`SelfCheck`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, remote = "SelfCheck")]
+struct SelfCheckForm {
+    about: Fingerprint,
+    at: Timestamp,
+    verdict: TokenVerdict,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    powers: String,
+}
+
+impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
+    fn from((key, entry): (&'a Key, &'a Entry)) -> Self {
+        Self {
+            host: Cow::Borrowed(&key.host),
+            provider: (&key.provider).into(),
+            zone: entry.zone.as_ref().map(Cow::Borrowed),
+            ipv4: Cow::Borrowed(&entry.families.v4),
+            ipv6: Cow::Borrowed(&entry.families.v6),
+            last: entry.last.map(|(outcome, at)| StoredLast { outcome, at }),
+            hold: entry.hold.as_ref().map(Cow::Borrowed),
+            failures: entry.failures,
+            under_way: entry.under_way,
+            asking: entry.asking,
+            queued_since: entry.queued_since,
+            verified: entry.verified.as_ref().map(StoredVerification::from),
+            half_done: entry.half_done,
+            not_shown: entry.not_shown,
+            left_out: entry.left_out,
+            place: entry.place.as_ref().map(Cow::Borrowed),
+            is_gone: entry.is_gone,
+            came_back: entry.came_back,
+        }
+    }
+}
+
+impl TryFrom<StoredHost<'_>> for (Key, Entry) {
+    type Error = String;
+
+    fn try_from(stored: StoredHost<'_>) -> Result<Self, String> {
+        let key = Key { host: stored.host.into_owned(), provider: stored.provider.into_owned() };
+        let entry = Entry {
+            families: PerFamily { v4: stored.ipv4.into_owned(), v6: stored.ipv6.into_owned() },
+            hold: stored.hold.map(Cow::into_owned),
+            failures: stored.failures,
+            under_way: stored.under_way,
+            last: stored.last.map(|StoredLast { outcome, at }| (outcome, at)),
+            zone: stored.zone.map(Cow::into_owned),
+            asking: stored.asking,
+            queued_since: stored.queued_since,
+            verified: stored.verified.map(Verification::from),
+            half_done: stored.half_done,
+            not_shown: stored.not_shown,
+            left_out: stored.left_out,
+            place: stored.place.map(Cow::into_owned),
+            is_gone: stored.is_gone,
+            came_back: stored.came_back,
+        };
+        let zones = [entry.zone.as_ref(), entry.place.as_ref().and_then(|p| p.zone.as_ref())];
+        if let Some(zone) = zones.into_iter().flatten().find(|zone| !key.host.is_within(zone)) {
+            return Err(format!("{} is not within the zone {zone}", key.host));
+        }
+        for (family, Record { set, sent, .. }) in entry.families.iter() {
+            let sent = sent.iter().filter_map(|sent| sent.addresses.as_ref());
+            let mut all =
+                set.iter().map(|set| &set.addresses).chain(sent).flat_map(Addresses::iter);
+            if let Some(foreign) = all.find(|address| Family::of(*address) != family) {
+                return Err(format!("{foreign} is no {family} address"));
+            }
+        }
+        Ok((key, entry))
+    }
+}
+
+impl<'a> From<&'a Verification> for StoredVerification<'a> {
+    fn from(verification: &'a Verification) -> Self {
+        let (wrong, servers, took, others) = match &verification.finding {
+            VerifyFinding::Right { servers, took, others } => (None, *servers, *took, &**others),
+            VerifyFinding::Wrong(words) => (Some(words.into()), 0, Duration::ZERO, ""),
+        };
+        Self {
+            at: verification.at,
+            wrong,
+            servers,
+            took,
+            others: others.into(),
+            again: verification.again,
+            repeated: verification.repeated,
+            was_right: verification.was_right,
+            put_right: verification.put_right,
+            returned: verification.returned,
+        }
+    }
+}
+
+impl From<StoredVerification<'_>> for Verification {
+    fn from(stored: StoredVerification<'_>) -> Self {
+        let StoredVerification { servers, took, others, .. } = stored;
+        Self {
+            at: stored.at,
+            finding: match stored.wrong {
+                Some(words) => VerifyFinding::Wrong(words.into_owned()),
+                None => VerifyFinding::Right { servers, took, others: others.into_owned() },
+            },
+            again: stored.again,
+            repeated: stored.repeated,
+            was_right: stored.was_right,
+            put_right: stored.put_right,
+            returned: stored.returned,
+        }
+    }
+}
+
+impl<'a> From<(&'a ZoneKey, &'a History)> for StoredPace<'a> {
+    fn from((key, history): (&'a ZoneKey, &'a History)) -> Self {
+        Self {
+            provider: (&key.provider).into(),
+            zone: key.zone.as_ref().map(Cow::Borrowed),
+            sent: Cow::Borrowed(&history.sent),
+            pause_until: history.pause_until,
+            pause_since: history.pause_since,
+        }
+    }
+}
+
+impl From<StoredPace<'_>> for (ZoneKey, History) {
+    fn from(stored: StoredPace<'_>) -> Self {
+        let StoredPace { provider, zone, sent, pause_until, pause_since } = stored;
+        let zone = zone.map(Cow::into_owned);
+        let key = ZoneKey { provider: provider.into_owned(), zone };
+        (key, History { sent: sent.into_owned(), pause_until, pause_since })
+    }
+}
+
+impl<'a> From<(&'a Fingerprint, &'a TokenEntry)> for StoredToken<'a> {
+    fn from((secret, token): (&'a Fingerprint, &'a TokenEntry)) -> Self {
+        let TokenEntry { spoke, unheard, warned, ref check, looked } = *token;
+        let check = check.as_ref().map(Cow::Borrowed);
+        Self { secret: *secret, spoke, unheard, warned, check, looked }
+    }
+}
+
+impl From<StoredToken<'_>> for (Fingerprint, TokenEntry) {
+    fn from(stored: StoredToken<'_>) -> Self {
+        let StoredToken { secret, spoke, unheard, warned, check, looked } = stored;
+        let check = check.map(Cow::into_owned);
+        (secret, TokenEntry { spoke, unheard, warned, check, looked })
+    }
+}
+
+impl<'a> From<(&'a ServiceId, &'a ServiceStanding)> for StoredService<'a> {
+    fn from((service, standing): (&'a ServiceId, &'a ServiceStanding)) -> Self {
+        let (service, family) = ((&service.name).into(), service.family);
+        let ServiceStanding { fault: reason, ref detail, times, since, until } = *standing;
+        Self { service, family, reason, detail: detail.into(), times, since, until }
+    }
+}
+
+impl From<StoredService<'_>> for (ServiceId, ServiceStanding) {
+    fn from(stored: StoredService<'_>) -> Self {
+        let StoredService { service, family, reason: fault, detail, times, since, until } = stored;
+        let detail = detail.into_owned();
+        let standing = ServiceStanding { fault, detail, times, since, until };
+        (ServiceId { name: service.into_owned(), family }, standing)
+    }
+}
+
 impl From<&(renewal::Subnet, renewal::History)> for StoredRenewals {
     fn from((subnet, history): &(renewal::Subnet, renewal::History)) -> Self {
-        let renewal::History { created, noted, begun, longest, measured, silent } = *history;
-        let renewal::Subnet { index, prefix } = *subnet;
         Self {
-            interface: index,
-            prefix,
-            created: created.0,
-            noted: noted.0,
-            begun: begun.0,
-            longest,
-            measured,
-            silent,
+            interface: subnet.index,
+            prefix: subnet.prefix,
+            created: history.created.0,
+            noted: history.noted.0,
+            begun: history.begun.0,
+            longest: history.longest,
+            measured: history.measured,
+            silent: history.silent,
         }
     }
 }
 
 impl StoredRenewals {
     /// What such an entry says, field by field: an entry is small, and a form for it would not be.
-    fn read(stored: &serde_json::Value) -> Option<(renewal::Subnet, renewal::History)> {
+    fn read(stored: &Value) -> Option<(renewal::Subnet, renewal::History)> {
         let number = |name: &str| u32::try_from(stored.get(name)?.as_u64()?).ok();
         let moment = |name| number(name).map(renewal::Moment);
         let prefix = stored.get("prefix")?.as_str()?.parse().ok()?;
@@ -451,675 +605,238 @@ impl StoredRenewals {
     }
 }
 
-impl Serialize for Whole<'_> {
+impl Serialize for Hold {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Memory { hosts, paces, tokens, services, without_lists, servers, reckoning, renewals } =
-            self.memory;
-        let mut whole = serializer.serialize_struct("State", 10)?;
-        whole.serialize_field("version", &VERSION)?;
-        whole.serialize_field("salt", self.salt)?;
-        whole.serialize_field("hosts", &Each(|| hosts.iter().map(StoredHost::from)))?;
-        whole.serialize_field("paces", &Each(|| paces.iter().map(StoredPace::from)))?;
-        if !tokens.is_empty() {
-            whole.serialize_field("tokens", &Each(|| tokens.iter().map(StoredToken::from)))?;
-        }
-        if !services.is_empty() {
-            whole
-                .serialize_field("services", &Each(|| services.iter().map(StoredService::from)))?;
-        }
-        whole.serialize_field("without-lists", without_lists)?;
-        if !servers.is_empty() {
-            let servers: BTreeMap<_, _> =
-                servers.iter().map(|(name, server)| (name, Digits(*server))).collect();
-            whole.serialize_field("servers", &servers)?;
-        }
-        if let Some(Reckoning { since, shown, wall, up }) = *reckoning {
-            let up_ms = u64::try_from(up.as_millis()).unwrap_or(u64::MAX);
-            let [since, shown, wall] = [since, shown, wall].map(Moment);
-            let reckoning = StoredReckoning { since, shown, wall, up_ms };
-            whole.serialize_field("reckoning", &reckoning)?;
-        }
-        if !renewals.0.is_empty() {
-            whole.serialize_field(
-                "renewals",
-                &Each(|| renewals.0.iter().map(StoredRenewals::from)),
-            )?;
-        }
-        whole.end()
+        let Self { kind, ref detail, since, begun, until, fingerprint } = *self;
+        let (kind, reason) = (kind.word().into(), kind.reason().into());
+        let begun = (begun != since).then_some(begun);
+        let detail = detail.into();
+        let stored = StoredHold { kind, reason, detail, since, begun, until, fingerprint };
+        stored.serialize(serializer)
     }
 }
 
-impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
-    fn from((key, entry): (&'a Key, &'a Entry)) -> Self {
-        // Taken apart, so that a new field of the memory cannot be forgotten here.
-        let Key { host, provider } = key;
-        let Entry {
-            families,
-            hold,
-            failures,
-            last,
-            zone,
-            under_way,
-            asking,
-            queued_since,
-            verified,
-            half_done,
-            not_shown,
-            left_out,
-            place,
-            is_gone,
-            came_back,
-        } = entry;
-        Self {
-            host: host.into(),
-            provider: provider.into(),
-            zone: zone.as_ref().map(Name::from),
-            ipv4: (&families.v4).into(),
-            ipv6: (&families.v6).into(),
-            last: last.map(|(word, at)| StoredLast { outcome: Outcome(word), at: Moment(at) }),
-            hold: hold.as_ref().map(StoredHold::from),
-            failures: *failures,
-            under_way: *under_way,
-            asking: StoredAsking(*asking),
-            queued_since: queued_since.map(Moment),
-            verified: verified.as_ref().map(StoredVerification::from),
-            half_done: *half_done,
-            not_shown: *not_shown,
-            left_out: left_out.map(Digits),
-            place: place.as_ref().map(StoredPlace::from),
-            is_gone: *is_gone,
-            came_back: came_back.map(Moment),
-        }
-    }
-}
-
-impl<'a> From<&'a Destination> for StoredPlace<'a> {
-    fn from(Destination { fingerprint, zone, void_since }: &'a Destination) -> Self {
-        Self {
-            fingerprint: Digits(*fingerprint),
-            zone: zone.as_ref().map(Name::from),
-            void_since: void_since.map(Moment),
-        }
-    }
-}
-
-impl StoredPlace<'_> {
-    fn into_place(self) -> Destination {
-        Destination {
-            fingerprint: self.fingerprint.0,
-            zone: self.zone.map(|zone| zone.0.into_owned()),
-            void_since: self.void_since.map(|at| at.0),
-        }
-    }
-}
-
-impl<'a> From<&'a Verification> for StoredVerification<'a> {
-    fn from(verification: &'a Verification) -> Self {
-        let Verification { at, finding, again, repeated, was_right, put_right, returned } =
-            verification;
-        let (wrong, servers, took, others) = match finding {
-            VerifyFinding::Right { servers, took, others } => (None, *servers, *took, &**others),
-            VerifyFinding::Wrong(words) => (Some(words.into()), 0, Duration::ZERO, ""),
-        };
-        Self {
-            at: Moment(*at),
-            wrong,
-            servers,
-            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            others: others.into(),
-            again: again.map(StoredAgain),
-            repeated: *repeated,
-            was_right: *was_right,
-            put_right: put_right.map(Moment),
-            returned: *returned,
-        }
-    }
-}
-
-impl StoredVerification<'_> {
-    fn into_verification(self) -> Verification {
-        let (servers, took) = (self.servers, Duration::from_millis(self.took_ms));
-        Verification {
-            at: self.at.0,
-            finding: match self.wrong {
-                Some(words) => VerifyFinding::Wrong(words.into_owned()),
-                None => VerifyFinding::Right { servers, took, others: self.others.into_owned() },
-            },
-            again: self.again.map(|again| again.0),
-            repeated: self.repeated,
-            was_right: self.was_right,
-            put_right: self.put_right.map(|at| at.0),
-            returned: self.returned,
-        }
-    }
-}
-
-impl TryFrom<StoredHost<'_>> for (Key, Entry) {
-    type Error = String;
-
-    fn try_from(stored: StoredHost<'_>) -> Result<Self, String> {
-        let key = Key { host: stored.host.0.into_owned(), provider: stored.provider.into_owned() };
-        let zones = [stored.zone.as_ref(), stored.place.as_ref().and_then(|p| p.zone.as_ref())];
-        if let Some(zone) = zones.into_iter().flatten().find(|zone| !key.host.is_within(&zone.0)) {
-            return Err(format!("{} is not within the zone {}", key.host, zone.0));
-        }
-        let families = PerFamily {
-            v4: stored.ipv4.into_record(Family::V4)?,
-            v6: stored.ipv6.into_record(Family::V6)?,
-        };
-        let entry = Entry {
-            families,
-            hold: stored.hold.map(StoredHold::into_hold).transpose()?,
-            failures: stored.failures,
-            under_way: stored.under_way,
-            last: stored.last.map(|StoredLast { outcome, at }| (outcome.0, at.0)),
-            zone: stored.zone.map(|zone| zone.0.into_owned()),
-            asking: stored.asking.0,
-            queued_since: stored.queued_since.map(|at| at.0),
-            verified: stored.verified.map(StoredVerification::into_verification),
-            half_done: stored.half_done,
-            not_shown: stored.not_shown,
-            left_out: stored.left_out.map(|problem| problem.0),
-            place: stored.place.map(StoredPlace::into_place),
-            is_gone: stored.is_gone,
-            came_back: stored.came_back.map(|at| at.0),
-        };
-        Ok((key, entry))
-    }
-}
-
-impl<'a> From<&'a Record> for StoredRecord<'a> {
-    fn from(record: &'a Record) -> Self {
-        let Record { set, removed, sent, hold, missing_since, gone_since, away_since, returned } =
-            record;
-        Self {
-            set: set.as_ref().map(|Set { addresses, since, confirmed }| StoredSet {
-                addresses: List(Cow::Borrowed(addresses)),
-                since: Moment(*since),
-                confirmed: Moment(*confirmed),
-            }),
-            removed: removed.map(Moment),
-            sent: sent.as_ref().map(|Sent { addresses, at, in_doubt }| StoredSent {
-                addresses: ListOrNone(addresses.as_ref().map(|list| List(Cow::Borrowed(list)))),
-                at: Moment(*at),
-                in_doubt: *in_doubt,
-            }),
-            hold: hold.as_ref().map(StoredHold::from),
-            missing_since: missing_since.map(Moment),
-            gone_since: gone_since.map(Moment),
-            away_since: away_since.map(Moment),
-            returned: returned.map(Moment),
-        }
-    }
-}
-
-impl StoredRecord<'_> {
-    fn is_empty(&self) -> bool {
-        let Self { set, removed, sent, hold, missing_since, gone_since, away_since, returned } =
-            self;
-        let moments = [removed, missing_since, gone_since, away_since, returned];
-        let has_none = set.is_none() && sent.is_none() && hold.is_none();
-        has_none && moments.into_iter().all(Option::is_none)
-    }
-
-    fn into_record(self, family: Family) -> Result<Record, String> {
-        let set = self.set.map(|set| set.into_set(family)).transpose()?;
-        let unanswered = self.sent.map(|sent| sent.into_sent(family)).transpose()?;
-        let hold = self.hold.map(StoredHold::into_hold).transpose()?;
-        let moment = |moment: Option<Moment>| moment.map(|moment| moment.0);
-        Ok(Record {
-            set,
-            removed: moment(self.removed),
-            sent: unanswered,
-            hold,
-            missing_since: moment(self.missing_since),
-            gone_since: moment(self.gone_since),
-            away_since: moment(self.away_since),
-            returned: moment(self.returned),
-        })
-    }
-}
-
-impl StoredSet<'_> {
-    fn into_set(self, family: Family) -> Result<Set, String> {
-        let Self { addresses, since, confirmed } = self;
-        Ok(Set { addresses: addresses.of(family)?, since: since.0, confirmed: confirmed.0 })
-    }
-}
-
-impl StoredSent<'_> {
-    fn into_sent(self, family: Family) -> Result<Sent, String> {
-        let Self { addresses, at, in_doubt } = self;
-        let addresses = addresses.0.map(|list| list.of(family)).transpose()?;
-        Ok(Sent { addresses, at: at.0, in_doubt })
-    }
-}
-
-impl<'a> From<&'a Hold> for StoredHold<'a> {
-    fn from(Hold { kind, detail, since, begun, until, fingerprint }: &'a Hold) -> Self {
-        Self {
-            kind: kind.word().into(),
-            reason: kind.reason().into(),
-            detail: detail.into(),
-            since: Moment(*since),
-            begun: (begun != since).then_some(Moment(*begun)),
-            until: until.map(Moment),
-            fingerprint: Digits(*fingerprint),
-        }
-    }
-}
-
-impl StoredHold<'_> {
-    fn into_hold(self) -> Result<Hold, String> {
+impl<'de> Deserialize<'de> for Hold {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let StoredHold { kind, reason, detail, since, begun, until, fingerprint } =
+            StoredHold::deserialize(deserializer)?;
         // Every hold there can be; the words stand in one place, with the kinds.
         let backoffs = CoreFault::ALL.into_iter().map(HoldKind::Backoff);
         let parks = Rejection::ALL.into_iter().map(HoldKind::Rejected);
         let mut kinds = backoffs.chain(parks).chain([HoldKind::Throttled]);
-        let kind = kinds.find(|kind| kind.word() == self.kind && kind.reason() == self.reason);
-        let Some(kind) = kind else {
-            return Err(format!("unknown hold: {} for {}", self.kind, self.reason));
-        };
-        Ok(Hold {
-            kind,
-            detail: self.detail.into_owned(),
-            since: self.since.0,
-            begun: self.begun.unwrap_or(self.since).0,
-            until: self.until.map(|until| until.0),
-            fingerprint: self.fingerprint.0,
-        })
+        let known = kinds.find(|known| known.word() == kind && known.reason() == reason);
+        let unknown = || de::Error::custom(format_args!("unknown hold: {kind} for {reason}"));
+        let (detail, begun) = (detail.into_owned(), begun.unwrap_or(since));
+        let kind = known.ok_or_else(unknown)?;
+        Ok(Self { kind, detail, since, begun, until, fingerprint })
     }
 }
 
-impl<'a> From<(&'a ZoneKey, &'a History)> for StoredPace<'a> {
-    fn from((key, history): (&'a ZoneKey, &'a History)) -> Self {
-        let ZoneKey { provider, zone } = key;
-        let History { sent, pause_until, pause_since } = history;
-        Self {
-            provider: provider.into(),
-            zone: zone.as_ref().map(Name::from),
-            sent: sent.iter().copied().map(Moment).collect(),
-            pause_until: pause_until.map(Moment),
-            pause_since: pause_since.map(Moment),
+/// Keeps a type of the core in that form.
+macro_rules! kept_as {
+    ($form:ident, $type:ty) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $form::serialize(self, serializer)
+            }
         }
-    }
-}
 
-impl TryFrom<StoredPace<'_>> for (ZoneKey, History) {
-    type Error = String;
-
-    fn try_from(stored: StoredPace<'_>) -> Result<Self, String> {
-        let zone = stored.zone.map(|zone| zone.0.into_owned());
-        let key = ZoneKey { provider: stored.provider.into_owned(), zone };
-        let history = History {
-            sent: stored.sent.into_iter().map(|at| at.0).collect(),
-            pause_until: stored.pause_until.map(|at| at.0),
-            pause_since: stored.pause_since.map(|at| at.0),
-        };
-        Ok((key, history))
-    }
-}
-
-impl<'a> From<(&'a Fingerprint, &'a TokenEntry)> for StoredToken<'a> {
-    fn from((secret, token): (&'a Fingerprint, &'a TokenEntry)) -> Self {
-        let TokenEntry { spoke, unheard, warned, check, looked } = token;
-        Self {
-            secret: Digits(*secret),
-            spoke: Moment(*spoke),
-            unheard: unheard.map(Moment),
-            warned: warned.map(Moment),
-            check: check.as_ref().map(|SelfCheck { about, at, verdict, powers }| StoredCheck {
-                about: Digits(*about),
-                at: Moment(*at),
-                verdict: StoredVerdict(*verdict),
-                powers: powers.into(),
-            }),
-            looked: looked.map(Moment),
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $form::deserialize(deserializer)
+            }
         }
-    }
+    };
 }
 
-impl TryFrom<StoredToken<'_>> for (Fingerprint, TokenEntry) {
-    type Error = String;
+kept_as!(DestinationForm, Destination);
+kept_as!(ReckoningForm, Reckoning);
+kept_as!(RecordForm, Record);
+kept_as!(SelfCheckForm, SelfCheck);
+kept_as!(SentForm, Sent);
+kept_as!(SetForm, Set);
 
-    fn try_from(stored: StoredToken<'_>) -> Result<Self, String> {
-        let token = TokenEntry {
-            spoke: stored.spoke.0,
-            unheard: stored.unheard.map(|at| at.0),
-            warned: stored.warned.map(|at| at.0),
-            check: stored.check.map(|StoredCheck { about, at, verdict, powers }| SelfCheck {
-                about: about.0,
-                at: at.0,
-                verdict: verdict.0,
-                powers: powers.into_owned(),
-            }),
-            looked: stored.looked.map(|at| at.0),
-        };
-        Ok((stored.secret.0, token))
+/// A map as a list, each of whose elements `E` is a key with its value.
+struct Listed<E>(PhantomData<E>);
+
+impl<E> Listed<E> {
+    /// Each element is made when it is written, so that a thousand hosts need no room twice.
+    fn serialize<'a, K, V, S>(map: &'a BTreeMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        E: From<(&'a K, &'a V)> + Serialize,
+        S: Serializer,
+    {
+        serializer.collect_seq(map.iter().map(E::from))
     }
-}
 
-impl<'a> From<(&'a ServiceId, &'a ServiceStanding)> for StoredService<'a> {
-    fn from((service, standing): (&'a ServiceId, &'a ServiceStanding)) -> Self {
-        let ServiceId { name, family } = service;
-        let ServiceStanding { fault, detail, times, since, until } = standing;
-        Self {
-            service: name.into(),
-            family: StoredFamily(*family),
-            reason: StoredReason(*fault),
-            detail: detail.into(),
-            times: *times,
-            since: Moment(*since),
-            until: Moment(*until),
+    fn deserialize<'de, 'a, K, V, D>(list: D) -> Result<Cow<'a, BTreeMap<K, V>>, D::Error>
+    where
+        E: Deserialize<'de>,
+        (K, V): TryFrom<E, Error: fmt::Display>,
+        K: Clone + Ord,
+        V: Clone,
+        D: Deserializer<'de>,
+    {
+        struct Gather<E, K, V>(PhantomData<(E, K, V)>);
+
+        impl<'de, E, K, V> Visitor<'de> for Gather<E, K, V>
+        where
+            E: Deserialize<'de>,
+            (K, V): TryFrom<E, Error: fmt::Display>,
+            K: Ord,
+        {
+            type Value = BTreeMap<K, V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut map = BTreeMap::new();
+                while let Some(stored) = list.next_element::<E>()? {
+                    let (key, value) = <(K, V)>::try_from(stored).map_err(de::Error::custom)?;
+                    if map.insert(key, value).is_some() {
+                        return Err(de::Error::custom("the same is there twice"));
+                    }
+                }
+                Ok(map)
+            }
         }
+
+        list.deserialize_seq(Gather::<E, K, V>(PhantomData)).map(Cow::Owned)
     }
-}
-
-impl TryFrom<StoredService<'_>> for (ServiceId, ServiceStanding) {
-    type Error = String;
-
-    fn try_from(stored: StoredService<'_>) -> Result<Self, String> {
-        let service = ServiceId { name: stored.service.into_owned(), family: stored.family.0 };
-        let standing = ServiceStanding {
-            fault: stored.reason.0,
-            detail: stored.detail.into_owned(),
-            times: stored.times,
-            since: stored.since.0,
-            until: stored.until.0,
-        };
-        Ok((service, standing))
-    }
-}
-
-/// A sequence that is made while it is written, so that a thousand hosts need no room twice.
-struct Each<F>(F);
-
-impl<F, I> Serialize for Each<F>
-where
-    F: Fn() -> I,
-    I: Iterator<Item: Serialize>,
-{
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq((self.0)())
-    }
-}
-
-fn hosts<'de, D: Deserializer<'de>>(list: D) -> Result<BTreeMap<Key, Entry>, D::Error> {
-    gathered::<StoredHost<'de>, _, _, _>(list)
-}
-
-fn paces<'de, D: Deserializer<'de>>(list: D) -> Result<BTreeMap<ZoneKey, History>, D::Error> {
-    gathered::<StoredPace<'de>, _, _, _>(list)
-}
-
-fn tokens<'de, D: Deserializer<'de>>(
-    list: D,
-) -> Result<BTreeMap<Fingerprint, TokenEntry>, D::Error> {
-    gathered::<StoredToken<'de>, _, _, _>(list)
 }
 
 /// Standings are soon learnt anew: one that cannot be read is no reason to forget what a provider has
 /// refused or confirmed.
-fn services<'de, D: Deserializer<'de>>(list: D) -> Result<Standings, D::Error> {
-    let list = serde_json::Value::deserialize(list)?;
-    let stored = list.as_array().into_iter().flatten().map(StoredService::deserialize);
-    Ok(stored
-        .filter_map(|stored| <(ServiceId, ServiceStanding)>::try_from(stored.ok()?).ok())
-        .collect())
+fn services<'de, D: Deserializer<'de>>(list: D) -> Result<Cow<'static, Standings>, D::Error> {
+    let service = |stored: &Value| Some(StoredService::deserialize(stored).ok()?.into());
+    readable(list, service).map(Cow::Owned)
 }
 
 /// The same holds of what was measured about renewals.
-fn renewals<'de, D: Deserializer<'de>>(list: D) -> Result<Renewals, D::Error> {
-    let list = serde_json::Value::deserialize(list)?;
-    let stored = list.as_array().into_iter().flatten().filter_map(StoredRenewals::read);
-    Ok(Renewals(stored.collect()))
+fn renewals<'de, D: Deserializer<'de>>(list: D) -> Result<Cow<'static, Renewals>, D::Error> {
+    readable(list, StoredRenewals::read).map(|prefixes| Cow::Owned(Renewals(prefixes)))
 }
 
-/// Reads a sequence of `T` into a map, each element as soon as it is there.
-fn gathered<'de, T, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+/// What `read` makes of the elements of `list` that it can read.
+fn readable<'de, T, C, D>(list: D, read: impl Fn(&Value) -> Option<T>) -> Result<C, D::Error>
 where
-    T: Deserialize<'de>,
-    (K, V): TryFrom<T, Error = String>,
-    K: Ord,
+    C: FromIterator<T>,
     D: Deserializer<'de>,
 {
-    struct Gather<T, K, V>(PhantomData<(T, K, V)>);
+    let list = Value::deserialize(list)?;
+    Ok(list.as_array().into_iter().flatten().filter_map(read).collect())
+}
 
-    impl<'de, T, K, V> Visitor<'de> for Gather<T, K, V>
-    where
-        T: Deserialize<'de>,
-        (K, V): TryFrom<T, Error = String>,
-        K: Ord,
-    {
-        type Value = BTreeMap<K, V>;
+impl Serialize for Renewals {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(StoredRenewals::from))
+    }
+}
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list")
-        }
+/// A duration as a number of milliseconds.
+struct Millis;
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-            let mut map = BTreeMap::new();
-            while let Some(stored) = list.next_element::<T>()? {
-                let (key, value) = <(K, V)>::try_from(stored).map_err(de::Error::custom)?;
-                if map.insert(key, value).is_some() {
-                    return Err(de::Error::custom("the same is there twice"));
-                }
-            }
-            Ok(map)
-        }
+impl Millis {
+    fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
     }
 
-    deserializer.deserialize_seq(Gather::<T, K, V>(PhantomData))
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
+
+/// A set of addresses as a list; an empty list is none.
+struct AddressesOrNone;
+
+impl AddressesOrNone {
+    fn serialize<'a, S: Serializer>(
+        addresses: impl IntoIterator<Item = &'a Addresses>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(addresses.into_iter().flat_map(Addresses::iter))
+    }
+
+    fn deserialize<'de, D: Deserializer<'de>>(list: D) -> Result<Option<Addresses>, D::Error> {
+        Vec::<IpAddr>::deserialize(list).map(Addresses::new)
+    }
+}
+
+impl Serialize for Addresses {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        AddressesOrNone::serialize([self], serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Addresses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let addresses = AddressesOrNone::deserialize(deserializer)?;
+        addresses.ok_or_else(|| de::Error::custom("no address where one is due"))
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// Types that are one JSON string: written by `Display`, read by a function of the text.
+/// A JSON string, copied only where it holds escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Types that are one JSON string: how it is read, what is expected, and how it is shown.
 macro_rules! as_text {
-    ($type:ty, $what:literal, |$text:ident| $read:expr, |$self:ident, $f:ident| $show:expr) => {
+    ($type:ty, |$text:ident| $read:expr, $expected:literal, |$value:ident| $shown:expr) => {
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(&self)
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&$self, $f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                $show
+                let $value = self;
+                serializer.collect_str(&$shown)
             }
         }
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Read;
-
-                impl Visitor<'_> for Read {
-                    type Value = $type;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str($what)
-                    }
-
-                    fn visit_str<E: de::Error>(self, $text: &str) -> Result<Self::Value, E> {
-                        let value: Option<$type> = $read;
-                        value.ok_or_else(|| E::invalid_value(de::Unexpected::Str($text), &self))
-                    }
-                }
-
-                deserializer.deserialize_str(Read)
+                let Text(text) = Text::deserialize(deserializer)?;
+                let $text = &*text;
+                let read: Option<Self> = $read;
+                read.ok_or_else(|| de::Error::invalid_value(de::Unexpected::Str($text), &$expected))
             }
         }
     };
 }
 
-/// A moment, in RFC 3339's form with milliseconds.
-#[derive(Clone, Copy)]
-struct Moment(Timestamp);
-
 as_text!(
-    Moment,
+    Timestamp,
+    |text| clock::parse_rfc3339(text),
     "a moment such as 2027-01-15T08:00:00.000Z",
-    |text| clock::parse_rfc3339(text).map(Moment),
-    |self, f| clock::rfc3339(self.0).fmt(f)
+    |moment| clock::rfc3339(*moment)
 );
 
-/// A fingerprint, as sixteen hexadecimal digits.
-struct Digits(Fingerprint);
-
 as_text!(
-    Digits,
+    Fingerprint,
+    |text| hex(text, 16).and_then(|number| u64::try_from(number).ok()).map(Self),
     "sixteen hexadecimal digits",
-    |text| hex(text, 16)
-        .and_then(|number| u64::try_from(number).ok())
-        .map(|number| Digits(Fingerprint(number))),
-    |self, f| write!(f, "{:016x}", self.0.0)
+    |print| format_args!("{:016x}", print.0)
 );
 
 as_text!(
     Salt,
+    |text| hex(text, 32).map(|number| Self(number.to_be_bytes())),
     "32 hexadecimal digits",
-    |text| hex(text, 32).map(|number| Salt(number.to_be_bytes())),
-    |self, f| write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    |salt| format_args!("{:032x}", u128::from_be_bytes(salt.0))
 );
 
-/// The word of an outcome.
-struct Outcome(Word);
-
-as_text!(
-    Outcome,
-    "the word of an outcome",
-    |text| Word::ALL.into_iter().find(|word| word.as_str() == text).map(Outcome),
-    |self, f| f.write_str(self.0.as_str())
-);
-
-/// The word for why the same is sent again.
-struct StoredAgain(Again);
-
-as_text!(
-    StoredAgain,
-    "drifted, untransferred or unverified",
-    |text| Again::ALL.into_iter().find(|again| again.word() == text).map(StoredAgain),
-    |self, f| f.write_str(self.0.word())
-);
-
-/// The word of a verdict.
-struct StoredVerdict(TokenVerdict);
-
-as_text!(
-    StoredVerdict,
-    "the word of a verdict",
-    |text| TokenVerdict::ALL.into_iter().find(|verdict| verdict.word() == text).map(StoredVerdict),
-    |self, f| f.write_str(self.0.word())
-);
-
-/// The key of a family.
-struct StoredFamily(Family);
-
-as_text!(
-    StoredFamily,
-    "ipv4 or ipv6",
-    |text| Family::BOTH.into_iter().find(|family| family.key() == text).map(StoredFamily),
-    |self, f| f.write_str(self.0.key())
-);
-
-/// The word for what a service did.
-struct StoredReason(standing::ServiceFault);
-
-as_text!(
-    StoredReason,
-    "failed or lied",
-    |text| standing::ServiceFault::ALL
-        .into_iter()
-        .find(|fault| fault.word() == text)
-        .map(StoredReason),
-    |self, f| f.write_str(self.0.word())
-);
-
-/// With whom a host may be asked about.
-#[derive(Default, PartialEq)]
-struct StoredAsking(Asking);
-
-as_text!(
-    StoredAsking,
-    "together, alone or one-family",
-    |text| match text {
-        "together" => Some(StoredAsking(Asking::Together)),
-        "alone" => Some(StoredAsking(Asking::Alone)),
-        "one-family" => Some(StoredAsking(Asking::OneFamily)),
-        _ => None,
-    },
-    |self, f| f.write_str(match self.0 {
-        Asking::Together => "together",
-        Asking::Alone => "alone",
-        Asking::OneFamily => "one-family",
-    })
-);
-
-/// A host name.
-struct Name<'a>(Cow<'a, Hostname>);
-
-impl<'a> From<&'a Hostname> for Name<'a> {
-    fn from(name: &'a Hostname) -> Self {
-        Self(Cow::Borrowed(name))
-    }
-}
-
-impl Serialize for Name<'_> {
+impl Serialize for Hostname {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.as_str())
+        serializer.serialize_str(self.as_str())
     }
 }
 
-impl<'de> Deserialize<'de> for Name<'_> {
+impl<'de> Deserialize<'de> for Hostname {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <Cow<'de, str>>::deserialize(deserializer)?;
-        match Hostname::from_str(&text) {
-            Ok(name) => Ok(Self(Cow::Owned(name))),
-            Err(error) => Err(de::Error::custom(format_args!("{text:?} {error}"))),
-        }
-    }
-}
-
-/// A set of addresses.
-struct List<'a>(Cow<'a, Addresses>);
-
-impl List<'_> {
-    fn of(self, family: Family) -> Result<Addresses, String> {
-        let foreign = self.0.iter().find(|address| Family::of(*address) != family);
-        match foreign {
-            Some(foreign) => Err(format!("{foreign} is no {family} address")),
-            None => Ok(self.0.into_owned()),
-        }
-    }
-}
-
-impl Serialize for List<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter())
-    }
-}
-
-impl<'de> Deserialize<'de> for List<'_> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let ListOrNone(list) = ListOrNone::deserialize(deserializer)?;
-        list.ok_or_else(|| de::Error::custom("no address where one is due"))
-    }
-}
-
-/// A set of addresses, or an empty list.
-struct ListOrNone<'a>(Option<List<'a>>);
-
-impl Serialize for ListOrNone<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().flat_map(|list| list.0.iter()))
-    }
-}
-
-impl<'de> Deserialize<'de> for ListOrNone<'_> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let addresses = Vec::<IpAddr>::deserialize(deserializer)?;
-        Ok(Self(Addresses::new(addresses).map(|set| List(Cow::Owned(set)))))
+        let Text(text) = Text::deserialize(deserializer)?;
+        text.parse().map_err(|error| de::Error::custom(format_args!("{text:?} {error}")))
     }
 }
 
@@ -1418,7 +1135,7 @@ mod tests {
     fn a_service_that_cannot_be_read_costs_nothing_else() {
         let text = String::from_utf8(bytes(&everything(), &salt())).unwrap();
         let mut rest = everything();
-        rest.services.retain(|_, standing| standing.fault != standing::ServiceFault::Lied);
+        rest.services.retain(|_, standing| standing.fault != ServiceFault::Lied);
         assert_eq!(rest.services.len(), everything().services.len() - 1);
         for (right, wrong) in [
             ("\"reason\": \"lied\"", "\"reason\": \"erred\""),

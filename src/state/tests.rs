@@ -150,10 +150,11 @@ pub fn everything() -> Memory {
     memory.hosts.insert(key("b.example"), entry);
     let faults = Fault::ALL.into_iter().map(HoldKind::Backoff);
     let kinds = faults.chain(Rejection::ALL.into_iter().map(HoldKind::Rejected));
+    let words = [Word::Updated, Word::Unchanged, Word::Deferred, Word::Rejected];
     for (place, kind) in kinds.chain([HoldKind::Throttled]).enumerate() {
         let entry = memory.entry_mut(&key(&format!("h{place}.example")));
         entry.hold = Some(held(kind, "\u{1b}[2J ümlaut", 0, Some(9), 1));
-        entry.last = Some((Word::ALL[place % Word::ALL.len()], at(0)));
+        entry.last = Some((words[place % words.len()], at(0)));
         entry.asking = [Asking::Together, Asking::Alone, Asking::OneFamily][place % 3];
         entry.families.v6.set = Some(Set {
             addresses: addresses(&["2a00::1"]),

@@ -16,14 +16,18 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::{Index, IndexMut};
 
+use serde::{Deserialize, Serialize};
+
 use super::order;
 
 /// IPv4 or IPv6.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Family {
     /// IPv4, whose record is A.
+    #[serde(rename = "ipv4")]
     V4,
     /// IPv6, whose record is AAAA.
+    #[serde(rename = "ipv6")]
     V6,
 }
 

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Family;
 use crate::core::backoff::Backoff;
 use crate::core::time::Timestamp;
@@ -36,7 +38,8 @@ pub struct ServiceStanding {
 }
 
 /// What a service can be blamed for; the worse one last.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ServiceFault {
     /// It told no address that can be believed while another service did.
     Failed,
@@ -69,9 +72,6 @@ pub type Standings = BTreeMap<ServiceId, ServiceStanding>;
 pub type Lessons = BTreeMap<ServiceId, Lesson>;
 
 impl ServiceFault {
-    /// Every fault.
-    pub const ALL: [Self; 2] = [Self::Failed, Self::Lied];
-
     /// The word for it in the state file, in logs and in `status --json`.
     pub fn word(self) -> &'static str {
         match self {
