@@ -401,11 +401,11 @@ impl fmt::Display for Rejection {
 }
 
 impl Outcome {
-    /// Whether the answer refuses the credential itself.
-    pub fn refuses_the_credential(&self) -> bool {
+    /// The refusal, if it is one of the credential itself.
+    pub fn credential_refusal(&self) -> Option<&Refusal> {
         match self {
-            Self::Rejected(refusal) => refusal.rejection.is_the_credentials(),
-            Self::Updated | Self::Unchanged | Self::Deferred(_) => false,
+            Self::Rejected(refusal) if refusal.rejection.is_the_credentials() => Some(refusal),
+            Self::Rejected(_) | Self::Deferred(_) | Self::Unchanged | Self::Updated => None,
         }
     }
 

@@ -13,8 +13,7 @@ use super::memory::{Again, Asking, Entry, Hold, HoldKind, Key, Memory, Record, Z
 use super::name::Hostname;
 use super::outcome::Fault;
 use super::pace::{History, Pace};
-use super::protocol::manners::Common;
-use super::protocol::manners::Removal;
+use super::protocol::manners::{Common, Removal};
 use super::provider::Provider;
 use super::secret::Fingerprint;
 use super::time::Timestamp;
@@ -47,6 +46,11 @@ impl Host {
     /// The families that are kept up to date.
     pub fn in_use(&self) -> PerFamily<bool> {
         self.families.map(|_, used| *used != Use::Off)
+    }
+
+    /// Whether a record of the host is removed by leaving it out of a request.
+    fn removes_by_omission(&self) -> bool {
+        matches!(self.when_gone, WhenGone::Remove { by: Removal::LeftOut, .. })
     }
 }
 
@@ -233,6 +237,7 @@ pub fn step(
 ) -> Step {
     let unknown = Entry::default();
     let entry = entry.unwrap_or(&unknown);
+    let case = Case { host, seen, entry, circumstances };
     let standing =
         |hold: &Option<Hold>| hold.clone().filter(|hold| stands(hold, fingerprint, circumstances));
     let hold = standing(&entry.hold).or_else(|| cut_off(entry, fingerprint, circumstances));
@@ -244,7 +249,7 @@ pub fn step(
             return Stand::Held(hold);
         }
         let again = entry.verified.as_ref().and_then(|verified| verified.again);
-        match (stand(host, seen, family, &entry.families[family], circumstances), again) {
+        match (case.stand(family), again) {
             (Stand::Right | Stand::Wanted(Why::Refresh), Some(again)) => {
                 Stand::Wanted(match again {
                     Again::Drifted => Why::Drifted,
@@ -254,28 +259,27 @@ pub fn step(
             (stand, _) => stand,
         }
     });
-    if let Some(family) = to_remove(host, seen, entry, &stands, circumstances) {
+    if let Some(family) = case.to_remove(&stands) {
         stands[family] = Stand::Wanted(Why::Gone);
     }
-    let any_wanted = stands.iter().any(|(_, stand)| matches!(stand, Stand::Wanted(_)));
     let first_wanted = stands.iter().find(|(_, stand)| matches!(stand, Stand::Wanted(_)));
     let only = match entry.asking {
         // What is removed by leaving it out needs the other one beside it.
         Asking::OneFamily => first_wanted
-            .filter(|(_, stand)| **stand != Stand::Wanted(Why::Gone) || !is_left_out(host))
+            .filter(|(_, stand)| **stand != Stand::Wanted(Why::Gone) || !host.removes_by_omission())
             .map(|(family, _)| family),
         Asking::Together | Asking::Alone => None,
     };
     // A record that a request would lose is not risked for the sake of a source's rest.
     let risked = stands.iter().any(|(f, stand)| *stand == Stand::NotAsked && host.loses[f]);
-    let speaks = any_wanted && hold.is_none() && !risked;
+    let speaks = first_wanted.is_some() && hold.is_none() && !risked;
     let wishes = PerFamily::from_fn(|family| match (&stands[family], &seen[family]) {
         _ if !speaks || only.is_some_and(|only| only != family) => Wish::Leave,
         (Stand::Wanted(Why::Gone), Seen::Absent(_)) => Wish::Remove,
         (Stand::Wanted(_) | Stand::Right, Seen::Here(addresses)) => Wish::Set(addresses.clone()),
         _ => Wish::Leave,
     });
-    let due = due(host, seen, entry, hold.as_ref(), &stands, circumstances);
+    let due = case.due(hold.as_ref(), &stands);
     Step { wishes, stands, hold, due }
 }
 
@@ -297,116 +301,123 @@ fn cut_off(entry: &Entry, fingerprint: Fingerprint, circumstances: &Circumstance
     })
 }
 
-/// How one family stands, its holds aside.
-fn stand(
-    host: &Host,
-    seen: &PerFamily<Seen>,
-    family: Family,
-    record: &Record,
-    circumstances: &Circumstances,
-) -> Stand {
-    let addresses = match &seen[family] {
-        Seen::NotAsked => return Stand::NotAsked,
-        Seen::Unknown(reason) => return Stand::Missing(reason.clone()),
-        Seen::Absent(reason) => {
-            let other = family.other();
-            let other_is_there =
-                matches!(seen[other], Seen::Here(_)) && host.families[other] != Use::Off;
-            let never_set = record.set.is_none() && record.sent.is_none();
-            let is_removed = never_set && record.removed.is_some() && removes(host);
-            if is_removed || (host.families[family] == Use::Auto && never_set && other_is_there) {
-                return Stand::Absent(reason.clone());
+/// One host's case: what it wants, what is seen and remembered of it, and when.
+struct Case<'a> {
+    host: &'a Host,
+    seen: &'a PerFamily<Seen>,
+    entry: &'a Entry,
+    circumstances: &'a Circumstances,
+}
+
+impl Case<'_> {
+    /// How one family stands, its holds aside.
+    fn stand(&self, family: Family) -> Stand {
+        let Self { host, seen, circumstances, .. } = self;
+        let record = &self.entry.families[family];
+        let addresses = match &seen[family] {
+            Seen::NotAsked => return Stand::NotAsked,
+            Seen::Unknown(reason) => return Stand::Missing(reason.clone()),
+            Seen::Absent(reason) => {
+                let other = family.other();
+                let other_is_there =
+                    matches!(seen[other], Seen::Here(_)) && host.families[other] != Use::Off;
+                let never_set = record.set.is_none() && record.sent.is_none();
+                let removes = matches!(host.when_gone, WhenGone::Remove { .. });
+                let is_removed = never_set && record.removed.is_some() && removes;
+                let is_no_fault = host.families[family] == Use::Auto && never_set && other_is_there;
+                return if is_removed || is_no_fault {
+                    Stand::Absent(reason.clone())
+                } else {
+                    Stand::Missing(reason.clone())
+                };
             }
-            return Stand::Missing(reason.clone());
-        }
-        Seen::Here(addresses) => addresses,
-    };
-    if record.sent.is_some() {
-        return Stand::Wanted(Why::Unconfirmed);
-    }
-    let Some(set) = &record.set else {
-        let why = if record.removed.is_some() { Why::Back } else { Why::First };
-        return Stand::Wanted(why);
-    };
-    if set.addresses != *addresses {
-        return Stand::Wanted(Why::Changed);
-    }
-    if record.return_due(circumstances.now).is_some_and(|due| due <= circumstances.now) {
-        return Stand::Wanted(Why::Returned);
-    }
-    let age = circumstances.now.since(set.confirmed);
-    let asked = circumstances.refresh.is_some_and(|begun| set.confirmed < begun);
-    if asked || host.refresh.is_some_and(|period| age >= period) {
-        return Stand::Wanted(Why::Refresh);
-    }
-    Stand::Right
-}
-
-/// Whether a record of the host goes with its family.
-fn removes(host: &Host) -> bool {
-    matches!(host.when_gone, WhenGone::Remove { .. })
-}
-
-/// Whether a record of the host is removed by leaving it out of a request.
-fn is_left_out(host: &Host) -> bool {
-    matches!(host.when_gone, WhenGone::Remove { by: Removal::LeftOut, .. })
-}
-
-/// The missing family whose record is to be removed now.
-///
-/// The other one must be right first, even where one request could see to both: a request that is
-/// refused, or split in two, must not leave the host without any record.
-fn to_remove(
-    host: &Host,
-    seen: &PerFamily<Seen>,
-    entry: &Entry,
-    stands: &PerFamily<Stand>,
-    circumstances: &Circumstances,
-) -> Option<Family> {
-    let is_due = |family: &Family| {
-        let from = removable_from(host, seen, entry, *family, circumstances);
-        let is_missing = matches!(stands[*family], Stand::Missing(_));
-        let other_stays = match &stands[family.other()] {
-            Stand::Right | Stand::Wanted(Why::Refresh) => true,
-            Stand::Wanted(Why::Unconfirmed) => is_set_either_way(seen, entry, family.other()),
-            Stand::Off => !is_left_out(host),
-            Stand::Absent(_)
-            | Stand::Held(_)
-            | Stand::Missing(_)
-            | Stand::NotAsked
-            | Stand::Wanted(_) => false,
+            Seen::Here(addresses) => addresses,
         };
-        is_missing && other_stays && from.is_some_and(|from| from <= circumstances.now)
-    };
-    Family::BOTH.into_iter().find(is_due)
-}
+        if record.sent.is_some() {
+            return Stand::Wanted(Why::Unconfirmed);
+        }
+        let Some(set) = &record.set else {
+            let why = if record.removed.is_some() { Why::Back } else { Why::First };
+            return Stand::Wanted(why);
+        };
+        if set.addresses != *addresses {
+            return Stand::Wanted(Why::Changed);
+        }
+        if record.return_due(circumstances.now).is_some_and(|due| due <= circumstances.now) {
+            return Stand::Wanted(Why::Returned);
+        }
+        let age = circumstances.now.since(set.confirmed);
+        let asked = circumstances.refresh.is_some_and(|begun| set.confirmed < begun);
+        if asked || host.refresh.is_some_and(|period| age >= period) {
+            return Stand::Wanted(Why::Refresh);
+        }
+        Stand::Right
+    }
 
-/// Whether the provider holds what is seen of a family, whatever became of the last request.
-fn is_set_either_way(seen: &PerFamily<Seen>, entry: &Entry, family: Family) -> bool {
-    let record = &entry.families[family];
-    let Seen::Here(addresses) = &seen[family] else { return false };
-    let is_set = record.set.as_ref().is_some_and(|set| set.addresses == *addresses);
-    let unanswered = record.sent.as_ref().and_then(|sent| sent.addresses.as_ref());
-    is_set && unanswered == Some(addresses)
-}
+    /// The missing family whose record is to be removed now.
+    ///
+    /// The other one must be right first, even where one request could see to both: a request that is
+    /// refused, or split in two, must not leave the host without any record.
+    fn to_remove(&self, stands: &PerFamily<Stand>) -> Option<Family> {
+        let is_due = |family: &Family| {
+            let is_missing = matches!(stands[*family], Stand::Missing(_));
+            let other_stays = match &stands[family.other()] {
+                Stand::Right | Stand::Wanted(Why::Refresh) => true,
+                Stand::Wanted(Why::Unconfirmed) => self.is_set_either_way(family.other()),
+                Stand::Off => !self.host.removes_by_omission(),
+                Stand::Absent(_)
+                | Stand::Held(_)
+                | Stand::Missing(_)
+                | Stand::NotAsked
+                | Stand::Wanted(_) => false,
+            };
+            let is_over = |from| from <= self.circumstances.now;
+            is_missing && other_stays && self.removable_from(*family).is_some_and(is_over)
+        };
+        Family::BOTH.into_iter().find(is_due)
+    }
 
-/// From when on a family's record may be removed, if it goes on being gone: when both the wall clock
-/// and the time of watching have reached the host's limit.
-fn removable_from(
-    host: &Host,
-    seen: &PerFamily<Seen>,
-    entry: &Entry,
-    family: Family,
-    circumstances: &Circumstances,
-) -> Option<Timestamp> {
-    let WhenGone::Remove { after, .. } = host.when_gone else { return None };
-    let record = &entry.families[family];
-    let is_there = record.set.is_some() || record.sent.is_some();
-    let Seen::Absent(_) = &seen[family] else { return None };
-    let now = circumstances.now;
-    let by_the_clock = record.gone_since.unwrap_or(now).after(after);
-    let by_watching = now.after(after.saturating_sub(circumstances.watched[family]));
-    is_there.then_some(by_the_clock.max(by_watching))
+    /// Whether the provider holds what is seen of a family, whatever became of the last request.
+    fn is_set_either_way(&self, family: Family) -> bool {
+        let record = &self.entry.families[family];
+        let Seen::Here(addresses) = &self.seen[family] else { return false };
+        let is_set = record.set.as_ref().is_some_and(|set| set.addresses == *addresses);
+        let unanswered = record.sent.as_ref().and_then(|sent| sent.addresses.as_ref());
+        is_set && unanswered == Some(addresses)
+    }
+
+    /// From when on a family's record may be removed, if it goes on being gone: when both the wall
+    /// clock and the time of watching have reached the host's limit.
+    fn removable_from(&self, family: Family) -> Option<Timestamp> {
+        let WhenGone::Remove { after, .. } = self.host.when_gone else { return None };
+        let Seen::Absent(_) = &self.seen[family] else { return None };
+        let (record, now) = (&self.entry.families[family], self.circumstances.now);
+        let by_the_clock = record.gone_since.unwrap_or(now).after(after);
+        let by_watching = now.after(after.saturating_sub(self.circumstances.watched[family]));
+        let is_there = record.set.is_some() || record.sent.is_some();
+        is_there.then_some(by_the_clock.max(by_watching))
+    }
+
+    /// When the decision changes by itself.
+    fn due(&self, hold: Option<&Hold>, stands: &PerFamily<Stand>) -> Option<Timestamp> {
+        if let Some(hold) = hold {
+            return hold.until;
+        }
+        let now = self.circumstances.now;
+        let moments = stands.iter().filter_map(|(family, stand)| match stand {
+            Stand::Held(hold) => hold.until,
+            Stand::Right => {
+                let record = &self.entry.families[family];
+                let set = record.set.as_ref()?;
+                let refresh = self.host.refresh.map(|period| set.confirmed.after(period));
+                refresh.into_iter().chain(record.return_due(now)).min()
+            }
+            // One that is over waits for the other family, of whose change a round comes anyway.
+            Stand::Missing(_) => self.removable_from(family).filter(|from| *from > now),
+            Stand::Absent(_) | Stand::NotAsked | Stand::Off | Stand::Wanted(_) => None,
+        });
+        moments.min()
+    }
 }
 
 /// Whether `hold` still stands.
@@ -423,34 +434,6 @@ pub fn stands(hold: &Hold, fingerprint: Fingerprint, circumstances: &Circumstanc
         HoldKind::Rejected(rejection) if rejection.is_our_own() => false,
         HoldKind::Rejected(_) => waiting && !ended,
     }
-}
-
-/// When the decision changes by itself.
-fn due(
-    host: &Host,
-    seen: &PerFamily<Seen>,
-    entry: &Entry,
-    hold: Option<&Hold>,
-    stands: &PerFamily<Stand>,
-    circumstances: &Circumstances,
-) -> Option<Timestamp> {
-    if let Some(hold) = hold {
-        return hold.until;
-    }
-    let moments = stands.iter().filter_map(|(family, stand)| match stand {
-        Stand::Held(hold) => hold.until,
-        Stand::Right => {
-            let record = &entry.families[family];
-            let set = record.set.as_ref()?;
-            let refresh = host.refresh.map(|period| set.confirmed.after(period));
-            refresh.into_iter().chain(record.return_due(circumstances.now)).min()
-        }
-        // One that is over waits for the other family, of whose change a round comes anyway.
-        Stand::Missing(_) => removable_from(host, seen, entry, family, circumstances)
-            .filter(|from| *from > circumstances.now),
-        Stand::Absent(_) | Stand::NotAsked | Stand::Off | Stand::Wanted(_) => None,
-    });
-    moments.min()
 }
 
 /// One host's part of a request.
@@ -508,6 +491,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// The place of each host, with its update.
+    pub fn parts(&self) -> impl Iterator<Item = (usize, &Update)> {
+        self.hosts.iter().copied().zip(&self.updates)
+    }
+
     /// Counts it at its moment.
     pub fn count(&self, memory: &mut Memory, pace: Option<Pace>) {
         for (key, pace) in self.counts.iter().zip(pace.iter().cycle()) {
@@ -555,14 +543,13 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
         let entry = memory.entry(&candidate.host.key);
         let zone = zone_key(candidate, entry);
         let own_pace = own_pace(candidate);
-        if let Some((key, pace)) = &own_pace
-            && let Some(history) = memory.paces.get(key)
-        {
-            let free_at = history.free_at(Some(*pace), now);
-            if free_at > now {
-                later.push((place, free_at));
-                continue;
-            }
+        let free_at = own_pace.as_ref().and_then(|(key, pace)| {
+            let history = memory.paces.get(key)?;
+            Some(history.free_at(Some(*pace), now))
+        });
+        if let Some(free_at) = free_at.filter(|free_at| *free_at > now) {
+            later.push((place, free_at));
+            continue;
         }
         // However many requests it takes, an update counts once.
         let mut counts: Vec<ZoneKey> = own_pace.into_iter().map(|(key, _)| key).collect();
@@ -574,7 +561,8 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
         let most = if apart || memory.without_lists.contains(&*candidate.provider.name) {
             1
         } else {
-            most_hosts(candidate.provider)
+            let provider = candidate.provider;
+            provider.batch.clamp(1, provider.protocol.manners().most_hosts)
         };
         for (family, wishes) in parts(candidate) {
             let is_common = match candidate.provider.protocol.manners().common {
@@ -661,11 +649,6 @@ fn conditions(
 fn zone_key(candidate: &Candidate<'_>, entry: Option<&Entry>) -> ZoneKey {
     let zone = candidate.host.zone.clone().or_else(|| entry.and_then(|entry| entry.zone.clone()));
     ZoneKey { provider: candidate.provider.name.to_string(), zone }
-}
-
-/// How many hosts a request to `provider` may name.
-fn most_hosts(provider: &Provider) -> usize {
-    provider.batch.clamp(1, provider.protocol.manners().most_hosts)
 }
 
 /// The requests that a candidate's step needs: one, or one a family where the provider wants it so.

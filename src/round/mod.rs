@@ -39,6 +39,7 @@ use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, Record, Sent, Set,
 use crate::core::outcome::{Outcome, Refusal};
 use crate::core::plan::{Circumstances, Seen, Stand, Step, WhenGone, Wish, step};
 use crate::core::protocol::hosts_file;
+use crate::core::provider::Provider;
 use crate::core::settle::{note_away, note_gone, note_left_out, note_missing, turn};
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::refusal;
@@ -123,6 +124,24 @@ struct Planned {
     counted: bool,
 }
 
+impl Planned {
+    /// The host and its provider in `config`.
+    fn configured<'a>(&self, config: &'a Config) -> (&'a HostConfig, &'a Provider) {
+        let host = &config.hosts[self.at];
+        (host, &config.providers[host.provider])
+    }
+}
+
+/// A round under way, from its plan on.
+struct Round<'a> {
+    engine: &'a mut Engine,
+    clients: &'a Clients,
+    planned: Vec<Planned>,
+    report: Report,
+    /// When it turns true, no further request leaves.
+    stop: &'a Cell<bool>,
+}
+
 impl Engine {
     /// An engine for `config` that remembers `memory`.
     pub fn new(
@@ -132,21 +151,18 @@ impl Engine {
         clock: Clock,
         waiting: Waiting,
     ) -> Self {
-        let (config, asked, traffic) = (Rc::new(config), Asked::default(), Traffic::default());
-        let (self_checks, absences, looks) = (None, None, verify::Looks::default());
-        let pulse = Pulse::default();
         Self {
-            config,
+            config: Rc::new(config),
             memory,
             store,
             clock,
             waiting,
-            pulse,
-            self_checks,
-            absences,
-            asked,
-            traffic,
-            looks,
+            pulse: Pulse::default(),
+            self_checks: None,
+            absences: None,
+            asked: Asked::default(),
+            traffic: Traffic::default(),
+            looks: verify::Looks::default(),
             turns: BTreeMap::new(),
         }
     }
@@ -182,38 +198,41 @@ impl Engine {
         if let Ok(snapshot) = sights.snapshot() {
             self.memory.renewals.clone_from(&snapshot.renewals);
         }
-        let (mut planned, mut report) = self.plan(&sights, occasion);
+        let (planned, report) = self.plan(&sights, occasion);
         self.note_absences(&report, looked);
-        self.draw_turns(&mut planned, &mut report, occasion);
-        self.note(&planned, &mut report, occasion);
-        self.note_refusals(&planned, &mut report);
-        zones::find(self, &clients, &mut planned, &mut report, stop).await;
+        let mut round = Round { engine: self, clients: &clients, planned, report, stop };
+        round.draw_turns(occasion);
+        round.note(occasion);
+        round.note_refusals();
+        round.find_zones().await;
         // Boxed, as below: most rounds ask no server of a zone.
-        Box::pin(verify::first_look(self, &mut planned, &mut report, stop)).await;
-        perform::perform(self, &clients, &mut planned, &mut report, stop).await;
+        Box::pin(round.first_look()).await;
+        round.perform().await;
         for _ in 0..NARROWINGS {
-            if stop.get() || !self.narrow(&mut planned, &mut report, refresh) {
+            if stop.get() || !round.narrow(refresh) {
                 break;
             }
-            perform::perform(self, &clients, &mut planned, &mut report, stop).await;
+            round.perform().await;
         }
-        if Box::pin(verify::look(self, &mut planned, &mut report, occasion, stop)).await {
-            zones::find(self, &clients, &mut planned, &mut report, stop).await;
-            perform::perform(self, &clients, &mut planned, &mut report, stop).await;
+        if Box::pin(round.look(occasion)).await {
+            round.find_zones().await;
+            round.perform().await;
         }
-        self.save(&mut report);
-        self.pulse.beat();
-        let updated = verify::updated(self, &report);
-        let verifying = Box::pin(verify::verify(self, updated, stop));
-        let (heard, ()) = tokio::join!(verifying, perform::run_hooks(self, &mut report, stop));
-        self.pulse.beat();
+        round.save();
+        round.engine.pulse.beat();
+        let updated = round.updated();
+        let verifying = Box::pin(verify::verify(round.engine, updated, stop));
+        let hooks = perform::run_hooks(round.engine, &mut round.report, stop);
+        let (heard, ()) = tokio::join!(verifying, hooks);
+        round.engine.pulse.beat();
         // Nothing else is learnt since then; what the disk refused may be taken now.
-        if !heard.is_empty() || report.storage_problem.is_some() {
-            verify::note_updates(self, heard, &mut report);
-            self.save(&mut report);
+        if !heard.is_empty() || round.report.storage_problem.is_some() {
+            round.note_updates(heard);
+            round.save();
         }
         // Boxed: its requests are large and rare, and would make every round's future so.
-        Box::pin(upkeep::look_after(self, &clients, &mut planned, &mut report, stop)).await;
+        Box::pin(round.look_after()).await;
+        let Round { mut report, .. } = round;
         report.finish(&self.config, &self.memory, self.clock.now(), false);
         (report, sights)
     }
@@ -338,52 +357,6 @@ impl Engine {
         }))
     }
 
-    /// Remembers and reports the strict hosts whose token must not be used, where that is new.
-    fn note_refusals(&mut self, planned: &[Planned], report: &mut Report) {
-        for plan in planned {
-            let Some(Hold { kind: HoldKind::Rejected(rejection), detail, .. }) = &plan.step.hold
-            else {
-                continue;
-            };
-            let entry = self.memory.entry(&self.config.hosts[plan.at].host.key);
-            let is_known = entry.is_some_and(|entry| entry.hold == plan.step.hold);
-            if rejection.is_our_own() && !is_known {
-                let outcome = Outcome::rejected(*rejection, detail.clone());
-                let nothing = PerFamily::default();
-                perform::settle_one(self, plan, &nothing, &outcome, report);
-            }
-        }
-    }
-
-    /// Decides again about the hosts whose refusal may be another host's or only one family's;
-    /// returns whether there are any. Nothing else is asked twice in a round.
-    fn narrow(
-        &self,
-        planned: &mut [Planned],
-        report: &mut Report,
-        refresh: Option<Timestamp>,
-    ) -> bool {
-        let now = self.clock.now();
-        let circumstances = Circumstances { now, refresh, ..Circumstances::default() };
-        let mut any = false;
-        for plan in planned {
-            let host_report = report.host_mut(plan.at);
-            if !host_report.is_unsettled() {
-                plan.step.wishes = PerFamily::default();
-                continue;
-            }
-            let host = &self.config.hosts[plan.at].host;
-            let entry = self.memory.entry(&host.key);
-            let fingerprint = plan.access.fingerprint;
-            let circumstances = Circumstances { watched: self.watched(&host.key), ..circumstances };
-            host_report.ask_again = false;
-            plan.step = step(host, &host_report.seen, fingerprint, entry, &circumstances);
-            host_report.step = Some(plan.step.clone());
-            any |= has_something_to_say(&plan.step);
-        }
-        any
-    }
-
     /// How long each family of `key` has been gone under watch. A run that looks once has watched
     /// nothing itself, so the machine's uptime counts.
     fn watched(&self, key: &Key) -> PerFamily<Duration> {
@@ -403,79 +376,141 @@ impl Engine {
         absences.note(matter.map(|(host, report)| (&host.host.key, &report.seen)), looked);
     }
 
+    /// Remembers by which reckoning moments are written while the clock is not set.
+    fn note_reckoning(&mut self) {
+        self.memory.reckoning = self.clock.reckoning(self.memory.reckoning);
+    }
+
+    /// Saves what a round that was given up has learnt; there is nobody left to tell of a failure.
+    pub fn keep(&mut self) {
+        let _ = self.store.save(&self.memory);
+    }
+}
+
+impl Round<'_> {
+    /// Remembers and reports the strict hosts whose token must not be used, where that is new.
+    fn note_refusals(&mut self) {
+        for place in 0..self.planned.len() {
+            let Some(hold @ Hold { kind: HoldKind::Rejected(rejection), .. }) =
+                &self.planned[place].step.hold
+            else {
+                continue;
+            };
+            let known = || self.known(place).and_then(|entry| entry.hold.as_ref());
+            if rejection.is_our_own() && known() != Some(hold) {
+                let outcome = Outcome::rejected(*rejection, hold.detail.clone());
+                self.settle(place, &PerFamily::default(), &outcome);
+            }
+        }
+    }
+
+    /// Decides again about the hosts whose refusal may be another host's or only one family's;
+    /// returns whether there are any. Nothing else is asked twice in a round.
+    fn narrow(&mut self, refresh: Option<Timestamp>) -> bool {
+        let mut any = false;
+        for place in 0..self.planned.len() {
+            let host_report = self.host_report(place);
+            if host_report.is_unsettled() {
+                host_report.ask_again = false;
+                let watched = self.engine.watched(&self.host(place).host.key);
+                any |= self.decide(place, refresh, watched);
+            } else {
+                self.planned[place].step.wishes = PerFamily::default();
+            }
+        }
+        any
+    }
+
+    /// Decides again about one host by what was seen; returns whether it has something to say.
+    fn decide(
+        &mut self,
+        place: usize,
+        refresh: Option<Timestamp>,
+        watched: PerFamily<Duration>,
+    ) -> bool {
+        let now = self.engine.clock.now();
+        let circumstances = Circumstances { now, refresh, watched, ..Circumstances::default() };
+        let plan = &mut self.planned[place];
+        let host = &self.engine.config.hosts[plan.at].host;
+        let entry = self.engine.memory.entry(&host.key);
+        let host_report = self.report.host_mut(plan.at);
+        plan.step = step(host, &host_report.seen, plan.access.fingerprint, entry, &circumstances);
+        host_report.step = Some(plan.step.clone());
+        has_something_to_say(&plan.step)
+    }
+
     /// Lets hosts that come back after a long absence wait for a moment by chance, one for all of them:
     /// the lines of a whole region may come back at once.
-    fn draw_turns(&mut self, planned: &mut [Planned], report: &mut Report, occasion: Occasion) {
+    fn draw_turns(&mut self, occasion: Occasion) {
         if !occasion.by_itself {
-            return self.turns.clear();
+            return self.engine.turns.clear();
         }
-        let now = self.clock.now();
-        self.turns.retain(|_, turn| *turn > now);
+        let now = self.engine.clock.now();
+        self.engine.turns.retain(|_, turn| *turn > now);
         let mut chance = None;
-        for plan in planned.iter_mut().filter(|plan| has_something_to_say(&plan.step)) {
-            let key = &self.config.hosts[plan.at].host.key;
-            let Some(entry) = self.memory.hosts.get_mut(key) else { continue };
-            if !self.turns.contains_key(key) {
+        for place in 0..self.planned.len() {
+            let plan = &mut self.planned[place];
+            if !has_something_to_say(&plan.step) {
+                continue;
+            }
+            let key = &self.engine.config.hosts[plan.at].host.key;
+            let Some(entry) = self.engine.memory.hosts.get_mut(key) else { continue };
+            let turns = &mut self.engine.turns;
+            if !turns.contains_key(key) {
                 let chance = *chance.get_or_insert_with(spread);
                 let turn = turn(entry, &plan.step.stands, occasion.network_changed, now, chance);
-                self.turns.extend(turn.map(|turn| (key.clone(), turn)));
+                turns.extend(turn.map(|turn| (key.clone(), turn)));
             }
-            if let Some(turn) = self.turns.get_mut(key) {
+            if let Some(turn) = turns.get_mut(key) {
                 // A clock that was set back does not make it longer.
                 *turn = now.after(after_absence(1.0)).min(*turn);
                 let turn = *turn;
                 plan.step.wishes = PerFamily::default();
-                perform::queue(self, plan.at, turn, report);
+                self.queue(place, turn);
             }
         }
     }
 
     /// Remembers what the decisions themselves tell: families that have gone, and waits that have
     /// lost their purpose because nothing is left to be sent.
-    fn note(&mut self, planned: &[Planned], report: &mut Report, occasion: Occasion) {
-        let now = self.clock.now();
-        let paces = self.config.providers.iter().filter_map(|provider| provider.pace);
+    fn note(&mut self, occasion: Occasion) {
+        self.note_left_out();
+        let Engine { config, memory, clock, .. } = &mut *self.engine;
+        let now = clock.now();
+        let paces = config.providers.iter().filter_map(|provider| provider.pace);
         let longest = paces.map(|pace| pace.kept().window).max().unwrap_or_default();
-        self.memory.forget_old_paces(longest, now);
-        self.note_left_out(report);
-        for plan in planned {
-            let key = &self.config.hosts[plan.at].host.key;
-            let stands = &plan.step.stands;
-            let provider = &self.config.providers[self.config.hosts[plan.at].provider];
+        memory.forget_old_paces(longest, now);
+        for plan in &self.planned {
+            let (host, provider) = plan.configured(config);
+            let (key, stands) = (&host.host.key, &plan.step.stands);
+            let host_report = self.report.host_mut(plan.at);
             if provider.protocol.manners().is_local() {
-                learn(
-                    self.memory.hosts.entry(key.clone()),
-                    stands,
-                    &report.hosts[plan.at].seen,
-                    now,
-                );
+                learn(memory.hosts.entry(key.clone()), stands, &host_report.seen, now);
             }
             let missing = stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
             // A host that nothing is known about needs no entry to say so.
-            if missing || self.memory.hosts.contains_key(key) {
-                let entry = self.memory.entry_mut(key);
-                let host_report = report.host_mut(plan.at);
+            if missing || memory.hosts.contains_key(key) {
+                let entry = memory.entry_mut(key);
                 let was_missing = entry.families.map(|_, record| record.missing_since.is_some());
                 host_report.newly_missing = note_missing(entry, stands, now);
                 host_report.seen_again = entry.families.map(|family, record| {
                     let is_seen = matches!(host_report.seen[family], Seen::Here(_));
                     is_seen && was_missing[family] && record.missing_since.is_none()
                 });
-                let host = &self.config.hosts[plan.at].host;
-                note_gone(host, entry, stands, &host_report.seen, now);
+                note_gone(&host.host, entry, stands, &host_report.seen, now);
                 // What a clock that is not set shows is no measure of an absence.
-                if self.clock.is_set() {
+                if clock.is_set() {
                     note_away(entry, &host_report.seen, now);
                 }
             }
-            if let Some(entry) = self.memory.hosts.get_mut(key).filter(|_| occasion.retry_rejected)
-            {
+            let Some(entry) = memory.hosts.get_mut(key) else { continue };
+            if occasion.retry_rejected {
                 entry.end_waits();
             }
             let nothing_left = stands
                 .iter()
                 .all(|(_, stand)| matches!(stand, Stand::Right | Stand::Off | Stand::Absent(_)));
-            if let Some(entry) = self.memory.hosts.get_mut(key).filter(|_| nothing_left) {
+            if nothing_left {
                 entry.queued_since = None;
                 if plan.step.hold.is_none() {
                     entry.hold = None;
@@ -486,43 +521,55 @@ impl Engine {
     }
 
     /// Remembers what is wrong with which hosts' secrets, and reports where that is new.
-    fn note_left_out(&mut self, report: &mut Report) {
-        for (host, host_report) in self.config.hosts.iter().zip(&mut report.hosts) {
+    fn note_left_out(&mut self) {
+        let Engine { config, memory, store, .. } = &mut *self.engine;
+        for (host, host_report) in config.hosts.iter().zip(&mut self.report.hosts) {
             let problem = host_report.secret_problem.as_ref();
-            let problem = problem.map(|problem| self.store.fingerprint(&[problem.as_bytes()]));
+            let problem = problem.map(|problem| store.fingerprint(&[problem.as_bytes()]));
             let key = &host.host.key;
             // A host that nothing is known about needs no entry to say so.
-            if problem.is_some() || self.memory.hosts.contains_key(key) {
-                let entry = self.memory.entry_mut(key);
-                host_report.newly_left_out = note_left_out(entry, problem);
+            if problem.is_some() || memory.hosts.contains_key(key) {
+                host_report.newly_left_out = note_left_out(memory.entry_mut(key), problem);
             }
         }
     }
 
-    /// What is remembered of the host of `plan`, as true of where its records are now; made if there
-    /// was nothing.
-    fn entry_of(&mut self, plan: &Planned) -> &mut Entry {
-        let entry = self.memory.entry_mut(&self.config.hosts[plan.at].host.key);
+    /// The configuration of a planned host.
+    fn host(&self, place: usize) -> &HostConfig {
+        &self.engine.config.hosts[self.planned[place].at]
+    }
+
+    /// The provider of a planned host.
+    fn provider(&self, place: usize) -> &Provider {
+        self.planned[place].configured(&self.engine.config).1
+    }
+
+    /// What is remembered of a planned host, if anything.
+    fn known(&self, place: usize) -> Option<&Entry> {
+        self.engine.memory.entry(&self.host(place).host.key)
+    }
+
+    /// What is remembered of a planned host, as true of where its records are now; made if there was
+    /// nothing.
+    fn entry_mut(&mut self, place: usize) -> &mut Entry {
+        let plan = &self.planned[place];
+        let key = &self.engine.config.hosts[plan.at].host.key;
+        let entry = self.engine.memory.entry_mut(key);
         entry.settle_in(&plan.access.place);
         entry
     }
 
-    /// Remembers by which reckoning moments are written while the clock is not set.
-    fn note_reckoning(&mut self) {
-        self.memory.reckoning = self.clock.reckoning(self.memory.reckoning);
-    }
-
-    /// Saves what a round that was given up has learnt; there is nobody left to tell of a failure.
-    pub fn keep(&mut self) {
-        let _ = self.store.save(&self.memory);
+    /// The report of a planned host.
+    fn host_report(&mut self, place: usize) -> &mut HostReport {
+        self.report.host_mut(self.planned[place].at)
     }
 
     /// Saves the memory if it changed; a failure is reported, once a round.
-    fn save(&mut self, report: &mut Report) -> bool {
-        match self.store.save(&self.memory) {
+    fn save(&mut self) -> bool {
+        match self.engine.store.save(&self.engine.memory) {
             Ok(()) => true,
             Err(error) => {
-                report.storage_problem = Some(error.to_string());
+                self.report.storage_problem = Some(error.to_string());
                 false
             }
         }
@@ -563,7 +610,7 @@ fn learn(
 /// Takes what is set from the hosts file itself, so that a line that somebody removed is put back.
 fn entry_from_file(
     path: Option<&PathBuf>,
-    host: &crate::config::HostConfig,
+    host: &HostConfig,
     families: &mut PerFamily<Record>,
 ) -> Result<(), String> {
     let Some(path) = path else { return Ok(()) };
@@ -578,10 +625,8 @@ fn entry_from_file(
         let remembered = record.set.take();
         record.set = in_file[family].clone().map(|addresses| {
             let known = remembered.filter(|set| set.addresses == addresses);
-            let (since, confirmed) = known.map_or_else(
-                || (Timestamp::default(), Timestamp::default()),
-                |set| (set.since, set.confirmed),
-            );
+            let (since, confirmed) =
+                known.map(|set| (set.since, set.confirmed)).unwrap_or_default();
             Set { addresses, since, confirmed }
         });
     }

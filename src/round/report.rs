@@ -174,6 +174,12 @@ impl HostReport {
         (self.secret_problem, self.step, self.sent) = (Some(problem), None, None);
     }
 
+    /// Notes an answer to an attempt.
+    pub fn note_answer(&mut self, wishes: PerFamily<Wish>, outcome: Outcome, news: News) {
+        self.attempted(&wishes);
+        self.answers.push(Answered { wishes, outcome, news });
+    }
+
     /// Notes an attempt: the wishes of several requests about one host add up.
     pub fn attempted(&mut self, wishes: &PerFamily<Wish>) {
         let why = self.step.as_ref().and_then(Step::why).unwrap_or(Why::Changed);
@@ -296,8 +302,8 @@ impl Report {
     /// Notes what a round would send, without sending it.
     pub(super) fn expect(&mut self, planned: &[Planned], schedule: &Schedule) {
         for request in &schedule.now {
-            for (place, update) in request.hosts.iter().zip(&request.updates) {
-                self.hosts[planned[*place].at].attempted(&update.wishes);
+            for (place, update) in request.parts() {
+                self.hosts[planned[place].at].attempted(&update.wishes);
             }
         }
         for (place, until) in &schedule.later {

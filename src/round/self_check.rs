@@ -3,16 +3,15 @@
 //! Asks as the token itself, after a success, at most daily; the core judges. By its own policies when its
 //! receipt tells its id, else by what the server offers at records that are not its own.
 
-use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::Round;
 use super::credentials::receipt_of;
 use super::report::{Matter, TokenNews};
-use super::speaker::{OwnToken, account, bind, in_passing, outcome, speaker};
-use super::{Engine, Planned, Report};
-use crate::config::HostConfig;
+use super::speaker::{OwnToken, outcome};
+use crate::config::{Config, HostConfig};
 use crate::core::address::PerFamily;
 use crate::core::memory::SelfCheck;
 use crate::core::name::Hostname;
@@ -23,7 +22,6 @@ use crate::core::token::desec::audit::judge_policies;
 use crate::core::token::finding::Finding;
 use crate::core::token::upkeep::self_check;
 use crate::core::token::{Duty, Key, TokenId, full_name};
-use crate::net::http::Clients;
 use crate::provider::desec::{Account, RecordSet, Trouble};
 
 /// The tokens that are to be checked; not worth remembering.
@@ -54,74 +52,63 @@ impl SelfChecks {
     }
 }
 
-/// Checks the tokens that have just had a success and were not looked at today, if this engine does
-/// that at all; returns whether something is to be remembered.
-pub async fn check_due(
-    engine: &mut Engine,
-    clients: &Clients,
-    planned: &[Planned],
-    tokens: &[OwnToken],
-    spoke: &[(Fingerprint, bool)],
-    report: &mut Report,
-    stop: &Cell<bool>,
-) -> bool {
-    let Some(mut checks) = engine.self_checks.take() else { return false };
-    let now = engine.clock.now();
-    for OwnToken { identity, places } in tokens {
-        let has_succeeded = |&place: &usize| report.hosts[planned[place].at].has_succeeded();
-        // Most rounds send nothing, so that this ends here.
-        if !places.iter().any(has_succeeded) && !spoke.contains(&(*identity, true)) {
-            continue;
+impl Round<'_> {
+    /// Checks the tokens that have just had a success and were not looked at today, if this engine does
+    /// that at all; returns whether something is to be remembered.
+    pub async fn check_due(&mut self, tokens: &[OwnToken], spoke: &[(Fingerprint, bool)]) -> bool {
+        let Some(mut checks) = self.engine.self_checks.take() else { return false };
+        let now = self.engine.clock.now();
+        for OwnToken { identity, places } in tokens {
+            let has_succeeded =
+                |&place: &usize| self.report.hosts[self.planned[place].at].has_succeeded();
+            // Most rounds send nothing, so that this ends here.
+            if !places.iter().any(has_succeeded) && !spoke.contains(&(*identity, true)) {
+                continue;
+            }
+            let known = self.engine.memory.tokens.get(identity);
+            let about = self.planned[places[0]].access.about;
+            if known.is_none_or(|token| token.wants_a_look(about, now)) {
+                checks.add(*identity);
+            }
         }
-        let known = engine.memory.tokens.get(identity);
-        let about = planned[places[0]].access.about;
-        if known.is_none_or(|token| token.wants_a_look(about, now)) {
-            checks.add(*identity);
+        let mut any = false;
+        while let Some(identity) = checks.take(now).filter(|_| !self.stop.get()) {
+            // One that nobody uses any more is of no interest.
+            let token = tokens.iter().find(|token| token.identity == identity);
+            let Some(OwnToken { places, .. }) = token else { continue };
+            any = true;
+            let ended = self.check(places).await;
+            let token = self.engine.memory.tokens.entry(identity).or_default();
+            token.looked = (!ended).then_some(now);
         }
+        self.engine.self_checks = Some(checks);
+        any
     }
-    let mut any = false;
-    while let Some(identity) = checks.take(now).filter(|_| !stop.get()) {
-        // One that nobody uses any more is of no interest.
-        let Some(token) = tokens.iter().find(|token| token.identity == identity) else { continue };
-        any = true;
-        let ended = check(engine, clients, planned, &token.places, report, stop).await;
-        engine.memory.tokens.entry(identity).or_default().looked = (!ended).then_some(now);
-    }
-    engine.self_checks = Some(checks);
-    any
-}
 
-/// Checks one token and remembers what was found; false when something came in between.
-async fn check(
-    engine: &mut Engine,
-    clients: &Clients,
-    planned: &[Planned],
-    places: &[usize],
-    report: &mut Report,
-    stop: &Cell<bool>,
-) -> bool {
-    let plan = speaker(engine, planned, places);
-    let config = Rc::clone(&engine.config);
-    let host = &config.hosts[plan.at];
-    let provider = &config.providers[host.provider];
-    let Some(account) = account(engine, clients, provider, plan).await else { return false };
-    let case = TokenCase::of(engine, planned, places);
-    let findings = in_passing(engine, provider, pin!(case.findings(&account)), stop).await;
-    let bind = bind(engine, plan);
-    engine.traffic.learn(provider, plan.access.identity, bind, &outcome(&findings));
-    let Ok(findings) = findings else { return false };
-    let check = self_check(&findings, plan.access.about, engine.clock.now());
-    let token = engine.memory.tokens.entry(plan.access.identity).or_default();
-    let before = token.check.replace(check.clone());
-    let is_news = |before: SelfCheck| {
-        (before.about, before.verdict) != (check.about, check.verdict)
-            || before.powers != check.powers
-    };
-    if before.is_none_or(is_news) {
-        let matter = Matter::Checked(check);
-        report.tokens.push(TokenNews { key: host.host.key.clone(), matter });
+    /// Checks one token and remembers what was found; false when something came in between.
+    async fn check(&mut self, places: &[usize]) -> bool {
+        let config = Rc::clone(&self.engine.config);
+        let plan = self.speaker(places);
+        let (host, provider) = plan.configured(&config);
+        let (identity, about) = (plan.access.identity, plan.access.about);
+        let Some(account) = self.account(provider, plan).await else { return false };
+        let case = TokenCase::of(self, &config, places);
+        let findings = self.in_passing(provider, pin!(case.findings(&account))).await;
+        self.engine.traffic.learn(provider, identity, host.host.bind, &outcome(&findings));
+        let Ok(findings) = findings else { return false };
+        let check = self_check(&findings, about, self.engine.clock.now());
+        let token = self.engine.memory.tokens.entry(identity).or_default();
+        let before = token.check.replace(check.clone());
+        let is_the_same = |before: SelfCheck| {
+            (before.about, before.verdict) == (check.about, check.verdict)
+                && before.powers == check.powers
+        };
+        if !before.is_some_and(is_the_same) {
+            let (key, matter) = (host.host.key.clone(), Matter::Checked(check));
+            self.report.tokens.push(TokenNews { key, matter });
+        }
+        true
     }
-    true
 }
 
 /// What is known of a token before anybody is asked.
@@ -141,26 +128,24 @@ struct TokenCase<'a> {
 }
 
 impl<'a> TokenCase<'a> {
-    fn of(engine: &'a Engine, planned: &[Planned], places: &[usize]) -> Self {
-        let config = &engine.config;
-        let plan = &planned[places[0]];
-        let first = &config.hosts[plan.at];
-        let file = first.token_file(&config.providers[first.provider]);
+    fn of(round: &Round<'_>, config: &'a Config, places: &[usize]) -> Self {
+        let plan = &round.planned[places[0]];
+        let (first, provider) = plan.configured(config);
+        let file = first.token_file(provider);
         let secret = &plan.access.credential.secret;
         let receipt = file.and_then(|file| receipt_of(file, secret).ok());
         let written = receipt.as_ref().map(|receipt| receipt.duties.as_slice()).unwrap_or_default();
-        let zone_of = |name: &Hostname, at: usize| {
-            let duty = written.iter().find(|duty| duty.host == *name);
-            let host = &config.hosts[at].host;
-            let known = || engine.memory.entry(&host.key)?.zone.clone();
+        let zone_of = |place: usize| {
+            let host = &config.hosts[round.planned[place].at].host;
+            let duty = written.iter().find(|duty| duty.host == host.key.host);
+            let known = || round.known(place)?.zone.clone();
             duty.map(|duty| duty.zone.clone()).or_else(|| host.zone.clone()).or_else(known)
         };
         let (mut duties, mut homeless) = (Vec::new(), Vec::new());
         for &place in places {
-            let at = planned[place].at;
-            let host = &config.hosts[at].host;
+            let host = &config.hosts[round.planned[place].at].host;
             let (name, families) = (&host.key.host, host.in_use());
-            match zone_of(name, at) {
+            match zone_of(place) {
                 Some(zone) => duties.push(Duty { host: name.clone(), zone, families }),
                 None => homeless.push((name, families)),
             }
@@ -168,7 +153,7 @@ impl<'a> TokenCase<'a> {
         Self {
             duties,
             homeless,
-            zone: zone_of(&first.host.key.host, plan.at),
+            zone: zone_of(places[0]),
             host: &first.host.key.host,
             ours: &config.hosts,
             id: receipt.and_then(|receipt| receipt.id),

@@ -3,19 +3,16 @@
 //!
 //! Decides nothing about the token. Used by the upkeep and by the self-check.
 
-use std::cell::Cell;
 use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
 use super::perform::turned;
-use super::{Engine, Planned};
-use crate::core::address::interface::InterfaceName;
+use super::{Planned, Round};
 use crate::core::outcome::{Deferral, Fault, Outcome};
 use crate::core::provider::Provider;
 use crate::core::secret::Fingerprint;
 use crate::core::token::finding::Finding;
-use crate::net::http::Clients;
 use crate::net::interface::Uplink;
 use crate::provider::desec::{Account, Trouble};
 
@@ -37,61 +34,55 @@ pub struct OwnToken {
     pub places: Vec<usize>,
 }
 
-/// The host in whose name and by whose interface a token speaks: the first whose interface is there,
-/// as far as that is known.
-pub fn speaker<'a>(engine: &Engine, planned: &'a [Planned], places: &[usize]) -> &'a Planned {
-    let is_there = |plan: &&Planned| {
-        let (provider, identity) = (provider(engine, plan), plan.access.identity);
-        let bind = bind(engine, plan);
-        engine.traffic.foregone(provider, identity, bind).is_none()
-            && bind.is_none_or(|name| Uplink::find(name).is_ok())
-    };
-    let mut plans = places.iter().map(|&place| &planned[place]);
-    plans.find(is_there).unwrap_or(&planned[places[0]])
-}
-
-/// The interface by which the requests of `plan` leave.
-pub fn bind(engine: &Engine, plan: &Planned) -> Option<InterfaceName> {
-    engine.config.hosts[plan.at].host.bind
-}
-
-/// The account as the token of `plan` sees it, as soon as its server may be asked; `None` when that
-/// makes no sense in this round.
-pub async fn account<'a>(
-    engine: &Engine,
-    clients: &'a Clients,
-    provider: &'a Provider,
-    plan: &Planned,
-) -> Option<Account<'a>> {
-    let api_url = provider.api_url.as_deref()?;
-    let bind = bind(engine, plan);
-    if engine.traffic.foregone(provider, plan.access.identity, bind).is_some() {
-        return None;
+impl<'a> Round<'a> {
+    /// The host in whose name and by whose interface a token speaks: the first whose interface is
+    /// there, as far as that is known.
+    pub fn speaker(&self, places: &[usize]) -> &Planned {
+        let is_there = |plan: &&Planned| {
+            let (host, provider) = plan.configured(&self.engine.config);
+            let (identity, bind) = (plan.access.identity, host.host.bind);
+            self.engine.traffic.foregone(provider, identity, bind).is_none()
+                && bind.is_none_or(|name| Uplink::find(name).is_ok())
+        };
+        let mut plans = places.iter().map(|&place| &self.planned[place]);
+        plans.find(is_there).unwrap_or(&self.planned[places[0]])
     }
-    if let Some(moment) = engine.traffic.not_before(provider) {
-        tokio::time::sleep_until(moment.into()).await;
-    }
-    let ca_file = provider.ca_file.as_deref().map(Path::new);
-    let secret = plan.access.credential.secret.clone();
-    Some(Account::new(api_url, ca_file, clients, secret, PATIENCE, &()).asked_by(bind))
-}
 
-/// What `work` brings, unless it takes too long or the program is to end.
-pub async fn in_passing(
-    engine: &Engine,
-    provider: &Provider,
-    work: Pin<&mut dyn Future<Output = Findings>>,
-    stop: &Cell<bool>,
-) -> Findings {
-    let what = format!("waiting for {} to tell about the token", provider.name);
-    let detail = tokio::select! {
-        biased;
-        result = engine.waiting.during(&what, work) => return result,
-        () = turned(stop) => "the program ends",
-        () = tokio::time::sleep(LONGEST) => "it takes too long",
-    };
-    let detail = detail.to_owned();
-    Err(Trouble::Deferred(Deferral { fault: Fault::Lost, detail, retry_after: None }))
+    /// The account as the token of `plan` sees it, as soon as its server may be asked; `None` when that
+    /// makes no sense in this round.
+    pub async fn account<'p>(&self, provider: &'p Provider, plan: &Planned) -> Option<Account<'p>>
+    where
+        'a: 'p,
+    {
+        let api_url = provider.api_url.as_deref()?;
+        let bind = self.engine.config.hosts[plan.at].host.bind;
+        if self.engine.traffic.foregone(provider, plan.access.identity, bind).is_some() {
+            return None;
+        }
+        if let Some(moment) = self.engine.traffic.not_before(provider) {
+            tokio::time::sleep_until(moment.into()).await;
+        }
+        let ca_file = provider.ca_file.as_deref().map(Path::new);
+        let secret = plan.access.credential.secret.clone();
+        Some(Account::new(api_url, ca_file, self.clients, secret, PATIENCE, &()).asked_by(bind))
+    }
+
+    /// What `work` brings, unless it takes too long or the program is to end.
+    pub async fn in_passing(
+        &self,
+        provider: &Provider,
+        work: Pin<&mut dyn Future<Output = Findings>>,
+    ) -> Findings {
+        let what = format!("waiting for {} to tell about the token", provider.name);
+        let detail = tokio::select! {
+            biased;
+            result = self.engine.waiting.during(&what, work) => return result,
+            () = turned(self.stop) => "the program ends",
+            () = tokio::time::sleep(LONGEST) => "it takes too long",
+        };
+        let detail = detail.to_owned();
+        Err(Trouble::Deferred(Deferral { fault: Fault::Lost, detail, retry_after: None }))
+    }
 }
 
 /// What an answer of the account means for the token's hosts.
@@ -104,9 +95,4 @@ pub fn outcome(answer: &Findings) -> Outcome {
             Outcome::deferred(Fault::Unintelligible, trouble.to_string())
         }
     }
-}
-
-/// The provider of the host of `plan`.
-pub fn provider<'a>(engine: &'a Engine, plan: &Planned) -> &'a Provider {
-    &engine.config.providers[engine.config.hosts[plan.at].provider]
 }

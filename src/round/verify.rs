@@ -6,12 +6,13 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::perform::turned;
-use super::{Answered, Engine, Occasion, Planned, Report, has_something_to_say};
+use super::{Engine, Occasion, Round, has_something_to_say};
 use crate::config::HostConfig;
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Family, PerFamily};
@@ -19,16 +20,15 @@ use crate::core::memory::{Entry, Key, VerifyFinding};
 use crate::core::name::Hostname;
 use crate::core::order;
 use crate::core::outcome::Outcome;
-use crate::core::plan::{Circumstances, Stand, Use, Wish, step};
+use crate::core::plan::{Stand, Use, Wish};
 use crate::core::provider::Provider;
 use crate::core::server::Server;
-use crate::core::settle::{Situation, settle};
+use crate::core::settle::settle;
 use crate::core::veil::Much;
 use crate::core::verify::{
     Drift, Due, Said, ServerAnswer, ServerState, VerifyVerdict, judge, next_time, note_look,
     note_update, question, said, standing,
 };
-use crate::os::clock::spread;
 use crate::provider::authorities::{self, Authority};
 use crate::provider::name_server::NameServer;
 
@@ -81,142 +81,161 @@ struct AskOptions {
     limit: Option<Duration>,
 }
 
-/// Asks about hosts that nothing is remembered of, before anything is sent: what the servers hold
-/// already is noted as set.
-pub async fn first_look(
-    engine: &mut Engine,
-    planned: &mut [Planned],
-    report: &mut Report,
-    stop: &Cell<bool>,
-) {
-    let is_blank = |entry: &Entry| {
-        entry.families.iter().all(|(_, record)| {
-            record.set.is_none() && record.sent.is_none() && record.removed.is_none()
-        })
-    };
-    let is_wanted = |plan: &&Planned| {
-        let host = &engine.config.hosts[plan.at];
-        let entry = engine.memory.entry(&host.host.key);
-        host.verify.is_some() && has_something_to_say(&plan.step) && entry.is_none_or(is_blank)
-    };
-    let cases = planned.iter().filter(is_wanted).map(|plan| {
-        let now = plan.step.wishes.clone();
-        VerifyCase { at: plan.at, due: Due { now, before: PerFamily::default() } }
-    });
-    let cases: Vec<_> = cases.collect();
-    let heard = hear(engine, cases, AskOptions { whom: Whom::Own, limit: Some(LOOK) }, stop).await;
-    for HostAnswers { case: VerifyCase { at, due }, verdict, .. } in heard {
-        let Some(plan) = planned.iter_mut().find(|plan| plan.at == at) else { continue };
-        if !matches!(verdict, VerifyVerdict::Right { .. }) {
-            continue;
+impl Round<'_> {
+    /// Asks about hosts that nothing is remembered of, before anything is sent: what the servers hold
+    /// already is noted as set.
+    pub async fn first_look(&mut self) {
+        let config = Rc::clone(&self.engine.config);
+        let is_blank = |entry: &Entry| {
+            entry.families.iter().all(|(_, record)| {
+                record.set.is_none() && record.sent.is_none() && record.removed.is_none()
+            })
+        };
+        let cases = self.planned.iter().enumerate().filter_map(|(place, plan)| {
+            let is_wanted = has_something_to_say(&plan.step)
+                && self.host(place).verify.is_some()
+                && self.known(place).is_none_or(is_blank);
+            let due = Due { now: plan.step.wishes.clone(), before: PerFamily::default() };
+            is_wanted.then_some(VerifyCase { at: plan.at, due })
+        });
+        let (cases, options) = (cases.collect(), AskOptions { whom: Whom::Own, limit: Some(LOOK) });
+        for HostAnswers { case: VerifyCase { at, due }, verdict, .. } in
+            hear(self.engine, cases, options, self.stop).await
+        {
+            let Some(place) = self.planned.iter().position(|plan| plan.at == at) else { continue };
+            if !matches!(verdict, VerifyVerdict::Right { .. }) {
+                continue;
+            }
+            self.planned[place].step.wishes = PerFamily::default();
+            let situation = self.situation(place);
+            let host = &config.hosts[at].host;
+            let entry = self.entry_mut(place);
+            // Not by the provider's answer: its credential has not been tried.
+            let outcome = Outcome::Unchanged;
+            let news = settle(host, entry, &due.now, &outcome, &situation);
+            note_update(entry, verdict, Duration::ZERO, true, situation.now);
+            let verified = entry.verified.clone();
+            let host_report = self.host_report(place);
+            host_report.note_answer(due.now, outcome, news);
+            host_report.verified = verified;
         }
-        plan.step.wishes = PerFamily::default();
-        let (now, fingerprint) = (engine.clock.now(), plan.access.fingerprint);
-        let (shared, own_doing) = (false, false);
-        let situation = Situation { now, spread: spread(), shared, fingerprint, own_doing };
-        let host = &engine.config.hosts[at].host;
-        let entry = engine.memory.entry_mut(&host.key);
-        entry.settle_in(&plan.access.place);
-        // Not by the provider's answer: its credential has not been tried.
-        let outcome = Outcome::Unchanged;
-        let news = settle(host, entry, &due.now, &outcome, &situation);
-        note_update(entry, verdict, Duration::ZERO, true, now);
-        let verified = entry.verified.clone();
-        let host_report = report.host_mut(at);
-        host_report.attempted(&due.now);
-        host_report.answers.push(Answered { wishes: due.now, outcome, news });
-        host_report.verified = verified;
     }
-}
 
-/// Looks at slow polls whether somebody else has changed what is set; returns whether anything of
-/// that is to be put right now, in which case `planned` says no more than that.
-pub async fn look(
-    engine: &mut Engine,
-    planned: &mut [Planned],
-    report: &mut Report,
-    occasion: Occasion,
-    stop: &Cell<bool>,
-) -> bool {
-    // Without a clock nobody knows what was put right when.
-    if occasion.by_event || stop.get() || !engine.clock.is_set() {
-        return false;
-    }
-    let (doubtful, right) = to_look_at(engine, report);
-    let manner = |whom| AskOptions { whom, limit: Some(LOOK) };
-    let mut suspects = doubtful;
-    for HostAnswers { case, verdict, .. } in hear(engine, right, manner(Whom::First), stop).await {
-        match verdict {
-            VerifyVerdict::Right { .. } => note(engine, case.at, verdict, report),
-            // Its word alone is not enough.
-            VerifyVerdict::Behind { .. }
-            | VerifyVerdict::Foreign { .. }
-            | VerifyVerdict::Unclear(_) => {
-                suspects.push(case);
+    /// Looks at slow polls whether somebody else has changed what is set; returns whether anything of
+    /// that is to be put right now, in which case the plan says no more than that.
+    pub async fn look(&mut self, occasion: Occasion) -> bool {
+        // Without a clock nobody knows what was put right when.
+        if occasion.by_event || self.stop.get() || !self.engine.clock.is_set() {
+            return false;
+        }
+        let (mut suspects, right) = self.to_look_at();
+        let options = |whom| AskOptions { whom, limit: Some(LOOK) };
+        let heard = hear(self.engine, right, options(Whom::First), self.stop).await;
+        for HostAnswers { case, verdict, .. } in heard {
+            match verdict {
+                VerifyVerdict::Right { .. } => self.note_looked(case.at, verdict),
+                // Its word alone is not enough.
+                VerifyVerdict::Behind { .. }
+                | VerifyVerdict::Foreign { .. }
+                | VerifyVerdict::Unclear(_) => suspects.push(case),
             }
         }
-    }
-    for HostAnswers { case, verdict, .. } in hear(engine, suspects, manner(Whom::All), stop).await {
-        note(engine, case.at, verdict, report);
-    }
-    let mut any = false;
-    for plan in planned {
-        plan.step.wishes = PerFamily::default();
-        let host_report = report.host_mut(plan.at);
-        if !matches!(host_report.drift, Some(Drift::PutRight(_))) {
-            continue;
+        let heard = hear(self.engine, suspects, options(Whom::All), self.stop).await;
+        for HostAnswers { case, verdict, .. } in heard {
+            self.note_looked(case.at, verdict);
         }
-        let host = &engine.config.hosts[plan.at].host;
-        let entry = engine.memory.entry(&host.key);
-        let now = engine.clock.now();
-        let circumstances = Circumstances { now, ..Circumstances::default() };
-        let fingerprint = plan.access.fingerprint;
-        plan.step = step(host, &host_report.seen, fingerprint, entry, &circumstances);
-        host_report.step = Some(plan.step.clone());
-        any |= has_something_to_say(&plan.step);
+        let mut any = false;
+        for place in 0..self.planned.len() {
+            if matches!(self.host_report(place).drift, Some(Drift::PutRight(_))) {
+                any |= self.decide(place, None, PerFamily::default());
+            } else {
+                self.planned[place].step.wishes = PerFamily::default();
+            }
+        }
+        any
     }
-    any
-}
 
-/// The hosts whose turn it is: those of whom something was wrong or that nobody has asked about, and
-/// those that were right.
-fn to_look_at(engine: &mut Engine, report: &Report) -> (Vec<VerifyCase>, Vec<VerifyCase>) {
-    // The poll may come a little early, by another clock.
-    const SLACK: Duration = Duration::from_secs(1);
-    let now = Instant::now();
-    let interval = engine.config.daemon.interval.saturating_sub(SLACK);
-    let mut turns = Vec::new();
-    for (at, (host, host_report)) in engine.config.hosts.iter().zip(&report.hosts).enumerate() {
-        let Some(step) = host_report.step.as_ref().filter(|_| host.verify.is_some()) else {
-            continue;
-        };
-        let rests = step.stands.iter().all(|(_, stand)| {
-            matches!(stand, Stand::Absent(_) | Stand::NotAsked | Stand::Off | Stand::Right)
+    /// The hosts whose turn it is: those of whom something was wrong or that nobody has asked about,
+    /// and those that were right.
+    fn to_look_at(&mut self) -> (Vec<VerifyCase>, Vec<VerifyCase>) {
+        // The poll may come a little early, by another clock.
+        const SLACK: Duration = Duration::from_secs(1);
+        let Engine { config, memory, looks, .. } = &mut *self.engine;
+        let now = Instant::now();
+        let interval = config.daemon.interval.saturating_sub(SLACK);
+        let mut turns = Vec::new();
+        for (at, (host, host_report)) in config.hosts.iter().zip(&self.report.hosts).enumerate() {
+            let Some(step) = host_report.step.as_ref().filter(|_| host.verify.is_some()) else {
+                continue;
+            };
+            let rests = step.stands.iter().all(|(_, stand)| {
+                matches!(stand, Stand::Absent(_) | Stand::NotAsked | Stand::Off | Stand::Right)
+            });
+            let last = looks.get(&host.host.key).copied();
+            let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= interval);
+            let is_right = step.stands.iter().any(|(_, stand)| *stand == Stand::Right);
+            if is_right && rests && is_due && step.hold.is_none() && host_report.answers.is_empty()
+            {
+                turns.push((last, at));
+            }
+        }
+        order::sort(&mut turns);
+        let (mut doubtful, mut right) = (Vec::new(), Vec::new());
+        for (_, at) in turns.into_iter().take(MOST_LOOKS) {
+            let key = &config.hosts[at].host.key;
+            looks.insert(key.clone(), now);
+            let Some(entry) = memory.entry(key) else { continue };
+            let stands = self.report.hosts[at].step.as_ref().map(|step| &step.stands);
+            let is_right = |family| stands.is_some_and(|stands| stands[family] == Stand::Right);
+            let before =
+                entry.addresses().map(|family, set| set.clone().filter(|_| is_right(family)));
+            let now = before.map(|_, set| set.clone().map_or(Wish::Leave, Wish::Set));
+            let case = VerifyCase { at, due: Due { now, before } };
+            match entry.verified.as_ref().map(|verified| &verified.finding) {
+                Some(VerifyFinding::Right { .. }) => right.push(case),
+                Some(VerifyFinding::Wrong(_)) | None => doubtful.push(case),
+            }
+        }
+        (doubtful, right)
+    }
+
+    /// Remembers and reports what a look found about a host of the configuration, if it is new.
+    fn note_looked(&mut self, at: usize, verdict: VerifyVerdict) {
+        let verdict = without_secrets(self.engine, verdict);
+        let now = self.engine.clock.now();
+        let host = &self.engine.config.hosts[at].host;
+        let entry = self.engine.memory.entry_mut(&host.key);
+        self.report.host_mut(at).drift = note_look(entry, verdict, host.take_over, now);
+    }
+
+    /// The hosts whose records were set or confirmed in this round.
+    pub fn updated(&self) -> Vec<VerifyCase> {
+        let hosts = self.engine.config.hosts.iter().zip(&self.report.hosts).enumerate();
+        let wanted = hosts.filter(|(_, (host, report))| {
+            host.verify.is_some() && report.has_succeeded() && report.verified.is_none()
         });
-        let last = engine.looks.get(&host.host.key).copied();
-        let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= interval);
-        let is_right = step.stands.iter().any(|(_, stand)| *stand == Stand::Right);
-        if is_right && rests && is_due && step.hold.is_none() && host_report.answers.is_empty() {
-            turns.push((last, at));
+        let cases = wanted.filter_map(|(at, (host, host_report))| {
+            let entry = self.engine.memory.entry(&host.host.key)?;
+            let now = PerFamily::from_fn(|family| held(host, entry, family));
+            Some(VerifyCase { at, due: Due { now, before: host_report.before.clone() } })
+        });
+        cases.collect()
+    }
+
+    /// Remembers and reports what was heard after an update.
+    pub fn note_updates(&mut self, heard: Vec<HostAnswers>) {
+        let now = self.engine.clock.now();
+        for HostAnswers { case: VerifyCase { at, .. }, verdict, took } in heard {
+            let verdict = without_secrets(self.engine, verdict);
+            let entry = self.engine.memory.entry_mut(&self.engine.config.hosts[at].host.key);
+            let host_report = self.report.host_mut(at);
+            let changed = host_report.changed(Some(entry));
+            // The state counts whole milliseconds, and none means that nobody has counted.
+            let took = took.max(Duration::from_millis(1));
+            note_update(entry, verdict, took, changed, now);
+            host_report.verified.clone_from(&entry.verified);
         }
     }
-    order::sort(&mut turns);
-    let (mut doubtful, mut right) = (Vec::new(), Vec::new());
-    for (_, at) in turns.into_iter().take(MOST_LOOKS) {
-        let host = &engine.config.hosts[at];
-        engine.looks.insert(host.host.key.clone(), now);
-        let Some(entry) = engine.memory.entry(&host.host.key) else { continue };
-        let stands = &report.hosts[at].step.as_ref().map(|step| &step.stands);
-        let is_right = |family| stands.is_some_and(|stands| stands[family] == Stand::Right);
-        let before = entry.addresses().map(|family, set| set.clone().filter(|_| is_right(family)));
-        let now = before.map(|_, set| set.clone().map_or(Wish::Leave, Wish::Set));
-        let case = VerifyCase { at, due: Due { now, before } };
-        match entry.verified.as_ref().map(|verified| &verified.finding) {
-            Some(VerifyFinding::Right { .. }) => right.push(case),
-            Some(VerifyFinding::Wrong(_)) | None => doubtful.push(case),
-        }
-    }
-    (doubtful, right)
 }
 
 /// `verdict` without secrets: a zone may name its servers as it likes.
@@ -231,29 +250,6 @@ fn without_secrets(engine: &Engine, mut verdict: VerifyVerdict) -> VerifyVerdict
         *words = cleaned;
     }
     verdict
-}
-
-/// Remembers and reports what a look found, if it is new.
-fn note(engine: &mut Engine, at: usize, verdict: VerifyVerdict, report: &mut Report) {
-    let verdict = without_secrets(engine, verdict);
-    let now = engine.clock.now();
-    let host = &engine.config.hosts[at].host;
-    let entry = engine.memory.entry_mut(&host.key);
-    report.host_mut(at).drift = note_look(entry, verdict, host.take_over, now);
-}
-
-/// The hosts whose records were set or confirmed in this round.
-pub fn updated(engine: &Engine, report: &Report) -> Vec<VerifyCase> {
-    let hosts = engine.config.hosts.iter().zip(&report.hosts).enumerate();
-    let wanted = hosts.filter(|(_, (host, report))| {
-        host.verify.is_some() && report.has_succeeded() && report.verified.is_none()
-    });
-    let cases = wanted.filter_map(|(at, (host, host_report))| {
-        let entry = engine.memory.entry(&host.host.key)?;
-        let now = PerFamily::from_fn(|family| held(host, entry, family));
-        Some(VerifyCase { at, due: Due { now, before: host_report.before.clone() } })
-    });
-    cases.collect()
 }
 
 /// What the record of a family should hold by all that is remembered.
@@ -274,21 +270,6 @@ pub async fn verify(
     stop: &Cell<bool>,
 ) -> Vec<HostAnswers> {
     hear(engine, cases, AskOptions { whom: Whom::All, limit: None }, stop).await
-}
-
-/// Remembers and reports what was heard after an update.
-pub fn note_updates(engine: &mut Engine, heard: Vec<HostAnswers>, report: &mut Report) {
-    let now = engine.clock.now();
-    for HostAnswers { case: VerifyCase { at, .. }, verdict, took } in heard {
-        let verdict = without_secrets(engine, verdict);
-        let entry = engine.memory.entry_mut(&engine.config.hosts[at].host.key);
-        let host_report = report.host_mut(at);
-        let changed = host_report.changed(Some(entry));
-        // The state counts whole milliseconds, and none means that nobody has counted.
-        let took = took.max(Duration::from_millis(1));
-        note_update(entry, verdict, took, changed, now);
-        host_report.verified.clone_from(&entry.verified);
-    }
 }
 
 /// What the servers say about each of `cases`; nothing when `stop` turns true meanwhile.

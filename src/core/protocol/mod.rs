@@ -128,6 +128,17 @@ pub struct Credential {
     pub secret: Secret,
 }
 
+impl Verdict {
+    /// The outcomes that it holds.
+    pub fn outcomes(&self) -> &[Outcome] {
+        match self {
+            Self::All(outcome) => std::slice::from_ref(outcome),
+            Self::Each(outcomes) => outcomes,
+            Self::NoLists(_) => &[],
+        }
+    }
+}
+
 impl HttpRequest {
     /// A request that reads `url`.
     pub fn get(url: impl Into<Guarded>, authorization: Option<Authorization>) -> Self {
