@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{
     Answer, Authorization, Body, Credential, HttpRequest, Method, Verdict, query_value,
-    server_fault,
+    server_fault, too_many,
 };
 use crate::core::address::Family;
 use crate::core::name::Hostname;
@@ -48,8 +48,11 @@ pub fn request(update_url: &str, updates: &[Update], credential: &Credential) ->
             }
         }
     }
-    let authorization = Some(Authorization::Token(credential.secret.clone()));
-    HttpRequest::get(url, authorization)
+    get(url, credential)
+}
+
+fn get(url: String, credential: &Credential) -> HttpRequest {
+    HttpRequest::get(url, Some(Authorization::Token(credential.secret.clone())))
 }
 
 /// The request that gives the records of `updates`, all of `zone`, another time to live, so that the
@@ -81,9 +84,8 @@ pub fn touch_request(
         })
         .collect();
     let body = Some(Body::Json(format!("[{}]", sets.join(",")).into()));
-    let authorization = Some(Authorization::Token(credential.secret.clone()));
     let url = format!("{api_url}/domains/{zone}/rrsets/");
-    HttpRequest { method: Method::Patch, body, ..HttpRequest::get(url, authorization) }
+    HttpRequest { method: Method::Patch, body, ..get(url, credential) }
 }
 
 /// The address of an update about `hosts`, to which the families' values are appended.
@@ -134,7 +136,11 @@ pub fn verdict(answer: &Answer) -> Verdict {
     let text = answer.text().unwrap_or_default();
     Verdict::All(match answer.status {
         200 if text == "good" => Outcome::Updated,
-        429 => too_many(answer, said),
+        // A third kind is the web server's page.
+        429 if !answer.is_page() && text.starts_with("Request was throttled") => {
+            too_many(answer.retry_after.or(Some(THROTTLED)), said)
+        }
+        429 => too_many(answer.retry_after, said),
         500..=599 => server_fault(answer, said),
         _ if answer.is_page() || text.is_empty() => Outcome::deferred(Fault::Unintelligible, said),
         400 => Outcome::rejected(Rejection::Request, said),
@@ -144,18 +150,6 @@ pub fn verdict(answer: &Answer) -> Verdict {
         409 => Outcome::deferred(Fault::Busy, said),
         _ => Outcome::deferred(Fault::Unintelligible, said),
     })
-}
-
-/// The three kinds of 429 differ by header and type.
-fn too_many(answer: &Answer, said: String) -> Outcome {
-    match answer.retry_after {
-        Some(wait) => Outcome::deferred_for(Fault::Throttled, said, wait),
-        None if answer.is_page() => Outcome::deferred(Fault::Busy, said),
-        None if answer.text().is_some_and(|text| text.starts_with("Request was throttled")) => {
-            Outcome::deferred_for(Fault::Throttled, said, THROTTLED)
-        }
-        None => Outcome::deferred(Fault::Busy, said),
-    }
 }
 
 /// Where the API tells which zone of the account is responsible for `host`.
@@ -174,9 +168,7 @@ pub fn responsible<'a>(
 
 /// The request that asks which zone of the account is responsible for `host`.
 pub fn zone_request(api_url: &str, host: &Hostname, credential: &Credential) -> HttpRequest {
-    let url = format!("{api_url}{}", zone_path(host));
-    let authorization = Some(Authorization::Token(credential.secret.clone()));
-    HttpRequest::get(url, authorization)
+    get(format!("{api_url}{}", zone_path(host)), credential)
 }
 
 /// What the question for a zone brought.

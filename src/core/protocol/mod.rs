@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use super::address::Family;
 use super::address::interface::InterfaceName;
-use super::outcome::{Fault, Outcome, words};
+use super::outcome::{Deferral, Fault, Outcome, words};
 use super::secret::{Guarded, Secret};
 
 /// A request, ready to be sent.
@@ -239,11 +239,15 @@ impl Answer {
 }
 
 /// The outcome of a 5xx: what the server holds is in doubt, and its wish for a pause counts.
-fn server_fault(answer: &Answer, said: String) -> Outcome {
-    match answer.retry_after {
-        Some(wait) => Outcome::deferred_for(Fault::Server, said, wait),
-        None => Outcome::deferred(Fault::Server, said),
-    }
+fn server_fault(answer: &Answer, detail: String) -> Outcome {
+    let retry_after = answer.retry_after;
+    Outcome::Deferred(Deferral { fault: Fault::Server, detail, retry_after })
+}
+
+/// The outcome of a 429: a pause where the server wants one, else too many requests at this instant.
+fn too_many(retry_after: Option<Duration>, detail: String) -> Outcome {
+    let fault = if retry_after.is_some() { Fault::Throttled } else { Fault::Busy };
+    Outcome::Deferred(Deferral { fault, detail, retry_after })
 }
 
 /// Encodes `text` for a query (RFC 3986, section 3.4), keeping what hosts and addresses consist of.

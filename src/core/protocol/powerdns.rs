@@ -4,7 +4,9 @@
 //! the hosts are replaced, all others stay. Pure; the round sends and settles.
 
 use super::desec::{ZoneAnswer, responsible};
-use super::{Answer, Authorization, Body, Credential, HttpRequest, Method, Verdict, server_fault};
+use super::{
+    Answer, Authorization, Body, Credential, HttpRequest, Method, Verdict, server_fault, too_many,
+};
 use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection};
@@ -19,15 +21,10 @@ pub fn request(
     time_to_live: u32,
     credential: &Credential,
 ) -> HttpRequest {
-    let sets: Vec<String> = updates
-        .iter()
-        .flat_map(|update| {
-            update
-                .wishes
-                .iter()
-                .filter_map(|(family, wish)| record_set(&update.host, family, wish, time_to_live))
-        })
-        .collect();
+    let changes = updates.iter().flat_map(|Update { host, wishes }| {
+        wishes.iter().filter_map(|(family, wish)| record_set(host, family, wish, time_to_live))
+    });
+    let sets: Vec<String> = changes.collect();
     let body = Some(Body::Json(format!("{{\"rrsets\":[{}]}}", sets.join(",")).into()));
     let url = format!("{api_url}/zones/{zone}.");
     let authorization = Some(Authorization::ApiKey(credential.secret.clone()));
@@ -93,10 +90,7 @@ pub fn verdict(answer: &Answer) -> Verdict {
     Verdict::All(match answer.status {
         204 => Outcome::Updated,
         500..=599 => server_fault(answer, said),
-        429 => match answer.retry_after {
-            Some(wait) => Outcome::deferred_for(Fault::Throttled, said, wait),
-            None => Outcome::deferred(Fault::Busy, said),
-        },
+        429 => too_many(answer.retry_after, said),
         _ if answer.is_page() || text.is_empty() => Outcome::deferred(Fault::Unintelligible, said),
         401 => Outcome::rejected(Rejection::Credential, said),
         404 if text == "Not Found" => {

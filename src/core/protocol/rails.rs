@@ -10,7 +10,9 @@ pub mod xml;
 use std::net::IpAddr;
 
 use super::step::{Step, ask};
-use super::{Answer, Authorization, Body, HttpRequest, Method, Verdict, query_value, server_fault};
+use super::{
+    Answer, Authorization, Body, HttpRequest, Method, Verdict, query_value, server_fault, too_many,
+};
 use crate::core::address::Family;
 use crate::core::address::told::quoted;
 use crate::core::name::Hostname;
@@ -364,49 +366,47 @@ fn wanted(
         return Ok(None);
     };
     let (host, kind) = (&update.host, family.record_type());
-    if !domain.covers(host) {
-        let detail = format!(
-            "the token is for the domain {}, in which {host} is not; issue one for it",
-            domain.name
-        );
-        return Err((Rejection::Host, detail));
-    }
     let mut all = addresses.iter();
-    let (Some(address), None) = (all.next(), all.next()) else {
-        let detail = format!(
-            "{kind} of {host} can hold one address at such a server, and several are to be \
-             published; publish one (count = 1)"
-        );
-        return Err((Rejection::Request, detail));
-    };
-    match domain.records_of(host, kind)[..] {
-        [record] => {
+    let (rejection, detail) = match (all.next(), all.next(), &domain.records_of(host, kind)[..]) {
+        _ if !domain.covers(host) => (
+            Rejection::Host,
+            format!(
+                "the token is for the domain {}, in which {host} is not; issue one for it",
+                domain.name
+            ),
+        ),
+        (Some(address), None, [record]) => {
             let is_right = record.holds(address) && (ttl.is_none() || record.ttl == ttl);
-            Ok((!is_right).then_some((address, record.id)))
+            return Ok((!is_right).then_some((address, record.id)));
         }
-        [] if !domain.records_of(host, "CNAME").is_empty() => {
-            let detail = format!(
-                "{host} is an alias (CNAME), beside which no address can be set: delete it"
-            );
-            Err((Rejection::Request, detail))
-        }
-        [] => {
+        (_, Some(_), _) | (None, ..) => (
+            Rejection::Request,
+            format!(
+                "{kind} of {host} can hold one address at such a server, and several are to be \
+                 published; publish one (count = 1)"
+            ),
+        ),
+        (.., []) if !domain.records_of(host, "CNAME").is_empty() => (
+            Rejection::Request,
+            format!("{host} is an alias (CNAME), beside which no address can be set: delete it"),
+        ),
+        (.., []) => {
             let has_other = !domain.records_of(host, family.other().record_type()).is_empty();
-            let rejection = if has_other { Rejection::Request } else { Rejection::Host };
             let detail = format!(
                 "there is no {kind} record of {host}; create it at the server, or switch {family} \
                  off for the host (a token that created it would lose its secret by that)"
             );
-            Err((rejection, detail))
+            (if has_other { Rejection::Request } else { Rejection::Host }, detail)
         }
-        [_, _, ..] => {
-            let detail = format!(
+        (.., [_, _, ..]) => (
+            Rejection::Request,
+            format!(
                 "there is more than one {kind} record of {host}, so that nobody can tell which one \
                  is meant; delete the others at the server"
-            );
-            Err((Rejection::Request, detail))
-        }
-    }
+            ),
+        ),
+    };
+    Err((rejection, detail))
 }
 
 /// Whether a secret can be a token: the server's are 16 of `a-z1-9`; what differs a little may be
@@ -513,12 +513,11 @@ pub fn shown<'a>(
 /// What an answer to `what` means that is no success.
 fn trouble(answer: &Answer, what: &str) -> Outcome {
     let said = format!("{what} is answered with {}", answer.summary());
-    match (answer.status, answer.retry_after) {
-        (429, Some(wait)) => Outcome::deferred_for(Fault::Throttled, said, wait),
-        (429, None) => Outcome::deferred(Fault::Busy, said),
-        (500..=599, _) => server_fault(answer, said),
-        (401, _) if !answer.is_page() => Outcome::rejected(Rejection::Credential, said),
-        (403, _) if is_plain(answer) => Outcome::rejected(Rejection::Forbidden, said),
+    match answer.status {
+        429 => too_many(answer.retry_after, said),
+        500..=599 => server_fault(answer, said),
+        401 if !answer.is_page() => Outcome::rejected(Rejection::Credential, said),
+        403 if is_plain(answer) => Outcome::rejected(Rejection::Forbidden, said),
         _ => Outcome::deferred(Fault::Unintelligible, said),
     }
 }
@@ -574,14 +573,13 @@ pub fn counted(outcome: Outcome, before: u32) -> (Outcome, u32) {
     match outcome {
         Outcome::Deferred(Deferral { fault: Fault::NotShown, detail, retry_after }) => {
             let times = before.saturating_add(1);
-            if times < MOST_NOT_SHOWN {
-                return (
-                    Outcome::Deferred(Deferral { fault: Fault::NotShown, detail, retry_after }),
-                    times,
-                );
-            }
-            let detail = format!("{times} times running {detail}");
-            (Outcome::rejected(Rejection::Request, detail), times)
+            let outcome = if times < MOST_NOT_SHOWN {
+                Outcome::Deferred(Deferral { fault: Fault::NotShown, detail, retry_after })
+            } else {
+                let detail = format!("{times} times running {detail}");
+                Outcome::rejected(Rejection::Request, detail)
+            };
+            (outcome, times)
         }
         Outcome::Updated | Outcome::Unchanged | Outcome::Rejected(_) => (outcome, 0),
         Outcome::Deferred(_) => (outcome, before),

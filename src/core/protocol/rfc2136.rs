@@ -4,6 +4,7 @@
 //! Pure: an update becomes a message to be signed, an answer becomes an outcome. Sending and the
 //! key's secret are the shell's.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Verdict;
@@ -175,12 +176,7 @@ fn prerequisites(name: &Name, family: Family, condition: &Condition) -> Vec<Reso
 }
 
 /// The records that make a change, with their times to live (RFC 2136, section 2.5).
-fn changes(
-    name: &Name,
-    family: Family,
-    wish: &Wish,
-    time_to_live: u32,
-) -> Vec<(ResourceRecord, u32)> {
+fn changes(name: &Name, family: Family, wish: &Wish, ttl: u32) -> Vec<(ResourceRecord, u32)> {
     let record_type = Type::of(family);
     let record = |class, data| ResourceRecord { name: name.clone(), record_type, class, data };
     let whole = || (record(Class::ANY, Vec::new()), 0);
@@ -189,15 +185,15 @@ fn changes(
         Wish::Remove => vec![whole()],
         Wish::Set(addresses) => {
             let added = addresses.iter().map(|address| record(Class::IN, data(address)));
-            std::iter::once(whole()).chain(added.map(|record| (record, time_to_live))).collect()
+            std::iter::once(whole()).chain(added.map(|record| (record, ttl))).collect()
         }
     }
 }
 
-fn data(address: std::net::IpAddr) -> Vec<u8> {
+fn data(address: IpAddr) -> Vec<u8> {
     match address {
-        std::net::IpAddr::V4(v4) => v4.octets().to_vec(),
-        std::net::IpAddr::V6(v6) => v6.octets().to_vec(),
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
     }
 }
 
@@ -256,6 +252,9 @@ pub fn is_unmet(rcode: Rcode) -> bool {
 /// answer contradicts itself, and nobody is parked for it.
 pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
     let said = format!("{server} answers {}", name_of(rcode));
+    let rejected = |rejection, more: &str| Outcome::rejected(rejection, format!("{said}{more}"));
+    let deferred = |fault, more: &str| Outcome::deferred(fault, format!("{said}{more}"));
+    let says = |what: &str| format!("{server} says {what}");
     match (check, rcode) {
         (Check::Clock(theirs), _) => {
             let apart = roughly(Duration::from_secs(now.abs_diff(theirs)));
@@ -265,56 +264,44 @@ pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
             Outcome::deferred(Fault::Skew, detail)
         }
         (Check::Unverified(Complaint::BadTime), Rcode::NOT_AUTH) => {
-            let detail = format!("{server} says that the clocks differ (BADTIME)");
-            Outcome::deferred(Fault::Skew, detail)
+            Outcome::deferred(Fault::Skew, says("that the clocks differ (BADTIME)"))
         }
         (Check::Unverified(Complaint::BadSignature), Rcode::NOT_AUTH) => {
-            let detail = format!("{server} says that the key's secret is another (BADSIG)");
+            let detail = says("that the key's secret is another (BADSIG)");
             Outcome::rejected(Rejection::Credential, detail)
         }
         (Check::Unverified(Complaint::BadKey), Rcode::NOT_AUTH) => {
-            let detail =
-                format!("{server} says BADKEY: wrong key, or (Knot) not allowed for this name");
+            let detail = says("BADKEY: wrong key, or (Knot) not allowed for this name");
             Outcome::rejected(Rejection::Forbidden, detail)
         }
-        (Check::Unverified(Complaint::Unsigned), Rcode::REFUSED | Rcode::NOT_AUTH) => {
-            let detail = format!(
-                "{said} without a signature: wrong key, clocks that differ, or no updates from here"
-            );
-            Outcome::rejected(Rejection::Forbidden, detail)
-        }
+        (Check::Unverified(Complaint::Unsigned), Rcode::REFUSED | Rcode::NOT_AUTH) => rejected(
+            Rejection::Forbidden,
+            " without a signature: wrong key, clocks that differ, or no updates from here",
+        ),
         (Check::Unverified(Complaint::Unsigned), Rcode::NOT_IMP) => {
-            Outcome::rejected(Rejection::Request, format!("{said}: it takes no updates at all"))
+            rejected(Rejection::Request, ": it takes no updates at all")
         }
-        (Check::Unverified(Complaint::Unsigned), _) => {
-            let detail = format!("{said} without a signature, which anybody could have sent");
-            Outcome::deferred(Fault::Unintelligible, detail)
-        }
-        (
-            Check::Unverified(Complaint::BadKey | Complaint::BadSignature | Complaint::BadTime),
-            _,
-        ) => {
-            let detail = format!("{said} and an error of the key, which do not go together");
-            Outcome::deferred(Fault::Unintelligible, detail)
-        }
-        (Check::Unverified(Complaint::Forged), _) => {
-            let detail = format!("{said} with a signature that is not the key's");
-            Outcome::deferred(Fault::Unintelligible, detail)
+        (Check::Unverified(complaint), _) => {
+            let more = match complaint {
+                Complaint::Unsigned => " without a signature, which anybody could have sent",
+                Complaint::Forged => " with a signature that is not the key's",
+                Complaint::BadKey | Complaint::BadSignature | Complaint::BadTime => {
+                    " and an error of the key, which do not go together"
+                }
+            };
+            deferred(Fault::Unintelligible, more)
         }
         (Check::Verified, Rcode::NO_ERROR) => Outcome::Updated,
         // Whether the key may not write the record depends on whether it did before.
-        (Check::Verified, Rcode::REFUSED) => Outcome::deferred(Fault::Refused, said),
+        (Check::Verified, Rcode::REFUSED) => deferred(Fault::Refused, ""),
         (Check::Verified, Rcode::NOT_AUTH | Rcode::NOT_ZONE) => {
-            Outcome::rejected(Rejection::Host, format!("{said}: the zone is not that server's"))
+            rejected(Rejection::Host, ": the zone is not that server's")
         }
         (Check::Verified, rcode) if is_unmet(rcode) => {
-            let detail = format!("{said}: the record holds what somebody else has set");
-            Outcome::rejected(Rejection::Request, detail)
+            rejected(Rejection::Request, ": the record holds what somebody else has set")
         }
-        (Check::Verified, Rcode::FORM_ERR | Rcode::NOT_IMP) => {
-            Outcome::rejected(Rejection::Request, said)
-        }
-        (Check::Verified, _) => Outcome::deferred(Fault::Server, said),
+        (Check::Verified, Rcode::FORM_ERR | Rcode::NOT_IMP) => rejected(Rejection::Request, ""),
+        (Check::Verified, _) => deferred(Fault::Server, ""),
     }
 }
 

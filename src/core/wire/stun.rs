@@ -3,7 +3,6 @@
 //! Pure: the transaction id is an argument, sending is the shell's work. Only Binding is spoken,
 //! without authentication.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::core::address::Family;
@@ -78,25 +77,16 @@ fn refusal(error_code: Option<&[u8]>) -> String {
     match error_code {
         Some([_, _, class, number, ..]) => {
             let code = u16::from(class & 0b111) * 100 + u16::from(*number);
-            format!("answers with the error {}", Refusal(code))
+            let meaning = match code {
+                300 => " (ask another server)",
+                400 => " (bad request)",
+                401 => " (it wants a login)",
+                500 => " (a fault of its own)",
+                _ => "",
+            };
+            format!("answers with the error {code}{meaning}")
         }
         _ => "answers with an error that it does not name".to_owned(),
-    }
-}
-
-/// An error code with its meaning for a request as plain as ours.
-struct Refusal(u16);
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(code) = self;
-        match code {
-            300 => write!(f, "{code} (ask another server)"),
-            400 => write!(f, "{code} (bad request)"),
-            401 => write!(f, "{code} (it wants a login)"),
-            500 => write!(f, "{code} (a fault of its own)"),
-            _ => write!(f, "{code}"),
-        }
     }
 }
 

@@ -86,22 +86,15 @@ impl Resolver {
 
     /// Whether it can tell an address of `family`.
     pub fn can_tell(&self, family: Family) -> bool {
-        let wanted = [address_type(family), Type::TXT];
+        let wanted = [Type::of(family), Type::TXT];
         let fits = self.record_type.is_none_or(|record_type| wanted.contains(&record_type));
         fits && self.servers[family].is_some()
     }
 
     /// What it is asked for the asker's address of `family`.
     pub fn question(&self, family: Family) -> Question {
-        let record_type = self.record_type.unwrap_or(address_type(family));
+        let record_type = self.record_type.unwrap_or(Type::of(family));
         Question { name: Name::from(&self.name), record_type, class: self.class }
-    }
-}
-
-fn address_type(family: Family) -> Type {
-    match family {
-        Family::V4 => Type::A,
-        Family::V6 => Type::AAAA,
     }
 }
 

@@ -24,6 +24,13 @@ pub enum Instead {
     Refusal(String),
 }
 
+/// A result code in words; `meanings` are those of the codes from 1 on.
+fn refusal(code: u16, meanings: &[&str]) -> Instead {
+    let meaning = meanings.get(usize::from(code).wrapping_sub(1));
+    let meaning = meaning.map(|meaning| format!(" ({meaning})")).unwrap_or_default();
+    Instead::Refusal(format!("answers with the error {code}{meaning}"))
+}
+
 /// The address that a gateway told as its own; all zeros stand for none.
 fn own(address: Ipv4Addr) -> Told {
     if address.is_unspecified() { Err(Instead::NoAddress) } else { Ok(address) }

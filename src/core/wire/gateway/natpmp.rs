@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Instead, Told, own};
+use super::{Instead, Told, own, refusal};
 
 /// The request for the external address (section 3.2): version 0, opcode 0.
 pub const REQUEST: [u8; 2] = [0, 0];
@@ -10,12 +10,21 @@ pub const REQUEST: [u8; 2] = [0, 0];
 /// The answer's opcode is the request's with this bit.
 const ANSWER: u8 = 128;
 
+/// The result codes from 1 on in words (section 3.5).
+const RESULTS: [&str; 5] = [
+    "unsupported version",
+    "not authorised, or switched off",
+    "its own line is down",
+    "out of resources",
+    "unsupported request",
+];
+
 /// What the answer to [`REQUEST`] tells; `None` when `datagram` is none, and may be anybody's.
 pub fn address_in(datagram: &[u8]) -> Option<Told> {
     Some(match *datagram {
         [0, ANSWER, 0, 0, _, _, _, _, a, b, c, d] => own(Ipv4Addr::new(a, b, c, d)),
         [0, ANSWER, high, low, ..] if high | low != 0 => {
-            Err(Instead::Refusal(refusal(u16::from_be_bytes([high, low]))))
+            Err(refusal(u16::from_be_bytes([high, low]), &RESULTS))
         }
         // How PCP refuses another version than its own (RFC 6887, section 8.2).
         [1..=u8::MAX, ANSWER..=u8::MAX, _, 1, ..] => {
@@ -23,19 +32,6 @@ pub fn address_in(datagram: &[u8]) -> Option<Told> {
         }
         _ => return None,
     })
-}
-
-/// A result code in words (section 3.5).
-fn refusal(code: u16) -> String {
-    let meaning = match code {
-        1 => "unsupported version",
-        2 => "not authorised, or switched off",
-        3 => "its own line is down",
-        4 => "out of resources",
-        5 => "unsupported request",
-        _ => return format!("answers with the error {code}"),
-    };
-    format!("answers with the error {code} ({meaning})")
 }
 
 #[cfg(test)]

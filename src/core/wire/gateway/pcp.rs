@@ -5,7 +5,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Instead, Told, own};
+use super::{Instead, Told, own, refusal};
 
 /// What tells an answer from anybody else's: 96 random bits.
 pub type Nonce = [u8; 12];
@@ -23,6 +23,23 @@ const UDP: u8 = 17;
 /// asked to keep one (section 15).
 const LIFETIME: u32 = 120;
 const UNSUPPORTED_VERSION: u8 = 1;
+
+/// The result codes from 1 on in words (section 7.4).
+const RESULTS: [&str; 13] = [
+    "unsupported version",
+    "not authorised, or switched off",
+    "malformed request",
+    "unsupported request",
+    "unsupported option",
+    "malformed option",
+    "its own line is down",
+    "out of resources",
+    "unsupported protocol",
+    "too many mappings of this machine",
+    "it cannot provide an external address",
+    "another NAT lies before it",
+    "too many peers",
+];
 
 // The longest message, and the shortest answer (section 7).
 const LONGEST: usize = 1100;
@@ -85,7 +102,7 @@ impl Mapping {
             return None;
         }
         if code != 0 {
-            return Some(Err(Instead::Refusal(refusal(code))));
+            return Some(Err(refusal(code.into(), &RESULTS)));
         }
         let external = Ipv6Addr::from(<[u8; 16]>::try_from(&answer[20..]).ok()?);
         Some(match external.to_ipv4_mapped() {
@@ -94,27 +111,6 @@ impl Mapping {
             None => Err(Instead::Refusal(format!("tells {external}, which is no IPv4 address"))),
         })
     }
-}
-
-/// A result code in words (section 7.4).
-fn refusal(code: u8) -> String {
-    let meaning = match code {
-        UNSUPPORTED_VERSION => "unsupported version",
-        2 => "not authorised, or switched off",
-        3 => "malformed request",
-        4 => "unsupported request",
-        5 => "unsupported option",
-        6 => "malformed option",
-        7 => "its own line is down",
-        8 => "out of resources",
-        9 => "unsupported protocol",
-        10 => "too many mappings of this machine",
-        11 => "it cannot provide an external address",
-        12 => "another NAT lies before it",
-        13 => "too many peers",
-        _ => return format!("answers with the error {code}"),
-    };
-    format!("answers with the error {code} ({meaning})")
 }
 
 #[cfg(test)]
