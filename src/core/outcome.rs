@@ -134,71 +134,57 @@ impl Fault {
         Self::Unreachable,
     ];
 
+    /// What is true of each: its word and its words, and whether it leaves a doubt, is counted, and may
+    /// be the network's.
+    fn facts(self) -> (&'static str, &'static str, [bool; 3]) {
+        const YES: bool = true;
+        const NO: bool = false;
+        match self {
+            Self::Busy => ("busy", "the provider is busy", [NO, NO, NO]),
+            Self::Clock => ("clock-not-set", "the clock is not set", [NO, NO, YES]),
+            Self::Lost => ("no-answer", "could not confirm: no answer came", [YES, YES, YES]),
+            Self::NotShown => {
+                let words = "could not confirm: the record does not show the address";
+                ("not-shown", words, [YES, YES, NO])
+            }
+            Self::Refused => ("refused", "the name server refuses it for now", [NO, YES, NO]),
+            Self::Storage => ("storage", "a file could not be written", [NO, NO, NO]),
+            Self::Server => {
+                ("server-fault", "could not confirm: the provider has trouble", [YES, YES, NO])
+            }
+            Self::Skew => ("clock-skew", "the clocks are too far apart", [NO, YES, NO]),
+            Self::Throttled => ("throttled", "the provider asks for a pause", [NO, NO, NO]),
+            Self::Tls => ("tls", "no trustworthy connection", [NO, NO, YES]),
+            Self::Unintelligible => {
+                let words = "could not confirm: the answer is unintelligible";
+                ("unintelligible", words, [YES, YES, NO])
+            }
+            Self::Unreachable => ("unreachable", "the provider cannot be reached", [NO, NO, YES]),
+        }
+    }
+
     /// The word for it in the state file and in `status --json`.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Busy => "busy",
-            Self::Clock => "clock-not-set",
-            Self::Lost => "no-answer",
-            Self::NotShown => "not-shown",
-            Self::Refused => "refused",
-            Self::Storage => "storage",
-            Self::Server => "server-fault",
-            Self::Skew => "clock-skew",
-            Self::Throttled => "throttled",
-            Self::Tls => "tls",
-            Self::Unintelligible => "unintelligible",
-            Self::Unreachable => "unreachable",
-        }
+        self.facts().0
     }
 
     /// Whether the provider may hold the new addresses after all: "could not confirm".
     pub fn leaves_doubt(self) -> bool {
-        match self {
-            Self::Lost | Self::NotShown | Self::Server | Self::Unintelligible => true,
-            Self::Busy
-            | Self::Clock
-            | Self::Refused
-            | Self::Skew
-            | Self::Storage
-            | Self::Throttled
-            | Self::Tls
-            | Self::Unreachable => false,
-        }
+        let (.., [leaves_doubt, _, _]) = self.facts();
+        leaves_doubt
     }
 
     /// Whether the provider counts the request among those that it takes in a time: one that never
     /// left, or that it refused for its pace, it does not.
     pub fn is_counted(self) -> bool {
-        match self {
-            Self::Lost
-            | Self::NotShown
-            | Self::Refused
-            | Self::Server
-            | Self::Skew
-            | Self::Unintelligible => true,
-            Self::Busy
-            | Self::Clock
-            | Self::Storage
-            | Self::Throttled
-            | Self::Tls
-            | Self::Unreachable => false,
-        }
+        let (.., [_, is_counted, _]) = self.facts();
+        is_counted
     }
 
     /// Whether the network may have been at fault, so that a change of the network ends the wait.
     pub fn is_the_networks(self) -> bool {
-        match self {
-            Self::Clock | Self::Lost | Self::Tls | Self::Unreachable => true,
-            Self::Busy
-            | Self::NotShown
-            | Self::Refused
-            | Self::Skew
-            | Self::Storage
-            | Self::Server
-            | Self::Throttled
-            | Self::Unintelligible => false,
-        }
+        let (.., [_, _, is_the_networks]) = self.facts();
+        is_the_networks
     }
 
     /// What a person could look at, when it lasts.
@@ -279,44 +265,42 @@ impl Rejection {
         Self::Unproven,
     ];
 
+    /// What is true of each: its word and its words, and whether it may be fixed at the provider, speaks
+    /// of the whole credential, and may have one culprit of several.
+    fn facts(self) -> (&'static str, &'static str, [bool; 3]) {
+        const YES: bool = true;
+        const NO: bool = false;
+        match self {
+            Self::Abuse => ("abuse", "blocked for abuse", [NO, NO, YES]),
+            Self::Agent => ("agent", "this client is refused", [NO, YES, NO]),
+            Self::Credential => ("credential", "the credential is refused", [NO, YES, NO]),
+            Self::Feature => ("feature", "a paid feature is missing", [YES, NO, NO]),
+            Self::Forbidden => {
+                ("forbidden", "the credential may not write this record", [YES, NO, YES])
+            }
+            Self::Host => ("host", "the provider does not know this host", [YES, NO, YES]),
+            Self::Request => ("request", "the provider refuses the request", [YES, NO, YES]),
+            Self::TooPowerful => ("too-powerful", "the token is too powerful", [NO, NO, NO]),
+            Self::Unproven => ("unproven", "the token is not proven narrow", [NO, NO, NO]),
+        }
+    }
+
     /// The word for it in the state file and in `status --json`.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Abuse => "abuse",
-            Self::Agent => "agent",
-            Self::Credential => "credential",
-            Self::Feature => "feature",
-            Self::Forbidden => "forbidden",
-            Self::Host => "host",
-            Self::Request => "request",
-            Self::TooPowerful => "too-powerful",
-            Self::Unproven => "unproven",
-        }
+        self.facts().0
     }
 
     /// Whether it may be fixed at the provider without a change here, so that asking again once a
     /// day makes sense.
     pub fn may_be_fixed_there(self) -> bool {
-        match self {
-            Self::Feature | Self::Forbidden | Self::Host | Self::Request => true,
-            Self::Abuse | Self::Agent | Self::Credential | Self::TooPowerful | Self::Unproven => {
-                false
-            }
-        }
+        let (.., [may_be_fixed_there, _, _]) = self.facts();
+        may_be_fixed_there
     }
 
     /// Whether it speaks of the whole credential, so that no other request with it makes sense.
     pub fn is_the_credentials(self) -> bool {
-        match self {
-            Self::Agent | Self::Credential => true,
-            Self::Abuse
-            | Self::Feature
-            | Self::Forbidden
-            | Self::Host
-            | Self::Request
-            | Self::TooPowerful
-            | Self::Unproven => false,
-        }
+        let (.., [_, is_the_credentials, _]) = self.facts();
+        is_the_credentials
     }
 
     /// Whether it is a judgement of our own, given anew in every round: no provider was asked.
@@ -326,12 +310,8 @@ impl Rejection {
 
     /// Whether a request about several records may have been refused for the sake of one of them.
     pub fn may_have_one_culprit(self) -> bool {
-        match self {
-            Self::Abuse | Self::Forbidden | Self::Host | Self::Request => true,
-            Self::Agent | Self::Credential | Self::Feature | Self::TooPowerful | Self::Unproven => {
-                false
-            }
-        }
+        let (.., [_, _, may_have_one_culprit]) = self.facts();
+        may_have_one_culprit
     }
 
     /// What a person has to do for `host`.
@@ -367,36 +347,13 @@ impl Rejection {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Busy => "the provider is busy",
-            Self::Clock => "the clock is not set",
-            Self::Lost => "could not confirm: no answer came",
-            Self::NotShown => "could not confirm: the record does not show the address",
-            Self::Storage => "a file could not be written",
-            Self::Refused => "the name server refuses it for now",
-            Self::Server => "could not confirm: the provider has trouble",
-            Self::Skew => "the clocks are too far apart",
-            Self::Throttled => "the provider asks for a pause",
-            Self::Tls => "no trustworthy connection",
-            Self::Unintelligible => "could not confirm: the answer is unintelligible",
-            Self::Unreachable => "the provider cannot be reached",
-        })
+        f.write_str(self.facts().1)
     }
 }
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Abuse => "blocked for abuse",
-            Self::Agent => "this client is refused",
-            Self::Credential => "the credential is refused",
-            Self::Feature => "a paid feature is missing",
-            Self::Forbidden => "the credential may not write this record",
-            Self::Host => "the provider does not know this host",
-            Self::Request => "the provider refuses the request",
-            Self::TooPowerful => "the token is too powerful",
-            Self::Unproven => "the token is not proven narrow",
-        })
+        f.write_str(self.facts().1)
     }
 }
 

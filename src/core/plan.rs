@@ -105,6 +105,17 @@ pub enum Wish {
     Set(Addresses),
 }
 
+impl Wish {
+    /// What the record shall hold, if anything; `None` where it is left as it is.
+    pub fn content(&self) -> Option<Option<&Addresses>> {
+        match self {
+            Self::Leave => None,
+            Self::Remove => Some(None),
+            Self::Set(addresses) => Some(Some(addresses)),
+        }
+    }
+}
+
 /// Why something is sent.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Why {
@@ -631,11 +642,7 @@ fn conditions(
     let stated = |of: &dyn Fn(Family) -> Option<Condition>| {
         PerFamily::from_fn(|family| of(family).filter(|_| wishes[family] != Wish::Leave))
     };
-    let already = |family: Family| match &wishes[family] {
-        Wish::Leave => None,
-        Wish::Remove => Some(Condition::Absent),
-        Wish::Set(addresses) => Some(Condition::Holds(addresses.clone())),
-    };
+    let already = |family: Family| wishes[family].content().and_then(holds);
     let mut conditions: Vec<PerFamily<_>> = Vec::new();
     for condition in [stated(&unanswered), stated(&set), stated(&already)] {
         if !conditions.contains(&condition) {

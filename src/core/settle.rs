@@ -54,14 +54,10 @@ pub fn leaving(entry: &mut Entry) {
 /// Notes that `wishes` leave for the provider now: from here on what it holds is unknown.
 pub fn sending(entry: &mut Entry, wishes: &PerFamily<Wish>, now: Timestamp) {
     for family in Family::BOTH {
-        let addresses = match &wishes[family] {
-            Wish::Leave => continue,
-            Wish::Remove => None,
-            Wish::Set(addresses) => Some(addresses.clone()),
-        };
+        let Some(addresses) = wishes[family].content() else { continue };
         let record = &mut entry.families[family];
         let in_doubt = record.sent.is_some();
-        record.sent = Some(Sent { addresses, at: now, in_doubt });
+        record.sent = Some(Sent { addresses: addresses.cloned(), at: now, in_doubt });
     }
 }
 

@@ -187,11 +187,7 @@ pub fn next_time(asked: Duration) -> Duration {
 /// | all hold what is set                             | right   |
 pub fn standing(due: &Due, told: &ServerAnswer) -> ServerState {
     let families = Family::BOTH.into_iter().filter_map(|family| {
-        let expected = match &due.now[family] {
-            Wish::Leave => return None,
-            Wish::Remove => None,
-            Wish::Set(addresses) => Some(addresses),
-        };
+        let expected = due.now[family].content()?;
         Some(match &told.said[family] {
             Said::NotAsked | Said::Unclear(_) => ServerState::Unclear,
             Said::Holds(addresses) if addresses.as_ref() == expected => ServerState::Right,
@@ -242,11 +238,7 @@ fn differences(due: &Due, ServerAnswer { server, said }: &ServerAnswer) -> Strin
     let mut text = format!("{server} answers");
     let mut separator = " ";
     for (family, said) in said.iter() {
-        let expected = match &due.now[family] {
-            Wish::Leave => continue,
-            Wish::Remove => None,
-            Wish::Set(addresses) => Some(addresses),
-        };
+        let Some(expected) = due.now[family].content() else { continue };
         let _ = match said {
             Said::Holds(held) if held.as_ref() == expected => continue,
             Said::Holds(Some(held)) => write!(text, "{separator}{family} {held}"),

@@ -425,13 +425,10 @@ async fn ask(
     bind: Option<InterfaceName>,
 ) -> Result<PerFamily<Said>, String> {
     let mut all = PerFamily::from_fn(|_| Said::NotAsked);
-    for family in Family::BOTH.into_iter().filter(|&family| wishes[family] != Wish::Leave) {
+    for (family, wish) in wishes.iter() {
+        let Some(expected) = wish.content() else { continue };
         let question = question(host, family);
         let heard = said(&authority.ask(&question, bind).await?, &question);
-        let expected = match &wishes[family] {
-            Wish::Leave | Wish::Remove => None,
-            Wish::Set(addresses) => Some(addresses),
-        };
         // Anybody who saw the datagram may have answered it: what would be held against the record
         // is asked for again over TCP.
         all[family] = match heard {

@@ -444,50 +444,44 @@ impl StateError {
             Self::Newer { file, .. } => {
                 format!("install that version again, or move {} away", file.display())
             }
-            Self::System { action, path, error } => {
-                let parent = || path.parent().unwrap_or(path).display();
-                match error.kind() {
-                    _ if is_shortage(error) => SHORTAGE.to_owned(),
-                    io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => {
-                        "name it by a path without that link".to_owned()
-                    }
-                    io::ErrorKind::PermissionDenied if rustix::process::geteuid().is_root() => {
-                        of_root(parent())
-                    }
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        "free some space there".to_owned()
-                    }
-                    io::ErrorKind::PermissionDenied if *action == "make" => format!(
-                        "as root run `install -d -m 700 -o USER {}`, or choose another directory \
-                         with --state-dir",
-                        path.display()
-                    ),
-                    io::ErrorKind::PermissionDenied => {
-                        match disk::owner(path.parent().unwrap_or(path)) {
-                            // A service's state, and somebody who tries Homing by hand.
-                            Some(owner) => format!(
-                                "{} belongs to {owner}: run `sudo -u {} homing …`, or choose another \
-                                 directory with --state-dir",
-                                parent(),
-                                owner.for_sudo()
-                            ),
-                            None => format!(
-                                "run Homing as the user that owns {}, or choose another directory \
-                                 with --state-dir",
-                                parent()
-                            ),
-                        }
-                    }
-                    io::ErrorKind::InvalidData if *action == "lock" => {
-                        format!("move {} away", path.display())
-                    }
-                    io::ErrorKind::NotFound if *action == "make" => {
-                        format!("run `mkdir -p {}`", parent())
-                    }
-                    _ => "choose a writable directory with --state-dir".to_owned(),
-                }
-            }
+            Self::System { action, path, error } => system_fix(action, path, error),
         }
+    }
+}
+
+/// What a person can do where the system refuses `action` to `path`.
+fn system_fix(action: &str, path: &Path, error: &io::Error) -> String {
+    use io::ErrorKind::{InvalidData, NotFound, PermissionDenied, QuotaExceeded, StorageFull};
+
+    let directory = path.parent().unwrap_or(path);
+    let parent = directory.display();
+    match (error.kind(), action) {
+        _ if is_shortage(error) => SHORTAGE.to_owned(),
+        (PermissionDenied, _) if error.raw_os_error().is_none() => {
+            "name it by a path without that link".to_owned()
+        }
+        (PermissionDenied, _) if rustix::process::geteuid().is_root() => of_root(parent),
+        (StorageFull | QuotaExceeded, _) => "free some space there".to_owned(),
+        (PermissionDenied, "make") => format!(
+            "as root run `install -d -m 700 -o USER {}`, or choose another directory with \
+             --state-dir",
+            path.display()
+        ),
+        (PermissionDenied, _) => match disk::owner(directory) {
+            // A service's state, and somebody who tries Homing by hand.
+            Some(owner) => format!(
+                "{parent} belongs to {owner}: run `sudo -u {} homing …`, or choose another \
+                 directory with --state-dir",
+                owner.for_sudo()
+            ),
+            None => format!(
+                "run Homing as the user that owns {parent}, or choose another directory with \
+                 --state-dir"
+            ),
+        },
+        (InvalidData, "lock") => format!("move {} away", path.display()),
+        (NotFound, "make") => format!("run `mkdir -p {parent}`"),
+        _ => "choose a writable directory with --state-dir".to_owned(),
     }
 }
 
@@ -502,23 +496,20 @@ impl fmt::Display for StateError {
             }
             Self::System { action, path, error } => {
                 write!(f, "cannot {action} {}: ", path.display())?;
-                match error.kind() {
-                    io::ErrorKind::NotADirectory => {
-                        f.write_str("a part of the path is a file, not a directory")
-                    }
+                let other = reason(error);
+                f.write_str(match error.kind() {
+                    io::ErrorKind::NotADirectory => "a part of the path is a file, not a directory",
                     io::ErrorKind::NotFound if *action == "make" => {
-                        f.write_str("the directory above it does not exist")
+                        "the directory above it does not exist"
                     }
                     io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
-                        f.write_str("permission denied")
+                        "permission denied"
                     }
-                    io::ErrorKind::QuotaExceeded => f.write_str("the disk quota is used up"),
-                    io::ErrorKind::ReadOnlyFilesystem => {
-                        f.write_str("the file system is read-only")
-                    }
-                    io::ErrorKind::StorageFull => f.write_str("no space is left"),
-                    _ => f.write_str(&reason(error)),
-                }
+                    io::ErrorKind::QuotaExceeded => "the disk quota is used up",
+                    io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only",
+                    io::ErrorKind::StorageFull => "no space is left",
+                    _ => &other,
+                })
             }
         }?;
         write!(f, "; {}", self.fix())
