@@ -143,26 +143,19 @@ impl Needs {
         let open_anyway = [(&self.read, &opened.read), (&self.write, &opened.write)]
             .map(|(wanted, opened)| -> BTreeSet<PathBuf> { wanted & opened });
         let [read, write] = &open_anyway;
-        let widened = |path: &PathBuf, opened: &BTreeSet<PathBuf>| {
-            path.ancestors().find(|path| opened.contains(*path)).map(Path::to_owned)
-        };
-        let reads = self.read.iter().filter_map(|path| {
-            let wide = widened(path, &opened.read)?;
-            let is_told = !is_below(&wide, read) && !is_below(&wide, write);
-            is_told.then_some(("read", path, wide))
-        });
-        let writes = self.write.iter().filter_map(|path| {
-            let wide = widened(path, &opened.write)?;
-            (!is_below(&wide, write)).then_some(("written", path, wide))
-        });
-        let sentence = |(verb, path, wide): (&str, &PathBuf, PathBuf)| {
+        let nothing = BTreeSet::new();
+        let reads = self.read.iter().map(|path| ("read", path, &opened.read, read));
+        let writes = self.write.iter().map(|path| ("written", path, &opened.write, &nothing));
+        let sentence = |(verb, path, opened, more): (_, &PathBuf, &BTreeSet<_>, &BTreeSet<_>)| {
+            let wide = path.ancestors().find(|path| opened.contains(*path))?;
+            let is_told = !is_below(wide, more) && !is_below(wide, write);
             let (path, wide) = (path.display(), wide.display());
-            format!(
+            is_told.then(|| format!(
                 "everything below {wide} may be {verb}, because there is nothing in {path} yet; a \
                  restart is narrower once there is"
-            )
+            ))
         };
-        reads.chain(writes).map(sentence).collect()
+        reads.chain(writes).filter_map(sentence).collect()
     }
 }
 

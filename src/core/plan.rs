@@ -302,14 +302,9 @@ fn cut_off(entry: &Entry, fingerprint: Fingerprint, circumstances: &Circumstance
     let since = since.max()?;
     let until = since.after(Backoff::ORDINARY.delay(repeats, Duration::ZERO, 0.0));
     let waits = circumstances.now < until && !circumstances.retry_rejected;
-    waits.then(|| Hold {
-        begun: since,
-        kind: HoldKind::Backoff(Fault::Lost),
-        detail: "Homing ended more than once before the answer came".to_owned(),
-        since,
-        until: Some(until),
-        fingerprint,
-    })
+    let detail = "Homing ended more than once before the answer came".to_owned();
+    let (kind, until) = (HoldKind::Backoff(Fault::Lost), Some(until));
+    waits.then_some(Hold { kind, detail, since, begun: since, until, fingerprint })
 }
 
 /// One host's case: what it wants, what is seen and remembered of it, and when.

@@ -52,24 +52,19 @@ struct KeptSecret {
     void_since: Option<Timestamp>,
 }
 
-/// A secret without a receipt.
-const NO_RECEIPT: (u128, Result<Rc<Receipt>, NoTerms>, Option<Timestamp>) =
-    (0, Err(NoTerms::NoReceipt), None);
-
 /// Reads secrets, each file once.
 pub struct CredentialReader<'a> {
     store: &'a Store,
     files: BTreeMap<PathBuf, KeptSecret>,
-    /// What the fingerprints of the last provider begin with.
-    provider: Option<(String, String)>,
-    /// What stands for the server of a provider, and its name: hosts of one provider come together.
-    server: Option<(String, Fingerprint)>,
+    /// The last provider's name, what of its entry reaches the wire, and what stands for its server:
+    /// hosts of one provider come together.
+    provider: Option<(String, String, Fingerprint)>,
 }
 
 impl<'a> CredentialReader<'a> {
     /// A reader that has read nothing yet; fingerprints are salted with the store's salt.
     pub fn new(store: &'a Store) -> Self {
-        Self { store, files: BTreeMap::new(), provider: None, server: None }
+        Self { store, files: BTreeMap::new(), provider: None }
     }
 
     /// How `host` is authorised, or what is wrong with its secret.
@@ -93,7 +88,7 @@ impl<'a> CredentialReader<'a> {
         let families = host.host.in_use();
         let removes = host.host.when_gone != WhenGone::Keep;
         let zone = host.host.zone.as_ref().map(Hostname::as_str).unwrap_or_default();
-        let wire = self.wire_form(provider);
+        let (_, wire, server) = self.known(provider).clone();
         let bind = host.host.bind.as_ref().map(InterfaceName::as_str).unwrap_or_default();
         let fingerprint = self.store.fingerprint(&[
             &about.0.to_be_bytes(),
@@ -114,7 +109,7 @@ impl<'a> CredentialReader<'a> {
             SecretKind::Key => login.split_once(':').map_or(&*login, |(_, name)| name),
             SecretKind::Nothing | SecretKind::Password | SecretKind::Token => &login,
         };
-        let at = self.server(provider).0.to_be_bytes();
+        let at = server.0.to_be_bytes();
         let place = Destination {
             fingerprint: self.store.fingerprint(&[&at, who.as_bytes(), path.unwrap_or_default()]),
             zone: host.host.zone.clone(),
@@ -126,28 +121,17 @@ impl<'a> CredentialReader<'a> {
         Ok(HostAccess { credential, identity, about, fingerprint, place, terms })
     }
 
-    /// What of a provider's entry reaches the wire, as text; hosts of one provider come together.
-    fn wire_form(&mut self, provider: &Provider) -> String {
-        match &self.provider {
-            Some((name, form)) if *name == provider.name => form.clone(),
-            _ => {
-                let form = provider.wire_form();
-                self.provider = Some((provider.name.to_string(), form.clone()));
-                form
-            }
-        }
+    fn known(&mut self, provider: &Provider) -> &(String, String, Fingerprint) {
+        let known = self.provider.take().filter(|(name, ..)| *name == provider.name);
+        self.provider.insert(known.unwrap_or_else(|| {
+            let server = self.store.fingerprint(&[provider.place().as_bytes()]);
+            (provider.name.to_string(), provider.wire_form(), server)
+        }))
     }
 
     /// Stands for the server of `provider`, with its path.
     pub fn server(&mut self, provider: &Provider) -> Fingerprint {
-        if let Some((name, server)) = &self.server
-            && *name == provider.name
-        {
-            return *server;
-        }
-        let server = self.store.fingerprint(&[provider.place().as_bytes()]);
-        self.server = Some((provider.name.to_string(), server));
-        server
+        self.known(provider).2
     }
 
     /// The secret of `host`, with what its receipt says.
@@ -168,42 +152,35 @@ impl<'a> CredentialReader<'a> {
 
 impl KeptSecret {
     fn read(host: &HostConfig, provider: &Provider) -> Self {
-        if let Some(SecretPlace::KeyFile(path)) = &host.secret {
-            let read = secret::read_key(path).map_err(|error| match error {
-                SecretError::Missing(path) => secret::no_key_file(&path, &host.host.key.host),
-                error => error.to_string(),
-            });
-            let (key, secret) = read.map_or_else(|e| (None, Err(e)), |(k, s)| (Some(k), Ok(s)));
-            let login = key.map(|key| format!("{}:{}", key.algorithm, key.name));
-            let (stamp, receipt, void_since) = NO_RECEIPT;
-            return Self { login, secret, stamp, receipt, void_since };
-        }
-        let login = None;
+        let name = &host.host.key.host;
         let makes_tokens = provider.protocol.manners().has_receipts();
-        let read = |place| {
-            secret::read_secret(place).map_err(|error| match error {
-                SecretError::Missing(path) if makes_tokens => {
-                    secret::no_token_file(&path, &host.host.key.host)
-                }
-                error => error.to_string(),
-            })
+        let mut login = None;
+        let read = match &host.secret {
+            None => Ok(Secret::new("")),
+            Some(SecretPlace::KeyFile(path)) => secret::read_key(path).map(|(key, secret)| {
+                login = Some(format!("{}:{}", key.algorithm, key.name));
+                secret
+            }),
+            Some(place) => secret::read_secret(place),
         };
-        let secret = host.secret.as_ref().map_or_else(|| Ok(Secret::new("")), read);
-        match (host.token_file(provider), &secret) {
-            (Some(file), Ok(known)) => {
-                // The stamp first: what is written in between is noticed in the next round.
-                let stamp = receipt::stamp(file);
-                let receipt = receipt::read(file);
-                let void_since =
-                    receipt.as_ref().ok().and_then(|receipt| receipt.as_ref()?.void_since);
-                let receipt = of_secret(receipt, known).map(Rc::new);
-                Self { login, secret, stamp, receipt, void_since }
+        let secret = read.map_err(|error| match (error, &host.secret) {
+            (SecretError::Missing(path), Some(SecretPlace::KeyFile(_))) => {
+                secret::no_key_file(&path, name)
             }
-            _ => {
-                let (stamp, receipt, void_since) = NO_RECEIPT;
-                Self { login, secret, stamp, receipt, void_since }
-            }
+            (SecretError::Missing(path), _) if makes_tokens => secret::no_token_file(&path, name),
+            (error, _) => error.to_string(),
+        });
+        let receipt = Err(NoTerms::NoReceipt);
+        let mut kept = Self { login, secret, stamp: 0, receipt, void_since: None };
+        if let (Some(file), Ok(secret)) = (host.token_file(provider), &kept.secret) {
+            // The stamp first: what is written in between is noticed in the next round.
+            kept.stamp = receipt::stamp(file);
+            let receipt = receipt::read(file);
+            let known = receipt.as_ref().ok().and_then(Option::as_ref);
+            kept.void_since = known.and_then(|receipt| receipt.void_since);
+            kept.receipt = of_secret(receipt, secret).map(Rc::new);
         }
+        kept
     }
 }
 

@@ -106,10 +106,8 @@ impl fmt::Display for Occasion {
             (self.reloaded, "reloaded"),
             (self.by_itself, "by_itself"),
         ];
-        wishes
-            .into_iter()
-            .filter(|(is_so, _)| *is_so)
-            .try_for_each(|(_, wish)| write!(f, ", {wish}: true"))
+        let mut wishes = wishes.into_iter().filter(|(is_so, _)| *is_so);
+        wishes.try_for_each(|(_, wish)| write!(f, ", {wish}: true"))
     }
 }
 
@@ -346,15 +344,8 @@ impl Engine {
             hold.kind == kind && hold.detail == detail && hold.fingerprint == fingerprint
         };
         let standing = entry.hold.as_ref().filter(is_the_same).cloned();
-        let since = self.clock.now();
-        Some(standing.unwrap_or(Hold {
-            kind,
-            detail,
-            since,
-            begun: since,
-            until: None,
-            fingerprint,
-        }))
+        let (since, until) = (self.clock.now(), None);
+        Some(standing.unwrap_or(Hold { kind, detail, since, begun: since, until, fingerprint }))
     }
 
     /// How long each family of `key` has been gone under watch. A run that looks once has watched

@@ -10,7 +10,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::credentials::CredentialReader;
 use super::hook;
-use super::{Engine, Planned, Report, Round, SAVE_LAG, has_something_to_say, traffic};
+use super::{Engine, HostReport, Planned, Report, Round, SAVE_LAG, has_something_to_say, traffic};
 use crate::core::address::PerFamily;
 use crate::core::memory::{Entry, HoldKind};
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
@@ -542,21 +542,16 @@ fn may_be_the_zone(outcome: &Outcome) -> bool {
 /// Tells the hooks of hosts whose addresses changed, all at once; when `stop` turns true, those that
 /// still run are ended.
 pub async fn run_hooks(engine: &Engine, report: &mut Report, stop: &Cell<bool>) {
-    let changed = (0..report.hosts.len()).filter(|&at| {
-        let key = &engine.config.hosts[at].host.key;
-        report.hosts[at].changed(engine.memory.entry(key))
+    let hosts = engine.config.hosts.iter().zip(&report.hosts).filter(|(host, report)| {
+        !host.on_change.is_empty() && report.changed(engine.memory.entry(&host.host.key))
     });
-    let hosts = changed.map(|at| (&engine.config.hosts[at], &report.hosts[at].before));
     let mut hooks: FuturesUnordered<_> = hosts
-        .filter(|(host, _)| !host.on_change.is_empty())
-        .map(|(host, before)| {
-            let now = engine.memory.entry(&host.host.key).map(Entry::addresses).unwrap_or_default();
-            let change = hook::Change { key: host.host.key.clone(), now, before: before.clone() };
-            async move {
-                let what = format!("waiting for {}", host.on_change[0]);
-                let run = hook::run((&host.on_change, engine.config.programs_as), &change);
-                (host.host.key.clone(), engine.waiting.during(&what, run).await)
-            }
+        .map(|(host, HostReport { before, .. })| async move {
+            let key = &host.host.key;
+            let now = engine.memory.entry(key).map(Entry::addresses).unwrap_or_default();
+            let what = format!("waiting for {}", host.on_change[0]);
+            let run = hook::run((&host.on_change, engine.config.programs_as), key, &now, before);
+            (key.clone(), engine.waiting.during(&what, run).await)
         })
         .collect();
     let mut problems = Vec::new();

@@ -282,14 +282,13 @@ impl HostReport {
             missing || narrowed || incomplete || cut_short || self.queued_until.is_some();
         let unfinished = if unfinished { Exit::Deferred } else { Exit::Right };
         self.standing = held.max().unwrap_or_default().max(unfinished);
-        let ends = self.holds.iter().filter_map(|(_, hold)| hold.until);
         // The narrower question is asked as soon as the pace allows; the schedule knows when.
         // So is what is to be sent once more for the sake of a server of the zone.
         let repeats = self.verified.as_ref().is_some_and(|verified| verified.again.is_some());
         let again = ((narrowed || repeats) && self.queued_until.is_none())
             .then(|| now.after(std::time::Duration::from_secs(1)));
-        let later = ends.chain(again).chain(self.queued_until);
-        later.chain(step.due.filter(|_| !attempted)).min()
+        let due = step.due.filter(|_| !attempted);
+        [self.waits_until(), again, due].into_iter().flatten().min()
     }
 }
 

@@ -302,12 +302,9 @@ impl fmt::Display for Flags {
             (self.temporary, "temporary"),
             (self.tentative, "tentative"),
         ];
-        let mut separator = "";
-        for (_, name) in named.into_iter().filter(|&(set, _)| set) {
-            write!(f, "{separator}{name}")?;
-            separator = ",";
-        }
-        Ok(())
+        let set: Vec<_> =
+            named.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name).collect();
+        f.write_str(&set.join(","))
     }
 }
 

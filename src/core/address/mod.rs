@@ -157,13 +157,8 @@ impl From<IpAddr> for Addresses {
 /// The addresses separated by commas, as providers and people read them.
 impl fmt::Display for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, address) in self.0.iter().enumerate() {
-            if place > 0 {
-                f.write_str(",")?;
-            }
-            write!(f, "{address}")?;
-        }
-        Ok(())
+        let texts: Vec<_> = self.0.iter().map(IpAddr::to_string).collect();
+        f.write_str(&texts.join(","))
     }
 }
 

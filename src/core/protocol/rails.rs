@@ -1,9 +1,8 @@
-//! `PowerDNS` on Rails, by an authentication token: its URL opens a session, in which records are
+//! `PowerDNS` on Rails, by an authentication token: its URL opens a [`Session`], in which records are
 //! looked at, changed, and looked at again.
 //!
-//! A [`Session`] says what to ask, hears the answer, and ends with outcomes. The rules are those that
-//! the REST page and the source of the releases show; no status proves an update, only the record
-//! read back.
+//! The rules are those that the REST page and the source of the releases show; no status proves an
+//! update, only the record read back.
 
 pub mod xml;
 

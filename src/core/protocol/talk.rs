@@ -216,3 +216,242 @@ fn answer(heard: Result<Heard, Silence>) -> Result<Answer, Silence> {
 fn strange() -> Silence {
     Silence::new(Fault::Unintelligible, "what came back is no answer to what was asked")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::core::address::PerFamily;
+    use crate::core::feature::Feature;
+    use crate::core::memory::ZoneKey;
+    use crate::core::plan::{Update, Wish};
+    use crate::core::protocol::step::Reply;
+    use crate::core::provider_key::ProviderKey;
+    use crate::core::secret::Secret;
+    use crate::core::server::Server;
+    use crate::core::time::Timestamp;
+    use crate::core::wire::dns::Rcode;
+    use crate::core::wire::tsig::Check;
+
+    fn provider(protocol: Protocol) -> Provider {
+        let mut provider = protocol.defaults("p".into());
+        provider.set(ProviderKey::Server, "https://p.example".into()).unwrap();
+        provider.name_server = Some(Server::Name("ns.example".parse().unwrap(), 53));
+        provider
+    }
+
+    fn credential() -> Credential {
+        Credential { login: "login".into(), secret: Secret::new("a1b2c3") }
+    }
+
+    fn request(zone: Option<&str>) -> Request {
+        let set = Wish::Set("198.18.0.1".parse::<IpAddr>().unwrap().into());
+        let wishes = PerFamily { v4: set, v6: Wish::Leave };
+        let zone = zone.map(|zone| zone.parse().unwrap());
+        Request {
+            hosts: vec![0],
+            updates: vec![Update { host: "a.example".parse().unwrap(), wishes }],
+            ttl: None,
+            conditions: Vec::new(),
+            is_anew: false,
+            zone: ZoneKey { provider: "p".into(), zone },
+            counts: Vec::new(),
+            at: Timestamp::default(),
+        }
+    }
+
+    fn answer(status: u16, body: &str) -> Result<Heard, Silence> {
+        let body = body.as_bytes().to_vec();
+        Ok(Heard::Answer(Answer { status, body, ..Answer::default() }))
+    }
+
+    fn silence(fault: Fault) -> Result<Heard, Silence> {
+        Err(Silence::new(fault, "nobody is there"))
+    }
+
+    /// What is asked, or how the talk has ended.
+    fn told<T: Debug>(step: &Step<T>) -> String {
+        match step {
+            Step::Ask(Ask::Http(request)) => format!("{} {}", request.method.as_str(), request.url),
+            Step::Ask(Ask::File(updates)) => format!("file of {}", updates[0].host),
+            Step::Ask(Ask::Dns(Asked::Update(zone, _))) => format!("update of {zone}"),
+            Step::Ask(Ask::Dns(Asked::Zone(host))) => format!("zone of {host}"),
+            Step::Done(done) => format!("{done:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn check_end(step: &Step<Verdict>, expect: &str) {
+        let Step::Done(Verdict::All(outcome)) = step else { panic!("not over: {step:?}") };
+        let word = match outcome {
+            Outcome::Updated => "updated",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Deferred(deferral) => deferral.fault.word(),
+            Outcome::Rejected(refusal) => refusal.rejection.word(),
+        };
+        assert_eq!(word, expect, "{outcome:?}");
+    }
+
+    /// Holds the talk about `request`: what is asked first, and how it ends with what is heard then.
+    #[track_caller]
+    fn check(protocol: Protocol, zone: Option<&str>, expect: (&str, Result<Heard, Silence>, &str)) {
+        let (provider, credential, request) = (provider(protocol), credential(), request(zone));
+        let (provider, credential, request) = (&provider, &credential, &request);
+        let job = Job { provider, credential, request, clock_is_set: true };
+        let (mut talk, step) = Talk::begin(&job);
+        let (asked, heard, end) = expect;
+        assert_eq!(told(&step), asked);
+        check_end(&talk.hear(heard), end);
+    }
+
+    /// What the talk of each protocol begins with in the zone `example`.
+    fn beginnings() -> Vec<(Protocol, &'static str)> {
+        let mut all = vec![
+            (
+                Protocol::Desec,
+                "GET https://p.example/api/v1/dyndns/update?hostname=a.example\
+                 &myipv4=198.18.0.1&myipv6=preserve",
+            ),
+            (
+                Protocol::Dyndns2,
+                "GET https://p.example/nic/update?hostname=a.example&myip=198.18.0.1",
+            ),
+            (Protocol::HostsFile, "file of a.example"),
+            (Protocol::PowerDns, "PATCH https://p.example/api/v1/servers/localhost/zones/example."),
+            (Protocol::Rails, "GET https://p.example/token/…"),
+        ];
+        if Feature::NameServers.is_here() {
+            all.push((Protocol::Rfc2136, "update of example"));
+        }
+        all
+    }
+
+    #[test]
+    fn every_protocol_asks_in_its_own_way_and_hears_what_it_asked_for() {
+        let reply = Reply { rcode: Rcode::NO_ERROR, check: Check::Verified, at: 0 };
+        for (protocol, asked) in beginnings() {
+            let (heard, end) = match protocol {
+                Protocol::Desec => (answer(200, "good"), "updated"),
+                Protocol::Dyndns2 => (answer(200, "nochg 198.18.0.1"), "unchanged"),
+                Protocol::HostsFile => (Ok(Heard::File(true)), "updated"),
+                Protocol::PowerDns => (answer(204, ""), "updated"),
+                Protocol::Rails => (answer(503, ""), "server-fault"),
+                Protocol::Rfc2136 => (Ok(Heard::Reply(reply)), "updated"),
+            };
+            check(protocol, Some("example"), (asked, heard, end));
+        }
+        let unchanged = ("file of a.example", Ok(Heard::File(false)), "unchanged");
+        check(Protocol::HostsFile, None, unchanged);
+    }
+
+    #[test]
+    fn silence_and_what_nobody_asked_for_end_every_talk() {
+        for (protocol, asked) in beginnings() {
+            let heard = silence(Fault::Unreachable);
+            check(protocol, Some("example"), (asked, heard, "unreachable"));
+            let strange = match protocol {
+                Protocol::HostsFile => answer(200, "good"),
+                _ => Ok(Heard::File(true)),
+            };
+            check(protocol, Some("example"), (asked, strange, "unintelligible"));
+        }
+    }
+
+    #[test]
+    fn who_needs_the_zone_asks_nothing_without_it() {
+        let (credential, without) = (credential(), request(None));
+        for protocol in [Protocol::PowerDns, Protocol::Rfc2136] {
+            let (provider, credential, request) = (&provider(protocol), &credential, &without);
+            let job = Job { provider, credential, request, clock_is_set: true };
+            check_end(&Talk::begin(&job).1, "unintelligible");
+        }
+        let provider = Provider { name_server: None, ..provider(Protocol::Rfc2136) };
+        let (provider, credential, request) = (&provider, &credential, &request(Some("example")));
+        let job = Job { provider, credential, request, clock_is_set: true };
+        check_end(&Talk::begin(&job).1, "unintelligible");
+    }
+
+    #[test]
+    fn what_has_to_be_a_change_at_desec_is_touched_first_whatever_comes_of_that() {
+        let (provider, credential) = (provider(Protocol::Desec), credential());
+        let request = Request { is_anew: true, ..request(Some("example")) };
+        let (provider, credential, request) = (&provider, &credential, &request);
+        let job = Job { provider, credential, request, clock_is_set: true };
+        for heard in [answer(200, "[]"), silence(Fault::Lost)] {
+            let (mut talk, step) = Talk::begin(&job);
+            assert_eq!(told(&step), "PATCH https://p.example/api/v1/domains/example/rrsets/");
+            assert!(told(&talk.hear(heard)).starts_with("GET https://p.example/api/v1/dyndns/"));
+            check_end(&talk.hear(answer(200, "good")), "updated");
+        }
+    }
+
+    #[track_caller]
+    fn check_zone(protocol: Protocol, heard: Result<Heard, Silence>, expect: &ZoneAnswer) {
+        let (provider, host) = (provider(protocol), "a.example".parse().unwrap());
+        let (talk, _) = ZoneTalk::begin(&provider, &host, &credential());
+        let Step::Done(answer) = talk.hear(heard) else { panic!("not over") };
+        assert_eq!(answer, *expect);
+    }
+
+    #[test]
+    fn the_zone_is_asked_where_somebody_tells_it() {
+        let (host, silent) = ("a.example".parse().unwrap(), told(&Step::Done(ZoneAnswer::Silent)));
+        for (protocol, asked) in [
+            (Protocol::Desec, "GET https://p.example/api/v1/domains/?owns_qname=a.example"),
+            (Protocol::Dyndns2, &*silent),
+            (Protocol::HostsFile, &*silent),
+            (Protocol::PowerDns, "GET https://p.example/api/v1/servers/localhost/zones"),
+            (Protocol::Rails, &*silent),
+            (Protocol::Rfc2136, "zone of a.example"),
+        ] {
+            let step = ZoneTalk::begin(&provider(protocol), &host, &credential()).1;
+            assert_eq!(told(&step), asked);
+        }
+        let nowhere = Provider { api_url: None, ..provider(Protocol::Desec) };
+        assert_eq!(told(&ZoneTalk::begin(&nowhere, &host, &credential()).1), silent);
+    }
+
+    #[test]
+    fn what_comes_of_the_question_for_the_zone_is_a_zone_or_why_there_is_none() {
+        let zone = || "example".parse::<Hostname>().unwrap();
+        let found = ZoneAnswer::Zone(zone());
+        let unreachable =
+            ZoneAnswer::Outcome(Outcome::deferred(Fault::Unreachable, "nobody is there"));
+        let lost = ZoneAnswer::Outcome(Outcome::deferred(Fault::Lost, "nobody is there"));
+        for protocol in [Protocol::Desec, Protocol::PowerDns] {
+            check_zone(protocol, answer(200, "[{\"name\":\"example\"}]"), &found);
+            check_zone(protocol, answer(200, "[]"), &ZoneAnswer::NoZone);
+            check_zone(protocol, Ok(Heard::File(true)), &ZoneAnswer::Silent);
+            check_zone(protocol, silence(Fault::Unreachable), &unreachable);
+            // The update may fare better.
+            check_zone(protocol, silence(Fault::Lost), &ZoneAnswer::Silent);
+        }
+        check_zone(Protocol::Rfc2136, Ok(Heard::Zone(Some(zone()))), &found);
+        check_zone(Protocol::Rfc2136, silence(Fault::Lost), &lost);
+        let detail = "ns.example:53 does not tell the zone of a.example; write zone in its [[host]] if it is right";
+        let unknown = ZoneAnswer::Outcome(Outcome::rejected(Rejection::Host, detail));
+        check_zone(Protocol::Rfc2136, Ok(Heard::Zone(None)), &unknown);
+    }
+
+    #[test]
+    fn only_a_server_that_wants_a_credential_shows_what_it_thinks_of_it() {
+        let host = "a.example".parse().unwrap();
+        let deferred = || Outcome::deferred(Fault::Unreachable, "");
+        let refused = || Outcome::rejected(Rejection::Credential, "");
+        let busy = Outcome::deferred(Fault::Busy, "the zone was not told");
+        for (answer, by_http, by_dns) in [
+            (ZoneAnswer::Outcome(deferred()), Some(deferred()), Some(deferred())),
+            (ZoneAnswer::Outcome(refused()), Some(refused()), None),
+            (ZoneAnswer::NoZone, Some(Outcome::Unchanged), None),
+            (ZoneAnswer::Silent, Some(busy.clone()), Some(busy)),
+        ] {
+            for (protocol, expect) in [(Protocol::Desec, by_http), (Protocol::Rfc2136, by_dns)] {
+                let provider = provider(protocol);
+                let (talk, _) = ZoneTalk::begin(&provider, &host, &credential());
+                assert_eq!(talk.lesson(&answer), expect, "{answer:?}");
+            }
+        }
+    }
+}

@@ -253,14 +253,8 @@ impl fmt::Display for Name {
 
 impl From<&Hostname> for Name {
     fn from(name: &Hostname) -> Self {
-        let mut wire = Vec::with_capacity(name.as_str().len() + 2);
-        for label in name.as_str().split('.') {
-            // A host name has no label of more than 63 bytes.
-            wire.push(u8::try_from(label.len()).unwrap_or_default());
-            wire.extend(label.as_bytes());
-        }
-        wire.push(0);
-        Self(wire)
+        // Every host name is one.
+        Self::from_text(name.as_str()).unwrap_or_else(Self::root)
     }
 }
 

@@ -165,13 +165,13 @@ pub fn check(
         && record.class == Class::ANY
         && signature.algorithm == Name::from(key.algorithm)
         && {
-            let length = u16::try_from(request_mac.len()).unwrap_or_default().to_be_bytes();
             let mut unsigned = bytes[..message.last_at].to_vec();
             set_word(&mut unsigned, 0, signature.original_id);
             let count = word(&unsigned, ADDITIONAL_COUNT).saturating_sub(1);
             set_word(&mut unsigned, ADDITIONAL_COUNT, count);
             let variables = signature.variables(&key.name);
-            let expected = hmac(&[&length[..], request_mac, &unsigned, &variables].concat());
+            let signed = [&length(request_mac)[..], request_mac, &unsigned, &variables].concat();
+            let expected = hmac(&signed);
             is_equal(&expected, signature.mac)
         };
     let check = match (is_the_keys, signature.error) {
@@ -209,10 +209,7 @@ fn is_equal(expected: &[u8], mac: &[u8]) -> bool {
 
 impl From<Algorithm> for Name {
     fn from(algorithm: Algorithm) -> Self {
-        let mut wire = vec![u8::try_from(algorithm.word().len()).unwrap_or_default()];
-        wire.extend(algorithm.word().as_bytes());
-        wire.push(0);
-        Self::leading(&wire).map_or_else(|_| Self::root(), |(name, _)| name)
+        Self::from_text(algorithm.word()).unwrap_or_else(Self::root)
     }
 }
 
