@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::address::interface::InterfaceName;
 use super::address::{Addresses, Family, PerFamily};
 use super::backoff::Backoff;
-use super::memory::{Again, Asking, Entry, Hold, HoldKind, Key, Memory, Record, ZoneKey};
+use super::memory::{Again, Asking, Entry, Hold, HoldKind, Key, Memory, ZoneKey};
 use super::name::Hostname;
 use super::outcome::Fault;
 use super::pace::{History, Pace};
@@ -702,7 +702,7 @@ fn within_pace(
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::{Sent, Set};
+    use super::super::memory::{Record, Sent, Set};
     use super::super::outcome::{Fault, Rejection};
     use super::*;
     use crate::core::protocol::manners::Protocol;

@@ -27,7 +27,6 @@ use crate::core::settle::{
 };
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::End;
-use crate::net::http::Clients;
 use crate::os::clock::{rfc3339_seconds, spread};
 use crate::provider::carry::Carrier;
 
