@@ -128,7 +128,7 @@ impl Round<'_> {
         if occasion.by_event || self.stop.get() || !self.engine.clock.is_set() {
             return false;
         }
-        let (mut suspects, right) = self.to_look_at();
+        let (mut suspects, right) = self.due_looks();
         let options = |whom| AskOptions { whom, limit: Some(LOOK) };
         let heard = hear(self.engine, right, options(Whom::First), self.stop).await;
         for HostAnswers { case, verdict, .. } in heard {
@@ -157,7 +157,7 @@ impl Round<'_> {
 
     /// The hosts whose turn it is: those of whom something was wrong or that nobody has asked about,
     /// and those that were right.
-    fn to_look_at(&mut self) -> (Vec<VerifyCase>, Vec<VerifyCase>) {
+    fn due_looks(&mut self) -> (Vec<VerifyCase>, Vec<VerifyCase>) {
         // The poll may come a little early, by another clock.
         const SLACK: Duration = Duration::from_secs(1);
         let Engine { config, memory, looks, .. } = &mut *self.engine;

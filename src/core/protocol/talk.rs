@@ -262,9 +262,9 @@ mod tests {
         }
     }
 
-    fn answer(status: u16, body: &str) -> Result<Heard, Silence> {
+    fn answer(status: u16, body: &str) -> Heard {
         let body = body.as_bytes().to_vec();
-        Ok(Heard::Answer(Answer { status, body, ..Answer::default() }))
+        Heard::Answer(Answer { status, body, ..Answer::default() })
     }
 
     fn silence(fault: Fault) -> Result<Heard, Silence> {
@@ -333,11 +333,11 @@ mod tests {
         let reply = Reply { rcode: Rcode::NO_ERROR, check: Check::Verified, at: 0 };
         for (protocol, asked) in beginnings() {
             let (heard, end) = match protocol {
-                Protocol::Desec => (answer(200, "good"), "updated"),
-                Protocol::Dyndns2 => (answer(200, "nochg 198.18.0.1"), "unchanged"),
+                Protocol::Desec => (Ok(answer(200, "good")), "updated"),
+                Protocol::Dyndns2 => (Ok(answer(200, "nochg 198.18.0.1")), "unchanged"),
                 Protocol::HostsFile => (Ok(Heard::File(true)), "updated"),
-                Protocol::PowerDns => (answer(204, ""), "updated"),
-                Protocol::Rails => (answer(503, ""), "server-fault"),
+                Protocol::PowerDns => (Ok(answer(204, "")), "updated"),
+                Protocol::Rails => (Ok(answer(503, "")), "server-fault"),
                 Protocol::Rfc2136 => (Ok(Heard::Reply(reply)), "updated"),
             };
             check(protocol, Some("example"), (asked, heard, end));
@@ -352,7 +352,7 @@ mod tests {
             let heard = silence(Fault::Unreachable);
             check(protocol, Some("example"), (asked, heard, "unreachable"));
             let strange = match protocol {
-                Protocol::HostsFile => answer(200, "good"),
+                Protocol::HostsFile => Ok(answer(200, "good")),
                 _ => Ok(Heard::File(true)),
             };
             check(protocol, Some("example"), (asked, strange, "unintelligible"));
@@ -379,11 +379,11 @@ mod tests {
         let request = Request { is_anew: true, ..request(Some("example")) };
         let (provider, credential, request) = (&provider, &credential, &request);
         let job = Job { provider, credential, request, clock_is_set: true };
-        for heard in [answer(200, "[]"), silence(Fault::Lost)] {
+        for heard in [Ok(answer(200, "[]")), silence(Fault::Lost)] {
             let (mut talk, step) = Talk::begin(&job);
             assert_eq!(told(&step), "PATCH https://p.example/api/v1/domains/example/rrsets/");
             assert!(told(&talk.hear(heard)).starts_with("GET https://p.example/api/v1/dyndns/"));
-            check_end(&talk.hear(answer(200, "good")), "updated");
+            check_end(&talk.hear(Ok(answer(200, "good"))), "updated");
         }
     }
 
@@ -421,8 +421,8 @@ mod tests {
             ZoneAnswer::Outcome(Outcome::deferred(Fault::Unreachable, "nobody is there"));
         let lost = ZoneAnswer::Outcome(Outcome::deferred(Fault::Lost, "nobody is there"));
         for protocol in [Protocol::Desec, Protocol::PowerDns] {
-            check_zone(protocol, answer(200, "[{\"name\":\"example\"}]"), &found);
-            check_zone(protocol, answer(200, "[]"), &ZoneAnswer::NoZone);
+            check_zone(protocol, Ok(answer(200, "[{\"name\":\"example\"}]")), &found);
+            check_zone(protocol, Ok(answer(200, "[]")), &ZoneAnswer::NoZone);
             check_zone(protocol, Ok(Heard::File(true)), &ZoneAnswer::Silent);
             check_zone(protocol, silence(Fault::Unreachable), &unreachable);
             // The update may fare better.
