@@ -18,8 +18,8 @@ use homing::core::time::Timestamp;
 use homing::core::token::Duty;
 use homing::core::token::rails::{Grant, judge, verdict};
 use homing::net::http::{Clients, Limits};
+use homing::provider::Trouble;
 use homing::provider::carry::Carrier;
-use homing::provider::desec::Trouble;
 use homing::provider::rails::{Minted, PLACEHOLDERS, Server};
 
 use crate::support::rails;

@@ -1,12 +1,8 @@
-//! The servers of a zone: found by the system's resolvers or by a server of the zone, and asked for
-//! what they themselves hold.
-//!
-//! What their answers mean for a host is the core's work; used by the round to verify.
+//! The servers of a zone, asked for what they themselves hold. Used by the round to verify.
 
 use std::net::SocketAddr;
 
 use super::name_server::NameServer;
-use crate::core::address::Family;
 use crate::core::address::interface::InterfaceName;
 use crate::core::name::Hostname;
 use crate::core::protocol::rfc2136::{beginning, zone_told};
@@ -15,6 +11,9 @@ use crate::core::verify::{name_servers, resolvers};
 use crate::core::wire::dns::{Class, Message, Question, Type};
 use crate::net::exchange::{Peer, Plain, ask_at_each};
 use crate::net::peer;
+
+/// Where name servers listen (RFC 1035, section 4.2).
+const PORT: u16 = 53;
 
 /// Where the system's resolvers are named.
 const RESOLVERS: &str = "/etc/resolv.conf";
@@ -31,21 +30,10 @@ pub struct Authority {
 impl Authority {
     /// Looks the server up.
     pub async fn find(server: &Server) -> Self {
-        let (mut addresses, mut lacking) = (Vec::new(), None);
-        for family in Family::BOTH.into_iter().filter(|f| server.may_be_reached_over(*f)) {
-            match peer::locate_all(server, family).await {
-                Ok(found) => addresses.extend(found),
-                Err(detail) => lacking = lacking.or(Some(detail)),
-            }
-        }
-        let addresses = match lacking {
-            Some(detail) if addresses.is_empty() => Err(detail),
-            _ => Ok(addresses),
-        };
-        Self { title: server.to_string(), addresses }
+        Self { title: server.to_string(), addresses: peer::locate_all(server).await }
     }
 
-    /// Whether that one has an address of this one, so that both are one server.
+    /// Whether both share an address, and so are one server.
     pub fn is(&self, other: &Self) -> bool {
         let (Ok(ours), Ok(theirs)) = (&self.addresses, &other.addresses) else { return false };
         ours.iter().any(|address| theirs.contains(address))
@@ -61,8 +49,7 @@ impl Authority {
         asked.map_err(|silence| unanswered(&silence.detail))
     }
 
-    /// The same over TCP alone, where an answer is harder to forge; `None` where no connection came
-    /// about.
+    /// The same over TCP alone, where an answer is harder to forge; `None` without a connection.
     pub async fn ask_by_tcp(
         &self,
         question: &Question,
@@ -82,7 +69,7 @@ impl Authority {
     }
 }
 
-/// What errors call a server whose title stands before them, as in everything else that is said of it.
+/// What errors call a server; its title stands before them.
 const TITLE: &str = "the server";
 
 /// A silence in words that follow the server's name.
@@ -98,7 +85,6 @@ pub async fn of_zone(
     zone: &Hostname,
     server: Option<NameServer<'_>>,
 ) -> Result<Vec<Server>, String> {
-    const PORT: u16 = 53;
     let question = Question { name: zone.into(), record_type: Type::NS, class: Class::IN };
     let message = match server {
         Some(server) => server.answer(&question).await.map_err(|silence| silence.detail)?,
@@ -119,7 +105,6 @@ pub async fn zone(host: &Hostname) -> Result<Hostname, String> {
 
 /// The answer of the first of the system's resolvers that gives one.
 async fn resolve(question: &Question) -> Result<Message, String> {
-    const PORT: u16 = 53;
     let text = std::fs::read_to_string(RESOLVERS).unwrap_or_default();
     let mut last = String::new();
     for address in resolvers(&text) {

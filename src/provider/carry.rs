@@ -1,7 +1,6 @@
 //! Carrying: the one loop that holds every conversation with a provider.
 //!
-//! Sends what a talk asks by HTTP, to a name server or to a file, and tells the talk what came of it.
-//! Knows no protocol. Called for updates and for questions about zones.
+//! Sends what a talk asks by HTTP, to a name server or to a file, and returns the answers to the talk.
 
 use std::path::Path;
 

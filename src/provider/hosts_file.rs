@@ -16,7 +16,7 @@ use crate::os::walk::DirectoryEntry;
 const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// The file's text; a file that does not exist yet is empty.
-pub fn read(path: &Path) -> Result<String, String> {
+pub fn read_hosts_file(path: &Path) -> Result<String, String> {
     let failed = |why: &str| format!("{} cannot be read: {why}", path.display());
     let of_system = |error: io::Error| failed(&reason(&error));
     let opened = match disk::open_regular(path) {
@@ -43,7 +43,7 @@ pub fn read(path: &Path) -> Result<String, String> {
 
 /// Fulfils `updates` in the file, all of them or none; returns whether that changed it.
 pub fn update(path: &Path, updates: &[Update]) -> Result<bool, String> {
-    let before = read(path)?;
+    let before = read_hosts_file(path)?;
     let after = hosts_file::updated(&before, updates);
     if after == before {
         return Ok(false);
@@ -65,14 +65,13 @@ pub fn update(path: &Path, updates: &[Update]) -> Result<bool, String> {
 /// Replaces what `path` names, through symbolic links, keeping its mode and owner; readers see the
 /// old text or the new one, never half of it.
 ///
-/// A file that something is mounted on, as containers do with `/etc/hosts`, cannot be replaced and is
-/// written to as it is.
+/// A file that is a mount, as `/etc/hosts` of a container, cannot be replaced and is written to.
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let (place, _hand) = writable(&disk::real(path)?)?;
     let mut name = place.name().to_owned();
     name.push(".homing-new");
     let beside = place.beside(&name)?;
-    // What a run that was killed has left; and nobody else's link may stand in its place.
+    // A run that was killed may have left one.
     beside.remove()?;
     let written = fill_beside(&place, &beside, text).and_then(|()| place.take_from(&name));
     match written {

@@ -1,12 +1,10 @@
 //! A name server: where it is, and what it answers to anybody.
 //!
-//! Asks at each of its addresses by UDP and then over TCP, until one answers. Updates, which it takes
-//! from known keys alone, are in `signed`; what an answer means for a host is the core's work.
+//! Asks at each of its addresses by UDP and then over TCP, until one answers; updates are in `signed`.
 
 #[cfg_attr(not(feature = "name-servers"), path = "../left_out/signed.rs")]
 mod signed;
 
-use crate::core::address::Family;
 use crate::core::address::interface::InterfaceName;
 use crate::core::name::Hostname;
 use crate::core::outcome::Silence;
@@ -60,19 +58,8 @@ impl NameServer<'_> {
     /// Asks at the server's first address that answers.
     async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
         let title = self.server.to_string();
-        let (mut addresses, mut nowhere) = (Vec::new(), None);
-        for family in Family::BOTH.into_iter().filter(|f| self.server.may_be_reached_over(*f)) {
-            match peer::locate_all(self.server, family).await {
-                Ok(found) => addresses.extend(found),
-                Err(detail) => {
-                    nowhere.get_or_insert(detail);
-                }
-            }
-        }
-        match nowhere {
-            Some(detail) if addresses.is_empty() => Err(unreachable(detail)),
-            _ => ask_at_each(&title, &addresses, self.bind, question).await,
-        }
+        let addresses = peer::locate_all(self.server).await.map_err(unreachable)?;
+        ask_at_each(&title, &addresses, self.bind, question).await
     }
 }
 
@@ -84,16 +71,18 @@ impl Question for ZoneOf<'_> {
         Plain::of(&self.question).message(id)
     }
 
-    /// Nothing vouches for the answer, and a wrong zone parks the host: over TCP it is harder to
-    /// forge. A zone that is told by UDP has to do where TCP does not come through.
-    fn read(
+    /// An answer over TCP is harder to forge, and a wrong zone parks the host; one by UDP has to do
+    /// where TCP does not come through.
+    fn read_answer(
         &self,
         bytes: &[u8],
         id: u16,
         (): &(),
         by_tcp: bool,
     ) -> Result<Read<Self::Told>, Ignored> {
-        let Read::Answer(message) = Plain::of(&self.question).read(bytes, id, &(), by_tcp)? else {
+        let Read::Answer(message) =
+            Plain::of(&self.question).read_answer(bytes, id, &(), by_tcp)?
+        else {
             return Ok(Read::AgainByTcp);
         };
         Ok(match rfc2136::zone_told(&message, self.host) {

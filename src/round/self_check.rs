@@ -22,7 +22,8 @@ use crate::core::token::desec::audit::judge_policies;
 use crate::core::token::finding::Finding;
 use crate::core::token::upkeep::self_check;
 use crate::core::token::{Duty, Key, TokenId, full_name};
-use crate::provider::desec::{Account, RecordSet, Trouble};
+use crate::provider::Trouble;
+use crate::provider::desec::{Account, RecordSet};
 
 /// The tokens that are to be checked; not worth remembering.
 #[derive(Debug, Default)]

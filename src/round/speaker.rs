@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use super::perform::turned;
 use super::{Planned, Round};
-use crate::core::outcome::{Deferral, Fault, Outcome};
+use crate::core::outcome::{Fault, Outcome};
 use crate::core::provider::Provider;
 use crate::core::secret::Fingerprint;
 use crate::core::token::finding::Finding;
 use crate::net::interface::Uplink;
-use crate::provider::desec::{Account, Trouble};
+use crate::provider::Trouble;
+use crate::provider::desec::Account;
 
 /// The longest wait for the account's limits within one request.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -80,8 +81,7 @@ impl<'a> Round<'a> {
             () = turned(self.stop) => "the program ends",
             () = tokio::time::sleep(LONGEST) => "it takes too long",
         };
-        let detail = detail.to_owned();
-        Err(Trouble::Deferred(Deferral { fault: Fault::Lost, detail, retry_after: None }))
+        Err(Trouble::deferred(Fault::Lost, detail))
     }
 }
 

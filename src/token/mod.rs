@@ -35,7 +35,8 @@ use crate::exit::Exit;
 use crate::net::http::Clients;
 use crate::os::clock;
 use crate::os::say::err;
-use crate::provider::desec::{Account, Trouble};
+use crate::provider::Trouble;
+use crate::provider::desec::Account;
 use crate::receipt::with_ending;
 
 /// Why something could not be done: what happened, what is true at the server now, what to do.

@@ -28,7 +28,7 @@ use crate::exit::Exit;
 use crate::net::http::Clients;
 use crate::os::clock::{self, rfc3339_seconds};
 use crate::os::say::out;
-use crate::provider::desec::Trouble;
+use crate::provider::Trouble;
 use crate::provider::rails::{Missing, PLACEHOLDERS, Server};
 use crate::receipt::{Receipt, Seal, confirm};
 

@@ -1,15 +1,13 @@
-//! deSEC's account API: tokens, policies, zones and records, asked for one at a time and within the
-//! account's limits.
+//! deSEC's account API: tokens, policies, zones and records, within the account's limits.
 //!
-//! Carries requests and reads answers; what follows from them is decided by its callers, the token
-//! side and the round's look at its own token. A refusal for going too fast is waited out here.
+//! Carries requests and reads answers, and waits out refusals for going too fast. Used by the token side,
+//! and by the round to look at its own token.
 
 mod pace;
 mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,10 +17,11 @@ use serde::de::DeserializeOwned;
 pub use self::wire::{RecordSet, Zone};
 
 use self::pace::{Pacer, Scope};
+use super::Trouble;
 use crate::core::address::Family;
 use crate::core::address::interface::InterfaceName;
 use crate::core::name::Hostname;
-use crate::core::outcome::{Deferral, Fault, Refusal, Rejection, Silence};
+use crate::core::outcome::{Deferral, Fault, Refusal, Rejection};
 use crate::core::protocol::{Answer, Authorization, Body, HttpRequest, Method, desec};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
@@ -49,30 +48,13 @@ struct Connection<'a> {
     api: Cell<Option<Api>>,
 }
 
-/// The most that is kept of a list over all its pages.
-const MOST_OF_PAGES: usize = 50_000;
-
 /// Somebody who is told how it goes on.
 pub trait Watch {
     /// Nothing leaves for so long, because of the account's limits.
     fn waits(&self, _wait: Duration) {}
 }
 
-/// Nobody.
 impl Watch for () {}
-
-/// Why a request did not bring what it should.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Trouble {
-    /// There is one already.
-    Conflict(String),
-    /// Later may help.
-    Deferred(Deferral),
-    /// There is none of that name.
-    NotThere(String),
-    /// Only a person helps.
-    Rejected(Refusal),
-}
 
 /// What a write that cannot succeed showed about the right to it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -86,7 +68,8 @@ pub enum WriteProbe {
 }
 
 impl<'a> Account<'a> {
-    /// The account at `api_url` (without a final slash), as `secret` sees it; waits up to `patience` in all for limits.
+    /// The account at `api_url` (without a final slash), as `secret` sees it; waits up to `patience` in
+    /// all for limits.
     pub fn new(
         api_url: &str,
         ca_file: Option<&'a Path>,
@@ -125,27 +108,22 @@ impl<'a> Account<'a> {
 
     /// Every token of the account; needs the right to manage tokens.
     pub async fn tokens(&self) -> Result<Vec<Token>, Trouble> {
-        let mut all = Vec::new();
-        let keep = &mut |answer: &Answer| append(&mut all, wire::tokens(answer)?);
-        self.pages("/auth/tokens/?cursor=", Scope::Management, keep).await?;
-        Ok(all)
+        self.all("/auth/tokens/?cursor=", Scope::Management, wire::tokens).await
     }
 
     /// One token; needs the right to manage tokens.
     pub async fn token(&self, id: &TokenId) -> Result<Token, Trouble> {
-        let path = format!("/auth/tokens/{id}/");
-        let answer = self.call(Method::Get, &path, None, Scope::Management).await?;
-        one_token(&answer)
+        one_token(&self.get(&format!("/auth/tokens/{id}/"), Scope::Management).await?)
     }
 
-    /// A new token with what the server calls its secret, born locked where the server can. The caller
-    /// has to look at the secret: it is empty where the server gave none.
+    /// A new token, born locked where the server can, and its secret: empty where the server gave none.
     pub async fn create_token(
         &self,
         name: &str,
         limits: &Limits,
     ) -> Result<(Token, Secret), Trouble> {
-        let body = wire::born_locked(name, limits);
+        let limits = wire::changed_limits(&Limits::default(), limits);
+        let body = wire::without_rights(limits, Some(name), true);
         let request = HttpRequest {
             brings: Some(|answer| wire::token(answer)?.1),
             ..self.request(Method::Post, "/auth/tokens/", Some(body))
@@ -153,8 +131,7 @@ impl<'a> Account<'a> {
         let answer = self.carry(request, Scope::Management).await?;
         match wire::token(&answer) {
             Some((token, secret)) if answer.status == 201 => {
-                let secret = secret.unwrap_or_else(|| Secret::new(""));
-                Ok((token, secret))
+                Ok((token, secret.unwrap_or_else(|| Secret::new(""))))
             }
             // Its body may hold a secret that nobody knows yet, so it is not quoted.
             _ => Err(unintelligible(&Answer { status: answer.status, ..Answer::default() })),
@@ -163,7 +140,7 @@ impl<'a> Account<'a> {
 
     /// Whether the secret itself has the right to manage tokens.
     pub async fn manages_tokens(&self) -> Result<bool, Trouble> {
-        match self.call(Method::Get, "/auth/tokens/?cursor=", None, Scope::Management).await {
+        match self.get("/auth/tokens/?cursor=", Scope::Management).await {
             Ok(answer) if wire::are_tokens(&answer) => Ok(true),
             Ok(answer) => Err(unintelligible(&answer)),
             Err(trouble) if trouble.is_forbidden() => Ok(false),
@@ -171,8 +148,7 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Takes every right beside writing records from a token, and gives it the limits `should`, and a
-    /// name if one is wished.
+    /// Takes every right beside writing records from a token, and gives it the limits `should` and `name`.
     pub async fn tame(
         &self,
         id: &TokenId,
@@ -180,7 +156,7 @@ impl<'a> Account<'a> {
         should: &Limits,
         name: Option<&str>,
     ) -> Result<Token, Trouble> {
-        let body = wire::without_flags(wire::changed_limits(is, should), name);
+        let body = wire::without_rights(wire::changed_limits(is, should), name, false);
         let path = format!("/auth/tokens/{id}/");
         let answer = self.call(Method::Patch, &path, Some(body), Scope::Management).await?;
         one_token(&answer)
@@ -197,7 +173,7 @@ impl<'a> Account<'a> {
             return Ok(api);
         }
         let path = format!("/auth/tokens/{id}/policies/");
-        let answer = self.call(Method::Get, &path, None, Scope::Management).await?;
+        let answer = self.get(&path, Scope::Management).await?;
         let api = wire::api(&answer).ok_or_else(|| unintelligible(&answer))?;
         self.connection.api.set(Some(api));
         Ok(api)
@@ -206,8 +182,7 @@ impl<'a> Account<'a> {
     /// The policies of a token; a token may read its own.
     pub async fn policies(&self, id: &TokenId) -> Result<Vec<Policy>, Trouble> {
         let api = self.api(id).await?;
-        let path = policies_path(id, api);
-        let answer = self.call(Method::Get, &path, None, Scope::Management).await?;
+        let answer = self.get(&policies_path(id, api), Scope::Management).await?;
         wire::policies(&answer, api).ok_or_else(|| unintelligible(&answer))
     }
 
@@ -248,29 +223,26 @@ impl<'a> Account<'a> {
 
     /// The account's own name; needs the right to manage tokens.
     pub async fn owner(&self) -> Result<String, Trouble> {
-        let answer = self.call(Method::Get, "/auth/account/", None, Scope::Management).await?;
-        Ok(read::<wire::Owner>(&answer)?.email)
+        let answer = self.get("/auth/account/", Scope::Management).await?;
+        Ok(parse::<wire::Owner>(&answer)?.email)
     }
 
     /// Whether the server knows the secret; costs nothing but the day's budget, and counts as use.
     pub async fn greet(&self) -> Result<(), Trouble> {
-        let answer = self.call(Method::Get, "/", None, Scope::Root).await?;
+        let answer = self.get("/", Scope::Root).await?;
         // A header that it does not understand makes it answer as to a stranger.
         if wire::is_known_to_root(&answer) { Ok(()) } else { Err(unintelligible(&answer)) }
     }
 
     /// Every zone of the account.
     pub async fn zones(&self) -> Result<Vec<Zone>, Trouble> {
-        let mut all = Vec::new();
-        let keep = &mut |answer: &Answer| append(&mut all, wire::list(answer, Some)?);
-        self.pages("/domains/?cursor=", Scope::Read, keep).await?;
-        Ok(all)
+        self.all("/domains/?cursor=", Scope::Read, |answer| wire::list(answer, Some)).await
     }
 
     /// The zone that is responsible for `host`; `None` when the account has none.
     pub async fn zone_of(&self, host: &Hostname) -> Result<Option<Hostname>, Trouble> {
-        let answer = self.call(Method::Get, &desec::zone_path(host), None, Scope::Read).await?;
-        let zones: Vec<Zone> = read(&answer)?;
+        let answer = self.get(&desec::zone_path(host), Scope::Read).await?;
+        let zones: Vec<Zone> = parse(&answer)?;
         match desec::responsible(host, zones.iter().map(|zone| zone.name.as_str())) {
             None if !zones.is_empty() => Err(unintelligible(&answer)),
             zone => Ok(zone),
@@ -279,15 +251,13 @@ impl<'a> Account<'a> {
 
     /// One zone, with its keys.
     pub async fn zone(&self, zone: &Hostname) -> Result<Zone, Trouble> {
-        let path = format!("/domains/{zone}/");
-        read(&self.call(Method::Get, &path, None, Scope::Read).await?)
+        parse(&self.get(&format!("/domains/{zone}/"), Scope::Read).await?)
     }
 
     /// The name servers of a zone, as it names them itself.
     pub async fn name_servers(&self, zone: &Hostname) -> Result<Vec<String>, Trouble> {
-        let path = record_set_path(zone, "", "NS");
-        let answer = self.call(Method::Get, &path, None, Scope::Read).await?;
-        Ok(read::<wire::Records>(&answer)?.records)
+        let answer = self.get(&record_set_path(zone, "", "NS"), Scope::Read).await?;
+        Ok(parse::<wire::Records>(&answer)?.records)
     }
 
     /// Ends the very token that the account is seen with.
@@ -299,19 +269,16 @@ impl<'a> Account<'a> {
     /// Registers a zone.
     pub async fn create_zone(&self, zone: &Hostname) -> Result<Zone, Trouble> {
         let body = wire::new_zone(zone.as_str());
-        read(&self.call(Method::Post, "/domains/", Some(body), Scope::Zones).await?)
+        parse(&self.call(Method::Post, "/domains/", Some(body), Scope::Zones).await?)
     }
 
     /// Every record set of a zone.
     pub async fn record_sets(&self, zone: &Hostname) -> Result<Vec<RecordSet>, Trouble> {
-        let mut all = Vec::new();
-        let keep = &mut |answer: &Answer| append(&mut all, wire::list(answer, Some)?);
-        self.pages(&record_sets_path(zone), Scope::Read, keep).await?;
-        Ok(all)
+        let path = record_sets_path(zone);
+        self.all(&path, Scope::Read, |answer| wire::list(answer, Some)).await
     }
 
-    /// Of the record sets of a zone that `rank` gives a rank, the first one of the least; a rank of 0
-    /// ends the search. Nothing else is kept of them.
+    /// The first of the zone's record sets that has the least `rank`; a rank of 0 ends the search.
     pub async fn best_record_set(
         &self,
         zone: &Hostname,
@@ -340,16 +307,14 @@ impl<'a> Account<'a> {
         subname: &str,
         kind: &str,
     ) -> Result<bool, Trouble> {
-        let path = record_set_path(zone, subname, kind);
-        match self.call(Method::Get, &path, None, Scope::Read).await {
-            Ok(answer) => read::<RecordSet>(&answer).map(|_| true),
+        match self.get(&record_set_path(zone, subname, kind), Scope::Read).await {
+            Ok(answer) => parse::<RecordSet>(&answer).map(|_| true),
             Err(Trouble::NotThere(_)) => Ok(false),
             Err(trouble) => Err(trouble),
         }
     }
 
-    /// Whether the server offers to write a record set that is there (`OPTIONS`); one that is not
-    /// there is never offered, whatever the rights.
+    /// Whether the server offers to write a record set (`OPTIONS`); one that is not there it never does.
     pub async fn offers_writing(
         &self,
         zone: &Hostname,
@@ -362,8 +327,7 @@ impl<'a> Account<'a> {
         wire::offers_writing(&answer).ok_or_else(|| unintelligible(&answer))
     }
 
-    /// Whether a record could be written, by a write whose content the server must refuse; `ttl` is
-    /// one that the zone takes.
+    /// Whether a record could be written, by a write with a `ttl` that is right and content that is not.
     pub async fn probe_write(
         &self,
         zone: &Hostname,
@@ -385,8 +349,7 @@ impl<'a> Account<'a> {
         })
     }
 
-    /// The same for a host's own record, by an update at `update_url` with an address that is none:
-    /// the only way where rights are for updates alone.
+    /// The same for a host's own record, by an update at `update_url` with an address that is none.
     pub async fn probe_update(
         &self,
         update_url: &str,
@@ -425,8 +388,25 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Gives each page of a list to `keep` until that says `false`; `None` is that the page is
-    /// unintelligible.
+    /// The values of a list over all its pages, each of which `page` reads.
+    async fn all<T>(
+        &self,
+        path: &str,
+        scope: Scope,
+        page: fn(&Answer) -> Option<Vec<T>>,
+    ) -> Result<Vec<T>, Trouble> {
+        /// A list that is too long to be kept is unintelligible.
+        const MOST: usize = 50_000;
+        let mut all = Vec::new();
+        let keep = &mut |answer: &Answer| {
+            all.extend(page(answer)?);
+            (all.len() <= MOST).then_some(true)
+        };
+        self.pages(path, scope, keep).await?;
+        Ok(all)
+    }
+
+    /// Gives each page of a list to `keep` until that says `false`, or `None` for an unintelligible one.
     async fn pages(
         &self,
         path: &str,
@@ -440,7 +420,7 @@ impl<'a> Account<'a> {
         let mut seen = BTreeSet::new();
         // A list that leads in a circle has to end, and so has one that goes on for ever.
         while seen.len() < MOST_PAGES && seen.insert(path.clone()) {
-            let answer = self.call(Method::Get, &path, None, scope.clone()).await?;
+            let answer = self.get(&path, scope.clone()).await?;
             if !keep(&answer).ok_or_else(|| unintelligible(&answer))? {
                 return Ok(());
             }
@@ -454,7 +434,11 @@ impl<'a> Account<'a> {
         }
         let how = if seen.len() < MOST_PAGES { "leads in a circle" } else { "does not end" };
         let detail = format!("{} gives a list that {how}", self.connection.api_url);
-        Err(Trouble::Deferred(Deferral { fault: Fault::Unintelligible, detail, retry_after: None }))
+        Err(Trouble::deferred(Fault::Unintelligible, detail))
+    }
+
+    async fn get(&self, path: &str, scope: Scope) -> Result<Answer, Trouble> {
+        self.call(Method::Get, path, None, scope).await
     }
 
     async fn call(
@@ -536,12 +520,6 @@ impl<'a> Account<'a> {
     }
 }
 
-/// Adds a page to a list; a list that is too long to be kept is unintelligible.
-fn append<T>(all: &mut Vec<T>, page: Vec<T>) -> Option<bool> {
-    all.extend(page);
-    (all.len() <= MOST_OF_PAGES).then_some(true)
-}
-
 /// The token that an answer shows.
 fn one_token(answer: &Answer) -> Result<Token, Trouble> {
     wire::token(answer).map(|(token, _)| token).ok_or_else(|| unintelligible(answer))
@@ -563,7 +541,7 @@ fn probed(
     }
 }
 
-/// Whether a write was refused for what stands beside it.
+/// Whether a write was refused for another record at that name.
 fn is_in_the_way(refusal: &Refusal) -> bool {
     refusal.detail.contains("conflicting type")
 }
@@ -571,24 +549,19 @@ fn is_in_the_way(refusal: &Refusal) -> bool {
 /// Why a write of one type can be impossible whatever the rights.
 const IN_THE_WAY: &str = "another record at that name is in the way";
 
-/// The value that an answer is, or that it is not intelligible.
-fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Trouble> {
+fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, Trouble> {
     wire::parse(answer).ok_or_else(|| unintelligible(answer))
 }
 
 /// What an answer that is no success means. Only an answer in the server's own form rejects.
 fn trouble(answer: &Answer) -> Trouble {
     let said = answer.summary();
-    let rejected = |rejection| Trouble::Rejected(Refusal { rejection, detail: answer.summary() });
     match answer.status {
-        500..=599 => {
-            let retry_after = answer.retry_after;
-            Trouble::Deferred(Deferral { fault: Fault::Server, detail: said, retry_after })
-        }
+        500..=599 => Trouble::answered(Fault::Server, answer),
         _ if answer.is_page() => unintelligible(answer),
-        400 => rejected(Rejection::Request),
-        401 => rejected(Rejection::Credential),
-        403 => rejected(Rejection::Forbidden),
+        400 => Trouble::rejected(Rejection::Request, said),
+        401 => Trouble::rejected(Rejection::Credential, said),
+        403 => Trouble::rejected(Rejection::Forbidden, said),
         404 => Trouble::NotThere(said),
         409 => Trouble::Conflict(said),
         _ => unintelligible(answer),
@@ -596,8 +569,7 @@ fn trouble(answer: &Answer) -> Trouble {
 }
 
 fn unintelligible(answer: &Answer) -> Trouble {
-    let detail = answer.summary();
-    Trouble::Deferred(Deferral { fault: Fault::Unintelligible, detail, retry_after: None })
+    Trouble::deferred(Fault::Unintelligible, answer.summary())
 }
 
 fn policies_path(id: &TokenId, api: Api) -> String {
@@ -623,46 +595,3 @@ fn now() -> Timestamp {
     let uptime = u64::try_from(clock::uptime().as_millis()).unwrap_or(u64::MAX);
     Timestamp::from_millis(uptime)
 }
-
-impl From<Silence> for Trouble {
-    fn from(Silence { fault, detail }: Silence) -> Self {
-        Self::Deferred(Deferral { fault, detail, retry_after: None })
-    }
-}
-
-impl Trouble {
-    /// Whether the request may have been fulfilled all the same.
-    pub fn leaves_doubt(&self) -> bool {
-        matches!(self, Self::Deferred(deferral) if deferral.fault.leaves_doubt())
-    }
-
-    /// Whether the server does not take the secret.
-    pub fn is_credential(&self) -> bool {
-        matches!(self, Self::Rejected(refusal) if refusal.rejection == Rejection::Credential)
-    }
-
-    /// Whether the server cannot be reached, or wants to be left alone for long: whatever comes next
-    /// would fare the same.
-    pub fn is_no_way(&self) -> bool {
-        let is_general = |fault: Fault| fault.is_the_networks() || fault == Fault::Throttled;
-        matches!(self, Self::Deferred(deferral) if is_general(deferral.fault))
-    }
-
-    /// Whether the secret lacks the right.
-    pub fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Rejected(refusal) if refusal.rejection == Rejection::Forbidden)
-    }
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Conflict(said) => write!(f, "there is one already ({said})"),
-            Self::Deferred(deferral) => f.write_str(&deferral.detail),
-            Self::NotThere(said) => write!(f, "it does not exist ({said})"),
-            Self::Rejected(refusal) => f.write_str(&refusal.detail),
-        }
-    }
-}
-
-impl std::error::Error for Trouble {}

@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 use crate::core::order;
 use crate::core::protocol::Answer;
 use crate::core::secret::Secret;
-use crate::core::time::Timestamp;
 use crate::core::token::{
     Api, EVERYWHERE, Flags, Key, Limits, Policy, Rule, Token, TokenId, parse_span, span,
 };
@@ -70,8 +69,8 @@ pub fn token(answer: &Answer) -> Option<(Token, Option<Secret>)> {
     parse::<TokenForm>(answer)?.token()
 }
 
-/// Gives each value of the list that `answer` is to `take`, one after the other, so that only what is
-/// looked for is kept of it; `None` where it is no such list, or `take` says that it is not.
+/// Gives each value of the list `answer` to `take`, which keeps what is looked for; `None` where it is
+/// no such list, or `take` returns `None`.
 pub fn each<T: DeserializeOwned>(
     answer: &Answer,
     take: &mut dyn FnMut(T) -> Option<()>,
@@ -161,8 +160,7 @@ pub fn is_known_to_root(answer: &Answer) -> bool {
     parse::<Root>(answer).is_some_and(|root| root.tokens.is_some())
 }
 
-/// Whether the description of a record set (`OPTIONS`) says that it may be written; `None` when it
-/// is no such description.
+/// Whether a description (`OPTIONS`) says that the record set may be written; `None` when it is none.
 pub fn offers_writing(answer: &Answer) -> Option<bool> {
     #[derive(Deserialize)]
     struct Described {
@@ -182,26 +180,15 @@ pub fn offers_writing(answer: &Answer) -> Option<bool> {
     Some(described.actions.is_some_and(|actions| actions.put.is_some()))
 }
 
-/// A request for a token that is born locked: the server makes the default that denies everything
-/// in the same transaction.
-pub fn born_locked(name: &str, limits: &Limits) -> String {
-    let mut fields = changed_limits(&Limits::default(), limits);
-    fields.insert("name".to_owned(), name.into());
-    fields.insert("auto_policy".to_owned(), true.into());
-    for flag in ["perm_manage_tokens", "perm_create_domain", "perm_delete_domain"] {
-        fields.insert(flag.to_owned(), false.into());
-    }
-    Value::Object(fields).to_string()
-}
-
-/// A request that takes every right beside writing records, sets the limits that are named, and gives
-/// the token another name if one is wished.
-pub fn without_flags(limits: Map<String, Value>, name: Option<&str>) -> String {
+/// The fields `limits` of a token that may do nothing beside writing records, with `name` if it gets
+/// one. With `auto_policy` the server adds the default that denies everything.
+pub fn without_rights(limits: Map<String, Value>, name: Option<&str>, auto_policy: bool) -> String {
     let mut fields = limits;
     if let Some(name) = name {
         fields.insert("name".to_owned(), name.into());
     }
-    for flag in ["auto_policy", "perm_manage_tokens", "perm_create_domain", "perm_delete_domain"] {
+    fields.insert("auto_policy".to_owned(), auto_policy.into());
+    for flag in ["perm_manage_tokens", "perm_create_domain", "perm_delete_domain"] {
         fields.insert(flag.to_owned(), false.into());
     }
     Value::Object(fields).to_string()
@@ -244,8 +231,7 @@ pub fn new_zone(name: &str) -> String {
     json!({"name": name}).to_string()
 }
 
-/// A write that the server must refuse for its content, after it has looked at the rights: nothing
-/// is ever stored.
+/// A write that the server refuses for its content, and before that for lack of rights.
 pub fn impossible_write(subname: &str, kind: &str, ttl: u32) -> String {
     json!([{"subname": subname, "type": kind, "ttl": ttl, "records": ["-"]}]).to_string()
 }
@@ -274,12 +260,9 @@ struct TokenForm {
 impl TokenForm {
     /// `None` when something is not what it should be: unknown is never empty.
     fn token(self) -> Option<(Token, Option<Secret>)> {
-        let moment = |text: &Option<String>| -> Option<Option<Timestamp>> {
-            text.as_deref().map(parse_rfc3339).map_or(Some(None), |moment| moment.map(Some))
-        };
-        let period = |text: &Option<String>| {
-            text.as_deref().map(parse_span).map_or(Some(None), |span| span.map(Some))
-        };
+        fn known<T>(text: Option<&str>, read: fn(&str) -> Option<T>) -> Result<Option<T>, ()> {
+            text.map(|text| read(text).ok_or(())).transpose()
+        }
         let subnets = self.allowed_subnets.map(|mut subnets| {
             order::sort(&mut subnets);
             subnets
@@ -288,10 +271,10 @@ impl TokenForm {
             id: self.id.parse::<TokenId>().ok()?,
             name: self.name,
             created: parse_rfc3339(&self.created)?,
-            last_used: moment(&self.last_used)?,
+            last_used: known(self.last_used.as_deref(), parse_rfc3339).ok()?,
             limits: Limits {
-                max_age: period(&self.max_age)?,
-                max_unused: period(&self.max_unused_period)?,
+                max_age: known(self.max_age.as_deref(), parse_span).ok()?,
+                max_unused: known(self.max_unused_period.as_deref(), parse_span).ok()?,
                 subnets: subnets.filter(|subnets| !EVERYWHERE.iter().eq(subnets.iter())),
             },
             flags: Flags {

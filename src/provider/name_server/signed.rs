@@ -1,7 +1,6 @@
 //! Signed updates: what a name server takes from known keys alone.
 //!
-//! Carries what `core::protocol::rfc2136` builds, signs it, and makes sure that an answer is one.
-//! What an answer means for a host is the core's work.
+//! Signs and carries what `core::protocol::rfc2136` builds, and makes sure that an answer is one.
 
 use base64::Engine as _;
 use ring::hmac;
@@ -52,9 +51,8 @@ impl NameServer<'_> {
         self.ask_signed(&signer, zone, build).await
     }
 
-    /// The answer to the signed message that `build` makes with an id.
-    ///
-    /// What is not rightly signed is asked for again over TCP, where it is harder to forge.
+    /// The answer to the signed message that `build` makes with an id; one that is not rightly signed is
+    /// asked for again over TCP, where it is harder to forge.
     pub async fn ask_signed(
         &self,
         signer: &Signer,
@@ -111,7 +109,7 @@ impl<B: Fn(u16) -> Vec<u8>> Question for SignedUpdate<'_, B> {
         (signed.bytes, signed.mac)
     }
 
-    fn read(
+    fn read_answer(
         &self,
         bytes: &[u8],
         id: u16,
@@ -142,7 +140,13 @@ impl<B: Fn(u16) -> Vec<u8>> Question for UnsignedUpdate<'_, B> {
         ((self.build)(id), ())
     }
 
-    fn read(&self, bytes: &[u8], id: u16, (): &(), by_tcp: bool) -> Result<Read<Rcode>, Ignored> {
+    fn read_answer(
+        &self,
+        bytes: &[u8],
+        id: u16,
+        (): &(),
+        by_tcp: bool,
+    ) -> Result<Read<Rcode>, Ignored> {
         let message = Message::parse(bytes).map_err(|_| Ignored("sends what is no DNS message"))?;
         if !rfc2136::answers(&message, id, self.zone) {
             return Err(Ignored("sends what is no answer to the update"));

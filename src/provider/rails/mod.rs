@@ -1,7 +1,7 @@
 //! The token side of `PowerDNS` on Rails: tokens are made, looked at and ended, and records created.
 //!
-//! Updates are the core's talk, which `carry` performs. A session's cookie lives as long as one call
-//! here, goes to the one server only, and is dropped: a logout would end the token.
+//! A session's cookie lives for one call, goes to the one server only, and is dropped: a logout would
+//! end the token.
 
 mod wire;
 
@@ -9,16 +9,16 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
-use super::desec::Trouble;
+use super::Trouble;
 use crate::core::address::{Family, PerFamily};
 use crate::core::name::Hostname;
-use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection, Silence};
+use crate::core::outcome::{Fault, Rejection, Silence};
 use crate::core::protocol::rails::{self, Domain, xml};
 use crate::core::protocol::{Answer, Authorization, Body, Credential, HttpRequest, Method};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::token::Duty;
-use crate::core::token::rails::Grant;
+use crate::core::token::rails::{Grant, is_cut_short};
 use crate::net::http::Clients;
 
 /// A server, and how it is reached.
@@ -47,16 +47,14 @@ pub struct Missing {
     pub family: Family,
 }
 
-/// What a record holds until its first update: addresses that are for documentation (RFC 5737,
-/// RFC 3849), where nobody answers.
+/// What a record holds until its first update: addresses for documentation (RFC 5737, RFC 3849).
 pub const PLACEHOLDERS: PerFamily<IpAddr> = PerFamily {
     v4: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
     v6: IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
 };
 
 impl<'a> Server<'a> {
-    /// The server whose base URL is `url`; `ca_file` names a PEM file with authorities to trust
-    /// besides the web's.
+    /// The server at `url`; `ca_file` names a PEM file with authorities to trust besides the web's.
     pub fn new(url: &'a str, ca_file: Option<&'a Path>, clients: &'a Clients) -> Self {
         Self { url: url.trim_end_matches('/'), ca_file, clients }
     }
@@ -73,32 +71,29 @@ impl<'a> Server<'a> {
             ..self.as_user("/auth_token.xml", user)
         };
         let answer = self.send(&request).await?;
-        if answer.status == 200
-            && let Some((token, expires)) = wire::minted(&answer)
-        {
+        if answer.status != 200 {
+            return Err(not_minted(&answer, grant));
+        }
+        if let Some((token, expires)) = wire::minted(&answer) {
             return Ok(Minted { token, grant: Grant { expires, ..grant.clone() } });
         }
-        if answer.status == 200
-            && let Some(token) = wire::minted_in_spaces(&answer)
+        if let Some(token) = wire::minted_in_spaces(&answer)
             && self.end(&token).await.is_ok()
         {
-            let detail = "there was white space around the token, which was ended".to_owned();
-            return Err(rejected(Rejection::Request, detail));
+            let detail = "there was white space around the token, which was ended";
+            return Err(Trouble::rejected(Rejection::Request, detail));
         }
         Err(not_minted(&answer, grant))
     }
 
-    /// The records of `duties` that are not there, as the token itself sees it; so it proves as well
-    /// that the server takes the token.
+    /// The records of `duties` that are not there, as the token sees it: so the server takes the token.
     pub async fn missing(&self, token: &Secret, duties: &[Duty]) -> Result<Vec<Missing>, Trouble> {
         let opened = self.open(token).await?;
         missing(&self.look(&opened, duties).await?, duties)
     }
 
-    /// Creates the records of `duties` that are not there, by a user that owns the domain, and
-    /// returns which these were; they hold `first` until they are updated.
-    ///
-    /// The token only looks, before and after: it never creates.
+    /// Creates the records of `duties` that are not there, with the addresses `first`, by a user that
+    /// owns the domain, and returns which these were. The token only looks, before and after.
     pub async fn create_missing(
         &self,
         token: &Secret,
@@ -114,7 +109,7 @@ impl<'a> Server<'a> {
             let detail = format!(
                 "there is no {apex}, the domain's own name; create it at the server by hand"
             );
-            return Err(rejected(Rejection::Host, detail));
+            return Err(Trouble::rejected(Rejection::Host, detail));
         }
         for record in &to_create {
             let Missing { host, family } = record;
@@ -135,13 +130,12 @@ impl<'a> Server<'a> {
             && let Some(record) = missing(&self.look(&opened, duties).await?, duties)?.first()
         {
             let detail = format!("the server took {record} and does not show it");
-            return Err(deferred(Fault::NotShown, detail));
+            return Err(Trouble::deferred(Fault::NotShown, detail));
         }
         Ok(to_create)
     }
 
-    /// Ends a token for good, by a logout with it: there is no other way. `false` when the server did
-    /// not take it any more before that.
+    /// Ends a token by a logout with it, the only way; `false` when it had ended before.
     pub async fn end(&self, token: &Secret) -> Result<bool, Trouble> {
         let opened = match self.open(token).await {
             Ok(opened) => opened,
@@ -158,21 +152,21 @@ impl<'a> Server<'a> {
                     "the server takes the token even after the logout, which it answered with {}",
                     left.summary()
                 );
-                Err(deferred(Fault::Server, detail))
+                Err(Trouble::deferred(Fault::Server, detail))
             }
         }
     }
 
     async fn open(&self, token: &Secret) -> Result<rails::Opened, Trouble> {
         let answer = self.send(&rails::open(self.url, token)).await?;
-        rails::opened(self.url, token, &answer).map_err(trouble)
+        rails::opened(self.url, token, &answer).map_err(Trouble::from)
     }
 
     async fn look(&self, opened: &rails::Opened, duties: &[Duty]) -> Result<Domain, Trouble> {
         let hosts: Vec<&Hostname> = duties.iter().map(|duty| &duty.host).collect();
         let answer = self.send(&rails::look(self.url, opened)).await?;
         let domain = xml::domain(&answer, &hosts);
-        rails::shown(opened, &answer, domain.as_ref()).cloned().map_err(trouble)
+        rails::shown(opened, &answer, domain.as_ref()).cloned().map_err(Trouble::from)
     }
 
     /// A request by a user with a password.
@@ -197,7 +191,7 @@ fn missing(domain: &Domain, duties: &[Duty]) -> Result<Vec<Missing>, Trouble> {
                 "the token is for the domain {}, in which {} is not",
                 domain.name, duty.host
             );
-            return Err(rejected(Rejection::Host, detail));
+            return Err(Trouble::rejected(Rejection::Host, detail));
         }
         for family in Family::BOTH.into_iter().filter(|&family| duty.families[family]) {
             let record = Missing { host: duty.host.clone(), family };
@@ -212,113 +206,84 @@ fn missing(domain: &Domain, duties: &[Duty]) -> Result<Vec<Missing>, Trouble> {
 }
 
 /// Why no token came of a request for one.
-///
-/// | answer        | meaning                               |
-/// |---------------|---------------------------------------|
-/// | 200           | unintelligible, and not quoted        |
-/// | 302, 401, 403 | who asks, or the right to it          |
-/// | 404           | no such domain                        |
-/// | 422           | the body was not understood           |
-/// | 500, `error`  | the token is not valid: mostly its end |
 fn not_minted(answer: &Answer, grant: &Grant) -> Trouble {
     let said = wire::error(answer).map(|text| format!(": {text}")).unwrap_or_default();
-    match answer.status {
+    let (rejection, detail) = match answer.status {
         200..=299 => {
             // Its body may hold a secret that nobody knows yet, so it is not quoted.
             let detail = format!("HTTP {} without a token in it", answer.status);
-            deferred(Fault::Unintelligible, detail)
+            return Trouble::deferred(Fault::Unintelligible, detail);
         }
-        401 => rejected(
+        401 => (
             Rejection::Credential,
-            "the server does not take the user's name and password (HTTP 401)",
+            "the server does not take the user's name and password (HTTP 401)".to_owned(),
         ),
-        302 | 403 => {
-            let detail = format!(
+        302 | 403 => (
+            Rejection::Forbidden,
+            format!(
                 "the user may not make tokens (HTTP {}); give it the role \"Auth token\" at the \
                  server, and check its name and password",
                 answer.status
-            );
-            rejected(Rejection::Forbidden, detail)
-        }
-        404 => {
-            let domain = &grant.domain;
-            let detail = format!("the server has no domain {domain}; check zone and the URL");
-            rejected(Rejection::Host, detail)
-        }
-        422 => rejected(
+            ),
+        ),
+        404 => (
+            Rejection::Host,
+            format!("the server has no domain {}; check zone and the URL", grant.domain),
+        ),
+        422 => (
             Rejection::Request,
             format!("the server does not understand the request for a token (HTTP 422{said})"),
         ),
-        500 if !said.is_empty() => rejected(
+        // The token is not valid, mostly for its end.
+        500 if !said.is_empty() => (
             Rejection::Request,
             format!(
                 "the server refuses such a token{said}; compare this machine's clock with the \
                  server's, which must not be past the token's end"
             ),
         ),
-        _ => other(answer),
-    }
+        _ => return other(answer),
+    };
+    Trouble::rejected(rejection, detail)
 }
 
 /// Why a record was not created.
 fn not_created(answer: &Answer, record: &Missing) -> Trouble {
     let said = wire::error(answer).unwrap_or_else(|| answer.summary());
     match answer.status {
-        401 => rejected(
+        401 => Trouble::rejected(
             Rejection::Credential,
             "the server does not take the owner's name and password (HTTP 401)",
         ),
-        302 | 403 => {
-            let detail = format!(
+        302 | 403 => Trouble::rejected(
+            Rejection::Forbidden,
+            format!(
                 "the user may not create {record} (HTTP {}); it takes the domain's owner or an \
                  administrator",
                 answer.status
-            );
-            rejected(Rejection::Forbidden, detail)
-        }
+            ),
+        ),
         400 | 422 if !answer.is_page() => {
-            rejected(Rejection::Request, format!("the server refuses {record}: {said}"))
+            Trouble::rejected(Rejection::Request, format!("the server refuses {record}: {said}"))
         }
         _ => other(answer),
     }
 }
 
-/// What an answer means that no table lists.
+/// What an answer means otherwise.
 fn other(answer: &Answer) -> Trouble {
     let fault = match answer.status {
         429 => Fault::Busy,
         500..=599 => Fault::Server,
         _ => Fault::Unintelligible,
     };
-    let retry_after = answer.retry_after;
-    Trouble::Deferred(Deferral { fault, detail: answer.summary(), retry_after })
-}
-
-fn deferred(fault: Fault, detail: impl Into<String>) -> Trouble {
-    Trouble::Deferred(Deferral { fault, detail: detail.into(), retry_after: None })
-}
-
-fn rejected(rejection: Rejection, detail: impl Into<String>) -> Trouble {
-    Trouble::Rejected(Refusal { rejection, detail: detail.into() })
-}
-
-/// The end of a session for the token side.
-fn trouble(outcome: Outcome) -> Trouble {
-    match outcome {
-        Outcome::Deferred(deferral) => Trouble::Deferred(deferral),
-        Outcome::Rejected(refusal) => Trouble::Rejected(refusal),
-        Outcome::Unchanged | Outcome::Updated => {
-            deferred(Fault::Unintelligible, "the session ended before it began")
-        }
-    }
+    Trouble::answered(fault, answer)
 }
 
 impl Minted {
     /// Whether the server ends the token much earlier than it was asked to.
     pub fn is_cut_short(&self, asked: Timestamp) -> bool {
-        self.grant
-            .expires
-            .is_some_and(|given| crate::core::token::rails::is_cut_short(asked, given))
+        self.grant.expires.is_some_and(|given| is_cut_short(asked, given))
     }
 }
 

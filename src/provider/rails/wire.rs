@@ -14,8 +14,8 @@ use crate::core::token::rails::{Grant, RailsEntry, RailsPolicy};
 use crate::core::wire::calendar::rfc822;
 use crate::os::clock::parse_rfc3339;
 
-/// The secret of a token that was just made, and when it ends, if that is intelligible. A secret has
-/// to fit into a URL, and on the line of a file: theirs have 16 letters and digits.
+/// The secret of a token that was just made, and when it ends, if that is intelligible. It has to fit
+/// into a URL and on the line of a file: theirs have 16 letters and digits.
 pub fn minted(answer: &Answer) -> Option<(Secret, Option<Timestamp>)> {
     const MOST: usize = 4096;
     let document = Document::parse(short(answer.text()?)?).ok()?;
@@ -34,12 +34,12 @@ pub fn minted(answer: &Answer) -> Option<(Secret, Option<Timestamp>)> {
     is_one.then(|| (Secret::new(secret), expires))
 }
 
-/// The secret of a token that was just made, however it stands there.
+/// The secret of a token that was just made, with or without white space around it.
 pub fn brought(answer: &Answer) -> Option<Secret> {
     minted(answer).map(|(secret, _)| secret).or_else(|| minted_in_spaces(answer))
 }
 
-/// The secret in an answer that would show a token, were it not for the white space around it.
+/// The secret of a token that was just made with white space around it.
 pub fn minted_in_spaces(answer: &Answer) -> Option<Secret> {
     let document = Document::parse(short(answer.text()?)?).ok()?;
     let root = document.root_element();
@@ -58,8 +58,7 @@ pub fn error(answer: &Answer) -> Option<String> {
 
 /// A request for a token with exactly these rights.
 ///
-/// A list of one is written as two equal elements: Rails hands a single one on as no list at all,
-/// and stumbles over it.
+/// A list of one is written as two equal elements: Rails takes a single one for no list.
 pub fn grant(grant: &Grant) -> String {
     let mut body = String::from("<auth_token>");
     element(&mut body, "domain", grant.domain.as_str());

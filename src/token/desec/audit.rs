@@ -16,7 +16,8 @@ use crate::core::token::{Api, Duty, Key, Policy, Rule, Token, TokenId, full_name
 use crate::exit::Exit;
 use crate::os::clock;
 use crate::os::say::err;
-use crate::provider::desec::{Account, Trouble};
+use crate::provider::Trouble;
+use crate::provider::desec::Account;
 use crate::token::progress::Progress;
 use crate::token::proof::note_proofs;
 use crate::token::show::{Audited, By, code};

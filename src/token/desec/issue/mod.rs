@@ -31,7 +31,8 @@ use crate::core::token::{
 use crate::exit::Exit;
 use crate::os::clock;
 use crate::os::say::{err, out};
-use crate::provider::desec::{Account, Trouble};
+use crate::provider::Trouble;
+use crate::provider::desec::Account;
 use crate::receipt::{Receipt, confirm};
 use crate::token::files::{Found, TokenFile, lock};
 use crate::token::progress::Progress;

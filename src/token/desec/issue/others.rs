@@ -3,7 +3,7 @@
 use super::{DesecIssuer, Job};
 use crate::core::token::{OURS, Token, TokenId};
 use crate::exit::Exit;
-use crate::provider::desec::Trouble;
+use crate::provider::Trouble;
 use crate::receipt::Receipt;
 use crate::token::Failure;
 use crate::token::files::Found;

@@ -9,7 +9,8 @@ use crate::core::nearest::nearest;
 use crate::core::outcome::Rejection;
 use crate::core::token::{Api, Duty, GIVEN_AWAY, full_name, is_public, zone_to_register};
 use crate::exit::Exit;
-use crate::provider::desec::{Trouble, Zone};
+use crate::provider::Trouble;
+use crate::provider::desec::Zone;
 use crate::token::Failure;
 use crate::token::holder::Holder;
 
