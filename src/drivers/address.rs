@@ -16,7 +16,7 @@ use crate::core::source::{Interface, Outside, Service, SourceKind};
 use crate::exit::Exit;
 use crate::os::kernel::Interface as Present;
 use crate::round::{HostReport, Occasion};
-use crate::source::sights::{Sights, Snapshot};
+use crate::source::snapshot::{Snapshot, Wanted};
 use crate::state::StateAccess;
 
 /// Prints what the kernel has, and what each source makes of it.
@@ -41,7 +41,8 @@ pub async fn run(setup: Setup) -> Exit {
         for (family, at) in users {
             let (host, told) = (&engine.config.hosts[at], &report.hosts[at]);
             let (seen, set_now) = (&told.seen[family], told.before[family].as_ref());
-            match sights.choice(&engine.config, source, host, family, set_now) {
+            let wanted = Wanted { config: &engine.config, host, family, set_now };
+            match sights.choice(wanted, source) {
                 Some(choice) if !choice.judged.is_empty() => {
                     let neighbour = has_neighbour(&source.kind).then_some(seen);
                     tell_choice(&choice, family, neighbour);
@@ -60,7 +61,9 @@ pub async fn run(setup: Setup) -> Exit {
             out(&format!("auto, for provider {name}{}:", by(bind)));
         }
         told.push((provider, bind));
-        tell_auto(&sights, &report.hosts[at].seen[family], family);
+        if sights.snapshot().is_ok() {
+            tell_seen(&report.hosts[at].seen[family], family);
+        }
     }
     Exit::Right
 }
@@ -215,8 +218,7 @@ fn has_neighbour(kind: &SourceKind) -> bool {
     matches!(kind, SourceKind::Interface(Interface { neighbour: Some(_), .. }))
 }
 
-/// Prints what became of each address. Where the chosen one only gives a neighbour its prefix,
-/// `neighbour` is what that makes.
+/// Prints what became of each address; `neighbour` is what the chosen one gives a prefix to, if it does.
 fn tell_choice(choice: &Choice, family: Family, neighbour: Option<&Seen>) {
     for (address, verdict) in first(choice, |_| false) {
         let verdict = match verdict {
@@ -230,12 +232,6 @@ fn tell_choice(choice: &Choice, family: Family, neighbour: Option<&Seen>) {
         (None, _) => out(&format!("  {family}: nothing to publish")),
         (Some(_), Some(seen)) => tell_seen(seen, family),
         (Some(_), None) => {}
-    }
-}
-
-fn tell_auto(sights: &Sights, seen: &Seen, family: Family) {
-    if sights.snapshot().is_ok() {
-        tell_seen(seen, family);
     }
 }
 

@@ -49,6 +49,7 @@ use crate::os::clock::{Clock, spread, uptime};
 use crate::os::supervisor::Pulse;
 use crate::os::waiting::Waiting;
 use crate::source::sights::{self, Asked, Sights};
+use crate::source::snapshot::Wanted;
 use crate::state::Store;
 
 /// What rounds need and what they leave behind for the next one.
@@ -295,13 +296,13 @@ impl Engine {
                 let families = &mut entry.to_mut().families;
                 trouble = entry_from_file(host.path.as_ref(), host, families).err();
             }
-            let seen = PerFamily::from_fn(|family| {
-                let set = entry.families[family].set.as_ref().map(|set| &set.addresses);
-                sights.seen(&self.config, host, family, set)
-            });
-            let detours = seen
-                .iter()
-                .filter_map(|(family, seen)| sights.detour(&self.config, host, family, seen));
+            let wanted = |family| {
+                let set_now = entry.families[family].set.as_ref().map(|set| &set.addresses);
+                Wanted { config: &self.config, host, family, set_now }
+            };
+            let seen = PerFamily::from_fn(|family| sights.seen(wanted(family)));
+            let detours = seen.iter();
+            let detours = detours.filter_map(|(family, seen)| sights.detour(wanted(family), seen));
             report.detours.extend(detours);
             let mut host_report = HostReport::new(host, &entry, &seen);
             host_report.trouble = trouble;
@@ -605,7 +606,7 @@ fn entry_from_file(
     families: &mut PerFamily<Record>,
 ) -> Result<(), String> {
     let Some(path) = path else { return Ok(()) };
-    let text = crate::provider::hosts_file::read(path)?;
+    let text = crate::provider::hosts_file::read_hosts_file(path)?;
     let in_file = hosts_file::set(&text, &host.host.key.host);
     for family in Family::BOTH {
         let record = &mut families[family];

@@ -1,7 +1,6 @@
 //! Sources: where our own addresses come from.
 //!
-//! Each kind is one file that looks and returns what it saw; choosing among kernel addresses is
-//! the core's. The round asks each source once a family, however many hosts use it.
+//! Each kind is one file that returns what it saw; choosing among kernel addresses is the core's.
 
 pub mod command;
 mod dns;
@@ -9,5 +8,6 @@ pub mod file;
 mod gateway;
 pub mod outside;
 pub mod sights;
+pub mod snapshot;
 mod stun;
 mod web;

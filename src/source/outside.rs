@@ -1,7 +1,6 @@
 //! Services outside that tell the asker's address: whom to ask, and how many must agree.
 //!
-//! Each kind of service is asked by its own file; here their answers are compared. Whether an
-//! address may be published is the caller's question. Asked by the round, once a family.
+//! Compares the answers; each kind of service is asked by its own file.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -24,20 +23,15 @@ use crate::net::interface::Uplink;
 pub struct ServiceAnswers {
     /// The address that is believed; the error names every service that was asked and what it said.
     pub address: Result<IpAddr, String>,
-    /// What each said, in the order in which they were asked.
-    pub said: Vec<ServiceAnswer>,
-    /// What errors call each of those.
-    pub names: Vec<String>,
+    /// What each said in the order in which they were asked, after what errors call it.
+    pub said: Vec<(String, ServiceAnswer)>,
 }
 
-/// How long a service may be silent before the others are asked beside it: the round waits for the
-/// slowest of them, and no longer for the sum of all.
+/// How long a service may be silent before the others are asked beside it: the round waits for them.
 const IMPATIENCE: Duration = Duration::from_secs(3);
 
-/// Asks the services in turn until `outside.agree` of them say the same; all that are left at once
-/// when one is silent for a few seconds.
-///
-/// Those in `aside` come last, so that they are asked only where the others do not suffice.
+/// Asks the services in turn until `outside.agree` of them say the same, those in `aside` last; all that
+/// are left at once when one is silent for a few seconds.
 pub async fn ask(
     outside: &Outside,
     family: Family,
@@ -47,7 +41,7 @@ pub async fn ask(
     // A line that has gone is told once, and not for every service; each looks again for itself.
     if let Some(Err(gone)) = outside.bind.map(Uplink::find) {
         let address = Err(format!("no {family} address was told: {gone}"));
-        return ServiceAnswers { address, said: Vec::new(), names: Vec::new() };
+        return ServiceAnswers { address, said: Vec::new() };
     }
     let able = || outside.services.iter().filter(|service| service.can_tell(family));
     let is_aside = |service: &&Service| aside.contains(&service.known_as(family));
@@ -95,11 +89,11 @@ pub async fn ask(
     }
     let heard = services.iter().zip(answers).filter_map(|(service, answer)| {
         let said = ServiceAnswer { service: service.known_as(family), answer: answer? };
-        Some((said, server(service, family)))
+        Some((server(service, family), said))
     });
-    let (said, names): (Vec<_>, Vec<_>) = heard.unzip();
-    let address = address.ok_or_else(|| doubt(&said, &names, outside.agree, family));
-    ServiceAnswers { address, said, names }
+    let said: Vec<_> = heard.collect();
+    let address = address.ok_or_else(|| doubt(&said, outside.agree, family));
+    ServiceAnswers { address, said }
 }
 
 /// What errors call `service`.
@@ -140,10 +134,10 @@ fn agreed<'a>(
     addresses.find(agreed).copied()
 }
 
-/// Why none of the addresses is believed; `names` are what errors call each service.
-fn doubt(said: &[ServiceAnswer], names: &[String], agree: usize, family: Family) -> String {
-    let answers = said.iter().filter(|said| said.answer.is_ok()).count();
-    let each = each_once(said, names).join("; ");
+/// Why none of the addresses is believed.
+fn doubt(said: &[(String, ServiceAnswer)], agree: usize, family: Family) -> String {
+    let answers = said.iter().filter(|(_, said)| said.answer.is_ok()).count();
+    let each = each_once(said).join("; ");
     match answers {
         0 => format!("no {family} address was told: {each}"),
         few if few < agree => {
@@ -155,10 +149,9 @@ fn doubt(said: &[ServiceAnswer], names: &[String], agree: usize, family: Family)
 
 /// What nobody told, where all that were asked failed for one cause; `None` where they did not.
 pub fn common_doubt(told: &[&ServiceAnswers], family: Family) -> Option<String> {
-    let said: Vec<ServiceAnswer> = told.iter().flat_map(|told| told.said.iter().cloned()).collect();
-    let names: Vec<String> = told.iter().flat_map(|told| told.names.iter().cloned()).collect();
-    match &each_once(&said, &names)[..] {
-        [cause] if said.iter().all(|said| said.answer.is_err()) => {
+    let said: Vec<_> = told.iter().flat_map(|told| told.said.iter().cloned()).collect();
+    match &each_once(&said)[..] {
+        [cause] if said.iter().all(|(_, said)| said.answer.is_err()) => {
             Some(format!("no {family} address was told: {cause}"))
         }
         _ => None,
@@ -166,9 +159,9 @@ pub fn common_doubt(told: &[&ServiceAnswers], family: Family) -> Option<String> 
 }
 
 /// What each said; a cause that several have is there once, with the names of the others.
-fn each_once(said: &[ServiceAnswer], names: &[String]) -> Vec<String> {
+fn each_once(said: &[(String, ServiceAnswer)]) -> Vec<String> {
     let mut each: Vec<(String, String, Vec<&str>)> = Vec::new();
-    for (said, name) in said.iter().zip(names) {
+    for (name, said) in said {
         let (cause, text) = match &said.answer {
             Ok(address) => (String::new(), format!("{name} says {address}")),
             Err(reason) => (reason.replace(name.as_str(), ""), reason.clone()),
@@ -189,13 +182,13 @@ fn each_once(said: &[ServiceAnswer], names: &[String]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn said(answers: &[(&str, Result<&str, &str>)]) -> (Vec<ServiceAnswer>, Vec<String>) {
-        let said = |(name, answer): &(&str, Result<&str, &str>)| ServiceAnswer {
-            service: standing::ServiceId { name: (*name).to_owned(), family: Family::V4 },
-            answer: answer.map(|text| text.parse().unwrap()).map_err(str::to_owned),
+    fn said(answers: &[(&str, Result<&str, &str>)]) -> Vec<(String, ServiceAnswer)> {
+        let said = |(name, answer): &(&str, Result<&str, &str>)| {
+            let service = standing::ServiceId { name: (*name).to_owned(), family: Family::V4 };
+            let answer = answer.map(|text| text.parse().unwrap()).map_err(str::to_owned);
+            ((*name).to_owned(), ServiceAnswer { service, answer })
         };
-        let names = answers.iter().map(|(name, _)| (*name).to_owned()).collect();
-        (answers.iter().map(said).collect(), names)
+        answers.iter().map(said).collect()
     }
 
     #[test]
@@ -210,8 +203,7 @@ mod tests {
 
     #[track_caller]
     fn check(answers: &[(&str, Result<&str, &str>)], agree: usize, family: Family, expect: &str) {
-        let (said, names) = said(answers);
-        assert_eq!(doubt(&said, &names, agree, family), expect);
+        assert_eq!(doubt(&said(answers), agree, family), expect);
     }
 
     #[test]
@@ -244,9 +236,9 @@ mod tests {
         let told =
             "no IPv4 address was told: no connection to a (the same for b, c.d); x is silent";
         check(&answers, 1, Family::V4, told);
-        let told = |answers: &[(&str, Result<&str, &str>)]| {
-            let (said, names) = said(answers);
-            ServiceAnswers { address: Err(String::new()), said, names }
+        let told = |answers: &[(&str, Result<&str, &str>)]| ServiceAnswers {
+            address: Err(String::new()),
+            said: said(answers),
         };
         let (own, others) = (told(&answers[..1]), told(&answers[1..2]));
         let common = "no IPv4 address was told: no connection to a (the same for b)";
