@@ -3,7 +3,10 @@
 //! Pure data: asking is the shell's work. `config` finds the built-in ones by their names, and `auto`
 //! asks some of them.
 
+use std::iter;
+
 use super::{Family, PerFamily};
+use crate::core::built_in;
 use crate::core::provider::Text;
 
 /// A web service that answers with the asker's address.
@@ -15,12 +18,11 @@ pub struct Echo {
     pub urls: PerFamily<Option<Text>>,
 }
 
-/// The built-in services. What they answer is one address in plain text and nothing else.
-///
-/// deSEC's belong to a provider and take three requests a minute; the others belong to nobody in
-/// particular.
-static BUILT_IN: [Echo; 5] = [
-    entry("desec", Some("https://checkipv4.dedyn.io/"), Some("https://checkipv6.dedyn.io/")),
+/// The built-in provider whose own service has its name; it takes three requests a minute.
+const PROVIDER: &str = "desec";
+
+/// The other built-in services. What they answer is one address in plain text and nothing else.
+static OTHERS: [Echo; 4] = [
     entry("ipify", Some("https://api.ipify.org/"), Some("https://api6.ipify.org/")),
     entry("icanhazip", Some("https://ipv4.icanhazip.com/"), Some("https://ipv6.icanhazip.com/")),
     entry("ident.me", Some("https://v4.ident.me/"), Some("https://v6.ident.me/")),
@@ -43,7 +45,7 @@ const fn entry(title: &'static str, v4: Option<&'static str>, v6: Option<&'stati
 
 /// The names of the built-in services.
 pub fn titles() -> impl Iterator<Item = &'static str> {
-    BUILT_IN.iter().map(|built_in| &*built_in.title)
+    iter::once(PROVIDER).chain(OTHERS.iter().map(|echo| &*echo.title))
 }
 
 /// The services that belong to nobody in particular and tell addresses of `family`.
@@ -54,7 +56,11 @@ pub fn third_parties(family: Family) -> impl Iterator<Item = Echo> {
 impl Echo {
     /// The built-in service called `title`.
     pub fn built_in(title: &str) -> Option<Self> {
-        BUILT_IN.iter().find(|built_in| built_in.title == title).cloned()
+        if title == PROVIDER {
+            let urls = built_in::named(PROVIDER)?.echo;
+            return Some(Self { title: PROVIDER.into(), urls });
+        }
+        OTHERS.iter().find(|echo| echo.title == title).cloned()
     }
 
     /// A service at `url`, which tells the family that it is asked over.
@@ -78,7 +84,6 @@ impl Echo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::built_in;
 
     #[test]
     fn every_built_in_service_is_found_by_a_name_that_is_no_address() {
