@@ -33,6 +33,12 @@ fn request(url: &str) -> HttpRequest {
     HttpRequest::get(url.to_owned(), None)
 }
 
+/// What is at `url`, over a connection of `family`.
+async fn at(url: &str, family: Family) -> Result<Answer, Silence> {
+    let request = HttpRequest { via: Some(family), ..request(url) };
+    clients().send_for(&request, None, 1024).await
+}
+
 async fn ask(server: &Server) -> Result<Answer, Silence> {
     ask_with(&clients(), server).await
 }
@@ -233,11 +239,10 @@ async fn an_address_of_the_other_family_fails_at_once() {
 async fn a_name_is_asked_over_the_family_wanted() {
     let server = Server::plain(fine);
     let url = format!("http://localhost:{}/", server.address.port());
-    let limit = 1024;
-    let v4 = clients().read(&url, Family::V4, None, None, limit).await.unwrap();
+    let v4 = at(&url, Family::V4).await.unwrap();
     assert_eq!(v4.body, b"192.0.2.1\n");
     // The port is free on ::1, or localhost has no such address.
-    let v6 = clients().read(&url, Family::V6, None, None, limit).await.unwrap_err();
+    let v6 = at(&url, Family::V6).await.unwrap_err();
     assert_eq!(v6.fault, Fault::Unreachable);
     assert_eq!(server.connections(), 1);
 }
@@ -250,9 +255,9 @@ async fn ipv6_is_used_where_it_is_wanted() {
         eprintln!("skipped: loopback has no IPv6");
         return;
     };
-    let answer = clients().read(&server.url("/"), Family::V6, None, None, 1024).await;
+    let answer = at(&server.url("/"), Family::V6).await;
     assert_eq!(answer.map(|answer| answer.status), Ok(200));
-    let error = clients().read(&server.url("/"), Family::V4, None, None, 1024).await.unwrap_err();
+    let error = at(&server.url("/"), Family::V4).await.unwrap_err();
     assert_eq!(error.detail, format!("{} cannot be reached over IPv4", server.address));
 }
 

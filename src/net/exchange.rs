@@ -1,8 +1,7 @@
 //! DNS exchanges: a message to a server over UDP, and over TCP where that does not do.
 //!
-//! Each try has a socket, a port and an id of its own, so that a forged answer has to guess both
-//! (RFC 5452). What is asked and what counts as the answer is the caller's; used by sources and
-//! name servers.
+//! Each try has a port and an id of its own, so that a forged answer has to guess both (RFC 5452). What
+//! counts as the answer is the caller's.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
+use super::interface;
 use super::peer::{self, Heard, Ignored};
 use crate::core::address::Family;
 use crate::core::address::interface::InterfaceName;
@@ -72,7 +72,7 @@ pub trait Question {
     fn message(&self, id: u16) -> (Vec<u8>, Self::Kept);
 
     /// What `bytes` tell, if they answer the message with that id; `by_tcp` is the last chance.
-    fn read(
+    fn read_answer(
         &self,
         bytes: &[u8],
         id: u16,
@@ -95,8 +95,7 @@ impl<'a> Plain<'a> {
         Self { question, written: query }
     }
 
-    /// A question to a server about what it is responsible for; who answers from a cache does not say
-    /// so.
+    /// A question to a server about what it is responsible for, not for what it has in a cache.
     pub fn direct(question: &'a dns::Question) -> Self {
         Self { question, written: direct_query }
     }
@@ -104,7 +103,7 @@ impl<'a> Plain<'a> {
 
 /// Asks a server at each of its `addresses` by UDP, and then at each over TCP, until one answers.
 ///
-/// The silence that is returned is the worse one: that of a server which may have heard the question.
+/// Of several silences it returns that of a server which may have heard the question.
 pub async fn ask_at_each<Q: Question>(
     title: &str,
     addresses: &[SocketAddr],
@@ -133,8 +132,7 @@ pub async fn ask_at_each<Q: Question>(
 }
 
 impl Peer<'_> {
-    /// Asks by UDP until there is an answer or the last try is over, and over TCP for an answer that
-    /// needs it.
+    /// Asks by UDP, several times if need be, and over TCP for an answer that needs it.
     pub async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
         let mut ignored = None;
         for number in 0..TRIES {
@@ -143,7 +141,7 @@ impl Peer<'_> {
             if message.len() > MOST_UDP {
                 return self.ask_by_tcp(question).await;
             }
-            let read = |bytes: &[u8]| question.read(bytes, id, &kept, false);
+            let read = |bytes: &[u8]| question.read_answer(bytes, id, &kept, false);
             // What an earlier try asked for may have been done.
             let lost = |silence: Silence| lost(silence.detail);
             let heard = self.by_udp(&message, read).await.map_err(|error| self.failure(&error));
@@ -171,7 +169,7 @@ impl Peer<'_> {
         message: &[u8],
         read: impl Fn(&[u8]) -> Result<T, Ignored>,
     ) -> io::Result<Heard<T>> {
-        let socket = peer::connect(self.address, self.bind).await?;
+        let socket = interface::udp_to(self.address, self.bind).await?;
         socket.send(message).await?;
         let mut buffer = vec![0; MOST_UDP];
         peer::hear(&socket, &mut buffer, Instant::now() + PATIENCE, read).await
@@ -181,7 +179,7 @@ impl Peer<'_> {
     pub async fn ask_by_tcp<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
         let id = new_id()?;
         let (message, kept) = question.message(id);
-        let connected = timeout(PATIENCE, peer::connect_stream(self.address, self.bind)).await;
+        let connected = timeout(PATIENCE, interface::tcp_to(self.address, self.bind)).await;
         let mut stream = match connected {
             Ok(stream) => stream.map_err(|error| self.failure(&error))?,
             Err(_) => return Err(unreachable(self.silent_over_tcp())),
@@ -200,17 +198,12 @@ impl Peer<'_> {
             Ok(Err(error)) => return Err(lost(self.failure(&error).detail)),
             Err(_) => return Err(lost(self.silent_over_tcp())),
         };
-        match question.read(&bytes, id, &kept, true) {
-            Ok(Read::Answer(told) | Read::Doubtful(told)) => Ok(told),
-            Ok(Read::AgainByTcp) => {
-                let detail = format!("{} cuts its answer off, over TCP too", self.title);
-                Err(Silence { fault: Fault::Unintelligible, detail })
-            }
-            Err(Ignored(what)) => {
-                let detail = format!("{} {what} over TCP", self.title);
-                Err(Silence { fault: Fault::Unintelligible, detail })
-            }
-        }
+        let does = match question.read_answer(&bytes, id, &kept, true) {
+            Ok(Read::Answer(told) | Read::Doubtful(told)) => return Ok(told),
+            Ok(Read::AgainByTcp) => "cuts its answer off, over TCP too".to_owned(),
+            Err(Ignored(what)) => format!("{what} over TCP"),
+        };
+        Err(Silence::new(Fault::Unintelligible, format!("{} {does}", self.title)))
     }
 
     fn failure(&self, error: &io::Error) -> Silence {
@@ -234,7 +227,13 @@ impl Question for Plain<'_> {
         ((self.written)(id, self.question), ())
     }
 
-    fn read(&self, bytes: &[u8], id: u16, (): &(), _: bool) -> Result<Read<Message>, Ignored> {
+    fn read_answer(
+        &self,
+        bytes: &[u8],
+        id: u16,
+        (): &(),
+        _: bool,
+    ) -> Result<Read<Message>, Ignored> {
         let message = Message::parse(bytes).map_err(|_| Ignored("sends what is no DNS message"))?;
         if !message.answers(id, self.question) {
             return Err(Ignored("sends what is no answer to the question"));

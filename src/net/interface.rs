@@ -1,14 +1,14 @@
 //! Lines: the interfaces by which bound requests leave, or not at all.
 //!
-//! A line is looked for anew for each request and each socket, so that one that has gone, was made
-//! anew or has other addresses is noticed before anything is sent. Called by whoever opens sockets.
+//! A line is looked for before each request and for each socket, so that a change of it is noticed
+//! before anything is sent.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
 
 use rustix::io::Errno;
-use tokio::net::{TcpSocket, UdpSocket};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use crate::core::address::auto::Route;
 use crate::core::address::choice::{KernelAddress, Preferences, choose};
@@ -39,8 +39,8 @@ pub enum RouteScope {
     Own,
 }
 
-/// The way of `family` to the Internet by the interface `index`, of `addresses` those of this
-/// machine, and for which packets it is.
+/// The way of `family` to the Internet by the interface `index`, and for which packets it is;
+/// `addresses` are those of this machine.
 pub fn route(
     index: u32,
     family: Family,
@@ -117,8 +117,7 @@ impl Uplink {
         Ok(Self { name, index, means, addresses, reach })
     }
 
-    /// The family to connect over, `wanted` if one is; `None` is still any. The error says that the
-    /// line has none of it, and that nothing was sent.
+    /// The family to connect over, `wanted` if one is; `None` is any. The error says what is lacking.
     pub fn family(&self, wanted: Option<Family>) -> Result<Option<Family>, String> {
         let name = self.name;
         match (wanted, self.carries(Family::V4), self.carries(Family::V6)) {
@@ -163,8 +162,7 @@ impl Uplink {
     }
 }
 
-/// How it ends to bind a socket to the interface `name`; kernels before 5.7 allow that only with
-/// `CAP_NET_RAW`.
+/// Tries to bind a socket to the interface `name`; before Linux 5.7 that takes `CAP_NET_RAW`.
 #[cfg(target_os = "linux")]
 fn trial(name: InterfaceName) -> io::Result<()> {
     let socket = TcpSocket::new_v4().or_else(|_| TcpSocket::new_v6())?;
@@ -177,14 +175,17 @@ fn trial(_: InterfaceName) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// A UDP socket of `family` with a port of its own, held to the interface `bind` if one is given.
-pub async fn udp(bind: Option<InterfaceName>, family: Family) -> io::Result<UdpSocket> {
+/// A UDP socket that hears the server at `address` alone, held to the interface `bind` if given.
+pub async fn udp_to(address: SocketAddr, bind: Option<InterfaceName>) -> io::Result<UdpSocket> {
     let line = found(bind)?;
-    udp_of(line.as_ref(), local(line.as_ref(), family)?).await
+    let socket = udp_of(line.as_ref(), local(line.as_ref(), Family::of(address.ip()))?).await?;
+    socket.connect(address).await?;
+    Ok(socket)
 }
 
-/// The same from an address of this machine, which is the line's where one is given.
-pub async fn udp_from(bind: Option<InterfaceName>, local: IpAddr) -> io::Result<UdpSocket> {
+/// A UDP socket that sends from `local` and hears everybody, held to the interface `bind` if given; else
+/// packets to a group leave by the interface that has `local`.
+pub async fn udp_from(local: IpAddr, bind: Option<InterfaceName>) -> io::Result<UdpSocket> {
     udp_of(found(bind)?.as_ref(), local).await
 }
 
@@ -197,9 +198,9 @@ async fn udp_of(line: Option<&Uplink>, local: IpAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// A TCP socket of `family` to connect with, held to the interface `bind` if one is given.
-pub fn tcp(bind: Option<InterfaceName>, family: Family) -> io::Result<TcpSocket> {
-    let line = found(bind)?;
+/// A TCP connection to the server at `address`, held to the interface `bind` if one is given.
+pub async fn tcp_to(address: SocketAddr, bind: Option<InterfaceName>) -> io::Result<TcpStream> {
+    let (line, family) = (found(bind)?, Family::of(address.ip()));
     let socket = match family {
         Family::V4 => TcpSocket::new_v4()?,
         Family::V6 => TcpSocket::new_v6()?,
@@ -209,7 +210,7 @@ pub fn tcp(bind: Option<InterfaceName>, family: Family) -> io::Result<TcpSocket>
         socket.bind_device(Some(device.as_bytes()))?;
     }
     socket.bind((local(line.as_ref(), family)?, 0).into())?;
-    Ok(socket)
+    socket.connect(address).await
 }
 
 fn found(bind: Option<InterfaceName>) -> io::Result<Option<Uplink>> {

@@ -1,18 +1,16 @@
-//! Servers that are asked without HTTP: found, connected to, and heard alone.
+//! Servers that are asked without HTTP: found by their names, asked, and heard.
 //!
 //! What a server says is judged by who asks; here it is made sure that the server said it.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::net::{TcpStream, UdpSocket, lookup_host};
+use tokio::net::{UdpSocket, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::interface;
 use crate::core::address::Family;
-use crate::core::address::interface::InterfaceName;
 use crate::core::server::Server;
 use crate::os::reason::{of_look_up, reason};
 
@@ -32,13 +30,27 @@ pub enum Heard<T> {
 
 /// The first address of `server` in `family`; the error names it.
 pub async fn locate(server: &Server, family: Family) -> Result<SocketAddr, String> {
-    let found = locate_all(server, family).await?;
+    let found = locate_in(server, family).await?;
     found.first().copied().ok_or_else(|| format!("{server} has no {family} address"))
 }
 
-/// The addresses of `server` in `family`, at least one and at most `MOST_ADDRESSES`; the error names
-/// the server.
-pub async fn locate_all(server: &Server, family: Family) -> Result<Vec<SocketAddr>, String> {
+/// The addresses of `server`, those of IPv4 first; the error is that of the first family that has none.
+pub async fn locate_all(server: &Server) -> Result<Vec<SocketAddr>, String> {
+    let (mut addresses, mut lacking) = (Vec::new(), None);
+    for family in Family::BOTH.into_iter().filter(|f| server.may_be_reached_over(*f)) {
+        match locate_in(server, family).await {
+            Ok(found) => addresses.extend(found),
+            Err(detail) => lacking = lacking.or(Some(detail)),
+        }
+    }
+    match lacking {
+        Some(detail) if addresses.is_empty() => Err(detail),
+        _ => Ok(addresses),
+    }
+}
+
+/// The addresses of `server` in `family`, at least one and at most `MOST_ADDRESSES`.
+async fn locate_in(server: &Server, family: Family) -> Result<Vec<SocketAddr>, String> {
     /// Each of them may be silent for as long as all tries take.
     const MOST_ADDRESSES: usize = 4;
     let (name, port) = match server {
@@ -66,28 +78,6 @@ pub async fn locate_all(server: &Server, family: Family) -> Result<Vec<SocketAdd
     }
 }
 
-/// A socket with a port of its own that hears the server at `address` alone; what it sends leaves by
-/// the interface `bind`, if one is given, or not at all.
-pub async fn connect(address: SocketAddr, bind: Option<InterfaceName>) -> io::Result<UdpSocket> {
-    let socket = interface::udp(bind, Family::of(address.ip())).await?;
-    socket.connect(address).await?;
-    Ok(socket)
-}
-
-/// A TCP connection to the server at `address`, by the interface `bind` if one is given.
-pub async fn connect_stream(
-    address: SocketAddr,
-    bind: Option<InterfaceName>,
-) -> io::Result<TcpStream> {
-    interface::tcp(bind, Family::of(address.ip()))?.connect(address).await
-}
-
-/// A socket with a port of its own that sends from `local`, by the interface `bind` if one is given,
-/// else by that which has the address where a group is sent to, and hears everybody.
-pub async fn open(local: IpAddr, bind: Option<InterfaceName>) -> io::Result<UdpSocket> {
-    interface::udp_from(bind, local).await
-}
-
 /// The first datagram until `deadline` that `read` takes for the answer.
 pub async fn hear<T>(
     socket: &UdpSocket,
@@ -112,9 +102,8 @@ pub async fn hear<T>(
     }
 }
 
-/// Sends `request` to the server that `socket` is connected to, and once more after each of `waits`,
-/// until `read` takes a datagram for the answer or the last of them is over. Answers are at most
-/// `MOST` bytes long.
+/// Sends `request` to the server that `socket` is connected to, again after each of `waits`, until
+/// `read` takes a datagram of at most `MOST` bytes for the answer.
 pub async fn ask<T, const MOST: usize>(
     socket: &UdpSocket,
     request: &[u8],

@@ -9,8 +9,7 @@ use crate::core::wire::whoami::{Resolver, address_in};
 use crate::net::exchange::{Peer, Plain};
 use crate::net::peer;
 
-/// The address of `family` that `resolver` tells, asked by the interface `bind` if one is given; the
-/// error names it.
+/// The address of `family` that `resolver` tells, asked by the interface `bind` if given.
 pub async fn ask(
     resolver: &Resolver,
     family: Family,

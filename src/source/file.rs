@@ -2,8 +2,7 @@
 //!
 //! Reads, and returns what it read; never waits, whatever the path turns out to be.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -20,10 +19,13 @@ const MOST: u64 = 4096;
 /// The line holds one address, or one of each family with white space between them.
 pub fn seen(path: &Path, family: Family) -> Result<IpAddr, String> {
     let named = |what: String| format!("{} {what}", path.display());
-    let file = open(path).map_err(|error| named(format!("cannot be read: {}", reason(&error))))?;
+    let unreadable = |why: &str| named(format!("cannot be read: {why}"));
+    // A pipe or device in its place could keep us waiting for ever.
+    let opened = open_regular(path).map_err(|error| unreadable(&reason(&error)))?;
+    let (file, _) = opened.ok_or_else(|| unreadable("it is not a regular file"))?;
     let mut head = Vec::new();
     let read = file.take(MOST + 1).read_to_end(&mut head);
-    read.map_err(|error| named(format!("cannot be read: {}", reason(&error))))?;
+    read.map_err(|error| unreadable(&reason(&error)))?;
     let line = first_line(&head);
     if line.len() as u64 > MOST {
         return Err(named(format!("has a first line of more than {MOST} bytes")));
@@ -31,13 +33,7 @@ pub fn seen(path: &Path, family: Family) -> Result<IpAddr, String> {
     address_on(line, family).map_err(named)
 }
 
-/// Opens a regular file; a pipe or device in its place could keep us waiting for ever.
-fn open(path: &Path) -> io::Result<File> {
-    let opened = open_regular(path)?;
-    opened.map(|(file, _)| file).ok_or_else(|| io::Error::other("it is not a regular file"))
-}
-
-/// What stands before the first line break, in UTF-8 or not.
+/// What is before the first line break, in UTF-8 or not.
 fn first_line(text: &[u8]) -> &[u8] {
     text.split(|byte| *byte == b'\n').next().unwrap_or_default()
 }

@@ -18,17 +18,16 @@ use crate::net::interface;
 use crate::net::peer::{self, Heard, Ignored};
 use crate::os::kernel;
 
-/// How long to wait after each time that a request is sent: NAT-PMP's doubling from a quarter of a
-/// second (RFC 6886, section 3.1), given up after 1.5 s in place of 64 s: a gateway is near, and
-/// there are other ways to ask it.
+/// The waits after each request: NAT-PMP's doubling from a quarter of a second (RFC 6886, section 3.1),
+/// but 1.5 s in place of 64 s in all: a gateway is near, and there are other ways to ask it.
 const WAITS: [Duration; 3] =
     [Duration::from_millis(250), Duration::from_millis(500), Duration::from_millis(750)];
 
 /// No answer of PCP is longer (RFC 6887, section 7).
 const MOST: usize = 1100;
 
-/// The address that `gateway` says its own line has, `None` being that of the default route, asked by
-/// the interface `bind` if one is given; the error names the gateway, and what it said in each way.
+/// The address of `gateway` itself, as it says; `None` is the gateway of the default route. It is asked
+/// by the interface `bind` if given; the error names what it said in each way.
 pub async fn ask(
     gateway: Option<Ipv4Addr>,
     bind: Option<InterfaceName>,
@@ -38,7 +37,7 @@ pub async fn ask(
     let name = format!("gateway {gateway}");
     let at = SocketAddr::from((gateway, PORT));
     let unreached = |error: io::Error| peer::failure(&name, Family::V4, &error);
-    let socket = peer::connect(at, bind).await.map_err(unreached)?;
+    let socket = interface::udp_to(at, bind).await.map_err(unreached)?;
     let local = socket.local_addr().map_err(unreached)?;
     let mut refusals = Vec::new();
     for way in ["PCP", "NAT-PMP", "UPnP"] {
@@ -60,15 +59,13 @@ pub async fn ask(
 
 /// The gateway of the default route, or of the one that leads out by `bind`.
 fn of_default_route(bind: Option<InterfaceName>) -> Result<Ipv4Addr, String> {
-    let route = match bind.map(kernel::interface) {
-        None => kernel::route(Family::V4),
-        Some(Ok(Some(line))) => kernel::addresses()
-            .and_then(|addresses| interface::route(line.index, Family::V4, &addresses))
-            .map(|found| found.map(|(route, _)| route)),
-        Some(Ok(None)) => Ok(None),
-        Some(Err(error)) => Err(error),
+    let route = || {
+        let Some(name) = bind else { return kernel::route(Family::V4) };
+        let Some(line) = kernel::interface(name)? else { return Ok(None) };
+        let found = interface::route(line.index, Family::V4, &kernel::addresses()?)?;
+        Ok(found.map(|(route, _)| route))
     };
-    let route = route.map_err(|error| format!("the kernel's routes cannot be read: {error}"))?;
+    let route = route().map_err(|error| format!("the kernel's routes cannot be read: {error}"))?;
     let route = route.ok_or("there is no default route for IPv4, so no gateway to ask")?;
     match route.gateway {
         Some(IpAddr::V4(gateway)) => Ok(gateway),
@@ -96,7 +93,7 @@ async fn pcp(socket: &UdpSocket, local: SocketAddr) -> Told {
 
 async fn natpmp(gateway: SocketAddr, bind: Option<InterfaceName>) -> Told {
     // A port of its own, which no late answer of PCP reaches.
-    let socket = peer::connect(gateway, bind).await.map_err(|error| failure(&error))?;
+    let socket = interface::udp_to(gateway, bind).await.map_err(|error| failure(&error))?;
     let ignored = "sends what is no NAT-PMP answer to the request";
     asked(&socket, &natpmp::REQUEST, ignored, natpmp::address_in).await
 }

@@ -1,17 +1,17 @@
 //! STUN servers (RFC 8489), which tell the address that a datagram came from. Asked by `outside`.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::core::address::Family;
 use crate::core::address::interface::InterfaceName;
 use crate::core::server::Server;
 use crate::core::wire::stun::{Instead, TransactionId, address_in, request};
+use crate::net::interface;
 use crate::net::peer::{self, Heard, Ignored};
 
-/// How long to wait after each time that the request is sent: section 6.2.1's doubling from half
-/// a second, given up after 5 s in place of 39.5 s, because the round waits.
+/// The waits after each request: section 6.2.1's doubling from half a second, but 5 s in place of
+/// 39.5 s in all, because the round waits.
 const WAITS: [Duration; 4] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
@@ -22,35 +22,27 @@ const WAITS: [Duration; 4] = [
 /// Longer than any answer to a plain Binding request.
 const MOST: usize = 1280;
 
-/// The address of `family` that `server` tells, asked by the interface `bind` if one is given; the
-/// error names it.
+/// The address of `family` that `server` tells, asked by the interface `bind` if given.
 pub async fn ask(
     server: &Server,
     family: Family,
     bind: Option<InterfaceName>,
 ) -> Result<IpAddr, String> {
     let address = peer::locate(server, family).await?;
-    let id = peer::random()?;
+    let id: TransactionId = peer::random()?;
     let name = server.to_string();
-    match ask_at(address, &id, family, bind).await {
-        Err(error) => Err(peer::failure(&name, family, &error)),
-        Ok(Heard::Nothing(why)) => Err(peer::silence(&name, WAITS.iter().sum(), why.as_ref())),
-        Ok(Heard::Answer(answer)) => answer.map_err(|instead| format!("{name} {instead}")),
-    }
-}
-
-/// Sends the request until it is answered or the last wait is over.
-async fn ask_at(
-    server: SocketAddr,
-    id: &TransactionId,
-    family: Family,
-    bind: Option<InterfaceName>,
-) -> io::Result<Heard<Result<IpAddr, String>>> {
-    let socket = peer::connect(server, bind).await?;
-    let read = |datagram: &[u8]| match address_in(datagram, id, family) {
+    let read = |datagram: &[u8]| match address_in(datagram, &id, family) {
         Ok(address) => Ok(Ok(address)),
         Err(Instead::Answer(what)) => Ok(Err(what)),
         Err(Instead::NoAnswer) => Err(Ignored("sends what is no STUN answer to the request")),
     };
-    peer::ask::<_, MOST>(&socket, &request(id), &WAITS, read).await
+    let heard = async {
+        let socket = interface::udp_to(address, bind).await?;
+        peer::ask::<_, MOST>(&socket, &request(&id), &WAITS, read).await
+    };
+    match heard.await {
+        Err(error) => Err(peer::failure(&name, family, &error)),
+        Ok(Heard::Nothing(why)) => Err(peer::silence(&name, WAITS.iter().sum(), why.as_ref())),
+        Ok(Heard::Answer(answer)) => answer.map_err(|instead| format!("{name} {instead}")),
+    }
 }

@@ -1,7 +1,6 @@
 //! Web services that answer with the asker's address.
 //!
-//! A service is believed only if the whole answer is one address of the family asked for; whether
-//! the address may be published is the caller's question. Asked by `outside`.
+//! A service is believed only if the whole answer is one address of the family asked for.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -13,8 +12,9 @@ use crate::core::address::Family;
 use crate::core::address::echo::Echo;
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::told::address_of;
-use crate::core::protocol::Answer;
+use crate::core::protocol::{Answer, HttpRequest};
 use crate::net::http::{self, Clients};
+use crate::net::peer::silence;
 
 /// The longest answer that is read, in bytes.
 const MOST: usize = 1024;
@@ -22,8 +22,8 @@ const MOST: usize = 1024;
 /// How long one service may take: the round waits for it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The address of `family` that `echo` tells, asked by the interface `bind` if one is given; the error
-/// names the service's server.
+/// The address of `family` that `echo` tells, asked by the interface `bind` if given; the error names
+/// its server.
 pub async fn ask(
     echo: &Echo,
     ca_file: Option<&Path>,
@@ -34,26 +34,17 @@ pub async fn ask(
     let url = echo.urls[family].as_deref();
     let url = url.ok_or_else(|| format!("{} tells no {family} address", echo.title))?;
     let server = http::server_of(url);
-    match timeout(PATIENCE, clients.read(url, family, bind, ca_file, MOST)).await {
-        Err(_) => {
-            let patience = humantime::format_duration(PATIENCE);
-            Err(format!("{server} did not answer within {patience}"))
-        }
-        Ok(Err(error)) => Err(error.detail),
-        Ok(Ok(answer)) => {
-            address_in(&answer, family).map_err(|instead| format!("{server} {instead}"))
-        }
-    }
+    let request = HttpRequest { via: Some(family), bind, ..HttpRequest::get(url.to_owned(), None) };
+    let sent = timeout(PATIENCE, clients.send_for(&request, ca_file, MOST)).await;
+    let answer = sent.map_err(|_| silence(&server, PATIENCE, None))?.map_err(|it| it.detail)?;
+    address_in(&answer, family).map_err(|instead| format!("{server} {instead}"))
 }
 
-/// The address that an answer consists of; the error is what the service does instead, in words
-/// that follow its name.
+/// The address that an answer consists of; the error, what the service does instead, follows its name.
 pub fn address_in(answer: &Answer, family: Family) -> Result<IpAddr, String> {
     match answer.status {
         200..=299 => {}
-        300..=399 => {
-            return Err(format!("redirects to another place (HTTP {})", answer.status));
-        }
+        status @ 300..=399 => return Err(format!("redirects to another place (HTTP {status})")),
         _ => return Err(format!("answers {}", answer.summary())),
     }
     match answer.text() {

@@ -1,7 +1,6 @@
 //! Causes of failed requests, in words, and what follows from each: was anything sent?
 //!
-//! Reads the chain of errors that the HTTP client's layers leave behind; no I/O. Whatever is not
-//! certain to have failed before the request left counts as lost.
+//! Reads the errors of the HTTP client's layers. What may have failed after the request left is lost.
 
 use std::error::Error;
 use std::io;
@@ -18,13 +17,6 @@ use crate::os::clock;
 use crate::os::reason::of_look_up;
 
 /// Why a request to `server` over `via` failed.
-///
-/// | stage       | what failed            | fault          |
-/// |-------------|------------------------|----------------|
-/// | connecting  | name, TCP, its time    | unreachable    |
-/// | connecting  | TLS                    | tls, or clock  |
-/// | after that  | the form of the answer | unintelligible |
-/// | after that  | anything else          | lost           |
 pub(super) fn of(
     error: &reqwest::Error,
     server: &str,
@@ -61,29 +53,22 @@ pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
 
 fn of_connecting(cause: &io::Error, server: &str, via: Option<Family>) -> String {
     use io::ErrorKind as Kind;
-    match (cause.kind(), via) {
-        (Kind::ConnectionRefused, _) => format!("{server} refuses the connection"),
+    if let (Kind::NotConnected, Some(family), None) = (cause.kind(), via, cause.raw_os_error()) {
         // The connector's own word for "no address is left to try".
-        (Kind::NotConnected, Some(family)) if cause.raw_os_error().is_none() => {
-            format!("{} has no {family} address", without_port(server))
+        return format!("{} has no {family} address", without_port(server));
+    }
+    let over = via.map(|family| format!(" over {family}")).unwrap_or_default();
+    match cause.kind() {
+        Kind::ConnectionRefused => format!("{server} refuses the connection"),
+        Kind::BrokenPipe
+        | Kind::ConnectionAborted
+        | Kind::ConnectionReset
+        | Kind::UnexpectedEof => format!("{server} cut the connection off before it stood"),
+        Kind::HostUnreachable | Kind::NetworkUnreachable => {
+            format!("no way leads to {server}{over} ({cause})")
         }
-        (
-            Kind::BrokenPipe
-            | Kind::ConnectionAborted
-            | Kind::ConnectionReset
-            | Kind::UnexpectedEof,
-            _,
-        ) => {
-            format!("{server} cut the connection off before it stood")
-        }
-        (
-            Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::AddrNotAvailable,
-            Some(family),
-        ) => {
-            format!("no way leads to {server} over {family} ({cause})")
-        }
-        (Kind::HostUnreachable | Kind::NetworkUnreachable, None) => {
-            format!("no way leads to {server} ({cause})")
+        Kind::AddrNotAvailable if via.is_some() => {
+            format!("no way leads to {server}{over} ({cause})")
         }
         _ => format!("no connection to {server} came about: {cause}"),
     }
@@ -110,8 +95,7 @@ fn after_connecting(error: &reqwest::Error, server: &str) -> Silence {
     Silence::new(Fault::Lost, detail)
 }
 
-/// Whether the client's parser refused an answer. Its errors can be told by their words alone; an
-/// unknown one counts as a lost answer, which leaves the same doubt.
+/// Whether the client's parser refused an answer: only its words tell. Others count as a lost answer.
 fn is_not_http(error: &(dyn Error + 'static)) -> bool {
     let text = error.to_string();
     text.starts_with("invalid HTTP ") || text == "message head is too large"
@@ -250,8 +234,7 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     chain(error).filter_map(|error| error.downcast_ref()).last()
 }
 
-/// The error and its causes. An `io::Error` that wraps another names the other's cause as its own,
-/// so the wrapped one has to be asked for.
+/// The error and its causes, with those that an `io::Error` wraps, which it skips as a source.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
         Some(wrapper) => wrapper.get_ref().map(|inner| inner as &(dyn Error + 'static)),

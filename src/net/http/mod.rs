@@ -6,9 +6,9 @@
 mod cause;
 mod trust;
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -21,9 +21,10 @@ use reqwest::{Client, RequestBuilder, Response, Url};
 use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 
+pub use self::trust::ca_file_problem;
+
 use super::interface::{Uplink, unspecified};
 use crate::core::address::Family;
-use crate::core::address::interface::InterfaceName;
 use crate::core::outcome::{Fault, Silence};
 use crate::core::protocol::{
     Answer, Authorization, Body, Credential, HttpRequest, Method, query_value,
@@ -56,20 +57,15 @@ impl Default for Limits {
     }
 }
 
-/// What is wrong with the PEM file `ca_file`, if it cannot be used.
-pub fn ca_file_problem(ca_file: &Path) -> Option<String> {
-    trust::problem(ca_file)
-}
-
 /// The clients of one round, made when they are first needed.
 #[derive(Debug)]
 pub struct Clients {
     clock_is_set: bool,
     limits: Limits,
     pulse: Pulse,
-    made: Mutex<Made>,
+    made: RefCell<Made>,
     /// The secrets that were sent, or told: every server may repeat any of them.
-    veil: Mutex<Veil>,
+    veil: RefCell<Veil>,
 }
 
 /// Few enough for lists: one entry per authority file, family and line.
@@ -89,7 +85,7 @@ struct Kept {
     reached: Vec<String>,
 }
 
-/// How connections are made; a line that is not what it was is another way.
+/// How connections are made; an interface that is not what it was is another way.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Way {
     /// The family that they use; `None` is any.
@@ -126,15 +122,14 @@ impl Clients {
         Self { pulse: pulse.clone(), ..self }
     }
 
-    /// Hides `secret` in all answers from now on: for what is known here and is not sent yet. What a
-    /// request carries, and what its answer brings, is hidden without that.
+    /// Hides `secret` in all answers from now on, beside what requests carry and answers bring.
     pub fn conceal(&self, secret: &Secret) {
         self.conceal_of("", secret);
     }
 
     /// The same for the secret of `login`.
     fn conceal_of(&self, login: &str, secret: &Secret) {
-        let mut veil = self.veil();
+        let mut veil = self.veil.borrow_mut();
         veil.add(secret);
         if Veil::is_faint(secret) {
             encoded(login, secret).for_each(|form| veil.add_form(&form));
@@ -171,31 +166,18 @@ impl Clients {
         ca_file: Option<&Path>,
     ) -> Result<Answer, Silence> {
         let limit = if request.is_list { MOST_OF_A_LIST } else { MOST };
-        self.carry(request, ca_file, limit).await
+        self.send_for(request, ca_file, limit).await
     }
 
-    /// What is at `url`, over a connection of `family`, by the interface `bind` if one is given; at most
-    /// `limit` bytes of it.
-    pub async fn read(
-        &self,
-        url: &str,
-        family: Family,
-        bind: Option<InterfaceName>,
-        ca_file: Option<&Path>,
-        limit: usize,
-    ) -> Result<Answer, Silence> {
-        let request = HttpRequest::get(url.to_owned(), None);
-        self.carry(&HttpRequest { via: Some(family), bind, ..request }, ca_file, limit).await
-    }
-
-    async fn carry(
+    /// As [`Self::send`], for at most `limit` bytes of the answer.
+    pub async fn send_for(
         &self,
         request: &HttpRequest,
         ca_file: Option<&Path>,
         limit: usize,
     ) -> Result<Answer, Silence> {
         let url = parsed(request.url.expose())?;
-        // Before anything else, the look-up of a name included.
+        // Before anything is sent, the look-up of a name included.
         let way = Way::of(request, &url).map_err(|gone| Silence::new(Fault::Unreachable, gone))?;
         self.conceal_all(request);
         let answer = self.carry_by(&way, request, url, ca_file, limit).await;
@@ -208,22 +190,19 @@ impl Clients {
                 Ok(answer)
             }
             Err(Silence { fault, detail }) => {
-                let detail = self.veil().clean(&detail, Much::Whole).unwrap_or(detail);
-                let detail = match request.bind {
-                    Some(name) => format!("{detail} (by {name})"),
-                    None => detail,
-                };
-                Err(Silence { fault, detail })
+                let detail = self.veil.borrow_mut().clean(&detail, Much::Whole).unwrap_or(detail);
+                let by = request.bind.map(|name| format!(" (by {name})")).unwrap_or_default();
+                Err(Silence { fault, detail: detail + &by })
             }
         }
     }
 
     /// `answer` without the secrets that it repeats: what it says is quoted in logs and in the state.
     fn without_secrets(&self, mut answer: Answer) -> Answer {
-        let mut veil = self.veil();
+        let mut veil = self.veil.borrow_mut();
         answer.cookies.iter().filter_map(session).for_each(|secret| veil.add(&secret));
-        // What is read for its values stays as it is but for whole secrets, because a name in it may look
-        // like part of a bad key; it is not quoted then.
+        // Of values that are read only whole secrets go: a name may look like part of a bad key. Then
+        // they are not quoted.
         let begins = answer.body.trim_ascii_start().first();
         let is_read =
             (200..300).contains(&answer.status) && matches!(begins, Some(b'{' | b'[' | b'<'));
@@ -323,7 +302,7 @@ impl Clients {
             _ => Trust::Nobody,
         };
         let server = server(url);
-        let mut made = self.made();
+        let mut made = self.made.borrow_mut();
         // Where any family will do, a connection that is open already is the shortest way.
         let fits = |kept: &&mut Kept| {
             kept.trust == trust
@@ -346,20 +325,12 @@ impl Clients {
 
     /// Notes that `server` answered the client of that way.
     fn note_reached(&self, server: &str, way: &Way) {
-        let mut made = self.made();
+        let mut made = self.made.borrow_mut();
         for kept in made.clients.iter_mut().filter(|kept| kept.way == *way) {
             if !kept.reached.iter().any(|known| known == server) {
                 kept.reached.push(server.to_owned());
             }
         }
-    }
-
-    fn made(&self) -> MutexGuard<'_, Made> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn veil(&self) -> MutexGuard<'_, Veil> {
-        self.veil.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn web(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
 }
 
 /// What is wrong with the PEM file `ca_file`, if it cannot be used.
-pub(super) fn problem(ca_file: &Path) -> Option<String> {
+pub fn ca_file_problem(ca_file: &Path) -> Option<String> {
     add(&mut RootCertStore::empty(), ca_file).err()
 }
 

@@ -1,7 +1,7 @@
 //! A gateway asked by UPnP: found by a search, described by XML, asked by SOAP.
 //!
-//! Everybody in the network hears the search and may answer it, so only the gateway's own answer
-//! counts, and all that it names must lie at the gateway itself, by its address and without detours.
+//! Everybody in the network hears the search, so only the gateway's own answer counts, and all that it
+//! names must lie at its own address.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
@@ -20,6 +20,7 @@ use crate::core::wire::gateway::upnp::{
 };
 use crate::core::wire::gateway::{Instead, Told};
 use crate::net::http::{Clients, link_at};
+use crate::net::interface;
 use crate::net::peer::{self, Ignored};
 
 /// How long description and question may take together.
@@ -28,8 +29,7 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 /// Longer than any answer to a search.
 const MOST: usize = 2048;
 
-/// The address that `gateway` tells; `local` is our own on the way to it, by the interface `bind` if
-/// one is given.
+/// The address that `gateway` tells; `local` is our own towards it, by the interface `bind` if given.
 pub async fn ask(
     gateway: Ipv4Addr,
     local: IpAddr,
@@ -50,7 +50,7 @@ async fn found(
     bind: Option<InterfaceName>,
 ) -> Result<String, Instead> {
     let failed = |error: io::Error| failure(&error);
-    let socket = peer::open(local, bind).await.map_err(failed)?;
+    let socket = interface::udp_from(local, bind).await.map_err(failed)?;
     let mut ignored = None;
     for wait in WAITS {
         // Some gateways hear the group alone; some networks do not carry it.
