@@ -1,8 +1,7 @@
 //! Running the user's programs: the ones that print an address and the ones that are told of a change.
 //!
-//! An argument list, no shell; a bare environment; a session without a terminal; limits on time and
-//! output, after which the whole process group is killed. Arguments may hold secrets and stand in no
-//! message.
+//! No shell, a bare environment, a session without a terminal; limits on time and output, after which
+//! the process group is killed. Arguments may hold secrets and stand in no message.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, PipeReader, Write};
@@ -10,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{ExitCode, ExitStatus, Stdio};
+use std::process::{ExitCode, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -34,12 +33,11 @@ const LEADER: &str = "homing-program";
 /// Where this very program is, once it has said that it can be started as a leader.
 static OWN_PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-/// Becomes the user's program, if this process was started for that by `command`: in a session of
-/// its own, whose terminal is none. Whoever shares a session with root can type into root's shell
-/// (TIOCSTI), whatever user they are.
+/// Becomes the user's program, if this process was started for that by `command`, in a session without
+/// a terminal: from root's own session it could type into root's shell (TIOCSTI).
 ///
-/// Returns only if that failed, or if this process is to be Homing itself (`None`). Making a session
-/// takes a process that leads no group, so it cannot be done for the program from outside.
+/// Returns only if that failed, or if this process is to be Homing itself (`None`). Only a process that
+/// leads no group can make its session, and only for itself.
 pub fn become_program(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter();
     let name = arguments.next().unwrap_or_default();
@@ -110,56 +108,49 @@ fn path() -> OsString {
 
 /// What the program named first in `arguments` printed on its first line.
 ///
-/// It runs as `user`, where one is given, and finds `PATH` and `variables` in its environment, and nothing else. The error begins with its
-/// name: it cannot be run, is not done within `limit`, prints too much, or fails.
+/// It runs as `user`, where one is given, and finds `PATH` and `variables` in its environment, and
+/// nothing else. The error begins with its name: it cannot be run, is not done within `limit`, prints
+/// too much, or fails.
 pub async fn first_line(
-    (arguments, user): (&[String], Option<User>),
+    program: (&[String], Option<User>),
     variables: &[(&str, String)],
     limit: Duration,
 ) -> Result<String, String> {
-    let (program, mut command) = command((arguments, user), variables)?;
-    let named = |what: String| format!("{program} {what}");
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let (child, start) = spawned(command).map_err(|error| named(cannot_run(&error)))?;
-    let Ok(run) = tokio::time::timeout(limit, run(child, start)).await else {
-        return Err(named(too_long(limit)));
-    };
-    let Run { status, printed, complaint } = run.map_err(named)?;
-    if status.success() {
-        return Ok(line(&printed));
-    }
-    let complaint = line(&complaint);
-    let complaint = if complaint.is_empty() { complaint } else { format!(": {complaint:?}") };
-    Err(named(format!("failed ({status}){complaint}")))
+    let printed = run(program, variables, limit, Stdio::piped).await?;
+    Ok(line(&printed))
 }
 
 /// Runs a program to its end and throws away what it prints; errors as with [`first_line`].
 ///
 /// What it leaves running in the background goes on, unless the time is over.
 pub async fn to_its_end(
-    (arguments, user): (&[String], Option<User>),
+    program: (&[String], Option<User>),
     variables: &[(&str, String)],
     limit: Duration,
 ) -> Result<(), String> {
-    let (program, mut command) = command((arguments, user), variables)?;
-    let named = |what: String| format!("{program} {what}");
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let (mut child, start) = spawned(command).map_err(|error| named(cannot_run(&error)))?;
-    let mut group = Group::of(&child);
-    let ended = async {
-        start.heard().await.map_err(|error| cannot_run(&error))?;
-        child.wait().await.map_err(|error| cannot_follow(&error))
-    };
-    let Ok(ended) = tokio::time::timeout(limit, ended).await else {
-        return Err(named(too_long(limit)));
-    };
-    let status = ended.map_err(named)?;
-    group.0 = None;
-    if status.success() { Ok(()) } else { Err(named(format!("failed ({status})"))) }
+    run(program, variables, limit, Stdio::null).await.map(drop)
 }
 
-/// The program's name, and the command with its bare environment that starts it in a session of its
-/// own.
+/// What a program printed until it ended well, where `output` takes it.
+async fn run(
+    program: (&[String], Option<User>),
+    variables: &[(&str, String)],
+    limit: Duration,
+    output: fn() -> Stdio,
+) -> Result<Vec<u8>, String> {
+    let (program, mut command) = command(program, variables)?;
+    let named = |what: String| format!("{program} {what}");
+    command.stdout(output()).stderr(output());
+    let (child, start) = spawned(command).map_err(|error| named(cannot_run(&error)))?;
+    let followed = tokio::time::timeout(limit, follow(child, start)).await;
+    let printed = followed.unwrap_or_else(|_| {
+        let limit = humantime::format_duration(limit);
+        Err(format!("was not done within {limit} and was killed"))
+    });
+    printed.map_err(named)
+}
+
+/// The program's name, and the command that starts it.
 fn command<'a>(
     (arguments, user): (&'a [String], Option<User>),
     variables: &[(&str, String)],
@@ -227,26 +218,10 @@ fn cannot_run(error: &io::Error) -> String {
     format!("cannot be run: {}", reason(error))
 }
 
-fn cannot_follow(error: &io::Error) -> String {
-    format!("cannot be followed: {}", reason(error))
-}
-
-fn too_long(limit: Duration) -> String {
-    format!("was not done within {} and was killed", humantime::format_duration(limit))
-}
-
-/// How a program ended, and what it wrote until then.
-struct Run {
-    status: ExitStatus,
-    printed: Vec<u8>,
-    complaint: Vec<u8>,
-}
-
-/// Follows `child` to its end; the error says what went wrong, in words that follow its name.
-///
-/// Dropping the future kills the process group.
-async fn run(mut child: Child, start: Start) -> Result<Run, String> {
-    let lost = |error: io::Error| cannot_follow(&error);
+/// What `child` prints until it ends well; the error follows its name. When this is dropped, the process
+/// group is killed.
+async fn follow(mut child: Child, start: Start) -> Result<Vec<u8>, String> {
+    let lost = |error: io::Error| format!("cannot be followed: {}", reason(&error));
     let mut group = Group::of(&child);
     start.heard().await.map_err(|error| cannot_run(&error))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -262,7 +237,12 @@ async fn run(mut child: Child, start: Start) -> Result<Run, String> {
     // Only now, so that the group's number cannot belong to another one while it may be killed.
     let status = child.wait().await.map_err(lost)?;
     group.0 = None;
-    Ok(Run { status, printed, complaint })
+    if status.success() {
+        return Ok(printed);
+    }
+    let complaint = line(&complaint);
+    let complaint = if complaint.is_empty() { complaint } else { format!(": {complaint:?}") };
+    Err(format!("failed ({status}){complaint}"))
 }
 
 /// What `output` begins with; one byte more than [`MOST`] tells that it is too long.
@@ -290,8 +270,6 @@ fn line(text: &[u8]) -> String {
 }
 
 /// The process group of a program; killed when dropped, unless the program has ended.
-///
-/// Before there is such a group, there is only our own process, which ends with its `Child`.
 struct Group(Option<Pid>);
 
 impl Group {
