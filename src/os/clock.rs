@@ -1,5 +1,4 @@
-//! The clock: the moment for what is stored, and timers that neither sleep through a suspend nor
-//! tick in between.
+//! The clock: moments for what is stored, and timers that go on during a suspend.
 //!
 //! The only place that reads the time or draws a number; the core takes both as arguments.
 
@@ -8,6 +7,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ring::rand::SecureRandom;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::core::memory::Reckoning;
 use crate::core::time::Timestamp;
@@ -32,8 +32,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that, while it is not set, goes on from `newest`, the newest moment remembered, and from
-    /// the last reckoning, if there was one.
+    /// A clock that, until it is set, goes on from the `newest` moment remembered or the last reckoning.
     pub fn new(newest: Option<Timestamp>, reckoning: Option<Reckoning>) -> Self {
         Self::at(newest, reckoning, wall(), uptime())
     }
@@ -49,10 +48,9 @@ impl Clock {
         Self { last: Cell::new((newest.max(reckoned.unwrap_or_default()), up)) }
     }
 
-    /// The moment; while the clock is not set, the latest moment that is known to have been and
-    /// the time since then.
+    /// The moment; while the clock is not set, the latest moment known and the time since then.
     pub fn now(&self) -> Timestamp {
-        self.read(wall(), uptime())
+        self.shown(wall(), uptime())
     }
 
     /// Whether the wall clock can be right; a machine without a battery begins in 1970.
@@ -60,16 +58,15 @@ impl Clock {
         is_set(wall())
     }
 
-    /// How the time is reckoned while the clock is not set, since the same moment as `before`; `None`
-    /// when it is set.
+    /// How the time is reckoned, since the same moment as `before`; `None` when the clock is set.
     pub fn reckoning(&self, before: Option<Reckoning>) -> Option<Reckoning> {
         let (wall, up) = (wall(), uptime());
-        let shown = self.read(wall, up);
+        let shown = self.shown(wall, up);
         let since = before.map_or(shown, |before| before.since);
         (!is_set(wall)).then_some(Reckoning { since, shown, wall, up })
     }
 
-    fn read(&self, wall: Timestamp, up: Duration) -> Timestamp {
+    fn shown(&self, wall: Timestamp, up: Duration) -> Timestamp {
         if is_set(wall) {
             // It may fall back to 1970; then the time goes on from here.
             self.last.set((wall, up));
@@ -93,23 +90,20 @@ pub fn wall() -> Timestamp {
 /// How long this machine has been up, suspends included: for waiting, never for storing.
 pub fn uptime() -> Duration {
     #[cfg(target_os = "linux")]
-    {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        Duration::try_from(time).unwrap_or_default()
-    }
+    const CLOCK: ClockId = ClockId::Boottime;
+    // Only as far as the system counts suspends.
     #[cfg(not(target_os = "linux"))]
-    {
-        // Since the first question, and only as far as the system counts suspends.
-        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-        START.get_or_init(Instant::now).elapsed()
-    }
+    const CLOCK: ClockId = ClockId::Monotonic;
+    shown_by(CLOCK)
 }
 
-/// The moment by the clock that stands still during a suspend, from an unspecified start; a
-/// supervisor compares it with its own (`CLOCK_MONOTONIC`).
+/// The moment by `CLOCK_MONOTONIC`, which stands still during a suspend; supervisors compare it.
 pub fn monotonic() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    Duration::try_from(time).unwrap_or_default()
+    shown_by(ClockId::Monotonic)
+}
+
+fn shown_by(clock: ClockId) -> Duration {
+    Duration::try_from(clock_gettime(clock)).unwrap_or_default()
 }
 
 /// The moment in RFC 3339's form, in UTC, with milliseconds.
@@ -146,15 +140,10 @@ pub fn spread() -> f64 {
 
 /// Decimal digits as a number; for the value of `SOURCE_DATE_EPOCH` at build time.
 const fn seconds(text: &str) -> u64 {
-    let digits = text.as_bytes();
-    let mut number: u64 = 0;
-    let mut place = 0;
-    while place < digits.len() {
-        assert!(digits[place].is_ascii_digit(), "SOURCE_DATE_EPOCH is a number of seconds");
-        number = number * 10 + (digits[place] - b'0') as u64;
-        place += 1;
+    match u64::from_str_radix(text, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("SOURCE_DATE_EPOCH is a number of seconds"),
     }
-    number
 }
 
 #[cfg(target_os = "linux")]
@@ -176,9 +165,7 @@ mod linux {
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
-    /// A timer that goes on during a suspend, so that a wait that ended meanwhile ends at once.
-    ///
-    /// tokio's own timer stands still then: it would wait for the rest of the night.
+    /// A timer that goes on during a suspend, when tokio's own stands still.
     #[derive(Debug)]
     pub struct Alarm(AsyncFd<OwnedFd>);
 
@@ -186,11 +173,6 @@ mod linux {
         /// A timer; must be made within a tokio runtime.
         pub fn new() -> io::Result<Self> {
             timer(TimerfdClockId::Boottime).map(Self)
-        }
-
-        /// Waits for `wait`.
-        pub async fn wait(&self, wait: Duration) {
-            self.until(super::uptime().saturating_add(wait)).await;
         }
 
         /// Waits until [`uptime`](super::uptime) is `deadline`; may be dropped and begun anew.
@@ -213,15 +195,14 @@ mod linux {
         /// A watch on the clock; must be made within a tokio runtime.
         ///
         /// Where the kernel cannot tell (32-bit ones before 5.1), the watch never sees anything.
-        pub fn new() -> Self {
+        pub fn watch() -> Self {
             Self(timer(TimerfdClockId::Realtime).ok().filter(|timer| arm(timer).is_ok()))
         }
 
         /// Waits for the next jump; jumps since the last call count, many of them as one.
         pub async fn jumped(&self) {
             if let Some(timer) = &self.0 {
-                // After a jump the read fails with ECANCELED and the timer has to be set anew
-                // (timerfd_create(2)).
+                // The read fails with ECANCELED, and the timer has to be set anew (timerfd_create(2)).
                 let _ = expiry(timer).await;
                 if arm(timer).is_ok() {
                     return;
@@ -231,16 +212,9 @@ mod linux {
         }
     }
 
-    impl Default for ClockJump {
-        fn default() -> Self {
-            Self::new()
-        }
-    }
-
     /// Sets the timer that a jump cancels.
     fn arm(timer: &AsyncFd<OwnedFd>) -> io::Result<()> {
-        // It has to run to be cancelled. The kernel's clocks end there, in 2262, so it never ends
-        // by itself.
+        // It has to run to be cancelled; the kernel's clocks end there, in 2262.
         const END_OF_TIME: Duration = Duration::from_nanos(i64::MAX as u64);
         let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
         match timerfd_settime(timer.get_ref(), flags, &spec(END_OF_TIME)) {
@@ -287,14 +261,9 @@ mod portable {
             Ok(Self(()))
         }
 
-        /// Waits for `wait`.
-        pub async fn wait(&self, wait: Duration) {
-            tokio::time::sleep(wait).await;
-        }
-
         /// Waits until [`uptime`](super::uptime) is `deadline`; may be dropped and begun anew.
         pub async fn until(&self, deadline: Duration) {
-            self.wait(deadline.saturating_sub(super::uptime())).await;
+            tokio::time::sleep(deadline.saturating_sub(super::uptime())).await;
         }
     }
 
@@ -304,19 +273,13 @@ mod portable {
 
     impl ClockJump {
         /// A watch that never sees anything.
-        pub fn new() -> Self {
+        pub fn watch() -> Self {
             Self(())
         }
 
         /// Waits for ever.
         pub async fn jumped(&self) {
             std::future::pending::<()>().await;
-        }
-    }
-
-    impl Default for ClockJump {
-        fn default() -> Self {
-            Self::new()
         }
     }
 }
@@ -340,22 +303,22 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_is_believed_even_before_the_newest_memory() {
         let clock = Clock::at(Some(after_build(1000)), None, UNSET, seconds_up(0));
-        assert_eq!(clock.read(after_build(5), seconds_up(9)), after_build(5));
+        assert_eq!(clock.shown(after_build(5), seconds_up(9)), after_build(5));
     }
 
     #[test]
     fn a_clock_that_is_not_set_goes_on_from_the_newest_memory() {
         let clock = Clock::at(Some(after_build(1000)), None, UNSET, seconds_up(50));
-        assert_eq!(clock.read(UNSET, seconds_up(59)), after_build(1009));
+        assert_eq!(clock.shown(UNSET, seconds_up(59)), after_build(1009));
         assert!(!is_set(UNSET) && is_set(BUILT));
     }
 
     #[test]
     fn a_clock_that_falls_back_goes_on_from_what_it_showed_last() {
         let clock = Clock::at(None, None, after_build(9), seconds_up(0));
-        assert_eq!(clock.read(after_build(700_000), seconds_up(60)), after_build(700_000));
-        assert_eq!(clock.read(UNSET, seconds_up(67)), after_build(700_007));
-        assert_eq!(clock.read(after_build(5), seconds_up(70)), after_build(5), "set right");
+        assert_eq!(clock.shown(after_build(700_000), seconds_up(60)), after_build(700_000));
+        assert_eq!(clock.shown(UNSET, seconds_up(67)), after_build(700_007));
+        assert_eq!(clock.shown(after_build(5), seconds_up(70)), after_build(5), "set right");
     }
 
     #[test]
@@ -372,7 +335,7 @@ mod tests {
             (Timestamp::default(), 40, 40),
         ] {
             let clock = Clock::at(newest, Some(last), wall, seconds_up(up));
-            assert_eq!(clock.read(wall, seconds_up(up)), after_build(1000 + passed));
+            assert_eq!(clock.shown(wall, seconds_up(up)), after_build(1000 + passed));
         }
     }
 
@@ -418,7 +381,7 @@ mod tests {
     async fn an_alarm_ends_after_its_wait_and_not_before() {
         let (alarm, wait) = (Alarm::new().unwrap(), Duration::from_millis(20));
         let start = Instant::now();
-        alarm.wait(wait).await;
+        alarm.until(uptime() + wait).await;
         assert!(start.elapsed() >= wait);
         alarm.until(Duration::ZERO).await;
         alarm.until(uptime()).await;
@@ -429,20 +392,20 @@ mod tests {
         let alarm = Alarm::new().unwrap();
         tokio::select! {
             biased;
-            () = alarm.wait(Duration::from_millis(1)) => panic!("it has only begun"),
+            () = alarm.until(uptime() + Duration::from_millis(1)) => panic!("it has only begun"),
             () = std::future::ready(()) => {}
         }
         // The short wait ends now, unread.
         std::thread::sleep(Duration::from_millis(5));
         tokio::task::yield_now().await;
         let start = Instant::now();
-        alarm.wait(Duration::from_millis(20)).await;
+        alarm.until(uptime() + Duration::from_millis(20)).await;
         assert!(start.elapsed() >= Duration::from_millis(20));
     }
 
     #[tokio::test]
     async fn a_clock_that_nobody_sets_does_not_jump() {
-        let watch = ClockJump::new();
+        let watch = ClockJump::watch();
         assert!(tokio::time::timeout(Duration::from_millis(20), watch.jumped()).await.is_err());
     }
 }

@@ -26,8 +26,8 @@ pub struct Ownership {
 }
 
 impl Ownership {
-    /// That of the file at `path`, with no more than its group reading it; for a file that is not
-    /// there, its directory's owner and group, and nobody else may read it.
+    /// That of the file at `path`, which its group may read at most; of a new file, that of its
+    /// directory, and nobody else may read it.
     pub fn of(path: &Path) -> io::Result<Self> {
         const GROUP_MAY_READ: u32 = 0o640;
         let _hand = disguised()?;
@@ -41,8 +41,7 @@ impl Ownership {
     }
 }
 
-/// Whose a new file at `place` is: its directory's owner's, and in a directory of root's that of whom
-/// root serves.
+/// Who gets a new file at `place`: its directory's owner; in root's directory, whom root serves.
 fn heir(place: &DirectoryEntry) -> io::Result<User> {
     let directory = place.directory()?;
     let author = hand::author().filter(|_| directory.st_uid == 0);
@@ -59,10 +58,9 @@ pub fn authorship(user: Option<User>, path: &Path) -> Option<Author> {
     user.map(|user| Author { user, home })
 }
 
-/// The place at `path`, and this thread as who is to write there; a link there is not followed.
+/// The place at `path`, and this thread as the user who writes there; a link there is not followed.
 ///
-/// Beside the configuration of somebody whom root serves, root makes new files for them, and replaces
-/// those that they own: in a directory of root's they could not.
+/// In root's directory, root itself makes and replaces files for the user of the configuration in it.
 pub(crate) fn writable(path: &Path) -> io::Result<(DirectoryEntry, Option<Disguise>)> {
     let hand = disguised()?;
     let place = DirectoryEntry::itself(path)?;
@@ -216,8 +214,7 @@ pub fn create(path: &Path, ownership: Ownership) -> io::Result<File> {
     Ok(file)
 }
 
-/// Makes an empty file at `path`, as [`create`] does, and leaves it to who is to be able to use it when
-/// root does not run Homing.
+/// As [`create`], for a file that is its directory's owner's where root runs Homing.
 pub fn create_for_heir(path: &Path) -> io::Result<File> {
     let (place, _hand) = writable(path)?;
     place.remove()?;
@@ -226,10 +223,9 @@ pub fn create_for_heir(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens the file at `path` for reading and writing; makes it when it is not there, for who is to be
-/// able to use it when root does not run Homing. `None` when it is no regular file.
+/// Opens the file at `path` for reading and writing; `None` when it is no regular file.
 ///
-/// Never gives away a file that was found there: it may be any file of root's.
+/// A new one is given to its directory's owner; one that was found there never is: it may be root's.
 pub fn open_or_create(path: &Path) -> io::Result<Option<File>> {
     let (place, _hand) = writable(path)?;
     if place.found()?.is_none() {
@@ -304,10 +300,8 @@ pub fn hand_over_to_author(file: &File) -> io::Result<()> {
     }
 }
 
-/// Gives `file`, which this very process has just made at `place`, to its directory's owner, who
-/// has to be able to use it when root does not run Homing.
-///
-/// Never for a file that was found there: its owner may put any file of root's there.
+/// Gives `file`, which this process has just made at `place`, to its directory's owner, who may run
+/// Homing next. Never for a file that was found there: it may be any file of root's.
 pub(crate) fn hand_over(file: &File, place: &DirectoryEntry) -> io::Result<()> {
     let made = file.metadata()?;
     if made.uid() != 0 {
@@ -324,11 +318,8 @@ pub(crate) fn hand_over(file: &File, place: &DirectoryEntry) -> io::Result<()> {
     }
 }
 
-/// Gives the directory at `path`, which root has just made, to the owner of the one that it is in,
-/// whose service has to be able to read what goes into it.
-///
-/// What is open counts: a link that took its place is not followed, and what is not root's, or holds
-/// a directory already, stays what it is.
+/// Gives the directory at `path`, which root has just made, to its parent's owner, whose service reads
+/// what goes into it. One that is not root's, or holds a directory already, stays what it is.
 #[cfg(feature = "import")]
 pub fn hand_over_directory(path: &Path) -> io::Result<()> {
     const LINKS_OF_AN_EMPTY_ONE: u64 = 2;
@@ -343,9 +334,8 @@ pub fn hand_over_directory(path: &Path) -> io::Result<()> {
     hand_over(&open, &place)
 }
 
-/// Who else than root, which this process is, says what stands in the file at `path`, which is open
-/// and has `metadata`: its owner, or its directory's, or nobody in particular when others may write
-/// to it. `None` when it is root alone, or when this process is somebody else.
+/// Who else than root can change the open file at `path`, which has `metadata`: its owner, or its
+/// directory's, or nobody in particular. `None` where this process is not root, or root alone can.
 pub fn author(path: &Path, metadata: &Metadata) -> Option<User> {
     const BY_GROUP: u32 = 0o020;
     const BY_ALL: u32 = 0o002;

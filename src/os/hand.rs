@@ -1,8 +1,7 @@
-//! As whom files are used: what a configuration of somebody else's names, root reads and writes as
-//! that user; what the command line names, as whoever called it.
+//! As whom files are used: what somebody else's configuration names, root reads and writes as that
+//! user; what the command line names, as the caller.
 //!
-//! Changes the user of this thread alone, for as long as one step takes. Decides nothing about
-//! programs, which get their user when they start.
+//! Changes the user of this thread alone, for one step; programs get their user when they start.
 
 use std::cell::Cell;
 use std::io;
@@ -59,9 +58,8 @@ pub(crate) fn state_author() -> Option<User> {
     AUTHOR.get().filter(|_| !STATE_IS_CALLERS.get()).map(|author| author.user)
 }
 
-/// Gives up the rights of root that Homing never needs, for good; those to use files of others and to
-/// be them stay, and so do those of programs that root's own configuration names. To bind to an
-/// interface, older kernels want one of them (`SO_BINDTODEVICE`): `binds`.
+/// Gives up the rights of root that Homing never needs, for good. Those to use others' files and to act
+/// as others stay; so does the one that older kernels want for `SO_BINDTODEVICE`, if Homing `binds`.
 #[cfg(target_os = "linux")]
 pub(crate) fn give_up_rights(binds: bool) {
     use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
@@ -113,8 +111,7 @@ mod disguise {
     }
 
     impl Disguise {
-        /// `None` when this process has no right to be somebody else: such a root is nobody more than
-        /// its number.
+        /// `None` when this process has no right to be somebody else.
         pub(super) fn of(User { uid, gid }: User) -> io::Result<Option<Self>> {
             let (groups, own) = (getgroups()?, getegid());
             let gid = Gid::from_raw(gid);
@@ -161,8 +158,7 @@ mod disguise {
 
 pub(crate) use disguise::Disguise;
 
-/// This thread as the author of the configuration, as long as the result lives; `None` where that is
-/// who this process is anyway.
+/// This thread as the author of the configuration, as long as the result lives; `None` if it is so.
 pub(crate) fn disguised() -> io::Result<Option<Disguise>> {
     author().map_or(Ok(None), |author| Disguise::of(author.user))
 }

@@ -1,7 +1,6 @@
 //! The kernel: this machine's addresses, its way towards the Internet, and news of both.
 //!
-//! Reads and reports; choosing is the core's. On Linux it speaks netlink, elsewhere it lists
-//! addresses without flags and knows no news. Called by sources that look at interfaces.
+//! On Linux it speaks netlink; elsewhere it lists addresses without flags and knows no news.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -64,19 +63,10 @@ pub struct Changes {
 /// As people read it: `interface 2, interface 5, a route`.
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        for number in &self.interfaces {
-            write!(f, "{separator}interface {number}")?;
-            separator = ", ";
-        }
-        for (is_so, what) in [(self.default_route, "a route"), (self.overrun, "more than was kept")]
-        {
-            if is_so {
-                write!(f, "{separator}{what}")?;
-                separator = ", ";
-            }
-        }
-        Ok(())
+        let interfaces = self.interfaces.iter().map(|number| format!("interface {number}"));
+        let others = [(self.default_route, "a route"), (self.overrun, "more than was kept")];
+        let others = others.iter().filter(|(is_so, _)| *is_so).map(|(_, what)| (*what).to_owned());
+        f.write_str(&interfaces.chain(others).collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -89,8 +79,8 @@ impl Changes {
 
 /// Targets that stand for the Internet: a.root-servers.net. Nothing is ever sent to them.
 ///
-/// Everybody reaches them by the default route: unlike public resolvers they are nobody's probe or
-/// name server with a route of its own, and unlike documentation addresses no filter drops them.
+/// Nobody has a route of its own to them, as there may be to public resolvers, and no filter drops
+/// them, as one may drop documentation addresses.
 mod internet {
     use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -1,9 +1,8 @@
-//! The log: one event, one line on standard error, in the form that its reader needs, or one message
-//! to the system's log.
+//! The log: an event becomes a line on standard error or a message to the system's log.
 //!
-//! Owns levels, forms and the escaping of what others wrote. Decides nothing about what is worth
-//! saying. The drivers start it once; everybody else uses tracing's macros.
+//! Owns levels, forms and escaping. The drivers start it once; all others use tracing's macros.
 
+use std::ffi::OsString;
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write as _};
 use std::os::unix::net::UnixDatagram;
@@ -56,10 +55,8 @@ pub struct UnknownWord {
     words: &'static [&'static str],
 }
 
-/// Sends all events up to `level` to where `format` belongs; without one, in the form that fits to
-/// standard error.
-///
-/// Only the first call of a process has an effect.
+/// Writes all events up to `level` in `format`, or in the form that fits standard error. Only the first
+/// call of a process has an effect.
 pub fn start(format: Option<Format>, level: Level) {
     let shape = Shape::of_stderr(format);
     let output = Output::of(shape.format);
@@ -96,16 +93,15 @@ impl Level {
 impl Format {
     /// The words for the forms.
     pub const WORDS: &[&str] = &["text", "json", "journal", "syslog"];
+
+    const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Journal, Self::Syslog];
 }
 
 impl FromStr for Level {
     type Err = UnknownWord;
 
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        let place = Self::WORDS.iter().position(|word| *word == text);
-        place
-            .map(|place| Self::ALL[place])
-            .ok_or(UnknownWord { what: "a log level", words: Self::WORDS })
+        named(text, "a log level", Self::WORDS, &Self::ALL)
     }
 }
 
@@ -113,14 +109,19 @@ impl FromStr for Format {
     type Err = UnknownWord;
 
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            "journal" => Ok(Self::Journal),
-            "syslog" => Ok(Self::Syslog),
-            _ => Err(UnknownWord { what: "a log format", words: Self::WORDS }),
-        }
+        named(text, "a log format", Self::WORDS, &Self::ALL)
     }
+}
+
+/// The one of `values` whose word is `text`.
+fn named<T: Copy>(
+    text: &str,
+    what: &'static str,
+    words: &'static [&'static str],
+    values: &[T],
+) -> Result<T, UnknownWord> {
+    let index = words.iter().position(|word| *word == text);
+    index.map(|index| values[index]).ok_or(UnknownWord { what, words })
 }
 
 impl fmt::Display for UnknownWord {
@@ -148,14 +149,19 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
-/// Control characters (also the 8-bit ones), line separators, and those without a shape that
-/// change the direction of their neighbours.
+/// Control characters, line separators, and those without a shape that turn others' direction.
 fn is_treacherous(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Whether a terminal may be coloured, by the environment's `NO_COLOR` and `TERM`.
+pub(super) fn colours_are_wanted(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    variable("NO_COLOR").is_none_or(|value| value.is_empty())
+        && variable("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// How each line looks.
@@ -181,33 +187,30 @@ impl Shape {
         let file = kind.as_ref().is_some_and(|stat| {
             rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
         });
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
             format: format.or_else(journal).unwrap_or(Format::Text),
             // What reads a pipe (cron, a supervisor) stamps the time itself.
             timed: terminal || file,
-            coloured: terminal
-                && !no_color
-                && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+            coloured: terminal && colours_are_wanted(|name| std::env::var_os(name)),
             now: clock::wall,
         }
     }
 
     /// Writes one event as one line.
     fn line(&self, out: &mut dyn fmt::Write, event: &Event<'_>) -> fmt::Result {
-        let level = *event.metadata().level();
+        let (level, priority, colour, label) = written(*event.metadata().level());
         let mut parts = Parts { json: self.format == Format::Json, ..Parts::default() };
         event.record(&mut parts);
         let Parts { message, fields, .. } = parts;
         match self.format {
             Format::Json => {
-                let (time, level) = (clock::rfc3339((self.now)()), level_word(level));
+                let time = clock::rfc3339((self.now)());
                 write!(out, r#"{{"time":"{time}","level":"{level}","message":"#)?;
-                json_string(out, &message)?;
+                quoted(out, &message, true)?;
                 writeln!(out, "{fields}}}")
             }
             Format::Journal => {
-                writeln!(out, "<{}>{}{fields}", priority(level), Printable(&message))
+                writeln!(out, "<{priority}>{}{fields}", Printable(&message))
             }
             Format::Syslog => writeln!(out, "{}{fields}", Printable(&message)),
             Format::Text => {
@@ -215,7 +218,6 @@ impl Shape {
                 if self.timed {
                     write!(out, "{dim}{}{plain} ", clock::rfc3339_seconds((self.now)()))?;
                 }
-                let (colour, label) = label(level);
                 let colour = if self.coloured { colour } else { "" };
                 if !label.is_empty() {
                     write!(out, "{colour}{label}{plain} ")?;
@@ -298,7 +300,8 @@ impl Output {
         const DAEMON: u8 = 3 << 3;
         if let Self::Syslog(socket, path) = self {
             let name = env!("CARGO_PKG_NAME");
-            let (priority, pid) = (DAEMON | priority(level), std::process::id());
+            let (_, priority, ..) = written(level);
+            let (priority, pid) = (DAEMON | priority, std::process::id());
             // Without a time: whoever listens knows it.
             let message = format!("<{priority}>{name}[{pid}]: {}", line.trim_ascii_end());
             if socket.send_to(message.as_bytes(), path).is_ok() {
@@ -310,42 +313,23 @@ impl Output {
     }
 }
 
-/// Whether `stream`, the value of `JOURNAL_STREAM`, names this very file (systemd.exec(5)): the
-/// variable is inherited, standard error may have been sent elsewhere since.
+/// Whether `stream`, the value of `JOURNAL_STREAM`, names this file (systemd.exec(5)): standard error
+/// may have been sent elsewhere since the variable was set.
 fn is_journal(stream: &str, device: u64, inode: u64) -> bool {
     stream.split_once(':').is_some_and(|(stream_device, stream_inode)| {
         stream_device.parse() == Ok(device) && stream_inode.parse() == Ok(inode)
     })
 }
 
-/// The priority of syslog(3), which systemd reads at the beginning of a line (sd-daemon(3)).
-fn priority(level: tracing::Level) -> u8 {
+/// The word of `level`, its priority in syslog(3), which systemd reads at the beginning of a line
+/// (sd-daemon(3)), and the colour and label of a line for people.
+fn written(level: tracing::Level) -> (&'static str, u8, &'static str, &'static str) {
     match level {
-        tracing::Level::ERROR => 3,
-        tracing::Level::WARN => 4,
-        tracing::Level::INFO => 6,
-        tracing::Level::DEBUG | tracing::Level::TRACE => 7,
-    }
-}
-
-fn level_word(level: tracing::Level) -> &'static str {
-    match level {
-        tracing::Level::ERROR => "error",
-        tracing::Level::WARN => "warn",
-        tracing::Level::INFO => "info",
-        tracing::Level::DEBUG => "debug",
-        tracing::Level::TRACE => "trace",
-    }
-}
-
-/// Colour and label of a line for people.
-fn label(level: tracing::Level) -> (&'static str, &'static str) {
-    match level {
-        tracing::Level::ERROR => ("\x1b[1;31m", "error:"),
-        tracing::Level::WARN => ("\x1b[1;33m", "warning:"),
-        tracing::Level::INFO => ("", ""),
-        tracing::Level::DEBUG => ("\x1b[2m", "debug:"),
-        tracing::Level::TRACE => ("\x1b[2m", "trace:"),
+        tracing::Level::ERROR => ("error", 3, "\x1b[1;31m", "error:"),
+        tracing::Level::WARN => ("warn", 4, "\x1b[1;33m", "warning:"),
+        tracing::Level::INFO => ("info", 6, "", ""),
+        tracing::Level::DEBUG => ("debug", 7, "\x1b[2m", "debug:"),
+        tracing::Level::TRACE => ("trace", 7, "\x1b[2m", "trace:"),
     }
 }
 
@@ -374,7 +358,7 @@ impl Parts {
             value.clone_into(&mut self.message);
         } else if self.json {
             self.json_key(field);
-            let _ = json_string(&mut self.fields, value);
+            let _ = quoted(&mut self.fields, value, true);
         } else {
             let _ = write!(self.fields, " {}=", field.name());
             let _ = text_value(&mut self.fields, value);
@@ -425,32 +409,22 @@ fn text_value(out: &mut dyn fmt::Write, value: &str) -> fmt::Result {
     if !value.is_empty() && !value.contains(needs_quotes) {
         return out.write_str(value);
     }
-    out.write_char('"')?;
-    for c in value.chars() {
-        match c {
-            '"' | '\\' => write!(out, "\\{c}")?,
-            _ if is_treacherous(c) => write!(out, "{}", c.escape_default())?,
-            _ => out.write_char(c)?,
-        }
-    }
-    out.write_char('"')
+    quoted(out, value, false)
 }
 
-/// Writes a JSON string (RFC 8259, section 7) that is harmless on a terminal, too.
-fn json_string(out: &mut dyn fmt::Write, value: &str) -> fmt::Result {
+/// Writes `value` in quotes so that it is harmless on a terminal, for `json` by RFC 8259, section 7.
+fn quoted(out: &mut dyn fmt::Write, value: &str, json: bool) -> fmt::Result {
     out.write_char('"')?;
     for c in value.chars() {
         match c {
             '"' | '\\' => write!(out, "\\{c}")?,
-            '\n' => out.write_str("\\n")?,
-            '\r' => out.write_str("\\r")?,
-            '\t' => out.write_str("\\t")?,
-            _ if is_treacherous(c) => {
+            c if !is_treacherous(c) => out.write_char(c)?,
+            c if !json || matches!(c, '\n' | '\r' | '\t') => write!(out, "{}", c.escape_default())?,
+            c => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     write!(out, "\\u{unit:04x}")?;
                 }
             }
-            _ => out.write_char(c)?,
         }
     }
     out.write_char('"')

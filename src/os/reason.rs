@@ -11,8 +11,7 @@ pub(crate) fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Whether the system has no more descriptors of files for this process, or for all: nobody's
-/// permissions are to blame.
+/// Whether there are no more file descriptors for this process, or for all.
 pub(crate) fn is_shortage(error: &io::Error) -> bool {
     // EMFILE and ENFILE, on every system that Homing runs on.
     matches!(error.raw_os_error(), Some(23 | 24))

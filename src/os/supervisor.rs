@@ -1,7 +1,6 @@
 //! The supervisor: tells systemd, or whoever speaks its protocol, how the daemon is (`sd_notify(3)`).
 //!
-//! Owns the datagrams and the rhythm of the watchdog. Nothing that a supervisor does or fails to do
-//! ends the daemon. The daemon speaks; rounds and their requests only count their steps.
+//! Nothing that a supervisor does ends the daemon. Rounds and their requests only count their steps.
 
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
@@ -15,14 +14,12 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, error, warn};
 
-use super::clock::{monotonic, uptime};
+use super::clock::uptime;
 
 /// The longest that a round may take from one step to the next; more is a round that hangs.
 ///
-/// Twice the longest step there is: `verify-timeout` may be five minutes. A request is given up
-/// after 30 s and a hook as well; one host's questions to a name server take less than three
-/// minutes. How many steps a round has depends on how many hosts there are, so a whole round has no
-/// limit that would suit both one host and a thousand.
+/// Twice the longest step there is: `verify-timeout` may be five minutes, and all else takes less. A
+/// whole round has no limit that suits both one host and a thousand.
 const LONGEST_STEP: Duration = Duration::from_secs(10 * 60);
 
 /// Something that a supervisor is told.
@@ -55,18 +52,11 @@ impl Notice<'_> {
         }
     }
 
-    /// How long a supervisor whose queue is full may keep the daemon waiting.
-    ///
-    /// It waits itself for a start or a reload to end; that one begins it need not know, and all else
-    /// is said again or comes too late. A signal to stop may come behind a reload: both together are
-    /// over in time for it.
+    /// How long a supervisor whose queue is full may keep the daemon waiting: longest with what it
+    /// waits for itself, the end of a start or a reload. A stop behind a reload is over in time, too.
     fn patience(self) -> Duration {
-        match self {
-            Self::Ready(_) => Duration::from_secs(2),
-            Self::Reloading(_) | Self::Status(_) | Self::Stopping | Self::Watchdog => {
-                Duration::from_millis(100)
-            }
-        }
+        let is_awaited = matches!(self, Self::Ready(_));
+        Duration::from_millis(if is_awaited { 2000 } else { 100 })
     }
 }
 
@@ -91,8 +81,7 @@ struct Watchdog {
 }
 
 impl Supervisor {
-    /// The supervisor that the environment names by `NOTIFY_SOCKET`, with the watchdog that
-    /// `WATCHDOG_USEC` and `WATCHDOG_PID` ask for.
+    /// The supervisor that `NOTIFY_SOCKET` names, with a watchdog by `WATCHDOG_USEC` and `WATCHDOG_PID`.
     pub fn of_environment(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let complained = Cell::new(false);
         let socket = variable("NOTIFY_SOCKET").filter(|socket| !socket.is_empty());
@@ -139,17 +128,6 @@ impl Supervisor {
             }
         }
         sent.is_ok()
-    }
-
-    /// Says that the configuration is read again now.
-    pub fn reloading(&self) {
-        self.tell(Notice::Reloading(monotonic()));
-    }
-
-    /// Says how the daemon stands after a round, and that it lives.
-    pub fn round_over(&self, status: &str) {
-        self.tell(Notice::Status(status));
-        self.feed();
     }
 
     /// The uptime at which the watchdog wants to be fed; never, without one.
@@ -241,8 +219,7 @@ impl Life {
     }
 }
 
-/// How often to feed: half of `time`, microseconds in text, if the watchdog watches the process
-/// `own` at all.
+/// How often to feed: half of `time`, microseconds in text, if the process `own` is watched.
 fn half_time(time: Option<&OsStr>, pid: Option<&OsStr>, own: u32) -> Option<Duration> {
     let number = |text: &OsStr| text.to_str()?.parse::<u64>().ok();
     if pid.is_some_and(|pid| number(pid) != Some(own.into())) {

@@ -9,6 +9,8 @@ use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
 };
 
+use super::log::colours_are_wanted;
+
 /// What a width is taken to be when nothing tells.
 const USUAL: usize = 80;
 
@@ -30,7 +32,7 @@ pub fn is_shown() -> bool {
 
 /// Whether standard output may be coloured.
 pub fn colours() -> bool {
-    is_shown() && are_wanted(std::env::var_os("NO_COLOR"), std::env::var_os("TERM"))
+    is_shown() && colours_are_wanted(|name| std::env::var_os(name))
 }
 
 /// How many columns `text` takes, roughly: combining marks none, East Asian letters and emoji two.
@@ -151,11 +153,6 @@ fn stated(columns: Option<impl AsRef<OsStr>>) -> usize {
     number.filter(|number| (1..=MOST).contains(number)).unwrap_or(USUAL)
 }
 
-fn are_wanted(no_color: Option<impl AsRef<OsStr>>, term: Option<impl AsRef<OsStr>>) -> bool {
-    no_color.is_none_or(|value| value.as_ref().is_empty())
-        && term.is_none_or(|term| term.as_ref() != "dumb")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,9 +168,11 @@ mod tests {
 
     #[test]
     fn colours_can_be_refused() {
-        let none = None::<&str>;
-        assert!(are_wanted(none, Some("xterm")) && are_wanted(Some(""), none));
-        assert!(!are_wanted(Some("1"), Some("xterm")) && !are_wanted(none, Some("dumb")));
+        let are_wanted = |no_color: Option<&str>, term: Option<&str>| {
+            colours_are_wanted(|name| if name == "TERM" { term } else { no_color }.map(Into::into))
+        };
+        assert!(are_wanted(None, Some("xterm")) && are_wanted(Some(""), None));
+        assert!(!are_wanted(Some("1"), Some("xterm")) && !are_wanted(None, Some("dumb")));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Users of this machine, by their numbers and as `/etc/passwd` names them.
 //!
-//! Says nothing about what they may do. Used by whoever reads, writes or starts something as one.
+//! Says nothing about what they may do.
 
 use std::fmt;
 
@@ -17,8 +17,7 @@ impl User {
     /// The user without any rights, in nobody's group.
     pub(crate) const NOBODY: Self = Self { uid: 65534, gid: 65534 };
 
-    /// That of the number `uid`, in the group that the system gives them; `gid` is the group of one
-    /// whom it does not know, unless that is root's.
+    /// The user `uid` in their own group; in `gid`, unless that is root's, where the system knows none.
     pub(crate) fn known(uid: u32, gid: u32) -> Self {
         let gid = if gid == 0 { Self::NOBODY.gid } else { gid };
         Self { uid, gid: account(uid).map_or(gid, |(_, own)| own) }

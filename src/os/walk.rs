@@ -1,8 +1,7 @@
 //! Ways to files that nobody can bend on the way: from the root on, one directory after another.
 //!
-//! Every directory is held open while its next one is looked up, and what is done to a file is done in
-//! the open directory. A link is followed only if root or this process's own user made it: anybody
-//! else could let root write wherever they want.
+//! Every directory is held open while its next one is looked up, and files are used in the open
+//! directory. Only links of root or of this process's user are followed: others could lead anywhere.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -90,8 +89,7 @@ impl DirectoryEntry {
         Ok(rustix::fs::openat(&self.directory, &self.name, flags | ALWAYS, own)?.into())
     }
 
-    /// Opens the regular file there for `flags`; `None` when it is something else, which is not opened:
-    /// a device may begin its work when it is.
+    /// Opens the regular file there for `flags`; `None` for anything else: devices act when opened.
     pub(crate) fn open(&self, flags: OFlags) -> io::Result<Option<(File, Metadata)>> {
         match self.found()? {
             None => return Err(Errno::NOENT.into()),
@@ -148,18 +146,11 @@ impl DirectoryEntry {
     pub(crate) fn sync(&self) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let open = rustix::fs::openat(&self.directory, ".", flags, Mode::empty())?;
-        match File::from(open).sync_all() {
+        File::from(open).sync_all().or_else(|error| match error.kind() {
             // Some file systems (vfat, FUSE) cannot, and need not.
-            Err(error)
-                if !matches!(
-                    error.kind(),
-                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-                ) =>
-            {
-                Err(error)
-            }
-            _ => Ok(()),
-        }
+            io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => Ok(()),
+            _ => Err(error),
+        })
     }
 }
 
@@ -217,24 +208,16 @@ impl Walk {
             rustix::fs::openat(&self.directory, name, ON_THE_WAY, Mode::empty())
         };
         match entered {
-            Ok(directory) => {
-                self.directory = directory;
-                match name.to_str() {
-                    Some("/") => self.path = "/".into(),
-                    Some("..") => drop(self.path.pop()),
-                    _ => self.path.push(name),
-                }
-                Ok(())
-            }
-            Err(error @ (Errno::NOTDIR | Errno::LOOP | Errno::MLINK)) => {
-                if self.follow(name)? {
-                    Ok(())
-                } else {
-                    Err(error.into())
-                }
-            }
-            Err(error) => Err(error.into()),
+            Ok(directory) => self.directory = directory,
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) if self.follow(name)? => return Ok(()),
+            Err(error) => return Err(error.into()),
         }
+        match name.to_str() {
+            Some("/") => self.path = "/".into(),
+            Some("..") => drop(self.path.pop()),
+            _ => self.path.push(name),
+        }
+        Ok(())
     }
 
     /// If `name` is a link, puts what it leads to before the rest of the way.
@@ -256,34 +239,24 @@ impl Walk {
 }
 
 /// The owner of the link `name` in `directory` and what it leads to; `None` when it is no link.
-#[cfg(target_os = "linux")]
 fn link(directory: &OwnedFd, name: &OsStr) -> io::Result<Option<(u32, PathBuf)>> {
-    // Owner and target of the very same link: it is held open.
+    // On Linux, owner and target of the very same link: it is held open.
+    #[cfg(target_os = "linux")]
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let open = match rustix::fs::openat(directory, name, flags, Mode::empty()) {
-        Ok(open) => open,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let found = rustix::fs::fstat(&open)?;
-    if kind(&found) != FileType::Symlink {
-        return Ok(None);
-    }
-    let target = rustix::fs::readlinkat(&open, "", Vec::new())?;
-    Ok(Some((found.st_uid, OsString::from_vec(target.into_bytes()).into())))
-}
-
-/// The owner of the link `name` in `directory` and what it leads to; `None` when it is no link.
-#[cfg(not(target_os = "linux"))]
-fn link(directory: &OwnedFd, name: &OsStr) -> io::Result<Option<(u32, PathBuf)>> {
-    let found = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(found) => found,
+    #[cfg(target_os = "linux")]
+    let looked = rustix::fs::openat(directory, name, flags, Mode::empty())
+        .and_then(|open| Ok((rustix::fs::fstat(&open)?, (open, OsStr::new("")))));
+    #[cfg(not(target_os = "linux"))]
+    let looked = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+        .map(|found| (found, (directory, name)));
+    let (found, (place, name)) = match looked {
+        Ok(looked) => looked,
         Err(Errno::NOENT) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     if kind(&found) != FileType::Symlink {
         return Ok(None);
     }
-    let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
+    let target = rustix::fs::readlinkat(&place, name, Vec::new())?;
     Ok(Some((found.st_uid, OsString::from_vec(target.into_bytes()).into())))
 }

@@ -1,7 +1,7 @@
 //! Questions to the Linux kernel by rtnetlink(7): addresses and routes.
 //!
-//! Every question has a socket of its own, so that no answer can be taken for another's. Of each
-//! message only the few attributes that are needed are decoded: one about a link has dozens.
+//! Every question has its own socket, so that no answer is taken for another's. Of each message only
+//! the attributes that are needed are decoded: one about a link has dozens.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -61,32 +61,9 @@ const LINK_HEADER: usize = 16;
 const ROUTE_HEADER: usize = 12;
 /// Asks for the entry of a table that fits, in place of what is made of it (`RTM_F_FIB_MATCH`).
 const FIB_MATCH: u32 = 0x2000;
-/// The kinds of interface that carry packets through another line's, each by its name in the kernel.
-const TUNNELS: [&str; 23] = [
-    "amneziawg",
-    "erspan",
-    "geneve",
-    "gre",
-    "gretap",
-    "gtp",
-    "ip6erspan",
-    "ip6gre",
-    "ip6gretap",
-    "ip6tnl",
-    "ipip",
-    "ipsec",
-    "ovpn",
-    "ovpn-dco",
-    "ovpn-dco-v2",
-    "sit",
-    "tun",
-    "vti",
-    "vti6",
-    "vxlan",
-    "wireguard",
-    "xfrm",
-    "zerotier",
-];
+/// The kinds of interface that carry packets through another one, by their names in the kernel.
+const TUNNELS: &str = "amneziawg erspan geneve gre gretap gtp ip6erspan ip6gre ip6gretap ip6tnl ipip \
+                       ipsec ovpn ovpn-dco ovpn-dco-v2 sit tun vti vti6 vxlan wireguard xfrm zerotier";
 /// Room for the name of an interface and its NUL (`IFNAMSIZ`).
 const NAME: usize = 16;
 
@@ -95,7 +72,7 @@ pub(super) const DATAGRAM: usize = 32 * 1024;
 /// How long an answer may take. The kernel answers while it is asked, so this never passes.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How the kernel says that there is no way: no route; an unreachable, a prohibited or a blackhole
-/// one; no such family at all.
+/// one; no such family or interface.
 const NO_WAY: [Errno; 7] = [
     Errno::NETUNREACH,
     Errno::HOSTUNREACH,
@@ -103,7 +80,6 @@ const NO_WAY: [Errno; 7] = [
     Errno::INVAL,
     Errno::AFNOSUPPORT,
     Errno::OPNOTSUPP,
-    // The interface has gone.
     Errno::NODEV,
 ];
 /// How often a list is read that changes while it is read.
@@ -111,8 +87,7 @@ const READINGS: usize = 3;
 
 /// The addresses of all interfaces and both families, in the kernel's order.
 ///
-/// Fails when the kernel does not answer within a second, or when interfaces and addresses change
-/// faster than they can be read.
+/// Fails when the kernel does not answer within a second, or changes faster than it can be read.
 pub fn addresses() -> io::Result<Vec<KernelAddress>> {
     let listed = listing()?.addresses.into_iter();
     Ok(listed.map(|listed| listed.address).collect())
@@ -164,22 +139,19 @@ pub fn route_by(index: u32, family: Family) -> io::Result<Option<Route>> {
 /// The same for packets that come from `source` as well, which rules may send another way.
 pub fn route_from(index: u32, source: IpAddr) -> io::Result<Option<Route>> {
     let route = way_by(index, Family::of(source), Some(source))?;
-    // With a source the interface is no more than a wish to IPv6; and what was asked with is not
-    // repeated.
+    // With a source, IPv6 may choose another interface; and the answer does not repeat the source.
     let route = route.filter(|route| route.index == index);
     Ok(route.map(|route| Route { source: Some(source), ..route }))
 }
 
-/// The metric of the route by which packets leave that have to leave by the interface `index`: the
-/// smaller, the better. `None` when there is none.
+/// The metric of the route by the interface `index`: the smaller, the better; `None` without a route.
 pub fn metric_by(index: u32, family: Family) -> io::Result<Option<u32>> {
     look_up(family, Some(index), None, FIB_MATCH, metric_in)
 }
 
 fn way_by(index: u32, family: Family, source: Option<IpAddr>) -> io::Result<Option<Route>> {
-    // Without a route, IPv4 takes it for granted that everybody is a neighbour on that interface; only
-    // the tables themselves tell the difference. Kernels before 4.13 do not know the question and
-    // answer the other one.
+    // Without a route, IPv4 takes everybody for a neighbour on that interface; only the tables tell.
+    // Kernels before 4.13 do not know the question and answer the other one.
     if let Family::V4 = family
         && look_up(family, Some(index), source, FIB_MATCH, entry_in)?.is_none()
     {
@@ -199,8 +171,7 @@ pub fn interface(name: InterfaceName) -> io::Result<Option<Interface>> {
     })
 }
 
-/// What `item` makes of the way to the Internet, by the interface `by` and from the address `source`
-/// if they are given.
+/// What `item` makes of the way to the Internet, by the interface `by` and from `source` if given.
 fn look_up<T>(
     family: Family,
     by: Option<u32>,
@@ -256,7 +227,7 @@ pub(super) struct Link {
     tunnel: bool,
 }
 
-/// Whether an interface is switched on, is running, and is plugged in or has nothing to be plugged in.
+/// Whether an interface is switched on, is running, and has a carrier or needs none.
 const STATE: LinkFlags = LinkFlags::Up.union(LinkFlags::Running).union(LinkFlags::LowerUp);
 
 /// A socket for one caller's questions.
@@ -268,8 +239,7 @@ struct Inquiry {
 impl Inquiry {
     fn open() -> io::Result<Self> {
         let socket = Socket::new(NETLINK_ROUTE)?;
-        // The time limit belongs to the socket behind both descriptors, whatever its kind; std
-        // offers the option for its own kinds only.
+        // std sets the time limit for its own kinds only; it is that of both descriptors.
         UdpSocket::from(socket.as_fd().try_clone_to_owned()?).set_read_timeout(Some(PATIENCE))?;
         Ok(Self { socket, datagram: Vec::with_capacity(DATAGRAM) })
     }
@@ -324,7 +294,7 @@ impl Inquiry {
     ) -> io::Result<Vec<T>> {
         for _ in 0..READINGS {
             let mut items = Vec::new();
-            if self.read(request, answer, &mut |payload| items.extend(item(payload)))? {
+            if self.read_list(request, answer, &mut |payload| items.extend(item(payload)))? {
                 return Ok(items);
             }
         }
@@ -332,7 +302,7 @@ impl Inquiry {
     }
 
     /// Reads a list once; `false` when it changed meanwhile, so that entries may be missing.
-    fn read(
+    fn read_list(
         &mut self,
         request: &[u8],
         answer: u16,
@@ -448,7 +418,7 @@ pub(super) fn link(payload: &[u8]) -> Option<(u32, Link)> {
     let kind = kind.and_then(|info| attribute(info, 0, IFLA_INFO_KIND));
     let tunnel = kind.is_some_and(|kind| {
         let kind = kind.strip_suffix(&[0]).unwrap_or(kind);
-        TUNNELS.iter().any(|tunnel| tunnel.as_bytes() == kind)
+        TUNNELS.split(' ').any(|tunnel| tunnel.as_bytes() == kind)
     });
     Some((header.index, Link { name, flags: header.flags & STATE, tunnel }))
 }

@@ -1,7 +1,6 @@
 //! News from the Linux kernel: addresses, interfaces and default routes that change.
 //!
-//! Tells what to read again and nothing more; drops what can never matter, so that a busy machine
-//! does not wake the daemon. Called by the daemon's loop.
+//! Says what to read again; drops what never matters, so that a busy machine does not wake the daemon.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -57,8 +56,7 @@ impl Watcher {
 
     /// Waits for news that may matter and returns all there is at that moment, in one.
     ///
-    /// Nothing is lost when the future is dropped before it ends. After an error anything may have
-    /// changed.
+    /// Loses nothing when it is dropped before it ends. After an error anything may have changed.
     pub async fn changed(&mut self) -> io::Result<Changes> {
         let Self { socket, links, datagram } = self;
         loop {
