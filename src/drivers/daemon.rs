@@ -1,7 +1,7 @@
 //! The daemon: rounds begun by the kernel's events, by time and by signals, until a signal ends it.
 //!
-//! `select!` only makes one event; what to do about it is decided by plain functions. Nothing that a
-//! provider, the network or the clock does ends it.
+//! `select!` only makes one event, and plain functions decide what to do. No provider, network or clock
+//! ends it.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -19,11 +19,12 @@ use crate::core::address::PerFamily;
 use crate::core::address::auto::Route;
 use crate::core::backoff::Backoff;
 use crate::exit::Exit;
-use crate::os::clock::{Alarm, ClockJump, spread, uptime};
+use crate::os::clock::{Alarm, ClockJump, monotonic, spread, uptime};
 use crate::os::kernel::{Changes, Watcher};
 use crate::os::supervisor::{Notice, Supervisor};
 use crate::round::{Absences, Engine, Occasion, SelfChecks};
-use crate::source::sights::{self, LONGEST_VERDICT, OUTSIDE_REST, Snapshot, SourceFacts};
+use crate::source::sights::{LONGEST_VERDICT, OUTSIDE_REST};
+use crate::source::snapshot::{self, Snapshot, SourceFacts};
 use crate::state::{DAEMON, StateAccess, exposure};
 
 /// The longest that events may keep putting a round off.
@@ -87,7 +88,7 @@ pub async fn run(setup: Setup) -> Exit {
     };
     engine.self_checks = Some(SelfChecks::default());
     engine.absences = Some(Absences::default());
-    let jump = ClockJump::new();
+    let jump = ClockJump::watch();
     let supervisor = Supervisor::of_environment(|name| std::env::var_os(name));
     let stopping = || supervisor.tell(Notice::Stopping);
     let mut watches = Watches::begin(&engine.config);
@@ -102,7 +103,7 @@ pub async fn run(setup: Setup) -> Exit {
         let stop = Cell::new(false);
         let begun = uptime();
         // A way that comes up while a request fails for want of it is news.
-        let routes = sights::routes().ok();
+        let routes = snapshot::routes().ok();
         debug!(%occasion, "a round begins");
         let pulse = engine.pulse.clone();
         // Boxed: it would be copied from one wait around it into the next.
@@ -123,7 +124,8 @@ pub async fn run(setup: Setup) -> Exit {
             break;
         }
         status.note(&report, engine.clock.now());
-        supervisor.round_over(&status.line());
+        supervisor.tell(Notice::Status(&status.line()));
+        supervisor.feed();
         let facts =
             sights.snapshot().ok().map(|snapshot| SourceFacts::of(&engine.config, snapshot));
         let spared = occasion.by_event && report.spared_a_source();
@@ -141,15 +143,14 @@ pub async fn run(setup: Setup) -> Exit {
         watches.follow(&engine.config);
         occasion = loop {
             let feeding = supervisor.feeding();
-            let event = waiting.event(&mut signals, &alarm, &jump, &mut watches, feeding).await;
-            match event {
+            match waiting.event(&mut signals, &alarm, &jump, &mut watches, feeding).await {
                 Event::Signal(SignalRequest::Stop) => {
                     stopping();
                     return stopped();
                 }
                 Event::Signal(SignalRequest::Round) => break Occasion::default(),
                 Event::Signal(SignalRequest::Reload) => {
-                    supervisor.reloading();
+                    supervisor.tell(Notice::Reloading(monotonic()));
                     status.outdated = !reload(&mut engine, &common.config, &mut confinement);
                     supervisor.tell(Notice::Ready(&status.line()));
                     if !status.outdated {
@@ -205,8 +206,7 @@ fn begin(config: &Config, state_dir: &Path) -> Confinement {
     confinement
 }
 
-/// Ends for the sake of the state: what cannot be remembered is not sent, and no process can widen the
-/// rules that it is confined by.
+/// Ends because the state cannot be saved, and no process can widen the rules that confine it.
 fn end_for_restart(supervisor: &Supervisor) -> Exit {
     info!("stopping, so that the service manager starts Homing with rules for what is there now");
     supervisor.tell(Notice::Stopping);
@@ -317,8 +317,7 @@ fn reload(engine: &mut Engine, path: &Path, confinement: &mut Confinement) -> bo
 struct Waiting {
     /// What the last round's sources used.
     facts: Option<SourceFacts>,
-    /// The ways to the Internet when the last round began, if a host waits for the network: a
-    /// provider may be out of reach whatever the sources are.
+    /// The ways to the Internet when the last round began, if a host waits for the network.
     routes: Option<PerFamily<Option<Route>>>,
     /// The uptime at which the next round begins by itself.
     deadline: Duration,
@@ -350,8 +349,7 @@ impl Waiting {
                 biased;
                 told = signals.next() => Event::Signal(told),
                 () = jump.jumped() => Event::ClockJumped,
-                // A turn in which the runtime hears what else happened: after a suspend the clock
-                // has jumped as well, and one round is enough.
+                // First the runtime hears what else happened: after a suspend the clock has jumped, too.
                 () = tokio::task::yield_now() => Event::Time,
             };
         }
@@ -374,8 +372,8 @@ impl Waiting {
         pending.put_off(settle, now);
     }
 
-    /// Notes that something happened to a secret file: the round waits until it is quiet, and does not
-    /// follow the one that has `begun` too soon.
+    /// Notes that something happened to a secret file: the round waits until it is quiet, and keeps the
+    /// least gap to the one that has `begun`.
     fn note_secrets(&mut self, settle: Duration, begun: Duration) {
         debug!("a secret file or a receipt changed");
         self.new_secrets = true;

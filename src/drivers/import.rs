@@ -54,7 +54,8 @@ fn translated(command: &ImportCommand) -> Result<Written, (Exit, String)> {
     let from_stdin = command.file == Path::new("-");
     let shown = if from_stdin { "standard input".to_owned() } else { shown_path(&command.file) };
     let wrong = |what: String| (Exit::Configuration, what);
-    let bytes = read(&command.file, from_stdin).map_err(|what| wrong(format!("{shown} {what}")))?;
+    let bytes =
+        read_set_up(&command.file, from_stdin).map_err(|what| wrong(format!("{shown} {what}")))?;
     // Comments may be in any encoding, and the rest is ASCII; a secret that is not UTF-8 is told.
     let text = String::from_utf8_lossy(&bytes);
     let draft = import::read_draft(command.client, &text)
@@ -68,7 +69,7 @@ fn translated(command: &ImportCommand) -> Result<Written, (Exit, String)> {
 }
 
 /// What `file` holds; an error is the end of a sentence that begins with its name.
-fn read(file: &Path, from_stdin: bool) -> Result<Vec<u8>, String> {
+fn read_set_up(file: &Path, from_stdin: bool) -> Result<Vec<u8>, String> {
     const MOST: u64 = 1024 * 1024;
     let mut bytes = Vec::new();
     let result = if from_stdin {
@@ -119,8 +120,7 @@ fn problems(text: &str) -> Vec<String> {
     problems.iter().map(sentence).collect()
 }
 
-/// Puts each secret into its file in `directory`. All are looked at before one is written, so that
-/// a file that holds another secret stops it early.
+/// Puts each secret into its file in `directory`, after a look whether any holds another secret.
 fn store(directory: &Path, secrets: &[SecretFile]) -> Result<(), String> {
     if secrets.is_empty() {
         return Ok(());
@@ -150,7 +150,7 @@ fn store(directory: &Path, secrets: &[SecretFile]) -> Result<(), String> {
         }
     }
     for (path, file) in missing {
-        write(&path, file).map_err(|error| {
+        write_secret(&path, file).map_err(|error| {
             format!("{} cannot be written: {}", shown_path(&path), reason(&error))
         })?;
     }
@@ -198,7 +198,7 @@ fn prepare(directory: &Path) -> Result<(), String> {
 }
 
 /// Writes one file, which is whole from the moment that it has its name.
-fn write(path: &Path, file: &SecretFile) -> io::Result<()> {
+fn write_secret(path: &Path, file: &SecretFile) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);

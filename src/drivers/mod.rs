@@ -49,9 +49,8 @@ struct Setup {
 }
 
 impl Setup {
-    /// Reads the configuration; what is wrong with it is told, all at once. `is_cron` tells that it
-    /// is told once, not at every run.
-    fn read(common: Common, is_cron: bool) -> Result<Self, Exit> {
+    /// Reads the configuration, or says all that is wrong with it; for cron, once and not at every run.
+    fn load(common: Common, is_cron: bool) -> Result<Self, Exit> {
         let config = config::load(&common.config).map_err(|problems| {
             let what = problems.to_string();
             let dir = || state_dir(&common, config::stated_state_dir(&common.config).as_ref());
@@ -95,7 +94,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     // cron mails what a run prints.
     let is_cron = matches!(&command, Command::Once(options) if !options.dry_run)
         && !std::io::stderr().is_terminal();
-    let setup = match Setup::read(common, is_cron) {
+    let setup = match Setup::load(common, is_cron) {
         Ok(setup) => setup,
         Err(exit) => return exit,
     };
@@ -117,8 +116,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     }
 }
 
-/// Starts the log. What a command has to say it prints; only a daemon's information is logged, and
-/// only a daemon's warnings go where nobody who calls a command would see them.
+/// Starts the log. Commands print what they have to say, and their warnings never go to syslog.
 fn start_log(setup: &Setup, command: &Command) {
     let common = &setup.common;
     let asked = common.log.map(|level| level.shifted(common.verbosity));
@@ -132,11 +130,10 @@ fn start_log(setup: &Setup, command: &Command) {
     log::start(format, level);
 }
 
-/// Runs `work` on a runtime of one thread. It is not moved: a daemon's is large, and so is a copy of the
-/// runtime's code for each kind.
+/// Runs `work` on a runtime of one thread. Pinned and `dyn`: a daemon's is large, and so is the runtime's
+/// code for each kind.
 fn awaited(work: Pin<&mut dyn Future<Output = Exit>>) -> Exit {
-    // The only other thread is the resolver's; it leaves soon, and is not waited for at the end,
-    // because a look-up that hangs must not outlast a signal to stop.
+    // The resolver's thread is not waited for at the end: a look-up that hangs must not outlast a stop.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_keep_alive(Duration::from_secs(1))
@@ -197,8 +194,8 @@ fn engine(setup: Setup, access: StateAccess) -> Result<Engine, Exit> {
     Ok(Engine::new(setup.config, loaded.memory, store, clock, waiting))
 }
 
-/// Whether to say why the state cannot be used: always, but for a holder of its lock whom cron's mails
-/// have told of before. Beside a daemon there would be one at every run.
+/// Whether to say why the state cannot be used; cron's mails name a holder of its lock once, not at
+/// every run beside a daemon.
 fn is_worth_telling(error: &StateError, access: StateAccess) -> bool {
     match (error, access) {
         (StateError::Held { dir, holder }, StateAccess::Locked { who }) if who != DAEMON => {

@@ -76,8 +76,7 @@ impl News {
         report.tokens.iter().for_each(token);
     }
 
-    /// Logs the services that are left aside: each once, however often its time is prolonged, until
-    /// it was right again or does something else.
+    /// Logs the services that are left aside, each once until it was right again or fails otherwise.
     fn services(&mut self, standings: &Standings) {
         let topic =
             |service: &ServiceId| format!("service {} {}", service.family.key(), service.name);
@@ -113,19 +112,20 @@ impl News {
             let until = rfc3339_seconds(until).to_string();
             info!(%host, provider, until, "waiting for its turn");
         }
-        // A hold of an earlier run is told once after a start, too.
-        for (family, hold) in report.holds.iter().filter(|_| report.answers.is_empty()) {
-            let topic = format!("{} {}", topic("hold"), family.map_or("", Family::key));
-            self.said(&topic, Some(hold.kind.reason()), |_| held(report, hold));
+        let of_hold = |family: Option<Family>| {
+            format!("{} {}", topic("hold"), family.map_or("", Family::key))
+        };
+        for (family, hold) in &report.holds {
+            self.said(&of_hold(*family), Some(hold.kind.reason()), |_| {
+                // One of an earlier run is told after a start; one of this round its answer tells.
+                if report.answers.is_empty() {
+                    held(report, hold);
+                }
+            });
         }
         if report.holds.is_empty() {
-            for family in ["", Family::V4.key(), Family::V6.key()] {
-                self.said.remove(&format!("{} {family}", topic("hold")));
-            }
-        } else if !report.answers.is_empty() {
-            for (family, hold) in &report.holds {
-                let topic = format!("{} {}", topic("hold"), family.map_or("", Family::key));
-                self.said.insert(topic, hold.kind.reason().to_owned());
+            for family in [None, Some(Family::V4), Some(Family::V6)] {
+                self.said.remove(&of_hold(family));
             }
         }
         let Some(step) = &report.step else { return };
@@ -141,8 +141,8 @@ impl News {
         }
     }
 
-    /// Logs which families should be seen and are not, and which are seen again: those together that
-    /// have one cause. A cause that comes and goes is told once in a while, and when it lasts.
+    /// Logs which families should be seen and are not, by their causes, and which are seen again. A
+    /// cause that comes and goes is told once in a while, and when it lasts.
     fn missing(&mut self, reports: &[HostReport], now: Instant) {
         let mut missing: Vec<(Cause, Vec<&HostReport>)> = Vec::new();
         let mut again: PerFamily<Vec<&HostReport>> = PerFamily::default();
@@ -194,29 +194,12 @@ impl News {
             let (host, provider) = whose(&reports);
             let fix = "run `homing address`";
             let after_text = after.map(|after| humantime::format_duration(after).to_string());
-            match &after_text {
-                Some(after) => {
-                    warn!(
-                        host,
-                        provider,
-                        family = family.key(),
-                        reason,
-                        fix,
-                        after,
-                        "address gone; the record is removed if it stays so"
-                    );
-                }
-                None => {
-                    warn!(
-                        host,
-                        provider,
-                        family = family.key(),
-                        reason,
-                        fix,
-                        "address not seen; the record is left as it is"
-                    );
-                }
-            }
+            let goes = match after {
+                Some(_) => "address gone; the record is removed if it stays so",
+                None => "address not seen; the record is left as it is",
+            };
+            let (family_key, after_text) = (family.key(), after_text.as_deref());
+            warn!(host, provider, family = family_key, reason, fix, after = after_text, "{goes}");
             let cause = Cause { family, reason, after };
             self.causes.retain(|(known, _)| *known != cause);
             self.causes.push((cause, now));
@@ -231,8 +214,7 @@ impl News {
         }
     }
 
-    /// Logs what the zone's own servers said after an update; what is wrong, until it is something
-    /// else.
+    /// Logs what the zone's own servers said after an update.
     fn verified(&mut self, report: &HostReport) {
         let (host, provider) = (&report.key.host, report.key.provider.as_str());
         let topic = format!("verified {host} {provider}");
@@ -334,15 +316,12 @@ fn token(news: &TokenNews) {
                 debug!(%host, provider, "the token is narrow");
             }
         },
-        Matter::Ends(end) => {
-            let (end, fix) =
-                (rfc3339_seconds(*end).to_string(), feature::run_token("rotate", host));
-            warn!(%host, provider, end, fix, "the token expires soon");
-        }
-        Matter::Ended(end) => {
-            let (end, fix) =
-                (rfc3339_seconds(*end).to_string(), feature::run_token("rotate", host));
-            warn!(%host, provider, end, fix, "the token has expired");
+        Matter::Ends(end) | Matter::Ended(end) => {
+            let is_over = matches!(&news.matter, Matter::Ended(_));
+            let what = if is_over { "the token has expired" } else { "the token expires soon" };
+            let end = rfc3339_seconds(*end).to_string();
+            let fix = feature::run_token("rotate", host);
+            warn!(%host, provider, end, fix, "{what}");
         }
     }
 }
@@ -353,14 +332,11 @@ fn held(report: &HostReport, hold: &Hold) {
     let until = hold.until.map(|until| rfc3339_seconds(until).to_string());
     let until = until.unwrap_or_else(|| "a person acts".to_owned());
     let (reason, detail, fix) = (hold.kind.reason(), &hold.detail, &*hold.remedy(host));
-    match hold.kind {
-        HoldKind::Rejected(_) => {
-            warn!(%host, provider, reason, detail, until, fix, "update rejected");
-        }
-        HoldKind::Backoff(_) | HoldKind::Throttled => {
-            warn!(%host, provider, reason, detail, until, fix, "update deferred");
-        }
-    }
+    let is = match hold.kind {
+        HoldKind::Rejected(_) => "rejected",
+        HoldKind::Backoff(_) | HoldKind::Throttled => "deferred",
+    };
+    warn!(%host, provider, reason, detail, until, fix, "update {is}");
 }
 
 /// A wish as a field: the addresses, or that the record is left alone.

@@ -1,7 +1,6 @@
 //! Watches the files that secrets stand in, and their receipts, so that a new one counts at once.
 //!
-//! Their directories are watched: a file is replaced more often than it is written to. Decides
-//! nothing; whoever waits starts a round, which reads what is there. Called by the daemon.
+//! Their directories are watched: a file is replaced more often than it is written to.
 
 use std::io;
 
@@ -81,8 +80,7 @@ mod linux {
             Ok(Self { inotify, names: BTreeMap::new() })
         }
 
-        /// From now on watches the secret files of `config` where they are now; what happened since
-        /// the last call is told all the same.
+        /// Watches the secret files of `config` where they are now; what happened before is not lost.
         pub fn follow(&mut self, config: &Config) {
             self.names.clear();
             let mut known = BTreeSet::new();
@@ -125,9 +123,7 @@ mod linux {
             }
         }
 
-        /// Waits until something happened to one of the files.
-        ///
-        /// Nothing is lost when the future is dropped before it ends.
+        /// Waits until something happened to one of the files; loses nothing when it is dropped.
         pub async fn changed(&mut self) -> io::Result<()> {
             loop {
                 let mut ready = self.inotify.readable().await?;

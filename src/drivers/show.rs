@@ -17,10 +17,10 @@ use crate::core::token::upkeep::{self, End, Known, NoTerms, Proof, Terms};
 use crate::core::token::verdict::TokenVerdict;
 use crate::core::verify::Drift;
 use crate::os::clock::rfc3339_seconds;
-use crate::round::{Answered, HostReport, Matter, TokenNews};
+use crate::round::{HostReport, Matter, TokenNews};
 
-/// One line for each different thing that the sources saw, in the order of the hosts; what one host
-/// saw of a family goes with what others saw of the other.
+/// One line for each different thing that the sources saw, in the order of the hosts; hosts that saw
+/// the same of a family share it.
 pub fn seen(reports: &[HostReport]) -> Vec<String> {
     let mut lines: Vec<PerFamily<Option<String>>> = Vec::new();
     for report in reports {
@@ -91,16 +91,13 @@ pub fn hold(hold: &Hold) -> String {
     if !hold.detail.is_empty() {
         let _ = write!(text, ": {}", hold.detail);
     }
-    let _ = match (hold.kind, hold.until) {
+    let until = hold.until.map(rfc3339_seconds);
+    let _ = match (hold.kind, until) {
         (HoldKind::Rejected(_), None) => write!(text, "; not tried again until it is mended"),
         (HoldKind::Rejected(_), Some(until)) => {
-            write!(
-                text,
-                "; not tried again until it is mended, or after {}",
-                rfc3339_seconds(until)
-            )
+            write!(text, "; not tried again until it is mended, or after {until}")
         }
-        (_, Some(until)) => write!(text, "; next try after {}", rfc3339_seconds(until)),
+        (_, Some(until)) => write!(text, "; next try after {until}"),
         (_, None) => Ok(()),
     };
     text
@@ -109,13 +106,16 @@ pub fn hold(hold: &Hold) -> String {
 /// What one round meant for one host, a line each; with `everything` also what is not new.
 pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
     let name = &report.key.host;
-    let mut lines = Vec::new();
     if let Some(problem) = &report.secret_problem {
         let tells = everything || report.newly_left_out;
-        let line = tells.then(|| format!("{name}: left out: {problem}"));
-        return line.into_iter().collect();
+        return Vec::from_iter(tells.then(|| format!("{name}: left out: {problem}")));
     }
-    let of = |family: Option<Family>| family.map(|f| format!(" {f}:")).unwrap_or_default();
+    let mut lines = Vec::new();
+    let tell_hold = |lines: &mut Vec<String>, family: Option<Family>, held: &Hold| {
+        let of = family.map(|family| format!(" {family}:")).unwrap_or_default();
+        lines.push(format!("{name}:{of} {}", hold(held)));
+        lines.push(format!("  fix: {}", held.remedy(name)));
+    };
     let mut said_hold = false;
     for (place, answered) in report.answers.iter().enumerate() {
         let sent = wishes(&answered.wishes, &report.before);
@@ -128,8 +128,7 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
             }
             (_, News::Held(held)) => {
                 said_hold = true;
-                lines.push(format!("{name}:{} {}", of(answered.family()), hold(held)));
-                lines.push(format!("  fix: {}", held.remedy(name)));
+                tell_hold(&mut lines, answered.family(), held);
             }
             // What the narrower questions brought follows.
             (_, News::Narrowed(_)) if place + 1 < report.answers.len() => {}
@@ -146,9 +145,8 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
         lines.push(format!("{name}: waits for its turn until {until}: the provider takes only so many updates in a time; nothing to do"));
     }
     lines.extend(report.drift.as_ref().map(|drift| format!("{name}: {}", changed(drift))));
-    lines.extend(
-        report.verified.as_ref().map(|found| format!("{name}: {}", finding(&found.finding))),
-    );
+    let verified = report.verified.as_ref();
+    lines.extend(verified.map(|found| format!("{name}: {}", finding(&found.finding))));
     lines.extend(missing(report, everything));
     for (family, _) in report.seen_again.iter().filter(|(_, again)| **again) {
         if let (Seen::Here(addresses), true) = (&report.seen[family], report.answers.is_empty()) {
@@ -156,14 +154,13 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
         }
     }
     // Off a terminal it is told with what was done, so that cron does not mail it at every run.
-    let written =
-        |answered: &Answered| matches!(answered.outcome, Outcome::Updated | Outcome::Unchanged);
-    let tells = everything || report.answers.iter().any(written);
+    let mut outcomes = report.answers.iter().map(|answered| &answered.outcome);
+    let tells =
+        everything || outcomes.any(|it| matches!(it, Outcome::Updated | Outcome::Unchanged));
     lines.extend(trouble(report).filter(|_| tells));
     if everything && !said_hold {
         for (family, held) in &report.holds {
-            lines.push(format!("{name}:{} {}", of(*family), hold(held)));
-            lines.push(format!("  fix: {}", held.remedy(name)));
+            tell_hold(&mut lines, *family, held);
         }
     }
     if everything && lines.is_empty() {
@@ -179,10 +176,8 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
 pub fn finding(finding: &VerifyFinding) -> String {
     match finding {
         VerifyFinding::Right { servers, took, others } => {
-            let mut text = format!("verified at {servers} server");
-            if *servers != 1 {
-                text.push('s');
-            }
+            let s = if *servers == 1 { "" } else { "s" };
+            let mut text = format!("verified at {servers} server{s}");
             if !took.is_zero() {
                 let _ = write!(text, " in {:.1} s", took.as_secs_f64());
             }
@@ -252,9 +247,8 @@ pub fn expected(report: &HostReport) -> Vec<String> {
                     Wish::Remove => Wish::Leave,
                     Wish::Leave | Wish::Set(_) => wish.clone(),
                 });
-                let rest = wishes(&rest, &report.before);
-                lines
-                    .push(format!("{name}: would send {rest} to {provider}{by}: {}", why(*reason)));
+                let (rest, why) = (wishes(&rest, &report.before), why(*reason));
+                lines.push(format!("{name}: would send {rest} to {provider}{by}: {why}"));
             }
             lines.extend(missing(report, true));
             lines.extend(trouble(report));
@@ -284,28 +278,25 @@ pub fn by(bind: Option<InterfaceName>) -> String {
 
 /// What leaving a family out does at the providers in use, where it is not simply left alone.
 pub fn side_effects(config: &Config) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    lines.extend(programs_of_another(config));
+    let mut lines: Vec<String> = programs_of_another(config).into_iter().collect();
+    let mut add = |line: String| {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    };
     for host in &config.hosts {
         let provider = &config.providers[host.provider];
         for family in Family::BOTH {
             let Some(effect) = provider.side_effect(family) else { continue };
-            let line = match host.sources[family] {
+            add(match host.sources[family] {
                 None => format!("{}: {family} is off, but {effect}", host.host.key.host),
                 Some(_) => effect,
-            };
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
+            });
         }
         let urls = [&provider.update_url, &provider.api_url];
         let plain = urls.into_iter().flatten().any(|url| url.starts_with("http:"));
         if provider.plain_http && plain {
-            let line =
-                format!("provider {}: requests and their secrets go unencrypted", provider.name);
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
+            add(format!("provider {}: requests and their secrets go unencrypted", provider.name));
         }
     }
     lines
@@ -329,11 +320,8 @@ pub fn token(news: &TokenNews, now: Timestamp) -> Vec<String> {
             vec![line, format!("  fix: {}", feature::run_token("rotate", host))]
         }
         Matter::Checked(check) if check.verdict == TokenVerdict::TooPowerful => {
-            let fix = Rejection::TooPowerful.remedy(host);
-            vec![
-                format!("{host}: the token is {}: {}", check.verdict, check.powers),
-                format!("  fix: {fix}"),
-            ]
+            let line = format!("{host}: the token is {}: {}", check.verdict, check.powers);
+            vec![line, format!("  fix: {}", Rejection::TooPowerful.remedy(host))]
         }
         Matter::Checked(_) => Vec::new(),
     }
@@ -389,31 +377,19 @@ pub fn rights(
 /// What is wrong with a receipt that lies beside a token file, or what it says against its token.
 pub fn receipt(report: &HostReport) -> Option<String> {
     let host = &report.key.host;
-    let fix = || feature::run_token("issue", host);
-    match &report.unfit {
-        Some(Proof::Revoked(at)) => {
-            return Some(format!(
-                "{host}: its token was revoked {}; {}",
-                rfc3339_seconds(*at),
-                fix()
-            ));
+    let fix = feature::run_token("issue", host);
+    Some(match (&report.unfit, &report.no_terms) {
+        (Some(Proof::Revoked(at)), _) => {
+            format!("{host}: its token was revoked {}; {fix}", rfc3339_seconds(*at))
         }
-        Some(Proof::Beyond(powers)) => {
-            return Some(format!("{host}: its token is too powerful: {powers}; {}", fix()));
+        (Some(Proof::Beyond(powers)), _) => {
+            format!("{host}: its token is too powerful: {powers}; {fix}")
         }
-        Some(proof) => return Some(format!("{host}: {proof}; {}", fix())),
-        None => {}
-    }
-    let problem = report.no_terms.as_ref()?;
-    match problem {
-        NoTerms::NoReceipt => None,
-        NoTerms::OfAnother => {
-            Some(format!("{host}: {problem}; {}", feature::run_token("issue", host)))
-        }
-        NoTerms::Unusable(_) => {
-            Some(format!("{host}: {problem}, or {}", feature::run_token("issue", host)))
-        }
-    }
+        (Some(proof), _) => format!("{host}: {proof}; {fix}"),
+        (None, None | Some(NoTerms::NoReceipt)) => return None,
+        (None, Some(problem @ NoTerms::OfAnother)) => format!("{host}: {problem}; {fix}"),
+        (None, Some(problem @ NoTerms::Unusable(_))) => format!("{host}: {problem}, or {fix}"),
+    })
 }
 
 /// A moment as people compare it: how long before or after `now`.

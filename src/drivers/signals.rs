@@ -71,9 +71,7 @@ fn stream(signals: &[i32]) -> io::Result<UnixStream> {
     UnixStream::from_std(reader)
 }
 
-/// Awaits `work`; when `told` to stop first, turns `stop` true and leaves it a few seconds.
-///
-/// Returns `None` when it did not finish in time.
+/// Awaits `work`; when `told` to stop, turns `stop` true. `None` when it does not finish soon then.
 async fn unless_told<T>(
     work: impl Future<Output = T>,
     stop: &Cell<bool>,
@@ -87,8 +85,7 @@ async fn unless_told<T>(
     tokio::time::timeout(LAST_WORDS, work).await.ok()
 }
 
-/// Awaits the daemon's `work`, which a signal to stop cuts short, after a word by `say`; other signals
-/// wait.
+/// Awaits the daemon's `work`, which a signal to stop cuts short after `say`; other signals wait.
 pub async fn until_stopped<T>(
     work: impl Future<Output = T>,
     stop: &Cell<bool>,

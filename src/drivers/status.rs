@@ -112,42 +112,42 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
     take_places(&setup.config, &store, &mut memory, now);
     let mut reader = CredentialReader::new(&store);
     let daemon = if state::running_daemon(&setup.state_dir).is_some() { "running" } else { "none" };
-    let hosts = &setup.config.hosts;
+    let provider = |host: &HostConfig| &setup.config.providers[host.provider];
+    let with_token = |host| (host, TokenStatus::of(host, provider(host), &mut reader));
+    let hosts: Vec<_> = setup.config.hosts.iter().map(with_token).collect();
     if json {
-        let hosts = hosts.iter().map(|host| {
-            let token = TokenStatus::of(host, &setup.config.providers[host.provider], &mut reader);
-            machine_form(host, &memory, &token, now)
-        });
-        let hosts = hosts.collect();
+        let hosts = hosts.iter().map(|(host, token)| machine_form(host, &memory, token, now));
         let services = aside(&memory, now).map(|(service, standing)| ServiceStatus {
             service: &service.name,
             family: service.family.key(),
             reason: standing.fault.word(),
-            since: rfc3339_seconds(standing.since).to_string(),
-            until: rfc3339_seconds(standing.until).to_string(),
+            since: stamp(standing.since),
+            until: stamp(standing.until),
         });
-        let services = services.collect();
+        let (hosts, services) = (hosts.collect(), services.collect());
         match serde_json::to_string(&Status { version: 1, daemon, hosts, services }) {
             Ok(text) => out(&text),
             Err(error) => err(&error.to_string()),
         }
     } else {
         out(&format!("daemon: {daemon}"));
-        for host in hosts {
-            let provider = &setup.config.providers[host.provider];
-            tell(host, provider, memory.entry(&host.host.key), now);
-            TokenStatus::of(host, provider, &mut reader).tell(host, &memory, now);
+        for (host, token) in &hosts {
+            tell(host, provider(host), memory.entry(&host.host.key), now);
+            token.tell(host, &memory, now);
         }
         for (standing::ServiceId { name, family }, standing) in aside(&memory, now) {
             let (until, detail) = (rfc3339_seconds(standing.until), &standing.detail);
             out(&format!("left aside until {until}: {name} ({family}): {detail}"));
         }
     }
-    let hosts = hosts.iter().map(|host| {
-        let token = TokenStatus::of(host, &setup.config.providers[host.provider], &mut reader);
+    Exit::worst(hosts.iter().map(|(host, token)| {
         token.exit(&memory).max(standing(host, memory.entry(&host.host.key), now))
-    });
-    Exit::worst(hosts)
+    }))
+}
+
+/// A moment as scripts read it.
+fn stamp(moment: Timestamp) -> String {
+    rfc3339_seconds(moment).to_string()
 }
 
 /// The services outside that are left aside.
@@ -263,7 +263,6 @@ impl TokenStatus {
     }
 
     fn form(&self, host: &HostConfig, memory: &Memory) -> Option<TokenForm> {
-        let moment = |moment: Timestamp| rfc3339_seconds(moment).to_string();
         let known = self.known(memory)?;
         if self.terms().is_none() && !known.needs_a_person() {
             return None;
@@ -272,11 +271,11 @@ impl TokenStatus {
         Some(TokenForm {
             rights: known.word(),
             revoked: match known {
-                Known::Revoked(at) => Some(moment(at)),
+                Known::Revoked(at) => Some(stamp(at)),
                 _ => None,
             },
-            last_used: last_used.map(moment),
-            idle_end: self.idle_end(last_used).map(moment),
+            last_used: last_used.map(stamp),
+            idle_end: self.idle_end(last_used).map(stamp),
         })
     }
 }
@@ -290,21 +289,33 @@ fn machine_form<'a>(
     let nothing = Entry::default();
     let known = memory.entry(&host.host.key);
     let entry = known.unwrap_or(&nothing);
-    let moment = |moment: Timestamp| rfc3339_seconds(moment).to_string();
     let PerFamily { v4, v6 } = entry.families.map(|_, record| match &record.set {
         Some(set) => RecordStatus {
             set: Some(set.addresses.iter().map(|address| address.to_string()).collect()),
-            since: Some(moment(set.since)),
+            since: Some(stamp(set.since)),
         },
         None => RecordStatus {
             set: record.removed.map(|_| Vec::new()),
-            since: record.removed.map(moment),
+            since: record.removed.map(stamp),
         },
     });
     let hold = entry.holds(now).next().map(|(_, hold)| HoldStatus {
         kind: hold.kind.word(),
         reason: hold.kind.reason(),
-        until: hold.until.map(moment),
+        until: hold.until.map(stamp),
+    });
+    let verified = known.and_then(|entry| verified(host, entry));
+    let verified = verified.map(|Verification { at, finding, .. }| {
+        let at = stamp(*at);
+        match finding {
+            VerifyFinding::Right { servers, took, .. } => {
+                let took = (!took.is_zero()).then_some(took.as_secs_f64());
+                Verified { at, servers: Some(*servers), took, wrong: None }
+            }
+            VerifyFinding::Wrong(words) => {
+                Verified { at, servers: None, took: None, wrong: Some(words) }
+            }
+        }
     });
     HostStatus {
         host: host.host.key.host.as_str(),
@@ -313,23 +324,13 @@ fn machine_form<'a>(
         ipv6: v6,
         outcome: entry.last.map(|(word, _)| word.as_str()),
         hold,
-        refresh: refresh(host, entry).map(moment),
+        refresh: refresh(host, entry).map(stamp),
         token: token.form(host, memory),
         expires: match token.end() {
-            End::At(end) => Some(moment(end)),
+            End::At(end) => Some(stamp(end)),
             End::Never | End::Unknown => None,
         },
-        verified: known.and_then(|entry| verified(host, entry)).map(
-            |Verification { at, finding, .. }| {
-                let (servers, took, wrong) = match finding {
-                    VerifyFinding::Right { servers, took, .. } => {
-                        (Some(*servers), (!took.is_zero()).then_some(took.as_secs_f64()), None)
-                    }
-                    VerifyFinding::Wrong(words) => (None, None, Some(&**words)),
-                };
-                Verified { at: moment(*at), servers, took, wrong }
-            },
-        ),
+        verified,
     }
 }
 

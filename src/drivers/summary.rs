@@ -1,7 +1,6 @@
 //! The daemon in one line for people, as `systemctl status` shows it.
 //!
-//! Counts how the hosts stand; names nobody and holds no secret. The daemon tells it to its
-//! supervisor after each round.
+//! Counts how the hosts stand; names nobody and holds no secret.
 
 use std::fmt::Write as _;
 use std::time::Duration;
