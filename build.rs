@@ -70,8 +70,7 @@ fn leave_out_unwinding() {
 }
 
 /// Options of linkers that make a release smaller by a twentieth: equal functions are kept once, and
-/// addresses to be set at the start are listed in short (RELR). Not every linker knows the first, and
-/// glibc knows the second since 2.36.
+/// relocations are packed (RELR), which glibc knows since 2.36. Not every linker has the first.
 const SMALLER: [&str; 2] = ["-Wl,--icf=all", "-Wl,-z,pack-relative-relocs"];
 
 /// Whether a program that is linked with `option` runs here; never for another machine.
