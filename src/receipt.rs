@@ -130,12 +130,10 @@ pub fn write(token_file: &Path, receipt: &Receipt, ownership: Ownership) -> io::
     let receipt = &Receipt { void_since, ..receipt.clone() };
     let new = with_ending(&path, ".new");
     let mut file = disk::create(&new, ownership)?;
-    let written = disk::fill(&mut file, text(receipt).as_bytes());
-    if written.is_err() {
+    disk::fill(&mut file, text(receipt).as_bytes()).inspect_err(|_| {
         // A half-written file would take the room that is missing.
         let _ = disk::remove(&new);
-    }
-    written?;
+    })?;
     disk::replace(&new, &path)
 }
 
@@ -159,6 +157,26 @@ pub fn confirm(token_file: &Path) -> io::Result<()> {
 }
 
 impl Receipt {
+    /// One that tells no more than that `secret` is that of a token of `server`.
+    pub fn of(secret: &Secret, server: &str) -> io::Result<Self> {
+        Ok(Self {
+            id: None,
+            name: String::new(),
+            server: server.to_owned(),
+            api: Api::Rows,
+            duties: Vec::new(),
+            created: None,
+            limits: Limits::default(),
+            seal: Seal::of(secret)?,
+            proven: None,
+            beyond: None,
+            revoked: None,
+            replaces: Vec::new(),
+            rails: None,
+            void_since: None,
+        })
+    }
+
     /// Whether `secret` is the one that it is about.
     pub fn is_of(&self, secret: &Secret) -> bool {
         self.seal.fits(secret)
@@ -368,10 +386,7 @@ impl GrantForm {
         let texts = |entries: &[RailsEntry]| entries.iter().map(RailsEntry::to_string).collect();
         Self {
             domain: grant.domain.to_string(),
-            policy: match grant.policy {
-                RailsPolicy::Allow => "allow".to_owned(),
-                RailsPolicy::Deny => "deny".to_owned(),
-            },
+            policy: grant.policy.word().to_owned(),
             allow_new: grant.allow_new,
             remove: grant.remove,
             records: texts(&grant.records),
@@ -387,14 +402,12 @@ impl GrantForm {
             let entry = |text: &String| text.parse().map_err(|_| not_one(text, "a record"));
             texts.iter().map(entry).collect::<Result<Vec<RailsEntry>, _>>()
         };
+        let policies = [RailsPolicy::Allow, RailsPolicy::Deny];
+        let policy = policies.into_iter().find(|policy| policy.word() == self.policy);
         let expires = self.expires.as_deref();
         let moment = |text| parse_rfc3339(text).ok_or_else(|| not_one(text, "a moment"));
         Ok(Grant {
-            policy: match self.policy.as_str() {
-                "allow" => RailsPolicy::Allow,
-                "deny" => RailsPolicy::Deny,
-                other => return Err(not_one(other, "a policy")),
-            },
+            policy: policy.ok_or_else(|| not_one(&self.policy, "a policy"))?,
             allow_new: self.allow_new,
             remove: self.remove,
             records: entries(&self.records)?,

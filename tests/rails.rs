@@ -16,7 +16,8 @@ use homing::core::protocol::{Credential as Login, Verdict};
 use homing::core::secret::Secret;
 use homing::core::time::Timestamp;
 use homing::core::token::Duty;
-use homing::core::token::rails::{Grant, judge, verdict};
+use homing::core::token::finding::verdict;
+use homing::core::token::rails::{Grant, judge};
 use homing::net::http::{Clients, Limits};
 use homing::provider::Trouble;
 use homing::provider::carry::Carrier;
@@ -569,7 +570,7 @@ async fn a_token_is_minted_with_exactly_the_records_of_its_hosts() {
         let grant = Grant::narrow(&duties, asked).unwrap();
         let minted = scene.mint(MINTER, &grant).await.unwrap();
         assert_eq!(minted.grant, grant);
-        assert!(!minted.is_cut_short(asked));
+        assert!(!minted.grant.is_cut_short(asked));
         let token = scene.rails.with_world(|world| world.tokens.last().unwrap().clone());
         assert_eq!(token.secret, minted.token.expose());
         let records = ["dev1.example.com:A", "dev1.example.com:AAAA", "www.example.com:A"];
@@ -650,7 +651,7 @@ async fn a_shorter_life_than_asked_for_is_seen() {
                 <auth_token>a1b2c3d4e5f6g7h8</auth_token></token>";
     let answer = Answer::new(200, "application/xml", body);
     scene.rails.answer_next("POST", "/auth_token.xml", Scripted::answer(answer));
-    assert!(scene.mint(MINTER, &grant).await.unwrap().is_cut_short(in_a_year()));
+    assert!(scene.mint(MINTER, &grant).await.unwrap().grant.is_cut_short(in_a_year()));
 }
 
 // Records that are not there.

@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -163,8 +163,7 @@ impl TokenCommand {
         self.check_spans()
     }
 
-    /// Refuses ends that are near enough to be a mistake: the token in use would go, and so would its
-    /// successor.
+    /// Refuses ends that are near enough to be a mistake: the token's successor would go as well.
     fn check_spans(&self) -> Result<(), UsageError> {
         let spans = [("--max-age", self.limits.max_age), ("--max-unused", self.limits.max_unused)];
         let short =
@@ -267,10 +266,7 @@ fn limit(text: &str) -> Result<Ask<Duration>, &'static str> {
 
 fn subnets(given: &Given) -> Result<Ask<Vec<String>>, UsageError> {
     let (mut any, mut networks) = (false, Vec::new());
-    for (option, value) in &given.options {
-        if option.flag != Flag::AllowSubnet {
-            continue;
-        }
+    for (option, value) in given.options.iter().filter(|(o, _)| o.flag == Flag::AllowSubnet) {
         if value == "any" {
             any = true;
             continue;
@@ -312,23 +308,21 @@ fn network(text: &str) -> Result<String, String> {
         }
         Some(_) => return Err(EXAMPLE.to_owned()),
     };
+    let spare = u32::from(longest - length);
     let network = match address {
-        IpAddr::V4(address) => IpAddr::from(begun(address.octets(), length)),
-        IpAddr::V6(address) => IpAddr::from(begun(address.octets(), length)),
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(spare).unwrap_or_default();
+            IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & mask))
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(spare).unwrap_or_default();
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
+        }
     };
     if network != address {
         return Err(format!("is an address within a network; write {network}/{length}"));
     }
     Ok(format!("{network}/{length}"))
-}
-
-/// The first `length` bits of `octets`; the others are zero.
-fn begun<const N: usize>(mut octets: [u8; N], length: u8) -> [u8; N] {
-    for (octet, before) in octets.iter_mut().zip((0_u32..).step_by(8)) {
-        let kept = u32::from(length).saturating_sub(before);
-        *octet &= !u8::MAX.checked_shr(kept).unwrap_or_default();
-    }
-    octets
 }
 
 #[cfg(test)]

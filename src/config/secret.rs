@@ -33,6 +33,16 @@ pub enum SecretPlace {
     KeyFile(PathBuf),
 }
 
+impl SecretPlace {
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) | Self::KeyFile(path) => Some(path),
+            Self::Credential(_) | Self::Environment(_) | Self::Inline(_) => None,
+        }
+    }
+}
+
 /// Why a secret cannot be used; never holds any of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum SecretError {

@@ -31,7 +31,8 @@ pub async fn run(setup: Setup) -> Exit {
     let service = service::ServiceUser::of(&engine.config.path, &state_dir);
     if let Some(service) = &service {
         for (host, host_report) in engine.config.hosts.iter().zip(&mut report.hosts) {
-            let problem = secret_file(host).and_then(|path| service.secret_problem(path));
+            let file = host.secret.as_ref().and_then(SecretPlace::file);
+            let problem = file.and_then(|path| service.secret_problem(path));
             problem.into_iter().for_each(|problem| host_report.leave_out(problem));
         }
     }
@@ -141,12 +142,4 @@ fn doubts(config: &Config) -> Vec<String> {
         all.extend(line.filter(|line| !all.contains(line)));
     }
     all
-}
-
-/// The file that the secret of `host` stands in, if it has one.
-fn secret_file(host: &HostConfig) -> Option<&Path> {
-    match host.secret.as_ref()? {
-        SecretPlace::File(path) | SecretPlace::KeyFile(path) => Some(path),
-        SecretPlace::Credential(_) | SecretPlace::Environment(_) | SecretPlace::Inline(_) => None,
-    }
 }

@@ -19,10 +19,13 @@ use super::Failure;
 use crate::config::SecretPlace;
 use crate::config::secret::{self, Flaw, SecretError};
 use crate::core::secret::Secret;
-use crate::exit::Exit;
 use crate::os::disk::{self, Ownership};
 use crate::os::reason::reason;
 use crate::receipt::{self, Receipt, ReceiptError, with_ending};
+
+const MAKE_WRITABLE: &str = "make that directory writable and run the command again";
+const MAKE_WRITABLE_OR_OWN: &str = "make that directory writable, or run as its owner";
+const MAKE_ROOM: &str = "make room there and run the command again";
 
 /// No file of a token is larger.
 const LARGEST: u64 = 8192;
@@ -102,12 +105,10 @@ impl TokenFile {
                     found.remarks.push(format!("{} is damaged ({what})", path.display()));
                 }
             }
-            Err(error) => {
-                return Err(Failure::new(Exit::Configuration, error.to_string(), String::new()));
-            }
+            Err(error) => return Err(Failure::of_configuration(&error)),
         }
         if let (None, Some(receipt)) = (found.proven(), &found.receipt)
-            && let Ok(next) = secret::read_secret(&SecretPlace::File(self.new_path()))
+            && let Some(next) = self.next_secret()
             && receipt.is_of(&next)
         {
             // Its token was complete, and its receipt was written.
@@ -120,17 +121,14 @@ impl TokenFile {
         Ok(found)
     }
 
-    /// Finds the token that a run which was cut has left: its receipt must be of the secret beside
-    /// it, or it is another file's.
+    /// Finds the token that a run which was cut has left, whose receipt is of the secret beside it.
     fn look_for_half_made(&self, found: &mut Found, only_looking: bool) -> Result<(), Failure> {
         let half = match receipt::read(&self.new_path()) {
             Ok(half) => half,
             Err(ReceiptError::Damaged(..)) => None,
-            Err(error) => {
-                return Err(Failure::new(Exit::Configuration, error.to_string(), String::new()));
-            }
+            Err(error) => return Err(Failure::of_configuration(&error)),
         };
-        let secret = secret::read_secret(&SecretPlace::File(self.new_path())).ok();
+        let secret = self.next_secret();
         let in_use = found.receipt.as_ref().and_then(|receipt| receipt.id.clone());
         match half {
             Some(half) if half.id.is_some() && half.id == in_use => {}
@@ -157,47 +155,47 @@ impl TokenFile {
             Err(SecretError::Missing(_) | SecretError::Content { flaw: Flaw::Empty, .. }) => {
                 Ok(None)
             }
-            Err(error) => Err(Failure::new(Exit::Configuration, error.to_string(), String::new())),
+            Err(error) => Err(Failure::of_configuration(&error)),
         }
     }
 
-    /// Where the secret in use is kept when another takes its place and its token lives on: a name that
-    /// is free, or that holds it already.
+    /// Where the secret of a replaced token is kept: a name that is free, or that holds it already.
     pub fn old_path(&self) -> PathBuf {
         const MOST: u32 = 99;
         let text = disk::read_text(&self.path, LARGEST).ok().flatten();
         let numbered = (2..=MOST).map(|number| format!(".old.{number}"));
-        let mut paths = [".old".to_owned()]
-            .into_iter()
-            .chain(numbered)
-            .map(|end| with_ending(&self.path, &end));
-        let is_fit = |path: &PathBuf| match disk::read_text(path, LARGEST) {
-            Ok(None) => true,
-            Ok(there) => there == text,
-            Err(_) => false,
+        let endings = [".old".to_owned()].into_iter().chain(numbered);
+        let mut paths = endings.map(|ending| with_ending(&self.path, &ending));
+        let is_fit = |path: &PathBuf| {
+            disk::read_text(path, LARGEST).is_ok_and(|there| there.is_none() || there == text)
         };
         paths.find(is_fit).unwrap_or_else(|| with_ending(&self.path, ".old"))
+    }
+
+    /// That the token in use is replaced without being ended, and where its secret is kept.
+    pub fn lives_on(&self, kept: &Path) -> String {
+        let (file, kept) = (self.path.display(), kept.display());
+        format!(
+            "  ! the secret in {file} is replaced, and its token lives on: it is kept in {kept}"
+        )
     }
 
     /// Keeps a copy of the secret in use at [`old_path`](Self::old_path), with its owner and mode.
     pub fn keep_old(&self) -> Result<(), Failure> {
         let path = self.old_path();
-        let failed = |error: io::Error| {
-            Failure::of_file(&path, "cannot be written", &error)
-                .then("make that directory writable and run the command again")
-        };
+        let failed =
+            |error| Failure::of_file(&path, "cannot be written", &error).then(MAKE_WRITABLE);
         let text = disk::read_text(&self.path, LARGEST).map_err(failed)?.unwrap_or_default();
         let mut file = disk::create(&path, self.ownership).map_err(failed)?;
         disk::fill(&mut file, text.as_bytes()).map_err(failed)?;
         disk::sync_directory(disk::directory(&path)).map_err(failed)
     }
 
-    /// Makes the empty file that the next secret goes into, before there is such a secret: a
-    /// directory that cannot be written to is found out while nothing is at stake.
+    /// Makes the next secret's empty file: an unwritable directory shows while nothing is at stake.
     pub fn begin(&self) -> Result<File, Failure> {
         disk::create(&self.new_path(), self.ownership).map_err(|error| {
             Failure::of_file(&self.new_path(), "cannot be written", &error)
-                .then("make that directory writable, or run as its owner".to_owned())
+                .then(MAKE_WRITABLE_OR_OWN)
         })
     }
 
@@ -207,7 +205,7 @@ impl TokenFile {
         let tried = disk::create(&path, self.ownership).and_then(|_| disk::remove(&path));
         tried.map_err(|error| {
             Failure::of_file(&path, "cannot be written", &error)
-                .then("make that directory writable, or run as its owner")
+                .then(MAKE_WRITABLE_OR_OWN)
                 .leaving("nothing was changed")
         })
     }
@@ -219,17 +217,13 @@ impl TokenFile {
         secret: &Secret,
         receipt: &Receipt,
     ) -> Result<(), Failure> {
-        let failed = |error: io::Error| {
-            Failure::of_file(&self.new_path(), "cannot be written", &error)
-                .then("make room there and run the command again".to_owned())
-        };
+        let failed = |error| self.not_written(&error);
         disk::fill(file, format!("{}\n", secret.expose()).as_bytes()).map_err(failed)?;
         receipt::write(&self.new_path(), receipt, self.ownership).map_err(failed)?;
         disk::sync_directory(disk::directory(&self.path)).map_err(failed)
     }
 
-    /// Lets the next secret take its place: first the receipt, then the secret, so that whoever
-    /// reads a secret finds what is known about it.
+    /// Lets the next secret take its place, after its receipt: whoever reads a secret finds that.
     pub fn finish(&self, receipt: &Receipt) -> Result<(), Failure> {
         self.write_receipt(receipt)?;
         self.put_in_place()?;
@@ -241,16 +235,19 @@ impl TokenFile {
     pub fn keep(&self, file: &mut File, text: &str) -> Result<(), Failure> {
         disk::fill(file, text.as_bytes()).map_err(|error| {
             self.remove_new();
-            Failure::of_file(&self.new_path(), "cannot be written", &error)
-                .then("make room there and run the command again".to_owned())
+            self.not_written(&error)
         })
+    }
+
+    /// That there was no room for the next secret or what belongs to it.
+    fn not_written(&self, error: &io::Error) -> Failure {
+        Failure::of_file(&self.new_path(), "cannot be written", error).then(MAKE_ROOM)
     }
 
     /// Lets the next secret take its place.
     pub fn put_in_place(&self) -> Result<(), Failure> {
         disk::replace(&self.new_path(), &self.path).map_err(|error| {
-            Failure::of_file(&self.path, "cannot be replaced", &error)
-                .then("make that directory writable and run the command again".to_owned())
+            Failure::of_file(&self.path, "cannot be replaced", &error).then(MAKE_WRITABLE)
         })
     }
 
@@ -258,8 +255,21 @@ impl TokenFile {
     pub fn write_receipt(&self, receipt: &Receipt) -> Result<(), Failure> {
         receipt::write(&self.path, receipt, self.ownership).map_err(|error| {
             Failure::of_file(&receipt::path(&self.path), "cannot be written", &error)
-                .then("make that directory writable and run the command again".to_owned())
+                .then(MAKE_WRITABLE)
         })
+    }
+
+    /// Confirms the receipt of the secret in use, which is still right.
+    pub fn confirm_receipt(&self) -> Result<(), Failure> {
+        receipt::confirm(&self.path).map_err(|error| {
+            Failure::of_file(&receipt::path(&self.path), "cannot be confirmed", &error)
+        })
+    }
+
+    /// A receipt that tells no more than that `secret` is that of a token of `server`.
+    pub fn receipt_of(&self, secret: &Secret, server: &str) -> Result<Receipt, Failure> {
+        Receipt::of(secret, server)
+            .map_err(|error| Failure::of_file(&self.path, "cannot be sealed", &error))
     }
 
     /// Removes what belongs to a token that is no more, or that has taken its place.
@@ -275,20 +285,15 @@ impl TokenFile {
     }
 }
 
-/// Refuses files that would overwrite one another: one file's next one, or its receipt, must not be
-/// another's.
+/// Refuses files of which one's next secret or receipt would overwrite another.
 pub fn refuse_collisions(files: &[&Path]) -> Result<(), Failure> {
     for path in files {
         for ending in [".new", ".receipt", ".new.receipt", ".receipt.new", ".old"] {
             let taken = with_ending(path, ending);
             if files.contains(&taken.as_path()) {
-                return Err(Failure::new(
-                    Exit::Configuration,
-                    format!(
-                        "{} and {} cannot both be token files",
-                        path.display(),
-                        taken.display()
-                    ),
+                let (path, taken) = (path.display(), taken.display());
+                return Err(Failure::configuration(
+                    format!("{path} and {taken} cannot both be token files"),
                     "Homing writes the second one itself; give it another name",
                 ));
             }
@@ -298,10 +303,10 @@ pub fn refuse_collisions(files: &[&Path]) -> Result<(), Failure> {
 }
 
 /// Locks the receipts in the directories of `files` as long as the result lives.
-pub fn lock(files: &[TokenFile]) -> Result<Vec<File>, Failure> {
+pub fn lock<'a>(files: impl IntoIterator<Item = &'a TokenFile>) -> Result<Vec<File>, Failure> {
     // However a directory is written, it is locked once.
-    let directories: BTreeSet<PathBuf> =
-        files.iter().map(|file| disk::canonical(disk::directory(file.path()))).collect();
+    let directory = |file: &TokenFile| disk::canonical(disk::directory(file.path()));
+    let directories: BTreeSet<PathBuf> = files.into_iter().map(directory).collect();
     directories.iter().map(|directory| lock_directory(directory)).collect()
 }
 
@@ -313,8 +318,7 @@ pub fn lock_directory(directory: &Path) -> Result<File, Failure> {
         Ok(()) => Ok(opened),
         Err(TryLockError::WouldBlock) => {
             let what = format!("another `homing token` is at work in {}", directory.display());
-            let next = "wait for it, and run the command again".to_owned();
-            Err(Failure::new(Exit::Deferred, what, next))
+            Err(Failure::deferred(what, "wait for it, and run the command again"))
         }
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
@@ -324,6 +328,6 @@ impl Failure {
     /// Something about a file that the system refused.
     pub(super) fn of_file(path: &Path, what: &str, error: &io::Error) -> Self {
         let what = format!("{} {what}: {}", path.display(), reason(error));
-        Self::new(Exit::Configuration, what, String::new())
+        Self::configuration(what, "")
     }
 }

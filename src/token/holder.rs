@@ -10,7 +10,6 @@ use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
 use crate::core::protocol::manners::{Issuer, SecretKind};
 use crate::core::provider::Provider;
-use crate::exit::Exit;
 use crate::os::disk;
 
 /// A place that holds a token, and who uses it.
@@ -37,14 +36,14 @@ impl<'a> Holder<'a> {
         &self.hosts[0].host.key.host
     }
 
+    /// Whether a host called `name` uses it.
+    fn is_of(&self, name: &Hostname) -> bool {
+        self.hosts.iter().any(|host| host.host.key.host == *name)
+    }
+
     /// The file, if it is one.
     pub fn file(&self) -> Option<&'a Path> {
-        match self.place {
-            SecretPlace::File(path) | SecretPlace::KeyFile(path) => Some(path),
-            SecretPlace::Credential(_) | SecretPlace::Environment(_) | SecretPlace::Inline(_) => {
-                None
-            }
-        }
+        self.place.file()
     }
 
     /// The hosts for people: `a.example.com, b.example.com`.
@@ -71,12 +70,7 @@ pub fn all(config: &Config, issuer: Issuer) -> Result<Vec<Holder<'_>>, Failure> 
         let Some(place) = host.secret.as_ref().filter(|_| manners.tokens == Some(issuer)) else {
             continue;
         };
-        let canonical = match place {
-            SecretPlace::File(path) | SecretPlace::KeyFile(path) => Some(disk::canonical(path)),
-            SecretPlace::Credential(_) | SecretPlace::Environment(_) | SecretPlace::Inline(_) => {
-                None
-            }
-        };
+        let canonical = place.file().map(disk::canonical);
         let at_one_server = |other: &Provider| {
             other.api_url == provider.api_url && other.name_server == provider.name_server
         };
@@ -95,7 +89,7 @@ pub fn all(config: &Config, issuer: Issuer) -> Result<Vec<Holder<'_>>, Failure> 
                     SecretPlace::KeyFile(_) => "give each its own key-file: a key is of one server",
                     _ => "give each its own token-file: a token is of one server",
                 };
-                return Err(Failure::new(Exit::Configuration, what, next));
+                return Err(Failure::configuration(what, next));
             }
             Some(holder) => holder.hosts.push(host),
             None => holders.push(Holder { place, provider, hosts: vec![host], canonical }),
@@ -112,22 +106,11 @@ pub fn asked<'a>(
     issuer: Issuer,
     names: &[Hostname],
 ) -> Result<Vec<Holder<'a>>, Failure> {
-    if names.is_empty() { all(config, issuer) } else { of(config, issuer, names) }
-}
-
-/// The holders of the tokens of `names` that are of `issuer`.
-pub fn of<'a>(
-    config: &'a Config,
-    issuer: Issuer,
-    names: &[Hostname],
-) -> Result<Vec<Holder<'a>>, Failure> {
     let mut holders = all(config, issuer)?;
-    for name in names {
-        if !holders.iter().any(|holder| holder.hosts.iter().any(|h| h.host.key.host == *name)) {
-            return Err(unknown(config, name));
-        }
+    if let Some(name) = names.iter().find(|name| !holders.iter().any(|holder| holder.is_of(name))) {
+        return Err(unknown(config, name));
     }
-    holders.retain(|holder| holder.hosts.iter().any(|host| names.contains(&host.host.key.host)));
+    holders.retain(|holder| names.is_empty() || names.iter().any(|name| holder.is_of(name)));
     Ok(holders)
 }
 
@@ -154,7 +137,7 @@ fn unknown(config: &Config, name: &Hostname) -> Failure {
             let what = format!("{name} is at {title}, for which Homing cannot make tokens");
             let next =
                 format!("`homing providers {}` tells what is narrowest there", provider.name);
-            Failure::new(Exit::Usage, what, next)
+            Failure::usage(what, next)
         }
         None => {
             let names = config.hosts.iter().map(|host| host.host.key.host.as_str());
@@ -162,7 +145,7 @@ fn unknown(config: &Config, name: &Hostname) -> Failure {
                 Some(meant) => format!("did you mean {meant}?"),
                 None => format!("add a [[host]] with its provider and token-file to {file}"),
             };
-            Failure::new(Exit::Usage, format!("{name} is no host of {file}"), next)
+            Failure::usage(format!("{name} is no host of {file}"), next)
         }
     }
 }

@@ -33,17 +33,14 @@ const PASSWORD: SecretWords =
 /// What is asked on the terminal.
 const PROMPT: &str = "Management token (it is not shown): ";
 
-/// The management token: that of `file`, else of the variable, else, with `may_ask`, of whoever
-/// sits at the terminal. `None` when there is none, or they refuse.
-///
-/// `-` for `file` is standard input. What is wrong with it is told together with the fix.
+/// The management token: that of `file` (`-` is standard input), else of the variable, else, with
+/// `may_ask`, what is typed on the terminal; `None` when there is none. An error tells the fix.
 pub fn secret(file: Option<&Path>, may_ask: bool) -> Result<Option<Secret>, String> {
     let ask = || if may_ask { terminal::ask_hidden(PROMPT) } else { Ok(None) };
     choose(file, std::env::var_os(VARIABLE), ask)
 }
 
-/// The password of the management user `login`: that of `file`, else of whoever sits at the terminal,
-/// as for [`secret`].
+/// The password of the management user `login`: that of `file`, else what is typed, as for [`secret`].
 pub fn password(file: Option<&Path>, login: &str) -> Result<Option<Secret>, String> {
     match file {
         Some(path) => PASSWORD.in_file(path).map(Some),

@@ -1,9 +1,8 @@
 //! The token side: issue, audit, rotate and revoke tokens that can do one job and nothing else.
 //!
-//! Uses configuration, the account's API and the core; of daemon and rounds it knows only the
-//! receipts that it leaves beside the token files. What the tokens should be is decided in
-//! `core::token`; here it is asked for, sent and shown, in an order in which a cut after any request
-//! leaves no token that can write more than its rows.
+//! What a token should be is decided in `core::token`; here it is asked for, sent and shown, in an
+//! order in which a cut after any request leaves no token that can write more than its rows. Rounds
+//! and daemon know of it only by the receipts beside the token files.
 
 mod desec;
 mod files;
@@ -26,7 +25,7 @@ use self::holder::Holder;
 use self::progress::Progress;
 use crate::cli::{TokenAction, TokenCommand};
 use crate::config::secret as secrets;
-use crate::config::{Config, HostConfig, SecretPlace};
+use crate::config::{Config, SecretPlace};
 use crate::core::outcome::Rejection;
 use crate::core::protocol::manners::Issuer;
 use crate::core::provider::Provider;
@@ -34,7 +33,7 @@ use crate::core::secret::Secret;
 use crate::exit::Exit;
 use crate::net::http::Clients;
 use crate::os::clock;
-use crate::os::say::err;
+use crate::os::say::{err, out};
 use crate::provider::Trouble;
 use crate::provider::desec::Account;
 use crate::receipt::with_ending;
@@ -54,18 +53,13 @@ const PATIENCE: Duration = Duration::from_secs(65 * 60);
 /// Runs one token command; `verbosity` is how often `-v` was given, less how often `-q`.
 pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit {
     let quiet = verbosity < 0;
-    let told = |failure: Failure| {
-        failure.tell(None);
-        failure.exit
-    };
     let parts = match parts(config, command) {
         Ok(parts) => parts,
-        Err(failure) => return told(failure),
+        Err(failure) => return failure.tell(),
     };
+    let mut exit = Exit::Right;
     if command.action == TokenAction::Audit {
-        let mut exit = Exit::Right;
-        let mut audited = Vec::new();
-        let mut any = false;
+        let mut audited = None;
         for (issuer, part) in &parts {
             let judged = match issuer {
                 Issuer::NameServer => key::audit::of_keys(config, part, quiet).await,
@@ -73,45 +67,39 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
                 Issuer::Account => desec::audit::of_tokens(config, part, quiet).await,
             };
             match judged {
-                Ok((code, found)) => {
-                    exit = exit.max(code);
-                    audited.extend(found);
-                    any = true;
+                Ok((failed, found)) => {
+                    exit = exit.max(failed);
+                    audited.get_or_insert_with(Vec::new).extend(found);
                 }
-                Err(failure) => exit = exit.max(told(failure)),
+                Err(failure) => exit = exit.max(failure.tell()),
             }
         }
-        if any {
-            show::tell(&audited, command.json, verbosity > 0);
-        }
-        return exit;
+        let shown = audited.map(|audited| show::tell(&audited, command.json, verbosity > 0));
+        return exit.max(shown.unwrap_or_default());
     }
-    let mut exit = Exit::Right;
     for (issuer, part) in &parts {
         let done = match (issuer, part.action) {
             (Issuer::NameServer, _) => key::run(config, part).await,
             (Issuer::Rails, _) => rails::run(config, part).await,
-            (Issuer::Account, TokenAction::Revoke) => self::desec::revoke::run(config, part).await,
-            (Issuer::Account, _) => self::desec::issue::run(config, part, quiet).await,
+            (Issuer::Account, TokenAction::Revoke) => desec::revoke::run(config, part).await,
+            (Issuer::Account, _) => desec::issue::run(config, part, quiet).await,
         };
-        exit = exit.max(done.unwrap_or_else(told));
+        exit = exit.max(done.unwrap_or_else(|failure| failure.tell()));
     }
     exit
 }
 
-/// What of `command` is about the hosts of each issuer. Where no host is named, deSEC's way says
-/// what is missing.
+/// The parts of `command` for each issuer; where there is no host, deSEC's says what is missing.
 fn parts(config: &Config, command: &TokenCommand) -> Result<Vec<(Issuer, TokenCommand)>, Failure> {
-    let is_of_account = command.all_tokens || command.id.is_some();
     let mut parts: Vec<(Issuer, TokenCommand)> = Vec::new();
     let part = |hosts| TokenCommand { hosts, ..command.clone() };
     if command.hosts.is_empty() {
-        for issuer in Issuer::ALL {
-            let of_it = |host: &HostConfig| holder::issuer(config, host) == Some(issuer);
-            if !is_of_account && config.hosts.iter().any(of_it) {
-                parts.push((issuer, part(Vec::new())));
-            }
-        }
+        let is_of_account = command.all_tokens || command.id.is_some();
+        let has_hosts = |&issuer: &Issuer| {
+            config.hosts.iter().any(|host| holder::issuer(config, host) == Some(issuer))
+        };
+        let used = Issuer::ALL.into_iter().filter(|issuer| !is_of_account && has_hosts(issuer));
+        parts.extend(used.map(|issuer| (issuer, part(Vec::new()))));
         if parts.is_empty() {
             parts.push((Issuer::Account, part(Vec::new())));
         }
@@ -130,9 +118,38 @@ fn parts(config: &Config, command: &TokenCommand) -> Result<Vec<(Issuer, TokenCo
     Ok(parts)
 }
 
+/// Refuses the first of `options` (name, whether it is given, what to do instead) that is given.
+fn refuse_options(options: &[(&str, bool, &str)], why: &str) -> Result<(), Failure> {
+    match options.iter().find(|(_, is_given, _)| *is_given) {
+        None => Ok(()),
+        Some((option, _, next)) => Err(Failure::usage(format!("{option}{why}"), *next)),
+    }
+}
+
 impl Failure {
     fn new(exit: Exit, what: impl Into<String>, next: impl Into<String>) -> Self {
         Self { exit, what: what.into(), now: None, next: next.into() }
+    }
+
+    fn usage(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, what, next)
+    }
+
+    fn deferred(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::new(Exit::Deferred, what, next)
+    }
+
+    fn rejected(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::new(Exit::Rejected, what, next)
+    }
+
+    fn configuration(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::new(Exit::Configuration, what, next)
+    }
+
+    /// A file, a setting or an answer on the terminal that cannot be used, in its own words.
+    fn of_configuration(problem: impl fmt::Display) -> Self {
+        Self::configuration(problem.to_string(), "")
     }
 
     /// The same with what is true at the server now.
@@ -150,35 +167,47 @@ impl Failure {
         let what = format!("{doing}: {trouble}");
         match trouble {
             Trouble::Rejected(refusal) => match refusal.rejection {
-                Rejection::Credential => Self::new(
-                    Exit::Rejected,
+                Rejection::Credential => Self::rejected(
                     format!("the management token is not accepted ({trouble})"),
                     "make another one at the provider (it may have expired, be mistyped, or be \
                      bound to other networks), and run the command again",
                 ),
-                Rejection::Forbidden => Self::new(
-                    Exit::Rejected,
+                Rejection::Forbidden => Self::rejected(
                     format!("the management token may not do this: {what}"),
                     "use a token with the permission to manage tokens (and, for --create-domain, \
                      to create domains)",
                 ),
-                _ => Self::new(Exit::Rejected, what, "change what the server complains about"),
+                _ => Self::rejected(what, "change what the server complains about"),
             },
-            Trouble::Conflict(_) | Trouble::NotThere(_) => Self::new(
-                Exit::Deferred,
+            Trouble::Conflict(_) | Trouble::NotThere(_) => Self::deferred(
                 format!("{what}; somebody else is changing this token"),
                 "run the command again",
             ),
-            Trouble::Deferred(_) => Self::new(Exit::Deferred, what, "run the command again later"),
+            Trouble::Deferred(_) => Self::deferred(what, "run the command again later"),
         }
     }
 
-    /// Says it, of `whom`.
-    fn tell(&self, whom: Option<&str>) {
-        err(&match whom {
-            Some(whom) => format!("{whom}: {self}"),
-            None => self.to_string(),
-        });
+    /// What the server's answer to a token or a user means; `next` is what to do about a refusal.
+    fn of_server(trouble: &Trouble, doing: &str, next: &str) -> Self {
+        let what = format!("{doing}: {trouble}");
+        match trouble {
+            Trouble::Deferred(_) => Self::deferred(what, "run the command again later"),
+            Trouble::Conflict(_) | Trouble::NotThere(_) | Trouble::Rejected(_) => {
+                Self::rejected(what, next)
+            }
+        }
+    }
+
+    /// Says it; returns how the command ends for it.
+    fn tell(&self) -> Exit {
+        err(&self.to_string());
+        self.exit
+    }
+
+    /// Says it of `holder`; returns how the command ends for it.
+    fn tell_of(&self, holder: &Holder<'_>) -> Exit {
+        err(&format!("{}: {self}", holder.label()));
+        self.exit
     }
 }
 
@@ -198,10 +227,9 @@ impl fmt::Display for Failure {
 /// The management secret, which these commands cannot do without.
 fn management(command: &TokenCommand) -> Result<Secret, Failure> {
     let found = management::secret(command.management_token_file.as_deref(), true);
-    found.map_err(|problem| Failure::new(Exit::Configuration, problem, ""))?.ok_or_else(|| {
+    found.map_err(Failure::of_configuration)?.ok_or_else(|| {
         let variable = management::VARIABLE;
-        Failure::new(
-            Exit::Usage,
+        Failure::usage(
             "there is no management token",
             format!("give --management-token-file FILE, or set {variable}"),
         )
@@ -211,8 +239,7 @@ fn management(command: &TokenCommand) -> Result<Secret, Failure> {
 /// The provider that all of `holders` are at: one management token is for one account.
 fn common_provider<'a>(holders: &[Holder<'a>]) -> Result<&'a Provider, Failure> {
     let first = holders.first().ok_or_else(|| {
-        Failure::new(
-            Exit::Usage,
+        Failure::usage(
             "no host of the configuration is at a provider that has tokens to issue",
             "`homing providers` lists them; deSEC is one",
         )
@@ -220,8 +247,7 @@ fn common_provider<'a>(holders: &[Holder<'a>]) -> Result<&'a Provider, Failure> 
     let elsewhere = holders.iter().find(|one| one.provider.api_url != first.provider.api_url);
     match elsewhere {
         None => Ok(first.provider),
-        Some(other) => Err(Failure::new(
-            Exit::Usage,
+        Some(other) => Err(Failure::usage(
             format!("{} and {} are at two servers", first.first(), other.first()),
             "name the hosts of one server, with its management token",
         )),
@@ -237,7 +263,7 @@ fn account<'a>(
 ) -> Result<Account<'a>, Failure> {
     let api_url = provider.api_url.as_deref().ok_or_else(|| {
         let what = format!("[provider.{}] has no api-url", provider.name);
-        Failure::new(Exit::Configuration, what, "add server or api-url there")
+        Failure::configuration(what, "add server or api-url there")
     })?;
     let ca_file = provider.ca_file.as_deref().map(Path::new);
     Ok(Account::new(api_url, ca_file, clients, secret, PATIENCE, progress))
@@ -263,35 +289,44 @@ fn clients(holders: &[Holder<'_>]) -> Clients {
 
 /// Refuses a management token that is a host's as well: whoever breaks into that host has it.
 fn refuse_double_use(config: &Config, management: &Secret) -> Result<(), Failure> {
-    for holder in holder::all(config, Issuer::Account)? {
-        if secrets::read_secret(holder.place).is_ok_and(|secret| secret == *management) {
-            let place = match holder.place {
-                SecretPlace::File(path) => path.display().to_string(),
-                _ => format!("the setting of {}", holder.first()),
-            };
-            return Err(Failure::new(
-                Exit::Configuration,
-                format!("{place} holds the management token itself"),
-                format!(
-                    "remove it there and keep it elsewhere, then `homing token issue {}` makes a \
-                     narrow one",
-                    holder.first()
-                ),
-            )
-            .leaving("nothing was changed"));
-        }
-    }
-    Ok(())
+    let holders = holder::all(config, Issuer::Account)?;
+    let is_double = |holder: &&Holder<'_>| {
+        secrets::read_secret(holder.place).is_ok_and(|secret| secret == *management)
+    };
+    let Some(holder) = holders.iter().find(is_double) else { return Ok(()) };
+    let host = holder.first();
+    let place = match holder.place {
+        SecretPlace::File(path) => path.display().to_string(),
+        _ => format!("the setting of {host}"),
+    };
+    Err(Failure::configuration(
+        format!("{place} holds the management token itself"),
+        format!(
+            "remove it there and keep it elsewhere, then `homing token issue {host}` makes a \
+             narrow one"
+        ),
+    )
+    .leaving("nothing was changed"))
 }
 
 /// The file of a holder, in which alone a token can be issued.
 fn token_file(holder: &Holder<'_>) -> Result<TokenFile, Failure> {
     let path = holder.file().ok_or_else(|| {
-        Failure::new(
-            Exit::Configuration,
+        Failure::configuration(
             format!("the token of {} does not stand in a file", holder.label()),
             "write token-file in its [[host]]: that is where a token is issued to",
         )
     })?;
     TokenFile::at(path)
+}
+
+/// Says that a file holds the secret of a token that has ended.
+fn tell_dead_secret(holder: &Holder<'_>, file: &TokenFile) {
+    out(&format!(
+        "{}: {} still holds the dead secret; remove it, or `homing token issue {}` makes a new \
+         token",
+        holder.label(),
+        file.path().display(),
+        holder.first()
+    ));
 }

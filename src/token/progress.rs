@@ -104,10 +104,8 @@ impl Drop for Progress {
 fn bar(done: usize, total: usize, what: &str, width: usize) -> String {
     const CELLS: usize = 12;
     let full = (done.min(total) * CELLS).checked_div(total).unwrap_or_default();
-    let mut line = String::from("[");
-    line.extend((0..CELLS).map(|cell| if cell < full { '#' } else { '.' }));
-    line.push_str(&format!("] {done} of {total}  {}", Printable(what)));
-    cut(&line, width)
+    let cells: String = (0..CELLS).map(|cell| if cell < full { '#' } else { '.' }).collect();
+    cut(&format!("[{cells}] {done} of {total}  {}", Printable(what)), width)
 }
 
 /// What is said while nothing leaves; the reason only where there is room for it.
@@ -116,11 +114,8 @@ fn pause(done: usize, total: usize, wait: Duration, width: usize) -> String {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     let (number, unit) =
         if seconds <= 120 { (seconds, "s") } else { (seconds.div_ceil(60), "min") };
-    let mut line = String::new();
-    if total > 1 {
-        line.push_str(&format!("{done} of {total} "));
-    }
-    line.push_str(&format!("… waiting {number} {unit}"));
+    let far = if total > 1 { format!("{done} of {total} ") } else { String::new() };
+    let mut line = format!("{far}… waiting {number} {unit}");
     if breadth(&line) + REASON.len() <= width {
         line.push_str(REASON);
     }

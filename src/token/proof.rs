@@ -11,10 +11,10 @@ use crate::core::time::Timestamp;
 use crate::core::token::finding::Finding;
 use crate::core::token::upkeep::powers;
 use crate::core::token::verdict::TokenVerdict;
-use crate::core::token::{Api, Limits, Row, Rule};
+use crate::core::token::{Api, Row, Rule};
 use crate::os::clock;
 use crate::os::disk::{self, Ownership};
-use crate::receipt::{self, Receipt, Seal};
+use crate::receipt::{self, Receipt};
 
 /// Writes down what audits found, for status and for the hosts that want a proof (`strict-token`):
 /// that a token is narrow, or that it is not what its receipt proved. Only what changes is written,
@@ -78,24 +78,10 @@ fn narrow(
     server: &str,
 ) -> Option<Receipt> {
     let new = || {
-        let is_old = |rows: &Vec<Row>| rows.iter().any(|row| !is_row(row));
-        let api = if report.rows.as_ref().is_some_and(is_old) { Api::Zones } else { Api::Rows };
-        Some(Receipt {
-            id: None,
-            name: String::new(),
-            server: server.to_owned(),
-            api,
-            duties: Vec::new(),
-            created: None,
-            limits: Limits::default(),
-            seal: Seal::of(secret).ok()?,
-            proven: None,
-            beyond: None,
-            revoked: None,
-            replaces: Vec::new(),
-            rails: None,
-            void_since: None,
-        })
+        let is_old = |row: &Row| matches!(row.rule, Rule::Zone { .. });
+        let is_old = report.rows.iter().flatten().any(is_old);
+        let api = if is_old { Api::Zones } else { Api::Rows };
+        Some(Receipt { api, ..Receipt::of(secret, server).ok()? })
     };
     let known = before.cloned().or_else(new)?;
     let covers = |host: &Hostname| report.duties.iter().any(|duty| duty.host == *host);
@@ -115,9 +101,4 @@ fn narrow(
         revoked: None,
         ..known
     })
-}
-
-/// Whether a row is of the form that servers have today.
-fn is_row(row: &Row) -> bool {
-    matches!(row.rule, Rule::Row { .. })
 }

@@ -9,9 +9,12 @@ use std::time::Duration;
 
 use super::files::{Found, TokenFile, lock};
 use super::proof::note_proofs;
-use super::show::{Audited, By, code};
+use super::show::{Audited, By};
 use super::subject::{Subject, no_token};
-use super::{Failure, Holder, clients, common_provider, holder, management, token_file};
+use super::{
+    Failure, Holder, clients, common_provider, holder, management, refuse_options,
+    tell_dead_secret, token_file,
+};
 use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::config::{Config, HostConfig};
 use crate::core::name::Hostname;
@@ -20,17 +23,17 @@ use crate::core::protocol::manners::Issuer;
 use crate::core::provider::Provider;
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
-use crate::core::token::finding::{self, Finding};
-use crate::core::token::rails::{self as judgement, Grant, NOT_VISIBLE};
-use crate::core::token::verdict::{TokenVerdict, WARN_AHEAD};
-use crate::core::token::{Api, Duty, Limits, name_for, period};
+use crate::core::token::finding::Finding;
+use crate::core::token::rails::{Grant, NOT_VISIBLE, judge};
+use crate::core::token::verdict::WARN_AHEAD;
+use crate::core::token::{Duty, Limits, name_for, period};
 use crate::exit::Exit;
 use crate::net::http::Clients;
 use crate::os::clock::{self, rfc3339_seconds};
 use crate::os::say::out;
 use crate::provider::Trouble;
 use crate::provider::rails::{Missing, PLACEHOLDERS, Server};
-use crate::receipt::{Receipt, Seal, confirm};
+use crate::receipt::Receipt;
 
 /// The life of a token for which none was asked: the server's own default is an hour.
 const MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -40,45 +43,30 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
     refuse_limits(command)?;
     let holders = holder::asked(config, Issuer::Rails, &command.hosts)?;
     let clients = clients(&holders);
-    match command.action {
+    let issuer = match command.action {
         TokenAction::Audit | TokenAction::Issue | TokenAction::Rotate => {
             common_provider(&holders)?;
-            let user = user(command)?;
-            let desk = RailsIssuer { config, command, user, clients: &clients };
-            each(command, &holders, async |holder, file| desk.serve(holder, file).await).await
+            Some(RailsIssuer { config, command, user: user(command)?, clients: &clients })
         }
-        TokenAction::Revoke => {
-            each(command, &holders, async |holder, file| {
-                revoke(command, holder, file, &clients).await
-            })
-            .await
-        }
-    }
-}
-
-/// Does `work` for one holder after the other, with its file, while the receipts are locked.
-async fn each<'a>(
-    command: &TokenCommand,
-    holders: &'a [Holder<'a>],
-    work: impl AsyncFn(&'a Holder<'a>, &TokenFile) -> Result<(), Failure>,
-) -> Result<Exit, Failure> {
+        TokenAction::Revoke => None,
+    };
     let mut exit = Exit::Right;
     let mut jobs = Vec::new();
-    for holder in holders {
+    for holder in &holders {
         match token_file(holder) {
             Ok(file) => jobs.push((holder, file)),
-            Err(failure) => {
-                failure.tell(Some(&holder.label()));
-                exit = exit.max(failure.exit);
-            }
+            Err(failure) => exit = exit.max(failure.tell_of(holder)),
         }
     }
-    let files: Vec<TokenFile> = jobs.iter().map(|(_, file)| file.clone()).collect();
-    let _lock = if command.dry_run { Vec::new() } else { lock(&files)? };
+    let files = jobs.iter().map(|(_, file)| file);
+    let _lock = if command.dry_run { Vec::new() } else { lock(files)? };
     for (holder, file) in &jobs {
-        if let Err(failure) = work(holder, file).await {
-            failure.tell(Some(&holder.label()));
-            exit = exit.max(failure.exit);
+        let done = match &issuer {
+            Some(issuer) => issuer.serve(holder, file).await,
+            None => revoke(command, holder, file, &clients).await,
+        };
+        if let Err(failure) = done {
+            exit = exit.max(failure.tell_of(holder));
         }
     }
     Ok(exit)
@@ -86,46 +74,36 @@ async fn each<'a>(
 
 /// Refuses what such a server does not know.
 fn refuse_limits(command: &TokenCommand) -> Result<(), Failure> {
-    let asked = [
-        (
-            command.limits.max_age == Ask::Lift,
-            "--max-age none",
-            "every token there ends: give it a time, such as 365d",
-        ),
-        (command.limits.max_unused != Ask::Keep, "--max-unused", "leave it out"),
-        (command.limits.subnets != Ask::Keep, "--allow-subnet", "leave it out"),
-        (command.create_domain.is_some(), "--create-domain", "make the domain at the server"),
-        (command.name.is_some(), "--name", "leave it out"),
+    let (ends, none) = ("every token there ends: give it a time, such as 365d", "leave it out");
+    let limits = &command.limits;
+    let options = [
+        ("--max-age none", limits.max_age == Ask::Lift, ends),
+        ("--max-unused", limits.max_unused != Ask::Keep, none),
+        ("--allow-subnet", limits.subnets != Ask::Keep, none),
+        ("--create-domain", command.create_domain.is_some(), "make the domain at the server"),
+        ("--name", command.name.is_some(), none),
     ];
-    match asked.into_iter().find(|(is_asked, ..)| *is_asked) {
-        None => Ok(()),
-        Some((_, option, next)) => {
-            let what = format!("{option}: PowerDNS on Rails has no such thing");
-            Err(Failure::new(Exit::Usage, what, next))
-        }
-    }
+    refuse_options(&options, ": PowerDNS on Rails has no such thing")
 }
 
 /// The user that makes tokens, if one is named.
 fn user(command: &TokenCommand) -> Result<Option<Credential>, Failure> {
     const OPTION: &str = "--management-password-file";
+    let file = command.management_password_file.as_deref();
     let Some(login) = command.management_user.clone() else {
-        return match command.management_password_file {
+        return match file {
             None => Ok(None),
-            Some(_) => Err(Failure::new(
-                Exit::Usage,
+            Some(_) => Err(Failure::usage(
                 format!("{OPTION} is there, and nobody whose password it is"),
                 "give --management-user USER",
             )),
         };
     };
-    let file = command.management_password_file.as_deref();
-    let secret = management::password(file, &login)
-        .map_err(|problem| Failure::new(Exit::Configuration, problem, ""))?
-        .ok_or_else(|| {
-            let what = format!("there is no password for {login}");
-            Failure::new(Exit::Usage, what, format!("give {OPTION} FILE"))
-        })?;
+    let typed = management::password(file, &login).map_err(Failure::of_configuration)?;
+    let secret = typed.ok_or_else(|| {
+        let what = format!("there is no password for {login}");
+        Failure::usage(what, format!("give {OPTION} FILE"))
+    })?;
     Ok(Some(Credential { login, secret }))
 }
 
@@ -151,8 +129,7 @@ fn duties(
         let issued = || receipt?.duties.iter().find(|duty| duty.host == *name);
         let zone = zone(config, host).or_else(|| issued().map(|duty| duty.zone.clone()));
         let zone = zone.ok_or_else(|| {
-            Failure::new(
-                Exit::Configuration,
+            Failure::configuration(
                 format!("it is not known in which domain {name} is, and the server cannot tell"),
                 "write zone in its [[host]]",
             )
@@ -176,7 +153,7 @@ fn zone(config: &Config, host: &HostConfig) -> Option<Hostname> {
     host.host.zone.clone().or_else(longest)
 }
 
-/// Where tokens are made.
+/// What issues and replaces tokens.
 struct RailsIssuer<'a> {
     config: &'a Config,
     command: &'a TokenCommand,
@@ -213,8 +190,8 @@ impl<'a> RailsIssuer<'a> {
             Ask::Set(age) => age,
             Ask::Keep | Ask::Lift => before.filter(|age| !age.is_zero()).unwrap_or(MAX_AGE),
         };
-        let wanted = Grant::narrow(&duties, clock::wall().after(age))
-            .map_err(|error| Failure::new(Exit::Configuration, error.to_string(), ""))?;
+        let wanted =
+            Grant::narrow(&duties, clock::wall().after(age)).map_err(Failure::of_configuration)?;
         let server = server(holder.provider, self.clients);
         let job = Job { holder, file, server, found, duties, age, wanted };
         if self.command.action == TokenAction::Rotate {
@@ -238,18 +215,16 @@ impl<'a> RailsIssuer<'a> {
                 return self.replace(job, Some(why), false).await;
             }
             Err(trouble) => {
-                let failure = of_server(&trouble, "asking with the token in use");
+                let failure = Failure::of_server(&trouble, "asking with the token in use", "");
                 return Err(failure.leaving("nothing was changed"));
             }
         };
         let label = job.holder.label();
-        if missing.is_empty() && self.command.dry_run {
-            out(&format!("{label}: nothing to do"));
-            return Ok(());
-        }
         if !missing.is_empty() {
             job.heading();
             self.create(job, secret, &missing).await?;
+        } else if self.command.dry_run {
+            out(&format!("{label}: nothing to do"));
         }
         if self.command.dry_run {
             return Ok(());
@@ -257,9 +232,8 @@ impl<'a> RailsIssuer<'a> {
         if receipt.proven.is_none() {
             let proven = Some(clock::wall());
             job.file.write_receipt(&Receipt { proven, beyond: None, ..receipt.clone() })?;
-        } else if let Err(error) = confirm(job.file.path()) {
-            let file = crate::receipt::path(job.file.path());
-            return Err(Failure::of_file(&file, "cannot be confirmed", &error));
+        } else {
+            job.file.confirm_receipt()?;
         }
         let word = if missing.is_empty() { "nothing to do" } else { "done" };
         out(&format!("{label}: {word}; its token is narrow, and {}", ends(receipt.expires())));
@@ -267,8 +241,7 @@ impl<'a> RailsIssuer<'a> {
         Ok(())
     }
 
-    /// Makes a token, or goes on with the one that a run which was cut has made, and lets it take its
-    /// place.
+    /// Makes a token, or goes on with that of a run which was cut, and lets it take its place.
     async fn replace(
         &self,
         job: &Job<'a>,
@@ -291,10 +264,7 @@ impl<'a> RailsIssuer<'a> {
         let kept = job.found.secret.is_some() && job.found.proven().is_none();
         let kept = kept.then(|| job.file.old_path());
         if let Some(kept) = &kept {
-            let (file, kept) = (job.file.path().display(), kept.display());
-            out(&format!(
-                "  ! the secret in {file} is replaced, and its token lives on: it is kept in {kept}"
-            ));
+            out(&job.file.lives_on(kept));
         }
         out(&format!("  + token that {}", ends(end)));
         for record in &job.wanted.records {
@@ -344,8 +314,7 @@ impl<'a> RailsIssuer<'a> {
         Ok(())
     }
 
-    /// A new token whose secret is on the disk and which the server takes, with its receipt and the
-    /// records that it misses.
+    /// A new token that is on the disk and taken by the server, with its receipt and missing records.
     async fn fresh(&self, job: &Job<'a>) -> Result<(Secret, Receipt, Vec<Missing>), Failure> {
         let user = self.user()?;
         // One that was made for something else has never been in use.
@@ -370,11 +339,10 @@ impl<'a> RailsIssuer<'a> {
             }
         })?;
         let asked = job.wanted.expires.unwrap_or_default();
-        if minted.is_cut_short(asked) {
+        if minted.grant.is_cut_short(asked) {
             job.file.remove_new();
             let _ = job.server.end(&minted.token).await;
-            return Err(Failure::new(
-                Exit::Rejected,
+            return Err(Failure::rejected(
                 format!("the server made a token that {}", ends(minted.grant.expires)),
                 "compare this machine's clock with the server's, and ask for a --max-age that it \
                  takes",
@@ -434,8 +402,7 @@ impl<'a> RailsIssuer<'a> {
     /// The user that may make tokens, without whom nothing can be made.
     fn user(&self) -> Result<&Credential, Failure> {
         self.user.as_ref().ok_or_else(|| {
-            Failure::new(
-                Exit::Usage,
+            Failure::usage(
                 "there is nobody who may make tokens",
                 "give --management-user USER, whose password is asked for, or read from \
                  --management-password-file FILE",
@@ -494,23 +461,13 @@ impl Job<'_> {
     }
 
     fn receipt(&self, secret: &Secret, grant: Grant) -> Result<Receipt, Failure> {
-        let seal = Seal::of(secret)
-            .map_err(|error| Failure::of_file(self.file.path(), "cannot be sealed", &error))?;
         Ok(Receipt {
-            id: None,
             name: name_for(&self.holder.names()),
-            server: base(self.holder.provider).to_owned(),
-            api: Api::Rows,
             duties: self.duties.clone(),
             created: Some(clock::wall()),
             limits: Limits { max_age: Some(self.age), ..Limits::default() },
-            seal,
-            proven: None,
-            beyond: None,
-            revoked: None,
-            replaces: Vec::new(),
             rails: Some(grant),
-            void_since: None,
+            ..self.file.receipt_of(secret, base(self.holder.provider))?
         })
     }
 }
@@ -532,26 +489,14 @@ fn ends(end: Option<Timestamp>) -> String {
 fn of_user(trouble: &Trouble, doing: &str) -> Failure {
     if trouble.is_credential() {
         let next = "check --management-user and its password, and run the command again";
-        return Failure::new(Exit::Rejected, format!("{doing}: {trouble}"), next);
+        return Failure::rejected(format!("{doing}: {trouble}"), next);
     }
-    of_server(trouble, doing)
-}
-
-/// What the server's answer means.
-fn of_server(trouble: &Trouble, doing: &str) -> Failure {
-    let what = format!("{doing}: {trouble}");
-    match trouble {
-        Trouble::Deferred(_) => Failure::new(Exit::Deferred, what, "run the command again later"),
-        Trouble::Conflict(_) | Trouble::NotThere(_) | Trouble::Rejected(_) => {
-            Failure::new(Exit::Rejected, what, "")
-        }
-    }
+    Failure::of_server(trouble, doing, "")
 }
 
 /// That a new token did not open a session.
 fn not_proven(trouble: &Trouble) -> Failure {
-    let failure = of_server(trouble, "the new token does not prove good");
-    failure
+    Failure::of_server(trouble, "the new token does not prove good", "")
         .leaving("it is kept beside the one in use, which is as it was")
         .then("run the command again, which goes on with it")
 }
@@ -570,8 +515,7 @@ async fn revoke(
     let secrets: Vec<&Secret> = found.secret.iter().chain(&half_made).collect();
     if secrets.is_empty() {
         let until = found.receipt.as_ref().map(|receipt| ends(receipt.expires()));
-        return Err(Failure::new(
-            Exit::Rejected,
+        return Err(Failure::rejected(
             format!("there is no token in {path}, and only with its secret can it be ended"),
             until.map(|until| format!("it {until}")).unwrap_or_default(),
         )
@@ -589,7 +533,8 @@ async fn revoke(
             server.end(secret).await
         };
         any |= lived.map_err(|trouble| {
-            of_server(&trouble, "ending the token").leaving("it may still be good")
+            let failure = Failure::of_server(&trouble, "ending the token", "");
+            failure.leaving("it may still be good")
         })?;
     }
     out(&if any {
@@ -611,16 +556,12 @@ async fn revoke(
         file.write_receipt(&Receipt { proven: None, revoked, rails, ..receipt.clone() })?;
     }
     if found.secret.is_some() {
-        out(&format!(
-            "{label}: {path} still holds the dead secret; remove it, or `homing token issue {}` \
-             makes a new token",
-            holder.first()
-        ));
+        tell_dead_secret(holder, file);
     }
     Ok(())
 }
 
-/// What is known of the tokens of the hosts that `command` names, and what that comes to.
+/// What is known of the tokens of the hosts that `command` names, and how that ends for the others.
 pub async fn of_tokens(
     config: &Config,
     command: &TokenCommand,
@@ -642,13 +583,9 @@ pub async fn of_tokens(
         };
         match judged {
             Ok(report) => audited.push(report),
-            Err(failure) => {
-                failure.tell(Some(&holder.label()));
-                exit = exit.max(failure.exit);
-            }
+            Err(failure) => exit = exit.max(failure.tell_of(holder)),
         }
     }
-    exit = exit.max(Exit::worst(audited.iter().map(code)));
     note_proofs(&subjects, &audited);
     Ok((exit, audited))
 }
@@ -661,14 +598,8 @@ async fn judged(
 ) -> Result<Audited, Failure> {
     let grant = subject.receipt.as_ref().and_then(|receipt| receipt.rails.as_ref());
     let duties = duties(config, subject.holder, subject.receipt.as_ref())?;
-    let found = judgement::judge(grant, &duties, clock::wall());
-    let is_over = judgement::verdict(&found) == TokenVerdict::Dead;
-    let mut findings: Vec<Finding> = found.into_iter().map(Finding::from).collect();
-    // Whatever it was granted, nobody can use it any more.
-    let dead = |findings: &mut Vec<Finding>| *findings = vec![Finding::Lapsed];
-    if is_over {
-        dead(&mut findings);
-    }
+    let mut findings = judge(grant, &duties, clock::wall());
+    let is_over = findings == [Finding::Lapsed];
     let server = server(subject.holder.provider, clients);
     let mut is_valid = None;
     match &subject.secret {
@@ -681,18 +612,19 @@ async fn judged(
             Ok(_) => is_valid = Some(true),
             Err(trouble) if trouble.is_credential() => {
                 is_valid = Some(false);
-                dead(&mut findings);
+                // Whatever it was granted, nobody can use it any more.
+                findings = vec![Finding::Lapsed];
             }
             Err(_) if is_over => {}
             Err(trouble) => findings.push(Finding::untold("the server takes it", trouble)),
         },
     }
-    finding::sort(&mut findings);
-    let fixes = findings.iter().map(|finding| fix(subject.holder.first(), finding)).collect();
     let not_visible = NOT_VISIBLE.to_vec();
     let rows = grant.map(Grant::rows);
     let report = subject.report(By::Receipt);
-    Ok(Audited { findings, fixes, not_visible, is_valid, rows, duties, ..report })
+    let mut report = Audited { findings, not_visible, is_valid, rows, duties, ..report };
+    report.put_in_order(|_, finding| fix(subject.holder.first(), finding));
+    Ok(report)
 }
 
 /// The command that fixes a finding.

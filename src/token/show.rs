@@ -19,7 +19,7 @@ use crate::os::say::out;
 use crate::os::terminal::{self, breadth, breadth_of};
 
 /// Who looked.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum By {
     /// Nobody: it is judged by what its server answers to it (rfc2136).
     Answers,
@@ -28,11 +28,12 @@ pub enum By {
     /// The token itself, which does not see everything.
     Itself,
     /// Nobody: what was written down when it was made is all there is.
+    #[default]
     Receipt,
 }
 
 /// What an audit found about one token.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Audited {
     /// The hosts that it is for; none for a token that is no host's here.
     pub hosts: Vec<Hostname>,
@@ -46,8 +47,7 @@ pub struct Audited {
     pub by: By,
     /// What was found, worst first.
     pub findings: Vec<Finding>,
-    /// The fix of each, in the same order: one command, or a sentence with its commands in
-    /// backticks.
+    /// The fix of each, in the same order: a command, or a sentence with commands in backticks.
     pub fixes: Vec<Option<String>>,
     /// What the token cannot see of itself.
     pub not_visible: Vec<&'static str>,
@@ -76,26 +76,13 @@ pub struct Audited {
 impl Audited {
     /// A report in which nothing is said yet.
     pub fn by(by: By) -> Self {
-        Self {
-            hosts: Vec::new(),
-            file: None,
-            id: None,
-            name: None,
-            by,
-            findings: Vec::new(),
-            fixes: Vec::new(),
-            not_visible: Vec::new(),
-            expires: None,
-            last_used: None,
-            created: None,
-            limits: None,
-            is_valid: None,
-            rows: None,
-            duties: Vec::new(),
-            is_anothers: false,
-            tried: 0,
-            is_ours: false,
-        }
+        Self { by, ..Self::default() }
+    }
+
+    /// Puts the worst finding first, and finds the fix of each.
+    pub fn put_in_order(&mut self, fix: impl Fn(&Self, &Finding) -> Option<String>) {
+        finding::sort(&mut self.findings);
+        self.fixes = self.findings.iter().map(|finding| fix(self, finding)).collect();
     }
 
     /// What the findings come to.
@@ -110,8 +97,8 @@ impl Audited {
     }
 }
 
-/// Shows what audits found.
-pub fn tell(audited: &[Audited], as_json: bool, is_verbose: bool) {
+/// Shows what audits found; returns how the command ends for it.
+pub fn tell(audited: &[Audited], as_json: bool, is_verbose: bool) -> Exit {
     if as_json {
         out(&json(audited));
     } else {
@@ -119,29 +106,29 @@ pub fn tell(audited: &[Audited], as_json: bool, is_verbose: bool) {
         let lines = table(audited, clock::wall(), width, colours, is_verbose);
         lines.iter().for_each(|line| out_styled(line));
     }
+    Exit::worst(audited.iter().map(exit))
 }
 
 /// What the audit of one token tells a script.
-pub fn code(audited: &Audited) -> Exit {
+fn exit(audited: &Audited) -> Exit {
     match audited.verdict() {
-        TokenVerdict::Dead | TokenVerdict::Narrow | TokenVerdict::NarrowToZone
-            if cannot_do_its_job(audited) =>
-        {
-            Exit::Deferred
-        }
-        TokenVerdict::Dead | TokenVerdict::Narrow | TokenVerdict::NarrowToZone => Exit::Right,
-        TokenVerdict::Inconclusive => Exit::Deferred,
         TokenVerdict::TooPowerful => Exit::Rejected,
+        TokenVerdict::Inconclusive => Exit::Deferred,
+        TokenVerdict::Dead | TokenVerdict::Narrow | TokenVerdict::NarrowToZone => {
+            if cannot_do_its_job(audited) {
+                Exit::Deferred
+            } else {
+                Exit::Right
+            }
+        }
     }
 }
 
 /// The space between two columns.
 const GAP: usize = 2;
 
-/// The audits as lines of at most `width` columns, except that a command is never broken.
-///
-/// With `colours` they are for [`out_styled`]. That a token has no end, which is the
-/// default, is a finding only if `is_verbose`.
+/// The audits as lines of at most `width` columns, except that a command is never broken; with
+/// `colours` they are for [`out_styled`]. That a token has no end is a finding only if `is_verbose`.
 pub fn table(
     audited: &[Audited],
     now: Timestamp,
@@ -152,23 +139,23 @@ pub fn table(
     let header = ["TOKEN", "VERDICT", "EXPIRES", "LAST USED"].map(str::to_owned);
     let rows: Vec<[String; 4]> = audited.iter().map(|token| row(token, now)).collect();
     let columns = Columns::fitting(&header, &rows, width);
-    let mut lines = Vec::new();
+    let mut page = Page { lines: Vec::new(), width };
     if !rows.is_empty() {
-        columns.write(&mut lines, &header, None);
+        columns.write(&mut page.lines, &header, None);
     }
     for (token, row) in audited.iter().zip(&rows) {
-        columns.write(&mut lines, row, colours.then(|| standing(token).1));
-        details(&mut lines, token, now, width, is_verbose);
+        columns.write(&mut page.lines, row, colours.then(|| standing(token).1));
+        details(&mut page, token, now, is_verbose);
     }
     let has_rows = |token: &Audited| {
         let by_policies = matches!(token.by, By::Itself | By::Management);
         by_policies && token.rows.as_ref().is_some_and(|rows| !rows.is_empty())
     };
     if audited.iter().any(has_rows) {
-        wrap(&mut lines, "", pieces(PRECEDENCE, false), width, true);
+        page.add("", PRECEDENCE);
     }
-    wrap(&mut lines, "", pieces(&summary(audited), false), width, true);
-    lines
+    page.add("", &summary(audited));
+    page.lines
 }
 
 /// How wide each column is.
@@ -213,21 +200,22 @@ impl Columns {
 }
 
 fn row(token: &Audited, now: Timestamp) -> [String; 4] {
-    let expires = match token.expires {
-        Some(moment) => date(moment),
-        None if is_gone(token) || token.by == By::Answers => "-".to_owned(),
-        None if token.findings.contains(&Finding::NoExpiry) => "never".to_owned(),
+    let no_moment = is_gone(token) || token.by == By::Answers;
+    let expires: &str = match token.expires {
+        Some(moment) => &date(moment),
+        None if no_moment => "-",
+        None if token.findings.contains(&Finding::NoExpiry) => "never",
         // Without an age, only the time without use is left to end it.
-        None if is_seen(token) => "if unused".to_owned(),
-        None => "?".to_owned(),
+        None if is_seen(token) => "if unused",
+        None => "?",
     };
-    let used = match token.last_used {
-        Some(moment) => ago(moment, now),
-        None if is_gone(token) || token.by == By::Answers => "-".to_owned(),
-        None if is_seen(token) => "never".to_owned(),
-        None => "?".to_owned(),
+    let used: &str = match token.last_used {
+        Some(moment) => &ago(moment, now),
+        None if no_moment => "-",
+        None if is_seen(token) => "never",
+        None => "?",
     };
-    [label(token), standing(token).0.to_owned(), expires, used]
+    [label(token), standing(token).0.to_owned(), expires.to_owned(), used.to_owned()]
 }
 
 /// Whether nothing about the token is hidden.
@@ -260,10 +248,8 @@ fn label(token: &Audited) -> String {
     }
 }
 
-/// The word for how a token stands, and how that looks.
-///
-/// One that is gone or has lapsed is no more powerful than it should be, but it is not fine. One that
-/// is no host's here has another job, which nobody here knows: what it may do is said, not judged.
+/// The word for how a token stands, and how that looks. One that is no host's here has a job that
+/// nobody here knows: what it may do is said, not judged.
 fn standing(token: &Audited) -> (&'static str, Style) {
     match token.verdict() {
         TokenVerdict::TooPowerful if token.hosts.is_empty() => {
@@ -280,24 +266,15 @@ fn standing(token: &Audited) -> (&'static str, Style) {
     }
 }
 
-/// What is told below a token's row.
-fn details(
-    lines: &mut Vec<String>,
-    token: &Audited,
-    now: Timestamp,
-    width: usize,
-    is_verbose: bool,
-) {
-    let say = |lines: &mut Vec<String>, text: &str| {
-        wrap(lines, "     ", pieces(&clean(text), false), width, true);
-    };
+/// Adds what is told below a token's row.
+fn details(page: &mut Page, token: &Audited, now: Timestamp, is_verbose: bool) {
     if token.hosts.len() > 1 {
         let hosts: Vec<_> = token.hosts.iter().map(Hostname::as_str).collect();
-        say(lines, &format!("hosts: {}", hosts.join(", ")));
+        page.add(BELOW, &format!("hosts: {}", hosts.join(", ")));
     }
     // Names need not be unique.
     if let (true, Some(_), Some(id)) = (token.hosts.is_empty(), &token.name, &token.id) {
-        say(lines, &format!("id: {id}"));
+        page.add(BELOW, &format!("id: {id}"));
     }
     let is_shown = |finding: &Finding| is_verbose || *finding != Finding::NoExpiry;
     let mut findings = token.findings().filter(|(finding, _)| is_shown(finding)).peekable();
@@ -312,27 +289,25 @@ fn details(
             text.push_str(", ");
             text.push_str(&if moment > now { ahead(moment, now) } else { ago(moment, now) });
         }
-        wrap(lines, mark, pieces(&clean(&text), false), width, true);
+        page.add(mark, &text);
         // Findings in a row with one fix share it, after the last of them.
         let again = findings.peek().is_some_and(|(_, next)| *next == fix);
         if let Some(fix) = fix.filter(|_| !again) {
             // To end a token that somebody else may need is a choice.
             let lead = if token.hosts.is_empty() { "     to end it: " } else { "     fix: " };
-            wrap(lines, lead, pieces(&clean(fix), true), width, false);
+            page.add_fix(lead, fix);
         }
     }
     let facts = facts(token, now);
     if !facts.is_empty() {
-        say(lines, &facts.join(", "));
+        page.add(BELOW, &facts.join(", "));
     }
     match token.rows.as_deref() {
         None => {}
-        Some([]) => say(lines, "rows: none, so every record of every zone is allowed"),
+        Some([]) => page.add(BELOW, "rows: none, so every record of every zone is allowed"),
         Some(rows) => {
-            say(lines, "rows:");
-            for row in rows {
-                wrap(lines, "       ", pieces(&clean(&in_words(row)), false), width, true);
-            }
+            page.add(BELOW, "rows:");
+            rows.iter().for_each(|row| page.add("       ", &in_words(row)));
         }
     }
     let to_whom = match token.by {
@@ -342,12 +317,12 @@ fn details(
         By::Receipt => Some("not visible to anybody"),
     };
     if let Some(to_whom) = to_whom.filter(|_| !token.not_visible.is_empty()) {
-        say(lines, &format!("{to_whom}: {}", token.not_visible.join(", ")));
+        page.add(BELOW, &format!("{to_whom}: {}", token.not_visible.join(", ")));
     }
     match token.tried {
         0 => {}
-        1 => say(lines, "1 probe made"),
-        tried => say(lines, &format!("{tried} probes made")),
+        1 => page.add(BELOW, "1 probe made"),
+        tried => page.add(BELOW, &format!("{tried} probes made")),
     }
 }
 
@@ -362,8 +337,8 @@ fn in_words(row: &Row) -> String {
         Rule::Row { key, .. } => Key::to_string(key),
         Rule::Zone { .. } => String::new(),
     };
-    let others: Vec<&str> =
-        row.decides.iter().map(String::as_str).filter(|record| *record != about).collect();
+    let decided = row.decides.iter().map(String::as_str);
+    let others: Vec<&str> = decided.filter(|record| *record != about).collect();
     match others.as_slice() {
         [] => row.rule.to_string(),
         others => format!("{} (decides about {})", row.rule, others.join(", ")),
@@ -376,13 +351,12 @@ fn idle_end(token: &Audited) -> Option<Timestamp> {
     Some(token.last_used.or(token.created)?.after(limit))
 }
 
-/// The networks that it works from, where they are known.
-fn networks(token: &Audited) -> Option<Vec<&str>> {
-    let limits = token.limits.as_ref()?;
-    Some(match &limits.subnets {
+/// The networks that a token works from.
+fn networks(limits: &Limits) -> Vec<&str> {
+    match &limits.subnets {
         None => EVERYWHERE.to_vec(),
         Some(subnets) => subnets.iter().map(String::as_str).collect(),
-    })
+    }
 }
 
 /// What is known of a token's life and use.
@@ -395,33 +369,32 @@ fn facts(token: &Audited, now: Timestamp) -> Vec<String> {
             None => "never used".to_owned(),
         });
     }
-    facts.extend(token.limits.as_ref().map(|limits| bounds(token, limits)).unwrap_or_default());
+    facts.extend(token.limits.iter().flat_map(|limits| bounds(token, limits)));
     let validity = |valid: bool| if valid { "valid" } else { "not valid" };
     facts.extend(token.is_valid.map(|valid| validity(valid).to_owned()));
     facts
 }
 
 /// What bounds a token's life and use, in words.
-fn bounds(token: &Audited, limits: &Limits) -> Vec<String> {
-    let mut facts = Vec::new();
-    facts.push(match token.expires {
+fn bounds(token: &Audited, limits: &Limits) -> [String; 3] {
+    let end = match token.expires {
         Some(at) => format!("ends {}", date(at)),
         None => "no end".to_owned(),
-    });
-    facts.push(match (limits.max_unused, idle_end(token)) {
+    };
+    let idle_end = match (limits.max_unused, idle_end(token)) {
         // Its last use is not seen by itself.
         (Some(limit), Some(at)) if is_seen(token) => {
             format!("ends {} if unused until then ({})", date(at), period(limit))
         }
         (Some(limit), _) => format!("ends after {} without use", period(limit)),
         (None, _) => "no idle end".to_owned(),
-    });
-    facts.push(match networks(token).unwrap_or_default().as_slice() {
+    };
+    let networks = match networks(limits).as_slice() {
         [] => "from no network".to_owned(),
         all if *all == EVERYWHERE => "from every network".to_owned(),
         some => format!("from {}", some.join(", ")),
-    });
-    facts
+    };
+    [end, idle_end, networks]
 }
 
 /// How many tokens there are of each kind, the worst first.
@@ -439,16 +412,11 @@ fn summary(audited: &[Audited]) -> String {
         return "no tokens".to_owned();
     }
     let plural = if audited.len() == 1 { "" } else { "s" };
-    let mut text = format!("{} token{plural}", audited.len());
-    let mut separator = ": ";
-    for word in WORDS {
-        let count = audited.iter().filter(|token| standing(token).0 == word).count();
-        if count > 0 {
-            text.push_str(&format!("{separator}{count} {}", word.to_lowercase()));
-            separator = ", ";
-        }
-    }
-    text
+    let count = |word| audited.iter().filter(|token| standing(token).0 == word).count();
+    let counted = WORDS.map(|word| (count(word), word.to_lowercase()));
+    let counted = counted.iter().filter(|(count, _)| *count > 0);
+    let counted: Vec<String> = counted.map(|(count, word)| format!("{count} {word}")).collect();
+    format!("{} token{plural}: {}", audited.len(), counted.join(", "))
 }
 
 /// A finding in words, with its moment.
@@ -463,46 +431,62 @@ fn clean(text: &str) -> String {
     Printable(text).to_string()
 }
 
+/// What lines below a token's row begin with.
+const BELOW: &str = "     ";
+
+/// Lines of at most so many columns, except that a command is never broken.
+struct Page {
+    lines: Vec<String>,
+    width: usize,
+}
+
+impl Page {
+    /// Adds a text, its first line after `mark` and the others as far in.
+    fn add(&mut self, mark: &str, text: &str) {
+        self.wrap(mark, text, false);
+    }
+
+    /// Adds a fix, whose commands stay whole.
+    fn add_fix(&mut self, lead: &str, fix: &str) {
+        self.wrap(lead, fix, true);
+    }
+
+    fn wrap(&mut self, mark: &str, text: &str, is_fix: bool) {
+        let text = clean(text);
+        let (mut line, mut used) = (mark.to_owned(), mark.len());
+        let mut begin_line = |line: &mut String, used: &mut usize| {
+            let fresh = " ".repeat(mark.len());
+            *used = fresh.len();
+            self.lines.push(std::mem::replace(line, fresh));
+        };
+        for piece in pieces(&text, is_fix) {
+            let is_first = line.len() == mark.len();
+            if !is_first && used + 1 + breadth(piece) > self.width {
+                begin_line(&mut line, &mut used);
+            } else if !is_first {
+                line.push(' ');
+                used += 1;
+            }
+            for c in piece.chars() {
+                if !is_fix && used + breadth_of(c) > self.width && used > mark.len() {
+                    begin_line(&mut line, &mut used);
+                }
+                line.push(c);
+                used += breadth_of(c);
+            }
+        }
+        self.lines.push(line);
+    }
+}
+
 /// What is kept together of a text: words; of a fix, also whole commands.
-fn pieces(text: &str, is_fix: bool) -> Vec<&str> {
+fn pieces(text: &str, is_fix: bool) -> impl Iterator<Item = &str> {
     let mut is_command = is_fix && !text.contains('`');
-    let is_end = |c: char| {
+    let is_end = move |c: char| {
         is_command ^= is_fix && c == '`';
         c == ' ' && !is_command
     };
-    text.split(is_end).filter(|piece| !piece.is_empty()).collect()
-}
-
-/// Adds `pieces` in lines of at most `width` columns, the first after `mark` and the others as far
-/// in; a piece that is wider is broken only with `may_break`.
-fn wrap(lines: &mut Vec<String>, mark: &str, pieces: Vec<&str>, width: usize, may_break: bool) {
-    let mut line = mark.to_owned();
-    let mut used = mark.len();
-    let mut is_empty = true;
-    let mut next_line = |line: &mut String, used: &mut usize| {
-        let fresh = " ".repeat(mark.len());
-        *used = fresh.len();
-        lines.push(std::mem::replace(line, fresh));
-    };
-    for piece in pieces {
-        if !is_empty && used + 1 + breadth(piece) > width {
-            next_line(&mut line, &mut used);
-            is_empty = true;
-        }
-        if !is_empty {
-            line.push(' ');
-            used += 1;
-        }
-        for c in piece.chars() {
-            if may_break && used + breadth_of(c) > width && used > mark.len() {
-                next_line(&mut line, &mut used);
-            }
-            line.push(c);
-            used += breadth_of(c);
-        }
-        is_empty = false;
-    }
-    lines.push(line);
+    text.split(is_end).filter(|piece| !piece.is_empty())
 }
 
 /// `text` in at most `width` columns, without its middle where it is longer.
@@ -635,7 +619,8 @@ pub fn json(audited: &[Audited]) -> String {
 
 fn shown(token: &Audited) -> Shown<'_> {
     let moment = |moment: Timestamp| rfc3339_seconds(moment).to_string();
-    let found = |(finding, fix): (&Finding, _)| FindingWords {
+    let limits = token.limits.as_ref();
+    let findings = token.findings().map(|(finding, fix)| FindingWords {
         finding: finding.word(),
         weight: match finding.weight() {
             Weight::TooPowerful => "too-powerful",
@@ -644,8 +629,7 @@ fn shown(token: &Audited) -> Shown<'_> {
         },
         text: finding_in_words(finding),
         fix,
-    };
-    let findings = token.findings();
+    });
     Shown {
         hosts: token.hosts.iter().map(Hostname::as_str).collect(),
         file: token.file.as_ref().map(|file| file.to_string_lossy().into_owned()),
@@ -658,15 +642,15 @@ fn shown(token: &Audited) -> Shown<'_> {
             By::Receipt => "receipt",
         },
         verdict: token.verdict().word(),
-        findings: findings.map(|(finding, fix)| found((finding, fix))).collect(),
+        findings: findings.collect(),
         not_visible: &token.not_visible,
         expires: token.expires.map(moment),
         last_used: token.last_used.map(moment),
         created: token.created.map(moment),
-        max_age: token.limits.as_ref().and_then(|limits| limits.max_age).map(period),
-        max_unused: token.limits.as_ref().and_then(|limits| limits.max_unused).map(period),
+        max_age: limits.and_then(|limits| limits.max_age).map(period),
+        max_unused: limits.and_then(|limits| limits.max_unused).map(period),
         idle_end: idle_end(token).filter(|_| is_seen(token)).map(moment),
-        networks: networks(token),
+        networks: limits.map(networks),
         valid: token.is_valid,
         rows: token.rows.as_ref().map(|rows| rows.iter().map(ShownRow::of).collect()),
         probes: token.tried,

@@ -37,10 +37,8 @@ impl Style {
     }
 }
 
-/// As [`out`](crate::os::say::out), for a line with pieces that [`Style::of`] made.
-///
-/// Lets nothing else through, so that even a server's text that holds such codes does no more than
-/// colour this one line; whoever makes the line should still clean that text first.
+/// As [`out`](crate::os::say::out), for a line with pieces that [`Style::of`] made; no other code
+/// gets through, and none beyond this line. A server's text should be cleaned before it is put in.
 pub fn out_styled(line: &str) {
     let _ = writeln!(std::io::stdout(), "{}", kept(line));
 }

@@ -3,10 +3,10 @@
 use super::show::{Audited, By};
 use super::{Failure, Holder};
 use crate::config::secret::{self, SecretError};
+use crate::core::protocol::manners::SecretKind;
 use crate::core::secret::Secret;
+use crate::core::token::TokenId;
 use crate::core::token::finding::Finding;
-use crate::core::token::{Limits, TokenId};
-use crate::exit::Exit;
 use crate::os::say::err;
 use crate::receipt::{self, Receipt};
 
@@ -20,29 +20,27 @@ pub struct Subject<'a> {
     pub receipt: Option<Receipt>,
 }
 
-/// That a host has no token yet.
+/// That a host has no token or key yet.
 pub fn no_token(holder: &Holder<'_>) -> Failure {
     let path = holder.file().map(|path| path.display().to_string()).unwrap_or_default();
+    let is_key = holder.provider.protocol.manners().secret == SecretKind::Key;
+    let word = if is_key { "key" } else { "token" };
     let next = format!("`homing token issue {}` makes one", holder.first());
-    Failure::new(Exit::Configuration, format!("there is no token in {path}"), next)
+    Failure::configuration(format!("there is no {word} in {path}"), next)
 }
 
 impl<'a> Subject<'a> {
     /// Reads a holder's files; `None` when there is neither a token nor a receipt.
     pub fn read(holder: &'a Holder<'a>) -> Result<Option<Self>, Failure> {
-        let receipt = match holder.file().map(receipt::read) {
-            Some(Ok(receipt)) => receipt,
-            Some(Err(error)) => {
-                err(&format!("{}: going on without the receipt: {error}", holder.label()));
-                None
-            }
-            None => None,
-        };
+        let receipt = holder.file().map_or(Ok(None), receipt::read).unwrap_or_else(|error| {
+            err(&format!("{}: going on without the receipt: {error}", holder.label()));
+            None
+        });
         let secret = match secret::read_secret(holder.place) {
             Ok(secret) => Some(secret),
             Err(SecretError::Missing(_)) if receipt.is_some() => None,
             Err(SecretError::Missing(_)) => return Ok(None),
-            Err(error) => return Err(Failure::new(Exit::Configuration, error.to_string(), "")),
+            Err(error) => return Err(Failure::of_configuration(error)),
         };
         let server = holder.provider.api_url.as_deref().unwrap_or_default();
         let fits = |receipt: &Receipt| {
@@ -64,21 +62,18 @@ impl<'a> Subject<'a> {
         self.receipt.as_ref()?.id.as_ref()
     }
 
-    /// The limits that it was issued with, where the receipt of its issue tells.
-    fn limits(&self) -> Option<Limits> {
-        let receipt = self.receipt.as_ref()?;
-        (receipt.created.is_some() && receipt.rails.is_none()).then(|| receipt.limits.clone())
-    }
-
     /// A report about it, with nothing found yet.
     pub fn report(&self, by: By) -> Audited {
+        let receipt = self.receipt.as_ref();
+        // Where the receipt is not of its issue, it does not tell them.
+        let issued = receipt.filter(|known| known.created.is_some() && known.rails.is_none());
         Audited {
             hosts: self.holder.names(),
             file: self.holder.file().map(std::path::Path::to_owned),
             id: self.id().cloned(),
-            expires: self.receipt.as_ref().and_then(Receipt::expires),
-            created: self.receipt.as_ref().and_then(|receipt| receipt.created),
-            limits: self.limits(),
+            expires: receipt.and_then(Receipt::expires),
+            created: receipt.and_then(|receipt| receipt.created),
+            limits: issued.map(|receipt| receipt.limits.clone()),
             is_ours: self.id().is_some(),
             ..Audited::by(by)
         }

@@ -5,13 +5,14 @@
 use std::fmt;
 
 use super::desec::rights::{Excess, RightReach};
+use super::rails::RailsEntry;
 use super::verdict::{TokenVerdict, Weight};
-use super::{Key, TokenId, rails};
+use super::{Key, TokenId};
 use crate::core::name::Hostname;
 use crate::core::order;
 use crate::core::time::Timestamp;
 
-/// Something that an audit found. The order of the list is that of weight.
+/// Something that an audit found.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Finding {
     /// It may make, change and delete tokens: no policy binds it.
@@ -39,6 +40,14 @@ pub enum Finding {
     DeletesZones,
     /// The server lets anybody write in this zone, without any key.
     TakesUnsigned(Hostname),
+    /// It may change whatever it does not name in this domain (`PowerDNS` on Rails).
+    ChangesByDefault(Hostname),
+    /// It may create records (`PowerDNS` on Rails).
+    CreatesRecords,
+    /// It may delete records (`PowerDNS` on Rails).
+    DeletesRecords,
+    /// It may change this, which is not its job (`PowerDNS` on Rails).
+    MayChange(RailsEntry),
     /// Something could not be told.
     Untold {
         /// What.
@@ -46,6 +55,8 @@ pub enum Finding {
         /// Why not.
         why: String,
     },
+    /// No receipt tells what it was granted (`PowerDNS` on Rails).
+    NoGrant,
     /// The token does not exist at the server.
     Gone,
     /// The server takes it no more: its time is over.
@@ -95,13 +106,17 @@ pub enum Finding {
     },
     /// Others have the same name, or it has none.
     Nameless(String),
-    /// What only a token of `PowerDNS` on Rails can be.
-    Rails(rails::RailsFinding),
+    /// It must be able to change this record and may not (`PowerDNS` on Rails).
+    MayNotChange(RailsEntry),
+    /// The moment of its end is not known (`PowerDNS` on Rails).
+    NoKnownEnd,
+    /// It may change an address of its host that is left alone here (`PowerDNS` on Rails).
+    MayChangeSpare(RailsEntry),
 }
 
 /// Puts the worst first.
 pub fn sort(findings: &mut [Finding]) {
-    order::sort_by_key(findings, Finding::rank);
+    order::sort_by_key(findings, |finding| finding.rank_and_word().0);
 }
 
 /// What the findings come to.
@@ -126,108 +141,79 @@ impl Finding {
 
     /// Whether a host whose token this was found about cannot be updated with it.
     pub fn stops_the_job(&self) -> bool {
-        match self {
-            Self::Gone | Self::Lapsed | Self::Lacks { .. } | Self::NoSubnets => true,
-            Self::Rails(finding) => matches!(finding, rails::RailsFinding::Lacks(_)),
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Gone
+                | Self::Lapsed
+                | Self::Lacks { .. }
+                | Self::MayNotChange(_)
+                | Self::NoSubnets
+        )
     }
 
     /// What it means for the result.
     pub fn weight(&self) -> Weight {
-        match self.rank() {
+        match self.rank_and_word().0 {
             ..=19 => Weight::TooPowerful,
             20..=29 => Weight::Unclear,
             30.. => Weight::Notice,
         }
     }
 
-    /// The place in the order of weight, in tens by [`Weight`].
-    fn rank(&self) -> u8 {
-        match self {
-            Self::ManagesTokens => 0,
-            Self::IsManagement => 1,
-            Self::ActsForAnother(_) => 2,
-            Self::BelongsToAnother(_) => 3,
-            Self::IsLogin => 4,
-            Self::NoPolicies => 5,
-            Self::Exceeds(excess) if excess.reach == RightReach::Default => 6,
-            Self::Exceeds(_) => 7,
-            Self::MayWrite(_) => 8,
-            Self::CreatesZones { .. } => 9,
-            Self::DeletesZones => 10,
-            Self::TakesUnsigned(_) => 11,
-            Self::Untold { .. } => 20,
-            Self::Gone => 30,
-            Self::Lapsed => 31,
-            Self::Lacks { .. } => 32,
-            Self::HasAlias(_) => 33,
-            Self::NoSubnets => 34,
-            Self::ExpiresSoon(_) => 35,
-            Self::GrantsItself => 36,
-            Self::DeletesNothing => 37,
-            Self::ReachesBelow(_) => 38,
-            Self::Subnets(_) => 40,
-            Self::NeverUsed => 41,
-            Self::Unused(_) => 42,
-            Self::Double { .. } => 43,
-            Self::Nameless(_) => 44,
-            Self::Spare { .. } => 45,
-            Self::NoExpiry => 46,
-            Self::WritesZone(_) => 38,
-            Self::Rails(finding) => match finding.weight() {
-                Weight::TooPowerful => 11,
-                Weight::Unclear => 21,
-                Weight::Notice => 47,
-            },
-        }
-    }
-
     /// The word for it in `--json`.
     pub fn word(&self) -> &'static str {
+        self.rank_and_word().1
+    }
+
+    /// The place in the order of weight, in tens by [`Weight`], and the word for it in `--json`.
+    fn rank_and_word(&self) -> (u8, &'static str) {
         match self {
-            Self::ManagesTokens => "manages-tokens",
-            Self::IsManagement => "is-management-token",
-            Self::ActsForAnother(_) => "acts-for-another-account",
-            Self::BelongsToAnother(_) => "belongs-to-another-account",
-            Self::IsLogin => "login-token",
-            Self::NoPolicies => "no-policies",
-            Self::Exceeds(excess) if excess.reach == RightReach::Default => "default-allows",
-            Self::Exceeds(_) => "policy-too-broad",
-            Self::MayWrite(_) => "may-write",
-            Self::CreatesZones { .. } => "creates-zones",
-            Self::DeletesZones => "deletes-zones",
-            Self::TakesUnsigned(_) => "takes-unsigned",
-            Self::Untold { .. } => "inconclusive",
-            Self::Gone => "gone",
-            Self::Lapsed => "lapsed",
-            Self::Lacks { .. } => "lacks",
-            Self::Spare { .. } => "spare",
-            Self::HasAlias(_) => "host-has-cname",
-            Self::NoSubnets => "no-subnets",
-            Self::ExpiresSoon(_) => "expires-soon",
-            Self::GrantsItself => "auto-policy",
-            Self::DeletesNothing => "deletes-zones-denied",
-            Self::ReachesBelow(_) => "reaches-below",
-            Self::WritesZone(_) => "writes-zone",
-            Self::Subnets(_) => "subnets",
-            Self::NeverUsed => "never-used",
-            Self::Unused(_) => "unused",
-            Self::Double { .. } => "two-tokens",
-            Self::Nameless(_) => "name",
-            Self::NoExpiry => "no-expiry",
-            Self::Rails(finding) => finding.word(),
+            Self::ManagesTokens => (0, "manages-tokens"),
+            Self::IsManagement => (1, "is-management-token"),
+            Self::ActsForAnother(_) => (2, "acts-for-another-account"),
+            Self::BelongsToAnother(_) => (3, "belongs-to-another-account"),
+            Self::IsLogin => (4, "login-token"),
+            Self::NoPolicies => (5, "no-policies"),
+            Self::Exceeds(excess) if excess.reach == RightReach::Default => (6, "default-allows"),
+            Self::Exceeds(_) => (7, "policy-too-broad"),
+            Self::MayWrite(_) => (8, "may-write"),
+            Self::CreatesZones { .. } => (9, "creates-zones"),
+            Self::DeletesZones => (10, "deletes-zones"),
+            Self::TakesUnsigned(_) => (11, "takes-unsigned"),
+            Self::ChangesByDefault(_) => (12, "default-allows"),
+            Self::CreatesRecords => (13, "creates-records"),
+            Self::DeletesRecords => (14, "deletes-records"),
+            Self::MayChange(_) => (15, "policy-too-broad"),
+            Self::Untold { .. } => (20, "inconclusive"),
+            Self::NoGrant => (21, "inconclusive"),
+            Self::Gone => (30, "gone"),
+            Self::Lapsed => (31, "lapsed"),
+            Self::Lacks { .. } => (32, "lacks"),
+            Self::HasAlias(_) => (33, "host-has-cname"),
+            Self::NoSubnets => (34, "no-subnets"),
+            Self::ExpiresSoon(_) => (35, "expires-soon"),
+            Self::GrantsItself => (36, "auto-policy"),
+            Self::DeletesNothing => (37, "deletes-zones-denied"),
+            Self::ReachesBelow(_) => (38, "reaches-below"),
+            Self::WritesZone(_) => (39, "writes-zone"),
+            Self::Subnets(_) => (40, "subnets"),
+            Self::NeverUsed => (41, "never-used"),
+            Self::Unused(_) => (42, "unused"),
+            Self::Double { .. } => (43, "two-tokens"),
+            Self::Nameless(_) => (44, "name"),
+            Self::Spare { .. } => (45, "spare"),
+            Self::NoExpiry => (46, "no-expiry"),
+            Self::MayNotChange(_) => (47, "lacks"),
+            Self::NoKnownEnd => (48, "expiry-unknown"),
+            Self::MayChangeSpare(_) => (49, "spare"),
         }
     }
-}
 
-impl From<rails::RailsFinding> for Finding {
-    /// What means the same of every token gets the word that it has there.
-    fn from(finding: rails::RailsFinding) -> Self {
-        match finding {
-            rails::RailsFinding::ExpiresSoon(end) => Self::ExpiresSoon(end),
-            rails::RailsFinding::Lapsed(_) => Self::Lapsed,
-            other => Self::Rails(other),
+    /// The moment that it speaks of.
+    pub fn moment(&self) -> Option<Timestamp> {
+        match self {
+            Self::ExpiresSoon(moment) | Self::Unused(moment) => Some(*moment),
+            _ => None,
         }
     }
 }
@@ -266,7 +252,19 @@ impl fmt::Display for Finding {
                 "is not even needed: the server lets this machine write in {zone} without any key \
                  (tried)"
             ),
+            Self::ChangesByDefault(domain) => {
+                write!(f, "may change every record of {domain} that is not protected")
+            }
+            Self::CreatesRecords => f.write_str(
+                "may create records (and gets another secret when it does, so that it is lost)",
+            ),
+            Self::DeletesRecords => f.write_str("may delete the records that it may change"),
+            Self::MayChange(entry) => write!(f, "may change {}, beyond its job", entry.words()),
             Self::Untold { what, why } => write!(f, "not known whether {what}: {why}"),
+            Self::NoGrant => f.write_str(
+                "not known what it may change: no receipt speaks of it, and the server can neither \
+                 list nor show tokens",
+            ),
             Self::Gone => f.write_str("does not exist at the server any more"),
             Self::Lapsed => f.write_str("has lapsed: the server refuses it"),
             Self::Lacks { host, kind } => {
@@ -306,17 +304,13 @@ impl fmt::Display for Finding {
             Self::Double { host, other } => write!(f, "{host} has another token as well: {other}"),
             Self::Nameless(name) if name.is_empty() => f.write_str("has no name"),
             Self::Nameless(name) => write!(f, "shares its name {name:?} with another token"),
-            Self::Rails(finding) => finding.fmt(f),
-        }
-    }
-}
-
-impl Finding {
-    /// The moment that it speaks of.
-    pub fn moment(&self) -> Option<Timestamp> {
-        match self {
-            Self::ExpiresSoon(moment) | Self::Unused(moment) => Some(*moment),
-            _ => None,
+            Self::MayNotChange(entry) => {
+                write!(f, "may not change {}, so its updates are refused", entry.words())
+            }
+            Self::NoKnownEnd => f.write_str("expires at a moment that is not known"),
+            Self::MayChangeSpare(entry) => {
+                write!(f, "may also change {}, which is off here", entry.words())
+            }
         }
     }
 }

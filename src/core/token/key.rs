@@ -4,7 +4,7 @@
 //! Pure. On what BIND 9.18, Knot 3.2 and PowerDNS 4.7 answered (observed November 2026).
 
 use super::finding::Finding;
-use super::{Duty, Key};
+use super::{Duty, Key, full_name};
 use crate::core::name::Hostname;
 use crate::core::protocol::rfc2136;
 use crate::core::wire::dns::{Name, Rcode, Type};
@@ -21,8 +21,7 @@ pub fn instructions(key: &tsig::TsigKey, duties: &[Duty], secret: &str) -> Strin
     for (zone, of_zone) in by_zone(duties) {
         text += &format!("    zone \"{zone}\" {{\n        …\n        update-policy {{\n");
         for duty in &of_zone {
-            let kinds: Vec<_> = duty.kinds().collect();
-            text += &format!("            grant {name} name {}. {};\n", duty.host, kinds.join(" "));
+            text += &format!("            {}", grant(&name, duty));
         }
         text += "        };\n    };\n";
     }
@@ -64,8 +63,7 @@ pub fn removal(key: &tsig::TsigKey, duties: &[Duty]) -> String {
         key.name
     );
     for duty in duties {
-        let kinds: Vec<_> = duty.kinds().collect();
-        text += &format!("    grant {name} name {}. {};\n", duty.host, kinds.join(" "));
+        text += &format!("    {}", grant(&name, duty));
     }
     let acls: Vec<_> = (0..duties.len()).map(|at| acl(key, at)).collect();
     text += &format!(
@@ -80,6 +78,12 @@ pub fn removal(key: &tsig::TsigKey, duties: &[Duty]) -> String {
         );
     }
     text
+}
+
+/// The line of BIND's policy that lets the key called `name` do a duty.
+fn grant(name: &str, duty: &Duty) -> String {
+    let kinds: Vec<_> = duty.kinds().collect();
+    format!("grant {name} name {}. {};\n", duty.host, kinds.join(" "))
 }
 
 /// The name of a new key for these hosts: the first of them. A wildcard's asterisk would let BIND's
@@ -120,7 +124,7 @@ fn in_shell(key: &tsig::TsigKey) -> String {
     if is_simple(&name) { name } else { format!("'{}'", name.replace('\'', "'\\''")) }
 }
 
-/// The name of the rule for the duty at that place.
+/// The name of Knot DNS' rule for the duty at that index.
 fn acl(key: &tsig::TsigKey, at: usize) -> String {
     let word = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
     let name: String = key.name.to_string().chars().map(word).collect();
@@ -167,36 +171,25 @@ const KINDS: [(&str, Type); 3] = [("A", Type::A), ("AAAA", Type::AAAA), ("TXT", 
 /// What to ask about a key for `duty` beyond its job: a neighbour, the zone's own name, a wildcard, a
 /// name below the host, and other records at the host; addresses of `hosts` are no excess.
 pub fn probes(duty: &Duty, hosts: &[Duty]) -> Vec<Probe> {
-    let own = duty.subname().to_owned();
-    let below =
-        |label: &str| if own.is_empty() { label.to_owned() } else { format!("{label}.{own}") };
-    let places = [
-        ("homing-probe-neighbour".to_owned(), "A"),
-        ("homing-probe-neighbour".to_owned(), "AAAA"),
-        ("homing-probe-neighbour".to_owned(), "TXT"),
-        (String::new(), "A"),
-        (String::new(), "AAAA"),
-        (String::new(), "TXT"),
-        ("*".to_owned(), "A"),
-        ("*".to_owned(), "AAAA"),
-        (own.clone(), "TXT"),
-        (below("_acme-challenge"), "TXT"),
-        (below("homing-probe-neighbour"), "A"),
-        (below("homing-probe-neighbour"), "AAAA"),
-        (own.clone(), "A"),
-        (own, "AAAA"),
+    const NEIGHBOUR: &str = "homing-probe-neighbour";
+    let own = || duty.subname().to_owned();
+    let places: [(String, &[&str]); 7] = [
+        (NEIGHBOUR.to_owned(), &["A", "AAAA", "TXT"]),
+        (String::new(), &["A", "AAAA", "TXT"]),
+        ("*".to_owned(), &["A", "AAAA"]),
+        (own(), &["TXT"]),
+        (duty.below("_acme-challenge"), &["TXT"]),
+        (duty.below(NEIGHBOUR), &["A", "AAAA"]),
+        (own(), &["A", "AAAA"]),
     ];
-    let is_job = |subname: &str, kind: &str| {
-        let zone = duty.zone.as_str();
-        hosts.iter().any(|host| host.covers(Some(zone), Some(subname), Some(kind)))
-    };
     let mut probes: Vec<Probe> = Vec::new();
-    for (subname, kind) in places {
-        if is_job(&subname, kind) {
-            continue;
+    for (subname, kinds) in places {
+        for found in kinds.iter().filter_map(|kind| probe(duty, &subname, kind)) {
+            let is_job = hosts.iter().any(|host| host.covers(&found.key));
+            if !is_job && !probes.contains(&found) {
+                probes.push(found);
+            }
         }
-        let found = probe(duty, &subname, kind);
-        probes.extend(found.filter(|found| !probes.contains(found)));
     }
     probes
 }
@@ -207,28 +200,25 @@ pub fn own_probes(duty: &Duty) -> Vec<Probe> {
 }
 
 fn probe(duty: &Duty, subname: &str, kind: &str) -> Option<Probe> {
-    let zone = duty.zone.as_str();
-    let name = Name::from_text(&super::full_name(subname, zone))?;
+    let name = Name::from_text(&full_name(subname, duty.zone.as_str()))?;
     let (_, record_type) = KINDS.into_iter().find(|(known, _)| *known == kind)?;
-    let some = |text: &str| Some(text.to_owned());
-    let key = Key { zone: some(zone), subname: some(subname), kind: some(kind) };
-    Some(Probe { name, record_type, key })
+    Some(Probe { name, record_type, key: Key::of(&duty.zone, subname, kind) })
 }
 
-/// What an answer to a probe tells. With `proven` the key is known to be right at this server: then
-/// Knot's BADKEY means that the name or type is not allowed.
+/// What an answer to a probe tells, by a key that is known to be right at this server: then Knot's
+/// BADKEY means that the name or type is not allowed.
 ///
 /// | signature | RCODE                    | means                                |
 /// |-----------|--------------------------|--------------------------------------|
 /// | right     | a condition is not met   | granted: only that stood in the way  |
 /// | right     | REFUSED                  | denied                               |
-/// | BADKEY    | NOTAUTH, key proven      | denied                               |
+/// | BADKEY    | NOTAUTH                  | denied                               |
 /// | other     ||                         untold                                 |
-pub fn permission(rcode: Rcode, check: Check, proven: bool) -> Permission {
+pub fn permission(rcode: Rcode, check: Check) -> Permission {
     match (check, rcode) {
         (Check::Verified, rcode) if rfc2136::is_unmet(rcode) => Permission::Granted,
         (Check::Verified, Rcode::REFUSED) => Permission::Denied,
-        (Check::Unverified(Complaint::BadKey), Rcode::NOT_AUTH) if proven => Permission::Denied,
+        (Check::Unverified(Complaint::BadKey), Rcode::NOT_AUTH) => Permission::Denied,
         _ => Permission::Untold,
     }
 }
@@ -353,17 +343,16 @@ mod tests {
         let nx_domain = Rcode(3);
         let bad_key = Check::Unverified(Complaint::BadKey);
         let unsigned = Check::Unverified(Complaint::Unsigned);
-        for (rcode, check, proven, expect) in [
-            (nx_domain, Check::Verified, true, Permission::Granted),
-            (nx_domain, unsigned, true, Permission::Untold),
-            (Rcode::REFUSED, Check::Verified, true, Permission::Denied),
-            (Rcode::REFUSED, unsigned, true, Permission::Untold),
-            (Rcode::NOT_AUTH, bad_key, true, Permission::Denied),
-            (Rcode::NOT_AUTH, bad_key, false, Permission::Untold),
-            (Rcode::NO_ERROR, Check::Verified, true, Permission::Untold),
-            (Rcode(2), Check::Verified, true, Permission::Untold),
+        for (rcode, check, expect) in [
+            (nx_domain, Check::Verified, Permission::Granted),
+            (nx_domain, unsigned, Permission::Untold),
+            (Rcode::REFUSED, Check::Verified, Permission::Denied),
+            (Rcode::REFUSED, unsigned, Permission::Untold),
+            (Rcode::NOT_AUTH, bad_key, Permission::Denied),
+            (Rcode::NO_ERROR, Check::Verified, Permission::Untold),
+            (Rcode(2), Check::Verified, Permission::Untold),
         ] {
-            assert_eq!(permission(rcode, check, proven), expect, "{rcode:?} {check:?} {proven}");
+            assert_eq!(permission(rcode, check), expect, "{rcode:?} {check:?}");
         }
     }
 }

@@ -10,7 +10,6 @@ pub mod rails;
 pub mod upkeep;
 pub mod verdict;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -23,10 +22,6 @@ use crate::core::order;
 /// What a provider calls a token; not its secret.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TokenId(Box<str>);
-
-/// A text that cannot be a token's id.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct TokenIdError;
 
 /// A token, as its account shows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -146,14 +141,14 @@ impl TokenId {
 }
 
 impl FromStr for TokenId {
-    type Err = TokenIdError;
+    type Err = &'static str;
 
     /// Takes letters, digits and hyphens, at most 64 of them; deSEC's are UUIDs.
-    fn from_str(text: &str) -> Result<Self, TokenIdError> {
+    fn from_str(text: &str) -> Result<Self, &'static str> {
         const LONGEST: usize = 64;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if text.is_empty() || text.len() > LONGEST || !text.bytes().all(is_plain) {
-            return Err(TokenIdError);
+            return Err("is not a token's id, such as 6be0a87c-0d9a-4228-a3c5-ed5d33f4a807");
         }
         Ok(Self(text.into()))
     }
@@ -162,12 +157,6 @@ impl FromStr for TokenId {
 impl fmt::Display for TokenId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for TokenIdError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("is not a token's id, such as 6be0a87c-0d9a-4228-a3c5-ed5d33f4a807")
     }
 }
 
@@ -188,15 +177,14 @@ impl Limits {
             }
             _ => is,
         };
-        let is_network = |subnets: &&Vec<String>| !subnets.is_empty();
-        let subnets = self.subnets.as_ref().filter(is_network);
-        let issued_subnets = issued.subnets.as_ref().filter(is_network);
         Self {
             max_age: span(self.max_age, issued.max_age),
             max_unused: span(self.max_unused, issued.max_unused),
             subnets: match &self.subnets {
-                Some(_) => subnets.or(issued_subnets).cloned(),
-                None => None,
+                Some(none) if none.is_empty() => {
+                    issued.subnets.clone().filter(|subnets| !subnets.is_empty())
+                }
+                chosen => chosen.clone(),
             },
         }
     }
@@ -214,12 +202,22 @@ impl Duty {
         self.host == self.zone
     }
 
-    /// Whether that is an address of the host, of a family in use or not; `None` is something that no
-    /// policy names.
-    pub fn covers(&self, zone: Option<&str>, subname: Option<&str>, kind: Option<&str>) -> bool {
-        zone == Some(self.zone.as_str())
-            && subname == Some(self.subname())
-            && matches!(kind, Some("A" | "AAAA"))
+    /// The name called `label` below the host, as its zone has it.
+    pub fn below(&self, label: &str) -> String {
+        match self.subname() {
+            "" => label.to_owned(),
+            subname => format!("{label}.{subname}"),
+        }
+    }
+
+    /// The host's record of type `kind`.
+    pub fn record(&self, kind: &str) -> Key {
+        Key::of(&self.zone, self.subname(), kind)
+    }
+
+    /// Whether `record` is an address of the host, of a family in use or not.
+    pub fn covers(&self, record: &Key) -> bool {
+        Family::BOTH.into_iter().any(|family| *record == self.record(family.record_type()))
     }
 
     /// The record types that are kept up to date.
@@ -233,24 +231,23 @@ impl Duty {
 pub fn wanted(api: Api, duties: &[Duty]) -> Vec<Rule> {
     let mut rules = vec![Rule::nothing(api)];
     for duty in duties {
-        match api {
-            Api::Rows => rules.extend(duty.kinds().map(|kind| Rule::Row {
-                key: Key::of(&duty.zone, duty.subname(), kind),
-                write: true,
-            })),
+        let own: Vec<Rule> = match api {
+            Api::Rows => {
+                let row = |kind| Rule::Row { key: duty.record(kind), write: true };
+                duty.kinds().map(row).collect()
+            }
             Api::Zones => {
                 let zone = Some(duty.zone.to_string());
-                rules.push(Rule::Zone { zone, dyndns: true, records: false });
+                vec![Rule::Zone { zone, dyndns: true, records: false }]
+            }
+        };
+        for rule in own {
+            if !rules.contains(&rule) {
+                rules.push(rule);
             }
         }
     }
-    let mut distinct: Vec<Rule> = Vec::new();
-    for rule in rules {
-        if !distinct.contains(&rule) {
-            distinct.push(rule);
-        }
-    }
-    distinct
+    rules
 }
 
 /// A rule of a token with what it decides, to be shown.
@@ -268,9 +265,9 @@ pub fn rows(policies: &[Policy], duties: &[Duty]) -> Vec<Row> {
     let mut rows: Vec<Row> = policies.iter().map(row).collect();
     for duty in duties {
         for kind in duty.kinds() {
-            let zone = duty.zone.as_str();
-            if let Some(place) = desec::rights::decided_by(policies, zone, duty.subname(), kind) {
-                rows[place].decides.push(Key::of(&duty.zone, duty.subname(), kind).to_string());
+            let record = duty.record(kind);
+            if let Some(index) = desec::rights::decided_by(policies, &record) {
+                rows[index].decides.push(record.to_string());
             }
         }
     }
@@ -369,9 +366,9 @@ impl fmt::Display for Rule {
             }
             Self::Row { key, write } => write!(f, "{} {key}", can(*write)),
             Self::Zone { zone, dyndns, records } => {
-                let place: Cow<'_, str> = match zone {
-                    Some(zone) => format!("{zone} and every name below").into(),
-                    None => "every other zone".into(),
+                let place = match zone {
+                    Some(zone) => format!("{zone} and every name below"),
+                    None => "every other zone".to_owned(),
                 };
                 match (dyndns, records) {
                     (_, true) => write!(f, "allow any record of {place}"),

@@ -1,13 +1,15 @@
 //! Tokens of `PowerDNS` on Rails: what is asked for when one is minted, and what it may do.
 //!
 //! The server can neither list nor show a token, so what it may do is judged from what was written
-//! down when it was minted. Pure; the receipt keeps a [`Grant`], the token side shows [`judge`].
+//! down when it was minted. Pure; the receipt keeps a [`Grant`], the token side shows what [`judge`]
+//! finds.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::verdict::{TokenVerdict, WARN_AHEAD, Weight};
-use super::{Duty, Row};
+use super::finding::{Finding, sort};
+use super::verdict::WARN_AHEAD;
+use super::{Duty, Key, Row, Rule};
 use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::order;
@@ -43,6 +45,16 @@ pub enum RailsPolicy {
     Deny,
 }
 
+impl RailsPolicy {
+    /// The server's own word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
 /// A record as tokens name it: `dev1.example.com:A`, or every type at the name without one.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct RailsEntry {
@@ -59,31 +71,6 @@ pub enum GrantError {
     Nothing,
     /// A token is for one domain, and these are two.
     TwoDomains(Hostname, Hostname),
-}
-
-/// What was found about a token; the order of the list is that of weight.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum RailsFinding {
-    /// Whatever is not named may be changed.
-    AllowsByDefault(Hostname),
-    /// It may create records.
-    Creates,
-    /// It may delete records.
-    Deletes,
-    /// It may change this, which is not its job.
-    Exceeds(RailsEntry),
-    /// Nothing was written down when it was minted.
-    NoGrant,
-    /// It must be able to change this record and may not.
-    Lacks(RailsEntry),
-    /// Its time is over.
-    Lapsed(Timestamp),
-    /// Its time ends soon.
-    ExpiresSoon(Timestamp),
-    /// When it ends is not known.
-    NoEnd,
-    /// It may change an address of its host that is left alone here.
-    Spare(RailsEntry),
 }
 
 /// What nobody can see about any token of such a server, for the list of an audit.
@@ -118,6 +105,12 @@ impl Grant {
         })
     }
 
+    /// Whether the server gave it a much shorter life than the one until `asked`, such as the hour that
+    /// one gives which does not understand the date.
+    pub fn is_cut_short(&self, asked: Timestamp) -> bool {
+        self.expires.is_some_and(|given| asked.since(given) > SLACK)
+    }
+
     /// What it allows, as rows: the default of its domain last.
     pub fn rows(&self) -> Vec<Row> {
         let domain = self.domain.as_str();
@@ -126,8 +119,8 @@ impl Grant {
             rest.strip_suffix('.').unwrap_or(rest).to_owned()
         };
         let row = |subname: Option<String>, kind: Option<String>, write| {
-            let key = super::Key { zone: Some(domain.to_owned()), subname, kind };
-            Row { rule: super::Rule::Row { key, write }, decides: Vec::new() }
+            let key = Key { zone: Some(domain.to_owned()), subname, kind };
+            Row { rule: Rule::Row { key, write }, decides: Vec::new() }
         };
         let named = |entries: &[RailsEntry], write| {
             let of =
@@ -158,64 +151,47 @@ impl Grant {
 }
 
 /// What a token that was granted `grant` may do beyond `duties`, and what of those it may not, worst
-/// first; `None` when nothing was written down.
-pub fn judge(grant: Option<&Grant>, duties: &[Duty], now: Timestamp) -> Vec<RailsFinding> {
-    let Some(grant) = grant else {
-        return vec![RailsFinding::NoGrant];
-    };
+/// first; of one that has lapsed nothing else counts. `None` when nothing was written down.
+pub fn judge(grant: Option<&Grant>, duties: &[Duty], now: Timestamp) -> Vec<Finding> {
+    let Some(grant) = grant else { return vec![Finding::NoGrant] };
     let mut findings = Vec::new();
+    match grant.expires {
+        Some(end) if end <= now => return vec![Finding::Lapsed],
+        Some(end) if end.since(now) <= WARN_AHEAD => findings.push(Finding::ExpiresSoon(end)),
+        Some(_) => {}
+        None => findings.push(Finding::NoKnownEnd),
+    }
     if grant.policy == RailsPolicy::Allow {
-        findings.push(RailsFinding::AllowsByDefault(grant.domain.clone()));
+        findings.push(Finding::ChangesByDefault(grant.domain.clone()));
     }
     if grant.allow_new {
-        findings.push(RailsFinding::Creates);
+        findings.push(Finding::CreatesRecords);
     }
     if grant.remove {
-        findings.push(RailsFinding::Deletes);
+        findings.push(Finding::DeletesRecords);
     }
     let wanted: Vec<RailsEntry> = duties.iter().flat_map(entries).collect();
+    let addresses = Family::BOTH.map(|family| Some(family.record_type()));
     let is_of_a_host = |entry: &RailsEntry| {
-        duties.iter().any(|duty| {
-            let kinds = Family::BOTH.map(Family::record_type);
-            entry.name == duty.host.as_str()
-                && entry.kind.as_deref().is_some_and(|kind| kinds.contains(&kind))
-        })
+        addresses.contains(&entry.kind.as_deref())
+            && duties.iter().any(|duty| duty.host.as_str() == entry.name)
     };
     for entry in &grant.records {
         if !is_of_a_host(entry) {
-            findings.push(RailsFinding::Exceeds(entry.clone()));
+            findings.push(Finding::MayChange(entry.clone()));
         } else if !wanted.contains(entry) {
-            findings.push(RailsFinding::Spare(entry.clone()));
+            findings.push(Finding::MayChangeSpare(entry.clone()));
         }
     }
-    let is_allowed = |entry: &&RailsEntry| {
+    let is_allowed = |entry: &RailsEntry| {
         let kind = entry.kind.as_deref().unwrap_or_default();
         grant.allows(&entry.name, kind)
     };
-    let lacking = wanted.iter().filter(|entry| !is_allowed(entry));
-    findings.extend(lacking.cloned().map(RailsFinding::Lacks));
-    findings.extend(match grant.expires {
-        None => Some(RailsFinding::NoEnd),
-        Some(end) if end <= now => Some(RailsFinding::Lapsed(end)),
-        Some(end) if end.since(now) <= WARN_AHEAD => Some(RailsFinding::ExpiresSoon(end)),
-        Some(_) => None,
-    });
-    order::sort_by_key(&mut findings, RailsFinding::rank);
+    let lacking = wanted.into_iter().filter(|entry| !is_allowed(entry));
+    findings.extend(lacking.map(Finding::MayNotChange));
+    sort(&mut findings);
     findings.dedup();
     findings
-}
-
-/// What the findings come to.
-pub fn verdict(findings: &[RailsFinding]) -> TokenVerdict {
-    // Whatever it was granted, nobody can use it any more.
-    if findings.iter().any(|finding| matches!(finding, RailsFinding::Lapsed(_))) {
-        return TokenVerdict::Dead;
-    }
-    match findings.iter().map(RailsFinding::weight).max() {
-        None | Some(Weight::Notice) => TokenVerdict::Narrow,
-        Some(Weight::Unclear) => TokenVerdict::Inconclusive,
-        Some(Weight::TooPowerful) => TokenVerdict::TooPowerful,
-    }
 }
 
 /// The records that a host needs.
@@ -226,97 +202,6 @@ fn entries(duty: &Duty) -> impl Iterator<Item = RailsEntry> {
 
 /// How far the end that the server gives may lie before the one that it was told, rounding included.
 const SLACK: Duration = Duration::from_secs(60);
-
-/// Whether the server gave the token a much shorter life than was asked for.
-///
-/// One that does not understand the date gives an hour.
-pub fn is_cut_short(asked: Timestamp, given: Timestamp) -> bool {
-    asked.since(given) > SLACK
-}
-
-impl RailsFinding {
-    /// What it means for the result.
-    pub fn weight(&self) -> Weight {
-        match self {
-            Self::AllowsByDefault(_) | Self::Creates | Self::Deletes | Self::Exceeds(_) => {
-                Weight::TooPowerful
-            }
-            Self::NoGrant => Weight::Unclear,
-            Self::ExpiresSoon(_)
-            | Self::Lacks(_)
-            | Self::Lapsed(_)
-            | Self::NoEnd
-            | Self::Spare(_) => Weight::Notice,
-        }
-    }
-
-    /// The place in the order of weight.
-    fn rank(&self) -> u8 {
-        match self {
-            Self::AllowsByDefault(_) => 0,
-            Self::Creates => 1,
-            Self::Deletes => 2,
-            Self::Exceeds(_) => 3,
-            Self::NoGrant => 4,
-            Self::Lapsed(_) => 5,
-            Self::Lacks(_) => 6,
-            Self::ExpiresSoon(_) => 7,
-            Self::NoEnd => 8,
-            Self::Spare(_) => 9,
-        }
-    }
-
-    /// The word for it in `--json`.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::AllowsByDefault(_) => "default-allows",
-            Self::Creates => "creates-records",
-            Self::Deletes => "deletes-records",
-            Self::Exceeds(_) => "policy-too-broad",
-            Self::NoGrant => "inconclusive",
-            Self::Lapsed(_) => "lapsed",
-            Self::Lacks(_) => "lacks",
-            Self::ExpiresSoon(_) => "expires-soon",
-            Self::NoEnd => "expiry-unknown",
-            Self::Spare(_) => "spare",
-        }
-    }
-
-    /// The moment that it speaks of.
-    pub fn moment(&self) -> Option<Timestamp> {
-        match self {
-            Self::ExpiresSoon(moment) | Self::Lapsed(moment) => Some(*moment),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for RailsFinding {
-    /// What it is, in one line; moments are told by [`RailsFinding::moment`].
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AllowsByDefault(domain) => {
-                write!(f, "may change every record of {domain} that is not protected")
-            }
-            Self::Creates => f.write_str(
-                "may create records (and gets another secret when it does, so that it is lost)",
-            ),
-            Self::Deletes => f.write_str("may delete the records that it may change"),
-            Self::Exceeds(entry) => write!(f, "may change {}, beyond its job", entry.words()),
-            Self::NoGrant => f.write_str(
-                "not known what it may change: no receipt speaks of it, and the server can neither \
-                 list nor show tokens",
-            ),
-            Self::Lacks(entry) => {
-                write!(f, "may not change {}, so its updates are refused", entry.words())
-            }
-            Self::Lapsed(_) => f.write_str("has lapsed: the server takes it no more"),
-            Self::ExpiresSoon(_) => f.write_str("expires soon"),
-            Self::NoEnd => f.write_str("expires at a moment that is not known"),
-            Self::Spare(entry) => write!(f, "may also change {}, which is off here", entry.words()),
-        }
-    }
-}
 
 impl RailsEntry {
     /// It for people: `A of dev1.example.com`.
@@ -374,6 +259,8 @@ impl std::error::Error for GrantError {}
 mod tests {
     use super::*;
     use crate::core::address::PerFamily;
+    use crate::core::token::finding::verdict;
+    use crate::core::token::verdict::TokenVerdict;
 
     const DAY: u64 = 24 * 60 * 60;
 
@@ -397,7 +284,7 @@ mod tests {
     #[track_caller]
     fn check(grant: Option<&Grant>, expect: &[&str], expect_verdict: TokenVerdict) {
         let findings = judge(grant, &[dev1()], at(0));
-        let told: Vec<String> = findings.iter().map(RailsFinding::to_string).collect();
+        let told: Vec<String> = findings.iter().map(Finding::to_string).collect();
         assert_eq!(told, expect);
         assert_eq!(verdict(&findings), expect_verdict);
     }
@@ -480,7 +367,7 @@ mod tests {
         check(Some(&grant), &[lacks], TokenVerdict::Narrow);
         let one_family = duty("dev1.example.com", "example.com", true, false);
         let findings = judge(Some(&narrow()), &[one_family], at(0));
-        assert_eq!(findings.iter().map(RailsFinding::word).collect::<Vec<_>>(), ["spare"]);
+        assert_eq!(findings.iter().map(Finding::word).collect::<Vec<_>>(), ["spare"]);
     }
 
     #[test]
@@ -495,9 +382,13 @@ mod tests {
 
     #[test]
     fn an_hour_in_place_of_a_year_is_seen() {
-        assert!(is_cut_short(at(365), at(0)));
-        assert!(!is_cut_short(at(365), Timestamp::from_millis(at(365).millis() - 30_000)));
-        assert!(!is_cut_short(at(365), at(366)));
+        let is_cut_short = |given| {
+            let grant = Grant { expires: Some(given), ..narrow() };
+            grant.is_cut_short(at(365))
+        };
+        assert!(is_cut_short(at(0)));
+        assert!(!is_cut_short(Timestamp::from_millis(at(365).millis() - 30_000)));
+        assert!(!is_cut_short(at(366)));
     }
 
     #[test]

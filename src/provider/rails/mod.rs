@@ -16,9 +16,8 @@ use crate::core::outcome::{Fault, Rejection, Silence};
 use crate::core::protocol::rails::{self, Domain, xml};
 use crate::core::protocol::{Answer, Authorization, Body, Credential, HttpRequest, Method};
 use crate::core::secret::Secret;
-use crate::core::time::Timestamp;
 use crate::core::token::Duty;
-use crate::core::token::rails::{Grant, is_cut_short};
+use crate::core::token::rails::Grant;
 use crate::net::http::Clients;
 
 /// A server, and how it is reached.
@@ -278,13 +277,6 @@ fn other(answer: &Answer) -> Trouble {
         _ => Fault::Unintelligible,
     };
     Trouble::answered(fault, answer)
-}
-
-impl Minted {
-    /// Whether the server ends the token much earlier than it was asked to.
-    pub fn is_cut_short(&self, asked: Timestamp) -> bool {
-        self.grant.expires.is_some_and(|given| is_cut_short(asked, given))
-    }
 }
 
 impl fmt::Display for Missing {

@@ -10,7 +10,7 @@ use crate::core::protocol::Answer;
 use crate::core::protocol::rails::xml::{child, short, value};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
-use crate::core::token::rails::{Grant, RailsEntry, RailsPolicy};
+use crate::core::token::rails::{Grant, RailsEntry};
 use crate::core::wire::calendar::rfc822;
 use crate::os::clock::parse_rfc3339;
 
@@ -65,11 +65,7 @@ pub fn grant(grant: &Grant) -> String {
     if let Some(expires) = grant.expires {
         element(&mut body, "expires_at", &rfc822(expires));
     }
-    let policy = match grant.policy {
-        RailsPolicy::Allow => "allow",
-        RailsPolicy::Deny => "deny",
-    };
-    element(&mut body, "policy", policy);
+    element(&mut body, "policy", grant.policy.word());
     element(&mut body, "allow_new", if grant.allow_new { "true" } else { "false" });
     element(&mut body, "remove", if grant.remove { "true" } else { "false" });
     let texts =
@@ -141,6 +137,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::token::rails::RailsPolicy;
 
     fn answer(body: &str) -> Answer {
         Answer { status: 200, body: body.as_bytes().to_vec(), ..Answer::default() }

@@ -1,7 +1,7 @@
 //! Audit: what tokens could do beyond their job, by the account's own view or by asking as the
 //! token itself. Changes nothing at the server.
 
-use super::job::{aliases, duties, without_unknown_job};
+use super::job::{aliases, duties, tokens, without_unknown_job};
 use super::probe;
 use super::probe::Budget;
 use crate::cli::TokenCommand;
@@ -10,7 +10,7 @@ use crate::core::address::PerFamily;
 use crate::core::order;
 use crate::core::protocol::manners::Issuer;
 use crate::core::token::desec::audit::{self, Circumstances};
-use crate::core::token::finding::{self, Finding};
+use crate::core::token::finding::Finding;
 use crate::core::token::verdict::Weight;
 use crate::core::token::{Api, Duty, Key, Policy, Rule, Token, TokenId, full_name, rows};
 use crate::exit::Exit;
@@ -20,19 +20,18 @@ use crate::provider::Trouble;
 use crate::provider::desec::Account;
 use crate::token::progress::Progress;
 use crate::token::proof::note_proofs;
-use crate::token::show::{Audited, By, code};
+use crate::token::show::{Audited, By};
 use crate::token::subject::{Subject, no_token};
 use crate::token::{Failure, account, clients, common_provider, holder, management};
 
-/// Judges deSEC's tokens: how that ends, and what was found.
+/// Judges deSEC's tokens: how that ends for those that could not be judged, and what was found.
 pub async fn of_tokens(
     config: &Config,
     command: &TokenCommand,
     quiet: bool,
 ) -> Result<(Exit, Vec<Audited>), Failure> {
     let file = command.management_token_file.as_deref();
-    let management = management::secret(file, false)
-        .map_err(|problem| Failure::new(Exit::Configuration, problem, ""))?;
+    let management = management::secret(file, false).map_err(Failure::of_configuration)?;
     let holders = holder::asked(config, Issuer::Account, &command.hosts)?;
     if holders.is_empty() {
         common_provider(&holders)?;
@@ -54,24 +53,29 @@ pub async fn of_tokens(
             Ok(None) => no_token(holder),
             Err(failure) => failure,
         };
-        failure.tell(Some(&holder.label()));
-        exit = exit.max(failure.exit);
+        exit = exit.max(failure.tell_of(holder));
     }
     let mut audited = Vec::new();
     match management {
         Some(management) => {
             let provider = common_provider(&holders)?;
             let account = account(provider, &clients, management, &progress)?;
-            let desk = Auditor::open(&account, &progress, &budget).await?;
+            let (tokens, api) = tokens(&account).await?;
+            // Where it cannot be told, tokens that name an owner are not judged fine.
+            let owner = account.owner().await.ok();
+            let (account, progress, budget) = (&account, &progress, &budget);
+            let auditor = Auditor { account, progress, budget, tokens, api, owner };
             if command.all_tokens {
-                desk.everything(&subjects, &mut audited).await;
+                auditor.everything(&subjects, &mut audited).await;
             } else {
-                desk.of_hosts(&subjects, &mut audited).await;
+                for (done, subject) in subjects.iter().enumerate() {
+                    progress.at(done, subject.holder.first().as_str());
+                    audited.push(auditor.of_subject(subject).await);
+                }
             }
         }
         None if command.all_tokens => {
-            return Err(Failure::new(
-                Exit::Usage,
+            return Err(Failure::usage(
                 "only a management token sees the tokens of an account",
                 format!("give --management-token-file FILE, or set {}", management::VARIABLE),
             ));
@@ -81,7 +85,7 @@ pub async fn of_tokens(
             if speaks && subjects.iter().any(is_blind) {
                 err(budget.announcement());
             }
-            let mut lines: Vec<Account<'_>> = Vec::new();
+            let mut accounts: Vec<Account<'_>> = Vec::new();
             for (done, subject) in subjects.iter().enumerate() {
                 progress.at(done, subject.holder.first().as_str());
                 let Some(secret) = subject.secret.clone() else {
@@ -91,12 +95,12 @@ pub async fn of_tokens(
                 // The limits of an account are those of all its tokens together.
                 let provider = subject.holder.provider;
                 let is_there =
-                    |line: &&Account<'_>| Some(line.server()) == provider.api_url.as_deref();
-                let account = match lines.iter().find(is_there) {
-                    Some(line) => line.seen_with(secret),
+                    |known: &&Account<'_>| Some(known.server()) == provider.api_url.as_deref();
+                let account = match accounts.iter().find(is_there) {
+                    Some(known) => known.seen_with(secret),
                     None => {
-                        lines.push(account(provider, &clients, secret, &progress)?);
-                        lines[lines.len() - 1].clone()
+                        accounts.push(account(provider, &clients, secret, &progress)?);
+                        accounts[accounts.len() - 1].clone()
                     }
                 };
                 audited.push(probe::itself(&account, subject, &budget).await);
@@ -104,11 +108,7 @@ pub async fn of_tokens(
         }
     }
     progress.clear();
-    for one in &mut audited {
-        finding::sort(&mut one.findings);
-        one.fixes = one.findings.iter().map(|finding| fix(one, finding)).collect();
-        exit = exit.max(code(one));
-    }
+    audited.iter_mut().for_each(|report| report.put_in_order(fix));
     note_proofs(&subjects, &audited);
     Ok((exit, audited))
 }
@@ -123,36 +123,7 @@ struct Auditor<'a> {
     owner: Option<String>,
 }
 
-impl<'a> Auditor<'a> {
-    async fn open(
-        account: &'a Account<'a>,
-        progress: &'a Progress,
-        budget: &'a Budget,
-    ) -> Result<Self, Failure> {
-        let failed =
-            |trouble: Trouble| Failure::of_management(&trouble, "listing the account's tokens");
-        let tokens = account.tokens().await.map_err(failed)?;
-        let api = match tokens.first() {
-            Some(token) => account.api(&token.id).await.map_err(failed)?,
-            None => Api::Rows,
-        };
-        // Where it cannot be told, tokens that name an owner are not judged fine.
-        let owner = account.owner().await.ok();
-        Ok(Self { account, progress, budget, tokens, api, owner })
-    }
-
-    fn circumstances(&self) -> Circumstances<'_> {
-        Circumstances { now: clock::wall(), owner: self.owner.as_deref(), api: self.api }
-    }
-
-    /// Judges the tokens of these hosts.
-    async fn of_hosts(&self, subjects: &[Subject<'_>], audited: &mut Vec<Audited>) {
-        for (done, subject) in subjects.iter().enumerate() {
-            self.progress.at(done, subject.holder.first().as_str());
-            audited.push(self.of_subject(subject).await);
-        }
-    }
-
+impl Auditor<'_> {
     async fn of_subject(&self, subject: &Subject<'_>) -> Audited {
         let mut report = subject.report(By::Management);
         if self.holds_management(subject) {
@@ -234,16 +205,17 @@ impl<'a> Auditor<'a> {
 
     /// What is wrong with a token beside its hosts.
     fn judge(&self, token: &Token, policies: &[Policy], duties: &[Duty]) -> Vec<Finding> {
-        let mut findings = audit::judge(token, policies, duties, &self.circumstances());
-        let same = |other: &&Token| other.name == token.name && other.id != token.id;
-        if token.name.is_empty() || self.tokens.iter().any(|other| same(&other)) {
+        let now = clock::wall();
+        let circumstances = Circumstances { now, owner: self.owner.as_deref(), api: self.api };
+        let mut findings = audit::judge(token, policies, duties, &circumstances);
+        let is_namesake = |other: &Token| other.name == token.name && other.id != token.id;
+        if token.name.is_empty() || self.tokens.iter().any(is_namesake) {
             findings.push(Finding::Nameless(token.name.clone()));
         }
         findings
     }
 
-    /// Finds out which token a secret is, by letting it ask for the policies of one after the other:
-    /// only its own are shown to it.
+    /// Finds out which token a secret is: of all policies only its own are shown to it.
     async fn identify(&self, subject: &Subject<'_>) -> Option<TokenId> {
         /// More would use up the account's limit for a minute.
         const MOST: usize = 40;
@@ -323,8 +295,7 @@ impl<'a> Auditor<'a> {
     }
 }
 
-/// What a token of nobody here may be for: A and AAAA of names that its policies spell out. A
-/// wildcard stands for names that nobody spelled out.
+/// What a token of nobody here may be for: A and AAAA of names that its policies spell out.
 fn narrow_rows(policies: &[Policy]) -> Vec<Duty> {
     let mut duties: Vec<Duty> = Vec::new();
     for policy in policies.iter().filter(|policy| policy.rule.allows()) {
@@ -356,18 +327,15 @@ fn narrow_rows(policies: &[Policy]) -> Vec<Duty> {
 
 /// Notes the hosts that another token is for as well.
 fn note_doubles(report: &mut Audited, jobs: &[(TokenId, Vec<Duty>)]) {
-    let Some(id) = report.id.clone() else { return };
-    let of = |id: &TokenId| jobs.iter().find(|(of, _)| of == id).map(|(_, duties)| duties);
-    for duty in of(&id).into_iter().flatten() {
-        let other = jobs.iter().find(|(other, duties)| {
-            *other != id && duties.iter().any(|theirs| theirs.host == duty.host)
-        });
-        report.findings.extend(
-            other.map(|(other, _)| Finding::Double {
-                host: duty.host.clone(),
-                other: other.clone(),
-            }),
-        );
+    let own = jobs.iter().find(|(id, _)| report.id.as_ref() == Some(id));
+    let Some((id, duties)) = own else { return };
+    for Duty { host, .. } in duties {
+        let is_double = |(other, duties): &&(TokenId, Vec<Duty>)| {
+            other != id && duties.iter().any(|duty| duty.host == *host)
+        };
+        if let Some((other, _)) = jobs.iter().find(is_double) {
+            report.findings.push(Finding::Double { host: host.clone(), other: other.clone() });
+        }
     }
 }
 
@@ -384,7 +352,6 @@ fn fix(report: &Audited, finding: &Finding) -> Option<String> {
         Finding::Untold { .. } if matches!(report.by, By::Itself) => {
             Some(format!("homing token audit {host} --management-token-file FILE"))
         }
-        Finding::Untold { .. } => None,
         Finding::ExpiresSoon(_) | Finding::Lapsed => Some(format!("homing token rotate {host}")),
         Finding::NoExpiry => Some(format!("homing token issue {host} --max-age 365d")),
         Finding::NoSubnets | Finding::Subnets(_) => {
@@ -395,7 +362,8 @@ fn fix(report: &Audited, finding: &Finding) -> Option<String> {
         | Finding::NeverUsed
         | Finding::Unused(_)
         | Finding::ReachesBelow(_)
-        | Finding::Nameless(_) => None,
+        | Finding::Nameless(_)
+        | Finding::Untold { .. } => None,
         _ => Some(match (&report.id, report.is_ours) {
             // The new token takes the place of this one, which must be ended by its id.
             (Some(id), false) => {

@@ -2,15 +2,38 @@
 //!
 //! Judges no token and changes nothing. Used where tokens are issued, audited and asked themselves.
 
-use crate::core::token::Duty;
 use crate::core::token::desec::rights::RightReach;
 use crate::core::token::finding::Finding;
+use crate::core::token::{Api, Duty, Token};
+use crate::provider::Trouble;
 use crate::provider::desec::Account;
-use crate::token::Holder;
 use crate::token::subject::Subject;
+use crate::token::{Failure, Holder};
 
 /// The largest TTL that deSEC takes, which no zone's minimum is above.
 pub const LONGEST_TTL: u32 = 86_400;
+
+/// The tokens of the account, which only its management token sees, and the form of their policies.
+pub async fn tokens(account: &Account<'_>) -> Result<(Vec<Token>, Api), Failure> {
+    let failed =
+        |trouble: Trouble| Failure::of_management(&trouble, "listing the account's tokens");
+    let tokens = account.tokens().await.map_err(failed)?;
+    // The management token is in the list, so there is one to ask about.
+    let api = match tokens.first() {
+        Some(token) => account.api(&token.id).await.map_err(failed)?,
+        None => Api::Rows,
+    };
+    Ok((tokens, api))
+}
+
+/// Whether the server takes the token that `account` is seen with.
+pub async fn lives(account: &Account<'_>) -> Result<bool, Trouble> {
+    match account.greet().await {
+        Ok(()) => Ok(true),
+        Err(trouble) if trouble.is_credential() => Ok(false),
+        Err(trouble) => Err(trouble),
+    }
+}
 
 /// The duties of a subject's hosts, with the zones that `account` names; what could not be told is
 /// found, and the receipt's zone taken in its place.
@@ -43,10 +66,7 @@ pub async fn duties(
 pub fn without_unknown_job(findings: &mut Vec<Finding>, holder: &Holder<'_>, duties: &[Duty]) {
     let is_known =
         holder.hosts.iter().all(|host| duties.iter().any(|duty| duty.host == host.host.key.host));
-    let may_be_the_job = |finding: &Finding| match finding {
-        Finding::Exceeds(excess) => excess.reach == RightReach::Record,
-        _ => false,
-    };
+    let may_be_the_job = |finding: &Finding| matches!(finding, Finding::Exceeds(excess) if excess.reach == RightReach::Record);
     findings.retain(|finding| is_known || !may_be_the_job(finding));
 }
 

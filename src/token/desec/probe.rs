@@ -100,16 +100,13 @@ pub async fn itself(account: &Account<'_>, subject: &Subject<'_>, budget: &Budge
         let (limits, expires) = (&receipt.limits, receipt.expires());
         report.findings.extend(judge_limits(limits, expires, clock::wall()));
     }
-    match account.greet().await {
-        Ok(()) => {}
-        Err(trouble) if trouble.is_credential() => {
-            report.findings.push(refused(subject));
-            return report;
-        }
-        Err(trouble) => {
-            report.findings.push(Finding::untold("it is narrow", trouble));
-            return report;
-        }
+    if let Err(trouble) = account.greet().await {
+        report.findings.push(if trouble.is_credential() {
+            refused(subject)
+        } else {
+            Finding::untold("it is narrow", trouble)
+        });
+        return report;
     }
     report.is_valid = Some(true);
     let (findings, tried, left_out) = Default::default();
@@ -154,8 +151,7 @@ pub async fn itself(account: &Account<'_>, subject: &Subject<'_>, budget: &Budge
     report
 }
 
-/// What it means that the server does not take a secret: that its time is over, if its receipt says
-/// so; else it may be as powerful as ever from elsewhere.
+/// What it means that the server does not take a secret: it has lapsed, if its receipt says so.
 fn refused(subject: &Subject<'_>) -> Finding {
     let ends = subject.receipt.as_ref().and_then(Receipt::expires);
     if ends.is_some_and(|end| end <= clock::wall()) {
@@ -262,8 +258,10 @@ impl ProbedToken<'_> {
                 match self.try_write(&duty.zone, duty.subname(), kind).await {
                     Some(WriteProbe::May) => own_may += 1,
                     Some(WriteProbe::MayNot) => own_may_not.push((duty.host.clone(), kind)),
-                    Some(WriteProbe::Unclear(why)) => self.unclear_record(duty, kind, why),
-                    None => {}
+                    Some(WriteProbe::Unclear(why)) if !self.policies_known => {
+                        self.untold(format!("it may write {kind} of {}", duty.host), why);
+                    }
+                    Some(WriteProbe::Unclear(_)) | None => {}
                 }
             }
         }
@@ -297,14 +295,12 @@ impl ProbedToken<'_> {
 
     /// Whether the one record set that every zone has is denied it; asked in another way.
     async fn delegation(&mut self, zone: &Hostname) -> bool {
-        if !self.budget.spend(self.account.server(), zone) {
-            self.left_out += 1;
+        if !self.may_try(zone) {
             return false;
         }
-        self.tried += 1;
         match self.account.offers_writing(zone, "", "NS").await {
             Ok(true) => {
-                self.may_write(zone, "", "NS");
+                self.findings.push(Finding::MayWrite(Key::of(zone, "", "NS")));
                 false
             }
             Ok(false) => true,
@@ -330,21 +326,20 @@ impl ProbedToken<'_> {
             if !subname.is_empty() {
                 targets.push((own(subname), "NS"));
             }
-            targets.push((below("_acme-challenge", subname), "TXT"));
-            targets.push((below("*", subname), "A"));
+            targets.push((duty.below("_acme-challenge"), "TXT"));
+            targets.push((duty.below("*"), "A"));
         }
         targets.push((String::new(), "TXT"));
         targets.extend(here().map(|duty| (own(duty.subname()), "CAA")));
         targets.push((own(NO_NAME), "AAAA"));
         targets.extend(others);
-        let mut known: Vec<(String, &str)> = Vec::new();
+        let mut known: Vec<Key> = Vec::new();
         for (subname, kind) in targets {
-            let covers = |duty: &Duty| duty.covers(Some(zone.as_str()), Some(&subname), Some(kind));
-            if here().any(covers) || known.contains(&(subname.clone(), kind)) {
-                continue;
+            let record = Key::of(zone, &subname, kind);
+            if !here().any(|duty| duty.covers(&record)) && !known.contains(&record) {
+                self.try_foreign(zone, &subname, kind).await;
+                known.push(record);
             }
-            self.try_foreign(zone, &subname, kind).await;
-            known.push((subname, kind));
         }
     }
 
@@ -412,37 +407,38 @@ impl ProbedToken<'_> {
     /// Tries to register and to delete zones.
     async fn zones(&mut self, deletion: Finding) {
         self.tried += 2;
-        let create = self.account.probe_create_zone().await;
-        let delete = self.account.probe_delete_zone().await;
-        match create {
-            Ok(WriteProbe::May) => {
-                self.findings.push(Finding::CreatesZones { writes_there: false });
+        let creation = Finding::CreatesZones { writes_there: false };
+        let created = self.account.probe_create_zone().await;
+        let deleted = self.account.probe_delete_zone().await;
+        for (tried, finding, what) in [
+            (created, creation, "it may register zones"),
+            (deleted, deletion, "it may delete zones"),
+        ] {
+            match tried {
+                Ok(WriteProbe::May) => self.findings.push(finding),
+                Ok(WriteProbe::MayNot) => {}
+                Ok(WriteProbe::Unclear(why)) => self.untold(what, why),
+                Err(trouble) => self.untold(what, trouble),
             }
-            Ok(WriteProbe::MayNot) => {}
-            Ok(WriteProbe::Unclear(why)) => self.untold("it may register zones", why),
-            Err(trouble) => self.untold("it may register zones", trouble),
-        }
-        match delete {
-            Ok(WriteProbe::May) => self.findings.push(deletion),
-            Ok(WriteProbe::MayNot) => {}
-            Ok(WriteProbe::Unclear(why)) => self.untold("it may delete zones", why),
-            Err(trouble) => self.untold("it may delete zones", trouble),
         }
     }
 
     /// Tries a write that it must not be able to make.
     async fn try_foreign(&mut self, zone: &Hostname, subname: &str, kind: &str) {
+        let record = Key::of(zone, subname, kind);
         match self.try_write(zone, subname, kind).await {
-            Some(WriteProbe::May) => self.may_write(zone, subname, kind),
-            Some(WriteProbe::Unclear(why)) => {
-                self.untold(format!("it may write {}", Key::of(zone, subname, kind)), why);
-            }
+            Some(WriteProbe::May) => self.findings.push(Finding::MayWrite(record)),
+            Some(WriteProbe::Unclear(why)) => self.untold(format!("it may write {record}"), why),
             Some(WriteProbe::MayNot) | None => {}
         }
     }
 
-    fn may_write(&mut self, zone: &Hostname, subname: &str, kind: &str) {
-        self.findings.push(Finding::MayWrite(Key::of(zone, subname, kind)));
+    /// Whether there is room for one more request to `zone`, which counts as tried then.
+    fn may_try(&mut self, zone: &Hostname) -> bool {
+        let has_room = self.budget.spend(self.account.server(), zone);
+        self.tried += usize::from(has_room);
+        self.left_out += usize::from(!has_room);
+        has_room
     }
 
     /// What one impossible write shows, if there is room for it.
@@ -452,11 +448,9 @@ impl ProbedToken<'_> {
         subname: &str,
         kind: &str,
     ) -> Option<WriteProbe> {
-        if !self.budget.spend(self.account.server(), zone) {
-            self.left_out += 1;
+        if !self.may_try(zone) {
             return None;
         }
-        self.tried += 1;
         match self.account.probe_write(zone, subname, kind, LONGEST_TTL).await {
             Ok(probe) => Some(probe),
             Err(trouble) => {
@@ -466,18 +460,7 @@ impl ProbedToken<'_> {
         }
     }
 
-    fn unclear_record(&mut self, duty: &Duty, kind: &str, why: String) {
-        if !self.policies_known {
-            self.untold(format!("it may write {kind} of {}", duty.host), why);
-        }
-    }
-
     fn untold(&mut self, what: impl Into<String>, why: impl fmt::Display) {
         self.findings.push(Finding::untold(what, why));
     }
-}
-
-/// The name `label` below `subname`.
-fn below(label: &str, subname: &str) -> String {
-    if subname.is_empty() { label.to_owned() } else { format!("{label}.{subname}") }
 }

@@ -13,19 +13,18 @@ use crate::os::say::out;
 use crate::provider::Trouble;
 use crate::provider::desec::Account;
 use crate::receipt::Receipt;
-use crate::token::files::lock;
+use crate::token::desec::job::lives;
+use crate::token::files::{Found, TokenFile, lock};
 use crate::token::progress::Progress;
 use crate::token::subject::no_token;
 use crate::token::{
-    Failure, Holder, account, clients, common_provider, files, holder, management, token_file,
+    Failure, Holder, account, clients, common_provider, holder, management, tell_dead_secret,
+    token_file,
 };
 
 /// Runs `revoke`.
 pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failure> {
-    let holders = match command.id {
-        Some(_) => holder::all(config, Issuer::Account)?,
-        None => holder::of(config, Issuer::Account, &command.hosts)?,
-    };
+    let holders = holder::asked(config, Issuer::Account, &command.hosts)?;
     let provider = common_provider(&holders)?;
     let files = match command.id {
         Some(_) => Vec::new(),
@@ -45,8 +44,7 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
     let mut exit = Exit::Right;
     for (holder, file) in holders.iter().zip(&files) {
         if let Err(failure) = by_receipt(&account, holder, file, command.dry_run).await {
-            failure.tell(Some(&holder.label()));
-            exit = exit.max(failure.exit);
+            exit = exit.max(failure.tell_of(holder));
         }
     }
     Ok(exit)
@@ -56,7 +54,7 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
 async fn by_secrets(
     provider: &Provider,
     holders: &[Holder<'_>],
-    files: &[files::TokenFile],
+    files: &[TokenFile],
     dry_run: bool,
 ) -> Result<Exit, Failure> {
     let (clients, progress) = (clients(holders), Progress::new(holders.len(), false));
@@ -73,8 +71,7 @@ async fn by_secrets(
             }
         };
         if let Err(failure) = ended {
-            failure.tell(Some(&label));
-            exit = exit.max(failure.exit);
+            exit = exit.max(failure.tell_of(holder));
         }
     }
     Ok(exit)
@@ -84,41 +81,34 @@ async fn by_secrets(
 async fn by_secret(
     account: &Account<'_>,
     holder: &Holder<'_>,
-    file: &files::TokenFile,
-    found: &files::Found,
+    file: &TokenFile,
+    found: &Found,
     dry_run: bool,
 ) -> Result<(), Failure> {
     let label = holder.label();
-    match account.greet().await {
-        Ok(()) => {}
-        Err(trouble) if trouble.is_credential() => {
-            out(&format!(
-                "{label}: nothing to do; the server does not take its token, from here at least"
-            ));
-            return Ok(());
-        }
-        Err(trouble) => {
-            let failure = of_server(&trouble, "asking whether the token lives");
-            return Err(failure.leaving("nothing was changed"));
-        }
+    let is_alive = lives(account).await.map_err(|trouble| {
+        of_server(&trouble, "asking whether the token lives").leaving("nothing was changed")
+    })?;
+    if !is_alive {
+        out(&format!(
+            "{label}: nothing to do; the server does not take its token, from here at least"
+        ));
+        return Ok(());
     }
     out(&format!("{label}: - token, by a logout with it"));
     if dry_run {
         return Ok(());
     }
-    let doubtful = |failure: Failure| failure.leaving("the token may still be good");
+    let doubtful =
+        |trouble: &Trouble, doing| of_server(trouble, doing).leaving("the token may still be good");
     let left = account.log_out().await;
-    left.map_err(|trouble| doubtful(of_server(&trouble, "logging out with the token")))?;
-    match account.greet().await {
-        Err(trouble) if trouble.is_credential() => {}
-        Err(trouble) => return Err(doubtful(of_server(&trouble, "looking whether it has ended"))),
-        Ok(()) => {
-            return Err(Failure::new(
-                Exit::Deferred,
-                "the server takes the token even after the logout",
-                "end it on the provider's web page",
-            ));
-        }
+    left.map_err(|trouble| doubtful(&trouble, "logging out with the token"))?;
+    let is_alive = lives(account).await;
+    if is_alive.map_err(|trouble| doubtful(&trouble, "looking whether it has ended"))? {
+        return Err(Failure::deferred(
+            "the server takes the token even after the logout",
+            "end it on the provider's web page",
+        ));
     }
     if let Some(receipt) = found.proven() {
         file.write_receipt(&Receipt { proven: None, ..receipt.clone() })?;
@@ -129,26 +119,8 @@ async fn by_secret(
 
 /// What the answer to a token itself means.
 fn of_server(trouble: &Trouble, doing: &str) -> Failure {
-    let what = format!("{doing}: {trouble}");
-    match trouble {
-        Trouble::Deferred(_) => Failure::new(Exit::Deferred, what, "run the command again later"),
-        Trouble::Conflict(_) | Trouble::NotThere(_) | Trouble::Rejected(_) => Failure::new(
-            Exit::Rejected,
-            what,
-            "end it with the management token, or on the provider's web page",
-        ),
-    }
-}
-
-/// That a file holds the secret of a token that has ended.
-fn tell_dead_secret(holder: &Holder<'_>, file: &files::TokenFile) {
-    out(&format!(
-        "{}: {} still holds the dead secret; remove it, or `homing token issue {}` makes a new \
-         token",
-        holder.label(),
-        file.path().display(),
-        holder.first()
-    ));
+    let next = "end it with the management token, or on the provider's web page";
+    Failure::of_server(trouble, doing, next)
 }
 
 /// Ends the token called `id`.
@@ -164,15 +136,15 @@ async fn by_id(account: &Account<'_>, id: &TokenId, dry_run: bool) -> Result<Exi
 async fn by_receipt(
     account: &Account<'_>,
     holder: &Holder<'_>,
-    file: &files::TokenFile,
+    file: &TokenFile,
     dry_run: bool,
 ) -> Result<(), Failure> {
     let found = file.look(dry_run)?;
     let (label, path) = (holder.label(), file.path().display());
     found.remarks.iter().for_each(|remark| out(&format!("{label}: {remark}")));
     let is_here = |receipt: &Receipt| receipt.server == account.server();
-    let (receipt, half_made) =
-        (found.receipt.filter(is_here), found.half_made.filter(|half| is_here(half)));
+    let receipt = found.receipt.filter(is_here);
+    let half_made = found.half_made.filter(is_here);
     let named = receipt.iter().flat_map(Receipt::ids);
     let half = half_made.iter().filter_map(|half| half.id.as_ref());
     let ids: Vec<TokenId> = named.chain(half).cloned().collect();
@@ -188,7 +160,7 @@ async fn by_receipt(
             ));
         }
         let what = format!("no receipt beside {path} tells which token it is");
-        return Err(Failure::new(Exit::Rejected, what, next).leaving("nothing was changed"));
+        return Err(Failure::rejected(what, next).leaving("nothing was changed"));
     }
     let mut any = false;
     for id in &ids {
@@ -231,17 +203,15 @@ async fn by_receipt(
 
 /// Refuses to call a token dead that the account does not know and the server does.
 async fn refuse_living(account: &Account<'_>, secret: &Secret) -> Result<(), Failure> {
-    match account.seen_with(secret.clone()).greet().await {
-        Ok(()) => Err(Failure::new(
-            Exit::Rejected,
+    let failure = match lives(&account.seen_with(secret.clone())).await {
+        Ok(false) => return Ok(()),
+        Ok(true) => Failure::rejected(
             "its token lives, but this account does not have it",
             "use the management token of the account that it belongs to",
-        )
-        .leaving("nothing was changed")),
-        Err(trouble) if trouble.is_credential() => Ok(()),
-        Err(trouble) => Err(Failure::of_management(&trouble, "asking whether the token lives")
-            .leaving("nothing was changed")),
-    }
+        ),
+        Err(trouble) => Failure::of_management(&trouble, "asking whether the token lives"),
+    };
+    Err(failure.leaving("nothing was changed"))
 }
 
 /// Ends one token and returns its name; `None` when there is none.

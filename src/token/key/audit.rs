@@ -5,7 +5,7 @@
 //! one that may not do what was asked.
 
 use super::standing::{Asker, KeyStatus};
-use super::{duties, key_in_use, no_key, server};
+use super::{duties, key_in_use, server};
 use crate::cli::TokenCommand;
 use crate::config::Config;
 use crate::core::address::PerFamily;
@@ -13,20 +13,21 @@ use crate::core::name::Hostname;
 use crate::core::protocol::manners::Issuer;
 use crate::core::protocol::rfc2136;
 use crate::core::token::Duty;
-use crate::core::token::finding::{Finding, sort};
+use crate::core::token::finding::Finding;
 use crate::core::token::key::{Probe, finding, own_probes, permission, probes};
 use crate::core::wire::dns::Rcode;
 use crate::core::wire::tsig::TsigKey;
 use crate::exit::Exit;
 use crate::token::progress::Progress;
-use crate::token::show::{Audited, By, code};
+use crate::token::show::{Audited, By};
+use crate::token::subject::no_token;
 use crate::token::{Failure, Holder, holder};
 
 /// What the answers to a few questions leave open.
 const NOT_VISIBLE: [&str; 3] =
     ["names and types that were not tried", "other zones of the server", "other keys"];
 
-/// Judges the keys of the hosts: how that ends, and what was found.
+/// Judges the keys of the hosts: how that ends for those that could not be judged, and what was found.
 pub async fn of_keys(
     config: &Config,
     command: &TokenCommand,
@@ -39,14 +40,10 @@ pub async fn of_keys(
     for (done, holder) in holders.iter().enumerate() {
         progress.at(done, holder.first().as_str());
         match of_holder(config, holder).await {
-            Ok(report) => {
-                exit = exit.max(code(&report));
-                audited.push(report);
-            }
+            Ok(report) => audited.push(report),
             Err(failure) => {
                 progress.clear();
-                failure.tell(Some(&holder.label()));
-                exit = exit.max(failure.exit);
+                exit = exit.max(failure.tell_of(holder));
             }
         }
     }
@@ -54,33 +51,32 @@ pub async fn of_keys(
 }
 
 async fn of_holder(config: &Config, holder: &Holder<'_>) -> Result<Audited, Failure> {
-    let (key, secret) = key_in_use(holder)?.ok_or_else(|| no_key(holder))?;
+    let key = key_in_use(holder)?.ok_or_else(|| no_token(holder))?;
     let server = server(holder)?;
     let duties = match duties(holder, server).await {
         Ok(duties) => duties,
         // Not to be told now.
         Err(failure) if failure.exit == Exit::Deferred => {
-            let mut report = report(holder, &key);
+            let mut report = report(holder, &key.0);
             report.findings.push(Finding::untold("it is narrow", &failure));
             return Ok(fixed(report, &[], true));
         }
         Err(failure) => return Err(failure),
     };
-    let asker = Asker::new(server, &key, &secret)?;
-    let standing = asker.standing(&duties).await;
-    Ok(of_key(config, holder, &asker, &key, &duties, standing).await)
+    let asker = Asker::new(server, &key, &duties)?;
+    let standing = asker.standing().await;
+    Ok(of_key(config, holder, &asker, standing).await)
 }
 
-/// Judges one key by its standing and by what it is let do beyond `duties`.
+/// Judges one key by its standing and by what it is let do beyond its duties.
 pub async fn of_key(
     config: &Config,
     holder: &Holder<'_>,
     asker: &Asker<'_>,
-    key: &TsigKey,
-    duties: &[Duty],
     standing: KeyStatus,
 ) -> Audited {
-    let mut report = report(holder, key);
+    let duties = asker.duties;
+    let mut report = report(holder, asker.key);
     report.tried = duties.iter().map(|duty| duty.kinds().count()).sum();
     let (said, is_known) = match standing {
         KeyStatus::Known(findings) => {
@@ -104,7 +100,7 @@ pub async fn of_key(
             report.tried += 1;
             match asker.ask(&duty.zone, &probe).await {
                 Ok(reply) => {
-                    let permission = permission(reply.rcode, reply.check, true);
+                    let permission = permission(reply.rcode, reply.check);
                     report.findings.extend(finding(&probe, permission, &asker.in_words(reply)));
                     tried.push(probe);
                 }
@@ -116,31 +112,26 @@ pub async fn of_key(
             }
         }
     }
-    narrow_to_zones(&mut report, asker, duties, &tried).await;
+    narrow_to_zones(&mut report, asker, &tried).await;
     let mut zones: Vec<&Hostname> = Vec::new();
     for duty in duties.iter().filter(|duty| !duty.is_zone()) {
         if !zones.contains(&&duty.zone) {
             zones.push(&duty.zone);
             report.tried += 1;
-            report.findings.extend(of_nobody(asker, duty, duties).await);
+            report.findings.extend(of_nobody(asker, duty).await);
         }
     }
     fixed(report, duties, true)
 }
 
-/// Where every host is a zone of its own at a server that binds no key to names, there is nothing
-/// narrower than what was found: that is said in its place.
-async fn narrow_to_zones(
-    report: &mut Audited,
-    asker: &Asker<'_>,
-    duties: &[Duty],
-    tried: &[Probe],
-) {
+/// Says in place of what was found that nothing narrower is to be had, where every host is a zone of
+/// its own at a server that binds no key to names.
+async fn narrow_to_zones(report: &mut Audited, asker: &Asker<'_>, tried: &[Probe]) {
+    let duties = asker.duties;
     let writes = |finding: &Finding| matches!(finding, Finding::MayWrite(_));
     let Some((first, probe)) = duties.first().zip(tried.first()) else { return };
-    let all_granted =
-        report.findings.iter().filter(|finding| writes(finding)).count() == tried.len();
-    if !all_granted || !duties.iter().all(Duty::is_zone) {
+    let granted = report.findings.iter().filter(|finding| writes(finding));
+    if granted.count() < tried.len() || !duties.iter().all(Duty::is_zone) {
         return;
     }
     report.tried += 1;
@@ -151,8 +142,8 @@ async fn narrow_to_zones(
 }
 
 /// Whether the server takes updates of the zone that nobody has signed.
-async fn of_nobody(asker: &Asker<'_>, duty: &Duty, duties: &[Duty]) -> Option<Finding> {
-    let probe = probes(duty, duties).into_iter().next()?;
+async fn of_nobody(asker: &Asker<'_>, duty: &Duty) -> Option<Finding> {
+    let probe = probes(duty, asker.duties).into_iter().next()?;
     let build = |id| rfc2136::probe(id, &duty.zone, &probe.name, probe.record_type);
     match asker.server.ask_unsigned(&duty.zone, build).await {
         Ok(rcode) if rfc2136::is_unmet(rcode) => Some(Finding::TakesUnsigned(duty.zone.clone())),
@@ -199,14 +190,13 @@ fn report(holder: &Holder<'_>, key: &TsigKey) -> Audited {
 /// The report with the worst first, and with the fix of each finding; for a key that is not known
 /// to its server, that is what the server must be told.
 fn fixed(mut report: Audited, duties: &[Duty], is_known: bool) -> Audited {
-    sort(&mut report.findings);
     let host = report.hosts.first().map(Hostname::to_string).unwrap_or_default();
     let powerdns = if duties.iter().all(Duty::is_zone) {
         "there is nothing narrower than this zone of its own"
     } else {
         "give the host a zone of its own there"
     };
-    let fix = |finding: &Finding| match finding {
+    report.put_in_order(|_, finding| match finding {
         Finding::MayWrite(_) => Some(format!(
             "write at the server what `homing token issue {host}` prints for BIND or Knot DNS; \
              PowerDNS binds no key to names: {powerdns}"
@@ -217,7 +207,6 @@ fn fixed(mut report: Audited, duties: &[Duty], is_known: bool) -> Audited {
         Finding::Lacks { .. } => Some(format!("homing token issue {host}")),
         Finding::Untold { .. } if !is_known => Some(format!("homing token issue {host}")),
         _ => None,
-    };
-    report.fixes = report.findings.iter().map(fix).collect();
+    });
     report
 }

@@ -6,9 +6,7 @@ use base64::Engine as _;
 
 use super::audit::of_key;
 use super::standing::KeyStatus;
-use super::{
-    Asker, Failure, Holder, TokenFile, duties, key_in_use, key_of_login, no_key, say, server,
-};
+use super::{Asker, Failure, Holder, TokenFile, duties, key_in_use, key_of_login, say, server};
 use crate::cli::TokenCommand;
 use crate::config::secret::{self, SecretError};
 use crate::config::{Config, SecretPlace};
@@ -21,12 +19,12 @@ use crate::exit::Exit;
 use crate::net::peer;
 use crate::os::say::out;
 use crate::token::show::Audited;
+use crate::token::subject::no_token;
 
 /// How many random bytes make a secret: as many as the default hash has (RFC 2104, section 3).
 const LENGTH: usize = 32;
 
-/// Makes the key of a holder if it has none, says what its server must be told, and judges the key
-/// once the server knows it.
+/// Makes the key of a holder that has none, says what to tell its server, and judges it once known.
 pub async fn issue(
     config: &Config,
     command: &TokenCommand,
@@ -40,32 +38,31 @@ pub async fn issue(
         None => failure.leaving("no key was made"),
         Some(_) => failure,
     })?;
-    let (key, secret) = match found {
+    let key = match found {
         Some(found) => {
             let name = &found.0.name;
             out(&format!("{label}: nothing to do; the key {name} is in {path}"));
             found
         }
         None => {
-            let (key, secret) = first_key(holder, file)?;
+            let made = first_key(holder, file)?;
             let done = if command.dry_run { "would be made" } else { "is made" };
             if !command.dry_run {
-                keep(holder, file, &key, &secret)?;
+                keep(holder, file, &made)?;
                 file.put_in_place()?;
             }
-            out(&format!("{label}: + key {}, which {done} in {path}", key.name));
-            (key, secret)
+            out(&format!("{label}: + key {}, which {done} in {path}", made.0.name));
+            made
         }
     };
-    tell(command, holder, &file.path().display().to_string(), (&key, &secret), &duties);
+    tell(command, holder, &path.to_string(), &key, &duties);
     if command.dry_run {
         return Ok(None);
     }
-    let asker = Asker::new(server, &key, &secret)?;
-    let standing = asker.standing(&duties).await;
-    let host = holder.first();
-    refuse_unready(&standing, &format!("homing token audit {host}"))?;
-    Ok(Some(of_key(config, holder, &asker, &key, &duties, standing).await))
+    let asker = Asker::new(server, &key, &duties)?;
+    let standing = asker.standing().await;
+    refuse_unready(&standing, &format!("homing token audit {}", holder.first()))?;
+    Ok(Some(of_key(config, holder, &asker, standing).await))
 }
 
 /// Makes the key that follows the one in use, or lets it take its place once the server knows it.
@@ -76,10 +73,9 @@ pub async fn rotate(
     file: &TokenFile,
 ) -> Result<Option<Audited>, Failure> {
     let label = holder.label();
-    let (old, _) = key_in_use(holder)?.ok_or_else(|| no_key(holder))?;
+    let (old, _) = key_in_use(holder)?.ok_or_else(|| no_token(holder))?;
     if !matches!(holder.place, SecretPlace::KeyFile(_)) {
-        return Err(Failure::new(
-            Exit::Usage,
+        return Err(Failure::usage(
             "a fresh key has another name, and key-name stands in the configuration",
             "write key-file in place of key-name and secret-file: then the name is in the file",
         )
@@ -89,45 +85,44 @@ pub async fn rotate(
     let duties = duties(holder, server).await?;
     let new_path = file.new_path();
     let waiting = next_key(file)?.filter(|(key, _)| key.name != old.name);
-    let (key, secret, is_fresh) = match waiting {
-        Some((key, secret)) => (key, secret, false),
+    let is_fresh = waiting.is_none();
+    let next = match waiting {
+        Some(waiting) => waiting,
         None => {
-            let named = key::next_key_name(&old.name);
-            let key = TsigKey { name: named.ok_or_else(too_long)?, algorithm: old.algorithm };
-            let secret = random_secret()?;
+            let name = key::next_key_name(&old.name).ok_or_else(too_long)?;
+            let made = (TsigKey { name, algorithm: old.algorithm }, random_secret()?);
             if !command.dry_run {
-                keep(holder, file, &key, &secret)?;
+                keep(holder, file, &made)?;
             }
-            (key, secret, true)
+            made
         }
     };
+    let name = &next.0.name;
     let place = new_path.display().to_string();
     let again = format!("homing token rotate {}", holder.first());
     if is_fresh || command.dry_run {
         let done = if command.dry_run { "would wait" } else { "waits" };
-        out(&format!("{label}: + key {}, which {done} in {place}", key.name));
-        tell(command, holder, &place, (&key, &secret), &duties);
+        out(&format!("{label}: + key {name}, which {done} in {place}"));
+        tell(command, holder, &place, &next, &duties);
         if command.dry_run {
             return Ok(None);
         }
     }
-    let asker = Asker::new(server, &key, &secret)?;
-    let standing = asker.standing(&duties).await;
+    let asker = Asker::new(server, &next, &duties)?;
+    let standing = asker.standing().await;
     if let Err(failure) = refuse_unready(&standing, &again) {
         if !is_fresh {
-            tell(command, holder, &place, (&key, &secret), &duties);
+            tell(command, holder, &place, &next, &duties);
         }
         return Err(failure.leaving(format!("the key {} goes on serving", old.name)));
     }
     file.put_in_place()?;
+    let (place, old_name) = (file.path().display(), &old.name);
     out(&format!(
-        "{label}: the key {} is in {}; remove the key {} at the server:",
-        key.name,
-        file.path().display(),
-        old.name
+        "{label}: the key {name} is in {place}; remove the key {old_name} at the server:"
     ));
     say(&key::removal(&old, &duties));
-    Ok(Some(of_key(config, holder, &asker, &key, &duties, standing).await))
+    Ok(Some(of_key(config, holder, &asker, standing).await))
 }
 
 /// Says what the server's administrator has to write; the secret only when it is wished.
@@ -135,7 +130,7 @@ fn tell(
     command: &TokenCommand,
     holder: &Holder<'_>,
     place: &str,
-    (key, secret): (&TsigKey, &Secret),
+    (key, secret): &(TsigKey, Secret),
     duties: &[Duty],
 ) {
     let shown =
@@ -193,7 +188,7 @@ fn next_key(file: &TokenFile) -> Result<Option<(TsigKey, Secret)>, Failure> {
     match secret::read_key(&file.new_path()) {
         Ok(found) => Ok(Some(found)),
         Err(SecretError::Missing(_) | SecretError::KeyFile { .. }) => Ok(None),
-        Err(error) => Err(Failure::new(Exit::Configuration, error.to_string(), "")),
+        Err(error) => Err(Failure::of_configuration(error)),
     }
 }
 
@@ -201,8 +196,7 @@ fn next_key(file: &TokenFile) -> Result<Option<(TsigKey, Secret)>, Failure> {
 fn keep(
     holder: &Holder<'_>,
     file: &TokenFile,
-    key: &TsigKey,
-    secret: &Secret,
+    (key, secret): &(TsigKey, Secret),
 ) -> Result<(), Failure> {
     let text = match holder.place {
         SecretPlace::KeyFile(_) => key_file::text(key, secret),
@@ -214,13 +208,12 @@ fn keep(
 
 fn random_secret() -> Result<Secret, Failure> {
     let bytes = peer::random::<LENGTH>()
-        .map_err(|wrong| Failure::new(Exit::Deferred, wrong, "run the command again later"))?;
+        .map_err(|wrong| Failure::deferred(wrong, "run the command again later"))?;
     Ok(Secret::new(&base64::engine::general_purpose::STANDARD.encode(bytes)))
 }
 
 fn too_long() -> Failure {
-    Failure::new(
-        Exit::Configuration,
+    Failure::configuration(
         "the host's name is too long for the name of a key",
         "write key-name and secret-file in its [[host]]",
     )

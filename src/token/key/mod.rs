@@ -12,8 +12,9 @@ use std::path::Path;
 
 use self::standing::Asker;
 use super::files::{TokenFile, lock};
-use super::show::{code, tell};
-use super::{Failure, Holder, holder, token_file};
+use super::show::tell;
+use super::subject::no_token;
+use super::{Failure, Holder, holder, refuse_options, token_file};
 use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::config::secret::{self, SecretError};
 use crate::config::{Config, HostConfig, SecretPlace};
@@ -43,46 +44,33 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
         };
         match served {
             Ok(None) => {}
-            Ok(Some(report)) => {
-                exit = exit.max(code(&report));
-                audited.push(report);
-            }
-            Err(failure) => {
-                failure.tell(Some(&holder.label()));
-                exit = exit.max(failure.exit);
-            }
+            Ok(Some(report)) => audited.push(report),
+            Err(failure) => exit = exit.max(failure.tell_of(holder)),
         }
     }
     if !audited.is_empty() {
-        tell(&audited, false, false);
+        exit = exit.max(tell(&audited, false, false));
     }
     Ok(exit)
 }
 
 /// Refuses what means nothing to a key.
 pub fn refuse_misfits(command: &TokenCommand) -> Result<(), Failure> {
-    let limits = &command.limits;
-    let given = [
-        ("--max-age", limits.max_age != Ask::Keep),
-        ("--max-unused", limits.max_unused != Ask::Keep),
-        ("--allow-subnet", limits.subnets != Ask::Keep),
-        ("--create-domain", command.create_domain.is_some()),
-        ("--name", command.name.is_some()),
-        ("--logout", command.logout),
+    let (limits, next) = (&command.limits, "leave it out, or name no host at a name server");
+    let options = [
+        ("--max-age", limits.max_age != Ask::Keep, next),
+        ("--max-unused", limits.max_unused != Ask::Keep, next),
+        ("--allow-subnet", limits.subnets != Ask::Keep, next),
+        ("--create-domain", command.create_domain.is_some(), next),
+        ("--name", command.name.is_some(), next),
+        ("--logout", command.logout, next),
     ];
-    match given.into_iter().find(|(_, is_given)| *is_given) {
-        None => Ok(()),
-        Some((option, _)) => Err(Failure::new(
-            Exit::Usage,
-            format!("{option} means nothing to the key of a name server"),
-            "leave it out, or name no host at a name server",
-        )),
-    }
+    refuse_options(&options, " means nothing to the key of a name server")
 }
 
 /// Says what has to be removed at the server; from outside nobody can end a key.
 async fn revoke(holder: &Holder<'_>) -> Result<(), Failure> {
-    let (key, _) = key_in_use(holder)?.ok_or_else(|| no_key(holder))?;
+    let (key, _) = key_in_use(holder)?.ok_or_else(|| no_token(holder))?;
     let duties = duties(holder, server(holder)?).await?;
     let label = holder.label();
     out(&format!(
@@ -90,21 +78,9 @@ async fn revoke(holder: &Holder<'_>) -> Result<(), Failure> {
         key.name
     ));
     say(&key::removal(&key, &duties));
-    let path = path(holder).display();
+    let path = holder.file().unwrap_or(Path::new("")).display();
     out(&format!("{label}: nothing was changed; remove {path} when the key is gone"));
     Ok(())
-}
-
-/// That a host has no key yet.
-fn no_key(holder: &Holder<'_>) -> Failure {
-    let path = path(holder).display();
-    let next = format!("`homing token issue {}` makes one", holder.first());
-    Failure::new(Exit::Configuration, format!("there is no key in {path}"), next)
-}
-
-/// The file of a holder's key or secret; keys stand nowhere else.
-fn path<'a>(holder: &Holder<'a>) -> &'a Path {
-    holder.file().unwrap_or(Path::new(""))
 }
 
 /// The key of a holder with its secret; `None` when its file is not there.
@@ -119,7 +95,7 @@ fn key_in_use(holder: &Holder<'_>) -> Result<Option<(TsigKey, Secret)>, Failure>
     match read {
         Ok(found) => Ok(Some(found)),
         Err(SecretError::Missing(_)) => Ok(None),
-        Err(error) => Err(Failure::new(Exit::Configuration, error.to_string(), "")),
+        Err(error) => Err(Failure::of_configuration(error)),
     }
 }
 
@@ -131,7 +107,7 @@ fn key_of_login(holder: &Holder<'_>) -> Result<TsigKey, Failure> {
     });
     named.ok_or_else(|| {
         let what = format!("the configuration does not name the key of {}", holder.first());
-        Failure::new(Exit::Configuration, what, "write key-name in its [[host]]")
+        Failure::configuration(what, "write key-name in its [[host]]")
     })
 }
 
@@ -139,7 +115,7 @@ fn key_of_login(holder: &Holder<'_>) -> Result<TsigKey, Failure> {
 fn server<'a>(holder: &Holder<'a>) -> Result<NameServer<'a>, Failure> {
     let server = holder.provider.name_server.as_ref().ok_or_else(|| {
         let what = format!("[provider.{}] has no server", holder.provider.name);
-        Failure::new(Exit::Configuration, what, "add server there")
+        Failure::configuration(what, "add server there")
     })?;
     Ok(NameServer { server, bind: holder.hosts[0].host.bind })
 }
@@ -162,13 +138,11 @@ async fn zone_of(host: &HostConfig, server: NameServer<'_>) -> Result<Hostname, 
     let name = &host.host.key.host;
     match server.zone(name).await {
         Ok(Some(zone)) => Ok(zone),
-        Ok(None) => Err(Failure::new(
-            Exit::Configuration,
+        Ok(None) => Err(Failure::configuration(
             format!("{} does not tell the zone of {name}", server.server),
             "write zone = \"…\" in its [[host]]",
         )),
-        Err(silence) => Err(Failure::new(
-            Exit::Deferred,
+        Err(silence) => Err(Failure::deferred(
             format!("the zone of {name} is not known: {}", silence.detail),
             "write zone = \"…\" in its [[host]], or run the command again when the server answers",
         )),

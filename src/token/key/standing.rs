@@ -11,13 +11,15 @@ use crate::core::token::finding::Finding;
 use crate::core::token::key::{Permission, Probe, own_probes, permission};
 use crate::core::wire::dns::Rcode;
 use crate::core::wire::tsig::{Check, Complaint, TsigKey};
-use crate::exit::Exit;
 use crate::provider::name_server::{NameServer, Signer};
 use crate::token::Failure;
 
 /// A key at its server, ready to ask.
 pub struct Asker<'a> {
     pub server: NameServer<'a>,
+    pub key: &'a TsigKey,
+    /// What the key is for.
+    pub duties: &'a [Duty],
     signer: Signer,
     /// Signs as a key that no server knows.
     stranger: Signer,
@@ -36,14 +38,18 @@ pub enum KeyStatus {
 }
 
 impl<'a> Asker<'a> {
-    pub fn new(server: NameServer<'a>, key: &TsigKey, secret: &Secret) -> Result<Self, Failure> {
+    pub fn new(
+        server: NameServer<'a>,
+        (key, secret): &'a (TsigKey, Secret),
+        duties: &'a [Duty],
+    ) -> Result<Self, Failure> {
         let signer = |name: &dyn std::fmt::Display| {
             let login = format!("{}:{name}", key.algorithm);
             Signer::new(&Credential { login, secret: secret.clone() })
-                .map_err(|wrong| Failure::new(Exit::Configuration, wrong, ""))
+                .map_err(Failure::of_configuration)
         };
         let stranger = signer(&"homing-probe-no-such-key")?;
-        Ok(Self { server, signer: signer(&key.name)?, stranger })
+        Ok(Self { server, key, duties, signer: signer(&key.name)?, stranger })
     }
 
     /// Whether the server is one that binds no key to names: `PowerDNS`, which alone refuses an
@@ -73,10 +79,10 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// How the key stands on the names of `duties`.
-    pub async fn standing(&self, duties: &[Duty]) -> KeyStatus {
+    /// How the key stands on its own names.
+    pub async fn standing(&self) -> KeyStatus {
         let mut replies = Vec::new();
-        for duty in duties {
+        for duty in self.duties {
             for (probe, kind) in own_probes(duty).into_iter().zip(duty.kinds()) {
                 match self.ask(&duty.zone, &probe).await {
                     Ok(reply) => replies.push((duty, kind, reply)),
@@ -101,11 +107,9 @@ impl<'a> Asker<'a> {
         }
         let mut findings = Vec::new();
         for (Duty { host, .. }, kind, reply) in replies {
-            match permission(reply.rcode, reply.check, true) {
+            match permission(reply.rcode, reply.check) {
                 Permission::Granted => {}
-                Permission::Denied => {
-                    findings.push(Finding::Lacks { host: host.clone(), kind });
-                }
+                Permission::Denied => findings.push(Finding::Lacks { host: host.clone(), kind }),
                 Permission::Untold => findings.push(Finding::untold(
                     format!("it may write {kind} of {host}"),
                     self.in_words(reply),

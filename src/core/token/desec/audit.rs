@@ -10,7 +10,7 @@ use crate::core::address::Family;
 use crate::core::time::Timestamp;
 use crate::core::token::finding::{Finding, sort};
 use crate::core::token::verdict::WARN_AHEAD;
-use crate::core::token::{Api, Duty, Flags, Limits, Policy, Token};
+use crate::core::token::{Api, Duty, Flags, Key, Limits, Policy, Token};
 
 /// An account as its tokens are judged: what is the same for all of them.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ pub fn judge(
     circumstances: &Circumstances<'_>,
 ) -> Vec<Finding> {
     let Circumstances { now, owner, api } = *circumstances;
-    let mut findings = judge_flags(&token.flags, policies);
+    let mut findings = judge_flags(token.flags, policies);
     if token.is_login {
         findings.push(Finding::IsLogin);
     }
@@ -67,7 +67,7 @@ pub fn judge(
 }
 
 /// What its flags allow.
-pub fn judge_flags(flags: &Flags, policies: &[Policy]) -> Vec<Finding> {
+fn judge_flags(flags: Flags, policies: &[Policy]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let is_on = |flag: Option<bool>| flag == Some(true);
     if is_on(flags.manage_tokens) {
@@ -86,8 +86,7 @@ pub fn judge_flags(flags: &Flags, policies: &[Policy]) -> Vec<Finding> {
         (None, None) if policies.is_empty() => {
             findings.extend([Finding::CreatesZones { writes_there: true }, Finding::DeletesZones]);
         }
-        (None, None) => {}
-        (Some(_), Some(_)) => {}
+        (None, None) | (Some(_), Some(_)) => {}
         (None, Some(_)) | (Some(_), None) => findings.push(Finding::untold(
             "it may register and delete zones",
             "the server tells only one of the two",
@@ -99,10 +98,13 @@ pub fn judge_flags(flags: &Flags, policies: &[Policy]) -> Vec<Finding> {
 /// What the flag to remove zones comes to: removing one takes the right to write any record in it.
 pub fn of_deletion(policies: &[Policy]) -> Finding {
     let rights = rights::rights(policies);
-    let mut zones: Vec<_> = rights.iter().map(|right| right.key.zone.as_deref()).collect();
-    zones.push(None);
-    let any = zones.into_iter().any(|zone| rights::may_write(&rights, zone, None, None));
-    if any { Finding::DeletesZones } else { Finding::DeletesNothing }
+    let named = rights.iter().map(|right| right.key.zone.clone());
+    let may_delete = |zone| rights::may_write(&rights, &Key { zone, ..Key::default() });
+    if named.chain([None]).any(may_delete) {
+        Finding::DeletesZones
+    } else {
+        Finding::DeletesNothing
+    }
 }
 
 /// What its policies allow beyond `duties`, and what of those they do not.
@@ -111,35 +113,31 @@ pub fn judge_policies(policies: &[Policy], duties: &[Duty], api: Api) -> Vec<Fin
         return vec![Finding::NoPolicies];
     }
     let rights = rights::rights(policies);
-    let is_covered = |zone: Option<&str>, subname: Option<&str>, kind: Option<&str>| {
+    let is_covered = |record: &Key| {
         duties.iter().any(|duty| match api {
-            Api::Rows => duty.covers(zone, subname, kind),
+            Api::Rows => duty.covers(record),
             // There is nothing narrower: the zone's own name, and every name below it.
             Api::Zones => {
-                let own = duty.is_zone() && zone == Some(duty.zone.as_str());
-                own && matches!(kind, Some("A" | "AAAA"))
+                let own = duty.is_zone() && record.zone.as_deref() == Some(duty.zone.as_str());
+                own && matches!(record.kind.as_deref(), Some("A" | "AAAA"))
             }
         })
     };
     let excesses = rights::excesses(&rights, is_covered);
     let mut findings: Vec<_> = excesses.into_iter().map(Finding::Exceeds).collect();
-    let missing = rights::missing(&rights, duties);
-    findings.extend(
-        missing.into_iter().map(|(duty, kind)| Finding::Lacks { host: duty.host.clone(), kind }),
-    );
-    // Where a policy is about single records, one for a family that is off need not be there.
-    for duty in duties.iter().filter(|_| api == Api::Rows) {
-        let off = Family::BOTH.into_iter().filter(|&family| !duty.families[family]);
-        for kind in off.map(Family::record_type) {
-            let (zone, subname) = (Some(duty.zone.as_str()), Some(duty.subname()));
-            if rights::may_write(&rights, zone, subname, Some(kind)) {
-                findings.push(Finding::Spare { host: duty.host.clone(), kind });
+    for duty in duties {
+        for family in Family::BOTH {
+            let (host, kind) = (duty.host.clone(), family.record_type());
+            match (duty.families[family], rights::may_write(&rights, &duty.record(kind))) {
+                (true, false) => findings.push(Finding::Lacks { host, kind }),
+                // Where a policy is about single records, one for a family that is off need not be there.
+                (false, true) if api == Api::Rows => findings.push(Finding::Spare { host, kind }),
+                _ => {}
             }
         }
-    }
-    if api == Api::Zones {
-        let own = duties.iter().filter(|duty| duty.is_zone());
-        findings.extend(own.map(|duty| Finding::ReachesBelow(duty.host.clone())));
+        if api == Api::Zones && duty.is_zone() {
+            findings.push(Finding::ReachesBelow(duty.host.clone()));
+        }
     }
     findings
 }
@@ -168,7 +166,7 @@ mod tests {
     use crate::core::address::PerFamily;
     use crate::core::token::finding::verdict;
     use crate::core::token::verdict::TokenVerdict;
-    use crate::core::token::{Key, Rule, wanted};
+    use crate::core::token::{Rule, wanted};
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

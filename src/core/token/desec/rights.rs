@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::core::order;
-use crate::core::token::{Duty, Key, Policy, Rule};
+use crate::core::token::{Key, Policy, Rule};
 
 /// A row with what it decides.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -68,78 +68,55 @@ fn of_rule(rule: &Rule) -> Vec<Right> {
     }
 }
 
-/// The row that decides about a record; `None` when there is none. A part that is `None` is one
-/// that no row names.
-pub fn deciding<'a>(
-    rights: &'a [Right],
-    zone: Option<&str>,
-    subname: Option<&str>,
-    kind: Option<&str>,
-) -> Option<&'a Right> {
-    let fits = |row: &Option<String>, asked: Option<&str>| match row {
-        None => true,
-        Some(row) => asked == Some(row.as_str()),
-    };
-    let fitting = rights.iter().filter(|right| {
-        let key = &right.key;
-        fits(&key.zone, zone) && fits(&key.subname, subname) && fits(&key.kind, kind)
+/// The row that decides about `record`, whose parts are `None` where they are ones that no row names;
+/// `None` when there is none.
+pub fn deciding<'a>(rights: &'a [Right], record: &Key) -> Option<&'a Right> {
+    let fits = |row: &Option<String>, asked: &Option<String>| row.is_none() || row == asked;
+    let fitting = rights.iter().filter(|Right { key, .. }| {
+        fits(&key.zone, &record.zone)
+            && fits(&key.subname, &record.subname)
+            && fits(&key.kind, &record.kind)
     });
-    fitting.max_by_key(|right| {
-        let key = &right.key;
+    fitting.max_by_key(|Right { key, .. }| {
         (key.zone.is_some(), key.subname.is_some(), key.kind.is_some())
     })
 }
 
-/// The place among `policies` of the one that decides about a record.
-pub fn decided_by(policies: &[Policy], zone: &str, subname: &str, kind: &str) -> Option<usize> {
-    let owned = policies.iter().map(|policy| of_rule(&policy.rule));
-    let owned: Vec<Vec<Right>> = owned.collect();
+/// The index among `policies` of the one that decides about `record`.
+pub fn decided_by(policies: &[Policy], record: &Key) -> Option<usize> {
+    let owned: Vec<Vec<Right>> = policies.iter().map(|policy| of_rule(&policy.rule)).collect();
     let all = owned.concat();
-    let right = deciding(&all, Some(zone), Some(subname), Some(kind))?;
+    let right = deciding(&all, record)?;
     owned.iter().position(|rights| rights.contains(right))
 }
 
-/// Whether a record may be written: without any policy, everything may.
-pub fn may_write(
-    rights: &[Right],
-    zone: Option<&str>,
-    subname: Option<&str>,
-    kind: Option<&str>,
-) -> bool {
-    if rights.is_empty() {
-        return true;
-    }
-    deciding(rights, zone, subname, kind).is_some_and(|right| right.write)
+/// Whether `record` may be written: without any policy, everything may.
+pub fn may_write(rights: &[Right], record: &Key) -> bool {
+    rights.is_empty() || deciding(rights, record).is_some_and(|right| right.write)
 }
 
-/// The rows that allow what none of `duties` covers, the farthest-reaching first.
+/// The rows that allow what `is_covered` does not, the farthest-reaching first.
 ///
 /// Looks at every combination of the zones, names and types that any row names, and of one more of
 /// each that none does: that is all that can make a difference.
-pub fn excesses(
-    rights: &[Right],
-    is_covered: impl Fn(Option<&str>, Option<&str>, Option<&str>) -> bool,
-) -> Vec<Excess> {
+pub fn excesses(rights: &[Right], is_covered: impl Fn(&Key) -> bool) -> Vec<Excess> {
     let named = |part: fn(&Key) -> Option<&String>| {
-        let parts = rights.iter().filter_map(|right| part(&right.key).map(String::as_str));
-        let mut parts: Vec<Option<&str>> =
-            parts.collect::<BTreeSet<_>>().into_iter().map(Some).collect();
-        parts.push(None);
-        parts
+        let parts: BTreeSet<_> = rights.iter().filter_map(|right| part(&right.key)).collect();
+        parts.into_iter().cloned().map(Some).chain([None]).collect::<Vec<_>>()
     };
     let zones = named(|key| key.zone.as_ref());
     let subnames = named(|key| key.subname.as_ref());
     let kinds = named(|key| key.kind.as_ref());
     let mut excesses: Vec<Excess> = Vec::new();
-    for &zone in &zones {
-        for &subname in &subnames {
-            for &kind in &kinds {
-                let Some(right) = deciding(rights, zone, subname, kind) else { continue };
-                let known = |excess: &Excess| excess.key == right.key;
-                if right.write && !is_covered(zone, subname, kind) && !excesses.iter().any(known) {
-                    let own = |part: Option<&str>| part.map(str::to_owned);
-                    let example = Key { zone: own(zone), subname: own(subname), kind: own(kind) };
-                    let (reach, key) = (RightReach::of(&right.key), right.key.clone());
+    for zone in &zones {
+        for subname in &subnames {
+            for kind in &kinds {
+                let example =
+                    Key { zone: zone.clone(), subname: subname.clone(), kind: kind.clone() };
+                let Some(Right { key, write }) = deciding(rights, &example) else { continue };
+                let is_known = excesses.iter().any(|excess| excess.key == *key);
+                if *write && !is_covered(&example) && !is_known {
+                    let (reach, key) = (RightReach::of(key), key.clone());
                     excesses.push(Excess { reach, key, example });
                 }
             }
@@ -147,15 +124,6 @@ pub fn excesses(
     }
     order::sort(&mut excesses);
     excesses
-}
-
-/// The records of `duties` that may not be written: host and type.
-pub fn missing<'a>(rights: &[Right], duties: &'a [Duty]) -> Vec<(&'a Duty, &'static str)> {
-    let records = duties.iter().flat_map(|duty| duty.kinds().map(move |kind| (duty, kind)));
-    let may_write = |duty: &Duty, kind| {
-        may_write(rights, Some(duty.zone.as_str()), Some(duty.subname()), Some(kind))
-    };
-    records.filter(|(duty, kind)| !may_write(duty, kind)).collect()
 }
 
 impl RightReach {
@@ -177,15 +145,17 @@ impl RightReach {
 mod tests {
     use super::*;
 
-    fn right(zone: &str, subname: &str, kind: &str, write: bool) -> Right {
+    fn key(zone: &str, subname: &str, kind: &str) -> Key {
         let part = |text: &str| (text != "any").then(|| text.to_owned());
-        Right { key: Key { zone: part(zone), subname: part(subname), kind: part(kind) }, write }
+        Key { zone: part(zone), subname: part(subname), kind: part(kind) }
+    }
+
+    fn right(zone: &str, subname: &str, kind: &str, write: bool) -> Right {
+        Right { key: key(zone, subname, kind), write }
     }
 
     fn reaches(rights: &[Right]) -> Vec<String> {
-        let own = |zone: Option<&str>, subname: Option<&str>, kind: Option<&str>| {
-            zone == Some("z") && subname == Some("h") && matches!(kind, Some("A" | "AAAA"))
-        };
+        let own = |record: &Key| ["A", "AAAA"].iter().any(|kind| *record == key("z", "h", kind));
         let told = |excess: &Excess| format!("{:?}: {}", excess.reach, excess.key);
         excesses(rights, own).iter().map(told).collect()
     }
@@ -209,7 +179,7 @@ mod tests {
                 for rights in
                     [vec![denial.clone(), weaker.clone()], vec![weaker.clone(), denial.clone()]]
                 {
-                    let decided = deciding(&rights, Some("z"), Some("h"), Some("A"));
+                    let decided = deciding(&rights, &key("z", "h", "A"));
                     assert_eq!(decided, Some(&denial), "{stronger:?} against {weaker:?}");
                 }
             }
@@ -218,8 +188,8 @@ mod tests {
 
     #[test]
     fn without_policies_everything_may_be_written() {
-        assert!(may_write(&[], Some("z"), None, Some("NS")));
-        assert!(!may_write(&[right("z", "h", "A", true)], Some("z"), Some("h"), Some("NS")));
+        assert!(may_write(&[], &key("z", "any", "NS")));
+        assert!(!may_write(&[right("z", "h", "A", true)], &key("z", "h", "NS")));
     }
 
     #[test]
@@ -279,8 +249,8 @@ mod tests {
             rule: Rule::Zone { zone: zone.map(str::to_owned), dyndns, records },
         };
         let rights = rights(&[policy(None, true, true), policy(Some("z"), true, false)]);
-        assert!(may_write(&rights, Some("z"), Some("below"), Some("A")));
-        assert!(!may_write(&rights, Some("z"), Some("below"), Some("TXT")));
-        assert!(may_write(&rights, Some("other"), Some("x"), Some("TXT")));
+        assert!(may_write(&rights, &key("z", "below", "A")));
+        assert!(!may_write(&rights, &key("z", "below", "TXT")));
+        assert!(may_write(&rights, &key("other", "x", "TXT")));
     }
 }

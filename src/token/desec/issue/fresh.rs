@@ -17,9 +17,9 @@ use crate::exit::Exit;
 use crate::os::clock;
 use crate::provider::Trouble;
 use crate::provider::desec::WriteProbe;
-use crate::receipt::{self, Receipt, Seal};
+use crate::receipt::{self, Receipt};
 use crate::token::Failure;
-use crate::token::desec::job::{LONGEST_TTL, aliases};
+use crate::token::desec::job::{LONGEST_TTL, aliases, lives};
 
 /// What became of a token that the account does not list.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,21 +46,14 @@ impl DesecIssuer<'_> {
     /// Makes a new token, and lets it take the place of the one in use, if there is one.
     pub(super) async fn replace(&mut self, job: &Job<'_>) -> Result<(), Failure> {
         let receipt = job.found.receipt.as_ref();
-        let old: Vec<TokenId> = receipt
-            .iter()
-            .flat_map(|known| known.ids())
-            .filter(|id| self.tokens.iter().any(|token| token.id == **id))
-            .cloned()
-            .collect();
-        let limits = {
-            let token = old.first().and_then(|id| self.tokens.iter().find(|t| t.id == *id));
-            let issued = job.issued_limits();
-            let before = match token {
-                Some(token) => self.kept_limits(job, token).await,
-                None => issued.usable(&issued),
-            };
-            asked(&self.command.limits, &before)
+        let known = receipt.iter().flat_map(|known| known.ids());
+        let old: Vec<TokenId> = known.filter(|id| self.token(id).is_some()).cloned().collect();
+        let issued = job.issued_limits();
+        let before = match old.first().and_then(|id| self.token(id)) {
+            Some(token) => self.kept_limits(job, token).await,
+            None => issued.usable(&issued),
         };
+        let limits = asked(&self.command.limits, &before);
         let is_void = job.is_void || self.lost_all(job, old.first()).await;
         let rules = wanted(self.api, &job.duties);
         self.heading(job);
@@ -72,10 +65,7 @@ impl DesecIssuer<'_> {
             && !job.found.proven().is_some_and(is_ended);
         let kept = lives_on.then(|| job.file.old_path());
         if let Some(kept) = &kept {
-            let (file, kept) = (job.file.path().display(), kept.display());
-            self.tell(&format!(
-                "  ! the secret in {file} is replaced, and its token lives on: it is kept in {kept}"
-            ));
+            self.tell(&job.file.lives_on(kept));
         }
         self.tell(&format!("  + token {:?}{}", job.name, with_limits(&limits)));
         rules.iter().for_each(|rule| self.tell(&format!("  + {rule}")));
@@ -84,13 +74,11 @@ impl DesecIssuer<'_> {
             return Ok(());
         }
         let mut new_file = job.file.begin()?;
-        let (token, secret) = match self.account.create_token(&job.name, &limits).await {
-            Ok(made) => made,
-            Err(trouble) => {
-                job.file.remove_new();
-                return Err(self.not_made(job, &trouble));
-            }
-        };
+        let made = self.account.create_token(&job.name, &limits).await;
+        let (token, secret) = made.map_err(|trouble| {
+            job.file.remove_new();
+            self.not_made(job, &trouble)
+        })?;
         let made = async {
             self.check_secret(job, &secret)?;
             check_limits(&token.limits, &limits)?;
@@ -114,8 +102,7 @@ impl DesecIssuer<'_> {
         }
     }
 
-    /// Says why there has to be a new token where there was one, and returns what became of that one,
-    /// if that is in question.
+    /// Says why there has to be a new token; returns what became of the old one, if that is asked.
     async fn why_new(&self, job: &Job<'_>, old: &[TokenId]) -> Option<Fate> {
         let receipt = job.found.receipt.as_ref()?;
         let is_of = |secret: &Secret| receipt.is_of(secret);
@@ -129,10 +116,7 @@ impl DesecIssuer<'_> {
             return fate;
         }
         let file = job.file.path().display();
-        let useless = || {
-            let token = self.tokens.iter().find(|token| old.first() == Some(&token.id))?;
-            self.why_useless(job, token)
-        };
+        let useless = || self.why_useless(job, self.token(old.first()?)?);
         self.tell(&match (&job.found.secret, &fate) {
             (None, _) => format!("  the secret is lost: {file} is not there, or empty"),
             (Some(secret), _) if !is_of(secret) => {
@@ -148,15 +132,14 @@ impl DesecIssuer<'_> {
 
     /// What became of a token that the account does not list.
     async fn fate(&self, secret: &Secret) -> Fate {
-        match self.account.seen_with(secret.clone()).greet().await {
-            Ok(()) => Fate::Elsewhere,
-            Err(trouble) if trouble.is_credential() => Fate::Deleted,
+        match lives(&self.account.seen_with(secret.clone())).await {
+            Ok(true) => Fate::Elsewhere,
+            Ok(false) => Fate::Deleted,
             Err(_) => Fate::Unknown,
         }
     }
 
-    /// Whether the token that is to be replaced has lost every row of a host; not known is yes, which
-    /// costs one update.
+    /// Whether the old token has lost every row of a host; not known is yes, which costs one update.
     async fn lost_all(&self, job: &Job<'_>, old: Option<&TokenId>) -> bool {
         let Some(old) = old else { return false };
         match self.account.policies(old).await {
@@ -169,18 +152,12 @@ impl DesecIssuer<'_> {
     fn check_secret(&self, job: &Job<'_>, secret: &Secret) -> Result<(), Failure> {
         let is_known =
             self.account.is_seen_with(secret) || job.found.secret.as_ref() == Some(secret);
-        let flaw = match flaw_of_new(secret) {
-            None if is_known => Some("is that of another token"),
-            flaw => flaw,
-        };
-        match flaw {
-            None => Ok(()),
-            Some(flaw) => Err(Failure::new(
-                Exit::Deferred,
-                format!("the server gave the new token a secret that {flaw}"),
-                "run the command again; if it stays so, tell the provider",
-            )),
-        }
+        let doubled = is_known.then_some("is that of another token");
+        let Some(flaw) = flaw_of_new(secret).or(doubled) else { return Ok(()) };
+        Err(Failure::deferred(
+            format!("the server gave the new token a secret that {flaw}"),
+            "run the command again; if it stays so, tell the provider",
+        ))
     }
 
     /// What a request for a new token that brought none leaves behind.
@@ -202,8 +179,7 @@ impl DesecIssuer<'_> {
             .then("run the command again: it deletes what was left")
     }
 
-    /// Takes a new token from its birth to its place: locked, kept, with its rows, without rights,
-    /// read back, judged, proven, in place.
+    /// Takes a new token from its birth to its place.
     async fn complete(
         &mut self,
         job: &Job<'_>,
@@ -249,28 +225,19 @@ impl DesecIssuer<'_> {
         secret: &Secret,
         replaces: Vec<TokenId>,
     ) -> Result<Receipt, Failure> {
-        let seal = Seal::of(secret)
-            .map_err(|error| Failure::of_file(job.file.path(), "cannot be sealed", &error))?;
         Ok(Receipt {
             id: Some(token.id.clone()),
             name: token.name.clone(),
-            server: self.account.server().to_owned(),
             api: self.api,
             duties: job.duties.clone(),
             created: Some(token.created),
             limits: token.limits.clone(),
-            seal,
-            proven: None,
-            beyond: None,
-            revoked: None,
             replaces,
-            rails: None,
-            void_since: None,
+            ..job.file.receipt_of(secret, self.account.server())?
         })
     }
 
-    /// Proves that a new token can do its job before the old one goes, by a request that needs its
-    /// rights and changes nothing.
+    /// Proves that a new token can do its job, by a request that needs its rights and changes nothing.
     async fn prove(
         &mut self,
         job: &Job<'_>,
@@ -301,8 +268,7 @@ impl DesecIssuer<'_> {
             Err(trouble) if trouble.is_credential() && token.limits.subnets.is_some() => {
                 let networks = token.limits.subnets.iter().flatten();
                 let networks: Vec<&str> = networks.map(String::as_str).collect();
-                return Err(Failure::new(
-                    Exit::Rejected,
+                return Err(Failure::rejected(
                     format!(
                         "the new token works only from {}, and this machine seems to be elsewhere",
                         networks.join(", ")

@@ -3,7 +3,6 @@
 use crate::cli::{Ask, LimitsAsked};
 use crate::core::order;
 use crate::core::token::{EVERYWHERE, Limits, period};
-use crate::exit::Exit;
 use crate::token::Failure;
 
 /// Whether the server has taken the limits that were sent.
@@ -11,8 +10,7 @@ pub fn check_limits(is: &Limits, should: &Limits) -> Result<(), Failure> {
     if is == should {
         return Ok(());
     }
-    Err(Failure::new(
-        Exit::Rejected,
+    Err(Failure::rejected(
         format!(
             "the server made of the limits: {} (asked for: {})",
             in_words(is),

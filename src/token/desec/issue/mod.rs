@@ -10,11 +10,10 @@ mod limits;
 mod others;
 mod zone;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use self::limits::{asked, check_limits};
-use super::job::aliases;
+use super::job::{aliases, lives, tokens};
 use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::config::Config;
 use crate::core::name::Hostname;
@@ -33,7 +32,7 @@ use crate::os::clock;
 use crate::os::say::{err, out};
 use crate::provider::Trouble;
 use crate::provider::desec::Account;
-use crate::receipt::{Receipt, confirm};
+use crate::receipt::Receipt;
 use crate::token::files::{Found, TokenFile, lock};
 use crate::token::progress::Progress;
 use crate::token::{
@@ -43,11 +42,7 @@ use crate::token::{
 
 /// Runs `issue` or `rotate`.
 pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result<Exit, Failure> {
-    let mut holders = if command.all {
-        holder::all(config, Issuer::Account)?
-    } else {
-        holder::of(config, Issuer::Account, &command.hosts)?
-    };
+    let mut holders = holder::asked(config, Issuer::Account, &command.hosts)?;
     let provider = common_provider(&holders)?;
     let mut exit = Exit::Right;
     let mut files = Vec::new();
@@ -65,8 +60,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
             true
         }
         Err(failure) => {
-            failure.tell(Some(&holder.label()));
-            exit = exit.max(failure.exit);
+            exit = exit.max(failure.tell_of(holder));
             false
         }
     });
@@ -75,8 +69,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     }
     check_zone_wish(command, &holders)?;
     if let (Some(_), true) = (&command.name, holders.len() > 1) {
-        return Err(Failure::new(
-            Exit::Usage,
+        return Err(Failure::usage(
             "--name: one name is for one token, and these hosts have several",
             "name the hosts of one token-file",
         ));
@@ -88,16 +81,29 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     let clients = clients(&holders);
     let progress = Progress::new(holders.len(), !quiet);
     let account = account(provider, &clients, secret, &progress)?;
-    let mut desk = DesecIssuer::open(&account, provider, command, &progress).await?;
-    desk.neighbours = neighbours(config, provider)?;
+    let mut neighbours = holder::all(config, Issuer::Account)?;
+    neighbours.retain(|holder| holder.provider.api_url == provider.api_url);
+    let (tokens, api) =
+        tokens(&account).await.map_err(|failure| failure.leaving("nothing was changed"))?;
+    let mut issuer = DesecIssuer {
+        account: &account,
+        provider,
+        command,
+        progress: &progress,
+        api,
+        tokens,
+        is_closed: false,
+        registered: Vec::new(),
+        neighbours,
+        reminded: Vec::new(),
+    };
     for (done, (holder, file)) in holders.iter().zip(&files).enumerate() {
         progress.at(done, holder.first().as_str());
-        if let Err(failure) = desk.serve(holder, file).await {
+        if let Err(failure) = issuer.serve(holder, file).await {
             progress.clear();
-            failure.tell(Some(&holder.label()));
-            exit = exit.max(failure.exit);
+            exit = exit.max(failure.tell_of(holder));
             // What is wrong with the management token or the way to the server is wrong for all.
-            if desk.is_closed {
+            if issuer.is_closed {
                 tell_untried(&holders[done + 1..]);
                 break;
             }
@@ -105,18 +111,6 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     }
     progress.clear();
     Ok(exit)
-}
-
-/// The hosts of the configuration that are at `provider`'s server, with their token files.
-fn neighbours(config: &Config, provider: &Provider) -> Result<Vec<(Hostname, PathBuf)>, Failure> {
-    let mut neighbours = Vec::new();
-    for holder in holder::all(config, Issuer::Account)? {
-        if let (Some(file), true) = (holder.file(), holder.provider.api_url == provider.api_url) {
-            let file = file.to_owned();
-            neighbours.extend(holder.names().into_iter().map(|name| (name, file.clone())));
-        }
-    }
-    Ok(neighbours)
 }
 
 /// The tokens of the holders that this run is not about, each with its hosts.
@@ -142,8 +136,7 @@ fn refuse_shared(
 ) -> Result<(), Failure> {
     let Some(id) = found.proven().and_then(|receipt| receipt.id.clone()) else { return Ok(()) };
     if let Some((_, other)) = ids.iter().find(|(known, _)| *known == id) {
-        return Err(Failure::new(
-            Exit::Configuration,
+        return Err(Failure::configuration(
             format!("its file holds the same token as that of {other}"),
             "let them share one token-file, or remove the copy and its receipt",
         )
@@ -172,14 +165,13 @@ fn check_zone_wish(command: &TokenCommand, holders: &[Holder<'_>]) -> Result<(),
     if holders.iter().any(|holder| holder.names().iter().any(is_within)) {
         return Ok(());
     }
-    Err(Failure::new(
-        Exit::Usage,
+    Err(Failure::usage(
         format!("--create-domain {zone}: none of the hosts is {zone} or below it"),
         "name the host itself, or a domain that it ends in",
     ))
 }
 
-/// Where tokens are issued: the account, and what it held when the run began.
+/// What issues tokens: the account, and what it held when the run began.
 struct DesecIssuer<'a> {
     account: &'a Account<'a>,
     provider: &'a Provider,
@@ -190,8 +182,8 @@ struct DesecIssuer<'a> {
     is_closed: bool,
     /// The zones that this run has registered.
     registered: Vec<Hostname>,
-    /// Every host at this server with its token file: what is registered above one empties its name.
-    neighbours: Vec<(Hostname, PathBuf)>,
+    /// Every holder at this server: a zone that is registered above its hosts empties their names.
+    neighbours: Vec<Holder<'a>>,
     /// The zones that were there, and whose records for the parent were told.
     reminded: Vec<Hostname>,
 }
@@ -210,12 +202,10 @@ struct Job<'a> {
 impl Job<'_> {
     /// The duties that the token had before, in the zones where they are now.
     fn known_duties(&self) -> Vec<Duty> {
-        let before = self.found.receipt.as_ref().map(|receipt| receipt.duties.as_slice());
+        let receipt = self.found.receipt.as_ref();
+        let before = receipt.map(|receipt| receipt.duties.as_slice()).unwrap_or_default();
         let is_known = |duty: &&Duty| {
-            before
-                .unwrap_or_default()
-                .iter()
-                .any(|known| known.host == duty.host && known.zone == duty.zone)
+            before.iter().any(|known| known.host == duty.host && known.zone == duty.zone)
         };
         self.duties.iter().filter(is_known).cloned().collect()
     }
@@ -227,38 +217,6 @@ impl Job<'_> {
 }
 
 impl<'a> DesecIssuer<'a> {
-    /// Looks at the account with the management token.
-    async fn open(
-        account: &'a Account<'a>,
-        provider: &'a Provider,
-        command: &'a TokenCommand,
-        progress: &'a Progress,
-    ) -> Result<Self, Failure> {
-        let nothing = |trouble: Trouble| {
-            Failure::of_management(&trouble, "listing the account's tokens")
-                .leaving("nothing was changed")
-        };
-        let tokens = account.tokens().await.map_err(nothing)?;
-        // The management token is in the list, so there is one to ask about.
-        let api = match tokens.first() {
-            Some(token) => account.api(&token.id).await.map_err(nothing)?,
-            None => Api::Rows,
-        };
-        let (is_closed, registered, reminded, neighbours) = Default::default();
-        Ok(Self {
-            account,
-            provider,
-            command,
-            progress,
-            api,
-            tokens,
-            is_closed,
-            registered,
-            neighbours,
-            reminded,
-        })
-    }
-
     fn tell(&self, line: &str) {
         self.progress.clear();
         out(line);
@@ -293,26 +251,21 @@ impl<'a> DesecIssuer<'a> {
         self.clear_away(&job).await?;
         let own = self.own(&job);
         self.report_others(&job, own.as_ref());
-        match own {
-            Some(token)
-                if self.command.action == TokenAction::Issue
-                    && self.why_useless(&job, &token).is_none() =>
-            {
-                self.fix(&job, token).await
-            }
-            _ => self.replace(&job).await,
+        let is_issued = self.command.action == TokenAction::Issue;
+        match own.filter(|token| is_issued && self.why_useless(&job, token).is_none()) {
+            Some(token) => self.fix(&job, token).await,
+            None => self.replace(&job).await,
         }
     }
 
     /// Whether the zone of one of `duties` is new, or another one than before: it does not hold what
     /// was set there. Where nobody wrote down the zone of a token in use, it may be.
     fn is_elsewhere(&self, found: &Found, duties: &[Duty]) -> bool {
-        let before = found.receipt.iter().flat_map(|receipt| &receipt.duties);
-        let before: Vec<&Duty> = before.collect();
+        let receipt = found.receipt.as_ref();
+        let before = receipt.map(|receipt| receipt.duties.as_slice()).unwrap_or_default();
         duties.iter().any(|duty| {
-            let known = before.iter().find(|before| before.host == duty.host);
             self.registered.contains(&duty.zone)
-                || match known {
+                || match before.iter().find(|before| before.host == duty.host) {
                     Some(before) => before.zone != duty.zone,
                     None => {
                         self.command.create_domain.as_ref() == Some(&duty.zone)
@@ -355,19 +308,21 @@ impl<'a> DesecIssuer<'a> {
             && kept.subnets != issued.subnets
             && let (Some(_), Some(secret)) = (job.found.proven(), &job.found.secret)
         {
-            let greeted = self.account.seen_with(secret.clone()).greet().await;
-            if greeted.is_err_and(|trouble| trouble.is_credential()) {
+            let itself = self.account.seen_with(secret.clone());
+            if lives(&itself).await == Ok(false) {
                 kept.subnets = issued.subnets;
             }
         }
         kept
     }
 
-    /// The token that is proven to be this holder's: its receipt names it, and the secret in use is
-    /// the one that the receipt is about.
+    /// The token that is proven to be this holder's, by a receipt that is of the secret in use.
     fn own(&self, job: &Job<'_>) -> Option<Token> {
-        let id = job.found.proven()?.id.as_ref()?;
-        self.tokens.iter().find(|token| token.id == *id).cloned()
+        self.token(job.found.proven()?.id.as_ref()?).cloned()
+    }
+
+    fn token(&self, id: &TokenId) -> Option<&Token> {
+        self.tokens.iter().find(|token| token.id == *id)
     }
 
     async fn delete(&mut self, id: &TokenId) -> Result<(), Failure> {
@@ -383,16 +338,13 @@ impl<'a> DesecIssuer<'a> {
 
     /// Sends what the token differs in from what it should be.
     async fn fix(&mut self, job: &Job<'_>, token: Token) -> Result<(), Failure> {
-        let Some(receipt) = job.found.receipt.clone() else { return Ok(()) };
+        let Some(mut receipt) = job.found.receipt.clone() else { return Ok(()) };
         let rules = wanted(self.api, &job.duties);
         let id = token.id.clone();
-        let policies = match self.account.policies(&id).await {
-            Ok(policies) => policies,
-            Err(trouble) => {
-                let failure = self.failed(&trouble, "reading the token's policies");
-                return Err(failure.leaving("nothing was changed"));
-            }
-        };
+        let policies = self.account.policies(&id).await.map_err(|trouble| {
+            let failure = self.failed(&trouble, "reading the token's policies");
+            failure.leaving("nothing was changed")
+        })?;
         let changes = difference(&policies, &rules);
         let kept = self.kept_limits(job, &token).await;
         let limits = asked(&self.command.limits, &kept);
@@ -401,17 +353,16 @@ impl<'a> DesecIssuer<'a> {
         let is_right = changes.is_empty() && is_tame && receipt.replaces.is_empty();
         if !is_right {
             self.heading(job);
-            changes
-                .iter()
-                .for_each(|change| self.tell(&format!("  {}", change.in_words(&job.duties))));
+            for change in &changes {
+                self.tell(&format!("  {}", change.in_words(&job.duties)));
+            }
             if let Some(name) = name {
                 self.tell(&format!("  ~ name {name:?} (was: {:?})", token.name));
             }
             self.tell_limits(&token, &limits);
-            receipt
-                .replaces
-                .iter()
-                .for_each(|old| self.tell(&format!("  - token {old}, replaced")));
+            for old in &receipt.replaces {
+                self.tell(&format!("  - token {old}, replaced"));
+            }
         }
         // What is put back is in the plan.
         if kept == token.limits && token.limits != receipt.limits {
@@ -428,7 +379,6 @@ impl<'a> DesecIssuer<'a> {
             }
             return Ok(());
         }
-        let mut receipt = receipt;
         if job.is_void || has_lost_all(&policies, &job.known_duties(), self.api) {
             // Before anything is sent: after a cut nobody could tell that there was no row.
             receipt.void_since = Some(clock::wall());
@@ -472,18 +422,16 @@ impl<'a> DesecIssuer<'a> {
             revoked: None,
             ..receipt.clone()
         };
-        if fresh != receipt {
+        if fresh == receipt {
+            job.file.confirm_receipt()?;
+        } else {
             job.file.write_receipt(&fresh)?;
-        } else if let Err(error) = confirm(job.file.path()) {
-            let file = crate::receipt::path(job.file.path());
-            return Err(Failure::of_file(&file, "cannot be confirmed", &error));
         }
         self.end_replaced(job, fresh).await
     }
 
     /// Ends the tokens whose place another one has taken.
-    async fn end_replaced(&mut self, job: &Job<'_>, receipt: Receipt) -> Result<(), Failure> {
-        let mut receipt = receipt;
+    async fn end_replaced(&mut self, job: &Job<'_>, mut receipt: Receipt) -> Result<(), Failure> {
         while let Some(old) = receipt.replaces.first().cloned() {
             self.delete(&old).await.map_err(|failure| {
                 failure
@@ -532,18 +480,17 @@ impl<'a> DesecIssuer<'a> {
     async fn settle(
         &mut self,
         id: &TokenId,
-        known: Option<Vec<Policy>>,
+        mut known: Option<Vec<Policy>>,
         rules: &[Rule],
     ) -> Result<Vec<Policy>, Failure> {
         const ATTEMPTS: usize = 4;
-        let mut known = known;
         for _ in 0..ATTEMPTS {
             let is = match known.take() {
                 Some(is) => is,
-                None => match self.account.policies(id).await {
-                    Ok(is) => is,
-                    Err(trouble) => return Err(self.failed(&trouble, "reading the policies back")),
-                },
+                None => {
+                    let read = self.account.policies(id).await;
+                    read.map_err(|trouble| self.failed(&trouble, "reading the policies back"))?
+                }
             };
             let changes = difference(&is, rules);
             if changes.is_empty() {
@@ -551,8 +498,7 @@ impl<'a> DesecIssuer<'a> {
             }
             self.send(id, &changes).await?;
         }
-        Err(Failure::new(
-            Exit::Deferred,
+        Err(Failure::deferred(
             "the policies do not stay as they were sent; somebody else is changing them",
             "run the command again",
         ))
@@ -561,7 +507,12 @@ impl<'a> DesecIssuer<'a> {
     /// Sends changes in their order; stops where somebody was faster, which reading back shows.
     async fn send(&mut self, id: &TokenId, changes: &[Change]) -> Result<(), Failure> {
         for change in changes {
-            match self.apply(id, change).await {
+            let sent = match change {
+                Change::Add(rule) => self.account.add_policy(id, rule).await,
+                Change::Correct { is, should } => self.account.correct_policy(id, is, should).await,
+                Change::Remove(policy) => self.account.remove_policy(id, policy).await,
+            };
+            match sent {
                 Ok(()) => {}
                 Err(Trouble::Conflict(_) | Trouble::NotThere(_)) => break,
                 Err(trouble) => {
@@ -570,14 +521,6 @@ impl<'a> DesecIssuer<'a> {
             }
         }
         Ok(())
-    }
-
-    async fn apply(&self, id: &TokenId, change: &Change) -> Result<(), Trouble> {
-        match change {
-            Change::Add(rule) => self.account.add_policy(id, rule).await,
-            Change::Correct { is, should } => self.account.correct_policy(id, is, should).await,
-            Change::Remove(policy) => self.account.remove_policy(id, policy).await,
-        }
     }
 
     /// Ends with the audit: what was read back is judged, and what people should know is told.
@@ -597,8 +540,7 @@ impl<'a> DesecIssuer<'a> {
         if !verdict.is_narrow() {
             let worst = findings.first().map(Finding::to_string).unwrap_or_default();
             let host = job.holder.first();
-            return Err(Failure::new(
-                Exit::Rejected,
+            return Err(Failure::rejected(
                 format!("read back, the token {worst}"),
                 format!("`homing token audit {host}` tells more"),
             )

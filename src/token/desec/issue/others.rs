@@ -2,7 +2,6 @@
 
 use super::{DesecIssuer, Job};
 use crate::core::token::{OURS, Token, TokenId};
-use crate::exit::Exit;
 use crate::provider::Trouble;
 use crate::receipt::Receipt;
 use crate::token::Failure;
@@ -10,8 +9,7 @@ use crate::token::files::Found;
 use crate::token::holder::Holder;
 
 impl DesecIssuer<'_> {
-    /// Leaves receipts alone that are not this holder's: of another server, or, where no secret
-    /// proves them, of other hosts.
+    /// Leaves receipts alone that are of another server, or, unproven by a secret, of other hosts.
     pub(super) fn leave_foreign_receipts(
         &self,
         holder: &Holder<'_>,
@@ -21,8 +19,7 @@ impl DesecIssuer<'_> {
         for receipt in found.receipt.iter().chain(&found.half_made) {
             if receipt.server != server {
                 let (host, of) = (holder.first(), &receipt.server);
-                return Err(Failure::new(
-                    Exit::Configuration,
+                return Err(Failure::configuration(
                     format!("a receipt there is of another server, {of}"),
                     format!(
                         "end that token there (`homing token revoke {host}` with its management \

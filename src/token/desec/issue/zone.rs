@@ -6,9 +6,8 @@ use std::collections::BTreeSet;
 use super::DesecIssuer;
 use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
-use crate::core::outcome::Rejection;
+use crate::core::outcome::{Refusal, Rejection};
 use crate::core::token::{Api, Duty, GIVEN_AWAY, full_name, is_public, zone_to_register};
-use crate::exit::Exit;
 use crate::provider::Trouble;
 use crate::provider::desec::Zone;
 use crate::token::Failure;
@@ -29,8 +28,7 @@ impl DesecIssuer<'_> {
         }
         if let Some(duty) = duties.iter().find(|duty| self.api == Api::Zones && !duty.is_zone()) {
             let (host, zone) = (&duty.host, &duty.zone);
-            return Err(Failure::new(
-                Exit::Rejected,
+            return Err(Failure::rejected(
                 format!(
                     "this server can bind a token to a whole zone only: one for {host} could write \
                      {zone} and every name below it"
@@ -47,13 +45,10 @@ impl DesecIssuer<'_> {
 
     /// The zone that is responsible for `host`, registered first if that is wished.
     async fn zone(&mut self, host: &Hostname) -> Result<Hostname, Failure> {
-        let owner = match self.account.zone_of(host).await {
-            Ok(owner) => owner,
-            Err(trouble) => {
-                let failure = self.failed(&trouble, &format!("asking for the zone of {host}"));
-                return Err(failure.leaving("nothing was changed"));
-            }
-        };
+        let owner = self.account.zone_of(host).await.map_err(|trouble| {
+            let failure = self.failed(&trouble, &format!("asking for the zone of {host}"));
+            failure.leaving("nothing was changed")
+        })?;
         let wish = self.command.create_domain.as_ref().filter(|zone| host.is_within(zone));
         match (owner, wish) {
             (Some(owner), None) => Ok(owner),
@@ -82,13 +77,12 @@ impl DesecIssuer<'_> {
                     ),
                 };
                 let what = format!("no zone of this account holds {host}");
-                Err(Failure::new(Exit::Rejected, what, next).leaving("nothing was changed"))
+                Err(Failure::rejected(what, next).leaving("nothing was changed"))
             }
         }
     }
 
-    /// The name that `host` was most likely meant to be, in the zone of the account whose name is
-    /// nearest to its own end.
+    /// What `host` was most likely meant to be, in the account's zone that is nearest to its end.
     async fn meant(&self, host: &Hostname) -> Option<(String, String)> {
         // Without the zones there is just no guess.
         let zones = self.account.zones().await.ok()?;
@@ -127,14 +121,13 @@ impl DesecIssuer<'_> {
             self.tell(&format!("  {}", above(zone, owner)));
             return Ok(());
         }
-        let made = match self.account.create_zone(zone).await {
-            Ok(made) => made,
-            Err(trouble) => return Err(self.not_registered(zone, &trouble)),
-        };
+        let made = self.account.create_zone(zone).await;
+        let made = made.map_err(|trouble| self.not_registered(zone, &trouble))?;
         self.registered.push(zone.clone());
-        for (_, file) in self.neighbours.iter().filter(|(host, _)| host.is_within(zone)) {
+        let is_moved = |host: &Hostname| host.is_within(zone);
+        for holder in self.neighbours.iter().filter(|holder| holder.names().iter().any(is_moved)) {
             // The names that are issued now write it down themselves, once their tokens are right.
-            let _ = crate::receipt::void(file);
+            let _ = holder.file().map(crate::receipt::void);
         }
         self.tell(&format!("  {zone} is registered; {}", above(zone, owner)));
         self.tell_records(zone, &made).await;
@@ -144,18 +137,17 @@ impl DesecIssuer<'_> {
     /// Why a zone was not registered, and what to do instead.
     fn not_registered(&mut self, zone: &Hostname, trouble: &Trouble) -> Failure {
         let doing = format!("registering {zone}");
-        let refusal = match trouble {
-            Trouble::Rejected(refusal) => Some((refusal.rejection, refusal.detail.as_str())),
-            _ => None,
-        };
-        let failure = match refusal {
+        let failure = match trouble {
             // What the account may not, another of its zones does not make better or worse.
-            Some((Rejection::Forbidden, said)) if said.contains("limit") => Failure::new(
-                Exit::Rejected,
-                format!("{doing}: {trouble}"),
-                "delete a zone that is not needed any more, or ask the provider's support for more",
-            ),
-            Some((Rejection::Request, _)) => {
+            Trouble::Rejected(Refusal { rejection: Rejection::Forbidden, detail })
+                if detail.contains("limit") =>
+            {
+                Failure::rejected(
+                    format!("{doing}: {trouble}"),
+                    "delete a zone that is not needed any more, or ask the provider's support for more",
+                )
+            }
+            Trouble::Rejected(Refusal { rejection: Rejection::Request, .. }) => {
                 let failure = self.failed(trouble, &doing);
                 let another = zone_to_register(zone);
                 if is_public(zone.as_str()) {
