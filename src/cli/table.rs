@@ -323,7 +323,6 @@ pub const COMMANDS: &[Command] = &[
             them.\n\
             The exit code is 0, or 78 when there is nothing in FILE to carry over.",
         feature: Some(Feature::Import),
-        ..PLAIN
     },
 ];
 

@@ -478,13 +478,13 @@ fn source_for(name: &str) -> Option<String> {
 
 /// What to say of a text that is a list of names, or the address of a page.
 fn several_names(text: &str) -> Option<String> {
+    const SIGNS: [char; 3] = [',', ';', ' '];
     if text.contains("://") {
         return Some(
             "is not a host name: ':' may not stand in it; write the name alone, without https://"
                 .to_owned(),
         );
     }
-    const SIGNS: [char; 3] = [',', ';', ' '];
     let sign = text.chars().find(|c| SIGNS.contains(c))?;
     let names: Vec<_> = text.split(SIGNS).filter(|name| !name.is_empty()).collect();
     let list = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
