@@ -54,14 +54,10 @@ impl History {
             self.sent.iter().map(|&at| at.min(now)).filter(|&at| now.since(at) < pace.window);
         let mut recent: Vec<_> = recent.collect();
         order::sort(&mut recent);
-        let spare = (pace.requests.max(1) as usize).checked_sub(recent.len());
-        match spare {
-            Some(1..) => paused,
-            // The request that has to leave the window before there is room again.
-            Some(0) | None => {
-                let leaving = recent.len() - pace.requests.max(1) as usize;
-                paused.max(recent[leaving].after(pace.window))
-            }
+        // The request that has to leave the window before there is room again.
+        match recent.len().checked_sub(pace.requests.max(1) as usize) {
+            Some(leaving) => paused.max(recent[leaving].after(pace.window)),
+            None => paused,
         }
     }
 

@@ -366,18 +366,14 @@ fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News 
     let delay = |failures| backoff.delay(failures, lasted, situation.spread);
     let (kind, wait) = match deferral.retry_after {
         Some(wait) => {
-            let more = if deferral.fault != Fault::Throttled {
-                // A server that wants to be asked every second, and fails, is not.
-                let repeated = entry.failures > 1;
-                if repeated {
-                    delay(entry.failures - 1).saturating_sub(wait)
-                } else {
-                    Duration::ZERO
+            let is_throttled = deferral.fault == Fault::Throttled;
+            let more = match entry.failures {
+                failures if is_throttled && !situation.own_doing => {
+                    beyond_the_pause(failures, situation.spread)
                 }
-            } else if situation.own_doing {
-                Duration::ZERO
-            } else {
-                beyond_the_pause(entry.failures, situation.spread)
+                // A server that wants to be asked every second, and fails, is not.
+                failures @ 2.. if !is_throttled => delay(failures - 1).saturating_sub(wait),
+                _ => Duration::ZERO,
             };
             (HoldKind::Throttled, wait.saturating_add(more).min(LONGEST_PAUSE))
         }

@@ -58,35 +58,29 @@ pub struct Due {
     pub before: PerFamily<Option<Addresses>>,
 }
 
-/// How one server stands.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// How one server stands, or one family there; the worst first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum ServerState {
-    /// It holds what was set before.
-    Behind,
     /// It holds something else than what was set at any time.
     Foreign,
-    /// It holds what is set.
-    Right,
+    /// It holds what was set before.
+    Behind,
     /// It does not tell.
     Unclear,
+    /// It holds what is set.
+    Right,
 }
 
 /// What all servers come to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum VerifyVerdict {
-    /// At least one holds what was set before.
-    Behind {
-        /// Whether none holds what is set.
-        everywhere: bool,
-        /// What they hold, in words.
-        words: String,
-    },
     /// At least one holds something else.
-    Foreign {
+    Differs {
+        /// Whether one holds what was set before, and not what nobody here has set.
+        is_behind: bool,
         /// Whether none holds what is set, so that it is no matter of who asks.
         everywhere: bool,
-        /// What they hold, in words; the same as for those that are behind, which later cannot be told
-        /// apart.
+        /// What they hold, in words.
         words: String,
     },
     /// Those that tell hold what is set.
@@ -195,10 +189,7 @@ pub fn standing(due: &Due, told: &ServerAnswer) -> ServerState {
             Said::Holds(_) => ServerState::Foreign,
         })
     });
-    let families: Vec<_> = families.collect();
-    let weight =
-        [ServerState::Foreign, ServerState::Behind, ServerState::Unclear, ServerState::Right];
-    weight.into_iter().find(|standing| families.contains(standing)).unwrap_or(ServerState::Unclear)
+    families.min().unwrap_or(ServerState::Unclear)
 }
 
 /// What all servers come to: behind if one is, else foreign if one is, else right if one is.
@@ -221,10 +212,9 @@ pub fn judge(due: &Due, told: &[ServerAnswer]) -> VerifyVerdict {
     };
     let right = of(ServerState::Right).count();
     let everywhere = right == 0;
-    if of(ServerState::Behind).next().is_some() {
-        VerifyVerdict::Behind { everywhere, words: words() }
-    } else if of(ServerState::Foreign).next().is_some() {
-        VerifyVerdict::Foreign { everywhere, words: words() }
+    let is_behind = of(ServerState::Behind).next().is_some();
+    if is_behind || of(ServerState::Foreign).next().is_some() {
+        VerifyVerdict::Differs { is_behind, everywhere, words: words() }
     } else if right > 0 {
         let servers = u32::try_from(right).unwrap_or(u32::MAX);
         VerifyVerdict::Right { servers, others: others() }
@@ -278,44 +268,31 @@ pub fn note_update(
     changed: bool,
     now: Timestamp,
 ) {
-    let is_differing =
-        matches!(verdict, VerifyVerdict::Behind { .. } | VerifyVerdict::Foreign { .. });
-    let is_half_done = std::mem::take(&mut entry.half_done) && is_differing;
+    let is_half_done =
+        std::mem::take(&mut entry.half_done) && matches!(verdict, VerifyVerdict::Differs { .. });
     let before = entry.verified.take();
     let put_right = before.as_ref().and_then(|before| before.put_right);
     let same = before.filter(|_| !changed);
     let repeated = same.as_ref().is_some_and(|same| same.repeated);
     let was_right = same.is_some_and(|same| same.was_right);
-    let is_behind = matches!(verdict, VerifyVerdict::Behind { .. });
-    let some_are_right = match verdict {
-        VerifyVerdict::Right { .. } => true,
-        VerifyVerdict::Behind { everywhere, .. } | VerifyVerdict::Foreign { everywhere, .. } => {
-            !everywhere
+    let (finding, is_behind, some_are_right) = match verdict {
+        VerifyVerdict::Right { servers, others } => {
+            (VerifyFinding::Right { servers, took, others }, false, true)
         }
-        VerifyVerdict::Unclear(_) => false,
+        VerifyVerdict::Differs { is_behind, everywhere, words } => {
+            (VerifyFinding::Wrong(words), is_behind, !everywhere)
+        }
+        VerifyVerdict::Unclear(words) => (VerifyFinding::Wrong(words), false, false),
     };
     let again = if is_half_done {
         Some(Again::Untransferred)
     } else {
         (is_behind && !repeated).then_some(Again::Unverified)
     };
-    let finding = match verdict {
-        VerifyVerdict::Right { servers, others } => VerifyFinding::Right { servers, took, others },
-        VerifyVerdict::Behind { words, .. }
-        | VerifyVerdict::Foreign { words, .. }
-        | VerifyVerdict::Unclear(words) => VerifyFinding::Wrong(words),
-    };
-    let was_right = was_right || some_are_right;
-    let repeated = repeated || is_behind;
-    entry.verified = Some(Verification {
-        at: now,
-        finding,
-        again,
-        repeated,
-        was_right,
-        put_right,
-        returned: false,
-    });
+    let (was_right, repeated) = (was_right || some_are_right, repeated || is_behind);
+    let (at, returned) = (now, false);
+    entry.verified =
+        Some(Verification { at, finding, again, repeated, was_right, put_right, returned });
 }
 
 /// What a look between updates found that is new.
@@ -379,8 +356,7 @@ pub fn note_look(
                 }
             }
         }
-        VerifyVerdict::Behind { everywhere, words }
-        | VerifyVerdict::Foreign { everywhere, words } => {
+        VerifyVerdict::Differs { everywhere, words, .. } => {
             let is_known = before.is_some_and(
                 |before| matches!(&before.finding, VerifyFinding::Wrong(known) if *known == words),
             );
@@ -573,9 +549,16 @@ mod tests {
         let right =
             |servers, others: &str| VerifyVerdict::Right { servers, others: others.to_owned() };
         let words = format!("ns answers IPv4 {OTHER}");
-        let foreign = |everywhere| VerifyVerdict::Foreign { everywhere, words: words.clone() };
-        let behind =
-            |everywhere, text: &str| VerifyVerdict::Behind { everywhere, words: text.to_owned() };
+        let foreign = |everywhere| VerifyVerdict::Differs {
+            is_behind: false,
+            everywhere,
+            words: words.clone(),
+        };
+        let behind = |everywhere, text: &str| VerifyVerdict::Differs {
+            is_behind: true,
+            everywhere,
+            words: text.to_owned(),
+        };
         let both = format!("ns answers IPv4 {OLD}; ns answers IPv4 {OTHER}");
         for (servers, expect) in [
             (&[NEW, NEW][..], right(2, "")),
@@ -588,7 +571,9 @@ mod tests {
         ] {
             assert_eq!(judge_all(servers), expect);
         }
-        let VerifyVerdict::Behind { words, .. } = judge_all(&[OLD; 6]) else { panic!() };
+        let VerifyVerdict::Differs { is_behind: true, words, .. } = judge_all(&[OLD; 6]) else {
+            panic!()
+        };
         assert!(words.contains("; and 2 more"), "{words}");
     }
 
@@ -601,7 +586,7 @@ mod tests {
     }
 
     fn foreign() -> VerifyVerdict {
-        VerifyVerdict::Foreign { everywhere: true, words: "else".to_owned() }
+        VerifyVerdict::Differs { is_behind: false, everywhere: true, words: "else".to_owned() }
     }
 
     fn again(entry: &Entry) -> Option<Again> {
@@ -611,7 +596,11 @@ mod tests {
     #[test]
     fn an_update_is_repeated_once_for_a_server_that_is_behind() {
         let mut entry = Entry::default();
-        let behind = || VerifyVerdict::Behind { everywhere: true, words: "late".to_owned() };
+        let behind = || VerifyVerdict::Differs {
+            is_behind: true,
+            everywhere: true,
+            words: "late".to_owned(),
+        };
         let mut update = |verdict: VerifyVerdict, changed: bool| {
             note_update(&mut entry, verdict, Duration::ZERO, changed, at(0));
             again(&entry)
@@ -657,7 +646,11 @@ mod tests {
 
     #[test]
     fn what_a_provider_only_stored_is_made_a_change_once_and_is_nobodys_doing() {
-        let behind = || VerifyVerdict::Behind { everywhere: true, words: "else".to_owned() };
+        let behind = || VerifyVerdict::Differs {
+            is_behind: true,
+            everywhere: true,
+            words: "else".to_owned(),
+        };
         for verdict in [behind(), foreign()] {
             let mut entry = Entry { half_done: true, ..Entry::default() };
             note_update(&mut entry, verdict.clone(), Duration::ZERO, true, at(0));
@@ -703,13 +696,18 @@ mod tests {
         assert_eq!(again(&proxied), None);
         // Nobody but a server that was late from the beginning.
         let mut late = Entry::default();
-        let behind = VerifyVerdict::Behind { everywhere: true, words: "else".to_owned() };
+        let behind =
+            VerifyVerdict::Differs { is_behind: true, everywhere: true, words: "else".to_owned() };
         note_update(&mut late, behind, Duration::ZERO, true, at(0));
         assert_eq!(look(&mut late, foreign(), true, 1), None);
         // Some of the servers: a view, or one that lags.
         let mut views = Entry::default();
         note_update(&mut views, right(), Duration::ZERO, true, at(0));
-        let some = || VerifyVerdict::Foreign { everywhere: false, words: "some".to_owned() };
+        let some = || VerifyVerdict::Differs {
+            is_behind: false,
+            everywhere: false,
+            words: "some".to_owned(),
+        };
         assert_eq!(look(&mut views, some(), true, 1), Some("differ"));
         assert_eq!((look(&mut views, some(), true, 2), again(&views)), (None, None));
         assert_eq!(look(&mut views, foreign(), true, 3), Some("put right"), "the others as well");

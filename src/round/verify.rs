@@ -135,9 +135,7 @@ impl Round<'_> {
             match verdict {
                 VerifyVerdict::Right { .. } => self.note_looked(case.at, verdict),
                 // Its word alone is not enough.
-                VerifyVerdict::Behind { .. }
-                | VerifyVerdict::Foreign { .. }
-                | VerifyVerdict::Unclear(_) => suspects.push(case),
+                VerifyVerdict::Differs { .. } | VerifyVerdict::Unclear(_) => suspects.push(case),
             }
         }
         let heard = hear(self.engine, suspects, options(Whom::All), self.stop).await;
@@ -241,8 +239,9 @@ impl Round<'_> {
 /// `verdict` without secrets: a zone may name its servers as it likes.
 fn without_secrets(engine: &Engine, mut verdict: VerifyVerdict) -> VerifyVerdict {
     let words = match &mut verdict {
-        VerifyVerdict::Behind { words, .. } | VerifyVerdict::Foreign { words, .. } => words,
-        VerifyVerdict::Right { others: words, .. } | VerifyVerdict::Unclear(words) => words,
+        VerifyVerdict::Differs { words, .. }
+        | VerifyVerdict::Right { others: words, .. }
+        | VerifyVerdict::Unclear(words) => words,
     };
     if !words.is_empty()
         && let Some(cleaned) = engine.veil().clean(words, Much::Whole)

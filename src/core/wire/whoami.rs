@@ -124,14 +124,9 @@ pub fn address_in(
 
 /// The one string of a TXT record (RFC 1035, section 3.3.14), without quotes that belong to it.
 fn text_of(data: &[u8]) -> Result<String, String> {
-    let text = match data.split_first() {
-        Some((length, text)) if usize::from(*length) == text.len() => text,
-        _ => {
-            return Err(format!(
-                "{}, which is not one text",
-                quoted(&String::from_utf8_lossy(data))
-            ));
-        }
+    let whole = |(length, text): &(&u8, &[u8])| usize::from(**length) == text.len();
+    let Some((_, text)) = data.split_first().filter(whole) else {
+        return Err(format!("{}, which is not one text", quoted(&String::from_utf8_lossy(data))));
     };
     Ok(String::from_utf8_lossy(text).trim_matches('"').to_owned())
 }

@@ -3,7 +3,6 @@
 //! Sources: UPnP Device Architecture 1.1 (searching in 1.3, control in 3.2) and the service
 //! descriptions of WANIPConnection:1, WANIPConnection:2 and WANPPPConnection:1 of the UPnP Forum.
 
-use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::{Instead, Told, own};
@@ -131,20 +130,15 @@ fn refusal(code: &str, description: &str) -> String {
     let Ok(number) = code.parse::<u16>() else {
         return "answers with an error that it does not name".to_owned();
     };
-    let mut words = format!("answers with the error {number}");
     let meaning = match number {
-        401 => "it does not know the question",
-        402 => "it does not understand the question",
-        501 => "it failed to answer",
-        606 => "not authorised, or switched off",
-        _ if description.trim().is_empty() => return words,
-        _ => {
-            let _ = write!(words, ", {}", quoted(description));
-            return words;
-        }
+        401 => " (it does not know the question)",
+        402 => " (it does not understand the question)",
+        501 => " (it failed to answer)",
+        606 => " (not authorised, or switched off)",
+        _ if description.trim().is_empty() => "",
+        _ => &format!(", {}", quoted(description)),
     };
-    let _ = write!(words, " ({meaning})");
-    words
+    format!("answers with the error {number}{meaning}")
 }
 
 #[cfg(test)]
