@@ -96,7 +96,7 @@ pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// The receipt of the token in `token_file`, if there is one.
-pub fn read(token_file: &Path) -> Result<Option<Receipt>, ReceiptError> {
+pub fn read_receipt(token_file: &Path) -> Result<Option<Receipt>, ReceiptError> {
     let path = path(token_file);
     let text = match disk::read_text(&path, LARGEST) {
         Ok(Some(text)) => text,
@@ -123,9 +123,9 @@ pub fn stamp(token_file: &Path) -> u128 {
 /// Writes the receipt of the token in `token_file`, with owner and mode as `ownership` says.
 ///
 /// That what is set is void stays written until the hosts' next round, whoever writes in between.
-pub fn write(token_file: &Path, receipt: &Receipt, ownership: Ownership) -> io::Result<()> {
+pub fn write_receipt(token_file: &Path, receipt: &Receipt, ownership: Ownership) -> io::Result<()> {
     let path = path(token_file);
-    let known = || read(token_file).ok().flatten().and_then(|before| before.void_since);
+    let known = || read_receipt(token_file).ok().flatten().and_then(|before| before.void_since);
     let void_since = receipt.void_since.or_else(known);
     let receipt = &Receipt { void_since, ..receipt.clone() };
     let new = with_ending(&path, ".new");
@@ -143,10 +143,10 @@ pub fn write(token_file: &Path, receipt: &Receipt, ownership: Ownership) -> io::
 /// Owner and mode of the receipt stay. Without a receipt, or with one that cannot be read, nothing is
 /// written and nothing fails: a receipt that is written later says it by its own `void_since`.
 pub fn void(token_file: &Path) -> io::Result<()> {
-    let Ok(Some(receipt)) = read(token_file) else { return Ok(()) };
+    let Ok(Some(receipt)) = read_receipt(token_file) else { return Ok(()) };
     let ownership = Ownership::of(&path(token_file))?;
     let void_since = Some(clock::wall());
-    write(token_file, &Receipt { void_since, ..receipt }, ownership)
+    write_receipt(token_file, &Receipt { void_since, ..receipt }, ownership)
 }
 
 /// Moves the stamp of a receipt that is still right, and changes nothing in it.
@@ -187,7 +187,7 @@ impl Receipt {
     ///
     /// A proof is for one secret, whose seal the caller has compared, and for the hosts that are named.
     pub fn proof(&self, host: &Hostname, server: &str) -> Proof {
-        // Whatever else stands there is no server, so that nothing can be said of it.
+        // A receipt that names no URL does not tell its server.
         let is_elsewhere =
             self.server.starts_with("http") && !server.is_empty() && self.server != server;
         match (self.revoked, &self.beyond, self.proven) {
@@ -211,7 +211,7 @@ impl Receipt {
 
     /// When its age ends the token, if it does.
     pub fn expires(&self) -> Option<Timestamp> {
-        // That server's own word; where it said nothing, nobody knows.
+        // `PowerDNS` on Rails tells the end itself, or nobody knows it.
         if let Some(grant) = &self.rails {
             return grant.expires;
         }
@@ -329,7 +329,7 @@ fn text(receipt: &Receipt) -> String {
         // To the millisecond: two that are equal would be taken for one.
         void_since: receipt.void_since.map(|at| rfc3339(at).to_string()),
     };
-    // Texts, numbers and lists: there is nothing that JSON could not hold.
+    // Texts, numbers and lists can always be written as JSON.
     let mut text = serde_json::to_string_pretty(&form).unwrap_or_default();
     text.push('\n');
     text
@@ -531,17 +531,17 @@ mod tests {
         fs::create_dir_all(&directory).unwrap();
         let file = directory.join("token");
         void(&file).unwrap();
-        assert_eq!(read(&file), Ok(None), "there is no receipt to say it");
+        assert_eq!(read_receipt(&file), Ok(None), "there is no receipt to say it");
         let ownership = Ownership::of(&file).unwrap();
-        write(&file, &receipt(), ownership).unwrap();
+        write_receipt(&file, &receipt(), ownership).unwrap();
         void(&file).unwrap();
-        let said = read(&file).unwrap().unwrap();
+        let said = read_receipt(&file).unwrap().unwrap();
         assert!(said.void_since.is_some() && said.id == receipt().id);
-        write(&file, &receipt(), ownership).unwrap();
-        assert_eq!(read(&file).unwrap().unwrap().void_since, said.void_since);
+        write_receipt(&file, &receipt(), ownership).unwrap();
+        assert_eq!(read_receipt(&file).unwrap().unwrap().void_since, said.void_since);
         std::thread::sleep(Duration::from_millis(2));
         void(&file).unwrap();
-        assert!(read(&file).unwrap().unwrap().void_since > said.void_since);
+        assert!(read_receipt(&file).unwrap().unwrap().void_since > said.void_since);
         fs::remove_dir_all(&directory).unwrap();
     }
 

@@ -125,7 +125,7 @@ pub fn parse(
         Verb::Address => Command::Address,
         Verb::Providers => Command::Providers(given.operands.first().cloned()),
         Verb::TokenIssue | Verb::TokenAudit | Verb::TokenRotate | Verb::TokenRevoke => {
-            Command::Token(Box::new(TokenCommand::read(&given, entry)?))
+            Command::Token(Box::new(TokenCommand::of(&given, entry)?))
         }
         Verb::Import => Command::Import(ImportCommand::read(&given, entry)?),
     };

@@ -92,7 +92,7 @@ pub enum Ask<T> {
 
 impl TokenCommand {
     /// Reads what was given for `entry`, which is one of the token commands.
-    pub(super) fn read(given: &Given, entry: &table::Command) -> Result<Self, UsageError> {
+    pub(super) fn of(given: &Given, entry: &table::Command) -> Result<Self, UsageError> {
         let action = match entry.verb {
             Verb::TokenIssue => TokenAction::Issue,
             Verb::TokenRotate => TokenAction::Rotate,

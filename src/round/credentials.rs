@@ -175,7 +175,7 @@ impl KeptSecret {
         if let (Some(file), Ok(secret)) = (host.token_file(provider), &kept.secret) {
             // The stamp first: what is written in between is noticed in the next round.
             kept.stamp = receipt::stamp(file);
-            let receipt = receipt::read(file);
+            let receipt = receipt::read_receipt(file);
             let known = receipt.as_ref().ok().and_then(Option::as_ref);
             kept.void_since = known.and_then(|receipt| receipt.void_since);
             kept.receipt = of_secret(receipt, secret).map(Rc::new);
@@ -186,7 +186,7 @@ impl KeptSecret {
 
 /// The receipt beside `token_file`, if it is about `secret`.
 pub fn receipt_of(token_file: &Path, secret: &Secret) -> Result<Receipt, NoTerms> {
-    of_secret(receipt::read(token_file), secret)
+    of_secret(receipt::read_receipt(token_file), secret)
 }
 
 /// The receipt that was read, if it is about `secret`.

@@ -94,7 +94,7 @@ impl TokenFile {
     /// Reads what is there, and completes a run that was cut at its very end unless only looking.
     pub fn look(&self, only_looking: bool) -> Result<Found, Failure> {
         let mut found = Found { secret: self.secret()?, ..Found::default() };
-        match receipt::read(&self.path) {
+        match receipt::read_receipt(&self.path) {
             Ok(receipt) => found.receipt = receipt,
             Err(ReceiptError::Damaged(path, what)) => {
                 let aside = with_ending(&path, ".damaged");
@@ -111,7 +111,7 @@ impl TokenFile {
             && let Some(next) = self.next_secret()
             && receipt.is_of(&next)
         {
-            // Its token was complete, and its receipt was written.
+            // The run was cut between writing the receipt and replacing the secret.
             if !only_looking {
                 self.put_in_place()?;
             }
@@ -123,7 +123,7 @@ impl TokenFile {
 
     /// Finds the token that a run which was cut has left, whose receipt is of the secret beside it.
     fn look_for_half_made(&self, found: &mut Found, only_looking: bool) -> Result<(), Failure> {
-        let half = match receipt::read(&self.new_path()) {
+        let half = match receipt::read_receipt(&self.new_path()) {
             Ok(half) => half,
             Err(ReceiptError::Damaged(..)) => None,
             Err(error) => return Err(Failure::of_configuration(&error)),
@@ -219,7 +219,7 @@ impl TokenFile {
     ) -> Result<(), Failure> {
         let failed = |error| self.not_written(&error);
         disk::fill(file, format!("{}\n", secret.expose()).as_bytes()).map_err(failed)?;
-        receipt::write(&self.new_path(), receipt, self.ownership).map_err(failed)?;
+        receipt::write_receipt(&self.new_path(), receipt, self.ownership).map_err(failed)?;
         disk::sync_directory(disk::directory(&self.path)).map_err(failed)
     }
 
@@ -253,7 +253,7 @@ impl TokenFile {
 
     /// Writes the receipt of the secret in use.
     pub fn write_receipt(&self, receipt: &Receipt) -> Result<(), Failure> {
-        receipt::write(&self.path, receipt, self.ownership).map_err(|error| {
+        receipt::write_receipt(&self.path, receipt, self.ownership).map_err(|error| {
             Failure::of_file(&receipt::path(&self.path), "cannot be written", &error)
                 .then(MAKE_WRITABLE)
         })
@@ -275,11 +275,11 @@ impl TokenFile {
     /// Removes what belongs to a token that is no more, or that has taken its place.
     pub fn remove_new(&self) {
         let receipts = [&self.path, &self.new_path()].map(|path| receipt::path(path));
-        // What a run that was killed was just writing.
+        // The receipts that a killed run was writing.
         let cut_short = receipts.each_ref().map(|path| with_ending(path, ".new"));
         let [_, half_made] = receipts;
         for path in [self.new_path(), half_made].into_iter().chain(cut_short) {
-            // Whatever stays is looked at again by the next run.
+            // The next run looks at whatever stays.
             let _ = disk::remove(&path);
         }
     }
@@ -304,7 +304,7 @@ pub fn refuse_collisions(files: &[&Path]) -> Result<(), Failure> {
 
 /// Locks the receipts in the directories of `files` as long as the result lives.
 pub fn lock<'a>(files: impl IntoIterator<Item = &'a TokenFile>) -> Result<Vec<File>, Failure> {
-    // However a directory is written, it is locked once.
+    // A directory that has several paths is locked once.
     let directory = |file: &TokenFile| disk::canonical(disk::directory(file.path()));
     let directories: BTreeSet<PathBuf> = files.into_iter().map(directory).collect();
     directories.iter().map(|directory| lock_directory(directory)).collect()

@@ -58,7 +58,7 @@ fn choose(
     if let Some(path) = file {
         return TOKEN.in_file(path).map(Some);
     }
-    // An empty one is how a unit or a script takes it back.
+    // A unit or a script unsets it by an empty value.
     if let Some(value) = variable.filter(|value| !value.is_empty()) {
         let wrong = |flaw: Flaw| match flaw {
             Flaw::Empty => format!(
@@ -103,7 +103,7 @@ impl SecretWords {
                     "{option}: standard input is a terminal, which would show the {word}; leave the option out to be asked for it"
                 ));
             }
-            // Whoever redirects a file has opened it; opening it anew could fail, and prove nothing.
+            // A redirected file is open already; opening it anew could fail, and prove nothing.
             secret::from_reader(input, Path::new("standard input"))
         } else {
             secret::read_handed(path)
@@ -115,7 +115,7 @@ impl SecretWords {
     fn file_problem(self, error: &SecretError) -> String {
         let Self { option, name, word } = self;
         let text = match error {
-            // Whoever writes the secret where its file belongs must not read it again in a log.
+            // A secret that was given in place of its file must not appear in a log.
             SecretError::Missing(path) if looks_like_a_secret(path) => {
                 format!("the file does not exist; give the name of a file, not the {word} itself")
             }

@@ -280,7 +280,7 @@ fn clients(holders: &[Holder<'_>]) -> Clients {
     for holder in holders {
         hide(holder.place);
         if let SecretPlace::File(path) = holder.place {
-            // That of a run which was cut.
+            // A run that was cut may have left a secret there.
             hide(&SecretPlace::File(with_ending(path, ".new")));
         }
     }

@@ -34,10 +34,10 @@ pub fn note_proofs(subjects: &[Subject<'_>], audited: &[Audited]) {
         let Ok(_lock) = lock_directory(disk::directory(&real)) else { continue };
         let is_same = secret::read_secret(subject.holder.place).is_ok_and(|now| now == *secret)
             // A receipt that could not be read, or is of another token, is not overwritten.
-            && receipt::read(file).is_ok_and(|now| now == subject.receipt);
+            && receipt::read_receipt(file).is_ok_and(|now| now == subject.receipt);
         if let (true, Ok(ownership)) = (is_same, Ownership::of(&real)) {
-            // Whoever may not write there has learnt what is printed all the same.
-            let _ = receipt::write(file, &after, ownership);
+            // Without the right to write there, the audit is printed all the same.
+            let _ = receipt::write_receipt(file, &after, ownership);
         }
     }
 }
@@ -65,7 +65,7 @@ fn noted(
             Some(Receipt { revoked, ..unproven })
         }
         _ if report.is_anothers => Some(unproven),
-        // What could not be told today takes nothing back.
+        // An inconclusive audit takes no proof back.
         _ => None,
     }
 }
@@ -85,7 +85,7 @@ fn narrow(
     };
     let known = before.cloned().or_else(new)?;
     let covers = |host: &Hostname| report.duties.iter().any(|duty| duty.host == *host);
-    // It was judged for these hosts, so that it is proven for these.
+    // The audit judged it for these hosts, so the proof is for these.
     let duties = if report.hosts.iter().all(covers) { &report.duties } else { &known.duties };
     // The file holds whole seconds.
     let whole = |at: Timestamp| Timestamp::from_secs(at.millis() / 1000);

@@ -260,7 +260,7 @@ impl<'a> RailsIssuer<'a> {
             }
             None => job.wanted.expires,
         };
-        // Without a receipt that tells of it, it may be in use for something else.
+        // Without a receipt, it may be in use for something else.
         let kept = job.found.secret.is_some() && job.found.proven().is_none();
         let kept = kept.then(|| job.file.old_path());
         if let Some(kept) = &kept {
@@ -317,7 +317,7 @@ impl<'a> RailsIssuer<'a> {
     /// A new token that is on the disk and taken by the server, with its receipt and missing records.
     async fn fresh(&self, job: &Job<'a>) -> Result<(Secret, Receipt, Vec<Missing>), Failure> {
         let user = self.user()?;
-        // One that was made for something else has never been in use.
+        // A half-made token that is not wanted any more has never been in use.
         if let (Some(_), Some(left)) = (&job.found.half_made, job.file.next_secret()) {
             let _ = job.server.end(&left).await;
         }
@@ -572,7 +572,7 @@ pub async fn of_tokens(
     let mut exit = Exit::Right;
     let (mut audited, mut subjects) = (Vec::new(), Vec::new());
     for holder in &holders {
-        let judged = match Subject::read(holder) {
+        let judged = match Subject::of(holder) {
             Ok(Some(subject)) => {
                 let judged = judged(config, &subject, &clients).await;
                 subjects.push(subject);

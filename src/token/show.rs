@@ -259,7 +259,7 @@ fn standing(token: &Audited) -> (&'static str, Style) {
         TokenVerdict::Inconclusive => ("inconclusive", Style::Doubtful),
         TokenVerdict::Dead if is_gone(token) => ("gone", Style::Doubtful),
         TokenVerdict::Dead => ("lapsed", Style::Doubtful),
-        // It does nothing that it should not, and not what it should either.
+        // It cannot do its job either.
         TokenVerdict::Narrow if cannot_do_its_job(token) => ("narrow", Style::Doubtful),
         TokenVerdict::Narrow => ("narrow", Style::Good),
         TokenVerdict::NarrowToZone => ("narrow to the zone", Style::Good),
@@ -293,7 +293,7 @@ fn details(page: &mut Page, token: &Audited, now: Timestamp, is_verbose: bool) {
         // Findings in a row with one fix share it, after the last of them.
         let again = findings.peek().is_some_and(|(_, next)| *next == fix);
         if let Some(fix) = fix.filter(|_| !again) {
-            // To end a token that somebody else may need is a choice.
+            // Ending a token that somebody else may need is a choice, not a fix.
             let lead = if token.hosts.is_empty() { "     to end it: " } else { "     fix: " };
             page.add_fix(lead, fix);
         }
@@ -382,7 +382,7 @@ fn bounds(token: &Audited, limits: &Limits) -> [String; 3] {
         None => "no end".to_owned(),
     };
     let idle_end = match (limits.max_unused, idle_end(token)) {
-        // Its last use is not seen by itself.
+        // A token does not see its own last use.
         (Some(limit), Some(at)) if is_seen(token) => {
             format!("ends {} if unused until then ({})", date(at), period(limit))
         }
@@ -601,7 +601,7 @@ struct FindingWords<'a> {
 /// The audits as one JSON object, in ASCII: so it stays one when a terminal's codes are taken out.
 pub fn json(audited: &[Audited]) -> String {
     let tokens = audited.iter().map(shown).collect();
-    // Nothing in it can fail: no map, no number that is none.
+    // Texts, numbers and lists can always be written as JSON.
     let text = serde_json::to_string(&Document { version: 1, tokens }).unwrap_or_default();
     // Only strings hold other characters.
     let mut ascii = String::with_capacity(text.len());

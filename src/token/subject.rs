@@ -31,11 +31,12 @@ pub fn no_token(holder: &Holder<'_>) -> Failure {
 
 impl<'a> Subject<'a> {
     /// Reads a holder's files; `None` when there is neither a token nor a receipt.
-    pub fn read(holder: &'a Holder<'a>) -> Result<Option<Self>, Failure> {
-        let receipt = holder.file().map_or(Ok(None), receipt::read).unwrap_or_else(|error| {
-            err(&format!("{}: going on without the receipt: {error}", holder.label()));
-            None
-        });
+    pub fn of(holder: &'a Holder<'a>) -> Result<Option<Self>, Failure> {
+        let receipt =
+            holder.file().map_or(Ok(None), receipt::read_receipt).unwrap_or_else(|error| {
+                err(&format!("{}: going on without the receipt: {error}", holder.label()));
+                None
+            });
         let secret = match secret::read_secret(holder.place) {
             Ok(secret) => Some(secret),
             Err(SecretError::Missing(_)) if receipt.is_some() => None,
@@ -65,7 +66,7 @@ impl<'a> Subject<'a> {
     /// A report about it, with nothing found yet.
     pub fn report(&self, by: By) -> Audited {
         let receipt = self.receipt.as_ref();
-        // Where the receipt is not of its issue, it does not tell them.
+        // A receipt that an audit wrote does not tell the limits.
         let issued = receipt.filter(|known| known.created.is_some() && known.rails.is_none());
         Audited {
             hosts: self.holder.names(),

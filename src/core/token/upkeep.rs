@@ -101,8 +101,7 @@ fn warnings(end: End) -> impl Iterator<Item = Timestamp> {
         End::At(end) => Some(end),
         End::Never | End::Unknown => None,
     };
-    let before =
-        move |seconds| Some(Timestamp::from_millis(end?.millis().saturating_sub(seconds * 1000)));
+    let before = move |seconds| Some(end?.before(Duration::from_secs(seconds)));
     ahead.into_iter().filter_map(before)
 }
 

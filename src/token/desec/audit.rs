@@ -1,7 +1,7 @@
 //! Audit: what tokens could do beyond their job, by the account's own view or by asking as the
 //! token itself. Changes nothing at the server.
 
-use super::job::{aliases, duties, tokens, without_unknown_job};
+use super::job::{aliases, duties, lives, tokens, without_unknown_job};
 use super::probe;
 use super::probe::Budget;
 use crate::cli::TokenCommand;
@@ -43,12 +43,12 @@ pub async fn of_tokens(
     let mut exit = Exit::Right;
     let mut subjects = Vec::new();
     for holder in &holders {
-        let failure = match Subject::read(holder) {
+        let failure = match Subject::of(holder) {
             Ok(Some(subject)) => {
                 subjects.push(subject);
                 continue;
             }
-            // The account's list does not miss a token that was never made.
+            // With --all-tokens, a host without a token is no failure.
             Ok(None) if command.all_tokens => continue,
             Ok(None) => no_token(holder),
             Err(failure) => failure,
@@ -61,7 +61,7 @@ pub async fn of_tokens(
             let provider = common_provider(&holders)?;
             let account = account(provider, &clients, management, &progress)?;
             let (tokens, api) = tokens(&account).await?;
-            // Where it cannot be told, tokens that name an owner are not judged fine.
+            // Without the account's name, tokens that name an owner are inconclusive.
             let owner = account.owner().await.ok();
             let (account, progress, budget) = (&account, &progress, &budget);
             let auditor = Auditor { account, progress, budget, tokens, api, owner };
@@ -92,18 +92,16 @@ pub async fn of_tokens(
                     audited.push(subject.without_secret());
                     continue;
                 };
-                // The limits of an account are those of all its tokens together.
+                // The tokens of one account share its limits.
                 let provider = subject.holder.provider;
                 let is_there =
                     |known: &&Account<'_>| Some(known.server()) == provider.api_url.as_deref();
                 let account = match accounts.iter().find(is_there) {
                     Some(known) => known.seen_with(secret),
-                    None => {
-                        accounts.push(account(provider, &clients, secret, &progress)?);
-                        accounts[accounts.len() - 1].clone()
-                    }
+                    None => account(provider, &clients, secret, &progress)?,
                 };
                 audited.push(probe::itself(&account, subject, &budget).await);
+                accounts.push(account);
             }
         }
     }
@@ -136,13 +134,8 @@ impl Auditor<'_> {
         };
         let Some(id) = id else {
             // The account's list does not say which of its tokens this secret is.
-            return match &subject.secret {
-                Some(secret) => {
-                    let itself = self.account.seen_with(secret.clone());
-                    probe::itself(&itself, subject, self.budget).await
-                }
-                None => subject.without_secret(),
-            };
+            let Some(secret) = subject.secret.clone() else { return subject.without_secret() };
+            return probe::itself(&self.account.seen_with(secret), subject, self.budget).await;
         };
         report.id = Some(id.clone());
         let Some(token) = self.tokens.iter().find(|token| token.id == id) else {
@@ -163,13 +156,11 @@ impl Auditor<'_> {
     /// What it means that the account does not list a token: it is gone, or another account's.
     async fn of_unlisted(&self, subject: &Subject<'_>) -> Finding {
         let Some(secret) = &subject.secret else { return Finding::Gone };
-        let why = match self.account.seen_with(secret.clone()).greet().await {
-            Err(trouble) if trouble.is_credential() => return Finding::Gone,
-            Ok(()) => {
-                "it lives, but this account does not have it: it is another account's, whose \
-                       management token is needed"
-                    .to_owned()
-            }
+        let elsewhere = "it lives, but this account does not have it: it is another account's, whose \
+                         management token is needed";
+        let why = match lives(&self.account.seen_with(secret.clone())).await {
+            Ok(false) => return Finding::Gone,
+            Ok(true) => elsewhere.to_owned(),
             Err(trouble) => trouble.to_string(),
         };
         Finding::untold("it is narrow", why)
@@ -223,7 +214,7 @@ impl Auditor<'_> {
         let itself = self.account.seen_with(secret.clone());
         match itself.manages_tokens().await {
             Ok(false) => {}
-            // Every policy would be shown to it; and its power is found by asking as itself.
+            // Every policy would be shown to it; its power is found by asking as itself.
             Ok(true) | Err(_) => return None,
         }
         let host = subject.holder.first().as_str();
@@ -342,7 +333,7 @@ fn note_doubles(report: &mut Audited, jobs: &[(TokenId, Vec<Duty>)]) {
 /// The command that fixes a finding, where there is one.
 fn fix(report: &Audited, finding: &Finding) -> Option<String> {
     let Some(host) = report.hosts.first() else {
-        // A token of nobody here: narrow it where it is used, or end it.
+        // A token of no host here: narrow it where it is used, or end it.
         let id = report.id.as_ref()?;
         let worth = finding.weight() == Weight::TooPowerful
             || matches!(finding, Finding::NeverUsed | Finding::Unused(_) | Finding::Lapsed);

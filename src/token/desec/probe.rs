@@ -92,7 +92,7 @@ const NO_NAME: &str = "homing-probe-no-such-name";
 /// Audits a token by asking as the token itself.
 pub async fn itself(account: &Account<'_>, subject: &Subject<'_>, budget: &Budget) -> Audited {
     let mut report = subject.report(By::Itself);
-    // What it was issued with, its receipt still tells.
+    // The receipt tells what the token was issued with.
     let issued = subject.receipt.as_ref().filter(|receipt| receipt.created.is_some());
     let known = if issued.is_some() { IN_RECEIPT.len() } else { 0 };
     report.not_visible = NOT_VISIBLE[known..].to_vec();
@@ -133,7 +133,7 @@ pub async fn itself(account: &Account<'_>, subject: &Subject<'_>, budget: &Budge
         Some((Api::Zones, policies)) => !policies.is_empty(),
         _ => !duties.is_empty() && asked.writes(&duties).await,
     };
-    // What its policies tell is not asked.
+    // Where its policies are known, they tell what the right to delete zones comes to.
     let deletion = match &policies {
         Some((Api::Rows, policies)) => of_deletion(policies),
         Some((Api::Zones, _)) | None if zones_safe => Finding::DeletesNothing,
@@ -197,7 +197,7 @@ impl ProbedToken<'_> {
         let Some(id) = subject.id() else { return Policies::Unknown };
         let policies = match self.account.policies(id).await {
             Ok(policies) => policies,
-            // The receipt is another token's: as without one.
+            // The receipt is of another token, so it counts as none.
             Err(trouble) if trouble.is_forbidden() => return Policies::Anothers,
             Err(Trouble::NotThere(_)) => return Policies::Anothers,
             Err(trouble) => {
@@ -283,8 +283,8 @@ impl ProbedToken<'_> {
             let lacks = |(host, kind)| Finding::Lacks { host, kind };
             self.findings.extend(own_may_not.into_iter().map(lacks));
         } else if let Some((host, kind)) = own_may_not.first() {
-            // It may be one of an old server, whose rights are for updates alone and cannot be tried
-            // this way; a complaint about content elsewhere is proof all the same.
+            // A token of an old server may have rights for updates alone, which no such write shows; a
+            // complaint about content elsewhere is proof all the same.
             self.untold(
                 format!("it may write {kind} of {host}"),
                 "it may not by this way, but an old server lets updates do it",

@@ -55,7 +55,7 @@ async fn of_holder(config: &Config, holder: &Holder<'_>) -> Result<Audited, Fail
     let server = server(holder)?;
     let duties = match duties(holder, server).await {
         Ok(duties) => duties,
-        // Not to be told now.
+        // The server cannot be asked for the zone now.
         Err(failure) if failure.exit == Exit::Deferred => {
             let mut report = report(holder, &key.0);
             report.findings.push(Finding::untold("it is narrow", &failure));
@@ -105,7 +105,7 @@ pub async fn of_key(
                     tried.push(probe);
                 }
                 Err(silence) => {
-                    // It would be as silent to every other question.
+                    // The server would be silent to every other question as well.
                     report.findings.push(Finding::untold("it is narrow", silence.detail));
                     return fixed(report, duties, true);
                 }

@@ -72,7 +72,7 @@ impl<'a> Asker<'a> {
         match rfc2136::outcome(rcode, check, at, &self.server.server.to_string()) {
             Outcome::Deferred(deferral) => deferral.detail,
             Outcome::Rejected(refusal) => refusal.detail,
-            // An update that cannot be made was made: whatever that server does, it tells nothing.
+            // The server claims to have made an impossible update: its answers tell nothing.
             Outcome::Unchanged | Outcome::Updated => {
                 format!("{} answers NOERROR to what cannot be done", self.server.server)
             }

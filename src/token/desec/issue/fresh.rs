@@ -58,7 +58,7 @@ impl DesecIssuer<'_> {
         let rules = wanted(self.api, &job.duties);
         self.heading(job);
         let fate = self.why_new(job, &old).await;
-        // The secret of a token that lives on is kept: nobody could ever be told it again.
+        // The secret of a token that lives on is kept: the server never shows it again.
         let is_ended = |known: &Receipt| known.id.as_ref().is_some_and(|id| old.contains(id));
         let lives_on = job.found.secret.is_some()
             && fate != Some(Fate::Deleted)
@@ -291,8 +291,8 @@ impl DesecIssuer<'_> {
             Some(_) => "; the one in use is as it was",
             None => "",
         };
-        // In place already: only what comes after went wrong.
-        let in_place = receipt::read(job.file.path()).ok().flatten();
+        // The token is in place already; only a later step failed.
+        let in_place = receipt::read_receipt(job.file.path()).ok().flatten();
         if in_place.is_some_and(|receipt| receipt.id.as_ref() == Some(id)) {
             return failure.leaving(format!("token {id} is complete"));
         }

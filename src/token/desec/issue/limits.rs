@@ -33,7 +33,7 @@ pub fn asked(asked: &LimitsAsked, is: &Limits) -> Limits {
     if let Some(subnets) = &mut subnets {
         order::sort(subnets);
     }
-    // Every network is no limit, and the server shows it so.
+    // Every network is the same as no limit, and the server shows it as none.
     subnets = subnets.filter(|subnets| !EVERYWHERE.iter().eq(subnets.iter()));
     Limits {
         max_age: one(&asked.max_age, is.max_age.as_ref()),

@@ -224,7 +224,7 @@ impl<'a> DesecIssuer<'a> {
 
     /// What the account's refusal means for one holder.
     fn failed(&mut self, trouble: &Trouble, doing: &str) -> Failure {
-        // A fault of the server's may be about this one only.
+        // A fault of the server may concern this holder alone.
         self.is_closed |= trouble.is_credential() || trouble.is_forbidden() || trouble.is_no_way();
         Failure::of_management(trouble, doing)
     }
@@ -238,7 +238,7 @@ impl<'a> DesecIssuer<'a> {
             file.try_directory()?;
         }
         let duties = self.duties(holder).await?;
-        // A name that somebody chose goes on.
+        // A name that somebody chose is kept.
         let chosen = found.receipt.as_ref().map(|receipt| &receipt.name);
         let chosen = chosen.filter(|name| !name.is_empty() && !name.starts_with(OURS));
         let name = self.command.name.as_ref().or(chosen).cloned();
@@ -278,7 +278,7 @@ impl<'a> DesecIssuer<'a> {
     /// Why a token cannot be put right: its time is over, or would be with the limits asked for.
     fn why_useless(&self, job: &Job<'_>, token: &Token) -> Option<&'static str> {
         let usable = token.limits.usable(&job.issued_limits());
-        // Where only limits that nobody could live with are in the way, they are lifted.
+        // A token that only unusable limits make invalid is put right by lifting them.
         if !token.is_valid && usable == token.limits {
             return Some("the token has lapsed");
         }
@@ -286,7 +286,7 @@ impl<'a> DesecIssuer<'a> {
         let limits = asked(asked_for, &usable);
         let now = clock::wall();
         let used = token.last_used.unwrap_or(token.created);
-        // An end that is asked for is to come, and not at once.
+        // An end that is asked for must lie ahead by a margin.
         let ends = |from: Timestamp, span: Option<Duration>, is_asked: bool| {
             let margin =
                 |span: Duration| if is_asked { SHORTEST.min(span / 2) } else { Duration::ZERO };
@@ -364,7 +364,7 @@ impl<'a> DesecIssuer<'a> {
                 self.tell(&format!("  - token {old}, replaced"));
             }
         }
-        // What is put back is in the plan.
+        // Limits that are put back are among the changes above.
         if kept == token.limits && token.limits != receipt.limits {
             self.tell(&format!(
                 "{}: note: somebody has changed its limits: {} (issued with: {})",
@@ -380,7 +380,7 @@ impl<'a> DesecIssuer<'a> {
             return Ok(());
         }
         if job.is_void || has_lost_all(&policies, &job.known_duties(), self.api) {
-            // Before anything is sent: after a cut nobody could tell that there was no row.
+            // Written before anything is sent: after a cut nobody could tell that there was no row.
             receipt.void_since = Some(clock::wall());
             job.file.write_receipt(&receipt)?;
         }
@@ -546,7 +546,7 @@ impl<'a> DesecIssuer<'a> {
             )
             .leaving(format!("token {} is {verdict}", token.id)));
         }
-        // That nothing ends it by itself is what was asked for.
+        // A token without an end is what was asked for.
         findings.retain(|finding| *finding != Finding::NoExpiry);
         Ok(findings)
     }

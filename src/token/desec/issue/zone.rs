@@ -126,7 +126,7 @@ impl DesecIssuer<'_> {
         self.registered.push(zone.clone());
         let is_moved = |host: &Hostname| host.is_within(zone);
         for holder in self.neighbours.iter().filter(|holder| holder.names().iter().any(is_moved)) {
-            // The names that are issued now write it down themselves, once their tokens are right.
+            // The holders of this run write it down themselves, once their tokens are right.
             let _ = holder.file().map(crate::receipt::void);
         }
         self.tell(&format!("  {zone} is registered; {}", above(zone, owner)));
@@ -138,7 +138,7 @@ impl DesecIssuer<'_> {
     fn not_registered(&mut self, zone: &Hostname, trouble: &Trouble) -> Failure {
         let doing = format!("registering {zone}");
         let failure = match trouble {
-            // What the account may not, another of its zones does not make better or worse.
+            // At the account's limit of zones, registering another one first does not help.
             Trouble::Rejected(Refusal { rejection: Rejection::Forbidden, detail })
                 if detail.contains("limit") =>
             {
@@ -181,7 +181,7 @@ impl DesecIssuer<'_> {
             return;
         }
         self.reminded.push(zone.clone());
-        // It is only a reminder; without it the token is as good.
+        // It is only a reminder; the token is good without it.
         if let Ok(there) = self.account.zone(zone).await {
             let parent = zone.as_str().split_once('.').and_then(|(_, parent)| parent.parse().ok());
             let owner = match parent {
