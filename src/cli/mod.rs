@@ -1,7 +1,7 @@
 //! The command line: from words to a command and its settings, or to an error that says which word.
 //!
-//! Everything that can be given stands in `table`; help is printed from there. Nothing is read but
-//! the arguments and the environment, both of which the caller hands over.
+//! `table` defines every command and option, and help is printed from it. Reads nothing but the
+//! arguments and the environment, which the caller passes.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -76,7 +76,7 @@ pub struct Common {
     pub config: PathBuf,
     /// The state directory, when the configuration is not to decide.
     pub state_dir: Option<PathBuf>,
-    /// How many steps more (or, negative, less) is to be said.
+    /// How many levels more (or, negative, fewer) are logged.
     pub verbosity: i8,
     /// The form of the log, when the configuration is not to decide.
     pub log_format: Option<Format>,
@@ -399,7 +399,7 @@ fn left_out(words: &str) -> UsageError {
     UsageError(feature::refusal(&format!("`{words}`")))
 }
 
-/// Words that other programs have for what Homing does, and what to write instead.
+/// Words of other programs for what Homing does, and what to write instead.
 const MEANT: [(&str, &str); 15] = [
     ("config", "write `homing check`, which judges the configuration"),
     ("daemon", "`homing` alone is the daemon"),

@@ -42,7 +42,7 @@ pub(super) struct Context<'a> {
     pub(super) usage: Vec<source::Usage>,
     /// The user's providers, then the built-in ones as hosts name them.
     pub(super) providers: Vec<provider::ProviderSection>,
-    /// Which host at which provider stands on which line.
+    /// The line of each host at each provider.
     pub(super) seen: BTreeMap<Key, usize>,
 }
 
@@ -152,7 +152,7 @@ impl Context<'_> {
         None
     }
 
-    /// Notes a host that stands at the same provider already.
+    /// Notes a host that is listed for the same provider already.
     fn check_twice(
         &mut self,
         (item, name): (&Setting<'_>, &Hostname),
@@ -189,7 +189,7 @@ impl Context<'_> {
         });
         for (_, source) in sources.iter() {
             let Some(SourceRef::Named(at)) = source else { continue };
-            // Of a provider that is not known, the harmless is assumed: it has been told already.
+            // An unknown provider, which is reported already, is taken for the harmless kind.
             match provider.map(|provider| provider.protocol.manners().is_local()) {
                 Some(false) => self.usage[*at].public = true,
                 Some(true) | None => self.usage[*at].local = true,
@@ -364,7 +364,7 @@ impl Context<'_> {
         }
     }
 
-    /// A secret in the configuration itself; what is wrong with it is told without repeating it.
+    /// A secret in the configuration itself; errors do not repeat it.
     fn inline(&self, setting: &Setting<'_>, notes: &mut Notes) -> Option<SecretPlace> {
         let text = setting.raw_text(notes)?;
         if let Some(mode) = self.exposed {

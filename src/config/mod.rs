@@ -1,6 +1,6 @@
 //! The configuration: from a file to values that need no further check, or to every problem at once.
 //!
-//! Owns the configuration's form and the rules of secret files. Changes nothing and asks nobody;
+//! Owns the configuration's form and the rules of secret files. Changes and sends nothing;
 //! besides its own file it reads only those that `file` sources name. Called by the drivers.
 
 mod foreign;
@@ -62,7 +62,7 @@ pub struct Config {
     /// The user who runs its programs; `None` is the user who runs Homing. Root runs no program that
     /// somebody else may choose.
     pub programs_as: Option<User>,
-    /// What is allowed and yet worth a word, with its place.
+    /// What is allowed but probably not meant, with its place.
     pub warnings: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Problems of a configuration: collected all at once, told in the order of the file.
+//! Problems of a configuration: collected all at once, reported in the order of the file.
 //!
 //! A text of the user's is quoted when it helps and never when it may hold a secret.
 
@@ -20,7 +20,7 @@ pub(super) struct Notes {
     lines: Vec<usize>,
     /// Each problem with its place in the text, and whether it is one of syntax.
     found: Vec<Note>,
-    /// What is allowed and yet worth a word.
+    /// What is allowed but probably not meant.
     pub(super) warnings: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ struct Note {
     what: String,
 }
 
-/// The most problems that are told: a file with more is something else than a configuration.
+/// The most problems that are reported: a file with more is no configuration.
 const MOST: usize = 100;
 
 impl Problems {
@@ -100,15 +100,14 @@ impl Notes {
         result.map_err(|error| self.add(at, setting, error)).ok()
     }
 
-    /// Notes what is allowed and yet worth a word.
+    /// Notes what is allowed but probably not meant.
     pub(super) fn warn(&mut self, at: usize, setting: &str, what: impl fmt::Display) {
         self.warnings.push(format!("{}: {}: {what}", self.place(at), Printable(setting)));
     }
 
     /// All problems in the order of the file, or `None`.
     ///
-    /// A line that is not TOML is complained of once: what else seems wrong with it, and whether it
-    /// is wrong twice, comes from guessing what it was meant to be.
+    /// A line that is not TOML is reported once; further problems of it would be guesses.
     pub(super) fn take_problems(&mut self) -> Option<Problems> {
         order::sort_by_key(&mut self.found, |note| note.at);
         let broken: Vec<usize> = self

@@ -23,7 +23,7 @@ use crate::core::provider_key::ProviderKey;
 pub(super) struct ProviderSection {
     /// Its name.
     pub(super) name: String,
-    /// The provider, unless its protocol could not be told.
+    /// The provider, unless its protocol is unknown.
     pub(super) provider: Option<Provider>,
 }
 
@@ -119,7 +119,7 @@ fn filled(
         }
     }
     warn_of_doubled_path(&provider, section, notes);
-    // A wrong address has been told already.
+    // A wrong address is reported already.
     let has_address = ["server", "update-url"].iter().any(|key| section.get(key).is_some());
     let goes_somewhere = provider.update_url.is_some() || provider.name_server.is_some();
     let transport = protocol.manners().transport;

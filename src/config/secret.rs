@@ -1,4 +1,4 @@
-//! Secrets: where they stand, and how they are read without being let out.
+//! Secrets: where they are kept, and how they are read without being disclosed.
 //!
 //! A secret is one line of text. Files are judged by what is open, not by what the path says, so
 //! that nothing can be exchanged in between. Called by the round, and by `check`.
@@ -125,7 +125,7 @@ fn credentials_directory() -> Option<PathBuf> {
 /// `<(command)`; waits for whoever writes to it.
 pub fn read_handed(path: &Path) -> Result<Secret, SecretError> {
     let unreadable = |error| unreadable(path, &error);
-    // What cannot be looked at is told below.
+    // An error is reported below.
     let kind = std::fs::metadata(path).map(|metadata| metadata.file_type());
     if !kind.is_ok_and(|kind| kind.is_fifo() || kind.is_char_device()) {
         let directory = credentials_directory();
@@ -216,7 +216,7 @@ pub fn no_token_file(path: &Path, host: &Hostname) -> String {
     format!("{missing}: `homing token issue {host}`{at} makes one and does that")
 }
 
-/// What to call a file that is not there, whose path may be a secret in the wrong place.
+/// The missing file in messages; its path may be a secret in the wrong place.
 fn missing(path: &Path, setting: &str) -> String {
     if looks_like_a_secret(path) {
         format!("the file that {setting} names")

@@ -77,12 +77,12 @@ impl ServiceUser {
     }
 }
 
-/// What the system tells of the regular file at `path`.
+/// The metadata of the regular file at `path`.
 fn file_at(path: &Path) -> Option<Metadata> {
     fs::metadata(path).ok().filter(Metadata::is_file)
 }
 
-/// How `chown` is told of the user who is called `owner` here: by name, or by number without one.
+/// The user `owner` as an argument of `chown`: by name, or by number without one.
 fn for_chown(owner: &impl Display, uid: u32) -> String {
     let name = owner.to_string();
     if name.contains(' ') { uid.to_string() } else { name }

@@ -21,7 +21,7 @@ use crate::os::disk::open_regular;
 pub(super) struct SourceSection {
     /// Its name.
     pub(super) name: String,
-    /// The source, unless its kind could not be told.
+    /// The source, unless its kind is unknown.
     pub(super) source: Option<Source>,
     /// Where its section begins.
     at: usize,
@@ -178,7 +178,7 @@ fn outside(section: &Section<'_>, base: &Path, notes: &mut Notes) -> Option<Outs
             }
         }
     }
-    // That there is no service has been told.
+    // An empty list is reported already.
     let agree = section.get("agree").filter(|_| count > 0);
     let agree = agree.map(|agree| agree.number(1, count, notes));
     let bind = section.get("bind").map(|bind| bind.parsed(notes, str::parse));
@@ -316,7 +316,7 @@ impl SourceSection {
         }
     }
 
-    /// How many addresses of `family` the source tells at most.
+    /// The most addresses of `family` that the source finds.
     pub(super) fn most(&self, family: Family) -> usize {
         match self.source.as_ref().map(|source| &source.kind) {
             Some(SourceKind::Interface(interface)) => interface.count.get(),

@@ -74,7 +74,7 @@ pub(super) fn hostname(text: &str) -> Result<Hostname, String> {
 /// `text` without letters beyond ASCII.
 #[cfg(feature = "international-names")]
 fn a_labels(text: &str) -> Result<String, &'static str> {
-    // A-labels that stand for nothing are found by the same way.
+    // This also finds A-labels that encode nothing.
     let is_plain = text.is_ascii() && !text.to_ascii_lowercase().contains("xn--");
     if is_plain {
         return Ok(text.to_owned());
@@ -84,7 +84,7 @@ fn a_labels(text: &str) -> Result<String, &'static str> {
     })
 }
 
-/// `text` if it has no letters beyond ASCII; what A-labels stand for is not looked at.
+/// `text` if it has no letters beyond ASCII; A-labels are not checked.
 #[cfg(not(feature = "international-names"))]
 fn a_labels(text: &str) -> Result<String, &'static str> {
     text.is_ascii().then(|| text.to_owned()).ok_or(

@@ -34,7 +34,7 @@ pub struct Confinement {
     held: Result<KernelRules, Unconfined>,
     /// What had to be opened because something was not there yet, in sentences.
     awaited: Vec<String>,
-    /// What was lacking when that was told last.
+    /// What was lacking at the last report.
     told: Option<String>,
 }
 
@@ -42,7 +42,7 @@ pub struct Confinement {
 #[derive(Debug, Default)]
 struct KernelRules {
     needs: Needs,
-    /// The directories that the rules are for, whatever may stand at their paths by now.
+    /// The directories of the rules; others may have taken their paths by now.
     identities: BTreeMap<PathBuf, Identity>,
     /// The version of the kernel's rules.
     abi: i32,
@@ -89,8 +89,8 @@ impl Confinement {
         }
     }
 
-    /// What `new` asks for that is out of reach for good, so that a restart is needed; what `old`,
-    /// the configuration in force, lacks as well is no reason to keep that.
+    /// What `new` needs that is out of reach without a restart, unless `old`, the configuration in
+    /// force, lacks it as well.
     pub fn forbids(&self, old: &Config, new: &Config) -> Option<String> {
         let held = self.held.as_ref().ok()?;
         if let Some(program) = program(new) {
@@ -134,7 +134,7 @@ impl KernelRules {
     }
 }
 
-/// What is lacking in words, if anything is.
+/// The missing needs in words, if there are any.
 fn in_words(lacking: &Needs) -> Option<String> {
     (!lacking.is_empty()).then(|| lacking.to_string())
 }
@@ -203,7 +203,7 @@ fn has_abstract_supervisor() -> bool {
     notify_socket().is_some_and(|socket| socket.as_bytes().starts_with(b"@"))
 }
 
-/// The first program of the user's in `config`, which nobody but the user knows the needs of.
+/// The first program of the user's in `config`, whose needs are not known.
 fn program(config: &Config) -> Option<Unconfined> {
     let runs = |kind: &SourceKind| matches!(kind, SourceKind::Command(_));
     let source = config.sources.iter().find(|source| runs(&source.kind));

@@ -1,7 +1,7 @@
 //! What a configuration and the system's resolver need, with links followed as they stand now.
 //!
-//! Only directories: a rule for a file would go on being for the file that was there at the start,
-//! whatever took its place by a rename. What is not there yet is opened by what it will be in.
+//! Only directories: a rule for a file does not hold for another that is renamed to its place. For
+//! what is not there yet, the directory that it will be in is opened.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,7 +30,7 @@ const RESOLVER: [&str; 7] = [
     "/etc/ld.so.cache",
 ];
 
-/// Where resolv.conf comes to stand when a resolver is started after Homing.
+/// Where resolv.conf may appear when a resolver is started after Homing.
 const RESOLVERS: [&str; 3] = ["/run/systemd/resolve", "/run/resolvconf", "/tmp/resolv.conf.d"];
 
 /// Where the C library finds the modules of nsswitch.conf, loaded when first needed; musl has none.
@@ -150,7 +150,7 @@ impl Gathered {
             Some(SecretPlace::Environment(_) | SecretPlace::Inline(_)) | None => {}
         }
         if let Some(path) = &host.path {
-            // A link in its place stays, and what it leads to is replaced.
+            // A link is kept, and its target is replaced.
             let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
             let directory = self.directory(&path);
             self.needs.write.insert(directory);
@@ -182,7 +182,7 @@ impl Gathered {
                             resolver.servers.iter().filter_map(|(_, server)| server.as_ref());
                         servers.for_each(|server| self.server(server));
                     }
-                    // By UPnP, the router itself says on which port it is to be asked.
+                    // By UPnP the router itself names its port.
                     Service::Gateway(_) => self.any_port = true,
                     // By datagrams alone.
                     Service::Stun(_) => {}

@@ -1,6 +1,6 @@
 //! Where an address came from in the old set-up, and the source that finds it now.
 //!
-//! Knows the services that tell addresses, by their public documentation; asks none of them.
+//! Lists the services that answer with addresses, by their documentation; asks none of them.
 //! Called by the readers of each client.
 
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
 //! Set-ups of other clients, turned into Homing configuration.
 //!
-//! Pure: text in, a [`Draft`] out, and the draft as text. Reads and writes no file, asks no
-//! environment and nobody on the network; the driver of `homing import` calls it.
+//! Pure: text in, a [`Draft`] out, and the draft as text, without files, environment and network.
+//! Called by the driver of `homing import`.
 
 use std::fmt;
 use std::time::Duration;
@@ -284,7 +284,7 @@ impl Fate {
     }
 }
 
-/// Why a host stays switched off that a proxy stood before.
+/// Why a host is left out whose address was seen behind a proxy.
 const BEHIND_PROXY: &str = "its address is the one that a web service saw behind a proxy, and Homing uses none; write ipv4 or ipv6";
 
 /// What to say of a host that has IPv4 alone; joined with another, it has both.

@@ -21,13 +21,13 @@ pub(super) const ADDRESS: &str = "\u{1}address\u{1}";
 /// What an update address says.
 pub(super) struct Target {
     pub(super) service: Service,
-    /// What stands around the host's name where it is filled in, or in its place.
+    /// The text around the host's name where that is filled in, or the fixed name instead.
     pub(super) names: Names,
     /// Whether the login is the password, too.
     pub(super) login_is_password: bool,
 }
 
-/// Why a host stays switched off whose login is the password.
+/// Why a host is left out whose login is its password.
 pub(super) const LOGIN_IS_PASSWORD: &str =
     "its login is the password, which is not repeated here; write username yourself";
 

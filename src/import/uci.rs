@@ -33,7 +33,7 @@ impl Section {
     }
 }
 
-/// Reads `text`; a line that is wrong is passed over and told.
+/// Reads `text`; a line that is wrong is skipped and reported.
 pub(super) fn parse_uci(text: &str) -> File {
     let mut file = File::default();
     for (place, line) in text.lines().enumerate() {

@@ -1,8 +1,8 @@
 //! The draft as configuration: sections in a fixed order, a comment for all that was lost, and no
 //! secret anywhere.
 //!
-//! Whether a host can stand is asked from whoever reads configurations, so that nothing is written
-//! as valid that `homing check` would refuse. Called by the driver.
+//! The configuration's own reader judges each host, so that `homing check` accepts what is written.
+//! Called by the driver.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::core::provider::Login;
 use crate::core::secret::Secret;
 use crate::core::wire::key_file;
 
-/// Where secrets are looked for when nobody says where.
+/// The directory of secrets in comments, when none is given.
 const USUAL_DIRECTORY: &str = "/etc/homing";
 
 /// What stands for a source that is not carried over: no source, so that `homing check` asks for one
@@ -491,7 +491,7 @@ struct Body {
     to_do: usize,
     /// The remarks in it.
     said: BTreeSet<Remark>,
-    /// The files of secrets that were spoken of.
+    /// The files of secrets that were dealt with.
     told: BTreeSet<String>,
     /// The secrets for files, by the names of these.
     secrets: BTreeMap<String, Secret>,
@@ -543,7 +543,7 @@ impl Host {
     fn file_key(&self) -> FileKey {
         let secret = match &self.credential {
             Credential::Text(secret, _) => secret.expose().to_owned(),
-            // Nobody knows whether two that are missing are the same.
+            // Two that are missing need not be the same.
             Credential::Missing(_) => format!("\n{}", self.line),
             Credential::KeyFile(_) | Credential::Variable(_) => String::new(),
         };

@@ -49,7 +49,7 @@ struct Joined {
     text: String,
     /// Where each of its lines begins in the text.
     starts: Vec<(usize, usize)>,
-    /// The passwords, in whose places the text has a word without meaning.
+    /// The passwords, for each of which the text has a placeholder.
     passwords: BTreeMap<String, Password>,
     wrong: Vec<(usize, String)>,
 }
@@ -184,11 +184,11 @@ fn statement(mut joined: Joined) -> Option<Statement> {
     let words = text[at..].trim_start_matches(|c: char| c.is_whitespace() || c == ',');
     let place = at + (text[at..].len() - words.len());
     let words = rest(words);
-    // What ends a password early, a blank or a quote, makes hosts and logins of its other pieces.
+    // A blank or a quote ends a password early, and its rest looks like hosts and logins.
     let has_password = statement.settings.contains_key("password");
     let (count, first) = (words.len(), words.first().map(String::as_str).unwrap_or_default());
     let is_host = |host: &str| host.contains('.') && crate::import::is_name(host);
-    // Behind what is no host, or in place of more words than there may be, anything may stand.
+    // After a word that is no host, and beyond three words, anything is possible.
     let is_odd = count > 3 || count > 1 && !first.split(',').all(is_host);
     if has_password && count > 1 || is_odd || words.iter().any(|word| is_piece(word)) {
         statement.obscure.get_or_insert(MAYBE_A_PASSWORD);

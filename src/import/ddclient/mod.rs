@@ -160,8 +160,8 @@ impl Reader {
         }
     }
 
-    /// Why the words of a statement may be others than they seem: what seems to be the login may be
-    /// the password, where there is a login already, or no password otherwise.
+    /// Why a statement is doubtful: the word in the place of the login may be the password, where there
+    /// is a login already or no password.
     fn doubt(&self, statement: &Statement) -> Option<&'static str> {
         let is_known =
             |name| statement.settings.contains_key(name) || self.globals.contains_key(name);
@@ -172,7 +172,7 @@ impl Reader {
 
     /// Takes a host, or the rest of one; a name that is not to be shown is replaced by none.
     fn define(&mut self, mut definition: Definition, is_shown: bool) {
-        // Whatever it is, a word without a dot may be the end of a password that has a blank in it.
+        // A word without a dot may be the end of a password with a blank in it.
         if !is_shown {
             let what = "a name without a dot, or with something that names do not have, is not repeated here; write the \
                         whole name of the host in a [[host]] of its own";
@@ -260,7 +260,7 @@ fn remark(name: &str, setting: &Setting) -> Option<Remark> {
 }
 
 impl Definition {
-    /// Takes the settings that stand behind the host, for all, where it has none of its own.
+    /// Adds the global settings that are written after the host, where it has none of its own.
     fn inherit(&mut self, globals: &Settings) {
         if self.obscure.is_some() {
             return;
@@ -316,7 +316,7 @@ impl Definition {
         match host.service.secret_kind() {
             Some(SecretKind::Key) => self.settle_key(&mut host),
             _ => {
-                // What stands behind the host is for another one's service.
+                // Settings after the host are meant for the service of another.
                 let is_lost =
                     |name: &&str| self.text(name).is_some() && self.line_of(name) <= self.line;
                 let lost: Vec<_> = ["zone", "ttl"].into_iter().filter(is_lost).collect();
@@ -428,13 +428,13 @@ impl Definition {
         address::remark_either(family, found, self.line_of("use"), remarks);
     }
 
-    /// Says what no way to find an address asks for.
+    /// Remarks the settings that no chosen way to find an address uses.
     fn remark_unused(&self, remarks: &mut Vec<Remark>) {
         let is_used = |kind: &str| {
             ["use", "usev4", "usev6"].into_iter().any(|name| {
                 let way = self.text(name).unwrap_or_default().to_ascii_lowercase();
                 way.trim_end_matches("v4").trim_end_matches("v6") == kind
-                    // What a router shows is asked for one of its interfaces.
+                    // The ways of Cisco's routers take the name of an interface.
                     || kind == "if" && way.starts_with("cisco")
             })
         };

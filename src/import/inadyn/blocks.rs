@@ -7,7 +7,7 @@
 use std::iter::Peekable;
 use std::str::CharIndices;
 
-/// A block, or what stands outside of all.
+/// A block, or the settings outside of all blocks.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Block {
     /// `provider` or `custom`; empty outside.
@@ -70,7 +70,7 @@ enum Token {
     Word(Value),
 }
 
-/// Reads `text`; what is wrong is passed over and told.
+/// Reads `text`; what is wrong is skipped and reported.
 pub(super) fn parse_blocks(text: &str) -> File {
     let mut tokens = tokens(text).into_iter().peekable();
     let mut file = File::default();

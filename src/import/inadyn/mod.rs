@@ -123,7 +123,7 @@ fn global_fate(name: &str, value: Option<bool>) -> Fate {
     }
 }
 
-/// What becomes of the setting `name` of a block; `is_on` tells that it says yes.
+/// What becomes of the setting `name` of a block; `is_on` means that its value is yes.
 fn block_fate(name: &str, is_on: bool) -> Fate {
     let lost = Fate::Lost("Homing sets addresses and nothing else; set it once at the service");
     match name {
@@ -144,7 +144,7 @@ fn block_fate(name: &str, is_on: bool) -> Fate {
 const USER_AGENT: Fate = Fate::Needless("Homing says its own name to services");
 const INCLUDE: Fate = Fate::Unnamed("what this file includes is not read; add what it holds");
 
-/// One block, with what stands outside.
+/// One block, with the settings outside of blocks.
 struct Reader<'a> {
     block: &'a Block,
     globals: &'a Block,
