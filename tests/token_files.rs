@@ -547,6 +547,9 @@ fn a_running_daemon_sets_a_host_in_its_new_zone() {
     check(&sandbox, &home, &["issue", HOST, "--create-domain", HOST], 0);
     sandbox.flush_throttle();
     daemon.signal(home::Signal::USR1);
-    daemon.wait_until("second update", |_| !sandbox.records(HOST, "A").is_empty());
+    // The sandbox sets one record after the other.
+    daemon.wait_until("second update", |_| {
+        ["A", "AAAA"].iter().all(|kind| !sandbox.records(HOST, kind).is_empty())
+    });
     assert_eq!(sandbox.records(HOST, "AAAA"), ["2001:db8::7"]);
 }
