@@ -76,7 +76,7 @@ pub enum ServerState {
 pub enum VerifyVerdict {
     /// At least one holds something else.
     Differs {
-        /// Whether one holds what was set before, and not what nobody here has set.
+        /// Whether one of them holds what was set before.
         is_behind: bool,
         /// Whether none holds what is set, so that it is no matter of who asks.
         everywhere: bool,

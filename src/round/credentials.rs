@@ -141,17 +141,17 @@ impl<'a> CredentialReader<'a> {
                 if let Some(kept) = self.files.get(path) {
                     return kept.clone();
                 }
-                let kept = KeptSecret::read(host, provider);
+                let kept = KeptSecret::of_host(host, provider);
                 self.files.insert(path.clone(), kept.clone());
                 kept
             }
-            _ => KeptSecret::read(host, provider),
+            _ => KeptSecret::of_host(host, provider),
         }
     }
 }
 
 impl KeptSecret {
-    fn read(host: &HostConfig, provider: &Provider) -> Self {
+    fn of_host(host: &HostConfig, provider: &Provider) -> Self {
         let name = &host.host.key.host;
         let makes_tokens = provider.protocol.manners().has_receipts();
         let mut login = None;

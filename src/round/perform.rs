@@ -316,8 +316,8 @@ impl Round<'_> {
         (0..self.planned.len()).filter(is_one).collect()
     }
 
-    /// Parks the company: what is refused for its credential would be refused to each of it, and enough
-    /// of that locks an account. Those at `waiting` places hear of it when their turn comes.
+    /// Parks the hosts of `company`: what is refused for their credential would be refused to each, and
+    /// enough of that locks an account. Those at `waiting` places are parked when their turn comes.
     pub fn park(&mut self, company: &Company<'_>, refusal: &Refusal, waiting: &BTreeSet<usize>) {
         let outcome = Outcome::Rejected(refusal.clone());
         for place in self.places(company) {
@@ -333,8 +333,8 @@ impl Round<'_> {
         }
     }
 
-    /// Ends the company's waits for faults that are over, as an answer shows, and lets it be asked about
-    /// in the next pass of the round.
+    /// Ends the waits of the company's hosts for faults that are over, as an answer shows, and lets them
+    /// be asked about in the next pass of the round.
     fn end_waits(&mut self, company: &Company<'_>) {
         let now = self.engine.clock.now();
         for place in self.places(company) {

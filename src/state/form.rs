@@ -589,7 +589,7 @@ impl From<&(renewal::Subnet, renewal::History)> for StoredRenewals {
 
 impl StoredRenewals {
     /// What such an entry says, field by field: an entry is small, and a form for it would not be.
-    fn read(stored: &Value) -> Option<(renewal::Subnet, renewal::History)> {
+    fn parse(stored: &Value) -> Option<(renewal::Subnet, renewal::History)> {
         let number = |name: &str| u32::try_from(stored.get(name)?.as_u64()?).ok();
         let moment = |name| number(name).map(renewal::Moment);
         let prefix = stored.get("prefix")?.as_str()?.parse().ok()?;
@@ -632,7 +632,7 @@ impl<'de> Deserialize<'de> for Hold {
     }
 }
 
-/// Keeps a type of the core in that form.
+/// Writes and reads a type of the core in the form of its twin.
 macro_rules! kept_as {
     ($form:ident, $type:ty) => {
         impl Serialize for $type {
@@ -716,7 +716,7 @@ fn services<'de, D: Deserializer<'de>>(list: D) -> Result<Cow<'static, Standings
 
 /// The same holds of what was measured about renewals.
 fn renewals<'de, D: Deserializer<'de>>(list: D) -> Result<Cow<'static, Renewals>, D::Error> {
-    readable(list, StoredRenewals::read).map(|prefixes| Cow::Owned(Renewals(prefixes)))
+    readable(list, StoredRenewals::parse).map(|prefixes| Cow::Owned(Renewals(prefixes)))
 }
 
 /// What `read` makes of the elements of `list` that it can read.

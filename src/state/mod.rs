@@ -149,7 +149,7 @@ impl Store {
     pub fn load(&mut self) -> Result<Loaded, StateError> {
         let _hand = of_state();
         let file = self.dir.join(FILE);
-        let damage = match read(&file) {
+        let damage = match read_state_file(&file) {
             Ok(None) => {
                 self.loaded = true;
                 return Ok(Loaded::default());
@@ -267,7 +267,7 @@ enum Unreadable {
 }
 
 /// The text of the state file; `None` when there is no such file.
-fn read(file: &Path) -> Result<Option<String>, Unreadable> {
+fn read_state_file(file: &Path) -> Result<Option<String>, Unreadable> {
     use Unreadable::{Damaged, System};
 
     let opened = match disk::open_regular(file) {

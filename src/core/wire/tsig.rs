@@ -160,7 +160,7 @@ pub fn check(
     let message = Message::parse(bytes)?;
     let record = message.additional.last().filter(|record| record.record_type == Type::TSIG);
     let Some(record) = record else { return Ok((message, Check::Unverified(Complaint::Unsigned))) };
-    let signature = Signature::read(&record.data)?;
+    let signature = Signature::parse(&record.data)?;
     let is_the_keys = record.name == key.name
         && record.class == Class::ANY
         && signature.algorithm == Name::from(key.algorithm)
@@ -214,7 +214,7 @@ impl From<Algorithm> for Name {
 }
 
 impl<'a> Signature<'a> {
-    fn read(data: &'a [u8]) -> Result<Self, Malformed> {
+    fn parse(data: &'a [u8]) -> Result<Self, Malformed> {
         let (algorithm, rest) = Name::leading(data)?;
         let (time, rest) = number(rest, 6)?;
         let (fudge, rest) = number(rest, 2)?;
