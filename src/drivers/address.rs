@@ -11,6 +11,7 @@ use crate::core::address::choice::{
 };
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Addresses, Family, special};
+use crate::core::order;
 use crate::core::plan::Seen;
 use crate::core::source::{Interface, Outside, Service, SourceKind};
 use crate::exit::Exit;
@@ -195,17 +196,14 @@ fn tell_lines(snapshot: &Snapshot) {
 fn first(
     choice: &Choice,
     set: impl Fn(&KernelAddress) -> bool,
-) -> impl Iterator<Item = (&KernelAddress, AddressVerdict)> {
-    let place = |address: &KernelAddress, verdict: AddressVerdict| match verdict {
+) -> Vec<&(KernelAddress, AddressVerdict)> {
+    let mut judged: Vec<_> = choice.judged.iter().collect();
+    order::sort_by_key(&mut judged, |(address, verdict)| match verdict {
         AddressVerdict::Chosen => 0,
         AddressVerdict::PassedOver(_) if set(address) => 1,
         AddressVerdict::PassedOver(_) => 2,
-    };
-    let placed: Vec<_> = choice.judged.iter().map(|(a, v)| (place(a, *v), a, *v)).collect();
-    (0..3).flat_map(move |place| {
-        let of = placed.iter().filter(move |(its, ..)| *its == place);
-        of.map(|(_, address, verdict)| (*address, *verdict)).collect::<Vec<_>>()
-    })
+    });
+    judged
 }
 
 fn describe(address: &KernelAddress) -> String {

@@ -42,16 +42,12 @@ pub async fn run(setup: Setup) -> Exit {
         out(&format!("warning: {line}"));
     }
     doubts(&engine.config).iter().for_each(|line| out(&format!("hint: {line}")));
-    show::seen(&report.hosts).iter().for_each(|line| out(line));
-    report.detours.iter().for_each(|detour| out(&format!("note: {detour}")));
+    show::seen(&report).iter().for_each(|line| out(line));
     report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
     report.hosts.iter().filter_map(show::receipt).for_each(|line| out(&line));
-    engine
-        .config
-        .hosts
-        .iter()
-        .filter_map(|host| destination(host, &engine.config))
-        .for_each(|line| out(&line));
+    let destinations = engine.config.hosts.iter();
+    let destinations = destinations.filter_map(|host| destination(host, &engine.config));
+    destinations.for_each(|line| out(&line));
     confine::rehearsed(&engine.config, &state_dir).iter().for_each(|line| out(line));
     let unreadable = service.and_then(|service| service.config_problem(&engine.config.path));
     unreadable.iter().for_each(|problem| out(problem));

@@ -190,7 +190,8 @@ impl News {
                 }
             }
         }
-        for (Cause { family, reason, after }, reports) in missing {
+        for (cause, reports) in missing {
+            let Cause { family, reason, after } = &cause;
             let (host, provider) = whose(&reports);
             let fix = "run `homing address`";
             let after_text = after.map(|after| humantime::format_duration(after).to_string());
@@ -200,7 +201,6 @@ impl News {
             };
             let (family_key, after_text) = (family.key(), after_text.as_deref());
             warn!(host, provider, family = family_key, reason, fix, after = after_text, "{goes}");
-            let cause = Cause { family, reason, after };
             self.causes.retain(|(known, _)| *known != cause);
             self.causes.push((cause, now));
         }

@@ -33,8 +33,7 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
     if options.dry_run {
         let (report, _) = engine.rehearse(occasion).await;
         if !quiet {
-            show::seen(&report.hosts).iter().for_each(|line| out(line));
-            report.detours.iter().for_each(|detour| out(&format!("note: {detour}")));
+            show::seen(&report).iter().for_each(|line| out(line));
             report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
         }
         return report.exit();
@@ -75,10 +74,7 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
 fn tell(report: &Report, everything: bool) {
     let lines: Vec<String> =
         report.hosts.iter().flat_map(|host| show::host(host, everything)).collect();
-    if lines.is_empty() {
-        return;
+    if !lines.is_empty() {
+        show::seen(report).iter().chain(&lines).for_each(|line| out(line));
     }
-    show::seen(&report.hosts).iter().for_each(|line| out(line));
-    report.detours.iter().for_each(|detour| out(&format!("note: {detour}")));
-    lines.iter().for_each(|line| out(line));
 }

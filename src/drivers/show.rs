@@ -17,13 +17,13 @@ use crate::core::token::upkeep::{self, End, Known, NoTerms, Proof, Terms};
 use crate::core::token::verdict::TokenVerdict;
 use crate::core::verify::Drift;
 use crate::os::clock::rfc3339_seconds;
-use crate::round::{HostReport, Matter, TokenNews};
+use crate::round::{HostReport, Matter, Report, TokenNews};
 
 /// One line for each different thing that the sources saw, in the order of the hosts; hosts that saw
-/// the same of a family share it.
-pub fn seen(reports: &[HostReport]) -> Vec<String> {
+/// the same of a family share it. Detours follow.
+pub fn seen(report: &Report) -> Vec<String> {
     let mut lines: Vec<PerFamily<Option<String>>> = Vec::new();
-    for report in reports {
+    for report in &report.hosts {
         let seen = report.seen.map(|family, seen| match seen {
             Seen::Here(addresses) => Some(format!("{family} {addresses}")),
             Seen::Absent(reason) => Some(format!("no {family} ({reason})")),
@@ -47,7 +47,8 @@ pub fn seen(reports: &[HostReport]) -> Vec<String> {
     }
     let texts = lines.iter().map(|line| line.iter().filter_map(|(_, text)| text.as_deref()));
     let texts = texts.map(|texts| texts.collect::<Vec<_>>().join("; "));
-    texts.filter(|text| !text.is_empty()).map(|text| format!("seen: {text}")).collect()
+    let texts = texts.filter(|text| !text.is_empty()).map(|text| format!("seen: {text}"));
+    texts.chain(report.detours.iter().map(|detour| format!("note: {detour}"))).collect()
 }
 
 /// The addresses that a request states: `IPv4 192.0.2.1, IPv6 2001:db8::1`.

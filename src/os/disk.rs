@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::hand::{self, Author, Disguise, disguised};
 use super::user::User;
@@ -203,12 +204,11 @@ pub fn create(path: &Path, ownership: Ownership) -> io::Result<File> {
             (Some(_), Some(_)) if !is_kept => fchown(&file, None, group),
             _ => Err(error),
         });
-        match given {
-            Err(error) if is_kept || error.kind() != io::ErrorKind::PermissionDenied => {
-                let _ = place.remove();
-                return Err(error);
-            }
-            Err(_) | Ok(()) => {}
+        if let Err(error) = given
+            && (is_kept || error.kind() != io::ErrorKind::PermissionDenied)
+        {
+            let _ = place.remove();
+            return Err(error);
         }
     }
     Ok(file)
@@ -265,10 +265,7 @@ pub fn may_make(path: &Path) -> io::Result<()> {
         Some(user) if user.gid == directory.st_gid => 0o030,
         _ => 0o003,
     };
-    if directory.st_mode & bits == bits {
-        return Ok(());
-    }
-    Err(io::Error::from_raw_os_error(rustix::io::Errno::ACCESS.raw_os_error()))
+    if directory.st_mode & bits == bits { Ok(()) } else { Err(Errno::ACCESS.into()) }
 }
 
 /// Opens the directory at `path`.
@@ -303,12 +300,8 @@ pub fn hand_over_to_author(file: &File) -> io::Result<()> {
 /// Gives `file`, which this process has just made at `place`, to its directory's owner, who may run
 /// Homing next. Never for a file that was found there: it may be any file of root's.
 pub(crate) fn hand_over(file: &File, place: &DirectoryEntry) -> io::Result<()> {
-    let made = file.metadata()?;
-    if made.uid() != 0 {
-        return Ok(());
-    }
     let User { uid, gid } = heir(place)?;
-    if uid == 0 {
+    if uid == 0 || file.metadata()?.uid() != 0 {
         return Ok(());
     }
     match fchown(file, Some(uid), Some(gid)) {
