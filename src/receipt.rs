@@ -179,7 +179,7 @@ impl Receipt {
 
     /// Whether `secret` is the one that it is about.
     pub fn is_of(&self, secret: &Secret) -> bool {
-        self.seal.fits(secret)
+        digest(self.seal.salt, secret) == self.seal.digest
     }
 
     /// What it proves of its token for `host`, which is at `server` (deSEC's API, or the base of
@@ -228,10 +228,6 @@ impl Seal {
             .map_err(|_| io::Error::other("the system has no random numbers"))?;
         let salt = u128::from_be_bytes(salt);
         Ok(Self { salt, digest: digest(salt, secret) })
-    }
-
-    fn fits(&self, secret: &Secret) -> bool {
-        digest(self.salt, secret) == self.digest
     }
 }
 

@@ -1,8 +1,7 @@
 //! Tokens of `PowerDNS` on Rails: what is asked for when one is minted, and what it may do.
 //!
-//! The server can neither list nor show a token, so what it may do is judged from what was written
-//! down when it was minted. Pure; the receipt keeps a [`Grant`], the token side shows what [`judge`]
-//! finds.
+//! The server can neither list nor show a token, so what it may do is judged from the [`Grant`] that
+//! its receipt keeps. Pure.
 
 use std::fmt;
 use std::time::Duration;

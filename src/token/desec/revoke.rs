@@ -39,7 +39,11 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
     let (clients, progress) = (clients(&holders), Progress::new(holders.len(), false));
     let account = account(provider, &clients, secret, &progress)?;
     if let Some(id) = &command.id {
-        return by_id(&account, id, command.dry_run).await;
+        match end(&account, id, command.dry_run).await? {
+            Some(name) => out(&format!("- token {id} {name:?}")),
+            None => out(&format!("token {id}: nothing to do; there is no such token")),
+        }
+        return Ok(Exit::Right);
     }
     let mut exit = Exit::Right;
     for (holder, file) in holders.iter().zip(&files) {
@@ -121,15 +125,6 @@ async fn by_secret(
 fn of_server(trouble: &Trouble, doing: &str) -> Failure {
     let next = "end it with the management token, or on the provider's web page";
     Failure::of_server(trouble, doing, next)
-}
-
-/// Ends the token called `id`.
-async fn by_id(account: &Account<'_>, id: &TokenId, dry_run: bool) -> Result<Exit, Failure> {
-    match end(account, id, dry_run).await? {
-        Some(name) => out(&format!("- token {id} {name:?}")),
-        None => out(&format!("token {id}: nothing to do; there is no such token")),
-    }
-    Ok(Exit::Right)
 }
 
 /// Ends the token that the receipt beside `file` names.

@@ -1,8 +1,8 @@
 //! Keys of name servers (rfc2136): made here, allowed by the server's administrator, judged by what
 //! the server answers.
 //!
-//! There is nobody to ask for a key, so these commands need no management rights and change nothing
-//! at a server: they write the key's file, and say what has to be written there.
+//! These commands need no rights at a server and change nothing there: they write the key's file, and
+//! say what the administrator has to write.
 
 pub mod audit;
 mod issue;

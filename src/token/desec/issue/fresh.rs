@@ -1,7 +1,6 @@
 //! A new token, from its birth to its place: locked, kept beside the one in use, with its rows,
 //! without rights, read back, judged, proven, in place; and only then the old one ends.
 
-use std::fmt;
 use std::fs::File;
 
 use super::limits::{asked, check_limits, with_limits};
@@ -32,13 +31,13 @@ enum Fate {
     Unknown,
 }
 
-impl fmt::Display for Fate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Fate {
+    fn words(self) -> &'static str {
+        match self {
             Self::Deleted => "the token was deleted at the server",
             Self::Elsewhere => "! the token lives, but not in this account: end it where it is",
             Self::Unknown => "the account does not have the token any more",
-        })
+        }
     }
 }
 
@@ -122,7 +121,7 @@ impl DesecIssuer<'_> {
             (Some(secret), _) if !is_of(secret) => {
                 format!("  {file} holds another secret than the receipt tells of")
             }
-            (Some(_), Some(fate)) => format!("  {fate}"),
+            (Some(_), Some(fate)) => format!("  {}", fate.words()),
             (Some(_), None) => {
                 format!("  {}", useless().unwrap_or("the receipt names no token"))
             }
