@@ -263,7 +263,7 @@ pub(super) fn name_server(server: Option<&str>, algorithm: Option<&str>) -> Serv
 /// The HTTP API of PowerDNS at `server`.
 pub(super) fn powerdns(server: &str) -> Service {
     let server = server.trim_end_matches('/');
-    let (authority, path, _) = parts(server);
+    let (authority, path, _) = parts(without_scheme(server));
     if server.contains('?') || plain_server(authority).is_none() || !is_harmless_path(path) {
         return unreadable_server();
     }
@@ -272,16 +272,13 @@ pub(super) fn powerdns(server: &str) -> Service {
     Service::Own(Own { name, protocol: Protocol::PowerDns, settings })
 }
 
-/// `url` without the scheme, if it has one; addresses in its query have their own.
-fn without_scheme(url: &str) -> &str {
-    let split = url.split_once("://");
-    let split = split.filter(|(scheme, _)| scheme.chars().all(|c| c.is_ascii_alphabetic()));
-    split.map_or(url, |(_, rest)| rest)
+/// `url` behind the first `://`, whatever stands before it: that may be a secret.
+pub(super) fn without_scheme(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, rest)| rest)
 }
 
-/// The authority, the path and the query of a URL, whose scheme may be missing.
-pub(super) fn parts(url: &str) -> (&str, &str, &str) {
-    let rest = without_scheme(url);
+/// The authority, the path and the query of a URL without its scheme.
+pub(super) fn parts(rest: &str) -> (&str, &str, &str) {
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
     (authority, path, query)
@@ -408,6 +405,12 @@ mod tests {
         }
         for server in ["me:hunter2@ns.example", "ns.example/hunter2", "ns.example:hunter2"] {
             assert!(matches!(name_server(Some(server), None), Service::Unknown(..)), "{server}");
+        }
+        for server in
+            ["hunter2://d.example", "hunter2/https://d.example", "me:hunter2@x://d.example"]
+        {
+            let said = format!("{:?}", dyndns2(server, "", false, Vec::new(), 1, &mut Vec::new()));
+            assert!(said.contains("d.example") && !said.contains("hunter"), "{said}");
         }
         for server in ["http://hunter2@127.0.0.1:8081", "http://127.0.0.1:8081/?key=hunter2"] {
             assert!(matches!(powerdns(server), Service::Unknown(..)), "{server}");

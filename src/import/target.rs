@@ -72,7 +72,7 @@ pub(super) fn read_target(
     remarks: &mut Vec<Remark>,
 ) -> Target {
     let is_plain = text.starts_with("http://") || is_plain && !text.starts_with("https://");
-    let (authority, path, query) = service::parts(text);
+    let (authority, path, query) = service::parts(service::without_scheme(text));
     let (login, server) = authority.rsplit_once('@').unwrap_or(("", authority));
     let host = service::host_of(server);
     let login_is_password = login.split(':').next() == Some(PASSWORD);
@@ -150,6 +150,19 @@ mod tests {
         let text = text.replace("%u", USER).replace("%p", PASSWORD);
         let text = text.replace("%h", HOST).replace("%i", ADDRESS);
         read_target(&text, Some(Family::V4), false, 1, &mut Vec::new())
+    }
+
+    #[test]
+    fn what_stands_before_the_scheme_does_not_count_and_is_not_repeated() {
+        for begin in ["", "hunter2abc/", "hunter2abc:"] {
+            let target = target(&format!("{begin}https://%u:%p@d.example/u?hostname=%h&myip=%i"));
+            let Service::Own(own) = target.service else { panic!("{:?}", target.service) };
+            assert_eq!(own.name, "d.example");
+        }
+        let Service::Unknown(title, _) = target("hunter2abc/https://x.example").service else {
+            panic!("it has no place for a name")
+        };
+        assert_eq!(title, "x.example");
     }
 
     #[test]
