@@ -173,7 +173,7 @@ impl TokenFile {
     }
 
     /// That the token in use is replaced without being ended, and where its secret is kept.
-    pub fn lives_on(&self, kept: &Path) -> String {
+    pub fn living_on_in_words(&self, kept: &Path) -> String {
         let (file, kept) = (self.path.display(), kept.display());
         format!(
             "  ! the secret in {file} is replaced, and its token lives on: it is kept in {kept}"

@@ -264,7 +264,7 @@ impl<'a> RailsIssuer<'a> {
         let kept = job.found.secret.is_some() && job.found.proven().is_none();
         let kept = kept.then(|| job.file.old_path());
         if let Some(kept) = &kept {
-            out(&job.file.lives_on(kept));
+            out(&job.file.living_on_in_words(kept));
         }
         out(&format!("  + token that {}", ends(end)));
         for record in &job.wanted.records {

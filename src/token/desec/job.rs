@@ -13,7 +13,7 @@ use crate::token::{Failure, Holder};
 /// The largest TTL that deSEC takes, which no zone's minimum is above.
 pub const LONGEST_TTL: u32 = 86_400;
 
-/// The tokens of the account, which only its management token sees, and the form of their policies.
+/// The account's tokens and the form of their policies, which only a management token may read.
 pub async fn tokens(account: &Account<'_>) -> Result<(Vec<Token>, Api), Failure> {
     let failed =
         |trouble: Trouble| Failure::of_management(&trouble, "listing the account's tokens");
@@ -66,7 +66,10 @@ pub async fn duties(
 pub fn without_unknown_job(findings: &mut Vec<Finding>, holder: &Holder<'_>, duties: &[Duty]) {
     let is_known =
         holder.hosts.iter().all(|host| duties.iter().any(|duty| duty.host == host.host.key.host));
-    let may_be_the_job = |finding: &Finding| matches!(finding, Finding::Exceeds(excess) if excess.reach == RightReach::Record);
+    let may_be_the_job = |finding: &Finding| match finding {
+        Finding::Exceeds(excess) => excess.reach == RightReach::Record,
+        _ => false,
+    };
     findings.retain(|finding| is_known || !may_be_the_job(finding));
 }
 

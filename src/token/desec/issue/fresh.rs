@@ -64,7 +64,7 @@ impl DesecIssuer<'_> {
             && !job.found.proven().is_some_and(is_ended);
         let kept = lives_on.then(|| job.file.old_path());
         if let Some(kept) = &kept {
-            self.tell(&job.file.lives_on(kept));
+            self.tell(&job.file.living_on_in_words(kept));
         }
         self.tell(&format!("  + token {:?}{}", job.name, with_limits(&limits)));
         rules.iter().for_each(|rule| self.tell(&format!("  + {rule}")));
