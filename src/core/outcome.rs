@@ -117,6 +117,22 @@ pub enum Rejection {
     Unproven,
 }
 
+/// What [`Fault`] tells of some faults by functions of these names.
+#[derive(Eq, PartialEq)]
+enum FaultTrait {
+    IsCounted,
+    LeavesDoubt,
+    IsTheNetworks,
+}
+
+/// What [`Rejection`] tells of some rejections by functions of these names.
+#[derive(Eq, PartialEq)]
+enum RejectionTrait {
+    IsTheCredentials,
+    MayBeFixedThere,
+    MayHaveOneCulprit,
+}
+
 impl Fault {
     /// Every fault.
     pub const ALL: [Self; 12] = [
@@ -134,32 +150,36 @@ impl Fault {
         Self::Unreachable,
     ];
 
-    /// What is true of each: its word and its words, and whether it leaves a doubt, is counted, and may
-    /// be the network's.
-    fn facts(self) -> (&'static str, &'static str, [bool; 3]) {
-        const YES: bool = true;
-        const NO: bool = false;
+    /// Its word, its words, and what else is true of it.
+    fn facts(self) -> (&'static str, &'static str, &'static [FaultTrait]) {
+        use FaultTrait::{IsCounted, IsTheNetworks, LeavesDoubt};
         match self {
-            Self::Busy => ("busy", "the provider is busy", [NO, NO, NO]),
-            Self::Clock => ("clock-not-set", "the clock is not set", [NO, NO, YES]),
-            Self::Lost => ("no-answer", "could not confirm: no answer came", [YES, YES, YES]),
+            Self::Busy => ("busy", "the provider is busy", &[]),
+            Self::Clock => ("clock-not-set", "the clock is not set", &[IsTheNetworks]),
+            Self::Lost => {
+                let traits = &[LeavesDoubt, IsCounted, IsTheNetworks];
+                ("no-answer", "could not confirm: no answer came", traits)
+            }
             Self::NotShown => {
                 let words = "could not confirm: the record does not show the address";
-                ("not-shown", words, [YES, YES, NO])
+                ("not-shown", words, &[LeavesDoubt, IsCounted])
             }
-            Self::Refused => ("refused", "the name server refuses it for now", [NO, YES, NO]),
-            Self::Storage => ("storage", "a file could not be written", [NO, NO, NO]),
+            Self::Refused => ("refused", "the name server refuses it for now", &[IsCounted]),
+            Self::Storage => ("storage", "a file could not be written", &[]),
             Self::Server => {
-                ("server-fault", "could not confirm: the provider has trouble", [YES, YES, NO])
+                let words = "could not confirm: the provider has trouble";
+                ("server-fault", words, &[LeavesDoubt, IsCounted])
             }
-            Self::Skew => ("clock-skew", "the clocks are too far apart", [NO, YES, NO]),
-            Self::Throttled => ("throttled", "the provider asks for a pause", [NO, NO, NO]),
-            Self::Tls => ("tls", "no trustworthy connection", [NO, NO, YES]),
+            Self::Skew => ("clock-skew", "the clocks are too far apart", &[IsCounted]),
+            Self::Throttled => ("throttled", "the provider asks for a pause", &[]),
+            Self::Tls => ("tls", "no trustworthy connection", &[IsTheNetworks]),
             Self::Unintelligible => {
                 let words = "could not confirm: the answer is unintelligible";
-                ("unintelligible", words, [YES, YES, NO])
+                ("unintelligible", words, &[LeavesDoubt, IsCounted])
             }
-            Self::Unreachable => ("unreachable", "the provider cannot be reached", [NO, NO, YES]),
+            Self::Unreachable => {
+                ("unreachable", "the provider cannot be reached", &[IsTheNetworks])
+            }
         }
     }
 
@@ -170,21 +190,18 @@ impl Fault {
 
     /// Whether the provider may hold the new addresses after all: "could not confirm".
     pub fn leaves_doubt(self) -> bool {
-        let (.., [leaves_doubt, _, _]) = self.facts();
-        leaves_doubt
+        self.facts().2.contains(&FaultTrait::LeavesDoubt)
     }
 
     /// Whether the provider counts the request among those that it takes in a time: one that never
     /// left, or that it refused for its pace, it does not.
     pub fn is_counted(self) -> bool {
-        let (.., [_, is_counted, _]) = self.facts();
-        is_counted
+        self.facts().2.contains(&FaultTrait::IsCounted)
     }
 
     /// Whether the network may have been at fault, so that a change of the network ends the wait.
     pub fn is_the_networks(self) -> bool {
-        let (.., [_, _, is_the_networks]) = self.facts();
-        is_the_networks
+        self.facts().2.contains(&FaultTrait::IsTheNetworks)
     }
 
     /// What a person could look at, when it lasts.
@@ -265,23 +282,28 @@ impl Rejection {
         Self::Unproven,
     ];
 
-    /// What is true of each: its word and its words, and whether it may be fixed at the provider, speaks
-    /// of the whole credential, and may have one culprit of several.
-    fn facts(self) -> (&'static str, &'static str, [bool; 3]) {
-        const YES: bool = true;
-        const NO: bool = false;
+    /// Its word, its words, and what else is true of it.
+    fn facts(self) -> (&'static str, &'static str, &'static [RejectionTrait]) {
+        use RejectionTrait::{IsTheCredentials, MayBeFixedThere, MayHaveOneCulprit};
         match self {
-            Self::Abuse => ("abuse", "blocked for abuse", [NO, NO, YES]),
-            Self::Agent => ("agent", "this client is refused", [NO, YES, NO]),
-            Self::Credential => ("credential", "the credential is refused", [NO, YES, NO]),
-            Self::Feature => ("feature", "a paid feature is missing", [YES, NO, NO]),
+            Self::Abuse => ("abuse", "blocked for abuse", &[MayHaveOneCulprit]),
+            Self::Agent => ("agent", "this client is refused", &[IsTheCredentials]),
+            Self::Credential => ("credential", "the credential is refused", &[IsTheCredentials]),
+            Self::Feature => ("feature", "a paid feature is missing", &[MayBeFixedThere]),
             Self::Forbidden => {
-                ("forbidden", "the credential may not write this record", [YES, NO, YES])
+                let words = "the credential may not write this record";
+                ("forbidden", words, &[MayBeFixedThere, MayHaveOneCulprit])
             }
-            Self::Host => ("host", "the provider does not know this host", [YES, NO, YES]),
-            Self::Request => ("request", "the provider refuses the request", [YES, NO, YES]),
-            Self::TooPowerful => ("too-powerful", "the token is too powerful", [NO, NO, NO]),
-            Self::Unproven => ("unproven", "the token is not proven narrow", [NO, NO, NO]),
+            Self::Host => {
+                let words = "the provider does not know this host";
+                ("host", words, &[MayBeFixedThere, MayHaveOneCulprit])
+            }
+            Self::Request => {
+                let words = "the provider refuses the request";
+                ("request", words, &[MayBeFixedThere, MayHaveOneCulprit])
+            }
+            Self::TooPowerful => ("too-powerful", "the token is too powerful", &[]),
+            Self::Unproven => ("unproven", "the token is not proven narrow", &[]),
         }
     }
 
@@ -293,14 +315,12 @@ impl Rejection {
     /// Whether it may be fixed at the provider without a change here, so that asking again once a
     /// day makes sense.
     pub fn may_be_fixed_there(self) -> bool {
-        let (.., [may_be_fixed_there, _, _]) = self.facts();
-        may_be_fixed_there
+        self.facts().2.contains(&RejectionTrait::MayBeFixedThere)
     }
 
     /// Whether it speaks of the whole credential, so that no other request with it makes sense.
     pub fn is_the_credentials(self) -> bool {
-        let (.., [_, is_the_credentials, _]) = self.facts();
-        is_the_credentials
+        self.facts().2.contains(&RejectionTrait::IsTheCredentials)
     }
 
     /// Whether it is a judgement of our own, given anew in every round: no provider was asked.
@@ -310,8 +330,7 @@ impl Rejection {
 
     /// Whether a request about several records may have been refused for the sake of one of them.
     pub fn may_have_one_culprit(self) -> bool {
-        let (.., [_, _, may_have_one_culprit]) = self.facts();
-        may_have_one_culprit
+        self.facts().2.contains(&RejectionTrait::MayHaveOneCulprit)
     }
 
     /// What a person has to do for `host`.

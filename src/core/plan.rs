@@ -106,7 +106,7 @@ pub enum Wish {
 }
 
 impl Wish {
-    /// What the record shall hold, if anything; `None` where it is left as it is.
+    /// What the record shall hold, `Some(None)` being nothing at all; `None` where it is left as it is.
     pub fn content(&self) -> Option<Option<&Addresses>> {
         match self {
             Self::Leave => None,

@@ -366,13 +366,11 @@ fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News 
     let delay = |failures| backoff.delay(failures, lasted, situation.spread);
     let (kind, wait) = match deferral.retry_after {
         Some(wait) => {
-            let is_throttled = deferral.fault == Fault::Throttled;
-            let more = match entry.failures {
-                failures if is_throttled && !situation.own_doing => {
-                    beyond_the_pause(failures, situation.spread)
-                }
-                // A server that wants to be asked every second, and fails, is not.
-                failures @ 2.. if !is_throttled => delay(failures - 1).saturating_sub(wait),
+            let more = match (deferral.fault, entry.failures) {
+                (Fault::Throttled, _) if situation.own_doing => Duration::ZERO,
+                (Fault::Throttled, failures) => beyond_the_pause(failures, situation.spread),
+                // A server that fails again is not asked every second, even if it wants that.
+                (_, failures @ 2..) => delay(failures - 1).saturating_sub(wait),
                 _ => Duration::ZERO,
             };
             (HoldKind::Throttled, wait.saturating_add(more).min(LONGEST_PAUSE))

@@ -56,9 +56,18 @@ struct KeptSecret {
 pub struct CredentialReader<'a> {
     store: &'a Store,
     files: BTreeMap<PathBuf, KeptSecret>,
-    /// The last provider's name, what of its entry reaches the wire, and what stands for its server:
-    /// hosts of one provider come together.
-    provider: Option<(String, String, Fingerprint)>,
+    /// The last provider: hosts of one provider come together.
+    provider: Option<KnownProvider>,
+}
+
+/// What fingerprints are made of that is the same for all hosts of a provider.
+#[derive(Clone)]
+struct KnownProvider {
+    name: String,
+    /// What of its entry reaches the wire.
+    wire: String,
+    /// Stands for its server, with its path.
+    server: Fingerprint,
 }
 
 impl<'a> CredentialReader<'a> {
@@ -88,7 +97,7 @@ impl<'a> CredentialReader<'a> {
         let families = host.host.in_use();
         let removes = host.host.when_gone != WhenGone::Keep;
         let zone = host.host.zone.as_ref().map(Hostname::as_str).unwrap_or_default();
-        let (_, wire, server) = self.known(provider).clone();
+        let KnownProvider { wire, server, .. } = self.known(provider).clone();
         let bind = host.host.bind.as_ref().map(InterfaceName::as_str).unwrap_or_default();
         let fingerprint = self.store.fingerprint(&[
             &about.0.to_be_bytes(),
@@ -121,17 +130,18 @@ impl<'a> CredentialReader<'a> {
         Ok(HostAccess { credential, identity, about, fingerprint, place, terms })
     }
 
-    fn known(&mut self, provider: &Provider) -> &(String, String, Fingerprint) {
-        let known = self.provider.take().filter(|(name, ..)| *name == provider.name);
-        self.provider.insert(known.unwrap_or_else(|| {
-            let server = self.store.fingerprint(&[provider.place().as_bytes()]);
-            (provider.name.to_string(), provider.wire_form(), server)
+    fn known(&mut self, provider: &Provider) -> &KnownProvider {
+        let known = self.provider.take().filter(|known| known.name == provider.name);
+        self.provider.insert(known.unwrap_or_else(|| KnownProvider {
+            name: provider.name.to_string(),
+            wire: provider.wire_form(),
+            server: self.store.fingerprint(&[provider.place().as_bytes()]),
         }))
     }
 
     /// Stands for the server of `provider`, with its path.
     pub fn server(&mut self, provider: &Provider) -> Fingerprint {
-        self.known(provider).2
+        self.known(provider).server
     }
 
     /// The secret of `host`, with what its receipt says.

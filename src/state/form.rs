@@ -940,6 +940,49 @@ mod tests {
     }
 
     #[test]
+    fn the_words_of_old_files_are_those_of_this_version() {
+        fn check<T>(words: &[&str], all: &[T], word: fn(T) -> &'static str)
+        where
+            T: Copy + fmt::Debug + for<'de> Deserialize<'de> + PartialEq + Serialize,
+        {
+            assert_eq!(words.len(), all.len());
+            for (&expect, &one) in words.iter().zip(all) {
+                assert_eq!(serde_json::to_value(one).unwrap(), *expect);
+                assert_eq!(serde_json::from_value::<T>(expect.into()).unwrap(), one);
+                assert_eq!(word(one), expect, "the file and `status --json` say the same");
+            }
+        }
+
+        let verdicts = ["dead", "narrow", "narrow-to-zone", "inconclusive", "too-powerful"];
+        check(&verdicts, &TokenVerdict::ALL, TokenVerdict::word);
+        let outcomes = [Word::Updated, Word::Unchanged, Word::Deferred, Word::Rejected];
+        check(&["updated", "unchanged", "deferred", "rejected"], &outcomes, Word::as_str);
+        check(&["failed", "lied"], &[ServiceFault::Failed, ServiceFault::Lied], ServiceFault::word);
+        check(&["ipv4", "ipv6"], &Family::BOTH, Family::key);
+        let again = [Again::Drifted, Again::Untransferred, Again::Unverified];
+        check(&["drifted", "untransferred", "unverified"], &again, |again| match again {
+            Again::Drifted => "drifted",
+            Again::Untransferred => "untransferred",
+            Again::Unverified => "unverified",
+        });
+        let asking = [Asking::Together, Asking::Alone, Asking::OneFamily];
+        check(&["together", "alone", "one-family"], &asking, |asking| match asking {
+            Asking::Together => "together",
+            Asking::Alone => "alone",
+            Asking::OneFamily => "one-family",
+        });
+        assert_eq!(
+            CoreFault::ALL.map(CoreFault::word).join(" "),
+            "busy clock-not-set no-answer not-shown refused storage server-fault clock-skew \
+             throttled tls unintelligible unreachable"
+        );
+        assert_eq!(
+            Rejection::ALL.map(Rejection::word).join(" "),
+            "abuse agent credential feature forbidden host request too-powerful unproven"
+        );
+    }
+
+    #[test]
     fn a_person_can_read_it() {
         let mut memory = everything();
         memory.hosts.retain(|key, _| key.host.as_str() == "a.example");

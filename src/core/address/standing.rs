@@ -72,7 +72,7 @@ pub type Standings = BTreeMap<ServiceId, ServiceStanding>;
 pub type Lessons = BTreeMap<ServiceId, Lesson>;
 
 impl ServiceFault {
-    /// The word for it in the state file, in logs and in `status --json`.
+    /// The word for it in logs and in `status --json`; the state file has the same.
     pub fn word(self) -> &'static str {
         match self {
             Self::Failed => "failed",
