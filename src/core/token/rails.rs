@@ -1,15 +1,14 @@
 //! Tokens of `PowerDNS` on Rails: what is asked for when one is minted, and what it may do.
 //!
 //! The server can neither list nor show a token, so what it may do is judged from the [`Grant`] that
-//! its receipt keeps. Pure.
+//! its receipt keeps, in [`audit`]. Pure.
+
+pub mod audit;
 
 use std::fmt;
 use std::time::Duration;
 
-use super::finding::{Finding, sort};
-use super::verdict::WARN_AHEAD;
 use super::{Duty, Key, Row, Rule};
-use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::order;
 use crate::core::time::Timestamp;
@@ -149,50 +148,6 @@ impl Grant {
     }
 }
 
-/// What a token that was granted `grant` may do beyond `duties`, and what of those it may not, worst
-/// first; of one that has lapsed nothing else counts. `None` when nothing was written down.
-pub fn judge(grant: Option<&Grant>, duties: &[Duty], now: Timestamp) -> Vec<Finding> {
-    let Some(grant) = grant else { return vec![Finding::NoGrant] };
-    let mut findings = Vec::new();
-    match grant.expires {
-        Some(end) if end <= now => return vec![Finding::Lapsed],
-        Some(end) if end.since(now) <= WARN_AHEAD => findings.push(Finding::ExpiresSoon(end)),
-        Some(_) => {}
-        None => findings.push(Finding::NoKnownEnd),
-    }
-    if grant.policy == RailsPolicy::Allow {
-        findings.push(Finding::ChangesByDefault(grant.domain.clone()));
-    }
-    if grant.allow_new {
-        findings.push(Finding::CreatesRecords);
-    }
-    if grant.remove {
-        findings.push(Finding::DeletesRecords);
-    }
-    let wanted: Vec<RailsEntry> = duties.iter().flat_map(entries).collect();
-    let addresses = Family::BOTH.map(|family| Some(family.record_type()));
-    let is_of_a_host = |entry: &RailsEntry| {
-        addresses.contains(&entry.kind.as_deref())
-            && duties.iter().any(|duty| duty.host.as_str() == entry.name)
-    };
-    for entry in &grant.records {
-        if !is_of_a_host(entry) {
-            findings.push(Finding::MayChange(entry.clone()));
-        } else if !wanted.contains(entry) {
-            findings.push(Finding::MayChangeSpare(entry.clone()));
-        }
-    }
-    let is_allowed = |entry: &RailsEntry| {
-        let kind = entry.kind.as_deref().unwrap_or_default();
-        grant.allows(&entry.name, kind)
-    };
-    let lacking = wanted.into_iter().filter(|entry| !is_allowed(entry));
-    findings.extend(lacking.map(Finding::MayNotChange));
-    sort(&mut findings);
-    findings.dedup();
-    findings
-}
-
 /// The records that a host needs.
 fn entries(duty: &Duty) -> impl Iterator<Item = RailsEntry> {
     let name = duty.host.to_string();
@@ -258,34 +213,24 @@ impl std::error::Error for GrantError {}
 mod tests {
     use super::*;
     use crate::core::address::PerFamily;
-    use crate::core::token::finding::verdict;
-    use crate::core::token::verdict::TokenVerdict;
 
     const DAY: u64 = 24 * 60 * 60;
 
-    fn at(days: u64) -> Timestamp {
+    pub fn at(days: u64) -> Timestamp {
         Timestamp::from_secs(1_800_000_000 + days * DAY)
     }
 
-    fn duty(host: &str, zone: &str, v4: bool, v6: bool) -> Duty {
+    pub fn duty(host: &str, zone: &str, v4: bool, v6: bool) -> Duty {
         let families = PerFamily { v4, v6 };
         Duty { host: host.parse().unwrap(), zone: zone.parse().unwrap(), families }
     }
 
-    fn dev1() -> Duty {
+    pub fn dev1() -> Duty {
         duty("dev1.example.com", "example.com", true, true)
     }
 
-    fn narrow() -> Grant {
+    pub fn narrow() -> Grant {
         Grant::narrow(&[dev1()], at(365)).unwrap()
-    }
-
-    #[track_caller]
-    fn check(grant: Option<&Grant>, expect: &[&str], expect_verdict: TokenVerdict) {
-        let findings = judge(grant, &[dev1()], at(0));
-        let told: Vec<String> = findings.iter().map(Finding::to_string).collect();
-        assert_eq!(told, expect);
-        assert_eq!(verdict(&findings), expect_verdict);
     }
 
     #[test]
@@ -311,62 +256,6 @@ mod tests {
         let off = duty("dev1.example.com", "example.com", false, false);
         assert_eq!(Grant::narrow(&[off], at(1)), Err(GrantError::Nothing));
         assert_eq!(Grant::narrow(&[], at(1)), Err(GrantError::Nothing));
-    }
-
-    #[test]
-    fn what_was_asked_for_is_narrow() {
-        check(Some(&narrow()), &[], TokenVerdict::Narrow);
-    }
-
-    #[test]
-    fn every_power_beyond_the_job_is_found() {
-        let entry = |text: &str| text.parse::<RailsEntry>().unwrap();
-        let allowing = Grant { policy: RailsPolicy::Allow, ..narrow() };
-        let told = ["may change every record of example.com that is not protected"];
-        check(Some(&allowing), &told, TokenVerdict::TooPowerful);
-        let creating = Grant { allow_new: true, ..narrow() };
-        let told =
-            ["may create records (and gets another secret when it does, so that it is lost)"];
-        check(Some(&creating), &told, TokenVerdict::TooPowerful);
-        let removing = Grant { remove: true, ..narrow() };
-        let told = ["may delete the records that it may change"];
-        check(Some(&removing), &told, TokenVerdict::TooPowerful);
-        let mut broad = narrow();
-        broad.records.extend([entry("dev1.example.com"), entry("dev2.example.com:A")]);
-        let told = [
-            "may change any record of dev1.example.com, beyond its job",
-            "may change A of dev2.example.com, beyond its job",
-        ];
-        check(Some(&broad), &told, TokenVerdict::TooPowerful);
-    }
-
-    #[test]
-    fn without_a_receipt_nothing_is_known() {
-        let told = "not known what it may change: no receipt speaks of it, and the server can \
-                    neither list nor show tokens";
-        check(None, &[told], TokenVerdict::Inconclusive);
-    }
-
-    #[test]
-    fn an_end_is_told_and_a_lapsed_token_is_dead() {
-        let ends = |days| Grant { expires: Some(at(days)), ..narrow() };
-        check(Some(&ends(14)), &["expires soon"], TokenVerdict::Narrow);
-        check(Some(&ends(15)), &[], TokenVerdict::Narrow);
-        let lapsed = Grant { allow_new: true, ..ends(0) };
-        assert_eq!(verdict(&judge(Some(&lapsed), &[dev1()], at(0))), TokenVerdict::Dead);
-        let unknown = Grant { expires: None, ..narrow() };
-        check(Some(&unknown), &["expires at a moment that is not known"], TokenVerdict::Narrow);
-    }
-
-    #[test]
-    fn what_it_lacks_and_what_is_spare_are_notices() {
-        let mut grant = narrow();
-        grant.protect_types.push("AAAA".to_owned());
-        let lacks = "may not change AAAA of dev1.example.com, so its updates are refused";
-        check(Some(&grant), &[lacks], TokenVerdict::Narrow);
-        let one_family = duty("dev1.example.com", "example.com", true, false);
-        let findings = judge(Some(&narrow()), &[one_family], at(0));
-        assert_eq!(findings.iter().map(Finding::word).collect::<Vec<_>>(), ["spare"]);
     }
 
     #[test]
