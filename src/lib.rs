@@ -22,7 +22,7 @@
 //! | `token` | issue, audit, rotate and revoke tokens | cli, config, core, exit, net, os, provider, receipt |
 //! | [`drivers`] | daemon, once and the commands that only look | cli, config, confine, core, exit, import, net, os, receipt, round, source, state, token |
 //! | `main` | the program, a thin caller of [`drivers::run`] | drivers, os |
-//! | `left_out` | what stands for the files that a build leaves out, and uses what they may | |
+//! | `left_out` | replaces the files that a build leaves out, and uses what they may | |
 //!
 //! The token side knows nothing of rounds; what a round has to know of a token it finds in the
 //! receipt beside it.

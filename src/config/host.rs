@@ -553,7 +553,7 @@ fn username(
     }
 }
 
-/// What stands for the key of a name server where its file does not name it: `ALGORITHM:NAME`.
+/// The key of a name server in short, where its file does not name it: `ALGORITHM:NAME`.
 fn key_login(
     section: &Section<'_>,
     provider: Option<&Provider>,

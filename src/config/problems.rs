@@ -77,7 +77,7 @@ impl Notes {
         self.lines.partition_point(|start| *start <= at)
     }
 
-    /// Notes a problem of what stands at `at` under the name `setting`.
+    /// Notes a problem of the value at `at`, under the name `setting`.
     pub(super) fn add(&mut self, at: usize, setting: &str, what: impl fmt::Display) {
         let colon = if setting.is_empty() { "" } else { ": " };
         let what = format!("{}: {}{colon}{what}", self.place(at), Printable(setting));

@@ -83,7 +83,7 @@ pub(super) struct Setting<'a> {
     pub(super) name: String,
     /// Where it stands, in bytes.
     pub(super) at: usize,
-    /// What stands there, in whatever shape.
+    /// The value, of any type.
     pub(super) value: &'a DeValue<'a>,
 }
 

@@ -507,7 +507,7 @@ mod tests {
     }
 
     /// What a server said whose answer for IPv4 is `v4`; for IPv6 it is right unless `v6` says else.
-    fn told(v4: Option<&str>, v6: Option<Said>) -> ServerAnswer {
+    fn server_answer(v4: Option<&str>, v6: Option<Said>) -> ServerAnswer {
         let held = |text: &str| Said::Holds(Some(addresses(text)));
         let v4 = match v4 {
             None => Said::Holds(None),
@@ -530,20 +530,24 @@ mod tests {
             (Some("silent"), None, ServerState::Unclear),
             (Some("silent"), nothing(), ServerState::Behind),
         ] {
-            assert_eq!(standing(&due(), &told(v4, v6.clone())), expect, "{v4:?} {v6:?}");
+            assert_eq!(standing(&due(), &server_answer(v4, v6.clone())), expect, "{v4:?} {v6:?}");
         }
         let left = Due { now: PerFamily { v4: Wish::Leave, ..due().now }, ..due() };
-        assert_eq!(standing(&left, &told(Some(OTHER), None)), ServerState::Right, "left alone");
+        assert_eq!(
+            standing(&left, &server_answer(Some(OTHER), None)),
+            ServerState::Right,
+            "left alone"
+        );
         let removed = Due { now: PerFamily { v4: Wish::Remove, ..due().now }, ..due() };
-        assert_eq!(standing(&removed, &told(None, None)), ServerState::Right);
-        assert_eq!(standing(&removed, &told(Some(OLD), None)), ServerState::Behind);
-        assert_eq!(standing(&Due::default(), &told(None, None)), ServerState::Unclear);
+        assert_eq!(standing(&removed, &server_answer(None, None)), ServerState::Right);
+        assert_eq!(standing(&removed, &server_answer(Some(OLD), None)), ServerState::Behind);
+        assert_eq!(standing(&Due::default(), &server_answer(None, None)), ServerState::Unclear);
     }
 
     #[test]
     fn the_servers_come_to_one_verdict() {
         let judge_all = |servers: &[&str]| {
-            let told: Vec<_> = servers.iter().map(|v4| told(Some(v4), None)).collect();
+            let told: Vec<_> = servers.iter().map(|v4| server_answer(Some(v4), None)).collect();
             judge(&due(), &told)
         };
         let right =

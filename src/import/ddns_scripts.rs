@@ -1,4 +1,4 @@
-//! ddns-scripts' options, and what stands for them in Homing (OpenWrt's wiki, "DDNS client", and the
+//! ddns-scripts' options, and what replaces them in Homing (OpenWrt's wiki, "DDNS client", and the
 //! options that the package's own scripts read).
 //!
 //! Called by the parent.

@@ -8,7 +8,7 @@ use super::address::Address;
 use super::{Credential, Host, IPV4_ONLY, Refresh, Remark};
 use crate::core::address::{Family, PerFamily};
 
-/// `hosts` with families joined, what stands twice left out, and equal neighbours in one block.
+/// `hosts` with families joined, repeated ones left out, and equal neighbours in one block.
 pub(super) fn joined(hosts: Vec<Host>) -> Vec<Host> {
     let mut single: Vec<Host> = Vec::new();
     let mut places = BTreeMap::new();

@@ -20,7 +20,7 @@ use crate::core::wire::key_file;
 /// The directory of secrets in comments, when none is given.
 const USUAL_DIRECTORY: &str = "/etc/homing";
 
-/// What stands for a source that is not carried over: no source, so that `homing check` asks for one
+/// Replaces a source that is not carried over: no source, so that `homing check` asks for one
 /// as soon as somebody switches the host on.
 const TO_BE_WRITTEN: &str = "name-of-a-source";
 
@@ -465,7 +465,7 @@ impl<'a> Writer<'a> {
                 }
                 Ok(_) => (*line, "the secret stands there".to_owned()),
                 Err(flaw) => {
-                    // What is wrong, without the way to mend a file of Homing's.
+                    // The problem, without the fix for a file of Homing's.
                     let flaw = flaw.to_string();
                     let flaw = flaw.split(';').next().unwrap_or_default();
                     (*line, format!("the secret there {flaw}"))
@@ -551,7 +551,7 @@ impl Host {
     }
 }
 
-/// What stands at the top.
+/// The first lines.
 fn header(
     draft: &Draft,
     origin: &str,

@@ -24,7 +24,7 @@ pub const BUILT: Timestamp = {
     Timestamp::from_secs(if built > RELEASED { built } else { RELEASED })
 };
 
-/// The wall clock, and what stands in for it while it is not set.
+/// The wall clock, and what replaces it while it is not set.
 #[derive(Clone, Debug)]
 pub struct Clock {
     /// The last moment that is known to have been, and how long the machine had been up then.

@@ -114,7 +114,7 @@ pub fn open_regular(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     DirectoryEntry::of(path)?.open(OFlags::RDONLY)
 }
 
-/// As [`open_regular`], for a path that whoever called Homing has named, by whatever links.
+/// As [`open_regular`], for a path that the caller of Homing has named; links are followed.
 pub fn open_named(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;

@@ -53,7 +53,7 @@ pub(crate) fn of_state() -> Option<AsCaller> {
     STATE_IS_CALLERS.get().then(as_caller)
 }
 
-/// As whom the state is used, if that is somebody else than this process.
+/// The user as whom the state is used, if it is not this process's.
 pub(crate) fn state_author() -> Option<User> {
     AUTHOR.get().filter(|_| !STATE_IS_CALLERS.get()).map(|author| author.user)
 }

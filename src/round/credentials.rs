@@ -42,7 +42,7 @@ pub struct HostAccess {
 /// What is in a secret file, and in the receipt beside it.
 #[derive(Clone)]
 struct KeptSecret {
-    /// What stands for a name server's key, where the file tells it: `ALGORITHM:NAME`.
+    /// A name server's key in short, where the file names it: `ALGORITHM:NAME`.
     login: Option<String>,
     secret: Result<Secret, String>,
     /// When the receipt was last confirmed.

@@ -1,4 +1,4 @@
-//! `on-change`: a program of the user's that is told of a host's new addresses.
+//! `on-change`: a program of the user's that gets a host's new addresses.
 
 use std::time::Duration;
 

@@ -29,7 +29,7 @@ pub type Findings = Result<Vec<Finding>, Trouble>;
 /// A token in use.
 #[derive(Clone)]
 pub struct OwnToken {
-    /// What stands for its secret.
+    /// The fingerprint of its secret.
     pub identity: Fingerprint,
     /// The indexes of its hosts among the planned; at least one.
     pub places: Vec<usize>,

@@ -242,7 +242,7 @@ impl Sights {
     /// Whether the source of any host was asked and told nothing that is believed.
     pub fn is_silent(&self, config: &Config) -> bool {
         Wanted::each(config).any(|wanted| {
-            let told = self.told(&self.chain(wanted), wanted.family);
+            let told = self.answers_to(&self.chain(wanted), wanted.family);
             !told.is_empty() && told.iter().all(|told| told.address.is_err())
         })
     }
@@ -280,7 +280,7 @@ impl Sights {
             Wanted::each(config).map(|wanted| (self.chain(wanted), wanted.family)).collect();
         let mut all = Lessons::new();
         for (chain, family) in chains {
-            let answers = self.told(&chain, family);
+            let answers = self.answers_to(&chain, family);
             let said = answers.iter().flat_map(|told| &told.said);
             let said: Vec<ServiceAnswer> = said.map(|(_, said)| said.clone()).collect();
             let believed = answers.iter().find_map(|told| told.address.as_ref().ok());
@@ -292,7 +292,7 @@ impl Sights {
     }
 
     /// The answers there are to the questions of `chain`.
-    fn told(&self, chain: &[Question], family: Family) -> Vec<&ServiceAnswers> {
+    fn answers_to(&self, chain: &[Question], family: Family) -> Vec<&ServiceAnswers> {
         chain.iter().filter_map(|question| self.answers.get(&(*question, family))).collect()
     }
 
@@ -404,7 +404,7 @@ impl Sights {
                 Some(Err(reason)) => reasons.push(format!("{}: {reason}", question.whom())),
             }
         }
-        let told = self.told(chain, family);
+        let told = self.answers_to(chain, family);
         let common = outside::common_doubt(&told, family).filter(|_| told.len() > 1);
         Seen::Unknown(common.unwrap_or_else(|| reasons.join("; ")))
     }
@@ -484,7 +484,7 @@ mod tests {
         standing::ServiceId { name: "ipify".to_owned(), family: Family::V4 }
     }
 
-    fn told(service: standing::ServiceId, answer: Result<&str, &str>) -> ServiceAnswers {
+    fn service_answers(service: standing::ServiceId, answer: Result<&str, &str>) -> ServiceAnswers {
         let answer = answer.map(|text| text.parse().unwrap()).map_err(str::to_owned);
         let (name, address) = (service.name.clone(), answer.clone());
         ServiceAnswers { address, said: vec![(name, ServiceAnswer { service, answer })] }
@@ -498,10 +498,10 @@ mod tests {
         let (config, mut sights) = behind_nat(BTreeSet::new());
         let wanted = wanted(&config);
         assert_eq!(sights.question(wanted), Some(OWN));
-        sights.answers.insert(OWN, told(own(), Err("it is silent")));
+        sights.answers.insert(OWN, service_answers(own(), Err("it is silent")));
         assert_eq!(sights.question(wanted), Some(THIRD_PARTIES));
         assert_eq!(sights.seen(wanted), Seen::NotAsked);
-        sights.answers.insert(THIRD_PARTIES, told(ipify(), Ok("8.8.8.8")));
+        sights.answers.insert(THIRD_PARTIES, service_answers(ipify(), Ok("8.8.8.8")));
         assert_eq!(sights.question(wanted), None);
         let seen = sights.seen(wanted);
         assert_eq!(seen, Seen::Here("8.8.8.8".parse::<IpAddr>().unwrap().into()));
@@ -515,7 +515,7 @@ mod tests {
     fn auto_behind_nat_believes_the_providers_own_service_alone() {
         let (config, mut sights) = behind_nat(BTreeSet::new());
         let wanted = wanted(&config);
-        sights.answers.insert(OWN, told(own(), Ok("8.8.8.8")));
+        sights.answers.insert(OWN, service_answers(own(), Ok("8.8.8.8")));
         assert_eq!(sights.question(wanted), None);
         assert!(matches!(sights.seen(wanted), Seen::Here(_)));
     }
@@ -525,9 +525,9 @@ mod tests {
         let (config, mut sights) = behind_nat([own()].into());
         let wanted = wanted(&config);
         assert_eq!(sights.question(wanted), Some(THIRD_PARTIES));
-        sights.answers.insert(THIRD_PARTIES, told(ipify(), Err("it is silent")));
+        sights.answers.insert(THIRD_PARTIES, service_answers(ipify(), Err("it is silent")));
         assert_eq!(sights.question(wanted), Some(OWN));
-        sights.answers.insert(OWN, told(own(), Err("it is silent, too")));
+        sights.answers.insert(OWN, service_answers(own(), Err("it is silent, too")));
         assert_eq!(sights.question(wanted), None);
         let reasons = "third parties: it is silent; the provider's own service: it is silent, too";
         let seen = sights.seen(wanted);

@@ -232,7 +232,7 @@ fn cannot_do_its_job(token: &Audited) -> bool {
     !token.hosts.is_empty() && token.findings.iter().any(Finding::stops_the_job)
 }
 
-/// What stands for the token: its first host, else its name, else its id.
+/// The token's short name: its first host, else its name, else its id.
 fn label(token: &Audited) -> String {
     let file = || token.file.as_ref().map(|file| file.to_string_lossy().into_owned());
     let id = || token.id.as_ref().map(ToString::to_string);

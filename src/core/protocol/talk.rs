@@ -272,7 +272,7 @@ mod tests {
     }
 
     /// What is asked, or how the talk has ended.
-    fn told<T: Debug>(step: &Step<T>) -> String {
+    fn in_words<T: Debug>(step: &Step<T>) -> String {
         match step {
             Step::Ask(Ask::Http(request)) => format!("{} {}", request.method.as_str(), request.url),
             Step::Ask(Ask::File(updates)) => format!("file of {}", updates[0].host),
@@ -302,7 +302,7 @@ mod tests {
         let job = Job { provider, credential, request, clock_is_set: true };
         let (mut talk, step) = Talk::begin(&job);
         let (asked, heard, end) = expect;
-        assert_eq!(told(&step), asked);
+        assert_eq!(in_words(&step), asked);
         check_end(&talk.hear(heard), end);
     }
 
@@ -381,8 +381,10 @@ mod tests {
         let job = Job { provider, credential, request, clock_is_set: true };
         for heard in [Ok(answer(200, "[]")), silence(Fault::Lost)] {
             let (mut talk, step) = Talk::begin(&job);
-            assert_eq!(told(&step), "PATCH https://p.example/api/v1/domains/example/rrsets/");
-            assert!(told(&talk.hear(heard)).starts_with("GET https://p.example/api/v1/dyndns/"));
+            assert_eq!(in_words(&step), "PATCH https://p.example/api/v1/domains/example/rrsets/");
+            assert!(
+                in_words(&talk.hear(heard)).starts_with("GET https://p.example/api/v1/dyndns/")
+            );
             check_end(&talk.hear(Ok(answer(200, "good"))), "updated");
         }
     }
@@ -397,7 +399,8 @@ mod tests {
 
     #[test]
     fn the_zone_is_asked_where_somebody_tells_it() {
-        let (host, silent) = ("a.example".parse().unwrap(), told(&Step::Done(ZoneAnswer::Silent)));
+        let (host, silent) =
+            ("a.example".parse().unwrap(), in_words(&Step::Done(ZoneAnswer::Silent)));
         for (protocol, asked) in [
             (Protocol::Desec, "GET https://p.example/api/v1/domains/?owns_qname=a.example"),
             (Protocol::Dyndns2, &*silent),
@@ -407,10 +410,10 @@ mod tests {
             (Protocol::Rfc2136, "zone of a.example"),
         ] {
             let step = ZoneTalk::begin(&provider(protocol), &host, &credential()).1;
-            assert_eq!(told(&step), asked);
+            assert_eq!(in_words(&step), asked);
         }
         let nowhere = Provider { api_url: None, ..provider(Protocol::Desec) };
-        assert_eq!(told(&ZoneTalk::begin(&nowhere, &host, &credential()).1), silent);
+        assert_eq!(in_words(&ZoneTalk::begin(&nowhere, &host, &credential()).1), silent);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! ddclient's settings, and what stands for them in Homing (ddclient's `--help` and
+//! ddclient's settings, and what replaces them in Homing (ddclient's `--help` and
 //! `ddclient.conf.in`, 3.8 to 4.0).
 //!
 //! Global settings are those of lines without hosts, for every host that follows, and for those before

@@ -1,4 +1,4 @@
-//! inadyn's settings, and what stands for them in Homing (inadyn.conf(5), inadyn 1.96 to 2.13).
+//! inadyn's settings, and what replaces them in Homing (inadyn.conf(5), inadyn 1.96 to 2.13).
 //!
 //! Called by the parent.
 

@@ -79,7 +79,7 @@ pub(super) fn parse_version1(text: &str) -> Option<File> {
         return None;
     }
     let mut file = File::default();
-    // What stands before the first service is for it.
+    // Settings before the first service are for it.
     let mut account = Block { line: 0, ..Block::default() };
     let mut has_system = false;
     for (number, words) in lines() {

@@ -455,7 +455,7 @@ fn metric_in(payload: &[u8]) -> Option<u32> {
     Some(metric.and_then(|value| parse_u32(value).ok()).unwrap_or_default())
 }
 
-/// That an entry of a routing table is a way that packets can take, by whatever interface.
+/// Whether packets can take an entry of a routing table, over any interface.
 fn entry_in(payload: &[u8]) -> Option<()> {
     let header = RouteHeader::parse(payload).ok()?;
     (header.kind == RouteType::Unicast).then_some(())

@@ -1,4 +1,4 @@
-//! What a token of deSEC is for, as its account tells, and what stands in the way of that.
+//! What a token of deSEC is for, by its account, and what prevents that.
 //!
 //! Judges no token and changes nothing. Used where tokens are issued, audited and asked themselves.
 
