@@ -10,7 +10,7 @@ use super::choice::{Choice, KernelAddress, Preferences, choose};
 use super::interface::InterfaceName;
 use super::{Addresses, Family, Special, unpublishable};
 
-/// The kernel's way towards the Internet in one family.
+/// The kernel's route towards the Internet in one family.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Route {
     /// The source address that the kernel would use, when it names one.
@@ -21,16 +21,16 @@ pub struct Route {
     pub gateway: Option<IpAddr>,
 }
 
-/// What `auto` can tell of a family without asking anybody.
+/// What `auto` can tell of a family without asking a service.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Auto {
-    /// There is nothing to publish, for this reason, which is no fault by itself.
+    /// There is nothing to publish, for this reason; this is no fault by itself.
     Absent(String),
-    /// The address is private, or not the line's own: somebody on the Internet has to be asked.
+    /// The address is private, or not the interface's own: a service on the Internet has to be asked.
     BehindNat,
     /// These addresses.
     Here(Addresses),
-    /// An address is there whose duplicate address detection has not ended.
+    /// Duplicate address detection of an address has not ended, and no other one can be published.
     Tentative,
 }
 
@@ -41,11 +41,11 @@ pub enum Auto {
 /// | yes           | IPv4, publishable              | that address                                |
 /// | yes           | IPv4, shared (100.64.0.0/10)   | absent: behind carrier-grade NAT            |
 /// | yes           | IPv4, otherwise private        | behind NAT                                  |
-/// | yes           | IPv6                           | the best of the interfaces it leads by      |
+/// | yes           | IPv6                           | the best address of the interfaces it uses  |
 /// | no            |                                | the best address of any interface, or none  |
 ///
-/// With `local` (a provider that serves a local network) private addresses are as good as any, and
-/// nobody is asked. `set_now` stays while it is among the best.
+/// With `local` (a provider that serves a local network) private addresses are as good as any, and no
+/// service is asked. `set_now` stays while it is among the best.
 pub fn auto(
     addresses: &[KernelAddress],
     route: Option<&Route>,
@@ -64,9 +64,9 @@ pub fn auto(
     }
 }
 
-/// Whether [`auto`] would decide otherwise if the duplicate address detection of an address ended
-/// well: a router's advertisement brings a temporary address beside the stable one, and either may
-/// be ready first.
+/// Whether [`auto`] would decide otherwise if the duplicate address detection of an address succeeded:
+/// a router's advertisement brings a temporary address beside the stable one, and either may be ready
+/// first.
 pub fn awaits_verdict(
     addresses: &[KernelAddress],
     route: Option<&Route>,
@@ -77,13 +77,13 @@ pub fn awaits_verdict(
         && best(addresses, route, family, local, None).is_some_and(|choice| choice.awaits_verdict)
 }
 
-/// Decides about one family of a host that is bound to a line: the interface `name` with the
-/// number `index`, if it is there, and the `route` that leads to the Internet by it.
+/// Decides about one family of a host that is bound to an interface: the one called `name` with the
+/// number `index`, if it is there, and its `route` to the Internet.
 ///
 /// | interface, route | the kernel's source address by it | then                                   |
 /// |------------------|-----------------------------------|----------------------------------------|
 /// | not both         |                                   | absent                                 |
-/// | both             | IPv4 of another interface         | behind NAT: whose it is, is not known  |
+/// | both             | IPv4 of another interface         | behind NAT: its owner is not known     |
 /// | both             | IPv6 of another interface         | the best of its own, else behind NAT   |
 /// | both             | its own                           | as [`auto`], among its addresses alone |
 pub fn auto_by(
@@ -106,10 +106,10 @@ pub fn auto_by(
     }
 }
 
-/// The addresses to publish where the way out leads through a tunnel, the interface `tunnel`, that
-/// has no address to publish: who is asked through it tells the address of its other end.
+/// The addresses to publish where the route leads through a tunnel, the interface `tunnel`, without an
+/// address to publish: a service asked through it answers with the address of its other end.
 ///
-/// `around` is the way that there would be without the tunnel, if there is one; its address comes
+/// `around` is the route that there would be without the tunnel, if there is one; its address comes
 /// before those of other interfaces. `None` when there is nothing to publish.
 pub fn past_tunnel(
     addresses: &[KernelAddress],
@@ -127,9 +127,9 @@ pub fn past_tunnel(
 }
 
 impl Route {
-    /// The interfaces whose addresses count: the one that packets leave by, then the one that has
-    /// the kernel's source address, which is another where the line itself has none (a router
-    /// with a delegated prefix).
+    /// The interfaces whose addresses count: the one that packets leave by, then the one that has the
+    /// kernel's source address, which is another one where the first has no address (a router with a
+    /// delegated prefix).
     pub fn leads_by(&self, addresses: &[KernelAddress]) -> Vec<u32> {
         let owner = addresses.iter().find(|address| Some(address.address) == self.source);
         let owner = owner.map(|owner| owner.index).filter(|index| *index != self.index);
@@ -137,13 +137,12 @@ impl Route {
     }
 }
 
-/// The source address that decides alone.
+/// The kernel's IPv4 source address, which decides alone.
 fn source_v4(route: Option<&Route>, family: Family) -> Option<IpAddr> {
     route?.source.filter(|_| family == Family::V4)
 }
 
-/// The choice among the addresses of the first interface that counts and has one, usable or still
-/// tentative.
+/// The choice among the addresses of the first interface that counts and has a usable or tentative one.
 fn best(
     addresses: &[KernelAddress],
     route: Option<&Route>,
@@ -164,7 +163,7 @@ fn best(
     })
 }
 
-/// What the kernel's own IPv4 source address tells.
+/// The decision for the kernel's own IPv4 source address.
 fn towards_v4(source: IpAddr, local: bool) -> Auto {
     match unpublishable(source, local) {
         None => Auto::Here(source.into()),

@@ -1,7 +1,7 @@
-//! Choice: which of the kernel's addresses are published, and why each other one is not.
+//! Choice: which of the kernel's addresses are published, and why each of the others is not.
 //!
-//! Pure: a snapshot of the kernel's addresses comes in, a verdict on each comes out. The sources
-//! say which interfaces count; which ranges may be published at all is `address`'s knowledge.
+//! Pure: a snapshot of the kernel's addresses comes in, a verdict on each comes out. The sources say
+//! which interfaces count; `address` knows which ranges may be published at all.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use super::{Addresses, Family, Special, special, unpublishable};
 /// An address as the kernel has it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KernelAddress {
-    /// The address itself: the local end of a point-to-point line.
+    /// The address itself: the local end of a point-to-point link.
     pub address: IpAddr,
     /// The length of its prefix in bits.
     pub prefix_length: u8,
@@ -41,10 +41,10 @@ pub struct Flags {
     pub deprecated: bool,
     /// Its interface is switched off.
     pub down: bool,
-    /// Its interface has no carrier: nothing leaves or comes by it. Noted by the snapshot.
+    /// Its interface has no carrier: no packet leaves or arrives by it. Set by the snapshot.
     pub no_carrier: bool,
-    /// Its prefix is renewed no more while another one of its interface is (see
-    /// [`Renewals`](super::renewal::Renewals)). Noted by the snapshot.
+    /// Its prefix is no longer renewed while another one of its interface is (see
+    /// [`Renewals`](super::renewal::Renewals)). Set by the snapshot.
     pub outlived: bool,
     /// Not the first IPv4 address of its network on this interface.
     pub secondary: bool,
@@ -55,23 +55,23 @@ pub struct Flags {
     pub tentative: bool,
 }
 
-/// What a source wants of its addresses.
+/// The preferences of a source among its addresses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Preferences {
-    /// Private, shared, documentation and benchmarking addresses will do where nothing is better.
+    /// Whether private, shared, documentation and benchmarking addresses do where nothing is better.
     pub allow_private: bool,
-    /// How many addresses are chosen at most.
+    /// The greatest number of addresses to choose.
     pub count: NonZeroUsize,
-    /// Temporary IPv6 addresses are better than stable ones.
+    /// Whether temporary IPv6 addresses are better than stable ones.
     pub prefer_temporary: bool,
 }
 
-/// What became of one address.
+/// The verdict on one address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AddressVerdict {
     /// It is published.
     Chosen,
-    /// It is not.
+    /// It is not published, for this reason.
     PassedOver(Reason),
 }
 
@@ -84,13 +84,13 @@ pub enum Reason {
     Deprecated,
     /// Its interface is switched off.
     Down,
-    /// It is just as good as those that are chosen, which were preferred for this.
+    /// It is just as good as the chosen ones, which were preferred for this.
     JustAsGood(Tie),
     /// Its interface has no carrier, and a better one is there.
     NoCarrier,
-    /// It would be allowed, but a global one is there.
+    /// It is allowed but not global, and a global one is there.
     NotGlobal(Special),
-    /// Its prefix is renewed no more, and a better one is there.
+    /// Its prefix is no longer renewed, and a better one is there.
     Outlived,
     /// It is a secondary one and a primary one is there.
     Secondary,
@@ -104,7 +104,7 @@ pub enum Reason {
     Tentative,
 }
 
-/// What decides between addresses that are just as good.
+/// The tie-break between addresses that are just as good.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Tie {
     /// The longer life time.
@@ -115,24 +115,24 @@ pub enum Tie {
     Set,
 }
 
-/// The chosen addresses, and what became of every one.
+/// The chosen addresses, and the verdict on every address.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Choice {
     /// The addresses to publish.
     pub chosen: Option<Addresses>,
     /// Every address of the family with its verdict, in the kernel's order.
     pub judged: Vec<(KernelAddress, AddressVerdict)>,
-    /// A tentative address would be chosen if its duplicate address detection ended well.
+    /// Whether a tentative address would be chosen if its duplicate address detection succeeded.
     pub awaits_verdict: bool,
 }
 
-/// What can change a choice: everything that the kernel says but the life times, which every router
-/// advertisement renews, and what follows from their renewals. Equal facts are no news.
+/// The facts that can change a choice: everything that the kernel says except the life times, which
+/// every router advertisement renews, and what follows from their renewals. Equal facts are no news.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Facts(BTreeSet<(IpAddr, u8, u32, String, Flags)>);
 
 impl Facts {
-    /// The facts of `addresses`, in whatever order they come.
+    /// The facts of `addresses`, in any order.
     pub fn of<'a>(addresses: impl IntoIterator<Item = &'a KernelAddress>) -> Self {
         let fact = |a: &KernelAddress| {
             let flags = Flags { outlived: false, ..a.flags };
@@ -145,9 +145,9 @@ impl Facts {
     }
 }
 
-/// Chooses among the addresses of `family`; those of the other one are not looked at.
+/// Chooses among the addresses of `family`; those of the other family are skipped.
 ///
-/// Each line decides only between addresses that the lines above leave equal:
+/// Each row decides only between addresses that the rows above leave equal:
 ///
 /// | question             | the better one                                         |
 /// |----------------------|--------------------------------------------------------|
@@ -163,9 +163,9 @@ impl Facts {
 /// | life time            | longer preferred, then longer valid                    |
 /// | number               | the smaller                                            |
 ///
-/// The lines down to *primary* make the class; the best `count` addresses of the best class are
-/// chosen. Remaining life times are renewed by every router advertisement, so below the class what
-/// is set stays: two prefixes would flip for ever.
+/// The rows down to *primary* make the class; the best `count` addresses of the best class are chosen.
+/// Every router advertisement renews the remaining life times, so within a class the set address stays:
+/// otherwise two prefixes would alternate for ever.
 pub fn choose(
     addresses: &[KernelAddress],
     family: Family,
@@ -183,7 +183,7 @@ pub fn choose(
     let next = |last: &Rank| usable().filter(|r| r > last && r.class() == last.class()).min();
     let mut last = usable().min();
     let mut room = preferences.count.get() - usize::from(last.is_some());
-    // Looking a few times for the next best is less code than a sort.
+    // A few searches for the next best are less code than a sort.
     while room > 0
         && let Some(rank) = last.as_ref().and_then(next)
     {
@@ -205,19 +205,19 @@ pub fn choose(
     Choice { chosen, judged, awaits_verdict }
 }
 
-/// Why `candidate` is out of the question; `Tentative` only when nothing else is wrong with it.
+/// Why `candidate` cannot be chosen; `Tentative` only when nothing else is wrong with it.
 fn excluded(candidate: &KernelAddress, preferences: Preferences) -> Option<Reason> {
     let Flags { dad_failed, down, tentative, .. } = candidate.flags;
     if let Some(special) = unpublishable(candidate.address, preferences.allow_private) {
         return Some(Reason::Special(special));
     }
-    // The kernel leaves the flag tentative on an address whose detection has failed.
+    // The kernel leaves the tentative flag on an address whose detection has failed.
     let reasons =
         [(down, Reason::Down), (dad_failed, Reason::DadFailed), (tentative, Reason::Tentative)];
     reasons.into_iter().find_map(|(applies, reason)| applies.then_some(reason))
 }
 
-/// How good an address is: the smaller, the better. The fields are the lines of the table.
+/// The rank of an address: the smaller, the better. The fields are the rows of the table.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[expect(clippy::struct_excessive_bools, reason = "each answers one question of the table")]
 struct Rank {
@@ -256,15 +256,15 @@ impl Rank {
         }
     }
 
-    /// The fields above the line *in `set_now`?*.
+    /// The fields above the row *in `set_now`?*.
     fn class(&self) -> [bool; 6] {
         let Self { not_global, no_carrier, of_unwanted_kind, .. } = *self;
         let Self { deprecated, outlived, secondary, .. } = *self;
         [not_global, no_carrier, of_unwanted_kind, deprecated, outlived, secondary]
     }
 
-    /// The first line of the table in which `candidate`, which has this rank, is behind `last`,
-    /// the last one that is chosen.
+    /// The first row of the table in which `candidate`, which has this rank, is behind `last`, the last
+    /// one that is chosen.
     fn behind(&self, last: &Self, candidate: &KernelAddress) -> Reason {
         if let (Some(special), false) = (special(self.address), last.not_global) {
             return Reason::NotGlobal(special);

@@ -12,16 +12,16 @@ use crate::core::provider::Text;
 /// A web service that answers with the asker's address.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Echo {
-    /// What people call it: its name here, or its address.
+    /// The service's name in messages: its built-in name, or its URL.
     pub title: Text,
-    /// Where it is asked for each family's address; `None` where it does not tell that family.
+    /// The URL for each family's address; `None` where the service does not tell that family.
     pub urls: PerFamily<Option<Text>>,
 }
 
-/// The built-in provider whose own service has its name; it takes three requests a minute.
+/// The built-in provider whose own service has its name; it accepts three requests a minute.
 const PROVIDER: &str = "desec";
 
-/// The other built-in services. What they answer is one address in plain text and nothing else.
+/// The other built-in services. They answer with one address in plain text and nothing else.
 static OTHERS: [Echo; 4] = [
     entry("ipify", Some("https://api.ipify.org/"), Some("https://api6.ipify.org/")),
     entry("icanhazip", Some("https://ipv4.icanhazip.com/"), Some("https://ipv6.icanhazip.com/")),
@@ -29,7 +29,7 @@ static OTHERS: [Echo; 4] = [
     entry("amazon", Some("https://checkip.amazonaws.com/"), None),
 ];
 
-/// Those that `auto` asks behind NAT; by different operators, so that none can lie for two.
+/// The services that `auto` asks behind NAT; of different operators, so that none can lie for two.
 const THIRD_PARTIES: PerFamily<[&str; 3]> =
     PerFamily { v4: ["ipify", "amazon", "icanhazip"], v6: ["ipify", "ident.me", "icanhazip"] };
 
@@ -48,7 +48,7 @@ pub fn titles() -> impl Iterator<Item = &'static str> {
     iter::once(PROVIDER).chain(OTHERS.iter().map(|echo| &*echo.title))
 }
 
-/// The services that belong to nobody in particular and tell addresses of `family`.
+/// The services of third parties that `auto` asks for addresses of `family`.
 pub fn third_parties(family: Family) -> impl Iterator<Item = Echo> {
     THIRD_PARTIES[family].into_iter().filter_map(Echo::built_in)
 }
@@ -63,13 +63,13 @@ impl Echo {
         OTHERS.iter().find(|echo| echo.title == title).cloned()
     }
 
-    /// A service at `url`, which tells the family that it is asked over.
+    /// The service at `url`, which answers with an address of the family that it is asked over.
     pub fn at(url: impl Into<Text>) -> Self {
         let url = url.into();
         Self { urls: PerFamily::from_fn(|_| Some(url.clone())), title: url }
     }
 
-    /// Whether it can tell an address of `family`.
+    /// Whether the service can tell an address of `family`.
     pub fn can_tell(&self, family: Family) -> bool {
         self.urls[family].is_some()
     }

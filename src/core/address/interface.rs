@@ -3,14 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The longest name, in bytes: what `IFNAMSIZ` leaves without its NUL.
+/// The longest name, in bytes: `IFNAMSIZ` without its NUL.
 const LONGEST: usize = 15;
 
-/// The name of an interface, as the Linux kernel bounds it (`dev_valid_name`). Whether there is
-/// such an interface is another question, whose answer changes.
+/// The name of an interface, as the Linux kernel bounds it (`dev_valid_name`). It does not prove that
+/// the interface exists.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct InterfaceName {
-    /// UTF-8, filled up with NULs, which no name holds.
+    /// UTF-8, padded with NULs, which no name contains.
     bytes: [u8; LONGEST],
 }
 

@@ -97,7 +97,7 @@ impl<T> PerFamily<T> {
         Family::BOTH.into_iter().map(|family| (family, &self[family]))
     }
 
-    /// What `value` makes of each family's value.
+    /// What `value` returns for each family's value.
     pub fn map<U>(&self, mut value: impl FnMut(Family, &T) -> U) -> PerFamily<U> {
         PerFamily::from_fn(|family| value(family, &self[family]))
     }
@@ -123,8 +123,8 @@ impl<T> IndexMut<Family> for PerFamily<T> {
     }
 }
 
-/// A set of addresses of one family, as one record holds them. Never empty: unknown is not empty.
-// A sorted slice: a tree of one address would take ten times its room, a thousand hosts over.
+/// A set of addresses of one family, as one record holds them. Never empty: "unknown" is not "empty".
+// A sorted slice: a tree of one address takes ten times the memory, and there may be a thousand hosts.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Addresses(Box<[IpAddr]>);
 
@@ -162,7 +162,7 @@ impl fmt::Display for Addresses {
     }
 }
 
-/// Why an address may not be published by itself.
+/// Why an address is not an ordinary address of the Internet.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Special {
     /// For benchmarks (198.18.0.0/15, `2001:2::/48`).
@@ -183,8 +183,8 @@ pub enum Special {
     Reserved,
     /// Shared by a provider's customers: carrier-grade NAT (100.64.0.0/10, RFC 6598).
     Shared,
-    /// This machine's end of a translation, behind which it has no IPv4 address (192.0.0.0/29: RFC
-    /// 7335, of 464XLAT and DS-Lite).
+    /// This machine's end of a translation: the machine has no IPv4 address of its own (192.0.0.0/29:
+    /// RFC 7335, of 464XLAT and DS-Lite).
     Translated,
     /// No address at all: 0.0.0.0 or ::.
     Unspecified,
@@ -237,7 +237,7 @@ pub fn unpublishable(address: IpAddr, allow_private: bool) -> Option<Special> {
     special(address).filter(|special| !(allow_private && special.may_be_allowed()))
 }
 
-/// The order follows IANA's IPv4 special-purpose registry.
+/// Why `address` is special; the order follows IANA's IPv4 special-purpose registry.
 fn special_v4(address: Ipv4Addr) -> Option<Special> {
     let [a, b, c, d] = address.octets();
     Some(match (a, b, c) {
@@ -258,7 +258,7 @@ fn special_v4(address: Ipv4Addr) -> Option<Special> {
     })
 }
 
-/// The order follows IANA's IPv6 special-purpose registry; only `2000::/3` is handed out at all.
+/// Why `address` is special, in the order of IANA's IPv6 registry; only `2000::/3` is assigned at all.
 fn special_v6(address: Ipv6Addr) -> Option<Special> {
     let s = address.segments();
     Some(match s {

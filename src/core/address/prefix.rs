@@ -13,42 +13,42 @@ use super::choice::KernelAddress;
 /// section 2.5.4).
 pub const USUAL_LENGTH: u8 = 64;
 
-/// The length of the shortest prefix that counts as delegated: what is shorter is a provider's, or
-/// a filter's.
+/// The length of the shortest prefix that counts as delegated: a shorter one is a provider's, or a
+/// filter's.
 pub const SHORTEST_DELEGATED: u8 = 32;
 
 /// A prefix of IPv6.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Prefix {
-    /// Its address; what is behind its length does not count.
+    /// Its address; the bits after its length do not count.
     pub address: Ipv6Addr,
     /// How many bits it has.
     pub length: u8,
 }
 
-/// Another machine of the link, as far as its address can be told from ours.
+/// Another machine of the link, whose address is made from ours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Neighbour {
-    /// Its part of the address.
+    /// The machine's part of the address.
     pub suffix: Suffix,
-    /// How many bits it takes from our address; `None` is the length of our address's prefix, or of
-    /// the delegated one where that leaves no room.
+    /// How many bits are taken from our address; `None` is the length of our address's prefix, or of
+    /// the delegated prefix where that leaves no room.
     pub prefix_length: Option<u8>,
 }
 
-/// The part of an address that tells the machine.
+/// The part of an address that identifies the machine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Suffix {
     /// Made from the number of its network card (EUI-64: RFC 4291, appendix A).
     Mac([u8; 6]),
-    /// Written down; the bits of the prefix are zero.
+    /// Written in the configuration; the bits of the prefix are zero.
     Written(Ipv6Addr),
 }
 
 /// Why a prefix and a suffix make no address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Misfit {
-    /// Prefix and suffix are words of IPv6.
+    /// The address is IPv4; prefix and suffix exist only in IPv6.
     Ipv4,
     /// The suffix begins before the prefix ends.
     Overlap {
@@ -57,31 +57,31 @@ pub enum Misfit {
         /// The length of the prefix.
         length: u8,
     },
-    /// The prefix is longer than the suffix leaves room for, and no delegated one is known.
+    /// The prefix is too long for the suffix, and no delegated one is known that leaves room.
     NoRoom {
         /// The length of the prefix.
         length: u8,
-        /// The length of the longest prefix that would do.
+        /// The length of the longest prefix that leaves room.
         longest: u8,
     },
-    /// The prefix ends before the bits that were expected of it.
+    /// The prefix is shorter than expected.
     Short {
         /// The length of the prefix.
         length: u8,
-        /// How long it should be at least.
+        /// The least length that was expected.
         expected: u8,
     },
 }
 
 impl Suffix {
-    /// The suffix below a prefix of zeros.
+    /// The suffix as an address, after a prefix of zeros.
     pub fn as_address(self) -> Ipv6Addr {
         match self {
             Self::Mac(mac) => {
                 let mut eui64 = [0, 0, 0, 0xff, 0xfe, 0, 0, 0];
                 eui64[..3].copy_from_slice(&mac[..3]);
                 eui64[5..].copy_from_slice(&mac[3..]);
-                // The bit that tells a world-wide number from a local one is turned round.
+                // EUI-64 inverts the bit that tells a world-wide number from a local one.
                 eui64[0] ^= 0x02;
                 Ipv6Addr::from_bits(u64::from_be_bytes(eui64).into())
             }
@@ -89,13 +89,13 @@ impl Suffix {
         }
     }
 
-    /// Whether the suffix begins where a prefix of `length` bits has ended.
+    /// Checks that the suffix begins after a prefix of `length` bits.
     pub fn check_room(self, length: u8) -> Result<(), Misfit> {
         let suffix = self.as_address();
         if length > self.room() { Err(Misfit::Overlap { suffix, length }) } else { Ok(()) }
     }
 
-    /// The length of the longest prefix that leaves room for it.
+    /// The length of the longest prefix that leaves room for the suffix.
     fn room(self) -> u8 {
         match self {
             Self::Mac(_) => USUAL_LENGTH,
@@ -108,8 +108,8 @@ impl Suffix {
 }
 
 impl Neighbour {
-    /// The neighbour's address, where `ours` is one of this machine's on the same link, and
-    /// `delegated` are the prefixes that its network got from the provider.
+    /// The neighbour's address, made from `ours`, an address of this machine on the same link;
+    /// `delegated` are the prefixes that the network got from the provider.
     ///
     /// | prefix-length | room in the prefix of `ours` | bits taken from `ours`                       |
     /// |---------------|------------------------------|----------------------------------------------|
@@ -137,7 +137,7 @@ impl Neighbour {
         Ok(Ipv6Addr::from_bits(prefix | self.suffix.as_address().to_bits()).into())
     }
 
-    /// How many bits of `address` the delegated prefix that it lies in gives.
+    /// How many bits to take from `address`, by the delegated prefix that it lies in.
     fn default_length(&self, address: Ipv6Addr, delegated: &[Prefix]) -> Option<u8> {
         let room = self.suffix.room();
         let lengths = delegated.iter().filter(|prefix| {
@@ -145,12 +145,12 @@ impl Neighbour {
             counts && prefix.covers(address)
         });
         let longest = lengths.map(|prefix| prefix.length).max()?;
-        // A suffix that names no network of the delegated ones means the link's own.
+        // A suffix of at most 64 bits names no delegated network: it means the link's own.
         Some(if room >= USUAL_LENGTH { USUAL_LENGTH } else { longest })
     }
 
-    /// Those of `ours` that make an address which is in `set`: what the choice among them may take
-    /// for set, so that the prefix in use stays.
+    /// Those of `ours` that make an address of `set`: the choice among `ours` treats them as set, so
+    /// that the prefix in use stays.
     pub fn standing_for(
         &self,
         ours: &[KernelAddress],
@@ -177,7 +177,7 @@ fn mask(length: u8) -> Ipv6Addr {
     Ipv6Addr::from_bits(u128::MAX.checked_shl(rest).unwrap_or_default())
 }
 
-/// What is wrong with the two, and what to write, as the rest of a sentence.
+/// What is wrong with prefix and suffix, and what to write, as the rest of a sentence.
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {

@@ -1,7 +1,7 @@
-//! Renewals: which prefixes of an interface their router has given up without saying so.
+//! Renewals: which prefixes of an interface their router no longer renews, without saying so.
 //!
-//! Pure: what the kernel lists comes in with its stamps and what earlier looks found out; what is
-//! outlived by a sibling, and what is to be remembered, comes out. Called by the snapshot.
+//! Pure: the kernel's list with its stamps and the results of earlier looks come in; what is outlived
+//! by a sibling, and what is to be remembered, comes out. Called by the snapshot.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,8 +10,8 @@ use super::prefix::USUAL_LENGTH;
 use super::special;
 use crate::core::order;
 
-/// A moment of the kernel's clock, in hundredths of a second since the machine was started. It
-/// stands still in a suspend, and begins anew after 497 days (sooner on machines of 32 bits).
+/// A moment of the kernel's clock, in hundredths of a second since the machine was started. It stops in
+/// a suspend, and wraps after 497 days (sooner on machines of 32 bits).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Moment(pub u32);
 
@@ -26,9 +26,9 @@ impl Moment {
 /// When the kernel got an address, and when its life times were last renewed (`IFA_CACHEINFO`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Stamps {
-    /// When it was new.
+    /// When the address was created.
     pub created: Moment,
-    /// When somebody last said how long it lives.
+    /// When its life times were last renewed.
     pub renewed: Moment,
 }
 
@@ -41,9 +41,9 @@ pub struct Listed {
     pub stamps: Option<Stamps>,
 }
 
-/// What earlier looks found out about prefixes that stand beside others on their interface, in their
-/// order.
-// A list: a tree for the few of them would be more code.
+/// The results of earlier looks at prefixes that stand beside others on their interface, sorted by
+/// prefix.
+// A list: a tree for so few would be more code.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Renewals(pub Vec<(Subnet, History)>);
 
@@ -56,21 +56,21 @@ pub struct Subnet {
     pub prefix: IpAddr,
 }
 
-/// What is known of the renewals of one prefix. Written only while there is something to learn, so
-/// that a router's steady advertisements cost no write to the disk.
+/// What is known of the renewals of one prefix. Changed only while there is something to learn, so that
+/// a router's steady advertisements cause no write to the disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct History {
-    /// When it was new: another moment is another prefix, or another start of the machine.
+    /// When the prefix was created: another moment is another prefix, or another start of the machine.
     pub created: Moment,
     /// The last renewal that was noted.
     pub noted: Moment,
-    /// When it was new, or was renewed again after a silence.
+    /// When the prefix was created, or was renewed again after a silence.
     pub begun: Moment,
     /// The longest time between two renewals, in hundredths of a second.
     pub longest: u32,
     /// How many such times were measured.
     pub measured: u8,
-    /// It was outlived or deprecated at the last look.
+    /// Whether the prefix was outlived or deprecated at the last look.
     pub silent: bool,
 }
 
@@ -78,7 +78,7 @@ pub struct History {
 #[derive(Clone, Copy, Debug)]
 struct RenewedPrefix {
     subnet: Subnet,
-    /// Whether its addresses are global; only equals are compared.
+    /// Whether its addresses are global; only prefixes of the same kind are compared.
     global: bool,
     /// Whether it has an address that is usable and preferred.
     usable: bool,
@@ -89,24 +89,24 @@ struct RenewedPrefix {
 }
 
 const SECOND: u32 = 100;
-/// How long a sibling must have been renewed before it outlives a prefix that is silent since.
+/// How long a new or returned sibling must have been renewed before it outlives a silent prefix.
 const PROVEN: u32 = 30 * SECOND;
 /// How far apart the stamps of one advertisement may be.
 const AT_ONCE: u32 = 1;
-/// How many of its own longest intervals a prefix must have been silent that was being renewed
-/// together with its sibling.
+/// After how many of its own longest intervals a prefix counts as silent, if it was renewed together
+/// with its sibling.
 const SILENCE: u32 = 3;
-/// So many measured intervals tell the longest one.
+/// The number of measured intervals that suffices to know the longest one.
 const ENOUGH: u8 = 3;
-/// After so many no more are measured.
+/// The number of intervals after which no more are measured.
 const PLENTY: u8 = 8;
-/// The longest interval that routers may be set to (RFC 4861, section 6.2.1), for prefixes whose
-/// own is not known.
+/// The longest interval that routers may be set to (RFC 4861, section 6.2.1), for prefixes whose own
+/// interval is not known.
 const LONGEST: u32 = 1800 * SECOND;
 
 impl Renewals {
-    /// Marks what is outlived in `listed`, and returns the addresses with what is to be remembered
-    /// of them.
+    /// Marks the outlived addresses in `listed`, and returns the addresses with what is to be
+    /// remembered of their prefixes.
     ///
     /// A prefix A is outlived by B, both of one interface and with an end of their life times, if
     ///
@@ -116,8 +116,8 @@ impl Renewals {
     /// | was being renewed before A was last                    | three times A's longest interval |
     /// |                                                        | lie between their last renewals  |
     ///
-    /// Addresses without an end, and those of `DHCPv6` (/128), take no part. A temporary address shares
-    /// the fate of its prefix.
+    /// Addresses whose life times do not end, and those of `DHCPv6` (/128), take no part. A temporary
+    /// address shares the fate of its prefix.
     pub fn judge(&self, listed: Vec<Listed>) -> (Vec<KernelAddress>, Self) {
         let mut prefixes = self.prefixes(&listed);
         let outlived: Vec<bool> = prefixes
@@ -141,12 +141,12 @@ impl Renewals {
         let has_sibling = |own: &&RenewedPrefix| prefixes.iter().any(|other| own.is_beside(other));
         let remembered = prefixes.iter().filter(has_sibling);
         let mut remembered: Vec<_> = remembered.map(|own| (own.subnet, own.history)).collect();
-        // Whatever the kernel's order, the same is to be written.
+        // The list is the same in whatever order the kernel lists the addresses.
         order::sort_by_key(&mut remembered, |(subnet, _)| *subnet);
         (addresses, Self(remembered))
     }
 
-    /// Takes up from `newer` which prefixes are renewed again after a silence.
+    /// Takes over the histories from `newer` whose `begun` differs: their prefixes are renewed again.
     pub fn take_up_beginnings(&mut self, newer: &Self) {
         for (subnet, known) in &mut self.0 {
             if let Some(newer) = newer.of(*subnet).filter(|newer| newer.begun != known.begun) {
@@ -159,7 +159,7 @@ impl Renewals {
         self.0.iter().find(|(of, _)| *of == subnet).map(|(_, history)| *history)
     }
 
-    /// The prefixes that `listed` has stable addresses of, with their histories until then.
+    /// The prefixes of the stable addresses in `listed`, with their histories up to this look.
     fn prefixes(&self, listed: &[Listed]) -> Vec<RenewedPrefix> {
         let mut prefixes: Vec<RenewedPrefix> = Vec::new();
         for Listed { address, stamps } in listed {
@@ -239,7 +239,7 @@ impl RenewedPrefix {
             && self.global == other.global
     }
 
-    /// The rule of [`Renewals::judge`].
+    /// Whether `other` outlives this prefix, by the rule of [`Renewals::judge`].
     fn is_outlived_by(&self, other: &Self) -> bool {
         let ahead = |least: u32, since: Moment| {
             other.renewed.since(since).is_some_and(|ahead| ahead >= least)
@@ -256,12 +256,12 @@ impl RenewedPrefix {
 }
 
 impl History {
-    /// That of a prefix at its first look.
+    /// The history of a prefix at its first look.
     fn new(created: Moment, renewed: Moment) -> Self {
         Self { created, noted: renewed, begun: created, longest: 0, measured: 0, silent: false }
     }
 
-    /// What is known once its last renewal turns out to be `renewed`.
+    /// The history after a look that finds `renewed` as the last renewal.
     fn heard(self, renewed: Moment) -> Self {
         let gap = renewed.since(self.noted).unwrap_or_default();
         if gap == 0 {
@@ -277,14 +277,14 @@ impl History {
         Self { noted: renewed, longest, measured: self.measured + 1, ..self }
     }
 
-    /// What is to be remembered after a look at which it was `silent` or not.
+    /// The history after a look at which the prefix was `silent` or not.
     fn after(self, renewed: Moment, silent: bool) -> Self {
         let noted = if silent && !self.silent { renewed } else { self.noted };
         Self { noted, silent, ..self }
     }
 
-    /// The longest time between two of its renewals until `renewed`, or more; `None` when it was
-    /// never renewed.
+    /// The longest time between two of its renewals until `renewed`, or an upper estimate; `None` when
+    /// it was never renewed.
     fn longest_interval(&self, renewed: Moment) -> Option<u32> {
         if self.measured >= ENOUGH {
             return Some(self.longest);

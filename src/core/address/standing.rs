@@ -1,7 +1,7 @@
-//! Standings: which services outside are left aside because they failed or lied, and how long.
+//! Standings: which outside services are skipped because they failed or lied, and how long.
 //!
-//! Pure: what the services of one question said comes in, what that means for each comes out. The
-//! round keeps the standings in the memory; sources ask those that are left aside last.
+//! Pure: the services' answers to one question come in, the lesson about each service comes out. The
+//! round keeps the standings in the memory; sources ask skipped services only after the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,27 +13,27 @@ use super::Family;
 use crate::core::backoff::Backoff;
 use crate::core::time::Timestamp;
 
-/// A service in one family: it may tell the truth in one and be out of reach in the other.
+/// A service in one family: it may tell the truth in one and be unreachable in the other.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ServiceId {
-    /// What people call it.
+    /// The service's name in messages.
     pub name: String,
     /// The family of the addresses that it is asked for.
     pub family: Family,
 }
 
-/// How a service stands that failed or lied when it was last asked.
+/// The standing of a service that failed or lied when it was last asked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServiceStanding {
-    /// What it did.
+    /// The service's fault.
     pub fault: ServiceFault,
     /// What was seen of it, in words.
     pub detail: String,
-    /// How many times in a row it was blamed, the measure of the next wait; at least 1.
+    /// How many times in a row it was blamed, which determines the next wait; at least 1.
     pub times: u32,
-    /// When it was blamed for the first time in that row.
+    /// When it was first blamed in that row.
     pub since: Timestamp,
-    /// Until when it is left aside.
+    /// Until when it is skipped.
     pub until: Timestamp,
 }
 
@@ -41,34 +41,34 @@ pub struct ServiceStanding {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceFault {
-    /// It told no address that can be believed while another service did.
+    /// It gave no believable address while another service gave one.
     Failed,
-    /// It told another address than the one that was agreed on.
+    /// It gave another address than the one that was agreed on.
     Lied,
 }
 
-/// What one service said to one question.
+/// The answer of one service to one question.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServiceAnswer {
     /// The service.
     pub service: ServiceId,
-    /// An address, or why it told none, in words that name it.
+    /// An address, or why there is none, in words that name the service.
     pub answer: Result<IpAddr, String>,
 }
 
-/// What a question taught about a service; the worse one last.
+/// What a question showed about a service; the worse one last.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Lesson {
-    /// It told what is believed.
+    /// It gave the address that is believed.
     Right,
-    /// It is to blame, with what was seen of it.
+    /// It is to blame; the fault, and what was seen of it.
     Blamed(ServiceFault, String),
 }
 
-/// How the services stand that have been blamed.
+/// The standings of the services that have been blamed.
 pub type Standings = BTreeMap<ServiceId, ServiceStanding>;
 
-/// What a round taught about services.
+/// What a round showed about services.
 pub type Lessons = BTreeMap<ServiceId, Lesson>;
 
 impl ServiceFault {
@@ -90,7 +90,7 @@ impl ServiceFault {
         }
     }
 
-    /// How long such a service is left aside, longer each time.
+    /// How long a service with this fault is skipped, longer each time.
     fn wait(self) -> Backoff {
         match self {
             Self::Failed => {
@@ -103,23 +103,23 @@ impl ServiceFault {
     }
 }
 
-/// The longest that a service is left aside at a time.
+/// The longest time that a service is skipped at once.
 pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl ServiceStanding {
-    /// Whether the service is left aside at `now`.
+    /// Whether the service is skipped at `now`.
     pub fn is_aside(&self, now: Timestamp) -> bool {
         now < self.until
     }
 }
 
-/// The services that are left aside at `now`.
+/// The services that are skipped at `now`.
 pub fn aside(standings: &Standings, now: Timestamp) -> BTreeSet<ServiceId> {
     let aside = standings.iter().filter(|(_, standing)| standing.is_aside(now));
     aside.map(|(service, _)| service.clone()).collect()
 }
 
-/// What the answers to one question teach; `believed` is the address that was agreed on, if any.
+/// The lessons of the answers to one question; `believed` is the address that was agreed on, if any.
 ///
 /// | it said              | another got through | one is believed | then          |
 /// |----------------------|---------------------|-----------------|---------------|
@@ -129,8 +129,8 @@ pub fn aside(standings: &Standings, now: Timestamp) -> BTreeSet<ServiceId> {
 /// | what is believed     |                     | yes             | it is right   |
 /// | another address      |                     | yes             | it lied       |
 ///
-/// Where nobody got through, the line is dead or somebody on it answers everything: that is no
-/// service's fault.
+/// Where no service gave an address, the network is dead or somebody in it answers everything: no
+/// service is at fault.
 pub fn lessons(said: &[ServiceAnswer], believed: Option<IpAddr>) -> Lessons {
     let got_through = said.iter().any(|said| said.answer.is_ok());
     let agrees = |said: &&ServiceAnswer| said.answer.as_ref().ok() == believed.as_ref();
@@ -158,7 +158,7 @@ pub fn lessons(said: &[ServiceAnswer], believed: Option<IpAddr>) -> Lessons {
     lessons
 }
 
-/// Adds what was learnt about a service; of two lessons in one round the worse one counts.
+/// Adds a lesson about a service; of two lessons in one round the worse one counts.
 pub fn add(lessons: &mut Lessons, service: ServiceId, lesson: Lesson) {
     let known = lessons.entry(service).or_insert(Lesson::Right);
     if lesson > *known {
@@ -166,10 +166,10 @@ pub fn add(lessons: &mut Lessons, service: ServiceId, lesson: Lesson) {
     }
 }
 
-/// Takes the lessons of a round into the standings.
+/// Applies the lessons of a round to the standings.
 ///
-/// What is right stands well again. What is to blame is left aside, twice as long each time; while its
-/// time runs, only a worse fault is counted, so that asking it all the same prolongs nothing.
+/// The standing of a service that is right is removed. A blamed service is skipped, twice as long each
+/// time; while it is skipped, only a worse fault counts, so that asking it anyway prolongs nothing.
 pub fn settle(standings: &mut Standings, lessons: &Lessons, now: Timestamp) {
     for (service, lesson) in lessons {
         let (fault, detail) = match lesson {

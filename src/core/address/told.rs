@@ -1,11 +1,11 @@
-//! What somebody tells in place of an address: believed when it is one of the family asked for,
-//! otherwise put into words. Every source that hears or reads an address comes through here.
+//! Accepts a text or an address that a source received when it is an address of the family asked for;
+//! otherwise describes it in words. Every source that reads or receives an address uses this.
 
 use std::net::IpAddr;
 
 use super::Family;
 
-/// The address of `family` that `text` is; the error says what it is instead.
+/// Parses `text` as an address of `family`; the error says what it is instead.
 pub fn address_of(text: &str, family: Family) -> Result<IpAddr, String> {
     let text = text.trim();
     match text.parse() {
