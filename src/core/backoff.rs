@@ -1,6 +1,6 @@
 //! How long to wait after the nth failure in a row.
 //!
-//! One small piece of arithmetic; who waits, and for what, is `settle`'s business.
+//! Arithmetic only; `settle` decides who waits, and for what.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ pub struct Backoff {
     pub first: Duration,
     /// The longest whole wait during the first day of a fault.
     pub ceiling: Duration,
-    /// The longest whole wait after that.
+    /// The longest whole wait after the first day.
     pub later: Duration,
 }
 
-/// The first day of a fault: most outages are over by then, and whoever waits should not wait long.
+/// The first day of a fault: most outages end within it, so the waits stay short.
 const FIRST_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Backoff {
@@ -30,13 +30,13 @@ impl Backoff {
     /// web server's limit of one request in 33 ms both end within a second.
     pub const BRIEF: Self = Self { first: Duration::from_secs(5), ..Self::ORDINARY };
 
-    /// For a certificate that is not valid yet while the clock is not set: NTP may set it any moment.
+    /// For a certificate that is not valid yet while the clock is not set: NTP may set it soon.
     pub const CLOCK: Self = {
         let wait = Duration::from_secs(10);
         Self { first: wait, ceiling: wait, later: wait }
     };
 
-    /// The wait after `failures` failures in a row, of a fault that has lasted for `lasted`.
+    /// The wait after `failures` failures in a row, when the fault has lasted for `lasted`.
     ///
     /// `spread` lies in `0.0..=1.0` and shortens the wait by up to a half, so that clients that
     /// failed together do not come back together.
@@ -48,24 +48,24 @@ impl Backoff {
     }
 }
 
-/// How much longer than asked a machine waits that was refused for its pace `refusals` times in a
-/// row, at most an hour; `spread` lies in `0.0..=1.0`.
+/// The wait beyond the pause that the provider asked for, after `refusals` refusals in a row for the
+/// pace; at most an hour. `spread` lies in `0.0..=1.0`.
 ///
-/// All machines of an account are told the same moment. Those that keep to it come back together,
-/// and each refusal counts against what the account may ask for in a day.
+/// All machines of an account get the same end of the pause. Without this wait they come back together,
+/// and each refusal counts against the requests that the account has in a day.
 pub fn beyond_the_pause(refusals: u32, spread: f64) -> Duration {
     const FIRST: Duration = Duration::from_secs(120);
     let most = FIRST.saturating_mul(1 << refusals.min(31)).min(Backoff::ORDINARY.later);
     most.mul_f64(spread.clamp(0.0, 1.0))
 }
 
-/// How long the first update after a long absence waits: lines that come back together are not to
+/// The wait of the first update after a long absence, so that machines that come back together do not
 /// ask together. `spread` lies in `0.0..=1.0`.
 pub fn after_absence(spread: f64) -> Duration {
     Duration::from_secs(60).mul_f64(spread.clamp(0.0, 1.0))
 }
 
-/// The longest absence after which the first update waits for nothing.
+/// The longest absence after which the first update does not wait.
 pub const SHORT_ABSENCE: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::time::Timestamp;
 use super::token::verdict::TokenVerdict;
 use crate::core::order;
 
-/// A host at a provider: what an entry of the memory is about.
+/// A host at a provider: the key of an entry of the memory.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Key {
     /// The host's name.
@@ -29,7 +29,7 @@ pub struct Key {
     pub provider: String,
 }
 
-/// A zone of a provider; without a zone, the hosts whose zone is not known share one.
+/// A zone of a provider; the hosts whose zone is not known share one without a zone.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ZoneKey {
     /// The provider's name in the configuration.
@@ -45,37 +45,37 @@ pub struct Memory {
     pub hosts: BTreeMap<Key, Entry>,
     /// The request history of each zone that has a pace.
     pub paces: BTreeMap<ZoneKey, History>,
-    /// What is known about each token in use, by what stands for its secret.
+    /// What is known about each token in use, by the fingerprint of its secret.
     pub tokens: BTreeMap<Fingerprint, TokenEntry>,
-    /// How the services outside stand that were blamed for something.
+    /// The standings of the outside services that were blamed for something.
     pub services: Standings,
-    /// Providers that turned out not to know lists of hosts.
+    /// Providers that turned out not to accept lists of hosts.
     pub without_lists: BTreeSet<String>,
-    /// The server that each provider's name stood for when it was asked last: paces and lists are
-    /// its own.
+    /// The server that each provider's name meant when it was last asked: paces and lists belong to the
+    /// server.
     pub servers: BTreeMap<String, Fingerprint>,
-    /// How moments were reckoned last, if the clock was not set then.
+    /// The last reckoning of the time, if the clock was not set then.
     pub reckoning: Option<Reckoning>,
-    /// How prefixes were renewed that stand beside others on their interface.
+    /// The renewals of prefixes that stand beside others on their interface.
     pub renewals: Renewals,
 }
 
-/// The time as it is reckoned while the clock is not set: it goes on from run to run.
+/// The time as it is reckoned while the clock is not set; it continues from run to run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Reckoning {
-    /// The moment with which it began.
+    /// The moment at which the reckoning began.
     pub since: Timestamp,
     /// The moment that was reckoned last.
     pub shown: Timestamp,
-    /// What the clock that is not set showed then.
+    /// What the unset clock showed then.
     pub wall: Timestamp,
     /// How long the machine had been up then.
     pub up: Duration,
 }
 
 impl Reckoning {
-    /// How much time has passed at least, when the clock shows `wall`, if it is still not set, and the
-    /// machine has been `up` for so long; it may have been started anew.
+    /// The least time that has passed, when the clock shows `wall`, if it is still not set, and the
+    /// machine has been `up` for so long; the machine may have been restarted.
     pub fn passed(&self, wall: Option<Timestamp>, up: Duration) -> Duration {
         let by_uptime = up.checked_sub(self.up).unwrap_or(up);
         by_uptime.max(wall.unwrap_or_default().since(self.wall))
@@ -89,39 +89,39 @@ pub struct Entry {
     pub families: PerFamily<Record>,
     /// Why the whole host waits.
     pub hold: Option<Hold>,
-    /// Failures in a row, the measure of the next wait.
+    /// Failures in a row, which determine the next wait.
     pub failures: u32,
-    /// The last outcome, as a word, and when it was.
+    /// The last outcome, as a word, and its time.
     pub last: Option<(Word, Timestamp)>,
     /// The zone that the provider named.
     pub zone: Option<Hostname>,
-    /// How many rounds in a row ended before the answer to their requests came: with Homing itself.
+    /// How many rounds in a row ended, with Homing itself, before the answer to their requests.
     pub under_way: u32,
-    /// With whom the host may be asked about.
+    /// With which other hosts the host may share a request.
     pub asking: Asking,
-    /// Since when the host has had something to say and was held back by its zone's pace.
+    /// Since when the host has had something to send and was held back by its zone's pace.
     pub queued_since: Option<Timestamp>,
     /// What the zone's own servers said last; kept only where they are asked.
     pub verified: Option<Verification>,
     /// Whether the provider answered the last update with a fault of its own until it was repeated: its
-    /// name servers may not have heard of the change, which a repeat does not make.
+    /// name servers may not know the change, and a repeat makes no change.
     pub half_done: bool,
-    /// How many times running the provider took an address and did not show it.
+    /// How many times in a row the provider accepted an address and did not show it.
     pub not_shown: u32,
-    /// Stands for what was wrong with the host's secret in the last round, if something was.
+    /// The fingerprint of what was wrong with the host's secret in the last round, if anything was.
     pub left_out: Option<Fingerprint>,
-    /// Where all this is true; `None` in an entry of an earlier version, until its next round.
+    /// The place of all this; `None` in an entry of an earlier version, until its next round.
     pub place: Option<Destination>,
-    /// Whether a round found the host configured no more.
+    /// Whether a round found the host no longer configured.
     pub is_gone: bool,
-    /// When it was last taken up anew after that.
+    /// When the host was last treated as new after that.
     pub came_back: Option<Timestamp>,
 }
 
-/// The place of a host's records. The same addresses at another one are not set.
+/// The place of a host's records. Addresses set at one place are not set at another.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Destination {
-    /// Stands for protocol, server, path and login; not for the secret.
+    /// The fingerprint of protocol, server, path and login; the secret is no part of it.
     pub fingerprint: Fingerprint,
     /// The zone, as far as it is known.
     pub zone: Option<Hostname>,
@@ -132,47 +132,46 @@ pub struct Destination {
 /// What the zone's own servers said about a host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Verification {
-    /// When that was found.
+    /// When this was found.
     pub at: Timestamp,
-    /// What it came to.
+    /// The result.
     pub finding: VerifyFinding,
-    /// Why the same addresses are to be sent once more; until the provider has confirmed them.
+    /// Why the same addresses are to be sent once more; kept until the provider has confirmed them.
     pub again: Option<Again>,
-    /// Whether the update was sent twice already for a server's sake.
+    /// Whether the update was sent twice already because a server was behind.
     pub repeated: bool,
     /// Whether a server was seen to hold what is set, since the last update.
     pub was_right: bool,
-    /// When what somebody else had changed was last put right.
+    /// When a change by somebody else was last put right.
     pub put_right: Option<Timestamp>,
-    /// Whether what is set was away since the servers were last right: whoever stood in for it meant
-    /// no harm.
+    /// Whether the set addresses were away since the servers were last right: a machine that stood in
+    /// for them meant no harm.
     pub returned: bool,
 }
 
-/// What asking the zone's own servers came to.
+/// The result of asking the zone's own servers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum VerifyFinding {
-    /// Those that tell hold what is set.
+    /// The servers that answer clearly hold what is set.
     Right {
-        /// How many.
+        /// How many servers hold it.
         servers: u32,
-        /// How long after the update the last of them did; zero where there was none to count from.
+        /// How long after the update the last of them held it; zero where there was no update.
         took: Duration,
         /// What the others say, in words; empty where there are none.
         others: String,
     },
-    /// Something is not as it should be, or cannot be told; in words.
+    /// Something is wrong or unclear; in words.
     Wrong(String),
 }
 
-/// Why addresses are sent again that the provider has confirmed.
+/// Why addresses are sent again although the provider has confirmed them.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Again {
     /// Somebody else has changed the record.
     Drifted,
-    /// No server has heard of what the provider stored when it had a fault: what is sent has to be a
-    /// change.
+    /// No server knows what the provider stored when it had a fault: the request has to make a change.
     Untransferred,
     /// A server still answers what was set before.
     Unverified,
@@ -181,26 +180,26 @@ pub enum Again {
 /// What is remembered about one token.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TokenEntry {
-    /// When its server last took it; before that, when it was first seen here.
+    /// When its server last accepted it; before the first time, when it was first seen here.
     pub spoke: Timestamp,
-    /// When it last spoke for no other reason than to be heard, and was not.
+    /// When a request only to keep the token in use last failed; `None` since its server accepted it.
     pub unheard: Option<Timestamp>,
     /// When its end was last warned of.
     pub warned: Option<Timestamp>,
-    /// What the look at its own rights found.
+    /// The result of the check of its own rights.
     pub check: Option<SelfCheck>,
-    /// When a look at them was last begun that did not end.
+    /// When a check of its rights last began that did not end.
     pub looked: Option<Timestamp>,
 }
 
-/// What a token turned out to be able to do.
+/// The rights of a token, as its check found them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SelfCheck {
-    /// Stands for the secret and its receipt as they were then.
+    /// The fingerprint of the secret and its receipt at that time.
     pub about: Fingerprint,
-    /// When it was looked at.
+    /// When the rights were checked.
     pub at: Timestamp,
-    /// What that came to.
+    /// The verdict on the rights.
     pub verdict: TokenVerdict,
     /// What it can do beyond its job, in words; empty if nothing was found.
     pub powers: String,
@@ -209,34 +208,34 @@ pub struct SelfCheck {
 /// What is remembered about one record.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Record {
-    /// What the provider confirmed.
+    /// The addresses that the provider confirmed.
     pub set: Option<Set>,
-    /// When the provider confirmed that it holds the record no more; nothing was set since.
+    /// When the provider confirmed that the record is removed; nothing was set since.
     pub removed: Option<Timestamp>,
-    /// What was sent and not (yet) answered; while this is there, what the provider holds is unknown.
+    /// What was sent and is not (yet) answered; while it is there, what the provider holds is unknown.
     pub sent: Option<Sent>,
     /// Why this record waits while the host's other one does not.
     pub hold: Option<Hold>,
     /// Since when an address should be seen and is not.
     pub missing_since: Option<Timestamp>,
-    /// Since when every look has found that the family is not here; kept only where that leads to
-    /// the record's removal.
+    /// Since when every look has found the family gone; kept only where that leads to the record's
+    /// removal.
     pub gone_since: Option<Timestamp>,
-    /// Since when what is set was not seen; kept beyond its return until that is confirmed, if it was
-    /// long.
+    /// Since when the set addresses were not seen; after a long absence kept until their return is
+    /// confirmed.
     pub away_since: Option<Timestamp>,
     /// When a return was last confirmed.
     pub returned: Option<Timestamp>,
 }
 
-/// Addresses that left for the provider, or the wish that it hold none.
+/// Addresses that left for the provider, or the wish that the record be removed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sent {
     /// The addresses; `None` where the record was to be removed.
     pub addresses: Option<Addresses>,
     /// When they left.
     pub at: Timestamp,
-    /// Whether an earlier request is without an answer, too, so that the doubt outlives this one.
+    /// Whether an earlier request has no answer either, so that the doubt outlives this one.
     pub in_doubt: bool,
 }
 
@@ -260,22 +259,22 @@ pub struct Hold {
     pub detail: String,
     /// When the wait for its reason began.
     pub since: Timestamp,
-    /// When it was put off to its end: later, if it was held for the same before.
+    /// When its present end was set: later than `since` if the same wait was renewed.
     pub begun: Timestamp,
     /// When it ends by itself; a park without an end waits for a person.
     pub until: Option<Timestamp>,
-    /// The credential and settings that it is about: another fingerprint ends it.
+    /// The fingerprint of the credential and settings: another one ends it, except a pause.
     pub fingerprint: Fingerprint,
 }
 
 /// The kinds of hold.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum HoldKind {
-    /// Waiting after a fault, longer each time.
+    /// A wait after a fault, longer each time.
     Backoff(Fault),
-    /// Parked: only a person, or a new credential, helps.
+    /// Parked: only a person or a new credential helps.
     Rejected(Rejection),
-    /// The provider said how long.
+    /// A pause whose length the provider stated.
     Throttled,
 }
 
@@ -293,7 +292,7 @@ pub enum Word {
     Rejected,
 }
 
-/// With whom a host may share a request; it narrows after a refusal until the culprit is alone.
+/// With which hosts a host may share a request; narrows after a refusal until the culprit is alone.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Asking {
@@ -317,8 +316,8 @@ impl Hold {
     }
 }
 
-/// How soon the same is sent once more for the sake of another absence: of what is set, or of a host
-/// that was configured no more.
+/// The least time before the same is sent once more because of another absence: of the set addresses,
+/// or of a host that was not configured.
 pub const LEAST_ABSENCE: Duration = Duration::from_secs(60 * 60);
 
 impl HoldKind {
@@ -340,7 +339,7 @@ impl HoldKind {
         }
     }
 
-    /// The longest that such a hold can be meant to last; a later end comes from a wrong clock.
+    /// The longest time that such a hold can last; a later end comes from a wrong clock.
     fn longest(self) -> Duration {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         match self {
@@ -368,7 +367,7 @@ impl Entry {
         self.families.map(|_, record| record.set.as_ref().map(|set| set.addresses.clone()))
     }
 
-    /// The holds whose time is not over, the host's own first, with the family of the others.
+    /// The holds that have not ended: the host's own first, then those of records, with their family.
     pub fn holds(&self, now: Timestamp) -> impl Iterator<Item = (Option<Family>, &Hold)> {
         let own = self.hold.iter().map(|hold| (None, hold));
         let families = self.families.iter();
@@ -376,15 +375,15 @@ impl Entry {
         own.chain(records).filter(move |(_, hold)| hold.until.is_none_or(|until| now < until))
     }
 
-    /// Notes that the host's records are at `place` from now on, of whose zone only a configured one is
-    /// known; returns whether what was remembered is void by that.
+    /// Notes that the host's records are at `place` from now on, where the zone is given only if it is
+    /// configured; returns whether this voids what was remembered.
     ///
     /// | remembered              | then                                                      |
     /// |-------------------------|-----------------------------------------------------------|
-    /// | nowhere                 | it is true of `place`: an earlier version wrote it        |
+    /// | no place                | it is true of `place`: an earlier version wrote it        |
     /// | another server or login | void                                                      |
     /// | another zone            | void                                                      |
-    /// | another word of void    | void, in an entry of an earlier version as well           |
+    /// | another `void_since`    | void, in an entry of an earlier version as well           |
     /// | the same                | stays                                                     |
     pub fn settle_in(&mut self, place: &Destination) -> bool {
         let before = self.place.take();
@@ -406,8 +405,8 @@ impl Entry {
         is_void
     }
 
-    /// Notes the zone that the provider names; returns whether what was remembered is void by that,
-    /// because it is another one than before.
+    /// Notes the zone that the provider names; returns whether this voids what was remembered, because
+    /// the zone is another one than before.
     pub fn settle_zone(&mut self, zone: &Hostname) -> bool {
         let before = self.place.as_ref().and_then(|place| place.zone.as_ref());
         let is_void = before.is_some_and(|before| before != zone);
@@ -434,10 +433,10 @@ impl Entry {
         *self = Self { families, left_out, came_back, ..Self::default() };
     }
 
-    /// Notes whether the host is configured `now`; one that was not, for at least a round, is a new
-    /// one when it is back, but for a pause that its provider asked for.
+    /// Notes whether the host is configured at `now`; a host that was not, for at least a round, is
+    /// treated as new when it is back, except for a pause that its provider asked for.
     ///
-    /// That is so at most once in [`LEAST_ABSENCE`]: two configurations that share a state directory
+    /// This happens at most once in [`LEAST_ABSENCE`]: two configurations that share a state directory
     /// and are used in turn must not send everything at each turn.
     pub fn note_configured(&mut self, is_configured: bool, now: Timestamp) {
         if !is_configured {
@@ -452,15 +451,15 @@ impl Entry {
         }
     }
 
-    /// Ends parks and backoff, on request; a pause that the provider asked for stands.
+    /// Ends parks and backoff, on request; a pause that the provider asked for remains.
     pub fn end_waits(&mut self) {
         for hold in self.hold_slots() {
             *hold = hold.take().filter(|hold| hold.kind == HoldKind::Throttled);
         }
     }
 
-    /// Ends them as soon as the last answer is a minute old: a reload may come in a loop. A wait for a
-    /// file of this machine ends at once: no server was asked.
+    /// Ends parks and backoff as soon as the last answer is a minute old: reloads may come in a loop. A
+    /// wait for a file of this machine ends at once, because no server was asked.
     pub fn end_waits_soon(&mut self, now: Timestamp) {
         const REST: Duration = Duration::from_secs(60);
         let rested = self.last.map_or(now, |(_, at)| at.after(REST));
@@ -477,7 +476,7 @@ impl Entry {
         }
     }
 
-    /// Where its holds are: the host's own first.
+    /// The slots of its holds: the host's own first.
     fn hold_slots(&mut self) -> [&mut Option<Hold>; 3] {
         let PerFamily { v4, v6 } = &mut self.families;
         [&mut self.hold, &mut v4.hold, &mut v6.hold]
@@ -485,8 +484,8 @@ impl Entry {
 }
 
 impl Record {
-    /// From when on what is set, and is seen again after a long absence, is to be sent once more:
-    /// another machine may have taken its place. Not too often, because a line may come and go.
+    /// From when the set addresses, seen again after a long absence, are to be sent once more: another
+    /// machine may have set its own. Not too often, because a network may come and go.
     pub fn return_due(&self, now: Timestamp) -> Option<Timestamp> {
         let away_since = self.away_since.filter(|since| now.since(*since) > SHORT_ABSENCE)?;
         Some(self.returned.map_or(away_since, |last| last.after(LEAST_ABSENCE)))
@@ -494,14 +493,14 @@ impl Record {
 }
 
 impl TokenEntry {
-    /// Notes that the server took it.
+    /// Notes that the server accepted the token.
     pub fn note_heard(&mut self, now: Timestamp) {
         self.spoke = now;
         self.unheard = None;
     }
 
-    /// Whether its rights are to be looked at: daily, and for a new secret or receipt; one that did
-    /// not end rests for a day.
+    /// Whether its rights are to be checked: daily, and for a new secret or receipt; after a check that
+    /// did not end, a day later.
     pub fn wants_a_look(&self, about: Fingerprint, now: Timestamp) -> bool {
         const REST: Duration = Duration::from_secs(24 * 60 * 60);
         let rests = |at: Timestamp| now.since(at) < REST;
@@ -509,7 +508,7 @@ impl TokenEntry {
             && !self.check_of(about).is_some_and(|check| rests(check.at))
     }
 
-    /// What was found about exactly that secret with that receipt.
+    /// The check of exactly that secret with that receipt.
     pub fn check_of(&self, about: Fingerprint) -> Option<&SelfCheck> {
         self.check.as_ref().filter(|check| check.about == about)
     }
@@ -526,8 +525,8 @@ impl Memory {
         self.hosts.entry(key.clone()).or_default()
     }
 
-    /// Notes that the provider of that name is asked at `server`; what is remembered of another server
-    /// of that name, such as its pace, is forgotten.
+    /// Notes that `provider` is asked at `server`; what is remembered of another server of that name,
+    /// such as its pace, is forgotten.
     pub fn note_server(&mut self, provider: &str, server: Fingerprint) {
         if self.servers.get(provider) == Some(&server) {
             return;
@@ -538,8 +537,8 @@ impl Memory {
         }
     }
 
-    /// Lets `zone` inherit the history of `before`, the zone that its requests counted against
-    /// while its name was not known.
+    /// Gives `zone` the history of `before`, the zone that its requests counted against while its name
+    /// was not known.
     pub fn join_zone(&mut self, before: &ZoneKey, zone: ZoneKey) {
         let Some(inherited) = self.paces.get(before).cloned() else { return };
         let history = self.paces.entry(zone).or_default();
@@ -551,12 +550,12 @@ impl Memory {
         }
     }
 
-    /// Forgets request histories that no pace looks at any more.
+    /// Forgets request histories that no longer matter to any pace.
     pub fn forget_old_paces(&mut self, longest: Duration, now: Timestamp) {
         self.paces.retain(|_, history| !history.is_over(longest, now));
     }
 
-    /// The newest moment that anything remembered happened: the clock was at least there once.
+    /// The newest moment of anything remembered: the clock has shown this moment once.
     pub fn newest(&self) -> Option<Timestamp> {
         let entries = self.hosts.values().flat_map(|entry| {
             let records = entry.families.iter().flat_map(|(_, record)| {
@@ -572,8 +571,8 @@ impl Memory {
         entries.chain(paces).chain(tokens).max()
     }
 
-    /// Moves the waits that a clock which ran ahead has begun, so that they last as long as they were
-    /// to; returns whether there are any.
+    /// Moves the waits that began while a clock ran ahead, so that they last as long as intended;
+    /// returns whether there are any.
     fn move_waits(&mut self, now: Timestamp) -> bool {
         let mut changed = false;
         let mut shift = |begun: &mut Timestamp, until: &mut Option<Timestamp>| {
@@ -595,8 +594,8 @@ impl Memory {
         changed
     }
 
-    /// Moves what was written while the clock was not set, by a reckoning that is over: what was then
-    /// a moment ago is a moment ago now. `up` is how long the machine has been up.
+    /// Moves what was written while the clock was not set, under a reckoning that is over: an event of
+    /// a moment ago remains one of a moment ago. `up` is how long the machine has been up.
     pub fn leave_reckoning(&mut self, now: Timestamp, up: Duration) {
         let Some(reckoning) = self.reckoning.take() else { return };
         let reckoned = reckoning.shown.after(reckoning.passed(None, up));
@@ -624,7 +623,7 @@ impl Memory {
         }
     }
 
-    /// Pulls back what a clock that ran ahead has written, so that nothing waits for a false future.
+    /// Pulls back moments written by a clock that ran ahead, so that nothing waits for a false future.
     ///
     /// Returns whether anything was pulled back. Call it only with a clock that is set.
     pub fn clamp(&mut self, now: Timestamp) -> bool {

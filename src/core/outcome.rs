@@ -1,4 +1,4 @@
-//! What a provider's answer means, in four words, and what a person can do about it.
+//! The meaning of a provider's answer, as one of four outcomes, and what a person can do about it.
 //!
 //! Protocols return outcomes, `settle` remembers them, drivers show them. No provider is asked here.
 
@@ -14,7 +14,7 @@ use super::name::Hostname;
 pub enum Outcome {
     /// The provider confirmed that it holds the addresses sent.
     Updated,
-    /// The provider held them already; as good as updated, and remembered so.
+    /// The provider held the addresses already; as good as updated, and remembered in the same way.
     Unchanged,
     /// Trying later may help.
     Deferred(Deferral),
@@ -25,14 +25,14 @@ pub enum Outcome {
 /// Why there is no answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Silence {
-    /// What kind of fault it was; tells whether anything can have reached the server.
+    /// The kind of fault; it tells whether anything can have reached the server.
     pub fault: Fault,
     /// The cause in words, naming the server; never holds a secret, a path or a query.
     pub detail: String,
 }
 
 impl Silence {
-    /// One for such a fault.
+    /// The silence after `fault`, with its cause in words.
     pub fn new(fault: Fault, detail: impl Into<String>) -> Self {
         Self { fault, detail: detail.into() }
     }
@@ -47,18 +47,18 @@ impl From<Silence> for Outcome {
 /// Why a later try may help, and when the provider wants it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Deferral {
-    /// What kind of fault it was.
+    /// The kind of fault.
     pub fault: Fault,
     /// What was seen, in words; never holds a secret.
     pub detail: String,
-    /// How long the provider asked to be left alone.
+    /// How long the provider asked this client to wait.
     pub retry_after: Option<Duration>,
 }
 
 /// Why a person has to act, and what the provider said.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {
-    /// What kind of refusal it was.
+    /// The kind of refusal.
     pub rejection: Rejection,
     /// What was seen, in words; never holds a secret.
     pub detail: String,
@@ -117,7 +117,7 @@ pub enum Rejection {
     Unproven,
 }
 
-/// What [`Fault`] tells of some faults by functions of these names.
+/// A property of some faults, returned by the function of [`Fault`] with the same name.
 #[derive(Eq, PartialEq)]
 enum FaultTrait {
     IsCounted,
@@ -125,7 +125,7 @@ enum FaultTrait {
     IsTheNetworks,
 }
 
-/// What [`Rejection`] tells of some rejections by functions of these names.
+/// A property of some rejections, returned by the function of [`Rejection`] with the same name.
 #[derive(Eq, PartialEq)]
 enum RejectionTrait {
     IsTheCredentials,
@@ -150,7 +150,7 @@ impl Fault {
         Self::Unreachable,
     ];
 
-    /// Its word, its words, and what else is true of it.
+    /// Its word, its message and its properties.
     fn facts(self) -> (&'static str, &'static str, &'static [FaultTrait]) {
         use FaultTrait::{IsCounted, IsTheNetworks, LeavesDoubt};
         match self {
@@ -193,18 +193,18 @@ impl Fault {
         self.facts().2.contains(&FaultTrait::LeavesDoubt)
     }
 
-    /// Whether the provider counts the request among those that it takes in a time: one that never
-    /// left, or that it refused for its pace, it does not.
+    /// Whether the provider counts the request against its pace; it does not count a request that never
+    /// left, or that it refused for its pace.
     pub fn is_counted(self) -> bool {
         self.facts().2.contains(&FaultTrait::IsCounted)
     }
 
-    /// Whether the network may have been at fault, so that a change of the network ends the wait.
+    /// Whether the network may be the cause, so that a change of the network ends the wait.
     pub fn is_the_networks(self) -> bool {
         self.facts().2.contains(&FaultTrait::IsTheNetworks)
     }
 
-    /// What a person could look at, when it lasts.
+    /// What a person could check when the fault lasts.
     pub fn remedy(self) -> &'static str {
         match self {
             Self::Busy | Self::Lost | Self::Server => {
@@ -235,20 +235,20 @@ impl Fault {
 
 const UNINTELLIGIBLE: &str = "check the provider's protocol and URL (or server) in the configuration; what came is no answer of that protocol";
 
-/// The words in the detail of an unintelligible answer that tell which kind it is.
+/// The words in the detail of an unintelligible answer that tell its kind.
 pub mod words {
-    /// A redirect; where it leads follows.
+    /// A redirect; its target follows.
     pub const LEADS_TO: &str = "leads to";
-    /// A confirmation of another address than one of ours.
+    /// A confirmation of an address that was not sent.
     pub const NOT_SENT: &str = "which was not sent";
     /// An answer without a body.
     pub const NOTHING: &str = "with an empty body";
-    /// A page for people.
+    /// A web page.
     pub const PAGE: &str = "with a web page";
 }
 
 impl Deferral {
-    /// What a person could look at after `fault` with this `detail`, when it lasts.
+    /// What a person could check after `fault` with this `detail`, when it lasts.
     pub fn remedy(fault: Fault, detail: &str) -> &'static str {
         match fault {
             Fault::Unintelligible if detail.contains(words::LEADS_TO) => {
@@ -282,7 +282,7 @@ impl Rejection {
         Self::Unproven,
     ];
 
-    /// Its word, its words, and what else is true of it.
+    /// Its word, its message and its properties.
     fn facts(self) -> (&'static str, &'static str, &'static [RejectionTrait]) {
         use RejectionTrait::{IsTheCredentials, MayBeFixedThere, MayHaveOneCulprit};
         match self {
@@ -318,17 +318,17 @@ impl Rejection {
         self.facts().2.contains(&RejectionTrait::MayBeFixedThere)
     }
 
-    /// Whether it speaks of the whole credential, so that no other request with it makes sense.
+    /// Whether it concerns the whole credential, so that no other request with it makes sense.
     pub fn is_the_credentials(self) -> bool {
         self.facts().2.contains(&RejectionTrait::IsTheCredentials)
     }
 
-    /// Whether it is a judgement of our own, given anew in every round: no provider was asked.
+    /// Whether Homing itself makes this judgement, again in every round: no provider was asked.
     pub fn is_our_own(self) -> bool {
         matches!(self, Self::TooPowerful | Self::Unproven)
     }
 
-    /// Whether a request about several records may have been refused for the sake of one of them.
+    /// Whether a request about several records may have been refused because of one of them.
     pub fn may_have_one_culprit(self) -> bool {
         self.facts().2.contains(&RejectionTrait::MayHaveOneCulprit)
     }
@@ -385,7 +385,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the provider must have taken the credential to say this.
+    /// Whether the provider must have accepted the credential to answer this.
     pub fn shows_a_good_credential(&self) -> bool {
         match self {
             Self::Updated | Self::Unchanged => true,
@@ -404,12 +404,12 @@ impl Outcome {
         }
     }
 
-    /// A deferral without a wish of the provider's.
+    /// A deferral without a wait that the provider asked for.
     pub fn deferred(fault: Fault, detail: impl Into<String>) -> Self {
         Self::Deferred(Deferral { fault, detail: detail.into(), retry_after: None })
     }
 
-    /// A deferral until the provider wants to hear from us again.
+    /// A deferral with the wait that the provider asked for.
     pub fn deferred_for(fault: Fault, detail: impl Into<String>, wait: Duration) -> Self {
         Self::Deferred(Deferral { fault, detail: detail.into(), retry_after: Some(wait) })
     }

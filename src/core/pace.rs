@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::time::Timestamp;
 use crate::core::order;
 
-/// So many requests in so much time.
+/// A number of requests in a length of time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Pace {
     /// Requests allowed within any `window`.
@@ -27,7 +27,7 @@ pub struct History {
     pub sent: VecDeque<Timestamp>,
     /// The end of the pause that the provider asked for.
     pub pause_until: Option<Timestamp>,
-    /// When it asked for it.
+    /// When the provider asked for this pause.
     pub pause_since: Option<Timestamp>,
 }
 
@@ -36,8 +36,8 @@ pub struct History {
 pub struct PaceError;
 
 impl Pace {
-    /// The pace that is kept where a provider allows this one: with half a second of margin, because
-    /// requests that left evenly may arrive closer to each other.
+    /// The pace that Homing keeps where a provider allows this one: with half a second of margin,
+    /// because requests that left evenly may arrive closer together.
     pub fn kept(self) -> Self {
         const MARGIN: Duration = Duration::from_millis(500);
         Self { window: self.window.saturating_add(MARGIN), ..self }
@@ -67,20 +67,20 @@ impl History {
         self.sent.push_back(now);
     }
 
-    /// Takes back that a request was noted at `noted`: it never left, or was refused for its pace.
+    /// Removes the request that was noted at `noted`: it never left, or was refused for its pace.
     pub fn take_back(&mut self, noted: Timestamp) {
         if let Some(place) = self.sent.iter().rposition(|&at| at == noted) {
             self.sent.remove(place);
         }
     }
 
-    /// Whether what this machine itself has sent explains that the provider wants no more at `now`.
+    /// Whether this machine's own requests explain that the provider accepts no more at `now`.
     pub fn explains_a_refusal(&self, pace: Option<Pace>, now: Timestamp) -> bool {
         let own = Self { sent: self.sent.clone(), ..Self::default() };
         own.free_at(pace, now) > now
     }
 
-    /// Whether nothing in it matters any more.
+    /// Whether nothing in the history matters any more.
     pub fn is_over(&self, longest: Duration, now: Timestamp) -> bool {
         self.pause_until.is_none_or(|until| until <= now)
             && self.sent.iter().all(|&at| at <= now && now.since(at) >= longest)
@@ -90,7 +90,7 @@ impl History {
 impl FromStr for Pace {
     type Err = PaceError;
 
-    /// Parses the form `2/2m`: a number of requests, a stroke, a number of seconds, minutes or hours.
+    /// Parses the form `2/2m`: requests, a slash, a number (or 1) of seconds, minutes, hours or days.
     fn from_str(text: &str) -> Result<Self, PaceError> {
         let (requests, window) = text.split_once('/').ok_or(PaceError)?;
         let unit = window.trim_start_matches(|c: char| c.is_ascii_digit());

@@ -1,7 +1,7 @@
-//! The plan: what a round would send, and why each host that sends nothing does not.
+//! The plan: what a round would send, and why a host sends nothing.
 //!
-//! `step` decides about one host, `schedule` gathers the hosts that have something to say into
-//! requests within each zone's pace. Both are pure; the round performs what they return.
+//! `step` decides about one host, `schedule` gathers the hosts with something to send into requests
+//! within each zone's pace. Both are pure; the round carries out what they return.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::secret::Fingerprint;
 use super::time::Timestamp;
 use crate::core::order;
 
-/// A name kept up to date, as configured, as far as decisions need it.
+/// A host name that is kept up to date: the configuration that decisions need.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Host {
     /// The name and its provider.
@@ -30,15 +30,15 @@ pub struct Host {
     pub families: PerFamily<Use>,
     /// How often an unchanged address is sent again.
     pub refresh: Option<Duration>,
-    /// Whether a request that leaves a family out changes that family's record all the same.
+    /// Whether a request that leaves a family out still changes that family's record.
     pub loses: PerFamily<bool>,
-    /// What becomes of the record of a family that has gone.
+    /// What happens to the record of a family that is gone.
     pub when_gone: WhenGone,
-    /// The interface that its requests leave by, or not at all; `None` is as the kernel routes them.
+    /// The only interface that its requests may leave by; `None` is as the kernel routes them.
     pub bind: Option<InterfaceName>,
-    /// How long resolvers may keep its records, in seconds, where the protocol says it.
+    /// How long resolvers may keep its records, in seconds, where the protocol states it.
     pub ttl: Option<u32>,
-    /// Whether records may be changed that hold something else than what was set here.
+    /// Whether records that hold something else than what was set here may be changed.
     pub take_over: bool,
 }
 
@@ -57,25 +57,25 @@ impl Host {
 /// Where a host takes the address of a family from.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Use {
-    /// `auto`: what this machine uses towards the Internet, if it has any.
+    /// `auto`: the address that this machine uses towards the Internet, if it has any.
     Auto,
-    /// A source that the user named: its silence is a fault.
+    /// A source that the user named: it is a fault when it gives nothing.
     Named,
     /// `off`: the record is left alone.
     Off,
 }
 
-/// What becomes of the record of a family that this machine has no more.
+/// What happens to the record of a family that this machine no longer has.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum WhenGone {
-    /// It is left as it is.
+    /// The record is left as it is.
     #[default]
     Keep,
-    /// It is removed.
+    /// The record is removed.
     Remove {
-        /// How long the family must have been gone, and been watched being gone.
+        /// How long the family must have been gone, and watched while it was gone.
         after: Duration,
-        /// How the provider is told.
+        /// How a request removes the record.
         by: Removal,
     },
 }
@@ -83,7 +83,7 @@ pub enum WhenGone {
 /// What a source saw of one family in this round.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Seen {
-    /// The kernel has no such address, for this reason: that much is known.
+    /// The kernel certainly has no such address, for this reason.
     Absent(String),
     /// These addresses.
     Here(Addresses),
@@ -96,17 +96,17 @@ pub enum Seen {
 /// What a request says about one family.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Wish {
-    /// The record is left as it is; unknown is never empty.
+    /// The record is left as it is; an unknown address is not an empty record.
     #[default]
     Leave,
-    /// There shall be no record: the family is known to be gone.
+    /// The record is to be removed: the family is known to be gone.
     Remove,
     /// The record shall hold these addresses.
     Set(Addresses),
 }
 
 impl Wish {
-    /// What the record shall hold, `Some(None)` being nothing at all; `None` where it is left as it is.
+    /// What the record shall hold: `Some(None)` is nothing at all, `None` is whatever it holds now.
     pub fn content(&self) -> Option<Option<&Addresses>> {
         match self {
             Self::Leave => None,
@@ -121,7 +121,7 @@ impl Wish {
 pub enum Why {
     /// Nothing was ever set.
     First,
-    /// The family is here again whose record was removed.
+    /// The family is back, and its record was removed.
     Back,
     /// The address seen differs from the one set.
     Changed,
@@ -131,28 +131,28 @@ pub enum Why {
     Drifted,
     /// A server of the zone still answers what was set before.
     Unverified,
-    /// What is set was not seen for long: another machine may have taken its place.
+    /// The set addresses were not seen for long: another machine may have replaced them.
     Returned,
-    /// The family has gone, and its record is to go with it.
+    /// The family is gone, and its record is to be removed.
     Gone,
     /// An unchanged address is sent so that nothing expires.
     Refresh,
 }
 
-/// How one family of a host stands.
+/// The state of one family of a host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Stand {
-    /// The machine has no such family, for this reason, and nothing is set; that is no fault.
+    /// The machine has no such family, for this reason, and nothing is set; this is no fault.
     Absent(String),
-    /// The record waits by itself.
+    /// The record has a hold of its own.
     Held(Hold),
-    /// It should be seen and is not.
+    /// The address should be seen and is not, for this reason.
     Missing(String),
     /// Its source was not asked in this round.
     NotAsked,
     /// The family is switched off.
     Off,
-    /// What is seen is what is set.
+    /// The addresses seen are those that are set.
     Right,
     /// Something is to be sent.
     Wanted(Why),
@@ -163,7 +163,7 @@ pub enum Stand {
 pub struct Step {
     /// What the request says; both families `Leave` when nothing is to be sent.
     pub wishes: PerFamily<Wish>,
-    /// How each family stands.
+    /// The state of each family.
     pub stands: PerFamily<Stand>,
     /// Why the whole host waits.
     pub hold: Option<Hold>,
@@ -171,31 +171,31 @@ pub struct Step {
     pub due: Option<Timestamp>,
 }
 
-/// What is true of the round as a whole.
+/// The facts about the round as a whole.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Circumstances {
     /// The moment of the decision.
     pub now: Timestamp,
-    /// The network changed, or the clock was set: waits for such faults are over.
+    /// Whether the network changed or the clock was set: waits for such faults are over.
     pub network_changed: bool,
-    /// Unchanged addresses are to be sent, too, unless they were confirmed since this moment.
+    /// The moment since which unchanged addresses must have been confirmed; if not, they are sent, too.
     pub refresh: Option<Timestamp>,
-    /// Parks and backoff are over; a provider's own wish for a pause is not.
+    /// Whether parks and backoff are over; a pause that the provider asked for is not.
     pub retry_rejected: bool,
-    /// How long each family of the host has been watched being gone, by a clock that nobody sets;
+    /// How long each family of the host has been watched being gone, by a clock that cannot be set;
     /// zero while the wall clock is not set.
     pub watched: PerFamily<Duration>,
 }
 
 impl Step {
-    /// Sends nothing, whatever was decided, because of `hold`.
+    /// Replaces the decision by `hold`, so that nothing is sent.
     pub fn refuse(&mut self, hold: Hold) {
         self.wishes = PerFamily::default();
         self.hold = Some(hold);
         self.due = None;
     }
 
-    /// Why something is to be sent, the weightiest reason first; `None` when nothing is.
+    /// The most important reason to send something; `None` when nothing is sent.
     pub fn why(&self) -> Option<Why> {
         let wanted = self.stands.iter().filter_map(|(family, stand)| match stand {
             Stand::Wanted(why) if self.wishes[family] != Wish::Leave => Some(*why),
@@ -215,8 +215,8 @@ impl Step {
 /// | any   | –         | record held, and the hold stands   | leave: held                       |
 /// | any   | not asked | –                                  | leave                             |
 /// | auto  | absent    | never set, the other family seen   | leave: no fault                   |
-/// | any   | absent    | removed because it was absent       | leave: no fault                   |
-/// | any   | absent    | to go with it, and its time over   | remove: gone                      |
+/// | any   | absent    | removed because it was absent      | leave: no fault                   |
+/// | any   | absent    | to be removed, and its time over   | remove: gone                      |
 /// | any   | absent    | otherwise                          | leave: missing                    |
 /// | any   | unknown   | –                                  | leave: missing                    |
 /// | any   | here      | sent without an answer             | set: unconfirmed                  |
@@ -228,9 +228,9 @@ impl Step {
 /// | any   | here      | the same set, refresh due          | set: refresh                      |
 /// | any   | here      | the same set                       | right                             |
 ///
-/// A record is removed only while the other family's is what is seen, or that family is off: never
-/// both at once, and never when the whole network is away. Whatever is not known to be absent is
-/// never removed.
+/// A record is removed only while the record of the other family is right, or that family is off: never
+/// both at once, and never when the whole network is away. The record of a family that is not known to
+/// be absent is never removed.
 ///
 /// Then for the host: while its hold stands nothing is sent. Otherwise, if any family is to be
 /// set, a family that is right is stated as well, because most requests speak of both.
@@ -238,7 +238,7 @@ impl Step {
 /// A hold stands until its time, whatever the address does, and ends before when the
 /// fingerprint changes (parks and backoff), when the network changes (backoff for a fault of the
 /// network), or on request (parks and backoff). A pause that the provider asked for always stands.
-/// What we refuse ourselves is no part of this: the round judges it anew.
+/// Refusals by Homing itself are no part of this: the round judges them again each time.
 pub fn step(
     host: &Host,
     seen: &PerFamily<Seen>,
@@ -275,13 +275,13 @@ pub fn step(
     }
     let first_wanted = stands.iter().find(|(_, stand)| matches!(stand, Stand::Wanted(_)));
     let only = match entry.asking {
-        // What is removed by leaving it out needs the other one beside it.
+        // A family that is removed by leaving it out needs the other one in the request.
         Asking::OneFamily => first_wanted
             .filter(|(_, stand)| **stand != Stand::Wanted(Why::Gone) || !host.removes_by_omission())
             .map(|(family, _)| family),
         Asking::Together | Asking::Alone => None,
     };
-    // A record that a request would lose is not risked for the sake of a source's rest.
+    // A record that a request would lose is not risked while its source rests.
     let risked = stands.iter().any(|(f, stand)| *stand == Stand::NotAsked && host.loses[f]);
     let speaks = first_wanted.is_some() && hold.is_none() && !risked;
     let wishes = PerFamily::from_fn(|family| match (&stands[family], &seen[family]) {
@@ -294,8 +294,8 @@ pub fn step(
     Step { wishes, stands, hold, due }
 }
 
-/// The wait of a host whose requests ended twice or more with Homing itself, before an answer came:
-/// whoever is killed and started again in a loop must not ask at every start.
+/// The wait of a host whose requests had no answer twice or more, because Homing ended before: a
+/// process that is killed and started again in a loop must not ask at every start.
 fn cut_off(entry: &Entry, fingerprint: Fingerprint, circumstances: &Circumstances) -> Option<Hold> {
     let repeats = entry.under_way.checked_sub(1).filter(|&repeats| repeats > 0)?;
     let since = entry.families.iter().filter_map(|(_, record)| Some(record.sent.as_ref()?.at));
@@ -307,7 +307,7 @@ fn cut_off(entry: &Entry, fingerprint: Fingerprint, circumstances: &Circumstance
     waits.then_some(Hold { kind, detail, since, begun: since, until, fingerprint })
 }
 
-/// One host's case: what it wants, what is seen and remembered of it, and when.
+/// One host's case: its configuration, what is seen and remembered of it, and the circumstances.
 struct Case<'a> {
     host: &'a Host,
     seen: &'a PerFamily<Seen>,
@@ -316,7 +316,7 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// How one family stands, its holds aside.
+    /// The state of one family, without regard to its holds.
     fn stand(&self, family: Family) -> Stand {
         let Self { host, seen, circumstances, .. } = self;
         let record = &self.entry.families[family];
@@ -362,8 +362,8 @@ impl Case<'_> {
 
     /// The missing family whose record is to be removed now.
     ///
-    /// The other one must be right first, even where one request could see to both: a request that is
-    /// refused, or split in two, must not leave the host without any record.
+    /// The other family must be right first, even where one request could change both: a request that
+    /// is refused, or split in two, must not leave the host without any record.
     fn to_remove(&self, stands: &PerFamily<Stand>) -> Option<Family> {
         let is_due = |family: &Family| {
             let is_missing = matches!(stands[*family], Stand::Missing(_));
@@ -383,7 +383,7 @@ impl Case<'_> {
         Family::BOTH.into_iter().find(is_due)
     }
 
-    /// Whether the provider holds what is seen of a family, whatever became of the last request.
+    /// Whether the provider holds what is seen of a family, whatever the result of the last request.
     fn is_set_either_way(&self, family: Family) -> bool {
         let record = &self.entry.families[family];
         let Seen::Here(addresses) = &self.seen[family] else { return false };
@@ -392,8 +392,8 @@ impl Case<'_> {
         is_set && unanswered == Some(addresses)
     }
 
-    /// From when on a family's record may be removed, if it goes on being gone: when both the wall
-    /// clock and the time of watching have reached the host's limit.
+    /// From when a family's record may be removed, if the family remains gone: when both the wall clock
+    /// and the time of watching have reached the host's limit.
     fn removable_from(&self, family: Family) -> Option<Timestamp> {
         let WhenGone::Remove { after, .. } = self.host.when_gone else { return None };
         let Seen::Absent(_) = &self.seen[family] else { return None };
@@ -418,7 +418,7 @@ impl Case<'_> {
                 let refresh = self.host.refresh.map(|period| set.confirmed.after(period));
                 refresh.into_iter().chain(record.return_due(now)).min()
             }
-            // One that is over waits for the other family, of whose change a round comes anyway.
+            // After its moment it waits for the other family, whose change causes a round anyway.
             Stand::Missing(_) => self.removable_from(family).filter(|from| *from > now),
             Stand::Absent(_) | Stand::NotAsked | Stand::Off | Stand::Wanted(_) => None,
         });
@@ -436,7 +436,7 @@ pub fn stands(hold: &Hold, fingerprint: Fingerprint, circumstances: &Circumstanc
             let is_fixed = circumstances.network_changed && fault.is_the_networks();
             waiting && !ended && !is_fixed
         }
-        // It stands as long as it is given anew.
+        // The round makes it again each time.
         HoldKind::Rejected(rejection) if rejection.is_our_own() => false,
         HoldKind::Rejected(_) => waiting && !ended,
     }
@@ -447,69 +447,69 @@ pub fn stands(hold: &Hold, fingerprint: Fingerprint, circumstances: &Circumstanc
 pub struct Update {
     /// The host.
     pub host: Hostname,
-    /// What is said about each family.
+    /// What the request says about each family.
     pub wishes: PerFamily<Wish>,
 }
 
-/// A host that has something to say, with what `schedule` needs to know of it.
+/// A host that has something to send, with what `schedule` needs to know of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
     /// The host.
     pub host: &'a Host,
     /// Its provider.
     pub provider: &'a Provider,
-    /// Stands for login and secret: hosts with equal ones may share a request.
+    /// The hash of login and secret: hosts with equal ones may share a request.
     pub credential: Fingerprint,
     /// The decision, whose wishes are sent.
     pub step: &'a Step,
-    /// Whether the update is counted already: it goes on in a further request.
+    /// Whether the update was counted already, and this is a further request of it.
     pub counted: bool,
 }
 
-/// What must be true of a record for it to be changed.
+/// What must be true of a record before it is changed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Condition {
-    /// There is none.
+    /// There is no record.
     Absent,
     /// It holds exactly these addresses.
     Holds(Addresses),
 }
 
-/// One request, and whom it is about.
+/// One request, and the hosts that it is about.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request {
-    /// The places of its hosts among the candidates, in the order of `updates`.
+    /// The indices of its hosts among the candidates, in the order of `updates`.
     pub hosts: Vec<usize>,
-    /// What it says.
+    /// What it says about each host.
     pub updates: Vec<Update>,
     /// How long resolvers may keep the records, in seconds.
     pub ttl: Option<u32>,
-    /// What must be true of the records, in turn until one holds; empty where anything may be.
+    /// What must be true of the records, tried in turn until one holds; empty without a condition.
     pub conditions: Vec<PerFamily<Option<Condition>>>,
-    /// Whether it has to be a change, although the provider holds what it says: its name servers do not.
+    /// Whether it has to make a change although the provider holds the data: its name servers do not.
     pub is_anew: bool,
-    /// The zone whose pauses it keeps.
+    /// The zone whose pauses it respects.
     pub zone: ZoneKey,
-    /// Whose paces it counts against.
+    /// The keys of the paces that it counts against.
     pub counts: Vec<ZoneKey>,
-    /// The moment that it counts at.
+    /// The moment at which it counts.
     pub at: Timestamp,
 }
 
 impl Request {
-    /// The place of each host, with its update.
+    /// The index of each host, with its update.
     pub fn parts(&self) -> impl Iterator<Item = (usize, &Update)> {
         self.hosts.iter().copied().zip(&self.updates)
     }
 
-    /// Counts it at its moment.
+    /// Counts the request at its moment.
     pub fn count(&self, memory: &mut Memory, pace: Option<Pace>) {
         for (key, pace) in self.counts.iter().zip(pace.iter().cycle()) {
             memory.paces.entry(key.clone()).or_default().note(*pace, self.at);
         }
     }
 
-    /// Takes back that it was counted.
+    /// Takes the count back.
     pub fn uncount(&self, memory: &mut Memory) {
         for key in &self.counts {
             if let Some(history) = memory.paces.get_mut(key) {
@@ -519,21 +519,21 @@ impl Request {
     }
 }
 
-/// What leaves now, and what has to wait for its zone's pace.
+/// The requests that leave now, and the candidates that have to wait for a pace.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Schedule {
     /// The requests, in the order in which they leave.
     pub now: Vec<Request>,
-    /// The places of candidates that wait, and until when.
+    /// The indices of the candidates that wait, and until when.
     pub later: Vec<(usize, Timestamp)>,
 }
 
 /// Gathers `candidates` into requests that keep within every zone's pace.
 ///
-/// Hosts share a request when provider, credential, zone and line are the same, the provider knows
-/// lists, the protocol can say what each wants, and no refusal has set them apart; a request never names a host that is not listed
-/// beside its credential. Within a zone the host that has waited longest goes first, then the
-/// order of the configuration holds.
+/// Hosts share a request when provider, credential, zone, interface and TTL are the same, the provider
+/// accepts lists, the protocol can state what each host needs, and no refusal has set them apart; a
+/// request never names a host that is not listed beside its credential. Within a zone the host that has
+/// waited longest goes first, then the order of the configuration holds.
 pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -> Schedule {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     let waiting_since = |place: usize| {
@@ -557,7 +557,7 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
             later.push((place, free_at));
             continue;
         }
-        // However many requests it takes, an update counts once.
+        // An update counts once, however many requests it needs.
         let mut counts: Vec<ZoneKey> = own_pace.into_iter().map(|(key, _)| key).collect();
         let again = entry.and_then(|entry| entry.verified.as_ref()?.again);
         let is_anew = again == Some(Again::Untransferred);
@@ -604,8 +604,8 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
     within_pace(candidates, requests, later, memory, now)
 }
 
-/// The pace that a candidate keeps by itself, and what its requests are counted under; `None` where
-/// the zone has one, or none is kept, or the update is counted already.
+/// The pace of the candidate's host alone, and the key that its requests are counted under; `None`
+/// where the zone has the pace, or there is none, or the update is counted already.
 fn own_pace(candidate: &Candidate<'_>) -> Option<(ZoneKey, Pace)> {
     let pace = candidate.provider.pace.filter(|_| candidate.provider.pace_each_host)?.kept();
     let Key { host, provider } = &candidate.host.key;
@@ -613,9 +613,9 @@ fn own_pace(candidate: &Candidate<'_>) -> Option<(ZoneKey, Pace)> {
     (!candidate.counted).then_some((key, pace))
 }
 
-/// What the records of a host that takes nothing over must hold for `wishes` to be fulfilled: what was
-/// sent last, if no answer told whether it is there, what is set, or what is wished: then nothing is
-/// taken from anybody, and it may be our own doing whose answer was lost.
+/// What the records of a host without take-over must hold before `wishes` are sent: what was sent last
+/// and not answered, what is set, or what is wished; in the last case nothing is taken from anybody,
+/// and it may be our own update whose answer was lost.
 fn conditions(
     host: &Host,
     entry: Option<&Entry>,
@@ -653,7 +653,7 @@ fn zone_key(candidate: &Candidate<'_>, entry: Option<&Entry>) -> ZoneKey {
     ZoneKey { provider: candidate.provider.name.to_string(), zone }
 }
 
-/// The requests that a candidate's step needs: one, or one a family where the provider wants it so.
+/// The requests that a candidate's step needs: one, or one per family where the provider needs that.
 fn parts(candidate: &Candidate<'_>) -> Vec<(Option<Family>, PerFamily<Wish>)> {
     let wishes = &candidate.step.wishes;
     if !candidate.provider.one_family {
@@ -670,7 +670,7 @@ fn parts(candidate: &Candidate<'_>) -> Vec<(Option<Family>, PerFamily<Wish>)> {
     parts.collect()
 }
 
-/// Lets requests leave as long as their zone's pace has room.
+/// Lets requests leave while their zone's pace has room.
 fn within_pace(
     candidates: &[Candidate<'_>],
     requests: Vec<Request>,

@@ -1,7 +1,7 @@
 //! Settling: what an outcome changes in the memory.
 //!
-//! Pure, and the only place where holds are made. The round calls it once for each host of each
-//! answer, and saves afterwards.
+//! Pure, and the only place that puts new holds into the memory. The round calls it once for each host
+//! of each answer, and saves afterwards.
 
 use std::time::Duration;
 
@@ -15,43 +15,43 @@ use super::protocol::manners::Removal;
 use super::secret::Fingerprint;
 use super::time::Timestamp;
 
-/// What there is to know about an answer besides its outcome.
+/// The facts about an answer besides its outcome.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Situation {
     /// When the answer came.
     pub now: Timestamp,
-    /// Chance, in `0.0..=1.0`: it shortens waits by up to a half.
+    /// A random number in `0.0..=1.0`: it shortens waits by up to a half.
     pub spread: f64,
-    /// Whether the answer speaks of several hosts at once, so that one of them may be to blame.
+    /// Whether the answer is about several hosts at once, so that one of them may be the cause.
     pub shared: bool,
-    /// The fingerprint that the host was asked with.
+    /// The fingerprint of the credential and settings that the host was asked with.
     pub fingerprint: Fingerprint,
-    /// Whether this machine's own requests explain it if the provider wants no more of them.
+    /// Whether this machine's own requests explain a refusal for too many requests.
     pub own_doing: bool,
 }
 
-/// What is new for a person after an outcome.
+/// The news for a person after an outcome.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum News {
     /// A record holds other addresses than before, or was confirmed after a doubt.
     Changed,
     /// The records were right already, or only refreshed.
     Confirmed,
-    /// A wait began, or its reason is another one than before.
+    /// A wait began, or its reason changed.
     Held(Hold),
-    /// The refusal of several records is looked into one by one.
+    /// Several records were refused together, and are asked about one by one from now on.
     Narrowed(Refusal),
     /// The same wait goes on.
     StillHeld(Hold),
 }
 
-/// Notes that the host's part of a round is about to leave: if Homing ends before the answer, that is
-/// known at the next start.
+/// Notes that the host's part of a round is about to leave: the next start can see that Homing ended
+/// before the answer.
 pub fn leaving(entry: &mut Entry) {
     entry.under_way = entry.under_way.saturating_add(1);
 }
 
-/// Notes that `wishes` leave for the provider now: from here on what it holds is unknown.
+/// Notes that `wishes` leave now: until the answer, what the provider holds is unknown.
 pub fn sending(entry: &mut Entry, wishes: &PerFamily<Wish>, now: Timestamp) {
     for family in Family::BOTH {
         let Some(addresses) = wishes[family].content() else { continue };
@@ -61,7 +61,7 @@ pub fn sending(entry: &mut Entry, wishes: &PerFamily<Wish>, now: Timestamp) {
     }
 }
 
-/// Remembers which families should be seen and are not; returns those for which that is new.
+/// Remembers which families should be seen and are not; returns the families for which this is new.
 pub fn note_missing(
     entry: &mut Entry,
     stands: &PerFamily<Stand>,
@@ -71,7 +71,7 @@ pub fn note_missing(
         let since = &mut entry.families[family].missing_since;
         match stand {
             Stand::Missing(_) => since.replace(since.unwrap_or(now)).is_none(),
-            // Until that is confirmed, an address is still missing.
+            // Until the removal is confirmed, an address is still missing.
             Stand::Wanted(Why::Gone) => false,
             Stand::Absent(_) | Stand::Off | Stand::Right | Stand::Wanted(_) => {
                 *since = None;
@@ -82,10 +82,10 @@ pub fn note_missing(
     })
 }
 
-/// Remembers since when what is set is not seen, and that it is back.
+/// Remembers since when the set addresses are not seen, and that they are back.
 ///
-/// An absence that was short is forgotten then; of a long one its end is remembered by the record
-/// being sent once more.
+/// A short absence is forgotten at the return; a long one is remembered until the record has been sent
+/// once more.
 pub fn note_away(entry: &mut Entry, seen: &PerFamily<Seen>, now: Timestamp) {
     let mut is_back = false;
     for family in Family::BOTH {
@@ -112,17 +112,17 @@ pub fn note_away(entry: &mut Entry, seen: &PerFamily<Seen>, now: Timestamp) {
     }
 }
 
-/// Remembers `problem`, which stands for what is wrong with the host's secret; returns whether it is
-/// another one than in the last round. What is over is forgotten, so that it is news again.
+/// Remembers `problem`, the fingerprint of what is wrong with the host's secret; returns whether the
+/// last round did not have it. A problem that is over is forgotten, so that it is news again.
 pub fn note_left_out(entry: &mut Entry, problem: Option<Fingerprint>) -> bool {
     let last = std::mem::replace(&mut entry.left_out, problem);
     problem.is_some() && problem != last
 }
 
-/// Remembers since when families are gone whose records are to be removed for that.
+/// Remembers since when families are gone, where their records are to be removed for that.
 ///
-/// One look that finds a family, or cannot tell, begins the time anew: what is removed has been
-/// known to be gone all the time. A record that waits keeps its moment and gets none.
+/// One look that finds a family, or cannot tell, ends this time: a record is removed only if every look
+/// found its family gone. A record that waits keeps its moment and gets no new one.
 pub fn note_gone(
     host: &Host,
     entry: &mut Entry,
@@ -143,13 +143,13 @@ pub fn note_gone(
     }
 }
 
-/// How long a name server may refuse a key that it took before, until that is a refusal of the key's
-/// rights.
+/// How long a name server may refuse a key that it accepted before, until that counts as a refusal of
+/// the key's rights.
 const REFUSES: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What `outcome` means in view of what is remembered of the hosts that were `asked`: a name server
-/// that refuses ([`Fault::Refused`]) a key which wrote all these records before is given a day; to
-/// any other key it says that it may not write them.
+/// The meaning of `outcome` in view of what is remembered of the `asked` hosts: a name server's refusal
+/// ([`Fault::Refused`]) remains a fault for a day if all these records were written before; otherwise
+/// it means that the key may not write them.
 pub fn in_view_of(
     outcome: Outcome,
     asked: &[(&Entry, &PerFamily<Wish>)],
@@ -186,7 +186,7 @@ pub fn settle(
 ) -> News {
     let now = situation.now;
     entry.under_way = 0;
-    // It has had its turn, unless the provider did not count it.
+    // The host has had its turn, unless the provider did not count the request.
     if outcome.counts_as_a_turn() {
         entry.queued_since = None;
     }
@@ -207,7 +207,7 @@ pub fn settle(
     }
 }
 
-/// Remembers a pause until `until` that the provider asked for `now`: it is the whole zone's.
+/// Remembers a pause until `until` that the provider asked for at `now`; it is for the whole zone.
 pub fn settle_zone(memory: &mut Memory, zone: &ZoneKey, until: Timestamp, now: Timestamp) {
     let history = memory.paces.entry(zone.clone()).or_default();
     if history.pause_until < Some(until) {
@@ -215,8 +215,8 @@ pub fn settle_zone(memory: &mut Memory, zone: &ZoneKey, until: Timestamp, now: T
     }
 }
 
-/// Ends the wait of a host whose provider has just taken the same credential for another one, if
-/// that shows that what it waits for is over; returns whether it does.
+/// Ends the wait of a host after its provider has accepted the same credential for another host, if
+/// that shows that the cause is over; returns whether it does.
 pub fn fixed_for_a_neighbour(entry: &mut Entry, now: Timestamp) -> bool {
     let ends = |hold: &&mut Hold| match hold.kind {
         HoldKind::Backoff(Fault::Server | Fault::Lost | Fault::Unreachable) => true,
@@ -226,11 +226,11 @@ pub fn fixed_for_a_neighbour(entry: &mut Entry, now: Timestamp) -> bool {
     hold.is_some_and(|hold| hold.until.replace(now).is_none_or(|until| now < until))
 }
 
-/// When a host is to be updated that is back after a long absence; `None` for any other, which is not
-/// to wait. An address was missing that is seen again, or `network_changed` ends a wait for a fault of
-/// the network. `spread` is chance, in `0.0..=1.0`.
+/// When to update a host that is back after a long absence; `None` for any other host, which does not
+/// wait. A host is back when a missing or removed address is seen again, or when `network_changed` ends
+/// a wait for a fault of the network. `spread` is a random number in `0.0..=1.0`.
 ///
-/// To be asked before what is seen is noted.
+/// Must be called before what is seen is noted.
 pub fn turn(
     entry: &mut Entry,
     stands: &PerFamily<Stand>,
@@ -252,7 +252,7 @@ pub fn turn(
     });
     let turn = now.after(after_absence(spread));
     match cut_off {
-        // In the round of its turn the change of the network is no news any more.
+        // In the round of its turn, the change of the network is no longer known.
         Some(hold) => hold.until = Some(hold.until.map_or(turn, |until| until.min(turn))),
         None if !is_seen_again => return None,
         None => {}
@@ -260,8 +260,8 @@ pub fn turn(
     Some(turn)
 }
 
-/// Settles whether the provider has counted a request that came to `outcomes`; returns whether this
-/// machine's own requests explain it if it wants no more of them.
+/// Takes a request back from the pace if, by its `outcomes`, the provider did not count it; returns
+/// whether this machine's own requests explain a refusal for too many requests.
 pub fn settle_pace(
     memory: &mut Memory,
     request: &Request,
@@ -276,10 +276,10 @@ pub fn settle_pace(
     histories.into_iter().any(|history| history.explains_a_refusal(pace, now))
 }
 
-/// No provider may silence a host for longer than this at one go (a broken server's year).
+/// The longest pause that one answer of a provider can cause (a broken server may ask for a year).
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How soon a host is asked about again whose rejection may be fixed at the provider.
+/// The wait after a rejection that may be fixed at the provider.
 const RECHECK: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn confirm(
@@ -294,7 +294,7 @@ fn confirm(
         let record = &mut entry.families[family];
         let addresses = match &wishes[family] {
             Wish::Leave => {
-                // The provider has deleted or overwritten what it was not told about.
+                // The provider has deleted or overwritten the record that the request left out.
                 if let Some(set) = record.set.as_ref().filter(|_| host.loses[family]) {
                     let addresses = Some(set.addresses.clone());
                     record.sent = Some(Sent { addresses, at: now, in_doubt: true });
@@ -317,7 +317,7 @@ fn confirm(
         *record = Record { set: Some(set), returned, ..Record::default() };
     }
     changed |= entry.hold.take().is_some();
-    // A repeat only confirms; what is confirmed at the first attempt is done.
+    // A repeat only confirms; an update that is confirmed at the first attempt is done.
     entry.half_done &= entry.failures > 0;
     entry.failures = 0;
     entry.last = Some((word, now));
@@ -330,17 +330,17 @@ fn confirm(
         host.families[family] == Use::Off || (record.hold.is_none() && has_answer)
     };
     entry.asking = match entry.asking {
-        // Until both families have found their answer, or one goes on being refused alone.
+        // It stays until both families have an answer, and while one is refused alone.
         Asking::OneFamily if !Family::BOTH.into_iter().all(settled) => Asking::OneFamily,
         Asking::OneFamily | Asking::Together => Asking::Together,
-        // A host that is right by itself may share again; if its company was to blame, it was not.
+        // The host is right alone, so that it may share requests again.
         Asking::Alone => Asking::Together,
     };
     if changed { News::Changed } else { News::Confirmed }
 }
 
 fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News {
-    // A provider that wants fewer requests is another matter than one that is not there.
+    // Failures count apart for a pause that the provider asks for and for a fault.
     let paused = |kind: HoldKind| kind == HoldKind::Throttled;
     let goes_on = |hold: &Hold| paused(hold.kind) == deferral.retry_after.is_some();
     let failures = if entry.hold.as_ref().is_none_or(goes_on) { entry.failures } else { 0 };
@@ -369,7 +369,7 @@ fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News 
             let more = match (deferral.fault, entry.failures) {
                 (Fault::Throttled, _) if situation.own_doing => Duration::ZERO,
                 (Fault::Throttled, failures) => beyond_the_pause(failures, situation.spread),
-                // A server that fails again is not asked every second, even if it wants that.
+                // A server that fails again is not asked every second, even if it asks for that.
                 (_, failures @ 2..) => delay(failures - 1).saturating_sub(wait),
                 _ => Duration::ZERO,
             };
@@ -403,7 +403,7 @@ fn reject(
         entry.asking = Asking::OneFamily;
         return News::Narrowed(refusal.clone());
     }
-    // Where nobody was asked, the last outcome is still the last.
+    // Where no provider was asked, the last outcome stays.
     if !rejection.is_our_own() {
         entry.last = Some((Word::Rejected, situation.now));
     }
@@ -417,10 +417,10 @@ fn reject(
     }
 }
 
-/// The families for whose sake `wishes` may have been refused.
+/// The families that may be the reason for a refusal of `wishes`.
 ///
-/// What is removed by leaving it out cannot be asked about alone; the other family, which is right,
-/// is stated for its sake only.
+/// A family that is removed by leaving it out cannot be asked about alone; the other family, which is
+/// right, is stated only because of it.
 fn to_blame(host: &Host, wishes: &PerFamily<Wish>) -> Vec<Family> {
     let removed = Family::BOTH.into_iter().find(|&family| wishes[family] == Wish::Remove);
     match (host.when_gone, removed) {
@@ -429,7 +429,7 @@ fn to_blame(host: &Host, wishes: &PerFamily<Wish>) -> Vec<Family> {
     }
 }
 
-/// `detail`, of which no more is kept than a person reads.
+/// `detail`, cut to what a person reads.
 fn bounded(detail: &str) -> String {
     const LONGEST: usize = 600;
     match detail.char_indices().nth(LONGEST) {
@@ -450,7 +450,7 @@ fn hold(kind: HoldKind, detail: &str, wait: Option<Duration>, situation: &Situat
     }
 }
 
-/// Puts `hold` into its place; a wait that goes on keeps its beginning, whatever fault comes next.
+/// Puts `hold` into `slot`; after a hold of the same kind, or a fault after a fault, `since` stays.
 fn place(slot: &mut Option<Hold>, mut hold: Hold) -> News {
     let is_fault = |kind| matches!(kind, HoldKind::Backoff(_));
     let before = slot.take();
@@ -468,9 +468,9 @@ fn place(slot: &mut Option<Hold>, mut hold: Hold) -> News {
     news
 }
 
-/// Takes back the note that `wishes` were sent: the provider did not take them.
+/// Takes back the note that `wishes` were sent: the provider did not accept them.
 ///
-/// A doubt that an earlier request left stays.
+/// A doubt about an earlier request stays.
 pub fn not_sent(entry: &mut Entry, wishes: &PerFamily<Wish>) {
     entry.under_way = 0;
     for family in Family::BOTH {

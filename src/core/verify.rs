@@ -1,7 +1,7 @@
-//! Verifying: what the zone's own servers say about a host, held against what is set.
+//! Verifying: compares what the zone's own servers answer about a host with what is set.
 //!
-//! Decides what each answer means, what all of them come to, when a server is asked again, and what
-//! is remembered. Asking is the round's work.
+//! Decides the meaning of each answer, the result of all answers, when a server is asked again, and
+//! what is remembered. Asking is the round's work.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -18,14 +18,14 @@ use super::wire::dns::{Class, Message, Name, Question, Rcode, Type};
 /// How a host is verified.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Verify {
-    /// The servers to ask; where there are none, those that the zone names.
+    /// The servers to ask; if empty, the servers that the zone names.
     pub servers: Vec<Server>,
     /// How long a server may take to hold what was set.
     pub timeout: Duration,
 }
 
 impl Verify {
-    /// How long a server may take where nothing else is said.
+    /// How long a server may take by default.
     pub const TIMEOUT: Duration = Duration::from_secs(10);
 }
 
@@ -36,14 +36,14 @@ pub enum Said {
     Holds(Option<Addresses>),
     /// It was not asked.
     NotAsked,
-    /// It does not tell, for this reason, which follows the server's name.
+    /// Its answer is not clear, for this reason, which follows the server's name.
     Unclear(String),
 }
 
 /// What one server said about a host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerAnswer {
-    /// What people call the server.
+    /// The server's name in messages.
     pub server: String,
     /// What it said about each family.
     pub said: PerFamily<Said>,
@@ -52,45 +52,45 @@ pub struct ServerAnswer {
 /// What the records of a host should hold, and what they held before.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Due {
-    /// What was set; a family that is left is not looked at.
+    /// What was set; a family with [`Wish::Leave`] is not checked.
     pub now: PerFamily<Wish>,
     /// What was set before the last update.
     pub before: PerFamily<Option<Addresses>>,
 }
 
-/// How one server stands, or one family there; the worst first.
+/// The state of one server, or of one family there; the worst first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum ServerState {
-    /// It holds something else than what was set at any time.
+    /// It holds neither what is set nor what was set before.
     Foreign,
     /// It holds what was set before.
     Behind,
-    /// It does not tell.
+    /// Its answer is not clear.
     Unclear,
     /// It holds what is set.
     Right,
 }
 
-/// What all servers come to.
+/// The result of all servers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum VerifyVerdict {
-    /// At least one holds something else.
+    /// At least one server holds something else.
     Differs {
         /// Whether one of them holds what was set before.
         is_behind: bool,
-        /// Whether none holds what is set, so that it is no matter of who asks.
+        /// Whether no server holds what is set, so that the answer does not depend on the server.
         everywhere: bool,
         /// What they hold, in words.
         words: String,
     },
-    /// Those that tell hold what is set.
+    /// At least one server holds what is set, and none holds something else.
     Right {
-        /// How many they are; at least one.
+        /// How many servers hold what is set; at least one.
         servers: u32,
-        /// What the others say.
+        /// The reasons of the unclear servers.
         others: String,
     },
-    /// None tells, for these reasons.
+    /// No server gives a clear answer, for these reasons.
     Unclear(String),
 }
 
@@ -106,7 +106,7 @@ pub fn question(host: &Hostname, family: Family) -> Question {
 /// | RCODE    | AA  | answer                        | then                          |
 /// |----------|-----|-------------------------------|-------------------------------|
 /// | others   | –   | –                             | unclear                       |
-/// | NXDOMAIN, NOERROR | no | –                     | unclear: it may be a memory   |
+/// | NXDOMAIN, NOERROR | no | –                     | unclear: it may be cached     |
 /// | NXDOMAIN | yes | –                             | none                          |
 /// | NOERROR  | yes | another name in place of this | unclear                       |
 /// | NOERROR  | yes | data that are no address      | unclear                       |
@@ -153,8 +153,8 @@ pub fn name_servers(message: &Message, zone: &Hostname) -> Vec<Hostname> {
     names
 }
 
-/// The resolvers that a `resolv.conf` names, at most three as the system's library has it; the one
-/// on this machine where it names none.
+/// The resolvers that a `resolv.conf` names, at most three, as in the system's library; the resolver on
+/// this machine where it names none.
 pub fn resolvers(text: &str) -> Vec<IpAddr> {
     const MOST: usize = 3;
     let address = |line: &str| line.trim().strip_prefix("nameserver")?.trim().parse().ok();
@@ -162,7 +162,7 @@ pub fn resolvers(text: &str) -> Vec<IpAddr> {
     if named.is_empty() { vec![[127, 0, 0, 1].into()] } else { named }
 }
 
-/// When a server that does not hold what is set is asked again, after the moment `asked`; both count
+/// When a server that does not hold what is set is asked next, after the moment `asked`; both count
 /// from the beginning. Soon at first, then at most every two seconds.
 pub fn next_time(asked: Duration) -> Duration {
     const FIRST: [u64; 4] = [200, 500, 1000, 2000];
@@ -171,7 +171,7 @@ pub fn next_time(asked: Duration) -> Duration {
     first.unwrap_or_else(|| asked + LEAST.max(asked / 4))
 }
 
-/// How one server stands.
+/// The state of one server.
 ///
 /// | the families asked for                           | then    |
 /// |--------------------------------------------------|---------|
@@ -192,7 +192,7 @@ pub fn standing(due: &Due, told: &ServerAnswer) -> ServerState {
     families.min().unwrap_or(ServerState::Unclear)
 }
 
-/// What all servers come to: behind if one is, else foreign if one is, else right if one is.
+/// The result of all servers: behind if one is, else foreign if one is, else right if one is.
 pub fn judge(due: &Due, told: &[ServerAnswer]) -> VerifyVerdict {
     let of = |wanted: ServerState| told.iter().filter(move |told| standing(due, told) == wanted);
     let words = || {
@@ -223,7 +223,7 @@ pub fn judge(due: &Due, told: &[ServerAnswer]) -> VerifyVerdict {
     }
 }
 
-/// What a server holds that it should not: `ns2:53 answers IPv4 192.0.2.1, no IPv6`.
+/// How a server's answer differs from what is set: `ns2:53 answers IPv4 192.0.2.1, no IPv6`.
 fn differences(due: &Due, ServerAnswer { server, said }: &ServerAnswer) -> String {
     let mut text = format!("{server} answers");
     let mut separator = " ";
@@ -240,7 +240,7 @@ fn differences(due: &Due, ServerAnswer { server, said }: &ServerAnswer) -> Strin
     text
 }
 
-/// At most this much is told and remembered of many servers.
+/// The greatest number of servers that a message describes; the others are counted.
 const MOST_TOLD: usize = 4;
 
 fn joined(texts: impl Iterator<Item = String>) -> String {
@@ -252,8 +252,8 @@ fn joined(texts: impl Iterator<Item = String>) -> String {
     }
 }
 
-/// Remembers what came out after an update that took `took` to reach the last server; `changed` when
-/// it set something new.
+/// Records the result of verifying an update that took `took` to reach the last server; `changed` when
+/// the update set something new.
 ///
 /// | verdict | repeated already | then                                 |
 /// |---------|------------------|--------------------------------------|
@@ -295,23 +295,23 @@ pub fn note_update(
         Some(Verification { at, finding, again, repeated, was_right, put_right, returned });
 }
 
-/// What a look between updates found that is new.
+/// The news from a check between updates.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Drift {
-    /// Somebody else has changed the record, and it is to be put right.
+    /// Somebody else has changed the record, and it is to be put right; the difference in words.
     PutRight(String),
-    /// Some servers hold something else, and others what is set.
+    /// Some servers hold something else, and others what is set; the difference in words.
     Differ(String),
-    /// Somebody else has changed the record; why it is left follows.
+    /// Somebody else has changed the record, and it is left as it is; the difference, and why.
     Left(String, &'static str),
-    /// What was wrong is right again.
+    /// The records are right again.
     Over,
 }
 
-/// How long a record that was put right is left to whoever changes it again.
+/// How long a record that was put right is left alone when somebody changes it again.
 pub const TRUCE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Remembers what a look between updates found, if it is new; returns what that is.
+/// Records the result of a check between updates, if it is new; returns the news.
 ///
 /// | verdict           | remembered                | then                            |
 /// |-------------------|---------------------------|---------------------------------|
@@ -324,7 +324,7 @@ pub const TRUCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// | all foreign       | never seen right          | wrong: left                     |
 /// | all foreign       | otherwise                 | wrong: put right                |
 ///
-/// What is not to be taken over is left; what is left is news when it is something else than before.
+/// Without `take_over` the record is left. A record that is left is news when the difference is new.
 pub fn note_look(
     entry: &mut Entry,
     verdict: VerifyVerdict,
@@ -334,7 +334,7 @@ pub fn note_look(
     let before = entry.verified.as_ref();
     let put_right = before.and_then(|before| before.put_right);
     let repeated = before.is_some_and(|before| before.repeated);
-    // Whoever stood in for an address that was away has to give way once, and that is no quarrel.
+    // A machine that stood in for an absent address has to give way once, and that is no conflict.
     let returned = before.is_some_and(|before| before.returned);
     let note = |finding, again, was_right, put_right| {
         let returned = false;
@@ -368,7 +368,7 @@ pub fn note_look(
                 entry.verified = note(finding, None, true, put_right);
                 return Some(Drift::Differ(words));
             }
-            // Before anything is known to be wrong there is no reason to think it always was.
+            // Without an earlier verification the record counts as once right.
             let was_right = before.is_none_or(|before| before.was_right);
             let in_truce = !returned && put_right.is_some_and(|at| now.since(at) < TRUCE);
             let why_not = if !take_over {
