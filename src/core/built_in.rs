@@ -1,5 +1,5 @@
 //! The built-in providers: texts that build.rs makes of `core/providers.toml`, decoded one by one when
-//! somebody names them, so that a start pays for none of them.
+//! they are named, so that a start decodes none of them.
 //!
 //! Owns the form of these texts. Called by the configuration, `homing providers` and `homing import`.
 
@@ -10,8 +10,8 @@ use super::protocol::manners::Protocol;
 use super::provider::Provider;
 use super::provider_key::ProviderKey;
 
-/// Two parts for each entry, sorted by name: its name and its settings. The settings are parts, too: the
-/// protocol, then the sign and the value of each key, in the order of their ranks.
+/// Two parts for each entry, sorted by name: its name and its settings. The settings are parts, too:
+/// the protocol, then the sign and the value of each key, in the order of their ranks.
 ///
 /// A part is a length in bytes, as two characters of seven bits each, and a text of that length.
 const ENTRIES: &str = include_str!(concat!(env!("OUT_DIR"), "/providers.txt"));

@@ -1,7 +1,7 @@
-//! Confinement: what Homing has to reach, whether what it was given suffices, and both in words.
+//! Confinement: what Homing has to reach, whether the granted access suffices, and both in words.
 //!
-//! Decides on paths as they are told; what they lead to is the shell's to find out, and so is the
-//! confining itself. Used for the daemon, for `--once` and for `check`.
+//! Decides on paths as they are given; resolving links is the shell's work, and so is the confining
+//! itself. Used for the daemon, for `--once` and for `check`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,16 +16,16 @@ pub struct Needs {
     pub read: BTreeSet<PathBuf>,
     /// The directories below which it reads and writes.
     pub write: BTreeSet<PathBuf>,
-    /// Where it connects to.
+    /// The ports it connects to.
     pub ports: Ports,
 }
 
 /// TCP ports of servers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Ports {
-    /// Any, because a server names them.
+    /// Any port, because a server names the ports.
     Any,
-    /// These.
+    /// These ports.
     These(BTreeSet<u16>),
 }
 
@@ -42,11 +42,11 @@ pub enum Unconfined {
     OnChange(Hostname),
     /// The system refused, in its words.
     Refused(String),
-    /// systemd has started it.
+    /// systemd has started Homing and confines it.
     Systemd,
 }
 
-/// Directories that programs share, so that much besides Homing's own lies below them.
+/// Directories that programs share: many files besides Homing's own lie below them.
 const SHARED: [&str; 20] = [
     "/",
     "/boot",
@@ -71,7 +71,7 @@ const SHARED: [&str; 20] = [
 ];
 
 impl Needs {
-    /// What neither these nor `other` leave out.
+    /// These needs and those of `other` together.
     pub fn with(mut self, other: Self) -> Self {
         self.read.extend(other.read);
         self.write.extend(other.write);
@@ -85,12 +85,12 @@ impl Needs {
         self
     }
 
-    /// Whether whoever is given these can do with them all that `other` asks for.
+    /// Whether a process with this access can do all that `other` asks for.
     pub fn covers(&self, other: &Self) -> bool {
         other.beyond(self).is_empty()
     }
 
-    /// What of these is still missing for whoever was given `held`.
+    /// The part of these needs that `held` does not cover.
     pub fn beyond(&self, held: &Self) -> Self {
         let reads = |path: &Path| is_below(path, &held.read) || is_below(path, &held.write);
         let ports = match (&self.ports, &held.ports) {
@@ -105,7 +105,7 @@ impl Needs {
         }
     }
 
-    /// What of these is not named in `other`, whatever may lie below another thing there.
+    /// The part of these needs that `other` does not name itself; a directory above is not enough.
     pub fn without(&self, other: &Self) -> Self {
         let Self { ports, .. } = self.beyond(other);
         let read = self.read.iter().filter(|path| !other.write.contains(*path));
@@ -113,13 +113,13 @@ impl Needs {
         Self { read, write: &self.write - &other.write, ports }
     }
 
-    /// Whether there is nothing in them.
+    /// Whether nothing is needed.
     pub fn is_empty(&self) -> bool {
         self.read.is_empty() && self.write.is_empty() && self.ports == Ports::default()
     }
 
-    /// A sentence about each directory that opens more than Homing's own, for a file of its
-    /// configuration; those that are read by `system` are open whatever a configuration says.
+    /// A sentence about each shared directory that is opened because a file of the configuration lies
+    /// in it; the directories that `system` reads are left out, because they are open in any case.
     pub fn breadth(&self, system: &Self) -> Vec<String> {
         let shared = |paths: &BTreeSet<PathBuf>| -> Vec<PathBuf> {
             paths.iter().filter(|path| is_shared(path)).cloned().collect()
@@ -137,8 +137,8 @@ impl Needs {
         read.chain(written).map(sentence).collect()
     }
 
-    /// A sentence about each directory in which there is nothing yet, if one that it will be in is
-    /// among the `opened` ones for its sake alone.
+    /// A sentence about each directory with nothing in it yet, if a directory above it is among the
+    /// `opened` ones only because of it.
     pub fn awaited(&self, opened: &Self) -> Vec<String> {
         let open_anyway = [(&self.read, &opened.read), (&self.write, &opened.write)]
             .map(|(wanted, opened)| -> BTreeSet<PathBuf> { wanted & opened });
@@ -221,7 +221,7 @@ fn is_below(path: &Path, paths: &BTreeSet<PathBuf>) -> bool {
     path.ancestors().any(|ancestor| paths.contains(ancestor))
 }
 
-/// Whether `path` is below one of `paths` that is not itself.
+/// Whether `path` is below one of `paths` other than itself.
 fn is_below_another(path: &Path, paths: &BTreeSet<PathBuf>) -> bool {
     path.parent().is_some_and(|parent| is_below(parent, paths))
 }

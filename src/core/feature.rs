@@ -1,22 +1,22 @@
-//! What a build may leave out, and the words in which it says so.
+//! Features that a build may leave out, and the messages about them.
 //!
-//! The features of `Cargo.toml` as values, for whoever reads a setting, a command or prints help. A
-//! build without one refuses what needs it and never does something else in its place.
+//! The features of `Cargo.toml` as values, for code that reads a setting or a command, or prints help.
+//! A build without a feature refuses what needs it and never does something else instead.
 
 use crate::core::name::Hostname;
 
-/// What a build may leave out.
+/// A feature that a build may leave out.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Feature {
-    /// To translate other clients' set-ups.
+    /// Translating other clients' set-ups.
     Import,
-    /// To take host names in letters beyond ASCII.
+    /// Accepting host names in letters beyond ASCII.
     InternationalNames,
-    /// To be confined by the kernel's Landlock.
+    /// Confinement by the kernel's Landlock.
     Landlock,
-    /// To send signed updates to name servers.
+    /// Signed updates to name servers.
     NameServers,
-    /// To issue, audit, rotate and revoke tokens.
+    /// Issuing, auditing, rotating and revoking tokens.
     Tokens,
 }
 
@@ -53,12 +53,12 @@ pub fn left_out() -> impl Iterator<Item = &'static str> {
     Feature::ALL.into_iter().filter(|feature| !feature.is_here()).map(Feature::word)
 }
 
-/// That this build leaves `what` out, with what to do.
+/// The message that this build leaves `what` out, with what to do.
 pub fn refusal(what: &str) -> String {
     format!("this build of Homing leaves out {what}; the full build has it")
 }
 
-/// What to do so that `homing token ACTION` is run for `host`, where this build leaves it out, too.
+/// What to do to run `homing token ACTION` for `host`, also where this build leaves the command out.
 pub fn run_token(action: &str, host: &Hostname) -> String {
     let place = if Feature::Tokens.is_here() { "" } else { " where the full build is" };
     format!("run `homing token {action} {host}`{place}")

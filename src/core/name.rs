@@ -1,9 +1,9 @@
 //! Host names: parsed once, at the edge, into the form that goes on the wire.
 //!
-//! Owns the rules of RFC 1123 (section 2.1) and RFC 1035 (section 2.3.4), with underscores before the last
-//! dot as well: the DNS has no rule against them (RFC 2181, section 11), and deSEC, BIND and PowerDNS hold such
-//! addresses. Turning U-labels into A-labels needs tables and is the configuration's job; here every
-//! name is ASCII.
+//! Owns the rules of RFC 1123 (section 2.1) and RFC 1035 (section 2.3.4), but accepts underscores
+//! before the last dot: the DNS has no rule against them (RFC 2181, section 11), and deSEC, BIND and
+//! PowerDNS hold such names. Turning U-labels into A-labels needs tables and is the configuration's
+//! job; here every name is ASCII.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,10 +19,10 @@ pub struct Hostname(Box<str>);
 pub enum NameError {
     /// The text looks like an IP address, or ends like one.
     Address,
-    /// A label holds a character that is neither letter, digit, hyphen nor underscore, or the last one
-    /// an underscore.
+    /// A label holds a character other than letters, digits, hyphens and underscores, or the last label
+    /// holds an underscore.
     Character(char),
-    /// There is nothing, or nothing between two dots.
+    /// The text is empty, or nothing is between two dots.
     Empty,
     /// A label begins or ends with a hyphen.
     Hyphen,
@@ -55,7 +55,7 @@ impl Hostname {
 impl FromStr for Hostname {
     type Err = NameError;
 
-    /// Parses ASCII text; upper case is lowered and one final dot dropped.
+    /// Parses ASCII text; upper case becomes lower case, and one final dot is dropped.
     fn from_str(text: &str) -> Result<Self, NameError> {
         const LONGEST_LABEL: usize = 63;
         const LONGEST_NAME: usize = 253;
@@ -64,7 +64,7 @@ impl FromStr for Hostname {
             return Err(NameError::TooLong);
         }
         let last = text.rsplit('.').next().unwrap_or_default();
-        // No top-level domain has one, nor has the name of a machine of this network.
+        // No top-level domain holds an underscore, nor does the name of a machine of this network.
         if last.contains('_') {
             return Err(NameError::Character('_'));
         }

@@ -1,14 +1,14 @@
 //! The known word nearest to a mistyped one.
 //!
-//! Knows no list of words itself; called by whoever refuses a command, an option, a key or a name.
+//! Holds no list of words itself; called by code that refuses a command, an option, a key or a name.
 
-/// The one of `known` that `typed` was most likely meant to be; `None` when none is near.
+/// The word of `known` that `typed` most likely means; `None` when none is near.
 ///
 /// Near means that one begins with the other (from three letters on), or that at most a third of
 /// the letters were missed, added, exchanged or swapped with a neighbour. Leading hyphens and
-/// case do not count. Of words equally near the one that `typed` begins counts, then the first.
+/// case do not count. Among equally near words the one that `typed` begins wins, then the first.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // No word of ours is as long, and the work grows with the length.
+    // No known word is as long, and the work grows with the length.
     const LONGEST: usize = 64;
     let letters = |word: &str| -> Vec<char> {
         word.trim_start_matches('-').chars().flat_map(char::to_lowercase).take(LONGEST).collect()
@@ -19,7 +19,7 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         let (shorter, longer) = (typed.len().min(word.len()), typed.len().max(word.len()));
         let begins = shorter >= 3 && typed[..shorter] == word[..shorter];
         let distance = if begins { (longer - shorter).min(1) } else { edits(&typed, &word) };
-        // People leave the end of a word out sooner than they add one.
+        // People omit the end of a word more often than they add one.
         let adds = begins && word.len() < longer;
         (shorter > 1 && distance <= (longer / 3).max(1)).then_some((distance, adds))
     };

@@ -1,28 +1,28 @@
-//! Sorting, in code that all kinds of values share.
+//! Sorting, with code that all types of values share.
 //!
 //! Each kind of value that the standard library sorts costs about four kilobytes of machine code, and
 //! Homing sorts some twenty kinds of short lists.
 
 use std::cmp::Ordering;
 
-/// Puts `items` into their own order; equal ones stay as they are.
+/// Sorts `items` by their own order; equal ones keep their order.
 pub fn sort<T: Ord>(items: &mut [T]) {
     sort_by(items, T::cmp);
 }
 
-/// Puts `items` into the order of what `key` says of them; equal ones stay as they are.
+/// Sorts `items` by the key that `key` returns; equal ones keep their order.
 pub fn sort_by_key<T, K: Ord>(items: &mut [T], key: impl Fn(&T) -> K) {
     sort_by(items, |one, other| key(one).cmp(&key(other)));
 }
 
-/// Puts `items` into the order of `compare`; equal ones stay as they are.
+/// Sorts `items` by `compare`; equal ones keep their order.
 pub fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
     if items.len() < 2 {
         return;
     }
     let mut sources =
         sources(items.len(), &|one: usize, other: usize| compare(&items[one], &items[other]));
-    // Each cycle of the permutation by exchanges: what is at `to` belongs to its end.
+    // Swaps follow each cycle of the permutation: the item at `to` belongs at the end of the cycle.
     for start in 0..items.len() {
         let mut to = start;
         loop {
@@ -36,7 +36,7 @@ pub fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
     }
 }
 
-/// For each index of the sorted list the index that its item has now.
+/// For each index of the sorted list, the index at which its item is now.
 fn sources(count: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize> {
     let mut sources: Vec<usize> = (0..count).collect();
     sources.sort_by(|one, other| compare(*one, *other));

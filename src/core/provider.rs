@@ -1,7 +1,7 @@
-//! Providers are data: one entry tells how to speak to one DNS service.
+//! Providers are data: one entry describes how to speak to one DNS service.
 //!
-//! The built-in entries stand in `providers.toml`, in the form that users write as
-//! `[provider.NAME]`; the settings of both are laid over the protocol's defaults here.
+//! The built-in entries are in `providers.toml`, in the form that users write as `[provider.NAME]`; the
+//! settings of both replace the protocol's defaults here.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::provider_key::{ProviderKey, Takers};
 use super::server::Server;
 use super::wire::tsig::Algorithm;
 
-/// Text that is either built in or the user's.
+/// Text that is either built in or written by the user.
 pub type Text = Cow<'static, str>;
 
 /// How one provider is spoken to.
@@ -22,7 +22,7 @@ pub type Text = Cow<'static, str>;
 pub struct Provider {
     /// The name that hosts refer to.
     pub name: Text,
-    /// The service's name for people.
+    /// The service's name in messages.
     pub title: Text,
     /// The protocol it speaks.
     pub protocol: Protocol,
@@ -30,28 +30,28 @@ pub struct Provider {
     pub update_url: Option<Text>,
     /// Where its management API is, without a final slash (deSEC).
     pub api_url: Option<Text>,
-    /// The name server that takes updates (rfc2136).
+    /// The name server that accepts updates (rfc2136).
     pub name_server: Option<Server>,
-    /// The hash of keys whose file does not tell it (rfc2136).
+    /// The hash algorithm of keys whose file does not name it (rfc2136).
     pub algorithm: Algorithm,
-    /// The zone of all its hosts, when there is but one.
+    /// The zone of all its hosts, when there is only one.
     pub zone: Option<Hostname>,
     /// A PEM file with one more certificate authority to trust.
     pub ca_file: Option<Text>,
     /// Whether `http://` to a private address is accepted.
     pub plain_http: bool,
-    /// What leaving a family out of a request does there.
+    /// What happens to a family's record when a request leaves the family out.
     pub omit: Omit,
-    /// How many requests per time it takes; `None` is "off".
+    /// How many requests per time it accepts; `None` is "off".
     pub pace: Option<Pace>,
-    /// Whether that is for each host, instead of for each zone.
+    /// Whether the pace is for each host, instead of for each zone.
     pub pace_each_host: bool,
-    /// How often an unchanged address must be confirmed lest it expire.
+    /// How often an unchanged address must be confirmed so that it does not expire.
     pub refresh: Option<Duration>,
     /// How many hosts one request may name.
     pub batch: usize,
-    /// The parameter that carries each family's addresses (dyndns2); one name for both means one
-    /// comma list.
+    /// The parameter that carries each family's addresses (dyndns2); the same name for both means one
+    /// list separated by commas.
     pub parameters: PerFamily<Text>,
     /// Whether each family needs a request of its own (dyndns2).
     pub one_family: bool,
@@ -63,7 +63,7 @@ pub struct Provider {
     pub login: Login,
     /// Web services of the provider that answer with the asker's address.
     pub echo: PerFamily<Option<Text>>,
-    /// The narrowest credential that the provider offers, for people.
+    /// The narrowest credential that the provider offers, in words.
     pub credential: Text,
     /// What else a user should know.
     pub note: Text,
@@ -79,7 +79,7 @@ pub enum Login {
 }
 
 impl Protocol {
-    /// An entry of this protocol with every default written down.
+    /// A provider called `name` with all defaults of this protocol.
     pub fn defaults(self, name: Text) -> Provider {
         let manners = self.manners();
         Provider {
@@ -115,7 +115,7 @@ const OMITS: [(&str, Omit); 3] =
 const LOGINS: [(&str, Login); 2] = [("username", Login::Username), ("host", Login::Host)];
 
 impl Manners {
-    /// Whether the setting `key` of a provider means anything to the protocol.
+    /// Whether the protocol uses the setting `key` of a provider.
     pub fn takes(&self, key: ProviderKey) -> bool {
         match key.takers() {
             Takers::All => true,
@@ -127,7 +127,7 @@ impl Manners {
 }
 
 impl Provider {
-    /// Gives the setting `key` a value; an error is what is wrong with the text.
+    /// Sets `key` to the value in `text`; the error says what is wrong with the text.
     ///
     /// The caller has checked addresses and the names of parameters. A name server, the zone and
     /// `refresh` have no text form here: the configuration writes these fields itself.
@@ -167,7 +167,7 @@ impl Provider {
                 let paths = [Some(manners.update_path), manners.api_path];
                 let url = |path| Cow::Owned(format!("{server}{path}"));
                 [self.update_url, self.api_url] = paths.map(|path| path.map(url));
-                // Another server is another service: the built-in one need not learn its users' addresses.
+                // Another server is another service: the built-in one need not learn the addresses.
                 self.echo = PerFamily::default();
             }
             ProviderKey::Title => self.title = text,
@@ -179,7 +179,7 @@ impl Provider {
         Ok(())
     }
 
-    /// Everything of the entry that changes what goes over the wire, as text to be compared.
+    /// All settings of the entry that change what goes over the wire, as text to be compared.
     pub fn wire_form(&self) -> String {
         let absent = Text::default();
         let text = |text: &Option<Text>| text.clone().unwrap_or_else(|| absent.clone());
@@ -199,7 +199,7 @@ impl Provider {
         .join("\n")
     }
 
-    /// Where updates go, as text to be compared: the same addresses elsewhere are not set.
+    /// Where updates go, as text to be compared: addresses set at one place are not set at another.
     pub fn place(&self) -> String {
         let name_server = self.name_server.as_ref().map(Server::to_string).unwrap_or_default();
         let urls = [&self.update_url, &self.api_url];
@@ -213,8 +213,8 @@ impl Provider {
         self.protocol.manners().removal.filter(|by| *by == Removal::Said || leaving_out_deletes)
     }
 
-    /// What updating a host without `family` does to that family's record, in words, when it is
-    /// not simply left alone.
+    /// What updating a host without `family` does to that family's record, in words; `None` when the
+    /// record is left alone.
     pub fn side_effect(&self, family: Family) -> Option<String> {
         if self.protocol.manners().can_leave || self.leave.is_some() || self.one_family {
             return None;
@@ -234,7 +234,7 @@ impl Provider {
     }
 }
 
-/// What the text stands for among `words`, or what is wrong with it.
+/// The value of `text` among `words`; the error says what is wrong with the text.
 pub fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
     words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
         let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();

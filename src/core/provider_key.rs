@@ -3,7 +3,7 @@
 //! Constants alone, without a path into the crate, because build.rs reads this file, too. Used by the
 //! configuration and by the built-in entries.
 
-/// Makes the type of the keys from one row for each: what it means, its name, form and takers.
+/// Makes the type of the keys from one row per key: its meaning, name, form and takers.
 macro_rules! keys {
     ($($(#[$meaning:meta])* $key:ident $word:literal $form:ident $takers:ident,)*) => {
         /// A key of `[provider.NAME]`.
@@ -37,7 +37,7 @@ macro_rules! keys {
 }
 
 keys! {
-    /// The hash of keys whose file does not name it.
+    /// The hash algorithm of keys whose file does not name it.
     Algorithm "algorithm" Text Few,
     /// Where the management API is.
     ApiUrl "api-url" Text Few,
@@ -49,7 +49,7 @@ keys! {
     Credential "credential" Text All,
     /// A web service that answers with the asker's IPv4 address.
     Echo4 "echo4" Text Web,
-    /// The same for IPv6.
+    /// A web service that answers with the asker's IPv6 address.
     Echo6 "echo6" Text Web,
     /// The parameter that carries IPv4 addresses.
     Ipv4Parameter "ipv4-parameter" Text Few,
@@ -61,15 +61,15 @@ keys! {
     Login "login" Text Few,
     /// What else a user should know.
     Note "note" Text All,
-    /// What leaving a family out of a request does.
+    /// What happens to a family's record when a request leaves the family out.
     Omit "omit" Text Web,
     /// Whether each family needs a request of its own.
     OneFamily "one-family" Flag Few,
-    /// How many requests per time the service takes.
+    /// How many requests per time the service accepts.
     Pace "pace" Text Remote,
     /// Whether `http://` to a private address is accepted.
     PlainHttp "plain-http" Flag Web,
-    /// How the service is spoken to.
+    /// The protocol of the service.
     Protocol "protocol" Text All,
     /// Parameters that every request carries.
     Query "query" Text Few,
@@ -77,7 +77,7 @@ keys! {
     Refresh "refresh" Text Remote,
     /// The server, to which the protocol's own paths are added.
     Server "server" Text Remote,
-    /// The service's name for people.
+    /// The service's name in messages.
     Title "title" Text All,
     /// Where updates go.
     UpdateUrl "update-url" Text Web,
@@ -103,15 +103,15 @@ pub enum Form {
 pub enum Takers {
     /// Every protocol.
     All,
-    /// Those that list it among their own.
+    /// The protocols that list the key among their own.
     Few,
-    /// Those that speak to a server.
+    /// The protocols that speak to a server.
     Remote,
-    /// Those that speak HTTP.
+    /// The protocols that speak HTTP.
     Web,
 }
 
-/// The sign of the first key in the texts of built-in entries; the others follow.
+/// The sign of the first key in the texts of built-in entries; the next keys have the next characters.
 const FIRST_SIGN: u8 = b'A';
 
 impl ProviderKey {
@@ -136,7 +136,7 @@ impl ProviderKey {
         Self::ALL.get(usize::from(sign.checked_sub(FIRST_SIGN)?)).copied()
     }
 
-    /// The order in which settings are laid over an entry: the first two bear on the others.
+    /// The order in which settings are applied to an entry: the first two affect the others.
     pub fn rank(self) -> usize {
         let first = [Self::PlainHttp, Self::Server];
         first.iter().position(|key| *key == self).unwrap_or(first.len())

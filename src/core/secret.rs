@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::protocol::manners::Protocol;
 
-/// What stands in place of a secret.
+/// The replacement of a secret in texts.
 pub const HIDDEN: &str = "…";
 
 /// A password or API token. `Debug` never shows it; there is no `Display` and no `Serialize`.
@@ -15,12 +15,12 @@ pub const HIDDEN: &str = "…";
 pub struct Secret(Box<str>);
 
 impl Secret {
-    /// Wraps `text`, which the caller has checked to be one line.
+    /// Wraps `text`; the caller has checked that it is one line.
     pub fn new(text: &str) -> Self {
         Self(text.into())
     }
 
-    /// The only way out; searching for `expose()` finds every place a secret leaves.
+    /// The secret as text; a search for `expose()` finds every place where a secret leaves.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -32,16 +32,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Text that may hold secrets, such as a URL or a body: `Debug` and `Display` show `…` in place of each.
+/// Text that may hold secrets, such as a URL or a body: `Debug` and `Display` show `…` for each.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct Guarded {
     text: String,
-    /// Where in the text a secret stands, in the order of the text, and which.
+    /// The range of each secret in the text, in the order of the text, with the secret.
     held: Vec<(Range<usize>, Secret)>,
 }
 
 impl Guarded {
-    /// Appends `form`, which is how `secret` is written in texts of this kind.
+    /// Appends `form`, the form of `secret` in texts of this kind.
     pub fn push_secret(&mut self, secret: &Secret, form: &str) {
         let begin = self.text.len();
         self.text.push_str(form);
@@ -83,8 +83,8 @@ impl fmt::Debug for Guarded {
     }
 }
 
-/// Why `secret` is hardly what a provider that speaks `protocol` gave, as the end of a sentence about
-/// it; a guess, by which nothing is refused.
+/// Why `secret` is probably not what a provider that speaks `protocol` gave, as the end of a sentence
+/// about it; a guess, for which nothing is refused.
 pub fn doubt(secret: &Secret, protocol: Protocol) -> Option<&'static str> {
     const WORDS: [&str; 7] =
         ["token ", "bearer ", "basic ", "authorization:", "token=", "token:", "password="];
@@ -116,7 +116,7 @@ fn is_uuid(text: &str) -> bool {
     lengths == [8, 4, 4, 4, 12] && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }
 
-/// Whether examples have such texts where a secret belongs; `text` is in small letters.
+/// Whether `text`, in small letters, is a placeholder that examples have in place of a secret.
 fn is_placeholder(text: &str) -> bool {
     const WHOLE: [&str; 8] =
         ["changeme", "change-me", "change_me", "password", "secret", "token", "todo", "example"];
@@ -138,11 +138,11 @@ fn is_placeholder(text: &str) -> bool {
 
 /// A short salted digest of a host's credential and settings; equal means "nothing was changed".
 ///
-/// It is short on purpose: it tells that something changed, and is of no use for guessing a secret.
+/// It is short on purpose: it shows that something changed, and is of no use for guessing a secret.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Fingerprint(pub u64);
 
-/// Reads exactly so many hexadecimal digits, as salts and fingerprints are kept in files.
+/// Reads exactly `digits` hexadecimal digits, as files keep salts and fingerprints.
 pub fn hex(text: &str, digits: usize) -> Option<u128> {
     let all = text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit());
     u128::from_str_radix(text, 16).ok().filter(|_| all)

@@ -9,9 +9,9 @@ use super::name::Hostname;
 /// A server and its port.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Server {
-    /// By its address, which can be reached over one family alone.
+    /// An address, which can be reached over one family only.
     Address(SocketAddr),
-    /// By a name that has to be looked up.
+    /// A name that has to be looked up.
     Name(Hostname, u16),
 }
 
@@ -31,7 +31,7 @@ impl From<(IpAddr, u16)> for Server {
     }
 }
 
-/// As the configuration has it, always with the port.
+/// As the configuration writes it, always with the port.
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,6 +1,6 @@
-//! Sources as the configuration names them: where addresses come from, and what of them is published.
+//! Sources as the configuration names them: where addresses come from, and which of them are published.
 //!
-//! Looks nowhere and asks nobody: `crate::source` does. Made by the configuration.
+//! Values only: `crate::source` looks and asks. Made by the configuration.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,7 +20,7 @@ use super::wire::whoami::Resolver;
 pub struct Source {
     /// The name that hosts refer to.
     pub name: String,
-    /// Where it looks.
+    /// Where the source looks.
     pub kind: SourceKind,
     /// Whether private and shared addresses may be published.
     pub allow_private: bool,
@@ -37,9 +37,9 @@ pub enum SourceKind {
     File(PathBuf),
     /// The addresses that the kernel has on an interface.
     Interface(Interface),
-    /// Services outside that tell the asker's address.
+    /// Outside services that answer with the asker's address.
     Outside(Outside),
-    /// Addresses written down.
+    /// Addresses written in the configuration.
     Static(Vec<IpAddr>),
 }
 
@@ -54,29 +54,29 @@ pub struct Interface {
     pub neighbour: Option<Neighbour>,
 }
 
-/// Services outside, and when they are believed.
+/// Outside services, and when their answers are believed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Outside {
     /// The services, of one kind or of several, asked in turn.
     pub services: Vec<Service>,
-    /// How many must say the same before it is believed; at least 1, at most the number of services.
+    /// How many must give the same address before it is believed; at least 1, at most all services.
     pub agree: usize,
-    /// The interface that they are asked by, or not at all.
+    /// The only interface that they may be asked by; `None` is as the kernel routes.
     pub bind: Option<InterfaceName>,
 }
 
-/// A service that tells the asker's address.
+/// A service that answers with the asker's address.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Service {
     /// A resolver that answers with the asker's address.
     Dns(Resolver),
-    /// The router of a line, which tells its own address; `None` is that of the default route.
+    /// A router that answers with its outer address; `None` is the router of the default route.
     Gateway(Option<Ipv4Addr>),
     /// A STUN server.
     Stun(Server),
     /// A page on the web.
     Web {
-        /// What it is called, and where it is.
+        /// Its name, and where it is asked.
         echo: Echo,
         /// A PEM file with one more certificate authority to trust.
         ca_file: Option<PathBuf>,
@@ -84,13 +84,13 @@ pub enum Service {
 }
 
 impl Outside {
-    /// The services' names, for people.
+    /// The services' names, separated by commas.
     pub fn names(&self) -> String {
         let names: Vec<_> = self.services.iter().map(ToString::to_string).collect();
         names.join(", ")
     }
 
-    /// How many of the services can tell an address of `family`.
+    /// How many of the services may tell an address of `family`.
     pub fn able(&self, family: Family) -> usize {
         self.services.iter().filter(|service| service.can_tell(family)).count()
     }
@@ -107,7 +107,7 @@ impl Service {
         }
     }
 
-    /// Whether it can tell an address of `family`; where a name leads is known only when asked.
+    /// Whether it may tell an address of `family`; a name's families are known only when it is asked.
     pub fn can_tell(&self, family: Family) -> bool {
         match self {
             Self::Dns(resolver) => resolver.can_tell(family),
@@ -117,7 +117,7 @@ impl Service {
         }
     }
 
-    /// Whether the agreement of this and `other` proves nothing, because they are one.
+    /// Whether the agreement of this and `other` proves nothing, because both are one service.
     pub fn meets(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Web { echo, .. }, Self::Web { echo: other, .. }) => echo.meets(other),
@@ -125,7 +125,7 @@ impl Service {
         }
     }
 
-    /// What its standing is kept under.
+    /// The id under which its standing is kept.
     pub fn known_as(&self, family: Family) -> standing::ServiceId {
         standing::ServiceId { name: self.to_string(), family }
     }

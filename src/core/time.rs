@@ -42,7 +42,7 @@ impl Timestamp {
     }
 }
 
-/// `span` in the largest unit of which there are two, for people: `90 min`, `3 days`; at least `1 min`.
+/// `span` in words, in the largest unit that it holds twice: `90 min`, `3 days`; at least `1 min`.
 pub fn roughly(span: Duration) -> String {
     const HOUR: u64 = 60 * 60;
     const DAY: u64 = 24 * HOUR;

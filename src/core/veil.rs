@@ -1,25 +1,25 @@
-//! The veil: finds secrets in what others say, whatever they are written in, and takes them out.
+//! The veil: finds secrets in foreign texts, in any encoding, and removes them.
 //!
-//! Pure. The HTTP client lays it over every answer and the round over what sources complain of,
-//! because both are quoted in logs, in the state and on terminals.
+//! Pure. The HTTP client applies it to every answer and the round to the complaints of sources, because
+//! both are quoted in logs, in the state and on terminals.
 
 use std::borrow::Cow;
 
 use super::secret::{HIDDEN, Secret};
 use crate::core::order;
 
-/// How many characters of a secret in a row are too many to be quoted.
+/// The length of the shortest run of a secret's characters that must not be quoted.
 const RUN: usize = 6;
 
-/// Secrets of fewer letters and digits are known to the letter alone, in the forms that are added: in
-/// whatever form they would be found everywhere.
+/// Secrets with fewer letters and digits are searched to the letter only, as they are and in the added
+/// forms: a search in every encoding would find them everywhere.
 const SHORTEST: usize = 5;
 
-/// How many encodings may be laid over one another, in texts of up to so many bytes; in longer ones,
-/// one. Each that is looked for costs another look.
+/// The greatest number of nested encodings that are searched, in texts of up to so many bytes; one in
+/// longer texts. Each further encoding costs another search.
 const DEPTHS: [(usize, u32); 2] = [(4 * 1024, 3), (64 * 1024, 2)];
 
-/// Long texts are looked at in pieces of this many bytes, which overlap.
+/// Long texts are searched in overlapping pieces of this many bytes.
 const WINDOW: usize = 16 * 1024;
 const OVERLAP: usize = 1024;
 
@@ -27,15 +27,15 @@ const OVERLAP: usize = 1024;
 #[derive(Clone, Debug, Default)]
 pub struct Veil {
     secrets: Vec<Secret>,
-    /// What else is hidden where it stands to the letter.
+    /// Encoded secrets, which are hidden where a text holds them to the letter.
     forms: Vec<Secret>,
     /// Letters and digits of the secrets, forwards and backwards, in lower case.
     cores: Vec<Vec<u8>>,
-    /// What [`RUN`] of them in a row are, sorted; empty until it is needed.
+    /// Every run of [`RUN`] of these characters, sorted; empty until it is needed.
     runs: Vec<[u8; RUN]>,
 }
 
-/// How much of a secret counts.
+/// How much of a secret a text must hold to count.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Much {
     /// `RUN` characters in a row.
@@ -54,12 +54,12 @@ impl Veil {
         }
     }
 
-    /// Whether `secret` is known to the letter alone, so that its encoded forms have to be added.
+    /// Whether `secret` is searched to the letter only, so that its encoded forms have to be added.
     pub fn is_faint(secret: &Secret) -> bool {
         core(secret.expose().as_bytes()).len() < SHORTEST
     }
 
-    /// Hides `form`, an encoded secret, from now on where it stands to the letter.
+    /// Hides `form`, an encoded secret, from now on where a text holds it to the letter.
     pub fn add_form(&mut self, form: &str) {
         let form = Secret::new(form);
         if !form.expose().is_empty() && !self.forms.contains(&form) {
@@ -71,16 +71,16 @@ impl Veil {
         self.forms.iter().chain(&self.secrets).map(Secret::expose)
     }
 
-    /// Whether `text` holds anything of the secrets; [`Veil::clean`] would take it out.
+    /// Whether `text` holds a secret or enough of one; [`Veil::clean`] would take it out.
     pub fn is_in(&mut self, text: &str, much: Much) -> bool {
         self.prepare();
         self.to_the_letter().any(|secret| text.contains(secret))
             || self.holds(text.as_bytes(), much)
     }
 
-    /// `text` without what it holds of the secrets, in whatever form, and with as little else taken out
-    /// as possible; `None` where it holds nothing of them. `much` says how much of one counts; one in
-    /// its plain form always does.
+    /// `text` without the secrets that it holds, in any form, and with as little else taken out as
+    /// possible; `None` where it holds none. `much` says how much of a secret counts; a secret in its
+    /// plain form always counts.
     pub fn clean(&mut self, text: &str, much: Much) -> Option<String> {
         self.prepare();
         let mut plain = Cow::Borrowed(text);
@@ -120,7 +120,7 @@ impl Veil {
         Some(cleaned)
     }
 
-    /// Appends what stands in place of `text`; its first word stays, which may be the protocol's own.
+    /// Appends the replacement of `text`; a first word that may be the protocol's own stays.
     fn hide(&self, text: &str, much: Much, cleaned: &mut String) {
         let text = text.trim_start();
         let first = text.split_whitespace().next().unwrap_or_default();
@@ -170,7 +170,7 @@ impl Veil {
         }
     }
 
-    /// The same for a short text, in which `depth` further encodings may lie one within another.
+    /// Whether a short text holds a secret, below up to `depth` further nested encodings.
     fn holds_below(&self, text: &[u8], much: Much, depth: u32) -> bool {
         if text.len() < SHORTEST {
             return false;
@@ -199,15 +199,15 @@ impl Veil {
     }
 }
 
-/// The letters and digits of `text` in lower case: what stands between them, from the zeros of UTF-16
-/// to characters without a width, hides nothing.
+/// The letters and digits of `text` in lower case: characters between them, from the zeros of UTF-16 to
+/// zero-width characters, hide nothing.
 fn core(text: &[u8]) -> Vec<u8> {
     let plain = text.iter().filter(|byte| byte.is_ascii_alphanumeric());
     plain.map(u8::to_ascii_lowercase).collect()
 }
 
 /// `text` with one layer of escapes undone: those of URLs, of quoted-printable, of JSON, C and shells,
-/// of HTML and XML; `None` where there are none. Characters beyond ASCII are left out.
+/// of HTML and XML; `None` where there are none. Escaped characters beyond ASCII are left out.
 fn unescaped(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -246,7 +246,7 @@ fn unescaped(text: &[u8]) -> Option<Vec<u8>> {
                 out.extend(u8::try_from(code).ok().filter(u8::is_ascii));
                 rest = after.get(length..).unwrap_or_default();
             }
-            // A line that goes on in the next one (RFC 2045, section 6.7).
+            // A soft line break: the line continues in the next one (RFC 2045, section 6.7).
             None if first == b'=' && matches!(after.first(), Some(b'\r' | b'\n')) => rest = after,
             None => {
                 out.push(first);
@@ -257,7 +257,7 @@ fn unescaped(text: &[u8]) -> Option<Vec<u8>> {
     any.then_some(out)
 }
 
-/// The number that begins `text`, with as many digits as `lengths` allow, and how many they are.
+/// The number that begins `text`, with as many digits as `lengths` allow, and the count of its digits.
 fn digits(
     text: &[u8],
     radix: u32,
@@ -269,8 +269,8 @@ fn digits(
     lengths.contains(&found.len()).then_some((number, found.len()))
 }
 
-/// What pairs of hexadecimal digits in `text` stand for, whatever separates them; of each run the
-/// first `skipped` digits are left out.
+/// The bytes that pairs of hexadecimal digits in `text` stand for, whatever separates them; of each run
+/// the first `skipped` digits are left out.
 fn from_hex(text: &[u8], skipped: usize) -> Vec<u8> {
     let mut out = Vec::new();
     let mut run = Vec::new();
@@ -282,7 +282,7 @@ fn from_hex(text: &[u8], skipped: usize) -> Vec<u8> {
     };
     for (at, byte) in text.iter().enumerate() {
         match char::from(*byte).to_digit(16) {
-            // Of 0x73, which some write before every byte, the zero is no digit.
+            // Some write every byte as 0x73: the zero before the x is no digit.
             Some(0) if matches!(text.get(at + 1), Some(b'x' | b'X')) => {}
             Some(digit) => run.extend(u8::try_from(digit)),
             None if byte.is_ascii_alphabetic() && !matches!(byte, b'x' | b'X') => end(&mut run),
@@ -293,8 +293,8 @@ fn from_hex(text: &[u8], skipped: usize) -> Vec<u8> {
     out
 }
 
-/// What Base64 in `text` stands for, in either alphabet (RFC 4648), white space left aside; of each
-/// run the first `skipped` characters are left out, because what stands before it may be taken for it.
+/// The bytes that Base64 in `text` stands for, in either alphabet (RFC 4648), without white space; of
+/// each run the first `skipped` characters are left out, because text before it may look like Base64.
 fn from_base64(text: &[u8], skipped: usize) -> Vec<u8> {
     let mut out = Vec::new();
     let (mut bits, mut count, mut to_skip) = (0u32, 0u32, skipped);
