@@ -17,14 +17,14 @@ use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection};
 use crate::core::plan::{Update, Wish};
 
-/// The wait after a 429 that speaks of throttling and does not say for how long: the window of the
-/// limit that it comes from.
+/// The wait after a 429 for throttling without `Retry-After`: the window of the limit that it
+/// comes from.
 const THROTTLED: Duration = Duration::from_secs(120);
 
 /// The request that asks `update_url` to fulfil `updates`, of one zone, at most twenty.
 ///
-/// Hosts that agree share the general value of a family; where they differ, each has its own and
-/// the general one is `preserve`.
+/// Hosts with equal wishes share the general value of a family; where wishes differ, each host
+/// has its own value and the general one is `preserve`.
 pub fn request(update_url: &str, updates: &[Update], credential: &Credential) -> HttpRequest {
     let names: Vec<&str> = updates.iter().map(|update| update.host.as_str()).collect();
     let mut url = about(update_url, &names.join(","));
@@ -55,17 +55,17 @@ fn get(url: String, credential: &Credential) -> HttpRequest {
     HttpRequest::get(url, Some(Authorization::Token(credential.secret.clone())))
 }
 
-/// The request that gives the records of `updates`, all of `zone`, another time to live, so that the
-/// update after it is a change: an equal one would not be told to the name servers, whatever they hold.
+/// The request that gives the records of `updates`, all of `zone`, another time to live, so that
+/// the update after it is a change: the name servers are not notified of an equal one.
 ///
-/// The same token may do that.
+/// The token that sends updates may do that.
 pub fn touch_request(
     api_url: &str,
     zone: &Hostname,
     updates: &[Update],
     credential: &Credential,
 ) -> HttpRequest {
-    // Not below the least that a zone allows, which is an hour where nobody has changed it.
+    // Not below the least that a zone allows, which is an hour by default.
     const TIME_TO_LIVE: u32 = 3601;
     let sets: Vec<String> = updates
         .iter()
@@ -88,14 +88,14 @@ pub fn touch_request(
     HttpRequest { method: Method::Patch, body, ..get(url, credential) }
 }
 
-/// The address of an update about `hosts`, to which the families' values are appended.
+/// The URL of an update of `hosts`, to which the families' values are appended.
 fn about(update_url: &str, hosts: &str) -> String {
     let glue = if update_url.contains('?') { '&' } else { '?' };
     format!("{update_url}{glue}hostname={}", query_value(hosts))
 }
 
-/// The address of an update that the server must refuse after it has looked at the rights: the
-/// address in it is none, and the other family is left alone.
+/// The URL of an update that the server must refuse after it has checked the rights: the address
+/// in it is invalid, and the other family is left alone.
 pub fn impossible_update(update_url: &str, host: &Hostname, family: Family) -> String {
     let addresses = match family {
         Family::V4 => "&myipv4=0.0.0.&myipv6=preserve",
@@ -109,7 +109,7 @@ const PRESERVE: &str = "preserve";
 fn value(wish: &Wish) -> String {
     match wish {
         Wish::Leave => PRESERVE.to_owned(),
-        // The server deletes the record.
+        // For an empty value the server deletes the record.
         Wish::Remove => String::new(),
         Wish::Set(addresses) => addresses.to_string(),
     }
@@ -136,7 +136,7 @@ pub fn verdict(answer: &Answer) -> Verdict {
     let text = answer.text().unwrap_or_default();
     Verdict::All(match answer.status {
         200 if text == "good" => Outcome::Updated,
-        // A third kind is the web server's page.
+        // A third kind of 429 is the web server's page.
         429 if !answer.is_page() && text.starts_with("Request was throttled") => {
             too_many(answer.retry_after.or(Some(THROTTLED)), said)
         }
@@ -152,12 +152,12 @@ pub fn verdict(answer: &Answer) -> Verdict {
     })
 }
 
-/// Where the API tells which zone of the account is responsible for `host`.
+/// The path at the API that returns the account's zone that is responsible for `host`.
 pub fn zone_path(host: &Hostname) -> String {
     format!("/domains/?owns_qname={}", query_value(host.as_str()))
 }
 
-/// The one of the zones called `names` that is responsible for `host`: the longest that holds it.
+/// The zone among `names` that is responsible for `host`: the longest that holds it.
 pub fn responsible<'a>(
     host: &Hostname,
     names: impl IntoIterator<Item = &'a str>,
@@ -171,20 +171,20 @@ pub fn zone_request(api_url: &str, host: &Hostname, credential: &Credential) -> 
     get(format!("{api_url}{}", zone_path(host)), credential)
 }
 
-/// What the question for a zone brought.
+/// The answer to the question for a zone.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ZoneAnswer {
     /// The zone.
     Zone(Hostname),
     /// The account has no zone for the host.
     NoZone,
-    /// The update would fare no better.
+    /// The question failed, and the update would fail in the same way.
     Outcome(Outcome),
-    /// This server does not tell zones; the update may work all the same.
+    /// This server does not return zones; the update may still work.
     Silent,
 }
 
-/// The names in a JSON list of zones; `None` when it is not one.
+/// The names in a JSON list of zones; `None` when the answer is no such list.
 pub fn zone_names(answer: &Answer) -> Option<Vec<String>> {
     #[derive(Deserialize)]
     struct Zone {

@@ -1,7 +1,7 @@
 //! dyndns2, the protocol that dyn.com published and most services took over.
 //!
-//! One word a line answers, in the order of the hosts. Words match exactly; services differ in
-//! parameters, which their entries in the provider table tell. Pure; the round sends and settles.
+//! An answer has one word a line, in the order of the hosts. Words match exactly; services differ
+//! in parameters, which the provider table holds. Pure; the round sends and settles.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use crate::core::provider::Provider;
 
 /// The request that asks `provider` to fulfil `updates`, whose wishes must be equal.
 ///
-/// A family that is left alone is stated only where the provider has a word for it. Where leaving a
-/// family out would publish the address the request comes from, the connection uses the family
-/// that is stated, so that nothing unseen is published. A record is removed by leaving its family
-/// out beside the other one; the plan sees to it that the other one is stated, and that the provider
-/// is one where that deletes.
+/// A family that is left alone is named only where the provider has a word for it. Where leaving
+/// a family out would publish the address the request comes from, the connection uses the family
+/// that is stated, so that no unseen address is published. To remove a record, the request leaves
+/// its family out and states the other one; the plan makes sure that the other one is stated, and
+/// that the provider deletes then.
 pub fn request(provider: &Provider, updates: &[Update], credential: &Credential) -> HttpRequest {
     let mut url = provider.update_url.as_deref().unwrap_or_default().to_owned();
     let mut separator = if url.contains('?') { '&' } else { '?' };
@@ -64,15 +64,15 @@ pub fn request(provider: &Provider, updates: &[Update], credential: &Credential)
 /// What one word means for one host.
 enum Meaning {
     Outcome(Outcome),
-    /// The number of hosts is what it complains about.
+    /// The server refuses the number of hosts.
     TooManyHosts,
     Unknown,
 }
 
 /// What `answer` to `updates` means.
 ///
-/// A line belongs to the host at its place. A single word about the account or the server counts
-/// for all; a single refusal of the name, with several named, says that the server takes no lists.
+/// A line belongs to the host at the same index. A single word about the account or the server counts
+/// for all; a single refusal of the name, with several named, means that the server takes no lists.
 pub fn verdict(answer: &Answer, updates: &[Update]) -> Verdict {
     let count = updates.len();
     let wishes = &updates[0].wishes;
@@ -113,8 +113,8 @@ pub fn verdict(answer: &Answer, updates: &[Update]) -> Verdict {
     Verdict::Each(each.collect())
 }
 
-/// Whether the status goes with words: several services send their refusals with a 4xx, none
-/// confirms with one.
+/// Whether an answer with this status may hold words: several services send refusals with a 4xx,
+/// but none confirms with one.
 fn knows_words(status: u16, lines: &[&str], wishes: &PerFamily<Wish>) -> bool {
     let confirms = |line: &&str| matches!(word(line), "good" | "nochg");
     match status {
@@ -144,10 +144,10 @@ fn without_words(answer: &Answer, said: String) -> Outcome {
     }
 }
 
-/// How the complaint about a line begins that several hosts should share.
+/// The beginning of the detail when several hosts got only one line.
 const ONE_LINE: &str = "one line for";
 
-/// Whether a verdict about several hosts speaks of the first alone: lists are no use there.
+/// Whether a verdict about several hosts is about the first one only: lists are no use there.
 pub fn speaks_of_the_first_alone(verdict: &Verdict) -> bool {
     let is_left = |outcome: &Outcome| match outcome {
         Outcome::Deferred(deferral) => deferral.detail.starts_with(ONE_LINE),
@@ -159,7 +159,7 @@ pub fn speaks_of_the_first_alone(verdict: &Verdict) -> bool {
     }
 }
 
-/// What one line means that answers for several hosts.
+/// The verdict of one line that answers for several hosts.
 fn one_line_for_many(line: &str, said: &str, updates: &[Update]) -> Verdict {
     let count = updates.len();
     let unintelligible =
@@ -168,7 +168,7 @@ fn one_line_for_many(line: &str, said: &str, updates: &[Update]) -> Verdict {
         (_, Meaning::TooManyHosts) | ("notfqdn" | "nohost" | "!yours", _) => {
             Verdict::NoLists(said.to_owned())
         }
-        // Only the first host is spoken of.
+        // The line is about the first host only.
         ("good" | "nochg" | "!active", Meaning::Outcome(outcome)) => {
             let rest = (1..count).map(|_| unintelligible());
             Verdict::Each(std::iter::once(outcome).chain(rest).collect())
@@ -199,9 +199,9 @@ fn word(line: &str) -> &str {
 /// | `dnserr`, `911`, `badsys`, `servererror`| deferred: server             |
 /// | `wNN`, `wNNs`, `wNNm`, `wNNh`           | deferred: throttled, so long |
 ///
-/// After `good` and `nochg` nothing but addresses may follow, and each must be one that was sent,
-/// whatever its family: dyn.com's `good 127.0.0.1` means that the update was ignored, and a server
-/// that tells the address of the connection has set that one.
+/// After `good` and `nochg` only addresses may follow, and each must be one that was sent, of
+/// either family: dyn.com's `good 127.0.0.1` means that the update was ignored, and a server that
+/// returns the address of the connection has set that one.
 fn meaning(line: &str, said: &str, wishes: &PerFamily<Wish>) -> Meaning {
     let rejected = |rejection| Meaning::Outcome(Outcome::rejected(rejection, said));
     match word(line) {
@@ -224,13 +224,13 @@ fn meaning(line: &str, said: &str, wishes: &PerFamily<Wish>) -> Meaning {
     }
 }
 
-/// Whether what follows the first word of a line is nothing, or addresses that were sent.
+/// Whether the first word of a line is followed by nothing, or by addresses that were sent.
 fn confirms(line: &str, wishes: &PerFamily<Wish>) -> bool {
     addresses_after_word(line)
         .is_some_and(|told| told.iter().all(|address| was_sent(*address, wishes)))
 }
 
-/// The address that a line confirms though it was not sent.
+/// The first address that a line confirms although it was not sent.
 fn stranger(line: &str, wishes: &PerFamily<Wish>) -> Option<IpAddr> {
     let told = addresses_after_word(line).filter(|_| matches!(word(line), "good" | "nochg"));
     told?.into_iter().find(|address| !was_sent(*address, wishes))
@@ -244,7 +244,7 @@ fn addresses_after_word(line: &str) -> Option<Vec<IpAddr>> {
 
 fn was_sent(address: IpAddr, wishes: &PerFamily<Wish>) -> bool {
     match &wishes[Family::of(address)] {
-        // What is still told of is still there.
+        // No address of this family was sent; a reported one is still there.
         Wish::Leave | Wish::Remove => false,
         Wish::Set(set) => set.contains(address),
     }
@@ -264,7 +264,7 @@ fn wait(word: &str) -> Option<Duration> {
     Some(Duration::from_secs(number.checked_mul(seconds)?))
 }
 
-/// The order in which the lines for one host count.
+/// The rank of an outcome among the lines for one host: the highest counts.
 fn severity(outcome: &Outcome) -> u8 {
     match outcome {
         Outcome::Unchanged => 0,

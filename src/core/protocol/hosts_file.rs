@@ -1,7 +1,7 @@
 //! A hosts-format file, such as dnsmasq's `addn-hosts` and CoreDNS' `hosts` read (hosts(5)).
 //!
-//! Our lines carry a mark; every other line is foreign and kept to the letter. Pure: text in,
-//! text out; the shell reads and replaces the file.
+//! Our lines carry a mark; every other line is foreign and kept unchanged. Pure: text in, text
+//! out; the shell reads and replaces the file.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -26,7 +26,7 @@ pub fn set(text: &str, host: &Hostname) -> PerFamily<Option<Addresses>> {
     })
 }
 
-/// The places of foreign lines that name `host`, counted from 1: readers use those as well.
+/// The numbers of foreign lines that name `host`, from 1: readers of the file use those as well.
 pub fn foreign(text: &str, host: &Hostname) -> Vec<usize> {
     let names_it = |line: &str| {
         let content = line.split('#').next().unwrap_or_default();
@@ -37,8 +37,8 @@ pub fn foreign(text: &str, host: &Hostname) -> Vec<usize> {
     lines.map(|(place, _)| place + 1).collect()
 }
 
-/// The text that fulfils `updates`: our lines of the families they set are replaced, those of the
-/// families they remove go, a family that is left alone keeps its lines, and so does everybody else.
+/// The text after `updates`: our lines of families to set are replaced, those of families to
+/// remove are deleted; families to leave alone keep their lines, and foreign lines stay.
 pub fn updated(text: &str, updates: &[Update]) -> String {
     let replaced = |line: &str| {
         own_line(line).is_some_and(|(address, name)| {

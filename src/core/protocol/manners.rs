@@ -1,7 +1,7 @@
-//! Manners: all that the rest of Homing has to know of a protocol, one value each.
+//! Manners: the facts about a protocol that the rest of Homing needs, one value for each.
 //!
-//! Owns the list of protocols and their facts. Knows no request and no answer; whoever would ask
-//! which protocol it is asks here for the fact that matters.
+//! Owns the list of protocols and their facts. Knows no request and no answer; other modules ask
+//! here for a fact instead of comparing protocols.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::core::feature::Feature;
 use crate::core::pace::Pace;
 use crate::core::provider_key::ProviderKey;
 
-/// How a provider is spoken to.
+/// The protocol that a provider speaks.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Protocol {
     /// deSEC's dynDNS endpoint.
@@ -32,21 +32,21 @@ pub enum Protocol {
 pub struct Manners {
     /// Its name in the configuration.
     pub word: &'static str,
-    /// What a build needs to speak it.
+    /// The feature that a build needs to speak it, if any.
     pub feature: Option<Feature>,
-    /// What its requests are carried by.
+    /// The transport of its requests.
     pub transport: Transport,
-    /// What a host proves itself with.
+    /// The kind of secret that a host uses.
     pub secret: SecretKind,
-    /// Who makes, judges and revokes its secrets for `homing token`, if anybody.
+    /// The issuer that makes, judges and revokes its secrets for `homing token`, if any.
     pub tokens: Option<Issuer>,
     /// When the zone of a host has to be known.
     pub zone: ZoneNeed,
-    /// Whether a request can say "leave this family alone", whatever leaving it out would do.
+    /// Whether a request can say "leave this family alone" without leaving it out.
     pub can_leave: bool,
     /// Whether a record can be given several addresses.
     pub can_set_several: bool,
-    /// How a record is removed; where that is by leaving it out, the provider's entry has to permit it.
+    /// How a record is removed, if at all; by leaving it out only if the provider's entry permits it.
     pub removal: Option<Removal>,
     /// Whether a request says how long resolvers may keep a record.
     pub says_ttl: bool,
@@ -56,13 +56,13 @@ pub struct Manners {
     pub common: Common,
     /// The most hosts that one request may name.
     pub most_hosts: usize,
-    /// The most requests under way: to one server where that is one, else to one provider.
+    /// The most requests under way: to one server if this is 1, otherwise to one provider.
     pub most_at_once: usize,
     /// The least time between two requests to one server.
     pub least_gap: Option<Duration>,
     /// The path of updates at a server; the query is appended.
     pub update_path: &'static str,
-    /// The path of the API at a server; an empty one is the server itself.
+    /// The path of the API at a server; empty for the server itself.
     pub api_path: Option<&'static str>,
     /// What leaving a family out of a request does, unless the entry says otherwise.
     pub omit: Omit,
@@ -70,40 +70,40 @@ pub struct Manners {
     pub pace: Option<Pace>,
     /// Whether that pace is for each host, instead of for each zone.
     pub paces_each_host: bool,
-    /// The settings of `[provider.NAME]` that mean something to few protocols, and to this one.
+    /// The settings of `[provider.NAME]` that only few protocols use, among them this one.
     pub own_keys: &'static [ProviderKey],
-    /// What a user of the protocol should know, whatever the provider.
+    /// A warning for every user of the protocol, if any.
     pub warning: Option<&'static str>,
 }
 
-/// What requests are carried by.
+/// The transport of requests.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Transport {
     /// Messages to a name server.
     Dns,
-    /// Nothing: a file on this machine is written.
+    /// A file on this machine; nothing is sent.
     File,
     /// HTTP.
     Http,
 }
 
-/// What a host proves itself with.
+/// The kind of secret that a host uses.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum SecretKind {
     /// The key of a name server: a name with a secret.
     Key,
-    /// Nothing.
+    /// No secret.
     Nothing,
     /// A password, which belongs to a login.
     Password,
-    /// A token, which stands for itself.
+    /// A token, which needs no login.
     Token,
 }
 
-/// Who makes, judges and revokes secrets for `homing token`.
+/// The issuer that makes, judges and revokes secrets for `homing token`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Issuer {
-    /// The account's API of deSEC.
+    /// deSEC's API for accounts.
     Account,
     /// A name server, whose keys are made here.
     NameServer,
@@ -118,18 +118,18 @@ pub enum ZoneNeed {
     Always,
     /// Never: the provider finds it.
     Never,
-    /// When hosts share a provider, whose pace is one for each zone.
+    /// When hosts share a provider, because the pace is for each zone.
     Shared,
 }
 
 /// Which requests can name only hosts with equal wishes.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Common {
-    /// Every one.
+    /// Every request.
     Always,
-    /// None: each host has wishes of its own.
+    /// No request: each host has wishes of its own.
     Never,
-    /// One that removes a record.
+    /// Requests that remove a record.
     Removal,
 }
 
@@ -138,7 +138,7 @@ pub enum Common {
 pub enum Removal {
     /// A request leaves its family out and states the other one.
     LeftOut,
-    /// A request says so, whatever it says of the other family.
+    /// A request states the removal, independently of the other family.
     Said,
 }
 
@@ -163,8 +163,8 @@ const MOST_AT_ONCE: usize = 8;
 /// within 33 ms, whatever it is about.
 pub const DESEC_GAP: Duration = Duration::from_millis(100);
 
-/// What a protocol is like unless its own value says otherwise: it is HTTP with a token, and each
-/// request says of each host and family what is to become of it.
+/// The defaults of a protocol: HTTP with a token, and each request states a wish for each host
+/// and family.
 const PLAIN: Manners = Manners {
     word: "",
     feature: None,
@@ -206,19 +206,19 @@ const DESEC: Manners = Manners {
     ..PLAIN
 };
 
-/// dyndns2. Of a server that nothing is known of, only what dyn.com's did is assumed.
+/// dyndns2. An unknown server is assumed to do only what dyn.com's did.
 const DYNDNS2: Manners = Manners {
     word: "dyndns2",
     secret: SecretKind::Password,
     can_leave: false,
-    // dyn.com's words do not say what becomes of a second one.
+    // dyn.com does not say what happens to a second address.
     can_set_several: false,
     removal: Some(Removal::LeftOut),
-    // It cannot say different things about different hosts.
+    // A request has the same values for all its hosts.
     common: Common::Always,
     most_at_once: MOST_AT_ONCE,
     update_path: "/nic/update",
-    // No service says what it takes; many block whoever asks more often.
+    // No service says what it accepts; many block clients that ask more often.
     pace: Some(Pace { requests: 6, window: Duration::from_secs(300) }),
     paces_each_host: true,
     own_keys: &[
@@ -232,7 +232,7 @@ const DYNDNS2: Manners = Manners {
     ..PLAIN
 };
 
-/// A hosts file: many names at one go, and nobody to be asked.
+/// A hosts file: many names in one write, and no server to ask.
 const HOSTS_FILE: Manners = Manners {
     word: "hosts-file",
     transport: Transport::File,
@@ -241,8 +241,8 @@ const HOSTS_FILE: Manners = Manners {
     ..PLAIN
 };
 
-/// The HTTP API of PowerDNS' authoritative server (4.7, observed November 2026). It answers 500 when
-/// two write to its database at once.
+/// The HTTP API of PowerDNS' authoritative server (4.7, observed November 2026). It answers 500
+/// when two requests write to its database at once.
 const POWERDNS: Manners = Manners {
     word: "powerdns",
     zone: ZoneNeed::Always,
@@ -323,14 +323,14 @@ impl Manners {
         self.transport == Transport::File
     }
 
-    /// Whether its secrets are tokens that somebody makes, each with a receipt beside its file.
+    /// Whether its secrets are tokens of an issuer, each with a receipt beside its file.
     pub fn has_receipts(&self) -> bool {
         self.secret == SecretKind::Token && self.tokens.is_some()
     }
 }
 
 impl SecretKind {
-    /// The setting that gives a host its secret, or its file where it needs none, with an example.
+    /// The setting of a host's secret, or of its file where it needs no secret, with an example.
     pub fn example(self) -> &'static str {
         match self {
             Self::Key => "key-file = \"/etc/homing/host.key\"",
@@ -342,7 +342,7 @@ impl SecretKind {
 }
 
 impl Issuer {
-    /// Every issuer, in the order in which their tokens are dealt with.
+    /// Every issuer, in the order in which their tokens are handled.
     pub const ALL: [Self; 3] = [Self::Account, Self::NameServer, Self::Rails];
 
     /// Whether its tokens can hold that byte: those of deSEC are Python's URL-safe Base64.

@@ -1,7 +1,7 @@
 //! Protocols: an update becomes a request, an answer becomes outcomes. Nothing is sent here.
 //!
-//! Each protocol is one file of two pure functions. The shell's client carries the request and
-//! bounds the answer's size and time.
+//! Each protocol is a file of pure functions. The shell's client sends the request and bounds the
+//! answer's size and time.
 
 pub mod desec;
 pub mod dyndns2;
@@ -23,52 +23,52 @@ use super::secret::{Guarded, Secret};
 /// A request, ready to be sent.
 #[derive(Clone, Debug)]
 pub struct HttpRequest {
-    /// What is to be done.
+    /// What the server must do.
     pub method: Method,
-    /// The address with its query.
+    /// The URL with its query.
     pub url: Guarded,
-    /// What it carries; an update carries nothing.
+    /// The body, if any: an update by GET has none.
     pub body: Option<Body>,
-    /// Headers that only requests of its kind have, by their names.
+    /// Additional headers: name and value.
     pub headers: Vec<(&'static str, Guarded)>,
-    /// The credential, sent without waiting to be asked for it.
+    /// The credential; it is sent at once, before the server asks for it.
     pub authorization: Option<Authorization>,
-    /// The family that the connection must use, when the provider would otherwise take the
-    /// other one's address from it.
+    /// The family that the connection must use, because otherwise the provider would publish the
+    /// connection's address of the other family.
     pub via: Option<Family>,
-    /// The interface that it leaves by, or not at all.
+    /// The only interface that the request may leave by, if one is set.
     pub bind: Option<InterfaceName>,
-    /// Whether the answer may be a list, which is longer than any other.
+    /// Whether the answer may be longer than others, as lists and web pages are.
     pub is_list: bool,
-    /// Finds the new secret in the answer to a request for one, so that it is hidden from then on.
+    /// Finds the secret in the answer to a request for a new one, so that it is hidden from then on.
     pub brings: Option<fn(&Answer) -> Option<Secret>>,
 }
 
-/// What a request asks to be done (RFC 9110, section 9.3; RFC 5789).
+/// The method of a request (RFC 9110, section 9.3; RFC 5789).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Method {
-    /// Removes what is there.
+    /// Removes a resource.
     Delete,
-    /// Reads.
+    /// Reads a resource.
     Get,
-    /// Asks what could be done.
+    /// Asks what a resource allows.
     Options,
-    /// Changes a part.
+    /// Changes a part of a resource.
     Patch,
-    /// Adds.
+    /// Adds a resource.
     Post,
-    /// Replaces.
+    /// Replaces a resource.
     Put,
 }
 
-/// What a request carries.
+/// The body of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Body {
-    /// XML of no kind of its own (RFC 7303), as REST servers have it.
+    /// XML as `application/xml` (RFC 7303), which REST servers expect.
     ApplicationXml(Guarded),
     /// JSON (RFC 8259).
     Json(Guarded),
-    /// XML, as SOAP has it.
+    /// XML as `text/xml`, which SOAP uses.
     Xml(Guarded),
 }
 
@@ -79,7 +79,7 @@ pub enum Authorization {
     ApiKey(Secret),
     /// `Basic` (RFC 7617).
     Basic(Credential),
-    /// No scheme but the cookie of a session, `name=value` (RFC 6265).
+    /// The cookie of a session, `name=value` (RFC 6265), in place of a scheme.
     Cookie(Secret),
     /// `Token`, deSEC's own.
     Token(Secret),
@@ -94,13 +94,13 @@ pub struct Answer {
     pub content_type: Option<String>,
     /// Whether the answer asks for a credential (`WWW-Authenticate`).
     pub challenges: bool,
-    /// How long `Retry-After` wants one to wait (RFC 9110, section 10.2.3).
+    /// The wait that `Retry-After` asks for (RFC 9110, section 10.2.3).
     pub retry_after: Option<Duration>,
-    /// Where a list goes on: the `Link` with `rel="next"` (RFC 8288).
+    /// The URL of the next part of a list: the `Link` with `rel="next"` (RFC 8288).
     pub next: Option<String>,
     /// Where a redirect leads (RFC 9110, section 10.2.2); never followed.
     pub location: Option<String>,
-    /// What the server wants to be remembered (`Set-Cookie`, RFC 6265): a session is a credential.
+    /// The cookies that the server sets (`Set-Cookie`, RFC 6265): a session is a credential.
     pub cookies: Vec<Secret>,
     /// The body, bounded by the client.
     pub body: Vec<u8>,
@@ -115,7 +115,7 @@ pub enum Verdict {
     All(Outcome),
     /// One outcome for each host, in the order of the request.
     Each(Vec<Outcome>),
-    /// The server did not understand that several hosts were named: ask for each alone.
+    /// The server does not understand a list of hosts: each is to be asked for alone.
     NoLists(String),
 }
 
@@ -157,7 +157,7 @@ impl HttpRequest {
 }
 
 impl Method {
-    /// Whether nothing is changed by it (RFC 9110, section 9.2.1).
+    /// Whether the method changes nothing (RFC 9110, section 9.2.1).
     pub fn is_safe(self) -> bool {
         matches!(self, Self::Get | Self::Options)
     }
@@ -176,7 +176,7 @@ impl Method {
 }
 
 impl Body {
-    /// Its media type, and its text.
+    /// The media type and the text.
     pub fn parts(&self) -> (&'static str, &Guarded) {
         match self {
             Self::ApplicationXml(text) => ("application/xml", text),
@@ -200,7 +200,7 @@ impl Answer {
         typed || head.starts_with(b"<!doctype html") || head.starts_with(b"<html")
     }
 
-    /// The status and the beginning of the body, made fit for one line of a log.
+    /// The status and the beginning of the body, in one line for a log.
     pub fn summary(&self) -> String {
         const LONGEST: usize = 120;
         const LOOKED_AT: usize = 4 * 1024;
@@ -221,8 +221,8 @@ impl Answer {
         }
     }
 
-    /// Where a redirect leads, fit for one line of a log: without login, query and fragment, which may
-    /// hold what is nobody's business.
+    /// The target of a redirect in one line for a log: without login, query and fragment, which
+    /// may hold secrets.
     fn leads_to(&self) -> Option<String> {
         const LONGEST: usize = 120;
         let place = self.location.as_deref().filter(|_| (300..400).contains(&self.status))?;
@@ -238,19 +238,19 @@ impl Answer {
     }
 }
 
-/// The outcome of a 5xx: what the server holds is in doubt, and its wish for a pause counts.
+/// The outcome of a 5xx: the update may have been applied, and the server's `Retry-After` counts.
 fn server_fault(answer: &Answer, detail: String) -> Outcome {
     let retry_after = answer.retry_after;
     Outcome::Deferred(Deferral { fault: Fault::Server, detail, retry_after })
 }
 
-/// The outcome of a 429: a pause where the server wants one, else too many requests at this instant.
+/// The outcome of a 429: throttled where the server asks for a pause, otherwise busy.
 fn too_many(retry_after: Option<Duration>, detail: String) -> Outcome {
     let fault = if retry_after.is_some() { Fault::Throttled } else { Fault::Busy };
     Outcome::Deferred(Deferral { fault, detail, retry_after })
 }
 
-/// Encodes `text` for a query (RFC 3986, section 3.4), keeping what hosts and addresses consist of.
+/// Encodes `text` for a query (RFC 3986, section 3.4), keeping the characters of hosts and addresses.
 ///
 /// Colons and commas are allowed in a query and kept, because not every server decodes them.
 pub fn query_value(text: &str) -> String {

@@ -1,7 +1,7 @@
 //! The HTTP API of PowerDNS' authoritative server (4.7, observed November 2026).
 //!
-//! Its key can do everything on that server, so this is for machines that may. Only the records of
-//! the hosts are replaced, all others stay. Pure; the round sends and settles.
+//! Its key can do everything on that server, so only a trusted machine may hold it. Only the
+//! records of the hosts are replaced, all others stay. Pure; the round sends and settles.
 
 use super::desec::{ZoneAnswer, responsible};
 use super::{
@@ -12,8 +12,8 @@ use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection};
 use crate::core::plan::{Update, Wish};
 
-/// The request that fulfils `updates`, all of `zone`, in one go or not at all. `api_url` is that of
-/// the server, such as `http://127.0.0.1:8081/api/v1/servers/localhost`.
+/// The request that fulfils `updates`, all of `zone`, together or not at all. `api_url` is the
+/// server's, such as `http://127.0.0.1:8081/api/v1/servers/localhost`.
 pub fn request(
     api_url: &str,
     zone: &Hostname,
@@ -55,8 +55,8 @@ pub fn zones_request(api_url: &str, credential: &Credential) -> HttpRequest {
     HttpRequest::get(format!("{api_url}/zones"), authorization)
 }
 
-/// What `answer` says about the zone of `host`; `names` are the zone names in its JSON list, if it is
-/// one. The server is asked for all of them, so a zone that is not there is known not to be.
+/// What `answer` says about the zone of `host`; `names` are the zone names in its JSON list, if it
+/// is one. The list holds every zone of the server, so a zone that is not in it does not exist.
 pub fn zone_answer(host: &Hostname, answer: &Answer, names: Option<&[String]>) -> ZoneAnswer {
     match (answer.status, names) {
         (200, Some(names)) => match responsible(host, names.iter().map(String::as_str)) {

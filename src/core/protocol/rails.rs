@@ -1,8 +1,8 @@
-//! `PowerDNS` on Rails, by an authentication token: its URL opens a [`Session`], in which records are
-//! looked at, changed, and looked at again.
+//! `PowerDNS` on Rails, by an authentication token: its URL opens a [`Session`], in which records
+//! are read, changed, and read again.
 //!
-//! The rules are those that the REST page and the source of the releases show; no status proves an
-//! update, only the record read back.
+//! The rules come from the REST page and the source of the releases. No status proves an update;
+//! only the record read back does.
 
 pub mod xml;
 
@@ -45,7 +45,7 @@ pub struct Record {
     pub ttl: Option<u32>,
 }
 
-/// How a token's owner goes about an update: one session, at one server, for hosts of one domain.
+/// An update with one token: one session, at one server, for hosts of one domain.
 #[derive(Debug)]
 pub struct Session {
     server: String,
@@ -53,11 +53,11 @@ pub struct Session {
     ttl: Option<u32>,
     updates: Vec<Update>,
     stage: Stage,
-    /// The form of answer to a change that the server turned out to speak.
+    /// The media type that changes ask for; another one after the server has refused the first.
     accept: &'static str,
-    /// Whether a change has left, so that what the server holds now is in doubt until it is read.
+    /// Whether a change was sent: the server's records are in doubt until they are read.
     touched: bool,
-    /// What is known about each host without a change of it.
+    /// The outcome of each host that needs no change or cannot be changed.
     early: Vec<Option<Outcome>>,
     jobs: Vec<Job>,
 }
@@ -85,17 +85,17 @@ struct Job {
     family: Family,
     address: IpAddr,
     id: u64,
-    /// What the server said to the change.
+    /// The server's answer to the change, in words.
     said: String,
     is_refused: bool,
 }
 
-/// What 2.3.3 answers changes with; asked for anything else it makes the change and answers 406.
+/// The type of 2.3.3's answers to changes; asked for another it makes the change and answers 406.
 const JAVASCRIPT: &str = "text/javascript";
-/// What later releases answer changes with, and what every release shows a domain in.
+/// The type of later releases' answers to changes, and of every release's answer with a domain.
 const XML: &str = "application/xml";
 
-/// How many times running a value may not be shown before a person has to look at it.
+/// The number of updates in a row without the value shown at which a person must look.
 pub const MOST_NOT_SHOWN: u32 = 3;
 
 impl Session {
@@ -130,8 +130,8 @@ impl Session {
         (session, step)
     }
 
-    /// What follows from the answer to the last request; `domain` is what its body shows, if that
-    /// is a domain.
+    /// The next step after the answer to the last request; `domain` is the domain in its body, if
+    /// any.
     pub fn hear(&mut self, answer: &Answer, domain: Option<&Domain>) -> Step<Verdict> {
         match std::mem::replace(&mut self.stage, Stage::Opening) {
             Stage::Opening => match opened(&self.server, &self.token, answer) {
@@ -160,7 +160,7 @@ impl Session {
         }
     }
 
-    /// What follows from what came of the last request.
+    /// The next step after the last request, answered or not.
     pub fn hear_of(&mut self, heard: Result<Answer, Silence>) -> Step<Verdict> {
         match heard {
             Ok(answer) => {
@@ -177,8 +177,8 @@ impl Session {
         Step::Done(Verdict::All(self.in_doubt(outcome)))
     }
 
-    /// `outcome` as it counts after a change has left: the server may hold the new address, whatever
-    /// happened later.
+    /// `outcome`, changed to one that leaves doubt if a change was sent: the server may hold the
+    /// new address, even if a later request failed.
     fn in_doubt(&self, outcome: Outcome) -> Outcome {
         if !self.touched {
             return outcome;
@@ -193,7 +193,7 @@ impl Session {
         }
     }
 
-    /// Finds what is to be changed. A host with one record in the way is left as it is.
+    /// Finds the records to be changed. A host with a record that cannot be changed stays as it is.
     fn compare(&mut self, domain: &Domain) {
         for (host, update) in self.updates.iter().enumerate() {
             let mut jobs = Vec::new();
@@ -217,7 +217,7 @@ impl Session {
         }
     }
 
-    /// The change of the record at `at`; after the last one, the look at what came of them.
+    /// The change of the record at index `at`; after the last one, the second reading of the domain.
     fn change(&mut self, opened: Opened, at: usize) -> Step<Verdict> {
         let Some(job) = self.jobs.get(at) else {
             if self.jobs.iter().all(|job| job.is_refused) {
@@ -240,33 +240,33 @@ impl Session {
         ask(request)
     }
 
-    /// Notes what `answer` says about the change at `at`; an error ends the session.
+    /// Notes the answer to the change at index `at`; an error ends the session.
     ///
-    /// Success is not among what it can say: 2.3.3 answers 200 to what it did not make, too.
+    /// No answer proves success: 2.3.3 answers 200 even to a change that it did not make.
     fn note_change(&mut self, answer: &Answer, at: usize) -> Result<(), Outcome> {
         let said = answer.summary();
         let is_refused = match answer.status {
             403 if is_plain(answer) => true,
-            // The release that answers so has made the change before.
+            // The release that answers 406 has made the change all the same.
             406 => {
                 self.accept = JAVASCRIPT;
                 false
             }
-            // Whatever it says: whether the record was changed shows when it is read back.
+            // The answer proves nothing: only reading the record back shows whether it was changed.
             200..=399 => false,
             400 | 404 | 422 if !answer.is_page() => false,
             _ => return Err(trouble(answer, "the change of a record")),
         };
         let job = &mut self.jobs[at];
         (job.said, job.is_refused) = (said, is_refused);
-        // A refusal leaves everything as it was before.
+        // A refusal changes nothing.
         if self.jobs[..=at].iter().all(|job| job.is_refused) {
             self.touched = false;
         }
         Ok(())
     }
 
-    /// What came of it for each host, by what `domain` shows; `None` when nothing was changed.
+    /// The outcome of each host, by the records in `domain`; `None` when nothing was changed.
     fn outcomes(&self, domain: Option<&Domain>) -> Verdict {
         let each = self.updates.iter().enumerate().map(|(host, update)| {
             if let Some(outcome) = &self.early[host] {
@@ -279,7 +279,7 @@ impl Session {
                 return Outcome::Updated;
             };
             let words: Vec<String> = missed.iter().map(|job| job.words(update, domain)).collect();
-            // A refusal takes back that anything was sent, so it must be true of all that was.
+            // A refusal means that nothing was changed, so it must be true of every change of the host.
             if first.is_refused && missed.len() == jobs.len() && jobs.iter().all(|j| j.is_refused) {
                 Outcome::rejected(Rejection::Forbidden, words.join("; "))
             } else {
@@ -298,7 +298,7 @@ impl Job {
         }
     }
 
-    /// What is to be said when its value is not shown.
+    /// The words for a value that is not shown.
     fn words(&self, update: &Update, domain: Option<&Domain>) -> String {
         let (kind, host) = (self.family.record_type(), &update.host);
         if self.is_refused {
@@ -315,7 +315,7 @@ impl Job {
 }
 
 impl Domain {
-    /// Whether `host` is a name in it.
+    /// Whether `host` is in the domain.
     pub fn covers(&self, host: &Hostname) -> bool {
         let rest = host.as_str().strip_suffix(&self.name);
         rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
@@ -329,7 +329,7 @@ impl Domain {
 }
 
 impl Record {
-    /// Its content in words: an address as it is, of anything else the beginning.
+    /// The content in words: short text as it is, any other text quoted.
     fn shown(&self) -> String {
         const SHORT: usize = 45;
         let content = self.content.trim();
@@ -353,8 +353,8 @@ impl Opened {
     }
 }
 
-/// The address that the record of `family` lacks, with the record's number; `None` when nothing is
-/// to be done about it. An error says why the record cannot be changed.
+/// The address that the record of `family` should get, with the record's number; `None` when it
+/// needs no change. An error says why the record cannot be changed.
 fn wanted(
     update: &Update,
     family: Family,
@@ -408,8 +408,8 @@ fn wanted(
     Err((rejection, detail))
 }
 
-/// Whether a secret can be a token: the server's are 16 of `a-z1-9`; what differs a little may be
-/// another release's, but nothing that means something in a path is one.
+/// Whether a secret can be a token. The server's are 16 of `a-z1-9`; other releases may differ,
+/// but no token holds a character with a meaning in a path.
 fn is_token(secret: &Secret) -> bool {
     const LONGEST: usize = 128;
     let text = secret.expose();
@@ -418,8 +418,8 @@ fn is_token(secret: &Secret) -> bool {
 
 /// The request that opens a session at `server` (without a final slash).
 ///
-/// The URL is made of our own base: the one that the server tells when a token is minted is what it
-/// believes to be called, which can be wrong behind a proxy.
+/// The URL begins with our own base: the URL that the server returns with a new token begins with
+/// the server's own name, which can be wrong behind a proxy.
 pub fn open(server: &str, token: &Secret) -> HttpRequest {
     let headers = vec![("Accept", "text/html".to_owned().into())];
     let mut url = Guarded::from(format!("{server}/token/"));
@@ -427,7 +427,7 @@ pub fn open(server: &str, token: &Secret) -> HttpRequest {
     HttpRequest { headers, is_list: true, ..HttpRequest::get(url, None) }
 }
 
-/// The request that shows the domain of a session.
+/// The request that reads the domain of a session.
 pub fn look(server: &str, opened: &Opened) -> HttpRequest {
     request(format!("{server}/domains/{}.xml", opened.domain), XML, opened)
 }
@@ -444,7 +444,7 @@ fn request(url: String, accept: &str, opened: &Opened) -> HttpRequest {
     HttpRequest { headers, is_list: true, ..HttpRequest::get(url, authorization) }
 }
 
-/// The session that `answer` to [`open`] opens, or what else it means.
+/// The session that `answer` to [`open`] opens, or the outcome if it opens none.
 ///
 /// A redirect to a domain with a session's cookie is the only success: a token that is wrong or has
 /// expired is answered with 200 and a page that says so.
@@ -466,7 +466,7 @@ pub fn opened(server: &str, token: &Secret, answer: &Answer) -> Result<Opened, O
             );
             Err(Outcome::deferred(Fault::Unintelligible, detail))
         }
-        // Anything else that is a page may be anybody's.
+        // Any other page may come from another server.
         (200, _) if answer.is_page() && says_expired(answer, token) => {
             let detail = "the server says that the token has expired, which it says of a wrong one \
                           as well";
@@ -476,15 +476,15 @@ pub fn opened(server: &str, token: &Secret, answer: &Answer) -> Result<Opened, O
     }
 }
 
-/// Whether a page says that a token has expired. The words of the page itself may stand in any
-/// place of it; those of our own request do not count.
+/// Whether a page says anywhere in its text that a token has expired. The token itself, which the
+/// page may repeat, does not count.
 fn says_expired(answer: &Answer, token: &Secret) -> bool {
     let page = String::from_utf8_lossy(&answer.body).replace(token.expose(), " ");
     let page = page.to_ascii_lowercase();
     page.contains("token") && page.contains("expired")
 }
 
-/// The domain that `opened` shows, or what else `answer` means.
+/// The domain of the session `opened`, or the outcome if `answer` does not show it.
 pub fn shown<'a>(
     opened: &Opened,
     answer: &Answer,
@@ -496,7 +496,7 @@ pub fn shown<'a>(
             let detail = "the server shows another domain than the token's";
             Err(Outcome::deferred(Fault::Unintelligible, detail))
         }
-        // The releases after the move to Devise: what they do not take is no credential of ours.
+        // The releases after the move to Devise: they refuse the session, not our credential.
         (401 | 300..=399, _) => {
             let detail = format!(
                 "HTTP {}: the server does not take the session that the token opened; check \
@@ -509,7 +509,7 @@ pub fn shown<'a>(
     }
 }
 
-/// What an answer to `what` means that is no success.
+/// The outcome of an answer to `what` that is no success.
 fn trouble(answer: &Answer, what: &str) -> Outcome {
     let said = format!("{what} is answered with {}", answer.summary());
     match answer.status {
@@ -521,15 +521,15 @@ fn trouble(answer: &Answer, what: &str) -> Outcome {
     }
 }
 
-/// Whether an answer is plain text, as refusals are; Rails calls some of that HTML, too.
+/// Whether an answer is plain text, as refusals are; Rails marks some plain text as HTML.
 fn is_plain(answer: &Answer) -> bool {
     !answer.is_page() || !answer.body.trim_ascii_start().starts_with(b"<")
 }
 
 /// The number of the domain that a redirect leads to, if it leads to one of `server`'s own.
 ///
-/// Only the path counts: of its own name and scheme the server can be wrong behind a proxy, and
-/// nothing is ever sent there. A proxy may also hide the path that our base ends in.
+/// Only the path counts: behind a proxy the server can be wrong about its own name and scheme,
+/// and nothing is sent there. A proxy may also hide the path at the end of our base.
 fn domain_at(server: &str, place: &str) -> Option<u64> {
     let path = path_of(place)?;
     let own = path_of(server).unwrap_or_default().trim_end_matches('/');
@@ -563,11 +563,11 @@ fn session_cookie(answer: &Answer) -> Option<Secret> {
     })
 }
 
-/// `outcome` of one host, and how many times running its value was not shown with it; `before` is
-/// that number up to now.
+/// The outcome of one host, and the number of times in a row that its value was not shown;
+/// `before` is that number up to now.
 ///
-/// From the third time on it is a refusal: the server answers and does nothing, so a person has to
-/// look. What says nothing about that, as a lost answer, leaves the number as it is.
+/// From the third time on it is a refusal: the server answers and does nothing, so a person must
+/// look. An outcome that says nothing about the value, such as a lost answer, keeps the number.
 pub fn counted(outcome: Outcome, before: u32) -> (Outcome, u32) {
     match outcome {
         Outcome::Deferred(Deferral { fault: Fault::NotShown, detail, retry_after }) => {

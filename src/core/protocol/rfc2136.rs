@@ -1,8 +1,8 @@
 //! Dynamic updates (RFC 2136), signed with a key (TSIG, RFC 8945), as BIND, Knot and PowerDNS
 //! answer them (observed November 2026).
 //!
-//! Pure: an update becomes a message to be signed, an answer becomes an outcome. Sending and the
-//! key's secret are the shell's.
+//! Pure: an update becomes a message to be signed, an answer becomes an outcome. The shell sends
+//! and keeps the key's secret.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -32,21 +32,21 @@ pub const TIME_TO_LIVE: u32 = 60;
 pub struct Change<'a> {
     request: &'a Request,
     clock_is_set: bool,
-    /// What people call who is asked.
+    /// The server's name in messages to people.
     server: String,
     /// The index of the condition that is tried.
     at: usize,
 }
 
 impl<'a> Change<'a> {
-    /// The change that `request` wants at `server`; `clock_is_set` tells whether this machine's clock
-    /// can be believed.
+    /// The change that `request` wants at `server`; `clock_is_set` says whether this machine's
+    /// clock can be trusted.
     pub fn new(request: &'a Request, clock_is_set: bool, server: Option<&Server>) -> Self {
         let server = server.map(Server::to_string).unwrap_or_default();
         Self { request, clock_is_set, server, at: 0 }
     }
 
-    /// The update of `zone` under the condition whose turn it is.
+    /// The update of `zone` under the current condition.
     pub fn ask(&self, zone: &Hostname) -> Step<Verdict> {
         if !Feature::NameServers.is_here() {
             let refusal = feature::refusal("the protocol rfc2136");
@@ -60,7 +60,7 @@ impl<'a> Change<'a> {
         Step::Ask(Ask::Dns(Asked::Update(zone.clone(), message)))
     }
 
-    /// What follows from the reply.
+    /// The next step after the reply.
     pub fn hear(&mut self, heard: Result<Reply, Silence>) -> Step<Verdict> {
         let outcome = match heard {
             Err(silence) => silence.into(),
@@ -80,8 +80,8 @@ impl<'a> Change<'a> {
     }
 }
 
-/// What an answer to a signed update means while this machine's clock is not set: PowerDNS refuses
-/// what was signed at another time as if the key were wrong, and does not say so.
+/// The outcome of a signed update while this machine's clock is not set: PowerDNS refuses an
+/// update signed at a wrong time as if the key were wrong, and does not name the clock.
 fn unset(outcome: Outcome) -> Outcome {
     let detail = match outcome {
         Outcome::Deferred(Deferral { fault: Fault::Skew, detail, .. }) => detail,
@@ -91,10 +91,10 @@ fn unset(outcome: Outcome) -> Outcome {
     Outcome::deferred(Fault::Clock, format!("this machine's clock is not set, and {detail}"))
 }
 
-/// The message that fulfils `updates`, all of `zone`, in one go or not at all; unsigned.
+/// The message that fulfils `updates`, all of `zone`, together or not at all; unsigned.
 ///
-/// A record's addresses are replaced, those of a family that is left alone stay. `conditions` are
-/// about the first host: one for each family that is to be changed only if it holds.
+/// A record's addresses are replaced; a family that is left alone keeps its own. `conditions` are
+/// about the first host, at most one for each family; the update is made only if all of them hold.
 pub fn message(
     id: u16,
     zone: &Hostname,
@@ -120,11 +120,11 @@ pub fn message(
     assembled(id, zone, &required, &changes)
 }
 
-/// A message that changes nothing whatever the server permits: it asks for the addition of a record
-/// of the type at `name`, provided that one and the same name is in use and is not. Whatever the
-/// zone holds, by a wildcard too, one of these conditions is wrong.
+/// A message that never changes anything: it asks to add a record of the type at `name`, on the
+/// condition that another name is in use and is not in use. One of these conditions is always
+/// wrong, even with a wildcard in the zone.
 ///
-/// BIND and Knot look at the permission before they look at that, and answer accordingly.
+/// BIND and Knot check the permission before the conditions, and answer accordingly.
 pub fn probe(id: u16, zone: &Hostname, name: &Name, record_type: Type) -> Vec<u8> {
     let nowhere = Name::from_text(&format!("homing-probe-that-cannot-be.{zone}"))
         .unwrap_or_else(|| Name::from(zone));
@@ -157,8 +157,8 @@ fn assembled(
     message
 }
 
-/// The question for the beginning of a zone at `name`: an update names its zone by it, and the answer
-/// for a host tells the zone that holds it.
+/// The question for the SOA at `name`: an update names its zone by it, and the answer for a host
+/// contains the zone that holds the host.
 pub fn beginning(name: &Hostname) -> Question {
     Question { name: name.into(), record_type: Type::SOA, class: Class::IN }
 }
@@ -206,16 +206,16 @@ pub fn answers(message: &Message, id: u16, zone: &Hostname) -> bool {
     head.is_answer && head.opcode == UPDATE && head.id == id && is_about
 }
 
-/// The zone that holds `host`, as the answer to the question for its own SOA tells it: the owner of
-/// the SOA, which stands among the answers for the zone itself and beside them for names below.
+/// The zone that holds `host`, from the answer to the question for its SOA: the owner of the SOA,
+/// which is in the answer section for the zone itself and in the authority section for names below.
 pub fn zone_told(message: &Message, host: &Hostname) -> Option<Hostname> {
     let mut records = message.answers.iter().chain(&message.authority);
     let soa = records.find(|record| record.record_type == Type::SOA)?;
     soa.name.hostname().filter(|zone| host.is_within(zone))
 }
 
-/// Whether the answer should be asked for again over TCP: what nothing vouches for, success or error,
-/// may have been forged by anybody who saw the datagram.
+/// Whether to ask again over TCP: an answer without a valid signature, success or error, may have
+/// been forged by anyone who saw the datagram.
 pub fn needs_a_second_look(check: Check) -> bool {
     match check {
         Check::Unverified(_) => true,
@@ -228,7 +228,7 @@ pub fn is_unmet(rcode: Rcode) -> bool {
     matches!(rcode.0, 3 | 6 | 7 | 8)
 }
 
-/// What an answer to an update means; `server` is what people call who gave it.
+/// The outcome of an answer to an update; `server` is the server's name in messages to people.
 ///
 /// | signature                       | RCODE                         | outcome                     |
 /// |---------------------------------|-------------------------------|-----------------------------|
@@ -246,10 +246,10 @@ pub fn is_unmet(rcode: Rcode) -> bool {
 /// | none                            | NOTIMP                        | rejected: request           |
 /// | none or wrong                   | other                         | deferred: unintelligible    |
 ///
-/// BADKEY is what Knot answers when the key is right and the name is not allowed for it, so it speaks
-/// of one host. Refusals without a signature are PowerDNS' words for a wrong key and for clocks that
-/// differ. An error of the key comes with NOTAUTH (RFC 8945, section 5.2): with any other RCODE the
-/// answer contradicts itself, and nobody is parked for it.
+/// Knot answers BADKEY when the key is right but not allowed for the name, so it is about one
+/// host. PowerDNS answers without a signature to a wrong key and to clocks that differ. An error
+/// of the key comes with NOTAUTH (RFC 8945, section 5.2): with any other RCODE the answer
+/// contradicts itself, and no host is parked for it.
 pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
     let said = format!("{server} answers {}", name_of(rcode));
     let rejected = |rejection, more: &str| Outcome::rejected(rejection, format!("{said}{more}"));
@@ -292,7 +292,7 @@ pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
             deferred(Fault::Unintelligible, more)
         }
         (Check::Verified, Rcode::NO_ERROR) => Outcome::Updated,
-        // Whether the key may not write the record depends on whether it did before.
+        // The memory of the host decides whether this is for good: the key may have written before.
         (Check::Verified, Rcode::REFUSED) => deferred(Fault::Refused, ""),
         (Check::Verified, Rcode::NOT_AUTH | Rcode::NOT_ZONE) => {
             rejected(Rejection::Host, ": the zone is not that server's")

@@ -1,6 +1,6 @@
-//! Steps: what a talk can ask, and what can come of it, whatever the protocol.
+//! Steps: what a talk can ask and which answers it can get, in every protocol.
 //!
-//! Values only. Talks make steps, and the loop that carries them knows no protocol.
+//! Values only. Talks make steps; the loop that carries them out knows no protocol.
 
 use super::{Answer, HttpRequest};
 use crate::core::name::Hostname;
@@ -8,56 +8,56 @@ use crate::core::plan::Update;
 use crate::core::wire::dns::Rcode;
 use crate::core::wire::tsig::Check;
 
-/// What comes next in a talk.
+/// The next step of a talk.
 #[derive(Debug)]
 pub enum Step<T> {
-    /// This is to be asked, and what comes of it told to the talk.
+    /// The talk asks this and waits for the answer.
     Ask(Ask),
     /// The talk is over.
     Done(T),
 }
 
-/// What can be asked.
+/// A question of a talk.
 #[derive(Debug)]
 pub enum Ask {
     /// A message to the provider's name server.
     Dns(Asked),
-    /// These updates of the host's file, all of them or none.
+    /// Updates of the hosts file, all of them or none.
     File(Vec<Update>),
     /// A request by HTTP.
     Http(Box<HttpRequest>),
 }
 
-/// What came of it.
+/// The answer to an [`Ask`].
 #[derive(Debug)]
 pub enum Heard {
     /// An answer by HTTP.
     Answer(Answer),
     /// Whether the file was changed.
     File(bool),
-    /// How the name server ended an update.
+    /// The name server's reply to an update.
     Reply(Reply),
-    /// The zone that the name server told, if it told one.
+    /// The zone that the name server returned, if any.
     Zone(Option<Hostname>),
 }
 
-/// What a name server can be asked.
+/// A question to a name server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Asked {
-    /// To make an update: its zone, and the message without id and signature.
+    /// An update: its zone, and the message without id and signature.
     Update(Hostname, Vec<u8>),
-    /// Which zone holds a host.
+    /// The question which zone holds a host.
     Zone(Hostname),
 }
 
 /// An answer to a signed message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Reply {
-    /// How it ended.
+    /// The response code.
     pub rcode: Rcode,
-    /// What its signature tells.
+    /// The result of the check of its signature.
     pub check: Check,
-    /// When it was read, in seconds since 1970.
+    /// The moment when it was read, in seconds since 1970.
     pub at: u64,
 }
 

@@ -1,7 +1,7 @@
 //! Talks: the conversation about one request of the plan, and the question for the zone of a host.
 //!
-//! A talk says what to ask and hears what came of it, until it knows what that means. Nothing is sent
-//! here: the round's one loop carries what is asked, whatever the protocol.
+//! A talk returns what to ask and takes the answers, until it knows the result. Nothing is sent
+//! here: the round's one loop sends what is asked, in every protocol.
 
 use super::desec::{self, ZoneAnswer};
 use super::manners::{Protocol, Transport};
@@ -14,23 +14,23 @@ use crate::core::outcome::{Fault, Outcome, Rejection, Silence};
 use crate::core::plan::Request;
 use crate::core::provider::Provider;
 
-/// What a talk is about.
+/// The request of a talk, with its provider and credential.
 #[derive(Clone, Copy, Debug)]
 pub struct Job<'a> {
-    /// Who is asked.
+    /// The provider that is asked.
     pub provider: &'a Provider,
-    /// By whom.
+    /// The credential to ask with.
     pub credential: &'a Credential,
-    /// What is to be done.
+    /// The request of the plan.
     pub request: &'a Request,
-    /// Whether the wall clock can be right, by which updates are signed.
+    /// Whether the wall clock is set; updates are signed with its time.
     pub clock_is_set: bool,
 }
 
 /// The conversation about one request.
 #[derive(Debug)]
 pub enum Talk<'a> {
-    /// deSEC; whether the records are given another time to live before the update.
+    /// deSEC; whether the request before the update, which changes the time to live, is under way.
     Desec(&'a Job<'a>, bool),
     /// dyndns2.
     Dyndns2(&'a Job<'a>),
@@ -52,7 +52,7 @@ pub struct ZoneTalk<'a> {
 }
 
 impl<'a> Talk<'a> {
-    /// The talk about `job`, and what it begins with.
+    /// The talk about `job`, and its first step.
     pub fn begin(job: &'a Job<'a>) -> (Self, Step<Verdict>) {
         let Job { provider, credential, request, .. } = job;
         let Request { updates, ttl, .. } = request;
@@ -97,10 +97,10 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// What follows from what came of the last step.
+    /// The next step after the answer to the last one.
     pub fn hear(&mut self, heard: Result<Heard, Silence>) -> Step<Verdict> {
         let verdict = match self {
-            // Whatever came of it, the update that follows tells how the host stands.
+            // Its result does not matter: the update that follows shows the state of the host.
             Self::Desec(job, is_touching @ true) => {
                 *is_touching = false;
                 return ask(job.desec());
@@ -136,7 +136,7 @@ impl Job<'_> {
 }
 
 impl<'a> ZoneTalk<'a> {
-    /// The question to `provider` for the zone of `host`; over at once where it tells none.
+    /// The question to `provider` for the zone of `host`; over at once where it cannot answer.
     pub fn begin(
         provider: &'a Provider,
         host: &'a Hostname,
@@ -157,7 +157,7 @@ impl<'a> ZoneTalk<'a> {
         (Self { provider, host }, step)
     }
 
-    /// What came of the question.
+    /// The result of the question.
     pub fn hear(&self, heard: Result<Heard, Silence>) -> Step<ZoneAnswer> {
         let is_powerdns = self.provider.protocol == Protocol::PowerDns;
         Step::Done(match heard {
@@ -177,17 +177,17 @@ impl<'a> ZoneTalk<'a> {
                 ZoneAnswer::Outcome(Outcome::rejected(Rejection::Host, detail))
             }
             Ok(Heard::File(_) | Heard::Reply(_)) => ZoneAnswer::Silent,
-            // By HTTP the update may fare better, unless nothing was sent.
+            // By HTTP the update may still work, unless the question was not even sent.
             Err(silence) if self.is_http() && silence.fault.leaves_doubt() => ZoneAnswer::Silent,
             Err(silence) => ZoneAnswer::Outcome(silence.into()),
         })
     }
 
-    /// What `answer` shows of the server and of the credential, if anything.
+    /// The outcome that `answer` shows for the server and the credential, if any.
     pub fn lesson(&self, answer: &ZoneAnswer) -> Option<Outcome> {
         match answer {
             ZoneAnswer::Outcome(outcome @ Outcome::Deferred(_)) => Some(outcome.clone()),
-            // Anybody may ask a name server.
+            // A name server answers this question without a credential.
             ZoneAnswer::Outcome(_) | ZoneAnswer::NoZone | ZoneAnswer::Zone(_)
                 if !self.is_http() =>
             {
@@ -204,7 +204,7 @@ impl<'a> ZoneTalk<'a> {
     }
 }
 
-/// The answer, where that is what was heard.
+/// The HTTP answer; an answer of another kind is a fault.
 fn answer(heard: Result<Heard, Silence>) -> Result<Answer, Silence> {
     match heard? {
         Heard::Answer(answer) => Ok(answer),
@@ -212,7 +212,7 @@ fn answer(heard: Result<Heard, Silence>) -> Result<Answer, Silence> {
     }
 }
 
-/// What was heard is of another kind than what was asked.
+/// The fault of an answer of another kind than the question.
 fn strange() -> Silence {
     Silence::new(Fault::Unintelligible, "what came back is no answer to what was asked")
 }

@@ -1,6 +1,6 @@
 //! What an audit finds about a token, whatever its provider, in words and by weight.
 //!
-//! Finds nothing itself. Made by the audits of every kind of token, shown by the token side.
+//! Values only. The audits of every kind of token make findings; the token side shows them.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::core::time::Timestamp;
 pub enum Finding {
     /// It may make, change and delete tokens: no policy binds it.
     ManagesTokens,
-    /// It is the very secret that was given for management.
+    /// It is the management token itself.
     IsManagement,
     /// It acts on another account.
     ActsForAnother(String),
@@ -40,7 +40,7 @@ pub enum Finding {
     DeletesZones,
     /// The server lets anybody write in this zone, without any key.
     TakesUnsigned(Hostname),
-    /// It may change whatever it does not name in this domain (`PowerDNS` on Rails).
+    /// It may change every record of this domain that it does not name (`PowerDNS` on Rails).
     ChangesByDefault(Hostname),
     /// It may create records (`PowerDNS` on Rails).
     CreatesRecords,
@@ -48,18 +48,18 @@ pub enum Finding {
     DeletesRecords,
     /// It may change this, which is not its job (`PowerDNS` on Rails).
     MayChange(RailsEntry),
-    /// Something could not be told.
+    /// Something could not be found out.
     Untold {
-        /// What.
+        /// What could not be found out.
         what: String,
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// No receipt tells what it was granted (`PowerDNS` on Rails).
+    /// No receipt says what it was granted (`PowerDNS` on Rails).
     NoGrant,
     /// The token does not exist at the server.
     Gone,
-    /// The server takes it no more: its time is over.
+    /// The server no longer accepts it: it has expired.
     Lapsed,
     /// It must be able to write this record and may not.
     Lacks {
@@ -68,18 +68,18 @@ pub enum Finding {
         /// The record's type.
         kind: &'static str,
     },
-    /// It may write an address of its host that is left alone here.
+    /// It may write an address of its host whose family is off here.
     Spare {
         /// The host.
         host: Hostname,
         /// The record's type.
         kind: &'static str,
     },
-    /// The host has an alias, beside which no address can stand.
+    /// The host has an alias, beside which no address can be set.
     HasAlias(Hostname),
     /// It would gain rights if it were ever allowed to register zones.
     GrantsItself,
-    /// It may remove zones, but its policies deny it the records in them, and so the zones.
+    /// It has the flag to delete zones, but its policies deny it the records in them, and so the zones.
     DeletesNothing,
     /// The old server's policies reach to every name below the host.
     ReachesBelow(Hostname),
@@ -89,37 +89,37 @@ pub enum Finding {
     NoSubnets,
     /// Only these networks may use it: the next change of address may leave them.
     Subnets(Vec<String>),
-    /// Its time ends soon.
+    /// It expires soon.
     ExpiresSoon(Timestamp),
-    /// Nothing ends it but a person.
+    /// It never expires.
     NoExpiry,
-    /// Nobody has ever used it.
+    /// It was never used.
     NeverUsed,
-    /// Nobody has used it since then.
+    /// It was last used at this moment, long ago.
     Unused(Timestamp),
     /// Another token is for the same host.
     Double {
         /// The host.
         host: Hostname,
-        /// The other one.
+        /// The other token.
         other: TokenId,
     },
-    /// Others have the same name, or it has none.
+    /// It has the same name as another token, or none.
     Nameless(String),
     /// It must be able to change this record and may not (`PowerDNS` on Rails).
     MayNotChange(RailsEntry),
-    /// The moment of its end is not known (`PowerDNS` on Rails).
+    /// The moment at which it expires is not known (`PowerDNS` on Rails).
     NoKnownEnd,
-    /// It may change an address of its host that is left alone here (`PowerDNS` on Rails).
+    /// It may change an address of its host whose family is off here (`PowerDNS` on Rails).
     MayChangeSpare(RailsEntry),
 }
 
-/// Puts the worst first.
+/// Sorts findings, the worst first.
 pub fn sort(findings: &mut [Finding]) {
     order::sort_by_key(findings, |finding| finding.rank_and_word().0);
 }
 
-/// What the findings come to.
+/// The verdict of the findings.
 pub fn verdict(findings: &[Finding]) -> TokenVerdict {
     let is_dead = |finding: &Finding| matches!(finding, Finding::Gone | Finding::Lapsed);
     let is_zone_wide =
@@ -134,12 +134,12 @@ pub fn verdict(findings: &[Finding]) -> TokenVerdict {
 }
 
 impl Finding {
-    /// That it could not be told whether `what`, for the reason `why`.
+    /// The finding that, for the reason `why`, it is not known whether `what`.
     pub fn untold(what: impl Into<String>, why: impl fmt::Display) -> Self {
         Self::Untold { what: what.into(), why: why.to_string() }
     }
 
-    /// Whether a host whose token this was found about cannot be updated with it.
+    /// Whether a token with this finding cannot update its host.
     pub fn stops_the_job(&self) -> bool {
         matches!(
             self,
@@ -151,7 +151,7 @@ impl Finding {
         )
     }
 
-    /// What it means for the result.
+    /// The weight of the finding.
     pub fn weight(&self) -> Weight {
         match self.rank_and_word().0 {
             ..=19 => Weight::TooPowerful,
@@ -165,7 +165,7 @@ impl Finding {
         self.rank_and_word().1
     }
 
-    /// The place in the order of weight, in tens by [`Weight`], and the word for it in `--json`.
+    /// The rank, which gives the order and in tens the [`Weight`], and the word for it in `--json`.
     fn rank_and_word(&self) -> (u8, &'static str) {
         match self {
             Self::ManagesTokens => (0, "manages-tokens"),
@@ -209,7 +209,7 @@ impl Finding {
         }
     }
 
-    /// The moment that it speaks of.
+    /// The moment in the finding, if it has one.
     pub fn moment(&self) -> Option<Timestamp> {
         match self {
             Self::ExpiresSoon(moment) | Self::Unused(moment) => Some(*moment),
@@ -219,7 +219,7 @@ impl Finding {
 }
 
 impl fmt::Display for Finding {
-    /// What it is, in one line; moments are told by [`Finding::moment`].
+    /// The finding in one line, without its moment: see [`Finding::moment`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ManagesTokens => f.write_str(

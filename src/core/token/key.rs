@@ -1,5 +1,5 @@
-//! Keys of name servers: what a server's administrator has to write so that a key can do one job, and
-//! how a server's answers tell that it can do nothing else.
+//! Keys of name servers: the configuration that lets a key do one job, and the probes that show
+//! that it can do nothing else.
 //!
 //! Pure. On what BIND 9.18, Knot 3.2 and PowerDNS 4.7 answered (observed November 2026).
 
@@ -10,8 +10,8 @@ use crate::core::protocol::rfc2136;
 use crate::core::wire::dns::{Name, Rcode, Type};
 use crate::core::wire::tsig::{self, Check, Complaint};
 
-/// What to write for three servers, so that `key` may write the records of `duties` and nothing else,
-/// as far as the server can tell such things apart; `secret` stands where the key's secret belongs.
+/// The configuration for three servers that lets `key` write the records of `duties` and nothing
+/// else, as far as the server can restrict it; `secret` is put in the place of the key's secret.
 pub fn instructions(key: &tsig::TsigKey, duties: &[Duty], secret: &str) -> String {
     let (name, algorithm) = (in_file(key), key.algorithm);
     let mut text = format!(
@@ -54,7 +54,7 @@ pub fn instructions(key: &tsig::TsigKey, duties: &[Duty], secret: &str) -> Strin
     text
 }
 
-/// What to take away at three servers, so that `key` can do nothing any more.
+/// The instructions for three servers to remove `key`.
 pub fn removal(key: &tsig::TsigKey, duties: &[Duty]) -> String {
     let name = in_file(key);
     let mut text = format!(
@@ -86,8 +86,8 @@ fn grant(name: &str, duty: &Duty) -> String {
     format!("grant {name} name {}. {};\n", duty.host, kinds.join(" "))
 }
 
-/// The name of a new key for these hosts: the first of them. A wildcard's asterisk would let BIND's
-/// policy speak of every key.
+/// The name of a new key, made from its first host. A wildcard's asterisk is replaced, because
+/// BIND's policy would apply it to every key.
 pub fn key_name(host: &Hostname) -> Option<Name> {
     let text = host.as_str();
     match text.strip_prefix("*.") {
@@ -96,7 +96,7 @@ pub fn key_name(host: &Hostname) -> Option<Name> {
     }
 }
 
-/// The name of the key that follows the one called `name`: a server can hold both meanwhile.
+/// The name of the key that replaces the key `name`: a server can hold both for a while.
 pub fn next_key_name(name: &Name) -> Option<Name> {
     let text = name.to_string();
     let numbered = text.rsplit_once('-').and_then(|(stem, number)| {
@@ -107,12 +107,12 @@ pub fn next_key_name(name: &Name) -> Option<Name> {
     Name::from_text(&format!("{stem}-{}", number + 1))
 }
 
-/// Whether a name means the same in every file and shell, as those that Homing gives do.
+/// Whether a name needs no quotes in any file or shell, as the names that Homing gives.
 fn is_simple(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
 }
 
-/// The key's name as a configuration file of a server has it.
+/// The key's name for a server's configuration file.
 fn in_file(key: &tsig::TsigKey) -> String {
     let name = key.name.to_string();
     if is_simple(&name) { name } else { format!("\"{name}\"") }
@@ -143,33 +143,33 @@ fn by_zone(duties: &[Duty]) -> Vec<(&Hostname, Vec<&Duty>)> {
     zones
 }
 
-/// What a probe asks: whether the key may write records of that type at that name.
+/// A probe: the question whether the key may write records of that type at that name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Probe {
     /// The name.
     pub name: Name,
     /// The type.
     pub record_type: Type,
-    /// The same as a finding has it.
+    /// The same record, in the form of a finding.
     pub key: Key,
 }
 
-/// What an answer to a probe says about the permission.
+/// The permission that an answer to a probe shows.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Permission {
-    /// The server would have made the change, had its condition held.
+    /// The server permits the change; only its condition did not hold.
     Granted,
-    /// The server would not.
+    /// The server does not permit the change.
     Denied,
-    /// Nothing was said that tells.
+    /// The answer shows neither.
     Untold,
 }
 
-/// The type of a record as probes name it.
+/// The record types of probes, with their names.
 const KINDS: [(&str, Type); 3] = [("A", Type::A), ("AAAA", Type::AAAA), ("TXT", Type::TXT)];
 
-/// What to ask about a key for `duty` beyond its job: a neighbour, the zone's own name, a wildcard, a
-/// name below the host, and other records at the host; addresses of `hosts` are no excess.
+/// The probes for rights of a key for `duty` beyond its job: a neighbour, the zone's own name, a
+/// wildcard, a name below the host, and other records at the host; addresses of `hosts` are no excess.
 pub fn probes(duty: &Duty, hosts: &[Duty]) -> Vec<Probe> {
     const NEIGHBOUR: &str = "homing-probe-neighbour";
     let own = || duty.subname().to_owned();
@@ -194,7 +194,7 @@ pub fn probes(duty: &Duty, hosts: &[Duty]) -> Vec<Probe> {
     probes
 }
 
-/// The probes of the job itself: what the key must be allowed.
+/// The probes of the job itself: the records that the key must be allowed to write.
 pub fn own_probes(duty: &Duty) -> Vec<Probe> {
     duty.kinds().filter_map(|kind| probe(duty, duty.subname(), kind)).collect()
 }
@@ -205,8 +205,8 @@ fn probe(duty: &Duty, subname: &str, kind: &str) -> Option<Probe> {
     Some(Probe { name, record_type, key: Key::of(&duty.zone, subname, kind) })
 }
 
-/// What an answer to a probe tells, by a key that is known to be right at this server: then Knot's
-/// BADKEY means that the name or type is not allowed.
+/// The permission that an answer to a probe shows. The key must be known to be right at this
+/// server: then Knot's BADKEY means that the name or type is not allowed.
 ///
 /// | signature | RCODE                    | means                                |
 /// |-----------|--------------------------|--------------------------------------|
@@ -223,7 +223,7 @@ pub fn permission(rcode: Rcode, check: Check) -> Permission {
     }
 }
 
-/// What a permission beyond the job means for the verdict.
+/// The finding about a permission beyond the job, if there is one.
 pub fn finding(probe: &Probe, permission: Permission, said: &str) -> Option<Finding> {
     match permission {
         Permission::Denied => None,

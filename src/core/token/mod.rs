@@ -1,4 +1,4 @@
-//! Tokens: what one may write, what it should, and how the one becomes the other.
+//! Tokens: what a token may write, what it should, and how the one becomes the other.
 //!
 //! Values and functions of values, on deSEC's rules (recorded August 2026). The token side sends what
 //! `desec::difference` finds and shows what audits find; the round judges its own token, too.
@@ -19,7 +19,7 @@ use super::name::Hostname;
 use super::time::Timestamp;
 use crate::core::order;
 
-/// What a provider calls a token; not its secret.
+/// The provider's id of a token; not its secret.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TokenId(Box<str>);
 
@@ -28,27 +28,27 @@ pub struct TokenId(Box<str>);
 pub struct Token {
     /// Its id.
     pub id: TokenId,
-    /// The name that somebody gave it; need not be the only one of that name.
+    /// The name that somebody gave it; other tokens may have the same.
     pub name: String,
     /// When it was made.
     pub created: Timestamp,
-    /// When its secret was last presented.
+    /// When it was last used.
     pub last_used: Option<Timestamp>,
-    /// What bounds its life and use.
+    /// The limits of its life and use.
     pub limits: Limits,
-    /// What it may do beside writing records.
+    /// Its rights beside writing records.
     pub flags: Flags,
-    /// Whether the server would take its secret now.
+    /// Whether the server accepts its secret now.
     pub is_valid: bool,
-    /// The account that it belongs to, where the server tells.
+    /// The account that it belongs to, if the server returns it.
     pub owner: Option<String>,
-    /// The other account that it acts on.
+    /// The other account that it acts on, if any.
     pub acts_for: Option<String>,
-    /// Whether it is what a log-in made, not an API token.
+    /// Whether a log-in made it, so that it is no API token.
     pub is_login: bool,
 }
 
-/// What bounds a token's life and use; `None` is no bound.
+/// The limits of a token's life and use; `None` is no limit.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Limits {
     /// The longest life.
@@ -59,14 +59,14 @@ pub struct Limits {
     pub subnets: Option<Vec<String>>,
 }
 
-/// What a token may do beside writing records. `None`: this server has no such setting.
+/// The rights of a token beside writing records. `None`: this server has no such setting.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Flags {
-    /// Create, change and delete tokens, this one included.
+    /// Whether it may create, change and delete tokens, itself included.
     pub manage_tokens: Option<bool>,
-    /// Register zones in the account.
+    /// Whether it may register zones in the account.
     pub create_zones: Option<bool>,
-    /// Remove zones from the account.
+    /// Whether it may remove zones from the account.
     pub delete_zones: Option<bool>,
     /// Whether registering a zone gives it the right to write there.
     pub auto_policy: Option<bool>,
@@ -81,26 +81,26 @@ pub enum Api {
     Zones,
 }
 
-/// One policy of a token, with what its URL ends in.
+/// A policy of a token, with the end of its URL.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Policy {
-    /// What stands for it in its URL: an id, a zone, or `default`.
+    /// The end of its URL: an id, a zone, or `default`.
     pub at: String,
-    /// What it says.
+    /// The rule of the policy.
     pub rule: Rule,
 }
 
-/// What a policy says.
+/// The rule of a policy.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Rule {
-    /// Of the form [`Api::Rows`].
+    /// A rule of the form [`Api::Rows`].
     Row {
-        /// What it is about.
+        /// The records that it is about.
         key: Key,
-        /// Whether that may be written.
+        /// Whether they may be written.
         write: bool,
     },
-    /// Of the form [`Api::Zones`].
+    /// A rule of the form [`Api::Zones`].
     Zone {
         /// The zone; `None` is every zone without a policy of its own.
         zone: Option<String>,
@@ -111,7 +111,7 @@ pub enum Rule {
     },
 }
 
-/// What a row is about; `None` is any.
+/// The records that a row is about; `None` is any.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Key {
     /// The zone.
@@ -122,7 +122,7 @@ pub struct Key {
     pub kind: Option<String>,
 }
 
-/// What a token is for: the records of one host.
+/// The duty of a token: the records of one host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Duty {
     /// The host.
@@ -143,7 +143,7 @@ impl TokenId {
 impl FromStr for TokenId {
     type Err = &'static str;
 
-    /// Takes letters, digits and hyphens, at most 64 of them; deSEC's are UUIDs.
+    /// Accepts letters, digits and hyphens, at most 64 of them; deSEC's are UUIDs.
     fn from_str(text: &str) -> Result<Self, &'static str> {
         const LONGEST: usize = 64;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -161,15 +161,15 @@ impl fmt::Display for TokenId {
 }
 
 impl Token {
-    /// When its age ends it, if it does.
+    /// When it expires by its age, if it does.
     pub fn expires(&self) -> Option<Timestamp> {
         Some(self.created.after(self.limits.max_age?))
     }
 }
 
 impl Limits {
-    /// These, with what `issued` says in place of every limit under which the token is of no use: no
-    /// time at all, an end within [`SHORTEST`] that was not issued, or no network.
+    /// These limits, with that of `issued` in place of each one that makes the token useless: no
+    /// time at all, a time below [`SHORTEST`] that was not issued, or no network.
     pub fn usable(&self, issued: &Self) -> Self {
         let span = |is: Option<Duration>, issued: Option<Duration>| match is {
             Some(span) if span.is_zero() || span < SHORTEST && issued != is => {
@@ -202,7 +202,7 @@ impl Duty {
         self.host == self.zone
     }
 
-    /// The name called `label` below the host, as its zone has it.
+    /// The name `label` below the host, relative to the zone.
     pub fn below(&self, label: &str) -> String {
         match self.subname() {
             "" => label.to_owned(),
@@ -250,7 +250,7 @@ pub fn wanted(api: Api, duties: &[Duty]) -> Vec<Rule> {
     rules
 }
 
-/// A rule of a token with what it decides, to be shown.
+/// A rule of a token, with the records that it decides about, to be shown.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Row {
     /// The rule.
@@ -300,8 +300,8 @@ impl Rule {
         }
     }
 
-    /// The zone that it names, where that is not the one that is responsible for its name as far as
-    /// `duties` tell: such a row has no effect there.
+    /// The zone that the rule names, if by `duties` another zone is responsible for the name:
+    /// such a row has no effect there.
     pub fn foreign_zone(&self, duties: &[Duty]) -> Option<&str> {
         let Self::Row { key: Key { zone: Some(zone), subname: Some(subname), .. }, .. } = self
         else {
@@ -316,7 +316,7 @@ impl Rule {
         responsible.filter(|responsible| responsible != zone).map(|_| zone.as_str())
     }
 
-    /// Whether it is about the same as `other`, of which a token can have only one.
+    /// Whether both are about the same records; a token can have only one such policy.
     pub fn is_about_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Row { key, .. }, Self::Row { key: others, .. }) => key == others,
@@ -327,20 +327,20 @@ impl Rule {
 }
 
 impl Key {
-    /// What is about one record.
+    /// The key of one record.
     pub fn of(zone: &Hostname, subname: &str, kind: &str) -> Self {
         let own = |text: &str| Some(text.to_owned());
         Self { zone: own(zone.as_str()), subname: own(subname), kind: own(kind) }
     }
 }
 
-/// The name called `subname` in `zone`; the zone's own is empty.
+/// The full name of `subname` in `zone`; an empty `subname` is the zone's own name.
 pub fn full_name(subname: &str, zone: &str) -> String {
     if subname.is_empty() { zone.to_owned() } else { format!("{subname}.{zone}") }
 }
 
 impl fmt::Display for Key {
-    /// Tells what it is about: `A of dev1.example.com`, `any record of any name in any zone`.
+    /// Writes the records in words: `A of dev1.example.com`, `any record of any name in any zone`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Some(kind) => write!(f, "{kind} of ")?,
@@ -389,11 +389,11 @@ pub fn name_for(hosts: &[Hostname]) -> String {
     format!("{OURS}{first}").chars().take(LONGEST).collect()
 }
 
-/// The shortest time after which a token is let end, unless somebody insists.
+/// The shortest life of a token, unless a person insists on a shorter one.
 pub const SHORTEST: Duration = Duration::from_secs(60 * 60);
 
-/// The zone that one registers for `host`: the name above it, or its own where anybody registers
-/// names in that.
+/// The zone to register for `host`: the name above it, or the host itself if anyone can register
+/// names in that one.
 pub fn zone_to_register(host: &Hostname) -> &str {
     let host = host.as_str();
     let host = host.strip_prefix("*.").unwrap_or(host);
@@ -403,7 +403,7 @@ pub fn zone_to_register(host: &Hostname) -> &str {
     }
 }
 
-/// Whether anybody registers names in `zone`, as far as its form tells: a top-level domain, one like
+/// Whether anyone can register names in `zone`, judged by its form: a top-level domain, one like
 /// `co.uk`, or deSEC's own `dedyn.io`.
 pub fn is_public(zone: &str) -> bool {
     const KINDS: [&str; 8] = ["ac", "co", "com", "edu", "gov", "ne", "net", "org"];
@@ -413,18 +413,18 @@ pub fn is_public(zone: &str) -> bool {
     }
 }
 
-/// The zone in which deSEC gives names away; it puts what a name in it needs there itself.
+/// The zone in which deSEC gives names away; deSEC adds there what such a name needs.
 pub const GIVEN_AWAY: &str = "dedyn.io";
 
 /// Every network, as the server writes it: no limit at all.
 pub const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
 
-/// What the names of Homing's tokens begin with.
+/// The beginning of the names of Homing's tokens.
 pub const OURS: &str = "homing:";
 
 /// Reads a duration of deSEC's: `[DD] [HH:[MM:]]ss[.uuuuuu]`.
 ///
-/// Fractions of a second are dropped, except that what is not zero does not become it.
+/// Fractions of a second are dropped, but a time above zero becomes at least one second.
 pub fn parse_span(text: &str) -> Option<Duration> {
     let (days, clock) = match text.split_once(' ') {
         Some((days, clock)) => (days.parse::<u64>().ok()?, clock),

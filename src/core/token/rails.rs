@@ -18,7 +18,7 @@ use crate::core::time::Timestamp;
 pub struct Grant {
     /// The one domain that it is about.
     pub domain: Hostname,
-    /// What holds for records that are not named.
+    /// The policy for records that are not named.
     pub policy: RailsPolicy,
     /// Whether it may create records.
     pub allow_new: bool,
@@ -30,16 +30,16 @@ pub struct Grant {
     pub protect: Vec<RailsEntry>,
     /// Types of which it may never change a record.
     pub protect_types: Vec<String>,
-    /// When the server ends it; `None` when it did not say so intelligibly.
+    /// When it expires; `None` when the server gave no date that could be read.
     pub expires: Option<Timestamp>,
 }
 
-/// What holds for records that a token does not name.
+/// The policy for records that a token does not name.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum RailsPolicy {
     /// They may be changed.
     Allow,
-    /// They may not.
+    /// They may not be changed.
     Deny,
 }
 
@@ -53,7 +53,7 @@ impl RailsPolicy {
     }
 }
 
-/// A record as tokens name it: `dev1.example.com:A`, or every type at the name without one.
+/// A record as tokens name it: `dev1.example.com:A`, or without a type every record of the name.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct RailsEntry {
     /// The name, in lower case and without a final dot.
@@ -65,13 +65,13 @@ pub struct RailsEntry {
 /// Why no token can be asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum GrantError {
-    /// There is nothing that it could be for.
+    /// There is no record that it would be for.
     Nothing,
     /// A token is for one domain, and these are two.
     TwoDomains(Hostname, Hostname),
 }
 
-/// What nobody can see about any token of such a server, for the list of an audit.
+/// What cannot be seen of any token of such a server, for the list of an audit.
 pub const NOT_VISIBLE: [&str; 3] = [
     "what the server keeps of this token: it can neither list nor show tokens",
     "tokens that others minted for the same records",
@@ -79,7 +79,7 @@ pub const NOT_VISIBLE: [&str; 3] = [
 ];
 
 impl Grant {
-    /// The narrowest token for `duties`, to be ended at `expires`: their A and AAAA and nothing else.
+    /// The narrowest token for `duties`, which expires at `expires`: their A and AAAA and nothing else.
     pub fn narrow(duties: &[Duty], expires: Timestamp) -> Result<Self, GrantError> {
         let first = duties.first().ok_or(GrantError::Nothing)?;
         if let Some(other) = duties.iter().find(|duty| duty.zone != first.zone) {
@@ -103,8 +103,8 @@ impl Grant {
         })
     }
 
-    /// Whether the server gave it a much shorter life than the one until `asked`, such as the hour that
-    /// one gives which does not understand the date.
+    /// Whether the server gave it a much shorter life than the one until `asked`, such as the
+    /// hour that a server gives when it does not understand the date.
     pub fn is_cut_short(&self, asked: Timestamp) -> bool {
         self.expires.is_some_and(|given| asked.since(given) > SLACK)
     }
@@ -154,11 +154,11 @@ fn entries(duty: &Duty) -> impl Iterator<Item = RailsEntry> {
     duty.kinds().map(move |kind| RailsEntry { name: name.clone(), kind: Some(kind.to_owned()) })
 }
 
-/// How far the end that the server gives may lie before the one that it was told, rounding included.
+/// How much earlier than asked for the server may end a token, rounding included.
 const SLACK: Duration = Duration::from_secs(60);
 
 impl RailsEntry {
-    /// It for people: `A of dev1.example.com`.
+    /// The record in words: `A of dev1.example.com`.
     pub fn words(&self) -> String {
         match &self.kind {
             Some(kind) => format!("{kind} of {}", self.name),
@@ -168,7 +168,7 @@ impl RailsEntry {
 }
 
 impl fmt::Display for RailsEntry {
-    /// Writes it as the server wants it.
+    /// Writes the record in the server's form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
         self.kind.as_ref().map_or(Ok(()), |kind| write!(f, ":{kind}"))

@@ -1,7 +1,7 @@
-//! Upkeep: when a token has to speak so that it does not lapse, when its end is warned of, and
+//! Upkeep: when a token must be used so that it does not expire, when to warn of its end, and
 //! whether a strict host may use it.
 //!
-//! Functions of what the receipt says, what is remembered and the moment; the round asks and tells.
+//! Functions of the receipt, the memory and the moment; the round sends and reports.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,67 +16,67 @@ use crate::core::time::Timestamp;
 /// What a receipt says about its token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Terms {
-    /// When its age ends it.
+    /// When it expires by its age.
     pub end: End,
-    /// The longest time without use, if that ends it.
+    /// The longest time without use, if it has such a limit.
     pub max_unused: Option<Duration>,
-    /// What it proves for the host that uses it.
+    /// What the receipt proves for the host that uses the token.
     pub proof: Proof,
 }
 
 /// What a receipt proves of its token for one host.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Proof {
-    /// That it is too powerful: an audit found that it could do this.
+    /// The token is too powerful: an audit found that it could do this.
     Beyond(String),
-    /// Nothing: it is about a token of this other server.
+    /// Nothing: the receipt is about a token of this other server.
     Elsewhere(String),
-    /// That it is narrow, by its issue or an audit.
+    /// The token is narrow, by its issue or an audit.
     Narrow,
-    /// Nothing: no audit of it has ended well.
+    /// Nothing: no audit of the token has ended well.
     #[default]
     Nothing,
-    /// Nothing for this host: it is about these.
+    /// Nothing for this host: the receipt is about these hosts.
     OfOthers(String),
-    /// That it was ended then.
+    /// The token was revoked at this moment.
     Revoked(Timestamp),
 }
 
-/// When a token's age ends it.
+/// The moment at which a token expires by its age.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum End {
     /// At this moment.
     At(Timestamp),
-    /// At no moment.
+    /// It has no end.
     Never,
-    /// Nobody has told.
+    /// The end is not known.
     #[default]
     Unknown,
 }
 
-/// Why no receipt speaks of a secret.
+/// Why there is no receipt for a secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum NoTerms {
-    /// There is none.
+    /// There is no receipt.
     NoReceipt,
-    /// The one beside its file is about another secret.
+    /// The receipt beside the token file is about another secret.
     OfAnother,
-    /// The one beside its file cannot be used, for this reason.
+    /// The receipt beside the token file cannot be used, for this reason.
     Unusable(String),
 }
 
-/// The longest that a token is silent, if nothing wants it shorter.
+/// The longest time between two uses of a token, unless its own limit is shorter.
 const SILENCE: Duration = Duration::from_secs(7 * DAY);
 
-/// The shortest time between two requests that are only meant to be heard.
+/// The shortest time between two requests that only keep a token alive.
 const LEAST_SILENCE: Duration = Duration::from_secs(60);
 
-/// How soon such a request is repeated that was not heard.
+/// The wait until such a request is repeated after it failed.
 const UNHEARD: Duration = Duration::from_secs(60 * 60);
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// When a token has to speak, so that it never lapses for want of use.
+/// When a token must be used next, so that it never expires for lack of use.
 pub fn greet_at(token: &TokenEntry, max_unused: Option<Duration>) -> Timestamp {
     let third = max_unused.map_or(SILENCE, |longest| longest / 3);
     let silent = token.spoke.after(third.clamp(LEAST_SILENCE, SILENCE));
@@ -84,17 +84,17 @@ pub fn greet_at(token: &TokenEntry, max_unused: Option<Duration>) -> Timestamp {
     silent.max(rested)
 }
 
-/// Whether the end of a token that was last warned of at `warned` is to be warned of now.
+/// Whether to warn of a token's end now; `warned` is the moment of the last warning.
 pub fn warns(end: End, warned: Option<Timestamp>, now: Timestamp) -> bool {
     warnings(end).any(|at| at <= now && warned.is_none_or(|warned| warned < at))
 }
 
-/// When the end of a token is to be warned of next.
+/// The moment of the next warning of a token's end.
 pub fn next_warning(end: End, now: Timestamp) -> Option<Timestamp> {
     warnings(end).find(|&at| at > now)
 }
 
-/// When an end is warned of, earliest first: well ahead, daily in the last three days, at the end.
+/// The moments to warn of an end, earliest first: well ahead, daily in the last three days, at the end.
 fn warnings(end: End) -> impl Iterator<Item = Timestamp> {
     let ahead = [WARN_AHEAD.as_secs(), 3 * DAY, 2 * DAY, DAY, 0];
     let end = match end {
@@ -105,12 +105,12 @@ fn warnings(end: End) -> impl Iterator<Item = Timestamp> {
     ahead.into_iter().filter_map(before)
 }
 
-/// What is kept of the `findings` about the token that `about` stands for.
+/// The self-check to remember: `findings` about the token with the fingerprint `about`.
 pub fn self_check(findings: &[Finding], about: Fingerprint, at: Timestamp) -> SelfCheck {
     SelfCheck { about, at, verdict: verdict(findings), powers: powers(findings) }
 }
 
-/// What of `findings` is beyond the job, the worst few in words; empty if nothing is.
+/// The findings beyond the job in words: the worst few, and how many more; empty if there are none.
 pub fn powers(findings: &[Finding]) -> String {
     const MOST_TOLD: usize = 3;
     let beyond = findings.iter().filter(|finding| finding.weight() == Weight::TooPowerful);
@@ -123,22 +123,22 @@ pub fn powers(findings: &[Finding]) -> String {
     powers.join("; ")
 }
 
-/// What is known of a token's rights, from its receipt and from the last look at it.
+/// What is known of a token's rights, from its receipt and from its last self-check.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Known<'a> {
-    /// It can do its job and nothing else: seen then, or proven by its issue or an audit.
+    /// It can do its job and nothing else: seen at this moment, or proven by its issue or an audit.
     Narrow(Option<Timestamp>),
     /// It writes addresses of every name in its zone, which is all that its server can bind it to.
     NarrowToZone(Timestamp),
-    /// It was ended then.
+    /// It was revoked at this moment.
     Revoked(Timestamp),
     /// It can do this beyond its job.
     TooPowerful(&'a str),
-    /// Nobody has proven anything, for this reason.
+    /// Nothing is proven, for this reason.
     Unproven(String),
 }
 
-/// What is known of a token; `check` is of this very secret and receipt.
+/// What is known of a token; `check` is of this secret and receipt.
 pub fn known<'a>(terms: &'a Result<Terms, NoTerms>, check: Option<&'a SelfCheck>) -> Known<'a> {
     let seen = |verdict| check.filter(|check| check.verdict == verdict);
     let proof = match terms {
@@ -173,8 +173,8 @@ impl Known<'_> {
         }
     }
 
-    /// Whether a person must act: it is dead, or does too much where something narrower is to be had
-    /// (every server that tells what a token may do has that).
+    /// Whether a person must act: the token is revoked, or too powerful although a narrower one
+    /// can be had (so it is at every server that shows what a token may do).
     pub fn needs_a_person(&self) -> bool {
         match self {
             Self::Revoked(_) | Self::TooPowerful(_) => true,
@@ -183,9 +183,9 @@ impl Known<'_> {
     }
 }
 
-/// Why a strict host must not use its token, if so; `check` is of this very secret and receipt.
+/// Why a strict host must not use its token, if so; `check` is of this secret and receipt.
 ///
-/// What a look finds is no proof: only `issue` and `audit` see enough for one.
+/// A self-check is no proof: only `issue` and `audit` see enough for one.
 pub fn refusal(terms: &Result<Terms, NoTerms>, check: Option<&SelfCheck>) -> Option<Refusal> {
     let refused = |rejection, detail: String| Some(Refusal { rejection, detail });
     if let Known::TooPowerful(powers) = known(terms, check) {
@@ -199,7 +199,7 @@ pub fn refusal(terms: &Result<Terms, NoTerms>, check: Option<&SelfCheck>) -> Opt
 }
 
 impl Proof {
-    /// Whether it speaks against its token, or its receipt was never about it.
+    /// Whether the receipt speaks against the token, or was never about it.
     pub fn is_against_it(&self) -> bool {
         match self {
             Self::Beyond(_) | Self::Elsewhere(_) | Self::OfOthers(_) | Self::Revoked(_) => true,

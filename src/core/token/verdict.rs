@@ -1,20 +1,20 @@
 //! What an audit says of any token, whatever its provider: in one word, and by each finding's weight.
 //!
-//! Knows no finding. Used by the audits of every kind of token, by the memory and by who shows them.
+//! Knows no finding. Used by the audits of every kind of token, by the memory and by the output.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What a finding means for the result.
+/// The weight of a finding for the result.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Weight {
     /// Worth knowing; changes nothing.
     Notice,
-    /// Nothing can be said about something.
+    /// Something could not be found out.
     Unclear,
-    /// More than its job.
+    /// The token can do more than its job.
     TooPowerful,
 }
 
@@ -22,20 +22,20 @@ pub enum Weight {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TokenVerdict {
-    /// The server takes it no more, so it can do nothing.
+    /// The server no longer accepts it, so it can do nothing.
     Dead,
-    /// It can do its job and nothing else, as far as anybody can tell.
+    /// It can do its job and nothing else, as far as can be seen.
     Narrow,
-    /// It can do no more than its server lets any token do that can do its job: it writes in every
-    /// name of its own zone.
+    /// It is as narrow as its server can make a token for this job: it writes in every name of
+    /// its own zone.
     NarrowToZone,
-    /// Some right could not be told.
+    /// Some right could not be checked.
     Inconclusive,
-    /// It could do more.
+    /// It could do more than its job.
     TooPowerful,
 }
 
-/// What an expiry is warned of ahead.
+/// How long before an expiry the first warning comes.
 pub const WARN_AHEAD: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 impl TokenVerdict {

@@ -1,7 +1,7 @@
 //! A domain as `PowerDNS` on Rails shows it in XML. Pure.
 //!
-//! Rails writes a model's attributes as elements (`<name>…</name>`), and the class of a record in an
-//! attribute of its element; either is read.
+//! Rails writes a model's attributes as elements (`<name>…</name>`), and the class of a record in
+//! an attribute of its element; both forms are read.
 
 use roxmltree::{Document, Node};
 
@@ -15,14 +15,14 @@ const LONGEST: usize = 96 * 1024;
 /// The longest name (RFC 1035, section 3.1).
 const LONGEST_NAME: usize = 255;
 
-/// The domain that `answer` shows, with its records of `hosts` alone; `None` when it is none, or one
-/// that does not tell its records.
+/// The domain in `answer`, with only the records of `hosts`; `None` when there is no domain, or
+/// one without a list of records.
 ///
-/// A domain may have any number of records: each is read by itself, and what nobody asks for is not
-/// kept.
+/// A domain may have any number of records: each is read by itself, and records of other names
+/// are not kept.
 pub fn domain(answer: &Answer, hosts: &[&Hostname]) -> Option<Domain> {
     let text = answer.text()?;
-    // A domain that does not show its records is not one without any.
+    // A missing list of records does not mean that the domain has none.
     let begin = text.find("<records")?;
     let (tag, rest) = text[begin..].split_once('>')?;
     let (mut rest, after) =
@@ -90,7 +90,7 @@ pub fn value(node: Node<'_, '_>, name: &str) -> Option<String> {
     text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-/// A name as it is compared.
+/// A name in the form for comparisons: lower case, no final dot.
 fn name(text: &str) -> String {
     text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase()
 }

@@ -1,7 +1,7 @@
 //! The audit of a token of deSEC: what it could do beyond its job, worst first.
 //!
-//! Judges what the shell has learnt, by an account's own view or by asking as the token itself.
-//! Asks nobody; unknown is never fine.
+//! Judges what the shell has found out, from the account's own view or by asking with the token
+//! itself. Sends nothing; unknown is never fine.
 
 use std::time::Duration;
 
@@ -12,24 +12,24 @@ use crate::core::token::finding::{Finding, sort};
 use crate::core::token::verdict::WARN_AHEAD;
 use crate::core::token::{Api, Duty, Flags, Key, Limits, Policy, Token};
 
-/// An account as its tokens are judged: what is the same for all of them.
+/// The facts of an account that are the same for all its tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances<'a> {
     /// The moment of the audit.
     pub now: Timestamp,
-    /// The account's own name, where the server tells.
+    /// The account's own name, if the server returns it.
     pub owner: Option<&'a str>,
     /// The form of its policies.
     pub api: Api,
 }
 
-/// A token that nobody used for so long has probably been forgotten: a daemon's speaks weekly.
+/// The time without use after which a token is probably forgotten: a daemon's is used weekly.
 const STALE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A token that young need not have been used.
+/// The age up to which a token need not have been used.
 const YOUNG: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Everything that the account's own view of a token says, worst first.
+/// All findings from the account's own view of a token, worst first.
 pub fn judge(
     token: &Token,
     policies: &[Policy],
@@ -66,7 +66,7 @@ pub fn judge(
     findings
 }
 
-/// What its flags allow.
+/// The findings about a token's flags.
 fn judge_flags(flags: Flags, policies: &[Policy]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let is_on = |flag: Option<bool>| flag == Some(true);
@@ -82,7 +82,7 @@ fn judge_flags(flags: Flags, policies: &[Policy]) -> Vec<Finding> {
         findings.push(of_deletion(policies));
     }
     match (flags.create_zones, flags.delete_zones) {
-        // Until November 2024 any policy took that right away, and nothing else did.
+        // Until November 2024 any policy took these rights away, and nothing else did.
         (None, None) if policies.is_empty() => {
             findings.extend([Finding::CreatesZones { writes_there: true }, Finding::DeletesZones]);
         }
@@ -95,7 +95,7 @@ fn judge_flags(flags: Flags, policies: &[Policy]) -> Vec<Finding> {
     findings
 }
 
-/// What the flag to remove zones comes to: removing one takes the right to write any record in it.
+/// The finding about the flag to delete zones: deletion needs the right to write any record there.
 pub fn of_deletion(policies: &[Policy]) -> Finding {
     let rights = rights::rights(policies);
     let named = rights.iter().map(|right| right.key.zone.clone());
@@ -107,7 +107,7 @@ pub fn of_deletion(policies: &[Policy]) -> Finding {
     }
 }
 
-/// What its policies allow beyond `duties`, and what of those they do not.
+/// The findings about policies: rights beyond `duties`, and duties without a right.
 pub fn judge_policies(policies: &[Policy], duties: &[Duty], api: Api) -> Vec<Finding> {
     if policies.is_empty() {
         return vec![Finding::NoPolicies];
@@ -116,7 +116,7 @@ pub fn judge_policies(policies: &[Policy], duties: &[Duty], api: Api) -> Vec<Fin
     let is_covered = |record: &Key| {
         duties.iter().any(|duty| match api {
             Api::Rows => duty.covers(record),
-            // There is nothing narrower: the zone's own name, and every name below it.
+            // Nothing is narrower: the zone's own name, and every name below it.
             Api::Zones => {
                 let own = duty.is_zone() && record.zone.as_deref() == Some(duty.zone.as_str());
                 own && matches!(record.kind.as_deref(), Some("A" | "AAAA"))
@@ -130,7 +130,7 @@ pub fn judge_policies(policies: &[Policy], duties: &[Duty], api: Api) -> Vec<Fin
             let (host, kind) = (duty.host.clone(), family.record_type());
             match (duty.families[family], rights::may_write(&rights, &duty.record(kind))) {
                 (true, false) => findings.push(Finding::Lacks { host, kind }),
-                // Where a policy is about single records, one for a family that is off need not be there.
+                // Where policies are for single records, a family that is off needs none.
                 (false, true) if api == Api::Rows => findings.push(Finding::Spare { host, kind }),
                 _ => {}
             }
@@ -142,7 +142,7 @@ pub fn judge_policies(policies: &[Policy], duties: &[Duty], api: Api) -> Vec<Fin
     findings
 }
 
-/// What its limits mean for the time to come.
+/// The findings about a token's limits and its end.
 pub fn judge_limits(limits: &Limits, expires: Option<Timestamp>, now: Timestamp) -> Vec<Finding> {
     let mut findings = Vec::new();
     match limits.subnets.as_deref() {

@@ -8,23 +8,23 @@ use crate::core::token::{Api, Duty, Policy, Rule, wanted};
 pub enum Change {
     /// A policy is missing.
     Add(Rule),
-    /// A policy says the wrong thing about the right place.
+    /// A policy is about the right records and has the wrong rights.
     Correct {
         /// The policy as it is.
         is: Policy,
-        /// What it should say.
+        /// The policy as it should be.
         should: Rule,
     },
-    /// A policy is one too many.
+    /// A policy is surplus.
     Remove(Policy),
 }
 
 /// The changes that turn `is` into `should`, in the order in which they have to be made.
 ///
-/// The default comes first: the server takes no other policy before it, and at no moment may more
-/// be allowed than before or after. What is missing is added before what is surplus goes, so that a
-/// token in use stays usable. Of the surplus, what allows goes before what denies, because a denial
-/// may stand in front of a permission.
+/// The default comes first: the server accepts no other policy before it, and at no moment may
+/// more be allowed than before or after. Missing policies are added before surplus ones are
+/// removed, so that a token in use stays usable. Of the surplus, permissions are removed before
+/// denials, because a denial may override a permission.
 pub fn difference(is: &[Policy], should: &[Rule]) -> Vec<Change> {
     let mut changes = Vec::new();
     for rule in should {
@@ -43,8 +43,8 @@ pub fn difference(is: &[Policy], should: &[Rule]) -> Vec<Change> {
     changes
 }
 
-/// Whether some duty of `duties` has none of its own policies any more: so it is when its zone was
-/// deleted and registered anew, which empties it.
+/// Whether a duty in `duties` has lost all its own policies: this happens when its zone is
+/// deleted and registered again, which removes them.
 pub fn has_lost_all(is: &[Policy], duties: &[Duty], api: Api) -> bool {
     duties.iter().any(|duty| {
         let own = wanted(api, std::slice::from_ref(duty));
@@ -55,8 +55,8 @@ pub fn has_lost_all(is: &[Policy], duties: &[Duty], api: Api) -> bool {
 }
 
 impl Change {
-    /// As its [`Display`](std::fmt::Display), with the zone of a row that is not in the one that is
-    /// responsible for its name as far as `duties` tell: rows of two zones would read alike.
+    /// The change as its [`Display`](std::fmt::Display), with the row's zone if by `duties`
+    /// another zone is responsible for the name: rows of two zones would look the same.
     pub fn in_words(&self, duties: &[Duty]) -> String {
         let rule = match self {
             Self::Add(rule) | Self::Correct { should: rule, .. } => rule,

@@ -1,31 +1,31 @@
 //! Rights: what policies allow in effect, by deSEC's precedence, and what of that is too much.
 //!
 //! Of the rows that fit a record, the most specific decides, in the order zone, name, type: eight
-//! levels (deSEC, documentation of token policies; measured August 2026). Single rows say little: a
-//! narrower one may lift or shadow them.
+//! levels (deSEC, documentation of token policies; measured August 2026). A single row says
+//! little: a narrower row may override it.
 
 use std::collections::BTreeSet;
 
 use crate::core::order;
 use crate::core::token::{Key, Policy, Rule};
 
-/// A row with what it decides.
+/// A row: its key, and whether it allows writing.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Right {
-    /// What it is about.
+    /// The records that the row is about.
     pub key: Key,
-    /// Whether that may be written.
+    /// Whether they may be written.
     pub write: bool,
 }
 
 /// A row that allows more than the duties need.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Excess {
-    /// How bad it is, the worst first.
+    /// How far it reaches, the farthest first.
     pub reach: RightReach,
     /// The row.
     pub key: Key,
-    /// What could be written by it, for one.
+    /// One record that the row allows to write.
     pub example: Key,
 }
 
@@ -42,14 +42,14 @@ pub enum RightReach {
     EveryType,
     /// A type that gives away more than an address: a delegation, an alias, a certificate.
     PowerfulType,
-    /// Another record.
+    /// A single record of another type.
     Record,
 }
 
 /// The rows that `policies` stand for.
 ///
-/// An old policy is what the server's own migration made of it: A and AAAA of every name in the
-/// zone, and any record where it allowed those.
+/// An old policy becomes what the server's own migration made of it: A and AAAA of every name in
+/// the zone, and any record where the policy allowed those.
 pub fn rights(policies: &[Policy]) -> Vec<Right> {
     policies.iter().flat_map(|policy| of_rule(&policy.rule)).collect()
 }
@@ -68,8 +68,8 @@ fn of_rule(rule: &Rule) -> Vec<Right> {
     }
 }
 
-/// The row that decides about `record`, whose parts are `None` where they are ones that no row names;
-/// `None` when there is none.
+/// The row that decides about `record`; `None` when no row fits. A part of `record` that is
+/// `None` stands for one that no row names.
 pub fn deciding<'a>(rights: &'a [Right], record: &Key) -> Option<&'a Right> {
     let fits = |row: &Option<String>, asked: &Option<String>| row.is_none() || row == asked;
     let fitting = rights.iter().filter(|Right { key, .. }| {
@@ -97,8 +97,8 @@ pub fn may_write(rights: &[Right], record: &Key) -> bool {
 
 /// The rows that allow what `is_covered` does not, the farthest-reaching first.
 ///
-/// Looks at every combination of the zones, names and types that any row names, and of one more of
-/// each that none does: that is all that can make a difference.
+/// Looks at every combination of the zones, names and types in the rows, and of one more of each
+/// that is in no row: no other record is decided differently.
 pub fn excesses(rights: &[Right], is_covered: impl Fn(&Key) -> bool) -> Vec<Excess> {
     let named = |part: fn(&Key) -> Option<&String>| {
         let parts: BTreeSet<_> = rights.iter().filter_map(|right| part(&right.key)).collect();

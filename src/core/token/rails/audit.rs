@@ -9,8 +9,8 @@ use crate::core::token::Duty;
 use crate::core::token::finding::{Finding, sort};
 use crate::core::token::verdict::WARN_AHEAD;
 
-/// What a token that was granted `grant` may do beyond `duties`, and what of those it may not, worst
-/// first; of one that has lapsed nothing else counts. `None` when nothing was written down.
+/// The findings about a token with the rights `grant`: rights beyond `duties`, and duties without a
+/// right, worst first; an expired one has no other finding. `None` when no receipt holds its rights.
 pub fn judge(grant: Option<&Grant>, duties: &[Duty], now: Timestamp) -> Vec<Finding> {
     let Some(grant) = grant else { return vec![Finding::NoGrant] };
     let mut findings = Vec::new();
