@@ -1,6 +1,6 @@
 //! The calendar: moments as dates in UTC, in the form that mail has.
 //!
-//! Pure; the forms of RFC 3339 are the shell's, by the library it has for them.
+//! Pure; the forms of RFC 3339 are the shell's, whose library reads and writes them.
 
 use crate::core::time::Timestamp;
 
@@ -24,8 +24,8 @@ const MONTHS: [(&str, u64); 12] = [
     ("Dec", 31),
 ];
 
-/// The moment as RFC 822 has it (section 5.1, with RFC 1123's four-digit year), in UTC and whole
-/// seconds: `Wed, 18 Feb 2009 10:31:29 +0000`. What lies after the year 9999 is its last second.
+/// The moment in the form of RFC 822 (section 5.1, with RFC 1123's four-digit year), in UTC and whole
+/// seconds: `Wed, 18 Feb 2009 10:31:29 +0000`. A moment after the year 9999 is its last second.
 pub fn rfc822(moment: Timestamp) -> String {
     const LAST: u64 = 253_402_300_799;
     let seconds = (moment.millis() / 1000).min(LAST);
@@ -36,9 +36,9 @@ pub fn rfc822(moment: Timestamp) -> String {
     format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
 }
 
-/// Reads a date of HTTP (RFC 9110, section 5.6.7) in its own form, `Sun, 06 Nov 1994 08:49:37 GMT`, or
-/// in the two old ones, which servers may still send. Years before 1970 are the epoch's; `None` for
-/// anything else.
+/// Reads a date of HTTP (RFC 9110, section 5.6.7) in its own form, `Sun, 06 Nov 1994 08:49:37
+/// GMT`, or in one of the two old forms, which servers may still send. A year before 1970 gives
+/// the epoch; anything else gives `None`.
 pub fn http_date(text: &str) -> Option<Timestamp> {
     let mut words = text.split([' ', ',', '-']).filter(|word| !word.is_empty());
     let mut next = || words.next();
@@ -69,7 +69,7 @@ fn is_leap(year: u64) -> bool {
     year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400)
 }
 
-/// Year, month and day of the month, so many days after the epoch.
+/// The year, month and day of the month, `days` days after the epoch.
 fn date(mut days: u64) -> (u64, &'static str, u64) {
     let mut year = 1970;
     loop {
@@ -87,7 +87,7 @@ fn date(mut days: u64) -> (u64, &'static str, u64) {
         }
         days -= length;
     }
-    // The months make up the year.
+    // The months add up to the year.
     (year, "Dec", 31)
 }
 

@@ -1,8 +1,8 @@
 //! DNS messages (RFC 1035): queries to bytes, bytes to messages.
 //!
-//! Pure: the random id is an argument, sending is the shell's work. Whatever the bytes, reading
-//! ends soon and never panics. A record's data stay as they came; what they mean is the asker's
-//! question. Updates and signatures are built on this in files of their own.
+//! Pure: the random id is an argument, sending is the shell's work. For any bytes, reading ends
+//! soon and never panics. A record's data are kept as received; the caller knows what they mean.
+//! Updates and signatures are built on this in files of their own.
 
 use std::fmt;
 
@@ -21,57 +21,57 @@ pub struct Type(pub u16);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Class(pub u16);
 
-/// How a server says that a question was answered, or why not.
+/// The response code: the question was answered, or why not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rcode(pub u8);
 
 /// The first twelve bytes of a message, without its counts (section 4.1.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Header {
-    /// What the asker chose to know the answer by.
+    /// The number that the asker chose to recognise the answer.
     pub id: u16,
     /// The bit QR: an answer, not a query.
     pub is_answer: bool,
-    /// What kind of query it is; 0 is an ordinary one.
+    /// The kind of query; 0 is an ordinary one.
     pub opcode: u8,
-    /// The bit AA: who answers is responsible for the name, and has not remembered it from elsewhere.
+    /// The bit AA: the server is responsible for the name, and does not answer from a cache.
     pub is_authoritative: bool,
     /// The bit TC: the message was cut to fit.
     pub is_truncated: bool,
-    /// How it ended.
+    /// The response code.
     pub rcode: Rcode,
 }
 
-/// What is asked (section 4.1.2).
+/// A question (section 4.1.2).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Question {
-    /// Whose records.
+    /// The name whose records are asked for.
     pub name: Name,
-    /// Records of this type.
+    /// The type of the records.
     pub record_type: Type,
-    /// Records of this class.
+    /// The class of the records.
     pub class: Class,
 }
 
-/// A record (section 4.1.3). Its time to live is not kept: nobody keeps the record.
+/// A record (section 4.1.3). Its time to live is not kept, because no record is cached.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ResourceRecord {
-    /// Whose record.
+    /// The name that has the record.
     pub name: Name,
     /// Its type.
     pub record_type: Type,
     /// Its class.
     pub class: Class,
-    /// Its data, as they came; the name in those of an NS record is written out.
+    /// Its data as received; in an NS record the name is written out.
     pub data: Vec<u8>,
 }
 
-/// A message. Of one that is truncated, no records are read.
+/// A message. The records of a truncated message are not read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Message {
-    /// What it is.
+    /// The header.
     pub header: Header,
-    /// What was asked; in an update, the zone.
+    /// The questions; in an update, the zone.
     pub questions: Vec<Question>,
     /// The records that answer.
     pub answers: Vec<ResourceRecord>,
@@ -79,7 +79,7 @@ pub struct Message {
     pub authority: Vec<ResourceRecord>,
     /// Other records; a signature is the last of them.
     pub additional: Vec<ResourceRecord>,
-    /// Where the last record begins, in bytes: a signature is about what comes before it.
+    /// The index of the byte at which the last record begins: a signature covers what comes before it.
     pub last_at: usize,
 }
 
@@ -117,7 +117,7 @@ impl Type {
 impl Class {
     /// The Internet.
     pub const IN: Self = Self(1);
-    /// Chaosnet; servers tell about themselves in it.
+    /// Chaosnet; servers answer questions about themselves in it.
     pub const CH: Self = Self(3);
     /// In an update: what must not be there (RFC 2136, section 2.4).
     pub const NONE: Self = Self(254);
@@ -132,18 +132,18 @@ impl Rcode {
     pub const FORM_ERR: Self = Self(1);
     /// There is no such name.
     pub const NX_DOMAIN: Self = Self(3);
-    /// The server does not do such things.
+    /// The server does not support such requests.
     pub const NOT_IMP: Self = Self(4);
-    /// The server does not want to.
+    /// The server refuses the request.
     pub const REFUSED: Self = Self(5);
-    /// The server is not responsible for the zone, or the signature is not right (RFC 8945,
-    /// section 5.2).
+    /// The server is not responsible for the zone, or the signature is wrong (RFC 8945, section
+    /// 5.2).
     pub const NOT_AUTH: Self = Self(9);
     /// The name is not within the zone (RFC 2136, section 2.2).
     pub const NOT_ZONE: Self = Self(10);
 }
 
-/// In words that follow the server's name.
+/// Writes the code in words that follow the server's name.
 impl fmt::Display for Rcode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -158,7 +158,7 @@ impl fmt::Display for Rcode {
     }
 }
 
-/// Whether names that are written down may hold `c`.
+/// Whether names in text form may hold `c`.
 fn is_plain(c: char) -> bool {
     c.is_ascii_graphic() && !matches!(c, '\\' | '"' | ';' | '(' | ')')
 }
@@ -167,9 +167,9 @@ impl Name {
     /// The longest name, in bytes (section 3.1).
     const LONGEST: usize = 255;
 
-    /// The name that `text` writes down, with or without a final dot; `None` when it is none.
+    /// The name with the text form `text`, with or without a final dot; `None` when it is no name.
     ///
-    /// Takes what names of keys consist of: printable ASCII without white space, backslash or quote.
+    /// Accepts the characters of keys' names: printable ASCII without white space, backslash or quote.
     pub fn from_text(text: &str) -> Option<Self> {
         const LONGEST_LABEL: usize = 63;
         let mut wire = Vec::with_capacity(text.len() + 2);
@@ -184,7 +184,7 @@ impl Name {
         (wire.len() <= Self::LONGEST).then_some(Self(wire))
     }
 
-    /// The name above all others.
+    /// The root, the name above all others.
     pub fn root() -> Self {
         Self(vec![0])
     }
@@ -199,13 +199,13 @@ impl Name {
         Self(self.0.to_ascii_lowercase())
     }
 
-    /// The host name that this is, if it is one.
+    /// This name as a host name, if it is one.
     pub fn hostname(&self) -> Option<Hostname> {
         self.to_string().parse().ok()
     }
 
-    /// The name at the beginning of a record's data, where it must not be compressed, and what
-    /// follows it.
+    /// The name at the beginning of a record's data, where it must not be compressed, and the
+    /// rest of the data.
     pub fn leading(data: &[u8]) -> Result<(Self, &[u8]), Malformed> {
         let mut end = 0;
         loop {
@@ -232,8 +232,8 @@ impl Name {
     }
 }
 
-/// With dots between the labels and none at the end; the root is `.`. What [`Name::from_text`] does not
-/// take is written in decimal, as in zone files (section 5.1), and so is a dot within a label.
+/// Writes dots between the labels and none at the end; the root is `.`. Bytes that [`Name::from_text`]
+/// refuses are written in decimal, as in zone files (section 5.1), and so is a dot within a label.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
@@ -253,13 +253,13 @@ impl fmt::Display for Name {
 
 impl From<&Hostname> for Name {
     fn from(name: &Hostname) -> Self {
-        // Every host name is one.
+        // Every host name is a name.
         Self::from_text(name.as_str()).unwrap_or_else(Self::root)
     }
 }
 
 impl PartialEq for Name {
-    /// Bytes that count labels lie below the letters, so all bytes compare alike.
+    /// Length bytes are smaller than letters, so all bytes can be compared without case.
     fn eq(&self, other: &Self) -> bool {
         self.0.eq_ignore_ascii_case(&other.0)
     }
@@ -275,27 +275,27 @@ pub fn query(id: u16, question: &Question) -> Vec<u8> {
     message
 }
 
-/// The query that asks a server for what it is itself responsible for: without recursion desired, so
-/// that no cache answers.
+/// The query to a server about its own zones: without recursion desired, so that no cache
+/// answers.
 pub fn direct_query(id: u16, question: &Question) -> Vec<u8> {
     let mut message = header(id, 0, [1, 0, 0, 0]);
     put_question(&mut message, question);
     message
 }
 
-/// The first bytes of a message: its id, its flags, and how much each of its sections holds.
+/// The first bytes of a message: its id, its flags, and the number of records in each section.
 pub(in crate::core) fn header(id: u16, flags: u16, counts: [u16; 4]) -> Vec<u8> {
     [id, flags].into_iter().chain(counts).flat_map(u16::to_be_bytes).collect()
 }
 
-/// Appends what is asked, or the zone of an update.
+/// Appends a question, or the zone of an update.
 pub(in crate::core) fn put_question(message: &mut Vec<u8>, question: &Question) {
     message.extend(&question.name.0);
     message.extend(question.record_type.0.to_be_bytes());
     message.extend(question.class.0.to_be_bytes());
 }
 
-/// Appends a record that lives for `time_to_live` seconds; its data must be shorter than 64 KiB.
+/// Appends a record with `time_to_live` in seconds; its data must be shorter than 64 KiB.
 pub(in crate::core) fn put_record(
     message: &mut Vec<u8>,
     record: &ResourceRecord,
@@ -313,7 +313,7 @@ pub(in crate::core) fn put_record(
 pub(super) const HEADER: usize = 12;
 
 impl Message {
-    /// Reads a message; what follows its last record is left aside.
+    /// Reads a message; bytes after its last record are ignored.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader { bytes, at: 0, last_at: 0 };
         let header = reader.header()?;
@@ -331,7 +331,7 @@ impl Message {
         Ok(Self { header, questions, answers, authority, additional, last_at })
     }
 
-    /// Whether this answers `question` asked with `id`: what else arrives may be forged (RFC 5452).
+    /// Whether this answers `question` asked with `id`: any other message may be forged (RFC 5452).
     pub fn answers(&self, id: u16, question: &Question) -> bool {
         let Header { is_answer, opcode, .. } = self.header;
         let is_ours = self.header.id == id && self.questions == std::slice::from_ref(question);
@@ -343,7 +343,7 @@ impl Message {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Where the last record that was read begins.
+    /// The index at which the last record that was read begins.
     last_at: usize,
 }
 
@@ -388,8 +388,8 @@ impl<'a> Reader<'a> {
         let length = self.u16()?;
         let begin = self.at;
         let mut data = self.take(length.into())?.to_vec();
-        // Of the few types whose names may be compressed (RFC 3597, section 4) the one that is asked
-        // for.
+        // Names in the data of a few types may be compressed (RFC 3597, section 4); only NS is
+        // asked for here.
         if record_type == Type::NS {
             let end = std::mem::replace(&mut self.at, begin);
             if let (Ok(name), true) = (self.name(), self.at == end) {
@@ -400,7 +400,7 @@ impl<'a> Reader<'a> {
         Ok(ResourceRecord { name, record_type, class, data })
     }
 
-    /// A name, its compression undone (section 4.1.4).
+    /// Reads a name and undoes its compression (section 4.1.4).
     fn name(&mut self) -> Result<Name, Malformed> {
         const POINTER: u8 = 0xc0;
         let mut wire = Vec::new();
@@ -417,7 +417,7 @@ impl<'a> Reader<'a> {
                     let low = self.take(1)?[0];
                     end = end.or(Some(self.at));
                     let to = usize::from(u16::from_be_bytes([length & !POINTER, low]));
-                    // Names point back to what came before them; so they always end.
+                    // Pointers only lead back to earlier bytes, so every name ends.
                     if to >= begin {
                         return Err(Malformed);
                     }

@@ -1,7 +1,7 @@
 //! Key files in BIND's form, as `tsig-keygen` writes them and `nsupdate -k` reads them (named.conf(5),
 //! the statement `key`).
 //!
-//! Pure: text in, a key out, and a key as text. Reading the file and judging its mode is the
+//! Pure: text in, a key out, and a key as text. Reading the file and checking its mode are the
 //! shell's work.
 
 use std::fmt;
@@ -10,14 +10,14 @@ use super::dns::Name;
 use super::tsig::{Algorithm, TsigKey};
 use crate::core::secret::Secret;
 
-/// Why a text is no key file; never holds any of it.
+/// Why a text is no key file; never holds any part of the text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeyFileError {
-    /// A key is used with a hash that is not known here.
+    /// The key's hash is not known here.
     Algorithm,
     /// There is no statement `key`, or it is not complete.
     Form,
-    /// A key's name is no name.
+    /// The key's name is not valid.
     Name,
     /// The secret is not in Base64, or empty.
     Secret,
@@ -43,7 +43,7 @@ pub fn parse(text: &str) -> Result<(TsigKey, Secret), KeyFileError> {
     found.ok_or(KeyFileError::Form)
 }
 
-/// The file that holds `key` with its secret in Base64.
+/// The text of the file that holds `key` with its secret in Base64.
 pub fn text(key: &TsigKey, secret: &Secret) -> String {
     format!(
         "key \"{}\" {{\n\talgorithm {};\n\tsecret \"{}\";\n}};\n",
@@ -63,7 +63,7 @@ pub fn is_secret(text: &str) -> bool {
         && body.bytes().all(plain)
 }
 
-/// What follows the word `key`.
+/// Reads the rest of a statement after the word `key`.
 fn statement(words: &mut Words<'_>) -> Result<(TsigKey, Secret), KeyFileError> {
     let name = Name::from_text(words.needed()?).ok_or(KeyFileError::Name)?;
     words.expect("{")?;
@@ -90,7 +90,7 @@ fn statement(words: &mut Words<'_>) -> Result<(TsigKey, Secret), KeyFileError> {
     Ok((TsigKey { name, algorithm }, secret.ok_or(KeyFileError::Form)?))
 }
 
-/// The words of a file: what is quoted is one, and so is each of `{`, `}` and `;`.
+/// The words of a file: quoted text is one word, and so is each of `{`, `}` and `;`.
 struct Words<'a> {
     rest: &'a str,
 }
@@ -138,7 +138,7 @@ impl<'a> Words<'a> {
     }
 }
 
-/// What is wrong with the file, and what to do, in words that follow its path.
+/// Writes what is wrong with the file, and what to do, in words that follow its path.
 impl fmt::Display for KeyFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

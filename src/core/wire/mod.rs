@@ -1,6 +1,6 @@
-//! What is sent and heard as bytes, as values: messages of DNS, STUN and gateways, keys, dates.
+//! Bytes on the wire as values: messages of DNS, STUN and gateways, keys, dates.
 //!
-//! Pure: sending and hearing are the shell's work, and so is drawing numbers.
+//! Pure: sending, receiving and drawing random numbers are the shell's work.
 
 pub mod calendar;
 pub mod dns;

@@ -1,14 +1,14 @@
 //! STUN (RFC 8489): the one message that asks for the asker's address, and what its answer says.
 //!
-//! Pure: the transaction id is an argument, sending is the shell's work. Only Binding is spoken,
-//! without authentication.
+//! Pure: the transaction id is an argument, sending is the shell's work. Only the Binding method
+//! is used, without authentication.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::core::address::Family;
 use crate::core::address::told::of_family;
 
-/// What tells an answer from anybody else's: 96 random bits.
+/// The number by which an answer is recognised: 96 random bits.
 pub type TransactionId = [u8; 12];
 
 /// The port of STUN over UDP (section 18.6).
@@ -22,17 +22,17 @@ const REQUEST: u16 = 0x0001;
 const SUCCESS: u16 = 0x0101;
 const ERROR: u16 = 0x0111;
 
-// Attributes (section 14). Those that are not here tell nothing about the address.
+// Attributes (section 14). All others say nothing about the address.
 const MAPPED_ADDRESS: u16 = 0x0001;
 const ERROR_CODE: u16 = 0x0009;
 const XOR_MAPPED_ADDRESS: u16 = 0x0020;
 
-/// What a datagram says in place of an address.
+/// What a datagram says instead of an address.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Instead {
     /// It is no answer to the request, and may come from anybody.
     NoAnswer,
-    /// It is the answer, and says this, in words that follow the server's name.
+    /// It is the answer and says this instead, in words that follow the server's name.
     Answer(String),
 }
 
@@ -54,7 +54,7 @@ pub fn address_in(datagram: &[u8], id: &TransactionId, family: Family) -> Result
     }
     let address = match attributes.find(XOR_MAPPED_ADDRESS) {
         Some(value) => mapped_address(value, &mask(id)),
-        // All that a server of RFC 3489 says; routers may rewrite an address that stands open.
+        // A server of RFC 3489 sends only this; routers may rewrite an address that is not masked.
         None => attributes.find(MAPPED_ADDRESS).and_then(|value| mapped_address(value, &[0; 16])),
     };
     let address = address
@@ -90,7 +90,7 @@ fn refusal(error_code: Option<&[u8]>) -> String {
     }
 }
 
-/// What addresses are exclusive-ored with (section 14.2).
+/// The mask with which addresses are exclusive-ored (section 14.2).
 fn mask(id: &TransactionId) -> [u8; 16] {
     let mut mask = [0; 16];
     mask[..4].copy_from_slice(&MAGIC_COOKIE);
@@ -109,7 +109,7 @@ fn mapped_address(value: &[u8], mask: &[u8; 16]) -> Option<IpAddr> {
     }
 }
 
-/// The attributes of a message, one behind the other (section 14).
+/// The attributes of a message, one after the other (section 14).
 #[derive(Clone, Copy)]
 struct Attributes<'a>(&'a [u8]);
 

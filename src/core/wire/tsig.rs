@@ -1,17 +1,17 @@
 //! TSIG: messages signed with a key that both sides know (RFC 8945).
 //!
 //! Pure: the time is an argument, and so is the keyed hash, because the key's secret stays with
-//! the shell. What the server's answer means for a host is the protocol's question.
+//! the shell. The protocol decides what the server's answer means for a host.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::dns::{Class, HEADER, Malformed, Message, Name, ResourceRecord, Type, put_record};
 
-/// The hashes that keys are used with (section 6); MD5 and truncated ones are left out.
+/// The hashes of keys (section 6); MD5 and truncated hashes are left out.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Algorithm {
-    /// HMAC with SHA-1, which old servers want.
+    /// HMAC with SHA-1, for old servers.
     Sha1,
     /// HMAC with SHA-256.
     #[default]
@@ -31,31 +31,31 @@ pub struct TsigKey {
     pub algorithm: Algorithm,
 }
 
-/// The hash of some bytes with the key's secret.
+/// The keyed hash: it maps bytes to their hash with the key's secret.
 pub type Hmac<'a> = dyn Fn(&[u8]) -> Vec<u8> + 'a;
 
 /// A signed message.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Signed {
-    /// All of it.
+    /// The whole message.
     pub bytes: Vec<u8>,
-    /// The signature, which the answer's is made over.
+    /// The signature; the signature of the answer covers it too.
     pub mac: Vec<u8>,
 }
 
-/// What the signature of an answer tells.
+/// The result of the check of an answer's signature.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Check {
-    /// It is signed with the key, but this is the moment at the server, in seconds since 1970,
-    /// which is too far from ours.
+    /// It is signed with the key, but the server's time, in seconds since 1970, is too far from
+    /// ours.
     Clock(u64),
-    /// Nothing says that it comes from a holder of the key.
+    /// Nothing proves that it comes from a holder of the key.
     Unverified(Complaint),
     /// It answers our message and comes from a holder of the key.
     Verified,
 }
 
-/// Why nothing says that an answer comes from a holder of the key.
+/// Why nothing proves that an answer comes from a holder of the key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Complaint {
     /// The server says that it does not know the key (BADKEY).
@@ -88,7 +88,7 @@ impl Algorithm {
 impl FromStr for Algorithm {
     type Err = ();
 
-    /// Takes the names of [`Algorithm::word`] in any case, with or without a final dot.
+    /// Accepts the names of [`Algorithm::word`] in any case, with or without a final dot.
     fn from_str(text: &str) -> Result<Self, ()> {
         let text = text.strip_suffix('.').unwrap_or(text);
         Self::ALL.into_iter().find(|known| known.word().eq_ignore_ascii_case(text)).ok_or(())
@@ -188,7 +188,7 @@ pub fn check(
     Ok((message, check))
 }
 
-/// Where the header counts the additional records.
+/// The index of the number of additional records in the header.
 const ADDITIONAL_COUNT: usize = HEADER - 2;
 
 fn word(message: &[u8], at: usize) -> u16 {
@@ -201,7 +201,7 @@ fn set_word(message: &mut [u8], at: usize, word: u16) {
     }
 }
 
-/// Compares in a time that does not tell where the difference is. A truncated one is another.
+/// Compares in a time that does not depend on the bytes. A truncated signature is not equal.
 fn is_equal(expected: &[u8], mac: &[u8]) -> bool {
     let differences = expected.iter().zip(mac).fold(0, |all, (a, b)| all | (a ^ b));
     expected.len() == mac.len() && differences == 0
@@ -244,7 +244,7 @@ impl<'a> Signature<'a> {
         data
     }
 
-    /// What of the record is signed (section 4.3.3).
+    /// The part of the record that is signed (section 4.3.3).
     fn variables(&self, key_name: &Name) -> Vec<u8> {
         const TIME_TO_LIVE: [u8; 4] = [0; 4];
         let mut signed = key_name.lowered().wire().to_vec();
@@ -259,24 +259,24 @@ impl<'a> Signature<'a> {
         signed
     }
 
-    /// The server's own time, which it tells when the clocks differ (section 5.2.3).
+    /// The server's own time, which it sends when the clocks differ (section 5.2.3).
     fn server_time(&self) -> Option<u64> {
         number(self.other, 6).ok().map(|(time, _)| time)
     }
 }
 
-/// The length of `bytes` as a word; nothing here is longer than a message.
+/// The length of `bytes` as two bytes; nothing here is longer than a message.
 fn length(bytes: &[u8]) -> [u8; 2] {
     u16::try_from(bytes.len()).unwrap_or_default().to_be_bytes()
 }
 
-/// The number in the first `count` bytes, at most eight, and what follows it.
+/// The number in the first `count` bytes, at most eight, and the bytes after it.
 fn number(bytes: &[u8], count: usize) -> Result<(u64, &[u8]), Malformed> {
     let (number, rest) = bytes.split_at_checked(count).ok_or(Malformed)?;
     Ok((number.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)), rest))
 }
 
-/// The bytes that a word counts, and what follows them.
+/// The bytes whose length is in the first two bytes, and the bytes after them.
 fn counted(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let (count, rest) = number(bytes, 2)?;
     rest.split_at_checked(usize::try_from(count).map_err(|_| Malformed)?).ok_or(Malformed)

@@ -1,6 +1,6 @@
-//! Resolvers that answer with the asker's address: what they are asked, and what an answer says.
+//! Resolvers that answer with the asker's address: their questions and answers.
 //!
-//! Owns the built-in ones. Pure: asking is the shell's work.
+//! Holds the built-in ones. Pure: asking is the shell's work.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,15 +16,15 @@ pub const PORT: u16 = 53;
 /// A resolver that answers a certain question with the asker's address.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Resolver {
-    /// What people call it.
+    /// The name that people know it by.
     pub title: String,
-    /// Where it is in each family.
+    /// Its server in each family.
     pub servers: PerFamily<Option<Server>>,
-    /// The name that it is asked for.
+    /// The name to ask for.
     pub name: Hostname,
-    /// The class that it is asked for.
+    /// The class to ask for.
     pub class: Class,
-    /// The type that it is asked for; `None` is A or AAAA, as the family is.
+    /// The type to ask for; `None` is A or AAAA, according to the family.
     pub record_type: Option<Type>,
 }
 
@@ -84,21 +84,21 @@ impl Resolver {
         })
     }
 
-    /// Whether it can tell an address of `family`.
+    /// Whether it can answer with an address of `family`.
     pub fn can_tell(&self, family: Family) -> bool {
         let wanted = [Type::of(family), Type::TXT];
         let fits = self.record_type.is_none_or(|record_type| wanted.contains(&record_type));
         fits && self.servers[family].is_some()
     }
 
-    /// What it is asked for the asker's address of `family`.
+    /// The question for the asker's address of `family`.
     pub fn question(&self, family: Family) -> Question {
         let record_type = self.record_type.unwrap_or(Type::of(family));
         Question { name: Name::from(&self.name), record_type, class: self.class }
     }
 }
 
-/// The one address of `family` that `answers` to `question` tell; the error is what they tell
+/// The one address of `family` in the `answers` to `question`; the error is what they say
 /// instead, in words that follow the resolver's name.
 pub fn address_in(
     answers: &[ResourceRecord],
@@ -122,7 +122,7 @@ pub fn address_in(
     told.map_err(|instead| format!("says {instead}"))
 }
 
-/// The one string of a TXT record (RFC 1035, section 3.3.14), without quotes that belong to it.
+/// The one string of a TXT record (RFC 1035, section 3.3.14), without quotes around it.
 fn text_of(data: &[u8]) -> Result<String, String> {
     let whole = |(length, text): &(&u8, &[u8])| usize::from(**length) == text.len();
     let Some((_, text)) = data.split_first().filter(whole) else {

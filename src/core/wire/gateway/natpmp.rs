@@ -7,10 +7,10 @@ use super::{Instead, Told, own, refusal};
 /// The request for the external address (section 3.2): version 0, opcode 0.
 pub const REQUEST: [u8; 2] = [0, 0];
 
-/// The answer's opcode is the request's with this bit.
+/// The bit that is added to the request's opcode in the answer.
 const ANSWER: u8 = 128;
 
-/// The result codes from 1 on in words (section 3.5).
+/// The result codes in words, from code 1 on (section 3.5).
 const RESULTS: [&str; 5] = [
     "unsupported version",
     "not authorised, or switched off",
@@ -19,14 +19,14 @@ const RESULTS: [&str; 5] = [
     "unsupported request",
 ];
 
-/// What the answer to [`REQUEST`] tells; `None` when `datagram` is none, and may be anybody's.
+/// The content of the answer to [`REQUEST`]; `None` when `datagram` is no such answer.
 pub fn address_in(datagram: &[u8]) -> Option<Told> {
     Some(match *datagram {
         [0, ANSWER, 0, 0, _, _, _, _, a, b, c, d] => own(Ipv4Addr::new(a, b, c, d)),
         [0, ANSWER, high, low, ..] if high | low != 0 => {
             Err(refusal(u16::from_be_bytes([high, low]), &RESULTS))
         }
-        // How PCP refuses another version than its own (RFC 6887, section 8.2).
+        // PCP's refusal of a version other than its own (RFC 6887, section 8.2).
         [1..=u8::MAX, ANSWER..=u8::MAX, _, 1, ..] => {
             Err(Instead::Refusal("does not speak it".to_owned()))
         }

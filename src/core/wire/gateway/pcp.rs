@@ -1,13 +1,13 @@
-//! PCP (RFC 6887): a mapping that is asked for only because its answer tells the gateway's address.
+//! PCP (RFC 6887): a mapping is requested only because its answer holds the gateway's address.
 //!
-//! No request of PCP asks for the address alone. The mapping leads to the asking socket, which
-//! hears nobody but the gateway, and is removed as soon as it has served.
+//! PCP has no request for the address alone. The mapping leads to the asking socket, which
+//! accepts datagrams only from the gateway, and is removed right after use.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Instead, Told, own, refusal};
 
-/// What tells an answer from anybody else's: 96 random bits.
+/// The number by which an answer is recognised: 96 random bits.
 pub type Nonce = [u8; 12];
 
 /// The length of a MAP request and of its answer (sections 7 and 11.1).
@@ -15,16 +15,16 @@ pub const LENGTH: usize = 60;
 
 const VERSION: u8 = 2;
 const MAP: u8 = 1;
-/// The bit R: an answer.
+/// The bit R: the message is an answer.
 const ANSWER: u8 = 0x80;
 /// UDP, by its number in IP.
 const UDP: u8 = 17;
-/// How long the mapping lasts if its removal is lost, in seconds; the least that a gateway is
-/// asked to keep one (section 15).
+/// The life of the mapping if its removal is lost, in seconds: the least that a gateway should be
+/// asked for (section 15).
 const LIFETIME: u32 = 120;
 const UNSUPPORTED_VERSION: u8 = 1;
 
-/// The result codes from 1 on in words (section 7.4).
+/// The result codes in words, from code 1 on (section 7.4).
 const RESULTS: [&str; 13] = [
     "unsupported version",
     "not authorised, or switched off",
@@ -52,7 +52,7 @@ pub struct Mapping {
     pub address: Ipv4Addr,
     /// The port of the asker's socket.
     pub port: u16,
-    /// What the gateway repeats in its answer.
+    /// The number that the gateway repeats in its answer.
     pub nonce: Nonce,
 }
 

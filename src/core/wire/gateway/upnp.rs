@@ -1,4 +1,4 @@
-//! UPnP's Internet gateways: how one is searched for, and asked for its address.
+//! UPnP's Internet gateways: how to search for one and ask it for its address.
 //!
 //! Sources: UPnP Device Architecture 1.1 (searching in 1.3, control in 3.2) and the service
 //! descriptions of WANIPConnection:1, WANIPConnection:2 and WANPPPConnection:1 of the UPnP Forum.
@@ -8,9 +8,9 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use super::{Instead, Told, own};
 use crate::core::address::told::quoted;
 
-/// The port and the group of searches.
+/// The port of searches.
 pub const PORT: u16 = 1900;
-/// The group that every device of the network hears.
+/// The multicast group of searches, which every device of the network hears.
 pub const GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 255, 250);
 
 /// The action that asks for the address.
@@ -23,25 +23,25 @@ const SERVICES: [&str; 3] = [
     "urn:schemas-upnp-org:service:WANPPPConnection:1",
 ];
 
-/// What is searched for.
+/// The device types that are searched for.
 const GATEWAYS: [&str; 2] = [
     "urn:schemas-upnp-org:device:InternetGatewayDevice:1",
     "urn:schemas-upnp-org:device:InternetGatewayDevice:2",
 ];
 
-/// What a gateway's description says, as far as it matters here.
+/// The parts of a gateway's description that are used.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Description {
-    /// Where links begin that are not whole (`URLBase` of UPnP 1.0).
+    /// The base URL of relative links (`URLBase` of UPnP 1.0).
     pub base: Option<String>,
-    /// Each service's type and the link to its control, in their order.
+    /// The type of each service and the link to its control, in the order of the description.
     pub services: Vec<(String, String)>,
 }
 
-/// What the answer to [`Call`] says.
+/// The answer to a [`Call`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Reply {
-    /// This, as the address.
+    /// The address, as text.
     Address(String),
     /// An error with its code and description.
     Error(String, String),
@@ -56,7 +56,7 @@ pub struct Call {
 
 /// The searches for a gateway that go to `to` (section 1.3.2).
 pub fn searches(to: SocketAddrV4) -> [String; 2] {
-    // Whoever is asked directly answers at once, a group within the second that MX gives it.
+    // A device that is asked directly answers at once, a group within the second that MX allows.
     GATEWAYS.map(|gateway| {
         format!(
             "M-SEARCH * HTTP/1.1\r\nHOST: {to}\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\nST: {gateway}\r\n\r\n"
@@ -64,7 +64,7 @@ pub fn searches(to: SocketAddrV4) -> [String; 2] {
     })
 }
 
-/// Where the description of the gateway is that `datagram` says to be one (section 1.3.3).
+/// The link to the description of the gateway that sent `datagram` (section 1.3.3).
 pub fn location_in(datagram: &[u8]) -> Option<&str> {
     let mut lines = std::str::from_utf8(datagram).ok()?.lines();
     let mut status = lines.next()?.split(' ');
@@ -95,7 +95,7 @@ impl Call {
         format!("\"{}#{ACTION}\"", self.service)
     }
 
-    /// The body.
+    /// The body of the request.
     pub fn body(self) -> String {
         format!(
             "<?xml version=\"1.0\"?>\r\n\
@@ -108,7 +108,7 @@ impl Call {
 }
 
 impl Reply {
-    /// What it tells.
+    /// The address, or what the gateway says instead.
     pub fn address(&self) -> Told {
         match self {
             Self::Address(text) if text.trim().is_empty() => Err(Instead::NoAddress),
