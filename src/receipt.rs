@@ -1,7 +1,7 @@
-//! Receipts: what is kept about an issued token beside its file; never its secret.
+//! Receipts: facts about an issued token, kept beside its file; never its secret.
 //!
-//! `dev1.token.receipt` lies beside `dev1.token` and travels with it. Written by the token side and
-//! read by whoever needs to know a token's id, limits or end. A readable, versioned JSON file.
+//! `dev1.token.receipt` lies beside `dev1.token` and travels with it. The token side writes it;
+//! modules that need a token's id, limits or end read it. A readable, versioned JSON file.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -25,7 +25,7 @@ use crate::os::clock::{self, parse_rfc3339, rfc3339, rfc3339_seconds};
 use crate::os::disk::{self, Ownership};
 use crate::os::reason::reason;
 
-/// What is kept about a token.
+/// The facts that are kept about a token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Receipt {
     /// The token's id; `None` when an audit proved a token that Homing did not issue.
@@ -36,59 +36,59 @@ pub struct Receipt {
     pub server: String,
     /// The form of its policies.
     pub api: Api,
-    /// What it was issued for.
+    /// The duties that it was issued for.
     pub duties: Vec<Duty>,
     /// When it was made, by the server's clock.
     pub created: Option<Timestamp>,
-    /// What bounds its life and use.
+    /// The limits of its life and use.
     pub limits: Limits,
-    /// Stands for its secret.
+    /// The seal of its secret.
     pub seal: Seal,
     /// When `issue` or `audit` proved it narrow.
     pub proven: Option<Timestamp>,
-    /// What an audit found that it could do beyond its job, in words; there is no proof then.
+    /// Its powers beyond its job, in words, if an audit found any; then there is no proof.
     pub beyond: Option<String>,
-    /// When it was ended, or found not to be there any more.
+    /// When it was revoked, or found to be gone.
     pub revoked: Option<Timestamp>,
-    /// Tokens whose place it took and that are still to be deleted.
+    /// Tokens that it replaces and that are still to be deleted.
     pub replaces: Vec<TokenId>,
-    /// What a token of `PowerDNS` on Rails was granted: its server can never tell again.
+    /// The rights of a token of `PowerDNS` on Rails: its server cannot show them later.
     pub rails: Option<Grant>,
-    /// When the records of its hosts were last known to be lost, because their zone was made anew or
-    /// is another one: what was set before is void. See [`void`].
+    /// When the records of its hosts were last known to be lost, because their zone was made
+    /// again or is another one: what was set before is void. See [`void`].
     pub void_since: Option<Timestamp>,
 }
 
-/// A salted digest of a secret: tells whether a secret is the same, and nothing else about it.
+/// A salted digest of a secret: shows whether a secret is the same, and nothing else about it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Seal {
     salt: u128,
     digest: u64,
 }
 
-/// Why there is no receipt to be read.
+/// Why a receipt cannot be read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ReceiptError {
     /// It comes from a later version of Homing.
     Newer(PathBuf),
-    /// It is not what was written.
+    /// It is not a receipt as Homing writes it.
     Damaged(PathBuf, String),
-    /// The system refuses it.
+    /// The system refuses to read it.
     Unreadable(PathBuf, String),
 }
 
 /// The form of the file.
 const VERSION: u64 = 1;
 
-/// No receipt is larger: one of a thousand hosts has 150 KiB.
+/// The largest receipt that is read: one of a thousand hosts has 150 KiB.
 const LARGEST: u64 = 1 << 20;
 
-/// Where the receipt of the token in `token_file` lies: beside the file itself, where a link leads.
+/// The path of the receipt of the token in `token_file`: beside the target where that is a link.
 pub fn path(token_file: &Path) -> PathBuf {
     with_ending(&disk::real(token_file).unwrap_or_else(|_| token_file.to_owned()), ".receipt")
 }
 
-/// `path` with something after its name.
+/// `path` with `ending` after its name.
 pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(ending);
@@ -112,8 +112,8 @@ pub fn read_receipt(token_file: &Path) -> Result<Option<Receipt>, ReceiptError> 
     })
 }
 
-/// When the receipt of `token_file` was last written or confirmed, in nanoseconds since 1970; zero
-/// without a receipt. `issue` and `rotate` move it when they end well.
+/// When the receipt of `token_file` was last written or confirmed, in nanoseconds since 1970;
+/// zero without a receipt. `issue` and `rotate` update it when they succeed.
 pub fn stamp(token_file: &Path) -> u128 {
     let modified = fs::metadata(path(token_file)).and_then(|about| about.modified());
     let since = modified.ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
@@ -122,7 +122,7 @@ pub fn stamp(token_file: &Path) -> u128 {
 
 /// Writes the receipt of the token in `token_file`, with owner and mode as `ownership` says.
 ///
-/// That what is set is void stays written until the hosts' next round, whoever writes in between.
+/// A `void_since` in the old receipt is kept in the new one until the hosts' next round.
 pub fn write_receipt(token_file: &Path, receipt: &Receipt, ownership: Ownership) -> io::Result<()> {
     let path = path(token_file);
     let known = || read_receipt(token_file).ok().flatten().and_then(|before| before.void_since);
@@ -131,17 +131,17 @@ pub fn write_receipt(token_file: &Path, receipt: &Receipt, ownership: Ownership)
     let new = with_ending(&path, ".new");
     let mut file = disk::create(&new, ownership)?;
     disk::fill(&mut file, text(receipt).as_bytes()).inspect_err(|_| {
-        // A half-written file would take the room that is missing.
+        // A half-written file would take up space that is scarce.
         let _ = disk::remove(&new);
     })?;
     disk::replace(&new, &path)
 }
 
-/// Writes down that what is set of its hosts is void, so that their next round asks for the zone and
-/// sends everything anew: the zone was registered, is another one, or had lost all its rows.
+/// Notes in the receipt that the records of its hosts are void, so that their next round asks for the
+/// zone and sends everything again: the zone was registered, is another one, or had lost all its rows.
 ///
-/// Owner and mode of the receipt stay. Without a receipt, or with one that cannot be read, nothing is
-/// written and nothing fails: a receipt that is written later says it by its own `void_since`.
+/// Owner and mode of the receipt stay. Without a readable receipt, nothing is written and nothing
+/// fails: a receipt that is written later holds its own `void_since`.
 pub fn void(token_file: &Path) -> io::Result<()> {
     let Ok(Some(receipt)) = read_receipt(token_file) else { return Ok(()) };
     let ownership = Ownership::of(&path(token_file))?;
@@ -149,7 +149,7 @@ pub fn void(token_file: &Path) -> io::Result<()> {
     write_receipt(token_file, &Receipt { void_since, ..receipt }, ownership)
 }
 
-/// Moves the stamp of a receipt that is still right, and changes nothing in it.
+/// Updates the stamp of a receipt that is still right, and changes nothing in it.
 pub fn confirm(token_file: &Path) -> io::Result<()> {
     let file = disk::open_for_change(&path(token_file))?;
     let file = file.ok_or_else(|| io::Error::other("it is not a file"))?;
@@ -157,7 +157,7 @@ pub fn confirm(token_file: &Path) -> io::Result<()> {
 }
 
 impl Receipt {
-    /// One that tells no more than that `secret` is that of a token of `server`.
+    /// A receipt that says only that `secret` is that of a token of `server`.
     pub fn of(secret: &Secret, server: &str) -> io::Result<Self> {
         Ok(Self {
             id: None,
@@ -177,17 +177,17 @@ impl Receipt {
         })
     }
 
-    /// Whether `secret` is the one that it is about.
+    /// Whether the receipt is about `secret`.
     pub fn is_of(&self, secret: &Secret) -> bool {
         digest(self.seal.salt, secret) == self.seal.digest
     }
 
-    /// What it proves of its token for `host`, which is at `server` (deSEC's API, or the base of
-    /// `PowerDNS` on Rails).
+    /// What it proves about its token for `host`, which is at `server` (deSEC's API, or the base
+    /// of `PowerDNS` on Rails).
     ///
-    /// A proof is for one secret, whose seal the caller has compared, and for the hosts that are named.
+    /// A proof is for one secret, whose seal the caller has compared, and for the hosts in the receipt.
     pub fn proof(&self, host: &Hostname, server: &str) -> Proof {
-        // A receipt that names no URL does not tell its server.
+        // A receipt without a URL does not show its server.
         let is_elsewhere =
             self.server.starts_with("http") && !server.is_empty() && self.server != server;
         match (self.revoked, &self.beyond, self.proven) {
@@ -204,14 +204,14 @@ impl Receipt {
         }
     }
 
-    /// The tokens that it names: its own, and those whose place that took.
+    /// The ids in the receipt: of its own token, and of those that it replaces.
     pub fn ids(&self) -> impl Iterator<Item = &TokenId> {
         self.id.iter().chain(&self.replaces)
     }
 
-    /// When its age ends the token, if it does.
+    /// When the token expires by its age, if it does.
     pub fn expires(&self) -> Option<Timestamp> {
-        // `PowerDNS` on Rails tells the end itself, or nobody knows it.
+        // `PowerDNS` on Rails states the end itself, or the end is not known.
         if let Some(grant) = &self.rails {
             return grant.expires;
         }
@@ -267,7 +267,7 @@ struct Form {
     void_since: Option<String>,
 }
 
-/// What a token of `PowerDNS` on Rails was granted, in its server's words.
+/// The rights of a token of `PowerDNS` on Rails, in its server's words.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct GrantForm {
@@ -289,7 +289,7 @@ struct HostForm {
     ipv6: bool,
 }
 
-/// Only the version is the same in every form.
+/// The part of the file that is the same in every version.
 #[derive(Deserialize)]
 struct AnyForm {
     version: u64,
@@ -322,7 +322,7 @@ fn text(receipt: &Receipt) -> String {
         revoked: moment(receipt.revoked),
         replaces: receipt.replaces.iter().map(TokenId::to_string).collect(),
         rails: receipt.rails.as_ref().map(GrantForm::of),
-        // To the millisecond: two that are equal would be taken for one.
+        // To the millisecond: two moments in one second would look like one.
         void_since: receipt.void_since.map(|at| rfc3339(at).to_string()),
     };
     // Texts, numbers and lists can always be written as JSON.

@@ -1,7 +1,7 @@
-//! Absences: how long a family has been gone before the eyes of this process.
+//! Absences: how long each family has been gone, as this process has seen it.
 //!
-//! The state tells since when, by the wall clock, which may jump. A daemon also counts itself, by a
-//! clock that nobody sets and that stands still while the machine sleeps. Kept by the round.
+//! The state holds the moment by the wall clock, which may jump. A daemon also counts by a clock
+//! that cannot be set and that stops while the machine sleeps. The round keeps the count.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::core::address::{Family, PerFamily};
 use crate::core::memory::Key;
 use crate::core::plan::Seen;
 
-/// When each family that is gone now was first found so.
+/// When each family that is gone now was first seen as gone.
 #[derive(Debug, Default)]
 pub struct Absences(BTreeMap<(Key, Family), Instant>);
 
@@ -23,8 +23,8 @@ impl Absences {
         })
     }
 
-    /// Notes what was seen at `now` of all hosts that matter: whatever is not among it as absent
-    /// counts anew when it goes.
+    /// Notes what was seen at `now` of all hosts to be watched: any family that is not absent in
+    /// it counts from zero when it goes.
     pub fn note<'a>(
         &mut self,
         hosts: impl Iterator<Item = (&'a Key, &'a PerFamily<Seen>)>,

@@ -1,7 +1,7 @@
-//! The credentials of a round: each secret file read once, each host with its fingerprint.
+//! The credentials of a round: reads each secret file once, and gives each host its fingerprint.
 //!
-//! Read anew in every round, so that a replaced file is noticed without a restart; so is the receipt
-//! that lies beside a token file.
+//! Every round reads the files again, so that a replaced file is noticed without a restart; so is
+//! the receipt that lies beside a token file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,33 +22,33 @@ use crate::core::token::upkeep::{End, NoTerms, Proof, Terms};
 use crate::receipt::{self, Receipt, ReceiptError};
 use crate::state::Store;
 
-/// How a host's requests are authorised, and what its holds are about.
+/// A host's credential and place, and the fingerprints that its holds depend on.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HostAccess {
-    /// Login and secret.
+    /// The login and the secret.
     pub credential: Credential,
-    /// Stands for login and secret: hosts with equal ones may share a request.
+    /// The hash of login and secret: hosts with equal ones may share a request.
     pub identity: Fingerprint,
-    /// Stands for them and the secret's receipt as it is now: what a self-check is about.
+    /// The hash of these and the state of the receipt: a self-check is valid only for it.
     pub about: Fingerprint,
-    /// Stands for everything whose change ends a park.
+    /// The hash of everything whose change ends a park.
     pub fingerprint: Fingerprint,
-    /// Where the host's records are; of its zone only a configured one.
+    /// Where the host's records are; its zone only if it is configured.
     pub place: Destination,
-    /// What the secret's receipt says.
+    /// The terms in the secret's receipt.
     pub terms: Result<Terms, NoTerms>,
 }
 
-/// What is in a secret file, and in the receipt beside it.
+/// The content of a secret file, and of the receipt beside it.
 #[derive(Clone)]
 struct KeptSecret {
-    /// A name server's key in short, where the file names it: `ALGORITHM:NAME`.
+    /// The name server's key as `ALGORITHM:NAME`, if the file names one.
     login: Option<String>,
     secret: Result<Secret, String>,
-    /// When the receipt was last confirmed.
+    /// When the receipt was last written or confirmed.
     stamp: u128,
     receipt: Result<Rc<Receipt>, NoTerms>,
-    /// When the receipt last said that what is set is void, whatever secret it is about.
+    /// When a receipt last said that the hosts' records are void, whichever secret it is about.
     void_since: Option<Timestamp>,
 }
 
@@ -56,17 +56,17 @@ struct KeptSecret {
 pub struct CredentialReader<'a> {
     store: &'a Store,
     files: BTreeMap<PathBuf, KeptSecret>,
-    /// The last provider: hosts of one provider come together.
+    /// The last provider: hosts of one provider follow one another.
     provider: Option<KnownProvider>,
 }
 
-/// What fingerprints are made of that is the same for all hosts of a provider.
+/// The parts of fingerprints that are the same for all hosts of a provider.
 #[derive(Clone)]
 struct KnownProvider {
     name: String,
-    /// What of its entry reaches the wire.
+    /// The settings of its entry that change its requests.
     wire: String,
-    /// Stands for its server, with its path.
+    /// The hash of its server, with its path.
     server: Fingerprint,
 }
 
@@ -76,7 +76,7 @@ impl<'a> CredentialReader<'a> {
         Self { store, files: BTreeMap::new(), provider: None }
     }
 
-    /// How `host` is authorised, or what is wrong with its secret.
+    /// The access of `host`, or what is wrong with its secret.
     pub fn access(&mut self, host: &HostConfig, provider: &Provider) -> Result<HostAccess, String> {
         let KeptSecret { login, secret, stamp, receipt, void_since } = self.kept(host, provider);
         let secret = secret?;
@@ -86,7 +86,7 @@ impl<'a> CredentialReader<'a> {
             (None, Login::Host) => name.to_owned(),
             (None, Login::Username) => login.unwrap_or_default(),
         };
-        // The file takes the place of the account: hosts in one file are written at one go.
+        // The file takes the place of the account: hosts in one file are written together.
         let path = host.path.as_ref().map(|path| path.as_os_str().as_encoded_bytes());
         let identity = self.store.fingerprint(&[
             login.as_bytes(),
@@ -113,7 +113,7 @@ impl<'a> CredentialReader<'a> {
             ],
             bind.as_bytes(),
         ]);
-        // A key is the same whether its file or the entry tells its hash.
+        // A key is the same whether the file or the entry names its hash.
         let who = match provider.protocol.manners().secret {
             SecretKind::Key => login.split_once(':').map_or(&*login, |(_, name)| name),
             SecretKind::Nothing | SecretKind::Password | SecretKind::Token => &login,
@@ -139,12 +139,12 @@ impl<'a> CredentialReader<'a> {
         }))
     }
 
-    /// Stands for the server of `provider`, with its path.
+    /// The hash of the server of `provider`, with its path.
     pub fn server(&mut self, provider: &Provider) -> Fingerprint {
         self.known(provider).server
     }
 
-    /// The secret of `host`, with what its receipt says.
+    /// The secret of `host`, with its receipt.
     fn kept(&mut self, host: &HostConfig, provider: &Provider) -> KeptSecret {
         match &host.secret {
             Some(SecretPlace::File(path) | SecretPlace::KeyFile(path)) => {
@@ -183,7 +183,7 @@ impl KeptSecret {
         let receipt = Err(NoTerms::NoReceipt);
         let mut kept = Self { login, secret, stamp: 0, receipt, void_since: None };
         if let (Some(file), Ok(secret)) = (host.token_file(provider), &kept.secret) {
-            // The stamp first: what is written in between is noticed in the next round.
+            // The stamp first: a receipt that is written in between is noticed in the next round.
             kept.stamp = receipt::stamp(file);
             let receipt = receipt::read_receipt(file);
             let known = receipt.as_ref().ok().and_then(Option::as_ref);
@@ -212,14 +212,14 @@ fn of_secret(
     }
 }
 
-/// What of `receipt` matters in every round for `host`, which is at `server`.
+/// The terms in `receipt` for `host`, which is at `server`; every round needs them.
 fn terms(receipt: &Receipt, host: &Hostname, server: &str) -> Terms {
     let proof = receipt.proof(host, server);
     let end = match (receipt.expires(), receipt.created) {
-        // What is over does not end again.
+        // A revoked token does not end again.
         _ if matches!(proof, Proof::Revoked(_)) => End::Unknown,
         (Some(end), _) => End::At(end),
-        // A token of such a server always ends; it did not say when.
+        // A token of such a server always ends; the server did not say when.
         (None, Some(_)) if receipt.rails.is_some() => End::Unknown,
         (None, Some(_)) => End::Never,
         (None, None) => End::Unknown,

@@ -1,4 +1,4 @@
-//! `on-change`: a program of the user's that gets a host's new addresses.
+//! `on-change`: runs a program of the user with a host's new addresses.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::os::user::User;
 /// How long a hook may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Runs `arguments` for the host `key`, as `user` where one is given, with what is set `now` and what
-/// was `before`; the error says what went wrong. What it prints is not used.
+/// Runs `arguments` for the host `key`, as `user` where one is given, with the addresses set
+/// `now` and `before`; the error says what went wrong. The program's output is not used.
 pub async fn run(
     (arguments, user): (&[String], Option<User>),
     key: &Key,

@@ -1,6 +1,6 @@
 //! The round: observe, plan, update, settle, save. Daemon and `--once` are two thin drivers over it.
 //!
-//! Performs what the core decides and returns a report of values; drivers print or log that. It
+//! Carries out what the core decides and returns a report of values; drivers print or log it. It
 //! owns the memory between rounds and saves it before a request leaves and after its answer.
 
 mod absences;
@@ -52,51 +52,51 @@ use crate::source::sights::{self, Asked, Sights};
 use crate::source::snapshot::Wanted;
 use crate::state::Store;
 
-/// What rounds need and what they leave behind for the next one.
+/// The values that rounds need and keep for the next round.
 #[derive(Debug)]
 pub struct Engine {
     /// The configuration in force.
     pub config: Rc<Config>,
-    /// What is remembered.
+    /// The memory of earlier rounds.
     pub memory: Memory,
-    /// Where it is remembered.
+    /// The store of the memory.
     pub store: Store,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// Whether to say what is being waited for.
+    /// Whether to say what a round is waiting for.
     pub waiting: Waiting,
-    /// The steps of its rounds, for whoever watches that they go on.
+    /// The steps of its rounds, which show a watchdog that they go on.
     pub pulse: Pulse,
     /// Its checks of new tokens, if it makes any.
     pub self_checks: Option<SelfChecks>,
-    /// What it has watched going, if it lives long enough to watch.
+    /// The absences that it has seen, if it runs long enough to see any.
     pub absences: Option<Absences>,
     asked: Asked,
     traffic: Traffic,
     looks: verify::Looks,
-    /// When the hosts are updated that have come back after a long absence.
+    /// The moments at which hosts that came back after a long absence are updated.
     turns: BTreeMap<Key, Timestamp>,
 }
 
-/// What began a round, and what the user wants of it.
+/// What began a round, and what the user wants from it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 pub struct Occasion {
-    /// Only the kernel's events began it: sources outside are spared.
+    /// Only events of the kernel began it: sources outside are not asked.
     pub by_event: bool,
     /// The network changed, or the clock was set.
     pub network_changed: bool,
-    /// Unchanged addresses are to be sent, too.
+    /// Unchanged addresses are sent too.
     pub refresh: bool,
-    /// Parks and backoff are over.
+    /// Parks and backoff end.
     pub retry_rejected: bool,
-    /// The configuration was read again: they are over once the last answer is a minute old.
+    /// The configuration was read again: parks and backoff end once the last answer is a minute old.
     pub reloaded: bool,
-    /// Nobody waits for it: hosts that come back after a long absence draw their turn.
+    /// No person waits for it: hosts that come back after a long absence draw their turn.
     pub by_itself: bool,
 }
 
-/// Whether an event began the round, and the wishes: `by_event: false, refresh: true`.
+/// Writes whether an event began the round, and the wishes: `by_event: false, refresh: true`.
 impl fmt::Display for Occasion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "by_event: {}", self.by_event)?;
@@ -115,11 +115,11 @@ impl fmt::Display for Occasion {
 /// A host with everything that its part of a round needs.
 #[derive(Debug)]
 struct Planned {
-    /// The place of the host in the configuration.
+    /// The index of the host in the configuration.
     at: usize,
     access: HostAccess,
     step: Step,
-    /// Whether its update has been counted in this round, however many requests it takes.
+    /// Whether its update was counted in this round; it counts once for all its requests.
     counted: bool,
 }
 
@@ -131,7 +131,7 @@ impl Planned {
     }
 }
 
-/// A round under way, from its plan on.
+/// A round from its plan to its end.
 struct Round<'a> {
     engine: &'a mut Engine,
     clients: &'a Clients,
@@ -177,7 +177,7 @@ impl Engine {
         (report, sights)
     }
 
-    /// Performs one round. When `stop` turns true no further request leaves.
+    /// Performs one round. When `stop` turns true, no further request leaves.
     pub async fn round(&mut self, occasion: Occasion, stop: &Cell<bool>) -> (Report, Sights) {
         let clients = Clients::new(self.clock.is_set()).counting(&self.pulse);
         self.traffic.begin_round();
@@ -224,12 +224,12 @@ impl Engine {
         let hooks = perform::run_hooks(round.engine, &mut round.report, stop);
         let (heard, ()) = tokio::join!(verifying, hooks);
         round.engine.pulse.beat();
-        // Nothing else is learnt since then; what the disk refused may be taken now.
+        // Nothing else was learnt since the last save; what the disk refused then may work now.
         if !heard.is_empty() || round.report.storage_problem.is_some() {
             round.note_updates(heard);
             round.save();
         }
-        // Boxed: its requests are large and rare, and would make every round's future so.
+        // Boxed: its requests are large and rare, and would make the future of every round large.
         Box::pin(round.look_after()).await;
         let Round { mut report, .. } = round;
         report.finish(&self.config, &self.memory, self.clock.now(), false);
@@ -248,7 +248,7 @@ impl Engine {
         sights
     }
 
-    /// The secrets of all hosts, to be hidden.
+    /// The secrets of all hosts, to be hidden in messages.
     fn veil(&self) -> Veil {
         let mut veil = Veil::default();
         let mut reader = CredentialReader::new(&self.store);
@@ -263,7 +263,7 @@ impl Engine {
     /// Remembers which services outside failed or lied, and forgets those that no host needs.
     fn learn_of_services(&mut self, sights: &Sights) {
         let services = &mut self.memory.services;
-        // Before the clock is set, certificates fail through no fault of the services'.
+        // Before the clock is set, certificates fail although the services are right.
         if self.clock.is_set() {
             standing::settle(services, &sights.lessons(&self.config), self.clock.now());
         }
@@ -273,8 +273,8 @@ impl Engine {
         }
     }
 
-    /// Decides about every host whose secret can be read; the others are reported. What is remembered
-    /// of other places than the hosts' is forgotten first.
+    /// Decides about every host whose secret can be read; the others are reported. Before that,
+    /// forgets what is remembered of other places than the hosts'.
     fn plan(&mut self, sights: &Sights, occasion: Occasion) -> (Vec<Planned>, Report) {
         let now = self.clock.now();
         let accesses = take_places(&self.config, &self.store, &mut self.memory, now);
@@ -331,8 +331,8 @@ impl Engine {
         (planned, report)
     }
 
-    /// The hold of a strict host whose token must not be used; the one that is remembered, if it is
-    /// for the same reason.
+    /// The hold of a strict host whose token must not be used; the remembered hold, if it has the
+    /// same reason.
     fn refused(&self, host: &HostConfig, access: &HostAccess, entry: &Entry) -> Option<Hold> {
         if !host.strict_token {
             return None;
@@ -349,18 +349,18 @@ impl Engine {
         Some(standing.unwrap_or(Hold { kind, detail, since, begun: since, until, fingerprint }))
     }
 
-    /// How long each family of `key` has been gone under watch. A run that looks once has watched
-    /// nothing itself, so the machine's uptime counts.
+    /// How long each family of `key` has been gone while watched. A run that looks only once has
+    /// watched nothing itself, so the machine's uptime counts.
     fn watched(&self, key: &Key) -> PerFamily<Duration> {
         match &self.absences {
-            // Whatever the state says of moments is not to be believed.
+            // The moments in the state cannot be trusted.
             _ if !self.clock.is_set() => PerFamily::default(),
             Some(absences) => absences.watched(key, Instant::now()),
             None => PerFamily::from_fn(|_| uptime()),
         }
     }
 
-    /// Counts the families that are gone, of hosts whose records go with them.
+    /// Counts the absences of hosts whose records are removed with their addresses.
     fn note_absences(&mut self, report: &Report, looked: Instant) {
         let Some(absences) = &mut self.absences else { return };
         let hosts = self.config.hosts.iter().zip(&report.hosts);
@@ -368,12 +368,12 @@ impl Engine {
         absences.note(matter.map(|(host, report)| (&host.host.key, &report.seen)), looked);
     }
 
-    /// Remembers by which reckoning moments are written while the clock is not set.
+    /// Remembers how moments are reckoned while the clock is not set.
     fn note_reckoning(&mut self) {
         self.memory.reckoning = self.clock.reckoning(self.memory.reckoning);
     }
 
-    /// Saves what a round that was given up has learnt; there is nobody left to tell of a failure.
+    /// Saves what an aborted round has learnt; a failure is ignored, because no report follows.
     pub fn keep(&mut self) {
         let _ = self.store.save(&self.memory);
     }
@@ -396,8 +396,8 @@ impl Round<'_> {
         }
     }
 
-    /// Decides again about the hosts whose refusal may be another host's or only one family's;
-    /// returns whether there are any. Nothing else is asked twice in a round.
+    /// Decides again about the hosts whose refusal may be caused by another host or by one
+    /// family; returns whether there are any. Nothing else is asked twice in a round.
     fn narrow(&mut self, refresh: Option<Timestamp>) -> bool {
         let mut any = false;
         for place in 0..self.planned.len() {
@@ -413,7 +413,7 @@ impl Round<'_> {
         any
     }
 
-    /// Decides again about one host by what was seen; returns whether it has something to say.
+    /// Decides again about one host from what was seen; returns whether there is something to send.
     fn decide(
         &mut self,
         place: usize,
@@ -431,8 +431,8 @@ impl Round<'_> {
         has_something_to_say(&plan.step)
     }
 
-    /// Lets hosts that come back after a long absence wait for a moment by chance, one for all of them:
-    /// the lines of a whole region may come back at once.
+    /// Lets hosts that come back after a long absence wait for a random moment, one for all of
+    /// them: the connections of a whole region may come back at once.
     fn draw_turns(&mut self, occasion: Occasion) {
         if !occasion.by_itself {
             return self.engine.turns.clear();
@@ -454,7 +454,7 @@ impl Round<'_> {
                 turns.extend(turn.map(|turn| (key.clone(), turn)));
             }
             if let Some(turn) = turns.get_mut(key) {
-                // A clock that was set back does not make it longer.
+                // A clock that is set back does not make the wait longer.
                 *turn = now.after(after_absence(1.0)).min(*turn);
                 let turn = *turn;
                 plan.step.wishes = PerFamily::default();
@@ -463,8 +463,8 @@ impl Round<'_> {
         }
     }
 
-    /// Remembers what the decisions themselves tell: families that have gone, and waits that have
-    /// lost their purpose because nothing is left to be sent.
+    /// Remembers the results of the decisions themselves: families that have gone, and waits that
+    /// have no purpose any more because nothing is left to be sent.
     fn note(&mut self, occasion: Occasion) {
         self.note_left_out();
         let Engine { config, memory, clock, .. } = &mut *self.engine;
@@ -480,7 +480,7 @@ impl Round<'_> {
                 learn(memory.hosts.entry(key.clone()), stands, &host_report.seen, now);
             }
             let missing = stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
-            // A host that nothing is known about needs no entry to say so.
+            // A host without an entry needs none to say so.
             if missing || memory.hosts.contains_key(key) {
                 let entry = memory.entry_mut(key);
                 let was_missing = entry.families.map(|_, record| record.missing_since.is_some());
@@ -490,7 +490,7 @@ impl Round<'_> {
                     is_seen && was_missing[family] && record.missing_since.is_none()
                 });
                 note_gone(&host.host, entry, stands, &host_report.seen, now);
-                // What a clock that is not set shows is no measure of an absence.
+                // A clock that is not set cannot measure an absence.
                 if clock.is_set() {
                     note_away(entry, &host_report.seen, now);
                 }
@@ -512,14 +512,14 @@ impl Round<'_> {
         }
     }
 
-    /// Remembers what is wrong with which hosts' secrets, and reports where that is new.
+    /// Remembers the problems of hosts' secrets, and reports them where they are new.
     fn note_left_out(&mut self) {
         let Engine { config, memory, store, .. } = &mut *self.engine;
         for (host, host_report) in config.hosts.iter().zip(&mut self.report.hosts) {
             let problem = host_report.secret_problem.as_ref();
             let problem = problem.map(|problem| store.fingerprint(&[problem.as_bytes()]));
             let key = &host.host.key;
-            // A host that nothing is known about needs no entry to say so.
+            // A host without an entry needs none to say so.
             if problem.is_some() || memory.hosts.contains_key(key) {
                 host_report.newly_left_out = note_left_out(memory.entry_mut(key), problem);
             }
@@ -536,13 +536,13 @@ impl Round<'_> {
         self.planned[place].configured(&self.engine.config).1
     }
 
-    /// What is remembered of a planned host, if anything.
+    /// The entry of a planned host, if there is one.
     fn known(&self, place: usize) -> Option<&Entry> {
         self.engine.memory.entry(&self.host(place).host.key)
     }
 
-    /// What is remembered of a planned host, as true of where its records are now; made if there was
-    /// nothing.
+    /// The entry of a planned host, valid for the place where its records are now; made if there
+    /// was none.
     fn entry_mut(&mut self, place: usize) -> &mut Entry {
         let plan = &self.planned[place];
         let key = &self.engine.config.hosts[plan.at].host.key;
@@ -556,7 +556,7 @@ impl Round<'_> {
         self.report.host_mut(self.planned[place].at)
     }
 
-    /// Saves the memory if it changed; a failure is reported, once a round.
+    /// Saves the memory if it changed; a failure is reported once a round.
     fn save(&mut self) -> bool {
         match self.engine.store.save(&self.engine.memory) {
             Ok(()) => true,
@@ -568,8 +568,8 @@ impl Round<'_> {
     }
 }
 
-/// Remembers what the hosts file itself says is right: a state that was lost, or whose last answer
-/// was never saved, would otherwise show for ever what nobody is going to send.
+/// Remembers what the hosts file itself shows to be right: a state that was lost, or whose last
+/// answer was never saved, would otherwise show for ever an update that is never sent.
 fn learn(
     entry: btree_map::Entry<'_, Key, Entry>,
     stands: &PerFamily<Stand>,
@@ -599,7 +599,7 @@ fn learn(
     }
 }
 
-/// Takes what is set from the hosts file itself, so that a line that somebody removed is put back.
+/// Takes the set addresses from the hosts file, so that a line that somebody removed is written again.
 fn entry_from_file(
     path: Option<&PathBuf>,
     host: &HostConfig,
@@ -610,7 +610,7 @@ fn entry_from_file(
     let in_file = hosts_file::set(&text, &host.host.key.host);
     for family in Family::BOTH {
         let record = &mut families[family];
-        // What was being written when the machine stopped is in the file or it is not.
+        // A write that was under way when the machine stopped is either in the file or not.
         let removed = removal(record).or(record.removed);
         record.sent = None;
         record.removed = removed.filter(|_| in_file[family].is_none());
@@ -631,7 +631,7 @@ fn entry_from_file(
     }
 }
 
-/// When the record's removal left, if that was the last that did.
+/// When the record's removal was sent, if it was the last update sent.
 fn removal(record: &Record) -> Option<Timestamp> {
     match record.sent {
         Some(Sent { addresses: None, at, .. }) => Some(at),
@@ -644,9 +644,9 @@ fn has_something_to_say(step: &Step) -> bool {
     step.wishes.iter().any(|(_, wish)| *wish != Wish::Leave)
 }
 
-/// How often a question can become narrower: the host alone, then one family, then the other.
+/// The most times that a question can become narrower: the host alone, then each family.
 const NARROWINGS: usize = 3;
 
-/// The longest a round's saves may lag behind its answers while requests are under way: a crash in
-/// that time costs one repeated update, a save after each of a hundred answers costs their speed.
+/// The longest delay of a save behind its answer while requests are under way: a crash in that time
+/// costs one repeated update, but a save after each of a hundred answers would cost their speed.
 const SAVE_LAG: Duration = Duration::from_millis(100);

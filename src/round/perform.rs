@@ -1,5 +1,5 @@
-//! Performing: requests leave, at most eight at a time and within each server's own rule, and what
-//! their answers mean is settled and saved.
+//! Performing: sends requests, at most eight at a time and within each server's own limits, and
+//! settles and saves the results of their answers.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -30,7 +30,7 @@ use crate::core::token::upkeep::End;
 use crate::os::clock::{rfc3339_seconds, spread};
 use crate::provider::carry::Carrier;
 
-/// What leaves now and what waits, of the plans that have something to say.
+/// The requests that leave now and those that wait, of the plans that have something to send.
 pub fn schedule(engine: &Engine, planned: &[Planned]) -> Schedule {
     let speakers: Vec<usize> =
         (0..planned.len()).filter(|&at| has_something_to_say(&planned[at].step)).collect();
@@ -45,7 +45,7 @@ pub fn schedule(engine: &Engine, planned: &[Planned]) -> Schedule {
         })
         .collect();
     let mut schedule = crate::core::plan::schedule(&candidates, &engine.memory, engine.clock.now());
-    // The schedule counts candidates, its callers count plans.
+    // The schedule holds indexes of candidates; its callers need indexes of plans.
     for request in &mut schedule.now {
         request.hosts.iter_mut().for_each(|place| *place = speakers[*place]);
     }
@@ -54,10 +54,10 @@ pub fn schedule(engine: &Engine, planned: &[Planned]) -> Schedule {
 }
 
 impl Round<'_> {
-    /// Sends what the pace allows, and settles and saves what comes back.
+    /// Sends what the pace allows, and settles and saves the answers.
     pub async fn perform(&mut self) {
         let schedule = schedule(self.engine, &self.planned);
-        // Whoever is refused for its pace keeps its place before those that have to wait already.
+        // A host that is refused for its pace keeps its turn before those that already have to wait.
         for request in schedule.now.iter().filter(|request| !request.counts.is_empty()) {
             for &place in &request.hosts {
                 self.entry_mut(place).queued_since.get_or_insert(request.at);
@@ -82,11 +82,11 @@ impl Round<'_> {
         }
         if self.save() {
             self.deliver_all(schedule.now).await;
-            // Whoever the hooks tell may look at the state, or end this process.
+            // The programs that the hooks run may read the state, or end this process.
             self.save();
             return;
         }
-        // What cannot be remembered is not sent: a crash would repeat it for ever.
+        // What cannot be saved is not sent: a crash would repeat it for ever.
         self.engine.memory.paces = paces;
         let reason = self.report.storage_problem.clone().unwrap_or_default();
         let outcome = Outcome::deferred(Fault::Storage, reason);
@@ -182,13 +182,13 @@ impl Round<'_> {
                 if request.hosts.iter().all(|place| fresh(place) == first) {
                     waiting.push_front(request);
                 } else {
-                    // Each with the secret that its own file holds now, within the pace.
+                    // Each host uses the secret that its own file holds now, within the pace.
                     self.ask_again(&request);
                 }
                 continue;
             }
             if dyndns2::speaks_of_the_first_alone(&verdict) {
-                // The others are asked about singly, and from then on all of them.
+                // The other hosts are asked about one by one, from then on all hosts.
                 self.engine.memory.without_lists.insert(provider.name.to_string());
             }
             if let Verdict::NoLists(_) = verdict {
@@ -205,8 +205,8 @@ impl Round<'_> {
         }
     }
 
-    /// Puts a request aside that must not leave now, because the round is to end, its zone's pause goes
-    /// on, or its answer is known already; returns whether that is so.
+    /// Sets a request aside that must not leave now, because the round is to end, its zone is
+    /// paused, or its answer is already known; returns whether it did.
     fn is_put_aside(&mut self, request: &mut Request) -> bool {
         let Engine { config, memory, clock, traffic, .. } = &*self.engine;
         let plan = &self.planned[request.hosts[0]];
@@ -232,7 +232,7 @@ impl Round<'_> {
         true
     }
 
-    /// Counts a request that leaves now and has waited for those before it.
+    /// Counts a request at the moment when it leaves, after the wait for those before it.
     fn recount(&mut self, request: &mut Request) {
         request.uncount(&mut self.engine.memory);
         request.at = self.engine.clock.now();
@@ -240,13 +240,13 @@ impl Round<'_> {
         request.count(&mut self.engine.memory, pace);
     }
 
-    /// The pace that a request keeps.
+    /// The pace of a request.
     fn pace(&self, request: &Request) -> Option<Pace> {
         self.provider(request.hosts[0]).pace.map(Pace::kept)
     }
 
-    /// Settles an answer for every host of its request, and what it shows of the others that use the
-    /// same credential; returns whether anything is refused.
+    /// Settles an answer for every host of its request, and its consequences for others that use
+    /// the same credential; returns whether anything is refused.
     fn conclude(
         &mut self,
         request: &Request,
@@ -271,7 +271,7 @@ impl Round<'_> {
         is_refusal
     }
 
-    /// What an answer to `request` means in view of what is remembered of its hosts.
+    /// The verdict of an answer to `request`, with regard to the memory of its hosts.
     fn in_view(&self, request: &Request, verdict: Verdict) -> Verdict {
         let Verdict::All(outcome) = verdict else { return verdict };
         let unknown = Entry::default();
@@ -282,8 +282,8 @@ impl Round<'_> {
         Verdict::All(in_view_of(outcome, &asked, self.engine.clock.now()))
     }
 
-    /// Takes the first request whose provider has room for one more, and whose credential is known to
-    /// be good or is not being tried at this moment.
+    /// Takes the first request whose provider has room for one more, and whose credential is
+    /// known to be good or is not being tried at this moment.
     fn next_request(
         &self,
         waiting: &mut VecDeque<Request>,
@@ -303,7 +303,7 @@ impl Round<'_> {
         waiting.remove(place)
     }
 
-    /// The places of the company's hosts that were not asked about in this round.
+    /// The indexes of the company's hosts that were not asked about in this round.
     fn places(&self, company: &Company<'_>) -> Vec<usize> {
         let door = company.provider.place();
         let is_one = |&place: &usize| {
@@ -316,8 +316,8 @@ impl Round<'_> {
         (0..self.planned.len()).filter(is_one).collect()
     }
 
-    /// Parks the hosts of `company`: what is refused for their credential would be refused to each, and
-    /// enough of that locks an account. Those at `waiting` places are parked when their turn comes.
+    /// Parks the hosts of `company`: a refusal of their credential would be repeated for each, and
+    /// enough refusals lock an account. Hosts at `waiting` indexes are parked when their turn comes.
     pub fn park(&mut self, company: &Company<'_>, refusal: &Refusal, waiting: &BTreeSet<usize>) {
         let outcome = Outcome::Rejected(refusal.clone());
         for place in self.places(company) {
@@ -333,8 +333,8 @@ impl Round<'_> {
         }
     }
 
-    /// Ends the waits of the company's hosts for faults that are over, as an answer shows, and lets them
-    /// be asked about in the next pass of the round.
+    /// Ends the waits of the company's hosts for faults that an answer shows to be over, and lets
+    /// them be asked about in the next pass of the round.
     fn end_waits(&mut self, company: &Company<'_>) {
         let now = self.engine.clock.now();
         for place in self.places(company) {
@@ -347,7 +347,7 @@ impl Round<'_> {
         }
     }
 
-    /// Reads the secrets behind a refused credential again, those of every host that uses it; true when
+    /// Reads the secrets behind a refused credential again, for every host that uses it; true when
     /// all hosts at `places` have another one now, so that their request can be repeated at once.
     pub fn renew(&mut self, places: &[usize], refused: Fingerprint) -> bool {
         if self.engine.traffic.may_renew(refused) {
@@ -370,7 +370,7 @@ impl Round<'_> {
         }
     }
 
-    /// Forgets that `request` was about to leave.
+    /// Notes that `request` was not sent after all.
     fn take_back(&mut self, request: &mut Request) {
         for (place, update) in request.parts() {
             not_sent(self.entry_mut(place), &update.wishes);
@@ -392,7 +392,7 @@ impl Round<'_> {
         };
         let (now, pace) = (self.engine.clock.now(), self.pace(request));
         let own_doing = settle_pace(&mut self.engine.memory, request, pace, &outcomes, now);
-        // The hosts of one answer wait together.
+        // The hosts of one answer wait equally long.
         let spread = spread();
         for ((place, update), outcome) in request.parts().zip(&outcomes) {
             let situation = Situation { spread, shared, own_doing, ..self.situation(place) };
@@ -406,7 +406,7 @@ impl Round<'_> {
         }
     }
 
-    /// What there is to know about an answer that comes now and is about one host alone.
+    /// The situation of an answer that comes now and is about one host alone.
     pub fn situation(&self, place: usize) -> Situation {
         Situation {
             now: self.engine.clock.now(),
@@ -417,7 +417,7 @@ impl Round<'_> {
         }
     }
 
-    /// Settles one outcome of one host that no other one shares, and reports it.
+    /// Settles and reports an outcome that is about one host alone.
     pub fn settle(&mut self, place: usize, wishes: &PerFamily<Wish>, outcome: &Outcome) {
         self.settle_as(place, wishes, outcome, &self.situation(place));
     }
@@ -448,22 +448,22 @@ impl Round<'_> {
             && may_be_the_zone(&outcome)
             && matches!(news, News::Held(_) | News::StillHeld(_))
         {
-            // Zones are cut and joined: the next question finds the one that holds the host by then.
+            // Zones are split and joined: the next question finds the zone that holds the host then.
             entry.zone = None;
         }
         self.report.host_mut(*at).note_answer(wishes.clone(), outcome, news);
     }
 }
 
-/// Lets the connection of an answer go back to its pool, so that the next request takes it instead
-/// of opening one more: that takes the client's own tasks a few turns.
+/// Lets the connection of an answer return to its pool, so that the next request uses it instead
+/// of opening another: the client's own tasks need a few turns for that.
 async fn let_connection_settle() {
     for _ in 0..4 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Carries one request from `not_before` on, and returns what its provider says to it.
+/// Sends one request, not before `not_before`, and returns the verdict of its provider.
 async fn deliver(
     carrier: &Carrier<'_>,
     not_before: Option<Instant>,
@@ -483,9 +483,9 @@ async fn deliver(
 pub struct Company<'a> {
     /// The provider that answered.
     pub provider: &'a Provider,
-    /// Stands for the credential.
+    /// The hash of login and secret.
     pub identity: Fingerprint,
-    /// The places of those that the answer was about.
+    /// The indexes of the hosts that the answer was about.
     pub own: &'a [usize],
 }
 
@@ -494,15 +494,15 @@ pub struct Company<'a> {
 struct Queue {
     started: usize,
     under_way: usize,
-    /// The credentials of those under way.
+    /// The credentials of the requests under way.
     identities: BTreeSet<Fingerprint>,
 }
 
 impl Queue {
-    /// Whether one more request may start, of `most` at once.
+    /// Whether one more request may start, with at most `most` at once.
     ///
-    /// The second group of requests waits for nearly all answers to the first: while connections are
-    /// still being made, the client would open further ones for it.
+    /// The second group of requests waits for nearly all answers to the first: while connections
+    /// are still being opened, the client would open more of them.
     fn has_room(&self, most: usize) -> bool {
         let answered = self.started - self.under_way;
         self.under_way < most && (self.started < most || answered + 2 >= most)
@@ -512,14 +512,14 @@ impl Queue {
     fn note_answer(&mut self, identity: Fingerprint) {
         self.under_way -= 1;
         self.identities.remove(&identity);
-        // One request that tried a credential is no group: its connection is open already.
+        // One request that tried a credential is no group: its connection is already open.
         if self.started == 1 {
             self.started = 0;
         }
     }
 }
 
-/// An outcome, with the end of the token where that is why its credential is refused.
+/// An outcome, with the end of the token where that explains the refusal of the credential.
 fn with_its_end(mut outcome: Outcome, end: End, now: Timestamp) -> Outcome {
     if let (Outcome::Rejected(refusal), End::At(end)) = (&mut outcome, end)
         && refusal.rejection == Rejection::Credential
@@ -531,15 +531,15 @@ fn with_its_end(mut outcome: Outcome, end: End, now: Timestamp) -> Outcome {
     outcome
 }
 
-/// Whether an outcome may come from a zone that is not the host's, or not any more.
+/// Whether the cause of an outcome may be a zone that is not the host's, or no longer.
 fn may_be_the_zone(outcome: &Outcome) -> bool {
     let refused =
         |refusal: &Refusal| matches!(refusal.rejection, Rejection::Forbidden | Rejection::Host);
     matches!(outcome, Outcome::Rejected(refusal) if refused(refusal))
 }
 
-/// Tells the hooks of hosts whose addresses changed, all at once; when `stop` turns true, those that
-/// still run are ended.
+/// Runs the hooks of hosts whose addresses changed, all at once; when `stop` turns true, running
+/// hooks are ended.
 pub async fn run_hooks(engine: &Engine, report: &mut Report, stop: &Cell<bool>) {
     let hosts = engine.config.hosts.iter().zip(&report.hosts).filter(|(host, report)| {
         !host.on_change.is_empty() && report.changed(engine.memory.entry(&host.host.key))
@@ -568,7 +568,7 @@ pub async fn run_hooks(engine: &Engine, report: &mut Report, stop: &Cell<bool>) 
     report.hook_problems = problems;
 }
 
-/// Waits until `stop` is true; looks often, but only while something runs that it ends.
+/// Waits until `stop` is true; checks often, but only while something runs that it ends.
 pub async fn turned(stop: &Cell<bool>) {
     while !stop.get() {
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,6 +1,6 @@
-//! Places: what is remembered is held against where the hosts' records are now.
+//! Places: compares the places in the memory with those where the hosts' records are now.
 //!
-//! Comes before every decision, of a round as of a command that only looks; that one does not save.
+//! Comes before every decision, of a round and of a command that only looks; the command does not save.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use crate::core::memory::{Key, Memory, ZoneKey};
 use crate::core::time::Timestamp;
 use crate::state::Store;
 
-/// Forgets what is remembered of other places than those of the hosts of `config`, and returns how
-/// each of them is authorised, or what is wrong with its secret.
+/// Forgets what is remembered of other places than those of the hosts of `config`, and returns
+/// the access of each host, or what is wrong with its secret.
 ///
-/// Of a host whose secret cannot be read it is not known where its records are: nothing is forgotten.
+/// If a host's secret cannot be read, its place is not known, and nothing of it is forgotten.
 pub fn take_places(
     config: &Config,
     store: &Store,
@@ -26,7 +26,7 @@ pub fn take_places(
     }
     let mut reader = CredentialReader::new(store);
     for provider in &config.providers {
-        // Of one that was never asked there is nothing to forget.
+        // A provider that was never asked has nothing to forget.
         if memory.servers.contains_key(&*provider.name) {
             memory.note_server(&provider.name, reader.server(provider));
         }
@@ -36,7 +36,7 @@ pub fn take_places(
         let Key { provider, .. } = &host.host.key;
         let entry = memory.hosts.get_mut(&host.host.key);
         if entry.is_some_and(|entry| entry.settle_in(&access.place)) {
-            // The pace is that of the zone before.
+            // The remembered pace is that of the former zone.
             memory.paces.remove(&ZoneKey { provider: provider.clone(), zone: None });
             if let Some(token) = memory.tokens.get_mut(&access.identity) {
                 token.check = None;

@@ -1,4 +1,4 @@
-//! The report of a round: values that drivers print or log, and the sum of how every host stands.
+//! The report of a round: values that drivers print or log, and a summary of the state of every host.
 
 use std::collections::BTreeSet;
 
@@ -16,53 +16,53 @@ use crate::core::token::upkeep::{NoTerms, Proof};
 use crate::core::verify::Drift;
 use crate::exit::Exit;
 
-/// What one round saw, sent and learnt.
+/// The sights, requests and results of one round.
 #[derive(Debug, Default)]
 pub struct Report {
     /// One report for each host, in the order of the configuration.
     pub hosts: Vec<HostReport>,
     /// Why the state could not be saved.
     pub storage_problem: Option<String>,
-    /// When the earliest decision changes by itself.
+    /// The earliest moment at which a decision changes by itself.
     pub next: Option<Timestamp>,
     /// Hooks that failed.
     pub hook_problems: Vec<(Key, String)>,
-    /// What is new about tokens.
+    /// News about tokens.
     pub tokens: Vec<TokenNews>,
-    /// How the services outside stand after the round that were blamed for something.
+    /// The standings, after the round, of services outside that were blamed for something.
     pub services: Standings,
-    /// Why addresses are published that are not those by which this machine leaves, in words.
+    /// Why published addresses are not those by which this machine sends, in words.
     pub detours: BTreeSet<String>,
 }
 
-/// Something new about a token.
+/// News about a token.
 #[derive(Debug)]
 pub struct TokenNews {
     /// One of the hosts that use it.
     pub key: Key,
-    /// What it is.
+    /// The news.
     pub matter: Matter,
 }
 
-/// What there is to tell about a token.
+/// The kinds of news about a token.
 #[derive(Debug)]
 pub enum Matter {
-    /// What it could do was looked at.
+    /// A self-check looked at its powers.
     Checked(SelfCheck),
     /// Its end is near.
     Ends(Timestamp),
-    /// Its end is over.
+    /// It has expired.
     Ended(Timestamp),
 }
 
 /// One answer about one host.
 #[derive(Debug)]
 pub struct Answered {
-    /// What was asked for.
+    /// The wishes of the request.
     pub wishes: PerFamily<Wish>,
-    /// What the answer meant.
+    /// The outcome of the answer.
     pub outcome: Outcome,
-    /// What was new about it.
+    /// The news in it.
     pub news: News,
 }
 
@@ -78,13 +78,13 @@ impl Answered {
     }
 }
 
-/// What one round meant for one host.
+/// The results of one round for one host.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct HostReport {
     /// The host and its provider.
     pub key: Key,
-    /// The interface that its requests leave by.
+    /// The interface that its requests leave by, if one is set.
     pub bind: Option<InterfaceName>,
     /// What was seen of each family.
     pub seen: PerFamily<Seen>,
@@ -94,45 +94,45 @@ pub struct HostReport {
     pub step: Option<Step>,
     /// Why the host's secret could not be read.
     pub secret_problem: Option<String>,
-    /// Whether that is another problem than in the round before.
+    /// Whether this problem differs from that of the round before.
     pub newly_left_out: bool,
-    /// What was, or would be, sent, and why.
+    /// The wishes that were, or would be, sent, and the reason.
     pub sent: Option<(PerFamily<Wish>, Why)>,
     /// The answers, in the order in which they came.
     pub answers: Vec<Answered>,
-    /// The question was in a form that the server does not know; it is asked in another one.
+    /// The server does not know the form of the question; it is asked in another form.
     pub ask_again: bool,
-    /// The round was told to end before something about the host could be sent.
+    /// The round was stopped before something about the host could be sent.
     pub cut_short: bool,
-    /// What the provider loses of the host when a request leaves a family out.
+    /// The families whose record the provider loses when a request leaves the family out.
     pub loses: PerFamily<bool>,
-    /// What becomes of the record of a family that has gone.
+    /// What happens to the record of a family that has gone.
     pub when_gone: WhenGone,
     /// Since when each family was known to be gone before the round, where that matters.
     pub gone_since: PerFamily<Option<Timestamp>>,
-    /// Until when the host waits for its zone's pace.
+    /// The end of the wait for its zone's pace.
     pub queued_until: Option<Timestamp>,
-    /// Whether it waited for that before the round.
+    /// Whether it already waited for that before the round.
     pub was_queued: bool,
-    /// Whether it waits for that since this round.
+    /// Whether the wait began in this round.
     pub newly_queued: bool,
-    /// The families that should be seen and are not, where that is new.
+    /// The families that should be seen and are not, if that is new.
     pub newly_missing: PerFamily<bool>,
     /// The families that were missing until this round.
     pub seen_again: PerFamily<bool>,
-    /// Why the receipt of its token tells nothing.
+    /// Why there are no terms of its token from a receipt.
     pub no_terms: Option<NoTerms>,
-    /// What the receipt of its token says against it.
+    /// The proof in the receipt of its token, if that speaks against the token.
     pub unfit: Option<Proof>,
-    /// Something else that a person should know.
+    /// Another problem that a person should know.
     pub trouble: Option<String>,
-    /// What the zone's own servers said after an update, or in place of one.
+    /// The answers of the zone's own servers after an update, or instead of one.
     pub verified: Option<Verification>,
-    /// What is new of what they say between updates.
+    /// News from the zone's own servers between updates.
     pub drift: Option<Drift>,
-    /// Holds that stand after the round, the host's own first.
+    /// The holds after the round, the host's own first.
     pub holds: Vec<(Option<Family>, Hold)>,
-    /// The exit code that stands for how the host stands after the round.
+    /// The exit code for the state of the host after the round.
     pub standing: Exit,
 }
 
@@ -169,7 +169,7 @@ impl HostReport {
         }
     }
 
-    /// Leaves the host out for `problem`, which its secret has for whoever will run the round.
+    /// Leaves the host out for `problem`, which its secret has for the user that will run the round.
     pub fn leave_out(&mut self, problem: String) {
         (self.secret_problem, self.step, self.sent) = (Some(problem), None, None);
     }
@@ -180,7 +180,7 @@ impl HostReport {
         self.answers.push(Answered { wishes, outcome, news });
     }
 
-    /// Notes an attempt: the wishes of several requests about one host add up.
+    /// Notes an attempt; the wishes of several requests about one host add up.
     pub fn attempted(&mut self, wishes: &PerFamily<Wish>) {
         let why = self.step.as_ref().and_then(Step::why).unwrap_or(Why::Changed);
         let (sent, _) = self.sent.get_or_insert_with(|| (PerFamily::default(), why));
@@ -191,7 +191,7 @@ impl HostReport {
         }
     }
 
-    /// When something that the host waits for ends by itself, the earliest first.
+    /// The earliest moment at which something that the host waits for ends by itself.
     pub fn waits_until(&self) -> Option<Timestamp> {
         let ends = self.holds.iter().filter_map(|(_, hold)| hold.until);
         ends.chain(self.queued_until).min()
@@ -204,8 +204,8 @@ impl HostReport {
         self.answers.iter().any(succeeded)
     }
 
-    /// Whether a refusal is still being looked into: the host was asked, and a narrower question is
-    /// left.
+    /// Whether a refusal is still being narrowed down: the host was asked, and a narrower
+    /// question is left.
     pub fn is_unsettled(&self) -> bool {
         let Some(last) = self.answers.last().filter(|_| !self.ask_again) else {
             return self.ask_again;
@@ -224,7 +224,7 @@ impl HostReport {
         }
     }
 
-    /// Whether something that was seen is neither set nor held, although the host was asked about.
+    /// Whether an address that was seen is neither set nor held, although the host was asked about.
     fn is_incomplete(&self, entry: Option<&Entry>) -> bool {
         let (Some(entry), Some(step)) = (entry, &self.step) else { return false };
         let is_held = entry.hold.is_some();
@@ -247,7 +247,7 @@ impl HostReport {
         })
     }
 
-    /// Settles how the host stands and when that changes by itself.
+    /// Determines the state of the host, and the moment at which it changes by itself.
     fn finish(
         &mut self,
         entry: Option<&Entry>,
@@ -259,7 +259,7 @@ impl HostReport {
             return None;
         };
         let attempted = !self.answers.is_empty();
-        // After an attempt the memory tells, before it (and without one) the decision does.
+        // After an attempt the memory counts, before it (and without one) the decision counts.
         if attempted {
             let holds = entry.into_iter().flat_map(|entry| entry.holds(now));
             self.holds = holds.map(|(family, hold)| (family, hold.clone())).collect();
@@ -275,15 +275,15 @@ impl HostReport {
         let missing = step.stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
         let narrowed = self.is_unsettled();
         let incomplete = attempted && self.is_incomplete(entry);
-        // What was to be sent and was not: the round was ended before.
+        // A wish that was not sent: the round ended before.
         let cut_short = !attempted && !rehearsed && step.hold.is_none() && step.why().is_some();
         let cut_short = cut_short || self.cut_short;
         let unfinished =
             missing || narrowed || incomplete || cut_short || self.queued_until.is_some();
         let unfinished = if unfinished { Exit::Deferred } else { Exit::Right };
         self.standing = held.max().unwrap_or_default().max(unfinished);
-        // The narrower question is asked as soon as the pace allows; the schedule knows when.
-        // So is what is to be sent once more for the sake of a server of the zone.
+        // The narrower question is asked as soon as the pace allows; the schedule knows when. The
+        // same holds for an update that is repeated for a server of the zone.
         let repeats = self.verified.as_ref().is_some_and(|verified| verified.again.is_some());
         let again = ((narrowed || repeats) && self.queued_until.is_none())
             .then(|| now.after(std::time::Duration::from_secs(1)));
@@ -293,7 +293,7 @@ impl HostReport {
 }
 
 impl Report {
-    /// The report of the host at that place of the configuration.
+    /// The report of the host at index `at` of the configuration.
     pub fn host_mut(&mut self, at: usize) -> &mut HostReport {
         &mut self.hosts[at]
     }
@@ -310,7 +310,7 @@ impl Report {
         }
     }
 
-    /// Settles how every host stands and when the next decision changes by itself.
+    /// Determines the state of every host, and the moment at which the next decision changes by itself.
     pub(super) fn finish(
         &mut self,
         config: &Config,
@@ -322,7 +322,7 @@ impl Report {
         let mut next = self.next;
         for (host, configured) in self.hosts.iter_mut().zip(&config.hosts) {
             let due = host.finish(memory.entry(&configured.host.key), now, rehearsed);
-            // A refresh falls due as long after the confirmation as the host wants.
+            // A refresh is due one period of the host after the confirmation.
             let refresh = configured.host.refresh.filter(|_| !host.answers.is_empty());
             let due = due.into_iter().chain(refresh.map(|period| now.after(period))).min();
             next = [next, due].into_iter().flatten().min();
@@ -330,13 +330,13 @@ impl Report {
         self.next = next;
     }
 
-    /// Whether a source was left out that should be asked again soon.
+    /// Whether a source was not asked that should be asked soon.
     pub fn spared_a_source(&self) -> bool {
         let spared = |step: &Step| step.stands.iter().any(|(_, stand)| *stand == Stand::NotAsked);
         self.hosts.iter().filter_map(|host| host.step.as_ref()).any(spared)
     }
 
-    /// Whether a host waits because of a fault that may have been the network's.
+    /// Whether a host waits because of a fault that may be the network's.
     pub fn awaits_network(&self) -> bool {
         let is_the_networks = |kind| match kind {
             HoldKind::Backoff(fault) => fault.is_the_networks(),
@@ -346,7 +346,7 @@ impl Report {
         holds.any(|(_, hold)| is_the_networks(hold.kind))
     }
 
-    /// The exit code that the worst host stands for.
+    /// The exit code of the worst host.
     pub fn exit(&self) -> Exit {
         let worst = self.hosts.iter().map(|host| host.standing);
         let storage = self.storage_problem.as_ref().map(|_| Exit::Deferred);

@@ -1,7 +1,7 @@
-//! The self-check: what a new token could do beyond its job, found out by reading alone.
+//! The self-check: finds out, by reading alone, what a new token could do beyond its job.
 //!
-//! Asks as the token itself, after a success, at most daily; the core judges. By its own policies when its
-//! receipt tells its id, else by what the server offers at records that are not its own.
+//! Asks with the token itself, after a success, at most daily; the core judges. Reads its policies
+//! if the receipt holds its id, otherwise what the server offers at records that are not its own.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -25,25 +25,25 @@ use crate::core::token::{Duty, Key, TokenId, full_name};
 use crate::provider::Trouble;
 use crate::provider::desec::{Account, RecordSet};
 
-/// The tokens that are to be checked; not worth remembering.
+/// The tokens that are to be checked; they are not saved.
 #[derive(Debug, Default)]
 pub struct SelfChecks {
     waiting: Vec<Fingerprint>,
     begun: History,
 }
 
-/// A thousand new tokens must not use up the budget that their account's updates need.
+/// A thousand new tokens must not use up the requests that their account's updates need.
 const PACE: Pace = Pace { requests: 4, window: Duration::from_secs(60 * 60) };
 
 impl SelfChecks {
-    /// Notes that the server took a token that is to be checked.
+    /// Notes that the server accepted a token that is to be checked.
     fn add(&mut self, identity: Fingerprint) {
         if !self.waiting.contains(&identity) {
             self.waiting.push(identity);
         }
     }
 
-    /// Takes the next one, if it is time for one more.
+    /// Takes the next token, if the pace allows one more.
     fn take(&mut self, now: Timestamp) -> Option<Fingerprint> {
         if self.waiting.is_empty() || self.begun.free_at(Some(PACE), now) > now {
             return None;
@@ -54,15 +54,15 @@ impl SelfChecks {
 }
 
 impl Round<'_> {
-    /// Checks the tokens that have just had a success and were not looked at today, if this engine does
-    /// that at all; returns whether something is to be remembered.
+    /// Checks the tokens that have just had a success and were not checked today, if this engine
+    /// checks tokens; returns whether something is to be saved.
     pub async fn check_due(&mut self, tokens: &[OwnToken], spoke: &[(Fingerprint, bool)]) -> bool {
         let Some(mut checks) = self.engine.self_checks.take() else { return false };
         let now = self.engine.clock.now();
         for OwnToken { identity, places } in tokens {
             let has_succeeded =
                 |&place: &usize| self.report.hosts[self.planned[place].at].has_succeeded();
-            // Most rounds send nothing, so that this ends here.
+            // Most rounds send nothing, so this ends here.
             if !places.iter().any(has_succeeded) && !spoke.contains(&(*identity, true)) {
                 continue;
             }
@@ -74,7 +74,7 @@ impl Round<'_> {
         }
         let mut any = false;
         while let Some(identity) = checks.take(now).filter(|_| !self.stop.get()) {
-            // One that nobody uses any more is of no interest.
+            // A token that is no longer used is skipped.
             let token = tokens.iter().find(|token| token.identity == identity);
             let Some(OwnToken { places, .. }) = token else { continue };
             any = true;
@@ -86,7 +86,7 @@ impl Round<'_> {
         any
     }
 
-    /// Checks one token and remembers what was found; false when something came in between.
+    /// Checks one token and remembers the findings; false when the check was interrupted.
     async fn check(&mut self, places: &[usize]) -> bool {
         let config = Rc::clone(&self.engine.config);
         let plan = self.speaker(places);
@@ -112,13 +112,13 @@ impl Round<'_> {
     }
 }
 
-/// What is known of a token before anybody is asked.
+/// The facts about a token that are known before any request.
 struct TokenCase<'a> {
-    /// Its id, which its receipt tells.
+    /// Its id, if its receipt holds one.
     id: Option<TokenId>,
-    /// What it is for.
+    /// Its duties.
     duties: Vec<Duty>,
-    /// The hosts that it is for whose zones are not known.
+    /// The hosts that use it whose zones are not known.
     homeless: Vec<(&'a Hostname, PerFamily<bool>)>,
     /// One of its hosts.
     host: &'a Hostname,
@@ -161,7 +161,7 @@ impl<'a> TokenCase<'a> {
         }
     }
 
-    /// What the token could do beyond its job, asked as the token itself.
+    /// The findings about powers beyond its job, asked with the token itself.
     async fn findings(&self, account: &Account<'_>) -> Result<Vec<Finding>, Trouble> {
         if account.manages_tokens().await? {
             return Ok(vec![Finding::ManagesTokens]);
@@ -176,14 +176,14 @@ impl<'a> TokenCase<'a> {
                 }
                 Ok(judge_policies(&policies, &duties, account.api(id).await?))
             }
-            // The id is another token's.
+            // The id is that of another token.
             Err(trouble) if trouble.is_forbidden() => self.offered(account).await,
             Err(trouble) => Err(trouble),
         }
     }
 
     /// What the server offers to write that is not the token's own: the delegation of its zone,
-    /// or a neighbour's address. That it does not is no proof.
+    /// or a neighbour's address. No offer is no proof.
     async fn offered(&self, account: &Account<'_>) -> Result<Vec<Finding>, Trouble> {
         let zone = match &self.zone {
             Some(zone) => Some(zone.clone()),
@@ -203,8 +203,8 @@ impl<'a> TokenCase<'a> {
         Ok(vec![Finding::untold("it can write other records", "no receipt tells its id")])
     }
 
-    /// How well a record set of `zone` serves as a neighbour: an address that none of our hosts keeps up
-    /// to date, of IPv4 rather than of IPv6.
+    /// How well a record set of `zone` serves as a neighbour: an address that none of our hosts
+    /// keeps up to date, IPv4 before IPv6.
     fn rank(&self, zone: &Hostname, set: &RecordSet) -> Option<u32> {
         let rank = ["A", "AAAA"].into_iter().zip(0..).find(|(kind, _)| *kind == set.kind)?.1;
         let name = full_name(&set.subname, zone.as_str());

@@ -1,5 +1,5 @@
-//! Asking an account as one of its tokens: in which host's name, by which interface, and no longer
-//! than a round can wait.
+//! Asks an account with one of its tokens: for which host, by which interface, and no longer than
+//! a round can wait.
 //!
 //! Decides nothing about the token. Used by the upkeep and by the self-check.
 
@@ -17,27 +17,27 @@ use crate::net::interface::Uplink;
 use crate::provider::Trouble;
 use crate::provider::desec::Account;
 
-/// The longest wait for the account's limits within one request.
+/// The longest wait for the account's rate limits within one request.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The longest that a round waits for anything here: the next update may be due.
+/// The longest wait of a round for anything here: the next update may be due.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// What an account answered about a token; empty after a greeting.
+/// The account's answer about a token; empty after a greeting.
 pub type Findings = Result<Vec<Finding>, Trouble>;
 
 /// A token in use.
 #[derive(Clone)]
 pub struct OwnToken {
-    /// The fingerprint of its secret.
+    /// The hash of login and secret.
     pub identity: Fingerprint,
     /// The indexes of its hosts among the planned; at least one.
     pub places: Vec<usize>,
 }
 
 impl<'a> Round<'a> {
-    /// The host in whose name and by whose interface a token speaks: the first whose interface is
-    /// there, as far as that is known.
+    /// The host for which, and by whose interface, a token sends: the first host whose interface
+    /// is there, as far as that is known.
     pub fn speaker(&self, places: &[usize]) -> &Planned {
         let is_there = |plan: &&Planned| {
             let (host, provider) = plan.configured(&self.engine.config);
@@ -49,8 +49,8 @@ impl<'a> Round<'a> {
         plans.find(is_there).unwrap_or(&self.planned[places[0]])
     }
 
-    /// The account as the token of `plan` sees it, as soon as its server may be asked; `None` when that
-    /// makes no sense in this round.
+    /// The account as the token of `plan` sees it, as soon as its server may be asked; `None`
+    /// when a request is not worth sending in this round.
     pub async fn account<'p>(&self, provider: &'p Provider, plan: &Planned) -> Option<Account<'p>>
     where
         'a: 'p,
@@ -68,7 +68,7 @@ impl<'a> Round<'a> {
         Some(Account::new(api_url, ca_file, self.clients, secret, PATIENCE, &()).asked_by(bind))
     }
 
-    /// What `work` brings, unless it takes too long or the program is to end.
+    /// The result of `work`, unless it takes too long or the program is to end.
     pub async fn in_passing(
         &self,
         provider: &Provider,
@@ -85,7 +85,7 @@ impl<'a> Round<'a> {
     }
 }
 
-/// What an answer of the account means for the token's hosts.
+/// The outcome of the account's answer for the token's hosts.
 pub fn outcome(answer: &Findings) -> Outcome {
     match answer {
         Ok(_) => Outcome::Unchanged,

@@ -1,8 +1,8 @@
-//! Traffic: what has been learnt about servers and credentials that spares a request.
+//! Traffic: facts about servers and credentials that save a request.
 //!
-//! One rule for every request, whether it asks for a zone or for an update: the least gap between
-//! two to one deSEC server, no second request with a refused credential, none to a server that has
-//! just been found out of reach.
+//! One rule for every request, for a zone or an update: the least gap between two to one deSEC
+//! server, no second request with a refused credential, none to a server that was just found
+//! unreachable.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -14,27 +14,27 @@ use crate::core::secret::Fingerprint;
 use crate::core::server::Server;
 use crate::net::http::server_of;
 
-/// What is known; the last requests are kept from round to round.
+/// The facts; the moments of the last requests are kept from round to round.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    /// When the last request to each server that wants a gap between two was answered.
+    /// When the last request to each server that wants a gap was answered.
     last: BTreeMap<String, Instant>,
-    /// By the place that takes updates, whichever entry leads there.
+    /// By the place that takes updates, the same for all entries that lead there.
     refused: BTreeMap<(String, Fingerprint), Refusal>,
     accepted: BTreeSet<(String, Fingerprint)>,
-    /// By server and line: another line may lead there.
+    /// By server and interface: another interface may still reach it.
     unreachable: BTreeMap<(String, Option<InterfaceName>), Deferral>,
     renewed: BTreeSet<Fingerprint>,
 }
 
 impl Traffic {
-    /// Forgets what held for one round only.
+    /// Forgets the facts of the last round.
     pub fn begin_round(&mut self) {
         let last = std::mem::take(&mut self.last);
         *self = Self { last, ..Self::default() };
     }
 
-    /// The outcome of a request by the line `bind` that is not worth sending.
+    /// The outcome of a request by the interface `bind`, if it is known without sending.
     pub fn foregone(
         &self,
         provider: &Provider,
@@ -46,8 +46,8 @@ impl Traffic {
         refusal.map(Outcome::Rejected).or_else(|| deferral().map(Outcome::Deferred))
     }
 
-    /// Whether the provider has taken the credential in this round; until then one request with
-    /// it at a time is enough to find out.
+    /// Whether the provider has accepted the credential in this round; until then only one
+    /// request with it is sent at a time.
     pub fn is_accepted(&self, provider: &Provider, identity: Fingerprint) -> bool {
         self.accepted.contains(&(provider.place(), identity))
     }
@@ -58,7 +58,7 @@ impl Traffic {
         self.last.get(&server(provider)).map(|last| *last + gap)
     }
 
-    /// Learns from an outcome, whose request is over and went by the line `bind`.
+    /// Learns from the outcome of a finished request by the interface `bind`.
     pub fn learn(
         &mut self,
         provider: &Provider,
@@ -77,7 +77,7 @@ impl Traffic {
             Outcome::Rejected(refusal) if refusal.rejection.is_the_credentials() => {
                 self.refused.insert(key, refusal.clone());
             }
-            // The provider looked past the credential.
+            // The provider refused something else than the credential.
             Outcome::Rejected(_) => {
                 self.accepted.insert(key);
             }
@@ -85,8 +85,8 @@ impl Traffic {
                 Fault::Unreachable => {
                     self.unreachable.insert((server(provider), bind), deferral.clone());
                 }
-                // Nothing is known of the request that was lost, but the next ones need not wait as
-                // long for nothing.
+                // The result of the lost request is not known, but the next requests need not
+                // wait as long for nothing.
                 Fault::Lost => {
                     let detail = format!("not asked: a moment ago, {}", deferral.detail);
                     let deferral =
@@ -107,14 +107,14 @@ impl Traffic {
         }
     }
 
-    /// Whether the secret behind `identity` is to be read again after its refusal: once a round.
+    /// Whether to read the secret behind `identity` again after its refusal: once a round.
     pub fn may_renew(&mut self, identity: Fingerprint) -> bool {
         self.renewed.insert(identity)
     }
 }
 
-/// Where requests to a provider queue up: at its server, whatever the entry, where that takes one at a
-/// time, or by itself.
+/// The name of the queue of requests to a provider: its server, for all entries, where that takes
+/// one at a time, otherwise the provider itself.
 pub fn queue_name(provider: &Provider) -> String {
     match provider.protocol.manners().most_at_once {
         1 => server(provider),
@@ -122,7 +122,7 @@ pub fn queue_name(provider: &Provider) -> String {
     }
 }
 
-/// The server whose limits count: deSEC's update and API hosts share theirs. A file stands for itself.
+/// The server whose limits count: deSEC's update and API hosts share theirs. A file is its own.
 fn server(provider: &Provider) -> String {
     let url = provider.api_url.as_deref().or(provider.update_url.as_deref());
     let name_server = || provider.name_server.as_ref().map(Server::to_string);

@@ -1,7 +1,7 @@
-//! Looking after tokens: none lapses for want of use, none ends unannounced.
+//! Upkeep of tokens: no token expires for lack of use, and none ends without a warning.
 //!
-//! Comes after the updates and their saves, so that it keeps none of them waiting. Only a credential
-//! that is refused concerns the hosts; every other fault is tried again later, without a word.
+//! Comes after the updates and their saves, so that it delays none of them. Only a refused
+//! credential affects the hosts; every other fault is tried again later, without a report.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -22,9 +22,9 @@ use crate::core::token::upkeep::{End, Terms, greet_at, next_warning, warns};
 const MOST_GREETINGS: usize = 10;
 
 impl Round<'_> {
-    /// Keeps the tokens of this round alive, warns of their ends, and judges those that are new.
+    /// Keeps the tokens of this round alive, warns of their ends, and checks those that are new.
     pub async fn look_after(&mut self) {
-        // A clock that is not set knows neither what is due nor what is over.
+        // A clock that is not set does not show what is due or over.
         if !self.engine.clock.is_set() {
             return;
         }
@@ -32,10 +32,10 @@ impl Round<'_> {
         let changed = self.remember(&tokens);
         self.warn_of_ends(&tokens);
         let spoke = self.keep_alive(&tokens).await;
-        // A file may have been found to hold another one by now.
+        // A file may hold another token by now.
         let mut tokens = self.tokens_in_use();
         let all = tokens.clone();
-        // Nobody else's server can tell what a token may do.
+        // Only deSEC's accounts can show the rights of a token.
         tokens.retain(|token| self.is_of_account(token));
         let looked = self.check_due(&tokens, &spoke).await;
         if changed || looked || !spoke.is_empty() || !self.report.tokens.is_empty() {
@@ -44,7 +44,7 @@ impl Round<'_> {
         self.report.next = self.next_upkeep(&all);
     }
 
-    /// The tokens of the planned hosts whose providers have such.
+    /// The tokens of the planned hosts whose providers have tokens with receipts.
     fn tokens_in_use(&self) -> Vec<OwnToken> {
         let mut tokens: Vec<OwnToken> = Vec::new();
         let mut known: BTreeMap<Fingerprint, usize> = BTreeMap::new();
@@ -67,8 +67,8 @@ impl Round<'_> {
         manners.tokens == Some(Issuer::Account)
     }
 
-    /// Remembers the tokens that are new, and forgets those that nobody uses any more; returns whether
-    /// there were any.
+    /// Remembers new tokens, and forgets those that are no longer used; returns whether there
+    /// were any.
     fn remember(&mut self, tokens: &[OwnToken]) -> bool {
         let now = self.engine.clock.now();
         let mut known = std::mem::take(&mut self.engine.memory.tokens);
@@ -76,26 +76,26 @@ impl Round<'_> {
         for OwnToken { identity, places } in tokens {
             let token = known.remove(identity).unwrap_or_else(|| {
                 changed = true;
-                // Of a token that was in use before it was remembered, the records tell.
+                // For a token that was used before it was remembered, the records show its last use.
                 let entries = places.iter().filter_map(|&place| self.known(place));
                 let spoke = entries.filter_map(confirmed).max().unwrap_or(now);
                 TokenEntry { spoke, ..TokenEntry::default() }
             });
             self.engine.memory.tokens.insert(*identity, token);
         }
-        // A file that cannot be read at this moment may hold one of the others.
+        // A file that cannot be read at this moment may hold one of the other tokens.
         if self.report.hosts.iter().any(|host| host.secret_problem.is_some()) {
             self.engine.memory.tokens.append(&mut known);
         }
         changed || !known.is_empty()
     }
 
-    /// What is written down about a token, beside the file of any of its hosts.
+    /// The terms of a token, from the receipt beside the file of any of its hosts.
     fn terms(&self, places: &[usize]) -> Option<&Terms> {
         places.iter().find_map(|&place| self.planned[place].access.terms.as_ref().ok())
     }
 
-    /// Tells the ends that are near, each as often as it should be told.
+    /// Warns of the ends that are near, each as often as it should be.
     fn warn_of_ends(&mut self, tokens: &[OwnToken]) {
         let now = self.engine.clock.now();
         for OwnToken { identity, places } in tokens {
@@ -110,7 +110,7 @@ impl Round<'_> {
         }
     }
 
-    /// Lets the tokens speak that were silent for long; returns those, with whether they were heard.
+    /// Sends a request with each token that was not used for long; returns these, with the success.
     async fn keep_alive(&mut self, tokens: &[OwnToken]) -> Vec<(Fingerprint, bool)> {
         let now = self.engine.clock.now();
         let mut spoke = Vec::new();
@@ -142,10 +142,10 @@ impl Round<'_> {
         spoke
     }
 
-    /// When a token has to be heard, if it may speak at all.
+    /// When a token must be used next, if it may be used at all.
     fn greeting(&self, token: &OwnToken) -> Option<Timestamp> {
         let OwnToken { identity, places } = token;
-        // Only there a token lapses for want of use.
+        // Only there a token expires for lack of use.
         if !self.is_of_account(token) || self.provider(places[0]).api_url.is_none() {
             return None;
         }
@@ -182,7 +182,7 @@ impl Round<'_> {
         Some(outcome)
     }
 
-    /// When a token is to be looked after again; what is overdue waits for the poll.
+    /// The moment of the next upkeep; overdue upkeep waits for the poll.
     fn next_upkeep(&self, tokens: &[OwnToken]) -> Option<Timestamp> {
         let now = self.engine.clock.now();
         let moments = tokens.iter().flat_map(|token| {

@@ -1,7 +1,7 @@
-//! Verifying: the zone's own servers are asked whether they hold what was set.
+//! Verifying: asks the zone's own servers whether they hold what was set.
 //!
-//! After an update until they do or the time is over, before a first one, and at the slow poll for
-//! what somebody else has changed. What they say never changes an exit code or a hold.
+//! Asks after an update until they do or the time is over, before a first update, and at the slow
+//! poll for changes by others. The answers never change an exit code or a hold.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -35,30 +35,30 @@ use crate::provider::name_server::NameServer;
 /// The most questions under way.
 const MOST_AT_ONCE: usize = 16;
 
-/// How long a look may take that keeps a round waiting.
+/// The longest time of a look that a round waits for.
 const LOOK: Duration = Duration::from_secs(3);
 
-/// The most hosts that are looked at in one round; the others have their turn at the next poll.
+/// The most hosts that are looked at in one round; the others are looked at in the next poll.
 const MOST_LOOKS: usize = 64;
 
-/// When the servers of each host were last asked between updates, by a clock that nobody sets. It is
-/// not in the state: a file is not written only because nothing has changed.
+/// When the servers of each host were last asked between updates, by a clock that cannot be set.
+/// It is not in the state: a file is not written only because nothing has changed.
 pub type Looks = BTreeMap<Key, Instant>;
 
 /// A host and what its records should hold.
 #[derive(Debug)]
 pub struct VerifyCase {
-    /// The place of the host in the configuration.
+    /// The index of the host in the configuration.
     at: usize,
     due: Due,
 }
 
-/// What was heard about a host.
+/// The result for one host.
 #[derive(Debug)]
 pub struct HostAnswers {
     case: VerifyCase,
     verdict: VerifyVerdict,
-    /// How long it took until the last server was right that became so.
+    /// The time until the last of the servers that became right was right.
     took: Duration,
 }
 
@@ -73,17 +73,17 @@ enum Whom {
     Own,
 }
 
-/// How they are asked.
+/// How servers are asked.
 #[derive(Clone, Copy, Debug)]
 struct AskOptions {
     whom: Whom,
-    /// How long at most; `None` is as long as each host wants, over and over until they are right.
+    /// The longest time; `None` is as long as each host wants, again and again until they are right.
     limit: Option<Duration>,
 }
 
 impl Round<'_> {
-    /// Asks about hosts that nothing is remembered of, before anything is sent: what the servers hold
-    /// already is noted as set.
+    /// Asks about hosts without a memory before anything is sent: what the servers already hold
+    /// is noted as set.
     pub async fn first_look(&mut self) {
         let config = Rc::clone(&self.engine.config);
         let is_blank = |entry: &Entry| {
@@ -110,7 +110,7 @@ impl Round<'_> {
             let situation = self.situation(place);
             let host = &config.hosts[at].host;
             let entry = self.entry_mut(place);
-            // Not by the provider's answer: its credential has not been tried.
+            // This is not the provider's answer: the credential has not been tried.
             let outcome = Outcome::Unchanged;
             let news = settle(host, entry, &due.now, &outcome, &situation);
             note_update(entry, verdict, Duration::ZERO, true, situation.now);
@@ -121,10 +121,10 @@ impl Round<'_> {
         }
     }
 
-    /// Looks at slow polls whether somebody else has changed what is set; returns whether anything of
-    /// that is to be put right now, in which case the plan says no more than that.
+    /// Looks at slow polls whether somebody else has changed what is set; returns whether
+    /// anything is to be put right now, in which case the plan contains only that.
     pub async fn look(&mut self, occasion: Occasion) -> bool {
-        // Without a clock nobody knows what was put right when.
+        // Without a clock it is not known when something was put right.
         if occasion.by_event || self.stop.get() || !self.engine.clock.is_set() {
             return false;
         }
@@ -134,7 +134,7 @@ impl Round<'_> {
         for HostAnswers { case, verdict, .. } in heard {
             match verdict {
                 VerifyVerdict::Right { .. } => self.note_looked(case.at, verdict),
-                // Its word alone is not enough.
+                // The answer of one server alone is not enough.
                 VerifyVerdict::Differs { .. } | VerifyVerdict::Unclear(_) => suspects.push(case),
             }
         }
@@ -153,10 +153,10 @@ impl Round<'_> {
         any
     }
 
-    /// The hosts whose turn it is: those of whom something was wrong or that nobody has asked about,
-    /// and those that were right.
+    /// The hosts whose turn it is: those with a wrong record or never asked about, and those that
+    /// were right.
     fn due_looks(&mut self) -> (Vec<VerifyCase>, Vec<VerifyCase>) {
-        // The poll may come a little early, by another clock.
+        // The poll may come a little early, because it goes by another clock.
         const SLACK: Duration = Duration::from_secs(1);
         let Engine { config, memory, looks, .. } = &mut *self.engine;
         let now = Instant::now();
@@ -197,7 +197,7 @@ impl Round<'_> {
         (doubtful, right)
     }
 
-    /// Remembers and reports what a look found about a host of the configuration, if it is new.
+    /// Remembers and reports the result of a look at a host of the configuration, if it is new.
     fn note_looked(&mut self, at: usize, verdict: VerifyVerdict) {
         let verdict = without_secrets(self.engine, verdict);
         let now = self.engine.clock.now();
@@ -220,7 +220,7 @@ impl Round<'_> {
         cases.collect()
     }
 
-    /// Remembers and reports what was heard after an update.
+    /// Remembers and reports the answers after an update.
     pub fn note_updates(&mut self, heard: Vec<HostAnswers>) {
         let now = self.engine.clock.now();
         for HostAnswers { case: VerifyCase { at, .. }, verdict, took } in heard {
@@ -228,7 +228,7 @@ impl Round<'_> {
             let entry = self.engine.memory.entry_mut(&self.engine.config.hosts[at].host.key);
             let host_report = self.report.host_mut(at);
             let changed = host_report.changed(Some(entry));
-            // The state counts whole milliseconds, and none means that nobody has counted.
+            // The state counts whole milliseconds, and zero means that no time was measured.
             let took = took.max(Duration::from_millis(1));
             note_update(entry, verdict, took, changed, now);
             host_report.verified.clone_from(&entry.verified);
@@ -236,7 +236,7 @@ impl Round<'_> {
     }
 }
 
-/// `verdict` without secrets: a zone may name its servers as it likes.
+/// `verdict` without secrets: a zone can name its servers as it likes.
 fn without_secrets(engine: &Engine, mut verdict: VerifyVerdict) -> VerifyVerdict {
     let words = match &mut verdict {
         VerifyVerdict::Differs { words, .. }
@@ -251,7 +251,7 @@ fn without_secrets(engine: &Engine, mut verdict: VerifyVerdict) -> VerifyVerdict
     verdict
 }
 
-/// What the record of a family should hold by all that is remembered.
+/// What the record of a family should hold, according to the memory.
 fn held(host: &HostConfig, entry: &Entry, family: Family) -> Wish {
     let record = &entry.families[family];
     match (&record.set, record.removed, &record.sent) {
@@ -271,7 +271,7 @@ pub async fn verify(
     hear(engine, cases, AskOptions { whom: Whom::All, limit: None }, stop).await
 }
 
-/// What the servers say about each of `cases`; nothing when `stop` turns true meanwhile.
+/// The servers' answers about each of `cases`; empty when `stop` turns true meanwhile.
 async fn hear(
     engine: &Engine,
     cases: Vec<VerifyCase>,
@@ -300,7 +300,7 @@ async fn hear_all(engine: &Engine, cases: Vec<VerifyCase>, manner: AskOptions) -
     let mut finder = Finder::default();
     let mut hearings = Vec::with_capacity(cases.len());
     for case in cases {
-        // What is left of the time is for all of them.
+        // The remaining time is shared by all of them.
         let left = longest.saturating_sub(begun.elapsed());
         let found = tokio::time::timeout(left, finder.find(engine, case.at, manner.whom)).await;
         let late = || (Vec::new(), Some("they were not found in time".to_owned()));
@@ -309,8 +309,8 @@ async fn hear_all(engine: &Engine, cases: Vec<VerifyCase>, manner: AskOptions) -
         hearings.push(Hearing::new(case, patience, servers, trouble, &finder.authorities));
     }
     let authorities = &finder.authorities;
-    // What is to be asked when: the moment, the place of the hearing, the place of its server. The
-    // first servers of all come first: one that is silent must not take the others' time.
+    // The questions to come: the moment, the index of the hearing, the index of its server. The
+    // first servers of all hosts come first: a silent one must not take the others' time.
     let mut waiting: Vec<(Duration, usize, usize)> = Vec::new();
     for (place, hearing) in hearings.iter().enumerate() {
         waiting.extend((0..hearing.servers.len()).map(|server| (Duration::ZERO, place, server)));
@@ -357,7 +357,7 @@ async fn hear_all(engine: &Engine, cases: Vec<VerifyCase>, manner: AskOptions) -
                 let asked = begun.elapsed();
                 match standing(&hearing.case.due, &hearing.told[server]) {
                     ServerState::Right => hearing.took = asked,
-                    // Who does not tell, did so after several tries.
+                    // A server that did not answer was already asked several times.
                     ServerState::Unclear => {}
                     ServerState::Behind | ServerState::Foreign => {
                         let again = next_time(asked);
@@ -378,14 +378,14 @@ async fn hear_all(engine: &Engine, cases: Vec<VerifyCase>, manner: AskOptions) -
     heard.collect()
 }
 
-/// What is being heard about one host.
+/// The answers about one host, as they come in.
 struct Hearing {
     case: VerifyCase,
-    /// How long its servers may take.
+    /// The longest time for its servers.
     patience: Duration,
-    /// The places of its servers among the authorities.
+    /// The indexes of its servers among the authorities.
     servers: Vec<usize>,
-    /// What each of them said last, and then why there are no others.
+    /// The last answer of each of them, and then why there are no others.
     told: Vec<ServerAnswer>,
     took: Duration,
 }
@@ -411,12 +411,12 @@ impl Hearing {
     }
 }
 
-/// That a server does not tell anything, for this reason.
+/// The answer of a server that does not answer, for this reason.
 fn unclear(why: &str) -> PerFamily<Said> {
     PerFamily::from_fn(|_| Said::Unclear(why.to_owned()))
 }
 
-/// What one server says about the families that matter; the error is why it says nothing.
+/// The answer of one server about the families that matter; the error is why there is none.
 async fn ask(
     authority: &Authority,
     host: &Hostname,
@@ -428,8 +428,8 @@ async fn ask(
         let Some(expected) = wish.content() else { continue };
         let question = question(host, family);
         let heard = said(&authority.ask(&question, bind).await?, &question);
-        // Anybody who saw the datagram may have answered it: what would be held against the record
-        // is asked for again over TCP.
+        // Anyone who saw the datagram may have forged its answer: an answer that speaks against
+        // the record is asked for again over TCP.
         all[family] = match heard {
             Said::Holds(held) if held.as_ref() != expected => {
                 let again = authority.ask_by_tcp(&question, bind).await;
@@ -446,14 +446,14 @@ async fn ask(
 struct Finder {
     authorities: Vec<Authority>,
     known: Vec<Server>,
-    /// The servers of zones, as the provider with that name or the system's resolvers tell.
+    /// The servers of zones, according to the provider with that name or to the system's resolvers.
     zones: BTreeMap<(Option<String>, Hostname), Result<Vec<Server>, String>>,
-    /// Why the system's resolvers do not tell zones.
+    /// Why the system's resolvers do not answer about zones.
     deaf: Option<String>,
 }
 
 impl Finder {
-    /// The places of a host's servers among the authorities, and why there are no others.
+    /// The indexes of a host's servers among the authorities, and why there are no others.
     async fn find(
         &mut self,
         engine: &Engine,
@@ -498,7 +498,7 @@ impl Finder {
         (places, trouble)
     }
 
-    /// The servers of the host's zone: a name server of one's own knows them itself.
+    /// The servers of the host's zone; the provider's name server, if there is one, knows them itself.
     async fn of_zone(
         &mut self,
         engine: &Engine,

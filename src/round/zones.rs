@@ -1,7 +1,7 @@
-//! Finding the zone of a host, where the provider tells it and it matters.
+//! Finds the zone of a host, if the provider returns it and it matters.
 //!
-//! Asked once with the host's own token and remembered. A lone host of a provider needs no zone:
-//! nobody shares its pace.
+//! Asked once with the host's own token and remembered. The only host of a provider needs no
+//! zone: it shares its pace with no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -18,12 +18,12 @@ use crate::core::protocol::talk::ZoneTalk;
 use crate::provider::carry::Carrier;
 
 impl Round<'_> {
-    /// Asks for the zones that are needed and not known; a host whose question fails is settled and
-    /// sends nothing more in this round.
+    /// Asks for the zones that are needed and not known; a host whose question fails is settled
+    /// and sends nothing more in this round.
     pub async fn find_zones(&mut self) {
         let config = Rc::clone(&self.engine.config);
         let mut paused: BTreeMap<usize, Outcome> = BTreeMap::new();
-        // Providers that do not tell zones, or not now: one question by each line is enough to know.
+        // Providers that return no zones, or not now: one question by each interface is enough.
         let mut silent: BTreeSet<(usize, Option<InterfaceName>)> = BTreeSet::new();
         for place in 0..self.planned.len() {
             if self.stop.get() || !self.needs_zone(place) {
@@ -55,7 +55,7 @@ impl Round<'_> {
                     let zone_key = |zone| ZoneKey { provider: provider.name.to_string(), zone };
                     self.engine.memory.join_zone(&zone_key(None), zone_key(Some(zone.clone())));
                     if self.entry_mut(place).settle_zone(&zone) {
-                        // What was set in another zone is void: what seemed right is to be sent, too.
+                        // What was set in another zone is void: records that seemed right are sent too.
                         self.host_report(place).ask_again = true;
                     }
                     continue;
@@ -99,20 +99,20 @@ impl Round<'_> {
         answer
     }
 
-    /// Whether the host has something to say, its provider tells zones, and others share them.
+    /// Whether the host has something to send, and needs a zone that is not known.
     fn needs_zone(&self, place: usize) -> bool {
         let (host, entry) = (self.host(place), self.known(place));
         let known = host.host.zone.is_some() || entry.is_some_and(|entry| entry.zone.is_some());
         let hosts = self.engine.config.hosts.iter();
         let matters = match self.provider(place).protocol.manners().zone {
-            // What is to be a change goes by the zone.
+            // The request that makes an update a change needs the zone.
             ZoneNeed::Shared => {
                 let verified = entry.and_then(|entry| entry.verified.as_ref());
                 let again = verified.and_then(|verified| verified.again);
                 again == Some(Again::Untransferred)
                     || hosts.filter(|other| other.provider == host.provider).count() > 1
             }
-            // Without it there is nothing to send.
+            // Without the zone nothing can be sent.
             ZoneNeed::Always => true,
             ZoneNeed::Never => false,
         };
