@@ -1,7 +1,7 @@
 //! The form of the state file: JSON that a person can read, one line for each thing remembered.
 //!
-//! Maps the core's memory to text and back. What is not exactly of this form is damaged, standings
-//! of services aside; a change that older versions cannot read has to raise `VERSION`.
+//! Maps the core's memory to text and back. Any other text is damaged, except for unreadable
+//! standings and renewals; a change that older versions cannot read has to raise `VERSION`.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -39,9 +39,9 @@ const VERSION: u64 = 1;
 /// Why a text is not a state of this version.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Fault {
-    /// It is no state at all; with the reason.
+    /// It is no state, for this reason.
     Damaged(String),
-    /// It is one of that later version.
+    /// It is a state of this later version.
     Newer(u64),
 }
 
@@ -68,20 +68,20 @@ pub fn bytes(memory: &Memory, salt: &Salt) -> Vec<u8> {
     bytes
 }
 
-/// What comes before the checksum, and after it.
+/// The text before the checksum, and the text after it.
 const SEAL: (&str, &str) = (",\n  \"checksum\": \"", "\"\n}\n");
 
-/// Adds the checksum of what is there, as the last field.
+/// Adds the checksum of the bytes as the last field.
 fn seal(bytes: &mut Vec<u8>) {
     let checksum = checksum(0, bytes);
     bytes.truncate(bytes.len() - "\n}".len());
     bytes.extend_from_slice(format!("{}{checksum:08x}{}", SEAL.0, SEAL.1).as_bytes());
 }
 
-/// Whether a single bit of `text` is another one than was written, the standings of services aside.
+/// Whether exactly one bit of `text` differs from what was written, outside the standings of services.
 ///
-/// A text that differs in more was changed by a person, who may; memory and flash lose single bits.
-/// In what CRC-32 makes of it, one flipped bit has a trace of its own at each place.
+/// A text with more differences was changed by a person, who may do so; memory and flash lose
+/// single bits. In a CRC-32, each single flipped bit leaves a different trace.
 fn has_flipped(text: &str) -> bool {
     let sealed = text.strip_suffix(SEAL.1).and_then(|rest| rest.split_at_checked(rest.len() - 8));
     let Some((rest, digits)) = sealed else { return false };
@@ -91,7 +91,7 @@ fn has_flipped(text: &str) -> bool {
     if trace == 0 {
         return false;
     }
-    // Of the last bit first, and then of one place before the other.
+    // The traces of the eight bits of the last byte, then of the byte before it, and so on.
     let mut flipped = (0..8).map(|bit| raw(0, &[1 << bit])).collect::<Vec<u32>>();
     let mut places = (0..body.len() + "\n}".len()).rev();
     let place = places.find(|_| {
@@ -104,12 +104,12 @@ fn has_flipped(text: &str) -> bool {
     place.is_some_and(|place| !is_aside(place))
 }
 
-/// CRC-32 (ISO 3309) of `bytes` after those that `before` is the sum of.
+/// The CRC-32 (ISO 3309) of `bytes`, continued from the checksum `before` of earlier bytes.
 fn checksum(before: u32, bytes: &[u8]) -> u32 {
     !raw(!before, bytes)
 }
 
-/// The remainder alone.
+/// The remainder of the CRC alone, without its inversions.
 fn raw(mut sum: u32, bytes: &[u8]) -> u32 {
     const OF_BYTE: [u32; 256] = {
         let mut table = [0; 256];
@@ -132,9 +132,9 @@ fn raw(mut sum: u32, bytes: &[u8]) -> u32 {
     sum
 }
 
-/// Reads a text that [`bytes`] has made.
+/// Reads a text that [`bytes`] made.
 pub fn parse(text: &str) -> Result<(Memory, Salt), Fault> {
-    /// All that is certain about every version.
+    /// The part that is the same in every version.
     #[derive(Deserialize)]
     struct Numbered {
         version: u64,
@@ -164,7 +164,7 @@ pub fn parse(text: &str) -> Result<(Memory, Salt), Fault> {
     }
 }
 
-/// The whole file but for its checksum, which [`seal`] adds.
+/// The whole file except its checksum, which [`seal`] adds.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct State<'a> {
@@ -191,7 +191,7 @@ struct State<'a> {
     _checksum: de::IgnoredAny,
 }
 
-/// A host at a provider, and what is remembered of it.
+/// A host at a provider, and the memory of it.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct StoredHost<'a> {
@@ -239,12 +239,12 @@ struct StoredLast {
     at: Timestamp,
 }
 
-/// A [`Verification`], with what it found field by field.
+/// A [`Verification`], with its finding field by field.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct StoredVerification<'a> {
     at: Timestamp,
-    /// What is wrong; the next three fields say nothing then.
+    /// The problem; the next three fields are empty then.
     #[serde(skip_serializing_if = "Option::is_none")]
     wrong: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -265,7 +265,7 @@ struct StoredVerification<'a> {
     returned: bool,
 }
 
-/// A zone of a provider, and when requests to it left.
+/// A zone of a provider, and the moments at which requests to it left.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct StoredPace<'a> {
@@ -280,7 +280,7 @@ struct StoredPace<'a> {
     pause_since: Option<Timestamp>,
 }
 
-/// What stands for a token's secret, and what is remembered of the token.
+/// The fingerprint of a token's secret, and the memory of the token.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct StoredToken<'a> {
@@ -296,7 +296,7 @@ struct StoredToken<'a> {
     looked: Option<Timestamp>,
 }
 
-/// A service outside, and how it stands.
+/// A service outside, and its standing.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct StoredService<'a> {
@@ -310,7 +310,7 @@ struct StoredService<'a> {
     until: Timestamp,
 }
 
-/// A prefix, and how it was renewed; moments are the kernel's own.
+/// A prefix, and its renewals; moments are the kernel's own.
 #[derive(Serialize)]
 struct StoredRenewals {
     interface: u32,
@@ -333,7 +333,7 @@ struct StoredHold<'a> {
     #[serde(default, skip_serializing_if = "str::is_empty")]
     detail: Cow<'a, str>,
     since: Timestamp,
-    /// Where it is another moment.
+    /// The begin, if it differs from `since`.
     #[serde(skip_serializing_if = "Option::is_none")]
     begun: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -588,7 +588,7 @@ impl From<&(renewal::Subnet, renewal::History)> for StoredRenewals {
 }
 
 impl StoredRenewals {
-    /// What such an entry says, field by field: an entry is small, and a form for it would not be.
+    /// Reads such an entry field by field: a derived form would be large for a small entry.
     fn parse(stored: &Value) -> Option<(renewal::Subnet, renewal::History)> {
         let number = |name: &str| u32::try_from(stored.get(name)?.as_u64()?).ok();
         let moment = |name| number(name).map(renewal::Moment);
@@ -620,7 +620,7 @@ impl<'de> Deserialize<'de> for Hold {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let StoredHold { kind, reason, detail, since, begun, until, fingerprint } =
             StoredHold::deserialize(deserializer)?;
-        // Every hold there can be; the words stand in one place, with the kinds.
+        // Searches all possible holds; their words are in one place, with the kinds.
         let backoffs = CoreFault::ALL.into_iter().map(HoldKind::Backoff);
         let parks = Rejection::ALL.into_iter().map(HoldKind::Rejected);
         let mut kinds = backoffs.chain(parks).chain([HoldKind::Throttled]);
@@ -632,7 +632,7 @@ impl<'de> Deserialize<'de> for Hold {
     }
 }
 
-/// Writes and reads a type of the core in the form of its twin.
+/// Writes and reads a type of the core in its form here.
 macro_rules! kept_as {
     ($form:ident, $type:ty) => {
         impl Serialize for $type {
@@ -656,11 +656,11 @@ kept_as!(SelfCheckForm, SelfCheck);
 kept_as!(SentForm, Sent);
 kept_as!(SetForm, Set);
 
-/// A map as a list, each of whose elements `E` is a key with its value.
+/// A map as a list, in which each element `E` is a key with its value.
 struct Listed<E>(PhantomData<E>);
 
 impl<E> Listed<E> {
-    /// Each element is made when it is written, so that a thousand hosts need no room twice.
+    /// Makes each element when it is written, so that a thousand hosts are not in memory twice.
     fn serialize<'a, K, V, S>(map: &'a BTreeMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
     where
         E: From<(&'a K, &'a V)> + Serialize,
@@ -707,19 +707,19 @@ impl<E> Listed<E> {
     }
 }
 
-/// Standings are soon learnt anew: one that cannot be read is no reason to forget what a provider has
-/// refused or confirmed.
+/// Standings are soon learnt again: one that cannot be read is no reason to forget what a
+/// provider has refused or confirmed.
 fn services<'de, D: Deserializer<'de>>(list: D) -> Result<Cow<'static, Standings>, D::Error> {
     let service = |stored: &Value| Some(StoredService::deserialize(stored).ok()?.into());
     readable(list, service).map(Cow::Owned)
 }
 
-/// The same holds of what was measured about renewals.
+/// Skips unreadable renewals for the same reason.
 fn renewals<'de, D: Deserializer<'de>>(list: D) -> Result<Cow<'static, Renewals>, D::Error> {
     readable(list, StoredRenewals::parse).map(|prefixes| Cow::Owned(Renewals(prefixes)))
 }
 
-/// What `read` makes of the elements of `list` that it can read.
+/// The elements of `list` that `read` can read, as it returns them.
 fn readable<'de, T, C, D>(list: D, read: impl Fn(&Value) -> Option<T>) -> Result<C, D::Error>
 where
     C: FromIterator<T>,
@@ -748,7 +748,7 @@ impl Millis {
     }
 }
 
-/// A set of addresses as a list; an empty list is none.
+/// A set of addresses as a list; an empty list is `None`.
 struct AddressesOrNone;
 
 impl AddressesOrNone {
@@ -781,11 +781,11 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// A JSON string, copied only where it holds escapes.
+/// A JSON string, copied only if it holds escapes.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Types that are one JSON string: how it is read, what is expected, and how it is shown.
+/// Makes a type one JSON string: how to read it, what is expected, and how to show it.
 macro_rules! as_text {
     ($type:ty, |$text:ident| $read:expr, $expected:literal, |$value:ident| $shown:expr) => {
         impl Serialize for $type {
@@ -840,7 +840,7 @@ impl<'de> Deserialize<'de> for Hostname {
     }
 }
 
-/// Puts each field of each host on a line of its own, and what is in it on that line.
+/// Puts each field of each host on a line of its own, together with its content.
 #[derive(Default)]
 struct Lines {
     depth: usize,
@@ -848,7 +848,7 @@ struct Lines {
 }
 
 impl Lines {
-    /// The file, its lists, and what is in these.
+    /// The depth of line breaks: the file, its lists, and the elements of these.
     const DEEPEST: usize = 3;
 
     fn open<W: io::Write + ?Sized>(&mut self, out: &mut W, bracket: &[u8]) -> io::Result<()> {

@@ -1,9 +1,9 @@
-//! The lock of the state directory, and who has it.
+//! The lock of the state directory, and its holder.
 //!
 //! The lock is the kernel's (flock on `homing.lock`), so a killed process leaves none behind. The
-//! daemon writes a line into the file, for `status` and for whom it turns away; a line is believed
-//! only while its process lives. `--once` writes none, since every run would wear the flash: who
-//! holds the lock and is not the daemon is a `--once`, and the kernel knows its process.
+//! daemon writes a line into the file, for `status` and for runs that are refused; a line is
+//! valid only while its process lives. `--once` writes none, since every run would wear the
+//! flash: a holder that is not the daemon is a `--once`, and the kernel knows its process.
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
@@ -20,13 +20,13 @@ use crate::os::hand::of_state;
 
 const FILE: &str = "homing.lock";
 
-/// The most that is read of a file here, in bytes; none of them has more.
+/// The most bytes that are read of a file here; none of them is larger.
 const MOST: u64 = 4096;
 
-/// The holder that a run of `--once` has told of last.
+/// The file with the holder that a run of `--once` has reported last.
 const TOLD: &str = "homing.told";
 
-/// What is wrong with the configuration, as a run of `--once` has told it last.
+/// The file with the problem of the configuration that a run of `--once` has reported last.
 const WRONG: &str = "homing.wrong";
 
 /// A process that has the lock.
@@ -34,14 +34,14 @@ const WRONG: &str = "homing.wrong";
 pub enum Holder {
     /// The daemon.
     Daemon {
-        /// Its process.
+        /// The number of its process.
         pid: u32,
         /// When it began.
         since: Timestamp,
     },
     /// A run of `--once`.
     Once {
-        /// Its process, where the system tells it.
+        /// The number of its process, where the system shows it.
         pid: Option<u32>,
     },
 }
@@ -49,7 +49,7 @@ pub enum Holder {
 /// Why the lock could not be taken.
 #[derive(Debug)]
 pub enum LockRefusal {
-    /// Somebody has it.
+    /// Another process has it.
     Held(Holder),
     /// The system refused something about this path.
     System(PathBuf, io::Error),
@@ -77,8 +77,8 @@ pub fn take(dir: &Path, who: &str) -> Result<File, LockRefusal> {
     Ok(file)
 }
 
-/// Whether `file`, which nobody has read from yet, holds nothing but what stands in a lock; a power
-/// cut leaves zeros.
+/// Whether `file`, which was not read from yet, holds only the content of a lock; a power cut
+/// leaves zeros.
 fn is_lock(file: &mut File) -> io::Result<bool> {
     let mut text = Vec::new();
     file.take(MOST).read_to_end(&mut text)?;
@@ -86,7 +86,7 @@ fn is_lock(file: &mut File) -> io::Result<bool> {
     Ok(line.is_some() || text.iter().all(|byte| *byte == 0))
 }
 
-/// The daemon that runs on the state in `dir`, if one does; takes no lock and waits for nothing.
+/// The daemon that runs on the state in `dir`, if there is one; takes no lock and does not wait.
 pub fn running_daemon(dir: &Path) -> Option<Holder> {
     let _hand = of_state();
     let path = dir.join(FILE);
@@ -95,21 +95,21 @@ pub fn running_daemon(dir: &Path) -> Option<Holder> {
     Some(Holder::Daemon { pid, since: line.since })
 }
 
-/// The number that the daemon of `line` has for us, when it is in a jail or a container of its own
-/// and knows another: who may have the lock of the file at `path` and began when the daemon did.
+/// The process number that we see for the daemon of `line`, if it runs in a jail or container and sees
+/// another number itself: the process that locks the file at `path` and began when the daemon did.
 fn number_outside(line: &HolderLine, path: &Path) -> Option<u32> {
     let then = line.tick?;
     lockers(path).into_iter().find(|pid| tick(*pid) == Some(then))
 }
 
-/// Whether nobody has been told yet that `holder` has the lock in `dir`; from now on somebody has.
+/// Whether it is new that `holder` has the lock in `dir`; notes it as reported.
 ///
-/// A holder that cannot be told from the next one is always news, and so is one that cannot be noted.
+/// A holder that cannot be recognised later is always new, and so is one that cannot be noted.
 pub fn is_news(dir: &Path, holder: &Holder) -> bool {
     matches!(holder, Holder::Once { pid: None }) || !is_said(dir, TOLD, &holder.to_string())
 }
 
-/// Whether `text` was said before, as the file `name` in `dir` tells; from now on it was.
+/// Whether `text` was said before, according to the file `name` in `dir`; notes it as said.
 pub fn is_said(dir: &Path, name: &str, text: &str) -> bool {
     let _hand = of_state();
     let (path, text) = (dir.join(name), format!("{text}\n"));
@@ -120,25 +120,25 @@ pub fn is_said(dir: &Path, name: &str, text: &str) -> bool {
     is_said
 }
 
-/// Whether nobody has been told yet `what` is wrong with the configuration whose state is in `dir`;
-/// from now on somebody has. What cannot be noted is always new.
+/// Whether the problem `what` of the configuration whose state is in `dir` is new; notes it as
+/// reported. A problem that cannot be noted is always new.
 pub fn is_new_wrong(dir: &Path, what: &str) -> bool {
     let most = usize::try_from(MOST).unwrap_or(usize::MAX);
     let noted: String = what.trim_end().chars().take(most / 5).collect();
     !dir.is_dir() || !is_said(dir, WRONG, &noted)
 }
 
-/// Forgets what was wrong: when it comes back, it is new.
+/// Forgets the problem: when it comes back, it is new.
 pub fn right_again(dir: &Path) {
     let _hand = of_state();
     let path = dir.join(WRONG);
-    // Mostly there is nothing.
+    // Usually there is no such file.
     if fs::symlink_metadata(&path).is_ok() {
         let _ = disk::remove(&path);
     }
 }
 
-/// What keeps a run from locking `dir`: something else than a lock in its place.
+/// The obstacle that keeps a run from locking `dir`: something other than a lock in its place.
 pub(super) fn obstacle(dir: &Path) -> Option<LockRefusal> {
     let path = dir.join(FILE);
     match disk::open_regular(&path) {
@@ -154,14 +154,14 @@ fn no_lock() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "it is no lock of Homing's")
 }
 
-/// Who has the lock of the file at `path`, which somebody has.
+/// The process that has the lock of the file at `path`; some process must have it.
 fn holder(path: &Path) -> Holder {
     let daemon = path.parent().and_then(running_daemon);
     daemon.unwrap_or_else(|| Holder::Once { pid: lockers(path).first().copied() })
 }
 
-/// The processes that the kernel knows to have locked a file like that at `path` (`proc_locks(5)`),
-/// likely ones first.
+/// The processes that have locked a file like that at `path` according to the kernel
+/// (`proc_locks(5)`), likely ones first.
 fn lockers(path: &Path) -> Vec<u32> {
     let Ok(file) = fs::metadata(path) else { return Vec::new() };
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
@@ -169,8 +169,8 @@ fn lockers(path: &Path) -> Vec<u32> {
     lockers_in(&locks, &format!("{major:02x}:{minor:02x}"), file.ino())
 }
 
-/// Those that have locked a file of the number `inode` by the text of `/proc/locks`: first those on
-/// `device`, then those on any other, since btrfs and overlayfs show another one than stat does.
+/// The processes that have locked a file with the number `inode` in the text of `/proc/locks`: first
+/// those on `device`, then those on others, since btrfs and overlayfs show another device than stat.
 fn lockers_in(locks: &str, device: &str, inode: u64) -> Vec<u32> {
     // `1: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF`
     let locker = |line: &str| {
@@ -178,7 +178,7 @@ fn lockers_in(locks: &str, device: &str, inode: u64) -> Vec<u32> {
         let [_, "FLOCK", _, "WRITE", pid, file, ..] = words[..] else { return None };
         let (on, number) = file.rsplit_once(':')?;
         let is_meant = number.parse() == Ok(inode);
-        // The kernel has no number for one of whom we may know nothing.
+        // The kernel shows the number 0 for a process that is hidden from us.
         let pid = pid.parse().ok().filter(|pid| *pid != 0 && is_meant)?;
         Some((on != device, pid))
     };
@@ -187,18 +187,18 @@ fn lockers_in(locks: &str, device: &str, inode: u64) -> Vec<u32> {
     found.into_iter().map(|(_, pid)| pid).collect()
 }
 
-/// What the daemon writes: `daemon 1234 since 2026-11-22T04:30:00Z tick 5678`.
+/// The daemon's line: `daemon 1234 since 2026-11-22T04:30:00Z tick 5678`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct HolderLine {
     pid: u32,
     since: Timestamp,
-    /// When the process started, in the kernel's ticks since boot: a process number is used again
-    /// and again, together with this it is not.
+    /// When the process started, in the kernel's ticks since boot: process numbers are used
+    /// again, but not together with the same tick.
     tick: Option<u64>,
 }
 
 impl HolderLine {
-    /// This process.
+    /// The line of this process.
     fn mine() -> Self {
         let pid = std::process::id();
         Self { pid, since: clock::wall(), tick: tick(pid) }
@@ -214,7 +214,7 @@ impl HolderLine {
     fn is_alive(&self) -> bool {
         match (self.tick, tick(self.pid)) {
             (Some(then), Some(now)) => then == now,
-            // Without /proc, or with the processes of others hidden in it, there is only the number.
+            // Without /proc, or with others' processes hidden in it, only the number can be checked.
             (_, None) => exists(self.pid),
             (None, Some(_)) => false,
         }
@@ -232,13 +232,13 @@ impl fmt::Display for HolderLine {
     }
 }
 
-/// When the process started, in ticks since boot; `None` when there is none, or it is hidden.
+/// When the process started, in ticks since boot; `None` when it does not exist or is hidden.
 fn tick(pid: u32) -> Option<u64> {
     // The second field is the program's name, which may hold anything (`proc_pid_stat(5)`).
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace();
-    // A zombie has ended; only its parent has not looked yet.
+    // A zombie has ended; only its parent has not noticed yet.
     let _alive = fields.next().filter(|state| !matches!(*state, "Z" | "X"))?;
     fields.nth(18)?.parse().ok()
 }
@@ -249,7 +249,7 @@ fn exists(pid: u32) -> bool {
 
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     match pid.map(test_kill_process) {
-        // Where there is /proc, a process that may be signalled could have been looked at.
+        // Where there is /proc, a process that may be signalled is also visible in it.
         Some(Ok(())) => !Path::new("/proc/self/stat").exists(),
         Some(Err(error)) => error == rustix::io::Errno::PERM,
         None => false,

@@ -1,4 +1,4 @@
-//! The state file: what is remembered between runs, kept so that no crash can harm it.
+//! The state file: the memory between runs, kept so that no crash can damage it.
 //!
 //! Owns the state directory with its lock, the file and the salt of the fingerprints. Decides
 //! nothing; the round saves before a request leaves and after its answer.
@@ -41,14 +41,14 @@ use crate::os::reason::{SHORTAGE, is_shortage, reason};
 /// The state file's name.
 const FILE: &str = "state.json";
 
-/// The name of the file that becomes the state file. There is only one, because only the holder of
+/// The name of the file that becomes the state file. One is enough, because only the holder of
 /// the lock writes.
 const NEW: &str = "state.json.new";
 
-/// No state of ours is larger: a thousand hosts need half a mebibyte.
+/// The largest state that is read: a thousand hosts need half a mebibyte.
 const LARGEST: u64 = 64 << 20;
 
-/// How the state directory is used.
+/// The kind of access to the state directory.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StateAccess {
     /// Reading and writing, by one process at a time.
@@ -60,46 +60,46 @@ pub enum StateAccess {
     ReadOnly,
 }
 
-/// The daemon, as `who` of its lock.
+/// The daemon, as `who` in its lock.
 pub const DAEMON: &str = "daemon";
 
 /// A state directory, locked or not.
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
-    /// The lock, held as long as this lives, and who locks; `None` when only reading.
+    /// The lock, held as long as this value lives, and its `who`; `None` for reading only.
     lock: Option<(File, &'static str)>,
     salt: Salt,
-    /// Of the fingerprints, made from the salt.
+    /// The key of the fingerprints, made from the salt.
     key: OnceCell<hmac::Key>,
-    /// Stands for the bytes in the state file; `None` when there is none, or it is not known.
+    /// The hash of the bytes in the state file; `None` when there is none, or it is not known.
     on_disk: Option<u64>,
     loaded: bool,
 }
 
-/// What was in the state file.
+/// The content of the state file.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Loaded {
-    /// What is remembered; empty when there was no file, or a damaged one.
+    /// The memory; empty when there was no file, or a damaged one.
     pub memory: Memory,
-    /// What was wrong with the file, with what became of it, for a warning.
+    /// What was wrong with the file, and what was done with it, for a warning.
     pub damage: Option<String>,
     /// Where a damaged file is now.
     pub set_aside: Option<PathBuf>,
 }
 
-/// The random key of a state's fingerprints: without the state they tell nothing about a secret.
+/// The random key of a state's fingerprints: without the state they show nothing about a secret.
 #[derive(Clone, Eq, PartialEq)]
 struct Salt([u8; 16]);
 
-/// Why the state can be neither read nor written. Always deferred: nothing leaves without a state.
+/// Why the state cannot be read or written. Always deferred: nothing is sent without a state.
 #[derive(Debug)]
 pub enum StateError {
     /// Another process has the lock.
     Held {
         /// The state directory.
         dir: PathBuf,
-        /// Who has it, as far as it can be told.
+        /// The process that has it, as far as the system shows.
         holder: Holder,
     },
     /// The file comes from a later version of Homing.
@@ -111,26 +111,26 @@ pub enum StateError {
     },
     /// The system refused.
     System {
-        /// What was to be done, such as "write".
+        /// The action that failed, such as "write".
         action: &'static str,
-        /// What it was to be done to.
+        /// The path of the action.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         error: io::Error,
     },
 }
 
 impl Store {
-    /// Opens the state directory, making it if it is not there, and takes the lock.
+    /// Opens the state directory, making it if it is missing, and takes the lock.
     ///
-    /// Its parent has to be there. With [`StateAccess::ReadOnly`] nothing is touched and nothing fails.
+    /// Its parent must exist. With [`StateAccess::ReadOnly`] nothing is touched and nothing fails.
     pub fn open(dir: &Path, access: StateAccess) -> Result<Self, StateError> {
         let _hand = of_state();
         let lock = match access {
             StateAccess::ReadOnly => None,
             StateAccess::Locked { who } => {
                 let lock = lock_in(dir, who)?;
-                // A process that was killed while it wrote has left it; the lock says that none
+                // A process that was killed while writing has left it; the lock shows that none
                 // is writing now.
                 let new = dir.join(NEW);
                 disk::remove(&new).map_err(|error| StateError::system("remove", new, error))?;
@@ -142,10 +142,10 @@ impl Store {
         Ok(Self { dir, lock, salt, key: OnceCell::new(), on_disk: None, loaded: false })
     }
 
-    /// Reads what is remembered.
+    /// Reads the memory.
     ///
     /// A damaged file is no error: it is set aside when the directory is locked, and the memory
-    /// begins anew.
+    /// begins empty.
     pub fn load(&mut self) -> Result<Loaded, StateError> {
         let _hand = of_state();
         let file = self.dir.join(FILE);
@@ -183,7 +183,7 @@ impl Store {
         Ok(Loaded { memory: Memory::default(), damage: Some(damage), set_aside })
     }
 
-    /// Replaces what is on disk by `memory`, unless it is the same.
+    /// Replaces the state on disk by `memory`, unless they are equal.
     ///
     /// When this returns without an error, the new state survives a loss of power; when it returns
     /// one, the old state is still there and nothing may be sent.
@@ -193,14 +193,14 @@ impl Store {
             let error = io::Error::other("it was opened for reading only");
             return Err(StateError::system("write", self.dir.clone(), error));
         };
-        // Whoever removed the directory has taken the lock and the state with it.
+        // The lock and the state were removed together with the directory.
         if lock.metadata().is_ok_and(|lock| lock.nlink() == 0) {
             let who = *who;
             self.lock = Some((lock_in(&self.dir, who)?, who));
             self.on_disk = None;
         }
         if !self.loaded {
-            // Never overwrite what nobody has looked at: it may be a newer version's.
+            // Never overwrite a state that was not read: it may be of a newer version.
             self.load()?;
         }
         let bytes = form::bytes(memory, &self.salt);
@@ -208,11 +208,11 @@ impl Store {
         if self.on_disk == Some(digest) {
             return Ok(());
         }
-        // From here to the end it is not known which of the two is there after a crash.
+        // From here to the end it is not known which of the two states a crash would leave.
         self.on_disk = None;
         let new = self.dir.join(NEW);
         if let Err(error) = write(&new, &bytes) {
-            // A half-written file would take the room that is missing; if even that fails, the
+            // A half-written file would take up space that is scarce; if removal fails too, the
             // next start removes it.
             let _ = disk::remove(&new);
             return Err(StateError::system("write", new, error));
@@ -223,7 +223,7 @@ impl Store {
         Ok(())
     }
 
-    /// Stands for `parts`: equal only for the same parts in the same order, and only here.
+    /// The hash of `parts`: equal only for the same parts in the same order and with the same salt.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
         let mut context = hmac::Context::with_key(self.key.get_or_init(|| self.salt.key()));
         for part in parts {
@@ -260,7 +260,7 @@ impl fmt::Debug for Salt {
     }
 }
 
-/// Why there is no text in the state file.
+/// Why the state file has no text.
 enum Unreadable {
     Damaged(String),
     System(io::Error),
@@ -285,13 +285,13 @@ fn read_state_file(file: &Path) -> Result<Option<String>, Unreadable> {
     String::from_utf8(bytes).map(Some).map_err(|_| Damaged("it is not UTF-8 text".to_owned()))
 }
 
-/// Renames the damaged `file` so that its name says what it is, and returns that name.
+/// Renames the damaged `file` to a name that says so, and returns that name.
 fn set_aside(file: &Path) -> Result<PathBuf, StateError> {
     let time = clock::rfc3339_seconds(clock::wall()).to_string();
     let digits: String = time.chars().filter(char::is_ascii_digit).collect();
     let (day, time) = digits.split_at(8);
     let stem = format!("{FILE}.damaged-{day}-{time}");
-    // Two in one second are both kept.
+    // Two in the same second are both kept.
     let names = std::iter::once(stem.clone()).chain((2..).map(|n| format!("{stem}-{n}")));
     let mut paths = names.map(|name| file.with_file_name(name));
     let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
@@ -305,13 +305,13 @@ fn set_aside(file: &Path) -> Result<PathBuf, StateError> {
     }
 }
 
-/// Removes damaged states but for `newest` and the two before it: a disk that loses bits would be full
-/// of them one day.
+/// Removes damaged states except `newest` and the two before it: a disk that loses bits would
+/// fill up with them.
 fn forget_older(newest: &Path) {
     const OTHERS: usize = 2;
     let Ok(entries) = fs::read_dir(disk::directory(newest)) else { return };
     let prefix = format!("{FILE}.damaged-");
-    // The second of one second comes after the first, and the tenth after the second.
+    // The second state of a second sorts after the first, and the tenth after the second.
     let order = |name: &str| {
         let (moment, rest) =
             name.strip_prefix(&prefix)?.split_at_checked("YYYYMMDD-HHMMSS".len())?;
@@ -325,14 +325,14 @@ fn forget_older(newest: &Path) {
         .collect();
     order::sort(&mut damaged);
     for (_, path) in damaged.iter().rev().skip(OTHERS) {
-        // What cannot be removed is looked at again the next time.
+        // A file that cannot be removed is tried again the next time.
         let _ = disk::remove(path);
     }
 }
 
-/// Writes a new file that only its owner may read, down to the disk.
+/// Writes a new file that only its owner may read, and syncs it to the disk.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Whatever stands there now, such as a link, is nothing of ours.
+    // A link or anything else that is there now is not ours.
     let mut file = disk::create_for_heir(path)?;
     disk::fill(&mut file, bytes)
 }
@@ -342,7 +342,7 @@ fn lock_in(dir: &Path, who: &str) -> Result<File, StateError> {
     let locked = match lock::take(dir, who) {
         Err(lock::LockRefusal::System(_, error)) if error.kind() == io::ErrorKind::NotFound => {
             match disk::create_directory(dir) {
-                // A run that began when we did was first.
+                // Another run that began at the same time made it first.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
                 Err(error) => return Err(StateError::system("make", dir.to_owned(), error)),
                 Ok(()) => {}
@@ -357,8 +357,8 @@ fn lock_in(dir: &Path, who: &str) -> Result<File, StateError> {
     })
 }
 
-/// What root can do where the system refuses it something in `directory`: it is not root there, or
-/// Landlock has confined it to the directory that was there before.
+/// The fix for root where the system refuses it something in `directory`: it is not root there,
+/// or Landlock has confined it to a directory that was there before.
 fn of_root(directory: impl fmt::Display) -> String {
     match state_author() {
         Some(user) => format!(
@@ -372,7 +372,7 @@ fn of_root(directory: impl fmt::Display) -> String {
     }
 }
 
-/// What is wrong with the state directory `dir`, with the fix: somebody else can change what is in it.
+/// The problem of the state directory `dir`, with the fix: others can change what is in it.
 pub fn exposure(dir: &Path) -> Option<String> {
     const BY_OTHERS: u32 = 0o022;
     let found = fs::metadata(dir).ok().filter(fs::Metadata::is_dir)?;
@@ -384,7 +384,7 @@ pub fn exposure(dir: &Path) -> Option<String> {
             "the state directory {shown} can be changed by {who} ({mode:04o}); run `chmod 700 {shown}`"
         ));
     }
-    // Root may look after a service's state.
+    // Root may manage the state of a service.
     if own == 0 || found.uid() == 0 || found.uid() == own {
         return None;
     }
@@ -395,7 +395,7 @@ pub fn exposure(dir: &Path) -> Option<String> {
     ))
 }
 
-/// What keeps a run from using the state directory `dir`; nothing is made or changed.
+/// The obstacle to using the state directory `dir`, if any; nothing is made or changed.
 pub fn obstacle(dir: &Path) -> Option<StateError> {
     let _hand = of_state();
     let of = |action, path: &Path, error| Some(StateError::system(action, path.to_owned(), error));
@@ -405,7 +405,7 @@ pub fn obstacle(dir: &Path) -> Option<StateError> {
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // Whoever only checks may lack a right that the service's start has: that makes it.
+            // A user who only checks may lack a right of the service's start, which makes it.
             let may_be_made = |error: &io::Error| {
                 error.kind() == io::ErrorKind::PermissionDenied && state_author().is_none()
             };
@@ -424,9 +424,9 @@ pub fn obstacle(dir: &Path) -> Option<StateError> {
     }
 }
 
-/// Stands for the content of a file; not for keeping, std may change it.
+/// The hash of the content of a file; not for storage, since std may change it.
 fn digest(bytes: &[u8]) -> u64 {
-    // SipHash: a collision would skip one save of one in 2^64, and the memory of a copy is saved.
+    // SipHash: a collision would skip one save in 2^64, but no copy of the bytes is kept.
     let mut hasher = std::hash::DefaultHasher::new();
     hasher.write(bytes);
     hasher.finish()
@@ -437,7 +437,7 @@ impl StateError {
         Self::System { action, path, error }
     }
 
-    /// What a person can do.
+    /// The fix, for a person.
     pub fn fix(&self) -> String {
         match self {
             Self::Held { .. } => "wait for it, or stop it".to_owned(),
@@ -449,7 +449,7 @@ impl StateError {
     }
 }
 
-/// What a person can do where the system refuses `action` to `path`.
+/// The fix, for a person, where the system refuses `action` to `path`.
 fn system_fix(action: &str, path: &Path, error: &io::Error) -> String {
     use io::ErrorKind::{InvalidData, NotFound, PermissionDenied, QuotaExceeded, StorageFull};
 
@@ -468,7 +468,7 @@ fn system_fix(action: &str, path: &Path, error: &io::Error) -> String {
             path.display()
         ),
         (PermissionDenied, _) => match disk::owner(directory) {
-            // A service's state, and somebody who tries Homing by hand.
+            // The state is a service's, and a person tries Homing by hand.
             Some(owner) => format!(
                 "{parent} belongs to {owner}: run `sudo -u {} homing …`, or choose another \
                  directory with --state-dir",
