@@ -480,7 +480,7 @@ impl Round<'_> {
                 learn(memory.hosts.entry(key.clone()), stands, &host_report.seen, now);
             }
             let missing = stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
-            // A host without an entry needs none to say so.
+            // No entry is made only to note that nothing is missing.
             if missing || memory.hosts.contains_key(key) {
                 let entry = memory.entry_mut(key);
                 let was_missing = entry.families.map(|_, record| record.missing_since.is_some());
@@ -519,7 +519,7 @@ impl Round<'_> {
             let problem = host_report.secret_problem.as_ref();
             let problem = problem.map(|problem| store.fingerprint(&[problem.as_bytes()]));
             let key = &host.host.key;
-            // A host without an entry needs none to say so.
+            // No entry is made only to note that there is no problem.
             if problem.is_some() || memory.hosts.contains_key(key) {
                 host_report.newly_left_out = note_left_out(memory.entry_mut(key), problem);
             }
@@ -599,7 +599,7 @@ fn learn(
     }
 }
 
-/// Takes the set addresses from the hosts file, so that a line that somebody removed is written again.
+/// Takes what is set from the hosts file, so that a line that a person removed is written again.
 fn entry_from_file(
     path: Option<&PathBuf>,
     host: &HostConfig,

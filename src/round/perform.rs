@@ -205,8 +205,8 @@ impl Round<'_> {
         }
     }
 
-    /// Sets a request aside that must not leave now, because the round is to end, its zone is
-    /// paused, or its answer is already known; returns whether it did.
+    /// Skips a request that must not leave now, because the round is to end, its zone is paused,
+    /// or its answer is already known; returns whether it did.
     fn is_put_aside(&mut self, request: &mut Request) -> bool {
         let Engine { config, memory, clock, traffic, .. } = &*self.engine;
         let plan = &self.planned[request.hosts[0]];

@@ -100,9 +100,9 @@ pub struct HostReport {
     pub sent: Option<(PerFamily<Wish>, Why)>,
     /// The answers, in the order in which they came.
     pub answers: Vec<Answered>,
-    /// The server does not know the form of the question; it is asked in another form.
+    /// Whether the host is to be asked about once more in this round, such as in another form.
     pub ask_again: bool,
-    /// The round was stopped before something about the host could be sent.
+    /// Whether the round was stopped before something about the host could be sent.
     pub cut_short: bool,
     /// The families whose record the provider loses when a request leaves the family out.
     pub loses: PerFamily<bool>,
@@ -120,7 +120,7 @@ pub struct HostReport {
     pub newly_missing: PerFamily<bool>,
     /// The families that were missing until this round.
     pub seen_again: PerFamily<bool>,
-    /// Why there are no terms of its token from a receipt.
+    /// Why no receipt gives the terms of its token.
     pub no_terms: Option<NoTerms>,
     /// The proof in the receipt of its token, if that speaks against the token.
     pub unfit: Option<Proof>,

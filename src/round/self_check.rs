@@ -86,7 +86,7 @@ impl Round<'_> {
         any
     }
 
-    /// Checks one token and remembers the findings; false when the check was interrupted.
+    /// Checks one token and remembers the findings; false when the check failed.
     async fn check(&mut self, places: &[usize]) -> bool {
         let config = Rc::clone(&self.engine.config);
         let plan = self.speaker(places);
@@ -183,7 +183,7 @@ impl<'a> TokenCase<'a> {
     }
 
     /// What the server offers to write that is not the token's own: the delegation of its zone,
-    /// or a neighbour's address. No offer is no proof.
+    /// or a neighbour's address. If it offers nothing, that is no proof.
     async fn offered(&self, account: &Account<'_>) -> Result<Vec<Finding>, Trouble> {
         let zone = match &self.zone {
             Some(zone) => Some(zone.clone()),

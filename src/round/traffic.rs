@@ -28,7 +28,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Forgets the facts of the last round.
+    /// Forgets the facts that hold for one round only.
     pub fn begin_round(&mut self) {
         let last = std::mem::take(&mut self.last);
         *self = Self { last, ..Self::default() };
@@ -77,7 +77,7 @@ impl Traffic {
             Outcome::Rejected(refusal) if refusal.rejection.is_the_credentials() => {
                 self.refused.insert(key, refusal.clone());
             }
-            // The provider refused something else than the credential.
+            // The provider refused something other than the credential.
             Outcome::Rejected(_) => {
                 self.accepted.insert(key);
             }

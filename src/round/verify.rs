@@ -58,7 +58,7 @@ pub struct VerifyCase {
 pub struct HostAnswers {
     case: VerifyCase,
     verdict: VerifyVerdict,
-    /// The time until the last of the servers that became right was right.
+    /// The time until the last server that gave the right answer gave it.
     took: Duration,
 }
 
@@ -121,8 +121,8 @@ impl Round<'_> {
         }
     }
 
-    /// Looks at slow polls whether somebody else has changed what is set; returns whether
-    /// anything is to be put right now, in which case the plan contains only that.
+    /// Looks at slow polls whether others have changed what is set; returns whether anything is
+    /// to be put right now, in which case the plan contains only that.
     pub async fn look(&mut self, occasion: Occasion) -> bool {
         // Without a clock it is not known when something was put right.
         if occasion.by_event || self.stop.get() || !self.engine.clock.is_set() {
@@ -411,7 +411,7 @@ impl Hearing {
     }
 }
 
-/// The answer of a server that does not answer, for this reason.
+/// An unclear answer about both families, for this reason.
 fn unclear(why: &str) -> PerFamily<Said> {
     PerFamily::from_fn(|_| Said::Unclear(why.to_owned()))
 }

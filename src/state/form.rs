@@ -1,4 +1,4 @@
-//! The form of the state file: JSON that a person can read, one line for each thing remembered.
+//! The form of the state file: JSON that a person can read, one line for each fact.
 //!
 //! Maps the core's memory to text and back. Any other text is damaged, except for unreadable
 //! standings and renewals; a change that older versions cannot read has to raise `VERSION`.
@@ -333,7 +333,7 @@ struct StoredHold<'a> {
     #[serde(default, skip_serializing_if = "str::is_empty")]
     detail: Cow<'a, str>,
     since: Timestamp,
-    /// The begin, if it differs from `since`.
+    /// The beginning, if it differs from `since`.
     #[serde(skip_serializing_if = "Option::is_none")]
     begun: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]

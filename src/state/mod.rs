@@ -6,11 +6,11 @@
 //! | file                                | what                                              |
 //! |-------------------------------------|---------------------------------------------------|
 //! | `state.json`                        | the memory (see `form`)                           |
-//! | `state.json.new`                    | the next one, until it takes the place of the last |
-//! | `state.json.damaged-YYYYMMDD-HHMMSS`| one that could not be read, set aside; the newest three |
+//! | `state.json.new`                    | the next state, until it replaces the old one     |
+//! | `state.json.damaged-YYYYMMDD-HHMMSS`| a state that could not be read; the newest three  |
 //! | `homing.lock`                       | locked while the daemon or `--once` runs          |
-//! | `homing.told`                       | the holder of the lock that `--once` has told of  |
-//! | `homing.wrong`                      | what is wrong with the configuration, told of     |
+//! | `homing.told`                       | the holder of the lock that `--once` has reported |
+//! | `homing.wrong`                      | the problem of the configuration, as reported     |
 
 mod form;
 mod lock;

@@ -160,7 +160,7 @@ pub const MOST_HOSTS: usize = 20;
 const MOST_AT_ONCE: usize = 8;
 
 /// The least time between two requests to one deSEC server: its web server refuses a second one
-/// within 33 ms, whatever it is about.
+/// within 33 ms, for any kind of request.
 pub const DESEC_GAP: Duration = Duration::from_millis(100);
 
 /// The defaults of a protocol: HTTP with a token, and each request states a wish for each host

@@ -122,7 +122,7 @@ pub enum Verdict {
 /// A login and its secret, as a request carries them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Credential {
-    /// The login; empty where the secret stands for itself.
+    /// The login; empty if the secret needs none.
     pub login: String,
     /// The password or token.
     pub secret: Secret,

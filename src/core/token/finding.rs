@@ -1,4 +1,4 @@
-//! What an audit finds about a token, whatever its provider, in words and by weight.
+//! What an audit finds about a token of any provider, in words and by weight.
 //!
 //! Values only. The audits of every kind of token make findings; the token side shows them.
 
@@ -38,7 +38,7 @@ pub enum Finding {
     },
     /// It may remove zones, and nothing denies it the records in them.
     DeletesZones,
-    /// The server lets anybody write in this zone, without any key.
+    /// The server lets anyone write in this zone, without any key.
     TakesUnsigned(Hostname),
     /// It may change every record of this domain that it does not name (`PowerDNS` on Rails).
     ChangesByDefault(Hostname),

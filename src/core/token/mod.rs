@@ -134,7 +134,7 @@ pub struct Duty {
 }
 
 impl TokenId {
-    /// The id as text, as it stands in URLs.
+    /// The id as text, as it is in URLs.
     pub fn as_str(&self) -> &str {
         &self.0
     }

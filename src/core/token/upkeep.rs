@@ -13,7 +13,7 @@ use crate::core::outcome::{Refusal, Rejection};
 use crate::core::secret::Fingerprint;
 use crate::core::time::Timestamp;
 
-/// What a receipt says about its token.
+/// The terms of a token, from its receipt.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Terms {
     /// When it expires by its age.
@@ -174,7 +174,7 @@ impl Known<'_> {
     }
 
     /// Whether a person must act: the token is revoked, or too powerful although a narrower one
-    /// can be had (so it is at every server that shows what a token may do).
+    /// can be had (every server that shows what a token may do has one).
     pub fn needs_a_person(&self) -> bool {
         match self {
             Self::Revoked(_) | Self::TooPowerful(_) => true,

@@ -1,4 +1,4 @@
-//! What an audit says of any token, whatever its provider: in one word, and by each finding's weight.
+//! What an audit says of a token of any provider: in one word, and by each finding's weight.
 //!
 //! Knows no finding. Used by the audits of every kind of token, by the memory and by the output.
 

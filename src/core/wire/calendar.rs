@@ -36,9 +36,9 @@ pub fn rfc822(moment: Timestamp) -> String {
     format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
 }
 
-/// Reads a date of HTTP (RFC 9110, section 5.6.7) in its own form, `Sun, 06 Nov 1994 08:49:37
-/// GMT`, or in one of the two old forms, which servers may still send. A year before 1970 gives
-/// the epoch; anything else gives `None`.
+/// Reads a date of HTTP (RFC 9110, section 5.6.7) in its own form, `Sun, 06 Nov 1994 08:49:37 GMT`, or
+/// in one of the two old forms, which servers may still send. A year before 1970 gives the epoch;
+/// anything else gives `None`.
 pub fn http_date(text: &str) -> Option<Timestamp> {
     let mut words = text.split([' ', ',', '-']).filter(|word| !word.is_empty());
     let mut next = || words.next();

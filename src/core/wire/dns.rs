@@ -92,7 +92,7 @@ impl Type {
     pub const A: Self = Self(1);
     /// A server of the zone.
     pub const NS: Self = Self(2);
-    /// Another name in place of this one.
+    /// Another name that is used instead of this one.
     pub const CNAME: Self = Self(5);
     /// The beginning of a zone.
     pub const SOA: Self = Self(6);

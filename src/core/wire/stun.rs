@@ -30,7 +30,7 @@ const XOR_MAPPED_ADDRESS: u16 = 0x0020;
 /// What a datagram says instead of an address.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Instead {
-    /// It is no answer to the request, and may come from anybody.
+    /// It is no answer to the request, and may come from anyone.
     NoAnswer,
     /// It is the answer and says this instead, in words that follow the server's name.
     Answer(String),

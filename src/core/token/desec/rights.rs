@@ -1,4 +1,4 @@
-//! Rights: what policies allow in effect, by deSEC's precedence, and what of that is too much.
+//! Rights: what policies allow in effect, by deSEC's precedence, and which rights are too much.
 //!
 //! Of the rows that fit a record, the most specific decides, in the order zone, name, type: eight
 //! levels (deSEC, documentation of token policies; measured August 2026). A single row says
@@ -46,7 +46,7 @@ pub enum RightReach {
     Record,
 }
 
-/// The rows that `policies` stand for.
+/// The rows that have the effect of `policies`.
 ///
 /// An old policy becomes what the server's own migration made of it: A and AAAA of every name in
 /// the zone, and any record where the policy allowed those.

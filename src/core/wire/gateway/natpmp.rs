@@ -19,7 +19,7 @@ const RESULTS: [&str; 5] = [
     "unsupported request",
 ];
 
-/// The content of the answer to [`REQUEST`]; `None` when `datagram` is no such answer.
+/// The content of the answer to [`REQUEST`]; `None` for another datagram, which may be anyone's.
 pub fn address_in(datagram: &[u8]) -> Option<Told> {
     Some(match *datagram {
         [0, ANSWER, 0, 0, _, _, _, _, a, b, c, d] => own(Ipv4Addr::new(a, b, c, d)),

@@ -80,8 +80,8 @@ impl Mapping {
         message
     }
 
-    /// What the answer to [`Mapping::request`] tells; `None` when `datagram` is none, and may be
-    /// anybody's.
+    /// The content of the answer to [`Mapping::request`]; `None` for another datagram, which may
+    /// come from anyone.
     pub fn address_in(&self, datagram: &[u8]) -> Option<Told> {
         let &[version, opcode, _, code, ..] = datagram else { return None };
         if version != VERSION {

@@ -80,7 +80,7 @@ pub fn location_in(datagram: &[u8]) -> Option<&str> {
 }
 
 impl Description {
-    /// The calls that may tell the address, each with the link to send it to.
+    /// The calls that may return the address, each with the link to send it to.
     pub fn calls(&self) -> impl Iterator<Item = (Call, &str)> {
         self.services.iter().filter_map(|(kind, control)| {
             let service = SERVICES.into_iter().find(|service| service == kind)?;
