@@ -1,14 +1,14 @@
-//! The files of a token: its own, the next one until it takes its place, and their receipts.
+//! The files of a token: its own, those of the next token until it replaces this one, and the receipts.
 //!
 //! | file                     | what                                                         |
 //! |--------------------------|--------------------------------------------------------------|
 //! | `dev1.token`             | the secret that hosts use                                    |
 //! | `dev1.token.receipt`     | what is known about it                                       |
-//! | `dev1.token.new`         | a secret whose token is not ready, or was not yet put in place |
-//! | `dev1.token.new.receipt` | its token's id, so that a run that was cut can be cleaned up |
-//! | `dev1.token.old`         | the secret of a token that was replaced and lives on         |
+//! | `dev1.token.new`         | a secret whose token is not ready, or not yet in place       |
+//! | `dev1.token.new.receipt` | its token's id, so that a cut run can be cleaned up          |
+//! | `dev1.token.old`         | the secret of a token that was replaced but not deleted      |
 //!
-//! Of a key there are the first and the third (`dev1.key`, `dev1.key.new`).
+//! A key has the first and the third (`dev1.key`, `dev1.key.new`).
 
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
@@ -27,26 +27,26 @@ const MAKE_WRITABLE: &str = "make that directory writable and run the command ag
 const MAKE_WRITABLE_OR_OWN: &str = "make that directory writable, or run as its owner";
 const MAKE_ROOM: &str = "make room there and run the command again";
 
-/// No file of a token is larger.
+/// The largest size of a token's file, in bytes.
 const LARGEST: u64 = 8192;
 
-/// A token's file, which need not be there yet.
+/// A token's file, which may not exist yet.
 #[derive(Clone, Debug)]
 pub struct TokenFile {
     path: PathBuf,
     ownership: Ownership,
 }
 
-/// What is in a token's files.
+/// The contents of a token's files.
 #[derive(Debug, Default)]
 pub struct Found {
     /// The secret in use.
     pub secret: Option<Secret>,
-    /// Its receipt, or that of a secret that was lost.
+    /// Its receipt, or the receipt of a secret that was lost.
     pub receipt: Option<Receipt>,
-    /// The receipt of a token that a run which was cut has left half made.
+    /// The receipt of a half-made token, left by a run that was cut.
     pub half_made: Option<Receipt>,
-    /// What is worth a word.
+    /// Remarks to print.
     pub remarks: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ impl Found {
 }
 
 impl TokenFile {
-    /// The file at `path`, or where the link there leads.
+    /// The file at `path`, or the file that the link there leads to.
     pub fn at(path: &Path) -> Result<Self, Failure> {
         let path = disk::real(path).map_err(|error| {
             Failure::of_file(path, "cannot be used", &error)
@@ -81,17 +81,17 @@ impl TokenFile {
         &self.path
     }
 
-    /// Where the next secret is until it takes its place.
+    /// The path of the next secret, until it replaces the one in use.
     pub fn new_path(&self) -> PathBuf {
         with_ending(&self.path, ".new")
     }
 
-    /// The secret whose token has not taken its place yet.
+    /// The secret whose token is not in place yet.
     pub fn next_secret(&self) -> Option<Secret> {
         secret::read_secret(&SecretPlace::File(self.new_path())).ok()
     }
 
-    /// Reads what is there, and completes a run that was cut at its very end unless only looking.
+    /// Reads the files; unless `only_looking`, also completes a run that was cut at its very end.
     pub fn look(&self, only_looking: bool) -> Result<Found, Failure> {
         let mut found = Found { secret: self.secret()?, ..Found::default() };
         match receipt::read_receipt(&self.path) {
@@ -121,7 +121,7 @@ impl TokenFile {
         Ok(found)
     }
 
-    /// Finds the token that a run which was cut has left, whose receipt is of the secret beside it.
+    /// Finds the half-made token of a cut run; its receipt must be of the secret beside it.
     fn look_for_half_made(&self, found: &mut Found, only_looking: bool) -> Result<(), Failure> {
         let half = match receipt::read_receipt(&self.new_path()) {
             Ok(half) => half,
@@ -148,7 +148,7 @@ impl TokenFile {
         Ok(())
     }
 
-    /// The secret in the file; `None` when there is none, or nothing in it.
+    /// The secret in the file; `None` when there is no file, or an empty one.
     fn secret(&self) -> Result<Option<Secret>, Failure> {
         match secret::read_secret(&SecretPlace::File(self.path.clone())) {
             Ok(secret) => Ok(Some(secret)),
@@ -159,7 +159,7 @@ impl TokenFile {
         }
     }
 
-    /// Where the secret of a replaced token is kept: a name that is free, or that holds it already.
+    /// The path for the secret of a replaced token: a free name, or a file with that secret.
     pub fn old_path(&self) -> PathBuf {
         const MOST: u32 = 99;
         let text = disk::read_text(&self.path, LARGEST).ok().flatten();
@@ -172,7 +172,7 @@ impl TokenFile {
         paths.find(is_fit).unwrap_or_else(|| with_ending(&self.path, ".old"))
     }
 
-    /// That the token in use is replaced without being ended, and where its secret is kept.
+    /// A message: the token in use is replaced but not deleted, and its secret is kept in this file.
     pub fn living_on_in_words(&self, kept: &Path) -> String {
         let (file, kept) = (self.path.display(), kept.display());
         format!(
@@ -191,7 +191,7 @@ impl TokenFile {
         disk::sync_directory(disk::directory(&path)).map_err(failed)
     }
 
-    /// Makes the next secret's empty file: an unwritable directory shows while nothing is at stake.
+    /// Creates the next secret's empty file: an unwritable directory shows before anything is sent.
     pub fn begin(&self) -> Result<File, Failure> {
         disk::create(&self.new_path(), self.ownership).map_err(|error| {
             Failure::of_file(&self.new_path(), "cannot be written", &error)
@@ -199,7 +199,7 @@ impl TokenFile {
         })
     }
 
-    /// Finds out whether the directory can be written to, and leaves nothing there.
+    /// Checks that the directory can be written to, and leaves nothing there.
     pub fn try_directory(&self) -> Result<(), Failure> {
         let path = with_ending(&self.path, ".new.try");
         let tried = disk::create(&path, self.ownership).and_then(|_| disk::remove(&path));
@@ -210,7 +210,7 @@ impl TokenFile {
         })
     }
 
-    /// Writes the next secret and the receipt that names its token, down to the disk.
+    /// Writes the next secret and the receipt that names its token, and syncs them to the disk.
     pub fn keep_half_made(
         &self,
         file: &mut File,
@@ -223,7 +223,7 @@ impl TokenFile {
         disk::sync_directory(disk::directory(&self.path)).map_err(failed)
     }
 
-    /// Lets the next secret take its place, after its receipt: whoever reads a secret finds that.
+    /// Puts the next secret in place, after its receipt: readers of the secret then find the receipt.
     pub fn finish(&self, receipt: &Receipt) -> Result<(), Failure> {
         self.write_receipt(receipt)?;
         self.put_in_place()?;
@@ -231,7 +231,7 @@ impl TokenFile {
         Ok(())
     }
 
-    /// Writes the next secret's file whole, down to the disk.
+    /// Writes the next secret's whole file, and syncs it to the disk.
     pub fn keep(&self, file: &mut File, text: &str) -> Result<(), Failure> {
         disk::fill(file, text.as_bytes()).map_err(|error| {
             self.remove_new();
@@ -239,12 +239,12 @@ impl TokenFile {
         })
     }
 
-    /// That there was no room for the next secret or what belongs to it.
+    /// The failure when the next secret or its receipt could not be written.
     fn not_written(&self, error: &io::Error) -> Failure {
         Failure::of_file(&self.new_path(), "cannot be written", error).then(MAKE_ROOM)
     }
 
-    /// Lets the next secret take its place.
+    /// Replaces the secret in use by the next one.
     pub fn put_in_place(&self) -> Result<(), Failure> {
         disk::replace(&self.new_path(), &self.path).map_err(|error| {
             Failure::of_file(&self.path, "cannot be replaced", &error).then(MAKE_WRITABLE)
@@ -259,33 +259,33 @@ impl TokenFile {
         })
     }
 
-    /// Confirms the receipt of the secret in use, which is still right.
+    /// Confirms that the receipt of the secret in use is still right.
     pub fn confirm_receipt(&self) -> Result<(), Failure> {
         receipt::confirm(&self.path).map_err(|error| {
             Failure::of_file(&receipt::path(&self.path), "cannot be confirmed", &error)
         })
     }
 
-    /// A receipt that tells no more than that `secret` is that of a token of `server`.
+    /// A receipt that holds only the server of the token, and that its secret is `secret`.
     pub fn receipt_of(&self, secret: &Secret, server: &str) -> Result<Receipt, Failure> {
         Receipt::of(secret, server)
             .map_err(|error| Failure::of_file(&self.path, "cannot be sealed", &error))
     }
 
-    /// Removes what belongs to a token that is no more, or that has taken its place.
+    /// Removes the files of a next token that was deleted, or that is in place.
     pub fn remove_new(&self) {
         let receipts = [&self.path, &self.new_path()].map(|path| receipt::path(path));
-        // The receipts that a killed run was writing.
+        // The unfinished receipts of a killed run.
         let cut_short = receipts.each_ref().map(|path| with_ending(path, ".new"));
         let [_, half_made] = receipts;
         for path in [self.new_path(), half_made].into_iter().chain(cut_short) {
-            // The next run looks at whatever stays.
+            // The next run handles files that could not be removed.
             let _ = disk::remove(&path);
         }
     }
 }
 
-/// Refuses files of which one's next secret or receipt would overwrite another.
+/// Refuses a file whose next secret or receipt would overwrite another of `files`.
 pub fn refuse_collisions(files: &[&Path]) -> Result<(), Failure> {
     for path in files {
         for ending in [".new", ".receipt", ".new.receipt", ".receipt.new", ".old"] {
@@ -302,15 +302,15 @@ pub fn refuse_collisions(files: &[&Path]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Locks the receipts in the directories of `files` as long as the result lives.
+/// Locks the receipts in the directories of `files` while the result lives.
 pub fn lock<'a>(files: impl IntoIterator<Item = &'a TokenFile>) -> Result<Vec<File>, Failure> {
-    // A directory that has several paths is locked once.
+    // A directory with several paths is locked once.
     let directory = |file: &TokenFile| disk::canonical(disk::directory(file.path()));
     let directories: BTreeSet<PathBuf> = files.into_iter().map(directory).collect();
     directories.iter().map(|directory| lock_directory(directory)).collect()
 }
 
-/// Locks the receipts in one directory as long as the result lives.
+/// Locks the receipts in one directory while the result lives.
 pub fn lock_directory(directory: &Path) -> Result<File, Failure> {
     let failed = |error: io::Error| Failure::of_file(directory, "cannot be locked", &error);
     let opened = disk::open_directory(directory).map_err(failed)?;
@@ -325,7 +325,7 @@ pub fn lock_directory(directory: &Path) -> Result<File, Failure> {
 }
 
 impl Failure {
-    /// Something about a file that the system refused.
+    /// A failure of the system with a file.
     pub(super) fn of_file(path: &Path, what: &str, error: &io::Error) -> Self {
         let what = format!("{} {what}: {}", path.display(), reason(error));
         Self::configuration(what, "")

@@ -1,5 +1,5 @@
-//! Holders: the places that hold a token, each with the hosts that use it. A host stands for its
-//! holder: what is done to its token is done for all of them.
+//! Holders: the places that hold a token, each with the hosts that use it. A host name selects its
+//! holder: a command about one host changes the token of all hosts that share it.
 
 use std::path::{Path, PathBuf};
 
@@ -12,16 +12,16 @@ use crate::core::protocol::manners::{Issuer, SecretKind};
 use crate::core::provider::Provider;
 use crate::os::disk;
 
-/// A place that holds a token, and who uses it.
+/// A place that holds a token, and the hosts that use it.
 #[derive(Clone, Debug)]
 pub struct Holder<'a> {
-    /// Where the token stands.
+    /// The place of the token.
     pub place: &'a SecretPlace,
-    /// The provider that it is for.
+    /// The provider of the token.
     pub provider: &'a Provider,
-    /// The hosts that use it, at least one.
+    /// The hosts that use the token, at least one.
     pub hosts: Vec<&'a HostConfig>,
-    /// The file in the one form that every way to it has.
+    /// The canonical path of the file, which is the same for every link to it.
     canonical: Option<PathBuf>,
 }
 
@@ -31,22 +31,22 @@ impl<'a> Holder<'a> {
         self.hosts.iter().map(|host| host.host.key.host.clone()).collect()
     }
 
-    /// The host that stands for it in commands.
+    /// The first host, which names the holder in commands.
     pub fn first(&self) -> &'a Hostname {
         &self.hosts[0].host.key.host
     }
 
-    /// Whether a host called `name` uses it.
+    /// Whether a host called `name` uses the token.
     fn is_of(&self, name: &Hostname) -> bool {
         self.hosts.iter().any(|host| host.host.key.host == *name)
     }
 
-    /// The file, if it is one.
+    /// The path, if the place is a file.
     pub fn file(&self) -> Option<&'a Path> {
         self.place.file()
     }
 
-    /// The hosts for people: `a.example.com, b.example.com`.
+    /// The hosts in words: `a.example.com, b.example.com`.
     pub fn label(&self) -> String {
         const MOST: usize = 3;
         let names: Vec<&str> =
@@ -58,10 +58,10 @@ impl<'a> Holder<'a> {
     }
 }
 
-/// Every holder of a token of `issuer` in the configuration, in its order.
+/// Every holder of a token of `issuer`, in the order of the configuration.
 ///
-/// Hosts whose paths lead to one file have one token; a file cannot hold those of two servers. The
-/// secret of a key counts with the key's name.
+/// Hosts whose paths lead to one file share one token; a file cannot hold tokens of two servers. The
+/// secret of a key belongs to the key's name, so both must be equal.
 pub fn all(config: &Config, issuer: Issuer) -> Result<Vec<Holder<'_>>, Failure> {
     let mut holders: Vec<Holder<'_>> = Vec::new();
     for host in &config.hosts {
@@ -100,7 +100,7 @@ pub fn all(config: &Config, issuer: Issuer) -> Result<Vec<Holder<'_>>, Failure> 
     Ok(holders)
 }
 
-/// The holders of the tokens of `names` that are of `issuer`; all of them where there is no name.
+/// The holders of tokens of `issuer` that hosts called `names` use; all of them if there is no name.
 pub fn asked<'a>(
     config: &'a Config,
     issuer: Issuer,
@@ -114,12 +114,12 @@ pub fn asked<'a>(
     Ok(holders)
 }
 
-/// Who makes the tokens of `host`, if anybody.
+/// The issuer of the tokens of `host`, if there is one.
 pub fn issuer(config: &Config, host: &HostConfig) -> Option<Issuer> {
     config.providers[host.provider].protocol.manners().tokens
 }
 
-/// Who makes the tokens of the hosts called `name`, at least one.
+/// The issuers of the tokens of the hosts called `name`, at least one.
 pub fn issuers_of(config: &Config, name: &Hostname) -> Result<Vec<Issuer>, Failure> {
     let of_name = config.hosts.iter().filter(|host| host.host.key.host == *name);
     let known: Vec<_> = of_name.filter_map(|host| issuer(config, host)).collect();
@@ -127,7 +127,7 @@ pub fn issuers_of(config: &Config, name: &Hostname) -> Result<Vec<Issuer>, Failu
     if issuers.is_empty() { Err(unknown(config, name)) } else { Ok(issuers) }
 }
 
-/// Why there is no token to be had for `name`.
+/// Why there is no token for `name`.
 fn unknown(config: &Config, name: &Hostname) -> Failure {
     let host = config.hosts.iter().find(|host| host.host.key.host == *name);
     let file = config.path.display();

@@ -1,5 +1,5 @@
-//! Management's secrets, a token or a user's password: the ones that may make and delete others. Read
-//! for one command, never stored, never shown.
+//! The secrets of management, a token or a user's password, which may make and delete tokens. Read for
+//! one command, never stored, never shown.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -10,17 +10,17 @@ use crate::config::secret::{self, Flaw, SecretError, looks_like_a_secret, one_li
 use crate::core::secret::Secret;
 use crate::os::terminal;
 
-/// The variable that holds it.
+/// The environment variable that holds the management token.
 pub use crate::cli::table::MANAGEMENT_VARIABLE as VARIABLE;
 
-/// A secret of management, as people are told of it.
+/// A secret of management, in the words of messages.
 #[derive(Clone, Copy)]
 struct SecretWords {
     /// The option that names its file.
     option: &'static str,
-    /// What it is.
+    /// The name of the secret.
     name: &'static str,
-    /// The same in one word.
+    /// The name in one word.
     word: &'static str,
 }
 
@@ -30,17 +30,17 @@ const TOKEN: SecretWords =
 const PASSWORD: SecretWords =
     SecretWords { option: "--management-password-file", name: "user's password", word: "password" };
 
-/// What is asked on the terminal.
+/// The prompt on the terminal.
 const PROMPT: &str = "Management token (it is not shown): ";
 
-/// The management token: that of `file` (`-` is standard input), else of the variable, else, with
-/// `may_ask`, what is typed on the terminal; `None` when there is none. An error tells the fix.
+/// The management token: from `file` (`-` is standard input), else from the variable, else, with
+/// `may_ask`, typed on the terminal; `None` when there is none. An error includes the fix.
 pub fn secret(file: Option<&Path>, may_ask: bool) -> Result<Option<Secret>, String> {
     let ask = || if may_ask { terminal::ask_hidden(PROMPT) } else { Ok(None) };
     choose(file, std::env::var_os(VARIABLE), ask)
 }
 
-/// The password of the management user `login`: that of `file`, else what is typed, as for [`secret`].
+/// The password of the management user `login`: from `file`, else typed, as for [`secret`].
 pub fn password(file: Option<&Path>, login: &str) -> Result<Option<Secret>, String> {
     match file {
         Some(path) => PASSWORD.in_file(path).map(Some),
@@ -49,7 +49,7 @@ pub fn password(file: Option<&Path>, login: &str) -> Result<Option<Secret>, Stri
     }
 }
 
-/// As [`secret`], with the variable's value.
+/// As [`secret`], with the value of the variable.
 fn choose(
     file: Option<&Path>,
     variable: Option<OsString>,
@@ -58,7 +58,7 @@ fn choose(
     if let Some(path) = file {
         return TOKEN.in_file(path).map(Some);
     }
-    // A unit or a script unsets it by an empty value.
+    // An empty value counts as unset: a unit or a script can only empty it.
     if let Some(value) = variable.filter(|value| !value.is_empty()) {
         let wrong = |flaw: Flaw| match flaw {
             Flaw::Empty => format!(
@@ -72,7 +72,7 @@ fn choose(
 }
 
 impl SecretWords {
-    /// What `ask` brings; `None` where nobody answers.
+    /// The result of `ask` as a secret; `None` where nothing was typed.
     fn typed(
         self,
         ask: impl FnOnce() -> io::Result<Option<String>>,
@@ -92,7 +92,7 @@ impl SecretWords {
         }
     }
 
-    /// What is in the option's file; `-` is standard input.
+    /// The secret in the option's file; `-` is standard input.
     fn in_file(self, path: &Path) -> Result<Secret, String> {
         let Self { option, word, .. } = self;
         let is_input = path == Path::new("-") || path == Path::new("/dev/stdin");
@@ -103,7 +103,7 @@ impl SecretWords {
                     "{option}: standard input is a terminal, which would show the {word}; leave the option out to be asked for it"
                 ));
             }
-            // A redirected file is open already; opening it anew could fail, and prove nothing.
+            // A redirected file is open already; opening it again could fail, and would check nothing.
             secret::from_reader(input, Path::new("standard input"))
         } else {
             secret::read_handed(path)
@@ -111,11 +111,11 @@ impl SecretWords {
         read.map_err(|error| self.file_problem(&error))
     }
 
-    /// What is wrong with the option's file.
+    /// The problem with the option's file, in words.
     fn file_problem(self, error: &SecretError) -> String {
         let Self { option, name, word } = self;
         let text = match error {
-            // A secret that was given in place of its file must not appear in a log.
+            // A secret that was given instead of its file's name must not appear in a log.
             SecretError::Missing(path) if looks_like_a_secret(path) => {
                 format!("the file does not exist; give the name of a file, not the {word} itself")
             }

@@ -1,8 +1,8 @@
-//! The token side: issue, audit, rotate and revoke tokens that can do one job and nothing else.
+//! The token side: issues, audits, rotates and revokes tokens that can do one job and nothing else.
 //!
-//! What a token should be is decided in `core::token`; here it is asked for, sent and shown, in an
-//! order in which a cut after any request leaves no token that can write more than its rows. Rounds
-//! and daemon know of it only by the receipts beside the token files.
+//! `core::token` decides what a token should be; this module asks, sends and shows, in an order in
+//! which a cut after any request leaves no token that can write more than its rows. Rounds and
+//! daemon know of tokens only by the receipts beside the token files.
 
 mod desec;
 mod files;
@@ -38,7 +38,7 @@ use crate::provider::Trouble;
 use crate::provider::desec::Account;
 use crate::receipt::with_ending;
 
-/// Why something could not be done: what happened, what is true at the server now, what to do.
+/// Why a command failed: what happened, what is true at the server now, what to do.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Failure {
     exit: Exit,
@@ -47,7 +47,7 @@ pub struct Failure {
     next: String,
 }
 
-/// How long a command waits for the account's limits in one go: the hour's limit can take that.
+/// The longest wait of a command for the account's limits: long enough for the limit of an hour.
 const PATIENCE: Duration = Duration::from_secs(65 * 60);
 
 /// Runs one token command; `verbosity` is how often `-v` was given, less how often `-q`.
@@ -89,7 +89,7 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
     exit
 }
 
-/// The parts of `command` for each issuer; where there is no host, deSEC's says what is missing.
+/// Splits `command` by issuer; if there are no hosts, the part for deSEC reports what is missing.
 fn parts(config: &Config, command: &TokenCommand) -> Result<Vec<(Issuer, TokenCommand)>, Failure> {
     let mut parts: Vec<(Issuer, TokenCommand)> = Vec::new();
     let part = |hosts| TokenCommand { hosts, ..command.clone() };
@@ -118,7 +118,7 @@ fn parts(config: &Config, command: &TokenCommand) -> Result<Vec<(Issuer, TokenCo
     Ok(parts)
 }
 
-/// Refuses the first of `options` (name, whether it is given, what to do instead) that is given.
+/// Refuses the first given one of `options` (name, whether it is given, what to do instead).
 fn refuse_options(options: &[(&str, bool, &str)], why: &str) -> Result<(), Failure> {
     match options.iter().find(|(_, is_given, _)| *is_given) {
         None => Ok(()),
@@ -147,22 +147,22 @@ impl Failure {
         Self::new(Exit::Configuration, what, next)
     }
 
-    /// A file, a setting or an answer on the terminal that cannot be used, in its own words.
+    /// A failure of a file, a setting or an answer on the terminal, in its own words.
     fn of_configuration(problem: impl fmt::Display) -> Self {
         Self::configuration(problem.to_string(), "")
     }
 
-    /// The same with what is true at the server now.
+    /// The same failure, with what is true at the server now.
     fn leaving(self, now: impl Into<String>) -> Self {
         Self { now: Some(now.into()), ..self }
     }
 
-    /// The same with another next step.
+    /// The same failure, with another next step.
     fn then(self, next: impl Into<String>) -> Self {
         Self { next: next.into(), ..self }
     }
 
-    /// What the account's answer to a request of the management token means.
+    /// The failure after the account's answer to a request with the management token.
     fn of_management(trouble: &Trouble, doing: &str) -> Self {
         let what = format!("{doing}: {trouble}");
         match trouble {
@@ -187,7 +187,7 @@ impl Failure {
         }
     }
 
-    /// What the server's answer to a token or a user means; `next` is what to do about a refusal.
+    /// The failure after the server's answer to a token or a user; `next` is the fix for a refusal.
     fn of_server(trouble: &Trouble, doing: &str, next: &str) -> Self {
         let what = format!("{doing}: {trouble}");
         match trouble {
@@ -198,13 +198,13 @@ impl Failure {
         }
     }
 
-    /// Says it; returns how the command ends for it.
+    /// Prints the failure; returns its exit code.
     fn tell(&self) -> Exit {
         err(&self.to_string());
         self.exit
     }
 
-    /// Says it of `holder`; returns how the command ends for it.
+    /// Prints the failure of `holder`; returns its exit code.
     fn tell_of(&self, holder: &Holder<'_>) -> Exit {
         err(&format!("{}: {self}", holder.label()));
         self.exit
@@ -224,7 +224,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The management secret, which these commands cannot do without.
+/// The management secret, which these commands need.
 fn management(command: &TokenCommand) -> Result<Secret, Failure> {
     let found = management::secret(command.management_token_file.as_deref(), true);
     found.map_err(Failure::of_configuration)?.ok_or_else(|| {
@@ -236,7 +236,7 @@ fn management(command: &TokenCommand) -> Result<Secret, Failure> {
     })
 }
 
-/// The provider that all of `holders` are at: one management token is for one account.
+/// The one provider of all `holders`: a management token is for one account.
 fn common_provider<'a>(holders: &[Holder<'a>]) -> Result<&'a Provider, Failure> {
     let first = holders.first().ok_or_else(|| {
         Failure::usage(
@@ -254,7 +254,7 @@ fn common_provider<'a>(holders: &[Holder<'a>]) -> Result<&'a Provider, Failure> 
     }
 }
 
-/// The account behind `provider`, as `secret` sees it.
+/// The account at `provider`, asked with `secret`.
 fn account<'a>(
     provider: &'a Provider,
     clients: &'a Clients,
@@ -269,7 +269,7 @@ fn account<'a>(
     Ok(Account::new(api_url, ca_file, clients, secret, PATIENCE, progress))
 }
 
-/// The clients of a command about `holders`: a server may repeat what any of their files holds.
+/// The clients for `holders`; they hide the secrets in their files, which a server may repeat.
 fn clients(holders: &[Holder<'_>]) -> Clients {
     let clients = Clients::new(clock::Clock::new(None, None).is_set());
     let hide = |place: &SecretPlace| {
@@ -280,14 +280,14 @@ fn clients(holders: &[Holder<'_>]) -> Clients {
     for holder in holders {
         hide(holder.place);
         if let SecretPlace::File(path) = holder.place {
-            // A run that was cut may have left a secret there.
+            // A cut run may have left a secret there.
             hide(&SecretPlace::File(with_ending(path, ".new")));
         }
     }
     clients
 }
 
-/// Refuses a management token that is a host's as well: whoever breaks into that host has it.
+/// Refuses a management token that is also a host's: an intruder on that host would have it.
 fn refuse_double_use(config: &Config, management: &Secret) -> Result<(), Failure> {
     let holders = holder::all(config, Issuer::Account)?;
     let is_double = |holder: &&Holder<'_>| {
@@ -309,7 +309,7 @@ fn refuse_double_use(config: &Config, management: &Secret) -> Result<(), Failure
     .leaving("nothing was changed"))
 }
 
-/// The file of a holder, in which alone a token can be issued.
+/// The file of a holder; tokens can be issued into files only.
 fn token_file(holder: &Holder<'_>) -> Result<TokenFile, Failure> {
     let path = holder.file().ok_or_else(|| {
         Failure::configuration(
@@ -320,7 +320,7 @@ fn token_file(holder: &Holder<'_>) -> Result<TokenFile, Failure> {
     TokenFile::at(path)
 }
 
-/// Says that a file holds the secret of a token that has ended.
+/// Prints that a file holds the secret of a token that has ended.
 fn tell_dead_secret(holder: &Holder<'_>, file: &TokenFile) {
     out(&format!(
         "{}: {} still holds the dead secret; remove it, or `homing token issue {}` makes a new \

@@ -1,4 +1,4 @@
-//! How far a command on many tokens has come: one line on standard error that is written anew.
+//! Progress of a command on many tokens: one line on standard error that is overwritten.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
@@ -10,34 +10,34 @@ use crate::os::say::err;
 use crate::os::terminal::{breadth, breadth_of, error_width};
 use crate::provider::desec::Watch;
 
-/// The line; it goes away when this is dropped.
+/// The line of progress; it is removed when this is dropped.
 #[derive(Debug)]
 pub struct Progress {
     total: Cell<usize>,
-    /// Whether there is somebody to see it.
+    /// Whether the line is drawn: messages are wanted, and standard error is a terminal.
     draws: bool,
-    /// Whether there is anybody who wants to know.
+    /// Whether messages are wanted.
     speaks: bool,
-    /// When it was last told off a terminal how far it is.
+    /// The time of the last message off a terminal.
     told: Cell<Duration>,
     done: Cell<usize>,
     is_drawn: Cell<bool>,
 }
 
 impl Progress {
-    /// Nothing of `total` is done; draws only on a terminal, and only when it `speaks`.
+    /// Nothing of `total` is done; draws only on a terminal, and only if `speaks`.
     pub fn new(total: usize, speaks: bool) -> Self {
         let draws = speaks && io::stderr().is_terminal();
         let (total, told) = (Cell::new(total), Cell::new(clock::uptime()));
         Self { total, draws, speaks, told, done: Cell::new(0), is_drawn: Cell::new(false) }
     }
 
-    /// There turned out to be so many.
+    /// Sets another total.
     pub fn expect(&self, total: usize) {
         self.total.set(total);
     }
 
-    /// So many are done, and now it is the turn of `what`.
+    /// Shows that `done` are done and `what` is next.
     pub fn at(&self, done: usize, what: &str) {
         self.done.set(done);
         self.tell(done, what);
@@ -48,14 +48,14 @@ impl Progress {
         }
     }
 
-    /// Takes the line away, so that something else can be said; the next step draws it again.
+    /// Removes the line, so that other text can be printed; the next step draws it again.
     pub fn clear(&self) {
         if self.is_drawn.take() {
             write("\r\x1b[K");
         }
     }
 
-    /// Off a terminal, long work says from time to time how far it is.
+    /// Off a terminal, prints the progress of long work from time to time.
     fn tell(&self, done: usize, what: &str) {
         const SELDOM: Duration = Duration::from_secs(30);
         let now = clock::uptime();
@@ -68,7 +68,7 @@ impl Progress {
 
     fn draw(&self, line: impl FnOnce(usize) -> String) {
         if self.draws {
-            // A terminal that is full to the last column begins a new line.
+            // A terminal whose last column is filled begins a new line.
             let line = line(error_width().saturating_sub(1));
             write(&["\r", &line, "\x1b[K"].concat());
             self.is_drawn.set(true);
@@ -78,7 +78,7 @@ impl Progress {
 
 impl Watch for Progress {
     fn waits(&self, wait: Duration) {
-        /// A shorter one is not worth a line in a log.
+        /// A shorter wait is not worth a line in a log.
         const LONG: Duration = Duration::from_secs(10);
         if self.draws {
             self.draw(|width| pause(self.done.get(), self.total.get(), wait, width));
@@ -108,7 +108,7 @@ fn bar(done: usize, total: usize, what: &str, width: usize) -> String {
     cut(&format!("[{cells}] {done} of {total}  {}", Printable(what)), width)
 }
 
-/// What is said while nothing leaves; the reason only where there is room for it.
+/// The line during a wait; the reason only if it fits.
 fn pause(done: usize, total: usize, wait: Duration, width: usize) -> String {
     const REASON: &str = ": the account takes only so many requests in a time";
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -122,7 +122,7 @@ fn pause(done: usize, total: usize, wait: Duration, width: usize) -> String {
     cut(&line, width)
 }
 
-/// What of `line` fits, with a mark where it ends early.
+/// As much of `line` as fits, with a mark where it is cut.
 fn cut(line: &str, width: usize) -> String {
     if breadth(line) <= width {
         return line.to_owned();
@@ -138,7 +138,7 @@ fn cut(line: &str, width: usize) -> String {
     short
 }
 
-/// A terminal that has gone away is no reason to stop.
+/// An error is ignored: the command goes on without its terminal.
 fn write(text: &str) {
     let mut terminal = io::stderr();
     let _ = terminal.write_all(text.as_bytes());

@@ -1,5 +1,5 @@
-//! Proofs: an audit that found a token narrow is written down in its receipt, for the hosts that
-//! want that (`strict-token`).
+//! Proofs: an audit that finds a token narrow writes so into its receipt, for hosts with
+//! `strict-token`.
 
 use super::files::lock_directory;
 use super::show::Audited;
@@ -16,9 +16,9 @@ use crate::os::clock;
 use crate::os::disk::{self, Ownership};
 use crate::receipt::{self, Receipt};
 
-/// Writes down what audits found, for status and for the hosts that want a proof (`strict-token`):
-/// that a token is narrow, or that it is not what its receipt proved. Only what changes is written,
-/// not while somebody else is at work there, and not if anything there is not what was judged any more.
+/// Writes the results of audits into receipts, for status and for hosts with `strict-token`: a token is
+/// narrow, or is not what its receipt proved. Writes changes only, and nothing if another process holds
+/// the lock or if secret or receipt have changed since.
 pub fn note_proofs(subjects: &[Subject<'_>], audited: &[Audited]) {
     for subject in subjects {
         let (Some(file), Some(secret)) = (subject.holder.file(), &subject.secret) else { continue };
@@ -36,13 +36,13 @@ pub fn note_proofs(subjects: &[Subject<'_>], audited: &[Audited]) {
             // A receipt that could not be read, or is of another token, is not overwritten.
             && receipt::read_receipt(file).is_ok_and(|now| now == subject.receipt);
         if let (true, Ok(ownership)) = (is_same, Ownership::of(&real)) {
-            // Without the right to write there, the audit is printed all the same.
+            // If the receipt cannot be written, the audit is printed all the same.
             let _ = receipt::write_receipt(file, &after, ownership);
         }
     }
 }
 
-/// What the receipt should say after an audit; `None` where the audit has nothing to write.
+/// The receipt after an audit; `None` where the audit has nothing to write.
 fn noted(
     before: Option<&Receipt>,
     report: &Audited,
@@ -70,7 +70,7 @@ fn noted(
     }
 }
 
-/// The receipt that says that its token is narrow, with everything that is known of it.
+/// A receipt for a narrow token, with everything that is known of it.
 fn narrow(
     before: Option<&Receipt>,
     report: &Audited,
@@ -85,7 +85,7 @@ fn narrow(
     };
     let known = before.cloned().or_else(new)?;
     let covers = |host: &Hostname| report.duties.iter().any(|duty| duty.host == *host);
-    // The audit judged it for these hosts, so the proof is for these.
+    // The audit judged the token for these hosts, so they are what it proves.
     let duties = if report.hosts.iter().all(covers) { &report.duties } else { &known.duties };
     // The file holds whole seconds.
     let whole = |at: Timestamp| Timestamp::from_secs(at.millis() / 1000);

@@ -1,8 +1,8 @@
-//! Tokens of `PowerDNS` on Rails: made narrow in one request, judged by what was written down then.
+//! Tokens of `PowerDNS` on Rails: made narrow in one request, judged by their receipts.
 //!
 //! Such a server can neither list, show nor change tokens. A new one is kept beside the one in use,
-//! opens a session of its own, and only then takes its place; a run that was cut goes on with it. The
-//! old one ends by its age, or by a logout with it, which is what `revoke` does.
+//! must open a session of its own before it replaces that one; after a cut, the next run goes on with
+//! it. The old token ends by its age, or by a logout with it, which is what `revoke` does.
 
 use std::path::Path;
 use std::time::Duration;
@@ -36,10 +36,10 @@ use crate::provider::Trouble;
 use crate::provider::rails::{Missing, PLACEHOLDERS, Server};
 use crate::receipt::Receipt;
 
-/// The life of a token for which none was asked: the server's own default is an hour.
+/// The default life of a token: the server's own default is an hour.
 const MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Runs one command but `audit` about the hosts that it names.
+/// Runs any command except `audit` for the hosts that it names.
 pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failure> {
     refuse_limits(command)?;
     let holders = holder::asked(config, Issuer::Rails, &command.hosts)?;
@@ -73,7 +73,7 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
     Ok(exit)
 }
 
-/// Refuses what such a server does not know.
+/// Refuses options that such a server does not support.
 fn refuse_limits(command: &TokenCommand) -> Result<(), Failure> {
     let (ends, none) = ("every token there ends: give it a time, such as 365d", "leave it out");
     let limits = &command.limits;
@@ -87,7 +87,7 @@ fn refuse_limits(command: &TokenCommand) -> Result<(), Failure> {
     refuse_options(&options, ": PowerDNS on Rails has no such thing")
 }
 
-/// The user that makes tokens, if one is named.
+/// The user that makes tokens, if the command names one.
 fn user(command: &TokenCommand) -> Result<Option<Credential>, Failure> {
     const OPTION: &str = "--management-password-file";
     let file = command.management_password_file.as_deref();
@@ -119,7 +119,7 @@ fn base(provider: &Provider) -> &str {
     provider.api_url.as_deref().unwrap_or_default()
 }
 
-/// What the hosts of a holder need; the domain of each is as written, or as the receipt tells.
+/// The duties of a holder's hosts; the domain of each is configured, or from the receipt.
 fn duties(
     config: &Config,
     holder: &Holder<'_>,
@@ -140,7 +140,7 @@ fn duties(
     holder.hosts.iter().map(duty).collect()
 }
 
-/// The domain of `host`: its own setting, else the longest that is written for others of its server.
+/// The domain of `host`: its own setting, else the longest one set for a host at the same server.
 fn zone(config: &Config, host: &HostConfig) -> Option<Hostname> {
     let name = &host.host.key.host;
     let others = config.hosts.iter().filter(|other| {
@@ -154,7 +154,7 @@ fn zone(config: &Config, host: &HostConfig) -> Option<Hostname> {
     host.host.zone.clone().or_else(longest)
 }
 
-/// What issues and replaces tokens.
+/// The issuer of tokens.
 struct RailsIssuer<'a> {
     config: &'a Config,
     command: &'a TokenCommand,
@@ -162,7 +162,7 @@ struct RailsIssuer<'a> {
     clients: &'a Clients,
 }
 
-/// What is to be done about one holder's token.
+/// The work on one holder's token.
 struct Job<'a> {
     holder: &'a Holder<'a>,
     file: &'a TokenFile,
@@ -170,12 +170,12 @@ struct Job<'a> {
     found: Found,
     duties: Vec<Duty>,
     age: Duration,
-    /// What a token that is made now is to be granted.
+    /// The grant for a new token.
     wanted: Grant,
 }
 
 impl<'a> RailsIssuer<'a> {
-    /// Puts one holder's token right, or replaces it.
+    /// Fixes one holder's token, or replaces it.
     async fn serve(&self, holder: &'a Holder<'a>, file: &TokenFile) -> Result<(), Failure> {
         let mut found = file.look(self.command.dry_run)?;
         let base = base(holder.provider);
@@ -204,7 +204,7 @@ impl<'a> RailsIssuer<'a> {
         }
     }
 
-    /// Lets the token in use be, if its server takes it; missing records are created.
+    /// Keeps the token in use if its server accepts it; creates missing records.
     async fn keep(&self, job: &Job<'a>) -> Result<(), Failure> {
         let (Some(secret), Some(receipt)) = (&job.found.secret, job.found.proven()) else {
             return self.replace(job, None, true).await;
@@ -242,7 +242,7 @@ impl<'a> RailsIssuer<'a> {
         Ok(())
     }
 
-    /// Makes a token, or goes on with that of a run which was cut, and lets it take its place.
+    /// Makes a token, or goes on with that of a cut run, and puts it in place.
     async fn replace(
         &self,
         job: &Job<'a>,
@@ -261,7 +261,7 @@ impl<'a> RailsIssuer<'a> {
             }
             None => job.wanted.expires,
         };
-        // Without a receipt, it may be in use for something else.
+        // Without a receipt, the old token may be in use for something else.
         let kept = job.found.secret.is_some() && job.found.proven().is_none();
         let kept = kept.then(|| job.file.old_path());
         if let Some(kept) = &kept {
@@ -315,10 +315,10 @@ impl<'a> RailsIssuer<'a> {
         Ok(())
     }
 
-    /// A new token that is on the disk and taken by the server, with its receipt and missing records.
+    /// A new token, on the disk and accepted by the server, with its receipt and the missing records.
     async fn fresh(&self, job: &Job<'a>) -> Result<(Secret, Receipt, Vec<Missing>), Failure> {
         let user = self.user()?;
-        // A half-made token that is not wanted any more has never been in use.
+        // A half-made token that does not fit any more was never in use.
         if let (Some(_), Some(left)) = (&job.found.half_made, job.file.next_secret()) {
             let _ = job.server.end(&left).await;
         }
@@ -369,7 +369,7 @@ impl<'a> RailsIssuer<'a> {
         }
     }
 
-    /// Creates the records that are missing, by the user that makes tokens: it may own the domain.
+    /// Creates missing records as the user that makes tokens, who may own the domain.
     async fn create(
         &self,
         job: &Job<'a>,
@@ -400,7 +400,7 @@ impl<'a> RailsIssuer<'a> {
         })
     }
 
-    /// The user that may make tokens, without whom nothing can be made.
+    /// The user that may make tokens, who is needed to make one.
     fn user(&self) -> Result<&Credential, Failure> {
         self.user.as_ref().ok_or_else(|| {
             Failure::usage(
@@ -423,7 +423,7 @@ impl Job<'_> {
         out(&format!("{} ({})", self.holder.label(), self.file.path().display()));
     }
 
-    /// Why the token in use cannot stay; `None` when it can, as far as its receipt tells.
+    /// Why the token in use cannot stay; `None` when it can, as far as its receipt shows.
     fn useless(&self) -> Option<String> {
         let (file, receipt) = (self.file.path().display(), self.found.receipt.as_ref());
         let Some(known) = self.found.proven() else {
@@ -452,7 +452,7 @@ impl Job<'_> {
         }
     }
 
-    /// The token that a run which was cut has made, if it is what is wanted now.
+    /// The token that a cut run has made, if it fits and will last more than half its life.
     fn half_made(&self) -> Option<(Secret, Receipt)> {
         let receipt = self.found.half_made.as_ref()?;
         let grant = receipt.rails.as_ref().filter(|grant| is_the_same(grant, &self.wanted))?;
@@ -473,7 +473,7 @@ impl Job<'_> {
     }
 }
 
-/// Whether two grants allow the same, whatever their ends.
+/// Whether two grants allow the same, apart from their ends.
 fn is_the_same(one: &Grant, other: &Grant) -> bool {
     Grant { expires: None, ..one.clone() } == Grant { expires: None, ..other.clone() }
 }
@@ -486,7 +486,7 @@ fn ends(end: Option<Timestamp>) -> String {
     }
 }
 
-/// What the server's answer to the user means.
+/// The failure after the server's answer to the user.
 fn of_user(trouble: &Trouble, doing: &str) -> Failure {
     if trouble.is_credential() {
         let next = "check --management-user and its password, and run the command again";
@@ -495,7 +495,7 @@ fn of_user(trouble: &Trouble, doing: &str) -> Failure {
     Failure::of_server(trouble, doing, "")
 }
 
-/// That a new token did not open a session.
+/// The failure of a new token that did not open a session.
 fn not_proven(trouble: &Trouble) -> Failure {
     Failure::of_server(trouble, "the new token does not prove good", "")
         .leaving("it is kept beside the one in use, which is as it was")
@@ -562,7 +562,7 @@ async fn revoke(
     Ok(())
 }
 
-/// What is known of the tokens of the hosts that `command` names, and how that ends for the others.
+/// Judges the tokens of the hosts that `command` names; also returns the exit code for the others.
 pub async fn of_tokens(
     config: &Config,
     command: &TokenCommand,
@@ -591,7 +591,7 @@ pub async fn of_tokens(
     Ok((exit, audited))
 }
 
-/// What is known of one token.
+/// Judges one token.
 async fn judged(
     config: &Config,
     subject: &Subject<'_>,
@@ -613,7 +613,7 @@ async fn judged(
             Ok(_) => is_valid = Some(true),
             Err(trouble) if trouble.is_credential() => {
                 is_valid = Some(false);
-                // Whatever it was granted, nobody can use it any more.
+                // The server refuses the token, so its grant does not matter.
                 findings = vec![Finding::Lapsed];
             }
             Err(_) if is_over => {}

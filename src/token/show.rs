@@ -1,6 +1,6 @@
-//! How audits are shown: a table for people, and JSON for scripts.
+//! Output of audits: a table for people, and JSON for scripts.
 //!
-//! What a server said is cleaned here before it is measured and coloured.
+//! Text from a server is cleaned here before it is measured and coloured.
 
 use std::path::PathBuf;
 
@@ -18,74 +18,74 @@ use crate::os::log::Printable;
 use crate::os::say::out;
 use crate::os::terminal::{self, breadth, breadth_of};
 
-/// Who looked.
+/// The source of an audit's findings.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum By {
-    /// Nobody: it is judged by what its server answers to it (rfc2136).
+    /// The name server's answers to the key (rfc2136).
     Answers,
     /// The account, with the management token.
     Management,
-    /// The token itself, which does not see everything.
+    /// The token itself, which cannot see everything.
     Itself,
-    /// Nobody: what was written down when it was made is all there is.
+    /// The receipt alone, written when the token was made.
     #[default]
     Receipt,
 }
 
-/// What an audit found about one token.
+/// The result of the audit of one token.
 #[derive(Clone, Debug, Default)]
 pub struct Audited {
-    /// The hosts that it is for; none for a token that is no host's here.
+    /// The hosts that use the token; none for a token of no host here.
     pub hosts: Vec<Hostname>,
-    /// Where its secret is kept.
+    /// The file of its secret.
     pub file: Option<PathBuf>,
-    /// Its id, where that is known.
+    /// Its id, if it is known.
     pub id: Option<TokenId>,
     /// Its name at the provider.
     pub name: Option<String>,
-    /// Who looked.
+    /// The source of the findings.
     pub by: By,
-    /// What was found, worst first.
+    /// The findings, worst first.
     pub findings: Vec<Finding>,
-    /// The fix of each, in the same order: a command, or a sentence with commands in backticks.
+    /// The fix of each finding, in the same order: a command, or a sentence with commands in backticks.
     pub fixes: Vec<Option<String>>,
-    /// What the token cannot see of itself.
+    /// Properties that the audit could not see.
     pub not_visible: Vec<&'static str>,
-    /// When its time is over.
+    /// The time when it ends.
     pub expires: Option<Timestamp>,
-    /// When it was last used.
+    /// The time of its last use.
     pub last_used: Option<Timestamp>,
-    /// When it was made.
+    /// The time when it was made.
     pub created: Option<Timestamp>,
-    /// What bounds its life and use.
+    /// The limits of its life and use.
     pub limits: Option<Limits>,
-    /// Whether its server would take it now, by the server's own word.
+    /// Whether its server accepts it now, as the server says.
     pub is_valid: Option<bool>,
-    /// The rules of its policies; `None` where nobody could read them.
+    /// The rules of its policies; `None` where they could not be read.
     pub rows: Option<Vec<Row>>,
-    /// What it was judged for.
+    /// The duties that it was judged for.
     pub duties: Vec<Duty>,
-    /// Whether what its receipt says is about another token.
+    /// Whether its receipt is of another token.
     pub is_anothers: bool,
-    /// How many probes were made.
+    /// The number of probes.
     pub tried: usize,
     /// Whether its receipt proves that Homing issued it.
     pub is_ours: bool,
 }
 
 impl Audited {
-    /// A report in which nothing is said yet.
+    /// An empty report.
     pub fn by(by: By) -> Self {
         Self { by, ..Self::default() }
     }
 
-    /// Puts the worst finding first, and finds the fix of each.
+    /// Sorts the findings, worst first, and sets the fix of each.
     pub fn put_in_order(&mut self, fix: impl Fn(&Self, &Finding) -> Option<String>) {
         finding::sort(&mut self.findings);
         self.fixes = self.findings.iter().map(|finding| fix(self, finding)).collect();
     }
 
-    /// What the findings come to.
+    /// The verdict of all findings.
     pub fn verdict(&self) -> TokenVerdict {
         finding::verdict(&self.findings)
     }
@@ -97,7 +97,7 @@ impl Audited {
     }
 }
 
-/// Shows what audits found; returns how the command ends for it.
+/// Prints the results of audits; returns the exit code.
 pub fn tell(audited: &[Audited], as_json: bool, is_verbose: bool) -> Exit {
     if as_json {
         out(&json(audited));
@@ -109,7 +109,7 @@ pub fn tell(audited: &[Audited], as_json: bool, is_verbose: bool) -> Exit {
     Exit::worst(audited.iter().map(exit))
 }
 
-/// What the audit of one token tells a script.
+/// The exit code for one token.
 fn exit(audited: &Audited) -> Exit {
     match audited.verdict() {
         TokenVerdict::TooPowerful => Exit::Rejected,
@@ -128,7 +128,7 @@ fn exit(audited: &Audited) -> Exit {
 const GAP: usize = 2;
 
 /// The audits as lines of at most `width` columns, except that a command is never broken; with
-/// `colours` they are for [`out_styled`]. That a token has no end is a finding only if `is_verbose`.
+/// `colours` they are for [`out_styled`]. Shows [`Finding::NoExpiry`] only if `is_verbose`.
 pub fn table(
     audited: &[Audited],
     now: Timestamp,
@@ -158,16 +158,16 @@ pub fn table(
     page.lines
 }
 
-/// How wide each column is.
+/// The widths of the columns.
 struct Columns {
     widths: [usize; 4],
-    /// The width of everything.
+    /// The width of the page.
     all: usize,
 }
 
 impl Columns {
     fn fitting(header: &[String; 4], rows: &[[String; 4]], all: usize) -> Self {
-        /// Names in a column that is narrower are hard to read: then each has a line of its own.
+        /// A narrower column for names is hard to read; then each name has a line of its own.
         const LEAST: usize = 16;
         let rows = || std::iter::once(header).chain(rows);
         let longest = |place: usize| rows().map(|row| breadth(&row[place])).max();
@@ -178,7 +178,7 @@ impl Columns {
         Self { widths, all }
     }
 
-    /// Adds a row, its second cell in `style`; a name that is too long stands above the rest.
+    /// Adds a row, its second cell in `style`; a name that is too long has its own line above.
     fn write(&self, lines: &mut Vec<String>, row: &[String; 4], style: Option<Style>) {
         let mut line = String::new();
         for (place, (cell, width)) in row.iter().zip(self.widths).enumerate() {
@@ -205,7 +205,7 @@ fn row(token: &Audited, now: Timestamp) -> [String; 4] {
         Some(moment) => &date(moment),
         None if no_moment => "-",
         None if token.findings.contains(&Finding::NoExpiry) => "never",
-        // Without an age, only the time without use is left to end it.
+        // Without an age, the token ends only after a time without use.
         None if is_seen(token) => "if unused",
         None => "?",
     };
@@ -218,7 +218,7 @@ fn row(token: &Audited, now: Timestamp) -> [String; 4] {
     [label(token), standing(token).0.to_owned(), expires.to_owned(), used.to_owned()]
 }
 
-/// Whether nothing about the token is hidden.
+/// Whether the audit could see everything about the token.
 fn is_seen(token: &Audited) -> bool {
     token.by == By::Management && token.id.is_some()
 }
@@ -227,12 +227,12 @@ fn is_gone(token: &Audited) -> bool {
     token.findings.contains(&Finding::Gone)
 }
 
-/// Whether a host cannot be updated with its token; one that is no host's has no job.
+/// Whether the token cannot update its hosts; false for a token of no host here.
 fn cannot_do_its_job(token: &Audited) -> bool {
     !token.hosts.is_empty() && token.findings.iter().any(Finding::stops_the_job)
 }
 
-/// The token's short name: its first host, else its name, else its id.
+/// The token's short name: its first host, else its name, id or file.
 fn label(token: &Audited) -> String {
     let file = || token.file.as_ref().map(|file| file.to_string_lossy().into_owned());
     let id = || token.id.as_ref().map(ToString::to_string);
@@ -240,7 +240,7 @@ fn label(token: &Audited) -> String {
         [only] => only.to_string(),
         [first, more @ ..] => format!("{first} +{}", more.len()),
         [] => {
-            // In quotes, so that none looks like a host, or like a whole row.
+            // In quotes, so that a name looks neither like a host nor like a whole row.
             let name = token.name.as_ref().filter(|name| !name.is_empty());
             let name = name.map(|name| ["\"", name, "\""].concat());
             clean(&name.or_else(id).or_else(file).unwrap_or_else(|| "(no name)".to_owned()))
@@ -248,8 +248,8 @@ fn label(token: &Audited) -> String {
     }
 }
 
-/// The word for how a token stands, and how that looks. One that is no host's here has a job that
-/// nobody here knows: what it may do is said, not judged.
+/// The word for a token's verdict, and its style. A token of no host here has an unknown job, so its
+/// rights are shown but not judged.
 fn standing(token: &Audited) -> (&'static str, Style) {
     match token.verdict() {
         TokenVerdict::TooPowerful if token.hosts.is_empty() => {
@@ -259,14 +259,14 @@ fn standing(token: &Audited) -> (&'static str, Style) {
         TokenVerdict::Inconclusive => ("inconclusive", Style::Doubtful),
         TokenVerdict::Dead if is_gone(token) => ("gone", Style::Doubtful),
         TokenVerdict::Dead => ("lapsed", Style::Doubtful),
-        // It cannot do its job either.
+        // Narrow, but it cannot do its job.
         TokenVerdict::Narrow if cannot_do_its_job(token) => ("narrow", Style::Doubtful),
         TokenVerdict::Narrow => ("narrow", Style::Good),
         TokenVerdict::NarrowToZone => ("narrow to the zone", Style::Good),
     }
 }
 
-/// Adds what is told below a token's row.
+/// Adds the lines below a token's row.
 fn details(page: &mut Page, token: &Audited, now: Timestamp, is_verbose: bool) {
     if token.hosts.len() > 1 {
         let hosts: Vec<_> = token.hosts.iter().map(Hostname::as_str).collect();
@@ -290,10 +290,10 @@ fn details(page: &mut Page, token: &Audited, now: Timestamp, is_verbose: bool) {
             text.push_str(&if moment > now { ahead(moment, now) } else { ago(moment, now) });
         }
         page.add(mark, &text);
-        // Findings in a row with one fix share it, after the last of them.
+        // Consecutive findings with one fix share it, after the last of them.
         let again = findings.peek().is_some_and(|(_, next)| *next == fix);
         if let Some(fix) = fix.filter(|_| !again) {
-            // Ending a token that somebody else may need is a choice, not a fix.
+            // Deleting a token that somebody else may need is a choice, not a fix.
             let lead = if token.hosts.is_empty() { "     to end it: " } else { "     fix: " };
             page.add_fix(lead, fix);
         }
@@ -326,12 +326,12 @@ fn details(page: &mut Page, token: &Audited, now: Timestamp, is_verbose: bool) {
     }
 }
 
-/// What rows mean, told once where any are shown.
+/// The meaning of rows, printed once if any are shown.
 const PRECEDENCE: &str = "Of the rows that fit a record the most specific one decides: domain \
      before name before type. A row's domain is a filter, not a limit: it says which records the row \
      is about. The default decides about everything that no other row is about.";
 
-/// A row in words, with what it decides where that is not all that it says.
+/// A row in words, with the records that it decides if its rule does not name just them.
 fn in_words(row: &Row) -> String {
     let about = match &row.rule {
         Rule::Row { key, .. } => Key::to_string(key),
@@ -345,7 +345,7 @@ fn in_words(row: &Row) -> String {
     }
 }
 
-/// When its time without use is over, if it is not used before.
+/// The time when it ends if it is not used before.
 fn idle_end(token: &Audited) -> Option<Timestamp> {
     let limit = token.limits.as_ref()?.max_unused?;
     Some(token.last_used.or(token.created)?.after(limit))
@@ -359,7 +359,7 @@ fn networks(limits: &Limits) -> Vec<&str> {
     }
 }
 
-/// What is known of a token's life and use.
+/// The known facts of a token's life and use, in words.
 fn facts(token: &Audited, now: Timestamp) -> Vec<String> {
     let mut facts = Vec::new();
     facts.extend(token.created.map(|at| format!("created {}", date(at))));
@@ -375,14 +375,14 @@ fn facts(token: &Audited, now: Timestamp) -> Vec<String> {
     facts
 }
 
-/// What bounds a token's life and use, in words.
+/// The limits of a token's life and use, in words.
 fn bounds(token: &Audited, limits: &Limits) -> [String; 3] {
     let end = match token.expires {
         Some(at) => format!("ends {}", date(at)),
         None => "no end".to_owned(),
     };
     let idle_end = match (limits.max_unused, idle_end(token)) {
-        // A token does not see its own last use.
+        // A token cannot see its own last use.
         (Some(limit), Some(at)) if is_seen(token) => {
             format!("ends {} if unused until then ({})", date(at), period(limit))
         }
@@ -419,7 +419,7 @@ fn summary(audited: &[Audited]) -> String {
     format!("{} token{plural}: {}", audited.len(), counted.join(", "))
 }
 
-/// A finding in words, with its moment.
+/// A finding in words, with its time.
 fn finding_in_words(finding: &Finding) -> String {
     match finding.moment() {
         Some(moment) => format!("{finding}: {}", rfc3339_seconds(moment)),
@@ -431,17 +431,17 @@ fn clean(text: &str) -> String {
     Printable(text).to_string()
 }
 
-/// What lines below a token's row begin with.
+/// The start of lines below a token's row.
 const BELOW: &str = "     ";
 
-/// Lines of at most so many columns, except that a command is never broken.
+/// Lines of at most `width` columns, except that a command is never broken.
 struct Page {
     lines: Vec<String>,
     width: usize,
 }
 
 impl Page {
-    /// Adds a text, its first line after `mark` and the others as far in.
+    /// Adds a text, its first line after `mark` and the others indented as far.
     fn add(&mut self, mark: &str, text: &str) {
         self.wrap(mark, text, false);
     }
@@ -479,7 +479,7 @@ impl Page {
     }
 }
 
-/// What is kept together of a text: words; of a fix, also whole commands.
+/// The parts of a text that stay together: words; in a fix, also whole commands.
 fn pieces(text: &str, is_fix: bool) -> impl Iterator<Item = &str> {
     let mut is_command = is_fix && !text.contains('`');
     let is_end = move |c: char| {
@@ -489,7 +489,7 @@ fn pieces(text: &str, is_fix: bool) -> impl Iterator<Item = &str> {
     text.split(is_end).filter(|piece| !piece.is_empty())
 }
 
-/// `text` in at most `width` columns, without its middle where it is longer.
+/// `text` in at most `width` columns; a longer one loses its middle.
 fn without_middle(text: &str, width: usize) -> String {
     if breadth(text) <= width {
         return text.to_owned();
@@ -526,7 +526,7 @@ fn ago(moment: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// The form that scripts read; `version` grows when a field changes its meaning.
+/// The JSON form for scripts; `version` grows when a field changes its meaning.
 #[derive(Serialize)]
 struct Document<'a> {
     version: u8,
@@ -549,16 +549,16 @@ struct Shown<'a> {
     created: Option<String>,
     max_age: Option<String>,
     max_unused: Option<String>,
-    /// When its time without use is over, if it is not used before.
+    /// The time when it ends if it is not used before.
     idle_end: Option<String>,
     networks: Option<Vec<&'a str>>,
     valid: Option<bool>,
     rows: Option<Vec<ShownRow<'a>>>,
-    /// How many requests tried what it may do.
+    /// The number of probes.
     probes: usize,
 }
 
-/// A row; what it is about is null where it is about any.
+/// A row; a part of its key that matches anything is null.
 #[derive(Serialize)]
 struct ShownRow<'a> {
     domain: Option<&'a str>,
@@ -598,12 +598,12 @@ struct FindingWords<'a> {
     fix: Option<&'a str>,
 }
 
-/// The audits as one JSON object, in ASCII: so it stays one when a terminal's codes are taken out.
+/// The audits as one JSON object, in ASCII: so it stays valid when control codes are removed from it.
 pub fn json(audited: &[Audited]) -> String {
     let tokens = audited.iter().map(shown).collect();
-    // Texts, numbers and lists can always be written as JSON.
+    // Texts, numbers and lists can always be serialized.
     let text = serde_json::to_string(&Document { version: 1, tokens }).unwrap_or_default();
-    // Only strings hold other characters.
+    // Only strings hold characters that are not ASCII.
     let mut ascii = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_ascii() && c != '\x7f' {

@@ -1,12 +1,12 @@
-//! Lines of an audit with pieces in colour, made harmless for a terminal.
+//! Lines of an audit with coloured parts, made harmless for a terminal.
 //!
-//! Lets through no code but those of its own styles.
+//! No terminal codes get through except those of its own styles.
 
 use std::io::Write;
 
 use crate::os::log::Printable;
 
-/// How a piece of a line is shown where there are colours.
+/// The style of a part of a line, where there are colours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Style {
     /// A person must act.
@@ -17,7 +17,7 @@ pub enum Style {
     Good,
 }
 
-/// Ends every style.
+/// The code that ends every style.
 const PLAIN: &str = "\x1b[0m";
 
 impl Style {
@@ -37,13 +37,13 @@ impl Style {
     }
 }
 
-/// As [`out`](crate::os::say::out), for a line with pieces that [`Style::of`] made; no other code
-/// gets through, and none beyond this line. A server's text should be cleaned before it is put in.
+/// As [`out`](crate::os::say::out), for a line with parts that [`Style::of`] made; no other code gets
+/// through, and no style goes on after the line. Text from a server should be cleaned before.
 pub fn out_styled(line: &str) {
     let _ = writeln!(std::io::stdout(), "{}", kept(line));
 }
 
-/// `line`, made harmless but for the codes of our styles, the last of which is ended.
+/// `line` without codes other than those of our styles; a style that is open at its end is ended.
 fn kept(line: &str) -> String {
     let mut kept = String::with_capacity(line.len());
     let mut rest = line;

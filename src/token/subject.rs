@@ -1,4 +1,4 @@
-//! Subjects: tokens to be audited, with what their files say about them.
+//! Subjects: tokens to audit, with the contents of their files.
 
 use super::show::{Audited, By};
 use super::{Failure, Holder};
@@ -10,17 +10,17 @@ use crate::core::token::finding::Finding;
 use crate::os::say::err;
 use crate::receipt::{self, Receipt};
 
-/// A holder with what its files say.
+/// A holder with the contents of its files.
 pub struct Subject<'a> {
-    /// Whose token it is.
+    /// The holder of the token.
     pub holder: &'a Holder<'a>,
-    /// The secret, unless its file is not there and a receipt tells of it.
+    /// The secret; `None` if its file does not exist but a receipt does.
     pub secret: Option<Secret>,
-    /// The receipt, if it is of this secret, or the secret is lost.
+    /// The receipt, if it is of this secret, or if the secret is lost.
     pub receipt: Option<Receipt>,
 }
 
-/// That a host has no token or key yet.
+/// The failure of a host that has no token or key yet.
 pub fn no_token(holder: &Holder<'_>) -> Failure {
     let path = holder.file().map(|path| path.display().to_string()).unwrap_or_default();
     let is_key = holder.provider.protocol.manners().secret == SecretKind::Key;
@@ -51,22 +51,22 @@ impl<'a> Subject<'a> {
         Ok(Some(Self { holder, secret, receipt }))
     }
 
-    /// A report about a token whose secret is lost, by which nobody can ask.
+    /// A report about a token whose secret is lost, so that the server cannot be asked.
     pub fn without_secret(&self) -> Audited {
         let mut report = self.report(By::Itself);
         report.findings.push(Finding::untold("it is narrow", "its file is not there"));
         report
     }
 
-    /// The token's id, if the receipt tells it.
+    /// The token's id, if the receipt has it.
     pub fn id(&self) -> Option<&TokenId> {
         self.receipt.as_ref()?.id.as_ref()
     }
 
-    /// A report about it, with nothing found yet.
+    /// A report about the token, without findings.
     pub fn report(&self, by: By) -> Audited {
         let receipt = self.receipt.as_ref();
-        // A receipt that an audit wrote does not tell the limits.
+        // A receipt that an audit wrote does not have the limits.
         let issued = receipt.filter(|known| known.created.is_some() && known.rails.is_none());
         Audited {
             hosts: self.holder.names(),

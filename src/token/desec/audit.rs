@@ -1,4 +1,4 @@
-//! Audit: what tokens could do beyond their job, by the account's own view or by asking as the
+//! Audit: the rights of tokens beyond their job, by the account's own view or by asking as the
 //! token itself. Changes nothing at the server.
 
 use super::job::{aliases, duties, lives, tokens, without_unknown_job};
@@ -24,7 +24,7 @@ use crate::token::show::{Audited, By};
 use crate::token::subject::{Subject, no_token};
 use crate::token::{Failure, account, clients, common_provider, holder, management};
 
-/// Judges deSEC's tokens: how that ends for those that could not be judged, and what was found.
+/// Judges deSEC's tokens; returns the exit code for those that could not be judged, and the reports.
 pub async fn of_tokens(
     config: &Config,
     command: &TokenCommand,
@@ -111,7 +111,7 @@ pub async fn of_tokens(
     Ok((exit, audited))
 }
 
-/// The account, seen with its management token.
+/// The account, asked with its management token.
 struct Auditor<'a> {
     account: &'a Account<'a>,
     progress: &'a Progress,
@@ -153,7 +153,7 @@ impl Auditor<'_> {
         subject.secret.as_ref().is_some_and(|secret| self.account.is_seen_with(secret))
     }
 
-    /// What it means that the account does not list a token: it is gone, or another account's.
+    /// The finding for a token that the account does not list: it is gone, or in another account.
     async fn of_unlisted(&self, subject: &Subject<'_>) -> Finding {
         let Some(secret) = &subject.secret else { return Finding::Gone };
         let elsewhere = "it lives, but this account does not have it: it is another account's, whose \
@@ -166,7 +166,7 @@ impl Auditor<'_> {
         Finding::untold("it is narrow", why)
     }
 
-    /// Reads a token's policies, and judges it by them for what they say to be its job.
+    /// Reads a token's policies and judges the token by them; `job` finds its duties in the policies.
     async fn of_token(
         &self,
         report: &mut Audited,
@@ -194,7 +194,7 @@ impl Auditor<'_> {
         Vec::new()
     }
 
-    /// What is wrong with a token beside its hosts.
+    /// The findings on a token that do not depend on its hosts.
     fn judge(&self, token: &Token, policies: &[Policy], duties: &[Duty]) -> Vec<Finding> {
         let now = clock::wall();
         let circumstances = Circumstances { now, owner: self.owner.as_deref(), api: self.api };
@@ -206,15 +206,15 @@ impl Auditor<'_> {
         findings
     }
 
-    /// Finds out which token a secret is: of all policies only its own are shown to it.
+    /// Finds the token that a secret belongs to: a token that manages none sees only its own policies.
     async fn identify(&self, subject: &Subject<'_>) -> Option<TokenId> {
-        /// More would use up the account's limit for a minute.
+        /// More requests would use up the account's limit for a minute.
         const MOST: usize = 40;
         let secret = subject.secret.as_ref()?;
         let itself = self.account.seen_with(secret.clone());
         match itself.manages_tokens().await {
             Ok(false) => {}
-            // Every policy would be shown to it; its power is found by asking as itself.
+            // It sees every policy; its rights are found by asking as the token itself.
             Ok(true) | Err(_) => return None,
         }
         let host = subject.holder.first().as_str();
@@ -269,7 +269,7 @@ impl Auditor<'_> {
         }
     }
 
-    /// Judges a token that is no host's here, and says what it seems to be for.
+    /// Judges a token of no host here; also returns the duties that its policies suggest.
     async fn of_nobody(&self, token: &Token) -> (Audited, Vec<Duty>) {
         let (id, name) = (Some(token.id.clone()), Some(token.name.clone()));
         let mut report = Audited { id, name, ..Audited::by(By::Management) };
@@ -277,8 +277,8 @@ impl Auditor<'_> {
         (report, duties)
     }
 
-    /// The token that this audit is made with: the last to be used, if it may manage tokens. When
-    /// another was faster, none is left out.
+    /// The token that this audit uses: the last one used, if it may manage tokens. If another token
+    /// was used in between, none may be skipped.
     fn own(&self) -> Option<&TokenId> {
         let last = self.tokens.iter().max_by_key(|token| token.last_used)?;
         let is_manager = last.flags.manage_tokens == Some(true) && last.last_used.is_some();
@@ -286,7 +286,7 @@ impl Auditor<'_> {
     }
 }
 
-/// What a token of nobody here may be for: A and AAAA of names that its policies spell out.
+/// The possible duties of a token of no host here: A and AAAA of the names in its policies.
 fn narrow_rows(policies: &[Policy]) -> Vec<Duty> {
     let mut duties: Vec<Duty> = Vec::new();
     for policy in policies.iter().filter(|policy| policy.rule.allows()) {
@@ -316,7 +316,7 @@ fn narrow_rows(policies: &[Policy]) -> Vec<Duty> {
     duties
 }
 
-/// Notes the hosts that another token is for as well.
+/// Adds a finding for each host that another token is for as well.
 fn note_doubles(report: &mut Audited, jobs: &[(TokenId, Vec<Duty>)]) {
     let own = jobs.iter().find(|(id, _)| report.id.as_ref() == Some(id));
     let Some((id, duties)) = own else { return };
@@ -330,10 +330,10 @@ fn note_doubles(report: &mut Audited, jobs: &[(TokenId, Vec<Duty>)]) {
     }
 }
 
-/// The command that fixes a finding, where there is one.
+/// The command that fixes a finding, if there is one.
 fn fix(report: &Audited, finding: &Finding) -> Option<String> {
     let Some(host) = report.hosts.first() else {
-        // A token of no host here: narrow it where it is used, or end it.
+        // A token of no host here: narrow it where it is used, or delete it.
         let id = report.id.as_ref()?;
         let worth = finding.weight() == Weight::TooPowerful
             || matches!(finding, Finding::NeverUsed | Finding::Unused(_) | Finding::Lapsed);
@@ -356,7 +356,7 @@ fn fix(report: &Audited, finding: &Finding) -> Option<String> {
         | Finding::Nameless(_)
         | Finding::Untold { .. } => None,
         _ => Some(match (&report.id, report.is_ours) {
-            // The new token takes the place of this one, which must be ended by its id.
+            // The new token replaces this one, which must be deleted by its id.
             (Some(id), false) => {
                 format!("homing token issue {host} && homing token revoke --id {id}")
             }

@@ -1,6 +1,6 @@
-//! What a token of deSEC is for, by its account, and what prevents that.
+//! Duties of deSEC's tokens, as their account names them, and obstacles to them.
 //!
-//! Judges no token and changes nothing. Used where tokens are issued, audited and asked themselves.
+//! Judges no token and changes nothing. Used to issue, audit and probe tokens.
 
 use crate::core::token::desec::rights::RightReach;
 use crate::core::token::finding::Finding;
@@ -10,7 +10,7 @@ use crate::provider::desec::Account;
 use crate::token::subject::Subject;
 use crate::token::{Failure, Holder};
 
-/// The largest TTL that deSEC takes, which no zone's minimum is above.
+/// The largest TTL that deSEC accepts; no zone's minimum is above it.
 pub const LONGEST_TTL: u32 = 86_400;
 
 /// The account's tokens and the form of their policies, which only a management token may read.
@@ -26,7 +26,7 @@ pub async fn tokens(account: &Account<'_>) -> Result<(Vec<Token>, Api), Failure>
     Ok((tokens, api))
 }
 
-/// Whether the server takes the token that `account` is seen with.
+/// Whether the server accepts the token that `account` is asked with.
 pub async fn lives(account: &Account<'_>) -> Result<bool, Trouble> {
     match account.greet().await {
         Ok(()) => Ok(true),
@@ -35,8 +35,8 @@ pub async fn lives(account: &Account<'_>) -> Result<bool, Trouble> {
     }
 }
 
-/// The duties of a subject's hosts, with the zones that `account` names; what could not be told is
-/// found, and the receipt's zone taken in its place.
+/// The duties of a subject's hosts, with the zones that `account` names. Adds a finding for each zone
+/// that could not be found; if the account could not be asked, the receipt's zone is used.
 pub async fn duties(
     account: &Account<'_>,
     subject: &Subject<'_>,
@@ -62,7 +62,7 @@ pub async fn duties(
     duties
 }
 
-/// Judgements of single records count only against a job that is known.
+/// Drops judgements of single records unless the duties of all hosts are known.
 pub fn without_unknown_job(findings: &mut Vec<Finding>, holder: &Holder<'_>, duties: &[Duty]) {
     let is_known =
         holder.hosts.iter().all(|host| duties.iter().any(|duty| duty.host == host.host.key.host));
@@ -73,11 +73,11 @@ pub fn without_unknown_job(findings: &mut Vec<Finding>, holder: &Holder<'_>, dut
     findings.retain(|finding| is_known || !may_be_the_job(finding));
 }
 
-/// Whether an alias stands in the way at the hosts of `duties`.
+/// A finding for each host of `duties` that has an alias (CNAME), which blocks its records.
 pub async fn aliases(account: &Account<'_>, duties: &[Duty]) -> Vec<Finding> {
     let mut found = Vec::new();
     for duty in duties {
-        // Not knowing is no obstacle: it says nothing about rights.
+        // An unknown answer is no obstacle: it says nothing about rights.
         if account.has_record_set(&duty.zone, duty.subname(), "CNAME").await == Ok(true) {
             found.push(Finding::HasAlias(duty.host.clone()));
         }

@@ -1,6 +1,6 @@
 //! Tokens of deSEC: issue, audit, probe and revoke.
 //!
-//! Asks the account's interface; what a token should be is the core's to say. Called by `homing token`.
+//! Asks the account's interface; the core decides what a token should be. Called by `homing token`.
 
 pub mod audit;
 pub mod issue;

@@ -1,4 +1,4 @@
-//! Asking as the token itself: what it sees of its own rights, and what the server would let it do.
+//! Probes a token with requests of its own: its rights as it sees them, and what the server allows it.
 //!
 //! Reads, `OPTIONS`, and writes whose content the server must refuse after it has looked at the
 //! rights; nothing is ever stored. A 403 at the account's own endpoints proves nothing about
@@ -25,31 +25,31 @@ use crate::token::subject::Subject;
 /// The most neighbours of a host that are tried.
 const MOST_NEIGHBOURS: usize = 20;
 
-/// So many of them come before what is tried at each host.
+/// How many neighbours are tried before the records at each host.
 const FIRST_NEIGHBOURS: usize = 3;
 
 /// The most other zones that are tried.
 const MOST_ZONES: usize = 10;
 
-/// What one run may take of what the server lets an account write.
+/// The writes that one run has tried in each zone, and their limit.
 ///
-/// deSEC takes 100 writes of a zone in an hour, whatever token they come from: the hosts need them.
+/// deSEC accepts 100 writes of a zone in an hour, by all tokens together: the hosts need them.
 #[derive(Debug)]
 pub struct Budget {
     is_thorough: bool,
     spent: RefCell<BTreeMap<String, u32>>,
 }
 
-/// So many requests that count as writes are made to one zone, unless more are asked for.
+/// The most requests that count as writes to one zone, unless `--thorough` is given.
 const MOST_WRITES: u32 = 15;
 
 impl Budget {
-    /// Nothing is spent; `is_thorough` knows no end.
+    /// A budget with nothing spent, and no limit if `is_thorough`.
     pub fn new(is_thorough: bool) -> Self {
         Self { is_thorough, spent: RefCell::default() }
     }
 
-    /// Takes one request to `zone`, if there is one left.
+    /// Takes one request to `zone` from the budget, if one is left.
     fn spend(&self, server: &str, zone: &Hostname) -> bool {
         let mut spent = self.spent.borrow_mut();
         let so_far = spent.entry(format!("{server} {zone}")).or_default();
@@ -60,7 +60,7 @@ impl Budget {
         true
     }
 
-    /// What is said before tokens are asked whose rows nobody can read.
+    /// The announcement before tokens are probed whose rows cannot be read.
     pub fn announcement(&self) -> &'static str {
         if self.is_thorough {
             "asking as the tokens themselves, thoroughly: some 35 writes are tried for each host in \
@@ -72,7 +72,7 @@ impl Budget {
     }
 }
 
-/// What a token cannot see of itself; the first of it may stand in its receipt.
+/// Properties that a token cannot see of itself; its receipt may hold the first two.
 const NOT_VISIBLE: [&str; 4] = [
     IN_RECEIPT[0],
     IN_RECEIPT[1],
@@ -83,16 +83,16 @@ const NOT_VISIBLE: [&str; 4] = [
 /// What probes leave open: there are more names and types than can be tried.
 const NOT_TRIED: &str = "single records that nobody tried";
 
-/// What of that a receipt tells.
+/// Those of [`NOT_VISIBLE`] that a receipt may hold.
 const IN_RECEIPT: [&str; 2] = ["when it expires", "the networks that it works from"];
 
-/// A name that nobody has, in place of every name that is not there.
+/// A name that does not exist, which stands for every such name.
 const NO_NAME: &str = "homing-probe-no-such-name";
 
 /// Audits a token by asking as the token itself.
 pub async fn itself(account: &Account<'_>, subject: &Subject<'_>, budget: &Budget) -> Audited {
     let mut report = subject.report(By::Itself);
-    // The receipt tells what the token was issued with.
+    // The receipt holds what the token was issued with.
     let issued = subject.receipt.as_ref().filter(|receipt| receipt.created.is_some());
     let known = if issued.is_some() { IN_RECEIPT.len() } else { 0 };
     report.not_visible = NOT_VISIBLE[known..].to_vec();
@@ -128,12 +128,12 @@ pub async fn itself(account: &Account<'_>, subject: &Subject<'_>, budget: &Budge
     if policies.is_none() {
         report.not_visible.push(NOT_TRIED);
     }
-    // Where rights are for updates alone, writes of records are refused whatever they are about.
+    // If rights are for updates alone, writes of records are refused for every record.
     let zones_safe = match &policies {
         Some((Api::Zones, policies)) => !policies.is_empty(),
         _ => !duties.is_empty() && asked.writes(&duties).await,
     };
-    // Where its policies are known, they tell what the right to delete zones comes to.
+    // The policies, where they are known, show what the right to delete zones allows.
     let deletion = match &policies {
         Some((Api::Rows, policies)) => of_deletion(policies),
         Some((Api::Zones, _)) | None if zones_safe => Finding::DeletesNothing,
@@ -151,7 +151,7 @@ pub async fn itself(account: &Account<'_>, subject: &Subject<'_>, budget: &Budge
     report
 }
 
-/// What it means that the server does not take a secret: it has lapsed, if its receipt says so.
+/// The finding for a secret that the server refuses: lapsed, if its receipt says so.
 fn refused(subject: &Subject<'_>) -> Finding {
     let ends = subject.receipt.as_ref().and_then(Receipt::expires);
     if ends.is_some_and(|end| end <= clock::wall()) {
@@ -163,21 +163,21 @@ fn refused(subject: &Subject<'_>) -> Finding {
     )
 }
 
-/// A question round with one token.
+/// A token that is being probed, with the results.
 struct ProbedToken<'a> {
     account: &'a Account<'a>,
     budget: &'a Budget,
     findings: Vec<Finding>,
     tried: usize,
-    /// What was not tried, so as to leave the hosts what they need.
+    /// The number of records that were skipped, to leave the hosts enough writes.
     left_out: usize,
-    /// Whether its own policies could be read: then they decide.
+    /// Whether the token's own policies could be read; they decide then.
     policies_known: bool,
 }
 
-/// What became of the question for a token's own policies.
+/// The result of asking for a token's own policies.
 enum Policies {
-    /// The receipt's id is another token's.
+    /// The receipt's id is that of another token.
     Anothers,
     Known(Api, Vec<Policy>),
     Unknown,
@@ -192,12 +192,12 @@ impl ProbedToken<'_> {
         }
     }
 
-    /// Reads and judges its own policies, if its receipt tells its id.
+    /// Reads and judges the token's own policies, if its receipt has the id.
     async fn own_policies(&mut self, subject: &Subject<'_>, duties: &[Duty]) -> Policies {
         let Some(id) = subject.id() else { return Policies::Unknown };
         let policies = match self.account.policies(id).await {
             Ok(policies) => policies,
-            // The receipt is of another token, so it counts as none.
+            // The receipt is of another token, so it is ignored.
             Err(trouble) if trouble.is_forbidden() => return Policies::Anothers,
             Err(Trouble::NotThere(_)) => return Policies::Anothers,
             Err(trouble) => {
@@ -232,23 +232,23 @@ impl ProbedToken<'_> {
         );
     }
 
-    /// Whether an alias stands in the way at its hosts.
+    /// Adds a finding for each host that has an alias (CNAME), which blocks its records.
     async fn aliases(&mut self, duties: &[Duty]) {
         for duty in duties {
             let host = &duty.host;
             match self.account.has_record_set(&duty.zone, duty.subname(), "CNAME").await {
                 Ok(true) => self.findings.push(Finding::HasAlias(host.clone())),
                 Ok(false) => {}
-                // An old server shows no records to whoever may only update.
+                // An old server shows no records to tokens that may only update.
                 Err(trouble) if trouble.is_forbidden() => {}
                 Err(trouble) => self.untold(format!("{host} has no CNAME record"), trouble),
             }
         }
     }
 
-    /// Tries writes, its own and others; returns whether the apex of every zone is denied it.
+    /// Tries writes of its own and other records; returns whether NS at every zone's apex is denied.
     ///
-    /// Where its policies are known they decide: one write of each host shows that they are applied.
+    /// If its policies are known, they decide: one write of each host shows that they are applied.
     async fn writes(&mut self, duties: &[Duty]) -> bool {
         let mut own_may = 0;
         let mut own_may_not = Vec::new();
@@ -284,7 +284,7 @@ impl ProbedToken<'_> {
             self.findings.extend(own_may_not.into_iter().map(lacks));
         } else if let Some((host, kind)) = own_may_not.first() {
             // A token of an old server may have rights for updates alone, which no such write shows; a
-            // complaint about content elsewhere is proof all the same.
+            // complaint about the content of another record proves a right there all the same.
             self.untold(
                 format!("it may write {kind} of {host}"),
                 "it may not by this way, but an old server lets updates do it",
@@ -293,7 +293,7 @@ impl ProbedToken<'_> {
         safe
     }
 
-    /// Whether the one record set that every zone has is denied it; asked in another way.
+    /// Whether the token may not write NS at the apex, which every zone has; `OPTIONS` tells.
     async fn delegation(&mut self, zone: &Hostname) -> bool {
         if !self.may_try(zone) {
             return false;
@@ -311,7 +311,7 @@ impl ProbedToken<'_> {
         }
     }
 
-    /// Tries what is around the hosts in one zone, the likeliest first.
+    /// Tries records around the hosts in one zone, the likeliest first.
     async fn around(&mut self, zone: &Hostname, duties: &[Duty]) {
         let here = || duties.iter().filter(|duty| duty.zone == *zone);
         let own = |text: &str| text.to_owned();
@@ -343,7 +343,7 @@ impl ProbedToken<'_> {
         }
     }
 
-    /// The other names of a zone, each with a type that can stand there.
+    /// The other names of a zone, each with a type that may be there.
     async fn neighbours(
         &mut self,
         zone: &Hostname,
@@ -361,7 +361,7 @@ impl ProbedToken<'_> {
         };
         let mut names: BTreeMap<String, &str> = BTreeMap::new();
         for set in sets {
-            // Beside an alias no other record can stand.
+            // No other record can be beside an alias.
             let kind = if set.kind == "CNAME" { "CNAME" } else { "A" };
             if !set.subname.is_empty() && !is_own(&set.subname) {
                 names.insert(set.subname, kind);
@@ -376,7 +376,7 @@ impl ProbedToken<'_> {
         names.into_iter().take(MOST_NEIGHBOURS).collect()
     }
 
-    /// Tries the hosts' names, and one that nobody has, in other zones of the account.
+    /// Tries the hosts' names, and one that does not exist, in other zones of the account.
     async fn elsewhere(&mut self, duties: &[Duty]) {
         let zones = match self.account.zones().await {
             Ok(zones) => zones,
@@ -423,7 +423,7 @@ impl ProbedToken<'_> {
         }
     }
 
-    /// Tries a write that it must not be able to make.
+    /// Tries a write that the token must not be able to make.
     async fn try_foreign(&mut self, zone: &Hostname, subname: &str, kind: &str) {
         let record = Key::of(zone, subname, kind);
         match self.try_write(zone, subname, kind).await {
@@ -433,7 +433,7 @@ impl ProbedToken<'_> {
         }
     }
 
-    /// Whether there is room for one more request to `zone`, which counts as tried then.
+    /// Whether one more request to `zone` is left in the budget; counts it as tried or as skipped.
     fn may_try(&mut self, zone: &Hostname) -> bool {
         let has_room = self.budget.spend(self.account.server(), zone);
         self.tried += usize::from(has_room);
@@ -441,7 +441,7 @@ impl ProbedToken<'_> {
         has_room
     }
 
-    /// What one impossible write shows, if there is room for it.
+    /// The answer to one impossible write, if the budget allows it.
     async fn try_write(
         &mut self,
         zone: &Hostname,

@@ -1,5 +1,5 @@
-//! Revoke: ends the token that a receipt names, whatever the file holds, a foreign one by its id, or,
-//! where that is asked for, the one in the file by its own secret.
+//! Revoke: deletes the token that a receipt names, whatever the file holds; or a token named by its id;
+//! or, with `--logout`, the token in the file, by its own secret.
 
 use crate::cli::TokenCommand;
 use crate::config::Config;
@@ -54,7 +54,7 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
     Ok(exit)
 }
 
-/// Ends the tokens in the holders' files, each by a logout with itself.
+/// Ends the tokens in the holders' files, each by a logout with its own secret.
 async fn by_secrets(
     provider: &Provider,
     holders: &[Holder<'_>],
@@ -81,7 +81,7 @@ async fn by_secrets(
     Ok(exit)
 }
 
-/// Ends the token that `account` is seen with, which is in `file`.
+/// Ends the token in `file` by a logout; `account` is asked with its secret.
 async fn by_secret(
     account: &Account<'_>,
     holder: &Holder<'_>,
@@ -121,13 +121,13 @@ async fn by_secret(
     Ok(())
 }
 
-/// What the answer to a token itself means.
+/// The failure after the server's answer to a token itself.
 fn of_server(trouble: &Trouble, doing: &str) -> Failure {
     let next = "end it with the management token, or on the provider's web page";
     Failure::of_server(trouble, doing, next)
 }
 
-/// Ends the token that the receipt beside `file` names.
+/// Deletes the token that the receipt beside `file` names.
 async fn by_receipt(
     account: &Account<'_>,
     holder: &Holder<'_>,
@@ -185,7 +185,7 @@ async fn by_receipt(
     if half_made.is_some() {
         file.remove_new();
     }
-    // The receipt stays, so that the next run can say that nothing is left to do.
+    // The receipt stays, so that the next run can report that nothing is left to do.
     match receipt {
         Some(receipt) if receipt.revoked.is_none() || !receipt.replaces.is_empty() => {
             let (proven, replaces) = (None, Vec::new());
@@ -196,7 +196,7 @@ async fn by_receipt(
     }
 }
 
-/// Refuses to call a token dead that the account does not know and the server does.
+/// Refuses to report a token as dead that this account does not list and the server still accepts.
 async fn refuse_living(account: &Account<'_>, secret: &Secret) -> Result<(), Failure> {
     let failure = match lives(&account.seen_with(secret.clone())).await {
         Ok(false) => return Ok(()),
@@ -209,7 +209,7 @@ async fn refuse_living(account: &Account<'_>, secret: &Secret) -> Result<(), Fai
     Err(failure.leaving("nothing was changed"))
 }
 
-/// Ends one token and returns its name; `None` when there is none.
+/// Deletes one token and returns its name; `None` when there is no such token.
 async fn end(
     account: &Account<'_>,
     id: &TokenId,

@@ -1,8 +1,8 @@
-//! Audit of keys: what a server lets them do, told by its answers to updates whose condition cannot
-//! hold. Changes nothing at the server.
+//! Audit of keys: finds what a server lets them do, by updates whose condition cannot be met. Changes
+//! nothing at the server.
 //!
-//! First the key is proven on its own names: Knot answers BADKEY both to a wrong key and to a right
-//! one that may not do what was asked.
+//! The key is tried on its own names first: Knot answers BADKEY both to a wrong key and to a right
+//! one without the right that was tried.
 
 use super::standing::{Asker, KeyStatus};
 use super::{duties, key_in_use, server};
@@ -23,11 +23,11 @@ use crate::token::show::{Audited, By};
 use crate::token::subject::no_token;
 use crate::token::{Failure, Holder, holder};
 
-/// What the answers to a few questions leave open.
+/// Questions that the server's answers leave open.
 const NOT_VISIBLE: [&str; 3] =
     ["names and types that were not tried", "other zones of the server", "other keys"];
 
-/// Judges the keys of the hosts: how that ends for those that could not be judged, and what was found.
+/// Judges the hosts' keys; returns the exit code for those that could not be judged, and the reports.
 pub async fn of_keys(
     config: &Config,
     command: &TokenCommand,
@@ -68,7 +68,7 @@ async fn of_holder(config: &Config, holder: &Holder<'_>) -> Result<Audited, Fail
     Ok(of_key(config, holder, &asker, standing).await)
 }
 
-/// Judges one key by its standing and by what it is let do beyond its duties.
+/// Judges one key by its status and by its rights beyond its duties.
 pub async fn of_key(
     config: &Config,
     holder: &Holder<'_>,
@@ -105,7 +105,7 @@ pub async fn of_key(
                     tried.push(probe);
                 }
                 Err(silence) => {
-                    // The server would be silent to every other question as well.
+                    // The server would not answer other questions either.
                     report.findings.push(Finding::untold("it is narrow", silence.detail));
                     return fixed(report, duties, true);
                 }
@@ -124,8 +124,8 @@ pub async fn of_key(
     fixed(report, duties, true)
 }
 
-/// Says in place of what was found that nothing narrower is to be had, where every host is a zone of
-/// its own at a server that binds no key to names.
+/// Replaces findings on writes by [`Finding::WritesZone`] if nothing narrower is possible: every host
+/// is a zone of its own, and the server binds no key to names.
 async fn narrow_to_zones(report: &mut Audited, asker: &Asker<'_>, tried: &[Probe]) {
     let duties = asker.duties;
     let writes = |finding: &Finding| matches!(finding, Finding::MayWrite(_));
@@ -141,7 +141,7 @@ async fn narrow_to_zones(report: &mut Audited, asker: &Asker<'_>, tried: &[Probe
     }
 }
 
-/// Whether the server takes updates of the zone that nobody has signed.
+/// A finding if the server accepts unsigned updates of the zone.
 async fn of_nobody(asker: &Asker<'_>, duty: &Duty) -> Option<Finding> {
     let probe = probes(duty, asker.duties).into_iter().next()?;
     let build = |id| rfc2136::probe(id, &duty.zone, &probe.name, probe.record_type);
@@ -153,7 +153,7 @@ async fn of_nobody(asker: &Asker<'_>, duty: &Duty) -> Option<Finding> {
     }
 }
 
-/// Addresses of other hosts of the configuration in the zone of `duty`, a few of them.
+/// Probes for addresses of up to three other hosts of the configuration in the zone of `duty`.
 fn neighbours(config: &Config, holder: &Holder<'_>, duty: &Duty) -> Vec<Probe> {
     const MOST: usize = 3;
     let own = holder.names();
@@ -176,7 +176,7 @@ fn neighbours(config: &Config, holder: &Holder<'_>, duty: &Duty) -> Vec<Probe> {
         .collect()
 }
 
-/// A report about a key with nothing found yet.
+/// A report about a key, without findings.
 fn report(holder: &Holder<'_>, key: &TsigKey) -> Audited {
     Audited {
         hosts: holder.names(),
@@ -187,8 +187,8 @@ fn report(holder: &Holder<'_>, key: &TsigKey) -> Audited {
     }
 }
 
-/// The report with the worst first, and with the fix of each finding; for a key that is not known
-/// to its server, that is what the server must be told.
+/// The report with the worst finding first, and with the fix of each; the fix for a key that the server
+/// does not know is to configure it there.
 fn fixed(mut report: Audited, duties: &[Duty], is_known: bool) -> Audited {
     let host = report.hosts.first().map(Hostname::to_string).unwrap_or_default();
     let powerdns = if duties.iter().all(Duty::is_zone) {

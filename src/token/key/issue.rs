@@ -1,6 +1,6 @@
-//! Issue and rotate for keys: a key is made here and kept in its file; what it may do is written by
-//! the server's administrator, as printed. The next key of a rotation waits beside the one in use
-//! until the server knows it.
+//! Issue and rotate for keys: a key is made here and kept in its file; the server's administrator
+//! configures its rights as printed. The next key of a rotation stays beside the one in use until the
+//! server knows it.
 
 use base64::Engine as _;
 
@@ -21,10 +21,10 @@ use crate::os::say::out;
 use crate::token::show::Audited;
 use crate::token::subject::no_token;
 
-/// How many random bytes make a secret: as many as the default hash has (RFC 2104, section 3).
+/// The number of random bytes in a secret: that of the default hash (RFC 2104, section 3).
 const LENGTH: usize = 32;
 
-/// Makes the key of a holder that has none, says what to tell its server, and judges it once known.
+/// Makes a key for a holder without one, prints what its server needs, and judges a key that is known.
 pub async fn issue(
     config: &Config,
     command: &TokenCommand,
@@ -65,7 +65,7 @@ pub async fn issue(
     Ok(Some(of_key(config, holder, &asker, standing).await))
 }
 
-/// Makes the key that follows the one in use, or lets it take its place once the server knows it.
+/// Makes the next key, or puts it in place of the one in use once the server knows it.
 pub async fn rotate(
     config: &Config,
     command: &TokenCommand,
@@ -125,7 +125,7 @@ pub async fn rotate(
     Ok(Some(of_key(config, holder, &asker, standing).await))
 }
 
-/// Says what the server's administrator has to write; the secret only when it is wished.
+/// Prints the lines for the server's administrator; the secret only with `--print`.
 fn tell(
     command: &TokenCommand,
     holder: &Holder<'_>,
@@ -148,7 +148,7 @@ fn tell(
     }
 }
 
-/// Refuses a key that the server does not take, or not for what it is for.
+/// Refuses a key that the server does not accept, or that lacks rights for its duties.
 fn refuse_unready(standing: &KeyStatus, next: &str) -> Result<(), Failure> {
     let then = format!("put this in its configuration, then run `{next}`");
     let (exit, what, then) = match standing {
@@ -171,7 +171,7 @@ fn refuse_unready(standing: &KeyStatus, next: &str) -> Result<(), Failure> {
     Err(Failure::new(exit, what, then))
 }
 
-/// The first key of a holder: what a run that was cut had made, or a fresh one.
+/// The first key of a holder: the one that a cut run made, or a fresh one.
 fn first_key(holder: &Holder<'_>, file: &TokenFile) -> Result<(TsigKey, Secret), Failure> {
     if !matches!(holder.place, SecretPlace::KeyFile(_)) {
         return Ok((key_of_login(holder)?, random_secret()?));
@@ -183,7 +183,7 @@ fn first_key(holder: &Holder<'_>, file: &TokenFile) -> Result<(TsigKey, Secret),
     Ok((TsigKey { name, algorithm: holder.provider.algorithm }, random_secret()?))
 }
 
-/// The key that waits beside the one in use, if there is one; half a file is none.
+/// The next key, beside the one in use, if there is one; half a file counts as none.
 fn next_key(file: &TokenFile) -> Result<Option<(TsigKey, Secret)>, Failure> {
     match secret::read_key(&file.new_path()) {
         Ok(found) => Ok(Some(found)),
@@ -192,7 +192,7 @@ fn next_key(file: &TokenFile) -> Result<Option<(TsigKey, Secret)>, Failure> {
     }
 }
 
-/// Writes the key's file beside the place where it will be used.
+/// Writes the key's new file, beside the file that it will replace.
 fn keep(
     holder: &Holder<'_>,
     file: &TokenFile,

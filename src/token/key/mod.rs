@@ -1,8 +1,8 @@
-//! Keys of name servers (rfc2136): made here, allowed by the server's administrator, judged by what
-//! the server answers.
+//! Keys of name servers (rfc2136): made here, allowed by the server's administrator, judged by the
+//! server's answers.
 //!
 //! These commands need no rights at a server and change nothing there: they write the key's file, and
-//! say what the administrator has to write.
+//! print the lines for the administrator.
 
 pub mod audit;
 mod issue;
@@ -54,7 +54,7 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
     Ok(exit)
 }
 
-/// Refuses what means nothing to a key.
+/// Refuses options that do not apply to keys.
 pub fn refuse_misfits(command: &TokenCommand) -> Result<(), Failure> {
     let (limits, next) = (&command.limits, "leave it out, or name no host at a name server");
     let options = [
@@ -68,7 +68,7 @@ pub fn refuse_misfits(command: &TokenCommand) -> Result<(), Failure> {
     refuse_options(&options, " means nothing to the key of a name server")
 }
 
-/// Says what has to be removed at the server; from outside nobody can end a key.
+/// Prints what to remove at the server: only its administrator can end a key.
 async fn revoke(holder: &Holder<'_>) -> Result<(), Failure> {
     let (key, _) = key_in_use(holder)?.ok_or_else(|| no_token(holder))?;
     let duties = duties(holder, server(holder)?).await?;
@@ -99,7 +99,7 @@ fn key_in_use(holder: &Holder<'_>) -> Result<Option<(TsigKey, Secret)>, Failure>
     }
 }
 
-/// The key that the configuration names, for a secret that stands alone in its file.
+/// The key that the configuration names, for a secret alone in its file.
 fn key_of_login(holder: &Holder<'_>) -> Result<TsigKey, Failure> {
     let login = holder.hosts[0].username.as_deref().unwrap_or_default();
     let named = login.split_once(':').and_then(|(algorithm, name)| {
@@ -111,7 +111,7 @@ fn key_of_login(holder: &Holder<'_>) -> Result<TsigKey, Failure> {
     })
 }
 
-/// The server that a holder's key is for.
+/// The server of a holder's key.
 fn server<'a>(holder: &Holder<'a>) -> Result<NameServer<'a>, Failure> {
     let server = holder.provider.name_server.as_ref().ok_or_else(|| {
         let what = format!("[provider.{}] has no server", holder.provider.name);
@@ -120,7 +120,7 @@ fn server<'a>(holder: &Holder<'a>) -> Result<NameServer<'a>, Failure> {
     Ok(NameServer { server, bind: holder.hosts[0].host.bind })
 }
 
-/// What the key of `holder` is for, with the zones that are configured or that `server` tells.
+/// The duties of the key of `holder`; their zones are configured, or `server` is asked for them.
 async fn duties(holder: &Holder<'_>, server: NameServer<'_>) -> Result<Vec<Duty>, Failure> {
     let mut duties = Vec::new();
     for host in &holder.hosts {

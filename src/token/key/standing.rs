@@ -1,5 +1,5 @@
-//! How a key stands with its server: whether the server takes its signature, and for which of its
-//! own records. Asked by updates whose condition cannot hold, so nothing changes.
+//! The status of a key at its server: whether the server accepts its signature, and for which of its
+//! own records. Found by updates whose condition cannot be met, so nothing changes.
 
 use crate::core::name::Hostname;
 use crate::core::outcome::{Outcome, Silence};
@@ -14,26 +14,26 @@ use crate::core::wire::tsig::{Check, Complaint, TsigKey};
 use crate::provider::name_server::{NameServer, Signer};
 use crate::token::Failure;
 
-/// A key at its server, ready to ask.
+/// A key and its server, ready to ask.
 pub struct Asker<'a> {
     pub server: NameServer<'a>,
     pub key: &'a TsigKey,
-    /// What the key is for.
+    /// The duties of the key.
     pub duties: &'a [Duty],
     signer: Signer,
-    /// Signs as a key that no server knows.
+    /// The signer of a key that no server knows.
     stranger: Signer,
 }
 
-/// What the server says of a key on its own names.
+/// The server's answer to a key on its own names.
 pub enum KeyStatus {
-    /// It takes the key's signature; what the key lacks, and what could not be told.
+    /// The server accepts the key's signature; findings on missing rights and on unclear answers.
     Known(Vec<Finding>),
-    /// It takes the signature of nobody, or not now; in words.
+    /// The server gave no clear answer; the reason in words.
     Untold(String),
-    /// It does not know the key, or not as allowed for any of its names; in words.
+    /// The server does not know the key, or allows it none of its names; in words.
     Unknown(String),
-    /// It knows a key of that name with another secret; in words.
+    /// The server knows a key of that name with another secret; in words.
     Wrong(String),
 }
 
@@ -52,8 +52,8 @@ impl<'a> Asker<'a> {
         Ok(Self { server, key, duties, signer: signer(&key.name)?, stranger })
     }
 
-    /// Whether the server is one that binds no key to names: `PowerDNS`, which alone refuses an
-    /// unknown key without a signature (4.7, observed November 2026).
+    /// Whether the server binds no key to names: `PowerDNS`, the only one that refuses an unknown key
+    /// without a signature (4.7, observed November 2026).
     pub async fn binds_no_key(&self, zone: &Hostname, probe: &Probe) -> bool {
         let build = |id| rfc2136::probe(id, zone, &probe.name, probe.record_type);
         let reply = self.server.ask_signed(&self.stranger, zone, build).await;
@@ -61,7 +61,7 @@ impl<'a> Asker<'a> {
         reply.is_ok_and(|reply| reply.check == unsigned && reply.rcode == Rcode::REFUSED)
     }
 
-    /// What the server answers to a probe in `zone`.
+    /// The server's answer to a probe in `zone`.
     pub async fn ask(&self, zone: &Hostname, probe: &Probe) -> Result<Reply, Silence> {
         let build = |id| rfc2136::probe(id, zone, &probe.name, probe.record_type);
         self.server.ask_signed(&self.signer, zone, build).await
@@ -72,14 +72,14 @@ impl<'a> Asker<'a> {
         match rfc2136::outcome(rcode, check, at, &self.server.server.to_string()) {
             Outcome::Deferred(deferral) => deferral.detail,
             Outcome::Rejected(refusal) => refusal.detail,
-            // The server claims to have made an impossible update: its answers tell nothing.
+            // The server reports success of an impossible update: its answers prove nothing.
             Outcome::Unchanged | Outcome::Updated => {
                 format!("{} answers NOERROR to what cannot be done", self.server.server)
             }
         }
     }
 
-    /// How the key stands on its own names.
+    /// Asks for the status of the key on its own names.
     pub async fn standing(&self) -> KeyStatus {
         let mut replies = Vec::new();
         for duty in self.duties {
@@ -98,7 +98,7 @@ impl<'a> Asker<'a> {
             return match first.check {
                 Check::Unverified(Complaint::BadSignature) => KeyStatus::Wrong(said),
                 Check::Unverified(Complaint::BadKey) => KeyStatus::Unknown(said),
-                // PowerDNS' word for it.
+                // PowerDNS refuses unknown keys in this way.
                 Check::Unverified(Complaint::Unsigned) if first.rcode == Rcode::REFUSED => {
                     KeyStatus::Unknown(said)
                 }

@@ -1,5 +1,5 @@
-//! A new token, from its birth to its place: locked, kept beside the one in use, with its rows,
-//! without rights, read back, judged, proven, in place; and only then the old one ends.
+//! Makes a new token: locked, kept beside the one in use, given its rows, without rights, read back,
+//! judged, proven, put in place. Only then the old token is deleted.
 
 use std::fs::File;
 
@@ -20,10 +20,10 @@ use crate::receipt::{self, Receipt};
 use crate::token::Failure;
 use crate::token::desec::job::{LONGEST_TTL, aliases, lives};
 
-/// What became of a token that the account does not list.
+/// The fate of a token that the account does not list.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Fate {
-    /// The server does not take its secret any more.
+    /// The server does not accept its secret any more.
     Deleted,
     /// It lives in another account.
     Elsewhere,
@@ -42,7 +42,7 @@ impl Fate {
 }
 
 impl DesecIssuer<'_> {
-    /// Makes a new token, and lets it take the place of the one in use, if there is one.
+    /// Makes a new token, which replaces the one in use, if there is one.
     pub(super) async fn replace(&mut self, job: &Job<'_>) -> Result<(), Failure> {
         let receipt = job.found.receipt.as_ref();
         let known = receipt.iter().flat_map(|known| known.ids());
@@ -57,7 +57,7 @@ impl DesecIssuer<'_> {
         let rules = wanted(self.api, &job.duties);
         self.heading(job);
         let fate = self.why_new(job, &old).await;
-        // The secret of a token that lives on is kept: the server never shows it again.
+        // The secret of a token that is not deleted is kept: the server never shows it again.
         let is_ended = |known: &Receipt| known.id.as_ref().is_some_and(|id| old.contains(id));
         let lives_on = job.found.secret.is_some()
             && fate != Some(Fate::Deleted)
@@ -101,7 +101,7 @@ impl DesecIssuer<'_> {
         }
     }
 
-    /// Says why there has to be a new token; returns what became of the old one, if that is asked.
+    /// Prints why a new token is needed; returns the fate of the old one, if the server was asked.
     async fn why_new(&self, job: &Job<'_>, old: &[TokenId]) -> Option<Fate> {
         let receipt = job.found.receipt.as_ref()?;
         let is_of = |secret: &Secret| receipt.is_of(secret);
@@ -129,7 +129,7 @@ impl DesecIssuer<'_> {
         fate
     }
 
-    /// What became of a token that the account does not list.
+    /// Asks the server about the fate of a token that the account does not list.
     async fn fate(&self, secret: &Secret) -> Fate {
         match lives(&self.account.seen_with(secret.clone())).await {
             Ok(true) => Fate::Elsewhere,
@@ -138,7 +138,7 @@ impl DesecIssuer<'_> {
         }
     }
 
-    /// Whether the old token has lost every row of a host; not known is yes, which costs one update.
+    /// Whether the old token has lost every row of a host; yes if not known, which costs one update.
     async fn lost_all(&self, job: &Job<'_>, old: Option<&TokenId>) -> bool {
         let Some(old) = old else { return false };
         match self.account.policies(old).await {
@@ -147,7 +147,7 @@ impl DesecIssuer<'_> {
         }
     }
 
-    /// Refuses what could be no secret, or is one that is in use for something else.
+    /// Refuses a secret that cannot be one, or that another token uses.
     fn check_secret(&self, job: &Job<'_>, secret: &Secret) -> Result<(), Failure> {
         let is_known =
             self.account.is_seen_with(secret) || job.found.secret.as_ref() == Some(secret);
@@ -159,7 +159,7 @@ impl DesecIssuer<'_> {
         ))
     }
 
-    /// What a request for a new token that brought none leaves behind.
+    /// The failure of a request that brought no new token, with what is true at the server now.
     fn not_made(&mut self, job: &Job<'_>, trouble: &Trouble) -> Failure {
         let doubt = trouble.leaves_doubt();
         let failure = self.failed(trouble, "asking for a new token");
@@ -178,7 +178,7 @@ impl DesecIssuer<'_> {
             .then("run the command again: it deletes what was left")
     }
 
-    /// Takes a new token from its birth to its place.
+    /// Completes a new token, from its creation to its place.
     async fn complete(
         &mut self,
         job: &Job<'_>,
@@ -216,7 +216,7 @@ impl DesecIssuer<'_> {
         Ok((receipt, notes))
     }
 
-    /// The receipt of a new token.
+    /// Builds the receipt of a new token.
     fn receipt(
         &self,
         job: &Job<'_>,
@@ -256,7 +256,7 @@ impl DesecIssuer<'_> {
         };
         let (exit, problem) = match tried {
             Ok(WriteProbe::May) => return Ok(()),
-            // Something is in the way of any write; at least the server knows the secret.
+            // The server accepts no write now; the policies at least show that it knows the secret.
             Ok(WriteProbe::Unclear(_)) => match itself.policies(&token.id).await {
                 Ok(_) => return Ok(()),
                 Err(trouble) => (Exit::Deferred, trouble.to_string()),
@@ -284,7 +284,7 @@ impl DesecIssuer<'_> {
         ))
     }
 
-    /// Takes back a token that could not be completed, as far as the server can be reached.
+    /// Deletes a token that could not be completed, as far as the server can be reached.
     async fn undo(&mut self, job: &Job<'_>, id: &TokenId, failure: Failure) -> Failure {
         let old = match job.found.secret {
             Some(_) => "; the one in use is as it was",

@@ -1,11 +1,11 @@
-//! Limits of a token: what they shall be, whether the server took them, and how they are told.
+//! Limits of a token: which are asked for, whether the server set them, and how they are shown.
 
 use crate::cli::{Ask, LimitsAsked};
 use crate::core::order;
 use crate::core::token::{EVERYWHERE, Limits, period};
 use crate::token::Failure;
 
-/// Whether the server has taken the limits that were sent.
+/// Refuses limits that differ from those that were sent.
 pub fn check_limits(is: &Limits, should: &Limits) -> Result<(), Failure> {
     if is == should {
         return Ok(());
@@ -20,7 +20,7 @@ pub fn check_limits(is: &Limits, should: &Limits) -> Result<(), Failure> {
     ))
 }
 
-/// What the limits shall be: those that were not named stay.
+/// The limits that a token should have; a limit that the command does not name stays.
 pub fn asked(asked: &LimitsAsked, is: &Limits) -> Limits {
     fn one<T: Clone>(asked: &Ask<T>, is: Option<&T>) -> Option<T> {
         match asked {
@@ -33,7 +33,7 @@ pub fn asked(asked: &LimitsAsked, is: &Limits) -> Limits {
     if let Some(subnets) = &mut subnets {
         order::sort(subnets);
     }
-    // Every network is the same as no limit, and the server shows it as none.
+    // A list of all networks is the same as no limit, and the server shows it as none.
     subnets = subnets.filter(|subnets| !EVERYWHERE.iter().eq(subnets.iter()));
     Limits {
         max_age: one(&asked.max_age, is.max_age.as_ref()),

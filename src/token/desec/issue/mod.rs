@@ -1,9 +1,9 @@
-//! Issue and rotate: what a token should be, what it is, and the difference, sent in a safe order.
+//! Issue and rotate: compares a token with what it should be, and sends the difference in a safe order.
 //!
 //! A new token is born locked: the server makes it together with a default that denies everything.
 //! Its secret goes to a file beside the one in use, then it gets its rows, loses what it does not
-//! need, is read back and judged, and only then takes the place of the old one. Where a server knows
-//! no locked birth, the secret stays in memory until the denial has been read back.
+//! need, is read back and judged, and only then replaces the old one. At a server that cannot make a
+//! locked token, the secret stays in memory until the denial has been read back.
 
 mod fresh;
 mod limits;
@@ -46,7 +46,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     let provider = common_provider(&holders)?;
     let mut exit = Exit::Right;
     let mut files = Vec::new();
-    // What is wrong with a file is found out before anything is asked.
+    // Problems with a file are found before the server is asked.
     let mut ids = ids_of_others(config, &holders)?;
     let mut looked = |holder: &Holder<'_>| -> Result<TokenFile, Failure> {
         let file = token_file(holder)?;
@@ -102,7 +102,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
         if let Err(failure) = issuer.serve(holder, file).await {
             progress.clear();
             exit = exit.max(failure.tell_of(holder));
-            // What is wrong with the management token or the way to the server is wrong for all.
+            // A problem with the management token or the way to the server concerns all holders.
             if issuer.is_closed {
                 tell_untried(&holders[done + 1..]);
                 break;
@@ -113,7 +113,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     Ok(exit)
 }
 
-/// The tokens of the holders that this run is not about, each with its hosts.
+/// The ids of the tokens of all other holders, each with its hosts.
 fn ids_of_others(
     config: &Config,
     holders: &[Holder<'_>],
@@ -121,14 +121,14 @@ fn ids_of_others(
     let mut others = holder::all(config, Issuer::Account)?;
     others.retain(|other| holders.iter().all(|holder| holder.first() != other.first()));
     let known = others.iter().filter_map(|other| {
-        // What is wrong with their files is not what was asked about.
+        // Problems with their files do not concern this command.
         let found = token_file(other).and_then(|file| file.look(true)).ok()?;
         Some((found.proven()?.id.clone()?, other.label()))
     });
     Ok(known.collect())
 }
 
-/// Refuses a token that two files hold: putting it right for one host would take it from the other.
+/// Refuses a token that is in two files: a fix for one host would take it from the other.
 fn refuse_shared(
     holder: &Holder<'_>,
     found: &Found,
@@ -146,7 +146,7 @@ fn refuse_shared(
     Ok(())
 }
 
-/// Names the hosts whose turn did not come.
+/// Names the hosts that were not tried.
 fn tell_untried(holders: &[Holder<'_>]) {
     const MOST: usize = 5;
     if holders.is_empty() {
@@ -158,7 +158,7 @@ fn tell_untried(holders: &[Holder<'_>]) {
     err(&format!("{} more not tried: {}{more}", holders.len(), names.join(", ")));
 }
 
-/// Refuses a zone that none of the hosts could be in.
+/// Refuses a zone that holds none of the hosts.
 fn check_zone_wish(command: &TokenCommand, holders: &[Holder<'_>]) -> Result<(), Failure> {
     let Some(zone) = &command.create_domain else { return Ok(()) };
     let is_within = |host: &Hostname| host.is_within(zone);
@@ -171,7 +171,7 @@ fn check_zone_wish(command: &TokenCommand, holders: &[Holder<'_>]) -> Result<(),
     ))
 }
 
-/// What issues tokens: the account, and what it held when the run began.
+/// The issuer of tokens: the account, and its tokens when the run began.
 struct DesecIssuer<'a> {
     account: &'a Account<'a>,
     provider: &'a Provider,
@@ -182,25 +182,25 @@ struct DesecIssuer<'a> {
     is_closed: bool,
     /// The zones that this run has registered.
     registered: Vec<Hostname>,
-    /// Every holder at this server: a zone that is registered above its hosts empties their names.
+    /// Every holder at this server; a zone that is registered above its hosts leaves their names empty.
     neighbours: Vec<Holder<'a>>,
-    /// The zones that were there, and whose records for the parent were told.
+    /// The existing zones whose records for the parent were printed.
     reminded: Vec<Hostname>,
 }
 
-/// What is to be done about one holder's token.
+/// The work on one holder's token.
 struct Job<'a> {
     holder: &'a Holder<'a>,
     file: &'a TokenFile,
     found: Found,
     name: String,
     duties: Vec<Duty>,
-    /// Whether what is set for one of them may be lost: its zone is another one than before.
+    /// Whether records of one of the hosts may be lost, because its zone is a new one or another one.
     is_void: bool,
 }
 
 impl Job<'_> {
-    /// The duties that the token had before, in the zones where they are now.
+    /// The duties that the token had before, if their hosts are in the same zones now.
     fn known_duties(&self) -> Vec<Duty> {
         let receipt = self.found.receipt.as_ref();
         let before = receipt.map(|receipt| receipt.duties.as_slice()).unwrap_or_default();
@@ -210,7 +210,7 @@ impl Job<'_> {
         self.duties.iter().filter(is_known).cloned().collect()
     }
 
-    /// The limits that the token was issued with, or found with by the run before.
+    /// The limits that the token was issued with, or had in the run before.
     fn issued_limits(&self) -> Limits {
         self.found.receipt.as_ref().map(|receipt| receipt.limits.clone()).unwrap_or_default()
     }
@@ -222,23 +222,23 @@ impl<'a> DesecIssuer<'a> {
         out(line);
     }
 
-    /// What the account's refusal means for one holder.
+    /// The failure for one holder after a refusal of the account.
     fn failed(&mut self, trouble: &Trouble, doing: &str) -> Failure {
-        // A fault of the server may concern this holder alone.
+        // Other faults of the server may concern this holder alone.
         self.is_closed |= trouble.is_credential() || trouble.is_forbidden() || trouble.is_no_way();
         Failure::of_management(trouble, doing)
     }
 
-    /// Puts one holder's token right.
+    /// Fixes one holder's token, or replaces it.
     async fn serve(&mut self, holder: &'a Holder<'a>, file: &'a TokenFile) -> Result<(), Failure> {
         let mut found = file.look(self.command.dry_run)?;
         self.leave_foreign_receipts(holder, &mut found)?;
         if self.command.create_domain.is_some() && !self.command.dry_run {
-            // A zone is not registered for a token that could not be kept.
+            // No zone is registered for a token that could not be kept.
             file.try_directory()?;
         }
         let duties = self.duties(holder).await?;
-        // A name that somebody chose is kept.
+        // A name that a person chose is kept.
         let chosen = found.receipt.as_ref().map(|receipt| &receipt.name);
         let chosen = chosen.filter(|name| !name.is_empty() && !name.starts_with(OURS));
         let name = self.command.name.as_ref().or(chosen).cloned();
@@ -258,8 +258,8 @@ impl<'a> DesecIssuer<'a> {
         }
     }
 
-    /// Whether the zone of one of `duties` is new, or another one than before: it does not hold what
-    /// was set there. Where nobody wrote down the zone of a token in use, it may be.
+    /// Whether the zone of one of `duties` is new, or another one than before, and so lacks the records
+    /// set before. Also true where a token is in use and no receipt names its zones.
     fn is_elsewhere(&self, found: &Found, duties: &[Duty]) -> bool {
         let receipt = found.receipt.as_ref();
         let before = receipt.map(|receipt| receipt.duties.as_slice()).unwrap_or_default();
@@ -275,10 +275,10 @@ impl<'a> DesecIssuer<'a> {
         })
     }
 
-    /// Why a token cannot be put right: its time is over, or would be with the limits asked for.
+    /// Why a token cannot be fixed: it has lapsed, or would have with the limits asked for.
     fn why_useless(&self, job: &Job<'_>, token: &Token) -> Option<&'static str> {
         let usable = token.limits.usable(&job.issued_limits());
-        // A token that only unusable limits make invalid is put right by lifting them.
+        // A token that is invalid only because of unusable limits is fixed by lifting them.
         if !token.is_valid && usable == token.limits {
             return Some("the token has lapsed");
         }
@@ -298,8 +298,8 @@ impl<'a> DesecIssuer<'a> {
         is_over.then_some("with these limits the token would be over already")
     }
 
-    /// The limits of a token with which the next one of its holder is to live: its own, but for what
-    /// makes it useless. Networks that somebody else has set, and that leave this machine out, do.
+    /// The limits for the token that replaces `token`: the same, but not those that make it useless, as
+    /// do networks that somebody else has set and that exclude this machine.
     async fn kept_limits(&self, job: &Job<'_>, token: &Token) -> Limits {
         let issued = job.issued_limits();
         let mut kept = token.limits.usable(&issued);
@@ -316,7 +316,7 @@ impl<'a> DesecIssuer<'a> {
         kept
     }
 
-    /// The token that is proven to be this holder's, by a receipt that is of the secret in use.
+    /// The token that is proven to be this holder's, by a receipt of the secret in use.
     fn own(&self, job: &Job<'_>) -> Option<Token> {
         self.token(job.found.proven()?.id.as_ref()?).cloned()
     }
@@ -336,7 +336,7 @@ impl<'a> DesecIssuer<'a> {
         self.tell(&format!("{} ({})", job.holder.label(), job.file.path().display()));
     }
 
-    /// Sends what the token differs in from what it should be.
+    /// Sends the differences between the token as it is and as it should be.
     async fn fix(&mut self, job: &Job<'_>, token: Token) -> Result<(), Failure> {
         let Some(mut receipt) = job.found.receipt.clone() else { return Ok(()) };
         let rules = wanted(self.api, &job.duties);
@@ -364,7 +364,7 @@ impl<'a> DesecIssuer<'a> {
                 self.tell(&format!("  - token {old}, replaced"));
             }
         }
-        // Limits that are put back are among the changes above.
+        // Limits that are restored are printed among the changes above.
         if kept == token.limits && token.limits != receipt.limits {
             self.tell(&format!(
                 "{}: note: somebody has changed its limits: {} (issued with: {})",
@@ -380,7 +380,7 @@ impl<'a> DesecIssuer<'a> {
             return Ok(());
         }
         if job.is_void || has_lost_all(&policies, &job.known_duties(), self.api) {
-            // Written before anything is sent: after a cut nobody could tell that there was no row.
+            // Written before anything is sent: after a cut, the missing row would not be noticed.
             receipt.void_since = Some(clock::wall());
             job.file.write_receipt(&receipt)?;
         }
@@ -405,7 +405,7 @@ impl<'a> DesecIssuer<'a> {
         Ok(())
     }
 
-    /// Writes down what was fixed, or confirms that nothing had to be.
+    /// Writes the fixed receipt, or confirms the present one if nothing was fixed.
     async fn write_down(
         &mut self,
         job: &Job<'_>,
@@ -430,7 +430,7 @@ impl<'a> DesecIssuer<'a> {
         self.end_replaced(job, fresh).await
     }
 
-    /// Ends the tokens whose place another one has taken.
+    /// Deletes the tokens that were replaced.
     async fn end_replaced(&mut self, job: &Job<'_>, mut receipt: Receipt) -> Result<(), Failure> {
         while let Some(old) = receipt.replaces.first().cloned() {
             self.delete(&old).await.map_err(|failure| {
@@ -475,8 +475,8 @@ impl<'a> DesecIssuer<'a> {
         }
     }
 
-    /// Brings a token's policies to `rules` and reads them back; a conflict means that somebody was
-    /// faster, so it is read and compared again.
+    /// Brings a token's policies to `rules` and reads them back; after a conflict, which means that
+    /// somebody else changed them, reads and compares again.
     async fn settle(
         &mut self,
         id: &TokenId,
@@ -504,7 +504,7 @@ impl<'a> DesecIssuer<'a> {
         ))
     }
 
-    /// Sends changes in their order; stops where somebody was faster, which reading back shows.
+    /// Sends changes in their order; stops at a conflict, which reading back shows.
     async fn send(&mut self, id: &TokenId, changes: &[Change]) -> Result<(), Failure> {
         for change in changes {
             let sent = match change {
@@ -523,7 +523,7 @@ impl<'a> DesecIssuer<'a> {
         Ok(())
     }
 
-    /// Ends with the audit: what was read back is judged, and what people should know is told.
+    /// Judges what was read back; returns the findings to report, or refuses the token.
     fn judge(
         &self,
         job: &Job<'_>,
@@ -546,12 +546,12 @@ impl<'a> DesecIssuer<'a> {
             )
             .leaving(format!("token {} is {verdict}", token.id)));
         }
-        // A token without an end is what was asked for.
+        // A token without an end was asked for.
         findings.retain(|finding| *finding != Finding::NoExpiry);
         Ok(findings)
     }
 
-    /// Ends the account of one holder: what was done, and what people should know besides.
+    /// Ends the report on one holder: what was done, and the notes.
     fn conclude(&self, job: &Job<'_>, done: &str, notes: &[Finding]) {
         let label = job.holder.label();
         self.tell(&format!("{label}: {done}"));
@@ -559,7 +559,7 @@ impl<'a> DesecIssuer<'a> {
     }
 }
 
-/// Whether a token has any right beside writing records.
+/// Whether a token has any right besides writing records.
 fn has_flags(flags: Flags) -> bool {
     let Flags { manage_tokens, create_zones, delete_zones, auto_policy } = flags;
     [manage_tokens, create_zones, delete_zones, auto_policy].contains(&Some(true))

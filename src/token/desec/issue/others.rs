@@ -1,4 +1,4 @@
-//! What is not this holder's, and what runs that were cut have left: told, and left alone or ended.
+//! Tokens and receipts of others, which are reported and left alone, and what cut runs have left.
 
 use super::{DesecIssuer, Job};
 use crate::core::token::{OURS, Token, TokenId};
@@ -45,8 +45,8 @@ impl DesecIssuer<'_> {
         Ok(())
     }
 
-    /// Deletes what runs that were cut have left: the token that a file beside names, and tokens of
-    /// this name that nobody ever used and that allow nothing.
+    /// Deletes what cut runs have left: the token named by the receipt of a half-made token, and tokens
+    /// of this name that were never used and allow nothing.
     pub(super) async fn clear_away(&mut self, job: &Job<'_>) -> Result<(), Failure> {
         let known = job.found.receipt.as_ref();
         let is_known = |id: &TokenId| known.is_some_and(|known| known.ids().any(|own| own == id));
@@ -56,7 +56,7 @@ impl DesecIssuer<'_> {
             .tokens
             .iter()
             .filter(|token| token.name == job.name && token.last_used.is_none())
-            // A name that somebody chose may be another token's; ours is born with auto_policy.
+            // Another token may have a name that a person chose; ours is made with auto_policy.
             .filter(|token| job.name.starts_with(OURS) || token.flags.auto_policy == Some(true))
             .map(|token| token.id.clone())
             .filter(|id| !is_known(id) && !left.contains(id))
@@ -89,7 +89,7 @@ impl DesecIssuer<'_> {
         Ok(())
     }
 
-    /// Names tokens that look like this holder's and are not proven to be: they are left alone.
+    /// Names tokens that look like this holder's but are not proven to be: they are left alone.
     pub(super) fn report_others(&self, job: &Job<'_>, own: Option<&Token>) {
         let known = job.found.receipt.as_ref();
         let others = self.tokens.iter().filter(|token| {

@@ -1,5 +1,5 @@
-//! The zone of each host, asked of the account and never guessed; registered first where that is
-//! wished by name.
+//! The zone of each host, named by the account and never guessed; registered first if the command
+//! names it.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::token::Failure;
 use crate::token::holder::Holder;
 
 impl DesecIssuer<'_> {
-    /// What the hosts' token is for, with the zone that the account names for each.
+    /// The duties of the hosts' token, with the zone that the account names for each host.
     pub(super) async fn duties(&mut self, holder: &Holder<'_>) -> Result<Vec<Duty>, Failure> {
         let mut duties = Vec::new();
         for host in &holder.hosts {
@@ -43,7 +43,7 @@ impl DesecIssuer<'_> {
         Ok(duties)
     }
 
-    /// The zone that is responsible for `host`, registered first if that is wished.
+    /// The zone that is responsible for `host`, registered first if the command asks for it.
     async fn zone(&mut self, host: &Hostname) -> Result<Hostname, Failure> {
         let owner = self.account.zone_of(host).await.map_err(|trouble| {
             let failure = self.failed(&trouble, &format!("asking for the zone of {host}"));
@@ -52,7 +52,7 @@ impl DesecIssuer<'_> {
         let wish = self.command.create_domain.as_ref().filter(|zone| host.is_within(zone));
         match (owner, wish) {
             (Some(owner), None) => Ok(owner),
-            // It is there already, or one that is still closer to the host.
+            // The zone is there already, or a zone that is closer to the host.
             (Some(owner), Some(wish)) if owner.is_within(wish) => {
                 if owner == *wish {
                     self.tell_keys(&owner).await;
@@ -82,9 +82,9 @@ impl DesecIssuer<'_> {
         }
     }
 
-    /// What `host` was most likely meant to be, in the account's zone that is nearest to its end.
+    /// A correction of `host` and its zone: a zone of the account that is close to an end of `host`.
     async fn meant(&self, host: &Hostname) -> Option<(String, String)> {
-        // Without the zones there is just no guess.
+        // If the zones cannot be listed, there is no guess.
         let zones = self.account.zones().await.ok()?;
         let mut end = host.as_str();
         loop {
@@ -99,7 +99,7 @@ impl DesecIssuer<'_> {
         }
     }
 
-    /// Registers `zone`, and says what that means for its parent and for names that move into it.
+    /// Registers `zone`; prints what its parent needs and which names move into it.
     async fn register(&mut self, zone: &Hostname, owner: Option<&Hostname>) -> Result<(), Failure> {
         self.tell(&format!("+ zone {zone}"));
         if let Some(owner) = owner {
@@ -126,7 +126,7 @@ impl DesecIssuer<'_> {
         self.registered.push(zone.clone());
         let is_moved = |host: &Hostname| host.is_within(zone);
         for holder in self.neighbours.iter().filter(|holder| holder.names().iter().any(is_moved)) {
-            // The holders of this run write it down themselves, once their tokens are right.
+            // The holders of this run do this themselves, once their tokens are fixed.
             let _ = holder.file().map(crate::receipt::void);
         }
         self.tell(&format!("  {zone} is registered; {}", above(zone, owner)));
@@ -175,7 +175,7 @@ impl DesecIssuer<'_> {
         })
     }
 
-    /// Tells again, once in a run, what belongs into the parent of a zone that is there already.
+    /// Prints, once in a run, the records that the parent of an existing zone needs.
     async fn tell_keys(&mut self, zone: &Hostname) {
         if self.registered.contains(zone) || self.reminded.contains(zone) {
             return;
@@ -213,13 +213,13 @@ impl DesecIssuer<'_> {
     }
 }
 
-/// Whether the server itself puts what `zone` needs into the zone above.
+/// Whether the server itself writes the records that `zone` needs into its parent.
 fn is_given_away(zone: &Hostname) -> bool {
     zone.as_str().split_once('.').is_some_and(|(_, above)| above == GIVEN_AWAY)
 }
 
-/// What has to be done above a zone so that its names resolve; `owner` is the zone of the account that
-/// its name would belong to without it.
+/// The steps that make the names of `zone` resolve; `owner` is the zone of the account that would hold
+/// its name without it.
 fn above(zone: &Hostname, owner: Option<&Hostname>) -> String {
     let parent = zone.as_str().split_once('.').map_or("", |(_, parent)| parent);
     match owner {
