@@ -1,4 +1,4 @@
-//! Files of other programs that are given as the configuration, known by their form.
+//! Recognises files of other programs that are given as the configuration, by their form.
 //!
 //! Called only where a file is no valid configuration. Repeats nothing of the file.
 
@@ -7,9 +7,9 @@ use std::path::Path;
 use super::problems::shown_path;
 use super::secret::for_shell;
 
-/// What the file at `path` seems to be instead of a configuration of Homing's, and what to do.
+/// Says what the file at `path` seems to be instead of Homing's configuration, and what to do.
 ///
-/// `None` where any section of Homing's own stands in `text`.
+/// `None` where `text` has a section of Homing's own.
 pub(super) fn hint(path: &Path, text: &str) -> Option<String> {
     let lines =
         || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -56,13 +56,13 @@ pub(super) fn hint(path: &Path, text: &str) -> Option<String> {
     lines().any(is_key).then(|| another("YAML"))
 }
 
-/// How the sections of Homing's own begin.
+/// The beginnings of Homing's own sections.
 const OURS: [&str; 4] = ["host]", "daemon]", "provider.", "source."];
 
 /// Whether a line is of a client's configuration.
 type Knows = fn(&str) -> bool;
 
-/// Each client with what shows its lines.
+/// The clients, each with a test for its lines.
 const CLIENTS: [(&str, Knows); 3] = [
     ("ddns-scripts", |line| {
         let mut words = line.split_whitespace();
@@ -88,7 +88,7 @@ const CLIENTS: [(&str, Knows); 3] = [
     }),
 ];
 
-/// Settings of ddclient that nobody else writes so.
+/// Settings that only ddclient writes in this way.
 const NAMES: [&str; 12] = [
     "daemon", "login", "password", "protocol", "server", "ssl", "syslog", "use", "usev4", "usev6",
     "web", "webv4",

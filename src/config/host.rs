@@ -28,26 +28,26 @@ use crate::core::source::SourceKind;
 use crate::core::verify::Verify;
 use crate::core::wire::dns::Name;
 
-/// What is known when hosts are read, and what grows with each of them.
+/// The input for reading hosts, and what grows with each of them.
 pub(super) struct Context<'a> {
     /// The configuration file.
     pub(super) file: &'a Path,
-    /// What relative paths are relative to.
+    /// The base of relative paths.
     pub(super) base: &'a Path,
-    /// Whether secrets may stand in the configuration file; if not, the mode it should have.
+    /// The mode that the configuration file should have; `None` if secrets may be in it.
     pub(super) exposed: Option<u32>,
     /// The named sources.
     pub(super) sources: &'a [source::SourceSection],
-    /// How each of them is used.
+    /// The use of each source, in the same order.
     pub(super) usage: Vec<source::Usage>,
     /// The user's providers, then the built-in ones as hosts name them.
     pub(super) providers: Vec<provider::ProviderSection>,
-    /// The line of each host at each provider.
+    /// The line of each host at each provider, to find repeated ones.
     pub(super) seen: BTreeMap<Key, usize>,
 }
 
 impl Context<'_> {
-    /// Reads one block; the hosts are complete only if nothing was noted.
+    /// Reads one block; the hosts are complete only if no problem was noted.
     pub(super) fn read_hosts(
         &mut self,
         section: &mut Section<'_>,
@@ -121,7 +121,7 @@ impl Context<'_> {
         names.into_iter().map(host).collect()
     }
 
-    /// The place of the block's provider in the list, to which built-in ones are added when needed.
+    /// The index of the block's provider in the list; a built-in one is added when first needed.
     fn provider(&mut self, section: &Section<'_>, notes: &mut Notes) -> Option<usize> {
         let Some(setting) = section.get("provider") else {
             let what = "needs provider; `homing providers` lists the built-in ones";
@@ -152,7 +152,7 @@ impl Context<'_> {
         None
     }
 
-    /// Notes a host that is listed for the same provider already.
+    /// Notes a host that is already listed for the same provider.
     fn check_twice(
         &mut self,
         (item, name): (&Setting<'_>, &Hostname),
@@ -189,7 +189,7 @@ impl Context<'_> {
         });
         for (_, source) in sources.iter() {
             let Some(SourceRef::Named(at)) = source else { continue };
-            // An unknown provider, which is reported already, is taken for the harmless kind.
+            // An unknown provider, which is reported already, is treated like a local file.
             match provider.map(|provider| provider.protocol.manners().is_local()) {
                 Some(false) => self.usage[*at].public = true,
                 Some(true) | None => self.usage[*at].local = true,
@@ -241,7 +241,7 @@ impl Context<'_> {
         Some(SourceRef::Named(at))
     }
 
-    /// Warns of a host that is bound to one interface, and whose source is asked through any.
+    /// Warns of a host that is bound to one interface while its source is asked through any.
     fn warn_of_other_interfaces(
         &self,
         bind: InterfaceName,
@@ -265,7 +265,7 @@ impl Context<'_> {
         }
     }
 
-    /// What becomes of the record of a family that has gone; to remove it takes a protocol that can.
+    /// The action for the record of a family that is gone; only some protocols can remove a record.
     fn when_gone(
         &self,
         section: &Section<'_>,
@@ -330,7 +330,7 @@ impl Context<'_> {
         let keys = HOST_KEYS.iter().filter(|(_, scope)| is_secret(*scope)).map(|(key, _)| *key);
         let mut given: Vec<_> =
             keys.clone().filter_map(|key| Some((key, section.get(key)?))).collect();
-        // The first counts, and a file is the best place.
+        // The first setting is used, and a file is the best place.
         order::sort_by_key(&mut given, |(key, _)| !key.ends_with("-file"));
         let kind = manners.map_or(SecretKind::Token, |manners| manners.secret);
         if kind == SecretKind::Nothing {
@@ -364,7 +364,7 @@ impl Context<'_> {
         }
     }
 
-    /// A secret in the configuration itself; errors do not repeat it.
+    /// A secret written in the configuration itself; errors do not repeat it.
     fn inline(&self, setting: &Setting<'_>, notes: &mut Notes) -> Option<SecretPlace> {
         let text = setting.raw_text(notes)?;
         if let Some(mode) = self.exposed {
@@ -404,8 +404,8 @@ impl Context<'_> {
     }
 }
 
-/// Why the setting `key` means nothing to a host of a protocol with these manners, if so; `flag` is
-/// its value if that is true or false.
+/// Why a host of a protocol with these manners cannot have the setting `key`; `None` if it can. `flag`
+/// is the value of a setting that is true or false.
 fn misfit(key: &str, flag: Option<bool>, manners: &Manners) -> Option<String> {
     let index = HOST_KEYS.binary_search_by_key(&key, |(known, _)| known).ok()?;
     let (_, scope) = HOST_KEYS[index];
@@ -444,7 +444,7 @@ fn misfit(key: &str, flag: Option<bool>, manners: &Manners) -> Option<String> {
     }
 }
 
-/// What can remove a record, in words.
+/// The ways to remove a record, in words.
 fn ways_to_remove() -> String {
     let by = |removal| {
         let able = move |protocol: &Protocol| protocol.manners().removal == Some(removal);
@@ -456,7 +456,7 @@ fn ways_to_remove() -> String {
     said.join(", ") + &left_out.collect::<String>()
 }
 
-/// What to write in place of `name`, which is no source's and seems to be what a source would have.
+/// The fix for `name`, which is no source but looks like an address, a URL, or a word for on or off.
 fn source_for(name: &str) -> Option<String> {
     let section = |key: &str, value: &str| {
         format!("write [source.NAME] with {key} = \"{value}\", and its NAME here")
@@ -476,7 +476,7 @@ fn source_for(name: &str) -> Option<String> {
     }
 }
 
-/// What to say of a text that is a list of names, or the address of a page.
+/// The problem with a text that is a list of names, or the address of a page.
 fn several_names(text: &str) -> Option<String> {
     const SIGNS: [char; 3] = [',', ';', ' '];
     if text.contains("://") {
@@ -494,7 +494,7 @@ fn several_names(text: &str) -> Option<String> {
     })
 }
 
-/// The block's names with their settings, as far as they are host names.
+/// The block's valid host names, with their settings.
 fn names<'a>(section: &Section<'a>, notes: &mut Notes) -> Vec<(Setting<'a>, Hostname)> {
     let Some(setting) = section.get("name") else {
         let what = "needs name; write name = \"host.example.com\"";
@@ -516,7 +516,7 @@ fn names<'a>(section: &Section<'a>, notes: &mut Notes) -> Vec<(Setting<'a>, Host
     items.into_iter().filter_map(hostname).collect()
 }
 
-/// The zone of all the block's names, when it is configured.
+/// The zone of all the block's names, if it is configured.
 fn zone(
     section: &Section<'_>,
     provider: Option<&Provider>,
@@ -553,7 +553,7 @@ fn username(
     }
 }
 
-/// The key of a name server in short, where its file does not name it: `ALGORITHM:NAME`.
+/// The login for the key of a name server whose file does not name it: `ALGORITHM:NAME`.
 fn key_login(
     section: &Section<'_>,
     provider: Option<&Provider>,
@@ -581,7 +581,7 @@ fn key_login(
 
 /// How long resolvers may keep the host's records, in seconds.
 fn ttl(section: &Section<'_>, notes: &mut Notes) -> Option<u32> {
-    /// A day: a machine that moves is of no use for longer.
+    /// A day: longer is useless for a machine that moves.
     const MOST: usize = 86_400;
     u32::try_from(section.get("ttl")?.number(1, MOST, notes)?).ok()
 }
@@ -599,7 +599,7 @@ fn on_change(section: &Section<'_>, notes: &mut Notes) -> Vec<String> {
     command
 }
 
-/// Whether only a token that is proven narrow may be used: its receipt says so, beside its file.
+/// Whether only a token with a proof in its receipt may be used; notes a secret that has no receipt.
 fn strict_token(section: &Section<'_>, manners: Option<&Manners>, notes: &mut Notes) -> bool {
     let is_strict = section.flag("strict-token", notes).unwrap_or_default();
     let setting = section.get("strict-token").filter(|_| is_strict && manners.is_some());
@@ -610,7 +610,7 @@ fn strict_token(section: &Section<'_>, manners: Option<&Manners>, notes: &mut No
     is_strict
 }
 
-/// How the zone's servers are asked, if they are: by default only where updates go to them.
+/// How the zone's servers are asked; `None` if not. The default is to ask where updates go by DNS.
 fn verify(section: &Section<'_>, manners: Option<&Manners>, notes: &mut Notes) -> Option<Verify> {
     const PORT: u16 = 53;
     let is_on = match section.get("verify") {
@@ -642,7 +642,7 @@ fn verify(section: &Section<'_>, manners: Option<&Manners>, notes: &mut Notes) -
     })
 }
 
-/// What `parse` makes of the text; an error does not repeat it, as it may be the secret by mistake.
+/// The text as `parse` reads it; an error does not repeat the text, which may be the secret by mistake.
 fn unquoted<T>(
     setting: &Setting<'_>,
     parse: impl FnOnce(&str) -> Result<T, &'static str>,
@@ -652,7 +652,7 @@ fn unquoted<T>(
     notes.keep(setting.at, &setting.name, parse(text))
 }
 
-/// A login as `Basic` can carry it, where a colon ends it (RFC 7617, section 2).
+/// A login for `Basic`, in which a colon would end it (RFC 7617, section 2).
 fn login(text: &str) -> Result<String, &'static str> {
     if text.contains(':') {
         return Err("must not hold a colon; the password goes into a file of its own");

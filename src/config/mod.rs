@@ -1,7 +1,7 @@
-//! The configuration: from a file to values that need no further check, or to every problem at once.
+//! The configuration: reads a file into values that need no further check, or reports every problem.
 //!
-//! Owns the configuration's form and the rules of secret files. Changes and sends nothing;
-//! besides its own file it reads only those that `file` sources name. Called by the drivers.
+//! Owns the format of the configuration and the rules of secret files. Changes and sends nothing;
+//! reads only its own file and those that `file` sources name. Called by the drivers.
 
 mod foreign;
 mod host;
@@ -40,7 +40,7 @@ use crate::os::log::{Format, Level};
 use crate::os::reason::{SHORTAGE, is_shortage, reason};
 use crate::os::user::User;
 
-/// Every key that may be written, with the header of its section; for the manual page.
+/// Every allowed key, with the header of its section; for the manual page.
 pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
     let sections = SectionKind::ALL.into_iter().filter(|place| *place != SectionKind::Top);
     sections.map(|place| (place.header(), place.keys().known))
@@ -49,7 +49,7 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 /// A valid configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Config {
-    /// The file that it was read from.
+    /// The file of the configuration.
     pub path: PathBuf,
     /// Settings of the program as a whole.
     pub daemon: Daemon,
@@ -60,63 +60,63 @@ pub struct Config {
     /// The hosts, in the order of the file; at least one.
     pub hosts: Vec<HostConfig>,
     /// The user who runs its programs; `None` is the user who runs Homing. Root runs no program that
-    /// somebody else may choose.
+    /// another user can choose.
     pub programs_as: Option<User>,
-    /// What is allowed but probably not meant, with its place.
+    /// Settings that are allowed but probably not meant, with their places.
     pub warnings: Vec<String>,
 }
 
 /// Settings of the program as a whole.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Daemon {
-    /// Where the state is kept, when the configuration says so.
+    /// The state directory, if the configuration names one.
     pub state_dir: Option<PathBuf>,
-    /// The slow poll behind the events.
+    /// The interval of the slow poll, which runs besides the events.
     pub interval: Duration,
     /// How long the kernel must be quiet before a round.
     pub settle: Duration,
-    /// How much is logged.
+    /// The level of the log.
     pub log: Level,
-    /// The form of the log; `None` is what fits its reader.
+    /// The form of the log; `None` chooses the form for its reader.
     pub log_format: Option<Format>,
 }
 
-/// Where a host takes the address of one family from.
+/// The source of a host's addresses of one family.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SourceRef {
-    /// What this machine uses towards the Internet.
+    /// The address that this machine uses towards the Internet.
     Auto,
-    /// The source at that place in [`Config::sources`].
+    /// The source at that index in [`Config::sources`].
     Named(usize),
 }
 
 /// A host as configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HostConfig {
-    /// What decisions need to know of it; `refresh` and `zone` are its own or its provider's.
+    /// The facts that decisions need; `refresh` and `zone` are its own or its provider's.
     pub host: Host,
-    /// The place of its provider in [`Config::providers`].
+    /// The index of its provider in [`Config::providers`].
     pub provider: usize,
-    /// Where each family's address comes from; `None` is `off`.
+    /// The source of each family; `None` is `off`.
     pub sources: PerFamily<Option<SourceRef>>,
-    /// Where its secret stands; `None` only where the protocol wants none.
+    /// The place of its secret; `None` only where the protocol needs no secret.
     pub secret: Option<SecretPlace>,
-    /// Its login, when one is written.
+    /// Its login, if one is set.
     pub username: Option<String>,
-    /// The file that is written (`hosts-file`); always there for that protocol.
+    /// The file to write (`hosts-file`); always set for that protocol.
     pub path: Option<PathBuf>,
     /// The program to run after a change, with its arguments; empty for none.
     pub on_change: Vec<String>,
-    /// Whether nothing is sent with a token that is not proven narrow.
+    /// Whether a token must be proven narrow before anything is sent with it.
     pub strict_token: bool,
-    /// How the zone's own servers are asked whether they hold what was set, if they are.
+    /// How the zone's own servers are asked whether they have the new addresses; `None` if not.
     pub verify: Option<Verify>,
-    /// File and line of its name.
+    /// The file and line of its name.
     pub place: String,
 }
 
 impl HostConfig {
-    /// The file of its token, if its provider has tokens and it stands in a file, beside its receipt.
+    /// The file of its token, if its provider has receipts; the receipt is beside it.
     pub fn token_file(&self, provider: &Provider) -> Option<&Path> {
         match &self.secret {
             Some(SecretPlace::File(path)) if provider.protocol.manners().has_receipts() => {
@@ -139,9 +139,9 @@ impl Default for Daemon {
     }
 }
 
-/// The configuration in the regular file at `path`, of at most 1 MiB.
+/// Loads the configuration from the regular file at `path`, of at most 1 MiB.
 ///
-/// From then on this thread uses the paths in it as whoever can change it.
+/// After this, the thread uses the paths in it with the rights of the user who can change it.
 pub fn load(path: &Path) -> Result<Config, Problems> {
     let problem = |what: &str| Problems::of_file(path, what);
     let unreadable = |error: io::Error| match error.kind() {
@@ -182,13 +182,13 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
 }
 
 impl Config {
-    /// Lets its paths be used as whoever can change it, as [`load`] does.
+    /// Makes this thread use the paths in it with the rights of its author, as [`load`] does.
     pub fn serve(&self) {
         hand::serve(authorship(self.programs_as, &self.path));
     }
 }
 
-/// The state directory that the file at `path` names, whatever else is wrong with it.
+/// The state directory that the file at `path` names, even if the rest of the file is wrong.
 pub fn stated_state_dir(path: &Path) -> Option<PathBuf> {
     let (mut file, mut bytes) = (open_named(path).ok()??.0.take(MOST), Vec::new());
     file.read_to_end(&mut bytes).ok()?;
@@ -199,17 +199,17 @@ pub fn stated_state_dir(path: &Path) -> Option<PathBuf> {
     value::path(text, path.parent().unwrap_or(Path::new(""))).ok()
 }
 
-/// The most that a configuration holds, in bytes; that bounds the work of parsing it, too.
+/// The largest size of a configuration, in bytes, which also limits the work of parsing it.
 const MOST: u64 = 1024 * 1024;
 
-/// The configuration that `text` is, as if it stood in the file at `path`.
+/// Parses the configuration `text`, as if it were in the file at `path`.
 ///
-/// Secrets may stand in it if `is_private`.
+/// Secrets are allowed in it if `is_private`.
 pub fn parse(path: &Path, text: &str, is_private: bool) -> Result<Config, Problems> {
     read_config(path, text, (!is_private).then_some(0o600))
 }
 
-/// As [`parse`]; `exposed` is the mode that the file should have, when others may read it.
+/// As [`parse`]; `exposed` is the mode that the file should have, if others may read it.
 fn read_config(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, Problems> {
     let mut notes = Notes::new(path, text);
     let (document, errors) = DeTable::parse_recoverable(text);
@@ -256,10 +256,10 @@ fn read_config(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, 
     Ok(Config { path, daemon, sources, providers, hosts, programs_as: None, warnings })
 }
 
-/// Notes what is not TOML; returns whether what was understood can be trusted to be what was meant.
+/// Notes text that is not TOML; returns whether the rest was understood as it was meant.
 ///
-/// Text without quotes is understood all the same; after anything else, settings may be missing or
-/// stand in the wrong section, and complaints about them would mislead.
+/// Values without quotes do no harm to the rest; after any other error, settings may be missing or
+/// be in the wrong section, and complaints about them would mislead.
 fn note_syntax(errors: &[toml::de::Error], notes: &mut Notes) -> bool {
     let mut is_whole = true;
     for error in errors {
@@ -280,7 +280,7 @@ fn note_syntax(errors: &[toml::de::Error], notes: &mut Notes) -> bool {
     is_whole
 }
 
-/// How the parser's messages begin, our words for them, and whether the rest can be trusted.
+/// The beginnings of the parser's messages, our words for them, and whether the rest can be trusted.
 const SYNTAX: [(&str, &str, bool); 10] = [
     (
         "string values must be quoted",

@@ -1,6 +1,6 @@
 //! Problems of a configuration: collected all at once, reported in the order of the file.
 //!
-//! A text of the user's is quoted when it helps and never when it may hold a secret.
+//! The user's text is quoted where it helps, but never where it may hold a secret.
 
 use std::fmt;
 use std::path::Path;
@@ -8,19 +8,19 @@ use std::path::Path;
 use crate::core::order;
 use crate::os::log::Printable;
 
-/// What is wrong with a configuration; at least one problem, in the order of the file.
+/// The problems of a configuration, at least one, in the order of the file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problems(Vec<String>);
 
-/// The problems found so far, with what is needed to tell their places.
+/// The problems found so far, with the data to compute their places.
 pub(super) struct Notes {
-    /// The configuration file as it is shown.
+    /// The path of the configuration file, as it is shown.
     file: String,
     /// Where each line begins, in bytes.
     lines: Vec<usize>,
-    /// Each problem with its place in the text, and whether it is one of syntax.
+    /// The problems, each with its place in the text, and whether it is one of syntax.
     found: Vec<Note>,
-    /// What is allowed but probably not meant.
+    /// Settings that are allowed but probably not meant.
     pub(super) warnings: Vec<String>,
 }
 
@@ -34,12 +34,12 @@ struct Note {
 const MOST: usize = 100;
 
 impl Problems {
-    /// A single problem that has no line, such as a file that cannot be read.
+    /// A single problem without a line, such as a file that cannot be read.
     pub(super) fn of_file(path: &Path, what: impl fmt::Display) -> Self {
         Self(vec![format!("{} {what}", shown_path(path))])
     }
 
-    /// One alone, with its place.
+    /// A single problem, whose text includes its place.
     pub(super) fn single(what: String) -> Self {
         Self(vec![what])
     }
@@ -50,7 +50,7 @@ impl Problems {
     }
 }
 
-/// One problem a line.
+/// Prints one problem per line.
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|problem| writeln!(f, "{problem}"))
@@ -60,7 +60,7 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 impl Notes {
-    /// No problems yet in `text`, which stands in the file at `path`.
+    /// No problems yet in `text`, from the file at `path`.
     pub(super) fn new(path: &Path, text: &str) -> Self {
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
@@ -77,7 +77,7 @@ impl Notes {
         self.lines.partition_point(|start| *start <= at)
     }
 
-    /// Notes a problem of the value at `at`, under the name `setting`.
+    /// Notes a problem with the value at `at`, named `setting`.
     pub(super) fn add(&mut self, at: usize, setting: &str, what: impl fmt::Display) {
         let colon = if setting.is_empty() { "" } else { ": " };
         let what = format!("{}: {}{colon}{what}", self.place(at), Printable(setting));
@@ -90,7 +90,7 @@ impl Notes {
         self.found.push(Note { at, is_syntax: true, what });
     }
 
-    /// Unwraps `result`, or notes its error at `at` under `setting` so that reading can go on.
+    /// Returns the value of `result`, or notes its error at `at` under `setting`; reading goes on.
     pub(super) fn keep<T, E: fmt::Display>(
         &mut self,
         at: usize,
@@ -100,14 +100,14 @@ impl Notes {
         result.map_err(|error| self.add(at, setting, error)).ok()
     }
 
-    /// Notes what is allowed but probably not meant.
+    /// Notes a setting that is allowed but probably not meant.
     pub(super) fn warn(&mut self, at: usize, setting: &str, what: impl fmt::Display) {
         self.warnings.push(format!("{}: {}: {what}", self.place(at), Printable(setting)));
     }
 
-    /// All problems in the order of the file, or `None`.
+    /// All problems in the order of the file; `None` without any.
     ///
-    /// A line that is not TOML is reported once; further problems of it would be guesses.
+    /// A line that is not TOML is reported once; its other problems would be guesses.
     pub(super) fn take_problems(&mut self) -> Option<Problems> {
         order::sort_by_key(&mut self.found, |note| note.at);
         let broken: Vec<usize> = self
@@ -136,7 +136,7 @@ impl Notes {
     }
 }
 
-/// A path fit to be shown.
+/// A path that is safe to print.
 pub fn shown_path(path: &Path) -> String {
     Printable(&path.display().to_string()).to_string()
 }

@@ -1,6 +1,6 @@
 //! `[provider.NAME]`: a provider of the user's own, or other settings for a built-in one.
 //!
-//! The keys are those of `core/providers.toml`; a test reads that file in this way and compares.
+//! The keys are those of `core/providers.toml`; a test also reads that file in this way and compares.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::core::protocol::rfc2136::PORT;
 use crate::core::provider::Provider;
 use crate::core::provider_key::ProviderKey;
 
-/// A provider as it was written.
+/// A provider as it is written.
 pub(super) struct ProviderSection {
     /// Its name.
     pub(super) name: String,
@@ -46,7 +46,7 @@ pub(super) fn read_provider(
     ProviderSection { name: name.to_owned(), provider }
 }
 
-/// The entry that the section's settings are laid over.
+/// The provider whose settings the section overrides.
 fn start(name: &str, section: &Section<'_>, notes: &mut Notes) -> Option<Provider> {
     let protocol = section.get("protocol").map(|setting| protocol(&setting, notes));
     match (built_in::named(name), protocol) {
@@ -94,12 +94,12 @@ fn protocol(setting: &Setting<'_>, notes: &mut Notes) -> Option<Protocol> {
     None
 }
 
-/// The protocols that this build speaks, as they are written.
+/// The words for the protocols of this build.
 fn words() -> Vec<&'static str> {
     Protocol::ALL.into_iter().filter(|protocol| protocol.is_here()).map(Protocol::word).collect()
 }
 
-/// Lays the section's settings over `provider`.
+/// Overrides settings of `provider` by those of the section.
 fn filled(
     mut provider: Provider,
     section: &Section<'_>,
@@ -119,7 +119,7 @@ fn filled(
         }
     }
     warn_of_doubled_path(&provider, section, notes);
-    // A wrong address is reported already.
+    // A wrong address was reported already.
     let has_address = ["server", "update-url"].iter().any(|key| section.get(key).is_some());
     let goes_somewhere = provider.update_url.is_some() || provider.name_server.is_some();
     let transport = protocol.manners().transport;
@@ -132,7 +132,7 @@ fn filled(
     provider
 }
 
-/// Gives the setting `key` the value that is written, unless that is wrong.
+/// Sets `key` to the written value, unless that is wrong.
 fn lay(
     provider: &mut Provider,
     key: ProviderKey,
@@ -142,7 +142,7 @@ fn lay(
 ) {
     let trust = Trust { provider: &provider.name, plain_http: provider.plain_http };
     let text = match key {
-        // Read before anything else.
+        // It was read before all others.
         ProviderKey::Protocol => return,
         ProviderKey::Refresh => {
             return set(&mut provider.refresh, setting.parsed(notes, value::refresh));
@@ -189,7 +189,7 @@ fn set<T>(slot: &mut T, value: Option<T>) {
     }
 }
 
-/// The text, if `check` finds nothing wrong; it may hold a secret, so that it is not quoted.
+/// The text, if `check` accepts it; an error does not quote it, as it may hold a secret.
 fn checked<E: fmt::Display>(
     setting: &Setting<'_>,
     notes: &mut Notes,
@@ -199,7 +199,7 @@ fn checked<E: fmt::Display>(
     notes.keep(setting.at, &setting.name, check(text)).map(|()| text.to_owned())
 }
 
-/// Warns of a server with a path, to which the protocol's own path is added.
+/// Warns of a server with a path, since the protocol's own path is appended to it.
 fn warn_of_doubled_path(provider: &Provider, section: &Section<'_>, notes: &mut Notes) {
     let (Some(setting), None) = (section.get("server"), section.get("update-url")) else { return };
     let path = setting.value.as_str().and_then(|text| url::path_of(text.trim_end_matches('/')));
@@ -221,7 +221,7 @@ fn ca_file(text: &str, base: &Path) -> Result<String, String> {
     })
 }
 
-/// The name of a parameter, or a word as its value.
+/// The name of a parameter, or a word that is its value.
 fn parameter(text: &str) -> Result<String, &'static str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if !text.chars().all(fits) {

@@ -39,7 +39,7 @@ fn table(section: &mut Section<'_>, notes: &mut Notes) -> Option<Resolver> {
     Some(resolver)
 }
 
-/// What `parse` makes of the setting `key`; that it is missing is noted.
+/// The value of the setting `key`, read by `parse`; notes if it is missing.
 fn needed<T, E: fmt::Display>(
     section: &Section<'_>,
     key: &str,
@@ -53,7 +53,7 @@ fn needed<T, E: fmt::Display>(
     setting.parsed(notes, parse)
 }
 
-/// The class and the type to ask for; the type is `None` where it follows the family.
+/// The class and the type to ask for; without a type, it depends on the family.
 fn class_and_type(section: &Section<'_>, notes: &mut Notes) -> Option<(Class, Option<Type>)> {
     let class = match section.get("class") {
         Some(setting) => setting.parsed(notes, class),
@@ -64,7 +64,7 @@ fn class_and_type(section: &Section<'_>, notes: &mut Notes) -> Option<(Class, Op
         None => Some((class == Some(Class::CH)).then_some(Type::TXT)),
     };
     let (class, record_type) = (class?, record_type?);
-    // The addresses of Chaosnet's own A records are not those of the Internet.
+    // Chaosnet's own A records do not hold addresses of the Internet.
     if class == Class::CH && record_type != Some(Type::TXT) {
         let what = "asks for class CH, where only texts tell an address; write type = \"TXT\"";
         notes.add(section.at, &section.name, what);

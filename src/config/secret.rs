@@ -1,7 +1,7 @@
-//! Secrets: where they are kept, and how they are read without being disclosed.
+//! Secrets: where they are kept, and how they are read without disclosing them.
 //!
-//! A secret is one line of text. Files are judged by what is open, not by what the path says, so
-//! that nothing can be exchanged in between. Called by the round, and by `check`.
+//! A secret is one line of text. Files are checked after they are opened, not by their paths, so that
+//! they cannot be exchanged between check and use. Called by the round, and by `check`.
 
 use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, Read};
@@ -18,7 +18,7 @@ use crate::core::wire::tsig::TsigKey;
 use crate::os::disk::{Handed, open_named, open_regular};
 use crate::os::reason::{SHORTAGE, is_shortage, reason};
 
-/// Where a host's secret stands.
+/// The place of a host's secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum SecretPlace {
     /// `token-credential`: the file of that name in systemd's `$CREDENTIALS_DIRECTORY`.
@@ -34,7 +34,7 @@ pub enum SecretPlace {
 }
 
 impl SecretPlace {
-    /// The file, if it is one.
+    /// The path, if the place is a file.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path) | Self::KeyFile(path) => Some(path),
@@ -43,7 +43,7 @@ impl SecretPlace {
     }
 }
 
-/// Why a secret cannot be used; never holds any of it.
+/// The reason why a secret cannot be used; never holds a part of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum SecretError {
     /// The text is not one line of plain characters.
@@ -57,12 +57,12 @@ pub enum SecretError {
     Exposed {
         /// The file.
         path: PathBuf,
-        /// Its permissions.
+        /// The mode of the file.
         mode: u32,
-        /// What they should be.
+        /// The mode that it should have.
         wanted: u32,
     },
-    /// The file is no key file.
+    /// The file is not a key file.
     KeyFile {
         /// The file.
         path: PathBuf,
@@ -71,27 +71,27 @@ pub enum SecretError {
     },
     /// There is no file at the path.
     Missing(PathBuf),
-    /// systemd has handed over no credentials; the one of this name is wanted.
+    /// systemd passed no credentials; the one of this name is needed.
     NoCredentials(String),
-    /// The path leads to something else than a file with content.
+    /// The path does not lead to a file with content.
     NotAFile(PathBuf),
     /// The file cannot be opened or read.
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The reason that the system gives.
         reason: String,
-        /// What to do about it.
+        /// The fix.
         fix: &'static str,
     },
-    /// The environment variable of this name is not there.
+    /// The environment variable of this name is not set.
     Unset(String),
 }
 
 /// What is wrong with the text of a secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Flaw {
-    /// A character that cannot be typed.
+    /// A control character, which cannot be typed.
     Control,
     /// Nothing, or nothing but white space.
     Empty,
@@ -99,30 +99,30 @@ pub enum Flaw {
     LineBreak,
     /// White space at one end.
     Padded,
-    /// More than any token has.
+    /// Longer than any token.
     TooLong,
     /// Not UTF-8.
     Unreadable,
 }
 
-/// The permission bits of people who are neither owner nor in the group.
+/// The permission bits of users who are neither the owner nor in the group.
 const OTHERS: u32 = 0o007;
 
 /// The longest secret, in bytes.
 const LONGEST: usize = 4096;
 
-/// The secret that stands at `place`, read now.
+/// The secret at `place`, read now.
 pub fn read_secret(place: &SecretPlace) -> Result<Secret, SecretError> {
     read_with(place, credentials_directory().as_deref())
 }
 
-/// Where systemd has put the credentials of this process (systemd.exec(5)).
+/// The directory where systemd put the credentials of this process (systemd.exec(5)).
 fn credentials_directory() -> Option<PathBuf> {
     env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }
 
 /// The secret in the file at `path`, or in the pipe or device that a shell put there, as for
-/// `<(command)`; waits for whoever writes to it.
+/// `<(command)`; waits until the writer of a pipe has finished.
 pub fn read_handed(path: &Path) -> Result<Secret, SecretError> {
     let unreadable = |error| unreadable(path, &error);
     // An error is reported below.
@@ -133,11 +133,11 @@ pub fn read_handed(path: &Path) -> Result<Secret, SecretError> {
     }
     let handed = Handed::open(path).map_err(unreadable)?;
     let metadata = handed.file().metadata().map_err(unreadable)?;
-    // A terminal would show what is typed.
+    // A terminal would show the secret while it is typed.
     if handed.file().is_terminal() {
         return Err(SecretError::NotAFile(path.to_owned()));
     }
-    // Ours is as safe as we made it. What is open counts: the path may lead elsewhere by now.
+    // A pipe of our user is as safe as we made it. The open file is checked: the path may have changed.
     let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
     let kind = metadata.file_type();
     if !(kind.is_char_device() || kind.is_fifo() && is_ours) {
@@ -146,7 +146,7 @@ pub fn read_handed(path: &Path) -> Result<Secret, SecretError> {
     from_reader(handed, path)
 }
 
-/// The secret that `reader` holds, which stands at `path`.
+/// The secret that `reader` contains; `path` is for errors.
 pub fn from_reader(reader: impl Read, path: &Path) -> Result<Secret, SecretError> {
     let mut bytes = Vec::new();
     let most = u64::try_from(LONGEST).unwrap_or(u64::MAX).saturating_add(3);
@@ -174,7 +174,7 @@ fn read_with(place: &SecretPlace, directory: Option<&Path>) -> Result<Secret, Se
     }
 }
 
-/// The key in the key file at `path`, with its secret, read now.
+/// The key and the secret in the key file at `path`, read now.
 pub fn read_key(path: &Path) -> Result<(TsigKey, Secret), SecretError> {
     let file = guarded(path, open_regular(path), credentials_directory().as_deref())?;
     let mut text = String::new();
@@ -187,7 +187,7 @@ fn from_file(path: &Path, credentials: Option<&Path>) -> Result<Secret, SecretEr
     from_reader(guarded(path, open_regular(path), credentials)?, path)
 }
 
-/// The file `opened` at `path`, which nobody else may read.
+/// The file `opened` at `path`, if no other users may read it.
 fn guarded(
     path: &Path,
     opened: io::Result<Option<(File, Metadata)>>,
@@ -196,27 +196,27 @@ fn guarded(
     let (file, metadata) = opened
         .map_err(|error| unreadable(path, &error))?
         .ok_or(SecretError::NotAFile(path.to_owned()))?;
-    // systemd guards that directory itself, and its mode bits stand for an access list.
+    // systemd guards that directory itself, and the mode bits show an access list there.
     if !credentials.is_some_and(|directory| lies_in(path, directory)) {
         check_mode(path, &metadata)?;
     }
     Ok(file)
 }
 
-/// That there is no key file at `path`, with the command that makes the one of `host`.
+/// The message that there is no key file at `path`, with the command that makes a key for `host`.
 pub fn no_key_file(path: &Path, host: &Hostname) -> String {
     let path = missing(path, "key-file");
     format!("{path} does not exist; `homing token issue {host}` makes the key in it")
 }
 
-/// That there is no token at `path`, with the command that makes one for `host`, where this build has it.
+/// The message that there is no token at `path`, with the command that makes one for `host`.
 pub fn no_token_file(path: &Path, host: &Hostname) -> String {
     let missing = SecretError::Missing(path.to_owned());
     let at = if Feature::Tokens.is_here() { "" } else { " where the full build is" };
     format!("{missing}: `homing token issue {host}`{at} makes one and does that")
 }
 
-/// The missing file in messages; its path may be a secret in the wrong place.
+/// The missing file for messages; its path is not shown if it may be a secret in the wrong place.
 fn missing(path: &Path, setting: &str) -> String {
     if looks_like_a_secret(path) {
         format!("the file that {setting} names")
@@ -241,7 +241,7 @@ fn check_mode(path: &Path, metadata: &Metadata) -> Result<(), SecretError> {
     check_exposure(metadata).map_err(exposed)
 }
 
-/// Says which mode a file should have that people without a right to it may read.
+/// Refuses a file that users without a right to it may read; the error is the mode that it should have.
 pub(super) fn check_exposure(metadata: &Metadata) -> Result<(), u32> {
     const GROUP_READS: u32 = 0o040;
     let mode = metadata.mode();
@@ -265,27 +265,27 @@ pub(super) fn chmod(path: &Path, mode: u32) -> String {
     format!("chmod {mode:o} {}", for_shell(path))
 }
 
-/// The path as one word of a shell's command.
+/// The path as one word of a shell command.
 pub fn for_shell(path: &Path) -> String {
     let shown = shown_path(path);
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
     if shown.chars().all(plain) { shown } else { in_shell_quotes(path) }
 }
 
-/// The path in the quotes of a shell, whether it needs them or not.
+/// The path in shell quotes, whether it needs them or not.
 pub fn in_shell_quotes(path: &Path) -> String {
     format!("'{}'", shown_path(path).replace('\'', r"'\''"))
 }
 
-/// To whom a file that is exposed with the permissions `mode` is open, in words.
+/// The users who can read an exposed file with the permissions `mode`, in words.
 pub(super) fn open_to(mode: u32) -> &'static str {
     if mode & OTHERS == 0 { "a foreign group" } else { "others" }
 }
 
-/// The secret that `bytes` hold: one line, whose end does not count.
+/// The secret in `bytes`: one line, without its line break.
 pub fn one_line(bytes: &[u8]) -> Result<Secret, Flaw> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        // A text that was cut where it is too long may end within a character.
+        // A text that was cut at the limit may end within a character.
         if bytes.len() > LONGEST && error.error_len().is_none() {
             Flaw::TooLong
         } else {
@@ -302,7 +302,7 @@ pub fn one_line(bytes: &[u8]) -> Result<Secret, Flaw> {
     if line.contains(['\r', '\n', '\u{85}', '\u{2028}', '\u{2029}']) {
         return Err(Flaw::LineBreak);
     }
-    // A byte order mark is as invisible as a control character.
+    // A byte order mark is invisible, like a control character.
     if line.chars().any(|c| c.is_control() || c == '\u{feff}') {
         return Err(Flaw::Control);
     }
@@ -312,8 +312,8 @@ pub fn one_line(bytes: &[u8]) -> Result<Secret, Flaw> {
     Ok(Secret::new(line))
 }
 
-/// What is wrong with a secret that a server has just made, if anything: it has to fit on the line of
-/// a file, and into a header.
+/// The problem with a secret that a server has just made, if there is one: the secret must fit on a
+/// line of a file and in a header.
 pub fn flaw_of_new(secret: &Secret) -> Option<&'static str> {
     let text = secret.expose();
     if text.is_empty() {
@@ -331,8 +331,8 @@ fn lies_in(path: &Path, directory: &Path) -> bool {
     path.starts_with(directory) && !path.components().any(|part| part == Component::ParentDir)
 }
 
-/// Whether the name of a file is more likely the secret itself, written where its file belongs: long,
-/// without an extension, and of mixed characters, as tokens are.
+/// Whether the name of a file is probably the secret itself, written instead of its file: it is long,
+/// has no extension, and mixes characters as tokens do.
 pub fn looks_like_a_secret(path: &Path) -> bool {
     const SHORTEST: usize = 20;
     let name = path.file_name().unwrap_or_default().to_string_lossy();

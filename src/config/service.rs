@@ -1,6 +1,6 @@
-//! Whether the user who runs Homing can read a file that root, who only looks, can.
+//! Checks as root whether the user who runs Homing can read a file.
 //!
-//! Reckons with owner, group and mode; never becomes that user to try it. Called by `check`.
+//! Computes this from owner, group and mode; never acts as that user. Called by `check`.
 
 use std::fmt::Display;
 use std::fs::{self, Metadata};
@@ -11,18 +11,18 @@ use super::problems::shown_path;
 use super::secret::{check_exposure, for_shell, open_to};
 use crate::os::disk;
 
-/// The user who runs Homing when root does not.
+/// The user who runs Homing, if that is not root.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServiceUser {
     uid: u32,
     gid: u32,
-    /// Their name, or their number where they have none.
+    /// The user's name, or number if there is no name.
     name: String,
 }
 
 impl ServiceUser {
-    /// The owner of `state_dir`, or when that is root's or not there, of the directory that the
-    /// configuration at `config` is in; `None` when both are root's, or this process is not root.
+    /// The owner of `state_dir`; if that is root or `state_dir` is missing, the owner of the directory
+    /// of the file `config`. `None` when both are root, or this process is not root.
     pub fn of(config: &Path, state_dir: &Path) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             return None;
@@ -34,13 +34,13 @@ impl ServiceUser {
         })
     }
 
-    /// What keeps this user from reading the configuration at `path`, with the fix.
+    /// The reason why this user cannot read the configuration at `path`, with the fix.
     pub fn config_problem(&self, path: &Path) -> Option<String> {
         self.problem(path, &file_at(path)?, false)
     }
 
-    /// What keeps this user from using the secret file at `path`, with the fix; `None` also for a
-    /// file that is not there, and one of their own that others may read: root sees those as well.
+    /// The reason why this user cannot use the secret file at `path`, with the fix; `None` also for a
+    /// missing file, and for their own file that others may read: root finds both as well.
     pub fn secret_problem(&self, path: &Path) -> Option<String> {
         let file = file_at(path)?;
         let is_exposed = check_exposure(&file).is_err();
@@ -57,14 +57,14 @@ impl ServiceUser {
         };
         let quoted = for_shell(path);
         let chown = (!is_own).then(|| format!("chown {} {quoted}", self.name));
-        // An owner's own bits count alone, whatever the group may do.
+        // For an owner only the owner's bits count, whatever the group may do.
         let chmod = (is_exposed || mode & 0o400 == 0).then(|| format!("chmod 600 {quoted}"));
         let fix: Vec<String> = chown.into_iter().chain(chmod).collect();
         Some(format!("{} {what}; run `{}`", shown_path(path), fix.join(" && ")))
     }
 
     /// Whether a file of `uid` and `gid` with the permissions `mode` lets this user read it
-    /// (`path_resolution(7)`): the first of owner, group and others that fits decides.
+    /// (`path_resolution(7)`): the first that matches of owner, group and others decides.
     fn may_read(&self, uid: u32, gid: u32, mode: u32) -> bool {
         let bit = if uid == self.uid {
             0o400
@@ -77,12 +77,12 @@ impl ServiceUser {
     }
 }
 
-/// The metadata of the regular file at `path`.
+/// The metadata of the regular file at `path`; `None` without one.
 fn file_at(path: &Path) -> Option<Metadata> {
     fs::metadata(path).ok().filter(Metadata::is_file)
 }
 
-/// The user `owner` as an argument of `chown`: by name, or by number without one.
+/// The user `owner` as an argument of `chown`: the name, or the number if there is no name.
 fn for_chown(owner: &impl Display, uid: u32) -> String {
     let name = owner.to_string();
     if name.contains(' ') { uid.to_string() } else { name }

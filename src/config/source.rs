@@ -1,7 +1,7 @@
-//! `[source.NAME]`: where an address comes from, from keys to a value.
+//! `[source.NAME]`: the source of an address, from keys to a value.
 //!
-//! Whether what a source says may be published depends on the hosts that use it, so that check
-//! comes last and is called by the parent.
+//! Whether a source's addresses may be published depends on the hosts that use it, so the parent
+//! calls that check last.
 
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
@@ -17,35 +17,35 @@ use crate::core::source::{Interface, Outside, Service, Source, SourceKind};
 use crate::core::wire::stun::PORT as STUN_PORT;
 use crate::os::disk::open_regular;
 
-/// A source as it was written.
+/// A source as it is written.
 pub(super) struct SourceSection {
     /// Its name.
     pub(super) name: String,
     /// The source, unless its kind is unknown.
     pub(super) source: Option<Source>,
-    /// Where its section begins.
+    /// The start of its section, in bytes.
     at: usize,
-    /// The addresses that are known now, with the names and places of their settings.
+    /// The addresses that are known already, with the names and places of their settings.
     known: Vec<(String, usize, IpAddr)>,
 }
 
-/// What the hosts that use a source publish by it.
+/// The kinds of hosts that use a source.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Usage {
-    /// A host at a provider of the Internet.
+    /// Whether a host at a provider on the Internet uses it.
     pub(super) public: bool,
-    /// A host of a local file.
+    /// Whether a host in a local file uses it.
     pub(super) local: bool,
 }
 
-/// The keys that say where to look; a source has exactly one of them, or several of [`OUTSIDE`].
+/// The keys that select the kind; a source has exactly one of them, or several of [`OUTSIDE`].
 const KINDS: [&str; 8] =
     ["interface", "gateway", "web", "stun", "dns", "static", "file", "command"];
 
-/// Those that name services outside, which may stand together.
+/// The keys that name services outside, which may be combined.
 const OUTSIDE: [&str; 4] = ["web", "stun", "dns", "gateway"];
 
-/// The keys that are for some kinds only.
+/// The keys that only some kinds have.
 const EXTRAS: [(&str, &[&str]); 8] = [
     ("agree", &OUTSIDE),
     ("bind", &OUTSIDE),
@@ -135,7 +135,7 @@ fn kind(
 }
 
 fn interface(section: &Section<'_>, setting: &Setting<'_>, notes: &mut Notes) -> Option<Interface> {
-    /// Keeps requests and the state small.
+    /// The limit keeps requests and the state small.
     const MOST: usize = 8;
     let name = setting.parsed(notes, str::parse);
     let count = section.get("count").map_or(Some(1), |count| count.number(1, MOST, notes));
@@ -143,7 +143,7 @@ fn interface(section: &Section<'_>, setting: &Setting<'_>, notes: &mut Notes) ->
     Some(Interface { name: name?, count: NonZeroUsize::new(count?)?, neighbour })
 }
 
-/// The services of a source outside, in the order of the file.
+/// The services outside of a source, in the order of the file.
 fn outside(section: &Section<'_>, base: &Path, notes: &mut Notes) -> Option<Outside> {
     let ca_file = section.parsed("ca-file", notes, |text| value::path(text, base));
     let mut services = Some(Vec::new());
@@ -178,7 +178,7 @@ fn outside(section: &Section<'_>, base: &Path, notes: &mut Notes) -> Option<Outs
             }
         }
     }
-    // An empty list is reported already.
+    // An empty list was reported already.
     let agree = section.get("agree").filter(|_| count > 0);
     let agree = agree.map(|agree| agree.number(1, count, notes));
     let bind = section.get("bind").map(|bind| bind.parsed(notes, str::parse));
@@ -248,7 +248,7 @@ fn addresses(
     addresses
 }
 
-/// The addresses on the first line of the file at `path`, as far as there are any now.
+/// The addresses on the first line of the file at `path`, if there are any now.
 fn first_addresses(path: &Path) -> Vec<IpAddr> {
     const MOST: u64 = 4096;
     let Ok(Some((file, _))) = open_regular(path) else { return Vec::new() };
@@ -262,7 +262,7 @@ fn first_addresses(path: &Path) -> Vec<IpAddr> {
 }
 
 impl SourceSection {
-    /// Notes the addresses known now that must not be published, given who uses the source.
+    /// Notes known addresses that must not be published, for this use of the source.
     pub(super) fn check_usage(&self, usage: Usage, notes: &mut Notes) {
         let Some(source) = &self.source else { return };
         if !usage.public && !usage.local {
@@ -270,7 +270,7 @@ impl SourceSection {
             let what = "no host uses it; write its name as a host's ipv4 or ipv6";
             notes.warn(self.at, &setting, what);
         }
-        // A local file may hold what the Internet must not see.
+        // A local file may hold addresses that the Internet must not see.
         let may_be_private = source.allow_private || (usage.local && !usage.public);
         for (setting, at, address) in &self.known {
             let Some(special) = unpublishable(*address, may_be_private) else { continue };
@@ -290,7 +290,7 @@ impl SourceSection {
         }
     }
 
-    /// Why the source can never tell an address of `family`, and what to do; `None` when it can.
+    /// Why the source can never have an address of `family`, with the fix; `None` when it can.
     pub(super) fn lacks(&self, family: Family) -> Option<String> {
         let lacks =
             |fix: &str| Some(format!("the source {} has no {family} address; {fix}", self.name));
@@ -316,7 +316,7 @@ impl SourceSection {
         }
     }
 
-    /// The most addresses of `family` that the source finds.
+    /// The most addresses of `family` that the source can find.
     pub(super) fn most(&self, family: Family) -> usize {
         match self.source.as_ref().map(|source| &source.kind) {
             Some(SourceKind::Interface(interface)) => interface.count.get(),

@@ -1,4 +1,4 @@
-//! `suffix` and its like in `[source.NAME]`: another machine of the link, from keys to a value.
+//! `suffix` and related keys in `[source.NAME]`: another machine on the link, from keys to a value.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -6,7 +6,7 @@ use super::problems::Notes;
 use super::table::Section;
 use crate::core::address::prefix::{Neighbour, SHORTEST_DELEGATED, Suffix};
 
-/// The machine that the section describes; `None` when it describes none, or not rightly.
+/// The machine that the section describes; `None` when it describes none, or wrongly.
 pub(super) fn read_neighbour(section: &Section<'_>, notes: &mut Notes) -> Option<Neighbour> {
     let written_length = section.get("prefix-length");
     let setting = match (section.get("suffix"), section.get("suffix-mac")) {
@@ -34,7 +34,7 @@ pub(super) fn read_neighbour(section: &Section<'_>, notes: &mut Notes) -> Option
         None => None,
     };
     let neighbour = Neighbour { suffix: suffix?, prefix_length };
-    // Without a written length a delegated prefix may make room, which is known only when it is seen.
+    // Without a written length, a delegated prefix may leave room, which is known only when it is seen.
     let room = neighbour.suffix.check_room(prefix_length.unwrap_or(SHORTEST_DELEGATED));
     let fix = match prefix_length {
         Some(_) => "correct one of the two",
@@ -58,7 +58,7 @@ fn written(text: &str) -> Result<Suffix, &'static str> {
     }
 }
 
-/// The suffix of the network card with this number.
+/// The suffix of the network card with this MAC address.
 fn mac(text: &str) -> Result<Suffix, &'static str> {
     let byte = |digits: &str| match digits.len() {
         2 => u8::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+')),

@@ -1,7 +1,7 @@
-//! TOML as a user wrote it: sections and settings that know their names and places.
+//! TOML as a user wrote it: sections and settings with their names and places.
 //!
-//! Owns the lists of all keys, which drive the check for unknown ones, their suggestions, and the
-//! tests of the example. Reads shapes and types; what a value means is for its section's file.
+//! Owns the lists of all keys, for finding unknown ones, for suggestions, and for the tests of the
+//! example. Reads shapes and types; the module of each section reads the meaning of values.
 
 use std::fmt;
 
@@ -31,36 +31,36 @@ pub(super) enum SectionKind {
 
 /// The keys of a kind of section.
 pub(super) struct Keys {
-    /// Those that may be used.
+    /// The allowed keys.
     pub(super) known: &'static [&'static str],
-    /// Words that other programs use, with ours.
+    /// Words of other programs, with our keys for them.
     foreign: &'static [(&'static str, &'static str)],
 }
 
-/// Which hosts a setting of `[[host]]` is for, by what their protocol is like.
+/// The hosts that may have a setting of `[[host]]`, by properties of their protocol.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Scope {
-    /// All.
+    /// All hosts.
     All,
-    /// Those whose requests can depend on what a record holds.
+    /// Hosts whose requests can depend on the content of a record.
     Conditional,
-    /// Those whose tokens have rights that their server shows.
+    /// Hosts whose tokens have rights that their server shows.
     Judged,
-    /// Those with the key of a name server: its name.
+    /// Hosts with the key of a name server: the setting names the key.
     Key,
-    /// Those with the key of a name server: its secret.
+    /// Hosts with the key of a name server: the setting holds the secret.
     KeySecret,
-    /// Those in a file on this machine.
+    /// Hosts in a file on this machine.
     Local,
-    /// Those with a password, which belongs to a login.
+    /// Hosts with a password, which belongs to a login.
     Login,
-    /// Those in a zone that servers hold.
+    /// Hosts in a zone on servers.
     Published,
-    /// Those at a server.
+    /// Hosts at a server.
     Remote,
-    /// Those with a password or a token.
+    /// Hosts with a password or a token.
     Secret,
-    /// Those whose requests say how long a record may be kept.
+    /// Hosts whose requests include the TTL of a record.
     TimeToLive,
 }
 
@@ -68,12 +68,12 @@ pub(super) enum Scope {
 pub(super) struct Section<'a> {
     /// Its name, such as `host[2]`.
     pub(super) name: String,
-    /// Where it begins, in bytes.
+    /// The start of the section, in bytes.
     pub(super) at: usize,
     table: &'a DeTable<'a>,
-    /// Keys that unknown ones were most likely meant to be.
+    /// The keys that unknown ones were most likely meant to be.
     meant: Vec<&'static str>,
-    /// Keys that something is wrong with, whatever their values.
+    /// Keys that are skipped because of a noted problem, whatever their values.
     left_out: Vec<&'a str>,
 }
 
@@ -81,7 +81,7 @@ pub(super) struct Section<'a> {
 pub(super) struct Setting<'a> {
     /// Its name, such as `host[2].refresh`.
     pub(super) name: String,
-    /// Where it stands, in bytes.
+    /// The start of the value, in bytes.
     pub(super) at: usize,
     /// The value, of any type.
     pub(super) value: &'a DeValue<'a>,
@@ -92,7 +92,7 @@ impl SectionKind {
     pub(super) const ALL: [Self; 5] =
         [Self::Top, Self::Host, Self::Daemon, Self::Source, Self::Provider];
 
-    /// How such a section begins.
+    /// The header of such a section.
     pub(super) fn header(self) -> &'static str {
         match self {
             Self::Top => "a configuration",
@@ -157,7 +157,7 @@ const RESOLVER: Keys = Keys {
 
 const PROVIDER: Keys = Keys { known: ProviderKey::WORDS, foreign: &[("url", "update-url")] };
 
-/// The keys of `[[host]]`, sorted, each with the hosts that it is for.
+/// The keys of `[[host]]`, sorted, each with the hosts that may have it.
 pub(super) static HOST_KEYS: [(&str, Scope); 27] = [
     ("bind", Scope::Remote),
     ("gone-after", Scope::All),
@@ -211,12 +211,12 @@ const HOST: Keys = Keys {
 };
 
 impl<'a> Section<'a> {
-    /// The section `name` that begins at the byte `at`; the file itself has no name.
+    /// The section `name` that starts at the byte `at`; the file itself has no name.
     pub(super) fn new(name: String, at: usize, table: &'a DeTable<'a>) -> Self {
         Self { name, at, table, meant: Vec::new(), left_out: Vec::new() }
     }
 
-    /// The setting `key`, if it is there and not left out.
+    /// The setting `key`, if it is there and not skipped.
     pub(super) fn get(&self, key: &str) -> Option<Setting<'a>> {
         let (found, value) = self.table.get_key_value(key)?;
         if self.left_out.contains(&key) {
@@ -225,7 +225,7 @@ impl<'a> Section<'a> {
         Some(self.setting(found.get_ref(), found.span().start, value.get_ref()))
     }
 
-    /// What `parse` makes of the setting `key`, if it is there; see [`Setting::parsed`].
+    /// The value of the setting `key` as `parse` reads it, if it is there; see [`Setting::parsed`].
     pub(super) fn parsed<T, E: fmt::Display>(
         &self,
         key: &str,
@@ -235,7 +235,7 @@ impl<'a> Section<'a> {
         self.get(key)?.parsed(notes, parse)
     }
 
-    /// The truth value of the setting `key`, if it is there; another type is noted.
+    /// The boolean value of the setting `key`, if it is there; notes another type.
     pub(super) fn flag(&self, key: &str, notes: &mut Notes) -> Option<bool> {
         self.get(key)?.flag(notes)
     }
@@ -253,7 +253,7 @@ impl<'a> Section<'a> {
         settings
     }
 
-    /// Key, place and value of every setting, in no order; names cost too much for every start.
+    /// The key, place and value of every setting, in no order; computing names would slow every start.
     fn entries(&self) -> impl Iterator<Item = (&'a str, usize, &'a DeValue<'a>)> + use<'a> {
         let table = self.table;
         table.iter().map(|(key, value)| (&**key.get_ref(), key.span().start, value.get_ref()))
@@ -261,11 +261,11 @@ impl<'a> Section<'a> {
 
     fn setting(&self, key: &str, at: usize, value: &'a DeValue<'a>) -> Setting<'a> {
         let dot = if self.name.is_empty() { "" } else { "." };
-        // Not formatted, which takes seven times as long: every start names those that it reads.
+        // `format!` would take seven times as long, and every start names the settings that it reads.
         Setting { name: [&*self.name, dot, key].concat(), at, value }
     }
 
-    /// Notes every key that does not belong into a section of the kind `place`.
+    /// Notes every key that is not allowed in a section of the kind `place`.
     pub(super) fn check_keys(&mut self, place: SectionKind, notes: &mut Notes) {
         let keys = place.keys();
         for (key, at, value) in self.entries().filter(|(key, ..)| !keys.known.contains(key)) {
@@ -277,8 +277,8 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Notes and leaves out every setting that is a `misfit` by its key, and its value if that is a
-    /// truth value.
+    /// Notes and skips each setting for which `misfit` returns a problem; its arguments are the key and
+    /// the value if that is a boolean.
     pub(super) fn leave_out(
         &mut self,
         misfit: impl Fn(&str, Option<bool>) -> Option<String>,
@@ -293,7 +293,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Notes that none of `keys` is there, unless one was left out or is what an unknown key meant.
+    /// Notes that all of `keys` are missing, unless one was skipped or was meant by an unknown key.
     pub(super) fn lacks(&self, keys: &[&str], what: impl fmt::Display, notes: &mut Notes) {
         if !keys.iter().any(|key| self.meant.contains(key) || self.left_out.contains(key)) {
             notes.add(self.at, &self.name, what);
@@ -301,19 +301,19 @@ impl<'a> Section<'a> {
     }
 }
 
-/// The known key that `key` was most likely meant to be.
+/// The known key that `key` was probably meant to be.
 fn meant(key: &str, keys: &Keys) -> Option<&'static str> {
     let key = key.replace('_', "-");
     if let Some((_, ours)) = keys.foreign.iter().find(|(foreign, _)| *foreign == key) {
         return Some(ours);
     }
-    // Of keys that are equally near, the one of about the same length is meant.
+    // Of equally near keys, the one of similar length is chosen.
     let mut known = keys.known.to_vec();
     order::sort_by_key(&mut known, |known| known.len().abs_diff(key.len()));
     nearest(&key, known)
 }
 
-/// What to say of a key that the section does not know.
+/// The problem with a key that the section does not have.
 fn unknown(key: &str, meant: Option<&str>, place: SectionKind, setting: &Setting<'_>) -> String {
     // `[provider.he.net]` is TOML for the table `net` in `[provider.he]`.
     if setting.value.is_table() && matches!(place, SectionKind::Provider | SectionKind::Source) {
@@ -341,7 +341,7 @@ fn unknown(key: &str, meant: Option<&str>, place: SectionKind, setting: &Setting
 }
 
 impl<'a> Setting<'a> {
-    /// The section that the value is; `header` is how it should have been written.
+    /// The value as a section; `header` is the right way to write it.
     pub(super) fn section(&self, header: &str, notes: &mut Notes) -> Option<Section<'a>> {
         let table = self.value.as_table();
         if table.is_none() {
@@ -351,7 +351,7 @@ impl<'a> Setting<'a> {
         Some(Section::new(self.name.clone(), self.at, table?))
     }
 
-    /// The elements of a list, or the value itself in place of a list with one element.
+    /// The elements of a list; any other value is returned as the only element.
     pub(super) fn items(&self) -> Vec<Self> {
         let Some(list) = self.value.as_array() else {
             return vec![Self { name: self.name.clone(), at: self.at, value: self.value }];
@@ -364,7 +364,7 @@ impl<'a> Setting<'a> {
         list.iter().enumerate().map(item).collect()
     }
 
-    /// The text as it is; another type is noted.
+    /// The text as it is; notes another type.
     pub(super) fn raw_text(&self, notes: &mut Notes) -> Option<&'a str> {
         let text = self.value.as_str();
         if text.is_none() {
@@ -374,7 +374,7 @@ impl<'a> Setting<'a> {
         text
     }
 
-    /// The text; one that is empty or holds control characters is noted.
+    /// The text; notes one that is empty or holds control characters.
     pub(super) fn text(&self, notes: &mut Notes) -> Option<&'a str> {
         let text = self.raw_text(notes)?;
         let wrong = if text.trim().is_empty() {
@@ -388,7 +388,7 @@ impl<'a> Setting<'a> {
         None
     }
 
-    /// The texts of a list; anything but a list of texts is noted.
+    /// The texts of a list; notes anything else.
     pub(super) fn texts(&self, example: &str, notes: &mut Notes) -> Option<Vec<String>> {
         if !self.value.is_array() {
             let what = format!("must be a list, not {}; write {example}", self.kind());
@@ -400,7 +400,7 @@ impl<'a> Setting<'a> {
         texts.into_iter().map(|text| text.map(str::to_owned)).collect()
     }
 
-    /// The truth value; another type is noted.
+    /// The boolean value; notes another type.
     pub(super) fn flag(&self, notes: &mut Notes) -> Option<bool> {
         let flag = self.value.as_bool();
         if flag.is_none() {
@@ -410,7 +410,7 @@ impl<'a> Setting<'a> {
         flag
     }
 
-    /// The whole number between `least` and `most`; anything else is noted.
+    /// The whole number between `least` and `most`; notes anything else.
     pub(super) fn number(&self, least: usize, most: usize, notes: &mut Notes) -> Option<usize> {
         let number = self
             .value
@@ -428,7 +428,7 @@ impl<'a> Setting<'a> {
         number
     }
 
-    /// What `parse` makes of the text; its error follows the quoted text.
+    /// The text as `parse` reads it; its error follows the quoted text.
     pub(super) fn parsed<T, E: fmt::Display>(
         &self,
         notes: &mut Notes,

@@ -1,13 +1,13 @@
-//! Web addresses of services: which of them Homing talks to.
+//! Web addresses of services: decides which of them Homing may use.
 //!
-//! Only the parts that the decision needs are read; the HTTP client parses the rest. What both might
-//! read differently is refused. No message repeats an address, because a secret may stand in it.
+//! Reads only the parts that the decision needs; the HTTP client parses the rest. Addresses that both
+//! could read differently are refused. No message repeats an address, as it may hold a secret.
 
 use std::net::IpAddr;
 
 use crate::core::address::{Special, special};
 
-/// What a provider's entry says about its addresses.
+/// The settings of a provider's entry that concern its addresses.
 #[derive(Clone, Copy)]
 pub(super) struct Trust<'a> {
     /// The provider's name.
@@ -23,9 +23,9 @@ struct Parts<'a> {
     query: Option<&'a str>,
 }
 
-/// Says what is wrong with `text` as an address that a credential is sent to.
+/// Checks `text` as an address that a credential is sent to; the error is the problem.
 ///
-/// `https://` always serves, `http://` on this machine, and to a literal private address when the
+/// `https://` is always allowed, `http://` on this machine, and to a literal private address if the
 /// provider's entry allows it.
 pub(super) fn check_provider(text: &str, trust: Trust<'_>) -> Result<(), String> {
     let parts = parts(text)?;
@@ -47,7 +47,7 @@ pub(super) fn check_provider(text: &str, trust: Trust<'_>) -> Result<(), String>
     }
 }
 
-/// Says what is wrong with `text` as a service that tells our address.
+/// Checks `text` as a service that returns our address; the error is the problem.
 pub(super) fn check_web(text: &str) -> Result<(), &'static str> {
     let parts = parts(text)?;
     check_query(parts.query.unwrap_or_default())?;
@@ -57,7 +57,7 @@ pub(super) fn check_web(text: &str) -> Result<(), &'static str> {
     Err("could be forged on its way; write https:// (http:// is for this machine alone)")
 }
 
-/// Says what is wrong with `query` as fixed parameters of every request.
+/// Checks `query` as fixed parameters of every request; the error is the problem.
 pub(super) fn check_query(query: &str) -> Result<(), &'static str> {
     const SECRET: [&str; 11] = [
         "apikey", "auth", "key", "pass", "passwd", "password", "pw", "pwd", "secret", "sig",
@@ -74,7 +74,7 @@ pub(super) fn check_query(query: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The name of a section as TOML wants it.
+/// The name of a section, quoted as TOML requires.
 pub(super) fn table_key(name: &str) -> String {
     if name.contains('.') { format!("\"{name}\"") } else { name.to_owned() }
 }
@@ -129,7 +129,7 @@ fn is_loopback(host: &str) -> bool {
     is_name || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether the host is a literal private address; names could lead anywhere.
+/// Whether the host is a literal private address; a name could lead anywhere.
 fn is_private(host: &str) -> bool {
     host.parse().is_ok_and(|address| special(address) == Some(Special::Private))
 }

@@ -1,6 +1,6 @@
-//! What single values mean: durations, host names, names of entries, paths.
+//! Single values: durations, host names, names of entries, paths.
 //!
-//! Each function takes text and returns a value, or the end of a sentence that begins with it.
+//! Each function takes a text and returns a value, or the end of a sentence that begins with the text.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::core::name::{Hostname, NameError};
 use crate::core::nearest::nearest;
 use crate::core::server::Server;
 
-/// The bounds of a duration, and what one looks like.
+/// The bounds of a duration, with an example.
 pub(super) struct Bounds {
     pub(super) least: Duration,
     pub(super) most: Duration,
@@ -19,31 +19,31 @@ pub(super) struct Bounds {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often the slow poll may be: web services are not asked every second, and less than daily is
-/// no poll.
+/// The bounds of the slow poll's interval: web services are not asked every second, and less than
+/// daily is no poll.
 pub(super) const INTERVAL: Bounds =
     Bounds { least: Duration::from_secs(10), most: DAY, example: "5m" };
 
-/// How long the kernel must be quiet.
+/// The bounds of the time for which the kernel must be quiet.
 pub(super) const SETTLE: Bounds =
     Bounds { least: Duration::ZERO, most: Duration::from_secs(1), example: "100ms" };
 
-/// How often an unchanged address may be sent.
+/// The bounds of the interval for sending an unchanged address.
 pub(super) const REFRESH: Bounds =
     Bounds { least: DAY, most: Duration::from_secs(3650 * 24 * 60 * 60), example: "20d" };
 
-/// How long a zone's servers may take to hold what was set.
+/// The bounds of the time until a zone's servers must have the new addresses.
 pub(super) const VERIFY_TIMEOUT: Bounds =
     Bounds { least: Duration::from_secs(1), most: Duration::from_secs(5 * 60), example: "10s" };
 
-/// How long a family must be gone before its record goes: a reconnect must not remove anything.
+/// The bounds of the time until a missing family's record is removed: a reconnect must not remove one.
 pub(super) const GONE_AFTER: Bounds = Bounds {
     least: Duration::from_secs(60),
     most: Duration::from_secs(365 * 24 * 60 * 60),
     example: "1h",
 };
 
-/// The duration that `text` says, in humantime's form and within `bounds`.
+/// The duration in `text`, in humantime's form and within `bounds`.
 pub(super) fn duration(text: &str, bounds: &Bounds) -> Result<Duration, String> {
     let example = bounds.example;
     let duration = humantime::parse_duration(text)
@@ -58,7 +58,7 @@ pub(super) fn duration(text: &str, bounds: &Bounds) -> Result<Duration, String> 
     Ok(duration)
 }
 
-/// How often to refresh; `None` for `never`.
+/// The interval of refreshes; `None` for `never`.
 pub(super) fn refresh(text: &str) -> Result<Option<Duration>, String> {
     if text == "never" {
         return Ok(None);
@@ -66,15 +66,15 @@ pub(super) fn refresh(text: &str) -> Result<Option<Duration>, String> {
     duration(text, &REFRESH).map(Some)
 }
 
-/// The host name that `text` says; U-labels become A-labels (UTS 46).
+/// The host name in `text`; U-labels become A-labels (UTS 46).
 pub(super) fn hostname(text: &str) -> Result<Hostname, String> {
     a_labels(text)?.parse().map_err(|error: NameError| error.to_string())
 }
 
-/// `text` without letters beyond ASCII.
+/// `text` with A-labels in place of letters beyond ASCII.
 #[cfg(feature = "international-names")]
 fn a_labels(text: &str) -> Result<String, &'static str> {
-    // This also finds A-labels that encode nothing.
+    // The conversion also finds A-labels that encode nothing.
     let is_plain = text.is_ascii() && !text.to_ascii_lowercase().contains("xn--");
     if is_plain {
         return Ok(text.to_owned());
@@ -92,7 +92,7 @@ fn a_labels(text: &str) -> Result<String, &'static str> {
     )
 }
 
-/// The zone that `text` says: a host name without a wildcard.
+/// The zone in `text`: a host name without a wildcard.
 pub(super) fn zone(text: &str) -> Result<Hostname, String> {
     let zone = hostname(text)?;
     if zone.is_wildcard() {
@@ -101,7 +101,7 @@ pub(super) fn zone(text: &str) -> Result<Hostname, String> {
     Ok(zone)
 }
 
-/// The server that `text` says, by name or address; `port` is the one that may be left out.
+/// The server in `text`, by name or address; `port` is the default.
 pub(super) fn server(text: &str, port: u16) -> Result<Server, String> {
     if text.parse::<Ipv6Addr>().is_ok() {
         return Err(format!(
@@ -134,7 +134,7 @@ pub(super) fn server(text: &str, port: u16) -> Result<Server, String> {
     }
 }
 
-/// Says what is wrong with the name of a source or provider.
+/// Checks the name of a source or provider; the error is the problem.
 pub(super) fn entry_name(text: &str) -> Result<(), &'static str> {
     const LONGEST: usize = 64;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
@@ -146,7 +146,7 @@ pub(super) fn entry_name(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// An error for `text`, which is none of the built-in `titles`; `hint` says how to write another.
+/// The error for `text`, which is none of the built-in `titles`; `hint` shows how to write another.
 pub(super) fn not_built_in<'a>(
     kind: &str,
     text: &str,
@@ -161,7 +161,7 @@ pub(super) fn not_built_in<'a>(
     format!("is not a built-in {kind}; {fix}")
 }
 
-/// The path that `text` says, relative to the configuration file's `directory`.
+/// The path in `text`, relative to the configuration file's `directory`.
 pub(super) fn path(text: &str, directory: &Path) -> Result<PathBuf, &'static str> {
     if text == "~" || text.starts_with("~/") {
         return Err("begins with ~, which only a shell understands; write the whole path");
