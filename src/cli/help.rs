@@ -1,17 +1,17 @@
-//! Help, printed from the table: short, for people, at most 80 columns wide.
+//! Help, made from the table: short, for people, at most 80 columns wide.
 
 use std::fmt::Write as _;
 
 use super::table::{ABOUT, COMMANDS, Command, Group, OPTIONS, Opt, PROGRAM, VARIABLES, Verb};
 use crate::core::feature::{self, Feature};
 
-/// The widest line.
+/// The width of the widest line.
 const WIDTH: usize = 80;
 
-/// What help adds about a command that this build leaves out.
+/// The text in the help of a command that this build does not have.
 const LEFT_OUT: &str = "\nThis build leaves it out; the full build has it.\n";
 
-/// What `homing --version` prints.
+/// The output of `homing --version`.
 pub fn version() -> String {
     let mut text = format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION"));
     text.extend(left_out());
@@ -24,7 +24,7 @@ fn left_out() -> Option<String> {
     (!names.is_empty()).then(|| format!("(without: {})\n", names.join(", ")))
 }
 
-/// What `homing --help` prints.
+/// The output of `homing --help`.
 pub fn overview() -> String {
     let mut text = wrapped(ABOUT, 0);
     let _ = write!(text, "\nUsage: {PROGRAM} [COMMAND] [OPTION]...\n");
@@ -32,7 +32,7 @@ pub fn overview() -> String {
     let mut shown: Option<&Group> = None;
     for command in COMMANDS.iter().filter(|command| !command.is_left_out()) {
         if let Some(group) = command.group() {
-            // Its commands stand together, and its own help tells them apart.
+            // A group is one line here; its own help lists its commands.
             if shown.replace(group).is_none_or(|other| other.name != group.name) {
                 row(&mut text, &format!("  {} {}", group.name, group.operand), group.doc);
             }
@@ -55,7 +55,7 @@ pub fn overview() -> String {
     text
 }
 
-/// What `homing COMMAND --help` prints.
+/// The output of `homing COMMAND --help`.
 pub fn of(command: &Command) -> String {
     let mut text = usage(command.doc, &command.line(), command.operand);
     if !command.choices.is_empty() {
@@ -72,7 +72,7 @@ pub fn of(command: &Command) -> String {
     text
 }
 
-/// What the help of a group's word prints: `homing token --help`.
+/// The output of the help for a group: `homing token --help`.
 pub fn of_group(group: &Group) -> String {
     let line = group.line();
     let mut text = usage(group.doc, &line, group.operand);
@@ -113,7 +113,7 @@ fn common_options(text: &mut String) {
     options(text, "Options of every command", |option| option.commands.is_none());
 }
 
-/// The options that `belong` under that heading, if there are any.
+/// The options that `belong` under `heading`; nothing if there are none.
 fn options(text: &mut String, heading: &str, belong: impl Fn(&Opt) -> bool) {
     let mut heading = Some(format!("\n{heading}:\n"));
     for option in OPTIONS.iter().filter(|option| belong(option)) {
@@ -124,7 +124,7 @@ fn options(text: &mut String, heading: &str, belong: impl Fn(&Opt) -> bool) {
     }
 }
 
-/// A label and, in the second column, what it means.
+/// A label and, in the second column, its meaning.
 fn row(text: &mut String, label: &str, doc: &str) {
     const COLUMN: usize = 26;
     let doc = wrapped(doc, COLUMN);

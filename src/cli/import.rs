@@ -1,4 +1,4 @@
-//! What `homing import` is asked: whose configuration, where it is, and where secrets go.
+//! The settings of `homing import`: the client, its configuration, and the directory of secrets.
 
 use std::path::PathBuf;
 
@@ -7,19 +7,19 @@ use super::{Given, UsageError, did_you_mean};
 use crate::import::Client;
 use crate::os::log::Printable;
 
-/// `homing import`, with its settings.
+/// The command `homing import` with its settings.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ImportCommand {
-    /// The client whose configuration it is.
+    /// The client that the configuration is from.
     pub client: Client,
-    /// Its configuration; `-` stands for standard input.
+    /// The client's configuration; `-` is standard input.
     pub file: PathBuf,
     /// The directory that secrets are written into.
     pub secrets_dir: Option<PathBuf>,
 }
 
 impl ImportCommand {
-    /// Reads what was given for the command `entry`.
+    /// Reads the arguments of the command `entry`.
     pub(super) fn read(given: &Given, entry: &table::Command) -> Result<Self, UsageError> {
         let (line, clients) = (entry.line(), entry.choices.join(", "));
         let needs = |what: &str| {

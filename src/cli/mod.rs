@@ -1,7 +1,7 @@
-//! The command line: from words to a command and its settings, or to an error that says which word.
+//! The command line: reads words into a command with settings, or into an error that names the word.
 //!
-//! `table` defines every command and option, and help is printed from it. Reads nothing but the
-//! arguments and the environment, which the caller passes.
+//! `table` defines every command and option, and help is made from it. Reads only the arguments and
+//! the environment, which the caller passes.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -25,7 +25,7 @@ pub use self::token::TokenCommand;
 #[cfg(feature = "tokens")]
 pub use self::token::{Ask, LimitsAsked, TokenAction};
 
-/// What the user wants.
+/// The result of reading a command line.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Parsed {
     /// A command with its settings.
@@ -34,57 +34,57 @@ pub enum Parsed {
     Show(String),
 }
 
-/// A command with the settings of its own.
+/// A command with its own settings.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Command {
     /// Stay in the foreground.
     Daemon,
-    /// One round.
+    /// Run one round.
     Once(Once),
     /// Show problems and what a round would do.
     Check,
-    /// Show what is remembered.
+    /// Show the remembered state.
     Status {
-        /// As JSON.
+        /// Whether the output is JSON.
         json: bool,
     },
-    /// Show what the sources see.
+    /// Show the addresses that the sources find.
     Address,
     /// Show the table of providers, or one of them.
     Providers(Option<String>),
     /// Issue, audit, rotate or revoke tokens.
     Token(Box<TokenCommand>),
-    /// Translate another client's set-up.
+    /// Translate another client's configuration.
     Import(ImportCommand),
 }
 
 /// The settings of one round.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Once {
-    /// Send nothing, and print what would be sent.
+    /// Whether nothing is sent, and only printed.
     pub dry_run: bool,
-    /// Send unchanged addresses, too.
+    /// Whether unchanged addresses are sent, too.
     pub refresh: bool,
-    /// Ask again about hosts that are parked or wait after a fault.
+    /// Whether hosts are tried that are parked or wait after a fault.
     pub retry_rejected: bool,
 }
 
-/// The settings that every command takes.
+/// The settings of every command.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Common {
     /// The configuration file.
     pub config: PathBuf,
-    /// The state directory, when the configuration is not to decide.
+    /// The state directory, if it overrides the configuration.
     pub state_dir: Option<PathBuf>,
-    /// How many levels more (or, negative, fewer) are logged.
+    /// The number of levels by which more is logged (fewer if negative).
     pub verbosity: i8,
-    /// The form of the log, when the configuration is not to decide.
+    /// The form of the log, if it overrides the configuration.
     pub log_format: Option<Format>,
-    /// The level of the log, when the configuration is not to decide.
+    /// The level of the log, if it overrides the configuration.
     pub log: Option<Level>,
 }
 
-/// Why a command line cannot be understood, with what to write instead.
+/// The error of a command line, with the fix.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UsageError(String);
 
@@ -96,7 +96,7 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-/// Understands `arguments` (without the program's name); `variable` looks into the environment.
+/// Reads `arguments` (without the program's name); `variable` reads the environment.
 pub fn parse(
     arguments: impl IntoIterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -140,17 +140,17 @@ pub fn parse(
     Ok(Parsed::Run(command, common))
 }
 
-/// What the table calls an operand that is a file.
+/// The name in the table for an operand that is a file.
 const FILE: &str = "FILE";
 
 /// The arguments, each found in the table.
 #[derive(Debug, Default)]
 struct Given {
-    /// The group whose word was given; its action may be still to come.
+    /// The group whose word was given; its action may still follow.
     group: Option<&'static Group>,
     command: Option<&'static table::Command>,
     operands: Vec<String>,
-    /// The operand that is a file, whose name need not be text.
+    /// The operand that is a file; its name need not be UTF-8.
     file: Option<PathBuf>,
     options: Vec<(&'static Opt, OsString)>,
 }
@@ -166,7 +166,7 @@ impl Given {
                 Arg::Value(word) => {
                     given.add_word(&word)?;
                     if given.command.is_some_and(table::Command::is_left_out) {
-                        // Its options are not known yet; only the wish for help is understood.
+                        // This build lacks the command's options; only a request for help is read.
                         let mut rest = parser.raw_args().map_err(surplus)?;
                         let help = rest.any(|word| word == "--help" || word == "-h");
                         let help = table::long("help").filter(|_| help);
@@ -195,7 +195,7 @@ impl Given {
         Ok(given)
     }
 
-    /// Takes a word that is neither an option nor an option's value.
+    /// Reads a word that is neither an option nor an option's value.
     fn add_word(&mut self, word: &OsStr) -> Result<(), UsageError> {
         let text = shown(word);
         // `-- --once` is a word, not the option.
@@ -251,7 +251,7 @@ impl Given {
         Err(two_commands(&before, &command.line()))
     }
 
-    /// The help that is asked for.
+    /// The requested help.
     fn help(&self) -> String {
         match (self.command, self.group) {
             (Some(command), _) => help::of(command),
@@ -260,7 +260,7 @@ impl Given {
         }
     }
 
-    /// The command that is asked for; the daemon when none is.
+    /// The requested command; the daemon if there is none.
     fn entry(&self) -> Result<&'static table::Command, UsageError> {
         match (self.command, self.group) {
             (Some(command), _) => Ok(command),
@@ -273,7 +273,7 @@ impl Given {
         }
     }
 
-    /// Refuses options that the command does not take.
+    /// Refuses options that the command does not have.
     fn check_belonging(&self, command: &table::Command) -> Result<(), UsageError> {
         let foreign = |(option, _): &&(&Opt, _)| !option.is_taken_by(command.verb);
         let Some((option, _)) = self.options.iter().find(foreign) else { return Ok(()) };
@@ -311,7 +311,7 @@ impl Given {
         last.map(|(option, value)| (*option, value.as_os_str()))
     }
 
-    /// The value given for `flag`, as one word of a list.
+    /// The value given for `flag`, which is one of a list of words.
     fn word<T>(&self, flag: Flag) -> Result<Option<T>, UsageError>
     where
         T: FromStr<Err: fmt::Display>,
@@ -337,7 +337,7 @@ impl Given {
     }
 }
 
-/// The value of the option `long`, from the same word or the next one.
+/// The value of the option `long`, from the same argument or the next one.
 fn value(parser: &mut lexopt::Parser, long: &str, name: &str) -> Result<OsString, UsageError> {
     let attached = parser.optional_value();
     let is_attached = attached.is_some();
@@ -345,7 +345,7 @@ fn value(parser: &mut lexopt::Parser, long: &str, name: &str) -> Result<OsString
     if value.is_empty() {
         return Err(UsageError(format!("--{long} needs a value; write --{long} {name}")));
     }
-    // Most likely the value was forgotten and the next option taken for it.
+    // The value was probably forgotten, so that the next option took its place.
     if !is_attached && value.as_encoded_bytes().starts_with(b"-") && value != "-" {
         return Err(UsageError(format!(
             "--{long} needs a value; write --{long} {name}, or --{long}={} if that is meant",
@@ -355,7 +355,7 @@ fn value(parser: &mut lexopt::Parser, long: &str, name: &str) -> Result<OsString
     Ok(value)
 }
 
-/// Reads one word of a list; `name` is what it was given for.
+/// Parses one of a list of words; `name` is the option or variable that it was given for.
 fn word<T>(name: &str, value: &OsStr) -> Result<T, UsageError>
 where
     T: FromStr<Err: fmt::Display>,
@@ -364,7 +364,7 @@ where
     value.to_string_lossy().parse().map_err(error)
 }
 
-/// What is left of lexopt's errors: a value where none is due.
+/// The only other error of lexopt: a value for an option without one.
 fn surplus(error: lexopt::Error) -> UsageError {
     match error {
         lexopt::Error::UnexpectedValue { option, .. } => {
@@ -383,14 +383,14 @@ fn actions(group: &Group) -> String {
     group.commands().map(table::Command::action).collect::<Vec<_>>().join(", ")
 }
 
-/// An error for a word that is no action of `group`, with the nearest one that is.
+/// The error for a word that is no action of `group`, with the nearest action.
 fn unknown_action(group: &Group, text: &str) -> UsageError {
     let meant = did_you_mean(text, group.commands().map(table::Command::action));
     let (line, actions) = (group.line(), actions(group));
     UsageError(format!("unknown action `{text}`;{meant} `{line}` takes one of: {actions}"))
 }
 
-/// A question for the one of `known` that `text` was most likely meant to be, if there is one.
+/// A question with the word of `known` that `text` was probably meant to be; empty if there is none.
 fn did_you_mean<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> String {
     nearest(text, known).map_or(String::new(), |meant| format!(" did you mean `{meant}`?"))
 }
@@ -399,7 +399,7 @@ fn left_out(words: &str) -> UsageError {
     UsageError(feature::refusal(&format!("`{words}`")))
 }
 
-/// Words of other programs for what Homing does, and what to write instead.
+/// Words of other programs for features of Homing, with the fix.
 const MEANT: [(&str, &str); 15] = [
     ("config", "write `homing check`, which judges the configuration"),
     ("daemon", "`homing` alone is the daemon"),
@@ -424,7 +424,7 @@ const MEANT: [(&str, &str); 15] = [
     ("update", "write `homing --once`"),
 ];
 
-/// An error for a word that is not in the table, with the nearest one that is.
+/// The error for a word that is not in the table, with the nearest one that is.
 fn unknown(what: &str, text: &str) -> UsageError {
     let options: Vec<_> = table::OPTIONS.iter().map(|o| format!("--{}", o.long)).collect();
     let groups = table::GROUPS.iter().map(|group| group.name);

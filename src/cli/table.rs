@@ -1,39 +1,39 @@
-//! The table of commands and options: the one definition of the command line.
+//! The table of commands and options, which alone defines the command line.
 //!
-//! Parsing, help, manual page, completions and tests walk it; a new command or option is one more
-//! entry here and one line where `parse` puts the result together. Texts are plain ASCII.
+//! Parser, help, manual page, completions and tests read it; a new command or option needs one more
+//! entry here, and one line in `parse` for its result. Texts are plain ASCII.
 
 use crate::core::feature::Feature;
 use crate::os::log;
 
-/// What a command line asks for.
+/// The commands.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Verb {
     /// Stay in the foreground.
     Daemon,
-    /// One round.
+    /// Run one round.
     Once,
     /// Show problems and what a round would do.
     Check,
-    /// Show what is remembered.
+    /// Show the remembered state.
     Status,
-    /// Show what the sources see.
+    /// Show the addresses that the sources find.
     Address,
     /// Show the table of providers.
     Providers,
     /// Make tokens for hosts.
     TokenIssue,
-    /// Tell what tokens may do.
+    /// Show the rights of tokens.
     TokenAudit,
-    /// Replace tokens by fresh ones.
+    /// Replace tokens by new ones.
     TokenRotate,
     /// Delete tokens.
     TokenRevoke,
-    /// Translate another client's set-up.
+    /// Translate another client's configuration.
     Import,
 }
 
-/// The options, by what they mean.
+/// The options, by their meaning.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Flag {
     /// `--all`
@@ -95,55 +95,55 @@ pub enum Flag {
 /// A command.
 #[derive(Debug)]
 pub struct Command {
-    /// What it stands for.
+    /// The verb of the command.
     pub verb: Verb,
-    /// What follows `homing`: nothing for the daemon, `--once`, a word, or two of a group's command.
+    /// The words after `homing`: none for the daemon, `--once`, one word, or two for a group's command.
     pub name: &'static str,
     /// Its operands as help shows them: optional in brackets, repeatable with dots.
     pub operand: &'static str,
-    /// The words that the first operand can be, when there is a list of them.
+    /// The words that the first operand can be, if it is one of a list.
     pub choices: &'static [&'static str],
-    /// What it does, in one line without a full stop.
+    /// The meaning of the command, in one line without a full stop.
     pub doc: &'static str,
-    /// The rest of what there is to know; paragraphs are separated by a line break.
+    /// The rest of the help; paragraphs are separated by a line break.
     pub more: &'static str,
-    /// What a build must have for it; `None` where every build has it.
+    /// The feature that a build needs for it; `None` if every build has it.
     pub feature: Option<Feature>,
 }
 
 /// Commands whose names begin with the same word.
 #[derive(Debug)]
 pub struct Group {
-    /// That word.
+    /// The first word.
     pub name: &'static str,
-    /// What may follow it, as help shows it.
+    /// The words that may follow, as help shows them.
     pub operand: &'static str,
-    /// What its commands do, in one line without a full stop.
+    /// The meaning of its commands, in one line without a full stop.
     pub doc: &'static str,
-    /// What holds for all of them; paragraphs are separated by a line break.
+    /// The help that is true for all of its commands; paragraphs are separated by a line break.
     pub more: &'static str,
 }
 
 /// An option.
 #[derive(Debug)]
 pub struct Opt {
-    /// What it stands for.
+    /// The flag of the option.
     pub flag: Flag,
     /// Its name without the hyphens.
     pub long: &'static str,
     /// Its one-letter name.
     pub short: Option<char>,
-    /// What its value is called in help; `None` when it takes none.
+    /// The name of its value in help; `None` when it takes no value.
     pub value: Option<&'static str>,
-    /// The words that its value can be, when there is a list of them.
+    /// The words that its value can be, if it is one of a list.
     pub choices: &'static [&'static str],
-    /// Environment variables that are asked in turn when it is not given.
+    /// The environment variables that are read in turn when the option is not given.
     pub variables: &'static [&'static str],
-    /// The commands that take it; `None` means all.
+    /// The commands that have it; `None` means all.
     pub commands: Option<&'static [Verb]>,
-    /// What it does, in one line without a full stop.
+    /// The meaning of the option, in one line without a full stop.
     pub doc: &'static str,
-    /// The rest of what there is to know.
+    /// The rest of the help.
     pub more: &'static str,
 }
 
@@ -152,16 +152,16 @@ pub struct Opt {
 pub struct Variable {
     /// Its name.
     pub name: &'static str,
-    /// What a build must have for it; `None` where every build has it.
+    /// The feature that a build needs for it; `None` if every build has it.
     pub feature: Option<Feature>,
-    /// What it does, in one line without a full stop.
+    /// The meaning of the variable, in one line without a full stop.
     pub doc: &'static str,
 }
 
 /// The name of the program.
 pub const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
-/// Where the configuration is read from unless the command line says otherwise.
+/// The path of the configuration, unless the command line names another.
 pub const DEFAULT_CONFIG: &str = "/etc/homing/config.toml";
 
 /// The variable that holds a log level.
@@ -193,7 +193,7 @@ macro_rules! exit_codes {
     };
 }
 
-/// A command as far as an entry does not say otherwise.
+/// The default fields of a command's entry.
 const PLAIN: Command = Command {
     verb: Verb::Daemon,
     name: "",
@@ -326,13 +326,13 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// What makes fresh tokens.
+/// The commands that make new tokens.
 const FRESH: &[Verb] = &[Verb::TokenIssue, Verb::TokenRotate];
 
-/// What deals with tokens.
+/// The commands about tokens.
 const TOKEN: &[Verb] = &[Verb::TokenIssue, Verb::TokenAudit, Verb::TokenRotate, Verb::TokenRevoke];
 
-/// An option as far as an entry does not say otherwise: a switch that every command takes.
+/// The default fields of an option's entry: a switch that every command has.
 const SWITCH: Opt = Opt {
     flag: Flag::Help,
     long: "",
@@ -594,33 +594,33 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "NO_COLOR", feature: None, doc: "When set, log without colours" },
 ];
 
-/// The command of that name; the daemon has none.
+/// The command called `name`; the daemon has no name.
 pub fn command(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| !command.name.is_empty() && command.name == name)
 }
 
-/// The group of that name.
+/// The group called `name`.
 pub fn group(name: &str) -> Option<&'static Group> {
     GROUPS.iter().find(|group| group.name == name)
 }
 
-/// What runs without a command.
+/// The command that runs if none is given.
 pub fn daemon() -> &'static Command {
     &COMMANDS[0]
 }
 
-/// The option of that name without hyphens.
+/// The option called `name`, without hyphens.
 pub fn long(name: &str) -> Option<&'static Opt> {
     OPTIONS.iter().find(|option| option.long == name)
 }
 
-/// The option of that one-letter name.
+/// The option with that one-letter name.
 pub fn short(letter: char) -> Option<&'static Opt> {
     OPTIONS.iter().find(|option| option.short == Some(letter))
 }
 
 impl Command {
-    /// The command as one writes it, without its operand: `homing check`.
+    /// The command as a user writes it, without its operand: `homing check`.
     pub fn line(&self) -> String {
         if self.name.is_empty() { PROGRAM.to_owned() } else { format!("{PROGRAM} {}", self.name) }
     }
@@ -630,7 +630,7 @@ impl Command {
         self.name.split_once(' ').and_then(|(name, _)| group(name))
     }
 
-    /// Whether this build leaves it out.
+    /// Whether this build does not have it.
     pub fn is_left_out(&self) -> bool {
         self.feature.is_some_and(|feature| !feature.is_here())
     }
@@ -640,7 +640,7 @@ impl Command {
         self.name.split_once(' ').map_or(self.name, |(_, action)| action)
     }
 
-    /// What its operand in this place, from 0, is called; `None` where it takes no more.
+    /// The name of its operand at this index, from 0; `None` where it takes no more.
     pub fn operand_at(&self, place: usize) -> Option<&'static str> {
         let mut names = self.operand.split(' ').filter(|name| !name.is_empty());
         names.nth(place).or(self.takes_many().then_some(self.operand))
@@ -653,12 +653,12 @@ impl Command {
 }
 
 impl Group {
-    /// The group as one writes it: `homing token`.
+    /// The group as a user writes it: `homing token`.
     pub fn line(&self) -> String {
         format!("{PROGRAM} {}", self.name)
     }
 
-    /// Whether this build leaves all of its commands out.
+    /// Whether this build has none of its commands.
     pub fn is_left_out(&self) -> bool {
         self.commands().all(Command::is_left_out)
     }
@@ -670,7 +670,7 @@ impl Group {
 }
 
 impl Opt {
-    /// Whether `verb` takes it.
+    /// Whether the command `verb` has it.
     pub fn is_taken_by(&self, verb: Verb) -> bool {
         self.commands.is_none_or(|verbs| verbs.contains(&verb))
     }

@@ -1,6 +1,6 @@
-//! What `homing token` is asked: which tokens, and what their limits shall be.
+//! The settings of `homing token`: the tokens and their limits.
 //!
-//! The management token is no part of it: neither the command line nor this parser ever holds it.
+//! The management token is not among them: neither the command line nor this parser ever holds it.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -18,80 +18,80 @@ use crate::os::log::Printable;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct TokenCommand {
-    /// What to do.
+    /// The action.
     pub action: TokenAction,
-    /// The hosts that were named, each once.
+    /// The named hosts, each once.
     pub hosts: Vec<Hostname>,
-    /// Every host of the configuration.
+    /// Whether every host of the configuration is meant.
     pub all: bool,
-    /// Every token of the account.
+    /// Whether every token of the account is meant.
     pub all_tokens: bool,
-    /// The token to delete, when it is not one of a host's.
+    /// The token to delete, if it is not a host's.
     pub id: Option<TokenId>,
-    /// Change nothing, and print what would be sent.
+    /// Whether nothing is changed, and only printed what would be sent.
     pub dry_run: bool,
-    /// As JSON.
+    /// Whether the output is JSON.
     pub json: bool,
-    /// Ask more of a zone's hour of writes than a few.
+    /// Whether more than a few of the writes that a zone allows in an hour are tried.
     pub thorough: bool,
-    /// Print the secret, too.
+    /// Whether the secret is printed, too.
     pub print: bool,
     /// The zone to register first.
     pub create_domain: Option<Hostname>,
-    /// What the token is to be called at the provider.
+    /// The name for the token at the provider.
     pub name: Option<String>,
-    /// Do what is refused for its consequences.
+    /// Whether to do actions that are refused for their consequences.
     pub force: bool,
-    /// End the token by its own secret.
+    /// Whether the token is ended by its own secret.
     pub logout: bool,
-    /// What the limits shall be.
+    /// The requested limits.
     pub limits: LimitsAsked,
-    /// Where the management token stands.
+    /// The file of the management token.
     pub management_token_file: Option<PathBuf>,
-    /// The user that makes tokens, where it takes a name and a password.
+    /// The user that makes tokens, at a server where that takes a name and a password.
     pub management_user: Option<String>,
-    /// Where that user's password stands.
+    /// The file of that user's password.
     pub management_password_file: Option<PathBuf>,
 }
 
-/// What to do with tokens.
+/// The actions on tokens.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum TokenAction {
-    /// Make them.
+    /// Make tokens.
     Issue,
-    /// Tell what they may do.
+    /// Show what tokens may do.
     Audit,
-    /// Replace them by fresh ones.
+    /// Replace tokens by new ones.
     Rotate,
-    /// Delete them.
+    /// Delete tokens.
     Revoke,
 }
 
-/// What the limits of a token shall be.
+/// The requested limits of a token.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LimitsAsked {
-    /// The longest life, in whole seconds.
+    /// The request for the longest life, in whole seconds.
     pub max_age: Ask<Duration>,
-    /// The longest time without use, in whole seconds.
+    /// The request for the longest time without use, in whole seconds.
     pub max_unused: Ask<Duration>,
-    /// The networks that it may be used from, each once and in the form `192.0.2.0/24`.
+    /// The request for the networks where it works, each once and in the form `192.0.2.0/24`.
     pub subnets: Ask<Vec<String>>,
 }
 
-/// What a limit shall be.
+/// The requested change of a limit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Ask<T> {
-    /// What it is.
+    /// Leave the limit as it is.
     #[default]
     Keep,
-    /// None.
+    /// Remove the limit.
     Lift,
-    /// This.
+    /// Set the limit to this value.
     Set(T),
 }
 
 impl TokenCommand {
-    /// Reads what was given for `entry`, which is one of the token commands.
+    /// Reads the arguments of `entry`, which is one of the token commands.
     pub(super) fn of(given: &Given, entry: &table::Command) -> Result<Self, UsageError> {
         let action = match entry.verb {
             Verb::TokenIssue => TokenAction::Issue,
@@ -134,7 +134,7 @@ impl TokenCommand {
         Ok(command)
     }
 
-    /// Says what is too much or too little.
+    /// Refuses arguments that are missing or do not go together.
     fn check(&self, line: &str) -> Result<(), UsageError> {
         let (replacement, is_given, meaning) = match self.action {
             TokenAction::Issue | TokenAction::Rotate => {
@@ -149,7 +149,7 @@ impl TokenCommand {
             (false, true) => Err(UsageError(format!(
                 "`{line}` takes HOST or {replacement}, not both; leave one of them out"
             ))),
-            // Without either, an audit is of every host.
+            // Without either, an audit includes every host.
             (true, false) if self.action != TokenAction::Audit => Err(UsageError(format!(
                 "`{line}` needs a HOST; write `{line} HOST`, or `{line} {replacement}` {meaning}"
             ))),
@@ -163,7 +163,7 @@ impl TokenCommand {
         self.check_spans()
     }
 
-    /// Refuses ends that are near enough to be a mistake: the token's successor would go as well.
+    /// Refuses an end so near that it is probably a mistake: the token's successor would have it, too.
     fn check_spans(&self) -> Result<(), UsageError> {
         let spans = [("--max-age", self.limits.max_age), ("--max-unused", self.limits.max_unused)];
         let short =
@@ -177,7 +177,7 @@ impl TokenCommand {
     }
 }
 
-/// The last value given for `flag`, as `read` understands it.
+/// The last value given for `flag`, parsed by `read`.
 fn last<T, E: fmt::Display>(
     given: &Given,
     flag: Flag,
@@ -194,14 +194,14 @@ fn understood<T, E: fmt::Display>(
     read(&value.to_string_lossy()).map_err(error)
 }
 
-/// The id of a token. What is none is not repeated, for it may be a secret by mistake.
+/// The id of a token. An error does not repeat the text, which may be a secret by mistake.
 fn token_id((option, value): (&Opt, &OsStr)) -> Result<TokenId, UsageError> {
     let error = |error| UsageError(format!("--{}: this {error}", option.long));
     value.to_string_lossy().parse().map_err(error)
 }
 
-/// The name of a user, which a password can follow (RFC 7617, section 2). What is none is not
-/// repeated, for it may hold the password.
+/// The name of a user, which a password can follow (RFC 7617, section 2). An error does not repeat
+/// the text, which may hold the password.
 fn user((option, value): (&Opt, &OsStr)) -> Result<String, UsageError> {
     let text = value.to_string_lossy();
     if text.contains(|c: char| c == ':' || c.is_control()) {
@@ -231,7 +231,7 @@ fn zone(text: &str) -> Result<Hostname, String> {
     Ok(zone)
 }
 
-/// What a token is to be called: deSEC takes 64 characters.
+/// The name for a token: deSEC allows 64 characters.
 fn name(text: &str) -> Result<String, &'static str> {
     const LONGEST: usize = 64;
     if text.trim() != text || text.is_empty() || text.chars().any(char::is_control) {
@@ -245,7 +245,7 @@ fn name(text: &str) -> Result<String, &'static str> {
 
 /// A duration in humantime's form, or `none`.
 fn limit(text: &str) -> Result<Ask<Duration>, &'static str> {
-    /// deSEC takes no more.
+    /// The longest limit that deSEC allows.
     const LONGEST: Duration = Duration::from_secs(365_000 * 24 * 60 * 60);
     if text == "none" {
         return Ok(Ask::Lift);
@@ -299,7 +299,7 @@ fn network(text: &str) -> Result<String, String> {
     let longest = if address.is_ipv4() { 32 } else { 128 };
     let length = match length {
         None => longest,
-        // The standard library would take a plus sign.
+        // The standard library would accept a plus sign.
         Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => {
             let fits = |length: &u8| *length <= longest;
             digits.parse().ok().filter(fits).ok_or_else(|| {

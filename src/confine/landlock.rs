@@ -1,6 +1,6 @@
-//! Landlock (landlock(7)): rules that a process gives itself and cannot take back.
+//! Landlock (landlock(7)): rules that a process sets for itself and cannot remove.
 //!
-//! Turns needs into rules as far as the kernel knows them. Decides nothing about who is confined.
+//! Turns needs into rules, as far as the kernel supports them. Does not decide who is confined.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,26 +13,26 @@ use landlock::{
 use super::{Identity, KernelRules, PORTS_SINCE};
 use crate::core::confinement::{Needs, Ports, Unconfined};
 
-/// The newest rules that were tried; of these, the kernel's are used. Later ones also limit datagrams
-/// and the sockets of files, by which the C library asks its caches and resolvers.
+/// The newest version of the rules that was tested; the kernel's version is used if it is older. Later
+/// ones also limit datagrams and sockets of files, by which the C library asks caches and resolvers.
 const KNOWN: ABI = ABI::V6;
 
-/// Confines this thread, and all that it starts, to `needs` for good.
+/// Confines this thread, and all threads that it starts, to `needs` permanently.
 ///
-/// Directories that are not there are left out. Sockets without a file stay within reach if
-/// `abstract_sockets`: no rule could name one.
+/// Missing directories are skipped. Sockets without a file stay allowed if `abstract_sockets`, since
+/// no rule could name one.
 pub(super) fn restrict(needs: &Needs, abstract_sockets: bool) -> Result<KernelRules, Unconfined> {
     let refused = |error: RulesetError| Unconfined::Refused(error.to_string());
     let reads = AccessFs::ReadFile | AccessFs::ReadDir;
-    // To make a new file, fill it, let it take an old one's place, or remove it.
+    // The rights to create, fill, rename over an old file, and remove a file.
     let writes =
         reads | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
     let mut rules = rules(&needs.ports, abstract_sockets).map_err(refused)?;
     let mut held = KernelRules::default();
     for (directories, access) in [(&needs.read, reads), (&needs.write, writes)] {
         for directory in directories {
-            // What is not there, or out of reach anyway, needs no rule. One that is lacking for any other
-            // reason, such as too few descriptors, would lock Homing out for good.
+            // A missing or unreachable directory needs no rule. Skipping one that fails for another
+            // reason, such as too few descriptors, would lock Homing out of it permanently.
             let open = match PathFd::new(directory) {
                 Ok(open) => open,
                 Err(error) if is_out_of_reach(&error) => continue,
@@ -61,7 +61,7 @@ pub(super) fn restrict(needs: &Needs, abstract_sockets: bool) -> Result<KernelRu
     }
 }
 
-/// Whether a directory could not be opened because of what is at its path.
+/// Whether a directory cannot be opened because of its path.
 fn is_out_of_reach(error: &PathFdError) -> bool {
     use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
 
@@ -73,7 +73,7 @@ fn is_out_of_reach(error: &PathFdError) -> bool {
     }
 }
 
-/// Rules under which nothing but `ports` is allowed yet.
+/// Rules that allow nothing but `ports`.
 fn rules(ports: &Ports, abstract_sockets: bool) -> Result<RulesetCreated, RulesetError> {
     let mut scopes = Scope::from_all(KNOWN);
     if abstract_sockets {
@@ -87,7 +87,7 @@ fn rules(ports: &Ports, abstract_sockets: bool) -> Result<RulesetCreated, Rulese
         Ports::Any => rules,
         Ports::These(_) => rules.handle_access(AccessNet::ConnectTcp)?,
     };
-    // Sockets are bound to an address before they connect, and leave the port to the kernel.
+    // Sockets are bound to an address before they connect, and the kernel chooses the port.
     let rules = rules.create()?.add_rule(NetPort::new(0, AccessNet::BindTcp))?;
     let connect = |port: &u16| Ok(NetPort::new(*port, AccessNet::ConnectTcp));
     match ports {

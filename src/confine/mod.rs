@@ -1,7 +1,7 @@
 //! Confinement of the running program to what its configuration needs, by the kernel's Landlock.
 //!
-//! Owns the rules and what they are made of; changes nothing of what Homing does, and its failure
-//! ends nothing. Called by the daemon, by `--once`, and by `check`, which only tries it.
+//! Owns the rules and the needs that they are made of; does not change what Homing does, and ends
+//! nothing when it fails. Called by the daemon, by `--once`, and by `check`, which only tries it.
 
 #[cfg(target_os = "linux")]
 mod landlock;
@@ -24,37 +24,37 @@ use crate::config::Config;
 use crate::core::confinement::{Needs, Unconfined};
 use crate::core::source::SourceKind;
 
-/// The first version of the kernel's rules that knows ports.
+/// The first version of the kernel's rules that has rules for ports.
 const PORTS_SINCE: i32 = 4;
 
-/// How the program is confined, from its start to its end.
+/// The confinement of the program, from its start to its end.
 #[derive(Debug)]
 pub struct Confinement {
     state_dir: PathBuf,
     held: Result<KernelRules, Unconfined>,
-    /// What had to be opened because something was not there yet, in sentences.
+    /// Sentences on directories that were opened because a path in them does not exist yet.
     awaited: Vec<String>,
-    /// What was lacking at the last report.
+    /// The missing needs of the last report.
     told: Option<String>,
 }
 
-/// What the kernel leaves the program.
+/// The access that the kernel allows the program.
 #[derive(Debug, Default)]
 struct KernelRules {
     needs: Needs,
-    /// The directories of the rules; others may have taken their paths by now.
+    /// The directories that the rules are for; other directories may be at their paths now.
     identities: BTreeMap<PathBuf, Identity>,
     /// The version of the kernel's rules.
     abi: i32,
 }
 
-/// A directory as the kernel knows it; device and inode, which no other has while a rule is for it.
+/// A directory's device and inode, which no other directory has while a rule is for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Identity(u64, u64);
 
 impl Confinement {
-    /// Confines this thread, and all that it starts from now on, to what `config` needs with the state
-    /// in `state_dir`, unless something hinders that.
+    /// Confines this thread, and all threads that it starts later, to the needs of `config` and of
+    /// the state in `state_dir`, unless something prevents that.
     pub fn begin(config: &Config, state_dir: &Path) -> Self {
         let (held, awaited) = match hindrance(config) {
             Some(hindrance) => (Err(hindrance), Vec::new()),
@@ -67,7 +67,7 @@ impl Confinement {
         Self { state_dir: state_dir.to_owned(), held, awaited, told: None }
     }
 
-    /// Logs what holds: as information for a daemon, else as a detail.
+    /// Logs the confinement: as information for a daemon, else as a detail.
     pub fn announce(&self, is_daemon: bool) {
         match &self.held {
             Ok(KernelRules { needs, abi, .. }) if is_daemon => {
@@ -89,8 +89,8 @@ impl Confinement {
         }
     }
 
-    /// What `new` needs that is out of reach without a restart, unless `old`, the configuration in
-    /// force, lacks it as well.
+    /// The needs of `new` that are not allowed without a restart, except those that `old`, the
+    /// configuration in force, lacks as well.
     pub fn forbids(&self, old: &Config, new: &Config) -> Option<String> {
         let held = self.held.as_ref().ok()?;
         if let Some(program) = program(new) {
@@ -100,7 +100,7 @@ impl Confinement {
         in_words(&lacking(new).without(&lacking(old)))
     }
 
-    /// Logs what `config` and the system need and is out of reach by now, once until that changes.
+    /// Logs the needs of `config` and the system that are not allowed by now, once until they change.
     /// Returns whether a restart is needed.
     pub fn explain(&mut self, config: &Config) -> bool {
         let Ok(held) = &self.held else { return false };
@@ -121,7 +121,7 @@ impl Confinement {
 }
 
 impl KernelRules {
-    /// What of `needs` is out of reach; a directory that has taken another's place is.
+    /// The part of `needs` that is not allowed; a directory that replaced another is part of it.
     fn lacking(&self, needs: &Needs) -> Needs {
         let stands = |path: &&PathBuf| self.identities.get(*path).copied() == Identity::at(path);
         let Needs { read, write, ports } = &self.needs;
@@ -145,7 +145,7 @@ impl Identity {
     }
 }
 
-/// How a daemon with `config` would be confined, a line for each thing to know; this thread is not.
+/// The confinement of a daemon with `config`, one line per fact; does not confine this thread.
 pub fn rehearsed(config: &Config, state_dir: &Path) -> Vec<String> {
     let own = needs::of(config, state_dir);
     let system = needs::of_system();
@@ -156,7 +156,7 @@ pub fn rehearsed(config: &Config, state_dir: &Path) -> Vec<String> {
             let wanted = own.with(system);
             let all = needs::opened(&wanted, state_dir);
             breadth.extend(wanted.awaited(&all));
-            // Rules are for the thread that asks for them, and go with it.
+            // Rules are for the thread that sets them, and end with it.
             let tried = thread::scope(|scope| {
                 let attempt = thread::Builder::new()
                     .spawn_scoped(scope, || restrict(&all, has_abstract_supervisor()));
@@ -178,32 +178,32 @@ pub fn rehearsed(config: &Config, state_dir: &Path) -> Vec<String> {
     }
 }
 
-/// Why a program with `config` is not to be confined.
+/// The reason why a program with `config` must not be confined; `None` if there is none.
 fn hindrance(config: &Config) -> Option<Unconfined> {
-    // The unit's settings are stricter, and a person may loosen them without asking Homing.
-    // Others speak to NOTIFY_SOCKET as well, such as the runtimes of containers, and confine nothing.
+    // The unit's settings are stricter, and an administrator may change them without Homing.
+    // Others also set NOTIFY_SOCKET, such as the runtimes of containers, and confine nothing.
     let by_systemd = env::var("SYSTEMD_EXEC_PID")
         .is_ok_and(|pid| pid == std::process::id().to_string())
         || notify_socket().is_some() && systemd_runs();
     program(config).or_else(|| by_systemd.then_some(Unconfined::Systemd))
 }
 
-/// Whether systemd is the system's manager, as `sd_booted(3)` finds out.
+/// Whether systemd is the system's manager, found out like `sd_booted(3)`.
 fn systemd_runs() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
-/// Where a supervisor hears, if there is one (`sd_notify(3)`).
+/// The socket of the supervisor, if there is one (`sd_notify(3)`).
 fn notify_socket() -> Option<OsString> {
     env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty())
 }
 
-/// Whether a supervisor hears at a socket without a file.
+/// Whether the supervisor's socket has no file.
 fn has_abstract_supervisor() -> bool {
     notify_socket().is_some_and(|socket| socket.as_bytes().starts_with(b"@"))
 }
 
-/// The first program of the user's in `config`, whose needs are not known.
+/// The first program in `config` that the user chose; its needs are not known.
 fn program(config: &Config) -> Option<Unconfined> {
     let runs = |kind: &SourceKind| matches!(kind, SourceKind::Command(_));
     let source = config.sources.iter().find(|source| runs(&source.kind));
@@ -213,7 +213,7 @@ fn program(config: &Config) -> Option<Unconfined> {
         .or_else(|| host.map(|host| Unconfined::OnChange(host.host.key.host.clone())))
 }
 
-/// Elsewhere there is no such thing.
+/// Other systems have no Landlock.
 #[cfg(not(target_os = "linux"))]
 fn restrict(_: &Needs, _: bool) -> Result<KernelRules, Unconfined> {
     Err(Unconfined::Missing)

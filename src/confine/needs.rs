@@ -1,7 +1,7 @@
-//! What a configuration and the system's resolver need, with links followed as they stand now.
+//! The needs of a configuration and of the system's resolver, with links followed as they are now.
 //!
-//! Only directories: a rule for a file does not hold for another that is renamed to its place. For
-//! what is not there yet, the directory that it will be in is opened.
+//! Directories only: a rule for a file does not apply to another file that is renamed to its path. For
+//! a path that does not exist yet, the directory where it will be is opened.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,7 +18,7 @@ use crate::core::wire::whoami::PORT as DNS;
 use crate::net::http;
 use crate::os::disk;
 
-/// What the C library's resolver reads, again and again (resolv.conf(5), nsswitch.conf(5),
+/// The files that the C library's resolver reads again and again (resolv.conf(5), nsswitch.conf(5),
 /// host.conf(5), gai.conf(5), hosts(5), ld.so(8)).
 const RESOLVER: [&str; 7] = [
     "/etc/resolv.conf",
@@ -30,16 +30,16 @@ const RESOLVER: [&str; 7] = [
     "/etc/ld.so.cache",
 ];
 
-/// Where resolv.conf may appear when a resolver is started after Homing.
+/// The directories where resolv.conf may appear when a resolver starts after Homing.
 const RESOLVERS: [&str; 3] = ["/run/systemd/resolve", "/run/resolvconf", "/tmp/resolv.conf.d"];
 
-/// Where the C library finds the modules of nsswitch.conf, loaded when first needed; musl has none.
+/// The directories of the modules of nsswitch.conf, loaded when first needed; musl has none.
 const LIBRARIES: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
 
-/// No way to a file has more links (`ELOOP` in `path_resolution(7)`).
+/// The most links on a path (`ELOOP` in `path_resolution(7)`).
 const MOST_LINKS: usize = 40;
 
-/// What `config` needs, and the state in `state_dir`.
+/// The needs of `config`, and of the state in `state_dir`.
 pub fn of(config: &Config, state_dir: &Path) -> Needs {
     let mut gathered = Gathered::default();
     gathered.add_file(&config.path);
@@ -51,7 +51,7 @@ pub fn of(config: &Config, state_dir: &Path) -> Needs {
         for (_, source) in host.sources.iter() {
             match source {
                 None => {}
-                // Besides the kernel it asks the provider's own service, and those of others.
+                // Besides the kernel, it asks the provider's own service and those of others.
                 Some(SourceRef::Auto) => asks_others = true,
                 Some(SourceRef::Named(place)) => {
                     sources.insert(*place);
@@ -69,11 +69,11 @@ pub fn of(config: &Config, state_dir: &Path) -> Needs {
     gathered.into_needs()
 }
 
-/// The directories that rules can be made for now so that `needs` are met whenever what they name
-/// comes to be; `state_dir` is not widened, since Homing makes it itself.
+/// The existing directories whose rules will allow `needs`, even for paths that are created later;
+/// `state_dir` is not widened, since Homing creates it itself.
 ///
-/// A rule holds below what is mounted later on its directory's children, and not below what is
-/// mounted on the directory itself, so an empty one to read from is taken for a place to mount on.
+/// A rule includes mounts made later below its directory, but not on the directory itself, so an empty
+/// directory to read from may become a mount point, and its parent is used.
 pub fn opened(needs: &Needs, state_dir: &Path) -> Needs {
     let state_dir = foreseen(state_dir, MOST_LINKS);
     let is_filled = |path: &Path| fs::read_dir(path).map_or(true, |mut all| all.next().is_some());
@@ -92,7 +92,7 @@ pub fn opened(needs: &Needs, state_dir: &Path) -> Needs {
     }
 }
 
-/// The real path of what is or will be at `path`; follows at most so many dangling `links`.
+/// The real path of a file that exists or will exist at `path`; follows at most `links` dangling links.
 fn foreseen(path: &Path, links: usize) -> PathBuf {
     if let Ok(real) = fs::canonicalize(path) {
         return real;
@@ -110,7 +110,7 @@ fn foreseen(path: &Path, links: usize) -> PathBuf {
     }
 }
 
-/// What the system's look-up of names needs.
+/// The needs of the system's look-up of names.
 pub fn of_system() -> Needs {
     let mut gathered = Gathered::default();
     RESOLVER.iter().for_each(|path| gathered.add_file(Path::new(path)));
@@ -118,18 +118,18 @@ pub fn of_system() -> Needs {
     for directory in RESOLVERS.iter().chain(libraries) {
         gathered.needs.read.extend(fs::canonicalize(directory));
     }
-    // An answer that is too long for a datagram is asked for again by TCP.
+    // An answer that is too long for a datagram is requested again by TCP.
     gathered.ports.insert(DNS);
     gathered.into_needs()
 }
 
-/// What was found so far.
+/// The needs found so far.
 #[derive(Default)]
 struct Gathered {
     needs: Needs,
     ports: BTreeSet<u16>,
     any_port: bool,
-    /// The real directory of each that was looked at; many files share few.
+    /// The real directory of each path that was resolved; many files share few.
     known: BTreeMap<PathBuf, PathBuf>,
 }
 
@@ -150,7 +150,7 @@ impl Gathered {
             Some(SecretPlace::Environment(_) | SecretPlace::Inline(_)) | None => {}
         }
         if let Some(path) = &host.path {
-            // A link is kept, and its target is replaced.
+            // A link stays, and the file that it leads to is replaced.
             let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
             let directory = self.directory(&path);
             self.needs.write.insert(directory);
@@ -182,9 +182,9 @@ impl Gathered {
                             resolver.servers.iter().filter_map(|(_, server)| server.as_ref());
                         servers.for_each(|server| self.server(server));
                     }
-                    // By UPnP the router itself names its port.
+                    // With UPnP, the router itself names the port.
                     Service::Gateway(_) => self.any_port = true,
-                    // By datagrams alone.
+                    // Datagrams only.
                     Service::Stun(_) => {}
                     Service::Web { echo, ca_file } => {
                         self.echo(echo);
@@ -211,8 +211,8 @@ impl Gathered {
         });
     }
 
-    /// Adds the directory of the file at `path`, and of each link on the way to it: what a link
-    /// leads to is replaced as often as the link.
+    /// Adds the directory of the file at `path`, and of each link on the way: the files that links lead
+    /// to are replaced as often as the links.
     fn add_file(&mut self, path: &Path) {
         let mut path = path.to_owned();
         for _ in 0..MOST_LINKS {
@@ -223,7 +223,7 @@ impl Gathered {
         }
     }
 
-    /// The real directory that `path` is in, or will be.
+    /// The real directory of `path`, which may not exist yet.
     fn directory(&mut self, path: &Path) -> PathBuf {
         let directory = disk::directory(path);
         let known = self.known.entry(directory.to_owned());

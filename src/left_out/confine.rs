@@ -1,4 +1,4 @@
-//! `confine` of a build without Landlock: nothing is confined, and that is said.
+//! `confine` of a build without Landlock: confines nothing, and says so.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::config::Config;
 
 const WORDS: &str = "not confined: this build of Homing leaves out Landlock";
 
-/// That the program is not confined.
+/// The program without confinement.
 #[derive(Clone, Copy, Debug)]
 pub struct Confinement;
 
@@ -18,7 +18,7 @@ impl Confinement {
         Self
     }
 
-    /// Logs for a daemon that nothing is confined.
+    /// Logs for a daemon that it is not confined.
     pub fn announce(&self, is_daemon: bool) {
         if is_daemon {
             info!("{}", WORDS);
@@ -30,13 +30,13 @@ impl Confinement {
         None
     }
 
-    /// Has nothing to explain.
+    /// Explains nothing; never asks for a restart.
     pub fn explain(&mut self, _: &Config) -> bool {
         false
     }
 }
 
-/// That nothing would be confined.
+/// A line that says that nothing would be confined.
 pub fn rehearsed(_: &Config, _: &Path) -> Vec<String> {
     vec![WORDS.to_owned()]
 }

@@ -1,17 +1,17 @@
-//! `cli::import` of a build without the import of other clients' set-ups: no line asks for it.
+//! `cli::import` of a build without the import of other clients' configurations: it has no command.
 //!
-//! The parser refuses the command before it gets here.
+//! The parser refuses the command before.
 
 use super::table;
 use super::{Given, UsageError};
 use crate::core::feature;
 
-/// The command, which this build does not have.
+/// The import command, of which this build has no values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ImportCommand {}
 
 impl ImportCommand {
-    /// Refuses `entry`.
+    /// Refuses the command `entry`.
     pub(super) fn read(_: &Given, entry: &table::Command) -> Result<Self, UsageError> {
         Err(UsageError(feature::refusal(&entry.line())))
     }

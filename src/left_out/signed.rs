@@ -1,6 +1,6 @@
-//! `provider::name_server::signed` of a build without name servers: nothing is signed, and nothing sent.
+//! `provider::name_server::signed` of a build without name servers: nothing is signed or sent.
 //!
-//! The configuration refuses the protocol before it gets here.
+//! The configuration refuses the protocol before.
 
 use super::NameServer;
 use crate::core::feature;
@@ -10,7 +10,7 @@ use crate::core::protocol::Credential;
 use crate::core::protocol::step::Reply;
 
 impl NameServer<'_> {
-    /// Says that this build cannot.
+    /// Refuses the update: this build cannot sign.
     #[expect(clippy::unused_async, reason = "it stands for one that awaits")]
     pub async fn update(&self, _: &Credential, _: &Hostname, _: &[u8]) -> Result<Reply, Silence> {
         let refusal = feature::refusal("the protocol rfc2136");

@@ -1,17 +1,17 @@
-//! `cli::token` of a build without token management: no line asks for it.
+//! `cli::token` of a build without token management: it has no commands.
 //!
-//! The parser refuses the commands before it gets here.
+//! The parser refuses the commands before.
 
 use super::table;
 use super::{Given, UsageError};
 use crate::core::feature;
 
-/// One of the token commands, of which this build has none.
+/// The token commands, of which this build has no values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TokenCommand {}
 
 impl TokenCommand {
-    /// Refuses `entry`.
+    /// Refuses the command `entry`.
     pub(super) fn of(_: &Given, entry: &table::Command) -> Result<Self, UsageError> {
         Err(UsageError(feature::refusal(&entry.line())))
     }
