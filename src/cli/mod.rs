@@ -61,11 +61,11 @@ pub enum Command {
 /// The settings of one round.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Once {
-    /// Whether nothing is sent, and only printed.
+    /// Whether updates are only printed, and not sent.
     pub dry_run: bool,
     /// Whether unchanged addresses are sent, too.
     pub refresh: bool,
-    /// Whether hosts are tried that are parked or wait after a fault.
+    /// Whether hosts that are parked or wait after a fault are tried again.
     pub retry_rejected: bool,
 }
 

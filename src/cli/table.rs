@@ -103,7 +103,7 @@ pub struct Command {
     pub operand: &'static str,
     /// The words that the first operand can be, if it is one of a list.
     pub choices: &'static [&'static str],
-    /// The meaning of the command, in one line without a full stop.
+    /// A description of the command, in one line without a full stop.
     pub doc: &'static str,
     /// The rest of the help; paragraphs are separated by a line break.
     pub more: &'static str,
@@ -118,7 +118,7 @@ pub struct Group {
     pub name: &'static str,
     /// The words that may follow, as help shows them.
     pub operand: &'static str,
-    /// The meaning of its commands, in one line without a full stop.
+    /// A description of its commands, in one line without a full stop.
     pub doc: &'static str,
     /// The help that is true for all of its commands; paragraphs are separated by a line break.
     pub more: &'static str,
@@ -139,9 +139,9 @@ pub struct Opt {
     pub choices: &'static [&'static str],
     /// The environment variables that are read in turn when the option is not given.
     pub variables: &'static [&'static str],
-    /// The commands that have it; `None` means all.
+    /// The commands that take it; `None` means all.
     pub commands: Option<&'static [Verb]>,
-    /// The meaning of the option, in one line without a full stop.
+    /// A description of the option, in one line without a full stop.
     pub doc: &'static str,
     /// The rest of the help.
     pub more: &'static str,
@@ -154,7 +154,7 @@ pub struct Variable {
     pub name: &'static str,
     /// The feature that a build needs for it; `None` if every build has it.
     pub feature: Option<Feature>,
-    /// The meaning of the variable, in one line without a full stop.
+    /// A description of the variable, in one line without a full stop.
     pub doc: &'static str,
 }
 
@@ -670,7 +670,7 @@ impl Group {
 }
 
 impl Opt {
-    /// Whether the command `verb` has it.
+    /// Whether the command `verb` takes this option.
     pub fn is_taken_by(&self, verb: Verb) -> bool {
         self.commands.is_none_or(|verbs| verbs.contains(&verb))
     }

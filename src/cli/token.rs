@@ -28,7 +28,7 @@ pub struct TokenCommand {
     pub all_tokens: bool,
     /// The token to delete, if it is not a host's.
     pub id: Option<TokenId>,
-    /// Whether nothing is changed, and only printed what would be sent.
+    /// Whether requests are only printed, and nothing is changed.
     pub dry_run: bool,
     /// Whether the output is JSON.
     pub json: bool,
@@ -48,7 +48,7 @@ pub struct TokenCommand {
     pub limits: LimitsAsked,
     /// The file of the management token.
     pub management_token_file: Option<PathBuf>,
-    /// The user that makes tokens, at a server where that takes a name and a password.
+    /// The user that makes tokens, where the server wants a name and a password.
     pub management_user: Option<String>,
     /// The file of that user's password.
     pub management_password_file: Option<PathBuf>,

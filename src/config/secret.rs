@@ -122,7 +122,7 @@ fn credentials_directory() -> Option<PathBuf> {
 }
 
 /// The secret in the file at `path`, or in the pipe or device that a shell put there, as for
-/// `<(command)`; waits until the writer of a pipe has finished.
+/// `<(command)`; waits for the writer of a pipe.
 pub fn read_handed(path: &Path) -> Result<Secret, SecretError> {
     let unreadable = |error| unreadable(path, &error);
     // An error is reported below.

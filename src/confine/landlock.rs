@@ -17,7 +17,7 @@ use crate::core::confinement::{Needs, Ports, Unconfined};
 /// ones also limit datagrams and sockets of files, by which the C library asks caches and resolvers.
 const KNOWN: ABI = ABI::V6;
 
-/// Confines this thread, and all threads that it starts, to `needs` permanently.
+/// Confines this thread, and the threads and programs that it starts, to `needs` permanently.
 ///
 /// Missing directories are skipped. Sockets without a file stay allowed if `abstract_sockets`, since
 /// no rule could name one.
@@ -61,7 +61,7 @@ pub(super) fn restrict(needs: &Needs, abstract_sockets: bool) -> Result<KernelRu
     }
 }
 
-/// Whether a directory cannot be opened because of its path.
+/// Whether the error means that there is no directory at the path, or none that Homing may open.
 fn is_out_of_reach(error: &PathFdError) -> bool {
     use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
 

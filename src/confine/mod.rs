@@ -53,7 +53,7 @@ struct KernelRules {
 struct Identity(u64, u64);
 
 impl Confinement {
-    /// Confines this thread, and all threads that it starts later, to the needs of `config` and of
+    /// Confines this thread, and all that it starts later, to the needs of `config` and of
     /// the state in `state_dir`, unless something prevents that.
     pub fn begin(config: &Config, state_dir: &Path) -> Self {
         let (held, awaited) = match hindrance(config) {

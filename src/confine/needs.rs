@@ -73,7 +73,7 @@ pub fn of(config: &Config, state_dir: &Path) -> Needs {
 /// `state_dir` is not widened, since Homing creates it itself.
 ///
 /// A rule includes mounts made later below its directory, but not on the directory itself, so an empty
-/// directory to read from may become a mount point, and its parent is used.
+/// directory to read from may become a mount point: its nearest ancestor with content is used.
 pub fn opened(needs: &Needs, state_dir: &Path) -> Needs {
     let state_dir = foreseen(state_dir, MOST_LINKS);
     let is_filled = |path: &Path| fs::read_dir(path).map_or(true, |mut all| all.next().is_some());
@@ -223,7 +223,7 @@ impl Gathered {
         }
     }
 
-    /// The real directory of `path`, which may not exist yet.
+    /// The real directory that `path` is in, or will be in.
     fn directory(&mut self, path: &Path) -> PathBuf {
         let directory = disk::directory(path);
         let known = self.known.entry(directory.to_owned());

@@ -1,7 +1,7 @@
-//! Where an address came from in the old set-up, and the source that finds it now.
+//! The origin of an address in the old configuration, and the source that finds it now.
 //!
-//! Lists the services that answer with addresses, by their documentation; asks none of them.
-//! Called by the readers of each client.
+//! Lists services that answer with addresses, from their documentation; asks none of them.
+//! Called by the reader of each client.
 
 use std::net::IpAddr;
 
@@ -9,16 +9,16 @@ use super::harmless::is_harmless_path;
 use super::{Remark, service};
 use crate::core::address::{Family, PerFamily, unpublishable};
 
-/// Where the address of one family comes from.
+/// The origin of the address of one family.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Address {
-    /// The one that this machine uses.
+    /// The address that this machine uses.
     Auto,
     /// A source of its own.
     From(Source),
-    /// One that is not carried over, for this reason; the host is left out, as any other is wrong.
+    /// An origin that is not carried over, for this reason; the host is left out: any other is wrong.
     Lost(String),
-    /// None: the record is left alone.
+    /// No address: the record is left alone.
     Off,
 }
 
@@ -44,14 +44,14 @@ impl From<Kind> for Address {
     }
 }
 
-/// An address that never changes. One of a private network is allowed: the old client sent it, too.
+/// A constant address. A private one is allowed, since the old client sent it, too.
 pub(super) fn fixed(address: IpAddr) -> Address {
     let allow_private = unpublishable(address, false).is_some();
     Address::From(Source { kind: Kind::Static(address), allow_private })
 }
 
-/// A service that tells addresses: its server, its family if it tells one alone, and the built-in
-/// service that it is. Others answer with more than the address, or have no certificate.
+/// A service that returns addresses: its server, its family if there is only one, and the built-in
+/// service for it. `None` for one whose answer has more than the address, or without a certificate.
 type Known = (&'static str, Option<Family>, Option<&'static str>);
 
 const KNOWN: [Known; 42] = [
@@ -99,7 +99,7 @@ const KNOWN: [Known; 42] = [
     ("www.ipchicken.com", Some(Family::V4), None),
 ];
 
-/// The source for the web service at `url`, whose scheme may be missing; with `picks` the old client
+/// The source for the web service at `url`, whose scheme may be missing; with `picks`, the old client
 /// searched the answer for the address.
 pub(super) fn web(
     url: &str,
@@ -119,7 +119,7 @@ pub(super) fn web(
         ))
     };
     let what = match KNOWN.iter().find(|(server, ..)| *server == host) {
-        // Amazon's tells IPv4 only.
+        // Amazon's service returns IPv4 only.
         Some((.., Some("amazon"))) if family == Family::V6 => format!("{host} has no IPv6"),
         Some((.., Some(title))) => return Kind::Web((*title).to_owned()).into(),
         Some((.., None)) => format!("{host} does not answer with the address alone by https"),
@@ -152,13 +152,13 @@ pub(super) fn web(
     Kind::Web(INSTEAD.to_owned()).into()
 }
 
-/// The host, unless it is none.
+/// The host for messages, if it looks like a name.
 fn shown_host(host: &str) -> &str {
     if super::is_name(host) { host } else { "the service" }
 }
 
-/// The family that the service at `url` tells, by the list or by a whole label of its name; `None`
-/// when it may tell either.
+/// The family that the service at `url` returns, by the list or by a label of its name; `None`
+/// when it may return either.
 pub(super) fn family_told(url: &str) -> Option<Family> {
     let host = service::host_of(url).to_ascii_lowercase();
     if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -174,7 +174,7 @@ pub(super) fn family_told(url: &str) -> Option<Family> {
     }))
 }
 
-/// The family that a command looks for, by whole words of it; `None` when it may find either.
+/// The family that a command looks for, by whole words in it; `None` when it may find either.
 pub(super) fn family_found(command: &str) -> Option<Family> {
     let words = command.split(|c: char| c.is_whitespace() || "|&;'\"".contains(c));
     one_family(words.filter_map(|word| match word {
@@ -185,18 +185,18 @@ pub(super) fn family_found(command: &str) -> Option<Family> {
     }))
 }
 
-/// The family of all `signs`; `None` without one, and when they differ.
+/// The family of all `signs`; `None` if there are none or they differ.
 fn one_family(mut signs: impl Iterator<Item = Family>) -> Option<Family> {
     let first = signs.next()?;
     signs.all(|sign| sign == first).then_some(first)
 }
 
-/// `family` alone, or both families where the old client took whichever it found.
+/// `family` alone, or both families where the old client took the first address of either.
 pub(super) fn families(family: Option<Family>) -> impl Iterator<Item = Family> {
     Family::BOTH.into_iter().filter(move |each| family.is_none_or(|family| family == *each))
 }
 
-/// Remarks that both families are published where the old client took whichever it found.
+/// Remarks that both families are published where the old client took the first address of either.
 pub(super) fn remark_either(
     family: Option<Family>,
     found: &PerFamily<Address>,
@@ -211,7 +211,7 @@ pub(super) fn remark_either(
     }
 }
 
-/// The source for a command that the old client gave to a shell.
+/// The source for a command that the old client ran in a shell.
 pub(super) fn command(text: &str, line: usize, remarks: &mut Vec<Remark>) -> Address {
     let words = match words(text, line, remarks) {
         Ok(words) => words,
@@ -224,13 +224,13 @@ pub(super) fn command(text: &str, line: usize, remarks: &mut Vec<Remark>) -> Add
     Kind::Command(words).into()
 }
 
-/// The words of a command that runs after a change; `None`, with a remark, where it is hidden.
+/// The words of a command that runs after a change; `None`, with a remark, where it is not shown.
 pub(super) fn program(text: &str, line: usize, remarks: &mut Vec<Remark>) -> Option<Vec<String>> {
     let words = words(text, line, remarks);
     words.map_err(|why| remarks.push(Remark::to_do(line, why))).ok()
 }
 
-/// The words of a command, with a shell only where one is needed; an error says why there are none.
+/// The words of a command, with a shell only if it needs one; the error is the reason for none.
 fn words(text: &str, line: usize, remarks: &mut Vec<Remark>) -> Result<Vec<String>, String> {
     if text.trim().is_empty() {
         return Err("no command is named there".to_owned());
@@ -248,8 +248,8 @@ fn words(text: &str, line: usize, remarks: &mut Vec<Remark>) -> Result<Vec<Strin
     Ok(vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()])
 }
 
-/// Whether a command is a program alone, or its arguments are no secrets for sure; the same for
-/// each program of several that are joined without further signs of a shell.
+/// Whether a command is a program alone, or its arguments are certainly no secrets; true for several
+/// if it is true for each and they are joined without other syntax of a shell.
 fn is_harmless_command(text: &str) -> bool {
     let Some(commands) = shell_words(text) else { return false };
     commands.iter().all(|words| {
@@ -258,7 +258,7 @@ fn is_harmless_command(text: &str) -> bool {
         let is_program = program.chars().all(fits) && !program.starts_with('-');
         let name = program.rsplit('/').next().unwrap_or_default();
         let is_harmless = |word: &String| match name {
-            // They look for something in what another program prints.
+            // These programs search the output of another program.
             "awk" | "cut" | "egrep" | "grep" | "head" | "jq" | "sed" | "sort" | "tail" | "tr"
             | "uniq" => is_pattern(word),
             "dig" | "drill" | "host" => {
@@ -271,14 +271,14 @@ fn is_harmless_command(text: &str) -> bool {
     })
 }
 
-/// Whether what a filter looks for holds no word for a secret.
+/// Whether the pattern of a filter contains no word for a secret.
 fn is_pattern(word: &str) -> bool {
     const SECRETS: [&str; 5] = ["pass", "pwd", "secret", "token", "key"];
     let word = word.to_ascii_lowercase();
     !SECRETS.iter().any(|secret| word.contains(secret))
 }
 
-/// The words of each command of a shell's line; `None` when it does more than call programs.
+/// The words of each command on a shell's line; `None` when it does more than run programs.
 fn shell_words(text: &str) -> Option<Vec<Vec<String>>> {
     let mut commands = vec![Vec::new()];
     let mut word: Option<String> = None;
@@ -305,10 +305,10 @@ fn shell_words(text: &str) -> Option<Vec<Vec<String>>> {
     quote.is_none().then_some(commands)
 }
 
-/// Whether an argument of a command can be no secret, whatever stands before it.
+/// Whether an argument of a command cannot be a secret, whatever is before it.
 fn is_harmless_argument(word: &str) -> bool {
     const LONGEST_OPTION: usize = 14;
-    // Further letters behind the first may be its value.
+    // Letters after the first may be a value.
     let is_switch = |rest: &str| {
         rest.len() == 1 && !rest.starts_with(['-', '='])
             || rest.chars().all(|c| "46SLfkqs".contains(c))
@@ -339,12 +339,12 @@ fn is_harmless_argument(word: &str) -> bool {
     }
 }
 
-/// Whether a word is the name of an interface in one of the usual forms, as `eth0` and `wlan1`.
+/// Whether a word has a usual form of an interface's name, such as `eth0` or `wlan1`.
 fn is_interface(word: &str) -> bool {
     let is_number = |text: &str| text.len() < 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     let word =
         word.split_once('.').filter(|(_, vlan)| is_number(vlan)).map_or(word, |(word, _)| word);
-    // enp3s0: by its place on the bus.
+    // enp3s0: named by its place on the bus.
     let place = ["enp", "wlp"].iter().find_map(|kind| word.strip_prefix(kind));
     if let Some(place) = place {
         return place.len() < 8
@@ -360,7 +360,7 @@ fn is_interface(word: &str) -> bool {
     }
 }
 
-/// Whether nothing in an address, whose scheme is cut off, can be a secret.
+/// Whether no part of a URL without its scheme can be a secret.
 fn is_harmless_url(rest: &str) -> bool {
     const FORMATS: [&str; 5] = ["format=plain", "format=raw", "format=text", "format=txt", "text"];
     let (authority, path, query) = service::parts(rest);

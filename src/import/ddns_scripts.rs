@@ -1,4 +1,4 @@
-//! ddns-scripts' options, and what replaces them in Homing (OpenWrt's wiki, "DDNS client", and the
+//! ddns-scripts' options, and Homing's settings for them (OpenWrt's wiki, "DDNS client", and the
 //! options that the package's own scripts read).
 //!
 //! Called by the parent.
@@ -47,7 +47,7 @@ pub(super) fn read_draft(text: &str) -> Result<Draft, Unusable> {
     let mut hosts = Vec::new();
     for section in services() {
         let host = Reader { section, takes_private }.host();
-        // For some services param_opt is a secret, for PowerDNS the server.
+        // For some services param_opt is a secret; for PowerDNS it is the server.
         let server = section.option("param_opt").and_then(text_of);
         let other =
             Some("param_opt").filter(|_| !server.is_some_and(|server| host.service.is_at(server)));
@@ -60,7 +60,7 @@ pub(super) fn read_draft(text: &str) -> Result<Draft, Unusable> {
     Ok(Draft { client: Client::DdnsScripts, interval, hosts, remarks, hidden })
 }
 
-/// The shortest of the intervals that are written: Homing has one for all.
+/// The shortest interval of all services: Homing has one for all.
 fn interval<'a>(
     sections: impl Iterator<Item = &'a Section>,
     remarks: &mut Vec<Remark>,
@@ -74,13 +74,13 @@ fn interval<'a>(
     Some(super::interval(shortest, floor, line, remarks))
 }
 
-/// The scripts raise a shorter `check_interval` to this, unless `check_interval_min` says otherwise.
+/// The minimum to which the scripts raise `check_interval`, unless `check_interval_min` sets another.
 const FLOOR: Duration = Duration::from_secs(300);
 
-/// What becomes of an option that is for all services.
+/// The fate of an option for all services.
 fn global_fate(option: &Opt) -> Fate {
     match &*option.name {
-        // Those without ddns_ are of versions before 2.7.7.
+        // The names without ddns_ are those of versions before 2.7.7.
         "cacert" | "date_format" | "ddns_dateformat" | "ddns_logdir" | "ddns_loglines"
         | "ddns_rundir" | "log_dir" | "log_lines" | "run_dir" | "use_curl" => {
             Fate::Needless("Homing keeps state and log by itself")
@@ -94,7 +94,7 @@ fn global_fate(option: &Opt) -> Fate {
     }
 }
 
-/// What becomes of an option of a service; an empty one says as much as none.
+/// The fate of an option of a service; an empty option is like a missing one.
 fn fate(option: &Opt) -> Fate {
     let Some(text) = text_of(option) else { return Fate::Used };
     let is_off = flag(option) == Some(false);
@@ -127,12 +127,12 @@ fn fate(option: &Opt) -> Fate {
     }
 }
 
-/// Whether addresses of private networks are sent.
+/// The option to send private addresses.
 const PRIVATE: &str = "upd_privateip";
-/// The same before version 2.7.7.
+/// The same option before version 2.7.7.
 const OLD_PRIVATE: &str = "allow_local_ip";
 
-/// One service.
+/// The reader of one service.
 struct Reader<'a> {
     section: &'a Section,
     takes_private: bool,
@@ -190,7 +190,7 @@ impl Reader<'_> {
         host
     }
 
-    /// Leaves the host out where a web service saw its address in a way that Homing does not ask.
+    /// Leaves the host out if a web service saw its address in a way that Homing does not use.
     fn settle_way(&self, host: &mut Host) {
         let is_asked = self.text("ip_source") == Some("web");
         let is_other = |network: &str| !USUAL_NETWORKS.contains(&network);
@@ -204,10 +204,10 @@ impl Reader<'_> {
         }
     }
 
-    /// Who keeps the record, and what it wants to know.
+    /// Sets the host's service and what it needs.
     fn settle_service(&self, host: &mut Host, remarks: &mut Vec<Remark>) {
         let name = self.text("service_name").unwrap_or_default();
-        // Older versions end the names for IPv6 so.
+        // Older versions add this ending to names for IPv6.
         let name = name.strip_suffix("-ipv6").unwrap_or(name);
         let script = self.text("update_script").unwrap_or_default();
         let script = script.rsplit('/').next().unwrap_or_default();
@@ -232,7 +232,7 @@ impl Reader<'_> {
         }
     }
 
-    /// An update address of the user's.
+    /// Reads an update address that the user wrote.
     fn settle_address(&self, host: &mut Host, url: &str, remarks: &mut Vec<Remark>) {
         let mut filled = url.to_owned();
         for (blank, stands_for) in [
@@ -243,7 +243,7 @@ impl Reader<'_> {
         ] {
             filled = filled.replace(blank, stands_for);
         }
-        // The scripts make it https by themselves when they are told to; Homing always does.
+        // The scripts change it to https if they are told to; Homing always does.
         let near = service::host_of(&filled).parse::<std::net::IpAddr>().is_ok();
         let is_plain = near && filled.starts_with("http://") && !self.is_on("use_https");
         if !is_plain && let Some(rest) = filled.strip_prefix("http://") {
@@ -268,14 +268,14 @@ impl Reader<'_> {
         }
     }
 
-    /// A name server with a key: its name is the login, its secret the password.
+    /// Sets a name server with a key: the login is the key's name, the password its secret.
     fn settle_name_server(&self, host: &mut Host) {
         let server = self.text("dns_server");
         if server.is_none() {
             host.service = service::name_server(None, None);
             return;
         }
-        // nsupdate takes the hash in front of the key's name.
+        // nsupdate allows the hash before the key's name.
         let login = host.username.take().unwrap_or_default();
         let (algorithm, key) = match *login.split(':').collect::<Vec<_>>() {
             [key] => (None, key),
@@ -295,7 +295,7 @@ impl Reader<'_> {
         host.ttl = Some(SCRIPT_TTL);
     }
 
-    /// PowerDNS' HTTP API: the server stands in an option without a name of its own.
+    /// Sets PowerDNS' HTTP API, whose server is in an option without a name of its own.
     fn settle_powerdns(&self, host: &mut Host) {
         let server = self.text("param_opt");
         let (Some(server), Some(zone)) = (server, host.names.pop()) else {
@@ -357,22 +357,22 @@ impl Reader<'_> {
     }
 }
 
-/// The networks that lead to the Internet where nobody has made others, which is where "auto" looks.
+/// The networks that lead to the Internet unless others were set up; "auto" looks there, too.
 const USUAL_NETWORKS: [&str; 2] = ["wan", "wan6"];
 
 /// The hashes that nsupdate knows (its manual page, option -y).
 const HASHES: [&str; 6] =
     ["hmac-md5", "hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"];
 
-/// The life time that the scripts for name servers give to a record.
+/// The TTL that the scripts for name servers set.
 const SCRIPT_TTL: u32 = 600;
 
-/// The text of an option that has one.
+/// The text of an option; `None` if it is empty.
 fn text_of(option: &Opt) -> Option<&str> {
     option.values.last().map(String::as_str).filter(|text| !text.is_empty())
 }
 
-/// How UCI writes yes and no.
+/// A boolean in UCI's words.
 fn flag(option: &Opt) -> Option<bool> {
     match option.values.last().map(String::as_str) {
         Some("1" | "on" | "true" | "yes" | "enabled") => Some(true),
@@ -381,7 +381,7 @@ fn flag(option: &Opt) -> Option<bool> {
     }
 }
 
-/// A duration in two options; `None` when it is not written.
+/// A duration in two options; `None` when it is not set.
 fn duration(section: &Section, name: &str, unit: &str, usual: &str) -> Option<Duration> {
     let number: u64 = text_of(section.option(name)?)?.parse().ok()?;
     let unit = section.option(unit).and_then(text_of).unwrap_or(usual);

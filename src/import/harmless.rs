@@ -1,11 +1,11 @@
-//! What of an address on the web holds no secret, so that it may be repeated.
+//! Checks which parts of web addresses hold no secret, so that they may be shown.
 //!
-//! Guesses: what it does not know as harmless is none. Called by whoever reads such addresses.
+//! Guesses: any part that is not known as harmless counts as secret. Called by the clients' readers.
 
-/// Parameters that mean the same at every server that knows them, and no secret.
+/// Parameters that have the same meaning at every server that knows them, and hold no secret.
 pub(super) const FIXED: [&str; 6] = ["system", "wildcard", "mx", "backmx", "offline", "url"];
 
-/// Whether no part of `path` is a secret: each is a usual word, the name of a script, or too short.
+/// Whether no part of `path` is a secret: each is a usual word, the name of a script, or very short.
 pub(super) fn is_harmless_path(path: &str) -> bool {
     const TOO_SHORT: usize = 3;
     path.split('/').all(|part| match &*part.to_ascii_lowercase() {
@@ -24,7 +24,7 @@ pub(super) fn is_harmless_path(path: &str) -> bool {
     })
 }
 
-/// The parameters of `query`; `None` when it has others than the fixed, which may be secrets.
+/// The parameters of `query`; `None` when it has other than the fixed ones, which may be secrets.
 pub(super) fn harmless_query(query: &str) -> Option<String> {
     let is_harmless = |parameter: &&str| {
         let pair = parameter.split_once('=');
@@ -34,19 +34,19 @@ pub(super) fn harmless_query(query: &str) -> Option<String> {
     parameters.iter().all(is_harmless).then(|| parameters.join("&"))
 }
 
-/// Whether a word is long and of letters and digits, as tokens are.
+/// Whether a word is long and has letters and digits, as tokens have.
 fn is_mixed(part: &str) -> bool {
     const SHORTEST: usize = 12;
     let has = |kind: fn(&u8) -> bool| part.bytes().any(|byte| kind(&byte));
     part.len() >= SHORTEST && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
 }
 
-/// Whether the value of a parameter that means the same everywhere is a plain one.
+/// Whether the value of a fixed parameter is a plain word.
 pub(super) fn is_fixed(value: &str) -> bool {
     is_word(value) && !is_mixed(value)
 }
 
-/// Whether `text` is one word, as names of hosts and parameters are.
+/// Whether `text` is one word, like the name of a host or parameter.
 pub(super) fn is_word(text: &str) -> bool {
     !text.is_empty()
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))

@@ -1,6 +1,6 @@
-//! What belongs together: the two families of a name, and the names of one block.
+//! Joins hosts: the two families of a name, and the names of one block.
 //!
-//! Old clients keep a family, or a name, apart; Homing keeps a host in one place. Called by `write`.
+//! Old clients may list each family or name alone; Homing has one block per host. Called by `write`.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::address::Address;
 use super::{Credential, Host, IPV4_ONLY, Refresh, Remark};
 use crate::core::address::{Family, PerFamily};
 
-/// `hosts` with families joined, repeated ones left out, and equal neighbours in one block.
+/// `hosts` with families joined, repeated hosts left out, and equal neighbours in one block.
 pub(super) fn joined(hosts: Vec<Host>) -> Vec<Host> {
     let mut single: Vec<Host> = Vec::new();
     let mut places = BTreeMap::new();
@@ -45,7 +45,7 @@ pub(super) fn joined(hosts: Vec<Host>) -> Vec<Host> {
     blocks
 }
 
-/// A host for each name; the remarks stay with the first.
+/// One host per name; the first gets the remarks.
 fn each_name(host: Host) -> Vec<Host> {
     let mut names = host.names.clone();
     names.dedup();
@@ -59,21 +59,21 @@ fn each_name(host: Host) -> Vec<Host> {
     names.into_iter().enumerate().map(one).collect()
 }
 
-/// What no two hosts of a configuration may share; `None` for one that will not be in it.
+/// The key that only one host of a configuration may have; `None` for a host that is left out.
 fn key(host: &Host) -> Option<(String, String)> {
     let counts = host.left_out.is_none() && host.service.protocol().is_some();
     let name = host.names.first().filter(|_| counts)?;
     Some((name.trim_end_matches('.').to_lowercase(), host.service.name().to_owned()))
 }
 
-/// Whether one has what the other lacks, and the rest is equal.
+/// Whether each host has the family that the other lacks, and the rest is equal.
 fn can_join(one: &Host, other: &Host) -> bool {
     let has = |host: &Host| host.addresses.map(|_, address| *address != Address::Off);
     let (a, b) = (has(one), has(other));
     Family::BOTH.into_iter().all(|family| a[family] != b[family]) && is_served_alike(one, other)
 }
 
-/// Whether the same is sent to the same account for both, wherever the secret stands.
+/// Whether both send the same data to the same account, wherever their secrets are.
 fn is_served_alike(one: &Host, other: &Host) -> bool {
     let has_same_credential = match (&one.credential, &other.credential) {
         (Credential::Text(one, _), Credential::Text(other, _)) => one == other,
@@ -105,7 +105,7 @@ fn join(first: &mut Host, second: Host) {
     first.remarks.push(Remark::info(line, what));
 }
 
-/// Whether two hosts differ in nothing but name and remarks.
+/// Whether two hosts differ only in name and remarks.
 pub(super) fn is_alike(one: &Host, other: &Host) -> bool {
     is_served_alike(one, other)
         && (&one.addresses, one.refresh) == (&other.addresses, other.refresh)

@@ -1,6 +1,6 @@
-//! Set-ups of other clients, turned into Homing configuration.
+//! Imports the configuration of other clients as Homing configuration.
 //!
-//! Pure: text in, a [`Draft`] out, and the draft as text, without files, environment and network.
+//! Pure: turns text into a [`Draft`], and the draft into text, without files, environment and network.
 //! Called by the driver of `homing import`.
 
 use std::fmt;
@@ -41,7 +41,7 @@ impl Client {
     /// Every client.
     pub const ALL: [Self; 3] = [Self::Ddclient, Self::Inadyn, Self::DdnsScripts];
 
-    /// The client's name, as one writes it.
+    /// The client's name, as a user writes it.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Ddclient => "ddclient",
@@ -50,7 +50,7 @@ impl Client {
         }
     }
 
-    /// Where its configuration usually is.
+    /// The usual path of its configuration.
     fn usual_file(self) -> &'static str {
         match self {
             Self::Ddclient => "/etc/ddclient.conf or /etc/ddclient/ddclient.conf",
@@ -60,26 +60,26 @@ impl Client {
     }
 }
 
-/// A set-up as it was understood, before it is written as configuration.
+/// A configuration as it was read, before it is written as Homing's.
 #[derive(Clone, Debug)]
 pub struct Draft {
     client: Client,
     interval: Option<Duration>,
     hosts: Vec<Host>,
-    /// What concerns no host in particular.
+    /// The remarks that concern no single host.
     remarks: Vec<Remark>,
-    /// Every secret of the file, whether it is used or not: no text may show one.
+    /// Every secret in the file, used or not: none may be shown.
     hidden: Vec<Secret>,
 }
 
-/// Why a file is of no use.
+/// The reason why a file cannot be imported.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unusable {
-    /// Every line of it is a comment.
+    /// Every line is a comment.
     Comments(Client),
-    /// Nothing in it is what this client's configuration is made of.
+    /// No part of the file is of this client's format.
     Foreign(Client),
-    /// It sets up no host.
+    /// The file has no host.
     NoHosts(Client),
 }
 
@@ -106,9 +106,9 @@ impl std::error::Error for Unusable {}
 
 /// Reads the configuration `text` of `client`.
 ///
-/// What cannot be carried over is remarked in the draft; an error means that nothing can.
+/// Settings that cannot be carried over get a remark; an error means that none can.
 pub fn read_draft(client: Client, text: &str) -> Result<Draft, Unusable> {
-    // Editors of some systems begin a file with a mark that means nothing.
+    // Some editors begin a file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
     if lines.peek().is_some() && lines.all(|line| line.starts_with('#')) {
@@ -129,10 +129,10 @@ pub fn read_draft(client: Client, text: &str) -> Result<Draft, Unusable> {
     Ok(draft)
 }
 
-/// Names that are kept up to date in one way.
+/// Names that are updated in the same way.
 #[derive(Clone, Debug)]
 struct Host {
-    /// Where it begins in the old file.
+    /// The line in the old file where it starts.
     line: usize,
     names: Vec<String>,
     service: Service,
@@ -143,13 +143,13 @@ struct Host {
     on_change: Vec<String>,
     zone: Option<String>,
     ttl: Option<u32>,
-    /// Why it is written as comments.
+    /// The reason why it is written as comments.
     left_out: Option<String>,
     remarks: Vec<Remark>,
 }
 
 impl Host {
-    /// One that says nothing beyond its names and service.
+    /// A host with only names and a service.
     fn new(line: usize, names: Vec<String>, service: Service) -> Self {
         Self {
             line,
@@ -167,7 +167,7 @@ impl Host {
         }
     }
 
-    /// Switches it off where a source could not be carried over.
+    /// Leaves the host out if one of its sources could not be carried over.
     fn settle_sources(&mut self) {
         for address in [&self.addresses.v4, &self.addresses.v6] {
             let Address::Lost(why) = address else { continue };
@@ -179,38 +179,38 @@ impl Host {
         }
     }
 
-    /// Writes it as comments, for the first of the reasons that are given.
+    /// Writes it as comments; the first reason is kept.
     fn leave_out(&mut self, reason: impl Into<String>) {
         self.left_out.get_or_insert(reason.into());
     }
 
-    /// Forgets the login, which is or may be a secret, and writes the host as comments.
+    /// Removes the login, which is or may be a secret, and writes the host as comments.
     fn drop_login(&mut self, reason: &str) {
         self.username = None;
         self.leave_out(reason);
     }
 }
 
-/// What a host proves itself with.
+/// The credential of a host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Credential {
-    /// A key file in BIND's form, which is there already.
+    /// A key file in BIND's form that exists already.
     KeyFile(String),
-    /// The old file does not have it, for this reason.
+    /// The old file does not have it; the reason.
     Missing(String),
-    /// It stands on this line of the old file.
+    /// The secret, and its line in the old file.
     Text(Secret, usize),
-    /// An environment variable holds it.
+    /// The name of an environment variable that holds it.
     Variable(String),
 }
 
 impl Credential {
-    /// None at all.
+    /// No credential at all.
     fn none() -> Self {
         Self::Missing("no password stands in the old file".to_owned())
     }
 
-    /// The variable `name`, unless that is no usual name of one, since it may be the secret itself.
+    /// The variable `name`, unless it looks unusual, since it may be the secret itself.
     fn variable(name: &str) -> Self {
         let begins = name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
         let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
@@ -230,49 +230,49 @@ enum Refresh {
     Never,
 }
 
-/// Something to say about the old file.
+/// A remark about the old file.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Remark {
-    /// The line that it is about.
+    /// The line that the remark is about.
     line: usize,
     text: String,
-    /// Whether a person has to look.
+    /// Whether a person has to act.
     is_to_do: bool,
 }
 
 impl Remark {
-    /// One that a person has to look at.
+    /// A remark that a person has to act on.
     fn to_do(line: usize, text: impl Into<String>) -> Self {
         Self { line, text: text.into(), is_to_do: true }
     }
 
-    /// One that only informs.
+    /// A remark that only informs.
     fn info(line: usize, text: impl Into<String>) -> Self {
         Self { line, text: text.into(), is_to_do: false }
     }
 }
 
-/// What becomes of a setting of the old file, with what to say of it.
+/// The fate of a setting of the old file, with the text of its remark.
 enum Fate {
-    /// Nothing is lost without it, for this reason.
+    /// It is not needed, for this reason.
     Needless(&'static str),
-    /// It is lost: what to do in its place.
+    /// It is lost; the text says what to do instead.
     Lost(&'static str),
-    /// Something else counts in its place, and that suffices.
+    /// Another setting or behaviour replaces it, which is enough.
     Replaced(&'static str),
-    /// What to do; the name of the setting is not repeated, as it may be a piece of a secret.
+    /// The text says what to do; the setting's name may be part of a secret and is not shown.
     Unnamed(&'static str),
-    /// Where it is read, its values decide what to say.
+    /// It is read elsewhere, where its value decides on remarks.
     Used,
 }
 
 impl Fate {
-    /// The fate of a setting that asks for something; one that does not is passed over.
+    /// This fate if the setting asks for something; else no remark.
     fn only_if(self, asks: bool) -> Self {
         if asks { self } else { Self::Used }
     }
 
-    /// What to say of the setting `name`, which stands on `line`.
+    /// The remark about the setting `name` on `line`, if there is one.
     fn remark(self, name: &str, line: usize) -> Option<Remark> {
         match self {
             Self::Needless(why) => Some(Remark::info(line, format!("{name} is not needed: {why}"))),
@@ -284,17 +284,17 @@ impl Fate {
     }
 }
 
-/// Why a host is left out whose address was seen behind a proxy.
+/// The reason to leave out a host whose address was seen behind a proxy.
 const BEHIND_PROXY: &str = "its address is the one that a web service saw behind a proxy, and Homing uses none; write ipv4 or ipv6";
 
-/// What to say of a host that has IPv4 alone; joined with another, it has both.
+/// The remark about a host with IPv4 only; removed when it is joined with another, which adds IPv6.
 const IPV4_ONLY: &str = "allow-ipv6 is set, and the hosts below publish IPv4 only, as inadyn did as far as one can see; to \
                          publish IPv6, too, delete ipv6 = \"off\"";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often to look, within Homing's bounds and not below the old client's `floor`; a change is
-/// remarked.
+/// The interval between looks, within Homing's bounds and not below the old client's `floor`; a change
+/// gets a remark.
 fn interval(asked: Duration, floor: Duration, line: usize, remarks: &mut Vec<Remark>) -> Duration {
     const LEAST: Duration = Duration::from_secs(10);
     let floor = floor.clamp(LEAST, DAY);
@@ -309,7 +309,7 @@ fn interval(asked: Duration, floor: Duration, line: usize, remarks: &mut Vec<Rem
     taken
 }
 
-/// How often to send unchanged addresses, if Homing does it so often at all.
+/// The interval for sending unchanged addresses; `None`, with a remark, if it is under a day.
 fn refresh(asked: Duration, line: usize, remarks: &mut Vec<Remark>) -> Option<Refresh> {
     const MOST: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
     if asked < DAY {
@@ -321,7 +321,7 @@ fn refresh(asked: Duration, line: usize, remarks: &mut Vec<Remark>) -> Option<Re
     Some(if asked > MOST { Refresh::Never } else { Refresh::Every(asked) })
 }
 
-/// Whether `text` may be shown as a name, and is no secret that a missing quote or comma has moved.
+/// Whether `text` may be shown as a name, and is not a secret that a missing quote or comma moved.
 fn is_name(text: &str) -> bool {
     const LONGEST: usize = 253;
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '*' | '@');

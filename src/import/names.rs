@@ -1,27 +1,27 @@
-//! What other clients call the services, as the entries in `core/providers.toml` say.
+//! The names of services in other clients, from the entries in `core/providers.toml`.
 //!
-//! Owns the form of that list, which build.rs writes. Called by the readers of each client.
+//! Owns the format of that list, which build.rs writes. Called by the reader of each client.
 
 use super::Client;
 
-/// One name a line: who uses it, the name, and what it means.
+/// The list, one name per line: the client, the name, and its meaning.
 const NAMES: &str = include_str!(concat!(env!("OUT_DIR"), "/names.txt"));
 
-/// What a name of a service means.
+/// The meaning of a service's name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Meaning {
     /// The built-in provider of that name.
     BuiltIn(&'static str),
-    /// A server that speaks dyndns2, and the path of updates there.
+    /// A server that speaks dyndns2, and its path for updates.
     Other(&'static str, &'static str),
 }
 
-/// The names that `client` has for services, in the order of the entries.
+/// The names of services in `client`, in the order of the entries.
 pub(super) fn of(client: Client) -> impl Iterator<Item = (&'static str, Meaning)> {
     names(client.word())
 }
 
-/// The built-in provider that has `server` besides the one of its entry.
+/// The built-in provider whose entry lists `server` as an additional one.
 pub(super) fn at_server(server: &str) -> Option<&'static str> {
     names("servers").find_map(|(name, meaning)| match meaning {
         Meaning::BuiltIn(provider) if name == server => Some(provider),

@@ -1,7 +1,7 @@
-//! Which of Homing's providers a service of the old set-up is.
+//! Finds the provider of Homing for a service of the old configuration.
 //!
-//! Knows servers and names by the clients' public documentation, and finds the rest in the table of
-//! providers. Called by the readers of each client.
+//! Knows servers and names from the clients' public documentation, and finds others in the table of
+//! providers. Called by the reader of each client.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -13,16 +13,16 @@ use crate::core::built_in;
 use crate::core::protocol::manners::{Protocol, SecretKind};
 use crate::core::provider::Provider;
 
-/// Who keeps the records.
+/// The service that keeps the records.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Service {
-    /// One of the table.
+    /// A built-in provider.
     BuiltIn(Box<Provider>),
-    /// One to be described as `[provider.NAME]`.
+    /// A provider to write as `[provider.NAME]`.
     Own(Own),
-    /// One that Homing cannot speak to: its name, and what to do.
+    /// A service that Homing cannot use: its name, and what to do.
     Unknown(String, String),
-    /// One of which nothing may be shown.
+    /// A service of which nothing may be shown.
     Unread,
 }
 
@@ -42,7 +42,7 @@ pub(super) enum Value {
 }
 
 impl Service {
-    /// The provider's name as hosts write it.
+    /// The name of the provider as hosts write it.
     pub(super) fn name(&self) -> &str {
         match self {
             Self::BuiltIn(provider) => &provider.name,
@@ -52,7 +52,7 @@ impl Service {
         }
     }
 
-    /// The protocol, where there is one.
+    /// The protocol, if it is known.
     pub(super) fn protocol(&self) -> Option<Protocol> {
         match self {
             Self::BuiltIn(provider) => Some(provider.protocol),
@@ -61,25 +61,25 @@ impl Service {
         }
     }
 
-    /// What its hosts prove themselves with, where it is known.
+    /// The kind of secret of its hosts, if the protocol is known.
     pub(super) fn secret_kind(&self) -> Option<SecretKind> {
         self.protocol().map(|protocol| protocol.manners().secret)
     }
 
-    /// Whether it is an entry of its own for the server at that URL.
+    /// Whether it is a `[provider.NAME]` for the server at `url`.
     pub(super) fn is_at(&self, url: &str) -> bool {
         let server = ("server", Value::Text(url.trim_end_matches('/').to_owned()));
         matches!(self, Self::Own(own) if own.settings.contains(&server))
     }
 
-    /// The built-in provider `name`, which the table has.
+    /// The built-in provider `name`, which must exist.
     pub(super) fn known(name: &str) -> Self {
         built_in::named(name)
             .map_or_else(|| Self::unknown(name), |provider| Self::BuiltIn(Box::new(provider)))
     }
 
-    /// What another client's name for a service means, which stands on `line`; it sent each family in
-    /// an update of its own.
+    /// The service for another client's name on `line`; that client sent each family in its own
+    /// update.
     pub(super) fn meant(meaning: Meaning, line: usize, remarks: &mut Vec<Remark>) -> Self {
         match meaning {
             Meaning::BuiltIn(name) => Self::known(name),
@@ -90,7 +90,7 @@ impl Service {
         }
     }
 
-    /// A service that Homing cannot speak to, with what to do about it.
+    /// A service that Homing cannot use, with what to do about it.
     pub(super) fn unknown(name: &str) -> Self {
         if is_closed(name) {
             return Self::Unknown(name.to_owned(), ENDED.to_owned());
@@ -100,16 +100,16 @@ impl Service {
     }
 }
 
-/// What to do about any service.
+/// The usual advice.
 const USUAL: &str = "keep the old client for these names; or, if the service offers the protocol dyndns2 as \
     well, describe it as [provider.NAME]; or let the names be CNAMEs of a name at a service of \
     `homing providers`";
 
-/// What to do about those that are closed.
+/// The advice for services that have ended.
 const ENDED: &str = "the service has ended; ask who took the domain over, or let a service of `homing providers` keep the \
     name";
 
-/// Parts of the names and servers of services that are closed.
+/// Parts of the names and servers of services that have ended.
 const CLOSED: [&str; 9] = [
     "cloudxns",
     "dnspark",
@@ -128,7 +128,7 @@ fn is_closed(name: &str) -> bool {
     matches!(&*name, "google.com" | "yandex") || CLOSED.iter().any(|part| name.contains(part))
 }
 
-/// What to do about some of them.
+/// The advice for some services, by parts of their names.
 const ADVICE: [(&str, &str); 1] = [(
     "cloudflare",
     "its API wants a key that may write the whole zone; keep the old client for these names, or delegate \
@@ -147,8 +147,8 @@ pub(super) fn at_server(host: &str) -> Option<Provider> {
 
 /// A service that speaks dyndns2 at `server` (with or without scheme and port) under `path`.
 ///
-/// A server that Homing knows is its built-in provider, whatever the path. `settings` are further
-/// settings of one that it does not know.
+/// A server that Homing knows becomes its built-in provider, whatever the path. `settings` are more
+/// settings for an unknown server.
 pub(super) fn dyndns2(
     server: &str,
     path: &str,
@@ -182,7 +182,7 @@ pub(super) fn dyndns2(
         return hidden("its path or what follows it may hold a secret");
     };
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-    // The configuration takes http:// on this machine, and by a word of the user's in the same network.
+    // Homing allows http:// on this machine, and in a private network if the user sets plain-http.
     let is_here = host == "localhost" || address.is_some_and(|address| address.is_loopback());
     let is_near = address.is_some_and(|address| special(address) == Some(Special::Private));
     let mut settings = settings;
@@ -217,7 +217,7 @@ pub(super) fn dyndns2(
     Service::Own(Own { name: entry_name(host), protocol: Protocol::Dyndns2, settings })
 }
 
-/// `server` if it is a name or an address, with or without a port, and has no login, path or query.
+/// `server` if it is a name or an address, with or without a port, but no login, path or query.
 fn plain_server(server: &str) -> Option<&str> {
     if server.parse::<Ipv6Addr>().is_ok() {
         return Some(server);
@@ -229,7 +229,7 @@ fn plain_server(server: &str) -> Option<&str> {
     (is_host(host) && ends).then_some(server)
 }
 
-/// Whether `host` is the name of a server, or an address as URLs have it.
+/// Whether `host` is the name of a server, or an address as in a URL.
 fn is_host(host: &str) -> bool {
     let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     bracketed.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
@@ -242,7 +242,7 @@ fn unreadable_server() -> Service {
     Service::Unknown("this server".to_owned(), advice.to_owned())
 }
 
-/// A name server that takes signed updates; `algorithm` is the hash of keys without a file.
+/// A name server that accepts signed updates; `algorithm` is the hash of keys without a file.
 pub(super) fn name_server(server: Option<&str>, algorithm: Option<&str>) -> Service {
     let Some(server) = server else {
         let advice = "write its name server as [provider.NAME]".to_owned();
@@ -251,7 +251,7 @@ pub(super) fn name_server(server: Option<&str>, algorithm: Option<&str>) -> Serv
     if plain_server(server).is_none() {
         return unreadable_server();
     }
-    // The configuration wants brackets.
+    // The configuration needs brackets around IPv6.
     let bracketed = server.parse::<Ipv6Addr>().map(|address| format!("[{address}]"));
     let server = bracketed.unwrap_or_else(|_| server.to_owned());
     let name = entry_name(host_of(&server));
@@ -272,19 +272,19 @@ pub(super) fn powerdns(server: &str) -> Service {
     Service::Own(Own { name, protocol: Protocol::PowerDns, settings })
 }
 
-/// `url` behind the first `://`, whatever stands before it: that may be a secret.
+/// `url` after its first `://`; the text before that may be a secret.
 pub(super) fn without_scheme(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest)
 }
 
-/// The authority, the path and the query of a URL without its scheme.
+/// The authority, path and query of a URL without its scheme.
 pub(super) fn parts(rest: &str) -> (&str, &str, &str) {
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
     (authority, path, query)
 }
 
-/// The host in a URL, or in what is left of one without its scheme.
+/// The host of a URL, with or without its scheme.
 pub(super) fn host_of(url: &str) -> &str {
     let authority = without_scheme(url).split(['/', '?', '#']).next().unwrap_or_default();
     let authority = authority.rsplit('@').next().unwrap_or_default();
@@ -294,15 +294,15 @@ pub(super) fn host_of(url: &str) -> &str {
     }
 }
 
-/// A provider's name, made of its server's.
+/// A provider's name, made from the server's name.
 fn entry_name(host: &str) -> String {
     let name = plain(host);
     let name = name.trim_matches('-').to_ascii_lowercase();
-    // An entry with the name of a built-in one would change that.
+    // An entry with the name of a built-in provider would change that provider.
     if name.is_empty() || built_in::named(&name).is_some() { format!("own-{name}") } else { name }
 }
 
-/// A name for a section or a file: what may not stand in one becomes a hyphen.
+/// A name for a section or a file; characters that are not allowed become hyphens.
 pub(super) fn plain(text: &str) -> String {
     const LONGEST: usize = 48;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');

@@ -1,7 +1,7 @@
-//! An update address with blanks to fill in, as inadyn's `custom` and ddns-scripts' `update_url`
-//! have them: whether it is dyndns2, and of which server.
+//! An update address with blanks, as in inadyn's `custom` and ddns-scripts' `update_url`: whether it
+//! is dyndns2, and at which server.
 //!
-//! Takes the blanks in one form; nothing of an address that may hold a secret is repeated.
+//! Reads the blanks in one form; repeats no part of an address that may hold a secret.
 //! Called by the readers of those clients.
 
 use super::Remark;
@@ -18,21 +18,21 @@ pub(super) const HOST: &str = "\u{1}host\u{1}";
 /// The blank for the address.
 pub(super) const ADDRESS: &str = "\u{1}address\u{1}";
 
-/// What an update address says.
+/// The contents of an update address.
 pub(super) struct Target {
     pub(super) service: Service,
-    /// The text around the host's name where that is filled in, or the fixed name instead.
+    /// The text around the host's name where that is filled in, or a fixed name.
     pub(super) names: Names,
-    /// Whether the login is the password, too.
+    /// Whether the login is also the password.
     pub(super) login_is_password: bool,
 }
 
-/// Why a host is left out whose login is its password.
+/// The reason to leave out a host whose login is its password.
 pub(super) const LOGIN_IS_PASSWORD: &str =
     "its login is the password, which is not repeated here; write username yourself";
 
 impl Target {
-    /// That `service` is sent the names as they are.
+    /// A target that sends the names to `service` as they are.
     pub(super) fn of(service: Service) -> Self {
         Self { service, names: Names::default(), login_is_password: false }
     }
@@ -41,9 +41,9 @@ impl Target {
 /// The name that is sent for a host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Names {
-    /// The configured one between these two.
+    /// The configured name between these two texts.
     Between(String, String),
-    /// This one, whatever is configured.
+    /// This name, whatever is configured.
     Fixed(String),
 }
 
@@ -63,7 +63,7 @@ impl Names {
     }
 }
 
-/// What `text` says; `is_plain` tells that no scheme means http. Without a family it is for both.
+/// Reads `text`; `is_plain` means http if there is no scheme. Without a family, it is for both.
 pub(super) fn read_target(
     text: &str,
     family: Option<Family>,
@@ -84,7 +84,7 @@ pub(super) fn read_target(
         );
         Target { login_is_password, ..Target::of(Service::Unknown(title, advice)) }
     };
-    // Homing knows how to speak to these, however the old client did.
+    // Homing knows the protocol of these, whatever the old client used.
     if service::at_server(host).is_some() {
         let service = service::dyndns2(server, path, is_plain, Vec::new(), line, remarks);
         let mut values = query.split('&').filter_map(|pair| pair.strip_prefix("hostname="));
@@ -128,7 +128,7 @@ pub(super) fn read_target(
     if !fixed.is_empty() {
         settings.push(("query", Value::Text(fixed.join("&"))));
     }
-    // The old client sent one address with each request.
+    // The old client sent one address per request.
     settings.push(("one-family", Value::Flag(true)));
     let service = service::dyndns2(server, path, is_plain, settings, line, remarks);
     Target { service, names, login_is_password }

@@ -1,6 +1,6 @@
-//! TOML and comments as text: whatever a value holds, it stays one value, and a comment one comment.
+//! TOML and comments as text: any text stays one value or one comment.
 //!
-//! Knows nothing of what is written. Called by `write`.
+//! Knows nothing of the meaning. Called by `write`.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(super) fn string(text: &str) -> String {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
             ' '..='~' => quoted.push(c),
-            // What changes the direction of its neighbours, or cannot be seen, is written as a number.
+            // Invisible characters, and those that change the text direction, are written as numbers.
             _ if c.is_alphanumeric() => quoted.push(c),
             _ if u32::from(c) > 0xffff => quoted.push_str(&format!("\\U{:08X}", u32::from(c))),
             _ => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
@@ -27,7 +27,7 @@ pub(super) fn string(text: &str) -> String {
     quoted
 }
 
-/// One text, or a list when there are more or fewer.
+/// One text, or a list of none or several.
 pub(super) fn strings(texts: &[String]) -> String {
     match texts {
         [one] => string(one),
@@ -41,13 +41,13 @@ pub(super) fn list(texts: &[String]) -> String {
     format!("[{}]", quoted.join(", "))
 }
 
-/// A name as a part of a section's header.
+/// A name as part of a section's header.
 pub(super) fn key(name: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { string(name) }
 }
 
-/// `duration` in the largest unit that has no remainder.
+/// `duration` in the largest unit without a remainder.
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [(86_400, "d"), (3600, "h"), (60, "m")];
@@ -75,12 +75,12 @@ pub(super) fn comment(text: &str, indent: usize) -> String {
     lines
 }
 
-/// A line that a person may want to copy, as a comment that is not wrapped.
+/// A line that a user may want to copy, as a comment that is not wrapped.
 pub(super) fn verbatim(text: &str) -> String {
     format!("#     {}\n", Printable(text))
 }
 
-/// Every line of `text` switched off.
+/// Every line of `text` as a comment.
 pub(super) fn switched_off(text: &str) -> String {
     let off = |line: &str| {
         if line.is_empty() || line.starts_with('#') {

@@ -1,6 +1,6 @@
-//! UCI's form of configuration: sections with options, as OpenWrt keeps them in `/etc/config`.
+//! UCI's format of configuration: sections with options, as in OpenWrt's `/etc/config`.
 //!
-//! Knows the form alone (OpenWrt's wiki, "The UCI system", chapter on file syntax), and no option.
+//! Reads only the syntax (OpenWrt's wiki, "The UCI system", chapter on file syntax), and no option.
 //! Called by the reader of ddns-scripts.
 
 /// A section.
@@ -19,7 +19,7 @@ pub(super) struct Opt {
     pub(super) line: usize,
 }
 
-/// What a file says: its sections, and the lines that say nothing, with the reason.
+/// The contents of a file: its sections, and the lines with problems, with the reasons.
 #[derive(Debug, Default)]
 pub(super) struct File {
     pub(super) sections: Vec<Section>,
@@ -27,13 +27,13 @@ pub(super) struct File {
 }
 
 impl Section {
-    /// The value of an option; the last one counts.
+    /// The option `name`; the last one is used.
     pub(super) fn option(&self, name: &str) -> Option<&Opt> {
         self.options.iter().rfind(|option| option.name == name)
     }
 }
 
-/// Reads `text`; a line that is wrong is skipped and reported.
+/// Reads `text`; lines with problems are skipped and reported.
 pub(super) fn parse_uci(text: &str) -> File {
     let mut file = File::default();
     for (place, line) in text.lines().enumerate() {
@@ -46,7 +46,7 @@ pub(super) fn parse_uci(text: &str) -> File {
 }
 
 impl File {
-    /// Takes the words of a line; an error says what is wrong with them.
+    /// Adds the words of a line; the error is the problem with them.
     fn add(&mut self, words: &[String], line: usize) -> Result<(), &'static str> {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match (&words[..], self.sections.last_mut()) {
@@ -77,8 +77,8 @@ impl File {
 
 /// The words of a line, without quotes and comments.
 ///
-/// A quote that is open at the end of the line would take the following lines, and perhaps a secret,
-/// into a value; no option of ddns-scripts has more than one line.
+/// A quote without an end on its line would take the next lines, and perhaps a secret, into a value;
+/// no option of ddns-scripts has more than one line.
 fn words(line: &str) -> Result<Vec<String>, &'static str> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

@@ -1,7 +1,7 @@
-//! The draft as configuration: sections in a fixed order, a comment for all that was lost, and no
-//! secret anywhere.
+//! Writes the draft as configuration: sections in a fixed order, comments for all losses, and no
+//! secret.
 //!
-//! The configuration's own reader judges each host, so that `homing check` accepts what is written.
+//! The configuration's own reader checks each host, so that `homing check` accepts the result.
 //! Called by the driver.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,42 +17,42 @@ use crate::core::provider::Login;
 use crate::core::secret::Secret;
 use crate::core::wire::key_file;
 
-/// The directory of secrets in comments, when none is given.
+/// The directory of secrets in comments, if none is given.
 const USUAL_DIRECTORY: &str = "/etc/homing";
 
-/// Replaces a source that is not carried over: no source, so that `homing check` asks for one
-/// as soon as somebody switches the host on.
+/// The name instead of a source that was not carried over; no such source exists, so `homing check`
+/// asks for one when the host is switched on.
 const TO_BE_WRITTEN: &str = "name-of-a-source";
 
-/// The configuration, and what belongs beside it.
+/// The configuration and its secrets.
 #[derive(Debug)]
 pub struct Written {
     /// The configuration.
     pub text: String,
-    /// The secrets, when they go into files.
+    /// The secrets to write into files.
     pub secrets: Vec<SecretFile>,
-    /// How many host names it keeps up to date.
+    /// The number of host names that it updates.
     pub carried: usize,
-    /// How many it does not, of those that the old set-up had.
+    /// The number of host names of the old configuration that it does not update.
     pub left_out: usize,
-    /// How many things a person has to look at.
+    /// The number of remarks that a person has to act on.
     pub to_do: usize,
 }
 
-/// A secret for a file of its own.
+/// A secret with its file.
 #[derive(Debug)]
 pub struct SecretFile {
-    /// The file's name in the directory for secrets.
+    /// The file's name in the directory of secrets.
     pub name: String,
-    /// What goes into it.
+    /// The secret to write.
     pub secret: Secret,
 }
 
 impl Draft {
-    /// The configuration that the draft makes, for a file called `origin`.
+    /// Writes the draft as configuration, for a file called `origin`.
     ///
-    /// Secrets go into files of `directory`; without one, comments say where to put them.
-    /// `problems` tells what is wrong with a configuration, in sentences.
+    /// Secrets are for files in `directory`; without one, comments say where to put them.
+    /// `problems` returns the problems of a configuration, in sentences.
     pub fn written(
         mut self,
         origin: &str,
@@ -71,7 +71,7 @@ impl Draft {
 }
 
 impl Host {
-    /// Removes what may not be shown, or would not be a name.
+    /// Removes texts that must not be shown, and names that are not valid.
     fn withhold(&mut self, hidden: &[Secret]) {
         const SHORT: usize = 6;
         let is_in = |text: &str, secret: &str| {
@@ -136,13 +136,13 @@ impl Host {
             self.credential = Credential::Missing("it is not a path".to_owned());
         }
         if let Service::Unknown(name, advice) = &self.service {
-            // Whatever else keeps it out, this would as well.
+            // This reason takes precedence over any other.
             self.left_out = Some(format!("Homing does not know {name}: {advice}"));
         }
     }
 }
 
-/// Whether `text` holds the assignment of a password, which an error made a part of another value.
+/// Whether `text` holds the assignment of a password, which became part of another value by mistake.
 fn holds_assignment(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.match_indices("password").any(|(at, name)| {
@@ -152,30 +152,30 @@ fn holds_assignment(text: &str) -> bool {
     })
 }
 
-/// What is decided once for the whole file.
+/// The decisions for the whole file.
 #[derive(Default)]
 struct Writer<'a> {
-    /// The directory that secrets go into, when they do.
+    /// The directory of secrets, if one is given.
     directory: Option<&'a str>,
-    /// Sources with their names.
+    /// The sources, with their names.
     sources: Vec<(String, Source)>,
-    /// The place of each source in that list.
+    /// The index of each source in that list.
     source_places: BTreeMap<Source, usize>,
-    /// The providers of the user's own with their names.
+    /// The user's own providers, with their names.
     providers: Vec<(String, Own)>,
     /// The name of each secret's file, by provider, login, kind and secret.
     files: BTreeMap<FileKey, String>,
-    /// Every name that is given away, with a letter for its kind before it.
+    /// Every name in use, after a word for its kind.
     taken: BTreeSet<String>,
 }
 
-/// What one secret file is for.
+/// The provider, login, kind and secret that one secret file is for.
 type FileKey = (String, Option<String>, &'static str, String);
 
 impl<'a> Writer<'a> {
     fn new(directory: Option<&'a str>, hosts: &[Host]) -> Self {
         let mut writer = Self { directory, ..Self::default() };
-        // Those that count come first, and get the plain names.
+        // Hosts that are not left out come first, and get names without a number.
         let (counting, rest): (Vec<_>, Vec<_>) =
             hosts.iter().partition(|host| host.left_out.is_none());
         for host in counting.into_iter().chain(rest) {
@@ -230,19 +230,19 @@ impl<'a> Writer<'a> {
         self.files.insert(key, name);
     }
 
-    /// `name` with `end`, or the first of `name-2`, `name-3`, … that no other of its kind has.
+    /// `name` with `end`, or the first of `name-2`, `name-3`, … that is not in use for its kind.
     fn free(&mut self, kind: &str, name: &str, end: &str) -> String {
         let numbered = |number: u32| match number {
             1 => format!("{name}{end}"),
             _ => format!("{name}-{number}{end}"),
         };
         let taken = &mut self.taken;
-        // Some file systems do not tell cases apart.
+        // Some file systems ignore case.
         let mut is_free = |name: &String| taken.insert(format!("{kind} {}", name.to_lowercase()));
         (1..=u32::MAX).map(numbered).find(|name| is_free(name)).unwrap_or_default()
     }
 
-    /// The path of the file that the host's secret goes into.
+    /// The path of the file for the host's secret.
     fn file(&self, host: &Host) -> Option<String> {
         let name = self.files.get(&host.file_key())?;
         let directory = self.directory.unwrap_or(USUAL_DIRECTORY).trim_end_matches('/');
@@ -260,7 +260,7 @@ impl<'a> Writer<'a> {
         found.map_or(&own.name, |(name, _)| name)
     }
 
-    /// Leaves out the hosts, and of one block the names, that a configuration cannot hold.
+    /// Leaves out hosts, and single names of a block, that a configuration cannot have.
     fn admit(&self, hosts: Vec<Host>, problems: impl Fn(&str) -> Vec<String>) -> Vec<Host> {
         let first_problem = |hosts: &[&Host]| match hosts {
             [] => None,
@@ -297,7 +297,7 @@ impl<'a> Writer<'a> {
             admitted.append(&mut refused);
         }
         if first_problem(&counting(&admitted)).is_some() {
-            // One by one, as some of them do not go together.
+            // One by one, since some hosts conflict with others.
             for place in 0..admitted.len() {
                 if let Some(problem) = first_problem(&counting(&admitted[..=place])) {
                     admitted[place].leave_out(problem);
@@ -316,7 +316,7 @@ impl<'a> Writer<'a> {
         text
     }
 
-    /// The sources and providers that `hosts` need, but for those that are `written`.
+    /// The sources and providers that `hosts` need, except those in `written`.
     fn shared(&self, hosts: &[&Host], written: &BTreeSet<String>) -> String {
         let mut text = String::new();
         let addresses = hosts.iter().flat_map(|host| [&host.addresses.v4, &host.addresses.v6]);
@@ -420,7 +420,7 @@ impl<'a> Writer<'a> {
                 body.text.push('\n');
                 continue;
             }
-            // One that is switched on later finds its secret in place.
+            // A host that is switched on later finds its secret in place.
             if host.service.protocol().is_some() && self.directory.is_some() {
                 self.tell_secret(host, &mut body);
             }
@@ -438,7 +438,7 @@ impl<'a> Writer<'a> {
         Written { text, secrets, carried, left_out, to_do }
     }
 
-    /// Says what has to be done about the host's secret, and keeps the secret for its file.
+    /// Remarks what to do about the host's secret, or keeps the secret for its file.
     fn tell_secret(&self, host: &Host, body: &mut Body) {
         let Some(path) = self.file(host) else {
             let what = match &host.credential {
@@ -465,7 +465,7 @@ impl<'a> Writer<'a> {
                 }
                 Ok(_) => (*line, "the secret stands there".to_owned()),
                 Err(flaw) => {
-                    // The problem, without the fix for a file of Homing's.
+                    // The problem, without a fix that is for Homing's own files.
                     let flaw = flaw.to_string();
                     let flaw = flaw.split(';').next().unwrap_or_default();
                     (*line, format!("the secret there {flaw}"))
@@ -483,17 +483,17 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The sections and comments that are written so far.
+/// The sections and comments written so far.
 #[derive(Default)]
 struct Body {
     text: String,
-    /// How many comments a person has to look at.
+    /// The number of remarks that a person has to act on.
     to_do: usize,
     /// The remarks in it.
     said: BTreeSet<Remark>,
-    /// The files of secrets that were dealt with.
+    /// The secret files that were handled.
     told: BTreeSet<String>,
-    /// The secrets for files, by the names of these.
+    /// The secrets for files, by file name.
     secrets: BTreeMap<String, Secret>,
 }
 
@@ -505,7 +505,7 @@ impl Body {
         self.text += &toml::comment(&format!("{begin} {line}: {text}"), 2);
     }
 
-    /// Adds the remarks that it does not have yet: a setting for all hosts is spoken of once.
+    /// Adds remarks that are new: a setting for all hosts gets one remark.
     fn remark_all(&mut self, remarks: &[Remark]) {
         for remark in remarks {
             if self.said.insert(remark.clone()) {
@@ -515,18 +515,18 @@ impl Body {
     }
 }
 
-/// Those of `hosts` that are not left out.
+/// The hosts that are not left out.
 fn counting(hosts: &[Host]) -> Vec<&Host> {
     hosts.iter().filter(|host| host.left_out.is_none()).collect()
 }
 
-/// The headers of the sections in `text`.
+/// The headers of sections in `text`.
 fn headers(text: &str) -> BTreeSet<String> {
     text.lines().filter(|line| line.starts_with('[')).map(str::to_owned).collect()
 }
 
 impl Host {
-    /// What the file with the host's secret is called after.
+    /// The ending of the name of the host's secret file.
     fn secret_kind(&self) -> &'static str {
         match self.service.secret_kind() {
             Some(SecretKind::Password) => "password",
@@ -535,7 +535,7 @@ impl Host {
         }
     }
 
-    /// Whether its secret goes into a file.
+    /// Whether the host's secret needs a file.
     fn key_is_named(&self) -> bool {
         matches!(self.credential, Credential::Missing(_) | Credential::Text(..))
     }
@@ -543,7 +543,7 @@ impl Host {
     fn file_key(&self) -> FileKey {
         let secret = match &self.credential {
             Credential::Text(secret, _) => secret.expose().to_owned(),
-            // Two that are missing need not be the same.
+            // Two missing secrets need not be the same.
             Credential::Missing(_) => format!("\n{}", self.line),
             Credential::KeyFile(_) | Credential::Variable(_) => String::new(),
         };
@@ -551,7 +551,7 @@ impl Host {
     }
 }
 
-/// The first lines.
+/// The first lines of the configuration.
 fn header(
     draft: &Draft,
     origin: &str,
@@ -604,7 +604,7 @@ fn provider_lines(own: &Own) -> String {
     text
 }
 
-/// A name for a section or a file that does not begin like an option or a hidden file.
+/// A name for a section or a file that does not begin like an option or like a hidden file.
 fn plain(text: &str) -> String {
     let name = service::plain(text);
     let name = name.trim_start_matches(['-', '.']);
@@ -612,7 +612,7 @@ fn plain(text: &str) -> String {
 }
 
 impl Host {
-    /// Settles what the provider wants beside the secret: a login, or the name of a key.
+    /// Sets what the provider needs besides the secret: a login, or the name of a key.
     pub(super) fn settle_login(&mut self) {
         match self.service.secret_kind() {
             Some(SecretKind::Password) => {
@@ -620,7 +620,7 @@ impl Host {
                     Service::BuiltIn(provider) => provider.login,
                     Service::Own(_) | Service::Unknown(..) | Service::Unread => Login::Username,
                 };
-                // Where the host's own name is the login, saying so adds nothing.
+                // If the host's own name is the login, the login need not be written.
                 if let (Login::Host, [name]) = (login, &self.names[..]) {
                     self.username.take_if(|login| login.eq_ignore_ascii_case(name));
                 }
@@ -636,7 +636,7 @@ impl Host {
                     self.credential = Credential::Missing(why.to_owned());
                 }
             }
-            // A token says who it is.
+            // A token needs no login.
             Some(SecretKind::Nothing | SecretKind::Token) | None => self.username = None,
         }
     }

@@ -1,6 +1,6 @@
 //! `cli::import` of a build without the import of other clients' configurations: it has no command.
 //!
-//! The parser refuses the command before.
+//! The parser refuses the command earlier.
 
 use super::table;
 use super::{Given, UsageError};

@@ -1,6 +1,6 @@
 //! `provider::name_server::signed` of a build without name servers: nothing is signed or sent.
 //!
-//! The configuration refuses the protocol before.
+//! The configuration refuses the protocol earlier.
 
 use super::NameServer;
 use crate::core::feature;

@@ -1,6 +1,6 @@
 //! `cli::token` of a build without token management: it has no commands.
 //!
-//! The parser refuses the commands before.
+//! The parser refuses the commands earlier.
 
 use super::table;
 use super::{Given, UsageError};

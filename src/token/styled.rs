@@ -38,7 +38,7 @@ impl Style {
 }
 
 /// As [`out`](crate::os::say::out), for a line with parts that [`Style::of`] made; no other code gets
-/// through, and no style goes on after the line. Text from a server should be cleaned before.
+/// through, and no style goes on after the line. Text from a server should be cleaned first.
 pub fn out_styled(line: &str) {
     let _ = writeln!(std::io::stdout(), "{}", kept(line));
 }

@@ -1,7 +1,7 @@
-//! ddclient's form of configuration: lines of assignments, with or without hosts behind them.
+//! ddclient's format of configuration: lines of assignments, with or without hosts after them.
 //!
-//! Follows what ddclient's own reader does, with its special way of reading passwords, and no
-//! further; what the settings mean is for the parent.
+//! Works like ddclient's own reader, with its special way of reading passwords; the parent reads the
+//! meaning of the settings.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Value {
     Text(String),
-    /// It is taken from this environment variable (`_env` behind the name).
+    /// The name of an environment variable that holds the value (`_env` after the setting's name).
     Variable(String),
 }
 
@@ -22,46 +22,46 @@ pub(super) struct Setting {
 
 pub(super) type Settings = BTreeMap<String, Setting>;
 
-/// A line with all that continues it: settings, and the hosts that they are for.
+/// A line with its continuations: settings, and the hosts that they are for.
 #[derive(Debug, Default)]
 pub(super) struct Statement {
     pub(super) line: usize,
     pub(super) settings: Settings,
     /// Whether a setting was written with an equals sign.
     pub(super) assigns: bool,
-    /// The hosts; without any, the settings are for all that follow.
+    /// The hosts; if there are none, the settings are for all hosts that follow.
     pub(super) hosts: Vec<String>,
-    /// How many words stand behind the hosts: the login, then the password.
+    /// The number of words after the hosts: the login, then the password.
     pub(super) positional: usize,
-    /// Whether the login stands in an assignment.
+    /// Whether an assignment names the login.
     pub(super) had_login: bool,
-    /// Whether a word without a dot is a host for sure, and not the end of a password before it.
+    /// Whether a word without a dot is certainly a host, and not the end of a password before it.
     pub(super) has_plain_label: bool,
-    /// Why none of it may be shown: a piece of a secret may stand anywhere in it.
+    /// Why no part may be shown: a part of a secret may be anywhere in it.
     pub(super) obscure: Option<&'static str>,
-    /// What is wrong, with its line.
+    /// The problems, with their lines.
     pub(super) wrong: Vec<(usize, String)>,
 }
 
-/// A line with all that continues it, as text.
+/// A line with its continuations, as text.
 #[derive(Default)]
 struct Joined {
     text: String,
-    /// Where each of its lines begins in the text.
+    /// The start of each line in the text, and its number.
     starts: Vec<(usize, usize)>,
-    /// The passwords, for each of which the text has a placeholder.
+    /// The passwords; the text has a placeholder for each.
     passwords: BTreeMap<String, Password>,
     wrong: Vec<(usize, String)>,
 }
 
-/// A password, its line, and whether quotes say where it ends.
+/// A password, its line, and whether it is in quotes.
 struct Password {
     text: String,
     line: usize,
     is_quoted: bool,
 }
 
-/// Why a line is not understood.
+/// The reason why a line is not shown.
 pub(super) const MAYBE_A_PASSWORD: &str =
     "several words stand there, of which some may be a password's";
 
@@ -72,7 +72,7 @@ impl Joined {
     }
 }
 
-/// What `text` says, statement by statement.
+/// The statements in `text`.
 pub(super) fn statements(text: &str) -> Vec<Statement> {
     let mut statements = Vec::new();
     let mut joined = Joined::default();
@@ -95,13 +95,13 @@ pub(super) fn statements(text: &str) -> Vec<Statement> {
     statements
 }
 
-/// `line` with a harmless word in place of its password, which goes on up to the next blank, or stands
-/// between single quotes.
+/// `line` with a harmless word instead of its password, which ends at the next blank or is in single
+/// quotes.
 fn take_password(line: &str, number: usize, joined: &mut Joined) -> String {
     const HARMLESS: &str = "x";
     const NAME: &str = "password";
     let before_comment = line.find('#').unwrap_or(line.len());
-    // The last one counts, as in ddclient's own way to search.
+    // The last one is used, as ddclient's own search does.
     for (at, _) in line[..before_comment].rmatch_indices(NAME) {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let behind = line[..at].char_indices().rfind(|(_, c)| !is_name(*c));
@@ -122,7 +122,7 @@ fn take_password(line: &str, number: usize, joined: &mut Joined) -> String {
             None => value.split_at(value.find(char::is_whitespace).unwrap_or(value.len())),
         };
         let password = match password.strip_suffix('\\').filter(|_| rest.trim().is_empty()) {
-            // The sign that the line goes on.
+            // The backslash that continues the line.
             Some(before) => before,
             None => password,
         };
@@ -145,7 +145,7 @@ fn take_password(line: &str, number: usize, joined: &mut Joined) -> String {
     line.to_owned()
 }
 
-/// Where the single quote is that ends a password: one that something may follow.
+/// The index of the single quote that ends a password: the first before a blank, a comma or the end.
 fn closing(text: &str) -> Option<usize> {
     let ends =
         |at: &usize| text[at + 1..].chars().next().is_none_or(|c| c.is_whitespace() || c == ',');
@@ -188,7 +188,7 @@ fn statement(mut joined: Joined) -> Option<Statement> {
     let has_password = statement.settings.contains_key("password");
     let (count, first) = (words.len(), words.first().map(String::as_str).unwrap_or_default());
     let is_host = |host: &str| host.contains('.') && crate::import::is_name(host);
-    // After a word that is no host, and beyond three words, anything is possible.
+    // If the first word is no host, or there are more than three words, any of them may be a secret.
     let is_odd = count > 3 || count > 1 && !first.split(',').all(is_host);
     if has_password && count > 1 || is_odd || words.iter().any(|word| is_piece(word)) {
         statement.obscure.get_or_insert(MAYBE_A_PASSWORD);
@@ -212,7 +212,7 @@ fn statement(mut joined: Joined) -> Option<Statement> {
     if !statement.hosts.is_empty() && !hosts.is_empty() {
         statement.line = joined.line(place);
     }
-    // The old form: the host, its login, its password.
+    // The old form: host, login, password.
     for name in ["login", "password"] {
         let Some(word) = words.next() else { break };
         let setting = Setting { value: Value::Text(word.clone()), line: statement.line };
@@ -222,7 +222,7 @@ fn statement(mut joined: Joined) -> Option<Statement> {
     Some(statement)
 }
 
-/// Whether a word behind the assignments was meant to name a password, or to assign something.
+/// Whether a word after the assignments looks like the name of a password, or like an assignment.
 fn is_piece(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
     let names_one = word.match_indices("passw").any(|(at, _)| {
@@ -232,7 +232,7 @@ fn is_piece(word: &str) -> bool {
     names_one || word.starts_with('=')
 }
 
-/// The words behind the assignments; commas with blanks around them bind.
+/// The words after the assignments; words are joined at commas, even with blanks around them.
 fn rest(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut binds = false;
@@ -252,11 +252,11 @@ struct Assignment {
     value: String,
     start: usize,
     end: usize,
-    /// Whether a quote is still open at its end.
+    /// Whether a quote is still open at the end.
     is_open: bool,
 }
 
-/// The assignment at `at`, behind blanks and commas.
+/// The assignment at `at`, after blanks and commas.
 fn assignment(text: &str, at: usize) -> Option<Assignment> {
     let rest = text[at..].trim_start_matches(|c: char| c.is_whitespace() || c == ',');
     let start = text.len() - rest.len();
@@ -282,7 +282,7 @@ fn assignment(text: &str, at: usize) -> Option<Assignment> {
             end = start + name_end + 1 + place;
             break;
         } else if c.is_whitespace() {
-            // ddclient makes every run of blanks one.
+            // ddclient joins several blanks into one.
             if !value.ends_with(' ') {
                 value.push(' ');
             }

@@ -1,8 +1,8 @@
-//! ddclient's settings, and what replaces them in Homing (ddclient's `--help` and
+//! ddclient's settings, and Homing's settings for them (ddclient's `--help` and
 //! `ddclient.conf.in`, 3.8 to 4.0).
 //!
-//! Global settings are those of lines without hosts, for every host that follows, and for those before
-//! that have none of their own. Called by the parent.
+//! Settings on lines without hosts are global: they are for all hosts that follow, and for earlier
+//! hosts without a value of their own. Called by the parent.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -37,34 +37,34 @@ pub(super) fn read_draft(text: &str) -> Result<Draft, Unusable> {
     Ok(reader.draft())
 }
 
-/// What was read so far.
+/// The results of reading so far.
 #[derive(Default)]
 struct Reader {
     globals: Settings,
     definitions: Vec<Definition>,
-    /// The definition of each name.
+    /// The index of each name's definition.
     places: BTreeMap<String, usize>,
     remarks: Vec<Remark>,
     hidden: Vec<Secret>,
 }
 
-/// A host with all the settings that count for it.
+/// A host with all its settings.
 struct Definition {
     name: String,
     line: usize,
     settings: Settings,
     remarks: Vec<Remark>,
-    /// Why nothing of it may be shown.
+    /// Why no part of it may be shown.
     obscure: Option<&'static str>,
 }
 
-/// ddclient raises a shorter `daemon` to this.
+/// The minimum to which ddclient raises `daemon`.
 const FLOOR: Duration = Duration::from_secs(60);
 
 /// Settings whose values are secrets.
 const SECRETS: [&str; 6] = ["apikey", "dynurl", "fw-password", "secretapikey", "urlv4", "urlv6"];
 
-/// What becomes of the setting `name`, whose value is `text`.
+/// The fate of the setting `name` with the value `text`.
 fn fate(name: &str, text: &str) -> Fate {
     let is_off = flag(text) == Some(false);
     let asks = !(text.is_empty() || is_off);
@@ -75,7 +75,7 @@ fn fate(name: &str, text: &str) -> Fate {
         | "ifv6" | "ip" | "ipv4" | "ipv6" | "login" | "max-interval" | "password"
         | "postscript" | "protocol" | "script" | "server" | "ssl" | "ttl" | "use" | "usev4"
         | "usev6" | "web" | "webv4" | "webv6" => Fate::Used,
-        // They belong to others of these.
+        // Read together with other settings.
         "apikey" | "dynurl" | "path" | "quietreply" | "root-domain" | "secretapikey" | "tcp"
         | "urlv4" | "urlv6" | "web-skip" | "webv4-skip" | "webv6-skip" | "zone" => Fate::Used,
         "use-personal-access-token" => Fate::Used,
@@ -117,7 +117,7 @@ fn fate(name: &str, text: &str) -> Fate {
     }
 }
 
-/// Whether ddclient has a setting of that name.
+/// Whether ddclient has a setting called `name`.
 fn is_known(name: &str) -> bool {
     !matches!(fate(name, ""), Fate::Unnamed(_))
 }
@@ -160,8 +160,8 @@ impl Reader {
         }
     }
 
-    /// Why a statement is doubtful: the word in the place of the login may be the password, where there
-    /// is a login already or no password.
+    /// Why a statement is doubtful: the word in the place of the login may be the password, if there is
+    /// a login already or no password.
     fn doubt(&self, statement: &Statement) -> Option<&'static str> {
         let is_known =
             |name| statement.settings.contains_key(name) || self.globals.contains_key(name);
@@ -170,7 +170,7 @@ impl Reader {
         is_doubtful.then_some(lines::MAYBE_A_PASSWORD)
     }
 
-    /// Takes a host, or the rest of one; a name that is not to be shown is replaced by none.
+    /// Adds a host or completes an earlier definition; a name that must not be shown is removed.
     fn define(&mut self, mut definition: Definition, is_shown: bool) {
         // A word without a dot may be the end of a password with a blank in it.
         if !is_shown {
@@ -216,7 +216,7 @@ impl Reader {
             definition.inherit(&globals);
             let host = definition.host();
             match hosts.last_mut() {
-                // What was written in one line stays in one block.
+                // Hosts on one line stay in one block.
                 Some(last) if last.line == host.line && is_alike(last, &host) => {
                     last.names.extend(host.names);
                     last.remarks.extend(host.remarks);
@@ -228,7 +228,7 @@ impl Reader {
     }
 }
 
-/// Whether two definitions of one host are its two families.
+/// Whether two definitions of one host are for one family each.
 fn are_halves(one: &Settings, other: &Settings) -> bool {
     let is_on = |settings: &Settings, name: &str| {
         let value = settings.get(name).map(|setting| &setting.value);
@@ -244,7 +244,7 @@ fn is_nsupdate(settings: &Settings, globals: &Settings) -> bool {
     protocol.is_some_and(|setting| setting.value == Value::Text("nsupdate".to_owned()))
 }
 
-/// What has to be said about a setting, whatever its host.
+/// The remark about a setting that does not depend on its host.
 fn remark(name: &str, setting: &Setting) -> Option<Remark> {
     let text = match &setting.value {
         Value::Text(text) => text.as_str(),
@@ -260,7 +260,7 @@ fn remark(name: &str, setting: &Setting) -> Option<Remark> {
 }
 
 impl Definition {
-    /// Adds the global settings that are written after the host, where it has none of its own.
+    /// Adds global settings that the host does not set itself.
     fn inherit(&mut self, globals: &Settings) {
         if self.obscure.is_some() {
             return;
@@ -277,7 +277,7 @@ impl Definition {
         }
     }
 
-    /// The line of a setting, else the host's.
+    /// The line of a setting, else of the host.
     fn line_of(&self, name: &str) -> usize {
         self.settings.get(name).map_or(self.line, |setting| setting.line)
     }
@@ -316,7 +316,7 @@ impl Definition {
         match host.service.secret_kind() {
             Some(SecretKind::Key) => self.settle_key(&mut host),
             _ => {
-                // Settings after the host are meant for the service of another.
+                // Settings written after the host belong to another host.
                 let is_lost =
                     |name: &&str| self.text(name).is_some() && self.line_of(name) <= self.line;
                 let lost: Vec<_> = ["zone", "ttl"].into_iter().filter(is_lost).collect();
@@ -366,13 +366,13 @@ impl Definition {
         }
     }
 
-    /// What a name server wants: ddclient's `password` is the path of a key file.
+    /// Sets the key of a name server: ddclient's `password` is the path of a key file.
     fn settle_key(&self, host: &mut Host) {
         host.username = None;
         host.zone = self.text("zone").map(|zone| zone.trim_end_matches('.').to_owned());
         host.ttl = self.text("ttl").and_then(|ttl| ttl.parse().ok());
         match self.text("password").filter(|path| path.starts_with('/')) {
-            // ddclient's own example shows a comma behind it, which is no part of it.
+            // ddclient's own example has a comma after the path, which is not part of it.
             Some(path) => {
                 host.credential = Credential::KeyFile(path.trim_end_matches(',').to_owned());
             }
@@ -417,7 +417,7 @@ impl Definition {
         found
     }
 
-    /// What `use` finds: one address, of whichever family that is.
+    /// Adds the address that `use` finds, which may be of either family.
     fn add_either(&self, way: &str, found: &mut PerFamily<Address>, remarks: &mut Vec<Remark>) {
         let family = self.family_of(way);
         for each in address::families(family) {
@@ -428,13 +428,13 @@ impl Definition {
         address::remark_either(family, found, self.line_of("use"), remarks);
     }
 
-    /// Remarks the settings that no chosen way to find an address uses.
+    /// Remarks on settings that no chosen way to find an address uses.
     fn remark_unused(&self, remarks: &mut Vec<Remark>) {
         let is_used = |kind: &str| {
             ["use", "usev4", "usev6"].into_iter().any(|name| {
                 let way = self.text(name).unwrap_or_default().to_ascii_lowercase();
                 way.trim_end_matches("v4").trim_end_matches("v6") == kind
-                    // The ways of Cisco's routers take the name of an interface.
+                    // The ways for Cisco's routers use the name of an interface.
                     || kind == "if" && way.starts_with("cisco")
             })
         };
@@ -449,7 +449,7 @@ impl Definition {
         }
     }
 
-    /// The family that a way of old (`use`) is for; `None` when it may find either.
+    /// The family that `use` finds in this way; `None` when it may find either.
     fn family_of(&self, way: &str) -> Option<Family> {
         // Before 3.10 there was ipv6=yes.
         if let Some(is_v6) = self.text("ipv6").and_then(flag) {
@@ -462,7 +462,7 @@ impl Definition {
                 address::family_told(&web_service(name, Family::V4, "use"))
             }
             "cmd" => address::family_found(self.text("cmd").unwrap_or_default()),
-            // An interface and a router's page are looked at for IPv4 alone.
+            // ddclient searches an interface and a router's page for IPv4 only.
             _ => Some(Family::V4),
         }
     }
@@ -471,7 +471,7 @@ impl Definition {
         self.text(name)?.parse::<IpAddr>().ok().map(Family::of)
     }
 
-    /// The address of `family`, found in this `way`, which stands in `setting`.
+    /// The address of `family`, found in this `way`, which is the value of `setting`.
     fn address(
         &self,
         family: Family,
@@ -479,15 +479,15 @@ impl Definition {
         setting: &str,
         remarks: &mut Vec<Remark>,
     ) -> Address {
-        // What ddclient takes where use=if names none.
+        // The interface that ddclient uses where use=if names none.
         const USUAL_INTERFACE: &str = "ppp0";
         let digit = if family == Family::V4 { "v4" } else { "v6" };
         let kind = way.strip_suffix(digit).filter(|kind| !kind.is_empty()).unwrap_or(way);
-        // usev6=if asks ifv6 first, then if; use=if only if.
+        // usev6=if reads ifv6 first, then if; use=if reads only if.
         let named = |old: &str| {
             let new = format!("{old}{digit}");
             let of_family = self.text(&new).filter(|_| setting != "use" && setting != "ip");
-            // The old ipv6=yes is no address.
+            // The old ipv6=yes is not an address.
             let of_family = of_family.filter(|text| old != "ip" || flag(text).is_none());
             match of_family {
                 Some(text) => Some((text, self.line_of(&new))),
@@ -514,7 +514,7 @@ impl Definition {
                 Some((name, _)) => Kind::Interface(name.to_owned()).into(),
             },
             "cmd" => match named("cmd") {
-                // ddclient heeds cmd-skip for use=cmd alone.
+                // ddclient uses cmd-skip for use=cmd only.
                 Some(_) if setting == "use" && self.text("cmd-skip").is_some() => {
                     Address::Lost(
                         "cmd-skip: the address must stand alone on the first line that a command prints; write                          a source with a command that does so"
@@ -547,10 +547,10 @@ impl Definition {
     }
 }
 
-/// The address of a web service that ddclient knows by a name.
+/// The address of a web service that ddclient knows by name.
 fn web_service(name: &str, family: Family, setting: &str) -> String {
     let usual = match (setting, family) {
-        // The first default of ddclient.
+        // ddclient's first default.
         ("use", _) => "dyndns",
         (_, Family::V4) => "ipify-ipv4",
         (_, Family::V6) => "ipify-ipv6",
@@ -583,7 +583,7 @@ fn web_service(name: &str, family: Family, setting: &str) -> String {
     known.to_owned()
 }
 
-/// How ddclient writes yes and no.
+/// A boolean in ddclient's words.
 fn flag(text: &str) -> Option<bool> {
     match &*text.to_ascii_lowercase() {
         "1" | "t" | "true" | "y" | "yes" => Some(true),
@@ -596,7 +596,7 @@ fn is_off(way: &str) -> bool {
     matches!(&*way.to_ascii_lowercase(), "disabled" | "no" | "")
 }
 
-/// A duration as ddclient writes it.
+/// A duration in ddclient's format.
 fn duration(setting: &Setting) -> Option<Refresh> {
     let Value::Text(text) = &setting.value else { return None };
     let text = text.to_ascii_lowercase();

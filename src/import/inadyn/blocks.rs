@@ -1,8 +1,8 @@
-//! inadyn's form of configuration: settings, and blocks of settings (libConfuse's syntax, as
+//! inadyn's format of configuration: settings, and blocks of settings (libConfuse's syntax, as
 //! inadyn.conf(5) shows it).
 //!
-//! Knows the form alone. A quote that is not closed on its line ends with it, so that nothing of the
-//! next lines, and no secret, becomes a part of another value. Called by the parent.
+//! Reads only the syntax. A quote without an end on its line ends with the line, so that nothing of the
+//! next lines, and no secret, becomes part of another value. Called by the parent.
 
 use std::iter::Peekable;
 use std::str::CharIndices;
@@ -10,7 +10,7 @@ use std::str::CharIndices;
 /// A block, or the settings outside of all blocks.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Block {
-    /// `provider` or `custom`; empty outside.
+    /// The kind, `provider` or `custom`; empty outside of blocks.
     pub(super) kind: String,
     pub(super) title: String,
     pub(super) line: usize,
@@ -25,33 +25,33 @@ pub(super) struct Setting {
     pub(super) line: usize,
 }
 
-/// A value, with `${…}` apart.
+/// A value, or the environment variable in `${…}`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Value {
     Text(String),
-    /// It is an environment variable of this name.
+    /// The name of an environment variable that holds the value.
     Variable(String),
-    /// A quote was not closed.
+    /// A value whose quote was not closed.
     Open,
 }
 
-/// What a file says.
+/// The contents of a file.
 #[derive(Debug, Default)]
 pub(super) struct File {
     /// The settings outside of all blocks.
     pub(super) globals: Block,
     pub(super) blocks: Vec<Block>,
-    /// What is wrong, with its line.
+    /// The problems, with their lines.
     pub(super) wrong: Vec<(usize, &'static str)>,
 }
 
 impl Block {
-    /// A setting; the last one counts.
+    /// The setting `name`; the last one is used.
     pub(super) fn setting(&self, name: &str) -> Option<&Setting> {
         self.settings.iter().rfind(|setting| setting.name == name)
     }
 
-    /// The text of a setting that has one, and not an empty one.
+    /// The text of a setting, if it has one that is not empty.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         match self.setting(name)?.values.last()? {
             Value::Text(text) if !text.is_empty() => Some(text),
@@ -70,7 +70,7 @@ enum Token {
     Word(Value),
 }
 
-/// Reads `text`; what is wrong is skipped and reported.
+/// Reads `text`; parts with problems are skipped and reported.
 pub(super) fn parse_blocks(text: &str) -> File {
     let mut tokens = tokens(text).into_iter().peekable();
     let mut file = File::default();
@@ -130,7 +130,7 @@ pub(super) fn parse_blocks(text: &str) -> File {
     file
 }
 
-/// What follows an equals sign: a value, or several in braces.
+/// The values after an equals sign: one, or several in braces.
 fn values(
     tokens: &mut Peekable<std::vec::IntoIter<(Token, usize)>>,
     line: usize,
@@ -139,7 +139,7 @@ fn values(
     let mut values = Vec::new();
     let is_list = tokens.next_if(|(token, _)| matches!(token, Token::Open)).is_some();
     loop {
-        // The value of a single setting stands on its line, or it has none.
+        // The value of a single setting is on the same line, or it is missing.
         match tokens.next_if(|(token, at)| match token {
             Token::Word(_) => is_list || *at == line,
             Token::Comma | Token::Close => is_list,
@@ -204,7 +204,7 @@ fn tokens(text: &str) -> Vec<(Token, usize)> {
     tokens
 }
 
-/// The text up to the closing `quote`.
+/// The text up to the closing `quote`; [`Value::Open`] if there is none.
 fn quoted(rest: &mut Peekable<CharIndices<'_>>, quote: char) -> Value {
     let mut text = String::new();
     while let Some((_, c)) = rest.next() {
@@ -212,7 +212,7 @@ fn quoted(rest: &mut Peekable<CharIndices<'_>>, quote: char) -> Value {
             return expanded(text, quote == '"');
         }
         match c {
-            // In single quotes a backslash escapes a quote and itself alone.
+            // In single quotes, a backslash escapes only a quote or a backslash.
             '\\' => match (rest.next(), quote) {
                 (Some((_, escaped @ ('\'' | '\\'))), '\'') => text.push(escaped),
                 (Some((_, 'n')), '"') => text.push('\n'),
@@ -227,7 +227,7 @@ fn quoted(rest: &mut Peekable<CharIndices<'_>>, quote: char) -> Value {
     Value::Open
 }
 
-/// A word without quotes, beginning at `at`. A value may hold an equals sign.
+/// A word without quotes that starts at `at`. A value may contain an equals sign.
 fn bare(line: &str, at: usize, rest: &mut Peekable<CharIndices<'_>>, is_value: bool) -> Value {
     let mut text = String::new();
     let mut characters = line[at..].char_indices();
@@ -250,11 +250,11 @@ fn bare(line: &str, at: usize, rest: &mut Peekable<CharIndices<'_>>, is_value: b
     expanded(text, true)
 }
 
-/// `${NAME}` as what it stands for.
+/// `${NAME}` as a variable, else the text.
 fn expanded(text: String, expands: bool) -> Value {
     let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).filter(|_| expands);
     match inner {
-        // ${NAME:-what to take when there is none}
+        // ${NAME:-default}
         Some(inner) => Value::Variable(inner.split(':').next().unwrap_or_default().to_owned()),
         None => Value::Text(text),
     }

@@ -1,4 +1,4 @@
-//! inadyn's settings, and what replaces them in Homing (inadyn.conf(5), inadyn 1.96 to 2.13).
+//! inadyn's settings, and Homing's settings for them (inadyn.conf(5), inadyn 1.96 to 2.13).
 //!
 //! Called by the parent.
 
@@ -32,10 +32,10 @@ pub(super) fn read_draft(text: &str) -> Result<Draft, Unusable> {
     Err(Unusable::Foreign(Client::Inadyn))
 }
 
-/// inadyn raises a shorter `period` to this.
+/// The minimum to which inadyn raises `period`.
 const FLOOR: Duration = Duration::from_secs(30);
 
-/// Settings outside of blocks that show a file of version 2.
+/// Settings outside of blocks that only a file of version 2 has.
 const GLOBAL: [&str; 12] = [
     "allow-ipv6",
     "broken-rtc",
@@ -85,7 +85,7 @@ fn draft(file: &File) -> Draft {
     Draft { client: Client::Inadyn, interval, hosts, remarks, hidden }
 }
 
-/// What becomes of the global setting `name`, which says yes or no if it has a `value`.
+/// The fate of the global setting `name`; `value` is its boolean value, if it has one.
 fn global_fate(name: &str, value: Option<bool>) -> Fate {
     let (is_on, is_off) = (value == Some(true), value == Some(false));
     match name {
@@ -123,7 +123,7 @@ fn global_fate(name: &str, value: Option<bool>) -> Fate {
     }
 }
 
-/// What becomes of the setting `name` of a block; `is_on` means that its value is yes.
+/// The fate of the setting `name` of a block; `is_on` is true if its value is yes.
 fn block_fate(name: &str, is_on: bool) -> Fate {
     let lost = Fate::Lost("Homing sets addresses and nothing else; set it once at the service");
     match name {
@@ -144,7 +144,7 @@ fn block_fate(name: &str, is_on: bool) -> Fate {
 const USER_AGENT: Fate = Fate::Needless("Homing says its own name to services");
 const INCLUDE: Fate = Fate::Unnamed("what this file includes is not read; add what it holds");
 
-/// One block, with the settings outside of blocks.
+/// The reader of one block, with the settings outside of blocks.
 struct Reader<'a> {
     block: &'a Block,
     globals: &'a Block,
@@ -163,17 +163,17 @@ impl Reader<'_> {
         self.block.text(name).and_then(flag) == Some(false)
     }
 
-    /// Whether IPv6 addresses are published at all.
+    /// Whether any IPv6 addresses are published.
     fn allows_ipv6(&self) -> bool {
         self.globals.text("allow-ipv6").and_then(flag) == Some(true)
     }
 
-    /// The service that is asked for the address, unless it is the one of inadyn's own.
+    /// The service that is asked for the address, unless it is inadyn's default.
     fn checkip_server(&self) -> Option<&str> {
         self.block.text("checkip-server").filter(|server| *server != "default")
     }
 
-    /// The block's title without the number that tells equal ones apart.
+    /// The block's title without the number that distinguishes equal titles.
     fn title(&self) -> &str {
         self.block.title.split(':').next().unwrap_or_default()
     }
@@ -195,7 +195,7 @@ impl Reader<'_> {
         let names: Vec<_> = names.iter().filter_map(text).collect();
         let mut host = Host::new(block.line, names, target.service);
         if host.names.is_empty() {
-            // dnsHome.de takes the login for the name, and some files say it only there.
+            // dnsHome.de uses the login as the name, and some files have it only there.
             host.leave_out("no host name stands in it; write name");
         }
         host.username = block.text("username").map(str::to_owned);
@@ -216,7 +216,7 @@ impl Reader<'_> {
         host
     }
 
-    /// Leaves the host out where requests would leave by another interface (version 1).
+    /// Leaves the host out if requests would use another interface (version 1).
     fn settle_way(&self, host: &mut Host) {
         if self.globals.setting("bind").is_some() {
             host.leave_out("requests left by the interface that bind names; write bind = \"DEVICE\" in the host");
@@ -228,7 +228,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The service, and what is sent to it.
+    /// The service, and the names that are sent to it.
     fn target(&self, remarks: &mut Vec<Remark>) -> Target {
         if self.block.kind == "custom" {
             return self.custom(remarks);
@@ -286,7 +286,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The family that a block is for; `None` when it may be either.
+    /// The family of a block; `None` when it may be either.
     fn family(&self) -> Option<Family> {
         let (begin, _) = self.title().split_once('@').unwrap_or_default();
         match begin {
@@ -295,7 +295,7 @@ impl Reader<'_> {
             _ => {}
         }
         match (self.allows_ipv6(), self.block.text("checkip-command"), self.checkip_server()) {
-            // inadyn throws IPv6 addresses away, and the services that it asks by itself tell IPv4.
+            // inadyn drops IPv6 addresses, and the services that it asks by default return IPv4.
             (false, ..) | (true, None, None) => Some(Family::V4),
             (true, Some(command), _) => address::family_found(command),
             (true, None, Some(server)) => address::family_told(server),
@@ -313,7 +313,7 @@ impl Reader<'_> {
             }
             line
         } else if let Some(name) = interface {
-            // An interface has both, and tells them apart by itself.
+            // An interface has addresses of both families, which need no telling apart.
             let is_marked = self.title().starts_with("ipv4@") || self.title().starts_with("ipv6@");
             let has_both = self.allows_ipv6() && !is_marked;
             for family in address::families(asked.filter(|_| !has_both)) {
@@ -327,7 +327,7 @@ impl Reader<'_> {
             let url = format!("{scheme}://{server}{slash}{path}");
             let line = self.line_of("checkip-server");
             for family in address::families(asked) {
-                // inadyn takes the first address that it finds in the answer.
+                // inadyn uses the first address in the answer.
                 found[family] = address::web(&url, family, false, line, remarks);
             }
             line
@@ -348,7 +348,7 @@ impl Reader<'_> {
     }
 }
 
-/// How libConfuse writes yes and no.
+/// A boolean in libConfuse's words.
 fn flag(text: &str) -> Option<bool> {
     match &*text.to_ascii_lowercase() {
         "on" | "true" | "yes" => Some(true),

@@ -1,27 +1,27 @@
-//! inadyn 1's form of configuration: options as on its command line, with or without hyphens
-//! (inadyn.conf(5) and inadyn(8) of 1.99), as the settings and blocks of version 2.
+//! inadyn 1's format of configuration: options as on its command line, with or without hyphens
+//! (inadyn.conf(5) and inadyn(8) of 1.99), read as settings and blocks of version 2.
 //!
-//! Knows the options and how many words follow each; what they mean is for the parent. A word that is
-//! out of place ends its line, so that no secret becomes a part of something else. Called by the parent.
+//! Knows the options and how many words follow each; the parent knows their meaning. A misplaced word
+//! ends its line, so that no secret becomes part of another value. Called by the parent.
 
 use super::blocks::{Block, File, Setting, Value};
 
-/// Where an option counts.
+/// The scope of an option.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Place {
-    /// For one account.
+    /// One account.
     Account,
-    /// For one account, without a word behind it.
+    /// One account; no word follows.
     Switch,
-    /// For all.
+    /// All accounts.
     Global,
-    /// For all, without a word behind it.
+    /// All accounts; no word follows.
     GlobalSwitch,
-    /// Here a new account begins, of the service that the next word names.
+    /// The start of a new account, at the service that the next word names.
     System,
 }
 
-/// The names of an option, the settings of version 2 that the words behind it are, and its place.
+/// The names of an option, the settings of version 2 for the words after it, and its scope.
 type Meaning = (&'static [&'static str], &'static [&'static str], Place);
 
 const OPTIONS: [Meaning; 31] = [
@@ -58,13 +58,13 @@ const OPTIONS: [Meaning; 31] = [
     (&["user-agent"], &["user-agent"], Place::Global),
 ];
 
-/// A period that is written in thousandths of a second.
+/// An interval in milliseconds.
 const MILLISECONDS: &str = "update_period";
 
-/// The service where none is named.
+/// The service if none is named.
 const USUAL: &str = "default@dyndns.org";
 
-/// `text` as settings and blocks, if a line of it begins with an option that a word follows.
+/// `text` as settings and blocks, if one of its lines begins with an option that a word follows.
 pub(super) fn parse_version1(text: &str) -> Option<File> {
     let lines = || text.lines().enumerate().map(|(place, line)| (place + 1, words(line)));
     let is_telling = |words: &[String]| {
@@ -79,7 +79,7 @@ pub(super) fn parse_version1(text: &str) -> Option<File> {
         return None;
     }
     let mut file = File::default();
-    // Settings before the first service are for it.
+    // Settings before the first service belong to it.
     let mut account = Block { line: 0, ..Block::default() };
     let mut has_system = false;
     for (number, words) in lines() {
@@ -131,10 +131,10 @@ pub(super) fn parse_version1(text: &str) -> Option<File> {
     Some(file)
 }
 
-/// Adds a setting, or another value to that of the host's names.
+/// Adds a setting; another host name becomes one more value.
 fn add(block: &mut Block, name: &str, text: String, line: usize) {
     let (name, text) = match (name, text) {
-        // ALIAS,HASH: the second is a secret of the service's.
+        // ALIAS,HASH: the second is a secret of the service.
         ("hostname", text) => ("hostname", text.split(',').next().unwrap_or_default().to_owned()),
         (MILLISECONDS, text) => {
             let seconds = text.parse::<u64>().map(|number| (number / 1000).to_string());
@@ -153,7 +153,7 @@ fn add(block: &mut Block, name: &str, text: String, line: usize) {
     }
 }
 
-/// Gives a block the kind and the title of version 2, and what was usual in version 1.
+/// Sets the kind and the title that version 2 needs, and the defaults of version 1.
 fn settle(block: &mut Block) {
     let (begin, service) = block.title.split_once('@').unwrap_or(("", ""));
     let is_custom = begin == "custom" && service.starts_with("http_s");
@@ -161,7 +161,7 @@ fn settle(block: &mut Block) {
     if block.title.is_empty() || service == "dyndns.org" {
         block.title = String::from(USUAL);
     }
-    // What version 2 does by https unless it is told otherwise.
+    // Version 2 uses https for these by default.
     for (name, others) in [("ssl", "ddns-server"), ("checkip-ssl", "checkip-server")] {
         if block.setting(name).is_none() && block.setting(others).is_some() {
             add(block, name, "false".to_owned(), block.line);
@@ -169,7 +169,7 @@ fn settle(block: &mut Block) {
     }
 }
 
-/// The words of a line, without its comment; a backslash keeps what follows it.
+/// The words of a line, without its comment; a backslash keeps the next character.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

@@ -278,7 +278,7 @@ impl Auditor<'_> {
     }
 
     /// The token that this audit uses: the last one used, if it may manage tokens. If another token
-    /// was used in between, none may be skipped.
+    /// was used later, none is skipped.
     fn own(&self) -> Option<&TokenId> {
         let last = self.tokens.iter().max_by_key(|token| token.last_used)?;
         let is_manager = last.flags.manage_tokens == Some(true) && last.last_used.is_some();

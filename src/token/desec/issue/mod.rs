@@ -298,8 +298,8 @@ impl<'a> DesecIssuer<'a> {
         is_over.then_some("with these limits the token would be over already")
     }
 
-    /// The limits for the token that replaces `token`: the same, but not those that make it useless, as
-    /// do networks that somebody else has set and that exclude this machine.
+    /// The limits for the token that replaces `token`: the same, without those that make it useless.
+    /// Networks that somebody else has set and that exclude this machine make it useless.
     async fn kept_limits(&self, job: &Job<'_>, token: &Token) -> Limits {
         let issued = job.issued_limits();
         let mut kept = token.limits.usable(&issued);
