@@ -3,7 +3,7 @@
 //! | file                     | what                                                         |
 //! |--------------------------|--------------------------------------------------------------|
 //! | `dev1.token`             | the secret that hosts use                                    |
-//! | `dev1.token.receipt`     | what is known about it                                       |
+//! | `dev1.token.receipt`     | the known facts about the token                              |
 //! | `dev1.token.new`         | a secret whose token is not ready, or not yet in place       |
 //! | `dev1.token.new.receipt` | its token's id, so that a cut run can be cleaned up          |
 //! | `dev1.token.old`         | the secret of a token that was replaced but not deleted      |

@@ -65,7 +65,7 @@ fn noted(
             Some(Receipt { revoked, ..unproven })
         }
         _ if report.is_anothers => Some(unproven),
-        // An inconclusive audit takes no proof back.
+        // An inconclusive audit removes no proof.
         _ => None,
     }
 }
@@ -85,7 +85,7 @@ fn narrow(
     };
     let known = before.cloned().or_else(new)?;
     let covers = |host: &Hostname| report.duties.iter().any(|duty| duty.host == *host);
-    // The audit judged the token for these hosts, so they are what it proves.
+    // The audit judged the token for these hosts, so the proof is for them.
     let duties = if report.hosts.iter().all(covers) { &report.duties } else { &known.duties };
     // The file holds whole seconds.
     let whole = |at: Timestamp| Timestamp::from_secs(at.millis() / 1000);
