@@ -2,7 +2,7 @@
 //!
 //! Reads `src/core/providers.toml`, writes `providers.txt` for `core::built_in` and
 //! `names.txt` for `import`. An unknown key or a value of another form ends the build; a unit test in
-//! `config` holds the texts against what the same entries give when a user writes them.
+//! `config` compares the texts with the settings that the same entries give when a user writes them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -28,8 +28,8 @@ const USERS: [ProviderKey; 5] = [
     ProviderKey::Zone,
 ];
 
-/// Leaves out what only unwinding reads: a release aborts when it panics, and the tables are an
-/// eighth of it. The standard library brings its own, so that no option of the compiler does this.
+/// A linker script that leaves out the tables of unwinding: a release aborts when it panics, and they
+/// are an eighth of it. The standard library brings its own, so that no compiler option does this.
 const WITHOUT_UNWINDING: &str = "SECTIONS {
     /DISCARD/ : { *(.eh_frame) *(.eh_frame_hdr) *(.gcc_except_table .gcc_except_table.*) }
 } INSERT AFTER .text;
@@ -50,7 +50,7 @@ fn main() {
     }
 }
 
-/// Hands the linker a script, where it is known to read it and nothing else needs the tables.
+/// Passes the script to the linker, where the linker is known to read it and nothing needs the tables.
 fn leave_out_unwinding() {
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
     // Cargo.toml says that a release aborts; a distribution may say otherwise.
@@ -99,11 +99,11 @@ fn runs_with(option: &str) -> bool {
     succeeds(&mut rustc) && succeeds(&mut Command::new(program))
 }
 
-/// Who uses the names of `known-as`: clients whose set-ups are read, or a URL.
+/// The users of the names in `known-as`: clients whose configurations are read, or a URL.
 const READERS: [&str; 4] = ["ddclient", "ddns-scripts", "inadyn", "servers"];
 
-/// The names of services elsewhere, one a line in the order of the entries: who uses it, the name, and
-/// the built-in provider, or the server and path of another.
+/// The names that others use for services, one a line in the order of the entries: the user, the name,
+/// and the built-in provider, or the server and path of another.
 fn names(table: &DeTable<'_>) -> Result<String, String> {
     let mut lines = Vec::new();
     for (provider, entry) in entries(table, "provider")? {

@@ -1,13 +1,13 @@
 //! Exit codes: what the process tells a script. With several reasons the largest counts.
 //!
-//! The only place that turns what happened into a number (sysexits); drivers take the maximum.
+//! The only place that turns a result into a number (sysexits); drivers take the maximum.
 
 use std::process::ExitCode;
 
 use crate::core::memory::HoldKind;
 use crate::core::outcome::Outcome;
 
-/// How the process ends; the order is that of weight.
+/// The result of the process, ordered by weight.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Exit {
     /// Every host is right.

@@ -1,31 +1,31 @@
 //! Homing keeps host names pointing home: it watches this machine's addresses and updates each
 //! host's A and AAAA records when they change.
 //!
-//! A room is an entry of `src/`, and uses those rooms that its row names: `tests/layers.rs` reads this
-//! table and the sources, and fails when they differ.
+//! A room is an entry of `src/`. It uses only the rooms that its row names: `tests/layers.rs` reads
+//! this table and the sources, and fails when they differ.
 //!
 //! | room | what it does | may use |
 //! | --- | --- | --- |
 //! | [`core`] | values and decisions, as functions of values | |
 //! | [`os`] | this machine: clock, files, programs, users, terminal, kernel | core |
 //! | [`exit`] | exit codes: one number for each way to end | core |
-//! | [`net`] | how anything leaves: HTTP, datagrams, messages of DNS, interfaces | core, os |
-//! | [`provider`] | carries requests to those who keep records | core, net, os |
+//! | [`net`] | all that leaves the machine: HTTP, datagrams, DNS messages, interfaces | core, os |
+//! | [`provider`] | carries requests to the providers of records | core, net, os |
 //! | [`config`] | text to valid values | core, os |
-//! | [`receipt`] | what is known of a token beside its file | core, os |
-//! | [`state`] | what is remembered between rounds | core, exit, os |
-//! | [`source`] | what is seen of addresses | config, core, net, os |
+//! | [`receipt`] | the known facts about a token, in a file beside the token's | core, os |
+//! | [`state`] | the memory between rounds | core, exit, os |
+//! | [`source`] | finds the addresses to publish | config, core, net, os |
 //! | [`import`] | other clients' set-ups as configuration, a function of text | config, core, os |
-//! | [`cli`] | words to a command and its settings | core, import, os |
-//! | [`confine`] | the kernel's bounds around this process | config, core, net, os |
+//! | [`cli`] | command-line words to a command and its settings | core, import, os |
+//! | [`confine`] | the kernel's limits for this process | config, core, net, os |
 //! | [`round`] | observe, plan, update, settle, save | config, core, exit, net, os, provider, receipt, source, state |
 //! | `token` | issue, audit, rotate and revoke tokens | cli, config, core, exit, net, os, provider, receipt |
 //! | [`drivers`] | daemon, once and the commands that only look | cli, config, confine, core, exit, import, net, os, receipt, round, source, state, token |
 //! | `main` | the program, a thin caller of [`drivers::run`] | drivers, os |
 //! | `left_out` | replaces the files that a build leaves out, and uses what they may | |
 //!
-//! The token side knows nothing of rounds; what a round has to know of a token it finds in the
-//! receipt beside it.
+//! The token side knows nothing of rounds. A round reads the facts about a token in the receipt
+//! beside the token's file.
 
 pub mod cli;
 pub mod config;

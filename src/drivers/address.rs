@@ -1,5 +1,5 @@
 //! `address`: what every source sees now, which address it would publish, and why each other one
-//! was refused. It is what a user pastes into a forum: it shows no secret.
+//! was refused. Users paste this output into a forum: it shows no secret.
 
 use std::num::NonZeroUsize;
 
@@ -20,7 +20,7 @@ use crate::round::{HostReport, Occasion};
 use crate::source::snapshot::{Snapshot, Wanted};
 use crate::state::StateAccess;
 
-/// Prints what the kernel has, and what each source makes of it.
+/// Prints the kernel's addresses and routes, and the result of each source.
 pub async fn run(setup: Setup) -> Exit {
     let mut engine = match engine(setup, StateAccess::ReadOnly) {
         Ok(engine) => engine,
@@ -69,7 +69,7 @@ pub async fn run(setup: Setup) -> Exit {
     Exit::Right
 }
 
-/// The hosts whose source of a family is the one meant, the first of each provider, line and family.
+/// The hosts whose source of a family `is_meant`: the first of each provider, interface and family.
 fn users(config: &Config, is_meant: impl Fn(SourceRef) -> bool) -> Vec<(Family, usize)> {
     let mut users: Vec<(Family, usize)> = Vec::new();
     for (at, host) in config.hosts.iter().enumerate() {
@@ -102,7 +102,7 @@ fn kind(kind: &SourceKind) -> String {
     }
 }
 
-/// The services of a source, after the key of their kind, in the order in which they are asked.
+/// The services of a source in the order of asking, each kind after its key.
 fn services(outside: &Outside) -> String {
     let kinds = outside.services.chunk_by(|one, other| one.key() == other.key());
     let named = |services: &[Service]| {
@@ -131,7 +131,7 @@ fn described(Interface { name, count, neighbour }: &Interface) -> String {
     format!("interface {name}, its prefix{length} with the suffix {suffix}")
 }
 
-/// Prints the addresses of this machine, those first that are set for one of `hosts`.
+/// Prints the addresses of this machine: first the chosen ones, then those set for one of `hosts`.
 fn tell_kernel(snapshot: &Snapshot, hosts: &[HostReport]) {
     if snapshot.addresses.is_empty() {
         return;
@@ -147,7 +147,7 @@ fn tell_kernel(snapshot: &Snapshot, hosts: &[HostReport]) {
         for (address, verdict) in first(&choice, is_set) {
             let why = match (special(address.address), verdict) {
                 (Some(special), _) => special.to_string(),
-                // What another host has set is as right as this.
+                // An address that is set for another host is as right as the chosen one.
                 (
                     None,
                     AddressVerdict::Chosen | AddressVerdict::PassedOver(Reason::JustAsGood(_)),
@@ -170,7 +170,7 @@ fn tell_kernel(snapshot: &Snapshot, hosts: &[HostReport]) {
     }
 }
 
-/// Prints what the kernel says of the lines that something is bound to.
+/// Prints what the kernel says about the interfaces that something is bound to.
 fn tell_lines(snapshot: &Snapshot) {
     for (name, line) in &snapshot.lines {
         match line.interface {
@@ -192,7 +192,7 @@ fn tell_lines(snapshot: &Snapshot) {
     }
 }
 
-/// The addresses of a choice: those that are chosen, then those that are `set`, then the others.
+/// The addresses of a choice in order: the chosen ones, then those that are `set`, then the others.
 fn first(
     choice: &Choice,
     set: impl Fn(&KernelAddress) -> bool,
@@ -216,7 +216,7 @@ fn has_neighbour(kind: &SourceKind) -> bool {
     matches!(kind, SourceKind::Interface(Interface { neighbour: Some(_), .. }))
 }
 
-/// Prints what became of each address; `neighbour` is what the chosen one gives a prefix to, if it does.
+/// Prints the verdict on each address; `neighbour` is what gets published if only the prefix is used.
 fn tell_choice(choice: &Choice, family: Family, neighbour: Option<&Seen>) {
     for (address, verdict) in first(choice, |_| false) {
         let verdict = match verdict {

@@ -1,5 +1,5 @@
-//! `check`: the configuration and the secrets judged, and the plan printed; nothing is sent to a
-//! provider, nothing is saved, no lock is taken.
+//! `check`: judges the configuration and the secrets, and prints the plan. It sends nothing to a
+//! provider, saves nothing and takes no lock.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use crate::os::{disk, program};
 use crate::round::{HostReport, Occasion};
 use crate::state::{self, StateAccess};
 
-/// Checks, and prints what a round would do.
+/// Checks the configuration, and prints what a round would do.
 pub async fn run(setup: Setup) -> Exit {
     let path = setup.config.path.display().to_string();
     let state_dir = setup.state_dir.clone();
@@ -70,7 +70,7 @@ pub async fn run(setup: Setup) -> Exit {
     Exit::Right
 }
 
-/// Where updates of `host` go.
+/// The line that says where updates of `host` go.
 fn destination(host: &HostConfig, config: &Config) -> Option<String> {
     let provider = &config.providers[host.provider];
     let place = match (&provider.update_url, &provider.name_server) {
@@ -81,7 +81,7 @@ fn destination(host: &HostConfig, config: &Config) -> Option<String> {
     Some(format!("{}: updates to {place}", host.host.key.host))
 }
 
-/// What a run needs beside secrets and cannot use, each once.
+/// The problems with what a run needs besides secrets, each problem once.
 fn obstacles(config: &Config, state_dir: &Path) -> Vec<String> {
     let mut all: Vec<String> =
         state::obstacle(state_dir).map(|error| error.to_string()).into_iter().collect();
@@ -118,13 +118,13 @@ fn obstacles(config: &Config, state_dir: &Path) -> Vec<String> {
     all
 }
 
-/// What is hardly a secret of its provider's, each place once.
+/// The secrets that do not look like their provider's, each place once.
 fn doubts(config: &Config) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for host in &config.hosts {
         let Some(place) = &host.secret else { continue };
         let protocol = config.providers[host.provider].protocol;
-        // What cannot be read is told elsewhere, and a key file has a form of its own.
+        // An unreadable secret is reported elsewhere, and a key file has a form of its own.
         let Ok(secret) = secret::read_secret(place) else { continue };
         let doubt = match place {
             SecretPlace::KeyFile(_) => None,

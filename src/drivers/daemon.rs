@@ -1,7 +1,7 @@
 //! The daemon: rounds begun by the kernel's events, by time and by signals, until a signal ends it.
 //!
-//! `select!` only makes one event, and plain functions decide what to do. No provider, network or clock
-//! ends it.
+//! `select!` only makes one event, and plain functions decide what to do. No failure of a provider, of
+//! the network or of the clock ends the daemon.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -27,13 +27,13 @@ use crate::source::sights::{LONGEST_VERDICT, OUTSIDE_REST};
 use crate::source::snapshot::{self, Snapshot, SourceFacts};
 use crate::state::{DAEMON, StateAccess, exposure};
 
-/// The longest that events may keep putting a round off.
+/// The longest time for which events may delay a round.
 const LONGEST_SETTLE: Duration = Duration::from_secs(1);
 
-/// The shortest time between two rounds that nobody asked for.
+/// The shortest time between two rounds that no person asked for.
 const LEAST_GAP: Duration = Duration::from_secs(1);
 
-/// A round that nobody asked for.
+/// The occasion of a round that no person asked for.
 const BY_ITSELF: Occasion = Occasion {
     by_event: false,
     network_changed: false,
@@ -55,18 +55,18 @@ enum Event {
     Time,
 }
 
-/// Events of the kernel that have not become a round yet.
+/// Events for which no round has begun yet.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     first: Instant,
-    /// When to look whether a round is due.
+    /// The moment to check whether a round is due.
     look_at: Instant,
-    /// The last look found a wanted address that is still tentative.
+    /// Whether the last check found a wanted address that is still tentative.
     awaits_verdict: bool,
 }
 
 impl Pending {
-    /// Puts the look off by `settle` after an event, as long as that is allowed.
+    /// Delays the check by `settle` after an event, up to the longest allowed delay.
     fn put_off(&mut self, settle: Duration, now: Instant) {
         let longest = if self.awaits_verdict { LONGEST_VERDICT } else { LONGEST_SETTLE };
         self.look_at = (now + settle).min(self.first + longest).max(now);
@@ -97,20 +97,20 @@ pub async fn run(setup: Setup) -> Exit {
     supervisor.tell(Notice::Ready(&status.line()));
     let mut news = news::News::default();
     let mut occasion = Occasion::default();
-    // How many rounds in a row a source had nothing to tell.
+    // The number of rounds in a row in which a source returned no address.
     let mut silences: u32 = 0;
     loop {
         let stop = Cell::new(false);
         let begun = uptime();
-        // A way that comes up while a request fails for want of it is news.
+        // A route that appears during the round is news to a request that failed without it.
         let routes = snapshot::routes().ok();
         debug!(%occasion, "a round begins");
         let pulse = engine.pulse.clone();
-        // Boxed: it would be copied from one wait around it into the next.
+        // Boxed, because each of the futures around it would copy it.
         let round = supervisor.during(Box::pin(engine.round(occasion, &stop)), &pulse);
         let round = until_stopped(round, &stop, &mut signals, stopping).await;
         let Some((report, sights)) = round else {
-            // The time for last words is over; what was learnt until then is kept.
+            // The time after the signal is over; the results until then are saved.
             engine.keep();
             break;
         };
@@ -174,23 +174,23 @@ pub async fn run(setup: Setup) -> Exit {
                 }
             }
         };
-        // Whatever begins the round: what it sees is no news to those after it.
+        // The round sees a changed network, whatever began it; for later rounds that is no news.
         occasion.network_changed = occasion.network_changed || waiting.sees_news(&engine);
     }
     stopped()
 }
 
-/// How long a round may wait after one whose next decision is `due`, with so many `silences` until
-/// then, or with a source `spared`.
+/// The longest wait before the next round: until a decision is `due`, or shorter after `silences` or
+/// with a source `spared`.
 fn rest(due: Option<Duration>, silences: u32, spared: bool) -> Duration {
     let due = due.map(|due| due.max(LEAST_GAP));
-    // At boot names often do not resolve yet, and nothing tells when they do.
+    // At boot, names often do not resolve yet, and no event reports when they do.
     let again = (silences > 0).then(|| Backoff::ORDINARY.delay(silences, Duration::ZERO, spread()));
     let waits = [due, again, spared.then_some(OUTSIDE_REST)].into_iter().flatten();
     waits.min().unwrap_or(Duration::MAX)
 }
 
-/// Logs what begins, and what is worth a word about it; from then on Homing is confined.
+/// Logs the start and the warnings; from then on Homing is confined.
 fn begin(config: &Config, state_dir: &Path) -> Confinement {
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -206,7 +206,7 @@ fn begin(config: &Config, state_dir: &Path) -> Confinement {
     confinement
 }
 
-/// Ends because the state cannot be saved, and no process can widen the rules that confine it.
+/// Ends the daemon: the state cannot be saved, and no process can widen the rules that confine it.
 fn end_for_restart(supervisor: &Supervisor) -> Exit {
     info!("stopping, so that the service manager starts Homing with rules for what is there now");
     supervisor.tell(Notice::Stopping);
@@ -218,7 +218,7 @@ fn stopped() -> Exit {
     Exit::Right
 }
 
-/// What tells of changes; whatever fails there, the poll finds them later.
+/// The watches that report changes; when one fails, the poll finds the changes later.
 struct Watches {
     kernel: Option<Watcher>,
     secrets: Option<SecretWatch>,
@@ -278,7 +278,7 @@ impl Watches {
     }
 }
 
-/// Puts a new configuration in force; a wrong one is reported and the old one goes on.
+/// Applies a new configuration and returns whether it did; if not, the reason is logged.
 fn reload(engine: &mut Engine, path: &Path, confinement: &mut Confinement) -> bool {
     match config::load(path) {
         Ok(config) => {
@@ -315,9 +315,9 @@ fn reload(engine: &mut Engine, path: &Path, confinement: &mut Confinement) -> bo
 
 /// The time between two rounds.
 struct Waiting {
-    /// What the last round's sources used.
+    /// The facts that the last round's sources used.
     facts: Option<SourceFacts>,
-    /// The ways to the Internet when the last round began, if a host waits for the network.
+    /// The routes to the Internet when the last round began, if a host waits for the network.
     routes: Option<PerFamily<Option<Route>>>,
     /// The uptime at which the next round begins by itself.
     deadline: Duration,
@@ -327,7 +327,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Waits for the next event; at the uptime `feeding` the watchdog wants to be fed.
+    /// Waits for the next event; `feeding` is the uptime at which the watchdog must be fed.
     async fn event(
         &self,
         signals: &mut Signals,
@@ -343,13 +343,13 @@ impl Waiting {
         if feeding <= uptime() {
             return Event::Feeding;
         }
-        // A flood of events must not keep the alarm from being heard.
+        // A flood of events must not hide the alarm.
         if deadline <= uptime() {
             return tokio::select! {
                 biased;
                 told = signals.next() => Event::Signal(told),
                 () = jump.jumped() => Event::ClockJumped,
-                // First the runtime hears what else happened: after a suspend the clock has jumped, too.
+                // The runtime first polls for other events: after a suspend the clock has jumped, too.
                 () = tokio::task::yield_now() => Event::Time,
             };
         }
@@ -364,7 +364,7 @@ impl Waiting {
         }
     }
 
-    /// Notes that the kernel told of a change: the round waits until it is quiet.
+    /// Notes a change that the kernel reported: the round waits until the kernel is quiet.
     fn note_event(&mut self, settle: Duration) {
         let now = Instant::now();
         let pending =
@@ -372,8 +372,8 @@ impl Waiting {
         pending.put_off(settle, now);
     }
 
-    /// Notes that something happened to a secret file: the round waits until it is quiet, and keeps the
-    /// least gap to the one that has `begun`.
+    /// Notes a change of a secret file: the round waits until the files are quiet, and keeps the least
+    /// gap to the round that has `begun`.
     fn note_secrets(&mut self, settle: Duration, begun: Duration) {
         debug!("a secret file or a receipt changed");
         self.new_secrets = true;
@@ -381,20 +381,20 @@ impl Waiting {
         self.note_event(settle.max(rest));
     }
 
-    /// What to do when the wait is over: a round, or nothing yet.
+    /// The occasion of the round to begin when the wait is over; `None` when no round begins yet.
     fn times_up(&mut self, engine: &mut Engine) -> Option<Occasion> {
         let by_time = uptime() >= self.deadline;
         let Some(mut pending) = self.pending.take() else {
             return by_time.then_some(BY_ITSELF);
         };
-        // It was a person's doing, as a signal is.
+        // A person changed the file, so the round counts as asked for, as after a signal.
         if self.new_secrets {
             return Some(Occasion::default());
         }
         let Ok(snapshot) = Snapshot::take(&engine.config, &engine.memory.renewals) else {
             return Some(BY_ITSELF);
         };
-        // The next poll judges; it is to know since when.
+        // The next poll decides; it has to know when renewals began again.
         engine.memory.renewals.take_up_beginnings(&snapshot.renewals);
         let facts = SourceFacts::of(&engine.config, &snapshot);
         if !self.is_news(&facts, &snapshot) {
@@ -402,7 +402,7 @@ impl Waiting {
         }
         let waited = pending.first.elapsed();
         if facts.awaits_verdict() && waited < LONGEST_VERDICT && !by_time {
-            // The next event may be the verdict; without one, this is looked at again in time.
+            // The next event may be the verdict; without one, the next check is when the wait is over.
             pending.awaits_verdict = true;
             pending.look_at = pending.first + LONGEST_VERDICT;
             self.pending = Some(pending);
@@ -411,7 +411,7 @@ impl Waiting {
         Some(Occasion { by_event: !by_time, network_changed: true, ..BY_ITSELF })
     }
 
-    /// Whether the network is another one than in the last round.
+    /// Whether the network differs from that of the last round.
     fn sees_news(&self, engine: &Engine) -> bool {
         let snapshot = Snapshot::take(&engine.config, &engine.memory.renewals);
         snapshot.is_ok_and(|now| self.is_news(&SourceFacts::of(&engine.config, &now), &now))

@@ -1,4 +1,4 @@
-//! `import`: another client's set-up printed as configuration, and its secrets put into files.
+//! `import`: prints another client's configuration as one of Homing, and puts its secrets into files.
 //!
 //! Prints the configuration or nothing; no secret ever goes to standard output or standard error.
 
@@ -17,7 +17,7 @@ use crate::import::{self, SecretFile, Written};
 use crate::os::disk::{self, Handed, Ownership};
 use crate::os::reason::reason;
 
-/// Translates what `command` names; `quiet` keeps back what went well.
+/// Translates the file that `command` names; `quiet` leaves out the summary of a success.
 pub fn run(command: &ImportCommand, quiet: bool) -> Exit {
     let written = match translated(command) {
         Ok(written) => written,
@@ -49,14 +49,14 @@ pub fn run(command: &ImportCommand, quiet: bool) -> Exit {
     Exit::Right
 }
 
-/// The configuration, with its secrets stored already; or how to end, and what to say.
+/// The configuration, with its secrets stored already; the error is the exit code and the message.
 fn translated(command: &ImportCommand) -> Result<Written, (Exit, String)> {
     let from_stdin = command.file == Path::new("-");
     let shown = if from_stdin { "standard input".to_owned() } else { shown_path(&command.file) };
     let wrong = |what: String| (Exit::Configuration, what);
     let bytes =
         read_set_up(&command.file, from_stdin).map_err(|what| wrong(format!("{shown} {what}")))?;
-    // Comments may be in any encoding, and the rest is ASCII; a secret that is not UTF-8 is told.
+    // Comments may be in any encoding, and the rest is ASCII; a secret that is not UTF-8 is reported.
     let text = String::from_utf8_lossy(&bytes);
     let draft = import::read_draft(command.client, &text)
         .map_err(|unusable| wrong(format!("{shown}: {unusable}")))?;
@@ -68,7 +68,7 @@ fn translated(command: &ImportCommand) -> Result<Written, (Exit, String)> {
     Ok(written)
 }
 
-/// What `file` holds; an error is the end of a sentence that begins with its name.
+/// The content of `file`; an error is the end of a sentence that begins with the file's name.
 fn read_set_up(file: &Path, from_stdin: bool) -> Result<Vec<u8>, String> {
     const MOST: u64 = 1024 * 1024;
     let mut bytes = Vec::new();
@@ -93,7 +93,7 @@ fn read_set_up(file: &Path, from_stdin: bool) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The directory for secrets by its whole path, which the configuration can hold as text.
+/// The absolute path of the directory for secrets, also as text for the configuration.
 fn directory(path: &Path) -> Result<(PathBuf, String), (Exit, String)> {
     let usage = |what: &str| (Exit::Usage, format!("--secrets-dir: {what}"));
     let whole = std::path::absolute(path)
@@ -105,7 +105,7 @@ fn directory(path: &Path) -> Result<(PathBuf, String), (Exit, String)> {
     Ok((whole, text))
 }
 
-/// What is wrong with `text` as configuration, without the places of a file that nobody will see.
+/// The problems of `text` as configuration, without the places: no file with them exists yet.
 fn problems(text: &str) -> Vec<String> {
     let place = Path::new("-");
     let Err(problems) = config::parse(place, text, true) else { return Vec::new() };
@@ -120,7 +120,7 @@ fn problems(text: &str) -> Vec<String> {
     problems.iter().map(sentence).collect()
 }
 
-/// Puts each secret into its file in `directory`, after a look whether any holds another secret.
+/// Writes each secret to its file in `directory`, after checking that no file holds another secret.
 fn store(directory: &Path, secrets: &[SecretFile]) -> Result<(), String> {
     if secrets.is_empty() {
         return Ok(());
@@ -157,13 +157,13 @@ fn store(directory: &Path, secrets: &[SecretFile]) -> Result<(), String> {
     Ok(())
 }
 
-/// What nobody but the owner may do with a secret file; the group may read it.
+/// The mode bits that a secret file must not have; the group may read it.
 const BEYOND_A_SECRET: u32 = 0o037;
 
-/// More than any secret file holds.
+/// The most that is read of a secret file, in bytes; more than any holds.
 const LONGEST: u64 = 8192;
 
-/// Makes the directory if it is missing; one that others or a group can write to is no place for secrets.
+/// Makes the directory if it is missing; refuses one that a group or others can write to.
 fn prepare(directory: &Path) -> Result<(), String> {
     const OTHERS_WRITE: u32 = 0o022;
     let shown = shown_path(directory);
@@ -197,7 +197,7 @@ fn prepare(directory: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Writes one file, which is whole from the moment that it has its name.
+/// Writes one file, which is complete before it gets its name.
 fn write_secret(path: &Path, file: &SecretFile) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
@@ -211,7 +211,7 @@ fn write_secret(path: &Path, file: &SecretFile) -> io::Result<()> {
     )
 }
 
-/// Prints all of `text`; a reader that has gone has seen enough.
+/// Prints all of `text`; a reader that has gone is no error.
 fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

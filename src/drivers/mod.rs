@@ -1,6 +1,6 @@
 //! The drivers: daemon, `--once` and the commands that only look. Each is thin over the round.
 //!
-//! What a daemon has to say goes to the log, what commands have to say to standard output.
+//! The daemon writes to the log, the commands to standard output.
 
 mod address;
 mod check;
@@ -37,10 +37,10 @@ use crate::state::{
 };
 use crate::token;
 
-/// Where state is kept when nobody says otherwise.
+/// The default directory for state.
 const STATE_DIR: &str = "/var/lib/homing";
 
-/// What every command that reads the configuration begins with.
+/// The input of every command that reads the configuration.
 #[derive(Debug)]
 struct Setup {
     config: Config,
@@ -49,7 +49,7 @@ struct Setup {
 }
 
 impl Setup {
-    /// Reads the configuration, or says all that is wrong with it; for cron, once and not at every run.
+    /// Reads the configuration, or prints all its problems; for cron once and not at every run.
     fn load(common: Common, is_cron: bool) -> Result<Self, Exit> {
         let config = config::load(&common.config).map_err(|problems| {
             let what = problems.to_string();
@@ -116,7 +116,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     }
 }
 
-/// Starts the log. Commands print what they have to say, and their warnings never go to syslog.
+/// Starts the log. A configured `syslog` is for the daemon alone: commands print their warnings.
 fn start_log(setup: &Setup, command: &Command) {
     let common = &setup.common;
     let asked = common.log.map(|level| level.shifted(common.verbosity));
@@ -130,8 +130,8 @@ fn start_log(setup: &Setup, command: &Command) {
     log::start(format, level);
 }
 
-/// Runs `work` on a runtime of one thread. Pinned and `dyn`: a daemon's is large, and so is the runtime's
-/// code for each kind.
+/// Runs `work` on a runtime of one thread. It is pinned, because the daemon's future is large, and
+/// `dyn`, because the runtime's code for each type of future is large.
 fn awaited(work: Pin<&mut dyn Future<Output = Exit>>) -> Exit {
     // The resolver's thread is not waited for at the end: a look-up that hangs must not outlast a stop.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -151,13 +151,13 @@ fn awaited(work: Pin<&mut dyn Future<Output = Exit>>) -> Exit {
     }
 }
 
-/// Whether `config` sends anything by an interface that it names.
+/// Whether `config` binds a host or a source to an interface.
 fn binds(config: &Config) -> bool {
     let source = |source: &Source| matches!(&source.kind, SourceKind::Outside(outside) if outside.bind.is_some());
     config.hosts.iter().any(|host| host.host.bind.is_some()) || config.sources.iter().any(source)
 }
 
-/// The directory for state: what was asked for, the configuration's, the usual one.
+/// The directory for state: the caller's, else the configuration's, else the default.
 fn state_dir(common: &Common, of_config: Option<&PathBuf>) -> PathBuf {
     let of_config = of_config.filter(|_| common.state_dir.is_none());
     hand::state_is_the_callers(of_config.is_none());
@@ -165,7 +165,7 @@ fn state_dir(common: &Common, of_config: Option<&PathBuf>) -> PathBuf {
     asked.cloned().unwrap_or_else(|| STATE_DIR.into())
 }
 
-/// The engine of a command, with its state read; what is in the way is told.
+/// The engine of a command, with its state read; an obstacle is reported.
 fn engine(setup: Setup, access: StateAccess) -> Result<Engine, Exit> {
     let mut store = Store::open(&setup.state_dir, access).map_err(|error| {
         if is_worth_telling(&error, access) {
@@ -175,7 +175,7 @@ fn engine(setup: Setup, access: StateAccess) -> Result<Engine, Exit> {
     })?;
     let loaded = match store.load() {
         Ok(loaded) => loaded,
-        // Whoever only looks can say a lot without it.
+        // A command that only looks can show a lot without the state.
         Err(error) if access == StateAccess::ReadOnly => {
             err(&format!("going on without the state: {error}"));
             Loaded::default()
@@ -194,7 +194,7 @@ fn engine(setup: Setup, access: StateAccess) -> Result<Engine, Exit> {
     Ok(Engine::new(setup.config, loaded.memory, store, clock, waiting))
 }
 
-/// Whether to say why the state cannot be used; cron's mails name a holder of its lock once, not at
+/// Whether to report why the state cannot be used; cron's mails name a holder of its lock once, not at
 /// every run beside a daemon.
 fn is_worth_telling(error: &StateError, access: StateAccess) -> bool {
     match (error, access) {
@@ -205,7 +205,7 @@ fn is_worth_telling(error: &StateError, access: StateAccess) -> bool {
     }
 }
 
-/// Tells what went wrong in a round beside its hosts.
+/// Prints the problems of a round with the state and with on-change programs.
 fn tell_problems(report: &Report) {
     if let Some(problem) = &report.storage_problem {
         err(problem);

@@ -1,4 +1,4 @@
-//! What a daemon logs of its rounds: each thing once, when it becomes so, not once a round.
+//! The daemon's log of its rounds: each fact once, when it becomes true, not once a round.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -18,22 +18,22 @@ use crate::core::verify::Drift;
 use crate::os::clock::rfc3339_seconds;
 use crate::round::{Answered, HostReport, Matter, Report, TokenNews};
 
-/// What can be done about servers that do not hold what was set.
+/// The fix for servers that do not hold what was set.
 const VERIFY_FIX: &str = "see that the servers of the zone copy it, or write verify = false";
 
-/// How long a cause is not told again that was told and was over since.
+/// The time for which a cause that was reported and then over is not reported again.
 const A_WHILE: Duration = Duration::from_secs(60 * 60);
 
-/// How long an address must have been missing to be told all the same.
+/// The time after which a missing address is reported even for such a cause.
 const LASTING: Duration = Duration::from_secs(4 * 60);
 
-/// What was said last about each thing that goes on for a while.
+/// The last text about each topic that goes on for a while.
 #[derive(Debug, Default)]
 pub struct News {
     said: BTreeMap<String, String>,
     /// The families that should be seen and are not.
     missing: Vec<Missing>,
-    /// When each cause of that was told last.
+    /// The moment at which each cause of a missing family was last reported.
     causes: Vec<(Cause, Instant)>,
 }
 
@@ -47,7 +47,7 @@ struct Missing {
     told: bool,
 }
 
-/// Why a family is not seen, and after what time its record is removed for that.
+/// The reason why a family is not seen, and the time after which its record is removed for that.
 #[derive(Clone, Debug, PartialEq)]
 struct Cause {
     family: Family,
@@ -56,7 +56,7 @@ struct Cause {
 }
 
 impl News {
-    /// Logs what `report` holds that is new.
+    /// Logs what is new in `report`.
     pub fn log(&mut self, report: &Report) {
         self.said("storage", report.storage_problem.as_deref(), |problem| {
             error!(problem, fix = "make the state directory writable", "the state cannot be saved");
@@ -76,7 +76,7 @@ impl News {
         report.tokens.iter().for_each(token);
     }
 
-    /// Logs the services that are left aside, each once until it was right again or fails otherwise.
+    /// Logs the services that are asked last for now, each once until it works or fails in another way.
     fn services(&mut self, standings: &Standings) {
         let topic =
             |service: &ServiceId| format!("service {} {}", service.family.key(), service.name);
@@ -117,7 +117,7 @@ impl News {
         };
         for (family, hold) in &report.holds {
             self.said(&of_hold(*family), Some(hold.kind.reason()), |_| {
-                // One of an earlier run is told after a start; one of this round its answer tells.
+                // A hold of an earlier run is logged after a start; one of this round with its answer.
                 if report.answers.is_empty() {
                     held(report, hold);
                 }
@@ -141,8 +141,8 @@ impl News {
         }
     }
 
-    /// Logs which families should be seen and are not, by their causes, and which are seen again. A
-    /// cause that comes and goes is told once in a while, and when it lasts.
+    /// Logs the families that should be seen and are not, by their causes, and those seen again. A
+    /// cause that comes and goes is logged at most once in [`A_WHILE`], and when it lasts.
     fn missing(&mut self, reports: &[HostReport], now: Instant) {
         let mut missing: Vec<(Cause, Vec<&HostReport>)> = Vec::new();
         let mut again: PerFamily<Vec<&HostReport>> = PerFamily::default();
@@ -164,7 +164,7 @@ impl News {
                         continue;
                     }
                 };
-                // What was never set cannot go.
+                // A record that was never set is not removed.
                 let after = match (report.when_gone, &report.seen[family], &report.before[family]) {
                     (WhenGone::Remove { after, .. }, Seen::Absent(_), Some(_)) => Some(after),
                     _ => None,
@@ -231,7 +231,7 @@ impl News {
         }
     }
 
-    /// Says `text` about `topic` when it differs from what was said last; nothing ends the topic.
+    /// Calls `say` with `text` when it differs from the last one about `topic`; `None` ends the topic.
     fn said(&mut self, topic: &str, text: Option<&str>, say: impl FnOnce(&str)) {
         match text {
             None => {
@@ -253,7 +253,7 @@ fn whose(reports: &[&HostReport]) -> (String, String) {
     (hosts.join(", "), providers.into_iter().collect::<Vec<_>>().join(", "))
 }
 
-/// Logs what one answer meant.
+/// Logs the result of one answer.
 fn settled(report: &HostReport, answered: &Answered) {
     let (host, provider) = (&report.key.host, report.key.provider.as_str());
     let reason = report.sent.as_ref().map_or(Why::Changed, |(_, reason)| *reason);
@@ -278,7 +278,7 @@ fn settled(report: &HostReport, answered: &Answered) {
     }
 }
 
-/// Logs what the zone's own servers say that was set before.
+/// Logs what the zone's own servers say about records that were set before.
 fn drifted(report: &HostReport, drift: &Drift) {
     const FIX: &str = "find out who else updates the host; `homing status` shows what is set";
     let (host, provider) = (&report.key.host, report.key.provider.as_str());
@@ -339,7 +339,7 @@ fn held(report: &HostReport, hold: &Hold) {
     warn!(%host, provider, reason, detail, until, fix, "update {is}");
 }
 
-/// A wish as a field: the addresses, or that the record is left alone.
+/// A wish as a log field: the addresses, `removed`, or `left alone`.
 fn stated(wish: &Wish) -> String {
     match wish {
         Wish::Leave => "left alone".to_owned(),

@@ -1,6 +1,6 @@
 //! `--once`: one round, then exit; made for cron, which mails what is printed.
 //!
-//! Off a terminal it prints what is new and nothing else; on a terminal also how everything stands.
+//! Off a terminal it prints what is new and nothing else; on a terminal also the state of every host.
 
 use std::cell::Cell;
 use std::io::IsTerminal;
@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::round::{Occasion, Report, SelfChecks};
 use crate::state::{self, StateAccess};
 
-/// The warning that a run has printed last: cron mails what is printed.
+/// The file with the warning that a run printed last: cron mails what is printed.
 const WARNED: &str = "homing.warned";
 
 /// Runs one round.
@@ -48,7 +48,7 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
     let is_first = engine.memory.hosts.values().all(|entry| entry.last.is_none());
     let stop = Cell::new(false);
     let round = signals::until_told(engine.round(occasion, &stop), &stop).await;
-    // What was under way when the time was over is remembered as sent without an answer.
+    // A request still under way at the end of the time is remembered as sent without an answer.
     let Some((report, _)) = round else {
         engine.keep();
         return Exit::Deferred;
@@ -70,7 +70,7 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
     report.exit()
 }
 
-/// Prints what is new, or with `everything` how every host stands.
+/// Prints what is new, or with `everything` the state of every host.
 fn tell(report: &Report, everything: bool) {
     let lines: Vec<String> =
         report.hosts.iter().flat_map(|host| show::host(host, everything)).collect();

@@ -42,8 +42,8 @@ pub fn run(name: Option<&str>) -> Exit {
     }
 }
 
-/// The provider called `name`; else those whose names, titles or servers hold it, whatever its case and
-/// the signs between its letters.
+/// The provider called `name`; else those whose names, titles or URLs contain it. Case and the signs
+/// between letters do not count.
 fn matching(name: &str) -> Vec<Provider> {
     const SHORTEST: usize = 3;
     if let Some(provider) = built_in::named(name) {

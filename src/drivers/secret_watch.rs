@@ -1,4 +1,4 @@
-//! Watches the files that secrets stand in, and their receipts, so that a new one counts at once.
+//! Watches secret files and their receipts, so that a new one is used at once.
 //!
 //! Their directories are watched: a file is replaced more often than it is written to.
 
@@ -9,7 +9,7 @@ use crate::config::Config;
 #[cfg(target_os = "linux")]
 pub use self::linux::SecretWatch;
 
-/// The directories of secret files; nothing is told of them where there is no inotify(7).
+/// The directories of secret files; no change is reported where there is no inotify(7).
 #[cfg(not(target_os = "linux"))]
 #[derive(Debug)]
 pub struct SecretWatch;
@@ -50,7 +50,7 @@ mod linux {
     use crate::os::hand::disguised;
     use crate::receipt;
 
-    /// What happens to a file that is made, replaced, written, removed, or given other rights.
+    /// The events of a file that is made, replaced, written, removed, or given other rights.
     const CHANGES: WatchFlags = WatchFlags::ATTRIB
         .union(WatchFlags::CLOSE_WRITE)
         .union(WatchFlags::CREATE)
@@ -60,7 +60,7 @@ mod linux {
         .union(WatchFlags::MOVE_SELF)
         .union(WatchFlags::ONLYDIR);
 
-    /// The directories of secret files, or of what they will be in.
+    /// The directories of secret files, or the nearest ones above that are there.
     #[derive(Debug)]
     pub struct SecretWatch {
         inotify: AsyncFd<OwnedFd>,
@@ -91,7 +91,7 @@ mod linux {
                 };
                 if known.insert(path) {
                     self.add(path);
-                    // A link in its place stays, and what it leads to is replaced.
+                    // A link stays in its place, and the file that it leads to is replaced.
                     if let Some(real) = disk::real(path).ok().filter(|real| real != path) {
                         self.add(&real);
                     }
@@ -117,7 +117,7 @@ mod linux {
                     Err(Errno::NOENT | Errno::NOTDIR) if directory != Path::new(".") => {
                         path = directory;
                     }
-                    // The poll finds it, later.
+                    // The poll finds the change later.
                     Err(_) => return,
                 }
             }
@@ -135,7 +135,7 @@ mod linux {
         }
     }
 
-    /// Takes all that `inotify` tells now, and returns whether it is about one of `names`.
+    /// Reads all events of `inotify`, and returns whether one of them is about `names`.
     fn is_news(inotify: &OwnedFd, names: &BTreeMap<i32, BTreeSet<OsString>>) -> io::Result<bool> {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut events = inotify::Reader::new(inotify, &mut buffer);
@@ -145,7 +145,7 @@ mod linux {
                 Ok(event) => {
                     let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
                     let of_directory = names.get(&event.wd());
-                    // Without a name it is about the directory itself: its rights, or its end.
+                    // An event without a name is about the directory itself: its rights, or its end.
                     is_news |= event.events().contains(ReadFlags::QUEUE_OVERFLOW)
                         || of_directory
                             .is_some_and(|names| name.is_none_or(|name| names.contains(name)));

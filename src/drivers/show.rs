@@ -1,4 +1,4 @@
-//! Words for people: how a report is told in lines of text. Used by `--once`, `check` and `status`.
+//! Words for people: a report as lines of text. Used by `--once`, `check` and `status`.
 
 use std::fmt::Write as _;
 
@@ -19,8 +19,8 @@ use crate::core::verify::Drift;
 use crate::os::clock::rfc3339_seconds;
 use crate::round::{HostReport, Matter, Report, TokenNews};
 
-/// One line for each different thing that the sources saw, in the order of the hosts; hosts that saw
-/// the same of a family share it. Detours follow.
+/// One line for each different result of the sources, in the order of the hosts; hosts with the same
+/// result for a family share it. Detours follow.
 pub fn seen(report: &Report) -> Vec<String> {
     let mut lines: Vec<PerFamily<Option<String>>> = Vec::new();
     for report in &report.hosts {
@@ -67,7 +67,7 @@ pub fn wishes(wishes: &PerFamily<Wish>, before: &PerFamily<Option<Addresses>>) -
     stated.collect::<Vec<_>>().join(", ")
 }
 
-/// Why something is sent, in words.
+/// The reason for a request, in words.
 pub fn why(why: Why) -> &'static str {
     match why {
         Why::First => "it was never set",
@@ -82,7 +82,7 @@ pub fn why(why: Why) -> &'static str {
     }
 }
 
-/// A hold in one line: the kind, what was seen, and until when.
+/// A hold in one line: its kind, its detail and its end.
 pub fn hold(hold: &Hold) -> String {
     let mut text = match hold.kind {
         HoldKind::Backoff(fault) => format!("deferred, {fault}"),
@@ -104,7 +104,7 @@ pub fn hold(hold: &Hold) -> String {
     text
 }
 
-/// What one round meant for one host, a line each; with `everything` also what is not new.
+/// The results of one round for one host, a line each; with `everything` also those that are not new.
 pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
     let name = &report.key.host;
     if let Some(problem) = &report.secret_problem {
@@ -131,7 +131,7 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
                 said_hold = true;
                 tell_hold(&mut lines, answered.family(), held);
             }
-            // What the narrower questions brought follows.
+            // The results of the narrower requests follow.
             (_, News::Narrowed(_)) if place + 1 < report.answers.len() => {}
             (_, News::Narrowed(refusal)) => {
                 let (what, detail) = (refusal.rejection, &refusal.detail);
@@ -154,7 +154,7 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
             lines.push(format!("{name}: {family} is seen again: {addresses}"));
         }
     }
-    // Off a terminal it is told with what was done, so that cron does not mail it at every run.
+    // Off a terminal it is printed only with a success, so that cron does not mail it at every run.
     let mut outcomes = report.answers.iter().map(|answered| &answered.outcome);
     let tells =
         everything || outcomes.any(|it| matches!(it, Outcome::Updated | Outcome::Unchanged));
@@ -191,7 +191,7 @@ pub fn finding(finding: &VerifyFinding) -> String {
     }
 }
 
-/// What the zone's own servers say that was set before, in words.
+/// What the zone's own servers say about records that were set before, in words.
 pub fn changed(drift: &Drift) -> String {
     match drift {
         Drift::PutRight(words) => {
@@ -203,13 +203,13 @@ pub fn changed(drift: &Drift) -> String {
     }
 }
 
-/// Something else that a person should know.
+/// The note about another trouble of a host, if there is one.
 fn trouble(report: &HostReport) -> Option<String> {
     let trouble = report.trouble.as_ref()?;
     Some(format!("{}: note: {trouble}", report.key.host))
 }
 
-/// The families that should be seen and are not; without `everything`, those that are news.
+/// The families that should be seen and are not; without `everything`, only the new ones.
 fn missing(report: &HostReport, everything: bool) -> Vec<String> {
     let Some(step) = &report.step else { return Vec::new() };
     let missing = step.stands.iter().filter_map(|(family, stand)| match stand {
@@ -235,14 +235,14 @@ fn missing(report: &HostReport, everything: bool) -> Vec<String> {
     missing.collect()
 }
 
-/// What a round would send, for `check` and `--dry-run`.
+/// The requests that a round would send, for `check` and `--dry-run`.
 pub fn expected(report: &HostReport) -> Vec<String> {
     let name = &report.key.host;
     match &report.sent {
         Some((sent, reason)) => {
             let (provider, by) = (&report.key.provider, by(report.bind));
             let mut lines = removals(report, sent);
-            // What a removal states besides is right already.
+            // The other record in a request that removes one is right already.
             if *reason != Why::Gone {
                 let rest = sent.map(|_, wish| match wish {
                     Wish::Remove => Wish::Leave,
@@ -272,12 +272,12 @@ fn removals(report: &HostReport, sent: &PerFamily<Wish>) -> Vec<String> {
     removed.collect()
 }
 
-/// The line of something that is bound to one: ` by wan2`.
+/// The interface of something that is bound to one: ` by wan2`.
 pub fn by(bind: Option<InterfaceName>) -> String {
     bind.map(|name| format!(" by {name}")).unwrap_or_default()
 }
 
-/// What leaving a family out does at the providers in use, where it is not simply left alone.
+/// The side effects to warn of: programs' users, families that are left out, unencrypted requests.
 pub fn side_effects(config: &Config) -> Vec<String> {
     let mut lines: Vec<String> = programs_of_another(config).into_iter().collect();
     let mut add = |line: String| {
@@ -303,7 +303,7 @@ pub fn side_effects(config: &Config) -> Vec<String> {
     lines
 }
 
-/// That programs run as somebody else than root, which Homing runs as.
+/// The warning that programs run as another user, while Homing runs as root.
 fn programs_of_another(config: &Config) -> Option<String> {
     let is_program = |source: &Source| matches!(source.kind, SourceKind::Command(_));
     let hooks = config.hosts.iter().any(|host| !host.on_change.is_empty());
@@ -312,7 +312,7 @@ fn programs_of_another(config: &Config) -> Option<String> {
     Some(format!("its programs run as {user}, who can change {path}, and not as root"))
 }
 
-/// What is new about a token, for whoever runs `--once`.
+/// The news about a token, for `--once`.
 pub fn token(news: &TokenNews, now: Timestamp) -> Vec<String> {
     let host = &news.key.host;
     match &news.matter {
@@ -328,7 +328,7 @@ pub fn token(news: &TokenNews, now: Timestamp) -> Vec<String> {
     }
 }
 
-/// When a token ends, in words.
+/// The end of a token, in words.
 pub fn expiry(end: End, now: Timestamp) -> String {
     const DAY: u64 = 24 * 60 * 60;
     match end {
@@ -345,7 +345,7 @@ pub fn expiry(end: End, now: Timestamp) -> String {
     }
 }
 
-/// That a receipt proves a token narrow.
+/// The words for a token that a receipt proves narrow.
 pub const PROVEN: &str = "narrow (proven by its issue or an audit)";
 
 /// What is known of a token's rights, in words.
@@ -375,7 +375,7 @@ pub fn rights(
     }
 }
 
-/// What is wrong with a receipt that lies beside a token file, or what it says against its token.
+/// The problem of a receipt beside a token file, or of its token by the receipt, if there is one.
 pub fn receipt(report: &HostReport) -> Option<String> {
     let host = &report.key.host;
     let fix = feature::run_token("issue", host);
@@ -393,11 +393,11 @@ pub fn receipt(report: &HostReport) -> Option<String> {
     })
 }
 
-/// A moment as people compare it: how long before or after `now`.
+/// The time from `now` to a moment, in words: `in` a time, or a time `ago`.
 pub fn relative(moment: Timestamp, now: Timestamp) -> String {
     let words = |duration: std::time::Duration| {
         let whole = std::time::Duration::from_secs(duration.as_secs());
-        // Two units tell enough.
+        // Two units are exact enough.
         let text = humantime::format_duration(whole).to_string();
         text.split(' ').take(2).collect::<Vec<_>>().join(" ")
     };

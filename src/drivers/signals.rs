@@ -21,8 +21,8 @@ pub enum SignalRequest {
     Stop,
 }
 
-/// How long a request under way may go on after a signal to stop. All is over within four seconds:
-/// procd kills after five, and what was learnt has to reach the disk before that.
+/// The time that a request under way has after a signal to stop. The stop ends within four seconds:
+/// procd kills after five, and the results have to reach the disk before that.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// The signals of a daemon.
@@ -57,7 +57,7 @@ impl Signals {
 /// Waits until a signal has left its bytes on `stream`, and takes them.
 async fn heard(stream: &mut UnixStream) {
     let mut bytes = [0; 64];
-    // The other end lives as long as the process, so there is neither end nor error to tell.
+    // The other end lives as long as the process, so there is neither an end nor an error.
     let _ = stream.read(&mut bytes).await;
 }
 
@@ -71,7 +71,7 @@ fn stream(signals: &[i32]) -> io::Result<UnixStream> {
     UnixStream::from_std(reader)
 }
 
-/// Awaits `work`; when `told` to stop, turns `stop` true. `None` when it does not finish soon then.
+/// Awaits `work`; when `told` is ready, sets `stop`. `None` when `work` then outlasts [`LAST_WORDS`].
 async fn unless_told<T>(
     work: impl Future<Output = T>,
     stop: &Cell<bool>,

@@ -1,5 +1,5 @@
-//! `status`: what is set, what waits and until when, from the state alone. Takes no lock and asks
-//! nobody; the exit code is the one that what it shows stands for.
+//! `status`: what is set, what waits and until when, from the state alone. Takes no lock and asks no
+//! server; the exit code is that of the state that it shows.
 
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ struct Status<'a> {
     version: u8,
     daemon: &'static str,
     hosts: Vec<HostStatus<'a>>,
-    /// Those that are left aside.
+    /// The services that are asked last for now.
     services: Vec<ServiceStatus<'a>>,
 }
 
@@ -45,10 +45,10 @@ struct HostStatus<'a> {
     outcome: Option<&'static str>,
     hold: Option<HoldStatus>,
     refresh: Option<String>,
-    /// When the host's token ends; known only with a receipt.
+    /// The end of the host's token; known only with a receipt.
     expires: Option<String>,
-    /// What is known of the host's token; left out where nothing is written down about it, and
-    /// nothing found against it.
+    /// What is known of the host's token; left out where no receipt is about it, and no check found
+    /// anything against it.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<TokenForm>,
     /// What the zone's own servers said last; left out where they were not asked.
@@ -56,8 +56,8 @@ struct HostStatus<'a> {
     verified: Option<Verified<'a>>,
 }
 
-/// A host's token: what is known of its rights, when its server last took it, and when it lapses
-/// without use.
+/// A host's token: its known rights, when its server last accepted it, and when it lapses without
+/// use.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct TokenForm {
@@ -67,8 +67,8 @@ struct TokenForm {
     idle_end: Option<String>,
 }
 
-/// What the zone's own servers said: how many hold what is set, how many seconds after the update if
-/// that was watched, or what is wrong.
+/// What the zone's own servers said: how many hold what is set, and how many seconds after the update
+/// if that was watched; or what is wrong.
 #[derive(Serialize)]
 struct Verified<'a> {
     at: String,
@@ -77,8 +77,8 @@ struct Verified<'a> {
     wrong: Option<&'a str>,
 }
 
-/// One record: what is set since when. `set` is null when nothing ever was, and empty when the
-/// record was removed, then.
+/// One record: what is set, and since when. `set` is null when nothing was ever set, and empty when
+/// the record was removed `since` then.
 #[derive(Serialize)]
 struct RecordStatus {
     set: Option<Vec<String>>,
@@ -92,13 +92,13 @@ struct HoldStatus {
     until: Option<String>,
 }
 
-/// Shows how every configured host stands.
+/// Prints the state of every configured host.
 pub fn run(setup: &Setup, json: bool) -> Exit {
     let opened = Store::open(&setup.state_dir, state::StateAccess::ReadOnly);
     let loaded = opened.and_then(|mut store| Ok((store.load()?, store)));
     let (mut memory, store) = match loaded {
         Ok((loaded, store)) => {
-            // On standard error, so that what scripts read stays what it is.
+            // On standard error, so that the output for scripts keeps its form.
             loaded.damage.iter().for_each(|damage| err(damage));
             (loaded.memory, store)
         }
@@ -150,7 +150,7 @@ fn stamp(moment: Timestamp) -> String {
     rfc3339_seconds(moment).to_string()
 }
 
-/// The services outside that are left aside.
+/// The services outside that are asked last for now.
 fn aside(
     memory: &Memory,
     now: Timestamp,
@@ -158,7 +158,7 @@ fn aside(
     memory.services.iter().filter(move |(_, standing)| standing.is_aside(now))
 }
 
-/// The exit code that a host stands for.
+/// The exit code for the state of a host.
 fn standing(host: &HostConfig, entry: Option<&Entry>, now: Timestamp) -> Exit {
     let Some(entry) = entry else { return Exit::Deferred };
     let held = entry.holds(now).map(|(_, hold)| Exit::from(hold.kind));
@@ -168,23 +168,23 @@ fn standing(host: &HostConfig, entry: Option<&Entry>, now: Timestamp) -> Exit {
     let doubtful = records.iter().any(|record| record.sent.is_some());
     let missing = records.iter().any(|record| record.missing_since.is_some());
     let waits = never_right || doubtful || missing || entry.queued_since.is_some();
-    // A wait that is over is no success: the next round has yet to find out.
+    // A wait that is over is no success: only the next round shows the result.
     let last = entry.last.map(|(word, _)| match word {
         Word::Updated | Word::Unchanged => Exit::Right,
-        // What was rejected and is not held any more is asked for again.
+        // A rejected update that is not held any more is sent again.
         Word::Deferred | Word::Rejected => Exit::Deferred,
     });
     Exit::worst(held.chain(last).chain(waits.then_some(Exit::Deferred)))
 }
 
-/// When unchanged addresses are sent next.
+/// The moment at which unchanged addresses are sent next.
 fn refresh(host: &HostConfig, entry: &Entry) -> Option<Timestamp> {
     let period = host.host.refresh?;
     let sets = entry.families.iter().filter_map(|(_, record)| record.set.as_ref());
     sets.map(|set| set.confirmed.after(period)).min()
 }
 
-/// A host's token, where its provider has such, as far as its secret can be read.
+/// A host's token, if its provider has tokens and its secret can be read.
 struct TokenStatus {
     is_one: bool,
     access: Option<HostAccess>,
@@ -214,7 +214,7 @@ impl TokenStatus {
         Some(upkeep::known(&self.access.as_ref()?.terms, self.check(memory)))
     }
 
-    /// When its server last took it: before anything was confirmed, that is not known.
+    /// The moment at which its server last accepted it; unknown before the first confirmed update.
     fn last_used(&self, memory: &Memory, entry: Option<&Entry>) -> Option<Timestamp> {
         let sets = entry?.families.iter().filter_map(|(_, record)| record.set.as_ref());
         let confirmed = sets.map(|set| set.confirmed).max()?;
@@ -222,13 +222,13 @@ impl TokenStatus {
         Some(confirmed.max(token.spoke))
     }
 
-    /// When it lapses if it is not used before.
+    /// The moment at which it lapses if it is not used before.
     fn idle_end(&self, last_used: Option<Timestamp>) -> Option<Timestamp> {
         Some(last_used?.after(self.terms()?.max_unused?))
     }
 
-    /// What a person must know of it: one that is dead, or does too much where something narrower is
-    /// to be had.
+    /// The exit code for it: a person must act when it is dead, or too powerful where a narrower token
+    /// is available.
     fn exit(&self, memory: &Memory) -> Exit {
         let needs_a_person = self.known(memory).is_some_and(|known| known.needs_a_person());
         if needs_a_person { Exit::Rejected } else { Exit::Right }
@@ -254,7 +254,7 @@ impl TokenStatus {
             let check = self.check(memory);
             let rights = show::rights(&host.host.key.host, &access.terms, check, now);
             out(&format!("  token: {rights}"));
-            // That it was looked at since is another fact than the proof.
+            // A later check is another fact than the proof.
             let is_proven = self.terms().is_some_and(|terms| terms.proof == Proof::Narrow);
             if is_proven && matches!(self.known(memory), Some(Known::Narrow(Some(_)))) {
                 out(&format!("  token: {}", show::PROVEN));

@@ -1,6 +1,6 @@
-//! The daemon in one line for people, as `systemctl status` shows it.
+//! The daemon's state in one line for people, as `systemctl status` shows it.
 //!
-//! Counts how the hosts stand; names nobody and holds no secret.
+//! Counts the hosts by their state; holds no name and no secret.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use crate::exit::Exit;
 use crate::os::clock::rfc3339_seconds;
 use crate::round::Report;
 
-/// How the daemon stands.
+/// The state of the daemon.
 #[derive(Debug, Default)]
 pub struct Status {
-    /// How the hosts stand since the last round; empty before the first one is over.
+    /// The hosts by their state after the last round; empty before the first one is over.
     hosts: String,
-    /// Whether the configuration's file is wrong by now, so that an older one is in force.
+    /// Whether the last reload failed, so that an older configuration is in force.
     pub outdated: bool,
 }
 
 impl Status {
-    /// Notes what a round that is over `now` found.
+    /// Notes the result of a round that is over `now`.
     pub fn note(&mut self, report: &Report, now: Timestamp) {
         let stands = report.hosts.iter().map(|host| (host.standing, host.waits_until()));
         self.hosts = hosts(stands, now);
@@ -29,7 +29,7 @@ impl Status {
         }
     }
 
-    /// All of it in one line.
+    /// The whole state in one line.
     pub fn line(&self) -> String {
         let hosts =
             if self.hosts.is_empty() { "the first round is under way" } else { &*self.hosts };
@@ -40,7 +40,7 @@ impl Status {
     }
 }
 
-/// How many hosts stand how, each by its exit code and the moment that its wait ends:
+/// The number of hosts in each state, from each host's exit code and the end of its wait:
 /// `3 hosts right, 1 waiting until 14:05 UTC`.
 fn hosts(stands: impl Iterator<Item = (Exit, Option<Timestamp>)>, now: Timestamp) -> String {
     let (mut right, mut waiting, mut rejected, mut left_out) = (0, 0, 0, 0);
@@ -53,7 +53,7 @@ fn hosts(stands: impl Iterator<Item = (Exit, Option<Timestamp>)>, now: Timestamp
                 until = until.into_iter().chain(end).min();
             }
             Exit::Rejected => rejected += 1,
-            // Nobody stands by a wrong command line.
+            // No host has the exit code of a wrong command line.
             Exit::Usage | Exit::Configuration => left_out += 1,
         }
     }
@@ -75,7 +75,7 @@ fn hosts(stands: impl Iterator<Item = (Exit, Option<Timestamp>)>, now: Timestamp
     text
 }
 
-/// The minute by which `moment` has come, with its day when it is not within one of `now`.
+/// `moment` rounded up to a minute, with its date when it is not within a day of `now`.
 fn minute(moment: Timestamp, now: Timestamp) -> String {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     // Never earlier than the moment: a wait of seconds would look as if it were over.
