@@ -1,7 +1,7 @@
-//! DNS exchanges: a message to a server over UDP, and over TCP where that does not do.
+//! DNS exchanges: a message to a server over UDP, and over TCP where UDP is not enough.
 //!
-//! Each try has a port and an id of its own, so that a forged answer has to guess both (RFC 5452). What
-//! counts as the answer is the caller's.
+//! Each try has a port and an id of its own, so that a forged answer has to guess both (RFC 5452). The
+//! caller decides what counts as the answer.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ const TRIES: u32 = 3;
 /// How long one try may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The largest message that goes by UDP, since every way carries it whole (RFC 9715, section 3.2).
+/// The largest message that goes by UDP: every path carries it whole (RFC 9715, section 3.2).
 const MOST_UDP: usize = 1232;
 
 /// The longest answer over TCP that is read.
@@ -32,46 +32,46 @@ const MOST_TCP: usize = 16 * 1024;
 /// A server at one of its addresses.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer<'a> {
-    /// What errors call it.
+    /// Its name in errors.
     pub title: &'a str,
-    /// Where it is.
+    /// Its address and port.
     pub address: SocketAddr,
-    /// The interface by which it is asked, or not at all.
+    /// The only interface by which it may be asked; `None` is any.
     pub bind: Option<InterfaceName>,
 }
 
-/// What a caller makes of a datagram that is the answer.
+/// A caller's verdict on a datagram that is the answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Read<T> {
-    /// This.
+    /// The content of the answer.
     Answer(T),
-    /// It is cut off, or not to be trusted as it came: it is asked for again over TCP.
+    /// The answer is cut off, or not to be trusted over UDP: the question is asked again over TCP.
     AgainByTcp,
-    /// The same, but this is the answer where no connection over TCP comes about.
+    /// The same, but this content is used where no connection over TCP is possible.
     Doubtful(T),
 }
 
-/// Nothing can have reached the server.
+/// The silence when nothing can have reached the server.
 pub fn unreachable(detail: String) -> Silence {
     Silence::new(Fault::Unreachable, detail)
 }
 
-/// The server may have heard the question.
+/// The silence when the server may have received the question.
 fn lost(detail: String) -> Silence {
     Silence::new(Fault::Lost, detail)
 }
 
-/// One kind of question, and how its answers are known.
+/// One kind of question, and how its answers are recognized.
 pub trait Question {
-    /// What has to be kept of a message to know its answer.
+    /// The part of a message that is kept to recognize its answer.
     type Kept;
-    /// What an answer tells.
+    /// The content of an answer.
     type Told;
 
-    /// The message with that id, and what is kept of it.
+    /// The message with that id, and the part of it that is kept.
     fn message(&self, id: u16) -> (Vec<u8>, Self::Kept);
 
-    /// What `bytes` tell, if they answer the message with that id; `by_tcp` is the last chance.
+    /// The content of `bytes`, if they answer the message with that id; `by_tcp` is the last try.
     fn read_answer(
         &self,
         bytes: &[u8],
@@ -81,11 +81,11 @@ pub trait Question {
     ) -> Result<Read<Self::Told>, Ignored>;
 }
 
-/// A question that nothing but its id and itself ties to its answer.
+/// A question whose answer is recognized by its id and the question alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain<'a> {
     question: &'a dns::Question,
-    /// How it is written with an id.
+    /// The function that writes the question with an id.
     written: fn(u16, &dns::Question) -> Vec<u8>,
 }
 
@@ -95,7 +95,7 @@ impl<'a> Plain<'a> {
         Self { question, written: query }
     }
 
-    /// A question to a server about what it is responsible for, not for what it has in a cache.
+    /// A question for a server's own data, not for the data in its cache.
     pub fn direct(question: &'a dns::Question) -> Self {
         Self { question, written: direct_query }
     }
@@ -103,7 +103,7 @@ impl<'a> Plain<'a> {
 
 /// Asks a server at each of its `addresses` by UDP, and then at each over TCP, until one answers.
 ///
-/// Of several silences it returns that of a server which may have heard the question.
+/// Of several silences it returns that of a server which may have received the question.
 pub async fn ask_at_each<Q: Question>(
     title: &str,
     addresses: &[SocketAddr],
@@ -142,7 +142,7 @@ impl Peer<'_> {
                 return self.ask_by_tcp(question).await;
             }
             let read = |bytes: &[u8]| question.read_answer(bytes, id, &kept, false);
-            // What an earlier try asked for may have been done.
+            // The request of an earlier try may have been carried out.
             let lost = |silence: Silence| lost(silence.detail);
             let heard = self.by_udp(&message, read).await.map_err(|error| self.failure(&error));
             match heard.map_err(|silence| if number > 0 { lost(silence) } else { silence })? {
@@ -185,7 +185,7 @@ impl Peer<'_> {
             Err(_) => return Err(unreachable(self.silent_over_tcp())),
         };
         let exchange = async {
-            // Length and message in one piece: some servers read no second (RFC 7766, section 8).
+            // Length and message in one piece: some servers read only the first (RFC 7766, section 8).
             let length = u16::try_from(message.len()).unwrap_or(u16::MAX).to_be_bytes();
             stream.write_all(&[&length[..], &message].concat()).await?;
             let length = usize::from(stream.read_u16().await?);

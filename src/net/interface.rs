@@ -1,6 +1,6 @@
-//! Lines: the interfaces by which bound requests leave, or not at all.
+//! The interfaces to which requests are bound: such a request leaves by no other.
 //!
-//! A line is looked for before each request and for each socket, so that a change of it is noticed
+//! The interface is looked up before each request and for each socket, so that its change is noticed
 //! before anything is sent.
 
 use std::io;
@@ -18,7 +18,7 @@ use crate::core::address::{Family, PerFamily};
 use crate::os::kernel::{self, Interface};
 use crate::os::reason::reason;
 
-/// An interface that is there and up; equal ones are the same line with the same addresses.
+/// An interface that is there and up; equal ones are the same interface with the same addresses.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Uplink {
     name: InterfaceName,
@@ -26,20 +26,20 @@ pub struct Uplink {
     means: Means,
     /// Its best usable address of each family.
     addresses: PerFamily<Option<IpAddr>>,
-    /// Whose packets a route leads to the Internet by it, if there is one.
+    /// The packets that a route leads to the Internet by it, if there is a route.
     reach: PerFamily<Option<RouteScope>>,
 }
 
-/// Which packets a route leads to the Internet by a line.
+/// The packets that a route leads to the Internet by an interface.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RouteScope {
-    /// All that leave by it.
+    /// All packets that leave by it.
     Any,
-    /// Only those that come from its address: a rule tells the lines apart by that.
+    /// Only packets from its address: a rule selects the interface by the address.
     Own,
 }
 
-/// The way of `family` to the Internet by the interface `index`, and for which packets it is;
+/// The route of `family` to the Internet by the interface `index`, and the packets that it leads;
 /// `addresses` are those of this machine.
 pub fn route(
     index: u32,
@@ -61,7 +61,7 @@ fn best(index: u32, family: Family, addresses: &[KernelAddress]) -> Option<IpAdd
     choose(&own, family, preferences, None).chosen?.iter().next()
 }
 
-/// What holds a socket to a line.
+/// How a socket is held to an interface.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Means {
     /// The socket is bound to the interface's address, which the kernel's routes have to honour.
@@ -90,7 +90,7 @@ impl Uplink {
         Self::of(name, interface, &addresses, reach, || trial(name))
     }
 
-    /// The line that `interface` is, if it is any; `trial` is how binding a socket to it ends.
+    /// The uplink of `interface`, if it is usable; `trial` binds a socket to it as a test.
     fn of(
         name: InterfaceName,
         interface: Option<Interface>,
@@ -117,7 +117,7 @@ impl Uplink {
         Ok(Self { name, index, means, addresses, reach })
     }
 
-    /// The family to connect over, `wanted` if one is; `None` is any. The error says what is lacking.
+    /// The family to connect over: `wanted` if given; `None` is any. The error says what is missing.
     pub fn family(&self, wanted: Option<Family>) -> Result<Option<Family>, String> {
         let name = self.name;
         match (wanted, self.carries(Family::V4), self.carries(Family::V6)) {
@@ -134,8 +134,8 @@ impl Uplink {
         }
     }
 
-    /// Whether a socket of `family` can be held to the line. Without an address and without a route,
-    /// the kernel would have packets of IPv4 leave by it all the same, with the address of another.
+    /// Whether a socket of `family` can be held to the interface. Without an address and a route there,
+    /// the kernel would still send IPv4 packets by it, with the address of another interface.
     fn carries(&self, family: Family) -> bool {
         let has_address = self.addresses[family].is_some();
         has_address || self.means == Means::Device && self.reach[family].is_some()
@@ -169,13 +169,13 @@ fn trial(name: InterfaceName) -> io::Result<()> {
     socket.bind_device(Some(name.as_str().as_bytes()))
 }
 
-/// Elsewhere there is no such thing.
+/// Fails: other systems cannot bind a socket to an interface.
 #[cfg(not(target_os = "linux"))]
 fn trial(_: InterfaceName) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// A UDP socket that hears the server at `address` alone, held to the interface `bind` if given.
+/// A UDP socket that receives from `address` alone, held to the interface `bind` if given.
 pub async fn udp_to(address: SocketAddr, bind: Option<InterfaceName>) -> io::Result<UdpSocket> {
     let line = found(bind)?;
     let socket = udp_of(line.as_ref(), local(line.as_ref(), Family::of(address.ip()))?).await?;
@@ -183,8 +183,8 @@ pub async fn udp_to(address: SocketAddr, bind: Option<InterfaceName>) -> io::Res
     Ok(socket)
 }
 
-/// A UDP socket that sends from `local` and hears everybody, held to the interface `bind` if given; else
-/// packets to a group leave by the interface that has `local`.
+/// A UDP socket that sends from `local` and receives from all, held to the interface `bind` if given;
+/// else packets to a group leave by the interface that has `local`.
 pub async fn udp_from(local: IpAddr, bind: Option<InterfaceName>) -> io::Result<UdpSocket> {
     udp_of(found(bind)?.as_ref(), local).await
 }
@@ -224,7 +224,7 @@ fn local(line: Option<&Uplink>, family: Family) -> io::Result<IpAddr> {
     Ok(line.local_address(Some(family)).unwrap_or_else(|| unspecified(family)))
 }
 
-/// The address that stands for any of `family`.
+/// The address that means any address of `family`.
 pub fn unspecified(family: Family) -> IpAddr {
     match family {
         Family::V4 => Ipv4Addr::UNSPECIFIED.into(),

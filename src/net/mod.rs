@@ -1,6 +1,6 @@
-//! How anything leaves this machine: over HTTP, as datagrams, as messages of DNS, by which interface.
+//! All that leaves this machine: HTTP, datagrams, messages of DNS, and the interface that they take.
 //!
-//! Knows neither providers nor what its answers mean. Used by whoever asks somebody else.
+//! Knows neither providers nor the meaning of answers. Used by the rooms that ask servers.
 
 pub mod exchange;
 pub mod http;

@@ -1,6 +1,6 @@
-//! Servers that are asked without HTTP: found by their names, asked, and heard.
+//! Servers that are asked without HTTP: finds them by name, sends requests and receives answers.
 //!
-//! What a server says is judged by who asks; here it is made sure that the server said it.
+//! The caller judges the answer of a server; this module makes sure that the server sent it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,11 +20,11 @@ const LOOK_UP: Duration = Duration::from_secs(5);
 /// Why a datagram is no answer, in words that follow the server's name.
 pub struct Ignored(pub &'static str);
 
-/// What was heard of a server.
+/// The result of waiting for a server's answer.
 pub enum Heard<T> {
-    /// Its answer.
+    /// The answer.
     Answer(T),
-    /// None in time; the last datagram was ignored for this reason, if there was any.
+    /// No answer in time; the last datagram, if there was any, was ignored for this reason.
     Nothing(Option<Ignored>),
 }
 
@@ -51,7 +51,7 @@ pub async fn locate_all(server: &Server) -> Result<Vec<SocketAddr>, String> {
 
 /// The addresses of `server` in `family`, at least one and at most `MOST_ADDRESSES`.
 async fn locate_in(server: &Server, family: Family) -> Result<Vec<SocketAddr>, String> {
-    /// Each of them may be silent for as long as all tries take.
+    /// The most addresses to ask: each of them may be silent for as long as all tries take.
     const MOST_ADDRESSES: usize = 4;
     let (name, port) = match server {
         Server::Address(address) => return Ok(vec![*address]),
@@ -95,7 +95,7 @@ pub async fn hear<T>(
             }
         }
     };
-    // Around the loop, not in it: else whoever floods the socket could keep us for ever.
+    // The limit is around the loop, not in it: a flood of datagrams could hold us for ever.
     match timeout_at(deadline, answer).await {
         Ok(answer) => answer.map(Heard::Answer),
         Err(_) => Ok(Heard::Nothing(ignored)),
@@ -122,7 +122,7 @@ pub async fn ask<T, const MOST: usize>(
     Ok(Heard::Nothing(ignored))
 }
 
-/// Why `server` could not be asked over `family`, or not heard.
+/// The reason why `server` could not be asked over `family`, or its answer not received.
 pub fn failure(server: &str, family: Family, error: &io::Error) -> String {
     use io::ErrorKind as Kind;
     match error.kind() {
@@ -134,7 +134,7 @@ pub fn failure(server: &str, family: Family, error: &io::Error) -> String {
     }
 }
 
-/// That `server` was silent for `patience`, or said only what was ignored.
+/// The words for a `server` that was silent for `patience`, or sent only ignored datagrams.
 pub fn silence(server: &str, patience: Duration, ignored: Option<&Ignored>) -> String {
     let patience = humantime::format_duration(patience);
     match ignored {

@@ -1,6 +1,6 @@
-//! Causes of failed requests, in words, and what follows from each: was anything sent?
+//! Causes of failed requests in words, and the fault of each: whether anything was sent.
 //!
-//! Reads the errors of the HTTP client's layers. What may have failed after the request left is lost.
+//! Reads the errors of the HTTP client's layers. After the request left, a failure counts as lost.
 
 use std::error::Error;
 use std::io;
@@ -46,7 +46,7 @@ pub(super) fn of(
     Silence::new(Fault::Unreachable, detail)
 }
 
-/// The first cause of all, in its own words.
+/// The first cause of an error, in that cause's own words.
 pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
@@ -95,7 +95,7 @@ fn after_connecting(error: &reqwest::Error, server: &str) -> Silence {
     Silence::new(Fault::Lost, detail)
 }
 
-/// Whether the client's parser refused an answer: only its words tell. Others count as a lost answer.
+/// Whether the client's parser refused an answer, by its words. Other errors count as a lost answer.
 fn is_not_http(error: &(dyn Error + 'static)) -> bool {
     let text = error.to_string();
     text.starts_with("invalid HTTP ") || text == "message head is too large"
@@ -147,7 +147,7 @@ fn of_certificate(wrong: &CertificateError, server: &str) -> String {
             "the certificate of {server} is from an unknown authority; if it is your own, name its \
              certificate in `ca-file`"
         ),
-        // An authority that was made anew has its old name and another key.
+        // An authority that was made again has its old name and another key.
         Wrong::BadSignature => format!(
             "the certificate of {server} was not signed by the authority it names; if it is your \
              own, renew its certificate in `ca-file`"
@@ -179,7 +179,7 @@ fn of_certificate(wrong: &CertificateError, server: &str) -> String {
     }
 }
 
-/// What the checks of certificates say, and what that means.
+/// The words of the certificate checks, and their meaning.
 const WEB_PKI: [(&str, &str); 4] = [
     (
         "CaUsedAsEndEntity",
@@ -213,7 +213,7 @@ fn names(presented: &[String]) -> String {
     }
 }
 
-/// The server is not trusted yet, so what it says must not shape the log.
+/// The text on one line, cut off: the server is not trusted yet, so its words must not shape the log.
 fn one_line(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
@@ -229,12 +229,12 @@ fn without_port(server: &str) -> &str {
     }
 }
 
-/// The innermost error of a type; what wraps it in its own type has lost the kind.
+/// The innermost error of a type; an outer error of that type has lost the kind.
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     chain(error).filter_map(|error| error.downcast_ref()).last()
 }
 
-/// The error and its causes, with those that an `io::Error` wraps, which it skips as a source.
+/// The error and its causes, with those that an `io::Error` wraps, which its `source` skips.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
         Some(wrapper) => wrapper.get_ref().map(|inner| inner as &(dyn Error + 'static)),

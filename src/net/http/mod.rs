@@ -42,12 +42,12 @@ const MOST: usize = 64 * 1024;
 /// The most that is read of a list, in bytes: deSEC's pages of 500 tokens have 200 KiB.
 const MOST_OF_A_LIST: usize = 4 * 1024 * 1024;
 
-/// How long things may take.
+/// The time limits of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
-    /// Until a connection stands: name look-up, TCP and TLS together.
+    /// The limit until a connection is open: name look-up, TCP and TLS together.
     pub connect: Duration,
-    /// From the beginning to the last byte of the answer.
+    /// The limit from the beginning to the last byte of the answer.
     pub whole: Duration,
 }
 
@@ -64,11 +64,11 @@ pub struct Clients {
     limits: Limits,
     pulse: Pulse,
     made: RefCell<Made>,
-    /// The secrets that were sent, or told: every server may repeat any of them.
+    /// The secrets that were sent or received: every server may repeat any of them.
     veil: RefCell<Veil>,
 }
 
-/// Few enough for lists: one entry per authority file, family and line.
+/// The clients and their TLS settings. Lists suffice: one per authority file, family and interface.
 #[derive(Debug, Default)]
 struct Made {
     clients: Vec<Kept>,
@@ -85,7 +85,7 @@ struct Kept {
     reached: Vec<String>,
 }
 
-/// How connections are made; an interface that is not what it was is another way.
+/// How connections are made; an interface that has changed is another way.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Way {
     /// The family that they use; `None` is any.
@@ -96,10 +96,10 @@ struct Way {
     local: Option<IpAddr>,
 }
 
-/// Whom a connection trusts.
+/// The authorities that a connection trusts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Trust {
-    /// Nobody: the connection is not encrypted.
+    /// No authority: the connection is not encrypted.
     Nobody,
     /// The web's authorities, and those of a file.
     Web(Option<PathBuf>),
@@ -111,13 +111,13 @@ impl Clients {
         Self::with_limits(clock_is_set, Limits::default())
     }
 
-    /// The same with other time limits.
+    /// The clients of a round, with other time limits.
     pub fn with_limits(clock_is_set: bool, limits: Limits) -> Self {
         let (pulse, made, veil) = Default::default();
         Self { clock_is_set, limits, pulse, made, veil }
     }
 
-    /// The same, counting every answer and every failure as a step of the round.
+    /// The same clients, counting every answer and every failure as a step of the round.
     pub fn counting(self, pulse: &Pulse) -> Self {
         Self { pulse: pulse.clone(), ..self }
     }
@@ -127,7 +127,7 @@ impl Clients {
         self.conceal_of("", secret);
     }
 
-    /// The same for the secret of `login`.
+    /// Hides the secret of `login` in all answers from now on.
     fn conceal_of(&self, login: &str, secret: &Secret) {
         let mut veil = self.veil.borrow_mut();
         veil.add(secret);
@@ -177,7 +177,7 @@ impl Clients {
         limit: usize,
     ) -> Result<Answer, Silence> {
         let url = parsed(request.url.expose())?;
-        // Before anything is sent, the look-up of a name included.
+        // The way is found before anything is sent, even the look-up of a name.
         let way = Way::of(request, &url).map_err(|gone| Silence::new(Fault::Unreachable, gone))?;
         self.conceal_all(request);
         let answer = self.carry_by(&way, request, url, ca_file, limit).await;
@@ -197,12 +197,12 @@ impl Clients {
         }
     }
 
-    /// `answer` without the secrets that it repeats: what it says is quoted in logs and in the state.
+    /// `answer` without the secrets that it repeats: its text is quoted in logs and in the state.
     fn without_secrets(&self, mut answer: Answer) -> Answer {
         let mut veil = self.veil.borrow_mut();
         answer.cookies.iter().filter_map(session).for_each(|secret| veil.add(&secret));
-        // Of values that are read only whole secrets go: a name may look like part of a bad key. Then
-        // they are not quoted.
+        // An answer that is parsed loses only whole secrets: a name may look like part of a bad key.
+        // An answer with such a part is not quoted.
         let begins = answer.body.trim_ascii_start().first();
         let is_read =
             (200..300).contains(&answer.status) && matches!(begins, Some(b'{' | b'[' | b'<'));
@@ -268,7 +268,7 @@ impl Clients {
         }
         let call = authorized(call, request.authorization.as_ref())?;
         let failed = |error: reqwest::Error| {
-            // Its own words would hold the path.
+            // The error's own words would hold the path.
             let error = error.without_url();
             cause::of(&error, &server, via, self.limits.connect, self.clock_is_set)
         };
@@ -303,7 +303,7 @@ impl Clients {
         };
         let server = server(url);
         let mut made = self.made.borrow_mut();
-        // Where any family will do, a connection that is open already is the shortest way.
+        // Where any family is allowed, a connection that is open already is the fastest.
         let fits = |kept: &&mut Kept| {
             kept.trust == trust
                 && kept.way.line == way.line
@@ -335,7 +335,7 @@ impl Clients {
 }
 
 impl Way {
-    /// The way that `request`, which goes to `url`, has to take; the error says that it takes none.
+    /// The way that `request` has to take to `url`; the error says why there is none.
     fn of(request: &HttpRequest, url: &Url) -> Result<Self, String> {
         let Some(name) = request.bind else {
             return Ok(Self { via: request.via, line: None, local: None });
@@ -348,7 +348,7 @@ impl Way {
 }
 
 impl Made {
-    /// The authorities are loaded once, whatever the number of families and servers.
+    /// The TLS settings for `trust`; authorities are loaded once for all families and servers.
     fn config(&mut self, trust: &Trust) -> Result<ClientConfig, Silence> {
         if let Some((_, config)) = self.configs.iter().find(|(of, _)| of == trust) {
             return Ok(config.clone());
@@ -365,19 +365,19 @@ impl Made {
 
 /// The server that `url` names, with its port where that is not the scheme's own.
 ///
-/// This is as much of a URL as belongs into a message: paths and queries may hold secrets.
+/// Only this part of a URL belongs in a message: paths and queries may hold secrets.
 pub fn server_of(url: &str) -> String {
     parsed(url).map_or_else(|error| error.detail, |url| server(&url))
 }
 
-/// The port that `url` is asked at, if it is one.
+/// The port of `url`, if `url` is valid.
 pub fn port_of(url: &str) -> Option<u16> {
     parsed(url).ok()?.port_or_known_default()
 }
 
-/// Where `reference` leads from `base`, if that is plain HTTP at `address` itself.
+/// The URL to which `reference` leads from `base`, if that is plain HTTP at `address` itself.
 ///
-/// For devices that name pages of their own: what leads to another machine is nobody's word.
+/// For devices that name their own pages: a URL at another machine is not trusted.
 pub fn link_at(address: IpAddr, base: &str, reference: &str) -> Option<String> {
     let url = Url::parse(base).ok()?.join(reference).ok()?;
     (url.scheme() == "http" && literal(&url) == Some(address)).then(|| url.into())
@@ -397,7 +397,7 @@ fn parsed(url: &str) -> Result<Url, Silence> {
     }
 }
 
-/// The address that stands in `url` in place of a name.
+/// The address in `url`, if it has one in place of a name.
 fn literal(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -474,7 +474,7 @@ fn encoded(login: &str, secret: &Secret) -> impl Iterator<Item = String> {
     [percent.to_ascii_lowercase(), percent].into_iter().chain(alone).chain(with_login)
 }
 
-/// The session that a cookie stands for; short ones hold no secret but a setting.
+/// The value of a cookie, if it is a session's; a short value is a setting and no secret.
 fn session(cookie: &Secret) -> Option<Secret> {
     const SHORTEST: usize = 8;
     let (_, value) = cookie.expose().split_once('=')?;
@@ -482,7 +482,7 @@ fn session(cookie: &Secret) -> Option<Secret> {
     (value.len() >= SHORTEST).then(|| Secret::new(value))
 }
 
-/// What an answer's head says, as far as protocols read it.
+/// The parts of an answer's head that protocols read.
 fn head(response: &Response) -> Answer {
     let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let media_type = |value: &str| {
@@ -497,7 +497,7 @@ fn head(response: &Response) -> Answer {
         content_type: text(CONTENT_TYPE).map(media_type),
         challenges: response.headers().contains_key(WWW_AUTHENTICATE),
         retry_after: text(RETRY_AFTER).and_then(|wish| {
-            // By the server's own clock, if it tells: nobody knows whether both are right.
+            // By the server's own clock, if it sends the time: either clock may be wrong.
             let now = text(DATE).and_then(calendar::http_date);
             retry_after(wish, now.unwrap_or_else(wall))
         }),
@@ -520,7 +520,7 @@ fn method(method: Method) -> reqwest::Method {
     }
 }
 
-/// Where a list goes on, from a `Link` header such as `<a>; rel="first", <b>; rel="next"`.
+/// The URL of a list's next page, from a `Link` header such as `<a>; rel="first", <b>; rel="next"`.
 fn next_page(header: &str) -> Option<String> {
     let mut links = header.split(',').map(str::trim);
     let next = links.find(|link| link.contains("rel=\"next\"") || link.ends_with("rel=next"))?;
@@ -528,11 +528,11 @@ fn next_page(header: &str) -> Option<String> {
     Some(url.to_owned())
 }
 
-/// How long a `Retry-After` header wants one to wait from `now` on (RFC 9110, section 10.2.3): whole
+/// The wait from `now` on that a `Retry-After` header asks for (RFC 9110, section 10.2.3): whole
 /// seconds, or a date.
 ///
-/// Returns at most one day, so that a broken server cannot silence a host for good, and `None` for
-/// what is neither or asks for no wait.
+/// Returns at most one day, so that a broken server cannot silence a host for ever, and `None` for
+/// another form or no wait.
 fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let header = header.trim();

@@ -1,6 +1,6 @@
-//! Whom TLS connections trust: the web's authorities, built in, and those of a file.
+//! The authorities that TLS connections trust: the web's, built in, and those of a file.
 //!
-//! Always verified; there is no switch that turns this off.
+//! Certificates are always verified; no switch turns this off.
 
 use std::io::Read;
 use std::path::Path;
@@ -35,7 +35,7 @@ pub(super) fn web(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     config(roots)
 }
 
-/// What is wrong with the PEM file `ca_file`, if it cannot be used.
+/// The problem of the PEM file `ca_file`, if it cannot be used.
 pub fn ca_file_problem(ca_file: &Path) -> Option<String> {
     add(&mut RootCertStore::empty(), ca_file).err()
 }
@@ -49,13 +49,13 @@ fn add(roots: &mut RootCertStore, ca_file: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// For connections without TLS, whose client wants a configuration nevertheless.
+/// Trusts no authority: for connections without TLS, whose client needs a configuration nevertheless.
 pub(super) fn nobody() -> Result<ClientConfig, String> {
     config(RootCertStore::empty())
 }
 
 fn config(roots: RootCertStore) -> Result<ClientConfig, String> {
-    // Nothing here proves itself by a certificate, and what would sign with its key is large.
+    // This client has no certificate of its own, and the code that signs with a key is large.
     let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
     let provider = Arc::new(provider);
     let versions =
