@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::core::memory::Reckoning;
 use crate::core::time::Timestamp;
 
-/// No honest clock shows an earlier moment: the day of the release, or of the build if that is
+/// The earliest moment that a right clock shows: the day of the release, or of the build if that is
 /// later (a distribution may set `SOURCE_DATE_EPOCH` to 1980).
 pub const BUILT: Timestamp = {
     // 2026-11-22.
@@ -27,7 +27,7 @@ pub const BUILT: Timestamp = {
 /// The wall clock, and what replaces it while it is not set.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    /// The last moment that is known to have been, and how long the machine had been up then.
+    /// The last known moment, and the uptime of the machine at that moment.
     last: Cell<(Timestamp, Duration)>,
 }
 
@@ -48,7 +48,7 @@ impl Clock {
         Self { last: Cell::new((newest.max(reckoned.unwrap_or_default()), up)) }
     }
 
-    /// The moment; while the clock is not set, the latest moment known and the time since then.
+    /// The present moment; while the clock is not set, the latest known one plus the time since then.
     pub fn now(&self) -> Timestamp {
         self.shown(wall(), uptime())
     }
@@ -58,7 +58,7 @@ impl Clock {
         is_set(wall())
     }
 
-    /// How the time is reckoned, since the same moment as `before`; `None` when the clock is set.
+    /// The reckoning of the time, since the same moment as `before`; `None` when the clock is set.
     pub fn reckoning(&self, before: Option<Reckoning>) -> Option<Reckoning> {
         let (wall, up) = (wall(), uptime());
         let shown = self.shown(wall, up);
@@ -91,7 +91,7 @@ pub fn wall() -> Timestamp {
 pub fn uptime() -> Duration {
     #[cfg(target_os = "linux")]
     const CLOCK: ClockId = ClockId::Boottime;
-    // Only as far as the system counts suspends.
+    // Suspends count only as far as the system counts them.
     #[cfg(not(target_os = "linux"))]
     const CLOCK: ClockId = ClockId::Monotonic;
     shown_by(CLOCK)
@@ -122,16 +122,16 @@ pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
     Some(Timestamp::default().after(since))
 }
 
-/// `moment` for std; the form ends with the year 9999, and so does what is shown.
+/// `moment` for std, at most the end of the year 9999, where the form of RFC 3339 ends.
 fn system_time(moment: Timestamp) -> SystemTime {
     const LAST: u64 = 253_402_300_799_999;
     UNIX_EPOCH + Duration::from_millis(moment.millis().min(LAST))
 }
 
-/// Chance, in `0.0..=1.0`: for spreading clients that failed together.
+/// A random number in `0.0..=1.0`: for spreading clients that failed together.
 pub fn spread() -> f64 {
     let mut bytes = [0; 4];
-    // Without randomness everybody waits for the middle; nothing depends on it being secret.
+    // Without randomness every client waits for the middle; the number need not be secret.
     match ring::rand::SystemRandom::new().fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX),
         Err(_) => 0.5,
@@ -175,26 +175,26 @@ mod linux {
             timer(TimerfdClockId::Boottime).map(Self)
         }
 
-        /// Waits until [`uptime`](super::uptime) is `deadline`; may be dropped and begun anew.
+        /// Waits until [`uptime`](super::uptime) is `deadline`; may be dropped and begun again.
         pub async fn until(&self, deadline: Duration) {
             // Zero would switch the timer off; the machine was never up for so short a time.
             let deadline = spec(deadline.max(Duration::from_nanos(1)));
             if timerfd_settime(self.0.get_ref(), TimerfdTimerFlags::ABSTIME, &deadline).is_err() {
                 return;
             }
-            // Setting the timer has taken back what an earlier deadline may have left to be read.
+            // Setting the timer has cleared an end of an earlier deadline that was not read.
             let _ = expiry(&self.0).await;
         }
     }
 
-    /// Tells when somebody sets the clock, and when the machine wakes from a suspend.
+    /// Reports when somebody sets the clock, and when the machine wakes from a suspend.
     #[derive(Debug)]
     pub struct ClockJump(Option<AsyncFd<OwnedFd>>);
 
     impl ClockJump {
         /// A watch on the clock; must be made within a tokio runtime.
         ///
-        /// Where the kernel cannot tell (32-bit ones before 5.1), the watch never sees anything.
+        /// Where the kernel cannot report jumps (32-bit, before 5.1), the watch never sees anything.
         pub fn watch() -> Self {
             Self(timer(TimerfdClockId::Realtime).ok().filter(|timer| arm(timer).is_ok()))
         }
@@ -202,7 +202,7 @@ mod linux {
         /// Waits for the next jump; jumps since the last call count, many of them as one.
         pub async fn jumped(&self) {
             if let Some(timer) = &self.0 {
-                // The read fails with ECANCELED, and the timer has to be set anew (timerfd_create(2)).
+                // The read fails with ECANCELED, and the timer has to be set again (timerfd_create(2)).
                 let _ = expiry(timer).await;
                 if arm(timer).is_ok() {
                     return;
@@ -214,7 +214,7 @@ mod linux {
 
     /// Sets the timer that a jump cancels.
     fn arm(timer: &AsyncFd<OwnedFd>) -> io::Result<()> {
-        // It has to run to be cancelled; the kernel's clocks end there, in 2262.
+        // A timer has to run to be cancelled; the kernel's clocks end at this moment, in 2262.
         const END_OF_TIME: Duration = Duration::from_nanos(i64::MAX as u64);
         let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
         match timerfd_settime(timer.get_ref(), flags, &spec(END_OF_TIME)) {
@@ -233,14 +233,14 @@ mod linux {
         AsyncFd::with_interest(timer, Interest::READABLE)
     }
 
-    /// Waits until the timer has something to tell: the number of its ends, or an error.
+    /// Waits until the timer ends; an error when it was cancelled.
     async fn expiry(timer: &AsyncFd<OwnedFd>) -> io::Result<usize> {
         timer.async_io(Interest::READABLE, |timer| Ok(rustix::io::read(timer, &mut [0; 8])?)).await
     }
 
     fn spec(moment: Duration) -> Itimerspec {
         let never = Timespec { tv_sec: i64::MAX, tv_nsec: 0 };
-        // Not field by field: the nanoseconds' type is another one on machines of 32 bits.
+        // Not field by field: the type of the nanoseconds differs on machines of 32 bits.
         let it_value = moment.try_into().unwrap_or(never);
         Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value }
     }
@@ -251,7 +251,7 @@ mod portable {
     use std::io;
     use std::time::Duration;
 
-    /// tokio's timer where there is none that goes on during a suspend.
+    /// tokio's timer, where no timer goes on during a suspend.
     #[derive(Debug)]
     pub struct Alarm(());
 
@@ -261,13 +261,13 @@ mod portable {
             Ok(Self(()))
         }
 
-        /// Waits until [`uptime`](super::uptime) is `deadline`; may be dropped and begun anew.
+        /// Waits until [`uptime`](super::uptime) is `deadline`; may be dropped and begun again.
         pub async fn until(&self, deadline: Duration) {
             tokio::time::sleep(deadline.saturating_sub(super::uptime())).await;
         }
     }
 
-    /// Nothing tells of jumps here; the poll finds them.
+    /// No jump is reported here; the poll finds jumps.
     #[derive(Debug)]
     pub struct ClockJump(());
 

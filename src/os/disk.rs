@@ -1,6 +1,6 @@
-//! Small files that must not be lost or shown: made whole before they take their place.
+//! Small files that must not be lost or shown: they are complete before they take their place.
 //!
-//! Used by the state and by the token side. Decides nothing but whose a file is.
+//! Decides only who owns a file.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
@@ -16,19 +16,19 @@ use super::hand::{self, Author, Disguise, disguised};
 use super::user::User;
 use super::walk::DirectoryEntry;
 
-/// Who owns a file, and what it lets them do.
+/// The owner, the group and the mode of a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Ownership {
     uid: u32,
     gid: u32,
     mode: u32,
-    /// Whether it is that of a file whose readers must not change.
+    /// Whether the file was there already, so that its readers must not change.
     is_kept: bool,
 }
 
 impl Ownership {
-    /// That of the file at `path`, which its group may read at most; of a new file, that of its
-    /// directory, and nobody else may read it.
+    /// The ownership of the file at `path`, which at most its group may read. A new file gets the owner
+    /// of its directory (in root's, the user that root serves), and only that user may read it.
     pub fn of(path: &Path) -> io::Result<Self> {
         const GROUP_MAY_READ: u32 = 0o640;
         let _hand = disguised()?;
@@ -42,7 +42,7 @@ impl Ownership {
     }
 }
 
-/// Who gets a new file at `place`: its directory's owner; in root's directory, whom root serves.
+/// The owner of a new file at `place`: its directory's; in root's directory, the user that root serves.
 fn heir(place: &DirectoryEntry) -> io::Result<User> {
     let directory = place.directory()?;
     let author = hand::author().filter(|_| directory.st_uid == 0);
@@ -50,7 +50,7 @@ fn heir(place: &DirectoryEntry) -> io::Result<User> {
     Ok(author.map_or(owner, |author| author.user))
 }
 
-/// Whom this process serves by the configuration at `path`, if `user` can change that.
+/// The author of the configuration at `path`, which `user` can change; `None` without such a user.
 pub fn authorship(user: Option<User>, path: &Path) -> Option<Author> {
     const BY_OTHERS: u32 = 0o022;
     let home = fs::metadata(directory(path)).ok();
@@ -59,9 +59,9 @@ pub fn authorship(user: Option<User>, path: &Path) -> Option<Author> {
     user.map(|user| Author { user, home })
 }
 
-/// The place at `path`, and this thread as the user who writes there; a link there is not followed.
+/// The entry at `path`, and this thread as the user who writes there; a link there is not followed.
 ///
-/// In root's directory, root itself makes and replaces files for the user of the configuration in it.
+/// In root's directory, root itself makes and replaces files for the author of the configuration there.
 pub(crate) fn writable(path: &Path) -> io::Result<(DirectoryEntry, Option<Disguise>)> {
     let hand = disguised()?;
     let place = DirectoryEntry::itself(path)?;
@@ -83,13 +83,13 @@ pub fn real(path: &Path) -> io::Result<PathBuf> {
     let _hand = disguised()?;
     match DirectoryEntry::of(path) {
         Ok(place) => Ok(place.path().to_owned()),
-        // Whatever else is in the way is told by whoever opens it.
+        // Other errors are reported when the file is opened.
         Err(error) if error.raw_os_error().is_some() => Ok(path.to_owned()),
         Err(error) => Err(error),
     }
 }
 
-/// `path` in the one form that every way to the same file has, whether the file is there or not.
+/// The one form of all paths that lead to the same file, whether the file is there or not.
 pub fn canonical(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| match (path.file_name(), directory(path)) {
         (Some(name), directory) => fs::canonicalize(directory)
@@ -108,7 +108,7 @@ pub fn directory(path: &Path) -> &Path {
 
 /// Opens the file at `path` for reading; `None` when something else than a regular file is there.
 ///
-/// Never waits: a pipe without a writer would keep us for ever.
+/// Never waits: a pipe without a writer would hold us for ever.
 pub fn open_regular(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     let _hand = disguised()?;
     DirectoryEntry::of(path)?.open(OFlags::RDONLY)
@@ -122,17 +122,17 @@ pub fn open_named(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     Ok(metadata.is_file().then_some((file, metadata)))
 }
 
-/// What a pipe or a device holds that whoever called Homing has named, such as `<(command)`.
+/// A file, pipe or device that the caller of Homing has named, such as `<(command)`.
 #[derive(Debug)]
 pub struct Handed {
     file: File,
-    /// Until when somebody may come to write to it.
+    /// The latest moment at which a writer may come.
     latest: Instant,
     has_begun: bool,
 }
 
 impl Handed {
-    /// Opens what is at `path`; does not wait for somebody who writes.
+    /// Opens what is at `path`; does not wait for a writer.
     pub fn open(path: &Path) -> io::Result<Self> {
         const COMES_WITHIN: Duration = Duration::from_secs(2);
         let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
@@ -140,14 +140,14 @@ impl Handed {
         Ok(Self { file, latest: Instant::now() + COMES_WITHIN, has_begun: false })
     }
 
-    /// What is open.
+    /// The open file.
     pub fn file(&self) -> &File {
         &self.file
     }
 }
 
 impl Read for Handed {
-    /// Waits for whoever writes, as long as they like, and for a moment until somebody does.
+    /// Waits for a writer's text without limit, but only for a moment for a writer to come.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         const LOOKS_EVERY: Duration = Duration::from_millis(20);
         let is_pipe = std::os::unix::fs::FileTypeExt::is_fifo(&self.file.metadata()?.file_type());
@@ -181,25 +181,25 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<Option<String>> {
     String::from_utf8(bytes).map(Some).map_err(|_| invalid("it is not text"))
 }
 
-/// Makes an empty file at `path`, where nothing may be; what a run that was killed left there goes.
+/// Makes an empty file at `path`, after removing what a killed run left there.
 ///
 /// Only its owner may read it from its first moment; it gets its owner, group and mode on the open
-/// file. Without the right to give files away a new one stays ours, and one that is to take the
-/// place of another's is refused: whoever reads that could not read this.
+/// file. Without the right to give files away a new one stays ours, and one that is to replace
+/// another user's file is refused: the readers of the old file could not read it.
 pub fn create(path: &Path, ownership: Ownership) -> io::Result<File> {
     let (place, _hand) = writable(path)?;
     place.remove()?;
     let file = place.make()?;
     let Ownership { uid, gid, mode, is_kept } = ownership;
     let made = file.metadata()?;
-    // The mode first: who has given a file away may not change it.
+    // The mode first: after a file is given away, its mode may not be changed.
     if mode != 0o600 {
         file.set_permissions(PermissionsExt::from_mode(mode))?;
     }
     let owner = (made.uid() != uid).then_some(uid);
     let group = (made.gid() != gid).then_some(gid);
     if owner.is_some() || group.is_some() {
-        // The group alone can be given by whoever is in it.
+        // The group alone can be given by a member of it.
         let given = fchown(&file, owner, group).or_else(|error| match (owner, group) {
             (Some(_), Some(_)) if !is_kept => fchown(&file, None, group),
             _ => Err(error),
@@ -214,7 +214,7 @@ pub fn create(path: &Path, ownership: Ownership) -> io::Result<File> {
     Ok(file)
 }
 
-/// As [`create`], for a file that is its directory's owner's where root runs Homing.
+/// As [`create`], for a file that goes to its directory's owner where root runs Homing.
 pub fn create_for_heir(path: &Path) -> io::Result<File> {
     let (place, _hand) = writable(path)?;
     place.remove()?;
@@ -225,7 +225,7 @@ pub fn create_for_heir(path: &Path) -> io::Result<File> {
 
 /// Opens the file at `path` for reading and writing; `None` when it is no regular file.
 ///
-/// A new one is given to its directory's owner; one that was found there never is: it may be root's.
+/// A new file is given to its directory's owner; a file found there never is: it may be root's.
 pub fn open_or_create(path: &Path) -> io::Result<Option<File>> {
     let (place, _hand) = writable(path)?;
     if place.found()?.is_none() {
@@ -242,14 +242,14 @@ pub fn open_or_create(path: &Path) -> io::Result<Option<File>> {
     Ok(place.open(OFlags::RDWR)?.map(|(file, _)| file))
 }
 
-/// Makes a directory at `path` that is its owner's alone; in root's, that is who is served.
+/// Makes a directory at `path` for its owner alone; where root serves a user, for that user.
 pub fn create_directory(path: &Path) -> io::Result<()> {
     let (place, _hand) = writable(path)?;
     place.make_directory()?;
     hand_over_to_author(&place.open_directory()?)
 }
 
-/// Whether something could be made at `path`; nothing is.
+/// Checks whether something could be made at `path`, without making it.
 pub fn may_make(path: &Path) -> io::Result<()> {
     use rustix::fs::{Access, AtFlags, CWD, accessat};
 
@@ -258,7 +258,7 @@ pub fn may_make(path: &Path) -> io::Result<()> {
         let wanted = Access::WRITE_OK | Access::EXEC_OK;
         return Ok(accessat(CWD, directory(place.path()), wanted, AtFlags::empty())?);
     }
-    // The system would be asked for the real user, whom no disguise changes.
+    // The system would check the rights of the real user, which no disguise changes.
     let (directory, user) = (place.directory()?, hand::author().map(|author| author.user));
     let bits = match user {
         Some(user) if user.uid == directory.st_uid => 0o300,
@@ -287,7 +287,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
     place.remove()
 }
 
-/// Gives `file`, which this very process has just made, to whom root serves.
+/// Gives `file`, which this process has just made, to the user that root serves.
 pub fn hand_over_to_author(file: &File) -> io::Result<()> {
     match hand::author() {
         Some(Author { user, .. }) if file.metadata()?.uid() != user.uid => {
@@ -305,14 +305,14 @@ pub(crate) fn hand_over(file: &File, place: &DirectoryEntry) -> io::Result<()> {
         return Ok(());
     }
     match fchown(file, Some(uid), Some(gid)) {
-        // A root without that right runs Homing as nobody else.
+        // Without that right, root runs Homing as no other user.
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
         _ => Ok(()),
     }
 }
 
 /// Gives the directory at `path`, which root has just made, to its parent's owner, whose service reads
-/// what goes into it. One that is not root's, or holds a directory already, stays what it is.
+/// the files in it. One that is not root's, or holds a directory already, keeps its owner.
 #[cfg(feature = "import")]
 pub fn hand_over_directory(path: &Path) -> io::Result<()> {
     const LINKS_OF_AN_EMPTY_ONE: u64 = 2;
@@ -327,8 +327,8 @@ pub fn hand_over_directory(path: &Path) -> io::Result<()> {
     hand_over(&open, &place)
 }
 
-/// Who else than root can change the open file at `path`, which has `metadata`: its owner, or its
-/// directory's, or nobody in particular. `None` where this process is not root, or root alone can.
+/// The user besides root that can change the open file at `path`, with `metadata`: its owner or its
+/// directory's, else `User::NOBODY`. `None` where this process is not root, or root alone can.
 pub fn author(path: &Path, metadata: &Metadata) -> Option<User> {
     const BY_GROUP: u32 = 0o020;
     const BY_ALL: u32 = 0o002;
@@ -344,26 +344,26 @@ pub fn author(path: &Path, metadata: &Metadata) -> Option<User> {
     owner.map(|(uid, gid)| User::known(uid, gid)).or(by_others)
 }
 
-/// The user that owns what is at `path`; `None` when nobody may know.
+/// The user that owns what is at `path`; `None` when that cannot be read.
 pub fn owner(path: &Path) -> Option<User> {
     let found = fs::metadata(path).ok()?;
     Some(User { uid: found.uid(), gid: found.gid() })
 }
 
-/// Writes `bytes` to `file`, down to the disk.
+/// Writes `bytes` to `file` and to the disk.
 pub fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()
 }
 
-/// Lets the file at `new` take the place of the one at `path`; both are in one directory.
+/// Replaces the file at `path` with the one at `new`; both are in one directory.
 pub fn replace(new: &Path, path: &Path) -> io::Result<()> {
     let (place, _hand) = writable(path)?;
     place.take_from(new.file_name().unwrap_or_default())?;
     place.sync()
 }
 
-/// Takes the names in `directory` down to the disk; a rename is not safe before.
+/// Writes the names in `directory` to the disk; a rename is not safe before.
 #[cfg(feature = "tokens")]
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
     let _hand = disguised()?;

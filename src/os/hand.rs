@@ -1,5 +1,5 @@
-//! As whom files are used: what somebody else's configuration names, root reads and writes as that
-//! user; what the command line names, as the caller.
+//! The user for the use of files: root reads and writes the paths of another user's configuration as
+//! that user, and the paths of the command line as the caller.
 //!
 //! Changes the user of this thread alone, for one step; programs get their user when they start.
 
@@ -8,10 +8,10 @@ use std::io;
 
 use super::user::User;
 
-/// Whom this thread serves.
+/// The user that this thread serves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Author {
-    /// Who can change the configuration.
+    /// The user that can change the configuration.
     pub(crate) user: User,
     /// The directory of the configuration by device and inode, where that is root's alone: root put
     /// the configuration there, so what lies beside it may be made there.
@@ -24,42 +24,42 @@ thread_local! {
     static STATE_IS_CALLERS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on, the paths of the configuration are those of `author`; `None` is of whom Homing runs as.
+/// Uses the configuration's paths as `author` from now on; with `None`, as the user of this process.
 pub(crate) fn serve(author: Option<Author>) {
     AUTHOR.set(author);
 }
 
-/// Whether the state directory was named by whoever called, and not by the configuration.
+/// Notes whether the caller named the state directory, and not the configuration.
 pub(crate) fn state_is_the_callers(is: bool) {
     STATE_IS_CALLERS.set(is);
 }
 
-/// For whom paths are used now, if that is somebody else than this process.
+/// The user for whom paths are used now, if it is not the one of this process.
 pub(crate) fn author() -> Option<Author> {
     if IS_CALLER.get() { None } else { AUTHOR.get() }
 }
 
-/// Until it is dropped, paths are used as whoever called Homing.
+/// A guard: until it is dropped, paths are used as the caller of Homing.
 #[must_use]
 pub(crate) struct AsCaller(bool);
 
-/// Paths are used as whoever called Homing, as long as the result lives.
+/// Uses paths as the caller of Homing, as long as the result lives.
 pub(crate) fn as_caller() -> AsCaller {
     AsCaller(IS_CALLER.replace(true))
 }
 
-/// Paths of the state are used as whoever named its directory, as long as the result lives.
+/// Uses paths as the caller if the caller named the state directory, as long as the result lives.
 pub(crate) fn of_state() -> Option<AsCaller> {
     STATE_IS_CALLERS.get().then(as_caller)
 }
 
-/// The user as whom the state is used, if it is not this process's.
+/// The user for the use of the state, if it is not this process's.
 pub(crate) fn state_author() -> Option<User> {
     AUTHOR.get().filter(|_| !STATE_IS_CALLERS.get()).map(|author| author.user)
 }
 
-/// Gives up the rights of root that Homing never needs, for good. Those to use others' files and to act
-/// as others stay; so does the one that older kernels want for `SO_BINDTODEVICE`, if Homing `binds`.
+/// Gives up the rights of root that Homing never needs, for ever. The rights to use others' files and
+/// to act as others stay; if Homing `binds`, also the one that old kernels want for `SO_BINDTODEVICE`.
 #[cfg(target_os = "linux")]
 pub(crate) fn give_up_rights(binds: bool) {
     use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
@@ -79,11 +79,11 @@ pub(crate) fn give_up_rights(binds: bool) {
     sets.permitted &= needed;
     sets.effective &= needed;
     sets.inheritable &= needed;
-    // Whoever has fewer has given them up already.
+    // A process with fewer rights has given up these already.
     let _ = set_capabilities(None, sets);
 }
 
-/// Elsewhere root has no rights one by one.
+/// Does nothing: other systems do not divide the rights of root.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn give_up_rights(_: bool) {}
 
@@ -111,7 +111,7 @@ mod disguise {
     }
 
     impl Disguise {
-        /// `None` when this process has no right to be somebody else.
+        /// `None` when this process has no right to change its user.
         pub(super) fn of(User { uid, gid }: User) -> io::Result<Option<Self>> {
             let (groups, own) = (getgroups()?, getegid());
             let gid = Gid::from_raw(gid);
@@ -119,7 +119,7 @@ mod disguise {
                 Err(rustix::io::Errno::PERM) => return Ok(None),
                 result => result?,
             }
-            // From here on it is put back, whatever fails.
+            // From here on the user is put back, whatever fails.
             let disguise = Self { groups, gid: own };
             set_thread_res_gid(None, gid, None)?;
             match set_thread_res_uid(None, Uid::from_raw(uid), None) {
@@ -146,7 +146,7 @@ mod disguise {
 
     use crate::os::user::User;
 
-    /// Elsewhere there are no threads of several users.
+    /// Never made: on other systems all threads have the same user.
     pub(crate) struct Disguise;
 
     impl Disguise {
@@ -158,7 +158,7 @@ mod disguise {
 
 pub(crate) use disguise::Disguise;
 
-/// This thread as the author of the configuration, as long as the result lives; `None` if it is so.
+/// This thread as the author of the configuration, as long as the result lives; `None` if it stays.
 pub(crate) fn disguised() -> io::Result<Option<Disguise>> {
     author().map_or(Ok(None), |author| Disguise::of(author.user))
 }

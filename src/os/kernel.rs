@@ -1,6 +1,6 @@
-//! The kernel: this machine's addresses, its way towards the Internet, and news of both.
+//! The kernel: this machine's addresses, its route to the Internet, and changes of both.
 //!
-//! On Linux it speaks netlink; elsewhere it lists addresses without flags and knows no news.
+//! On Linux it speaks netlink; elsewhere it lists addresses without flags and reports no changes.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -60,7 +60,7 @@ pub struct Changes {
     pub overrun: bool,
 }
 
-/// As people read it: `interface 2, interface 5, a route`.
+/// The changes in words: `interface 2, interface 5, a route`.
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let interfaces = self.interfaces.iter().map(|number| format!("interface {number}"));
@@ -71,7 +71,7 @@ impl fmt::Display for Changes {
 }
 
 impl Changes {
-    /// Whether nothing was reported that matters.
+    /// Whether nothing that matters was reported.
     pub fn is_empty(&self) -> bool {
         self.interfaces.is_empty() && !self.default_route && !self.overrun
     }
@@ -79,7 +79,7 @@ impl Changes {
 
 /// Targets that stand for the Internet: a.root-servers.net. Nothing is ever sent to them.
 ///
-/// Nobody has a route of its own to them, as there may be to public resolvers, and no filter drops
+/// No machine has a special route to them, as there may be to public resolvers, and no filter drops
 /// them, as one may drop documentation addresses.
 mod internet {
     use std::net::{Ipv4Addr, Ipv6Addr};

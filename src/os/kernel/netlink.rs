@@ -59,7 +59,7 @@ const RTA_PREFSRC: u16 = 7;
 const ADDRESS_HEADER: usize = 8;
 const LINK_HEADER: usize = 16;
 const ROUTE_HEADER: usize = 12;
-/// Asks for the entry of a table that fits, in place of what is made of it (`RTM_F_FIB_MATCH`).
+/// Asks for the matching entry of a table, in place of the route made from it (`RTM_F_FIB_MATCH`).
 const FIB_MATCH: u32 = 0x2000;
 /// The kinds of interface that carry packets through another one, by their names in the kernel.
 const TUNNELS: &str = "amneziawg erspan geneve gre gretap gtp ip6erspan ip6gre ip6gretap ip6tnl ipip \
@@ -69,10 +69,10 @@ const NAME: usize = 16;
 
 /// The most that the kernel puts into one datagram of a list, in bytes.
 pub(super) const DATAGRAM: usize = 32 * 1024;
-/// How long an answer may take. The kernel answers while it is asked, so this never passes.
+/// How long an answer may take. The kernel answers within the call, so this is never reached.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How the kernel says that there is no way: no route; an unreachable, a prohibited or a blackhole
-/// one; no such family or interface.
+/// The kernel's errors when packets have no route: none is there; it is unreachable, prohibited or a
+/// blackhole; no such family or interface.
 const NO_WAY: [Errno; 7] = [
     Errno::NETUNREACH,
     Errno::HOSTUNREACH,
@@ -82,7 +82,7 @@ const NO_WAY: [Errno; 7] = [
     Errno::OPNOTSUPP,
     Errno::NODEV,
 ];
-/// How often a list is read that changes while it is read.
+/// The most readings of a list that changes while it is read.
 const READINGS: usize = 3;
 
 /// The addresses of all interfaces and both families, in the kernel's order.
@@ -93,7 +93,7 @@ pub fn addresses() -> io::Result<Vec<KernelAddress>> {
     Ok(listed.map(|listed| listed.address).collect())
 }
 
-/// The same with what else the kernel says of them and of their interfaces.
+/// The same addresses, with what else the kernel says of them and of their interfaces.
 pub fn listing() -> io::Result<Listing> {
     let mut inquiry = Inquiry::open()?;
     // The links come second, so that an interface that is not among them has gone.
@@ -123,7 +123,7 @@ pub fn listing() -> io::Result<Listing> {
     Ok(listing)
 }
 
-/// The way of `family`'s packets towards the Internet; `None` when there is none.
+/// The route of `family`'s packets to the Internet; `None` when there is none.
 ///
 /// The kernel looks it up as it would for a packet of this process, with all rules and metrics.
 /// The IPv6 source may be a temporary address: it is what the kernel would use, no choice of ours.
@@ -131,12 +131,12 @@ pub fn route(family: Family) -> io::Result<Option<Route>> {
     look_up(family, None, None, 0, route_in)
 }
 
-/// The same for packets that leave by the interface `index`; `None` also when no route leads out by it.
+/// The route of packets that leave by the interface `index`; `None` also when no route leads out by it.
 pub fn route_by(index: u32, family: Family) -> io::Result<Option<Route>> {
     way_by(index, family, None)
 }
 
-/// The same for packets that come from `source` as well, which rules may send another way.
+/// The same route for packets from `source`, which rules may send another way.
 pub fn route_from(index: u32, source: IpAddr) -> io::Result<Option<Route>> {
     let route = way_by(index, Family::of(source), Some(source))?;
     // With a source, IPv6 may choose another interface; and the answer does not repeat the source.
@@ -150,8 +150,8 @@ pub fn metric_by(index: u32, family: Family) -> io::Result<Option<u32>> {
 }
 
 fn way_by(index: u32, family: Family, source: Option<IpAddr>) -> io::Result<Option<Route>> {
-    // Without a route, IPv4 takes everybody for a neighbour on that interface; only the tables tell.
-    // Kernels before 4.13 do not know the question and answer the other one.
+    // Without a route, IPv4 takes every host for a neighbour on that interface; the tables know.
+    // Kernels before 4.13 do not know this question and answer the ordinary one.
     if let Family::V4 = family
         && look_up(family, Some(index), source, FIB_MATCH, entry_in)?.is_none()
     {
@@ -171,7 +171,7 @@ pub fn interface(name: InterfaceName) -> io::Result<Option<Interface>> {
     })
 }
 
-/// What `item` makes of the way to the Internet, by the interface `by` and from `source` if given.
+/// The route to the Internet as `item` reads it, by the interface `by` and from `source` if given.
 fn look_up<T>(
     family: Family,
     by: Option<u32>,
@@ -206,8 +206,8 @@ fn look_up<T>(
 
 /// The prefixes that a provider has delegated to this machine, sorted.
 ///
-/// Whoever asks for one (netifd of OpenWrt, systemd-networkd, DHCP clients) adds a route for the
-/// whole of it on which packets end that no network of ours takes.
+/// The program that asks for one (netifd of OpenWrt, systemd-networkd, DHCP clients) adds a route for
+/// the whole prefix, which drops packets to none of our networks.
 pub fn delegated() -> io::Result<Vec<Prefix>> {
     let mut header = [0; ROUTE_HEADER];
     header[0] = AddressFamily::Inet6.into();
@@ -218,11 +218,11 @@ pub fn delegated() -> io::Result<Vec<Prefix>> {
     Ok(prefixes)
 }
 
-/// What is needed to know of an interface.
+/// The needed facts about an interface.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Link {
     name: String,
-    /// Those of [`STATE`].
+    /// The flags that are in [`STATE`].
     flags: LinkFlags,
     tunnel: bool,
 }
@@ -239,7 +239,7 @@ struct Inquiry {
 impl Inquiry {
     fn open() -> io::Result<Self> {
         let socket = Socket::new(NETLINK_ROUTE)?;
-        // std sets the time limit for its own kinds only; it is that of both descriptors.
+        // std sets the time limit on its own socket types only; both descriptors share it.
         UdpSocket::from(socket.as_fd().try_clone_to_owned()?).set_read_timeout(Some(PATIENCE))?;
         Ok(Self { socket, datagram: Vec::with_capacity(DATAGRAM) })
     }
@@ -248,7 +248,7 @@ impl Inquiry {
         self.socket.send_to(request, &SocketAddr::new(0, 0), 0).map(drop)
     }
 
-    /// What `item` makes of the one answer to `request`; `None` also for an error among `none`.
+    /// The one answer to `request`, as `item` reads it; `None` also for an error among `none`.
     fn answer<T>(
         &mut self,
         request: &[u8],
@@ -285,7 +285,7 @@ impl Inquiry {
         }
     }
 
-    /// What `item` makes of each message of the type `answer` in the list that `request` asks for.
+    /// Each message of the type `answer` in the list that `request` asks for, as `item` reads it.
     fn list<T>(
         &mut self,
         request: &[u8],
@@ -373,7 +373,7 @@ fn attribute(payload: &[u8], header: usize, kind: u16) -> Option<&[u8]> {
 fn kernel_address(payload: &[u8]) -> Option<Listed> {
     let header = AddressHeader::parse(payload).ok()?;
     let attribute = |kind| attribute(payload, ADDRESS_HEADER, kind);
-    // On a point-to-point line IFA_ADDRESS is the other end.
+    // On a point-to-point link IFA_ADDRESS is the other end.
     let address = parse_ip(attribute(IFA_LOCAL).or_else(|| attribute(IFA_ADDRESS))?).ok()?;
     let flags = attribute(IFA_FLAGS).and_then(|value| parse_u32(value).ok());
     let flags = AddressFlags::from_bits_retain(flags.unwrap_or(header.flags.bits().into()));
@@ -406,7 +406,7 @@ fn kernel_address(payload: &[u8]) -> Option<Listed> {
     Some(Listed { address, stamps })
 }
 
-/// An interface and its number; nothing for what bridges tell about their ports.
+/// An interface and its number; `None` for a bridge's message about a port.
 pub(super) fn link(payload: &[u8]) -> Option<(u32, Link)> {
     let header = LinkHeader::parse(payload).ok()?;
     if header.interface_family != AddressFamily::Unspec {
@@ -423,7 +423,7 @@ pub(super) fn link(payload: &[u8]) -> Option<(u32, Link)> {
     Some((header.index, Link { name, flags: header.flags & STATE, tunnel }))
 }
 
-/// A way that packets can take; older kernels answer with an unreachable one instead of an error.
+/// A route that packets can take; older kernels answer with an unreachable one instead of an error.
 fn route_in(payload: &[u8]) -> Option<Route> {
     let header = RouteHeader::parse(payload).ok()?;
     let attribute = |kind| attribute(payload, ROUTE_HEADER, kind);
@@ -433,7 +433,7 @@ fn route_in(payload: &[u8]) -> Option<Route> {
     (header.kind == RouteType::Unicast).then_some(Route { source, index, gateway })
 }
 
-/// The prefix that a route stands for on which packets end.
+/// The delegated prefix of a route on which packets end.
 fn delegated_prefix(payload: &[u8]) -> Option<Prefix> {
     let header = RouteHeader::parse(payload).ok().filter(is_for_delegated)?;
     let IpAddr::V6(address) = parse_ip(attribute(payload, ROUTE_HEADER, RTA_DST)?).ok()? else {
@@ -461,7 +461,7 @@ fn entry_in(payload: &[u8]) -> Option<()> {
     (header.kind == RouteType::Unicast).then_some(())
 }
 
-/// The error in the message that ends an answer, if it is one.
+/// The error in the message that ends an answer, if there is one.
 fn failure(payload: &[u8]) -> Option<Errno> {
     let code = payload.get(..4).and_then(|code| parse_i32(code).ok())?;
     (code != 0).then(|| Errno::from_raw_os_error(code.saturating_neg()))

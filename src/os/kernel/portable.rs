@@ -1,6 +1,6 @@
-//! The kernel where there is no netlink: addresses without flags, and no news.
+//! The kernel where there is no netlink: addresses without flags, and no reports of changes.
 //!
-//! The poll of every interval finds what changed.
+//! The poll of every interval finds the changes.
 
 use std::future;
 use std::io;
@@ -33,18 +33,18 @@ pub fn addresses() -> io::Result<Vec<KernelAddress>> {
     Ok(listed.collect())
 }
 
-/// The same; nothing more is known of them here.
+/// The same addresses; nothing more is known of them here.
 pub fn listing() -> io::Result<Listing> {
     let listed = addresses()?.into_iter().map(|address| Listed { address, stamps: None });
     Ok(Listing { addresses: listed.collect(), ..Listing::default() })
 }
 
-/// No metric is known here; all ways by an interface are as good.
+/// The metric of a route by the interface `index`, if there is one: 0, as no metric is known here.
 pub fn metric_by(index: u32, family: Family) -> io::Result<Option<u32>> {
     Ok(route_by(index, family)?.map(|_| 0))
 }
 
-/// The way of `family`'s packets towards the Internet; `None` when there is none.
+/// The route of `family`'s packets to the Internet; `None` when there is none.
 pub fn route(family: Family) -> io::Result<Option<Route>> {
     let any: IpAddr = match family {
         Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
@@ -55,12 +55,12 @@ pub fn route(family: Family) -> io::Result<Option<Route>> {
     Ok(owner.map(|owner| Route { source: Some(source), index: owner.index, gateway: None }))
 }
 
-/// The prefixes that a provider has delegated to this machine; nothing tells them here.
+/// The prefixes that a provider has delegated to this machine: none are known here.
 pub fn delegated() -> io::Result<Vec<Prefix>> {
     Ok(Vec::new())
 }
 
-/// The same from an address of the interface `index`, the first from which there is a way.
+/// The route from the first address of the interface `index` that has one.
 pub fn route_by(index: u32, family: Family) -> io::Result<Option<Route>> {
     let own = addresses()?.into_iter().filter(|address| address.index == index);
     let mut own = own.map(|own| own.address).filter(|address| Family::of(*address) == family);
@@ -68,7 +68,7 @@ pub fn route_by(index: u32, family: Family) -> io::Result<Option<Route>> {
     Ok(source.map(|source| Route { source: Some(source), index, gateway: None }))
 }
 
-/// The same from that address of it alone.
+/// The route from the address `source` of the interface `index` alone.
 pub fn route_from(index: u32, source: IpAddr) -> io::Result<Option<Route>> {
     let source = source_from(source);
     Ok(source.map(|source| Route { source: Some(source), index, gateway: None }))
@@ -92,7 +92,7 @@ fn source_from(local: IpAddr) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip())
 }
 
-/// An ear for the kernel's news, which here never come.
+/// A listener for the kernel's reports, which never come here.
 #[derive(Debug)]
 pub struct Watcher(());
 

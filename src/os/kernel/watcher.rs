@@ -1,6 +1,6 @@
-//! News from the Linux kernel: addresses, interfaces and default routes that change.
+//! Reports of the Linux kernel: addresses, interfaces and default routes that change.
 //!
-//! Says what to read again; drops what never matters, so that a busy machine does not wake the daemon.
+//! Says what to read again; drops events that never matter, which would wake the daemon too often.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,17 +25,17 @@ use super::netlink::{
 const GROUPS: u32 = 0x001 | 0x010 | 0x040 | 0x080 | 0x100 | 0x400 | 1 << 18;
 /// Room for the events of a busy moment, in bytes; the kernel caps it at `net.core.rmem_max`.
 const ROOM: i32 = 512 * 1024;
-/// How many events are read before others have their turn.
+/// How many events are read before other tasks have their turn.
 const AT_ONCE: usize = 4096;
 /// The longest prefix of a route that leads to the Internet at large: `0.0.0.0/0` and `::/0`,
 /// their halves, which VPNs use, and `2000::/3`; but not `224.0.0.0/4`.
 const DEFAULT_ROUTE: u8 = 3;
 
-/// An ear for the kernel's news.
+/// A listener for the kernel's reports.
 #[derive(Debug)]
 pub struct Watcher {
     socket: AsyncFd<Socket>,
-    /// Every interface as it was last heard of; one not heard of yet counts as changed.
+    /// Every interface as it was last reported; one not reported yet counts as changed.
     links: BTreeMap<u32, Link>,
     datagram: Vec<u8>,
 }
@@ -54,7 +54,7 @@ impl Watcher {
         Ok(Self { socket, links: BTreeMap::new(), datagram: Vec::with_capacity(DATAGRAM) })
     }
 
-    /// Waits for news that may matter and returns all there is at that moment, in one.
+    /// Waits for changes that may matter and returns all that are there at that moment, in one value.
     ///
     /// Loses nothing when it is dropped before it ends. After an error anything may have changed.
     pub async fn changed(&mut self) -> io::Result<Changes> {
@@ -85,7 +85,7 @@ impl Watcher {
     }
 }
 
-/// Notes that events were lost. What was known of the interfaces may be wrong from here on.
+/// Notes that events were lost. The known state of the interfaces may be wrong from here on.
 fn overrun(links: &mut BTreeMap<u32, Link>, changes: &mut Changes) {
     links.clear();
     changes.overrun = true;
@@ -113,7 +113,7 @@ fn note(datagram: &[u8], links: &mut BTreeMap<u32, Link>, changes: &mut Changes)
                     changes.interfaces.insert(index);
                 }
             }
-            // A bridge reports a port that leaves it in this way as well: `link` knows.
+            // A bridge reports a port that leaves it in this way as well: `link` leaves that out.
             RTM_DELLINK => {
                 if let Some((index, _)) = link(payload) {
                     links.remove(&index);
@@ -125,7 +125,7 @@ fn note(datagram: &[u8], links: &mut BTreeMap<u32, Link>, changes: &mut Changes)
                     header.destination_prefix_length <= DEFAULT_ROUTE || is_for_delegated(&header)
                 });
             }
-            // What chooses among tables of routes: packets may leave another way.
+            // Rules choose among the tables of routes: packets may leave another way.
             RTM_NEWRULE | RTM_DELRULE => changes.default_route = true,
             _ => {}
         }
