@@ -45,7 +45,7 @@ pub struct Interface {
     pub up: bool,
 }
 
-/// What the kernel reported since it was last asked for news.
+/// The changes that the kernel reported since it was last asked for them.
 ///
 /// Says where to look, not what is there: read [`addresses`] and [`route`] again and compare.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -17,14 +17,14 @@ use tracing::{Event, Metadata, Subscriber};
 use super::clock;
 use crate::core::time::Timestamp;
 
-/// How much is said; each level says what those before it say, and more.
+/// How much is logged; each level includes those before it.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Level {
     /// Homing cannot go on.
     Error,
     /// A person may have to act.
     Warn,
-    /// The world changed.
+    /// Something changed.
     #[default]
     Info,
     /// Nothing happened, and why.
@@ -49,9 +49,9 @@ pub enum Format {
 /// A word that is not in its list.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UnknownWord {
-    /// What it should have been.
+    /// What the word should have been.
     what: &'static str,
-    /// The words there are.
+    /// The valid words.
     words: &'static [&'static str],
 }
 
@@ -62,7 +62,7 @@ pub fn start(format: Option<Format>, level: Level) {
     let output = Output::of(shape.format);
     let put = move |level, line: &str| output.put(level, line);
     let subscriber = Log { shape, level: level.filter(), put };
-    // A second call would be a mistake of ours that nobody needs to suffer for.
+    // A second call would be a mistake of ours, and it must do no harm.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
@@ -132,13 +132,13 @@ impl fmt::Display for UnknownWord {
 
 /// Text with everything escaped that could move a cursor, hide or reorder what is shown.
 ///
-/// For whatever a server, a file or an argument said; control characters become `\n` or `\u{1b}`.
+/// For text of a server, a file or an argument; control characters become `\n` or `\u{1b}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Printable<'a>(pub &'a str);
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // In pieces, not by the character: most texts are one.
+        // In pieces, not by the character: most texts are one piece.
         for piece in self.0.split_inclusive(is_treacherous) {
             let last = piece.chars().next_back().filter(|last| is_treacherous(*last));
             let harmless = piece.len() - last.map_or(0, char::len_utf8);
@@ -149,7 +149,7 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
-/// Control characters, line separators, and those without a shape that turn others' direction.
+/// Whether `c` is a control character, a line separator, or invisible (some turn the direction).
 fn is_treacherous(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -189,7 +189,7 @@ impl Shape {
         });
         Self {
             format: format.or_else(journal).unwrap_or(Format::Text),
-            // What reads a pipe (cron, a supervisor) stamps the time itself.
+            // The reader of a pipe (cron, a supervisor) adds the time itself.
             timed: terminal || file,
             coloured: terminal && colours_are_wanted(|name| std::env::var_os(name)),
             now: clock::wall,
@@ -229,7 +229,7 @@ impl Shape {
     }
 }
 
-/// Takes the events, and puts each that is within `level` as a line where lines go.
+/// Gives each event within `level` to `put`, as a line.
 struct Log<F> {
     shape: Shape,
     level: LevelFilter,
@@ -270,7 +270,7 @@ impl<F: Fn(tracing::Level, &str) + 'static> Subscriber for Log<F> {
     fn exit(&self, _: &Id) {}
 }
 
-/// Where lines go.
+/// The output for lines.
 #[derive(Debug)]
 enum Output {
     Stderr,
@@ -294,7 +294,7 @@ impl Output {
         Ok(Self::Syslog(socket, path.to_owned()))
     }
 
-    /// Takes `line`; what the system's log does not take goes to standard error.
+    /// Writes `line`; a line that the system's log does not accept goes to standard error.
     fn put(&self, level: tracing::Level, line: &str) {
         /// The facility of daemons (RFC 3164, section 4.1.1).
         const DAEMON: u8 = 3 << 3;
@@ -302,7 +302,7 @@ impl Output {
             let name = env!("CARGO_PKG_NAME");
             let (_, priority, ..) = written(level);
             let (priority, pid) = (DAEMON | priority, std::process::id());
-            // Without a time: whoever listens knows it.
+            // Without a time: the system's log adds it.
             let message = format!("<{priority}>{name}[{pid}]: {}", line.trim_ascii_end());
             if socket.send_to(message.as_bytes(), path).is_ok() {
                 return;
@@ -333,7 +333,7 @@ fn written(level: tracing::Level) -> (&'static str, u8, &'static str, &'static s
     }
 }
 
-/// An event taken apart: the message as it is, and the fields as they will stand in the line.
+/// The parts of an event: the message as it is, and the fields in the form of the line.
 #[derive(Debug, Default)]
 struct Parts {
     json: bool,
@@ -382,7 +382,7 @@ impl Visit for Parts {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no word for what is not a finite number.
+        // JSON has no form for a number that is not finite.
         if value.is_finite() {
             self.bare(field, value);
         } else {
@@ -403,7 +403,7 @@ impl Visit for Parts {
     }
 }
 
-/// Writes a value so that a blank ends it only when it is not quoted.
+/// Writes a value, in quotes unless it is plain: without quotes, a blank ends it.
 fn text_value(out: &mut dyn fmt::Write, value: &str) -> fmt::Result {
     let needs_quotes = |c: char| c.is_whitespace() || c == '"' || c == '=' || is_treacherous(c);
     if !value.is_empty() && !value.contains(needs_quotes) {

@@ -1,6 +1,6 @@
 //! This machine: its clock, files, programs, users, terminal and kernel.
 //!
-//! Knows nothing of hosts, providers or rounds. Used by every room but the core.
+//! Knows nothing of hosts, providers or rounds. Used by every room but `core` and `exit`.
 
 pub mod clock;
 pub(crate) mod disk;

@@ -1,7 +1,7 @@
-//! Running the user's programs: the ones that print an address and the ones that are told of a change.
+//! Runs the user's programs: those that print an address, and those that run after a change.
 //!
 //! No shell, a bare environment, a session without a terminal; limits on time and output, after which
-//! the process group is killed. Arguments may hold secrets and stand in no message.
+//! the process group is killed. Arguments may hold secrets and appear in no message.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, PipeReader, Write};
@@ -24,19 +24,19 @@ use super::user::User;
 /// The most that is read of each of a program's outputs, in bytes.
 const MOST: u64 = 4096;
 
-/// Where programs are looked for when the environment does not say.
+/// The search path for programs when the environment has none.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What a process of ours is called until it becomes the program.
+/// The name of our process until it becomes the program.
 const LEADER: &str = "homing-program";
 
-/// Where this very program is, once it has said that it can be started as a leader.
+/// The path to this program, once it has said that it can be started as a leader.
 static OWN_PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
 /// Becomes the user's program, if this process was started for that by `command`, in a session without
 /// a terminal: from root's own session it could type into root's shell (TIOCSTI).
 ///
-/// Returns only if that failed, or if this process is to be Homing itself (`None`). Only a process that
+/// Returns only if that failed, or `None` if this process is Homing itself. Only a process that
 /// leads no group can make its session, and only for itself.
 pub fn become_program(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter();
@@ -45,7 +45,7 @@ pub fn become_program(arguments: impl IntoIterator<Item = OsString>) -> Option<E
         let _ = OWN_PROGRAM.set(own_program(name));
         return None;
     }
-    // Closed by the start of the program: then whoever waits knows that it runs.
+    // The start of the program closes it: then the waiting process knows that the program runs.
     let told = io::stdin().as_fd().try_clone_to_owned();
     let error =
         setsid().map_err(io::Error::from).map_or_else(|error| error, |_| become_it(arguments));
@@ -64,13 +64,13 @@ fn become_it(mut arguments: impl Iterator<Item = OsString>) -> io::Error {
     let mut command = std::process::Command::new(arguments.next().unwrap_or_default());
     command.args(arguments).stdin(Stdio::null());
     if let [Some(uid), Some(gid)] = user {
-        // What root gives up with its number are all further groups, too.
+        // With its number, root gives up all further groups, too.
         command.uid(uid).gid(gid);
     }
     command.exec()
 }
 
-/// The path to this program, whatever has taken its place since its start; `name` is how it was called.
+/// The path to this program, even if its file was replaced since its start; `name` is argument 0.
 fn own_program(name: OsString) -> PathBuf {
     const OF_LINUX: &str = "/proc/self/exe";
     match std::env::current_exe() {
@@ -80,7 +80,7 @@ fn own_program(name: OsString) -> PathBuf {
     }
 }
 
-/// What keeps the program named first in `arguments` from being run, if that shows by looking.
+/// The reason why the program named first in `arguments` cannot be run, as far as its file shows.
 pub fn obstacle(arguments: &[String]) -> Option<String> {
     let program = arguments.first()?;
     let (mut is_there, mut may_run) = (false, false);
@@ -101,14 +101,14 @@ pub fn obstacle(arguments: &[String]) -> Option<String> {
     }
 }
 
-/// Where programs are looked for.
+/// The search path for programs.
 fn path() -> OsString {
     std::env::var_os("PATH").unwrap_or_else(|| OsString::from(PATH))
 }
 
-/// What the program named first in `arguments` printed on its first line.
+/// The first line that a program printed; `program` is its arguments, name first, and its user.
 ///
-/// It runs as `user`, where one is given, and finds `PATH` and `variables` in its environment, and
+/// It runs as its user, if one is given, and finds `PATH` and `variables` in its environment, and
 /// nothing else. The error begins with its name: it cannot be run, is not done within `limit`, prints
 /// too much, or fails.
 pub async fn first_line(
@@ -122,7 +122,7 @@ pub async fn first_line(
 
 /// Runs a program to its end and throws away what it prints; errors as with [`first_line`].
 ///
-/// What it leaves running in the background goes on, unless the time is over.
+/// Processes that it leaves in the background go on, unless the time is over.
 pub async fn to_its_end(
     program: (&[String], Option<User>),
     variables: &[(&str, String)],
@@ -131,7 +131,7 @@ pub async fn to_its_end(
     run(program, variables, limit, Stdio::null).await.map(drop)
 }
 
-/// What a program printed until it ended well, where `output` takes it.
+/// The output of a program that ended well, if `output` captures it.
 async fn run(
     program: (&[String], Option<User>),
     variables: &[(&str, String)],
@@ -166,7 +166,7 @@ fn command<'a>(
             command.args([number(|user| user.uid), number(|user| user.gid)]).arg(program);
             command
         }
-        // A program that only uses this library.
+        // Another program that uses this library.
         None => {
             let mut command = Command::new(program);
             command.process_group(0);
@@ -185,7 +185,7 @@ fn command<'a>(
     Ok((program, command))
 }
 
-/// Spawns `command`, with what tells whether it has become the program.
+/// Spawns `command`, with the pipe that shows whether it has become the program.
 fn spawned(mut command: Command) -> io::Result<(Child, Start)> {
     if OWN_PROGRAM.get().is_none() {
         return Ok((command.stdin(Stdio::null()).spawn()?, Start(None)));
@@ -197,7 +197,7 @@ fn spawned(mut command: Command) -> io::Result<(Child, Start)> {
     Ok((child, Start(Some(reader))))
 }
 
-/// Tells whether a process of ours has become the program; nothing to wait for when it was none.
+/// The pipe that shows whether our process has become the program; `None` without such a process.
 struct Start(Option<PipeReader>);
 
 impl Start {
@@ -218,8 +218,8 @@ fn cannot_run(error: &io::Error) -> String {
     format!("cannot be run: {}", reason(error))
 }
 
-/// What `child` prints until it ends well; the error follows its name. When this is dropped, the process
-/// group is killed.
+/// The output of `child`, which ended well; the error follows its name. When the future is dropped, the
+/// process group is killed.
 async fn follow(mut child: Child, start: Start) -> Result<Vec<u8>, String> {
     let lost = |error: io::Error| format!("cannot be followed: {}", reason(&error));
     let mut group = Group::of(&child);
@@ -234,7 +234,7 @@ async fn follow(mut child: Child, start: Start) -> Result<Vec<u8>, String> {
     };
     let complaint = async { drained(stderr).await.map_err(lost) };
     let (printed, complaint) = tokio::try_join!(printed, complaint)?;
-    // Only now, so that the group's number cannot belong to another one while it may be killed.
+    // The wait comes last, so that the group's number belongs to no other group while it may be killed.
     let status = child.wait().await.map_err(lost)?;
     group.0 = None;
     if status.success() {
@@ -245,7 +245,7 @@ async fn follow(mut child: Child, start: Start) -> Result<Vec<u8>, String> {
     Err(format!("failed ({status}){complaint}"))
 }
 
-/// What `output` begins with; one byte more than [`MOST`] tells that it is too long.
+/// The beginning of `output`; one byte more than [`MOST`] means that it is too long.
 async fn beginning(output: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     if let Some(output) = output {
@@ -254,7 +254,7 @@ async fn beginning(output: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>
     Ok(text)
 }
 
-/// What `output` begins with, once it has been read to its end: a full pipe would stop the program.
+/// The beginning of `output`, which is read to its end: a full pipe would stop the program.
 async fn drained(mut output: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     let text = beginning(output.as_mut()).await?;
     if let Some(output) = &mut output {
@@ -281,7 +281,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(leader) = self.0 {
-            // A group that is gone already is what we want.
+            // It is no error if the group is gone already.
             let _ = kill_process_group(leader, Signal::KILL);
         }
     }

@@ -1,4 +1,4 @@
-//! What the system says when it refuses, for people.
+//! The system's words for its errors, for people.
 
 use std::io;
 
@@ -17,11 +17,11 @@ pub(crate) fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(23 | 24))
 }
 
-/// What to do about a shortage.
+/// The fix for a shortage.
 pub(crate) const SHORTAGE: &str =
     "raise the limit of open files (`ulimit -n`, LimitNOFILE= of a service)";
 
-/// What the system's resolver says, without std's introduction.
+/// The words of the system's resolver, without std's introduction.
 pub(crate) fn of_look_up(words: &str) -> &str {
     words.strip_prefix("failed to lookup address information: ").unwrap_or(words)
 }

@@ -1,11 +1,11 @@
-//! What commands say: lines on standard output and standard error, made harmless for a terminal.
+//! The output of commands: lines on standard output and standard error, harmless for a terminal.
 
 use std::io::Write;
 
 use super::log::Printable;
 
-/// Writes a line to standard output. A reader that has gone (`| head`) is no reason to complain,
-/// and what a server said must not write codes to a terminal.
+/// Writes a line to standard output. A reader that has gone (`| head`) is no error, and the text
+/// of a server must not write codes to a terminal.
 pub fn out(line: &str) {
     let _ = writeln!(std::io::stdout(), "{}", Printable(line));
 }

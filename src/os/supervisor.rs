@@ -1,4 +1,4 @@
-//! The supervisor: tells systemd, or whoever speaks its protocol, how the daemon is (`sd_notify(3)`).
+//! The supervisor, systemd or another with its protocol: reports the daemon's state (`sd_notify(3)`).
 //!
 //! Nothing that a supervisor does ends the daemon. Rounds and their requests only count their steps.
 
@@ -16,22 +16,22 @@ use tracing::{debug, error, warn};
 
 use super::clock::uptime;
 
-/// The longest that a round may take from one step to the next; more is a round that hangs.
+/// The longest time from one step of a round to the next; a round that takes longer hangs.
 ///
 /// Twice the longest step there is: `verify-timeout` may be five minutes, and all else takes less. A
 /// whole round has no limit that suits both one host and a thousand.
 const LONGEST_STEP: Duration = Duration::from_secs(10 * 60);
 
-/// Something that a supervisor is told.
+/// A message to a supervisor.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Notice<'a> {
     /// The configuration is read again; the moment, by the clock that stands still in a suspend.
     Reloading(Duration),
-    /// The daemon is at its work, and how it stands.
+    /// The daemon is at its work; its state in one line for people.
     Ready(&'a str),
-    /// How it stands: one line for people.
+    /// The daemon's state: one line for people.
     Status(&'a str),
-    /// It ends.
+    /// The daemon ends.
     Stopping,
     /// The loop is alive.
     Watchdog,
@@ -52,27 +52,27 @@ impl Notice<'_> {
         }
     }
 
-    /// How long a supervisor whose queue is full may keep the daemon waiting: longest with what it
-    /// waits for itself, the end of a start or a reload. A stop behind a reload is over in time, too.
+    /// The longest wait for a supervisor whose queue is full: longer for a message that it waits for,
+    /// the end of a start or a reload. A stop after a reload is over in time, too.
     fn patience(self) -> Duration {
         let is_awaited = matches!(self, Self::Ready(_));
         Duration::from_millis(if is_awaited { 2000 } else { 100 })
     }
 }
 
-/// Whoever started the daemon and wants to know how it is; often nobody.
+/// The program that started the daemon and wants to know its state; often there is none.
 #[derive(Debug)]
 pub struct Supervisor {
     address: Option<SocketAddr>,
     watchdog: Option<Watchdog>,
-    /// Whether a datagram was lost and that was said.
+    /// Whether a datagram was lost and the loss was reported.
     complained: Cell<bool>,
 }
 
-/// A supervisor that ends a daemon of which it hears nothing.
+/// A supervisor that ends a daemon which sends nothing.
 #[derive(Debug)]
 struct Watchdog {
-    /// How often it is fed: at half of its time (`sd_watchdog_enabled(3)`).
+    /// The time between two feedings: half of its time (`sd_watchdog_enabled(3)`).
     every: Duration,
     /// The longest that a round may take from one step to the next.
     longest_step: Duration,
@@ -104,23 +104,23 @@ impl Supervisor {
         Self { address, watchdog, complained }
     }
 
-    /// Whether there is one, which starts a daemon anew that ends.
+    /// Whether there is a supervisor, which restarts a daemon that ends.
     pub fn is_there(&self) -> bool {
         self.address.is_some()
     }
 
-    /// Tells `notice`, if there is somebody to hear it.
+    /// Sends `notice`, if there is a supervisor.
     pub fn tell(&self, notice: Notice<'_>) {
         self.has_heard(notice);
     }
 
-    /// Tells `notice`, and returns whether it has reached whoever is to hear it.
+    /// Sends `notice`, and returns whether it arrived; true without a supervisor.
     fn has_heard(&self, notice: Notice<'_>) -> bool {
         let Some(address) = &self.address else { return true };
         let sent = send(address, &notice.text(), notice.patience());
         match &sent {
             Ok(()) => {}
-            // A supervisor that is gone is told nothing, and one warning is enough.
+            // One warning is enough for a supervisor that is gone.
             Err(error) if self.complained.replace(true) => debug!(%error, "the supervisor is deaf"),
             Err(error) => {
                 let fix = "allow AF_UNIX sockets to the service; nothing else suffers";
@@ -130,7 +130,7 @@ impl Supervisor {
         sent.is_ok()
     }
 
-    /// The uptime at which the watchdog wants to be fed; never, without one.
+    /// The uptime at which the watchdog must be fed; `Duration::MAX` without one.
     pub fn feeding(&self) -> Duration {
         self.watchdog.as_ref().map_or(Duration::MAX, |watchdog| watchdog.next.get())
     }
@@ -139,7 +139,7 @@ impl Supervisor {
     pub fn feed(&self) {
         if let Some(watchdog) = &self.watchdog {
             let fed = self.has_heard(Notice::Watchdog);
-            // The next one would come at the very end of its time.
+            // After a failure, the next regular feeding would come at the very end of its time.
             watchdog.wait(if fed { watchdog.every } else { watchdog.every / 4 });
         }
     }
@@ -172,7 +172,7 @@ impl Supervisor {
 }
 
 impl Watchdog {
-    /// Waits so long before it is fed again.
+    /// Sets the next feeding to `time` from now.
     fn wait(&self, time: Duration) {
         self.next.set(uptime().saturating_add(time));
     }
@@ -188,7 +188,7 @@ impl Pulse {
         self.0.set(self.0.get().wrapping_add(1));
     }
 
-    /// How many there were.
+    /// The number of steps so far.
     pub fn steps(&self) -> u64 {
         self.0.get()
     }
@@ -198,18 +198,18 @@ impl Pulse {
 #[derive(Clone, Copy, Debug)]
 struct Life {
     steps: u64,
-    /// Since when it has made no more.
+    /// The moment of the last new step.
     since: Instant,
     is_over: bool,
 }
 
 impl Life {
-    /// That of a round that begins `now`.
+    /// The life of a round that begins `now`.
     fn begun(steps: u64, now: Instant) -> Self {
         Self { steps, since: now, is_over: false }
     }
 
-    /// Whether a round that has made so many `steps` until `now` goes on, if none may take `longest`.
+    /// Whether a round with so many `steps` until `now` goes on: the last is less than `longest` ago.
     fn goes_on(&mut self, steps: u64, now: Instant, longest: Duration) -> bool {
         if steps != self.steps {
             (self.steps, self.since) = (steps, now);
@@ -219,7 +219,7 @@ impl Life {
     }
 }
 
-/// How often to feed: half of `time`, microseconds in text, if the process `own` is watched.
+/// The time between feedings: half of `time`, microseconds in text, if the process `own` is watched.
 fn half_time(time: Option<&OsStr>, pid: Option<&OsStr>, own: u32) -> Option<Duration> {
     let number = |text: &OsStr| text.to_str()?.parse::<u64>().ok();
     if pid.is_some_and(|pid| number(pid) != Some(own.into())) {

@@ -11,7 +11,7 @@ use rustix::termios::{
 
 use super::log::colours_are_wanted;
 
-/// What a width is taken to be when nothing tells.
+/// The width when it is unknown.
 const USUAL: usize = 80;
 
 /// The width of standard output, at least 40.
@@ -63,7 +63,7 @@ pub fn breadth_of(c: char) -> usize {
 pub fn ask_hidden(prompt: &str) -> io::Result<Option<String>> {
     match OpenOptions::new().read(true).write(true).open("/dev/tty") {
         Ok(terminal) => ask_on(&terminal, prompt),
-        // Whatever is in the way, a cron job or a container has none.
+        // A cron job or a container has no terminal; any other error counts as none, too.
         Err(_) => Ok(None),
     }
 }
@@ -80,7 +80,7 @@ fn ask_on(mut terminal: &File, prompt: &str) -> io::Result<Option<String>> {
     understood(answer?)
 }
 
-/// A terminal that does not show what is typed; as before, once it is dropped.
+/// A terminal that does not show what is typed; it is as before, once this is dropped.
 struct Hidden<'a> {
     terminal: &'a File,
     before: Termios,
@@ -96,7 +96,7 @@ impl<'a> Hidden<'a> {
         modes.local_modes.insert(LocalModes::ICANON);
         modes.special_codes[SpecialCodeIndex::VEOL] = CANCEL;
         let hidden = Self { terminal, before };
-        // What was typed before has been shown, and is no answer.
+        // Text that was typed before has been shown, and is no answer.
         tcsetattr(terminal, OptionalActions::Flush, &modes)?;
         Ok(hidden)
     }
@@ -104,12 +104,12 @@ impl<'a> Hidden<'a> {
 
 impl Drop for Hidden<'_> {
     fn drop(&mut self) {
-        // What is left of a text of several lines must not reach the shell.
+        // The rest of a text of several lines must not reach the shell.
         let _ = tcsetattr(self.terminal, OptionalActions::Flush, &self.before);
     }
 }
 
-/// What is typed until the line ends.
+/// The bytes that are typed until the line ends.
 fn line(mut terminal: impl Read) -> io::Result<Vec<u8>> {
     /// More than a terminal takes as one line.
     const MOST: usize = 8192;
@@ -128,7 +128,7 @@ fn line(mut terminal: impl Read) -> io::Result<Vec<u8>> {
     }
 }
 
-/// What the bytes of a line say; `None` when they refuse.
+/// The text of a typed line; `None` when it refuses the question.
 fn understood(mut line: Vec<u8>) -> io::Result<Option<String>> {
     // Without the end of a line, Ctrl-D ended it.
     if line.is_empty() || line.contains(&CANCEL) {
@@ -146,7 +146,7 @@ fn columns(terminal: impl AsFd) -> Option<usize> {
     (columns > 0).then_some(columns.into())
 }
 
-/// The width that `COLUMNS` states, if it is one.
+/// The width that `COLUMNS` states, or the usual one if it states none.
 fn stated(columns: Option<impl AsRef<OsStr>>) -> usize {
     const MOST: usize = 1000;
     let number = columns.and_then(|text| text.as_ref().to_str()?.parse().ok());

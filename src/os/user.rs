@@ -17,13 +17,13 @@ impl User {
     /// The user without any rights, in nobody's group.
     pub(crate) const NOBODY: Self = Self { uid: 65534, gid: 65534 };
 
-    /// The user `uid` in their own group; in `gid`, unless that is root's, where the system knows none.
+    /// The user `uid` in their own group; in `gid` (never root's) if the system does not know the user.
     pub(crate) fn known(uid: u32, gid: u32) -> Self {
         let gid = if gid == 0 { Self::NOBODY.gid } else { gid };
         Self { uid, gid: account(uid).map_or(gid, |(_, own)| own) }
     }
 
-    /// How `sudo -u` names them to a shell (`sudo(8)`).
+    /// Their name for `sudo -u` in a shell (`sudo(8)`).
     pub fn for_sudo(self) -> String {
         account(self.uid).map_or_else(|| format!("'#{}'", self.uid), |(name, _)| name)
     }

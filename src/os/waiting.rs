@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-/// Whether to say it: only commands that a person runs do.
+/// Whether to say what is waited for: only commands that a person runs do.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Waiting {
     speaks: bool,

@@ -1,4 +1,4 @@
-//! Ways to files that nobody can bend on the way: from the root on, one directory after another.
+//! Safe paths to files, which nobody can redirect: from the root on, one directory after another.
 //!
 //! Every directory is held open while its next one is looked up, and files are used in the open
 //! directory. Only links of root or of this process's user are followed: others could lead anywhere.
@@ -13,10 +13,10 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-/// No way to a file has more links (`ELOOP` in `path_resolution(7)`).
+/// The most links on a path to a file (`ELOOP` in `path_resolution(7)`).
 const MOST_LINKS: usize = 40;
 
-/// For a directory on the way, which is searched and not read.
+/// The flags for a directory on the path, which is searched and not read.
 #[cfg(target_os = "linux")]
 const ON_THE_WAY: OFlags =
     OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -32,11 +32,11 @@ pub(crate) struct DirectoryEntry {
     path: PathBuf,
 }
 
-/// A way that is being walked.
+/// A path that is being walked.
 struct Walk {
     directory: OwnedFd,
     path: PathBuf,
-    /// What is still to be walked, the next one last.
+    /// The names still to be walked, the next one last.
     rest: Vec<OsString>,
     links: usize,
 }
@@ -47,12 +47,12 @@ impl DirectoryEntry {
         Walk::begun(path)?.into_file(true)
     }
 
-    /// What is at `path` itself, whether it is a link or not.
+    /// The entry at `path` itself, whether it is a link or not.
     pub(crate) fn itself(path: &Path) -> io::Result<Self> {
         Walk::begun(path)?.into_file(false)
     }
 
-    /// The place called `name` in the directory at `path`, wherever links lead to that.
+    /// The entry `name` in the directory at `path`, which may be reached through links.
     #[cfg(feature = "tokens")]
     pub(crate) fn within(path: &Path, name: &str) -> io::Result<Self> {
         let way = Walk::begun(path)?.into_directory()?;
@@ -65,7 +65,7 @@ impl DirectoryEntry {
         &self.path
     }
 
-    /// What is there now, if anything; a link is not followed.
+    /// The metadata of what is there now, if anything; a link is not followed.
     pub(crate) fn found(&self) -> io::Result<Option<Stat>> {
         match rustix::fs::statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(found)),
@@ -74,7 +74,7 @@ impl DirectoryEntry {
         }
     }
 
-    /// Its directory, as it is open.
+    /// The metadata of its open directory.
     pub(crate) fn directory(&self) -> io::Result<Stat> {
         Ok(rustix::fs::fstat(&self.directory)?)
     }
@@ -97,7 +97,7 @@ impl DirectoryEntry {
             Some(_) => {}
         }
         let file = self.opened(flags)?;
-        // What is open counts: something else may have come there by now.
+        // The open file counts: another one may have come there by now.
         let metadata = file.metadata()?;
         Ok(metadata.is_file().then_some((file, metadata)))
     }
@@ -125,13 +125,13 @@ impl DirectoryEntry {
         }
     }
 
-    /// Gives the file that is called `name` in the same directory this place's name.
+    /// Renames the file `name` in the same directory to this entry's name.
     pub(crate) fn take_from(&self, name: &OsStr) -> io::Result<()> {
         let directory = &self.directory;
         Ok(rustix::fs::renameat(directory, name, directory, &self.name)?)
     }
 
-    /// The place called `name` in the same directory.
+    /// The entry `name` in the same directory.
     pub(crate) fn beside(&self, name: &OsStr) -> io::Result<Self> {
         let directory = self.directory.try_clone()?;
         Ok(Self { directory, name: name.to_owned(), path: self.path.with_file_name(name) })
@@ -142,7 +142,7 @@ impl DirectoryEntry {
         &self.name
     }
 
-    /// Takes the names in its directory down to the disk; a rename is not safe before.
+    /// Writes the names in its directory to the disk; a rename is not safe before.
     pub(crate) fn sync(&self) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let open = rustix::fs::openat(&self.directory, ".", flags, Mode::empty())?;
@@ -154,7 +154,7 @@ impl DirectoryEntry {
     }
 }
 
-/// Of which kind it is.
+/// The kind of file.
 pub(crate) fn kind(found: &Stat) -> FileType {
     FileType::from_raw_mode(found.st_mode)
 }
@@ -169,7 +169,7 @@ impl Walk {
         Ok(way)
     }
 
-    /// Puts `path` before what is still to be walked.
+    /// Puts `path` before the names still to be walked.
     fn push(&mut self, path: &Path) {
         let parts = path.components().filter(|part| *part != Component::CurDir);
         let parts: Vec<OsString> = parts.map(|part| part.as_os_str().to_owned()).collect();
@@ -188,7 +188,7 @@ impl Walk {
             let path = self.path.join(&name);
             return Ok(DirectoryEntry { directory: self.directory, name, path });
         }
-        // The root, or what ends in `..`: a directory, by the one name that it always has.
+        // The root, or a path that ends in `..`: a directory, by the one name that it always has.
         Ok(DirectoryEntry { directory: self.directory, name: ".".into(), path: self.path })
     }
 
@@ -220,7 +220,7 @@ impl Walk {
         Ok(())
     }
 
-    /// If `name` is a link, puts what it leads to before the rest of the way.
+    /// If `name` is a link, puts its target before the rest of the path.
     fn follow(&mut self, name: &OsStr) -> io::Result<bool> {
         let Some((owner, target)) = link(&self.directory, name)? else { return Ok(false) };
         let own = rustix::process::geteuid().as_raw();
@@ -240,7 +240,7 @@ impl Walk {
 
 /// The owner of the link `name` in `directory` and what it leads to; `None` when it is no link.
 fn link(directory: &OwnedFd, name: &OsStr) -> io::Result<Option<(u32, PathBuf)>> {
-    // On Linux, owner and target of the very same link: it is held open.
+    // On Linux the link is held open, so that owner and target are of the same link.
     #[cfg(target_os = "linux")]
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     #[cfg(target_os = "linux")]
