@@ -1,4 +1,4 @@
-//! The servers of a zone, asked for what they themselves hold. Used by the round to verify.
+//! The servers of a zone, asked for their own data. Used by the round to verify.
 
 use std::net::SocketAddr;
 
@@ -12,16 +12,16 @@ use crate::core::wire::dns::{Class, Message, Question, Type};
 use crate::net::exchange::{Peer, Plain, ask_at_each};
 use crate::net::peer;
 
-/// Where name servers listen (RFC 1035, section 4.2).
+/// The port of name servers (RFC 1035, section 4.2).
 const PORT: u16 = 53;
 
-/// Where the system's resolvers are named.
+/// The file that names the system's resolvers.
 const RESOLVERS: &str = "/etc/resolv.conf";
 
-/// A server and where it is.
+/// A server and its addresses.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Authority {
-    /// What people call it.
+    /// Its name for people.
     pub title: String,
     /// Its addresses, those of IPv4 first; or why there are none.
     addresses: Result<Vec<SocketAddr>, String>,
@@ -49,7 +49,7 @@ impl Authority {
         asked.map_err(|silence| unanswered(&silence.detail))
     }
 
-    /// The same over TCP alone, where an answer is harder to forge; `None` without a connection.
+    /// Its answer over TCP alone, where one is harder to forge; `None` if there is none.
     pub async fn ask_by_tcp(
         &self,
         question: &Question,
@@ -69,7 +69,7 @@ impl Authority {
     }
 }
 
-/// What errors call a server; its title stands before them.
+/// The name of a server in errors; its title stands before them.
 const TITLE: &str = "the server";
 
 /// A silence in words that follow the server's name.
@@ -80,7 +80,7 @@ fn unanswered(detail: &str) -> String {
     }
 }
 
-/// The servers that `zone` names, as `server` of the zone or else the system's resolvers tell.
+/// The servers of `zone`, as `server` or else the system's resolvers report them.
 pub async fn of_zone(
     zone: &Hostname,
     server: Option<NameServer<'_>>,
@@ -97,7 +97,7 @@ pub async fn of_zone(
     Ok(names.into_iter().map(|name| Server::Name(name, PORT)).collect())
 }
 
-/// The zone of `host`, as the system's resolvers tell.
+/// The zone of `host`, as the system's resolvers report it.
 pub async fn zone(host: &Hostname) -> Result<Hostname, String> {
     let told = zone_told(&resolve(&beginning(host)).await?, host);
     told.ok_or_else(|| format!("the resolver does not tell the zone of {host}"))

@@ -1,6 +1,6 @@
 //! Carrying: the one loop that holds every conversation with a provider.
 //!
-//! Sends what a talk asks by HTTP, to a name server or to a file, and returns the answers to the talk.
+//! Sends a talk's requests by HTTP, to a name server or to a file, and returns the answers to the talk.
 
 use std::path::Path;
 
@@ -18,13 +18,13 @@ use crate::net::http::Clients;
 pub struct Carrier<'a> {
     /// The clients of the round.
     pub clients: &'a Clients,
-    /// Who is asked.
+    /// The provider that is asked.
     pub provider: &'a Provider,
-    /// What messages to name servers are signed with.
+    /// The credential that signs messages to name servers.
     pub credential: &'a Credential,
-    /// The file of the host, if its provider is one.
+    /// The file of the host, if its provider is a file.
     pub path: Option<&'a Path>,
-    /// The interface by which the provider is asked, or not at all.
+    /// The only interface by which the provider may be asked; `None` is any.
     pub bind: Option<InterfaceName>,
 }
 
@@ -39,7 +39,7 @@ impl Carrier<'_> {
         loop {
             match step {
                 Step::Done(done) => return done,
-                // Boxed: it would make every round's future as large.
+                // Boxed, because it would make every round's future as large.
                 Step::Ask(ask) => step = hear(Box::pin(self.carry(ask)).await),
             }
             if let (Step::Ask(_), Some(gap)) = (&step, gap) {

@@ -12,7 +12,7 @@ use crate::os::disk::{self, writable};
 use crate::os::reason::reason;
 use crate::os::walk::DirectoryEntry;
 
-/// A hosts file is a list for people; something larger is something else.
+/// The most bytes of a hosts file, which is a list for people; a larger file is something else.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// The file's text; a file that does not exist yet is empty.
@@ -77,7 +77,7 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     match written {
         Ok(()) => place.sync(),
         Err(error) => {
-            // What is left beside the file is of no use to anybody.
+            // The file beside it is of no use any more.
             let _ = beside.remove();
             match error.kind() {
                 io::ErrorKind::ResourceBusy => overwrite(&place, text),

@@ -1,5 +1,5 @@
-//! Carries requests to those who keep records. Decides nothing about a host; used by rounds and by the
-//! token side.
+//! Carries requests to the providers of records. Decides nothing about a host; used by rounds and by
+//! the token side.
 
 pub mod authorities;
 pub mod carry;

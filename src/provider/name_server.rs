@@ -1,4 +1,4 @@
-//! A name server: where it is, and what it answers to anybody.
+//! A name server: its addresses, and its answers to unsigned questions.
 //!
 //! Asks at each of its addresses by UDP and then over TCP, until one answers; updates are in `signed`.
 
@@ -22,9 +22,9 @@ pub use self::signed::Signer;
 /// A name server and the way to it.
 #[derive(Clone, Copy, Debug)]
 pub struct NameServer<'a> {
-    /// Where it is.
+    /// Its name or address.
     pub server: &'a Server,
-    /// The interface by which it is asked, or not at all.
+    /// The only interface by which it may be asked; `None` is any.
     pub bind: Option<InterfaceName>,
 }
 
@@ -35,7 +35,7 @@ struct ZoneOf<'a> {
 }
 
 impl NameServer<'_> {
-    /// What comes of `asked`; an update is signed with `credential`.
+    /// The result of `asked`; an update is signed with `credential`.
     pub async fn carry(&self, asked: &Asked, credential: &Credential) -> Result<Heard, Silence> {
         match asked {
             Asked::Update(zone, message) => {
@@ -45,7 +45,7 @@ impl NameServer<'_> {
         }
     }
 
-    /// The zone that holds `host`, as the server tells it; `None` when it does not tell any.
+    /// The zone that holds `host`, as the server reports it; `None` when it reports none.
     pub async fn zone(&self, host: &Hostname) -> Result<Option<Hostname>, Silence> {
         self.ask(&ZoneOf { host, question: rfc2136::beginning(host) }).await
     }
@@ -71,8 +71,8 @@ impl Question for ZoneOf<'_> {
         Plain::of(&self.question).message(id)
     }
 
-    /// An answer over TCP is harder to forge, and a wrong zone parks the host; one by UDP has to do
-    /// where TCP does not come through.
+    /// A wrong zone stops the host's updates, and an answer over TCP is harder to forge; one by UDP is
+    /// used where no TCP connection is possible.
     fn read_answer(
         &self,
         bytes: &[u8],

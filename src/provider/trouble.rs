@@ -1,25 +1,25 @@
-//! Why a request of the token side did not bring what it should, at any provider.
+//! The failures of requests of the token side, at any provider.
 
 use std::fmt;
 
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection, Silence};
 use crate::core::protocol::Answer;
 
-/// Why a request did not bring what it should.
+/// The failure of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Trouble {
-    /// There is one already.
+    /// The object exists already.
     Conflict(String),
-    /// Later may help.
+    /// A later try may help.
     Deferred(Deferral),
-    /// There is none of that name.
+    /// No object has that name.
     NotThere(String),
-    /// Only a person helps.
+    /// A person has to act.
     Rejected(Refusal),
 }
 
 impl Trouble {
-    /// A deferral without a wish of the server's.
+    /// A deferral without a pause that the server wishes.
     pub fn deferred(fault: Fault, detail: impl Into<String>) -> Self {
         Self::Deferred(Deferral { fault, detail: detail.into(), retry_after: None })
     }
@@ -35,12 +35,12 @@ impl Trouble {
         Self::Rejected(Refusal { rejection, detail: detail.into() })
     }
 
-    /// Whether the request may have been fulfilled all the same.
+    /// Whether the server may have fulfilled the request nevertheless.
     pub fn leaves_doubt(&self) -> bool {
         matches!(self, Self::Deferred(deferral) if deferral.fault.leaves_doubt())
     }
 
-    /// Whether the server does not take the secret.
+    /// Whether the server does not accept the secret.
     pub fn is_credential(&self) -> bool {
         matches!(self, Self::Rejected(refusal) if refusal.rejection == Rejection::Credential)
     }
@@ -50,8 +50,8 @@ impl Trouble {
         matches!(self, Self::Rejected(refusal) if refusal.rejection == Rejection::Forbidden)
     }
 
-    /// Whether the next request would fare the same: the server cannot be reached, or asks for a long
-    /// pause.
+    /// Whether the next request would fail in the same way: the server cannot be reached, or asks for a
+    /// long pause.
     pub fn is_no_way(&self) -> bool {
         let is_general = |fault: Fault| fault.is_the_networks() || fault == Fault::Throttled;
         matches!(self, Self::Deferred(deferral) if is_general(deferral.fault))

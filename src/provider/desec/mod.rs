@@ -48,28 +48,28 @@ struct Connection<'a> {
     api: Cell<Option<Api>>,
 }
 
-/// Somebody who is told how it goes on.
+/// A listener for the waits of an account.
 pub trait Watch {
-    /// Nothing leaves for so long, because of the account's limits.
+    /// Reports that nothing leaves for `_wait`, because of the account's limits.
     fn waits(&self, _wait: Duration) {}
 }
 
 impl Watch for () {}
 
-/// What a write that cannot succeed showed about the right to it.
+/// What an impossible write showed about the right to write.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum WriteProbe {
-    /// The server would take such a write.
+    /// The server would accept such a write.
     May,
-    /// It would not.
+    /// The server would refuse it.
     MayNot,
-    /// It did not come to that, for this reason.
+    /// The write did not show the right, for this reason.
     Unclear(String),
 }
 
 impl<'a> Account<'a> {
-    /// The account at `api_url` (without a final slash), as `secret` sees it; waits up to `patience` in
-    /// all for limits.
+    /// The account at `api_url` (without a final slash), as `secret` sees it; each request waits up to
+    /// `patience` in all for limits.
     pub fn new(
         api_url: &str,
         ca_file: Option<&'a Path>,
@@ -96,12 +96,12 @@ impl<'a> Account<'a> {
         Self { connection: Rc::clone(&self.connection), secret }
     }
 
-    /// Where the API is.
+    /// The URL of the API.
     pub fn server(&self) -> &str {
         &self.connection.api_url
     }
 
-    /// Whether `secret` is what it is seen with.
+    /// Whether the account is seen with `secret`.
     pub fn is_seen_with(&self, secret: &Secret) -> bool {
         self.secret == *secret
     }
@@ -116,7 +116,7 @@ impl<'a> Account<'a> {
         one_token(&self.get(&format!("/auth/tokens/{id}/"), Scope::Management).await?)
     }
 
-    /// A new token, born locked where the server can, and its secret: empty where the server gave none.
+    /// A new token, locked from the start where the server can, and its secret: empty if it gave none.
     pub async fn create_token(
         &self,
         name: &str,
@@ -148,7 +148,7 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Takes every right beside writing records from a token, and gives it the limits `should` and `name`.
+    /// Takes every right but writing records from a token, and gives it the limits `should` and `name`.
     pub async fn tame(
         &self,
         id: &TokenId,
@@ -162,12 +162,12 @@ impl<'a> Account<'a> {
         one_token(&answer)
     }
 
-    /// Ends a token; one that does not exist is ended.
+    /// Ends a token; one that does not exist counts as ended.
     pub async fn delete_token(&self, id: &TokenId) -> Result<(), Trouble> {
         self.delete_at(&format!("/auth/tokens/{id}/"), Scope::Management).await
     }
 
-    /// The form of policies at this server, asked of any token that may be looked at; once.
+    /// The form of policies at this server; asked once, with any token that may be looked at.
     pub async fn api(&self, id: &TokenId) -> Result<Api, Trouble> {
         if let Some(api) = self.connection.api.get() {
             return Ok(api);
@@ -193,7 +193,7 @@ impl<'a> Account<'a> {
         self.call(Method::Post, &path, body, Scope::Management).await.map(|_| ())
     }
 
-    /// Lets a policy of a token say `rule`, which is about the same as before.
+    /// Changes a policy of a token to `rule`, which has the same subject as before.
     pub async fn correct_policy(
         &self,
         id: &TokenId,
@@ -205,13 +205,13 @@ impl<'a> Account<'a> {
         self.call(Method::Put, &path, body, Scope::Management).await.map(|_| ())
     }
 
-    /// Removes a policy of a token; one that does not exist is removed.
+    /// Removes a policy of a token; one that does not exist counts as removed.
     pub async fn remove_policy(&self, id: &TokenId, policy: &Policy) -> Result<(), Trouble> {
         let path = format!("{}{}/", policies_path(id, self.api(id).await?), policy.at);
         self.delete_at(&path, Scope::Management).await
     }
 
-    /// Deletes what is at `path`; only the server's own word for it counts as done.
+    /// Deletes what is at `path`; only the server's own status for it (204 or 404) counts as done.
     async fn delete_at(&self, path: &str, scope: Scope) -> Result<(), Trouble> {
         match self.call(Method::Delete, path, None, scope).await {
             Ok(answer) if answer.status == 204 => Ok(()),
@@ -227,10 +227,10 @@ impl<'a> Account<'a> {
         Ok(parse::<wire::Owner>(&answer)?.email)
     }
 
-    /// Whether the server knows the secret; costs nothing but the day's budget, and counts as use.
+    /// Checks that the server knows the secret; costs only the day's budget, and counts as use.
     pub async fn greet(&self) -> Result<(), Trouble> {
         let answer = self.get("/", Scope::Root).await?;
-        // A header that it does not understand makes it answer as to a stranger.
+        // With a header that it does not understand, the server answers as to a stranger.
         if wire::is_known_to_root(&answer) { Ok(()) } else { Err(unintelligible(&answer)) }
     }
 
@@ -260,7 +260,7 @@ impl<'a> Account<'a> {
         Ok(parse::<wire::Records>(&answer)?.records)
     }
 
-    /// Ends the very token that the account is seen with.
+    /// Ends the token that the account is seen with.
     pub async fn log_out(&self) -> Result<(), Trouble> {
         let answer = self.call(Method::Post, "/auth/logout/", None, Scope::Root).await?;
         if answer.status == 204 { Ok(()) } else { Err(unintelligible(&answer)) }
@@ -314,7 +314,7 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Whether the server offers to write a record set (`OPTIONS`); one that is not there it never does.
+    /// Whether the server offers to write a record set (`OPTIONS`); never for one that is not there.
     pub async fn offers_writing(
         &self,
         zone: &Hostname,
@@ -327,7 +327,7 @@ impl<'a> Account<'a> {
         wire::offers_writing(&answer).ok_or_else(|| unintelligible(&answer))
     }
 
-    /// Whether a record could be written, by a write with a `ttl` that is right and content that is not.
+    /// Whether a record could be written, by a write with a valid `ttl` and invalid content.
     pub async fn probe_write(
         &self,
         zone: &Hostname,
@@ -341,15 +341,15 @@ impl<'a> Account<'a> {
         let tried = self.call(Method::Patch, &path, body, scope).await;
         probed(tried, |refusal| match refusal.rejection {
             Rejection::Forbidden => WriteProbe::MayNot,
-            // This complaint comes before the look at the rights.
+            // The server makes this complaint before it checks the rights.
             _ if is_in_the_way(refusal) => WriteProbe::Unclear(IN_THE_WAY.to_owned()),
-            // One about the content comes after it; those about single fields come before.
+            // It complains about the content after that check, about single fields before it.
             _ if refusal.detail.contains("non_field_errors") => WriteProbe::May,
             _ => WriteProbe::Unclear(refusal.detail.clone()),
         })
     }
 
-    /// The same for a host's own record, by an update at `update_url` with an address that is none.
+    /// Whether a host's own record could be written, by an update at `update_url` with a bad address.
     pub async fn probe_update(
         &self,
         update_url: &str,
@@ -370,7 +370,7 @@ impl<'a> Account<'a> {
         let body = Some("{}".to_owned());
         let tried = self.call(Method::Post, "/domains/", body, Scope::Zones).await;
         probed(tried, |refusal| match refusal.rejection {
-            // Another refusal is that of an account which has all the zones it may.
+            // Another refusal means that the account has all the zones that it may have.
             Rejection::Forbidden if refusal.detail.contains("do not have permission") => {
                 WriteProbe::MayNot
             }
@@ -395,7 +395,7 @@ impl<'a> Account<'a> {
         scope: Scope,
         page: fn(&Answer) -> Option<Vec<T>>,
     ) -> Result<Vec<T>, Trouble> {
-        /// A list that is too long to be kept is unintelligible.
+        /// The most values of a list; a longer list is unintelligible.
         const MOST: usize = 50_000;
         let mut all = Vec::new();
         let keep = &mut |answer: &Answer| {
@@ -406,7 +406,7 @@ impl<'a> Account<'a> {
         Ok(all)
     }
 
-    /// Gives each page of a list to `keep` until that says `false`, or `None` for an unintelligible one.
+    /// Gives each page of a list to `keep` until that returns `false`, or `None` for a bad page.
     async fn pages(
         &self,
         path: &str,
@@ -418,7 +418,7 @@ impl<'a> Account<'a> {
         const LONGEST_CURSOR: usize = 1024;
         let mut path = path.to_owned();
         let mut seen = BTreeSet::new();
-        // A list that leads in a circle has to end, and so has one that goes on for ever.
+        // The reading has to end for a list that leads in a circle, and for one that goes on for ever.
         while seen.len() < MOST_PAGES && seen.insert(path.clone()) {
             let answer = self.get(&path, scope.clone()).await?;
             if !keep(&answer).ok_or_else(|| unintelligible(&answer))? {
@@ -476,7 +476,7 @@ impl<'a> Account<'a> {
             let may_repeat = !repeated && (method.is_safe() || method == Method::Delete);
             let answer = match sent {
                 Ok(answer) => answer,
-                // A connection may die while nobody looks; what changes nothing is asked again.
+                // A connection may die while it is idle; a request that may be repeated is sent again.
                 Err(error) if may_repeat && error.fault == Fault::Lost => {
                     repeated = true;
                     continue;
@@ -499,7 +499,7 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Waits, unless that would be more than there is patience for.
+    /// Waits, unless all waits of the request would exceed the patience.
     async fn pause(&self, wait: Duration, waited: &mut Duration) -> Result<(), Trouble> {
         *waited += wait;
         if *waited > self.connection.patience {
@@ -525,7 +525,7 @@ fn one_token(answer: &Answer) -> Result<Token, Trouble> {
     wire::token(answer).map(|(token, _)| token).ok_or_else(|| unintelligible(answer))
 }
 
-/// What a request that cannot succeed showed; `judge` looks at refusals of it and of the right to it.
+/// The result of an impossible request; `judge` reads a refusal of it or of the right to it.
 fn probed(
     tried: Result<Answer, Trouble>,
     judge: impl FnOnce(&Refusal) -> WriteProbe,
@@ -541,19 +541,19 @@ fn probed(
     }
 }
 
-/// Whether a write was refused for another record at that name.
+/// Whether a write was refused because of another record at that name.
 fn is_in_the_way(refusal: &Refusal) -> bool {
     refusal.detail.contains("conflicting type")
 }
 
-/// Why a write of one type can be impossible whatever the rights.
+/// The reason why a write of one type can be impossible with any rights.
 const IN_THE_WAY: &str = "another record at that name is in the way";
 
 fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, Trouble> {
     wire::parse(answer).ok_or_else(|| unintelligible(answer))
 }
 
-/// What an answer that is no success means. Only an answer in the server's own form rejects.
+/// The trouble of an answer that is no success. Only an answer in the server's own form rejects.
 fn trouble(answer: &Answer) -> Trouble {
     let said = answer.summary();
     match answer.status {
@@ -584,13 +584,13 @@ fn record_sets_path(zone: &Hostname) -> String {
     format!("/domains/{zone}/rrsets/?cursor=")
 }
 
-/// Where a record set is; the zone's own name is `@` there.
+/// The path of a record set; the zone's own name is `@` there.
 fn record_set_path(zone: &Hostname, subname: &str, kind: &str) -> String {
     let subname = if subname.is_empty() { "@" } else { subname };
     format!("/domains/{zone}/rrsets/{subname}/{kind}/")
 }
 
-/// A moment for measuring how long ago something was; never set back.
+/// A moment by a clock that is never set back, for measuring time.
 fn now() -> Timestamp {
     let uptime = u64::try_from(clock::uptime().as_millis()).unwrap_or(u64::MAX);
     Timestamp::from_millis(uptime)

@@ -10,7 +10,7 @@ use crate::core::pace::{History, Pace};
 use crate::core::protocol::manners::DESEC_GAP;
 use crate::core::time::Timestamp;
 
-/// What a request counts as.
+/// The kind of request for the server's limits.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Scope {
     /// Tokens, policies, the account itself (`account_management_passive`).
@@ -19,13 +19,13 @@ pub enum Scope {
     Read,
     /// The API's root, which is in no scope of its own.
     Root,
-    /// Writing records of this zone, or asking whether one may (`dns_api_per_domain_expensive`).
+    /// Writing records of this zone, or asking for the right to (`dns_api_per_domain_expensive`).
     Write(String),
     /// Registering and removing zones (`dns_api_expensive`).
     Zones,
 }
 
-/// What has left so far.
+/// The requests that have left so far.
 #[derive(Clone, Debug, Default)]
 pub struct Pacer {
     sent: BTreeMap<Scope, History>,
@@ -71,12 +71,12 @@ impl Pacer {
         self.sent.entry(scope).or_default().note(longest.kept(), now);
     }
 
-    /// Notes that a request is over `now`: the server counts from when it came, which may be late.
+    /// Notes that a request is over `now`: the server counts from its arrival, which may be late.
     pub fn note_end(&mut self, now: Timestamp) {
         self.last = Some(now);
     }
 
-    /// Takes back that a request of that scope was noted at `noted`: it was refused for its pace.
+    /// Removes a request of that scope that was noted at `noted`: it was refused for its pace.
     pub fn take_back(&mut self, scope: &Scope, noted: Timestamp) {
         if let Some(history) = self.sent.get_mut(scope) {
             history.take_back(noted);

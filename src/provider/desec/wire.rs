@@ -1,4 +1,4 @@
-//! What deSEC's account API says, in its JSON, and what is said to it. Pure.
+//! The JSON of deSEC's account API: its answers and the bodies of requests. Pure.
 
 use std::fmt;
 
@@ -30,7 +30,7 @@ pub struct Zone {
 /// A key of a zone.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 pub struct ZoneKeys {
-    /// What belongs into the parent zone.
+    /// The DS records for the parent zone.
     #[serde(default)]
     pub ds: Vec<String>,
 }
@@ -48,7 +48,7 @@ pub struct RecordSet {
 /// The records of one record set, in their text form.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 pub struct Records {
-    /// One for each record.
+    /// The text of each record.
     pub records: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ pub struct Owner {
     pub email: String,
 }
 
-/// The value that `answer` is.
+/// The value that `answer` holds.
 pub fn parse<T: DeserializeOwned>(answer: &Answer) -> Option<T> {
     serde_json::from_slice(&answer.body).ok()
 }
@@ -69,8 +69,8 @@ pub fn token(answer: &Answer) -> Option<(Token, Option<Secret>)> {
     parse::<TokenForm>(answer)?.token()
 }
 
-/// Gives each value of the list `answer` to `take`, which keeps what is looked for; `None` where it is
-/// no such list, or `take` returns `None`.
+/// Gives each value of the list `answer` to `take`, which keeps what it looks for; `None` if `answer`
+/// is no such list, or `take` returns `None`.
 pub fn each<T: DeserializeOwned>(
     answer: &Answer,
     take: &mut dyn FnMut(T) -> Option<()>,
@@ -97,7 +97,7 @@ pub fn each<T: DeserializeOwned>(
     reader.end().ok()
 }
 
-/// What `convert` makes of each value of a list; at most `MOST_ROWS` of them, or it is unintelligible.
+/// The converted values of a list; `None` for more than `MOST_ROWS` of them, or an unintelligible one.
 pub fn list<T: DeserializeOwned, U>(
     answer: &Answer,
     convert: impl Fn(T) -> Option<U>,
@@ -110,7 +110,7 @@ pub fn list<T: DeserializeOwned, U>(
     Some(all)
 }
 
-/// The most that is kept of one list: two rows for each of several thousand hosts.
+/// The most values that are kept of one list: two rows for each of several thousand hosts.
 pub const MOST_ROWS: usize = 10_000;
 
 /// A list of tokens.
@@ -118,12 +118,12 @@ pub fn tokens(answer: &Answer) -> Option<Vec<Token>> {
     list(answer, |form: TokenForm| Some(form.token()?.0))
 }
 
-/// Whether it is a list of tokens.
+/// Whether `answer` is a list of tokens.
 pub fn are_tokens(answer: &Answer) -> bool {
     each(answer, &mut |form: TokenForm| form.token().map(|_| ())).is_some()
 }
 
-/// The form of policies that a token's policy root leads to: its URL tells, not its key.
+/// The form of policies that a token's policy root leads to: its URL decides, not its key.
 pub fn api(answer: &Answer) -> Option<Api> {
     #[derive(Deserialize)]
     struct Root {
@@ -175,12 +175,12 @@ pub fn offers_writing(answer: &Answer) -> Option<bool> {
     }
 
     let described: Described = parse(answer)?;
-    // `Allow` says PUT always.
+    // The header `Allow` always names PUT.
     described.name?;
     Some(described.actions.is_some_and(|actions| actions.put.is_some()))
 }
 
-/// The fields `limits` of a token that may do nothing beside writing records, with `name` if it gets
+/// The JSON of a token with the fields `limits` that may only write records, with `name` if it gets
 /// one. With `auto_policy` the server adds the default that denies everything.
 pub fn without_rights(limits: Map<String, Value>, name: Option<&str>, auto_policy: bool) -> String {
     let mut fields = limits;
@@ -213,7 +213,7 @@ pub fn changed_limits(is: &Limits, should: &Limits) -> Map<String, Value> {
     fields
 }
 
-/// A policy as the server wants it.
+/// The JSON of a policy.
 pub fn rule(rule: &Rule) -> String {
     match rule {
         Rule::Row { key: Key { zone, subname, kind }, write } => {
@@ -226,12 +226,12 @@ pub fn rule(rule: &Rule) -> String {
     .to_string()
 }
 
-/// A zone to be registered.
+/// The JSON of a zone to register.
 pub fn new_zone(name: &str) -> String {
     json!({"name": name}).to_string()
 }
 
-/// A write that the server refuses for its content, and before that for lack of rights.
+/// A write that the server always refuses: first for missing rights, else for its content.
 pub fn impossible_write(subname: &str, kind: &str, ttl: u32) -> String {
     json!([{"subname": subname, "type": kind, "ttl": ttl, "records": ["-"]}]).to_string()
 }
@@ -258,7 +258,7 @@ struct TokenForm {
 }
 
 impl TokenForm {
-    /// `None` when something is not what it should be: unknown is never empty.
+    /// `None` when a field is invalid: an unknown value must not look empty.
     fn token(self) -> Option<(Token, Option<Secret>)> {
         fn known<T>(text: Option<&str>, read: fn(&str) -> Option<T>) -> Result<Option<T>, ()> {
             text.map(|text| read(text).ok_or(())).transpose()
@@ -292,7 +292,7 @@ impl TokenForm {
     }
 }
 
-/// A row; what it is about may be null (any), but must be said.
+/// A row; each field of its subject may be null (any), but must be there.
 #[derive(Deserialize)]
 struct RowForm {
     id: String,

@@ -1,6 +1,6 @@
-//! Signed updates: what a name server takes from known keys alone.
+//! Signed updates, which a name server accepts from known keys alone.
 //!
-//! Signs and carries what `core::protocol::rfc2136` builds, and makes sure that an answer is one.
+//! Signs and carries what `core::protocol::rfc2136` builds, and checks that an answer is one.
 
 use base64::Engine as _;
 use ring::hmac;
@@ -23,15 +23,15 @@ pub struct Signer {
     hmac: hmac::Key,
 }
 
-/// A signed update, or what looks like one.
+/// A signed update, or a message in the form of one.
 struct SignedUpdate<'a, B> {
     signer: &'a Signer,
     zone: &'a Hostname,
-    /// The unsigned message with an id.
+    /// The function that makes the unsigned message with an id.
     build: B,
 }
 
-/// An update that nobody has signed.
+/// An unsigned update.
 struct UnsignedUpdate<'a, B> {
     zone: &'a Hostname,
     build: B,
@@ -51,7 +51,7 @@ impl NameServer<'_> {
         self.ask_signed(&signer, zone, build).await
     }
 
-    /// The answer to the signed message that `build` makes with an id; one that is not rightly signed is
+    /// The answer to the signed message that `build` makes with an id; one whose signature is wrong is
     /// asked for again over TCP, where it is harder to forge.
     pub async fn ask_signed(
         &self,
@@ -62,7 +62,7 @@ impl NameServer<'_> {
         self.ask(&SignedUpdate { signer, zone, build }).await
     }
 
-    /// How the server ends the message that `build` makes with an id, of nobody's key.
+    /// The server's response code to the message that `build` makes with an id, which has no signature.
     pub async fn ask_unsigned(
         &self,
         zone: &Hostname,
@@ -99,7 +99,7 @@ impl Signer {
 }
 
 impl<B: Fn(u16) -> Vec<u8>> Question for SignedUpdate<'_, B> {
-    /// Its signature, which the answer's is made over.
+    /// The signature of the message; the answer's signature covers it.
     type Kept = Vec<u8>;
     type Told = Reply;
 
@@ -151,7 +151,7 @@ impl<B: Fn(u16) -> Vec<u8>> Question for UnsignedUpdate<'_, B> {
         if !rfc2136::answers(&message, id, self.zone) {
             return Err(Ignored("sends what is no answer to the update"));
         }
-        // Nothing vouches for it: over TCP it is harder to forge.
+        // No signature proves it: over TCP it is harder to forge.
         Ok(if by_tcp { Read::Answer(message.header.rcode) } else { Read::AgainByTcp })
     }
 }

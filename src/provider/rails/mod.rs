@@ -31,9 +31,9 @@ pub struct Server<'a> {
 /// A token that was just made.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Minted {
-    /// Its secret, which nobody can ever be told again.
+    /// Its secret, which the server never shows again.
     pub token: Secret,
-    /// What it was granted, with the end that the server gave it: what a receipt keeps.
+    /// Its rights, with the end that the server gave it; a receipt keeps them.
     pub grant: Grant,
 }
 
@@ -46,7 +46,7 @@ pub struct Missing {
     pub family: Family,
 }
 
-/// What a record holds until its first update: addresses for documentation (RFC 5737, RFC 3849).
+/// The addresses of a record until its first update: for documentation (RFC 5737, RFC 3849).
 pub const PLACEHOLDERS: PerFamily<IpAddr> = PerFamily {
     v4: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
     v6: IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
@@ -85,14 +85,14 @@ impl<'a> Server<'a> {
         Err(not_minted(&answer, grant))
     }
 
-    /// The records of `duties` that are not there, as the token sees it: so the server takes the token.
+    /// The records of `duties` that are not there, as the token sees it: so the server accepts it.
     pub async fn missing(&self, token: &Secret, duties: &[Duty]) -> Result<Vec<Missing>, Trouble> {
         let opened = self.open(token).await?;
         missing(&self.look(&opened, duties).await?, duties)
     }
 
     /// Creates the records of `duties` that are not there, with the addresses `first`, by a user that
-    /// owns the domain, and returns which these were. The token only looks, before and after.
+    /// owns the domain, and returns these records. The token only looks, before and after.
     pub async fn create_missing(
         &self,
         token: &Secret,
@@ -141,7 +141,7 @@ impl<'a> Server<'a> {
             Err(trouble) if trouble.is_credential() => return Ok(false),
             Err(trouble) => return Err(trouble),
         };
-        // Whatever it answers: whether the token has ended shows when it is tried again.
+        // The answer does not count: the next try with the token shows whether it has ended.
         let left = self.send(&rails::leave(self.url, &opened)).await?;
         match self.open(token).await {
             Err(trouble) if trouble.is_credential() => Ok(true),
@@ -204,7 +204,7 @@ fn missing(domain: &Domain, duties: &[Duty]) -> Result<Vec<Missing>, Trouble> {
     Ok(records)
 }
 
-/// Why no token came of a request for one.
+/// The trouble of a request for a token that brought none.
 fn not_minted(answer: &Answer, grant: &Grant) -> Trouble {
     let said = wire::error(answer).map(|text| format!(": {text}")).unwrap_or_default();
     let (rejection, detail) = match answer.status {
@@ -233,7 +233,7 @@ fn not_minted(answer: &Answer, grant: &Grant) -> Trouble {
             Rejection::Request,
             format!("the server does not understand the request for a token (HTTP 422{said})"),
         ),
-        // The token is not valid, mostly for its end.
+        // The server finds the token not valid, mostly because of its end.
         500 if !said.is_empty() => (
             Rejection::Request,
             format!(
@@ -246,7 +246,7 @@ fn not_minted(answer: &Answer, grant: &Grant) -> Trouble {
     Trouble::rejected(rejection, detail)
 }
 
-/// Why a record was not created.
+/// The trouble of a record that was not created.
 fn not_created(answer: &Answer, record: &Missing) -> Trouble {
     let said = wire::error(answer).unwrap_or_else(|| answer.summary());
     match answer.status {
@@ -269,7 +269,7 @@ fn not_created(answer: &Answer, record: &Missing) -> Trouble {
     }
 }
 
-/// What an answer means otherwise.
+/// The trouble of any other answer.
 fn other(answer: &Answer) -> Trouble {
     let fault = match answer.status {
         429 => Fault::Busy,

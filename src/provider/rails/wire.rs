@@ -1,4 +1,4 @@
-//! What `PowerDNS` on Rails says in XML, and what is said to it. Pure.
+//! The XML of `PowerDNS` on Rails: its answers and the bodies of requests. Pure.
 //!
 //! The domain that it shows is read in `core::protocol::rails::xml`.
 
@@ -14,8 +14,8 @@ use crate::core::token::rails::{Grant, RailsEntry};
 use crate::core::wire::calendar::rfc822;
 use crate::os::clock::parse_rfc3339;
 
-/// The secret of a token that was just made, and when it ends, if that is intelligible. It has to fit
-/// into a URL and on the line of a file: theirs have 16 letters and digits.
+/// The secret of a token that was just made, and its end, if that is intelligible. The secret has to
+/// fit into a URL and on the line of a file: the server's have 16 letters and digits.
 pub fn minted(answer: &Answer) -> Option<(Secret, Option<Timestamp>)> {
     const MOST: usize = 4096;
     let document = Document::parse(short(answer.text()?)?).ok()?;
@@ -48,7 +48,7 @@ pub fn minted_in_spaces(answer: &Answer) -> Option<Secret> {
     (root.has_tag_name("token") && is_one).then(|| Secret::new(&secret))
 }
 
-/// What an answer complains about in XML: the texts of its `error` elements.
+/// The errors that an answer states in XML: the texts of its `error` elements.
 pub fn error(answer: &Answer) -> Option<String> {
     let document = Document::parse(short(answer.text()?)?).ok()?;
     let errors = document.descendants().filter(|node| node.has_tag_name("error"));
@@ -77,7 +77,7 @@ pub fn grant(grant: &Grant) -> String {
     body
 }
 
-/// A record that is to be made; its name is without its domain.
+/// A request to create a record; its name is without its domain.
 pub fn new_record(
     host: &Hostname,
     domain: &str,
