@@ -72,7 +72,7 @@ impl Setup {
     }
 }
 
-/// Runs what the command line asks for.
+/// Runs the command that the command line names.
 pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     let (command, common) = match crate::cli::parse(arguments, |name| std::env::var_os(name)) {
         Ok(Parsed::Run(command, common)) => (command, common),

@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// The address of `family` that a program prints on its first line; the error names the program.
 ///
-/// The program runs as the user that is given with it, and finds `ipv4` or `ipv6` in `HOMING_FAMILY`.
+/// The program runs as the user in `program`, and finds `ipv4` or `ipv6` in `HOMING_FAMILY`.
 pub async fn seen(program: (&[String], Option<User>), family: Family) -> Result<IpAddr, String> {
     seen_within(program, family, LIMIT).await
 }

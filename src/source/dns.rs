@@ -1,4 +1,4 @@
-//! Resolvers that answer with the asker's address, asked directly. Asked by `outside`.
+//! Resolvers that answer with the asker's address, asked directly. Used by `outside`.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use crate::core::wire::whoami::{Resolver, address_in};
 use crate::net::exchange::{Peer, Plain};
 use crate::net::peer;
 
-/// The address of `family` that `resolver` tells, asked by the interface `bind` if given.
+/// The address of `family` that `resolver` reports, asked by the interface `bind` if given.
 pub async fn ask(
     resolver: &Resolver,
     family: Family,

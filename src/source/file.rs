@@ -1,6 +1,6 @@
 //! A file whose first line holds our address.
 //!
-//! Reads, and returns what it read; never waits, whatever the path turns out to be.
+//! Never waits, whatever is at the path.
 
 use std::io::Read;
 use std::net::IpAddr;
@@ -33,7 +33,7 @@ pub fn seen(path: &Path, family: Family) -> Result<IpAddr, String> {
     address_on(line, family).map_err(named)
 }
 
-/// What is before the first line break, in UTF-8 or not.
+/// The bytes before the first line break, in UTF-8 or not.
 fn first_line(text: &[u8]) -> &[u8] {
     text.split(|byte| *byte == b'\n').next().unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! The router of a line, asked for its own address: by PCP, then by NAT-PMP, then by UPnP, until
-//! one of them serves. Asked by `outside`.
+//! The gateway of an interface, asked for its own address: by PCP, then by NAT-PMP, then by UPnP,
+//! until one of them works. Used by `outside`.
 
 mod upnp;
 
@@ -23,11 +23,11 @@ use crate::os::kernel;
 const WAITS: [Duration; 3] =
     [Duration::from_millis(250), Duration::from_millis(500), Duration::from_millis(750)];
 
-/// No answer of PCP is longer (RFC 6887, section 7).
+/// The longest answer of PCP, in bytes (RFC 6887, section 7).
 const MOST: usize = 1100;
 
-/// The address of `gateway` itself, as it says; `None` is the gateway of the default route. It is asked
-/// by the interface `bind` if given; the error names what it said in each way.
+/// The address of `gateway` itself, as it reports it; `None` is the gateway of the default route. It is
+/// asked by the interface `bind` if given; the error says how it answered each protocol.
 pub async fn ask(
     gateway: Option<Ipv4Addr>,
     bind: Option<InterfaceName>,
@@ -115,7 +115,7 @@ async fn asked(
     }
 }
 
-/// What an answer says, as a clause of its own.
+/// The refusal of an answer, as a clause of its own.
 fn by_it(instead: Instead) -> Instead {
     match instead {
         Instead::NoAddress => Instead::NoAddress,

@@ -1,6 +1,6 @@
 //! Sources: where our own addresses come from.
 //!
-//! Each kind is one file that returns what it saw; choosing among kernel addresses is the core's.
+//! Each kind is one file that returns what it saw; the core chooses among the kernel's addresses.
 
 pub mod command;
 mod dns;

@@ -1,4 +1,4 @@
-//! Services outside that tell the asker's address: whom to ask, and how many must agree.
+//! Services outside that report the asker's address: which are asked, and how many must agree.
 //!
 //! Compares the answers; each kind of service is asked by its own file.
 
@@ -18,27 +18,27 @@ use crate::core::source::{Outside, Service};
 use crate::net::http::{self, Clients};
 use crate::net::interface::Uplink;
 
-/// What the services of one question told.
+/// The answers of the services to one question.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServiceAnswers {
     /// The address that is believed; the error names every service that was asked and what it said.
     pub address: Result<IpAddr, String>,
-    /// What each said in the order in which they were asked, after what errors call it.
+    /// The name of each service in errors and its answer, in the order of asking.
     pub said: Vec<(String, ServiceAnswer)>,
 }
 
-/// How long a service may be silent before the others are asked beside it: the round waits for them.
+/// How long a service may be silent before the others are asked, too: the round waits for them.
 const IMPATIENCE: Duration = Duration::from_secs(3);
 
-/// Asks the services in turn until `outside.agree` of them say the same, those in `aside` last; all that
-/// are left at once when one is silent for a few seconds.
+/// Asks the services in turn until `outside.agree` of them report the same, those in `aside` last. When
+/// one is silent for `IMPATIENCE`, all that are left are asked at once.
 pub async fn ask(
     outside: &Outside,
     family: Family,
     clients: &Clients,
     aside: &BTreeSet<standing::ServiceId>,
 ) -> ServiceAnswers {
-    // A line that has gone is told once, and not for every service; each looks again for itself.
+    // A missing interface is reported once, and not for every service; each looks again for itself.
     if let Some(Err(gone)) = outside.bind.map(Uplink::find) {
         let address = Err(format!("no {family} address was told: {gone}"));
         return ServiceAnswers { address, said: Vec::new() };
@@ -79,7 +79,7 @@ pub async fn ask(
             break Some(address);
         }
     };
-    // Whoever kept the others waiting is to be asked last from now on.
+    // The service that kept the others waiting gets an error, to be asked last from now on.
     if let Some(silent) = first_silent
         && answers[silent].is_none()
     {
@@ -96,7 +96,7 @@ pub async fn ask(
     ServiceAnswers { address, said }
 }
 
-/// What errors call `service`.
+/// The name of `service` in errors.
 fn server(service: &Service, family: Family) -> String {
     match service {
         Service::Dns(_) | Service::Gateway(None) | Service::Stun(_) => service.to_string(),
@@ -107,7 +107,7 @@ fn server(service: &Service, family: Family) -> String {
     }
 }
 
-/// The address of `family` that `service` tells; the error names it.
+/// The address of `family` that `service` reports; the error names the service.
 async fn ask_service(
     service: &Service,
     family: Family,
@@ -134,7 +134,7 @@ fn agreed<'a>(
     addresses.find(agreed).copied()
 }
 
-/// Why none of the addresses is believed.
+/// The reason why none of the addresses is believed.
 fn doubt(said: &[(String, ServiceAnswer)], agree: usize, family: Family) -> String {
     let answers = said.iter().filter(|(_, said)| said.answer.is_ok()).count();
     let each = each_once(said).join("; ");
@@ -147,7 +147,7 @@ fn doubt(said: &[(String, ServiceAnswer)], agree: usize, family: Family) -> Stri
     }
 }
 
-/// What nobody told, where all that were asked failed for one cause; `None` where they did not.
+/// The reason when all services that were asked failed for one cause; `None` when they did not.
 pub fn common_doubt(told: &[&ServiceAnswers], family: Family) -> Option<String> {
     let said: Vec<_> = told.iter().flat_map(|told| told.said.iter().cloned()).collect();
     match &each_once(&said)[..] {
@@ -158,7 +158,7 @@ pub fn common_doubt(told: &[&ServiceAnswers], family: Family) -> Option<String> 
     }
 }
 
-/// What each said; a cause that several have is there once, with the names of the others.
+/// The words for each answer; a cause of several services is there once, with the others' names.
 fn each_once(said: &[(String, ServiceAnswer)]) -> Vec<String> {
     let mut each: Vec<(String, String, Vec<&str>)> = Vec::new();
     for (name, said) in said {

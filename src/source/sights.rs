@@ -1,7 +1,7 @@
 //! Sights: what every source saw in one round, asked once however many hosts use it.
 //!
-//! Gathers the kernel's snapshot and the answers of services outside, files and programs; says what
-//! they mean for one host without asking anybody again. Called by the round and `address`.
+//! Gathers the kernel's snapshot and the answers of services outside, files and programs; finds the
+//! result for one host from them without asking again. Called by the round and `address`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -27,13 +27,13 @@ use crate::core::veil::{Much, Veil};
 use crate::net::http::Clients;
 use crate::os::waiting::Waiting;
 
-/// How long a source outside rests that was asked because of an event.
+/// How long events do not make a round ask a source outside again.
 pub const OUTSIDE_REST: Duration = Duration::from_secs(60);
 
 /// The longest that a round waits for the kernel's verdict about a tentative address.
 pub const LONGEST_VERDICT: Duration = Duration::from_secs(3);
 
-/// Somebody to ask for an address of one family.
+/// A question for an address of one family.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum Question {
     /// The echo service of the provider at that index of the configuration, by that interface.
@@ -44,11 +44,11 @@ enum Question {
     ThirdParties(Option<InterfaceName>),
 }
 
-/// When each source outside was last asked, and whether there was a way to the Internet then.
+/// When each source outside was last asked, and whether there was a route to the Internet then.
 #[derive(Debug, Default)]
 pub struct Asked(BTreeMap<(Question, Family), (Instant, bool)>);
 
-/// What was seen in one round.
+/// What the sources saw in one round.
 #[derive(Debug)]
 pub struct Sights {
     snapshot: Result<Snapshot, String>,
@@ -60,7 +60,7 @@ pub struct Sights {
 /// Asks every source that `config`'s hosts use; services in `aside` come last in theirs.
 ///
 /// With `by_event`, sources outside that were asked less than [`OUTSIDE_REST`] ago are left out,
-/// unless a way to the Internet has come up since; `asked` remembers when each was.
+/// unless a route to the Internet has come up since; `asked` remembers when each was.
 pub async fn look(
     config: &Config,
     clients: &Clients,
@@ -198,13 +198,13 @@ async fn ask(
 }
 
 impl Question {
-    /// Those of `auto` for a host behind NAT: the provider's own service, and third parties.
+    /// The questions of `auto` for a host behind NAT: the provider's own service, and third parties.
     fn of_auto(host: &HostConfig) -> [Self; 2] {
         let bind = host.host.bind;
         [Self::Echo(host.provider, bind), Self::ThirdParties(bind)]
     }
 
-    /// Who is asked, where one question follows another.
+    /// The words for the service that is asked, where one question follows another.
     fn whom(self) -> &'static str {
         match self {
             Self::Echo(..) => "the provider's own service",
@@ -215,14 +215,14 @@ impl Question {
 }
 
 impl Sights {
-    /// Whether any source told something else than an address.
+    /// Whether any source returned something else than an address.
     pub fn has_complaints(&self) -> bool {
         self.answers.values().any(|told| {
             told.address.is_err() || told.said.iter().any(|(_, said)| said.answer.is_err())
         })
     }
 
-    /// Takes secrets out of what sources told instead of addresses: a program may print anything.
+    /// Removes secrets from what sources returned instead of addresses: a program may print anything.
     pub fn hide(&mut self, veil: &mut Veil) {
         for told in self.answers.values_mut() {
             let answers = told.said.iter_mut().map(|(_, said)| &mut said.answer);
@@ -234,12 +234,12 @@ impl Sights {
         }
     }
 
-    /// What the kernel said.
+    /// The kernel's snapshot; the error says why it cannot be read.
     pub fn snapshot(&self) -> Result<&Snapshot, &str> {
         self.snapshot.as_ref().map_err(String::as_str)
     }
 
-    /// Whether the source of any host was asked and told nothing that is believed.
+    /// Whether the source of any host was asked and returned no address that is believed.
     pub fn is_silent(&self, config: &Config) -> bool {
         Wanted::each(config).any(|wanted| {
             let told = self.answers_to(&self.chain(wanted), wanted.family);
@@ -247,7 +247,7 @@ impl Sights {
         })
     }
 
-    /// What the source saw of what is wanted.
+    /// The result of the source for what is `wanted`.
     pub fn seen(&self, wanted: Wanted<'_>) -> Seen {
         match wanted.source() {
             None => Seen::NotAsked,
@@ -256,7 +256,7 @@ impl Sights {
         }
     }
 
-    /// Why the address that was `seen` is another one than the way to the Internet has, in words.
+    /// The reason in words why the `seen` address is not that of the way to the Internet.
     pub fn detour(&self, wanted: Wanted<'_>, seen: &Seen) -> Option<String> {
         let snapshot = self.snapshot().ok()?;
         let Seen::Here(seen) = seen else { return None };
@@ -268,13 +268,13 @@ impl Sights {
         ))
     }
 
-    /// How the addresses of `source` compare, for people; `None` when it is no interface.
+    /// The choice among the addresses of `source`, for people; `None` when it is no interface.
     pub fn choice(&self, wanted: Wanted<'_>, source: &Source) -> Option<Choice> {
         let SourceKind::Interface(interface) = &source.kind else { return None };
         Some(self.snapshot().ok()?.choice(wanted, source, interface))
     }
 
-    /// What the services taught that were asked, question by question.
+    /// The lessons of the services that were asked, question by question.
     pub fn lessons(&self, config: &Config) -> Lessons {
         let chains: BTreeSet<(Vec<Question>, Family)> =
             Wanted::each(config).map(|wanted| (self.chain(wanted), wanted.family)).collect();
@@ -310,8 +310,8 @@ impl Sights {
 
     /// The questions of which one has to be answered, in the order in which they are asked.
     ///
-    /// Behind NAT `auto` asks the provider's own service, then third parties; the other way round while
-    /// that service is left aside.
+    /// Behind NAT `auto` asks the provider's own service, then third parties; in the other order while
+    /// that service is in `aside`.
     fn chain(&self, wanted: Wanted<'_>) -> Vec<Question> {
         let Wanted { config, host, family, .. } = wanted;
         match wanted.source() {
@@ -425,7 +425,7 @@ fn on_interface(choice: &Choice, snapshot: &Snapshot, name: &str, family: Family
     if choice.awaits_verdict {
         return Seen::Unknown(TENTATIVE.to_owned());
     }
-    // The kernel itself says so: what it does not have is absent, not unknown.
+    // The kernel knows all its addresses: one that it does not have is absent, not unknown.
     let here = snapshot.addresses.iter().any(|address| address.interface == name);
     Seen::Absent(if here {
         format!("interface {name} has no {family} address to publish; `homing address` tells why")
@@ -434,7 +434,7 @@ fn on_interface(choice: &Choice, snapshot: &Snapshot, name: &str, family: Family
     })
 }
 
-/// What a source told, if it may be published; `source` is `None` for those that `auto` asks.
+/// The addresses of a source, if they may be published; `source` is `None` for those of `auto`.
 fn published(addresses: Addresses, allow_private: bool, source: Option<&Source>) -> Seen {
     let wrong = addresses.iter().find_map(|address| {
         unpublishable(address, allow_private).map(|special| (address, special))

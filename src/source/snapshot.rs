@@ -26,22 +26,22 @@ pub struct Wanted<'a> {
     pub host: &'a HostConfig,
     /// The family.
     pub family: Family,
-    /// What is set, which stays chosen while it is among the best.
+    /// The addresses that are set; they stay chosen while they are among the best.
     pub set_now: Option<&'a Addresses>,
 }
 
-/// What the kernel says at one moment.
+/// The kernel's addresses and routes at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// The addresses of every interface.
     pub addresses: Vec<KernelAddress>,
-    /// The way towards the Internet in each family; rather not by an interface without a carrier.
+    /// The route to the Internet in each family, if possible by an interface with a carrier.
     pub routes: PerFamily<Option<Route>>,
-    /// The same as the kernel tells it.
+    /// The route to the Internet in each family, as the kernel reports it.
     pub kernels_routes: PerFamily<Option<Route>>,
-    /// The tunnel that each family's way leads through, if it does.
+    /// The tunnel that each family's route leads through, if it does.
     pub tunnels: PerFamily<Option<Tunnel>>,
-    /// What is to be remembered about the renewals of the addresses.
+    /// The renewals of the addresses, to be remembered.
     pub renewals: Renewals,
     /// The interfaces that the configuration binds something to.
     pub lines: BTreeMap<InterfaceName, InterfaceFacts>,
@@ -54,20 +54,20 @@ pub struct Snapshot {
 pub struct Tunnel {
     /// Its name.
     pub name: String,
-    /// The way that there would be without it.
+    /// The route that there would be without it.
     pub around: Option<Route>,
 }
 
-/// What the kernel says of an interface at one moment.
+/// The state and the routes of an interface at one moment.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct InterfaceFacts {
     /// The interface, if it is there.
     pub interface: Option<kernel::Interface>,
-    /// The way towards the Internet by it in each family.
+    /// The route to the Internet by it in each family.
     pub routes: PerFamily<Option<Route>>,
 }
 
-/// What of a snapshot the sources use: equal facts are no reason for a round.
+/// The part of a snapshot that the sources use: equal facts are no reason for a round.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SourceFacts {
     addresses: choice::Facts,
@@ -109,8 +109,8 @@ impl<'a> Wanted<'a> {
 }
 
 impl Snapshot {
-    /// Reads the kernel's addresses and routes, as far as `config` needs them; `known` is what
-    /// earlier looks found out about renewals.
+    /// Reads the kernel's addresses and routes, as far as `config` needs them; `known` are the
+    /// renewals that earlier looks found.
     pub fn take(config: &Config, known: &Renewals) -> Result<Self, String> {
         Self::read_kernel(config, known)
             .map_err(|error| format!("the kernel's addresses cannot be read: {error}"))
@@ -136,7 +136,7 @@ impl Snapshot {
             let has_none = source.is_none_or(|source| unpublishable(source, false).is_some());
             match name {
                 Some(name) if !dead || has_none => tunnels[family] = Some(Tunnel { name, around }),
-                // Where nothing else leads out, it may be plugged in again.
+                // Where no other route leads out, this one stays: it may be plugged in again.
                 _ if around.is_some() => routes[family] = around,
                 _ => {}
             }
@@ -155,7 +155,7 @@ impl Snapshot {
         Ok(Self { addresses, routes, kernels_routes, tunnels, renewals, lines, delegated })
     }
 
-    /// The way of `family` towards the Internet, by the interface `bind` if one is given.
+    /// The route of `family` to the Internet, by the interface `bind` if one is given.
     pub(super) fn route(&self, family: Family, bind: Option<InterfaceName>) -> Option<&Route> {
         match bind {
             None => self.routes[family].as_ref(),
@@ -168,7 +168,7 @@ impl Snapshot {
         self.lines.get(&name)?.index()
     }
 
-    /// What `auto` finds without asking anybody, by the interface that the host is bound to, if it is.
+    /// The result of `auto` without asking a server, by the interface that the host is bound to.
     pub(super) fn auto(&self, wanted: Wanted<'_>) -> Auto {
         let Wanted { family, set_now, .. } = wanted;
         let (addresses, route) = (&self.addresses, self.route(family, wanted.bind()));
@@ -179,7 +179,7 @@ impl Snapshot {
         self.past_tunnel(wanted, &decided).map_or(decided, Auto::Here)
     }
 
-    /// The addresses to publish in place of what `decided` says, where that comes from a tunnel.
+    /// The addresses to publish in place of the result `decided`, where that comes from a tunnel.
     fn past_tunnel(&self, wanted: Wanted<'_>, decided: &Auto) -> Option<Addresses> {
         let Wanted { family, set_now, .. } = wanted;
         let tunnel = self.tunnels[family].as_ref().filter(|_| !wanted.is_local())?;
@@ -191,7 +191,7 @@ impl Snapshot {
         past_tunnel(&self.addresses, route.index, tunnel.around.as_ref(), family, set_now)
     }
 
-    /// The tunnel that the host's way leads through, where `auto` publishes another address for that.
+    /// The tunnel that the host's route leads through, if `auto` publishes an address past it.
     pub(super) fn bypassed(&self, wanted: Wanted<'_>) -> Option<&Tunnel> {
         let wanted = Wanted { set_now: None, ..wanted };
         let (Some(SourceRef::Auto), None) = (wanted.source(), wanted.bind()) else { return None };
@@ -213,7 +213,7 @@ impl Snapshot {
         auto::awaits_verdict(&own.cloned().collect::<Vec<_>>(), route, wanted.family, false)
     }
 
-    /// How the addresses of `interface`, which `source` is, compare.
+    /// The choice among the addresses of `interface`, which is that of `source`.
     pub(super) fn choice(
         &self,
         wanted: Wanted<'_>,
@@ -267,7 +267,7 @@ fn binds(config: &Config) -> BTreeSet<InterfaceName> {
 }
 
 /// Whether any host of `config` needs the kernel's addresses or routes: sources outside are asked
-/// again when a way to the Internet comes up, and bound hosts' requests repeated with their interface.
+/// again when a route to the Internet comes up, and bound requests repeated with their interface.
 pub(super) fn is_needed(config: &Config) -> bool {
     Wanted::each(config).any(|wanted| {
         let named = wanted.named().map(|source| &source.kind);
@@ -277,7 +277,7 @@ pub(super) fn is_needed(config: &Config) -> bool {
     })
 }
 
-/// The kernel's ways towards the Internet. A link-local source is as good as none.
+/// The kernel's routes to the Internet. A link-local source is as good as none.
 pub fn routes() -> io::Result<PerFamily<Option<Route>>> {
     let global = |source: &IpAddr| special(*source) != Some(Special::LinkLocal);
     let route = |family| {
@@ -287,7 +287,7 @@ pub fn routes() -> io::Result<PerFamily<Option<Route>>> {
     Ok(PerFamily { v4: route(Family::V4)?, v6: route(Family::V6)? })
 }
 
-/// The best way of `family` by another interface than `index` that has an address to publish.
+/// The best route of `family` by another interface than `index` that has an address to publish.
 fn around(index: u32, family: Family, addresses: &[KernelAddress]) -> io::Result<Option<Route>> {
     let mut best: Option<(u32, u32)> = None;
     let may = |address: &&KernelAddress| {
@@ -306,11 +306,11 @@ fn around(index: u32, family: Family, addresses: &[KernelAddress]) -> io::Result
 }
 
 impl SourceFacts {
-    /// What `config`'s sources use of `snapshot`.
+    /// The facts of `snapshot` that `config`'s sources use.
     ///
     /// An interface source uses its interface; `auto` those by which packets leave for the Internet, or
-    /// any where there is no such way. A new way to the Internet is a reason to ask sources outside. Of
-    /// an interface that something is bound to, state, addresses and routes count.
+    /// any where no route leads there. A new route there is a reason to ask sources outside. Of an
+    /// interface that something is bound to, state, addresses and routes count.
     pub fn of(config: &Config, snapshot: &Snapshot) -> Self {
         let mut names: BTreeSet<&str> = BTreeSet::new();
         let mut internet = PerFamily { v4: false, v6: false };
@@ -349,13 +349,13 @@ impl SourceFacts {
         }
         let is_used = |address: &&KernelAddress| {
             let family = Family::of(address.address);
-            // Link-local addresses come and go with every carrier, and nobody uses them.
+            // Link-local addresses come and go with every carrier, and no source uses them.
             if unpublishable(address.address, true).is_some() {
                 return false;
             }
             let is_of =
                 |route: &Route| route.leads_by(&snapshot.addresses).contains(&address.index);
-            // Those of containers come and go all day.
+            // Addresses of containers come and go all day.
             let leads_out = internet[family]
                 && (snapshot.routes[family].as_ref().is_none_or(is_of)
                     || snapshot.tunnels[family].is_some());

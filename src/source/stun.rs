@@ -1,4 +1,4 @@
-//! STUN servers (RFC 8489), which tell the address that a datagram came from. Asked by `outside`.
+//! STUN servers (RFC 8489), which report the address that a datagram came from. Used by `outside`.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,10 +19,10 @@ const WAITS: [Duration; 4] = [
     Duration::from_millis(1500),
 ];
 
-/// Longer than any answer to a plain Binding request.
+/// The room for an answer to a plain Binding request, in bytes; none is longer.
 const MOST: usize = 1280;
 
-/// The address of `family` that `server` tells, asked by the interface `bind` if given.
+/// The address of `family` that `server` reports, asked by the interface `bind` if given.
 pub async fn ask(
     server: &Server,
     family: Family,

@@ -22,7 +22,7 @@ const MOST: usize = 1024;
 /// How long one service may take: the round waits for it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The address of `family` that `echo` tells, asked by the interface `bind` if given; the error names
+/// The address of `family` that `echo` reports, asked by the interface `bind` if given; the error names
 /// its server.
 pub async fn ask(
     echo: &Echo,
@@ -48,7 +48,7 @@ pub fn address_in(answer: &Answer, family: Family) -> Result<IpAddr, String> {
         _ => return Err(format!("answers {}", answer.summary())),
     }
     match answer.text() {
-        // Some services call one address a web page; what counts is that it is the whole answer.
+        // Some services give an address the type of a web page; it counts if it is the whole answer.
         Some(text) if text.parse::<IpAddr>().is_ok() || !(text.is_empty() || answer.is_page()) => {
             address_of(text, family).map_err(|instead| format!("says {instead}"))
         }

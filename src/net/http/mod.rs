@@ -1,7 +1,7 @@
-//! The one HTTP client: carries a request, bounds its answer, tells faults apart by their cause.
+//! The one HTTP client: carries a request, limits its answer, and finds the fault from the cause.
 //!
 //! A round makes it and drops it, so that connections are shared within the round and nothing
-//! stays open or wakes an idle daemon. What an answer means is the protocols' work.
+//! stays open or wakes an idle daemon. The protocols find the meaning of an answer.
 
 mod cause;
 mod trust;
@@ -106,7 +106,7 @@ enum Trust {
 }
 
 impl Clients {
-    /// The clients of a round; `clock_is_set` tells whether this machine's clock can be believed.
+    /// The clients of a round; `clock_is_set` says whether this machine's clock can be believed.
     pub fn new(clock_is_set: bool) -> Self {
         Self::with_limits(clock_is_set, Limits::default())
     }

@@ -23,13 +23,13 @@ use crate::net::http::{Clients, link_at};
 use crate::net::interface;
 use crate::net::peer::{self, Ignored};
 
-/// How long description and question may take together.
+/// How long the reading of the description and the question may take together.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// Longer than any answer to a search.
+/// The room for an answer to a search, in bytes; none is longer.
 const MOST: usize = 2048;
 
-/// The address that `gateway` tells; `local` is our own towards it, by the interface `bind` if given.
+/// The address that `gateway` reports, asked from our address `local` by the interface `bind` if given.
 pub async fn ask(
     gateway: Ipv4Addr,
     local: IpAddr,
@@ -43,7 +43,7 @@ pub async fn ask(
     })
 }
 
-/// Where the gateway says that its description is.
+/// The URL of the gateway's description, as the gateway reports it.
 async fn found(
     gateway: Ipv4Addr,
     local: IpAddr,
@@ -53,7 +53,7 @@ async fn found(
     let socket = interface::udp_from(local, bind).await.map_err(failed)?;
     let mut ignored = None;
     for wait in WAITS {
-        // Some gateways hear the group alone; some networks do not carry it.
+        // Some gateways listen to the group alone; some networks do not carry it.
         search(&socket, SocketAddrV4::new(gateway, PORT)).await.map_err(failed)?;
         let _ = search(&socket, SocketAddrV4::new(GROUP, PORT)).await;
         let heard = location(&socket, gateway.into(), &mut ignored);
@@ -71,7 +71,7 @@ async fn search(socket: &UdpSocket, to: SocketAddrV4) -> io::Result<()> {
     Ok(())
 }
 
-/// The first description that `gateway` itself names, at itself.
+/// The URL of the first description that `gateway` itself names and that lies at its address.
 async fn location(
     socket: &UdpSocket,
     gateway: IpAddr,
@@ -99,7 +99,7 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// Reads the description and asks the services that it names until one tells the address.
+    /// Reads the description and asks the services that it names until one reports the address.
     async fn ask(&self, location: &str) -> Told {
         let answer = self.sent(HttpRequest::get(location.to_owned(), None)).await?;
         let description = match answer.status {
@@ -155,7 +155,7 @@ fn xml(answer: &Answer) -> String {
     text.trim_matches(|c: char| c == '\0' || c.is_whitespace()).to_owned()
 }
 
-/// The document; one with a document type is refused, and with it whatever its entities would do.
+/// The document; one with a document type is refused, so that no entity takes effect.
 fn document(xml: &str) -> Result<Document<'_>, Instead> {
     Document::parse(xml)
         .map_err(|error| Instead::Refusal(format!("sends XML that cannot be read ({error})")))
@@ -189,7 +189,7 @@ fn elements<'a>(document: &'a Document<'_>, name: &str) -> impl Iterator<Item = 
     document.descendants().filter(move |node| node.tag_name().name() == name)
 }
 
-/// The text of the child called `name`, trimmed; empty where the child is.
+/// The text of the child called `name`, trimmed; empty where the child is empty.
 fn text(node: Node<'_, '_>, name: &str) -> Option<String> {
     let child = node.children().find(|child| child.tag_name().name() == name)?;
     Some(child.text().unwrap_or_default().trim().to_owned())
