@@ -1,4 +1,4 @@
-//! Exit codes: what the process tells a script. With several reasons the largest counts.
+//! Exit codes: the result of the process for a script. With several reasons the largest counts.
 //!
 //! The only place that turns a result into a number (sysexits); drivers take the maximum.
 

@@ -48,7 +48,7 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
     let is_first = engine.memory.hosts.values().all(|entry| entry.last.is_none());
     let stop = Cell::new(false);
     let round = signals::until_told(engine.round(occasion, &stop), &stop).await;
-    // A request still under way at the end of the time is remembered as sent without an answer.
+    // A request that is not answered when the time is over is remembered as sent without an answer.
     let Some((report, _)) = round else {
         engine.keep();
         return Exit::Deferred;

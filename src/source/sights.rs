@@ -256,7 +256,7 @@ impl Sights {
         }
     }
 
-    /// The reason in words why the `seen` address is not that of the way to the Internet.
+    /// The reason in words why the `seen` address is not that of the route to the Internet.
     pub fn detour(&self, wanted: Wanted<'_>, seen: &Seen) -> Option<String> {
         let snapshot = self.snapshot().ok()?;
         let Seen::Here(seen) = seen else { return None };
