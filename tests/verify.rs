@@ -183,7 +183,7 @@ fn another_address_by_a_proxy_is_a_report() {
         0x8400,
         b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x63",
     );
-    let more = "verify-timeout = \"1s\"\n";
+    let more = "verify-timeout = \"5s\"\n";
     let home = home(&server, &[&proxy.address], more);
     let configuration = config(&server, &[&proxy.address], more);
     home.configure(&configuration.replace("ipv6 = \"here\"", "ipv6 = \"off\""));
