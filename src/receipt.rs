@@ -524,6 +524,7 @@ mod tests {
     #[test]
     fn that_what_is_set_is_void_stays_written_whoever_writes_next() {
         let directory = std::env::temp_dir().join(format!("homing-void-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap();
         let file = directory.join("token");
         void(&file).unwrap();

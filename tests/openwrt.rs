@@ -305,6 +305,7 @@ fn the_steps_of_the_readme_put_the_package_where_the_build_looks() {
     let readme = fs::read_to_string(package().join("README.md")).unwrap();
     let steps = readme.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
     let tree = std::env::temp_dir().join(format!("homing-openwrt-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&tree);
     for directory in ["feeds/packages/net", "dl", "scripts"] {
         fs::create_dir_all(tree.join(directory)).unwrap();
     }

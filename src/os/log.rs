@@ -508,6 +508,7 @@ mod tests {
     #[test]
     fn the_systems_log_gets_each_line_with_its_priority() {
         let directory = std::env::temp_dir().join(format!("homing-log-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir(&directory).unwrap();
         let path = directory.join("log");
         let syslog = Shape { format: Format::Syslog, timed: true, coloured: true, now: fixed };

@@ -110,6 +110,7 @@ mod tests {
     async fn the_whole_group_is_killed_with_the_program() {
         // The program tells the number of a process that it started itself.
         let file = std::env::temp_dir().join(format!("homing-group-{}", std::process::id()));
+        let _ = std::fs::remove_file(&file);
         let inner = async {
             loop {
                 let text = std::fs::read_to_string(&file).unwrap_or_default();

@@ -301,6 +301,7 @@ mod tests {
     #[test]
     fn a_daemon_of_another_number_is_found_behind_others_with_the_same_inode() {
         let dir = std::env::temp_dir().join(format!("homing-outside-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir).unwrap();
         let file = take(&dir, DAEMON).unwrap();
         let path = dir.join(FILE);
@@ -315,6 +316,7 @@ mod tests {
     #[test]
     fn a_holder_is_news_once() {
         let dir = std::env::temp_dir().join(format!("homing-told-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir).unwrap();
         let daemon = |pid| Holder::Daemon { pid, since: Timestamp::from_secs(1_800_000_000) };
         assert!(is_news(&dir, &daemon(7)));

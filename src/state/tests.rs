@@ -237,6 +237,7 @@ impl Scratch {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("homing-state-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
         fs::create_dir(&path).unwrap();
         Self(path)
     }

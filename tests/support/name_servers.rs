@@ -130,6 +130,8 @@ impl NameServer {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("homing-{kind:?}-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(name);
+        // A failed test of a process with the same number may have left its zone and journal.
+        let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).expect("a directory can be made");
         let api_port = free_port();
         let mut server = Self { kind, port, api_port, directory, environment, child: None };
