@@ -85,10 +85,8 @@ mod linux {
             self.names.clear();
             let mut known = BTreeSet::new();
             for host in &config.hosts {
-                let Some(SecretPlace::File(path) | SecretPlace::KeyFile(path)) = &host.secret
-                else {
-                    continue;
-                };
+                let path = host.secret.as_ref().and_then(SecretPlace::file);
+                let Some(path) = path else { continue };
                 if known.insert(path) {
                     self.add(path);
                     // A link stays in its place, and the file that it leads to is replaced.

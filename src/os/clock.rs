@@ -138,11 +138,12 @@ pub fn spread() -> f64 {
     }
 }
 
-/// Decimal digits as a number; for the value of `SOURCE_DATE_EPOCH` at build time.
+/// Decimal digits as a number, none as 0; for the value of `SOURCE_DATE_EPOCH` at build time.
 const fn seconds(text: &str) -> u64 {
-    match u64::from_str_radix(text, 10) {
-        Ok(number) => number,
-        Err(_) => panic!("SOURCE_DATE_EPOCH is a number of seconds"),
+    match (text.as_bytes(), u64::from_str_radix(text, 10)) {
+        ([], _) => 0,
+        ([b'0'..=b'9', ..], Ok(number)) => number,
+        _ => panic!("SOURCE_DATE_EPOCH is a number of seconds"),
     }
 }
 

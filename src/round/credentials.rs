@@ -61,7 +61,6 @@ pub struct CredentialReader<'a> {
 }
 
 /// The parts of fingerprints that are the same for all hosts of a provider.
-#[derive(Clone)]
 struct KnownProvider {
     name: String,
     /// The settings of its entry that change its requests.
@@ -79,7 +78,7 @@ impl<'a> CredentialReader<'a> {
     /// The access of `host`, or what is wrong with its secret.
     pub fn access(&mut self, host: &HostConfig, provider: &Provider) -> Result<HostAccess, String> {
         let KeptSecret { login, secret, stamp, receipt, void_since } = self.kept(host, provider);
-        let secret = secret?;
+        let (store, secret) = (self.store, secret?);
         let name = host.host.key.host.as_str();
         let login = match (&host.username, provider.login) {
             (Some(username), _) => username.clone(),
@@ -88,18 +87,18 @@ impl<'a> CredentialReader<'a> {
         };
         // The file takes the place of the account: hosts in one file are written together.
         let path = host.path.as_ref().map(|path| path.as_os_str().as_encoded_bytes());
-        let identity = self.store.fingerprint(&[
+        let identity = store.fingerprint(&[
             login.as_bytes(),
             secret.expose().as_bytes(),
             path.unwrap_or_default(),
         ]);
-        let about = self.store.fingerprint(&[&identity.0.to_be_bytes(), &stamp.to_be_bytes()]);
+        let about = store.fingerprint(&[&identity.0.to_be_bytes(), &stamp.to_be_bytes()]);
         let families = host.host.in_use();
         let removes = host.host.when_gone != WhenGone::Keep;
         let zone = host.host.zone.as_ref().map(Hostname::as_str).unwrap_or_default();
-        let KnownProvider { wire, server, .. } = self.known(provider).clone();
+        let KnownProvider { wire, server, .. } = self.known(provider);
         let bind = host.host.bind.as_ref().map(InterfaceName::as_str).unwrap_or_default();
-        let fingerprint = self.store.fingerprint(&[
+        let fingerprint = store.fingerprint(&[
             &about.0.to_be_bytes(),
             wire.as_bytes(),
             zone.as_bytes(),
@@ -120,7 +119,7 @@ impl<'a> CredentialReader<'a> {
         };
         let at = server.0.to_be_bytes();
         let place = Destination {
-            fingerprint: self.store.fingerprint(&[&at, who.as_bytes(), path.unwrap_or_default()]),
+            fingerprint: store.fingerprint(&[&at, who.as_bytes(), path.unwrap_or_default()]),
             zone: host.host.zone.clone(),
             void_since,
         };
@@ -146,17 +145,15 @@ impl<'a> CredentialReader<'a> {
 
     /// The secret of `host`, with its receipt.
     fn kept(&mut self, host: &HostConfig, provider: &Provider) -> KeptSecret {
-        match &host.secret {
-            Some(SecretPlace::File(path) | SecretPlace::KeyFile(path)) => {
-                if let Some(kept) = self.files.get(path) {
-                    return kept.clone();
-                }
-                let kept = KeptSecret::of_host(host, provider);
-                self.files.insert(path.clone(), kept.clone());
-                kept
-            }
-            _ => KeptSecret::of_host(host, provider),
+        let path = host.secret.as_ref().and_then(SecretPlace::file);
+        if let Some(kept) = path.and_then(|path| self.files.get(path)) {
+            return kept.clone();
         }
+        let kept = KeptSecret::of_host(host, provider);
+        if let Some(path) = path {
+            self.files.insert(path.to_owned(), kept.clone());
+        }
+        kept
     }
 }
 

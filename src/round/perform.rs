@@ -38,8 +38,7 @@ pub fn schedule(engine: &Engine, planned: &[Planned]) -> Schedule {
         .iter()
         .map(|&at| {
             let plan = &planned[at];
-            let host = &engine.config.hosts[plan.at];
-            let provider = &engine.config.providers[host.provider];
+            let (host, provider) = plan.configured(&engine.config);
             let (credential, counted) = (plan.access.identity, plan.counted);
             Candidate { host: &host.host, provider, credential, step: &plan.step, counted }
         })
@@ -118,7 +117,7 @@ impl Round<'_> {
         let (_, provider) = self.planned[request.hosts[0]].configured(&self.engine.config);
         let server = CredentialReader::new(&self.engine.store).server(provider);
         self.engine.memory.note_server(&provider.name, server);
-        request.count(&mut self.engine.memory, provider.pace.map(Pace::kept));
+        request.count(&mut self.engine.memory, self.pace(request));
     }
 
     /// Sends `requests`, settles their answers and saves them, refusals at once.

@@ -100,10 +100,10 @@ impl Round<'_> {
         let now = self.engine.clock.now();
         for OwnToken { identity, places } in tokens {
             let Some(&Terms { end: End::At(end), .. }) = self.terms(places) else { continue };
-            let key = self.host(places[0]).host.key.clone();
             let Some(token) = self.engine.memory.tokens.get_mut(identity) else { continue };
             if warns(End::At(end), token.warned, now) {
                 token.warned = Some(now);
+                let key = self.host(places[0]).host.key.clone();
                 let matter = if end > now { Matter::Ends(end) } else { Matter::Ended(end) };
                 self.report.tokens.push(TokenNews { key, matter });
             }

@@ -196,9 +196,9 @@ impl Snapshot {
         let wanted = Wanted { set_now: None, ..wanted };
         let (Some(SourceRef::Auto), None) = (wanted.source(), wanted.bind()) else { return None };
         let (family, route) = (wanted.family, self.routes[wanted.family].as_ref());
+        let tunnel = self.tunnels[family].as_ref()?;
         let decided = auto(&self.addresses, route, family, wanted.is_local(), None);
-        self.past_tunnel(wanted, &decided)?;
-        self.tunnels[family].as_ref()
+        self.past_tunnel(wanted, &decided).map(|_| tunnel)
     }
 
     /// Whether `auto` would decide otherwise once an address is found to be unique.
