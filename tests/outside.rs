@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::support::{home, netns, tls};
+use crate::support::{home, name_servers, netns, tls};
 use home::{Home, Ran, Signal};
 use tls::reply;
 
@@ -46,8 +46,7 @@ impl Server {
 
     /// A resolver whose every answer over UDP is truncated; over TCP it answers by `script`.
     fn truncating(script: Script) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let socket = UdpSocket::bind(listener.local_addr().unwrap()).unwrap();
+        let (socket, listener) = name_servers::bound();
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
@@ -290,12 +290,7 @@ fn every_algorithm_is_understood_by_every_server() {
 
 /// What stands before a name server: over TCP it hands everything on, by UDP it answers for it.
 fn impostor(server: &NameServer, by_udp: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> SocketAddr {
-    let (udp, tcp) = (0..100)
-        .find_map(|_| {
-            let tcp = TcpListener::bind("127.0.0.1:0").ok()?;
-            Some((UdpSocket::bind(tcp.local_addr().ok()?).ok()?, tcp))
-        })
-        .unwrap();
+    let (udp, tcp) = name_servers::bound();
     let (address, real) = (tcp.local_addr().unwrap(), server.address());
     thread::spawn(move || {
         let mut buffer = [0; 2048];

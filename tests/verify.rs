@@ -365,13 +365,7 @@ struct Scripted {
 impl Scripted {
     /// Answers with these `flags`, and with `record` as the answer unless that is empty.
     fn start(flags: u16, record: &'static [u8]) -> Self {
-        let (socket, listener) = std::iter::repeat_with(|| {
-            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-            let listener = TcpListener::bind(socket.local_addr().unwrap());
-            listener.map(|listener| (socket, listener))
-        })
-        .find_map(Result::ok)
-        .unwrap();
+        let (socket, listener) = name_servers::bound();
         // Over TCP it says nothing. Another test's server at this port would let the program wait.
         std::thread::spawn(move || listener.incoming().for_each(drop));
         let address = socket.local_addr().unwrap().to_string();

@@ -20,7 +20,7 @@ pub struct ImportCommand {
 
 impl ImportCommand {
     /// Reads the arguments of the command `entry`.
-    pub(super) fn read(given: &Given, entry: &table::Command) -> Result<Self, UsageError> {
+    pub(super) fn of(given: &Given, entry: &table::Command) -> Result<Self, UsageError> {
         let (line, clients) = (entry.line(), entry.choices.join(", "));
         let needs = |what: &str| {
             UsageError(format!("`{line}` needs {what}; write `{line} {}`", entry.operand))

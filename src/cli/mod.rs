@@ -127,7 +127,7 @@ pub fn parse(
         Verb::TokenIssue | Verb::TokenAudit | Verb::TokenRotate | Verb::TokenRevoke => {
             Command::Token(Box::new(TokenCommand::of(&given, entry)?))
         }
-        Verb::Import => Command::Import(ImportCommand::read(&given, entry)?),
+        Verb::Import => Command::Import(ImportCommand::of(&given, entry)?),
     };
     let level = variable(table::LOG_VARIABLE).filter(|level| !level.is_empty());
     let common = Common {
@@ -391,7 +391,7 @@ fn unknown_action(group: &Group, text: &str) -> UsageError {
 }
 
 /// A question with the word of `known` that `text` was probably meant to be; empty if there is none.
-fn did_you_mean<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub fn did_you_mean<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> String {
     nearest(text, known).map_or(String::new(), |meant| format!(" did you mean `{meant}`?"))
 }
 

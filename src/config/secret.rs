@@ -117,7 +117,7 @@ pub fn read_secret(place: &SecretPlace) -> Result<Secret, SecretError> {
 }
 
 /// The directory where systemd put the credentials of this process (systemd.exec(5)).
-fn credentials_directory() -> Option<PathBuf> {
+pub fn credentials_directory() -> Option<PathBuf> {
     env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }
 

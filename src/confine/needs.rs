@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::config::secret::credentials_directory;
 use crate::config::{Config, HostConfig, SecretPlace, SourceRef};
 use crate::core::address::Family;
 use crate::core::address::echo::{self, Echo};
@@ -143,8 +144,8 @@ impl Gathered {
         match &host.secret {
             Some(SecretPlace::File(path) | SecretPlace::KeyFile(path)) => self.add_file(path),
             Some(SecretPlace::Credential(name)) => {
-                if let Some(directory) = std::env::var_os("CREDENTIALS_DIRECTORY") {
-                    self.add_file(&Path::new(&directory).join(name));
+                if let Some(directory) = credentials_directory() {
+                    self.add_file(&directory.join(name));
                 }
             }
             Some(SecretPlace::Environment(_) | SecretPlace::Inline(_)) | None => {}

@@ -1,9 +1,9 @@
 //! `providers`: the table of built-in providers, or what one of them needs.
 
 use super::{err, out};
+use crate::cli::did_you_mean;
 use crate::core::address::Family;
 use crate::core::built_in;
-use crate::core::nearest::nearest;
 use crate::core::protocol::manners::SecretKind;
 use crate::core::provider::{Login, Provider};
 use crate::exit::Exit;
@@ -27,8 +27,7 @@ pub fn run(name: Option<&str>) -> Exit {
             Exit::Right
         }
         [] => {
-            let meant = nearest(name, built_in::names());
-            let meant = meant.map_or(String::new(), |meant| format!(" did you mean `{meant}`?"));
+            let meant = did_you_mean(name, built_in::names());
             err(&format!(
                 "there is no built-in provider {name:?};{meant} `homing providers` lists them"
             ));

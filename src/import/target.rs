@@ -5,6 +5,7 @@
 //! Called by the readers of those clients.
 
 use super::Remark;
+use super::address;
 use super::harmless::{FIXED, is_fixed, is_harmless_path, is_word};
 use super::service::{self, Service, Value};
 use crate::core::address::Family;
@@ -108,12 +109,13 @@ pub(super) fn read_target(
             ("hostname", value) => found = Some(named(value)),
             ("myip", ADDRESS) => {}
             (name, ADDRESS) if is_word(name) => {
-                for (each, key) in [(Family::V4, "ipv4-parameter"), (Family::V6, "ipv6-parameter")]
-                {
-                    if family.is_none_or(|family| family == each) {
-                        settings.push((key, Value::Text(name.to_owned())));
-                    }
-                }
+                settings.extend(address::families(family).map(|each| {
+                    let key = match each {
+                        Family::V4 => "ipv4-parameter",
+                        Family::V6 => "ipv6-parameter",
+                    };
+                    (key, Value::Text(name.to_owned()))
+                }));
             }
             (name, value) if FIXED.contains(&name) && is_fixed(value) => {
                 fixed.push(format!("{name}={value}"));

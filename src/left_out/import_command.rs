@@ -12,7 +12,7 @@ pub enum ImportCommand {}
 
 impl ImportCommand {
     /// Refuses the command `entry`.
-    pub(super) fn read(_: &Given, entry: &table::Command) -> Result<Self, UsageError> {
+    pub(super) fn of(_: &Given, entry: &table::Command) -> Result<Self, UsageError> {
         Err(UsageError(feature::refusal(&entry.line())))
     }
 }

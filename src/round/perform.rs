@@ -117,7 +117,8 @@ impl Round<'_> {
         let (_, provider) = self.planned[request.hosts[0]].configured(&self.engine.config);
         let server = CredentialReader::new(&self.engine.store).server(provider);
         self.engine.memory.note_server(&provider.name, server);
-        request.count(&mut self.engine.memory, self.pace(request));
+        let pace = self.pace(request);
+        request.count(&mut self.engine.memory, pace);
     }
 
     /// Sends `requests`, settles their answers and saves them, refusals at once.

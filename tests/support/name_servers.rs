@@ -413,6 +413,16 @@ fn shell(script: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
 }
 
+/// One port of loopback, bound by UDP and TCP.
+pub fn bound() -> (UdpSocket, TcpListener) {
+    (0..100)
+        .find_map(|_| {
+            let tcp = TcpListener::bind("127.0.0.1:0").ok()?;
+            Some((UdpSocket::bind(tcp.local_addr().ok()?).ok()?, tcp))
+        })
+        .expect("a port is free")
+}
+
 /// A port of loopback that nobody uses, by UDP and TCP. It is none of those that the kernel gives to
 /// whoever asks for any (from 32768 on): one of these could be taken before the server starts, or while
 /// it is started again.

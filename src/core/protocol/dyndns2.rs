@@ -7,7 +7,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::manners::Omit;
-use super::{Answer, Authorization, Credential, HttpRequest, Verdict, query_value, server_fault};
+use super::{
+    Answer, Authorization, Credential, HttpRequest, Verdict, query_value, server_fault, too_many,
+};
 use crate::core::address::{Family, PerFamily};
 use crate::core::outcome::{Fault, Outcome, Rejection, words};
 use crate::core::plan::{Update, Wish};
@@ -131,10 +133,7 @@ fn knows_words(status: u16, lines: &[&str], wishes: &PerFamily<Wish>) -> bool {
 /// What an answer without words means.
 fn without_words(answer: &Answer, said: String) -> Outcome {
     match answer.status {
-        429 => {
-            let wait = answer.retry_after.unwrap_or(Duration::from_secs(5 * 60));
-            Outcome::deferred_for(Fault::Throttled, said, wait)
-        }
+        429 => too_many(answer.retry_after.or(Some(Duration::from_secs(5 * 60))), said),
         500..=599 => server_fault(answer, said),
         // Asking for a credential is HTTP's own form of refusing one (RFC 9110, section 15.5.2).
         401 if answer.challenges && !answer.is_page() => {

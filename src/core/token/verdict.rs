@@ -40,6 +40,7 @@ pub const WARN_AHEAD: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 impl TokenVerdict {
     /// Every verdict.
+    #[cfg(test)]
     pub const ALL: [Self; 5] =
         [Self::Dead, Self::Narrow, Self::NarrowToZone, Self::Inconclusive, Self::TooPowerful];
 

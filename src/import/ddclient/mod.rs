@@ -76,9 +76,20 @@ fn fate(name: &str, text: &str) -> Fate {
         | "postscript" | "protocol" | "script" | "server" | "ssl" | "ttl" | "use" | "usev4"
         | "usev6" | "web" | "webv4" | "webv6" => Fate::Used,
         // Read together with other settings.
-        "apikey" | "dynurl" | "path" | "quietreply" | "root-domain" | "secretapikey" | "tcp"
-        | "urlv4" | "urlv6" | "web-skip" | "webv4-skip" | "webv6-skip" | "zone" => Fate::Used,
-        "use-personal-access-token" => Fate::Used,
+        "apikey"
+        | "dynurl"
+        | "path"
+        | "quietreply"
+        | "root-domain"
+        | "secretapikey"
+        | "tcp"
+        | "urlv4"
+        | "urlv6"
+        | "use-personal-access-token"
+        | "web-skip"
+        | "webv4-skip"
+        | "webv6-skip"
+        | "zone" => Fate::Used,
         "cache" | "recap" => Fate::Needless("Homing keeps its own state, in state-dir"),
         "debug" | "exec" | "max-warn" | "quiet" | "test" | "verbose" => {
             Fate::Needless("say it when you start Homing: -v, -q, --dry-run")
