@@ -6,6 +6,7 @@
 pub mod desec;
 pub mod dyndns2;
 pub mod hosts_file;
+pub mod http;
 pub mod manners;
 pub mod powerdns;
 pub mod rails;
