@@ -96,6 +96,25 @@ pub enum Meaning {
     Unintelligible,
 }
 
+/// The words for the meanings, in their order.
+const WORDS: [&str; 15] = [
+    "abuse",
+    "agent",
+    "feature",
+    "skew",
+    "throttled",
+    "credential",
+    "forbidden",
+    "gone",
+    "host",
+    "busy",
+    "server",
+    "unchanged",
+    "request",
+    "updated",
+    "unintelligible",
+];
+
 /// The rules by which an answer to one step has a meaning.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
@@ -220,7 +239,7 @@ impl Condition {
     }
 
     /// Whether the condition holds for a record; see [`Condition::of_rows`].
-    pub fn holds_for(&self, row: &Value) -> bool {
+    pub fn holds_on_row(&self, row: &Value) -> bool {
         self.holds(&Seen { status: 0, text: "", tree: Some(row) })
     }
 
@@ -370,23 +389,7 @@ impl Meaning {
 
     /// Its name in an entry.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Abuse => "abuse",
-            Self::Agent => "agent",
-            Self::Feature => "feature",
-            Self::Skew => "skew",
-            Self::Throttled => "throttled",
-            Self::Credential => "credential",
-            Self::Forbidden => "forbidden",
-            Self::Gone => "gone",
-            Self::Host => "host",
-            Self::Busy => "busy",
-            Self::Server => "server",
-            Self::Unchanged => "unchanged",
-            Self::Request => "request",
-            Self::Updated => "updated",
-            Self::Unintelligible => "unintelligible",
-        }
+        WORDS[self as usize]
     }
 
     /// Whether the service holds what was asked for.
@@ -510,13 +513,13 @@ mod tests {
     #[test]
     fn a_condition_on_a_record_is_one_of_paths() {
         let public = Condition::of_rows("Config.PrivateZone=false").unwrap();
-        assert!(public.holds_for(&json!({ "Config": { "PrivateZone": "false" } })));
-        assert!(!public.holds_for(&json!({ "Config": { "PrivateZone": true } })));
-        assert!(!public.holds_for(&json!({})));
+        assert!(public.holds_on_row(&json!({ "Config": { "PrivateZone": "false" } })));
+        assert!(!public.holds_on_row(&json!({ "Config": { "PrivateZone": true } })));
+        assert!(!public.holds_on_row(&json!({})));
         let any = Condition::of_rows("!editable=0 !disabled").unwrap();
-        assert!(any.holds_for(&json!({ "value": "192.0.2.1" })));
-        assert!(!any.holds_for(&json!({ "editable": "0" })));
-        assert!(!any.holds_for(&json!({ "disabled": true })));
+        assert!(any.holds_on_row(&json!({ "value": "192.0.2.1" })));
+        assert!(!any.holds_on_row(&json!({ "editable": "0" })));
+        assert!(!any.holds_on_row(&json!({ "disabled": true })));
         for other in ["200 a=b", "has=x", "json", "!word=x"] {
             assert!(Condition::of_rows(other).unwrap_err().contains("PATH=VALUE"), "{other}");
         }
@@ -527,7 +530,9 @@ mod tests {
         assert!(Meaning::ORDER.is_sorted());
         for meaning in Meaning::ORDER {
             assert_eq!(Meaning::named(meaning.word()), Some(meaning));
+            assert_eq!(format!("{meaning:?}").to_lowercase(), meaning.word());
         }
+        assert_eq!(Meaning::Unintelligible.word(), "unintelligible");
         assert_eq!(Meaning::named("unintelligible"), None);
         assert_eq!(Meaning::named("Abuse"), None);
         assert!(Meaning::ORDER.into_iter().all(|meaning| meaning < Meaning::Unintelligible));

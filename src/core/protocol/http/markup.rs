@@ -9,6 +9,11 @@ const LONGEST: usize = 256 * 1024;
 /// The most nodes of an XML text: elements and the texts between them.
 const MOST_NODES: u32 = 20_000;
 
+/// The most declarations of namespaces, and the most attributes of one element.
+const MOST_NAMESPACES: usize = 64;
+/// See [`MOST_NAMESPACES`].
+const MOST_ATTRIBUTES: usize = 256;
+
 /// How deep elements may be nested.
 const DEEPEST: usize = 64;
 
@@ -37,9 +42,14 @@ pub fn is_page(text: &str) -> bool {
 ///
 /// An element with others in it is an object; one that is repeated is an array; any other is its
 /// text, trimmed. Names are local ones; attributes, and texts beside elements, are left out. `None`
-/// for what is not well-formed, is too long or too deep, or declares a document type.
+/// for what is not well-formed, is too long or too deep, has too many attributes, or declares a
+/// document type.
 pub fn xml(text: &str) -> Option<Value> {
-    if text.len() > LONGEST {
+    // The parser compares an attribute with the others of its element, and copies the namespaces of
+    // an element into those within: with many, 64 KiB would keep it busy for half a minute.
+    let is_slow = text.matches("xmlns").count() > MOST_NAMESPACES
+        || text.split('<').any(|tag| tag.matches('=').count() > MOST_ATTRIBUTES);
+    if text.len() > LONGEST || is_slow {
         return None;
     }
     // The encoding that it declares does not matter: the text is Unicode already.
@@ -139,6 +149,15 @@ mod tests {
         assert_eq!(xml("<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>"), None);
         assert_eq!(xml(&["<a>", &"<b/>".repeat(30_000), "</a>"].concat()), None);
         assert_eq!(xml(&["<a>", &"b".repeat(LONGEST), "</a>"].concat()), None);
+        let element = |attribute: &str, count: usize, inner: &str| {
+            let each: Vec<_> = (0..count).map(|at| format!(" {attribute}{at}='u{at}'")).collect();
+            ["<l", &each.concat(), ">", &inner.repeat(2_000), "</l>"].concat()
+        };
+        assert!(xml(&element("a", MOST_ATTRIBUTES, "<i/>")).is_some());
+        assert_eq!(xml(&element("a", MOST_ATTRIBUTES + 1, "<i/>")), None);
+        assert!(xml(&element("xmlns:a", MOST_NAMESPACES, "<a0:i/>")).is_some());
+        assert_eq!(xml(&element("xmlns:a", MOST_NAMESPACES + 1, "<i/>")), None);
+        assert_eq!(xml(&element("xmlns:a", 3, "<a0:i xmlns:z='1'/>")), None);
         for torn in ["<a>", "<a></b>", "<a/><b/>", "<", "<a>&unknown;</a>", "a", ""] {
             assert_eq!(xml(torn), None, "{torn}");
         }
