@@ -14,13 +14,13 @@ const LEFT_OUT: &str = "\nThis build leaves it out; the full build has it.\n";
 /// The output of `homing --version`.
 pub fn version() -> String {
     let mut text = format!("{PROGRAM} {}\n", env!("CARGO_PKG_VERSION"));
-    text.extend(left_out());
+    text.extend(without(feature::left_out()));
     text
 }
 
-/// A line with the features that this build leaves out, if there are any.
-fn left_out() -> Option<String> {
-    let names: Vec<_> = feature::left_out().collect();
+/// A line with the features that a build leaves out, if there are any.
+fn without(features: impl Iterator<Item = Feature>) -> Option<String> {
+    let names: Vec<_> = features.map(Feature::word).collect();
     (!names.is_empty()).then(|| format!("(without: {})\n", names.join(", ")))
 }
 
@@ -44,7 +44,9 @@ pub fn overview() -> String {
             row(&mut text, &format!("    --{}", option.long), option.doc);
         }
     }
-    text.extend(left_out().map(|line| format!("  {line}")));
+    // What the full build leaves out, too, has no command.
+    let of_full = feature::left_out().filter(|feature| feature.is_in_full());
+    text.extend(without(of_full).map(|line| format!("  {line}")));
     common_options(&mut text);
     text += "\nEnvironment:\n";
     let is_here = |feature: Option<Feature>| feature.is_none_or(Feature::is_here);

@@ -8,6 +8,11 @@ use crate::core::name::Hostname;
 /// A feature that a build may leave out.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Feature {
+    /// Signed requests to cloud providers.
+    Cloud,
+    /// Providers whose credential is an RSA key in a file; not in the full build, because RSA is a
+    /// large part of the program for two of them.
+    CloudKeys,
     /// Translating other clients' set-ups.
     Import,
     /// Accepting host names in letters beyond ASCII.
@@ -22,12 +27,21 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature, sorted by name.
-    pub const ALL: [Self; 5] =
-        [Self::Import, Self::InternationalNames, Self::Landlock, Self::NameServers, Self::Tokens];
+    pub const ALL: [Self; 7] = [
+        Self::Cloud,
+        Self::CloudKeys,
+        Self::Import,
+        Self::InternationalNames,
+        Self::Landlock,
+        Self::NameServers,
+        Self::Tokens,
+    ];
 
     /// Its name in `Cargo.toml`.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Cloud => "cloud",
+            Self::CloudKeys => "cloud-keys",
             Self::Import => "import",
             Self::InternationalNames => "international-names",
             Self::Landlock => "landlock",
@@ -39,6 +53,8 @@ impl Feature {
     /// Whether this build has it.
     pub fn is_here(self) -> bool {
         match self {
+            Self::Cloud => cfg!(feature = "cloud"),
+            Self::CloudKeys => cfg!(feature = "cloud-keys"),
             Self::Import => cfg!(feature = "import"),
             Self::InternationalNames => cfg!(feature = "international-names"),
             Self::Landlock => cfg!(feature = "landlock"),
@@ -46,11 +62,25 @@ impl Feature {
             Self::Tokens => cfg!(feature = "tokens"),
         }
     }
+
+    /// Whether the full build has it; if not, only a build that asks for it by name has it.
+    pub fn is_in_full(self) -> bool {
+        self != Self::CloudKeys
+    }
+
+    /// The message that this build leaves `what` out, which needs this feature, with what to do.
+    pub fn refusal(self, what: &str) -> String {
+        if self.is_in_full() {
+            return refusal(what);
+        }
+        let word = self.word();
+        format!("this build of Homing leaves out {what}; build it with `--features {word}`")
+    }
 }
 
-/// The names of the features that this build leaves out, sorted.
-pub fn left_out() -> impl Iterator<Item = &'static str> {
-    Feature::ALL.into_iter().filter(|feature| !feature.is_here()).map(Feature::word)
+/// The features that this build leaves out, sorted by name.
+pub fn left_out() -> impl Iterator<Item = Feature> {
+    Feature::ALL.into_iter().filter(|feature| !feature.is_here())
 }
 
 /// The message that this build leaves `what` out, with what to do.
@@ -73,8 +103,22 @@ mod tests {
         let manifest = include_str!("../../Cargo.toml");
         let features = manifest.split("[features]").nth(1).unwrap().split("\n[").next().unwrap();
         let full = features.lines().find(|line| line.starts_with("full = ")).unwrap();
-        let words = Feature::ALL.map(|feature| format!("{:?}", feature.word()));
+        let in_full = Feature::ALL.into_iter().filter(|feature| feature.is_in_full());
+        let words: Vec<_> = in_full.map(|feature| format!("{:?}", feature.word())).collect();
         assert_eq!(full, format!("full = [{}]", words.join(", ")));
-        assert!(words.is_sorted());
+        assert!(Feature::ALL.map(Feature::word).is_sorted());
+        for feature in Feature::ALL {
+            let begin = format!("{} = [", feature.word());
+            assert!(features.lines().any(|line| line.starts_with(&begin)), "{begin}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_which_build_has_it() {
+        let refusal = Feature::Cloud.refusal("x");
+        assert_eq!(refusal, "this build of Homing leaves out x; the full build has it");
+        let refusal = Feature::CloudKeys.refusal("x");
+        let expect = "this build of Homing leaves out x; build it with `--features cloud-keys`";
+        assert_eq!(refusal, expect);
     }
 }

@@ -1,6 +1,7 @@
-//! The calendar: moments as dates in UTC, in the form that mail has.
+//! The calendar: moments as dates in UTC, in the forms of messages.
 //!
-//! Pure; the forms of RFC 3339 are the shell's, whose library reads and writes them.
+//! Pure; the forms of RFC 3339 in files and in what people read are the shell's, whose library reads
+//! and writes them.
 
 use crate::core::time::Timestamp;
 
@@ -27,13 +28,29 @@ const MONTHS: [(&str, u64); 12] = [
 /// The moment in the form of RFC 822 (section 5.1, with RFC 1123's four-digit year), in UTC and whole
 /// seconds: `Wed, 18 Feb 2009 10:31:29 +0000`. A moment after the year 9999 is its last second.
 pub fn rfc822(moment: Timestamp) -> String {
+    let (days, clock) = split(moment);
+    let weekday = WEEKDAYS.iter().cycle().nth((days % 7) as usize).unwrap_or(&WEEKDAYS[0]);
+    let (year, month, day) = date(days);
+    let (month, _) = MONTHS[month];
+    format!("{weekday}, {day:02} {month} {year:04} {clock} +0000")
+}
+
+/// The moment in the extended form of ISO 8601 (RFC 3339, section 5.6), in UTC and whole seconds:
+/// `2009-02-18T10:31:29Z`. A moment after the year 9999 is its last second.
+#[cfg(feature = "cloud")]
+pub fn iso8601(moment: Timestamp) -> String {
+    let (days, clock) = split(moment);
+    let (year, month, day) = date(days);
+    format!("{year:04}-{:02}-{day:02}T{clock}Z", month + 1)
+}
+
+/// The days from the epoch to the moment, and its time of day as `10:31:29`.
+fn split(moment: Timestamp) -> (u64, String) {
     const LAST: u64 = 253_402_300_799;
     let seconds = (moment.millis() / 1000).min(LAST);
     let (days, clock) = (seconds / DAY, seconds % DAY);
-    let weekday = WEEKDAYS.iter().cycle().nth((days % 7) as usize).unwrap_or(&WEEKDAYS[0]);
-    let (year, month, day) = date(days);
     let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
-    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
+    (days, format!("{hour:02}:{minute:02}:{second:02}"))
 }
 
 /// Reads a date of HTTP (RFC 9110, section 5.6.7) in its own form, `Sun, 06 Nov 1994 08:49:37 GMT`, or
@@ -69,8 +86,9 @@ fn is_leap(year: u64) -> bool {
     year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400)
 }
 
-/// The year, month and day of the month, `days` days after the epoch.
-fn date(mut days: u64) -> (u64, &'static str, u64) {
+/// The year, the month as an index of [`MONTHS`], and the day of the month, `days` days after the
+/// epoch.
+fn date(mut days: u64) -> (u64, usize, u64) {
     let mut year = 1970;
     loop {
         let length = if is_leap(year) { 366 } else { 365 };
@@ -80,15 +98,15 @@ fn date(mut days: u64) -> (u64, &'static str, u64) {
         days -= length;
         year += 1;
     }
-    for (name, length) in MONTHS {
+    for (month, (name, length)) in MONTHS.into_iter().enumerate() {
         let length = if name == "Feb" && is_leap(year) { 29 } else { length };
         if days < length {
-            return (year, name, days + 1);
+            return (year, month, days + 1);
         }
         days -= length;
     }
     // The months add up to the year.
-    (year, "Dec", 31)
+    (year, MONTHS.len() - 1, 31)
 }
 
 #[cfg(test)]
@@ -119,6 +137,19 @@ mod tests {
         check(1_234_953_089, "Wed, 18 Feb 2009 10:31:29 +0000");
         check(1_798_761_599, "Thu, 31 Dec 2026 23:59:59 +0000");
         check(1_798_761_600, "Fri, 01 Jan 2027 00:00:00 +0000");
+    }
+
+    #[cfg(feature = "cloud")]
+    #[test]
+    fn moments_are_written_as_signatures_have_them() {
+        for (seconds, expect) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_234_953_089, "2009-02-18T10:31:29Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"),
+            (u64::MAX / 1000, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(iso8601(Timestamp::from_secs(seconds)), expect);
+        }
     }
 
     #[test]

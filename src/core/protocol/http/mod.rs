@@ -4,3 +4,5 @@ pub mod answer;
 pub mod markup;
 pub mod path;
 pub mod rows;
+#[cfg(feature = "cloud")]
+pub mod sign;
