@@ -63,14 +63,14 @@ pub enum Dialect {
     },
 }
 
-/// A request before it is signed.
-#[derive(Clone, Copy, Debug)]
+/// A request before it is signed; it has no `Debug`, because any part of it may hold a secret.
+#[derive(Clone, Copy)]
 pub struct Unsigned<'a> {
     /// What the server must do.
     pub method: Method,
     /// The value of the header `Host`: the name, with the port if the URL has one.
     pub server: &'a str,
-    /// The path of the URL as it is sent.
+    /// The path of the URL as it is sent; empty means `/`.
     pub path: &'a str,
     /// The query of the URL as it is sent, without the question mark; empty if there is none.
     pub query: &'a str,
@@ -97,14 +97,15 @@ pub struct Signer<'a> {
 /// When a request is signed.
 #[derive(Clone, Copy, Debug)]
 pub struct When<'a> {
-    /// Seconds since 1970-01-01 UTC; most services accept at most 15 minutes of difference.
+    /// Seconds since 1970-01-01 UTC. Services accept a difference of 5 to 15 minutes,
+    /// NearlyFreeSpeech of some seconds only.
     pub unix: u64,
     /// 32 random hexadecimal digits, new for each request.
     pub nonce: &'a str,
 }
 
-/// What a signature adds to a request. `Debug` does not show it, nor any part of the credential
-/// that a server would take for a secret.
+/// What a signature adds to a request. `Debug` shows neither keys nor the signature in a header; it
+/// shows the query, whose signature is good for one request.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Signed {
     /// The headers to add: names in lower case, and values.
@@ -280,10 +281,10 @@ fn hashed(
     let headers = signed_headers(what, &added, form.own);
     let names = names(&headers);
     let mut request = [what.method.as_str(), "\n"].concat();
-    match form.path {
-        Path::EncodedAgain => request += &encoded(what.path.as_bytes(), b"/"),
-        Path::Sent | Path::WithSlash => request += &path(what.path),
-    }
+    request += &match form.path {
+        Path::EncodedAgain => encoded(path_sent(what).as_bytes(), b"/"),
+        Path::Sent | Path::WithSlash => path(path_sent(what)),
+    };
     if matches!(form.path, Path::WithSlash) && !request.ends_with('/') {
         request.push('/');
     }
@@ -343,7 +344,7 @@ fn bce(who: &Signer<'_>, what: &Unsigned<'_>, when: &When<'_>) -> Signed {
         .iter()
         .map(|(name, value)| [name, ":", &encoded(value.as_bytes(), b"")].concat())
         .collect();
-    let (path, query) = (path(what.path), query(what.query, Order::Whole));
+    let (path, query) = (path(path_sent(what)), query(what.query, Order::Whole));
     let request = [what.method.as_str(), &path, &query, &lines.join("\n")].join("\n");
     let signature = hex(mac(hmac::HMAC_SHA256, key.as_bytes(), &request).as_ref());
     let shown = [&begin, "/", &names(&headers), "/"].concat();
@@ -404,7 +405,12 @@ fn nowcn(who: &Signer<'_>, what: &Unsigned<'_>, when: &When<'_>) -> Signed {
 /// The path and the query as they are sent.
 fn target(what: &Unsigned<'_>) -> String {
     let mark = if what.query.is_empty() { "" } else { "?" };
-    [what.path, mark, what.query].concat()
+    [path_sent(what), mark, what.query].concat()
+}
+
+/// The path as it is sent: a client sends `/` for none.
+fn path_sent<'a>(what: &Unsigned<'a>) -> &'a str {
+    if what.path.is_empty() { "/" } else { what.path }
 }
 
 /// The headers that are signed, sorted by name: `Host`, those about the body, and those that begin
@@ -433,9 +439,6 @@ fn names(headers: &[(String, String)]) -> String {
 
 /// The path of a URL in canonical form.
 fn path(sent: &str) -> String {
-    if sent.is_empty() {
-        return "/".to_owned();
-    }
     let names: Vec<_> = sent.split('/').map(again).collect();
     names.join("/")
 }
@@ -652,7 +655,9 @@ mod tests {
         }
         let get = |path, query| Unsigned { path, query, ..GET };
         let post = Unsigned { method: Method::Post, ..GET };
-        check_suite(&GET, "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31");
+        let of_get = "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31";
+        check_suite(&GET, of_get);
+        check_suite(&get("", ""), of_get);
         check_suite(
             &get("/", "Param2=value2&Param1=value1"),
             "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
@@ -936,7 +941,7 @@ mod tests {
 
     #[test]
     fn a_path_is_encoded_once() {
-        assert_eq!(path(""), "/");
+        assert_eq!(path("/"), "/");
         assert_eq!(path("/v2/zones/a%2Fb/%E6%B5%8B"), "/v2/zones/a%2Fb/%E6%B5%8B");
         assert_eq!(path("/a b:c"), "/a%20b%3Ac");
     }
