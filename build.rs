@@ -20,13 +20,8 @@ const SOURCE: &str = "src/core/providers.toml";
 const KEYS: &str = "src/core/provider_key.rs";
 
 /// Keys that no entry may hold: they are for users' own servers, or have no text form.
-const USERS: [ProviderKey; 5] = [
-    ProviderKey::Algorithm,
-    ProviderKey::CaFile,
-    ProviderKey::PlainHttp,
-    ProviderKey::Refresh,
-    ProviderKey::Zone,
-];
+const USERS: [ProviderKey; 4] =
+    [ProviderKey::Algorithm, ProviderKey::CaFile, ProviderKey::Extends, ProviderKey::PlainHttp];
 
 /// A linker script that leaves out the tables of unwinding: a release aborts when it panics, and they
 /// are an eighth of it. The standard library brings its own, so that no compiler option does this.
@@ -100,7 +95,7 @@ fn runs_with(option: &str) -> bool {
 }
 
 /// The users of the names in `known-as`: clients whose configurations are read, or a URL.
-const READERS: [&str; 4] = ["ddclient", "ddns-scripts", "inadyn", "servers"];
+const READERS: [&str; 5] = ["ddclient", "ddns-scripts", "ddns-updater", "inadyn", "servers"];
 
 /// The names that others use for services, one a line in the order of the entries: the user, the name,
 /// and the built-in provider, or the server and path of another.
@@ -185,6 +180,7 @@ fn settings(entry: &DeTable<'_>) -> Result<String, String> {
             (Form::Flag, DeValue::Boolean(flag)) => flag.to_string(),
             (Form::Number, DeValue::Integer(number)) => number.as_str().to_owned(),
             (Form::File | Form::Text, DeValue::String(text)) => text.to_string(),
+            (Form::Tree, value) => tree(value).ok_or(format!("{word} holds a date"))?,
             (form, _) => return Err(format!("{word} is not of the form {form:?}")),
         };
         settings.push((key, value));
@@ -200,6 +196,32 @@ fn settings(entry: &DeTable<'_>) -> Result<String, String> {
         _ => part(&format!("{}{value}", key.sign())),
     };
     Ok(settings.into_iter().map(part).collect())
+}
+
+/// The characters in front of the parts of a list and of a table, as `http::tree` reads them.
+const SIGNS: (char, char) = ('\u{1}', '\u{2}');
+
+/// The text of a value: a text as it is, and the parts of a list or table behind their sign.
+fn tree(value: &DeValue<'_>) -> Option<String> {
+    Some(match value {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(number) => number.as_str().to_owned(),
+        DeValue::Boolean(flag) => flag.to_string(),
+        DeValue::Array(list) => {
+            let values: Option<Vec<_>> = list.iter().map(|value| tree(value.get_ref())).collect();
+            values?.iter().fold(SIGNS.0.to_string(), |text, value| text + &part(value))
+        }
+        DeValue::Table(table) => {
+            let mut values: Vec<_> = table.iter().collect();
+            values.sort_by_key(|(name, _)| name.span().start);
+            let mut text = SIGNS.1.to_string();
+            for (name, value) in values {
+                text += &(part(name.get_ref()) + &part(&tree(value.get_ref())?));
+            }
+            text
+        }
+        DeValue::Float(_) | DeValue::Datetime(_) => return None,
+    })
 }
 
 /// A text with its length in front, as two characters of seven bits.

@@ -16,6 +16,7 @@ mod confined;
 mod cron;
 mod days;
 mod days_outside;
+mod exchanges;
 mod gateway;
 mod gone;
 mod hints;

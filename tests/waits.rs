@@ -15,7 +15,8 @@ use homing::core::memory::{Key, Memory};
 use homing::core::outcome::{Fault, Outcome};
 use homing::core::pace::Pace;
 use homing::core::plan::{
-    Candidate, Circumstances, Host, Request, Seen, Step, Use, WhenGone, Wish, schedule, step,
+    Candidate, Circumstances, Host, Request, Seen, Step, TakeOver, Use, WhenGone, Wish, schedule,
+    step,
 };
 use homing::core::protocol::manners::Protocol;
 use homing::core::protocol::{Answer, Verdict, desec};
@@ -131,7 +132,8 @@ impl Machine {
             when_gone: WhenGone::Keep,
             bind: None,
             ttl: None,
-            take_over: true,
+            take_over: TakeOver::OnlyOne,
+            options: Vec::new(),
         };
         Self { host, memory: Memory::default() }
     }

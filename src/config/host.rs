@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::problems::{Notes, quoted};
@@ -20,7 +21,8 @@ use crate::core::memory::Key;
 use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
 use crate::core::order;
-use crate::core::plan::{Host, Use, WhenGone};
+use crate::core::plan::{Host, TakeOver, Use, WhenGone};
+use crate::core::protocol::http::entry::Entry;
 use crate::core::protocol::manners::{Issuer, Manners, Protocol, Removal, SecretKind, Transport};
 use crate::core::provider::{Login, Provider, one_of};
 use crate::core::server::Server;
@@ -58,7 +60,7 @@ impl Context<'_> {
         let at = self.provider(section, notes);
         let known = at.and_then(|at| self.providers[at].provider.clone());
         let provider = known.as_ref();
-        let manners = provider.map(|provider| provider.protocol.manners());
+        let manners = provider.map(Provider::manners);
         if let Some(manners) = manners {
             section.leave_out(|key, flag| misfit(key, flag, manners), notes);
         }
@@ -81,6 +83,7 @@ impl Context<'_> {
         };
         let ttl = ttl(section, notes);
         let take_over = section.flag("take-over", notes);
+        let options = options(section, provider, notes);
         let path = self.path(section, manners, notes);
         let on_change = on_change(section, notes);
         let strict_token = strict_token(section, manners, notes);
@@ -106,7 +109,12 @@ impl Context<'_> {
                 when_gone,
                 bind,
                 ttl,
-                take_over: take_over.unwrap_or(true),
+                take_over: match take_over {
+                    Some(true) => TakeOver::Everything,
+                    Some(false) => TakeOver::Nothing,
+                    None => TakeOver::OnlyOne,
+                },
+                options: options.clone(),
             },
             provider: at,
             sources,
@@ -183,14 +191,25 @@ impl Context<'_> {
         provider: Option<&Provider>,
         notes: &mut Notes,
     ) -> PerFamily<Option<SourceRef>> {
+        let lacks = |family: Family| {
+            let entry = provider.and_then(|provider| provider.http.as_ref());
+            entry.is_some_and(|entry| !entry.families[family])
+        };
         let sources = PerFamily::from_fn(|family| match section.get(family.key()) {
+            None if lacks(family) => None,
             None => Some(SourceRef::Auto),
+            Some(setting) if lacks(family) && !section.is(family.key(), "off") => {
+                let name = provider.map(|provider| &*provider.name).unwrap_or_default();
+                let what = format!("{name} has no {family}; write \"off\", or remove this line");
+                notes.add(setting.at, &setting.name, what);
+                None
+            }
             Some(setting) => self.source(family, &setting, provider, notes),
         });
         for (_, source) in sources.iter() {
             let Some(SourceRef::Named(at)) = source else { continue };
             // An unknown provider, which is reported already, is treated like a local file.
-            match provider.map(|provider| provider.protocol.manners().is_local()) {
+            match provider.map(|provider| provider.manners().is_local()) {
                 Some(false) => self.usage[*at].public = true,
                 Some(true) | None => self.usage[*at].local = true,
             }
@@ -230,7 +249,7 @@ impl Context<'_> {
             notes.add(setting.at, &setting.name, what);
         }
         let most = self.sources[at].most(family);
-        let takes_one = provider.filter(|provider| !provider.protocol.manners().can_set_several);
+        let takes_one = provider.filter(|provider| !provider.manners().can_set_several);
         if let Some(Provider { name: provider, protocol, .. }) = takes_one.filter(|_| most > 1) {
             let what = format!(
                 "the source {name} tells up to {most} {family} addresses, and {provider} ({}) takes one; write a source of one",
@@ -410,11 +429,12 @@ fn misfit(key: &str, flag: Option<bool>, manners: &Manners) -> Option<String> {
     let index = HOST_KEYS.binary_search_by_key(&key, |(known, _)| known).ok()?;
     let (_, scope) = HOST_KEYS[index];
     let (word, secret, is_local) = (manners.word, manners.secret, manners.is_local());
+    let looks = manners.has_conditions || manners.compares;
     let unused = || format!("is not used by the protocol {word}; remove it");
     let unneeded = || "is not needed for a hosts file; remove it".to_owned();
     match scope {
         Scope::All => None,
-        Scope::Conditional => (!manners.has_conditions && flag == Some(false)).then(|| {
+        Scope::Conditional => (!looks && flag == Some(false)).then(|| {
             format!(
                 "cannot be false: the protocol {word} changes a record whatever it holds; remove it"
             )
@@ -423,6 +443,7 @@ fn misfit(key: &str, flag: Option<bool>, manners: &Manners) -> Option<String> {
             let judges = manners.tokens == Some(Issuer::Account) || flag == Some(false);
             (!judges).then(|| format!("judges no credential of the protocol {word}; remove it"))
         }
+        Scope::Described => (manners.word != Protocol::Http.word()).then(unused),
         Scope::Key => (secret != SecretKind::Key).then(unused),
         Scope::KeySecret | Scope::Secret if secret == SecretKind::Nothing => Some(unneeded()),
         Scope::KeySecret | Scope::Secret => {
@@ -525,7 +546,18 @@ fn zone(
 ) -> Option<Hostname> {
     let (zone, whose) = match section.get("zone") {
         Some(setting) => (setting.parsed(notes, value::zone)?, "its zone"),
-        None => (provider?.zone.clone()?, "its provider's zone"),
+        None => {
+            let provider = provider?;
+            let needs = |entry: &Arc<Entry>| entry.names_zone() && !entry.finds_zone();
+            if provider.zone.is_none() && provider.http.as_ref().is_some_and(needs) {
+                let what = format!(
+                    "needs zone, the domain that holds the host: {} cannot be asked for it",
+                    provider.name
+                );
+                section.lacks(&["zone"], what, notes);
+            }
+            (provider.zone.clone()?, "its provider's zone")
+        }
     };
     for (item, name) in names {
         if !name.is_within(&zone) {
@@ -536,12 +568,55 @@ fn zone(
     Some(zone)
 }
 
+/// The values of options: of the block, or of the provider's zone.
+fn options(
+    section: &Section<'_>,
+    provider: Option<&Provider>,
+    notes: &mut Notes,
+) -> Vec<(String, String)> {
+    let mut options = Vec::new();
+    let entry = provider.and_then(|provider| provider.http.as_ref());
+    let known: Vec<&str> = entry.iter().flat_map(|entry| entry.known_options()).collect();
+    let given =
+        section.get("options").and_then(|setting| setting.section("options = { … }", notes));
+    let given = given.iter().flat_map(Section::settings).collect::<Vec<_>>();
+    let zone_id = section.get("zone-id").map(|setting| ("zone-id", setting));
+    for (name, setting) in given.into_iter().chain(zone_id) {
+        if entry.is_some() && !known.contains(&name) {
+            let near = nearest(name, known.iter().copied());
+            let fix = match (near, &known[..]) {
+                (Some(near), _) => format!("did you mean {near}?"),
+                (None, []) => "it has none; remove it".to_owned(),
+                (None, known) => format!("there are: {}", known.join(", ")),
+            };
+            notes.add(setting.at, &setting.name, format!("is no option of the provider; {fix}"));
+            continue;
+        }
+        let value = match setting.value.as_bool() {
+            Some(flag) => Some(flag.to_string()),
+            None => match setting.value.as_integer() {
+                Some(number) => Some(number.as_str().to_owned()),
+                None => setting.text(notes).map(str::to_owned),
+            },
+        };
+        options.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    for required in entry.iter().flat_map(|entry| entry.required_options()) {
+        if !options.iter().any(|(name, _)| name == required) {
+            let what =
+                format!("needs options = {{ {required} = \"…\" }}: the provider asks for it");
+            section.lacks(&["options"], what, notes);
+        }
+    }
+    options
+}
+
 fn username(
     section: &Section<'_>,
     provider: Option<&Provider>,
     notes: &mut Notes,
 ) -> Option<String> {
-    let wants = provider.map(|provider| (provider.protocol.manners().secret, provider.login));
+    let wants = provider.map(|provider| (provider.manners().secret, provider.login));
     match (section.get("username"), wants) {
         (Some(setting), _) => unquoted(&setting, login, notes),
         (None, Some((SecretKind::Password, Login::Username))) => {

@@ -119,9 +119,7 @@ impl HostConfig {
     /// The file of its token, if its provider has receipts; the receipt is beside it.
     pub fn token_file(&self, provider: &Provider) -> Option<&Path> {
         match &self.secret {
-            Some(SecretPlace::File(path)) if provider.protocol.manners().has_receipts() => {
-                Some(path)
-            }
+            Some(SecretPlace::File(path)) if provider.manners().has_receipts() => Some(path),
             _ => None,
         }
     }

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
+use toml::de::DeValue;
+
 use super::problems::{Notes, quoted, shown_path};
 use super::table::{Section, SectionKind, Setting};
 use super::url::{self, Trust};
@@ -14,6 +16,8 @@ use crate::core::built_in;
 use crate::core::feature;
 use crate::core::nearest::nearest;
 use crate::core::order;
+use crate::core::protocol::http::entry::Wrong;
+use crate::core::protocol::http::tree::Tree;
 use crate::core::protocol::manners::{MOST_HOSTS, Protocol, Transport};
 use crate::core::protocol::rfc2136::PORT;
 use crate::core::provider::Provider;
@@ -39,7 +43,7 @@ pub(super) fn read_provider(
         notes.add(section.at, &section.name, wrong);
     }
     let start = start(name, section, notes);
-    if let Some(what) = start.as_ref().and_then(|start| start.protocol.manners().warning) {
+    if let Some(what) = start.as_ref().and_then(|start| start.manners().warning) {
         notes.warn(section.at, &section.name, what);
     }
     let provider = start.map(|start| filled(start, section, base, notes));
@@ -49,6 +53,9 @@ pub(super) fn read_provider(
 /// The provider whose settings the section overrides.
 fn start(name: &str, section: &Section<'_>, notes: &mut Notes) -> Option<Provider> {
     let protocol = section.get("protocol").map(|setting| protocol(&setting, notes));
+    if let Some(setting) = section.get("extends") {
+        return extended(name, &setting, protocol.flatten(), notes);
+    }
     match (built_in::named(name), protocol) {
         (Some(inherited), None | Some(None)) => Some(inherited),
         (Some(inherited), Some(Some(protocol))) => {
@@ -75,6 +82,35 @@ fn start(name: &str, section: &Section<'_>, notes: &mut Notes) -> Option<Provide
             None
         }
     }
+}
+
+/// The built-in provider that `setting` names, under the name of the section.
+fn extended(
+    name: &str,
+    setting: &Setting<'_>,
+    protocol: Option<Protocol>,
+    notes: &mut Notes,
+) -> Option<Provider> {
+    let base = setting.text(notes)?;
+    let Some(inherited) = built_in::named(base) else {
+        let near = nearest(base, built_in::names());
+        let fix = near.map_or_else(
+            || "`homing providers` lists them".to_owned(),
+            |near| format!("did you mean \"{near}\"?"),
+        );
+        let what = format!("{} is not a built-in provider; {fix}", quoted(base));
+        notes.add(setting.at, &setting.name, what);
+        return None;
+    };
+    if let Some(protocol) = protocol.filter(|protocol| *protocol != inherited.protocol) {
+        let what = format!(
+            "{base} speaks {}, not {}; remove protocol",
+            inherited.protocol.word(),
+            protocol.word()
+        );
+        notes.add(setting.at, &setting.name, what);
+    }
+    Some(Provider { name: Cow::Owned(name.to_owned()), ..inherited })
 }
 
 fn protocol(setting: &Setting<'_>, notes: &mut Notes) -> Option<Protocol> {
@@ -120,6 +156,10 @@ fn filled(
     }
     warn_of_doubled_path(&provider, section, notes);
     // A wrong address was reported already.
+    if protocol.is_described_by(ProviderKey::Set) {
+        describe(&mut provider, section, notes);
+        return provider;
+    }
     let has_address = ["server", "update-url"].iter().any(|key| section.get(key).is_some());
     let goes_somewhere = provider.update_url.is_some() || provider.name_server.is_some();
     let transport = protocol.manners().transport;
@@ -132,6 +172,64 @@ fn filled(
     provider
 }
 
+/// Makes the section's settings, over those of the entry that it extends, the provider's entry.
+fn describe(provider: &mut Provider, section: &Section<'_>, notes: &mut Notes) {
+    let before = provider.http.as_ref().map(|entry| entry.settings.clone());
+    let mut settings = before.unwrap_or_default();
+    for (word, setting) in section.settings() {
+        let key = ProviderKey::named(word).filter(|key| provider.protocol.is_described_by(*key));
+        let Some(key) = key else { continue };
+        let Some(value) = tree(setting.value) else {
+            notes.add(
+                setting.at,
+                &setting.name,
+                "holds a date or a fraction; write text in quotes",
+            );
+            continue;
+        };
+        settings.retain(|(known, _)| *known != key);
+        settings.push((key, value));
+    }
+    let trust = Trust { provider: &provider.name.clone(), plain_http: provider.plain_http };
+    match provider.describe(settings) {
+        Err(Wrong { key, what }) => {
+            let first = key.split('.').next().unwrap_or_default();
+            let at = section.get(first).map_or(section.at, |setting| setting.at);
+            notes.add(at, &[&*section.name, ".", &key].concat(), what);
+        }
+        Ok(()) => {
+            let entry = provider.http.iter().flat_map(|entry| entry.servers());
+            for (key, server) in entry.filter(|(_, server)| !server.is_empty()) {
+                if let Err(what) = url::check_provider(server, trust) {
+                    let at = section.get(key).map_or(section.at, |setting| setting.at);
+                    notes.add(at, &[&*section.name, ".", key].concat(), what);
+                }
+            }
+        }
+    }
+}
+
+/// The value of a setting of an entry; `None` where it holds a date or a fraction.
+fn tree(value: &DeValue<'_>) -> Option<Tree> {
+    let text = |text: String| Some(Tree::Text(Cow::Owned(text)));
+    match value {
+        DeValue::String(value) => text(value.to_string()),
+        DeValue::Integer(number) => text(number.as_str().to_owned()),
+        DeValue::Boolean(flag) => text(flag.to_string()),
+        DeValue::Array(list) => {
+            list.iter().map(|value| tree(value.get_ref())).collect::<Option<_>>().map(Tree::List)
+        }
+        DeValue::Table(table) => {
+            let value =
+                |(name, value): (&toml::Spanned<Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
+                    Some((Cow::Owned(name.get_ref().to_string()), tree(value.get_ref())?))
+                };
+            table.iter().map(value).collect::<Option<_>>().map(Tree::Table)
+        }
+        DeValue::Float(_) | DeValue::Datetime(_) => None,
+    }
+}
+
 /// Sets `key` to the written value, unless that is wrong.
 fn lay(
     provider: &mut Provider,
@@ -142,12 +240,13 @@ fn lay(
 ) {
     let trust = Trust { provider: &provider.name, plain_http: provider.plain_http };
     let text = match key {
-        // It was read before all others.
-        ProviderKey::Protocol => return,
+        // They were read before all others, or are read together as an entry.
+        ProviderKey::Protocol | ProviderKey::Extends => return,
+        key if provider.protocol.is_described_by(key) => return,
         ProviderKey::Refresh => {
             return set(&mut provider.refresh, setting.parsed(notes, value::refresh));
         }
-        ProviderKey::Server if provider.protocol.manners().transport == Transport::Dns => {
+        ProviderKey::Server if provider.manners().transport == Transport::Dns => {
             let server = setting.parsed(notes, |text| value::server(text, PORT));
             return set(&mut provider.name_server, server.map(Some));
         }
@@ -158,6 +257,10 @@ fn lay(
         ProviderKey::OneFamily | ProviderKey::PlainHttp => {
             setting.flag(notes).map(|it| it.to_string())
         }
+        // An entry's base may hold places and a query; its server is checked with the steps.
+        ProviderKey::ApiUrl if provider.protocol.is_described_by(ProviderKey::Set) => {
+            setting.text(notes).map(str::to_owned)
+        }
         ProviderKey::ApiUrl | ProviderKey::Server | ProviderKey::UpdateUrl => {
             checked(setting, notes, |text| url::check_provider(text, trust))
         }
@@ -167,6 +270,7 @@ fn lay(
         ProviderKey::Ipv4Parameter | ProviderKey::Ipv6Parameter | ProviderKey::Leave => {
             setting.parsed(notes, parameter)
         }
+        ProviderKey::Page => checked(setting, notes, url::check_web),
         ProviderKey::Algorithm
         | ProviderKey::Credential
         | ProviderKey::Login
@@ -174,6 +278,7 @@ fn lay(
         | ProviderKey::Omit
         | ProviderKey::Pace
         | ProviderKey::Title => setting.text(notes).map(str::to_owned),
+        _ => return,
     };
     if let Some(text) = text {
         let written = || quoted(setting.value.as_str().unwrap_or_default());
@@ -204,7 +309,7 @@ fn warn_of_doubled_path(provider: &Provider, section: &Section<'_>, notes: &mut 
     let (Some(setting), None) = (section.get("server"), section.get("update-url")) else { return };
     let path = setting.value.as_str().and_then(|text| url::path_of(text.trim_end_matches('/')));
     let has_path = path.is_some_and(|path| !path.is_empty());
-    let is_added = !provider.protocol.manners().update_path.is_empty();
+    let is_added = !provider.manners().update_path.is_empty();
     if let (true, true, Some(url)) = (has_path, is_added, &provider.update_url) {
         let what = format!(
             "has a path already, and Homing puts its own behind it: updates go to {url}; write update-url for the whole address"

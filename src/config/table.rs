@@ -44,6 +44,8 @@ pub(super) enum Scope {
     All,
     /// Hosts whose requests can depend on the content of a record.
     Conditional,
+    /// Hosts of an API that an entry describes.
+    Described,
     /// Hosts whose tokens have rights that their server shows.
     Judged,
     /// Hosts with the key of a name server: the setting names the key.
@@ -158,7 +160,7 @@ const RESOLVER: Keys = Keys {
 const PROVIDER: Keys = Keys { known: ProviderKey::WORDS, foreign: &[("url", "update-url")] };
 
 /// The keys of `[[host]]`, sorted, each with the hosts that may have it.
-pub(super) static HOST_KEYS: [(&str, Scope); 27] = [
+pub(super) static HOST_KEYS: [(&str, Scope); 29] = [
     ("bind", Scope::Remote),
     ("gone-after", Scope::All),
     ("ipv4", Scope::All),
@@ -167,6 +169,7 @@ pub(super) static HOST_KEYS: [(&str, Scope); 27] = [
     ("key-name", Scope::Key),
     ("name", Scope::All),
     ("on-change", Scope::All),
+    ("options", Scope::Described),
     ("password", Scope::Secret),
     ("password-file", Scope::Secret),
     ("path", Scope::Local),
@@ -186,6 +189,7 @@ pub(super) static HOST_KEYS: [(&str, Scope); 27] = [
     ("verify-timeout", Scope::Published),
     ("when-gone", Scope::All),
     ("zone", Scope::Remote),
+    ("zone-id", Scope::Described),
 ];
 
 const HOST_WORDS: [&str; HOST_KEYS.len()] = {

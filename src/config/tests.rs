@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::core::address::prefix::Suffix;
 use crate::core::built_in;
-use crate::core::plan::{Use, WhenGone};
+use crate::core::plan::{TakeOver, Use, WhenGone};
 use crate::core::protocol::manners::{Protocol, Removal};
 use crate::core::provider_key::{Form, ProviderKey};
 use crate::core::source::{Service, SourceKind};
@@ -141,6 +141,7 @@ fn the_package_for_openwrt_knows_every_setting() {
             Form::Flag => "flag",
             Form::Number => "number",
             Form::Text => "text",
+            Form::Tree => "toml",
         };
         let header = format!("\tkeys(\"provider\", \"{shape}\", \"");
         let lines = CONVERTER.lines().filter_map(|line| line.strip_prefix(&header));
@@ -334,7 +335,7 @@ fn a_name_server_is_named_with_its_key() {
     let read = config(&at_server("key-file = \"a.key\"", "server = \"ns1.example\""));
     let host = &read.hosts[0];
     assert_eq!(host.secret, Some(SecretPlace::KeyFile("/etc/homing/a.key".into())));
-    assert_eq!((host.host.ttl, host.host.take_over), (None, true));
+    assert_eq!((host.host.ttl, host.host.take_over), (None, TakeOver::OnlyOne));
     let server = read.providers[host.provider].name_server.as_ref().unwrap().to_string();
     assert_eq!(server, "ns1.example:53");
     let by_name = "key-name = \"home\"\nsecret-file = \"s\"\nttl = 300\ntake-over = false";
@@ -342,7 +343,7 @@ fn a_name_server_is_named_with_its_key() {
     let read = config(&at_server(by_name, more));
     let host = &read.hosts[0];
     assert_eq!(host.username.as_deref(), Some("hmac-sha512:home"));
-    assert_eq!((host.host.ttl, host.host.take_over), (Some(300), false));
+    assert_eq!((host.host.ttl, host.host.take_over), (Some(300), TakeOver::Nothing));
 }
 
 #[test]

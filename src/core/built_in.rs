@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::iter;
 
+use super::protocol::http::entry::Settings;
+use super::protocol::http::tree::{Tree, parts};
 use super::protocol::manners::Protocol;
 use super::provider::Provider;
 use super::provider_key::ProviderKey;
@@ -40,19 +42,18 @@ fn entries() -> impl Iterator<Item = (&'static str, &'static str)> {
 fn provider(name: &'static str, settings: &'static str) -> Option<Provider> {
     let mut parts = parts(settings);
     let mut provider = Protocol::named(parts.next()?)?.defaults(Cow::Borrowed(name));
+    let mut entry = Settings::new();
     for setting in parts {
         let key = ProviderKey::signed(*setting.as_bytes().first()?)?;
-        provider.set(key, Cow::Borrowed(setting.get(1..)?)).ok()?;
+        let value = setting.get(1..)?;
+        if provider.protocol.is_described_by(key) {
+            entry.push((key, Tree::decode(value)));
+        } else {
+            provider.set(key, Cow::Borrowed(value)).ok()?;
+        }
+    }
+    if provider.protocol == Protocol::Http {
+        provider.describe(entry).ok()?;
     }
     Some(provider)
-}
-
-fn parts(mut rest: &'static str) -> impl Iterator<Item = &'static str> {
-    iter::from_fn(move || {
-        let &[high, low, ..] = rest.as_bytes() else { return None };
-        let length = usize::from(high) << 7 | usize::from(low);
-        let (part, after) = rest.get(2..)?.split_at_checked(length)?;
-        rest = after;
-        Some(part)
-    })
 }

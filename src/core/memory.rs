@@ -95,6 +95,8 @@ pub struct Entry {
     pub last: Option<(Word, Timestamp)>,
     /// The zone that the provider named.
     pub zone: Option<Hostname>,
+    /// The id of the zone at the provider, where it has one.
+    pub zone_id: Option<String>,
     /// How many rounds in a row ended, with Homing itself, before the answer to their requests.
     pub under_way: u32,
     /// With which other hosts the host may share a request.
@@ -405,9 +407,9 @@ impl Entry {
         is_void
     }
 
-    /// Notes the zone that the provider names; returns whether this voids what was remembered, because
+    /// Notes the zone that the provider names, and its id; returns whether this voids what was remembered, because
     /// the zone is another one than before.
-    pub fn settle_zone(&mut self, zone: &Hostname) -> bool {
+    pub fn settle_zone(&mut self, zone: &Hostname, id: Option<String>) -> bool {
         let before = self.place.as_ref().and_then(|place| place.zone.as_ref());
         let is_void = before.is_some_and(|before| before != zone);
         if is_void {
@@ -419,6 +421,7 @@ impl Entry {
             place.zone = Some(zone.clone());
         }
         self.zone = Some(zone.clone());
+        self.zone_id = id;
         is_void
     }
 
@@ -885,9 +888,9 @@ mod tests {
     fn a_zone_that_is_told_for_the_first_time_changes_nothing_and_another_one_all() {
         let mut entry = Entry { zone: None, ..set() };
         entry.settle_in(&place(1, None));
-        assert!(!entry.settle_zone(&"old.example".parse().unwrap()) && is_set(&entry));
-        assert!(!entry.settle_zone(&"old.example".parse().unwrap()) && is_set(&entry));
-        assert!(entry.settle_zone(&"a.old.example".parse().unwrap()) && !is_set(&entry));
+        assert!(!entry.settle_zone(&"old.example".parse().unwrap(), None) && is_set(&entry));
+        assert!(!entry.settle_zone(&"old.example".parse().unwrap(), None) && is_set(&entry));
+        assert!(entry.settle_zone(&"a.old.example".parse().unwrap(), None) && !is_set(&entry));
         assert_eq!(entry.zone, Some("a.old.example".parse().unwrap()));
         assert!(!entry.settle_in(&place(1, None)));
     }

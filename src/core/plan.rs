@@ -4,6 +4,7 @@
 //! within each zone's pace. Both are pure; the round carries out what they return.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::address::interface::InterfaceName;
@@ -38,8 +39,22 @@ pub struct Host {
     pub bind: Option<InterfaceName>,
     /// How long resolvers may keep its records, in seconds, where the protocol states it.
     pub ttl: Option<u32>,
-    /// Whether records that hold something else than what was set here may be changed.
-    pub take_over: bool,
+    /// Which records that were not set here may be changed.
+    pub take_over: TakeOver,
+    /// The values of the options that its provider's entry has, by name.
+    pub options: Vec<(String, String)>,
+}
+
+/// Which records that were not set here may be changed.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum TakeOver {
+    /// All of them.
+    Everything,
+    /// None.
+    Nothing,
+    /// The only record of its name and type; where requests depend on what a record holds, all.
+    #[default]
+    OnlyOne,
 }
 
 impl Host {
@@ -475,6 +490,43 @@ pub enum Condition {
     Holds(Addresses),
 }
 
+/// What a talk that compares records needs to know of a host beside its wishes.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Details {
+    /// The addresses of each family that were set or sent by this machine.
+    pub own: PerFamily<Vec<IpAddr>>,
+    /// Which other records may be changed.
+    pub take_over: TakeOver,
+    /// The values of options, by name.
+    pub options: Vec<(String, String)>,
+    /// How long resolvers may keep the records, in seconds, if the user says it.
+    pub ttl: Option<u32>,
+    /// The zone's id at the provider, if it is known.
+    pub zone_id: Option<String>,
+}
+
+impl Details {
+    /// The value of an option.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.options.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+    }
+
+    /// The details of `host` with its memory.
+    pub fn of(host: &Host, entry: Option<&Entry>) -> Self {
+        let unknown = Entry::default();
+        let entry = entry.unwrap_or(&unknown);
+        let own = PerFamily::from_fn(|family| {
+            let record = &entry.families[family];
+            let set = record.set.as_ref().map(|set| &set.addresses);
+            let unanswered = record.sent.as_ref().and_then(|request| request.addresses.as_ref());
+            set.into_iter().chain(unanswered).flat_map(Addresses::iter).collect()
+        });
+        let Host { take_over, ttl, .. } = *host;
+        let (options, zone_id) = (host.options.clone(), entry.zone_id.clone());
+        Self { own, take_over, options, ttl, zone_id }
+    }
+}
+
 /// One request, and the hosts that it is about.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request {
@@ -486,6 +538,8 @@ pub struct Request {
     pub ttl: Option<u32>,
     /// What must be true of the records, tried in turn until one holds; empty without a condition.
     pub conditions: Vec<PerFamily<Option<Condition>>>,
+    /// What else is known of each host, in the order of `updates`; empty where no talk needs it.
+    pub details: Vec<Details>,
     /// Whether it has to make a change although the provider holds the data: its name servers do not.
     pub is_anew: bool,
     /// The zone whose pauses it respects.
@@ -557,34 +611,44 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
             later.push((place, free_at));
             continue;
         }
+        let manners = candidate.provider.manners();
         // An update counts once, however many requests it needs.
         let mut counts: Vec<ZoneKey> = own_pace.into_iter().map(|(key, _)| key).collect();
         let again = entry.and_then(|entry| entry.verified.as_ref()?.again);
         let is_anew = again == Some(Again::Untransferred);
         let apart = is_anew
             || entry.is_some_and(|entry| entry.asking != Asking::Together)
-            || !candidate.host.take_over;
+            || (manners.has_conditions && candidate.host.take_over == TakeOver::Nothing);
         let most = if apart || memory.without_lists.contains(&*candidate.provider.name) {
             1
         } else {
             let provider = candidate.provider;
-            provider.batch.clamp(1, provider.protocol.manners().most_hosts)
+            provider.batch.clamp(1, manners.most_hosts)
         };
         for (family, wishes) in parts(candidate) {
-            let is_common = match candidate.provider.protocol.manners().common {
+            let is_common = match manners.common {
                 Common::Always => true,
                 Common::Never => false,
                 Common::Removal => wishes.iter().any(|(_, wish)| *wish == Wish::Remove),
             };
             let common = is_common.then(|| wishes.clone());
             let update = Update { host: candidate.host.key.host.clone(), wishes };
-            let conditions = conditions(candidate.host, entry, &update.wishes);
+            let conditions = if manners.has_conditions {
+                conditions(candidate.host, entry, &update.wishes)
+            } else {
+                Vec::new()
+            };
+            let mut details = Vec::new();
+            if candidate.provider.http.is_some() {
+                details.push(Details::of(candidate.host, entry));
+            }
             let Host { bind, ttl, .. } = *candidate.host;
             let slot = (zone.clone(), candidate.credential, (bind, ttl), family, common);
             match open.get(&slot) {
                 Some(&at) if most > 1 && requests[at].hosts.len() < most => {
                     requests[at].hosts.push(place);
                     requests[at].updates.push(update);
+                    requests[at].details.append(&mut details);
                     requests[at].counts.append(&mut counts);
                 }
                 _ => {
@@ -594,9 +658,17 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
                     let zone = zone.clone();
                     let (hosts, updates) = (vec![place], vec![update]);
                     let counts = std::mem::take(&mut counts);
-                    let request =
-                        Request { hosts, updates, ttl, conditions, is_anew, zone, counts, at: now };
-                    requests.push(request);
+                    requests.push(Request {
+                        hosts,
+                        updates,
+                        ttl,
+                        conditions,
+                        details,
+                        is_anew,
+                        zone,
+                        counts,
+                        at: now,
+                    });
                 }
             }
         }
@@ -621,7 +693,7 @@ fn conditions(
     entry: Option<&Entry>,
     wishes: &PerFamily<Wish>,
 ) -> Vec<PerFamily<Option<Condition>>> {
-    if host.take_over {
+    if host.take_over != TakeOver::Nothing {
         return Vec::new();
     }
     let unknown = Entry::default();
@@ -735,7 +807,8 @@ mod tests {
             when_gone: WhenGone::Keep,
             bind: None,
             ttl: None,
-            take_over: true,
+            take_over: TakeOver::OnlyOne,
+            options: Vec::new(),
         }
     }
 
@@ -1234,7 +1307,7 @@ mod tests {
         let mut careful = host("a.example");
         let wishes = PerFamily { v4: Wish::Set(addresses(V4)), v6: Wish::Leave };
         assert!(conditions(&careful, None, &wishes).is_empty());
-        careful.take_over = false;
+        careful.take_over = TakeOver::Nothing;
         let v4 = |condition| PerFamily { v4: Some(condition), v6: None };
         let holds = |text| v4(Condition::Holds(addresses(text)));
         assert_eq!(conditions(&careful, None, &wishes), [v4(Condition::Absent), holds(V4)]);

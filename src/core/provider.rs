@@ -4,11 +4,13 @@
 //! settings of both replace the protocol's defaults here.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::{Family, PerFamily};
 use super::name::Hostname;
 use super::pace::{Pace, PaceError};
+use super::protocol::http::entry::{Entry, Settings, Wrong};
 use super::protocol::manners::{Manners, Omit, Protocol, Removal, Transport};
 use super::provider_key::{ProviderKey, Takers};
 use super::server::Server;
@@ -61,8 +63,12 @@ pub struct Provider {
     pub query: Option<Text>,
     /// Where the login comes from when the host has no `username` (dyndns2).
     pub login: Login,
+    /// How its API is spoken to (http).
+    pub http: Option<Arc<Entry>>,
     /// Web services of the provider that answer with the asker's address.
     pub echo: PerFamily<Option<Text>>,
+    /// The page where the credential is made.
+    pub page: Text,
     /// The narrowest credential that the provider offers, in words.
     pub credential: Text,
     /// What else a user should know.
@@ -79,6 +85,11 @@ pub enum Login {
 }
 
 impl Protocol {
+    /// Whether `key` is a setting of the entry that describes an API.
+    pub fn is_described_by(self, key: ProviderKey) -> bool {
+        self == Self::Http && key != ProviderKey::ApiUrl && self.manners().own_keys.contains(&key)
+    }
+
     /// A provider called `name` with all defaults of this protocol.
     pub fn defaults(self, name: Text) -> Provider {
         let manners = self.manners();
@@ -103,7 +114,9 @@ impl Protocol {
             leave: None,
             query: None,
             login: Login::Username,
+            http: None,
             echo: PerFamily { v4: None, v6: None },
+            page: Cow::Borrowed(""),
             credential: Cow::Borrowed(""),
             note: Cow::Borrowed(""),
         }
@@ -129,8 +142,8 @@ impl Manners {
 impl Provider {
     /// Sets `key` to the value in `text`; the error says what is wrong with the text.
     ///
-    /// The caller has checked addresses and the names of parameters. A name server, the zone and
-    /// `refresh` have no text form here: the configuration writes these fields itself.
+    /// The caller has checked addresses and the names of parameters. A name server and the settings of
+    /// an entry have no text form here: the configuration writes the first itself.
     pub fn set(&mut self, key: ProviderKey, text: Text) -> Result<(), String> {
         match key {
             ProviderKey::Algorithm => {
@@ -159,6 +172,7 @@ impl Provider {
                 self.pace = pace.map_err(|error: PaceError| error.to_string())?;
                 self.pace_each_host = false;
             }
+            ProviderKey::Page => self.page = text,
             ProviderKey::PlainHttp => self.plain_http = text == "true",
             ProviderKey::Query => self.query = Some(text),
             ProviderKey::Server => {
@@ -172,11 +186,31 @@ impl Provider {
             }
             ProviderKey::Title => self.title = text,
             ProviderKey::UpdateUrl => self.update_url = Some(text),
-            ProviderKey::Protocol | ProviderKey::Refresh | ProviderKey::Zone => {
-                return Err("cannot be set by its text".to_owned());
+            ProviderKey::Zone => self.zone = Some(text.parse().map_err(|_| "is no host name")?),
+            // Built-in entries write whole days; the configuration reads other forms itself.
+            ProviderKey::Refresh => {
+                let days: Option<u64> = text.strip_suffix('d').and_then(|days| days.parse().ok());
+                let days = days.ok_or("is no number of days, such as 25d")?;
+                self.refresh = Some(Duration::from_secs(days * 24 * 60 * 60));
             }
+            // The others are read by the configuration, or together as an entry.
+            _ => return Err("cannot be set by its text".to_owned()),
         }
         Ok(())
+    }
+
+    /// Makes `settings` its entry: how its API is spoken to.
+    pub fn describe(&mut self, settings: Settings) -> Result<(), Wrong> {
+        let entry = Entry::read(settings, self.api_url.as_ref())?;
+        self.one_family = entry.is_of_one_family();
+        self.batch = self.batch.min(entry.manners.most_hosts);
+        self.http = Some(Arc::new(entry));
+        Ok(())
+    }
+
+    /// The facts about its protocol, some of which an entry decides.
+    pub fn manners(&self) -> &Manners {
+        self.http.as_ref().map_or_else(|| self.protocol.manners(), |entry| &entry.manners)
     }
 
     /// All settings of the entry that change what goes over the wire, as text to be compared.
@@ -195,6 +229,7 @@ impl Provider {
             self.parameters.v6.clone(),
             Text::Borrowed(if self.one_family { "one" } else { "both" }),
             Text::Borrowed(self.omit.word()),
+            Text::Owned(self.http.as_ref().map(|entry| entry.wire_form()).unwrap_or_default()),
         ]
         .join("\n")
     }
@@ -204,19 +239,21 @@ impl Provider {
         let name_server = self.name_server.as_ref().map(Server::to_string).unwrap_or_default();
         let urls = [&self.update_url, &self.api_url];
         let [update, api] = urls.map(|url| url.as_deref().unwrap_or_default());
+        // A path of an entry without api-url has a server of its own.
+        let update = self.http.as_ref().map_or(update, |entry| entry.server());
         [self.protocol.word(), update, api, &name_server].join("\n")
     }
 
     /// How a record is removed there; `None` where it cannot be.
     pub fn removal(&self) -> Option<Removal> {
         let leaving_out_deletes = self.omit == Omit::Delete && !self.one_family;
-        self.protocol.manners().removal.filter(|by| *by == Removal::Said || leaving_out_deletes)
+        self.manners().removal.filter(|by| *by == Removal::Said || leaving_out_deletes)
     }
 
     /// What updating a host without `family` does to that family's record, in words; `None` when the
     /// record is left alone.
     pub fn side_effect(&self, family: Family) -> Option<String> {
-        if self.protocol.manners().can_leave || self.leave.is_some() || self.one_family {
+        if self.manners().can_leave || self.leave.is_some() || self.one_family {
             return None;
         }
         let record = family.record_type();

@@ -39,34 +39,74 @@ macro_rules! keys {
 keys! {
     /// The hash algorithm of keys whose file does not name it.
     Algorithm "algorithm" Text Few,
+    /// What answers mean.
+    Answer "answer" Tree Few,
+    /// Whether refusals are read from the status as well.
+    Answers "answers" Text Few,
+    /// The label of a zone's own name.
+    Apex "apex" Text Few,
     /// Where the management API is.
     ApiUrl "api-url" Text Few,
     /// How many hosts one request may name.
     Batch "batch" Number Remote,
     /// One more certificate authority to trust.
     CaFile "ca-file" File Web,
+    /// The step that gives a record another address.
+    Change "change" Tree Few,
+    /// The step that makes changes take effect.
+    Commit "commit" Tree Few,
+    /// The step that makes a record.
+    Create "create" Tree Few,
     /// The narrowest credential that the service offers.
     Credential "credential" Text All,
+    /// The step that reads one record.
+    Each "each" Tree Few,
     /// A web service that answers with the asker's IPv4 address.
     Echo4 "echo4" Text Web,
     /// A web service that answers with the asker's IPv6 address.
     Echo6 "echo6" Text Web,
+    /// The built-in entry whose settings stand where this one has none.
+    Extends "extends" Text All,
+    /// The only family that the service has.
+    Families "families" Text Few,
+    /// The step that finds the zone of a host.
+    Find "find" Tree Few,
+    /// What stands between the parts of `{items}`.
+    Glue "glue" Text Few,
+    /// The headers of every request.
+    Headers "headers" Tree Few,
     /// The parameter that carries IPv4 addresses.
     Ipv4Parameter "ipv4-parameter" Text Few,
     /// The parameter that carries IPv6 addresses.
     Ipv6Parameter "ipv6-parameter" Text Few,
+    /// The part of `{items}` for one address.
+    Item "item" Text Few,
+    /// The claims of `{jwt}`.
+    Jwt "jwt" Text Few,
+    /// The form of the key file that the secret is.
+    Key "key" Text Few,
     /// The value that leaves a family alone.
     Leave "leave" Text Few,
-    /// Where the login comes from when the host has none.
-    Login "login" Text Few,
+    /// The step that lists the records of a host.
+    List "list" Tree Few,
+    /// Where the login comes from when the host has none; or the step that opens a session.
+    Login "login" Tree Few,
+    /// Whether lists name records by labels.
+    Names "names" Text Few,
     /// What else a user should know.
     Note "note" Text All,
     /// What happens to a family's record when a request leaves the family out.
     Omit "omit" Text Web,
     /// Whether each family needs a request of its own.
     OneFamily "one-family" Flag Few,
+    /// The names of options that a host may set.
+    Options "options" Tree Few,
     /// How many requests per time the service accepts.
     Pace "pace" Text Remote,
+    /// The page where the credential is made.
+    Page "page" Text All,
+    /// Words that differ between the families.
+    Pair "pair" Tree Few,
     /// Whether `http://` to a private address is accepted.
     PlainHttp "plain-http" Flag Web,
     /// The protocol of the service.
@@ -75,10 +115,22 @@ keys! {
     Query "query" Text Few,
     /// How often an unchanged address must be confirmed.
     Refresh "refresh" Text Remote,
+    /// The step that removes a record.
+    Remove "remove" Tree Few,
+    /// The number of parts of the secret.
+    SecretParts "secret-parts" Number Few,
     /// The server, to which the protocol's own paths are added.
     Server "server" Text Remote,
+    /// The step that sets all addresses.
+    Set "set" Tree Few,
+    /// The part of `{sets}` for one family.
+    SetItem "set-item" Text Few,
+    /// How requests are signed.
+    Sign "sign" Text Few,
     /// The service's name in messages.
     Title "title" Text All,
+    /// The limits of the time to live.
+    Ttl "ttl" Tree Few,
     /// Where updates go.
     UpdateUrl "update-url" Text Web,
     /// The zone of all hosts.
@@ -96,6 +148,8 @@ pub enum Form {
     Number,
     /// A text.
     Text,
+    /// A text, a list or a table.
+    Tree,
 }
 
 /// Which protocols take a key.

@@ -41,6 +41,11 @@ pub struct Guarded {
 }
 
 impl Guarded {
+    /// Appends text that holds no secret.
+    pub fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
     /// Appends `form`, the form of `secret` in texts of this kind.
     pub fn push_secret(&mut self, secret: &Secret, form: &str) {
         let begin = self.text.len();

@@ -503,7 +503,8 @@ mod tests {
             when_gone: WhenGone::Keep,
             bind: None,
             ttl: None,
-            take_over: true,
+            take_over: crate::core::plan::TakeOver::OnlyOne,
+            options: Vec::new(),
         }
     }
 
@@ -750,6 +751,7 @@ mod tests {
                 updates,
                 ttl: None,
                 conditions,
+                details: Vec::new(),
                 zone: zone.clone(),
                 counts,
                 at,

@@ -89,7 +89,7 @@ fn describe(provider: &Provider) {
     out("[[host]]");
     out("name = \"host.example.com\"");
     out(&format!("provider = \"{}\"", provider.name));
-    let secret = provider.protocol.manners().secret;
+    let secret = provider.manners().secret;
     if secret == SecretKind::Password && provider.login == Login::Username {
         out("username = \"your login\"");
     }
@@ -97,7 +97,7 @@ fn describe(provider: &Provider) {
 }
 
 fn needs(provider: &Provider) -> &'static str {
-    match (provider.protocol.manners().secret, provider.login) {
+    match (provider.manners().secret, provider.login) {
         (SecretKind::Token, _) => "token-file (or another token key)",
         (SecretKind::Nothing, _) => "path",
         (SecretKind::Key, _) => "key-file",

@@ -192,7 +192,7 @@ struct TokenStatus {
 
 impl TokenStatus {
     fn of(host: &HostConfig, provider: &Provider, reader: &mut CredentialReader<'_>) -> Self {
-        let is_one = provider.protocol.manners().has_receipts();
+        let is_one = provider.manners().has_receipts();
         let access = if is_one { reader.access(host, provider).ok() } else { None };
         Self { is_one, access }
     }

@@ -138,6 +138,16 @@ pub fn spread() -> f64 {
     }
 }
 
+/// A random number for the signature of a request, which has to differ from all others; without
+/// randomness the time since the machine's start.
+pub fn nonce() -> u128 {
+    let mut bytes = [0; 16];
+    match ring::rand::SystemRandom::new().fill(&mut bytes) {
+        Ok(()) => u128::from_ne_bytes(bytes),
+        Err(_) => monotonic().as_nanos(),
+    }
+}
+
 /// Decimal digits as a number, none as 0; for the value of `SOURCE_DATE_EPOCH` at build time.
 const fn seconds(text: &str) -> u64 {
     match (text.as_bytes(), u64::from_str_radix(text, 10)) {

@@ -35,7 +35,7 @@ impl Carrier<'_> {
         mut step: Step<T>,
         mut hear: impl FnMut(Result<Heard, Silence>) -> Step<T>,
     ) -> T {
-        let gap = self.provider.protocol.manners().least_gap;
+        let gap = self.provider.manners().least_gap;
         loop {
             match step {
                 Step::Done(done) => return done,

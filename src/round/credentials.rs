@@ -12,7 +12,7 @@ use crate::config::secret::{self, SecretError, SecretPlace};
 use crate::core::address::interface::InterfaceName;
 use crate::core::memory::Destination;
 use crate::core::name::Hostname;
-use crate::core::plan::WhenGone;
+use crate::core::plan::{TakeOver, WhenGone};
 use crate::core::protocol::Credential;
 use crate::core::protocol::manners::SecretKind;
 use crate::core::provider::{Login, Provider};
@@ -108,12 +108,12 @@ impl<'a> CredentialReader<'a> {
                 u8::from(families.v6),
                 u8::from(host.strict_token)
                     | u8::from(removes) << 1
-                    | u8::from(!host.host.take_over) << 2,
+                    | u8::from(host.host.take_over == TakeOver::Nothing) << 2,
             ],
             bind.as_bytes(),
         ]);
         // A key is the same whether the file or the entry names its hash.
-        let who = match provider.protocol.manners().secret {
+        let who = match provider.manners().secret {
             SecretKind::Key => login.split_once(':').map_or(&*login, |(_, name)| name),
             SecretKind::Nothing | SecretKind::Password | SecretKind::Token => &login,
         };
@@ -160,7 +160,7 @@ impl<'a> CredentialReader<'a> {
 impl KeptSecret {
     fn of_host(host: &HostConfig, provider: &Provider) -> Self {
         let name = &host.host.key.host;
-        let makes_tokens = provider.protocol.manners().has_receipts();
+        let makes_tokens = provider.manners().has_receipts();
         let mut login = None;
         let read = match &host.secret {
             None => Ok(Secret::new("")),

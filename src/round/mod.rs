@@ -292,7 +292,7 @@ impl Engine {
             let known = self.memory.entry(&host.host.key);
             let mut entry = known.map_or_else(Cow::default, Cow::Borrowed);
             let mut trouble = None;
-            if provider.protocol.manners().is_local() {
+            if provider.manners().is_local() {
                 let families = &mut entry.to_mut().families;
                 trouble = entry_from_file(host.path.as_ref(), host, families).err();
             }
@@ -476,7 +476,7 @@ impl Round<'_> {
             let (host, provider) = plan.configured(config);
             let (key, stands) = (&host.host.key, &plan.step.stands);
             let host_report = self.report.host_mut(plan.at);
-            if provider.protocol.manners().is_local() {
+            if provider.manners().is_local() {
                 learn(memory.hosts.entry(key.clone()), stands, &host_report.seen, now);
             }
             let missing = stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));

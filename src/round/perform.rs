@@ -17,6 +17,7 @@ use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
 use crate::core::pace::Pace;
 use crate::core::plan::{Candidate, Request, Schedule, Wish};
 use crate::core::protocol::manners::{Issuer, ZoneNeed};
+use crate::core::protocol::step::Moment;
 use crate::core::protocol::talk::{Job, Talk};
 use crate::core::protocol::{Verdict, dyndns2, rails};
 use crate::core::provider::Provider;
@@ -27,7 +28,7 @@ use crate::core::settle::{
 };
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::End;
-use crate::os::clock::{rfc3339_seconds, spread};
+use crate::os::clock::{Clock, nonce, rfc3339_seconds, spread};
 use crate::provider::carry::Carrier;
 
 /// The requests that leave now and those that wait, of the plans that have something to send.
@@ -144,13 +145,13 @@ impl Round<'_> {
                 let path = host.path.as_deref();
                 let credential = plan.access.credential.clone();
                 let not_before = self.engine.traffic.not_before(provider);
-                let clock_is_set = self.engine.clock.is_set();
+                let moment = moment(&self.engine.clock);
                 let what = format!("waiting for {} to answer", provider.name);
                 let speaker = self.engine.waiting;
                 under_way.push(async move {
                     let credential = &credential;
                     let carrier = Carrier { clients, provider, credential, path, bind };
-                    let verdict = deliver(&carrier, not_before, &request, clock_is_set);
+                    let verdict = deliver(&carrier, not_before, &request, moment);
                     ((provider, identity, bind), speaker.during(&what, verdict).await, request)
                 });
             }
@@ -295,8 +296,7 @@ impl Round<'_> {
             queues.get(&traffic::queue_name(provider)).is_none_or(|queue| {
                 let being_tried = queue.identities.contains(&identity);
                 let is_known = || self.engine.traffic.is_accepted(provider, identity);
-                queue.has_room(provider.protocol.manners().most_at_once)
-                    && (!being_tried || is_known())
+                queue.has_room(provider.manners().most_at_once) && (!being_tried || is_known())
             })
         };
         let place = waiting.iter().position(may_start)?;
@@ -432,7 +432,7 @@ impl Round<'_> {
         self.engine.note_reckoning();
         let Planned { at, access, .. } = &self.planned[place];
         let (host, provider) = self.planned[place].configured(&self.engine.config);
-        let manners = provider.protocol.manners();
+        let manners = provider.manners();
         let memory = &mut self.engine.memory;
         if manners.tokens == Some(Issuer::Account) && outcome.shows_a_good_credential() {
             memory.tokens.entry(access.identity).or_default().note_heard(situation.now);
@@ -444,12 +444,12 @@ impl Round<'_> {
         let end = access.terms.as_ref().ok().map(|terms| terms.end);
         let outcome = with_its_end(outcome, end.unwrap_or_default(), situation.now);
         let news = settle(&host.host, entry, wishes, &outcome, situation);
-        if manners.zone != ZoneNeed::Never
+        if provider.manners().zone != ZoneNeed::Never
             && may_be_the_zone(&outcome)
             && matches!(news, News::Held(_) | News::StillHeld(_))
         {
             // Zones are split and joined: the next question finds the zone that holds the host then.
-            entry.zone = None;
+            (entry.zone, entry.zone_id) = (None, None);
         }
         self.report.host_mut(*at).note_answer(wishes.clone(), outcome, news);
     }
@@ -463,18 +463,23 @@ async fn let_connection_settle() {
     }
 }
 
+/// The moment of a conversation, with a random number for its signatures.
+pub fn moment(clock: &Clock) -> Moment {
+    Moment { now: clock.now(), clock_is_set: clock.is_set(), nonce: nonce() }
+}
+
 /// Sends one request, not before `not_before`, and returns the verdict of its provider.
 async fn deliver(
     carrier: &Carrier<'_>,
     not_before: Option<Instant>,
     request: &Request,
-    clock_is_set: bool,
+    moment: Moment,
 ) -> Verdict {
     if let Some(moment) = not_before {
         tokio::time::sleep_until(moment.into()).await;
     }
     let Carrier { provider, credential, .. } = *carrier;
-    let job = Job { provider, credential, request, clock_is_set };
+    let job = Job { provider, credential, request, moment };
     let (mut talk, step) = Talk::begin(&job);
     carrier.hold(step, |heard| talk.hear(heard)).await
 }

@@ -54,7 +54,7 @@ impl Traffic {
 
     /// The moment before which nothing may leave for the provider's server.
     pub fn not_before(&self, provider: &Provider) -> Option<Instant> {
-        let gap = provider.protocol.manners().least_gap?;
+        let gap = provider.manners().least_gap?;
         self.last.get(&server(provider)).map(|last| *last + gap)
     }
 
@@ -66,7 +66,7 @@ impl Traffic {
         bind: Option<InterfaceName>,
         outcome: &Outcome,
     ) {
-        if provider.protocol.manners().least_gap.is_some() {
+        if provider.manners().least_gap.is_some() {
             self.last.insert(server(provider), Instant::now());
         }
         let key = (provider.place(), identity);
@@ -116,7 +116,7 @@ impl Traffic {
 /// The name of the queue of requests to a provider: its server, for all entries, where that takes
 /// one at a time, otherwise the provider itself.
 pub fn queue_name(provider: &Provider) -> String {
-    match provider.protocol.manners().most_at_once {
+    match provider.manners().most_at_once {
         1 => server(provider),
         _ => provider.name.to_string(),
     }

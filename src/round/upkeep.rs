@@ -49,7 +49,7 @@ impl Round<'_> {
         let mut tokens: Vec<OwnToken> = Vec::new();
         let mut known: BTreeMap<Fingerprint, usize> = BTreeMap::new();
         for (place, plan) in self.planned.iter().enumerate() {
-            if !self.provider(place).protocol.manners().has_receipts() {
+            if !self.provider(place).manners().has_receipts() {
                 continue;
             }
             let identity = plan.access.identity;
@@ -63,7 +63,7 @@ impl Round<'_> {
     }
 
     fn is_of_account(&self, token: &OwnToken) -> bool {
-        let manners = self.provider(token.places[0]).protocol.manners();
+        let manners = self.provider(token.places[0]).manners();
         manners.tokens == Some(Issuer::Account)
     }
 

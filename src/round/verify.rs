@@ -20,7 +20,7 @@ use crate::core::memory::{Entry, Key, VerifyFinding};
 use crate::core::name::Hostname;
 use crate::core::order;
 use crate::core::outcome::Outcome;
-use crate::core::plan::{Stand, Use, Wish};
+use crate::core::plan::{Stand, TakeOver, Use, Wish};
 use crate::core::provider::Provider;
 use crate::core::server::Server;
 use crate::core::settle::settle;
@@ -203,7 +203,8 @@ impl Round<'_> {
         let now = self.engine.clock.now();
         let host = &self.engine.config.hosts[at].host;
         let entry = self.engine.memory.entry_mut(&host.key);
-        self.report.host_mut(at).drift = note_look(entry, verdict, host.take_over, now);
+        let may_change = host.take_over != TakeOver::Nothing;
+        self.report.host_mut(at).drift = note_look(entry, verdict, may_change, now);
     }
 
     /// The hosts whose records were set or confirmed in this round.

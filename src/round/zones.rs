@@ -6,15 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::perform::Company;
+use super::perform::{Company, moment};
 use super::{Round, has_something_to_say};
 use crate::core::address::PerFamily;
 use crate::core::address::interface::InterfaceName;
 use crate::core::memory::{Again, ZoneKey};
 use crate::core::outcome::{Fault, Outcome, Rejection};
-use crate::core::protocol::desec::ZoneAnswer;
+use crate::core::plan::Details;
 use crate::core::protocol::manners::ZoneNeed;
-use crate::core::protocol::talk::ZoneTalk;
+use crate::core::protocol::step::ZoneAnswer;
+use crate::core::protocol::talk::{ZoneJob, ZoneTalk};
 use crate::provider::carry::Carrier;
 
 impl Round<'_> {
@@ -51,10 +52,10 @@ impl Round<'_> {
                     silent.insert((at, bind));
                     continue;
                 }
-                ZoneAnswer::Zone(zone) => {
+                ZoneAnswer::Zone(zone, id) => {
                     let zone_key = |zone| ZoneKey { provider: provider.name.to_string(), zone };
                     self.engine.memory.join_zone(&zone_key(None), zone_key(Some(zone.clone())));
-                    if self.entry_mut(place).settle_zone(&zone) {
+                    if self.entry_mut(place).settle_zone(&zone, id) {
                         // What was set in another zone is void: records that seemed right are sent too.
                         self.host_report(place).ask_again = true;
                     }
@@ -84,12 +85,16 @@ impl Round<'_> {
         let plan = &self.planned[place];
         let credential = &plan.access.credential;
         let (host, provider) = plan.configured(&self.engine.config);
-        let (host, bind) = (&host.host.key.host, host.host.bind);
+        let (name, bind) = (&host.host.key.host, host.host.bind);
         if let Some(moment) = self.engine.traffic.not_before(provider) {
             tokio::time::sleep_until(moment.into()).await;
         }
-        let what = format!("waiting for {} to tell the zone of {host}", provider.name);
-        let (talk, step) = ZoneTalk::begin(provider, host, credential);
+        let what = format!("waiting for {} to tell the zone of {name}", provider.name);
+        let details = Details::of(&host.host, self.known(place));
+        let zone = host.host.zone.as_ref();
+        let moment = moment(&self.engine.clock);
+        let job = ZoneJob { provider, credential, host: name, zone, details: &details, moment };
+        let (mut talk, step) = ZoneTalk::begin(&job);
         let carrier = Carrier { clients: self.clients, provider, credential, path: None, bind };
         let talking = carrier.hold(step, |heard| talk.hear(heard));
         let answer = self.engine.waiting.during(&what, talking).await;
@@ -102,9 +107,16 @@ impl Round<'_> {
     /// Whether the host has something to send, and needs a zone that is not known.
     fn needs_zone(&self, place: usize) -> bool {
         let (host, entry) = (self.host(place), self.known(place));
+        let provider = self.provider(place);
+        let has_id = || {
+            let given = host.host.options.iter().any(|(name, _)| name == "zone-id");
+            given || entry.is_some_and(|entry| entry.zone_id.is_some())
+        };
         let known = host.host.zone.is_some() || entry.is_some_and(|entry| entry.zone.is_some());
+        let known = known
+            && (!provider.http.as_ref().is_some_and(|entry| entry.needs_zone_id()) || has_id());
         let hosts = self.engine.config.hosts.iter();
-        let matters = match self.provider(place).protocol.manners().zone {
+        let matters = match provider.manners().zone {
             // The request that makes an update a change needs the zone.
             ZoneNeed::Shared => {
                 let verified = entry.and_then(|entry| entry.verified.as_ref());

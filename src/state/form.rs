@@ -199,6 +199,8 @@ struct StoredHost<'a> {
     provider: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     zone: Option<Cow<'a, Hostname>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone_id: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "is_default")]
     ipv4: Cow<'a, Record>,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -422,6 +424,7 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
             host: Cow::Borrowed(&key.host),
             provider: (&key.provider).into(),
             zone: entry.zone.as_ref().map(Cow::Borrowed),
+            zone_id: entry.zone_id.as_deref().map(Cow::Borrowed),
             ipv4: Cow::Borrowed(&entry.families.v4),
             ipv6: Cow::Borrowed(&entry.families.v6),
             last: entry.last.map(|(outcome, at)| StoredLast { outcome, at }),
@@ -453,6 +456,7 @@ impl TryFrom<StoredHost<'_>> for (Key, Entry) {
             under_way: stored.under_way,
             last: stored.last.map(|StoredLast { outcome, at }| (outcome, at)),
             zone: stored.zone.map(Cow::into_owned),
+            zone_id: stored.zone_id.map(Cow::into_owned),
             asking: stored.asking,
             queued_since: stored.queued_since,
             verified: stored.verified.map(Verification::from),
@@ -998,6 +1002,7 @@ mod tests {
       "host": "a.example",
       "provider": "desec",
       "zone": "example",
+      "zone-id": "7",
       "ipv4": {"set": {"addresses": ["198.18.0.1", "198.18.0.2"], "since": "2027-01-15T08:00:00.001Z", "confirmed": "2027-01-15T08:00:00.002Z"}, "sent": {"addresses": ["198.18.0.3"], "at": "2027-01-15T08:00:00.003Z", "in-doubt": true}, "away-since": "2027-01-15T08:00:00.017Z", "returned": "2027-01-15T08:00:00.018Z"},
       "ipv6": {"removed": "2027-01-15T08:00:00.010Z", "sent": {"addresses": [], "at": "2027-01-15T08:00:00.011Z"}, "hold": {"kind": "rejected", "reason": "forbidden", "detail": "say \"no\"\n", "since": "2027-01-15T08:00:00.004Z", "until": "2027-01-15T08:00:00.005Z", "fingerprint": "00000000000000ff"}, "missing-since": "2027-01-15T08:00:00.009Z", "gone-since": "2027-01-15T08:00:00.012Z"},
       "last": {"outcome": "deferred", "at": "2027-01-15T08:00:00.006Z"},

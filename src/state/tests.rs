@@ -134,6 +134,7 @@ pub fn everything() -> Memory {
         failures: u32::MAX,
         last: Some((Word::Deferred, at(6))),
         zone: Some("example".parse().unwrap()),
+        zone_id: Some("7".into()),
         asking: Asking::OneFamily,
         under_way: 0,
         queued_since: Some(at(8)),

@@ -66,7 +66,7 @@ pub fn all(config: &Config, issuer: Issuer) -> Result<Vec<Holder<'_>>, Failure> 
     let mut holders: Vec<Holder<'_>> = Vec::new();
     for host in &config.hosts {
         let provider = &config.providers[host.provider];
-        let manners = provider.protocol.manners();
+        let manners = provider.manners();
         let Some(place) = host.secret.as_ref().filter(|_| manners.tokens == Some(issuer)) else {
             continue;
         };
@@ -116,7 +116,7 @@ pub fn asked<'a>(
 
 /// The issuer of the tokens of `host`, if there is one.
 pub fn issuer(config: &Config, host: &HostConfig) -> Option<Issuer> {
-    config.providers[host.provider].protocol.manners().tokens
+    config.providers[host.provider].manners().tokens
 }
 
 /// The issuers of the tokens of the hosts called `name`, at least one.

@@ -23,7 +23,7 @@ pub struct Subject<'a> {
 /// The failure of a host that has no token or key yet.
 pub fn no_token(holder: &Holder<'_>) -> Failure {
     let path = holder.file().map(|path| path.display().to_string()).unwrap_or_default();
-    let is_key = holder.provider.protocol.manners().secret == SecretKind::Key;
+    let is_key = holder.provider.manners().secret == SecretKind::Key;
     let word = if is_key { "key" } else { "token" };
     let next = format!("`homing token issue {}` makes one", holder.first());
     Failure::configuration(format!("there is no {word} in {path}"), next)

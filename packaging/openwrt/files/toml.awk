@@ -29,15 +29,20 @@ BEGIN {
 	keys("resolver", "text", "class name server type")
 
 	keys("provider", "text", "algorithm api-url credential echo4 echo6 ipv4-parameter")
-	keys("provider", "text", "ipv6-parameter leave login note omit pace protocol query refresh")
+	keys("provider", "text", "ipv6-parameter leave note omit pace protocol query refresh")
 	keys("provider", "text", "server title update-url zone")
-	keys("provider", "number", "batch")
+	keys("provider", "text", "answers apex extends families glue item jwt key names page set-item sign")
+	keys("provider", "toml", "answer change commit create each find headers list options pair remove")
+	keys("provider", "toml", "login set ttl")
+	keys("provider", "number", "batch secret-parts")
 	keys("provider", "flag", "one-family plain-http")
 	keys("provider", "file", "ca-file")
 
 	keys("host", "text", "bind gone-after ipv4 ipv6 key-name password provider refresh token")
 	keys("host", "text", "token-credential token-env username verify-timeout when-gone zone")
 	keys("host", "texts", "name verify-servers")
+	keys("host", "text", "zone-id")
+	keys("host", "toml", "options")
 	keys("host", "number", "ttl")
 	keys("host", "flag", "strict-token take-over verify")
 	keys("host", "file", "key-file password-file secret-file token-file")
@@ -214,6 +219,9 @@ function one(text, shape, where) {
 		return truth[text]
 	if (shape == "resolvers" && text in resolver)
 		return table(resolver[text])
+	# A table or a list in TOML's own form; Homing checks it.
+	if (shape == "toml" && text ~ /^[[{]/ && text !~ /\n/)
+		return text
 	if (shape == "directory")
 		need_directory(text, where)
 	if (shape == "file")

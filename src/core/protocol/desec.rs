@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::step::ZoneAnswer;
 use super::{
     Answer, Authorization, Body, Credential, HttpRequest, Method, Verdict, query_value,
     server_fault, too_many,
@@ -171,19 +172,6 @@ pub fn zone_request(api_url: &str, host: &Hostname, credential: &Credential) -> 
     get(format!("{api_url}{}", zone_path(host)), credential)
 }
 
-/// The answer to the question for a zone.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum ZoneAnswer {
-    /// The zone.
-    Zone(Hostname),
-    /// The account has no zone for the host.
-    NoZone,
-    /// The question failed, and the update would fail in the same way.
-    Outcome(Outcome),
-    /// This server does not return zones; the update may still work.
-    Silent,
-}
-
 /// The names in a JSON list of zones; `None` when the answer is no such list.
 pub fn zone_names(answer: &Answer) -> Option<Vec<String>> {
     #[derive(Deserialize)]
@@ -200,7 +188,7 @@ pub fn zone_names(answer: &Answer) -> Option<Vec<String>> {
 pub fn zone_answer(host: &Hostname, answer: &Answer, names: Option<&[String]>) -> ZoneAnswer {
     match (answer.status, names) {
         (200, Some(names)) => match responsible(host, names.iter().map(String::as_str)) {
-            Some(zone) => ZoneAnswer::Zone(zone),
+            Some(zone) => ZoneAnswer::Zone(zone, None),
             None if names.is_empty() => ZoneAnswer::NoZone,
             None => ZoneAnswer::Silent,
         },
@@ -359,7 +347,7 @@ mod tests {
             let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
             zone_answer(&host, &answer, Some(&names))
         };
-        let zone = |name: &str| ZoneAnswer::Zone(name.parse().unwrap());
+        let zone = |name: &str| ZoneAnswer::Zone(name.parse().unwrap(), None);
         assert_eq!(ask(&["example.com", "b.example.com"]), zone("b.example.com"));
         assert_eq!(ask(&[]), ZoneAnswer::NoZone);
         assert_eq!(ask(&["example.org"]), ZoneAnswer::Silent);

@@ -18,6 +18,8 @@ pub enum Protocol {
     Dyndns2,
     /// A local file in the form of `/etc/hosts`.
     HostsFile,
+    /// Any HTTP API, as the provider's entry describes it.
+    Http,
     /// The HTTP API of PowerDNS' authoritative server.
     PowerDns,
     /// PowerDNS on Rails, by its tokens.
@@ -28,7 +30,7 @@ pub enum Protocol {
 
 /// The facts of one protocol.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Manners {
     /// Its name in the configuration.
     pub word: &'static str,
@@ -52,6 +54,8 @@ pub struct Manners {
     pub says_ttl: bool,
     /// Whether a request can depend on what a record holds.
     pub has_conditions: bool,
+    /// Whether it lists the records of a host and compares them with what is wanted.
+    pub compares: bool,
     /// Which requests can name only hosts with equal wishes.
     pub common: Common,
     /// The most hosts that one request may name.
@@ -177,6 +181,7 @@ const PLAIN: Manners = Manners {
     removal: Some(Removal::Said),
     says_ttl: false,
     has_conditions: false,
+    compares: false,
     common: Common::Never,
     most_hosts: MOST_HOSTS,
     most_at_once: 1,
@@ -241,6 +246,46 @@ const HOSTS_FILE: Manners = Manners {
     ..PLAIN
 };
 
+/// An HTTP API that an entry describes; much of this the entry decides.
+const HTTP: Manners = Manners {
+    word: "http",
+    zone: ZoneNeed::Always,
+    says_ttl: true,
+    compares: true,
+    // No service says what it accepts of one host; many block clients that ask more often.
+    pace: Some(Pace { requests: 6, window: Duration::from_secs(300) }),
+    paces_each_host: true,
+    own_keys: &[
+        ProviderKey::Answer,
+        ProviderKey::Answers,
+        ProviderKey::Apex,
+        ProviderKey::ApiUrl,
+        ProviderKey::Change,
+        ProviderKey::Commit,
+        ProviderKey::Create,
+        ProviderKey::Each,
+        ProviderKey::Families,
+        ProviderKey::Find,
+        ProviderKey::Glue,
+        ProviderKey::Headers,
+        ProviderKey::Item,
+        ProviderKey::Jwt,
+        ProviderKey::Key,
+        ProviderKey::List,
+        ProviderKey::Login,
+        ProviderKey::Names,
+        ProviderKey::Options,
+        ProviderKey::Pair,
+        ProviderKey::Remove,
+        ProviderKey::SecretParts,
+        ProviderKey::Set,
+        ProviderKey::SetItem,
+        ProviderKey::Sign,
+        ProviderKey::Ttl,
+    ],
+    ..PLAIN
+};
+
 /// The HTTP API of PowerDNS' authoritative server (4.7, observed November 2026). It answers 500
 /// when two requests write to its database at once.
 const POWERDNS: Manners = Manners {
@@ -286,8 +331,15 @@ const RFC2136: Manners = Manners {
 
 impl Protocol {
     /// Every protocol, sorted by name.
-    pub const ALL: [Self; 6] =
-        [Self::Desec, Self::Dyndns2, Self::HostsFile, Self::PowerDns, Self::Rails, Self::Rfc2136];
+    pub const ALL: [Self; 7] = [
+        Self::Desec,
+        Self::Dyndns2,
+        Self::HostsFile,
+        Self::Http,
+        Self::PowerDns,
+        Self::Rails,
+        Self::Rfc2136,
+    ];
 
     /// Its facts.
     pub const fn manners(self) -> &'static Manners {
@@ -295,6 +347,7 @@ impl Protocol {
             Self::Desec => &DESEC,
             Self::Dyndns2 => &DYNDNS2,
             Self::HostsFile => &HOSTS_FILE,
+            Self::Http => &HTTP,
             Self::PowerDns => &POWERDNS,
             Self::Rails => &RAILS,
             Self::Rfc2136 => &RFC2136,

@@ -19,6 +19,7 @@ use std::time::Duration;
 use super::address::Family;
 use super::address::interface::InterfaceName;
 use super::outcome::{Deferral, Fault, Outcome, words};
+use super::provider::Text;
 use super::secret::{Guarded, Secret};
 
 /// A request, ready to be sent.
@@ -31,7 +32,7 @@ pub struct HttpRequest {
     /// The body, if any: an update by GET has none.
     pub body: Option<Body>,
     /// Additional headers: name and value.
-    pub headers: Vec<(&'static str, Guarded)>,
+    pub headers: Vec<(Text, Guarded)>,
     /// The credential; it is sent at once, before the server asks for it.
     pub authorization: Option<Authorization>,
     /// The family that the connection must use, because otherwise the provider would publish the
@@ -67,8 +68,12 @@ pub enum Method {
 pub enum Body {
     /// XML as `application/xml` (RFC 7303), which REST servers expect.
     ApplicationXml(Guarded),
+    /// The form of HTML.
+    Form(Guarded),
     /// JSON (RFC 8259).
     Json(Guarded),
+    /// Plain text.
+    Text(Guarded),
     /// XML as `text/xml`, which SOAP uses.
     Xml(Guarded),
 }
@@ -181,7 +186,9 @@ impl Body {
     pub fn parts(&self) -> (&'static str, &Guarded) {
         match self {
             Self::ApplicationXml(text) => ("application/xml", text),
+            Self::Form(text) => ("application/x-www-form-urlencoded", text),
             Self::Json(text) => ("application/json", text),
+            Self::Text(text) => ("text/plain", text),
             Self::Xml(text) => ("text/xml; charset=\"utf-8\"", text),
         }
     }

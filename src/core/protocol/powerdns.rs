@@ -3,7 +3,8 @@
 //! Its key can do everything on that server, so only a trusted machine may hold it. Only the
 //! records of the hosts are replaced, all others stay. Pure; the round sends and settles.
 
-use super::desec::{ZoneAnswer, responsible};
+use super::desec::responsible;
+use super::step::ZoneAnswer;
 use super::{
     Answer, Authorization, Body, Credential, HttpRequest, Method, Verdict, server_fault, too_many,
 };
@@ -60,7 +61,7 @@ pub fn zones_request(api_url: &str, credential: &Credential) -> HttpRequest {
 pub fn zone_answer(host: &Hostname, answer: &Answer, names: Option<&[String]>) -> ZoneAnswer {
     match (answer.status, names) {
         (200, Some(names)) => match responsible(host, names.iter().map(String::as_str)) {
-            Some(zone) => ZoneAnswer::Zone(zone),
+            Some(zone) => ZoneAnswer::Zone(zone, None),
             None => ZoneAnswer::NoZone,
         },
         _ => match verdict(answer) {

@@ -421,7 +421,7 @@ fn is_token(secret: &Secret) -> bool {
 /// The URL begins with our own base: the URL that the server returns with a new token begins with
 /// the server's own name, which can be wrong behind a proxy.
 pub fn open(server: &str, token: &Secret) -> HttpRequest {
-    let headers = vec![("Accept", "text/html".to_owned().into())];
+    let headers = vec![("Accept".into(), "text/html".to_owned().into())];
     let mut url = Guarded::from(format!("{server}/token/"));
     url.push_secret(token, &query_value(token.expose()));
     HttpRequest { headers, is_list: true, ..HttpRequest::get(url, None) }
@@ -440,7 +440,7 @@ pub fn leave(server: &str, opened: &Opened) -> HttpRequest {
 /// A reading request within a session.
 fn request(url: String, accept: &str, opened: &Opened) -> HttpRequest {
     let authorization = Some(Authorization::Cookie(opened.cookie.clone()));
-    let headers = vec![("Accept", accept.to_owned().into())];
+    let headers = vec![("Accept".into(), accept.to_owned().into())];
     HttpRequest { headers, is_list: true, ..HttpRequest::get(url, authorization) }
 }
 
@@ -720,12 +720,12 @@ mod tests {
         let Step::Ask(Ask::Http(request)) = step else { panic!() };
         let body = "<record><content>203.0.113.7</content></record>";
         assert_eq!(request.body, Some(Body::ApplicationXml(body.to_owned().into())));
-        assert_eq!(request.headers, [("Accept", XML.to_owned().into())]);
+        assert_eq!(request.headers, [("Accept".into(), XML.to_owned().into())]);
 
         let step = session.hear(&status(406), None);
         assert_eq!(asked(&step), "PUT https://dns.example/admin/domains/7/records/2");
         let Step::Ask(Ask::Http(request)) = step else { panic!() };
-        assert_eq!(request.headers, [("Accept", JAVASCRIPT.to_owned().into())]);
+        assert_eq!(request.headers, [("Accept".into(), JAVASCRIPT.to_owned().into())]);
 
         let step = session.hear(&status(200), None);
         assert_eq!(asked(&step), "GET https://dns.example/admin/domains/7.xml");

@@ -4,7 +4,9 @@
 
 use super::{Answer, HttpRequest};
 use crate::core::name::Hostname;
+use crate::core::outcome::Outcome;
 use crate::core::plan::Update;
+use crate::core::time::Timestamp;
 use crate::core::wire::dns::Rcode;
 use crate::core::wire::tsig::Check;
 
@@ -39,6 +41,30 @@ pub enum Heard {
     Reply(Reply),
     /// The zone that the name server returned, if any.
     Zone(Option<Hostname>),
+}
+
+/// The answer to the question for a zone.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ZoneAnswer {
+    /// The zone, and its id where the provider has ids.
+    Zone(Hostname, Option<String>),
+    /// The account has no zone for the host.
+    NoZone,
+    /// The question failed, and the update would fail in the same way.
+    Outcome(Outcome),
+    /// This server does not return zones; the update may still work.
+    Silent,
+}
+
+/// The moment of a conversation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Moment {
+    /// The wall clock's time; updates are signed with it.
+    pub now: Timestamp,
+    /// Whether the wall clock is set.
+    pub clock_is_set: bool,
+    /// A random number, for signatures.
+    pub nonce: u128,
 }
 
 /// A question to a name server.

@@ -3,15 +3,17 @@
 //! A talk returns what to ask and takes the answers, until it knows the result. Nothing is sent
 //! here: the round's one loop sends what is asked, in every protocol.
 
-use super::desec::{self, ZoneAnswer};
+use super::desec;
+use super::http::scene::Session as HttpSession;
+use super::http::session::{Conversation, Search};
 use super::manners::{Protocol, Transport};
 use super::rails::Session;
 use super::rfc2136::{self, Change};
-use super::step::{Ask, Asked, Heard, Step, ask};
+use super::step::{Ask, Asked, Heard, Moment, Step, ZoneAnswer, ask};
 use super::{Answer, Credential, HttpRequest, Verdict, dyndns2, powerdns};
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection, Silence};
-use crate::core::plan::Request;
+use crate::core::plan::{Details, Request};
 use crate::core::provider::Provider;
 
 /// The request of a talk, with its provider and credential.
@@ -23,8 +25,8 @@ pub struct Job<'a> {
     pub credential: &'a Credential,
     /// The request of the plan.
     pub request: &'a Request,
-    /// Whether the wall clock is set; updates are signed with its time.
-    pub clock_is_set: bool,
+    /// The moment of the conversation.
+    pub moment: Moment,
 }
 
 /// The conversation about one request.
@@ -36,6 +38,8 @@ pub enum Talk<'a> {
     Dyndns2(&'a Job<'a>),
     /// A hosts file.
     HostsFile,
+    /// An HTTP API that an entry describes.
+    Http(Box<Conversation<'a>>),
     /// The API of PowerDNS.
     PowerDns,
     /// PowerDNS on Rails.
@@ -44,11 +48,30 @@ pub enum Talk<'a> {
     Rfc2136(Change<'a>),
 }
 
+/// A question for the zone of a host, with its provider and credential.
+#[derive(Clone, Copy, Debug)]
+pub struct ZoneJob<'a> {
+    /// The provider that is asked.
+    pub provider: &'a Provider,
+    /// The credential to ask with.
+    pub credential: &'a Credential,
+    /// The host.
+    pub host: &'a Hostname,
+    /// The configured zone, if there is one: only its id is searched then.
+    pub zone: Option<&'a Hostname>,
+    /// What else is known of the host.
+    pub details: &'a Details,
+    /// The moment of the conversation.
+    pub moment: Moment,
+}
+
 /// The question for the zone of a host.
 #[derive(Debug)]
 pub struct ZoneTalk<'a> {
     provider: &'a Provider,
     host: &'a Hostname,
+    /// The search at an HTTP API that an entry describes.
+    search: Option<Box<Search<'a>>>,
 }
 
 impl<'a> Talk<'a> {
@@ -74,6 +97,12 @@ impl<'a> Talk<'a> {
                 (Self::Dyndns2(job), ask(dyndns2::request(provider, updates, credential)))
             }
             Protocol::HostsFile => (Self::HostsFile, Step::Ask(Ask::File(updates.clone()))),
+            Protocol::Http => {
+                let Some(entry) = &provider.http else { return (Self::HostsFile, no_zone()) };
+                let session = HttpSession::new(provider, entry, credential, job.moment);
+                let (talk, step) = Conversation::begin(session, request);
+                (Self::Http(Box::new(talk)), step)
+            }
             Protocol::PowerDns => {
                 let request = |zone| {
                     let ttl = ttl.unwrap_or(rfc2136::TIME_TO_LIVE);
@@ -89,7 +118,7 @@ impl<'a> Talk<'a> {
             }
             Protocol::Rfc2136 => {
                 let server = provider.name_server.as_ref();
-                let change = Change::new(request, job.clock_is_set, server);
+                let change = Change::new(request, job.moment.clock_is_set, server);
                 let zone = zone.filter(|_| server.is_some());
                 let step = zone.map_or_else(no_zone, |zone| change.ask(zone));
                 (Self::Rfc2136(change), step)
@@ -114,6 +143,7 @@ impl<'a> Talk<'a> {
                 Heard::File(false) => Ok(Verdict::All(Outcome::Unchanged)),
                 Heard::Answer(_) | Heard::Reply(_) | Heard::Zone(_) => Err(strange()),
             }),
+            Self::Http(talk) => return talk.hear(answer(heard)),
             Self::PowerDns => answer(heard).map(|answer| powerdns::verdict(&answer)),
             Self::Rails(session) => return session.hear_of(answer(heard)),
             Self::Rfc2136(change) => {
@@ -136,12 +166,10 @@ impl Job<'_> {
 }
 
 impl<'a> ZoneTalk<'a> {
-    /// The question to `provider` for the zone of `host`; over at once where it cannot answer.
-    pub fn begin(
-        provider: &'a Provider,
-        host: &'a Hostname,
-        credential: &Credential,
-    ) -> (Self, Step<ZoneAnswer>) {
+    /// The question that `job` describes; over at once where the provider cannot answer.
+    pub fn begin(job: &ZoneJob<'a>) -> (Self, Step<ZoneAnswer>) {
+        let ZoneJob { provider, credential, host, .. } = *job;
+        let mut search = None;
         let api_url = provider.api_url.as_deref();
         let step = match (provider.protocol, api_url) {
             (Protocol::Desec, Some(api_url)) => ask(desec::zone_request(api_url, host, credential)),
@@ -149,16 +177,28 @@ impl<'a> ZoneTalk<'a> {
                 ask(powerdns::zones_request(api_url, credential))
             }
             (Protocol::Rfc2136, _) => Step::Ask(Ask::Dns(Asked::Zone(host.clone()))),
+            (Protocol::Http, _) => match &provider.http {
+                Some(entry) => {
+                    let session = HttpSession::new(provider, entry, credential, job.moment);
+                    let (begun, step) = Search::begin(session, host, job.details, job.zone);
+                    search = Some(Box::new(begun));
+                    step
+                }
+                None => Step::Done(ZoneAnswer::Silent),
+            },
             (Protocol::Desec | Protocol::PowerDns, None)
             | (Protocol::Dyndns2 | Protocol::HostsFile | Protocol::Rails, _) => {
                 Step::Done(ZoneAnswer::Silent)
             }
         };
-        (Self { provider, host }, step)
+        (Self { provider, host, search }, step)
     }
 
-    /// The result of the question.
-    pub fn hear(&self, heard: Result<Heard, Silence>) -> Step<ZoneAnswer> {
+    /// The next step after an answer, or the result of the question.
+    pub fn hear(&mut self, heard: Result<Heard, Silence>) -> Step<ZoneAnswer> {
+        if let Some(search) = &mut self.search {
+            return search.hear(answer(heard));
+        }
         let is_powerdns = self.provider.protocol == Protocol::PowerDns;
         Step::Done(match heard {
             Ok(Heard::Answer(answer)) => {
@@ -166,7 +206,7 @@ impl<'a> ZoneTalk<'a> {
                 let read = if is_powerdns { powerdns::zone_answer } else { desec::zone_answer };
                 read(self.host, &answer, names.as_deref())
             }
-            Ok(Heard::Zone(Some(zone))) => ZoneAnswer::Zone(zone),
+            Ok(Heard::Zone(Some(zone))) => ZoneAnswer::Zone(zone, None),
             Ok(Heard::Zone(None)) => {
                 let server = self.provider.name_server.as_ref().map(ToString::to_string);
                 let (server, host) = (server.unwrap_or_default(), self.host);
@@ -188,19 +228,19 @@ impl<'a> ZoneTalk<'a> {
         match answer {
             ZoneAnswer::Outcome(outcome @ Outcome::Deferred(_)) => Some(outcome.clone()),
             // A name server answers this question without a credential.
-            ZoneAnswer::Outcome(_) | ZoneAnswer::NoZone | ZoneAnswer::Zone(_)
+            ZoneAnswer::Outcome(_) | ZoneAnswer::NoZone | ZoneAnswer::Zone(..)
                 if !self.is_http() =>
             {
                 None
             }
             ZoneAnswer::Outcome(outcome) => Some(outcome.clone()),
-            ZoneAnswer::NoZone | ZoneAnswer::Zone(_) => Some(Outcome::Unchanged),
+            ZoneAnswer::NoZone | ZoneAnswer::Zone(..) => Some(Outcome::Unchanged),
             ZoneAnswer::Silent => Some(Outcome::deferred(Fault::Busy, "the zone was not told")),
         }
     }
 
     fn is_http(&self) -> bool {
-        self.provider.protocol.manners().transport == Transport::Http
+        self.provider.manners().transport == Transport::Http
     }
 }
 
@@ -219,6 +259,7 @@ fn strange() -> Silence {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
     use std::fmt::Debug;
     use std::net::IpAddr;
 
@@ -227,6 +268,7 @@ mod tests {
     use crate::core::feature::Feature;
     use crate::core::memory::ZoneKey;
     use crate::core::plan::{Update, Wish};
+    use crate::core::protocol::http::tree::Tree;
     use crate::core::protocol::step::Reply;
     use crate::core::provider_key::ProviderKey;
     use crate::core::secret::Secret;
@@ -238,8 +280,31 @@ mod tests {
     fn provider(protocol: Protocol) -> Provider {
         let mut provider = protocol.defaults("p".into());
         provider.set(ProviderKey::Server, "https://p.example".into()).unwrap();
+        if protocol == Protocol::Http {
+            let text = |text| Tree::Text(Cow::Borrowed(text));
+            let table = |name, value| Tree::Table(vec![(Cow::Borrowed(name), text(value))]);
+            let set = table("get", "https://p.example/up?{host}={ipv4}");
+            let answer = table("updated", "200 is=fine");
+            let settings = vec![(ProviderKey::Set, set), (ProviderKey::Answer, answer)];
+            provider.describe(settings).unwrap();
+        }
         provider.name_server = Some(Server::Name("ns.example".parse().unwrap(), 53));
         provider
+    }
+
+    fn moment() -> Moment {
+        Moment { clock_is_set: true, ..Moment::default() }
+    }
+
+    /// The question for the zone of `host`, and its first step.
+    fn ask_for_zone<'a>(
+        provider: &'a Provider,
+        host: &'a Hostname,
+        credential: &'a Credential,
+        details: &'a Details,
+    ) -> (ZoneTalk<'a>, Step<ZoneAnswer>) {
+        let job = ZoneJob { provider, credential, host, zone: None, details, moment: moment() };
+        ZoneTalk::begin(&job)
     }
 
     fn credential() -> Credential {
@@ -255,6 +320,7 @@ mod tests {
             updates: vec![Update { host: "a.example".parse().unwrap(), wishes }],
             ttl: None,
             conditions: Vec::new(),
+            details: Vec::new(),
             is_anew: false,
             zone: ZoneKey { provider: "p".into(), zone },
             counts: Vec::new(),
@@ -299,7 +365,7 @@ mod tests {
     fn check(protocol: Protocol, zone: Option<&str>, expect: (&str, Result<Heard, Silence>, &str)) {
         let (provider, credential, request) = (provider(protocol), credential(), request(zone));
         let (provider, credential, request) = (&provider, &credential, &request);
-        let job = Job { provider, credential, request, clock_is_set: true };
+        let job = Job { provider, credential, request, moment: moment() };
         let (mut talk, step) = Talk::begin(&job);
         let (asked, heard, end) = expect;
         assert_eq!(in_words(&step), asked);
@@ -319,6 +385,7 @@ mod tests {
                 "GET https://p.example/nic/update?hostname=a.example&myip=198.18.0.1",
             ),
             (Protocol::HostsFile, "file of a.example"),
+            (Protocol::Http, "GET https://p.example/up?a.example=198.18.0.1"),
             (Protocol::PowerDns, "PATCH https://p.example/api/v1/servers/localhost/zones/example."),
             (Protocol::Rails, "GET https://p.example/token/…"),
         ];
@@ -336,6 +403,7 @@ mod tests {
                 Protocol::Desec => (Ok(answer(200, "good")), "updated"),
                 Protocol::Dyndns2 => (Ok(answer(200, "nochg 198.18.0.1")), "unchanged"),
                 Protocol::HostsFile => (Ok(Heard::File(true)), "updated"),
+                Protocol::Http => (Ok(answer(200, "fine")), "updated"),
                 Protocol::PowerDns => (Ok(answer(204, "")), "updated"),
                 Protocol::Rails => (Ok(answer(503, "")), "server-fault"),
                 Protocol::Rfc2136 => (Ok(Heard::Reply(reply)), "updated"),
@@ -364,12 +432,12 @@ mod tests {
         let (credential, without) = (credential(), request(None));
         for protocol in [Protocol::PowerDns, Protocol::Rfc2136] {
             let (provider, credential, request) = (&provider(protocol), &credential, &without);
-            let job = Job { provider, credential, request, clock_is_set: true };
+            let job = Job { provider, credential, request, moment: moment() };
             check_end(&Talk::begin(&job).1, "unintelligible");
         }
         let provider = Provider { name_server: None, ..provider(Protocol::Rfc2136) };
         let (provider, credential, request) = (&provider, &credential, &request(Some("example")));
-        let job = Job { provider, credential, request, clock_is_set: true };
+        let job = Job { provider, credential, request, moment: moment() };
         check_end(&Talk::begin(&job).1, "unintelligible");
     }
 
@@ -378,7 +446,7 @@ mod tests {
         let (provider, credential) = (provider(Protocol::Desec), credential());
         let request = Request { is_anew: true, ..request(Some("example")) };
         let (provider, credential, request) = (&provider, &credential, &request);
-        let job = Job { provider, credential, request, clock_is_set: true };
+        let job = Job { provider, credential, request, moment: moment() };
         for heard in [Ok(answer(200, "[]")), silence(Fault::Lost)] {
             let (mut talk, step) = Talk::begin(&job);
             assert_eq!(in_words(&step), "PATCH https://p.example/api/v1/domains/example/rrsets/");
@@ -392,7 +460,8 @@ mod tests {
     #[track_caller]
     fn check_zone(protocol: Protocol, heard: Result<Heard, Silence>, expect: &ZoneAnswer) {
         let (provider, host) = (provider(protocol), "a.example".parse().unwrap());
-        let (talk, _) = ZoneTalk::begin(&provider, &host, &credential());
+        let (credential, details) = (credential(), Details::default());
+        let (mut talk, _) = ask_for_zone(&provider, &host, &credential, &details);
         let Step::Done(answer) = talk.hear(heard) else { panic!("not over") };
         assert_eq!(answer, *expect);
     }
@@ -405,21 +474,24 @@ mod tests {
             (Protocol::Desec, "GET https://p.example/api/v1/domains/?owns_qname=a.example"),
             (Protocol::Dyndns2, &*silent),
             (Protocol::HostsFile, &*silent),
+            (Protocol::Http, &*silent),
             (Protocol::PowerDns, "GET https://p.example/api/v1/servers/localhost/zones"),
             (Protocol::Rails, &*silent),
             (Protocol::Rfc2136, "zone of a.example"),
         ] {
-            let step = ZoneTalk::begin(&provider(protocol), &host, &credential()).1;
+            let (provider, credential) = (provider(protocol), credential());
+            let step = ask_for_zone(&provider, &host, &credential, &Details::default()).1;
             assert_eq!(in_words(&step), asked);
         }
         let nowhere = Provider { api_url: None, ..provider(Protocol::Desec) };
-        assert_eq!(in_words(&ZoneTalk::begin(&nowhere, &host, &credential()).1), silent);
+        let (credential, details) = (credential(), Details::default());
+        assert_eq!(in_words(&ask_for_zone(&nowhere, &host, &credential, &details).1), silent);
     }
 
     #[test]
     fn what_comes_of_the_question_for_the_zone_is_a_zone_or_why_there_is_none() {
         let zone = || "example".parse::<Hostname>().unwrap();
-        let found = ZoneAnswer::Zone(zone());
+        let found = ZoneAnswer::Zone(zone(), None);
         let unreachable =
             ZoneAnswer::Outcome(Outcome::deferred(Fault::Unreachable, "nobody is there"));
         let lost = ZoneAnswer::Outcome(Outcome::deferred(Fault::Lost, "nobody is there"));
@@ -452,7 +524,8 @@ mod tests {
         ] {
             for (protocol, expect) in [(Protocol::Desec, by_http), (Protocol::Rfc2136, by_dns)] {
                 let provider = provider(protocol);
-                let (talk, _) = ZoneTalk::begin(&provider, &host, &credential());
+                let (credential, details) = (credential(), Details::default());
+                let (talk, _) = ask_for_zone(&provider, &host, &credential, &details);
                 assert_eq!(talk.lesson(&answer), expect, "{answer:?}");
             }
         }

@@ -262,7 +262,7 @@ impl Clients {
         }
         for (name, value) in &request.headers {
             call = match value.secrets().next() {
-                None => call.header(*name, value.expose()),
+                None => call.header(&**name, value.expose()),
                 Some(_) => secret_header(call, name, value.expose())?,
             };
         }

@@ -171,7 +171,7 @@ impl<'a> Server<'a> {
     /// A request by a user with a password.
     fn as_user(&self, path: &str, user: &Credential) -> HttpRequest {
         let authorization = Some(Authorization::Basic(user.clone()));
-        let headers = vec![("Accept", "application/xml".to_owned().into())];
+        let headers = vec![("Accept".into(), "application/xml".to_owned().into())];
         let url = format!("{}{path}", self.url);
         HttpRequest { headers, is_list: true, ..HttpRequest::get(url, authorization) }
     }

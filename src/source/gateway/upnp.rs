@@ -127,7 +127,7 @@ impl Asking<'_> {
         let request = HttpRequest {
             method: Method::Post,
             body: Some(Body::Xml(call.body().into())),
-            headers: vec![("SOAPAction", call.soap_action().into())],
+            headers: vec![("SOAPAction".into(), call.soap_action().into())],
             ..HttpRequest::get(url, None)
         };
         let answer = self.sent(request).await?;

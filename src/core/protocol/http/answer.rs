@@ -124,6 +124,8 @@ pub struct Rules<'a> {
     pub otherwise: Option<Meaning>,
     /// Whether statuses have a meaning by themselves, as in REST (`answers = "rest"`).
     pub rest: bool,
+    /// Whether the service answers with web pages, so that refusals count on them (`answers = "pages"`).
+    pub pages: bool,
     /// Further conditions of success of this step, as "no records" that is sent as an error.
     pub ok: &'a [Condition],
 }
@@ -139,7 +141,7 @@ const LONGEST_LINE: usize = 512;
 /// | row | answer | meaning |
 /// | --- | --- | --- |
 /// | 1 | 429 | throttled |
-/// | 2 | a web page that is no tree ([`markup::is_page`]) | with a 5xx server; with a 200 `unchanged` or `updated`, where a condition with a text of the body holds; else unintelligible, and never a refusal |
+/// | 2 | a web page that is no tree ([`markup::is_page`]) | `unchanged` or `updated` with a 200, where a condition with a text of the body holds; with `pages`, any condition with such a text; else server with a 5xx, or unintelligible |
 /// | | the step's `ok` holds | updated |
 /// | 3 | a condition of the entry holds | its meaning; one of statuses alone holds only if the body is a tree, empty, or a line of words |
 /// | 4 | 5xx | server |
@@ -159,7 +161,7 @@ pub fn meaning(answer: &Answer, tree: Option<&Value>, rules: &Rules<'_>) -> Mean
         return Meaning::Throttled;
     }
     if tree.is_none() && markup::is_page(text) {
-        return page(&seen, rules.answers);
+        return page(&seen, rules);
     }
     let is_redirect = (300..400).contains(&status);
     if !is_redirect && rules.ok.iter().any(|condition| condition.holds(&seen)) {
@@ -191,13 +193,15 @@ pub fn meaning(answer: &Answer, tree: Option<&Value>, rules: &Rules<'_>) -> Mean
 }
 
 /// What a web page means: the row 2 of [`meaning`].
-fn page(seen: &Seen<'_>, answers: &[(Meaning, Condition)]) -> Meaning {
+fn page(seen: &Seen<'_>, rules: &Rules<'_>) -> Meaning {
     let fits = |(meaning, condition): &&(Meaning, Condition)| {
-        meaning.is_success() && condition.has_text() && condition.holds(seen)
+        let counts = if rules.pages { true } else { meaning.is_success() && seen.status == 200 };
+        counts && condition.has_text() && condition.holds(seen)
     };
-    match seen.status {
-        500..=599 => Meaning::Server,
-        200 => answers.iter().find(fits).map_or(Meaning::Unintelligible, |(meaning, _)| *meaning),
+    match (seen.status, rules.answers.iter().find(fits)) {
+        (300..=399, _) => Meaning::Unintelligible,
+        (_, Some((meaning, _))) => *meaning,
+        (500..=599, None) => Meaning::Server,
         _ => Meaning::Unintelligible,
     }
 }
@@ -205,6 +209,14 @@ fn page(seen: &Seen<'_>, answers: &[(Meaning, Condition)]) -> Meaning {
 /// Whether `text` is one line of words, and not of some format that could not be read.
 fn is_line(text: &str) -> bool {
     text.len() <= LONGEST_LINE && !text.contains(['\n', '\r']) && !text.starts_with(['<', '{', '['])
+}
+
+impl<'a> Seen<'a> {
+    /// What conditions look at in `answer`, whose body is `tree`; nothing where it is not UTF-8.
+    pub fn of(answer: &'a Answer, tree: Option<&'a Value>) -> Self {
+        let text = std::str::from_utf8(&answer.body).map(trimmed).unwrap_or_default();
+        Self { status: answer.status, text, tree }
+    }
 }
 
 impl Condition {
@@ -573,7 +585,8 @@ mod tests {
             let content_type = Some("text/html".to_owned());
             let answer = Answer { status, content_type, body: body.to_vec(), ..Answer::default() };
             let (otherwise, rest) = (self.otherwise, self.rest);
-            let rules = Rules { answers: &self.answers, otherwise, rest, ok: &self.ok };
+            let rules =
+                Rules { answers: &self.answers, otherwise, rest, pages: false, ok: &self.ok };
             meaning(&answer, tree_of(body).as_ref(), &rules)
         }
 
@@ -864,7 +877,8 @@ mod tests {
                 conditions += 1;
                 answers.push((Meaning::Host, condition));
             }
-            let rules = Rules { answers: &answers, otherwise: None, rest: true, ok: &[] };
+            let rules =
+                Rules { answers: &answers, otherwise: None, rest: true, pages: false, ok: &[] };
             meaning(&answer, tree.as_ref(), &rules);
             let at = Path::parse(&text).unwrap_or_default();
             match rows(&bytes, &at, &mut |row| row.is_string()) {

@@ -1,8 +1,17 @@
-//! Providers whose requests and answers are described by data: an entry of the provider table.
+//! Any HTTP API, described as data: an entry says which requests are sent and what answers mean.
+//!
+//! `entry` decodes the settings, `template` fills requests, `answer` and `rows` read answers,
+//! `compare` decides what to write, `session` holds the conversation. Nothing is sent here.
 
 pub mod answer;
+pub mod compare;
+pub mod entry;
 pub mod markup;
 pub mod path;
 pub mod rows;
+pub mod scene;
+pub mod session;
 #[cfg(feature = "cloud")]
 pub mod sign;
+pub mod template;
+pub mod tree;

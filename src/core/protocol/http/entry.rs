@@ -1,0 +1,907 @@
+//! An entry: how one service with an HTTP API of its own is spoken to, decoded from its settings.
+//!
+//! Checks everything that can be checked without an answer: names of places, JSON bodies, conditions,
+//! paths. Built-in entries and those of users are read here in the same way.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::answer::{Condition, Meaning};
+use super::path::{Path, Paths};
+use super::template::{Form, Template, Value};
+use super::tree::Tree;
+use crate::core::address::PerFamily;
+use crate::core::nearest::nearest;
+use crate::core::order;
+use crate::core::protocol::Method;
+use crate::core::protocol::manners::{
+    MOST_HOSTS, Manners, Protocol, Removal, SecretKind, ZoneNeed,
+};
+use crate::core::provider::Text;
+use crate::core::provider_key::ProviderKey;
+
+/// The settings of an entry: each key once, with its value.
+pub type Settings = Vec<(ProviderKey, Tree)>;
+
+/// How one service is spoken to.
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
+#[derive(Clone)]
+pub struct Entry {
+    /// The settings that it was made of.
+    pub settings: Settings,
+    /// The facts of the protocol, as this entry decides them.
+    pub manners: Manners,
+    /// The headers of every request that is not bare.
+    pub headers: Vec<Header>,
+    /// The number of parts that the secret has, separated by colons; the last one keeps its colons.
+    pub secret_parts: usize,
+    /// The form of the key file that the secret is, if it is one: `google` or `pem`.
+    pub key: Option<Text>,
+    /// Whether the secret holds its login as well: `LOGIN:SECRET`.
+    pub login_in_secret: bool,
+    /// The names of options that a host or a provider may set.
+    pub options: Vec<Text>,
+    /// The families that the service has.
+    pub families: PerFamily<bool>,
+    /// The steps of a conversation, in the order of [`StepKind`].
+    steps: [Option<Step>; StepKind::ALL.len()],
+    /// The parts of `{items}`, and what stands between them.
+    pub item: Option<Template>,
+    /// See `item`.
+    pub glue: Text,
+    /// The parts of `{sets}`.
+    pub set_item: Option<Template>,
+    /// The label of a zone's own name.
+    pub apex: Text,
+    /// Whether lists name records by their labels instead of their whole names.
+    pub names_are_labels: bool,
+    /// Words that differ between the families.
+    pub pairs: Vec<(Text, PerFamily<Text>)>,
+    /// The limits of the time to live.
+    pub ttl: Ttl,
+    /// How requests are signed, as the entry says it.
+    pub sign: Option<Text>,
+    /// The claims of `{jwt}`.
+    pub jwt: Option<Template>,
+    /// Whether success and refusals are read from the status as well (REST).
+    pub is_rest: bool,
+    /// Whether the service answers with web pages, so that refusals count on them, too.
+    pub has_pages: bool,
+    /// What answers mean, in the order in which they are looked at.
+    pub answers: Vec<(Meaning, Condition)>,
+    /// What any other answer of the service means.
+    pub otherwise: Option<Meaning>,
+}
+
+/// A header with its value.
+#[derive(Clone)]
+pub struct Header {
+    /// Its name.
+    pub name: Text,
+    /// Its value.
+    pub value: Template,
+}
+
+/// The kinds of step, in the order of a conversation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StepKind {
+    /// Opens a session.
+    Login,
+    /// Finds the zone of a host.
+    Find,
+    /// Lists the records of a host.
+    List,
+    /// Reads one record of a list of bare ids.
+    Each,
+    /// Makes a record, or a set where there is none.
+    Create,
+    /// Gives a record another address.
+    Change,
+    /// Sets all addresses of a host or of one of its families.
+    Set,
+    /// Removes a record or a set.
+    Remove,
+    /// Makes the changes of a zone take effect.
+    Commit,
+}
+
+/// One templated request, and how its answer is read.
+#[derive(Clone)]
+pub struct Step {
+    /// The method.
+    pub method: Method,
+    /// The URL.
+    pub url: Template,
+    /// The body and its form.
+    pub body: Option<(BodyForm, Template)>,
+    /// Headers beside those of the entry.
+    pub headers: Vec<Header>,
+    /// Whether the entry's headers and signature are left out.
+    pub is_bare: bool,
+    /// Further conditions of success.
+    pub ok: Vec<Condition>,
+    /// Values of the answer that later templates use, by name.
+    pub take: Vec<(Text, Path)>,
+    /// Where the rows are.
+    pub at: Path,
+    /// Where a row has the id of its record.
+    pub id: Option<Paths>,
+    /// Where a row has its name.
+    pub name: Option<Paths>,
+    /// Where a row has its type.
+    pub kind: Option<Paths>,
+    /// Where a row has its addresses.
+    pub value: Option<Paths>,
+    /// Where a row has its time to live, in seconds.
+    pub ttl: Option<Paths>,
+    /// What must be true of a row.
+    pub filter: Option<Condition>,
+    /// How the next page is asked for.
+    pub next: Option<Next>,
+    /// Whether the rows are bare ids or names.
+    pub has_bare_ids: bool,
+    /// Whether the conversation goes on without this step where it is forbidden.
+    pub is_optional: bool,
+}
+
+/// The form of a body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BodyForm {
+    /// The form of HTML (`application/x-www-form-urlencoded`).
+    Form,
+    /// JSON.
+    Json,
+    /// Plain text.
+    Text,
+    /// XML.
+    Xml,
+}
+
+/// How the next page of a list is asked for.
+#[derive(Clone)]
+pub enum Next {
+    /// By the header `Link: rel=next`.
+    Link,
+    /// By the value at a path: as the parameter of that name, or as the URL if the name is empty.
+    Value(Path, Text),
+}
+
+/// The limits of the time to live, in seconds.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Ttl {
+    /// The value where neither the host nor a listed record has one.
+    pub default: u32,
+    /// The least value.
+    pub min: Option<u32>,
+    /// The greatest value.
+    pub max: Option<u32>,
+    /// The only values; others are rounded up to the next one.
+    pub only: Vec<u32>,
+}
+
+/// What is wrong with a setting.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wrong {
+    /// The key with its path, such as `list.next`.
+    pub key: String,
+    /// What is wrong with it, and the fix.
+    pub what: String,
+}
+
+/// The time to live of a new record where the entry says nothing.
+const TTL: u32 = 300;
+
+/// The names that places may have, beside those of options, pairs and what answers bring.
+const NAMES: [&str; 29] = [
+    "address",
+    "addresses",
+    "basic",
+    "body-signature",
+    "cookies",
+    "family",
+    "host",
+    "id",
+    "ipv4",
+    "ipv6",
+    "items",
+    "jwt",
+    "label",
+    "login",
+    "nonce",
+    "olds",
+    "own-ttl",
+    "secret",
+    "secret.1",
+    "secret.2",
+    "secret.3",
+    "secret.family",
+    "sets",
+    "try",
+    "ttl",
+    "type",
+    "unix",
+    "unix+3600",
+    "zone",
+];
+
+/// Names that are values of one record or one family, so that their step is about it alone.
+const OF_ONE_FAMILY: [&str; 4] = ["address", "family", "items", "type"];
+
+impl StepKind {
+    /// Every kind, in the order of a conversation.
+    pub const ALL: [Self; 9] = [
+        Self::Login,
+        Self::Find,
+        Self::List,
+        Self::Each,
+        Self::Create,
+        Self::Change,
+        Self::Set,
+        Self::Remove,
+        Self::Commit,
+    ];
+
+    /// Its key in an entry.
+    pub fn key(self) -> ProviderKey {
+        match self {
+            Self::Login => ProviderKey::Login,
+            Self::Find => ProviderKey::Find,
+            Self::List => ProviderKey::List,
+            Self::Each => ProviderKey::Each,
+            Self::Create => ProviderKey::Create,
+            Self::Change => ProviderKey::Change,
+            Self::Set => ProviderKey::Set,
+            Self::Remove => ProviderKey::Remove,
+            Self::Commit => ProviderKey::Commit,
+        }
+    }
+
+    /// Whether it changes what the service holds.
+    pub fn is_write(self) -> bool {
+        match self {
+            Self::Create | Self::Change | Self::Set | Self::Remove | Self::Commit => true,
+            Self::Login | Self::Find | Self::List | Self::Each => false,
+        }
+    }
+}
+
+impl Entry {
+    /// The entry of `settings` whose paths are put behind `api_url`; the error is the first problem.
+    pub fn read(settings: Settings, api_url: Option<&Text>) -> Result<Self, Wrong> {
+        let base = api_url.map(|text| template(text, "api-url")).transpose()?.unwrap_or_default();
+        let mut entry = Self {
+            settings,
+            manners: *Protocol::Http.manners(),
+            headers: Vec::new(),
+            secret_parts: 1,
+            key: None,
+            login_in_secret: false,
+            options: Vec::new(),
+            families: PerFamily { v4: true, v6: true },
+            steps: [const { None }; StepKind::ALL.len()],
+            item: None,
+            glue: Cow::Borrowed(","),
+            set_item: None,
+            apex: Cow::Borrowed("@"),
+            names_are_labels: false,
+            pairs: Vec::new(),
+            ttl: Ttl { default: TTL, ..Ttl::default() },
+            sign: None,
+            jwt: None,
+            is_rest: false,
+            has_pages: false,
+            answers: Vec::new(),
+            otherwise: None,
+        };
+        let settings = std::mem::take(&mut entry.settings);
+        let mut answers = None;
+        for (key, value) in &settings {
+            let reader = Reader { key: key.word().to_owned(), base: &base };
+            match key {
+                ProviderKey::Answer => entry.read_answers(&reader, value)?,
+                ProviderKey::Answers => {
+                    answers = Some(reader.one_of(value, &["rest", "words", "pages"])?);
+                }
+                ProviderKey::Apex => entry.apex = reader.text(value)?.clone(),
+                ProviderKey::Families => {
+                    let is_v4 = reader.one_of(value, &["ipv4", "ipv6"])? == 0;
+                    entry.families = PerFamily { v4: is_v4, v6: !is_v4 };
+                }
+                ProviderKey::Glue => entry.glue = reader.text(value)?.clone(),
+                ProviderKey::Headers => entry.headers = reader.headers(value)?,
+                ProviderKey::Item => entry.item = Some(reader.template(value)?),
+                ProviderKey::Jwt => entry.jwt = Some(reader.template(value)?),
+                ProviderKey::Key => {
+                    reader.one_of(value, &["google", "pem"])?;
+                    entry.key = Some(reader.text(value)?.clone());
+                }
+                ProviderKey::Login if value.text().is_some() => {
+                    reader.one_of(value, &["file"])?;
+                    entry.login_in_secret = true;
+                }
+                ProviderKey::Names => {
+                    entry.names_are_labels = reader.one_of(value, &["fqdn", "label"])? == 1;
+                }
+                ProviderKey::Options => {
+                    let names = value.texts().ok_or_else(|| reader.wrong("must be a list"))?;
+                    entry.options = names.into_iter().cloned().collect();
+                }
+                ProviderKey::Pair => entry.pairs = reader.pairs(value)?,
+                ProviderKey::SecretParts => {
+                    let parts = reader.number(value)?;
+                    entry.secret_parts = usize::try_from(parts)
+                        .ok()
+                        .filter(|parts| (1..=3).contains(parts))
+                        .ok_or_else(|| reader.wrong("must be 1, 2 or 3"))?;
+                }
+                ProviderKey::SetItem => entry.set_item = Some(reader.template(value)?),
+                ProviderKey::Sign => entry.sign = Some(reader.text(value)?.clone()),
+                ProviderKey::Ttl => entry.ttl = reader.ttl(value)?,
+                key => {
+                    if let Some(kind) = StepKind::ALL.into_iter().find(|kind| kind.key() == *key) {
+                        entry.steps[kind as usize] = Some(reader.step(value)?);
+                    }
+                }
+            }
+        }
+        entry.settings = settings;
+        entry.is_rest = answers.map_or(entry.step(StepKind::List).is_some(), |at| at == 0);
+        entry.has_pages = answers == Some(2);
+        entry.check(answers.is_some())?;
+        entry.manners = entry.decided_manners();
+        Ok(entry)
+    }
+
+    /// The step of that kind, if the service has it.
+    pub fn step(&self, kind: StepKind) -> Option<&Step> {
+        self.steps[kind as usize].as_ref()
+    }
+
+    fn decided_manners(&self) -> Manners {
+        let has = |kind| self.step(kind).is_some();
+        let needs_zone = self.names_zone() || self.needs_zone_id();
+        let shares = [StepKind::Login, StepKind::Find, StepKind::List].into_iter().any(has);
+        let can_make_several = has(StepKind::List) && has(StepKind::Create);
+        Manners {
+            secret: if self.needs_login() { SecretKind::Password } else { SecretKind::Token },
+            zone: if has(StepKind::Find) && needs_zone {
+                ZoneNeed::Always
+            } else {
+                ZoneNeed::Never
+            },
+            can_leave: self.is_of_one_family(),
+            can_set_several: self.item.is_some() || self.uses("addresses") || can_make_several,
+            removal: has(StepKind::Remove).then_some(Removal::Said),
+            says_ttl: self.states_ttl(),
+            compares: self.step(StepKind::List).is_some_and(|list| !list.is_optional),
+            most_hosts: if shares { MOST_HOSTS } else { 1 },
+            ..*Protocol::Http.manners()
+        }
+    }
+
+    /// Whether a request states the time to live.
+    pub fn states_ttl(&self) -> bool {
+        ["ttl", "own-ttl"].iter().any(|name| {
+            let is_write = |key: &str| key != ProviderKey::Remove.word();
+            self.templates().any(|(key, template)| is_write(key) && template.has(name))
+        })
+    }
+
+    /// Whether requests name the zone, or a record's label in it.
+    pub fn names_zone(&self) -> bool {
+        ["zone", "label"].iter().any(|name| self.uses(name))
+    }
+
+    /// All settings, as text to be compared.
+    pub fn wire_form(&self) -> String {
+        let mut form = String::new();
+        for (key, value) in &self.settings {
+            form.push(key.sign());
+            value.write_form(&mut form);
+        }
+        form
+    }
+
+    /// The scheme and server of each step, as far as they are fixed, with the step's key.
+    pub fn servers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let of =
+            |kind: StepKind| Some((kind.key().word(), origin(self.step(kind)?.url.fixed_start())));
+        StepKind::ALL.into_iter().filter_map(of)
+    }
+
+    /// The scheme and server of its first request, as far as they are fixed.
+    pub fn server(&self) -> &str {
+        let kinds = [StepKind::List, StepKind::Set, StepKind::Create];
+        let step = kinds.into_iter().find_map(|kind| self.step(kind));
+        step.map(|step| origin(step.url.fixed_start())).unwrap_or_default()
+    }
+
+    /// Whether any step has a place called `name`.
+    pub fn uses(&self, name: &str) -> bool {
+        self.templates().any(|(_, template)| template.has(name))
+    }
+
+    /// Whether each request is about one family, so that the other one is left alone by itself.
+    pub fn is_of_one_family(&self) -> bool {
+        let writes = [StepKind::List, StepKind::Create, StepKind::Change, StepKind::Set];
+        let has = |template: &Template| OF_ONE_FAMILY.iter().any(|name| template.has(name));
+        writes
+            .into_iter()
+            .filter_map(|kind| self.step(kind))
+            .any(|step| has(&step.url) || step.body.as_ref().is_some_and(|(_, body)| has(body)))
+            || self.pairs.iter().any(|(name, _)| self.uses(name))
+    }
+
+    /// Whether requests name the zone's id.
+    pub fn needs_zone_id(&self) -> bool {
+        self.uses("zone-id")
+    }
+
+    /// Whether a login is used beside the secret.
+    pub fn needs_login(&self) -> bool {
+        !self.login_in_secret
+            && (self.sign.as_deref().is_some_and(|sign| sign != "ovh")
+                || ["login", "basic"].iter().any(|name| self.uses(name)))
+    }
+
+    /// Whether the service can be asked for the zone of a host.
+    pub fn finds_zone(&self) -> bool {
+        self.step(StepKind::Find).is_some()
+    }
+
+    /// The names of the options that a host may set.
+    pub fn known_options(&self) -> Vec<&str> {
+        let own = self.options.iter().map(|name| &**name);
+        let zone_id =
+            self.needs_zone_id().then_some("zone-id").filter(|id| !own.clone().any(|it| it == *id));
+        own.clone().chain(zone_id).collect()
+    }
+
+    /// The options that a request cannot do without.
+    pub fn required_options(&self) -> Vec<&str> {
+        let mut required: Vec<&str> = Vec::new();
+        for option in &self.options {
+            let name = format!("opt.{option}");
+            let mut is_required = false;
+            self.templates().for_each(|(_, template)| {
+                template.visit_names(&mut |known, needed| is_required |= needed && known == name);
+            });
+            if is_required {
+                required.push(option);
+            }
+        }
+        required
+    }
+
+    /// All templates, with the keys that hold them.
+    fn templates(&self) -> impl Iterator<Item = (&'static str, &Template)> {
+        let steps = StepKind::ALL.into_iter().filter_map(|kind| Some((kind, self.step(kind)?)));
+        let of_steps = steps.flat_map(|(kind, step)| {
+            let body = step.body.iter().map(|(_, body)| body);
+            let headers = step.headers.iter().map(|header| &header.value);
+            let all = std::iter::once(&step.url).chain(body).chain(headers);
+            all.map(move |template| (kind.key().word(), template))
+        });
+        let of_headers = self.headers.iter().map(|header| ("headers", &header.value));
+        let others = [("item", &self.item), ("set-item", &self.set_item), ("jwt", &self.jwt)];
+        let others = others.into_iter().filter_map(|(key, it)| Some((key, it.as_ref()?)));
+        of_steps.chain(of_headers).chain(others)
+    }
+
+    fn read_answers(&mut self, reader: &Reader<'_>, value: &Tree) -> Result<(), Wrong> {
+        let table = value.table().ok_or_else(|| reader.wrong("must be a table"))?;
+        for (word, conditions) in table {
+            let of_word = reader.of(word);
+            if word == "otherwise" {
+                let meaning = Meaning::named(of_word.text(conditions)?);
+                self.otherwise = Some(meaning.ok_or_else(|| of_word.wrong("is no meaning"))?);
+                continue;
+            }
+            let meaning = Meaning::named(word).ok_or_else(|| {
+                let words = Meaning::ORDER.map(Meaning::word);
+                of_word.wrong(unknown("meaning of an answer", word, &words))
+            })?;
+            for condition in of_word.conditions(conditions)? {
+                self.answers.push((meaning, condition));
+            }
+        }
+        let rank = |meaning: Meaning| Meaning::ORDER.iter().position(|known| *known == meaning);
+        order::sort_by_key(&mut self.answers, |(meaning, _)| rank(*meaning));
+        Ok(())
+    }
+
+    /// Finds what is wrong with the entry as a whole.
+    fn check(&self, has_answers: bool) -> Result<(), Wrong> {
+        let wrong = |key: &str, what: String| Wrong { key: key.to_owned(), what };
+        let has = |kind| self.step(kind).is_some();
+        if !has(StepKind::Set) && !has(StepKind::Create) {
+            return Err(wrong("set", "is missing: an entry needs set, or list with create".into()));
+        }
+        if has(StepKind::Create) && !has(StepKind::List) {
+            return Err(wrong("list", "is missing: create needs a list of what is there".into()));
+        }
+        let is_updated = self.answers.iter().any(|(meaning, _)| *meaning == Meaning::Updated);
+        if !is_updated && !has(StepKind::List) && !has_answers {
+            let what = "is missing: without a list Homing has to know which answer is a success; write updated = \"…\" in it, or answers = \"rest\"";
+            return Err(wrong("answer", what.into()));
+        }
+        for (key, template) in self.templates() {
+            let mut problem = None;
+            template.visit_names(&mut |name, _| {
+                if problem.is_none() && !self.knows(name) {
+                    problem = Some(unknown("place", name, &self.names()));
+                }
+            });
+            if let Some(what) = problem {
+                return Err(wrong(key, what));
+            }
+        }
+        for (name, what) in [("items", &self.item), ("sets", &self.set_item)] {
+            if self.uses(name) && what.is_none() {
+                let key = if name == "items" { "item" } else { "set-item" };
+                return Err(wrong(key, format!("is missing: {{{name}}} is made of it")));
+            }
+        }
+        for kind in StepKind::ALL {
+            let Some(step) = self.step(kind) else { continue };
+            if let Some((BodyForm::Json, body)) = &step.body {
+                for all in [true, false] {
+                    if !self.is_json(body, all) {
+                        let what = "is no JSON once its places have values".to_owned();
+                        return Err(wrong(&format!("{}.json", kind.key().word()), what));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `body` is JSON with sample values; with `all` of them, or only with what it needs.
+    fn is_json(&self, body: &Template, all: bool) -> bool {
+        let mut needed: Vec<String> = Vec::new();
+        body.visit_names(&mut |name, is_needed| {
+            if is_needed {
+                needed.push(name.to_owned());
+            }
+        });
+        let sample = |name: &str| {
+            let is_given = all || needed.iter().any(|known| known == name);
+            is_given.then_some(Value::Ready(Cow::Borrowed("1")))
+        };
+        let filled = |template: &Template| {
+            let text = template.fill(Form::Json, &sample).ok()?;
+            Some(text.expose().to_owned())
+        };
+        let item = self.item.as_ref().and_then(filled).unwrap_or_default();
+        let with_items = |name: &str| match name {
+            "items" | "olds" => Some(Value::Ready(Cow::Owned(item.clone()))),
+            _ => sample(name),
+        };
+        let set = |template: &Template| {
+            Some(template.fill(Form::Json, &with_items).ok()?.expose().to_owned())
+        };
+        let sets = self.set_item.as_ref().and_then(set).unwrap_or_default();
+        let with_sets = |name: &str| match name {
+            "sets" => Some(Value::Ready(Cow::Owned(sets.clone()))),
+            _ => with_items(name),
+        };
+        body.fill(Form::Json, &with_sets)
+            .is_ok_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text.expose()).is_ok())
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        name.starts_with("old.")
+            || name.starts_with("key.")
+            || self.names().contains(&name)
+            || name
+                .strip_prefix("opt.")
+                .is_some_and(|option| self.options.iter().any(|known| known == option))
+    }
+
+    /// The names that places may have.
+    fn names(&self) -> Vec<&str> {
+        let taken = self.steps.iter().flatten().flat_map(|step| &step.take);
+        let own = taken.map(|(name, _)| &**name).chain(self.pairs.iter().map(|(name, _)| &**name));
+        NAMES.into_iter().chain(["zone-id"]).chain(own).collect()
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.settings == other.settings
+    }
+}
+
+impl Eq for Entry {}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Entry(..)")
+    }
+}
+
+impl Step {
+    /// Whether the URL, the body or a header has a place called `name`.
+    pub fn has(&self, name: &str) -> bool {
+        let mut templates = std::iter::once(&self.url)
+            .chain(self.body.iter().map(|(_, body)| body))
+            .chain(self.headers.iter().map(|header| &header.value));
+        templates.any(|template| template.has(name))
+    }
+}
+
+impl Ttl {
+    /// `wanted` within the limits.
+    pub fn within(&self, wanted: u32) -> u32 {
+        let wanted = wanted.max(self.min.unwrap_or(0)).min(self.max.unwrap_or(u32::MAX));
+        let next = self.only.iter().filter(|allowed| **allowed >= wanted).min();
+        next.or(self.only.iter().max()).copied().unwrap_or(wanted)
+    }
+}
+
+/// Reads the value of one key.
+struct Reader<'a> {
+    /// The key with its path.
+    key: String,
+    /// What is put before a path.
+    base: &'a Template,
+}
+
+impl Reader<'_> {
+    /// The reader of the value `name` in this one's table.
+    fn of(&self, name: &str) -> Self {
+        Self { key: [&*self.key, ".", name].concat(), base: self.base }
+    }
+
+    fn wrong(&self, what: impl Into<String>) -> Wrong {
+        Wrong { key: self.key.clone(), what: what.into() }
+    }
+
+    fn text<'t>(&self, value: &'t Tree) -> Result<&'t Text, Wrong> {
+        value.text().ok_or_else(|| self.wrong("must be text in quotes"))
+    }
+
+    fn texts<'t>(&self, value: &'t Tree) -> Result<Vec<&'t Text>, Wrong> {
+        value.texts().ok_or_else(|| self.wrong("must be text in quotes, or a list of texts"))
+    }
+
+    fn table<'t>(&self, value: &'t Tree) -> Result<&'t [(Text, Tree)], Wrong> {
+        value.table().ok_or_else(|| self.wrong("must be a table, such as { get = \"/…\" }"))
+    }
+
+    fn number(&self, value: &Tree) -> Result<u32, Wrong> {
+        let number = value.text().and_then(|text| text.parse().ok());
+        number.ok_or_else(|| self.wrong("must be a whole number"))
+    }
+
+    fn flag(&self, value: &Tree) -> Result<bool, Wrong> {
+        self.one_of(value, &["false", "true"]).map(|at| at == 1)
+    }
+
+    /// The index of the text among `words`.
+    fn one_of(&self, value: &Tree, words: &[&str]) -> Result<usize, Wrong> {
+        let text = self.text(value)?;
+        words
+            .iter()
+            .position(|word| word == text)
+            .ok_or_else(|| self.wrong(["is not one of: ", &words.join(", ")].concat()))
+    }
+
+    fn template(&self, value: &Tree) -> Result<Template, Wrong> {
+        template(self.text(value)?, &self.key)
+    }
+
+    fn path(&self, value: &Tree) -> Result<Path, Wrong> {
+        Path::parse(self.text(value)?).map_err(|what| self.wrong(what))
+    }
+
+    fn paths(&self, value: &Tree) -> Result<Option<Paths>, Wrong> {
+        Paths::parse(self.text(value)?).map(Some).map_err(|what| self.wrong(what))
+    }
+
+    fn conditions(&self, value: &Tree) -> Result<Vec<Condition>, Wrong> {
+        let read = |text: &Text| Condition::parse(text).map_err(|what| self.wrong(what));
+        self.texts(value)?.into_iter().map(read).collect()
+    }
+
+    /// Headers in the form `Name: value`.
+    fn headers(&self, value: &Tree) -> Result<Vec<Header>, Wrong> {
+        let header = |text: &Text| {
+            let colon =
+                text.find(": ").ok_or_else(|| self.wrong("must have the form \"Name: value\""))?;
+            let (name, value) = match text {
+                Cow::Borrowed(text) => {
+                    (Cow::Borrowed(&text[..colon]), Cow::Borrowed(&text[colon + 2..]))
+                }
+                Cow::Owned(text) => {
+                    (Cow::Owned(text[..colon].to_owned()), Cow::Owned(text[colon + 2..].to_owned()))
+                }
+            };
+            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+                return Err(
+                    self.wrong("has a header whose name is not letters, digits and hyphens")
+                );
+            }
+            Ok(Header { name, value: template(&value, &self.key)? })
+        };
+        self.texts(value)?.into_iter().map(header).collect()
+    }
+
+    /// Words for each family: the first is IPv4's.
+    fn pairs(&self, value: &Tree) -> Result<Vec<(Text, PerFamily<Text>)>, Wrong> {
+        let pair = |(name, words): &(Text, Tree)| match words.texts().as_deref() {
+            Some([v4, v6]) => {
+                Ok((name.clone(), PerFamily { v4: (*v4).clone(), v6: (*v6).clone() }))
+            }
+            _ => Err(self.of(name).wrong("must be a list of two texts: IPv4's and IPv6's")),
+        };
+        self.table(value)?.iter().map(pair).collect()
+    }
+
+    fn ttl(&self, value: &Tree) -> Result<Ttl, Wrong> {
+        let mut ttl = Ttl { default: TTL, ..Ttl::default() };
+        for (word, value) in self.table(value)? {
+            let reader = self.of(word);
+            match &**word {
+                "default" => ttl.default = reader.number(value)?,
+                "min" => ttl.min = Some(reader.number(value)?),
+                "max" => ttl.max = Some(reader.number(value)?),
+                "only" => {
+                    let Tree::List(list) = value else {
+                        return Err(reader.wrong("must be a list of numbers"));
+                    };
+                    ttl.only =
+                        list.iter().map(|one| reader.number(one)).collect::<Result<_, _>>()?;
+                }
+                _ => {
+                    let words = ["default", "max", "min", "only"];
+                    return Err(reader.wrong(unknown("setting of ttl", word, &words)));
+                }
+            }
+        }
+        Ok(ttl)
+    }
+
+    fn step(&self, value: &Tree) -> Result<Step, Wrong> {
+        let mut request = None;
+        let mut step = Step {
+            method: Method::Get,
+            url: Template::default(),
+            body: None,
+            headers: Vec::new(),
+            is_bare: false,
+            ok: Vec::new(),
+            take: Vec::new(),
+            at: Path::default(),
+            id: None,
+            name: None,
+            kind: None,
+            value: None,
+            ttl: None,
+            filter: None,
+            next: None,
+            has_bare_ids: false,
+            is_optional: false,
+        };
+        for (word, value) in self.table(value)? {
+            let reader = self.of(word);
+            let method = METHODS.into_iter().find(|(known, _)| known == word);
+            let body = BODIES.into_iter().find(|(known, _)| known == word);
+            match (&**word, method, body) {
+                (_, Some((_, method)), _) => {
+                    if request.is_some() {
+                        return Err(reader.wrong("is a second request; a step has one"));
+                    }
+                    step.method = method;
+                    request = Some(reader.url(value)?);
+                }
+                (_, _, Some((_, form))) => {
+                    if step.body.is_some() {
+                        return Err(reader.wrong("is a second body; a step has one"));
+                    }
+                    step.body = Some((form, reader.template(value)?));
+                }
+                ("at", ..) => step.at = reader.path(value)?,
+                ("bare", ..) => step.is_bare = reader.flag(value)?,
+                ("bare-ids", ..) => step.has_bare_ids = reader.flag(value)?,
+                ("headers", ..) => step.headers = reader.headers(value)?,
+                ("id", ..) => step.id = reader.paths(value)?,
+                ("name", ..) => step.name = reader.paths(value)?,
+                ("next", ..) => step.next = Some(reader.next(value)?),
+                ("ok", ..) => step.ok = reader.conditions(value)?,
+                ("optional", ..) => step.is_optional = reader.flag(value)?,
+                ("take", ..) => {
+                    for (name, path) in reader.table(value)? {
+                        step.take.push((name.clone(), reader.of(name).path(path)?));
+                    }
+                }
+                ("ttl", ..) => step.ttl = reader.paths(value)?,
+                ("type", ..) => step.kind = reader.paths(value)?,
+                ("value", ..) => step.value = reader.paths(value)?,
+                ("where", ..) => {
+                    let read = Condition::of_rows(reader.text(value)?);
+                    step.filter = Some(read.map_err(|what| reader.wrong(what))?);
+                }
+                _ => {
+                    let keys = METHODS.map(|(word, _)| word).into_iter();
+                    let keys: Vec<_> =
+                        keys.chain(BODIES.map(|(word, _)| word)).chain(STEP).collect();
+                    return Err(reader.wrong(unknown("setting of a step", word, &keys)));
+                }
+            }
+        }
+        step.url = request
+            .ok_or_else(|| self.wrong("has no request; write get, post, put, patch or delete"))?;
+        Ok(step)
+    }
+
+    /// A path behind the base, or a whole URL.
+    fn url(&self, value: &Tree) -> Result<Template, Wrong> {
+        let url = self.template(value)?;
+        let text = self.text(value)?;
+        let is_whole = ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme));
+        if is_whole {
+            return Ok(url);
+        }
+        if self.base.is_empty() {
+            return Err(self.wrong("is a path without a server; write api-url, or https://… here"));
+        }
+        Ok(self.base.clone().then(url))
+    }
+
+    fn next(&self, value: &Tree) -> Result<Next, Wrong> {
+        let text = self.text(value)?;
+        if text == "link" {
+            return Ok(Next::Link);
+        }
+        let (path, name) = text
+            .split_once(" as ")
+            .ok_or_else(|| self.wrong("must be \"link\" or \"PATH as PARAMETER\""))?;
+        let path = Path::parse(path).map_err(|what| self.wrong(what))?;
+        Ok(Next::Value(path, Cow::Owned(name.to_owned())))
+    }
+}
+
+/// The methods of a step by their keys.
+const METHODS: [(&str, Method); 5] = [
+    ("delete", Method::Delete),
+    ("get", Method::Get),
+    ("patch", Method::Patch),
+    ("post", Method::Post),
+    ("put", Method::Put),
+];
+
+/// The bodies of a step by their keys.
+const BODIES: [(&str, BodyForm); 4] = [
+    ("form", BodyForm::Form),
+    ("json", BodyForm::Json),
+    ("text", BodyForm::Text),
+    ("xml", BodyForm::Xml),
+];
+
+/// The other keys of a step.
+const STEP: [&str; 14] = [
+    "at", "bare", "bare-ids", "headers", "id", "name", "next", "ok", "optional", "take", "ttl",
+    "type", "value", "where",
+];
+
+/// The scheme and the server of `url`.
+pub fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    &url[..end]
+}
+
+fn template(text: &Text, key: &str) -> Result<Template, Wrong> {
+    Template::parse(text).map_err(|what| Wrong { key: key.to_owned(), what })
+}
+
+/// The problem with a word that is no `kind`, with the nearest of `known`.
+fn unknown(kind: &str, word: &str, known: &[&str]) -> String {
+    let near = nearest(word, known.iter().copied());
+    let fix = near.map_or_else(
+        || ["there are: ", &known.join(", ")].concat(),
+        |near| ["did you mean ", near, "?"].concat(),
+    );
+    format!("holds {word}, which is no {kind}; {fix}")
+}

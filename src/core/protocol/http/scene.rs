@@ -1,0 +1,296 @@
+//! Scenes: the values that fill the places of a request, and the request that is made of them.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::compare::Record;
+use super::entry::{BodyForm, Entry, Header, Step};
+use super::template::{Form, Missing, Template, Value};
+use crate::core::address::{Family, PerFamily};
+use crate::core::name::Hostname;
+use crate::core::plan::{Details, Update, Wish};
+use crate::core::protocol::manners::Omit;
+use crate::core::protocol::step::Moment;
+use crate::core::protocol::{Body, Credential, HttpRequest};
+use crate::core::provider::{Provider, Text};
+use crate::core::secret::Secret;
+
+/// What a conversation knows from its beginning, and what answers brought.
+#[derive(Debug)]
+pub struct Session<'a> {
+    /// The provider that is asked.
+    pub provider: &'a Provider,
+    /// Its entry.
+    pub entry: &'a Entry,
+    /// The credential to ask with.
+    pub credential: &'a Credential,
+    /// The moment of the conversation.
+    pub moment: Moment,
+    /// The values that answers brought, by name; each may be a secret.
+    pub taken: Vec<(Text, Secret)>,
+    /// The cookies of the session, in the form of the header `Cookie`.
+    pub cookies: Option<Secret>,
+    /// The number of requests so far.
+    pub asked: u32,
+}
+
+/// What one request is about.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scene<'a> {
+    /// The host.
+    pub host: Option<&'a Hostname>,
+    /// Its wishes.
+    pub wishes: Option<&'a PerFamily<Wish>>,
+    /// What else is known of the host.
+    pub details: Option<&'a Details>,
+    /// Its zone.
+    pub zone: Option<&'a Hostname>,
+    /// The name that is tried as its zone.
+    pub tried: Option<&'a str>,
+    /// The family that the request is about, if it is about one.
+    pub family: Option<Family>,
+    /// The address that it is about.
+    pub address: Option<IpAddr>,
+    /// The listed record that it is about.
+    pub record: Option<&'a Record>,
+    /// All listed records.
+    pub listed: &'a [Record],
+    /// The id that a list of bare ids has.
+    pub id: Option<&'a str>,
+    /// Whether the request removes what is there.
+    pub removes: bool,
+}
+
+/// Why a request cannot be made, in words.
+pub type Unfit = String;
+
+impl<'a> Session<'a> {
+    /// The session with `provider`, which `entry` describes.
+    pub fn new(
+        provider: &'a Provider,
+        entry: &'a Entry,
+        credential: &'a Credential,
+        moment: Moment,
+    ) -> Self {
+        let (taken, cookies, asked) = (Vec::new(), None, 0);
+        Self { provider, entry, credential, moment, taken, cookies, asked }
+    }
+
+    /// The request of `step` in `scene`; the error says which place has no value.
+    pub fn request(&mut self, step: &Step, scene: &Scene<'_>) -> Result<HttpRequest, Unfit> {
+        self.asked += 1;
+        let fill = |template: &Template, form| {
+            let value = |name: &str| self.value(name, form, scene);
+            template.fill(form, &value).map_err(|missing| no_value(&missing))
+        };
+        // A whole URL that is a secret stands as it is.
+        let is_secret = step.url.begins_with_secret();
+        let url = fill(&step.url, if is_secret { Form::Plain } else { Form::Percent })?;
+        let mut headers = Vec::new();
+        let own = self.entry.headers.iter().filter(|_| !step.is_bare);
+        for Header { name, value } in own.chain(&step.headers) {
+            headers.push((name.clone(), fill(value, Form::Plain)?));
+        }
+        let body = match &step.body {
+            None => None,
+            Some((form, template)) => Some(match form {
+                BodyForm::Form => Body::Form(fill(template, Form::Percent)?),
+                BodyForm::Json => {
+                    let text = fill(template, Form::Json)?;
+                    if serde_json::from_str::<serde::de::IgnoredAny>(text.expose()).is_err() {
+                        return Err("the body is no JSON with these values; check options".into());
+                    }
+                    Body::Json(text)
+                }
+                BodyForm::Text => Body::Text(fill(template, Form::Plain)?),
+                BodyForm::Xml => Body::Xml(fill(template, Form::Xml)?),
+            }),
+        };
+        let via = scene.wishes.and_then(|wishes| self.via(wishes));
+        Ok(HttpRequest { method: step.method, headers, body, via, ..HttpRequest::get(url, None) })
+    }
+
+    /// The family that the connection has to use, so that the service does not publish the address
+    /// that the request comes from for the other one.
+    fn via(&self, wishes: &PerFamily<Wish>) -> Option<Family> {
+        let is_set = |family: Family| matches!(wishes[family], Wish::Set(_));
+        match (self.provider.omit, is_set(Family::V4), is_set(Family::V6)) {
+            (Omit::Caller, true, false) => Some(Family::V4),
+            (Omit::Caller, false, true) => Some(Family::V6),
+            _ => None,
+        }
+    }
+
+    /// The value of a place.
+    fn value<'v>(&'v self, name: &str, form: Form, scene: &Scene<'v>) -> Option<Value<'v>> {
+        let text = |text: &'v str| Some(Value::Text(Cow::Borrowed(text)));
+        let owned = |text: String| Some(Value::Text(Cow::Owned(text)));
+        let entry = self.entry;
+        let family = scene.family;
+        match name {
+            "host" => text(scene.host?.as_str()),
+            "zone" => text(scene.zone?.as_str()),
+            "try" => text(scene.tried?),
+            "label" => {
+                let label = label(scene.host?, scene.zone?);
+                text(if label.is_empty() { &entry.apex } else { label })
+            }
+            "zone-id" => {
+                let details = scene.details?;
+                text(details.option("zone-id").or(details.zone_id.as_deref())?)
+            }
+            "ipv4" => owned(addresses(scene.wishes?, Family::V4)?),
+            "ipv6" => owned(addresses(scene.wishes?, Family::V6)?),
+            "addresses" => {
+                let wishes = scene.wishes?;
+                let all = Family::BOTH.into_iter().filter_map(|family| addresses(wishes, family));
+                owned(all.collect::<Vec<_>>().join(","))
+            }
+            "address" => owned(scene.address?.to_string()),
+            "type" => text(self.record_type(family?)),
+            "family" => text(if family? == Family::V4 { "4" } else { "6" }),
+            "items" => {
+                let Wish::Set(addresses) = &scene.wishes?[family?] else { return None };
+                let all =
+                    addresses.iter().map(|address| Scene { address: Some(address), ..*scene });
+                self.joined(entry.item.as_ref()?, form, all)
+            }
+            "olds" => {
+                let all = scene.listed.iter().map(|record| Scene {
+                    address: record.address(),
+                    record: Some(record),
+                    ..*scene
+                });
+                self.joined(entry.item.as_ref()?, form, all)
+            }
+            "sets" => {
+                let wishes = scene.wishes?;
+                let set = |family: &Family| matches!(wishes[*family], Wish::Set(_));
+                let all = Family::BOTH.into_iter().filter(set);
+                let all = all.map(|family| Scene { family: Some(family), ..*scene });
+                self.joined(entry.set_item.as_ref()?, form, all)
+            }
+            "id" => {
+                let record = scene.record.or(scene.listed.first());
+                text(scene.id.or(record.and_then(|record| record.id.as_deref()))?)
+            }
+            "ttl" => owned(self.ttl(scene).to_string()),
+            "own-ttl" => owned(entry.ttl.within(scene.details?.ttl?).to_string()),
+            "login" => text(Some(&*self.credential.login).filter(|login| !login.is_empty())?),
+            "secret" => Some(Value::Secret(Cow::Borrowed(&self.credential.secret))),
+            "secret.1" | "secret.2" | "secret.3" => {
+                let at = usize::from(name.as_bytes()[7] - b'1');
+                let mut parts = self.credential.secret.expose().splitn(entry.secret_parts, ':');
+                Some(Value::Secret(Cow::Owned(Secret::new(parts.nth(at)?))))
+            }
+            "secret.family" => {
+                let mut parts = self.credential.secret.expose().split_ascii_whitespace();
+                let first = parts.next()?;
+                let second = parts.next().filter(|_| family == Some(Family::V6));
+                Some(Value::Secret(Cow::Owned(Secret::new(second.unwrap_or(first)))))
+            }
+            "basic" => {
+                let Credential { login, secret } = self.credential;
+                let pair = [login, ":", secret.expose()].concat();
+                Some(Value::Secret(Cow::Owned(Secret::new(&STANDARD.encode(pair)))))
+            }
+            "cookies" => Some(Value::Secret(Cow::Borrowed(self.cookies.as_ref()?))),
+            "unix" => owned((self.moment.now.millis() / 1000).to_string()),
+            "unix+3600" => owned((self.moment.now.millis() / 1000 + 3600).to_string()),
+            "nonce" => {
+                owned(format!("{:032x}", self.moment.nonce.wrapping_add(u128::from(self.asked))))
+            }
+            _ => self.named_value(name, scene),
+        }
+    }
+
+    /// The value of a place whose name is the entry's own.
+    fn named_value<'v>(&'v self, name: &str, scene: &Scene<'v>) -> Option<Value<'v>> {
+        if let Some(option) = name.strip_prefix("opt.") {
+            return Some(Value::Text(Cow::Borrowed(scene.details?.option(option)?)));
+        }
+        if let Some(path) = name.strip_prefix("old.") {
+            let path = super::path::Path::parse(path).ok()?;
+            let found = path.find(&scene.record?.row).into_iter().next()?.to_string();
+            return Some(Value::Ready(Cow::Owned(found)));
+        }
+        if let Some((_, taken)) = self.taken.iter().find(|(known, _)| known == name) {
+            return Some(Value::Secret(Cow::Borrowed(taken)));
+        }
+        let (_, words) = self.entry.pairs.iter().find(|(known, _)| known == name)?;
+        Some(Value::Text(Cow::Borrowed(&words[scene.family?])))
+    }
+
+    /// The word for the record type of `family`, which differs at some services.
+    pub fn record_type(&self, family: Family) -> &str {
+        let words = self.entry.pairs.iter().find(|(name, _)| name == "type");
+        words.map_or_else(|| family.record_type(), |(_, words)| &words[family])
+    }
+
+    /// `item` for each scene, with the entry's glue between them.
+    fn joined<'v>(
+        &'v self,
+        item: &Template,
+        form: Form,
+        scenes: impl Iterator<Item = Scene<'v>>,
+    ) -> Option<Value<'v>> {
+        let mut texts = Vec::new();
+        for scene in scenes {
+            let value = |name: &str| self.value(name, form, &scene);
+            texts.push(item.fill(form, &value).ok()?.expose().to_owned());
+        }
+        (!texts.is_empty()).then(|| Value::Ready(Cow::Owned(texts.join(&self.entry.glue))))
+    }
+
+    /// The time to live to state: the host's, else the listed record's, else the entry's; a removal
+    /// names the listed record by all its fields.
+    fn ttl(&self, scene: &Scene<'_>) -> u32 {
+        let ttl = &self.entry.ttl;
+        let own = scene.details.and_then(|details| details.ttl);
+        let record = scene.record.or(scene.listed.first());
+        let listed = record.and_then(|record| record.ttl);
+        if let (true, Some(listed)) = (scene.removes, listed) {
+            return listed;
+        }
+        ttl.within(own.or(listed).unwrap_or(ttl.default))
+    }
+}
+
+impl<'a> Scene<'a> {
+    /// The scene of an update in `zone`.
+    pub fn of(
+        update: &'a Update,
+        details: Option<&'a Details>,
+        zone: Option<&'a Hostname>,
+    ) -> Self {
+        let (host, wishes) = (Some(&update.host), Some(&update.wishes));
+        Self { host, wishes, details, zone, ..Self::default() }
+    }
+}
+
+/// The message about a place without a value.
+fn no_value(Missing(name): &Missing) -> Unfit {
+    let name = match &**name {
+        "zone" | "label" => "zone; write zone in its [[host]]",
+        "zone-id" => "zone's id; write zone-id in its options",
+        "login" | "basic" => "login; write username in its [[host]]",
+        name => name.strip_prefix("opt.").unwrap_or(name),
+    };
+    ["nothing is sent: there is no value for the ", name].concat()
+}
+
+/// The part of `host` before `zone`, without the dot; empty at the zone's own name.
+pub fn label<'h>(host: &'h Hostname, zone: &Hostname) -> &'h str {
+    let rest = host.as_str().strip_suffix(zone.as_str()).unwrap_or(host.as_str());
+    rest.strip_suffix('.').unwrap_or(rest)
+}
+
+fn addresses(wishes: &PerFamily<Wish>, family: Family) -> Option<String> {
+    match &wishes[family] {
+        Wish::Set(addresses) => Some(addresses.to_string()),
+        Wish::Leave | Wish::Remove => None,
+    }
+}

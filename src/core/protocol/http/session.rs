@@ -1,0 +1,933 @@
+//! The conversation with a service: login, list, compare, write, commit; and the search for a zone.
+//!
+//! After a write has left, everything but a clear success is "could not confirm": the next
+//! conversation lists first, so that a lost answer never makes a second record.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::answer::{self, Meaning, Rules, Seen};
+use super::compare::{Case, Comparison, Record};
+use super::entry::{Entry, Next, Step as EntryStep, StepKind, origin};
+use super::path::Paths;
+use super::rows;
+use super::scene::{Scene, Session, label};
+use crate::core::address::Family;
+use crate::core::name::Hostname;
+use crate::core::outcome::{Deferral, Fault, Outcome, Rejection, Silence};
+use crate::core::plan::{Details, Request, Update, Wish};
+use crate::core::protocol::step::{Step, ZoneAnswer, ask};
+use crate::core::protocol::{Answer, HttpRequest, Method, Verdict, query_value};
+use crate::core::secret::{Guarded, Secret};
+
+/// The most pages of a list.
+const MOST_PAGES: usize = 20;
+
+/// The most records of one host that are read one by one.
+const MOST_EACH: usize = 20;
+
+/// The most values of foreign records that a message names.
+const MOST_NAMED: usize = 3;
+
+/// The pause after a 429 without `Retry-After`.
+const PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// The conversation about the updates of one request.
+#[derive(Debug)]
+pub struct Conversation<'a> {
+    session: Session<'a>,
+    request: &'a Request,
+    /// What is still to be done.
+    tasks: VecDeque<Task>,
+    /// The outcome of each update, as far as it is known.
+    outcomes: Vec<Option<Outcome>>,
+    /// The rows of each list that was read, by its URL.
+    lists: Vec<(String, Vec<Value>)>,
+    /// Whether the service has confirmed a write that is to be committed.
+    has_written: bool,
+    stage: Stage,
+}
+
+/// The search for the zone of one host.
+#[derive(Debug)]
+pub struct Search<'a> {
+    session: Session<'a>,
+    host: &'a Hostname,
+    details: &'a Details,
+    /// The names that are tried, longest first.
+    tries: Vec<&'a str>,
+    /// The index of the name that is tried.
+    at: usize,
+    /// The request for the names, once login is over.
+    pages: Option<Pages>,
+}
+
+/// A part of the updates that is compared and written at once: one family, or a whole host.
+#[derive(Clone, Copy, Debug)]
+struct Task {
+    place: usize,
+    family: Option<Family>,
+    /// Whether its list was read again because a record had gone meanwhile.
+    is_again: bool,
+}
+
+/// What the last request was for.
+#[derive(Debug)]
+enum Stage {
+    Login,
+    List(Task, Pages),
+    Each { task: Task, ids: VecDeque<String>, found: Vec<Record> },
+    Write { task: Task, writes: VecDeque<Write>, listed: Vec<Record>, done: Option<Outcome> },
+    Commit,
+    Over,
+}
+
+/// The pages of a list.
+#[derive(Debug)]
+struct Pages {
+    /// The request of the first page.
+    first: HttpRequest,
+    /// The URLs that were asked for.
+    seen: Vec<String>,
+    rows: Vec<Value>,
+    /// Whether any page had a place for rows.
+    found: bool,
+}
+
+/// One write.
+#[derive(Clone, Debug)]
+struct Write {
+    kind: StepKind,
+    address: Option<IpAddr>,
+    record: Option<Record>,
+}
+
+impl<'a> Conversation<'a> {
+    /// The conversation about `request`, and its first step.
+    pub fn begin(session: Session<'a>, request: &'a Request) -> (Self, Step<Verdict>) {
+        let is_of_one_family = session.entry.is_of_one_family();
+        let mut tasks = VecDeque::new();
+        for (place, update) in request.updates.iter().enumerate() {
+            let is_set = |family: &Family| matches!(update.wishes[*family], Wish::Set(_));
+            let whole = (!is_of_one_family && Family::BOTH.iter().any(is_set)).then_some(None);
+            let single = Family::BOTH.into_iter().filter(|family| match update.wishes[*family] {
+                Wish::Leave => false,
+                Wish::Remove => true,
+                Wish::Set(_) => is_of_one_family,
+            });
+            let families = whole.into_iter().chain(single.map(Some));
+            tasks.extend(families.map(|family| Task { place, family, is_again: false }));
+        }
+        let outcomes = vec![None; request.updates.len()];
+        let (lists, has_written, stage) = (Vec::new(), false, Stage::Over);
+        let mut talk = Self { session, request, tasks, outcomes, lists, has_written, stage };
+        let step = match talk.session.entry.step(StepKind::Login) {
+            Some(login) => match talk.session.request(login, &talk.scene(None)) {
+                Ok(request) => {
+                    talk.stage = Stage::Login;
+                    ask(request)
+                }
+                Err(unfit) => talk.close(&Outcome::rejected(Rejection::Request, unfit)),
+            },
+            None => talk.next_task(),
+        };
+        (talk, step)
+    }
+
+    /// The next step after the answer to the last one.
+    pub fn hear(&mut self, heard: Result<Answer, Silence>) -> Step<Verdict> {
+        match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Login => match self.session.hear_login(heard) {
+                Ok(()) => self.next_task(),
+                Err(outcome) => self.close(&outcome),
+            },
+            Stage::List(task, pages) => self.hear_list(task, pages, heard),
+            Stage::Each { task, ids, found } => self.hear_each(task, ids, found, heard),
+            Stage::Write { task, writes, listed, done } => {
+                self.hear_write(task, writes, listed, done, heard)
+            }
+            Stage::Commit => {
+                let result = self.session.judge(StepKind::Commit, heard);
+                if let Err((_, outcome)) = result {
+                    self.doubt_what_is_written(&outcome);
+                }
+                self.verdict()
+            }
+            Stage::Over => self.verdict(),
+        }
+    }
+
+    /// The scene of `task`; without a task, of the first host.
+    fn scene(&self, task: Option<Task>) -> Scene<'a> {
+        let place = task.map_or(0, |task| task.place);
+        let request: &'a Request = self.request;
+        let Some(update) = request.updates.get(place) else { return Scene::default() };
+        let scene = Scene::of(update, request.details.get(place), request.zone.zone.as_ref());
+        let family = task.and_then(|task| task.family);
+        Scene { family, ..scene }
+    }
+
+    fn details(&self, task: Task) -> Option<&'a Details> {
+        self.request.details.get(task.place)
+    }
+
+    fn update(&self, task: Task) -> &'a Update {
+        &self.request.updates[task.place]
+    }
+
+    /// Begins the next task, or commits, or ends.
+    fn next_task(&mut self) -> Step<Verdict> {
+        let Some(task) = self.tasks.pop_front() else { return self.commit() };
+        match self.session.entry.step(StepKind::List) {
+            Some(list) => self.ask_for_list(task, list),
+            None => self.write(task, Vec::new(), None),
+        }
+    }
+
+    fn commit(&mut self) -> Step<Verdict> {
+        let commit = self.session.entry.step(StepKind::Commit).filter(|_| self.has_written);
+        let Some(commit) = commit else { return self.verdict() };
+        match self.session.request(commit, &self.scene(None)) {
+            Ok(request) => {
+                self.stage = Stage::Commit;
+                ask(request)
+            }
+            Err(unfit) => {
+                self.doubt_what_is_written(&Outcome::rejected(Rejection::Request, unfit));
+                self.verdict()
+            }
+        }
+    }
+
+    fn verdict(&mut self) -> Step<Verdict> {
+        let unknown = || Outcome::deferred(Fault::Unintelligible, "nothing was asked about it");
+        let outcomes = mem::take(&mut self.outcomes).into_iter();
+        let mut outcomes: Vec<_> = outcomes.map(|it| it.unwrap_or_else(unknown)).collect();
+        Step::Done(match (outcomes.len(), outcomes.pop()) {
+            (1, Some(outcome)) => Verdict::All(outcome),
+            (_, last) => {
+                outcomes.extend(last);
+                Verdict::Each(outcomes)
+            }
+        })
+    }
+
+    /// Notes the outcome of `task`: of a host's outcomes the worst counts.
+    fn note(&mut self, task: Task, outcome: Outcome) {
+        let slot = &mut self.outcomes[task.place];
+        let is_worse = slot.as_ref().is_none_or(|before| severity(&outcome) > severity(before));
+        if is_worse {
+            *slot = Some(outcome);
+        }
+    }
+
+    /// Ends `task` with `outcome`, and everything where the outcome concerns all hosts.
+    #[expect(clippy::needless_pass_by_value, reason = "every caller is done with it")]
+    fn end_task(&mut self, task: Task, outcome: Outcome) -> Step<Verdict> {
+        let concerns_all = match &outcome {
+            Outcome::Updated | Outcome::Unchanged => false,
+            Outcome::Deferred(_) => true,
+            Outcome::Rejected(refusal) => refusal.rejection.is_the_credentials(),
+        };
+        self.note(task, outcome.clone());
+        if concerns_all {
+            return self.close(&outcome);
+        }
+        self.next_task()
+    }
+
+    /// Ends the conversation with `outcome` for everything that has none.
+    fn close(&mut self, outcome: &Outcome) -> Step<Verdict> {
+        for slot in &mut self.outcomes {
+            slot.get_or_insert_with(|| outcome.clone());
+        }
+        for task in mem::take(&mut self.tasks) {
+            self.note(task, outcome.clone());
+        }
+        if self.has_written && self.session.entry.step(StepKind::Commit).is_some() {
+            self.doubt_what_is_written(outcome);
+        }
+        self.verdict()
+    }
+
+    /// Takes back the success of what was written and could not be committed.
+    fn doubt_what_is_written(&mut self, cause: &Outcome) {
+        for slot in self.outcomes.iter_mut().flatten() {
+            if *slot == Outcome::Updated {
+                *slot = doubtful(cause.clone());
+            }
+        }
+    }
+
+    fn ask_for_list(&mut self, task: Task, list: &EntryStep) -> Step<Verdict> {
+        let request = match self.session.request(list, &self.scene(Some(task))) {
+            Ok(request) => HttpRequest { is_list: true, ..request },
+            Err(unfit) => return self.end_task(task, unfit_outcome(unfit)),
+        };
+        let url = list_key(&request);
+        if let Some((_, rows)) = self.lists.iter().find(|(known, _)| *known == url) {
+            let rows = rows.clone();
+            return self.have_rows(task, &rows);
+        }
+        let pages = Pages::new(request.clone());
+        self.stage = Stage::List(task, pages);
+        ask(request)
+    }
+
+    fn hear_list(
+        &mut self,
+        task: Task,
+        mut pages: Pages,
+        heard: Result<Answer, Silence>,
+    ) -> Step<Verdict> {
+        let Some(list) = self.session.entry.step(StepKind::List) else { return self.verdict() };
+        let hosts: Vec<_> = (0..self.request.updates.len())
+            .map(|place| self.scene(Some(Task { place, family: None, is_again: false })))
+            .collect();
+        let is_of_hosts = |row: &Value| {
+            list.has_bare_ids || hosts.iter().any(|scene| self.session.is_named(list, row, scene))
+        };
+        match self.session.hear_page(StepKind::List, list, &mut pages, heard, &is_of_hosts) {
+            Ok(Some(request)) => {
+                self.stage = Stage::List(task, pages);
+                ask(request)
+            }
+            Ok(None) => {
+                self.lists.push((list_key(&pages.first), pages.rows.clone()));
+                self.have_rows(task, &pages.rows)
+            }
+            Err((Meaning::Gone, _)) => self.have_records(task, Vec::new()),
+            Err((Meaning::Forbidden, _)) if list.is_optional => self.write(task, Vec::new(), None),
+            Err((_, outcome)) => self.end_task(task, outcome),
+        }
+    }
+
+    /// Goes on with the rows of the list of `task`.
+    fn have_rows(&mut self, task: Task, rows: &[Value]) -> Step<Verdict> {
+        let Some(list) = self.session.entry.step(StepKind::List) else { return self.verdict() };
+        if list.has_bare_ids {
+            let ids: VecDeque<String> = rows.iter().map(scalar).collect();
+            if ids.len() > MOST_EACH {
+                let detail = format!("the list names more than {MOST_EACH} records of this host");
+                return self.end_task(task, Outcome::rejected(Rejection::Request, detail));
+            }
+            return self.ask_for_each(task, ids, Vec::new());
+        }
+        let scene = self.scene(Some(task));
+        let own = rows.iter().filter(|row| {
+            self.session.is_named(list, row, &scene)
+                && self.session.is_typed(list, row, task.family)
+        });
+        let records = own.flat_map(|row| records(list, row, None)).collect();
+        self.have_records(task, records)
+    }
+
+    fn ask_for_each(
+        &mut self,
+        task: Task,
+        mut ids: VecDeque<String>,
+        found: Vec<Record>,
+    ) -> Step<Verdict> {
+        let each = self.session.entry.step(StepKind::Each);
+        let (Some(each), Some(id)) = (each, ids.front()) else {
+            return self.have_records(task, found);
+        };
+        let scene = Scene { id: Some(id), ..self.scene(Some(task)) };
+        match self.session.request(each, &scene) {
+            Ok(request) => {
+                self.stage = Stage::Each { task, ids, found };
+                ask(request)
+            }
+            Err(unfit) => {
+                ids.clear();
+                self.end_task(task, unfit_outcome(unfit))
+            }
+        }
+    }
+
+    fn hear_each(
+        &mut self,
+        task: Task,
+        mut ids: VecDeque<String>,
+        mut found: Vec<Record>,
+        heard: Result<Answer, Silence>,
+    ) -> Step<Verdict> {
+        let Some(each) = self.session.entry.step(StepKind::Each) else { return self.verdict() };
+        let id = ids.pop_front();
+        match self.session.judge(StepKind::Each, heard) {
+            Ok((_, _, tree)) => {
+                let rows = each.at.find(&tree);
+                let rows =
+                    rows.into_iter().filter(|row| self.session.is_typed(each, row, task.family));
+                found.extend(rows.flat_map(|row| records(each, row, id.as_deref())));
+            }
+            // It has gone since the list was read.
+            Err((Meaning::Gone, _)) => {}
+            Err((_, outcome)) => return self.end_task(task, outcome),
+        }
+        self.ask_for_each(task, ids, found)
+    }
+
+    /// Compares the records that are there, and writes what differs.
+    fn have_records(&mut self, task: Task, listed: Vec<Record>) -> Step<Verdict> {
+        let update = self.update(task);
+        let details = self.details(task);
+        let families: Vec<Family> =
+            task.family.map_or_else(|| Family::BOTH.to_vec(), |family| vec![family]);
+        let mut wanted = Vec::new();
+        let mut own = Vec::new();
+        for &family in &families {
+            if let Wish::Set(addresses) = &update.wishes[family] {
+                wanted.extend(addresses.iter());
+            }
+            own.extend(details.iter().flat_map(|details| &details.own[family]));
+        }
+        let ttl =
+            details.and_then(|details| details.ttl).map(|ttl| self.session.entry.ttl.within(ttl));
+        let ttl = ttl.filter(|_| self.session.entry.states_ttl());
+        let take_over = details.map(|details| details.take_over).unwrap_or_default();
+        let case = Case { wanted: &wanted, listed: &listed, own: &own, take_over, ttl };
+        match case.compare() {
+            Comparison::Equal => self.end_task(task, Outcome::Unchanged),
+            Comparison::Foreign(values) => {
+                let outcome = foreign(&values, listed.len());
+                self.end_task(task, outcome)
+            }
+            different @ Comparison::Different { .. } => self.write(task, listed, Some(different)),
+        }
+    }
+
+    /// Begins to write: what `difference` says, or everything where nothing is known of what is there.
+    fn write(
+        &mut self,
+        task: Task,
+        listed: Vec<Record>,
+        difference: Option<Comparison>,
+    ) -> Step<Verdict> {
+        let update = self.update(task);
+        let removes = task.family.is_some_and(|family| update.wishes[family] == Wish::Remove);
+        let writes = match difference {
+            Some(Comparison::Different { missing, surplus, other_ttl }) => {
+                writes(self.session.entry, removes, &listed, missing, surplus, other_ttl)
+            }
+            _ => {
+                let kind = if removes { StepKind::Remove } else { StepKind::Set };
+                let addresses = task.family.and_then(|family| match &update.wishes[family] {
+                    Wish::Set(addresses) => Some(addresses.iter().collect::<Vec<_>>()),
+                    Wish::Leave | Wish::Remove => None,
+                });
+                let is_each = self.session.entry.step(kind).is_some_and(|step| step.has("address"));
+                let write = |address| Write { kind, address, record: None };
+                match addresses.filter(|_| is_each) {
+                    Some(addresses) => addresses.into_iter().map(|it| write(Some(it))).collect(),
+                    None => VecDeque::from([write(None)]),
+                }
+            }
+        };
+        match writes {
+            writes if writes.is_empty() => self.end_task(task, Outcome::Unchanged),
+            writes => self.ask_for_write(task, writes, listed, None),
+        }
+    }
+
+    fn ask_for_write(
+        &mut self,
+        task: Task,
+        writes: VecDeque<Write>,
+        listed: Vec<Record>,
+        done: Option<Outcome>,
+    ) -> Step<Verdict> {
+        let Some(write) = writes.front() else {
+            return self.end_task(task, done.unwrap_or(Outcome::Unchanged));
+        };
+        let Some(step) = self.session.entry.step(write.kind) else {
+            let detail = format!("the provider's entry has no step {}", write.kind.key().word());
+            return self.end_task(task, part_of(done.as_ref(), unfit_outcome(detail)));
+        };
+        let scene = Scene {
+            address: write.address.or(write.record.as_ref().and_then(Record::address)),
+            record: write.record.as_ref(),
+            listed: &listed,
+            removes: write.kind == StepKind::Remove,
+            ..self.scene(Some(task))
+        };
+        match self.session.request(step, &scene) {
+            Ok(request) => {
+                self.stage = Stage::Write { task, writes, listed, done };
+                ask(request)
+            }
+            Err(unfit) => self.end_task(task, part_of(done.as_ref(), unfit_outcome(unfit))),
+        }
+    }
+
+    fn hear_write(
+        &mut self,
+        task: Task,
+        mut writes: VecDeque<Write>,
+        listed: Vec<Record>,
+        done: Option<Outcome>,
+        heard: Result<Answer, Silence>,
+    ) -> Step<Verdict> {
+        let Some(write) = writes.pop_front() else { return self.verdict() };
+        let done = match (self.session.judge(write.kind, heard), write.kind) {
+            (Ok((Meaning::Updated, ..)), _) => {
+                self.has_written = true;
+                Some(Outcome::Updated)
+            }
+            // What is to be removed has gone already.
+            (Ok(_), _) | (Err((Meaning::Gone, _)), StepKind::Remove) => {
+                Some(done.unwrap_or(Outcome::Unchanged))
+            }
+            (Err((Meaning::Gone, _)), StepKind::Change) if !task.is_again => {
+                self.lists.clear();
+                let task = Task { is_again: true, ..task };
+                return match self.session.entry.step(StepKind::List) {
+                    Some(list) => self.ask_for_list(task, list),
+                    None => self.verdict(),
+                };
+            }
+            (Err((_, outcome)), _) => return self.end_task(task, part_of(done.as_ref(), outcome)),
+        };
+        self.ask_for_write(task, writes, listed, done)
+    }
+}
+
+impl<'a> Search<'a> {
+    /// The search for the zone of `host`, and its first step; `zone` is the configured one, whose id
+    /// is to be found.
+    pub fn begin(
+        session: Session<'a>,
+        host: &'a Hostname,
+        details: &'a Details,
+        zone: Option<&'a Hostname>,
+    ) -> (Self, Step<ZoneAnswer>) {
+        let tries = match zone {
+            Some(zone) => vec![zone.as_str()],
+            None => suffixes(host.as_str()),
+        };
+        let mut search = Self { session, host, details, tries, at: 0, pages: None };
+        let entry = search.session.entry;
+        let step = match (entry.step(StepKind::Find), entry.step(StepKind::Login)) {
+            (None, _) => Step::Done(ZoneAnswer::Silent),
+            (Some(_), Some(login)) => match search.session.request(login, &search.scene()) {
+                Ok(request) => ask(request),
+                Err(unfit) => Step::Done(ZoneAnswer::Outcome(unfit_outcome(unfit))),
+            },
+            (Some(_), None) => search.ask(),
+        };
+        (search, step)
+    }
+
+    /// The next step after the answer to the last one.
+    pub fn hear(&mut self, heard: Result<Answer, Silence>) -> Step<ZoneAnswer> {
+        let Some(mut pages) = self.pages.take() else {
+            return match self.session.hear_login(heard) {
+                Ok(()) => self.ask(),
+                Err(outcome) => Step::Done(ZoneAnswer::Outcome(outcome)),
+            };
+        };
+        let Some(find) = self.session.entry.step(StepKind::Find) else {
+            return Step::Done(ZoneAnswer::Silent);
+        };
+        let is_tried = |row: &Value| {
+            let named = names(find, row);
+            if find.has("try") {
+                named.is_empty() || named.iter().any(|name| is_equal(name, self.tries[self.at]))
+            } else {
+                named.iter().any(|name| self.tries.iter().any(|tried| is_equal(name, tried)))
+            }
+        };
+        match self.session.hear_page(StepKind::Find, find, &mut pages, heard, &is_tried) {
+            Ok(Some(request)) => {
+                self.pages = Some(pages);
+                ask(request)
+            }
+            Ok(None) => self.choose(find, &pages.rows),
+            Err((Meaning::Gone | Meaning::Host, _)) if find.has("try") => self.next(),
+            Err((Meaning::Gone | Meaning::Host, _)) => Step::Done(ZoneAnswer::NoZone),
+            Err((_, outcome)) => Step::Done(ZoneAnswer::Outcome(outcome)),
+        }
+    }
+
+    fn scene(&self) -> Scene<'a> {
+        let tried = self.tries.get(self.at).copied();
+        let details = Some(self.details);
+        Scene { host: Some(self.host), details, tried, ..Scene::default() }
+    }
+
+    fn ask(&mut self) -> Step<ZoneAnswer> {
+        let Some(find) = self.session.entry.step(StepKind::Find) else {
+            return Step::Done(ZoneAnswer::Silent);
+        };
+        match self.session.request(find, &self.scene()) {
+            Ok(request) => {
+                let request = HttpRequest { is_list: true, ..request };
+                self.pages = Some(Pages::new(request.clone()));
+                ask(request)
+            }
+            Err(unfit) => Step::Done(ZoneAnswer::Outcome(unfit_outcome(unfit))),
+        }
+    }
+
+    /// Tries the next shorter name.
+    fn next(&mut self) -> Step<ZoneAnswer> {
+        self.at += 1;
+        if self.at < self.tries.len() { self.ask() } else { Step::Done(ZoneAnswer::NoZone) }
+    }
+
+    /// Chooses the longest name among `rows` that holds the host.
+    fn choose(&mut self, find: &EntryStep, rows: &[Value]) -> Step<ZoneAnswer> {
+        let candidates = if find.has("try") { &self.tries[self.at..=self.at] } else { &self.tries };
+        for tried in candidates {
+            let row = rows.iter().find(|row| {
+                let named = names(find, row);
+                // A service that is asked for one zone need not repeat its name.
+                (named.is_empty() && find.has("try"))
+                    || named.iter().any(|name| is_equal(name, tried))
+            });
+            if let (Some(row), Ok(zone)) = (row, tried.parse()) {
+                let id = find.id.as_ref().and_then(|id| id.text(row));
+                let id = id.map(|id| id.rsplit('/').next().unwrap_or_default().to_owned());
+                return Step::Done(ZoneAnswer::Zone(zone, id));
+            }
+        }
+        if find.has("try") { self.next() } else { Step::Done(ZoneAnswer::NoZone) }
+    }
+}
+
+impl Session<'_> {
+    /// Takes what the answer to the login brings.
+    fn hear_login(&mut self, heard: Result<Answer, Silence>) -> Result<(), Outcome> {
+        let cookies = heard.as_ref().map(|answer| answer.cookies.clone()).unwrap_or_default();
+        let (_, _, tree) = self.judge(StepKind::Login, heard).map_err(|(_, outcome)| outcome)?;
+        let Some(login) = self.entry.step(StepKind::Login) else { return Ok(()) };
+        for (name, path) in &login.take {
+            let Some(value) = path.text(&tree).filter(|value| !value.is_empty()) else {
+                let detail = ["the answer to the login has no ", name].concat();
+                return Err(Outcome::deferred(Fault::Unintelligible, detail));
+            };
+            self.taken.push((name.clone(), Secret::new(&value)));
+        }
+        let pairs: Vec<_> = cookies.iter().map(Secret::expose).collect();
+        self.cookies = (!pairs.is_empty()).then(|| Secret::new(&pairs.join("; ")));
+        Ok(())
+    }
+
+    /// What the answer to a request of that kind means: a success with the answer's tree, or another
+    /// meaning with the outcome.
+    fn judge(
+        &self,
+        kind: StepKind,
+        heard: Result<Answer, Silence>,
+    ) -> Result<(Meaning, Answer, Value), (Meaning, Outcome)> {
+        let answer = heard.map_err(|silence| (Meaning::Unintelligible, silence.into()))?;
+        let tree = rows::tree_of(&answer.body);
+        let meaning = self.meaning(kind, &answer, tree.as_ref());
+        match meaning {
+            Meaning::Updated | Meaning::Unchanged => {
+                Ok((meaning, answer, tree.unwrap_or(Value::Null)))
+            }
+            _ => Err((meaning, outcome(kind, meaning, &answer))),
+        }
+    }
+
+    fn meaning(&self, kind: StepKind, answer: &Answer, tree: Option<&Value>) -> Meaning {
+        let ok = self.entry.step(kind).map(|step| &step.ok[..]).unwrap_or_default();
+        let Entry { answers, otherwise, is_rest, has_pages, .. } = self.entry;
+        let rules = Rules { answers, otherwise: *otherwise, rest: *is_rest, pages: *has_pages, ok };
+        answer::meaning(answer, tree, &rules)
+    }
+
+    /// Adds the rows of an answer to `pages`; returns the request for the next page, if there is one.
+    fn hear_page(
+        &self,
+        kind: StepKind,
+        step: &EntryStep,
+        pages: &mut Pages,
+        heard: Result<Answer, Silence>,
+        keep: &dyn Fn(&Value) -> bool,
+    ) -> Result<Option<HttpRequest>, (Meaning, Outcome)> {
+        let answer = heard.map_err(|silence| (Meaning::Unintelligible, silence.into()))?;
+        let strange = |what: &str| {
+            let detail = format!("{}: {what}", kind.key().word());
+            (Meaning::Unintelligible, Outcome::deferred(Fault::Unintelligible, detail))
+        };
+        let is_kept = |row: &Value| {
+            keep(row) && step.filter.as_ref().is_none_or(|filter| filter.holds_on_row(row))
+        };
+        let read = rows::rows(&answer.body, &step.at, &mut |row| is_kept(row));
+        let (rows, rest) = match read {
+            Ok(rows) => {
+                pages.found |= rows.found;
+                (rows.kept, Some(rows.rest))
+            }
+            Err(what) if !answer.body.trim_ascii().is_empty() && is_success(answer.status) => {
+                return Err(strange(what));
+            }
+            Err(_) => (Vec::new(), None),
+        };
+        let meaning = self.meaning(kind, &answer, rest.as_ref());
+        if !matches!(meaning, Meaning::Updated | Meaning::Unchanged) {
+            return Err((meaning, outcome(kind, meaning, &answer)));
+        }
+        // An error that counts as success says "no records" in its own way.
+        let says_none = step.ok.iter().any(|ok| ok.holds(&Seen::of(&answer, rest.as_ref())));
+        if !pages.found && !says_none && rest.is_some() {
+            return Err(strange("the answer has no list where the entry expects it"));
+        }
+        pages.rows.extend(rows);
+        let next =
+            step.next.as_ref().and_then(|next| next_page(next, &answer, rest.as_ref()?, pages));
+        match next {
+            None => Ok(None),
+            Some(Err(what)) => Err(strange(what)),
+            Some(Ok(url)) => {
+                pages.seen.push(url.expose().to_owned());
+                Ok(Some(HttpRequest { url, ..pages.first.clone() }))
+            }
+        }
+    }
+
+    /// Whether `row` has the name of the scene's host; a row without a name is the host's.
+    fn is_named(&self, step: &EntryStep, row: &Value, scene: &Scene<'_>) -> bool {
+        let Some(paths) = &step.name else { return true };
+        let Some(host) = scene.host else { return false };
+        paths.texts(row).iter().any(|name| match (self.entry.names_are_labels, scene.zone) {
+            (true, Some(zone)) => match label(host, zone) {
+                "" => ["", "@", &*self.entry.apex].contains(&&**name),
+                label => is_equal(name, label),
+            },
+            _ => is_equal(name, host.as_str()),
+        })
+    }
+
+    /// Whether `row` has the type of `family`; a row without a type counts.
+    fn is_typed(&self, step: &EntryStep, row: &Value, family: Option<Family>) -> bool {
+        let (Some(paths), Some(family)) = (&step.kind, family) else { return true };
+        let wanted = self.record_type(family);
+        paths.texts(row).iter().any(|kind| kind.eq_ignore_ascii_case(wanted))
+    }
+}
+
+impl Pages {
+    fn new(first: HttpRequest) -> Self {
+        let seen = vec![first.url.expose().to_owned()];
+        Self { first, seen, rows: Vec::new(), found: false }
+    }
+}
+
+/// The records in `row`: one for each of its values.
+fn records(step: &EntryStep, row: &Value, id: Option<&str>) -> Vec<Record> {
+    let id = step.id.as_ref().and_then(|paths| paths.text(row)).or(id.map(str::to_owned));
+    let ttl = step.ttl.as_ref().and_then(|paths| paths.text(row)?.parse().ok());
+    let values = step.value.as_ref().map(|paths| paths.texts(row)).unwrap_or_default();
+    let record = |value| Record { id: id.clone(), value, ttl, row: row.clone() };
+    values.into_iter().map(record).collect()
+}
+
+/// The URL of the next page, if there is one; the error says why it is not asked for.
+fn next_page(
+    next: &Next,
+    answer: &Answer,
+    rest: &Value,
+    pages: &Pages,
+) -> Option<Result<Guarded, &'static str>> {
+    let first = pages.first.url.expose();
+    let server = origin(first);
+    let is_value = |value: &String| !matches!(&**value, "" | "0" | "false" | "null");
+    let whole = |url: String| -> Guarded {
+        (if url.starts_with('/') { [server, &url].concat() } else { url }).into()
+    };
+    let url = match next {
+        Next::Link => whole(answer.next.clone()?),
+        Next::Value(path, name) => {
+            let value = path.text(rest).filter(is_value)?;
+            if name.is_empty() {
+                whole(value)
+            } else {
+                let mut url = pages.first.url.clone();
+                url.push(if first.contains('?') { "&" } else { "?" });
+                url.push(name);
+                url.push("=");
+                url.push(&query_value(&value));
+                url
+            }
+        }
+    };
+    Some(if origin(url.expose()) != server {
+        Err("its next page is on another server")
+    } else if pages.seen.iter().any(|seen| seen == url.expose()) {
+        Err("its pages lead back to one that was read")
+    } else if pages.seen.len() >= MOST_PAGES {
+        Err("it has more than 20 pages")
+    } else {
+        Ok(url)
+    })
+}
+
+/// The writes that make `listed` what is wanted.
+fn writes(
+    entry: &Entry,
+    removes: bool,
+    listed: &[Record],
+    missing: Vec<IpAddr>,
+    surplus: Vec<Record>,
+    other_ttl: Vec<Record>,
+) -> VecDeque<Write> {
+    let write = |kind, address, record| Write { kind, address, record };
+    let of_whole = |kind: StepKind| {
+        entry.step(kind).is_some_and(|step| !["id", "address"].iter().any(|name| step.has(name)))
+    };
+    if removes {
+        if of_whole(StepKind::Remove) {
+            return VecDeque::from([write(StepKind::Remove, None, surplus.into_iter().next())]);
+        }
+        let one = |record| write(StepKind::Remove, None, Some(record));
+        return surplus.into_iter().map(one).collect();
+    }
+    if entry.step(StepKind::Set).is_some() {
+        let is_new = listed.is_empty() && entry.step(StepKind::Create).is_some();
+        let kind = if is_new { StepKind::Create } else { StepKind::Set };
+        let address = missing.first().copied().or(other_ttl.first().and_then(Record::address));
+        return VecDeque::from([write(kind, address, None)]);
+    }
+    let mut all = VecDeque::new();
+    let (mut missing, mut surplus) = (VecDeque::from(missing), VecDeque::from(surplus));
+    if entry.step(StepKind::Change).is_some() {
+        all.extend(
+            other_ttl
+                .into_iter()
+                .map(|record| write(StepKind::Change, record.address(), Some(record))),
+        );
+        while let (Some(address), Some(_)) = (missing.front(), surplus.front()) {
+            let address = *address;
+            missing.pop_front();
+            all.push_back(write(StepKind::Change, Some(address), surplus.pop_front()));
+        }
+    }
+    all.extend(missing.into_iter().map(|address| write(StepKind::Create, Some(address), None)));
+    all.extend(surplus.into_iter().map(|record| write(StepKind::Remove, None, Some(record))));
+    all
+}
+
+/// The outcome of `meaning`, which is no success.
+fn outcome(kind: StepKind, meaning: Meaning, answer: &Answer) -> Outcome {
+    let detail = [kind.key().word(), ": ", &answer.summary()].concat();
+    let rejected = |rejection| Outcome::rejected(rejection, detail.clone());
+    let deferred = |fault| Outcome::deferred(fault, detail.clone());
+    match meaning {
+        Meaning::Abuse => rejected(Rejection::Abuse),
+        Meaning::Agent => rejected(Rejection::Agent),
+        Meaning::Feature => rejected(Rejection::Feature),
+        Meaning::Skew => deferred(Fault::Skew),
+        Meaning::Throttled => {
+            let retry_after = Some(answer.retry_after.unwrap_or(PAUSE));
+            Outcome::Deferred(Deferral { fault: Fault::Throttled, detail, retry_after })
+        }
+        Meaning::Credential => rejected(Rejection::Credential),
+        Meaning::Forbidden => rejected(Rejection::Forbidden),
+        Meaning::Gone | Meaning::Host => rejected(Rejection::Host),
+        Meaning::Busy => deferred(Fault::Busy),
+        Meaning::Server => {
+            let retry_after = answer.retry_after;
+            Outcome::Deferred(Deferral { fault: Fault::Server, detail, retry_after })
+        }
+        Meaning::Request => rejected(Rejection::Request),
+        Meaning::Unchanged | Meaning::Updated | Meaning::Unintelligible => {
+            deferred(Fault::Unintelligible)
+        }
+    }
+}
+
+/// The outcome of a request that cannot be made.
+fn unfit_outcome(unfit: String) -> Outcome {
+    Outcome::rejected(Rejection::Request, unfit)
+}
+
+/// The outcome of a task whose last write failed with `outcome`, after the success `done` of others.
+fn part_of(done: Option<&Outcome>, outcome: Outcome) -> Outcome {
+    if done == Some(&Outcome::Updated) { doubtful(outcome) } else { outcome }
+}
+
+/// `outcome` as "could not confirm": a part has been changed.
+fn doubtful(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Deferred(deferral) if deferral.fault.leaves_doubt() => Outcome::Deferred(deferral),
+        Outcome::Deferred(Deferral { detail, retry_after, .. }) => {
+            let detail = ["a part was changed, then ", &detail].concat();
+            Outcome::Deferred(Deferral { fault: Fault::Server, detail, retry_after })
+        }
+        Outcome::Rejected(refusal) => {
+            let detail = ["a part was changed, then ", &refusal.detail].concat();
+            Outcome::deferred(Fault::Server, detail)
+        }
+        Outcome::Updated | Outcome::Unchanged => outcome,
+    }
+}
+
+/// The refusal to touch the records of others.
+fn foreign(values: &[String], listed: usize) -> Outcome {
+    let clean =
+        |value: &String| -> String { value.chars().filter(|c| !c.is_control()).take(64).collect() };
+    let named: Vec<_> = values.iter().take(MOST_NAMED).map(clean).collect();
+    let more = if values.len() > MOST_NAMED { " and others" } else { "" };
+    let beside = if listed > values.len() || values.len() > 1 { " among several" } else { "" };
+    let detail = format!(
+        "the name has records{beside} that Homing did not set: {}{more}; remove them at the provider, or write take-over = true in its [[host]] to replace them",
+        named.join(", ")
+    );
+    Outcome::rejected(Rejection::Request, detail)
+}
+
+fn severity(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Unchanged => 0,
+        Outcome::Updated => 1,
+        Outcome::Rejected(_) => 2,
+        Outcome::Deferred(_) => 3,
+    }
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+/// What names a list: its method, URL and body.
+fn list_key(request: &HttpRequest) -> String {
+    let body = request.body.as_ref().map(|body| body.parts().1.expose()).unwrap_or_default();
+    let method = if request.method == Method::Get { "" } else { request.method.as_str() };
+    [method, request.url.expose(), "\n", body].concat()
+}
+
+/// The names of a row, or the row itself where it is a bare name.
+fn names(step: &EntryStep, row: &Value) -> Vec<String> {
+    match &step.name {
+        _ if step.has_bare_ids => vec![scalar(row)],
+        Some(paths) => Paths::texts(paths, row),
+        None => Vec::new(),
+    }
+}
+
+fn scalar(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Whether two names are equal, without regard to case and to a final dot.
+fn is_equal(name: &str, other: &str) -> bool {
+    name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case(other)
+}
+
+/// Every suffix of `name` with a dot in it, longest first.
+fn suffixes(name: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = name;
+    while let Some((_, after)) = rest.split_once('.') {
+        found.push(rest);
+        rest = after;
+    }
+    found
+}
