@@ -14,6 +14,7 @@ use std::{env, fs};
 
 use homing::core::address::{Addresses, Family, PerFamily};
 use homing::core::built_in;
+use homing::core::feature::Feature;
 use homing::core::memory::ZoneKey;
 use homing::core::name::Hostname;
 use homing::core::outcome::Outcome;
@@ -65,6 +66,11 @@ fn setting(line: &str) -> Option<(&str, &str)> {
     is_key.then_some((key, value))
 }
 
+/// Whether this build speaks to `provider`; each is spoken to by one of the builds that are tested.
+fn is_here(provider: &Provider) -> bool {
+    provider.manners().feature.is_none_or(Feature::is_here)
+}
+
 /// Reads a file: its head, and its cases.
 fn read(text: &str) -> (String, Setup, Vec<Case>) {
     let (mut head, mut setup, mut cases) = (String::new(), Setup::default(), Vec::<Case>::new());
@@ -80,9 +86,8 @@ fn read(text: &str) -> (String, Setup, Vec<Case>) {
             continue;
         }
         let case = cases.last_mut().unwrap();
-        let begins = |line: &&str| {
-            ["> ", "< ", "= ", "== "].iter().any(|sign| line.starts_with(sign))
-        };
+        let begins =
+            |line: &&str| ["> ", "< ", "= ", "== "].iter().any(|sign| line.starts_with(sign));
         let mut body = |first: &str| {
             let mut body = first.to_owned();
             while let Some(line) = lines.next_if(|line| !begins(line)) {
@@ -245,11 +250,11 @@ fn walk(provider: &Provider, setup: &Setup, case: &Case) -> (String, Vec<String>
     let details = details(case);
     let now = Timestamp::from_secs(1_790_000_000);
     let moment = Moment { now, clock_is_set: true, nonce: 7 };
-    let credential =
-        Credential { login: setup.login.clone(), secret: Secret::new(&setup.secret) };
+    let credential = Credential { login: setup.login.clone(), secret: Secret::new(&setup.secret) };
     let zone: Option<Hostname> = setup.zone.as_ref().map(|zone| zone.parse().unwrap());
     let host: Hostname = setup.host.parse().unwrap();
-    let is_search = case.parts.iter().any(|part| matches!(part, Part::Setting(key, _) if key == "find"));
+    let is_search =
+        case.parts.iter().any(|part| matches!(part, Part::Setting(key, _) if key == "find"));
     let update = Update { host: host.clone(), wishes: wishes(case) };
     let request = Request {
         hosts: vec![0],
@@ -258,7 +263,10 @@ fn walk(provider: &Provider, setup: &Setup, case: &Case) -> (String, Vec<String>
         conditions: Vec::new(),
         details: vec![details.clone()],
         is_anew: false,
-        zone: ZoneKey { provider: provider.name.to_string(), zone: zone.clone().or(provider.zone.clone()) },
+        zone: ZoneKey {
+            provider: provider.name.to_string(),
+            zone: zone.clone().or(provider.zone.clone()),
+        },
         counts: Vec::new(),
         at: now,
     };
@@ -266,20 +274,30 @@ fn walk(provider: &Provider, setup: &Setup, case: &Case) -> (String, Vec<String>
         let (credential, details) = (&credential, &details);
         let job = ZoneJob { provider, credential, host: &host, zone: None, details, moment };
         let (mut talk, step) = ZoneTalk::begin(&job);
-        hold(case, step, |heard| talk.hear(heard), |answer| match answer {
-            ZoneAnswer::Zone(zone, None) => format!("zone {zone}"),
-            ZoneAnswer::Zone(zone, Some(id)) => format!("zone {zone} {id}"),
-            ZoneAnswer::NoZone => "no zone".into(),
-            ZoneAnswer::Silent => "silent".into(),
-            ZoneAnswer::Outcome(it) => outcome(it),
-        })
+        hold(
+            case,
+            step,
+            |heard| talk.hear(heard),
+            |answer| match answer {
+                ZoneAnswer::Zone(zone, None) => format!("zone {zone}"),
+                ZoneAnswer::Zone(zone, Some(id)) => format!("zone {zone} {id}"),
+                ZoneAnswer::NoZone => "no zone".into(),
+                ZoneAnswer::Silent => "silent".into(),
+                ZoneAnswer::Outcome(it) => outcome(it),
+            },
+        )
     } else {
         let job = Job { provider, credential: &credential, request: &request, moment };
         let (mut talk, step) = Talk::begin(&job);
-        hold(case, step, |heard| talk.hear(heard), |verdict| match verdict {
-            Verdict::All(it) => outcome(it),
-            other => format!("{other:?}"),
-        })
+        hold(
+            case,
+            step,
+            |heard| talk.hear(heard),
+            |verdict| match verdict {
+                Verdict::All(it) => outcome(it),
+                other => format!("{other:?}"),
+            },
+        )
     };
     (text, problems)
 }
@@ -334,7 +352,8 @@ fn every_provider_does_what_its_exchanges_say() {
     let writes = env::var_os("HOMING_WRITE_EXCHANGES").is_some();
     let mut problems = Vec::new();
     let mut count = 0;
-    for provider in built_in::all().filter(|provider| provider.http.is_some()) {
+    for provider in built_in::all().filter(|provider| provider.http.is_some() && is_here(provider))
+    {
         let path = directory().join(format!("{}.txt", provider.name));
         let Ok(text) = fs::read_to_string(&path) else {
             problems.push(format!("{}: there is no file of exchanges", provider.name));

@@ -72,6 +72,12 @@ impl Context<'_> {
             }
             self.check_twice((item, name), at, notes);
         }
+        if let (Some(setting), Some(provider)) = (section.get("provider"), provider)
+            && let Some(feature) = provider.manners().feature.filter(|feature| !feature.is_here())
+        {
+            let what = feature.refusal(&format!("the provider {}", provider.name));
+            notes.add(setting.at, &setting.name, what);
+        }
         let zone = zone(section, provider, &names, notes);
         let sources = self.sources(section, provider, notes);
         let refresh = section.parsed("refresh", notes, value::refresh);

@@ -153,7 +153,12 @@ impl Provider {
                 })?;
             }
             ProviderKey::ApiUrl => {
-                self.api_url = Some(Cow::Owned(text.trim_end_matches('/').to_owned()));
+                // What an entry's paths are put behind may end in a slash.
+                let is_base = self.protocol.is_described_by(ProviderKey::Set);
+                self.api_url = Some(match text.strip_suffix('/') {
+                    Some(bare) if !is_base => Cow::Owned(bare.trim_end_matches('/').to_owned()),
+                    _ => text,
+                });
             }
             ProviderKey::Batch => self.batch = text.parse().map_err(|_| "is no number")?,
             ProviderKey::CaFile => self.ca_file = Some(text),

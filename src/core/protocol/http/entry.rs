@@ -8,9 +8,11 @@ use std::fmt;
 
 use super::answer::{Condition, Meaning};
 use super::path::{Path, Paths};
+use super::signing::Sign;
 use super::template::{Form, Template, Value};
 use super::tree::Tree;
 use crate::core::address::PerFamily;
+use crate::core::feature::Feature;
 use crate::core::nearest::nearest;
 use crate::core::order;
 use crate::core::protocol::Method;
@@ -59,8 +61,8 @@ pub struct Entry {
     pub pairs: Vec<(Text, PerFamily<Text>)>,
     /// The limits of the time to live.
     pub ttl: Ttl,
-    /// How requests are signed, as the entry says it.
-    pub sign: Option<Text>,
+    /// How requests are signed, if they are.
+    pub sign: Option<Sign>,
     /// The claims of `{jwt}`.
     pub jwt: Option<Template>,
     /// Whether success and refusals are read from the status as well (REST).
@@ -268,7 +270,7 @@ impl StepKind {
 impl Entry {
     /// The entry of `settings` whose paths are put behind `api_url`; the error is the first problem.
     pub fn read(settings: Settings, api_url: Option<&Text>) -> Result<Self, Wrong> {
-        let base = api_url.map(|text| template(text, "api-url")).transpose()?.unwrap_or_default();
+        let base = api_url.map(|text| &**text).unwrap_or_default();
         let mut entry = Self {
             settings,
             manners: *Protocol::Http.manners(),
@@ -296,7 +298,7 @@ impl Entry {
         let settings = std::mem::take(&mut entry.settings);
         let mut answers = None;
         for (key, value) in &settings {
-            let reader = Reader { key: key.word().to_owned(), base: &base };
+            let reader = Reader { key: key.word().to_owned(), base };
             match key {
                 ProviderKey::Answer => entry.read_answers(&reader, value)?,
                 ProviderKey::Answers => {
@@ -335,7 +337,10 @@ impl Entry {
                         .ok_or_else(|| reader.wrong("must be 1, 2 or 3"))?;
                 }
                 ProviderKey::SetItem => entry.set_item = Some(reader.template(value)?),
-                ProviderKey::Sign => entry.sign = Some(reader.text(value)?.clone()),
+                ProviderKey::Sign => {
+                    let read = Sign::parse(reader.text(value)?);
+                    entry.sign = Some(read.map_err(|what| reader.wrong(what))?);
+                }
                 ProviderKey::Ttl => entry.ttl = reader.ttl(value)?,
                 key => {
                     if let Some(kind) = StepKind::ALL.into_iter().find(|kind| kind.key() == *key) {
@@ -363,6 +368,11 @@ impl Entry {
         let shares = [StepKind::Login, StepKind::Find, StepKind::List].into_iter().any(has);
         let can_make_several = has(StepKind::List) && has(StepKind::Create);
         Manners {
+            feature: if self.key.is_some() {
+                Some(Feature::CloudKeys)
+            } else {
+                self.sign.as_ref().map(|_| Feature::Cloud)
+            },
             secret: if self.needs_login() { SecretKind::Password } else { SecretKind::Token },
             zone: if has(StepKind::Find) && needs_zone {
                 ZoneNeed::Always
@@ -440,7 +450,7 @@ impl Entry {
     /// Whether a login is used beside the secret.
     pub fn needs_login(&self) -> bool {
         !self.login_in_secret
-            && (self.sign.as_deref().is_some_and(|sign| sign != "ovh")
+            && (self.sign.as_ref().is_some_and(Sign::needs_login)
                 || ["login", "basic"].iter().any(|name| self.uses(name)))
     }
 
@@ -644,7 +654,7 @@ struct Reader<'a> {
     /// The key with its path.
     key: String,
     /// What is put before a path.
-    base: &'a Template,
+    base: &'a str,
 }
 
 impl Reader<'_> {
@@ -837,16 +847,17 @@ impl Reader<'_> {
 
     /// A path behind the base, or a whole URL.
     fn url(&self, value: &Tree) -> Result<Template, Wrong> {
-        let url = self.template(value)?;
         let text = self.text(value)?;
         let is_whole = ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme));
         if is_whole {
-            return Ok(url);
+            return self.template(value);
         }
         if self.base.is_empty() {
             return Err(self.wrong("is a path without a server; write api-url, or https://… here"));
         }
-        Ok(self.base.clone().then(url))
+        let is_path = text.starts_with('/');
+        let base = if is_path { self.base.trim_end_matches('/') } else { self.base };
+        template(&Cow::Owned([base, text].concat()), &self.key)
     }
 
     fn next(&self, value: &Tree) -> Result<Next, Wrong> {

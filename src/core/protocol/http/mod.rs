@@ -13,5 +13,6 @@ pub mod scene;
 pub mod session;
 #[cfg(feature = "cloud")]
 pub mod sign;
+mod signing;
 pub mod template;
 pub mod tree;

@@ -173,10 +173,14 @@ impl<'w, 'r> Walk<'w, 'r> {
         is_there
     }
 
-    fn scalar<E: Error>(mut self, value: Value, length: usize) -> Result<Option<Value>, E> {
+    fn scalar<E: Error>(self, value: Value, length: usize) -> Result<Option<Value>, E> {
         self.reader.spend(length)?;
-        if self.is_there() && !value.is_null() {
-            self.reader.offer(&value)?;
+        if self.place.is_some_and(<[_]>::is_empty) {
+            // The texts of an error are no list: one scalar among several says nothing of a place.
+            self.reader.rows.found |= value.is_null() || !self.is_one_of_many;
+            if !value.is_null() {
+                self.reader.offer(&value)?;
+            }
         }
         Ok(Some(value))
     }
@@ -235,7 +239,10 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
             }
         }
         let place = match self.place {
-            Some([name, names @ ..]) if &**name == EVERY => Some(names),
+            Some([name, names @ ..]) if &**name == EVERY => {
+                self.reader.rows.found = true;
+                Some(names)
+            }
             place => place,
         };
         let mut list = Vec::new();

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::compare::Record;
 use super::entry::{BodyForm, Entry, Header, Step};
+use super::signing;
 use super::template::{Form, Missing, Template, Value};
 use crate::core::address::{Family, PerFamily};
 use crate::core::name::Hostname;
@@ -89,11 +90,6 @@ impl<'a> Session<'a> {
         // A whole URL that is a secret stands as it is.
         let is_secret = step.url.begins_with_secret();
         let url = fill(&step.url, if is_secret { Form::Plain } else { Form::Percent })?;
-        let mut headers = Vec::new();
-        let own = self.entry.headers.iter().filter(|_| !step.is_bare);
-        for Header { name, value } in own.chain(&step.headers) {
-            headers.push((name.clone(), fill(value, Form::Plain)?));
-        }
         let body = match &step.body {
             None => None,
             Some((form, template)) => Some(match form {
@@ -109,8 +105,38 @@ impl<'a> Session<'a> {
                 BodyForm::Xml => Body::Xml(fill(template, Form::Xml)?),
             }),
         };
+        let mut headers = Vec::new();
+        let own = self.entry.headers.iter().filter(|_| !step.is_bare);
+        for Header { name, value } in own.chain(&step.headers) {
+            let with_body = |name: &str| match (name, &body) {
+                ("body-signature", Some(body)) => {
+                    let body = body.parts().1.expose();
+                    let text = signing::body_signature(self.secret(), self.key()?, body)?;
+                    Some(Value::Secret(Cow::Owned(Secret::new(&text))))
+                }
+                _ => self.value(name, Form::Plain, scene),
+            };
+            let text = value.fill(Form::Plain, &with_body);
+            headers.push((name.clone(), text.map_err(|missing| no_value(&missing))?));
+        }
         let via = scene.wishes.and_then(|wishes| self.via(wishes));
-        Ok(HttpRequest { method: step.method, headers, body, via, ..HttpRequest::get(url, None) })
+        let request =
+            HttpRequest { method: step.method, headers, body, via, ..HttpRequest::get(url, None) };
+        let Some(sign) = self.entry.sign.as_ref().filter(|_| !step.is_bare) else {
+            return Ok(request);
+        };
+        let parts: Vec<&str> =
+            self.secret().expose().splitn(self.entry.secret_parts, ':').collect();
+        Ok(sign.signed(request, self.credential, &parts, (&self.moment, self.asked)))
+    }
+
+    fn secret(&self) -> &Secret {
+        &self.credential.secret
+    }
+
+    /// The form of the key file that the secret is.
+    fn key(&self) -> Option<&str> {
+        self.entry.key.as_deref()
     }
 
     /// The family that the connection has to use, so that the service does not publish the address
@@ -209,6 +235,16 @@ impl<'a> Session<'a> {
 
     /// The value of a place whose name is the entry's own.
     fn named_value<'v>(&'v self, name: &str, scene: &Scene<'v>) -> Option<Value<'v>> {
+        if name == "jwt" {
+            let value = |name: &str| self.value(name, Form::Json, scene);
+            let claims = self.entry.jwt.as_ref()?.fill(Form::Json, &value).ok()?;
+            let token = signing::jwt(self.secret(), self.key()?, claims.expose())?;
+            return Some(Value::Secret(Cow::Owned(token)));
+        }
+        if let Some(field) = name.strip_prefix("key.") {
+            let field = signing::field(self.secret(), self.key()?, field)?;
+            return Some(Value::Text(Cow::Owned(field)));
+        }
         if let Some(option) = name.strip_prefix("opt.") {
             return Some(Value::Text(Cow::Borrowed(scene.details?.option(option)?)));
         }
@@ -275,6 +311,7 @@ impl<'a> Scene<'a> {
 fn no_value(Missing(name): &Missing) -> Unfit {
     let name = match &**name {
         "zone" | "label" => "zone; write zone in its [[host]]",
+        "jwt" | "body-signature" => "signature; check the key file",
         "zone-id" => "zone's id; write zone-id in its options",
         "login" | "basic" => "login; write username in its [[host]]",
         name => name.strip_prefix("opt.").unwrap_or(name),

@@ -126,6 +126,7 @@ impl<'a> Conversation<'a> {
         let (lists, has_written, stage) = (Vec::new(), false, Stage::Over);
         let mut talk = Self { session, request, tasks, outcomes, lists, has_written, stage };
         let step = match talk.session.entry.step(StepKind::Login) {
+            _ if talk.session.needs_clock() => talk.close(&unset_clock()),
             Some(login) => match talk.session.request(login, &talk.scene(None)) {
                 Ok(request) => {
                     talk.stage = Stage::Login;
@@ -482,7 +483,9 @@ impl<'a> Conversation<'a> {
             (Ok(_), _) | (Err((Meaning::Gone, _)), StepKind::Remove) => {
                 Some(done.unwrap_or(Outcome::Unchanged))
             }
-            (Err((Meaning::Gone, _)), StepKind::Change) if !task.is_again => {
+            (Err((Meaning::Gone, _)), StepKind::Change | StepKind::Set)
+                if !task.is_again && !listed.is_empty() =>
+            {
                 self.lists.clear();
                 let task = Task { is_again: true, ..task };
                 return match self.session.entry.step(StepKind::List) {
@@ -512,6 +515,7 @@ impl<'a> Search<'a> {
         let mut search = Self { session, host, details, tries, at: 0, pages: None };
         let entry = search.session.entry;
         let step = match (entry.step(StepKind::Find), entry.step(StepKind::Login)) {
+            _ if search.session.needs_clock() => Step::Done(ZoneAnswer::Outcome(unset_clock())),
             (None, _) => Step::Done(ZoneAnswer::Silent),
             (Some(_), Some(login)) => match search.session.request(login, &search.scene()) {
                 Ok(request) => ask(request),
@@ -536,7 +540,7 @@ impl<'a> Search<'a> {
         let is_tried = |row: &Value| {
             let named = names(find, row);
             if find.has("try") {
-                named.is_empty() || named.iter().any(|name| is_equal(name, self.tries[self.at]))
+                find.name.is_none() || named.iter().any(|name| is_equal(name, self.tries[self.at]))
             } else {
                 named.iter().any(|name| self.tries.iter().any(|tried| is_equal(name, tried)))
             }
@@ -586,11 +590,12 @@ impl<'a> Search<'a> {
             let row = rows.iter().find(|row| {
                 let named = names(find, row);
                 // A service that is asked for one zone need not repeat its name.
-                (named.is_empty() && find.has("try"))
+                (find.name.is_none() && !find.has_bare_ids && find.has("try"))
                     || named.iter().any(|name| is_equal(name, tried))
             });
             if let (Some(row), Ok(zone)) = (row, tried.parse()) {
-                let id = find.id.as_ref().and_then(|id| id.text(row));
+                let id = find.id.as_ref().filter(|_| self.session.entry.needs_zone_id());
+                let id = id.and_then(|id| id.text(row));
                 let id = id.map(|id| id.rsplit('/').next().unwrap_or_default().to_owned());
                 return Step::Done(ZoneAnswer::Zone(zone, id));
             }
@@ -600,6 +605,12 @@ impl<'a> Search<'a> {
 }
 
 impl Session<'_> {
+    /// Whether requests are signed with the time, which this machine does not know.
+    fn needs_clock(&self) -> bool {
+        let is_signed = self.entry.sign.is_some() || self.entry.key.is_some();
+        is_signed && !self.moment.clock_is_set
+    }
+
     /// Takes what the answer to the login brings.
     fn hear_login(&mut self, heard: Result<Answer, Silence>) -> Result<(), Outcome> {
         let cookies = heard.as_ref().map(|answer| answer.cookies.clone()).unwrap_or_default();
@@ -608,7 +619,7 @@ impl Session<'_> {
         for (name, path) in &login.take {
             let Some(value) = path.text(&tree).filter(|value| !value.is_empty()) else {
                 let detail = ["the answer to the login has no ", name].concat();
-                return Err(Outcome::deferred(Fault::Unintelligible, detail));
+                return Err(Outcome::rejected(Rejection::Request, detail));
             };
             self.taken.push((name.clone(), Secret::new(&value)));
         }
@@ -656,10 +667,10 @@ impl Session<'_> {
             let detail = format!("{}: {what}", kind.key().word());
             (Meaning::Unintelligible, Outcome::deferred(Fault::Unintelligible, detail))
         };
-        let is_kept = |row: &Value| {
+        let mut is_kept = |row: &Value| {
             keep(row) && step.filter.as_ref().is_none_or(|filter| filter.holds_on_row(row))
         };
-        let read = rows::rows(&answer.body, &step.at, &mut |row| is_kept(row));
+        let read = rows::rows(&answer.body, &step.at, &mut is_kept);
         let (rows, rest) = match read {
             Ok(rows) => {
                 pages.found |= rows.found;
@@ -841,6 +852,12 @@ fn outcome(kind: StepKind, meaning: Meaning, answer: &Answer) -> Outcome {
             deferred(Fault::Unintelligible)
         }
     }
+}
+
+/// The outcome of a conversation whose requests would be signed with a wrong time.
+fn unset_clock() -> Outcome {
+    let detail = "this machine's clock is not set, and requests are signed with the time";
+    Outcome::deferred(Fault::Clock, detail)
 }
 
 /// The outcome of a request that cannot be made.

@@ -60,17 +60,6 @@ impl Template {
         Ok(template)
     }
 
-    /// Whether it is empty.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// This template, and then `other`.
-    pub fn then(mut self, other: Self) -> Self {
-        self.0.extend(other.0);
-        self
-    }
-
     /// The fixed text that it begins with.
     pub fn fixed_start(&self) -> &str {
         match self.0.first() {
