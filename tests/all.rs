@@ -58,6 +58,7 @@ mod rfc2136;
 mod rounds;
 mod sandbox;
 mod secrets;
+mod services;
 mod supervised;
 #[cfg(feature = "tokens")]
 mod token_files;

@@ -13,7 +13,6 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread::sleep;
 use std::time::Duration;
 
 use server::{Rails, Release, Role, World, chance};
@@ -107,12 +106,11 @@ fn serve(options: &Options) -> io::Result<()> {
     print(&introduction(&options.dir, &rails.url()))?;
     let mut seen = 0;
     loop {
-        let asked = rails.asked();
-        for request in &asked[seen..] {
+        let requests = rails.requests_from(seen, Duration::from_secs(3600));
+        seen += requests.len();
+        for request in &requests {
             print(&format!("{request}\n"))?;
         }
-        seen = asked.len();
-        sleep(Duration::from_millis(100));
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! `cargo run --example sandbox` starts it with a demo account, writes a configuration that is
 //! ready for use, says what to try, and then prints one line for each request until Ctrl-C.
-//! Secrets go into files only. See `--help`.
+//! Secrets go into files only. `--provider NAME` plays another service. See `--help`.
 
 mod command;
 #[path = "server/mod.rs"]
 mod server;
+mod trial;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -34,6 +35,9 @@ Usage: sandbox [OPTION…]
   --port-file FILE        write `url=`, `update-url=` and `dns=` lines once all of them answer
   --legacy                the token API as it was before December 2023
   --no-throttle           no limits on how often one may ask
+  --provider NAME         another service than deSEC: cloudflare, digitalocean, duckdns, gandi,
+                          hetzner, namecheap, porkbun, route53; with --listen, --dir
+                          [./sandbox/NAME], --zone, --port-file, --no-throttle and --quiet
   --quiet                 print nothing
   --help                  this text
 
@@ -65,11 +69,17 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::from(FAILED),
         };
     }
-    let account = match demo_account(&options) {
-        Ok(account) => account,
-        Err(problem) => return end(USAGE, &problem),
+    let served = match options.provider.as_deref().filter(|name| *name != "desec") {
+        Some(name) => match trial::service(name, &options) {
+            Ok(service) => trial::serve(&options, service),
+            Err(problem) => return end(USAGE, &problem),
+        },
+        None => match demo_account(&options) {
+            Ok(account) => serve(&options, account),
+            Err(problem) => return end(USAGE, &problem),
+        },
     };
-    match serve(&options, account) {
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of our output is gone, and nobody else is there.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -93,6 +103,7 @@ struct Options {
     listen: Vec<SocketAddr>,
     no_throttle: bool,
     port_file: Option<PathBuf>,
+    provider: Option<String>,
     quiet: bool,
     tokens: Vec<TokenOption>,
     update: Vec<SocketAddr>,
@@ -112,6 +123,7 @@ impl Options {
                 "--listen" => options.listen.push(address(&value()?)?),
                 "--no-throttle" => options.no_throttle = true,
                 "--port-file" => options.port_file = Some(value()?.into()),
+                "--provider" => options.provider = Some(value()?),
                 "--quiet" => options.quiet = true,
                 "--token" => options.tokens.push(TokenOption::read(&value()?)?),
                 "--update" => options.update.push(address(&value()?)?),

@@ -9,8 +9,7 @@
 //! | `world` | users, domains, records, tokens, sessions; what a token may do; pure |
 //! | `views` | a request to its answer; pure |
 //! | `xml`, `dates` | bodies and moments in Ruby's forms; pure |
-//! | `shell` | sockets and threads |
-//! | `http`, `script`, `calendar`, `chance` | the sandbox's own |
+//! | `serving`, `http`, `script`, `calendar`, `chance` | the sandbox's own |
 #![allow(dead_code, reason = "each test that includes this module uses another part of it")]
 
 #[path = "../../sandbox/server/calendar.rs"]
@@ -22,7 +21,8 @@ pub mod dates;
 pub mod http;
 #[path = "../../sandbox/server/script.rs"]
 pub mod script;
-mod shell;
+#[path = "../../sandbox/server/serving.rs"]
+mod serving;
 pub mod views;
 pub mod world;
 pub mod xml;
@@ -42,12 +42,13 @@ pub use {
     world::{Credential, Domain, Record, Release, Role, Token, User, World},
 };
 
+use http::Request;
 use script::{Death, Wanted};
-use shell::Shell;
+use serving::{Serves, Shell};
 
 /// A running server. Dropping it closes its port and connections at once.
 pub struct Rails {
-    shell: Arc<Shell>,
+    shell: Arc<Shell<World>>,
     at: SocketAddr,
 }
 
@@ -120,11 +121,52 @@ impl Rails {
     pub fn asked(&self) -> Vec<String> {
         self.requests().iter().map(Received::to_string).collect()
     }
+
+    /// The requests from the `first` on (counted from 0), as soon as there is one.
+    pub fn requests_from(&self, first: usize, patience: Duration) -> Vec<Received> {
+        self.shell.await_requests(first, patience)
+    }
 }
 
 impl Drop for Rails {
     fn drop(&mut self) {
         self.shell.stop();
+    }
+}
+
+impl Serves for World {
+    type Received = Received;
+
+    fn ahead(&self) -> Duration {
+        self.ahead
+    }
+
+    fn received(&self, request: &Request, now: Duration) -> Received {
+        let path = match views::secret_in(request) {
+            Some(secret) => request.path.replace(secret, "***"),
+            None => request.path.clone(),
+        };
+        let is_secret = |name: &str| {
+            name.eq_ignore_ascii_case("Authorization") || name.eq_ignore_ascii_case("Cookie")
+        };
+        let headers = request.headers.iter().filter(|(name, _)| !is_secret(name));
+        Received {
+            body: String::from_utf8_lossy(&request.body).into_owned(),
+            credential: views::credential(self, request, now),
+            headers: headers.cloned().collect(),
+            method: request.method.clone(),
+            path,
+            performed: false,
+            status: None,
+        }
+    }
+
+    fn answer(&mut self, request: &Request, _client: SocketAddr, now: Duration) -> Answer {
+        views::answer(self, request, now)
+    }
+
+    fn ended(received: &mut Received, performed: bool, status: Option<u16>) {
+        (received.performed, received.status) = (performed, status);
     }
 }
 

@@ -23,8 +23,20 @@ pub fn uuid() -> String {
 
 /// 28 letters and digits, as deSEC's are.
 pub fn secret() -> String {
-    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    (0..28).map(|_| char::from(ALPHABET[(number() % 32) as usize])).collect()
+    text(28, "abcdefghijkmnpqrstuvwxyz23456789")
+}
+
+/// So many of these characters, each of which takes one byte.
+pub fn text(length: usize, alphabet: &str) -> String {
+    let letters = alphabet.as_bytes();
+    let count = letters.len() as u64;
+    let place = || usize::try_from(number() % count).unwrap_or_default();
+    (0..length).map(|_| char::from(letters[place()])).collect()
+}
+
+/// So many hexadecimal digits, in lower case.
+pub fn hexadecimal(length: usize) -> String {
+    text(length, "0123456789abcdef")
 }
 
 /// Whether `text` has the form of a UUID, in lower case as the server's links have it.

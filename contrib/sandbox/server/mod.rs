@@ -18,6 +18,7 @@
 //! | `chance` | ids and secrets |
 //! | `script` | misbehaviour on demand |
 //! | `shell` | sockets and threads |
+//! | `services`, `serving` | other services than deSEC, and their sockets and threads |
 #![allow(dead_code, reason = "each test that includes this module uses another part of it")]
 
 pub mod account;
@@ -39,6 +40,8 @@ pub mod policies;
 pub mod rest;
 pub mod rrsets;
 pub mod script;
+pub mod services;
+mod serving;
 mod shell;
 pub mod subnet;
 pub mod throttle;
