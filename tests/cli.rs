@@ -39,7 +39,8 @@ fn help_and_version_go_to_standard_output() {
         let output = ends_with(homing(&line), Exit::Right);
         let version = format!("homing {}\n", env!("CARGO_PKG_VERSION"));
         let said = text(&output.stdout);
-        assert!(said == version || said.contains("\nUsage: homing"), "{line}: {said}");
+        // What this build leaves out is on a line of its own.
+        assert!(said.starts_with(&version) || said.contains("\nUsage: homing"), "{line}: {said}");
         assert!(said.ends_with('\n') && output.stderr.is_empty(), "{output:?}");
     }
 }

@@ -82,7 +82,7 @@ impl Context<'_> {
         let sources = self.sources(section, provider, notes);
         let refresh = section.parsed("refresh", notes, value::refresh);
         let refresh = refresh.unwrap_or(provider.and_then(|provider| provider.refresh));
-        let secret = self.secret(section, manners, notes);
+        let secret = self.secret(section, provider, notes);
         let username = match manners.map(|manners| manners.secret) {
             Some(SecretKind::Key) => key_login(section, provider, notes),
             _ => username(section, provider, notes),
@@ -348,7 +348,7 @@ impl Context<'_> {
     fn secret(
         &self,
         section: &Section<'_>,
-        manners: Option<&Manners>,
+        provider: Option<&Provider>,
         notes: &mut Notes,
     ) -> Option<SecretPlace> {
         let is_secret = |scope| matches!(scope, Scope::KeySecret | Scope::Secret);
@@ -357,7 +357,7 @@ impl Context<'_> {
             keys.clone().filter_map(|key| Some((key, section.get(key)?))).collect();
         // The first setting is used, and a file is the best place.
         order::sort_by_key(&mut given, |(key, _)| !key.ends_with("-file"));
-        let kind = manners.map_or(SecretKind::Token, |manners| manners.secret);
+        let kind = provider.map_or(SecretKind::Token, |provider| provider.manners().secret);
         if kind == SecretKind::Nothing {
             return None;
         }
@@ -380,7 +380,9 @@ impl Context<'_> {
         let path = |text: &str| value::path(text, self.base);
         match *key {
             "token-file" | "password-file" | "secret-file" => {
-                unquoted(setting, path, notes).map(SecretPlace::File)
+                let is_key = provider.is_some_and(Provider::has_key_file);
+                let place = if is_key { SecretPlace::WholeFile } else { SecretPlace::File };
+                unquoted(setting, path, notes).map(place)
             }
             "key-file" => unquoted(setting, path, notes).map(SecretPlace::KeyFile),
             "token-env" => unquoted(setting, variable, notes).map(SecretPlace::Environment),
@@ -449,7 +451,7 @@ fn misfit(key: &str, flag: Option<bool>, manners: &Manners) -> Option<String> {
             let judges = manners.tokens == Some(Issuer::Account) || flag == Some(false);
             (!judges).then(|| format!("judges no credential of the protocol {word}; remove it"))
         }
-        Scope::Described => (manners.word != Protocol::Http.word()).then(unused),
+        Scope::Described => (!manners.is_described()).then(unused),
         Scope::Key => (secret != SecretKind::Key).then(unused),
         Scope::KeySecret | Scope::Secret if secret == SecretKind::Nothing => Some(unneeded()),
         Scope::KeySecret | Scope::Secret => {

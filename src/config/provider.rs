@@ -156,7 +156,7 @@ fn filled(
     }
     warn_of_doubled_path(&provider, section, notes);
     // A wrong address was reported already.
-    if protocol.is_described_by(ProviderKey::Set) {
+    if protocol.is_described() {
         describe(&mut provider, section, notes);
         return provider;
     }
@@ -199,7 +199,9 @@ fn describe(provider: &mut Provider, section: &Section<'_>, notes: &mut Notes) {
         }
         Ok(()) => {
             let entry = provider.http.iter().flat_map(|entry| entry.servers());
-            for (key, server) in entry.filter(|(_, server)| !server.is_empty()) {
+            // A server that is a place is one of the entry's own.
+            let is_fixed = |server: &str| !matches!(server, "" | "https://");
+            for (key, server) in entry.filter(|(_, server)| is_fixed(server)) {
                 if let Err(what) = url::check_provider(server, trust) {
                     let at = section.get(key).map_or(section.at, |setting| setting.at);
                     notes.add(at, &[&*section.name, ".", key].concat(), what);
@@ -220,11 +222,12 @@ fn tree(value: &DeValue<'_>) -> Option<Tree> {
             list.iter().map(|value| tree(value.get_ref())).collect::<Option<_>>().map(Tree::List)
         }
         DeValue::Table(table) => {
-            let value =
-                |(name, value): (&toml::Spanned<Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
-                    Some((Cow::Owned(name.get_ref().to_string()), tree(value.get_ref())?))
-                };
-            table.iter().map(value).collect::<Option<_>>().map(Tree::Table)
+            let mut entries: Vec<_> = table.iter().collect();
+            order::sort_by_key(&mut entries, |(name, _)| name.span().start);
+            let value = |(name, value): (&toml::Spanned<Cow<'_, str>>, &toml::Spanned<_>)| {
+                Some((Cow::Owned(name.get_ref().to_string()), tree(value.get_ref())?))
+            };
+            entries.into_iter().map(value).collect::<Option<_>>().map(Tree::Table)
         }
         DeValue::Float(_) | DeValue::Datetime(_) => None,
     }
@@ -258,7 +261,7 @@ fn lay(
             setting.flag(notes).map(|it| it.to_string())
         }
         // An entry's base may hold places and a query; its server is checked with the steps.
-        ProviderKey::ApiUrl if provider.protocol.is_described_by(ProviderKey::Set) => {
+        ProviderKey::ApiUrl if provider.protocol.is_described() => {
             setting.text(notes).map(str::to_owned)
         }
         ProviderKey::ApiUrl | ProviderKey::Server | ProviderKey::UpdateUrl => {
@@ -270,13 +273,13 @@ fn lay(
         ProviderKey::Ipv4Parameter | ProviderKey::Ipv6Parameter | ProviderKey::Leave => {
             setting.parsed(notes, parameter)
         }
-        ProviderKey::Page => checked(setting, notes, url::check_web),
         ProviderKey::Algorithm
         | ProviderKey::Credential
         | ProviderKey::Login
         | ProviderKey::Note
         | ProviderKey::Omit
         | ProviderKey::Pace
+        | ProviderKey::Page
         | ProviderKey::Title => setting.text(notes).map(str::to_owned),
         _ => return,
     };

@@ -31,13 +31,15 @@ pub enum SecretPlace {
     Inline(Secret),
     /// `key-file`: a key file in BIND's form.
     KeyFile(PathBuf),
+    /// `token-file`: all lines of a file, for providers whose secret is a key file of their own form.
+    WholeFile(PathBuf),
 }
 
 impl SecretPlace {
     /// The path, if the place is a file.
     pub fn file(&self) -> Option<&Path> {
         match self {
-            Self::File(path) | Self::KeyFile(path) => Some(path),
+            Self::File(path) | Self::KeyFile(path) | Self::WholeFile(path) => Some(path),
             Self::Credential(_) | Self::Environment(_) | Self::Inline(_) => None,
         }
     }
@@ -171,16 +173,23 @@ fn read_with(place: &SecretPlace, directory: Option<&Path>) -> Result<Secret, Se
         SecretPlace::File(path) => from_file(path, directory),
         SecretPlace::Inline(secret) => Ok(secret.clone()),
         SecretPlace::KeyFile(path) => read_key(path).map(|(_, secret)| secret),
+        SecretPlace::WholeFile(path) => whole_file(path, directory).map(|text| Secret::new(&text)),
     }
 }
 
 /// The key and the secret in the key file at `path`, read now.
 pub fn read_key(path: &Path) -> Result<(TsigKey, Secret), SecretError> {
-    let file = guarded(path, open_regular(path), credentials_directory().as_deref())?;
+    let text = whole_file(path, credentials_directory().as_deref())?;
+    key_file::parse(&text).map_err(|error| SecretError::KeyFile { path: path.to_owned(), error })
+}
+
+/// The text of the file at `path`, up to the length of the longest secret.
+fn whole_file(path: &Path, credentials: Option<&Path>) -> Result<String, SecretError> {
+    let file = guarded(path, open_regular(path), credentials)?;
     let mut text = String::new();
     let most = u64::try_from(LONGEST).unwrap_or(u64::MAX);
     file.take(most).read_to_string(&mut text).map_err(|error| unreadable(path, &error))?;
-    key_file::parse(&text).map_err(|error| SecretError::KeyFile { path: path.to_owned(), error })
+    Ok(text)
 }
 
 fn from_file(path: &Path, credentials: Option<&Path>) -> Result<Secret, SecretError> {

@@ -142,7 +142,9 @@ impl Gathered {
 
     fn host(&mut self, host: &HostConfig) {
         match &host.secret {
-            Some(SecretPlace::File(path) | SecretPlace::KeyFile(path)) => self.add_file(path),
+            Some(
+                SecretPlace::File(path) | SecretPlace::KeyFile(path) | SecretPlace::WholeFile(path),
+            ) => self.add_file(path),
             Some(SecretPlace::Credential(name)) => {
                 if let Some(directory) = credentials_directory() {
                     self.add_file(&directory.join(name));

@@ -52,7 +52,7 @@ fn provider(name: &'static str, settings: &'static str) -> Option<Provider> {
             provider.set(key, Cow::Borrowed(value)).ok()?;
         }
     }
-    if provider.protocol == Protocol::Http {
+    if provider.protocol.is_described() {
         provider.describe(entry).ok()?;
     }
     Some(provider)

@@ -23,6 +23,7 @@ pub mod secret;
 pub mod server;
 pub mod settle;
 pub mod source;
+pub mod text;
 pub mod time;
 pub mod token;
 pub mod veil;

@@ -9,15 +9,14 @@ use std::time::Duration;
 
 use super::address::{Family, PerFamily};
 use super::name::Hostname;
+use super::order;
 use super::pace::{Pace, PaceError};
 use super::protocol::http::entry::{Entry, Settings, Wrong};
 use super::protocol::manners::{Manners, Omit, Protocol, Removal, Transport};
 use super::provider_key::{ProviderKey, Takers};
 use super::server::Server;
+use super::text::Text;
 use super::wire::tsig::Algorithm;
-
-/// Text that is either built in or written by the user.
-pub type Text = Cow<'static, str>;
 
 /// How one provider is spoken to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -85,11 +84,6 @@ pub enum Login {
 }
 
 impl Protocol {
-    /// Whether `key` is a setting of the entry that describes an API.
-    pub fn is_described_by(self, key: ProviderKey) -> bool {
-        self == Self::Http && key != ProviderKey::ApiUrl && self.manners().own_keys.contains(&key)
-    }
-
     /// A provider called `name` with all defaults of this protocol.
     pub fn defaults(self, name: Text) -> Provider {
         let manners = self.manners();
@@ -154,7 +148,7 @@ impl Provider {
             }
             ProviderKey::ApiUrl => {
                 // What an entry's paths are put behind may end in a slash.
-                let is_base = self.protocol.is_described_by(ProviderKey::Set);
+                let is_base = self.protocol.is_described();
                 self.api_url = Some(match text.strip_suffix('/') {
                     Some(bare) if !is_base => Cow::Owned(bare.trim_end_matches('/').to_owned()),
                     _ => text,
@@ -205,7 +199,9 @@ impl Provider {
     }
 
     /// Makes `settings` its entry: how its API is spoken to.
-    pub fn describe(&mut self, settings: Settings) -> Result<(), Wrong> {
+    pub fn describe(&mut self, mut settings: Settings) -> Result<(), Wrong> {
+        // Equal settings are equal in whichever order they are written.
+        order::sort_by_key(&mut settings, |(key, _)| key.sign());
         let entry = Entry::read(settings, self.api_url.as_ref())?;
         self.one_family = entry.is_of_one_family();
         self.batch = self.batch.min(entry.manners.most_hosts);
@@ -216,6 +212,11 @@ impl Provider {
     /// The facts about its protocol, some of which an entry decides.
     pub fn manners(&self) -> &Manners {
         self.http.as_ref().map_or_else(|| self.protocol.manners(), |entry| &entry.manners)
+    }
+
+    /// Whether the secret of a host is a key file of several lines.
+    pub fn has_key_file(&self) -> bool {
+        self.http.as_ref().is_some_and(|entry| entry.key.is_some())
     }
 
     /// All settings of the entry that change what goes over the wire, as text to be compared.

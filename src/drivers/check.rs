@@ -127,7 +127,7 @@ fn doubts(config: &Config) -> Vec<String> {
         // An unreadable secret is reported elsewhere, and a key file has a form of its own.
         let Ok(secret) = secret::read_secret(place) else { continue };
         let doubt = match place {
-            SecretPlace::KeyFile(_) => None,
+            SecretPlace::KeyFile(_) | SecretPlace::WholeFile(_) => None,
             _ => doubt(&secret, protocol),
         };
         let name = &host.host.key.host;

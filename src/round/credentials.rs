@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::config::HostConfig;
+use crate::config::problems::shown_path;
 use crate::config::secret::{self, SecretError, SecretPlace};
 use crate::core::address::interface::InterfaceName;
 use crate::core::memory::Destination;
@@ -79,6 +80,18 @@ impl<'a> CredentialReader<'a> {
     pub fn access(&mut self, host: &HostConfig, provider: &Provider) -> Result<HostAccess, String> {
         let KeptSecret { login, secret, stamp, receipt, void_since } = self.kept(host, provider);
         let (store, secret) = (self.store, secret?);
+        let (login, secret) = match &provider.http {
+            Some(entry) => {
+                let wrong = |form: String| {
+                    let holder = host.secret.as_ref().and_then(SecretPlace::file);
+                    let holder = holder.map_or_else(|| "the secret".to_owned(), shown_path);
+                    format!("{holder} {form}")
+                };
+                let (found, secret) = entry.credential_in(&secret).map_err(wrong)?;
+                (found.or(login), secret)
+            }
+            None => (login, secret),
+        };
         let name = host.host.key.host.as_str();
         let login = match (&host.username, provider.login) {
             (Some(username), _) => username.clone(),

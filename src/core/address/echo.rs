@@ -7,7 +7,7 @@ use std::iter;
 
 use super::{Family, PerFamily};
 use crate::core::built_in;
-use crate::core::provider::Text;
+use crate::core::text::Text;
 
 /// A web service that answers with the asker's address.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -364,6 +364,17 @@ impl Protocol {
         Self::ALL.into_iter().find(|protocol| protocol.word() == word)
     }
 
+    /// Whether entries describe how its servers are spoken to.
+    pub fn is_described(self) -> bool {
+        self == Self::Http
+    }
+
+    /// Whether `key` is a setting of the entry that describes an API.
+    pub fn is_described_by(self, key: ProviderKey) -> bool {
+        let is_own = self.manners().own_keys.contains(&key);
+        self.is_described() && key != ProviderKey::ApiUrl && is_own
+    }
+
     /// Whether this build speaks it.
     pub fn is_here(self) -> bool {
         self.manners().feature.is_none_or(Feature::is_here)
@@ -374,6 +385,11 @@ impl Manners {
     /// Whether it serves a local network, where private addresses are as good as any.
     pub fn is_local(&self) -> bool {
         self.transport == Transport::File
+    }
+
+    /// Whether an entry describes how its server is spoken to.
+    pub fn is_described(&self) -> bool {
+        self.own_keys.contains(&ProviderKey::Set)
     }
 
     /// Whether its secrets are tokens of an issuer, each with a receipt beside its file.

@@ -19,8 +19,8 @@ use std::time::Duration;
 use super::address::Family;
 use super::address::interface::InterfaceName;
 use super::outcome::{Deferral, Fault, Outcome, words};
-use super::provider::Text;
 use super::secret::{Guarded, Secret};
+use super::text::Text;
 
 /// A request, ready to be sent.
 #[derive(Clone, Debug)]
@@ -256,6 +256,13 @@ fn server_fault(answer: &Answer, detail: String) -> Outcome {
 fn too_many(retry_after: Option<Duration>, detail: String) -> Outcome {
     let fault = if retry_after.is_some() { Fault::Throttled } else { Fault::Busy };
     Outcome::Deferred(Deferral { fault, detail, retry_after })
+}
+
+/// The scheme and the server of `url`.
+pub fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    &url[..end]
 }
 
 /// Encodes `text` for a query (RFC 3986, section 3.4), keeping the characters of hosts and addresses.

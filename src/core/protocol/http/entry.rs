@@ -15,12 +15,13 @@ use crate::core::address::PerFamily;
 use crate::core::feature::Feature;
 use crate::core::nearest::nearest;
 use crate::core::order;
-use crate::core::protocol::Method;
 use crate::core::protocol::manners::{
     MOST_HOSTS, Manners, Protocol, Removal, SecretKind, ZoneNeed,
 };
-use crate::core::provider::Text;
+use crate::core::protocol::{Method, origin};
 use crate::core::provider_key::ProviderKey;
+use crate::core::secret::Secret;
+use crate::core::text::Text;
 
 /// The settings of an entry: each key once, with its value.
 pub type Settings = Vec<(ProviderKey, Tree)>;
@@ -452,6 +453,32 @@ impl Entry {
         !self.login_in_secret
             && (self.sign.as_ref().is_some_and(Sign::needs_login)
                 || ["login", "basic"].iter().any(|name| self.uses(name)))
+    }
+
+    /// The login, if the secret holds it, and the secret in `text`; the error says which form is wanted.
+    pub fn credential_in(&self, text: &Secret) -> Result<(Option<String>, Secret), String> {
+        if self.login_in_secret {
+            let parts = text.expose().split_once(':');
+            let parts = parts.filter(|(login, secret)| !login.is_empty() && !secret.is_empty());
+            let (login, secret) = parts.ok_or("must be LOGIN:SECRET, with a colon between")?;
+            return Ok((Some(login.to_owned()), Secret::new(secret)));
+        }
+        let mut parts = text.expose().splitn(self.secret_parts, ':');
+        let is_whole = parts.clone().count() == self.secret_parts && parts.all(|it| !it.is_empty());
+        if !is_whole {
+            let form = ["PART:PART", "PART:PART:PART"][usize::from(self.secret_parts == 3)];
+            return Err(format!(
+                "must hold {} parts with colons between, {form}; `homing providers NAME` says which",
+                self.secret_parts
+            ));
+        }
+        let words = text.expose().split_ascii_whitespace().count();
+        if self.uses("secret.family") && words > 2 {
+            return Err(
+                "must hold one secret, or two with a blank between: IPv4's and IPv6's".into()
+            );
+        }
+        Ok((None, text.clone()))
     }
 
     /// Whether the service can be asked for the zone of a host.
@@ -895,13 +922,6 @@ const STEP: [&str; 14] = [
     "at", "bare", "bare-ids", "headers", "id", "name", "next", "ok", "optional", "take", "ttl",
     "type", "value", "where",
 ];
-
-/// The scheme and the server of `url`.
-pub fn origin(url: &str) -> &str {
-    let start = url.find("://").map_or(0, |at| at + 3);
-    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
-    &url[..end]
-}
 
 fn template(text: &Text, key: &str) -> Result<Template, Wrong> {
     Template::parse(text).map_err(|what| Wrong { key: key.to_owned(), what })

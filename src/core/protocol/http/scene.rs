@@ -16,8 +16,9 @@ use crate::core::plan::{Details, Update, Wish};
 use crate::core::protocol::manners::Omit;
 use crate::core::protocol::step::Moment;
 use crate::core::protocol::{Body, Credential, HttpRequest};
-use crate::core::provider::{Provider, Text};
+use crate::core::provider::Provider;
 use crate::core::secret::Secret;
+use crate::core::text::Text;
 
 /// What a conversation knows from its beginning, and what answers brought.
 #[derive(Debug)]
@@ -127,7 +128,17 @@ impl<'a> Session<'a> {
         };
         let parts: Vec<&str> =
             self.secret().expose().splitn(self.entry.secret_parts, ':').collect();
-        Ok(sign.signed(request, self.credential, &parts, (&self.moment, self.asked)))
+        Ok(sign.signed(request, self.credential, &parts, (self.unix(), self.nonce())))
+    }
+
+    /// The seconds since 1970.
+    fn unix(&self) -> u64 {
+        self.moment.now.millis() / 1000
+    }
+
+    /// A number that no other request has.
+    fn nonce(&self) -> u128 {
+        self.moment.nonce.wrapping_add(u128::from(self.asked))
     }
 
     fn secret(&self) -> &Secret {
@@ -224,11 +235,9 @@ impl<'a> Session<'a> {
                 Some(Value::Secret(Cow::Owned(Secret::new(&STANDARD.encode(pair)))))
             }
             "cookies" => Some(Value::Secret(Cow::Borrowed(self.cookies.as_ref()?))),
-            "unix" => owned((self.moment.now.millis() / 1000).to_string()),
-            "unix+3600" => owned((self.moment.now.millis() / 1000 + 3600).to_string()),
-            "nonce" => {
-                owned(format!("{:032x}", self.moment.nonce.wrapping_add(u128::from(self.asked))))
-            }
+            "unix" => owned(self.unix().to_string()),
+            "unix+3600" => owned((self.unix() + 3600).to_string()),
+            "nonce" => owned(format!("{:032x}", self.nonce())),
             _ => self.named_value(name, scene),
         }
     }

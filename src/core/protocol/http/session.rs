@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::answer::{self, Meaning, Rules, Seen};
 use super::compare::{Case, Comparison, Record};
-use super::entry::{Entry, Next, Step as EntryStep, StepKind, origin};
+use super::entry::{Entry, Next, Step as EntryStep, StepKind};
 use super::path::Paths;
 use super::rows;
 use super::scene::{Scene, Session, label};
@@ -21,7 +21,7 @@ use crate::core::name::Hostname;
 use crate::core::outcome::{Deferral, Fault, Outcome, Rejection, Silence};
 use crate::core::plan::{Details, Request, Update, Wish};
 use crate::core::protocol::step::{Step, ZoneAnswer, ask};
-use crate::core::protocol::{Answer, HttpRequest, Method, Verdict, query_value};
+use crate::core::protocol::{Answer, HttpRequest, Method, Verdict, origin, query_value};
 use crate::core::secret::{Guarded, Secret};
 
 /// The most pages of a list.

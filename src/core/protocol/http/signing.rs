@@ -2,10 +2,11 @@
 //!
 //! The signatures themselves are in `sign`, which a build may leave out; everything else asks here.
 
-use crate::core::protocol::step::Moment;
-use crate::core::protocol::{Body, Credential, HttpRequest};
-use crate::core::provider::Text;
+#[cfg(feature = "cloud")]
+use crate::core::protocol::{Body, origin};
+use crate::core::protocol::{Credential, HttpRequest};
 use crate::core::secret::Secret;
+use crate::core::text::Text;
 
 /// How requests are signed, as an entry's `sign` says.
 #[derive(Clone, Debug)]
@@ -31,16 +32,15 @@ impl Sign {
         self.word != "ovh"
     }
 
-    /// `request` with its signature, for the credential and its parts.
+    /// `request` with its signature at `unix` seconds since 1970, for the credential and its parts.
     #[cfg(feature = "cloud")]
     pub fn signed(
         &self,
         mut request: HttpRequest,
         credential: &Credential,
         parts: &[&str],
-        (moment, count): (&Moment, u32),
+        (unix, nonce): (u64, u128),
     ) -> HttpRequest {
-        use super::entry::origin;
         use super::sign::{Signer, Unsigned, When, sign};
 
         let url = request.url.expose().to_owned();
@@ -50,7 +50,7 @@ impl Sign {
         let headers: Vec<(&str, &str)> =
             request.headers.iter().map(|(name, value)| (&**name, value.expose())).collect();
         let body = request.body.as_ref().map(Body::parts);
-        let nonce = format!("{:032x}", moment.nonce.wrapping_add(u128::from(count)));
+        let nonce = format!("{nonce:032x}");
         let what = Unsigned {
             method: request.method,
             server: server.split_once("://").map_or(server, |(_, server)| server),
@@ -62,7 +62,7 @@ impl Sign {
         };
         let Credential { login, secret } = credential;
         let who = Signer { id: login, secret: secret.expose(), parts };
-        let when = When { unix: moment.now.millis() / 1000, nonce: &nonce };
+        let when = When { unix, nonce: &nonce };
         let signed = sign(&self.dialect, &who, &what, &when);
         let own = signed.headers.into_iter().map(|(name, value)| (name.into(), value));
         request.headers.extend(own);
@@ -79,7 +79,7 @@ impl Sign {
         request: HttpRequest,
         _: &Credential,
         _: &[&str],
-        _: (&Moment, u32),
+        _: (u64, u128),
     ) -> HttpRequest {
         request
     }

@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 
 use crate::core::protocol::query_value;
-use crate::core::provider::Text;
 use crate::core::secret::{Guarded, Secret};
+use crate::core::text::Text;
 
 /// A parsed template.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

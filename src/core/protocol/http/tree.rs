@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::core::provider::Text;
+use crate::core::text::Text;
 
 /// The value of a key: a text (numbers and flags are texts, too), a list, or a table.
 #[derive(Clone, Debug, Eq, PartialEq)]
