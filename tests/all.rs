@@ -42,6 +42,7 @@ mod outside;
 mod own_token;
 mod pages;
 mod places;
+mod played;
 mod powerdns;
 mod programs;
 mod protocols;

@@ -1,6 +1,5 @@
 //! What `--provider` starts: another service than deSEC, with a configuration that is ready for use.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,11 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::server::services::world::{SHARED, World};
-use super::server::services::{ALL, Played, Service, named};
+use super::server::services::{ALL, Played, Service, named, setup};
 use super::{Options, command, config_text, create_private_dir, print, write_whole};
-
-/// The first line of what is written at each start; what has it may be replaced.
-const WRITTEN: &str = "# Written by the sandbox at each start. Paths are relative to this file.\n";
 
 /// The service called `name`, unless the options are for deSEC alone.
 pub fn service(name: &str, options: &Options) -> Result<Service, String> {
@@ -59,20 +55,11 @@ pub fn serve(options: &Options, service: Service) -> io::Result<()> {
     }
 }
 
-/// The name that the configuration is for, and one that cannot be updated.
-fn hosts(service: Service) -> (String, String) {
-    let zone = service.zones[0];
-    match zone.strip_suffix(".duckdns.org") {
-        Some(_) => (zone.to_owned(), "unknown.duckdns.org".to_owned()),
-        None => (format!("home.{zone}"), format!("{SHARED}.{zone}")),
-    }
-}
-
 fn write(dir: &Path, service: Service, played: &Played) -> io::Result<()> {
     create_private_dir(dir)?;
     let config = dir.join("config.toml");
     // What an earlier start's account had is gone, and so must be what Homing knows of it.
-    if fs::read_to_string(&config).is_ok_and(|text| text.starts_with(WRITTEN)) {
+    if fs::read_to_string(&config).is_ok_and(|text| text.starts_with(setup::WRITTEN)) {
         for state in ["state", "wrong-state", "other-state"] {
             match fs::remove_dir_all(dir.join(state)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -83,51 +70,16 @@ fn write(dir: &Path, service: Service, played: &Played) -> io::Result<()> {
     let (secret, wrong) = (played.with_world(|world| world.secret.clone()), (service.secret)());
     write_whole(&dir.join("secret"), &format!("{secret}\n"), true)?;
     write_whole(&dir.join("wrong-secret"), &format!("{wrong}\n"), true)?;
-    let (host, other) = hosts(service);
+    let (host, other) = (setup::host(service), setup::other(service));
     for (file, state, host, secret) in [
         ("config.toml", "state", &host, "secret"),
         ("wrong.toml", "wrong-state", &host, "wrong-secret"),
         ("other.toml", "other-state", &other, "secret"),
     ] {
-        let text = text(service, played, state, host, secret);
+        let text = setup::configuration(played, state, host, secret);
         write_whole(&dir.join(file), &text, false)?;
     }
     Ok(())
-}
-
-/// A configuration with one host.
-fn text(service: Service, played: &Played, state: &str, host: &str, secret: &str) -> String {
-    let Service { has_ipv6, name, needs_zone, zones, .. } = service;
-    let mut text = format!(
-        "{WRITTEN}\
-         [daemon]\n\
-         state-dir = \"{state}\"\n\n\
-         [provider.trial]\n\
-         extends = \"{name}\"\n\
-         api-url = \"{}\"\n\n\
-         [source.here]\n\
-         static = [\"203.0.113.7\", \"2001:db8::7\"]  # change one to see an update\n\
-         allow-private = true  # these are for documentation only\n\n\
-         [[host]]\n\
-         name = \"{host}\"\n\
-         provider = \"trial\"\n",
-        played.api_url(),
-    );
-    let login = played.with_world(|world| world.login.clone());
-    let mut line = |name: &str, value: &str| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name} = \"{value}\"");
-    };
-    if !login.is_empty() {
-        line("username", &login);
-    }
-    if needs_zone {
-        line("zone", zones[0]);
-    }
-    line("token-file", secret);
-    line("ipv4", "here");
-    line("ipv6", if has_ipv6 { "here" } else { "off" });
-    text
 }
 
 fn introduction(dir: &Path, service: Service, played: &Played) -> String {
@@ -135,8 +87,7 @@ fn introduction(dir: &Path, service: Service, played: &Played) -> String {
     let (config, wrong, other) = (file("config.toml"), file("wrong.toml"), file("other.toml"));
     let (config, wrong, other) = (config.display(), wrong.display(), other.display());
     let secret = file("secret");
-    let (_, host) = hosts(service);
-    let fault = if host.starts_with(SHARED) && service.has_ipv6 {
+    let fault = if setup::other(service).starts_with(SHARED) && service.has_ipv6 {
         "two records of others, which are left alone"
     } else {
         "a name that is not there"

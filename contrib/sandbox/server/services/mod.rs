@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `world` | zones, records, the credential; pure |
 //! | `pace` | how often one may ask; pure |
+//! | `setup` | a configuration of Homing for a played service |
 //! | `signature` | whether a request is signed as AWS wants it; pure |
 //! | the others | one service each: a request to its answer; pure |
 
@@ -19,6 +20,7 @@ pub mod namecheap;
 pub mod pace;
 pub mod porkbun;
 pub mod route53;
+pub mod setup;
 pub mod signature;
 pub mod world;
 

@@ -2,7 +2,7 @@
 //!
 //! Rests on AWS's reference, on recorded conversations (dns-lexicon, 2022) and on the words of faults
 //! that users of other clients report. Lists begin at a name and go on to the next one. AWS allows
-//! five requests a second; how many at once is not documented, here it is ten.
+//! five requests a second; how many at once is not documented, here it is twenty.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::{Call, OWN_ZONES, Service};
 pub const SERVICE: Service = Service {
     answer,
     has_ipv6: true,
-    limit: Some(Limit::Bucket(10, Duration::from_millis(200))),
+    limit: Some(Limit::Bucket(20, Duration::from_millis(200))),
     login: Some(login),
     name: "route53",
     needs_zone: false,
