@@ -169,10 +169,20 @@ fn texts(table: &DeTable<'_>) -> Result<String, String> {
     entries.into_iter().map(text).collect()
 }
 
+/// The keys of an entry that this build cannot speak to: they name it, and say what is missing.
+const NAMES: [&str; 5] = ["credential", "key", "protocol", "sign", "title"];
+
+/// Whether this build has what the requests of `entry` are signed with.
+fn speaks(entry: &DeTable<'_>) -> bool {
+    let needed = [("sign", "CARGO_FEATURE_CLOUD"), ("key", "CARGO_FEATURE_CLOUD_KEYS")];
+    needed.iter().all(|(key, feature)| entry.get(*key).is_none() || env::var_os(feature).is_some())
+}
+
 /// The settings of an entry: its protocol, then each key's sign and value.
 fn settings(entry: &DeTable<'_>) -> Result<String, String> {
     let mut settings = Vec::new();
-    for (word, value) in entry.iter().filter(|(word, _)| word.get_ref() != "known-as") {
+    let is_kept = |word: &str| word != "known-as" && (speaks(entry) || NAMES.contains(&word));
+    for (word, value) in entry.iter().filter(|(word, _)| is_kept(word.get_ref())) {
         let word = word.get_ref().as_ref();
         let key = ProviderKey::named(word).filter(|key| !USERS.contains(key));
         let key = key.ok_or(format!("{word} is no key of a built-in provider"))?;

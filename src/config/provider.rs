@@ -102,6 +102,11 @@ fn extended(
         notes.add(setting.at, &setting.name, what);
         return None;
     };
+    if let Some(feature) = inherited.manners().feature.filter(|feature| !feature.is_here()) {
+        let what = feature.refusal(&format!("the provider {base}"));
+        notes.add(setting.at, &setting.name, what);
+        return None;
+    }
     if let Some(protocol) = protocol.filter(|protocol| *protocol != inherited.protocol) {
         let what = format!(
             "{base} speaks {}, not {}; remove protocol",

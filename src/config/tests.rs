@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::core::address::prefix::Suffix;
 use crate::core::built_in;
+use crate::core::feature::Feature;
 use crate::core::plan::{TakeOver, Use, WhenGone};
 use crate::core::protocol::manners::{Protocol, Removal};
 use crate::core::provider_key::{Form, ProviderKey};
@@ -204,7 +205,10 @@ fn the_built_in_table_is_what_a_user_would_get_by_pasting_it() {
     for (user, ours) in users.iter_mut().zip(built_in::all()) {
         assert_eq!(user.name, format!("my-{}", ours.name));
         user.name = ours.name.clone();
-        assert_eq!(*user, ours);
+        // One that this build cannot speak to is but named.
+        if ours.manners().feature.is_none_or(Feature::is_here) {
+            assert_eq!(*user, ours);
+        }
     }
 }
 

@@ -53,7 +53,7 @@ fn provider(name: &'static str, settings: &'static str) -> Option<Provider> {
         }
     }
     if provider.protocol.is_described() {
-        provider.describe(entry).ok()?;
+        provider.describe_as_built_in(entry).ok()?;
     }
     Some(provider)
 }

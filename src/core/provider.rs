@@ -203,10 +203,21 @@ impl Provider {
         // Equal settings are equal in whichever order they are written.
         order::sort_by_key(&mut settings, |(key, _)| key.sign());
         let entry = Entry::read(settings, self.api_url.as_ref())?;
+        self.set_entry(entry);
+        Ok(())
+    }
+
+    /// As [`Self::describe`], for the settings of a built-in entry, which are known to be right.
+    pub fn describe_as_built_in(&mut self, settings: Settings) -> Result<(), Wrong> {
+        let entry = Entry::decode(settings, self.api_url.as_ref())?;
+        self.set_entry(entry);
+        Ok(())
+    }
+
+    fn set_entry(&mut self, entry: Entry) {
         self.one_family = entry.is_of_one_family();
         self.batch = self.batch.min(entry.manners.most_hosts);
         self.http = Some(Arc::new(entry));
-        Ok(())
     }
 
     /// The facts about its protocol, some of which an entry decides.
