@@ -225,12 +225,17 @@ fn walk(provider: &Provider, setup: &Setup, case: &Case) -> (String, Vec<String>
             options: setup.options.clone(),
             ttl: setup.ttl,
             zone_id: setup.zone_id.clone(),
+            is_unconfirmed: PerFamily::default(),
         };
         for part in &case.parts {
             match part {
                 Part::Setting(key, value) if key == "ours" => {
                     let all = value.split([',', ' ']).map(|text| text.parse::<IpAddr>().unwrap());
                     all.for_each(|address| own[Family::of(address)].push(address));
+                }
+                Part::Setting(key, value) if key == "unconfirmed" => {
+                    let family = if value == "A" { Family::V4 } else { Family::V6 };
+                    details.is_unconfirmed[family] = true;
                 }
                 Part::Setting(key, value) if key == "take-over" => {
                     details.take_over =

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -228,6 +229,9 @@ pub struct Record {
     pub away_since: Option<Timestamp>,
     /// When a return was last confirmed.
     pub returned: Option<Timestamp>,
+    /// Addresses that were set or sent before, the latest last: a provider whose answer was lost, or
+    /// whose lists are late, may still show them. Kept only where records are compared.
+    pub earlier: Vec<IpAddr>,
 }
 
 /// Addresses that left for the provider, or the wish that the record be removed.

@@ -92,6 +92,8 @@ pub enum Fault {
     Unintelligible,
     /// No connection came about: nothing was sent.
     Unreachable,
+    /// The records could not be read, so that nothing was written.
+    Unread,
 }
 
 /// The kinds of rejection.
@@ -135,7 +137,7 @@ enum RejectionTrait {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Busy,
         Self::Clock,
         Self::Lost,
@@ -148,6 +150,7 @@ impl Fault {
         Self::Tls,
         Self::Unintelligible,
         Self::Unreachable,
+        Self::Unread,
     ];
 
     /// Its word, its message and its properties.
@@ -180,6 +183,7 @@ impl Fault {
             Self::Unreachable => {
                 ("unreachable", "the provider cannot be reached", &[IsTheNetworks])
             }
+            Self::Unread => ("unread", "the provider's records cannot be read", &[IsCounted]),
         }
     }
 
@@ -226,6 +230,9 @@ impl Fault {
                 "check the provider's URL and the clock; for a private authority set ca-file"
             }
             Self::Unintelligible => UNINTELLIGIBLE,
+            Self::Unread => {
+                "nothing was changed, and Homing tries again; if it lasts, check the provider's entry, and its server in the configuration"
+            }
             Self::Unreachable => {
                 "check this machine's network and resolver, and the provider's server in the configuration"
             }
@@ -251,16 +258,16 @@ impl Deferral {
     /// What a person could check after `fault` with this `detail`, when it lasts.
     pub fn remedy(fault: Fault, detail: &str) -> &'static str {
         match fault {
-            Fault::Unintelligible if detail.contains(words::LEADS_TO) => {
+            Fault::Unintelligible | Fault::Unread if detail.contains(words::LEADS_TO) => {
                 "if that place is the provider's, put its URL into the configuration; Homing sends no credential after a redirect"
             }
             Fault::Unintelligible if detail.contains(words::NOT_SENT) => {
                 "look at the record: this provider does not take the address that it is sent; check its entry in the configuration"
             }
-            Fault::Unintelligible if detail.contains(words::NOTHING) => {
+            Fault::Unintelligible | Fault::Unread if detail.contains(words::NOTHING) => {
                 "check the provider's URL; an empty answer came"
             }
-            Fault::Unintelligible if detail.contains(words::PAGE) => {
+            Fault::Unintelligible | Fault::Unread if detail.contains(words::PAGE) => {
                 "check the provider's URL; a web page came where an answer was due"
             }
             fault => fault.remedy(),

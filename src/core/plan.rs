@@ -503,6 +503,8 @@ pub struct Details {
     pub ttl: Option<u32>,
     /// The zone's id at the provider, if it is known.
     pub zone_id: Option<String>,
+    /// Whether the last request about each family has no answer: what it changed may not be in effect.
+    pub is_unconfirmed: PerFamily<bool>,
 }
 
 impl Details {
@@ -519,11 +521,13 @@ impl Details {
             let record = &entry.families[family];
             let set = record.set.as_ref().map(|set| &set.addresses);
             let unanswered = record.sent.as_ref().and_then(|request| request.addresses.as_ref());
-            set.into_iter().chain(unanswered).flat_map(Addresses::iter).collect()
+            let own = set.into_iter().chain(unanswered).flat_map(Addresses::iter);
+            own.chain(record.earlier.iter().copied()).collect()
         });
+        let is_unconfirmed = entry.families.map(|_, record| record.sent.is_some());
         let Host { take_over, ttl, .. } = *host;
         let (options, zone_id) = (host.options.clone(), entry.zone_id.clone());
-        Self { own, take_over, options, ttl, zone_id }
+        Self { own, take_over, options, ttl, zone_id, is_unconfirmed }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::address::{Family, PerFamily};
+use super::address::{Addresses, Family, PerFamily};
 use super::backoff::{Backoff, SHORT_ABSENCE, after_absence, beyond_the_pause};
 use super::memory::{Asking, Entry, Hold, HoldKind, Memory, Record, Sent, Set, Word, ZoneKey};
 use super::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
@@ -58,6 +58,23 @@ pub fn sending(entry: &mut Entry, wishes: &PerFamily<Wish>, now: Timestamp) {
         let record = &mut entry.families[family];
         let in_doubt = record.sent.is_some();
         record.sent = Some(Sent { addresses: addresses.cloned(), at: now, in_doubt });
+    }
+}
+
+/// Remembers the addresses that were set or sent before `wishes` leave, as this machine's own.
+pub fn note_earlier(entry: &mut Entry, wishes: &PerFamily<Wish>) {
+    const MOST: usize = 16;
+    for family in Family::BOTH {
+        let Some(new) = wishes[family].content() else { continue };
+        let record = &mut entry.families[family];
+        let set = record.set.as_ref().map(|set| &set.addresses);
+        let unanswered = record.sent.as_ref().and_then(|sent| sent.addresses.as_ref());
+        let before = set.into_iter().chain(unanswered).filter(|before| Some(*before) != new);
+        let before: Vec<_> = before.flat_map(Addresses::iter).collect();
+        record.earlier.retain(|address| !before.contains(address));
+        record.earlier.extend(before);
+        let surplus = record.earlier.len().saturating_sub(MOST);
+        record.earlier.drain(..surplus);
     }
 }
 
@@ -303,7 +320,8 @@ fn confirm(
             }
             Wish::Remove => {
                 changed = true;
-                *record = Record { removed: Some(now), ..Record::default() };
+                let earlier = std::mem::take(&mut record.earlier);
+                *record = Record { removed: Some(now), earlier, ..Record::default() };
                 continue;
             }
             Wish::Set(addresses) => addresses,
@@ -314,7 +332,8 @@ fn confirm(
         let is_back = same.is_some() && record.return_due(now).is_some();
         let returned = if is_back { Some(now) } else { record.returned };
         let set = Set { addresses: addresses.clone(), since, confirmed: now };
-        *record = Record { set: Some(set), returned, ..Record::default() };
+        let earlier = std::mem::take(&mut record.earlier);
+        *record = Record { set: Some(set), returned, earlier, ..Record::default() };
     }
     changed |= entry.hold.take().is_some();
     // A repeat only confirms; an update that is confirmed at the first attempt is done.
@@ -358,7 +377,8 @@ fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News 
         | Fault::Throttled
         | Fault::Tls
         | Fault::Unintelligible
-        | Fault::Unreachable => Backoff::ORDINARY,
+        | Fault::Unreachable
+        | Fault::Unread => Backoff::ORDINARY,
     };
     let lasts = |hold: &&Hold| matches!(hold.kind, HoldKind::Backoff(_));
     let lasting = entry.hold.as_ref().filter(lasts).map(|hold| hold.since);

@@ -23,8 +23,8 @@ use crate::core::protocol::{Verdict, dyndns2, rails};
 use crate::core::provider::Provider;
 use crate::core::secret::Fingerprint;
 use crate::core::settle::{
-    News, Situation, fixed_for_a_neighbour, in_view_of, leaving, not_sent, sending, settle,
-    settle_pace, settle_zone,
+    News, Situation, fixed_for_a_neighbour, in_view_of, leaving, not_sent, note_earlier, sending,
+    settle, settle_pace, settle_zone,
 };
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::End;
@@ -111,8 +111,13 @@ impl Round<'_> {
     fn note_sending(&mut self, request: &Request) {
         self.engine.note_reckoning();
         let now = self.engine.clock.now();
+        let compares = self.provider(request.hosts[0]).manners().compares;
         for (place, update) in request.parts() {
-            sending(self.entry_mut(place), &update.wishes, now);
+            let entry = self.entry_mut(place);
+            if compares {
+                note_earlier(entry, &update.wishes);
+            }
+            sending(entry, &update.wishes, now);
             self.planned[place].counted = true;
         }
         let (_, provider) = self.planned[request.hosts[0]].configured(&self.engine.config);

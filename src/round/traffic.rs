@@ -94,7 +94,11 @@ impl Traffic {
                     self.unreachable.insert((server(provider), bind), deferral);
                 }
                 // The server has trouble, but not with the credential.
-                Fault::NotShown | Fault::Refused | Fault::Server | Fault::Unintelligible => {
+                Fault::NotShown
+                | Fault::Refused
+                | Fault::Server
+                | Fault::Unintelligible
+                | Fault::Unread => {
                     self.accepted.insert(key);
                 }
                 Fault::Busy

@@ -363,6 +363,8 @@ struct RecordForm {
     away_since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     returned: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<IpAddr>,
 }
 
 /// The form of [`Set`].
@@ -978,7 +980,7 @@ mod tests {
         assert_eq!(
             CoreFault::ALL.map(CoreFault::word).join(" "),
             "busy clock-not-set no-answer not-shown refused storage server-fault clock-skew \
-             throttled tls unintelligible unreachable"
+             throttled tls unintelligible unreachable unread"
         );
         assert_eq!(
             Rejection::ALL.map(Rejection::word).join(" "),
@@ -1003,7 +1005,7 @@ mod tests {
       "provider": "desec",
       "zone": "example",
       "zone-id": "7",
-      "ipv4": {"set": {"addresses": ["198.18.0.1", "198.18.0.2"], "since": "2027-01-15T08:00:00.001Z", "confirmed": "2027-01-15T08:00:00.002Z"}, "sent": {"addresses": ["198.18.0.3"], "at": "2027-01-15T08:00:00.003Z", "in-doubt": true}, "away-since": "2027-01-15T08:00:00.017Z", "returned": "2027-01-15T08:00:00.018Z"},
+      "ipv4": {"set": {"addresses": ["198.18.0.1", "198.18.0.2"], "since": "2027-01-15T08:00:00.001Z", "confirmed": "2027-01-15T08:00:00.002Z"}, "sent": {"addresses": ["198.18.0.3"], "at": "2027-01-15T08:00:00.003Z", "in-doubt": true}, "away-since": "2027-01-15T08:00:00.017Z", "returned": "2027-01-15T08:00:00.018Z", "earlier": ["198.18.0.4"]},
       "ipv6": {"removed": "2027-01-15T08:00:00.010Z", "sent": {"addresses": [], "at": "2027-01-15T08:00:00.011Z"}, "hold": {"kind": "rejected", "reason": "forbidden", "detail": "say \"no\"\n", "since": "2027-01-15T08:00:00.004Z", "until": "2027-01-15T08:00:00.005Z", "fingerprint": "00000000000000ff"}, "missing-since": "2027-01-15T08:00:00.009Z", "gone-since": "2027-01-15T08:00:00.012Z"},
       "last": {"outcome": "deferred", "at": "2027-01-15T08:00:00.006Z"},
       "hold": {"kind": "backoff", "reason": "no-answer", "since": "2027-01-15T08:00:00.007Z", "fingerprint": "ffffffffffffffff"},

@@ -103,6 +103,7 @@ fn records() -> PerFamily<Record> {
             gone_since: None,
             away_since: Some(at(17)),
             returned: Some(at(18)),
+            earlier: vec!["198.18.0.4".parse().unwrap()],
         },
         v6: Record {
             set: None,
@@ -113,6 +114,7 @@ fn records() -> PerFamily<Record> {
             gone_since: Some(at(12)),
             away_since: None,
             returned: None,
+            earlier: Vec::new(),
         },
     }
 }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
+use crate::core::address::Family;
 use crate::core::plan::TakeOver;
 
 /// A listed record.
@@ -14,10 +15,12 @@ use crate::core::plan::TakeOver;
 pub struct Record {
     /// Its id, where the service has ids.
     pub id: Option<String>,
-    /// Its value as the service writes it.
+    /// Its value as the service writes it; empty where it has none, as an alias.
     pub value: String,
     /// Its time to live in seconds, where the list has it.
     pub ttl: Option<u32>,
+    /// The family whose records it is one of; `None` where only one family is asked about.
+    pub family: Option<Family>,
     /// The whole row.
     pub row: Value,
 }
@@ -126,7 +129,7 @@ mod tests {
     use super::*;
 
     fn record(value: &str) -> Record {
-        Record { id: None, value: value.into(), ttl: Some(300), row: Value::Null }
+        Record { id: None, value: value.into(), ttl: Some(300), family: None, row: Value::Null }
     }
 
     fn addresses(texts: &str) -> Vec<IpAddr> {

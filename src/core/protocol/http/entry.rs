@@ -405,6 +405,25 @@ impl Entry {
         })
     }
 
+    /// Whether the time to live of a record can be changed: creating one states it in any case.
+    pub fn changes_ttl(&self) -> bool {
+        let states = |template: &Template| ["ttl", "own-ttl"].iter().any(|name| template.has(name));
+        let step = self.step(StepKind::Set).or_else(|| self.step(StepKind::Change));
+        step.is_some_and(|step| {
+            let of_items = self.item.as_ref().filter(|_| step.has("items") || step.has("sets"));
+            let of_sets = self.set_item.as_ref().filter(|_| step.has("sets"));
+            ["ttl", "own-ttl"].iter().any(|name| step.has(name))
+                || of_items.into_iter().chain(of_sets).any(states)
+        })
+    }
+
+    /// Whether the step of that kind names no record, so that it is about all of the name and type.
+    pub fn is_of_whole(&self, kind: StepKind) -> bool {
+        self.step(kind).is_some_and(|step| {
+            !step.has_old() && !["id", "address"].iter().any(|name| step.has(name))
+        })
+    }
+
     /// Whether requests name the zone, or a record's label in it.
     pub fn names_zone(&self) -> bool {
         ["zone", "label"].iter().any(|name| self.uses(name))
@@ -668,10 +687,23 @@ impl fmt::Debug for Entry {
 impl Step {
     /// Whether the URL, the body or a header has a place called `name`.
     pub fn has(&self, name: &str) -> bool {
-        let mut templates = std::iter::once(&self.url)
+        self.has_any(&|known| known == name)
+    }
+
+    /// Whether it has a place with a value of the listed record's row.
+    pub fn has_old(&self) -> bool {
+        self.has_any(&|known| known.starts_with("old."))
+    }
+
+    fn has_any(&self, is_one: &dyn Fn(&str) -> bool) -> bool {
+        let templates = std::iter::once(&self.url)
             .chain(self.body.iter().map(|(_, body)| body))
             .chain(self.headers.iter().map(|header| &header.value));
-        templates.any(|template| template.has(name))
+        let mut found = false;
+        for template in templates {
+            template.visit_names(&mut |known, _| found |= is_one(known));
+        }
+        found
     }
 }
 

@@ -95,6 +95,15 @@ impl Paths {
     pub fn text(&self, tree: &Value) -> Option<String> {
         self.0.iter().find_map(|path| path.text(tree))
     }
+
+    /// Whether one of these ways ends in an empty array: then there is nothing, and the place is known.
+    pub fn lead_to_nothing(&self, tree: &Value) -> bool {
+        let is_empty = |value: &&Value| value.as_array().is_some_and(Vec::is_empty);
+        self.0.iter().any(|path| {
+            (0..=path.0.len())
+                .any(|length| Path(path.0[..length].to_vec()).find(tree).iter().any(is_empty))
+        })
+    }
 }
 
 /// Adds what `value` has under `name`.

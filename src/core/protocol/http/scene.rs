@@ -83,6 +83,12 @@ impl<'a> Session<'a> {
 
     /// The request of `step` in `scene`; the error says which place has no value.
     pub fn request(&mut self, step: &Step, scene: &Scene<'_>) -> Result<HttpRequest, Unfit> {
+        let request = self.unsigned(step, scene)?;
+        Ok(self.signed(step, request))
+    }
+
+    /// As [`Self::request`], without the signature: the pages of a list have one each.
+    pub fn unsigned(&mut self, step: &Step, scene: &Scene<'_>) -> Result<HttpRequest, Unfit> {
         self.asked += 1;
         let fill = |template: &Template, form| {
             let value = |name: &str| self.value(name, form, scene);
@@ -121,14 +127,17 @@ impl<'a> Session<'a> {
             headers.push((name.clone(), text.map_err(|missing| no_value(&missing))?));
         }
         let via = scene.wishes.and_then(|wishes| self.via(wishes));
-        let request =
-            HttpRequest { method: step.method, headers, body, via, ..HttpRequest::get(url, None) };
+        Ok(HttpRequest { method: step.method, headers, body, via, ..HttpRequest::get(url, None) })
+    }
+
+    /// `request` of `step` with its signature, if the service wants one.
+    pub fn signed(&self, step: &Step, request: HttpRequest) -> HttpRequest {
         let Some(sign) = self.entry.sign.as_ref().filter(|_| !step.is_bare) else {
-            return Ok(request);
+            return request;
         };
         let parts: Vec<&str> =
             self.secret().expose().splitn(self.entry.secret_parts, ':').collect();
-        Ok(sign.signed(request, self.credential, &parts, (self.unix(), self.nonce())))
+        sign.signed(request, self.credential, &parts, (self.unix(), self.nonce()))
     }
 
     /// The seconds since 1970.
@@ -221,7 +230,8 @@ impl<'a> Session<'a> {
             "secret.1" | "secret.2" | "secret.3" => {
                 let at = usize::from(name.as_bytes()[7] - b'1');
                 let mut parts = self.credential.secret.expose().splitn(entry.secret_parts, ':');
-                Some(Value::Secret(Cow::Owned(Secret::new(parts.nth(at)?))))
+                let part = parts.nth(at).filter(|part| !part.is_empty())?;
+                Some(Value::Secret(Cow::Owned(Secret::new(part))))
             }
             "secret.family" => {
                 let mut parts = self.credential.secret.expose().split_ascii_whitespace();
@@ -316,6 +326,11 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// The message about a zone that is not known.
+pub fn no_zone() -> Unfit {
+    no_value(&Missing(Cow::Borrowed("zone")))
+}
+
 /// The message about a place without a value.
 fn no_value(Missing(name): &Missing) -> Unfit {
     let name = match &**name {
@@ -328,9 +343,11 @@ fn no_value(Missing(name): &Missing) -> Unfit {
     ["nothing is sent: there is no value for the ", name].concat()
 }
 
-/// The part of `host` before `zone`, without the dot; empty at the zone's own name.
+/// The part of `host` before `zone`, without the dot; empty at the zone's own name. A host that is not
+/// within the zone has its whole name as label.
 pub fn label<'h>(host: &'h Hostname, zone: &Hostname) -> &'h str {
-    let rest = host.as_str().strip_suffix(zone.as_str()).unwrap_or(host.as_str());
+    let inner = host.as_str().strip_suffix(zone.as_str()).filter(|_| host.is_within(zone));
+    let rest = inner.unwrap_or(host.as_str());
     rest.strip_suffix('.').unwrap_or(rest)
 }
 

@@ -15,14 +15,14 @@ use super::compare::{Case, Comparison, Record};
 use super::entry::{Entry, Next, Step as EntryStep, StepKind};
 use super::path::Paths;
 use super::rows;
-use super::scene::{Scene, Session, label};
+use super::scene::{Scene, Session, label, no_zone};
 use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::outcome::{Deferral, Fault, Outcome, Rejection, Silence};
-use crate::core::plan::{Details, Request, Update, Wish};
+use crate::core::plan::{Details, Request, TakeOver, Update, Wish};
 use crate::core::protocol::step::{Step, ZoneAnswer, ask};
 use crate::core::protocol::{Answer, HttpRequest, Method, Verdict, origin, query_value};
-use crate::core::secret::{Guarded, Secret};
+use crate::core::secret::{Guarded, HIDDEN, Secret};
 
 /// The most pages of a list.
 const MOST_PAGES: usize = 20;
@@ -43,12 +43,11 @@ pub struct Conversation<'a> {
     request: &'a Request,
     /// What is still to be done.
     tasks: VecDeque<Task>,
-    /// The outcome of each update, as far as it is known.
-    outcomes: Vec<Option<Outcome>>,
-    /// The rows of each list that was read, by its URL.
-    lists: Vec<(String, Vec<Value>)>,
-    /// Whether the service has confirmed a write that is to be committed.
-    has_written: bool,
+    /// How far each update is.
+    progress: Vec<Progress>,
+    /// The rows of each list that was read, or why there are none, by its URL; until something is
+    /// written, because some services count their records anew.
+    lists: Vec<(String, Result<Vec<Value>, Outcome>)>,
     stage: Stage,
 }
 
@@ -66,6 +65,17 @@ pub struct Search<'a> {
     pages: Option<Pages>,
 }
 
+/// How far one update is.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    /// Its outcome, as far as it is known.
+    outcome: Option<Outcome>,
+    /// Whether the service holds other records now, or may hold them.
+    has_changed: bool,
+    /// Whether what the service holds has still to take effect by a commit.
+    must_commit: bool,
+}
+
 /// A part of the updates that is compared and written at once: one family, or a whole host.
 #[derive(Clone, Copy, Debug)]
 struct Task {
@@ -81,7 +91,7 @@ enum Stage {
     Login,
     List(Task, Pages),
     Each { task: Task, ids: VecDeque<String>, found: Vec<Record> },
-    Write { task: Task, writes: VecDeque<Write>, listed: Vec<Record>, done: Option<Outcome> },
+    Write { task: Task, writes: VecDeque<Write>, listed: Vec<Record> },
     Commit,
     Over,
 }
@@ -89,13 +99,11 @@ enum Stage {
 /// The pages of a list.
 #[derive(Debug)]
 struct Pages {
-    /// The request of the first page.
+    /// The request of the first page, without a signature.
     first: HttpRequest,
     /// The URLs that were asked for.
     seen: Vec<String>,
     rows: Vec<Value>,
-    /// Whether any page had a place for rows.
-    found: bool,
 }
 
 /// One write.
@@ -122,9 +130,9 @@ impl<'a> Conversation<'a> {
             let families = whole.into_iter().chain(single.map(Some));
             tasks.extend(families.map(|family| Task { place, family, is_again: false }));
         }
-        let outcomes = vec![None; request.updates.len()];
-        let (lists, has_written, stage) = (Vec::new(), false, Stage::Over);
-        let mut talk = Self { session, request, tasks, outcomes, lists, has_written, stage };
+        let progress = vec![Progress::default(); request.updates.len()];
+        let (lists, stage) = (Vec::new(), Stage::Over);
+        let mut talk = Self { session, request, tasks, progress, lists, stage };
         let step = match talk.session.entry.step(StepKind::Login) {
             _ if talk.session.needs_clock() => talk.close(&unset_clock()),
             Some(login) => match talk.session.request(login, &talk.scene(None)) {
@@ -148,9 +156,7 @@ impl<'a> Conversation<'a> {
             },
             Stage::List(task, pages) => self.hear_list(task, pages, heard),
             Stage::Each { task, ids, found } => self.hear_each(task, ids, found, heard),
-            Stage::Write { task, writes, listed, done } => {
-                self.hear_write(task, writes, listed, done, heard)
-            }
+            Stage::Write { task, writes, listed } => self.hear_write(task, writes, listed, heard),
             Stage::Commit => {
                 let result = self.session.judge(StepKind::Commit, heard);
                 if let Err((_, outcome)) = result {
@@ -172,6 +178,10 @@ impl<'a> Conversation<'a> {
         Scene { family, ..scene }
     }
 
+    fn zone(&self) -> Option<&'a Hostname> {
+        self.request.zone.zone.as_ref()
+    }
+
     fn details(&self, task: Task) -> Option<&'a Details> {
         self.request.details.get(task.place)
     }
@@ -190,7 +200,8 @@ impl<'a> Conversation<'a> {
     }
 
     fn commit(&mut self) -> Step<Verdict> {
-        let commit = self.session.entry.step(StepKind::Commit).filter(|_| self.has_written);
+        let is_due = self.progress.iter().any(|progress| progress.must_commit);
+        let commit = self.session.entry.step(StepKind::Commit).filter(|_| is_due);
         let Some(commit) = commit else { return self.verdict() };
         match self.session.request(commit, &self.scene(None)) {
             Ok(request) => {
@@ -205,9 +216,9 @@ impl<'a> Conversation<'a> {
     }
 
     fn verdict(&mut self) -> Step<Verdict> {
-        let unknown = || Outcome::deferred(Fault::Unintelligible, "nothing was asked about it");
-        let outcomes = mem::take(&mut self.outcomes).into_iter();
-        let mut outcomes: Vec<_> = outcomes.map(|it| it.unwrap_or_else(unknown)).collect();
+        let unknown = || Outcome::deferred(Fault::Unread, "nothing was asked about it");
+        let progress = mem::take(&mut self.progress).into_iter();
+        let mut outcomes: Vec<_> = progress.map(|it| it.outcome.unwrap_or_else(unknown)).collect();
         Step::Done(match (outcomes.len(), outcomes.pop()) {
             (1, Some(outcome)) => Verdict::All(outcome),
             (_, last) => {
@@ -217,66 +228,88 @@ impl<'a> Conversation<'a> {
         })
     }
 
-    /// Notes the outcome of `task`: of a host's outcomes the worst counts.
+    /// Notes the outcome of `task`: of a host's outcomes the worst counts. Whatever went wrong, only a
+    /// write that left can leave doubt.
     fn note(&mut self, task: Task, outcome: Outcome) {
-        let slot = &mut self.outcomes[task.place];
-        let is_worse = slot.as_ref().is_none_or(|before| severity(&outcome) > severity(before));
+        let progress = &mut self.progress[task.place];
+        let outcome = match (outcome, progress.has_changed) {
+            (Outcome::Unchanged, true) => Outcome::Updated,
+            (outcome, true) => doubtful(outcome),
+            (outcome, false) => without_doubt(outcome),
+        };
+        let is_worse =
+            progress.outcome.as_ref().is_none_or(|before| severity(&outcome) > severity(before));
         if is_worse {
-            *slot = Some(outcome);
+            progress.outcome = Some(outcome);
         }
     }
 
     /// Ends `task` with `outcome`, and everything where the outcome concerns all hosts.
-    #[expect(clippy::needless_pass_by_value, reason = "every caller is done with it")]
     fn end_task(&mut self, task: Task, outcome: Outcome) -> Step<Verdict> {
         let concerns_all = match &outcome {
             Outcome::Updated | Outcome::Unchanged => false,
-            Outcome::Deferred(_) => true,
+            // Nothing else gets through, or nothing else should be asked.
+            Outcome::Deferred(Deferral { fault, .. }) => {
+                fault.is_the_networks() || matches!(fault, Fault::Throttled | Fault::Skew)
+            }
             Outcome::Rejected(refusal) => refusal.rejection.is_the_credentials(),
         };
-        self.note(task, outcome.clone());
-        if concerns_all {
-            return self.close(&outcome);
+        if !concerns_all {
+            self.note(task, outcome);
+            return self.next_task();
         }
-        self.next_task()
+        self.note(task, outcome.clone());
+        self.close(&outcome)
     }
 
-    /// Ends the conversation with `outcome` for everything that has none.
+    /// Ends the conversation with `outcome` for everything that has none, after a commit if that is due
+    /// and may succeed.
     fn close(&mut self, outcome: &Outcome) -> Step<Verdict> {
-        for slot in &mut self.outcomes {
-            slot.get_or_insert_with(|| outcome.clone());
+        let unasked = not_asked(outcome);
+        for progress in &mut self.progress {
+            progress.outcome.get_or_insert_with(|| unasked.clone());
         }
         for task in mem::take(&mut self.tasks) {
-            self.note(task, outcome.clone());
+            self.note(task, unasked.clone());
         }
-        if self.has_written && self.session.entry.step(StepKind::Commit).is_some() {
-            self.doubt_what_is_written(outcome);
+        match outcome {
+            Outcome::Deferred(Deferral { fault: Fault::Lost, .. }) => self.commit(),
+            _ => {
+                self.doubt_what_is_written(outcome);
+                self.verdict()
+            }
         }
-        self.verdict()
     }
 
-    /// Takes back the success of what was written and could not be committed.
+    /// Takes back the success of what could not be committed.
     fn doubt_what_is_written(&mut self, cause: &Outcome) {
-        for slot in self.outcomes.iter_mut().flatten() {
-            if *slot == Outcome::Updated {
-                *slot = doubtful(cause.clone());
+        if self.session.entry.step(StepKind::Commit).is_none() {
+            return;
+        }
+        for progress in self.progress.iter_mut().filter(|progress| progress.must_commit) {
+            if matches!(progress.outcome, Some(Outcome::Updated | Outcome::Unchanged)) {
+                progress.outcome = Some(doubtful(cause.clone()));
             }
         }
     }
 
     fn ask_for_list(&mut self, task: Task, list: &EntryStep) -> Step<Verdict> {
-        let request = match self.session.request(list, &self.scene(Some(task))) {
+        if list.name.is_some() && self.session.entry.names_are_labels && self.zone().is_none() {
+            return self.end_task(task, unfit_outcome(no_zone()));
+        }
+        let request = match self.session.unsigned(list, &self.scene(Some(task))) {
             Ok(request) => HttpRequest { is_list: true, ..request },
             Err(unfit) => return self.end_task(task, unfit_outcome(unfit)),
         };
         let url = list_key(&request);
-        if let Some((_, rows)) = self.lists.iter().find(|(known, _)| *known == url) {
-            let rows = rows.clone();
-            return self.have_rows(task, &rows);
+        if let Some((_, read)) = self.lists.iter().find(|(known, _)| *known == url) {
+            return match read.clone() {
+                Ok(rows) => self.have_rows(task, &rows),
+                Err(outcome) => self.end_task(task, outcome),
+            };
         }
-        let pages = Pages::new(request.clone());
-        self.stage = Stage::List(task, pages);
-        ask(request)
+        self.stage = Stage::List(task, Pages::new(request.clone()));
+        ask(self.session.signed(list, request))
     }
 
     fn hear_list(
@@ -295,16 +328,32 @@ impl<'a> Conversation<'a> {
         match self.session.hear_page(StepKind::List, list, &mut pages, heard, &is_of_hosts) {
             Ok(Some(request)) => {
                 self.stage = Stage::List(task, pages);
-                ask(request)
+                ask(self.session.another(list, request))
             }
             Ok(None) => {
-                self.lists.push((list_key(&pages.first), pages.rows.clone()));
+                self.lists.push((list_key(&pages.first), Ok(pages.rows.clone())));
                 self.have_rows(task, &pages.rows)
             }
             Err((Meaning::Gone, _)) => self.have_records(task, Vec::new()),
-            Err((Meaning::Forbidden, _)) if list.is_optional => self.write(task, Vec::new(), None),
-            Err((_, outcome)) => self.end_task(task, outcome),
+            Err((Meaning::Forbidden, _)) if list.is_optional && self.may_write_unseen(task) => {
+                self.write(task, Vec::new(), None)
+            }
+            Err((_, outcome)) => {
+                self.lists.push((list_key(&pages.first), Err(outcome.clone())));
+                self.end_task(task, outcome)
+            }
         }
+    }
+
+    /// Whether the records of `task` may be written without a look at what is there.
+    fn may_write_unseen(&self, task: Task) -> bool {
+        let take_over = self.details(task).map(|details| details.take_over);
+        !self.removes(task) && take_over != Some(TakeOver::Nothing)
+    }
+
+    /// Whether the records of `task` are to be removed.
+    fn removes(&self, task: Task) -> bool {
+        task.family.is_some_and(|family| self.update(task).wishes[family] == Wish::Remove)
     }
 
     /// Goes on with the rows of the list of `task`.
@@ -319,12 +368,20 @@ impl<'a> Conversation<'a> {
             return self.ask_for_each(task, ids, Vec::new());
         }
         let scene = self.scene(Some(task));
-        let own = rows.iter().filter(|row| {
-            self.session.is_named(list, row, &scene)
-                && self.session.is_typed(list, row, task.family)
-        });
-        let records = own.flat_map(|row| records(list, row, None)).collect();
-        self.have_records(task, records)
+        let mut found = Vec::new();
+        for family in Family::BOTH.into_iter().filter(|family| task.is_about(*family)) {
+            let own = rows.iter().filter(|row| {
+                self.session.is_named(list, row, &scene)
+                    && self.session.is_typed(list, row, Some(family))
+            });
+            let of_both = list.kind.is_none() && task.family.is_none();
+            let of_family = |record: &Record| {
+                !of_both || record.address().is_none_or(|it| Family::of(it) == family)
+            };
+            let records = own.flat_map(|row| records(list, row, None)).filter(of_family);
+            found.extend(records.map(|record| Record { family: Some(family), ..record }));
+        }
+        self.have_records(task, found)
     }
 
     fn ask_for_each(
@@ -362,8 +419,16 @@ impl<'a> Conversation<'a> {
         match self.session.judge(StepKind::Each, heard) {
             Ok((_, _, tree)) => {
                 let rows = each.at.find(&tree);
-                let rows =
-                    rows.into_iter().filter(|row| self.session.is_typed(each, row, task.family));
+                // A record that cannot be read is not one that is not there.
+                if !rows.iter().any(|row| is_readable(each, row)) {
+                    let detail = "each: the answer has no record where the entry expects it";
+                    return self.end_task(task, Outcome::deferred(Fault::Unintelligible, detail));
+                }
+                let scene = self.scene(Some(task));
+                let rows = rows.into_iter().filter(|row| {
+                    self.session.is_named(each, row, &scene)
+                        && self.session.is_typed(each, row, task.family)
+                });
                 found.extend(rows.flat_map(|row| records(each, row, id.as_deref())));
             }
             // It has gone since the list was read.
@@ -375,31 +440,67 @@ impl<'a> Conversation<'a> {
 
     /// Compares the records that are there, and writes what differs.
     fn have_records(&mut self, task: Task, listed: Vec<Record>) -> Step<Verdict> {
-        let update = self.update(task);
-        let details = self.details(task);
-        let families: Vec<Family> =
-            task.family.map_or_else(|| Family::BOTH.to_vec(), |family| vec![family]);
-        let mut wanted = Vec::new();
-        let mut own = Vec::new();
-        for &family in &families {
-            if let Wish::Set(addresses) = &update.wishes[family] {
-                wanted.extend(addresses.iter());
+        match self.compare(task, &listed) {
+            Comparison::Equal => {
+                // An earlier commit may have failed or got no answer.
+                let families = Family::BOTH.into_iter().filter(|family| task.is_about(*family));
+                let is_unconfirmed = |family: Family| {
+                    self.details(task).is_some_and(|details| details.is_unconfirmed[family])
+                };
+                if families.into_iter().any(is_unconfirmed) {
+                    self.progress[task.place].must_commit = true;
+                }
+                self.end_task(task, Outcome::Unchanged)
             }
-            own.extend(details.iter().flat_map(|details| &details.own[family]));
-        }
-        let ttl =
-            details.and_then(|details| details.ttl).map(|ttl| self.session.entry.ttl.within(ttl));
-        let ttl = ttl.filter(|_| self.session.entry.states_ttl());
-        let take_over = details.map(|details| details.take_over).unwrap_or_default();
-        let case = Case { wanted: &wanted, listed: &listed, own: &own, take_over, ttl };
-        match case.compare() {
-            Comparison::Equal => self.end_task(task, Outcome::Unchanged),
             Comparison::Foreign(values) => {
                 let outcome = foreign(&values, listed.len());
                 self.end_task(task, outcome)
             }
             different @ Comparison::Different { .. } => self.write(task, listed, Some(different)),
         }
+    }
+
+    /// Compares `listed` with what is wanted, each family by itself.
+    fn compare(&self, task: Task, listed: &[Record]) -> Comparison {
+        let (update, details) = (self.update(task), self.details(task));
+        let entry = self.session.entry;
+        let ttl = details.and_then(|details| details.ttl).filter(|_| entry.changes_ttl());
+        let ttl = ttl.map(|ttl| entry.ttl.within(ttl));
+        let take_over = details.map(|details| details.take_over).unwrap_or_default();
+        let (mut missing, mut surplus, mut other_ttl) = (Vec::new(), Vec::new(), Vec::new());
+        for family in Family::BOTH.into_iter().filter(|family| task.is_about(*family)) {
+            let wanted: Vec<_> = match &update.wishes[family] {
+                Wish::Set(addresses) => addresses.iter().collect(),
+                Wish::Remove if task.family.is_some() => Vec::new(),
+                Wish::Leave | Wish::Remove => continue,
+            };
+            let of_family = |record: &&Record| record.family.is_none_or(|of| of == family);
+            let listed: Vec<_> = listed.iter().filter(of_family).cloned().collect();
+            let own = details.map(|details| &details.own[family][..]).unwrap_or_default();
+            let case = Case { wanted: &wanted, listed: &listed, own, take_over, ttl };
+            match case.compare() {
+                Comparison::Equal => {}
+                Comparison::Foreign(values) => return Comparison::Foreign(values),
+                Comparison::Different { surplus: more, .. }
+                    if self.removes(task)
+                        && more.len() < listed.len()
+                        && entry.is_of_whole(StepKind::Remove) =>
+                {
+                    // The request would remove the records of others as well.
+                    let others = listed.into_iter().filter(|record| !more.contains(record));
+                    return Comparison::Foreign(others.map(|record| record.value).collect());
+                }
+                Comparison::Different { missing: m, surplus: s, other_ttl: o } => {
+                    missing.extend(m);
+                    surplus.extend(s);
+                    other_ttl.extend(o);
+                }
+            }
+        }
+        if missing.is_empty() && surplus.is_empty() && other_ttl.is_empty() {
+            return Comparison::Equal;
+        }
+        Comparison::Different { missing, surplus, other_ttl }
     }
 
     /// Begins to write: what `difference` says, or everything where nothing is known of what is there.
@@ -409,19 +510,31 @@ impl<'a> Conversation<'a> {
         listed: Vec<Record>,
         difference: Option<Comparison>,
     ) -> Step<Verdict> {
-        let update = self.update(task);
-        let removes = task.family.is_some_and(|family| update.wishes[family] == Wish::Remove);
+        let removes = self.removes(task);
+        let addresses: Option<Vec<IpAddr>> =
+            task.family.and_then(|family| match &self.update(task).wishes[family] {
+                Wish::Set(addresses) => Some(addresses.iter().collect()),
+                Wish::Leave | Wish::Remove => None,
+            });
+        let entry = self.session.entry;
         let writes = match difference {
+            Some(Comparison::Different { missing, surplus, other_ttl }) if removes => {
+                debug_assert!(missing.is_empty() && other_ttl.is_empty());
+                removals(entry, surplus)
+            }
+            Some(Comparison::Different { .. }) if entry.step(StepKind::Set).is_some() => {
+                let is_new = listed.is_empty() && entry.step(StepKind::Create).is_some();
+                let kind = if is_new { StepKind::Create } else { StepKind::Set };
+                // A step with one address sets the one that is wanted.
+                let address = addresses.and_then(|all| all.first().copied());
+                VecDeque::from([Write { kind, address, record: None }])
+            }
             Some(Comparison::Different { missing, surplus, other_ttl }) => {
-                writes(self.session.entry, removes, &listed, missing, surplus, other_ttl)
+                writes(entry, &listed, missing, surplus, other_ttl)
             }
             _ => {
                 let kind = if removes { StepKind::Remove } else { StepKind::Set };
-                let addresses = task.family.and_then(|family| match &update.wishes[family] {
-                    Wish::Set(addresses) => Some(addresses.iter().collect::<Vec<_>>()),
-                    Wish::Leave | Wish::Remove => None,
-                });
-                let is_each = self.session.entry.step(kind).is_some_and(|step| step.has("address"));
+                let is_each = entry.step(kind).is_some_and(|step| step.has("address"));
                 let write = |address| Write { kind, address, record: None };
                 match addresses.filter(|_| is_each) {
                     Some(addresses) => addresses.into_iter().map(|it| write(Some(it))).collect(),
@@ -429,10 +542,7 @@ impl<'a> Conversation<'a> {
                 }
             }
         };
-        match writes {
-            writes if writes.is_empty() => self.end_task(task, Outcome::Unchanged),
-            writes => self.ask_for_write(task, writes, listed, None),
-        }
+        self.ask_for_write(task, writes, listed)
     }
 
     fn ask_for_write(
@@ -440,14 +550,11 @@ impl<'a> Conversation<'a> {
         task: Task,
         writes: VecDeque<Write>,
         listed: Vec<Record>,
-        done: Option<Outcome>,
     ) -> Step<Verdict> {
-        let Some(write) = writes.front() else {
-            return self.end_task(task, done.unwrap_or(Outcome::Unchanged));
-        };
+        let Some(write) = writes.front() else { return self.end_task(task, Outcome::Unchanged) };
         let Some(step) = self.session.entry.step(write.kind) else {
-            let detail = format!("the provider's entry has no step {}", write.kind.key().word());
-            return self.end_task(task, part_of(done.as_ref(), unfit_outcome(detail)));
+            let detail = ["the provider's entry has no step ", write.kind.key().word()].concat();
+            return self.end_task(task, unfit_outcome(detail));
         };
         let scene = Scene {
             address: write.address.or(write.record.as_ref().and_then(Record::address)),
@@ -458,10 +565,10 @@ impl<'a> Conversation<'a> {
         };
         match self.session.request(step, &scene) {
             Ok(request) => {
-                self.stage = Stage::Write { task, writes, listed, done };
+                self.stage = Stage::Write { task, writes, listed };
                 ask(request)
             }
-            Err(unfit) => self.end_task(task, part_of(done.as_ref(), unfit_outcome(unfit))),
+            Err(unfit) => self.end_task(task, unfit_outcome(unfit)),
         }
     }
 
@@ -470,32 +577,54 @@ impl<'a> Conversation<'a> {
         task: Task,
         mut writes: VecDeque<Write>,
         listed: Vec<Record>,
-        done: Option<Outcome>,
         heard: Result<Answer, Silence>,
     ) -> Step<Verdict> {
         let Some(write) = writes.pop_front() else { return self.verdict() };
-        let done = match (self.session.judge(write.kind, heard), write.kind) {
+        let is_of_listed = !listed.is_empty();
+        match (self.session.judge(write.kind, heard), write.kind) {
             (Ok((Meaning::Updated, ..)), _) => {
-                self.has_written = true;
-                Some(Outcome::Updated)
+                let progress = &mut self.progress[task.place];
+                (progress.has_changed, progress.must_commit) = (true, true);
+                self.lists.clear();
+            }
+            // "There is such a record already": another one than the list showed.
+            (Ok(_), StepKind::Change) if write.is_another_address() => {
+                return self.look_again(task, "another record has the address already");
             }
             // What is to be removed has gone already.
-            (Ok(_), _) | (Err((Meaning::Gone, _)), StepKind::Remove) => {
-                Some(done.unwrap_or(Outcome::Unchanged))
+            (Ok(_), _) | (Err((Meaning::Gone, _)), StepKind::Remove) => {}
+            (Err((Meaning::Gone, _)), StepKind::Change | StepKind::Set) if is_of_listed => {
+                return self.look_again(task, "a record that the list shows is not there");
             }
-            (Err((Meaning::Gone, _)), StepKind::Change | StepKind::Set)
-                if !task.is_again && !listed.is_empty() =>
-            {
-                self.lists.clear();
-                let task = Task { is_again: true, ..task };
-                return match self.session.entry.step(StepKind::List) {
-                    Some(list) => self.ask_for_list(task, list),
-                    None => self.verdict(),
-                };
+            (Err((_, outcome)), _) => {
+                self.progress[task.place].has_changed |= leaves_doubt(&outcome);
+                return self.end_task(task, outcome);
             }
-            (Err((_, outcome)), _) => return self.end_task(task, part_of(done.as_ref(), outcome)),
-        };
-        self.ask_for_write(task, writes, listed, done)
+        }
+        self.ask_for_write(task, writes, listed)
+    }
+
+    /// Reads the list of `task` once more, because `why` shows that it has changed; a second time it is
+    /// left to a later conversation, because some services show changes late.
+    fn look_again(&mut self, task: Task, why: &str) -> Step<Verdict> {
+        self.lists.clear();
+        match self.session.entry.step(StepKind::List).filter(|_| !task.is_again) {
+            Some(list) => self.ask_for_list(Task { is_again: true, ..task }, list),
+            None => self.end_task(task, Outcome::deferred(Fault::Unintelligible, why)),
+        }
+    }
+}
+
+impl Task {
+    fn is_about(self, family: Family) -> bool {
+        self.family.is_none_or(|of| of == family)
+    }
+}
+
+impl Write {
+    /// Whether it gives a record another address than it had.
+    fn is_another_address(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.address() != self.address)
     }
 }
 
@@ -515,11 +644,11 @@ impl<'a> Search<'a> {
         let mut search = Self { session, host, details, tries, at: 0, pages: None };
         let entry = search.session.entry;
         let step = match (entry.step(StepKind::Find), entry.step(StepKind::Login)) {
-            _ if search.session.needs_clock() => Step::Done(ZoneAnswer::Outcome(unset_clock())),
+            _ if search.session.needs_clock() => no_answer(unset_clock()),
             (None, _) => Step::Done(ZoneAnswer::Silent),
             (Some(_), Some(login)) => match search.session.request(login, &search.scene()) {
                 Ok(request) => ask(request),
-                Err(unfit) => Step::Done(ZoneAnswer::Outcome(unfit_outcome(unfit))),
+                Err(unfit) => no_answer(unfit_outcome(unfit)),
             },
             (Some(_), None) => search.ask(),
         };
@@ -531,7 +660,7 @@ impl<'a> Search<'a> {
         let Some(mut pages) = self.pages.take() else {
             return match self.session.hear_login(heard) {
                 Ok(()) => self.ask(),
-                Err(outcome) => Step::Done(ZoneAnswer::Outcome(outcome)),
+                Err(outcome) => no_answer(outcome),
             };
         };
         let Some(find) = self.session.entry.step(StepKind::Find) else {
@@ -548,12 +677,12 @@ impl<'a> Search<'a> {
         match self.session.hear_page(StepKind::Find, find, &mut pages, heard, &is_tried) {
             Ok(Some(request)) => {
                 self.pages = Some(pages);
-                ask(request)
+                ask(self.session.another(find, request))
             }
             Ok(None) => self.choose(find, &pages.rows),
             Err((Meaning::Gone | Meaning::Host, _)) if find.has("try") => self.next(),
             Err((Meaning::Gone | Meaning::Host, _)) => Step::Done(ZoneAnswer::NoZone),
-            Err((_, outcome)) => Step::Done(ZoneAnswer::Outcome(outcome)),
+            Err((_, outcome)) => no_answer(outcome),
         }
     }
 
@@ -567,13 +696,13 @@ impl<'a> Search<'a> {
         let Some(find) = self.session.entry.step(StepKind::Find) else {
             return Step::Done(ZoneAnswer::Silent);
         };
-        match self.session.request(find, &self.scene()) {
+        match self.session.unsigned(find, &self.scene()) {
             Ok(request) => {
                 let request = HttpRequest { is_list: true, ..request };
                 self.pages = Some(Pages::new(request.clone()));
-                ask(request)
+                ask(self.session.signed(find, request))
             }
-            Err(unfit) => Step::Done(ZoneAnswer::Outcome(unfit_outcome(unfit))),
+            Err(unfit) => no_answer(unfit_outcome(unfit)),
         }
     }
 
@@ -597,6 +726,7 @@ impl<'a> Search<'a> {
                 let id = find.id.as_ref().filter(|_| self.session.entry.needs_zone_id());
                 let id = id.and_then(|id| id.text(row));
                 let id = id.map(|id| id.rsplit('/').next().unwrap_or_default().to_owned());
+                let id = id.filter(|id| is_id(id));
                 return Step::Done(ZoneAnswer::Zone(zone, id));
             }
         }
@@ -605,6 +735,12 @@ impl<'a> Search<'a> {
 }
 
 impl Session<'_> {
+    /// `request`, one more of `step`, with its signature.
+    fn another(&mut self, step: &EntryStep, request: HttpRequest) -> HttpRequest {
+        self.asked += 1;
+        self.signed(step, request)
+    }
+
     /// Whether requests are signed with the time, which this machine does not know.
     fn needs_clock(&self) -> bool {
         let is_signed = self.entry.sign.is_some() || self.entry.key.is_some();
@@ -667,19 +803,18 @@ impl Session<'_> {
             let detail = format!("{}: {what}", kind.key().word());
             (Meaning::Unintelligible, Outcome::deferred(Fault::Unintelligible, detail))
         };
+        let mut can_be_read = false;
         let mut is_kept = |row: &Value| {
+            can_be_read |= is_readable(step, row);
             keep(row) && step.filter.as_ref().is_none_or(|filter| filter.holds_on_row(row))
         };
         let read = rows::rows(&answer.body, &step.at, &mut is_kept);
-        let (rows, rest) = match read {
-            Ok(rows) => {
-                pages.found |= rows.found;
-                (rows.kept, Some(rows.rest))
-            }
+        let (rows, rest, is_list) = match read {
+            Ok(rows) => (rows.kept, Some(rows.rest), rows.found && (can_be_read || rows.seen == 0)),
             Err(what) if !answer.body.trim_ascii().is_empty() && is_success(answer.status) => {
                 return Err(strange(what));
             }
-            Err(_) => (Vec::new(), None),
+            Err(_) => (Vec::new(), None, false),
         };
         let meaning = self.meaning(kind, &answer, rest.as_ref());
         if !matches!(meaning, Meaning::Updated | Meaning::Unchanged) {
@@ -687,7 +822,7 @@ impl Session<'_> {
         }
         // An error that counts as success says "no records" in its own way.
         let says_none = step.ok.iter().any(|ok| ok.holds(&Seen::of(&answer, rest.as_ref())));
-        if !pages.found && !says_none && rest.is_some() {
+        if !is_list && !says_none {
             return Err(strange("the answer has no list where the entry expects it"));
         }
         pages.rows.extend(rows);
@@ -727,16 +862,22 @@ impl Session<'_> {
 impl Pages {
     fn new(first: HttpRequest) -> Self {
         let seen = vec![first.url.expose().to_owned()];
-        Self { first, seen, rows: Vec::new(), found: false }
+        Self { first, seen, rows: Vec::new() }
     }
 }
 
 /// The records in `row`: one for each of its values.
 fn records(step: &EntryStep, row: &Value, id: Option<&str>) -> Vec<Record> {
     let id = step.id.as_ref().and_then(|paths| paths.text(row)).or(id.map(str::to_owned));
+    let id = id.filter(|id| is_id(id));
     let ttl = step.ttl.as_ref().and_then(|paths| paths.text(row)?.parse().ok());
-    let values = step.value.as_ref().map(|paths| paths.texts(row)).unwrap_or_default();
-    let record = |value| Record { id: id.clone(), value, ttl, row: row.clone() };
+    let mut values = step.value.as_ref().map(|paths| paths.texts(row)).unwrap_or_default();
+    let is_empty = step.value.as_ref().is_some_and(|paths| paths.lead_to_nothing(row));
+    if values.is_empty() && !is_empty {
+        // An alias, for example: somebody's record all the same.
+        values.push(String::new());
+    }
+    let record = |value| Record { id: id.clone(), value, ttl, family: None, row: row.clone() };
     values.into_iter().map(record).collect()
 }
 
@@ -769,7 +910,9 @@ fn next_page(
             }
         }
     };
-    Some(if origin(url.expose()) != server {
+    Some(if url.expose().contains(HIDDEN) {
+        Err("its next page has a secret in its URL")
+    } else if !origin(url.expose()).eq_ignore_ascii_case(server) {
         Err("its next page is on another server")
     } else if pages.seen.iter().any(|seen| seen == url.expose()) {
         Err("its pages lead back to one that was read")
@@ -780,34 +923,25 @@ fn next_page(
     })
 }
 
-/// The writes that make `listed` what is wanted.
+/// The writes that remove `surplus`.
+fn removals(entry: &Entry, surplus: Vec<Record>) -> VecDeque<Write> {
+    let write = |record| Write { kind: StepKind::Remove, address: None, record: Some(record) };
+    let most = if entry.is_of_whole(StepKind::Remove) { 1 } else { usize::MAX };
+    surplus.into_iter().take(most).map(write).collect()
+}
+
+/// The writes that make `listed` what is wanted, record by record.
 fn writes(
     entry: &Entry,
-    removes: bool,
     listed: &[Record],
     missing: Vec<IpAddr>,
     surplus: Vec<Record>,
     other_ttl: Vec<Record>,
 ) -> VecDeque<Write> {
     let write = |kind, address, record| Write { kind, address, record };
-    let of_whole = |kind: StepKind| {
-        entry.step(kind).is_some_and(|step| !["id", "address"].iter().any(|name| step.has(name)))
-    };
-    if removes {
-        if of_whole(StepKind::Remove) {
-            return VecDeque::from([write(StepKind::Remove, None, surplus.into_iter().next())]);
-        }
-        let one = |record| write(StepKind::Remove, None, Some(record));
-        return surplus.into_iter().map(one).collect();
-    }
-    if entry.step(StepKind::Set).is_some() {
-        let is_new = listed.is_empty() && entry.step(StepKind::Create).is_some();
-        let kind = if is_new { StepKind::Create } else { StepKind::Set };
-        let address = missing.first().copied().or(other_ttl.first().and_then(Record::address));
-        return VecDeque::from([write(kind, address, None)]);
-    }
+    let surplus = surplus.into_iter().filter(|record| is_single(entry, listed, record));
     let mut all = VecDeque::new();
-    let (mut missing, mut surplus) = (VecDeque::from(missing), VecDeque::from(surplus));
+    let (mut missing, mut surplus) = (VecDeque::from(missing), surplus.collect::<VecDeque<_>>());
     if entry.step(StepKind::Change).is_some() {
         all.extend(
             other_ttl
@@ -823,6 +957,17 @@ fn writes(
     all.extend(missing.into_iter().map(|address| write(StepKind::Create, Some(address), None)));
     all.extend(surplus.into_iter().map(|record| write(StepKind::Remove, None, Some(record))));
     all
+}
+
+/// Whether a request about `record` can mean no other one of `listed`: equal records without ids of
+/// their own would go together.
+fn is_single(entry: &Entry, listed: &[Record], record: &Record) -> bool {
+    let count = |is_one: &dyn Fn(&Record) -> bool| listed.iter().filter(|it| is_one(it)).count();
+    let names_id = entry.step(StepKind::Remove).is_some_and(|it| it.has("id") || it.has_old());
+    let has_own_id = || record.id.is_some() && count(&|other| other.id == record.id) < 2;
+    record.address().is_none()
+        || count(&|other| other.address() == record.address()) < 2
+        || names_id && has_own_id()
 }
 
 /// The outcome of `meaning`, which is no success.
@@ -865,31 +1010,71 @@ fn unfit_outcome(unfit: String) -> Outcome {
     Outcome::rejected(Rejection::Request, unfit)
 }
 
-/// The outcome of a task whose last write failed with `outcome`, after the success `done` of others.
-fn part_of(done: Option<&Outcome>, outcome: Outcome) -> Outcome {
-    if done == Some(&Outcome::Updated) { doubtful(outcome) } else { outcome }
-}
-
 /// `outcome` as "could not confirm": a part has been changed.
 fn doubtful(outcome: Outcome) -> Outcome {
+    let (fault, detail, retry_after) = match outcome {
+        Outcome::Updated | Outcome::Unchanged => return outcome,
+        Outcome::Deferred(Deferral { fault, .. }) if fault.leaves_doubt() => return outcome,
+        Outcome::Deferred(Deferral { fault, detail, retry_after }) => {
+            // A change of the network may end the wait.
+            let fault = if fault.is_the_networks() { Fault::Lost } else { Fault::Server };
+            (fault, detail, retry_after)
+        }
+        Outcome::Rejected(refusal) => (Fault::Server, refusal.detail, None),
+    };
+    let detail = ["a part was changed, then ", &detail].concat();
+    Outcome::Deferred(Deferral { fault, detail, retry_after })
+}
+
+/// `outcome` without a doubt: no write has left.
+fn without_doubt(outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::Deferred(deferral) if deferral.fault.leaves_doubt() => Outcome::Deferred(deferral),
-        Outcome::Deferred(Deferral { detail, retry_after, .. }) => {
-            let detail = ["a part was changed, then ", &detail].concat();
-            Outcome::Deferred(Deferral { fault: Fault::Server, detail, retry_after })
+        Outcome::Deferred(deferral) if deferral.fault.leaves_doubt() => {
+            let is_the_networks = deferral.fault.is_the_networks();
+            let fault = if is_the_networks { Fault::Unreachable } else { Fault::Unread };
+            Outcome::Deferred(Deferral { fault, ..deferral })
         }
-        Outcome::Rejected(refusal) => {
-            let detail = ["a part was changed, then ", &refusal.detail].concat();
-            Outcome::deferred(Fault::Server, detail)
-        }
-        Outcome::Updated | Outcome::Unchanged => outcome,
+        outcome => outcome,
     }
+}
+
+/// The outcome for hosts that nothing was asked about, because `outcome` ended the conversation.
+fn not_asked(outcome: &Outcome) -> Outcome {
+    let mut unasked = without_doubt(outcome.clone());
+    if let Outcome::Deferred(deferral) = &mut unasked {
+        deferral.detail.insert_str(0, "not asked: a moment ago, ");
+    }
+    unasked
+}
+
+/// See [`Fault::leaves_doubt`].
+fn leaves_doubt(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Deferred(deferral) if deferral.fault.leaves_doubt())
+}
+
+/// The answer to the question for a zone that failed with `outcome`.
+fn no_answer(outcome: Outcome) -> Step<ZoneAnswer> {
+    Step::Done(ZoneAnswer::Outcome(without_doubt(outcome)))
+}
+
+/// Whether `row` has a name and a type, as far as the entry says where they are.
+fn is_readable(step: &EntryStep, row: &Value) -> bool {
+    let has =
+        |paths: &Option<Paths>| paths.as_ref().is_none_or(|paths| !paths.texts(row).is_empty());
+    step.has_bare_ids || has(&step.name) && has(&step.kind)
+}
+
+/// Whether `text` can be an id: an empty one, or a dot, would make the URL that of something else.
+fn is_id(text: &str) -> bool {
+    !text.bytes().all(|byte| byte == b'.')
 }
 
 /// The refusal to touch the records of others.
 fn foreign(values: &[String], listed: usize) -> Outcome {
-    let clean =
-        |value: &String| -> String { value.chars().filter(|c| !c.is_control()).take(64).collect() };
+    let clean = |value: &String| -> String {
+        let clean: String = value.chars().filter(|c| !c.is_control()).take(64).collect();
+        if clean.is_empty() { "one without an address".to_owned() } else { clean }
+    };
     let named: Vec<_> = values.iter().take(MOST_NAMED).map(clean).collect();
     let more = if values.len() > MOST_NAMED { " and others" } else { "" };
     let beside = if listed > values.len() || values.len() > 1 { " among several" } else { "" };
