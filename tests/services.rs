@@ -278,7 +278,9 @@ fn who_asks_too_often_is_put_off() {
             let (limit, soon) = (world.service.limit.unwrap(), now + Duration::from_secs(60));
             while world.pace.admit(limit, soon).is_ok() {}
         });
-        scene.once(75, "deferred, the provider asks for a pause");
+        // Route 53 takes five requests a second: some seconds are enough.
+        let words = if name == "route53" { "is busy" } else { "asks for a pause" };
+        scene.once(75, words);
         scene.once_in_silence(75);
         scene.check(&[], &[]);
     }
