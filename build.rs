@@ -1,8 +1,9 @@
 //! Turns the table of built-in providers into texts, so that no start of Homing parses it.
 //!
-//! Reads `src/core/providers.toml`, writes `providers.txt` for `core::built_in` and
-//! `names.txt` for `import`. An unknown key or a value of another form ends the build; a unit test in
-//! `config` compares the texts with the settings that the same entries give when a user writes them.
+//! Reads `src/core/providers.toml`, writes `providers.txt` for `core::built_in`, `closed.txt` for
+//! `core::closed` and `names.txt` for `import`. An unknown key or a value of another form ends the
+//! build; a unit test in `config` compares the texts with the settings that the same entries give when a
+//! user writes them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -37,9 +38,11 @@ fn main() {
     let text = fs::read_to_string(SOURCE).unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
     let table = DeTable::parse(&text).unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
     let directory = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
-    for (name, made) in
-        [("providers.txt", texts(table.get_ref())), ("names.txt", names(table.get_ref()))]
-    {
+    for (name, made) in [
+        ("providers.txt", texts(table.get_ref())),
+        ("closed.txt", closed(table.get_ref())),
+        ("names.txt", names(table.get_ref())),
+    ] {
         let made = made.unwrap_or_else(|problem| panic!("{SOURCE}: {problem}"));
         fs::write(format!("{directory}/{name}"), made).expect("OUT_DIR can be written to");
     }
@@ -98,24 +101,66 @@ fn runs_with(option: &str) -> bool {
 const READERS: [&str; 5] = ["ddclient", "ddns-scripts", "ddns-updater", "inadyn", "servers"];
 
 /// The names that others use for services, one a line in the order of the entries: the user, the name,
-/// and the built-in provider, or the server and path of another.
+/// and the built-in provider, the server and path of another, or `!` with the name of a closed one.
 fn names(table: &DeTable<'_>) -> Result<String, String> {
     let mut lines = Vec::new();
-    for (provider, entry) in entries(table, "provider")? {
-        if let Some(known) = entry.get("known-as") {
-            let known = known.get_ref().as_table().ok_or("known-as is not a table")?;
-            lines.extend(meaning(known, provider)?);
+    for (kind, sign) in [("provider", ""), ("closed", "!")] {
+        for (name, entry) in entries(table, kind)? {
+            let known = meaning(known_as(entry)?, name)?;
+            lines.extend(known.into_iter().map(|(user, known, name)| (user, known, sign, name)));
         }
     }
     for (server, entry) in entries(table, "other")? {
-        lines.extend(meaning(entry, server)?);
+        let known = meaning(Some(entry), server)?;
+        lines.extend(known.into_iter().map(|(user, known, server)| (user, known, "", server)));
     }
     let mut seen = BTreeSet::new();
-    if let Some((user, name, _)) = lines.iter().find(|(user, name, _)| !seen.insert((user, name))) {
+    let twice = lines.iter().find(|(user, name, ..)| !seen.insert((user, name)));
+    if let Some((user, name, ..)) = twice {
         return Err(format!("two entries are known to {user} as {name}"));
     }
-    let line = |(user, name, meaning)| format!("{user} {name} {meaning}\n");
+    let line = |(user, name, sign, meaning)| format!("{user} {name} {sign}{meaning}\n");
     Ok(lines.into_iter().map(line).collect())
+}
+
+/// The names of an entry in other clients.
+fn known_as<'a>(entry: &'a DeTable<'_>) -> Result<Option<&'a DeTable<'a>>, String> {
+    let Some(known) = entry.get("known-as") else { return Ok(None) };
+    known.get_ref().as_table().map(Some).ok_or("known-as is not a table".to_owned())
+}
+
+/// The keys of a closed service, in the order of their values in the text.
+const CLOSED: [&str; 4] = ["title", "since", "reason", "way-out"];
+
+/// The texts of all closed services, in the form that `core::closed` reads.
+fn closed(table: &DeTable<'_>) -> Result<String, String> {
+    let mut text = String::new();
+    for (name, entry) in entries(table, "closed")? {
+        let wrong = |what: &str| format!("closed.{name}: {what}");
+        let foreign = entry
+            .keys()
+            .find(|key| !CLOSED.contains(&key.get_ref().as_ref()) && key.get_ref() != "known-as");
+        if let Some(key) = foreign {
+            return Err(wrong(&format!("{} is no key of a closed service", key.get_ref())));
+        }
+        text += &part(name);
+        for key in CLOSED {
+            let value = entry.get(key).map(|value| value.get_ref().as_str());
+            let value = value.unwrap_or(Some("")).ok_or(wrong("a value is not text"))?;
+            if value.is_empty() && matches!(key, "reason" | "way-out") {
+                return Err(wrong(&format!("{key} is missing")));
+            }
+            text += &part(value);
+        }
+        // inadyn's names begin with a kind, such as default@.
+        let known = meaning(known_as(entry)?, name)?;
+        let known: BTreeSet<_> = known
+            .into_iter()
+            .map(|(_, known, _)| known.rsplit('@').next().unwrap_or_default())
+            .collect();
+        text += &part(&known.into_iter().collect::<Vec<_>>().join(" "));
+    }
+    Ok(text)
 }
 
 /// The sections `[KIND.NAME]` in their order.
@@ -135,11 +180,11 @@ fn entries<'a>(
 
 /// The names in `known`, each with its user and `meaning`.
 fn meaning<'a>(
-    known: &'a DeTable<'_>,
+    known: Option<&'a DeTable<'_>>,
     meaning: &'a str,
 ) -> Result<Vec<(&'a str, &'a str, &'a str)>, String> {
     let mut lines = Vec::new();
-    for (user, names) in known {
+    for (user, names) in known.into_iter().flatten() {
         let user = user.get_ref().as_ref();
         let names = names.get_ref().as_array().filter(|_| READERS.contains(&user));
         let names = names.ok_or(format!("{meaning}: {user} is no list of names"))?;
@@ -156,7 +201,7 @@ fn meaning<'a>(
 /// The texts of all entries, sorted by name, in the form that `core::built_in` reads.
 fn texts(table: &DeTable<'_>) -> Result<String, String> {
     if let Some(key) =
-        table.keys().find(|key| !matches!(key.get_ref().as_ref(), "provider" | "other"))
+        table.keys().find(|key| !matches!(key.get_ref().as_ref(), "provider" | "other" | "closed"))
     {
         return Err(format!("{} does not belong here; write [provider.NAME]", key.get_ref()));
     }

@@ -827,6 +827,14 @@ fn every_known_service_of_ddns_scripts_becomes_a_host_that_is_accepted() {
     let mut services = String::new();
     let mut count = 0;
     let (same, other) = ("same(\"", "other(\"");
+    let set = |name: &str| -> Vec<&str> {
+        let end = format!("\", {name})");
+        let calls = table.lines().filter_map(|line| line.trim().strip_prefix("mark(\""));
+        calls.filter_map(|call| call.strip_suffix(&*end)).flat_map(str::split_whitespace).collect()
+    };
+    let refused = [set("left_out"), set("is_refused")].concat();
+    let (labels, zones) = (set("is_label"), set("is_zone"));
+    let (mut told, mut carried) = (String::new(), 0);
     for line in table.lines().map(str::trim) {
         let Some(rest) = line.strip_prefix(same).or_else(|| line.strip_prefix(other)) else {
             continue;
@@ -838,15 +846,46 @@ fn every_known_service_of_ddns_scripts_becomes_a_host_that_is_accepted() {
             assert_eq!(known.code, 0, "{ours}: {known:?}");
         }
         count += 1;
-        let host = format!("h{count}.example.com");
+        let (mut host, login) = match ours {
+            "cloudflare" => (format!("h{count}@example.com"), "Bearer"),
+            "duckdns" | "ddo-jp" => (format!("h{count}"), "me"),
+            _ if zones.contains(&ours) => (format!("h{count}.example.com"), "example.com"),
+            _ => (format!("h{count}.example.com"), "me"),
+        };
+        if labels.contains(&ours) {
+            host = format!("z{count}.example.com");
+        }
         let mut options = DDNS.to_vec();
         options[1].1 = &host;
         options[2].1 = &host;
         options.push(("service_name", theirs));
+        options.retain(|(name, _)| *name != "username");
+        options.push(("username", login));
+        if ours == "netcup" {
+            options.push(("param_enc", "key"));
+        }
+        if ours == "blazingfast" {
+            options.push(("param_opt", "service_id=1 zone_id=2 record_id=3"));
+        }
         services.push_str(&service(&format!("s{count}"), &options));
+        if refused.contains(&ours) {
+            told.push_str(theirs);
+        } else {
+            carried += 1;
+        }
     }
     let done = migrate(&router, &services);
-    assert_eq!(done.err, format!("{count} of {count} services are carried over\n"));
+    assert!(
+        done.err.ends_with(&format!("{carried} of {count} services are carried over\n")),
+        "{done:?}"
+    );
+    let lines = done.err.lines().filter(|line| line.contains(": is not carried over: "));
+    assert_eq!(
+        (lines.count(), done.err.lines().count() - 1),
+        (count - carried, count - carried),
+        "{done:?}"
+    );
+    assert!(!told.is_empty());
     router.run("sed -i \"s/enabled '0'/enabled '1'/\" /etc/config/homing");
     assert_eq!((router.service("start").code, &*router.read("tmp/log")), (0, ""));
 }
@@ -873,7 +912,7 @@ fn what_cannot_be_carried_over_is_told() {
         named(
             "query",
             "c.example.com",
-            &[("update_url", "https://x.example/?p=[PASSWORD]&ip=[IP]")],
+            &[("update_url", "https://x.example/abcdef0123456789?p=[PASSWORD]&ip=[IP]")],
         ),
         named("own", "d.example.com", &[("update_url", own), ("proxy", "192.0.2.1:80")]),
         named("web", "e.example.com", &[("service_name", "ovh.com"), ("ip_source", "web")]),
@@ -902,9 +941,9 @@ fn what_cannot_be_carried_over_is_told() {
     ];
     let done = migrate(&router, &services.concat());
     let expect = "\
-        ddns.cf: is not carried over: Homing does not know the service cloudflare.com-v4\n\
+        ddns.cf: is not carried over: the credential there does not serve; `homing providers cloudflare` tells which one does\n\
         ddns.script: is not carried over: it has an update_script of its own\n\
-        ddns.query: is not carried over: its update_url sends the login otherwise than dyndns2 does\n\
+        ddns.query: is not carried over: its update_url may hold a secret, or is of an unknown form; write a `config provider` with protocol http\n\
         ddns.own: its server is asked by https now, because the password would be readable on the way\n\
         ddns.own: the option proxy is not carried over\n\
         ddns.web: the address comes from Homing's own choice: the default ip_url could be forged\n\

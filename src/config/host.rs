@@ -17,6 +17,7 @@ use super::{HostConfig, SourceRef, provider, source, value};
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Family, PerFamily};
 use crate::core::built_in;
+use crate::core::closed;
 use crate::core::memory::Key;
 use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
@@ -150,6 +151,10 @@ impl Context<'_> {
             let (name, provider) = (name.to_owned(), Some(provider));
             self.providers.push(provider::ProviderSection { name, provider });
             return Some(self.providers.len() - 1);
+        }
+        if let Some(closed) = closed::find(name) {
+            notes.add(setting.at, &setting.name, closed.refusal(&quoted(name)));
+            return None;
         }
         let own = self.providers.iter().map(|entry| &*entry.name);
         let near = nearest(name, own.chain(built_in::names()));

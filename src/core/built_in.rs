@@ -34,6 +34,12 @@ pub fn all() -> impl Iterator<Item = Provider> {
     entries().filter_map(|(name, settings)| provider(name, settings))
 }
 
+/// The built-in providers whose settings hold `text`, sorted by name.
+pub fn mentioning(text: &str) -> impl Iterator<Item = Provider> {
+    let holding = entries().filter(move |(_, settings)| settings.contains(text));
+    holding.filter_map(|(name, settings)| provider(name, settings))
+}
+
 fn entries() -> impl Iterator<Item = (&'static str, &'static str)> {
     let mut parts = parts(ENTRIES);
     iter::from_fn(move || Some((parts.next()?, parts.next()?)))

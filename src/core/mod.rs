@@ -6,6 +6,7 @@
 pub mod address;
 pub mod backoff;
 pub mod built_in;
+pub mod closed;
 #[cfg(feature = "landlock")]
 pub mod confinement;
 pub mod feature;

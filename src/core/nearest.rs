@@ -27,6 +27,12 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     near.min_by_key(|(rank, _)| *rank).map(|(_, word)| word)
 }
 
+/// The letters and digits of `text`, in lower case: how names are compared when case and the signs
+/// between letters do not count.
+pub fn plain(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
 /// How many letters have to be added, removed, exchanged or swapped with a neighbour (the optimal
 /// string alignment distance).
 fn edits(a: &[char], b: &[char]) -> usize {
@@ -77,6 +83,11 @@ mod tests {
         check("", None);
         check("x", None);
         check("frobnicate", None);
+    }
+
+    #[test]
+    fn only_letters_and_digits_are_compared() {
+        assert_eq!([plain("No-IP"), plain("3322.org"), plain("-")], ["noip", "3322org", ""]);
     }
 
     #[test]

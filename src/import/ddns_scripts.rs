@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use super::address::{self, Address, Kind};
+use super::form::{self, Places};
 use super::names;
 use super::service::{self, Service};
-use super::target;
+use super::target::{self, Asked};
 use super::uci::{self, Opt, Section};
 use super::{BEHIND_PROXY, Client, Credential, Draft, Fate, Host, Remark, Unusable};
 use crate::core::address::{Family, PerFamily};
@@ -165,13 +166,17 @@ impl Reader<'_> {
         if let Some(password) = self.text("password") {
             host.credential = Credential::Text(Secret::new(password), self.line_of("password"));
         }
-        self.settle_service(&mut host, &mut remarks);
+        let places = self.settle_service(&mut host, &mut remarks);
+        let is_by_key = places.is_by_key;
+        self.settle_options(&mut host);
+        host.take_places(places);
         if host.names.is_empty() {
             host.leave_out("no domain stands in it; write name");
         }
         host.addresses = PerFamily::from_fn(|_| Address::Off);
         host.addresses[self.family()] = self.address(&mut remarks);
         self.settle_way(&mut host);
+        host.settle_entry(is_by_key);
         let force = duration(self.section, "force_interval", "force_unit", "hours");
         let line = self.line_of("force_interval");
         match force {
@@ -186,8 +191,48 @@ impl Reader<'_> {
             let why = "it is not enabled there; remove the # to switch it on";
             host.left_out = Some(why.to_owned());
         }
+        remarks.append(&mut host.remarks);
         host.remarks = remarks;
         host
+    }
+
+    /// Sets what the scripts of some services have in options without a name of their own.
+    fn settle_options(&self, host: &mut Host) {
+        let option = |names: &[&str]| -> Vec<(String, String)> {
+            let pairs = self.text("param_opt").into_iter().flat_map(str::split_whitespace);
+            let pairs = pairs.filter_map(|pair| pair.split_once('='));
+            let known = pairs.filter_map(|(name, value)| {
+                let name = names.iter().find(|known| **known == name)?;
+                Some((name.trim_end_matches("_id").replace("zone", "zone-id"), value.to_owned()))
+            });
+            known.collect()
+        };
+        match host.service.name() {
+            "cloudflare" => host.options = option(&["zone_id"]),
+            "blazingfast" => host.options = option(&["service_id", "zone_id"]),
+            "netcup" => {
+                let secrets =
+                    ["param_enc", "password"].map(|name| self.text(name).map(Secret::new));
+                host.join_secret(&secrets, ':');
+                host.zone = self.text("param_opt").map(str::to_owned);
+            }
+            // The domain is the zone's id, and the look-up is the host's name.
+            "route53" => {
+                if let (Some(id), Some(name)) = (self.text("domain"), self.text("lookup_host")) {
+                    host.options.push(("zone-id".to_owned(), id.to_owned()));
+                    host.names = vec![name.to_owned()];
+                }
+            }
+            // What is in front of the domain stands in an option of its own.
+            "transip" => {
+                if let (Some(label), Some(zone)) = (self.text("param_enc"), self.text("domain")) {
+                    host.names = vec![[label, "@", zone].concat()];
+                }
+                host.ttl = self.text("param_opt").and_then(|ttl| ttl.parse().ok());
+            }
+            "scaleway" => host.ttl = self.text("param_opt").and_then(|ttl| ttl.parse().ok()),
+            _ => {}
+        }
     }
 
     /// Leaves the host out if a web service saw its address in a way that Homing does not use.
@@ -204,36 +249,41 @@ impl Reader<'_> {
         }
     }
 
-    /// Sets the host's service and what it needs.
-    fn settle_service(&self, host: &mut Host, remarks: &mut Vec<Remark>) {
+    /// Sets the host's service, and tells where the rest of what it needs stands.
+    fn settle_service(&self, host: &mut Host, remarks: &mut Vec<Remark>) -> Places {
+        let mut places = Places::default();
         let name = self.text("service_name").unwrap_or_default();
         // Older versions add this ending to names for IPv6.
         let name = name.strip_suffix("-ipv6").unwrap_or(name);
         let script = self.text("update_script").unwrap_or_default();
         let script = script.rsplit('/').next().unwrap_or_default();
         let known = names::of(Client::DdnsScripts).find(|(known, _)| *known == name);
+        let by_script = SCRIPTS.iter().find(|(known, _)| *known == script);
         if let Some((_, meaning)) = known {
             host.service = Service::meant(meaning, self.line_of("service_name"), remarks);
+            places.login = form::login_is(Client::DdnsScripts, &host.service);
+            if name == "apertodns.com-token" {
+                host.drop_login("its token is its login as well, which is not repeated here; write username yourself");
+            }
         } else if name == "bind-nsupdate" || script == "update_nsupdate.sh" {
             self.settle_name_server(host);
-        } else if name == "PowerDNS" || script == "update_pdns.sh" {
+        } else if matches!(name, "PowerDNS" | "pdns") || script == "update_pdns.sh" {
             self.settle_powerdns(host);
-        } else if script == "update_no-ip_com.sh" {
-            host.service = Service::known("no-ip");
-        } else if name == "apertodns.com-token" {
-            host.service = Service::known("apertodns");
-            host.drop_login("its token is its login as well, which is not repeated here; write username yourself");
-        } else if let (true, Some(url)) = (name.is_empty(), self.text("update_url")) {
-            self.settle_address(host, url, remarks);
+        } else if let Some((_, provider)) = by_script {
+            host.service = Service::known(provider);
+            places.login = form::login_is(Client::DdnsScripts, &host.service);
+        } else if let (true, Some(url)) = (matches!(name, "" | "custom"), self.text("update_url")) {
+            return self.settle_address(host, url, remarks);
         } else if super::is_name(name) {
             host.service = Service::unknown(name);
         } else if !script.is_empty() {
             host.service = Service::unknown("this script of its own");
         }
+        places
     }
 
     /// Reads an update address that the user wrote.
-    fn settle_address(&self, host: &mut Host, url: &str, remarks: &mut Vec<Remark>) {
+    fn settle_address(&self, host: &mut Host, url: &str, remarks: &mut Vec<Remark>) -> Places {
         let mut filled = url.to_owned();
         for (blank, stands_for) in [
             ("[USERNAME]", target::USER),
@@ -254,18 +304,18 @@ impl Reader<'_> {
                 remarks.push(Remark::to_do(self.line_of("update_url"), what));
             }
         }
-        let target = target::read_target(
-            &filled,
-            Some(self.family()),
-            false,
-            self.line_of("update_url"),
-            remarks,
-        );
+        let asked = Asked {
+            text: &filled,
+            family: Some(self.family()),
+            is_plain: false,
+            sends_login: false,
+            words: &[],
+            line: self.line_of("update_url"),
+        };
+        let target = target::read_target(&asked, remarks);
         host.service = target.service;
         host.names = host.names.iter().map(|name| target.names.of(name)).collect();
-        if target.login_is_password {
-            host.drop_login(target::LOGIN_IS_PASSWORD);
-        }
+        target.places
     }
 
     /// Sets a name server with a key: the login is the key's name, the password its secret.
@@ -357,6 +407,32 @@ impl Reader<'_> {
     }
 }
 
+/// The scripts of services, which older configurations name by their path.
+const SCRIPTS: [(&str, &str); 22] = [
+    ("update_aliyun_com.sh", "alidns"),
+    ("update_beget_com.sh", "beget"),
+    ("update_blazingfast_io.sh", "blazingfast"),
+    ("update_cloudflare_com_v4.sh", "cloudflare"),
+    ("update_digitalocean_com_v2.sh", "digitalocean"),
+    ("update_dnspod_cn.sh", "dnspod"),
+    ("update_dnspod_cn_v3.sh", "tencent"),
+    ("update_gandi_net.sh", "gandi"),
+    ("update_gcp_v1.sh", "google"),
+    ("update_godaddy_com_v1.sh", "godaddy"),
+    ("update_hetzner_cloud.sh", "hetzner"),
+    ("update_huaweicloud_com.sh", "huawei"),
+    ("update_luadns_v1.sh", "luadns"),
+    ("update_namesilo_com_v1.sh", "namesilo"),
+    ("update_netcup_com.sh", "netcup"),
+    ("update_no-ip_com.sh", "no-ip"),
+    ("update_ns1_com.sh", "ns1"),
+    ("update_porkbun_v3.sh", "porkbun"),
+    ("update_route53_v1.sh", "route53"),
+    ("update_scaleway_com.sh", "scaleway"),
+    ("update_servercow_de.sh", "servercow"),
+    ("update_transip_nl.sh", "transip"),
+];
+
 /// The networks that lead to the Internet unless others were set up; "auto" looks there, too.
 const USUAL_NETWORKS: [&str; 2] = ["wan", "wan6"];
 
@@ -398,9 +474,12 @@ fn duration(section: &Section, name: &str, unit: &str, usual: &str) -> Option<Du
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
+    use super::form::LoginIs;
     use crate::core::built_in;
-    use crate::core::protocol::manners::Protocol;
-    use crate::core::provider::Login;
+    use crate::core::protocol::manners::{Protocol, SecretKind};
+    use crate::core::provider::{Login, Provider};
 
     fn host(options: &str) -> Host {
         let lines: Vec<_> =
@@ -416,10 +495,16 @@ mod tests {
     #[test]
     fn every_name_of_a_service_leads_to_a_provider_of_the_table() {
         for (name, meaning) in names::of(Client::DdnsScripts) {
-            let (names::Meaning::BuiltIn(expect) | names::Meaning::Other(expect, _)) = meaning;
+            let (names::Meaning::BuiltIn(expect)
+            | names::Meaning::Closed(_, expect)
+            | names::Meaning::Other(expect, _)) = meaning;
             assert_eq!(host(&format!("service_name {name}")).service.name(), expect);
         }
-        assert_eq!(host("service_name cloudflare.com-v4").service.protocol(), None);
+        assert_eq!(host("service_name of-nobody").service.protocol(), None);
+        for (script, provider) in SCRIPTS {
+            let service = host(&format!("update_script /usr/lib/ddns/{script}")).service;
+            assert!(service.name() == provider && service.protocol().is_some(), "{script}");
+        }
     }
 
     #[test]
@@ -427,17 +512,61 @@ mod tests {
         let script = include_str!("../../packaging/openwrt/files/from-ddns.awk");
         let calls: String = names::of(Client::DdnsScripts)
             .map(|(name, meaning)| match meaning {
+                names::Meaning::Closed(..) => String::new(),
                 names::Meaning::BuiltIn(ours) => format!("\tsame(\"{name}\", \"{ours}\")\n"),
                 names::Meaning::Other(server, path) => {
                     format!("\tother(\"{name}\", \"{server}\", \"{path}\")\n")
                 }
             })
             .collect();
-        let by_host = built_in::all().filter(|provider| provider.login == Login::Host);
-        let by_host: Vec<_> = by_host.map(|provider| provider.name).collect();
-        let logins = format!("\tsplit(\"{}\", logins)\n", by_host.join(" "));
-        for table in [&calls, &logins] {
-            assert!(script.contains(table), "from-ddns.awk must have these lines:\n{table}");
+        // The providers that the names lead to, for which `test` holds, sorted.
+        let known = |test: &dyn Fn(&Provider) -> bool| {
+            let ours = names::of(Client::DdnsScripts).filter_map(|(_, meaning)| match meaning {
+                names::Meaning::BuiltIn(ours) => built_in::named(ours).filter(|it| test(it)),
+                names::Meaning::Closed(..) | names::Meaning::Other(..) => None,
+            });
+            let ours: BTreeSet<_> = ours.map(|provider| provider.name).collect();
+            ours.into_iter().collect::<Vec<_>>().join(" ")
+        };
+        // A build without a feature knows little of the providers that need it.
+        let is_left_out = |it: &Provider| it.manners().feature.is_some();
+        let is_token = |it: &Provider| it.manners().secret == SecretKind::Token && !is_left_out(it);
+        let login = |wanted: LoginIs| {
+            known(&|it| form::LOGINS.contains(&(Client::DdnsScripts, &it.name, wanted)))
+        };
+        let wants_zone = |it: &Provider| {
+            let names = it.http.as_ref().is_some_and(|it| it.names_zone() && !it.finds_zone());
+            let says = [LoginIs::Label, LoginIs::Zone].map(login).join(" ");
+            let is_told = says.split(' ').any(|name| name == it.name);
+            names && it.zone.is_none() && !is_told && !is_left_out(it)
+        };
+        let is_refused = |it: &Provider| form::BY_ACCOUNT.contains(&&*it.name);
+        let sets = [
+            ("no_username", known(&|it| it.login == Login::Host)),
+            ("is_token", known(&is_token)),
+            ("left_out", known(&is_left_out)),
+            ("is_label", login(LoginIs::Label)),
+            ("is_zone", login(LoginIs::Zone)),
+            ("is_part", login(LoginIs::FirstPart(':'))),
+            ("is_part", login(LoginIs::FirstPart(','))),
+            ("is_refused", known(&is_refused)),
+            ("wants_zone", known(&|it| wants_zone(it) && !is_refused(it))),
+        ];
+        let sets = sets.map(|(set, names)| format!("\tmark(\"{names}\", {set})\n"));
+        let domains = built_in::all().filter(|it| it.http.is_some() && it.zone.is_some());
+        let domains = domains.map(|it| {
+            let zone = it.zone.map(|zone| zone.to_string()).unwrap_or_default();
+            format!("\tdomain_of[\"{}\"] = \"{zone}\"\n", it.name)
+        });
+        for table in domains.chain(sets).chain([calls.clone()]) {
+            assert!(script.contains(&table), "from-ddns.awk must have these lines:\n{table}");
+        }
+        for (provider, option) in form::BY_OPTION {
+            let is_known = !known(&|it| it.name == provider).is_empty();
+            assert!(
+                !is_known || script.contains(&format!("by_option[\"{provider}\"]")),
+                "{option}"
+            );
         }
         let is_call = |line: &&str| line.starts_with("\tsame(") || line.starts_with("\tother(");
         assert_eq!(script.lines().filter(is_call).count(), calls.lines().count());

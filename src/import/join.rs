@@ -70,7 +70,16 @@ fn key(host: &Host) -> Option<(String, String)> {
 fn can_join(one: &Host, other: &Host) -> bool {
     let has = |host: &Host| host.addresses.map(|_, address| *address != Address::Off);
     let (a, b) = (has(one), has(other));
-    Family::BOTH.into_iter().all(|family| a[family] != b[family]) && is_served_alike(one, other)
+    let are_halves = Family::BOTH.into_iter().all(|family| a[family] != b[family]);
+    are_halves && (is_served_alike(one, other) || has_secret_each(one, other))
+}
+
+/// Whether the service has a secret for each family, and the rest is equal.
+fn has_secret_each(one: &Host, other: &Host) -> bool {
+    let has_each = one.service.described().is_some_and(|(_, entry)| entry.uses("secret.family"));
+    let has_both = one.secret().is_some() && other.secret().is_some();
+    let same = Host { credential: one.credential.clone(), ..other.clone() };
+    has_each && has_both && is_served_alike(one, &same)
 }
 
 /// Whether both send the same data to the same account, wherever their secrets are.
@@ -82,9 +91,17 @@ fn is_served_alike(one: &Host, other: &Host) -> bool {
     has_same_credential
         && (&one.service, &one.username) == (&other.service, &other.username)
         && (&one.on_change, &one.zone, one.ttl) == (&other.on_change, &other.zone, other.ttl)
+        && one.options == other.options
 }
 
 fn join(first: &mut Host, second: Host) {
+    if first.credential != second.credential && has_secret_each(first, &second) {
+        let secrets = [first.secret().cloned(), second.secret().cloned()];
+        let [one, other] = secrets;
+        // IPv4's stands first.
+        let is_v4 = first.addresses.v4 != Address::Off;
+        first.join_secret(&if is_v4 { [one, other] } else { [other, one] }, ' ');
+    }
     let Host { addresses: PerFamily { v4, v6 }, refresh, line, mut remarks, .. } = second;
     if first.addresses.v4 == Address::Off {
         first.addresses.v4 = v4;

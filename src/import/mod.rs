@@ -14,6 +14,7 @@ use crate::core::secret::Secret;
 mod address;
 mod ddclient;
 mod ddns_scripts;
+mod form;
 mod harmless;
 mod inadyn;
 mod join;
@@ -125,6 +126,8 @@ pub fn read_draft(client: Client, text: &str) -> Result<Draft, Unusable> {
     for host in &mut draft.hosts {
         host.settle_login();
         host.settle_sources();
+        // A login or a part of an address may have become the secret.
+        draft.hidden.extend(host.secret().cloned());
     }
     Ok(draft)
 }
@@ -143,6 +146,8 @@ struct Host {
     on_change: Vec<String>,
     zone: Option<String>,
     ttl: Option<u32>,
+    /// What else the service wants, by name.
+    options: Vec<(String, String)>,
     /// The reason why it is written as comments.
     left_out: Option<String>,
     remarks: Vec<Remark>,
@@ -162,6 +167,7 @@ impl Host {
             on_change: Vec::new(),
             zone: None,
             ttl: None,
+            options: Vec::new(),
             left_out: None,
             remarks: Vec::new(),
         }

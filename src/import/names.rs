@@ -12,6 +12,8 @@ const NAMES: &str = include_str!(concat!(env!("OUT_DIR"), "/names.txt"));
 pub(super) enum Meaning {
     /// The built-in provider of that name.
     BuiltIn(&'static str),
+    /// The closed service of the first name, which the client calls by the second one.
+    Closed(&'static str, &'static str),
     /// A server that speaks dyndns2, and its path for updates.
     Other(&'static str, &'static str),
 }
@@ -21,19 +23,19 @@ pub(super) fn of(client: Client) -> impl Iterator<Item = (&'static str, Meaning)
     names(client.word())
 }
 
-/// The built-in provider whose entry lists `server` as an additional one.
-pub(super) fn at_server(server: &str) -> Option<&'static str> {
-    names("servers").find_map(|(name, meaning)| match meaning {
-        Meaning::BuiltIn(provider) if name == server => Some(provider),
-        Meaning::BuiltIn(_) | Meaning::Other(..) => None,
-    })
+/// The service whose entry lists `server`: a built-in one, or a closed one.
+pub(super) fn at_server(server: &str) -> Option<Meaning> {
+    names("servers").find(|(name, _)| *name == server).map(|(_, meaning)| meaning)
 }
 
 fn names(user: &'static str) -> impl Iterator<Item = (&'static str, Meaning)> {
     NAMES.lines().filter_map(move |line| {
         let (name, meaning) = line.strip_prefix(user)?.strip_prefix(' ')?.split_once(' ')?;
-        let other = meaning.find('/').map(|end| meaning.split_at(end));
-        let other = other.map(|(server, path)| Meaning::Other(server, path));
-        Some((name, other.unwrap_or(Meaning::BuiltIn(meaning))))
+        let meaning = match (meaning.strip_prefix('!'), meaning.find('/')) {
+            (Some(closed), _) => Meaning::Closed(closed, name),
+            (None, Some(end)) => Meaning::Other(&meaning[..end], &meaning[end..]),
+            (None, None) => Meaning::BuiltIn(meaning),
+        };
+        Some((name, meaning))
     })
 }

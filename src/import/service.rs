@@ -10,6 +10,8 @@ use super::harmless::{harmless_query, is_harmless_path};
 use super::names::{self, Meaning};
 use crate::core::address::{Special, special};
 use crate::core::built_in;
+use crate::core::closed::{self, Closed};
+use crate::core::protocol::http::entry::Entry;
 use crate::core::protocol::manners::{Protocol, SecretKind};
 use crate::core::provider::Provider;
 
@@ -20,7 +22,7 @@ pub(super) enum Service {
     BuiltIn(Box<Provider>),
     /// A provider to write as `[provider.NAME]`.
     Own(Own),
-    /// A service that Homing cannot use: its name, and what to do.
+    /// A service that Homing cannot use: its name, and a sentence that says why and what to do.
     Unknown(String, String),
     /// A service of which nothing may be shown.
     Unread,
@@ -38,7 +40,30 @@ pub(super) struct Own {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Value {
     Flag(bool),
+    List(Vec<String>),
+    /// A table with one key.
+    Pair(&'static str, Box<Value>),
     Text(String),
+}
+
+impl Value {
+    /// Whether any text in it is what `is_it` looks for.
+    pub(super) fn any(&self, is_it: &dyn Fn(&str) -> bool) -> bool {
+        match self {
+            Self::Flag(_) => false,
+            Self::List(texts) => texts.iter().any(|text| is_it(text)),
+            Self::Pair(_, value) => value.any(is_it),
+            Self::Text(text) => is_it(text),
+        }
+    }
+}
+
+impl Own {
+    /// Whether a setting has a place called `name`.
+    fn uses(&self, name: &str) -> bool {
+        let place = ["{", name, "}"].concat();
+        self.settings.iter().any(|(_, value)| value.any(&|text| text.contains(&place)))
+    }
 }
 
 impl Service {
@@ -63,7 +88,29 @@ impl Service {
 
     /// The kind of secret of its hosts, if the protocol is known.
     pub(super) fn secret_kind(&self) -> Option<SecretKind> {
-        self.protocol().map(|protocol| protocol.manners().secret)
+        match self {
+            Self::BuiltIn(provider) => Some(provider.manners().secret),
+            Self::Own(own) if own.uses("login") || own.uses("basic") => Some(SecretKind::Password),
+            Self::Own(own) => Some(own.protocol.manners().secret),
+            Self::Unknown(..) | Self::Unread => None,
+        }
+    }
+
+    /// The built-in provider, if it is one whose API an entry describes.
+    pub(super) fn described(&self) -> Option<(&Provider, &Entry)> {
+        match self {
+            Self::BuiltIn(provider) => Some((provider, provider.http.as_deref()?)),
+            Self::Own(_) | Self::Unknown(..) | Self::Unread => None,
+        }
+    }
+
+    /// Whether requests to it can say how long resolvers may keep a record.
+    pub(super) fn says_ttl(&self) -> bool {
+        match self {
+            Self::BuiltIn(provider) => provider.manners().says_ttl,
+            Self::Own(own) => own.protocol != Protocol::Http && own.protocol.manners().says_ttl,
+            Self::Unknown(..) | Self::Unread => false,
+        }
     }
 
     /// Whether it is a `[provider.NAME]` for the server at `url`.
@@ -83,6 +130,11 @@ impl Service {
     pub(super) fn meant(meaning: Meaning, line: usize, remarks: &mut Vec<Remark>) -> Self {
         match meaning {
             Meaning::BuiltIn(name) => Self::known(name),
+            Meaning::Closed(name, called) => {
+                // inadyn's names begin with a kind, such as default@.
+                let called = called.rsplit('@').next().unwrap_or_default();
+                Self::refused(closed::named(name), called)
+            }
             Meaning::Other(server, path) => {
                 let settings = vec![("one-family", Value::Flag(true))];
                 dyndns2(server, path, false, settings, line, remarks)
@@ -90,59 +142,58 @@ impl Service {
         }
     }
 
-    /// A service that Homing cannot use, with what to do about it.
+    /// A service that Homing does not know, with what to do about it.
     pub(super) fn unknown(name: &str) -> Self {
-        if is_closed(name) {
-            return Self::Unknown(name.to_owned(), ENDED.to_owned());
+        match closed::find(name) {
+            None => Self::not_known(name, USUAL),
+            closed => Self::refused(closed, name),
         }
-        let advice = ADVICE.iter().find(|(part, _)| name.contains(part)).map(|(_, advice)| *advice);
-        Self::Unknown(name.to_owned(), advice.unwrap_or(USUAL).to_owned())
+    }
+
+    /// A service that Homing does not know; `advice` says what to do.
+    pub(super) fn not_known(name: &str, advice: &str) -> Self {
+        let why = format!("Homing does not know {name}: {advice}");
+        Self::Unknown(name.to_owned(), why)
+    }
+
+    /// A closed service, which the old configuration calls `name`.
+    fn refused(closed: Option<Closed>, name: &str) -> Self {
+        let why = closed.map(|closed| closed.refusal(name)).unwrap_or_default();
+        Self::Unknown(name.to_owned(), why)
     }
 }
 
 /// The usual advice.
-const USUAL: &str = "keep the old client for these names; or, if the service offers the protocol dyndns2 as \
-    well, describe it as [provider.NAME]; or let the names be CNAMEs of a name at a service of \
+const USUAL: &str = "keep the old client for these names; or describe the service as [provider.NAME], with protocol = \
+    \"dyndns2\" if it speaks that and \"http\" if not; or let the names be CNAMEs of a name at a service of \
     `homing providers`";
 
-/// The advice for services that have ended.
-const ENDED: &str = "the service has ended; ask who took the domain over, or let a service of `homing providers` keep the \
-    name";
-
-/// Parts of the names and servers of services that have ended.
-const CLOSED: [&str; 9] = [
-    "cloudxns",
-    "dnspark",
-    "domains.google",
-    "dtdns",
-    "googledomains",
-    "hammernode",
-    "pddimp.yandex",
-    "twodns",
-    "zerigo",
-];
-
-/// Whether a service, by its name or server, has ended.
-fn is_closed(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    matches!(&*name, "google.com" | "yandex") || CLOSED.iter().any(|part| name.contains(part))
+/// The service at `host`, a server's name without a port, if Homing knows that it is closed.
+fn closed_at(host: &str) -> Option<Closed> {
+    match names::at_server(&host.to_ascii_lowercase()) {
+        Some(Meaning::Closed(name, _)) => closed::named(name),
+        Some(Meaning::BuiltIn(_) | Meaning::Other(..)) | None => None,
+    }
 }
-
-/// The advice for some services, by parts of their names.
-const ADVICE: [(&str, &str); 1] = [(
-    "cloudflare",
-    "its API wants a key that may write the whole zone; keep the old client for these names, or delegate \
-     a zone of their own to deSEC, or let them be CNAMEs of names there",
-)];
 
 /// The built-in provider whose updates go to `host`, a server's name without a port.
 pub(super) fn at_server(host: &str) -> Option<Provider> {
     let host = host.to_ascii_lowercase();
-    let goes_there = |provider: &Provider| {
-        let url = provider.update_url.as_deref().unwrap_or_default();
-        !host.is_empty() && host_of(url).eq_ignore_ascii_case(&host)
-    };
-    built_in::all().find(goes_there).or_else(|| names::at_server(&host).and_then(built_in::named))
+    if host.is_empty() {
+        return None;
+    }
+    let goes_there = |provider: &Provider| goes_to(provider, &host);
+    built_in::mentioning(&host).find(goes_there).or_else(|| match names::at_server(&host)? {
+        Meaning::BuiltIn(name) => built_in::named(name),
+        Meaning::Closed(..) | Meaning::Other(..) => None,
+    })
+}
+
+/// Whether updates of `provider` go to `host`, which is in lower case.
+pub(super) fn goes_to(provider: &Provider, host: &str) -> bool {
+    let entry = provider.http.iter().flat_map(|entry| entry.servers()).map(|(_, server)| server);
+    let mut urls = provider.update_url.as_deref().into_iter().chain(entry);
+    urls.any(|url| host_of(url).eq_ignore_ascii_case(host))
 }
 
 /// A service that speaks dyndns2 at `server` (with or without scheme and port) under `path`.
@@ -161,18 +212,15 @@ pub(super) fn dyndns2(
     let rest = without_scheme(server).trim_end_matches('/');
     let is_plain = is_plain && !server.starts_with("https://") || server.starts_with("http://");
     let host = host_of(rest);
-    if let Some(provider) = at_server(host) {
-        return Service::BuiltIn(Box::new(provider));
-    }
-    if is_closed(host) && is_host(host) {
-        return Service::unknown(host);
+    if let Some(service) = known_at(host) {
+        return service;
     }
     let hidden = |what: &str| {
         let title = if is_host(host) { host } else { "this service" };
         let advice = format!(
             "{what}, so it is not repeated here; describe it as [provider.NAME], with the secret in a file"
         );
-        Service::Unknown(title.to_owned(), advice)
+        Service::not_known(title, &advice)
     };
     if rest.contains(['?', '#']) || plain_server(rest).is_none() {
         return hidden("its server is more than a name and a port, and may hold a secret");
@@ -181,12 +229,43 @@ pub(super) fn dyndns2(
     let Some(query) = harmless_query(query).filter(|_| is_harmless_path(path)) else {
         return hidden("its path or what follows it may hold a secret");
     };
+    let mut settings = settings;
+    let scheme = scheme(host, is_plain, &mut settings, line, remarks);
+    let path =
+        if path.starts_with('/') || path.is_empty() { path.to_owned() } else { format!("/{path}") };
+    let (key, url) = if path == USUAL_PATH || path.is_empty() {
+        ("server", format!("{scheme}://{rest}"))
+    } else {
+        ("update-url", format!("{scheme}://{rest}{path}"))
+    };
+    settings.insert(0, (key, Value::Text(url)));
+    if !query.is_empty() {
+        settings.push(("query", Value::Text(query)));
+    }
+    Service::Own(Own { name: entry_name(host), protocol: Protocol::Dyndns2, settings })
+}
+
+/// The service at `host` that Homing knows: a built-in one, or a closed one.
+pub(super) fn known_at(host: &str) -> Option<Service> {
+    let built_in = at_server(host).map(|provider| Service::BuiltIn(Box::new(provider)));
+    let closed = || Some(Service::refused(Some(closed_at(host)?), host));
+    built_in.or_else(closed)
+}
+
+/// The scheme for requests to `host`, which was spoken to without TLS if `is_plain`; adds the setting
+/// that this needs.
+pub(super) fn scheme(
+    host: &str,
+    is_plain: bool,
+    settings: &mut Vec<(&'static str, Value)>,
+    line: usize,
+    remarks: &mut Vec<Remark>,
+) -> &'static str {
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
     // Homing allows http:// on this machine, and in a private network if the user sets plain-http.
     let is_here = host == "localhost" || address.is_some_and(|address| address.is_loopback());
     let is_near = address.is_some_and(|address| special(address) == Some(Special::Private));
-    let mut settings = settings;
-    let scheme = match (is_plain, is_here, is_near) {
+    match (is_plain, is_here, is_near) {
         (true, true, _) => "http",
         (true, _, true) => {
             settings.push(("plain-http", Value::Flag(true)));
@@ -202,23 +281,11 @@ pub(super) fn dyndns2(
             "https"
         }
         (false, ..) => "https",
-    };
-    let path =
-        if path.starts_with('/') || path.is_empty() { path.to_owned() } else { format!("/{path}") };
-    let (key, url) = if path == USUAL_PATH || path.is_empty() {
-        ("server", format!("{scheme}://{rest}"))
-    } else {
-        ("update-url", format!("{scheme}://{rest}{path}"))
-    };
-    settings.insert(0, (key, Value::Text(url)));
-    if !query.is_empty() {
-        settings.push(("query", Value::Text(query)));
     }
-    Service::Own(Own { name: entry_name(host), protocol: Protocol::Dyndns2, settings })
 }
 
 /// `server` if it is a name or an address, with or without a port, but no login, path or query.
-fn plain_server(server: &str) -> Option<&str> {
+pub(super) fn plain_server(server: &str) -> Option<&str> {
     if server.parse::<Ipv6Addr>().is_ok() {
         return Some(server);
     }
@@ -239,14 +306,14 @@ fn is_host(host: &str) -> bool {
 fn unreadable_server() -> Service {
     let advice = "what stands there for its server is no name or address of one, or may hold a secret, so it is not \
                   repeated here; write it as [provider.NAME]";
-    Service::Unknown("this server".to_owned(), advice.to_owned())
+    Service::not_known("this server", advice)
 }
 
 /// A name server that accepts signed updates; `algorithm` is the hash of keys without a file.
 pub(super) fn name_server(server: Option<&str>, algorithm: Option<&str>) -> Service {
     let Some(server) = server else {
-        let advice = "write its name server as [provider.NAME]".to_owned();
-        return Service::Unknown("nsupdate without a server".to_owned(), advice);
+        let advice = "write its name server as [provider.NAME]";
+        return Service::not_known("nsupdate without a server", advice);
     };
     if plain_server(server).is_none() {
         return unreadable_server();
@@ -295,7 +362,7 @@ pub(super) fn host_of(url: &str) -> &str {
 }
 
 /// A provider's name, made from the server's name.
-fn entry_name(host: &str) -> String {
+pub(super) fn entry_name(host: &str) -> String {
     let name = plain(host);
     let name = name.trim_matches('-').to_ascii_lowercase();
     // An entry with the name of a built-in provider would change that provider.
@@ -329,7 +396,9 @@ mod tests {
         assert_eq!(name("Update.dedyn.IO").as_deref(), Some("desec"));
         assert_eq!(name("members.dyndns.org").as_deref(), Some("dyn.com"));
         assert_eq!(name("dyndns.kasserver.com").as_deref(), Some("all-inkl"));
-        assert_eq!(name("dynv6.com").as_deref(), None);
+        assert_eq!(name("dynv6.com").as_deref(), Some("dynv6"));
+        assert_eq!(name("API.Cloudflare.com").as_deref(), Some("cloudflare"));
+        assert_eq!(name("cloudflare.com").as_deref(), None);
     }
 
     #[test]
@@ -339,15 +408,15 @@ mod tests {
             at("domains.google.com"),
             at("update.twodns.de"),
             Service::unknown("googledomains"),
-            Service::unknown("default@cloudxns.net"),
+            Service::unknown("cloudxns.net"),
         ] {
-            assert!(
-                matches!(&service, Service::Unknown(_, advice) if advice == ENDED),
-                "{service:?}"
-            );
+            let is_told = |why: &String| why.contains(" has been closed since ");
+            assert!(matches!(&service, Service::Unknown(_, why) if is_told(why)), "{service:?}");
         }
-        for open in ["cloud.google.com-v1", "cloudflare", "duckdns.org"] {
-            assert!(!is_closed(open), "{open}");
+        for open in ["cloud.google.com-v1", "cloudflare", "duckdns.org", "d.example"] {
+            let service = Service::unknown(open);
+            let is_told = |why: &String| why.contains("Homing does not know ");
+            assert!(matches!(&service, Service::Unknown(_, why) if is_told(why)), "{service:?}");
         }
     }
 
@@ -362,6 +431,7 @@ mod tests {
             .map(|(key, value)| match value {
                 Value::Flag(flag) => format!("{key}={flag}"),
                 Value::Text(text) => format!("{key}={text}"),
+                Value::List(_) | Value::Pair(..) => panic!("{value:?}"),
             })
             .collect();
         assert_eq!(format!("{}: {}", own.name, told.join(" ")), expect);
@@ -370,7 +440,7 @@ mod tests {
 
     #[test]
     fn an_unknown_server_is_described_and_reached_by_https() {
-        described("dynv6.com", "/nic/update", false, "dynv6.com: server=https://dynv6.com", 0);
+        described("d.example", "/nic/update", false, "d.example: server=https://d.example", 0);
         described("d.example:81", "/x", true, "d.example: update-url=https://d.example:81/x", 1);
         described("https://d.example/", "", true, "d.example: server=https://d.example", 0);
         described("http://[::1]:80", "", false, "1: server=http://[::1]:80", 0);

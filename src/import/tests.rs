@@ -156,8 +156,7 @@ fn the_names_of_secret_files_tell_hosts_and_secrets_apart() {
             .unwrap();
     let written = draft.written("FILE", Some("/s/"), problems);
     let files: Vec<_> = written.secrets.iter().map(|file| &*file.name).collect();
-    let expect =
-        ["d.example.com.password", "e.example.com.password", "wildcard.example.com.password"];
+    let expect = ["d.example.com.password", "e.example.com.token", "wildcard.example.com.password"];
     assert_eq!(files, expect);
     assert!(written.text.contains("\"/s/wildcard.example.com.password\""), "{}", written.text);
     assert_eq!(written.to_do, 0, "{}", written.text);
@@ -393,6 +392,9 @@ fn every_setting_of_ddclient_has_its_fate() {
         ("server=d.example, script=/x", Carried("update-url = \"https://d.example/x\"")),
         ("protocol=noip", Carried("provider = \"no-ip\"")),
         ("protocol=cloudflare", Off),
+        ("protocol=duckdns", Off),
+        ("protocol=domeneshop, ttl=60", Carried("provider = \"domeneshop\"")),
+        ("protocol=freedns", Off),
         ("zone=example", Harmless),
         ("ttl=60", Harmless),
         ("wildcard=yes", ToDo),

@@ -117,27 +117,23 @@ impl Host {
         }
         let shows = match &self.service {
             Service::BuiltIn(_) | Service::Unread => false,
-            Service::Own(own) => own.settings.iter().any(|(_, value)| match value {
-                Value::Flag(_) => false,
-                Value::Text(text) => holds(text),
-            }),
+            Service::Own(own) => own.settings.iter().any(|(_, value)| value.any(&holds)),
             Service::Unknown(name, _) => holds(name),
         };
         let zone_shows = self.zone.take_if(|zone| holds(zone)).is_some();
-        if shows || zone_shows {
-            self.service = Service::Unknown(
-                "this service".to_owned(),
-                "describe it as [provider.NAME]".to_owned(),
-            );
+        let before = self.options.len();
+        self.options.retain(|(_, value)| !holds(value));
+        if shows || zone_shows || self.options.len() < before {
+            self.service = Service::not_known("this service", "describe it as [provider.NAME]");
         }
         if let Credential::KeyFile(path) = &self.credential
             && holds(path)
         {
             self.credential = Credential::Missing("it is not a path".to_owned());
         }
-        if let Service::Unknown(name, advice) = &self.service {
+        if let Service::Unknown(_, why) = &self.service {
             // This reason takes precedence over any other.
-            self.left_out = Some(format!("Homing does not know {name}: {advice}"));
+            self.left_out = Some(why.clone());
         }
     }
 }
@@ -370,6 +366,13 @@ impl<'a> Writer<'a> {
         if let Some(zone) = &host.zone {
             line("zone", toml::string(zone));
         }
+        if !host.options.is_empty() {
+            let option = |(name, value): &(String, String)| {
+                [&toml::key(name), " = ", &toml::string(value)].concat()
+            };
+            let options: Vec<_> = host.options.iter().map(option).collect();
+            line("options", ["{ ", &options.join(", "), " }"].concat());
+        }
         for (family, address) in host.addresses.iter() {
             match address {
                 Address::Auto => {}
@@ -596,12 +599,18 @@ fn source_lines(source: &Source) -> String {
 fn provider_lines(own: &Own) -> String {
     let mut text = format!("protocol = {}\n", toml::string(own.protocol.word()));
     for (key, value) in &own.settings {
-        match value {
-            Value::Flag(flag) => text += &format!("{key} = {flag}\n"),
-            Value::Text(value) => text += &format!("{key} = {}\n", toml::string(value)),
-        }
+        text += &format!("{key} = {}\n", value_text(value));
     }
     text
+}
+
+fn value_text(value: &Value) -> String {
+    match value {
+        Value::Flag(flag) => flag.to_string(),
+        Value::List(texts) => toml::list(texts),
+        Value::Pair(key, value) => ["{ ", key, " = ", &value_text(value), " }"].concat(),
+        Value::Text(text) => toml::string(text),
+    }
 }
 
 /// A name for a section or a file that does not begin like an option or like a hidden file.

@@ -11,11 +11,12 @@
 
 BEGIN {
 	# The services that both know, and those that speak dyndns2 and that Homing does not know. These
-	# lines and the logins below are made from the program's table (core/providers.toml): when they
-	# differ, a test of `import` prints how they must be.
+	# lines and the words below are made from the program's tables (core/providers.toml, import/form.rs):
+	# when they differ, a test of `import` prints how they must be.
 	same("desec.io", "desec")
 	same("all-inkl.com", "all-inkl")
 	same("apertodns.com", "apertodns")
+	same("apertodns.com-token", "apertodns")
 	same("dnsomatic.com", "dnsomatic")
 	same("do.de", "domain-offensive")
 	same("dyn.com", "dyn.com")
@@ -47,15 +48,81 @@ BEGIN {
 	same("variomedia.de", "variomedia")
 	same("xlhost.de", "xlhost")
 	same("3322.org", "3322.org")
+	same("cloudflare.com-v4", "cloudflare")
+	same("digitalocean.com-v2", "digitalocean")
+	same("porkbun.com-v3", "porkbun")
+	same("hetzner.cloud", "hetzner")
+	same("gandi.net", "gandi")
+	same("godaddy.com-v1", "godaddy")
+	same("duckdns.org", "duckdns")
+	same("namecheap.com", "namecheap")
+	same("afraid.org-v2-token", "freedns")
+	same("dynv6.com", "dynv6")
+	same("njal.la", "njalla")
+	same("route53-v1", "route53")
+	same("cloud.google.com-v1", "google")
+	same("transip.nl", "transip")
+	same("scaleway.com", "scaleway")
+	same("servercow.de", "servercow")
+	same("mythic-beasts.com-v2", "mythic-beasts")
+	same("luadns.com-v1", "luadns")
+	same("namesilo.com-v1", "namesilo")
+	same("netcup.com", "netcup")
+	same("ns1.com", "ns1")
+	same("aliyun.com", "alidns")
+	same("dnspod.cn-v3", "tencent")
+	same("huaweicloud.com", "huawei")
+	same("dnspod.cn", "dnspod")
+	same("blazingfast.io", "blazingfast")
+	same("beget.com", "beget")
+	same("changeip.com", "changeip")
+	same("core-networks.de", "core-networks")
+	same("ddnss.de", "ddnss")
+	same("ddo.jp", "ddo-jp")
+	same("dnsexit.com", "dnsexit")
+	same("dnshome.de", "dnshome")
+	same("dnsmadeeasy.com", "dnsmadeeasy")
+	same("dnsmax.com", "dnsmax")
+	same("thatip.com", "thatip")
+	same("dnsever.com", "dnsever")
+	same("dondominio.com", "dondominio")
+	same("duiadns.net", "duia")
+	same("easydns.com", "easydns")
+	same("goip.de", "goip")
+	same("ipv64.net", "ipv64")
+	same("moniker.com", "key-systems")
+	same("mydns.jp", "mydns-jp")
+	same("myonlineportal.net", "myonlineportal")
+	same("regfish.de", "regfish")
+	same("selfhost.de", "selfhost")
+	same("sitelutions.com", "sitelutions")
+	same("ydns.io", "ydns")
+	same("zoneedit.com", "zoneedit")
+	same("opendns.com", "opendns")
 	other("afraid.org-basicauth", "freedns.afraid.org", "/nic/update")
-	other("core-networks.de", "dyndns.core-networks.de", "/")
-	other("dnsdynamic.org", "www.dnsdynamic.org", "/api/")
 	other("domopoli.de", "dyndns.domopoli.de", "/nic/update")
-	other("opendns.com", "updates.opendns.com", "/nic/update")
 	# Their login is the host's own name.
-	split("he.net nsupdate.info spdyn", logins)
-	for (i in logins)
-		no_username[logins[i]] = 1
+	mark("he.net nsupdate.info spdyn", no_username)
+	# They take a secret without a login.
+	mark("cloudflare ddnss ddo-jp desec digitalocean dnsexit dnspod duckdns duia dynv6 freedns gandi godaddy hetzner ipv64 key-systems namecheap namesilo njalla ns1 porkbun regfish scaleway", is_token)
+	# They want what this build leaves out: signed requests, or keys in a file.
+	mark("alidns google huawei route53 tencent transip", left_out)
+	# What a login is there, if not a login: the label in the zone that the domain is, the zone, or the first
+	# part of the secret.
+	mark("digitalocean gandi hetzner namecheap namesilo", is_label)
+	mark("ns1 scaleway", is_zone)
+	mark("godaddy porkbun", is_part)
+	mark("dnspod", is_part)
+	# Their records have a number or a label there.
+	by_option["dnsmadeeasy"] = by_option["sitelutions"] = "record-id"
+	by_option["opendns"] = "network"
+	# The credential of ddns-scripts does not serve.
+	mark("ddnss dnsexit gandi sitelutions", is_refused)
+	# Names without a dot are in their domain.
+	domain_of["ddo-jp"] = "ddo.jp"
+	domain_of["duckdns"] = "duckdns.org"
+	# They must be told the zone, which the scripts take for what follows the first dot.
+	mark("netcup porkbun servercow", wants_zone)
 	split("1 on true yes enabled", words_on)
 	for (i in words_on)
 		is_on[words_on[i]] = 1
@@ -77,6 +144,12 @@ BEGIN {
 	unit["minutes"] = 60
 	unit["hours"] = 3600
 	unit["days"] = 86400
+}
+
+function mark(list, set,    i, parts) {
+	split(list, parts, " ")
+	for (i in parts)
+		set[parts[i]] = 1
 }
 
 function same(theirs, ours) {
@@ -113,7 +186,7 @@ function remark(s, what) {
 	print "ddns." place[s] ": " what > "/dev/stderr"
 }
 
-function service(s,    i, text, provider, host, v6, username, password, h) {
+function service(s,    i, text, provider, host, v6, username, password, h, zone, extra, both) {
 	services++
 	text = get(s, "service_name")
 	# Older versions end the names for IPv6 so.
@@ -125,28 +198,78 @@ function service(s,    i, text, provider, host, v6, username, password, h) {
 	else if (text == "" || text == "custom")
 		provider = own_provider(s)
 	else
-		remark(s, "is not carried over: Homing does not know the service " safe(text))
+		remark(s, "is not carried over: Homing does not speak to the service " safe(text) "; `homing providers " safe(text) "` may tell why")
 	if (provider == "")
 		return
-	host = host_name(s)
+	if (provider in left_out) {
+		remark(s, "is not carried over: this build of Homing does not speak to " provider "; the full build does")
+		return
+	}
+	if (provider in is_refused || provider == "cloudflare" && get(s, "username") != "Bearer") {
+		remark(s, "is not carried over: the credential there does not serve; `homing providers " provider "` tells which one does")
+		return
+	}
+	v6 = get(s, "use_ipv6") in is_on
+	username = get(s, "username")
+	password = get(s, "password")
+	host = get(s, "domain")
+	i = index(host, "@")
+	if (provider in is_label) {
+		zone = host
+		host = in_zone(username, zone)
+	} else if (i && index(substr(host, i), ".")) {
+		zone = substr(host, i + 1)
+		host = in_zone(substr(host, 1, i - 1), zone)
+	} else
+		host = host_name(s)
+	if (provider in is_zone)
+		zone = username
+	if (provider in is_part && username != "" && password != "")
+		password = username (provider == "dnspod" ? "," : ":") password
+	if (provider == "netcup" && password != "") {
+		password = get(s, "param_enc") ":" password
+		zone = get(s, "param_opt")
+	}
+	if (host != "" && !index(host, ".") && provider in domain_of)
+		host = host "." domain_of[provider]
 	if (host == "") {
 		remark(s, "is not carried over: it names no host")
 		return
 	}
-	if (get(s, "password") == "") {
+	if (provider in by_option) {
+		if (host ~ /^[0-9]+$/) {
+			remark(s, "is not carried over: its record is known there by its number alone; write a `config host` with the host's name")
+			return
+		}
+		extra = "{ " by_option[provider] " = \"" host "\" }"
+	}
+	if (provider == "cloudflare" || provider == "blazingfast")
+		extra = pairs(get(s, "param_opt"))
+	if (password == "") {
 		remark(s, "is not carried over: it has no password")
 		return
 	}
-	v6 = get(s, "use_ipv6") in is_on
-	username = provider == "desec" || provider in no_username ? "" : get(s, "username")
-	password = get(s, "password")
+	if (zone == "" && provider in wants_zone) {
+		zone = host
+		if (host ~ /\..*\./)
+			sub(/^[^.]*\./, "", zone)
+	}
+	if (provider in is_token || provider in no_username)
+		username = ""
+	else if (text == "apertodns.com-token")
+		username = password
 	# The two families of one name are two services there and one host here.
 	if ((host, provider) in host_of) {
 		h = host_of[host, provider]
-		if ((h, v6) in family || login[h] != username || secret[h] != password || on[h] != wanted) {
+		# A record has a token of its own there.
+		both = provider == "freedns" && secret[h] != password
+		if (both)
+			password = v6 ? secret[h] " " password : password " " secret[h]
+		if ((h, v6) in family || login[h] != username || !both && secret[h] != password || on[h] != wanted) {
 			remark(s, "is left out: " safe(host) " at " safe(provider) " stands there already")
 			return
 		}
+		secret[h] = password
 	} else {
 		h = host_of[host, provider] = ++hosts
 		called[h] = free_name(name[s])
@@ -154,6 +277,8 @@ function service(s,    i, text, provider, host, v6, username, password, h) {
 		by[h] = provider
 		login[h] = username
 		secret[h] = password
+		zone_of[h] = zone
+		extra_of[h] = extra
 		on[h] = wanted
 	}
 	carried++
@@ -166,8 +291,27 @@ function service(s,    i, text, provider, host, v6, username, password, h) {
 	interval(s)
 	authority(s, h)
 	for (i = 1; i <= options[s]; i++)
-		if (!(option[s, i] in understood))
+		if (!(option[s, i] in understood) && !(option[s, i] ~ /^param_/ && (provider == "netcup" || extra != "")))
 			remark(s, "the option " option[s, i] " is not carried over")
+}
+
+# The name of the record `label` in `zone`.
+function in_zone(label, zone) {
+	if (zone == "")
+		return ""
+	return label == "" || label == "@" ? zone : label "." zone
+}
+
+# The ids in `text`, such as zone_id=1, as a table of options.
+function pairs(text,    i, n, parts, key, out) {
+	n = split(text, parts, " ")
+	for (i = 1; i <= n; i++) {
+		key = substr(parts[i], 1, index(parts[i], "=") - 1)
+		if (key != "zone_id" && key != "service_id" || parts[i] !~ /^[a-z_]*=[A-Za-z0-9]+$/)
+			continue
+		out = out (out == "" ? "{ " : ", ") (key == "zone_id" ? "zone-id" : "service") " = \"" substr(parts[i], length(key) + 2) "\""
+	}
+	return out == "" ? "" : out " }"
 }
 
 # The name that is sent to the provider.
@@ -207,8 +351,8 @@ function free_name(wanted,    n, text) {
 	return text
 }
 
-# What a URL of the user's own says of a server that speaks dyndns2; "" when it says something else.
-function own_provider(s,    url, i, n, parts, rest, server, path, name_is_there, v, extra) {
+# The provider that a URL of the user's own describes; "" when that cannot be told.
+function own_provider(s,    url, i, n, parts, rest, server, name_is_there, v, extra, has_login) {
 	if (get(s, "update_script") != "") {
 		remark(s, "is not carried over: it has an update_script of its own")
 		return ""
@@ -226,11 +370,9 @@ function own_provider(s,    url, i, n, parts, rest, server, path, name_is_there,
 	i = index(rest, "?")
 	server = i ? substr(rest, 1, i - 1) : rest
 	rest = i ? substr(rest, i + 1) : ""
-	if (substr(server, 1, 22) != "[USERNAME]:[PASSWORD]@") {
-		remark(s, "is not carried over: its update_url sends the login otherwise than dyndns2 does")
-		return ""
-	}
-	server = substr(server, 23)
+	has_login = substr(server, 1, 22) == "[USERNAME]:[PASSWORD]@"
+	if (has_login)
+		server = substr(server, 23)
 	n = split(rest, parts, "&")
 	for (i = 1; i <= n; i++) {
 		if (parts[i] == "hostname=[DOMAIN]")
@@ -242,13 +384,57 @@ function own_provider(s,    url, i, n, parts, rest, server, path, name_is_there,
 		else
 			extra = extra (extra == "" ? "" : "&") parts[i]
 	}
-	if (!name_is_there || v == "" || v == "[" || index(server, "[") || index(server, "@")) {
-		remark(s, "is not carried over: its update_url is not of the form of dyndns2")
+	if (index(server, "@") || !index(rest server, "[IP]")) {
+		remark(s, "is not carried over: its update_url holds a login of its own, or no [IP]")
 		return ""
 	}
 	if (url !~ /^https/)
 		remark(s, "its server is asked by https now, because the password would be readable on the way")
+	if (!has_login || !name_is_there || v == "" || v == "[" || index(server, "["))
+		return described_at(s, server, n, parts, has_login)
 	return provider_at(s, server, v, extra)
+}
+
+# The name of the provider that the address itself describes; "" where the address may hold a secret.
+function described_at(s, server, n, parts, has_login,    i, text, key, has_secret) {
+	for (i = 1; i <= n; i++) {
+		key = substr(parts[i], 1, index(parts[i], "=") - 1)
+		text = substr(parts[i], length(key) + 2)
+		if (key !~ /^[A-Za-z0-9_-]+$/ || text !~ /^(\[(USERNAME|PASSWORD|DOMAIN|IP)\]|[a-z]*|[01])$/ || length(text) > 10 || text !~ /^\[/ && text != "" && key ~ /auth|key|pass|pw|secret|token/)
+			break
+		if (text == "[PASSWORD]")
+			has_secret = 1
+		server = server (i == 1 ? "?" : "&") parts[i]
+	}
+	text = server
+	sub(/\?.*/, "", text)
+	has_secret = has_secret || has_login || index(text, "[PASSWORD]")
+	sub(/^[^\/]*/, "", text)
+	# A path of short words without digits holds no secret.
+	gsub(/\[[A-Z]*\]/, "", text)
+	for (key = split(text, parts, "/"); key > 0 && length(parts[key]) < 14; key--)
+		;
+	if (i <= n || !has_secret || key || text ~ /[^a-z.\/_-]/ || server !~ /^[A-Za-z0-9.-]+(:[0-9]+)?\//) {
+		remark(s, "is not carried over: its update_url may hold a secret, or is of an unknown form; write a `config provider` with protocol http")
+		return ""
+	}
+	gsub(/\[USERNAME\]/, "{login}", server)
+	gsub(/\[PASSWORD\]/, "{secret}", server)
+	gsub(/\[DOMAIN\]/, "{host}", server)
+	gsub(/\[IP\]/, "{address}", server)
+	if (!((server, "http") in own)) {
+		own[server, "http"] = free_name(name[s] "_provider")
+		print ""
+		print "config provider '" own[server, "http"] "'"
+		option_of("protocol", "http")
+		option_of("set", "{ get = \"https://" server "\" }")
+		option_of("headers", has_login ? "[\"Authorization: Basic {basic}\"]" : "")
+		option_of("answer", "{ updated = \"200\" }")
+		if (!has_login && !index(server, "{login}"))
+			no_username[own[server, "http"]] = 1
+		remark(s, "every answer with the status 200 counts as a success, as with ddns-scripts; write the service's word in answer")
+	}
+	return own[server, "http"]
 }
 
 # The name of the provider that speaks dyndns2 there; without a parameter's name, the usual one.
@@ -426,7 +612,9 @@ function print_host(h,    v4, v6) {
 	print "\tlist name " uci(named[h])
 	option_of("provider", by[h])
 	option_of("username", login[h])
-	option_of(by[h] == "desec" ? "token" : "password", secret[h])
+	option_of(by[h] in is_token ? "token" : "password", secret[h])
+	option_of("zone", zone_of[h])
+	option_of("options", extra_of[h])
 	v4 = family[h, 0]
 	v6 = family[h, 1]
 	if (v4 != "auto")

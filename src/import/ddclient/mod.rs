@@ -11,9 +11,9 @@ use std::time::Duration;
 use self::lines::{Setting, Settings, Statement, Value};
 use super::address::{self, Address, Kind};
 use super::join::is_alike;
-use super::names;
 use super::service::{self, Service};
 use super::{Client, Credential, Draft, Fate, Host, Refresh, Remark, Unusable};
+use super::{form, names};
 use crate::core::address::{Family, PerFamily};
 use crate::core::protocol::manners::SecretKind;
 use crate::core::secret::Secret;
@@ -309,6 +309,9 @@ impl Definition {
         let mut host = Host::new(self.line, names, service);
         host.username = self.text("login").map(str::to_owned);
         host.credential = self.credential();
+        host.zone = self.zone(&host.service);
+        self.settle_secret(&mut host);
+        host.place_login(form::login_is(Client::Ddclient, &host.service));
         host.addresses = self.addresses(&mut remarks);
         if let Some(setting) = self.settings.get("max-interval") {
             host.refresh = duration(setting).and_then(|asked| match asked {
@@ -324,25 +327,87 @@ impl Definition {
                 remarks.push(Remark::to_do(line, what));
             }
         }
-        match host.service.secret_kind() {
-            Some(SecretKind::Key) => self.settle_key(&mut host),
-            _ => {
-                // Settings written after the host belong to another host.
-                let is_lost =
-                    |name: &&str| self.text(name).is_some() && self.line_of(name) <= self.line;
-                let lost: Vec<_> = ["zone", "ttl"].into_iter().filter(is_lost).collect();
-                if let (Some(first), Some(_)) = (lost.first(), host.service.protocol()) {
-                    let what = format!(
-                        "{} is not said to this service by Homing: left out",
-                        lost.join(" and ")
-                    );
-                    remarks.push(Remark::info(self.line_of(first), what));
-                }
-            }
+        if host.service.secret_kind() == Some(SecretKind::Key) {
+            self.settle_key(&mut host);
+        } else {
+            self.settle_rest(&mut host, &mut remarks);
         }
+        remarks.append(&mut host.remarks);
         host.remarks = self.remarks;
         host.remarks.append(&mut remarks);
         host
+    }
+
+    /// Sets what else a service wants that is no name server.
+    fn settle_rest(&self, host: &mut Host, remarks: &mut Vec<Remark>) {
+        host.ttl = self.text("ttl").and_then(|ttl| ttl.parse().ok());
+        host.ttl.take_if(|_| !host.service.says_ttl());
+        let protocol = self.text("protocol").unwrap_or_default().to_ascii_lowercase();
+        let is_token = self.text("use-personal-access-token").and_then(flag) == Some(true);
+        host.settle_entry(match &*protocol {
+            "ddnss" | "dnsexit2" | "sitelutions" => true,
+            "gandi" => is_token,
+            _ => false,
+        });
+        if host.service.name() == "hetzner" {
+            let what = "a token of the old DNS Console (dns.hetzner.com) does not serve any more; make one in the Hetzner Console";
+            remarks.push(Remark::to_do(self.line_of("password"), what));
+        }
+        // Settings written after the host belong to another host.
+        let is_said = |name: &str| match name {
+            "zone" => host.zone.is_some(),
+            _ => host.ttl.is_some(),
+        };
+        let is_lost = |name: &&str| {
+            self.text(name).is_some() && self.line_of(name) <= self.line && !is_said(name)
+        };
+        let lost: Vec<_> = ["zone", "ttl"].into_iter().filter(is_lost).collect();
+        if let (Some(first), Some(_)) = (lost.first(), host.service.protocol()) {
+            let what =
+                format!("{} is not said to this service by Homing: left out", lost.join(" and "));
+            remarks.push(Remark::info(self.line_of(first), what));
+        }
+    }
+
+    /// The zone of the host, as its protocol has it.
+    fn zone(&self, service: &Service) -> Option<String> {
+        let zone = match service.name() {
+            "porkbun" if self.text("on-root-domain").and_then(flag) == Some(true) => {
+                self.text("root-domain").or(Some(&*self.name))
+            }
+            "porkbun" => self.text("root-domain"),
+            // Without a zone, the host is one.
+            "dnsexit" => self.text("zone").or(Some(&*self.name)),
+            _ => self.text("zone"),
+        };
+        zone.filter(|_| service.described().is_some()).map(str::to_owned)
+    }
+
+    /// Sets the secret of a service that has it in other settings, or in several.
+    fn settle_secret(&self, host: &mut Host) {
+        let secret = |name: &str| self.text(name).map(Secret::new);
+        let (parts, sign) = match host.service.name() {
+            "porkbun" => (vec![secret("apikey"), secret("secretapikey")], ':'),
+            "netcup" => (vec![secret("apikey"), secret("password")], ':'),
+            // What stands behind q= in the address of one record.
+            "cloudns-url" => {
+                let query = self.text("dynurl").and_then(|url| url.split_once('?'));
+                let mut pairs = query.iter().flat_map(|(_, query)| query.split('&'));
+                let value = pairs.find_map(|pair| pair.strip_prefix("q="));
+                (vec![value.map(Secret::new)], ' ')
+            }
+            // The last part of the path, for each family.
+            "directnic" => {
+                let last = |name: &str| {
+                    self.text(name)?.trim_end_matches('/').rsplit('/').next().map(Secret::new)
+                };
+                let both = [last("urlv4"), last("urlv6")];
+                let known: Vec<_> = both.into_iter().flatten().map(Some).collect();
+                (if known.is_empty() { vec![None] } else { known }, ' ')
+            }
+            _ => return,
+        };
+        host.join_secret(&parts, sign);
     }
 
     fn service(&self, remarks: &mut Vec<Remark>) -> Service {
@@ -353,15 +418,37 @@ impl Definition {
         let script = self.text("script").unwrap_or("/nic/update");
         let known = names::of(Client::Ddclient).find(|(name, _)| *name == protocol);
         if let Some((_, meaning)) = known {
-            return match server {
-                Some(server) => {
+            let meant = Service::meant(meaning, line, remarks);
+            return match (server, meant.described(), meant.protocol()) {
+                (Some(server), Some((provider, _)), _) => {
+                    let host = service::host_of(server);
+                    match service::known_at(host) {
+                        Some(closed @ Service::Unknown(..)) => return closed,
+                        Some(_) => {}
+                        None => {
+                            let what = format!(
+                                "server is left out: {} has one address, which Homing knows",
+                                provider.title
+                            );
+                            remarks.push(Remark::info(line, what));
+                        }
+                    }
+                    meant
+                }
+                (Some(server), None, Some(_)) => {
                     service::dyndns2(server, script, is_plain, Vec::new(), line, remarks)
                 }
-                None => Service::meant(meaning, line, remarks),
+                (None, ..) | (Some(_), None, None) => meant,
             };
         }
         match &*protocol {
             "nsupdate" => service::name_server(server, None),
+            // The older protocol, with the account's login.
+            "dnsexit" => Service::known("dnsexit"),
+            "emailonly" => Service::not_known(
+                "emailonly",
+                "it sends mail and updates no name; on-change of a host can run a program that does",
+            ),
             protocol if super::is_name(protocol) => Service::unknown(protocol),
             _ => Service::unknown("this protocol"),
         }
@@ -792,7 +879,9 @@ mod tests {
         assert_eq!(name("protocol=noip"), "no-ip");
         assert_eq!(name("protocol=ovh"), "ovh");
         assert_eq!(name("protocol=he.net"), "he.net");
-        assert_eq!(name("server=dynv6.com"), "dynv6.com");
+        assert_eq!(name("server=dynv6.com"), "dynv6");
+        assert_eq!(name("server=d.example"), "d.example");
+        assert_eq!(name("server=dynamic.zoneedit.com, protocol=zoneedit1"), "zoneedit");
         assert_eq!(name("protocol=cloudflare"), "cloudflare");
         assert_eq!(name("protocol=nsupdate, server=ns1.example.com:54"), "ns1.example.com");
     }

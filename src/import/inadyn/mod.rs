@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use self::blocks::{Block, File, Value};
 use super::address::{self, Address, Kind};
-use super::names;
 use super::service::Service;
-use super::target::{self, Target};
+use super::target::{self, Asked, Target};
 use super::{BEHIND_PROXY, Client, Credential, Draft, Fate, Host, IPV4_ONLY, Remark, Unusable};
+use super::{form, names};
 use crate::core::address::{Family, PerFamily};
-use crate::core::protocol::manners::SecretKind;
+use crate::core::protocol::manners::Protocol;
 use crate::core::secret::Secret;
 
 mod blocks;
@@ -125,24 +125,26 @@ fn global_fate(name: &str, value: Option<bool>) -> Fate {
 
 /// The fate of the setting `name` of a block; `is_on` is true if its value is yes.
 fn block_fate(name: &str, is_on: bool) -> Fate {
-    let lost = Fate::Lost("Homing sets addresses and nothing else; set it once at the service");
+    let lost = Fate::Lost(NOTHING_ELSE);
     match name {
         "alias" | "append-myip" | "checkip-command" | "checkip-path" | "checkip-server"
         | "checkip-ssl" | "ddns-path" | "ddns-server" | "hostname" | "iface" | "password"
         | "ssl" | "username" => Fate::Used,
-        "proxied" | "wildcard" => lost.only_if(is_on),
-        "ttl" => lost,
+        // Read together with the service.
+        "ddns-response" | "proxied" | "ttl" => Fate::Used,
+        "wildcard" => lost.only_if(is_on),
         "user-agent" => USER_AGENT,
         "include" => INCLUDE,
-        "ddns-response" => {
-            Fate::Lost("Homing takes the words of dyndns2 alone for success, good and nochg")
-        }
         _ => Fate::Unnamed("this is no setting of a block that is known here: left out"),
     }
 }
 
+const NOTHING_ELSE: &str = "Homing sets addresses and nothing else; set it once at the service";
 const USER_AGENT: Fate = Fate::Needless("Homing says its own name to services");
 const INCLUDE: Fate = Fate::Unnamed("what this file includes is not read; add what it holds");
+
+/// The words of an answer that mean success to inadyn, unless a block has its own.
+const WORDS: [&str; 6] = ["OK", "good", "true", "updated", "success", "nochg"];
 
 /// The reader of one block, with the settings outside of blocks.
 struct Reader<'a> {
@@ -192,28 +194,55 @@ impl Reader<'_> {
             Value::Text(text) => Some(target.names.of(text)),
             Value::Variable(_) | Value::Open => None,
         };
-        let names: Vec<_> = names.iter().filter_map(text).collect();
+        let mut names: Vec<_> = names.iter().filter_map(text).collect();
+        if names.is_empty() && target.service.name() == "dnshome" {
+            // dnsHome.de's login is the name, and some files have it only there.
+            names.extend(block.text("username").map(str::to_owned));
+        }
         let mut host = Host::new(block.line, names, target.service);
         if host.names.is_empty() {
-            // dnsHome.de uses the login as the name, and some files have it only there.
             host.leave_out("no host name stands in it; write name");
         }
         host.username = block.text("username").map(str::to_owned);
-        if target.login_is_password {
-            host.drop_login(target::LOGIN_IS_PASSWORD);
-        }
         host.credential = self.credential();
+        let is_by_key = target.places.is_by_key;
+        host.take_places(target.places);
         host.addresses = self.addresses(&mut remarks);
         self.settle_way(&mut host);
-        if host.service.secret_kind() == Some(SecretKind::Token) && block.text("username").is_some()
-        {
-            remarks.push(Remark::info(
-                self.line_of("username"),
-                "deSEC needs no username beside its token",
-            ));
+        self.settle_rest(&mut host, is_by_key, &mut remarks);
+        if host.service.name() == "desec" && host.username.is_some() {
+            let what = "deSEC needs no username beside its token";
+            remarks.push(Remark::info(self.line_of("username"), what));
         }
+        remarks.append(&mut host.remarks);
         host.remarks = remarks;
         host
+    }
+
+    /// Sets what the service wants beside login and password, and remarks on what is lost.
+    fn settle_rest(&self, host: &mut Host, is_by_key: bool, remarks: &mut Vec<Remark>) {
+        let block = self.block;
+        host.settle_entry(is_by_key);
+        let ttl = block.text("ttl").and_then(|ttl| ttl.parse().ok());
+        host.ttl = ttl.filter(|_| host.service.says_ttl());
+        if block.setting("ttl").is_some() && host.ttl.is_none() {
+            remarks.push(Remark::to_do(self.line_of("ttl"), format!("ttl: {NOTHING_ELSE}")));
+        }
+        if self.is_on("proxied") {
+            let entry = host.service.described().map(|(_, entry)| entry.known_options());
+            if entry.is_some_and(|options| options.contains(&"proxied")) {
+                host.options.push(("proxied".to_owned(), "true".to_owned()));
+            } else {
+                let what = format!("proxied: {NOTHING_ELSE}");
+                remarks.push(Remark::to_do(self.line_of("proxied"), what));
+            }
+        }
+        let is_described =
+            matches!(&host.service, Service::Own(own) if own.protocol == Protocol::Http);
+        if block.setting("ddns-response").is_some() && !is_described {
+            let what = "ddns-response: Homing knows this service's words, or takes those of dyndns2 for a success, good and nochg";
+            remarks.push(Remark::to_do(self.line_of("ddns-response"), what));
+        }
     }
 
     /// Leaves the host out if requests would use another interface (version 1).
@@ -236,14 +265,21 @@ impl Reader<'_> {
         let title = self.title().to_ascii_lowercase();
         let names = || names::of(Client::Inadyn);
         let loosely = |name: &str| !title.is_empty() && name.contains(&*title);
+        // A plugin for both families has a second name for IPv6.
+        let usual = title.split_once('@').map(|(_, service)| ["default@", service].concat());
         let found = names().find(|(name, _)| *name == title);
-        Target::of(match found.or_else(|| names().find(|(name, _)| loosely(name))) {
+        let found = found.or_else(|| names().find(|(name, _)| usual.as_deref() == Some(*name)));
+        let found = found.or_else(|| names().find(|(name, _)| loosely(name)));
+        let service = match found {
             Some((_, meaning)) => Service::meant(meaning, self.block.line, remarks),
             None if super::is_name(&title) => {
                 Service::unknown(title.split('@').next_back().unwrap_or_default())
             }
             None => Service::unknown("this service"),
-        })
+        };
+        let mut target = Target::of(service);
+        target.places.login = form::login_is(Client::Inadyn, &target.service);
+        target
     }
 
     fn custom(&self, remarks: &mut Vec<Remark>) -> Target {
@@ -270,7 +306,26 @@ impl Reader<'_> {
             path.push_str(target::HOST);
         }
         let url = format!("{server}{path}");
-        target::read_target(&url, self.family(), self.is_off("ssl"), line, remarks)
+        let response = block.setting("ddns-response");
+        let text = |value: &'_ Value| match value {
+            Value::Text(text) => Some(text.clone()),
+            Value::Variable(_) | Value::Open => None,
+        };
+        let own: Vec<String> =
+            response.iter().flat_map(|setting| &setting.values).filter_map(text).collect();
+        // A word with a quote fits into no condition.
+        let own: Vec<&str> =
+            own.iter().map(String::as_str).filter(|it| !it.contains('\'')).collect();
+        let words = if own.is_empty() { &WORDS[..] } else { &own[..] };
+        let asked = Asked {
+            text: &url,
+            family: self.family(),
+            is_plain: self.is_off("ssl"),
+            sends_login: true,
+            words,
+            line,
+        };
+        target::read_target(&asked, remarks)
     }
 
     fn credential(&self) -> Credential {
@@ -379,10 +434,10 @@ mod tests {
         assert_eq!(name("simplycom"), "simply");
         assert_eq!(name("dyndns@he.net"), "he.net");
         assert_eq!(name("he.net"), "he.net");
-        assert_eq!(name("opendns.com"), "updates.opendns.com");
+        assert_eq!(name("opendns.com"), "opendns");
         assert_eq!(name("default@domains.google.com"), "domains.google.com");
         assert_eq!(name("cloudflare"), "cloudflare");
-        assert_eq!(name("freedns"), "freedns");
+        assert_eq!(name("freedns"), "freedns.afraid.org");
     }
 
     #[test]
