@@ -50,6 +50,7 @@ mod protocols;
 mod rails;
 #[cfg(feature = "tokens")]
 mod rails_hosts;
+mod records;
 #[cfg(feature = "name-servers")]
 mod refused;
 mod renumbered;

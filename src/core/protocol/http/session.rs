@@ -530,7 +530,10 @@ impl<'a> Conversation<'a> {
                 VecDeque::from([Write { kind, address, record: None }])
             }
             Some(Comparison::Different { missing, surplus, other_ttl }) => {
-                writes(entry, &listed, missing, surplus, other_ttl)
+                let wanted = addresses.unwrap_or_default();
+                let is_alone = |it: &Record| is_single(entry, &listed, it, &wanted);
+                let surplus = surplus.into_iter().filter(is_alone).collect();
+                writes(entry, missing, surplus, other_ttl)
             }
             _ => {
                 let kind = if removes { StepKind::Remove } else { StepKind::Set };
@@ -930,18 +933,17 @@ fn removals(entry: &Entry, surplus: Vec<Record>) -> VecDeque<Write> {
     surplus.into_iter().take(most).map(write).collect()
 }
 
-/// The writes that make `listed` what is wanted, record by record.
+/// The writes that add what is `missing`, replace and remove the `surplus`, and write the time to live
+/// of others, record by record.
 fn writes(
     entry: &Entry,
-    listed: &[Record],
     missing: Vec<IpAddr>,
-    surplus: Vec<Record>,
+    surplus: VecDeque<Record>,
     other_ttl: Vec<Record>,
 ) -> VecDeque<Write> {
     let write = |kind, address, record| Write { kind, address, record };
-    let surplus = surplus.into_iter().filter(|record| is_single(entry, listed, record));
     let mut all = VecDeque::new();
-    let (mut missing, mut surplus) = (VecDeque::from(missing), surplus.collect::<VecDeque<_>>());
+    let (mut missing, mut surplus) = (VecDeque::from(missing), surplus);
     if entry.step(StepKind::Change).is_some() {
         all.extend(
             other_ttl
@@ -959,15 +961,13 @@ fn writes(
     all
 }
 
-/// Whether a request about `record` can mean no other one of `listed`: equal records without ids of
-/// their own would go together.
-fn is_single(entry: &Entry, listed: &[Record], record: &Record) -> bool {
-    let count = |is_one: &dyn Fn(&Record) -> bool| listed.iter().filter(|it| is_one(it)).count();
+/// Whether a request about `record` leaves its equal in `listed`, if that is `wanted`: two without ids
+/// of their own would go together.
+fn is_single(entry: &Entry, listed: &[Record], record: &Record, wanted: &[IpAddr]) -> bool {
     let names_id = entry.step(StepKind::Remove).is_some_and(|it| it.has("id") || it.has_old());
-    let has_own_id = || record.id.is_some() && count(&|other| other.id == record.id) < 2;
-    record.address().is_none()
-        || count(&|other| other.address() == record.address()) < 2
-        || names_id && has_own_id()
+    let is_equal = |other: &&Record| other.id == record.id;
+    !record.address().is_some_and(|address| wanted.contains(&address))
+        || names_id && record.id.is_some() && listed.iter().filter(is_equal).count() < 2
 }
 
 /// The outcome of `meaning`, which is no success.
