@@ -970,9 +970,32 @@ fn is_single(entry: &Entry, listed: &[Record], record: &Record, wanted: &[IpAddr
         || names_id && record.id.is_some() && listed.iter().filter(is_equal).count() < 2
 }
 
+/// `answer` in words. Its media type says nothing, because services send JSON and words as web pages;
+/// of XML, and of a page whose words have a meaning, the text without its tags is shown.
+fn in_words(meaning: Meaning, answer: &Answer) -> String {
+    const LOOKED_AT: usize = 4 * 1024;
+    let body = &answer.body[..answer.body.len().min(LOOKED_AT)];
+    let text = String::from_utf8_lossy(body);
+    let has_tags = text.trim_start().starts_with('<') && meaning != Meaning::Unintelligible;
+    let body = if has_tags { without_tags(&text) } else { text.into_owned() }.into_bytes();
+    let Answer { status, ref location, repeats_secret, .. } = *answer;
+    Answer { status, location: location.clone(), repeats_secret, body, ..Answer::default() }
+        .summary()
+}
+
+/// `text` with a blank in place of each tag.
+fn without_tags(text: &str) -> String {
+    let mut words = String::new();
+    for piece in text.split('<') {
+        words.push_str(piece.split_once('>').map_or(piece, |(_, after)| after));
+        words.push(' ');
+    }
+    words
+}
+
 /// The outcome of `meaning`, which is no success.
 fn outcome(kind: StepKind, meaning: Meaning, answer: &Answer) -> Outcome {
-    let detail = [kind.key().word(), ": ", &answer.summary()].concat();
+    let detail = [kind.key().word(), ": ", &in_words(meaning, answer)].concat();
     let rejected = |rejection| Outcome::rejected(rejection, detail.clone());
     let deferred = |fault| Outcome::deferred(fault, detail.clone());
     match meaning {
@@ -1077,9 +1100,9 @@ fn foreign(values: &[String], listed: usize) -> Outcome {
     };
     let named: Vec<_> = values.iter().take(MOST_NAMED).map(clean).collect();
     let more = if values.len() > MOST_NAMED { " and others" } else { "" };
-    let beside = if listed > values.len() || values.len() > 1 { " among several" } else { "" };
+    let has = if listed > 1 { "several records, among them some" } else { "a record" };
     let detail = format!(
-        "the name has records{beside} that Homing did not set: {}{more}; remove them at the provider, or write take-over = true in its [[host]] to replace them",
+        "the name has {has} that Homing did not set: {}{more}; remove them at the provider, or write take-over = true in its [[host]] to replace them",
         named.join(", ")
     );
     Outcome::rejected(Rejection::Request, detail)
