@@ -149,6 +149,11 @@ fn the_table_of_providers_has_groups_and_the_users_own() {
         assert_eq!(names.iter().filter(|known| **known == name).count(), 1, "{name}: {out}");
     }
     assert!(names.len() > 125, "{}", names.len());
+    // The README has the number of the usual build, without the user's own.
+    let count = format!("{} are built in", names.len() - 1);
+    assert!(out.contains(&count), "{count}: {out}");
+    let readme = fs::read_to_string(home::project().join("README.md")).unwrap();
+    assert!(cfg!(feature = "cloud-keys") || readme.contains(&count), "{count}");
     let mine = home.run(&["providers", "my-dns"]);
     assert!(mine.out.starts_with("my-dns: A friend's server\n"), "{mine:?}");
     assert!(mine.out.contains("provider = \"my-dns\"\nusername = "), "{mine:?}");
