@@ -219,14 +219,19 @@ fn host_of(url: &str) -> &str {
     rest.split(['/', '?', ':']).next().unwrap_or_default()
 }
 
+/// Other words for protocols.
+const OTHER_WORDS: [(&[&str], &str); 2] = [
+    (&["bind", "knot", "nsupdate", "tsig"], "rfc2136"),
+    (&["custom", "own", "url", "webhook"], "http"),
+];
+
 /// The protocol that `name` means, by its own name or another one.
 fn protocol_meant(name: &str) -> Option<Protocol> {
     let wanted = plain(name);
     let named = Protocol::ALL.into_iter().find(|protocol| plain(protocol.word()) == wanted);
-    named.or(match &*wanted {
-        "bind" | "knot" | "nsupdate" | "tsig" => Some(Protocol::Rfc2136),
-        "custom" | "own" | "url" | "webhook" => Some(Protocol::Http),
-        _ => None,
+    named.or_else(|| {
+        let (_, word) = OTHER_WORDS.iter().find(|(words, _)| words.contains(&&*wanted))?;
+        Protocol::named(word)
     })
 }
 
@@ -262,12 +267,12 @@ fn describe_protocol(protocol: Protocol) {
     paragraph(&format!(
         "{word} is a protocol{those}. Another service or server is described in the configuration:"
     ));
-    let own = match protocol {
-        Protocol::Http => {
+    let own = match protocol.manners().transport {
+        _ if protocol.is_described() => {
             "set = { get = \"https://dns.example.net/update?name={host}&key={secret}&ip={address}\" }\nanswer = { updated = \"200 word=good\" }"
         }
-        _ if protocol.manners().transport == Transport::Dns => "server = \"ns1.example.net\"",
-        _ => "server = \"https://dns.example.net\"",
+        Transport::Dns => "server = \"ns1.example.net\"",
+        Transport::File | Transport::Http => "server = \"https://dns.example.net\"",
     };
     out("");
     out("[provider.mine]");
