@@ -51,11 +51,13 @@ impl Shape {
         let of_set = "/zones/{zone}/sets/{label}/{type}";
         let rows = json!({ "get": list, "at": "rows", "id": "id", "name": "name", "type": "type",
             "value": "value", "ttl": "ttl", "next": "next as page" });
+        let mut bare_rows = rows.clone();
+        bare_rows.as_object_mut().unwrap().remove("id");
         match self {
             Self::Ids => json!({ "list": rows, "create": { "post": list, "json": row },
                 "change": { "patch": "/records/{id}", "json": r#"{"value":"{address}"}"# },
                 "remove": { "delete": "/records/{id}" } }),
-            Self::Values => json!({ "list": rows, "create": { "post": list, "json": row },
+            Self::Values => json!({ "list": bare_rows, "create": { "post": list, "json": row },
                 "remove": { "post": "/zones/{zone}/removals", "json": row },
                 "answer": { "unchanged": "409 code=duplicate" } }),
             Self::Sets => json!({ "list": { "get": of_set, "value": "values" }, "names": "label",
@@ -229,6 +231,14 @@ impl Service {
         let body = request.body.as_ref().map(|body: &Body| body.parts().1.expose().to_owned());
         let mishap = (self.weather.faults > 0 && self.dice.one_in(self.weather.faults))
             .then(|| self.dice.one_of(&MISHAPS));
+        // An empty answer to a write may be a success.
+        let is_list = request.method == Method::Get;
+        let mishap = match mishap {
+            Some(_) if is_list && self.dice.one_in(3) => {
+                Some(Mishap::Answer(200, self.dice.one_of(&["", "{}", "{\"rows\":{}}"])))
+            }
+            mishap => mishap,
+        };
         let line = format!("{} {path} {}", request.method.as_str(), body.as_deref().unwrap_or(""));
         let answer = |(status, body): (u16, String)| {
             Ok(Answer { status, body: body.into_bytes(), ..Answer::default() })
@@ -277,10 +287,7 @@ impl Service {
         } else if !is_set {
             self.log.push(format!("  somebody adds to {name} {kind}"));
             let value = foreign_value(&mut self.dice, &kind);
-            // Where values name records there are no two equal ones.
-            if !self.rows.iter().any(|row| row.is_of(&name, &kind) && row.value == value) {
-                self.add(&name, &kind, &value);
-            }
+            self.add_others(&name, &kind, &value);
         }
     }
 
@@ -314,10 +321,33 @@ impl Service {
         )
     }
 
+    /// Somebody else adds a record between two conversations.
+    fn others_come(&mut self) {
+        if self.dice.one_in(6) && !self.rights.hosts.is_empty() {
+            let at = self.dice.below(self.rights.hosts.len());
+            let (name, kind) = (self.rights.hosts[at].0.clone(), self.rights.hosts[at].1.clone());
+            let value = foreign_value(&mut self.dice, &kind);
+            self.log.push(format!("somebody adds {value} to {name}"));
+            self.add_others(&name, &kind, &value);
+            (self.live, self.before) = (self.rows.clone(), self.rows.clone());
+        }
+    }
+
+    /// Adds a record of somebody else; equal ones are only where they can be told apart.
+    fn add_others(&mut self, name: &str, kind: &str, value: &str) {
+        let is_equal = |row: &Row| row.is_of(name, kind) && row.value == value;
+        let has_ids = matches!(self.shape, Shape::Ids | Shape::Bare);
+        if has_ids || !self.rows.iter().any(is_equal) {
+            self.add(name, kind, value);
+        }
+    }
+
     /// Notes that `rows` were shown; each counts as it was shown last.
     fn show(&mut self, rows: Vec<Row>) {
-        self.rights.shown.retain(|row| rows.iter().all(|other| other.id != row.id));
-        self.rights.shown.extend(rows);
+        for row in rows {
+            self.rights.shown.retain(|other| other.id != row.id);
+            self.rights.shown.push(row);
+        }
     }
 
     /// Carries a request out; the status and the body of the answer.
@@ -339,7 +369,12 @@ impl Service {
                     self.rights.shown.clear();
                 }
                 let all = self.listed();
-                let rows: Vec<_> = all.iter().skip((page - 1) * PAGE).take(PAGE).cloned().collect();
+                let rows = all.iter().skip((page - 1) * PAGE).take(PAGE);
+                let mut rows: Vec<_> = rows.cloned().collect();
+                if self.dice.one_in(6) {
+                    // The pages shift while they are read.
+                    rows.extend(rows.first().cloned());
+                }
                 let next = (page * PAGE < all.len()).then_some(page + 1);
                 let of_values = self.shape == Shape::Values;
                 let shown: Vec<_> = rows.iter().map(|row| {
@@ -684,7 +719,7 @@ impl Run {
             let is_at_ours = names.contains(&name) && ["A", "AAAA"].contains(&kind);
             if !is_at_ours || dice.one_in(3) {
                 let value = foreign_value(&mut dice, kind);
-                service.add(name, kind, &value);
+                service.add_others(name, kind, &value);
             }
         }
         (service.before, service.live) = (service.rows.clone(), service.rows.clone());
@@ -705,6 +740,7 @@ impl Run {
                 wishes
             };
             self.machine.wishes = (0..self.names.len()).map(&mut wishes).collect();
+            self.service.others_come();
             let times = self.dice.below(2);
             for family in (0..=times).flat_map(|_| self.families.clone()) {
                 for (at, outcome) in self.machine.converse(&mut self.service, family) {

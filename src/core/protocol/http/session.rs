@@ -368,7 +368,7 @@ impl<'a> Conversation<'a> {
             return self.ask_for_each(task, ids, Vec::new());
         }
         let scene = self.scene(Some(task));
-        let mut found = Vec::new();
+        let mut found: Vec<Record> = Vec::new();
         for family in Family::BOTH.into_iter().filter(|family| task.is_about(*family)) {
             let own = rows.iter().filter(|row| {
                 self.session.is_named(list, row, &scene)
@@ -379,7 +379,18 @@ impl<'a> Conversation<'a> {
                 !of_both || record.address().is_none_or(|it| Family::of(it) == family)
             };
             let records = own.flat_map(|row| records(list, row, None)).filter(of_family);
-            found.extend(records.map(|record| Record { family: Some(family), ..record }));
+            for record in records.map(|record| Record { family: Some(family), ..record }) {
+                // Pages that shift meanwhile show a record twice.
+                let is_same = |it: &Record| (&it.id, &it.value) == (&record.id, &record.value);
+                if record.id.is_none() || !found.iter().any(is_same) {
+                    found.push(record);
+                }
+            }
+        }
+        if list.name.is_none() && found.iter().any(|record| record.value.is_empty()) {
+            // Perhaps no record at all: neither its name nor its address is there.
+            let detail = "list: the answer has no address where the entry expects it";
+            return self.end_task(task, Outcome::deferred(Fault::Unintelligible, detail));
         }
         self.have_records(task, found)
     }
@@ -1080,11 +1091,14 @@ fn no_answer(outcome: Outcome) -> Step<ZoneAnswer> {
     Step::Done(ZoneAnswer::Outcome(without_doubt(outcome)))
 }
 
-/// Whether `row` has a name and a type, as far as the entry says where they are.
+/// Whether `row` has a name and a type, as far as the entry says where they are, or is a bare id.
 fn is_readable(step: &EntryStep, row: &Value) -> bool {
     let has =
         |paths: &Option<Paths>| paths.as_ref().is_none_or(|paths| !paths.texts(row).is_empty());
-    step.has_bare_ids || has(&step.name) && has(&step.kind)
+    if step.has_bare_ids {
+        return row.is_string() || row.is_number();
+    }
+    has(&step.name) && has(&step.kind)
 }
 
 /// Whether `text` can be an id: an empty one, or a dot, would make the URL that of something else.
