@@ -54,6 +54,7 @@ mod records;
 #[cfg(feature = "name-servers")]
 mod refused;
 mod renumbered;
+mod requests;
 #[cfg(feature = "name-servers")]
 mod rfc2136;
 #[cfg(feature = "tokens")]

@@ -19,6 +19,7 @@ use homing::core::memory::ZoneKey;
 use homing::core::name::Hostname;
 use homing::core::outcome::Outcome;
 use homing::core::plan::{Details, Request, TakeOver, Update, Wish};
+use homing::core::protocol::draft;
 use homing::core::protocol::step::{Ask, Heard, Moment, Step, ZoneAnswer};
 use homing::core::protocol::talk::{Job, Talk, ZoneJob, ZoneTalk};
 use homing::core::protocol::{Answer, Body, Credential, HttpRequest, Verdict};
@@ -281,6 +282,7 @@ fn walk(provider: &Provider, setup: &Setup, case: &Case) -> (String, Vec<String>
         let (mut talk, step) = ZoneTalk::begin(&job);
         hold(
             case,
+            &draft::of_zone(&job),
             step,
             |heard| talk.hear(heard),
             |answer| match answer {
@@ -293,9 +295,12 @@ fn walk(provider: &Provider, setup: &Setup, case: &Case) -> (String, Vec<String>
         )
     } else {
         let job = Job { provider, credential: &credential, request: &request, moment };
+        let drafts = draft::of_update(&job);
+        assert!(drafts.iter().all(|draft| !draft.contains("s3cret")), "{drafts:?}");
         let (mut talk, step) = Talk::begin(&job);
         hold(
             case,
+            &drafts,
             step,
             |heard| talk.hear(heard),
             |verdict| match verdict {
@@ -307,8 +312,28 @@ fn walk(provider: &Provider, setup: &Setup, case: &Case) -> (String, Vec<String>
     (text, problems)
 }
 
+/// Whether `draft` is of `request`; `<name>` in it is for what an answer brings.
+fn is_of(draft: &str, request: &HttpRequest) -> bool {
+    let asked = request.to_string();
+    let mut rest = &asked[..];
+    let (_, draft) = draft.split_once(": ").unwrap();
+    let mut parts = draft.split('<').enumerate();
+    // A signature's nonce is another one for each request.
+    asked.contains("SignatureNonce=")
+        || parts.all(|(at, part)| {
+            let unknown =
+                part.split_once('>').filter(|(name, _)| at > 0 && !name.contains(['"', ' ']));
+            let fixed = unknown.map_or(part, |(_, fixed)| fixed);
+            let found =
+                if at == 0 { rest.starts_with(fixed).then_some(0) } else { rest.find(fixed) };
+            rest = found.map_or("", |found| &rest[found + fixed.len()..]);
+            found.is_some()
+        })
+}
+
 fn hold<T>(
     case: &Case,
+    drafts: &[String],
     step: Step<T>,
     mut hear: impl FnMut(Result<Heard, homing::core::outcome::Silence>) -> Step<T>,
     result: impl Fn(&T) -> String,
@@ -323,6 +348,9 @@ fn hold<T>(
                     let asked = in_words(request);
                     if asked != *expect {
                         problems.push(format!("asks\n{asked}\nin place of\n{expect}"));
+                    }
+                    if case.name == "success" && !drafts.iter().any(|draft| is_of(draft, request)) {
+                        problems.push(format!("no draft of\n{request}\nin {drafts:#?}"));
                     }
                     writeln!(text, "{asked}").unwrap();
                 }

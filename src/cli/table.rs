@@ -254,8 +254,7 @@ pub const COMMANDS: &[Command] = &[
         name: "providers",
         operand: "[NAME]",
         doc: "List the providers, or show what one of them needs",
-        more: "With a NAME: what a host there needs, and the narrowest credential that it offers. With a \
-                part of a name, of a title or of a server: the providers that match.",
+        more: "With a NAME: its settings, and the narrowest credential that it offers.",
         ..PLAIN
     },
     Command {
@@ -541,8 +540,8 @@ pub const OPTIONS: &[Opt] = &[
         flag: Flag::Verbose,
         long: "verbose",
         short: Some('v'),
-        doc: "Say more; twice: every detail",
-        more: "Each one goes a step further than the level of HOMING_LOG or the configuration.",
+        doc: "Also show each request and answer; twice: their bodies, too",
+        more: "No secret is shown. Each one goes a step further than the level of HOMING_LOG or the configuration. With --dry-run and check it shows the requests that would be sent.",
         ..SWITCH
     },
     Opt {

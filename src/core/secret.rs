@@ -53,6 +53,16 @@ impl Guarded {
         self.held.push((begin..self.text.len(), secret.clone()));
     }
 
+    /// Appends another such text.
+    pub fn append(&mut self, other: Self) {
+        let begin = self.text.len();
+        self.text.push_str(&other.text);
+        let moved = |(place, secret): (Range<usize>, Secret)| {
+            (place.start + begin..place.end + begin, secret)
+        };
+        self.held.extend(other.held.into_iter().map(moved));
+    }
+
     /// The whole text, for the client that sends it.
     pub fn expose(&self) -> &str {
         &self.text
@@ -211,6 +221,9 @@ mod tests {
         assert_eq!(format!("{url:?}"), "\"https://dns.example/up?key=…\"");
         assert_eq!(url.expose(), "https://dns.example/up?key=hunter%202");
         assert!(url.secrets().eq([&secret]));
+        let mut whole = Guarded::from("GET ".to_owned());
+        whole.append(url);
+        assert_eq!(whole.to_string(), "GET https://dns.example/up?key=…");
         assert_eq!(Guarded::from("a".to_owned()).to_string(), "a");
     }
 }

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use super::providers::destinations;
 use super::{Setup, engine, out, show};
 use crate::config::problems::shown_path;
 use crate::config::secret::{self, SecretPlace, for_shell};
@@ -22,7 +21,7 @@ use crate::state::{self, StateAccess};
 /// Checks the configuration, and prints what a round would do.
 pub async fn run(setup: Setup) -> Exit {
     let path = setup.config.path.display().to_string();
-    let state_dir = setup.state_dir.clone();
+    let (state_dir, is_verbose) = (setup.state_dir.clone(), setup.is_verbose());
     let mut engine = match engine(setup, StateAccess::ReadOnly) {
         Ok(engine) => engine,
         Err(exit) => return exit,
@@ -45,6 +44,7 @@ pub async fn run(setup: Setup) -> Exit {
     doubts(&engine.config).iter().for_each(|line| out(&format!("hint: {line}")));
     show::seen(&report).iter().for_each(|line| out(line));
     report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
+    report.drafts.iter().filter(|_| is_verbose).for_each(|line| out(line));
     report.hosts.iter().filter_map(show::receipt).for_each(|line| out(&line));
     let destinations = engine.config.hosts.iter();
     let destinations = destinations.filter_map(|host| destination(host, &engine.config));
@@ -73,13 +73,11 @@ pub async fn run(setup: Setup) -> Exit {
 
 /// The line that says where updates of `host` go.
 fn destination(host: &HostConfig, config: &Config) -> Option<String> {
-    let used = host.sources.iter().filter(|(_, source)| source.is_some());
-    let used: Vec<_> = used.map(|(family, _)| family).collect();
-    let places = destinations(&config.providers[host.provider], &used);
-    let place = match &host.path {
-        Some(path) => shown_path(path),
-        None if places.is_empty() => return None,
-        None => places.join(" and "),
+    let provider = &config.providers[host.provider];
+    let place = match (&provider.update_url, &provider.name_server) {
+        (Some(url), _) => url.to_string(),
+        (None, Some(server)) => server.to_string(),
+        (None, None) => host.path.as_deref().map(shown_path)?,
     };
     Some(format!("{}: updates to {place}", host.host.key.host))
 }

@@ -70,6 +70,11 @@ impl Setup {
     fn quiet(&self) -> bool {
         self.common.verbosity < 0
     }
+
+    /// Whether `-v` was given.
+    fn is_verbose(&self) -> bool {
+        self.common.verbosity > 0
+    }
 }
 
 /// Runs the command that the command line names.
@@ -86,7 +91,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         }
     };
     if let Command::Providers(name) = &command {
-        return providers::run(name.as_deref(), &common.config);
+        return providers::run(name.as_deref());
     }
     if let Command::Import(command) = &command {
         return import::run(command, common.verbosity < 0);

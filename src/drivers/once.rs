@@ -19,7 +19,7 @@ const WARNED: &str = "homing.warned";
 pub async fn run(setup: Setup, options: Once) -> Exit {
     let access =
         if options.dry_run { StateAccess::ReadOnly } else { StateAccess::Locked { who: "once" } };
-    let quiet = setup.quiet();
+    let (quiet, is_verbose) = (setup.quiet(), setup.is_verbose());
     let state_dir = setup.state_dir.clone();
     let mut engine = match engine(setup, access) {
         Ok(engine) => engine,
@@ -35,6 +35,7 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
         if !quiet {
             show::seen(&report).iter().for_each(|line| out(line));
             report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
+            report.drafts.iter().filter(|_| is_verbose).for_each(|line| out(line));
         }
         return report.exit();
     }

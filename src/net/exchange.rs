@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
-use super::interface;
 use super::peer::{self, Heard, Ignored};
+use super::{interface, told};
 use crate::core::address::Family;
 use crate::core::address::interface::InterfaceName;
 use crate::core::outcome::{Fault, Silence};
@@ -141,7 +141,11 @@ impl Peer<'_> {
             if message.len() > MOST_UDP {
                 return self.ask_by_tcp(question).await;
             }
-            let read = |bytes: &[u8]| question.read_answer(bytes, id, &kept, false);
+            told::dns_request(self.title, &message);
+            let read = |bytes: &[u8]| {
+                told::dns_answer(self.title, bytes);
+                question.read_answer(bytes, id, &kept, false)
+            };
             // The request of an earlier try may have been carried out.
             let lost = |silence: Silence| lost(silence.detail);
             let heard = self.by_udp(&message, read).await.map_err(|error| self.failure(&error));
@@ -179,6 +183,7 @@ impl Peer<'_> {
     pub async fn ask_by_tcp<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
         let id = new_id()?;
         let (message, kept) = question.message(id);
+        told::dns_request(self.title, &message);
         let connected = timeout(PATIENCE, interface::tcp_to(self.address, self.bind)).await;
         let mut stream = match connected {
             Ok(stream) => stream.map_err(|error| self.failure(&error))?,
@@ -198,6 +203,7 @@ impl Peer<'_> {
             Ok(Err(error)) => return Err(lost(self.failure(&error).detail)),
             Err(_) => return Err(lost(self.silent_over_tcp())),
         };
+        told::dns_answer(self.title, &bytes);
         let does = match question.read_answer(&bytes, id, &kept, true) {
             Ok(Read::Answer(told) | Read::Doubtful(told)) => return Ok(told),
             Ok(Read::AgainByTcp) => "cuts its answer off, over TCP too".to_owned(),

@@ -6,3 +6,4 @@ pub mod exchange;
 pub mod http;
 pub mod interface;
 pub mod peer;
+mod told;

@@ -10,6 +10,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::told;
 use crate::core::address::Family;
 use crate::core::server::Server;
 use crate::os::reason::{of_look_up, reason};
@@ -112,8 +113,13 @@ pub async fn ask<T, const MOST: usize>(
 ) -> io::Result<Heard<T>> {
     let mut buffer = [0; MOST];
     let mut ignored = None;
+    let read = |bytes: &[u8]| {
+        told::datagram(socket, bytes.len(), true);
+        read(bytes)
+    };
     for wait in waits {
         socket.send(request).await?;
+        told::datagram(socket, request.len(), false);
         match hear(socket, &mut buffer, Instant::now() + *wait, &read).await? {
             Heard::Nothing(why) => ignored = why.or(ignored),
             heard @ Heard::Answer(_) => return Ok(heard),

@@ -5,6 +5,7 @@
 
 mod absences;
 mod credentials;
+mod drafts;
 mod hook;
 mod perform;
 mod places;
@@ -173,6 +174,7 @@ impl Engine {
         let (planned, mut report) = self.plan(&sights, occasion);
         let schedule = perform::schedule(self, &planned);
         report.expect(&planned, &schedule);
+        report.drafts = drafts::drafts(self, &planned, &schedule);
         report.finish(&self.config, &self.memory, self.clock.now(), true);
         (report, sights)
     }

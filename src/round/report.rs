@@ -31,6 +31,8 @@ pub struct Report {
     pub tokens: Vec<TokenNews>,
     /// The standings, after the round, of services outside that were blamed for something.
     pub services: Standings,
+    /// What would be asked of the providers, in lines of words; a round that asks has none.
+    pub drafts: Vec<String>,
     /// Why published addresses are not those by which this machine sends, in words.
     pub detours: BTreeSet<String>,
 }

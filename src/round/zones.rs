@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::perform::{Company, moment};
-use super::{Round, has_something_to_say};
+use super::{Engine, Planned, Round, has_something_to_say};
 use crate::core::address::PerFamily;
 use crate::core::address::interface::InterfaceName;
 use crate::core::memory::{Again, ZoneKey};
@@ -27,7 +27,7 @@ impl Round<'_> {
         // Providers that return no zones, or not now: one question by each interface is enough.
         let mut silent: BTreeSet<(usize, Option<InterfaceName>)> = BTreeSet::new();
         for place in 0..self.planned.len() {
-            if self.stop.get() || !self.needs_zone(place) {
+            if self.stop.get() || !needs_zone(self.engine, &self.planned[place]) {
                 continue;
             }
             let (host, provider) = self.planned[place].configured(&config);
@@ -103,31 +103,31 @@ impl Round<'_> {
         }
         answer
     }
+}
 
-    /// Whether the host has something to send, and needs a zone that is not known.
-    fn needs_zone(&self, place: usize) -> bool {
-        let (host, entry) = (self.host(place), self.known(place));
-        let provider = self.provider(place);
-        let has_id = || {
-            let given = host.host.options.iter().any(|(name, _)| name == "zone-id");
-            given || entry.is_some_and(|entry| entry.zone_id.is_some())
-        };
-        let known = host.host.zone.is_some() || entry.is_some_and(|entry| entry.zone.is_some());
-        let known = known
-            && (!provider.http.as_ref().is_some_and(|entry| entry.needs_zone_id()) || has_id());
-        let hosts = self.engine.config.hosts.iter();
-        let matters = match provider.manners().zone {
-            // The request that makes an update a change needs the zone.
-            ZoneNeed::Shared => {
-                let verified = entry.and_then(|entry| entry.verified.as_ref());
-                let again = verified.and_then(|verified| verified.again);
-                again == Some(Again::Untransferred)
-                    || hosts.filter(|other| other.provider == host.provider).count() > 1
-            }
-            // Without the zone nothing can be sent.
-            ZoneNeed::Always => true,
-            ZoneNeed::Never => false,
-        };
-        matters && !known && has_something_to_say(&self.planned[place].step)
-    }
+/// Whether the host of `plan` has something to send, and needs a zone that is not known.
+pub fn needs_zone(engine: &Engine, plan: &Planned) -> bool {
+    let (host, provider) = plan.configured(&engine.config);
+    let entry = engine.memory.entry(&host.host.key);
+    let has_id = || {
+        let given = host.host.options.iter().any(|(name, _)| name == "zone-id");
+        given || entry.is_some_and(|entry| entry.zone_id.is_some())
+    };
+    let known = host.host.zone.is_some() || entry.is_some_and(|entry| entry.zone.is_some());
+    let known =
+        known && (!provider.http.as_ref().is_some_and(|entry| entry.needs_zone_id()) || has_id());
+    let hosts = engine.config.hosts.iter();
+    let matters = match provider.manners().zone {
+        // The request that makes an update a change needs the zone.
+        ZoneNeed::Shared => {
+            let verified = entry.and_then(|entry| entry.verified.as_ref());
+            let again = verified.and_then(|verified| verified.again);
+            again == Some(Again::Untransferred)
+                || hosts.filter(|other| other.provider == host.provider).count() > 1
+        }
+        // Without the zone nothing can be sent.
+        ZoneNeed::Always => true,
+        ZoneNeed::Never => false,
+    };
+    matters && !known && has_something_to_say(&plan.step)
 }

@@ -4,6 +4,7 @@
 //! answer's size and time.
 
 pub mod desec;
+pub mod draft;
 pub mod dyndns2;
 pub mod hosts_file;
 pub mod http;
@@ -14,12 +15,14 @@ pub mod rfc2136;
 pub mod step;
 pub mod talk;
 
+use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use super::address::Family;
 use super::address::interface::InterfaceName;
 use super::outcome::{Deferral, Fault, Outcome, words};
-use super::secret::{Guarded, Secret};
+use super::secret::{Guarded, HIDDEN, Secret};
 use super::text::Text;
 
 /// A request, ready to be sent.
@@ -44,6 +47,8 @@ pub struct HttpRequest {
     pub is_list: bool,
     /// Finds the secret in the answer to a request for a new one, so that it is hidden from then on.
     pub brings: Option<fn(&Answer) -> Option<Secret>>,
+    /// Whether its body and its answer are never shown, because they open a session.
+    pub is_private: bool,
 }
 
 /// The method of a request (RFC 9110, section 9.3; RFC 5789).
@@ -158,7 +163,26 @@ impl HttpRequest {
             bind: None,
             is_list: false,
             brings: None,
+            is_private: false,
         }
+    }
+
+    /// The body in one line for people, without secrets; absent when there is none.
+    pub fn shown_body(&self) -> Option<String> {
+        let body = self.body.as_ref()?;
+        Some(if self.is_private {
+            HIDDEN.to_owned()
+        } else {
+            one_line(&body.parts().1.to_string())
+        })
+    }
+}
+
+/// Writes method, URL and body in one line, without secrets.
+impl fmt::Display for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method.as_str(), self.url)?;
+        self.shown_body().map_or(Ok(()), |body| write!(f, " {body}"))
     }
 }
 
@@ -211,12 +235,7 @@ impl Answer {
     /// The status and the beginning of the body, in one line for a log.
     pub fn summary(&self) -> String {
         const LONGEST: usize = 120;
-        const LOOKED_AT: usize = 4 * 1024;
-        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(LOOKED_AT)]);
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let clean: String = words.join(" ").chars().filter(|c| !c.is_control()).collect();
-        let short: String = clean.chars().take(LONGEST).collect();
-        let cut = if short.len() < clean.len() { "…" } else { "" };
+        let short = shortened(&one_line(&self.beginning()), LONGEST);
         let status = self.status;
         match (self.leads_to(), self.is_page(), short.is_empty()) {
             (Some(place), ..) => format!("HTTP {status}, which {} {place}", words::LEADS_TO),
@@ -225,8 +244,14 @@ impl Answer {
             (None, false, false) if self.repeats_secret => {
                 format!("HTTP {status} with part of a secret, which is not shown")
             }
-            (None, false, false) => format!("HTTP {status} \"{short}{cut}\""),
+            (None, false, false) => format!("HTTP {status} \"{short}\""),
         }
+    }
+
+    /// The part of the body that is looked at for a log.
+    pub fn beginning(&self) -> Cow<'_, str> {
+        const LOOKED_AT: usize = 4 * 1024;
+        String::from_utf8_lossy(&self.body[..self.body.len().min(LOOKED_AT)])
     }
 
     /// The target of a redirect in one line for a log: without login, query and fragment, which
@@ -244,6 +269,18 @@ impl Answer {
         let place: String = bare.chars().filter(plain).take(LONGEST).collect();
         (!place.is_empty()).then_some(place)
     }
+}
+
+/// `text` without control characters and in one line.
+pub fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").chars().filter(|c| !c.is_control()).collect()
+}
+
+/// The first `longest` characters of `text`, with an ellipsis where more follow.
+pub fn shortened(text: &str, longest: usize) -> String {
+    let short: String = text.chars().take(longest).collect();
+    if short.len() < text.len() { short + "…" } else { short }
 }
 
 /// The outcome of a 5xx: the update may have been applied, and the server's `Retry-After` counts.

@@ -251,7 +251,7 @@ pub fn is_unmet(rcode: Rcode) -> bool {
 /// of the key comes with NOTAUTH (RFC 8945, section 5.2): with any other RCODE the answer
 /// contradicts itself, and no host is parked for it.
 pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
-    let said = format!("{server} answers {}", name_of(rcode));
+    let said = format!("{server} answers {}", rcode.name());
     let rejected = |rejection, more: &str| Outcome::rejected(rejection, format!("{said}{more}"));
     let deferred = |fault, more: &str| Outcome::deferred(fault, format!("{said}{more}"));
     let says = |what: &str| format!("{server} says {what}");
@@ -303,16 +303,6 @@ pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
         (Check::Verified, Rcode::FORM_ERR | Rcode::NOT_IMP) => rejected(Rejection::Request, ""),
         (Check::Verified, _) => deferred(Fault::Server, ""),
     }
-}
-
-/// The name of a response code (RFC 2136, section 2.2).
-fn name_of(rcode: Rcode) -> String {
-    const NAMES: [&str; 11] = [
-        "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
-        "NXRRSET", "NOTAUTH", "NOTZONE",
-    ];
-    let name = NAMES.get(usize::from(rcode.0));
-    name.map_or_else(|| format!("RCODE {}", rcode.0), |name| (*name).to_owned())
 }
 
 #[cfg(test)]

@@ -143,6 +143,18 @@ impl Rcode {
     pub const NOT_ZONE: Self = Self(10);
 }
 
+impl Rcode {
+    /// The name of the code (RFC 2136, section 2.2), such as `NOERROR`.
+    pub fn name(self) -> String {
+        const NAMES: [&str; 11] = [
+            "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN",
+            "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE",
+        ];
+        let name = NAMES.get(usize::from(self.0));
+        name.map_or_else(|| format!("RCODE {}", self.0), |name| (*name).to_owned())
+    }
+}
+
 /// Writes the code in words that follow the server's name.
 impl fmt::Display for Rcode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,6 +5,7 @@
 pub mod calendar;
 pub mod dns;
 pub mod gateway;
+pub mod in_words;
 pub mod key_file;
 pub mod stun;
 pub mod tsig;

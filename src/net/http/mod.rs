@@ -6,7 +6,7 @@
 mod cause;
 mod trust;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout_at};
 pub use self::trust::ca_file_problem;
 
 use super::interface::{Uplink, unspecified};
+use super::told;
 use crate::core::address::Family;
 use crate::core::outcome::{Fault, Silence};
 use crate::core::protocol::{
@@ -66,6 +67,8 @@ pub struct Clients {
     made: RefCell<Made>,
     /// The secrets that were sent or received: every server may repeat any of them.
     veil: RefCell<Veil>,
+    /// The number of requests so far, by which the log tells them apart.
+    count: Cell<u32>,
 }
 
 /// The clients and their TLS settings. Lists suffice: one per authority file, family and interface.
@@ -113,8 +116,8 @@ impl Clients {
 
     /// The clients of a round, with other time limits.
     pub fn with_limits(clock_is_set: bool, limits: Limits) -> Self {
-        let (pulse, made, veil) = Default::default();
-        Self { clock_is_set, limits, pulse, made, veil }
+        let (pulse, made, veil, count) = Default::default();
+        Self { clock_is_set, limits, pulse, made, veil, count }
     }
 
     /// The same clients, counting every answer and every failure as a step of the round.
@@ -180,9 +183,10 @@ impl Clients {
         // The way is found before anything is sent, even the look-up of a name.
         let way = Way::of(request, &url).map_err(|gone| Silence::new(Fault::Unreachable, gone))?;
         self.conceal_all(request);
+        let began = self.log_request(request);
         let answer = self.carry_by(&way, request, url, ca_file, limit).await;
         self.pulse.beat();
-        match answer {
+        let heard = match answer {
             Ok(answer) => {
                 let answer = self.without_secrets(answer);
                 let brought = request.brings.and_then(|secret_in| secret_in(&answer));
@@ -190,11 +194,42 @@ impl Clients {
                 Ok(answer)
             }
             Err(Silence { fault, detail }) => {
-                let detail = self.veil.borrow_mut().clean(&detail, Much::Whole).unwrap_or(detail);
+                let detail = self.hidden(&detail, Much::Whole);
                 let by = request.bind.map(|name| format!(" (by {name})")).unwrap_or_default();
                 Err(Silence { fault, detail: detail + &by })
             }
+        };
+        self.log_answer(request, &heard, began);
+        heard
+    }
+
+    /// Logs that `request` leaves; returns its number and the moment, if that is logged at all.
+    fn log_request(&self, request: &HttpRequest) -> Option<(u32, Instant)> {
+        if !told::is_wanted() {
+            return None;
         }
+        let number = self.count.get() + 1;
+        self.count.set(number);
+        told::request(number, request, &|text| self.hidden(text, Much::Whole));
+        Some((number, Instant::now()))
+    }
+
+    /// Logs what was heard of the request with that number.
+    fn log_answer(
+        &self,
+        request: &HttpRequest,
+        heard: &Result<Answer, Silence>,
+        began: Option<(u32, Instant)>,
+    ) {
+        if let Some((number, began)) = began {
+            let took = began.elapsed();
+            told::answer(number, request, heard, took, &|text| self.hidden(text, Much::Part));
+        }
+    }
+
+    /// `text` without the secrets that it holds.
+    fn hidden(&self, text: &str, much: Much) -> String {
+        self.veil.borrow_mut().clean(text, much).unwrap_or_else(|| text.to_owned())
     }
 
     /// `answer` without the secrets that it repeats: its text is quoted in logs and in the state.

@@ -1,10 +1,12 @@
 //! Any HTTP API, described as data: an entry says which requests are sent and what answers mean.
 //!
 //! `entry` decodes the settings, `template` fills requests, `answer` and `rows` read answers,
-//! `compare` decides what to write, `session` holds the conversation. Nothing is sent here.
+//! `compare` decides what to write, `session` holds the conversation, `draft` shows what it would ask.
+//! Nothing is sent here.
 
 pub mod answer;
 pub mod compare;
+pub mod draft;
 pub mod entry;
 pub mod markup;
 pub mod path;

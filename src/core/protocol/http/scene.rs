@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::compare::Record;
-use super::entry::{BodyForm, Entry, Header, Step};
+use super::entry::{BodyForm, Entry, Header, Step, StepKind};
 use super::signing;
 use super::template::{Form, Missing, Template, Value};
 use crate::core::address::{Family, PerFamily};
@@ -37,6 +37,8 @@ pub struct Session<'a> {
     pub cookies: Option<Secret>,
     /// The number of requests so far.
     pub asked: u32,
+    /// Whether requests are only shown: a value that an answer would bring is then `<its name>`.
+    pub is_shown: bool,
 }
 
 /// What one request is about.
@@ -64,6 +66,8 @@ pub struct Scene<'a> {
     pub id: Option<&'a str>,
     /// Whether the request removes what is there.
     pub removes: bool,
+    /// Whether the request, which is only shown, is about a record that a list would bring.
+    pub is_listed: bool,
 }
 
 /// Why a request cannot be made, in words.
@@ -77,8 +81,8 @@ impl<'a> Session<'a> {
         credential: &'a Credential,
         moment: Moment,
     ) -> Self {
-        let (taken, cookies, asked) = (Vec::new(), None, 0);
-        Self { provider, entry, credential, moment, taken, cookies, asked }
+        let (taken, cookies, asked, is_shown) = (Vec::new(), None, 0, false);
+        Self { provider, entry, credential, moment, taken, cookies, asked, is_shown }
     }
 
     /// The request of `step` in `scene`; the error says which place has no value.
@@ -103,7 +107,9 @@ impl<'a> Session<'a> {
                 BodyForm::Form => Body::Form(fill(template, Form::Percent)?),
                 BodyForm::Json => {
                     let text = fill(template, Form::Json)?;
-                    if serde_json::from_str::<serde::de::IgnoredAny>(text.expose()).is_err() {
+                    if !self.is_shown
+                        && serde_json::from_str::<serde::de::IgnoredAny>(text.expose()).is_err()
+                    {
                         return Err("the body is no JSON with these values; check options".into());
                     }
                     Body::Json(text)
@@ -127,7 +133,11 @@ impl<'a> Session<'a> {
             headers.push((name.clone(), text.map_err(|missing| no_value(&missing))?));
         }
         let via = scene.wishes.and_then(|wishes| self.via(wishes));
-        Ok(HttpRequest { method: step.method, headers, body, via, ..HttpRequest::get(url, None) })
+        let login = self.entry.step(StepKind::Login);
+        let is_private = login.is_some_and(|login| std::ptr::eq(login, step));
+        let method = step.method;
+        let rest = HttpRequest::get(url, None);
+        Ok(HttpRequest { method, body, headers, via, is_private, ..rest })
     }
 
     /// `request` of `step` with its signature, if the service wants one.
@@ -170,8 +180,28 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The value of a place.
+    /// The value of a place, or in a request that is only shown what stands for it.
     fn value<'v>(&'v self, name: &str, form: Form, scene: &Scene<'v>) -> Option<Value<'v>> {
+        let known = self.known_value(name, form, scene);
+        let stands_for = || Value::Ready(format!("<{name}>").into());
+        known.or_else(|| self.will_be_known(name, scene).then(stands_for))
+    }
+
+    /// Whether an answer will bring a value for a place of a request that is only shown.
+    fn will_be_known(&self, name: &str, scene: &Scene<'_>) -> bool {
+        let login = || self.entry.step(StepKind::Login);
+        let is_taken = || login().is_some_and(|login| login.take.iter().any(|(it, _)| it == name));
+        self.is_shown
+            && match name {
+                "address" | "id" | "olds" | "ttl" => scene.is_listed,
+                "cookies" => login().is_some(),
+                "label" | "zone" | "zone-id" => self.entry.finds_zone(),
+                _ => (scene.is_listed && name.starts_with("old.")) || is_taken(),
+            }
+    }
+
+    /// The value of a place, as far as it is known.
+    fn known_value<'v>(&'v self, name: &str, form: Form, scene: &Scene<'v>) -> Option<Value<'v>> {
         let text = |text: &'v str| Some(Value::Text(Cow::Borrowed(text)));
         let owned = |text: String| Some(Value::Text(Cow::Owned(text)));
         let entry = self.entry;
@@ -223,6 +253,8 @@ impl<'a> Session<'a> {
                 let record = scene.record.or(scene.listed.first());
                 text(scene.id.or(record.and_then(|record| record.id.as_deref()))?)
             }
+            // The listed record's counts, unless the host has one.
+            "ttl" if scene.is_listed && scene.details?.ttl.is_none() => None,
             "ttl" => owned(self.ttl(scene).to_string()),
             "own-ttl" => owned(entry.ttl.within(scene.details?.ttl?).to_string()),
             "login" => text(Some(&*self.credential.login).filter(|login| !login.is_empty())?),
@@ -341,6 +373,19 @@ fn no_value(Missing(name): &Missing) -> Unfit {
         name => name.strip_prefix("opt.").unwrap_or(name),
     };
     ["nothing is sent: there is no value for the ", name].concat()
+}
+
+/// The parts of `update` that are compared and written at once: single families, or the whole host.
+pub fn parts(entry: &Entry, update: &Update) -> Vec<Option<Family>> {
+    let is_of_one_family = entry.is_of_one_family();
+    let is_set = |family: &Family| matches!(update.wishes[*family], Wish::Set(_));
+    let whole = (!is_of_one_family && Family::BOTH.iter().any(is_set)).then_some(None);
+    let single = Family::BOTH.into_iter().filter(|family| match update.wishes[*family] {
+        Wish::Leave => false,
+        Wish::Remove => true,
+        Wish::Set(_) => is_of_one_family,
+    });
+    whole.into_iter().chain(single.map(Some)).collect()
 }
 
 /// The part of `host` before `zone`, without the dot; empty at the zone's own name. A host that is not

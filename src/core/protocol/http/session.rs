@@ -15,7 +15,7 @@ use super::compare::{Case, Comparison, Record};
 use super::entry::{Entry, Next, Step as EntryStep, StepKind};
 use super::path::Paths;
 use super::rows;
-use super::scene::{Scene, Session, label, no_zone};
+use super::scene::{Scene, Session, label, no_zone, parts};
 use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::outcome::{Deferral, Fault, Outcome, Rejection, Silence};
@@ -117,17 +117,9 @@ struct Write {
 impl<'a> Conversation<'a> {
     /// The conversation about `request`, and its first step.
     pub fn begin(session: Session<'a>, request: &'a Request) -> (Self, Step<Verdict>) {
-        let is_of_one_family = session.entry.is_of_one_family();
         let mut tasks = VecDeque::new();
         for (place, update) in request.updates.iter().enumerate() {
-            let is_set = |family: &Family| matches!(update.wishes[*family], Wish::Set(_));
-            let whole = (!is_of_one_family && Family::BOTH.iter().any(is_set)).then_some(None);
-            let single = Family::BOTH.into_iter().filter(|family| match update.wishes[*family] {
-                Wish::Leave => false,
-                Wish::Remove => true,
-                Wish::Set(_) => is_of_one_family,
-            });
-            let families = whole.into_iter().chain(single.map(Some));
+            let families = parts(session.entry, update).into_iter();
             tasks.extend(families.map(|family| Task { place, family, is_again: false }));
         }
         let progress = vec![Progress::default(); request.updates.len()];

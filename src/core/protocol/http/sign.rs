@@ -104,14 +104,13 @@ pub struct When<'a> {
     pub nonce: &'a str,
 }
 
-/// What a signature adds to a request. `Debug` shows neither keys nor the signature in a header; it
-/// shows the query, whose signature is good for one request.
+/// What a signature adds to a request. `Debug` shows neither keys nor the signature.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Signed {
     /// The headers to add: names in lower case, and values.
     pub headers: Vec<(&'static str, Guarded)>,
     /// The query in the place of the request's, where the signature is part of it.
-    pub query: Option<String>,
+    pub query: Option<Guarded>,
 }
 
 impl Dialect {
@@ -398,7 +397,8 @@ fn nowcn(who: &Signer<'_>, what: &Unsigned<'_>, when: &When<'_>) -> Signed {
     let key = [who.secret, "&"].concat();
     let signature = mac(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key.as_bytes(), &text);
     let signature = STANDARD.encode(signature.as_ref());
-    query += &["&Signature=", &encoded(signature.as_bytes(), b"")].concat();
+    query += "&Signature=";
+    let query = guarded(query, &encoded(signature.as_bytes(), b""));
     Signed { headers: Vec::new(), query: Some(query) }
 }
 
@@ -908,7 +908,7 @@ mod tests {
              SignatureNonce={NONCE}&Timestamp=2023-11-14T22%3A13%3A20Z&Ttl=600&Type=AAAA&\
              Value=2001%3Adb8%3A%3A1"
         );
-        let expect = format!("{sorted}&Signature={}", strict(&by_hand(&sorted)));
+        let expect = guarded(format!("{sorted}&Signature="), &strict(&by_hand(&sorted)));
         assert_eq!(signed, Signed { headers: Vec::new(), query: Some(expect) });
     }
 

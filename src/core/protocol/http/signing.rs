@@ -67,7 +67,8 @@ impl Sign {
         let own = signed.headers.into_iter().map(|(name, value)| (name.into(), value));
         request.headers.extend(own);
         if let Some(query) = signed.query {
-            request.url = [server, path, "?", &query].concat().into();
+            request.url = [server, path, "?"].concat().into();
+            request.url.append(query);
         }
         request
     }
