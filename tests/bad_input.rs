@@ -301,6 +301,14 @@ fn a_source_or_provider_that_does_not_exist_is_told_with_the_nearest() {
         ),
         ("provider = \"sanbox\"", "\"sanbox\" is not a provider; did you mean \"sandbox\"?"),
         ("provider = \"zzzzzzzz\"", "`homing providers` lists the built-in ones"),
+        (
+            "provider = \"twodns\"",
+            "host[1].provider: TwoDNS has been closed since 20 December 2024: ",
+        ),
+        (
+            "provider = \"dy.fi\"",
+            "host[1].provider: Homing does not speak to dy.fi: it takes no address",
+        ),
     ] {
         refused_hosts(&host(DEV1, lines), &["config.toml:", words]);
     }

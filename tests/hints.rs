@@ -105,6 +105,71 @@ fn check_says_where_updates_go_and_warns_of_a_path_that_is_doubled() {
 }
 
 #[test]
+fn check_says_which_server_an_api_has_and_nothing_of_what_stands_behind() {
+    let host = |provider: &str, name: &str| {
+        format!("[[host]]\nname = \"{name}\"\nprovider = \"{provider}\"\ntoken = \"hunter-1\"\n")
+    };
+    let own = "[provider.own]\nprotocol = \"http\"\nanswer = { updated = \"200\" }\n\
+        set = { get = \"https://dns.example.net/hunter-2/{secret}?ip={address}\" }\n";
+    let text = [
+        own,
+        &host("cloudflare", "a.example.com"),
+        &host("freedns", "b.example.com"),
+        &host("freedns", "c.example.com"),
+        "ipv4 = \"off\"\n",
+        &host("own", "d.example.com"),
+    ];
+    let ran = checked(&text.concat());
+    for line in [
+        "a.example.com: updates to https://api.cloudflare.com/…",
+        "b.example.com: updates to https://sync.afraid.org/… and https://v6.sync.afraid.org/…",
+        "c.example.com: updates to https://v6.sync.afraid.org/…",
+        "d.example.com: updates to https://dns.example.net/…",
+    ] {
+        assert!(ran.out.lines().any(|found| found == line), "{line}: {ran:?}");
+    }
+    assert!(!ran.out.contains("hunter") && !ran.err.contains("hunter"), "{ran:?}");
+}
+
+#[test]
+fn the_table_of_providers_has_groups_and_the_users_own() {
+    let home = Home::new(&format!(
+        "[[host]]\nname = \"a.example.com\"\nprovider = \"my-dns\"\nusername = \"me\"\npassword = \"x\"\n\
+         [provider.my-dns]\nprotocol = \"dyndns2\"\nserver = \"https://dns.example.net\"\ntitle = \"{}\"\n",
+        "A friend's server"
+    ));
+    let ran = home.run(&["providers"]);
+    let (out, widest) = (&ran.out, ran.out.lines().map(|line| line.chars().count()).max());
+    assert!(ran.code == 0 && widest <= Some(80), "{ran:?}");
+    let headings: Vec<_> = out.lines().filter(|line| line.ends_with(':')).collect();
+    assert_eq!(headings.len(), 5, "{headings:?}");
+    let names: Vec<_> = out.lines().filter(|line| line.starts_with("  ")).collect();
+    let names: Vec<_> = names.iter().flat_map(|line| line.split_whitespace()).collect();
+    for name in ["desec", "cloudflare", "duckdns", "hosts-file", "my-dns"] {
+        assert_eq!(names.iter().filter(|known| **known == name).count(), 1, "{name}: {out}");
+    }
+    assert!(names.len() > 125, "{}", names.len());
+    // The README has the number of the usual build, without the user's own.
+    let count = format!("{} are built in", names.len() - 1);
+    assert!(out.contains(&count), "{count}: {out}");
+    let readme = fs::read_to_string(home::project().join("README.md")).unwrap();
+    assert!(cfg!(feature = "cloud-keys") || readme.contains(&count), "{count}");
+    let mine = home.run(&["providers", "my-dns"]);
+    assert!(mine.out.starts_with("my-dns: A friend's server\n"), "{mine:?}");
+    assert!(mine.out.contains("provider = \"my-dns\"\nusername = "), "{mine:?}");
+    assert_eq!(home.run(&["providers", "friend"]).out, mine.out);
+
+    // A configuration with a mistake is no obstacle.
+    home.write("config.toml", "[[host]]\nnome = \"a\"\n", 0o600);
+    let ran = home.run(&["providers"]);
+    let told: String = ran.out.lines().collect::<Vec<_>>().join(" ");
+    assert!(
+        ran.code == 0 && told.contains("`homing check` tells what is wrong with it"),
+        "{ran:?}"
+    );
+}
+
+#[test]
 fn a_wrong_value_is_answered_with_what_was_meant() {
     let with = |from: &str, to: &str| {
         let mine =
@@ -180,9 +245,18 @@ fn a_word_of_another_program_is_answered_with_ours() {
     }
     for (word, code, expect) in [
         ("noip", 0, "provider = \"no-ip\""),
+        ("DESEC", 0, "provider = \"desec\""),
+        ("cloudflare.com", 0, "provider = \"cloudflare\""),
+        ("dyndns2", 0, "[provider.mine]\nprotocol = \"dyndns2\"\n"),
+        ("RFC2136", 0, "server = \"ns1.example.net\"\n"),
+        ("nsupdate", 0, "protocol = \"rfc2136\"\n"),
+        ("twodns", 64, "TwoDNS has been closed since 20 December 2024"),
+        ("googledomains", 64, "Google Domains has been closed since January 2024"),
+        ("dy.fi", 64, "Homing does not speak to dy.fi: it takes no address"),
         ("No-IP", 0, "provider = \"no-ip\""),
         ("dedyn", 0, "provider = \"desec\""),
-        ("dyn", 0, "dyn.com\n"),
+        ("dyn", 0, "\ndyn.com "),
+        ("cloud", 0, "cloudflare   Cloudflare\n"),
         ("dsec", 64, "did you mean `desec`?"),
         ("xyzzy", 64, "`homing providers` lists them"),
     ] {
@@ -199,6 +273,8 @@ fn what_a_provider_needs_ends_with_lines_to_copy() {
         ("desec", "token-file = \"/etc/homing/host.token\"\n"),
         ("he.net", "password-file = \"/etc/homing/host.password\"\n"),
         ("hosts-file", "path = \"/etc/homing.hosts\"\n"),
+        ("cloudflare", "token-file = \"/etc/homing/host.token\"\n"),
+        ("porkbun", "token-file = \"/etc/homing/host.token\"\nzone = \"example.com\"\n"),
         ("no-ip", "username = \"your login\"\npassword-file = \"/etc/homing/host.password\"\n"),
     ] {
         let ran = home.run(&["providers", name]);

@@ -152,7 +152,7 @@ const TYPED: [(&str, &[&str]); 12] = [
     ("homing check --j", &[]),
     ("homing --once --re", &["--refresh", "--retry-rejected"]),
     ("homing check --log-format j", &["journal", "json"]),
-    ("homing providers dese", &["desec"]),
+    ("homing providers cloudf", &["cloudflare"]),
     ("homing --config config.toml token audit d", &["dev1.example.com"]),
     ("homing token issue dev1.example.com --config config.toml w", &["www.example.com"]),
 ];

@@ -254,7 +254,8 @@ pub const COMMANDS: &[Command] = &[
         name: "providers",
         operand: "[NAME]",
         doc: "List the providers, or show what one of them needs",
-        more: "With a NAME: its settings, and the narrowest credential that it offers.",
+        more: "With a NAME: what a host there needs, and the narrowest credential that it offers. With a \
+                part of a name, of a title or of a server: the providers that match.",
         ..PLAIN
     },
     Command {

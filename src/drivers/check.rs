@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::providers::destinations;
 use super::{Setup, engine, out, show};
 use crate::config::problems::shown_path;
 use crate::config::secret::{self, SecretPlace, for_shell};
@@ -73,11 +74,13 @@ pub async fn run(setup: Setup) -> Exit {
 
 /// The line that says where updates of `host` go.
 fn destination(host: &HostConfig, config: &Config) -> Option<String> {
-    let provider = &config.providers[host.provider];
-    let place = match (&provider.update_url, &provider.name_server) {
-        (Some(url), _) => url.to_string(),
-        (None, Some(server)) => server.to_string(),
-        (None, None) => host.path.as_deref().map(shown_path)?,
+    let used = host.sources.iter().filter(|(_, source)| source.is_some());
+    let used: Vec<_> = used.map(|(family, _)| family).collect();
+    let places = destinations(&config.providers[host.provider], &used);
+    let place = match &host.path {
+        Some(path) => shown_path(path),
+        None if places.is_empty() => return None,
+        None => places.join(" and "),
     };
     Some(format!("{}: updates to {place}", host.host.key.host))
 }

@@ -91,7 +91,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         }
     };
     if let Command::Providers(name) = &command {
-        return providers::run(name.as_deref());
+        return providers::run(name.as_deref(), &common.config);
     }
     if let Command::Import(command) = &command {
         return import::run(command, common.verbosity < 0);

@@ -108,7 +108,7 @@ impl Service {
     pub(super) fn says_ttl(&self) -> bool {
         match self {
             Self::BuiltIn(provider) => provider.manners().says_ttl,
-            Self::Own(own) => own.protocol != Protocol::Http && own.protocol.manners().says_ttl,
+            Self::Own(own) => !own.protocol.is_described() && own.protocol.manners().says_ttl,
             Self::Unknown(..) | Self::Unread => false,
         }
     }

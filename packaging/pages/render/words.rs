@@ -30,7 +30,7 @@ pub const HOSTS: &str =
     r#"homing status --json 2>/dev/null | grep -o '"host":"[^"]*"' | cut -d '"' -f 4 | sort -u"#;
 
 /// Prints the names of the providers, one a line; a POSIX shell's command.
-pub const PROVIDERS: &str = "homing providers 2>/dev/null | cut -d ' ' -f 1";
+pub const PROVIDERS: &str = "homing providers 2>/dev/null | sed -n 's/^  //p' | tr -s ' ' '\\n'";
 
 /// The commands that one may write: without the daemon, which has no name, and without those that
 /// this build leaves out.

@@ -11,7 +11,6 @@ use super::target::{self, Asked, Target};
 use super::{BEHIND_PROXY, Client, Credential, Draft, Fate, Host, IPV4_ONLY, Remark, Unusable};
 use super::{form, names};
 use crate::core::address::{Family, PerFamily};
-use crate::core::protocol::manners::Protocol;
 use crate::core::secret::Secret;
 
 mod blocks;
@@ -238,7 +237,7 @@ impl Reader<'_> {
             }
         }
         let is_described =
-            matches!(&host.service, Service::Own(own) if own.protocol == Protocol::Http);
+            matches!(&host.service, Service::Own(own) if own.protocol.is_described());
         if block.setting("ddns-response").is_some() && !is_described {
             let what = "ddns-response: Homing knows this service's words, or takes those of dyndns2 for a success, good and nochg";
             remarks.push(Remark::to_do(self.line_of("ddns-response"), what));

@@ -11,7 +11,7 @@ use super::path::{Path, Paths};
 use super::signing::Sign;
 use super::template::{Form, Template, Value};
 use super::tree::Tree;
-use crate::core::address::PerFamily;
+use crate::core::address::{Family, PerFamily};
 use crate::core::feature::Feature;
 use crate::core::nearest::nearest;
 use crate::core::order;
@@ -20,6 +20,7 @@ use crate::core::protocol::manners::{
 };
 use crate::core::protocol::{Method, origin};
 use crate::core::provider_key::ProviderKey;
+use crate::core::secret::HIDDEN;
 use crate::core::secret::Secret;
 use crate::core::text::Text;
 
@@ -451,6 +452,20 @@ impl Entry {
         let kinds = [StepKind::List, StepKind::Set, StepKind::Create];
         let step = kinds.into_iter().find_map(|kind| self.step(kind));
         step.map(|step| origin(step.url.fixed_start())).unwrap_or_default()
+    }
+
+    /// As [`Self::server`] for requests about `family`, with `…` for what an option or a secret decides.
+    pub fn server_for(&self, family: Family) -> String {
+        let kinds = [StepKind::List, StepKind::Set, StepKind::Create];
+        let Some(step) = kinds.into_iter().find_map(|kind| self.step(kind)) else {
+            return String::new();
+        };
+        let value = |name: &str| {
+            let pair = self.pairs.iter().find(|(known, _)| known == name);
+            Some(Value::Ready(Cow::Borrowed(pair.map_or(HIDDEN, |(_, words)| &words[family]))))
+        };
+        let url = step.url.fill(Form::Plain, &value).unwrap_or_default();
+        origin(url.expose()).to_owned()
     }
 
     /// Whether any step has a place called `name`.
