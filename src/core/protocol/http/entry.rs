@@ -991,3 +991,89 @@ fn unknown(kind: &str, word: &str, known: &[&str]) -> String {
     );
     format!("holds {word}, which is no {kind}; {fix}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Tree {
+        Tree::Text(Cow::Owned(text.to_owned()))
+    }
+
+    /// The entry of a URL with `key`, and of the settings `more`.
+    fn entry(url: &str, more: Vec<(ProviderKey, Tree)>) -> Entry {
+        let table = |name: &'static str, value| Tree::Table(vec![(Cow::Borrowed(name), value)]);
+        let mut settings = vec![
+            (ProviderKey::Set, table("get", text(url))),
+            (ProviderKey::Answer, table("updated", text("200 word=OK"))),
+        ];
+        settings.extend(more);
+        Entry::read(settings, None).unwrap_or_else(|wrong| panic!("{wrong:?}"))
+    }
+
+    /// The login and the secret in `content`, or what is wrong with it.
+    fn credential(entry: &Entry, content: &str) -> String {
+        match entry.credential_in(&Secret::new(content)) {
+            Ok((login, secret)) => {
+                format!("{} {}", login.unwrap_or_else(|| "-".into()), secret.expose())
+            }
+            Err(wrong) => wrong,
+        }
+    }
+
+    #[test]
+    fn a_secret_has_as_many_parts_as_its_entry_says() {
+        let one = entry("https://a.example/?k={secret}", Vec::new());
+        assert_eq!(credential(&one, "a:b"), "- a:b");
+        let parts = |count: &str| vec![(ProviderKey::SecretParts, text(count))];
+        let two = entry("https://a.example/?k={secret.1}&p={secret.2}", parts("2"));
+        assert_eq!(credential(&two, "key:se:cret"), "- key:se:cret");
+        for content in ["key", "key:", ":secret"] {
+            let wrong = credential(&two, content);
+            assert!(
+                wrong.starts_with("must hold 2 parts with colons between, PART:PART;"),
+                "{wrong}"
+            );
+        }
+        let three = entry("https://a.example/?k={secret.3}", parts("3"));
+        assert!(credential(&three, "a:b").contains("3 parts with colons between, PART:PART:PART;"));
+        assert_eq!(credential(&three, "a:b:c"), "- a:b:c");
+    }
+
+    #[test]
+    fn a_secret_may_hold_its_login_or_one_for_each_family() {
+        let login = vec![(ProviderKey::Login, text("file"))];
+        let both = entry("https://a.example/?u={login}&k={secret}", login);
+        assert!(!both.needs_login());
+        assert_eq!(credential(&both, "me:se:cret"), "me se:cret");
+        assert_eq!(credential(&both, "secret"), "must be LOGIN:SECRET, with a colon between");
+        assert_eq!(credential(&both, ":secret"), "must be LOGIN:SECRET, with a colon between");
+        let each = entry("https://a.example/{secret.family}?ip={address}", Vec::new());
+        assert_eq!(credential(&each, "one two"), "- one two");
+        let wrong = credential(&each, "one two three");
+        assert!(wrong.starts_with("must hold one secret, or two with a blank between"), "{wrong}");
+        let named = entry("https://a.example/?u={login}&k={secret}", Vec::new());
+        assert!(named.needs_login());
+    }
+
+    #[test]
+    fn a_time_to_live_is_within_the_limits_of_its_entry() {
+        let ttl = Ttl { default: 300, min: Some(60), max: Some(3600), only: Vec::new() };
+        assert_eq!([1, 60, 500, 86_400].map(|wanted| ttl.within(wanted)), [60, 60, 500, 3600]);
+        let steps = Ttl { only: vec![300, 3600, 86_400], ..Ttl::default() };
+        let found = [1, 300, 301, 90_000].map(|wanted| steps.within(wanted));
+        assert_eq!(found, [300, 300, 3600, 86_400]);
+    }
+
+    #[test]
+    fn every_built_in_entry_is_right_as_a_whole() {
+        for provider in crate::core::built_in::all() {
+            let Some(entry) = provider.http else { continue };
+            // One that this build cannot speak to is but named.
+            if entry.manners.feature.is_none_or(Feature::is_here) {
+                let read = Entry::read(entry.settings.clone(), provider.api_url.as_ref());
+                assert!(read.is_ok(), "{}: {:?}", provider.name, read.err());
+            }
+        }
+    }
+}
