@@ -8,7 +8,9 @@ use super::*;
 use crate::core::address::prefix::Suffix;
 use crate::core::built_in;
 use crate::core::feature::Feature;
-use crate::core::plan::{TakeOver, Use, WhenGone};
+#[cfg(feature = "full")]
+use crate::core::plan::TakeOver;
+use crate::core::plan::{Use, WhenGone};
 use crate::core::protocol::manners::{Protocol, Removal};
 use crate::core::provider_key::{Form, ProviderKey};
 use crate::core::source::{Service, SourceKind};
