@@ -11,14 +11,19 @@ use std::process::Command;
 use std::{env, fs};
 
 use keys::{Form, ProviderKey};
+use phrases::shrink;
 use toml::de::{DeTable, DeValue};
 
 #[expect(dead_code, reason = "the program uses more of the keys than the build")]
 #[path = "src/core/provider_key.rs"]
 mod keys;
 
+#[path = "src/core/phrases.rs"]
+mod phrases;
+
 const SOURCE: &str = "src/core/providers.toml";
 const KEYS: &str = "src/core/provider_key.rs";
+const PHRASES: &str = "src/core/phrases.rs";
 
 /// Keys that no entry may hold: they are for users' own servers, or have no text form.
 const USERS: [ProviderKey; 4] =
@@ -34,6 +39,7 @@ const WITHOUT_UNWINDING: &str = "SECTIONS {
 fn main() {
     println!("cargo::rerun-if-changed={SOURCE}");
     println!("cargo::rerun-if-changed={KEYS}");
+    println!("cargo::rerun-if-changed={PHRASES}");
     leave_out_unwinding();
     let text = fs::read_to_string(SOURCE).unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
     let table = DeTable::parse(&text).unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
@@ -234,7 +240,7 @@ fn settings(entry: &DeTable<'_>) -> Result<String, String> {
         let value = match (key.form(), value.get_ref()) {
             (Form::Flag, DeValue::Boolean(flag)) => flag.to_string(),
             (Form::Number, DeValue::Integer(number)) => number.as_str().to_owned(),
-            (Form::File | Form::Text, DeValue::String(text)) => text.to_string(),
+            (Form::File | Form::Text, DeValue::String(text)) => shrink(text),
             (Form::Tree, value) => tree(value).ok_or(format!("{word} holds a date"))?,
             (form, _) => return Err(format!("{word} is not of the form {form:?}")),
         };
@@ -259,7 +265,7 @@ const SIGNS: (char, char) = ('\u{1}', '\u{2}');
 /// The text of a value: a text as it is, and the parts of a list or table behind their sign.
 fn tree(value: &DeValue<'_>) -> Option<String> {
     Some(match value {
-        DeValue::String(text) => text.to_string(),
+        DeValue::String(text) => shrink(text),
         DeValue::Integer(number) => number.as_str().to_owned(),
         DeValue::Boolean(flag) => flag.to_string(),
         DeValue::Array(list) => {
@@ -271,7 +277,7 @@ fn tree(value: &DeValue<'_>) -> Option<String> {
             values.sort_by_key(|(name, _)| name.span().start);
             let mut text = SIGNS.1.to_string();
             for (name, value) in values {
-                text += &(part(name.get_ref()) + &part(&tree(value.get_ref())?));
+                text += &(part(&shrink(name.get_ref())) + &part(&tree(value.get_ref())?));
             }
             text
         }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::iter;
 
+use super::phrases::expand;
 use super::protocol::http::entry::Settings;
 use super::protocol::http::tree::{Tree, parts};
 use super::protocol::manners::Protocol;
@@ -47,7 +48,7 @@ fn entries() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 fn provider(name: &'static str, settings: &'static str) -> Option<Provider> {
     let mut parts = parts(settings);
-    let mut provider = Protocol::named(parts.next()?)?.defaults(Cow::Borrowed(name));
+    let mut provider = Protocol::named(&expand(parts.next()?))?.defaults(Cow::Borrowed(name));
     let mut entry = Settings::new();
     for setting in parts {
         let key = ProviderKey::signed(*setting.as_bytes().first()?)?;
@@ -55,7 +56,7 @@ fn provider(name: &'static str, settings: &'static str) -> Option<Provider> {
         if provider.protocol.is_described_by(key) {
             entry.push((key, Tree::decode(value)));
         } else {
-            provider.set(key, Cow::Borrowed(value)).ok()?;
+            provider.set(key, expand(value)).ok()?;
         }
     }
     if provider.protocol.is_described() {

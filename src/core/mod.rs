@@ -16,6 +16,7 @@ pub mod nearest;
 pub mod order;
 pub mod outcome;
 pub mod pace;
+mod phrases;
 pub mod plan;
 pub mod protocol;
 pub mod provider;

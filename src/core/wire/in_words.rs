@@ -4,6 +4,8 @@
 
 use std::net::IpAddr;
 
+use crate::core::feature::Feature;
+
 use super::dns::{Class, Message, ResourceRecord, Type};
 
 /// The opcode of an update (RFC 2136, section 2.2).
@@ -21,6 +23,10 @@ pub fn in_words(message: &[u8]) -> Option<(String, String)> {
         Some(question) => word_of(question.record_type),
         None => String::new(),
     };
+    if !Feature::NameServers.is_here() {
+        // Such a build asks resolvers alone; what they answer is shown by its source.
+        return Some(([&asks, " ", &name].concat(), String::new()));
+    }
     // The authority section of an update holds the changes (section 2.5).
     let records = if is_update { &message.authority } else { &message.answers };
     let records: Vec<String> =

@@ -3,8 +3,7 @@
 //! A built-in value is one text that build.rs made; a user's value comes from the configuration. Both
 //! become an [`Entry`](super::entry::Entry) in the same way.
 
-use std::borrow::Cow;
-
+use crate::core::phrases::expand;
 use crate::core::text::Text;
 
 /// The value of a key: a text (numbers and flags are texts, too), a list, or a table.
@@ -32,11 +31,11 @@ impl Tree {
                 let mut table = Vec::new();
                 let mut parts = parts(&text[1..]);
                 while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
-                    table.push((Cow::Borrowed(name), Self::decode(value)));
+                    table.push((expand(name), Self::decode(value)));
                 }
                 Self::Table(table)
             }
-            _ => Self::Text(Cow::Borrowed(text)),
+            _ => Self::Text(expand(text)),
         }
     }
 
@@ -98,6 +97,8 @@ pub fn parts(mut rest: &'static str) -> impl Iterator<Item = &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     #[test]
