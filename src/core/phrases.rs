@@ -15,12 +15,17 @@ const PHRASES: [&str; SIGNS.len()] = [
     "address",
     "account",
     "request",
+    "default",
     "record",
     "domain",
     "update",
     "secret",
+    "status",
+    "delete",
+    "change",
     "code=",
     "label",
+    "token",
     "name",
     "the ",
     "zone",
@@ -34,13 +39,15 @@ const PHRASES: [&str; SIGNS.len()] = [
     "word",
     "dns",
     "ttl",
+    "for",
 ];
 
 /// The characters that stand for them, which no text holds otherwise.
-const SIGNS: [char; 27] = [
-    '\u{3}', '\u{4}', '\u{5}', '\u{6}', '\u{7}', '\u{8}', '\u{b}', '\u{c}', '\u{e}', '\u{f}',
-    '\u{10}', '\u{11}', '\u{12}', '\u{13}', '\u{14}', '\u{15}', '\u{16}', '\u{17}', '\u{18}',
-    '\u{19}', '\u{1a}', '\u{1b}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{1f}', '\u{7f}',
+const SIGNS: [char; 33] = [
+    '\u{3}', '\u{4}', '\u{5}', '\u{6}', '\u{7}', '\u{8}', '\u{9}', '\u{a}', '\u{80}', '\u{b}',
+    '\u{c}', '\u{d}', '\u{e}', '\u{f}', '\u{81}', '\u{82}', '\u{10}', '\u{11}', '\u{12}', '\u{13}',
+    '\u{14}', '\u{15}', '\u{16}', '\u{17}', '\u{18}', '\u{19}', '\u{1a}', '\u{1b}', '\u{1c}',
+    '\u{1d}', '\u{1e}', '\u{1f}', '\u{7f}',
 ];
 
 /// `text` with each phrase as its character.
