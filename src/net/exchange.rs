@@ -141,9 +141,9 @@ impl Peer<'_> {
             if message.len() > MOST_UDP {
                 return self.ask_by_tcp(question).await;
             }
-            told::dns_request(self.title, &message);
+            told::dns(self.title, &message, false);
             let read = |bytes: &[u8]| {
-                told::dns_answer(self.title, bytes);
+                told::dns(self.title, bytes, true);
                 question.read_answer(bytes, id, &kept, false)
             };
             // The request of an earlier try may have been carried out.
@@ -183,7 +183,19 @@ impl Peer<'_> {
     pub async fn ask_by_tcp<Q: Question>(&self, question: &Q) -> Result<Q::Told, Silence> {
         let id = new_id()?;
         let (message, kept) = question.message(id);
-        told::dns_request(self.title, &message);
+        // Boxed, because its code would be repeated for each kind of question.
+        let bytes = Box::pin(self.by_tcp(&message)).await?;
+        let does = match question.read_answer(&bytes, id, &kept, true) {
+            Ok(Read::Answer(told) | Read::Doubtful(told)) => return Ok(told),
+            Ok(Read::AgainByTcp) => "cuts its answer off, over TCP too".to_owned(),
+            Err(Ignored(what)) => format!("{what} over TCP"),
+        };
+        Err(Silence::new(Fault::Unintelligible, format!("{} {does}", self.title)))
+    }
+
+    /// The first message that the server sends back.
+    async fn by_tcp(&self, message: &[u8]) -> Result<Vec<u8>, Silence> {
+        told::dns(self.title, message, false);
         let connected = timeout(PATIENCE, interface::tcp_to(self.address, self.bind)).await;
         let mut stream = match connected {
             Ok(stream) => stream.map_err(|error| self.failure(&error))?,
@@ -192,7 +204,7 @@ impl Peer<'_> {
         let exchange = async {
             // Length and message in one piece: some servers read only the first (RFC 7766, section 8).
             let length = u16::try_from(message.len()).unwrap_or(u16::MAX).to_be_bytes();
-            stream.write_all(&[&length[..], &message].concat()).await?;
+            stream.write_all(&[&length[..], message].concat()).await?;
             let length = usize::from(stream.read_u16().await?);
             let mut bytes = vec![0; length.min(MOST_TCP)];
             stream.read_exact(&mut bytes).await?;
@@ -203,13 +215,8 @@ impl Peer<'_> {
             Ok(Err(error)) => return Err(lost(self.failure(&error).detail)),
             Err(_) => return Err(lost(self.silent_over_tcp())),
         };
-        told::dns_answer(self.title, &bytes);
-        let does = match question.read_answer(&bytes, id, &kept, true) {
-            Ok(Read::Answer(told) | Read::Doubtful(told)) => return Ok(told),
-            Ok(Read::AgainByTcp) => "cuts its answer off, over TCP too".to_owned(),
-            Err(Ignored(what)) => format!("{what} over TCP"),
-        };
-        Err(Silence::new(Fault::Unintelligible, format!("{} {does}", self.title)))
+        told::dns(self.title, &bytes, true);
+        Ok(bytes)
     }
 
     fn failure(&self, error: &io::Error) -> Silence {

@@ -30,15 +30,56 @@ fn body(text: impl FnOnce() -> Option<String>) -> Option<String> {
     text.map(|text| shortened(&one_line(&text), LONGEST))
 }
 
-/// Logs that `request` leaves; `number` tells its answer among others.
-pub fn request(number: u32, request: &HttpRequest, hide: &dyn Fn(&str) -> String) {
-    let (method, url) = (request.method.as_str(), hide(&one_line(&request.url.to_string())));
-    let by = request.bind.map(|name| name.to_string());
-    let body = body(|| Some(hide(&request.shown_body()?)));
-    debug!(number, method, url, by, body, "request");
+/// The facts of a request or an answer; what is absent is not in the line.
+#[derive(Default)]
+struct Facts<'a> {
+    /// Tells an answer by HTTP, and its request, among others.
+    number: Option<u32>,
+    server: Option<&'a str>,
+    method: Option<&'static str>,
+    url: Option<&'a str>,
+    /// What a message of DNS asks for.
+    asks: Option<&'a str>,
+    /// The interface by which it leaves.
+    by: Option<&'a str>,
+    status: Option<u16>,
+    rcode: Option<&'a str>,
+    ms: Option<u64>,
+    bytes: Option<usize>,
+    body: Option<&'a str>,
 }
 
-/// Logs the answer to `request`, after `took`.
+impl Facts<'_> {
+    // One function each: the code of an event is long.
+
+    fn of_request(&self) {
+        let Facts { number, server, method, url, asks, by, bytes, body, .. } = *self;
+        debug!(number, server, method, url, asks, by, bytes, body, "request");
+    }
+
+    fn of_answer(&self) {
+        let Facts { number, server, status, rcode, ms, bytes, body, .. } = *self;
+        debug!(number, server, status, rcode, ms, bytes, body, "answer");
+    }
+}
+
+/// Logs that `request` leaves; `number` tells its answer among others.
+pub fn request(number: u32, request: &HttpRequest, hide: &dyn Fn(&str) -> String) {
+    let url = hide(&one_line(&request.url.to_string()));
+    let by = request.bind.map(|name| name.to_string());
+    let body = body(|| Some(hide(&request.shown_body()?)));
+    let facts = Facts {
+        number: Some(number),
+        method: Some(request.method.as_str()),
+        url: Some(&url),
+        by: by.as_deref(),
+        body: body.as_deref(),
+        ..Facts::default()
+    };
+    facts.of_request();
+}
+
+/// Logs what was heard of `request`, after `took`.
 pub fn answer(
     number: u32,
     request: &HttpRequest,
@@ -49,7 +90,6 @@ pub fn answer(
     let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match heard {
         Ok(answer) => {
-            let (status, bytes) = (answer.status, answer.body.len());
             let body = body(|| {
                 Some(match answer {
                     _ if request.is_private => HIDDEN.to_owned(),
@@ -57,7 +97,15 @@ pub fn answer(
                     answer => hide(&answer.beginning()),
                 })
             });
-            debug!(number, status, ms, bytes, body, "answer");
+            let facts = Facts {
+                number: Some(number),
+                status: Some(answer.status),
+                ms: Some(ms),
+                bytes: Some(answer.body.len()),
+                body: body.as_deref(),
+                ..Facts::default()
+            };
+            facts.of_answer();
         }
         Err(silence) => {
             let reason = silence.fault.word();
@@ -66,33 +114,29 @@ pub fn answer(
     }
 }
 
-/// Logs that a DNS message leaves for the server called `title`.
-pub fn dns_request(title: &str, message: &[u8]) {
-    if is_wanted() {
-        let (asks, changes) = in_words(message).unwrap_or_default();
-        let body = body(|| Some(changes).filter(|changes| !changes.is_empty()));
-        debug!(server = title, asks, body, "request");
+/// Logs a message of DNS to the server called `title`, or one from it.
+pub fn dns(title: &str, message: &[u8], is_answer: bool) {
+    if !is_wanted() {
+        return;
     }
-}
-
-/// Logs a message that came from the server called `title`.
-pub fn dns_answer(title: &str, message: &[u8]) {
-    if is_wanted() {
-        let status = status(message).unwrap_or_else(|| "no DNS message".to_owned());
-        let bytes = message.len();
-        let body = body(|| Some(in_words(message)?.1).filter(|records| !records.is_empty()));
-        debug!(server = title, status, bytes, body, "answer");
+    let (asks, records) = in_words(message).unwrap_or_default();
+    let rcode = status(message).unwrap_or_else(|| "no DNS message".to_owned());
+    let body = body(|| Some(records).filter(|records| !records.is_empty()));
+    let (server, body) = (Some(title), body.as_deref());
+    if is_answer {
+        let bytes = Some(message.len());
+        Facts { server, rcode: Some(&rcode), bytes, body, ..Facts::default() }.of_answer();
+    } else {
+        Facts { server, asks: Some(&asks), body, ..Facts::default() }.of_request();
     }
 }
 
 /// Logs a datagram of another kind, which left by `socket` or came by it.
 pub fn datagram(socket: &UdpSocket, bytes: usize, is_answer: bool) {
-    if is_wanted() {
-        let server = socket.peer_addr().ok().map(|server| server.to_string());
-        if is_answer {
-            debug!(server, bytes, "answer");
-        } else {
-            debug!(server, bytes, "request");
-        }
+    if !is_wanted() {
+        return;
     }
+    let server = socket.peer_addr().ok().map(|server| server.to_string());
+    let facts = Facts { server: server.as_deref(), bytes: Some(bytes), ..Facts::default() };
+    if is_answer { facts.of_answer() } else { facts.of_request() }
 }

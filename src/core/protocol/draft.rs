@@ -39,14 +39,13 @@ pub fn of_update(job: &Job<'_>) -> Vec<String> {
 
 /// A step in one line, if it asks anybody.
 fn in_line<T>(word: &str, provider: &Provider, step: &Step<T>) -> Option<String> {
-    let server = || provider.name_server.as_ref().map(ToString::to_string).unwrap_or_default();
-    Some(match step {
-        Step::Ask(Ask::Http(request)) => format!("{word}: {request}"),
-        Step::Ask(Ask::Dns(Asked::Update(_, message))) => {
-            let (asks, changes) = in_words(message).unwrap_or_default();
-            format!("{word}: {asks} at {}: {changes}", server())
-        }
-        Step::Ask(Ask::Dns(Asked::Zone(host))) => format!("{word}: SOA {host} at {}", server()),
+    let (asks, more) = match step {
+        Step::Ask(Ask::Http(request)) => return Some([word, ": ", &request.to_string()].concat()),
+        Step::Ask(Ask::Dns(Asked::Update(_, message))) => in_words(message)?,
+        Step::Ask(Ask::Dns(Asked::Zone(host))) => (["SOA ", host.as_str()].concat(), String::new()),
         Step::Ask(Ask::File(_)) | Step::Done(_) => return None,
-    })
+    };
+    let server = provider.name_server.as_ref().map(ToString::to_string).unwrap_or_default();
+    let colon = if more.is_empty() { "" } else { ": " };
+    Some([word, ": ", &asks, " at ", &server, colon, &more].concat())
 }
