@@ -541,7 +541,7 @@ pub const OPTIONS: &[Opt] = &[
         flag: Flag::Verbose,
         long: "verbose",
         short: Some('v'),
-        doc: "Also show each request and answer; twice: their bodies, too",
+        doc: "Show each request and answer; twice: bodies, too",
         more: "No secret is shown. Each one goes a step further than the level of HOMING_LOG or the configuration. With --dry-run and check it shows the requests that would be sent.",
         ..SWITCH
     },

@@ -37,7 +37,7 @@ pub fn all() -> impl Iterator<Item = Provider> {
 
 /// The built-in providers whose settings hold `text`, sorted by name.
 pub fn mentioning(text: &str) -> impl Iterator<Item = Provider> {
-    let holding = entries().filter(move |(_, settings)| settings.contains(text));
+    let holding = entries().filter(move |(_, settings)| expand(settings).contains(text));
     holding.filter_map(|(name, settings)| provider(name, settings))
 }
 
