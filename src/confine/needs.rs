@@ -167,6 +167,10 @@ impl Gathered {
         let echoes = provider.echo.iter().filter_map(|(_, url)| url.as_deref());
         let urls = provider.update_url.as_deref().into_iter().chain(provider.api_url.as_deref());
         urls.chain(echoes).for_each(|url| self.url(url));
+        for (_, server) in provider.http.iter().flat_map(|entry| entry.servers()) {
+            // A server that is a place of its own is always asked by TLS at its usual port.
+            self.url(if server == "https://" { "https://example.com" } else { server });
+        }
         if let Some(ca_file) = &provider.ca_file {
             self.add_file(Path::new(&**ca_file));
         }
@@ -272,6 +276,11 @@ mod tests {
         check(&format!("{provider}{on}{HOST}{mine}"), &[81, 82, 83]);
         let auto = HOST.replace("\"on\"", "\"auto\"");
         check(&format!("{provider}{auto}{mine}"), &[81, 82, 83, 443]);
+        for name in ["cloudflare", "freedns"] {
+            check(&format!("{on}{HOST}provider = \"{name}\"\ntoken = \"x\"\n"), &[443]);
+        }
+        let mine = "[provider.p]\nextends = \"cloudflare\"\napi-url = \"https://a.example:84\"\n";
+        check(&format!("{mine}{on}{HOST}provider = \"p\"\ntoken = \"x\"\n"), &[84]);
     }
 
     #[test]
