@@ -34,7 +34,9 @@ pub async fn ask(
     let url = echo.urls[family].as_deref();
     let url = url.ok_or_else(|| format!("{} tells no {family} address", echo.title))?;
     let server = http::server_of(url);
-    let request = HttpRequest { via: Some(family), bind, ..HttpRequest::get(url.to_owned(), None) };
+    // Its answer may repeat any secret, and no client of a source knows them: it is not logged.
+    let (via, is_private) = (Some(family), true);
+    let request = HttpRequest { via, bind, is_private, ..HttpRequest::get(url.to_owned(), None) };
     let sent = timeout(PATIENCE, clients.send_for(&request, ca_file, MOST)).await;
     let answer = sent.map_err(|_| silence(&server, PATIENCE, None))?.map_err(|it| it.detail)?;
     address_in(&answer, family).map_err(|instead| format!("{server} {instead}"))

@@ -139,7 +139,8 @@ impl Asking<'_> {
     }
 
     async fn sent(&self, request: HttpRequest) -> Result<Answer, Instead> {
-        let request = HttpRequest { via: Some(Family::V4), bind: self.bind, ..request };
+        let request =
+            HttpRequest { via: Some(Family::V4), bind: self.bind, is_private: true, ..request };
         let answer = self.clients.send(&request, None).await;
         answer.map_err(|error| Instead::Refusal(error.detail))
     }
