@@ -1293,3 +1293,92 @@ fn check_hints_at_what_is_hardly_a_secret_and_refuses_nothing() {
         assert!(ran.out.contains(hint) && !ran.out.contains(secret), "{secret}: {ran:?}");
     }
 }
+
+// What an API answers that an entry describes.
+
+/// A provider of one's own whose records are listed page by page, made and changed, at the path whose
+/// answers the sandbox is told.
+fn of_entry() -> Scene {
+    const ENTRY: &str = r#"
+headers = ["Authorization: Bearer {secret}"]
+list = { get = "/api/v1/dyndns/update?type={type}", at = "rows", id = "id", name = "name", type = "type", value = "value", next = "next as " }
+create = { post = "/api/v1/dyndns/update", json = '{"name":"{host}","type":"{type}","value":"{address}"}' }
+change = { patch = "/api/v1/dyndns/update?id={id}", json = '{"value":"{address}"}' }
+"#;
+    let hosts = host(DEV1, "ipv6 = \"off\"");
+    let scene = Scene::new(&hosts);
+    let lines = format!("api-url = \"{}\"\npace = \"off\"{ENTRY}", scene.sandbox.url());
+    scene.home.configure(&config("http", &lines, &hosts));
+    scene
+}
+
+/// After `answer` to the list nothing is written, nothing is in doubt, and the next try succeeds.
+#[track_caller]
+fn unread(answer: Answer, words: &[&str]) {
+    let scene = of_entry();
+    scene.sandbox.answer_next(Scripted::answer(answer));
+    let told = [DEV1, "deferred, the provider's records cannot be read", "fix: "];
+    scene.check(75, 1, &[&told[..], words].concat());
+    let state = scene.home.read("state/state.json");
+    assert!(!state.contains("\"sent\""), "{words:?}: {state}");
+    scene.sandbox.answer_next(Scripted::answer(Answer::json(200, r#"{"rows":[]}"#)));
+    scene.sandbox.answer_next(Scripted::answer(Answer::json(201, "{}")));
+    scene.check_run(&["--once", "--retry-rejected"], 0, 2, &["updated"]);
+}
+
+#[test]
+fn a_list_that_cannot_be_read_is_never_an_empty_one() {
+    let no_tree = "list: is neither JSON nor XML";
+    let no_list = "list: the answer has no list where the entry expects it";
+    let deep = format!("{{\"rows\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    unread(Answer::json(200, &deep), &[no_tree]);
+    let typed = "<!DOCTYPE r [<!ENTITY a \"b\">]><r><rows>&a;</rows></r>";
+    unread(Answer::new(200, "application/xml", typed), &[no_tree]);
+    let no_text = b"{\"rows\":[\"\xff\xfe\"]}".to_vec();
+    unread(Answer { body: no_text, ..Answer::json(200, "") }, &[no_tree]);
+    for body in ["{\"rows\":[{\"id\":1e999}]}", "{\"rows\":[{\"id\":1", "<html>log in</html>"] {
+        unread(Answer::json(200, body), &[no_tree]);
+    }
+    let unnamed = r#"{"rows":[{"id":1,"hostname":"dev1.dyn.example.com"}]}"#;
+    for body in ["", "{\"other\":[]}", "[]", unnamed] {
+        unread(Answer::json(200, body), &[no_list]);
+    }
+    unread(Answer::empty(204), &[no_list]);
+    unread(Answer::json(500, "{}"), &["list: HTTP 500"]);
+    unread(Answer::nginx(404), &["list: HTTP 404 with a web page"]);
+    let away = r#"{"rows":[],"next":"https://elsewhere.example/records"}"#;
+    unread(Answer::json(200, away), &["list: its next page is on another server"]);
+    let circle = r#"{"rows":[],"next":"/api/v1/dyndns/update?type=A"}"#;
+    unread(Answer::json(200, circle), &["list: its pages lead back to one that was read"]);
+}
+
+#[test]
+fn a_list_that_leads_elsewhere_is_not_followed_with_a_credential() {
+    let elsewhere = Server::plain(|c| reply(c, "200 OK", "{\"rows\":[]}"));
+    let place = elsewhere.url("/records");
+    unread(Answer::text(302, "").with("Location", &place), &["list: HTTP 302, which leads to"]);
+    let next = json!({ "rows": [], "next": place }).to_string();
+    unread(Answer::json(200, &next), &["list: its next page is on another server"]);
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[test]
+fn a_write_without_a_clear_answer_is_a_doubt_and_is_looked_at_first() {
+    let row =
+        r#"{"rows":[{"id":7,"name":"dev1.dyn.example.com","type":"A","value":"198.51.100.7"}]}"#;
+    for answer in [
+        Answer::text(200, "fine"),
+        Answer::nginx(200),
+        Answer::nginx(502),
+        Answer::text(302, "").with("Location", "/login"),
+        Answer::json(200, "{\"torn"),
+    ] {
+        let scene = of_entry();
+        scene.sandbox.answer_next(Scripted::answer(Answer::json(200, r#"{"rows":[]}"#)));
+        scene.sandbox.answer_next(Scripted::answer(answer));
+        scene.check(75, 2, &[DEV1, "could not confirm", "create: HTTP "]);
+        assert!(scene.home.read("state/state.json").contains("\"sent\""));
+        scene.sandbox.answer_next(Scripted::answer(Answer::json(200, row)));
+        scene.check_run(&["--once", "--retry-rejected"], 0, 1, &["unchanged"]);
+    }
+}

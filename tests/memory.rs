@@ -66,8 +66,9 @@ fn much(text: &str, bytes: usize) -> String {
 fn peak(provider: &str, host: &str, talk: Talk, requests: usize) -> usize {
     let (address, asked) = server(talk);
     let ipv4 = if host.contains("ipv4 =") { "" } else { "ipv4 = \"here\"\n" };
+    let key = if provider.contains("\"http\"") { "api-url" } else { "server" };
     let home = Home::new(&format!(
-        "[provider.own]\nserver = \"http://{address}\"\n{provider}\n\
+        "[provider.own]\n{key} = \"http://{address}\"\n{provider}\n\
          [source.here]\nstatic = \"198.51.100.7\"\nallow-private = true\n\
          [source.web]\nweb = \"http://{address}/ip\"\nallow-private = true\n\n\
          [[host]]\nname = \"dev1.dyn.example.com\"\nprovider = \"own\"\n{ipv4}\
@@ -116,6 +117,51 @@ fn desec(
 }
 
 const DESEC: (&str, &str) = ("protocol = \"desec\"\n", "token-file = \"secret\"\n");
+
+/// A server's behaviour: its name, the provider and the host, the talk, and the requests to wait for.
+type Case = (&'static str, (&'static str, &'static str), Talk, usize);
+
+/// What an API that an entry describes may send.
+fn of_an_api() -> Vec<Case> {
+    const FOUR: usize = 4 * 1000 * 1000;
+    let answer = |headers: &'static str, body: String| -> Talk {
+        Arc::new(move |_, stream| reply(stream, "200 OK", headers, &body))
+    };
+    let http = (
+        "protocol = \"http\"\nheaders = [\"X-Key: {secret}\"]\n\
+         list = { get = \"/{type}\", at = \"rows\", id = \"id\", name = \"name\", value = \"v\", next = \"next as \" }\n\
+         create = { post = \"/\", json = '{\"v\":\"{address}\"}' }\n",
+        "token-file = \"secret\"\n",
+    );
+    // As long as the client reads; ten gigabytes in the end.
+    let ten_gigabytes: Talk = Arc::new(|_, stream| {
+        let part = "{\"rows\":[".repeat(100_000);
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n")?;
+        (0..10_000).try_for_each(|_| stream.write_all(part.as_bytes()))
+    });
+    let row = r#"{"id":7,"name":"n.dyn.example.com","v":"192.0.2.1"},"#;
+    let own = row.replace("n.dyn", "dev1.dyn");
+    let rows = |row: &str| {
+        let mut rows = much(row, FOUR - 1000);
+        rows.pop();
+        answer(JSON, format!("{{\"rows\":[{rows}]}}"))
+    };
+    let short = much(row, 1000 * 1000);
+    let pages: Talk = Arc::new(move |line, stream| {
+        let next = line.split(' ').nth(1).unwrap_or_default();
+        let body = format!("{{\"rows\":[{short}{{}}],\"next\":\"{next}x\"}}");
+        reply(stream, "200 OK", JSON, &body)
+    });
+    vec![
+        ("ten gigabytes", http, ten_gigabytes, 1),
+        ("a zone of many records", http, rows(row), 1),
+        ("a host of many records", http, rows(&own), 1),
+        ("pages of many records", http, pages, 20),
+        ("deep records", http, answer(JSON, much("{\"rows\":[", FOUR)), 1),
+        ("a large tree", http, answer(JSON, much("[{\"a\":1},", FOUR)), 1),
+        ("deep elements", http, answer("", much("<a>", FOUR)), 1),
+    ]
+}
 
 #[test]
 fn whatever_a_server_sends_the_daemon_stays_small() {
@@ -171,7 +217,7 @@ fn whatever_a_server_sends_the_daemon_stays_small() {
     let token = r#"{"id":"6be0a87c-0d9a-4228-a3c5-ed5d33f4a807","created":"2026-11-21T23:52:30Z","last_used":null,"owner":"o","max_age":null,"max_unused_period":null,"name":"x","perm_manage_tokens":false,"allowed_subnets":[],"is_valid":true},"#;
     let mut tokens = much(token, FOUR - 1000);
     tokens.pop();
-    let cases: Vec<(&str, (&str, &str), Talk, usize)> = vec![
+    let mut cases: Vec<Case> = vec![
         ("endless pages of record sets", DESEC, endless, 12),
         ("a large page of record sets", DESEC, large(sets, "/rrsets/?cursor="), 4),
         ("many tokens", DESEC, large(format!("[{tokens}]"), "/auth/tokens/"), 2),
@@ -201,6 +247,7 @@ fn whatever_a_server_sends_the_daemon_stays_small() {
         ("a deep domain", rails, domain(much("<a>", FOUR - 1000)), 2),
         ("a large record", rails, domain(record.replace("192", &much("1", FOUR - 1000))), 2),
     ];
+    cases.extend(of_an_api());
     let mut told = String::new();
     let mut worst = 0;
     for (what, (provider, host), talk, requests) in cases {

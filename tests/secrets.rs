@@ -155,15 +155,16 @@ fn in_headers(secret: &str) -> Vec<String> {
 const LEVELS: [&[&str]; 5] = [&["-q"], &[], &["-v"], &["-vv"], &["-vvv"]];
 
 fn config(server: SocketAddr, provider: &str, host: &str) -> String {
+    let key = if provider.contains("\"http\"") { "api-url" } else { "server" };
     format!(
-        "[provider.own]\nserver = \"http://{server}\"\n{provider}\n\
+        "[provider.own]\n{key} = \"http://{server}\"\n{provider}\n\
          [source.here]\nstatic = \"198.51.100.7\"\nallow-private = true\n\n\
          [[host]]\nname = \"dev1.dyn.example.com\"\nprovider = \"own\"\nipv4 = \"here\"\n\
          ipv6 = \"off\"\n{host}"
     )
 }
 
-const PROTOCOLS: [(&str, &str, &str); 5] = [
+const PROTOCOLS: [(&str, &str, &str); 7] = [
     ("dyndns2", "protocol = \"dyndns2\"\n", "password-file = \"secret\"\nusername = \"me\"\n"),
     ("desec", "protocol = \"desec\"\n", "token-file = \"secret\"\n"),
     (
@@ -173,6 +174,19 @@ const PROTOCOLS: [(&str, &str, &str); 5] = [
     ),
     ("powerdns", "protocol = \"powerdns\"\n", "token-file = \"secret\"\nzone = \"example.com\"\n"),
     ("powerdns-on-rails", "protocol = \"powerdns-on-rails\"\n", "token-file = \"secret\"\n"),
+    (
+        "http with the secret in the URL",
+        "protocol = \"http\"\nset = { get = \"/{secret}?key={secret}&ip={ipv4}\" }\n\
+         answer = { updated = \"200 is=fine\" }\n",
+        "token-file = \"secret\"\n",
+    ),
+    (
+        "http with the secret in a header and a body",
+        "protocol = \"http\"\nheaders = [\"X-Key: {secret}\"]\n\
+         list = { post = \"/list\", form = \"key={secret}\", at = \"rows\", value = \"v\" }\n\
+         set = { post = \"/set\", json = '{\"key\":\"{secret}\",\"ip\":\"{address}\"}' }\n",
+        "token-file = \"secret\"\n",
+    ),
 ];
 
 #[test]

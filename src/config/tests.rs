@@ -882,6 +882,60 @@ fn a_file_source_is_judged_by_what_it_holds_now() {
 }
 
 #[test]
+fn what_is_wrong_with_an_entry_is_told_with_its_place_and_the_fix() {
+    let set = "set = { get = \"/up?key={secret}&ip={ipv4}\" }";
+    let answer = "answer = { updated = \"200 is=OK\" }";
+    let list = "list = { get = \"/r/{host}/{type}\", at = \"rows\", value = \"v\" }";
+    let own = |url: &str, lines: &[&str]| {
+        format!(
+            "[[host]]\nname = \"a.example\"\nprovider = \"p\"\ntoken-file = \"t\"\n\
+             [provider.p]\nprotocol = \"http\"\n{url}\n{}\n",
+            lines.join("\n")
+        )
+    };
+    let url = "api-url = \"https://d.example\"";
+    config(&own(url, &[set, answer]));
+    for (lines, place, what) in [
+        (&[&*set.replace("{ipv4}", "{ip4}"), answer][..], "provider.p.set", "did you mean ipv4?"),
+        (&[&*set.replace("{ipv4}", "{nothing}"), answer], "provider.p.set", "there are: address"),
+        (&[&*set.replace("{ipv4}", "{ipv4"), answer], "provider.p.set.get", "nothing closes"),
+        (&[set], "provider.p.answer", "write updated = "),
+        (&[set, "answer = { updted = \"200\" }"], "answer.updted", "did you mean updated?"),
+        (&[set, "answer = { updated = \"2yy\" }"], "answer.updated", "write one like 200 or 4xx"),
+        (&[set, "answer = { updated = \"is='OK\" }"], "answer.updated", "has no closing '"),
+        (
+            &[list, "create = { post = \"/r\", json = '{\"v\":\"{address}\"' }"],
+            "provider.p.create.json",
+            "is no JSON once its places have values",
+        ),
+        (
+            &[list, "create = { post = \"/r\", json = '{\"v\":{address}{?ttl ,}}' }"],
+            "provider.p.create.json",
+            "is no JSON once its places have values",
+        ),
+        (&[&*list.replace("\"rows\"", "\"a..b\""), set], "list.at", "`a..b` has an empty name"),
+        (&[&*list.replace("value", "vale"), set], "list.vale", "did you mean value?"),
+        (&["set = { get = \"up\" }", answer], "provider.p.set.get", "must begin with /"),
+        (&["set = { put = \"/a\", get = \"/b\" }", answer], "provider.p.set.", "second request"),
+        (&["create = { post = \"/r\" }"], "provider.p.list", "create needs a list"),
+    ] {
+        let problems =
+            read_as(&own(url, lines), true).err().map(|it| it.to_string()).unwrap_or_default();
+        let problems: Vec<_> = problems.lines().collect();
+        let is_told = problems.iter().any(|it| it.contains(place) && it.contains(what));
+        assert!(is_told, "{lines:?}: {problems:#?}");
+    }
+    check_one(&own("", &[set, answer]), "is a path without a server; write api-url");
+    let open = "api-url = \"http://d.example\"";
+    check_one(&own(open, &[set, answer]), "would send the credential where others can read it");
+    let step = set.replace("/up", "http://8.8.8.8/up");
+    check_one(&own(url, &[&step, answer]), "would send the credential where others can read it");
+    let anywhere = set.replace("/up", "http://{host}/up");
+    check_one(&own(url, &[&anywhere, answer]), "provider.p.set: names no server");
+    config(&own("api-url = \"http://127.0.0.1:8\"", &[set, answer]));
+}
+
+#[test]
 fn a_provider_of_ones_own_starts_from_its_protocols_defaults() {
     let own = |lines: &str| {
         let host = "[[host]]\nname = \"a.example\"\nprovider = \"p\"\nusername = \"u\"\npassword-file = \"t\"\n";

@@ -938,6 +938,10 @@ impl Reader<'_> {
             return Err(self.wrong("is a path without a server; write api-url, or https://… here"));
         }
         let is_path = text.starts_with('/');
+        if !(is_path || text.is_empty() || text.starts_with('?')) {
+            // It would become a part of the server's name.
+            return Err(self.wrong("must begin with /, ? or https://"));
+        }
         let base = if is_path { self.base.trim_end_matches('/') } else { self.base };
         template(&Cow::Owned([base, text].concat()), &self.key)
     }
