@@ -111,20 +111,26 @@ impl<'a> CredentialReader<'a> {
         let zone = host.host.zone.as_ref().map(Hostname::as_str).unwrap_or_default();
         let KnownProvider { wire, server, .. } = self.known(provider);
         let bind = host.host.bind.as_ref().map(InterfaceName::as_str).unwrap_or_default();
-        let fingerprint = store.fingerprint(&[
-            &about.0.to_be_bytes(),
+        let about_bytes = about.0.to_be_bytes();
+        let choices = [
+            u8::from(families.v4),
+            u8::from(families.v6),
+            u8::from(host.strict_token)
+                | u8::from(removes) << 1
+                | u8::from(host.host.take_over == TakeOver::Nothing) << 2
+                | u8::from(host.host.take_over == TakeOver::Everything) << 3,
+        ];
+        let mut settings = vec![
+            &about_bytes[..],
             wire.as_bytes(),
             zone.as_bytes(),
             name.as_bytes(),
-            &[
-                u8::from(families.v4),
-                u8::from(families.v6),
-                u8::from(host.strict_token)
-                    | u8::from(removes) << 1
-                    | u8::from(host.host.take_over == TakeOver::Nothing) << 2,
-            ],
+            &choices,
             bind.as_bytes(),
-        ]);
+        ];
+        let options = host.host.options.iter();
+        settings.extend(options.flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
+        let fingerprint = store.fingerprint(&settings);
         // A key is the same whether the file or the entry names its hash.
         let who = match provider.manners().secret {
             SecretKind::Key => login.split_once(':').map_or(&*login, |(_, name)| name),
