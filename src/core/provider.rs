@@ -261,6 +261,13 @@ impl Provider {
         [self.protocol.word(), update, api, &name_server].join("\n")
     }
 
+    /// The family that the connection of a request has to use which states only `stated` ones, so that
+    /// the provider does not publish the address that it comes from for the other one; `None` is any.
+    pub fn via(&self, stated: PerFamily<bool>) -> Option<Family> {
+        let only = Family::BOTH.into_iter().find(|&it| stated[it] && !stated[it.other()]);
+        only.filter(|_| self.omit == Omit::Caller)
+    }
+
     /// How a record is removed there; `None` where it cannot be.
     pub fn removal(&self) -> Option<Removal> {
         let leaving_out_deletes = self.omit == Omit::Delete && !self.one_family;

@@ -6,7 +6,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::manners::Omit;
 use super::{
     Answer, Authorization, Credential, HttpRequest, Verdict, query_value, server_fault, too_many,
 };
@@ -53,12 +52,7 @@ pub fn request(provider: &Provider, updates: &[Update], credential: &Credential)
             }
         }
     }
-    let stated = |family: Family| values[family].is_some();
-    let via = match (provider.omit, stated(Family::V4), stated(Family::V6)) {
-        (Omit::Caller, true, false) => Some(Family::V4),
-        (Omit::Caller, false, true) => Some(Family::V6),
-        _ => None,
-    };
+    let via = provider.via(values.map(|_, value| value.is_some()));
     let authorization = Some(Authorization::Basic(credential.clone()));
     HttpRequest { via, ..HttpRequest::get(url, authorization) }
 }
@@ -277,7 +271,7 @@ fn severity(outcome: &Outcome) -> u8 {
 mod tests {
     use super::*;
     use crate::core::address::Addresses;
-    use crate::core::protocol::manners::Protocol;
+    use crate::core::protocol::manners::{Omit, Protocol};
     use crate::core::secret::Secret;
 
     fn wish(text: &str) -> Wish {

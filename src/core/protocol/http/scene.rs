@@ -13,7 +13,6 @@ use super::template::{Form, Missing, Template, Value};
 use crate::core::address::{Family, PerFamily};
 use crate::core::name::Hostname;
 use crate::core::plan::{Details, Update, Wish};
-use crate::core::protocol::manners::Omit;
 use crate::core::protocol::step::Moment;
 use crate::core::protocol::{Body, Credential, HttpRequest};
 use crate::core::provider::Provider;
@@ -132,7 +131,8 @@ impl<'a> Session<'a> {
             let text = value.fill(Form::Plain, &with_body);
             headers.push((name.clone(), text.map_err(|missing| no_value(&missing))?));
         }
-        let via = scene.wishes.and_then(|wishes| self.via(wishes));
+        let is_set = |wishes: &PerFamily<Wish>| wishes.map(|_, wish| matches!(wish, Wish::Set(_)));
+        let via = scene.wishes.and_then(|wishes| self.provider.via(is_set(wishes)));
         let login = self.entry.step(StepKind::Login);
         let is_private = login.is_some_and(|login| std::ptr::eq(login, step));
         let method = step.method;
@@ -167,17 +167,6 @@ impl<'a> Session<'a> {
     /// The form of the key file that the secret is.
     fn key(&self) -> Option<&str> {
         self.entry.key.as_deref()
-    }
-
-    /// The family that the connection has to use, so that the service does not publish the address
-    /// that the request comes from for the other one.
-    fn via(&self, wishes: &PerFamily<Wish>) -> Option<Family> {
-        let is_set = |family: Family| matches!(wishes[family], Wish::Set(_));
-        match (self.provider.omit, is_set(Family::V4), is_set(Family::V6)) {
-            (Omit::Caller, true, false) => Some(Family::V4),
-            (Omit::Caller, false, true) => Some(Family::V6),
-            _ => None,
-        }
     }
 
     /// The value of a place, or in a request that is only shown what stands for it.
