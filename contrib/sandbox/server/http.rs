@@ -27,6 +27,16 @@ pub struct Request {
     pub query: Vec<(String, String)>,
 }
 
+/// A request in one line for the log, whatever it contains.
+pub fn request_line(method: &str, path: &str, query: &[(String, String)]) -> String {
+    let mut line = format!("{method} {path}");
+    for (index, (name, value)) in query.iter().enumerate() {
+        let mark = if index == 0 { '?' } else { '&' };
+        let _ = write!(line, "{mark}{}={}", name.escape_debug(), value.escape_debug());
+    }
+    line
+}
+
 impl Request {
     /// The value of a header, whatever the case of its name; of several, the first.
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -283,12 +283,7 @@ impl Received {
 
 impl fmt::Display for Received {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.path)?;
-        for (index, (name, value)) in self.query.iter().enumerate() {
-            let mark = if index == 0 { '?' } else { '&' };
-            // Escaped, so that a request is one line whatever it contains.
-            write!(f, "{mark}{}={}", name.escape_debug(), value.escape_debug())?;
-        }
+        f.write_str(&http::request_line(&self.method, &self.path, &self.query))?;
         match &self.credential {
             Credential::Absent => write!(f, " without credentials")?,
             Credential::Token(name) => write!(f, " with token {name}")?,

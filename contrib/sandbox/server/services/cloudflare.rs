@@ -159,15 +159,7 @@ fn page(call: &Call<'_>, rows: Vec<Value>, usual: usize, most: usize) -> Answer 
 }
 
 fn create(call: &mut Call<'_>, at: usize) -> Answer {
-    let blank = Record {
-        comment: None,
-        content: String::new(),
-        id: call.world.number(),
-        kind: String::new(),
-        name: String::new(),
-        proxied: false,
-        ttl: 1,
-    };
+    let blank = Record { id: call.world.number(), ttl: 1, ..Record::default() };
     change(call, at, &blank)
 }
 

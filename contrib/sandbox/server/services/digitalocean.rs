@@ -114,15 +114,7 @@ fn page(call: &Call<'_>, path: &str, member: &str, rows: Vec<Value>) -> Answer {
 }
 
 fn create(call: &mut Call<'_>, zone: &str) -> Answer {
-    let blank = Record {
-        comment: None,
-        content: String::new(),
-        id: call.world.number(),
-        kind: String::new(),
-        name: String::new(),
-        proxied: false,
-        ttl: 1800,
-    };
+    let blank = Record { id: call.world.number(), ttl: 1800, ..Record::default() };
     store(call, zone, &blank, 201)
 }
 

@@ -142,13 +142,12 @@ fn replace(call: &mut Call<'_>, at: usize, name: &str, kind: &str, values: &[Str
     call.world.zones[at].remove_set(name, kind);
     for value in values {
         let record = Record {
-            comment: None,
             content: value.clone(),
             id: call.world.number(),
             kind: kind.to_owned(),
             name: name.to_owned(),
-            proxied: false,
             ttl,
+            ..Record::default()
         };
         call.world.zones[at].records.push(record);
     }

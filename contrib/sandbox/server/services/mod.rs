@@ -30,7 +30,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::http::{Answer, Request, decoded_segment};
+use super::http::{self, Answer, Request, decoded_segment};
 use super::script::{Scripted, Wanted};
 use super::serving::{Serves, Shell};
 use pace::Limit;
@@ -218,12 +218,7 @@ pub struct Received {
 
 impl fmt::Display for Received {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.path)?;
-        for (index, (name, value)) in self.query.iter().enumerate() {
-            let mark = if index == 0 { '?' } else { '&' };
-            // Escaped, so that a request is one line whatever it contains.
-            write!(f, "{mark}{}={}", name.escape_debug(), value.escape_debug())?;
-        }
+        f.write_str(&http::request_line(&self.method, &self.path, &self.query))?;
         match self.status {
             Some(status) => write!(f, " -> {status}"),
             None => write!(f, " -> no answer"),

@@ -83,15 +83,7 @@ fn answer(call: &mut Call<'_>) -> Answer {
         }
         (false, "create", []) => {
             let id = call.world.number();
-            let blank = Record {
-                comment: None,
-                content: String::new(),
-                id,
-                kind: String::new(),
-                name: String::new(),
-                proxied: false,
-                ttl: LOWEST_TTL,
-            };
+            let blank = Record { id, ttl: LOWEST_TTL, ..Record::default() };
             // A number here, a text in lists.
             store(call.world, domain, &blank, &body, &json!({"id": id}))
         }

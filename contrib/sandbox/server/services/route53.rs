@@ -278,13 +278,12 @@ fn make(world: &mut World, zone: &mut Zone, change: &Change) -> Result<(), Strin
     zone.remove_set(name, kind);
     for content in new {
         let record = Record {
-            comment: None,
             content,
             id: world.number(),
             kind: kind.clone(),
             name: name.clone(),
-            proxied: false,
             ttl: *ttl,
+            ..Record::default()
         };
         zone.records.push(record);
     }

@@ -37,7 +37,7 @@ pub struct Zone {
 }
 
 /// One record.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Record {
     pub comment: Option<String>,
     /// In the form of a zone file: an `MX` has its preference before the name.
@@ -112,13 +112,12 @@ impl World {
         let id = self.number();
         let mut zones = self.zones.iter_mut().filter(|zone| zone.covers(name) && !zone.is_private);
         let record = Record {
-            comment: None,
             content: content.to_owned(),
             id,
             kind: kind.to_owned(),
             name: name.to_owned(),
-            proxied: false,
             ttl: 3600,
+            ..Record::default()
         };
         zones.next()?.records.push(record);
         Some(id)
