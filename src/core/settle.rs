@@ -505,6 +505,7 @@ pub fn not_sent(entry: &mut Entry, wishes: &PerFamily<Wish>) {
 mod tests {
     use super::super::address::Addresses;
     use super::super::memory::Key;
+    use super::super::plan::TakeOver;
     use super::*;
 
     const PRINT: Fingerprint = Fingerprint(7);
@@ -523,7 +524,7 @@ mod tests {
             when_gone: WhenGone::Keep,
             bind: None,
             ttl: None,
-            take_over: crate::core::plan::TakeOver::OnlyOne,
+            take_over: TakeOver::OnlyOne,
             options: Vec::new(),
         }
     }

@@ -98,7 +98,11 @@ impl<'a> Talk<'a> {
             }
             Protocol::HostsFile => (Self::HostsFile, Step::Ask(Ask::File(updates.clone()))),
             Protocol::Http => {
-                let Some(entry) = &provider.http else { return (Self::HostsFile, no_zone()) };
+                let Some(entry) = &provider.http else {
+                    // The configuration refuses a provider that nothing describes.
+                    let outcome = Outcome::deferred(Fault::Unread, "nothing describes its API");
+                    return (Self::HostsFile, Step::Done(Verdict::All(outcome)));
+                };
                 let session = HttpSession::new(provider, entry, credential, job.moment);
                 let (talk, step) = Conversation::begin(session, request);
                 (Self::Http(Box::new(talk)), step)
