@@ -447,6 +447,10 @@ fn misfit(key: &str, flag: Option<bool>, manners: &Manners) -> Option<String> {
     let unneeded = || "is not needed for a hosts file; remove it".to_owned();
     match scope {
         Scope::All => None,
+        // An entry that lists nothing replaces what is there, as true says.
+        Scope::Conditional if flag == Some(true) => {
+            (!looks && !manners.is_described()).then(unused)
+        }
         Scope::Conditional => (!looks && flag == Some(false)).then(|| {
             format!(
                 "cannot be false: the protocol {word} changes a record whatever it holds; remove it"

@@ -375,6 +375,7 @@ fn what_a_name_server_does_not_need_or_lacks_is_told() {
     provider(&format!("{SERVER}\nomit = \"keep\""), "means nothing to the protocol rfc2136");
     check_one(&format!("{GOOD}ttl = 60\n"), "host[1].ttl: is not said by the protocol desec");
     check_one(&format!("{GOOD}take-over = false\n"), "changes a record whatever it holds");
+    check_one(&format!("{GOOD}take-over = true\n"), "take-over: is not used by the protocol desec");
     check_one(&format!("{GOOD}key-name = \"home\"\n"), "is not used by the protocol desec");
     let key = GOOD.replace("token-file", "key-file");
     check_one(&key, "host[1].key-file: is not for the protocol desec; write token-file");
