@@ -12,6 +12,7 @@ use landlock::{
 
 use super::{Identity, KernelRules, PORTS_SINCE};
 use crate::core::confinement::{Needs, Ports, Unconfined};
+use crate::core::order;
 
 /// The newest version of the rules that was tested; the kernel's version is used if it is older. Later
 /// ones also limit datagrams and sockets of files, by which the C library asks caches and resolvers.
@@ -44,8 +45,9 @@ pub(super) fn restrict(needs: &Needs, abstract_sockets: bool) -> Result<KernelRu
         }
     }
     let is_open = |directory: &&PathBuf| held.identities.contains_key(*directory);
-    let opened =
-        |directories: &BTreeSet<PathBuf>| directories.iter().filter(is_open).cloned().collect();
+    let opened = |directories: &BTreeSet<PathBuf>| {
+        order::distinct(directories.iter().filter(is_open).cloned())
+    };
     let (read, write) = (opened(&needs.read), opened(&needs.write));
     held.needs = Needs { read, write, ports: needs.ports.clone() };
     match rules.restrict_self().map_err(refused)?.landlock {

@@ -12,6 +12,7 @@ use crate::config::{Config, HostConfig, SecretPlace, SourceRef};
 use crate::core::address::Family;
 use crate::core::address::echo::{self, Echo};
 use crate::core::confinement::{Needs, Ports};
+use crate::core::order;
 use crate::core::provider::Provider;
 use crate::core::server::Server;
 use crate::core::source::{Service, Source, SourceKind};
@@ -87,8 +88,8 @@ pub fn opened(needs: &Needs, state_dir: &Path) -> Needs {
         if is_own { path.clone() } else { nearest(path, &|_| true) }
     };
     Needs {
-        read: needs.read.iter().map(|path| nearest(path, &is_filled)).collect(),
-        write: needs.write.iter().map(write).collect(),
+        read: order::distinct(needs.read.iter().map(|path| nearest(path, &is_filled))),
+        write: order::distinct(needs.write.iter().map(write)),
         ports: needs.ports.clone(),
     }
 }

@@ -4,6 +4,7 @@
 //! Homing sorts some twenty kinds of short lists.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 /// Sorts `items` by their own order; equal ones keep their order.
 pub fn sort<T: Ord>(items: &mut [T]) {
@@ -34,6 +35,13 @@ pub fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
             to = from;
         }
     }
+}
+
+/// The set of `items`. The standard library's `collect` sorts them first, with a sort of its own.
+pub fn distinct<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeSet<T> {
+    let mut set = BTreeSet::new();
+    set.extend(items);
+    set
 }
 
 /// For each index of the sorted list, the index at which its item is now.

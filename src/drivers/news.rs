@@ -1,6 +1,6 @@
 //! The daemon's log of its rounds: each fact once, when it becomes true, not once a round.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info, warn};
@@ -10,6 +10,7 @@ use crate::core::address::standing::{ServiceId, Standings};
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::feature;
 use crate::core::memory::{Hold, HoldKind, Key, VerifyFinding};
+use crate::core::order;
 use crate::core::outcome::{Outcome, Rejection};
 use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
 use crate::core::settle::News as Settled;
@@ -80,7 +81,7 @@ impl News {
     fn services(&mut self, standings: &Standings) {
         let topic =
             |service: &ServiceId| format!("service {} {}", service.family.key(), service.name);
-        let told: BTreeSet<String> = standings.keys().map(topic).collect();
+        let told = order::distinct(standings.keys().map(topic));
         self.said.retain(|topic, _| !topic.starts_with("service ") || told.contains(topic));
         for (service, standing) in standings {
             let ServiceId { name, family } = service;
@@ -249,7 +250,7 @@ impl News {
 /// The names of hosts and of their providers, each once, separated by commas.
 fn whose(reports: &[&HostReport]) -> (String, String) {
     let hosts: Vec<_> = reports.iter().map(|report| report.key.host.to_string()).collect();
-    let providers: BTreeSet<_> = reports.iter().map(|r| r.key.provider.as_str()).collect();
+    let providers = order::distinct(reports.iter().map(|report| report.key.provider.as_str()));
     (hosts.join(", "), providers.into_iter().collect::<Vec<_>>().join(", "))
 }
 

@@ -12,6 +12,7 @@ use super::service::{self, Own, Service, Value};
 use super::{Credential, Draft, Host, Refresh, Remark, join, toml};
 use crate::config::secret::{for_shell, one_line};
 use crate::core::address::Family;
+use crate::core::order;
 use crate::core::protocol::manners::SecretKind;
 use crate::core::provider::Login;
 use crate::core::secret::Secret;
@@ -316,12 +317,10 @@ impl<'a> Writer<'a> {
     fn shared(&self, hosts: &[&Host], written: &BTreeSet<String>) -> String {
         let mut text = String::new();
         let addresses = hosts.iter().flat_map(|host| [&host.addresses.v4, &host.addresses.v6]);
-        let used: BTreeSet<usize> = addresses
-            .filter_map(|address| match address {
-                Address::From(source) => self.source_places.get(source).copied(),
-                Address::Auto | Address::Lost(_) | Address::Off => None,
-            })
-            .collect();
+        let used = order::distinct(addresses.filter_map(|address| match address {
+            Address::From(source) => self.source_places.get(source).copied(),
+            Address::Auto | Address::Lost(_) | Address::Off => None,
+        }));
         for (name, source) in used.iter().map(|place| &self.sources[*place]) {
             let header = format!("[source.{}]", toml::key(name));
             if !written.contains(&header) {
@@ -525,7 +524,7 @@ fn counting(hosts: &[Host]) -> Vec<&Host> {
 
 /// The headers of sections in `text`.
 fn headers(text: &str) -> BTreeSet<String> {
-    text.lines().filter(|line| line.starts_with('[')).map(str::to_owned).collect()
+    order::distinct(text.lines().filter(|line| line.starts_with('[')).map(str::to_owned))
 }
 
 impl Host {

@@ -13,6 +13,7 @@ use super::hook;
 use super::{Engine, HostReport, Planned, Report, Round, SAVE_LAG, has_something_to_say, traffic};
 use crate::core::address::PerFamily;
 use crate::core::memory::{Entry, HoldKind};
+use crate::core::order;
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
 use crate::core::pace::Pace;
 use crate::core::plan::{Candidate, Request, Schedule, Wish};
@@ -72,9 +73,7 @@ impl Round<'_> {
         // One server may know the secrets of several hosts.
         self.planned.iter().for_each(|plan| self.clients.conceal(&plan.access.credential.secret));
         let paces = self.engine.memory.paces.clone();
-        let speakers: BTreeSet<_> =
-            schedule.now.iter().flat_map(|request| &request.hosts).collect();
-        for place in speakers {
+        for place in order::distinct(schedule.now.iter().flat_map(|request| &request.hosts)) {
             leaving(self.entry_mut(*place));
         }
         for request in &schedule.now {

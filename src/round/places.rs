@@ -2,11 +2,10 @@
 //!
 //! Comes before every decision, of a round and of a command that only looks; the command does not save.
 
-use std::collections::BTreeSet;
-
 use super::credentials::{CredentialReader, HostAccess};
 use crate::config::Config;
 use crate::core::memory::{Key, Memory, ZoneKey};
+use crate::core::order;
 use crate::core::time::Timestamp;
 use crate::state::Store;
 
@@ -20,7 +19,7 @@ pub fn take_places(
     memory: &mut Memory,
     now: Timestamp,
 ) -> Vec<Result<HostAccess, String>> {
-    let configured: BTreeSet<&Key> = config.hosts.iter().map(|host| &host.host.key).collect();
+    let configured = order::distinct(config.hosts.iter().map(|host| &host.host.key));
     for (key, entry) in &mut memory.hosts {
         entry.note_configured(configured.contains(key), now);
     }

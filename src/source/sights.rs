@@ -20,6 +20,7 @@ use crate::core::address::interface::InterfaceName;
 use crate::core::address::renewal::Renewals;
 use crate::core::address::standing::{self, Lessons, ServiceAnswer, lessons};
 use crate::core::address::{Addresses, Family, unpublishable};
+use crate::core::order;
 use crate::core::plan::Seen;
 use crate::core::source::{Outside, Service, Source, SourceKind};
 use crate::core::text::Text;
@@ -82,8 +83,8 @@ pub async fn look(
     let mut spared: BTreeSet<(Question, Family)> = BTreeSet::new();
     loop {
         // An answer may make another question necessary.
-        let mut questions: BTreeSet<(Question, Family)> =
-            Wanted::each(config).filter_map(|wanted| sights.question(wanted)).collect();
+        let wanted = Wanted::each(config);
+        let mut questions = order::distinct(wanted.filter_map(|wanted| sights.question(wanted)));
         questions.retain(|question| {
             let Some(outside) = outside_of(config, *question) else { return true };
             let snapshot = sights.snapshot.as_ref();
@@ -276,8 +277,8 @@ impl Sights {
 
     /// The lessons of the services that were asked, question by question.
     pub fn lessons(&self, config: &Config) -> Lessons {
-        let chains: BTreeSet<(Vec<Question>, Family)> =
-            Wanted::each(config).map(|wanted| (self.chain(wanted), wanted.family)).collect();
+        let wanted = Wanted::each(config);
+        let chains = order::distinct(wanted.map(|wanted| (self.chain(wanted), wanted.family)));
         let mut all = Lessons::new();
         for (chain, family) in chains {
             let answers = self.answers_to(&chain, family);

@@ -13,6 +13,7 @@ use crate::core::address::interface::InterfaceName;
 use crate::core::address::prefix::Prefix;
 use crate::core::address::renewal::{Listed, Renewals};
 use crate::core::address::{Addresses, Family, PerFamily, Special, special, unpublishable};
+use crate::core::order;
 use crate::core::source::{Interface, Source, SourceKind};
 use crate::net::interface;
 use crate::os::kernel::{self, Listing};
@@ -295,8 +296,7 @@ fn around(index: u32, family: Family, addresses: &[KernelAddress]) -> io::Result
         let is_able = Family::of(address.address) == family && !down && !no_carrier;
         address.index != index && is_able && unpublishable(address.address, true).is_none()
     };
-    let others: BTreeSet<u32> = addresses.iter().filter(may).map(|a| a.index).collect();
-    for other in others {
+    for other in order::distinct(addresses.iter().filter(may).map(|a| a.index)) {
         if let Some(metric) = kernel::metric_by(other, family)? {
             best = best.into_iter().chain([(metric, other)]).min();
         }

@@ -728,11 +728,13 @@ fn renewals<'de, D: Deserializer<'de>>(list: D) -> Result<Cow<'static, Renewals>
 /// The elements of `list` that `read` can read, as it returns them.
 fn readable<'de, T, C, D>(list: D, read: impl Fn(&Value) -> Option<T>) -> Result<C, D::Error>
 where
-    C: FromIterator<T>,
+    C: Default + Extend<T>,
     D: Deserializer<'de>,
 {
     let list = Value::deserialize(list)?;
-    Ok(list.as_array().into_iter().flatten().filter_map(read).collect())
+    let mut all = C::default();
+    all.extend(list.as_array().into_iter().flatten().filter_map(read));
+    Ok(all)
 }
 
 impl Serialize for Renewals {

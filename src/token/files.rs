@@ -10,7 +10,6 @@
 //!
 //! A key has the first and the third (`dev1.key`, `dev1.key.new`).
 
-use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +17,7 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 use crate::config::SecretPlace;
 use crate::config::secret::{self, Flaw, SecretError};
+use crate::core::order;
 use crate::core::secret::Secret;
 use crate::os::disk::{self, Ownership};
 use crate::os::reason::reason;
@@ -306,7 +306,7 @@ pub fn refuse_collisions(files: &[&Path]) -> Result<(), Failure> {
 pub fn lock<'a>(files: impl IntoIterator<Item = &'a TokenFile>) -> Result<Vec<File>, Failure> {
     // A directory with several paths is locked once.
     let directory = |file: &TokenFile| disk::canonical(disk::directory(file.path()));
-    let directories: BTreeSet<PathBuf> = files.into_iter().map(directory).collect();
+    let directories = order::distinct(files.into_iter().map(directory));
     directories.iter().map(|directory| lock_directory(directory)).collect()
 }
 

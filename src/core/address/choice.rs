@@ -3,6 +3,7 @@
 //! Pure: a snapshot of the kernel's addresses comes in, a verdict on each comes out. The sources say
 //! which interfaces count; `address` knows which ranges may be published at all.
 
+use crate::core::order;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -138,10 +139,7 @@ impl Facts {
             let flags = Flags { outlived: false, ..a.flags };
             (a.address, a.prefix_length, a.index, a.interface.clone(), flags)
         };
-        let mut facts = BTreeSet::new();
-        // Not `collect`, which brings a sort of its own: three kilobytes.
-        facts.extend(addresses.into_iter().map(fact));
-        Self(facts)
+        Self(order::distinct(addresses.into_iter().map(fact)))
     }
 }
 

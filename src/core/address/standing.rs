@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Family;
 use crate::core::backoff::Backoff;
+use crate::core::order;
 use crate::core::time::Timestamp;
 
 /// A service in one family: it may tell the truth in one and be unreachable in the other.
@@ -116,7 +117,7 @@ impl ServiceStanding {
 /// The services that are skipped at `now`.
 pub fn aside(standings: &Standings, now: Timestamp) -> BTreeSet<ServiceId> {
     let aside = standings.iter().filter(|(_, standing)| standing.is_aside(now));
-    aside.map(|(service, _)| service.clone()).collect()
+    order::distinct(aside.map(|(service, _)| service.clone()))
 }
 
 /// The lessons of the answers to one question; `believed` is the address that was agreed on, if any.

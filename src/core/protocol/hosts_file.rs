@@ -3,11 +3,11 @@
 //! Our lines carry a mark; every other line is foreign and kept unchanged. Pure: text in, text
 //! out; the shell reads and replaces the file.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::name::Hostname;
+use crate::core::order;
 use crate::core::plan::{Update, Wish};
 
 /// The comment that marks a line as ours.
@@ -15,12 +15,12 @@ const MARK: &str = "# homing";
 
 /// The addresses that our own lines in `text` give to `host`.
 pub fn set(text: &str, host: &Hostname) -> PerFamily<Option<Addresses>> {
-    let ours: BTreeSet<IpAddr> = text
-        .lines()
-        .filter_map(own_line)
-        .filter(|(_, name)| *name == host.as_str())
-        .map(|(address, _)| address)
-        .collect();
+    let ours = order::distinct(
+        text.lines()
+            .filter_map(own_line)
+            .filter(|(_, name)| *name == host.as_str())
+            .map(|(address, _)| address),
+    );
     PerFamily::from_fn(|family| {
         Addresses::new(ours.iter().copied().filter(|&address| Family::of(address) == family))
     })

@@ -22,6 +22,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::{digest, hmac};
 
+use crate::core::order;
 use crate::core::protocol::Method;
 use crate::core::secret::{Guarded, Secret};
 use crate::core::time::Timestamp;
@@ -427,7 +428,7 @@ fn signed_headers(
         |name: &str| name.starts_with("content-") || own.is_some_and(|own| name.starts_with(own));
     let mut signed: Vec<_> = signed.filter(|(name, _)| counts(name)).collect();
     signed.push(("host".to_owned(), what.server.to_owned()));
-    signed.sort();
+    order::sort(&mut signed);
     signed
 }
 
@@ -463,8 +464,10 @@ fn query(sent: &str, order: Order) -> String {
         })
         .collect();
     match order {
-        Order::ByName => parameters.sort_by(|a, b| a.split('=').cmp(b.split('='))),
-        Order::Whole => parameters.sort(),
+        Order::ByName => {
+            order::sort_by(&mut parameters, |a, b| a.split('=').cmp(b.split('=')));
+        }
+        Order::Whole => order::sort(&mut parameters),
     }
     parameters.join("&")
 }

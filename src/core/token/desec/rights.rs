@@ -4,8 +4,6 @@
 //! levels (deSEC, documentation of token policies; measured August 2026). A single row says
 //! little: a narrower row may override it.
 
-use std::collections::BTreeSet;
-
 use crate::core::order;
 use crate::core::token::{Key, Policy, Rule};
 
@@ -101,7 +99,7 @@ pub fn may_write(rights: &[Right], record: &Key) -> bool {
 /// that is in no row: no other record is decided differently.
 pub fn excesses(rights: &[Right], is_covered: impl Fn(&Key) -> bool) -> Vec<Excess> {
     let named = |part: fn(&Key) -> Option<&String>| {
-        let parts: BTreeSet<_> = rights.iter().filter_map(|right| part(&right.key)).collect();
+        let parts = order::distinct(rights.iter().filter_map(|right| part(&right.key)));
         parts.into_iter().cloned().map(Some).chain([None]).collect::<Vec<_>>()
     };
     let zones = named(|key| key.zone.as_ref());

@@ -1,11 +1,10 @@
 //! The zone of each host, named by the account and never guessed; registered first if the command
 //! names it.
 
-use std::collections::BTreeSet;
-
 use super::DesecIssuer;
 use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
+use crate::core::order;
 use crate::core::outcome::{Refusal, Rejection};
 use crate::core::token::{Api, Duty, GIVEN_AWAY, full_name, is_public, zone_to_register};
 use crate::provider::Trouble;
@@ -105,12 +104,11 @@ impl DesecIssuer<'_> {
         if let Some(owner) = owner {
             let sets = self.account.record_sets(owner).await;
             let sets = sets.map_err(|trouble| self.failed(&trouble, "reading the parent zone"))?;
-            let names: BTreeSet<String> = sets
+            let names = sets
                 .iter()
                 .map(|set| full_name(&set.subname, owner.as_str()))
-                .filter(|name| name == zone.as_str() || name.ends_with(&format!(".{zone}")))
-                .collect();
-            for name in names {
+                .filter(|name| name == zone.as_str() || name.ends_with(&format!(".{zone}")));
+            for name in order::distinct(names) {
                 self.tell(&format!(
                     "  ! {name} moves from {owner} into the new zone, which is empty: its records \
                      must be set there again, and its token issued anew"
