@@ -43,6 +43,7 @@ mod own_token;
 mod pages;
 mod places;
 mod played;
+mod power;
 mod powerdns;
 mod programs;
 mod protocols;

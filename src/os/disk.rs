@@ -246,7 +246,13 @@ pub fn open_or_create(path: &Path) -> io::Result<Option<File>> {
 pub fn create_directory(path: &Path) -> io::Result<()> {
     let (place, _hand) = writable(path)?;
     place.make_directory()?;
-    hand_over_to_author(&place.open_directory()?)
+    hand_over_to_author(&place.open_directory()?)?;
+    // Else a loss of power could take the directory with everything that was synced in it.
+    place.sync().or_else(|error| match error.kind() {
+        // Who may write to the directory above but not read it cannot sync it.
+        io::ErrorKind::PermissionDenied => Ok(()),
+        _ => Err(error),
+    })
 }
 
 /// Checks whether something could be made at `path`, without making it.

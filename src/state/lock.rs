@@ -23,6 +23,9 @@ const FILE: &str = "homing.lock";
 /// The most bytes that are read of a file here; none of them is larger.
 const MOST: u64 = 4096;
 
+/// The most bytes of a daemon's line.
+const LONGEST_LINE: usize = 80;
+
 /// The file with the holder that a run of `--once` has reported last.
 const TOLD: &str = "homing.told";
 
@@ -77,13 +80,15 @@ pub fn take(dir: &Path, who: &str) -> Result<File, LockRefusal> {
     Ok(file)
 }
 
-/// Whether `file`, which was not read from yet, holds only the content of a lock; a power cut
-/// leaves zeros.
+/// Whether `file`, which was not read from yet, holds only the content of a lock, or what a power cut
+/// has left of one: a part of the line is missing, or zeros.
 fn is_lock(file: &mut File) -> io::Result<bool> {
-    let mut text = Vec::new();
-    file.take(MOST).read_to_end(&mut text)?;
-    let line = std::str::from_utf8(&text).ok().and_then(HolderLine::parse);
-    Ok(line.is_some() || text.iter().all(|byte| *byte == 0))
+    let mut bytes = Vec::new();
+    file.take(MOST).read_to_end(&mut bytes)?;
+    bytes.retain(|byte| *byte != 0);
+    // `zip` ends with the shorter one: the word may be cut, too.
+    let is_ours = bytes.iter().zip(DAEMON.bytes().chain([b' '])).all(|(byte, ours)| *byte == ours);
+    Ok(is_ours && bytes.len() <= LONGEST_LINE)
 }
 
 /// The daemon that runs on the state in `dir`, if there is one; takes no lock and does not wait.
@@ -280,9 +285,32 @@ mod tests {
         assert_eq!(HolderLine::parse(&line.to_string()), Some(line));
         let line = HolderLine { tick: None, ..line };
         assert_eq!(HolderLine::parse(&line.to_string()), Some(line));
+        let longest = HolderLine { pid: u32::MAX, tick: Some(u64::MAX), ..line };
+        assert!(longest.to_string().len() <= LONGEST_LINE);
         for wrong in ["", "daemon", "once 7 since 2027-01-15T08:00:00Z tick 9", "\u{0}\u{0}"] {
             assert_eq!(HolderLine::parse(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn what_a_power_cut_leaves_of_a_line_is_a_lock_and_nobody_elses_file_is() {
+        let path = std::env::temp_dir().join(format!("homing-cut-lock-{}", std::process::id()));
+        let is = |text: &str| {
+            fs::write(&path, text).unwrap();
+            is_lock(&mut File::open(&path).unwrap()).unwrap()
+        };
+        let line = HolderLine { pid: 7, since: Timestamp::from_secs(1_800_000_000), tick: Some(9) };
+        let line = line.to_string();
+        for end in 0..=line.len() {
+            assert!(is(&line[..end]) && is(&format!("{}\0\0", &line[..end])), "{end}");
+        }
+        assert!(is(&format!("{line}tick 9\n")), "the end of a longer one");
+        assert!(is(&"\0".repeat(5000)));
+        let long = format!("daemon {}", "x".repeat(LONGEST_LINE));
+        for other in ["of root\n", "daemons\n", "\0of root\n", " daemon 7", &long] {
+            assert!(!is(other), "{other:?}");
+        }
+        fs::remove_file(path).unwrap();
     }
 
     #[test]

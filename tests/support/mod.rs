@@ -8,6 +8,7 @@ pub mod home;
 pub mod line;
 pub mod name_servers;
 pub mod netns;
+pub mod power;
 #[expect(clippy::duplicate_mod, reason = "the two pretended servers share some of their parts")]
 #[path = "../../contrib/rails/server/mod.rs"]
 pub mod rails;
