@@ -350,3 +350,194 @@ fn a_hosts_file_is_the_old_one_or_the_new_one_with_every_line_of_others() {
         assert_eq!((next.read("etc/hosts"), next.read("etc/ours")), (all, line("c")), "{at:?}");
     }
 }
+
+#[cfg(feature = "tokens")]
+mod tokens {
+    use std::iter;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use super::*;
+    use crate::support::account;
+    use account::{DEV1, HOST, ZONE, desk, ours, the_one, token_command};
+    use sandbox::{Api, Token};
+
+    const ISSUE: &[&str] = &["issue", HOST];
+    const ROTATE: &[&str] = &["rotate", HOST];
+
+    fn is_secret(text: &str) -> bool {
+        text.len() > 20 && text.ends_with('\n') && text.lines().count() == 1
+    }
+
+    fn is_receipt(text: &str) -> bool {
+        text.starts_with("{\n") && text.contains("\"fingerprint\"") && text.ends_with("\n}\n")
+    }
+
+    fn kept() -> Vec<Kept> {
+        vec![
+            Kept { path: "token", is_whole: is_secret },
+            Kept { path: "token.old", is_whole: is_secret },
+            Kept { path: "token.receipt", is_whole: is_receipt },
+        ]
+    }
+
+    #[test]
+    fn receipts_and_secrets_are_the_old_ones_or_the_new_ones() {
+        let (sandbox, home) = desk(Api::Current, DEV1);
+        let by_hand = "made-by-hand-in-the-browser";
+        sandbox.with_account(|account| account.tokens.push(Token::management("mine", by_hand)));
+        home.secret("token", by_hand);
+        let test = "receipts_and_secrets_are_the_old_ones_or_the_new_ones";
+        let Some(recorder) = recorder(test, &home) else { return };
+        let run = |arguments| finish(&recorder, token_command(&home, arguments), 0);
+        run(ISSUE);
+        assert_eq!(home.read("token.old").trim(), by_hand);
+        for _ in 0..2 {
+            run(ROTATE);
+            run(ISSUE);
+        }
+        run(&["audit", HOST]);
+        run(&["revoke", HOST]);
+        run(ISSUE);
+        super::run(&recorder, &home, &["--once"], 0);
+        let cuts = cut_everywhere(&recorder, &home, &kept());
+        assert!(cuts.count >= 1000, "only {} cuts", cuts.count);
+        for (image, at) in cuts.sample(STARTS) {
+            let next = after_cut(image, &home);
+            let ran = next.run(&["check"]);
+            let said = format!("{}{}", ran.out, ran.err);
+            assert!(!said.contains("damaged") && !said.contains("cannot"), "{at:?}: {ran:#?}");
+        }
+    }
+
+    /// Cuts a run of `command` after each of its changes, and checks that the secret in use, if any, works
+    /// and that the next run ends with the one token.
+    #[track_caller]
+    fn cut_and_go_on(test: &str, begun: impl Fn() -> (Sandbox, Home) + Sync, command: &[&str]) {
+        const AT_ONCE: usize = 12;
+        let (_sandbox, home) = begun();
+        let Some(model) = recorder(test, &home) else { return };
+        finish(&model, token_command(&home, command), 0);
+        let changes = model.steps().iter().filter(|step| **step != Step::Said).count();
+        assert!(changes > AT_ONCE, "only {changes} changes");
+        let next = AtomicUsize::new(1);
+        thread::scope(|scope| {
+            for _ in 0..AT_ONCE {
+                scope.spawn(|| {
+                    // They wait most of the time: Homing keeps deSEC's pace.
+                    let (sandbox, home) = begun();
+                    let account = sandbox.with_account(|account| account.clone());
+                    let image = power::image(&home.path(""));
+                    let numbers = iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+                    for number in numbers.take_while(|number| *number <= changes) {
+                        sandbox.with_account(|now| *now = account.clone());
+                        let home = power::home_of(&image);
+                        cut_at(&sandbox, &model.again(&home), &home, command, number);
+                    }
+                });
+            }
+        });
+    }
+
+    fn cut_at(
+        sandbox: &Sandbox,
+        recorder: &Recorder,
+        home: &Home,
+        command: &[&str],
+        number: usize,
+    ) {
+        let mut cut = token_command(home, command);
+        recorder.cut(&mut cut, number);
+        assert_eq!(cut.output().unwrap().status.code(), Some(137));
+        sandbox.await_quiet().unwrap();
+        let account = sandbox.with_account(|account| account.clone());
+        let (mut disk, steps) = (recorder.before(), recorder.steps());
+        steps.iter().for_each(|step| disk.take(step));
+        let losses = [Loss::Everything, Loss::Data, Loss::Chance(number as u64)];
+        for image in BTreeSet::from(losses.map(|loss| disk.after(loss))) {
+            sandbox.with_account(|now| *now = account.clone());
+            let (home, story) = (power::home_of(&image), story(&steps));
+            let (used, tokens) = (home.read("token"), ours(sandbox));
+            let works = tokens.iter().any(|token| token.secret == used.trim());
+            assert!(used.is_empty() || works, "{used:?} {tokens:#?}\n{story}");
+            let ran = Ran::from(token_command(&home, command).output().unwrap());
+            assert_eq!(ran.code, 0, "{ran:#?}\n{story}");
+            assert!(is_of_file(&the_one(sandbox), &home), "{ran:#?}\n{story}");
+            let names: Vec<_> = power::image(&home.path("")).into_keys().collect();
+            assert_eq!(
+                names,
+                ["config.toml", "token", "token.receipt"].map(PathBuf::from),
+                "{story}"
+            );
+        }
+    }
+
+    fn is_of_file(token: &Token, home: &Home) -> bool {
+        token.secret == home.read("token").trim() && home.read("token.receipt").contains(&token.id)
+    }
+
+    #[test]
+    fn a_token_that_was_being_made_when_the_power_failed_is_made_by_the_next_run() {
+        let test = "a_token_that_was_being_made_when_the_power_failed_is_made_by_the_next_run";
+        cut_and_go_on(test, || desk(Api::Current, DEV1), ISSUE);
+    }
+
+    #[test]
+    fn a_token_that_was_being_replaced_when_the_power_failed_is_replaced_by_the_next_run() {
+        const TEST: &str =
+            "a_token_that_was_being_replaced_when_the_power_failed_is_replaced_by_the_next_run";
+        let begun = || {
+            let (sandbox, home) = desk(Api::Current, DEV1);
+            assert_eq!(account::token(&home, ISSUE).code, 0);
+            (sandbox, home)
+        };
+        cut_and_go_on(TEST, begun, ROTATE);
+    }
+
+    #[test]
+    fn a_key_that_was_shown_is_not_forgotten() {
+        // Nobody listens there: a key waits until the server knows it.
+        let home = Home::new(&format!(
+            "[provider.own]\nprotocol = \"rfc2136\"\nserver = \"127.0.0.1:1\"\n\n\
+             [source.here]\nstatic = \"198.51.100.7\"\nallow-private = true\n\n\
+             [[host]]\nname = \"{HOST}\"\nzone = \"{ZONE}\"\nprovider = \"own\"\nkey-file = \"key\"\n\
+             ipv4 = \"here\"\nipv6 = \"off\"\n"
+        ));
+        let Some(recorder) = recorder("a_key_that_was_shown_is_not_forgotten", &home) else {
+            return;
+        };
+        for command in [ISSUE, ROTATE, ROTATE] {
+            finish(&recorder, token_command(&home, command), 75);
+        }
+        assert!(home.read("key.new").contains("secret"));
+        let is_whole = |text: &str| text.starts_with("key \"") && text.ends_with("};\n");
+        let cuts = cut_everywhere(&recorder, &home, &[Kept { path: "key", is_whole }]);
+        assert!(cuts.count >= 100, "only {} cuts", cuts.count);
+    }
+}
+
+#[cfg(feature = "import")]
+#[test]
+fn a_secret_that_was_imported_is_not_forgotten() {
+    let home = Home::new("");
+    let old = "server=update.dedyn.io login=a password=hunter-one one.example.com\n\
+               server=dynv6.com login=b password=hunter-two two.example.com\n";
+    home.write("old.conf", old, 0o600);
+    let Some(recorder) = recorder("a_secret_that_was_imported_is_not_forgotten", &home) else {
+        return;
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
+    command.args(["import", "ddclient", "old.conf", "--secrets-dir", "secrets"]);
+    finish(
+        &recorder,
+        {
+            command.env_clear().current_dir(home.path(""));
+            command
+        },
+        0,
+    );
+    let is_whole = |text: &str| text.starts_with("hunter-") && text.ends_with('\n');
+    let paths = ["secrets/one.example.com.token", "secrets/two.example.com.token"];
+    let cuts = cut_everywhere(&recorder, &home, &paths.map(|path| Kept { path, is_whole }));
+    assert!(cuts.count >= 100, "only {} cuts", cuts.count);
+}

@@ -186,9 +186,15 @@ impl TokenFile {
         let failed =
             |error| Failure::of_file(&path, "cannot be written", &error).then(MAKE_WRITABLE);
         let text = disk::read_text(&self.path, LARGEST).map_err(failed)?.unwrap_or_default();
-        let mut file = disk::create(&path, self.ownership).map_err(failed)?;
-        disk::fill(&mut file, text.as_bytes()).map_err(failed)?;
-        disk::sync_directory(disk::directory(&path)).map_err(failed)
+        let new = with_ending(&path, ".new");
+        let mut file = disk::create(&new, self.ownership).map_err(failed)?;
+        disk::fill(&mut file, text.as_bytes()).and_then(|()| disk::replace(&new, &path)).map_err(
+            |error| {
+                // It would hold a secret that nobody looks for there.
+                let _ = disk::remove(&new);
+                failed(error)
+            },
+        )
     }
 
     /// Creates the next secret's empty file: an unwritable directory shows before anything is sent.
@@ -231,9 +237,10 @@ impl TokenFile {
         Ok(())
     }
 
-    /// Writes the next secret's whole file, and syncs it to the disk.
+    /// Writes the next secret's whole file, and syncs it and its name to the disk.
     pub fn keep(&self, file: &mut File, text: &str) -> Result<(), Failure> {
-        disk::fill(file, text.as_bytes()).map_err(|error| {
+        let synced = || disk::sync_directory(disk::directory(&self.path));
+        disk::fill(file, text.as_bytes()).and_then(|()| synced()).map_err(|error| {
             self.remove_new();
             self.not_written(&error)
         })
@@ -288,7 +295,7 @@ impl TokenFile {
 /// Refuses a file whose next secret or receipt would overwrite another of `files`.
 pub fn refuse_collisions(files: &[&Path]) -> Result<(), Failure> {
     for path in files {
-        for ending in [".new", ".receipt", ".new.receipt", ".receipt.new", ".old"] {
+        for ending in [".new", ".receipt", ".new.receipt", ".receipt.new", ".old", ".old.new"] {
             let taken = with_ending(path, ending);
             if files.contains(&taken.as_path()) {
                 let (path, taken) = (path.display(), taken.display());

@@ -75,9 +75,21 @@ impl Recorder {
         if !compiler.status().is_ok_and(|status| status.success()) {
             return None;
         }
+        Some(Self::with(tools, home))
+    }
+
+    /// A recorder like this one for another home.
+    pub fn again(&self, home: &Home) -> Self {
+        let tools = Home::new("");
+        let library = "recorder.so";
+        fs::copy(self.tools.path(library), tools.path(library)).expect("a test's own step works");
+        Self::with(tools, home)
+    }
+
+    fn with(tools: Home, home: &Home) -> Self {
         let root = fs::canonicalize(home.path("")).expect("a test's own step works");
         let before = Disk::of(&root);
-        Some(Self { tools, root, before })
+        Self { tools, root, before }
     }
 
     /// Records what `command` will do.
@@ -88,7 +100,7 @@ impl Recorder {
             .env("HOMING_TEST_RECORD", self.tools.path("record"));
     }
 
-    /// Ends `command` right after that step of its own, counted from 1.
+    /// Records what `command` will do until the change of that number, counted from 1, ends it.
     pub fn cut(&self, command: &mut Command, after: usize) {
         self.watch(command);
         command.env("HOMING_TEST_CUT", after.to_string());

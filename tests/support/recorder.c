@@ -2,7 +2,7 @@
  * the file HOMING_TEST_RECORD: a line `WORD NUMBER NUMBER LENGTH LENGTH`, then two texts of these
  * lengths (see recorder.rs). What the program says to anybody, by a socket or by its outputs, is a
  * record as well, made before it is said. With HOMING_TEST_CUT=N the program ends right after its
- * record N, as by a cut of power. */
+ * change N, as by a cut of power. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -64,7 +64,7 @@ static void note(const char *word, long a, long b, const void *x, size_t m, cons
     struct iovec parts[] = {{head, length}, {(void *)x, m}, {(void *)y, n}};
     if (syscall(SYS_writev, record, parts, 3) != (long)(length + m + n))
         abort();
-    if (left > 0 && --left == 0)
+    if (left > 0 && strcmp(word, "said") && --left == 0)
         syscall(SYS_exit_group, 137);
 }
 
