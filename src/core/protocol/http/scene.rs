@@ -313,12 +313,19 @@ impl<'a> Session<'a> {
         form: Form,
         scenes: impl Iterator<Item = Scene<'v>>,
     ) -> Option<Value<'v>> {
-        let mut texts = Vec::new();
+        let mut joined = None;
         for scene in scenes {
             let value = |name: &str| self.value(name, form, &scene);
-            texts.push(item.fill(form, &value).ok()?.expose().to_owned());
+            let next = item.fill(form, &value).ok()?;
+            match &mut joined {
+                None => joined = Some(next),
+                Some(joined) => {
+                    joined.push(&self.entry.glue);
+                    joined.append(next);
+                }
+            }
         }
-        (!texts.is_empty()).then(|| Value::Ready(Cow::Owned(texts.join(&self.entry.glue))))
+        joined.map(Value::Filled)
     }
 
     /// The time to live to state: the host's, else the listed record's, else the entry's; a removal
@@ -389,5 +396,52 @@ fn addresses(wishes: &PerFamily<Wish>, family: Family) -> Option<String> {
     match &wishes[family] {
         Wish::Set(addresses) => Some(addresses.to_string()),
         Wish::Leave | Wish::Remove => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::address::Addresses;
+    use crate::core::protocol::http::tree::Tree;
+    use crate::core::protocol::manners::Protocol;
+    use crate::core::provider_key::ProviderKey;
+    use crate::core::secret::HIDDEN;
+
+    #[test]
+    fn a_secret_in_a_part_that_is_repeated_is_not_shown() {
+        let text = |text: &str| Tree::Text(Cow::Owned(text.to_owned()));
+        let table = |name: &str, value| Tree::Table(vec![(Cow::Owned(name.to_owned()), value)]);
+        let post = vec![
+            ("post".into(), text("https://dns.example.net/set")),
+            ("json".into(), text("[{items}]")),
+        ];
+        let settings = vec![
+            (ProviderKey::Set, Tree::Table(post)),
+            (ProviderKey::Item, text(r#"{"ip":"{address}","key":"{secret}"}"#)),
+            (ProviderKey::Answer, table("updated", text("200 json"))),
+        ];
+        let mut provider = Protocol::Http.defaults("x".into());
+        provider.describe(settings).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+        let entry = provider.http.as_ref().unwrap();
+        let secret = Secret::new("s3cret");
+        let credential = Credential { login: String::new(), secret };
+        let addresses = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().unwrap());
+        let wishes =
+            PerFamily { v4: Wish::Set(Addresses::new(addresses).unwrap()), v6: Wish::Leave };
+        let host = "a.example.com".parse().unwrap();
+        let update = Update { host, wishes };
+        let scene = Scene { family: Some(Family::V4), ..Scene::of(&update, None, None) };
+        let mut session = Session::new(&provider, entry, &credential, Moment::default());
+        let request = session.request(entry.step(StepKind::Set).unwrap(), &scene).unwrap();
+        let body = request.body.as_ref().unwrap().parts().1;
+        let expect = |secret: &str| {
+            let item = |address| format!(r#"{{"ip":"{address}","key":"{secret}"}}"#);
+            format!("[{},{}]", item("192.0.2.1"), item("192.0.2.2"))
+        };
+        assert_eq!(body.expose(), expect("s3cret"));
+        assert_eq!(body.to_string(), expect(HIDDEN));
+        // Whoever sends it knows that it must not come back in a message.
+        assert_eq!(body.secrets().count(), 2);
     }
 }

@@ -46,6 +46,8 @@ pub enum Value<'a> {
     Ready(Cow<'a, str>),
     /// A secret, which is written in the template's form and never shown.
     Secret(Cow<'a, Secret>),
+    /// What another template was filled to, in this one's form: its secrets stay hidden.
+    Filled(Guarded),
 }
 
 /// The place without a value that ends the filling of a template.
@@ -130,6 +132,7 @@ impl Template {
                     Value::Secret(secret) => {
                         text.push_secret(&secret, &form.write(secret.expose()));
                     }
+                    Value::Filled(filled) => text.append(filled),
                 },
                 Piece::If { name, has_value, part } => {
                     // An empty value, such as the label of a zone's own name, counts as none.
@@ -148,6 +151,7 @@ impl Value<'_> {
         match self {
             Self::Text(text) | Self::Ready(text) => text.is_empty(),
             Self::Secret(secret) => secret.expose().is_empty(),
+            Self::Filled(filled) => filled.expose().is_empty(),
         }
     }
 }
