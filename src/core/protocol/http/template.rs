@@ -58,7 +58,7 @@ impl Template {
     /// The template in `text`; the error says what is wrong with it.
     pub fn parse(text: &Text) -> Result<Self, String> {
         let mut rest = text.clone();
-        let template = pieces(&mut rest, false)?;
+        let template = pieces(&mut rest, 0)?;
         Ok(template)
     }
 
@@ -174,8 +174,12 @@ impl Form {
     }
 }
 
-/// Reads pieces up to the end of the text, or of the part that `is_part` says it is in.
-fn pieces(rest: &mut Text, is_part: bool) -> Result<Template, String> {
+/// How many parts may lie in one another: reading and filling them takes the stack for each.
+const DEEPEST: usize = 16;
+
+/// Reads pieces up to the end of the text, or of the part that it is in, which lies in `depth` parts.
+fn pieces(rest: &mut Text, depth: usize) -> Result<Template, String> {
+    let is_part = depth > 0;
     let mut found = Vec::new();
     // The braces of JSON that are open: the first one that closes nothing ends the part.
     let mut open = 0_usize;
@@ -202,7 +206,7 @@ fn pieces(rest: &mut Text, is_part: bool) -> Result<Template, String> {
             (_, b'a'..=b'z' | b'?' | b'!') => {
                 push_fixed(&mut found, take(rest, at));
                 take(rest, 1);
-                found.push(piece(rest)?);
+                found.push(piece(rest, depth)?);
                 from = 0;
             }
             _ => {
@@ -213,8 +217,8 @@ fn pieces(rest: &mut Text, is_part: bool) -> Result<Template, String> {
     }
 }
 
-/// Reads one place, whose opening brace is read already.
-fn piece(rest: &mut Text) -> Result<Piece, String> {
+/// Reads one place, whose opening brace is read already; see [`pieces`] about `depth`.
+fn piece(rest: &mut Text, depth: usize) -> Result<Piece, String> {
     let has_value = match rest.as_bytes().first() {
         Some(b'?') => Some(true),
         Some(b'!') => Some(false),
@@ -234,9 +238,12 @@ fn piece(rest: &mut Text) -> Result<Piece, String> {
             take(rest, 1);
             Ok(Piece::Value(name))
         }
+        (Some(_), Some(b' ')) if depth == DEEPEST => {
+            Err(format!("has more than {DEEPEST} conditions in one another"))
+        }
         (Some(has_value), Some(b' ')) => {
             take(rest, 1);
-            Ok(Piece::If { name, has_value, part: pieces(rest, true)? })
+            Ok(Piece::If { name, has_value, part: pieces(rest, depth + 1)? })
         }
         (None, _) => Err(format!("has a place {{{name} that nothing closes")),
         (Some(_), _) => Err(format!("needs a blank and a text after the condition on {name}")),
@@ -333,5 +340,18 @@ mod tests {
         ] {
             assert_eq!(Template::parse(&Cow::Borrowed(text)), Err(expect.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn conditions_lie_in_one_another_to_a_depth() {
+        let nested = |depth: usize| {
+            let text = ["{?a ".repeat(depth), "}".repeat(depth)].concat();
+            Template::parse(&Cow::Owned(text)).map(|template| template.has("a"))
+        };
+        assert_eq!(nested(DEEPEST), Ok(true));
+        let expect = Err("has more than 16 conditions in one another".to_owned());
+        assert_eq!(nested(DEEPEST + 1), expect);
+        // As many as a configuration has room for.
+        assert_eq!(nested(250_000), expect);
     }
 }
