@@ -301,6 +301,22 @@ enum ReceiptFault {
     Newer,
 }
 
+/// The form of a receipt without a file, for `contrib/fuzz`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use super::Receipt;
+
+    /// The content of the file that holds `receipt`.
+    pub fn text(receipt: &Receipt) -> String {
+        super::text(receipt)
+    }
+
+    /// The receipt in `text`; the error says why it is none.
+    pub fn parse(text: &str) -> Result<Receipt, String> {
+        super::parse(text).map_err(|fault| format!("{fault:?}"))
+    }
+}
+
 fn text(receipt: &Receipt) -> String {
     let moment = |moment: Option<Timestamp>| moment.map(|at| rfc3339_seconds(at).to_string());
     let form = Form {

@@ -12,6 +12,8 @@ mod portable;
 #[cfg(target_os = "linux")]
 mod watcher;
 
+#[cfg(all(fuzzing, target_os = "linux"))]
+pub use netlink::fuzzing;
 #[cfg(target_os = "linux")]
 pub use netlink::{
     addresses, delegated, interface, listing, metric_by, route, route_by, route_from,
@@ -22,6 +24,8 @@ pub use portable::{
 };
 #[cfg(target_os = "linux")]
 pub use watcher::Watcher;
+#[cfg(all(fuzzing, target_os = "linux"))]
+pub use watcher::noted;
 
 use crate::core::address::renewal::Listed;
 

@@ -3,6 +3,9 @@
 
 mod upnp;
 
+#[cfg(fuzzing)]
+pub use self::upnp::fuzzing;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;

@@ -11,3 +11,6 @@ pub mod sights;
 pub mod snapshot;
 mod stun;
 mod web;
+
+#[cfg(fuzzing)]
+pub use self::gateway::fuzzing;

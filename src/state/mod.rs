@@ -238,6 +238,23 @@ impl Store {
     }
 }
 
+/// The form of the file without a file, for `contrib/fuzz`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use super::{Salt, form};
+    use crate::core::memory::Memory;
+
+    /// The content of the file that keeps `memory`.
+    pub fn bytes(memory: &Memory) -> Vec<u8> {
+        form::bytes(memory, &Salt([7; 16]))
+    }
+
+    /// The memory that the content `text` keeps; the error says why it keeps none.
+    pub fn parse(text: &str) -> Result<Memory, String> {
+        form::parse(text).map(|(memory, _)| memory).map_err(|fault| format!("{fault:?}"))
+    }
+}
+
 impl Salt {
     fn key(&self) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, &self.0)

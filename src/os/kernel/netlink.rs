@@ -470,3 +470,47 @@ fn failure(payload: &[u8]) -> Option<Errno> {
 fn invalid(error: DecodeError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
+
+/// What the readers make of the kernel's messages, for `contrib/fuzz`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use super::{Listed, Prefix, Route, delegated_prefix, kernel_address, link, messages};
+    use super::{failure, metric_in, route_in};
+
+    /// What every reader makes of one message, of whatever type it is.
+    #[derive(Debug, Eq, PartialEq)]
+    pub struct Reading {
+        /// The message without its header.
+        pub payload: Vec<u8>,
+        /// An address.
+        pub address: Option<Listed>,
+        /// The number and the name of an interface.
+        pub link: Option<(u32, String)>,
+        /// A route.
+        pub route: Option<Route>,
+        /// A delegated prefix.
+        pub delegated: Option<Prefix>,
+        /// The metric of a route.
+        pub metric: Option<u32>,
+        /// Whether it is an error.
+        pub is_failure: bool,
+    }
+
+    /// The messages in `datagram`, up to the first that is none.
+    pub fn read(datagram: &[u8]) -> Vec<Reading> {
+        let whole = messages(datagram).map_while(Result::ok);
+        let reading = whole.map(|message| {
+            let payload = message.payload();
+            Reading {
+                address: kernel_address(payload),
+                link: link(payload).map(|(index, link)| (index, link.name)),
+                route: route_in(payload),
+                delegated: delegated_prefix(payload),
+                metric: metric_in(payload),
+                is_failure: failure(payload).is_some(),
+                payload: payload.to_vec(),
+            }
+        });
+        reading.collect()
+    }
+}

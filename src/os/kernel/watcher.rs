@@ -91,6 +91,14 @@ fn overrun(links: &mut BTreeMap<u32, Link>, changes: &mut Changes) {
     changes.overrun = true;
 }
 
+/// The changes that `datagram` reports to a listener that knows no interface yet, for `contrib/fuzz`.
+#[cfg(fuzzing)]
+pub fn noted(datagram: &[u8]) -> Changes {
+    let mut changes = Changes::default();
+    note(datagram, &mut BTreeMap::new(), &mut changes);
+    changes
+}
+
 /// Notes the events in `datagram` that may matter.
 fn note(datagram: &[u8], links: &mut BTreeMap<u32, Link>, changes: &mut Changes) {
     for message in messages(datagram) {

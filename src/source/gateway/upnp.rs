@@ -195,3 +195,19 @@ fn text(node: Node<'_, '_>, name: &str) -> Option<String> {
     let child = node.children().find(|child| child.tag_name().name() == name)?;
     Some(child.text().unwrap_or_default().trim().to_owned())
 }
+
+/// What gateways say in XML, for `contrib/fuzz`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use crate::core::wire::gateway::upnp::{Description, Reply};
+
+    /// The description in `xml`, if it is one.
+    pub fn description(xml: &str) -> Option<Description> {
+        super::description(xml).ok()
+    }
+
+    /// The answer to the question for the address in `xml`, if it is one.
+    pub fn reply(xml: &str) -> Option<Reply> {
+        super::reply(xml).ok()
+    }
+}
