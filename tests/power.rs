@@ -358,15 +358,17 @@ mod tokens {
     use std::thread;
 
     use super::*;
-    use crate::support::account;
+    use crate::support::{account, rails};
     use account::{DEV1, HOST, ZONE, desk, ours, the_one, token_command};
+    use rails::world::MINTER;
+    use rails::{Rails, Release, World};
     use sandbox::{Api, Token};
 
     const ISSUE: &[&str] = &["issue", HOST];
     const ROTATE: &[&str] = &["rotate", HOST];
 
     fn is_secret(text: &str) -> bool {
-        text.len() > 20 && text.ends_with('\n') && text.lines().count() == 1
+        text.len() > 16 && text.ends_with('\n') && text.lines().count() == 1
     }
 
     fn is_receipt(text: &str) -> bool {
@@ -492,6 +494,33 @@ mod tokens {
             (sandbox, home)
         };
         cut_and_go_on(TEST, begun, ROTATE);
+    }
+
+    #[test]
+    fn receipts_and_secrets_of_powerdns_on_rails_are_the_old_ones_or_the_new_ones() {
+        const AT: &str = "dev1.example.com";
+        let mut world = World::new(Release::Later);
+        world.add_domain("example.com");
+        world.add_record(AT, "A", "192.0.2.1");
+        let rails = Rails::start(world).unwrap();
+        let home = Home::new(&format!(
+            "[provider.house]\nprotocol = \"powerdns-on-rails\"\nserver = \"{}\"\n\n\
+             [source.here]\nstatic = \"198.51.100.7\"\nallow-private = true\n\n\
+             [[host]]\nname = \"{AT}\"\nprovider = \"house\"\nzone = \"example.com\"\n\
+             token-file = \"token\"\nipv4 = \"here\"\nipv6 = \"off\"\n",
+            rails.url()
+        ));
+        home.secret("password", MINTER.1);
+        let test = "receipts_and_secrets_of_powerdns_on_rails_are_the_old_ones_or_the_new_ones";
+        let Some(recorder) = recorder(test, &home) else { return };
+        let file = home.path("password").display().to_string();
+        let user = ["--management-user", MINTER.0, "--management-password-file", &file];
+        for action in ["issue", "rotate", "rotate", "audit", "revoke", "issue"] {
+            let user = if ["audit", "revoke"].contains(&action) { &[][..] } else { &user };
+            run(&recorder, &home, &[&["token", action, AT], user].concat(), 0);
+        }
+        let cuts = cut_everywhere(&recorder, &home, &kept());
+        assert!(cuts.count >= 500, "only {} cuts", cuts.count);
     }
 
     #[test]
