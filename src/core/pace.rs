@@ -21,7 +21,7 @@ pub struct Pace {
 }
 
 /// When requests of one zone left, and until when the provider wants none.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct History {
     /// When the last requests left, oldest first.
     pub sent: VecDeque<Timestamp>,

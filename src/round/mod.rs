@@ -573,7 +573,7 @@ impl Round<'_> {
 /// Remembers what the hosts file itself shows to be right: a state that was lost, or whose last
 /// answer was never saved, would otherwise show for ever an update that is never sent.
 fn learn(
-    entry: btree_map::Entry<'_, Key, Entry>,
+    entry: btree_map::Entry<'_, Key, Box<Entry>>,
     stands: &PerFamily<Stand>,
     seen: &PerFamily<Seen>,
     now: Timestamp,
@@ -585,7 +585,7 @@ fn learn(
     let entry = match entry {
         btree_map::Entry::Occupied(entry) => entry.into_mut(),
         _ if Family::BOTH.into_iter().all(|family| right(family).is_none()) => return,
-        btree_map::Entry::Vacant(entry) => entry.insert(Entry::default()),
+        btree_map::Entry::Vacant(entry) => entry.insert(Box::default()),
     };
     for family in Family::BOTH {
         if let (Stand::Absent(_), Some(at)) = (&stands[family], removal(&entry.families[family])) {

@@ -6,12 +6,12 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,7 +20,7 @@ use serde_json::ser::Formatter;
 use super::Salt;
 use crate::core::address::renewal::{self, Renewals};
 use crate::core::address::standing::{ServiceFault, ServiceId, ServiceStanding, Standings};
-use crate::core::address::{Addresses, Family, PerFamily};
+use crate::core::address::{Addresses, Family};
 use crate::core::memory::{
     Again, Asking, Destination, Entry, Hold, HoldKind, Key, Memory, Reckoning, Record, SelfCheck,
     Sent, Set, TokenEntry, Verification, VerifyFinding, Word, ZoneKey,
@@ -45,8 +45,8 @@ pub enum Fault {
     Newer(u64),
 }
 
-/// The text for `memory`, as bytes.
-pub fn bytes(memory: &Memory, salt: &Salt) -> Vec<u8> {
+/// Writes the text for `memory` to `out`; the errors are those of `out`.
+pub fn write(memory: &Memory, salt: &Salt, out: &mut dyn Write) -> io::Result<()> {
     let state = State {
         version: VERSION,
         salt: Cow::Borrowed(salt),
@@ -60,22 +60,60 @@ pub fn bytes(memory: &Memory, salt: &Salt) -> Vec<u8> {
         renewals: Cow::Borrowed(&memory.renewals),
         _checksum: de::IgnoredAny,
     };
-    let mut bytes = Vec::new();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Lines::default());
-    let written = state.serialize(&mut serializer);
-    debug_assert!(written.is_ok(), "nothing in a memory is without a form: {written:?}");
-    seal(&mut bytes);
-    bytes
+    let mut sealed = Sealed { out, held: Vec::with_capacity(Sealed::MOST), sum: 0 };
+    let mut serializer = serde_json::Serializer::with_formatter(&mut sealed, Lines::default());
+    state.serialize(&mut serializer)?;
+    sealed.finish()
 }
 
 /// The text before the checksum, and the text after it.
 const SEAL: (&str, &str) = (",\n  \"checksum\": \"", "\"\n}\n");
 
-/// Adds the checksum of the bytes as the last field.
-fn seal(bytes: &mut Vec<u8>) {
-    let checksum = checksum(0, bytes);
-    bytes.truncate(bytes.len() - "\n}".len());
-    bytes.extend_from_slice(format!("{}{checksum:08x}{}", SEAL.0, SEAL.1).as_bytes());
+/// The end of the text before the checksum is in it.
+const END: &str = "\n}";
+
+/// Writes a text piece by piece, because that of many hosts is large, and its checksum as the last
+/// field.
+struct Sealed<'a> {
+    out: &'a mut dyn Write,
+    /// What is not written yet: at least the end of the text.
+    held: Vec<u8>,
+    /// The checksum of what is written.
+    sum: u32,
+}
+
+impl Sealed<'_> {
+    /// How much is held before it is written, in bytes.
+    const MOST: usize = 8 << 10;
+
+    /// Writes all but the last `rest` bytes.
+    fn pass_on(&mut self, rest: usize) -> io::Result<()> {
+        let count = self.held.len().saturating_sub(rest);
+        self.sum = checksum(self.sum, &self.held[..count]);
+        self.out.write_all(&self.held[..count])?;
+        self.held.drain(..count);
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.pass_on(END.len())?;
+        let checksum = checksum(self.sum, &self.held);
+        write!(self.out, "{}{checksum:08x}{}", SEAL.0, SEAL.1)
+    }
+}
+
+impl Write for Sealed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.held.len() + bytes.len() > Self::MOST {
+            self.pass_on(END.len())?;
+        }
+        self.held.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Whether exactly one bit of `text` differs from what was written, outside the standings of services.
@@ -87,13 +125,13 @@ fn has_flipped(text: &str) -> bool {
     let Some((rest, digits)) = sealed else { return false };
     let written = hex(digits, 8).and_then(|number| u32::try_from(number).ok());
     let (Some(body), Some(written)) = (rest.strip_suffix(SEAL.0), written) else { return false };
-    let trace = checksum(checksum(0, body.as_bytes()), b"\n}") ^ written;
+    let trace = checksum(checksum(0, body.as_bytes()), END.as_bytes()) ^ written;
     if trace == 0 {
         return false;
     }
     // The traces of the eight bits of the last byte, then of the byte before it, and so on.
     let mut flipped = (0..8).map(|bit| raw(0, &[1 << bit])).collect::<Vec<u32>>();
-    let mut places = (0..body.len() + "\n}".len()).rev();
+    let mut places = (0..body.len() + END.len()).rev();
     let place = places.find(|_| {
         let is_here = flipped.contains(&trace);
         flipped.iter_mut().for_each(|trace| *trace = raw(*trace, &[0]));
@@ -132,7 +170,7 @@ fn raw(mut sum: u32, bytes: &[u8]) -> u32 {
     sum
 }
 
-/// Reads a text that [`bytes`] made.
+/// Reads a text that [`write`] made.
 pub fn parse(text: &str) -> Result<(Memory, Salt), Fault> {
     /// The part that is the same in every version.
     #[derive(Deserialize)]
@@ -164,14 +202,15 @@ pub fn parse(text: &str) -> Result<(Memory, Salt), Fault> {
     }
 }
 
-/// The whole file except its checksum, which [`seal`] adds.
+/// The whole file except its checksum, which [`Sealed`] adds.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct State<'a> {
     version: u64,
     salt: Cow<'a, Salt>,
-    #[serde(with = "Listed::<StoredHost>")]
-    hosts: Cow<'a, BTreeMap<Key, Entry>>,
+    #[serde(deserialize_with = "Listed::<ReadHost>::deserialize")]
+    #[serde(serialize_with = "Listed::<StoredHost>::serialize")]
+    hosts: Cow<'a, BTreeMap<Key, Box<Entry>>>,
     #[serde(with = "Listed::<StoredPace>")]
     paces: Cow<'a, BTreeMap<ZoneKey, History>>,
     #[serde(default, skip_serializing_if = "is_default", with = "Listed::<StoredToken>")]
@@ -191,9 +230,9 @@ struct State<'a> {
     _checksum: de::IgnoredAny,
 }
 
-/// A host at a provider, and the memory of it.
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+/// A host at a provider, and the memory of it; [`ReadHost`] reads it.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct StoredHost<'a> {
     host: Cow<'a, Hostname>,
     provider: Cow<'a, str>,
@@ -420,8 +459,8 @@ struct SelfCheckForm {
     powers: String,
 }
 
-impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
-    fn from((key, entry): (&'a Key, &'a Entry)) -> Self {
+impl<'a> From<(&'a Key, &'a Box<Entry>)> for StoredHost<'a> {
+    fn from((key, entry): (&'a Key, &'a Box<Entry>)) -> Self {
         Self {
             host: Cow::Borrowed(&key.host),
             provider: (&key.provider).into(),
@@ -446,43 +485,87 @@ impl<'a> From<(&'a Key, &'a Entry)> for StoredHost<'a> {
     }
 }
 
-impl TryFrom<StoredHost<'_>> for (Key, Entry) {
-    type Error = String;
+/// A host as a [`StoredHost`] was written.
+struct ReadHost(Key, Box<Entry>);
 
-    fn try_from(stored: StoredHost<'_>) -> Result<Self, String> {
-        let key = Key { host: stored.host.into_owned(), provider: stored.provider.into_owned() };
-        let entry = Entry {
-            families: PerFamily { v4: stored.ipv4.into_owned(), v6: stored.ipv6.into_owned() },
-            hold: stored.hold.map(Cow::into_owned),
-            failures: stored.failures,
-            under_way: stored.under_way,
-            last: stored.last.map(|StoredLast { outcome, at }| (outcome, at)),
-            zone: stored.zone.map(Cow::into_owned),
-            zone_id: stored.zone_id.map(Cow::into_owned),
-            asking: stored.asking,
-            queued_since: stored.queued_since,
-            verified: stored.verified.map(Verification::from),
-            half_done: stored.half_done,
-            not_shown: stored.not_shown,
-            left_out: stored.left_out,
-            place: stored.place.map(Cow::into_owned),
-            is_gone: stored.is_gone,
-            came_back: stored.came_back,
-        };
-        let zones = [entry.zone.as_ref(), entry.place.as_ref().and_then(|p| p.zone.as_ref())];
-        if let Some(zone) = zones.into_iter().flatten().find(|zone| !key.host.is_within(zone)) {
-            return Err(format!("{} is not within the zone {zone}", key.host));
-        }
-        for (family, Record { set, sent, .. }) in entry.families.iter() {
-            let sent = sent.iter().filter_map(|sent| sent.addresses.as_ref());
-            let mut all =
-                set.iter().map(|set| &set.addresses).chain(sent).flat_map(Addresses::iter);
-            if let Some(foreign) = all.find(|address| Family::of(*address) != family) {
-                return Err(format!("{foreign} is no {family} address"));
+impl<'de> Deserialize<'de> for ReadHost {
+    /// Fills the entry field by field: a derived form would move every field of every host thrice.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fill;
+
+        impl<'de> Visitor<'de> for Fill {
+            type Value = ReadHost;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a host")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ReadHost, A::Error> {
+                let (mut host, mut provider) = (None, None);
+                let mut filled = Box::<Entry>::default();
+                while let Some(Text(name)) = map.next_key()? {
+                    let entry = &mut *filled;
+                    match &*name {
+                        "host" => host = Some(map.next_value()?),
+                        "provider" => provider = Some(map.next_value()?),
+                        "zone" => entry.zone = Some(map.next_value()?),
+                        "zone-id" => entry.zone_id = Some(map.next_value()?),
+                        "ipv4" => entry.families.v4 = map.next_value()?,
+                        "ipv6" => entry.families.v6 = map.next_value()?,
+                        "last" => {
+                            let StoredLast { outcome, at } = map.next_value()?;
+                            entry.last = Some((outcome, at));
+                        }
+                        "hold" => entry.hold = Some(map.next_value()?),
+                        "failures" => entry.failures = map.next_value()?,
+                        "under-way" => entry.under_way = map.next_value()?,
+                        "asking" => entry.asking = map.next_value()?,
+                        "queued-since" => entry.queued_since = Some(map.next_value()?),
+                        "verified" => {
+                            let stored: StoredVerification<'_> = map.next_value()?;
+                            entry.verified = Some(stored.into());
+                        }
+                        "half-done" => entry.half_done = map.next_value()?,
+                        "not-shown" => entry.not_shown = map.next_value()?,
+                        "left-out" => entry.left_out = Some(map.next_value()?),
+                        "place" => entry.place = Some(map.next_value()?),
+                        "is-gone" => entry.is_gone = map.next_value()?,
+                        "came-back" => entry.came_back = Some(map.next_value()?),
+                        _ => return Err(de::Error::unknown_field(&name, &[])),
+                    }
+                }
+                let host = host.ok_or_else(|| de::Error::missing_field("host"))?;
+                let provider = provider.ok_or_else(|| de::Error::missing_field("provider"))?;
+                let key = Key { host, provider };
+                check(&key, &filled).map_err(de::Error::custom)?;
+                Ok(ReadHost(key, filled))
             }
         }
-        Ok((key, entry))
+
+        deserializer.deserialize_map(Fill)
     }
+}
+
+impl From<ReadHost> for (Key, Box<Entry>) {
+    fn from(ReadHost(key, entry): ReadHost) -> Self {
+        (key, entry)
+    }
+}
+
+/// Refuses an entry that cannot be about the host `key`.
+fn check(key: &Key, entry: &Entry) -> Result<(), String> {
+    let zones = [entry.zone.as_ref(), entry.place.as_ref().and_then(|p| p.zone.as_ref())];
+    if let Some(zone) = zones.into_iter().flatten().find(|zone| !key.host.is_within(zone)) {
+        return Err(format!("{} is not within the zone {zone}", key.host));
+    }
+    for (family, Record { set, sent, .. }) in entry.families.iter() {
+        let sent = sent.iter().filter_map(|sent| sent.addresses.as_ref());
+        let mut all = set.iter().map(|set| &set.addresses).chain(sent).flat_map(Addresses::iter);
+        if let Some(foreign) = all.find(|address| Family::of(*address) != family) {
+            return Err(format!("{foreign} is no {family} address"));
+        }
+    }
+    Ok(())
 }
 
 impl<'a> From<&'a Verification> for StoredVerification<'a> {
@@ -936,6 +1019,13 @@ impl Formatter for Lines {
 mod tests {
     use super::*;
     use crate::state::tests::{everything, salt};
+
+    /// The text for `memory`, as bytes.
+    fn bytes(memory: &Memory, salt: &Salt) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write(memory, salt, &mut bytes).unwrap();
+        bytes
+    }
 
     #[test]
     fn everything_that_can_be_remembered_is_read_as_it_was_written() {

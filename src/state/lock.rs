@@ -120,7 +120,7 @@ pub fn is_said(dir: &Path, name: &str, text: &str) -> bool {
     let (path, text) = (dir.join(name), format!("{text}\n"));
     let is_said = disk::read_text(&path, MOST).is_ok_and(|told| told.as_ref() == Some(&text));
     if !is_said {
-        let _ = super::write(&path, text.as_bytes());
+        let _ = super::write(&path, |file| file.write_all(text.as_bytes()));
     }
     is_said
 }

@@ -17,10 +17,10 @@ mod lock;
 #[cfg(test)]
 mod tests;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::fs::{self, File};
-use std::hash::Hasher;
+use std::hash::{Hash, Hasher};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -45,8 +45,9 @@ const FILE: &str = "state.json";
 /// the lock writes.
 const NEW: &str = "state.json.new";
 
-/// The largest state that is read: a thousand hosts need half a mebibyte.
-const LARGEST: u64 = 64 << 20;
+/// The largest state that is read: each host needs half a kibibyte, and the largest configuration names
+/// less than a million.
+const LARGEST: u64 = 512 << 20;
 
 /// The kind of access to the state directory.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,10 +73,15 @@ pub struct Store {
     salt: Salt,
     /// The key of the fingerprints, made from the salt.
     key: OnceCell<hmac::Key>,
-    /// The hash of the bytes in the state file; `None` when there is none, or it is not known.
+    /// Fingerprints made before, each at the place that the hash of its parts names.
+    made: Made,
+    /// The hash of the memory in the state file; `None` when there is none, or it is not known.
     on_disk: Option<u64>,
     loaded: bool,
 }
+
+/// Some fingerprints with the hashes of their parts. Hosts share their login, and rounds ask again.
+type Made = [Cell<Option<(u64, Fingerprint)>>; 64];
 
 /// The content of the state file.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -139,7 +145,8 @@ impl Store {
         };
         let dir = dir.to_owned();
         let salt = Salt::random()?;
-        Ok(Self { dir, lock, salt, key: OnceCell::new(), on_disk: None, loaded: false })
+        let (key, made) = (OnceCell::new(), no_fingerprints());
+        Ok(Self { dir, lock, salt, key, made, on_disk: None, loaded: false })
     }
 
     /// Reads the memory.
@@ -156,8 +163,8 @@ impl Store {
             }
             Ok(Some(text)) => match form::parse(&text) {
                 Ok((memory, salt)) => {
-                    self.on_disk = Some(digest(text.as_bytes()));
-                    self.key = OnceCell::new();
+                    self.on_disk = Some(digest(&memory));
+                    (self.key, self.made) = (OnceCell::new(), no_fingerprints());
                     self.salt = salt;
                     self.loaded = true;
                     return Ok(Loaded { memory, ..Loaded::default() });
@@ -203,15 +210,14 @@ impl Store {
             // Never overwrite a state that was not read: it may be of a newer version.
             self.load()?;
         }
-        let bytes = form::bytes(memory, &self.salt);
-        let digest = digest(&bytes);
+        let digest = digest(memory);
         if self.on_disk == Some(digest) {
             return Ok(());
         }
         // From here to the end it is not known which of the two states a crash would leave.
         self.on_disk = None;
         let new = self.dir.join(NEW);
-        if let Err(error) = write(&new, &bytes) {
+        if let Err(error) = write(&new, |file| form::write(memory, &self.salt, file)) {
             // A half-written file would take up space that is scarce; if removal fails too, the
             // next start removes it.
             let _ = disk::remove(&new);
@@ -225,6 +231,17 @@ impl Store {
 
     /// The hash of `parts`: equal only for the same parts in the same order and with the same salt.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
+        let digest = digest(parts);
+        let place = usize::try_from(digest % self.made.len() as u64).unwrap_or_default();
+        if let Some((_, made)) = self.made[place].get().filter(|(of, _)| *of == digest) {
+            return made;
+        }
+        let made = self.new_fingerprint(parts);
+        self.made[place].set(Some((digest, made)));
+        made
+    }
+
+    fn new_fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
         let mut context = hmac::Context::with_key(self.key.get_or_init(|| self.salt.key()));
         for part in parts {
             // Without the lengths, ("ab", "c") and ("a", "bc") would be the same.
@@ -246,13 +263,19 @@ pub mod fuzzing {
 
     /// The content of the file that keeps `memory`.
     pub fn bytes(memory: &Memory) -> Vec<u8> {
-        form::bytes(memory, &Salt([7; 16]))
+        let mut bytes = Vec::new();
+        form::write(memory, &Salt([7; 16]), &mut bytes).expect("a list of bytes takes everything");
+        bytes
     }
 
     /// The memory that the content `text` keeps; the error says why it keeps none.
     pub fn parse(text: &str) -> Result<Memory, String> {
         form::parse(text).map(|(memory, _)| memory).map_err(|fault| format!("{fault:?}"))
     }
+}
+
+fn no_fingerprints() -> Made {
+    std::array::from_fn(|_| Cell::new(None))
 }
 
 impl Salt {
@@ -347,11 +370,12 @@ fn forget_older(newest: &Path) {
     }
 }
 
-/// Writes a new file that only its owner may read, and syncs it to the disk.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Makes a new file with `content`, which only its owner may read, and syncs it to the disk.
+fn write(path: &Path, content: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     // A link or anything else that is there now is not ours.
     let mut file = disk::create_for_heir(path)?;
-    disk::fill(&mut file, bytes)
+    content(&mut file)?;
+    file.sync_all()
 }
 
 /// Takes the lock in `dir`; makes the directory when it is not there.
@@ -441,12 +465,53 @@ pub fn obstacle(dir: &Path) -> Option<StateError> {
     }
 }
 
-/// The hash of the content of a file; not for storage, since std may change it.
-fn digest(bytes: &[u8]) -> u64 {
-    // SipHash: a collision would skip one save in 2^64, but no copy of the bytes is kept.
-    let mut hasher = std::hash::DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
+/// The hash of `value`; not for storage, since the order of fields is part of it.
+fn digest<T: Hash + ?Sized>(value: &T) -> u64 {
+    // A collision would skip one save in 2^64, but no copy of the value is kept.
+    let mut digest = Digest(0);
+    value.hash(&mut digest);
+    digest.finish()
+}
+
+/// A hash by multiplication: std's takes thrice the time, and each round hashes all that is remembered.
+struct Digest(u64);
+
+impl Digest {
+    /// Half of the digits of the golden ratio after the point, to be odd and without a pattern.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+}
+
+impl Hasher for Digest {
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let number = part.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+            self.write_u64(number ^ (part.len() as u64) << 60);
+        }
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let sum = (self.0 ^ number).wrapping_add(Self::FACTOR);
+        let upper = u128::from(sum) * u128::from(Self::FACTOR) >> 64;
+        let lower = sum.wrapping_mul(Self::FACTOR);
+        // Low digits of the number change only the low half of the product much; both halves are used.
+        self.0 = u64::try_from(upper).unwrap_or_default() ^ lower.rotate_left(32) ^ Self::FACTOR;
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl StateError {

@@ -148,9 +148,9 @@ pub fn everything() -> Memory {
         is_gone: true,
         came_back: Some(at(16)),
     };
-    memory.hosts.insert(key("a.example"), entry);
+    memory.hosts.insert(key("a.example"), Box::new(entry));
     let entry = Entry { verified: Some(verified()), ..Entry::default() };
-    memory.hosts.insert(key("b.example"), entry);
+    memory.hosts.insert(key("b.example"), Box::new(entry));
     let faults = Fault::ALL.into_iter().map(HoldKind::Backoff);
     let kinds = faults.chain(Rejection::ALL.into_iter().map(HoldKind::Rejected));
     let words = [Word::Updated, Word::Unchanged, Word::Deferred, Word::Rejected];
@@ -405,7 +405,7 @@ fn what_is_no_file_or_far_too_large_is_damage() {
     fs::create_dir(scratch.file()).unwrap();
     assert!(opened(&scratch.dir()).1.damage.unwrap().contains("it is not a file"));
     File::create(scratch.file()).unwrap().set_len(LARGEST + 1).unwrap();
-    assert!(opened(&scratch.dir()).1.damage.unwrap().contains("67108865 bytes are too many"));
+    assert!(opened(&scratch.dir()).1.damage.unwrap().contains("536870913 bytes are too many"));
     rustix::fs::mknodat(
         rustix::fs::CWD,
         scratch.file(),

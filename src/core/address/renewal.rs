@@ -44,7 +44,7 @@ pub struct Listed {
 /// The results of earlier looks at prefixes that stand beside others on their interface, sorted by
 /// prefix.
 // A list: a tree for so few would be more code.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Renewals(pub Vec<(Subnet, History)>);
 
 /// A prefix of an interface.
@@ -58,7 +58,7 @@ pub struct Subnet {
 
 /// What is known of the renewals of one prefix. Changed only while there is something to learn, so that
 /// a router's steady advertisements cause no write to the disk.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct History {
     /// When the prefix was created: another moment is another prefix, or another start of the machine.
     pub created: Moment,

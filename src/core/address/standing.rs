@@ -24,7 +24,7 @@ pub struct ServiceId {
 }
 
 /// The standing of a service that failed or lied when it was last asked.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct ServiceStanding {
     /// The service's fault.
     pub fault: ServiceFault,
