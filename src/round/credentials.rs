@@ -120,14 +120,8 @@ impl<'a> CredentialReader<'a> {
                 | u8::from(host.host.take_over == TakeOver::Nothing) << 2
                 | u8::from(host.host.take_over == TakeOver::Everything) << 3,
         ];
-        let mut settings = vec![
-            &about_bytes[..],
-            wire.as_bytes(),
-            zone.as_bytes(),
-            name.as_bytes(),
-            &choices,
-            bind.as_bytes(),
-        ];
+        let mut settings =
+            vec![&about_bytes[..], wire.as_bytes(), zone.as_bytes(), &choices, bind.as_bytes()];
         let options = host.host.options.iter();
         settings.extend(options.flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
         let fingerprint = store.fingerprint(&settings);
