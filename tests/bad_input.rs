@@ -167,8 +167,8 @@ fn a_configuration_that_is_no_text_file_is_told() {
     let path = scene.home.path("config.toml");
     fs::write(&path, b"[daemon]\n\n# caf\xe9\n").unwrap();
     refused(&scene, &["config.toml is not UTF-8 text (line 3); save it as UTF-8"]);
-    fs::write(&path, "# ten megabytes\n".repeat(10 << 16)).unwrap();
-    refused(&scene, &["config.toml is larger than 1 MiB", "name the right file"]);
+    fs::write(&path, "# 17 mebibytes..\n".repeat(1 << 20)).unwrap();
+    refused(&scene, &["config.toml is larger than 16 MiB", "name the right file"]);
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     refused(&scene, &["config.toml is a directory; name the file in it, such as", "config.toml/"]);

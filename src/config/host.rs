@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::problems::{Notes, quoted};
 use super::secret::{self, SecretPlace, chmod};
 use super::table::{HOST_KEYS, Scope, Section, SectionKind, Setting};
 use super::url::table_key;
-use super::{HostConfig, SourceRef, provider, source, value};
+use super::{HostBlock, HostConfig, SourceRef, provider, source, value};
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Family, PerFamily};
 use crate::core::built_in;
@@ -45,22 +46,49 @@ pub(super) struct Context<'a> {
     pub(super) usage: Vec<source::Usage>,
     /// The user's providers, then the built-in ones as hosts name them.
     pub(super) providers: Vec<provider::ProviderSection>,
-    /// The line of each host at each provider, to find repeated ones.
-    pub(super) seen: BTreeMap<Key, usize>,
+    /// Where each host at each provider stands in the file, in bytes, to find repeated ones.
+    pub(super) seen: BTreeMap<(usize, Hostname), usize>,
+    /// How many blocks were read.
+    pub(super) blocks: usize,
 }
 
 impl Context<'_> {
-    /// Reads one block; the hosts are complete only if no problem was noted.
-    pub(super) fn read_hosts(
+    /// Reads the `[[host]]` blocks of the file, or of the part of it in `top`, into `hosts`.
+    pub(super) fn read_blocks(
         &mut self,
-        section: &mut Section<'_>,
+        top: &Section<'_>,
+        hosts: &mut Vec<HostConfig>,
         notes: &mut Notes,
-    ) -> Vec<HostConfig> {
+    ) {
+        let header = "[[host]], with two brackets on each side";
+        let Some(setting) = top.get("host") else {
+            let what = "there is no [[host]], so there is nothing to do; write one as in config.example.toml";
+            return top.lacks(&["host"], what, notes);
+        };
+        if !setting.value.is_array() {
+            let what = format!("must be a list of sections; write {header}");
+            return notes.add(setting.at, &setting.name, what);
+        }
+        let items = setting.items();
+        if items.is_empty() {
+            notes.add(setting.at, &setting.name, format!("is empty; write {header}"));
+        }
+        for item in items {
+            let item = Setting { name: setting.name.element(self.blocks), ..item };
+            self.blocks += 1;
+            if let Some(mut section) = item.section(header, notes) {
+                hosts.extend(self.read_hosts(&mut section, notes));
+            }
+        }
+    }
+
+    /// Reads one block; the hosts are complete only if no problem was noted.
+    fn read_hosts(&mut self, section: &mut Section<'_>, notes: &mut Notes) -> Vec<HostConfig> {
         section.check_keys(SectionKind::Host, notes);
         let names = names(section, notes);
         let at = self.provider(section, notes);
         let known = at.and_then(|at| self.providers[at].provider.clone());
-        let provider = known.as_ref();
+        let provider = known.as_deref();
         let manners = provider.map(Provider::manners);
         if let Some(manners) = manners {
             section.leave_out(|key, flag| misfit(key, flag, manners), notes);
@@ -102,36 +130,41 @@ impl Context<'_> {
         let verify = verify(section, manners, notes);
 
         let (Some(at), Some(provider)) = (at, provider) else { return Vec::new() };
-        let host = |(item, name): (Setting<'_>, Hostname)| HostConfig {
+        let families = sources.map(|_, source| match source {
+            None => Use::Off,
+            Some(SourceRef::Auto) => Use::Auto,
+            Some(SourceRef::Named(_)) => Use::Named,
+        });
+        let loses = PerFamily::from_fn(|family| provider.side_effect(family).is_some());
+        let take_over = match take_over {
+            Some(true) => TakeOver::Everything,
+            Some(false) => TakeOver::Nothing,
+            None => TakeOver::OnlyOne,
+        };
+        let block = Arc::new(HostBlock {
+            provider: at,
+            sources,
+            secret,
+            username,
+            path,
+            on_change,
+            strict_token,
+            verify,
+        });
+        let host = |(_, name)| HostConfig {
             host: Host {
                 key: Key { host: name, provider: provider.name.to_string() },
                 zone: zone.clone(),
-                families: sources.map(|_, source| match source {
-                    None => Use::Off,
-                    Some(SourceRef::Auto) => Use::Auto,
-                    Some(SourceRef::Named(_)) => Use::Named,
-                }),
+                families,
                 refresh,
-                loses: PerFamily::from_fn(|family| provider.side_effect(family).is_some()),
+                loses,
                 when_gone,
                 bind,
                 ttl,
-                take_over: match take_over {
-                    Some(true) => TakeOver::Everything,
-                    Some(false) => TakeOver::Nothing,
-                    None => TakeOver::OnlyOne,
-                },
+                take_over,
                 options: options.clone(),
             },
-            provider: at,
-            sources,
-            secret: secret.clone(),
-            username: username.clone(),
-            path: path.clone(),
-            on_change: on_change.clone(),
-            strict_token,
-            verify: verify.clone(),
-            place: notes.place(item.at),
+            block: Arc::clone(&block),
         };
         names.into_iter().map(host).collect()
     }
@@ -148,7 +181,7 @@ impl Context<'_> {
             return Some(at);
         }
         if let Some(provider) = built_in::named(name) {
-            let (name, provider) = (name.to_owned(), Some(provider));
+            let (name, provider) = (name.to_owned(), Some(Rc::new(provider)));
             self.providers.push(provider::ProviderSection { name, provider });
             return Some(self.providers.len() - 1);
         }
@@ -179,20 +212,12 @@ impl Context<'_> {
         notes: &mut Notes,
     ) {
         let Some(at) = provider else { return };
-        let provider = self.providers[at].name.clone();
-        let line = notes.line(item.at);
-        let key = Key { host: name.clone(), provider };
-        match self.seen.get(&key) {
-            Some(first) => {
-                let Key { host, provider } = key;
-                let what = format!(
-                    "{host} at {provider} stands on line {first} already; remove one of them"
-                );
-                notes.add(item.at, &item.name, what);
-            }
-            None => {
-                self.seen.insert(key, line);
-            }
+        let first = *self.seen.entry((at, name.clone())).or_insert(notes.begin + item.at);
+        if first != notes.begin + item.at {
+            let (provider, first) = (&self.providers[at].name, notes.line_of(first));
+            let what =
+                format!("{name} at {provider} stands on line {first} already; remove one of them");
+            notes.add(item.at, &item.name, what);
         }
     }
 
@@ -227,7 +252,7 @@ impl Context<'_> {
         }
         if Family::BOTH.into_iter().all(|family| section.is(family.key(), "off")) {
             let what = "ipv4 and ipv6 are both off; remove one of the two, or the host";
-            notes.add(section.at, &section.name, what);
+            notes.add(section.at, &*section.name, what);
         }
         sources
     }
@@ -544,12 +569,15 @@ fn names<'a>(section: &Section<'a>, notes: &mut Notes) -> Vec<(Setting<'a>, Host
         notes.add(setting.at, &setting.name, "is empty; write at least one name");
     }
     let hostname = |item: Setting<'a>| {
-        if let Some(fix) = item.value.as_str().and_then(several_names) {
+        let text = item.value.as_str();
+        if let Some(name) = text.and_then(|text| value::hostname(text).ok()) {
+            return Some((item, name));
+        }
+        if let Some(fix) = text.and_then(several_names) {
             notes.add(item.at, &item.name, fix);
             return None;
         }
-        let name = item.parsed(notes, value::hostname)?;
-        Some((item, name))
+        item.parsed(notes, value::hostname).map(|name| (item, name))
     };
     items.into_iter().filter_map(hostname).collect()
 }

@@ -18,7 +18,10 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::DeTable;
@@ -90,11 +93,17 @@ pub enum SourceRef {
     Named(usize),
 }
 
-/// A host as configured.
+/// A host as configured, with all that its block says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HostConfig {
     /// The facts that decisions need; `refresh` and `zone` are its own or its provider's.
     pub host: Host,
+    block: Arc<HostBlock>,
+}
+
+/// What the hosts of one block share.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HostBlock {
     /// The index of its provider in [`Config::providers`].
     pub provider: usize,
     /// The source of each family; `None` is `off`.
@@ -111,8 +120,14 @@ pub struct HostConfig {
     pub strict_token: bool,
     /// How the zone's own servers are asked whether they have the new addresses; `None` if not.
     pub verify: Option<Verify>,
-    /// The file and line of its name.
-    pub place: String,
+}
+
+impl Deref for HostConfig {
+    type Target = HostBlock;
+
+    fn deref(&self) -> &HostBlock {
+        &self.block
+    }
 }
 
 impl HostConfig {
@@ -137,7 +152,7 @@ impl Default for Daemon {
     }
 }
 
-/// Loads the configuration from the regular file at `path`, of at most 1 MiB.
+/// Loads the configuration from the regular file at `path`, of at most 16 MiB.
 ///
 /// After this, the thread uses the paths in it with the rights of the user who can change it.
 pub fn load(path: &Path) -> Result<Config, Problems> {
@@ -165,7 +180,7 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
     file.take(MOST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MOST {
         return Err(problem(
-            "is larger than 1 MiB, which no configuration is; name the right file",
+            "is larger than 16 MiB, which no configuration is; name the right file",
         ));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
@@ -197,8 +212,9 @@ pub fn stated_state_dir(path: &Path) -> Option<PathBuf> {
     value::path(text, path.parent().unwrap_or(Path::new(""))).ok()
 }
 
-/// The largest size of a configuration, in bytes, which also limits the work of parsing it.
-const MOST: u64 = 1024 * 1024;
+/// The largest size of a configuration, in bytes, which also limits the work of parsing it: a hundred
+/// thousand hosts with a block each.
+const MOST: u64 = 16 * 1024 * 1024;
 
 /// Parses the configuration `text`, as if it were in the file at `path`.
 ///
@@ -209,8 +225,48 @@ pub fn parse(path: &Path, text: &str, is_private: bool) -> Result<Config, Proble
 
 /// As [`parse`]; `exposed` is the mode that the file should have, if others may read it.
 fn read_config(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, Problems> {
+    let parts = parts(text);
+    // The problems of a part alone may be none of the whole, and others of the whole are missing.
+    if parts.len() > 1
+        && let Ok(config) = read_parts(path, text, &parts, exposed)
+    {
+        return Ok(config);
+    }
+    read_parts(path, text, &[text], exposed)
+}
+
+/// The parts of `text` to be read one after the other, because the parser's tables take twenty times
+/// the room of their text: what stands before the hosts, then some hosts at a time.
+///
+/// Only where all hosts come last. A text in quotes that spans lines may be cut, but is wrong then.
+fn parts(text: &str) -> Vec<&str> {
+    /// The least size of a part, in bytes: each costs the parser some work of its own.
+    const LEAST: usize = 8 * 1024;
+    let (mut parts, mut begin, mut at) = (Vec::new(), 0, 0);
+    for line in text.split_inclusive('\n') {
+        if line.starts_with("[[host]]") && (parts.is_empty() || at - begin >= LEAST) {
+            parts.push(&text[begin..at]);
+            begin = at;
+        } else if line.starts_with('[') && !line.starts_with("[[host]]") && !parts.is_empty() {
+            return vec![text];
+        }
+        at += line.len();
+    }
+    parts.push(&text[begin..]);
+    parts
+}
+
+/// Reads the `parts` of `text`, of which all but the first hold nothing but hosts.
+fn read_parts(
+    path: &Path,
+    text: &str,
+    parts: &[&str],
+    exposed: Option<u32>,
+) -> Result<Config, Problems> {
+    let apart = || Problems::of_file(path, "cannot be read in parts");
+    let (head, tail) = parts.split_first().ok_or_else(apart)?;
     let mut notes = Notes::new(path, text);
-    let (document, errors) = DeTable::parse_recoverable(text);
+    let (document, errors) = DeTable::parse_recoverable(head);
     let is_whole = note_syntax(&errors, &mut notes);
     let problems_of = |problems| foreign::hint(path, text).map_or(problems, Problems::single);
     if let (false, Some(problems)) = (is_whole, notes.take_problems()) {
@@ -218,7 +274,7 @@ fn read_config(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, 
     }
 
     let base = path.parent().unwrap_or(Path::new(""));
-    let mut top = Section::new(String::new(), 0, document.get_ref());
+    let mut top = Section::top(document.get_ref());
     top.check_keys(SectionKind::Top, &mut notes);
     let daemon = daemon(&top, base, &mut notes);
     let sources: Vec<_> = entries(&top, "source", &mut notes)
@@ -237,15 +293,31 @@ fn read_config(path: &Path, text: &str, exposed: Option<u32>) -> Result<Config, 
         usage: vec![Usage::default(); sources.len()],
         providers,
         seen: BTreeMap::new(),
+        blocks: 0,
     };
     let mut hosts = Vec::new();
-    for mut section in blocks(&top, &mut notes) {
-        hosts.extend(context.read_hosts(&mut section, &mut notes));
+    if tail.is_empty() {
+        context.read_blocks(&top, &mut hosts, &mut notes);
+    } else if top.get("host").is_some() {
+        return Err(apart());
     }
+    let mut before = *head;
+    for part in tail {
+        notes.begin += before.len();
+        before = part;
+        let (document, errors) = DeTable::parse_recoverable(part);
+        note_syntax(&errors, &mut notes);
+        let top = Section::top(document.get_ref());
+        top.check_hosts_alone(&mut notes);
+        context.read_blocks(&top, &mut hosts, &mut notes);
+    }
+    notes.begin = 0;
+    hosts.shrink_to_fit();
     for (entry, usage) in sources.iter().zip(&context.usage) {
         entry.check_usage(*usage, &mut notes);
     }
-    let providers = context.providers.into_iter().filter_map(|entry| entry.provider).collect();
+    let providers = context.providers.into_iter().filter_map(|entry| entry.provider);
+    let providers = providers.map(Rc::unwrap_or_clone).collect();
     if let Some(problems) = notes.take_problems() {
         return Err(problems_of(problems));
     }
@@ -340,27 +412,6 @@ fn entries<'a>(top: &Section<'a>, kind: &str, notes: &mut Notes) -> Vec<(&'a str
     let named =
         |(name, setting): (&'a str, Setting<'a>)| Some((name, setting.section(&header, notes)?));
     all.settings().into_iter().filter_map(named).collect()
-}
-
-/// The `[[host]]` blocks, in the order of the file.
-fn blocks<'a>(top: &Section<'a>, notes: &mut Notes) -> Vec<Section<'a>> {
-    let header = "[[host]], with two brackets on each side";
-    let Some(setting) = top.get("host") else {
-        let what =
-            "there is no [[host]], so there is nothing to do; write one as in config.example.toml";
-        top.lacks(&["host"], what, notes);
-        return Vec::new();
-    };
-    if !setting.value.is_array() {
-        let what = format!("must be a list of sections; write {header}");
-        notes.add(setting.at, &setting.name, what);
-        return Vec::new();
-    }
-    let items = setting.items();
-    if items.is_empty() {
-        notes.add(setting.at, &setting.name, format!("is empty; write {header}"));
-    }
-    items.iter().filter_map(|item| item.section(header, notes)).collect()
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub(super) struct Notes {
     file: String,
     /// Where each line begins, in bytes.
     lines: Vec<usize>,
+    /// Where the part of the file begins that is being read, in bytes; places are in that part.
+    pub(super) begin: usize,
     /// The problems, each with its place in the text, and whether it is one of syntax.
     found: Vec<Note>,
     /// Settings that are allowed but probably not meant.
@@ -64,7 +66,8 @@ impl Notes {
     pub(super) fn new(path: &Path, text: &str) -> Self {
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
-        Self { file: shown_path(path), lines, found: Vec::new(), warnings: Vec::new() }
+        let (file, found, warnings) = (shown_path(path), Vec::new(), Vec::new());
+        Self { file, lines, begin: 0, found, warnings }
     }
 
     /// `FILE:LINE` of the byte `at`.
@@ -74,35 +77,42 @@ impl Notes {
 
     /// The line of the byte `at`, counted from 1.
     pub(super) fn line(&self, at: usize) -> usize {
+        self.line_of(self.begin + at)
+    }
+
+    /// The line of the byte `at` of the whole file.
+    pub(super) fn line_of(&self, at: usize) -> usize {
         self.lines.partition_point(|start| *start <= at)
     }
 
     /// Notes a problem with the value at `at`, named `setting`.
-    pub(super) fn add(&mut self, at: usize, setting: &str, what: impl fmt::Display) {
+    pub(super) fn add(&mut self, at: usize, setting: &dyn fmt::Display, what: impl fmt::Display) {
+        let setting = setting.to_string();
         let colon = if setting.is_empty() { "" } else { ": " };
-        let what = format!("{}: {}{colon}{what}", self.place(at), Printable(setting));
-        self.found.push(Note { at, is_syntax: false, what });
+        let what = format!("{}: {}{colon}{what}", self.place(at), Printable(&setting));
+        self.found.push(Note { at: self.begin + at, is_syntax: false, what });
     }
 
     /// Notes that the text at `at` is not TOML.
     pub(super) fn add_syntax(&mut self, at: usize, what: impl fmt::Display) {
         let what = format!("{}: {what}", self.place(at));
-        self.found.push(Note { at, is_syntax: true, what });
+        self.found.push(Note { at: self.begin + at, is_syntax: true, what });
     }
 
     /// Returns the value of `result`, or notes its error at `at` under `setting`; reading goes on.
     pub(super) fn keep<T, E: fmt::Display>(
         &mut self,
         at: usize,
-        setting: &str,
+        setting: &dyn fmt::Display,
         result: Result<T, E>,
     ) -> Option<T> {
         result.map_err(|error| self.add(at, setting, error)).ok()
     }
 
     /// Notes a setting that is allowed but probably not meant.
-    pub(super) fn warn(&mut self, at: usize, setting: &str, what: impl fmt::Display) {
-        self.warnings.push(format!("{}: {}: {what}", self.place(at), Printable(setting)));
+    pub(super) fn warn(&mut self, at: usize, setting: &dyn fmt::Display, what: impl fmt::Display) {
+        let setting = setting.to_string();
+        self.warnings.push(format!("{}: {}: {what}", self.place(at), Printable(&setting)));
     }
 
     /// All problems in the order of the file; `None` without any.
@@ -114,12 +124,12 @@ impl Notes {
             .found
             .iter()
             .filter(|note| note.is_syntax)
-            .map(|note| self.line(note.at))
+            .map(|note| self.line_of(note.at))
             .collect();
         let mut told = 0;
         let mut problems = Vec::new();
         for note in &self.found {
-            let line = self.line(note.at);
+            let line = self.line_of(note.at);
             if broken.binary_search(&line).is_ok() {
                 if !note.is_syntax || told == line {
                     continue;

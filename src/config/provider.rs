@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
+use std::rc::Rc;
 
 use toml::de::DeValue;
 
@@ -28,7 +29,7 @@ pub(super) struct ProviderSection {
     /// Its name.
     pub(super) name: String,
     /// The provider, unless its protocol is unknown.
-    pub(super) provider: Option<Provider>,
+    pub(super) provider: Option<Rc<Provider>>,
 }
 
 /// Reads one section.
@@ -40,14 +41,14 @@ pub(super) fn read_provider(
 ) -> ProviderSection {
     section.check_keys(SectionKind::Provider, notes);
     if let Err(wrong) = value::entry_name(name) {
-        notes.add(section.at, &section.name, wrong);
+        notes.add(section.at, &*section.name, wrong);
     }
     let start = start(name, section, notes);
     if let Some(what) = start.as_ref().and_then(|start| start.manners().warning) {
-        notes.warn(section.at, &section.name, what);
+        notes.warn(section.at, &*section.name, what);
     }
     let provider = start.map(|start| filled(start, section, base, notes));
-    ProviderSection { name: name.to_owned(), provider }
+    ProviderSection { name: name.to_owned(), provider: provider.map(Rc::new) }
 }
 
 /// The provider whose settings the section overrides.
@@ -64,7 +65,7 @@ fn start(name: &str, section: &Section<'_>, notes: &mut Notes) -> Option<Provide
                     "{name} is built in and speaks {}; give this entry another name",
                     inherited.protocol.word()
                 );
-                notes.add(section.at, &section.name, what);
+                notes.add(section.at, &*section.name, what);
             }
             Some(inherited)
         }
@@ -200,7 +201,7 @@ fn describe(provider: &mut Provider, section: &Section<'_>, notes: &mut Notes) {
         Err(Wrong { key, what }) => {
             let first = key.split('.').next().unwrap_or_default();
             let at = section.get(first).map_or(section.at, |setting| setting.at);
-            notes.add(at, &[&*section.name, ".", &key].concat(), what);
+            notes.add(at, &format_args!("{}.{key}", section.name), what);
         }
         Ok(()) => {
             let entry = provider.http.iter().flat_map(|entry| entry.servers());
@@ -209,7 +210,7 @@ fn describe(provider: &mut Provider, section: &Section<'_>, notes: &mut Notes) {
             for (key, server) in entry.filter(|(_, server)| is_fixed(server)) {
                 if let Err(what) = url::check_provider(server, trust) {
                     let at = section.get(key).map_or(section.at, |setting| setting.at);
-                    notes.add(at, &[&*section.name, ".", key].concat(), what);
+                    notes.add(at, &format_args!("{}.{key}", section.name), what);
                 }
             }
         }

@@ -33,7 +33,7 @@ fn table(section: &mut Section<'_>, notes: &mut Notes) -> Option<Resolver> {
     if !Family::BOTH.into_iter().any(|family| resolver.can_tell(family)) {
         let what = "can never answer: an address is told over its own family; \
                     change the server or the type";
-        notes.add(section.at, &section.name, what);
+        notes.add(section.at, &*section.name, what);
         return None;
     }
     Some(resolver)
@@ -67,7 +67,7 @@ fn class_and_type(section: &Section<'_>, notes: &mut Notes) -> Option<(Class, Op
     // Chaosnet's own A records do not hold addresses of the Internet.
     if class == Class::CH && record_type != Some(Type::TXT) {
         let what = "asks for class CH, where only texts tell an address; write type = \"TXT\"";
-        notes.add(section.at, &section.name, what);
+        notes.add(section.at, &*section.name, what);
         return None;
     }
     Some((class, record_type))

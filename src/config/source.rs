@@ -66,12 +66,12 @@ pub(super) fn read_source(
 ) -> SourceSection {
     section.check_keys(SectionKind::Source, notes);
     if let Err(wrong) = value::entry_name(name) {
-        notes.add(section.at, &section.name, wrong);
+        notes.add(section.at, &*section.name, wrong);
     }
     if matches!(name, "auto" | "off") {
         let what =
             "cannot be a source's name: hosts write it to say something else; choose another";
-        notes.add(section.at, &section.name, what);
+        notes.add(section.at, &*section.name, what);
     }
     let allow_private = section.flag("allow-private", notes).unwrap_or_default();
     let prefer_temporary = section.flag("prefer-temporary", notes).unwrap_or_default();
@@ -101,7 +101,7 @@ fn kind(
         if given.iter().any(|(key, _)| OUTSIDE.contains(key)) {
             what += &format!("; only {} may stand together", OUTSIDE.join(", "));
         }
-        notes.add(section.at, &section.name, what);
+        notes.add(section.at, &*section.name, what);
         return None;
     }
     for (extra, kinds) in EXTRAS {
@@ -117,7 +117,7 @@ fn kind(
         "static" => addresses(setting, known, notes).map(SourceKind::Static),
         "file" => {
             let path = setting.parsed(notes, |text| value::path(text, base))?;
-            let place = |address| (setting.name.clone(), setting.at, address);
+            let place = |address| (setting.name.to_string(), setting.at, address);
             known.extend(first_addresses(&path).into_iter().map(place));
             Some(SourceKind::File(path))
         }
@@ -239,7 +239,7 @@ fn addresses(
         let address = item.parsed(notes, |text| text.parse::<IpAddr>().map_err(|_| example));
         match (address, &mut addresses) {
             (Some(address), Some(addresses)) => {
-                known.push((item.name.clone(), item.at, address));
+                known.push((item.name.to_string(), item.at, address));
                 addresses.push(address);
             }
             _ => addresses = None,

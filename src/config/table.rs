@@ -4,10 +4,11 @@
 //! example. Reads shapes and types; the module of each section reads the meaning of values.
 
 use std::fmt;
+use std::rc::Rc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::problems::Notes;
+use super::problems::{Notes, quoted};
 use crate::core::nearest::nearest;
 use crate::core::order;
 use crate::core::provider_key::ProviderKey;
@@ -69,7 +70,7 @@ pub(super) enum Scope {
 /// One section of the file.
 pub(super) struct Section<'a> {
     /// Its name, such as `host[2]`.
-    pub(super) name: String,
+    pub(super) name: Rc<Name<'a>>,
     /// The start of the section, in bytes.
     pub(super) at: usize,
     table: &'a DeTable<'a>,
@@ -79,10 +80,21 @@ pub(super) struct Section<'a> {
     left_out: Vec<&'a str>,
 }
 
+/// The name of a section or setting, put into words only where there is a problem with it: every start
+/// reads thousands of settings if there are thousands of hosts.
+#[derive(Clone, Default)]
+pub(super) struct Name<'a> {
+    /// The section that it is in; the file itself has none.
+    section: Option<Rc<Self>>,
+    key: &'a str,
+    /// The index of an element, where the setting is one of a list.
+    place: Option<usize>,
+}
+
 /// One value of the file.
 pub(super) struct Setting<'a> {
     /// Its name, such as `host[2].refresh`.
-    pub(super) name: String,
+    pub(super) name: Name<'a>,
     /// The start of the value, in bytes.
     pub(super) at: usize,
     /// The value, of any type.
@@ -215,9 +227,14 @@ const HOST: Keys = Keys {
 };
 
 impl<'a> Section<'a> {
-    /// The section `name` that starts at the byte `at`; the file itself has no name.
-    pub(super) fn new(name: String, at: usize, table: &'a DeTable<'a>) -> Self {
-        Self { name, at, table, meant: Vec::new(), left_out: Vec::new() }
+    /// The file itself, or a part of it.
+    pub(super) fn top(table: &'a DeTable<'a>) -> Self {
+        Self::new(Name::default(), 0, table)
+    }
+
+    /// The section `name` that starts at the byte `at`.
+    fn new(name: Name<'a>, at: usize, table: &'a DeTable<'a>) -> Self {
+        Self { name: Rc::new(name), at, table, meant: Vec::new(), left_out: Vec::new() }
     }
 
     /// The setting `key`, if it is there and not skipped.
@@ -257,16 +274,15 @@ impl<'a> Section<'a> {
         settings
     }
 
-    /// The key, place and value of every setting, in no order; computing names would slow every start.
+    /// The key, place and value of every setting, in no order.
     fn entries(&self) -> impl Iterator<Item = (&'a str, usize, &'a DeValue<'a>)> + use<'a> {
         let table = self.table;
         table.iter().map(|(key, value)| (&**key.get_ref(), key.span().start, value.get_ref()))
     }
 
-    fn setting(&self, key: &str, at: usize, value: &'a DeValue<'a>) -> Setting<'a> {
-        let dot = if self.name.is_empty() { "" } else { "." };
-        // `format!` would take seven times as long, and every start names the settings that it reads.
-        Setting { name: [&*self.name, dot, key].concat(), at, value }
+    fn setting(&self, key: &'a str, at: usize, value: &'a DeValue<'a>) -> Setting<'a> {
+        let name = Name { section: Some(Rc::clone(&self.name)), key, place: None };
+        Setting { name, at, value }
     }
 
     /// Notes every key that is not allowed in a section of the kind `place`.
@@ -278,6 +294,13 @@ impl<'a> Section<'a> {
             self.meant.extend(meant);
             notes.add(at, &setting.name, unknown(key, meant, place, &setting));
             self.left_out.push(key);
+        }
+    }
+
+    /// Notes that a part of the file which should hold nothing but hosts holds something else.
+    pub(super) fn check_hosts_alone(&self, notes: &mut Notes) {
+        for (key, at, _) in self.entries().filter(|(key, ..)| *key != "host") {
+            notes.add(at, &key, "must stand before the hosts to be read apart from them");
         }
     }
 
@@ -300,7 +323,7 @@ impl<'a> Section<'a> {
     /// Notes that all of `keys` are missing, unless one was skipped or was meant by an unknown key.
     pub(super) fn lacks(&self, keys: &[&str], what: impl fmt::Display, notes: &mut Notes) {
         if !keys.iter().any(|key| self.meant.contains(key) || self.left_out.contains(key)) {
-            notes.add(self.at, &self.name, what);
+            notes.add(self.at, &*self.name, what);
         }
     }
 }
@@ -321,7 +344,8 @@ fn meant(key: &str, keys: &Keys) -> Option<&'static str> {
 fn unknown(key: &str, meant: Option<&str>, place: SectionKind, setting: &Setting<'_>) -> String {
     // `[provider.he.net]` is TOML for the table `net` in `[provider.he]`.
     if setting.value.is_table() && matches!(place, SectionKind::Provider | SectionKind::Source) {
-        let (section, name) = setting.name.split_once('.').unwrap_or_default();
+        let name = setting.name.to_string();
+        let (section, name) = name.split_once('.').unwrap_or_default();
         return format!(
             "a name with a dot needs quotes; write the section as [{section}.\"{name}\"]"
         );
@@ -344,6 +368,28 @@ fn unknown(key: &str, meant: Option<&str>, place: SectionKind, setting: &Setting
     }
 }
 
+impl<'a> Name<'a> {
+    /// The name of the element at `place` of this list.
+    pub(super) fn element(&self, place: usize) -> Self {
+        match self.place {
+            None => Self { place: Some(place), ..self.clone() },
+            Some(_) => Self { section: Some(Rc::new(self.clone())), key: "", place: Some(place) },
+        }
+    }
+}
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(section) = &self.section {
+            section.fmt(f)?;
+            let is_top = section.section.is_none();
+            f.write_str(if is_top || self.key.is_empty() { "" } else { "." })?;
+        }
+        f.write_str(self.key)?;
+        self.place.map_or(Ok(()), |place| write!(f, "[{}]", place + 1))
+    }
+}
+
 impl<'a> Setting<'a> {
     /// The value as a section; `header` is the right way to write it.
     pub(super) fn section(&self, header: &str, notes: &mut Notes) -> Option<Section<'a>> {
@@ -358,10 +404,10 @@ impl<'a> Setting<'a> {
     /// The elements of a list; any other value is returned as the only element.
     pub(super) fn items(&self) -> Vec<Self> {
         let Some(list) = self.value.as_array() else {
-            return vec![Self { name: self.name.clone(), at: self.at, value: self.value }];
+            return vec![Self { name: self.name.clone(), ..*self }];
         };
         let item = |(place, item): (usize, &'a toml::Spanned<DeValue<'a>>)| Self {
-            name: format!("{}[{}]", self.name, place + 1),
+            name: self.name.element(place),
             at: item.span().start,
             value: item.get_ref(),
         };
@@ -439,8 +485,8 @@ impl<'a> Setting<'a> {
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         let text = self.text(notes)?;
-        let quoted = super::problems::quoted(text);
-        notes.keep(self.at, &self.name, parse(text).map_err(|error| format!("{quoted} {error}")))
+        let result = parse(text).map_err(|error| format!("{} {error}", quoted(text)));
+        notes.keep(self.at, &self.name, result)
     }
 
     fn kind(&self) -> &'static str {

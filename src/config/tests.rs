@@ -77,7 +77,6 @@ fn the_smallest_real_configuration_has_every_default() {
     assert_eq!(host.host.key.provider, "desec");
     assert_eq!(host.host.families, PerFamily { v4: Use::Auto, v6: Use::Auto });
     assert_eq!(host.secret, Some(SecretPlace::File("/etc/homing/t".into())));
-    assert_eq!(host.place, "/etc/homing/config.toml:2");
     assert_eq!(Some(&config.providers[host.provider]), built_in::named("desec").as_ref());
 }
 
@@ -1046,7 +1045,9 @@ fn files_that_are_no_configuration_are_told_apart() {
     };
     let whole = load(GOOD.as_bytes()).unwrap();
     let not_utf8 = load(b"[daemon]\n# \xff\n").unwrap_err();
-    let huge = load(&vec![b'#'; 10_000_000]).unwrap_err();
+    let mut largest = GOOD.as_bytes().to_vec();
+    largest.resize(16 << 20, b'#');
+    let (large, huge) = (load(&largest), load(&[&*largest, b"#"].concat()).unwrap_err());
     let with_mark = load(format!("\u{feff}{}", GOOD.replace('\n', "\r\n")).as_bytes());
     let exposed = |mode: u32| {
         fs::write(&path, GOOD.replace("-file", "")).unwrap();
@@ -1061,11 +1062,74 @@ fn files_that_are_no_configuration_are_told_apart() {
 
     assert_eq!(whole.path, path);
     assert!(not_utf8.contains("is not UTF-8 text (line 2)"), "{not_utf8}");
-    assert!(huge.contains("is larger than 1 MiB"), "{huge}");
+    assert_eq!(large.unwrap().hosts, whole.hosts);
+    assert!(huge.contains("is larger than 16 MiB"), "{huge}");
     assert!(with_mark.is_ok(), "{with_mark:?}");
     assert!(open.unwrap_err().contains("run `chmod 640 "), "names the command");
     assert!(closed.is_ok(), "{closed:?}");
     assert!(is_directory.contains("is a directory; name the file in it"), "{is_directory}");
     assert!(missing.contains("does not exist; make it from config.example.toml"), "{missing}");
     assert!(device.contains("is not a regular file"), "{device}");
+}
+
+/// Blocks of hosts, each with a name of its own.
+fn many(hosts: usize) -> String {
+    let block = |n| GOOD.replace("a.example", &format!("h{n}.example"));
+    (0..hosts).map(block).collect()
+}
+
+#[test]
+fn ten_thousand_hosts_are_read_and_what_is_wrong_with_the_last_is_told() {
+    let text = format!("[daemon]\nsettle = \"1s\"\n{}", many(10_000));
+    let many = config(&text);
+    assert_eq!(many.hosts.len(), 10_000);
+    assert_eq!(many.daemon.settle, Duration::from_secs(1));
+    assert_eq!(many.hosts[9_999].host.key.host.as_str(), "h9999.example");
+    assert_eq!(many.providers.len(), 1);
+    let again = GOOD.replace("a.example", "h3.example");
+    check(
+        &format!("{text}{again}refresh = \"1h\"\n"),
+        &[
+            "config.toml:40004: host[10001].name: h3.example at desec stands on line 16 already; remove one of them",
+            "config.toml:40007: host[10001].refresh: \"1h\" is too short; the shortest is 1day",
+        ],
+    );
+}
+
+#[test]
+fn hosts_that_are_read_in_parts_are_those_of_the_whole() {
+    let (path, many) = (Path::new("/etc/homing/config.toml"), many(300));
+    let gone = "when-gone = \"remove\"\nipv4 = \"fixed\"\nipv6 = \"fixed\"\n";
+    let fixed =
+        "[source.fixed]\nstatic = [\"198.51.100.7\", \"2001:db8::7\"]\nallow-private = true\n";
+    let others = many.replace("\"h", "\"i");
+    let cases = [
+        // A warning says the number and the line of its host.
+        (3, format!("{fixed}{many}{GOOD}{gone}{others}")),
+        (3, format!("{many}{GOOD}# [[host]]\n\n")),
+        (3, format!("{many}{GOOD}on-change = [\"a\", '''\n[[host]]\n'''\n]\n")),
+        // Where other sections follow, all is read at once.
+        (1, format!("{many}[[ host ]]{}", GOOD.trim_start_matches("[[host]]"))),
+        (1, format!("{many}{fixed}{GOOD}{gone}")),
+        (1, format!("{many}[daemon]\n{GOOD}")),
+    ];
+    for (least, text) in cases {
+        let (parts, whole) = (parts(&text), read_parts(path, &text, &[&text], None));
+        assert!(parts.len() >= least && parts.concat() == text, "{} parts", parts.len());
+        let hosts = whole.as_ref().map(|config| config.hosts.len());
+        assert!(hosts.is_ok_and(|hosts| hosts > 300), "{hosts:?}");
+        assert_eq!(read_config(path, &text, None), whole);
+    }
+    let wrong = [
+        format!("[daemon]\n{many}{GOOD} [daemon]\n"),
+        format!("host = []\n{many}"),
+        format!("{many}{GOOD}on-change = '''\n[[host]]\n"),
+        format!("{many}{GOOD}[hosts]\n"),
+        format!("{many}{GOOD}{many}"),
+    ];
+    for text in wrong {
+        let whole = read_parts(path, &text, &[&text], None);
+        assert!(whole.is_err());
+        assert_eq!(read_config(path, &text, None), whole);
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Each function takes a text and returns a value, or the end of a sentence that begins with the text.
 
+#[cfg(feature = "international-names")]
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -73,21 +75,22 @@ pub(super) fn hostname(text: &str) -> Result<Hostname, String> {
 
 /// `text` with A-labels in place of letters beyond ASCII.
 #[cfg(feature = "international-names")]
-fn a_labels(text: &str) -> Result<String, &'static str> {
+fn a_labels(text: &str) -> Result<Cow<'_, str>, &'static str> {
     // The conversion also finds A-labels that encode nothing.
-    let is_plain = text.is_ascii() && !text.to_ascii_lowercase().contains("xn--");
+    let encodes = |four: &[u8]| four.eq_ignore_ascii_case(b"xn--");
+    let is_plain = text.is_ascii() && !text.as_bytes().windows(4).any(encodes);
     if is_plain {
-        return Ok(text.to_owned());
+        return Ok(Cow::Borrowed(text));
     }
-    idna::domain_to_ascii(text).map_err(|_| {
+    idna::domain_to_ascii(text).map(Cow::Owned).map_err(|_| {
         "is not a host name: a part of it is no valid internationalised name; check its spelling"
     })
 }
 
 /// `text` if it has no letters beyond ASCII; A-labels are not checked.
 #[cfg(not(feature = "international-names"))]
-fn a_labels(text: &str) -> Result<String, &'static str> {
-    text.is_ascii().then(|| text.to_owned()).ok_or(
+fn a_labels(text: &str) -> Result<&str, &'static str> {
+    text.is_ascii().then_some(text).ok_or(
         "has letters beyond ASCII, which this build of Homing leaves out; write its xn-- form (the full build has them)",
     )
 }
