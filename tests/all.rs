@@ -28,6 +28,7 @@ mod kernel;
 mod key_tokens;
 mod layers;
 mod lines;
+mod many;
 mod memory;
 mod network;
 #[cfg(feature = "tokens")]
