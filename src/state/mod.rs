@@ -499,7 +499,7 @@ impl Hasher for Digest {
 
     fn write_u64(&mut self, number: u64) {
         let sum = (self.0 ^ number).wrapping_add(Self::FACTOR);
-        let upper = u128::from(sum) * u128::from(Self::FACTOR) >> 64;
+        let upper = (u128::from(sum) * u128::from(Self::FACTOR)) >> 64;
         let lower = sum.wrapping_mul(Self::FACTOR);
         // Low digits of the number change only the low half of the product much; both halves are used.
         self.0 = u64::try_from(upper).unwrap_or_default() ^ lower.rotate_left(32) ^ Self::FACTOR;
