@@ -74,6 +74,8 @@ pub(super) struct Section<'a> {
     /// The start of the section, in bytes.
     pub(super) at: usize,
     table: &'a DeTable<'a>,
+    /// The marks of its keys: most settings are not there, and a search for each would be long.
+    marks: u64,
     /// The keys that unknown ones were most likely meant to be.
     meant: Vec<&'static str>,
     /// Keys that are skipped because of a noted problem, whatever their values.
@@ -234,11 +236,15 @@ impl<'a> Section<'a> {
 
     /// The section `name` that starts at the byte `at`.
     fn new(name: Name<'a>, at: usize, table: &'a DeTable<'a>) -> Self {
-        Self { name: Rc::new(name), at, table, meant: Vec::new(), left_out: Vec::new() }
+        let marks = table.keys().fold(0, |marks, key| marks | mark(key.get_ref()));
+        Self { name: Rc::new(name), at, table, marks, meant: Vec::new(), left_out: Vec::new() }
     }
 
     /// The setting `key`, if it is there and not skipped.
     pub(super) fn get(&self, key: &str) -> Option<Setting<'a>> {
+        if self.marks & mark(key) == 0 {
+            return None;
+        }
         let (found, value) = self.table.get_key_value(key)?;
         if self.left_out.contains(&key) {
             return None;
@@ -328,6 +334,12 @@ impl<'a> Section<'a> {
     }
 }
 
+/// One of 64 bits, by the length and the first letter of `key`.
+fn mark(key: &str) -> u64 {
+    let first = key.bytes().next().unwrap_or_default();
+    1 << ((usize::from(first) * 5 + key.len()) % 64)
+}
+
 /// The known key that `key` was probably meant to be.
 fn meant(key: &str, keys: &Keys) -> Option<&'static str> {
     let key = key.replace('_', "-");
@@ -368,7 +380,7 @@ fn unknown(key: &str, meant: Option<&str>, place: SectionKind, setting: &Setting
     }
 }
 
-impl<'a> Name<'a> {
+impl Name<'_> {
     /// The name of the element at `place` of this list.
     pub(super) fn element(&self, place: usize) -> Self {
         match self.place {
