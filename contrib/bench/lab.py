@@ -291,13 +291,14 @@ def numbers(path):
 
 
 def memory(leader):
-    """MiB (rss, pss, private, peak) and threads of a daemon and its children."""
-    total = dict.fromkeys(("rss", "pss", "private", "peak", "threads"), 0)
+    """MiB (rss, pss, private, own, peak) and threads of a daemon and its children."""
+    total = dict.fromkeys(("rss", "pss", "private", "own", "peak", "threads"), 0)
     for pid in group(leader):
         status, rollup = numbers(f"/proc/{pid}/status"), numbers(f"/proc/{pid}/smaps_rollup")
         total["rss"] += rollup.get("Rss", 0) / 1024
         total["pss"] += rollup.get("Pss", 0) / 1024
         total["private"] += (rollup.get("Private_Clean", 0) + rollup.get("Private_Dirty", 0)) / 1024
+        total["own"] += rollup.get("Anonymous", 0) / 1024
         total["peak"] += status.get("VmHWM", 0) / 1024
         total["threads"] += status.get("Threads", 0)
     return total
