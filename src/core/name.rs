@@ -5,6 +5,7 @@
 //! PowerDNS hold such names. Turning U-labels into A-labels needs tables and is the configuration's
 //! job; here every name is ASCII.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 /// A host name in lower-case A-labels without a final dot, such as `dev1.dyn.example.com`.
 ///
 /// The first label may be `*`, because some providers keep the addresses of a wildcard.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 // Shared: a host's name is in the configuration, in every report and in the keys of many maps.
 pub struct Hostname(Arc<str>);
 
@@ -123,6 +124,26 @@ fn by_the_rules(text: &str) -> Result<Hostname, NameError> {
     Ok(Hostname(text.into()))
 }
 
+impl Ord for Hostname {
+    /// The order of the texts. Most names differ in their first letters, and each round compares each
+    /// name a hundred times to find it in maps.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (ours, theirs) = (self.0.as_bytes(), other.0.as_bytes());
+        match (ours.first_chunk(), theirs.first_chunk()) {
+            (Some(one), Some(two)) if one != two => {
+                u64::from_be_bytes(*one).cmp(&u64::from_be_bytes(*two))
+            }
+            _ => ours.cmp(theirs),
+        }
+    }
+}
+
+impl PartialOrd for Hostname {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl fmt::Display for Hostname {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -180,6 +201,17 @@ mod tests {
         check("192.0.2.1", Err(&NameError::Address));
         check(&"a".repeat(64), Err(&NameError::LabelTooLong));
         check(&"a.".repeat(130), Err(&NameError::TooLong));
+    }
+
+    #[test]
+    fn names_are_in_the_order_of_their_texts() {
+        let texts = ["a", "a.b", "abcdefgh", "abcdefgh.a", "abcdefgh.b", "abcdefgi", "b", "*.a"];
+        for one in texts {
+            for two in texts {
+                let (name, other) = (Hostname(one.into()), Hostname(two.into()));
+                assert_eq!(name.cmp(&other), one.cmp(two), "{one} {two}");
+            }
+        }
     }
 
     #[test]
