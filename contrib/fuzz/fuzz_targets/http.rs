@@ -37,8 +37,10 @@ fuzz_target!(
     init: { LazyLock::force(&PROVIDERS); },
     |bytes: &[u8]| bounded(|| {
         let text = String::from_utf8_lossy(bytes);
-        // Where the fuzzer has found out what stands in the secret, it would be shown in other places.
-        if let Some(case) = Case::read(&text).filter(|_| !text.contains(MARK)) {
+        // Where the fuzzer has found out what stands in the secret, it would be shown in other places,
+        // and together where the signs between are taken out.
+        let plain: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
+        if let Some(case) = Case::read(&text).filter(|_| !plain.contains(MARK)) {
             case.check();
         }
     })
@@ -148,9 +150,7 @@ impl Case<'_> {
         let answer = |at: usize| self.answers.get(at).or(self.answers.last()).cloned();
         let (verdict, told) = converse(&job, &answer);
         for outcome in verdict.outcomes() {
-            let is_echoed =
-                self.answers.iter().any(|it| String::from_utf8_lossy(&it.body).contains(MARK));
-            assert!(is_echoed || !words(outcome).contains(MARK), "{outcome:?}");
+            assert!(!words(outcome).contains(MARK), "{outcome:?}");
             assert!(!words(outcome).contains(['\n', '\r']), "{outcome:?}");
             if is_success(outcome) {
                 self.check_success(&told);
