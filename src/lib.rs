@@ -8,19 +8,18 @@
 //! | --- | --- | --- |
 //! | [`core`] | values and decisions, as functions of values | |
 //! | [`os`] | this machine: clock, files, programs, users, terminal, kernel | core |
-//! | [`exit`] | exit codes: one number for each way to end | core |
 //! | [`net`] | all that leaves the machine: HTTP, datagrams, DNS messages, interfaces | core, os |
 //! | [`provider`] | carries requests to the providers of records | core, net, os |
 //! | [`config`] | text to valid values | core, os |
 //! | [`receipt`] | the known facts about a token, in a file beside the token's | core, os |
-//! | [`state`] | the memory between rounds | core, exit, os |
+//! | [`state`] | the memory between rounds | core, os |
 //! | [`source`] | finds the addresses to publish | config, core, net, os |
 //! | [`import`] | other clients' set-ups as configuration, a function of text | config, core, os |
 //! | [`cli`] | command-line words to a command and its settings | core, import, os |
 //! | [`confine`] | the kernel's limits for this process | config, core, net, os |
-//! | [`round`] | observe, plan, update, settle, save | config, core, exit, net, os, provider, receipt, source, state |
-//! | `token` | issue, audit, rotate and revoke tokens | cli, config, core, exit, net, os, provider, receipt |
-//! | [`drivers`] | daemon, once and the commands that only look | cli, config, confine, core, exit, import, net, os, receipt, round, source, state, token |
+//! | [`round`] | observe, plan, update, settle, save | config, core, net, os, provider, receipt, source, state |
+//! | `token` | issue, audit, rotate and revoke tokens | cli, config, core, net, os, provider, receipt |
+//! | [`drivers`] | daemon, once and the commands that only look | cli, config, confine, core, import, net, os, receipt, round, source, state, token |
 //! | `main` | the program, a thin caller of [`drivers::run`] | drivers, os |
 //! | `left_out` | replaces the files that a build leaves out, and uses what they may | |
 //!
@@ -33,7 +32,6 @@ pub mod config;
 pub mod confine;
 pub mod core;
 pub mod drivers;
-pub mod exit;
 #[cfg(feature = "import")]
 pub mod import;
 pub mod net;

@@ -64,6 +64,8 @@ mod rounds;
 mod sandbox;
 mod secrets;
 mod services;
+#[cfg(feature = "name-servers")]
+mod silent;
 mod supervised;
 #[cfg(feature = "tokens")]
 mod token_files;

@@ -7,7 +7,7 @@
 use std::process::{Command, Output, Stdio};
 
 use homing::cli::table::{COMMANDS, GROUPS, OPTIONS, VARIABLES};
-use homing::exit::Exit;
+use homing::core::exit::Exit;
 
 /// The binary with nothing of this environment that it would listen to.
 fn homing(line: &str) -> Command {

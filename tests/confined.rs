@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
@@ -136,10 +136,10 @@ fn a_run_of_once_is_confined_as_well() {
 
 /// Runs `work` on a thread that is confined to the needs of the configuration of `home`.
 fn confined<T: Send>(home: &Home, work: impl FnOnce() -> T + Send) -> T {
-    let config = homing::config::load(&home.path("config.toml")).unwrap();
-    let state = home.path("state");
+    let (path, state) = (home.path("config.toml"), home.path("state"));
     fs::create_dir_all(&state).unwrap();
     let on_a_thread = || {
+        let config = homing::config::load(&path).unwrap();
         let _confinement = Confinement::begin(&config, &state);
         work()
     };
@@ -621,18 +621,6 @@ fn answer(query: &[u8], own: Ipv4Addr, whoami: Ipv4Addr) -> Option<Vec<u8>> {
     Some(answer)
 }
 
-/// Puts a copy of /etc in its place, in this mount namespace only; `resolv.conf` is a file in it.
-fn own_etc(home: &Home) -> PathBuf {
-    let copy = home.path("etc");
-    let run = |program: &str, arguments: &[&Path]| {
-        let status = Command::new(program).args(arguments).status().unwrap();
-        assert!(status.success(), "{program} {arguments:?}");
-    };
-    run("cp", &[Path::new("-a"), Path::new("/etc"), &copy]);
-    run("mount", &[Path::new("--bind"), &copy, Path::new("/etc")]);
-    PathBuf::from("/etc")
-}
-
 #[test]
 fn names_are_looked_up_by_the_resolver_that_is_named_now() {
     let test = "names_are_looked_up_by_the_resolver_that_is_named_now";
@@ -643,7 +631,7 @@ fn names_are_looked_up_by_the_resolver_that_is_named_now() {
         ip("link set lo up");
         let (sandbox, home) = set_up();
         // `ip netns exec` gives its own mounts, but for files that it has put over those in /etc.
-        let etc = own_etc(&home);
+        let etc = netns::own_etc(&home);
         let name = |nameserver: Ipv4Addr| {
             let mut new = File::create(etc.join("resolv.conf.new")).unwrap();
             writeln!(new, "nameserver {nameserver}\noptions timeout:1 attempts:1").unwrap();

@@ -36,7 +36,7 @@ fn request(url: &str) -> HttpRequest {
 /// What is at `url`, over a connection of `family`.
 async fn at(url: &str, family: Family) -> Result<Answer, Silence> {
     let request = HttpRequest { via: Some(family), ..request(url) };
-    clients().send_for(&request, None, 1024).await
+    clients().send_for(&request, None, (1024, PATIENT.whole)).await
 }
 
 async fn ask(server: &Server) -> Result<Answer, Silence> {

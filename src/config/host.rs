@@ -141,7 +141,7 @@ impl Context<'_> {
             Some(false) => TakeOver::Nothing,
             None => TakeOver::OnlyOne,
         };
-        let block = Arc::new(HostBlock {
+        let block = Rc::new(HostBlock {
             provider: at,
             sources,
             secret,
@@ -152,7 +152,7 @@ impl Context<'_> {
             verify,
         });
         let host = |(_, name)| HostConfig {
-            host: Host {
+            host: Rc::new(Host {
                 key: Key { host: name, provider: provider.name.to_string() },
                 zone: zone.clone(),
                 families,
@@ -163,8 +163,8 @@ impl Context<'_> {
                 ttl,
                 take_over,
                 options: options.clone(),
-            },
-            block: Arc::clone(&block),
+            }),
+            block: Rc::clone(&block),
         };
         names.into_iter().map(host).collect()
     }

@@ -21,7 +21,6 @@ use std::io::{self, ErrorKind, Read};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::DeTable;
@@ -59,7 +58,7 @@ pub struct Config {
     /// The named sources, in the order of the file.
     pub sources: Vec<Source>,
     /// The user's providers in the order of the file, then the built-in ones that hosts use.
-    pub providers: Vec<Provider>,
+    pub providers: Vec<Rc<Provider>>,
     /// The hosts, in the order of the file; at least one.
     pub hosts: Vec<HostConfig>,
     /// The user who runs its programs; `None` is the user who runs Homing. Root runs no program that
@@ -97,8 +96,8 @@ pub enum SourceRef {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HostConfig {
     /// The facts that decisions need; `refresh` and `zone` are its own or its provider's.
-    pub host: Host,
-    block: Arc<HostBlock>,
+    pub host: Rc<Host>,
+    block: Rc<HostBlock>,
 }
 
 /// What the hosts of one block share.
@@ -316,8 +315,7 @@ fn read_parts(
     for (entry, usage) in sources.iter().zip(&context.usage) {
         entry.check_usage(*usage, &mut notes);
     }
-    let providers = context.providers.into_iter().filter_map(|entry| entry.provider);
-    let providers = providers.map(Rc::unwrap_or_clone).collect();
+    let providers = context.providers.into_iter().filter_map(|entry| entry.provider).collect();
     if let Some(problems) = notes.take_problems() {
         return Err(problems_of(problems));
     }

@@ -255,6 +255,10 @@ fn lay(
         ProviderKey::Refresh => {
             return set(&mut provider.refresh, setting.parsed(notes, value::refresh));
         }
+        ProviderKey::Timeout => {
+            let timeout = setting.parsed(notes, |text| value::duration(text, &value::TIMEOUT));
+            return set(&mut provider.timeout, timeout);
+        }
         ProviderKey::Server if provider.manners().transport == Transport::Dns => {
             let server = setting.parsed(notes, |text| value::server(text, PORT));
             return set(&mut provider.name_server, server.map(Some));

@@ -38,6 +38,10 @@ pub(super) const REFRESH: Bounds =
 pub(super) const VERIFY_TIMEOUT: Bounds =
     Bounds { least: Duration::from_secs(1), most: Duration::from_secs(5 * 60), example: "10s" };
 
+/// The bounds of the time for a whole update.
+pub(super) const TIMEOUT: Bounds =
+    Bounds { least: Duration::from_secs(1), most: Duration::from_secs(5 * 60), example: "120s" };
+
 /// The bounds of the time until a missing family's record is removed: a reconnect must not remove one.
 pub(super) const GONE_AFTER: Bounds = Bounds {
     least: Duration::from_secs(60),

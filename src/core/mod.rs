@@ -9,6 +9,7 @@ pub mod built_in;
 pub mod closed;
 #[cfg(feature = "landlock")]
 pub mod confinement;
+pub mod exit;
 pub mod feature;
 pub mod memory;
 pub mod name;
@@ -21,6 +22,7 @@ pub mod plan;
 pub mod protocol;
 pub mod provider;
 pub mod provider_key;
+pub mod round;
 pub mod secret;
 pub mod server;
 pub mod settle;

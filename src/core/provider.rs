@@ -49,6 +49,8 @@ pub struct Provider {
     pub pace_each_host: bool,
     /// How often an unchanged address must be confirmed so that it does not expire.
     pub refresh: Option<Duration>,
+    /// How long a whole update may take: slow services carry it out and are asked again otherwise.
+    pub timeout: Duration,
     /// How many hosts one request may name.
     pub batch: usize,
     /// The parameter that carries each family's addresses (dyndns2); the same name for both means one
@@ -73,6 +75,9 @@ pub struct Provider {
     /// What else a user should know.
     pub note: Text,
 }
+
+/// How long a whole update may take where the configuration does not say it.
+pub const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Where the login of a request comes from when the host names none.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -102,6 +107,7 @@ impl Protocol {
             pace: manners.pace,
             pace_each_host: manners.paces_each_host,
             refresh: None,
+            timeout: TIMEOUT,
             batch: manners.most_hosts,
             parameters: PerFamily { v4: Cow::Borrowed("myip"), v6: Cow::Borrowed("myip") },
             one_family: false,

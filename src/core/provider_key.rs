@@ -127,6 +127,8 @@ keys! {
     SetItem "set-item" Text Few,
     /// How requests are signed.
     Sign "sign" Text Few,
+    /// How long a whole update may take.
+    Timeout "timeout" Text Remote,
     /// The service's name in messages.
     Title "title" Text All,
     /// The limits of the time to live.

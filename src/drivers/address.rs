@@ -11,22 +11,23 @@ use crate::core::address::choice::{
 };
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Addresses, Family, special};
+use crate::core::exit::Exit;
 use crate::core::order;
 use crate::core::plan::Seen;
+use crate::core::round::{HostReport, Occasion};
 use crate::core::source::{Interface, Outside, Service, SourceKind};
-use crate::exit::Exit;
 use crate::os::kernel::Interface as Present;
-use crate::round::{HostReport, Occasion};
 use crate::source::snapshot::{Snapshot, Wanted};
 use crate::state::StateAccess;
 
 /// Prints the kernel's addresses and routes, and the result of each source.
 pub async fn run(setup: Setup) -> Exit {
-    let mut engine = match engine(setup, StateAccess::ReadOnly) {
+    let mut engine = match engine(setup, StateAccess::ReadOnly, false) {
         Ok(engine) => engine,
         Err(exit) => return exit,
     };
-    let (report, sights) = engine.rehearse(Occasion::default()).await;
+    let sights = engine.rehearse(Occasion::default()).await;
+    let report = engine.report();
     match sights.snapshot() {
         Ok(snapshot) => {
             tell_kernel(snapshot, &report.hosts);

@@ -10,24 +10,25 @@ use crate::config::secret::{self, SecretPlace, for_shell};
 use crate::config::service;
 use crate::config::{Config, HostConfig};
 use crate::confine;
+use crate::core::exit::Exit;
+use crate::core::round::{HostReport, Occasion};
 use crate::core::secret::doubt;
 use crate::core::source::{Service, SourceKind};
 use crate::core::token::upkeep::Proof;
-use crate::exit::Exit;
 use crate::net::http;
 use crate::os::{disk, program};
-use crate::round::{HostReport, Occasion};
 use crate::state::{self, StateAccess};
 
 /// Checks the configuration, and prints what a round would do.
 pub async fn run(setup: Setup) -> Exit {
     let path = setup.config.path.display().to_string();
     let (state_dir, is_verbose) = (setup.state_dir.clone(), setup.is_verbose());
-    let mut engine = match engine(setup, StateAccess::ReadOnly) {
+    let mut engine = match engine(setup, StateAccess::ReadOnly, false) {
         Ok(engine) => engine,
         Err(exit) => return exit,
     };
-    let (mut report, _) = engine.rehearse(Occasion::default()).await;
+    engine.rehearse(Occasion::default()).await;
+    let mut report = std::mem::take(&mut engine.round.report);
     // Root can read what the service's user cannot.
     let service = service::ServiceUser::of(&engine.config.path, &state_dir);
     if let Some(service) = &service {

@@ -12,7 +12,7 @@ use crate::cli::ImportCommand;
 use crate::config;
 use crate::config::problems::shown_path;
 use crate::config::secret::{in_shell_quotes, one_line};
-use crate::exit::Exit;
+use crate::core::exit::Exit;
 use crate::import::{self, SecretFile, Written};
 use crate::os::disk::{self, Handed, Ownership};
 use crate::os::reason::reason;

@@ -24,14 +24,15 @@ use std::time::Duration;
 
 use crate::cli::{Command, Common, Parsed};
 use crate::config::{self, Config};
+use crate::core::exit::Exit;
+use crate::core::round::{Report, Round};
 use crate::core::source::{Source, SourceKind};
-use crate::exit::Exit;
 use crate::os::clock::Clock;
 use crate::os::hand;
 use crate::os::log::{self, Format, Level};
 use crate::os::say::{err, out};
 use crate::os::waiting::Waiting;
-use crate::round::{Engine, Report};
+use crate::round::Engine;
 use crate::state::{
     DAEMON, Loaded, StateAccess, StateError, Store, is_new_wrong, is_news, right_again,
 };
@@ -170,8 +171,9 @@ fn state_dir(common: &Common, of_config: Option<&PathBuf>) -> PathBuf {
     asked.cloned().unwrap_or_else(|| STATE_DIR.into())
 }
 
-/// The engine of a command, with its state read; an obstacle is reported.
-fn engine(setup: Setup, access: StateAccess) -> Result<Engine, Exit> {
+/// The engine of a command, with its state read; an obstacle is reported. One that `watches` looks
+/// more than once.
+fn engine(setup: Setup, access: StateAccess, watches: bool) -> Result<Engine, Exit> {
     let mut store = Store::open(&setup.state_dir, access).map_err(|error| {
         if is_worth_telling(&error, access) {
             err(&error.to_string());
@@ -196,7 +198,8 @@ fn engine(setup: Setup, access: StateAccess) -> Result<Engine, Exit> {
     }
     let clock = Clock::new(loaded.memory.newest(), loaded.memory.reckoning);
     let waiting = if setup.quiet() { Waiting::SILENT } else { Waiting::on_a_terminal() };
-    Ok(Engine::new(setup.config, loaded.memory, store, clock, waiting))
+    let round = Round::new(loaded.memory, watches);
+    Ok(Engine::new(setup.config, round, store, clock, waiting))
 }
 
 /// Whether to report why the state cannot be used; cron's mails name a holder of its lock once, not at

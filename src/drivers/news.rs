@@ -13,11 +13,11 @@ use crate::core::memory::{Hold, HoldKind, Key, VerifyFinding};
 use crate::core::order;
 use crate::core::outcome::{Outcome, Rejection};
 use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
+use crate::core::round::{Answered, HostReport, Matter, Report, TokenNews};
 use crate::core::settle::News as Settled;
 use crate::core::token::verdict::TokenVerdict;
 use crate::core::verify::Drift;
 use crate::os::clock::rfc3339_seconds;
-use crate::round::{Answered, HostReport, Matter, Report, TokenNews};
 
 /// The fix for servers that do not hold what was set.
 const VERIFY_FIX: &str = "see that the servers of the zone copy it, or write verify = false";
@@ -105,7 +105,7 @@ impl News {
         if let Some(drift) = &report.drift {
             drifted(report, drift);
         }
-        for answered in &report.answers {
+        for answered in report.news() {
             settled(report, answered);
         }
         self.verified(report);
@@ -219,7 +219,8 @@ impl News {
     fn verified(&mut self, report: &HostReport) {
         let (host, provider) = (&report.key.host, report.key.provider.as_str());
         let topic = format!("verified {host} {provider}");
-        match report.verified.as_ref().map(|verified| &verified.finding) {
+        let verified = report.verified.as_ref().filter(|_| report.newly_verified);
+        match verified.map(|verified| &verified.finding) {
             None => {}
             Some(VerifyFinding::Right { servers, took, others }) => {
                 self.said(&topic, None, |_| {});

@@ -2,14 +2,15 @@
 //!
 //! Off a terminal it prints what is new and nothing else; on a terminal also the state of every host.
 
-use std::cell::Cell;
 use std::io::IsTerminal;
 
-use super::{Setup, engine, err, out, show, signals};
+use super::signals::{Stop, within_last_words};
+use super::{Setup, engine, err, out, show};
 use crate::cli::Once;
 use crate::confine::Confinement;
-use crate::exit::Exit;
-use crate::round::{Occasion, Report, SelfChecks};
+use crate::core::exit::Exit;
+use crate::core::round::{Occasion, Report};
+use crate::round::Engine;
 use crate::state::{self, StateAccess};
 
 /// The file with the warning that a run printed last: cron mails what is printed.
@@ -21,7 +22,7 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
         if options.dry_run { StateAccess::ReadOnly } else { StateAccess::Locked { who: "once" } };
     let (quiet, is_verbose) = (setup.quiet(), setup.is_verbose());
     let state_dir = setup.state_dir.clone();
-    let mut engine = match engine(setup, access) {
+    let mut engine = match engine(setup, access, false) {
         Ok(engine) => engine,
         Err(exit) => return exit,
     };
@@ -31,9 +32,10 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
         ..Occasion::default()
     };
     if options.dry_run {
-        let (report, _) = engine.rehearse(occasion).await;
+        engine.rehearse(occasion).await;
+        let report = engine.report();
         if !quiet {
-            show::seen(&report).iter().for_each(|line| out(line));
+            show::seen(report).iter().for_each(|line| out(line));
             report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
             report.drafts.iter().filter(|_| is_verbose).for_each(|line| out(line));
         }
@@ -45,17 +47,14 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
         err(&format!("warning: {exposure}"));
     }
     Confinement::begin(&engine.config, &state_dir).announce(false);
-    engine.self_checks = Some(SelfChecks::default());
-    let is_first = engine.memory.hosts.values().all(|entry| entry.last.is_none());
-    let stop = Cell::new(false);
-    let round = signals::until_told(engine.round(occasion, &stop), &stop).await;
-    // A request that is not answered when the time is over is remembered as sent without an answer.
-    let Some((report, _)) = round else {
-        engine.keep();
+    engine.round.check_tokens();
+    let is_first = engine.memory().hosts.values().all(|entry| entry.last.is_none());
+    if !perform(&mut engine, occasion).await {
         return Exit::Deferred;
-    };
+    }
+    let report = engine.report();
     if !quiet {
-        tell(&report, std::io::stdout().is_terminal());
+        tell(report, std::io::stdout().is_terminal());
         let now = engine.clock.now();
         let tokens = report.tokens.iter().flat_map(|news| show::token(news, now));
         tokens.for_each(|line| out(&line));
@@ -67,8 +66,20 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
             );
         }
     }
-    super::tell_problems(&report);
+    super::tell_problems(report);
     report.exit()
+}
+
+/// Performs one round, which a signal cuts short; false when its requests then take too long. A
+/// request that is not answered is remembered as sent without an answer.
+async fn perform(engine: &mut Engine, occasion: Occasion) -> bool {
+    let mut stop = Stop::listen();
+    tokio::select! {
+        () = engine.perform(occasion) => return true,
+        () = stop.asked() => engine.stop(),
+    }
+    // Before the look nothing is known about any host.
+    within_last_words(engine).await && !engine.report().hosts.is_empty()
 }
 
 /// Prints what is new, or with `everything` the state of every host.

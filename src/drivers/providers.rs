@@ -11,6 +11,7 @@ use crate::config::problems::shown_path;
 use crate::config::{self, Config};
 use crate::core::address::Family;
 use crate::core::closed;
+use crate::core::exit::Exit;
 use crate::core::feature::Feature;
 use crate::core::nearest::plain;
 use crate::core::protocol::http::entry::StepKind;
@@ -18,7 +19,6 @@ use crate::core::protocol::manners::{Protocol, SecretKind, Transport};
 use crate::core::provider::{Login, Provider};
 use crate::core::secret::HIDDEN;
 use crate::core::{built_in, order};
-use crate::exit::Exit;
 
 /// The widest line.
 const WIDTH: usize = 80;
@@ -60,6 +60,7 @@ fn own(config: &Config) -> impl Iterator<Item = &Provider> {
     config
         .providers
         .iter()
+        .map(|provider| &**provider)
         .filter(|provider| built_in::named(&provider.name).as_ref() != Some(*provider))
 }
 

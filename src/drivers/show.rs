@@ -10,6 +10,7 @@ use crate::core::memory::{Hold, HoldKind, SelfCheck, VerifyFinding};
 use crate::core::name::Hostname;
 use crate::core::outcome::{Outcome, Rejection};
 use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
+use crate::core::round::{HostReport, Matter, Report, TokenNews};
 use crate::core::settle::News;
 use crate::core::source::{Source, SourceKind};
 use crate::core::time::Timestamp;
@@ -17,7 +18,6 @@ use crate::core::token::upkeep::{self, End, Known, NoTerms, Proof, Terms};
 use crate::core::token::verdict::TokenVerdict;
 use crate::core::verify::Drift;
 use crate::os::clock::rfc3339_seconds;
-use crate::round::{HostReport, Matter, Report, TokenNews};
 
 /// One line for each different result of the sources, in the order of the hosts; hosts with the same
 /// result for a family share it. Detours follow.

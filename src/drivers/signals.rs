@@ -1,7 +1,5 @@
 //! Signals, through signal-hook, as bytes on a socket that the runtime waits for.
 
-use std::cell::Cell;
-use std::future::Future;
 use std::io;
 use std::os::unix::net::UnixStream as StdStream;
 use std::time::Duration;
@@ -9,6 +7,8 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
+
+use crate::round::Engine;
 
 /// The request of a signal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,6 +43,11 @@ impl Signals {
         })
     }
 
+    /// Waits for a signal to stop; the others wait.
+    pub async fn stopped(&mut self) {
+        heard(&mut self.stop).await;
+    }
+
     /// Waits for the next signal; many of one kind that came together count as one.
     pub async fn next(&mut self) -> SignalRequest {
         tokio::select! {
@@ -71,38 +76,31 @@ fn stream(signals: &[i32]) -> io::Result<UnixStream> {
     UnixStream::from_std(reader)
 }
 
-/// Awaits `work`; when `told` is ready, sets `stop`. `None` when `work` then outlasts [`LAST_WORDS`].
-async fn unless_told<T>(
-    work: impl Future<Output = T>,
-    stop: &Cell<bool>,
-    told: impl Future<Output = ()>,
-) -> Option<T> {
-    let mut work = std::pin::pin!(work);
-    tokio::select! {
-        done = &mut work => return Some(done),
-        () = told => stop.set(true),
+/// The signals that stop a command.
+#[derive(Debug)]
+pub struct Stop(Option<UnixStream>);
+
+impl Stop {
+    /// Takes over TERM and INT; where the kernel refuses that, they end the process as ever.
+    pub fn listen() -> Self {
+        Self(stream(&[SIGTERM, SIGINT]).ok())
     }
-    tokio::time::timeout(LAST_WORDS, work).await.ok()
+
+    /// Waits for a signal.
+    pub async fn asked(&mut self) {
+        match &mut self.0 {
+            Some(stream) => heard(stream).await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
-/// Awaits the daemon's `work`, which a signal to stop cuts short after `say`; other signals wait.
-pub async fn until_stopped<T>(
-    work: impl Future<Output = T>,
-    stop: &Cell<bool>,
-    signals: &mut Signals,
-    say: impl FnOnce(),
-) -> Option<T> {
-    let told = async {
-        heard(&mut signals.stop).await;
-        say();
-    };
-    unless_told(work, stop, told).await
-}
-
-/// Awaits a command's `work`, which TERM and INT cut short.
-pub async fn until_told<T>(work: impl Future<Output = T>, stop: &Cell<bool>) -> Option<T> {
-    match stream(&[SIGTERM, SIGINT]) {
-        Ok(mut stream) => unless_told(work, stop, heard(&mut stream)).await,
-        Err(_) => Some(work.await),
+/// Waits for the requests under way, after a signal to stop, and saves; false when they outlast
+/// [`LAST_WORDS`].
+pub async fn within_last_words(engine: &mut Engine) -> bool {
+    let is_over = tokio::time::timeout(LAST_WORDS, engine.finish()).await.is_ok();
+    if !is_over {
+        engine.end();
     }
+    is_over
 }

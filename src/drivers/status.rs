@@ -7,14 +7,15 @@ use super::{Setup, err, out, show};
 use crate::config::HostConfig;
 use crate::core::address::standing::{self, ServiceStanding};
 use crate::core::address::{Family, PerFamily};
+use crate::core::exit::Exit;
 use crate::core::memory::{Entry, Memory, SelfCheck, Verification, VerifyFinding, Word};
 use crate::core::plan::Use;
 use crate::core::provider::Provider;
+use crate::core::round::HostAccess;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{self, End, Known, Proof, Terms};
-use crate::exit::Exit;
 use crate::os::clock::{Clock, rfc3339_seconds};
-use crate::round::{CredentialReader, HostAccess, take_places};
+use crate::round::{CredentialReader, take_places};
 use crate::state::{self, Store};
 
 /// The form that scripts read; `version` grows when a field changes its meaning.

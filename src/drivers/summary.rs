@@ -5,10 +5,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::core::exit::Exit;
+use crate::core::round::Report;
 use crate::core::time::Timestamp;
-use crate::exit::Exit;
 use crate::os::clock::rfc3339_seconds;
-use crate::round::Report;
 
 /// The state of the daemon.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use crate::cli::TokenCommand;
 use crate::config::Config;
-use crate::exit::Exit;
+use crate::core::exit::Exit;
 
 /// Does nothing: no value of the command exists.
 #[expect(clippy::unused_async, reason = "it stands for one that awaits")]

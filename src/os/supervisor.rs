@@ -4,11 +4,9 @@
 
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
-use std::future::Future;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -78,6 +76,8 @@ struct Watchdog {
     longest_step: Duration,
     /// The uptime at which it is fed next.
     next: Cell<Duration>,
+    /// The life of what is under way.
+    life: Cell<Option<Life>>,
 }
 
 impl Supervisor {
@@ -99,7 +99,7 @@ impl Supervisor {
         let every = half_time(time.as_deref(), pid.as_deref(), std::process::id());
         let watchdog = every.filter(|_| address.is_some()).map(|every| {
             let next = Cell::new(uptime().saturating_add(every));
-            Watchdog { every, longest_step: LONGEST_STEP, next }
+            Watchdog { every, longest_step: LONGEST_STEP, next, life: Cell::default() }
         });
         Self { address, watchdog, complained }
     }
@@ -144,29 +144,23 @@ impl Supervisor {
         }
     }
 
-    /// Awaits a round, and feeds the watchdog as long as `pulse` shows that it goes on.
-    pub async fn during<T>(&self, round: impl Future<Output = T>, pulse: &Pulse) -> T {
-        let Some(watchdog) = &self.watchdog else { return round.await };
-        let mut round = pin!(round);
-        let longest = watchdog.longest_step;
-        let mut life = Life::begun(pulse.steps(), Instant::now());
-        loop {
-            let wait = watchdog.next.get().saturating_sub(uptime());
-            tokio::select! {
-                biased;
-                done = &mut round => return done,
-                () = tokio::time::sleep(wait) => {}
-            }
-            let was_over = life.is_over;
-            if life.goes_on(pulse.steps(), Instant::now(), longest) {
-                self.feed();
-                continue;
-            }
-            watchdog.wait(watchdog.every);
-            if !was_over {
-                let waited = humantime::format_duration(longest);
-                error!(%waited, fix = "report this", "the round hangs; the watchdog is not fed");
-            }
+    /// Feeds the watchdog, if there is one, unless something `is_under_way` of which `pulse` shows that
+    /// it hangs.
+    pub fn feed_unless_hung(&self, pulse: &Pulse, is_under_way: bool) {
+        let Some(watchdog) = &self.watchdog else { return };
+        let now = Instant::now();
+        let before = watchdog.life.get();
+        let mut life = before.filter(|_| is_under_way);
+        let life_now = life.get_or_insert_with(|| Life::begun(pulse.steps(), now));
+        let goes_on = life_now.goes_on(pulse.steps(), now, watchdog.longest_step);
+        watchdog.life.set(life);
+        if goes_on {
+            return self.feed();
+        }
+        watchdog.wait(watchdog.every);
+        if !before.is_some_and(|before| before.is_over) {
+            let waited = humantime::format_duration(watchdog.longest_step);
+            error!(%waited, fix = "report this", "the round hangs; the watchdog is not fed");
         }
     }
 }
@@ -255,8 +249,6 @@ fn send(address: &SocketAddr, text: &str, patience: Duration) -> io::Result<()> 
 
 #[cfg(test)]
 mod tests {
-    use std::task::Poll;
-
     use super::*;
 
     #[track_caller]
@@ -342,32 +334,31 @@ mod tests {
         assert!(supervisor.complained.get());
     }
 
-    #[tokio::test]
-    async fn a_round_that_hangs_is_fed_no_longer() {
+    #[test]
+    fn a_round_that_hangs_is_fed_no_longer() {
         let path = std::env::temp_dir().join(format!("homing-test-{}-ear", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let ear = UnixDatagram::bind(&path).unwrap();
         ear.set_nonblocking(true).unwrap();
         let every = Duration::from_millis(20);
-        let next = Cell::new(Duration::ZERO);
-        let watchdog = Watchdog { every, longest_step: every * 3, next };
+        let (next, life) = (Cell::new(Duration::ZERO), Cell::default());
+        let watchdog = Watchdog { every, longest_step: every * 3, next, life };
         let supervisor = at(address(path.as_os_str()).ok(), Some(watchdog));
-        let (looks, pulse) = (Cell::new(0), Pulse::default());
-        let forever = std::future::poll_fn(|_| {
-            looks.set(looks.get() + 1);
-            Poll::<()>::Pending
-        });
-        let round = supervisor.during(forever, &pulse);
-        assert!(tokio::time::timeout(every * 20, round).await.is_err());
-        let fed = std::iter::from_fn(|| ear.recv(&mut [0; 64]).ok()).count();
+        let pulse = Pulse::default();
+        let fed = || std::iter::from_fn(|| ear.recv(&mut [0; 64]).ok()).count();
+        let feed = |is_under_way| {
+            supervisor.feed_unless_hung(&pulse, is_under_way);
+            fed()
+        };
+        assert_eq!(feed(true), 1);
+        std::thread::sleep(every * 4);
+        assert_eq!(feed(true), 0, "no step for too long");
+        assert_eq!(feed(true), 0);
+        pulse.beat();
+        assert_eq!(feed(true), 1, "a step");
+        std::thread::sleep(every * 4);
+        assert_eq!(feed(false), 1, "nothing is under way");
+        assert_eq!(feed(true), 1, "something else is, from now on");
         std::fs::remove_file(&path).unwrap();
-        assert!((1..=4).contains(&fed), "{fed} times");
-        // Two or so for each time that it would have been fed.
-        assert!(looks.get() < 100, "it keeps the loop busy: {} looks", looks.get());
-    }
-
-    #[tokio::test]
-    async fn without_a_watchdog_a_round_is_just_awaited() {
-        assert_eq!(at(None, None).during(async { 7 }, &Pulse::default()).await, 7);
     }
 }

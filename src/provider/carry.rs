@@ -64,7 +64,8 @@ impl Carrier<'_> {
             Ask::Http(request) => {
                 let request = HttpRequest { bind: self.bind, ..*request };
                 let ca_file = self.provider.ca_file.as_deref().map(Path::new);
-                self.clients.send(&request, ca_file).await.map(Heard::Answer)
+                let sent = self.clients.send_within(&request, ca_file, self.provider.timeout).await;
+                sent.map(Heard::Answer)
             }
         }
     }

@@ -7,38 +7,22 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::config::HostConfig;
 use crate::config::problems::shown_path;
 use crate::config::secret::{self, SecretError, SecretPlace};
+use crate::config::{Config, HostConfig};
 use crate::core::address::interface::InterfaceName;
-use crate::core::memory::Destination;
+use crate::core::memory::{Destination, Memory};
 use crate::core::name::Hostname;
 use crate::core::plan::{TakeOver, WhenGone};
 use crate::core::protocol::Credential;
 use crate::core::protocol::manners::SecretKind;
 use crate::core::provider::{Login, Provider};
+use crate::core::round::HostAccess;
 use crate::core::secret::{Fingerprint, Secret};
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{End, NoTerms, Proof, Terms};
 use crate::receipt::{self, Receipt, ReceiptError};
 use crate::state::Store;
-
-/// A host's credential and place, and the fingerprints that its holds depend on.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct HostAccess {
-    /// The login and the secret.
-    pub credential: Credential,
-    /// The hash of login and secret: hosts with equal ones may share a request.
-    pub identity: Fingerprint,
-    /// The hash of these and the state of the receipt: a self-check is valid only for it.
-    pub about: Fingerprint,
-    /// The hash of everything whose change ends a park.
-    pub fingerprint: Fingerprint,
-    /// Where the host's records are; its zone only if it is configured.
-    pub place: Destination,
-    /// The terms in the secret's receipt.
-    pub terms: Result<Terms, NoTerms>,
-}
 
 /// The content of a secret file, and of the receipt beside it.
 #[derive(Clone)]
@@ -130,16 +114,17 @@ impl<'a> CredentialReader<'a> {
             SecretKind::Key => login.split_once(':').map_or(&*login, |(_, name)| name),
             SecretKind::Nothing | SecretKind::Password | SecretKind::Token => &login,
         };
-        let at = server.0.to_be_bytes();
+        let at_server = *server;
+        let at = at_server.0.to_be_bytes();
         let place = Destination {
             fingerprint: store.fingerprint(&[&at, who.as_bytes(), path.unwrap_or_default()]),
             zone: host.host.zone.clone(),
             void_since,
         };
         let credential = Credential { login, secret };
-        let server = provider.api_url.as_deref().unwrap_or_default();
-        let terms = receipt.map(|receipt| terms(&receipt, &host.host.key.host, server));
-        Ok(HostAccess { credential, identity, about, fingerprint, place, terms })
+        let api_url = provider.api_url.as_deref().unwrap_or_default();
+        let terms = receipt.map(|receipt| terms(&receipt, &host.host.key.host, api_url));
+        Ok(HostAccess { credential, identity, about, fingerprint, server: at_server, place, terms })
     }
 
     fn known(&mut self, provider: &Provider) -> &KnownProvider {
@@ -152,7 +137,7 @@ impl<'a> CredentialReader<'a> {
     }
 
     /// The hash of the server of `provider`, with its path.
-    pub fn server(&mut self, provider: &Provider) -> Fingerprint {
+    fn server(&mut self, provider: &Provider) -> Fingerprint {
         self.known(provider).server
     }
 
@@ -202,6 +187,14 @@ impl KeptSecret {
         }
         kept
     }
+}
+
+/// The server of each provider of `config` that `memory` knows, by the provider's name: one that was
+/// never asked has nothing to forget.
+pub fn servers(config: &Config, store: &Store, memory: &Memory) -> Vec<(String, Fingerprint)> {
+    let mut reader = CredentialReader::new(store);
+    let known = config.providers.iter().filter(|it| memory.servers.contains_key(&*it.name));
+    known.map(|provider| (provider.name.to_string(), reader.server(provider))).collect()
 }
 
 /// The receipt beside `token_file`, if it is about `secret`.

@@ -2,43 +2,45 @@
 //!
 //! Sends nothing, and shows no secret.
 
-use super::perform::moment;
-use super::zones::needs_zone;
-use super::{Engine, Planned};
-use crate::core::plan::{Details, Schedule};
+use super::Engine;
+use super::carry::moment;
+use crate::core::plan::{Details, Request};
 use crate::core::protocol::draft;
 use crate::core::protocol::talk::{Job, ZoneJob};
+use crate::core::round::needs_zone;
 
-/// For each request of `schedule` a line with its provider and hosts, and below it a line for each
-/// question that is known before any answer.
-pub fn drafts(engine: &Engine, planned: &[Planned], schedule: &Schedule) -> Vec<String> {
+/// For each of `requests` a line with its provider and hosts, and below it a line for each question
+/// that is known before any answer.
+pub fn drafts(engine: &Engine, requests: &[Request]) -> Vec<String> {
     let moment = moment(&engine.clock);
     let mut all = Vec::new();
-    for request in &schedule.now {
+    for request in requests {
         let mut lines: Vec<String> = Vec::new();
         let mut add = |line: String| {
             if !lines.contains(&line) {
                 lines.push(line);
             }
         };
-        for plan in request.hosts.iter().map(|&place| &planned[place]) {
-            if needs_zone(engine, plan) {
-                let (host, provider) = plan.configured(&engine.config);
-                let details = Details::of(&host.host, engine.memory.entry(&host.host.key));
+        for &place in &request.hosts {
+            let (subject, access) = engine.round.subject(place);
+            let host = &subject.host;
+            let entry = engine.memory().entry(&host.key);
+            if needs_zone(subject, entry) {
+                let details = Details::of(host, entry);
                 let job = ZoneJob {
-                    provider,
-                    credential: &plan.access.credential,
-                    host: &host.host.key.host,
-                    zone: host.host.zone.as_ref(),
+                    provider: &subject.provider,
+                    credential: &access.credential,
+                    host: &host.key.host,
+                    zone: host.zone.as_ref(),
                     details: &details,
                     moment,
                 };
                 draft::of_zone(&job).into_iter().for_each(&mut add);
             }
         }
-        let plan = &planned[request.hosts[0]];
-        let (_, provider) = plan.configured(&engine.config);
-        let job = Job { provider, credential: &plan.access.credential, request, moment };
+        let (subject, access) = engine.round.subject(request.hosts[0]);
+        let provider = &*subject.provider;
+        let job = Job { provider, credential: &access.credential, request, moment };
         lines.extend(draft::of_update(&job));
         if !lines.is_empty() {
             let hosts: Vec<&str> =

@@ -1,65 +1,58 @@
-//! The round: observe, plan, update, settle, save. Daemon and `--once` are two thin drivers over it.
+//! The shell of a round: looks at this machine, carries the errands that the core decides on, and
+//! saves what it remembers. Daemon and `--once` are two thin drivers over it.
 //!
-//! Carries out what the core decides and returns a report of values; drivers print or log it. It
-//! owns the memory between rounds and saves it before a request leaves and after its answer.
+//! Decides nothing: `core::round` says what is asked, when, and what each answer changes.
 
-mod absences;
+mod carry;
 mod credentials;
 mod drafts;
 mod hook;
-mod perform;
 mod places;
-mod report;
-mod self_check;
-mod speaker;
-mod traffic;
-mod upkeep;
+mod tokens;
 mod verify;
-mod zones;
 
-use std::borrow::Cow;
-use std::cell::Cell;
-use std::collections::{BTreeMap, btree_map};
-use std::fmt;
-use std::path::PathBuf;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-pub use self::absences::Absences;
-pub use self::credentials::{CredentialReader, HostAccess};
-pub use self::places::take_places;
-pub use self::report::{Answered, HostReport, Matter, Report, TokenNews};
-pub use self::self_check::SelfChecks;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use self::traffic::Traffic;
+pub use self::credentials::CredentialReader;
+pub use self::places::take_places;
+
+use crate::config::problems::shown_path;
 use crate::config::{Config, HostConfig};
+use crate::core::address::PerFamily;
+use crate::core::address::renewal::Renewals;
 use crate::core::address::standing;
-use crate::core::address::{Family, PerFamily};
-use crate::core::backoff::after_absence;
-use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, Record, Sent, Set, Word};
-use crate::core::outcome::{Outcome, Refusal};
-use crate::core::plan::{Circumstances, Seen, Stand, Step, WhenGone, Wish, step};
-use crate::core::protocol::hosts_file;
-use crate::core::provider::Provider;
-use crate::core::settle::{note_away, note_gone, note_left_out, note_missing, turn};
-use crate::core::time::Timestamp;
-use crate::core::token::upkeep::refusal;
+use crate::core::memory::Memory;
+use crate::core::round::{
+    Answer, Errand, HostAccess, Look, Now, Observed, Occasion, Report, Round, Subject, Task,
+};
 use crate::core::veil::Veil;
-use crate::net::http::Clients;
-use crate::os::clock::{Clock, spread, uptime};
+use crate::net::http::{Clients, server_of};
+use crate::os::clock::{Clock, monotonic, spread, uptime};
 use crate::os::supervisor::Pulse;
 use crate::os::waiting::Waiting;
+use crate::provider::hosts_file::read_hosts_file;
 use crate::source::sights::{self, Asked, Sights};
 use crate::source::snapshot::Wanted;
 use crate::state::Store;
+
+/// The longest delay of a save behind its answer while requests are under way: a crash in that time
+/// costs one repeated update, but a save after each of a hundred answers would cost their speed.
+const SAVE_LAG: Duration = Duration::from_millis(100);
+
+/// An errand under way: its number and its answer.
+type Carried = Pin<Box<dyn Future<Output = (u64, Answer)>>>;
 
 /// The values that rounds need and keep for the next round.
 #[derive(Debug)]
 pub struct Engine {
     /// The configuration in force.
     pub config: Rc<Config>,
-    /// The memory of earlier rounds.
-    pub memory: Memory,
+    /// The rounds' decisions, with the memory.
+    pub round: Round,
     /// The store of the memory.
     pub store: Store,
     /// The clock.
@@ -68,587 +61,307 @@ pub struct Engine {
     pub waiting: Waiting,
     /// The steps of its rounds, which show a watchdog that they go on.
     pub pulse: Pulse,
-    /// Its checks of new tokens, if it makes any.
-    pub self_checks: Option<SelfChecks>,
-    /// The absences that it has seen, if it runs long enough to see any.
-    pub absences: Option<Absences>,
     asked: Asked,
-    traffic: Traffic,
-    looks: verify::Looks,
-    /// The moments at which hosts that came back after a long absence are updated.
-    turns: BTreeMap<Key, Timestamp>,
+    /// The clients of the last look.
+    clients: Rc<Clients>,
+    /// Whether these know every host's secret.
+    knows_secrets: bool,
+    /// The questions on which updates depend.
+    requests: FuturesUnordered<Carried>,
+    /// All other errands; they end with the program.
+    others: FuturesUnordered<Carried>,
+    /// Since when something was learnt that is not saved.
+    unsaved_since: Option<Instant>,
 }
 
-/// What began a round, and what the user wants from it.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
-pub struct Occasion {
-    /// Only events of the kernel began it: sources outside are not asked.
-    pub by_event: bool,
-    /// The network changed, or the clock was set.
-    pub network_changed: bool,
-    /// Unchanged addresses are sent too.
-    pub refresh: bool,
-    /// Parks and backoff end.
-    pub retry_rejected: bool,
-    /// The configuration was read again: parks and backoff end once the last answer is a minute old.
-    pub reloaded: bool,
-    /// No person waits for it: hosts that come back after a long absence draw their turn.
-    pub by_itself: bool,
-}
-
-/// Writes whether an event began the round, and the wishes: `by_event: false, refresh: true`.
-impl fmt::Display for Occasion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "by_event: {}", self.by_event)?;
-        let wishes = [
-            (self.network_changed, "network_changed"),
-            (self.refresh, "refresh"),
-            (self.retry_rejected, "retry_rejected"),
-            (self.reloaded, "reloaded"),
-            (self.by_itself, "by_itself"),
-        ];
-        let mut wishes = wishes.into_iter().filter(|(is_so, _)| *is_so);
-        wishes.try_for_each(|(_, wish)| write!(f, ", {wish}: true"))
-    }
-}
-
-/// A host with everything that its part of a round needs.
-#[derive(Debug)]
-struct Planned {
-    /// The index of the host in the configuration.
-    at: usize,
-    access: HostAccess,
-    step: Step,
-    /// Whether its update was counted in this round; it counts once for all its requests.
-    counted: bool,
-}
-
-impl Planned {
-    /// The host and its provider in `config`.
-    fn configured<'a>(&self, config: &'a Config) -> (&'a HostConfig, &'a Provider) {
-        let host = &config.hosts[self.at];
-        (host, &config.providers[host.provider])
-    }
-}
-
-/// A round from its plan to its end.
-struct Round<'a> {
-    engine: &'a mut Engine,
-    clients: &'a Clients,
-    planned: Vec<Planned>,
-    report: Report,
-    /// When it turns true, no further request leaves.
-    stop: &'a Cell<bool>,
-}
+/// The sources' answers, and when each was asked.
+pub type Looked = (Sights, Asked);
 
 impl Engine {
-    /// An engine for `config` that remembers `memory`.
-    pub fn new(
-        config: Config,
-        memory: Memory,
-        store: Store,
-        clock: Clock,
-        waiting: Waiting,
-    ) -> Self {
+    /// An engine for `config` whose rounds are `round`.
+    pub fn new(config: Config, round: Round, store: Store, clock: Clock, waiting: Waiting) -> Self {
+        let clients = Rc::new(Clients::new(clock.is_set()));
         Self {
             config: Rc::new(config),
-            memory,
+            round,
             store,
             clock,
             waiting,
             pulse: Pulse::default(),
-            self_checks: None,
-            absences: None,
             asked: Asked::default(),
-            traffic: Traffic::default(),
-            looks: verify::Looks::default(),
-            turns: BTreeMap::new(),
+            clients,
+            knows_secrets: false,
+            requests: FuturesUnordered::new(),
+            others: FuturesUnordered::new(),
+            unsaved_since: None,
         }
+    }
+
+    /// The memory of earlier rounds.
+    pub fn memory(&self) -> &Memory {
+        &self.round.memory
+    }
+
+    /// The report of the rounds.
+    pub fn report(&self) -> &Report {
+        &self.round.report
     }
 
     /// Observes and plans; sends nothing to a provider and saves nothing.
-    pub async fn rehearse(&mut self, occasion: Occasion) -> (Report, Sights) {
-        let clients = Clients::new(self.clock.is_set());
-        let sights = self.look(&clients, occasion).await;
-        let (planned, mut report) = self.plan(&sights, occasion);
-        let schedule = perform::schedule(self, &planned);
-        report.expect(&planned, &schedule);
-        report.drafts = drafts::drafts(self, &planned, &schedule);
-        report.finish(&self.config, &self.memory, self.clock.now(), true);
-        (report, sights)
-    }
-
-    /// Performs one round. When `stop` turns true, no further request leaves.
-    pub async fn round(&mut self, occasion: Occasion, stop: &Cell<bool>) -> (Report, Sights) {
-        let clients = Clients::new(self.clock.is_set()).counting(&self.pulse);
-        self.traffic.begin_round();
-        let refresh = occasion.refresh.then(|| self.clock.now());
-        if self.clock.is_set() {
-            self.memory.leave_reckoning(self.clock.now(), uptime());
-            self.memory.clamp(self.clock.now());
-        }
-        let sights = self.look(&clients, occasion).await;
-        self.pulse.beat();
-        if occasion.reloaded {
-            let now = self.clock.now();
-            self.memory.hosts.values_mut().for_each(|entry| entry.end_waits_soon(now));
-        }
-        let looked = Instant::now();
-        self.learn_of_services(&sights);
-        if let Ok(snapshot) = sights.snapshot() {
-            self.memory.renewals.clone_from(&snapshot.renewals);
-        }
-        let (planned, report) = self.plan(&sights, occasion);
-        self.note_absences(&report, looked);
-        let mut round = Round { engine: self, clients: &clients, planned, report, stop };
-        round.draw_turns(occasion);
-        round.note(occasion);
-        round.note_refusals();
-        round.find_zones().await;
-        // Boxed, as below: most rounds ask no server of a zone.
-        Box::pin(round.first_look()).await;
-        round.perform().await;
-        for _ in 0..NARROWINGS {
-            if stop.get() || !round.narrow(refresh) {
-                break;
-            }
-            round.perform().await;
-        }
-        if Box::pin(round.look(occasion)).await {
-            round.find_zones().await;
-            round.perform().await;
-        }
-        round.save();
-        round.engine.pulse.beat();
-        let updated = round.updated();
-        let verifying = Box::pin(verify::verify(round.engine, updated, stop));
-        let hooks = perform::run_hooks(round.engine, &mut round.report, stop);
-        let (heard, ()) = tokio::join!(verifying, hooks);
-        round.engine.pulse.beat();
-        // Nothing else was learnt since the last save; what the disk refused then may work now.
-        if !heard.is_empty() || round.report.storage_problem.is_some() {
-            round.note_updates(heard);
-            round.save();
-        }
-        // Boxed: its requests are large and rare, and would make the future of every round large.
-        Box::pin(round.look_after()).await;
-        let Round { mut report, .. } = round;
-        report.finish(&self.config, &self.memory, self.clock.now(), false);
-        (report, sights)
-    }
-
-    async fn look(&mut self, clients: &Clients, occasion: Occasion) -> Sights {
-        let aside = standing::aside(&self.memory.services, self.clock.now());
-        let (waiting, asked) = (self.waiting, &mut self.asked);
-        let (by_event, known) = (occasion.by_event, &self.memory.renewals);
-        let looking = sights::look(&self.config, clients, asked, aside, by_event, known, waiting);
-        let mut sights = looking.await;
-        if sights.has_complaints() {
-            sights.hide(&mut self.veil());
-        }
+    pub async fn rehearse(&mut self, occasion: Occasion) -> Sights {
+        let looked = self.begin_look(occasion).await;
+        let (sights, look) = self.observed(looked, occasion);
+        let requests = self.round.rehearse(look, &self.now());
+        self.round.report.drafts = drafts::drafts(self, &requests);
         sights
     }
 
-    /// The secrets of all hosts, to be hidden in messages.
-    fn veil(&self) -> Veil {
-        let mut veil = Veil::default();
-        let mut reader = CredentialReader::new(&self.store);
-        for host in &self.config.hosts {
-            if let Ok(access) = reader.access(host, &self.config.providers[host.provider]) {
-                veil.add(&access.credential.secret);
+    /// Performs one round, until every errand of it is done.
+    pub async fn perform(&mut self, occasion: Occasion) {
+        let looked = self.begin_look(occasion).await;
+        self.look(looked, occasion);
+        self.finish().await;
+    }
+
+    /// Waits until nothing is under way, and saves.
+    pub async fn finish(&mut self) {
+        loop {
+            let lag = self.unsaved_since.map(|since| since + SAVE_LAG);
+            let lag = lag.unwrap_or_else(Instant::now).into();
+            tokio::select! {
+                biased;
+                was_heard = self.heard() => if !was_heard { break },
+                () = tokio::time::sleep_until(lag), if self.unsaved_since.is_some() => self.save(),
             }
         }
-        veil
+        self.end();
     }
 
-    /// Remembers which services outside failed or lied, and forgets those that no host needs.
-    fn learn_of_services(&mut self, sights: &Sights) {
-        let services = &mut self.memory.services;
-        // Before the clock is set, certificates fail although the services are right.
-        if self.clock.is_set() {
-            standing::settle(services, &sights.lessons(&self.config), self.clock.now());
-        }
-        if !services.is_empty() {
-            let needed = sights::services(&self.config);
-            services.retain(|service, _| needed.contains(service));
+    /// Begins to ask the sources; what they answer is given to [`Self::look`].
+    pub fn begin_look(&mut self, occasion: Occasion) -> impl Future<Output = Looked> + use<> {
+        self.clients = Rc::new(Clients::new(self.clock.is_set()).counting(&self.pulse));
+        self.knows_secrets = false;
+        let now = self.now();
+        self.round.set_clock(&now);
+        let aside = standing::aside(&self.memory().services, now.wall);
+        let (config, clients) = (Rc::clone(&self.config), Rc::clone(&self.clients));
+        let (waiting, mut asked) = (self.waiting, std::mem::take(&mut self.asked));
+        let (by_event, known) = (occasion.by_event, self.memory().renewals.clone());
+        async move {
+            let (clients, asked_now) = (&*clients, &mut asked);
+            let sights =
+                sights::look(&config, clients, asked_now, aside, by_event, &known, waiting).await;
+            (sights, asked)
         }
     }
 
-    /// Decides about every host whose secret can be read; the others are reported. Before that,
-    /// forgets what is remembered of other places than the hosts'.
-    fn plan(&mut self, sights: &Sights, occasion: Occasion) -> (Vec<Planned>, Report) {
-        let now = self.clock.now();
-        let accesses = take_places(&self.config, &self.store, &mut self.memory, now);
-        let circumstances = Circumstances {
-            now,
-            network_changed: occasion.network_changed,
-            refresh: occasion.refresh.then_some(now),
-            retry_rejected: occasion.retry_rejected,
-            watched: PerFamily::default(),
+    /// Decides about what the sources answered, and begins the errands that follow.
+    pub fn look(&mut self, looked: Looked, occasion: Occasion) -> Sights {
+        self.pulse.beat();
+        let (sights, look) = self.observed(looked, occasion);
+        self.round.look(look, &self.now(), spread());
+        self.advance();
+        sights
+    }
+
+    /// Waits for the next answer and decides about it; false when nothing is under way. May be dropped
+    /// and begun again.
+    pub async fn heard(&mut self) -> bool {
+        let next = tokio::select! {
+            biased;
+            Some(answer) = self.requests.next() => Some(answer),
+            Some(answer) = self.others.next() => Some(answer),
+            else => None,
         };
-        let mut planned = Vec::with_capacity(self.config.hosts.len());
-        let mut report = Report::default();
-        for ((at, host), access) in self.config.hosts.iter().enumerate().zip(accesses) {
-            let provider = &self.config.providers[host.provider];
-            let known = self.memory.entry(&host.host.key);
-            let mut entry = known.map_or_else(Cow::default, Cow::Borrowed);
-            let mut trouble = None;
-            if provider.manners().is_local() {
-                let families = &mut entry.to_mut().families;
-                trouble = entry_from_file(host.path.as_ref(), host, families).err();
-            }
-            let wanted = |family| {
-                let set_now = entry.families[family].set.as_ref().map(|set| &set.addresses);
-                Wanted { config: &self.config, host, family, set_now }
-            };
+        let Some((id, answer)) = next else { return false };
+        self.pulse.beat();
+        let now = self.now();
+        let (config, store) = (Rc::clone(&self.config), &self.store);
+        let reread = &mut |subject: &Subject| {
+            let host = config.hosts.get(subject.at)?;
+            CredentialReader::new(store).access(host, &subject.provider).ok()
+        };
+        self.round.heard(id, answer, &now, spread(), reread);
+        self.unsaved_since.get_or_insert_with(Instant::now);
+        self.advance();
+        if self.round.report.has_refusal {
+            self.save();
+        }
+        true
+    }
+
+    /// The moment at which what was learnt is to be saved, if anything was.
+    pub fn save_by(&self) -> Option<Instant> {
+        self.unsaved_since.map(|since| since + SAVE_LAG)
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.requests.is_empty() && self.others.is_empty()
+    }
+
+    /// Lets nothing more leave, and gives up all errands but the requests under way.
+    pub fn stop(&mut self) {
+        self.round.stop();
+        self.others.clear();
+        self.advance();
+    }
+
+    /// Saves what is remembered, and determines the state of every host for the report.
+    pub fn end(&mut self) {
+        self.save();
+        self.round.end(&self.now());
+    }
+
+    /// Saves the memory if it changed; a failure is reported.
+    pub fn save(&mut self) {
+        self.unsaved_since = None;
+        if let Err(error) = self.store.save(&self.round.memory) {
+            self.round.report.storage_problem = Some(error.to_string());
+        }
+    }
+
+    /// The present moment, by every clock.
+    pub fn now(&self) -> Now {
+        Now {
+            wall: self.clock.now(),
+            is_set: self.clock.is_set(),
+            steady: monotonic(),
+            uptime: uptime(),
+            reckoning: self.clock.reckoning(self.memory().reckoning),
+        }
+    }
+
+    /// The kernel's renewals that earlier looks found.
+    pub fn renewals(&mut self) -> &mut Renewals {
+        &mut self.round.memory.renewals
+    }
+
+    /// Carries out what can be done now.
+    fn advance(&mut self) {
+        let now = self.now();
+        let store = &mut self.store;
+        let mut save = |memory: &Memory| store.save(memory).map_err(|error| error.to_string());
+        for errand in self.round.advance(&now, spread(), &mut save) {
+            self.begin(errand);
+        }
+    }
+
+    fn begin(&mut self, errand: Errand) {
+        if !self.knows_secrets {
+            // One server may know the secrets of several hosts.
+            self.round.secrets().for_each(|secret| self.clients.conceal(secret));
+            self.knows_secrets = true;
+        }
+        let Errand { id, task } = errand;
+        let is_request = matches!(task, Task::Update { .. } | Task::Zone { .. });
+        let carrying = carry::Carrying {
+            config: Rc::clone(&self.config),
+            clients: Rc::clone(&self.clients),
+            clock: self.clock.clone(),
+            waiting: self.waiting,
+        };
+        let carried = Box::pin(async move { (id, carrying.carry(task).await) });
+        if is_request {
+            self.requests.push(carried);
+        } else {
+            self.others.push(carried);
+        }
+    }
+
+    /// What the sources' answers say about each host, with its access.
+    fn observed(&mut self, looked: Looked, occasion: Occasion) -> (Sights, Look) {
+        let (mut sights, asked) = looked;
+        self.asked = asked;
+        if sights.has_complaints() {
+            sights.hide(&mut veil(&self.config, &self.store));
+        }
+        let now = self.now();
+        let config = Rc::clone(&self.config);
+        let accesses = accesses(&config, &self.store);
+        let servers = credentials::servers(&config, &self.store, self.memory());
+        self.round.begin(&accesses, servers, occasion, &now);
+        let mut detours = std::collections::BTreeSet::new();
+        let mut hosts = Vec::with_capacity(accesses.len());
+        for ((subject, access), host) in accesses.into_iter().zip(&config.hosts) {
+            let is_local = subject.provider.manners().is_local();
+            let path = host.path.as_deref().filter(|_| is_local);
+            let file = path.map(read_hosts_file);
+            let set = self.round.set_of(&subject, file.as_ref());
+            let wanted =
+                |family| Wanted { config: &config, host, family, set_now: set[family].as_ref() };
             let seen = PerFamily::from_fn(|family| sights.seen(wanted(family)));
-            let detours = seen.iter();
-            let detours = detours.filter_map(|(family, seen)| sights.detour(wanted(family), seen));
-            report.detours.extend(detours);
-            let mut host_report = HostReport::new(host, &entry, &seen);
-            host_report.trouble = trouble;
-            match access {
-                Err(problem) => host_report.secret_problem = Some(problem),
-                Ok(access) => {
-                    let fingerprint = access.fingerprint;
-                    let watched = self.watched(&host.host.key);
-                    let circumstances = Circumstances { watched, ..circumstances };
-                    let mut step =
-                        step(&host.host, &seen, fingerprint, Some(&entry), &circumstances);
-                    if step.hold.is_none()
-                        && let Some(hold) = self.refused(host, &access, &entry)
-                    {
-                        step.refuse(hold);
-                    }
-                    host_report.no_terms = access.terms.as_ref().err().cloned();
-                    let proof = access.terms.as_ref().ok().map(|terms| &terms.proof);
-                    host_report.unfit = proof.filter(|proof| proof.is_against_it()).cloned();
-                    host_report.step = Some(step.clone());
-                    planned.push(Planned { at, access, step, counted: false });
-                }
-            }
-            report.hosts.push(host_report);
+            let around = seen.iter();
+            detours.extend(around.filter_map(|(family, seen)| sights.detour(wanted(family), seen)));
+            let store = &self.store;
+            let access = access.map_err(|problem| {
+                let hash = store.fingerprint(&[problem.as_bytes()]);
+                (problem, hash)
+            });
+            hosts.push(Observed { subject, access, seen, file });
         }
-        (planned, report)
-    }
-
-    /// The hold of a strict host whose token must not be used; the remembered hold, if it has the
-    /// same reason.
-    fn refused(&self, host: &HostConfig, access: &HostAccess, entry: &Entry) -> Option<Hold> {
-        if !host.strict_token {
-            return None;
-        }
-        let token = self.memory.tokens.get(&access.identity);
-        let check = token.and_then(|token| token.check_of(access.about));
-        let Refusal { rejection, detail } = refusal(&access.terms, check)?;
-        let (kind, fingerprint) = (HoldKind::Rejected(rejection), access.fingerprint);
-        let is_the_same = |hold: &&Hold| {
-            hold.kind == kind && hold.detail == detail && hold.fingerprint == fingerprint
+        let look = Look {
+            hosts,
+            occasion,
+            interval: config.daemon.interval,
+            lessons: sights.lessons(&config),
+            services: sights::services(&config),
+            renewals: sights.snapshot().ok().map(|snapshot| snapshot.renewals.clone()),
+            detours,
         };
-        let standing = entry.hold.as_ref().filter(is_the_same).cloned();
-        let (since, until) = (self.clock.now(), None);
-        Some(standing.unwrap_or(Hold { kind, detail, since, begun: since, until, fingerprint }))
-    }
-
-    /// How long each family of `key` has been gone while watched. A run that looks only once has
-    /// watched nothing itself, so the machine's uptime counts.
-    fn watched(&self, key: &Key) -> PerFamily<Duration> {
-        match &self.absences {
-            // The moments in the state cannot be trusted.
-            _ if !self.clock.is_set() => PerFamily::default(),
-            Some(absences) => absences.watched(key, Instant::now()),
-            None => PerFamily::from_fn(|_| uptime()),
-        }
-    }
-
-    /// Counts the absences of hosts whose records are removed with their addresses.
-    fn note_absences(&mut self, report: &Report, looked: Instant) {
-        let Some(absences) = &mut self.absences else { return };
-        let hosts = self.config.hosts.iter().zip(&report.hosts);
-        let matter = hosts.filter(|(host, _)| host.host.when_gone != WhenGone::Keep);
-        absences.note(matter.map(|(host, report)| (&host.host.key, &report.seen)), looked);
-    }
-
-    /// Remembers how moments are reckoned while the clock is not set.
-    fn note_reckoning(&mut self) {
-        self.memory.reckoning = self.clock.reckoning(self.memory.reckoning);
-    }
-
-    /// Saves what an aborted round has learnt; a failure is ignored, because no report follows.
-    pub fn keep(&mut self) {
-        let _ = self.store.save(&self.memory);
+        (sights, look)
     }
 }
 
-impl Round<'_> {
-    /// Remembers and reports the strict hosts whose token must not be used, where that is new.
-    fn note_refusals(&mut self) {
-        for place in 0..self.planned.len() {
-            let Some(hold @ Hold { kind: HoldKind::Rejected(rejection), .. }) =
-                &self.planned[place].step.hold
-            else {
-                continue;
-            };
-            let known = || self.known(place).and_then(|entry| entry.hold.as_ref());
-            if rejection.is_our_own() && known() != Some(hold) {
-                let outcome = Outcome::rejected(*rejection, hold.detail.clone());
-                self.settle(place, &PerFamily::default(), &outcome);
-            }
+/// The secrets of all hosts, to be hidden in messages.
+fn veil(config: &Config, store: &Store) -> Veil {
+    let mut veil = Veil::default();
+    let mut reader = CredentialReader::new(store);
+    for host in &config.hosts {
+        if let Ok(access) = reader.access(host, &config.providers[host.provider]) {
+            veil.add(&access.credential.secret);
         }
     }
-
-    /// Decides again about the hosts whose refusal may be caused by another host or by one
-    /// family; returns whether there are any. Nothing else is asked twice in a round.
-    fn narrow(&mut self, refresh: Option<Timestamp>) -> bool {
-        let mut any = false;
-        for place in 0..self.planned.len() {
-            let host_report = self.host_report(place);
-            if host_report.is_unsettled() {
-                host_report.ask_again = false;
-                let watched = self.engine.watched(&self.host(place).host.key);
-                any |= self.decide(place, refresh, watched);
-            } else {
-                self.planned[place].step.wishes = PerFamily::default();
-            }
-        }
-        any
-    }
-
-    /// Decides again about one host from what was seen; returns whether there is something to send.
-    fn decide(
-        &mut self,
-        place: usize,
-        refresh: Option<Timestamp>,
-        watched: PerFamily<Duration>,
-    ) -> bool {
-        let now = self.engine.clock.now();
-        let circumstances = Circumstances { now, refresh, watched, ..Circumstances::default() };
-        let plan = &mut self.planned[place];
-        let host = &self.engine.config.hosts[plan.at].host;
-        let entry = self.engine.memory.entry(&host.key);
-        let host_report = self.report.host_mut(plan.at);
-        plan.step = step(host, &host_report.seen, plan.access.fingerprint, entry, &circumstances);
-        host_report.step = Some(plan.step.clone());
-        has_something_to_say(&plan.step)
-    }
-
-    /// Lets hosts that come back after a long absence wait for a random moment, one for all of
-    /// them: the connections of a whole region may come back at once.
-    fn draw_turns(&mut self, occasion: Occasion) {
-        if !occasion.by_itself {
-            return self.engine.turns.clear();
-        }
-        let now = self.engine.clock.now();
-        self.engine.turns.retain(|_, turn| *turn > now);
-        let mut chance = None;
-        for place in 0..self.planned.len() {
-            let plan = &mut self.planned[place];
-            if !has_something_to_say(&plan.step) {
-                continue;
-            }
-            let key = &self.engine.config.hosts[plan.at].host.key;
-            let Some(entry) = self.engine.memory.hosts.get_mut(key) else { continue };
-            let turns = &mut self.engine.turns;
-            if !turns.contains_key(key) {
-                let chance = *chance.get_or_insert_with(spread);
-                let turn = turn(entry, &plan.step.stands, occasion.network_changed, now, chance);
-                turns.extend(turn.map(|turn| (key.clone(), turn)));
-            }
-            if let Some(turn) = turns.get_mut(key) {
-                // A clock that is set back does not make the wait longer.
-                *turn = now.after(after_absence(1.0)).min(*turn);
-                let turn = *turn;
-                plan.step.wishes = PerFamily::default();
-                self.queue(place, turn);
-            }
-        }
-    }
-
-    /// Remembers the results of the decisions themselves: families that have gone, and waits that
-    /// have no purpose any more because nothing is left to be sent.
-    fn note(&mut self, occasion: Occasion) {
-        self.note_left_out();
-        let Engine { config, memory, clock, .. } = &mut *self.engine;
-        let now = clock.now();
-        let paces = config.providers.iter().filter_map(|provider| provider.pace);
-        let longest = paces.map(|pace| pace.kept().window).max().unwrap_or_default();
-        memory.forget_old_paces(longest, now);
-        for plan in &self.planned {
-            let (host, provider) = plan.configured(config);
-            let (key, stands) = (&host.host.key, &plan.step.stands);
-            let host_report = self.report.host_mut(plan.at);
-            if provider.manners().is_local() {
-                learn(memory.hosts.entry(key.clone()), stands, &host_report.seen, now);
-            }
-            let missing = stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
-            // No entry is made only to note that nothing is missing.
-            if missing || memory.hosts.contains_key(key) {
-                let entry = memory.entry_mut(key);
-                let was_missing = entry.families.map(|_, record| record.missing_since.is_some());
-                host_report.newly_missing = note_missing(entry, stands, now);
-                host_report.seen_again = entry.families.map(|family, record| {
-                    let is_seen = matches!(host_report.seen[family], Seen::Here(_));
-                    is_seen && was_missing[family] && record.missing_since.is_none()
-                });
-                note_gone(&host.host, entry, stands, &host_report.seen, now);
-                // A clock that is not set cannot measure an absence.
-                if clock.is_set() {
-                    note_away(entry, &host_report.seen, now);
-                }
-            }
-            let Some(entry) = memory.hosts.get_mut(key) else { continue };
-            if occasion.retry_rejected {
-                entry.end_waits();
-            }
-            let nothing_left = stands
-                .iter()
-                .all(|(_, stand)| matches!(stand, Stand::Right | Stand::Off | Stand::Absent(_)));
-            if nothing_left {
-                entry.queued_since = None;
-                if plan.step.hold.is_none() {
-                    entry.hold = None;
-                    entry.failures = 0;
-                }
-            }
-        }
-    }
-
-    /// Remembers the problems of hosts' secrets, and reports them where they are new.
-    fn note_left_out(&mut self) {
-        let Engine { config, memory, store, .. } = &mut *self.engine;
-        for (host, host_report) in config.hosts.iter().zip(&mut self.report.hosts) {
-            let problem = host_report.secret_problem.as_ref();
-            let problem = problem.map(|problem| store.fingerprint(&[problem.as_bytes()]));
-            let key = &host.host.key;
-            // No entry is made only to note that there is no problem.
-            if problem.is_some() || memory.hosts.contains_key(key) {
-                host_report.newly_left_out = note_left_out(memory.entry_mut(key), problem);
-            }
-        }
-    }
-
-    /// The configuration of a planned host.
-    fn host(&self, place: usize) -> &HostConfig {
-        &self.engine.config.hosts[self.planned[place].at]
-    }
-
-    /// The provider of a planned host.
-    fn provider(&self, place: usize) -> &Provider {
-        self.planned[place].configured(&self.engine.config).1
-    }
-
-    /// The entry of a planned host, if there is one.
-    fn known(&self, place: usize) -> Option<&Entry> {
-        self.engine.memory.entry(&self.host(place).host.key)
-    }
-
-    /// The entry of a planned host, valid for the place where its records are now; made if there
-    /// was none.
-    fn entry_mut(&mut self, place: usize) -> &mut Entry {
-        let plan = &self.planned[place];
-        let key = &self.engine.config.hosts[plan.at].host.key;
-        let entry = self.engine.memory.entry_mut(key);
-        entry.settle_in(&plan.access.place);
-        entry
-    }
-
-    /// The report of a planned host.
-    fn host_report(&mut self, place: usize) -> &mut HostReport {
-        self.report.host_mut(self.planned[place].at)
-    }
-
-    /// Saves the memory if it changed; a failure is reported once a round.
-    fn save(&mut self) -> bool {
-        match self.engine.store.save(&self.engine.memory) {
-            Ok(()) => true,
-            Err(error) => {
-                self.report.storage_problem = Some(error.to_string());
-                false
-            }
-        }
-    }
+    veil
 }
 
-/// Remembers what the hosts file itself shows to be right: a state that was lost, or whose last
-/// answer was never saved, would otherwise show for ever an update that is never sent.
-fn learn(
-    entry: btree_map::Entry<'_, Key, Box<Entry>>,
-    stands: &PerFamily<Stand>,
-    seen: &PerFamily<Seen>,
-    now: Timestamp,
-) {
-    let right = |family: Family| match (&stands[family], &seen[family]) {
-        (Stand::Right, Seen::Here(addresses)) => Some(addresses),
-        _ => None,
+/// Every host of `config` as rounds know it, with its access or what is wrong with its secret.
+fn accesses(config: &Config, store: &Store) -> Vec<(Subject, Result<HostAccess, String>)> {
+    let mut counts = vec![0_usize; config.providers.len()];
+    config.hosts.iter().for_each(|host| counts[host.provider] += 1);
+    let known: Vec<(Rc<str>, Rc<str>)> = config
+        .providers
+        .iter()
+        .zip(&counts)
+        .map(|(provider, count)| match count {
+            0 => Default::default(),
+            _ => (provider.place().into(), server(provider).into()),
+        })
+        .collect();
+    let mut reader = CredentialReader::new(store);
+    let subject = |(at, host): (usize, &HostConfig)| {
+        let provider = &config.providers[host.provider];
+        let (place, server) = &known[host.provider];
+        let subject = Subject {
+            at,
+            host: Rc::clone(&host.host),
+            provider: Rc::clone(provider),
+            server: Rc::clone(server),
+            place: Rc::clone(place),
+            path: host.path.as_deref().map(|path| shown_path(path).into()),
+            has_company: counts[host.provider] > 1,
+            has_hook: !host.on_change.is_empty(),
+            is_verified: host.verify.is_some(),
+            strict_token: host.strict_token,
+        };
+        (subject, reader.access(host, provider))
     };
-    let entry = match entry {
-        btree_map::Entry::Occupied(entry) => entry.into_mut(),
-        _ if Family::BOTH.into_iter().all(|family| right(family).is_none()) => return,
-        btree_map::Entry::Vacant(entry) => entry.insert(Box::default()),
-    };
-    for family in Family::BOTH {
-        if let (Stand::Absent(_), Some(at)) = (&stands[family], removal(&entry.families[family])) {
-            entry.families[family] = Record { removed: Some(at), ..Record::default() };
-        }
-        let Some(addresses) = right(family) else { continue };
-        let record = &mut entry.families[family];
-        record.sent = None;
-        if record.set.as_ref().is_none_or(|set| set.addresses != *addresses) {
-            record.set = Some(Set { addresses: addresses.clone(), since: now, confirmed: now });
-            entry.last = Some((Word::Unchanged, now));
-        }
-    }
+    config.hosts.iter().enumerate().map(subject).collect()
 }
 
-/// Takes what is set from the hosts file, so that a line that a person removed is written again.
-fn entry_from_file(
-    path: Option<&PathBuf>,
-    host: &HostConfig,
-    families: &mut PerFamily<Record>,
-) -> Result<(), String> {
-    let Some(path) = path else { return Ok(()) };
-    let text = crate::provider::hosts_file::read_hosts_file(path)?;
-    let in_file = hosts_file::set(&text, &host.host.key.host);
-    for family in Family::BOTH {
-        let record = &mut families[family];
-        // A write that was under way when the machine stopped is either in the file or not.
-        let removed = removal(record).or(record.removed);
-        record.sent = None;
-        record.removed = removed.filter(|_| in_file[family].is_none());
-        let remembered = record.set.take();
-        record.set = in_file[family].clone().map(|addresses| {
-            let known = remembered.filter(|set| set.addresses == addresses);
-            let (since, confirmed) =
-                known.map(|set| (set.since, set.confirmed)).unwrap_or_default();
-            Set { addresses, since, confirmed }
-        });
-    }
-    match hosts_file::foreign(&text, &host.host.key.host)[..] {
-        [] => Ok(()),
-        [line, ..] => Err(format!(
-            "{}:{line} names the host as well, without Homing's mark; remove that line",
-            path.display()
-        )),
-    }
+/// The server whose limits count: deSEC's update and API hosts share theirs. A file is its own.
+fn server(provider: &crate::core::provider::Provider) -> String {
+    let url = provider.api_url.as_deref().or(provider.update_url.as_deref());
+    let name_server = || provider.name_server.as_ref().map(ToString::to_string);
+    url.map(server_of).or_else(name_server).unwrap_or_else(|| provider.name.to_string())
 }
-
-/// When the record's removal was sent, if it was the last update sent.
-fn removal(record: &Record) -> Option<Timestamp> {
-    match record.sent {
-        Some(Sent { addresses: None, at, .. }) => Some(at),
-        _ => None,
-    }
-}
-
-/// Whether a step has anything to send.
-fn has_something_to_say(step: &Step) -> bool {
-    step.wishes.iter().any(|(_, wish)| *wish != Wish::Leave)
-}
-
-/// The most times that a question can become narrower: the host alone, then each family.
-const NARROWINGS: usize = 3;
-
-/// The longest delay of a save behind its answer while requests are under way: a crash in that time
-/// costs one repeated update, but a save after each of a hundred answers would cost their speed.
-const SAVE_LAG: Duration = Duration::from_millis(100);

@@ -1,11 +1,10 @@
-//! Places: compares the places in the memory with those where the hosts' records are now.
-//!
-//! Comes before every decision, of a round and of a command that only looks; the command does not save.
+//! Places: compares the places in the memory with those where the hosts' records are now, for a command
+//! that only looks and does not save.
 
-use super::credentials::{CredentialReader, HostAccess};
+use super::credentials::{CredentialReader, servers};
 use crate::config::Config;
-use crate::core::memory::{Key, Memory, ZoneKey};
-use crate::core::order;
+use crate::core::memory::Memory;
+use crate::core::round::{HostAccess, note_places, settle_in};
 use crate::core::time::Timestamp;
 use crate::state::Store;
 
@@ -19,28 +18,12 @@ pub fn take_places(
     memory: &mut Memory,
     now: Timestamp,
 ) -> Vec<Result<HostAccess, String>> {
-    let configured = order::distinct(config.hosts.iter().map(|host| &host.host.key));
-    for (key, entry) in &mut memory.hosts {
-        entry.note_configured(configured.contains(key), now);
-    }
+    let servers = servers(config, store, memory);
+    note_places(memory, config.hosts.iter().map(|host| &host.host.key), servers, now);
     let mut reader = CredentialReader::new(store);
-    for provider in &config.providers {
-        // A provider that was never asked has nothing to forget.
-        if memory.servers.contains_key(&*provider.name) {
-            memory.note_server(&provider.name, reader.server(provider));
-        }
-    }
     let accesses = config.hosts.iter().map(|host| {
         let access = reader.access(host, &config.providers[host.provider])?;
-        let Key { provider, .. } = &host.host.key;
-        let entry = memory.hosts.get_mut(&host.host.key);
-        if entry.is_some_and(|entry| entry.settle_in(&access.place)) {
-            // The remembered pace is that of the former zone.
-            memory.paces.remove(&ZoneKey { provider: provider.clone(), zone: None });
-            if let Some(token) = memory.tokens.get_mut(&access.identity) {
-                token.check = None;
-            }
-        }
+        settle_in(memory, &host.host.key, &access);
         Ok(access)
     });
     accesses.collect()

@@ -37,7 +37,7 @@ pub async fn ask(
     // Its answer may repeat any secret, and no client of a source knows them: it is not logged.
     let (via, is_private) = (Some(family), true);
     let request = HttpRequest { via, bind, is_private, ..HttpRequest::get(url.to_owned(), None) };
-    let sent = timeout(PATIENCE, clients.send_for(&request, ca_file, MOST)).await;
+    let sent = timeout(PATIENCE, clients.send_for(&request, ca_file, (MOST, PATIENCE * 2))).await;
     let answer = sent.map_err(|_| silence(&server, PATIENCE, None))?.map_err(|it| it.detail)?;
     address_in(&answer, family).map_err(|instead| format!("{server} {instead}"))
 }

@@ -29,10 +29,10 @@ use ring::hmac;
 
 pub use self::lock::{Holder, is_new_wrong, is_news, is_said, right_again, running_daemon};
 
+use crate::core::exit::Exit;
 use crate::core::memory::Memory;
 use crate::core::order;
 use crate::core::secret::Fingerprint;
-use crate::exit::Exit;
 use crate::os::clock;
 use crate::os::disk;
 use crate::os::hand::{of_state, state_author};

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::config::{Config, HostConfig};
+use crate::core::exit::Exit;
 use crate::core::name::Hostname;
 use crate::core::protocol::Credential;
 use crate::core::protocol::manners::Issuer;
@@ -28,7 +29,6 @@ use crate::core::token::rails::audit::judge;
 use crate::core::token::rails::{Grant, NOT_VISIBLE};
 use crate::core::token::verdict::WARN_AHEAD;
 use crate::core::token::{Duty, Limits, name_for, period};
-use crate::exit::Exit;
 use crate::net::http::Clients;
 use crate::os::clock::{self, rfc3339_seconds};
 use crate::os::say::out;

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::styled::{Style, out_styled};
+use crate::core::exit::Exit;
 use crate::core::name::Hostname;
 use crate::core::time::{Timestamp, roughly};
 use crate::core::token::finding::{self, Finding};
 use crate::core::token::verdict::{TokenVerdict, Weight};
 use crate::core::token::{Duty, EVERYWHERE, Key, Limits, Row, Rule, TokenId, period};
-use crate::exit::Exit;
 use crate::os::clock::{self, rfc3339_seconds};
 use crate::os::log::Printable;
 use crate::os::say::out;

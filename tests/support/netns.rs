@@ -9,10 +9,12 @@ use std::env;
 use std::fs;
 use std::io::Write;
 use std::panic::Location;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use super::home::Home;
 
 /// Set in the run inside the namespace.
 const INSIDE: &str = "HOMING_TEST_NAMESPACE";
@@ -143,4 +145,17 @@ pub fn ip_batch(lines: &str) {
     input.write_all(lines.as_bytes()).expect("ip reads");
     drop(input);
     assert!(child.wait().expect("ip ends").success());
+}
+
+/// Puts a copy of /etc in its place, in this mount namespace only; `resolv.conf` is a file in it.
+pub fn own_etc(home: &Home) -> PathBuf {
+    let copy = home.path("etc");
+    let run = |program: &str, arguments: &[&Path]| {
+        let status =
+            Command::new(program).args(arguments).status().expect("a test's own step works");
+        assert!(status.success(), "{program} {arguments:?}");
+    };
+    run("cp", &[Path::new("-a"), Path::new("/etc"), &copy]);
+    run("mount", &[Path::new("--bind"), &copy, Path::new("/etc")]);
+    PathBuf::from("/etc")
 }

@@ -31,7 +31,7 @@ BEGIN {
 	keys("provider", "text", "algorithm api-url credential echo4 echo6 ipv4-parameter")
 	keys("provider", "text", "ipv6-parameter leave note omit pace protocol query refresh")
 	keys("provider", "text", "server title update-url zone")
-	keys("provider", "text", "answers apex extends families glue item jwt key names page set-item sign")
+	keys("provider", "text", "answers apex extends families glue item jwt key names page set-item sign timeout")
 	keys("provider", "toml", "answer change commit create each find headers list options pair remove")
 	keys("provider", "toml", "login set ttl")
 	keys("provider", "number", "batch secret-parts")

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use homing::cli::table::{ABOUT, COMMANDS, Command, Opt, daemon};
+use homing::core::exit::Exit;
 use homing::core::feature::Feature;
-use homing::exit::Exit;
 
 use super::roff::{Page, bold, escaped, italic};
 use super::words;

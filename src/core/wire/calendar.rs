@@ -37,7 +37,6 @@ pub fn rfc822(moment: Timestamp) -> String {
 
 /// The moment in the extended form of ISO 8601 (RFC 3339, section 5.6), in UTC and whole seconds:
 /// `2009-02-18T10:31:29Z`. A moment after the year 9999 is its last second.
-#[cfg(feature = "cloud")]
 pub fn iso8601(moment: Timestamp) -> String {
     let (days, clock) = split(moment);
     let (year, month, day) = date(days);

@@ -168,23 +168,33 @@ impl Clients {
         request: &HttpRequest,
         ca_file: Option<&Path>,
     ) -> Result<Answer, Silence> {
-        let limit = if request.is_list { MOST_OF_A_LIST } else { MOST };
-        self.send_for(request, ca_file, limit).await
+        self.send_within(request, ca_file, self.limits.whole).await
     }
 
-    /// As [`Self::send`], for at most `limit` bytes of the answer.
+    /// As [`Self::send`], for at most `wait` until the last byte of the answer.
+    pub async fn send_within(
+        &self,
+        request: &HttpRequest,
+        ca_file: Option<&Path>,
+        wait: Duration,
+    ) -> Result<Answer, Silence> {
+        let most = if request.is_list { MOST_OF_A_LIST } else { MOST };
+        self.send_for(request, ca_file, (most, wait)).await
+    }
+
+    /// As [`Self::send`], for at most so many bytes of the answer, and so long until the last of them.
     pub async fn send_for(
         &self,
         request: &HttpRequest,
         ca_file: Option<&Path>,
-        limit: usize,
+        limits: (usize, Duration),
     ) -> Result<Answer, Silence> {
         let url = parsed(request.url.expose())?;
         // The way is found before anything is sent, even the look-up of a name.
         let way = Way::of(request, &url).map_err(|gone| Silence::new(Fault::Unreachable, gone))?;
         self.conceal_all(request);
         let began = self.log_request(request);
-        let answer = self.carry_by(&way, request, url, ca_file, limit).await;
+        let answer = self.carry_by(&way, request, url, ca_file, limits).await;
         self.pulse.beat();
         let heard = match answer {
             Ok(answer) => {
@@ -228,7 +238,7 @@ impl Clients {
     }
 
     /// `text` without the secrets that it holds.
-    fn hidden(&self, text: &str, much: Much) -> String {
+    pub fn hidden(&self, text: &str, much: Much) -> String {
         self.veil.borrow_mut().clean(text, much).unwrap_or_else(|| text.to_owned())
     }
 
@@ -278,11 +288,10 @@ impl Clients {
         request: &HttpRequest,
         url: Url,
         ca_file: Option<&Path>,
-        limit: usize,
+        (limit, waited): (usize, Duration),
     ) -> Result<Answer, Silence> {
         let server = server(&url);
         let via = way.via;
-        let waited = self.limits.whole;
         let deadline = Instant::now() + waited;
         if let (Some(address), Some(via)) = (literal(&url), via)
             && Family::of(address) != via

@@ -3,11 +3,11 @@
 
 use crate::cli::TokenCommand;
 use crate::config::Config;
+use crate::core::exit::Exit;
 use crate::core::protocol::manners::Issuer;
 use crate::core::provider::Provider;
 use crate::core::secret::Secret;
 use crate::core::token::TokenId;
-use crate::exit::Exit;
 use crate::os::clock;
 use crate::os::say::out;
 use crate::provider::Trouble;

@@ -10,12 +10,12 @@ use super::{Asker, Failure, Holder, TokenFile, duties, key_in_use, key_of_login,
 use crate::cli::TokenCommand;
 use crate::config::secret::{self, SecretError};
 use crate::config::{Config, SecretPlace};
+use crate::core::exit::Exit;
 use crate::core::secret::Secret;
 use crate::core::token::finding::Finding;
 use crate::core::token::{Duty, key};
 use crate::core::wire::key_file;
 use crate::core::wire::tsig::TsigKey;
-use crate::exit::Exit;
 use crate::net::peer;
 use crate::os::say::out;
 use crate::token::show::Audited;

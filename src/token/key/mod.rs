@@ -18,13 +18,13 @@ use super::{Failure, Holder, holder, refuse_options, token_file};
 use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::config::secret::{self, SecretError};
 use crate::config::{Config, HostConfig, SecretPlace};
+use crate::core::exit::Exit;
 use crate::core::name::Hostname;
 use crate::core::protocol::manners::Issuer;
 use crate::core::secret::Secret;
 use crate::core::token::{Duty, key};
 use crate::core::wire::dns::Name;
 use crate::core::wire::tsig::TsigKey;
-use crate::exit::Exit;
 use crate::os::say::out;
 use crate::provider::name_server::NameServer;
 

@@ -16,6 +16,7 @@ use self::limits::{asked, check_limits};
 use super::job::{aliases, lives, tokens};
 use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::config::Config;
+use crate::core::exit::Exit;
 use crate::core::name::Hostname;
 use crate::core::protocol::manners::Issuer;
 use crate::core::provider::Provider;
@@ -27,7 +28,6 @@ use crate::core::token::finding::{self, Finding};
 use crate::core::token::{
     Api, Duty, Flags, Limits, OURS, Policy, Rule, SHORTEST, Token, TokenId, name_for, wanted,
 };
-use crate::exit::Exit;
 use crate::os::clock;
 use crate::os::say::{err, out};
 use crate::provider::Trouble;

@@ -2,8 +2,6 @@
 //!
 //! The only place that turns a result into a number (sysexits); drivers take the maximum.
 
-use std::process::ExitCode;
-
 use crate::core::memory::HoldKind;
 use crate::core::outcome::Outcome;
 
@@ -36,12 +34,6 @@ impl Exit {
     /// The weightiest of `reasons`; `Right` when there are none.
     pub fn worst(reasons: impl IntoIterator<Item = Self>) -> Self {
         reasons.into_iter().max().unwrap_or_default()
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
     }
 }
 

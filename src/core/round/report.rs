@@ -1,20 +1,21 @@
 //! The report of a round: values that drivers print or log, and a summary of the state of every host.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use super::Planned;
-use crate::config::{Config, HostConfig};
+use super::errand::Subject;
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::standing::Standings;
 use crate::core::address::{Addresses, Family, PerFamily};
+use crate::core::exit::Exit;
 use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, SelfCheck, Verification};
 use crate::core::outcome::Outcome;
-use crate::core::plan::{Schedule, Seen, Stand, Step, WhenGone, Why, Wish};
+use crate::core::plan::{Seen, Stand, Step, WhenGone, Why, Wish};
+use crate::core::secret::Fingerprint;
 use crate::core::settle::News;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{NoTerms, Proof};
 use crate::core::verify::Drift;
-use crate::exit::Exit;
 
 /// The sights, requests and results of one round.
 #[derive(Debug, Default)]
@@ -33,8 +34,21 @@ pub struct Report {
     pub services: Standings,
     /// What would be asked of the providers, in lines of words; a round that asks has none.
     pub drafts: Vec<String>,
+    /// Whether a refusal was heard that is not reported yet: it is saved at once.
+    pub has_refusal: bool,
     /// Why published addresses are not those by which this machine sends, in words.
     pub detours: BTreeSet<String>,
+}
+
+/// How far a round is when its report is finished.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Phase {
+    /// Nothing was sent, because nothing was to be.
+    Rehearsed,
+    /// Some answers are not there yet.
+    UnderWay,
+    /// Everything is answered.
+    Over,
 }
 
 /// News about a token.
@@ -96,12 +110,18 @@ pub struct HostReport {
     pub step: Option<Step>,
     /// Why the host's secret could not be read.
     pub secret_problem: Option<String>,
+    /// The hash of that.
+    pub(super) problem_hash: Option<Fingerprint>,
     /// Whether this problem differs from that of the round before.
     pub newly_left_out: bool,
     /// The wishes that were, or would be, sent, and the reason.
     pub sent: Option<(PerFamily<Wish>, Why)>,
-    /// The answers, in the order in which they came.
+    /// The answers since the look, in the order in which they came.
     pub answers: Vec<Answered>,
+    /// How many of these were reported.
+    reported: usize,
+    /// Answers about an earlier look that are not reported yet.
+    earlier: Vec<Answered>,
     /// Whether the host is to be asked about once more in this round, such as in another form.
     pub ask_again: bool,
     /// Whether the round was stopped before something about the host could be sent.
@@ -130,6 +150,12 @@ pub struct HostReport {
     pub trouble: Option<String>,
     /// The answers of the zone's own servers after an update, or instead of one.
     pub verified: Option<Verification>,
+    /// Whether these are new.
+    pub newly_verified: bool,
+    /// Whether the program for changes was started since the look.
+    pub(super) is_hooked: bool,
+    /// How often an unchanged address is sent again.
+    refresh: Option<Duration>,
     /// News from the zone's own servers between updates.
     pub drift: Option<Drift>,
     /// The holds after the round, the host's own first.
@@ -140,21 +166,25 @@ pub struct HostReport {
 
 impl HostReport {
     /// A report before anything was decided.
-    pub fn new(host: &HostConfig, entry: &Entry, seen: &PerFamily<Seen>) -> Self {
+    pub(super) fn new(subject: &Subject, entry: &Entry, seen: PerFamily<Seen>) -> Self {
+        let host = &subject.host;
         Self {
-            key: host.host.key.clone(),
-            bind: host.host.bind,
-            seen: seen.clone(),
+            key: host.key.clone(),
+            bind: host.bind,
+            seen,
             before: entry.addresses(),
             step: None,
             secret_problem: None,
+            problem_hash: None,
             newly_left_out: false,
             sent: None,
             answers: Vec::new(),
+            reported: 0,
+            earlier: Vec::new(),
             ask_again: false,
             cut_short: false,
-            loses: host.host.loses,
-            when_gone: host.host.when_gone,
+            loses: host.loses,
+            when_gone: host.when_gone,
             gone_since: entry.families.map(|_, record| record.gone_since),
             queued_until: None,
             was_queued: entry.queued_since.is_some(),
@@ -165,6 +195,9 @@ impl HostReport {
             unfit: None,
             trouble: None,
             verified: None,
+            newly_verified: false,
+            is_hooked: false,
+            refresh: host.refresh,
             drift: None,
             holds: Vec::new(),
             standing: Exit::default(),
@@ -174,6 +207,32 @@ impl HostReport {
     /// Leaves the host out for `problem`, which its secret has for the user that will run the round.
     pub fn leave_out(&mut self, problem: String) {
         (self.secret_problem, self.step, self.sent) = (Some(problem), None, None);
+    }
+
+    /// The answers that were not reported yet.
+    pub fn news(&self) -> impl Iterator<Item = &Answered> {
+        self.earlier.iter().chain(self.answers.iter().skip(self.reported))
+    }
+
+    /// Ends the news: they were reported.
+    fn begin_news(&mut self) {
+        self.earlier.clear();
+        self.reported = self.answers.len();
+        (self.drift, self.newly_verified) = (None, false);
+        (self.newly_left_out, self.newly_queued) = (false, false);
+        (self.newly_missing, self.seen_again) = Default::default();
+    }
+
+    /// Keeps the news of `before`, the report of an earlier look.
+    pub(super) fn keep_news(&mut self, before: &mut Self) {
+        self.earlier = std::mem::take(&mut before.earlier);
+        self.earlier.extend(before.answers.drain(before.reported..));
+        (self.newly_verified, self.verified) = (before.newly_verified, before.verified.take());
+    }
+
+    /// Notes what the servers of the zone said.
+    pub(super) fn note_verified(&mut self, verified: Option<Verification>) {
+        (self.verified, self.newly_verified) = (verified, true);
     }
 
     /// Notes an answer to an attempt.
@@ -250,12 +309,7 @@ impl HostReport {
     }
 
     /// Determines the state of the host, and the moment at which it changes by itself.
-    fn finish(
-        &mut self,
-        entry: Option<&Entry>,
-        now: Timestamp,
-        rehearsed: bool,
-    ) -> Option<Timestamp> {
+    fn finish(&mut self, entry: Option<&Entry>, now: Timestamp, phase: Phase) -> Option<Timestamp> {
         let Some(step) = &self.step else {
             self.standing = Exit::Configuration;
             return None;
@@ -278,7 +332,8 @@ impl HostReport {
         let narrowed = self.is_unsettled();
         let incomplete = attempted && self.is_incomplete(entry);
         // A wish that was not sent: the round ended before.
-        let cut_short = !attempted && !rehearsed && step.hold.is_none() && step.why().is_some();
+        let cut_short =
+            !attempted && phase != Phase::Rehearsed && step.hold.is_none() && step.why().is_some();
         let cut_short = cut_short || self.cut_short;
         let unfinished =
             missing || narrowed || incomplete || cut_short || self.queued_until.is_some();
@@ -287,7 +342,8 @@ impl HostReport {
         // The narrower question is asked as soon as the pace allows; the schedule knows when. The
         // same holds for an update that is repeated for a server of the zone.
         let repeats = self.verified.as_ref().is_some_and(|verified| verified.again.is_some());
-        let again = ((narrowed || repeats) && self.queued_until.is_none())
+        let is_over = phase != Phase::UnderWay;
+        let again = (is_over && (narrowed || repeats) && self.queued_until.is_none())
             .then(|| now.after(std::time::Duration::from_secs(1)));
         let due = step.due.filter(|_| !attempted);
         [self.waits_until(), again, due].into_iter().flatten().min()
@@ -295,41 +351,34 @@ impl HostReport {
 }
 
 impl Report {
-    /// The report of the host at index `at` of the configuration.
-    pub fn host_mut(&mut self, at: usize) -> &mut HostReport {
-        &mut self.hosts[at]
-    }
-
-    /// Notes what a round would send, without sending it.
-    pub(super) fn expect(&mut self, planned: &[Planned], schedule: &Schedule) {
-        for request in &schedule.now {
-            for (place, update) in request.parts() {
-                self.hosts[planned[place].at].attempted(&update.wishes);
-            }
-        }
-        for (place, until) in &schedule.later {
-            self.hosts[planned[*place].at].queued_until = Some(*until);
-        }
-    }
-
     /// Determines the state of every host, and the moment at which the next decision changes by itself.
+    ///
+    /// `upkeep` is the next moment at which a token is to be looked after.
     pub(super) fn finish(
         &mut self,
-        config: &Config,
         memory: &Memory,
+        upkeep: Option<Timestamp>,
         now: Timestamp,
-        rehearsed: bool,
+        phase: Phase,
     ) {
         self.services.clone_from(&memory.services);
-        let mut next = self.next;
-        for (host, configured) in self.hosts.iter_mut().zip(&config.hosts) {
-            let due = host.finish(memory.entry(&configured.host.key), now, rehearsed);
+        let mut next = upkeep;
+        for host in &mut self.hosts {
+            let due = host.finish(memory.entry(&host.key.clone()), now, phase);
             // A refresh is due one period of the host after the confirmation.
-            let refresh = configured.host.refresh.filter(|_| !host.answers.is_empty());
+            let refresh = host.refresh.filter(|_| !host.answers.is_empty());
             let due = due.into_iter().chain(refresh.map(|period| now.after(period))).min();
             next = [next, due].into_iter().flatten().min();
         }
         self.next = next;
+    }
+
+    /// Ends the news: they were reported.
+    pub(super) fn begin_news(&mut self) {
+        self.hosts.iter_mut().for_each(HostReport::begin_news);
+        self.hook_problems.clear();
+        self.tokens.clear();
+        self.has_refusal = false;
     }
 
     /// Whether a source was not asked that should be asked soon.

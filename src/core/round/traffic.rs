@@ -5,25 +5,24 @@
 //! unreachable.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::rc::Rc;
+use std::time::Duration;
 
+use super::errand::Subject;
 use crate::core::address::interface::InterfaceName;
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal};
-use crate::core::provider::Provider;
 use crate::core::secret::Fingerprint;
-use crate::core::server::Server;
-use crate::net::http::server_of;
 
 /// The facts; the moments of the last requests are kept from round to round.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    /// When the last request to each server that wants a gap was answered.
-    last: BTreeMap<String, Instant>,
+    /// When the last request to each server that wants a gap was answered, by the steady clock.
+    last: BTreeMap<Rc<str>, Duration>,
     /// By the place that takes updates, the same for all entries that lead there.
-    refused: BTreeMap<(String, Fingerprint), Refusal>,
-    accepted: BTreeSet<(String, Fingerprint)>,
+    refused: BTreeMap<(Rc<str>, Fingerprint), Refusal>,
+    accepted: BTreeSet<(Rc<str>, Fingerprint)>,
     /// By server and interface: another interface may still reach it.
-    unreachable: BTreeMap<(String, Option<InterfaceName>), Deferral>,
+    unreachable: BTreeMap<(Rc<str>, Option<InterfaceName>), Deferral>,
     renewed: BTreeSet<Fingerprint>,
 }
 
@@ -37,39 +36,40 @@ impl Traffic {
     /// The outcome of a request by the interface `bind`, if it is known without sending.
     pub fn foregone(
         &self,
-        provider: &Provider,
+        subject: &Subject,
         identity: Fingerprint,
         bind: Option<InterfaceName>,
     ) -> Option<Outcome> {
-        let refusal = self.refused.get(&(provider.place(), identity)).cloned();
-        let deferral = || self.unreachable.get(&(server(provider), bind)).cloned();
+        let refusal = self.refused.get(&(Rc::clone(&subject.place), identity)).cloned();
+        let deferral = || self.unreachable.get(&(Rc::clone(&subject.server), bind)).cloned();
         refusal.map(Outcome::Rejected).or_else(|| deferral().map(Outcome::Deferred))
     }
 
-    /// Whether the provider has accepted the credential in this round; until then only one
+    /// Whether the server has accepted the credential in this round; until then only one
     /// request with it is sent at a time.
-    pub fn is_accepted(&self, provider: &Provider, identity: Fingerprint) -> bool {
-        self.accepted.contains(&(provider.place(), identity))
+    pub fn is_accepted(&self, subject: &Subject, identity: Fingerprint) -> bool {
+        self.accepted.contains(&(Rc::clone(&subject.place), identity))
     }
 
-    /// The moment before which nothing may leave for the provider's server.
-    pub fn not_before(&self, provider: &Provider) -> Option<Instant> {
-        let gap = provider.manners().least_gap?;
-        self.last.get(&server(provider)).map(|last| *last + gap)
+    /// The moment by the steady clock before which nothing may leave for the host's server.
+    pub fn not_before(&self, subject: &Subject) -> Option<Duration> {
+        let gap = subject.provider.manners().least_gap?;
+        self.last.get(&subject.server).map(|last| *last + gap)
     }
 
     /// Learns from the outcome of a finished request by the interface `bind`.
     pub fn learn(
         &mut self,
-        provider: &Provider,
+        subject: &Subject,
         identity: Fingerprint,
         bind: Option<InterfaceName>,
         outcome: &Outcome,
+        steady: Duration,
     ) {
-        if provider.manners().least_gap.is_some() {
-            self.last.insert(server(provider), Instant::now());
+        if subject.provider.manners().least_gap.is_some() {
+            self.last.insert(Rc::clone(&subject.server), steady);
         }
-        let key = (provider.place(), identity);
+        let key = (Rc::clone(&subject.place), identity);
         match outcome {
             Outcome::Updated | Outcome::Unchanged => {
                 self.accepted.insert(key);
@@ -83,7 +83,7 @@ impl Traffic {
             }
             Outcome::Deferred(deferral) => match deferral.fault {
                 Fault::Unreachable => {
-                    self.unreachable.insert((server(provider), bind), deferral.clone());
+                    self.unreachable.insert((Rc::clone(&subject.server), bind), deferral.clone());
                 }
                 // The result of the lost request is not known, but the next requests need not
                 // wait as long for nothing.
@@ -91,7 +91,7 @@ impl Traffic {
                     let detail = format!("not asked: a moment ago, {}", deferral.detail);
                     let deferral =
                         Deferral { fault: Fault::Unreachable, detail, retry_after: None };
-                    self.unreachable.insert((server(provider), bind), deferral);
+                    self.unreachable.insert((Rc::clone(&subject.server), bind), deferral);
                 }
                 // The server has trouble, but not with the credential.
                 Fault::NotShown
@@ -115,20 +115,4 @@ impl Traffic {
     pub fn may_renew(&mut self, identity: Fingerprint) -> bool {
         self.renewed.insert(identity)
     }
-}
-
-/// The name of the queue of requests to a provider: its server, for all entries, where that takes
-/// one at a time, otherwise the provider itself.
-pub fn queue_name(provider: &Provider) -> String {
-    match provider.manners().most_at_once {
-        1 => server(provider),
-        _ => provider.name.to_string(),
-    }
-}
-
-/// The server whose limits count: deSEC's update and API hosts share theirs. A file is its own.
-fn server(provider: &Provider) -> String {
-    let url = provider.api_url.as_deref().or(provider.update_url.as_deref());
-    let name_server = || provider.name_server.as_ref().map(Server::to_string);
-    url.map(server_of).or_else(name_server).unwrap_or_else(|| provider.name.to_string())
 }

@@ -1,0 +1,25 @@
+//! A host's access to its provider: the credential, and what its holds depend on.
+
+use crate::core::memory::Destination;
+use crate::core::protocol::Credential;
+use crate::core::secret::Fingerprint;
+use crate::core::token::upkeep::{NoTerms, Terms};
+
+/// A host's credential and place, and the fingerprints that its holds depend on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HostAccess {
+    /// The login and the secret.
+    pub credential: Credential,
+    /// The hash of login and secret: hosts with equal ones may share a request.
+    pub identity: Fingerprint,
+    /// The hash of these and the state of the receipt: a self-check is valid only for it.
+    pub about: Fingerprint,
+    /// The hash of everything whose change ends a park.
+    pub fingerprint: Fingerprint,
+    /// The hash of the provider's server, with its path.
+    pub server: Fingerprint,
+    /// Where the host's records are; its zone only if it is configured.
+    pub place: Destination,
+    /// The terms in the secret's receipt.
+    pub terms: Result<Terms, NoTerms>,
+}

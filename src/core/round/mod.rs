@@ -1,0 +1,897 @@
+//! The round as a value: what is sent, when, and what each answer changes.
+//!
+//! No I/O, no clock, no chance. The shell reads the machine and gives what it saw to
+//! [`Round::look`], carries the errands that [`Round::advance`] returns, gives each answer to
+//! [`Round::heard`], and asks again for errands. Providers do not wait for one another, and a look
+//! may come while requests are under way: a host that is being asked about is decided about again,
+//! from the newest look, as soon as its answer is heard.
+
+mod absences;
+mod access;
+mod errand;
+mod looks;
+mod perform;
+mod report;
+mod traffic;
+mod upkeep;
+mod zones;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+pub use self::access::HostAccess;
+pub use self::errand::{
+    Answer, Errand, Holder, HostAnswers, LOOK, Subject, Task, VerifyCase, Whom,
+};
+pub use self::report::{Answered, HostReport, Matter, Report, TokenNews};
+pub use self::zones::needs_zone;
+
+use self::absences::Absences;
+use self::errand::Out;
+use self::perform::{Lane, Queue};
+use self::report::Phase;
+use self::traffic::Traffic;
+use self::upkeep::{SelfChecks, Upkeep};
+use super::address::renewal::Renewals;
+use super::address::standing::{self, Lessons, ServiceId};
+use super::address::{Addresses, Family, PerFamily};
+use super::backoff::after_absence;
+use super::memory::{
+    Entry, Hold, HoldKind, Key, Memory, Reckoning, Record, Sent, Set, Word, ZoneKey,
+};
+use super::order;
+use super::outcome::{Outcome, Refusal};
+use super::plan::{Circumstances, Request, Seen, Stand, Step, WhenGone, Wish, step};
+use super::protocol::hosts_file;
+use super::secret::{Fingerprint, Secret};
+use super::settle::{note_away, note_gone, note_left_out, note_missing, turn};
+use super::time::Timestamp;
+use super::token::upkeep::refusal;
+
+/// The present moment, by every clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Now {
+    /// By the wall clock; while it is not set, the latest known moment and the time since then.
+    pub wall: Timestamp,
+    /// Whether the wall clock can be right.
+    pub is_set: bool,
+    /// By a clock that nobody sets and that stands still while the machine sleeps.
+    pub steady: Duration,
+    /// How long the machine has been up, sleep included.
+    pub uptime: Duration,
+    /// How moments are reckoned; `None` when the wall clock is set.
+    pub reckoning: Option<Reckoning>,
+}
+
+/// What began a round, and what the user wants from it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
+pub struct Occasion {
+    /// Only events of the kernel began it: sources outside are not asked.
+    pub by_event: bool,
+    /// The network changed, or the clock was set.
+    pub network_changed: bool,
+    /// Unchanged addresses are sent too.
+    pub refresh: bool,
+    /// Parks and backoff end.
+    pub retry_rejected: bool,
+    /// The configuration was read again: parks and backoff end once the last answer is a minute old.
+    pub reloaded: bool,
+    /// No person waits for it: hosts that come back after a long absence draw their turn.
+    pub by_itself: bool,
+}
+
+/// Writes whether an event began the round, and the wishes: `by_event: false, refresh: true`.
+impl fmt::Display for Occasion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "by_event: {}", self.by_event)?;
+        let wishes = [
+            (self.network_changed, "network_changed"),
+            (self.refresh, "refresh"),
+            (self.retry_rejected, "retry_rejected"),
+            (self.reloaded, "reloaded"),
+            (self.by_itself, "by_itself"),
+        ];
+        let mut wishes = wishes.into_iter().filter(|(is_so, _)| *is_so);
+        wishes.try_for_each(|(_, wish)| write!(f, ", {wish}: true"))
+    }
+}
+
+/// One look at this machine: every host in the order of the configuration, and what sources said.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// The hosts.
+    pub hosts: Vec<Observed>,
+    /// Why the look was made.
+    pub occasion: Occasion,
+    /// The time between two looks of the slow poll.
+    pub interval: Duration,
+    /// What the answers of the services outside teach about them.
+    pub lessons: Lessons,
+    /// The services outside that a host may need.
+    pub services: BTreeSet<ServiceId>,
+    /// The kernel's renewals, unless the kernel could not be asked.
+    pub renewals: Option<Renewals>,
+    /// Why published addresses are not those by which this machine sends, in words.
+    pub detours: BTreeSet<String>,
+}
+
+/// What a look found out about one host.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The host.
+    pub subject: Subject,
+    /// Its access, or what is wrong with its secret and the hash of that.
+    pub access: Result<HostAccess, (String, Fingerprint)>,
+    /// The addresses of each family.
+    pub seen: PerFamily<Seen>,
+    /// The text of the hosts file that the host is written to, or why that cannot be read.
+    pub file: Option<Result<String, String>>,
+}
+
+/// How far a host is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    /// Nothing about it is under way.
+    Rest,
+    /// Its zone, or what the zone's servers hold already, is being asked.
+    Preparing,
+    /// So many requests about it wait or are under way.
+    Sending(usize),
+}
+
+/// A host whose secret can be read.
+#[derive(Debug)]
+struct Case {
+    subject: Subject,
+    /// The index of its report.
+    at: usize,
+    access: HostAccess,
+    step: Step,
+    /// Whether its update was counted since the last look; it counts once for all its requests.
+    counted: bool,
+    /// The moment since which unchanged addresses must have been confirmed.
+    refresh: Option<Timestamp>,
+    stage: Stage,
+    /// Whether its zone was asked for since the last look.
+    zone_asked: bool,
+    /// Whether the zone's servers were asked before its first update since the last look.
+    was_looked_at: bool,
+    /// The newest look at it, if that came while something about it was under way.
+    next: Option<Box<(Observed, Occasion)>>,
+}
+
+/// The decisions of all rounds, between which it keeps what the next ones need.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// The memory of earlier rounds, which the shell saves.
+    pub memory: Memory,
+    /// What is new since the last [`Round::begin_news`], and the state of every host.
+    pub report: Report,
+    cases: Vec<Case>,
+    traffic: Traffic,
+    /// The absences that were watched; `None` where only one look is made.
+    absences: Option<Absences>,
+    /// The moments at which hosts that came back after a long absence are updated.
+    turns: BTreeMap<Key, Timestamp>,
+    /// When the servers of each host were last asked between updates, by the steady clock. It is not
+    /// in the state: a file is not written only because nothing has changed.
+    looked: BTreeMap<Key, Duration>,
+    interval: Duration,
+    /// The hosts that have something to send and are not being asked about.
+    ready: BTreeSet<usize>,
+    lanes: BTreeMap<String, Lane>,
+    queues: BTreeMap<Rc<str>, Queue>,
+    /// The requests that may leave as soon as their queue has room.
+    waiting: VecDeque<Request>,
+    /// Providers that return no zones, or not now, by the interface that was used.
+    without_zones: zones::Silent,
+    out: BTreeMap<u64, Out>,
+    last_id: u64,
+    outbox: Vec<Errand>,
+    /// The last question about each host to the servers of its zone after an update.
+    verifying: BTreeMap<Key, u64>,
+    hooks: errand::Hooks,
+    /// Whether the zone's servers are still to be asked about what is set.
+    looks_due: bool,
+    upkeep: Upkeep,
+    checks: Option<SelfChecks>,
+    is_stopping: bool,
+}
+
+impl Round {
+    /// Rounds that remember `memory`. One that `watches` makes many looks and counts absences itself.
+    pub fn new(memory: Memory, watches: bool) -> Self {
+        let absences = watches.then(Absences::default);
+        Self { memory, absences, ..Self::default() }
+    }
+
+    /// Lets rounds check new tokens.
+    pub fn check_tokens(&mut self) {
+        self.checks = Some(SelfChecks::default());
+    }
+
+    /// Fits the memory to a clock that was set.
+    pub fn set_clock(&mut self, now: &Now) {
+        if now.is_set {
+            self.memory.leave_reckoning(now.wall, now.uptime);
+            self.memory.clamp(now.wall);
+        }
+    }
+
+    /// Prepares the memory for a look at `hosts`, with the `servers` of their providers: forgets what
+    /// was true of other places. Comes before the addresses are looked at, because these depend on
+    /// what is set.
+    pub fn begin(
+        &mut self,
+        hosts: &[(Subject, Result<HostAccess, String>)],
+        servers: Vec<(String, Fingerprint)>,
+        occasion: Occasion,
+        now: &Now,
+    ) {
+        if occasion.reloaded {
+            self.memory.hosts.values_mut().for_each(|entry| entry.end_waits_soon(now.wall));
+        }
+        let keys = hosts.iter().map(|(subject, _)| &subject.host.key);
+        note_places(&mut self.memory, keys, servers, now.wall);
+        let under_way = self.cases.iter().filter(|case| case.stage != Stage::Rest);
+        let under_way = order::distinct(under_way.map(|case| &case.subject.host.key));
+        for (subject, access) in hosts {
+            let key = &subject.host.key;
+            // A host under way is at its former place until its answer is heard.
+            if let Ok(access) = access
+                && !under_way.contains(key)
+            {
+                settle_in(&mut self.memory, key, access);
+            }
+        }
+    }
+
+    /// The addresses that are set for a host, by the text of its hosts file where it has one.
+    pub fn set_of(
+        &self,
+        subject: &Subject,
+        file: Option<&Result<String, String>>,
+    ) -> PerFamily<Option<Addresses>> {
+        match file {
+            Some(Ok(text)) => hosts_file::set(text, &subject.host.key.host),
+            Some(Err(_)) | None => {
+                self.memory.entry(&subject.host.key).map(Entry::addresses).unwrap_or_default()
+            }
+        }
+    }
+
+    /// The secrets of all hosts.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.cases.iter().map(|case| &case.access.credential.secret)
+    }
+
+    /// Decides about every host from a new look. Nothing leaves before [`Self::advance`].
+    pub fn look(&mut self, look: Look, now: &Now, spread: f64) {
+        self.traffic.begin_round();
+        self.learn_of_services(&look, now);
+        if let Some(renewals) = look.renewals {
+            self.memory.renewals = renewals;
+        }
+        self.interval = look.interval;
+        let occasion = look.occasion;
+        self.end_lanes();
+        let before = self.take_cases();
+        self.plan(look.hosts, look.detours, occasion, before, now);
+        self.note_absences(now);
+        self.draw_turns(occasion, now, spread);
+        self.note(occasion, now);
+        self.note_refusals(now, spread);
+        self.ready = (0..self.cases.len()).filter(|&at| self.is_ready(at)).collect();
+        // Without a clock it is not known when something was put right.
+        self.looks_due = !occasion.by_event && now.is_set;
+        self.upkeep.begin();
+    }
+
+    /// Decides as [`Self::look`] does, for a command that sends nothing; returns what would leave.
+    pub fn rehearse(&mut self, look: Look, now: &Now) -> Vec<Request> {
+        self.plan(look.hosts, look.detours, look.occasion, Vec::new(), now);
+        self.ready = (0..self.cases.len()).filter(|&at| self.is_ready(at)).collect();
+        let ready: Vec<usize> = self.ready.iter().copied().collect();
+        let schedule = self.schedule_of(&ready, now);
+        for request in &schedule.now {
+            for (place, update) in request.parts() {
+                self.host_report(place).attempted(&update.wishes);
+            }
+        }
+        for (place, until) in schedule.later {
+            self.host_report(place).queued_until = Some(until);
+        }
+        self.report.finish(&self.memory, None, now.wall, Phase::Rehearsed);
+        schedule.now
+    }
+
+    /// The access of the host at `place` of a request of [`Self::rehearse`], with the host.
+    pub fn subject(&self, place: usize) -> (&Subject, &HostAccess) {
+        (&self.cases[place].subject, &self.cases[place].access)
+    }
+
+    /// Takes back what has not left; from now on only answers are heard.
+    pub fn stop(&mut self) {
+        self.is_stopping = true;
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_over(&self) -> bool {
+        self.out.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Determines the state of every host for the report, and the moment at which the next decision
+    /// changes by itself.
+    pub fn end(&mut self, now: &Now) {
+        let phase = if self.is_over() { Phase::Over } else { Phase::UnderWay };
+        self.report.finish(&self.memory, self.upkeep.next, now.wall, phase);
+    }
+
+    /// Ends the news in the report: they were reported.
+    pub fn begin_news(&mut self) {
+        self.report.begin_news();
+    }
+
+    /// Carries out what can be done now, and returns what is to be asked.
+    ///
+    /// `save` stores the memory; it is called before a request leaves, and if it fails, none does.
+    pub fn advance(&mut self, now: &Now, spread: f64, save: &mut Save<'_>) -> Vec<Errand> {
+        loop {
+            if !self.is_stopping {
+                self.ask_for_zones(now, spread);
+                self.look_first();
+                self.schedule(now, spread, save);
+            }
+            self.start(now, spread);
+            let goes_on = self.narrow(now) || self.rest(now);
+            if !goes_on {
+                break;
+            }
+        }
+        if self.outbox.iter().any(|errand| matches!(errand.task, Task::Hook { .. })) {
+            // The programs that hooks run may read the state, or end this process.
+            self.save(save);
+        }
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// Notes the answer to the errand `id`; `reread` reads a secret again. What follows from it is
+    /// returned by [`Self::advance`].
+    pub fn heard(
+        &mut self,
+        id: u64,
+        answer: Answer,
+        now: &Now,
+        spread: f64,
+        reread: &mut Reread<'_>,
+    ) {
+        match (self.out.remove(&id), answer) {
+            (Some(Out::Update(sending)), Answer::Update(verdict)) => {
+                self.heard_update(sending, verdict, now, spread, reread);
+            }
+            (Some(Out::Zone(place)), Answer::Zone(answer, lesson)) => {
+                self.heard_zone(place, (answer, lesson), now, spread, reread);
+            }
+            (Some(Out::FirstLook(places)), Answer::Look(answers)) => {
+                self.heard_first(&places, answers, now, spread);
+            }
+            (Some(Out::Verify(hosts)), Answer::Look(answers)) => {
+                self.heard_verified(id, &hosts, answers, now);
+            }
+            (Some(Out::Drift(suspects)), Answer::Look(answers)) => {
+                self.heard_drift(suspects, answers, now);
+            }
+            (Some(Out::AllServers), Answer::Look(answers)) => self.heard_all_servers(answers, now),
+            (Some(Out::Hook(key)), Answer::Hook(result)) => self.heard_hook(key, result),
+            (Some(Out::Greet(identity)), Answer::Token(heard)) => {
+                self.heard_greeting(identity, heard, now, spread, reread);
+            }
+            (Some(Out::Check(identity)), Answer::Token(heard)) => {
+                self.heard_check(identity, heard, now);
+            }
+            // An answer that fits no errand, or to an errand that was given up.
+            _ => {}
+        }
+    }
+
+    /// Saves the memory; a failure is reported.
+    fn save(&mut self, save: &mut Save<'_>) -> bool {
+        match save(&self.memory) {
+            Ok(()) => true,
+            Err(problem) => {
+                self.report.storage_problem = Some(problem);
+                false
+            }
+        }
+    }
+
+    /// Remembers which services outside failed or lied, and forgets those that no host needs.
+    fn learn_of_services(&mut self, look: &Look, now: &Now) {
+        let services = &mut self.memory.services;
+        // Before the clock is set, certificates fail although the services are right.
+        if now.is_set {
+            standing::settle(services, &look.lessons, now.wall);
+        }
+        services.retain(|service, _| look.services.contains(service));
+    }
+
+    /// Takes the hosts about which something is under way, with their reports, and forgets the others.
+    fn take_cases(&mut self) -> Vec<(usize, Case, HostReport)> {
+        let mut hosts: Vec<Option<HostReport>> =
+            std::mem::take(&mut self.report.hosts).into_iter().map(Some).collect();
+        let cases = std::mem::take(&mut self.cases).into_iter().enumerate();
+        let kept = cases.filter(|(_, case)| case.stage != Stage::Rest);
+        kept.filter_map(|(place, case)| {
+            let report = hosts[case.at].take()?;
+            Some((place, case, report))
+        })
+        .collect()
+    }
+
+    /// Decides about every host whose secret can be read; the others are reported. The hosts in
+    /// `before` are being asked about: their new look waits for the answer.
+    fn plan(
+        &mut self,
+        hosts: Vec<Observed>,
+        detours: BTreeSet<String>,
+        occasion: Occasion,
+        before: Vec<(usize, Case, HostReport)>,
+        now: &Now,
+    ) {
+        let mut under_way: BTreeMap<Key, (usize, Case, HostReport)> =
+            before.into_iter().map(|kept| (kept.1.subject.host.key.clone(), kept)).collect();
+        let mut places: BTreeMap<usize, usize> = BTreeMap::new();
+        self.report = Report { detours, ..Report::default() };
+        for observed in hosts {
+            match under_way.remove(&observed.subject.host.key) {
+                Some((place, mut case, report)) => {
+                    places.insert(place, self.cases.len());
+                    case.at = self.report.hosts.len();
+                    case.subject.at = observed.subject.at;
+                    case.next = Some(Box::new((observed, occasion)));
+                    self.cases.push(case);
+                    self.report.hosts.push(report);
+                }
+                None => self.observe(observed, occasion, now),
+            }
+        }
+        // A host that is not configured any more is reported until its answer is heard.
+        for (place, mut case, report) in under_way.into_values() {
+            places.insert(place, self.cases.len());
+            case.at = self.report.hosts.len();
+            case.next = None;
+            self.cases.push(case);
+            self.report.hosts.push(report);
+        }
+        self.out.values_mut().for_each(|out| out.renumber(&places));
+        self.lanes = Lane::of(&self.out, &self.cases);
+    }
+
+    /// Decides about one host for the first time since its look.
+    fn observe(&mut self, observed: Observed, occasion: Occasion, now: &Now) {
+        let at = self.report.hosts.len();
+        let (report, case) = self.decide_first(observed, at, occasion, now);
+        self.report.hosts.push(report);
+        self.cases.extend(case);
+    }
+
+    fn decide_first(
+        &self,
+        observed: Observed,
+        at: usize,
+        occasion: Occasion,
+        now: &Now,
+    ) -> (HostReport, Option<Case>) {
+        let Observed { subject, access, seen, file } = observed;
+        let host = &subject.host;
+        let mut entry = self.entry_with_file(&host.key, file.as_ref());
+        let trouble = file.and_then(|text| in_file(text, &subject, entry.to_mut()).err());
+        let mut report = HostReport::new(&subject, &entry, seen);
+        report.trouble = trouble;
+        let access = match access {
+            Ok(access) => access,
+            Err((problem, fingerprint)) => {
+                (report.secret_problem, report.problem_hash) = (Some(problem), Some(fingerprint));
+                return (report, None);
+            }
+        };
+        let refresh = occasion.refresh.then_some(now.wall);
+        let circumstances = Circumstances {
+            now: now.wall,
+            network_changed: occasion.network_changed,
+            refresh,
+            retry_rejected: occasion.retry_rejected,
+            watched: self.watched(&host.key, now),
+        };
+        let mut step = step(host, &report.seen, access.fingerprint, Some(&entry), &circumstances);
+        if step.hold.is_none()
+            && let Some(hold) = self.refused(&subject, &access, &entry, now)
+        {
+            step.refuse(hold);
+        }
+        report.no_terms = access.terms.as_ref().err().cloned();
+        let proof = access.terms.as_ref().ok().map(|terms| &terms.proof);
+        report.unfit = proof.filter(|proof| proof.is_against_it()).cloned();
+        report.step = Some(step.clone());
+        let stage = Stage::Rest;
+        let (counted, zone_asked, was_looked_at, next) = (false, false, false, None);
+        let case = Case {
+            subject,
+            at,
+            access,
+            step,
+            counted,
+            refresh,
+            stage,
+            zone_asked,
+            was_looked_at,
+            next,
+        };
+        (report, Some(case))
+    }
+
+    /// The entry of a host; a copy where a file says more than the memory.
+    fn entry_with_file(&self, key: &Key, file: Option<&Result<String, String>>) -> Cow<'_, Entry> {
+        let known = self.memory.entry(key);
+        match (known, file) {
+            (Some(entry), Some(_)) => Cow::Owned(entry.clone()),
+            (Some(entry), None) => Cow::Borrowed(entry),
+            (None, _) => Cow::default(),
+        }
+    }
+
+    /// The hold of a strict host whose token must not be used; the remembered hold, if it has the
+    /// same reason.
+    fn refused(
+        &self,
+        subject: &Subject,
+        access: &HostAccess,
+        entry: &Entry,
+        now: &Now,
+    ) -> Option<Hold> {
+        if !subject.strict_token {
+            return None;
+        }
+        let token = self.memory.tokens.get(&access.identity);
+        let check = token.and_then(|token| token.check_of(access.about));
+        let Refusal { rejection, detail } = refusal(&access.terms, check)?;
+        let (kind, fingerprint) = (HoldKind::Rejected(rejection), access.fingerprint);
+        let is_the_same = |hold: &&Hold| {
+            hold.kind == kind && hold.detail == detail && hold.fingerprint == fingerprint
+        };
+        let standing = entry.hold.as_ref().filter(is_the_same).cloned();
+        let (since, until) = (now.wall, None);
+        Some(standing.unwrap_or(Hold { kind, detail, since, begun: since, until, fingerprint }))
+    }
+
+    /// How long each family of `key` has been gone while watched. A run that looks only once has
+    /// watched nothing itself, so the machine's uptime counts.
+    fn watched(&self, key: &Key, now: &Now) -> PerFamily<Duration> {
+        match &self.absences {
+            // The moments in the state cannot be trusted.
+            _ if !now.is_set => PerFamily::default(),
+            Some(absences) => absences.watched(key, now.steady),
+            None => PerFamily::from_fn(|_| now.uptime),
+        }
+    }
+
+    /// Counts the absences of hosts whose records are removed with their addresses.
+    fn note_absences(&mut self, now: &Now) {
+        let Some(absences) = &mut self.absences else { return };
+        let newest: BTreeMap<usize, &PerFamily<Seen>> = self
+            .cases
+            .iter()
+            .filter_map(|case| Some((case.at, &case.next.as_deref()?.0.seen)))
+            .collect();
+        let hosts = self.report.hosts.iter().enumerate();
+        let matter = hosts.filter(|(_, host)| host.when_gone != WhenGone::Keep);
+        let seen = matter.map(|(at, host)| (&host.key, *newest.get(&at).unwrap_or(&&host.seen)));
+        absences.note(seen, now.steady);
+    }
+
+    /// Lets hosts that come back after a long absence wait for a random moment, one for all of
+    /// them: the connections of a whole region may come back at once.
+    fn draw_turns(&mut self, occasion: Occasion, now: &Now, spread: f64) {
+        if !occasion.by_itself {
+            return self.turns.clear();
+        }
+        self.turns.retain(|_, turn| *turn > now.wall);
+        for place in 0..self.cases.len() {
+            if !self.is_ready(place) {
+                continue;
+            }
+            let case = &mut self.cases[place];
+            let key = &case.subject.host.key;
+            let Some(entry) = self.memory.hosts.get_mut(key) else { continue };
+            if !self.turns.contains_key(key) {
+                let changed = occasion.network_changed;
+                let turn = turn(entry, &case.step.stands, changed, now.wall, spread);
+                self.turns.extend(turn.map(|turn| (key.clone(), turn)));
+            }
+            if let Some(turn) = self.turns.get_mut(key) {
+                // A clock that is set back does not make the wait longer.
+                *turn = now.wall.after(after_absence(1.0)).min(*turn);
+                let turn = *turn;
+                case.step.wishes = PerFamily::default();
+                self.queue(place, turn, now);
+            }
+        }
+    }
+
+    /// Remembers the results of the decisions themselves: families that have gone, and waits that
+    /// have no purpose any more because nothing is left to be sent.
+    fn note(&mut self, occasion: Occasion, now: &Now) {
+        self.note_left_out();
+        let paces = self.cases.iter().filter_map(|case| case.subject.provider.pace);
+        let longest = paces.map(|pace| pace.kept().window).max().unwrap_or_default();
+        self.memory.forget_old_paces(longest, now.wall);
+        for place in 0..self.cases.len() {
+            if self.cases[place].stage == Stage::Rest {
+                self.note_case(place, occasion, now);
+            }
+        }
+    }
+
+    fn note_case(&mut self, place: usize, occasion: Occasion, now: &Now) {
+        let Case { subject, at, step, .. } = &self.cases[place];
+        let (host, stands) = (&subject.host, &step.stands);
+        let (key, memory) = (&host.key, &mut self.memory);
+        let host_report = &mut self.report.hosts[*at];
+        if subject.provider.manners().is_local() {
+            learn(memory.hosts.entry(key.clone()), stands, &host_report.seen, now.wall);
+        }
+        let missing = stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
+        // No entry is made only to note that nothing is missing.
+        if missing || memory.hosts.contains_key(key) {
+            let entry = memory.entry_mut(key);
+            let was_missing = entry.families.map(|_, record| record.missing_since.is_some());
+            host_report.newly_missing = note_missing(entry, stands, now.wall);
+            host_report.seen_again = entry.families.map(|family, record| {
+                let is_seen = matches!(host_report.seen[family], Seen::Here(_));
+                is_seen && was_missing[family] && record.missing_since.is_none()
+            });
+            note_gone(host, entry, stands, &host_report.seen, now.wall);
+            // A clock that is not set cannot measure an absence.
+            if now.is_set {
+                note_away(entry, &host_report.seen, now.wall);
+            }
+        }
+        let Some(entry) = memory.hosts.get_mut(key) else { return };
+        if occasion.retry_rejected {
+            entry.end_waits();
+        }
+        let nothing_left = stands
+            .iter()
+            .all(|(_, stand)| matches!(stand, Stand::Right | Stand::Off | Stand::Absent(_)));
+        if nothing_left {
+            entry.queued_since = None;
+            if step.hold.is_none() {
+                entry.hold = None;
+                entry.failures = 0;
+            }
+        }
+    }
+
+    /// Remembers the problems of hosts' secrets, and reports them where they are new.
+    fn note_left_out(&mut self) {
+        for host_report in &mut self.report.hosts {
+            let problem = host_report.problem_hash;
+            // No entry is made only to note that there is no problem.
+            if problem.is_some() || self.memory.hosts.contains_key(&host_report.key) {
+                let entry = self.memory.entry_mut(&host_report.key);
+                host_report.newly_left_out = note_left_out(entry, problem);
+            }
+        }
+    }
+
+    /// Remembers and reports the strict hosts whose token must not be used, where that is new.
+    fn note_refusals(&mut self, now: &Now, spread: f64) {
+        for place in 0..self.cases.len() {
+            let case = &self.cases[place];
+            let Some(hold @ Hold { kind: HoldKind::Rejected(rejection), .. }) = &case.step.hold
+            else {
+                continue;
+            };
+            let known = || self.known(place).and_then(|entry| entry.hold.as_ref());
+            if case.stage == Stage::Rest && rejection.is_our_own() && known() != Some(hold) {
+                let outcome = Outcome::rejected(*rejection, hold.detail.clone());
+                self.settle(place, &PerFamily::default(), &outcome, now, spread);
+            }
+        }
+    }
+
+    /// Decides again about one host from what was seen; returns whether there is something to send.
+    fn decide(
+        &mut self,
+        place: usize,
+        refresh: Option<Timestamp>,
+        watched: PerFamily<Duration>,
+        now: &Now,
+    ) -> bool {
+        let circumstances =
+            Circumstances { now: now.wall, refresh, watched, ..Circumstances::default() };
+        let case = &mut self.cases[place];
+        let host = &case.subject.host;
+        let entry = self.memory.entry(&host.key);
+        let host_report = &mut self.report.hosts[case.at];
+        case.step = step(host, &host_report.seen, case.access.fingerprint, entry, &circumstances);
+        host_report.step = Some(case.step.clone());
+        let is_ready = has_something_to_say(&case.step);
+        if is_ready {
+            self.ready.insert(place);
+        }
+        is_ready
+    }
+
+    /// Decides about a host from the look that came while something about it was under way.
+    fn take_up(&mut self, place: usize, now: &Now, spread: f64) {
+        let Some((observed, occasion)) = self.cases[place].next.take().map(|next| *next) else {
+            return;
+        };
+        if let Ok(access) = &observed.access {
+            settle_in(&mut self.memory, &observed.subject.host.key, access);
+        }
+        let at = self.cases[place].at;
+        let (mut report, case) = self.decide_first(observed, at, occasion, now);
+        report.keep_news(&mut self.report.hosts[at]);
+        self.report.hosts[at] = report;
+        match case {
+            Some(case) => self.cases[place] = case,
+            // Its secret cannot be read any more.
+            None => self.cases[place].step.wishes = PerFamily::default(),
+        }
+        self.note_left_out();
+        self.note_case(place, occasion, now);
+        self.note_refusals(now, spread);
+        if self.is_ready(place) {
+            self.ready.insert(place);
+        }
+    }
+
+    /// Whether a host has something to send and is not being asked about.
+    fn is_ready(&self, place: usize) -> bool {
+        let case = &self.cases[place];
+        case.stage == Stage::Rest && has_something_to_say(&case.step)
+    }
+
+    /// The entry of a host, if there is one.
+    fn known(&self, place: usize) -> Option<&Entry> {
+        self.memory.entry(&self.cases[place].subject.host.key)
+    }
+
+    /// The entry of a host, valid for the place where its records are now; made if there was none.
+    fn entry_mut(&mut self, place: usize) -> &mut Entry {
+        let case = &self.cases[place];
+        let entry = self.memory.entry_mut(&case.subject.host.key);
+        entry.settle_in(&case.access.place);
+        entry
+    }
+
+    /// The report of a host.
+    fn host_report(&mut self, place: usize) -> &mut HostReport {
+        &mut self.report.hosts[self.cases[place].at]
+    }
+
+    /// Sends an errand.
+    fn send(&mut self, out: Out, task: Task) -> u64 {
+        self.last_id += 1;
+        self.out.insert(self.last_id, out);
+        self.outbox.push(Errand { id: self.last_id, task });
+        self.last_id
+    }
+}
+
+/// Stores the memory; the error says in words why that failed.
+pub type Save<'a> = dyn FnMut(&Memory) -> Result<(), String> + 'a;
+
+/// Reads the secret of a host again.
+pub type Reread<'a> = dyn FnMut(&Subject) -> Option<HostAccess> + 'a;
+
+/// Notes which of the remembered hosts are among the configured `hosts`, and which `servers` the names
+/// of their providers mean now.
+pub fn note_places<'a>(
+    memory: &mut Memory,
+    hosts: impl Iterator<Item = &'a Key>,
+    servers: Vec<(String, Fingerprint)>,
+    now: Timestamp,
+) {
+    let configured = order::distinct(hosts);
+    for (key, entry) in &mut memory.hosts {
+        entry.note_configured(configured.contains(key), now);
+    }
+    for (provider, server) in servers {
+        memory.note_server(&provider, server);
+    }
+}
+
+/// Forgets what is remembered of another place than that where the host's records are now.
+pub fn settle_in(memory: &mut Memory, key: &Key, access: &HostAccess) {
+    let entry = memory.hosts.get_mut(key);
+    if entry.is_some_and(|entry| entry.settle_in(&access.place)) {
+        // The remembered pace is that of the former zone.
+        memory.paces.remove(&ZoneKey { provider: key.provider.clone(), zone: None });
+        if let Some(token) = memory.tokens.get_mut(&access.identity) {
+            token.check = None;
+        }
+    }
+}
+
+/// Remembers what the hosts file itself shows to be right: a state that was lost, or whose last
+/// answer was never saved, would otherwise show for ever an update that is never sent.
+fn learn(
+    entry: btree_map::Entry<'_, Key, Box<Entry>>,
+    stands: &PerFamily<Stand>,
+    seen: &PerFamily<Seen>,
+    now: Timestamp,
+) {
+    let right = |family: Family| match (&stands[family], &seen[family]) {
+        (Stand::Right, Seen::Here(addresses)) => Some(addresses),
+        _ => None,
+    };
+    let entry = match entry {
+        btree_map::Entry::Occupied(entry) => entry.into_mut(),
+        _ if Family::BOTH.into_iter().all(|family| right(family).is_none()) => return,
+        btree_map::Entry::Vacant(entry) => entry.insert(Box::default()),
+    };
+    for family in Family::BOTH {
+        if let (Stand::Absent(_), Some(at)) = (&stands[family], removal(&entry.families[family])) {
+            entry.families[family] = Record { removed: Some(at), ..Record::default() };
+        }
+        let Some(addresses) = right(family) else { continue };
+        let record = &mut entry.families[family];
+        record.sent = None;
+        if record.set.as_ref().is_none_or(|set| set.addresses != *addresses) {
+            record.set = Some(Set { addresses: addresses.clone(), since: now, confirmed: now });
+            entry.last = Some((Word::Unchanged, now));
+        }
+    }
+}
+
+/// Takes what is set from the `text` of the hosts file, so that a line that a person removed is
+/// written again; the error is what a person should know.
+fn in_file(
+    text: Result<String, String>,
+    subject: &Subject,
+    entry: &mut Entry,
+) -> Result<(), String> {
+    let (text, host) = (text?, &subject.host.key.host);
+    let in_file = hosts_file::set(&text, host);
+    for family in Family::BOTH {
+        let record = &mut entry.families[family];
+        // A write that was under way when the machine stopped is either in the file or not.
+        let removed = removal(record).or(record.removed);
+        record.sent = None;
+        record.removed = removed.filter(|_| in_file[family].is_none());
+        let remembered = record.set.take();
+        record.set = in_file[family].clone().map(|addresses| {
+            let known = remembered.filter(|set| set.addresses == addresses);
+            let (since, confirmed) =
+                known.map(|set| (set.since, set.confirmed)).unwrap_or_default();
+            Set { addresses, since, confirmed }
+        });
+    }
+    match hosts_file::foreign(&text, host)[..] {
+        [] => Ok(()),
+        [line, ..] => Err(format!(
+            "{}:{line} names the host as well, without Homing's mark; remove that line",
+            subject.path.as_deref().unwrap_or_default()
+        )),
+    }
+}
+
+/// When the record's removal was sent, if it was the last update sent.
+fn removal(record: &Record) -> Option<Timestamp> {
+    match record.sent {
+        Some(Sent { addresses: None, at, .. }) => Some(at),
+        _ => None,
+    }
+}
+
+/// Whether a step has anything to send.
+fn has_something_to_say(step: &Step) -> bool {
+    step.wishes.iter().any(|(_, wish)| *wish != Wish::Leave)
+}

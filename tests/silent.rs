@@ -1,0 +1,124 @@
+//! No host waits for another one's provider: a provider that never answers delays no new address.
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
+#![cfg(target_os = "linux")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{TcpListener, UdpSocket};
+use std::time::{Duration, Instant};
+
+use crate::support::{home, line, name_servers, netns};
+use home::{Home, Signal, wait_until};
+use line::HOST;
+use name_servers::Grant;
+use netns::{in_namespace, ip, own_etc};
+
+/// The longest time from a change to its request: far less than the time that any silence lasts.
+const SOON: Duration = Duration::from_secs(2);
+
+/// A way to be silent, with the settings of a provider and of a host there.
+struct Silence {
+    provider: String,
+    host: &'static str,
+    /// What is not to be answered, as long as it lives.
+    _ear: Box<dyn std::any::Any>,
+}
+
+/// A server that takes connections and never says anything: over `scheme` a request or a handshake
+/// hangs.
+fn listener(scheme: &str) -> Silence {
+    let ear = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("{scheme}://{}", ear.local_addr().unwrap());
+    let provider = format!("protocol = \"dyndns2\"\nserver = \"{server}\"\nplain-http = true");
+    Silence { provider, host: "username = \"u\"\npassword-file = \"other\"", _ear: Box::new(ear) }
+}
+
+/// A name server that hears questions and never answers.
+fn name_server() -> Silence {
+    let ear = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let tcp = TcpListener::bind(ear.local_addr().unwrap()).unwrap();
+    let server = ear.local_addr().unwrap();
+    let provider = format!("protocol = \"rfc2136\"\nserver = \"{server}\"");
+    Silence { provider, host: "key-file = \"key\"", _ear: Box::new((ear, tcp)) }
+}
+
+/// Adds a host at each of `silences` to `home`, all with the address of `wan`.
+fn add(home: &Home, silences: &[Silence]) {
+    let mut config = home.read("config.toml");
+    for (n, Silence { provider, host, .. }) in silences.iter().enumerate() {
+        write!(
+            config,
+            "\n[provider.silent{n}]\n{provider}\n\n[[host]]\nname = \"h{n}.example.org\"\n\
+             provider = \"silent{n}\"\n{host}\nipv4 = \"wan\"\nipv6 = \"off\"\n"
+        )
+        .unwrap();
+    }
+    home.configure(&config);
+    home.secret("other", "s3cret-of-others");
+    home.write("key", &Grant::of("dev1", &[]).key_file(), 0o600);
+}
+
+/// Checks that new addresses reach the sandbox at once while nobody else answers.
+fn check(test: &str, silences: impl FnOnce(&Home) -> Vec<Silence>) {
+    in_namespace(test, || {
+        ip("addr add 198.51.100.1/24 dev wan");
+        let sandbox = line::sandbox();
+        let home = line::home(&sandbox, "", "", line::IPV4_FROM_WAN);
+        let silences = silences(&home);
+        add(&home, &silences);
+        let daemon = home.daemon();
+        wait_until("first update", || sandbox.updates().len() == 1, || daemon.log());
+        for n in 2..=4 {
+            let begun = Instant::now();
+            ip(&format!("addr add 198.51.100.{n}/24 dev wan"));
+            ip(&format!("addr del 198.51.100.{}/24 dev wan", n - 1));
+            wait_until("update", || sandbox.updates().len() == n, || daemon.log());
+            assert!(begun.elapsed() < SOON, "{:?}\n{}", begun.elapsed(), daemon.log());
+        }
+        assert_eq!(sandbox.records(HOST, "A"), ["198.51.100.4"]);
+        wait_until(
+            "log",
+            || daemon.log().matches("updated host=dev1").count() == 4,
+            || daemon.log(),
+        );
+        daemon.signal(Signal::TERM);
+        let (code, took) = daemon.end();
+        assert_eq!(code, 0);
+        assert!(took < Duration::from_secs(5), "{took:?}");
+    });
+}
+
+#[test]
+fn a_silent_server_delays_no_other_host() {
+    check("a_silent_server_delays_no_other_host", |_| vec![listener("http")]);
+}
+
+#[test]
+fn fifty_silent_servers_delay_no_other_host() {
+    check("fifty_silent_servers_delay_no_other_host", |_| {
+        (0..50).map(|_| listener("http")).collect()
+    });
+}
+
+#[test]
+fn a_handshake_that_hangs_delays_no_other_host() {
+    check("a_handshake_that_hangs_delays_no_other_host", |_| vec![listener("https")]);
+}
+
+#[test]
+fn a_silent_name_server_delays_no_other_host() {
+    check("a_silent_name_server_delays_no_other_host", |_| vec![name_server()]);
+}
+
+#[test]
+fn a_name_that_nobody_resolves_delays_no_other_host() {
+    check("a_name_that_nobody_resolves_delays_no_other_host", |home| {
+        // A resolver that takes all questions and answers none.
+        let ear = UdpSocket::bind("127.0.0.1:53").unwrap();
+        let etc = own_etc(home);
+        fs::write(etc.join("resolv.conf"), "nameserver 127.0.0.1\n").unwrap();
+        let provider = "protocol = \"dyndns2\"\nserver = \"https://silent.example\"".to_owned();
+        let host = "username = \"u\"\npassword-file = \"other\"";
+        vec![Silence { provider, host, _ear: Box::new(ear) }]
+    });
+}
