@@ -61,7 +61,7 @@ fn add(home: &Home, silences: &[Silence]) {
 /// Checks that new addresses reach the sandbox at once while nobody else answers.
 fn check(test: &str, silences: impl FnOnce(&Home) -> Vec<Silence>) {
     in_namespace(test, || {
-        ip("addr add 198.51.100.1/24 dev wan");
+        ip("addr add 198.51.100.1/32 dev wan");
         let sandbox = line::sandbox();
         let home = line::home(&sandbox, "", "", line::IPV4_FROM_WAN);
         let silences = silences(&home);
@@ -70,8 +70,8 @@ fn check(test: &str, silences: impl FnOnce(&Home) -> Vec<Silence>) {
         wait_until("first update", || sandbox.updates().len() == 1, || daemon.log());
         for n in 2..=4 {
             let begun = Instant::now();
-            ip(&format!("addr add 198.51.100.{n}/24 dev wan"));
-            ip(&format!("addr del 198.51.100.{}/24 dev wan", n - 1));
+            ip(&format!("addr add 198.51.100.{n}/32 dev wan"));
+            ip(&format!("addr del 198.51.100.{}/32 dev wan", n - 1));
             wait_until("update", || sandbox.updates().len() == n, || daemon.log());
             assert!(begun.elapsed() < SOON, "{:?}\n{}", begun.elapsed(), daemon.log());
         }

@@ -256,6 +256,7 @@ fn the_watchdog_is_fed_while_a_server_drips_its_answer() {
     let daemon = ear.start_watched(&home, Duration::from_secs(1));
     ear.next();
     wait_until("update", || sandbox.updates().len() == 1, || daemon.log());
+    ear.hears("STATUS=0 hosts right, 1 being updated");
     let fed = ear.feedings(Duration::from_secs(3));
     assert!((3..=7).contains(&fed), "{fed} times");
     assert!(!daemon.log().contains("updated"), "the round is not over: {}", daemon.log());

@@ -57,7 +57,7 @@ enum Event {
     Heard,
     Kernel(Changes),
     /// The sources have answered.
-    Looked(Looked),
+    Looked(Box<Looked>),
     /// What is new is to be saved and reported.
     Reporting,
     /// Something happened to a secret file or a receipt.
@@ -113,6 +113,7 @@ pub async fn run(setup: Setup) -> Exit {
         confinement,
         supervisor,
         status,
+        told: String::new(),
         news,
         silences,
         ears,
@@ -133,6 +134,8 @@ struct Daemon {
     confinement: Confinement,
     supervisor: Supervisor,
     status: summary::Status,
+    /// The line that the supervisor was told last.
+    told: String,
     news: news::News,
     /// The number of looks in a row in which a source returned no address.
     silences: u32,
@@ -177,7 +180,7 @@ impl Daemon {
                 return exit;
             }
             self.end_round();
-            let sights = self.engine.look(looked, occasion);
+            let sights = self.engine.look(*looked, occasion);
             self.is_in_round = true;
             self.begin_to_wait(&sights, occasion, routes, begun);
             drop(sights);
@@ -291,8 +294,11 @@ impl Daemon {
             return Some(end_for_restart(&self.supervisor));
         }
         self.status.note(report, engine.clock.now());
-        self.supervisor.tell(Notice::Status(&self.status.line()));
-        self.supervisor.feed();
+        let line = self.status.line();
+        if line != self.told {
+            self.supervisor.tell(Notice::Status(&line));
+            self.told = line;
+        }
         self.waiting.awaits_network = report.awaits_network();
         self.waiting.report_by = None;
         self.set_deadline();
@@ -347,7 +353,7 @@ impl Daemon {
                 biased;
                 () = ears.signals.stopped() => Event::Signal(SignalRequest::Stop),
                 _ = engine.heard(), if !is_idle => Event::Heard,
-                looked = looking => Event::Looked(looked),
+                looked = looking => Event::Looked(Box::new(looked)),
                 () = reporting => Event::Reporting,
                 () = ears.alarm.until(feeding) => Event::Feeding,
             };

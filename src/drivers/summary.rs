@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::core::exit::Exit;
-use crate::core::round::Report;
+use crate::core::round::{HostReport, Report};
 use crate::core::time::Timestamp;
 use crate::os::clock::rfc3339_seconds;
 
@@ -22,8 +22,14 @@ pub struct Status {
 impl Status {
     /// Notes the result of a round that is over `now`.
     pub fn note(&mut self, report: &Report, now: Timestamp) {
-        let stands = report.hosts.iter().map(|host| (host.standing, host.waits_until()));
-        self.hosts = hosts(stands, now);
+        let is_under_way = |host: &&HostReport| host.is_under_way;
+        let others = report.hosts.iter().filter(|host| !is_under_way(host));
+        self.hosts = hosts(others.map(|host| (host.standing, host.waits_until())), now);
+        match report.hosts.iter().filter(is_under_way).count() {
+            0 => {}
+            // Writing to a String cannot fail.
+            count => drop(write!(self.hosts, ", {count} being updated")),
+        }
         if report.storage_problem.is_some() {
             self.hosts.push_str("; the state cannot be saved");
         }

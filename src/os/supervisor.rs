@@ -345,10 +345,9 @@ mod tests {
         let watchdog = Watchdog { every, longest_step: every * 3, next, life };
         let supervisor = at(address(path.as_os_str()).ok(), Some(watchdog));
         let pulse = Pulse::default();
-        let fed = || std::iter::from_fn(|| ear.recv(&mut [0; 64]).ok()).count();
         let feed = |is_under_way| {
             supervisor.feed_unless_hung(&pulse, is_under_way);
-            fed()
+            std::iter::from_fn(|| ear.recv(&mut [0; 64]).ok()).count()
         };
         assert_eq!(feed(true), 1);
         std::thread::sleep(every * 4);

@@ -1,32 +1,16 @@
 //! Carrying: does one errand of a round and brings its answer back.
 
-use std::rc::Rc;
 use std::time::Duration;
 
+use super::way::{Carrying, moment, wait_until};
 use super::{hook, tokens, verify};
-use crate::config::Config;
 use crate::core::outcome::{Fault, Outcome};
 use crate::core::plan::{Details, Request};
-use crate::core::protocol::step::{Moment, ZoneAnswer};
+use crate::core::protocol::step::ZoneAnswer;
 use crate::core::protocol::talk::{Job, Talk, ZoneJob, ZoneTalk};
 use crate::core::protocol::{Credential, Verdict};
 use crate::core::round::{Answer, Subject, Task};
-use crate::net::http::Clients;
-use crate::os::clock::{Clock, monotonic, nonce};
-use crate::os::waiting::Waiting;
 use crate::provider::carry::Carrier;
-
-/// What an errand needs besides its task.
-pub struct Carrying {
-    /// The configuration of the look that it follows from.
-    pub config: Rc<Config>,
-    /// The clients of that look.
-    pub clients: Rc<Clients>,
-    /// The clock.
-    pub clock: Clock,
-    /// Whether to say what is waited for.
-    pub waiting: Waiting,
-}
 
 impl Carrying {
     /// Does `task`.
@@ -78,7 +62,7 @@ impl Carrying {
         let carrier = Carrier { clients: &self.clients, provider, credential, path, bind };
         let talking = carrier.hold(step, |heard| talk.hear(heard));
         let verdict = self.waiting.during(&what, within(provider.timeout, talking)).await;
-        verdict.unwrap_or_else(|outcome| Verdict::All(outcome))
+        verdict.unwrap_or_else(Verdict::All)
     }
 
     /// Asks for the zone of one host.
@@ -108,23 +92,10 @@ async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, 
     })
 }
 
-/// Waits until a moment of the steady clock.
-pub async fn wait_until(moment: Option<Duration>) {
-    let wait = moment.unwrap_or_default().saturating_sub(monotonic());
-    if !wait.is_zero() {
-        tokio::time::sleep(wait).await;
-    }
-}
-
 /// Lets the connection of an answer return to its pool, so that the next request uses it instead
 /// of opening another: the client's own tasks need a few turns for that.
 async fn let_connection_settle() {
     for _ in 0..4 {
         tokio::task::yield_now().await;
     }
-}
-
-/// The moment of a conversation, with a random number for its signatures.
-pub fn moment(clock: &Clock) -> Moment {
-    Moment { now: clock.now(), clock_is_set: clock.is_set(), nonce: nonce() }
 }

@@ -3,7 +3,7 @@
 //! Sends nothing, and shows no secret.
 
 use super::Engine;
-use super::carry::moment;
+use super::way::moment;
 use crate::core::plan::{Details, Request};
 use crate::core::protocol::draft;
 use crate::core::protocol::talk::{Job, ZoneJob};

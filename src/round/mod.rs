@@ -10,6 +10,7 @@ mod hook;
 mod places;
 mod tokens;
 mod verify;
+mod way;
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -255,7 +256,7 @@ impl Engine {
         }
         let Errand { id, task } = errand;
         let is_request = matches!(task, Task::Update { .. } | Task::Zone { .. });
-        let carrying = carry::Carrying {
+        let carrying = way::Carrying {
             config: Rc::clone(&self.config),
             clients: Rc::clone(&self.clients),
             clock: self.clock.clone(),

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use super::carry::{Carrying, wait_until};
 use super::credentials::receipt_of;
+use super::way::{Carrying, wait_until};
 use crate::config::HostConfig;
 use crate::core::address::PerFamily;
 use crate::core::address::interface::InterfaceName;

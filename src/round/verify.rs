@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::carry::Carrying;
+use super::way::Carrying;
 use crate::config::HostConfig;
 use crate::core::address::PerFamily;
 use crate::core::address::interface::InterfaceName;

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::perform::Sending;
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Addresses, PerFamily};
 use crate::core::memory::Key;
@@ -23,6 +22,7 @@ pub const LOOK: Duration = Duration::from_secs(3);
 
 /// A host of the configuration, as rounds know it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Subject {
     /// The index of the host in the configuration of the newest look.
     pub at: usize,
@@ -167,6 +167,10 @@ pub struct HostAnswers {
     pub took: Duration,
 }
 
+/// The answer about a token, with the interface that was used; nothing when the request was not worth
+/// sending.
+pub type TokenAnswer = Option<(Option<InterfaceName>, Result<Vec<Finding>, Outcome>)>;
+
 /// The result of an errand.
 #[derive(Debug)]
 pub enum Answer {
@@ -178,15 +182,27 @@ pub enum Answer {
     Look(Vec<HostAnswers>),
     /// Of [`Task::Hook`]: the error is what went wrong.
     Hook(Result<(), String>),
-    /// Of [`Task::Greet`] and [`Task::Check`], with the interface that was used; nothing when the
-    /// request was not worth sending.
-    Token(Option<(Option<InterfaceName>, Result<Vec<Finding>, Outcome>)>),
+    /// Of [`Task::Greet`] and [`Task::Check`].
+    Token(TokenAnswer),
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub(super) struct Sending {
+    /// The request.
+    pub request: Request,
+    /// The host for which it was sent, as it was then.
+    pub subject: Subject,
+    /// The hash of the login and secret that it was sent with.
+    pub identity: Fingerprint,
+    /// The name of its queue.
+    pub queue: Rc<str>,
 }
 
 /// An errand that is not answered yet.
 #[derive(Debug)]
 pub(super) enum Out {
-    Update(Sending),
+    Update(Box<Sending>),
     /// The index of the host.
     Zone(usize),
     /// The questions before first updates: the indexes of the hosts.

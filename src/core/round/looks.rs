@@ -109,7 +109,7 @@ impl Round {
             hosts.push((subject.host.key.clone(), host_report.changed(Some(entry))));
             cases.push(VerifyCase { subject: subject.clone(), zone: entry.zone.clone(), due });
         }
-        if cases.is_empty() || self.is_stopping {
+        if cases.is_empty() {
             return;
         }
         let keys: Vec<Key> = hosts.iter().map(|(key, _)| key.clone()).collect();

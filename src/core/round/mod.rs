@@ -272,6 +272,7 @@ impl Round {
     /// Decides about every host from a new look. Nothing leaves before [`Self::advance`].
     pub fn look(&mut self, look: Look, now: &Now, spread: f64) {
         self.traffic.begin_round();
+        self.without_zones = zones::Silent::default();
         self.learn_of_services(&look, now);
         if let Some(renewals) = look.renewals {
             self.memory.renewals = renewals;
@@ -317,6 +318,7 @@ impl Round {
     /// Takes back what has not left; from now on only answers are heard.
     pub fn stop(&mut self) {
         self.is_stopping = true;
+        self.take_back_waiting();
     }
 
     /// Whether nothing is under way.
@@ -327,6 +329,9 @@ impl Round {
     /// Determines the state of every host for the report, and the moment at which the next decision
     /// changes by itself.
     pub fn end(&mut self, now: &Now) {
+        for case in &self.cases {
+            self.report.hosts[case.at].is_under_way = case.stage != Stage::Rest;
+        }
         let phase = if self.is_over() { Phase::Over } else { Phase::UnderWay };
         self.report.finish(&self.memory, self.upkeep.next, now.wall, phase);
     }
@@ -371,7 +376,7 @@ impl Round {
     ) {
         match (self.out.remove(&id), answer) {
             (Some(Out::Update(sending)), Answer::Update(verdict)) => {
-                self.heard_update(sending, verdict, now, spread, reread);
+                self.heard_update(*sending, verdict, now, spread, reread);
             }
             (Some(Out::Zone(place)), Answer::Zone(answer, lesson)) => {
                 self.heard_zone(place, (answer, lesson), now, spread, reread);
@@ -625,7 +630,9 @@ impl Round {
     /// Remembers the results of the decisions themselves: families that have gone, and waits that
     /// have no purpose any more because nothing is left to be sent.
     fn note(&mut self, occasion: Occasion, now: &Now) {
-        self.note_left_out();
+        for at in 0..self.report.hosts.len() {
+            self.note_left_out(at);
+        }
         let paces = self.cases.iter().filter_map(|case| case.subject.provider.pace);
         let longest = paces.map(|pace| pace.kept().window).max().unwrap_or_default();
         self.memory.forget_old_paces(longest, now.wall);
@@ -676,15 +683,15 @@ impl Round {
         }
     }
 
-    /// Remembers the problems of hosts' secrets, and reports them where they are new.
-    fn note_left_out(&mut self) {
-        for host_report in &mut self.report.hosts {
-            let problem = host_report.problem_hash;
-            // No entry is made only to note that there is no problem.
-            if problem.is_some() || self.memory.hosts.contains_key(&host_report.key) {
-                let entry = self.memory.entry_mut(&host_report.key);
-                host_report.newly_left_out = note_left_out(entry, problem);
-            }
+    /// Remembers the problem of the secret of a host, by the index of its report, and reports it where it
+    /// is new.
+    fn note_left_out(&mut self, at: usize) {
+        let host_report = &mut self.report.hosts[at];
+        let problem = host_report.problem_hash;
+        // No entry is made only to note that there is no problem.
+        if problem.is_some() || self.memory.hosts.contains_key(&host_report.key) {
+            let entry = self.memory.entry_mut(&host_report.key);
+            host_report.newly_left_out = note_left_out(entry, problem);
         }
     }
 
@@ -735,6 +742,8 @@ impl Round {
         if let Ok(access) = &observed.access {
             settle_in(&mut self.memory, &observed.subject.host.key, access);
         }
+        // What was set for the look before is verified, and the host's program runs, all the same.
+        self.follow_up(&BTreeSet::from([place]));
         let at = self.cases[place].at;
         let (mut report, case) = self.decide_first(observed, at, occasion, now);
         report.keep_news(&mut self.report.hosts[at]);
@@ -744,7 +753,7 @@ impl Round {
             // Its secret cannot be read any more.
             None => self.cases[place].step.wishes = PerFamily::default(),
         }
-        self.note_left_out();
+        self.note_left_out(at);
         self.note_case(place, occasion, now);
         self.note_refusals(now, spread);
         if self.is_ready(place) {
@@ -894,4 +903,230 @@ fn removal(record: &Record) -> Option<Timestamp> {
 /// Whether a step has anything to send.
 fn has_something_to_say(step: &Step) -> bool {
     step.wishes.iter().any(|(_, wish)| *wish != Wish::Leave)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::core::memory::Destination;
+    use crate::core::outcome::Fault;
+    use crate::core::plan::{Host, TakeOver, Use};
+    use crate::core::protocol::manners::Protocol;
+    use crate::core::protocol::{Credential, Verdict};
+    use crate::core::token::upkeep::NoTerms;
+
+    fn now(seconds: u64) -> Now {
+        let wall = Timestamp::from_secs(1_800_000_000 + seconds);
+        let steady = Duration::from_secs(seconds);
+        Now { wall, is_set: true, steady, uptime: steady, reckoning: None }
+    }
+
+    fn here(text: &str) -> PerFamily<Seen> {
+        let address: IpAddr = text.parse().unwrap();
+        PerFamily { v4: Seen::Here(Addresses::from(address)), v6: Seen::NotAsked }
+    }
+
+    /// The host `name` at a dyndns2 provider of that name, with a secret of its own.
+    fn host(at: usize, name: &str, provider: &str) -> (Subject, HostAccess) {
+        let fingerprint = Fingerprint(at as u64);
+        let host = Host {
+            key: Key { host: name.parse().unwrap(), provider: provider.into() },
+            zone: None,
+            families: PerFamily { v4: Use::Named, v6: Use::Off },
+            refresh: None,
+            loses: PerFamily::default(),
+            when_gone: WhenGone::Keep,
+            bind: None,
+            ttl: None,
+            take_over: TakeOver::OnlyOne,
+            options: Vec::new(),
+        };
+        let mut entry = Protocol::Dyndns2.defaults(provider.to_owned().into());
+        entry.pace = None;
+        let subject = Subject {
+            at,
+            host: Rc::new(host),
+            provider: Rc::new(entry),
+            server: provider.into(),
+            place: provider.into(),
+            path: None,
+            has_company: false,
+            has_hook: true,
+            is_verified: false,
+            strict_token: false,
+        };
+        let place = Destination { fingerprint: Fingerprint(9), zone: None, void_since: None };
+        let credential = Credential { login: name.to_owned(), secret: Secret::new("s3cret") };
+        let (identity, about, server) = (fingerprint, fingerprint, fingerprint);
+        let terms = Err(NoTerms::NoReceipt);
+        let access = HostAccess { credential, identity, about, fingerprint, server, place, terms };
+        (subject, access)
+    }
+
+    /// Rounds over the hosts `a.example` and `b.example`, each at a provider of its own.
+    struct Rounds {
+        round: Round,
+        hosts: Vec<(Subject, HostAccess)>,
+        saves: usize,
+    }
+
+    impl Rounds {
+        fn new() -> Self {
+            let hosts = vec![host(0, "a.example", "one"), host(1, "b.example", "two")];
+            Self { round: Round::new(Memory::default(), true), hosts, saves: 0 }
+        }
+
+        /// Looks at both hosts at `address`, and returns what is to be done.
+        fn look(&mut self, address: &str, seconds: u64) -> Vec<Errand> {
+            let now = now(seconds);
+            let hosts = self.hosts.iter();
+            let accesses = hosts.map(|(subject, access)| (subject.clone(), Ok(access.clone())));
+            let accesses: Vec<_> = accesses.collect();
+            self.round.set_clock(&now);
+            self.round.begin(&accesses, Vec::new(), Occasion::default(), &now);
+            let observed = |(subject, access): &(Subject, HostAccess)| Observed {
+                subject: subject.clone(),
+                access: Ok(access.clone()),
+                seen: here(address),
+                file: None,
+            };
+            let hosts = self.hosts.iter().map(observed).collect();
+            self.round.look(Look { hosts, ..Look::default() }, &now, 0.5);
+            self.advance(seconds)
+        }
+
+        fn advance(&mut self, seconds: u64) -> Vec<Errand> {
+            let saves = &mut self.saves;
+            let mut save = |_: &Memory| {
+                *saves += 1;
+                Ok(())
+            };
+            self.round.advance(&now(seconds), 0.5, &mut save)
+        }
+
+        /// The answer to `errand`, and what is to be done then.
+        fn heard(&mut self, errand: &Errand, answer: Answer, seconds: u64) -> Vec<Errand> {
+            self.round.heard(errand.id, answer, &now(seconds), 0.5, &mut |_| None);
+            self.advance(seconds)
+        }
+
+        /// The IPv4 address that is set for the host at `at`.
+        fn set(&self, at: usize) -> Option<String> {
+            let entry = self.round.memory.entry(&self.hosts[at].0.host.key)?;
+            entry.families.v4.set.as_ref().map(|set| set.addresses.to_string())
+        }
+    }
+
+    /// The host and the IPv4 address of each update, and each host whose program is run.
+    fn told(errands: &[Errand]) -> Vec<String> {
+        let word = |errand: &Errand| match &errand.task {
+            Task::Update { request, .. } => {
+                let [update] = &request.updates[..] else { panic!("one host") };
+                let Wish::Set(addresses) = &update.wishes.v4 else { panic!("an address") };
+                format!("{} {addresses}", update.host)
+            }
+            Task::Hook { subject, .. } => format!("program of {}", subject.host.key.host),
+            task => panic!("{task:?}"),
+        };
+        errands.iter().map(word).collect()
+    }
+
+    fn updated() -> Answer {
+        Answer::Update(Verdict::All(Outcome::Updated))
+    }
+
+    #[test]
+    fn a_silent_provider_delays_no_other_host() {
+        let mut rounds = Rounds::new();
+        let first = rounds.look("198.18.0.1", 0);
+        assert_eq!(told(&first), ["a.example 198.18.0.1", "b.example 198.18.0.1"]);
+        assert_eq!(rounds.saves, 1, "once for both");
+        assert_eq!(told(&rounds.heard(&first[1], updated(), 1)), ["program of b.example"]);
+        // The next address goes to the one that has answered alone.
+        let second = rounds.look("198.18.0.2", 2);
+        assert_eq!(told(&second), ["b.example 198.18.0.2"]);
+        assert_eq!(told(&rounds.heard(&second[0], updated(), 3)), [""; 0], "its program runs");
+        assert_eq!((rounds.set(0), rounds.set(1)), (None, Some("198.18.0.2".into())));
+        // One more look, and the silent one is asked once, with the newest address.
+        let third = rounds.look("198.18.0.3", 4);
+        assert_eq!(told(&third), ["b.example 198.18.0.3"]);
+        let last = rounds.heard(&first[0], updated(), 30);
+        assert_eq!(told(&last), ["program of a.example", "a.example 198.18.0.3"]);
+        assert_eq!(rounds.set(0), Some("198.18.0.1".into()), "what it has confirmed");
+        rounds.heard(&last[1], updated(), 31);
+        assert_eq!(rounds.set(0), Some("198.18.0.3".into()));
+        assert!(!rounds.round.is_over(), "programs run");
+    }
+
+    #[test]
+    fn an_answer_to_a_host_that_is_no_longer_configured_is_remembered() {
+        let mut rounds = Rounds::new();
+        let first = rounds.look("198.18.0.1", 0);
+        let gone = rounds.hosts.remove(0);
+        rounds.hosts[0].0.at = 0;
+        assert_eq!(told(&rounds.look("198.18.0.1", 1)), [""; 0]);
+        rounds.heard(&first[0], updated(), 2);
+        rounds.heard(&first[1], updated(), 2);
+        let entry = rounds.round.memory.entry(&gone.0.host.key).unwrap();
+        assert!(entry.families.v4.set.is_some() && entry.families.v4.sent.is_none());
+        rounds.round.end(&now(3));
+        assert_eq!(rounds.round.report.hosts.len(), 2);
+        rounds.look("198.18.0.1", 4);
+        assert_eq!(rounds.round.report.hosts.len(), 1, "its answer is heard");
+    }
+
+    #[test]
+    fn a_stop_takes_back_what_has_not_left() {
+        let mut rounds = Rounds::new();
+        // Both at one provider with one credential: the second request waits for the trial of it.
+        let (subject, _) = &rounds.hosts[0];
+        let provider = Rc::clone(&subject.provider);
+        let (server, place) = (Rc::clone(&subject.server), Rc::clone(&subject.place));
+        let mut key = Host::clone(&rounds.hosts[1].0.host);
+        key.key.provider = "one".into();
+        let second = &mut rounds.hosts[1];
+        second.0 = Subject { host: Rc::new(key), provider, server, place, ..second.0.clone() };
+        second.1.identity = Fingerprint(0);
+        let first = rounds.look("198.18.0.1", 0);
+        assert_eq!(first.len(), 1);
+        rounds.round.stop();
+        assert_eq!(told(&rounds.advance(1)), [""; 0]);
+        let sent = |rounds: &Rounds, at: usize| {
+            let entry = rounds.round.memory.entry(&rounds.hosts[at].0.host.key).unwrap();
+            entry.families.v4.sent.is_some()
+        };
+        assert!(sent(&rounds, 0) && !sent(&rounds, 1));
+        let lost = Answer::Update(Verdict::All(Outcome::deferred(Fault::Lost, "late")));
+        assert_eq!(told(&rounds.heard(&first[0], lost, 2)), [""; 0]);
+        rounds.round.end(&now(2));
+        assert!(sent(&rounds, 0) && rounds.round.is_over());
+        assert_eq!(rounds.round.report.exit(), super::super::exit::Exit::Deferred);
+    }
+
+    #[test]
+    fn what_cannot_be_saved_is_not_sent() {
+        let mut rounds = Rounds::new();
+        let now = now(0);
+        let hosts = rounds.hosts.iter();
+        let accesses = hosts.map(|(subject, access)| (subject.clone(), Ok(access.clone())));
+        let accesses: Vec<_> = accesses.collect();
+        rounds.round.begin(&accesses, Vec::new(), Occasion::default(), &now);
+        let hosts = rounds.hosts.iter().map(|(subject, access)| Observed {
+            subject: subject.clone(),
+            access: Ok(access.clone()),
+            seen: here("198.18.0.1"),
+            file: None,
+        });
+        let hosts = hosts.collect();
+        rounds.round.look(Look { hosts, ..Look::default() }, &now, 0.5);
+        let errands = rounds.round.advance(&now, 0.5, &mut |_| Err("the disk is full".into()));
+        assert_eq!(told(&errands), [""; 0]);
+        rounds.round.end(&now);
+        let report = &rounds.round.report;
+        assert_eq!(report.storage_problem.as_deref(), Some("the disk is full"));
+        assert_eq!(report.exit(), super::super::exit::Exit::Deferred);
+        assert!(rounds.round.is_over());
+    }
 }

@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::errand::{Out, Subject, Task};
+use super::errand::{Out, Sending, Subject, Task};
 use super::{Case, Now, Reread, Round, Save, Stage};
 use crate::core::address::PerFamily;
-use crate::core::address::interface::InterfaceName;
 use crate::core::memory::{Entry, HoldKind, Key};
 use crate::core::order;
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
@@ -26,23 +25,6 @@ use crate::core::wire::calendar::iso8601;
 
 /// The most times that a question can become narrower: the host alone, then each family.
 const NARROWINGS: usize = 3;
-
-/// A request under way.
-#[derive(Debug)]
-pub(super) struct Sending {
-    pub request: Request,
-    /// The host for which it was sent, as it was then.
-    subject: Subject,
-    /// The hash of the login and secret that it was sent with.
-    identity: Fingerprint,
-    queue: Rc<str>,
-}
-
-impl Sending {
-    fn bind(&self) -> Option<InterfaceName> {
-        self.subject.host.bind
-    }
-}
 
 /// The hosts of a provider that were asked about since the last look.
 #[derive(Debug, Default)]
@@ -201,7 +183,7 @@ impl Round {
             let sending =
                 Sending { request: request.clone(), subject: subject.clone(), identity, queue };
             let task = Task::Update { subject, credential, request, not_before };
-            self.send(Out::Update(sending), task);
+            self.send(Out::Update(Box::new(sending)), task);
         }
     }
 
@@ -214,8 +196,8 @@ impl Round {
         spread: f64,
         reread: &mut Reread<'_>,
     ) {
-        let bind = sending.bind();
         let Sending { request, subject, identity, queue } = sending;
+        let bind = subject.host.bind;
         if let Some(known) = self.queues.get_mut(&queue) {
             known.note_answer(identity);
         }
@@ -230,7 +212,8 @@ impl Round {
             let fresh = |place: &usize| self.cases[*place].access.identity;
             let first = fresh(&request.hosts[0]);
             let is_old = |place: &usize| self.cases[*place].next.is_some();
-            if request.hosts.iter().all(|place| fresh(place) == first && !is_old(place)) {
+            let is_whole = request.hosts.iter().all(|at| fresh(at) == first && !is_old(at));
+            if is_whole && !self.is_stopping {
                 self.open(&request);
                 self.waiting.push_front(request);
             } else {
@@ -288,7 +271,7 @@ impl Round {
                 lane.narrowings += 1;
                 self.lanes.insert(name, lane);
             } else {
-                self.end_lane(&lane);
+                self.follow_up(&lane.hosts);
             }
             any |= goes_on;
         }
@@ -298,20 +281,31 @@ impl Round {
     /// Ends all lanes before a new look: hosts that are not being asked about are decided about anew.
     /// Requests that have not left are taken back.
     pub(super) fn end_lanes(&mut self) {
-        for mut request in std::mem::take(&mut self.waiting) {
-            self.take_back(&mut request);
-            self.close(&request);
-        }
+        self.take_back_waiting();
         for mut lane in std::mem::take(&mut self.lanes).into_values() {
             lane.hosts.retain(|place| self.cases[*place].stage == Stage::Rest);
-            self.end_lane(&lane);
+            self.follow_up(&lane.hosts);
         }
     }
 
-    /// Lets the changes in a lane be verified, and runs the programs of its hosts.
-    fn end_lane(&mut self, lane: &Lane) {
-        self.verify(&lane.hosts);
-        for &place in &lane.hosts {
+    /// Takes back the requests that have not left: their hosts were cut short until the next look.
+    pub(super) fn take_back_waiting(&mut self) {
+        for mut request in std::mem::take(&mut self.waiting) {
+            self.take_back(&mut request);
+            self.close(&request);
+            for &place in &request.hosts {
+                self.host_report(place).cut_short = true;
+            }
+        }
+    }
+
+    /// Lets the changes of hosts be verified, and runs their programs.
+    pub(super) fn follow_up(&mut self, hosts: &BTreeSet<usize>) {
+        if self.is_stopping {
+            return;
+        }
+        self.verify(hosts);
+        for &place in hosts {
             let case = &self.cases[place];
             let (key, host_report) = (&case.subject.host.key, &mut self.report.hosts[case.at]);
             let entry = self.memory.entry(key);
@@ -420,22 +414,18 @@ impl Round {
         request.count(&mut self.memory, pace);
     }
 
-    /// Skips a request that must not leave now, because the round is to end, its zone is paused,
-    /// or its answer is already known; returns whether it did.
+    /// Skips a request that must not leave now, because its zone is paused or its answer is already
+    /// known; returns whether it did.
     fn is_put_aside(&mut self, request: &mut Request, now: &Now, spread: f64) -> bool {
         let Case { subject, access, .. } = &self.cases[request.hosts[0]];
         let paused = self.memory.paces.get(&request.zone).and_then(|zone| zone.pause_until);
         let paused = paused.filter(|&until| now.wall < until);
         let foregone = self.traffic.foregone(subject, access.identity, subject.host.bind);
-        if !self.is_stopping && paused.is_none() && foregone.is_none() {
+        if paused.is_none() && foregone.is_none() {
             return false;
         }
         self.take_back(request);
-        if self.is_stopping {
-            for &place in &request.hosts {
-                self.host_report(place).cut_short = true;
-            }
-        } else if let Some(until) = paused {
+        if let Some(until) = paused {
             for &place in &request.hosts {
                 self.queue(place, until, now);
             }

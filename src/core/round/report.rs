@@ -124,6 +124,8 @@ pub struct HostReport {
     earlier: Vec<Answered>,
     /// Whether the host is to be asked about once more in this round, such as in another form.
     pub ask_again: bool,
+    /// Whether something about it is being asked.
+    pub is_under_way: bool,
     /// Whether the round was stopped before something about the host could be sent.
     pub cut_short: bool,
     /// The families whose record the provider loses when a request leaves the family out.
@@ -182,6 +184,7 @@ impl HostReport {
             reported: 0,
             earlier: Vec::new(),
             ask_again: false,
+            is_under_way: false,
             cut_short: false,
             loses: host.loses,
             when_gone: host.when_gone,

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::errand::{Holder, Out, Task};
+use super::errand::{Holder, Out, Task, TokenAnswer};
 use super::report::{Matter, TokenNews};
 use super::{Case, Now, Reread, Round};
 use crate::core::address::PerFamily;
@@ -17,7 +17,6 @@ use crate::core::pace::{History, Pace};
 use crate::core::protocol::manners::Issuer;
 use crate::core::secret::Fingerprint;
 use crate::core::time::Timestamp;
-use crate::core::token::finding::Finding;
 use crate::core::token::upkeep::{End, Terms, greet_at, next_warning, self_check, warns};
 
 /// The most tokens that are kept alive in one round; the others have days left.
@@ -25,9 +24,6 @@ const MOST_GREETINGS: usize = 10;
 
 /// A thousand new tokens must not use up the requests that their account's updates need.
 const PACE: Pace = Pace { requests: 4, window: std::time::Duration::from_secs(60 * 60) };
-
-/// The answer about a token, with the interface that was used.
-type Heard = Option<(Option<InterfaceName>, Result<Vec<Finding>, Outcome>)>;
 
 /// The upkeep after one look.
 #[derive(Debug, Default)]
@@ -51,8 +47,7 @@ enum Phase {
 impl Upkeep {
     /// Lets the upkeep begin anew.
     pub(super) fn begin(&mut self) {
-        self.phase = Phase::Begin;
-        self.spoke.clear();
+        *self = Self { phase: Phase::Begin, ..Self::default() };
     }
 }
 
@@ -263,7 +258,7 @@ impl Round {
     pub(super) fn heard_greeting(
         &mut self,
         identity: Fingerprint,
-        heard: Heard,
+        heard: TokenAnswer,
         now: &Now,
         spread: f64,
         reread: &mut Reread<'_>,
@@ -331,7 +326,7 @@ impl Round {
     }
 
     /// Remembers and reports what a token could do; after a check that did not end, only when it was.
-    pub(super) fn heard_check(&mut self, identity: Fingerprint, heard: Heard, now: &Now) {
+    pub(super) fn heard_check(&mut self, identity: Fingerprint, heard: TokenAnswer, now: &Now) {
         let places = self.places_of(identity);
         let (Some((bind, answer)), Some(&first)) = (heard, places.first()) else {
             self.memory.tokens.entry(identity).or_default().looked = Some(now.wall);

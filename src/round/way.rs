@@ -1,0 +1,35 @@
+//! What every errand needs on its way: the configuration, the clients and the clock of its look.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::core::protocol::step::Moment;
+use crate::net::http::Clients;
+use crate::os::clock::{Clock, monotonic, nonce};
+use crate::os::waiting::Waiting;
+
+/// What an errand needs besides its task.
+pub struct Carrying {
+    /// The configuration of the look that it follows from.
+    pub config: Rc<Config>,
+    /// The clients of that look.
+    pub clients: Rc<Clients>,
+    /// The clock.
+    pub clock: Clock,
+    /// Whether to say what is waited for.
+    pub waiting: Waiting,
+}
+
+/// Waits until a moment of the steady clock.
+pub async fn wait_until(moment: Option<Duration>) {
+    let wait = moment.unwrap_or_default().saturating_sub(monotonic());
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// The moment of a conversation, with a random number for its signatures.
+pub fn moment(clock: &Clock) -> Moment {
+    Moment { now: clock.now(), clock_is_set: clock.is_set(), nonce: nonce() }
+}
