@@ -120,7 +120,7 @@ pub async fn run(setup: Setup) -> Exit {
         waiting,
         is_in_round,
     };
-    daemon.serve().await
+    Box::pin(daemon.serve()).await
 }
 
 /// The sources that are being asked.

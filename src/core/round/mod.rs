@@ -944,7 +944,7 @@ mod tests {
             options: Vec::new(),
         };
         let mut entry = Protocol::Dyndns2.defaults(provider.to_owned().into());
-        entry.pace = None;
+        (entry.pace, entry.batch) = (None, 1);
         let subject = Subject {
             at,
             host: Rc::new(host),
