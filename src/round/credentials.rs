@@ -13,7 +13,7 @@ use crate::config::{Config, HostConfig};
 use crate::core::address::interface::InterfaceName;
 use crate::core::memory::{Destination, Memory};
 use crate::core::name::Hostname;
-use crate::core::plan::{TakeOver, WhenGone};
+use crate::core::plan::{Host, TakeOver, WhenGone};
 use crate::core::protocol::Credential;
 use crate::core::protocol::manners::SecretKind;
 use crate::core::provider::{Login, Provider};
@@ -63,25 +63,8 @@ impl<'a> CredentialReader<'a> {
     /// The access of `host`, or what is wrong with its secret.
     pub fn access(&mut self, host: &HostConfig, provider: &Provider) -> Result<HostAccess, String> {
         let KeptSecret { login, secret, stamp, receipt, void_since } = self.kept(host, provider);
-        let (store, secret) = (self.store, secret?);
-        let (login, secret) = match &provider.http {
-            Some(entry) => {
-                let wrong = |form: String| {
-                    let holder = host.secret.as_ref().and_then(SecretPlace::file);
-                    let holder = holder.map_or_else(|| "the secret".to_owned(), shown_path);
-                    format!("{holder} {form}")
-                };
-                let (found, secret) = entry.credential_in(&secret).map_err(wrong)?;
-                (found.or(login), secret)
-            }
-            None => (login, secret),
-        };
-        let name = host.host.key.host.as_str();
-        let login = match (&host.username, provider.login) {
-            (Some(username), _) => username.clone(),
-            (None, Login::Host) => name.to_owned(),
-            (None, Login::Username) => login.unwrap_or_default(),
-        };
+        let credential = credential(host, provider, login, secret?)?;
+        let (store, Credential { login, secret }) = (self.store, &credential);
         // The file takes the place of the account: hosts in one file are written together.
         let path = host.path.as_ref().map(|path| path.as_os_str().as_encoded_bytes());
         let identity = store.fingerprint(&[
@@ -90,41 +73,23 @@ impl<'a> CredentialReader<'a> {
             path.unwrap_or_default(),
         ]);
         let about = store.fingerprint(&[&identity.0.to_be_bytes(), &stamp.to_be_bytes()]);
-        let families = host.host.in_use();
-        let removes = host.host.when_gone != WhenGone::Keep;
-        let zone = host.host.zone.as_ref().map(Hostname::as_str).unwrap_or_default();
         let KnownProvider { wire, server, .. } = self.known(provider);
-        let bind = host.host.bind.as_ref().map(InterfaceName::as_str).unwrap_or_default();
-        let about_bytes = about.0.to_be_bytes();
-        let choices = [
-            u8::from(families.v4),
-            u8::from(families.v6),
-            u8::from(host.strict_token)
-                | u8::from(removes) << 1
-                | u8::from(host.host.take_over == TakeOver::Nothing) << 2
-                | u8::from(host.host.take_over == TakeOver::Everything) << 3,
-        ];
-        let mut settings =
-            vec![&about_bytes[..], wire.as_bytes(), zone.as_bytes(), &choices, bind.as_bytes()];
-        let options = host.host.options.iter();
-        settings.extend(options.flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
-        let fingerprint = store.fingerprint(&settings);
+        let fingerprint = of_settings(store, host, wire, about);
         // A key is the same whether the file or the entry names its hash.
         let who = match provider.manners().secret {
-            SecretKind::Key => login.split_once(':').map_or(&*login, |(_, name)| name),
-            SecretKind::Nothing | SecretKind::Password | SecretKind::Token => &login,
+            SecretKind::Key => login.split_once(':').map_or(&**login, |(_, name)| name),
+            SecretKind::Nothing | SecretKind::Password | SecretKind::Token => login,
         };
-        let at_server = *server;
-        let at = at_server.0.to_be_bytes();
+        let server = *server;
+        let at = server.0.to_be_bytes();
         let place = Destination {
             fingerprint: store.fingerprint(&[&at, who.as_bytes(), path.unwrap_or_default()]),
             zone: host.host.zone.clone(),
             void_since,
         };
-        let credential = Credential { login, secret };
         let api_url = provider.api_url.as_deref().unwrap_or_default();
         let terms = receipt.map(|receipt| terms(&receipt, &host.host.key.host, api_url));
-        Ok(HostAccess { credential, identity, about, fingerprint, server: at_server, place, terms })
+        Ok(HostAccess { credential, identity, about, fingerprint, server, place, terms })
     }
 
     fn known(&mut self, provider: &Provider) -> &KnownProvider {
@@ -153,6 +118,56 @@ impl<'a> CredentialReader<'a> {
         }
         kept
     }
+}
+
+/// The credential of `host` by its `secret`, with the `login` that its file names.
+fn credential(
+    host: &HostConfig,
+    provider: &Provider,
+    login: Option<String>,
+    secret: Secret,
+) -> Result<Credential, String> {
+    let (login, secret) = match &provider.http {
+        Some(entry) => {
+            let wrong = |form: String| {
+                let holder = host.secret.as_ref().and_then(SecretPlace::file);
+                let holder = holder.map_or_else(|| "the secret".to_owned(), shown_path);
+                format!("{holder} {form}")
+            };
+            let (found, secret) = entry.credential_in(&secret).map_err(wrong)?;
+            (found.or(login), secret)
+        }
+        None => (login, secret),
+    };
+    let login = match (&host.username, provider.login) {
+        (Some(username), _) => username.clone(),
+        (None, Login::Host) => host.host.key.host.as_str().to_owned(),
+        (None, Login::Username) => login.unwrap_or_default(),
+    };
+    Ok(Credential { login, secret })
+}
+
+/// The hash of everything whose change ends a park: the secret and its receipt by `about`, the
+/// provider's settings by `wire`, and those of the host.
+fn of_settings(store: &Store, host: &HostConfig, wire: &str, about: Fingerprint) -> Fingerprint {
+    let Host { zone, bind, options, when_gone, take_over, .. } = &*host.host;
+    let families = host.host.in_use();
+    let zone = zone.as_ref().map(Hostname::as_str).unwrap_or_default();
+    let bind = bind.as_ref().map(InterfaceName::as_str).unwrap_or_default();
+    let about = about.0.to_be_bytes();
+    let choices = [
+        u8::from(families.v4),
+        u8::from(families.v6),
+        u8::from(host.strict_token)
+            | u8::from(*when_gone != WhenGone::Keep) << 1
+            | u8::from(*take_over == TakeOver::Nothing) << 2
+            | u8::from(*take_over == TakeOver::Everything) << 3,
+    ];
+    let mut settings =
+        vec![&about[..], wire.as_bytes(), zone.as_bytes(), &choices, bind.as_bytes()];
+    let options = options.iter();
+    settings.extend(options.flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
+    store.fingerprint(&settings)
 }
 
 impl KeptSecret {

@@ -12,6 +12,8 @@ mod tokens;
 mod verify;
 mod way;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -28,7 +30,8 @@ use crate::core::address::renewal::Renewals;
 use crate::core::address::standing;
 use crate::core::memory::Memory;
 use crate::core::round::{
-    Answer, Errand, HostAccess, Look, Now, Observed, Occasion, Report, Round, Subject, Task,
+    Answer, Errand, FileText, HostAccess, Look, Now, Observed, Occasion, Report, Round, Subject,
+    Task,
 };
 use crate::core::veil::Veil;
 use crate::net::http::{Clients, server_of};
@@ -73,6 +76,8 @@ pub struct Engine {
     others: FuturesUnordered<Carried>,
     /// Since when something was learnt that is not saved.
     unsaved_since: Option<Instant>,
+    /// How long that may wait: a state of ten thousand hosts takes its time.
+    save_lag: Duration,
 }
 
 /// The sources' answers, and when each was asked.
@@ -95,6 +100,7 @@ impl Engine {
             requests: FuturesUnordered::new(),
             others: FuturesUnordered::new(),
             unsaved_since: None,
+            save_lag: SAVE_LAG,
         }
     }
 
@@ -127,8 +133,7 @@ impl Engine {
     /// Waits until nothing is under way, and saves.
     pub async fn finish(&mut self) {
         loop {
-            let lag = self.unsaved_since.map(|since| since + SAVE_LAG);
-            let lag = lag.unwrap_or_else(Instant::now).into();
+            let lag = self.save_by().unwrap_or_else(Instant::now).into();
             tokio::select! {
                 biased;
                 was_heard = self.heard() => if !was_heard { break },
@@ -193,7 +198,7 @@ impl Engine {
 
     /// The moment at which what was learnt is to be saved, if anything was.
     pub fn save_by(&self) -> Option<Instant> {
-        self.unsaved_since.map(|since| since + SAVE_LAG)
+        self.unsaved_since.map(|since| since + self.save_lag)
     }
 
     /// Whether nothing is under way.
@@ -217,9 +222,11 @@ impl Engine {
     /// Saves the memory if it changed; a failure is reported.
     pub fn save(&mut self) {
         self.unsaved_since = None;
+        let begun = Instant::now();
         if let Err(error) = self.store.save(&self.round.memory) {
             self.round.report.storage_problem = Some(error.to_string());
         }
+        self.save_lag = SAVE_LAG.max(begun.elapsed() * 10);
     }
 
     /// The present moment, by every clock.
@@ -282,12 +289,15 @@ impl Engine {
         let accesses = accesses(&config, &self.store);
         let servers = credentials::servers(&config, &self.store, self.memory());
         self.round.begin(&accesses, servers, occasion, &now);
-        let mut detours = std::collections::BTreeSet::new();
+        let read = |path: &Path| Rc::new(read_hosts_file(path));
+        let mut detours = BTreeSet::new();
         let mut hosts = Vec::with_capacity(accesses.len());
+        let mut files: BTreeMap<&Path, FileText> = BTreeMap::new();
         for ((subject, access), host) in accesses.into_iter().zip(&config.hosts) {
             let is_local = subject.provider.manners().is_local();
             let path = host.path.as_deref().filter(|_| is_local);
-            let file = path.map(read_hosts_file);
+            let text = |path| Rc::clone(files.entry(path).or_insert_with(|| read(path)));
+            let file = path.map(text);
             let set = self.round.set_of(&subject, file.as_ref());
             let wanted =
                 |family| Wanted { config: &config, host, family, set_now: set[family].as_ref() };

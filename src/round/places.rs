@@ -2,9 +2,9 @@
 //! that only looks and does not save.
 
 use super::credentials::{CredentialReader, servers};
-use crate::config::Config;
+use crate::config::{Config, HostConfig};
 use crate::core::memory::Memory;
-use crate::core::round::{HostAccess, note_places, settle_in};
+use crate::core::round::{HostAccess, note_places};
 use crate::core::time::Timestamp;
 use crate::state::Store;
 
@@ -19,12 +19,11 @@ pub fn take_places(
     now: Timestamp,
 ) -> Vec<Result<HostAccess, String>> {
     let servers = servers(config, store, memory);
-    note_places(memory, config.hosts.iter().map(|host| &host.host.key), servers, now);
     let mut reader = CredentialReader::new(store);
-    let accesses = config.hosts.iter().map(|host| {
-        let access = reader.access(host, &config.providers[host.provider])?;
-        settle_in(memory, &host.host.key, &access);
-        Ok(access)
-    });
-    accesses.collect()
+    let access = |host: &HostConfig| reader.access(host, &config.providers[host.provider]);
+    let accesses: Vec<_> = config.hosts.iter().map(access).collect();
+    let keys = config.hosts.iter().map(|host| &host.host.key);
+    let places = keys.zip(&accesses).map(|(key, access)| (key, access.as_ref().ok()));
+    note_places(memory, places, servers, now);
+    accesses
 }

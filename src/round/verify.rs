@@ -4,7 +4,6 @@
 //! which hosts, and what the answers mean.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -56,75 +55,118 @@ pub async fn hear(
         let patience = patience(&case);
         hearings.push(Hearing::new(case, patience, servers, trouble, &finder.authorities));
     }
-    let authorities = &finder.authorities;
-    // The questions to come: the moment, the index of the hearing, the index of its server. The
-    // first servers of all hosts come first: a silent one must not take the others' time.
-    let mut waiting: Vec<(Duration, usize, usize)> = Vec::new();
-    for (place, hearing) in hearings.iter().enumerate() {
-        waiting.extend((0..hearing.servers.len()).map(|server| (Duration::ZERO, place, server)));
-    }
-    order::sort_by_key(&mut waiting, |(_, _, server)| *server);
-    let mut silent: BTreeMap<(usize, Option<InterfaceName>), String> = BTreeMap::new();
-    let mut under_way = FuturesUnordered::new();
-    let end = tokio::time::sleep_until((begun + longest).into());
-    let mut end = pin!(end);
-    loop {
-        let now = begun.elapsed();
-        while under_way.len() < MOST_AT_ONCE {
-            let Some(next) = waiting.iter().position(|(moment, ..)| *moment <= now) else { break };
-            let (_, place, server) = waiting.remove(next);
-            let hearing = &mut hearings[place];
-            let host = Rc::clone(&hearing.case.subject.host);
-            let at = (hearing.servers[server], host.bind);
-            if let Some(why) = silent.get(&at) {
-                hearing.told[server].said = unclear(why);
-                continue;
-            }
-            let wishes = hearing.case.due.now.clone();
-            let authority = &authorities[at.0];
-            under_way.push(async move {
-                (place, server, at, ask(authority, &host.key.host, &wishes, at.1).await)
-            });
-        }
-        if waiting.is_empty() && under_way.is_empty() {
-            break;
-        }
-        let next = waiting.iter().map(|(moment, ..)| *moment).min();
-        let next = next.filter(|_| under_way.len() < MOST_AT_ONCE);
-        let pause = tokio::time::sleep_until((begun + next.unwrap_or(longest)).into());
-        tokio::select! {
-            biased;
-            () = &mut end => break,
-            Some((place, server, at, said)) = under_way.next() => {
-                let hearing = &mut hearings[place];
-                hearing.told[server].said = said.unwrap_or_else(|why| {
-                    let said = unclear(&why);
-                    silent.insert(at, why);
-                    said
-                });
-                let asked = begun.elapsed();
-                match standing(&hearing.case.due, &hearing.told[server]) {
-                    ServerState::Right => hearing.took = asked,
-                    // A server that did not answer was already asked several times.
-                    ServerState::Unclear => {}
-                    ServerState::Behind | ServerState::Foreign => {
-                        let again = next_time(asked);
-                        if limit.is_none() && again < hearing.patience {
-                            waiting.push((again, place, server));
-                        }
-                    }
-                }
-            }
-            () = pause, if next.is_some() => {}
-        }
-    }
-    drop(under_way);
-    let heard = hearings.into_iter().map(|Hearing { case, told, took, .. }| {
+    let mut questions = Questions::of(hearings, begun, limit.is_none());
+    // What was heard until then counts.
+    let asking = questions.ask(&finder.authorities);
+    let _ = tokio::time::timeout_at((begun + longest).into(), asking).await;
+    let heard = questions.hearings.into_iter().map(|Hearing { case, told, took, .. }| {
         let VerifyCase { subject, due, .. } = case;
         let verdict = without_secrets(carrying, judge(&due, &told));
         HostAnswers { key: subject.host.key.clone(), due, verdict, took }
     });
     heard.collect()
+}
+
+/// An authority by its index, and the interface by which it is asked.
+type Way = (usize, Option<InterfaceName>);
+
+/// The questions about several hosts.
+struct Questions {
+    hearings: Vec<Hearing>,
+    begun: Instant,
+    /// Whether servers that are behind are asked again.
+    repeats: bool,
+    /// The questions to come: the moment after the beginning, the index of the hearing, the index of
+    /// its server.
+    waiting: Vec<(Duration, usize, usize)>,
+    /// The servers that do not answer, with the reason.
+    silent: BTreeMap<Way, String>,
+}
+
+impl Questions {
+    /// One question to each server of each hearing. The first servers of all hosts come first: a silent
+    /// one must not take the others' time.
+    fn of(hearings: Vec<Hearing>, begun: Instant, repeats: bool) -> Self {
+        let mut waiting: Vec<(Duration, usize, usize)> = Vec::new();
+        for (place, hearing) in hearings.iter().enumerate() {
+            let servers = 0..hearing.servers.len();
+            waiting.extend(servers.map(|server| (Duration::ZERO, place, server)));
+        }
+        order::sort_by_key(&mut waiting, |(_, _, server)| *server);
+        Self { hearings, begun, repeats, waiting, silent: BTreeMap::new() }
+    }
+
+    /// Asks all of them, until no answer is to come.
+    async fn ask(&mut self, authorities: &[Authority]) {
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            while under_way.len() < MOST_AT_ONCE
+                && let Some((place, server, way)) = self.next()
+            {
+                let case = &self.hearings[place].case;
+                let (host, wishes) = (Rc::clone(&case.subject.host), case.due.now.clone());
+                let authority = &authorities[way.0];
+                under_way.push(async move {
+                    let said = ask(authority, &host.key.host, &wishes, way.1).await;
+                    (place, server, way, said)
+                });
+            }
+            if self.waiting.is_empty() && under_way.is_empty() {
+                return;
+            }
+            let next = self.waiting.iter().map(|(moment, ..)| *moment).min();
+            let next = next.filter(|_| under_way.len() < MOST_AT_ONCE);
+            let pause = tokio::time::sleep_until((self.begun + next.unwrap_or_default()).into());
+            tokio::select! {
+                biased;
+                Some((place, server, way, said)) = under_way.next() => {
+                    self.note(place, server, way, said);
+                }
+                () = pause, if next.is_some() => {}
+            }
+        }
+    }
+
+    /// Takes the next question whose moment has come; one to a silent server is answered at once.
+    fn next(&mut self) -> Option<(usize, usize, Way)> {
+        let now = self.begun.elapsed();
+        loop {
+            let next = self.waiting.iter().position(|(moment, ..)| *moment <= now)?;
+            let (_, place, server) = self.waiting.remove(next);
+            let hearing = &mut self.hearings[place];
+            let way = (hearing.servers[server], hearing.case.subject.host.bind);
+            let Some(why) = self.silent.get(&way) else { return Some((place, server, way)) };
+            hearing.told[server].said = unclear(why);
+        }
+    }
+
+    /// Notes an answer; a server that is behind is asked again.
+    fn note(
+        &mut self,
+        place: usize,
+        server: usize,
+        way: Way,
+        said: Result<PerFamily<Said>, String>,
+    ) {
+        let hearing = &mut self.hearings[place];
+        hearing.told[server].said = said.unwrap_or_else(|why| {
+            let said = unclear(&why);
+            self.silent.insert(way, why);
+            said
+        });
+        let asked = self.begun.elapsed();
+        match standing(&hearing.case.due, &hearing.told[server]) {
+            ServerState::Right => hearing.took = asked,
+            // A server that did not answer was already asked several times.
+            ServerState::Unclear => {}
+            ServerState::Behind | ServerState::Foreign => {
+                let again = next_time(asked);
+                if self.repeats && again < hearing.patience {
+                    self.waiting.push((again, place, server));
+                }
+            }
+        }
+    }
 }
 
 /// `verdict` without secrets.

@@ -129,8 +129,11 @@ pub struct Observed {
     /// The addresses of each family.
     pub seen: PerFamily<Seen>,
     /// The text of the hosts file that the host is written to, or why that cannot be read.
-    pub file: Option<Result<String, String>>,
+    pub file: Option<FileText>,
 }
+
+/// The text of a hosts file, or why it cannot be read.
+pub type FileText = Rc<Result<String, String>>;
 
 /// How far a host is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -235,28 +238,24 @@ impl Round {
         if occasion.reloaded {
             self.memory.hosts.values_mut().for_each(|entry| entry.end_waits_soon(now.wall));
         }
-        let keys = hosts.iter().map(|(subject, _)| &subject.host.key);
-        note_places(&mut self.memory, keys, servers, now.wall);
         let under_way = self.cases.iter().filter(|case| case.stage != Stage::Rest);
         let under_way = order::distinct(under_way.map(|case| &case.subject.host.key));
-        for (subject, access) in hosts {
+        let places = hosts.iter().map(|(subject, access)| {
             let key = &subject.host.key;
             // A host under way is at its former place until its answer is heard.
-            if let Ok(access) = access
-                && !under_way.contains(key)
-            {
-                settle_in(&mut self.memory, key, access);
-            }
-        }
+            let access = access.as_ref().ok().filter(|_| !under_way.contains(key));
+            (key, access)
+        });
+        note_places(&mut self.memory, places, servers, now.wall);
     }
 
     /// The addresses that are set for a host, by the text of its hosts file where it has one.
     pub fn set_of(
         &self,
         subject: &Subject,
-        file: Option<&Result<String, String>>,
+        file: Option<&FileText>,
     ) -> PerFamily<Option<Addresses>> {
-        match file {
+        match file.map(|text| &**text) {
             Some(Ok(text)) => hosts_file::set(text, &subject.host.key.host),
             Some(Err(_)) | None => {
                 self.memory.entry(&subject.host.key).map(Entry::addresses).unwrap_or_default()
@@ -494,7 +493,7 @@ impl Round {
         let Observed { subject, access, seen, file } = observed;
         let host = &subject.host;
         let mut entry = self.entry_with_file(&host.key, file.as_ref());
-        let trouble = file.and_then(|text| in_file(text, &subject, entry.to_mut()).err());
+        let trouble = file.and_then(|text| in_file(&text, &subject, entry.to_mut()).err());
         let mut report = HostReport::new(&subject, &entry, seen);
         report.trouble = trouble;
         let access = match access {
@@ -540,7 +539,7 @@ impl Round {
     }
 
     /// The entry of a host; a copy where a file says more than the memory.
-    fn entry_with_file(&self, key: &Key, file: Option<&Result<String, String>>) -> Cow<'_, Entry> {
+    fn entry_with_file(&self, key: &Key, file: Option<&FileText>) -> Cow<'_, Entry> {
         let known = self.memory.entry(key);
         match (known, file) {
             (Some(entry), Some(_)) => Cow::Owned(entry.clone()),
@@ -653,21 +652,23 @@ impl Round {
         }
         let missing = stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
         // No entry is made only to note that nothing is missing.
-        if missing || memory.hosts.contains_key(key) {
-            let entry = memory.entry_mut(key);
-            let was_missing = entry.families.map(|_, record| record.missing_since.is_some());
-            host_report.newly_missing = note_missing(entry, stands, now.wall);
-            host_report.seen_again = entry.families.map(|family, record| {
-                let is_seen = matches!(host_report.seen[family], Seen::Here(_));
-                is_seen && was_missing[family] && record.missing_since.is_none()
-            });
-            note_gone(host, entry, stands, &host_report.seen, now.wall);
-            // A clock that is not set cannot measure an absence.
-            if now.is_set {
-                note_away(entry, &host_report.seen, now.wall);
-            }
+        let entry = if missing {
+            memory.entry_mut(key)
+        } else {
+            let Some(entry) = memory.hosts.get_mut(key) else { return };
+            entry
+        };
+        let was_missing = entry.families.map(|_, record| record.missing_since.is_some());
+        host_report.newly_missing = note_missing(entry, stands, now.wall);
+        host_report.seen_again = entry.families.map(|family, record| {
+            let is_seen = matches!(host_report.seen[family], Seen::Here(_));
+            is_seen && was_missing[family] && record.missing_since.is_none()
+        });
+        note_gone(host, entry, stands, &host_report.seen, now.wall);
+        // A clock that is not set cannot measure an absence.
+        if now.is_set {
+            note_away(entry, &host_report.seen, now.wall);
         }
-        let Some(entry) = memory.hosts.get_mut(key) else { return };
         if occasion.retry_rejected {
             entry.end_waits();
         }
@@ -689,10 +690,13 @@ impl Round {
         let host_report = &mut self.report.hosts[at];
         let problem = host_report.problem_hash;
         // No entry is made only to note that there is no problem.
-        if problem.is_some() || self.memory.hosts.contains_key(&host_report.key) {
-            let entry = self.memory.entry_mut(&host_report.key);
-            host_report.newly_left_out = note_left_out(entry, problem);
-        }
+        let entry = if problem.is_some() {
+            self.memory.entry_mut(&host_report.key)
+        } else {
+            let Some(entry) = self.memory.hosts.get_mut(&host_report.key) else { return };
+            entry
+        };
+        host_report.newly_left_out = note_left_out(entry, problem);
     }
 
     /// Remembers and reports the strict hosts whose token must not be used, where that is new.
@@ -800,32 +804,49 @@ pub type Save<'a> = dyn FnMut(&Memory) -> Result<(), String> + 'a;
 /// Reads the secret of a host again.
 pub type Reread<'a> = dyn FnMut(&Subject) -> Option<HostAccess> + 'a;
 
-/// Notes which of the remembered hosts are among the configured `hosts`, and which `servers` the names
-/// of their providers mean now.
+/// Notes which `servers` the names of providers mean now, which of the remembered hosts are among the
+/// configured `hosts`, and where the records of these are, as far as that is known.
 pub fn note_places<'a>(
     memory: &mut Memory,
-    hosts: impl Iterator<Item = &'a Key>,
+    hosts: impl Iterator<Item = (&'a Key, Option<&'a HostAccess>)> + Clone,
     servers: Vec<(String, Fingerprint)>,
     now: Timestamp,
 ) {
-    let configured = order::distinct(hosts);
-    for (key, entry) in &mut memory.hosts {
-        entry.note_configured(configured.contains(key), now);
-    }
     for (provider, server) in servers {
         memory.note_server(&provider, server);
+    }
+    let mut known = 0;
+    for (key, access) in hosts.clone() {
+        let Some(entry) = memory.hosts.get_mut(key) else { continue };
+        known += 1;
+        entry.note_configured(true, now);
+        if let Some(access) = access
+            && entry.settle_in(&access.place)
+        {
+            forget_place(memory, key, access);
+        }
+    }
+    if known < memory.hosts.len() {
+        let configured = order::distinct(hosts.map(|(key, _)| key));
+        let others = memory.hosts.iter_mut().filter(|(key, _)| !configured.contains(key));
+        others.for_each(|(_, entry)| entry.note_configured(false, now));
     }
 }
 
 /// Forgets what is remembered of another place than that where the host's records are now.
-pub fn settle_in(memory: &mut Memory, key: &Key, access: &HostAccess) {
+fn settle_in(memory: &mut Memory, key: &Key, access: &HostAccess) {
     let entry = memory.hosts.get_mut(key);
     if entry.is_some_and(|entry| entry.settle_in(&access.place)) {
-        // The remembered pace is that of the former zone.
-        memory.paces.remove(&ZoneKey { provider: key.provider.clone(), zone: None });
-        if let Some(token) = memory.tokens.get_mut(&access.identity) {
-            token.check = None;
-        }
+        forget_place(memory, key, access);
+    }
+}
+
+/// Forgets what was true of the former place of a host besides its entry.
+fn forget_place(memory: &mut Memory, key: &Key, access: &HostAccess) {
+    // The remembered pace is that of the former zone.
+    memory.paces.remove(&ZoneKey { provider: key.provider.clone(), zone: None });
+    if let Some(token) = memory.tokens.get_mut(&access.identity) {
+        token.check = None;
     }
 }
 
@@ -863,12 +884,12 @@ fn learn(
 /// Takes what is set from the `text` of the hosts file, so that a line that a person removed is
 /// written again; the error is what a person should know.
 fn in_file(
-    text: Result<String, String>,
+    text: &Result<String, String>,
     subject: &Subject,
     entry: &mut Entry,
 ) -> Result<(), String> {
-    let (text, host) = (text?, &subject.host.key.host);
-    let in_file = hosts_file::set(&text, host);
+    let (text, host) = (text.as_ref().map_err(String::clone)?, &subject.host.key.host);
+    let in_file = hosts_file::set(text, host);
     for family in Family::BOTH {
         let record = &mut entry.families[family];
         // A write that was under way when the machine stopped is either in the file or not.
@@ -883,7 +904,7 @@ fn in_file(
             Set { addresses, since, confirmed }
         });
     }
-    match hosts_file::foreign(&text, host)[..] {
+    match hosts_file::foreign(text, host)[..] {
         [] => Ok(()),
         [line, ..] => Err(format!(
             "{}:{line} names the host as well, without Homing's mark; remove that line",
