@@ -306,6 +306,7 @@ impl Daemon {
             self.end_round();
         }
         self.engine.round.begin_news();
+        self.engine.round.let_go();
         None
     }
 

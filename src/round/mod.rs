@@ -12,7 +12,7 @@ mod tokens;
 mod verify;
 mod way;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -289,15 +289,19 @@ impl Engine {
         let accesses = accesses(&config, &self.store);
         let servers = credentials::servers(&config, &self.store, self.memory());
         self.round.begin(&accesses, servers, occasion, &now);
-        let read = |path: &Path| Rc::new(read_hosts_file(path));
         let mut detours = BTreeSet::new();
         let mut hosts = Vec::with_capacity(accesses.len());
-        let mut files: BTreeMap<&Path, FileText> = BTreeMap::new();
+        let mut files: Vec<(&Path, FileText)> = Vec::new();
         for ((subject, access), host) in accesses.into_iter().zip(&config.hosts) {
             let is_local = subject.provider.manners().is_local();
             let path = host.path.as_deref().filter(|_| is_local);
-            let text = |path| Rc::clone(files.entry(path).or_insert_with(|| read(path)));
-            let file = path.map(text);
+            let file = path.map(|path| match files.iter().find(|(known, _)| *known == path) {
+                Some((_, text)) => Rc::clone(text),
+                None => {
+                    files.push((path, Rc::new(read_hosts_file(path))));
+                    Rc::clone(&files[files.len() - 1].1)
+                }
+            });
             let set = self.round.set_of(&subject, file.as_ref());
             let wanted =
                 |family| Wanted { config: &config, host, family, set_now: set[family].as_ref() };

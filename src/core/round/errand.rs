@@ -1,9 +1,9 @@
 //! Errands: what a round asks the shell to do, and what the shell brings back.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::short::Short;
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Addresses, PerFamily};
 use crate::core::memory::Key;
@@ -252,12 +252,8 @@ impl Out {
     }
 
     /// Gives hosts the indexes that they have after a look, by those before it.
-    pub(super) fn renumber(&mut self, places: &BTreeMap<usize, usize>) {
-        let new = |place: &mut usize| {
-            if let Some(now) = places.get(place) {
-                *place = *now;
-            }
-        };
+    pub(super) fn renumber(&mut self, places: &[usize]) {
+        let new = |place: &mut usize| *place = places.get(*place).copied().unwrap_or(*place);
         match self {
             Self::Update(sending) => sending.request.hosts.iter_mut().for_each(new),
             Self::FirstLook(hosts) => hosts.iter_mut().for_each(new),
@@ -276,7 +272,7 @@ impl Out {
 #[derive(Debug, Default)]
 pub(super) struct Hooks {
     /// The hosts whose program runs.
-    pub running: BTreeSet<Key>,
+    pub running: Short<Key, ()>,
     /// What was set before the change, for hosts that changed again meanwhile.
-    pub again: BTreeMap<Key, PerFamily<Option<Addresses>>>,
+    pub again: Short<Key, PerFamily<Option<Addresses>>>,
 }

@@ -3,10 +3,11 @@
 //! Decides which hosts they are asked about, and remembers what they say. The answers never change
 //! an exit code or a hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::errand::{HostAnswers, LOOK, Out, Task, VerifyCase, Whom};
+use super::short::Short;
 use super::{Case, Now, Round, Stage};
 use crate::core::address::{Family, PerFamily};
 use crate::core::memory::{Entry, Key, VerifyFinding};
@@ -28,18 +29,17 @@ impl Round {
                 record.set.is_none() && record.sent.is_none() && record.removed.is_none()
             })
         };
-        let mut wanting: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut wanting: Short<String, Vec<usize>> = Short::default();
         for &place in &self.ready {
             let case = &self.cases[place];
             let is_wanted = case.subject.is_verified
                 && !case.was_looked_at
                 && self.known(place).is_none_or(is_blank);
             if is_wanted && !self.wants_zone(place) {
-                wanting.entry(&case.subject.provider.name).or_default().push(place);
+                wanting.or_default(case.subject.provider.name.to_string()).push(place);
             }
         }
-        let wanting: Vec<_> = wanting.into_values().collect();
-        for places in wanting {
+        for places in wanting.take() {
             let mut cases = Vec::with_capacity(places.len());
             for &place in &places {
                 self.ready.remove(&place);
@@ -114,7 +114,7 @@ impl Round {
         }
         let keys: Vec<Key> = hosts.iter().map(|(key, _)| key.clone()).collect();
         let id = self.send(Out::Verify(hosts), Task::Look { cases, whom: Whom::All, limit: None });
-        self.verifying.extend(keys.into_iter().map(|key| (key, id)));
+        keys.into_iter().for_each(|key| self.verifying.insert(key, id));
     }
 
     /// Remembers and reports the answers after updates; those about an earlier update are out of date.

@@ -12,6 +12,7 @@ mod errand;
 mod looks;
 mod perform;
 mod report;
+mod short;
 mod traffic;
 mod upkeep;
 mod zones;
@@ -33,6 +34,7 @@ use self::absences::Absences;
 use self::errand::Out;
 use self::perform::{Lane, Queue};
 use self::report::Phase;
+use self::short::Short;
 use self::traffic::Traffic;
 use self::upkeep::{SelfChecks, Upkeep};
 use super::address::renewal::Renewals;
@@ -186,17 +188,17 @@ pub struct Round {
     interval: Duration,
     /// The hosts that have something to send and are not being asked about.
     ready: BTreeSet<usize>,
-    lanes: BTreeMap<String, Lane>,
-    queues: BTreeMap<Rc<str>, Queue>,
+    lanes: Short<String, Lane>,
+    queues: Short<Rc<str>, Queue>,
     /// The requests that may leave as soon as their queue has room.
     waiting: VecDeque<Request>,
     /// Providers that return no zones, or not now, by the interface that was used.
     without_zones: zones::Silent,
-    out: BTreeMap<u64, Out>,
+    out: Short<u64, Out>,
     last_id: u64,
     outbox: Vec<Errand>,
     /// The last question about each host to the servers of its zone after an update.
-    verifying: BTreeMap<Key, u64>,
+    verifying: Short<Key, u64>,
     hooks: errand::Hooks,
     /// Whether the zone's servers are still to be asked about what is set.
     looks_due: bool,
@@ -340,6 +342,14 @@ impl Round {
         self.report.begin_news();
     }
 
+    /// Frees what the last look was about, when all of it is over and reported.
+    pub fn let_go(&mut self) {
+        if self.is_over() {
+            (self.cases, self.report) = Default::default();
+            self.ready.clear();
+        }
+    }
+
     /// Carries out what can be done now, and returns what is to be asked.
     ///
     /// `save` stores the memory; it is called before a request leaves, and if it fails, none does.
@@ -446,14 +456,18 @@ impl Round {
         before: Vec<(usize, Case, HostReport)>,
         now: &Now,
     ) {
-        let mut under_way: BTreeMap<Key, (usize, Case, HostReport)> =
-            before.into_iter().map(|kept| (kept.1.subject.host.key.clone(), kept)).collect();
-        let mut places: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut under_way: Short<Key, (usize, Case, HostReport)> = Short::default();
+        // For each index before the look the one after it.
+        let mut places: Vec<usize> =
+            vec![0; before.iter().map(|(at, ..)| at + 1).max().unwrap_or(0)];
+        for kept in before {
+            under_way.insert(kept.1.subject.host.key.clone(), kept);
+        }
         self.report = Report { detours, ..Report::default() };
         for observed in hosts {
             match under_way.remove(&observed.subject.host.key) {
                 Some((place, mut case, report)) => {
-                    places.insert(place, self.cases.len());
+                    places[place] = self.cases.len();
                     case.at = self.report.hosts.len();
                     case.subject.at = observed.subject.at;
                     case.next = Some(Box::new((observed, occasion)));
@@ -464,8 +478,8 @@ impl Round {
             }
         }
         // A host that is not configured any more is reported until its answer is heard.
-        for (place, mut case, report) in under_way.into_values() {
-            places.insert(place, self.cases.len());
+        for (place, mut case, report) in under_way.take() {
+            places[place] = self.cases.len();
             case.at = self.report.hosts.len();
             case.next = None;
             self.cases.push(case);
@@ -586,14 +600,16 @@ impl Round {
     /// Counts the absences of hosts whose records are removed with their addresses.
     fn note_absences(&mut self, now: &Now) {
         let Some(absences) = &mut self.absences else { return };
-        let newest: BTreeMap<usize, &PerFamily<Seen>> = self
-            .cases
-            .iter()
-            .filter_map(|case| Some((case.at, &case.next.as_deref()?.0.seen)))
-            .collect();
-        let hosts = self.report.hosts.iter().enumerate();
-        let matter = hosts.filter(|(_, host)| host.when_gone != WhenGone::Keep);
-        let seen = matter.map(|(at, host)| (&host.key, *newest.get(&at).unwrap_or(&&host.seen)));
+        let mut newest: Vec<&PerFamily<Seen>> =
+            self.report.hosts.iter().map(|host| &host.seen).collect();
+        for case in &self.cases {
+            if let Some(next) = &case.next {
+                newest[case.at] = &next.0.seen;
+            }
+        }
+        let hosts = self.report.hosts.iter().zip(newest);
+        let matter = hosts.filter(|(host, _)| host.when_gone != WhenGone::Keep);
+        let seen = matter.map(|(host, seen)| (&host.key, seen));
         absences.note(seen, now.steady);
     }
 

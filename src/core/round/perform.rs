@@ -1,10 +1,11 @@
 //! Performing: which requests leave, at most so many at a time and within each server's own limits,
 //! and what their answers change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::errand::{Out, Sending, Subject, Task};
+use super::short::Short;
 use super::{Case, Now, Reread, Round, Save, Stage};
 use crate::core::address::PerFamily;
 use crate::core::memory::{Entry, HoldKind, Key};
@@ -38,11 +39,11 @@ pub(super) struct Lane {
 
 impl Lane {
     /// The lanes of the requests that are under way, by provider.
-    pub(super) fn of(out: &BTreeMap<u64, Out>, cases: &[Case]) -> BTreeMap<String, Self> {
-        let mut lanes: BTreeMap<String, Self> = BTreeMap::new();
+    pub(super) fn of(out: &Short<u64, Out>, cases: &[Case]) -> Short<String, Self> {
+        let mut lanes: Short<String, Self> = Short::default();
         for request in out.values().filter_map(Out::request) {
             let provider = &cases[request.hosts[0]].subject.provider.name;
-            let lane = lanes.entry(provider.to_string()).or_default();
+            let lane = lanes.or_default(provider.to_string());
             lane.open += 1;
             lane.hosts.extend(&request.hosts);
         }
@@ -56,7 +57,7 @@ pub(super) struct Queue {
     started: usize,
     under_way: usize,
     /// The credentials of the requests under way.
-    identities: BTreeSet<Fingerprint>,
+    identities: Vec<Fingerprint>,
 }
 
 impl Queue {
@@ -73,13 +74,15 @@ impl Queue {
     fn note_start(&mut self, identity: Fingerprint) {
         self.started += 1;
         self.under_way += 1;
-        self.identities.insert(identity);
+        self.identities.push(identity);
     }
 
     /// Notes that the answer to a request with that credential came.
     fn note_answer(&mut self, identity: Fingerprint) {
         self.under_way -= 1;
-        self.identities.remove(&identity);
+        if let Some(at) = self.identities.iter().position(|known| *known == identity) {
+            self.identities.swap_remove(at);
+        }
         // One request that tried a credential is no group: its connection is already open.
         if self.started == 1 {
             self.started = 0;
@@ -178,7 +181,7 @@ impl Round {
             let Case { subject, access, .. } = &self.cases[request.hosts[0]];
             let (subject, credential) = (subject.clone(), access.credential.clone());
             let (identity, queue) = (access.identity, subject.queue());
-            self.queues.entry(Rc::clone(&queue)).or_default().note_start(identity);
+            self.queues.or_default(Rc::clone(&queue)).note_start(identity);
             let not_before = self.traffic.not_before(&subject);
             let sending =
                 Sending { request: request.clone(), subject: subject.clone(), identity, queue };
@@ -198,7 +201,7 @@ impl Round {
     ) {
         let Sending { request, subject, identity, queue } = sending;
         let bind = subject.host.bind;
-        if let Some(known) = self.queues.get_mut(&queue) {
+        if let Some(known) = self.queues.get_mut(&*queue) {
             known.note_answer(identity);
         }
         self.close(&request);
@@ -250,7 +253,7 @@ impl Round {
     /// whether a host has something to send. Nothing else is asked twice in a round.
     pub(super) fn narrow(&mut self, now: &Now) -> bool {
         let busy = self.busy();
-        let is_done = |(name, lane): &(&String, &Lane)| lane.open == 0 && !busy.contains(&***name);
+        let is_done = |(name, lane): &&(String, Lane)| lane.open == 0 && !busy.contains(&**name);
         let done: Vec<String> =
             self.lanes.iter().filter(is_done).map(|(name, _)| name.clone()).collect();
         let mut any = false;
@@ -282,7 +285,7 @@ impl Round {
     /// Requests that have not left are taken back.
     pub(super) fn end_lanes(&mut self) {
         self.take_back_waiting();
-        for mut lane in std::mem::take(&mut self.lanes).into_values() {
+        for mut lane in self.lanes.take() {
             lane.hosts.retain(|place| self.cases[*place].stage == Stage::Rest);
             self.follow_up(&lane.hosts);
         }
@@ -314,12 +317,14 @@ impl Round {
             }
             host_report.is_hooked = true;
             let before = host_report.before.clone();
-            if self.hooks.running.contains(key) {
-                self.hooks.again.entry(key.clone()).or_insert(before);
+            if self.hooks.running.get(key).is_some() {
+                if self.hooks.again.get(key).is_none() {
+                    self.hooks.again.insert(key.clone(), before);
+                }
                 continue;
             }
             let now = entry.map(Entry::addresses).unwrap_or_default();
-            self.hooks.running.insert(key.clone());
+            self.hooks.running.insert(key.clone(), ());
             let (out, subject) = (Out::Hook(key.clone()), case.subject.clone());
             self.send(out, Task::Hook { subject, now, before });
         }
@@ -333,7 +338,7 @@ impl Round {
         {
             let now = self.memory.entry(&key).map(Entry::addresses).unwrap_or_default();
             let subject = case.subject.clone();
-            self.hooks.running.insert(key.clone());
+            self.hooks.running.insert(key.clone(), ());
             self.send(Out::Hook(key.clone()), Task::Hook { subject, now, before });
         }
         self.report.hook_problems.extend(result.err().map(|problem| (key, problem)));
@@ -359,7 +364,7 @@ impl Round {
     /// Notes that a request waits.
     fn open(&mut self, request: &Request) {
         let lane = self.provider_name(request.hosts[0]).to_owned();
-        let lane = self.lanes.entry(lane).or_default();
+        let lane = self.lanes.or_default(lane);
         lane.open += 1;
         lane.hosts.extend(&request.hosts);
         for &place in &request.hosts {
@@ -490,7 +495,7 @@ impl Round {
     fn next_request(&mut self) -> Option<Request> {
         let may_start = |request: &Request| {
             let Case { subject, access, .. } = &self.cases[request.hosts[0]];
-            self.queues.get(&subject.queue()).is_none_or(|queue| {
+            self.queues.get(&*subject.queue()).is_none_or(|queue| {
                 let being_tried = queue.identities.contains(&access.identity);
                 let is_known = || self.traffic.is_accepted(subject, access.identity);
                 let most = subject.provider.manners().most_at_once;
@@ -500,7 +505,7 @@ impl Round {
         let Some(place) = self.waiting.iter().position(may_start) else {
             // A queue ends with its last request: the next ones are a group of their own.
             if self.waiting.is_empty() {
-                self.queues.retain(|_, queue| queue.under_way > 0);
+                self.queues.retain(|queue| queue.under_way > 0);
             }
             return None;
         };
@@ -562,7 +567,7 @@ impl Round {
     /// Lets a host be decided about again, or its program run, when the others of its provider are done.
     pub(super) fn join_lane(&mut self, place: usize) {
         let lane = self.provider_name(place).to_owned();
-        self.lanes.entry(lane).or_default().hosts.insert(place);
+        self.lanes.or_default(lane).hosts.insert(place);
     }
 
     /// Reads the secrets behind a refused credential again, for every host that uses it; true when

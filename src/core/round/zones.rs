@@ -3,10 +3,10 @@
 //! Asked once with the host's own token and remembered. The only host of a provider needs no
 //! zone: it shares its pace with no other.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::errand::{Answer, Out, Subject, Task};
+use super::short::Short;
 use super::{Case, Now, Reread, Round, Stage, has_something_to_say};
 use crate::core::address::PerFamily;
 use crate::core::address::interface::InterfaceName;
@@ -20,18 +20,18 @@ use crate::core::protocol::step::ZoneAnswer;
 #[derive(Debug, Default)]
 pub(super) struct Silent {
     /// Those that return none: one question by each interface is enough.
-    none: BTreeSet<(String, Option<InterfaceName>)>,
+    none: Vec<(String, Option<InterfaceName>)>,
     /// Those that asked for a pause, with that answer.
-    paused: BTreeMap<String, Outcome>,
+    paused: Short<String, Outcome>,
 }
 
 impl Round {
     /// Asks for the zones that are needed and not known, one at a time of each queue.
     pub(super) fn ask_for_zones(&mut self, now: &Now, spread: f64) {
-        let mut busy: BTreeSet<Rc<str>> = BTreeSet::new();
+        let mut busy: Vec<Rc<str>> = Vec::new();
         for out in self.out.values() {
             if let Out::Zone(place) = out {
-                busy.insert(self.cases[*place].subject.queue());
+                busy.push(self.cases[*place].subject.queue());
             }
         }
         let wanting: Vec<usize> =
@@ -52,7 +52,8 @@ impl Round {
                 self.give_up(place, &outcome, now, spread);
                 continue;
             }
-            if busy.insert(queue) {
+            if !busy.contains(&queue) {
+                busy.push(queue);
                 self.ask_for_zone(place);
             }
         }
@@ -92,7 +93,7 @@ impl Round {
         let provider = subject.provider.name.to_string();
         match answer {
             ZoneAnswer::Silent => {
-                self.without_zones.none.insert((provider, bind));
+                self.without_zones.none.push((provider, bind));
             }
             ZoneAnswer::Zone(zone, id) => {
                 let zone_key = |zone| ZoneKey { provider: provider.clone(), zone };
