@@ -188,11 +188,12 @@ impl Engine {
             CredentialReader::new(store).access(host, &subject.provider).ok()
         };
         self.round.heard(id, answer, &now, spread(), reread);
-        self.unsaved_since.get_or_insert_with(Instant::now);
         self.advance();
         if self.round.report.has_refusal {
             self.save();
         }
+        // A refusal that is saved is still to be reported.
+        self.unsaved_since.get_or_insert_with(Instant::now);
         true
     }
 

@@ -227,7 +227,9 @@ impl Round {
             let last = self.looked.get(&case.subject.host.key).copied();
             let is_due = last.is_none_or(|last| now.steady.saturating_sub(last) >= interval);
             let is_right = step.stands.iter().any(|(_, stand)| *stand == Stand::Right);
-            let is_quiet = step.hold.is_none() && host_report.answers.is_empty();
+            // Servers that do not have the last update yet are no sign of somebody else's.
+            let is_verified = self.verifying.get(&case.subject.host.key).is_none();
+            let is_quiet = step.hold.is_none() && host_report.answers.is_empty() && is_verified;
             if is_right && rests && is_due && is_quiet && case.stage == Stage::Rest {
                 turns.push((last, place));
             }

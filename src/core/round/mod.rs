@@ -778,6 +778,8 @@ impl Round {
         self.note_refusals(now, spread);
         if self.is_ready(place) {
             self.ready.insert(place);
+        } else {
+            self.ready.remove(&place);
         }
     }
 
@@ -1095,6 +1097,32 @@ mod tests {
         rounds.heard(&last[1], updated(), 31);
         assert_eq!(rounds.set(0), Some("198.18.0.3".into()));
         assert!(!rounds.round.is_over(), "programs run");
+    }
+
+    #[test]
+    fn a_poll_looks_for_no_drift_while_an_update_is_verified() {
+        let mut rounds = Rounds::new();
+        for (subject, _) in &mut rounds.hosts {
+            (subject.is_verified, subject.has_hook) = (true, false);
+        }
+        let whom = |errands: &[Errand]| {
+            let looks = errands.iter().filter_map(|errand| match &errand.task {
+                Task::Look { cases, whom, .. } => Some((*whom, cases.len())),
+                _ => None,
+            });
+            looks.collect::<Vec<_>>()
+        };
+        let first = rounds.look("198.18.0.1", 0);
+        assert_eq!(whom(&first), [(Whom::Own, 1); 2], "before the first updates");
+        let updates: Vec<Errand> =
+            first.iter().flat_map(|look| rounds.heard(look, Answer::Look(Vec::new()), 1)).collect();
+        let verifying = rounds.heard(&updates[0], updated(), 2);
+        assert_eq!(whom(&verifying), [(Whom::All, 1)]);
+        rounds.heard(&updates[1], updated(), 2);
+        assert_eq!(whom(&rounds.look("198.18.0.1", 3)), [], "both are being verified");
+        // The first is asked about at the next poll, because nothing about it is known.
+        rounds.heard(&verifying[0], Answer::Look(Vec::new()), 4);
+        assert_eq!(whom(&rounds.look("198.18.0.1", 400)), [(Whom::All, 1)]);
     }
 
     #[test]
