@@ -14,6 +14,8 @@ mod perform;
 mod report;
 mod short;
 mod traffic;
+#[cfg(test)]
+mod tried;
 mod upkeep;
 mod zones;
 
@@ -180,7 +182,7 @@ pub struct Round {
     traffic: Traffic,
     /// The absences that were watched; `None` where only one look is made.
     absences: Option<Absences>,
-    /// The moments at which hosts that came back after a long absence are updated.
+    /// The moments at which hosts that came back after a long absence are updated, until they are.
     turns: BTreeMap<Key, Timestamp>,
     /// When the servers of each host were last asked between updates, by the steady clock. It is not
     /// in the state: a file is not written only because nothing has changed.
@@ -272,7 +274,9 @@ impl Round {
 
     /// Decides about every host from a new look. Nothing leaves before [`Self::advance`].
     pub fn look(&mut self, look: Look, now: &Now, spread: f64) {
-        self.traffic.begin_round();
+        let goes_on = !self.waiting.is_empty() || self.out.values().any(Out::is_request);
+        let is_retry = look.occasion.retry_rejected || look.occasion.reloaded;
+        self.traffic.begin_round(goes_on && !is_retry);
         self.without_zones = zones::Silent::default();
         self.learn_of_services(&look, now);
         if let Some(renewals) = look.renewals {
@@ -619,11 +623,13 @@ impl Round {
         if !occasion.by_itself {
             return self.turns.clear();
         }
-        self.turns.retain(|_, turn| *turn > now.wall);
-        for place in 0..self.cases.len() {
-            if !self.is_ready(place) {
-                continue;
-            }
+        // A turn that has come is kept while the host has something to send: the reason for it lasts
+        // until then, and another turn would be drawn, again and again.
+        let ready: Vec<usize> = (0..self.cases.len()).filter(|&at| self.is_ready(at)).collect();
+        let cases = &self.cases;
+        let is_ready = |key: &Key| ready.iter().any(|&at| cases[at].subject.host.key == *key);
+        self.turns.retain(|key, _| is_ready(key));
+        for place in ready {
             let case = &mut self.cases[place];
             let key = &case.subject.host.key;
             let Some(entry) = self.memory.hosts.get_mut(key) else { continue };
@@ -636,6 +642,9 @@ impl Round {
                 // A clock that is set back does not make the wait longer.
                 *turn = now.wall.after(after_absence(1.0)).min(*turn);
                 let turn = *turn;
+                if turn <= now.wall {
+                    continue;
+                }
                 case.step.wishes = PerFamily::default();
                 self.queue(place, turn, now);
             }

@@ -27,10 +27,12 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Forgets the facts that hold for one round only.
-    pub fn begin_round(&mut self) {
-        let last = std::mem::take(&mut self.last);
-        *self = Self { last, ..Self::default() };
+    /// Forgets the facts that hold for one round only. Refused credentials are kept if requests of the
+    /// last round go on: hosts that waited behind them are not parked yet.
+    pub fn begin_round(&mut self, goes_on: bool) {
+        let Self { last, refused, .. } = std::mem::take(self);
+        let refused = if goes_on { refused } else { BTreeMap::new() };
+        *self = Self { last, refused, ..Self::default() };
     }
 
     /// The outcome of a request by the interface `bind`, if it is known without sending.
