@@ -77,6 +77,7 @@ mod units;
 #[cfg(feature = "name-servers")]
 mod verify;
 mod waits;
+mod years;
 
 #[test]
 fn every_file_of_tests_is_a_module_here() {

@@ -27,6 +27,8 @@ use homing::core::settle::{
 };
 use homing::core::time::Timestamp;
 
+use crate::support::chance::Chance;
+
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
@@ -37,25 +39,6 @@ const BEGIN: u64 = 1_800_000_000_000;
 
 /// How long a request is on its way, and its answer.
 const WAY: u64 = 40;
-
-/// Chance that is the same in every run (`SplitMix64`).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % most
-    }
-
-    /// What the shell draws for the core.
-    #[expect(clippy::cast_precision_loss, reason = "a million steps are enough")]
-    fn spread(&mut self) -> f64 {
-        self.below(1_000_001) as f64 / 1e6
-    }
-}
 
 /// A sliding window of a server.
 struct Window {

@@ -37,7 +37,8 @@ impl Clock {
         Self::at(newest, reckoning, wall(), uptime())
     }
 
-    fn at(
+    /// As [`Self::new`], where the wall clock shows `wall` and the machine has been `up` for so long.
+    pub fn at(
         newest: Option<Timestamp>,
         reckoning: Option<Reckoning>,
         wall: Timestamp,
@@ -60,13 +61,23 @@ impl Clock {
 
     /// The reckoning of the time, since the same moment as `before`; `None` when the clock is set.
     pub fn reckoning(&self, before: Option<Reckoning>) -> Option<Reckoning> {
-        let (wall, up) = (wall(), uptime());
+        self.reckoned(before, wall(), uptime())
+    }
+
+    /// As [`Self::reckoning`], where the wall clock shows `wall` and the machine has been `up` for so long.
+    pub fn reckoned(
+        &self,
+        before: Option<Reckoning>,
+        wall: Timestamp,
+        up: Duration,
+    ) -> Option<Reckoning> {
         let shown = self.shown(wall, up);
         let since = before.map_or(shown, |before| before.since);
         (!is_set(wall)).then_some(Reckoning { since, shown, wall, up })
     }
 
-    fn shown(&self, wall: Timestamp, up: Duration) -> Timestamp {
+    /// As [`Self::now`], where the wall clock shows `wall` and the machine has been `up` for so long.
+    pub fn shown(&self, wall: Timestamp, up: Duration) -> Timestamp {
         if is_set(wall) {
             // It may fall back to 1970; then the time goes on from here.
             self.last.set((wall, up));
@@ -77,7 +88,8 @@ impl Clock {
     }
 }
 
-fn is_set(wall: Timestamp) -> bool {
+/// Whether a clock that shows `wall` can be right.
+pub fn is_set(wall: Timestamp) -> bool {
     wall >= BUILT
 }
 

@@ -27,6 +27,13 @@ pub struct ServiceAnswers {
     pub said: Vec<(String, ServiceAnswer)>,
 }
 
+impl ServiceAnswers {
+    /// The answers where there is nobody to ask.
+    pub(super) fn of_nobody() -> Self {
+        Self { address: Err("nobody to ask".to_owned()), said: Vec::new() }
+    }
+}
+
 /// How long a service may be silent before the others are asked, too: the round waits for them.
 const IMPATIENCE: Duration = Duration::from_secs(3);
 

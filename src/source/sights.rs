@@ -26,6 +26,7 @@ use crate::core::source::{Outside, Service, Source, SourceKind};
 use crate::core::text::Text;
 use crate::core::veil::{Much, Veil};
 use crate::net::http::Clients;
+use crate::os::clock::monotonic;
 use crate::os::waiting::Waiting;
 
 /// How long events do not make a round ask a source outside again.
@@ -45,9 +46,10 @@ enum Question {
     ThirdParties(Option<InterfaceName>),
 }
 
-/// When each source outside was last asked, and whether there was a route to the Internet then.
+/// When each source outside was last asked, by the steady clock, and whether there was a route to the
+/// Internet then.
 #[derive(Debug, Default)]
-pub struct Asked(BTreeMap<(Question, Family), (Instant, bool)>);
+pub struct Asked(BTreeMap<(Question, Family), (Duration, bool)>);
 
 /// What the sources saw in one round.
 #[derive(Debug)]
@@ -80,25 +82,9 @@ pub async fn look(
         Ok(Snapshot::default())
     };
     let mut sights = Sights { snapshot, aside, answers: BTreeMap::new() };
-    let mut spared: BTreeSet<(Question, Family)> = BTreeSet::new();
+    let mut spared = BTreeSet::new();
     loop {
-        // An answer may make another question necessary.
-        let wanted = Wanted::each(config);
-        let mut questions = order::distinct(wanted.filter_map(|wanted| sights.question(wanted)));
-        questions.retain(|question| {
-            let Some(outside) = outside_of(config, *question) else { return true };
-            let snapshot = sights.snapshot.as_ref();
-            let leads_out = snapshot.is_ok_and(|it| it.route(question.1, outside.bind).is_some());
-            let rests = asked.0.get(question).is_some_and(|(at, led_out)| {
-                at.elapsed() < OUTSIDE_REST && (*led_out || !leads_out)
-            });
-            if spared.contains(question) || by_event && rests {
-                spared.insert(*question);
-                return false;
-            }
-            asked.0.insert(*question, (Instant::now(), leads_out));
-            true
-        });
+        let questions = sights.next_questions(config, asked, by_event, monotonic(), &mut spared);
         if questions.is_empty() {
             return sights;
         }
@@ -193,7 +179,7 @@ async fn ask(
             waiting.during(&what, command::seen(program, family)).await
         }
         Some((_, SourceKind::File(path))) => file::seen(path, family),
-        _ => Err("nobody to ask".to_owned()),
+        _ => return ServiceAnswers::of_nobody(),
     };
     ServiceAnswers { address, said: Vec::new() }
 }
@@ -216,6 +202,60 @@ impl Question {
 }
 
 impl Sights {
+    /// The sights of a given snapshot, with the answers that `tell` gives in place of services outside;
+    /// files and programs are not asked.
+    ///
+    /// `by_event` and `asked` count as in [`look`]; `now` is by the steady clock.
+    pub fn of(
+        config: &Config,
+        (snapshot, aside): (Result<Snapshot, String>, BTreeSet<standing::ServiceId>),
+        (asked, by_event, now): (&mut Asked, bool, Duration),
+        tell: &mut dyn FnMut(&Outside, Family, &BTreeSet<standing::ServiceId>) -> ServiceAnswers,
+    ) -> Self {
+        let mut sights = Self { snapshot, aside, answers: BTreeMap::new() };
+        let mut spared = BTreeSet::new();
+        loop {
+            let questions = sights.next_questions(config, asked, by_event, now, &mut spared);
+            if questions.is_empty() {
+                return sights;
+            }
+            for question in questions {
+                let outside = outside_of(config, question);
+                let told = outside.map(|outside| tell(&outside, question.1, &sights.aside));
+                sights.answers.insert(question, told.unwrap_or_else(ServiceAnswers::of_nobody));
+            }
+        }
+    }
+
+    /// The questions to ask next, because an answer may make another question necessary; those that
+    /// rest are put to the `spared` ones.
+    fn next_questions(
+        &self,
+        config: &Config,
+        asked: &mut Asked,
+        by_event: bool,
+        now: Duration,
+        spared: &mut BTreeSet<(Question, Family)>,
+    ) -> BTreeSet<(Question, Family)> {
+        let wanted = Wanted::each(config);
+        let mut questions = order::distinct(wanted.filter_map(|wanted| self.question(wanted)));
+        questions.retain(|question| {
+            let Some(outside) = outside_of(config, *question) else { return true };
+            let snapshot = self.snapshot.as_ref();
+            let leads_out = snapshot.is_ok_and(|it| it.route(question.1, outside.bind).is_some());
+            let rests = asked.0.get(question).is_some_and(|(at, led_out)| {
+                now.saturating_sub(*at) < OUTSIDE_REST && (*led_out || !leads_out)
+            });
+            if spared.contains(question) || by_event && rests {
+                spared.insert(*question);
+                return false;
+            }
+            asked.0.insert(*question, (now, leads_out));
+            true
+        });
+        questions
+    }
+
     /// Whether any source returned something else than an address.
     pub fn has_complaints(&self) -> bool {
         self.answers.values().any(|told| {

@@ -21,7 +21,7 @@ use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +63,16 @@ pub enum StateAccess {
 
 /// The daemon, as `who` in its lock.
 pub const DAEMON: &str = "daemon";
+
+/// Writes the text of a state file that holds `memory`, with a salt of zeros.
+pub fn write_text(memory: &Memory, out: &mut dyn Write) -> io::Result<()> {
+    form::write(memory, &Salt([0; 16]), out)
+}
+
+/// The memory in the `text` of a state file; the error says what is wrong with it.
+pub fn memory_in(text: &str) -> Result<Memory, String> {
+    form::parse(text).map(|(memory, _)| memory).map_err(|fault| format!("{fault:?}"))
+}
 
 /// A state directory, locked or not.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "tokens")]
 pub mod account;
+pub mod chance;
 pub mod clock;
 pub mod home;
 pub mod line;

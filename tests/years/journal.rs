@@ -1,0 +1,300 @@
+//! The journal of a simulated machine: what it may and may not do, and what it has done.
+//!
+//! Knows nothing of the core's memory: it judges by what left the machine, what came back, and what the
+//! world was like.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+
+use homing::core::address::{Addresses, Family, PerFamily};
+use homing::core::outcome::Outcome;
+use homing::core::plan::{Seen, Wish};
+
+use super::providers::Change;
+use super::{HOUR, MINUTE, Millis, SECOND};
+
+/// How long set addresses must be away so that they may be sent once more, with some margin.
+const AWAY: Millis = 9 * MINUTE;
+
+/// What was done, for the report.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// Days of hosts.
+    pub host_days: u64,
+    /// Looks at the machine.
+    pub looks: u64,
+    /// Requests that reached a provider.
+    pub requests: u64,
+    /// Updates of hosts that left.
+    pub updates: u64,
+    /// Saves that changed the state.
+    pub saves: u64,
+    /// Starts of the process.
+    pub starts: u64,
+    /// Answers that asked for a pause.
+    pub throttled: u64,
+    /// Answers that refused a credential.
+    pub refused: u64,
+    /// Faults, by kind.
+    pub faults: BTreeMap<String, u64>,
+    /// The longest time after the last fault of a cycle until everything was right, in milliseconds,
+    /// where nothing waits for a try once a day.
+    pub slowest: Millis,
+}
+
+impl Figures {
+    /// Adds those of another run.
+    pub fn add(&mut self, other: Self) {
+        self.host_days += other.host_days;
+        self.looks += other.looks;
+        self.requests += other.requests;
+        self.updates += other.updates;
+        self.saves += other.saves;
+        self.starts += other.starts;
+        self.throttled += other.throttled;
+        self.refused += other.refused;
+        self.slowest = self.slowest.max(other.slowest);
+        for (kind, count) in other.faults {
+            *self.faults.entry(kind).or_default() += count;
+        }
+    }
+}
+
+/// What is known of one host.
+#[derive(Clone, Debug, Default)]
+struct HostLog {
+    /// What a provider has confirmed.
+    confirmed: PerFamily<Option<Addresses>>,
+    /// When it was last confirmed, by the wall clock in milliseconds.
+    confirmed_at: PerFamily<u64>,
+    /// Whether the machine cannot know what the provider holds.
+    doubt: PerFamily<bool>,
+    /// Since when looks do not find what is confirmed.
+    away: PerFamily<Option<Millis>>,
+    /// Whether it is found again after a long absence.
+    returned: PerFamily<bool>,
+}
+
+/// The journal.
+#[derive(Debug, Default)]
+pub struct Journal {
+    /// What was done.
+    pub figures: Figures,
+    hosts: BTreeMap<String, HostLog>,
+    /// The addresses that the machine has had, from each moment on.
+    had: VecDeque<(Millis, BTreeSet<IpAddr>)>,
+    /// Since when each family has been gone for sure.
+    gone: PerFamily<Option<Millis>>,
+    /// The secrets whose refusal was heard.
+    refused: BTreeSet<String>,
+    /// Until when the zones of a provider are to be left alone.
+    pauses: BTreeMap<String, Millis>,
+    /// The last moment at which the machine's clocks were wrong, or changed.
+    pub clock_trouble: Option<Millis>,
+    /// The last moment at which a state was lost.
+    state_lost: Option<Millis>,
+}
+
+impl Journal {
+    /// Notes the addresses that the machine has from now on.
+    pub fn note_addresses(&mut self, now: Millis, addresses: BTreeSet<IpAddr>) {
+        for family in Family::BOTH {
+            let is_there = addresses.iter().any(|address| Family::of(*address) == family);
+            self.gone[family] = if is_there { None } else { self.gone[family].or(Some(now)) };
+        }
+        if self.had.back().is_some_and(|(_, known)| *known == addresses) {
+            return;
+        }
+        self.had.push_back((now, addresses));
+        while self.had.get(1).is_some_and(|(from, _)| from + HOUR < now) {
+            self.had.pop_front();
+        }
+    }
+
+    /// Whether the machine had `address` at any time from `since` on.
+    fn had(&self, address: IpAddr, since: Millis) -> bool {
+        let ends = self.had.iter().skip(1).map(|(from, _)| *from).chain([Millis::MAX]);
+        self.had
+            .iter()
+            .zip(ends)
+            .any(|((_, addresses), end)| end >= since && addresses.contains(&address))
+    }
+
+    /// Notes what a look saw of a host.
+    pub fn note_seen(&mut self, host: &str, seen: &PerFamily<Seen>, now: Millis) {
+        let clock_trouble = self.clock_trouble;
+        let log = self.hosts.entry(host.to_owned()).or_default();
+        for (family, seen) in seen.iter() {
+            let is_confirmed = match (seen, &log.confirmed[family]) {
+                (Seen::NotAsked, _) | (_, None) => continue,
+                (Seen::Here(seen), Some(confirmed)) => seen == confirmed,
+                (Seen::Absent(_) | Seen::Unknown(_), Some(_)) => false,
+            };
+            if !is_confirmed {
+                log.away[family].get_or_insert(now);
+            } else if let Some(since) = log.away[family].take() {
+                let by_clock = clock_trouble.is_some_and(|at| at >= since);
+                log.returned[family] |= by_clock || now - since >= AWAY;
+            }
+        }
+    }
+
+    /// Judges an update that leaves after a look that began at `looked`; `refresh` is the host's period,
+    /// and `wall` what the clock shows.
+    pub fn leaves(
+        &mut self,
+        (host, wishes, refresh): (&str, &PerFamily<Wish>, Option<u64>),
+        (looked, wall): (Millis, u64),
+    ) -> Result<(), String> {
+        self.figures.updates += 1;
+        for (_, wish) in wishes.iter() {
+            let Wish::Set(addresses) = wish else { continue };
+            if let Some(address) = addresses.iter().find(|address| !self.had(*address, looked)) {
+                return Err(format!(
+                    "(a) {host} is sent {address}, which the machine does not have"
+                ));
+            }
+        }
+        let log = self.hosts.entry(host.to_owned()).or_default();
+        let reason = |family: Family| match &wishes[family] {
+            Wish::Leave => false,
+            Wish::Remove => log.confirmed[family].is_some() || log.doubt[family],
+            Wish::Set(addresses) => {
+                let age = wall.saturating_sub(log.confirmed_at[family]);
+                log.confirmed[family].as_ref() != Some(addresses)
+                    || log.doubt[family]
+                    || log.returned[family]
+                    || refresh.is_some_and(|period| age >= period)
+            }
+        };
+        if Family::BOTH.into_iter().any(reason) {
+            return Ok(());
+        }
+        Err(format!("(d) {host} is sent {wishes:?} again, without a reason"))
+    }
+
+    /// Judges a use of a secret for a host.
+    pub fn uses(&self, host: &str, secret: &str) -> Result<(), String> {
+        if self.refused.contains(secret) {
+            return Err(format!("(c) the refused secret {secret} is used again for {host}"));
+        }
+        Ok(())
+    }
+
+    /// Notes that the process heard the outcome of an update.
+    pub fn heard(
+        &mut self,
+        (host, wishes): (&str, &PerFamily<Wish>),
+        outcome: &Outcome,
+        wall: u64,
+    ) {
+        let log = self.hosts.entry(host.to_owned()).or_default();
+        for (family, wish) in wishes.iter() {
+            let content = match wish {
+                Wish::Leave => continue,
+                Wish::Remove => None,
+                Wish::Set(addresses) => Some(addresses.clone()),
+            };
+            match outcome {
+                Outcome::Updated | Outcome::Unchanged => {
+                    (log.confirmed[family], log.confirmed_at[family]) = (content, wall);
+                    (log.doubt[family], log.away[family]) = (false, None);
+                    log.returned[family] = false;
+                }
+                Outcome::Deferred(deferral) => log.doubt[family] |= deferral.fault.leaves_doubt(),
+                Outcome::Rejected(_) => {}
+            }
+        }
+    }
+
+    /// Notes that the process heard that a secret is refused.
+    pub fn heard_refusal(&mut self, secret: &str) {
+        self.figures.refused += 1;
+        self.refused.insert(secret.to_owned());
+    }
+
+    /// Notes that the process heard that it shall leave a zone alone for `wait`.
+    pub fn heard_pause(&mut self, zone: &str, now: Millis, wait: Millis) {
+        self.figures.throttled += 1;
+        let until = self.pauses.entry(zone.to_owned()).or_default();
+        *until = (now + wait).max(*until);
+    }
+
+    /// Judges an update that arrives in a zone.
+    pub fn arrives(&mut self, zone: &str, now: Millis) -> Result<(), String> {
+        match self.pauses.get(zone) {
+            Some(until) if now + SECOND < *until => {
+                let left = (until - now) / SECOND;
+                Err(format!("(c) {zone} is asked {left} s before the end of its pause"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Judges a refusal for the pace of which only this machine is the cause.
+    pub fn own_pace(&self, now: Millis) -> Result<(), String> {
+        let recent = |at: Option<Millis>| at.is_some_and(|at| at + 10 * MINUTE > now);
+        if recent(self.clock_trouble) || recent(self.state_lost) {
+            return Ok(());
+        }
+        Err("(c) the machine's own requests exceed the pace".to_owned())
+    }
+
+    /// Judges a change of a record; `removes` if the host's records may be removed.
+    pub fn changed(&self, change: &Change, removes: bool, now: Millis) -> Result<(), String> {
+        let Change { host, family, before, after } = change;
+        if before.is_empty() || !after.is_empty() {
+            return Ok(());
+        }
+        let is_gone = self.gone[*family].is_some_and(|since| now - since >= HOUR);
+        if removes && is_gone {
+            return Ok(());
+        }
+        Err(format!("(a) the {} record of {host} is lost", family.record_type()))
+    }
+
+    /// Notes that a person asked for a new try.
+    pub fn note_retry(&mut self) {
+        self.refused.clear();
+    }
+
+    /// Notes that the process ended with updates of `hosts` under way; `unsaved` if it had learnt
+    /// something that was not saved.
+    pub fn ended(&mut self, hosts: &[String], unsaved: bool) {
+        for host in hosts {
+            self.hosts.entry(host.clone()).or_default().doubt = PerFamily { v4: true, v6: true };
+        }
+        if unsaved {
+            self.forget();
+        }
+    }
+
+    /// Notes that the state was lost.
+    pub fn lost_state(&mut self, now: Millis) {
+        self.state_lost = Some(now);
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        for log in self.hosts.values_mut() {
+            log.doubt = PerFamily { v4: true, v6: true };
+        }
+        self.refused.clear();
+        self.pauses.clear();
+    }
+
+    /// Notes that the clocks were wrong, or changed.
+    ///
+    /// `wall` is what the wall clock shows now, if it is set.
+    pub fn note_clock(&mut self, now: Millis, wall: Option<u64>) {
+        self.clock_trouble = Some(now);
+        self.pauses.clear();
+        for log in self.hosts.values_mut() {
+            for family in Family::BOTH {
+                let at = &mut log.confirmed_at[family];
+                *at = wall.map_or(*at, |wall| wall.min(*at));
+                log.returned[family] |= log.away[family].is_some();
+            }
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The process on a simulated machine: the daemon's loop over the real rounds, in a time of its own.
+//!
+//! A copy of the shell's decisions and nothing else: what begins a look, when it is reported and saved,
+//! and how long to wait (`src/drivers/daemon.rs`, `src/round/mod.rs`).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use homing::core::address::PerFamily;
+use homing::core::address::auto::Route;
+use homing::core::backoff::Backoff;
+use homing::core::outcome::{Fault, Outcome, Silence};
+use homing::core::plan::{Details, Request};
+use homing::core::protocol::step::{Ask, Heard, Moment, Step};
+use homing::core::protocol::talk::{Job, Talk, ZoneJob, ZoneTalk};
+use homing::core::protocol::{
+    Answer as HttpAnswer, Authorization, Credential, HttpRequest, Verdict, desec,
+};
+use homing::core::round::{Answer, Occasion, Round, Subject};
+
+use homing::os::clock::Clock;
+use homing::source::sights::{Asked, LONGEST_VERDICT, OUTSIDE_REST};
+use homing::source::snapshot::SourceFacts;
+
+use super::{Millis, SECOND};
+
+/// The daemon's own constants.
+pub const LONGEST_SETTLE: Millis = SECOND;
+pub const LEAST_GAP: Millis = SECOND;
+pub const FIRST_REPORT: Millis = SECOND;
+pub const SAVE_LAG: Millis = 100;
+
+/// The occasion of a round that no person asked for.
+pub const BY_ITSELF: Occasion = Occasion {
+    by_event: false,
+    network_changed: false,
+    refresh: false,
+    retry_rejected: false,
+    reloaded: false,
+    by_itself: true,
+};
+
+/// A signal that a person sends.
+#[derive(Clone, Copy, Debug)]
+pub enum Signal {
+    /// Look at once.
+    Round,
+    /// Read the configuration again.
+    Reload,
+}
+
+/// Events for which no look has begun yet; moments by the steady clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    pub first: Millis,
+    pub look_at: Millis,
+    pub awaits_verdict: bool,
+}
+
+impl Pending {
+    fn put_off(&mut self, settle: Millis, now: Millis) {
+        let verdict = millis(LONGEST_VERDICT);
+        let longest = if self.awaits_verdict { verdict } else { LONGEST_SETTLE };
+        self.look_at = (now + settle).min(self.first + longest).max(now);
+    }
+}
+
+/// The time between two looks.
+#[derive(Default)]
+pub struct Waiting {
+    pub facts: Option<SourceFacts>,
+    pub routes: Option<PerFamily<Option<Route>>>,
+    pub awaits_network: bool,
+    /// By the uptime, as the deadline.
+    pub begun: Millis,
+    pub spared: bool,
+    pub deadline: Millis,
+    /// By the steady clock.
+    pub report_by: Option<Millis>,
+    pub pending: Option<Pending>,
+    pub new_secrets: bool,
+}
+
+impl Waiting {
+    /// Notes a change that the kernel reported.
+    pub fn note_event(&mut self, settle: Millis, steady: Millis) {
+        let new = Pending { first: steady, look_at: steady, awaits_verdict: false };
+        self.pending.get_or_insert(new).put_off(settle, steady);
+    }
+
+    /// Notes a change of a secret file.
+    pub fn note_secrets(&mut self, settle: Millis, steady: Millis, uptime: Millis) {
+        self.new_secrets = true;
+        let rest = LEAST_GAP.saturating_sub(uptime.saturating_sub(self.begun));
+        self.note_event(settle.max(rest), steady);
+    }
+}
+
+/// The longest wait before the next look.
+pub fn rest(due: Option<Millis>, silences: u32, spared: bool, spread: f64) -> Millis {
+    let due = due.map(|due| due.max(LEAST_GAP));
+    let again =
+        (silences > 0).then(|| millis(Backoff::ORDINARY.delay(silences, Duration::ZERO, spread)));
+    let spared = spared.then_some(millis(OUTSIDE_REST));
+    [due, again, spared].into_iter().flatten().min().unwrap_or(Millis::MAX)
+}
+
+/// A look at the sources that is not over.
+#[derive(Clone)]
+pub struct Looking {
+    pub occasion: Occasion,
+    /// When it began: by the true time, the uptime and the steady clock.
+    pub begun: (Millis, Millis, Millis),
+    pub routes: PerFamily<Option<Route>>,
+}
+
+/// The process.
+pub struct Process {
+    /// Its number: what belongs to an earlier one is not heard any more.
+    pub number: u64,
+    pub round: Round,
+    pub clock: Clock,
+    pub asked: Asked,
+    pub waiting: Waiting,
+    pub looking: Option<Looking>,
+    /// When the last look that is over began, by the true time.
+    pub looked: Millis,
+    pub silences: u32,
+    /// By the steady clock.
+    pub unsaved_since: Option<Millis>,
+    /// What is under way, by the number of its errand.
+    pub errands: BTreeMap<u64, Conversation>,
+    pub signals: VecDeque<Signal>,
+    pub kernel_told: bool,
+    pub secrets_told: bool,
+    pub clock_jumped: bool,
+    /// When it is to be woken, by the true time.
+    pub wake_at: Option<Millis>,
+}
+
+impl Process {
+    pub fn is_idle(&self) -> bool {
+        self.errands.is_empty()
+    }
+
+    /// When what was learnt is to be saved and reported, by the steady clock.
+    pub fn report_by(&self) -> Option<Millis> {
+        let save_by = self.unsaved_since.map(|since| since + SAVE_LAG);
+        save_by.into_iter().chain(self.waiting.report_by).min()
+    }
+}
+
+/// What an errand is about.
+pub enum Topic {
+    /// A request that changes nothing, to that URL.
+    Greet(String),
+    Update(Request),
+    Zone(Details),
+}
+
+/// A conversation with a provider. The talk is made anew from its answers for each step, because it
+/// borrows what it is about.
+pub struct Conversation {
+    pub subject: Subject,
+    pub credential: Credential,
+    pub topic: Topic,
+    moment: Moment,
+    heard: Vec<Result<HttpAnswer, Silence>>,
+}
+
+/// The next step of a conversation.
+pub enum Next {
+    Ask(Box<HttpRequest>),
+    Done(Answer),
+}
+
+impl Conversation {
+    pub fn new(subject: Subject, credential: Credential, topic: Topic, moment: Moment) -> Self {
+        Self { subject, credential, topic, moment, heard: Vec::new() }
+    }
+
+    /// Notes the answer to the last step.
+    pub fn hear(&mut self, heard: Result<HttpAnswer, Silence>) {
+        self.heard.push(heard);
+    }
+
+    /// What is to be done after the answers so far.
+    pub fn next(&self) -> Next {
+        let Self { subject, credential, moment, .. } = self;
+        let provider = &*subject.provider;
+        match &self.topic {
+            Topic::Greet(url) => {
+                let token = Authorization::Token(credential.secret.clone());
+                let ask = || HttpRequest::get(url.clone(), Some(token));
+                let greeted = self.heard.first().map(|heard| match heard {
+                    Ok(HttpAnswer { status: 200, .. }) => Ok(Vec::new()),
+                    Ok(answer) => match desec::verdict(answer) {
+                        Verdict::All(outcome) => Err(outcome),
+                        Verdict::Each(_) | Verdict::NoLists(_) => Ok(Vec::new()),
+                    },
+                    Err(silence) => Err(silence.clone().into()),
+                });
+                greeted.map_or_else(
+                    || Next::Ask(Box::new(ask())),
+                    |greeted| Next::Done(Answer::Token(Some((None, greeted)))),
+                )
+            }
+            Topic::Update(request) => {
+                let job = Job { provider, credential, request, moment: *moment };
+                let (mut talk, mut step) = Talk::begin(&job);
+                for heard in self.answers() {
+                    step = talk.hear(heard);
+                }
+                match step {
+                    Step::Done(verdict) => Next::Done(Answer::Update(verdict)),
+                    Step::Ask(ask) => self.by_http(ask),
+                }
+            }
+            Topic::Zone(details) => {
+                let host = &subject.host.key.host;
+                let (zone, moment) = (subject.host.zone.as_ref(), *moment);
+                let job = ZoneJob { provider, credential, host, zone, details, moment };
+                let (mut talk, mut step) = ZoneTalk::begin(&job);
+                for heard in self.answers() {
+                    step = talk.hear(heard);
+                }
+                match step {
+                    Step::Done(answer) => {
+                        let lesson = talk.lesson(&answer);
+                        Next::Done(Answer::Zone(answer, lesson))
+                    }
+                    Step::Ask(ask) => self.by_http(ask),
+                }
+            }
+        }
+    }
+
+    /// The result when the whole takes too long.
+    pub fn given_up(&self) -> Answer {
+        let outcome: Outcome = Silence::new(Fault::Lost, "no answer in time").into();
+        match self.topic {
+            Topic::Greet(_) => Answer::Token(Some((None, Err(outcome)))),
+            Topic::Update(_) => Answer::Update(Verdict::All(outcome)),
+            Topic::Zone(_) => Answer::no_zone(outcome),
+        }
+    }
+
+    fn answers(&self) -> impl Iterator<Item = Result<Heard, Silence>> + '_ {
+        self.heard.iter().cloned().map(|heard| heard.map(Heard::Answer))
+    }
+
+    fn by_http(&self, ask: Ask) -> Next {
+        match ask {
+            Ask::Http(request) => Next::Ask(request),
+            Ask::Dns(_) | Ask::File(_) => Next::Done(self.given_up()),
+        }
+    }
+}
+
+pub fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}
