@@ -1132,11 +1132,12 @@ impl World {
         let now = self.now_of(process);
         let spread = self.chance.spread();
         process.round.heard(errand, answer, &now, spread, &mut |subject| self.access(subject).ok());
-        process.unsaved_since.get_or_insert(self.steady());
         self.advance(process)?;
         if process.round.report.has_refusal {
             self.save(process);
         }
+        // A refusal that is saved is still to be reported.
+        process.unsaved_since.get_or_insert(self.steady());
         if process.is_idle() {
             self.report(process);
         }
