@@ -1,0 +1,378 @@
+//! What a round decides, without a shell: looks and answers go in, errands come out.
+
+use std::net::IpAddr;
+
+use super::*;
+use crate::core::memory::Destination;
+use crate::core::outcome::Fault;
+use crate::core::plan::{Host, TakeOver, Use};
+use crate::core::protocol::manners::Protocol;
+use crate::core::protocol::{Credential, Verdict};
+use crate::core::token::upkeep::NoTerms;
+
+fn now(seconds: u64) -> Now {
+    let wall = Timestamp::from_secs(1_800_000_000 + seconds);
+    let steady = Duration::from_secs(seconds);
+    Now { wall, is_set: true, steady, uptime: steady, reckoning: None }
+}
+
+fn here(text: &str) -> PerFamily<Seen> {
+    let address: IpAddr = text.parse().unwrap();
+    PerFamily { v4: Seen::Here(Addresses::from(address)), v6: Seen::NotAsked }
+}
+
+/// The host `name` at a dyndns2 provider of that name, with a secret of its own.
+fn host(at: usize, name: &str, provider: &str) -> (Subject, HostAccess) {
+    let fingerprint = Fingerprint(at as u64);
+    let host = Host {
+        key: Key { host: name.parse().unwrap(), provider: provider.into() },
+        zone: None,
+        families: PerFamily { v4: Use::Named, v6: Use::Off },
+        refresh: None,
+        loses: PerFamily::default(),
+        when_gone: WhenGone::Keep,
+        bind: None,
+        ttl: None,
+        take_over: TakeOver::OnlyOne,
+        options: Vec::new(),
+    };
+    let mut entry = Protocol::Dyndns2.defaults(provider.to_owned().into());
+    (entry.pace, entry.batch) = (None, 1);
+    let subject = Subject {
+        at,
+        host: Rc::new(host),
+        provider: Rc::new(entry),
+        server: provider.into(),
+        place: provider.into(),
+        path: None,
+        has_company: false,
+        has_hook: true,
+        is_verified: false,
+        strict_token: false,
+    };
+    let place = Destination { fingerprint: Fingerprint(9), zone: None, void_since: None };
+    let credential = Credential { login: name.to_owned(), secret: Secret::new("s3cret") };
+    let (identity, about, server) = (fingerprint, fingerprint, fingerprint);
+    let terms = Err(NoTerms::NoReceipt);
+    let access = HostAccess { credential, identity, about, fingerprint, server, place, terms };
+    (subject, access)
+}
+
+/// Rounds over the hosts `a.example` and `b.example`, each at a provider of its own.
+struct Rounds {
+    round: Round,
+    hosts: Vec<(Subject, HostAccess)>,
+    saves: usize,
+}
+
+impl Rounds {
+    fn new() -> Self {
+        let hosts = vec![host(0, "a.example", "one"), host(1, "b.example", "two")];
+        Self { round: Round::new(Memory::default(), true), hosts, saves: 0 }
+    }
+
+    /// Looks at both hosts at `address`, and returns what is to be done.
+    fn look(&mut self, address: &str, seconds: u64) -> Vec<Errand> {
+        let now = now(seconds);
+        let hosts = self.hosts.iter();
+        let accesses = hosts.map(|(subject, access)| (subject.clone(), Ok(access.clone())));
+        let accesses: Vec<_> = accesses.collect();
+        self.round.set_clock(&now);
+        self.round.begin(&accesses, Vec::new(), Occasion::default(), &now);
+        let observed = |(subject, access): &(Subject, HostAccess)| Observed {
+            subject: subject.clone(),
+            access: Ok(access.clone()),
+            seen: here(address),
+            file: None,
+        };
+        let hosts = self.hosts.iter().map(observed).collect();
+        self.round.look(Look { hosts, ..Look::default() }, &now, 0.5);
+        self.advance(seconds)
+    }
+
+    fn advance(&mut self, seconds: u64) -> Vec<Errand> {
+        let saves = &mut self.saves;
+        let mut save = |_: &Memory| {
+            *saves += 1;
+            Ok(())
+        };
+        self.round.advance(&now(seconds), 0.5, &mut save)
+    }
+
+    /// The answer to `errand`, and what is to be done then.
+    fn heard(&mut self, errand: &Errand, answer: Answer, seconds: u64) -> Vec<Errand> {
+        self.round.heard(errand.id, answer, &now(seconds), 0.5, &mut |_| None);
+        self.advance(seconds)
+    }
+
+    /// The IPv4 address that is set for the host at `at`.
+    fn set(&self, at: usize) -> Option<String> {
+        let entry = self.round.memory.entry(&self.hosts[at].0.host.key)?;
+        entry.families.v4.set.as_ref().map(|set| set.addresses.to_string())
+    }
+}
+
+/// The host and the IPv4 address of each update, and each host whose program is run.
+fn told(errands: &[Errand]) -> Vec<String> {
+    let word = |errand: &Errand| match &errand.task {
+        Task::Update { request, .. } => {
+            let [update] = &request.updates[..] else { panic!("one host") };
+            let Wish::Set(addresses) = &update.wishes.v4 else { panic!("an address") };
+            format!("{} {addresses}", update.host)
+        }
+        Task::Hook { subject, .. } => format!("program of {}", subject.host.key.host),
+        task => panic!("{task:?}"),
+    };
+    errands.iter().map(word).collect()
+}
+
+fn updated() -> Answer {
+    Answer::Update(Verdict::All(Outcome::Updated))
+}
+
+#[test]
+fn a_silent_provider_delays_no_other_host() {
+    let mut rounds = Rounds::new();
+    let first = rounds.look("198.18.0.1", 0);
+    assert_eq!(told(&first), ["a.example 198.18.0.1", "b.example 198.18.0.1"]);
+    assert_eq!(rounds.saves, 1, "once for both");
+    assert_eq!(told(&rounds.heard(&first[1], updated(), 1)), ["program of b.example"]);
+    // The next address goes to the one that has answered alone.
+    let second = rounds.look("198.18.0.2", 2);
+    assert_eq!(told(&second), ["b.example 198.18.0.2"]);
+    assert_eq!(told(&rounds.heard(&second[0], updated(), 3)), [""; 0], "its program runs");
+    assert_eq!((rounds.set(0), rounds.set(1)), (None, Some("198.18.0.2".into())));
+    // One more look, and the silent one is asked once, with the newest address.
+    let third = rounds.look("198.18.0.3", 4);
+    assert_eq!(told(&third), ["b.example 198.18.0.3"]);
+    let last = rounds.heard(&first[0], updated(), 30);
+    assert_eq!(told(&last), ["program of a.example", "a.example 198.18.0.3"]);
+    assert_eq!(rounds.set(0), Some("198.18.0.1".into()), "what it has confirmed");
+    rounds.heard(&last[1], updated(), 31);
+    assert_eq!(rounds.set(0), Some("198.18.0.3".into()));
+    assert!(!rounds.round.is_over(), "programs run");
+}
+
+#[test]
+fn a_poll_looks_for_no_drift_while_an_update_is_verified() {
+    let mut rounds = Rounds::new();
+    for (subject, _) in &mut rounds.hosts {
+        (subject.is_verified, subject.has_hook) = (true, false);
+    }
+    let whom = |errands: &[Errand]| {
+        let looks = errands.iter().filter_map(|errand| match &errand.task {
+            Task::Look { cases, whom, .. } => Some((*whom, cases.len())),
+            _ => None,
+        });
+        looks.collect::<Vec<_>>()
+    };
+    let first = rounds.look("198.18.0.1", 0);
+    assert_eq!(whom(&first), [(Whom::Own, 1); 2], "before the first updates");
+    let updates: Vec<Errand> =
+        first.iter().flat_map(|look| rounds.heard(look, Answer::Look(Vec::new()), 1)).collect();
+    let verifying = rounds.heard(&updates[0], updated(), 2);
+    assert_eq!(whom(&verifying), [(Whom::All, 1)]);
+    rounds.heard(&updates[1], updated(), 2);
+    assert_eq!(whom(&rounds.look("198.18.0.1", 3)), [], "both are being verified");
+    // The first is asked about at the next poll, because nothing about it is known.
+    rounds.heard(&verifying[0], Answer::Look(Vec::new()), 4);
+    assert_eq!(whom(&rounds.look("198.18.0.1", 400)), [(Whom::All, 1)]);
+}
+
+#[test]
+fn an_answer_to_a_host_that_is_no_longer_configured_is_remembered() {
+    let mut rounds = Rounds::new();
+    let first = rounds.look("198.18.0.1", 0);
+    let gone = rounds.hosts.remove(0);
+    rounds.hosts[0].0.at = 0;
+    assert_eq!(told(&rounds.look("198.18.0.1", 1)), [""; 0]);
+    rounds.heard(&first[0], updated(), 2);
+    rounds.heard(&first[1], updated(), 2);
+    let entry = rounds.round.memory.entry(&gone.0.host.key).unwrap();
+    assert!(entry.families.v4.set.is_some() && entry.families.v4.sent.is_none());
+    rounds.round.end(&now(3));
+    assert_eq!(rounds.round.report.hosts.len(), 2);
+    rounds.look("198.18.0.1", 4);
+    assert_eq!(rounds.round.report.hosts.len(), 1, "its answer is heard");
+}
+
+#[test]
+fn a_stop_takes_back_what_has_not_left() {
+    let mut rounds = Rounds::new();
+    // Both at one provider with one credential: the second request waits for the trial of it.
+    let (subject, _) = &rounds.hosts[0];
+    let provider = Rc::clone(&subject.provider);
+    let (server, place) = (Rc::clone(&subject.server), Rc::clone(&subject.place));
+    let mut key = Host::clone(&rounds.hosts[1].0.host);
+    key.key.provider = "one".into();
+    let second = &mut rounds.hosts[1];
+    second.0 = Subject { host: Rc::new(key), provider, server, place, ..second.0.clone() };
+    second.1.identity = Fingerprint(0);
+    let first = rounds.look("198.18.0.1", 0);
+    assert_eq!(first.len(), 1);
+    rounds.round.stop();
+    assert_eq!(told(&rounds.advance(1)), [""; 0]);
+    let sent = |rounds: &Rounds, at: usize| {
+        let entry = rounds.round.memory.entry(&rounds.hosts[at].0.host.key).unwrap();
+        entry.families.v4.sent.is_some()
+    };
+    assert!(sent(&rounds, 0) && !sent(&rounds, 1));
+    let lost = Answer::Update(Verdict::All(Outcome::deferred(Fault::Lost, "late")));
+    assert_eq!(told(&rounds.heard(&first[0], lost, 2)), [""; 0]);
+    rounds.round.end(&now(2));
+    assert!(sent(&rounds, 0) && rounds.round.is_over());
+    assert_eq!(rounds.round.report.exit(), super::super::exit::Exit::Deferred);
+}
+
+#[test]
+fn what_cannot_be_saved_is_not_sent() {
+    let mut rounds = Rounds::new();
+    let now = now(0);
+    let hosts = rounds.hosts.iter();
+    let accesses = hosts.map(|(subject, access)| (subject.clone(), Ok(access.clone())));
+    let accesses: Vec<_> = accesses.collect();
+    rounds.round.begin(&accesses, Vec::new(), Occasion::default(), &now);
+    let hosts = rounds.hosts.iter().map(|(subject, access)| Observed {
+        subject: subject.clone(),
+        access: Ok(access.clone()),
+        seen: here("198.18.0.1"),
+        file: None,
+    });
+    let hosts = hosts.collect();
+    rounds.round.look(Look { hosts, ..Look::default() }, &now, 0.5);
+    let errands = rounds.round.advance(&now, 0.5, &mut |_| Err("the disk is full".into()));
+    assert_eq!(told(&errands), [""; 0]);
+    rounds.round.end(&now);
+    let report = &rounds.round.report;
+    assert_eq!(report.storage_problem.as_deref(), Some("the disk is full"));
+    assert_eq!(report.exit(), super::super::exit::Exit::Deferred);
+    assert!(rounds.round.is_over());
+}
+
+/// Hosts at deSEC, whose records are removed with their addresses.
+mod at_desec {
+    use super::super::*;
+    use crate::core::memory::Destination;
+    use crate::core::outcome::Rejection;
+    use crate::core::plan::{Host, TakeOver, Use};
+    use crate::core::protocol::manners::Protocol;
+    use crate::core::protocol::{Credential, Verdict};
+    use crate::core::token::upkeep::NoTerms;
+
+    /// The moment by the wall clock and by the steady one after so many seconds.
+    fn after(seconds: u64) -> Now {
+        let steady = Duration::from_secs(100_000 + seconds);
+        let wall = Timestamp::from_secs(1_800_000_000 + seconds);
+        Now { wall, is_set: true, steady, uptime: steady, reckoning: None }
+    }
+
+    /// A host at deSEC that removes the record of a family that is gone.
+    fn subject(name: &str, zone: &str) -> Subject {
+        let provider = Protocol::Desec.defaults("p".into());
+        let by = provider.removal().unwrap();
+        let host = Host {
+            key: Key { host: name.parse().unwrap(), provider: "p".into() },
+            zone: Some(zone.parse().unwrap()),
+            families: PerFamily { v4: Use::Auto, v6: Use::Auto },
+            refresh: None,
+            loses: PerFamily::default(),
+            when_gone: WhenGone::Remove { after: Duration::from_secs(3600), by },
+            bind: None,
+            ttl: None,
+            take_over: TakeOver::OnlyOne,
+            options: Vec::new(),
+        };
+        Subject {
+            at: 0,
+            host: Rc::new(host),
+            provider: Rc::new(provider),
+            server: "p.example".into(),
+            place: "p.example".into(),
+            path: None,
+            has_company: false,
+            has_hook: false,
+            is_verified: false,
+            strict_token: false,
+        }
+    }
+
+    /// The access with a secret of that number.
+    fn access(number: u64) -> HostAccess {
+        let print = Fingerprint(number);
+        let place = Fingerprint(0);
+        HostAccess {
+            credential: Credential { login: "me".into(), secret: Secret::new("secret") },
+            identity: print,
+            about: print,
+            fingerprint: print,
+            server: place,
+            place: Destination { fingerprint: place, zone: None, void_since: None },
+            terms: Err(NoTerms::NoReceipt),
+        }
+    }
+
+    fn here(address: &str) -> Seen {
+        Seen::Here(Addresses::new([address.parse().unwrap()]).unwrap())
+    }
+
+    /// Looks once at hosts with these secrets, and returns what leaves.
+    fn look(round: &mut Round, hosts: &[(Subject, u64)], v6: &Seen, now: &Now) -> Vec<Errand> {
+        let occasion = Occasion { by_itself: true, ..Occasion::default() };
+        let accesses: Vec<_> =
+            hosts.iter().map(|(subject, secret)| (subject.clone(), Ok(access(*secret)))).collect();
+        round.begin(&accesses, Vec::new(), occasion, now);
+        let observed = hosts.iter().map(|(subject, secret)| {
+            let seen = PerFamily { v4: here("192.0.2.1"), v6: v6.clone() };
+            Observed { subject: subject.clone(), access: Ok(access(*secret)), seen, file: None }
+        });
+        let (hosts, interval) = (observed.collect(), Duration::from_secs(300));
+        round.look(Look { hosts, occasion, interval, ..Look::default() }, now, 0.5);
+        round.advance(now, 0.5, &mut |_| Ok(()))
+    }
+
+    /// Gives the answer to an errand, and returns what leaves then.
+    fn hear(round: &mut Round, errand: &Errand, outcome: Outcome, now: &Now) -> Vec<Errand> {
+        let answer = Answer::Update(Verdict::All(outcome));
+        round.heard(errand.id, answer, now, 0.5, &mut |_| None);
+        let errands = round.advance(now, 0.5, &mut |_| Ok(()));
+        round.end(now);
+        errands
+    }
+
+    #[test]
+    fn a_host_whose_record_was_removed_long_ago_waits_for_one_turn_and_not_for_another() {
+        let mut round = Round::new(Memory::default(), true);
+        let hosts = [(subject("a.example", "a.example"), 1)];
+        let (there, gone) = (here("2001:db8::1"), Seen::Absent("no IPv6 here".into()));
+        let first = look(&mut round, &hosts, &there, &after(0));
+        assert!(hear(&mut round, &first[0], Outcome::Updated, &after(0)).is_empty());
+        assert!(look(&mut round, &hosts, &gone, &after(300)).is_empty());
+        let removal = look(&mut round, &hosts, &gone, &after(4000));
+        assert!(hear(&mut round, &removal[0], Outcome::Updated, &after(4000)).is_empty());
+        assert!(look(&mut round, &hosts, &there, &after(9000)).is_empty());
+        round.end(&after(9000));
+        assert_eq!(round.report.next, Some(after(9030).wall));
+        assert_eq!(look(&mut round, &hosts, &there, &after(9030)).len(), 1);
+    }
+
+    #[test]
+    fn a_look_while_hosts_wait_forgets_no_refused_credential() {
+        let mut round = Round::new(Memory::default(), true);
+        let hosts = [
+            (subject("a.one.example", "one.example"), 1),
+            (subject("b.one.example", "one.example"), 2),
+            (subject("c.two.example", "two.example"), 1),
+        ];
+        let seen = here("2001:db8::1");
+        let of_a = look(&mut round, &hosts, &seen, &after(0));
+        let refused = Outcome::rejected(Rejection::Credential, "badauth");
+        let of_b = hear(&mut round, &of_a[0], refused, &after(1));
+        assert_eq!((of_a.len(), of_b.len()), (1, 1));
+        assert!(look(&mut round, &hosts, &seen, &after(2)).is_empty());
+        assert!(hear(&mut round, &of_b[0], Outcome::Updated, &after(3)).is_empty());
+        let parked = |host: &HostReport| {
+            matches!(host.holds[..], [(None, Hold { kind: HoldKind::Rejected(_), .. })])
+        };
+        assert_eq!(round.report.hosts.iter().map(parked).collect::<Vec<_>>(), [true, false, true]);
+    }
+}
