@@ -14,7 +14,10 @@ use name_servers::Grant;
 use netns::{in_namespace, ip, own_etc};
 
 /// The longest time from a change to its request: far less than the time that any silence lasts.
-const SOON: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(4);
+
+/// A second name of the account.
+const SECOND: &str = "dev2.dyn.example.com";
 
 /// A way to be silent, with the settings of a provider and of a host there.
 struct Silence {
@@ -120,5 +123,46 @@ fn a_name_that_nobody_resolves_delays_no_other_host() {
         let provider = "protocol = \"dyndns2\"\nserver = \"https://silent.example\"".to_owned();
         let host = "username = \"u\"\npassword-file = \"other\"";
         vec![Silence { provider, host, _ear: Box::new(ear) }]
+    });
+}
+
+#[test]
+fn a_verification_that_hangs_delays_no_other_host() {
+    let test = "a_verification_that_hangs_delays_no_other_host";
+    in_namespace(test, || {
+        ip("addr add 198.51.100.1/32 dev wan");
+        let sandbox = line::sandbox();
+        // Its host has two names, and the servers of the second never answer.
+        let ear = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpListener::bind(ear.local_addr().unwrap()).unwrap();
+        sandbox.with_account(|account| {
+            account.add_host_token("dev2", "s3cret-of-dev2", &[SECOND]).unwrap();
+        });
+        let home = line::home(&sandbox, "", "", line::IPV4_FROM_WAN);
+        let config = format!(
+            "{}\n[[host]]\nname = \"{SECOND}\"\nprovider = \"sandbox\"\ntoken-file = \"second\"\n\
+             verify = true\nverify-servers = [\"{}\"]\nverify-timeout = \"5m\"\n{}\n",
+            home.read("config.toml"),
+            ear.local_addr().unwrap(),
+            line::IPV4_FROM_WAN
+        );
+        home.configure(&config);
+        home.secret("second", "s3cret-of-dev2");
+        let daemon = home.daemon();
+        let updates = |host: &str| {
+            let all = sandbox.updates();
+            all.iter().filter(|update| update.parameter("hostname") == Some(host)).count()
+        };
+        for n in 1..=3 {
+            let begun = Instant::now();
+            if n > 1 {
+                ip(&format!("addr add 198.51.100.{n}/32 dev wan"));
+                ip(&format!("addr del 198.51.100.{}/32 dev wan", n - 1));
+            }
+            wait_until("update", || updates(HOST) == n, || daemon.log());
+            assert!(n == 1 || begun.elapsed() < SOON, "{:?}\n{}", begun.elapsed(), daemon.log());
+        }
+        wait_until("the other host's", || updates(SECOND) == 3, || daemon.log());
+        drop(tcp);
     });
 }
