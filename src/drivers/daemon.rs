@@ -168,7 +168,7 @@ impl Daemon {
                     Event::Looked(looked) => break looked,
                     Event::Signal(_) => return self.stop().await,
                     event => {
-                        if let Some(exit) = self.note(&event) {
+                        if let Some(exit) = self.note(&event, true) {
                             return exit;
                         }
                     }
@@ -264,16 +264,16 @@ impl Daemon {
                     return Next::Look(occasion);
                 }
             }
-            event => return self.note(&event).map_or(Next::Nothing, Next::Exit),
+            event => return self.note(&event, false).map_or(Next::Nothing, Next::Exit),
         }
         Next::Nothing
     }
 
-    /// Notes an event that begins no look.
-    fn note(&mut self, event: &Event) -> Option<Exit> {
+    /// Notes an event that begins no look, or that happens during one.
+    fn note(&mut self, event: &Event, is_looking: bool) -> Option<Exit> {
         match event {
             Event::Feeding => {
-                let is_under_way = !self.engine.is_idle();
+                let is_under_way = is_looking || !self.engine.is_idle();
                 self.supervisor.feed_unless_hung(&self.engine.pulse, is_under_way);
             }
             Event::Heard if self.engine.is_idle() => return self.report(),
