@@ -7,7 +7,6 @@
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info, warn};
 
@@ -16,37 +15,15 @@ use super::signals::{SignalRequest, Signals, within_last_words};
 use super::{Setup, engine, err, news, summary};
 use crate::config::{self, Config};
 use crate::confine::Confinement;
-use crate::core::address::PerFamily;
-use crate::core::address::auto::Route;
-use crate::core::backoff::Backoff;
 use crate::core::exit::Exit;
 use crate::core::round::Occasion;
-use crate::os::clock::{Alarm, ClockJump, monotonic, spread, uptime};
+use crate::os::clock::{Alarm, ClockJump, monotonic, sleep_until, spread, uptime};
 use crate::os::kernel::{Changes, Watcher};
 use crate::os::supervisor::{Notice, Supervisor};
-use crate::round::{Engine, Looked};
-use crate::source::sights::{LONGEST_VERDICT, OUTSIDE_REST, Sights};
-use crate::source::snapshot::{self, Snapshot, SourceFacts};
+use crate::round::{Begun, Engine, Looked, Waiting};
+use crate::source::sights::Sights;
+use crate::source::snapshot::{self, Snapshot};
 use crate::state::{DAEMON, StateAccess, exposure};
-
-/// The longest time for which events may delay a round.
-const LONGEST_SETTLE: Duration = Duration::from_secs(1);
-
-/// The shortest time between two rounds that no person asked for.
-const LEAST_GAP: Duration = Duration::from_secs(1);
-
-/// How long after a look what it found is reported at the latest, although requests are under way.
-const FIRST_REPORT: Duration = Duration::from_secs(1);
-
-/// The occasion of a round that no person asked for.
-const BY_ITSELF: Occasion = Occasion {
-    by_event: false,
-    network_changed: false,
-    refresh: false,
-    retry_rejected: false,
-    reloaded: false,
-    by_itself: true,
-};
 
 /// Something that happened while the daemon waited.
 enum Event {
@@ -64,24 +41,6 @@ enum Event {
     Secrets,
     Signal(SignalRequest),
     Time,
-}
-
-/// Events for which no round has begun yet.
-#[derive(Clone, Copy, Debug)]
-struct Pending {
-    first: Instant,
-    /// The moment to check whether a round is due.
-    look_at: Instant,
-    /// Whether the last check found a wanted address that is still tentative.
-    awaits_verdict: bool,
-}
-
-impl Pending {
-    /// Delays the check by `settle` after an event, up to the longest allowed delay.
-    fn put_off(&mut self, settle: Duration, now: Instant) {
-        let longest = if self.awaits_verdict { LONGEST_VERDICT } else { LONGEST_SETTLE };
-        self.look_at = (now + settle).min(self.first + longest).max(now);
-    }
 }
 
 /// Keeps the hosts right until a signal says otherwise.
@@ -104,8 +63,8 @@ pub async fn run(setup: Setup) -> Exit {
     let status = summary::Status::default();
     supervisor.tell(Notice::Ready(&status.line()));
     let ears = Ears { signals, alarm, jump, watches };
-    let (news, config, silences) = (news::News::default(), common.config, 0);
-    let waiting = Waiting::new();
+    let (news, config) = (news::News::default(), common.config);
+    let waiting = Waiting::default();
     let is_in_round = false;
     let daemon = Daemon {
         engine,
@@ -115,7 +74,6 @@ pub async fn run(setup: Setup) -> Exit {
         status,
         told: String::new(),
         news,
-        silences,
         ears,
         waiting,
         is_in_round,
@@ -137,8 +95,6 @@ struct Daemon {
     /// The line that the supervisor was told last.
     told: String,
     news: news::News,
-    /// The number of looks in a row in which a source returned no address.
-    silences: u32,
     ears: Ears,
     waiting: Waiting,
     /// Whether the requests after the last look are not all answered.
@@ -158,9 +114,7 @@ impl Daemon {
     async fn serve(mut self) -> Exit {
         let mut occasion = Occasion::default();
         loop {
-            let begun = uptime();
-            // A route that appears during the look is news to a request that failed without it.
-            let routes = snapshot::routes().ok();
+            let begun = Begun { occasion, at: uptime(), routes: snapshot::routes().ok() };
             debug!(%occasion, "a round begins");
             let mut looking: Looking = Box::pin(self.engine.begin_look(occasion));
             let looked = loop {
@@ -182,7 +136,7 @@ impl Daemon {
             self.end_round();
             let sights = self.engine.look(*looked, occasion);
             self.is_in_round = true;
-            self.begin_to_wait(&sights, occasion, routes, begun);
+            self.begin_to_wait(&sights, begun);
             drop(sights);
             if self.engine.is_idle()
                 && let Some(exit) = self.report()
@@ -198,41 +152,35 @@ impl Daemon {
                 }
             };
             // The round sees a changed network, whatever began it; for later rounds that is no news.
-            let sees_news = self.waiting.sees_news(&self.engine);
-            occasion.network_changed = occasion.network_changed || sees_news;
+            occasion.network_changed = occasion.network_changed || self.sees_news();
         }
     }
 
-    /// Notes what a look has shown: until it differs, no new one is needed before its time.
-    fn begin_to_wait(
-        &mut self,
-        sights: &Sights,
-        occasion: Occasion,
-        routes: Option<PerFamily<Option<Route>>>,
-        begun: Duration,
-    ) {
+    /// Begins to wait for what differs from the last look.
+    fn begin_to_wait(&mut self, sights: &Sights, look: Begun) {
         let Self { engine, waiting, .. } = self;
-        let facts =
-            sights.snapshot().ok().map(|snapshot| SourceFacts::of(&engine.config, snapshot));
-        let spared = occasion.by_event && engine.report().spared_a_source();
-        if sights.is_silent(&engine.config) {
-            self.silences = self.silences.saturating_add(1);
-        } else if !spared {
-            self.silences = 0;
-        }
-        let report_by = (!engine.is_idle()).then(|| Instant::now() + FIRST_REPORT);
-        *waiting = Waiting { facts, routes, begun, spared, report_by, ..Waiting::new() };
-        self.set_deadline();
+        let known = (&*engine.config, engine.report());
+        waiting.begin(known, sights, look, engine.is_idle(), &engine.now(), spread());
         self.ears.watches.follow(&self.engine.config);
     }
 
-    /// Sets the moment of the next look by what is known now.
-    fn set_deadline(&mut self) {
+    /// Whether the network differs from that of the last look.
+    fn sees_news(&self) -> bool {
         let Self { engine, waiting, .. } = self;
-        let due = engine.report().next.map(|next| next.since(engine.clock.now()));
-        let interval = engine.config.daemon.interval;
-        let wait = rest(due, self.silences, waiting.spared).min(interval);
-        waiting.deadline = waiting.begun.saturating_add(interval).min(uptime() + wait);
+        let snapshot = Snapshot::take(&engine.config, &engine.memory().renewals);
+        snapshot.is_ok_and(|snapshot| waiting.sees_news(&engine.config, &snapshot))
+    }
+
+    /// The occasion of the look to begin when the wait is over, if one begins.
+    fn times_up(&mut self) -> Option<Occasion> {
+        let Self { engine, waiting, .. } = self;
+        let (config, now) = (Rc::clone(&engine.config), engine.now());
+        waiting.times_up(&config, &now, || {
+            let snapshot = Snapshot::take(&engine.config, &engine.memory().renewals).ok()?;
+            // The next poll decides; it has to know when renewals began again.
+            engine.renewals().take_up_beginnings(&snapshot.renewals);
+            Some(snapshot)
+        })
     }
 
     /// Waits for one event and decides what follows from it.
@@ -252,15 +200,18 @@ impl Daemon {
             }
             Event::ClockJumped => {
                 debug!("the clock was set");
-                return Next::Look(Occasion { network_changed: true, ..BY_ITSELF });
+                return Next::Look(Occasion { network_changed: true, ..Occasion::BY_ITSELF });
             }
             Event::Kernel(changes) => {
                 debug!(%changes, "the kernel told of a change");
-                self.waiting.note_event(settle);
+                self.waiting.note_event(settle, &self.engine.now());
             }
-            Event::Secrets => self.waiting.note_secrets(settle),
+            Event::Secrets => {
+                debug!("a secret file or a receipt changed");
+                self.waiting.note_secrets(settle, &self.engine.now());
+            }
             Event::Time => {
-                if let Some(occasion) = self.waiting.times_up(&mut self.engine) {
+                if let Some(occasion) = self.times_up() {
                     return Next::Look(occasion);
                 }
             }
@@ -299,9 +250,7 @@ impl Daemon {
             self.supervisor.tell(Notice::Status(&line));
             self.told = line;
         }
-        self.waiting.awaits_network = report.awaits_network();
-        self.waiting.report_by = None;
-        self.set_deadline();
+        self.waiting.note_report(&engine.config, report, &engine.now(), spread());
         if self.engine.is_idle() {
             self.end_round();
         }
@@ -312,7 +261,7 @@ impl Daemon {
 
     /// Whether something is not reported yet.
     fn has_news(&self) -> bool {
-        self.engine.save_by().is_some() || self.waiting.report_by.is_some()
+        self.engine.save_by().is_some() || self.waiting.report_by().is_some()
     }
 
     /// Notes that the round is over: all is answered, or a new look takes over what is not.
@@ -342,10 +291,10 @@ impl Daemon {
         }
         let Self { engine, ears, waiting, .. } = self;
         let is_idle = engine.is_idle();
-        let report_by = engine.save_by().into_iter().chain(waiting.report_by).min();
+        let report_by = engine.save_by().into_iter().chain(waiting.report_by()).min();
         let reporting = async {
             match report_by {
-                Some(moment) => tokio::time::sleep_until(moment.into()).await,
+                Some(moment) => sleep_until(moment).await,
                 None => std::future::pending().await,
             }
         };
@@ -359,7 +308,7 @@ impl Daemon {
                 () = ears.alarm.until(feeding) => Event::Feeding,
             };
         }
-        let deadline = waiting.next_check();
+        let deadline = waiting.next_check(&engine.now());
         // A flood of events must not hide the alarm.
         if deadline <= uptime() {
             return tokio::select! {
@@ -391,16 +340,6 @@ enum Next {
     Exit(Exit),
     Stop,
     Nothing,
-}
-
-/// The longest wait before the next round: until a decision is `due`, or shorter after `silences` or
-/// with a source `spared`.
-fn rest(due: Option<Duration>, silences: u32, spared: bool) -> Duration {
-    let due = due.map(|due| due.max(LEAST_GAP));
-    // At boot, names often do not resolve yet, and no event reports when they do.
-    let again = (silences > 0).then(|| Backoff::ORDINARY.delay(silences, Duration::ZERO, spread()));
-    let waits = [due, again, spared.then_some(OUTSIDE_REST)].into_iter().flatten();
-    waits.min().unwrap_or(Duration::MAX)
 }
 
 /// Logs the start and the warnings; from then on Homing is confined.
@@ -518,111 +457,5 @@ fn reload(engine: &mut Engine, path: &Path, confinement: &mut Confinement) -> bo
             confinement.explain(&engine.config);
             false
         }
-    }
-}
-
-/// The time between two looks.
-struct Waiting {
-    /// The facts that the sources of the last look used.
-    facts: Option<SourceFacts>,
-    /// The routes to the Internet when the last look began.
-    routes: Option<PerFamily<Option<Route>>>,
-    /// Whether a host waits for the network, so that other routes are news.
-    awaits_network: bool,
-    /// The uptime at which the last look began.
-    begun: Duration,
-    /// Whether it left out a source outside.
-    spared: bool,
-    /// The uptime at which the next look begins by itself.
-    deadline: Duration,
-    /// When what is new is reported although requests are under way.
-    report_by: Option<Instant>,
-    pending: Option<Pending>,
-    /// Something happened to a secret file or a receipt.
-    new_secrets: bool,
-}
-
-impl Waiting {
-    /// The time before the first look.
-    fn new() -> Self {
-        Self {
-            facts: None,
-            routes: None,
-            awaits_network: false,
-            begun: Duration::ZERO,
-            spared: false,
-            deadline: Duration::ZERO,
-            report_by: None,
-            pending: None,
-            new_secrets: false,
-        }
-    }
-
-    /// The uptime at which to check whether a look is due.
-    fn next_check(&self) -> Duration {
-        self.pending.map_or(self.deadline, |pending| {
-            let wait = pending.look_at.saturating_duration_since(Instant::now());
-            self.deadline.min(uptime().saturating_add(wait))
-        })
-    }
-
-    /// Notes a change that the kernel reported: the round waits until the kernel is quiet.
-    fn note_event(&mut self, settle: Duration) {
-        let now = Instant::now();
-        let pending =
-            self.pending.get_or_insert(Pending { first: now, look_at: now, awaits_verdict: false });
-        pending.put_off(settle, now);
-    }
-
-    /// Notes a change of a secret file: the look waits until the files are quiet, and keeps the least
-    /// gap to the last one.
-    fn note_secrets(&mut self, settle: Duration) {
-        debug!("a secret file or a receipt changed");
-        self.new_secrets = true;
-        let rest = LEAST_GAP.saturating_sub(uptime().saturating_sub(self.begun));
-        self.note_event(settle.max(rest));
-    }
-
-    /// The occasion of the round to begin when the wait is over; `None` when no round begins yet.
-    fn times_up(&mut self, engine: &mut Engine) -> Option<Occasion> {
-        let by_time = uptime() >= self.deadline;
-        let Some(mut pending) = self.pending.take() else {
-            return by_time.then_some(BY_ITSELF);
-        };
-        // A person changed the file, so the round counts as asked for, as after a signal.
-        if self.new_secrets {
-            return Some(Occasion::default());
-        }
-        let Ok(snapshot) = Snapshot::take(&engine.config, &engine.memory().renewals) else {
-            return Some(BY_ITSELF);
-        };
-        // The next poll decides; it has to know when renewals began again.
-        engine.renewals().take_up_beginnings(&snapshot.renewals);
-        let facts = SourceFacts::of(&engine.config, &snapshot);
-        if !self.is_news(&facts, &snapshot) {
-            return by_time.then_some(BY_ITSELF);
-        }
-        let waited = pending.first.elapsed();
-        if facts.awaits_verdict() && waited < LONGEST_VERDICT && !by_time {
-            // The next event may be the verdict; without one, the next check is when the wait is over.
-            pending.awaits_verdict = true;
-            pending.look_at = pending.first + LONGEST_VERDICT;
-            self.pending = Some(pending);
-            return None;
-        }
-        Some(Occasion { by_event: !by_time, network_changed: true, ..BY_ITSELF })
-    }
-
-    /// Whether the network differs from that of the last round.
-    fn sees_news(&self, engine: &Engine) -> bool {
-        let snapshot = Snapshot::take(&engine.config, &engine.memory().renewals);
-        snapshot.is_ok_and(|now| self.is_news(&SourceFacts::of(&engine.config, &now), &now))
-    }
-
-    /// Whether `snapshot`, of which the sources use `facts`, differs from the last round's.
-    fn is_news(&self, facts: &SourceFacts, snapshot: &Snapshot) -> bool {
-        self.facts.as_ref() != Some(facts)
-            || self.awaits_network
-                && self.routes.as_ref().is_some_and(|routes| *routes != snapshot.kernels_routes)
     }
 }

@@ -114,6 +114,14 @@ pub fn monotonic() -> Duration {
     shown_by(ClockId::Monotonic)
 }
 
+/// Waits until [`monotonic`] is `moment`.
+pub async fn sleep_until(moment: Duration) {
+    let wait = moment.saturating_sub(monotonic());
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+}
+
 fn shown_by(clock: ClockId) -> Duration {
     Duration::try_from(clock_gettime(clock)).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::way::{Carrying, moment, wait_until};
+use super::way::{Carrying, moment};
 use super::{hook, tokens, verify};
 use crate::core::outcome::{Fault, Outcome};
 use crate::core::plan::{Details, Request};
@@ -10,6 +10,7 @@ use crate::core::protocol::step::ZoneAnswer;
 use crate::core::protocol::talk::{Job, Talk, ZoneJob, ZoneTalk};
 use crate::core::protocol::{Credential, Verdict};
 use crate::core::round::{Answer, Subject, Task};
+use crate::os::clock::sleep_until;
 use crate::provider::carry::Carrier;
 
 impl Carrying {
@@ -17,13 +18,13 @@ impl Carrying {
     pub async fn carry(self, task: Task) -> Answer {
         match task {
             Task::Update { subject, credential, request, not_before } => {
-                wait_until(not_before).await;
+                sleep_until(not_before.unwrap_or_default()).await;
                 let verdict = self.update(&subject, &credential, &request).await;
                 let_connection_settle().await;
                 Answer::Update(verdict)
             }
             Task::Zone { subject, credential, details, not_before } => {
-                wait_until(not_before).await;
+                sleep_until(not_before.unwrap_or_default()).await;
                 self.zone(&subject, &credential, &details).await
             }
             Task::Look { cases, whom, limit } => {

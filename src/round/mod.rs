@@ -10,18 +10,20 @@ mod hook;
 mod places;
 mod tokens;
 mod verify;
+mod waiting;
 mod way;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 pub use self::credentials::CredentialReader;
 pub use self::places::take_places;
+pub use self::waiting::{Begun, Waiting};
 
 use crate::config::problems::shown_path;
 use crate::config::{Config, HostConfig};
@@ -35,9 +37,9 @@ use crate::core::round::{
 };
 use crate::core::veil::Veil;
 use crate::net::http::{Clients, server_of};
-use crate::os::clock::{Clock, monotonic, spread, uptime};
+use crate::os::clock::{Clock, monotonic, sleep_until, spread, uptime};
 use crate::os::supervisor::Pulse;
-use crate::os::waiting::Waiting;
+use crate::os::waiting::Waiting as Speaker;
 use crate::provider::hosts_file::read_hosts_file;
 use crate::source::sights::{self, Asked, Sights};
 use crate::source::snapshot::Wanted;
@@ -62,7 +64,7 @@ pub struct Engine {
     /// The clock.
     pub clock: Clock,
     /// Whether to say what a round is waiting for.
-    pub waiting: Waiting,
+    pub waiting: Speaker,
     /// The steps of its rounds, which show a watchdog that they go on.
     pub pulse: Pulse,
     asked: Asked,
@@ -74,8 +76,8 @@ pub struct Engine {
     requests: FuturesUnordered<Carried>,
     /// All other errands; they end with the program.
     others: FuturesUnordered<Carried>,
-    /// Since when something was learnt that is not saved.
-    unsaved_since: Option<Instant>,
+    /// Since when something was learnt that is not saved, by the steady clock.
+    unsaved_since: Option<Duration>,
     /// How long that may wait: a state of ten thousand hosts takes its time.
     save_lag: Duration,
 }
@@ -85,7 +87,7 @@ pub type Looked = (Sights, Asked);
 
 impl Engine {
     /// An engine for `config` whose rounds are `round`.
-    pub fn new(config: Config, round: Round, store: Store, clock: Clock, waiting: Waiting) -> Self {
+    pub fn new(config: Config, round: Round, store: Store, clock: Clock, waiting: Speaker) -> Self {
         let clients = Rc::new(Clients::new(clock.is_set()));
         Self {
             config: Rc::new(config),
@@ -133,11 +135,11 @@ impl Engine {
     /// Waits until nothing is under way, and saves.
     pub async fn finish(&mut self) {
         loop {
-            let lag = self.save_by().unwrap_or_else(Instant::now).into();
+            let lag = self.save_by();
             tokio::select! {
                 biased;
                 was_heard = self.heard() => if !was_heard { break },
-                () = tokio::time::sleep_until(lag), if self.unsaved_since.is_some() => self.save(),
+                () = sleep_until(lag.unwrap_or_default()), if lag.is_some() => self.save(),
             }
         }
         self.end();
@@ -193,12 +195,12 @@ impl Engine {
             self.save();
         }
         // A refusal that is saved is still to be reported.
-        self.unsaved_since.get_or_insert_with(Instant::now);
+        self.unsaved_since.get_or_insert_with(monotonic);
         true
     }
 
-    /// The moment at which what was learnt is to be saved, if anything was.
-    pub fn save_by(&self) -> Option<Instant> {
+    /// The moment by the steady clock at which what was learnt is to be saved, if anything was.
+    pub fn save_by(&self) -> Option<Duration> {
         self.unsaved_since.map(|since| since + self.save_lag)
     }
 
@@ -223,11 +225,11 @@ impl Engine {
     /// Saves the memory if it changed; a failure is reported.
     pub fn save(&mut self) {
         self.unsaved_since = None;
-        let begun = Instant::now();
+        let begun = monotonic();
         if let Err(error) = self.store.save(&self.round.memory) {
             self.round.report.storage_problem = Some(error.to_string());
         }
-        self.save_lag = SAVE_LAG.max(begun.elapsed() * 10);
+        self.save_lag = SAVE_LAG.max(monotonic().saturating_sub(begun) * 10);
     }
 
     /// The present moment, by every clock.

@@ -9,7 +9,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use super::credentials::receipt_of;
-use super::way::{Carrying, wait_until};
+use super::way::Carrying;
 use crate::config::HostConfig;
 use crate::core::address::PerFamily;
 use crate::core::address::interface::InterfaceName;
@@ -20,6 +20,7 @@ use crate::core::token::desec::audit::judge_policies;
 use crate::core::token::finding::Finding;
 use crate::core::token::{Duty, Key, TokenId, full_name};
 use crate::net::interface::Uplink;
+use crate::os::clock::sleep_until;
 use crate::provider::Trouble;
 use crate::provider::desec::{Account, RecordSet};
 
@@ -34,7 +35,7 @@ type Findings = Result<Vec<Finding>, Trouble>;
 
 /// Sends one request that changes nothing.
 pub async fn greet(carrying: &Carrying, holder: &Holder) -> Answer {
-    wait_until(holder.not_before).await;
+    sleep_until(holder.not_before.unwrap_or_default()).await;
     let Some((account, bind)) = account(carrying, holder) else { return Answer::Token(None) };
     let greeting = async { account.greet().await.map(|()| Vec::new()) };
     answer(bind, in_time(carrying, holder, pin!(greeting)).await)
@@ -42,7 +43,7 @@ pub async fn greet(carrying: &Carrying, holder: &Holder) -> Answer {
 
 /// Finds out what a token could do beyond its job.
 pub async fn check(carrying: &Carrying, holder: &Holder) -> Answer {
-    wait_until(holder.not_before).await;
+    sleep_until(holder.not_before.unwrap_or_default()).await;
     let Some((account, bind)) = account(carrying, holder) else { return Answer::Token(None) };
     let case = TokenCase::of(holder, &carrying.config.hosts);
     let findings = in_time(carrying, holder, pin!(case.findings(&account))).await;

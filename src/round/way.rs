@@ -1,12 +1,11 @@
 //! What every errand needs on its way: the configuration, the clients and the clock of its look.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::config::Config;
 use crate::core::protocol::step::Moment;
 use crate::net::http::Clients;
-use crate::os::clock::{Clock, monotonic, nonce};
+use crate::os::clock::{Clock, nonce};
 use crate::os::waiting::Waiting;
 
 /// What an errand needs besides its task.
@@ -19,14 +18,6 @@ pub struct Carrying {
     pub clock: Clock,
     /// Whether to say what is waited for.
     pub waiting: Waiting,
-}
-
-/// Waits until a moment of the steady clock.
-pub async fn wait_until(moment: Option<Duration>) {
-    let wait = moment.unwrap_or_default().saturating_sub(monotonic());
-    if !wait.is_zero() {
-        tokio::time::sleep(wait).await;
-    }
 }
 
 /// The moment of a conversation, with a random number for its signatures.

@@ -1,14 +1,11 @@
 //! The process on a simulated machine: the daemon's loop over the real rounds, in a time of its own.
 //!
-//! A copy of the shell's decisions and nothing else: what begins a look, when it is reported and saved,
-//! and how long to wait (`src/drivers/daemon.rs`, `src/round/mod.rs`).
+//! How long to wait is decided as in the daemon (`src/round/waiting.rs`); when what is learnt is saved is
+//! a copy of the shell's (`src/round/mod.rs`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use homing::core::address::PerFamily;
-use homing::core::address::auto::Route;
-use homing::core::backoff::Backoff;
 use homing::core::outcome::{Fault, Outcome, Silence};
 use homing::core::plan::{Details, Request};
 use homing::core::protocol::step::{Ask, Heard, Moment, Step};
@@ -16,29 +13,16 @@ use homing::core::protocol::talk::{Job, Talk, ZoneJob, ZoneTalk};
 use homing::core::protocol::{
     Answer as HttpAnswer, Authorization, Credential, HttpRequest, Verdict, desec,
 };
-use homing::core::round::{Answer, Occasion, Round, Subject};
+use homing::core::round::{Answer, Round, Subject};
 
 use homing::os::clock::Clock;
-use homing::source::sights::{Asked, LONGEST_VERDICT, OUTSIDE_REST};
-use homing::source::snapshot::SourceFacts;
+use homing::round::{Begun, Waiting};
+use homing::source::sights::Asked;
 
-use super::{Millis, SECOND};
+use super::Millis;
 
-/// The daemon's own constants.
-pub const LONGEST_SETTLE: Millis = SECOND;
-pub const LEAST_GAP: Millis = SECOND;
-pub const FIRST_REPORT: Millis = SECOND;
-pub const SAVE_LAG: Millis = 100;
-
-/// The occasion of a round that no person asked for.
-pub const BY_ITSELF: Occasion = Occasion {
-    by_event: false,
-    network_changed: false,
-    refresh: false,
-    retry_rejected: false,
-    reloaded: false,
-    by_itself: true,
-};
+/// The longest delay of a save behind its answer, as in `src/round/mod.rs`.
+const SAVE_LAG: Millis = 100;
 
 /// A signal that a person sends.
 #[derive(Clone, Copy, Debug)]
@@ -49,69 +33,12 @@ pub enum Signal {
     Reload,
 }
 
-/// Events for which no look has begun yet; moments by the steady clock.
-#[derive(Clone, Copy, Debug)]
-pub struct Pending {
-    pub first: Millis,
-    pub look_at: Millis,
-    pub awaits_verdict: bool,
-}
-
-impl Pending {
-    fn put_off(&mut self, settle: Millis, now: Millis) {
-        let verdict = millis(LONGEST_VERDICT);
-        let longest = if self.awaits_verdict { verdict } else { LONGEST_SETTLE };
-        self.look_at = (now + settle).min(self.first + longest).max(now);
-    }
-}
-
-/// The time between two looks.
-#[derive(Default)]
-pub struct Waiting {
-    pub facts: Option<SourceFacts>,
-    pub routes: Option<PerFamily<Option<Route>>>,
-    pub awaits_network: bool,
-    /// By the uptime, as the deadline.
-    pub begun: Millis,
-    pub spared: bool,
-    pub deadline: Millis,
-    /// By the steady clock.
-    pub report_by: Option<Millis>,
-    pub pending: Option<Pending>,
-    pub new_secrets: bool,
-}
-
-impl Waiting {
-    /// Notes a change that the kernel reported.
-    pub fn note_event(&mut self, settle: Millis, steady: Millis) {
-        let new = Pending { first: steady, look_at: steady, awaits_verdict: false };
-        self.pending.get_or_insert(new).put_off(settle, steady);
-    }
-
-    /// Notes a change of a secret file.
-    pub fn note_secrets(&mut self, settle: Millis, steady: Millis, uptime: Millis) {
-        self.new_secrets = true;
-        let rest = LEAST_GAP.saturating_sub(uptime.saturating_sub(self.begun));
-        self.note_event(settle.max(rest), steady);
-    }
-}
-
-/// The longest wait before the next look.
-pub fn rest(due: Option<Millis>, silences: u32, spared: bool, spread: f64) -> Millis {
-    let due = due.map(|due| due.max(LEAST_GAP));
-    let again =
-        (silences > 0).then(|| millis(Backoff::ORDINARY.delay(silences, Duration::ZERO, spread)));
-    let spared = spared.then_some(millis(OUTSIDE_REST));
-    [due, again, spared].into_iter().flatten().min().unwrap_or(Millis::MAX)
-}
-
 /// A look at the sources that is not over.
 #[derive(Clone)]
 pub struct Looking {
-    pub occasion: Occasion,
-    /// When it began: by the true time, the uptime and the steady clock.
-    pub begun: (Millis, Millis, Millis),
-    pub routes: PerFamily<Option<Route>>,
+    pub look: Begun,
+    /// When it began: by the true time and the steady clock.
+    pub begun: (Millis, Millis),
 }
 
 /// The process.
@@ -125,7 +52,6 @@ pub struct Process {
     pub looking: Option<Looking>,
     /// When the last look that is over began, by the true time.
     pub looked: Millis,
-    pub silences: u32,
     /// By the steady clock.
     pub unsaved_since: Option<Millis>,
     /// What is under way, by the number of its errand.
@@ -146,7 +72,7 @@ impl Process {
     /// When what was learnt is to be saved and reported, by the steady clock.
     pub fn report_by(&self) -> Option<Millis> {
         let save_by = self.unsaved_since.map(|since| since + SAVE_LAG);
-        save_by.into_iter().chain(self.waiting.report_by).min()
+        save_by.into_iter().chain(self.waiting.report_by().map(millis)).min()
     }
 }
 
@@ -257,6 +183,7 @@ impl Conversation {
     }
 }
 
+/// Whole milliseconds, rounded up: what is due then is due.
 pub fn millis(duration: Duration) -> Millis {
-    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+    Millis::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(Millis::MAX)
 }

@@ -25,6 +25,7 @@ use homing::core::time::Timestamp;
 use homing::core::token::upkeep::NoTerms;
 use homing::net::http::server_of;
 use homing::os::clock::{Clock, is_set};
+use homing::round::{Begun, Waiting};
 use homing::source::outside::ServiceAnswers;
 use homing::source::sights::{self, LONGEST_VERDICT, Sights};
 use homing::source::snapshot::{Snapshot, SourceFacts, Wanted};
@@ -33,10 +34,7 @@ use homing::state::{memory_in, write_text};
 use super::faults::{CYCLE, Fault, Kind};
 use super::journal::{Figures, Journal};
 use super::kernel::{CHECK, Kernel, Prefix};
-use super::machine::{
-    BY_ITSELF, Conversation, FIRST_REPORT, Looking, Next, Process, Signal, Topic, Waiting, millis,
-    rest,
-};
+use super::machine::{Conversation, Looking, Next, Process, Signal, Topic, millis};
 use super::providers::desec::Desec;
 use super::providers::dyndns2::Dyndns2;
 use super::providers::records::RecordApi;
@@ -757,7 +755,6 @@ impl World {
             waiting: Waiting::default(),
             looking: None,
             looked: self.now,
-            silences: 0,
             unsaved_since: None,
             errands: BTreeMap::new(),
             signals: std::collections::VecDeque::new(),
@@ -775,9 +772,9 @@ impl World {
     fn begin_look(&mut self, process: &mut Process, occasion: Occasion) {
         let now = self.now_of(process);
         process.round.set_clock(&now);
-        let begun = (self.now, self.uptime(), self.steady());
-        let routes = self.kernel.routes(self.steady());
-        process.looking = Some(Looking { occasion, begun, routes });
+        let routes = Some(self.kernel.routes(self.steady()));
+        let look = Begun { occasion, at: now.uptime, routes };
+        process.looking = Some(Looking { look, begun: (self.now, self.steady()) });
         self.after(0, Event::Look(process.number));
     }
 
@@ -786,11 +783,12 @@ impl World {
     }
 
     fn look(&mut self, process: &mut Process) {
-        let Some(Looking { occasion, begun, .. }) = process.looking.clone() else { return };
+        let Some(Looking { look, begun }) = process.looking.clone() else { return };
+        let occasion = look.occasion;
         let snapshot = self.snapshot(process);
         let patience = if occasion.by_event { 0 } else { millis(LONGEST_VERDICT) };
         let config = Rc::clone(&self.config);
-        if self.steady() < begun.2 + patience
+        if self.steady() < begun.1 + patience
             && SourceFacts::of(&config, &snapshot).awaits_verdict()
         {
             return self.after(100, Event::Look(process.number));
@@ -865,37 +863,22 @@ impl World {
     }
 
     fn looked(&mut self, process: &mut Process, sights: &Sights) -> Result<(), String> {
-        let Some(Looking { occasion, begun, routes }) = process.looking.take() else {
+        let Some(Looking { look: begun, begun: (at, _) }) = process.looking.take() else {
             return Ok(());
         };
         self.journal.figures.looks += 1;
-        if process.unsaved_since.is_some() || process.waiting.report_by.is_some() {
+        if process.unsaved_since.is_some() || process.waiting.report_by().is_some() {
             self.report(process);
         }
-        process.looked = begun.0;
+        process.looked = at;
         let now = self.now_of(process);
-        let look = self.observe(process, sights, occasion, &now);
+        let look = self.observe(process, sights, begun.occasion, &now);
         let spread = self.chance.spread();
         process.round.look(look, &now, spread);
         self.advance(process)?;
-        // As in `begin_to_wait`.
-        let facts = sights.snapshot().ok().map(|snapshot| SourceFacts::of(&self.config, snapshot));
-        let spared = occasion.by_event && process.round.report.spared_a_source();
-        if sights.is_silent(&self.config) {
-            process.silences = process.silences.saturating_add(1);
-        } else if !spared {
-            process.silences = 0;
-        }
-        let report_by = (!process.is_idle()).then(|| self.steady() + FIRST_REPORT);
-        process.waiting = Waiting {
-            facts,
-            routes: Some(routes),
-            begun: begun.1,
-            spared,
-            report_by,
-            ..Waiting::default()
-        };
-        self.set_deadline(process);
+        let (known, is_idle) = ((&*self.config, &process.round.report), process.is_idle());
+        let spread = self.chance.spread();
+        process.waiting.begin(known, sights, begun, is_idle, &now, spread);
         if process.is_idle() {
             self.report(process);
         }
@@ -1193,20 +1176,9 @@ impl World {
         self.save(process);
         let now = self.now_of(process);
         process.round.end(&now);
-        process.waiting.awaits_network = process.round.report.awaits_network();
-        process.waiting.report_by = None;
-        self.set_deadline(process);
-        process.round.begin_news();
-    }
-
-    fn set_deadline(&mut self, process: &mut Process) {
-        let wall = self.now_of(process).wall;
-        let due = process.round.report.next.map(|next| millis(next.since(wall)));
-        let interval = millis(self.config.daemon.interval);
         let spread = self.chance.spread();
-        let wait = rest(due, process.silences, process.waiting.spared, spread).min(interval);
-        let waiting = &mut process.waiting;
-        waiting.deadline = (waiting.begun + interval).min(self.uptime() + wait);
+        process.waiting.note_report(&self.config, &process.round.report, &now, spread);
+        process.round.begin_news();
     }
 
     /// Lets the process take note of everything that it waits for.
@@ -1230,8 +1202,7 @@ impl World {
 
     /// The occasion of the look that is due, if one is.
     fn next_look(&mut self, process: &mut Process) -> Option<Occasion> {
-        let (steady, uptime) = (self.steady(), self.uptime());
-        let settle = millis(self.config.daemon.settle);
+        let (now, settle) = (self.now_of(process), self.config.daemon.settle);
         match process.signals.pop_front() {
             Some(Signal::Round) => return Some(Occasion::default()),
             Some(Signal::Reload) => {
@@ -1241,58 +1212,33 @@ impl World {
             None => {}
         }
         if std::mem::take(&mut process.secrets_told) {
-            process.waiting.note_secrets(settle, steady, uptime);
+            process.waiting.note_secrets(settle, &now);
         }
         if std::mem::take(&mut process.kernel_told) {
-            process.waiting.note_event(settle, steady);
+            process.waiting.note_event(settle, &now);
         }
         if std::mem::take(&mut process.clock_jumped) {
-            return Some(Occasion { network_changed: true, ..BY_ITSELF });
+            return Some(Occasion { network_changed: true, ..Occasion::BY_ITSELF });
         }
-        if uptime < self.next_check(process) {
+        if now.uptime < process.waiting.next_check(&now) {
             return None;
-        }
-        // As in `times_up`.
-        let by_time = uptime >= process.waiting.deadline;
-        let Some(mut pending) = process.waiting.pending.take() else {
-            return by_time.then_some(BY_ITSELF);
-        };
-        if process.waiting.new_secrets {
-            return Some(Occasion::default());
         }
         let snapshot = self.snapshot(process);
-        process.round.memory.renewals.take_up_beginnings(&snapshot.renewals);
-        let facts = SourceFacts::of(&self.config, &snapshot);
-        if !is_news(process, &facts, &snapshot) {
-            return by_time.then_some(BY_ITSELF);
-        }
-        let verdict = millis(LONGEST_VERDICT);
-        if facts.awaits_verdict() && steady < pending.first + verdict && !by_time {
-            pending.awaits_verdict = true;
-            pending.look_at = pending.first + verdict;
-            process.waiting.pending = Some(pending);
-            return None;
-        }
-        Some(Occasion { by_event: !by_time, network_changed: true, ..BY_ITSELF })
+        let renewals = &mut process.round.memory.renewals;
+        process.waiting.times_up(&self.config, &now, || {
+            renewals.take_up_beginnings(&snapshot.renewals);
+            Some(snapshot)
+        })
     }
 
     fn sees_news(&self, process: &Process) -> bool {
-        let snapshot = self.snapshot(process);
-        is_news(process, &SourceFacts::of(&self.config, &snapshot), &snapshot)
-    }
-
-    /// The uptime at which a look may be due.
-    fn next_check(&self, process: &Process) -> Millis {
-        let Waiting { deadline, pending, .. } = &process.waiting;
-        pending.as_ref().map_or(*deadline, |pending| {
-            let wait = pending.look_at.saturating_sub(self.steady());
-            (*deadline).min(self.uptime() + wait)
-        })
+        process.waiting.sees_news(&self.config, &self.snapshot(process))
     }
 
     fn plan_to_wake(&mut self, process: &mut Process) {
         let report = process.report_by().map(|by| self.now + by.saturating_sub(self.steady()));
-        let check = process.looking.is_none().then(|| self.boot_at + self.next_check(process));
+        let next_check = || millis(process.waiting.next_check(&self.now_of(process)));
+        let check = process.looking.is_none().then(|| self.boot_at + next_check());
         let Some(wake) = report.into_iter().chain(check).min() else { return };
         if process.wake_at.is_none_or(|at| wake < at) {
             process.wake_at = Some(wake);
@@ -1350,10 +1296,11 @@ impl World {
         let mut reports = process.round.report.hosts.iter();
         let report = reports.find(|report| report.key.host == *name);
         let next = process.round.report.next.map(|next| next.since(self.now_of(process).wall));
-        let wait = process.waiting.deadline.saturating_sub(self.uptime());
+        let check = millis(process.waiting.next_check(&self.now_of(process)));
+        let wait = check.saturating_sub(self.uptime());
         let errands = process.errands.len();
         format!(
-            "{entry:?}\nseen {:?}\nstep {:?}\nnext {next:?}, deadline in {wait} ms, {errands} errands",
+            "{entry:?}\nseen {:?}\nstep {:?}\nnext {next:?}, checked in {wait} ms, {errands} errands",
             report.map(|report| &report.seen),
             report.map(|report| &report.step),
         )
@@ -1399,14 +1346,6 @@ fn subjects(config: &Config) -> Vec<Subject> {
         }
     });
     each.collect()
-}
-
-/// Whether `facts` of `snapshot` differ from those of the last look.
-fn is_news(process: &Process, facts: &SourceFacts, snapshot: &Snapshot) -> bool {
-    let Waiting { facts: known, routes, awaits_network, .. } = &process.waiting;
-    known.as_ref() != Some(facts)
-        || *awaits_network
-            && routes.as_ref().is_some_and(|routes| *routes != snapshot.kernels_routes)
 }
 
 /// Whether a source is an interface that has only a private address.

@@ -88,6 +88,18 @@ pub struct Occasion {
     pub by_itself: bool,
 }
 
+impl Occasion {
+    /// A look that no person asked for.
+    pub const BY_ITSELF: Self = Self {
+        by_event: false,
+        network_changed: false,
+        refresh: false,
+        retry_rejected: false,
+        reloaded: false,
+        by_itself: true,
+    };
+}
+
 /// Writes whether an event began the round, and the wishes: `by_event: false, refresh: true`.
 impl fmt::Display for Occasion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
