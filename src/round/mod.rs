@@ -7,14 +7,13 @@ mod carry;
 mod credentials;
 mod drafts;
 mod hook;
+mod observe;
 mod places;
 mod tokens;
 mod verify;
 mod waiting;
 mod way;
 
-use std::collections::BTreeSet;
-use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,27 +21,23 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 pub use self::credentials::CredentialReader;
+pub use self::observe::{look_of, subjects};
 pub use self::places::take_places;
 pub use self::waiting::{Begun, Waiting};
 
-use crate::config::problems::shown_path;
 use crate::config::{Config, HostConfig};
-use crate::core::address::PerFamily;
 use crate::core::address::renewal::Renewals;
 use crate::core::address::standing;
 use crate::core::memory::Memory;
 use crate::core::round::{
-    Answer, Errand, FileText, HostAccess, Look, Now, Observed, Occasion, Report, Round, Subject,
-    Task,
+    Answer, Errand, HostAccess, Look, Now, Occasion, Report, Round, Subject, Task,
 };
 use crate::core::veil::Veil;
-use crate::net::http::{Clients, server_of};
+use crate::net::http::Clients;
 use crate::os::clock::{Clock, monotonic, sleep_until, spread, uptime};
 use crate::os::supervisor::Pulse;
 use crate::os::waiting::Waiting as Speaker;
-use crate::provider::hosts_file::read_hosts_file;
 use crate::source::sights::{self, Asked, Sights};
-use crate::source::snapshot::Wanted;
 use crate::state::Store;
 
 /// The longest delay of a save behind its answer while requests are under way: a crash in that time
@@ -168,6 +163,9 @@ impl Engine {
         self.pulse.beat();
         let (sights, look) = self.observed(looked, occasion);
         self.round.look(look, &self.now(), spread());
+        if !self.memory().services.is_empty() {
+            self.round.keep_services(&sights::services(&self.config));
+        }
         self.advance();
         sights
     }
@@ -284,102 +282,30 @@ impl Engine {
     fn observed(&mut self, looked: Looked, occasion: Occasion) -> (Sights, Look) {
         let (mut sights, asked) = looked;
         self.asked = asked;
+        let config = Rc::clone(&self.config);
+        let hosts = accesses(&config, &self.store);
         if sights.has_complaints() {
-            sights.hide(&mut veil(&self.config, &self.store));
+            let mut veil = Veil::default();
+            let known = hosts.iter().filter_map(|(_, access)| access.as_ref().ok());
+            known.for_each(|access| veil.add(&access.credential.secret));
+            sights.hide(&mut veil);
         }
         let now = self.now();
-        let config = Rc::clone(&self.config);
-        let accesses = accesses(&config, &self.store);
         let servers = credentials::servers(&config, &self.store, self.memory());
-        self.round.begin(&accesses, servers, occasion, &now);
-        let mut detours = BTreeSet::new();
-        let mut hosts = Vec::with_capacity(accesses.len());
-        let mut files: Vec<(&Path, FileText)> = Vec::new();
-        for ((subject, access), host) in accesses.into_iter().zip(&config.hosts) {
-            let is_local = subject.provider.manners().is_local();
-            let path = host.path.as_deref().filter(|_| is_local);
-            let file = path.map(|path| match files.iter().find(|(known, _)| *known == path) {
-                Some((_, text)) => Rc::clone(text),
-                None => {
-                    files.push((path, Rc::new(read_hosts_file(path))));
-                    Rc::clone(&files[files.len() - 1].1)
-                }
-            });
-            let set = self.round.set_of(&subject, file.as_ref());
-            let wanted =
-                |family| Wanted { config: &config, host, family, set_now: set[family].as_ref() };
-            let seen = PerFamily::from_fn(|family| sights.seen(wanted(family)));
-            let around = seen.iter();
-            detours.extend(around.filter_map(|(family, seen)| sights.detour(wanted(family), seen)));
-            let store = &self.store;
-            let access = access.map_err(|problem| {
-                let hash = store.fingerprint(&[problem.as_bytes()]);
-                (problem, hash)
-            });
-            hosts.push(Observed { subject, access, seen, file });
-        }
-        let look = Look {
-            hosts,
-            occasion,
-            interval: config.daemon.interval,
-            lessons: sights.lessons(&config),
-            services: sights::services(&config),
-            renewals: sights.snapshot().ok().map(|snapshot| snapshot.renewals.clone()),
-            detours,
-        };
+        self.round.begin(&hosts, servers, occasion, &now);
+        let hash = |problem: &str| self.store.fingerprint(&[problem.as_bytes()]);
+        let look = look_of(&config, &sights, &self.round, hosts, occasion, hash);
         (sights, look)
     }
 }
 
-/// The secrets of all hosts, to be hidden in messages.
-fn veil(config: &Config, store: &Store) -> Veil {
-    let mut veil = Veil::default();
-    let mut reader = CredentialReader::new(store);
-    for host in &config.hosts {
-        if let Ok(access) = reader.access(host, &config.providers[host.provider]) {
-            veil.add(&access.credential.secret);
-        }
-    }
-    veil
-}
-
-/// Every host of `config` as rounds know it, with its access or what is wrong with its secret.
+/// Every host of `config` with its access, or what is wrong with its secret.
 fn accesses(config: &Config, store: &Store) -> Vec<(Subject, Result<HostAccess, String>)> {
-    let mut counts = vec![0_usize; config.providers.len()];
-    config.hosts.iter().for_each(|host| counts[host.provider] += 1);
-    let known: Vec<(Rc<str>, Rc<str>)> = config
-        .providers
-        .iter()
-        .zip(&counts)
-        .map(|(provider, count)| match count {
-            0 => Default::default(),
-            _ => (provider.place().into(), server(provider).into()),
-        })
-        .collect();
     let mut reader = CredentialReader::new(store);
-    let subject = |(at, host): (usize, &HostConfig)| {
-        let provider = &config.providers[host.provider];
-        let (place, server) = &known[host.provider];
-        let subject = Subject {
-            at,
-            host: Rc::clone(&host.host),
-            provider: Rc::clone(provider),
-            server: Rc::clone(server),
-            place: Rc::clone(place),
-            path: host.path.as_deref().map(|path| shown_path(path).into()),
-            has_company: counts[host.provider] > 1,
-            has_hook: !host.on_change.is_empty(),
-            is_verified: host.verify.is_some(),
-            strict_token: host.strict_token,
-        };
-        (subject, reader.access(host, provider))
+    let hosts = subjects(config).into_iter().zip(&config.hosts);
+    let access = |(subject, host): (Subject, &HostConfig)| {
+        let access = reader.access(host, &subject.provider);
+        (subject, access)
     };
-    config.hosts.iter().enumerate().map(subject).collect()
-}
-
-/// The server whose limits count: deSEC's update and API hosts share theirs. A file is its own.
-fn server(provider: &crate::core::provider::Provider) -> String {
-    let url = provider.api_url.as_deref().or(provider.update_url.as_deref());
-    let name_server = || provider.name_server.as_ref().map(ToString::to_string);
-    url.map(server_of).or_else(name_server).unwrap_or_else(|| provider.name.to_string())
+    hosts.map(access).collect()
 }

@@ -23,12 +23,11 @@ use homing::core::secret::{Fingerprint, Secret};
 use homing::core::source::{Outside, Service as Teller};
 use homing::core::time::Timestamp;
 use homing::core::token::upkeep::NoTerms;
-use homing::net::http::server_of;
 use homing::os::clock::{Clock, is_set};
-use homing::round::{Begun, Waiting};
+use homing::round::{Begun, Waiting, look_of, subjects};
 use homing::source::outside::ServiceAnswers;
 use homing::source::sights::{self, LONGEST_VERDICT, Sights};
-use homing::source::snapshot::{Snapshot, SourceFacts, Wanted};
+use homing::source::snapshot::{Snapshot, SourceFacts};
 use homing::state::{memory_in, write_text};
 
 use super::faults::{CYCLE, Fault, Kind};
@@ -875,6 +874,7 @@ impl World {
         let look = self.observe(process, sights, begun.occasion, &now);
         let spread = self.chance.spread();
         process.round.look(look, &now, spread);
+        process.round.keep_services(&sights::services(&self.config));
         self.advance(process)?;
         let (known, is_idle) = ((&*self.config, &process.round.report), process.is_idle());
         let spread = self.chance.spread();
@@ -898,28 +898,12 @@ impl World {
         let known = known.filter(|it| process.round.memory.servers.contains_key(&*it.name));
         let servers = known.map(|it| (it.name.to_string(), hash(&[&it.place()]))).collect();
         process.round.begin(&accesses, servers, occasion, now);
-        let mut detours = BTreeSet::new();
-        let mut hosts = Vec::with_capacity(accesses.len());
-        for ((subject, access), host) in accesses.into_iter().zip(&config.hosts) {
-            let set = process.round.set_of(&subject, None);
-            let wanted =
-                |family| Wanted { config: &config, host, family, set_now: set[family].as_ref() };
-            let seen = PerFamily::from_fn(|family| sights.seen(wanted(family)));
-            let around = seen.iter();
-            detours.extend(around.filter_map(|(family, seen)| sights.detour(wanted(family), seen)));
-            self.journal.note_seen(subject.host.key.host.as_str(), &seen, self.now);
-            let access = access.map_err(|problem| (problem, Fingerprint(1)));
-            hosts.push(Observed { subject, access, seen, file: None });
+        let problem = |_: &str| Fingerprint(1);
+        let look = look_of(&config, sights, &process.round, accesses, occasion, problem);
+        for Observed { subject, seen, .. } in &look.hosts {
+            self.journal.note_seen(subject.host.key.host.as_str(), seen, self.now);
         }
-        Look {
-            hosts,
-            occasion,
-            interval: config.daemon.interval,
-            lessons: sights.lessons(&config),
-            services: sights::services(&config),
-            renewals: sights.snapshot().ok().map(|snapshot| snapshot.renewals.clone()),
-            detours,
-        }
+        look
     }
 
     fn accesses(&self) -> Vec<(Subject, Result<HostAccess, String>)> {
@@ -1324,28 +1308,6 @@ impl World {
         let at = usize::try_from(choice / 3).unwrap_or_default() % hosts.len();
         hosts[at].host.key.host.to_string()
     }
-}
-
-/// The hosts of `config`, as the shell makes them.
-fn subjects(config: &Config) -> Vec<Subject> {
-    let each = config.hosts.iter().enumerate().map(|(at, host)| {
-        let provider = &config.providers[host.provider];
-        let url = provider.api_url.as_deref().or(provider.update_url.as_deref());
-        let company = config.hosts.iter().filter(|other| other.provider == host.provider);
-        Subject {
-            at,
-            host: Rc::clone(&host.host),
-            provider: Rc::clone(provider),
-            server: url.map(server_of).unwrap_or_default().into(),
-            place: provider.place().into(),
-            path: None,
-            has_company: company.count() > 1,
-            has_hook: false,
-            is_verified: host.verify.is_some(),
-            strict_token: host.strict_token,
-        }
-    });
-    each.collect()
 }
 
 /// Whether a source is an interface that has only a private address.

@@ -127,8 +127,6 @@ pub struct Look {
     pub interval: Duration,
     /// What the answers of the services outside teach about them.
     pub lessons: Lessons,
-    /// The services outside that a host may need.
-    pub services: BTreeSet<ServiceId>,
     /// The kernel's renewals, unless the kernel could not be asked.
     pub renewals: Option<Renewals>,
     /// Why published addresses are not those by which this machine sends, in words.
@@ -290,7 +288,10 @@ impl Round {
         let is_retry = look.occasion.retry_rejected || look.occasion.reloaded;
         self.traffic.begin_round(goes_on && !is_retry);
         self.without_zones = zones::Silent::default();
-        self.learn_of_services(&look, now);
+        // Before the clock is set, certificates fail although the services are right.
+        if now.is_set {
+            standing::settle(&mut self.memory.services, &look.lessons, now.wall);
+        }
         if let Some(renewals) = look.renewals {
             self.memory.renewals = renewals;
         }
@@ -307,6 +308,11 @@ impl Round {
         // Without a clock it is not known when something was put right.
         self.looks_due = !occasion.by_event && now.is_set;
         self.upkeep.begin();
+    }
+
+    /// Forgets which services outside failed or lied, but for those that a host may need.
+    pub fn keep_services(&mut self, needed: &BTreeSet<ServiceId>) {
+        self.memory.services.retain(|service, _| needed.contains(service));
     }
 
     /// Decides as [`Self::look`] does, for a command that sends nothing; returns what would leave.
@@ -437,16 +443,6 @@ impl Round {
                 false
             }
         }
-    }
-
-    /// Remembers which services outside failed or lied, and forgets those that no host needs.
-    fn learn_of_services(&mut self, look: &Look, now: &Now) {
-        let services = &mut self.memory.services;
-        // Before the clock is set, certificates fail although the services are right.
-        if now.is_set {
-            standing::settle(services, &look.lessons, now.wall);
-        }
-        services.retain(|service, _| look.services.contains(service));
     }
 
     /// Takes the hosts about which something is under way, with their reports, and forgets the others.

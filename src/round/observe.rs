@@ -1,0 +1,97 @@
+//! Observing: what a look has shown of each host, from the sources' answers and the hosts' access.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::rc::Rc;
+
+use crate::config::problems::shown_path;
+use crate::config::{Config, HostConfig};
+use crate::core::address::PerFamily;
+use crate::core::provider::Provider;
+use crate::core::round::{FileText, HostAccess, Look, Observed, Occasion, Round, Subject};
+use crate::core::secret::Fingerprint;
+use crate::net::http::server_of;
+use crate::provider::hosts_file::read_hosts_file;
+use crate::source::sights::Sights;
+use crate::source::snapshot::Wanted;
+
+/// Every host of `config` as rounds know it.
+pub fn subjects(config: &Config) -> Vec<Subject> {
+    let mut counts = vec![0_usize; config.providers.len()];
+    config.hosts.iter().for_each(|host| counts[host.provider] += 1);
+    let providers = config.providers.iter().zip(&counts);
+    let known: Vec<(Rc<str>, Rc<str>)> = providers
+        .map(|(provider, count)| match count {
+            0 => Default::default(),
+            _ => (provider.place().into(), server(provider).into()),
+        })
+        .collect();
+    let subject = |(at, host): (usize, &HostConfig)| {
+        let (place, server) = &known[host.provider];
+        Subject {
+            at,
+            host: Rc::clone(&host.host),
+            provider: Rc::clone(&config.providers[host.provider]),
+            server: Rc::clone(server),
+            place: Rc::clone(place),
+            path: host.path.as_deref().map(|path| shown_path(path).into()),
+            has_company: counts[host.provider] > 1,
+            has_hook: !host.on_change.is_empty(),
+            is_verified: host.verify.is_some(),
+            strict_token: host.strict_token,
+        }
+    };
+    config.hosts.iter().enumerate().map(subject).collect()
+}
+
+/// The server whose limits count: deSEC's update and API hosts share theirs. A file is its own.
+fn server(provider: &Provider) -> String {
+    let url = provider.api_url.as_deref().or(provider.update_url.as_deref());
+    let name_server = || provider.name_server.as_ref().map(ToString::to_string);
+    url.map(server_of).or_else(name_server).unwrap_or_else(|| provider.name.to_string())
+}
+
+/// What `sights` show of each host of `config`, whose `hosts` are known to `round`. `hash` is that of a
+/// secret's problem. Files of hosts are read, each once.
+pub fn look_of(
+    config: &Config,
+    sights: &Sights,
+    round: &Round,
+    hosts: Vec<(Subject, Result<HostAccess, String>)>,
+    occasion: Occasion,
+    hash: impl Fn(&str) -> Fingerprint,
+) -> Look {
+    let mut detours = BTreeSet::new();
+    let mut files: Vec<(&Path, FileText)> = Vec::new();
+    let mut observed = Vec::with_capacity(hosts.len());
+    for ((subject, access), host) in hosts.into_iter().zip(&config.hosts) {
+        let is_local = subject.provider.manners().is_local();
+        let path = host.path.as_deref().filter(|_| is_local);
+        let file = path.map(|path| match files.iter().find(|(known, _)| *known == path) {
+            Some((_, text)) => Rc::clone(text),
+            None => {
+                let text = Rc::new(read_hosts_file(path));
+                files.push((path, Rc::clone(&text)));
+                text
+            }
+        });
+        let set = round.set_of(&subject, file.as_ref());
+        let wanted = |family| Wanted { config, host, family, set_now: set[family].as_ref() };
+        let seen = PerFamily::from_fn(|family| sights.seen(wanted(family)));
+        let around = seen.iter();
+        detours.extend(around.filter_map(|(family, seen)| sights.detour(wanted(family), seen)));
+        let access = access.map_err(|problem| {
+            let hash = hash(&problem);
+            (problem, hash)
+        });
+        observed.push(Observed { subject, access, seen, file });
+    }
+    Look {
+        hosts: observed,
+        occasion,
+        interval: config.daemon.interval,
+        lessons: sights.lessons(config),
+        renewals: sights.snapshot().ok().map(|snapshot| snapshot.renewals.clone()),
+        detours,
+    }
+}
