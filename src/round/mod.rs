@@ -30,7 +30,7 @@ use crate::core::address::renewal::Renewals;
 use crate::core::address::standing;
 use crate::core::memory::Memory;
 use crate::core::round::{
-    Answer, Errand, HostAccess, Look, Now, Occasion, Report, Round, Subject, Task,
+    Answer, Errand, HostAccess, Look, Now, Occasion, Report, Round, Shell, Subject, Task,
 };
 use crate::core::veil::Veil;
 use crate::net::http::Clients;
@@ -162,11 +162,13 @@ impl Engine {
     pub fn look(&mut self, looked: Looked, occasion: Occasion) -> Sights {
         self.pulse.beat();
         let (sights, look) = self.observed(looked, occasion);
-        self.round.look(look, &self.now(), spread());
+        let now = self.now();
+        let machine = &mut Machine { config: &self.config, store: &mut self.store };
+        let errands = self.round.look(look, &now, spread(), machine);
         if !self.memory().services.is_empty() {
             self.round.keep_services(&sights::services(&self.config));
         }
-        self.advance();
+        errands.into_iter().for_each(|errand| self.begin(errand));
         sights
     }
 
@@ -182,13 +184,9 @@ impl Engine {
         let Some((id, answer)) = next else { return false };
         self.pulse.beat();
         let now = self.now();
-        let (config, store) = (Rc::clone(&self.config), &self.store);
-        let reread = &mut |subject: &Subject| {
-            let host = config.hosts.get(subject.at)?;
-            CredentialReader::new(store).access(host, &subject.provider).ok()
-        };
-        self.round.heard(id, answer, &now, spread(), reread);
-        self.advance();
+        let machine = &mut Machine { config: &self.config, store: &mut self.store };
+        let errands = self.round.heard(id, answer, &now, spread(), machine);
+        errands.into_iter().for_each(|errand| self.begin(errand));
         if self.round.report.has_refusal {
             self.save();
         }
@@ -211,7 +209,6 @@ impl Engine {
     pub fn stop(&mut self) {
         self.round.stop();
         self.others.clear();
-        self.advance();
     }
 
     /// Saves what is remembered, and determines the state of every host for the report.
@@ -244,16 +241,6 @@ impl Engine {
     /// The kernel's renewals that earlier looks found.
     pub fn renewals(&mut self) -> &mut Renewals {
         &mut self.round.memory.renewals
-    }
-
-    /// Carries out what can be done now.
-    fn advance(&mut self) {
-        let now = self.now();
-        let store = &mut self.store;
-        let mut save = |memory: &Memory| store.save(memory).map_err(|error| error.to_string());
-        for errand in self.round.advance(&now, spread(), &mut save) {
-            self.begin(errand);
-        }
     }
 
     fn begin(&mut self, errand: Errand) {
@@ -296,6 +283,23 @@ impl Engine {
         let hash = |problem: &str| self.store.fingerprint(&[problem.as_bytes()]);
         let look = look_of(&config, &sights, &self.round, hosts, occasion, hash);
         (sights, look)
+    }
+}
+
+/// What decisions need of this machine at once.
+struct Machine<'a> {
+    config: &'a Config,
+    store: &'a mut Store,
+}
+
+impl Shell for Machine<'_> {
+    fn save(&mut self, memory: &Memory) -> Result<(), String> {
+        self.store.save(memory).map_err(|error| error.to_string())
+    }
+
+    fn access(&self, subject: &Subject) -> Option<HostAccess> {
+        let host = self.config.hosts.get(subject.at)?;
+        CredentialReader::new(self.store).access(host, &subject.provider).ok()
     }
 }
 

@@ -17,7 +17,7 @@ use homing::core::plan::WhenGone;
 use homing::core::protocol::step::{Moment, ZoneAnswer};
 use homing::core::protocol::{Answer as HttpAnswer, Credential, HttpRequest, Verdict};
 use homing::core::round::{
-    Answer, Errand, HostAccess, Look, Now, Observed, Occasion, Round, Subject, Task,
+    Answer, Errand, HostAccess, Look, Now, Observed, Occasion, Round, Shell, Subject, Task,
 };
 use homing::core::secret::{Fingerprint, Secret};
 use homing::core::source::{Outside, Service as Teller};
@@ -213,7 +213,7 @@ pub struct World {
     /// The hosts as rounds know them.
     subjects: Vec<Subject>,
     /// The secrets in their files.
-    files: BTreeMap<PathBuf, String>,
+    files: Files,
     /// The secrets that a person is about to put into a file, by the fault.
     awaited: BTreeMap<usize, (PathBuf, String)>,
     services: [Box<dyn Service>; 2],
@@ -872,10 +872,11 @@ impl World {
         process.looked = at;
         let now = self.now_of(process);
         let look = self.observe(process, sights, begun.occasion, &now);
-        let spread = self.chance.spread();
-        process.round.look(look, &now, spread);
-        process.round.keep_services(&sights::services(&self.config));
-        self.advance(process)?;
+        self.carry_out(process, &now, |round, spread, machine| {
+            let errands = round.look(look, &now, spread, machine);
+            round.keep_services(&sights::services(machine.config));
+            errands
+        })?;
         let (known, is_idle) = ((&*self.config, &process.round.report), process.is_idle());
         let spread = self.chance.spread();
         process.waiting.begin(known, sights, begun, is_idle, &now, spread);
@@ -912,37 +913,23 @@ impl World {
     }
 
     fn access(&self, subject: &Subject) -> Result<HostAccess, String> {
-        let host = &self.config.hosts[subject.at];
-        let file = host.secret.as_ref().and_then(config::SecretPlace::file);
-        let secret = file.and_then(|file| self.files.get(file)).ok_or("no such file")?;
-        let login = host.username.clone().unwrap_or_default();
-        let identity = hash(&[&login, secret]);
-        let name = host.host.key.host.as_str();
-        let server = hash(&[&subject.place]);
-        Ok(HostAccess {
-            credential: Credential { login: login.clone(), secret: Secret::new(secret) },
-            identity,
-            about: identity,
-            fingerprint: hash(&[&login, secret, name]),
-            server,
-            place: Destination {
-                fingerprint: hash(&[&subject.place, &login]),
-                zone: host.host.zone.clone(),
-                void_since: None,
-            },
-            terms: Err(NoTerms::NoReceipt),
-        })
+        access(&self.config, &self.files, subject)
     }
 
     // Requests and answers.
 
-    fn advance(&mut self, process: &mut Process) -> Result<(), String> {
-        let now = self.now_of(process);
+    /// Gives the process what `step` returns to be asked.
+    fn carry_out(
+        &mut self,
+        process: &mut Process,
+        now: &Now,
+        step: impl FnOnce(&mut Round, f64, &mut Machine<'_>) -> Vec<Errand>,
+    ) -> Result<(), String> {
         let spread = self.chance.spread();
-        let disk = &mut self.disk;
-        let errands = process.round.advance(&now, spread, &mut |memory| disk.save(memory));
+        let Self { disk, config, files, .. } = self;
+        let errands = step(&mut process.round, spread, &mut Machine { disk, config, files });
         for Errand { id, task } in errands {
-            self.issue(process, id, task, &now)?;
+            self.issue(process, id, task, now)?;
         }
         Ok(())
     }
@@ -1097,9 +1084,9 @@ impl World {
         let Some(conversation) = process.errands.remove(&errand) else { return Ok(()) };
         self.note_heard(process, &conversation, &answer);
         let now = self.now_of(process);
-        let spread = self.chance.spread();
-        process.round.heard(errand, answer, &now, spread, &mut |subject| self.access(subject).ok());
-        self.advance(process)?;
+        self.carry_out(process, &now, |round, spread, machine| {
+            round.heard(errand, answer, &now, spread, machine)
+        })?;
         if process.round.report.has_refusal {
             self.save(process);
         }
@@ -1351,4 +1338,48 @@ fn hash(parts: &[&str]) -> Fingerprint {
         (known ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     Fingerprint(mixed)
+}
+
+/// The secrets in their files.
+type Files = BTreeMap<PathBuf, String>;
+
+/// What decisions need of the machine at once.
+struct Machine<'a> {
+    disk: &'a mut Disk,
+    config: &'a Config,
+    files: &'a Files,
+}
+
+impl Shell for Machine<'_> {
+    fn save(&mut self, memory: &Memory) -> Result<(), String> {
+        self.disk.save(memory)
+    }
+
+    fn access(&self, subject: &Subject) -> Option<HostAccess> {
+        access(self.config, self.files, subject).ok()
+    }
+}
+
+/// The access of a host by the secret that is in its file.
+fn access(config: &Config, files: &Files, subject: &Subject) -> Result<HostAccess, String> {
+    let host = &config.hosts[subject.at];
+    let file = host.secret.as_ref().and_then(homing::config::SecretPlace::file);
+    let secret = file.and_then(|file| files.get(file)).ok_or("no such file")?;
+    let login = host.username.clone().unwrap_or_default();
+    let identity = hash(&[&login, secret]);
+    let name = host.host.key.host.as_str();
+    let server = hash(&[&subject.place]);
+    Ok(HostAccess {
+        credential: Credential { login: login.clone(), secret: Secret::new(secret) },
+        identity,
+        about: identity,
+        fingerprint: hash(&[&login, secret, name]),
+        server,
+        place: Destination {
+            fingerprint: hash(&[&subject.place, &login]),
+            zone: host.host.zone.clone(),
+            void_since: None,
+        },
+        terms: Err(NoTerms::NoReceipt),
+    })
 }

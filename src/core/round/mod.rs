@@ -282,8 +282,15 @@ impl Round {
         self.cases.iter().map(|case| &case.access.credential.secret)
     }
 
-    /// Decides about every host from a new look. Nothing leaves before [`Self::advance`].
-    pub fn look(&mut self, look: Look, now: &Now, spread: f64) {
+    /// Decides about every host from a new look, and returns what is to be asked. The memory is saved
+    /// before a request leaves; if that fails, none does.
+    pub fn look(
+        &mut self,
+        look: Look,
+        now: &Now,
+        spread: f64,
+        shell: &mut dyn Shell,
+    ) -> Vec<Errand> {
         let goes_on = !self.waiting.is_empty() || self.out.values().any(Out::is_request);
         let is_retry = look.occasion.retry_rejected || look.occasion.reloaded;
         self.traffic.begin_round(goes_on && !is_retry);
@@ -308,6 +315,7 @@ impl Round {
         // Without a clock it is not known when something was put right.
         self.looks_due = !occasion.by_event && now.is_set;
         self.upkeep.begin();
+        self.advance(now, spread, shell)
     }
 
     /// Forgets which services outside failed or lied, but for those that a host may need.
@@ -318,8 +326,7 @@ impl Round {
     /// Decides as [`Self::look`] does, for a command that sends nothing; returns what would leave.
     pub fn rehearse(&mut self, look: Look, now: &Now) -> Vec<Request> {
         self.plan(look.hosts, look.detours, look.occasion, Vec::new(), now);
-        self.ready = (0..self.cases.len()).filter(|&at| self.is_ready(at)).collect();
-        let ready: Vec<usize> = self.ready.iter().copied().collect();
+        let ready: Vec<usize> = (0..self.cases.len()).filter(|&at| self.is_ready(at)).collect();
         let schedule = self.schedule_of(&ready, now);
         for request in &schedule.now {
             for (place, update) in request.parts() {
@@ -338,7 +345,7 @@ impl Round {
         (&self.cases[place].subject, &self.cases[place].access)
     }
 
-    /// Takes back what has not left; from now on only answers are heard.
+    /// Takes back what has not left; from now on answers are only heard.
     pub fn stop(&mut self) {
         self.is_stopping = true;
         self.take_back_waiting();
@@ -373,44 +380,41 @@ impl Round {
     }
 
     /// Carries out what can be done now, and returns what is to be asked.
-    ///
-    /// `save` stores the memory; it is called before a request leaves, and if it fails, none does.
-    pub fn advance(&mut self, now: &Now, spread: f64, save: &mut Save<'_>) -> Vec<Errand> {
+    fn advance(&mut self, now: &Now, spread: f64, shell: &mut dyn Shell) -> Vec<Errand> {
         loop {
             if !self.is_stopping {
                 self.ask_for_zones(now, spread);
                 self.look_first();
-                self.schedule(now, spread, save);
+                self.schedule(now, spread, shell);
             }
             self.start(now, spread);
-            let goes_on = self.narrow(now) || self.rest(now);
-            if !goes_on {
+            if !self.narrow(now) {
                 break;
             }
         }
+        self.rest(now);
         if self.outbox.iter().any(|errand| matches!(errand.task, Task::Hook { .. })) {
             // The programs that hooks run may read the state, or end this process.
-            self.save(save);
+            self.save(shell);
         }
         std::mem::take(&mut self.outbox)
     }
 
-    /// Notes the answer to the errand `id`; `reread` reads a secret again. What follows from it is
-    /// returned by [`Self::advance`].
+    /// Notes the answer to the errand `id`, and returns what is to be asked then.
     pub fn heard(
         &mut self,
         id: u64,
         answer: Answer,
         now: &Now,
         spread: f64,
-        reread: &mut Reread<'_>,
-    ) {
+        shell: &mut dyn Shell,
+    ) -> Vec<Errand> {
         match (self.out.remove(&id), answer) {
             (Some(Out::Update(sending)), Answer::Update(verdict)) => {
-                self.heard_update(*sending, verdict, now, spread, reread);
+                self.heard_update(*sending, verdict, now, spread, shell);
             }
             (Some(Out::Zone(place)), Answer::Zone(answer, lesson)) => {
-                self.heard_zone(place, (answer, lesson), now, spread, reread);
+                self.heard_zone(place, (answer, lesson), now, spread, shell);
             }
             (Some(Out::FirstLook(places)), Answer::Look(answers)) => {
                 self.heard_first(&places, answers, now, spread);
@@ -424,7 +428,7 @@ impl Round {
             (Some(Out::AllServers), Answer::Look(answers)) => self.heard_all_servers(answers, now),
             (Some(Out::Hook(key)), Answer::Hook(result)) => self.heard_hook(key, result),
             (Some(Out::Greet(identity)), Answer::Token(heard)) => {
-                self.heard_greeting(identity, heard, now, spread, reread);
+                self.heard_greeting(identity, heard, now, spread, shell);
             }
             (Some(Out::Check(identity)), Answer::Token(heard)) => {
                 self.heard_check(identity, heard, now);
@@ -432,11 +436,12 @@ impl Round {
             // An answer that fits no errand, or to an errand that was given up.
             _ => {}
         }
+        self.advance(now, spread, shell)
     }
 
     /// Saves the memory; a failure is reported.
-    fn save(&mut self, save: &mut Save<'_>) -> bool {
-        match save(&self.memory) {
+    fn save(&mut self, shell: &mut dyn Shell) -> bool {
+        match shell.save(&self.memory) {
             Ok(()) => true,
             Err(problem) => {
                 self.report.storage_problem = Some(problem);
@@ -735,16 +740,19 @@ impl Round {
     /// Remembers and reports the strict hosts whose token must not be used, where that is new.
     fn note_refusals(&mut self, now: &Now, spread: f64) {
         for place in 0..self.cases.len() {
-            let case = &self.cases[place];
-            let Some(hold @ Hold { kind: HoldKind::Rejected(rejection), .. }) = &case.step.hold
-            else {
-                continue;
-            };
-            let known = || self.known(place).and_then(|entry| entry.hold.as_ref());
-            if case.stage == Stage::Rest && rejection.is_our_own() && known() != Some(hold) {
-                let outcome = Outcome::rejected(*rejection, hold.detail.clone());
-                self.settle(place, &PerFamily::default(), &outcome, now, spread);
-            }
+            self.note_refusal(place, now, spread);
+        }
+    }
+
+    fn note_refusal(&mut self, place: usize, now: &Now, spread: f64) {
+        let case = &self.cases[place];
+        let Some(hold @ Hold { kind: HoldKind::Rejected(rejection), .. }) = &case.step.hold else {
+            return;
+        };
+        let known = || self.known(place).and_then(|entry| entry.hold.as_ref());
+        if case.stage == Stage::Rest && rejection.is_our_own() && known() != Some(hold) {
+            let outcome = Outcome::rejected(*rejection, hold.detail.clone());
+            self.settle(place, &PerFamily::default(), &outcome, now, spread);
         }
     }
 
@@ -792,7 +800,7 @@ impl Round {
         }
         self.note_left_out(at);
         self.note_case(place, occasion, now);
-        self.note_refusals(now, spread);
+        self.note_refusal(place, now, spread);
         if self.is_ready(place) {
             self.ready.insert(place);
         } else {
@@ -833,11 +841,14 @@ impl Round {
     }
 }
 
-/// Stores the memory; the error says in words why that failed.
-pub type Save<'a> = dyn FnMut(&Memory) -> Result<(), String> + 'a;
+/// What decisions need at once, and cannot wait for.
+pub trait Shell {
+    /// Stores the memory; the error says in words why that failed.
+    fn save(&mut self, memory: &Memory) -> Result<(), String>;
 
-/// Reads the secret of a host again.
-pub type Reread<'a> = dyn FnMut(&Subject) -> Option<HostAccess> + 'a;
+    /// Reads the secret of a host again; `None` if it cannot be read.
+    fn access(&self, subject: &Subject) -> Option<HostAccess>;
+}
 
 /// Notes which `servers` the names of providers mean now, which of the remembered hosts are among the
 /// configured `hosts`, and where the records of these are, as far as that is known.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::errand::{Out, Sending, Subject, Task};
 use super::short::Short;
-use super::{Case, Now, Reread, Round, Save, Stage};
+use super::{Case, Now, Round, Shell, Stage};
 use crate::core::address::PerFamily;
 use crate::core::memory::{Entry, HoldKind, Key};
 use crate::core::order;
@@ -119,7 +119,7 @@ impl Round {
     }
 
     /// Lets the hosts that have something to send wait for their request, within the pace.
-    pub(super) fn schedule(&mut self, now: &Now, spread: f64, save: &mut Save<'_>) {
+    pub(super) fn schedule(&mut self, now: &Now, spread: f64, shell: &mut dyn Shell) {
         let preparing = self.preparing();
         let is_free =
             |place: &usize| !preparing.contains(&*self.cases[*place].subject.provider.name);
@@ -151,7 +151,7 @@ impl Round {
         for request in &schedule.now {
             self.note_sending(request, now);
         }
-        if self.save(save) {
+        if self.save(shell) {
             for request in schedule.now {
                 self.open(&request);
                 self.waiting.push_back(request);
@@ -197,7 +197,7 @@ impl Round {
         verdict: Verdict,
         now: &Now,
         spread: f64,
-        reread: &mut Reread<'_>,
+        shell: &mut dyn Shell,
     ) {
         let Sending { request, subject, identity, queue } = sending;
         let bind = subject.host.bind;
@@ -210,7 +210,7 @@ impl Round {
             self.traffic.learn(&subject, identity, bind, outcome, now.steady);
         }
         if verdict.outcomes().iter().any(|outcome| outcome.credential_refusal().is_some())
-            && self.renew(&request.hosts, identity, reread)
+            && self.renew(&request.hosts, identity, shell)
         {
             let fresh = |place: &usize| self.cases[*place].access.identity;
             let first = fresh(&request.hosts[0]);
@@ -576,11 +576,11 @@ impl Round {
         &mut self,
         places: &[usize],
         refused: Fingerprint,
-        reread: &mut Reread<'_>,
+        shell: &mut dyn Shell,
     ) -> bool {
         if self.traffic.may_renew(refused) {
             for case in self.cases.iter_mut().filter(|case| case.access.identity == refused) {
-                if let Some(fresh) = reread(&case.subject) {
+                if let Some(fresh) = shell.access(&case.subject) {
                     case.access = fresh;
                 }
             }

@@ -62,13 +62,31 @@ fn host(at: usize, name: &str, provider: &str) -> (Subject, HostAccess) {
 struct Rounds {
     round: Round,
     hosts: Vec<(Subject, HostAccess)>,
+    disk: Disk,
+}
+
+/// A shell that counts saves, and reads no secret again.
+#[derive(Default)]
+struct Disk {
     saves: usize,
+    is_full: bool,
+}
+
+impl Shell for Disk {
+    fn save(&mut self, _: &Memory) -> Result<(), String> {
+        self.saves += 1;
+        if self.is_full { Err("the disk is full".into()) } else { Ok(()) }
+    }
+
+    fn access(&self, _: &Subject) -> Option<HostAccess> {
+        None
+    }
 }
 
 impl Rounds {
     fn new() -> Self {
         let hosts = vec![host(0, "a.example", "one"), host(1, "b.example", "two")];
-        Self { round: Round::new(Memory::default(), true), hosts, saves: 0 }
+        Self { round: Round::new(Memory::default(), true), hosts, disk: Disk::default() }
     }
 
     /// Looks at both hosts at `address`, and returns what is to be done.
@@ -86,23 +104,12 @@ impl Rounds {
             file: None,
         };
         let hosts = self.hosts.iter().map(observed).collect();
-        self.round.look(Look { hosts, ..Look::default() }, &now, 0.5);
-        self.advance(seconds)
-    }
-
-    fn advance(&mut self, seconds: u64) -> Vec<Errand> {
-        let saves = &mut self.saves;
-        let mut save = |_: &Memory| {
-            *saves += 1;
-            Ok(())
-        };
-        self.round.advance(&now(seconds), 0.5, &mut save)
+        self.round.look(Look { hosts, ..Look::default() }, &now, 0.5, &mut self.disk)
     }
 
     /// The answer to `errand`, and what is to be done then.
     fn heard(&mut self, errand: &Errand, answer: Answer, seconds: u64) -> Vec<Errand> {
-        self.round.heard(errand.id, answer, &now(seconds), 0.5, &mut |_| None);
-        self.advance(seconds)
+        self.round.heard(errand.id, answer, &now(seconds), 0.5, &mut self.disk)
     }
 
     /// The IPv4 address that is set for the host at `at`.
@@ -135,7 +142,7 @@ fn a_silent_provider_delays_no_other_host() {
     let mut rounds = Rounds::new();
     let first = rounds.look("198.18.0.1", 0);
     assert_eq!(told(&first), ["a.example 198.18.0.1", "b.example 198.18.0.1"]);
-    assert_eq!(rounds.saves, 1, "once for both");
+    assert_eq!(rounds.disk.saves, 1, "once for both");
     assert_eq!(told(&rounds.heard(&first[1], updated(), 1)), ["program of b.example"]);
     // The next address goes to the one that has answered alone.
     let second = rounds.look("198.18.0.2", 2);
@@ -211,7 +218,7 @@ fn a_stop_takes_back_what_has_not_left() {
     let first = rounds.look("198.18.0.1", 0);
     assert_eq!(first.len(), 1);
     rounds.round.stop();
-    assert_eq!(told(&rounds.advance(1)), [""; 0]);
+    assert_eq!(told(&rounds.round.advance(&now(1), 0.5, &mut rounds.disk)), [""; 0]);
     let sent = |rounds: &Rounds, at: usize| {
         let entry = rounds.round.memory.entry(&rounds.hosts[at].0.host.key).unwrap();
         entry.families.v4.sent.is_some()
@@ -227,22 +234,10 @@ fn a_stop_takes_back_what_has_not_left() {
 #[test]
 fn what_cannot_be_saved_is_not_sent() {
     let mut rounds = Rounds::new();
-    let now = now(0);
-    let hosts = rounds.hosts.iter();
-    let accesses = hosts.map(|(subject, access)| (subject.clone(), Ok(access.clone())));
-    let accesses: Vec<_> = accesses.collect();
-    rounds.round.begin(&accesses, Vec::new(), Occasion::default(), &now);
-    let hosts = rounds.hosts.iter().map(|(subject, access)| Observed {
-        subject: subject.clone(),
-        access: Ok(access.clone()),
-        seen: here("198.18.0.1"),
-        file: None,
-    });
-    let hosts = hosts.collect();
-    rounds.round.look(Look { hosts, ..Look::default() }, &now, 0.5);
-    let errands = rounds.round.advance(&now, 0.5, &mut |_| Err("the disk is full".into()));
+    rounds.disk.is_full = true;
+    let errands = rounds.look("198.18.0.1", 0);
     assert_eq!(told(&errands), [""; 0]);
-    rounds.round.end(&now);
+    rounds.round.end(&now(0));
     let report = &rounds.round.report;
     assert_eq!(report.storage_problem.as_deref(), Some("the disk is full"));
     assert_eq!(report.exit(), super::super::exit::Exit::Deferred);
@@ -252,6 +247,7 @@ fn what_cannot_be_saved_is_not_sent() {
 /// Hosts at deSEC, whose records are removed with their addresses.
 mod at_desec {
     use super::super::*;
+    use super::Disk;
     use crate::core::memory::Destination;
     use crate::core::outcome::Rejection;
     use crate::core::plan::{Host, TakeOver, Use};
@@ -326,15 +322,14 @@ mod at_desec {
             Observed { subject: subject.clone(), access: Ok(access(*secret)), seen, file: None }
         });
         let (hosts, interval) = (observed.collect(), Duration::from_secs(300));
-        round.look(Look { hosts, occasion, interval, ..Look::default() }, now, 0.5);
-        round.advance(now, 0.5, &mut |_| Ok(()))
+        let look = Look { hosts, occasion, interval, ..Look::default() };
+        round.look(look, now, 0.5, &mut Disk::default())
     }
 
     /// Gives the answer to an errand, and returns what leaves then.
     fn hear(round: &mut Round, errand: &Errand, outcome: Outcome, now: &Now) -> Vec<Errand> {
         let answer = Answer::Update(Verdict::All(outcome));
-        round.heard(errand.id, answer, now, 0.5, &mut |_| None);
-        let errands = round.advance(now, 0.5, &mut |_| Ok(()));
+        let errands = round.heard(errand.id, answer, now, 0.5, &mut Disk::default());
         round.end(now);
         errands
     }

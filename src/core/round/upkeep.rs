@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::errand::{Holder, Out, Task, TokenAnswer};
 use super::report::{Matter, TokenNews};
-use super::{Case, Now, Reread, Round};
+use super::{Case, Now, Round, Shell};
 use crate::core::address::PerFamily;
 use crate::core::address::interface::InterfaceName;
 use crate::core::memory::{Entry, HoldKind, SelfCheck, TokenEntry};
@@ -85,8 +85,8 @@ struct OwnToken {
 }
 
 impl Round {
-    /// Does what is to be done when no update waits; never makes a host ready.
-    pub(super) fn rest(&mut self, now: &Now) -> bool {
+    /// Does what is to be done when no update waits.
+    pub(super) fn rest(&mut self, now: &Now) {
         let is_busy = !self.ready.is_empty()
             || !self.lanes.is_empty()
             || !self.waiting.is_empty()
@@ -97,7 +97,6 @@ impl Round {
                 self.look_after(now);
             }
         }
-        false
     }
 
     /// Keeps tokens alive, warns of their ends, and checks those that are new: one errand at a time.
@@ -261,7 +260,7 @@ impl Round {
         heard: TokenAnswer,
         now: &Now,
         spread: f64,
-        reread: &mut Reread<'_>,
+        shell: &mut dyn Shell,
     ) {
         let Some((bind, answer)) = heard else { return };
         let outcome = answer.err().unwrap_or(Outcome::Unchanged);
@@ -276,7 +275,7 @@ impl Round {
             known.unheard = Some(now.wall);
         }
         if outcome.credential_refusal().is_some() {
-            self.renew(&places, identity, reread);
+            self.renew(&places, identity, shell);
             for place in places {
                 if self.cases[place].access.identity == identity {
                     self.settle(place, &PerFamily::default(), &outcome, now, spread);

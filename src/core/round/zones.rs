@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::errand::{Answer, Out, Subject, Task};
 use super::short::Short;
-use super::{Case, Now, Reread, Round, Stage, has_something_to_say};
+use super::{Case, Now, Round, Shell, Stage, has_something_to_say};
 use crate::core::address::PerFamily;
 use crate::core::address::interface::InterfaceName;
 use crate::core::memory::{Again, Entry, ZoneKey};
@@ -77,7 +77,7 @@ impl Round {
         (answer, lesson): (ZoneAnswer, Option<Outcome>),
         now: &Now,
         spread: f64,
-        reread: &mut Reread<'_>,
+        shell: &mut dyn Shell,
     ) {
         self.cases[place].stage = Stage::Rest;
         let Case { subject, access, .. } = &self.cases[place];
@@ -87,7 +87,7 @@ impl Round {
             self.traffic.learn(&subject, identity, bind, lesson, now.steady);
         }
         let is_refused = matches!(&answer, ZoneAnswer::Outcome(Outcome::Rejected(_)));
-        if is_refused && self.renew(&[place], identity, reread) && !self.is_stopping {
+        if is_refused && self.renew(&[place], identity, shell) && !self.is_stopping {
             return self.ask_for_zone(place);
         }
         let provider = subject.provider.name.to_string();
