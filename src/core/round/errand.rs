@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::short::Short;
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::{Addresses, PerFamily};
 use crate::core::memory::Key;
@@ -234,6 +233,16 @@ impl Out {
         matches!(self, Self::Check(_) | Self::Greet(_))
     }
 
+    /// Whether it is the program of the host `key`.
+    pub(super) fn is_hook_of(&self, key: &Key) -> bool {
+        matches!(self, Self::Hook(known) if known == key)
+    }
+
+    /// Whether it asks if the servers have an update of the host `key`.
+    pub(super) fn verifies(&self, key: &Key) -> bool {
+        matches!(self, Self::Verify(hosts) if hosts.iter().any(|(known, _)| known == key))
+    }
+
     /// The request of the plan, if it is one.
     pub(super) fn request(&self) -> Option<&Request> {
         match self {
@@ -268,11 +277,3 @@ impl Out {
     }
 }
 
-/// The programs that run after changes: one at a time for each host.
-#[derive(Debug, Default)]
-pub(super) struct Hooks {
-    /// The hosts whose program runs.
-    pub running: Short<Key, ()>,
-    /// What was set before the change, for hosts that changed again meanwhile.
-    pub again: Short<Key, PerFamily<Option<Addresses>>>,
-}

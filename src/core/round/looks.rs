@@ -112,9 +112,7 @@ impl Round {
         if cases.is_empty() {
             return;
         }
-        let keys: Vec<Key> = hosts.iter().map(|(key, _)| key.clone()).collect();
-        let id = self.send(Out::Verify(hosts), Task::Look { cases, whom: Whom::All, limit: None });
-        keys.into_iter().for_each(|key| self.verifying.insert(key, id));
+        self.send(Out::Verify(hosts), Task::Look { cases, whom: Whom::All, limit: None });
     }
 
     /// Remembers and reports the answers after updates; those about an earlier update are out of date.
@@ -125,18 +123,14 @@ impl Round {
         answers: Vec<HostAnswers>,
         now: &Now,
     ) {
-        for (key, _) in hosts {
-            if self.verifying.get(key) == Some(&id) {
-                self.verifying.remove(key);
-            }
-        }
         for HostAnswers { key, due, verdict, took } in answers {
             let changed = hosts.iter().any(|(known, changed)| *known == key && *changed);
             let case = self.cases.iter().find(|case| case.subject.host.key == key);
             let (Some(case), Some(entry)) = (case, self.memory.hosts.get_mut(&key)) else {
                 continue;
             };
-            let is_newest = self.verifying.get(&key).is_none_or(|newest| *newest < id);
+            let is_newest =
+                !self.out.iter().any(|(other, out)| *other > id && out.verifies(&key));
             let is_current =
                 PerFamily::from_fn(|family| held(&case.subject.host, entry, family)) == due.now;
             if !is_newest || !is_current {
@@ -228,7 +222,8 @@ impl Round {
             let is_due = last.is_none_or(|last| now.steady.saturating_sub(last) >= interval);
             let is_right = step.stands.iter().any(|(_, stand)| *stand == Stand::Right);
             // Servers that do not have the last update yet are no sign of somebody else's.
-            let is_verified = self.verifying.get(&case.subject.host.key).is_none();
+            let key = &case.subject.host.key;
+            let is_verified = !self.out.values().any(|out| out.verifies(key));
             let is_quiet = step.hold.is_none() && host_report.answers.is_empty() && is_verified;
             if is_right && rests && is_due && is_quiet && case.stage == Stage::Rest {
                 turns.push((last, place));

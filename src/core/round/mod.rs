@@ -209,9 +209,8 @@ pub struct Round {
     out: Short<u64, Out>,
     last_id: u64,
     outbox: Vec<Errand>,
-    /// The last question about each host to the servers of its zone after an update.
-    verifying: Short<Key, u64>,
-    hooks: errand::Hooks,
+    /// What was set before the change, for hosts that changed again while their program ran.
+    hooks_again: Short<Key, PerFamily<Option<Addresses>>>,
     /// Whether the zone's servers are still to be asked about what is set.
     looks_due: bool,
     upkeep: Upkeep,
@@ -833,11 +832,10 @@ impl Round {
     }
 
     /// Sends an errand.
-    fn send(&mut self, out: Out, task: Task) -> u64 {
+    fn send(&mut self, out: Out, task: Task) {
         self.last_id += 1;
         self.out.insert(self.last_id, out);
         self.outbox.push(Errand { id: self.last_id, task });
-        self.last_id
     }
 }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::errand::{Out, Sending, Subject, Task};
 use super::short::Short;
 use super::{Case, Now, Round, Shell, Stage};
-use crate::core::address::PerFamily;
+use crate::core::address::{Addresses, PerFamily};
 use crate::core::memory::{Entry, HoldKind, Key};
 use crate::core::order;
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
@@ -317,31 +317,30 @@ impl Round {
             }
             host_report.is_hooked = true;
             let before = host_report.before.clone();
-            if self.hooks.running.get(key).is_some() {
-                if self.hooks.again.get(key).is_none() {
-                    self.hooks.again.insert(key.clone(), before);
-                }
-                continue;
+            // The programs of one host run one after the other.
+            if !self.out.values().any(|out| out.is_hook_of(key)) {
+                self.run_hook(case.subject.clone(), before);
+            } else if self.hooks_again.get(key).is_none() {
+                self.hooks_again.insert(key.clone(), before);
             }
-            let now = entry.map(Entry::addresses).unwrap_or_default();
-            self.hooks.running.insert(key.clone(), ());
-            let (out, subject) = (Out::Hook(key.clone()), case.subject.clone());
-            self.send(out, Task::Hook { subject, now, before });
         }
     }
 
     /// Notes that the program of a host has ended.
     pub(super) fn heard_hook(&mut self, key: Key, result: Result<(), String>) {
-        self.hooks.running.remove(&key);
-        if let Some(before) = self.hooks.again.remove(&key)
+        if let Some(before) = self.hooks_again.remove(&key)
             && let Some(case) = self.cases.iter().find(|case| case.subject.host.key == key)
         {
-            let now = self.memory.entry(&key).map(Entry::addresses).unwrap_or_default();
-            let subject = case.subject.clone();
-            self.hooks.running.insert(key.clone(), ());
-            self.send(Out::Hook(key.clone()), Task::Hook { subject, now, before });
+            self.run_hook(case.subject.clone(), before);
         }
         self.report.hook_problems.extend(result.err().map(|problem| (key, problem)));
+    }
+
+    /// Runs the program of a host, for which `before` was set.
+    fn run_hook(&mut self, subject: Subject, before: PerFamily<Option<Addresses>>) {
+        let key = subject.host.key.clone();
+        let now = self.memory.entry(&key).map(Entry::addresses).unwrap_or_default();
+        self.send(Out::Hook(key), Task::Hook { subject, now, before });
     }
 
     /// The providers with a host that has something to send or is being prepared for it.
