@@ -265,25 +265,6 @@ impl Store {
     }
 }
 
-/// The form of the file without a file, for `contrib/fuzz`.
-#[cfg(fuzzing)]
-pub mod fuzzing {
-    use super::{Salt, form};
-    use crate::core::memory::Memory;
-
-    /// The content of the file that keeps `memory`.
-    pub fn bytes(memory: &Memory) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        form::write(memory, &Salt([7; 16]), &mut bytes).expect("a list of bytes takes everything");
-        bytes
-    }
-
-    /// The memory that the content `text` keeps; the error says why it keeps none.
-    pub fn parse(text: &str) -> Result<Memory, String> {
-        form::parse(text).map(|(memory, _)| memory).map_err(|fault| format!("{fault:?}"))
-    }
-}
-
 fn no_fingerprints() -> Made {
     std::array::from_fn(|_| Cell::new(None))
 }

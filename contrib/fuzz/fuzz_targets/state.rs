@@ -3,7 +3,7 @@
 
 use homing::core::memory::Memory;
 use homing::core::time::Timestamp;
-use homing::state::fuzzing::{bytes, parse};
+use homing::state::{memory_in, write_text};
 use homing_fuzz::bounds::bounded;
 use homing_fuzz::bytes::Bytes;
 use homing_fuzz::example;
@@ -14,10 +14,10 @@ fuzz_target!(|input: &[u8]| bounded(|| {
     let (how, place, count) = (input.byte(), input.long(), usize::from(input.word()));
     // The example is damaged where the rest is no state.
     let text = input.text();
-    let memory = parse(&text).unwrap_or_else(|_| example::memory());
+    let memory = memory_in(&text).unwrap_or_else(|_| example::memory());
     let saved = bytes(&memory);
     let kept = std::str::from_utf8(&saved).expect("a state is text");
-    assert_eq!(parse(kept).as_ref(), Ok(&memory));
+    assert_eq!(memory_in(kept).as_ref(), Ok(&memory));
     assert_eq!(bytes(&memory), saved);
     let place = usize::try_from(place).unwrap_or_default() % saved.len();
     match how % 4 {
@@ -57,7 +57,7 @@ fuzz_target!(|input: &[u8]| bounded(|| {
 }));
 
 fn as_text(bytes: &[u8]) -> Option<Memory> {
-    parse(std::str::from_utf8(bytes).ok()?).ok()
+    memory_in(std::str::from_utf8(bytes).ok()?).ok()
 }
 
 /// One bit is another one: it is noticed, or stood in what is allowed to be lost.
@@ -65,4 +65,10 @@ fn check_flipped(bytes: &[u8], memory: &Memory) {
     let Some(found) = as_text(bytes) else { return };
     let services = memory.services.clone();
     assert_eq!(Memory { services, ..found }, *memory, "a bit changed what is known");
+}
+
+fn bytes(memory: &Memory) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_text(memory, &mut bytes).expect("a list of bytes takes everything");
+    bytes
 }

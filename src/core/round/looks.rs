@@ -129,8 +129,7 @@ impl Round {
             let (Some(case), Some(entry)) = (case, self.memory.hosts.get_mut(&key)) else {
                 continue;
             };
-            let is_newest =
-                !self.out.iter().any(|(other, out)| *other > id && out.verifies(&key));
+            let is_newest = !self.out.iter().any(|(other, out)| *other > id && out.verifies(&key));
             let is_current =
                 PerFamily::from_fn(|family| held(&case.subject.host, entry, family)) == due.now;
             if !is_newest || !is_current {
