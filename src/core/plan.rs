@@ -57,6 +57,25 @@ pub enum TakeOver {
     OnlyOne,
 }
 
+#[cfg(test)]
+impl Host {
+    /// The host `name` at `provider` without any settings, for tests.
+    pub(crate) fn plain(name: &str, provider: &str) -> Self {
+        Self {
+            key: Key { host: name.parse().unwrap(), provider: provider.into() },
+            zone: None,
+            families: PerFamily { v4: Use::Auto, v6: Use::Auto },
+            refresh: None,
+            loses: PerFamily::default(),
+            when_gone: WhenGone::Keep,
+            bind: None,
+            ttl: None,
+            take_over: TakeOver::OnlyOne,
+            options: Vec::new(),
+        }
+    }
+}
+
 impl Host {
     /// The families that are kept up to date.
     pub fn in_use(&self) -> PerFamily<bool> {
@@ -802,18 +821,7 @@ mod tests {
     }
 
     fn host(name: &str) -> Host {
-        Host {
-            key: Key { host: name.parse().unwrap(), provider: "p".into() },
-            zone: None,
-            families: PerFamily { v4: Use::Auto, v6: Use::Auto },
-            refresh: None,
-            loses: PerFamily::default(),
-            when_gone: WhenGone::Keep,
-            bind: None,
-            ttl: None,
-            take_over: TakeOver::OnlyOne,
-            options: Vec::new(),
-        }
+        Host::plain(name, "p")
     }
 
     fn set(text: &str) -> Record {

@@ -504,8 +504,6 @@ pub fn not_sent(entry: &mut Entry, wishes: &PerFamily<Wish>) {
 #[cfg(test)]
 mod tests {
     use super::super::address::Addresses;
-    use super::super::memory::Key;
-    use super::super::plan::TakeOver;
     use super::*;
 
     const PRINT: Fingerprint = Fingerprint(7);
@@ -515,18 +513,7 @@ mod tests {
     }
 
     fn host() -> Host {
-        Host {
-            key: Key { host: "a.example".parse().unwrap(), provider: "p".into() },
-            zone: None,
-            families: PerFamily { v4: Use::Auto, v6: Use::Auto },
-            refresh: None,
-            loses: PerFamily::default(),
-            when_gone: WhenGone::Keep,
-            bind: None,
-            ttl: None,
-            take_over: TakeOver::OnlyOne,
-            options: Vec::new(),
-        }
+        Host::plain("a.example", "p")
     }
 
     fn wish(text: &str) -> Wish {

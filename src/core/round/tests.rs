@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::*;
 use crate::core::memory::Destination;
 use crate::core::outcome::Fault;
-use crate::core::plan::{Host, TakeOver, Use};
+use crate::core::plan::{Host, Use};
 use crate::core::protocol::manners::Protocol;
 use crate::core::protocol::{Credential, Verdict};
 use crate::core::token::upkeep::NoTerms;
@@ -25,16 +25,8 @@ fn here(text: &str) -> PerFamily<Seen> {
 fn host(at: usize, name: &str, provider: &str) -> (Subject, HostAccess) {
     let fingerprint = Fingerprint(at as u64);
     let host = Host {
-        key: Key { host: name.parse().unwrap(), provider: provider.into() },
-        zone: None,
         families: PerFamily { v4: Use::Named, v6: Use::Off },
-        refresh: None,
-        loses: PerFamily::default(),
-        when_gone: WhenGone::Keep,
-        bind: None,
-        ttl: None,
-        take_over: TakeOver::OnlyOne,
-        options: Vec::new(),
+        ..Host::plain(name, provider)
     };
     let mut entry = Protocol::Dyndns2.defaults(provider.to_owned().into());
     (entry.pace, entry.batch) = (None, 1);
@@ -250,7 +242,7 @@ mod at_desec {
     use super::Disk;
     use crate::core::memory::Destination;
     use crate::core::outcome::Rejection;
-    use crate::core::plan::{Host, TakeOver, Use};
+    use crate::core::plan::Host;
     use crate::core::protocol::manners::Protocol;
     use crate::core::protocol::{Credential, Verdict};
     use crate::core::token::upkeep::NoTerms;
@@ -267,16 +259,9 @@ mod at_desec {
         let provider = Protocol::Desec.defaults("p".into());
         let by = provider.removal().unwrap();
         let host = Host {
-            key: Key { host: name.parse().unwrap(), provider: "p".into() },
             zone: Some(zone.parse().unwrap()),
-            families: PerFamily { v4: Use::Auto, v6: Use::Auto },
-            refresh: None,
-            loses: PerFamily::default(),
             when_gone: WhenGone::Remove { after: Duration::from_secs(3600), by },
-            bind: None,
-            ttl: None,
-            take_over: TakeOver::OnlyOne,
-            options: Vec::new(),
+            ..Host::plain(name, "p")
         };
         Subject {
             at: 0,
