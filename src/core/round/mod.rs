@@ -1,10 +1,10 @@
 //! The round as a value: what is sent, when, and what each answer changes.
 //!
-//! No I/O, no clock, no chance. The shell reads the machine and gives what it saw to
-//! [`Round::look`], carries the errands that [`Round::advance`] returns, gives each answer to
-//! [`Round::heard`], and asks again for errands. Providers do not wait for one another, and a look
-//! may come while requests are under way: a host that is being asked about is decided about again,
-//! from the newest look, as soon as its answer is heard.
+//! No I/O, no clock, no chance. The shell reads the machine and gives what it saw to [`Round::look`],
+//! carries the errands that this returns, and gives each answer to [`Round::heard`], which returns
+//! more. Providers do not wait for one another, and a look may come while requests are under way: a
+//! host that is being asked about is decided about again, from the newest look, as soon as its answer
+//! is heard.
 
 mod absences;
 mod access;
