@@ -41,6 +41,7 @@ mod others_files;
 mod outside;
 #[cfg(feature = "tokens")]
 mod own_token;
+#[cfg(feature = "manual")]
 mod pages;
 mod places;
 mod played;

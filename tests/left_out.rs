@@ -6,6 +6,7 @@
     feature = "import",
     feature = "international-names",
     feature = "landlock",
+    feature = "manual",
     feature = "name-servers",
     feature = "tokens"
 )))]
@@ -25,7 +26,14 @@ fn homing(line: &str) -> Ran {
 
 #[test]
 fn a_command_that_is_left_out_is_refused_by_name() {
-    for line in ["token issue dev1.example.com", "token audit", "token rotate --all", "token"] {
+    for line in [
+        "token issue dev1.example.com",
+        "token audit",
+        "token rotate --all",
+        "token",
+        "completions",
+        "manual",
+    ] {
         let Ran { code, out, err } = homing(line);
         assert_eq!((code, &*out), (64, ""), "{err}");
         let words = line.split(' ').take(2).collect::<Vec<_>>().join(" ");
@@ -84,7 +92,7 @@ fn letters_beyond_ascii_are_refused_with_the_other_form() {
 
 #[test]
 fn the_version_and_the_help_tell_what_is_left_out() {
-    let rest = "import, international-names, landlock, name-servers, tokens)\n";
+    let rest = "import, international-names, landlock, manual, name-servers, tokens)\n";
     for (line, first) in [("--version", "cloud, cloud-keys"), ("--help", "cloud")] {
         let Ran { code, out, .. } = homing(line);
         assert_eq!(code, 0);

@@ -2,17 +2,13 @@
 //! bash, zsh and fish. A program that is not there is skipped, and said so.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[path = "../packaging/pages/render/mod.rs"]
-mod render;
-
 use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::support::{home, netns};
 use home::Home;
+use homing::cli::pages;
 use homing::config;
-
-const EXAMPLE: &str = include_str!("../config.example.toml");
 
 /// Two hosts that need no file and send nothing.
 const HOSTS: &str = r#"
@@ -23,10 +19,13 @@ path = "hosts"
 ipv4 = "off"
 "#;
 
+/// The day of the package's pages: that of its changelog, as for the program's own.
+const DAY: &str = "2026-11-22";
+
 /// A directory with a configuration and every file of the package.
 fn package() -> Home {
     let home = Home::new(HOSTS);
-    for (name, text) in render::files("2026-11-22", EXAMPLE) {
+    for (name, text) in pages::files(DAY) {
         home.write(name, &text, 0o644);
     }
     home
@@ -72,16 +71,33 @@ fn plain(page: &str) -> String {
 
 #[test]
 fn every_key_of_the_configuration_is_a_term_of_its_page() {
-    let page = plain(&render::settings::page("2026-11-22", EXAMPLE));
+    let page = plain(&package().read("homing.toml.5"));
     let mut count = 0;
     for (header, keys) in config::keys() {
         for key in keys {
-            let term = format!("\n{} = ", render::roff::escaped(key));
+            let term = format!("\n{} = ", pages::roff::escaped(key));
             assert!(page.contains(&term), "{key} of {header}");
             count += 1;
         }
     }
     assert!(count > 60, "{count}");
+}
+
+#[test]
+fn the_program_prints_what_packages_install() {
+    let package = package();
+    for (line, name) in [
+        ("manual", "homing.1"),
+        ("manual homing", "homing.1"),
+        ("manual homing.toml", "homing.toml.5"),
+        ("completions bash", "homing.bash"),
+        ("completions fish", "homing.fish"),
+        ("completions zsh", "_homing"),
+    ] {
+        let words: Vec<_> = line.split(' ').collect();
+        let output = command(&package, "homing").args(words).output().unwrap();
+        assert!(quiet(&output) == package.read(name), "`homing {line}` prints another {name}");
+    }
 }
 
 #[test]

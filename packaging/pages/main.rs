@@ -1,19 +1,16 @@
 //! Writes manual pages and completions for packages: `cargo run --example pages -- DIRECTORY`.
 //!
-//! Their day is that of `SOURCE_DATE_EPOCH`, else that of the newest entry of the Debian package's
-//! changelog, never today's: the same sources give the same files.
-
-mod render;
+//! They are those of `homing manual` and `homing completions`. The day of the pages is that of
+//! `SOURCE_DATE_EPOCH`, else that of the newest entry of the Debian package's changelog, never today's:
+//! the same sources give the same files.
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs};
 
+use homing::cli::pages;
 use homing::core::time::Timestamp;
 use homing::core::wire::calendar::rfc822;
-
-const EXAMPLE: &str = include_str!("../../config.example.toml");
-const CHANGELOG: &str = include_str!("../debian/changelog");
 
 fn main() -> ExitCode {
     let result = match &env::args_os().skip(1).collect::<Vec<_>>()[..] {
@@ -34,7 +31,7 @@ fn main() -> ExitCode {
 fn write(directory: &Path) -> Result<(), String> {
     let at = |path: &Path, error| format!("{}: {error}", path.display());
     fs::create_dir_all(directory).map_err(|error| at(directory, error))?;
-    for (name, text) in render::files(&day()?, EXAMPLE) {
+    for (name, text) in pages::files(&day()?) {
         let path = directory.join(name);
         fs::write(&path, text).map_err(|error| at(&path, error))?;
     }
@@ -47,9 +44,9 @@ fn day() -> Result<String, String> {
         Ok(epoch) => {
             let seconds =
                 epoch.parse().map_err(|_| "SOURCE_DATE_EPOCH is not a number of seconds")?;
-            render::day(&rfc822(Timestamp::from_secs(seconds)))
+            pages::day(&rfc822(Timestamp::from_secs(seconds)))
         }
-        Err(_) => render::newest(CHANGELOG),
+        Err(_) => pages::newest_day(),
     };
     day.ok_or_else(|| "packaging/debian/changelog has no entry with a date".to_owned())
 }

@@ -16,6 +16,8 @@ use crate::os::log::{Format, Level, Printable};
 pub mod help;
 #[cfg_attr(not(feature = "import"), path = "../left_out/import_command.rs")]
 mod import;
+#[cfg_attr(not(feature = "manual"), path = "../left_out/pages.rs")]
+pub mod pages;
 pub mod table;
 #[cfg_attr(not(feature = "tokens"), path = "../left_out/token_command.rs")]
 mod token;
@@ -30,7 +32,7 @@ pub use self::token::{Ask, LimitsAsked, TokenAction};
 pub enum Parsed {
     /// A command with its settings.
     Run(Command, Common),
-    /// A text to print on standard output (help, version).
+    /// A text to print on standard output (help, version, manual pages, completions).
     Show(String),
 }
 
@@ -128,6 +130,7 @@ pub fn parse(
             Command::Token(Box::new(TokenCommand::of(&given, entry)?))
         }
         Verb::Import => Command::Import(ImportCommand::of(&given, entry)?),
+        Verb::Completions | Verb::Manual => return Ok(Parsed::Show(pages::asked(&given, entry)?)),
     };
     let level = variable(table::LOG_VARIABLE).filter(|level| !level.is_empty());
     let common = Common {
@@ -763,6 +766,7 @@ mod tests {
             Verb::TokenIssue | Verb::TokenRotate => Some(Flag::All),
             Verb::TokenRevoke => Some(Flag::Id),
             Verb::Import => return "import inadyn x".to_owned(),
+            Verb::Completions => return "completions bash".to_owned(),
             _ => None,
         };
         let host = if instead.is_some_and(|instead| instead != flag) { " a.example" } else { "" };

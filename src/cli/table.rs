@@ -31,6 +31,10 @@ pub enum Verb {
     TokenRevoke,
     /// Translate another client's configuration.
     Import,
+    /// Print the completions of a shell.
+    Completions,
+    /// Print a manual page.
+    Manual,
 }
 
 /// The options, by their meaning.
@@ -229,7 +233,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         verb: Verb::Check,
         name: "check",
-        doc: "Report every problem of the configuration, and what a round would do",
+        doc: "Report every problem, and what a round would do",
         more: "Reads the configuration and the secrets and sends nothing to a provider. Says what the \
             running program will be confined to by the kernel's Landlock, or why it will not. The \
             exit code is 0, or 78 when there is a problem.",
@@ -324,6 +328,28 @@ pub const COMMANDS: &[Command] = &[
             them.\n\
             The exit code is 0, or 78 when there is nothing in FILE to carry over.",
         feature: Some(Feature::Import),
+    },
+    Command {
+        verb: Verb::Completions,
+        name: "completions",
+        operand: "SHELL",
+        choices: &["bash", "fish", "zsh"],
+        doc: "Print the completions for a shell",
+        more: "Packages bring them. After `cargo install`, bash and fish find them in \
+            `~/.local/share/bash-completion/completions/homing` and \
+            `~/.config/fish/completions/homing.fish`, and zsh in a file `_homing` of a directory of \
+            its fpath.",
+        feature: Some(Feature::Manual),
+    },
+    Command {
+        verb: Verb::Manual,
+        name: "manual",
+        operand: "[PAGE]",
+        choices: &["homing", "homing.toml"],
+        doc: "Print a manual page, for man",
+        more: "Without a PAGE that of the program, homing(1); homing.toml(5) has every setting. \
+            `homing manual | man -l -` shows it; packages bring both.",
+        feature: Some(Feature::Manual),
     },
 ];
 
@@ -634,6 +660,12 @@ impl Command {
     /// Whether this build does not have it.
     pub fn is_left_out(&self) -> bool {
         self.feature.is_some_and(|feature| !feature.is_here())
+    }
+
+    /// The name of its first operand, without brackets and dots.
+    pub fn first_operand(&self) -> &'static str {
+        let first = self.operand.split(' ').next().unwrap_or_default();
+        first.trim_end_matches('.').trim_matches(['[', ']'])
     }
 
     /// Its name within its group, or its whole name.

@@ -19,6 +19,8 @@ pub enum Feature {
     InternationalNames,
     /// Confinement by the kernel's Landlock.
     Landlock,
+    /// Manual pages and completions.
+    Manual,
     /// Signed updates to name servers.
     NameServers,
     /// Issuing, auditing, rotating and revoking tokens.
@@ -27,12 +29,13 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature, sorted by name.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Cloud,
         Self::CloudKeys,
         Self::Import,
         Self::InternationalNames,
         Self::Landlock,
+        Self::Manual,
         Self::NameServers,
         Self::Tokens,
     ];
@@ -45,6 +48,7 @@ impl Feature {
             Self::Import => "import",
             Self::InternationalNames => "international-names",
             Self::Landlock => "landlock",
+            Self::Manual => "manual",
             Self::NameServers => "name-servers",
             Self::Tokens => "tokens",
         }
@@ -58,6 +62,7 @@ impl Feature {
             Self::Import => cfg!(feature = "import"),
             Self::InternationalNames => cfg!(feature = "international-names"),
             Self::Landlock => cfg!(feature = "landlock"),
+            Self::Manual => cfg!(feature = "manual"),
             Self::NameServers => cfg!(feature = "name-servers"),
             Self::Tokens => cfg!(feature = "tokens"),
         }

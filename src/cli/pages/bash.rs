@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use homing::cli::table::Opt;
+use crate::cli::table::Opt;
 
 use super::words::{self, HOSTS, PROVIDERS, Word};
 

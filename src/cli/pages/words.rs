@@ -2,8 +2,8 @@
 //!
 //! Pure questions to the table of the command line; what a shell makes of them is its own file's.
 
-use homing::cli::table::{COMMANDS, Command, Flag, GROUPS, OPTIONS, Opt, VARIABLES, Variable};
-use homing::core::feature::Feature;
+use crate::cli::table::{COMMANDS, Command, Flag, GROUPS, OPTIONS, Opt, VARIABLES, Variable};
+use crate::core::feature::Feature;
 
 /// What may stand as an option's value or as an operand.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -130,7 +130,7 @@ fn word(name: &str) -> Word {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use homing::cli::table;
+    use crate::cli::table;
 
     fn command(name: &str) -> &'static Command {
         table::command(name).unwrap()

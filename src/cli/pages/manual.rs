@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use homing::cli::table::{ABOUT, COMMANDS, Command, Opt, daemon};
-use homing::core::exit::Exit;
-use homing::core::feature::Feature;
+use crate::cli::table::{ABOUT, COMMANDS, Command, Opt, daemon};
+use crate::core::exit::Exit;
+use crate::core::feature::Feature;
 
 use super::roff::{Page, bold, escaped, italic};
 use super::words;
@@ -93,8 +93,8 @@ fn commands(page: &mut Page) {
         }
         let mut paragraphs = vec![sentence(command.doc)];
         if !command.choices.is_empty() {
-            let first = command.operand.split(' ').next().unwrap_or_default();
-            paragraphs.push(format!("{first} is one of: {}.", command.choices.join(", ")));
+            let (operand, choices) = (command.first_operand(), command.choices.join(", "));
+            paragraphs.push(format!("{operand} is one of: {choices}."));
         }
         paragraphs.extend(command.more.lines().map(str::to_owned));
         page.item(&[term(&command.line(), command.operand)], &paragraphs);
@@ -216,7 +216,7 @@ const CRON: &str = "*/5 * * * *  homing --once";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use homing::cli::table::{GROUPS, OPTIONS, VARIABLES};
+    use crate::cli::table::{GROUPS, OPTIONS, VARIABLES};
 
     #[test]
     fn the_page_tells_everything_that_the_table_has() {
