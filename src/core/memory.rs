@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::backoff::SHORT_ABSENCE;
 use super::name::Hostname;
 use super::outcome::{Deferral, Fault, Rejection};
 use super::pace::History;
+use super::problem::Problem;
 use super::secret::Fingerprint;
 use super::time::Timestamp;
 use super::token::verdict::TokenVerdict;
@@ -120,6 +122,8 @@ pub struct Entry {
     pub is_gone: bool,
     /// When the host was last treated as new after that.
     pub came_back: Option<Timestamp>,
+    /// Since when it is not right, and what was reported of that; kept only where that is reported.
+    pub problem: Option<Problem>,
 }
 
 /// The place of a host's records. Addresses set at one place are not set at another.
@@ -356,6 +360,17 @@ impl HoldKind {
     }
 }
 
+/// Writes the kind as a part of a sentence: `the credential is refused`.
+impl fmt::Display for HoldKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backoff(fault) => fault.fmt(f),
+            Self::Rejected(rejection) => rejection.fmt(f),
+            Self::Throttled => f.write_str("the provider asks for a pause"),
+        }
+    }
+}
+
 impl Word {
     /// The word as text.
     pub fn as_str(self) -> &'static str {
@@ -432,13 +447,13 @@ impl Entry {
 
     /// Forgets all that is true of one place only.
     fn forget(&mut self) {
-        let Self { families, left_out, came_back, .. } = std::mem::take(self);
+        let Self { families, left_out, came_back, problem, .. } = std::mem::take(self);
         let families = families.map(|_, Record { missing_since, gone_since, .. }| Record {
             missing_since: *missing_since,
             gone_since: *gone_since,
             ..Record::default()
         });
-        *self = Self { families, left_out, came_back, ..Self::default() };
+        *self = Self { families, left_out, came_back, problem, ..Self::default() };
     }
 
     /// Notes whether the host is configured at `now`; a host that was not, for at least a round, is
@@ -621,7 +636,8 @@ impl Memory {
                 [&mut hold.since, &mut hold.begun].into_iter().for_each(shift);
             }
             let last = entry.last.as_mut().map(|(_, at)| at);
-            entry.queued_since.iter_mut().chain(last).for_each(shift);
+            let problem = entry.problem.as_mut().map(|problem| &mut problem.since);
+            entry.queued_since.iter_mut().chain(last).chain(problem).for_each(shift);
         }
         for History { sent, pause_since, pause_until } in self.paces.values_mut() {
             sent.iter_mut().for_each(shift);
@@ -668,6 +684,9 @@ impl Memory {
             }
             let moments = [&mut entry.queued_since, &mut entry.came_back];
             moments.into_iter().flatten().for_each(|moment| pull(moment, now));
+            if let Some(problem) = &mut entry.problem {
+                pull(&mut problem.since, now);
+            }
             if let Some(Verification { at, put_right, .. }) = &mut entry.verified {
                 pull(at, now);
                 put_right.iter_mut().for_each(|moment| pull(moment, now));

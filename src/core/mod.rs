@@ -19,6 +19,7 @@ pub mod outcome;
 pub mod pace;
 mod phrases;
 pub mod plan;
+pub mod problem;
 pub mod protocol;
 pub mod provider;
 pub mod provider_key;

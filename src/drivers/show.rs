@@ -84,11 +84,11 @@ pub fn why(why: Why) -> &'static str {
 
 /// A hold in one line: its kind, its detail and its end.
 pub fn hold(hold: &Hold) -> String {
-    let mut text = match hold.kind {
-        HoldKind::Backoff(fault) => format!("deferred, {fault}"),
-        HoldKind::Throttled => "deferred, the provider asks for a pause".to_owned(),
-        HoldKind::Rejected(rejection) => format!("rejected, {rejection}"),
+    let is = match hold.kind {
+        HoldKind::Backoff(_) | HoldKind::Throttled => "deferred",
+        HoldKind::Rejected(_) => "rejected",
     };
+    let mut text = format!("{is}, {}", hold.kind);
     if !hold.detail.is_empty() {
         let _ = write!(text, ": {}", hold.detail);
     }

@@ -28,6 +28,7 @@ use crate::core::memory::{
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault as CoreFault, Rejection};
 use crate::core::pace::History;
+use crate::core::problem::{Problem, Severity};
 use crate::core::secret::{Fingerprint, hex};
 use crate::core::time::Timestamp;
 use crate::core::token::verdict::TokenVerdict;
@@ -270,6 +271,8 @@ struct StoredHost<'a> {
     is_gone: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     came_back: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Problem>,
 }
 
 /// The last outcome.
@@ -437,6 +440,15 @@ struct DestinationForm {
     void_since: Option<Timestamp>,
 }
 
+/// The form of [`Problem`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, remote = "Problem")]
+struct ProblemForm {
+    since: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reported: Option<Severity>,
+}
+
 /// The form of [`Reckoning`].
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, remote = "Reckoning")]
@@ -481,6 +493,7 @@ impl<'a> From<(&'a Key, &'a Box<Entry>)> for StoredHost<'a> {
             place: entry.place.as_ref().map(Cow::Borrowed),
             is_gone: entry.is_gone,
             came_back: entry.came_back,
+            problem: entry.problem,
         }
     }
 }
@@ -531,6 +544,7 @@ impl<'de> Deserialize<'de> for ReadHost {
                         "place" => entry.place = Some(map.next_value()?),
                         "is-gone" => entry.is_gone = map.next_value()?,
                         "came-back" => entry.came_back = Some(map.next_value()?),
+                        "problem" => entry.problem = Some(map.next_value()?),
                         _ => return Err(de::Error::unknown_field(&name, &[])),
                     }
                 }
@@ -739,6 +753,7 @@ macro_rules! kept_as {
 }
 
 kept_as!(DestinationForm, Destination);
+kept_as!(ProblemForm, Problem);
 kept_as!(ReckoningForm, Reckoning);
 kept_as!(RecordForm, Record);
 kept_as!(SelfCheckForm, SelfCheck);
@@ -1057,6 +1072,11 @@ mod tests {
         check(&["updated", "unchanged", "deferred", "rejected"], &outcomes, Word::as_str);
         check(&["failed", "lied"], &[ServiceFault::Failed, ServiceFault::Lied], ServiceFault::word);
         check(&["ipv4", "ipv6"], &Family::BOTH, Family::key);
+        let severities = [Severity::Deferred, Severity::Rejected];
+        check(&["deferred", "rejected"], &severities, |severity| match severity {
+            Severity::Deferred => "deferred",
+            Severity::Rejected => "rejected",
+        });
         let again = [Again::Drifted, Again::Untransferred, Again::Unverified];
         check(&["drifted", "untransferred", "unverified"], &again, |again| match again {
             Again::Drifted => "drifted",
@@ -1110,7 +1130,8 @@ mod tests {
       "left-out": "0000000000000009",
       "place": {"fingerprint": "000000000000000a", "zone": "example", "void-since": "2027-01-15T08:00:00.015Z"},
       "is-gone": true,
-      "came-back": "2027-01-15T08:00:00.016Z"
+      "came-back": "2027-01-15T08:00:00.016Z",
+      "problem": {"since": "2027-01-15T08:00:00.019Z", "reported": "rejected"}
     }
   ],
   "paces": [],
@@ -1231,7 +1252,8 @@ mod tests {
     #[test]
     fn a_text_from_before_places_were_remembered_is_read() {
         let text = String::from_utf8(bytes(&everything(), &salt())).unwrap();
-        let lines = ["place", "is-gone", "came-back"].map(|field| format!("      \"{field}\": "));
+        let lines = ["place", "is-gone", "came-back", "problem"]
+            .map(|field| format!("      \"{field}\": "));
         let is_new = |line: &&str| lines.iter().any(|field| line.starts_with(field));
         let older: Vec<_> = text.lines().filter(|line| !is_new(line)).collect();
         let older = older
@@ -1244,6 +1266,7 @@ mod tests {
         expect.reckoning = None;
         for entry in expect.hosts.values_mut() {
             (entry.place, entry.is_gone, entry.came_back) = (None, false, None);
+            entry.problem = None;
         }
         assert_eq!(read, expect);
     }

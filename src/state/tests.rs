@@ -19,6 +19,7 @@ use crate::core::memory::{
 };
 use crate::core::outcome::{Fault, Rejection};
 use crate::core::pace::History;
+use crate::core::problem::{Problem, Severity};
 use crate::core::time::Timestamp;
 use crate::core::token::verdict::TokenVerdict;
 
@@ -147,6 +148,7 @@ pub fn everything() -> Memory {
         place: Some(place()),
         is_gone: true,
         came_back: Some(at(16)),
+        problem: Some(Problem { since: at(19), reported: Some(Severity::Rejected) }),
     };
     memory.hosts.insert(key("a.example"), Box::new(entry));
     let entry = Entry { verified: Some(verified()), ..Entry::default() };

@@ -9,6 +9,7 @@
 mod absences;
 mod access;
 mod errand;
+mod events;
 mod looks;
 mod perform;
 mod report;
@@ -29,6 +30,7 @@ pub use self::access::HostAccess;
 pub use self::errand::{
     Answer, Errand, Holder, HostAnswers, LOOK, Subject, Task, VerifyCase, Whom,
 };
+pub use self::events::Event;
 pub use self::report::{Answered, HostReport, Matter, Report, TokenNews};
 pub use self::zones::needs_zone;
 

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::core::memory::Destination;
-use crate::core::outcome::Fault;
+use crate::core::outcome::{Fault, Rejection};
 use crate::core::plan::{Host, Use};
+use crate::core::problem::EventKind;
 use crate::core::protocol::manners::Protocol;
 use crate::core::protocol::{Credential, Verdict};
 use crate::core::token::upkeep::NoTerms;
@@ -234,6 +235,89 @@ fn what_cannot_be_saved_is_not_sent() {
     assert_eq!(report.storage_problem.as_deref(), Some("the disk is full"));
     assert_eq!(report.exit(), super::super::exit::Exit::Deferred);
     assert!(rounds.round.is_over());
+}
+
+/// Ends a round at a moment, and returns what is to be told: host, event, outcome and reason.
+fn events(rounds: &mut Rounds, seconds: u64) -> Vec<(String, EventKind, Word, String)> {
+    rounds.round.end(&now(seconds));
+    let events = rounds.round.note_events(Duration::from_secs(900), &now(seconds));
+    let told = |event: Event| (event.key.host.to_string(), event.kind, event.outcome, event.reason);
+    events.into_iter().map(told).collect()
+}
+
+/// What is told of the first host.
+fn of_the_first(kind: EventKind, outcome: Word, reason: &str) -> (String, EventKind, Word, String) {
+    ("a.example".to_owned(), kind, outcome, reason.to_owned())
+}
+
+#[test]
+fn a_rejection_is_told_once_whatever_restarts_and_then_that_the_host_is_right_again() {
+    let mut rounds = Rounds::new();
+    rounds.hosts.truncate(1);
+    rounds.hosts[0].0.has_hook = false;
+    let first = rounds.look("198.18.0.1", 0);
+    assert_eq!(events(&mut rounds, 0), [], "it is being asked about");
+    let refusal = Outcome::rejected(Rejection::Credential, "badauth");
+    rounds.heard(&first[0], Answer::Update(Verdict::All(refusal)), 1);
+    let expect =
+        of_the_first(EventKind::Problem, Word::Rejected, "the credential is refused: badauth");
+    assert_eq!(events(&mut rounds, 1), [expect]);
+    let kept = rounds.round.memory.clone();
+    rounds.round = Round::new(kept, true);
+    assert_eq!(told(&rounds.look("198.18.0.1", 9000)), [""; 0], "it is parked");
+    assert_eq!(events(&mut rounds, 9000), []);
+    rounds.hosts[0].1.fingerprint = Fingerprint(77);
+    let again = rounds.look("198.18.0.1", 9001);
+    rounds.heard(&again[0], updated(), 9002);
+    let expect = of_the_first(EventKind::Recovered, Word::Updated, "");
+    assert_eq!(events(&mut rounds, 9002), [expect]);
+    assert_eq!(events(&mut rounds, 9003), []);
+    let entry = rounds.round.memory.entry(&rounds.hosts[0].0.host.key).unwrap();
+    assert_eq!(entry.problem, None);
+}
+
+#[test]
+fn a_deferral_is_told_when_it_lasts_and_the_next_look_comes_for_that() {
+    let mut rounds = Rounds::new();
+    rounds.hosts.truncate(1);
+    let first = rounds.look("198.18.0.1", 0);
+    let lost = Outcome::deferred_for(Fault::Server, "503", Duration::from_secs(5000));
+    rounds.heard(&first[0], Answer::Update(Verdict::All(lost)), 1);
+    assert_eq!(events(&mut rounds, 1), []);
+    assert_eq!(rounds.round.report.next, Some(now(901).wall));
+    assert_eq!(told(&rounds.look("198.18.0.1", 901)), [""; 0]);
+    rounds.round.end(&now(901));
+    let event = rounds.round.note_events(Duration::from_secs(900), &now(901)).remove(0);
+    assert_eq!((event.kind, event.outcome), (EventKind::Problem, Word::Deferred));
+    assert!(event.reason.ends_with(": 503") && !event.fix.is_empty(), "{event:?}");
+}
+
+#[test]
+fn a_host_whose_secret_cannot_be_used_is_told_of_when_that_lasts() {
+    let mut rounds = Rounds::new();
+    for (seconds, expect) in [(0, 0), (899, 0), (900, 1), (1000, 0)] {
+        let (subject, _) = rounds.hosts[0].clone();
+        let problem = "x.token is empty; put the token on its first line".to_owned();
+        let access = Err((problem, Fingerprint(5)));
+        let observed = Observed { subject, access, seen: here("198.18.0.1"), file: None };
+        let look = Look { hosts: vec![observed], ..Look::default() };
+        rounds.round.look(look, &now(seconds), 0.5, &mut rounds.disk);
+        let told = events(&mut rounds, seconds);
+        assert_eq!(told.len(), expect, "{seconds}: {told:?}");
+        if let [told] = &told[..] {
+            assert_eq!((told.2, &*told.3), (Word::Deferred, "x.token is empty"));
+        }
+    }
+}
+
+#[test]
+fn a_round_that_is_stopped_tells_nothing() {
+    let mut rounds = Rounds::new();
+    let first = rounds.look("198.18.0.1", 0);
+    rounds.round.stop();
+    let refusal = Outcome::rejected(Rejection::Credential, "badauth");
+    rounds.heard(&first[0], Answer::Update(Verdict::All(refusal)), 1);
+    assert_eq!(events(&mut rounds, 1), []);
 }
 
 /// Hosts at deSEC, whose records are removed with their addresses.
