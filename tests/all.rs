@@ -57,6 +57,7 @@ mod records;
 #[cfg(feature = "name-servers")]
 mod refused;
 mod renumbered;
+mod reports;
 mod requests;
 #[cfg(feature = "name-servers")]
 mod rfc2136;

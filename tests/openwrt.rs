@@ -362,8 +362,8 @@ fn every_setting_arrives_and_the_jail_shows_what_they_need() {
     for line in [
         "add_jail [homing] [procfs] [ronly] [ubus] [log]",
         "add_jail_mount [/var/run/homing] [/etc/hosts]",
-        "add_jail_mount [/etc/homing] [/tmp/wan] [/usr/libexec/wan-address] [/usr/libexec/notify] \
-         [/usr/share/one] [/usr/share/two]",
+        "add_jail_mount [/etc/homing] [/tmp/wan] [/usr/libexec/wan-address] [/usr/libexec/tell] \
+         [/usr/libexec/notify] [/usr/share/one] [/usr/share/two]",
         "add_jail_mount_rw [/etc/homing/elsewhere] [/tmp/hosts] [/tmp/shared]",
     ] {
         assert!(asked.lines().any(|asked| asked == line), "{line}: {asked}");

@@ -101,6 +101,26 @@ fn the_variant_with_credentials_is_as_good() {
 }
 
 #[test]
+fn the_example_of_what_a_failure_starts_is_a_unit_to_systemd() {
+    let Some(home) = units("the_example_of_what_a_failure_starts_is_a_unit_to_systemd") else {
+        return;
+    };
+    let text = shipped("homing.service.d/on-failure.conf");
+    // The unit that the comment shows is one as well.
+    let shown = text.lines().filter_map(|line| line.strip_prefix("#     "));
+    home.write("tell@.service", &shown.collect::<Vec<_>>().join("\n"), 0o644);
+    for unit in ["homing.service", "homing-once.service"] {
+        let name = format!("{unit}.d");
+        fs::create_dir(home.path(&name)).unwrap();
+        home.write(&format!("{name}/on-failure.conf"), &text, 0o644);
+        assert_eq!(verified(&home, unit), "Some(0)\n", "{unit}");
+    }
+    let wrong = text.replace("OnFailure=", "OnFailures=");
+    home.write("homing.service.d/on-failure.conf", &wrong, 0o644);
+    assert!(verified(&home, "homing.service").contains("Unknown key"));
+}
+
+#[test]
 fn one_round_is_confined_as_the_daemon_is() {
     let of = |unit: &str| {
         let text = shipped(unit);

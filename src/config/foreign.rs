@@ -57,7 +57,7 @@ pub(super) fn hint(path: &Path, text: &str) -> Option<String> {
 }
 
 /// The beginnings of Homing's own sections.
-const OURS: [&str; 4] = ["host]", "daemon]", "provider.", "source."];
+const OURS: [&str; 5] = ["host]", "daemon]", "provider.", "report]", "source."];
 
 /// Whether a line is of a client's configuration.
 type Knows = fn(&str) -> bool;

@@ -120,7 +120,8 @@ impl Context<'_> {
         let take_over = section.flag("take-over", notes);
         let options = options(section, provider, notes);
         let path = self.path(section, manners, notes);
-        let on_change = on_change(section, notes);
+        let on_change = section.get("on-change").map(|setting| setting.program(notes));
+        let on_change = on_change.unwrap_or_default();
         let strict_token = strict_token(section, manners, notes);
         let when_gone = self.when_gone(section, provider, &sources, notes);
         let bind = section.parsed("bind", notes, str::parse);
@@ -704,19 +705,6 @@ fn ttl(section: &Section<'_>, notes: &mut Notes) -> Option<u32> {
     /// A day: longer is useless for a machine that moves.
     const MOST: usize = 86_400;
     u32::try_from(section.get("ttl")?.number(1, MOST, notes)?).ok()
-}
-
-fn on_change(section: &Section<'_>, notes: &mut Notes) -> Vec<String> {
-    let example = "[\"/usr/local/bin/notify\", \"an argument\"]";
-    let Some(setting) = section.get("on-change") else { return Vec::new() };
-    let command = setting.texts(example, notes).unwrap_or_default();
-    if command.first().is_some_and(String::is_empty) {
-        notes.add(setting.at, &setting.name, format!("names no program; write {example}"));
-    }
-    if command.iter().any(|argument| argument.contains('\0')) {
-        notes.add(setting.at, &setting.name, "holds a NUL, which no argument can; remove it");
-    }
-    command
 }
 
 /// Whether only a token with a proof in its receipt may be used; notes a secret that has no receipt.

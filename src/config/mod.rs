@@ -7,6 +7,7 @@ mod foreign;
 mod host;
 pub mod problems;
 mod provider;
+mod report;
 mod resolver;
 pub mod secret;
 pub mod service;
@@ -28,6 +29,7 @@ use toml::de::DeTable;
 use self::host::Context;
 use self::problems::Notes;
 pub use self::problems::Problems;
+pub use self::report::Reports;
 pub use self::secret::SecretPlace;
 use self::source::Usage;
 use self::table::{Section, SectionKind, Setting};
@@ -55,6 +57,8 @@ pub struct Config {
     pub path: PathBuf,
     /// Settings of the program as a whole.
     pub daemon: Daemon,
+    /// What is reported, how and to whom.
+    pub reports: Reports,
     /// The named sources, in the order of the file.
     pub sources: Vec<Source>,
     /// The user's providers in the order of the file, then the built-in ones that hosts use.
@@ -276,6 +280,7 @@ fn read_parts(
     let mut top = Section::top(document.get_ref());
     top.check_keys(SectionKind::Top, &mut notes);
     let daemon = daemon(&top, base, &mut notes);
+    let reports = report::read_reports(&top, &mut notes);
     let sources: Vec<_> = entries(&top, "source", &mut notes)
         .iter_mut()
         .map(|(name, section)| source::read_source(name, section, base, &mut notes))
@@ -321,7 +326,7 @@ fn read_parts(
     }
     let sources = sources.into_iter().filter_map(|entry| entry.source).collect();
     let (path, warnings) = (path.to_owned(), notes.warnings);
-    Ok(Config { path, daemon, sources, providers, hosts, programs_as: None, warnings })
+    Ok(Config { path, daemon, reports, sources, providers, hosts, programs_as: None, warnings })
 }
 
 /// Notes text that is not TOML; returns whether the rest was understood as it was meant.

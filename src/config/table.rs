@@ -26,6 +26,8 @@ pub(super) enum SectionKind {
     Resolver,
     /// `[provider.NAME]`.
     Provider,
+    /// `[report]`.
+    Report,
     /// `[[host]]`.
     Host,
 }
@@ -105,8 +107,8 @@ pub(super) struct Setting<'a> {
 
 impl SectionKind {
     /// Every kind of section that has a header of its own.
-    pub(super) const ALL: [Self; 5] =
-        [Self::Top, Self::Host, Self::Daemon, Self::Source, Self::Provider];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Top, Self::Host, Self::Daemon, Self::Source, Self::Provider, Self::Report];
 
     /// The header of such a section.
     pub(super) fn header(self) -> &'static str {
@@ -116,6 +118,7 @@ impl SectionKind {
             Self::Source => "[source.NAME]",
             Self::Resolver => "a table in dns",
             Self::Provider => "[provider.NAME]",
+            Self::Report => "[report]",
             Self::Host => "[[host]]",
         }
     }
@@ -128,14 +131,15 @@ impl SectionKind {
             Self::Source => &SOURCE,
             Self::Resolver => &RESOLVER,
             Self::Provider => &PROVIDER,
+            Self::Report => &REPORT,
             Self::Host => &HOST,
         }
     }
 }
 
 const TOP: Keys = Keys {
-    known: &["daemon", "host", "provider", "source"],
-    foreign: &[("domain", "host"), ("service", "provider")],
+    known: &["daemon", "host", "provider", "report", "source"],
+    foreign: &[("domain", "host"), ("reports", "report"), ("service", "provider")],
 };
 
 const DAEMON: Keys = Keys {
@@ -172,6 +176,11 @@ const RESOLVER: Keys = Keys {
 };
 
 const PROVIDER: Keys = Keys { known: ProviderKey::WORDS, foreign: &[("url", "update-url")] };
+
+const REPORT: Keys = Keys {
+    known: &["on-problem", "problem-after"],
+    foreign: &[("on-error", "on-problem"), ("on-failure", "on-problem")],
+};
 
 /// The keys of `[[host]]`, sorted, each with the hosts that may have it.
 pub(super) static HOST_KEYS: [(&str, Scope); 29] = [
@@ -460,6 +469,19 @@ impl<'a> Setting<'a> {
         let items = self.items();
         let texts: Vec<_> = items.iter().map(|item| item.raw_text(notes)).collect();
         texts.into_iter().map(|text| text.map(str::to_owned)).collect()
+    }
+
+    /// A program with its arguments; notes a list that names none, and any other type.
+    pub(super) fn program(&self, notes: &mut Notes) -> Vec<String> {
+        let example = "[\"/usr/local/bin/notify\", \"an argument\"]";
+        let program = self.texts(example, notes).unwrap_or_default();
+        if program.first().is_some_and(String::is_empty) {
+            notes.add(self.at, &self.name, format!("names no program; write {example}"));
+        }
+        if program.iter().any(|argument| argument.contains('\0')) {
+            notes.add(self.at, &self.name, "holds a NUL, which no argument can; remove it");
+        }
+        program
     }
 
     /// The boolean value; notes another type.

@@ -123,6 +123,7 @@ fn the_package_for_openwrt_knows_every_setting() {
         ("source", SectionKind::Source),
         ("resolver", SectionKind::Resolver),
         ("provider", SectionKind::Provider),
+        ("report", SectionKind::Report),
         ("host", SectionKind::Host),
     ];
     for (section, place) in places {
@@ -162,6 +163,8 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
         ..Daemon::default()
     };
     assert_eq!(shown.daemon, daemon);
+    let reports = Reports { on_problem: shown.reports.on_problem.clone(), ..Reports::default() };
+    assert_eq!(shown.reports, reports);
     let provider =
         |name: &str| shown.providers.iter().find(|provider| provider.name == name).unwrap().clone();
     let (all, plain) = (provider("everything"), provider("my-service"));
@@ -1018,6 +1021,26 @@ fn sections_have_their_own_brackets() {
         &format!("source = 1\n{GOOD}"),
         "must be a section, not a number; write [source.NAME]",
     );
+}
+
+#[test]
+fn reports_are_read_and_their_mistakes_are_told() {
+    let told = config(&format!(
+        "[report]\non-problem = [\"tell\", \"me\"]\nproblem-after = \"1h\"\n{GOOD}"
+    ));
+    assert_eq!(told.reports.on_problem, ["tell", "me"]);
+    assert_eq!(told.reports.problem_after, Duration::from_secs(3600));
+    assert_eq!(told.warnings, [""; 0]);
+    assert_eq!(config(GOOD).reports, Reports::default());
+    let alone = config(&format!("[report]\nproblem-after = \"1h\"\n{GOOD}"));
+    assert!(alone.warnings[0].contains("report.problem-after: means nothing"), "{alone:?}");
+    let report = |line: &str| format!("[report]\n{line}\n{GOOD}");
+    check_one(&report("on-problm = [\"x\"]"), "of [report]; did you mean on-problem?");
+    check_one(&report("on-error = [\"x\"]"), "of [report]; write on-problem");
+    check_one(&report("on-problem = \"x\""), "must be a list, not text");
+    check_one(&report("on-problem = [\"\"]"), "names no program");
+    check_one(&report("on-problem = [\"x\"]\nproblem-after = \"soon\""), "is not a duration");
+    check_one(&format!("{GOOD}on-problem = [\"x\"]\n"), "it belongs into [report]");
 }
 
 #[test]

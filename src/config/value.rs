@@ -49,6 +49,10 @@ pub(super) const GONE_AFTER: Bounds = Bounds {
     example: "1h",
 };
 
+/// The bounds of the time for which a host must be deferred until that is a problem.
+pub(super) const PROBLEM_AFTER: Bounds =
+    Bounds { least: Duration::ZERO, most: Duration::from_secs(30 * 24 * 60 * 60), example: "15m" };
+
 /// The duration in `text`, in humantime's form and within `bounds`.
 pub(super) fn duration(text: &str, bounds: &Bounds) -> Result<Duration, String> {
     let example = bounds.example;

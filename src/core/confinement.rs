@@ -40,6 +40,8 @@ pub enum Unconfined {
     Missing,
     /// This host runs a program, which would be confined as well.
     OnChange(Hostname),
+    /// A program is run when a host has a problem, and would be confined as well.
+    OnProblem,
     /// The system refused, in its words.
     Refused(String),
     /// systemd has started Homing and confines it.
@@ -204,6 +206,7 @@ impl fmt::Display for Unconfined {
             Self::OnChange(host) => {
                 write!(f, "the on-change program of {host} would be confined as well")
             }
+            Self::OnProblem => f.write_str("the on-problem program would be confined as well"),
             Self::Refused(why) => write!(f, "the kernel refuses Landlock's rules ({why})"),
             Self::Systemd => f.write_str("systemd confines the service"),
         }

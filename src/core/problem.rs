@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::exit::Exit;
 use super::time::Timestamp;
 
 /// A host that is not right, and what was reported of that.
@@ -44,20 +43,6 @@ impl EventKind {
         match self {
             Self::Problem => "problem",
             Self::Recovered => "recovered",
-        }
-    }
-}
-
-impl Severity {
-    /// The severity for a host that stands for this exit code; `None` for one that is right.
-    ///
-    /// A secret that cannot be used counts as deferred: whoever replaces its file may be about to do
-    /// the second half of that.
-    pub fn of(standing: Exit) -> Option<Self> {
-        match standing {
-            Exit::Right => None,
-            Exit::Rejected => Some(Self::Rejected),
-            Exit::Configuration | Exit::Deferred | Exit::Usage => Some(Self::Deferred),
         }
     }
 }
@@ -175,12 +160,5 @@ mod tests {
         let due = |reported| Problem { since, reported }.due(AFTER);
         assert_eq!(due(None), Some(Timestamp::from_secs(905)));
         assert_eq!(due(Some(Deferred)), None);
-    }
-
-    #[test]
-    fn what_a_host_stands_for_has_a_severity() {
-        let severities = Exit::ALL.map(Severity::of);
-        let expect = [None, Some(Deferred), Some(Deferred), Some(Rejected), Some(Deferred)];
-        assert_eq!(severities, expect);
     }
 }

@@ -106,6 +106,8 @@ fn obstacles(config: &Config, state_dir: &Path) -> Vec<String> {
     for ca_file in of_providers.chain(of_sources) {
         add(http::ca_file_problem(ca_file));
     }
+    let problem = program::obstacle(&config.reports.on_problem);
+    add(problem.map(|problem| format!("report.on-problem: {problem}")));
     for host in &config.hosts {
         let name = &host.host.key.host;
         let problem = program::obstacle(&host.on_change);

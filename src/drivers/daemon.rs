@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use tracing::{debug, error, info, warn};
 
+use super::reports::Reporter;
 use super::secret_watch::SecretWatch;
 use super::signals::{SignalRequest, Signals, within_last_words};
 use super::{Setup, engine, err, news, summary};
@@ -35,6 +36,8 @@ enum Event {
     Kernel(Changes),
     /// The sources have answered.
     Looked(Box<Looked>),
+    /// A report was made, or failed.
+    Reported,
     /// What is new is to be saved and reported.
     Reporting,
     /// Something happened to a secret file or a receipt.
@@ -65,7 +68,7 @@ pub async fn run(setup: Setup) -> Exit {
     let ears = Ears { signals, alarm, jump, watches };
     let (news, config) = (news::News::default(), common.config);
     let waiting = Waiting::default();
-    let is_in_round = false;
+    let (reporter, is_in_round) = (Reporter::new(true), false);
     let daemon = Daemon {
         engine,
         config,
@@ -74,6 +77,7 @@ pub async fn run(setup: Setup) -> Exit {
         status,
         told: String::new(),
         news,
+        reporter,
         ears,
         waiting,
         is_in_round,
@@ -95,6 +99,7 @@ struct Daemon {
     /// The line that the supervisor was told last.
     told: String,
     news: news::News,
+    reporter: Reporter,
     ears: Ears,
     waiting: Waiting,
     /// Whether the requests after the last look are not all answered.
@@ -236,8 +241,9 @@ impl Daemon {
 
     /// Saves and reports what is new.
     fn report(&mut self) -> Option<Exit> {
-        let Self { engine, confinement, news, .. } = self;
+        let Self { engine, confinement, news, reporter, .. } = self;
         engine.end();
+        reporter.begin(&engine.config.clone(), engine.take_events());
         let report = engine.report();
         news.log(report);
         let needs_restart = report.exit() != Exit::Right && confinement.explain(&engine.config);
@@ -289,7 +295,8 @@ impl Daemon {
         if feeding <= uptime() {
             return Event::Feeding;
         }
-        let Self { engine, ears, waiting, .. } = self;
+        let Self { engine, ears, waiting, reporter, .. } = self;
+        let has_reports = !reporter.is_idle();
         let is_idle = engine.is_idle();
         let report_by = engine.save_by().into_iter().chain(waiting.report_by()).min();
         let reporting = async {
@@ -305,6 +312,7 @@ impl Daemon {
                 _ = engine.heard(), if !is_idle => Event::Heard,
                 looked = looking => Event::Looked(Box::new(looked)),
                 () = reporting => Event::Reporting,
+                () = reporter.done(), if has_reports => Event::Reported,
                 () = ears.alarm.until(feeding) => Event::Feeding,
             };
         }
@@ -326,6 +334,7 @@ impl Daemon {
             () = ears.jump.jumped() => Event::ClockJumped,
             _ = engine.heard(), if !is_idle => Event::Heard,
             () = reporting => Event::Reporting,
+            () = reporter.done(), if has_reports => Event::Reported,
             () = ears.alarm.until(deadline.min(feeding)) => {
                 if deadline < feeding { Event::Time } else { Event::Feeding }
             }

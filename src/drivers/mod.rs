@@ -10,6 +10,7 @@ mod import;
 mod news;
 mod once;
 mod providers;
+mod reports;
 mod secret_watch;
 mod show;
 mod signals;

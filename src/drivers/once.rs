@@ -3,7 +3,9 @@
 //! Off a terminal it prints what is new and nothing else; on a terminal also the state of every host.
 
 use std::io::IsTerminal;
+use std::path::Path;
 
+use super::reports::Reporter;
 use super::signals::{Stop, within_last_words};
 use super::{Setup, engine, err, out, show};
 use crate::cli::Once;
@@ -15,6 +17,9 @@ use crate::state::{self, StateAccess};
 
 /// The file with the warning that a run printed last: cron mails what is printed.
 const WARNED: &str = "homing.warned";
+
+/// The file with the reports that failed in the last run.
+const TROUBLES: &str = "homing.troubles";
 
 /// Runs one round.
 pub async fn run(setup: Setup, options: Once) -> Exit {
@@ -67,7 +72,31 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
         }
     }
     super::tell_problems(report);
-    report.exit()
+    let exit = report.exit();
+    report_events(&mut engine, &state_dir).await;
+    exit
+}
+
+/// Makes the reports of a round; one that fails is told of once, not at every run.
+async fn report_events(engine: &mut Engine, state_dir: &Path) {
+    let mut reporter = Reporter::new(false);
+    // What is told cannot be remembered: each run would tell it again.
+    if engine.report().storage_problem.is_none() {
+        reporter.begin(&engine.config.clone(), engine.take_events());
+    }
+    let mut stop = Stop::listen();
+    tokio::select! {
+        () = engine.waiting.during("waiting for the reports", reporter.finish()) => {}
+        () = stop.asked() => {}
+    }
+    let troubles = reporter.troubles();
+    if troubles.is_empty() {
+        return state::forget_said(state_dir, TROUBLES);
+    }
+    let is_said = || state::is_said(state_dir, TROUBLES, &troubles.join("\n"));
+    if std::io::stderr().is_terminal() || !is_said() {
+        troubles.iter().for_each(|line| err(line));
+    }
 }
 
 /// Performs one round, which a signal cuts short; false when its requests then take too long. A

@@ -306,7 +306,8 @@ pub fn side_effects(config: &Config) -> Vec<String> {
 /// The warning that programs run as another user, while Homing runs as root.
 fn programs_of_another(config: &Config) -> Option<String> {
     let is_program = |source: &Source| matches!(source.kind, SourceKind::Command(_));
-    let hooks = config.hosts.iter().any(|host| !host.on_change.is_empty());
+    let hooks = config.hosts.iter().any(|host| !host.on_change.is_empty())
+        || !config.reports.on_problem.is_empty();
     let user = config.programs_as.filter(|_| hooks || config.sources.iter().any(is_program))?;
     let path = config.path.display();
     Some(format!("its programs run as {user}, who can change {path}, and not as root"))

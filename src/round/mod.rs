@@ -30,7 +30,7 @@ use crate::core::address::renewal::Renewals;
 use crate::core::address::standing;
 use crate::core::memory::Memory;
 use crate::core::round::{
-    Answer, Errand, HostAccess, Look, Now, Occasion, Report, Round, Shell, Subject, Task,
+    Answer, Errand, Event, HostAccess, Look, Now, Occasion, Report, Round, Shell, Subject, Task,
 };
 use crate::core::veil::Veil;
 use crate::net::http::Clients;
@@ -75,6 +75,8 @@ pub struct Engine {
     unsaved_since: Option<Duration>,
     /// How long that may wait: a state of ten thousand hosts takes its time.
     save_lag: Duration,
+    /// What is to be told about hosts, and was not taken yet.
+    events: Vec<Event>,
 }
 
 /// The sources' answers, and when each was asked.
@@ -98,6 +100,7 @@ impl Engine {
             others: FuturesUnordered::new(),
             unsaved_since: None,
             save_lag: SAVE_LAG,
+            events: Vec::new(),
         }
     }
 
@@ -211,10 +214,20 @@ impl Engine {
         self.others.clear();
     }
 
-    /// Saves what is remembered, and determines the state of every host for the report.
+    /// Determines the state of every host for the report, and saves what is remembered.
     pub fn end(&mut self) {
+        let now = self.now();
+        self.round.end(&now);
+        let reports = &self.config.reports;
+        if reports.tells_of_problems() {
+            self.events.extend(self.round.note_events(reports.problem_after, &now));
+        }
         self.save();
-        self.round.end(&self.now());
+    }
+
+    /// What is to be told about hosts since this was last called.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
     }
 
     /// Saves the memory if it changed; a failure is reported.

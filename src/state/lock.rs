@@ -135,8 +135,13 @@ pub fn is_new_wrong(dir: &Path, what: &str) -> bool {
 
 /// Forgets the problem: when it comes back, it is new.
 pub fn right_again(dir: &Path) {
+    forget_said(dir, WRONG);
+}
+
+/// Forgets what was said according to the file `name` in `dir`.
+pub fn forget_said(dir: &Path, name: &str) {
     let _hand = of_state();
-    let path = dir.join(WRONG);
+    let path = dir.join(name);
     // Usually there is no such file.
     if fs::symlink_metadata(&path).is_ok() {
         let _ = disk::remove(&path);

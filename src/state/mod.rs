@@ -27,7 +27,9 @@ use std::path::{Path, PathBuf};
 
 use ring::hmac;
 
-pub use self::lock::{Holder, is_new_wrong, is_news, is_said, right_again, running_daemon};
+pub use self::lock::{
+    Holder, forget_said, is_new_wrong, is_news, is_said, right_again, running_daemon,
+};
 
 use crate::core::exit::Exit;
 use crate::core::memory::Memory;

@@ -49,6 +49,9 @@ BEGIN {
 	keys("host", "written", "path")
 	keys("host", "program", "on-change")
 
+	keys("report", "text", "problem-after")
+	keys("report", "program", "on-problem")
+
 	# Those of the package, of which the program knows nothing.
 	keys("homing", "own", "enabled jail jail-mount jail-mount-rw migrate-ddns")
 	keys("host", "own", "enabled")
@@ -99,8 +102,12 @@ END {
 			complain(path_of(s), "is a second `config homing`; keep one of them")
 		else if (type[s] == "resolver")
 			resolver[name[s]] = s
+		else if (type[s] == "report" && !reports)
+			reports = s
+		else if (type[s] == "report")
+			complain(path_of(s), "is a second `config report`; keep one of them")
 		else if (type[s] != "source" && type[s] != "provider" && type[s] != "host")
-			complain(path_of(s), "is of no type that Homing knows; there are: homing, host, provider, source, resolver")
+			complain(path_of(s), "is of no type that Homing knows; there are: homing, host, provider, report, resolver, source")
 	}
 	if (main) {
 		enabled = own_flag(main, "enabled", "true")
@@ -126,6 +133,11 @@ END {
 	for (s = 1; s <= section; s++)
 		if (type[s] == "source" || type[s] == "provider")
 			entry(s)
+	if (reports) {
+		write("")
+		write("[report]", path_of(reports))
+		settings(reports)
+	}
 	for (s = 1; s <= section; s++)
 		if (type[s] == "host" && own_flag(s, "enabled", "true") == "true") {
 			hosts++

@@ -41,7 +41,7 @@ impl Round {
             return events;
         }
         for report in self.report.hosts.iter().filter(|report| !report.is_under_way) {
-            let severity = Severity::of(report.standing);
+            let severity = severity(report.standing);
             // No entry is made only to note that nothing is wrong.
             let entry = match (severity, self.memory.hosts.get_mut(&report.key)) {
                 (_, Some(entry)) => &mut **entry,
@@ -54,6 +54,18 @@ impl Round {
             self.report.next = self.report.next.into_iter().chain(due).min();
         }
         events
+    }
+}
+
+/// The severity of a host that stands for this exit code; `None` for one that is right.
+///
+/// A secret that cannot be used counts as deferred: whoever replaces its file may be about to do the
+/// second half of that.
+fn severity(standing: Exit) -> Option<Severity> {
+    match standing {
+        Exit::Right => None,
+        Exit::Rejected => Some(Severity::Rejected),
+        Exit::Configuration | Exit::Deferred | Exit::Usage => Some(Severity::Deferred),
     }
 }
 
