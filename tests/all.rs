@@ -23,6 +23,8 @@ mod hints;
 mod http;
 #[cfg(feature = "import")]
 mod import;
+#[cfg(feature = "init")]
+mod init;
 mod kernel;
 #[cfg(feature = "tokens")]
 mod key_tokens;

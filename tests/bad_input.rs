@@ -158,7 +158,7 @@ fn skip(test: &str, lacking: &str) {
 fn a_configuration_that_is_missing_is_told_with_the_way_to_one() {
     let scene = Scene::new("");
     fs::remove_file(scene.home.path("config.toml")).unwrap();
-    refused(&scene, &["config.toml does not exist; make it from config.example.toml", "--config"]);
+    refused(&scene, &["config.toml does not exist; write it with `homing init`", "--config"]);
 }
 
 #[test]

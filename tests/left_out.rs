@@ -4,6 +4,7 @@
 #![cfg(not(any(
     feature = "cloud",
     feature = "import",
+    feature = "init",
     feature = "international-names",
     feature = "landlock",
     feature = "manual",
@@ -31,6 +32,7 @@ fn a_command_that_is_left_out_is_refused_by_name() {
         "token audit",
         "token rotate --all",
         "token",
+        "init",
         "completions",
         "manual",
     ] {
@@ -92,7 +94,7 @@ fn letters_beyond_ascii_are_refused_with_the_other_form() {
 
 #[test]
 fn the_version_and_the_help_tell_what_is_left_out() {
-    let rest = "import, international-names, landlock, manual, name-servers, tokens)\n";
+    let rest = "import, init, international-names, landlock, manual, name-servers, tokens)\n";
     for (line, first) in [("--version", "cloud, cloud-keys"), ("--help", "cloud")] {
         let Ran { code, out, .. } = homing(line);
         assert_eq!(code, 0);

@@ -570,3 +570,29 @@ fn a_secret_that_was_imported_is_not_forgotten() {
     let cuts = cut_everywhere(&recorder, &home, &paths.map(|path| Kept { path, is_whole }));
     assert!(cuts.count >= 100, "only {} cuts", cuts.count);
 }
+
+#[cfg(feature = "init")]
+#[test]
+fn a_first_configuration_is_whole_or_not_there() {
+    let home = Home::new("");
+    fs::remove_file(home.path("config.toml")).unwrap();
+    home.secret("given", "hunter-one");
+    let Some(recorder) = recorder("a_first_configuration_is_whole_or_not_there", &home) else {
+        return;
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
+    command.args(["init", "one.example.com", "--provider", "desec", "--token-file", "given"]);
+    command.args(["--config", "new/config.toml", "--state-dir", "state"]);
+    command.args(["--ipv4", "lo", "--ipv6", "off"]);
+    command.env_clear().current_dir(home.path(""));
+    finish(&recorder, command, 0);
+    let is_secret = |text: &str| text == "hunter-one\n";
+    let is_config =
+        |text: &str| text.starts_with("# The first host") && text.ends_with("ipv6 = \"off\"\n");
+    let kept = [
+        Kept { path: "new/one.example.com.token", is_whole: is_secret },
+        Kept { path: "new/config.toml", is_whole: is_config },
+    ];
+    let cuts = cut_everywhere(&recorder, &home, &kept);
+    assert!(cuts.count >= 100, "only {} cuts", cuts.count);
+}

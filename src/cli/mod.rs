@@ -16,6 +16,8 @@ use crate::os::log::{Format, Level, Printable};
 pub mod help;
 #[cfg_attr(not(feature = "import"), path = "../left_out/import_command.rs")]
 mod import;
+#[cfg_attr(not(feature = "init"), path = "../left_out/init_command.rs")]
+mod init;
 #[cfg_attr(not(feature = "manual"), path = "../left_out/pages.rs")]
 pub mod pages;
 pub mod table;
@@ -23,6 +25,7 @@ pub mod table;
 mod token;
 
 pub use self::import::ImportCommand;
+pub use self::init::InitCommand;
 pub use self::token::TokenCommand;
 #[cfg(feature = "tokens")]
 pub use self::token::{Ask, LimitsAsked, TokenAction};
@@ -43,6 +46,8 @@ pub enum Command {
     Daemon,
     /// Run one round.
     Once(Once),
+    /// Write the first configuration.
+    Init(Box<InitCommand>),
     /// Show problems and what a round would do.
     Check,
     /// Show the remembered state.
@@ -122,6 +127,7 @@ pub fn parse(
             refresh: given.has(Flag::Refresh),
             retry_rejected: given.has(Flag::RetryRejected),
         }),
+        Verb::Init => Command::Init(Box::new(InitCommand::of(&given, entry)?)),
         Verb::Check => Command::Check,
         Verb::Status => Command::Status { json: given.has(Flag::Json) },
         Verb::Address => Command::Address,
@@ -403,8 +409,9 @@ fn left_out(words: &str) -> UsageError {
 }
 
 /// Words of other programs for features of Homing, with the fix.
-const MEANT: [(&str, &str); 15] = [
+const MEANT: [(&str, &str); 17] = [
     ("config", "write `homing check`, which judges the configuration"),
+    ("configure", "write `homing init`, which writes a first configuration"),
     ("daemon", "`homing` alone is the daemon"),
     ("force", "write `homing --once --refresh`, which sends unchanged addresses, too"),
     ("ip", "write `homing address`"),
@@ -416,6 +423,7 @@ const MEANT: [(&str, &str); 15] = [
     ("restart", "the service manager does that (`systemctl restart homing`)"),
     ("run", "`homing` alone is the daemon, and `homing --once` is one round"),
     ("serve", "`homing` alone is the daemon"),
+    ("setup", "write `homing init`, which writes a first configuration"),
     ("show", "write `homing status`"),
     (
         "start",
@@ -756,6 +764,7 @@ mod tests {
         match flag {
             Flag::MaxAge | Flag::MaxUnused => "365d",
             Flag::AllowSubnet => "192.0.2.0/24",
+            Flag::HostOption => "x=y",
             _ => "x",
         }
     }

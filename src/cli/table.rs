@@ -13,6 +13,8 @@ pub enum Verb {
     Daemon,
     /// Run one round.
     Once,
+    /// Write the first configuration.
+    Init,
     /// Show problems and what a round would do.
     Check,
     /// Show the remembered state.
@@ -56,8 +58,14 @@ pub enum Flag {
     Force,
     /// `--help`
     Help,
+    /// `--option`
+    HostOption,
     /// `--id`
     Id,
+    /// `--ipv4`
+    Ipv4,
+    /// `--ipv6`
+    Ipv6,
     /// `--json`
     Json,
     /// `--log-format`
@@ -76,8 +84,12 @@ pub enum Flag {
     MaxUnused,
     /// `--name`
     Name,
+    /// `--password-file`
+    PasswordFile,
     /// `--print`
     Print,
+    /// `--provider`
+    Provider,
     /// `--quiet`
     Quiet,
     /// `--refresh`
@@ -90,10 +102,16 @@ pub enum Flag {
     StateDir,
     /// `--thorough`
     Thorough,
+    /// `--token-file`
+    TokenFile,
+    /// `--username`
+    Username,
     /// `--verbose`
     Verbose,
     /// `--version`
     Version,
+    /// `--zone`
+    Zone,
 }
 
 /// A command.
@@ -231,6 +249,22 @@ pub const COMMANDS: &[Command] = &[
         ..PLAIN
     },
     Command {
+        verb: Verb::Init,
+        name: "init",
+        operand: "[HOST]",
+        doc: "Write the first configuration; asks for what is missing",
+        more: "Asks for the provider, the HOST, its credential and where its addresses come from, each \
+            where no option gives it, and ends with `homing check`. Off a terminal it names what is \
+            missing. The secret goes into a file of its own beside the configuration; run by root, both \
+            belong to the user homing if there is one. At deSEC the token is made at once, as by \
+            `homing token issue`.\n\
+            Nothing is ever overwritten: where there is a configuration with settings it is left as it \
+            is, what to add is printed, and the exit code is 64. Otherwise that is the one of check, or \
+            of issue.",
+        feature: Some(Feature::Init),
+        ..PLAIN
+    },
+    Command {
         verb: Verb::Check,
         name: "check",
         doc: "Report every problem, and what a round would do",
@@ -356,8 +390,9 @@ pub const COMMANDS: &[Command] = &[
 /// The commands that make new tokens.
 const FRESH: &[Verb] = &[Verb::TokenIssue, Verb::TokenRotate];
 
-/// The commands about tokens.
-const TOKEN: &[Verb] = &[Verb::TokenIssue, Verb::TokenAudit, Verb::TokenRotate, Verb::TokenRevoke];
+/// The commands that may use the management token.
+const MANAGING: &[Verb] =
+    &[Verb::TokenIssue, Verb::TokenAudit, Verb::TokenRotate, Verb::TokenRevoke, Verb::Init];
 
 /// The default fields of an option's entry: a switch that every command has.
 const SWITCH: Opt = Opt {
@@ -511,7 +546,7 @@ pub const OPTIONS: &[Opt] = &[
         flag: Flag::ManagementTokenFile,
         long: "management-token-file",
         value: Some("FILE"),
-        commands: Some(TOKEN),
+        commands: Some(MANAGING),
         doc: "Read the management token from FILE",
         more: "The file holds it on its first line. Without the option HOMING_MANAGEMENT_TOKEN counts, and \
             without both it is asked for on a terminal.",
@@ -534,6 +569,76 @@ pub const OPTIONS: &[Opt] = &[
         commands: Some(FRESH),
         doc: "Read that user's password from FILE",
         more: "The file holds it on its first line. Without the option it is asked for on a terminal.",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::Provider,
+        long: "provider",
+        value: Some("PROVIDER"),
+        commands: Some(&[Verb::Init]),
+        doc: "The DNS provider, by its name or a part of it",
+        more: "`homing providers` lists them.",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::Username,
+        long: "username",
+        value: Some("NAME"),
+        commands: Some(&[Verb::Init]),
+        doc: "The login at the provider, where it wants one",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::TokenFile,
+        long: "token-file",
+        value: Some("FILE"),
+        commands: Some(&[Verb::Init]),
+        doc: "Read the host's token from FILE; -: standard input",
+        more: "It is copied into a file beside the configuration, unless FILE is that file.",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::PasswordFile,
+        long: "password-file",
+        value: Some("FILE"),
+        commands: Some(&[Verb::Init]),
+        doc: "The same, for providers that call it a password",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::Zone,
+        long: "zone",
+        value: Some("ZONE"),
+        commands: Some(&[Verb::Init]),
+        doc: "The domain at the provider that the host is in",
+        more: "Only some providers need it.",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::HostOption,
+        long: "option",
+        value: Some("NAME=VALUE"),
+        commands: Some(&[Verb::Init]),
+        doc: "An option of the provider; may be repeated",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::Ipv4,
+        long: "ipv4",
+        value: Some("SOURCE"),
+        commands: Some(&[Verb::Init]),
+        doc: "Where the IPv4 address comes from [auto]",
+        more: "\"auto\", \"gateway\" (the router says it), \"web\" (two services on the web that agree), the \
+            name of a network interface, or \"off\" to leave the record alone.",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::Ipv6,
+        long: "ipv6",
+        value: Some("SOURCE"),
+        commands: Some(&[Verb::Init]),
+        doc: "Where the IPv6 address comes from [auto]",
+        more: "As --ipv4, without \"gateway\".",
         ..SWITCH
     },
     Opt {

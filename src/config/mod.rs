@@ -4,6 +4,8 @@
 //! reads only its own file and those that `file` sources name. Called by the drivers.
 
 mod foreign;
+#[cfg(any(feature = "init", feature = "tokens"))]
+pub mod handed;
 mod host;
 pub mod problems;
 mod provider;
@@ -34,6 +36,7 @@ pub use self::secret::SecretPlace;
 use self::source::Usage;
 use self::table::{Section, SectionKind, Setting};
 use crate::core::address::PerFamily;
+use crate::core::feature::Feature;
 use crate::core::plan::Host;
 use crate::core::provider::Provider;
 use crate::core::source::Source;
@@ -161,9 +164,11 @@ impl Default for Daemon {
 pub fn load(path: &Path) -> Result<Config, Problems> {
     let problem = |what: &str| Problems::of_file(path, what);
     let unreadable = |error: io::Error| match error.kind() {
-        ErrorKind::NotFound => problem(
-            "does not exist; make it from config.example.toml, or name another with --config FILE",
-        ),
+        ErrorKind::NotFound => problem(if Feature::Init.is_here() {
+            "does not exist; write it with `homing init`, or name another with --config FILE"
+        } else {
+            "does not exist; make it from config.example.toml, or name another with --config FILE"
+        }),
         _ if is_shortage(&error) => {
             problem(&format!("cannot be read: {}; {SHORTAGE}", reason(&error)))
         }
@@ -224,6 +229,21 @@ const MOST: u64 = 16 * 1024 * 1024;
 /// Secrets are allowed in it if `is_private`.
 pub fn parse(path: &Path, text: &str, is_private: bool) -> Result<Config, Problems> {
     read_config(path, text, (!is_private).then_some(0o600))
+}
+
+/// The problems of `text` as configuration, without the places: no file with them exists yet.
+pub fn problems_in(text: &str) -> Vec<String> {
+    let place = Path::new("-");
+    let Err(problems) = parse(place, text, true) else { return Vec::new() };
+    let sentence = |problem: &str| {
+        let what = problem.split_once(": ").map_or(problem, |(_, what)| what);
+        let what = what
+            .strip_prefix("host[")
+            .and_then(|rest| rest.split_once("]."))
+            .map_or(what, |(_, rest)| rest);
+        what.to_owned()
+    };
+    problems.iter().map(sentence).collect()
 }
 
 /// As [`parse`]; `exposed` is the mode that the file should have, if others may read it.

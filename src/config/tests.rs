@@ -1091,7 +1091,7 @@ fn files_that_are_no_configuration_are_told_apart() {
     assert!(open.unwrap_err().contains("run `chmod 640 "), "names the command");
     assert!(closed.is_ok(), "{closed:?}");
     assert!(is_directory.contains("is a directory; name the file in it"), "{is_directory}");
-    assert!(missing.contains("does not exist; make it from config.example.toml"), "{missing}");
+    assert!(missing.contains("does not exist; "), "{missing}");
     assert!(device.contains("is not a regular file"), "{device}");
 }
 

@@ -15,6 +15,8 @@ pub enum Feature {
     CloudKeys,
     /// Translating other clients' set-ups.
     Import,
+    /// Writing the first configuration.
+    Init,
     /// Accepting host names in letters beyond ASCII.
     InternationalNames,
     /// Confinement by the kernel's Landlock.
@@ -29,10 +31,11 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature, sorted by name.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Cloud,
         Self::CloudKeys,
         Self::Import,
+        Self::Init,
         Self::InternationalNames,
         Self::Landlock,
         Self::Manual,
@@ -46,6 +49,7 @@ impl Feature {
             Self::Cloud => "cloud",
             Self::CloudKeys => "cloud-keys",
             Self::Import => "import",
+            Self::Init => "init",
             Self::InternationalNames => "international-names",
             Self::Landlock => "landlock",
             Self::Manual => "manual",
@@ -60,6 +64,7 @@ impl Feature {
             Self::Cloud => cfg!(feature = "cloud"),
             Self::CloudKeys => cfg!(feature = "cloud-keys"),
             Self::Import => cfg!(feature = "import"),
+            Self::Init => cfg!(feature = "init"),
             Self::InternationalNames => cfg!(feature = "international-names"),
             Self::Landlock => cfg!(feature = "landlock"),
             Self::Manual => cfg!(feature = "manual"),

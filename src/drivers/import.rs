@@ -62,7 +62,8 @@ fn translated(command: &ImportCommand) -> Result<Written, (Exit, String)> {
     let draft = import::read_draft(command.client, &text)
         .map_err(|unusable| wrong(format!("{shown}: {unusable}")))?;
     let directory = command.secrets_dir.as_deref().map(directory).transpose()?;
-    let written = draft.written(&shown, directory.as_ref().map(|(_, text)| &**text), problems);
+    let written =
+        draft.written(&shown, directory.as_ref().map(|(_, text)| &**text), config::problems_in);
     if let Some((directory, _)) = directory {
         store(&directory, &written.secrets).map_err(wrong)?;
     }
@@ -104,21 +105,6 @@ fn directory(path: &Path) -> Result<(PathBuf, String), (Exit, String)> {
         usage("the name is not UTF-8 text, which a configuration is; name another")
     })?;
     Ok((whole, text))
-}
-
-/// The problems of `text` as configuration, without the places: no file with them exists yet.
-fn problems(text: &str) -> Vec<String> {
-    let place = Path::new("-");
-    let Err(problems) = config::parse(place, text, true) else { return Vec::new() };
-    let sentence = |problem: &str| {
-        let what = problem.split_once(": ").map_or(problem, |(_, what)| what);
-        let what = what
-            .strip_prefix("host[")
-            .and_then(|rest| rest.split_once("]."))
-            .map_or(what, |(_, rest)| rest);
-        what.to_owned()
-    };
-    problems.iter().map(sentence).collect()
 }
 
 /// Writes each secret to its file in `directory`, after checking that no file holds another secret.

@@ -3,10 +3,13 @@
 //! The daemon writes to the log, the commands to standard output.
 
 mod address;
+mod block;
 mod check;
 mod daemon;
 #[cfg_attr(not(feature = "import"), path = "../left_out/import.rs")]
 mod import;
+#[cfg_attr(not(feature = "init"), path = "../left_out/init.rs")]
+mod init;
 mod news;
 mod once;
 mod providers;
@@ -98,6 +101,9 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     if let Command::Import(command) = &command {
         return import::run(command, common.verbosity < 0);
     }
+    if let Command::Init(command) = &command {
+        return init::run(command, common);
+    }
     // cron mails what a run prints.
     let is_cron = matches!(&command, Command::Once(options) if !options.dry_run)
         && !std::io::stderr().is_terminal();
@@ -115,7 +121,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Check => awaited(pin!(check::run(setup))),
         Command::Address => awaited(pin!(address::run(setup))),
         Command::Status { json } => status::run(&setup, json),
-        Command::Providers(_) | Command::Import(_) => Exit::Right,
+        Command::Init(_) | Command::Providers(_) | Command::Import(_) => Exit::Right,
         Command::Token(command) => {
             let verbosity = setup.common.verbosity;
             awaited(pin!(async move { token::run(&setup.config, &command, verbosity).await }))

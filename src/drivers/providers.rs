@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use super::block::{Block, wants_zone};
 use super::{err, out};
 use crate::cli::did_you_mean;
 use crate::config::problems::shown_path;
@@ -44,19 +45,24 @@ pub fn run(name: Option<&str>, path: &Path) -> Exit {
         [provider] => describe(provider),
         [] => return unknown(name, &own),
         several => {
-            let width = several.iter().map(|it| it.name.len()).max().unwrap_or_default();
-            for Provider { name, title, .. } in several {
-                let line = format!("{name:width$}  {title}");
-                out(&cut(&line));
-            }
+            show_several(several);
             out("`homing providers NAME` says what one of them needs.");
         }
     }
     Exit::Right
 }
 
+/// Prints the names and titles of `several` providers.
+pub(super) fn show_several(several: &[Provider]) {
+    let width = several.iter().map(|it| it.name.len()).max().unwrap_or_default();
+    for Provider { name, title, .. } in several {
+        let line = format!("{name:width$}  {title}");
+        out(&cut(&line));
+    }
+}
+
 /// The providers that the configuration describes or changes.
-fn own(config: &Config) -> impl Iterator<Item = &Provider> {
+pub(super) fn own(config: &Config) -> impl Iterator<Item = &Provider> {
     config
         .providers
         .iter()
@@ -100,7 +106,8 @@ impl Group {
     }
 }
 
-fn list(own: &[Provider]) {
+/// Prints the table, with the user's `own` providers.
+pub(super) fn list(own: &[Provider]) {
     let (here, left_out): (Vec<_>, Vec<_>) =
         built_in::all().partition(|it| it.manners().feature.is_none_or(Feature::is_here));
     for (group, heading) in GROUPS {
@@ -160,7 +167,7 @@ fn paragraph(text: &str) {
 }
 
 /// Prints `text` behind `begin`; lines that follow begin as far to the right.
-fn wrapped(begin: &str, text: &str) {
+pub(super) fn wrapped(begin: &str, text: &str) {
     let mut line = begin.to_owned();
     for word in text.split(' ') {
         let is_first = line.trim_end().len() <= begin.trim_end().len();
@@ -185,7 +192,7 @@ fn cut(line: &str) -> String {
 
 /// The provider that `name` names; else those whose names, titles or servers contain it. Case and the
 /// signs between letters do not count.
-fn matching(name: &str, own: &[Provider]) -> Vec<Provider> {
+pub(super) fn matching(name: &str, own: &[Provider]) -> Vec<Provider> {
     const SHORTEST: usize = 3;
     let mine = own.iter().find(|provider| provider.name == name).cloned();
     if let Some(provider) = mine.or_else(|| built_in::named(name)) {
@@ -237,7 +244,7 @@ fn protocol_meant(name: &str) -> Option<Protocol> {
 }
 
 /// Says what a name is that is no provider's.
-fn unknown(name: &str, own: &[Provider]) -> Exit {
+pub(super) fn unknown(name: &str, own: &[Provider]) -> Exit {
     if let Some(protocol) = protocol_meant(name) {
         describe_protocol(protocol);
         return Exit::Right;
@@ -281,7 +288,7 @@ fn describe_protocol(protocol: Protocol) {
     own.lines().for_each(out);
     out("");
     let provider = protocol.defaults("mine".into());
-    block(&provider).lines().for_each(out);
+    Block::new(&provider).text().lines().for_each(out);
     if let Some(feature) = protocol.manners().feature.filter(|feature| !feature.is_here()) {
         out("");
         paragraph(&feature.refusal(&format!("the protocol {word}")));
@@ -325,7 +332,7 @@ fn describe(provider: &Provider) {
     }
     line("note", &provider.note);
     out("");
-    block(provider).lines().for_each(out);
+    Block::new(provider).text().lines().for_each(out);
 }
 
 /// Where requests about `families` go: a URL, a name server, or the server of an API. Nothing of what
@@ -346,40 +353,6 @@ pub(super) fn destinations(provider: &Provider, families: &[Family]) -> Vec<Stri
     all
 }
 
-/// A host that is complete but for the values, as lines to copy.
-fn block(provider: &Provider) -> String {
-    let entry = provider.http.as_deref();
-    let wants_zone = needs_zone(provider);
-    let domain = match &provider.zone {
-        Some(zone) => zone.to_string(),
-        None => "example.com".to_owned(),
-    };
-    let mut text =
-        format!("[[host]]\nname = \"host.{domain}\"\nprovider = \"{}\"\n", provider.name);
-    let manners = provider.manners();
-    if manners.secret == SecretKind::Password && provider.login == Login::Username {
-        text.push_str("username = \"your login\"\n");
-    }
-    text.push_str(manners.secret.example());
-    text.push('\n');
-    if wants_zone {
-        text += &format!("zone = \"{domain}\"\n");
-    }
-    let required = entry.map(|entry| entry.required_options()).unwrap_or_default();
-    if !required.is_empty() {
-        let option = |name: &&str| format!("{name} = \"…\"");
-        let options: Vec<_> = required.iter().map(option).collect();
-        text += &format!("options = {{ {} }}\n", options.join(", "));
-    }
-    text
-}
-
-/// Whether a host must say its zone.
-fn needs_zone(provider: &Provider) -> bool {
-    let entry = provider.http.as_ref();
-    provider.zone.is_none() && entry.is_some_and(|it| it.names_zone() && !it.finds_zone())
-}
-
 fn needs(provider: &Provider) -> String {
     let mut needs = match (provider.manners().secret, provider.login) {
         (SecretKind::Token, _) => "token-file (or another token key)",
@@ -389,24 +362,27 @@ fn needs(provider: &Provider) -> String {
         (SecretKind::Password, Login::Username) => "username and password-file",
     }
     .to_owned();
-    if let Some(entry) = &provider.http {
-        let form = match (entry.secret_parts, entry.key.as_deref()) {
-            _ if entry.login_in_secret => " with LOGIN:SECRET in it",
-            (_, Some("google")) => ", the service account's key file in JSON",
-            (_, Some(_)) => ", a private key in PEM form",
-            (2, None) => " with two parts in it, and a colon between",
-            (3, None) => " with three parts in it, and colons between",
-            _ if entry.uses("secret.family") => {
-                " with one secret, or with IPv4's and IPv6's and a blank between"
-            }
-            _ => "",
-        };
-        needs.push_str(form);
-    }
-    if needs_zone(provider) {
+    needs.push_str(secret_form(provider));
+    if wants_zone(provider) {
         needs.push_str("; zone, the domain at the provider that holds the host");
     }
     needs
+}
+
+/// What is in the file of a secret there, if that is not one secret, as the end of a sentence.
+pub(super) fn secret_form(provider: &Provider) -> &'static str {
+    let Some(entry) = &provider.http else { return "" };
+    match (entry.secret_parts, entry.key.as_deref()) {
+        _ if entry.login_in_secret => " with LOGIN:SECRET in it",
+        (_, Some("google")) => ", the service account's key file in JSON",
+        (_, Some(_)) => ", a private key in PEM form",
+        (2, None) => " with two parts in it, and a colon between",
+        (3, None) => " with three parts in it, and colons between",
+        _ if entry.uses("secret.family") => {
+            " with one secret, or with IPv4's and IPv6's and a blank between"
+        }
+        _ => "",
+    }
 }
 
 #[cfg(test)]
@@ -444,7 +420,7 @@ mod tests {
             if provider.manners().feature.is_some_and(|feature| !feature.is_here()) {
                 continue;
             }
-            let text = block(&provider);
+            let text = Block::new(&provider).text();
             let parsed = config::parse(path, &text, true);
             let problems = parsed.err().map(|problems| problems.to_string());
             assert_eq!(problems, None, "{text}");

@@ -4,28 +4,11 @@
 
 use std::time::Duration;
 
+pub(super) use crate::core::text::toml_string as string;
 use crate::os::log::Printable;
 
 /// The widest comment, in characters.
 const WIDTH: usize = 100;
-
-/// `text` as a string in double quotes (TOML 1.0, section String).
-pub(super) fn string(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            ' '..='~' => quoted.push(c),
-            // Invisible characters, and those that change the text direction, are written as numbers.
-            _ if c.is_alphanumeric() => quoted.push(c),
-            _ if u32::from(c) > 0xffff => quoted.push_str(&format!("\\U{:08X}", u32::from(c))),
-            _ => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
 
 /// One text, or a list of none or several.
 pub(super) fn strings(texts: &[String]) -> String {

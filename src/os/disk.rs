@@ -369,6 +369,21 @@ pub fn replace(new: &Path, path: &Path) -> io::Result<()> {
     place.sync()
 }
 
+/// Gives the file at `new` the name `path`, which nothing may have yet; both are in one directory.
+#[cfg(feature = "init")]
+pub fn settle(new: &Path, path: &Path) -> io::Result<()> {
+    let (place, _hand) = writable(path)?;
+    let name = new.file_name().unwrap_or_default();
+    match place.link_from(name) {
+        Ok(()) => place.beside(name)?.remove()?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+        // Some file systems (vfat, FUSE) have no links.
+        Err(_) if place.found()?.is_some() => return Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => place.take_from(name)?,
+    }
+    place.sync()
+}
+
 /// Writes the names in `directory` to the disk; a rename is not safe before.
 #[cfg(feature = "tokens")]
 pub fn sync_directory(directory: &Path) -> io::Result<()> {

@@ -68,6 +68,23 @@ pub fn ask_hidden(prompt: &str) -> io::Result<Option<String>> {
     }
 }
 
+/// Asks for one line on the terminal, which shows what is typed.
+///
+/// `None` when there is no terminal, and when the question is refused by Ctrl-D.
+#[cfg(feature = "init")]
+pub fn ask(prompt: &str) -> io::Result<Option<String>> {
+    let Ok(mut terminal) = OpenOptions::new().read(true).write(true).open("/dev/tty") else {
+        return Ok(None);
+    };
+    terminal.write_all(prompt.as_bytes())?;
+    let answer = understood(line(&terminal)?)?;
+    if answer.is_none() {
+        // Ctrl-D ends no line.
+        terminal.write_all(b"\n")?;
+    }
+    Ok(answer)
+}
+
 /// Ctrl-C.
 const CANCEL: u8 = 3;
 

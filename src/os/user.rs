@@ -23,6 +23,12 @@ impl User {
         Self { uid, gid: account(uid).map_or(gid, |(_, own)| own) }
     }
 
+    /// The user called `name`, if the system knows one.
+    #[cfg(feature = "init")]
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        accounts(|known, _| known == name).map(|(_, user)| user)
+    }
+
     /// Their name for `sudo -u` in a shell (`sudo(8)`).
     pub fn for_sudo(self) -> String {
         account(self.uid).map_or_else(|| format!("'#{}'", self.uid), |(name, _)| name)
@@ -38,14 +44,20 @@ impl fmt::Display for User {
     }
 }
 
-/// The name and the group of the user `uid` (`passwd(5)`).
+/// The name and the group of the user `uid`.
 fn account(uid: u32) -> Option<(String, u32)> {
+    accounts(|_, known| known == uid).map(|(name, user)| (name, user.gid))
+}
+
+/// The first user that `is_meant` by name and number, with the name (`passwd(5)`).
+fn accounts(is_meant: impl Fn(&str, u32) -> bool) -> Option<(String, User)> {
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     // `homing:x:998:996:…`
     users.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next().filter(|name| !name.is_empty())?;
-        let (_, number, group) = (fields.next()?, fields.next()?, fields.next()?);
-        (number.parse() == Ok(uid)).then_some((name.to_owned(), group.parse().ok()?))
+        let (_, uid, gid) = (fields.next()?, fields.next()?, fields.next()?);
+        let uid = uid.parse().ok().filter(|uid| is_meant(name, *uid))?;
+        Some((name.to_owned(), User { uid, gid: gid.parse().ok()? }))
     })
 }

@@ -131,6 +131,13 @@ impl DirectoryEntry {
         Ok(rustix::fs::renameat(directory, name, directory, &self.name)?)
     }
 
+    /// Gives the file `name` in the same directory this entry's name, too; fails where that is taken.
+    #[cfg(feature = "init")]
+    pub(crate) fn link_from(&self, name: &OsStr) -> io::Result<()> {
+        let directory = &self.directory;
+        Ok(rustix::fs::linkat(directory, name, directory, &self.name, AtFlags::empty())?)
+    }
+
     /// The entry `name` in the same directory.
     pub(crate) fn beside(&self, name: &OsStr) -> io::Result<Self> {
         let directory = self.directory.try_clone()?;

@@ -194,6 +194,7 @@ fn meaning(exit: Exit) -> &'static str {
 fn examples(page: &mut Page) {
     page.section("EXAMPLES");
     for (words, line) in [
+        ("Write a first configuration, with a few questions:", "homing init"),
         ("Say what is wrong with the configuration, and what a round would do:", "homing check"),
         (
             "Make a token that can change one name only, with a management token that is asked for:",
@@ -202,7 +203,12 @@ fn examples(page: &mut Page) {
         ("From cron every five minutes, which mails what has changed:", CRON),
         ("Try all over again what a provider has refused:", "homing --once --retry-rejected"),
     ] {
-        if line.starts_with("homing token") && !Feature::Tokens.is_here() {
+        let needed = match line.split(' ').nth(1) {
+            Some("init") => Some(Feature::Init),
+            Some("token") => Some(Feature::Tokens),
+            _ => None,
+        };
+        if needed.is_some_and(|feature| !feature.is_here()) {
             continue;
         }
         page.paragraph(words);

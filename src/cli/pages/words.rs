@@ -87,7 +87,7 @@ pub fn names(option: &Opt) -> Vec<String> {
 
 /// Whether it makes a difference to give `option` twice.
 pub fn may_repeat(option: &Opt) -> bool {
-    matches!(option.flag, Flag::AllowSubnet | Flag::Quiet | Flag::Verbose)
+    matches!(option.flag, Flag::AllowSubnet | Flag::HostOption | Flag::Quiet | Flag::Verbose)
 }
 
 /// The names of all options that take a value.
@@ -123,6 +123,7 @@ fn word(name: &str) -> Word {
         "FILE" => Word::File,
         "DIR" => Word::Directory,
         "HOST" => Word::Host,
+        "PROVIDER" => Word::Provider,
         _ => Word::Free,
     }
 }
