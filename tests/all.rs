@@ -66,6 +66,8 @@ mod rfc2136;
 #[cfg(feature = "tokens")]
 mod rounds;
 mod sandbox;
+#[cfg(feature = "manual")]
+mod schema;
 mod secrets;
 mod services;
 #[cfg(feature = "name-servers")]

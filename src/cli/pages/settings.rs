@@ -144,6 +144,28 @@ fn parts(example: &str) -> Vec<Part> {
     parts
 }
 
+/// Every setting of the example with the kind of its section, such as `source`, its key, and what is said
+/// of it.
+pub fn explained(example: &str) -> Vec<(String, String, String)> {
+    let mut all = Vec::new();
+    let mut section = String::new();
+    for part in parts(example) {
+        let (lines, words) = match part {
+            Part::Table(lines) => {
+                let header = lines.first().map_or("", String::as_str).trim_matches(['[', ']']);
+                header.split('.').next().unwrap_or_default().clone_into(&mut section);
+                (lines, String::new())
+            }
+            Part::Settings(lines, words) => (lines, words),
+            Part::Chapter(_) | Part::Prose(_) | Part::Typed(_) => continue,
+        };
+        for (key, _) in lines.iter().filter_map(|line| line.split_once(" = ")) {
+            all.push((section.clone(), key.to_owned(), words.clone()));
+        }
+    }
+    all
+}
+
 /// What a line of the example is.
 fn read(line: &str) -> Line<'_> {
     let bare = line.strip_prefix('#').unwrap_or(line);
