@@ -166,3 +166,48 @@ fn a_verification_that_hangs_delays_no_other_host() {
         drop(tcp);
     });
 }
+
+#[test]
+fn a_source_that_hangs_delays_no_host_that_does_not_need_it() {
+    let test = "a_source_that_hangs_delays_no_host_that_does_not_need_it";
+    in_namespace(test, || {
+        ip("addr add 198.51.100.1/32 dev wan");
+        let sandbox = line::sandbox();
+        let ear = TcpListener::bind("127.0.0.1:0").unwrap();
+        let home = line::home(&sandbox, "", "", line::IPV4_FROM_WAN);
+        sandbox.with_account(|account| {
+            account.add_host_token("dev2", "s3cret-of-dev2", &[SECOND]).unwrap();
+        });
+        let config = format!(
+            "{}\n[source.silent]\nweb = \"http://{}/\"\n\n\
+             [[host]]\nname = \"{SECOND}\"\nprovider = \"sandbox\"\ntoken-file = \"second\"\n\
+             ipv4 = \"silent\"\nipv6 = \"off\"\n",
+            home.read("config.toml"),
+            ear.local_addr().unwrap(),
+        );
+        home.configure(&config);
+        home.secret("second", "s3cret-of-dev2");
+        let daemon = home.daemon();
+        // The silent source is asked at the start alone, and waited for during all of this.
+        for n in 1..=3 {
+            let begun = Instant::now();
+            if n > 1 {
+                ip(&format!("addr add 198.51.100.{n}/32 dev wan"));
+                ip(&format!("addr del 198.51.100.{}/32 dev wan", n - 1));
+            }
+            wait_until("update", || sandbox.updates().len() == n, || daemon.log());
+            assert!(begun.elapsed() < SOON, "{:?}\n{}", begun.elapsed(), daemon.log());
+        }
+        assert!(!daemon.log().contains("did not answer"), "{}", daemon.log());
+        assert_eq!(sandbox.records(HOST, "A"), ["198.51.100.3"]);
+        wait_until(
+            "the fault of the source",
+            || daemon.log().contains("did not answer"),
+            || daemon.log(),
+        );
+        // The answers come with the addresses of now, which were sent already.
+        assert_eq!(sandbox.updates().len(), 3, "{}", daemon.log());
+        daemon.signal(Signal::TERM);
+        assert_eq!(daemon.end().0, 0);
+    });
+}

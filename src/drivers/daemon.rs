@@ -121,17 +121,10 @@ impl Daemon {
         loop {
             let begun = Begun { occasion, at: uptime(), routes: snapshot::routes().ok() };
             debug!(%occasion, "a round begins");
-            let mut looking: Looking = Box::pin(self.engine.begin_look(occasion));
-            let looked = loop {
-                match self.event(Some(&mut looking)).await {
-                    Event::Looked(looked) => break looked,
-                    Event::Signal(_) => return self.stop().await,
-                    event => {
-                        if let Some(exit) = self.note(&event, true) {
-                            return exit;
-                        }
-                    }
-                }
+            let looked = match self.await_sources(&mut occasion).await {
+                Ok(looked) => looked,
+                Err(Next::Exit(exit)) => return exit,
+                Err(_) => return self.stop().await,
             };
             if self.has_news()
                 && let Some(exit) = self.report()
@@ -139,7 +132,7 @@ impl Daemon {
                 return exit;
             }
             self.end_round();
-            let sights = self.engine.look(*looked, occasion);
+            let sights = self.engine.look(looked, occasion);
             self.is_in_round = true;
             self.begin_to_wait(&sights, begun);
             drop(sights);
@@ -161,6 +154,60 @@ impl Daemon {
         }
     }
 
+    /// Asks the sources, and waits for their answers; hosts that do not need the missing ones are looked
+    /// at meanwhile. The error is what ends the daemon.
+    async fn await_sources(&mut self, occasion: &mut Occasion) -> Result<Looked, Next> {
+        let mut looking: Looking = Box::pin(self.engine.begin_look(*occasion));
+        self.waiting.begin_look(&self.engine.now());
+        let settle = self.engine.config.daemon.settle;
+        let (mut had_event, mut was_looked_at) = (false, false);
+        loop {
+            match self.event(Some(&mut looking)).await {
+                Event::Looked(mut looked) => {
+                    occasion.network_changed |= had_event && self.sees_news();
+                    // The sources began with the addresses of then.
+                    if had_event || was_looked_at {
+                        looked.0.renew(self.snapshot());
+                    }
+                    return Ok(*looked);
+                }
+                Event::Signal(_) => return Err(Next::Stop),
+                Event::Kernel(changes) => {
+                    debug!(%changes, "the kernel told of a change");
+                    self.waiting.note_event(settle, &self.engine.now());
+                    had_event = true;
+                }
+                Event::Time => {
+                    if self.times_up().is_some() {
+                        (occasion.network_changed, was_looked_at) =
+                            (occasion.network_changed || had_event, true);
+                        self.look_meanwhile(*occasion);
+                    }
+                }
+                event => {
+                    if let Some(exit) = self.note(&event, true) {
+                        return Err(Next::Exit(exit));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks at the hosts that do not need the answers for which the daemon is waiting.
+    fn look_meanwhile(&mut self, occasion: Occasion) {
+        let Self { engine, waiting, .. } = self;
+        let occasion = Occasion { by_event: true, ..occasion };
+        debug!(%occasion, "sources are silent; the hosts that do not need them are looked at");
+        let sights = engine.look_meanwhile(occasion);
+        self.is_in_round = true;
+        waiting.note_meanwhile(&engine.config, &sights, engine.is_idle(), &engine.now());
+    }
+
+    /// The kernel's present snapshot.
+    fn snapshot(&self) -> Result<Snapshot, String> {
+        Snapshot::take(&self.engine.config, &self.engine.memory().renewals)
+    }
+
     /// Begins to wait for what differs from the last look.
     fn begin_to_wait(&mut self, sights: &Sights, look: Begun) {
         let Self { engine, waiting, .. } = self;
@@ -171,9 +218,8 @@ impl Daemon {
 
     /// Whether the network differs from that of the last look.
     fn sees_news(&self) -> bool {
-        let Self { engine, waiting, .. } = self;
-        let snapshot = Snapshot::take(&engine.config, &engine.memory().renewals);
-        snapshot.is_ok_and(|snapshot| waiting.sees_news(&engine.config, &snapshot))
+        let news = |snapshot| self.waiting.sees_news(&self.engine.config, &snapshot);
+        self.snapshot().is_ok_and(news)
     }
 
     /// The occasion of the look to begin when the wait is over, if one begins.
@@ -305,18 +351,21 @@ impl Daemon {
                 None => std::future::pending().await,
             }
         };
+        let deadline = waiting.next_check(&engine.now());
         if let Some(looking) = looking {
             return tokio::select! {
                 biased;
                 () = ears.signals.stopped() => Event::Signal(SignalRequest::Stop),
                 _ = engine.heard(), if !is_idle => Event::Heard,
                 looked = looking => Event::Looked(Box::new(looked)),
+                changes = kernel_changed(&mut ears.watches.kernel) => Event::Kernel(changes),
                 () = reporting => Event::Reporting,
                 () = reporter.done(), if has_reports => Event::Reported,
-                () = ears.alarm.until(feeding) => Event::Feeding,
+                () = ears.alarm.until(deadline.min(feeding)) => {
+                    if deadline < feeding { Event::Time } else { Event::Feeding }
+                }
             };
         }
-        let deadline = waiting.next_check(&engine.now());
         // A flood of events must not hide the alarm.
         if deadline <= uptime() {
             return tokio::select! {
@@ -401,37 +450,41 @@ impl Watches {
     /// Waits for the next change of either kind.
     async fn changed(&mut self) -> Event {
         let Self { kernel, secrets } = self;
-        let of_kernel = async {
-            if let Some(watcher) = kernel {
-                match watcher.changed().await {
-                    Ok(changes) => return changes,
-                    Err(error) => {
-                        let fix = "nothing to do; the poll goes on";
-                        warn!(%error, fix, "the kernel's events cannot be read");
-                        *kernel = None;
-                    }
-                }
-            }
-            std::future::pending().await
-        };
-        let of_secrets = async {
-            if let Some(watch) = secrets {
-                match watch.changed().await {
-                    Ok(()) => return,
-                    Err(error) => {
-                        debug!(%error, "secret files are not watched any more");
-                        *secrets = None;
-                    }
-                }
-            }
-            std::future::pending::<()>().await;
-        };
         tokio::select! {
             biased;
-            () = of_secrets => Event::Secrets,
-            changes = of_kernel => Event::Kernel(changes),
+            () = secrets_changed(secrets) => Event::Secrets,
+            changes = kernel_changed(kernel) => Event::Kernel(changes),
         }
     }
+}
+
+/// Waits for the next change of the network; for ever where nothing reports it.
+async fn kernel_changed(kernel: &mut Option<Watcher>) -> Changes {
+    if let Some(watcher) = kernel {
+        match watcher.changed().await {
+            Ok(changes) => return changes,
+            Err(error) => {
+                let fix = "nothing to do; the poll goes on";
+                warn!(%error, fix, "the kernel's events cannot be read");
+                *kernel = None;
+            }
+        }
+    }
+    std::future::pending().await
+}
+
+/// Waits for the next change of a secret file or a receipt; for ever where nothing reports it.
+async fn secrets_changed(secrets: &mut Option<SecretWatch>) {
+    if let Some(watch) = secrets {
+        match watch.changed().await {
+            Ok(()) => return,
+            Err(error) => {
+                debug!(%error, "secret files are not watched any more");
+                *secrets = None;
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 /// Applies a new configuration and returns whether it did; if not, the reason is logged.

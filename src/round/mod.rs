@@ -14,6 +14,8 @@ mod verify;
 mod waiting;
 mod way;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -27,7 +29,7 @@ pub use self::waiting::{Begun, Waiting};
 
 use crate::config::{Config, HostConfig};
 use crate::core::address::renewal::Renewals;
-use crate::core::address::standing;
+use crate::core::address::standing::{self, Lessons};
 use crate::core::memory::Memory;
 use crate::core::round::{
     Answer, Errand, Event, HostAccess, Look, Now, Occasion, Report, Round, Shell, Subject, Task,
@@ -38,6 +40,7 @@ use crate::os::clock::{Clock, monotonic, sleep_until, spread, uptime};
 use crate::os::supervisor::Pulse;
 use crate::os::waiting::Waiting as Speaker;
 use crate::source::sights::{self, Asked, Sights};
+use crate::source::snapshot::Snapshot;
 use crate::state::Store;
 
 /// The longest delay of a save behind its answer while requests are under way: a crash in that time
@@ -63,6 +66,8 @@ pub struct Engine {
     /// The steps of its rounds, which show a watchdog that they go on.
     pub pulse: Pulse,
     asked: Asked,
+    /// What the sources that are being asked have answered so far.
+    sights: Rc<RefCell<Sights>>,
     /// The clients of the last look.
     clients: Rc<Clients>,
     /// Whether these know every host's secret.
@@ -94,6 +99,7 @@ impl Engine {
             waiting,
             pulse: Pulse::default(),
             asked: Asked::default(),
+            sights: Rc::new(RefCell::new(Sights::of_nothing(BTreeSet::new()))),
             clients,
             knows_secrets: false,
             requests: FuturesUnordered::new(),
@@ -150,21 +156,41 @@ impl Engine {
         let now = self.now();
         self.round.set_clock(&now);
         let aside = standing::aside(&self.memory().services, now.wall);
+        self.sights = Rc::new(RefCell::new(Sights::of_nothing(aside)));
         let (config, clients) = (Rc::clone(&self.config), Rc::clone(&self.clients));
         let (waiting, mut asked) = (self.waiting, std::mem::take(&mut self.asked));
         let (by_event, known) = (occasion.by_event, self.memory().renewals.clone());
+        let sights = Rc::clone(&self.sights);
         async move {
-            let (clients, asked_now) = (&*clients, &mut asked);
-            let sights =
-                sights::look(&config, clients, asked_now, aside, by_event, &known, waiting).await;
-            (sights, asked)
+            let asked_now = &mut asked;
+            sights::look(&config, &clients, asked_now, &sights, by_event, &known, waiting).await;
+            (sights.borrow().clone(), asked)
         }
+    }
+
+    /// Decides about what the sources have answered so far, with a new snapshot of the kernel: what is
+    /// not answered yet is left to [`Self::look`].
+    pub fn look_meanwhile(&mut self, occasion: Occasion) -> Sights {
+        let mut sights = self.sights.borrow().clone();
+        sights.renew(Snapshot::take(&self.config, &self.memory().renewals));
+        let asked = std::mem::take(&mut self.asked);
+        let (sights, mut look) = self.observed((sights, asked), occasion);
+        // The services are judged once, when all have answered.
+        look.lessons = Lessons::new();
+        self.decide(look);
+        sights
     }
 
     /// Decides about what the sources answered, and begins the errands that follow.
     pub fn look(&mut self, looked: Looked, occasion: Occasion) -> Sights {
         self.pulse.beat();
         let (sights, look) = self.observed(looked, occasion);
+        self.decide(look);
+        sights
+    }
+
+    /// Begins the errands that follow from a look.
+    fn decide(&mut self, look: Look) {
         let now = self.now();
         let machine = &mut Machine { config: &self.config, store: &mut self.store };
         let errands = self.round.look(look, &now, spread(), machine);
@@ -172,7 +198,6 @@ impl Engine {
             self.round.keep_services(&sights::services(&self.config));
         }
         errands.into_iter().for_each(|errand| self.begin(errand));
-        sights
     }
 
     /// Waits for the next answer and decides about it; false when nothing is under way. May be dropped

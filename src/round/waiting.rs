@@ -22,6 +22,10 @@ const LEAST_GAP: Duration = Duration::from_secs(1);
 /// How long after a look what it found is reported at the latest, although requests are under way.
 const FIRST_REPORT: Duration = Duration::from_secs(1);
 
+/// How long sources may take until the hosts that need none of them are looked at: nearly all services
+/// answer within that time, and then one request carries both families.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// What is known when a look begins.
 #[derive(Clone, Debug)]
 pub struct Begun {
@@ -72,11 +76,26 @@ pub struct Waiting {
     /// When what is new is reported although requests are under way, by the steady clock.
     report_by: Option<Duration>,
     pending: Option<Pending>,
+    /// Whether sources are being asked: no look begins by itself before they have answered.
+    is_looking: bool,
     /// Something happened to a secret file or a receipt.
     new_secrets: bool,
 }
 
 impl Waiting {
+    /// Begins to wait for the sources' answers: if that takes long, [`Self::times_up`] makes a look at
+    /// what is known already.
+    pub fn begin_look(&mut self, now: &Now) {
+        self.is_looking = true;
+        self.note_event(PATIENCE, now);
+    }
+
+    /// Notes what a look has shown while sources are still being asked.
+    pub fn note_meanwhile(&mut self, config: &Config, sights: &Sights, is_idle: bool, now: &Now) {
+        self.facts = sights.snapshot().ok().map(|snapshot| SourceFacts::of(config, snapshot));
+        self.report_by = (!is_idle).then(|| now.steady + FIRST_REPORT);
+    }
+
     /// Notes what a look has shown: until it differs, no new one is needed before its time. `is_idle`
     /// says that nothing is under way.
     pub fn begin(
@@ -116,9 +135,10 @@ impl Waiting {
 
     /// The uptime at which to check whether a look is due.
     pub fn next_check(&self, now: &Now) -> Duration {
-        self.pending.map_or(self.deadline, |pending| {
+        let deadline = if self.is_looking { Duration::MAX } else { self.deadline };
+        self.pending.map_or(deadline, |pending| {
             let wait = pending.look_at.saturating_sub(now.steady);
-            self.deadline.min(now.uptime.saturating_add(wait))
+            deadline.min(now.uptime.saturating_add(wait))
         })
     }
 
@@ -145,7 +165,7 @@ impl Waiting {
         now: &Now,
         snapshot: impl FnOnce() -> Option<Snapshot>,
     ) -> Option<Occasion> {
-        let by_time = now.uptime >= self.deadline;
+        let by_time = !self.is_looking && now.uptime >= self.deadline;
         let Some(mut pending) = self.pending.take() else {
             return by_time.then_some(Occasion::BY_ITSELF);
         };

@@ -3,6 +3,7 @@
 //! Gathers the kernel's snapshot and the answers of services outside, files and programs; finds the
 //! result for one host from them without asking again. Called by the round and `address`.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -52,7 +53,7 @@ enum Question {
 pub struct Asked(BTreeMap<(Question, Family), (Duration, bool)>);
 
 /// What the sources saw in one round.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sights {
     snapshot: Result<Snapshot, String>,
     /// The services that are asked last.
@@ -60,7 +61,8 @@ pub struct Sights {
     answers: BTreeMap<(Question, Family), ServiceAnswers>,
 }
 
-/// Asks every source that `config`'s hosts use; services in `aside` come last in theirs.
+/// Asks every source that `config`'s hosts use, and puts the answers into `sights` one by one; services
+/// that were left aside come last in theirs.
 ///
 /// With `by_event`, sources outside that were asked less than [`OUTSIDE_REST`] ago are left out,
 /// unless a route to the Internet has come up since; `asked` remembers when each was.
@@ -68,11 +70,11 @@ pub async fn look(
     config: &Config,
     clients: &Clients,
     asked: &mut Asked,
-    aside: BTreeSet<standing::ServiceId>,
+    sights: &RefCell<Sights>,
     by_event: bool,
     known: &Renewals,
     waiting: Waiting,
-) -> Sights {
+) {
     let snapshot = if snapshot::is_needed(config) {
         // A round that an event began has waited already.
         let patience = if by_event { Duration::ZERO } else { LONGEST_VERDICT };
@@ -81,20 +83,17 @@ pub async fn look(
     } else {
         Ok(Snapshot::default())
     };
-    let mut sights = Sights { snapshot, aside, answers: BTreeMap::new() };
-    let mut spared = BTreeSet::new();
+    sights.borrow_mut().snapshot = snapshot;
+    let aside = &sights.borrow().aside.clone();
+    let ask =
+        |question| async move { (question, ask(config, clients, question, aside, waiting).await) };
+    let (mut taken_up, mut under_way) = (BTreeSet::new(), FuturesUnordered::new());
     loop {
-        let questions = sights.next_questions(config, asked, by_event, monotonic(), &mut spared);
-        if questions.is_empty() {
-            return sights;
-        }
-        let aside = &sights.aside;
-        let ask = |question| async move {
-            (question, ask(config, clients, question, aside, waiting).await)
-        };
-        let answers: FuturesUnordered<_> = questions.into_iter().map(ask).collect();
-        let answers: Vec<_> = answers.collect().await;
-        sights.answers.extend(answers);
+        let now = monotonic();
+        let next = sights.borrow().next_questions(config, asked, by_event, now, &mut taken_up);
+        under_way.extend(next.into_iter().map(ask));
+        let Some((question, answers)) = under_way.next().await else { return };
+        sights.borrow_mut().answers.insert(question, answers);
     }
 }
 
@@ -202,6 +201,17 @@ impl Question {
 }
 
 impl Sights {
+    /// The sights before anything was asked; services in `aside` are to be asked last.
+    pub fn of_nothing(aside: BTreeSet<standing::ServiceId>) -> Self {
+        let snapshot = Err("the kernel was not asked for its addresses yet".to_owned());
+        Self { snapshot, aside, answers: BTreeMap::new() }
+    }
+
+    /// Replaces the kernel's snapshot by a newer one.
+    pub fn renew(&mut self, snapshot: Result<Snapshot, String>) {
+        self.snapshot = snapshot;
+    }
+
     /// The sights of a given snapshot, with the answers that `tell` gives in place of services outside;
     /// files and programs are not asked.
     ///
@@ -212,10 +222,10 @@ impl Sights {
         (asked, by_event, now): (&mut Asked, bool, Duration),
         tell: &mut dyn FnMut(&Outside, Family, &BTreeSet<standing::ServiceId>) -> ServiceAnswers,
     ) -> Self {
-        let mut sights = Self { snapshot, aside, answers: BTreeMap::new() };
-        let mut spared = BTreeSet::new();
+        let mut sights = Self { snapshot, ..Self::of_nothing(aside) };
+        let mut taken_up = BTreeSet::new();
         loop {
-            let questions = sights.next_questions(config, asked, by_event, now, &mut spared);
+            let questions = sights.next_questions(config, asked, by_event, now, &mut taken_up);
             if questions.is_empty() {
                 return sights;
             }
@@ -227,27 +237,29 @@ impl Sights {
         }
     }
 
-    /// The questions to ask next, because an answer may make another question necessary; those that
-    /// rest are put to the `spared` ones.
+    /// The questions to ask next, because an answer may make another question necessary; these and
+    /// those that rest are put to the ones `taken_up`, which are not asked again.
     fn next_questions(
         &self,
         config: &Config,
         asked: &mut Asked,
         by_event: bool,
         now: Duration,
-        spared: &mut BTreeSet<(Question, Family)>,
+        taken_up: &mut BTreeSet<(Question, Family)>,
     ) -> BTreeSet<(Question, Family)> {
         let wanted = Wanted::each(config);
         let mut questions = order::distinct(wanted.filter_map(|wanted| self.question(wanted)));
         questions.retain(|question| {
+            if !taken_up.insert(*question) {
+                return false;
+            }
             let Some(outside) = outside_of(config, *question) else { return true };
             let snapshot = self.snapshot.as_ref();
             let leads_out = snapshot.is_ok_and(|it| it.route(question.1, outside.bind).is_some());
             let rests = asked.0.get(question).is_some_and(|(at, led_out)| {
                 now.saturating_sub(*at) < OUTSIDE_REST && (*led_out || !leads_out)
             });
-            if spared.contains(question) || by_event && rests {
-                spared.insert(*question);
+            if by_event && rests {
                 return false;
             }
             asked.0.insert(*question, (now, leads_out));
