@@ -484,7 +484,7 @@ async fn secrets_changed(secrets: &mut Option<SecretWatch>) {
             }
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Applies a new configuration and returns whether it did; if not, the reason is logged.

@@ -58,6 +58,7 @@ impl Pending {
 
 /// The time between two looks.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Waiting {
     /// The facts that the sources of the last look used.
     facts: Option<SourceFacts>,
