@@ -91,8 +91,8 @@ impl Reckoning {
 pub struct Entry {
     /// What is known about each family's record.
     pub families: PerFamily<Record>,
-    /// Why the whole host waits.
-    pub hold: Option<Hold>,
+    /// Why the whole host waits. Most do not, and a thousand hosts are to take little memory.
+    pub hold: Option<Box<Hold>>,
     /// Failures in a row, which determine the next wait.
     pub failures: u32,
     /// The last outcome, as a word, and its time.
@@ -108,7 +108,7 @@ pub struct Entry {
     /// Since when the host has had something to send and was held back by its zone's pace.
     pub queued_since: Option<Timestamp>,
     /// What the zone's own servers said last; kept only where they are asked.
-    pub verified: Option<Verification>,
+    pub verified: Option<Box<Verification>>,
     /// Whether the provider answered the last update with a fault of its own until it was repeated: its
     /// name servers may not know the change, and a repeat makes no change.
     pub half_done: bool,
@@ -223,7 +223,7 @@ pub struct Record {
     /// What was sent and is not (yet) answered; while it is there, what the provider holds is unknown.
     pub sent: Option<Sent>,
     /// Why this record waits while the host's other one does not.
-    pub hold: Option<Hold>,
+    pub hold: Option<Box<Hold>>,
     /// Since when an address should be seen and is not.
     pub missing_since: Option<Timestamp>,
     /// Since when every look has found the family gone; kept only where that leads to the record's
@@ -391,9 +391,9 @@ impl Entry {
 
     /// The holds that have not ended: the host's own first, then those of records, with their family.
     pub fn holds(&self, now: Timestamp) -> impl Iterator<Item = (Option<Family>, &Hold)> {
-        let own = self.hold.iter().map(|hold| (None, hold));
+        let own = self.hold.as_deref().map(|hold| (None, hold)).into_iter();
         let families = self.families.iter();
-        let records = families.filter_map(|(f, record)| Some((Some(f), record.hold.as_ref()?)));
+        let records = families.filter_map(|(f, record)| Some((Some(f), record.hold.as_deref()?)));
         own.chain(records).filter(move |(_, hold)| hold.until.is_none_or(|until| now < until))
     }
 
@@ -500,7 +500,7 @@ impl Entry {
     }
 
     /// The slots of its holds: the host's own first.
-    fn hold_slots(&mut self) -> [&mut Option<Hold>; 3] {
+    fn hold_slots(&mut self) -> [&mut Option<Box<Hold>>; 3] {
         let PerFamily { v4, v6 } = &mut self.families;
         [&mut self.hold, &mut v4.hold, &mut v6.hold]
     }
@@ -687,7 +687,7 @@ impl Memory {
             if let Some(problem) = &mut entry.problem {
                 pull(&mut problem.since, now);
             }
-            if let Some(Verification { at, put_right, .. }) = &mut entry.verified {
+            if let Some(Verification { at, put_right, .. }) = entry.verified.as_deref_mut() {
                 pull(at, now);
                 put_right.iter_mut().for_each(|moment| pull(moment, now));
             }
@@ -727,14 +727,14 @@ mod tests {
     fn a_hold_written_by_a_clock_far_ahead_ends_within_its_own_ceiling() {
         let mut memory = Memory::default();
         let key = Key { host: "a.example".parse().unwrap(), provider: "p".into() };
-        memory.entry_mut(&key).hold = Some(Hold {
+        memory.entry_mut(&key).hold = Some(Box::new(Hold {
             kind: HoldKind::Backoff(Fault::Lost),
             detail: String::new(),
             since: at(900_000),
             begun: at(900_000),
             until: Some(at(900_030)),
             fingerprint: Fingerprint(1),
-        });
+        }));
         let record = &mut memory.entry_mut(&key).families.v6;
         record.gone_since = Some(at(900_000));
         record.removed = Some(at(900_000));
@@ -771,13 +771,13 @@ mod tests {
         };
         let mut memory = Memory::default();
         // Held for the same before the clock was ahead, and held anew when it was.
-        memory.entry_mut(&host()).hold = Some(throttled(5, 7200, 7260));
-        memory.entry_mut(&host()).families.v4.hold = Some(throttled(0, 0, 50));
+        memory.entry_mut(&host()).hold = Some(Box::new(throttled(5, 7200, 7260)));
+        memory.entry_mut(&host()).families.v4.hold = Some(Box::new(throttled(0, 0, 50)));
         memory.paces.insert(zone.clone(), paused(7200, 7260));
         assert!(memory.clamp(at(10)));
         let entry = memory.entry(&host()).unwrap();
-        assert_eq!(entry.hold, Some(throttled(5, 10, 70)));
-        assert_eq!(entry.families.v4.hold, Some(throttled(0, 0, 50)));
+        assert_eq!(entry.hold, Some(Box::new(throttled(5, 10, 70))));
+        assert_eq!(entry.families.v4.hold, Some(Box::new(throttled(0, 0, 50))));
         assert_eq!(memory.paces[&zone], paused(10, 70));
         assert!(!memory.clamp(at(11)));
     }
@@ -791,8 +791,8 @@ mod tests {
         let of = |day: u64| {
             let mut memory = Memory::default();
             let entry = memory.entry_mut(&host());
-            entry.hold = Some(throttled(day + 120, day + 120, day + 180));
-            entry.families.v4.hold = Some(throttled(10, 10, 500));
+            entry.hold = Some(Box::new(throttled(day + 120, day + 120, day + 180)));
+            entry.families.v4.hold = Some(Box::new(throttled(10, 10, 500)));
             entry.last = Some((Word::Deferred, at(day + 120)));
             let sent = [at(50), at(day + 110)].into();
             let (pause_since, pause_until) = (Some(at(day + 120)), Some(at(day + 180)));
@@ -808,7 +808,7 @@ mod tests {
         // Behind what was reckoned.
         let mut memory = Memory { reckoning: Some(reckoning), ..of(0) };
         memory.leave_reckoning(at(40), up(40));
-        assert_eq!(memory.entry(&host()).unwrap().hold, Some(throttled(20, 20, 80)));
+        assert_eq!(memory.entry(&host()).unwrap().hold, Some(Box::new(throttled(20, 20, 80))));
     }
 
     #[test]
@@ -825,7 +825,7 @@ mod tests {
             (HoldKind::Throttled, 1, Some(500)),
             (HoldKind::Throttled, 60, Some(500)),
         ] {
-            let hold = Some(Hold { kind, ..throttled(0, 0, 500) });
+            let hold = Some(Box::new(Hold { kind, ..throttled(0, 0, 500) }));
             let mut entry = Entry { last: Some((Word::Deferred, at(0))), ..Entry::default() };
             (entry.hold, entry.families.v6.hold) = (hold.clone(), hold);
             entry.end_waits_soon(at(seconds));
@@ -838,7 +838,7 @@ mod tests {
             }
         }
         // Sooner than that, a wait ends by itself.
-        let hold = Some(Hold { kind: backoff(Fault::Lost), ..throttled(0, 0, 30) });
+        let hold = Some(Box::new(Hold { kind: backoff(Fault::Lost), ..throttled(0, 0, 30) }));
         let last = Some((Word::Deferred, at(0)));
         let mut entry = Entry { hold: hold.clone(), last, ..Entry::default() };
         entry.end_waits_soon(at(1));
@@ -857,14 +857,14 @@ mod tests {
             Entry { failures: 3, zone: Some("old.example".parse().unwrap()), ..Entry::default() };
         entry.families.v4.set = Some(Set { addresses, since: at(0), confirmed: at(0) });
         entry.families.v6.missing_since = Some(at(1));
-        entry.hold = Some(Hold {
+        entry.hold = Some(Box::new(Hold {
             kind: HoldKind::Throttled,
             detail: String::new(),
             since: at(0),
             begun: at(0),
             until: Some(at(60)),
             fingerprint: Fingerprint(1),
-        });
+        }));
         entry
     }
 

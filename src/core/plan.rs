@@ -284,13 +284,14 @@ pub fn step(
     let entry = entry.unwrap_or(&unknown);
     let case = Case { host, seen, entry, circumstances };
     let standing =
-        |hold: &Option<Hold>| hold.clone().filter(|hold| stands(hold, fingerprint, circumstances));
-    let hold = standing(&entry.hold).or_else(|| cut_off(entry, fingerprint, circumstances));
+        |hold: Option<&Hold>| hold.filter(|hold| stands(hold, fingerprint, circumstances)).cloned();
+    let hold =
+        standing(entry.hold.as_deref()).or_else(|| cut_off(entry, fingerprint, circumstances));
     let mut stands = PerFamily::from_fn(|family| {
         if host.families[family] == Use::Off {
             return Stand::Off;
         }
-        if let Some(hold) = standing(&entry.families[family].hold) {
+        if let Some(hold) = standing(entry.families[family].hold.as_deref()) {
             return Stand::Held(hold);
         }
         let again = entry.verified.as_ref().and_then(|verified| verified.again);
@@ -954,7 +955,7 @@ mod tests {
 
     #[test]
     fn a_rejected_host_stays_quiet_even_if_the_address_moves() {
-        let hold = Some(held(HoldKind::Rejected(Rejection::Credential), None));
+        let hold = Some(Box::new(held(HoldKind::Rejected(Rejection::Credential), None)));
         let entry = Entry {
             hold,
             families: PerFamily { v4: set(V4), v6: Record::default() },
@@ -967,14 +968,14 @@ mod tests {
     fn a_new_fingerprint_ends_a_park_but_not_a_pause_the_provider_asked_for() {
         let seen = PerFamily { v4: here(V4), v6: absent() };
         let mut entry = Entry {
-            hold: Some(held(HoldKind::Rejected(Rejection::Credential), None)),
+            hold: Some(Box::new(held(HoldKind::Rejected(Rejection::Credential), None))),
             ..Entry::default()
         };
         let other = Fingerprint(8);
         let decide =
             |entry: &Entry| step(&host("a.example"), &seen, other, Some(entry), &now(5)).why();
         assert_eq!(decide(&entry), Some(Why::First));
-        entry.hold = Some(held(HoldKind::Throttled, Some(100)));
+        entry.hold = Some(Box::new(held(HoldKind::Throttled, Some(100))));
         assert_eq!(decide(&entry), None);
     }
 
@@ -1004,7 +1005,7 @@ mod tests {
     #[test]
     fn a_held_family_is_left_out_while_the_other_goes_on() {
         let hold = Some(held(HoldKind::Rejected(Rejection::Forbidden), Some(86_400)));
-        let record = Record { hold, ..Record::default() };
+        let record = Record { hold: hold.map(Box::new), ..Record::default() };
         let entry =
             Entry { families: PerFamily { v4: Record::default(), v6: record }, ..Entry::default() };
         let step = check((here(V4), here(V6)), &entry, &now(5), &[Why::First]);
@@ -1142,7 +1143,7 @@ mod tests {
         }
         let parked = |entry: &mut Entry| {
             let kind = HoldKind::Rejected(Rejection::Forbidden);
-            entry.families.v4.hold = Some(held(kind, None));
+            entry.families.v4.hold = Some(Box::new(held(kind, None)));
         };
         check_gone(&host, (here(V4), absent()), &gone(parked), &long, nothing());
     }
@@ -1182,7 +1183,7 @@ mod tests {
     #[test]
     fn a_hold_stands_for_removals_as_well() {
         let held = |entry: &mut Entry| {
-            entry.hold = Some(held(HoldKind::Backoff(Fault::Server), Some(9 * HOUR)));
+            entry.hold = Some(Box::new(held(HoldKind::Backoff(Fault::Server), Some(9 * HOUR))));
         };
         let host = removing(Removal::Said);
         let seen = (here(V4), absent());

@@ -182,7 +182,7 @@ pub fn in_view_of(
         })
     };
     let is_over = |(entry, _): &(&Entry, &PerFamily<Wish>)| {
-        entry.hold.as_ref().is_some_and(|hold| {
+        entry.hold.as_deref().is_some_and(|hold| {
             hold.kind == HoldKind::Backoff(Fault::Refused) && now.since(hold.since) >= REFUSES
         })
     };
@@ -239,7 +239,7 @@ pub fn fixed_for_a_neighbour(entry: &mut Entry, now: Timestamp) -> bool {
         HoldKind::Backoff(Fault::Server | Fault::Lost | Fault::Unreachable) => true,
         HoldKind::Backoff(_) | HoldKind::Rejected(_) | HoldKind::Throttled => false,
     };
-    let hold = entry.hold.as_mut().filter(ends);
+    let hold = entry.hold.as_deref_mut().filter(ends);
     hold.is_some_and(|hold| hold.until.replace(now).is_none_or(|until| now < until))
 }
 
@@ -362,7 +362,7 @@ fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News 
     // Failures count apart for a pause that the provider asks for and for a fault.
     let paused = |kind: HoldKind| kind == HoldKind::Throttled;
     let goes_on = |hold: &Hold| paused(hold.kind) == deferral.retry_after.is_some();
-    let failures = if entry.hold.as_ref().is_none_or(goes_on) { entry.failures } else { 0 };
+    let failures = if entry.hold.as_deref().is_none_or(goes_on) { entry.failures } else { 0 };
     entry.failures = failures.saturating_add(1);
     entry.last = Some((Word::Deferred, situation.now));
     let backoff = match deferral.fault {
@@ -381,7 +381,7 @@ fn defer(entry: &mut Entry, deferral: &Deferral, situation: &Situation) -> News 
         | Fault::Unread => Backoff::ORDINARY,
     };
     let lasts = |hold: &&Hold| matches!(hold.kind, HoldKind::Backoff(_));
-    let lasting = entry.hold.as_ref().filter(lasts).map(|hold| hold.since);
+    let lasting = entry.hold.as_deref().filter(lasts).map(|hold| hold.since);
     let lasted = situation.now.since(lasting.unwrap_or(situation.now));
     let delay = |failures| backoff.delay(failures, lasted, situation.spread);
     let (kind, wait) = match deferral.retry_after {
@@ -471,7 +471,7 @@ fn hold(kind: HoldKind, detail: &str, wait: Option<Duration>, situation: &Situat
 }
 
 /// Puts `hold` into `slot`; after a hold of the same kind, or a fault after a fault, `since` stays.
-fn place(slot: &mut Option<Hold>, mut hold: Hold) -> News {
+fn place(slot: &mut Option<Box<Hold>>, mut hold: Hold) -> News {
     let is_fault = |kind| matches!(kind, HoldKind::Backoff(_));
     let before = slot.take();
     if let Some(before) = &before
@@ -484,7 +484,7 @@ fn place(slot: &mut Option<Hold>, mut hold: Hold) -> News {
     } else {
         News::Held(hold.clone())
     };
-    *slot = Some(hold);
+    *slot = Some(Box::new(hold));
     news
 }
 

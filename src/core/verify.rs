@@ -291,8 +291,8 @@ pub fn note_update(
     };
     let (was_right, repeated) = (was_right || some_are_right, repeated || is_behind);
     let (at, returned) = (now, false);
-    entry.verified =
-        Some(Verification { at, finding, again, repeated, was_right, put_right, returned });
+    let verified = Verification { at, finding, again, repeated, was_right, put_right, returned };
+    entry.verified = Some(Box::new(verified));
 }
 
 /// The news from a check between updates.
@@ -337,8 +337,10 @@ pub fn note_look(
     // A machine that stood in for an absent address has to give way once, and that is no conflict.
     let returned = before.is_some_and(|before| before.returned);
     let note = |finding, again, was_right, put_right| {
-        let returned = false;
-        Some(Verification { at: now, finding, again, repeated, was_right, put_right, returned })
+        let (at, returned) = (now, false);
+        let verified =
+            Verification { at, finding, again, repeated, was_right, put_right, returned };
+        Some(Box::new(verified))
     };
     match verdict {
         VerifyVerdict::Unclear(_) => None,

@@ -337,7 +337,7 @@ fn machine_form<'a>(
 
 /// What the zone's own servers said, if they are asked.
 fn verified<'a>(host: &HostConfig, entry: &'a Entry) -> Option<&'a Verification> {
-    entry.verified.as_ref().filter(|_| host.verify.is_some())
+    entry.verified.as_deref().filter(|_| host.verify.is_some())
 }
 
 fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Timestamp) {

@@ -396,7 +396,7 @@ struct RecordForm {
     #[serde(skip_serializing_if = "Option::is_none")]
     sent: Option<Sent>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hold: Option<Hold>,
+    hold: Option<Box<Hold>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -481,12 +481,12 @@ impl<'a> From<(&'a Key, &'a Box<Entry>)> for StoredHost<'a> {
             ipv4: Cow::Borrowed(&entry.families.v4),
             ipv6: Cow::Borrowed(&entry.families.v6),
             last: entry.last.map(|(outcome, at)| StoredLast { outcome, at }),
-            hold: entry.hold.as_ref().map(Cow::Borrowed),
+            hold: entry.hold.as_deref().map(Cow::Borrowed),
             failures: entry.failures,
             under_way: entry.under_way,
             asking: entry.asking,
             queued_since: entry.queued_since,
-            verified: entry.verified.as_ref().map(StoredVerification::from),
+            verified: entry.verified.as_deref().map(StoredVerification::from),
             half_done: entry.half_done,
             not_shown: entry.not_shown,
             left_out: entry.left_out,
@@ -529,14 +529,14 @@ impl<'de> Deserialize<'de> for ReadHost {
                             let StoredLast { outcome, at } = map.next_value()?;
                             entry.last = Some((outcome, at));
                         }
-                        "hold" => entry.hold = Some(map.next_value()?),
+                        "hold" => entry.hold = Some(Box::new(map.next_value()?)),
                         "failures" => entry.failures = map.next_value()?,
                         "under-way" => entry.under_way = map.next_value()?,
                         "asking" => entry.asking = map.next_value()?,
                         "queued-since" => entry.queued_since = Some(map.next_value()?),
                         "verified" => {
                             let stored: StoredVerification<'_> = map.next_value()?;
-                            entry.verified = Some(stored.into());
+                            entry.verified = Some(Box::new(stored.into()));
                         }
                         "half-done" => entry.half_done = map.next_value()?,
                         "not-shown" => entry.not_shown = map.next_value()?,

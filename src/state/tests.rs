@@ -110,7 +110,7 @@ fn records() -> PerFamily<Record> {
             set: None,
             removed: Some(at(10)),
             sent: Some(Sent { addresses: None, at: at(11), in_doubt: false }),
-            hold: Some(hold),
+            hold: Some(Box::new(hold)),
             missing_since: Some(at(9)),
             gone_since: Some(at(12)),
             away_since: None,
@@ -133,7 +133,7 @@ pub fn everything() -> Memory {
     };
     let entry = Entry {
         families: records(),
-        hold: Some(held(HoldKind::Backoff(Fault::Lost), "", 7, None, u64::MAX)),
+        hold: Some(Box::new(held(HoldKind::Backoff(Fault::Lost), "", 7, None, u64::MAX))),
         failures: u32::MAX,
         last: Some((Word::Deferred, at(6))),
         zone: Some("example".parse().unwrap()),
@@ -141,7 +141,7 @@ pub fn everything() -> Memory {
         asking: Asking::OneFamily,
         under_way: 0,
         queued_since: Some(at(8)),
-        verified: Some(behind()),
+        verified: Some(Box::new(behind())),
         half_done: true,
         not_shown: 2,
         left_out: Some(Fingerprint(9)),
@@ -151,14 +151,14 @@ pub fn everything() -> Memory {
         problem: Some(Problem { since: at(19), reported: Some(Severity::Rejected) }),
     };
     memory.hosts.insert(key("a.example"), Box::new(entry));
-    let entry = Entry { verified: Some(verified()), ..Entry::default() };
+    let entry = Entry { verified: Some(Box::new(verified())), ..Entry::default() };
     memory.hosts.insert(key("b.example"), Box::new(entry));
     let faults = Fault::ALL.into_iter().map(HoldKind::Backoff);
     let kinds = faults.chain(Rejection::ALL.into_iter().map(HoldKind::Rejected));
     let words = [Word::Updated, Word::Unchanged, Word::Deferred, Word::Rejected];
     for (place, kind) in kinds.chain([HoldKind::Throttled]).enumerate() {
         let entry = memory.entry_mut(&key(&format!("h{place}.example")));
-        entry.hold = Some(held(kind, "\u{1b}[2J ümlaut", 0, Some(9), 1));
+        entry.hold = Some(Box::new(held(kind, "\u{1b}[2J ümlaut", 0, Some(9), 1)));
         entry.last = Some((words[place % words.len()], at(0)));
         entry.asking = [Asking::Together, Asking::Alone, Asking::OneFamily][place % 3];
         entry.families.v6.set = Some(Set {

@@ -136,8 +136,8 @@ pub fn memory() -> Memory {
         away_since: Some(at(6)),
         ..Record::default()
     };
-    entry.families.v6.hold = Some(hold(HoldKind::Rejected(Rejection::Host)));
-    entry.hold = Some(hold(HoldKind::Backoff(Fault::Server)));
+    entry.families.v6.hold = Some(Box::new(hold(HoldKind::Rejected(Rejection::Host))));
+    entry.hold = Some(Box::new(hold(HoldKind::Backoff(Fault::Server))));
     entry.last = Some((Word::Deferred, at(5)));
     entry.zone = Some(zone.clone());
     let fingerprint = Fingerprint(8);

@@ -599,7 +599,7 @@ impl Round {
         let is_the_same = |hold: &&Hold| {
             hold.kind == kind && hold.detail == detail && hold.fingerprint == fingerprint
         };
-        let standing = entry.hold.as_ref().filter(is_the_same).cloned();
+        let standing = entry.hold.as_deref().filter(is_the_same).cloned();
         let (since, until) = (now.wall, None);
         Some(standing.unwrap_or(Hold { kind, detail, since, begun: since, until, fingerprint }))
     }
@@ -750,7 +750,7 @@ impl Round {
         let Some(hold @ Hold { kind: HoldKind::Rejected(rejection), .. }) = &case.step.hold else {
             return;
         };
-        let known = || self.known(place).and_then(|entry| entry.hold.as_ref());
+        let known = || self.known(place).and_then(|entry| entry.hold.as_deref());
         if case.stage == Stage::Rest && rejection.is_our_own() && known() != Some(hold) {
             let outcome = Outcome::rejected(*rejection, hold.detail.clone());
             self.settle(place, &PerFamily::default(), &outcome, now, spread);
