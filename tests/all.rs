@@ -25,6 +25,7 @@ mod http;
 mod import;
 #[cfg(feature = "init")]
 mod init;
+mod installer;
 mod kernel;
 #[cfg(feature = "tokens")]
 mod key_tokens;

@@ -1,7 +1,10 @@
-//! Writes what the licences of the packages in the binary ask for: their notices, in one file.
+//! Writes what the licences of the packages in the binary ask for: their notices, in one file. Equal
+//! texts are there once.
 //!
-//! `cargo run --example notices -- FILE [TARGET]`; asks `cargo metadata` which packages those are
-//! and takes the texts from their sources. Equal texts stand once.
+//! `cargo run --example notices -- FILE [TARGET]`; with `--sbom` before FILE it writes the packages
+//! as a software bill of materials. `cargo metadata` says which packages those are.
+
+mod sbom;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -71,9 +74,12 @@ struct Kind {
 
 fn main() -> ExitCode {
     let result = match &env::args().skip(1).collect::<Vec<_>>()[..] {
+        [option, file, target @ ..] if option == "--sbom" && target.len() < 2 => {
+            sbom::write(file, target.first().map(String::as_str))
+        }
         [file] => write(file, None),
         [file, target] => write(file, Some(target)),
-        _ => Err("write `cargo run --example notices -- FILE [TARGET]`".to_owned()),
+        _ => Err("write `cargo run --example notices -- [--sbom] FILE [TARGET]`".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
