@@ -1,6 +1,8 @@
 //! `status`: what is set, what waits and until when, from the state alone. Takes no lock and asks no
 //! server; the exit code is that of the state that it shows.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::{Setup, err, out, show};
@@ -22,6 +24,8 @@ use crate::state::{self, Store};
 #[derive(Serialize)]
 struct Status<'a> {
     version: u8,
+    /// The moment of the answer, by this machine's clock.
+    at: String,
     daemon: &'static str,
     hosts: Vec<HostStatus<'a>>,
     /// The services that are asked last for now.
@@ -44,7 +48,10 @@ struct HostStatus<'a> {
     ipv4: RecordStatus,
     ipv6: RecordStatus,
     outcome: Option<&'static str>,
-    hold: Option<HoldStatus>,
+    hold: Option<HoldStatus<'a>>,
+    /// The moment since which it waits for its turn in the provider's pace; left out where it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<String>,
     refresh: Option<String>,
     /// The end of the host's token; known only with a receipt.
     expires: Option<String>,
@@ -84,13 +91,20 @@ struct Verified<'a> {
 struct RecordStatus {
     set: Option<Vec<String>>,
     since: Option<String>,
+    /// Whether the host leaves this family alone; left out where it does not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    off: bool,
 }
 
+/// Why a host waits: `reason` is a word for programs, `words` and `detail` are for people.
 #[derive(Serialize)]
-struct HoldStatus {
+struct HoldStatus<'a> {
     kind: &'static str,
     reason: &'static str,
     until: Option<String>,
+    words: String,
+    detail: &'a str,
+    fix: Cow<'static, str>,
 }
 
 /// Prints the state of every configured host.
@@ -126,7 +140,8 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
             until: stamp(standing.until),
         });
         let (hosts, services) = (hosts.collect(), services.collect());
-        match serde_json::to_string(&Status { version: 1, daemon, hosts, services }) {
+        match serde_json::to_string(&Status { version: 1, at: stamp(now), daemon, hosts, services })
+        {
             Ok(text) => out(&text),
             Err(error) => err(&error.to_string()),
         }
@@ -290,20 +305,29 @@ fn machine_form<'a>(
     let nothing = Entry::default();
     let known = memory.entry(&host.host.key);
     let entry = known.unwrap_or(&nothing);
-    let PerFamily { v4, v6 } = entry.families.map(|_, record| match &record.set {
-        Some(set) => RecordStatus {
-            set: Some(set.addresses.iter().map(|address| address.to_string()).collect()),
-            since: Some(stamp(set.since)),
-        },
-        None => RecordStatus {
-            set: record.removed.map(|_| Vec::new()),
-            since: record.removed.map(stamp),
-        },
+    let PerFamily { v4, v6 } = entry.families.map(|family, record| {
+        let off = host.host.families[family] == Use::Off;
+        match &record.set {
+            Some(set) => RecordStatus {
+                set: Some(set.addresses.iter().map(|address| address.to_string()).collect()),
+                since: Some(stamp(set.since)),
+                off,
+            },
+            None => RecordStatus {
+                set: record.removed.map(|_| Vec::new()),
+                since: record.removed.map(stamp),
+                off,
+            },
+        }
     });
-    let hold = entry.holds(now).next().map(|(_, hold)| HoldStatus {
+    let hold = known.and_then(|entry| entry.holds(now).next());
+    let hold = hold.map(|(_, hold)| HoldStatus {
         kind: hold.kind.word(),
         reason: hold.kind.reason(),
         until: hold.until.map(stamp),
+        words: hold.kind.to_string(),
+        detail: &hold.detail,
+        fix: hold.remedy(&host.host.key.host),
     });
     let verified = known.and_then(|entry| verified(host, entry));
     let verified = verified.map(|Verification { at, finding, .. }| {
@@ -324,6 +348,7 @@ fn machine_form<'a>(
         ipv4: v4,
         ipv6: v6,
         outcome: entry.last.map(|(word, _)| word.as_str()),
+        waiting: entry.queued_since.filter(|_| hold.is_none()).map(stamp),
         hold,
         refresh: refresh(host, entry).map(stamp),
         token: token.form(host, memory),
