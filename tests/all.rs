@@ -31,6 +31,7 @@ mod kernel;
 mod key_tokens;
 mod layers;
 mod lines;
+mod luci;
 mod many;
 mod memory;
 mod network;

@@ -306,18 +306,22 @@ fn the_steps_of_the_readme_put_the_package_where_the_build_looks() {
     let steps = readme.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
     let tree = std::env::temp_dir().join(format!("homing-openwrt-{}", std::process::id()));
     let _ = fs::remove_dir_all(&tree);
-    for directory in ["feeds/packages/net", "dl", "scripts"] {
+    for directory in ["feeds/packages/net", "feeds/luci/applications", "dl", "scripts"] {
         fs::create_dir_all(tree.join(directory)).unwrap();
     }
     let feeds = tree.join("scripts/feeds");
     fs::write(&feeds, "#!/bin/sh\n").unwrap();
     fs::set_permissions(&feeds, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::write(tree.join("Makefile"), "package/homing/compile:\n").unwrap();
+    let makefile = "package/homing/compile:\npackage/luci-app-homing/compile:\n";
+    fs::write(tree.join("Makefile"), makefile).unwrap();
     let steps =
         steps.replace("/path/to/homing", text(project)).replace("/path/to/openwrt", text(&tree));
     let done = Command::new("sh").args(["-e", "-c", &steps]).current_dir("/").output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert!(tree.join("feeds/packages/net/homing/Makefile").exists());
+    assert!(tree.join("feeds/luci/applications/luci-app-homing/Makefile").exists());
+    // The build would take it for a package without its luci.mk.
+    assert!(!tree.join("feeds/packages/net/homing/luci-app-homing").exists());
     let archive = tree.join(concat!("dl/homing-", env!("CARGO_PKG_VERSION"), ".tar.gz"));
     assert!(fs::metadata(archive).unwrap().len() > 0);
     fs::remove_dir_all(tree).unwrap();

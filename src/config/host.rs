@@ -464,7 +464,7 @@ impl Context<'_> {
 
 /// Why a host of a protocol with these manners cannot have the setting `key`; `None` if it can. `flag`
 /// is the value of a setting that is true or false.
-fn misfit(key: &str, flag: Option<bool>, manners: &Manners) -> Option<String> {
+pub(super) fn misfit(key: &str, flag: Option<bool>, manners: &Manners) -> Option<String> {
     let index = HOST_KEYS.binary_search_by_key(&key, |(known, _)| known).ok()?;
     let (_, scope) = HOST_KEYS[index];
     let (word, secret, is_local) = (manners.word, manners.secret, manners.is_local());

@@ -3,6 +3,8 @@
 //! Owns the format of the configuration and the rules of secret files. Changes and sends nothing;
 //! reads only its own file and those that `file` sources name. Called by the drivers.
 
+#[cfg(test)]
+mod for_luci;
 mod foreign;
 #[cfg(any(feature = "init", feature = "tokens"))]
 pub mod handed;
