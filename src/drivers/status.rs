@@ -17,6 +17,7 @@ use crate::core::round::HostAccess;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{self, End, Known, Proof, Terms};
 use crate::os::clock::{Clock, rfc3339_seconds};
+use crate::os::say::ascii_json;
 use crate::round::{CredentialReader, take_places};
 use crate::state::{self, Store};
 
@@ -142,7 +143,7 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
         let (hosts, services) = (hosts.collect(), services.collect());
         match serde_json::to_string(&Status { version: 1, at: stamp(now), daemon, hosts, services })
         {
-            Ok(text) => out(&text),
+            Ok(text) => out(&ascii_json(&text)),
             Err(error) => err(&error.to_string()),
         }
     } else {

@@ -10,6 +10,22 @@ pub fn out(line: &str) {
     let _ = writeln!(std::io::stdout(), "{}", Printable(line));
 }
 
+/// `json` with an escape for each character that is not ASCII: so it stays valid when [`out`] takes the
+/// treacherous ones from it. Only strings hold such characters.
+pub fn ascii_json(json: &str) -> String {
+    let mut ascii = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() && c != '\x7f' {
+            ascii.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                ascii.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    ascii
+}
+
 /// Writes a text to standard error, a line at a time.
 pub fn err(text: &str) {
     for line in text.lines() {

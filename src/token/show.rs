@@ -15,7 +15,7 @@ use crate::core::token::verdict::{TokenVerdict, Weight};
 use crate::core::token::{Duty, EVERYWHERE, Key, Limits, Row, Rule, TokenId, period};
 use crate::os::clock::{self, rfc3339_seconds};
 use crate::os::log::Printable;
-use crate::os::say::out;
+use crate::os::say::{ascii_json, out};
 use crate::os::terminal::{self, breadth, breadth_of};
 
 /// The source of an audit's findings.
@@ -603,18 +603,7 @@ pub fn json(audited: &[Audited]) -> String {
     let tokens = audited.iter().map(shown).collect();
     // Texts, numbers and lists can always be serialized.
     let text = serde_json::to_string(&Document { version: 1, tokens }).unwrap_or_default();
-    // Only strings hold characters that are not ASCII.
-    let mut ascii = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_ascii() && c != '\x7f' {
-            ascii.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                ascii.push_str(&format!("\\u{unit:04x}"));
-            }
-        }
-    }
-    ascii
+    ascii_json(&text)
 }
 
 fn shown(token: &Audited) -> Shown<'_> {
