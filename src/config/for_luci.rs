@@ -2,7 +2,6 @@
 //!
 //! A test alone: it holds `providers.js` of luci-app-homing against the table of providers, and says
 //! how the file must be. Providers that the router's build does not speak to are not in it.
-#![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
 use std::path::Path;
 
