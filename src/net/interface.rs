@@ -191,6 +191,9 @@ pub async fn udp_from(local: IpAddr, bind: Option<InterfaceName>) -> io::Result<
 
 async fn udp_of(line: Option<&Uplink>, local: IpAddr) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind((local, 0)).await?;
+    // Elsewhere its address alone holds it to the interface.
+    #[cfg(not(target_os = "linux"))]
+    let _ = line;
     #[cfg(target_os = "linux")]
     if let Some(device) = line.and_then(Uplink::device) {
         socket.bind_device(Some(device.as_bytes()))?;

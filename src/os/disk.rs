@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::hand::{self, Author, Disguise, disguised};
 use super::user::User;
-use super::walk::DirectoryEntry;
+use super::walk::{DirectoryEntry, identity, mode};
 
 /// The owner, the group and the mode of a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,7 +34,7 @@ impl Ownership {
         let _hand = disguised()?;
         let place = DirectoryEntry::of(path)?;
         if let Some(file) = place.found()? {
-            let mode = (file.st_mode & GROUP_MAY_READ) | 0o600;
+            let mode = (mode(&file) & GROUP_MAY_READ) | 0o600;
             return Ok(Self { uid: file.st_uid, gid: file.st_gid, mode, is_kept: true });
         }
         let User { uid, gid } = heir(&place)?;
@@ -67,8 +67,7 @@ pub(crate) fn writable(path: &Path) -> io::Result<(DirectoryEntry, Option<Disgui
     let place = DirectoryEntry::itself(path)?;
     if let Some(Author { user, home: Some(home) }) = hand::author() {
         let directory = place.directory()?;
-        #[expect(clippy::useless_conversion, reason = "their width depends on the system")]
-        let is_home = (u64::from(directory.st_dev), u64::from(directory.st_ino)) == home;
+        let is_home = identity(&directory) == home;
         if is_home && place.found()?.is_none_or(|found| found.st_uid == user.uid) {
             return Ok((place, None));
         }
@@ -271,7 +270,7 @@ pub fn may_make(path: &Path) -> io::Result<()> {
         Some(user) if user.gid == directory.st_gid => 0o030,
         _ => 0o003,
     };
-    if directory.st_mode & bits == bits { Ok(()) } else { Err(Errno::ACCESS.into()) }
+    if mode(&directory) & bits == bits { Ok(()) } else { Err(Errno::ACCESS.into()) }
 }
 
 /// Opens the directory at `path`.

@@ -15,6 +15,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use super::clock;
+use super::walk::identity;
 use crate::core::time::Timestamp;
 
 /// How much is logged; each level includes those before it.
@@ -182,7 +183,8 @@ impl Shape {
         let journal = || {
             let stream = std::env::var("JOURNAL_STREAM").ok()?;
             let stat = kind.as_ref()?;
-            is_journal(&stream, stat.st_dev, stat.st_ino).then_some(Format::Journal)
+            let (device, inode) = identity(stat);
+            is_journal(&stream, device, inode).then_some(Format::Journal)
         };
         let file = kind.as_ref().is_some_and(|stat| {
             rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile

@@ -166,6 +166,23 @@ pub(crate) fn kind(found: &Stat) -> FileType {
     FileType::from_raw_mode(found.st_mode)
 }
 
+/// The numbers of the device and of the file on it, as the standard library gives them.
+#[allow(
+    clippy::cast_lossless,
+    clippy::cast_sign_loss,
+    clippy::unnecessary_cast,
+    reason = "the types of the fields depend on the system"
+)]
+pub(crate) fn identity(found: &Stat) -> (u64, u64) {
+    (found.st_dev as u64, found.st_ino as u64)
+}
+
+/// The permission bits.
+#[allow(clippy::useless_conversion, reason = "the width of the field depends on the system")]
+pub(crate) fn mode(found: &Stat) -> u32 {
+    u32::from(found.st_mode) & 0o7777
+}
+
 impl Walk {
     fn begun(path: &Path) -> io::Result<Self> {
         let start = if path.is_absolute() { PathBuf::from("/") } else { std::env::current_dir()? };

@@ -10,7 +10,7 @@ use crate::core::plan::Update;
 use crate::core::protocol::hosts_file;
 use crate::os::disk::{self, writable};
 use crate::os::reason::reason;
-use crate::os::walk::DirectoryEntry;
+use crate::os::walk::{DirectoryEntry, mode};
 
 /// The most bytes of a hosts file, which is a list for people; a larger file is something else.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -92,7 +92,7 @@ fn fill_beside(place: &DirectoryEntry, beside: &DirectoryEntry, text: &[u8]) -> 
     let before = place.found()?;
     let mut file = beside.make()?;
     // Resolvers of other users must read it.
-    let mode = before.as_ref().map_or(0o644, |before| before.st_mode & 0o777);
+    let mode = before.as_ref().map_or(0o644, |before| mode(before) & 0o777);
     file.set_permissions(PermissionsExt::from_mode(mode))?;
     match before {
         Some(before) => {

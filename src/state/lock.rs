@@ -8,7 +8,6 @@
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::DAEMON;
@@ -17,6 +16,7 @@ use crate::core::time::Timestamp;
 use crate::os::clock;
 use crate::os::disk;
 use crate::os::hand::of_state;
+use crate::os::walk::identity;
 
 const FILE: &str = "homing.lock";
 
@@ -173,10 +173,11 @@ fn holder(path: &Path) -> Holder {
 /// The processes that have locked a file like that at `path` according to the kernel
 /// (`proc_locks(5)`), likely ones first.
 fn lockers(path: &Path) -> Vec<u32> {
-    let Ok(file) = fs::metadata(path) else { return Vec::new() };
+    let Ok(file) = rustix::fs::stat(path) else { return Vec::new() };
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    let (major, minor) = (rustix::fs::major(file.dev()), rustix::fs::minor(file.dev()));
-    lockers_in(&locks, &format!("{major:02x}:{minor:02x}"), file.ino())
+    let (major, minor) = (rustix::fs::major(file.st_dev), rustix::fs::minor(file.st_dev));
+    let (_, inode) = identity(&file);
+    lockers_in(&locks, &format!("{major:02x}:{minor:02x}"), inode)
 }
 
 /// The processes that have locked a file with the number `inode` in the text of `/proc/locks`: first
