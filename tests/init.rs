@@ -3,12 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use crate::support::home;
+use crate::support::{home, netns};
 use home::{Home, Ran};
 use homing::core::built_in;
 use homing::core::feature::Feature;
@@ -271,4 +272,65 @@ fn what_is_missing_or_wrong_is_named_and_nothing_is_written() {
         assert!(ran.err.contains(expect), "{words:?}: {ran:#?}");
         assert!(!Path::new(&place.home.path("new")).exists(), "{words:?}");
     }
+}
+
+/// What a person sees who answers each of these questions when it stands there; `None` without a program
+/// that makes a terminal.
+fn talk(place: &Place, words: &str, answers: &[(&str, &str)]) -> Option<(i32, String)> {
+    let config = place.config().display().to_string();
+    let line = format!("{} init {words} --config {config}", env!("CARGO_BIN_EXE_homing"));
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).env_clear().env("PATH", "/usr/bin:/bin");
+    command.current_dir(place.home.path("")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().ok()?;
+    let (mut typed, mut shown) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (mut text, mut answered) = (String::new(), 0);
+    let mut answers = answers.iter();
+    let mut next = answers.next();
+    let mut buffer = [0; 1024];
+    loop {
+        let count = shown.read(&mut buffer).unwrap();
+        if count == 0 {
+            break;
+        }
+        text += &String::from_utf8_lossy(&buffer[..count]);
+        if let Some((_, answer)) = next.filter(|(it, _)| text[answered..].contains(it)) {
+            answered = text.len();
+            // What is typed before the terminal is mute is thrown away.
+            std::thread::sleep(Duration::from_millis(200));
+            typed.write_all(answer.as_bytes()).unwrap();
+            next = answers.next();
+        }
+    }
+    assert!(next.is_none(), "{next:?} was not asked: {text}");
+    Some((child.wait().unwrap().code().unwrap(), text))
+}
+
+#[test]
+fn on_a_terminal_it_asks_and_shows_no_secret() {
+    let place = Place::new();
+    let secret = format!("{SECRET}\n");
+    let questions = [
+        ("DNS provider", "dyn\n"),
+        ("DNS provider", "dynu\n"),
+        ("Name to keep", "home.example.org\n"),
+        ("Login at", "me\n"),
+        ("IPv4 address", "lo\n"),
+        ("IPv6 address", "off\n"),
+        ("Password", &secret),
+    ];
+    let Some((code, text)) = talk(&place, "--state-dir state", &questions) else {
+        return netns::skip("on_a_terminal_it_asks_and_shows_no_secret", "needs script");
+    };
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("dynv6") && !text.contains(SECRET), "{text}");
+    assert_eq!(place.read("home.example.org.password"), secret);
+    assert!(place.read("config.toml").contains("username = \"me\"\n"), "{text}");
+
+    // Nothing is written before the last answer.
+    let place = Place::new();
+    let refused = [&questions[..6], &[("Password", "\x03")]].concat();
+    let (code, text) = talk(&place, "", &refused).unwrap();
+    assert_eq!(code, 64, "{text}");
+    assert!(text.contains("nothing was written") && !place.home.path("new").exists(), "{text}");
 }
