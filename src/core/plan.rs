@@ -3,7 +3,7 @@
 //! `step` decides about one host, `schedule` gathers the hosts with something to send into requests
 //! within each zone's pace. Both are pure; the round carries out what they return.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -774,26 +774,54 @@ fn within_pace(
     memory: &Memory,
     now: Timestamp,
 ) -> Schedule {
+    let history = |key: &ZoneKey| memory.paces.get(key).cloned().unwrap_or_default();
     let mut histories: BTreeMap<ZoneKey, History> = BTreeMap::new();
+    for Request { zone, .. } in &requests {
+        histories.entry(zone.clone()).or_insert_with(|| history(zone));
+    }
     let mut schedule = Schedule { now: Vec::new(), later };
     for mut request in requests {
         let provider = candidates[request.hosts[0]].provider;
         let pace = provider.pace.filter(|_| !provider.pace_each_host).map(Pace::kept);
-        let history = histories
-            .entry(request.zone.clone())
-            .or_insert_with(|| memory.paces.get(&request.zone).cloned().unwrap_or_default());
-        let free_at = history.free_at(pace, now);
-        if free_at <= now {
-            if let Some(pace) = pace {
-                history.note(pace, now);
-                request.counts.push(request.zone.clone());
-            }
-            schedule.now.push(request);
-        } else {
+        let keys = match pace {
+            Some(_) => possible_zones(&request, memory.paces.keys().chain(histories.keys())),
+            None => BTreeSet::from([request.zone.clone()]),
+        };
+        let free_at = keys.iter().map(|key| {
+            histories.entry(key.clone()).or_insert_with(|| history(key)).free_at(pace, now)
+        });
+        if let Some(free_at) = free_at.max().filter(|free_at| *free_at > now) {
             schedule.later.extend(request.hosts.iter().map(|&place| (place, free_at)));
+            continue;
         }
+        if let Some(pace) = pace {
+            for key in keys {
+                histories.entry(key.clone()).or_default().note(pace, now);
+                request.counts.push(key);
+            }
+        }
+        schedule.now.push(request);
     }
     schedule
+}
+
+/// The zones that the provider may count a request in: its own, and where that is not known also each
+/// of the `known` ones that may hold one of its hosts.
+fn possible_zones<'a>(
+    request: &Request,
+    known: impl Iterator<Item = &'a ZoneKey>,
+) -> BTreeSet<ZoneKey> {
+    let ZoneKey { provider, zone: None } = &request.zone else {
+        return BTreeSet::from([request.zone.clone()]);
+    };
+    let may_hold = |key: &&ZoneKey| {
+        key.provider == *provider
+            && key
+                .zone
+                .as_ref()
+                .is_none_or(|zone| request.updates.iter().any(|update| update.host.is_within(zone)))
+    };
+    known.filter(may_hold).cloned().collect()
 }
 
 #[cfg(test)]
@@ -1344,6 +1372,32 @@ mod tests {
             scheduled(&["a.example", "b.example", "c.example"], &provider, &memory, at(9));
         assert_eq!(places(&schedule), [vec![2], vec![0]]);
         assert_eq!(schedule.later, [(1, at(129).after(Duration::from_millis(500)))]);
+    }
+
+    #[test]
+    fn a_host_whose_zone_is_not_known_keeps_the_pace_of_each_zone_that_may_hold_it() {
+        let provider = Protocol::Desec.defaults("p".into());
+        let pace = provider.pace.unwrap().kept();
+        let mut memory = Memory::default();
+        for name in ["a.zone.example", "b.zone.example"] {
+            memory.entry_mut(&host(name).key).zone = Some("zone.example".parse().unwrap());
+            let request = &scheduled(&[name], &provider, &memory, at(0)).now[0];
+            request.count(&mut memory, Some(pace));
+        }
+        let names = ["c.zone.example", "c.example"];
+        let schedule = scheduled(&names[..1], &provider, &memory, at(9));
+        assert_eq!(schedule.later, [(0, at(0).after(pace.window))]);
+        let elsewhere = &scheduled(&names[1..], &provider, &memory, at(9)).now[0];
+        assert_eq!(elsewhere.counts, std::slice::from_ref(&elsewhere.zone));
+        // What it sends counts in that zone as well.
+        let request = &scheduled(&names[..1], &provider, &memory, at(200)).now[0];
+        let zones = request.counts.iter().map(|key| key.zone.as_ref().map(Hostname::as_str));
+        assert!(zones.eq([None, Some("zone.example")]), "{:?}", request.counts);
+        // Zones that are only about to be asked count, too.
+        let names = ["c.zone.example", "a.zone.example", "b.zone.example"];
+        let mut provider = provider;
+        provider.batch = 1;
+        assert_eq!(scheduled(&names, &provider, &memory, at(400)).now.len(), 2);
     }
 
     #[test]
