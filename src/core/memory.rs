@@ -474,6 +474,16 @@ impl Entry {
         }
     }
 
+    /// Ends a wait without a purpose: nothing is left to be sent. What counts of the last update is
+    /// then that the provider has confirmed what is right.
+    pub fn end_needless_wait(&mut self) {
+        (self.hold, self.failures) = (None, 0);
+        if self.last.is_some_and(|(word, _)| matches!(word, Word::Deferred | Word::Rejected)) {
+            let sets = self.families.iter().filter_map(|(_, record)| record.set.as_ref());
+            self.last = sets.map(|set| set.confirmed).max().map(|at| (Word::Unchanged, at));
+        }
+    }
+
     /// Ends parks and backoff, on request; a pause that the provider asked for remains.
     pub fn end_waits(&mut self) {
         for hold in self.hold_slots() {

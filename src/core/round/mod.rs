@@ -717,8 +717,7 @@ impl Round {
         if nothing_left {
             entry.queued_since = None;
             if step.hold.is_none() {
-                entry.hold = None;
-                entry.failures = 0;
+                entry.end_needless_wait();
             }
         }
     }

@@ -225,6 +225,29 @@ fn a_stop_takes_back_what_has_not_left() {
 }
 
 #[test]
+fn an_address_that_is_back_before_it_could_be_replaced_leaves_nothing_undone() {
+    for outcome in [
+        Outcome::deferred(Fault::Busy, "busy"),
+        Outcome::rejected(Rejection::Credential, "Invalid token."),
+    ] {
+        let mut rounds = Rounds::new();
+        for errand in rounds.look("198.18.0.1", 0) {
+            rounds.heard(&errand, updated(), 1);
+        }
+        let errands = rounds.look("198.18.0.2", 100);
+        rounds.heard(&errands[0], Answer::Update(Verdict::All(outcome)), 101);
+        let key = rounds.hosts[0].0.host.key.clone();
+        assert!(rounds.round.memory.entry(&key).unwrap().hold.is_some());
+        // By then a wait is over, and there is another credential.
+        rounds.hosts[0].1.fingerprint = Fingerprint(7);
+        rounds.look("198.18.0.1", 200);
+        let entry = rounds.round.memory.entry(&key).unwrap();
+        assert_eq!((&entry.hold, entry.last), (&None, Some((Word::Unchanged, now(1).wall))));
+        assert_eq!(rounds.set(0).as_deref(), Some("198.18.0.1"));
+    }
+}
+
+#[test]
 fn what_cannot_be_saved_is_not_sent() {
     let mut rounds = Rounds::new();
     rounds.disk.is_full = true;
