@@ -84,6 +84,7 @@ mod tokens;
 mod units;
 #[cfg(feature = "name-servers")]
 mod verify;
+mod virtual_time;
 mod waits;
 mod years;
 

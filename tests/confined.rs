@@ -553,10 +553,7 @@ fn older_kernels_give_what_they_have() {
     }
     let (sandbox, home) = set_up();
     let library = home.path("old_kernel.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/old_kernel.c");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source);
-    if !compiler.status().is_ok_and(|status| status.success()) {
+    if !home::library("old_kernel.c", &library) {
         return skip(test, "needs a C compiler");
     }
     for (version, said) in [

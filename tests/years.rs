@@ -14,12 +14,12 @@
 //! fails is printed. `HOMING_YEARS=n` runs n host-days and reads each save back, in place of one in ten;
 //! `HOMING_SEED=n` begins at another seed.
 
-mod faults;
+pub mod faults;
 mod journal;
 mod kernel;
 mod machine;
-mod providers;
-mod world;
+pub mod providers;
+pub mod world;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,12 +32,12 @@ use self::journal::Figures;
 use self::world::World;
 
 /// Milliseconds.
-type Millis = u64;
+pub type Millis = u64;
 
-const SECOND: Millis = 1000;
-const MINUTE: Millis = 60 * SECOND;
-const HOUR: Millis = 60 * MINUTE;
-const DAY: Millis = 24 * HOUR;
+pub const SECOND: Millis = 1000;
+pub const MINUTE: Millis = 60 * SECOND;
+pub const HOUR: Millis = 60 * MINUTE;
+pub const DAY: Millis = 24 * HOUR;
 
 /// The days of each world, and its hosts.
 const DAYS: u64 = 5 * CYCLE / DAY;
@@ -94,7 +94,7 @@ fn shrunk(seed: u64, what: &str) -> (BTreeSet<Kind>, u64, String) {
 }
 
 /// A number in the environment.
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 

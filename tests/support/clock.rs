@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::home::Home;
+use super::home::{Home, library};
 
 /// The clock of one home.
 pub struct WallClock {
@@ -22,10 +22,7 @@ impl WallClock {
     pub fn new(home: &Home) -> Option<Self> {
         let clock = Self { directory: home.path("clock") };
         fs::create_dir_all(&clock.directory).expect("a test's own step works");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/wall_clock.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-o"]).arg(clock.library()).arg(source);
-        let made = compiler.status().is_ok_and(|status| status.success());
+        let made = library("wall_clock.c", &clock.library());
         let pipe = Command::new("mkfifo").arg(clock.directory.join("jumps")).status();
         let pipe = pipe.is_ok_and(|status| status.success());
         (made && pipe).then_some(clock)

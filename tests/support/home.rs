@@ -245,3 +245,12 @@ pub fn copy_program(from: &Path, to: &Path) {
 pub fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
+
+/// Makes the library of a source in C beside this file, to be preloaded; false where there is no C
+/// compiler.
+pub fn library(source: &str, at: &Path) -> bool {
+    let source = project().join("tests/support").join(source);
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O1", "-shared", "-fPIC", "-o"]).arg(at).arg(source);
+    compiler.status().is_ok_and(|status| status.success())
+}

@@ -19,3 +19,4 @@ pub mod sandbox;
 pub mod snapshot;
 pub mod sources;
 pub mod tls;
+pub mod virtual_clock;

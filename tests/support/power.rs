@@ -13,7 +13,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::home::Home;
+use super::home::{Home, library};
 
 /// What a file holds, and its mode.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -69,13 +69,7 @@ impl Recorder {
     /// compiler.
     pub fn new(home: &Home) -> Option<Self> {
         let tools = Home::new("");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/recorder.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-o"]).arg(tools.path("recorder.so")).arg(source);
-        if !compiler.status().is_ok_and(|status| status.success()) {
-            return None;
-        }
-        Some(Self::with(tools, home))
+        library("recorder.c", &tools.path("recorder.so")).then(|| Self::with(tools, home))
     }
 
     /// A recorder like this one for another home.

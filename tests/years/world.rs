@@ -42,14 +42,14 @@ use super::{DAY, HOUR, MINUTE, Millis, SECOND};
 use crate::support::chance::Chance;
 
 /// The moment by the wall clock at which every world begins.
-const BEGIN: u64 = 1_800_000_000_000;
+pub const BEGIN: u64 = 1_800_000_000_000;
 
 /// The longest time after the last fault until everything is right, besides two slow polls: an hour of
 /// backoff, an hour beyond a pause, and the pace of a zone.
-const BOUND: Millis = 3 * HOUR;
+pub const BOUND: Millis = 3 * HOUR;
 
 /// The same after a refusal that is tried again once a day.
-const DAILY: Millis = 25 * HOUR;
+pub const DAILY: Millis = 25 * HOUR;
 
 /// The number of streams of chance that are no fault's.
 const OWN_STREAM: u64 = 1000;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use homing::core::address::Family;
-use homing::core::protocol::{Answer, Authorization, HttpRequest};
+use homing::core::protocol::{Answer, Authorization, HttpRequest, Method};
 
 use super::{Change, Complaint, Records, Reply, Service, Window, addresses, parts, throttled};
 use crate::years::{DAY, MINUTE, Millis, SECOND};
@@ -138,6 +138,16 @@ impl Service for Desec {
             let zone = query.get("owns_qname").and_then(|host| self.zone(host));
             let zone = zone.map(|zone| format!("{{\"name\":\"{zone}\"}}")).unwrap_or_default();
             return Reply::json(200, &format!("[{zone}]"));
+        }
+        // What a token may see of itself, and what it is allowed at other records.
+        if path.starts_with("/api/v1/auth/") {
+            let detail = "You do not have permission to perform this action.";
+            return Reply::json(403, &format!("{{\"detail\":\"{detail}\"}}"));
+        }
+        if path.starts_with("/api/v1/domains/") {
+            let asks = request.method == Method::Options;
+            let none = "{\"name\":\"RR Set Detail\",\"actions\":{}}";
+            return Reply::json(200, if asks { none } else { "[]" });
         }
         self.update(&token, &query, now)
     }
