@@ -9,6 +9,7 @@
     feature = "landlock",
     feature = "manual",
     feature = "name-servers",
+    feature = "pages",
     feature = "tokens"
 )))]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers, too")]
@@ -67,6 +68,21 @@ fn a_protocol_that_is_left_out_is_refused_with_its_place() {
 }
 
 #[test]
+fn a_report_that_is_left_out_is_refused_with_its_place() {
+    let home = Home::new(
+        "[report]\nmetrics-file = \"m.prom\"\nstatus-page = \"s.html\"\n\n\
+         [[host]]\nname = \"dev1.example.com\"\nprovider = \"desec\"\ntoken = \"s3cret\"\n",
+    );
+    let Ran { code, err, .. } = home.run(&["check"]);
+    assert_eq!(code, 78, "{err}");
+    for (line, key) in [(4, "metrics-file"), (5, "status-page")] {
+        let place = format!("{}:{line}: report.{key}", home.path("config.toml").display());
+        let what = format!("this build of Homing leaves out {key}; the full build has it");
+        assert!(err.contains(&format!("{place}: {what}\n")), "{err}");
+    }
+}
+
+#[test]
 fn a_remedy_that_is_left_out_says_so() {
     let home = Home::new(
         "[[host]]\nname = \"dev1.example.com\"\nprovider = \"desec\"\ntoken = \"s3cret\"\nipv6 = \"off\"\n",
@@ -94,7 +110,8 @@ fn letters_beyond_ascii_are_refused_with_the_other_form() {
 
 #[test]
 fn the_version_and_the_help_tell_what_is_left_out() {
-    let rest = "import, init, international-names, landlock, manual, name-servers, tokens)\n";
+    let rest =
+        "import, init, international-names, landlock, manual, name-servers, pages, tokens)\n";
     for (line, first) in [("--version", "cloud, cloud-keys"), ("--help", "cloud")] {
         let Ran { code, out, .. } = homing(line);
         assert_eq!(code, 0);

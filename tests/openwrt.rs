@@ -357,7 +357,7 @@ fn every_setting_arrives_and_the_jail_shows_what_they_need() {
     let test = "every_setting_arrives_and_the_jail_shows_what_they_need";
     let Some(router) = Router::new(test) else { return };
     let every = include_str!("support/openwrt/every-setting.uci");
-    router.run("mkdir -p /tmp/hosts /tmp/shared; chown homing /tmp/hosts /tmp/shared");
+    router.run("mkdir -p /tmp/hosts /tmp/shared /tmp/reports; chown homing /tmp/hosts /tmp/shared /tmp/reports");
     router.run("mkdir -p /dev; : > /dev/log");
     router.configure("homing", every);
     let started = router.service("start");
@@ -368,7 +368,7 @@ fn every_setting_arrives_and_the_jail_shows_what_they_need() {
         "add_jail_mount [/var/run/homing] [/etc/hosts]",
         "add_jail_mount [/etc/homing] [/tmp/wan] [/usr/libexec/wan-address] [/usr/libexec/tell] \
          [/usr/libexec/notify] [/usr/share/one] [/usr/share/two]",
-        "add_jail_mount_rw [/etc/homing/elsewhere] [/tmp/hosts] [/tmp/shared]",
+        "add_jail_mount_rw [/etc/homing/elsewhere] [/tmp/reports] [/tmp/hosts] [/tmp/shared]",
     ] {
         assert!(asked.lines().any(|asked| asked == line), "{line}: {asked}");
     }

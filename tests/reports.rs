@@ -1,8 +1,16 @@
 //! Reports: what people and programs are told of a problem, by the daemon and from cron.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
+#[cfg(feature = "pages")]
+use std::io::Write;
+#[cfg(feature = "pages")]
+use std::process::{Command, Stdio};
+#[cfg(feature = "pages")]
+use std::time::SystemTime;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "pages")]
+use crate::support::netns;
 use crate::support::{home, sandbox};
 use home::{DEV1, Home, Signal, wait_until};
 use sandbox::{Account, Answer, Sandbox, Scripted};
@@ -159,6 +167,243 @@ fn once_says_that_its_program_failed_and_ends_as_it_would_without() {
     assert!(ran.err.contains("warning: on-problem: "), "{ran:?}");
     assert!(ran.err.contains("run the on-problem program by hand"), "{ran:?}");
     assert_eq!(once(&home, 77).err, "");
+}
+
+#[test]
+fn the_history_tells_each_change_once_with_its_reason() {
+    let (_sandbox, home) = one_host("");
+    let ran = home.run(&["history"]);
+    assert_eq!((ran.code, &*ran.out, &*ran.err), (0, "no change is recorded yet\n", ""));
+    once(&home, 0);
+    once(&home, 0);
+    home.configure(&home.read("config.toml").replace("198.51.100.7", "198.51.100.8"));
+    once(&home, 0);
+    let ran = home.run(&["history"]);
+    assert_eq!((ran.code, &*ran.err), (0, ""));
+    let lines: Vec<Vec<&str>> = ran
+        .out
+        .lines()
+        .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
+        .collect();
+    let host = "dev1.dyn.example.com";
+    let rest: Vec<_> = lines.iter().map(|line| &line[1..]).collect();
+    assert_eq!(
+        rest,
+        [
+            [host, "IPv4", "- -> 198.51.100.7", "sandbox", "it was never set"],
+            [host, "IPv6", "- -> 2001:db8::7", "sandbox", "it was never set"],
+            [host, "IPv4", "198.51.100.7 -> 198.51.100.8", "sandbox", "the address changed"],
+        ]
+    );
+    assert!(
+        lines.iter().all(|line| line[0].ends_with('Z') && line[0].starts_with("20")),
+        "{ran:?}"
+    );
+    let ran = home.run(&["history", "--json", "DEV1.dyn.example.com."]);
+    let last: serde_json::Value = serde_json::from_str(ran.out.lines().last().unwrap()).unwrap();
+    assert_eq!(last["new"][0], "198.51.100.8");
+    assert_eq!((&last["why"], &last["family"]), (&"changed".into(), &"ipv4".into()));
+    let ran = home.run(&["history", "dev.dyn.example.com"]);
+    assert_eq!(ran.code, 64);
+    assert!(ran.err.contains("did you mean dev1.dyn.example.com?"), "{ran:?}");
+}
+
+#[test]
+fn a_history_that_cannot_be_written_stops_no_update_and_is_warned_of_once() {
+    let (_sandbox, home) = one_host("");
+    std::fs::create_dir_all(home.path("state/history.jsonl")).unwrap();
+    let ran = once(&home, 0);
+    assert!(ran.out.contains("updated: IPv4 198.51.100.7"), "{ran:?}");
+    assert!(ran.err.contains("warning: history: cannot write "), "{ran:?}");
+    std::fs::remove_dir(home.path("state/history.jsonl")).unwrap();
+    home.configure(&home.read("config.toml").replace("198.51.100.7", "198.51.100.8"));
+    assert_eq!(once(&home, 0).err, "");
+    std::fs::write(home.path("state/history.jsonl"), "what is this?\n").unwrap();
+    let ran = home.run(&["history"]);
+    assert_eq!((ran.code, &*ran.out), (0, "no change is recorded yet\n"));
+    assert!(ran.err.contains("1 line of the history in"), "{ran:?}");
+}
+
+/// Checks a file of metrics with Prometheus' own program.
+#[cfg(feature = "pages")]
+fn check_metrics(name: &str, text: &str) {
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped());
+    let Ok(mut promtool) = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() else {
+        return netns::skip(name, "needs promtool (of Debian's prometheus)");
+    };
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert_eq!((output.status.code(), &*String::from_utf8_lossy(&said)), (Some(0), ""), "{text}");
+}
+
+/// The reports of a run with both files.
+#[cfg(feature = "pages")]
+const FILES: &str = "metrics-file = \"out/homing.prom\"\nstatus-page = \"out/index.html\"\n";
+
+#[test]
+#[cfg(feature = "pages")]
+fn metrics_are_what_prometheus_reads_and_hold_what_is_known() {
+    let test = "metrics_are_what_prometheus_reads_and_hold_what_is_known";
+    let (_sandbox, home) = one_host(FILES);
+    std::fs::create_dir(home.path("out")).unwrap();
+    once(&home, 0);
+    let right = home.read("out/homing.prom");
+    check_metrics(test, &right);
+    let host = "{host=\"dev1.dyn.example.com\",provider=\"sandbox\"";
+    for line in [
+        &format!("homing_host_right{host}}} 1"),
+        &format!("homing_host_exit_code{host}}} 0"),
+        &format!("homing_host_outcome{host},outcome=\"updated\"}} 1"),
+        &format!("homing_host_outcome{host},outcome=\"rejected\"}} 0"),
+        &format!("homing_record_set{host},family=\"ipv6\"}} 1"),
+        "homing_answers_total{outcome=\"updated\"} 1",
+        "homing_state_saved 1",
+    ] {
+        assert!(right.lines().any(|it| it == line), "{line}: {right}");
+    }
+    let value = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
+        line.split(' ').nth(1).unwrap().parse::<f64>().unwrap()
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+    let last = value(&right, "homing_last_round_timestamp_seconds");
+    assert!((now - 60.0..=now).contains(&last), "{last} {now}");
+    let next = value(&right, "homing_next_write_timestamp_seconds");
+    assert!((3590.0..=3660.0).contains(&(next - last)), "{last} {next}");
+    home.secret("token", "wr0ng-secret");
+    home.configure(&home.read("config.toml").replace("198.51.100.7", "198.51.100.8"));
+    once(&home, 77);
+    let wrong = home.read("out/homing.prom");
+    check_metrics(test, &wrong);
+    let hold = format!(
+        "homing_host_hold_until_timestamp_seconds{host},family=\"\",kind=\"rejected\",reason=\"credential\"}} +Inf"
+    );
+    for line in [
+        &format!("homing_host_right{host}}} 0"),
+        &format!("homing_host_exit_code{host}}} 77"),
+        &hold,
+    ] {
+        assert!(wrong.lines().any(|it| it == line), "{line}: {wrong}");
+    }
+    assert!(!wrong.contains("wr0ng") && !right.contains("s3cret"), "secrets");
+}
+
+#[test]
+#[cfg(feature = "pages")]
+fn a_file_is_written_when_something_changed_and_when_it_is_old() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    let (_sandbox, home) = one_host(FILES);
+    std::fs::create_dir(home.path("out")).unwrap();
+    once(&home, 0);
+    let of = |name: &str| std::fs::metadata(home.path(name)).unwrap();
+    assert_eq!(of("out/homing.prom").permissions().mode() & 0o777, 0o644);
+    assert_eq!(of("out/index.html").permissions().mode() & 0o777, 0o644);
+    let inodes = || [of("out/homing.prom").ino(), of("out/index.html").ino()];
+    let first = inodes();
+    once(&home, 0);
+    assert_eq!(inodes(), first, "nothing changed");
+    for name in ["out/homing.prom", "out/index.html"] {
+        let file = std::fs::File::options().write(true).open(home.path(name)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(56 * 60)).unwrap();
+    }
+    let before = home.read("out/index.html");
+    std::thread::sleep(Duration::from_millis(1100));
+    once(&home, 0);
+    let second = inodes();
+    assert!(first.iter().zip(second).all(|(one, two)| *one != two), "they were old");
+    assert_ne!(before, "");
+    // What others may read stays as it was made.
+    std::fs::set_permissions(home.path("out/index.html"), PermissionsExt::from_mode(0o640))
+        .unwrap();
+    home.configure(&home.read("config.toml").replace("198.51.100.7", "198.51.100.8"));
+    once(&home, 0);
+    assert!(second.iter().zip(inodes()).all(|(one, two)| *one != two), "something changed");
+    assert_eq!(of("out/index.html").permissions().mode() & 0o777, 0o640);
+    let mut names: Vec<_> =
+        std::fs::read_dir(home.path("out")).unwrap().map(|it| it.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["homing.prom", "index.html"]);
+}
+
+#[test]
+#[cfg(feature = "pages")]
+fn the_page_is_whole_and_what_a_server_says_is_text_in_it() {
+    let (sandbox, home) = one_host(FILES);
+    std::fs::create_dir(home.path("out")).unwrap();
+    let evil = "<script>alert(1)</script>\"'&";
+    (0..3).for_each(|_| sandbox.answer_next(Scripted::answer(Answer::text(400, evil))));
+    once(&home, 77);
+    let page = home.read("out/index.html");
+    assert!(!page.contains("<script") && page.contains("&lt;script&gt;"), "{page}");
+    // Every tag is closed, so a parser of XML reads it, but for the document's type.
+    let (first, rest) = page.split_once('\n').unwrap();
+    assert_eq!(first, "<!DOCTYPE html>");
+    let page = roxmltree::Document::parse(rest).unwrap();
+    let all = |name: &'static str| page.descendants().filter(move |node| node.has_tag_name(name));
+    let text = |node: roxmltree::Node<'_, '_>| {
+        node.descendants()
+            .filter(roxmltree::Node::is_text)
+            .filter_map(|node| node.text())
+            .collect::<String>()
+    };
+    assert_eq!(page.root_element().attribute("lang"), Some("en"));
+    assert_eq!(text(all("title").next().unwrap()), "Homing: state of the hosts");
+    assert_eq!(all("caption").count(), 1);
+    assert!(all("meta").any(|meta| meta.attribute("name") == Some("viewport")));
+    let headers: Vec<_> = all("th").map(|th| (th.attribute("scope").unwrap(), text(th))).collect();
+    assert_eq!(headers.len(), 6, "five columns and a row: {headers:?}");
+    assert_eq!(headers[5], ("row", "dev1.dyn.example.comsandbox".to_owned()));
+    let columns: Vec<_> = headers[1..5].iter().map(|(_, name)| name.as_str()).collect();
+    let labels: Vec<_> = all("td").map(|td| td.attribute("data-label").unwrap()).collect();
+    assert_eq!(labels, columns);
+    let state = text(all("td").next().unwrap());
+    assert!(state.starts_with("rejected") && state.contains("Fix: "), "{state}");
+    let as_of = all("p").find(|p| p.attribute("class") == Some("as-of")).unwrap();
+    assert!(text(as_of).starts_with("As of 20"), "{}", text(as_of));
+    let elsewhere = page.descendants().flat_map(|node| node.attributes());
+    let elsewhere = elsewhere.filter(|it| ["src", "href"].contains(&it.name()));
+    assert_eq!(elsewhere.map(|it| it.value()).collect::<Vec<_>>(), ["data:,"]);
+}
+
+#[test]
+#[cfg(feature = "pages")]
+fn a_file_that_cannot_be_written_is_warned_of_once_until_it_works() {
+    let (sandbox, home) = one_host(FILES);
+    let ran = home.run(&["check"]);
+    assert_eq!(ran.code, 78);
+    assert!(ran.out.contains("report.metrics-file: the directory "), "{ran:?}");
+    let ran = once(&home, 0);
+    assert!(ran.err.contains("warning: metrics-file: cannot write "), "{ran:?}");
+    assert!(
+        ran.err.contains("warning: status-page: ") && ran.err.contains("run `mkdir -p "),
+        "{ran:?}"
+    );
+    assert_eq!(once(&home, 0).err, "", "told of once");
+    let daemon = home.daemon();
+    daemon.wait_for("status-page failed");
+    for address in ["198.51.100.8", "198.51.100.9"] {
+        let config = home.read("config.toml");
+        home.configure(&config.replace("198.51.100.7", address).replace("198.51.100.8", address));
+        daemon.signal(Signal::HUP);
+        let is_set = || sandbox.records("dev1.dyn.example.com", "A") == [address];
+        wait_until("update", is_set, || daemon.log());
+    }
+    assert_eq!(daemon.log().matches("status-page failed").count(), 1, "{}", daemon.log());
+    std::fs::create_dir(home.path("out")).unwrap();
+    home.configure(&home.read("config.toml").replace("198.51.100.9", "198.51.100.10"));
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("status-page works again");
+    daemon.wait_for("metrics-file works again");
+    wait_until(
+        "page",
+        || home.read("out/index.html").contains("198.51.100.10"),
+        || home.read("out/index.html"),
+    );
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.end().0, 0);
 }
 
 #[test]

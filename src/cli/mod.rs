@@ -57,6 +57,13 @@ pub enum Command {
     },
     /// Show the addresses that the sources find.
     Address,
+    /// Show the last changes.
+    History {
+        /// The host to show alone.
+        host: Option<String>,
+        /// Whether the output is JSON, an object a line.
+        json: bool,
+    },
     /// Show the table of providers, or one of them.
     Providers(Option<String>),
     /// Issue, audit, rotate or revoke tokens.
@@ -131,6 +138,9 @@ pub fn parse(
         Verb::Check => Command::Check,
         Verb::Status => Command::Status { json: given.has(Flag::Json) },
         Verb::Address => Command::Address,
+        Verb::History => {
+            Command::History { host: given.operands.first().cloned(), json: given.has(Flag::Json) }
+        }
         Verb::Providers => Command::Providers(given.operands.first().cloned()),
         Verb::TokenIssue | Verb::TokenAudit | Verb::TokenRotate | Verb::TokenRevoke => {
             Command::Token(Box::new(TokenCommand::of(&given, entry)?))
@@ -521,6 +531,9 @@ mod tests {
         assert_eq!(run("status --json").0, Command::Status { json: true });
         assert_eq!(run("--json status").0, Command::Status { json: true });
         assert_eq!(run("address").0, Command::Address);
+        assert_eq!(run("history").0, Command::History { host: None, json: false });
+        let host = Some("a.example".into());
+        assert_eq!(run("history a.example --json").0, Command::History { host, json: true });
         assert_eq!(run("providers").0, Command::Providers(None));
         assert_eq!(run("providers desec").0, Command::Providers(Some("desec".into())));
         // A provider may be called like a command.
@@ -608,8 +621,8 @@ mod tests {
     fn an_option_of_several_commands_is_answered_with_each_line() {
         fails(
             "check --json",
-            "`homing check` does not take --json; write `homing status --json` or \
-             `homing token audit --json`",
+            "`homing check` does not take --json; write `homing status --json`, \
+             `homing history --json` or `homing token audit --json`",
         );
         fails(
             "status --dry-run",

@@ -21,6 +21,8 @@ pub enum Verb {
     Status,
     /// Show the addresses that the sources find.
     Address,
+    /// Show the last changes.
+    History,
     /// Show the table of providers.
     Providers,
     /// Make tokens for hosts.
@@ -288,6 +290,16 @@ pub const COMMANDS: &[Command] = &[
         ..PLAIN
     },
     Command {
+        verb: Verb::History,
+        name: "history",
+        operand: "[HOST]",
+        doc: "Show what was set when, and why",
+        more: "The last 1000 changes, the newest last: when the provider confirmed it, the host, from \
+            which addresses to which, the provider, and why it was sent. With --json one object a \
+            line.",
+        ..PLAIN
+    },
+    Command {
         verb: Verb::Providers,
         name: "providers",
         operand: "[NAME]",
@@ -437,8 +449,8 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         flag: Flag::Json,
         long: "json",
-        commands: Some(&[Verb::Status, Verb::TokenAudit]),
-        doc: "Print one JSON object, for scripts",
+        commands: Some(&[Verb::Status, Verb::History, Verb::TokenAudit]),
+        doc: "Print JSON, for scripts",
         ..SWITCH
     },
     Opt {

@@ -44,7 +44,7 @@ use crate::core::provider::Provider;
 use crate::core::source::Source;
 use crate::core::verify::Verify;
 use crate::os::disk::{author, authorship, open_named};
-use crate::os::hand;
+use crate::os::hand::{self, Author};
 use crate::os::log::{Format, Level};
 use crate::os::reason::{SHORTAGE, is_shortage, reason};
 use crate::os::user::User;
@@ -207,7 +207,12 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
 impl Config {
     /// Makes this thread use the paths in it with the rights of its author, as [`load`] does.
     pub fn serve(&self) {
-        hand::serve(authorship(self.programs_as, &self.path));
+        hand::serve(self.author());
+    }
+
+    /// The user with whose rights the paths in it are used; `None` for the user of this process.
+    pub(crate) fn author(&self) -> Option<Author> {
+        authorship(self.programs_as, &self.path)
     }
 }
 
@@ -302,7 +307,7 @@ fn read_parts(
     let mut top = Section::top(document.get_ref());
     top.check_keys(SectionKind::Top, &mut notes);
     let daemon = daemon(&top, base, &mut notes);
-    let reports = report::read_reports(&top, &mut notes);
+    let reports = report::read_reports(&top, base, &mut notes);
     let sources: Vec<_> = entries(&top, "source", &mut notes)
         .iter_mut()
         .map(|(name, section)| source::read_source(name, section, base, &mut notes))

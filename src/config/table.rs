@@ -178,8 +178,13 @@ const RESOLVER: Keys = Keys {
 const PROVIDER: Keys = Keys { known: ProviderKey::WORDS, foreign: &[("url", "update-url")] };
 
 const REPORT: Keys = Keys {
-    known: &["on-problem", "problem-after"],
-    foreign: &[("on-error", "on-problem"), ("on-failure", "on-problem")],
+    known: &["metrics-file", "on-problem", "problem-after", "status-page"],
+    foreign: &[
+        ("html", "status-page"),
+        ("on-error", "on-problem"),
+        ("on-failure", "on-problem"),
+        ("prometheus", "metrics-file"),
+    ],
 };
 
 /// The keys of `[[host]]`, sorted, each with the hosts that may have it.

@@ -163,7 +163,12 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
         ..Daemon::default()
     };
     assert_eq!(shown.daemon, daemon);
-    let reports = Reports { on_problem: shown.reports.on_problem.clone(), ..Reports::default() };
+    let reports = Reports {
+        on_problem: shown.reports.on_problem.clone(),
+        metrics_file: shown.reports.metrics_file.clone(),
+        status_page: shown.reports.status_page.clone(),
+        ..Reports::default()
+    };
     assert_eq!(shown.reports, reports);
     let provider =
         |name: &str| shown.providers.iter().find(|provider| provider.name == name).unwrap().clone();
@@ -1041,6 +1046,18 @@ fn reports_are_read_and_their_mistakes_are_told() {
     check_one(&report("on-problem = [\"\"]"), "names no program");
     check_one(&report("on-problem = [\"x\"]\nproblem-after = \"soon\""), "is not a duration");
     check_one(&format!("{GOOD}on-problem = [\"x\"]\n"), "it belongs into [report]");
+}
+
+#[test]
+#[cfg(feature = "pages")]
+fn the_files_about_the_hosts_are_two() {
+    let reports =
+        config(&format!("[report]\nmetrics-file = \"m\"\nstatus-page = \"/s\"\n{GOOD}")).reports;
+    assert_eq!(reports.metrics_file, Some("/etc/homing/m".into()));
+    assert_eq!(reports.status_page, Some("/s".into()));
+    let same = format!("[report]\nmetrics-file = \"m\"\nstatus-page = \"m\"\n{GOOD}");
+    check_one(&same, "report.status-page: is the same file as metrics-file");
+    check_one(&format!("[report]\nprometheus = \"m\"\n{GOOD}"), "write metrics-file");
 }
 
 #[test]

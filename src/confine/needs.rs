@@ -73,6 +73,10 @@ pub fn of(config: &Config, state_dir: &Path) -> Needs {
         let others = Family::BOTH.into_iter().flat_map(echo::third_parties);
         others.for_each(|echo| gathered.echo(&echo));
     }
+    for (_, path) in config.reports.files() {
+        let directory = gathered.directory(path);
+        gathered.needs.write.insert(directory);
+    }
     gathered.needs.write.insert(foreseen(state_dir, MOST_LINKS));
     gathered.into_needs()
 }
@@ -299,6 +303,20 @@ mod tests {
              verify-servers = [\"192.0.2.1:5354\"]\n"
         );
         check(&text, &[5353, 5354]);
+    }
+
+    #[test]
+    #[cfg(feature = "pages")]
+    fn the_directories_of_reports_are_written_to() {
+        let text = format!(
+            "[report]\nmetrics-file = \"/nowhere/m/homing.prom\"\nstatus-page = \"/nowhere/s/index.html\"\n\
+             {HOST}provider = \"hosts-file\"\npath = \"/nowhere/h/hosts\"\n"
+        )
+        .replace("ipv4 = \"on\"\n", "");
+        let config = config::parse(Path::new("/etc/homing.toml"), &text, true).unwrap();
+        let write = of(&config, Path::new("/nowhere/state")).write;
+        let expect = ["h", "m", "s", "state"].map(|name| PathBuf::from(format!("/nowhere/{name}")));
+        assert_eq!(write, BTreeSet::from(expect));
     }
 
     #[test]

@@ -25,13 +25,15 @@ pub enum Feature {
     Manual,
     /// Signed updates to name servers.
     NameServers,
+    /// Files about the hosts: metrics and a page.
+    Pages,
     /// Issuing, auditing, rotating and revoking tokens.
     Tokens,
 }
 
 impl Feature {
     /// Every feature, sorted by name.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Cloud,
         Self::CloudKeys,
         Self::Import,
@@ -40,6 +42,7 @@ impl Feature {
         Self::Landlock,
         Self::Manual,
         Self::NameServers,
+        Self::Pages,
         Self::Tokens,
     ];
 
@@ -54,6 +57,7 @@ impl Feature {
             Self::Landlock => "landlock",
             Self::Manual => "manual",
             Self::NameServers => "name-servers",
+            Self::Pages => "pages",
             Self::Tokens => "tokens",
         }
     }
@@ -69,6 +73,7 @@ impl Feature {
             Self::Landlock => cfg!(feature = "landlock"),
             Self::Manual => cfg!(feature = "manual"),
             Self::NameServers => cfg!(feature = "name-servers"),
+            Self::Pages => cfg!(feature = "pages"),
             Self::Tokens => cfg!(feature = "tokens"),
         }
     }

@@ -15,7 +15,7 @@ use super::address::standing::{self, Standings};
 use super::address::{Addresses, Family, PerFamily};
 use super::backoff::SHORT_ABSENCE;
 use super::name::Hostname;
-use super::outcome::{Deferral, Fault, Rejection};
+use super::outcome::{Deferral, Fault, Outcome, Rejection};
 use super::pace::History;
 use super::problem::Problem;
 use super::secret::Fingerprint;
@@ -62,6 +62,8 @@ pub struct Memory {
     pub reckoning: Option<Reckoning>,
     /// The renewals of prefixes that stand beside others on their interface.
     pub renewals: Renewals,
+    /// How many answers about a host there were, by outcome.
+    pub answers: BTreeMap<Word, u64>,
 }
 
 /// The time as it is reckoned while the clock is not set; it continues from run to run.
@@ -290,7 +292,7 @@ pub enum HoldKind {
 }
 
 /// The last outcome without its details.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Word {
     /// See [`Outcome::Updated`](super::outcome::Outcome::Updated).
@@ -372,6 +374,19 @@ impl fmt::Display for HoldKind {
 }
 
 impl Word {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [Self::Updated, Self::Unchanged, Self::Deferred, Self::Rejected];
+
+    /// The word for `outcome`.
+    pub fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Updated => Self::Updated,
+            Outcome::Unchanged => Self::Unchanged,
+            Outcome::Deferred(_) => Self::Deferred,
+            Outcome::Rejected(_) => Self::Rejected,
+        }
+    }
+
     /// The word as text.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -11,6 +11,7 @@ pub mod closed;
 pub mod confinement;
 pub mod exit;
 pub mod feature;
+pub mod history;
 pub mod hook;
 pub mod memory;
 pub mod name;

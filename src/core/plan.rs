@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::address::interface::InterfaceName;
 use super::address::{Addresses, Family, PerFamily};
 use super::backoff::Backoff;
@@ -151,7 +153,8 @@ impl Wish {
 }
 
 /// Why something is sent.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Why {
     /// Nothing was ever set.
     First,

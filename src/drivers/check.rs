@@ -112,17 +112,25 @@ fn obstacles(config: &Config, state_dir: &Path) -> Vec<String> {
         let name = &host.host.key.host;
         let problem = program::obstacle(&host.on_change);
         add(problem.map(|problem| format!("{name}: on-change: {problem}")));
-        let directory = host.path.as_deref().map(disk::directory);
-        let missing = directory.filter(|directory| !directory.is_dir());
-        add(missing.map(|directory| {
-            let quoted = for_shell(directory);
-            format!(
-                "{name}: path: the directory {} is not there; run `mkdir -p {quoted}`",
-                directory.display()
-            )
-        }));
+        add(host
+            .path
+            .as_deref()
+            .and_then(|path| missing_directory(&format!("{name}: path"), path)));
+    }
+    for (key, path) in config.reports.files() {
+        add(missing_directory(&format!("report.{key}"), path));
     }
     all
+}
+
+/// The problem that the directory of the file at `path` is not there, after the name of its `setting`.
+fn missing_directory(setting: &str, path: &Path) -> Option<String> {
+    let directory = Some(disk::directory(path)).filter(|directory| !directory.is_dir())?;
+    let quoted = for_shell(directory);
+    Some(format!(
+        "{setting}: the directory {} is not there; run `mkdir -p {quoted}`",
+        directory.display()
+    ))
 }
 
 /// The secrets that do not look like their provider's, each place once.

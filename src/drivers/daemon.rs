@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
@@ -36,6 +37,8 @@ enum Event {
     Kernel(Changes),
     /// The sources have answered.
     Looked(Box<Looked>),
+    /// The files about the hosts are due.
+    Files,
     /// A report was made, or failed.
     Reported,
     /// What is new is to be saved and reported.
@@ -278,6 +281,7 @@ impl Daemon {
                 let is_under_way = is_looking || !self.engine.is_idle();
                 self.supervisor.feed_unless_hung(&self.engine.pulse, is_under_way);
             }
+            Event::Files => self.reporter.write_files(&self.engine),
             Event::Heard if self.engine.is_idle() => return self.report(),
             Event::Reporting => return self.report(),
             _ => {}
@@ -289,7 +293,7 @@ impl Daemon {
     fn report(&mut self) -> Option<Exit> {
         let Self { engine, confinement, news, reporter, .. } = self;
         engine.end();
-        reporter.begin(&engine.config.clone(), engine.take_events());
+        reporter.begin(engine);
         let report = engine.report();
         news.log(report);
         let needs_restart = report.exit() != Exit::Right && confinement.explain(&engine.config);
@@ -345,12 +349,8 @@ impl Daemon {
         let has_reports = !reporter.is_idle();
         let is_idle = engine.is_idle();
         let report_by = engine.save_by().into_iter().chain(waiting.report_by()).min();
-        let reporting = async {
-            match report_by {
-                Some(moment) => sleep_until(moment).await,
-                None => std::future::pending().await,
-            }
-        };
+        let files_due = reporter.files_due();
+        let (reporting, files) = (until(report_by), until(files_due));
         let deadline = waiting.next_check(&engine.now());
         if let Some(looking) = looking {
             return tokio::select! {
@@ -361,6 +361,7 @@ impl Daemon {
                 changes = kernel_changed(&mut ears.watches.kernel) => Event::Kernel(changes),
                 () = reporting => Event::Reporting,
                 () = reporter.done(), if has_reports => Event::Reported,
+                () = files => Event::Files,
                 () = ears.alarm.until(deadline.min(feeding)) => {
                     if deadline < feeding { Event::Time } else { Event::Feeding }
                 }
@@ -384,10 +385,19 @@ impl Daemon {
             _ = engine.heard(), if !is_idle => Event::Heard,
             () = reporting => Event::Reporting,
             () = reporter.done(), if has_reports => Event::Reported,
+            () = files => Event::Files,
             () = ears.alarm.until(deadline.min(feeding)) => {
                 if deadline < feeding { Event::Time } else { Event::Feeding }
             }
         }
+    }
+}
+
+/// Waits until `moment` by the steady clock; for ever without one.
+async fn until(moment: Option<Duration>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,6 +6,7 @@ mod address;
 mod block;
 mod check;
 mod daemon;
+mod history;
 #[cfg_attr(not(feature = "import"), path = "../left_out/import.rs")]
 mod import;
 #[cfg_attr(not(feature = "init"), path = "../left_out/init.rs")]
@@ -120,6 +121,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Once(options) => awaited(pin!(once::run(setup, options))),
         Command::Check => awaited(pin!(check::run(setup))),
         Command::Address => awaited(pin!(address::run(setup))),
+        Command::History { host, json } => history::run(&setup, host.as_deref(), json),
         Command::Status { json } => status::run(&setup, json),
         Command::Init(_) | Command::Providers(_) | Command::Import(_) => Exit::Right,
         Command::Token(command) => {

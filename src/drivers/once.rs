@@ -81,9 +81,10 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
 async fn report_events(engine: &mut Engine, state_dir: &Path) {
     let mut reporter = Reporter::new(false);
     // What is told cannot be remembered: each run would tell it again.
-    if engine.report().storage_problem.is_none() {
-        reporter.begin(&engine.config.clone(), engine.take_events());
+    if engine.report().storage_problem.is_some() {
+        engine.take_events();
     }
+    reporter.begin(engine);
     let mut stop = Stop::listen();
     tokio::select! {
         () = engine.waiting.during("waiting for the reports", reporter.finish()) => {}

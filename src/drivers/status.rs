@@ -176,7 +176,7 @@ fn aside(
 }
 
 /// The exit code for the state of a host.
-fn standing(host: &HostConfig, entry: Option<&Entry>, now: Timestamp) -> Exit {
+pub fn standing(host: &HostConfig, entry: Option<&Entry>, now: Timestamp) -> Exit {
     let Some(entry) = entry else { return Exit::Deferred };
     let held = entry.holds(now).map(|(_, hold)| Exit::from(hold.kind));
     let used = Family::BOTH.into_iter().filter(|&family| host.host.families[family] != Use::Off);
@@ -195,20 +195,20 @@ fn standing(host: &HostConfig, entry: Option<&Entry>, now: Timestamp) -> Exit {
 }
 
 /// The moment at which unchanged addresses are sent next.
-fn refresh(host: &HostConfig, entry: &Entry) -> Option<Timestamp> {
+pub fn refresh(host: &HostConfig, entry: &Entry) -> Option<Timestamp> {
     let period = host.host.refresh?;
     let sets = entry.families.iter().filter_map(|(_, record)| record.set.as_ref());
     sets.map(|set| set.confirmed.after(period)).min()
 }
 
 /// A host's token, if its provider has tokens and its secret can be read.
-struct TokenStatus {
+pub struct TokenStatus {
     is_one: bool,
     access: Option<HostAccess>,
 }
 
 impl TokenStatus {
-    fn of(host: &HostConfig, provider: &Provider, reader: &mut CredentialReader<'_>) -> Self {
+    pub fn of(host: &HostConfig, provider: &Provider, reader: &mut CredentialReader<'_>) -> Self {
         let is_one = provider.manners().has_receipts();
         let access = if is_one { reader.access(host, provider).ok() } else { None };
         Self { is_one, access }
@@ -218,7 +218,7 @@ impl TokenStatus {
         self.access.as_ref()?.terms.as_ref().ok()
     }
 
-    fn end(&self) -> End {
+    pub fn end(&self) -> End {
         self.terms().map(|terms| terms.end).unwrap_or_default()
     }
 

@@ -48,7 +48,7 @@ impl Status {
 
 /// The number of hosts in each state, from each host's exit code and the end of its wait:
 /// `3 hosts right, 1 waiting until 14:05 UTC`.
-fn hosts(stands: impl Iterator<Item = (Exit, Option<Timestamp>)>, now: Timestamp) -> String {
+pub fn hosts(stands: impl Iterator<Item = (Exit, Option<Timestamp>)>, now: Timestamp) -> String {
     let (mut right, mut waiting, mut rejected, mut left_out) = (0, 0, 0, 0);
     let mut until: Option<Timestamp> = None;
     for (standing, end) in stands {

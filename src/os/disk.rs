@@ -42,6 +42,22 @@ impl Ownership {
     }
 }
 
+impl Ownership {
+    /// The ownership of the file at `path`, which others may read if they may now; a new one all may read.
+    #[cfg(feature = "pages")]
+    pub fn of_shown(path: &Path) -> io::Result<Self> {
+        const ALL_MAY_READ: u32 = 0o644;
+        let _hand = disguised()?;
+        let place = DirectoryEntry::itself(path)?;
+        if let Some(file) = place.found()? {
+            let mode = (file.st_mode & ALL_MAY_READ) | 0o600;
+            return Ok(Self { uid: file.st_uid, gid: file.st_gid, mode, is_kept: false });
+        }
+        let User { uid, gid } = heir(&place)?;
+        Ok(Self { uid, gid, mode: ALL_MAY_READ, is_kept: false })
+    }
+}
+
 /// The owner of a new file at `place`: its directory's; in root's directory, the user that root serves.
 fn heir(place: &DirectoryEntry) -> io::Result<User> {
     let directory = place.directory()?;

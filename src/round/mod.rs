@@ -82,6 +82,8 @@ pub struct Engine {
     save_lag: Duration,
     /// What is to be told about hosts, and was not taken yet.
     events: Vec<Event>,
+    /// How the last change was added to the history; `None` when that was taken, or nothing changed.
+    recorded: Option<Result<(), String>>,
 }
 
 /// The sources' answers, and when each was asked.
@@ -107,6 +109,7 @@ impl Engine {
             unsaved_since: None,
             save_lag: SAVE_LAG,
             events: Vec::new(),
+            recorded: None,
         }
     }
 
@@ -250,6 +253,11 @@ impl Engine {
         self.save();
     }
 
+    /// How changes were added to the history since this was last called, if there were any.
+    pub fn take_recorded(&mut self) -> Option<Result<(), String>> {
+        self.recorded.take()
+    }
+
     /// What is to be told about hosts since this was last called.
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
@@ -259,6 +267,12 @@ impl Engine {
     pub fn save(&mut self) {
         self.unsaved_since = None;
         let begun = monotonic();
+        // First, so that no change is missing after a loss of power: the state alone says what is set.
+        let changes = self.round.take_changes();
+        if !changes.is_empty() {
+            let recorded = self.store.note_changes(&changes);
+            self.recorded = Some(recorded.map_err(|error| error.to_string()));
+        }
         if let Err(error) = self.store.save(&self.round.memory) {
             self.round.report.storage_problem = Some(error.to_string());
         }

@@ -59,6 +59,7 @@ pub fn write(memory: &Memory, salt: &Salt, out: &mut dyn Write) -> io::Result<()
         servers: Cow::Borrowed(&memory.servers),
         reckoning: memory.reckoning,
         renewals: Cow::Borrowed(&memory.renewals),
+        answers: Cow::Borrowed(&memory.answers),
         _checksum: de::IgnoredAny,
     };
     let mut sealed = Sealed { out, held: Vec::with_capacity(Sealed::MOST), sum: 0 };
@@ -192,6 +193,7 @@ pub fn parse(text: &str) -> Result<(Memory, Salt), Fault> {
                 servers: state.servers.into_owned(),
                 reckoning: state.reckoning,
                 renewals: state.renewals.into_owned(),
+                answers: state.answers.into_owned(),
             };
             return Ok((memory, state.salt.into_owned()));
         }
@@ -226,6 +228,8 @@ struct State<'a> {
     reckoning: Option<Reckoning>,
     #[serde(default, deserialize_with = "renewals", skip_serializing_if = "is_default")]
     renewals: Cow<'a, Renewals>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    answers: Cow<'a, BTreeMap<Word, u64>>,
     /// See [`has_flipped`].
     #[serde(default, rename = "checksum", skip_serializing)]
     _checksum: de::IgnoredAny,
@@ -855,17 +859,19 @@ impl Millis {
 }
 
 /// A set of addresses as a list; an empty list is `None`.
-struct AddressesOrNone;
+pub(super) struct AddressesOrNone;
 
 impl AddressesOrNone {
-    fn serialize<'a, S: Serializer>(
+    pub(super) fn serialize<'a, S: Serializer>(
         addresses: impl IntoIterator<Item = &'a Addresses>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(addresses.into_iter().flat_map(Addresses::iter))
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(list: D) -> Result<Option<Addresses>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        list: D,
+    ) -> Result<Option<Addresses>, D::Error> {
         Vec::<IpAddr>::deserialize(list).map(Addresses::new)
     }
 }
@@ -1168,6 +1174,10 @@ mod tests {
     "wall": "1970-01-01T00:00:03.000Z",
     "up-ms": 4
   },
+  "answers": {
+    "updated": 7,
+    "rejected": 18446744073709551615
+  },
   "checksum": "CHECKSUM"
 }
 "#;
@@ -1263,6 +1273,7 @@ mod tests {
         let (read, _) = parse(&format!("{}]\n}}\n", &older[..begin])).unwrap();
         let mut expect = everything();
         expect.servers.clear();
+        expect.answers.clear();
         expect.reckoning = None;
         for entry in expect.hosts.values_mut() {
             (entry.place, entry.is_gone, entry.came_back) = (None, false, None);

@@ -8,11 +8,14 @@
 //! | `state.json`                        | the memory (see `form`)                           |
 //! | `state.json.new`                    | the next state, until it replaces the old one     |
 //! | `state.json.damaged-YYYYMMDD-HHMMSS`| a state that could not be read; the newest three  |
+//! | `history.jsonl`                     | the last changes (see `history`)                  |
 //! | `homing.lock`                       | locked while the daemon or `--once` runs          |
 //! | `homing.told`                       | the holder of the lock that `--once` has reported |
 //! | `homing.wrong`                      | the problem of the configuration, as reported     |
+//! | `homing.warned`, `homing.troubles`  | what the last `--once` warned of                  |
 
 mod form;
+mod history;
 mod lock;
 #[cfg(test)]
 mod tests;
@@ -27,11 +30,13 @@ use std::path::{Path, PathBuf};
 
 use ring::hmac;
 
+pub use self::history::{Recorded, line, read as recorded};
 pub use self::lock::{
     Holder, forget_said, is_new_wrong, is_news, is_said, right_again, running_daemon,
 };
 
 use crate::core::exit::Exit;
+use crate::core::history::Change;
 use crate::core::memory::Memory;
 use crate::core::order;
 use crate::core::secret::Fingerprint;
@@ -239,6 +244,16 @@ impl Store {
         disk::replace(&new, &file).map_err(|error| StateError::system("replace", file, error))?;
         self.on_disk = Some(digest);
         Ok(())
+    }
+
+    /// The hash of the memory in the state file; `None` when there is none, or it is not known.
+    pub fn digest(&self) -> Option<u64> {
+        self.on_disk
+    }
+
+    /// Adds `changes` to the history; when this returns without an error, they survive a loss of power.
+    pub fn note_changes(&self, changes: &[Change]) -> Result<(), StateError> {
+        history::append(&self.dir, changes)
     }
 
     /// The hash of `parts`: equal only for the same parts in the same order and with the same salt.

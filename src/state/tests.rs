@@ -212,6 +212,7 @@ pub fn everything() -> Memory {
         wall: Timestamp::from_secs(3),
         up: std::time::Duration::from_millis(4),
     });
+    memory.answers = [(Word::Updated, 7), (Word::Rejected, u64::MAX)].into();
     memory
 }
 

@@ -51,6 +51,7 @@ BEGIN {
 
 	keys("report", "text", "problem-after")
 	keys("report", "program", "on-problem")
+	keys("report", "written", "metrics-file status-page")
 
 	# Those of the package, of which the program knows nothing.
 	keys("homing", "own", "enabled jail jail-mount jail-mount-rw migrate-ddns")

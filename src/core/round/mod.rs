@@ -45,6 +45,7 @@ use super::address::renewal::Renewals;
 use super::address::standing::{self, Lessons, ServiceId};
 use super::address::{Addresses, Family, PerFamily};
 use super::backoff::after_absence;
+use super::history::Change;
 use super::memory::{
     Entry, Hold, HoldKind, Key, Memory, Reckoning, Record, Sent, Set, Word, ZoneKey,
 };
@@ -217,6 +218,8 @@ pub struct Round {
     looks_due: bool,
     upkeep: Upkeep,
     checks: Option<SelfChecks>,
+    /// The changes that were confirmed, until the shell takes them.
+    changes: Vec<Change>,
     is_stopping: bool,
 }
 
@@ -365,6 +368,11 @@ impl Round {
         }
         let phase = if self.is_over() { Phase::Over } else { Phase::UnderWay };
         self.report.finish(&self.memory, self.upkeep.next, now.wall, phase);
+    }
+
+    /// The changes that were confirmed since this was last called.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
     }
 
     /// Ends the news in the report: they were reported.

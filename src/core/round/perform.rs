@@ -8,11 +8,12 @@ use super::errand::{Out, Sending, Subject, Task};
 use super::short::Short;
 use super::{Case, Now, Round, Shell, Stage};
 use crate::core::address::{Addresses, PerFamily};
-use crate::core::memory::{Entry, HoldKind, Key};
+use crate::core::history::Change;
+use crate::core::memory::{Entry, HoldKind, Key, Word};
 use crate::core::order;
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
 use crate::core::pace::Pace;
-use crate::core::plan::{self, Candidate, Request, Schedule, Wish};
+use crate::core::plan::{self, Candidate, Request, Schedule, Why, Wish};
 use crate::core::protocol::manners::{Issuer, ZoneNeed};
 use crate::core::protocol::{Verdict, dyndns2, rails};
 use crate::core::secret::Fingerprint;
@@ -665,6 +666,7 @@ impl Round {
         }
         let entry = self.memory.entry_mut(&subject.host.key);
         entry.settle_in(&access.place);
+        let before = entry.addresses();
         let (outcome, times) = rails::counted(outcome.clone(), entry.not_shown);
         entry.not_shown = times;
         let end = access.terms.as_ref().ok().map(|terms| terms.end);
@@ -677,7 +679,21 @@ impl Round {
             // Zones are split and joined: the next question finds the zone that holds the host then.
             (entry.zone, entry.zone_id) = (None, None);
         }
-        self.report.hosts[*at].note_answer(wishes.clone(), outcome, news);
+        let word = Word::of(&outcome);
+        let is_success = matches!(outcome, Outcome::Updated | Outcome::Unchanged);
+        let host_report = &mut self.report.hosts[*at];
+        host_report.note_answer(wishes.clone(), outcome, news);
+        let why = host_report.sent.as_ref().map_or(Why::Changed, |(_, why)| *why);
+        for (family, record) in entry.families.iter().filter(|_| is_success) {
+            let new = record.set.as_ref().map(|set| set.addresses.clone());
+            let old = before[family].clone();
+            if new != old && (new.is_some() || record.removed.is_some()) {
+                let key = subject.host.key.clone();
+                self.changes.push(Change { at: situation.now, key, family, old, new, why });
+            }
+        }
+        let answers = self.memory.answers.entry(word).or_default();
+        *answers = answers.saturating_add(1);
     }
 }
 

@@ -3,27 +3,40 @@
 //! A report never delays an update and never ends one: daemon and `--once` begin it when a round has
 //! something to report, and what goes wrong with it is a warning, given once.
 
+#[cfg_attr(not(feature = "pages"), path = "../../left_out/report_files.rs")]
+mod files;
+#[cfg(feature = "pages")]
+mod metrics;
 mod on_problem;
+#[cfg(feature = "pages")]
+mod page;
 mod troubles;
+#[cfg(feature = "pages")]
+mod view;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use self::files::Files;
 use self::troubles::Troubles;
 use crate::config::Config;
 use crate::core::memory::Key;
 use crate::core::round::Event;
+use crate::round::Engine;
 
 /// The most programs that run at once: a fault of a provider may be one of a thousand hosts.
 const AT_ONCE: usize = 4;
 
-/// A report that is done: the host that it was about, and what went wrong.
-struct Done {
-    key: Key,
-    result: Result<(), String>,
+/// A report that is done, and what went wrong.
+enum Done {
+    /// The program for a host.
+    Program(Key, Result<(), String>),
+    /// A file, by its setting; the error comes with the fix.
+    File(&'static str, Result<(), (String, String)>),
 }
 
 /// The reports that wait and those under way.
@@ -33,6 +46,9 @@ pub struct Reporter {
     waiting: VecDeque<(Rc<Config>, Event)>,
     /// The hosts whose program runs; a host has one at a time.
     running: Vec<Key>,
+    files: Files,
+    /// The settings of the files that are being written.
+    writing: Vec<&'static str>,
     under_way: FuturesUnordered<Pin<Box<dyn Future<Output = Done>>>>,
 }
 
@@ -43,14 +59,46 @@ impl Reporter {
             troubles: Troubles::new(is_logging),
             waiting: VecDeque::new(),
             running: Vec::new(),
+            files: Files::default(),
+            writing: Vec::new(),
             under_way: FuturesUnordered::new(),
         }
     }
 
-    /// Begins to report `events` as `config` says.
-    pub fn begin(&mut self, config: &Rc<Config>, events: Vec<Event>) {
-        self.waiting.extend(events.into_iter().map(|event| (Rc::clone(config), event)));
+    /// Begins to report what is new in `engine`.
+    pub fn begin(&mut self, engine: &mut Engine) {
+        let config = Rc::clone(&engine.config);
+        let events = engine.take_events().into_iter();
+        self.waiting.extend(events.map(|event| (Rc::clone(&config), event)));
+        if let Some(recorded) = engine.take_recorded() {
+            self.note_history(recorded);
+        }
         self.start();
+        self.write_files(engine);
+    }
+
+    /// Begins to write the files about the hosts, if they are due.
+    pub fn write_files(&mut self, engine: &Engine) {
+        for (topic, writing) in self.files.writings(engine) {
+            // One that hangs is not waited for, and no second one is begun beside it.
+            if !self.writing.contains(&topic) {
+                self.writing.push(topic);
+                self.under_way.push(Box::pin(async move { Done::File(topic, writing.await) }));
+            }
+        }
+    }
+
+    /// When the files about the hosts are to be written although nothing changed, by the steady clock.
+    pub fn files_due(&self) -> Option<Duration> {
+        self.files.due()
+    }
+
+    /// Notes how changes were added to the history.
+    fn note_history(&mut self, recorded: Result<(), String>) {
+        let what = recorded.as_ref().err().and_then(|problem| problem.split_once("; "));
+        let (problem, fix) = what.unwrap_or(("it cannot be written", "look at its directory"));
+        let (problem, fix) = (problem.to_owned(), fix.to_owned());
+        self.troubles.note("history", &fix, recorded.map_err(|_| problem));
     }
 
     /// Whether nothing is under way.
@@ -61,10 +109,19 @@ impl Reporter {
     /// Waits until one more report is done, and notes how it went; returns at once when none is under
     /// way. May be dropped and begun again.
     pub async fn done(&mut self) {
-        let Some(Done { key, result }) = self.under_way.next().await else { return };
-        self.running.retain(|running| *running != key);
-        self.troubles.note("on-problem", "run the on-problem program by hand", result);
-        self.start();
+        match self.under_way.next().await {
+            None => {}
+            Some(Done::Program(key, result)) => {
+                self.running.retain(|running| *running != key);
+                self.troubles.note("on-problem", "run the on-problem program by hand", result);
+                self.start();
+            }
+            Some(Done::File(topic, result)) => {
+                self.writing.retain(|writing| *writing != topic);
+                let fix = result.as_ref().err().map(|(_, fix)| fix.clone()).unwrap_or_default();
+                self.troubles.note(topic, &fix, result.map_err(|(problem, _)| problem));
+            }
+        }
     }
 
     /// Waits until all reports are done.
@@ -81,7 +138,7 @@ impl Reporter {
 
     /// Starts what may start now, in order.
     fn start(&mut self) {
-        while self.under_way.len() < AT_ONCE {
+        while self.running.len() < AT_ONCE {
             let is_free = |(_, event): &(_, Event)| !self.running.contains(&event.key);
             let next = self.waiting.iter().position(is_free);
             let Some((config, event)) = next.and_then(|at| self.waiting.remove(at)) else { return };
@@ -89,7 +146,7 @@ impl Reporter {
             self.under_way.push(Box::pin(async move {
                 let program = (&config.reports.on_problem[..], config.programs_as);
                 let result = on_problem::run(program, &event).await;
-                Done { key: event.key, result }
+                Done::Program(event.key, result)
             }));
         }
     }

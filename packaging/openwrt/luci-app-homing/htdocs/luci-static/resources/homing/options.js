@@ -28,6 +28,10 @@ return baseclass.extend({
 			password_file: 'in the field for the file of the secret',
 			token_env: 'the service has no environment to read',
 			token_credential: 'systemd alone hands such over'
+		},
+		report: {
+			metrics_file: 'the full build alone writes it',
+			status_page: 'the full build alone writes it; the overview shows the same'
 		}
 	},
 
