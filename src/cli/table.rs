@@ -254,7 +254,7 @@ pub const COMMANDS: &[Command] = &[
         verb: Verb::Init,
         name: "init",
         operand: "[HOST]",
-        doc: "Write the first configuration; asks for what is missing",
+        doc: "Write a first configuration; ask for what is missing",
         more: "Asks for the provider, the HOST, its credential and where its addresses come from, each \
             where no option gives it, and ends with `homing check`. Off a terminal it names what is \
             missing. The secret goes into a file of its own beside the configuration; run by root, both \
@@ -454,6 +454,76 @@ pub const OPTIONS: &[Opt] = &[
         ..SWITCH
     },
     Opt {
+        flag: Flag::Provider,
+        long: "provider",
+        value: Some("PROVIDER"),
+        commands: Some(&[Verb::Init]),
+        doc: "The DNS provider, by its name or a part of it",
+        more: "`homing providers` lists them.",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::Username,
+        long: "username",
+        value: Some("NAME"),
+        commands: Some(&[Verb::Init]),
+        doc: "The login at the provider, where it wants one",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::TokenFile,
+        long: "token-file",
+        value: Some("FILE"),
+        commands: Some(&[Verb::Init]),
+        doc: "Read the host's token from FILE; -: standard input",
+        more: "It is copied into a file beside the configuration, unless FILE is that file.",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::PasswordFile,
+        long: "password-file",
+        value: Some("FILE"),
+        commands: Some(&[Verb::Init]),
+        doc: "The same, for providers that call it a password",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::Zone,
+        long: "zone",
+        value: Some("ZONE"),
+        commands: Some(&[Verb::Init]),
+        doc: "The domain at the provider that the host is in",
+        more: "Only some providers need it.",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::HostOption,
+        long: "option",
+        value: Some("NAME=VALUE"),
+        commands: Some(&[Verb::Init]),
+        doc: "An option of the provider; may be repeated",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::Ipv4,
+        long: "ipv4",
+        value: Some("SOURCE"),
+        commands: Some(&[Verb::Init]),
+        doc: "Where the IPv4 address comes from [auto]",
+        more: "\"auto\", \"gateway\" (the router says it), \"web\" (two services on the web that agree), the \
+            name of a network interface, or \"off\" to leave the record alone.",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::Ipv6,
+        long: "ipv6",
+        value: Some("SOURCE"),
+        commands: Some(&[Verb::Init]),
+        doc: "Where the IPv6 address comes from [auto]",
+        more: "As --ipv4, without \"gateway\".",
+        ..SWITCH
+    },
+    Opt {
         flag: Flag::All,
         long: "all",
         commands: Some(FRESH),
@@ -581,76 +651,6 @@ pub const OPTIONS: &[Opt] = &[
         commands: Some(FRESH),
         doc: "Read that user's password from FILE",
         more: "The file holds it on its first line. Without the option it is asked for on a terminal.",
-        ..SWITCH
-    },
-    Opt {
-        flag: Flag::Provider,
-        long: "provider",
-        value: Some("PROVIDER"),
-        commands: Some(&[Verb::Init]),
-        doc: "The DNS provider, by its name or a part of it",
-        more: "`homing providers` lists them.",
-        ..SWITCH
-    },
-    Opt {
-        flag: Flag::Username,
-        long: "username",
-        value: Some("NAME"),
-        commands: Some(&[Verb::Init]),
-        doc: "The login at the provider, where it wants one",
-        ..SWITCH
-    },
-    Opt {
-        flag: Flag::TokenFile,
-        long: "token-file",
-        value: Some("FILE"),
-        commands: Some(&[Verb::Init]),
-        doc: "Read the host's token from FILE; -: standard input",
-        more: "It is copied into a file beside the configuration, unless FILE is that file.",
-        ..SWITCH
-    },
-    Opt {
-        flag: Flag::PasswordFile,
-        long: "password-file",
-        value: Some("FILE"),
-        commands: Some(&[Verb::Init]),
-        doc: "The same, for providers that call it a password",
-        ..SWITCH
-    },
-    Opt {
-        flag: Flag::Zone,
-        long: "zone",
-        value: Some("ZONE"),
-        commands: Some(&[Verb::Init]),
-        doc: "The domain at the provider that the host is in",
-        more: "Only some providers need it.",
-        ..SWITCH
-    },
-    Opt {
-        flag: Flag::HostOption,
-        long: "option",
-        value: Some("NAME=VALUE"),
-        commands: Some(&[Verb::Init]),
-        doc: "An option of the provider; may be repeated",
-        ..SWITCH
-    },
-    Opt {
-        flag: Flag::Ipv4,
-        long: "ipv4",
-        value: Some("SOURCE"),
-        commands: Some(&[Verb::Init]),
-        doc: "Where the IPv4 address comes from [auto]",
-        more: "\"auto\", \"gateway\" (the router says it), \"web\" (two services on the web that agree), the \
-            name of a network interface, or \"off\" to leave the record alone.",
-        ..SWITCH
-    },
-    Opt {
-        flag: Flag::Ipv6,
-        long: "ipv6",
-        value: Some("SOURCE"),
-        commands: Some(&[Verb::Init]),
-        doc: "Where the IPv6 address comes from [auto]",
-        more: "As --ipv4, without \"gateway\".",
         ..SWITCH
     },
     Opt {

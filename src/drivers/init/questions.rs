@@ -139,31 +139,20 @@ impl<'a> Questions<'a> {
         let flaw = |answers: &Answers| if is_own { None } else { answers.flaw() };
         self.host(command, &mut answers, &flaw)?;
         let title = title(&answers.provider).to_owned();
-        let host = answers.host.clone();
-        for (is_wanted, option, given, question) in [
-            (
-                wants_username(&answers.provider),
-                "--username NAME",
-                &command.username,
-                format!("Login at {title}: "),
-            ),
-            (
-                wants_zone(&answers.provider),
-                "--zone ZONE",
-                &command.zone,
-                format!("Domain at {title} that {host} is in: "),
-            ),
-        ] {
-            if !is_wanted && given.is_none() {
-                continue;
-            }
-            let is_zone = option.starts_with("--zone");
-            self.text(given.as_deref(), option, &question, |text| {
-                let slot = if is_zone { &mut answers.zone } else { &mut answers.username };
-                *slot = Some(text.to_owned());
-                flaw(&answers)
-            })?;
-        }
+        let is_wanted = wants_username(&answers.provider);
+        let question = format!("Login at {title}: ");
+        let given = command.username.as_deref();
+        self.setting(is_wanted, given, "--username NAME", &question, |text| {
+            answers.username = Some(text.to_owned());
+            flaw(&answers)
+        })?;
+        let is_wanted = wants_zone(&answers.provider);
+        let question = format!("Domain at {title} that {} is in: ", answers.host);
+        let given = command.zone.as_deref();
+        self.setting(is_wanted, given, "--zone ZONE", &question, |text| {
+            answers.zone = Some(text.to_owned());
+            flaw(&answers)
+        })?;
         self.options(command, &mut answers, &flaw)?;
         self.sources(command, &mut answers, &flaw)?;
         Ok(answers)
@@ -394,6 +383,23 @@ impl<'a> Questions<'a> {
         Stop::usage(format!("`homing init` needs {what}{asks}"))
     }
 
+    /// A setting that only some providers want; where it is not wanted it is not asked for.
+    fn setting(
+        &mut self,
+        is_wanted: bool,
+        given: Option<&str>,
+        option: &'static str,
+        question: &str,
+        mut keep: impl FnMut(&str) -> Option<String>,
+    ) -> Result<(), Stop> {
+        if is_wanted {
+            return self.text(given, option, question, keep);
+        }
+        let name = option.split(' ').next().unwrap_or_default();
+        let flaw = given.and_then(&mut keep);
+        flaw.map_or(Ok(()), |flaw| Err(Stop::usage(format!("{name}: {flaw}"))))
+    }
+
     /// A text that is not empty; see [`Self::with_default`].
     fn text(
         &mut self,
@@ -537,6 +543,17 @@ mod tests {
              ipv6 = \"interface-ipv6\"\n"
         );
         assert_eq!(secret.as_deref(), Some("hunter2"));
+    }
+
+    #[test]
+    fn what_the_provider_does_not_want_is_refused_and_not_asked_for() {
+        let mut ask = |question: &str, _: bool| panic!("{question}");
+        let text = |text: &str| Some(text.to_owned());
+        let (host, provider) = (text("dev1.dyn.example.com"), text("desec"));
+        let command = InitCommand { host, provider, username: text("me"), ..Default::default() };
+        let stop = Questions::new(Some(&mut ask), &[]).answers(&command).err();
+        let what = stop.map(|stop| stop.what).unwrap_or_default();
+        assert!(what.starts_with("--username: "), "{what}");
     }
 
     #[test]
