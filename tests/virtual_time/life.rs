@@ -53,8 +53,9 @@ const KINDS: [Kind; 22] = [
 /// A stream of chance that is no fault's.
 const OWN_STREAM: u64 = 2000;
 
-/// How long the program may take, in real time, for what it does without a wait.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the program may take, in real time, from one event to the next: between the last two lie
+/// days of polls, and the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How much more memory a process may take after a day and more, and a later process than an early
 /// one, in KiB: the allocator keeps what it had for the largest round.
