@@ -1,5 +1,7 @@
 //! Turns the table of built-in providers into texts, so that no start of Homing parses it.
 //!
+//! Packs the example configuration for the manual, too (`example.packed`, for `cli::pages`).
+//!
 //! Reads `src/core/providers.toml`, writes `providers.txt` for `core::built_in`, `closed.txt` for
 //! `core::closed` and `names.txt` for `import`. An unknown key or a value of another form ends the
 //! build; a unit test in `config` compares the texts with the settings that the same entries give when a
@@ -18,12 +20,17 @@ use toml::de::{DeTable, DeValue};
 #[path = "src/core/provider_key.rs"]
 mod keys;
 
+#[path = "src/core/pairs.rs"]
+mod pairs;
+
 #[path = "src/core/phrases.rs"]
 mod phrases;
 
 const SOURCE: &str = "src/core/providers.toml";
 const KEYS: &str = "src/core/provider_key.rs";
+const PAIRS: &str = "src/core/pairs.rs";
 const PHRASES: &str = "src/core/phrases.rs";
+const EXAMPLE: &str = "config.example.toml";
 
 /// Keys that no entry may hold: they are for users' own servers, or have no text form.
 const USERS: [ProviderKey; 4] =
@@ -39,7 +46,9 @@ const WITHOUT_UNWINDING: &str = "SECTIONS {
 fn main() {
     println!("cargo::rerun-if-changed={SOURCE}");
     println!("cargo::rerun-if-changed={KEYS}");
+    println!("cargo::rerun-if-changed={PAIRS}");
     println!("cargo::rerun-if-changed={PHRASES}");
+    println!("cargo::rerun-if-changed={EXAMPLE}");
     leave_out_unwinding();
     let text = fs::read_to_string(SOURCE).unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
     let table = DeTable::parse(&text).unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
@@ -52,6 +61,9 @@ fn main() {
         let made = made.unwrap_or_else(|problem| panic!("{SOURCE}: {problem}"));
         fs::write(format!("{directory}/{name}"), made).expect("OUT_DIR can be written to");
     }
+    let example = fs::read_to_string(EXAMPLE).unwrap_or_else(|error| panic!("{EXAMPLE}: {error}"));
+    let packed = pairs::pack(&example).unwrap_or_else(|| panic!("{EXAMPLE} is not plain ASCII"));
+    fs::write(format!("{directory}/example.packed"), packed).expect("OUT_DIR can be written to");
 }
 
 /// Passes the script to the linker, where the linker is known to read it and nothing needs the tables.

@@ -19,6 +19,7 @@ pub mod nearest;
 pub mod order;
 pub mod outcome;
 pub mod pace;
+pub mod pairs;
 mod phrases;
 pub mod plan;
 pub mod problem;

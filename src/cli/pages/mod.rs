@@ -14,10 +14,11 @@ mod zsh;
 
 use super::table::Command;
 use super::{Given, UsageError};
+use crate::core::pairs::unpack;
 use crate::os::log::Printable;
 
-/// The example, whose comments are the manual of the configuration.
-const EXAMPLE: &str = include_str!("../../../config.example.toml");
+/// The example, whose comments are the manual of the configuration, as build.rs packs it.
+const EXAMPLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/example.packed"));
 
 /// The changelog of the Debian package, whose newest entry has the day of the manual pages.
 const CHANGELOG: &str = include_str!("../../../packaging/debian/changelog");
@@ -35,11 +36,16 @@ struct Page {
 /// Every text. No manual page is called like a shell.
 const PAGES: [Page; 5] = [
     Page { word: "homing", file: "homing.1", text: manual::page },
-    Page { word: "homing.toml", file: "homing.toml.5", text: |day| settings::page(day, EXAMPLE) },
+    Page { word: "homing.toml", file: "homing.toml.5", text: configuration },
     Page { word: "bash", file: "homing.bash", text: |_| bash::script() },
     Page { word: "fish", file: "homing.fish", text: |_| fish::script() },
     Page { word: "zsh", file: "_homing", text: |_| zsh::script() },
 ];
+
+/// The page of the configuration.
+fn configuration(day: &str) -> String {
+    settings::page(day, &unpack(EXAMPLE))
+}
 
 /// The files that a package installs, each with its name and text; `day` is that of the manual
 /// pages, such as `2026-11-22`.
