@@ -1,10 +1,12 @@
 //! Reports: what people and programs are told of a problem, by the daemon and from cron.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-#[cfg(feature = "pages")]
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 #[cfg(feature = "pages")]
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
 #[cfg(feature = "pages")]
 use std::time::SystemTime;
 use std::time::{Duration, Instant};
@@ -222,6 +224,112 @@ fn a_history_that_cannot_be_written_stops_no_update_and_is_warned_of_once() {
     let ran = home.run(&["history"]);
     assert_eq!((ran.code, &*ran.out), (0, "no change is recorded yet\n"));
     assert!(ran.err.contains("1 line of the history in"), "{ran:?}");
+}
+
+/// A monitoring service on loopback that writes down what it is asked for.
+struct Monitor {
+    url: String,
+    asked: Arc<Mutex<Vec<String>>>,
+    status: Arc<AtomicU16>,
+}
+
+impl Monitor {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/ping/t0psecret", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let status = Arc::new(AtomicU16::new(200));
+        let (all, code) = (Arc::clone(&asked), Arc::clone(&status));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = [0; 4096];
+                let length = stream.read(&mut request).unwrap_or_default();
+                let line = String::from_utf8_lossy(&request[..length]);
+                let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+                all.lock().unwrap().push(path);
+                let code = code.load(Ordering::Relaxed);
+                let answer = format!(
+                    "HTTP/1.1 {code} X\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK"
+                );
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        Self { url, asked, status }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+#[test]
+fn a_ping_says_that_all_is_right_once_in_an_interval_and_a_failure_at_once() {
+    let monitor = Monitor::start();
+    let (_sandbox, home) =
+        one_host("ping-file = \"ping\"\nping-service = \"healthchecks\"\nping-interval = \"1h\"\n");
+    home.secret("ping", &monitor.url);
+    for _ in 0..3 {
+        assert_eq!(home.run(&["--once", "-vv"]).code, 0);
+    }
+    assert_eq!(monitor.asked(), ["/ping/t0psecret"]);
+    home.secret("token", "wrong");
+    home.configure(&home.read("config.toml").replace("198.51.100.7", "198.51.100.8"));
+    for _ in 0..2 {
+        let ran = home.run(&["--once", "-vv"]);
+        assert_eq!(ran.code, 77);
+        assert!(!ran.err.contains("t0psecret") && !ran.out.contains("t0psecret"), "{ran:?}");
+    }
+    home.secret("token", "s3cret-of-dev1");
+    once(&home, 0);
+    assert_eq!(monitor.asked(), ["/ping/t0psecret", "/ping/t0psecret/fail", "/ping/t0psecret"]);
+    let state = std::fs::read_dir(home.path("state")).unwrap();
+    for file in state.map(|file| file.unwrap().path()) {
+        assert!(!std::fs::read_to_string(&file).unwrap().contains("t0psecret"), "{file:?}");
+    }
+}
+
+#[test]
+fn a_ping_that_fails_is_warned_of_once_and_when_it_works_again() {
+    let monitor = Monitor::start();
+    let (_sandbox, home) =
+        one_host(&format!("ping = \"{}\"\nping-interval = \"10s\"\n", monitor.url));
+    monitor.status.store(404, Ordering::Relaxed);
+    let config = home.read("config.toml").replace("[daemon]\n", "[daemon]\ninterval = \"10s\"\n");
+    home.configure(&config);
+    let daemon = home.daemon_with(&["-vv"]);
+    daemon.wait_for("ping failed");
+    let begun = Instant::now();
+    while monitor.asked().len() < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{}", daemon.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    monitor.status.store(200, Ordering::Relaxed);
+    while !daemon.log().contains("ping works again") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", daemon.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let log = daemon.log();
+    assert_eq!(log.matches("ping failed").count(), 1, "{log}");
+    assert!(log.contains("its service answers HTTP 404"), "{log}");
+    assert!(!log.contains("t0psecret"), "{log}");
+    assert!(monitor.asked().iter().all(|path| path == "/ping/t0psecret"));
+}
+
+#[test]
+fn a_ping_whose_file_is_wrong_says_so_in_check_and_stops_no_update() {
+    let (_sandbox, home) = one_host("ping-file = \"ping\"\n");
+    let ran = once(&home, 0);
+    assert!(ran.out.contains("updated: IPv4"), "{ran:?}");
+    assert!(ran.err.contains("put the URL of the ping on its first line"), "{ran:?}");
+    home.secret("ping", "http://a.example/t0psecret");
+    let ran = home.run(&["check"]);
+    assert_eq!(ran.code, 78, "{ran:?}");
+    assert!(
+        ran.out.contains("report.ping-file: ") && ran.out.contains("write https://"),
+        "{ran:?}"
+    );
+    assert!(!ran.out.contains("t0psecret"), "{ran:?}");
 }
 
 /// Checks a file of metrics with Prometheus' own program.

@@ -27,6 +27,7 @@ use crate::core::plan::{Host, TakeOver, Use, WhenGone};
 use crate::core::protocol::http::entry::Entry;
 use crate::core::protocol::manners::{Issuer, Manners, Protocol, Removal, SecretKind, Transport};
 use crate::core::provider::{Login, Provider, one_of};
+use crate::core::secret::Secret;
 use crate::core::server::Server;
 use crate::core::source::SourceKind;
 use crate::core::verify::Verify;
@@ -424,17 +425,8 @@ impl Context<'_> {
 
     /// A secret written in the configuration itself; errors do not repeat it.
     fn inline(&self, setting: &Setting<'_>, notes: &mut Notes) -> Option<SecretPlace> {
-        let text = setting.raw_text(notes)?;
-        if let Some(mode) = self.exposed {
-            let chmod = chmod(self.file, mode);
-            let what = format!(
-                "may not stand in a configuration that others can read; run `{chmod}`, or move it into a file and write token-file"
-            );
-            notes.add(setting.at, &setting.name, what);
-        }
-        notes
-            .keep(setting.at, &setting.name, secret::one_line(text.as_bytes()))
-            .map(SecretPlace::Inline)
+        let exposed = (self.file, self.exposed);
+        inline(setting, exposed, "token-file", notes).map(SecretPlace::Inline)
     }
 
     fn path(
@@ -705,6 +697,25 @@ fn ttl(section: &Section<'_>, notes: &mut Notes) -> Option<u32> {
     /// A day: longer is useless for a machine that moves.
     const MOST: usize = 86_400;
     u32::try_from(section.get("ttl")?.number(1, MOST, notes)?).ok()
+}
+
+/// A secret written in the configuration `file` itself, which should have the mode `exposed` if others
+/// may read it; the key `instead` names a file. Errors do not repeat the secret.
+pub(super) fn inline(
+    setting: &Setting<'_>,
+    (file, exposed): (&Path, Option<u32>),
+    instead: &str,
+    notes: &mut Notes,
+) -> Option<Secret> {
+    let text = setting.raw_text(notes)?;
+    if let Some(mode) = exposed {
+        let chmod = chmod(file, mode);
+        let what = format!(
+            "may not stand in a configuration that others can read; run `{chmod}`, or move it into a file and write {instead}"
+        );
+        notes.add(setting.at, &setting.name, what);
+    }
+    notes.keep(setting.at, &setting.name, secret::one_line(text.as_bytes()))
 }
 
 /// Whether only a token with a proof in its receipt may be used; notes a secret that has no receipt.

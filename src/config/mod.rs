@@ -33,7 +33,7 @@ use toml::de::DeTable;
 use self::host::Context;
 use self::problems::Notes;
 pub use self::problems::Problems;
-pub use self::report::Reports;
+pub use self::report::{Ping, Reports, ping_url};
 pub use self::secret::SecretPlace;
 use self::source::Usage;
 use self::table::{Section, SectionKind, Setting};
@@ -307,7 +307,7 @@ fn read_parts(
     let mut top = Section::top(document.get_ref());
     top.check_keys(SectionKind::Top, &mut notes);
     let daemon = daemon(&top, base, &mut notes);
-    let reports = report::read_reports(&top, base, &mut notes);
+    let reports = report::read_reports(&top, (path, base), exposed, &mut notes);
     let sources: Vec<_> = entries(&top, "source", &mut notes)
         .iter_mut()
         .map(|(name, section)| source::read_source(name, section, base, &mut notes))

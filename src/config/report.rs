@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::problems::Notes;
+use super::problems::{Notes, shown_path};
+use super::secret::{self, SecretError, SecretPlace};
 use super::table::{Section, SectionKind};
-use super::value;
+use super::{host, url, value};
 use crate::core::feature::Feature;
+use crate::core::ping::PingService;
+use crate::core::secret::Secret;
 
 /// The reports that the user wants.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,10 +18,42 @@ pub struct Reports {
     pub on_problem: Vec<String>,
     /// How long a host must be deferred until that is reported as a problem.
     pub problem_after: Duration,
+    /// The monitoring service to tell after rounds, if there is one.
+    pub ping: Option<Ping>,
     /// The file to write for Prometheus, if one is wanted.
     pub metrics_file: Option<PathBuf>,
     /// The page to write for people, if one is wanted.
     pub status_page: Option<PathBuf>,
+}
+
+/// A monitoring service that is told that all is right.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ping {
+    /// The place of its URL, which is a secret.
+    pub place: SecretPlace,
+    /// The least time between two pings that say the same.
+    pub interval: Duration,
+    /// The kind of service.
+    pub service: PingService,
+}
+
+/// The URL of a ping at `place`, read now; the error shows nothing of it.
+pub fn ping_url(place: &SecretPlace) -> Result<Secret, String> {
+    let read = secret::read_secret(place).map_err(|error| match error {
+        SecretError::Missing(path) => {
+            format!(
+                "{} does not exist; put the URL of the ping on its first line",
+                shown_path(&path)
+            )
+        }
+        error => error.to_string(),
+    });
+    let read = read?;
+    url::check_ping(read.expose()).map_err(|what| {
+        let holder = place.file().map_or_else(|| "its URL".to_owned(), shown_path);
+        format!("{holder} {what}")
+    })?;
+    Ok(read)
 }
 
 impl Default for Reports {
@@ -26,6 +61,7 @@ impl Default for Reports {
         Self {
             on_problem: Vec::new(),
             problem_after: Duration::from_secs(15 * 60),
+            ping: None,
             metrics_file: None,
             status_page: None,
         }
@@ -45,8 +81,14 @@ impl Reports {
     }
 }
 
-/// Reads `[report]` of the file in `top`; relative paths begin in `base`.
-pub(super) fn read_reports(top: &Section<'_>, base: &Path, notes: &mut Notes) -> Reports {
+/// Reads `[report]` of `file` in `top`; relative paths begin in `base`. `exposed` is the mode that the
+/// file should have, if others may read it.
+pub(super) fn read_reports(
+    top: &Section<'_>,
+    (file, base): (&Path, &Path),
+    exposed: Option<u32>,
+    notes: &mut Notes,
+) -> Reports {
     let mut reports = Reports::default();
     let section = top.get("report").and_then(|setting| setting.section("[report]", notes));
     let Some(mut section) = section else { return reports };
@@ -60,6 +102,7 @@ pub(super) fn read_reports(top: &Section<'_>, base: &Path, notes: &mut Notes) ->
         let what = "means nothing without on-problem; write that as well, or remove this line";
         notes.warn(setting.at, &setting.name, what);
     }
+    reports.ping = ping(&section, (file, base), exposed, notes);
     for (key, slot) in
         [("metrics-file", &mut reports.metrics_file), ("status-page", &mut reports.status_page)]
     {
@@ -79,4 +122,48 @@ pub(super) fn read_reports(top: &Section<'_>, base: &Path, notes: &mut Notes) ->
     }
     reports.problem_after = after.unwrap_or(reports.problem_after);
     reports
+}
+
+/// The settings of the ping.
+fn ping(
+    section: &Section<'_>,
+    (file, base): (&Path, &Path),
+    exposed: Option<u32>,
+    notes: &mut Notes,
+) -> Option<Ping> {
+    let interval =
+        section.parsed("ping-interval", notes, |text| value::duration(text, &value::PING_INTERVAL));
+    let service = section.parsed("ping-service", notes, service);
+    let inline = section.get("ping").and_then(|setting| {
+        let url = host::inline(&setting, (file, exposed), "ping-file", notes)?;
+        let checked = url::check_ping(url.expose());
+        notes.keep(setting.at, &setting.name, checked).map(|()| SecretPlace::Inline(url))
+    });
+    let in_file = section.parsed("ping-file", notes, |text| value::path(text, base));
+    if let (Some(setting), Some(_)) = (section.get("ping-file"), section.get("ping")) {
+        notes.add(setting.at, &setting.name, "names a second URL beside ping; keep one of them");
+    }
+    let place = inline.or(in_file.map(SecretPlace::File));
+    if section.get("ping").or(section.get("ping-file")).is_none() {
+        for setting in ["ping-interval", "ping-service"].iter().filter_map(|key| section.get(key)) {
+            let what = "means nothing without ping-file; write that as well, or remove this line";
+            notes.warn(setting.at, &setting.name, what);
+        }
+    }
+    let interval = interval.unwrap_or(Ping::INTERVAL);
+    Some(Ping { place: place?, interval, service: service.unwrap_or_default() })
+}
+
+impl Ping {
+    /// The interval unless the configuration has another.
+    pub const INTERVAL: Duration = Duration::from_secs(5 * 60);
+}
+
+/// The kind of service that `text` names.
+fn service(text: &str) -> Result<PingService, String> {
+    let all = PingService::ALL;
+    let words = PingService::ALL.map(PingService::word).join(", ");
+    all.into_iter()
+        .find(|service| service.word() == text)
+        .ok_or_else(|| format!("is no kind of service; write one of: {words}"))
 }

@@ -178,7 +178,16 @@ const RESOLVER: Keys = Keys {
 const PROVIDER: Keys = Keys { known: ProviderKey::WORDS, foreign: &[("url", "update-url")] };
 
 const REPORT: Keys = Keys {
-    known: &["metrics-file", "on-problem", "problem-after", "status-page"],
+    known: &[
+        "metrics-file",
+        "on-problem",
+        "ping",
+        "ping-file",
+        "ping-interval",
+        "ping-service",
+        "problem-after",
+        "status-page",
+    ],
     foreign: &[
         ("html", "status-page"),
         ("on-error", "on-problem"),

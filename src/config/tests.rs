@@ -8,6 +8,7 @@ use super::*;
 use crate::core::address::prefix::Suffix;
 use crate::core::built_in;
 use crate::core::feature::Feature;
+use crate::core::ping::PingService;
 #[cfg(feature = "full")]
 use crate::core::plan::TakeOver;
 use crate::core::plan::{Use, WhenGone};
@@ -167,9 +168,12 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
         on_problem: shown.reports.on_problem.clone(),
         metrics_file: shown.reports.metrics_file.clone(),
         status_page: shown.reports.status_page.clone(),
+        ping: shown.reports.ping.clone(),
         ..Reports::default()
     };
     assert_eq!(shown.reports, reports);
+    let ping = shown.reports.ping.as_ref().unwrap();
+    assert_eq!((ping.interval, ping.service), (Ping::INTERVAL, PingService::default()));
     let provider =
         |name: &str| shown.providers.iter().find(|provider| provider.name == name).unwrap().clone();
     let (all, plain) = (provider("everything"), provider("my-service"));
@@ -1046,6 +1050,33 @@ fn reports_are_read_and_their_mistakes_are_told() {
     check_one(&report("on-problem = [\"\"]"), "names no program");
     check_one(&report("on-problem = [\"x\"]\nproblem-after = \"soon\""), "is not a duration");
     check_one(&format!("{GOOD}on-problem = [\"x\"]\n"), "it belongs into [report]");
+}
+
+#[test]
+fn a_ping_has_a_url_that_nobody_else_can_read() {
+    let report = |lines: &str| format!("[report]\n{lines}\n{GOOD}");
+    let ping = config(&report("ping-file = \"p\"\nping-service = \"healthchecks\"")).reports.ping;
+    let place = SecretPlace::File("/etc/homing/p".into());
+    let service = PingService::Healthchecks;
+    assert_eq!(ping, Some(Ping { place, interval: Ping::INTERVAL, service }));
+    for url in ["https://a.example/x?y=1", "http://127.0.0.1:3001/x", "http://192.168.1.2/push/x"] {
+        let text = report(&format!("ping = \"{url}\"\nping-interval = \"10m\""));
+        assert_eq!(config(&text).reports.ping.unwrap().interval, Duration::from_secs(600));
+        let exposed = read_as(&text, false).unwrap_err().to_string();
+        assert!(exposed.contains("write ping-file") && !exposed.contains(url), "{exposed}");
+    }
+    check_one(&report("ping = \"http://a.example/t0psecret\""), "write https://");
+    check_one(&report("ping = \"t0psecret\""), "is not a web address");
+    for wrong in ["http://a.example/t0psecret", "t0psecret"] {
+        assert!(!problems(&report(&format!("ping = \"{wrong}\""))).concat().contains("t0psecret"));
+    }
+    let two = report("ping = \"https://a.example/\"\nping-file = \"p\"");
+    check_one(&two, "report.ping-file: names a second URL beside ping");
+    let unknown = report("ping-file = \"p\"\nping-service = \"healthcheck\"");
+    check_one(&unknown, "write one of: cronitor, healthchecks, uptime-kuma, url");
+    check_one(&report("ping-file = \"p\"\nping-interval = \"1s\""), "the shortest is 10s");
+    let alone = config(&report("ping-service = \"cronitor\""));
+    assert!(alone.warnings[0].contains("means nothing without ping-file"), "{alone:?}");
 }
 
 #[test]

@@ -57,6 +57,17 @@ pub(super) fn check_web(text: &str) -> Result<(), &'static str> {
     Err("could be forged on its way; write https:// (http:// is for this machine alone)")
 }
 
+/// Checks `text` as a URL that is itself the secret, such as a ping's; the error is the problem.
+///
+/// `https://` is always allowed, `http://` on this machine and to a literal private address.
+pub(super) fn check_ping(text: &str) -> Result<(), &'static str> {
+    let parts = parts(text)?;
+    if parts.is_tls || is_loopback(parts.host) || is_private(parts.host) {
+        return Ok(());
+    }
+    Err("would be read by others on its way; write https://")
+}
+
 /// Checks `query` as fixed parameters of every request; the error is the problem.
 pub(super) fn check_query(query: &str) -> Result<(), &'static str> {
     const SECRET: [&str; 11] = [

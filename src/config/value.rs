@@ -49,6 +49,10 @@ pub(super) const GONE_AFTER: Bounds = Bounds {
     example: "1h",
 };
 
+/// The bounds of the interval of pings: monitoring services count in minutes.
+pub(super) const PING_INTERVAL: Bounds =
+    Bounds { least: Duration::from_secs(10), most: DAY, example: "5m" };
+
 /// The bounds of the time for which a host must be deferred until that is a problem.
 pub(super) const PROBLEM_AFTER: Bounds =
     Bounds { least: Duration::ZERO, most: Duration::from_secs(30 * 24 * 60 * 60), example: "15m" };

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::config::secret::credentials_directory;
-use crate::config::{Config, HostConfig, SecretPlace, SourceRef};
+use crate::config::{Config, HostConfig, SecretPlace, SourceRef, ping_url};
 use crate::core::address::Family;
 use crate::core::address::echo::{self, Echo};
 use crate::core::confinement::{Needs, Ports};
@@ -72,6 +72,12 @@ pub fn of(config: &Config, state_dir: &Path) -> Needs {
     if asks_others {
         let others = Family::BOTH.into_iter().flat_map(echo::third_parties);
         others.for_each(|echo| gathered.echo(&echo));
+    }
+    if let Some(ping) = &config.reports.ping {
+        ping.place.file().into_iter().for_each(|path| gathered.add_file(path));
+        // A file that is not there yet will probably name a server at the usual port.
+        let url = ping_url(&ping.place).ok();
+        gathered.url(url.as_ref().map_or("https://example.com", |url| url.expose()));
     }
     for (_, path) in config.reports.files() {
         let directory = gathered.directory(path);

@@ -21,6 +21,7 @@ pub mod outcome;
 pub mod pace;
 pub mod pairs;
 mod phrases;
+pub mod ping;
 pub mod plan;
 pub mod problem;
 pub mod protocol;

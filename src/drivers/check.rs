@@ -8,7 +8,7 @@ use super::{Setup, engine, out, show};
 use crate::config::problems::shown_path;
 use crate::config::secret::{self, SecretPlace, for_shell};
 use crate::config::service;
-use crate::config::{Config, HostConfig};
+use crate::config::{Config, HostConfig, ping_url};
 use crate::confine;
 use crate::core::exit::Exit;
 use crate::core::round::{HostReport, Occasion};
@@ -117,6 +117,8 @@ fn obstacles(config: &Config, state_dir: &Path) -> Vec<String> {
             .as_deref()
             .and_then(|path| missing_directory(&format!("{name}: path"), path)));
     }
+    let ping = config.reports.ping.as_ref().and_then(|ping| ping_url(&ping.place).err());
+    add(ping.map(|problem| format!("report.ping-file: {problem}")));
     for (key, path) in config.reports.files() {
         add(missing_directory(&format!("report.{key}"), path));
     }

@@ -11,7 +11,9 @@ use super::{Setup, engine, err, out, show};
 use crate::cli::Once;
 use crate::confine::Confinement;
 use crate::core::exit::Exit;
+use crate::core::ping::Pinged;
 use crate::core::round::{Occasion, Report};
+use crate::os::clock::{parse_rfc3339, rfc3339};
 use crate::round::Engine;
 use crate::state::{self, StateAccess};
 
@@ -20,6 +22,9 @@ const WARNED: &str = "homing.warned";
 
 /// The file with the reports that failed in the last run.
 const TROUBLES: &str = "homing.troubles";
+
+/// The file with the last ping of a run, which is only there if there are pings.
+const PINGED: &str = "homing.pinged";
 
 /// Runs one round.
 pub async fn run(setup: Setup, options: Once) -> Exit {
@@ -84,7 +89,11 @@ async fn report_events(engine: &mut Engine, state_dir: &Path) {
     if engine.report().storage_problem.is_some() {
         engine.take_events();
     }
+    reporter.pinged = state::said(state_dir, PINGED).and_then(|text| pinged_in(&text));
     reporter.begin(engine);
+    if let Some(pinged) = reporter.pinged {
+        state::is_said(state_dir, PINGED, &in_words(pinged));
+    }
     let mut stop = Stop::listen();
     tokio::select! {
         () = engine.waiting.during("waiting for the reports", reporter.finish()) => {}
@@ -118,5 +127,31 @@ fn tell(report: &Report, everything: bool) {
         report.hosts.iter().flat_map(|host| show::host(host, everything)).collect();
     if !lines.is_empty() {
         show::seen(report).iter().chain(&lines).for_each(|line| out(line));
+    }
+}
+
+/// A ping as the state directory has it: `right 2027-01-15T08:00:00.000Z`.
+fn in_words(Pinged { at, was_right }: Pinged) -> String {
+    format!("{} {}", if was_right { "right" } else { "wrong" }, rfc3339(at))
+}
+
+/// The ping in such a text.
+fn pinged_in(text: &str) -> Option<Pinged> {
+    let (word, at) = text.trim().split_once(' ')?;
+    Some(Pinged { at: parse_rfc3339(at)?, was_right: word == "right" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::time::Timestamp;
+
+    #[test]
+    fn a_ping_is_read_as_it_was_written() {
+        for was_right in [true, false] {
+            let pinged = Pinged { at: Timestamp::from_millis(1_800_000_000_001), was_right };
+            assert_eq!(pinged_in(&in_words(pinged)), Some(pinged));
+        }
+        assert_eq!(pinged_in("right now"), None);
     }
 }

@@ -114,6 +114,12 @@ pub fn is_news(dir: &Path, holder: &Holder) -> bool {
     matches!(holder, Holder::Once { pid: None }) || !is_said(dir, TOLD, &holder.to_string())
 }
 
+/// What was said last, according to the file `name` in `dir`.
+pub fn said(dir: &Path, name: &str) -> Option<String> {
+    let _hand = of_state();
+    disk::read_text(&dir.join(name), MOST).ok().flatten()
+}
+
 /// Whether `text` was said before, according to the file `name` in `dir`; notes it as said.
 pub fn is_said(dir: &Path, name: &str, text: &str) -> bool {
     let _hand = of_state();

@@ -13,6 +13,7 @@
 //! | `homing.told`                       | the holder of the lock that `--once` has reported |
 //! | `homing.wrong`                      | the problem of the configuration, as reported     |
 //! | `homing.warned`, `homing.troubles`  | what the last `--once` warned of                  |
+//! | `homing.pinged`                     | the last ping of a `--once`                       |
 
 mod form;
 mod history;
@@ -32,7 +33,7 @@ use ring::hmac;
 
 pub use self::history::{Recorded, line, read as recorded};
 pub use self::lock::{
-    Holder, forget_said, is_new_wrong, is_news, is_said, right_again, running_daemon,
+    Holder, forget_said, is_new_wrong, is_news, is_said, right_again, running_daemon, said,
 };
 
 use crate::core::exit::Exit;

@@ -49,7 +49,8 @@ BEGIN {
 	keys("host", "written", "path")
 	keys("host", "program", "on-change")
 
-	keys("report", "text", "problem-after")
+	keys("report", "text", "ping ping-interval ping-service problem-after")
+	keys("report", "file", "ping-file")
 	keys("report", "program", "on-problem")
 	keys("report", "written", "metrics-file status-page")
 

@@ -10,6 +10,7 @@ mod metrics;
 mod on_problem;
 #[cfg(feature = "pages")]
 mod page;
+mod ping;
 mod troubles;
 #[cfg(feature = "pages")]
 mod view;
@@ -25,6 +26,7 @@ use self::files::Files;
 use self::troubles::Troubles;
 use crate::config::Config;
 use crate::core::memory::Key;
+use crate::core::ping::Pinged;
 use crate::core::round::Event;
 use crate::round::Engine;
 
@@ -35,6 +37,8 @@ const AT_ONCE: usize = 4;
 enum Done {
     /// The program for a host.
     Program(Key, Result<(), String>),
+    /// The ping.
+    Ping(Result<(), String>),
     /// A file, by its setting; the error comes with the fix.
     File(&'static str, Result<(), (String, String)>),
 }
@@ -46,6 +50,9 @@ pub struct Reporter {
     waiting: VecDeque<(Rc<Config>, Event)>,
     /// The hosts whose program runs; a host has one at a time.
     running: Vec<Key>,
+    /// The last ping.
+    pub pinged: Option<Pinged>,
+    is_pinging: bool,
     files: Files,
     /// The settings of the files that are being written.
     writing: Vec<&'static str>,
@@ -59,6 +66,8 @@ impl Reporter {
             troubles: Troubles::new(is_logging),
             waiting: VecDeque::new(),
             running: Vec::new(),
+            pinged: None,
+            is_pinging: false,
             files: Files::default(),
             writing: Vec::new(),
             under_way: FuturesUnordered::new(),
@@ -74,7 +83,18 @@ impl Reporter {
             self.note_history(recorded);
         }
         self.start();
+        self.ping(engine);
         self.write_files(engine);
+    }
+
+    /// Sends the ping that is due after the round of `engine`, if one is.
+    fn ping(&mut self, engine: &Engine) {
+        if self.is_pinging {
+            return;
+        }
+        let Some(next) = ping::next(engine, self.pinged) else { return };
+        (self.is_pinging, self.pinged) = (true, Some(next.pinged));
+        self.under_way.push(Box::pin(async move { Done::Ping(next.send().await) }));
     }
 
     /// Begins to write the files about the hosts, if they are due.
@@ -115,6 +135,14 @@ impl Reporter {
                 self.running.retain(|running| *running != key);
                 self.troubles.note("on-problem", "run the on-problem program by hand", result);
                 self.start();
+            }
+            Some(Done::Ping(result)) => {
+                self.is_pinging = false;
+                let problem = result.as_ref().err().map_or("", String::as_str);
+                // What is wrong with its file comes with its own fix.
+                let (problem, fix) = problem.split_once("; ").unwrap_or((problem, ping::FIX));
+                let (problem, fix) = (problem.to_owned(), fix.to_owned());
+                self.troubles.note("ping", &fix, result.map_err(|_| problem));
             }
             Some(Done::File(topic, result)) => {
                 self.writing.retain(|writing| *writing != topic);

@@ -30,6 +30,7 @@ return baseclass.extend({
 			token_credential: 'systemd alone hands such over'
 		},
 		report: {
+			ping: 'a secret; it belongs into a file',
 			metrics_file: 'the full build alone writes it',
 			status_page: 'the full build alone writes it; the overview shows the same'
 		}
@@ -180,7 +181,10 @@ return baseclass.extend({
 		option('on_problem', 'program', 'main', _('Run at a problem'),
 			_('A program and its arguments, one in each line; there is no shell. It runs once when a host has a problem and once when it is right again, as the user homing.'),
 			{ placeholder: '/usr/libexec/tell' }),
-		option('problem_after', 'text', 'main', _('After'), _('How long a host must have waited for that; a rejected one is a problem at once.'), { initial: '15m' })
+		option('problem_after', 'text', 'main', _('After'), _('How long a host must have waited for that; a rejected one is a problem at once.'), { initial: '15m' }),
+		option('ping_file', 'file', 'main', _('File of the ping'), _('A file with nothing but the URL of a monitoring service, which is asked after each round in which all hosts are right.'), { placeholder: '/etc/homing/ping' }),
+		option('ping_service', 'text', 'main', _('Kind of service'), null, { initial: 'url', values: [ 'cronitor', 'healthchecks', 'uptime-kuma', 'url' ] }),
+		option('ping_interval', 'text', 'main', _('At most every'), null, { initial: '5m' })
 	],
 
 	resolver: [
