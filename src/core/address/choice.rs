@@ -170,14 +170,14 @@ pub fn choose(
     preferences: Preferences,
     set_now: Option<&Addresses>,
 ) -> Choice {
-    let ranked = || {
-        let own = addresses.iter().filter(|candidate| Family::of(candidate.address) == family);
-        own.map(|candidate| {
-            let rank = Rank::of(candidate, preferences, set_now);
-            (candidate, rank, excluded(candidate, preferences))
-        })
-    };
-    let usable = || ranked().filter(|(_, _, excluded)| excluded.is_none()).map(|(_, rank, _)| rank);
+    let own = addresses.iter().filter(|candidate| Family::of(candidate.address) == family);
+    let ranked = own.map(|candidate| {
+        let rank = Rank::of(candidate, preferences, set_now);
+        (candidate, rank, excluded(candidate, preferences))
+    });
+    let ranked: Vec<_> = ranked.collect();
+    let usable =
+        || ranked.iter().filter(|(_, _, excluded)| excluded.is_none()).map(|(_, rank, _)| *rank);
     let next = |last: &Rank| usable().filter(|r| r > last && r.class() == last.class()).min();
     let mut last = usable().min();
     let mut room = preferences.count.get() - usize::from(last.is_some());
@@ -188,16 +188,16 @@ pub fn choose(
         last = Some(rank);
         room -= 1;
     }
-    let awaits_verdict = ranked().any(|(_, rank, excluded)| {
-        let wins = |last: Rank| rank < last || room > 0 && rank.class() == last.class();
-        excluded == Some(Reason::Tentative) && last.is_none_or(wins)
+    let awaits_verdict = ranked.iter().any(|(_, rank, excluded)| {
+        let wins = |last: Rank| *rank < last || room > 0 && rank.class() == last.class();
+        *excluded == Some(Reason::Tentative) && last.is_none_or(wins)
     });
     let judge = |(candidate, rank, excluded): (&KernelAddress, Rank, Option<Reason>)| {
         let last = last.filter(|last| rank > *last);
         let reason = excluded.or_else(|| Some(rank.behind(&last?, candidate)));
         (candidate.clone(), reason.map_or(AddressVerdict::Chosen, AddressVerdict::PassedOver))
     };
-    let judged: Vec<_> = ranked().map(judge).collect();
+    let judged: Vec<_> = ranked.into_iter().map(judge).collect();
     let chosen = judged.iter().filter(|(_, verdict)| *verdict == AddressVerdict::Chosen);
     let chosen = Addresses::new(chosen.map(|(candidate, _)| candidate.address));
     Choice { chosen, judged, awaits_verdict }
