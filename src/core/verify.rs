@@ -261,6 +261,9 @@ fn joined(texts: impl Iterator<Item = String>) -> String {
 /// | behind, foreign | –  | after a fault of the provider's: wrong, and a change is made |
 /// | behind  | no               | wrong, and the update is sent again  |
 /// | others  | –                | wrong                                |
+///
+/// Where the servers were right before the update and hold now neither what it set nor what was set
+/// before, somebody else has changed the record since: the next check between updates may put it right.
 pub fn note_update(
     entry: &mut Entry,
     verdict: VerifyVerdict,
@@ -272,6 +275,8 @@ pub fn note_update(
         std::mem::take(&mut entry.half_done) && matches!(verdict, VerifyVerdict::Differs { .. });
     let before = entry.verified.take();
     let put_right = before.as_ref().and_then(|before| before.put_right);
+    let is_foreign = matches!(verdict, VerifyVerdict::Differs { is_behind: false, .. });
+    let has_drifted = is_foreign && before.as_ref().is_some_and(|before| before.was_right);
     let same = before.filter(|_| !changed);
     let repeated = same.as_ref().is_some_and(|same| same.repeated);
     let was_right = same.is_some_and(|same| same.was_right);
@@ -289,7 +294,8 @@ pub fn note_update(
     } else {
         (is_behind && !repeated).then_some(Again::Unverified)
     };
-    let (was_right, repeated) = (was_right || some_are_right, repeated || is_behind);
+    let was_right = was_right || some_are_right || has_drifted;
+    let repeated = repeated || is_behind;
     let (at, returned) = (now, false);
     let verified = Verification { at, finding, again, repeated, was_right, put_right, returned };
     entry.verified = Some(Box::new(verified));
@@ -648,6 +654,16 @@ mod tests {
         assert_eq!(look(&mut entry, right(), true, 6), Some("over"));
         assert_eq!(look(&mut entry, foreign(), true, 7), Some(truce));
         assert_eq!(look(&mut entry, foreign(), true, 27), Some("put right"));
+    }
+
+    #[test]
+    fn a_drift_that_an_update_of_the_other_family_finds_is_put_right() {
+        let mut entry = Entry::default();
+        note_update(&mut entry, right(), Duration::ZERO, true, at(0));
+        note_update(&mut entry, foreign(), Duration::ZERO, true, at(1));
+        assert_eq!(look(&mut entry, foreign(), true, 2), Some("put right"));
+        note_update(&mut entry, foreign(), Duration::ZERO, false, at(2));
+        assert_eq!(look(&mut entry, foreign(), true, 99), None, "it was no use");
     }
 
     #[test]
