@@ -337,10 +337,14 @@ impl Round {
         self.report.hook_problems.extend(result.err().map(|problem| (key, problem)));
     }
 
-    /// Runs the program of a host, for which `before` was set.
+    /// Runs the program of a host, for which `before` was set. What changed while an earlier call ran may
+    /// have changed back.
     fn run_hook(&mut self, subject: Subject, before: PerFamily<Option<Addresses>>) {
         let key = subject.host.key.clone();
         let now = self.memory.entry(&key).map(Entry::addresses).unwrap_or_default();
+        if now == before {
+            return;
+        }
         self.send(Out::Hook(key), Task::Hook { subject, now, before });
     }
 
@@ -469,10 +473,18 @@ impl Round {
             all.iter().any(|outcome| matches!(outcome, Outcome::Updated | Outcome::Unchanged));
         self.report.has_refusal |=
             all.iter().any(|outcome| matches!(outcome, Outcome::Rejected(_)));
+        // A list of requests may be refused at its second host, after a fault at the first.
+        let deferred = |(_, outcome): &(&usize, &Outcome)| matches!(outcome, Outcome::Deferred(_));
+        let unasked = request.hosts.iter().zip(all).filter(deferred).map(|(&place, _)| place);
+        let unasked: Vec<usize> = unasked.filter(|_| refusal.is_some()).collect();
         self.settle_all(request, verdict, now, spread);
         let company = Company { subject, identity, own: &request.hosts };
         if let Some(refusal) = refusal {
             self.park(&company, &refusal, now, spread);
+            let outcome = Outcome::Rejected(refusal);
+            for place in unasked {
+                self.settle(place, &PerFamily::default(), &outcome, now, spread);
+            }
         }
         if is_success {
             self.end_waits(&company, now);

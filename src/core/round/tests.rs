@@ -248,6 +248,45 @@ fn an_address_that_is_back_before_it_could_be_replaced_leaves_nothing_undone() {
 }
 
 #[test]
+fn no_program_is_told_of_a_change_that_was_changed_back_while_it_ran() {
+    let mut rounds = Rounds::new();
+    rounds.hosts.truncate(1);
+    let first = rounds.look("198.18.0.1", 0);
+    let program = rounds.heard(&first[0], updated(), 1);
+    assert_eq!(told(&program), ["program of a.example"]);
+    for (address, seconds) in [("198.18.0.2", 2), ("198.18.0.1", 4)] {
+        let update = rounds.look(address, seconds);
+        assert_eq!(told(&rounds.heard(&update[0], updated(), seconds + 1)), [""; 0]);
+    }
+    assert_eq!(told(&rounds.heard(&program[0], Answer::Hook(Ok(())), 9)), [""; 0]);
+    assert!(rounds.round.is_over());
+}
+
+#[test]
+fn a_credential_that_is_refused_in_a_list_is_not_tried_for_those_that_failed_before() {
+    let mut rounds = Rounds::new();
+    let mut provider = crate::core::provider::Provider::clone(&rounds.hosts[0].0.provider);
+    provider.batch = 2;
+    let provider = Rc::new(provider);
+    for (at, (subject, access)) in rounds.hosts.iter_mut().enumerate() {
+        let mut host = Host::clone(&subject.host);
+        host.key.provider = "one".into();
+        (subject.host, subject.provider) = (Rc::new(host), Rc::clone(&provider));
+        (subject.server, subject.place, subject.at) = ("one".into(), "one".into(), at);
+        access.identity = Fingerprint(7);
+    }
+    let first = rounds.look("198.18.0.1", 0);
+    assert_eq!(first.len(), 1);
+    let failed = Outcome::deferred(Fault::Server, "500");
+    let refused = Outcome::rejected(super::super::outcome::Rejection::Credential, "401");
+    let answer = Answer::Update(Verdict::Each(vec![failed, refused]));
+    assert!(rounds.heard(&first[0], answer, 1).is_empty());
+    assert!(rounds.look("198.18.0.1", 4000).is_empty(), "neither is asked about again");
+    let entry = rounds.round.memory.entry(&rounds.hosts[0].0.host.key).unwrap();
+    assert!(entry.families.v4.sent.is_some(), "what the provider holds is not known");
+}
+
+#[test]
 fn what_cannot_be_saved_is_not_sent() {
     let mut rounds = Rounds::new();
     rounds.disk.is_full = true;
