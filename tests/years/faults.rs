@@ -32,6 +32,8 @@ pub enum Kind {
     DeadPrefixes,
     /// Nothing can be saved.
     DiskFull,
+    /// Somebody else changes a record whose servers are asked.
+    Drifts,
     /// A service outside tells a wrong address.
     EchoesLie,
     /// Some services outside do not answer.
@@ -75,8 +77,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All kinds.
-    pub const ALL: [Self; 27] = [
+    /// All kinds; a new one comes last, so that the others keep their chance.
+    pub const ALL: [Self; 28] = [
         Self::Addresses,
         Self::Busy,
         Self::ClockJumps,
@@ -104,6 +106,7 @@ impl Kind {
         Self::Suspends,
         Self::Upstream,
         Self::Vpn,
+        Self::Drifts,
     ];
 
     /// The mean time between two of a kind, and the shortest and the longest time that one lasts.
@@ -128,6 +131,7 @@ impl Kind {
             Self::EchoesLie => (10 * HOUR, MINUTE, 8 * HOUR),
             Self::EchoesSilent => (10 * HOUR, MINUTE, 5 * HOUR),
             Self::Credentials => (30 * HOUR, 10 * MINUTE, 12 * HOUR),
+            Self::Drifts => (60 * HOUR, 0, 0),
             Self::Rights => (50 * HOUR, 10 * MINUTE, 6 * HOUR),
             Self::Neighbours => (18 * HOUR, 10 * MINUTE, 6 * HOUR),
             Self::Busy | Self::Pages => (14 * HOUR, SECOND, 2 * HOUR),

@@ -11,7 +11,7 @@ use homing::core::outcome::Outcome;
 use homing::core::plan::{Seen, Wish};
 
 use super::providers::Change;
-use super::{HOUR, MINUTE, Millis, SECOND};
+use super::{DAY, HOUR, MINUTE, Millis, SECOND};
 
 /// How long set addresses must be away so that they may be sent once more, with some margin.
 const AWAY: Millis = 9 * MINUTE;
@@ -35,6 +35,14 @@ pub struct Figures {
     pub throttled: u64,
     /// Answers that refused a credential.
     pub refused: u64,
+    /// Programs that were told of a change.
+    pub programs: u64,
+    /// Checks of tokens.
+    pub checks: u64,
+    /// Records that somebody else changed.
+    pub drifts: u64,
+    /// Runs from cron.
+    pub runs: u64,
     /// Faults, by kind.
     pub faults: BTreeMap<String, u64>,
     /// The longest time after the last fault of a cycle until everything was right, in milliseconds,
@@ -53,6 +61,10 @@ impl Figures {
         self.starts += other.starts;
         self.throttled += other.throttled;
         self.refused += other.refused;
+        self.programs += other.programs;
+        self.checks += other.checks;
+        self.drifts += other.drifts;
+        self.runs += other.runs;
         self.slowest = self.slowest.max(other.slowest);
         for (kind, count) in other.faults {
             *self.faults.entry(kind).or_default() += count;
@@ -73,6 +85,14 @@ struct HostLog {
     away: PerFamily<Option<Millis>>,
     /// Whether it is found again after a long absence.
     returned: PerFamily<bool>,
+    /// The family whose record somebody else changed last.
+    drifted: Option<Family>,
+    /// The families that may be sent again because of that: the host is put right as a whole.
+    to_be_put_right: PerFamily<bool>,
+    /// Whether the process has seen that the servers hold what was confirmed last.
+    servers_are_right: bool,
+    /// What its program was last told, if the next call has to begin there.
+    told: Option<PerFamily<Option<Addresses>>>,
 }
 
 /// The journal.
@@ -87,8 +107,14 @@ pub struct Journal {
     gone: PerFamily<Option<Millis>>,
     /// The secrets whose refusal was heard.
     refused: BTreeSet<String>,
+    /// The secrets that a provider has accepted.
+    accepted: BTreeSet<String>,
+    /// When the rights of each secret were last checked.
+    checked: BTreeMap<String, Millis>,
     /// Until when the zones of a provider are to be left alone.
     pauses: BTreeMap<String, Millis>,
+    /// The last things that happened, where somebody wants to know.
+    pub last: Option<VecDeque<String>>,
     /// The last moment at which the machine's clocks were wrong, or changed.
     pub clock_trouble: Option<Millis>,
     /// The last moment at which a state was lost.
@@ -96,6 +122,17 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// Keeps what happened, if somebody wants to know.
+    pub fn tell(&mut self, now: Millis, what: impl FnOnce() -> String) {
+        const KEPT: usize = 60;
+        if let Some(last) = &mut self.last {
+            last.push_back(format!("{} s: {}", now / SECOND, what()));
+            if last.len() > KEPT {
+                last.pop_front();
+            }
+        }
+    }
+
     /// Notes the addresses that the machine has from now on.
     pub fn note_addresses(&mut self, now: Millis, addresses: BTreeSet<IpAddr>) {
         for family in Family::BOTH {
@@ -164,6 +201,7 @@ impl Journal {
                 log.confirmed[family].as_ref() != Some(addresses)
                     || log.doubt[family]
                     || log.returned[family]
+                    || log.to_be_put_right[family]
                     || refresh.is_some_and(|period| age >= period)
             }
         };
@@ -197,9 +235,13 @@ impl Journal {
             };
             match outcome {
                 Outcome::Updated | Outcome::Unchanged => {
+                    // Another address of the other family does not put the record right.
+                    let is_same = log.confirmed[family] == content;
+                    log.to_be_put_right[family] &= !is_same && log.drifted != Some(family);
                     (log.confirmed[family], log.confirmed_at[family]) = (content, wall);
                     (log.doubt[family], log.away[family]) = (false, None);
                     log.returned[family] = false;
+                    log.servers_are_right = false;
                 }
                 Outcome::Deferred(deferral) => log.doubt[family] |= deferral.fault.leaves_doubt(),
                 Outcome::Rejected(_) => {}
@@ -211,6 +253,70 @@ impl Journal {
     pub fn heard_refusal(&mut self, secret: &str) {
         self.figures.refused += 1;
         self.refused.insert(secret.to_owned());
+    }
+
+    /// Notes that the process heard that a secret is accepted.
+    pub fn heard_success(&mut self, secret: &str) {
+        self.accepted.insert(secret.to_owned());
+    }
+
+    /// Judges a check of the rights of a secret.
+    pub fn checks(&mut self, secret: &str, now: Millis) -> Result<(), String> {
+        self.figures.checks += 1;
+        if !self.accepted.contains(secret) {
+            return Err(format!("(h) {secret} is checked before its first success"));
+        }
+        match self.checked.insert(secret.to_owned(), now) {
+            Some(before) if now - before < DAY - MINUTE => {
+                let hours = (now - before) / HOUR;
+                Err(format!("(h) {secret} is checked again after {hours} hours"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Judges a program that is run for a host: `before` was set and `now` is.
+    pub fn program(
+        &mut self,
+        host: &str,
+        (before, now): (PerFamily<Option<Addresses>>, PerFamily<Option<Addresses>>),
+    ) -> Result<(), String> {
+        self.figures.programs += 1;
+        if before == now {
+            return Err(format!("(g) the program of {host} is run although {now:?} stays"));
+        }
+        let log = self.hosts.entry(host.to_owned()).or_default();
+        match log.told.replace(now) {
+            Some(told) if told != before => Err(format!(
+                "(g) the program of {host} was told of {told:?} and is told now that it was {before:?}"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the program of a host was last told, if that has to be what is set.
+    pub fn told(&self, host: &str) -> Option<&PerFamily<Option<Addresses>>> {
+        self.hosts.get(host)?.told.as_ref()
+    }
+
+    /// Notes that the process saw that the servers hold what is set.
+    pub fn servers_are_right(&mut self, host: &str) {
+        self.hosts.entry(host.to_owned()).or_default().servers_are_right = true;
+    }
+
+    /// What is set for a host and may be changed by somebody else, so that it has to be put right.
+    pub fn may_drift(&self, host: &str, family: Family) -> Option<&Addresses> {
+        let log = self.hosts.get(host)?;
+        let is_known = log.servers_are_right && !log.doubt[family];
+        log.confirmed[family].as_ref().filter(|_| is_known)
+    }
+
+    /// Notes that somebody else changed a record of a host.
+    pub fn drifted(&mut self, host: &str, family: Family) {
+        self.figures.drifts += 1;
+        let log = self.hosts.entry(host.to_owned()).or_default();
+        log.drifted = Some(family);
+        log.to_be_put_right = PerFamily { v4: true, v6: true };
     }
 
     /// Notes that the process heard that it shall leave a zone alone for `wait`.
@@ -246,7 +352,10 @@ impl Journal {
         if before.is_empty() || !after.is_empty() {
             return Ok(());
         }
-        let is_gone = self.gone[*family].is_some_and(|since| now - since >= HOUR);
+        // Runs from cron have no clock but that on the wall.
+        let by_clock = |since| self.figures.runs > 0 && self.clock_trouble >= Some(since);
+        let gone = self.gone[*family];
+        let is_gone = gone.is_some_and(|since| now - since >= HOUR || by_clock(since));
         if removes && is_gone {
             return Ok(());
         }
@@ -264,6 +373,9 @@ impl Journal {
         for host in hosts {
             self.hosts.entry(host.clone()).or_default().doubt = PerFamily { v4: true, v6: true };
         }
+        // Its programs ended with it, and a check may have.
+        self.hosts.values_mut().for_each(|log| log.told = None);
+        self.checked.clear();
         if unsaved {
             self.forget();
         }
@@ -278,7 +390,9 @@ impl Journal {
     fn forget(&mut self) {
         for log in self.hosts.values_mut() {
             log.doubt = PerFamily { v4: true, v6: true };
+            (log.told, log.servers_are_right) = (None, false);
         }
+        self.checked.clear();
         self.refused.clear();
         self.pauses.clear();
     }
@@ -288,6 +402,7 @@ impl Journal {
     /// `wall` is what the wall clock shows now, if it is set.
     pub fn note_clock(&mut self, now: Millis, wall: Option<u64>) {
         self.clock_trouble = Some(now);
+        self.checked.clear();
         self.pauses.clear();
         for log in self.hosts.values_mut() {
             for family in Family::BOTH {

@@ -119,7 +119,12 @@ impl Kernel {
 
     /// The addresses that could be published.
     pub fn addresses(&self, steady: Millis) -> Vec<IpAddr> {
-        self.listed(steady).into_iter().map(|listed| listed.address.address).collect()
+        let mut addresses: Vec<IpAddr> = self.v4.map(IpAddr::V4).into_iter().collect();
+        addresses.extend(self.tunnel.then_some(IN_TUNNEL));
+        for prefix in self.prefixes.iter().filter(|prefix| prefix.is_valid(steady)) {
+            addresses.extend([prefix.address(), prefix.temporary(steady / DAY)]);
+        }
+        addresses
     }
 
     fn listed(&self, steady: Millis) -> Vec<Listed> {

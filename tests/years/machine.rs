@@ -4,8 +4,11 @@
 //! a copy of the shell's (`src/round/mod.rs`).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
+use homing::core::address::Family;
+use homing::core::name::Hostname;
 use homing::core::outcome::{Fault, Outcome, Silence};
 use homing::core::plan::{Details, Request};
 use homing::core::protocol::step::{Ask, Heard, Moment, Step};
@@ -13,7 +16,7 @@ use homing::core::protocol::talk::{Job, Talk, ZoneJob, ZoneTalk};
 use homing::core::protocol::{
     Answer as HttpAnswer, Authorization, Credential, HttpRequest, Verdict, desec,
 };
-use homing::core::round::{Answer, Round, Subject};
+use homing::core::round::{Answer, Round, Subject, VerifyCase};
 
 use homing::os::clock::Clock;
 use homing::round::{Begun, Waiting};
@@ -54,8 +57,10 @@ pub struct Process {
     pub looked: Millis,
     /// By the steady clock.
     pub unsaved_since: Option<Millis>,
-    /// What is under way, by the number of its errand.
+    /// The conversations under way, by the number of their errand.
     pub errands: BTreeMap<u64, Conversation>,
+    /// What else is under way, by the same.
+    pub chores: BTreeMap<u64, Chore>,
     pub signals: VecDeque<Signal>,
     pub kernel_told: bool,
     pub secrets_told: bool,
@@ -66,14 +71,36 @@ pub struct Process {
 
 impl Process {
     pub fn is_idle(&self) -> bool {
-        self.errands.is_empty()
+        self.errands.is_empty() && self.chores.is_empty()
+    }
+
+    /// Whether an update of `host` is under way.
+    pub fn is_asking(&self, host: &Hostname) -> bool {
+        self.errands.values().any(|conversation| match &conversation.topic {
+            Topic::Update(request) => request.updates.iter().any(|update| update.host == *host),
+            Topic::Greet(_) | Topic::Zone(_) => false,
+        })
+    }
+
+    /// When what was learnt is to be saved, by the steady clock.
+    pub fn save_by(&self) -> Option<Millis> {
+        self.unsaved_since.map(|since| since + SAVE_LAG)
     }
 
     /// When what was learnt is to be saved and reported, by the steady clock.
     pub fn report_by(&self) -> Option<Millis> {
-        let save_by = self.unsaved_since.map(|since| since + SAVE_LAG);
-        save_by.into_iter().chain(self.waiting.report_by().map(millis)).min()
+        self.save_by().into_iter().chain(self.waiting.report_by().map(millis)).min()
     }
+}
+
+/// What is under way and no conversation with a provider.
+pub enum Chore {
+    /// A check of the rights of that secret.
+    Check(String),
+    /// A question to the zones' servers.
+    Look(Vec<VerifyCase>),
+    /// The program of a host.
+    Program,
 }
 
 /// What an errand is about.
@@ -82,6 +109,28 @@ pub enum Topic {
     Greet(String),
     Update(Request),
     Zone(Details),
+}
+
+/// The hosts of an update, or what else it is.
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Greet(_) => f.write_str("greeting"),
+            Self::Zone(_) => f.write_str("question for a zone"),
+            Self::Update(request) => {
+                f.write_str("update of")?;
+                let mut updates = request.updates.iter();
+                updates.try_for_each(|update| {
+                    let to = |family: Family| {
+                        let content =
+                            update.wishes[family].content().map(|it| it.map(ToString::to_string));
+                        content.map_or("-".to_owned(), |it| it.unwrap_or("nothing".to_owned()))
+                    };
+                    write!(f, " {} ({}, {})", update.host, to(Family::V4), to(Family::V6))
+                })
+            }
+        }
+    }
 }
 
 /// A conversation with a provider. The talk is made anew from its answers for each step, because it

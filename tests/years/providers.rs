@@ -60,6 +60,9 @@ pub trait Service {
     /// What the records of `host` hold.
     fn records(&self, host: &str) -> Records;
 
+    /// Lets somebody else put `address` in place of the addresses of its family.
+    fn change_by_others(&mut self, host: &str, address: IpAddr, now: Millis);
+
     /// Makes `new` the secret in place of `old`, which is refused from now on.
     fn replace_secret(&mut self, old: &str, new: &str);
 

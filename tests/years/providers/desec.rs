@@ -4,6 +4,7 @@
 //! whatever the token; a refused request counts against the account's day alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use homing::core::address::Family;
 use homing::core::protocol::{Answer, Authorization, HttpRequest, Method};
@@ -43,6 +44,11 @@ impl Desec {
             reads: [Window::new(10, SECOND), Window::new(50, MINUTE)],
             last: None,
         }
+    }
+
+    /// Whether it accepts a token.
+    pub fn knows(&self, token: &str) -> bool {
+        self.tokens.contains_key(token)
     }
 
     /// Lets another machine of the account use up what the zones of `number` have left.
@@ -154,6 +160,11 @@ impl Service for Desec {
 
     fn records(&self, host: &str) -> Records {
         self.records.get(host).cloned().unwrap_or_default()
+    }
+
+    fn change_by_others(&mut self, host: &str, address: IpAddr, _now: Millis) {
+        let records = self.records.entry(host.to_owned()).or_default();
+        records[Family::of(address)] = BTreeSet::from([address]);
     }
 
     fn replace_secret(&mut self, old: &str, new: &str) {

@@ -2,6 +2,7 @@
 //! is abuse.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use homing::core::address::Family;
 use homing::core::protocol::{Authorization, HttpRequest};
@@ -100,6 +101,11 @@ impl Service for Dyndns2 {
 
     fn records(&self, host: &str) -> Records {
         self.records.get(host).cloned().unwrap_or_default()
+    }
+
+    fn change_by_others(&mut self, host: &str, address: IpAddr, _now: Millis) {
+        let records = self.records.entry(host.to_owned()).or_default();
+        records[Family::of(address)] = BTreeSet::from([address]);
     }
 
     fn replace_secret(&mut self, _old: &str, new: &str) {

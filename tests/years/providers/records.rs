@@ -14,7 +14,7 @@ use crate::years::{Millis, SECOND};
 /// How long a list may lag behind what was written.
 const LAG: Millis = 4 * SECOND;
 
-/// How many records of one name and type are allowed.
+/// The zone's id.
 const ZONE_ID: &str = "023e105f4ecef8ad9ca31a8372d0c353";
 
 #[derive(Clone, Debug)]
@@ -170,6 +170,14 @@ impl Service for RecordApi {
             held[Family::of(record.address)].insert(record.address);
         }
         held
+    }
+
+    fn change_by_others(&mut self, host: &str, address: IpAddr, now: Millis) {
+        self.earlier.push_back((now, self.records.clone()));
+        let family = Family::of(address);
+        let is_it =
+            |record: &&mut Record| record.name == host && Family::of(record.address) == family;
+        self.records.iter_mut().filter(is_it).for_each(|record| record.address = address);
     }
 
     fn replace_secret(&mut self, _old: &str, new: &str) {
