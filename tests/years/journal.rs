@@ -235,9 +235,10 @@ impl Journal {
             };
             match outcome {
                 Outcome::Updated | Outcome::Unchanged => {
-                    // Another address of the other family does not put the record right.
-                    let is_same = log.confirmed[family] == content;
-                    log.to_be_put_right[family] &= !is_same && log.drifted != Some(family);
+                    // Only the family itself puts the record right.
+                    if log.drifted.is_none_or(|drifted| drifted == family) {
+                        (log.drifted, log.to_be_put_right[family]) = (None, false);
+                    }
                     (log.confirmed[family], log.confirmed_at[family]) = (content, wall);
                     (log.doubt[family], log.away[family]) = (false, None);
                     log.returned[family] = false;

@@ -473,16 +473,17 @@ impl Round {
             all.iter().any(|outcome| matches!(outcome, Outcome::Updated | Outcome::Unchanged));
         self.report.has_refusal |=
             all.iter().any(|outcome| matches!(outcome, Outcome::Rejected(_)));
-        // A list of requests may be refused at its second host, after a fault at the first.
-        let deferred = |(_, outcome): &(&usize, &Outcome)| matches!(outcome, Outcome::Deferred(_));
-        let unasked = request.hosts.iter().zip(all).filter(deferred).map(|(&place, _)| place);
-        let unasked: Vec<usize> = unasked.filter(|_| refusal.is_some()).collect();
+        // The requests for a list may be refused at its second host, after a success or a fault at the
+        // first, which uses the same credential.
+        let each = request.hosts.iter().zip(all);
+        let others = each.filter(|(_, outcome)| outcome.credential_refusal().is_none());
+        let others: Vec<usize> = others.map(|(&place, _)| place).collect();
         self.settle_all(request, verdict, now, spread);
         let company = Company { subject, identity, own: &request.hosts };
         if let Some(refusal) = refusal {
             self.park(&company, &refusal, now, spread);
             let outcome = Outcome::Rejected(refusal);
-            for place in unasked {
+            for place in others {
                 self.settle(place, &PerFamily::default(), &outcome, now, spread);
             }
         }
