@@ -126,7 +126,7 @@ impl World {
                     left / SECOND % 60
                 );
                 let last = self.journal.last.into_iter().flatten();
-                let last: String = last.map(|line| format!("\n    {line}")).collect();
+                let last = last.fold(String::new(), |told, line| told + "\n    " + &line);
                 return Err((format!("day {} at {time}: {what}{last}", now / DAY), now / DAY));
             }
         }

@@ -177,7 +177,7 @@ impl World {
         let at = usize::try_from(choice / 2).unwrap_or_default() % hosts.len();
         let Key { host, provider } = &hosts[at];
         let is_asked = self.process.as_ref().is_some_and(|process| process.is_asking(host));
-        let (family, address) = if choice % 2 == 0 {
+        let (family, address) = if choice.is_multiple_of(2) {
             (Family::V4, IpAddr::from([203, 0, 114, 66]))
         } else {
             (Family::V6, IpAddr::from([0x2a00, 0x1450, 0xbad, 0, 0, 0, 0, 66]))
