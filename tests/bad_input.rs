@@ -196,16 +196,16 @@ fn an_unknown_key_is_told_with_the_nearest_known_one() {
     for (lines, words) in [
         (
             &*host(DEV1, "refesh = \"20d\""),
-            "host[1].refesh: is not a setting of [[host]]; did you mean refresh?",
+            "host[1].refesh is not a setting of [[host]]; did you mean refresh?",
         ),
         (&host(DEV1, "token_file = \"token\""), "did you mean token-file?"),
         (
             provider,
-            "provider.other.sever: is not a setting of [provider.NAME]; did you mean server?",
+            "provider.other.sever is not a setting of [provider.NAME]; did you mean server?",
         ),
-        (source, "source.wan.interfce: is not a setting of [source.NAME]; did you mean interface?"),
-        (daemon, "daemon.intervall: is not a setting of [daemon]; did you mean interval?"),
-        ("[hosts]\n", "hosts: is not a section of the configuration; did you mean host?"),
+        (source, "source.wan.interfce is not a setting of [source.NAME]; did you mean interface?"),
+        (daemon, "daemon.intervall is not a setting of [daemon]; did you mean interval?"),
+        ("[hosts]\n", "hosts is not a section of the configuration; did you mean host?"),
     ] {
         refused_hosts(&format!("{lines}{}", host(DEV2, "")), &["config.toml:", words]);
     }
@@ -214,15 +214,15 @@ fn an_unknown_key_is_told_with_the_nearest_known_one() {
 #[test]
 fn what_is_not_toml_is_told_in_plain_words() {
     for (old, new, words) in [
-        ("\"dev1.dyn.example.com\"", "dev1.dyn.example.com", "must stand in double quotes"),
-        ("\"dev1.dyn.example.com\"", "“dev1.dyn.example.com”", "must stand in double quotes"),
+        ("\"dev1.dyn.example.com\"", "dev1.dyn.example.com", "needs double quotes"),
+        ("\"dev1.dyn.example.com\"", "“dev1.dyn.example.com”", "needs double quotes"),
         ("dyn.example.com\"", "dyn.example.com", "a text has no closing quote"),
-        ("name =", "name:", "a setting reads: key = value"),
+        ("name =", "name:", "expected: key = value"),
         ("[[host]]", "[host]", "write [[host]], with two brackets on each side"),
         ("[[host]]", "[[host]", "a bracket is opened here and not closed"),
         ("\"dev1.dyn.example.com\"", "[\"dev1.dyn.example.com\"", "config.toml:1"),
-        ("\"token\"", "\"C:\\homing\"", "a backslash in double quotes must be written twice"),
-        ("provider =", "name = \"x.example\"\nprovider =", "stands above already; keep one"),
+        ("\"token\"", "\"C:\\homing\"", "write a backslash twice within double quotes"),
+        ("provider =", "name = \"x.example\"\nprovider =", "appears twice; keep one"),
     ] {
         let scene = Scene::new(&host(DEV1, ""));
         scene.reconfigure(old, new);
@@ -250,7 +250,7 @@ fn one_name_twice_at_one_provider_is_told_with_both_lines() {
         let lines = text.lines().enumerate().filter(|(_, line)| line.starts_with("name"));
         let lines: Vec<usize> = lines.map(|(place, _)| place + 1).collect();
         let place = format!("config.toml:{}: host[2].name: ", lines[1]);
-        let other = format!("at sandbox stands on line {} already; remove one", lines[0]);
+        let other = format!("at sandbox is already configured on line {}; remove one", lines[0]);
         refused(&scene, &[&place, &other]);
     }
 }
@@ -266,15 +266,15 @@ fn one_name_at_two_providers_is_no_mistake() {
 #[test]
 fn what_is_no_host_name_is_told() {
     for (name, words) in [
-        ("sl@sh.example.com", "'@' may not stand in it"),
+        ("sl@sh.example.com", "'@' is not allowed"),
         ("-dash.example.com", "begins or ends with a hyphen"),
         ("a..example.com", "a part between the dots is empty"),
         ("192.0.2.1", "is an address, not a host name"),
-        ("https://dev1.example.com/", "may not stand in it"),
-        ("*.*.example.com", "'*' may not stand in it"),
+        ("https://dev1.example.com/", "is not allowed"),
+        ("*.*.example.com", "'*' is not allowed"),
         ("", "is empty"),
-        ("two words.example.com", "' ' may not stand in it"),
-        ("xn--99999999999.example.com", "no valid internationalised name"),
+        ("two words.example.com", "' ' is not allowed"),
+        ("xn--99999999999.example.com", "not a valid internationalised name"),
         (&format!("{}.example.com", "a".repeat(64)), "longer than 63 characters"),
         (&"abcdefg.".repeat(40), "longer than 253 characters"),
     ] {
@@ -335,7 +335,7 @@ fn plain_http_to_a_public_address_is_refused() {
     for server in ["http://8.8.8.8/", "http://dyndns.example.org/"] {
         let provider = format!("[provider.open]\nprotocol = \"dyndns2\"\nserver = \"{server}\"\n");
         let hosts = provider.clone() + &host(DEV1, "");
-        let words = "would send the credential where others can read it; write https://";
+        let words = "would send the credential unencrypted; write https://";
         refused_hosts(&hosts, &["provider.open.server", words]);
         refused_hosts(&hosts.replace("server =", "plain-http = true\nserver ="), &[words]);
         let source = format!("[source.echo]\nweb = \"{server}\"\n");
@@ -389,7 +389,7 @@ fn a_secret_in_a_configuration_that_others_can_read_is_refused() {
         scene.check_run(&["check"], 0, 0, &[]);
         let text = scene.home.read("config.toml");
         scene.home.write("config.toml", &text, 0o644);
-        let place = format!("host[1].{key}: may not stand in a configuration that others can read");
+        let place = format!("host[1].{key} is a secret in a file that others can read");
         refused(&scene, &["config.toml:", &place, "run `chmod 6", "token-file"]);
     }
 }
@@ -400,7 +400,7 @@ fn an_inline_secret_that_is_none_is_not_repeated() {
     refused_hosts(&with("s3cret\\nof-dev1"), &["host[1].token", "line break", "on one line"]);
     refused_hosts(&with(""), &["host[1].token", "empty"]);
     let two = host(DEV1, "token = \"s3cret\"\npassword-file = \"token\"");
-    refused_hosts(&two, &["names a second secret", "keep one of them"]);
+    refused_hosts(&two, &["is a second secret", "keep one of them"]);
     let path = host(DEV1, "token-env = \"s3cret-of-dev1\"");
     refused_hosts(&path, &["is not the name of an environment variable"]);
 }
@@ -458,9 +458,12 @@ fn a_secret_file_without_a_secret_is_told() {
     };
     check_secret(with(b""), &["is empty; put the provider's token"]);
     check_secret(with(b" \n\n"), &["is empty; put the provider's token"]);
-    check_secret(with(b"s3cret\nof-dev1\n"), &["holds a line break; put the secret"]);
-    check_secret(with(b"s3cret-\xff\n"), &["is not UTF-8 text; put nothing but the secret in it"]);
-    check_secret(with(b"s3cret\x1b[0m\n"), &["holds a control character; write the secret anew"]);
+    check_secret(with(b"s3cret\nof-dev1\n"), &["contains a line break; put only the secret"]);
+    check_secret(with(b"s3cret-\xff\n"), &["is not UTF-8 text; put only the secret in it"]);
+    check_secret(
+        with(b"s3cret\x1b[0m\n"),
+        &["contains a control character; enter the secret again"],
+    );
     check_secret(with(&[b'a'; 10_000]), &["is larger than 4 KiB"]);
 }
 
@@ -552,8 +555,8 @@ fn a_file_or_command_that_tells_nothing_is_named() {
         ("file = \"words\"", &["words holds \"not an address\" on its first line"]),
         ("command = [\"/nonexistent/tell\"]", &["/nonexistent/tell cannot be run", "no such file"]),
         ("command = [\"sh\", \"-c\", \"exit 3\"]", &["sh failed", "3"]),
-        ("command = [\"sh\", \"-c\", \"echo 2001:db8::1\"]", &["which is no IPv4 address"]),
-        ("command = [\"true\"]", &["true prints nothing on its first line"]),
+        ("command = [\"sh\", \"-c\", \"echo 2001:db8::1\"]", &["which is not an IPv4 address"]),
+        ("command = [\"true\"]", &["true printed nothing on its first line"]),
     ] {
         let source = format!("[source.told]\n{kind}\nallow-private = true\n");
         let scene = Scene::new(&(source + &host(DEV1, "ipv4 = \"told\"\nipv6 = \"off\"")));
@@ -597,11 +600,11 @@ fn a_web_service_that_says_more_or_less_than_an_address_is_not_believed() {
     );
     unbelieved(
         |c| reply(c, "200 OK", "192.0.2.1\n192.0.2.2\n"),
-        &["says \"192.0.2.1 192.0.2.2\", which is no address"],
+        &["says \"192.0.2.1 192.0.2.2\", which is not an address"],
     );
-    unbelieved(|c| reply(c, "200 OK", "2001:db8::1"), &["which is no IPv4 address"]);
+    unbelieved(|c| reply(c, "200 OK", "2001:db8::1"), &["which is not an IPv4 address"]);
     unbelieved(|c| reply(c, "200 OK", "::ffff:192.0.2.1"), &["an IPv4 address in IPv6 form"]);
-    unbelieved(|c| reply(c, "200 OK", "192.0.2.1 s"), &["which is no address"]);
+    unbelieved(|c| reply(c, "200 OK", "192.0.2.1 s"), &["which is not an address"]);
     unbelieved(|c| reply(c, "200 OK", ""), &["answers HTTP 200 with an empty body"]);
 }
 
@@ -652,7 +655,7 @@ fn a_web_service_that_never_ends_is_cut_off() {
             c.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n192.0.2.1")?;
             Err(ErrorKind::Other.into())
         },
-        &["cut its answer off"],
+        &["sent an incomplete answer"],
     );
 }
 
@@ -690,7 +693,7 @@ fn not_understood(what: &str, script: Scripted, words: &[&str]) {
 
 #[test]
 fn a_provider_that_answers_other_than_it_should_is_never_a_success() {
-    let doubt = "could not confirm: the answer is unintelligible";
+    let doubt = "could not confirm: unexpected answer; the update may or may not have worked";
     let text = |body: &str| Scripted::answer(Answer::text(200, body));
     not_understood("empty", text(""), &[doubt, "empty body"]);
     not_understood("huge", text(&"good ".repeat(100_000)), &[doubt, "more than 65536 bytes"]);
@@ -714,7 +717,7 @@ fn an_answer_that_is_cut_off_is_a_doubt() {
     }
     let long = Answer::text(200, "good").with("Content-Length", "100");
     let cut = Scripted::answer(long).delivered(Delivery::Cut(10_000));
-    not_understood("body", cut, &[doubt, "cut its answer off"]);
+    not_understood("body", cut, &[doubt, "sent an incomplete answer"]);
     let slow = Scripted::genuine().after(Duration::from_millis(300)).delivered(Delivery::Cut(0));
     not_understood("slow", slow, &[doubt]);
 }
@@ -785,7 +788,7 @@ fn a_provider_without_a_good_certificate_is_told_why_and_gets_no_request() {
             let home = Home::new(&config(protocol, &entry, &host(DEV1, login)));
             home.secret("token", "s3cret-of-dev1");
             let ran = home.once();
-            judge(&home, &ran, 75, &[DEV1, "deferred, no trustworthy connection", &place, "fix: "]);
+            judge(&home, &ran, 75, &[DEV1, "deferred, no trusted connection", &place, "fix: "]);
             judge(&home, &ran, 75, words);
             assert_eq!(home.run(&["status"]).code, 75);
         }
@@ -931,7 +934,7 @@ fn a_state_of_a_later_version_is_refused_and_left_as_it_is() {
     for newer in [newer.as_str(), "{\"version\":99,\"something\":\"else\"}"] {
         scene.home.write("state/state.json", newer, 0o600);
         scene.reconfigure("198.51.100.", "198.51.100.1");
-        let words = ["from a later version of Homing", "; install that version again, or move "];
+        let words = ["of a later version of Homing", "; install that version again, or move "];
         for arguments in [&["--once"][..], &["status"], &[]] {
             scene.check_run(arguments, 75, 0, &words);
         }
@@ -1185,7 +1188,7 @@ fn a_wildcard_in_a_hosts_file_is_refused() {
 fn a_foreign_line_with_the_same_name_is_told_when_something_is_written_and_by_check() {
     let home = in_file("box.lan", "hosts");
     home.write("hosts", "10.0.0.1 box.lan\n", 0o600);
-    let words = ["hosts:1 names the host as well", "remove that line"];
+    let words = ["hosts:1 also has the host", "remove that line"];
     judge(&home, &home.run(&["check"]), 0, &words);
     judge(&home, &home.once(), 0, &words);
     assert!(home.read("hosts").starts_with("10.0.0.1 box.lan\n"));
@@ -1283,8 +1286,8 @@ fn check_hints_at_what_is_hardly_a_secret_and_refuses_nothing() {
     let home = Home::new(&config("http://127.0.0.1:9"));
     for (secret, hint) in [
         ("\"s3cret-of-dev1\"", "hint: what is in "),
-        ("Token s3cret", "begins with a word that is no part of it"),
-        ("YOUR_TOKEN", "looks like an example's placeholder"),
+        ("Token s3cret", "begins with a word that is not part of it"),
+        ("YOUR_TOKEN", "looks like a placeholder from an example"),
         ("6be0a87c-0d9a-4228-a3c5-ed5d33f4a807", "looks like a token's id"),
         ("s3cret+of", "holds a character that no token of this provider has"),
         ("s3cret-of-dev1", ""),
@@ -1352,7 +1355,7 @@ fn a_list_that_cannot_be_read_is_never_an_empty_one() {
     let away = r#"{"rows":[],"next":"https://elsewhere.example/records"}"#;
     unread(Answer::json(200, away), &["list: its next page is on another server"]);
     let circle = r#"{"rows":[],"next":"/api/v1/dyndns/update?type=A"}"#;
-    unread(Answer::json(200, circle), &["list: its pages lead back to one that was read"]);
+    unread(Answer::json(200, circle), &["list: its pages form a circle"]);
 }
 
 #[test]

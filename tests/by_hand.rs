@@ -140,7 +140,7 @@ fn check_programs(file: (u32, u32, u32), directory: u32, expect: &str) {
     let path = home.path("config.toml");
     let ran = home.run(&["check"]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    let told = format!("who can change {}, and not as root", path.display());
+    let told = format!("can change {}", path.display());
     assert_eq!(ran.out.contains(&told), expect != "0\n0\n", "{ran:?}");
     assert_eq!(said("source"), expect, "{ran:?}");
     let ran = home.once();
@@ -179,7 +179,7 @@ fn check_by_root_judges_files_as_the_service_reads_them() {
     };
     give(&config, SERVICE);
     home.secret("secret", "s3cret");
-    let cannot = "cannot be read by nobody, who runs Homing; run `chown nobody";
+    let cannot = "cannot be read by nobody, as whom Homing runs; run `chown nobody";
     let ran = check(78, &format!("left out: {shown} {cannot} {shown}`"));
     assert!(!ran.out.contains("would send"), "{ran:?}");
     home.write("secret", "s3cret\n", 0o644);

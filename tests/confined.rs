@@ -89,7 +89,7 @@ fn a_confined_daemon_does_all_of_its_work() {
     }
     let (sandbox, home) = set_up();
     let daemon = home.daemon();
-    daemon.wait_for("confined landlock=");
+    daemon.wait_for("running in a sandbox landlock=");
     wait_for_address(&sandbox, &daemon, "198.51.100.1");
     assert!(home.read("state/state.json").contains("198.51.100.1"));
 
@@ -128,7 +128,7 @@ fn a_run_of_once_is_confined_as_well() {
     let (sandbox, home) = set_up();
     let ran = home.run(&["--once", "-v"]);
     assert_eq!(ran.code, 0, "{ran:#?}");
-    assert!(ran.err.contains("confined landlock="), "{}", ran.err);
+    assert!(ran.err.contains("running in a sandbox landlock="), "{}", ran.err);
     assert_eq!(sandbox.records(HOST, "A"), ["198.51.100.1"]);
     let ran = home.once();
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:#?}");
@@ -182,7 +182,7 @@ fn files_elsewhere_are_neither_read_nor_written_nor_run() {
         refused(Command::new("/bin/true").status());
         refused(Command::new("/bin/sh").args(["-c", "true"]).status());
     });
-    assert!(fs::read(elsewhere.path("token")).is_ok(), "the other threads are not confined");
+    assert!(fs::read(elsewhere.path("token")).is_ok(), "the other threads are no sandbox");
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_reload_that_needs_another_directory_keeps_the_old_configuration() {
     let old = home.read("config.toml");
     home.configure(&config(&sandbox, forbidden.to_str().unwrap()));
     daemon.signal(Signal::HUP);
-    daemon.wait_for("restart needed: Landlock leaves Homing less");
+    daemon.wait_for("restart needed: the Landlock sandbox does not allow");
     let directory = fs::canonicalize(elsewhere.path("")).unwrap();
     daemon.wait_for(&format!("lacking=\"reads {}\"", directory.display()));
     assert!(!daemon.log().contains("configuration read again"), "{}", daemon.log());
@@ -267,7 +267,10 @@ fn a_link_that_leads_elsewhere_after_the_start_is_told_in_words() {
         symlink(elsewhere.path(name), home.path(name)).unwrap();
     }
     daemon.signal(Signal::USR1);
-    daemon.wait_for("restart needed: Landlock keeps Homing to what it needed at its start");
+    daemon.wait_for(
+        "restart needed: the Landlock sandbox allows only what Homing needed at its \
+        start",
+    );
     let directory = fs::canonicalize(elsewhere.path("")).unwrap();
     daemon.wait_for(&format!("lacking=\"reads {}\" fix=\"restart Homing\"", directory.display()));
     daemon.wait_for("Permission denied");
@@ -301,7 +304,7 @@ fn a_directory_that_was_made_anew_is_told_in_words() {
     fs::create_dir(home.path("keys")).unwrap();
     fs::copy(home.path("old/token"), home.path("keys/token")).unwrap();
     daemon.signal(Signal::USR1);
-    daemon.wait_for("restart needed: Landlock keeps Homing");
+    daemon.wait_for("restart needed: the Landlock sandbox allows only");
     daemon.wait_for("/keys\" fix=\"restart Homing\"");
     // A reload cannot mend that, and is not refused for it; only what it would add is a reason.
     let old = settled.read("config.toml");
@@ -311,7 +314,7 @@ fn a_directory_that_was_made_anew_is_told_in_words() {
     daemon.signal(Signal::HUP);
     let directory = fs::canonicalize(elsewhere.path("")).unwrap();
     let lacking = format!("lacking=\"reads {}\"", directory.display());
-    daemon.wait_for("restart needed: Landlock leaves Homing less");
+    daemon.wait_for("restart needed: the Landlock sandbox does not allow");
     daemon.wait_for(&lacking);
     assert!(!daemon.log().contains("configuration read again"), "{}", daemon.log());
     replace(&settled, "config.toml", &old);
@@ -358,15 +361,15 @@ fn what_comes_after_the_start_is_read() {
             home.configure(&config(&sandbox, file.to_str().unwrap()));
             let wide = if is_there { "media/late" } else { "media" };
             let told = format!(
-                "everything below {0}/{wide} may be read, because there is nothing in \
-                 {0}/media/late/deep yet",
+                "the sandbox may read everything below {0}/{wide}, because \
+                    {0}/media/late/deep does not exist yet",
                 real.display()
             );
             let checked = home.run(&["check"]);
             assert!(checked.out.contains(&told), "{checked:#?}");
             let daemon = home.daemon();
             daemon.wait_for(&told);
-            daemon.wait_for("address not seen");
+            daemon.wait_for("no address found");
             fs::create_dir_all(&late).unwrap();
             if is_mounted {
                 mount(&late);
@@ -379,7 +382,7 @@ fn what_comes_after_the_start_is_read() {
             daemon.wait_for("updated");
             drop(daemon);
             let checked = home.run(&["check"]);
-            assert!(!checked.out.contains("there is nothing in"), "{checked:#?}");
+            assert!(!checked.out.contains("does not exist yet"), "{checked:#?}");
             if is_mounted {
                 assert!(Command::new("umount").arg(&late).status().unwrap().success());
             }
@@ -415,18 +418,18 @@ fn a_user_program_is_not_confined_and_neither_is_what_it_belongs_to() {
                    [[host]]\nname = \"b.example\"\nprovider = \"hosts-file\"\npath = \"hosts\"\n\
                    ipv4 = \"run\"\nipv6 = \"off\"\n";
     for (more, why) in [
-        (command, "the source run runs a command, which would be confined as well"),
+        (command, "the command of the source run would be limited, too"),
         (
             "on-change = [\"/bin/true\"]\n",
-            "the on-change program of a.example would be confined as well",
+            "the on-change program of a.example would be limited, too",
         ),
     ] {
         let home = Home::new(&hosts_file(more));
         let checked = home.run(&["check"]);
         assert_eq!(checked.code, 0, "{checked:#?}");
-        assert!(checked.out.contains(&format!("not confined: {why}\n")), "{}", checked.out);
+        assert!(checked.out.contains(&format!("no sandbox: {why}\n")), "{}", checked.out);
         let daemon = home.daemon();
-        daemon.wait_for(&format!("not confined why=\"{why}\""));
+        daemon.wait_for(&format!("no sandbox why=\"{why}\""));
         wait_until("line", || home.read("hosts").contains("example"), || daemon.log());
         assert!(!privileges(&daemon).contains("NoNewPrivs:\t1"), "{}", privileges(&daemon));
         assert!(!daemon.log().contains("on-change failed"), "{}", daemon.log());
@@ -449,7 +452,7 @@ fn under_systemd_the_unit_confines() {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", script, "sh"]).arg(homing.get_program()).args(homing.get_args());
         let ran = home::Ran::from(shell.env_remove("NOTIFY_SOCKET").output().unwrap());
-        let says = ran.out.contains("not confined: systemd confines the service\n");
+        let says = ran.out.contains("no sandbox: systemd sandboxes the service\n");
         assert_eq!(!says, is_confined, "{ran:#?}");
     }
 }
@@ -472,8 +475,8 @@ fn a_supervisor_confines_only_if_it_is_systemd() {
             (UnixDatagram::bind_addr(&address).unwrap(), &without),
         ];
         for (is_systemd, says) in [
-            (false, "confined landlock="),
-            (true, "not confined why=\"systemd confines the service\""),
+            (false, "running in a sandbox landlock="),
+            (true, "no sandbox why=\"systemd sandboxes the service\""),
         ] {
             if is_systemd {
                 fs::create_dir_all("/run/systemd/system").unwrap();
@@ -488,19 +491,19 @@ fn a_supervisor_confines_only_if_it_is_systemd() {
                 let mut bytes = [0; 512];
                 let length = ear.recv(&mut bytes).unwrap();
                 assert!(bytes[..length].starts_with(b"READY=1"), "{}", daemon.log());
-                assert!(!daemon.log().contains("cannot be told"), "{}", daemon.log());
+                assert!(!daemon.log().contains("cannot be notified"), "{}", daemon.log());
                 drop(daemon);
                 ear.set_nonblocking(true).unwrap();
                 while ear.recv(&mut bytes).is_ok() {}
                 ear.set_nonblocking(false).unwrap();
                 let mut check = home.command(&["check"]);
                 let ran = home::Ran::from(check.env("NOTIFY_SOCKET", name).output().unwrap());
-                let says = ran.out.contains("not confined: systemd confines the service\n");
+                let says = ran.out.contains("no sandbox: systemd sandboxes the service\n");
                 assert_eq!(says, is_systemd, "{ran:#?}");
             }
         }
         let alone = home.run(&["check"]);
-        assert!(alone.out.contains("confined unless systemd starts it"), "{alone:#?}");
+        assert!(alone.out.contains("sandbox (unless started by systemd)"), "{alone:#?}");
     });
 }
 
@@ -513,7 +516,7 @@ fn check_says_what_will_hold() {
     let port = sandbox.url().rsplit(':').next().unwrap().to_owned();
     let ran = home.run(&["check"]);
     assert_eq!(ran.code, 0, "{ran:#?}");
-    let line = ran.out.lines().find(|line| line.starts_with("confined")).unwrap();
+    let line = ran.out.lines().find(|line| line.starts_with("sandbox")).unwrap();
     let real = fs::canonicalize(home.path("")).unwrap();
     assert!(line.contains(" (Landlock ABI "), "{line}");
     let path = real.display();
@@ -530,7 +533,8 @@ fn check_says_what_will_hold() {
 
     home.configure(&hosts_file("").replace("\"hosts\"", "\"/etc/homing-test.hosts\""));
     let ran = home.run(&["check"]);
-    let told = "everything below /etc may be written, because a file of the configuration lies in /etc itself";
+    let told = "the sandbox may write everything below /etc, because a configured \
+        file is in /etc itself";
     assert!(ran.out.contains(told), "{}", ran.out);
     home.configure(&format!(
         "[source.router]\ngateway = \"192.0.2.1\"\n\n{}",
@@ -557,12 +561,12 @@ fn older_kernels_give_what_they_have() {
         return skip(test, "needs a C compiler");
     }
     for (version, said) in [
-        ("-1", "not confined why=\"the kernel has no Landlock\""),
-        ("0", "not confined why=\"the kernel's Landlock is turned off\""),
+        ("-1", "no sandbox why=\"the kernel has no Landlock\""),
+        ("0", "no sandbox why=\"the kernel's Landlock is turned off\""),
         ("1", "; connects to any TCP port"),
         ("3", "; connects to any TCP port"),
         ("4", "; connects to TCP ports 53, "),
-        ("99", "confined landlock=99 "),
+        ("99", "running in a sandbox landlock=99 "),
     ] {
         let with = |mut command: Command| {
             command.env("LD_PRELOAD", &library).env("HOMING_TEST_LANDLOCK", version);
@@ -577,14 +581,14 @@ fn older_kernels_give_what_they_have() {
         let checked = home::Ran::from(with(home.command(&["check"])).output().unwrap());
         assert_eq!(checked.code, 0, "{checked:#?}");
         let what = match version.parse::<u32>() {
-            Ok(4..) => format!("confined (Landlock ABI {version}): reads "),
+            Ok(4..) => format!("sandbox (Landlock ABI {version}): reads "),
             Ok(1..) => {
-                format!("confined (Landlock ABI {version}, which cannot limit ports): reads ")
+                format!("sandbox (Landlock ABI {version}, which cannot limit ports): reads ")
             }
-            _ => "not confined: the kernel".to_owned(),
+            _ => "no sandbox: the kernel".to_owned(),
         };
         assert!(
-            checked.out.replace(" unless systemd starts it", "").contains(&what),
+            checked.out.replace(" (unless started by systemd)", "").contains(&what),
             "{checked:#?}"
         );
     }
@@ -643,7 +647,7 @@ fn names_are_looked_up_by_the_resolver_that_is_named_now() {
         let config = home.read("config.toml").replace("file = \"address\"", source);
         home.configure(&config.replace("127.0.0.1", "localhost"));
         let daemon = home.daemon();
-        daemon.wait_for("confined landlock=");
+        daemon.wait_for("running in a sandbox landlock=");
         wait_for_address(&sandbox, &daemon, "198.51.100.21");
         name(second);
         daemon.signal(Signal::USR1);
@@ -680,10 +684,10 @@ fn too_few_descriptors_confine_nobody_rather_than_lock_homing_out() {
         let is_over = |log: &str| log.contains("the round is over") || log.contains("homing: ");
         daemon.wait_until("end of the round", is_over);
         let log = daemon.log();
-        if log.contains("confined landlock=") {
+        if log.contains("running in a sandbox landlock=") {
             confined += 1;
             assert!(!log.contains("ermission denied"), "{descriptors} descriptors: {log}");
-        } else if log.contains("not confined") {
+        } else if log.contains("no sandbox") {
             refused += 1;
         }
     }
@@ -708,7 +712,7 @@ fn a_state_directory_that_was_made_anew_is_told_with_the_fix() {
     fs::create_dir(&state).unwrap();
     replace(&home, "address", "198.51.100.2\n");
     daemon.signal(Signal::USR1);
-    daemon.wait_for("restart needed: Landlock keeps Homing");
+    daemon.wait_for("restart needed: the Landlock sandbox allows only");
     daemon.wait_for(&format!("restart Homing if {} was made anew", state.display()));
     assert!(!daemon.log().contains("sudo -u"), "{}", daemon.log());
     drop(daemon);
@@ -725,7 +729,7 @@ fn a_state_directory_that_was_made_anew_is_told_with_the_fix() {
     fs::create_dir(&state).unwrap();
     replace(&home, "address", "198.51.100.3\n");
     daemon.signal(Signal::USR1);
-    daemon.wait_for("stopping, so that the service manager starts Homing");
+    daemon.wait_for("stopping, so that the service manager restarts Homing");
     assert_eq!(daemon.end().0, 75);
     wait_for_address(&sandbox, &supervised(), "198.51.100.3");
 }

@@ -43,7 +43,7 @@ fn a_line_that_comes_back_is_sent_once_if_its_address_is_another_one() {
         let line = Line::start("");
         line.expect_updates(1);
         ip("link set wan down");
-        line.daemon.wait_for("address not seen");
+        line.daemon.wait_for("no address found");
         line.expect_status(75);
         ip("link set wan up");
         ip("route add default via 8.8.4.1 dev wan");
@@ -92,7 +92,7 @@ fn one_family_is_right(records: [&str; 2]) {
     assert_eq!(line.records(), records.map(|address| vec![address.to_owned()]));
     line.expect_status(0);
     let log = line.daemon.log();
-    assert!(!log.contains("address not seen"), "{log}");
+    assert!(!log.contains("no address found"), "{log}");
     let Line { daemon, home, sandbox } = line;
     drop(daemon);
     let ran = home.once();
@@ -279,7 +279,7 @@ fn an_interface_that_appears_late_is_not_forgotten() {
     in_namespace("an_interface_that_appears_late_is_not_forgotten", || {
         ip("link del wan");
         let line = Line::start(FROM_WAN);
-        line.daemon.wait_for("address not seen");
+        line.daemon.wait_for("no address found");
         line.ask_for_a_round();
         assert_eq!(line.sandbox.requests().len(), 0);
         ip("link add wan type veth peer name isp");
@@ -397,7 +397,7 @@ fn a_primary_address_that_takes_its_secondaries_along_leaves_the_record() {
         line.expect_updates(1);
         ip("addr del 198.51.100.1/24 dev wan");
         assert!(!shown("addr show dev wan").contains("198.51.100."));
-        line.daemon.wait_for("address not seen");
+        line.daemon.wait_for("no address found");
         line.expect_updates(1);
         assert_eq!(line.records()[0], ["198.51.100.1"]);
         ip("addr add 198.51.100.2/24 dev wan");
@@ -417,7 +417,7 @@ fn a_secondary_address_that_becomes_the_primary_is_sent() {
         ip("addr del 198.51.100.1/24 dev wan");
         line.expect_updates(2);
         assert_eq!(line.records()[0], ["198.51.100.2"]);
-        assert!(!line.daemon.log().contains("address not seen"));
+        assert!(!line.daemon.log().contains("no address found"));
     });
 }
 

@@ -24,14 +24,14 @@ fn web(servers: &[&Server], agree: usize) -> String {
 #[track_caller]
 fn expect_silence(line: &Line, reason: &[&str]) {
     let is_told = |log: &str| {
-        let mut lines = log.lines().filter(|line| line.contains("address not seen"));
+        let mut lines = log.lines().filter(|line| line.contains("no address found"));
         lines.any(|line| reason.iter().all(|part| line.contains(part)))
     };
     line.daemon.wait_until(&format!("{reason:?}"), is_told);
     line.ask_for_a_round();
     assert_eq!(line.sandbox.requests().len(), 0);
     line.expect_status(75);
-    let told = line.daemon.log().matches("address not seen").count();
+    let told = line.daemon.log().matches("no address found").count();
     assert_eq!(told, 1, "once, not at every round\n{}", line.daemon.log());
 }
 
@@ -149,7 +149,7 @@ fn out_of_reach(settle: &str) -> Line {
     let server = sandbox.url().replace("0.0.0.0", "10.9.8.7");
     let provider = format!("plain-http = true\nserver = \"{server}\"");
     let line = Line::at(sandbox, settle, &provider, IPV4_FROM_WAN);
-    fail_thrice(&line.daemon, &line.home, "token", "no way leads to");
+    fail_thrice(&line.daemon, &line.home, "token", "no route to");
     ip("addr add 10.9.8.7/32 dev lo");
     line
 }

@@ -209,7 +209,7 @@ fn silence_ends_in_bounded_time() {
     let router = Router::new().on(PCP, |_| Vec::new()).on(SSDP, |_| Vec::new());
     let name = router.address;
     let ran = router.tells(&[
-        &format!("gateway {name} does not tell its address (by PCP it did not answer within"),
+        &format!("gateway {name} does not give its address (by PCP it did not answer within"),
         "; by NAT-PMP it did not answer within 1s 500ms; by UPnP it did not answer within 1s 500ms)",
     ]);
     assert!(ran.out.contains(&format!("source router: gateway {name}\n")), "{ran:?}");
@@ -227,9 +227,11 @@ fn a_gateway_that_refuses_everything_is_told_with_what_it_says() {
         .upnp(LOCATION, |request| {
             if request.starts_with("GET ") { ok(DESCRIPTION) } else { REFUSED.to_owned() }
         });
-    router.tells(&["by PCP it answers with the error 12 (another NAT lies before it); \
-         by NAT-PMP it answers with the error 2 (not authorised, or switched off); \
-         by UPnP it answers with the error 777, \"No WAN here\")"]);
+    router.tells(&[
+        "by PCP it answers with the error 12 (it is behind another NAT); by NAT-PMP it \
+        answers with the error 2 (not authorised, or switched off); by UPnP it answers with the \
+        error 777, \"No WAN here\")",
+    ]);
 }
 
 #[test]
@@ -443,7 +445,7 @@ fn descriptions_and_answers_that_cannot_be_read_are_told() {
     );
     check(
         |request| ok(&if request.starts_with("GET ") { DESCRIPTION.into() } else { soap("::1") }),
-        "by UPnP it says \"::1\", which is no IPv4 address",
+        "by UPnP it returns \"::1\", which is not an IPv4 address",
     );
 }
 
@@ -465,7 +467,10 @@ fn without_a_gateway_of_the_default_route_nobody_is_asked() {
         let home = home("gateway = true");
         let shown = || home.run(&["address"]).out;
         let out = shown();
-        assert!(out.contains("there is no default route for IPv4, so no gateway to ask"), "{out}");
+        assert!(
+            out.contains("there is no IPv4 default route, so there is no gateway to ask"),
+            "{out}"
+        );
         assert!(out.contains("source router: the default gateway\n"), "{out}");
         netns::ip("route add default dev wan");
         let why = "the default route names no IPv4 gateway; write its address in place of true";

@@ -134,7 +134,7 @@ fn a_record_goes_when_its_time_is_over_and_comes_back_with_the_address() {
 
     scene.take("here", "gone");
     let ran = scene.check(75, 1);
-    assert!(ran.out.contains("IPv6 left as it is until it has been gone for 1m"), "{ran:?}");
+    assert!(ran.out.contains("IPv6 unchanged until the address has been gone for 1m"), "{ran:?}");
     scene.check(75, 1);
     backdate(&scene.home);
     for arguments in [&["check"][..], &["--once", "--dry-run"]] {
@@ -334,7 +334,7 @@ fn what_the_kernel_has_no_more_goes_but_not_from_a_daemon_that_has_only_begun() 
         backdate(&scene.home);
 
         let daemon = scene.home.daemon();
-        daemon.wait_for("address gone; the record is removed if it stays so");
+        daemon.wait_for("no address any more; the record will be removed if this lasts");
         thread::sleep(Duration::from_millis(600));
         daemon.signal(home::Signal::TERM);
         let log = daemon.log();
@@ -356,9 +356,9 @@ fn of_a_record_that_was_never_set_nobody_says_that_it_will_be_removed() {
     let host = "[[host]]\nname = \"a.example\"\nprovider = \"hosts-file\"\npath = \"hosts\"\n";
     let home = Home::new(&format!("{GONE}\n{host}ipv4 = \"gone\"\nipv6 = \"gone\"\n{REMOVE}"));
     let daemon = home.daemon();
-    daemon.wait_for("address not seen; the record is left as it is");
+    daemon.wait_for("no address found; the record is unchanged");
     daemon.signal(home::Signal::TERM);
     let log = daemon.log();
     assert_eq!(daemon.end().0, 0);
-    assert!(!log.contains("removed if it stays so"), "{log}");
+    assert!(!log.contains("removed if this lasts"), "{log}");
 }

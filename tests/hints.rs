@@ -86,7 +86,7 @@ fn check_says_where_updates_go_and_warns_of_a_path_that_is_doubled() {
         plain.out.contains("a.example.com: updates to https://dyn.example.net/nic/update\n"),
         "{plain:?}"
     );
-    assert!(!plain.out.contains("has a path already"), "{plain:?}");
+    assert!(!plain.out.contains("has a path, and"), "{plain:?}");
     for path in ["/nic/update", "/api", "/nic/update/"] {
         let doubled = at(&format!("server = \"https://dyn.example.net{path}\""));
         let expect = format!(
@@ -94,13 +94,13 @@ fn check_says_where_updates_go_and_warns_of_a_path_that_is_doubled() {
             path.trim_end_matches('/')
         );
         assert!(doubled.out.contains(&expect), "{doubled:?}");
-        assert!(doubled.out.contains("has a path already"), "{doubled:?}");
+        assert!(doubled.out.contains("has a path, and"), "{doubled:?}");
         assert_eq!(doubled.code, 0, "{doubled:?}");
     }
     for line in
         ["server = \"https://dyn.example.net/\"", "update-url = \"https://dyn.example.net/x\""]
     {
-        assert!(!at(line).out.contains("has a path already"), "{line}");
+        assert!(!at(line).out.contains("has a path, and"), "{line}");
     }
 }
 
@@ -163,10 +163,7 @@ fn the_table_of_providers_has_groups_and_the_users_own() {
     home.write("config.toml", "[[host]]\nnome = \"a\"\n", 0o600);
     let ran = home.run(&["providers"]);
     let told: String = ran.out.lines().collect::<Vec<_>>().join(" ");
-    assert!(
-        ran.code == 0 && told.contains("`homing check` tells what is wrong with it"),
-        "{ran:?}"
-    );
+    assert!(ran.code == 0 && told.contains("`homing check` shows what is wrong"), "{ran:?}");
 }
 
 #[test]
@@ -205,17 +202,17 @@ fn a_wrong_value_is_answered_with_what_was_meant() {
         (
             "\"a.example.com\"",
             "\"a.example.com, b.example.com\"",
-            "write each of several in quotes of its own: name = [\"a.example.com\", \"b.example.com\"]",
+            "for several names, quote each one: name = [\"a.example.com\", \"b.example.com\"]",
         ),
         (
             "\"a.example.com\"",
             "\"a.example.com b.example.com\"",
-            "write each of several in quotes of its own",
+            "for several names, quote each one",
         ),
         (
             "\"a.example.com\"",
             "\"https://a.example.com/\"",
-            "write the name alone, without https://",
+            "write only the name, without https://",
         ),
         (
             "static = \"198.51.100.7\"\nallow-private = true",

@@ -211,7 +211,7 @@ async fn a_server_that_stays_silent_before_tls_stands_is_unreachable() {
     let url = format!("https://{place}/");
     let limits = Limits { connect: Duration::from_millis(50), ..PATIENT };
     let error = Clients::with_limits(true, limits).send(&request(&url), None).await.unwrap_err();
-    let detail = format!("no connection to {place} came about within 50ms");
+    let detail = format!("could not connect to {place} within 50ms");
     assert_eq!(error, Silence { fault: Fault::Unreachable, detail });
 }
 
@@ -221,7 +221,7 @@ async fn a_server_that_hangs_up_before_tls_stands_is_unreachable() {
     let place = listener.local_addr().unwrap();
     thread::spawn(move || listener.incoming().for_each(drop));
     let error = clients().send(&request(&format!("https://{place}/")), None).await.unwrap_err();
-    let detail = format!("{place} cut the connection off before it stood");
+    let detail = format!("{place} closed the connection at once");
     assert_eq!(error, Silence { fault: Fault::Unreachable, detail });
 }
 
@@ -417,7 +417,7 @@ async fn an_answer_that_is_cut_off_is_lost() {
         connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ngood")?;
         Err(std::io::ErrorKind::Other.into())
     };
-    let expect = known(Fault::Lost, "SERVER cut its answer off");
+    let expect = known(Fault::Lost, "SERVER sent an incomplete answer");
     assert_eq!(fault(&Server::plain(in_its_body), PATIENT).await, expect);
     assert_eq!(fault(&Server::tls(Certificate::Good, in_its_body), PATIENT).await, expect);
     let in_a_chunk: Script = |connection| {
@@ -581,9 +581,9 @@ async fn every_bad_service_is_told_with_its_cause() {
     let servers = [&page, &moved, &endless, &empty, &other];
     let found = seen(&web(&servers, 1), Family::V4).await.unwrap_err();
     let expect = format!(
-        "no IPv4 address was told: {} answers HTTP 200 with a web page; \
-         {} redirects to another place (HTTP 301); {} answers with more than 1024 bytes; \
-         {} answers HTTP 200 with an empty body; {} says 2001:db8::1, which is no IPv4 address",
+        "no service returned an IPv4 address: {} answers HTTP 200 with a web page; {} redirects \
+            to another place (HTTP 301); {} answers with more than 1024 bytes; {} answers HTTP 200 \
+            with an empty body; {} says 2001:db8::1, which is not an IPv4 address",
         page.address, moved.address, endless.address, empty.address, other.address
     );
     assert_eq!(found, expect);

@@ -41,7 +41,8 @@ fn a_command_that_is_left_out_is_refused_by_name() {
         assert_eq!((code, &*out), (64, ""), "{err}");
         let words = line.split(' ').take(2).collect::<Vec<_>>().join(" ");
         let expect = format!(
-            "homing: this build of Homing leaves out `homing {words}`; the full build has it\n"
+            "homing: this build of Homing does not include `homing {words}`; the full build has \
+                it\n"
         );
         assert_eq!(err, expect);
     }
@@ -63,7 +64,7 @@ fn a_protocol_that_is_left_out_is_refused_with_its_place() {
     let Ran { code, err, .. } = home.run(&["check"]);
     assert_eq!(code, 78, "{err}");
     let place = format!("{}:4: provider.ns.protocol", home.path("config.toml").display());
-    let what = "this build of Homing leaves out the protocol rfc2136; the full build has it";
+    let what = "this build of Homing does not include the protocol rfc2136; the full build has it";
     assert_eq!(err, format!("homing: {place}: {what}\n"));
 }
 
@@ -102,10 +103,13 @@ fn letters_beyond_ascii_are_refused_with_the_other_form() {
     let Ran { code, err, .. } = host("b\u{fc}cher.example").run(&["check"]);
     assert_eq!(code, 78, "{err}");
     assert!(err.contains("config.toml:4: host[1].name: "), "{err}");
-    assert!(err.contains("which this build of Homing leaves out; write its xn-- form"), "{err}");
+    assert!(
+        err.contains("which this build of Homing does not support; write its xn-- form"),
+        "{err}"
+    );
     let Ran { code, out, .. } = host("xn--bcher-kva.example").run(&["check"]);
     assert_eq!(code, 0, "{out}");
-    assert!(out.contains("not confined: this build of Homing leaves out Landlock\n"), "{out}");
+    assert!(out.contains("no sandbox: this build of Homing has no Landlock\n"), "{out}");
 }
 
 #[test]

@@ -249,7 +249,7 @@ fn a_line_that_is_not_there_makes_no_packet_leave() {
         let server = "https://desec.example.net";
         let home = home_at(server, &[bound("dev1", "wan9")]);
         let before = sent();
-        let gone = "the interface wan9 is not there; nothing was sent";
+        let gone = "the interface wan9 does not exist; nothing was sent";
         expect(&home.once(), 75, gone);
         ip("link add wan9 type veth peer name isp9");
         let new = ["isp9", "wan9"].map(|name| (name.to_owned(), 0));
@@ -268,8 +268,8 @@ fn a_line_that_is_not_there_makes_no_packet_leave() {
             [host("dev1", "ipv4 = \"out\"\nipv6 = \"off\""), host("dev2", "bind = \"nope\"")];
         let home = home_at(server, &[source.to_owned(), hosts.concat()]);
         let told = home.once();
-        let gone = "IPv4 not set: no IPv4 address was told: the interface nope is not there; \
-                    nothing was sent\n";
+        let gone = "IPv4 not set: no service returned an IPv4 address: the interface nope does \
+            not exist; nothing was sent\n";
         expect(&told, 75, gone);
         expect(&told, 75, "IPv6 not set: no interface nope");
         assert_eq!(sent(), before);
@@ -328,7 +328,7 @@ fn a_line_that_comes_up_is_used_at_once() {
         let sandbox = internet.provider();
         let home = home(&[bound("dev2", "wan2")]);
         let daemon = home.daemon();
-        daemon.wait_for("the interface wan2 is not there; nothing was sent");
+        daemon.wait_for("the interface wan2 does not exist; nothing was sent");
         // The wait after a failure would be 15 seconds at least.
         internet.add_line(2);
         daemon.wait_for("updated");
@@ -516,7 +516,12 @@ fn a_bound_gateway_is_that_of_its_line() {
         // The search for UPnP, to the group as well, stays on the line.
         let before = (sent_by("wan1"), sent_by("wan2"));
         let shown = by("bind = \"wan2\"").run(&["address"]);
-        expect(&shown, 0, "IPv4 unknown: no IPv4 address was told: gateway 8.8.2.1 does not tell");
+        expect(
+            &shown,
+            0,
+            "IPv4 unknown: no service returned an IPv4 address: gateway 8.8.2.1 \
+            does not give",
+        );
         assert_eq!(sent_by("wan1"), before.0);
         assert!(sent_by("wan2") > before.1);
         router(&internet, 2);
@@ -534,7 +539,7 @@ fn a_bound_gateway_is_that_of_its_line() {
         expect(&shown, 0, "IPv4 8.8.2.77  would be published");
         ip("link del wan2");
         let shown = by("bind = \"wan2\"").run(&["address"]);
-        expect(&shown, 0, "the interface wan2 is not there; nothing was sent");
+        expect(&shown, 0, "the interface wan2 does not exist; nothing was sent");
         assert_eq!(sent_by("wan1"), before.0);
     });
 }
@@ -585,7 +590,7 @@ fn where_binding_to_an_interface_is_not_permitted_its_address_is_bound() {
         ip("addr del 8.8.2.2/24 dev wan2");
         expect(&once(), 75, "the interface wan2 has no IPv4 address; nothing was sent");
         ip("link del wan2");
-        expect(&once(), 75, "the interface wan2 is not there; nothing was sent");
+        expect(&once(), 75, "the interface wan2 does not exist; nothing was sent");
         assert_eq!((sent_by("wan1"), sent_by("lo")), before);
         assert_eq!(askers(sandbox, "dev2"), ["8.8.2.2"]);
     });

@@ -72,7 +72,7 @@ fn a_new_address_is_sent_within_a_moment() {
 fn both_families_of_one_reconnect_go_in_one_request() {
     in_namespace("both_families_of_one_reconnect_go_in_one_request", || {
         let (sandbox, _home, daemon) = daemon(FROM_WAN);
-        daemon.wait_for("address not seen");
+        daemon.wait_for("no address found");
         ip("addr add 198.51.100.1/24 dev wan");
         // With duplicate address detection, so that it is tentative for a while.
         sysctl("ipv6/conf/wan/accept_dad", "1");
@@ -108,7 +108,7 @@ fn an_address_that_goes_is_left_at_the_provider() {
         let (sandbox, home, daemon) = daemon(FROM_WAN);
         expect_updates(&sandbox, &daemon, 1);
         ip("addr del 198.51.100.1/24 dev wan");
-        daemon.wait_for("address not seen");
+        daemon.wait_for("no address found");
         expect_updates(&sandbox, &daemon, 1);
         assert_eq!(a(&sandbox), ["198.51.100.1"]);
         assert_eq!(home.run(&["status"]).code, 75);
@@ -170,7 +170,7 @@ fn another_machine_follows_the_prefix_of_the_interface() {
         for line in [
             "source printer: interface wan, its prefix with the suffix ::a:b:c:d",
             "2001:db8:1::1/64                             refused: deprecated",
-            "2001:db8:0:2::1/64                           gives the prefix",
+            "2001:db8:0:2::1/64                           provides the prefix",
             "IPv6 2001:db8:0:2:a:b:c:d  would be published",
         ] {
             assert!(shown.contains(line), "{line} in:\n{shown}");
@@ -184,8 +184,8 @@ fn a_prefix_without_room_is_told_with_the_fix_which_works() {
         ip("addr add 2001:db8:1::7/128 dev wan nodad");
         let source = neighbour("suffix-mac = \"00:11:22:33:44:55\"");
         let (sandbox, home, daemon) = daemon(&source);
-        let told = "source printer sees 2001:db8:1::7 on interface wan: the prefix is /128, \
-                    so no room is left for the suffix; write prefix-length = 64";
+        let told = "source printer sees 2001:db8:1::7 on interface wan: the prefix is /128, which \
+            leaves no room for the suffix; write prefix-length = 64";
         daemon.wait_for(told);
         assert_eq!(home.run(&["status"]).code, 75);
         assert!(home.run(&["address"]).out.contains(told));
@@ -201,8 +201,8 @@ fn a_delegated_prefix_makes_room_for_the_suffix() {
     in_namespace("a_delegated_prefix_makes_room_for_the_suffix", || {
         ip("addr add 2001:db8:1:34ff::7/64 dev wan nodad");
         let (sandbox, home, daemon) = daemon(&neighbour("suffix = \"::12:0:0:0:5\""));
-        let lacks = "the kernel shows no delegated prefix around it; write that one's length as \
-                     prefix-length, at most 59";
+        let lacks = "the kernel shows no delegated prefix; write the delegated length as \
+            prefix-length, at most 59";
         daemon.wait_for(lacks);
         // One that does not cover the address, then the one that does.
         ip("-6 route add unreachable 2001:db8:2::/48");
@@ -244,7 +244,10 @@ fn several_addresses_of_the_interface_are_one_record() {
         expect_updates(&sandbox, &daemon, 2);
         let shown = home.run(&["address"]).out;
         assert!(shown.contains("source two: interface wan, up to 2\n"), "{shown}");
-        assert!(shown.contains("refused: just as good, but another one is set now"), "{shown}");
+        assert!(
+            shown.contains("refused: just as good, but another one is published now"),
+            "{shown}"
+        );
         assert_eq!(shown.matches("  would be published").count(), 2, "{shown}");
     });
 }
@@ -306,9 +309,9 @@ fn an_address_of_ones_own_is_published_past_a_vpn_that_takes_the_default_route()
         let published = || (a(&sandbox), aaaa(&sandbox));
         let own = (vec!["8.8.4.2".to_owned()], vec!["2a00:1450::9".to_owned()]);
         assert_eq!(published(), own);
-        daemon.wait_for("published past a tunnel");
-        let why = "IPv4 leaves through the tunnel vpn, which has no address to publish; 8.8.4.2 of \
-                   wan is published";
+        daemon.wait_for("published the address outside a tunnel");
+        let why = "IPv4 goes through the tunnel vpn, which has no address to publish; 8.8.4.2 of \
+            wan is published instead";
         assert!(home.run(&["check"]).out.contains(&format!("note: {why}\n")));
         assert!(home.run(&["address"]).out.contains(why));
         // As wg-quick does it.
@@ -330,7 +333,12 @@ fn an_address_of_ones_own_is_published_past_a_vpn_that_takes_the_default_route()
         expect_updates(&sandbox, &daemon, 1);
         assert_eq!(published(), own);
         assert_eq!(asked(&sandbox), 0, "nobody was asked through the tunnel");
-        assert_eq!(daemon.log().matches("published past a tunnel").count(), 1, "{}", daemon.log());
+        assert_eq!(
+            daemon.log().matches("published the address outside a tunnel").count(),
+            1,
+            "{}",
+            daemon.log()
+        );
         // One with an address of its own, as 6in4 has it, is a line like any other.
         ip("-6 addr add 2a00:6::2/64 dev vpn nodad");
         expect_updates(&sandbox, &daemon, 2);
@@ -393,7 +401,7 @@ fn an_address_that_is_seen_again_is_told_and_a_line_that_flaps_only_once() {
         }
         let log = daemon.log();
         let told = |text: &str| log.lines().filter(|line| line.contains(text)).collect::<Vec<_>>();
-        let (gone, back) = (told("address not seen"), told("address seen again"));
+        let (gone, back) = (told("no address found"), told("address seen again"));
         assert!(gone.len() == 1 && back.len() == 1, "{log}");
         for line in [gone[0], back[0]] {
             assert!(line.contains(&format!("{HOST}, b.example")), "{line}");
@@ -440,7 +448,7 @@ fn the_address_that_is_set_is_named_first() {
         let mut lines = shown.lines().filter(|line| line.contains("2a00:"));
         let (first, second) = (lines.next().unwrap(), lines.next().unwrap());
         assert!(first.contains("2a00:5::1/64") && first.ends_with("  public, set now"), "{shown}");
-        assert!(second.ends_with("just as good, but another one is set now"), "{shown}");
+        assert!(second.ends_with("just as good, but another one is published now"), "{shown}");
     });
 }
 

@@ -166,7 +166,7 @@ fn check_opens_what_a_run_will_open() {
     home.write("notify", "#!/bin/sh\n", 0o644);
     let notify = home.path("notify").display().to_string();
     home.configure(&in_file(&format!("on-change = [\"{notify}\"]\n")));
-    check(&home, 78, &format!("{notify} may not be run; run `chmod +x {notify}`"));
+    check(&home, 78, &format!("{notify} is not executable; run `chmod +x {notify}`"));
 
     let home = Home::new(&in_file("").replace("\"hosts\"", "\"no/such/hosts\""));
     check(&home, 78, "no/such is not there; run `mkdir -p ");

@@ -167,7 +167,7 @@ fn what_is_forged_beside_the_answer_does_not_matter() {
 fn a_stun_server_that_answers_something_else_is_told_in_bounded_time() {
     let (forging, silent) = (Server::start(stun_forged), Server::start(|_| Vec::new()));
     let begun = Instant::now();
-    let ran = tells(&stun(&[&forging, &silent]), "sends what is no STUN answer to the request");
+    let ran = tells(&stun(&[&forging, &silent]), "sends something that is not a STUN answer");
     assert!(begun.elapsed() < Duration::from_secs(14), "{:?}", begun.elapsed());
     let silence = format!("{} did not answer within 5s", silent.address);
     assert!(ran.out.contains(&silence), "{ran:?}");
@@ -182,7 +182,7 @@ fn a_stun_error_and_a_closed_port_are_told_at_once() {
     let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let source = format!("stun = [\"{}\", \"{closed}\"]", refusing.address);
     let begun = Instant::now();
-    let ran = tells(&source, "answers with the error 401 (it wants a login)");
+    let ran = tells(&source, "answers with the error 401 (it needs a login)");
     assert!(ran.out.contains(&format!("{closed} refuses the connection")), "{ran:?}");
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
@@ -300,7 +300,11 @@ fn an_answer_from_another_server_is_not_heard() {
 fn a_resolver_that_answers_something_else_is_told_in_bounded_time() {
     let forging = Server::start(dns_forged);
     let begun = Instant::now();
-    tells(&dns(&[&forging]), "sends what is no DNS message, and nothing else within 6s");
+    tells(
+        &dns(&[&forging]),
+        "sends something that is not a DNS message, and nothing else within \
+        6s",
+    );
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     assert_eq!(forging.questions(), 3);
 }
@@ -309,7 +313,7 @@ fn a_resolver_that_answers_something_else_is_told_in_bounded_time() {
 fn a_truncated_answer_is_asked_for_again_over_tcp() {
     publishes("ipv4", &dns(&[&Server::truncating(dns_fine)]), "8.8.8.8");
     let forging = Server::truncating(dns_forged);
-    tells(&dns(&[&forging]), "sends what is no answer to the question over TCP");
+    tells(&dns(&[&forging]), "sends an answer to another question over TCP");
     let closed = Server::start(|query| vec![with_flags(&a(query, [8, 8, 8, 8]), 0x83, 0x80)]);
     tells(&dns(&[&closed]), "refuses the connection");
 }
@@ -340,7 +344,7 @@ fn as_many_as_asked_for_must_agree() {
     publishes("ipv4", &agree(&[&one, &two, &three]), "8.8.4.4");
     let (fine, echoing) = (Server::start(stun_fine), Server::start(|query| vec![query.to_vec()]));
     let source = format!("{}\nagree = 2", stun(&[&fine, &echoing]));
-    tells(&source, "1 of the 2 services needed told an IPv4 address");
+    tells(&source, "only 1 of 2 services returned an IPv4 address");
 }
 
 // Agreement across kinds, and services that are left aside.
@@ -408,10 +412,7 @@ fn services_of_several_kinds_must_agree_and_who_lies_is_left_aside() {
     let told = format!(": {url} (IPv4): says 8.8.4.4 where 2 others say 8.8.8.8\n");
     let status = home.run(&["status"]);
     assert_eq!(status.code, 0, "{status:?}");
-    assert!(
-        status.out.contains("\nleft aside until 20") && status.out.contains(&told),
-        "{status:?}"
-    );
+    assert!(status.out.contains("\nskipped until 20") && status.out.contains(&told), "{status:?}");
     let [service] = &home.services()[..] else { panic!("{:?}", home.services()) };
     let (name, family, reason) = (&service["service"], &service["family"], &service["reason"]);
     assert_eq!((name, family, reason), (&json!(url), &json!("ipv4"), &json!("lied")));
@@ -530,7 +531,7 @@ fn a_daemon_says_once_who_is_left_aside() {
     let (broken, resolver) = (failing(), Server::start(dns_fine));
     let home = home("ipv4", &format!("{}\n{}", web(&broken), dns(&[&resolver])));
     let daemon = home.daemon();
-    daemon.wait_for("service left aside");
+    daemon.wait_for("service skipped for now");
     for round in 2..4 {
         daemon.signal(Signal::USR1);
         home::wait_until("question", || resolver.questions() == round, || daemon.log());
@@ -538,7 +539,7 @@ fn a_daemon_says_once_who_is_left_aside() {
     daemon.signal(Signal::TERM);
     daemon.wait_for("stopped");
     let log = daemon.log();
-    assert_eq!(log.matches("service left aside").count(), 1, "{log}");
+    assert_eq!(log.matches("service skipped for now").count(), 1, "{log}");
     let reason = format!("{} answers HTTP 500 with an empty body", broken.address);
     for words in ["warning: ", &broken.url("/"), "ipv4", "failed", &reason, "fix=", "until="] {
         assert!(log.contains(words), "{words}: {log}");
@@ -589,11 +590,15 @@ fn auto_goes_on_from_the_providers_own_service_to_third_parties() {
         assert_eq!(connections.load(Ordering::Relaxed), 0, "they are not needed");
         let ran = home[1].run(&["check"]);
         let own = format!(
-            "IPv4 unknown: the provider's own service: no IPv4 address was told: {} answers",
+            "IPv4 unknown: the provider's own service: no service returned an IPv4 address: {} \
+                answers",
             broken.address
         );
         assert!(ran.out.contains(&own), "{ran:?}");
-        assert!(ran.out.contains("; third parties: no IPv4 address was told: "), "{ran:?}");
+        assert!(
+            ran.out.contains("; third parties: no service returned an IPv4 address: "),
+            "{ran:?}"
+        );
         for name in THIRD_PARTIES {
             assert!(ran.out.contains(name), "{name}: {ran:?}");
         }

@@ -180,7 +180,7 @@ fn a_narrow_token_with_a_receipt_is_narrow_and_is_judged_once() {
     let (sandbox, home) = narrow();
     Receipt::of(&sandbox).write(&home);
     let log = judged(&home);
-    assert!(log.contains("debug: the token is narrow"), "{log}");
+    assert!(log.contains("debug: the token can change only its hosts"), "{log}");
     let asked = looks(&sandbox).len();
     let status = home.run(&["status"]);
     assert!(status.out.contains("token: narrow (checked "), "{status:?}");
@@ -203,11 +203,17 @@ fn a_narrow_token_without_receipt_or_with_another_tokens_is_not_proven() {
             Receipt { id: other, proven: false, ..Receipt::of(&sandbox) }.write(&home);
         }
         let log = judged(&home);
-        assert!(log.contains("not proven narrow"), "{log}");
+        assert!(log.contains("rights were not checked"), "{log}");
         let status = home.run(&["status"]);
-        let words = "token: not proven narrow: run `homing token audit dev1.dyn.example.com`";
+        let words = "token: its rights were not checked; run `homing token audit \
+            dev1.dyn.example.com`";
         assert!(status.out.contains(words), "{status:?}");
-        let expiry = if is_foreign { "token: never expires" } else { "token: expiry unknown" };
+        let expiry = if is_foreign {
+            "token: never expires"
+        } else {
+            "token: expiry date unknown \
+            (not made by Homing)"
+        };
         assert!(status.out.contains(expiry), "{status:?}");
     }
 }
@@ -357,13 +363,13 @@ fn a_strict_host_sends_nothing_until_its_token_is_proven() {
     let (sandbox, home) = narrow();
     strict(&home);
     let ran = once(&home, 77);
-    assert!(ran.out.contains("not proven narrow: there is no receipt"), "{ran:?}");
+    assert!(ran.out.contains("rights were not checked: there is no receipt"), "{ran:?}");
     assert!(ran.out.contains("fix: run `homing token audit dev1.dyn.example.com`"), "{ran:?}");
     let again = once(&home, 77);
     assert_eq!((again.out.as_str(), again.err.as_str()), ("", ""), "it is told once");
     let (check, status) = (home.run(&["check"]), home.run(&["status"]));
-    assert!(check.out.contains("the token is not proven narrow"), "{check:?}");
-    assert!(status.out.contains("the token is not proven narrow"), "{status:?}");
+    assert!(check.out.contains("the token's rights were not checked"), "{check:?}");
+    assert!(status.out.contains("the token's rights were not checked"), "{status:?}");
     assert_eq!((check.code, status.code), (0, 77));
     for receipt in [
         Receipt { proven: false, ..Receipt::of(&sandbox) },
@@ -573,7 +579,7 @@ fn an_end_that_no_receipt_of_this_secret_tells_is_unknown() {
     Receipt { secret: "another", max_age: Some("30days"), ..Receipt::of(&sandbox) }.write(&home);
     assert!(!once(&home, 0).out.contains("token"));
     let (status, json) = (home.run(&["status"]), home.run(&["status", "--json"]));
-    assert!(status.out.contains("token: expiry unknown"), "{status:?}");
+    assert!(status.out.contains("token: expiry date unknown (not made by Homing)"), "{status:?}");
     assert!(json.out.contains("\"expires\":null"), "{json:?}");
 }
 
@@ -584,7 +590,7 @@ fn a_check_tells_which_receipts_are_of_no_use() {
     Receipt { secret: "another", ..Receipt::of(&sandbox) }.write(&home);
     let fix = "run `homing token issue dev1.dyn.example.com`";
     for (receipt, words) in [
-        (None, "is of another secret"),
+        (None, "belongs to another secret"),
         (Some("{"), "is damaged"),
         (Some("{\"version\": 9}"), "by a later version"),
     ] {
@@ -631,7 +637,7 @@ fn a_refused_token_whose_end_is_known_is_said_to_have_expired() {
         Receipt { max_age: Some(max_age), ..Receipt::of(&sandbox) }.write(&home);
         sandbox.with_account(|account| account.tokens.clear());
         let ran = once(&home, 77);
-        let told = "by its receipt the token expired at 20";
+        let told = "the token expired at 20";
         assert_eq!(ran.out.contains(told), is_over, "{ran:?}");
         assert_eq!(home.run(&["status"]).out.contains(told), is_over);
     }

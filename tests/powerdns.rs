@@ -50,7 +50,7 @@ fn only_the_hosts_own_records_are_replaced() {
     expect(&home.once(), 0, "");
     home.configure(&config(&server, DEV1).replace("ipv6 = \"here\"", "ipv6 = \"off\"\nttl = 120"));
     expect(&home.run(&["--once", "--refresh"]), 0, "updated");
-    assert_eq!(server.dig(DEV1, "AAAA"), ["2001:db8::7"], "left alone");
+    assert_eq!(server.dig(DEV1, "AAAA"), ["2001:db8::7"], "unchanged");
 }
 
 #[test]

@@ -379,7 +379,7 @@ async fn a_release_whose_tokens_open_nothing_is_told_apart() {
     let scene = Scene::new(Release::Devise);
     let outcome = scene.update(Some(V4), None).await;
     assert_eq!(fault(&outcome), Fault::Unintelligible);
-    assert!(format!("{outcome:?}").contains("this release of it takes tokens"), "{outcome:?}");
+    assert!(format!("{outcome:?}").contains("this release of it supports tokens"), "{outcome:?}");
     assert_eq!(scene.count("PUT"), 0);
 }
 

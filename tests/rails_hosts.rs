@@ -180,7 +180,7 @@ fn a_host_goes_from_no_token_to_its_updates_and_on_with_a_new_token() {
         assert!(told["hosts"][0]["expires"].is_string(), "{}", status.out);
         ends(&scene.run("status"), 0, &["token: expires", V4]);
 
-        ends(&scene.token(&format!("rotate {HOST}")), 0, &["done", "it replaces goes on until"]);
+        ends(&scene.token(&format!("rotate {HOST}")), 0, &["done", "it replaces works until"]);
         assert_ne!(scene.secret(), token);
         scene.assert_narrow(&BOTH);
         scene.publish("198.51.100.8", "");
@@ -207,7 +207,7 @@ fn a_token_for_one_family_is_made_and_used() {
         assert_eq!(ttls, [120]);
         // Both from now on: what the token may not do is no job of a mended one, but of a new one.
         scene.publish(V4, "");
-        ends(&scene.token("issue --all"), 0, &["granted something else", "goes on until"]);
+        ends(&scene.token("issue --all"), 0, &["granted something else", "works until"]);
         scene.assert_narrow(&BOTH);
     }
 }
@@ -223,7 +223,7 @@ fn an_expired_token_parks_its_host_with_the_way_out_which_works() {
         ends(&scene.run("--once"), 77, &[]);
         assert_eq!(scene.rails.asked().len(), asked, "a parked host asks nobody");
         ends(&scene.run("status"), 77, &["put a valid token"]);
-        ends(&scene.run("token audit"), 75, &["lapsed", "homing token rotate dev1.example.com"]);
+        ends(&scene.run("token audit"), 75, &["expired", "homing token rotate dev1.example.com"]);
         // The clock of the server is a year ahead: a token for a year would be over at once.
         let ran = scene.token("issue --all");
         ends(&ran, 77, &["does not take the token in use any more", "clock"]);
@@ -293,7 +293,7 @@ fn what_the_token_may_not_change_is_told_and_the_rest_is_changed() {
         assert_eq!(scene.values(), [[V4], ["2001:db8::1"]]);
         // Nobody wrote down what it may do.
         ends(&scene.run("token audit"), 75, &["inconclusive", "no receipt"]);
-        let told = ["no receipt tells", "not known here", "token.old, could it be ended before"];
+        let told = ["no receipt", "not known here", "token.old"];
         ends(&scene.token("issue --all"), 0, &told);
         assert_eq!(scene.home.read("token.old").trim(), secret);
         ends(&scene.run("--once"), 0, &[]);
@@ -356,17 +356,21 @@ fn a_token_is_ended_by_the_one_way_there_is() {
         ends(&scene.token("issue --all"), 0, &[]);
         ends(&scene.run(&format!("token revoke {HOST} --dry-run")), 0, &["by a logout"]);
         assert!(scene.live().is_some());
-        ends(&scene.run(&format!("token revoke {HOST}")), 0, &["by a logout", "dead secret"]);
+        ends(
+            &scene.run(&format!("token revoke {HOST}")),
+            0,
+            &["by a logout", "secret that no longer works"],
+        );
         assert!(scene.live().is_none());
         ends(&scene.run(&format!("token revoke {HOST}")), 0, &["nothing to do"]);
-        ends(&scene.run("token audit"), 75, &["lapsed", "not valid"]);
+        ends(&scene.run("token audit"), 75, &["expired", "not valid"]);
         ends(&scene.run("status"), 77, &["token: revoked "]);
         ends(&scene.run("--once"), 77, &["credential"]);
-        ends(&scene.token("issue --all"), 0, &["has lapsed", "done"]);
+        ends(&scene.token("issue --all"), 0, &["has expired", "done"]);
         ends(&scene.run("--once"), 0, &[]);
         // A logout that ends nothing is no success.
         scene.rails.answer_next("GET", "/logout", Scripted::dropped());
-        ends(&scene.run(&format!("token revoke {HOST}")), 75, &["may still be good"]);
+        ends(&scene.run(&format!("token revoke {HOST}")), 75, &["may still work"]);
         scene.rails.answer_next(
             "GET",
             "/logout",
@@ -512,7 +516,7 @@ fn hosts_of_two_protocols_go_to_the_servers_that_they_are_at() {
 fn what_cannot_be_is_told_before_anything_is_asked() {
     let scene = Scene::new(Release::Later, "");
     ends(&scene.run("token issue --all"), 64, &["--management-user USER"]);
-    ends(&scene.token("issue --all --max-age none"), 64, &["every token there ends"]);
+    ends(&scene.token("issue --all --max-age none"), 64, &["every token there expires"]);
     ends(&scene.token("issue --all --max-unused 5d"), 64, &["--max-unused"]);
     ends(&scene.token("issue --all --allow-subnet 192.0.2.0/24"), 64, &["--allow-subnet"]);
     ends(&scene.run("token issue --all --management-user a:s3cret"), 64, &["no colon"]);

@@ -259,7 +259,7 @@ fn sixty_hosts_with_a_change_each_go_out_at_once_and_a_pace_by_hand_is_the_zones
     assert_eq!(sandbox.requests().len(), 60);
     let (sandbox, home) = good("batch = 1\npace = \"2/5m\"", 3);
     (0..3).for_each(|n| see(&home, n, n));
-    expect(&home.once(), 75, "waits for its turn");
+    expect(&home.once(), 75, "waiting for the rate limit");
     assert_eq!(sandbox.requests().len(), 2);
 }
 
@@ -274,8 +274,8 @@ fn what_is_held_back_by_its_pace_is_not_rejected_any_more() {
     see(&home, 0, 0);
     expect(&home.once(), 77, "the credential is refused");
     expect(&home.run(&["status"]), 77, "the credential is refused");
-    expect(&home.run(&["--once", "--retry-rejected"]), 75, "waits for its turn");
-    expect(&home.run(&["status"]), 75, "waiting for its turn");
+    expect(&home.run(&["--once", "--retry-rejected"]), 75, "waiting for the rate limit");
+    expect(&home.run(&["status"]), 75, "waiting for the rate limit");
     assert_eq!(sandbox.requests().len(), 1);
 }
 
@@ -286,7 +286,7 @@ fn a_success_ends_the_wait_of_a_neighbour_whose_server_had_trouble() {
     let fault = Scripted::answer(Answer::text(200, "911"));
     sandbox.answer_next_at("/nic/update", fault);
     see(&home, 0, 0);
-    expect(&home.once(), 75, "the provider has trouble");
+    expect(&home.once(), 75, "the provider has a fault");
     expect(&home.once(), 75, "");
     assert_eq!(sandbox.requests().len(), 1, "it waits");
     for _ in 0..2 {

@@ -161,7 +161,7 @@ fn a_prefix_that_the_router_never_withdrew_is_left_half_a_minute_after_it_has_an
         assert!(rounds() <= polls + 8, "{}", daemon.log());
 
         let shown = home.run(&["address"]).out;
-        let dead = "its prefix is renewed no more, and another one of the interface is";
+        let dead = "the router no longer announces its prefix, but announces another one";
         assert!(shown.contains(dead), "{shown}");
         drop(daemon);
         let daemon = home.daemon();

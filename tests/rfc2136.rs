@@ -407,9 +407,9 @@ fn a_zone_that_is_frozen_for_a_moment_parks_nobody_who_wrote_it_before() {
     let moved = hosts(&config(&server, DEV1, "")).replace("198.51.100.7", "198.51.100.8");
     home.configure(&moved);
     let ran = home.once();
-    expect(&ran, 75, "the name server refuses it for now");
+    expect(&ran, 75, "the name server refuses updates for now");
     expect(&ran, 75, "answers REFUSED");
-    expect(&home.run(&["status"]), 75, "refuses it for now");
+    expect(&home.run(&["status"]), 75, "refuses updates for now");
     expect(&home.once(), 75, "");
     server.rndc("thaw");
     expect(&home.run(&["--once", "--retry-rejected"]), 0, "updated");

@@ -233,7 +233,7 @@ fn hosts_of_one_zone_with_their_own_tokens_share_its_pace() {
         sandbox.requests().windows(2).map(|pair| pair[1].at.saturating_sub(pair[0].at)).collect();
     assert!(gaps.iter().all(|gap| *gap >= Duration::from_millis(95)), "{gaps:?}");
     check(&home, 75);
-    assert_eq!(sandbox.updates().len(), 2, "the third waits for its turn");
+    assert_eq!(sandbox.updates().len(), 2, "the third waiting for the rate limit");
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn the_daemon_retries_reloads_and_leaves() {
     daemon.wait_for("198.51.100.8");
     home.configure("nonsense = ");
     daemon.signal(home::Signal::HUP);
-    daemon.wait_for("the old one goes on");
+    daemon.wait_for("the old one stays in force");
     daemon.signal(home::Signal::USR1);
     daemon.signal(home::Signal::TERM);
     let (code, took) = daemon.end();

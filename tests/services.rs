@@ -234,7 +234,7 @@ fn a_record_goes_with_its_address_and_only_if_it_is_ours() {
                 "ipv6 = \"here\"\n",
                 "ipv6 = \"gone\"\n[source.gone]\ninterface = \"homing9\"\n",
             );
-            scene.once(75, "IPv6 left as it is until it has been gone for 1m");
+            scene.once(75, "IPv6 unchanged until the address has been gone for 1m");
             if !is_ours {
                 scene.played.with_world(|world| {
                     let zone = world.zone_mut("example.com").unwrap();

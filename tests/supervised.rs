@@ -176,7 +176,7 @@ fn what_only_a_person_can_mend_says_so() {
     let ear = Ear::at(&home);
     let daemon = ear.start(&home);
     ear.next();
-    ear.hears("STATUS=0 hosts right, 1 rejected: a person must act, see `homing status`");
+    ear.hears("STATUS=0 hosts right, 1 rejected: you must fix it, see `homing status`");
     home.write("token", "s3cret-of-dev1\n", 0o644);
     daemon.signal(Signal::USR1);
     ear.hears("STATUS=0 hosts right, 1 left out for a wrong secret, see `homing check`");
@@ -203,7 +203,7 @@ fn a_reload_is_told_and_a_wrong_one_leaves_the_old_configuration_in_force() {
     home.configure("nonsense = ");
     daemon.signal(Signal::HUP);
     let first = reloading(&ear.next());
-    let outdated = "the new configuration is not in force, the old one goes on; 1 host right";
+    let outdated = "the new configuration has a mistake, the old one stays in force; 1 host right";
     ear.hears(&format!("READY=1\nSTATUS={outdated}"));
     daemon.signal(Signal::USR1);
     ear.hears(&format!("STATUS={outdated}"));
@@ -311,7 +311,7 @@ fn a_supervisor_that_reads_nothing_holds_nothing_up() {
     // Its queue is full in less than a second.
     let daemon = ear.start_watched(&home, Duration::from_micros(10));
     wait_until("update", || sandbox.updates().len() == 1, || daemon.log());
-    daemon.wait_for("the supervisor cannot be told anything");
+    daemon.wait_for("the supervisor cannot be notified");
     daemon.signal(Signal::HUP);
     // Until it tells of the reload, to whoever does not hear.
     sleep(Duration::from_millis(500));

@@ -77,7 +77,7 @@ fn the_receipt_of_another_host_ends_no_token() {
     check(&sandbox, &home, ISSUE, 0);
     copy(&home, "token.receipt", "other.receipt");
     let (ran, _) = check(&sandbox, &home, &["issue", "dev2.dyn.example.com"], 0);
-    assert!(ran.out.contains("the receipt is of dev1.dyn.example.com"), "{ran:?}");
+    assert!(ran.out.contains("the receipt belongs to dev1.dyn.example.com"), "{ran:?}");
     assert_eq!(names(&sandbox), ["homing:dev1.dyn.example.com", "homing:dev2.dyn.example.com"]);
 }
 
@@ -111,7 +111,7 @@ fn a_half_made_token_is_ended_only_if_it_is_proven_to_be_this_files() {
             copy(&home, "other", "token.new");
         }
         let (ran, _) = check(&sandbox, &home, ISSUE, 0);
-        assert!(ran.out.contains("left alone"), "{ran:?}");
+        assert!(ran.out.contains("unchanged"), "{ran:?}");
         assert!(names(&sandbox).contains(&"homing:dev2.dyn.example.com".to_owned()));
     }
 }
@@ -123,7 +123,7 @@ fn a_receipt_of_another_server_stops_the_run() {
     let receipt = home.read("token.receipt");
     home.write("token.receipt", &receipt.replace(&sandbox.url(), "https://desec.example"), 0o600);
     let (ran, sent) = check(&sandbox, &home, ISSUE, 78);
-    assert!(ran.err.contains("of another server, https://desec.example"), "{ran:?}");
+    assert!(ran.err.contains("belongs to another server, https://desec.example"), "{ran:?}");
     assert!(writes(&sent).is_empty(), "{sent:?}");
 }
 
@@ -136,7 +136,7 @@ fn limits_that_would_end_a_token_at_once_make_a_new_one() {
         token.created -= std::time::Duration::from_secs(400 * 86_400);
     });
     let (ran, _) = check(&sandbox, &home, &["issue", HOST, "--max-age", "365d"], 0);
-    assert!(ran.out.contains("would be over already"), "{ran:?}");
+    assert!(ran.out.contains("would already be expired"), "{ran:?}");
     assert_ne!(the_one(&sandbox).id, old);
 }
 
@@ -231,7 +231,7 @@ fn what_could_be_no_secret_is_refused_and_its_token_deleted() {
             let command = if is_rotation { ["rotate", HOST] } else { ["issue", HOST] };
             let (ran, _) = check(&sandbox, &home, &command, 75);
             assert!(ran.err.contains("the server gave the new token a secret that "), "{ran:?}");
-            assert!(ran.err.contains("the half-made token is deleted"), "{ran:?}");
+            assert!(ran.err.contains("the incomplete token is deleted"), "{ran:?}");
             let after: Vec<_> = ours(&sandbox).into_iter().map(|token| token.id).collect();
             assert_eq!(after, before, "{secret:.40}");
             assert_eq!(fs::read(home.path("token")).ok(), in_use, "{secret:.40}");
@@ -342,7 +342,7 @@ fn the_file_of_a_token_made_by_hand_is_kept_and_the_plan_says_so() {
             account.tokens.push(Token::unrestricted("by hand", "made-by-hand"));
         });
         let plan = format!(
-            "  ! the secret in {0} is replaced, and its token lives on: it is kept in {0}.old",
+            "  ! the secret in {0} is replaced, but its token still works: it is kept in {0}.old",
             home.path("token").display()
         );
         let (ran, _) = check(&sandbox, &home, &[command, HOST, "--dry-run"], 0);
@@ -411,7 +411,10 @@ fn where_only_the_secret_is_known_a_logout_ends_the_token() {
     assert!(run(&[&logout[..], &["--dry-run"]].concat()).contains("- token, by a logout with it"));
     assert!(sandbox.with_account(|account| account.token_by_name("by hand").is_some()));
     let out = run(&logout);
-    assert!(out.contains("- token, by a logout with it") && out.contains("the dead secret"));
+    assert!(
+        out.contains("- token, by a logout with it")
+            && out.contains("the secret that no longer works")
+    );
     assert!(sandbox.with_account(|account| account.token_by_name("by hand").is_none()));
     assert!(run(&logout).contains("nothing to do"));
 }

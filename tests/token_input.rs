@@ -288,7 +288,7 @@ fn a_revocation_at_another_account_does_not_call_a_living_token_dead() {
     assert_eq!(scene.sandbox.clear_scripts(), 0);
     // What is in the file works as before.
     scene.assert_right("not revoked");
-    for claim in ["does not exist any more", "dead secret"] {
+    for claim in ["does not exist any more", "secret that no longer works"] {
         assert!(!format!("{ran:?}").contains(claim), "{ran:?}");
     }
 }
@@ -355,8 +355,8 @@ fn a_management_token_that_cannot_be_read_is_told_with_the_fix() {
             (Given::File("exposed"), "exposed is open to others (0644); run `chmod 6"),
             (Given::File("directory"), "directory is not a regular file; name the file itself"),
             (Given::File("management/x"), "management/x cannot be read"),
-            (Given::Variable(" "), "HOMING_MANAGEMENT_TOKEN holds nothing but white space"),
-            (Given::Variable("m4nage\nment"), "HOMING_MANAGEMENT_TOKEN holds a line break"),
+            (Given::Variable(" "), "HOMING_MANAGEMENT_TOKEN contains only white space"),
+            (Given::Variable("m4nage\nment"), "HOMING_MANAGEMENT_TOKEN contains a line break"),
         ] {
             let (ran, sent) = scene.check(command, given, 78, &[words]);
             assert_eq!(sent, [""; 0], "{given:?}");
@@ -577,7 +577,7 @@ fn a_token_that_does_not_stand_in_a_file_cannot_be_issued() {
     let scene = Scene::fresh();
     scene.reconfigure("token-file = \"token\"", "token-env = \"DEV1_TOKEN\"");
     for command in CHANGING {
-        let words = ["does not stand in a file", "write token-file in its [[host]]"];
+        let words = ["is not in a file", "write token-file in its [[host]]"];
         let (_, sent) = scene.check(command, Given::File("management"), 78, &words);
         assert_eq!(writes(&sent), [""; 0]);
     }
@@ -669,8 +669,8 @@ fn check_nonsense(issued: Option<&Issued>, command: &[&str]) {
                 "nothing was changed",
                 "no token was made",
                 "it is not known whether",
-                "the half-made token is deleted",
-                "is left half made",
+                "the incomplete token is deleted",
+                "is incomplete",
                 "the old one (",
                 "the token may be between",
             ];

@@ -827,7 +827,7 @@ fn a_token_whose_time_is_over_is_replaced() {
     change(&sandbox, &the_one(&sandbox).id, |token| token.max_unused_period = Some(day));
     sandbox.advance(day * 2);
     let (ran, _) = check(&sandbox, &home, ISSUE, 0);
-    assert!(ran.out.contains("the token has lapsed"), "{ran:?}");
+    assert!(ran.out.contains("the token has expired"), "{ran:?}");
     assert_right(&sandbox, &home, "");
 }
 
@@ -899,10 +899,13 @@ fn tokens_of_the_same_name_are_ended_only_if_nobody_could_miss_them() {
     let (sandbox, home) = Begun { account, ..Begun::nothing(Api::Current) }.start();
     let (ran, sent) = check(&sandbox, &home, ISSUE, 0);
     for id in &others {
-        let told = format!("it is left alone: `homing token revoke --id {id}` ends it");
+        let told = format!("it is unchanged: `homing token revoke --id {id}` deletes it");
         assert!(ran.out.contains(&told), "{ran:?}");
     }
-    assert!(ran.out.contains(&format!("- token {}, which a run that was cut", left.id)), "{ran:?}");
+    assert!(
+        ran.out.contains(&format!("- token {}, left by an interrupted run", left.id)),
+        "{ran:?}"
+    );
     assert_eq!(sent.iter().filter(|line| line.starts_with("DELETE")).count(), 2);
     let now = sandbox.with_account(|account| account.tokens().to_vec());
     assert_eq!(now.len(), 4, "{now:?}");
@@ -956,7 +959,7 @@ fn whatever_is_lost_there_is_one_good_token_in_the_end_and_the_reason_is_told() 
         (
             "another secret",
             |_, home| home.secret("token", "of-somebody-else"),
-            "token holds another secret than the receipt tells of\n",
+            "token has another secret than the receipt describes\n",
         ),
         (
             "the token",
@@ -996,7 +999,7 @@ fn without_a_receipt_the_old_token_is_left_alone_and_named() {
         let (ran, sent) = check(&sandbox, &home, command, 0);
         let named = format!("`homing token revoke --id {}` ends it", old.id);
         assert!(ran.out.contains(&named), "{ran:?}");
-        assert!(ran.out.contains("! nothing proves that Homing made the token in "), "{ran:?}");
+        assert!(ran.out.contains("! the token in "), "{ran:?}");
         if home.path("token.receipt.damaged").exists() {
             assert!(ran.out.contains("token.receipt is damaged ("), "{ran:?}");
             assert!(home.read("token.receipt.damaged").ends_with("\"id"));
@@ -1112,8 +1115,8 @@ fn a_new_token_that_does_not_prove_good_takes_no_place() {
     for (answer, code) in [(Answer::json(403, refusal), 77), (Answer::json(401, invalid), 75)] {
         sandbox.answer_nth(1, "PATCH", "/api/v1/domains/", Scripted::answer(answer));
         let (ran, _) = check(&sandbox, &home, ROTATE, code);
-        assert!(ran.err.contains("the new token does not prove good: "), "{ran:?}");
-        let now = "the half-made token is deleted; the one in use is as it was; run the command";
+        assert!(ran.err.contains("the new token failed its check: "), "{ran:?}");
+        let now = "the incomplete token is deleted; the one in use is as it was; run the command";
         assert!(ran.err.contains(now), "{ran:?}");
         assert_eq!(files(&home), before);
         assert_eq!(the_one(&sandbox).id, old.id);
@@ -1168,8 +1171,12 @@ fn hosts_that_share_a_file_are_rotated_together() {
 fn revoking_goes_by_the_receipt_and_tells_what_the_file_holds() {
     let begun = Begun::issued(Api::Current);
     let cases = [
-        (None, "token still holds the dead secret; remove it, or `homing token issue dev1."),
-        (Some("of-somebody-else"), "token holds another secret than the receipt tells of; its"),
+        (
+            None,
+            "token still has the secret that no longer works; remove it, or `homing token \
+            issue dev1.",
+        ),
+        (Some("of-somebody-else"), "token has another secret than the receipt describes; its"),
         (Some(""), ""),
     ];
     in_parallel(&cases, |(content, told)| {
@@ -1290,7 +1297,7 @@ fn after_a_stumble_it_is_said_what_is_not_known_and_the_next_run_cleans_up() {
         assert_eq!(files(&home), before);
         assert_eq!(ours(&sandbox).len(), 1 + usize::from(is_used));
         let (ran, _) = check(&sandbox, &home, ROTATE, 0);
-        assert!(ran.out.contains("which a run that was cut has left"), "{ran:?}");
+        assert!(ran.out.contains("which an interrupted run has left"), "{ran:?}");
         assert_right(&sandbox, &home, "");
     });
 }

@@ -110,7 +110,7 @@ fn a_server_that_stays_behind_earns_one_repeat() {
     // It has heard of it at last.
     copy.replace(DEV1, "A", "198.51.100.7");
     copy.replace(DEV1, "AAAA", "2001:db8::7");
-    expect(&home.once(), 0, "the servers of the zone hold what is set again");
+    expect(&home.once(), 0, "the zone's servers have the right addresses again");
     assert_eq!(verified(&home)["servers"], 2);
 }
 
@@ -138,7 +138,7 @@ fn servers_that_tell_nothing_are_a_report() {
     for (flags, words) in [
         (0x8005, "refuses to answer (REFUSED)"),
         (0x8000, "is not authoritative for the name"),
-        (0x8402, "cannot find the answer out (SERVFAIL)"),
+        (0x8402, "cannot find the answer (SERVFAIL)"),
     ] {
         let odd = Scripted::start(flags, b"");
         let home = home(&server, &[dead, &odd.address], "");
@@ -222,11 +222,11 @@ fn a_drift_is_put_right_once() {
     server.replace(DEV1, "A", "192.0.2.99");
     let words = format!("{} answers IPv4 192.0.2.99", server.address());
     let ran = home.once();
-    expect(&ran, 0, &format!("changed by somebody else: {words}; it is put right once"));
+    expect(&ran, 0, &format!("changed by somebody else: {words}; corrected once"));
     expect(&ran, 0, "verified at 1 server");
     assert_eq!(server.dig(DEV1, "A"), ["198.51.100.7"]);
     server.replace(DEV1, "A", "192.0.2.99");
-    expect(&home.once(), 0, "left as it is, because it was put right within the last day");
+    expect(&home.once(), 0, "unchanged, because it was corrected within the last day");
     expect(&home.run(&["status"]), 0, &format!("not verified: {words}"));
     let ran = home.once();
     assert_eq!((ran.code, ran.out.as_str()), (0, ""), "told once");
@@ -239,7 +239,7 @@ fn a_drift_is_left_without_take_over() {
     let home = home(&server, &[], "take-over = false\n");
     expect(&home.once(), 0, "updated");
     server.replace(DEV1, "A", "192.0.2.99");
-    expect(&home.once(), 0, "left as it is, because take-over is false");
+    expect(&home.once(), 0, "unchanged, because take-over is false");
     assert_eq!(home.once().out, "");
     assert_eq!(server.dig(DEV1, "A"), ["192.0.2.99"]);
 }
@@ -273,7 +273,7 @@ fn the_daemon_repeats_an_update_by_itself_and_stops_at_once() {
     let home = home(&server, &[&copy.address()], "verify-timeout = \"1s\"\n");
     let daemon = home.daemon();
     daemon.wait_for("not verified at the zone's servers");
-    daemon.wait_for("a server of the zone has not heard of it");
+    daemon.wait_for("a server of the zone does not have it");
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.end().0, 0);
     // With all the time of the world, a signal ends the wait.
@@ -349,7 +349,7 @@ fn the_servers_of_a_zone_are_found_by_the_systems_resolver() {
         // Nobody answers for the provider now: what was found is told all the same.
         drop(provider);
         let ran = home.once();
-        let words = "ns1.dyn.example.com:53 answers IPv4 192.0.2.99; it is put right once";
+        let words = "ns1.dyn.example.com:53 answers IPv4 192.0.2.99; corrected once";
         expect(&ran, 75, words);
     });
 }

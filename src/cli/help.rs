@@ -9,7 +9,7 @@ use crate::core::feature::{self, Feature};
 const WIDTH: usize = 80;
 
 /// The text in the help of a command that this build does not have.
-const LEFT_OUT: &str = "\nThis build leaves it out; the full build has it.\n";
+const LEFT_OUT: &str = "\nThis build does not include it; the full build does.\n";
 
 /// The output of `homing --version`.
 pub fn version() -> String {
@@ -55,7 +55,7 @@ pub fn overview() -> String {
     for variable in VARIABLES.iter().filter(|variable| is_here(variable.feature)) {
         row(&mut text, &format!("  {}", variable.name), variable.doc);
     }
-    let _ = write!(text, "\n`{PROGRAM} COMMAND --help` tells more about a command.\n");
+    let _ = write!(text, "\n`{PROGRAM} COMMAND --help` explains a command.\n");
     text
 }
 
@@ -93,7 +93,7 @@ pub fn of_group(group: &Group) -> String {
         group.commands().all(|command| is_own(option, command.verb))
     });
     common_options(&mut text);
-    let _ = write!(text, "\n`{line} ACTION --help` tells more about an action.\n");
+    let _ = write!(text, "\n`{line} ACTION --help` explains an action.\n");
     text
 }
 
@@ -236,7 +236,7 @@ mod tests {
             ("token revoke", "0 75 77 78"),
         ] {
             let text = of(command(name).unwrap()).replace('\n', " ");
-            let codes: Vec<_> = codes.split(' ').map(|code| format!("{code} when")).collect();
+            let codes: Vec<_> = codes.split(' ').map(|code| format!(" {code} ")).collect();
             let places: Vec<_> = codes.iter().map(|code| text.find(code.as_str())).collect();
             assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{text}");
             assert!(text.contains("else from HOMING_MANAGEMENT_TOKEN, else asked for"), "{text}");

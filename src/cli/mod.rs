@@ -430,7 +430,7 @@ const MEANT: [(&str, &str); 17] = [
         "reload",
         "`kill -HUP` makes the daemon read its configuration again (`systemctl reload homing`)",
     ),
-    ("restart", "the service manager does that (`systemctl restart homing`)"),
+    ("restart", "use the service manager (`systemctl restart homing`)"),
     ("run", "`homing` alone is the daemon, and `homing --once` is one round"),
     ("serve", "`homing` alone is the daemon"),
     ("setup", "write `homing init`, which writes a first configuration"),
@@ -439,7 +439,7 @@ const MEANT: [(&str, &str); 17] = [
         "start",
         "`homing` alone is the daemon; the service manager starts it (`systemctl start homing`)",
     ),
-    ("stop", "the service manager does that (`systemctl stop homing`)"),
+    ("stop", "use the service manager (`systemctl stop homing`)"),
     ("sync", "write `homing --once`"),
     ("test", "write `homing check`, which sends nothing, or `homing --once --dry-run`"),
     ("update", "write `homing --once`"),
@@ -712,17 +712,17 @@ mod tests {
         for command in table::COMMANDS.iter().filter(|command| command.is_left_out()) {
             let line = command.line();
             let refusal =
-                format!("this build of Homing leaves out `{line}`; the full build has it");
+                format!("this build of Homing does not include `{line}`; the full build has it");
             fails(command.name, &refusal);
             fails(&format!("{} a.example --max-age 90d --frobnicate=x", command.name), &refusal);
-            shows(&format!("{} --help", command.name), "leaves it out; the full build has it");
+            shows(&format!("{} --help", command.name), "does not include it; the full build does");
         }
         for group in table::GROUPS.iter().filter(|group| group.is_left_out()) {
             let line = group.line();
             let refusal =
-                format!("this build of Homing leaves out `{line}`; the full build has it");
+                format!("this build of Homing does not include `{line}`; the full build has it");
             fails(group.name, &refusal);
-            shows(&format!("{} --help", group.name), "leaves it out; the full build has it");
+            shows(&format!("{} --help", group.name), "does not include it; the full build does");
         }
         let is_foreign = |option: &&Opt| {
             option.commands.is_some()
@@ -733,7 +733,7 @@ mod tests {
             let name = option.long;
             fails(
                 &format!("--{name}{value}"),
-                &format!("this build of Homing leaves out `--{name}`; the full build has it"),
+                &format!("this build of Homing does not include `--{name}`; the full build has it"),
             );
         }
         let without = |of_full: bool| {

@@ -205,15 +205,15 @@ pub const GROUPS: &[Group] = &[Group {
     doc: "Issue, audit, rotate or revoke the tokens of hosts",
     more: "The management token, which may make and delete others, is read from \
         --management-token-file, else from HOMING_MANAGEMENT_TOKEN, else asked for on a terminal, \
-        where it is not shown; an audit does without it, and so do keys of name servers. It is \
-        never stored, and cannot be given as an option.",
+        where it is not shown; `homing token audit`, and keys for your own name server, do not \
+        need it. It is never stored, and cannot be given as an option.",
 }];
 
 /// The exit codes of the commands that change tokens.
 macro_rules! exit_codes {
     () => {
-        "The exit code is 0 when it is done or there is nothing to do, 75 when trying later may \
-            help, 77 when a person must act at the provider, 78 when the configuration is wrong."
+        "Exit code: 0 done, or nothing to do; 75 trying later may help; 77 you must fix something \
+            at the provider; 78 the configuration is wrong."
     };
 }
 
@@ -234,20 +234,20 @@ pub const COMMANDS: &[Command] = &[
         verb: Verb::Daemon,
         name: "",
         doc: "Stay in the foreground and keep every host up to date",
-        more: "Without a command Homing is a daemon: it wakes when the kernel reports a change of \
-            address, and now and then to ask the sources outside. SIGHUP reads the configuration \
+        more: "Without a command Homing is a daemon: it acts when the kernel reports a change of \
+            address, and asks the services outside at intervals. SIGHUP reads the configuration \
             again, SIGUSR1 runs a round at once, SIGTERM and SIGINT finish the request in flight \
-            and end it. Nothing that a provider, the network or the clock does ends it.",
+            and stop the daemon. No failure of a provider, the network or the clock stops it.",
         ..PLAIN
     },
     Command {
         verb: Verb::Once,
         name: "--once",
         doc: "One round, then exit; for cron",
-        more: "Off a terminal it prints nothing when nothing changed, and a hold once, not at \
-            every run. While another Homing has the state it ends with 75, and says so once.\n\
-            The exit code is 0 when every host is right, 75 when trying later may help, 77 when a \
-            person must act at a provider, 78 when the configuration is wrong.",
+        more: "When not on a terminal, it prints only changes, and each problem once. If another \
+            Homing is using the state, it exits with 75 and reports that once.\nExit code: 0 every \
+            host is right, 75 trying later may help, 77 you must fix something at a provider, 78 \
+            the configuration is wrong.",
         ..PLAIN
     },
     Command {
@@ -270,23 +270,23 @@ pub const COMMANDS: &[Command] = &[
         verb: Verb::Check,
         name: "check",
         doc: "Report every problem, and what a round would do",
-        more: "Reads the configuration and the secrets and sends nothing to a provider. Says what the \
-            running program will be confined to by the kernel's Landlock, or why it will not. The \
-            exit code is 0, or 78 when there is a problem.",
+        more: "Reads the configuration and the secrets, and sends nothing to a provider. Also \
+            shows the Landlock sandbox, or why there is none. Exit code: 0 no problem, 78 a \
+            problem.",
         ..PLAIN
     },
     Command {
         verb: Verb::Status,
         name: "status",
-        doc: "Show what is set for each host, and what it waits for",
-        more: "Sends nothing and does not disturb the daemon. The exit code is the one that what \
-            it shows stands for: 0, 75 or 77.",
+        doc: "Show published addresses, and what is waiting",
+        more: "Sends nothing and does not disturb the daemon. Exit code: 0 all right, 75 \
+            something is waiting, 77 something was rejected.",
         ..PLAIN
     },
     Command {
         verb: Verb::Address,
         name: "address",
-        doc: "Show what each source sees, and why some is refused",
+        doc: "Show the addresses found, and why each is used or not",
         ..PLAIN
     },
     Command {
@@ -304,19 +304,20 @@ pub const COMMANDS: &[Command] = &[
         name: "providers",
         operand: "[NAME]",
         doc: "List the providers, or show what one of them needs",
-        more: "With a NAME: what a host there needs, and the narrowest credential that it offers. With a \
-                part of a name, of a title or of a server: the providers that match.",
+        more: "With a NAME: what a host needs there, and the credential with the fewest rights \
+            that the provider offers. With a part of a name, title or server: the providers that \
+            match.",
         ..PLAIN
     },
     Command {
         verb: Verb::TokenIssue,
         name: "token issue",
         operand: "[HOST]...",
-        doc: "Make the narrowest token for hosts, and store it",
+        doc: "Make tokens that can change only these hosts",
         more: concat!(
-            "The token may write the addresses of the HOSTs and nothing else. Its secret goes \
-                where the configuration says that the HOSTs have theirs. For HOSTs at a name server \
-                it makes a key, and prints what has to be written at the server.\n",
+            "The token may write the addresses of the HOSTs and nothing else. The secret is \
+                written to the token-file of the host. For HOSTs at your own name server it makes \
+                a key, and prints the lines to add to the server's configuration.\n",
             exit_codes!(),
         ),
         feature: Some(Feature::Tokens),
@@ -326,11 +327,11 @@ pub const COMMANDS: &[Command] = &[
         verb: Verb::TokenAudit,
         name: "token audit",
         operand: "[HOST]...",
-        doc: "Tell whether tokens may do more than their hosts need",
+        doc: "Show whether tokens may do more than their hosts need",
         more: "Without a HOST: the tokens of every host of the configuration. Changes nothing.\n\
-            For each token it shows the rows of its policies, in words, and its dates and networks.\n\
-            The exit code is 0 when no token is too powerful, 77 when one is, 75 when something \
-            could not be told, or a host's token is dead or may not write its record, 78 when the \
+            One line for each token, and what to do about it; -v also shows all its rights, its \
+            dates and its networks.\nExit code: 0 no token is too powerful, 77 one is, 75 \
+            something could not be determined or a host's token does not work, 78 the \
             configuration is wrong.",
         feature: Some(Feature::Tokens),
         ..PLAIN
@@ -339,11 +340,11 @@ pub const COMMANDS: &[Command] = &[
         verb: Verb::TokenRotate,
         name: "token rotate",
         operand: "[HOST]...",
-        doc: "Replace the tokens of hosts by fresh ones",
+        doc: "Replace the tokens of hosts by new ones",
         more: concat!(
-            "The fresh token may do what the hosts need, and its secret is stored before the old \
-                token is deleted. The fresh key of a name server waits beside the old one until the \
-                command is run again and finds that the server knows it.\n",
+            "The new secret is stored before the old token is deleted. A new key for your own \
+                name server is kept beside the old one; run the command again after you have added \
+                it to the server.\n",
             exit_codes!(),
         ),
         feature: Some(Feature::Tokens),
@@ -355,8 +356,8 @@ pub const COMMANDS: &[Command] = &[
         operand: "[HOST]...",
         doc: "Delete the tokens of hosts at their provider",
         more: concat!(
-            "Their secrets are worth nothing from then on. Give HOSTs or --id. Of keys it prints what \
-                has to be removed at the name server.\n",
+            "The tokens stop working at once. Give HOSTs or --id. For keys of your own name \
+                server it prints the lines to remove there.\n",
             exit_codes!(),
         ),
         feature: Some(Feature::Tokens),
@@ -368,11 +369,10 @@ pub const COMMANDS: &[Command] = &[
         operand: "CLIENT FILE",
         choices: &["ddclient", "inadyn", "ddns-scripts"],
         doc: "Print another client's set-up as Homing configuration",
-        more: "FILE is that client's configuration, or - for standard input. What cannot be carried \
-            over stands in comments, with what to do about it. Secrets are never printed: they go \
-            into files of --secrets-dir, or stay where they are, and comments say where to put \
-            them.\n\
-            The exit code is 0, or 78 when there is nothing in FILE to carry over.",
+        more: "FILE is that client's configuration, or - for standard input. Comments list what \
+            cannot be carried over, and what to do about it. Secrets are never printed: they are \
+            written to files in --secrets-dir, or stay where they are, and comments say where to \
+            put them.\nExit code: 0 done, 78 FILE has nothing to carry over.",
         feature: Some(Feature::Import),
     },
     Command {
@@ -427,7 +427,7 @@ pub const OPTIONS: &[Opt] = &[
         commands: Some(&[Verb::Once, Verb::TokenIssue, Verb::TokenRotate, Verb::TokenRevoke]),
         doc: "Change nothing; print what would be sent",
         more: "With --once nothing at all is sent, and the state is neither locked nor written. \
-            The token commands ask the provider what there is.",
+            The token commands only read what the provider has.",
         ..SWITCH
     },
     Opt {
@@ -435,7 +435,7 @@ pub const OPTIONS: &[Opt] = &[
         long: "refresh",
         commands: Some(&[Verb::Once]),
         doc: "Send unchanged addresses too",
-        more: "Within each provider's pace; what waits goes on waiting.",
+        more: "Respects rate limits; waiting hosts keep waiting.",
         ..SWITCH
     },
     Opt {
@@ -443,7 +443,7 @@ pub const OPTIONS: &[Opt] = &[
         long: "retry-rejected",
         commands: Some(&[Verb::Once]),
         doc: "Ask again about hosts that were rejected or failed",
-        more: "A pause that the provider asked for, and its pace, are kept even so.",
+        more: "Still respects a pause that the provider asked for, and its rate limit.",
         ..SWITCH
     },
     Opt {
@@ -528,7 +528,7 @@ pub const OPTIONS: &[Opt] = &[
         long: "all",
         commands: Some(FRESH),
         doc: "For every host of the configuration",
-        more: "In place of HOSTs.",
+        more: "Instead of HOSTs.",
         ..SWITCH
     },
     Opt {
@@ -545,7 +545,7 @@ pub const OPTIONS: &[Opt] = &[
         value: Some("NAME"),
         commands: Some(FRESH),
         doc: "Call the token NAME at the provider [homing:HOST]",
-        more: "For one token; it keeps its name from then on.",
+        more: "For one token; it keeps this name later, too.",
         ..SWITCH
     },
     Opt {
@@ -553,8 +553,8 @@ pub const OPTIONS: &[Opt] = &[
         long: "max-age",
         value: Some("DURATION"),
         commands: Some(FRESH),
-        doc: "End it at this age, such as 365d; none: no limit",
-        more: "Not given: the limit stays as it is.",
+        doc: "Let it expire after this time, such as 365d; none: never",
+        more: "If not given, the limit stays unchanged.",
         ..SWITCH
     },
     Opt {
@@ -562,8 +562,8 @@ pub const OPTIONS: &[Opt] = &[
         long: "max-unused",
         value: Some("DURATION"),
         commands: Some(FRESH),
-        doc: "End it after so long without use; none: no limit",
-        more: "Not given: the limit stays as it is.",
+        doc: "Let it expire when unused for so long; none: never",
+        more: "If not given, the limit stays unchanged.",
         ..SWITCH
     },
     Opt {
@@ -572,15 +572,15 @@ pub const OPTIONS: &[Opt] = &[
         value: Some("NETWORK"),
         commands: Some(FRESH),
         doc: "Allow use from NETWORK only, repeatable; any: no limit",
-        more: "An address, or a network such as 192.0.2.0/24 or 2001:db8::/32; may be repeated. Not given: \
-            the limit stays as it is.",
+        more: "An address, or a network such as 192.0.2.0/24 or 2001:db8::/32; may be repeated. \
+            If not given, the limit stays unchanged.",
         ..SWITCH
     },
     Opt {
         flag: Flag::Force,
         long: "force",
         commands: Some(FRESH),
-        doc: "Let it end within the hour, too",
+        doc: "Allow a limit of less than an hour",
         ..SWITCH
     },
     Opt {
@@ -595,16 +595,16 @@ pub const OPTIONS: &[Opt] = &[
         long: "all-tokens",
         commands: Some(&[Verb::TokenAudit]),
         doc: "Audit every token of the account, not only the hosts'",
-        more: "In place of HOSTs.",
+        more: "Instead of HOSTs.",
         ..SWITCH
     },
     Opt {
         flag: Flag::Thorough,
         long: "thorough",
         commands: Some(&[Verb::TokenAudit]),
-        doc: "Try more than 15 writes of a zone's hour",
-        more: "A token without a receipt is asked itself what it may write, by writes that its server \
-            must refuse; of those deSEC takes 100 an hour in a zone, and the hosts need them.",
+        doc: "Try more than 15 writes for each zone",
+        more: "A token without a receipt is tested with invalid writes that the server must \
+            refuse. deSEC allows 100 writes per hour and zone, and your hosts need some of them.",
         ..SWITCH
     },
     Opt {
@@ -612,16 +612,16 @@ pub const OPTIONS: &[Opt] = &[
         long: "id",
         value: Some("ID"),
         commands: Some(&[Verb::TokenRevoke]),
-        doc: "Delete the token of this ID, which an audit showed",
-        more: "In place of HOSTs; for tokens that are not of this configuration.",
+        doc: "Delete the token with this ID (see `homing token audit`)",
+        more: "Instead of HOSTs; for tokens that this configuration does not use.",
         ..SWITCH
     },
     Opt {
         flag: Flag::Logout,
         long: "logout",
         commands: Some(&[Verb::TokenRevoke]),
-        doc: "End the token in the host's file by its own secret",
-        more: "Needs no management rights; for a token of which only the secret is known.",
+        doc: "Log out with the host's token, which deletes it",
+        more: "Needs no management token.",
         ..SWITCH
     },
     Opt {
@@ -630,8 +630,8 @@ pub const OPTIONS: &[Opt] = &[
         value: Some("FILE"),
         commands: Some(MANAGING),
         doc: "Read the management token from FILE",
-        more: "The file holds it on its first line. Without the option HOMING_MANAGEMENT_TOKEN counts, and \
-            without both it is asked for on a terminal.",
+        more: "It is the first line of the file. Without this option, HOMING_MANAGEMENT_TOKEN is \
+            used; without both, Homing asks for it on a terminal.",
         ..SWITCH
     },
     Opt {
@@ -640,8 +640,8 @@ pub const OPTIONS: &[Opt] = &[
         value: Some("USER"),
         commands: Some(FRESH),
         doc: "Make tokens as this USER (PowerDNS on Rails)",
-        more: "It needs the role \"Auth token\"; records that are missing it creates if it also owns the \
-            domain.",
+        more: "The user needs the role \"Auth token\". If it also owns the domain, missing \
+            records are created.",
         ..SWITCH
     },
     Opt {
@@ -650,7 +650,8 @@ pub const OPTIONS: &[Opt] = &[
         value: Some("FILE"),
         commands: Some(FRESH),
         doc: "Read that user's password from FILE",
-        more: "The file holds it on its first line. Without the option it is asked for on a terminal.",
+        more: "It is the first line of the file. Without this option, Homing asks for it on a \
+            terminal.",
         ..SWITCH
     },
     Opt {
@@ -659,8 +660,8 @@ pub const OPTIONS: &[Opt] = &[
         value: Some("DIR"),
         commands: Some(&[Verb::Import]),
         doc: "Write the secrets into files in DIR",
-        more: "One file for each, which only its owner can read. DIR is made if it is missing. A file \
-            that holds something else is never overwritten.",
+        more: "One file for each, which only its owner can read. DIR is created if it is missing. \
+            A file with other content is never overwritten.",
         ..SWITCH
     },
     Opt {
@@ -677,7 +678,7 @@ pub const OPTIONS: &[Opt] = &[
         value: Some("DIR"),
         variables: &["HOMING_STATE_DIR", "STATE_DIRECTORY"],
         doc: "Keep the state in DIR [/var/lib/homing]",
-        more: "The configuration's state-dir counts when neither the option nor a variable is given.",
+        more: "Without this option and without a variable, state-dir of the configuration is used.",
         ..SWITCH
     },
     Opt {
@@ -685,7 +686,9 @@ pub const OPTIONS: &[Opt] = &[
         long: "verbose",
         short: Some('v'),
         doc: "Show each request and answer; twice: bodies, too",
-        more: "No secret is shown. Each one goes a step further than the level of HOMING_LOG or the configuration. With --dry-run and check it shows the requests that would be sent.",
+        more: "No secret is shown. Each -v raises the log level of HOMING_LOG or the \
+            configuration by one. With --dry-run and check it shows the requests that would be \
+            sent.",
         ..SWITCH
     },
     Opt {
@@ -700,8 +703,9 @@ pub const OPTIONS: &[Opt] = &[
         long: "log-format",
         value: Some("FORMAT"),
         choices: log::Format::WORDS,
-        doc: "Log as text, json or journal, or to syslog [what fits]",
-        more: "Under systemd that is journal, elsewhere text; all go to standard error but syslog.",
+        doc: "Log format: text, json, journal, syslog [automatic]",
+        more: "Automatic is journal under systemd, and text elsewhere. All but syslog go to \
+            standard error.",
         ..SWITCH
     },
     Opt {

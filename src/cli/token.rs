@@ -206,8 +206,7 @@ fn user((option, value): (&Opt, &OsStr)) -> Result<String, UsageError> {
     let text = value.to_string_lossy();
     if text.contains(|c: char| c == ':' || c.is_control()) {
         return Err(UsageError(format!(
-            "--{}: this is not a user's name, which holds no colon; give its password in a file of \
-             its own",
+            "--{}: a user's name has no colon; put the password into a file",
             option.long
         )));
     }
@@ -217,7 +216,7 @@ fn user((option, value): (&Opt, &OsStr)) -> Result<String, UsageError> {
 fn hostname(text: &str) -> Result<Hostname, String> {
     if !text.is_ascii() {
         return Err(
-            "has letters beyond ASCII; write its xn-- form, as `homing status` shows it".to_owned()
+            "has non-ASCII letters; write its xn-- form, as `homing status` shows it".to_owned()
         );
     }
     text.parse().map_err(|error: NameError| error.to_string())
@@ -226,7 +225,7 @@ fn hostname(text: &str) -> Result<Hostname, String> {
 fn zone(text: &str) -> Result<Hostname, String> {
     let zone = hostname(text)?;
     if zone.is_wildcard() {
-        return Err("is not a zone; leave the asterisk out".to_owned());
+        return Err("is not a zone; remove the asterisk".to_owned());
     }
     Ok(zone)
 }
@@ -253,7 +252,7 @@ fn limit(text: &str) -> Result<Ask<Duration>, &'static str> {
     let duration = humantime::parse_duration(text)
         .map_err(|_| "is not a duration; write it like 365d, or none for no limit")?;
     if duration.is_zero() {
-        return Err("leaves no time at all; write it like 365d, or none for no limit");
+        return Err("is no time at all; write it like 365d, or none for no limit");
     }
     if duration.subsec_nanos() != 0 {
         return Err("is not a number of whole seconds; leave the fraction out");
@@ -419,8 +418,8 @@ mod tests {
     fn wrong_names_are_named() {
         fails(
             "token issue a.example sl@sh.example",
-            "`sl@sh.example` is not a host name: '@' may not stand in it; use letters, \
-             digits, hyphens and dots",
+            "`sl@sh.example` is not a host name: '@' is not allowed; use letters, digits, hyphens \
+                and dots",
         );
         fails(
             "token audit 192.0.2.1",
@@ -428,12 +427,12 @@ mod tests {
         );
         fails(
             "token revoke b\u{fc}cher.example",
-            "`b\u{fc}cher.example` has letters beyond ASCII; write its xn-- form, as \
-             `homing status` shows it",
+            "`b\u{fc}cher.example` has non-ASCII letters; write its xn-- form, as `homing status` \
+                shows it",
         );
         fails(
             "token issue --all --create-domain *.example.com",
-            "--create-domain: `*.example.com` is not a zone; leave the asterisk out",
+            "--create-domain: `*.example.com` is not a zone; remove the asterisk",
         );
         fails(
             "token issue -- --all",
@@ -482,7 +481,7 @@ mod tests {
             ("365000d", Ok(Ask::Set(365_000 * DAY))),
             ("1d 12h", Ok(Ask::Set(DAY * 3 / 2))),
             ("365000d 1s", Err("is too long; the longest is 365000d, and none is no limit")),
-            ("0s", Err("leaves no time at all; write it like 365d, or none for no limit")),
+            ("0s", Err("is no time at all; write it like 365d, or none for no limit")),
             ("1500ms", Err("is not a number of whole seconds; leave the fraction out")),
             ("90", Err(not_one)),
             ("-1d", Err(not_one)),
@@ -512,7 +511,7 @@ mod tests {
                 token(&format!("{action} a.example {option} 1h"));
                 // Force does not make sense of nonsense.
                 let line = format!("token {action} --force a.example {option} 0s");
-                let told = "`0s` leaves no time at all; write it like 365d, or none for no limit";
+                let told = "`0s` is no time at all; write it like 365d, or none for no limit";
                 fails(&line, &format!("{option}: {told}"));
             }
         }

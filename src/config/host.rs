@@ -217,8 +217,10 @@ impl Context<'_> {
         let first = *self.seen.entry((at, name.clone())).or_insert(notes.begin + item.at);
         if first != notes.begin + item.at {
             let (provider, first) = (&self.providers[at].name, notes.line_of(first));
-            let what =
-                format!("{name} at {provider} stands on line {first} already; remove one of them");
+            let what = format!(
+                "{name} at {provider} is already configured on line {first}; remove one \
+                    of them"
+            );
             notes.add(item.at, &item.name, what);
         }
     }
@@ -290,7 +292,8 @@ impl Context<'_> {
         let takes_one = provider.filter(|provider| !provider.manners().can_set_several);
         if let Some(Provider { name: provider, protocol, .. }) = takes_one.filter(|_| most > 1) {
             let what = format!(
-                "the source {name} tells up to {most} {family} addresses, and {provider} ({}) takes one; write a source of one",
+                "the source {name} may give {most} {family} addresses, and {provider} ({}) \
+                    accepts one; write count = 1 in the source",
                 protocol.word()
             );
             notes.add(setting.at, &setting.name, what);
@@ -314,7 +317,9 @@ impl Context<'_> {
             if let Some(setting) = section.get(family.key()).filter(|_| free) {
                 let name = &entry.name;
                 let what = format!(
-                    "the source {name} is asked by the system's routes, so it may tell the address of another line than {bind}; write bind = \"{bind}\" in [source.{}]",
+                    "the source {name} uses the system's routes, so it may return the address of \
+                        another Internet connection than {bind}; write bind = \"{bind}\" in \
+                        [source.{}]",
                     table_key(name)
                 );
                 notes.warn(setting.at, &setting.name, what);
@@ -336,7 +341,8 @@ impl Context<'_> {
         let keeps = section.is("when-gone", "keep");
         let Some(setting) = section.get("when-gone").filter(|_| !keeps) else {
             if let Some(setting) = section.get("gone-after") {
-                let what = "means nothing without when-gone = \"remove\"; write that as well, or remove this line";
+                let what = "has no effect without when-gone = \"remove\"; add that, or remove \
+                    this line";
                 notes.add(setting.at, &setting.name, what);
             }
             return WhenGone::Keep;
@@ -357,7 +363,8 @@ impl Context<'_> {
         let off = Family::BOTH.into_iter().find(|family| section.is(family.key(), "off"));
         if let (Removal::LeftOut, Some(off)) = (by, off) {
             let what = format!(
-                "{} removes a record only by an update of the other family, and {off} is off; write \"keep\"",
+                "{} can remove a record only with an update of the other family, and {off} is \
+                    off; write \"keep\"",
                 provider.name
             );
             notes.add(setting.at, &setting.name, what);
@@ -397,13 +404,13 @@ impl Context<'_> {
             [one] => one,
             [] => {
                 let file = kind.example();
-                let what = format!("has no secret to prove itself with; write {file}");
+                let what = format!("has no credential; add {file}");
                 section.lacks(&keys.collect::<Vec<_>>(), what, notes);
                 return None;
             }
             [(first, _), rest @ ..] => {
                 for (_, setting) in rest {
-                    let what = format!("names a second secret beside {first}; keep one of them");
+                    let what = format!("is a second secret beside {first}; keep one of them");
                     notes.add(setting.at, &setting.name, what);
                 }
                 return None;
@@ -469,14 +476,16 @@ pub(super) fn misfit(key: &str, flag: Option<bool>, manners: &Manners) -> Option
         Scope::Conditional if flag == Some(true) => {
             (!looks && !manners.is_described()).then(unused)
         }
-        Scope::Conditional => (!looks && flag == Some(false)).then(|| {
-            format!(
-                "cannot be false: the protocol {word} changes a record whatever it holds; remove it"
-            )
-        }),
+        Scope::Conditional => (!looks && flag == Some(false))
+            .then(|| format!("cannot be false: the protocol {word} always overwrites; remove it")),
         Scope::Judged => {
             let judges = manners.tokens == Some(Issuer::Account) || flag == Some(false);
-            (!judges).then(|| format!("judges no credential of the protocol {word}; remove it"))
+            (!judges).then(|| {
+                format!(
+                    "works only at deSEC and PowerDNS on Rails, not with the \
+                protocol {word}; remove it"
+                )
+            })
         }
         Scope::Described => (!manners.is_described()).then(unused),
         Scope::Key => (secret != SecretKind::Key).then(unused),
@@ -490,13 +499,16 @@ pub(super) fn misfit(key: &str, flag: Option<bool>, manners: &Manners) -> Option
             (!is_local).then(|| "is for the provider hosts-file only; remove it".to_owned())
         }
         Scope::Login => (secret != SecretKind::Password).then(unused),
-        Scope::Published => is_local.then(|| {
-            "is not for a hosts file, which no server of a zone holds; remove it".to_owned()
-        }),
-        Scope::Remote => is_local.then(unneeded),
-        Scope::TimeToLive => {
-            (!manners.says_ttl).then(|| format!("is not said by the protocol {word}; remove it"))
+        Scope::Published => {
+            is_local.then(|| "does not work with a hosts file; remove it".to_owned())
         }
+        Scope::Remote => is_local.then(unneeded),
+        Scope::TimeToLive => (!manners.says_ttl).then(|| {
+            format!(
+                "is not supported by the protocol {word}; remove \
+                it"
+            )
+        }),
     }
 }
 
@@ -537,7 +549,7 @@ fn several_names(text: &str) -> Option<String> {
     const SIGNS: [char; 3] = [',', ';', ' '];
     if text.contains("://") {
         return Some(
-            "is not a host name: ':' may not stand in it; write the name alone, without https://"
+            "is not a host name: ':' is not allowed; write only the name, without https://"
                 .to_owned(),
         );
     }
@@ -546,7 +558,10 @@ fn several_names(text: &str) -> Option<String> {
     let list = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
     let are_names = names.len() > 1 && names.iter().all(|name| value::hostname(name).is_ok());
     are_names.then(|| {
-        format!("is not a host name: {sign:?} may not stand in it; write each of several in quotes of its own: name = [{list}]")
+        format!(
+            "is not a host name: {sign:?} is not allowed; for several names, quote each one: \
+            name = [{list}]"
+        )
     })
 }
 
@@ -599,7 +614,7 @@ fn zone(
     };
     for (item, name) in names {
         if !name.is_within(&zone) {
-            let what = format!("{name} does not lie within {whose} {zone}; correct one of them");
+            let what = format!("{name} is not in {whose} {zone}; correct one of them");
             notes.add(item.at, &item.name, what);
         }
     }
@@ -627,7 +642,11 @@ fn options(
                 (None, []) => "it has none; remove it".to_owned(),
                 (None, known) => format!("there are: {}", known.join(", ")),
             };
-            notes.add(setting.at, &setting.name, format!("is no option of the provider; {fix}"));
+            notes.add(
+                setting.at,
+                &setting.name,
+                format!("is not an option of the provider; {fix}"),
+            );
             continue;
         }
         let value = match setting.value.as_bool() {
@@ -642,7 +661,7 @@ fn options(
     for required in entry.iter().flat_map(|entry| entry.required_options()) {
         if !options.iter().any(|(name, _)| name == required) {
             let what =
-                format!("needs options = {{ {required} = \"…\" }}: the provider asks for it");
+                format!("needs options = {{ {required} = \"…\" }}, which the provider requires");
             section.lacks(&["options"], what, notes);
         }
     }
@@ -675,7 +694,7 @@ fn key_login(
     let setting = section.get("key-name");
     if section.get("secret-file").is_none() {
         if let Some(setting) = setting {
-            let what = "is for a secret-file; a key-file names its key itself; remove it";
+            let what = "is only for a secret-file: a key-file contains the key's name; remove it";
             notes.add(setting.at, &setting.name, what);
         }
         return None;
@@ -723,7 +742,8 @@ fn strict_token(section: &Section<'_>, manners: Option<&Manners>, notes: &mut No
     let is_strict = section.flag("strict-token", notes).unwrap_or_default();
     let setting = section.get("strict-token").filter(|_| is_strict && manners.is_some());
     if let (Some(setting), None) = (setting, section.get("token-file")) {
-        let what = "goes by the receipt beside a token file; write token-file = \"/etc/homing/host.token\" in place of another secret";
+        let what = "needs the receipt beside a token file; use token-file = \
+            \"/etc/homing/host.token\" for the secret";
         notes.add(setting.at, &setting.name, what);
     }
     is_strict
@@ -740,8 +760,7 @@ fn verify(section: &Section<'_>, manners: Option<&Manners>, notes: &mut Notes) -
         for setting in
             ["verify-servers", "verify-timeout"].into_iter().filter_map(|key| section.get(key))
         {
-            let what =
-                "means nothing without verify = true; write that as well, or remove this line";
+            let what = "has no effect without verify = true; add that, or remove this line";
             notes.add(setting.at, &setting.name, what);
         }
     }
@@ -774,7 +793,7 @@ fn unquoted<T>(
 /// A login for `Basic`, in which a colon would end it (RFC 7617, section 2).
 fn login(text: &str) -> Result<String, &'static str> {
     if text.contains(':') {
-        return Err("must not hold a colon; the password goes into a file of its own");
+        return Err("must not contain a colon; put the password into its own file");
     }
     Ok(text.to_owned())
 }

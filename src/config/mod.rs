@@ -190,7 +190,7 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
     file.take(MOST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MOST {
         return Err(problem(
-            "is larger than 16 MiB, which no configuration is; name the right file",
+            "is larger than 16 MiB and cannot be a configuration; name the right file",
         ));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
@@ -384,34 +384,35 @@ fn note_syntax(errors: &[toml::de::Error], notes: &mut Notes) -> bool {
 const SYNTAX: [(&str, &str, bool); 10] = [
     (
         "string values must be quoted",
-        "this value must stand in double quotes, as in name = \"host.example.com\"",
+        "this value needs double quotes, as in name = \"host.example.com\"",
         true,
     ),
     ("invalid boolean", "write true or false, in small letters and without quotes", true),
     (
         "duplicate key",
-        "this setting or section stands above already; keep one ([[host]], with two brackets, may stand often)",
+        "this setting or section appears twice; keep one (only [[host]], with two brackets, may \
+            be repeated)",
         false,
     ),
     (
         "invalid basic string",
-        "a text has no closing quote, or holds a character it must not",
+        "a text has no closing quote, or contains a character that is not allowed",
         false,
     ),
     (
         "invalid literal string",
-        "a text has no closing quote, or holds a character it must not",
+        "a text has no closing quote, or contains a character that is not allowed",
         false,
     ),
     ("unclosed", "a bracket is opened here and not closed", false),
-    ("key with no value", "a setting reads: key = value", false),
-    ("invalid unquoted key", "a setting reads: key = value", false),
+    ("key with no value", "expected: key = value", false),
+    ("invalid unquoted key", "expected: key = value", false),
     (
         "missing escaped value",
-        "a backslash in double quotes must be written twice, or the text stand in single quotes",
+        "write a backslash twice within double quotes, or use single quotes",
         false,
     ),
-    ("unexpected key or value", "there is more on this line than one setting", false),
+    ("unexpected key or value", "this line has more than one setting", false),
 ];
 
 /// `[daemon]`.

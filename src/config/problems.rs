@@ -35,6 +35,12 @@ struct Note {
 /// The most problems that are reported: a file with more is no configuration.
 const MOST: usize = 100;
 
+/// The verbs with which what is said about a setting may begin.
+const VERBS: [&str; 15] = [
+    "begins", "can", "cannot", "contains", "does", "has", "holds", "is", "looks", "must", "needs",
+    "never", "uses", "works", "would",
+];
+
 impl Problems {
     /// A single problem without a line, such as a file that cannot be read.
     pub(super) fn of_file(path: &Path, what: impl fmt::Display) -> Self {
@@ -87,9 +93,7 @@ impl Notes {
 
     /// Notes a problem with the value at `at`, named `setting`.
     pub(super) fn add(&mut self, at: usize, setting: &dyn fmt::Display, what: impl fmt::Display) {
-        let setting = setting.to_string();
-        let colon = if setting.is_empty() { "" } else { ": " };
-        let what = format!("{}: {}{colon}{what}", self.place(at), Printable(&setting));
+        let what = self.sentence(at, setting, &what.to_string());
         self.found.push(Note { at: self.begin + at, is_syntax: false, what });
     }
 
@@ -111,8 +115,20 @@ impl Notes {
 
     /// Notes a setting that is allowed but probably not meant.
     pub(super) fn warn(&mut self, at: usize, setting: &dyn fmt::Display, what: impl fmt::Display) {
+        self.warnings.push(self.sentence(at, setting, &what.to_string()));
+    }
+
+    /// The place, the setting and what is said about it: as one sentence with the setting as subject
+    /// where `what` begins with a verb, else with a colon before it.
+    fn sentence(&self, at: usize, setting: &dyn fmt::Display, what: &str) -> String {
         let setting = setting.to_string();
-        self.warnings.push(format!("{}: {}: {what}", self.place(at), Printable(&setting)));
+        let first = what.split([' ', ';', ':']).next().unwrap_or_default();
+        let between = match &*setting {
+            "" => "",
+            _ if VERBS.contains(&first) => " ",
+            _ => ": ",
+        };
+        format!("{}: {}{between}{what}", self.place(at), Printable(&setting))
     }
 
     /// All problems in the order of the file; `None` without any.

@@ -156,7 +156,7 @@ fn filled(
         if protocol.manners().takes(*key) {
             lay(&mut provider, *key, setting, base, notes);
         } else {
-            let what = format!("means nothing to the protocol {}; remove it", protocol.word());
+            let what = format!("has no effect with the protocol {}; remove it", protocol.word());
             notes.add(setting.at, &setting.name, what);
         }
     }
@@ -172,7 +172,7 @@ fn filled(
     if !goes_somewhere && !has_address && transport != Transport::File {
         let is_name = transport == Transport::Dns;
         let example = if is_name { "\"ns1.example.com\"" } else { "\"https://…\"" };
-        let what = format!("does not say where updates go; write server = {example}");
+        let what = format!("has no server; add server = {example}");
         section.lacks(&["server", "update-url"], what, notes);
     }
     provider
@@ -186,11 +186,7 @@ fn describe(provider: &mut Provider, section: &Section<'_>, notes: &mut Notes) {
         let key = ProviderKey::named(word).filter(|key| provider.protocol.is_described_by(*key));
         let Some(key) = key else { continue };
         let Some(value) = tree(setting.value) else {
-            notes.add(
-                setting.at,
-                &setting.name,
-                "holds a date or a fraction; write text in quotes",
-            );
+            notes.add(setting.at, &setting.name, "is a date or a fraction; write text in quotes");
             continue;
         };
         settings.retain(|(known, _)| *known != key);
@@ -325,7 +321,8 @@ fn warn_of_doubled_path(provider: &Provider, section: &Section<'_>, notes: &mut 
     let is_added = !provider.manners().update_path.is_empty();
     if let (true, true, Some(url)) = (has_path, is_added, &provider.update_url) {
         let what = format!(
-            "has a path already, and Homing puts its own behind it: updates go to {url}; write update-url for the whole address"
+            "has a path, and Homing appends its own: updates go to {url}; use update-url for the \
+                whole address"
         );
         notes.warn(setting.at, &setting.name, what);
     }
@@ -335,7 +332,7 @@ fn ca_file(text: &str, base: &Path) -> Result<String, String> {
     let path = value::path(text, base).map_err(str::to_owned)?;
     path.to_str().map(str::to_owned).ok_or_else(|| {
         let base = shown_path(base);
-        format!("lies in {base}, whose name is not UTF-8; write the whole path of a copy elsewhere")
+        format!("is in {base}, whose name is not UTF-8; write the whole path of a copy elsewhere")
     })
 }
 
@@ -343,7 +340,9 @@ fn ca_file(text: &str, base: &Path) -> Result<String, String> {
 fn parameter(text: &str) -> Result<String, &'static str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if !text.chars().all(fits) {
-        return Err("cannot stand in a query; use letters, digits, dots, hyphens and underscores");
+        return Err(
+            "is not a parameter's name; use letters, digits, dots, hyphens and underscores",
+        );
     }
     Ok(text.to_owned())
 }

@@ -31,8 +31,8 @@ fn table(section: &mut Section<'_>, notes: &mut Notes) -> Option<Resolver> {
     let servers = PerFamily::from_fn(at);
     let resolver = Resolver { title: server.to_string(), servers, name, class, record_type };
     if !Family::BOTH.into_iter().any(|family| resolver.can_tell(family)) {
-        let what = "can never answer: an address is told over its own family; \
-                    change the server or the type";
+        let what = "can never answer: each family needs a server of that family; change the \
+            server or the type";
         notes.add(section.at, &*section.name, what);
         return None;
     }
@@ -66,7 +66,7 @@ fn class_and_type(section: &Section<'_>, notes: &mut Notes) -> Option<(Class, Op
     let (class, record_type) = (class?, record_type?);
     // Chaosnet's own A records do not hold addresses of the Internet.
     if class == Class::CH && record_type != Some(Type::TXT) {
-        let what = "asks for class CH, where only texts tell an address; write type = \"TXT\"";
+        let what = "has class CH, where the type must be TXT; write type = \"TXT\"";
         notes.add(section.at, &*section.name, what);
         return None;
     }
@@ -86,6 +86,6 @@ fn record_type(text: &str) -> Result<Type, &'static str> {
         "A" => Ok(Type::A),
         "AAAA" => Ok(Type::AAAA),
         "TXT" => Ok(Type::TXT),
-        _ => Err("is not a type that tells an address; write \"A\", \"AAAA\" or \"TXT\""),
+        _ => Err("is not a type with addresses; write \"A\", \"AAAA\" or \"TXT\""),
     }
 }

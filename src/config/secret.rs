@@ -330,7 +330,7 @@ pub fn flaw_of_new(secret: &Secret) -> Option<&'static str> {
     } else if text.len() > LONGEST {
         Some("is larger than 4 KiB")
     } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Some("holds a space, a line break, or another character that no token has")
+        Some("contains a space, a line break, or another character that no token has")
     } else {
         None
     }
@@ -396,14 +396,17 @@ impl std::error::Error for SecretError {}
 impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Control => "holds a control character; write the secret anew with a text editor",
+            Self::Control => {
+                "contains a control character; enter the secret again with a text \
+                editor"
+            }
             Self::Empty => "is empty; put the provider's token or password on its first line",
-            Self::LineBreak => "holds a line break; put the secret, and nothing else, on one line",
+            Self::LineBreak => "contains a line break; put only the secret on one line",
             Self::Padded => "begins or ends with a space; remove it",
             Self::TooLong => {
-                "is larger than 4 KiB, which no token is; put nothing but the secret in it"
+                "is larger than 4 KiB and cannot be a token; put only the secret in it"
             }
-            Self::Unreadable => "is not UTF-8 text; put nothing but the secret in it",
+            Self::Unreadable => "is not UTF-8 text; put only the secret in it",
         })
     }
 }

@@ -53,7 +53,7 @@ impl ServiceUser {
             true if is_own => return None,
             true => format!("is open to {} ({mode:04o})", open_to(mode)),
             false if self.may_read(file.uid(), file.gid(), mode) => return None,
-            false => format!("cannot be read by {}, who runs Homing", self.name),
+            false => format!("cannot be read by {}, as whom Homing runs", self.name),
         };
         let quoted = for_shell(path);
         let chown = (!is_own).then(|| format!("chown {} {quoted}", self.name));

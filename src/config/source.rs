@@ -69,8 +69,7 @@ pub(super) fn read_source(
         notes.add(section.at, &*section.name, wrong);
     }
     if matches!(name, "auto" | "off") {
-        let what =
-            "cannot be a source's name: hosts write it to say something else; choose another";
+        let what = "cannot be a source's name: it has another meaning in a host; choose another";
         notes.add(section.at, &*section.name, what);
     }
     let allow_private = section.flag("allow-private", notes).unwrap_or_default();
@@ -91,7 +90,7 @@ fn kind(
     let given: Vec<_> = KINDS.iter().filter_map(|key| Some((*key, section.get(key)?))).collect();
     let are_outside = given.iter().all(|(key, _)| OUTSIDE.contains(key));
     let [(key, setting), rest @ ..] = &given[..] else {
-        let what = format!("does not say where to look; write one of: {}", KINDS.join(", "));
+        let what = format!("has no kind; add one of: {}", KINDS.join(", "));
         section.lacks(&KINDS, what, notes);
         return None;
     };
@@ -99,7 +98,7 @@ fn kind(
         let several = given.iter().map(|(key, _)| *key).collect::<Vec<_>>().join(" and ");
         let mut what = format!("has {several}; keep one of them");
         if given.iter().any(|(key, _)| OUTSIDE.contains(key)) {
-            what += &format!("; only {} may stand together", OUTSIDE.join(", "));
+            what += &format!("; only {} can be combined", OUTSIDE.join(", "));
         }
         notes.add(section.at, &*section.name, what);
         return None;
@@ -125,7 +124,7 @@ fn kind(
             let example = "[\"/usr/local/bin/address\", \"an argument\"]";
             let command = setting.texts(example, notes)?;
             if command.first().is_none_or(String::is_empty) {
-                let what = format!("names no program; write {example}");
+                let what = format!("is empty; name a program: {example}");
                 notes.add(setting.at, &setting.name, what);
                 return None;
             }
@@ -171,7 +170,7 @@ fn outside(section: &Section<'_>, base: &Path, notes: &mut Notes) -> Option<Outs
                 (Some(service), Some(services))
                     if services.iter().any(|known| service.meets(known)) =>
                 {
-                    notes.add(item.at, &item.name, "stands in the list already; remove it");
+                    notes.add(item.at, &item.name, "is already in the list; remove it");
                 }
                 (Some(service), Some(services)) => services.push(service),
                 _ => services = None,
@@ -196,7 +195,7 @@ fn web(item: &Setting<'_>, ca_file: Option<&Path>, notes: &mut Notes) -> Option<
         notes.keep(item.at, &item.name, url::check_web(text))?;
         Echo::at(text.to_owned())
     } else {
-        let hint = "the address of another begins with https://";
+        let hint = "for another service write its https:// address";
         let unknown = |text: &str| value::not_built_in("web service", text, echo::titles(), hint);
         item.parsed(notes, |text| Echo::built_in(text).ok_or_else(|| unknown(text)))?
     };
@@ -212,7 +211,7 @@ fn gateway(item: &Setting<'_>, notes: &mut Notes) -> Option<Service> {
         Ok(address)
             if address.is_unspecified() || address.is_multicast() || address.is_broadcast() =>
         {
-            Err(format!("is no machine's address; {EXAMPLE}"))
+            Err(format!("is not a machine's address; {EXAMPLE}"))
         }
         Ok(address) => Ok(address),
         Err(_) => Err(format!("is not the IPv4 address of a gateway; {EXAMPLE}")),
@@ -304,7 +303,8 @@ impl SourceSection {
             SourceKind::Outside(outside) if outside.able(family) < outside.agree => {
                 let (able, agree) = (outside.able(family), outside.agree);
                 Some(format!(
-                    "{agree} services of the source {} must agree, and only {able} can tell an {family} address; add another, or write a smaller agree, or \"off\" here",
+                    "{agree} services of the source {} must agree, and only {able} can return an \
+                        {family} address; add another, write a smaller agree, or write \"off\" here",
                     self.name
                 ))
             }

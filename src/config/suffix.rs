@@ -11,20 +11,20 @@ pub(super) fn read_neighbour(section: &Section<'_>, notes: &mut Notes) -> Option
     let written_length = section.get("prefix-length");
     let setting = match (section.get("suffix"), section.get("suffix-mac")) {
         (Some(_), Some(mac)) => {
-            notes.add(mac.at, &mac.name, "names a second suffix beside suffix; keep one of them");
+            notes.add(mac.at, &mac.name, "is a second suffix beside suffix; keep one of them");
             return None;
         }
         (suffix, mac) => suffix.or(mac),
     };
     let Some(setting) = setting else {
         if let Some(length) = written_length {
-            let what = "is the prefix for a suffix; add suffix or suffix-mac, or remove it";
+            let what = "has no effect without suffix or suffix-mac; add one, or remove it";
             notes.add(length.at, &length.name, what);
         }
         return None;
     };
     if let Some(count) = section.get("count") {
-        let what = "is for the interface's own addresses; remove it, or the suffix";
+        let what = "does not work with a suffix; remove one of them";
         notes.add(count.at, &count.name, what);
     }
     let parse = if section.get("suffix").is_some() { written } else { mac };
@@ -48,7 +48,7 @@ pub(super) fn read_neighbour(section: &Section<'_>, notes: &mut Notes) -> Option
 fn written(text: &str) -> Result<Suffix, &'static str> {
     match text.parse() {
         Ok(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => {
-            Err("has no bits for a machine; write them, like \"::1:2:3:4\"")
+            Err("is empty; write the end of an address, like \"::1:2:3:4\"")
         }
         Ok(IpAddr::V6(suffix)) => Ok(Suffix::Written(suffix)),
         Ok(IpAddr::V4(_)) => {

@@ -329,7 +329,7 @@ impl<'a> Section<'a> {
     /// Notes that a part of the file which should hold nothing but hosts holds something else.
     pub(super) fn check_hosts_alone(&self, notes: &mut Notes) {
         for (key, at, _) in self.entries().filter(|(key, ..)| *key != "host") {
-            notes.add(at, &key, "must stand before the hosts to be read apart from them");
+            notes.add(at, &key, "must come before the hosts");
         }
     }
 
@@ -397,7 +397,7 @@ fn unknown(key: &str, meant: Option<&str>, place: SectionKind, setting: &Setting
         (Some(meant), _) if keys.foreign.iter().any(|(foreign, _)| *foreign == key) => {
             format!("{not_ours}; write {meant}")
         }
-        (_, Some(other)) => format!("{not_ours}; it belongs into {}", other.header()),
+        (_, Some(other)) => format!("{not_ours}; it belongs in {}", other.header()),
         (Some(meant), None) => format!("{not_ours}; did you mean {meant}?"),
         (None, None) => format!("{not_ours}; there are: {}", keys.known.join(", ")),
     }
@@ -465,7 +465,7 @@ impl<'a> Setting<'a> {
         let wrong = if text.trim().is_empty() {
             "is empty; write a value or remove the line"
         } else if text.chars().any(char::is_control) {
-            "holds a line break or another control character; write it on one line"
+            "contains a line break or another control character; write it on one line"
         } else {
             return Some(text);
         };

@@ -245,11 +245,11 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
          [[host]]\nname = \"b.example\"\nprovider = \"desec\"\ntoken-file = \"t\"\nrefresh = \"5x\"\n",
         &[
             "config.toml:2: daemon.interval: \"1s\" is too short; the shortest is 10s",
-            "config.toml:3: daemon.statedir: is not a setting of [daemon]; did you mean state-dir?",
-            "config.toml:7: source.a.agree: must be 1 here; write that, or remove the line",
+            "config.toml:3: daemon.statedir is not a setting of [daemon]; did you mean state-dir?",
+            "config.toml:7: source.a.agree must be 1 here; write that, or remove the line",
             "config.toml:10: host[1].name: \"192.0.2.1\" is an address, not a host name; write the name to update",
             "config.toml:11: host[1].provider: \"desek\" is not a provider; did you mean \"desec\"?",
-            "config.toml:12: host[1].tokenfile: is not a setting of [[host]]; did you mean token-file?",
+            "config.toml:12: host[1].tokenfile is not a setting of [[host]]; did you mean token-file?",
             "config.toml:18: host[2].refresh: \"5x\" is not a duration; write it like \"20d\"",
         ],
     );
@@ -259,11 +259,11 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
 fn unknown_keys_come_with_what_was_meant() {
     let host = |line: &str| format!("provider = \"desec\"\ntoken-file = \"t\"\n{line}");
     check_host(&host("token_fil = \"t\""), "did you mean token-file?");
-    check_host(&host("interval = \"5m\""), "it belongs into [daemon]");
-    check_host(&host("allow-private = true"), "it belongs into [source.NAME]");
+    check_host(&host("interval = \"5m\""), "it belongs in [daemon]");
+    check_host(&host("allow-private = true"), "it belongs in [source.NAME]");
     check_host(&host("hostname = \"b\""), "write name");
     check_host(&host("xyzzy = 1"), "there are: bind, gone-after, ipv4, ipv6");
-    check_one(&format!("refresh = \"20d\"\n{GOOD}"), "it belongs into [[host]]");
+    check_one(&format!("refresh = \"20d\"\n{GOOD}"), "it belongs in [[host]]");
     check_host("providr = \"desec\"\ntoken-file = \"t\"", "did you mean provider?");
 }
 
@@ -294,8 +294,8 @@ fn hosts_and_sources_outside_are_bound_each_for_itself() {
     let name = |text: &str| Some(text.parse().unwrap());
     assert_eq!((config.hosts[0].host.bind, bind(0), bind(1)), (name("wan1"), name("wan2"), None));
     let [warning] = &config.warnings[..] else { panic!("{:?}", config.warnings) };
-    let told = "host[1].ipv6: the source b is asked by the system's routes, so it may tell the \
-                address of another line than wan1; write bind = \"wan1\" in [source.b]";
+    let told = "host[1].ipv6: the source b uses the system's routes, so it may return the address \
+        of another Internet connection than wan1; write bind = \"wan1\" in [source.b]";
     assert!(warning.ends_with(told), "{warning}");
     check_one(&format!("{GOOD}bind = \"a/b\"\n"), "host[1].bind: \"a/b\" is not the name of");
 }
@@ -324,8 +324,8 @@ fn own_name_servers_are_verified_and_others_on_request() {
     assert_eq!(servers, ["ns1.example:53", "[2001:db8::1]:5353"]);
     assert_eq!(timeout, Duration::from_secs(1));
     for (more, expect) in [
-        ("verify-timeout = \"2s\"\n", "verify-timeout: means nothing without verify = true"),
-        ("verify = false\nverify-servers = \"ns1\"\n", "verify-servers: means nothing without"),
+        ("verify-timeout = \"2s\"\n", "verify-timeout has no effect without verify = true"),
+        ("verify = false\nverify-servers = \"ns1\"\n", "verify-servers has no effect without"),
         ("verify = true\nverify-servers = []\n", "is empty; name a server"),
         ("verify = true\nverify-servers = [\"2001:db8::1\"]\n", "needs brackets"),
         ("verify = true\nverify-timeout = \"6m\"\n", "is too long; the longest is 5m"),
@@ -334,7 +334,7 @@ fn own_name_servers_are_verified_and_others_on_request() {
         check_one(&host("desec", more), expect);
     }
     let file = "provider = \"hosts-file\"\npath = \"hosts\"\nverify = true";
-    check_host(file, "is not for a hosts file, which no server of a zone holds");
+    check_host(file, "does not work with a hosts file");
 }
 
 /// A host at a name server, with `lines` in its block and `more` in the provider's.
@@ -369,27 +369,31 @@ fn what_a_name_server_does_not_need_or_lacks_is_told() {
     const SERVER: &str = "server = \"192.0.2.53\"";
     const KEY: &str = "key-file = \"a.key\"";
     let host = |lines: &str, expect: &str| check_one(&at_server(lines, SERVER), expect);
-    host("", "has no secret to prove itself with; write key-file");
+    host("", "has no credential; add key-file");
     host(
         "token-file = \"t\"",
-        "host[1].token-file: is not for the protocol rfc2136; write key-file",
+        "host[1].token-file is not for the protocol rfc2136; write key-file",
     );
     host("secret-file = \"s\"", "needs key-name");
-    host(&format!("{KEY}\nkey-name = \"home\""), "a key-file names its key itself");
+    host(&format!("{KEY}\nkey-name = \"home\""), "a key-file contains the key's name");
     host(&format!("{KEY}\nusername = \"home\""), "is not used by the protocol rfc2136");
     host(&format!("{KEY}\nttl = 0"), "a whole number from 1 to 86400");
-    host(&format!("{KEY}\nstrict-token = true"), "judges no credential of the protocol rfc2136");
+    host(
+        &format!("{KEY}\nstrict-token = true"),
+        "works only at deSEC and PowerDNS on Rails, not \
+        with the protocol rfc2136",
+    );
     host("key-name = \"a b\"\nsecret-file = \"s\"", "is not the name of a key");
     let provider = |more: &str, expect: &str| check_one(&at_server(KEY, more), expect);
-    provider("", "does not say where updates go; write server = \"ns1.example.com\"");
+    provider("", "has no server; add server = \"ns1.example.com\"");
     provider(&format!("{SERVER}\nalgorithm = \"hmac-md5\""), "there are: hmac-sha1");
-    provider(&format!("{SERVER}\nomit = \"keep\""), "means nothing to the protocol rfc2136");
-    check_one(&format!("{GOOD}ttl = 60\n"), "host[1].ttl: is not said by the protocol desec");
-    check_one(&format!("{GOOD}take-over = false\n"), "changes a record whatever it holds");
-    check_one(&format!("{GOOD}take-over = true\n"), "take-over: is not used by the protocol desec");
+    provider(&format!("{SERVER}\nomit = \"keep\""), "has no effect with the protocol rfc2136");
+    check_one(&format!("{GOOD}ttl = 60\n"), "host[1].ttl is not supported by the protocol desec");
+    check_one(&format!("{GOOD}take-over = false\n"), "always overwrites");
+    check_one(&format!("{GOOD}take-over = true\n"), "take-over is not used by the protocol desec");
     check_one(&format!("{GOOD}key-name = \"home\"\n"), "is not used by the protocol desec");
     let key = GOOD.replace("token-file", "key-file");
-    check_one(&key, "host[1].key-file: is not for the protocol desec; write token-file");
+    check_one(&key, "host[1].key-file is not for the protocol desec; write token-file");
 }
 
 #[test]
@@ -405,7 +409,7 @@ fn the_api_of_powerdns_is_found_below_its_server() {
     assert_eq!(api_url, Some("http://127.0.0.1:8081/api/v1/servers/localhost"));
     let [warning] = &read.warnings[..] else { panic!("{:?}", read.warnings) };
     assert!(warning.contains("can do everything at that server"), "{warning}");
-    check_one(&powerdns("http://192.0.2.1:8081"), "where others can read it; write https://");
+    check_one(&powerdns("http://192.0.2.1:8081"), "unencrypted; write https://");
 }
 
 #[test]
@@ -413,20 +417,20 @@ fn syntax_is_complained_of_in_words_and_lines() {
     check(
         "[[host]]\nname = a.example\nprovider = desec\ntoken-file = /etc/t\nrefresh = 5x\nipv7 = \"x\"\n",
         &[
-            "config.toml:2: this value must stand in double quotes, as in name = \"host.example.com\"",
-            "config.toml:3: this value must stand in double quotes, as in name = \"host.example.com\"",
-            "config.toml:4: this value must stand in double quotes, as in name = \"host.example.com\"",
-            "config.toml:5: this value must stand in double quotes, as in name = \"host.example.com\"",
-            "config.toml:6: host[1].ipv7: is not a setting of [[host]]; did you mean ipv4?",
+            "config.toml:2: this value needs double quotes, as in name = \"host.example.com\"",
+            "config.toml:3: this value needs double quotes, as in name = \"host.example.com\"",
+            "config.toml:4: this value needs double quotes, as in name = \"host.example.com\"",
+            "config.toml:5: this value needs double quotes, as in name = \"host.example.com\"",
+            "config.toml:6: host[1].ipv7 is not a setting of [[host]]; did you mean ipv4?",
         ],
     );
     check_one("[[host]\nname = \"x\"\n", "config.toml:1: a bracket is opened here and not closed");
     check_one(
         "[host]\nname = \"x\"\n[[host]]\nname = \"y\"\n",
-        "config.toml:3: this setting or section stands above",
+        "config.toml:3: this setting or section appears twice",
     );
     check_one("[daemon]\nlog = \"info\n", "config.toml:2: a text has no closing quote");
-    check_one("just words\n", "config.toml:1: a setting reads: key = value");
+    check_one("just words\n", "config.toml:1: expected: key = value");
 }
 
 #[test]
@@ -456,25 +460,25 @@ fn an_inline_secret_wants_a_private_file() {
     let told = read_as(text, false).unwrap_err().to_string();
     assert!(told.contains("run `chmod 600 /etc/homing/config.toml`"), "{told}");
     assert!(told.contains("write token-file"), "{told}");
-    check_host("provider = \"desec\"\ntoken = \"a\\nb\"", "host[1].token: holds a line break");
+    check_host("provider = \"desec\"\ntoken = \"a\\nb\"", "host[1].token contains a line break");
 }
 
 #[test]
 fn a_host_has_exactly_one_secret() {
-    check_host("provider = \"desec\"", "has no secret");
+    check_host("provider = \"desec\"", "has no credential");
     check_host(
         "provider = \"desec\"\ntoken-env = \"A\"\ntoken-file = \"t\"",
-        "token-env: names a second secret beside token-file",
+        "token-env is a second secret beside token-file",
     );
     check_host(
         "provider = \"desec\"\ntoken-env = \"$A\"",
-        "token-env: is not the name of an environment variable",
+        "token-env is not the name of an environment variable",
     );
     check_host(
         "provider = \"desec\"\ntoken-credential = \"../a\"",
         "is not the name of a credential",
     );
-    check_host("provider = \"desec\"\ntoken-file = \"~/t\"", "only a shell understands");
+    check_host("provider = \"desec\"\ntoken-file = \"~/t\"", "only a shell expands");
     check_host(
         "provider = \"hosts-file\"\npath = \"h\"\ntoken-file = \"t\"",
         "is not needed for a hosts file",
@@ -490,10 +494,10 @@ fn a_host_has_exactly_one_secret() {
 
 #[test]
 fn each_protocol_has_its_own_needs() {
-    check_host("provider = \"dynu\"\npassword-file = \"p\"", "host[1]: needs username");
+    check_host("provider = \"dynu\"\npassword-file = \"p\"", "host[1] needs username");
     check_host(
         "provider = \"dynu\"\npassword-file = \"p\"\nusername = \"a:b\"",
-        "must not hold a colon",
+        "must not contain a colon",
     );
     check_host(
         "provider = \"desec\"\ntoken-file = \"t\"\nusername = \"a\"",
@@ -507,15 +511,15 @@ fn each_protocol_has_its_own_needs() {
     check_host("provider = \"hosts-file\"\npath = \"h/\"", "is a directory");
     check_host(
         "provider = \"desec\"\ntoken-env = \"T\"\nstrict-token = true",
-        "beside a token file; write token-file",
+        "beside a token file; use token-file",
     );
     check_host(
         "provider = \"hosts-file\"\npath = \"h\"\nbind = \"wan2\"",
-        "host[1].bind: is not needed for a hosts file; remove it",
+        "host[1].bind is not needed for a hosts file; remove it",
     );
     check_host(
         "provider = \"hosts-file\"\npath = \"h\"\nstrict-token = true",
-        "judges no credential of the protocol hosts-file; remove it",
+        "works only at deSEC and PowerDNS on Rails, not with the protocol hosts-file; remove it",
     );
     check_one(
         "[[host]]\nname = \"*.a.example\"\nprovider = \"hosts-file\"\npath = \"h\"\n",
@@ -541,12 +545,13 @@ fn a_record_goes_with_its_family_only_where_that_can_be_said() {
     assert_eq!(inwx.hosts[0].host.when_gone, remove(3600, Removal::LeftOut));
     check_host(
         &at("inwx", "ipv4 = \"off\""),
-        "when-gone: inwx removes a record only by an update of the other family, and IPv4 is off",
+        "when-gone: inwx can remove a record only with an update of the other family, and IPv4 is \
+            off",
     );
     check_host(&at("dynu", ""), "when-gone: dynu (dyndns2) cannot remove a record");
     let desec = |lines: &str| format!("provider = \"desec\"\ntoken-file = \"t\"\n{lines}");
     check_host(&desec("when-gone = \"delete\""), "\"delete\" is not one of: \"keep\", \"remove\"");
-    check_host(&desec("gone-after = \"2h\""), "means nothing without when-gone = \"remove\"");
+    check_host(&desec("gone-after = \"2h\""), "has no effect without when-gone = \"remove\"");
     check_host(
         &desec("when-gone = \"remove\"\ngone-after = \"59s\""),
         "is too short; the shortest is 1m",
@@ -554,17 +559,18 @@ fn a_record_goes_with_its_family_only_where_that_can_be_said() {
     let fixed =
         "ipv4 = \"s\"\nipv6 = \"off\"\nwhen-gone = \"remove\"\n[source.s]\ncommand = [\"x\"]\n";
     let warnings = config(&format!("{GOOD}{fixed}")).warnings;
-    assert!(warnings[0].contains("when-gone: never removes anything here"), "{warnings:?}");
+    assert!(warnings[0].contains("when-gone never removes anything here"), "{warnings:?}");
     assert!(config(&format!("{GOOD}when-gone = \"remove\"\n")).warnings.is_empty());
 }
 
 #[test]
 fn the_same_host_at_the_same_provider_is_refused() {
-    let told = "config.toml:6: host[2].name: a.example at desec stands on line 2 already; remove one of them";
+    let told = "config.toml:6: host[2].name: a.example at desec is already configured on line 2; \
+        remove one of them";
     check(&format!("{GOOD}{GOOD}"), &[told]);
     check_one(
         "[[host]]\nname = [\"a.example\", \"b.example\", \"A.example.\"]\nprovider = \"desec\"\ntoken-file = \"t\"\n",
-        "host[1].name[3]: a.example at desec stands on line 2 already",
+        "host[1].name[3]: a.example at desec is already configured on line 2",
     );
     let text = format!(
         "{GOOD}[[host]]\nname = \"a.example\"\nprovider = \"he.net\"\npassword-file = \"t\"\n"
@@ -578,14 +584,18 @@ fn u_labels_are_accepted_and_nonsense_is_not() {
     let name = |name: &str| GOOD.replace("a.example", name);
     let host = &config(&name("bücher.example")).hosts[0].host.key.host;
     assert_eq!(host.as_str(), "xn--bcher-kva.example");
-    check_one(&name("xn--0.example"), "is no valid internationalised name");
+    check_one(&name("xn--0.example"), "is not a valid internationalised name");
 }
 
 #[test]
 #[cfg(not(feature = "international-names"))]
 fn u_labels_are_refused_and_a_labels_taken_as_they_are() {
     let name = |name: &str| GOOD.replace("a.example", name);
-    check_one(&name("bücher.example"), "which this build of Homing leaves out; write its xn--");
+    check_one(
+        &name("bücher.example"),
+        "which this build of Homing does not support; write its \
+        xn--",
+    );
     let host = &config(&name("xn--bcher-kva.example")).hosts[0].host.key.host;
     assert_eq!(host.as_str(), "xn--bcher-kva.example");
 }
@@ -597,7 +607,7 @@ fn what_is_no_host_name_is_refused() {
         &name("a..example"),
         "\"a..example\" is not a host name: a part between the dots is empty",
     );
-    check_one(&name("a@b.example"), "'@' may not stand in it");
+    check_one(&name("a@b.example"), "'@' is not allowed");
     check_one(&name("a\\u001bb.example"), "control character");
     check_one(&name(""), "is empty");
     check_one(
@@ -610,17 +620,14 @@ fn what_is_no_host_name_is_refused() {
 #[test]
 fn a_host_lies_within_its_zone() {
     let text = format!("{GOOD}zone = \"other.example\"\n");
-    check_one(&text, "a.example does not lie within its zone other.example");
+    check_one(&text, "a.example is not in its zone other.example");
     let own = "[provider.p]\nprotocol = \"desec\"\nserver = \"https://d.example\"\nzone = \"z.example\"\n";
     let host = "[[host]]\nname = \"a.z.example\"\nprovider = \"p\"\ntoken-file = \"t\"\n";
     assert_eq!(
         config(&format!("{own}{host}")).hosts[0].host.zone.as_ref().unwrap().as_str(),
         "z.example"
     );
-    check_one(
-        &format!("{own}{}", host.replace("a.z", "a.y")),
-        "does not lie within its provider's zone",
-    );
+    check_one(&format!("{own}{}", host.replace("a.z", "a.y")), "is not in its provider's zone");
 }
 
 #[test]
@@ -633,15 +640,15 @@ fn resolvers_are_built_in_or_tables() {
     sources("{ server = \"dns.example\", name = \"a.example\", class = \"CH\" }");
     check_one(&dns("[\"opendsn\"]"), "did you mean \"opendns\"?");
     check_one(&dns("[\"x\"]"), "there are: opendns, cloudflare, google; another is written as {");
-    check_one(&dns("[7]"), "source.s.dns[1]: must be text in quotes");
-    check_one(&dns("[\"google\", \"google\"]"), "stands in the list already");
+    check_one(&dns("[7]"), "source.s.dns[1] must be text in quotes");
+    check_one(&dns("[\"google\", \"google\"]"), "is already in the list");
     let table = |rest: &str| dns(&format!("[{{ name = \"a.example\"{rest} }}]"));
-    check_one(&table(""), "source.s.dns[1]: needs server; write it like {");
+    check_one(&table(""), "source.s.dns[1] needs server; write it like {");
     check_one(&table(", sever = \"192.0.2.53\""), "did you mean server?");
     let server = |rest: &str| table(&format!(", server = \"192.0.2.53\"{rest}"));
     check_one(&server(", class = \"HS\""), "\"HS\" is not a class; write \"IN\" or \"CH\"");
-    check_one(&server(", type = \"MX\""), "is not a type that tells an address");
-    check_one(&server(", class = \"CH\", type = \"A\""), "asks for class CH");
+    check_one(&server(", type = \"MX\""), "is not a type with addresses");
+    check_one(&server(", class = \"CH\", type = \"A\""), "has class CH");
     check_one(&server(", type = \"AAAA\""), "can never answer");
     let other_family = table(", server = \"[2001:db8::53]:5353\", type = \"AAAA\"");
     check_one(&other_family, "the source s has no IPv4 address");
@@ -655,11 +662,12 @@ fn web_services_are_built_in_or_addresses() {
     let SourceKind::Outside(outside) = &mixed[0].kind else { panic!("a source outside") };
     assert_eq!(outside.names(), "ident.me, https://a.example/ip, desec");
     check_one(&web("\"ipfy\""), "\"ipfy\" is not a built-in web service; did you mean \"ipify\"?");
-    let titles = "there are: desec, ipify, icanhazip, ident.me, amazon; the address of another begins with https://";
+    let titles = "there are: desec, ipify, icanhazip, ident.me, amazon; for another service write \
+        its https:// address";
     check_one(&web("[\"a.example\"]"), titles);
     check_one(&web("\"ftp://a.example/\""), "is not a web address");
     let twice = web("[\"ipify\", \"https://api.ipify.org/\"]");
-    check_one(&twice, "source.s.web[2]: stands in the list already");
+    check_one(&twice, "source.s.web[2] is already in the list");
     check_one(&web("[\"amazon\"]").replace("ipv4", "ipv6"), "the source s has no IPv6 address");
 }
 
@@ -679,12 +687,13 @@ fn services_outside_may_stand_together() {
     assert_eq!(config(&with_ca).sources.len(), 1);
     check_one(
         &source("ipv4", "interface = \"eth0\"\nweb = \"ipify\""),
-        "has interface and web; keep one of them; only web, stun, dns, gateway may stand together",
+        "has interface and web; keep one of them; only web, stun, dns, gateway can be combined",
     );
     let few = "web = [\"ipify\", \"amazon\"]\nstun = \"192.0.2.1\"\nagree = 2";
     check_one(
         &source("ipv6", few),
-        "config.toml:5: host[1].ipv6: 2 services of the source s must agree, and only 1 can tell an IPv6 address; add another, or write a smaller agree, or \"off\" here",
+        "config.toml:5: host[1].ipv6: 2 services of the source s must agree, and only 1 can \
+            return an IPv6 address; add another, write a smaller agree, or write \"off\" here",
     );
     assert_eq!(config(&source("ipv4", few)).sources.len(), 1);
     check_one(&source("ipv4", "web = []\ndns = \"google\""), "name at least one service");
@@ -697,7 +706,7 @@ fn sources_are_named_and_of_one_kind() {
         &source("interface = \"eth0\"\nfile = \"f\""),
         "has interface and file; keep one of them",
     );
-    check_one(&source("allow-private = true"), "does not say where to look");
+    check_one(&source("allow-private = true"), "has no kind");
     check_one(
         &source("interface = \"a-name-that-is-too-long\""),
         "is not the name of an interface",
@@ -708,20 +717,20 @@ fn sources_are_named_and_of_one_kind() {
     }
     check_one(&source("stun = \"a.example\"\nbind = \"a/b\""), "is not the name of an interface");
     check_one(&source("web = []"), "name at least one service");
-    check_one(&source("web = \"http://a.example/\""), "could be forged");
+    check_one(&source("web = \"http://a.example/\""), "can be forged");
     check_one(
         &source("web = [\"https://a.example/\", \"https://a.example/\"]"),
-        "stands in the list already",
+        "is already in the list",
     );
     check_one(&source("web = [\"https://a.example/\"]\nagree = 0"), "must be 1 here");
     check_one(&source("stun = []"), "name at least one service");
     check_one(&source("stun = \"2001:db8::1\""), "needs brackets around an IPv6 address");
-    check_one(&source("stun = [\"a.example\", \"a.example:3478\"]"), "stands in the list already");
+    check_one(&source("stun = [\"a.example\", \"a.example:3478\"]"), "is already in the list");
     check_one(&source("stun = \"[2001:db8::1]:3478\""), "the source s has no IPv4 address");
     check_one(&source("stun = \"a.example\"\nca-file = \"c\""), "is for web sources only");
     check_one(&source("stun = \"a.example\"\nagree = 2"), "must be 1 here");
     check_one(&source("command = \"/bin/x\""), "must be a list, not text");
-    check_one(&source("command = []"), "names no program");
+    check_one(&source("command = []"), "is empty; name a program");
     check_one(&source("static = \"203.0.113.300\""), "is not an address");
     check_one(&source("static = \"2a00::1\""), "the source s has no IPv4 address");
     check_one(
@@ -747,15 +756,15 @@ fn a_gateway_is_that_of_the_default_route_or_an_address() {
     let written = Service::Gateway(Some([192, 168, 1, 1].into()));
     assert_eq!(services("gateway = \"192.168.1.1\""), [written]);
     let fix = "write true for the default route's, or its address: \"192.168.1.1\"";
-    let place = "source.s.gateway: ";
-    check_one(&with("gateway = false"), &format!("{place}is not a gateway; {fix}"));
-    check_one(&with("gateway = 1"), &format!("{place}is not a gateway; {fix}"));
+    let place = "source.s.gateway";
+    check_one(&with("gateway = false"), &format!("{place} is not a gateway; {fix}"));
+    check_one(&with("gateway = 1"), &format!("{place} is not a gateway; {fix}"));
     for wrong in ["fe80::1", "router", "true"] {
-        let what = format!("{place}\"{wrong}\" is not the IPv4 address of a gateway; {fix}");
+        let what = format!("{place}: \"{wrong}\" is not the IPv4 address of a gateway; {fix}");
         check_one(&with(&format!("gateway = \"{wrong}\"")), &what);
     }
     for wrong in ["0.0.0.0", "224.0.0.1", "255.255.255.255"] {
-        let what = format!("{place}\"{wrong}\" is no machine's address; {fix}");
+        let what = format!("{place}: \"{wrong}\" is not a machine's address; {fix}");
         check_one(&with(&format!("gateway = \"{wrong}\"")), &what);
     }
     check_one(
@@ -806,23 +815,23 @@ fn a_suffix_goes_with_an_ipv6_address_of_an_interface() {
     );
     check_one(&with("suffix = \"192.0.2.1\""), "\"192.0.2.1\" is an IPv4 address");
     check_one(&with("suffix = \"::1/64\""), "is not the end of an IPv6 address");
-    check_one(&with("suffix = \"::\""), "has no bits for a machine");
+    check_one(&with("suffix = \"::\""), "is empty; write the end");
     check_one(&with("suffix-mac = \"00:11:22:33:44\""), "is not a MAC address");
     check_one(
         &with("suffix = \"::1\"\nsuffix-mac = \"00:11:22:33:44:55\""),
-        "source.s.suffix-mac: names a second suffix beside suffix; keep one of them",
+        "source.s.suffix-mac is a second suffix beside suffix; keep one of them",
     );
     check_one(&with("suffix = \"::1\"\nprefix-length = 128"), "a whole number from 1 to 127");
     check_one(&with("suffix = \"::1\"\nprefix-length = 0"), "a whole number from 1 to 127");
-    check_one(&with("prefix-length = 64"), "add suffix or suffix-mac, or remove it");
-    check_one(&with("suffix = \"::1\"\ncount = 2"), "source.s.count: is for the interface's own");
+    check_one(&with("prefix-length = 64"), "has no effect without suffix or suffix-mac");
+    check_one(&with("suffix = \"::1\"\ncount = 2"), "source.s.count does not work with a suffix");
     check_one(
         &with("suffix = \"::1\"").replace("ipv6", "ipv4"),
         "the source s has no IPv4 address; a suffix is for IPv6",
     );
     check_one(
         &format!("{GOOD}ipv6 = \"s\"\n[source.s]\nfile = \"f\"\nsuffix = \"::1\"\n"),
-        "source.s.suffix: is for interface sources only; remove it",
+        "source.s.suffix is for interface sources only; remove it",
     );
 }
 
@@ -840,15 +849,14 @@ fn several_addresses_need_a_provider_that_takes_them() {
     let dynu = "[[host]]\nname = \"a.example\"\nprovider = \"dynu\"\nusername = \"u\"\npassword-file = \"t\"\n";
     check(
         &format!("{dynu}ipv6 = \"s\"\n{source}"),
-        &[
-            "config.toml:6: host[1].ipv6: the source s tells up to 3 IPv6 addresses, and dynu (dyndns2) takes one; write a source of one",
-        ],
+        &["config.toml:6: host[1].ipv6: the source s may give 3 IPv6 addresses, and dynu \
+                (dyndns2) accepts one; write count = 1 in the source"],
     );
     config(&format!("{dynu}ipv6 = \"s\"\n{}", source.replace('3', "1")));
     let fixed = "[source.s]\nstatic = [\"8.8.8.8\", \"8.8.4.4\", \"2a00::1\", \"2a00::1\"]\n";
     check_one(
         &format!("{dynu}ipv4 = \"s\"\nipv6 = \"s\"\n{fixed}"),
-        "host[1].ipv4: the source s tells up to 2 IPv4 addresses",
+        "host[1].ipv4: the source s may give 2 IPv4 addresses",
     );
     for wrong in ["0", "9", "\"2\""] {
         let source = source.replace('3', wrong);
@@ -918,12 +926,12 @@ fn what_is_wrong_with_an_entry_is_told_with_its_place_and_the_fix() {
         (
             &[list, "create = { post = \"/r\", json = '{\"v\":\"{address}\"' }"],
             "provider.p.create.json",
-            "is no JSON once its places have values",
+            "is not JSON after its places have values",
         ),
         (
             &[list, "create = { post = \"/r\", json = '{\"v\":{address}{?ttl ,}}' }"],
             "provider.p.create.json",
-            "is no JSON once its places have values",
+            "is not JSON after its places have values",
         ),
         (&[&*list.replace("\"rows\"", "\"a..b\""), set], "list.at", "`a..b` has an empty name"),
         (&[&*list.replace("value", "vale"), set], "list.vale", "did you mean value?"),
@@ -939,11 +947,11 @@ fn what_is_wrong_with_an_entry_is_told_with_its_place_and_the_fix() {
     }
     check_one(&own("", &[set, answer]), "is a path without a server; write api-url");
     let open = "api-url = \"http://d.example\"";
-    check_one(&own(open, &[set, answer]), "would send the credential where others can read it");
+    check_one(&own(open, &[set, answer]), "would send the credential unencrypted");
     let step = set.replace("/up", "http://8.8.8.8/up");
-    check_one(&own(url, &[&step, answer]), "would send the credential where others can read it");
+    check_one(&own(url, &[&step, answer]), "would send the credential unencrypted");
     let anywhere = set.replace("/up", "http://{host}/up");
-    check_one(&own(url, &[&anywhere, answer]), "provider.p.set: names no server");
+    check_one(&own(url, &[&anywhere, answer]), "provider.p.set has no server");
     config(&own("api-url = \"http://127.0.0.1:8\"", &[set, answer]));
 }
 
@@ -960,7 +968,7 @@ fn a_provider_of_ones_own_starts_from_its_protocols_defaults() {
     let by_hand =
         config(&own("server = \"https://d.example\"\npace = \"6/5m\"")).providers.remove(0);
     assert_eq!((by_hand.pace, by_hand.pace_each_host), (provider.pace, false));
-    check_one(&own(""), "does not say where updates go");
+    check_one(&own(""), "has no server");
     check_one(&own("server = \"http://d.example\""), "write https://");
     check_one(&own("server = \"http://10.0.0.1\""), "set plain-http = true in [provider.p]");
     assert!(
@@ -973,12 +981,12 @@ fn a_provider_of_ones_own_starts_from_its_protocols_defaults() {
     );
     check_one(
         &own("server = \"https://d.example\"\napi-url = \"https://d.example/\""),
-        "means nothing to the protocol dyndns2",
+        "has no effect with the protocol dyndns2",
     );
-    check_one(&own("update-url = \"https://d.example/?a=b\""), "must end before the question mark");
+    check_one(&own("update-url = \"https://d.example/?a=b\""), "must not have a query");
     check_one(
         &own("server = \"https://d.example\"\nquery = \"password=x\""),
-        "must not hold a secret",
+        "must not contain a secret",
     );
     check_one(&own("server = \"https://d.example\"\nbatch = 21"), "a whole number from 1 to 20");
     check_one(&format!("{GOOD}[provider.p]\nprotocol = \"dyndns\"\n"), "did you mean dyndns2?");
@@ -1021,7 +1029,7 @@ fn sections_have_their_own_brackets() {
     check_one("[host]\nname = \"a\"\n", "write [[host]], with two brackets on each side");
     check_one(
         &format!("[deamon]\n{GOOD}"),
-        "deamon: is not a section of the configuration; did you mean daemon?",
+        "deamon is not a section of the configuration; did you mean daemon?",
     );
     check_one("", "config.toml:1: there is no [[host]], so");
     check_one(&format!("{GOOD}[[daemon]]\nlog = \"info\"\n"), "write [daemon]");
@@ -1161,7 +1169,8 @@ fn ten_thousand_hosts_are_read_and_what_is_wrong_with_the_last_is_told() {
     check(
         &format!("{text}{again}refresh = \"1h\"\n"),
         &[
-            "config.toml:40004: host[10001].name: h3.example at desec stands on line 16 already; remove one of them",
+            "config.toml:40004: host[10001].name: h3.example at desec is already configured on \
+                line 16; remove one of them",
             "config.toml:40007: host[10001].refresh: \"1h\" is too short; the shortest is 1day",
         ],
     );

@@ -30,13 +30,13 @@ struct Parts<'a> {
 pub(super) fn check_provider(text: &str, trust: Trust<'_>) -> Result<(), String> {
     let parts = parts(text)?;
     if parts.query.is_some() {
-        let what = "must end before the question mark: Homing adds the query; fixed parameters go into query";
+        let what = "must not have a query: Homing adds it; put fixed parameters into query";
         return Err(what.to_owned());
     }
     if parts.is_tls || is_loopback(parts.host) {
         return Ok(());
     }
-    let insecure = "would send the credential where others can read it; write https://";
+    let insecure = "would send the credential unencrypted; write https://";
     match (is_private(parts.host), trust.plain_http) {
         (true, true) => Ok(()),
         (true, false) => Err(format!(
@@ -54,7 +54,8 @@ pub(super) fn check_web(text: &str) -> Result<(), &'static str> {
     if parts.is_tls || is_loopback(parts.host) {
         return Ok(());
     }
-    Err("could be forged on its way; write https:// (http:// is for this machine alone)")
+    Err("uses http://, whose answers can be forged; write https:// (http:// is only for this \
+        machine)")
 }
 
 /// Checks `text` as a URL that is itself the secret, such as a ping's; the error is the problem.
@@ -80,7 +81,7 @@ pub(super) fn check_query(query: &str) -> Result<(), &'static str> {
     let names = query.split('&').filter_map(|parameter| parameter.split('=').next());
     let mut plain = names.map(|name| name.to_ascii_lowercase().replace(['-', '_'], ""));
     if plain.any(|name| SECRET.contains(&&*name)) {
-        return Err("must not hold a secret, because addresses are logged");
+        return Err("must not contain a secret, because addresses are logged");
     }
     Ok(())
 }
@@ -98,15 +99,16 @@ fn parts(text: &str) -> Result<Parts<'_>, &'static str> {
     };
     let (authority, tail) = rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()));
     if authority.contains('@') {
-        return Err("must not hold a login; write username and a secret key in [[host]]");
+        return Err("must not contain a login; write username and a secret key in [[host]]");
     }
     if tail.contains('#') {
-        return Err("must not hold a #");
+        return Err("must not contain a #");
     }
     let graphic = |byte: u8| byte.is_ascii_graphic() && !br#""<>\^`{|}"#.contains(&byte);
     if !text.bytes().all(graphic) {
         return Err(
-            "holds a character that web addresses do not have; international names are written as xn--…",
+            "contains a character that web addresses do not have; write international names as \
+                xn--…",
         );
     }
     let (host, port) = match authority.strip_prefix('[') {
@@ -119,7 +121,7 @@ fn parts(text: &str) -> Result<Parts<'_>, &'static str> {
     };
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_');
     if host.is_empty() || !host.chars().all(is_name) {
-        return Err("names no server; write it like https://dyndns.example.net");
+        return Err("has no server; write it like https://dyndns.example.net");
     }
     let number = port.strip_prefix(':').map(str::parse::<u16>);
     if !(port.is_empty() || matches!(number, Some(Ok(1..)))) {

@@ -95,7 +95,8 @@ fn a_labels(text: &str) -> Result<Cow<'_, str>, &'static str> {
         return Ok(Cow::Borrowed(text));
     }
     idna::domain_to_ascii(text).map(Cow::Owned).map_err(|_| {
-        "is not a host name: a part of it is no valid internationalised name; check its spelling"
+        "is not a host name: a part of it is not a valid internationalised name; check the \
+            spelling"
     })
 }
 
@@ -103,7 +104,8 @@ fn a_labels(text: &str) -> Result<Cow<'_, str>, &'static str> {
 #[cfg(not(feature = "international-names"))]
 fn a_labels(text: &str) -> Result<&str, &'static str> {
     text.is_ascii().then_some(text).ok_or(
-        "has letters beyond ASCII, which this build of Homing leaves out; write its xn-- form (the full build has them)",
+        "has non-ASCII letters, which this build of Homing does not support; write its xn-- form, \
+            or use the full build",
     )
 }
 
@@ -111,7 +113,7 @@ fn a_labels(text: &str) -> Result<&str, &'static str> {
 pub(super) fn zone(text: &str) -> Result<Hostname, String> {
     let zone = hostname(text)?;
     if zone.is_wildcard() {
-        return Err("is not a zone; leave the asterisk out".to_owned());
+        return Err("is not a zone; remove the asterisk".to_owned());
     }
     Ok(zone)
 }
@@ -134,8 +136,7 @@ pub(super) fn server(text: &str, port: u16) -> Result<Server, String> {
     };
     let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     if let Some(inner) = bracketed {
-        let address: Ipv6Addr =
-            inner.parse().map_err(|_| "holds no IPv6 address in its brackets")?;
+        let address: Ipv6Addr = inner.parse().map_err(|_| "has no IPv6 address in its brackets")?;
         return Ok(Server::from((address.into(), port)));
     }
     if let Ok(address) = host.parse::<Ipv4Addr>() {
@@ -144,7 +145,7 @@ pub(super) fn server(text: &str, port: u16) -> Result<Server, String> {
     match hostname(host) {
         Ok(name) if !name.is_wildcard() => Ok(Server::Name(name, port)),
         _ => Err(format!(
-            "is no server; write it like \"server.example.net:{port}\" or \"192.0.2.1:{port}\""
+            "is not a server; write it like \"server.example.net:{port}\" or \"192.0.2.1:{port}\""
         )),
     }
 }
@@ -179,7 +180,7 @@ pub(super) fn not_built_in<'a>(
 /// The path in `text`, relative to the configuration file's `directory`.
 pub(super) fn path(text: &str, directory: &Path) -> Result<PathBuf, &'static str> {
     if text == "~" || text.starts_with("~/") {
-        return Err("begins with ~, which only a shell understands; write the whole path");
+        return Err("begins with ~, which only a shell expands; write the whole path");
     }
     Ok(directory.join(text))
 }
@@ -229,7 +230,7 @@ mod tests {
         for wrong in ["xn--99999999999.example", "a\u{202e}b.example", "\u{301}a.example"] {
             assert!(hostname(wrong).is_err(), "{wrong:?}");
         }
-        assert!(hostname("sl@sh.bücher").unwrap_err().contains("'@' may not"));
+        assert!(hostname("sl@sh.bücher").unwrap_err().contains("'@' is not allowed"));
         assert!(zone("*.example.com").is_err());
     }
 
@@ -247,10 +248,10 @@ mod tests {
             ("a.example:0", "no valid port"),
             ("a.example:", "no valid port"),
             ("a.example:65536", "no valid port"),
-            ("192.0.2.300", "is no server"),
-            ("*.example", "is no server"),
-            ("stun:a.example:3478", "is no server"),
-            ("", "is no server"),
+            ("192.0.2.300", "is not a server"),
+            ("*.example", "is not a server"),
+            ("stun:a.example:3478", "is not a server"),
+            ("", "is not a server"),
         ] {
             let error = server(wrong, 53).unwrap_err();
             assert!(error.contains(expect), "{wrong}: {error}");

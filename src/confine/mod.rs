@@ -71,21 +71,17 @@ impl Confinement {
     pub fn announce(&self, is_daemon: bool) {
         match &self.held {
             Ok(KernelRules { needs, abi, .. }) if is_daemon => {
-                info!(landlock = abi, reach = %needs, "confined");
+                info!(landlock = abi, reach = %needs, "running in a sandbox");
                 self.awaited.iter().for_each(|sentence| info!("{sentence}"));
             }
             Err(Unconfined::Refused(why)) if is_daemon => {
-                warn!(
-                    why,
-                    fix = "nothing to do; Homing goes on as without Landlock",
-                    "not confined"
-                );
+                warn!(why, fix = "nothing to do; Homing runs without a sandbox", "no sandbox");
             }
-            Err(why) if is_daemon => info!(%why, "not confined"),
+            Err(why) if is_daemon => info!(%why, "no sandbox"),
             Ok(KernelRules { needs, abi, .. }) => {
-                debug!(landlock = abi, reach = %needs, "confined");
+                debug!(landlock = abi, reach = %needs, "running in a sandbox");
             }
-            Err(why) => debug!(%why, "not confined"),
+            Err(why) => debug!(%why, "no sandbox"),
         }
     }
 
@@ -112,7 +108,7 @@ impl Confinement {
             warn!(
                 lacking,
                 fix = "restart Homing",
-                "restart needed: Landlock keeps Homing to what it needed at its start"
+                "restart needed: the Landlock sandbox allows only what Homing needed at its start"
             );
         }
         self.told = lacking;
@@ -168,11 +164,11 @@ pub fn rehearsed(config: &Config, state_dir: &Path) -> Vec<String> {
         }
     };
     match held {
-        Err(why) => vec![format!("not confined: {why}")],
+        Err(why) => vec![format!("no sandbox: {why}")],
         Ok((abi, needs)) => {
-            let unless = if systemd_runs() { " unless systemd starts it" } else { "" };
+            let unless = if systemd_runs() { " (unless started by systemd)" } else { "" };
             let but = if abi < PORTS_SINCE { ", which cannot limit ports" } else { "" };
-            let first = format!("confined{unless} (Landlock ABI {abi}{but}): {needs}");
+            let first = format!("sandbox{unless} (Landlock ABI {abi}{but}): {needs}");
             [first].into_iter().chain(breadth).collect()
         }
     }

@@ -55,12 +55,11 @@ impl Closed {
 
 /// The way out where the service still answers, and a name there can be given a CNAME.
 const CNAME: &str = "make the name a CNAME of a name at another service, for example deSEC \
-    (dedyn.io), or move the zone to a service of `homing providers`";
+    (dedyn.io), or move the zone to a service listed by `homing providers`";
 /// The way out for names of a service's own domain.
-const NAME: &str =
-    "take a name of another service, for example deSEC (dedyn.io), dynv6 or Duck DNS";
+const NAME: &str = "use a name at another service, for example deSEC (dedyn.io), dynv6 or Duck DNS";
 /// The way out for domains of one's own.
-const ZONE: &str = "move the domain to the name servers of a service of `homing providers`";
+const ZONE: &str = "move the domain to the name servers of a service listed by `homing providers`";
 
 /// The service with that name in the list.
 pub fn named(name: &str) -> Option<Closed> {

@@ -128,12 +128,12 @@ impl Needs {
         };
         let read = shared(&self.read).into_iter().filter(|path| !is_below(path, &system.read));
         let read = read.map(|path| ("read", path));
-        let written = shared(&self.write).into_iter().map(|path| ("written", path));
+        let written = shared(&self.write).into_iter().map(|path| ("write", path));
         let sentence = |(verb, path): (&str, PathBuf)| {
             let path = path.display();
             format!(
-                "everything below {path} may be {verb}, because a file of the configuration lies in \
-                 {path} itself; a directory of its own is narrower"
+                "the sandbox may {verb} everything below {path}, because a configured \
+                    file is in {path} itself; put the file into a directory of its own"
             )
         };
         read.chain(written).map(sentence).collect()
@@ -147,15 +147,17 @@ impl Needs {
         let [read, write] = &open_anyway;
         let nothing = BTreeSet::new();
         let reads = self.read.iter().map(|path| ("read", path, &opened.read, read));
-        let writes = self.write.iter().map(|path| ("written", path, &opened.write, &nothing));
+        let writes = self.write.iter().map(|path| ("write", path, &opened.write, &nothing));
         let sentence = |(verb, path, opened, more): (_, &PathBuf, &BTreeSet<_>, &BTreeSet<_>)| {
             let wide = path.ancestors().find(|path| opened.contains(*path))?;
             let is_told = !is_below(wide, more) && !is_below(wide, write);
             let (path, wide) = (path.display(), wide.display());
-            is_told.then(|| format!(
-                "everything below {wide} may be {verb}, because there is nothing in {path} yet; a \
-                 restart is narrower once there is"
-            ))
+            is_told.then(|| {
+                format!(
+                    "the sandbox may {verb} everything below {wide}, because {path} does \
+                    not exist yet; create it and restart Homing"
+                )
+            })
         };
         reads.chain(writes).filter_map(sentence).collect()
     }
@@ -199,16 +201,16 @@ impl fmt::Display for Unconfined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Command(source) => {
-                write!(f, "the source {source} runs a command, which would be confined as well")
+                write!(f, "the command of the source {source} would be limited, too")
             }
             Self::Disabled => f.write_str("the kernel's Landlock is turned off"),
             Self::Missing => f.write_str("the kernel has no Landlock"),
             Self::OnChange(host) => {
-                write!(f, "the on-change program of {host} would be confined as well")
+                write!(f, "the on-change program of {host} would be limited, too")
             }
             Self::OnProblem => f.write_str("the on-problem program would be confined as well"),
             Self::Refused(why) => write!(f, "the kernel refuses Landlock's rules ({why})"),
-            Self::Systemd => f.write_str("systemd confines the service"),
+            Self::Systemd => f.write_str("systemd sandboxes the service"),
         }
     }
 }
@@ -272,10 +274,10 @@ mod tests {
         assert_eq!(told.len(), 2, "{told:?}");
         assert_eq!(
             told[0],
-            "everything below /run may be read, because there is nothing in /run/a/b yet; a restart \
-             is narrower once there is"
+            "the sandbox may read everything below /run, because /run/a/b does not \
+                exist yet; create it and restart Homing"
         );
-        assert!(told[1].starts_with("everything below /srv may be written, "), "{told:?}");
+        assert!(told[1].starts_with("the sandbox may write everything below /srv, "), "{told:?}");
         assert_eq!(opened.awaited(&opened), Vec::<String>::new());
     }
 
@@ -314,8 +316,8 @@ mod tests {
         let own = needs(&["/", "/etc", "/etc/homing"], &["/etc", "/var/lib/homing"], &[]);
         let told = own.breadth(&system);
         assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].starts_with("everything below / may be read, "), "{told:?}");
-        assert!(told[1].starts_with("everything below /etc may be written, "), "{told:?}");
+        assert!(told[0].starts_with("the sandbox may read everything below /, "), "{told:?}");
+        assert!(told[1].starts_with("the sandbox may write everything below /etc, "), "{told:?}");
         assert_eq!(needs(&["/home/me"], &["/var/lib"], &[]).breadth(&system).len(), 2);
         let narrow = needs(&["/etc/homing", "/home/me/dir"], &["/state"], &[]);
         assert_eq!(narrow.breadth(&system), Vec::<String>::new());

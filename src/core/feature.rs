@@ -89,7 +89,7 @@ impl Feature {
             return refusal(what);
         }
         let word = self.word();
-        format!("this build of Homing leaves out {what}; build it with `--features {word}`")
+        format!("this build of Homing does not include {what}; build it with `--features {word}`")
     }
 }
 
@@ -100,7 +100,7 @@ pub fn left_out() -> impl Iterator<Item = Feature> {
 
 /// The message that this build leaves `what` out, with what to do.
 pub fn refusal(what: &str) -> String {
-    format!("this build of Homing leaves out {what}; the full build has it")
+    format!("this build of Homing does not include {what}; the full build has it")
 }
 
 /// What to do to run `homing token ACTION` for `host`, also where this build leaves the command out.
@@ -131,9 +131,10 @@ mod tests {
     #[test]
     fn a_refusal_says_which_build_has_it() {
         let refusal = Feature::Cloud.refusal("x");
-        assert_eq!(refusal, "this build of Homing leaves out x; the full build has it");
+        assert_eq!(refusal, "this build of Homing does not include x; the full build has it");
         let refusal = Feature::CloudKeys.refusal("x");
-        let expect = "this build of Homing leaves out x; build it with `--features cloud-keys`";
+        let expect = "this build of Homing does not include x; build it with `--features \
+            cloud-keys`";
         assert_eq!(refusal, expect);
     }
 }

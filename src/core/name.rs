@@ -158,7 +158,7 @@ impl fmt::Display for NameError {
             }
             Self::Character(c) => write!(
                 f,
-                "is not a host name: {c:?} may not stand in it; use letters, digits, hyphens and dots"
+                "is not a host name: {c:?} is not allowed; use letters, digits, hyphens and dots"
             ),
             Self::Empty => f.write_str("is not a host name: a part between the dots is empty"),
             Self::Hyphen => f.write_str("is not a host name: a part begins or ends with a hyphen"),

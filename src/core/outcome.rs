@@ -167,17 +167,18 @@ impl Fault {
                 let words = "could not confirm: the record does not show the address";
                 ("not-shown", words, &[LeavesDoubt, IsCounted])
             }
-            Self::Refused => ("refused", "the name server refuses it for now", &[IsCounted]),
+            Self::Refused => ("refused", "the name server refuses updates for now", &[IsCounted]),
             Self::Storage => ("storage", "a file could not be written", &[]),
             Self::Server => {
-                let words = "could not confirm: the provider has trouble";
+                let words = "could not confirm: the provider has a fault";
                 ("server-fault", words, &[LeavesDoubt, IsCounted])
             }
             Self::Skew => ("clock-skew", "the clocks are too far apart", &[IsCounted]),
             Self::Throttled => ("throttled", "the provider asks for a pause", &[]),
-            Self::Tls => ("tls", "no trustworthy connection", &[IsTheNetworks]),
+            Self::Tls => ("tls", "no trusted connection", &[IsTheNetworks]),
             Self::Unintelligible => {
-                let words = "could not confirm: the answer is unintelligible";
+                let words = "could not confirm: unexpected answer; the update may or may not have \
+                    worked";
                 ("unintelligible", words, &[LeavesDoubt, IsCounted])
             }
             Self::Unreachable => {
@@ -216,14 +217,14 @@ impl Fault {
             }
             Self::Clock => "set the clock (NTP); Homing tries again as soon as it is set",
             Self::NotShown => {
-                "look at the record and at the log of the provider; Homing tries again a few times"
+                "check the record and the provider's log; Homing tries again a few times"
             }
             Self::Refused => {
                 "nothing to do while the server is maintained (a frozen zone); if it lasts, allow the key to write the host's A and AAAA records"
             }
             Self::Skew => "set the clocks of both machines (NTP); they may be five minutes apart",
             Self::Storage => {
-                "mend what is said about the file: its directory has to exist, be writable and have room"
+                "check the file: the directory must exist, be writable and have free space"
             }
             Self::Throttled => "nothing to do; Homing asks again when the pause is over",
             Self::Tls => {
@@ -231,7 +232,8 @@ impl Fault {
             }
             Self::Unintelligible => UNINTELLIGIBLE,
             Self::Unread => {
-                "nothing was changed, and Homing tries again; if it lasts, check the provider's entry, and its server in the configuration"
+                "nothing was changed, and Homing tries again; if it lasts, check the provider's \
+                    entry and its server in the configuration"
             }
             Self::Unreachable => {
                 "check this machine's network and resolver, and the provider's server in the configuration"
@@ -240,7 +242,8 @@ impl Fault {
     }
 }
 
-const UNINTELLIGIBLE: &str = "check the provider's protocol and URL (or server) in the configuration; what came is no answer of that protocol";
+const UNINTELLIGIBLE: &str = "check the provider's protocol and URL (or server) in the \
+    configuration; the answer does not fit that protocol";
 
 /// The words in the detail of an unintelligible answer that tell its kind.
 pub mod words {
@@ -259,16 +262,18 @@ impl Deferral {
     pub fn remedy(fault: Fault, detail: &str) -> &'static str {
         match fault {
             Fault::Unintelligible | Fault::Unread if detail.contains(words::LEADS_TO) => {
-                "if that place is the provider's, put its URL into the configuration; Homing sends no credential after a redirect"
+                "if that address is the provider's, put it into the configuration; Homing sends \
+                    no credential after a redirect"
             }
             Fault::Unintelligible if detail.contains(words::NOT_SENT) => {
-                "look at the record: this provider does not take the address that it is sent; check its entry in the configuration"
+                "check the record: the provider set another address than the one sent; check its \
+                    entry in the configuration"
             }
             Fault::Unintelligible | Fault::Unread if detail.contains(words::NOTHING) => {
-                "check the provider's URL; an empty answer came"
+                "check the provider's URL; the answer was empty"
             }
             Fault::Unintelligible | Fault::Unread if detail.contains(words::PAGE) => {
-                "check the provider's URL; a web page came where an answer was due"
+                "check the provider's URL; the answer was a web page"
             }
             fault => fault.remedy(),
         }
@@ -310,7 +315,7 @@ impl Rejection {
                 ("request", words, &[MayBeFixedThere, MayHaveOneCulprit])
             }
             Self::TooPowerful => ("too-powerful", "the token is too powerful", &[]),
-            Self::Unproven => ("unproven", "the token is not proven narrow", &[]),
+            Self::Unproven => ("unproven", "the token's rights were not checked", &[]),
         }
     }
 
@@ -356,7 +361,8 @@ impl Rejection {
                 "this needs a paid feature at the provider; change the account or the host"
             }
             Self::Forbidden => {
-                "allow the credential to write the host's A and AAAA records (at deSEC, `homing token issue` does it), or switch a family off"
+                "allow the credential to write the host's A and AAAA records (at deSEC, use \
+                    `homing token issue`), or switch a family off"
             }
             Self::Host => {
                 "create the host at the provider, or correct its name in the configuration"

@@ -149,7 +149,7 @@ impl Provider {
             ProviderKey::Algorithm => {
                 self.algorithm = text.parse().map_err(|()| {
                     let known = Algorithm::ALL.map(Algorithm::word).join(", ");
-                    format!("is no algorithm of keys; there are: {known}")
+                    format!("is not a key algorithm; there are: {known}")
                 })?;
             }
             ProviderKey::ApiUrl => {
@@ -160,7 +160,7 @@ impl Provider {
                     _ => text,
                 });
             }
-            ProviderKey::Batch => self.batch = text.parse().map_err(|_| "is no number")?,
+            ProviderKey::Batch => self.batch = text.parse().map_err(|_| "is not a number")?,
             ProviderKey::CaFile => self.ca_file = Some(text),
             ProviderKey::Credential => self.credential = text,
             ProviderKey::Echo4 => self.echo.v4 = Some(text),
@@ -191,11 +191,11 @@ impl Provider {
             }
             ProviderKey::Title => self.title = text,
             ProviderKey::UpdateUrl => self.update_url = Some(text),
-            ProviderKey::Zone => self.zone = Some(text.parse().map_err(|_| "is no host name")?),
+            ProviderKey::Zone => self.zone = Some(text.parse().map_err(|_| "is not a host name")?),
             // Built-in entries write whole days; the configuration reads other forms itself.
             ProviderKey::Refresh => {
                 let days: Option<u64> = text.strip_suffix('d').and_then(|days| days.parse().ok());
-                let days = days.ok_or("is no number of days, such as 25d")?;
+                let days = days.ok_or("is not a number of days, such as 25d")?;
                 self.refresh = Some(Duration::from_secs(days * 24 * 60 * 60));
             }
             // The others are read by the configuration, or together as an entry.

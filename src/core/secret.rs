@@ -112,15 +112,15 @@ pub fn doubt(secret: &Secret, protocol: Protocol) -> Option<&'static str> {
     };
     let quotes = [('"', '"'), ('\'', '\''), ('`', '`'), ('\u{201c}', '\u{201d}')];
     if quotes.into_iter().any(in_quotes) {
-        Some("stands in quotes, which count as part of it; remove them")
+        Some("has quotes around it, which would be sent as part of it; remove them")
     } else if WORDS.iter().any(|word| lower.starts_with(word)) {
-        Some("begins with a word that is no part of it; put the secret alone into its place")
+        Some("begins with a word that is not part of it; write only the secret")
     } else if is_placeholder(&lower) {
-        Some("looks like an example's placeholder; put the provider's own in its place")
+        Some("looks like a placeholder from an example; put your own there")
     } else if issuer.is_some() && is_uuid(&lower) {
         Some("looks like a token's id; its secret is shown only once, when it is made")
     } else if issuer.is_some_and(|issuer| !text.bytes().all(|byte| issuer.is_of_token(byte))) {
-        Some("holds a character that no token of this provider has; copy it again")
+        Some("contains a character that no token of this provider has; copy it again")
     } else {
         None
     }
@@ -180,22 +180,22 @@ mod tests {
             assert_eq!(desec(fine), "nothing", "{fine}");
         }
         for (text, begins) in [
-            ("\"i-T3b1h_OI-H9ab8tRS98stGtURe\"", "stands in quotes"),
-            ("'i-T3b1h'", "stands in quotes"),
+            ("\"i-T3b1h_OI-H9ab8tRS98stGtURe\"", "has quotes around it"),
+            ("'i-T3b1h'", "has quotes around it"),
             ("Token i-T3b1h_OI", "begins with a word"),
             ("bearer abc", "begins with a word"),
             ("Authorization: Token abc", "begins with a word"),
             ("TOKEN=abc", "begins with a word"),
-            ("YOUR_TOKEN", "looks like an example's"),
-            ("your-token-here", "looks like an example's"),
-            ("<token>", "looks like an example's"),
-            ("${TOKEN}", "looks like an example's"),
-            ("changeme", "looks like an example's"),
-            ("xxxxxxxxxxxx", "looks like an example's"),
+            ("YOUR_TOKEN", "looks like a placeholder"),
+            ("your-token-here", "looks like a placeholder"),
+            ("<token>", "looks like a placeholder"),
+            ("${TOKEN}", "looks like a placeholder"),
+            ("changeme", "looks like a placeholder"),
+            ("xxxxxxxxxxxx", "looks like a placeholder"),
             ("6be0a87c-0d9a-4228-a3c5-ed5d33f4a807", "looks like a token's id"),
             ("6BE0A87C-0D9A-4228-A3C5-ED5D33F4A807", "looks like a token's id"),
-            ("i-T3b1h_OI+H9ab8t", "holds a character"),
-            ("zwei w\u{f6}rter", "holds a character"),
+            ("i-T3b1h_OI+H9ab8t", "contains a character"),
+            ("zwei w\u{f6}rter", "contains a character"),
         ] {
             assert!(desec(text).starts_with(begins), "{text}: {}", desec(text));
         }
@@ -203,8 +203,8 @@ mod tests {
         for text in ["6be0a87c-0d9a-4228-a3c5-ed5d33f4a807", "zwei W\u{f6}rter!", "a+b"] {
             assert_eq!(told(text, Protocol::Dyndns2), "nothing", "{text}");
         }
-        assert!(told("\"pass\"", Protocol::Dyndns2).starts_with("stands in quotes"));
-        assert!(told("a1b2-c3", Protocol::Rails).starts_with("holds a character"));
+        assert!(told("\"pass\"", Protocol::Dyndns2).starts_with("has quotes around it"));
+        assert!(told("a1b2-c3", Protocol::Rails).starts_with("contains a character"));
     }
 
     #[test]

@@ -219,7 +219,7 @@ pub fn judge(due: &Due, told: &[ServerAnswer]) -> VerifyVerdict {
         let servers = u32::try_from(right).unwrap_or(u32::MAX);
         VerifyVerdict::Right { servers, others: others() }
     } else {
-        VerifyVerdict::Unclear(format!("no server tells: {}", others()))
+        VerifyVerdict::Unclear(format!("no server answers: {}", others()))
     }
 }
 
@@ -380,11 +380,11 @@ pub fn note_look(
             let was_right = before.is_none_or(|before| before.was_right);
             let in_truce = !returned && put_right.is_some_and(|at| now.since(at) < TRUCE);
             let why_not = if !take_over {
-                Some("left as it is, because take-over is false")
+                Some("unchanged, because take-over is false")
             } else if !was_right {
-                Some("left as it is, because no server was ever seen right")
+                Some("unchanged, because no server has had the right address before")
             } else if in_truce {
-                Some("left as it is, because it was put right within the last day")
+                Some("unchanged, because it was corrected within the last day")
             } else {
                 None
             };
@@ -456,7 +456,7 @@ mod tests {
             (0, false, a(&[192, 0, 2, 2]), unclear("is not authoritative for the name")),
             (3, false, vec![], unclear("is not authoritative for the name")),
             (5, false, vec![], unclear("refuses to answer (REFUSED)")),
-            (2, true, vec![], unclear("cannot find the answer out (SERVFAIL)")),
+            (2, true, vec![], unclear("cannot find the answer (SERVFAIL)")),
             (0, true, cname, unclear("answers with another name (CNAME)")),
             (0, true, a(&[1, 2, 3]), unclear("answers with a record that holds no address")),
         ] {
@@ -544,7 +544,7 @@ mod tests {
         assert_eq!(
             standing(&left, &server_answer(Some(OTHER), None)),
             ServerState::Right,
-            "left alone"
+            "unchanged"
         );
         let removed = Due { now: PerFamily { v4: Wish::Remove, ..due().now }, ..due() };
         assert_eq!(standing(&removed, &server_answer(None, None)), ServerState::Right);
@@ -579,7 +579,10 @@ mod tests {
             (&[OLD, "silent"], behind(true, &format!("ns answers IPv4 {OLD}"))),
             (&[NEW, OTHER], foreign(false)),
             (&["silent", OTHER], foreign(true)),
-            (&["silent"], VerifyVerdict::Unclear("no server tells: ns did not answer".to_owned())),
+            (
+                &["silent"],
+                VerifyVerdict::Unclear("no server answers: ns did not answer".to_owned()),
+            ),
         ] {
             assert_eq!(judge_all(servers), expect);
         }
@@ -648,7 +651,7 @@ mod tests {
         assert_eq!(look(&mut entry, foreign(), true, 3), Some("put right"));
         assert_eq!(again(&entry), Some(Again::Drifted));
         note_update(&mut entry, right(), Duration::ZERO, false, at(3));
-        let truce = "left as it is, because it was put right within the last day";
+        let truce = "unchanged, because it was corrected within the last day";
         assert_eq!(look(&mut entry, foreign(), true, 4), Some(truce));
         assert_eq!((look(&mut entry, foreign(), true, 5), again(&entry)), (None, None));
         assert_eq!(look(&mut entry, right(), true, 6), Some("over"));
@@ -702,7 +705,9 @@ mod tests {
         // What is found right in between was nobody's standing in.
         comes_back(&mut entry);
         assert_eq!(look(&mut entry, right(), true, 4), None);
-        assert!(look(&mut entry, foreign(), true, 5).is_some_and(|words| words.contains("left")));
+        assert!(
+            look(&mut entry, foreign(), true, 5).is_some_and(|words| words.contains("unchanged"))
+        );
     }
 
     #[test]
@@ -710,7 +715,7 @@ mod tests {
         let mut entry = Entry::default();
         assert_eq!(
             look(&mut entry, foreign(), false, 0),
-            Some("left as it is, because take-over is false")
+            Some("unchanged, because take-over is false")
         );
         let mut proxied = Entry::default();
         note_update(&mut proxied, foreign(), Duration::ZERO, true, at(0));

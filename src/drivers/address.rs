@@ -162,7 +162,8 @@ fn tell_kernel(snapshot: &Snapshot, hosts: &[HostReport]) {
             None => out(&format!("  no default route for {family}")),
             Some(route) => {
                 let source = route.source.map(|source| source.to_string());
-                let source = source.unwrap_or_else(|| "an address of its choice".to_owned());
+                let source =
+                    source.unwrap_or_else(|| "an address of the system's choice".to_owned());
                 let mut owners = snapshot.addresses.iter().filter(|a| a.index == route.index);
                 let name = owners.next().map_or("?", |owner| owner.interface.as_str());
                 out(&format!("  {family} leaves by {name} from {source}"));
@@ -221,7 +222,7 @@ fn has_neighbour(kind: &SourceKind) -> bool {
 fn tell_choice(choice: &Choice, family: Family, neighbour: Option<&Seen>) {
     for (address, verdict) in first(choice, |_| false) {
         let verdict = match verdict {
-            AddressVerdict::Chosen if neighbour.is_some() => "gives the prefix".to_owned(),
+            AddressVerdict::Chosen if neighbour.is_some() => "provides the prefix".to_owned(),
             AddressVerdict::Chosen => "would be published".to_owned(),
             AddressVerdict::PassedOver(reason) => format!("refused: {reason}"),
         };

@@ -64,7 +64,10 @@ pub async fn run(setup: Setup) -> Exit {
         return Exit::Configuration;
     }
     if !obstacles.is_empty() {
-        out(&format!("{path}: the configuration is right, but what it names cannot be used"));
+        out(&format!(
+            "{path}: the configuration is right, but it names files or programs that \
+            cannot be used"
+        ));
     }
     if unreadable.is_some() || !obstacles.is_empty() {
         return Exit::Configuration;
@@ -149,7 +152,7 @@ fn doubts(config: &Config) -> Vec<String> {
         };
         let name = &host.host.key.host;
         let line = doubt.map(|doubt| match place {
-            SecretPlace::File(path) => format!("what is in {} {doubt}", shown_path(path)),
+            SecretPlace::File(path) => format!("the content of {} {doubt}", shown_path(path)),
             _ => format!("{name}: its secret {doubt}"),
         });
         all.extend(line.filter(|line| !all.contains(line)));

@@ -257,7 +257,7 @@ impl Daemon {
                 return Next::Look(Occasion { network_changed: true, ..Occasion::BY_ITSELF });
             }
             Event::Kernel(changes) => {
-                debug!(%changes, "the kernel told of a change");
+                debug!(%changes, "the kernel reported a change");
                 self.waiting.note_event(settle, &self.engine.now());
             }
             Event::Secrets => {
@@ -428,7 +428,7 @@ fn begin(config: &Config, state_dir: &Path) -> Confinement {
 
 /// Ends the daemon: the state cannot be saved, and no process can widen the rules that confine it.
 fn end_for_restart(supervisor: &Supervisor) -> Exit {
-    info!("stopping, so that the service manager starts Homing with rules for what is there now");
+    info!("stopping, so that the service manager restarts Homing with a new sandbox");
     supervisor.tell(Notice::Stopping);
     Exit::Deferred
 }
@@ -506,7 +506,8 @@ fn reload(engine: &mut Engine, path: &Path, confinement: &mut Confinement) -> bo
                 warn!(
                     lacking,
                     fix = "restart Homing",
-                    "restart needed: Landlock leaves Homing less than the new configuration needs; the old one goes on"
+                    "restart needed: the Landlock sandbox does not allow what the new \
+                        configuration needs; the old one stays in force"
                 );
                 return false;
             }
@@ -524,7 +525,7 @@ fn reload(engine: &mut Engine, path: &Path, confinement: &mut Confinement) -> bo
             }
             warn!(
                 fix = "correct the configuration and reload again",
-                "the new configuration is wrong; the old one goes on"
+                "the new configuration has a mistake; the old one stays in force"
             );
             confinement.explain(&engine.config);
             false

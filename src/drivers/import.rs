@@ -40,7 +40,8 @@ pub fn run(command: &ImportCommand, quiet: bool) -> Exit {
             _ => String::new(),
         };
         err(&format!(
-            "no host could be carried over{stored}, and what is printed is no configuration yet; its comments say what to do",
+            "no host could be carried over{stored}, so the output is not a configuration yet; its \
+                comments say what to do",
         ));
         return Exit::Configuration;
     }
@@ -89,7 +90,7 @@ fn read_set_up(file: &Path, from_stdin: bool) -> Result<Vec<u8>, String> {
     })?;
     if bytes.len() as u64 > MOST {
         return Err(
-            "is larger than 1 MiB, which no configuration is; name the right file".to_owned()
+            "is larger than 1 MiB and cannot be a configuration; name the right file".to_owned()
         );
     }
     Ok(bytes)
@@ -102,7 +103,7 @@ fn directory(path: &Path) -> Result<(PathBuf, String), (Exit, String)> {
         .map_err(|_| usage("the working directory has gone; write the whole path"))?;
     let text = whole.to_str().map(str::to_owned);
     let text = text.ok_or_else(|| {
-        usage("the name is not UTF-8 text, which a configuration is; name another")
+        usage("the name is not UTF-8 text, as a configuration must be; choose another")
     })?;
     Ok((whole, text))
 }
@@ -126,7 +127,8 @@ fn store(directory: &Path, secrets: &[SecretFile]) -> Result<(), String> {
         let mode = fs::metadata(&path).map_err(unreadable)?.mode() & 0o7777;
         if one_line(held.as_bytes()).as_ref() != Ok(&file.secret) {
             return Err(format!(
-                "{shown} holds something else already and is left as it is; move it away, or name another --secrets-dir"
+                "{shown} has other content and was not changed; move it away, or name another \
+                    --secrets-dir"
             ));
         }
         if mode & BEYOND_A_SECRET != 0 {

@@ -193,7 +193,7 @@ fn engine(setup: Setup, access: StateAccess, watches: bool) -> Result<Engine, Ex
         Ok(loaded) => loaded,
         // A command that only looks can show a lot without the state.
         Err(error) if access == StateAccess::ReadOnly => {
-            err(&format!("going on without the state: {error}"));
+            err(&format!("continuing without the state: {error}"));
             Loaded::default()
         }
         Err(error) => {
@@ -202,7 +202,7 @@ fn engine(setup: Setup, access: StateAccess, watches: bool) -> Result<Engine, Ex
         }
     };
     if let Some(damage) = &loaded.damage {
-        let fix = "nothing to do: what is set is sent anew, once";
+        let fix = "nothing to do: every address is sent again once";
         tracing::warn!(damage, fix, "the state file is damaged");
     }
     let clock = Clock::new(loaded.memory.newest(), loaded.memory.reckoning);

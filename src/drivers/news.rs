@@ -20,7 +20,8 @@ use crate::core::verify::Drift;
 use crate::os::clock::rfc3339_seconds;
 
 /// The fix for servers that do not hold what was set.
-const VERIFY_FIX: &str = "see that the servers of the zone copy it, or write verify = false";
+const VERIFY_FIX: &str = "check that all servers of the zone have the same records, or write \
+    verify = false";
 
 /// The time for which a cause that was reported and then over is not reported again.
 const A_WHILE: Duration = Duration::from_secs(60 * 60);
@@ -72,7 +73,7 @@ impl News {
         self.missing(&report.hosts, Instant::now());
         let detours = report.detours.iter().map(String::as_str).collect::<Vec<_>>().join("; ");
         self.said("detours", Some(detours.as_str()).filter(|text| !text.is_empty()), |detail| {
-            info!(detail, "published past a tunnel");
+            info!(detail, "published the address outside a tunnel");
         });
         report.tokens.iter().for_each(token);
     }
@@ -88,7 +89,10 @@ impl News {
             let (family, detail, fix) = (family.key(), &standing.detail, standing.fault.remedy());
             let until = rfc3339_seconds(standing.until).to_string();
             self.said(&topic(service), Some(standing.fault.word()), |reason| {
-                warn!(service = name, family, reason, detail, until, fix, "service left aside");
+                warn!(
+                    service = name,
+                    family, reason, detail, until, fix, "service skipped for now"
+                );
             });
         }
     }
@@ -111,7 +115,7 @@ impl News {
         self.verified(report);
         if let Some(until) = report.queued_until.filter(|_| report.newly_queued) {
             let until = rfc3339_seconds(until).to_string();
-            info!(%host, provider, until, "waiting for its turn");
+            info!(%host, provider, until, "waiting for the rate limit");
         }
         let of_hold = |family: Option<Family>| {
             format!("{} {}", topic("hold"), family.map_or("", Family::key))
@@ -197,8 +201,8 @@ impl News {
             let fix = "run `homing address`";
             let after_text = after.map(|after| humantime::format_duration(after).to_string());
             let goes = match after {
-                Some(_) => "address gone; the record is removed if it stays so",
-                None => "address not seen; the record is left as it is",
+                Some(_) => "no address any more; the record will be removed if this lasts",
+                None => "no address found; the record is unchanged",
             };
             let (family_key, after_text) = (family.key(), after_text.as_deref());
             warn!(host, provider, family = family_key, reason, fix, after = after_text, "{goes}");
@@ -275,7 +279,7 @@ fn settled(report: &HostReport, answered: &Answered) {
             debug!(%host, provider, reason = hold.kind.reason(), detail = hold.detail, "still waiting");
         }
         (_, Settled::Narrowed(refusal)) => {
-            info!(%host, provider, detail = refusal.detail, "refused together; asking more narrowly");
+            info!(%host, provider, detail = refusal.detail, "refused together; asking for each one");
         }
     }
 }
@@ -286,7 +290,7 @@ fn drifted(report: &HostReport, drift: &Drift) {
     let (host, provider) = (&report.key.host, report.key.provider.as_str());
     match drift {
         Drift::PutRight(detail) => {
-            warn!(%host, provider, detail, fix = FIX, "changed by somebody else; it is put right once");
+            warn!(%host, provider, detail, fix = FIX, "changed by somebody else; corrected once");
         }
         Drift::Left(detail, why) => {
             warn!(%host, provider, detail, why, fix = FIX, "changed by somebody else");
@@ -294,7 +298,7 @@ fn drifted(report: &HostReport, drift: &Drift) {
         Drift::Differ(detail) => {
             warn!(%host, provider, detail, fix = VERIFY_FIX, "not verified at the zone's servers");
         }
-        Drift::Over => info!(%host, provider, "the servers of the zone hold what is set again"),
+        Drift::Over => info!(%host, provider, "the zone's servers have the right addresses again"),
     }
 }
 
@@ -309,13 +313,14 @@ fn token(news: &TokenNews) {
             }
             TokenVerdict::Inconclusive => {
                 let fix = &*Rejection::Unproven.remedy(host);
-                info!(%host, provider, fix, "the token is not proven narrow");
+                info!(%host, provider, fix, "the token's rights were not checked");
             }
             TokenVerdict::NarrowToZone => {
-                debug!(%host, provider, "the token is narrow to its zone; there is nothing narrower");
+                debug!(%host, provider, "the token can change only its zone; the provider offers \
+                    no smaller right");
             }
             TokenVerdict::Narrow | TokenVerdict::Dead => {
-                debug!(%host, provider, "the token is narrow");
+                debug!(%host, provider, "the token can change only its hosts");
             }
         },
         Matter::Ends(end) | Matter::Ended(end) => {
@@ -332,7 +337,7 @@ fn token(news: &TokenNews) {
 fn held(report: &HostReport, hold: &Hold) {
     let (host, provider) = (&report.key.host, report.key.provider.as_str());
     let until = hold.until.map(|until| rfc3339_seconds(until).to_string());
-    let until = until.unwrap_or_else(|| "a person acts".to_owned());
+    let until = until.unwrap_or_else(|| "you fix it".to_owned());
     let (reason, detail, fix) = (hold.kind.reason(), &hold.detail, &*hold.remedy(host));
     let is = match hold.kind {
         HoldKind::Rejected(_) => "rejected",
@@ -344,7 +349,7 @@ fn held(report: &HostReport, hold: &Hold) {
 /// A wish as a log field: the addresses, `removed`, or `left alone`.
 fn stated(wish: &Wish) -> String {
     match wish {
-        Wish::Leave => "left alone".to_owned(),
+        Wish::Leave => "unchanged".to_owned(),
         Wish::Remove => "removed".to_owned(),
         Wish::Set(addresses) => Addresses::to_string(addresses),
     }

@@ -35,7 +35,8 @@ pub fn run(name: Option<&str>, path: &Path) -> Exit {
         if config.is_err() && path.exists() {
             let path = shown_path(path);
             paragraph(&format!(
-                "{path} has more if it describes some; `homing check` tells what is wrong with it."
+                "{path} cannot be read, so its own providers are missing here; `homing check` \
+                    shows what is wrong."
             ));
         }
         return Exit::Right;
@@ -72,7 +73,7 @@ pub(super) fn own(config: &Config) -> impl Iterator<Item = &Provider> {
 
 /// The groups of the table, each with its heading.
 const GROUPS: [(Group, &str); 4] = [
-    (Group::Tokens, "deSEC, whose tokens `homing token` makes"),
+    (Group::Tokens, "deSEC (`homing token` makes its tokens)"),
     (Group::Api, "DNS services with an API"),
     (Group::Url, "Dynamic DNS services, updated by one request"),
     (Group::Local, "Your own network"),
@@ -127,7 +128,8 @@ pub(super) fn list(own: &[Provider]) {
         .map(Protocol::word)
         .collect();
     paragraph(&format!(
-        "{} are built in. Any other service or server that speaks one of {} is described as [provider.NAME] in the configuration.",
+        "{} are built in. Other services with the protocol {}: see \"A service that Homing does \
+            not know\" in config.example.toml.",
         here.len(),
         words.join(", ")
     ));
@@ -143,9 +145,7 @@ pub(super) fn list(own: &[Provider]) {
             paragraph(&format!("Not in this build: {}; {fix}.", names.join(", ")));
         }
     }
-    paragraph(
-        "`homing providers NAME` says what one needs; a part of a name lists what matches, and the name of a closed service tells why.",
-    );
+    paragraph("Details: `homing providers NAME`; a part of a name lists the matches.");
 }
 
 /// Prints the names, which are sorted, in columns that are read downwards.
@@ -270,10 +270,10 @@ fn describe_protocol(protocol: Protocol) {
     let those = if count == 0 {
         String::new()
     } else {
-        format!(", which {count} of the built-in providers speak")
+        format!(", used by {count} of the built-in providers")
     };
     paragraph(&format!(
-        "{word} is a protocol{those}. Another service or server is described in the configuration:"
+        "{word} is a protocol{those}. Describe another service or server in the configuration:"
     ));
     let own = match protocol.manners().transport {
         _ if protocol.is_described() => {
@@ -325,7 +325,7 @@ fn describe(provider: &Provider) {
     if let Some(pace) = provider.pace {
         let window = humantime::format_duration(pace.window);
         let each = if provider.pace_each_host { "host" } else { "zone" };
-        line("pace", &format!("{} requests in {window} and {each}", pace.requests));
+        line("pace", &format!("{} requests per {window} per {each}", pace.requests));
     }
     if let Some(refresh) = provider.refresh {
         line("refresh", &format!("every {}", humantime::format_duration(refresh)));

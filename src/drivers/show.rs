@@ -1,6 +1,7 @@
 //! Words for people: a report as lines of text. Used by `--once`, `check` and `status`.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::core::address::interface::InterfaceName;
@@ -26,7 +27,7 @@ pub fn seen(report: &Report) -> Vec<String> {
     for report in &report.hosts {
         let seen = report.seen.map(|family, seen| match seen {
             Seen::Here(addresses) => Some(format!("{family} {addresses}")),
-            Seen::Absent(reason) => Some(format!("no {family} ({reason})")),
+            Seen::Absent(reason) => Some(format!("no {family}: {reason}")),
             Seen::Unknown(reason) => Some(format!("{family} unknown: {reason}")),
             Seen::NotAsked => None,
         });
@@ -70,14 +71,14 @@ pub fn wishes(wishes: &PerFamily<Wish>, before: &PerFamily<Option<Addresses>>) -
 /// The reason for a request, in words.
 pub fn why(why: Why) -> &'static str {
     match why {
-        Why::First => "it was never set",
+        Why::First => "first update",
         Why::Back => "the address is back",
         Why::Changed => "the address changed",
         Why::Unconfirmed => "the last update was not confirmed",
         Why::Drifted => "somebody else has changed it",
-        Why::Unverified => "a server of the zone has not heard of it",
-        Why::Returned => "the address was away and is back",
-        Why::Gone => "the address has gone",
+        Why::Unverified => "a server of the zone does not have it",
+        Why::Returned => "the address is back after a while",
+        Why::Gone => "the address is gone",
         Why::Refresh => "so that it does not expire",
     }
 }
@@ -94,9 +95,9 @@ pub fn hold(hold: &Hold) -> String {
     }
     let until = hold.until.map(rfc3339_seconds);
     let _ = match (hold.kind, until) {
-        (HoldKind::Rejected(_), None) => write!(text, "; not tried again until it is mended"),
+        (HoldKind::Rejected(_), None) => write!(text, "; will not retry until you fix it"),
         (HoldKind::Rejected(_), Some(until)) => {
-            write!(text, "; not tried again until it is mended, or after {until}")
+            write!(text, "; will not retry until you fix it, or after {until}")
         }
         (_, Some(until)) => write!(text, "; next try after {until}"),
         (_, None) => Ok(()),
@@ -135,7 +136,7 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
             (_, News::Narrowed(_)) if place + 1 < report.answers.len() => {}
             (_, News::Narrowed(refusal)) => {
                 let (what, detail) = (refusal.rejection, &refusal.detail);
-                let line = format!("{name}: {what} ({detail}); asking more narrowly which it is");
+                let line = format!("{name}: {what} ({detail}); trying each one alone");
                 lines.push(line);
             }
             (_, News::StillHeld(_) | News::Changed | News::Confirmed) => {}
@@ -143,7 +144,10 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
     }
     if let Some(until) = report.queued_until.filter(|_| everything || report.newly_queued) {
         let until = rfc3339_seconds(until);
-        lines.push(format!("{name}: waits for its turn until {until}: the provider takes only so many updates in a time; nothing to do"));
+        lines.push(format!(
+            "{name}: waiting until {until} because of the provider's rate limit; \
+            nothing to do"
+        ));
     }
     lines.extend(report.drift.as_ref().map(|drift| format!("{name}: {}", changed(drift))));
     let verified = report.verified.as_ref();
@@ -195,11 +199,11 @@ pub fn finding(finding: &VerifyFinding) -> String {
 pub fn changed(drift: &Drift) -> String {
     match drift {
         Drift::PutRight(words) => {
-            format!("changed by somebody else: {words}; it is put right once")
+            format!("changed by somebody else: {words}; corrected once")
         }
         Drift::Left(words, why) => format!("changed by somebody else: {words}; {why}"),
         Drift::Differ(words) => format!("not verified: {words}"),
-        Drift::Over => "the servers of the zone hold what is set again".to_owned(),
+        Drift::Over => "the zone's servers have the right addresses again".to_owned(),
     }
 }
 
@@ -220,12 +224,14 @@ fn missing(report: &HostReport, everything: bool) -> Vec<String> {
                 _ => None,
             };
             let what = match (&report.before[family], lost, goes) {
-                (_, true, _) => "not seen; the provider drops its record with an update".to_owned(),
+                (_, true, _) => {
+                    "not found; the provider deletes its record with an update".to_owned()
+                }
                 (None, false, _) => "not set".to_owned(),
                 (Some(_), false, None) => "left as it is".to_owned(),
                 (Some(_), false, Some(after)) => {
                     let after = humantime::format_duration(after);
-                    format!("left as it is until it has been gone for {after}")
+                    format!("unchanged until the address has been gone for {after}")
                 }
             };
             Some(format!("{}: {family} {what}: {reason}", report.key.host))
@@ -297,7 +303,10 @@ pub fn side_effects(config: &Config) -> Vec<String> {
         let urls = [&provider.update_url, &provider.api_url];
         let plain = urls.into_iter().flatten().any(|url| url.starts_with("http:"));
         if provider.plain_http && plain {
-            add(format!("provider {}: requests and their secrets go unencrypted", provider.name));
+            add(format!(
+                "provider {}: requests and their secrets are sent unencrypted",
+                provider.name
+            ));
         }
     }
     lines
@@ -310,7 +319,7 @@ fn programs_of_another(config: &Config) -> Option<String> {
         || !config.reports.on_problem.is_empty();
     let user = config.programs_as.filter(|_| hooks || config.sources.iter().any(is_program))?;
     let path = config.path.display();
-    Some(format!("its programs run as {user}, who can change {path}, and not as root"))
+    Some(format!("its programs run as {user}, not as root, because {user} can change {path}"))
 }
 
 /// The news about a token, for `--once`.
@@ -333,7 +342,7 @@ pub fn token(news: &TokenNews, now: Timestamp) -> Vec<String> {
 pub fn expiry(end: End, now: Timestamp) -> String {
     const DAY: u64 = 24 * 60 * 60;
     match end {
-        End::Unknown => "expiry unknown".to_owned(),
+        End::Unknown => "expiry date unknown (not made by Homing)".to_owned(),
         End::Never => "never expires".to_owned(),
         End::At(end) => {
             let verb = if end > now { "expires" } else { "expired" };
@@ -347,7 +356,7 @@ pub fn expiry(end: End, now: Timestamp) -> String {
 }
 
 /// The words for a token that a receipt proves narrow.
-pub const PROVEN: &str = "narrow (proven by its issue or an audit)";
+pub const PROVEN: &str = "narrow (checked by `homing token issue` or `audit`)";
 
 /// What is known of a token's rights, in words.
 pub fn rights(
@@ -364,7 +373,7 @@ pub fn rights(
         Known::Narrow(Some(at)) => format!("narrow (checked {})", relative(at, now)),
         Known::Narrow(None) => PROVEN.to_owned(),
         Known::NarrowToZone(at) => format!(
-            "{}, and there is nothing narrower here (checked {})",
+            "{}; this provider cannot limit it further (checked {})",
             TokenVerdict::NarrowToZone,
             relative(at, now)
         ),
@@ -372,7 +381,9 @@ pub fn rights(
             let fix = feature::run_token("issue", host);
             format!("revoked {} ({}): {fix}", relative(at, now), rfc3339_seconds(at))
         }
-        Known::Unproven(_) => format!("not proven narrow: {}", Rejection::Unproven.remedy(host)),
+        Known::Unproven(_) => {
+            format!("its rights were not checked; {}", Rejection::Unproven.remedy(host))
+        }
     }
 }
 
@@ -396,15 +407,15 @@ pub fn receipt(report: &HostReport) -> Option<String> {
 
 /// The time from `now` to a moment, in words: `in` a time, or a time `ago`.
 pub fn relative(moment: Timestamp, now: Timestamp) -> String {
-    let words = |duration: std::time::Duration| {
-        let whole = std::time::Duration::from_secs(duration.as_secs());
-        // Two units are exact enough.
-        let text = humantime::format_duration(whole).to_string();
-        text.split(' ').take(2).collect::<Vec<_>>().join(" ")
-    };
     if moment > now {
-        format!("in {}", words(moment.since(now)))
+        format!("in {}", span(moment.since(now)))
     } else {
-        format!("{} ago", words(now.since(moment)))
+        format!("{} ago", span(now.since(moment)))
     }
+}
+
+/// A time in words, whose two largest units are exact enough: `2h 5m`.
+pub fn span(time: Duration) -> String {
+    let text = humantime::format_duration(Duration::from_secs(time.as_secs())).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }

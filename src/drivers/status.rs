@@ -147,14 +147,14 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
             Err(error) => err(&error.to_string()),
         }
     } else {
-        out(&format!("daemon: {daemon}"));
+        out(if daemon == "running" { "daemon: running" } else { "daemon: not running" });
         for (host, token) in &hosts {
             tell(host, provider(host), memory.entry(&host.host.key), now);
             token.tell(host, &memory, now);
         }
         for (standing::ServiceId { name, family }, standing) in aside(&memory, now) {
             let (until, detail) = (rfc3339_seconds(standing.until), &standing.detail);
-            out(&format!("left aside until {until}: {name} ({family}): {detail}"));
+            out(&format!("skipped until {until}: {name} ({family}): {detail}"));
         }
     }
     Exit::worst(hosts.iter().map(|(host, token)| {
@@ -263,7 +263,7 @@ impl TokenStatus {
         let last_used = self.last_used(memory, memory.entry(&host.host.key));
         life.extend(last_used.map(|at| format!("last used {}", show::relative(at, now))));
         let idle_end = self.idle_end(last_used).filter(|_| !is_revoked);
-        life.extend(idle_end.map(|at| format!("lapses {} if unused", show::relative(at, now))));
+        life.extend(idle_end.map(|at| format!("expires {} if unused", show::relative(at, now))));
         if !life.is_empty() {
             out(&format!("  token: {}", life.join("; ")));
         }
@@ -409,7 +409,7 @@ fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Time
         out(&format!("  fix: {}", hold.remedy(&host.host.key.host)));
     }
     if let Some(since) = entry.queued_since.filter(|_| entry.holds(now).next().is_none()) {
-        out(&format!("  waiting for its turn since {}", show::relative(since, now)));
+        out(&format!("  waiting {} for the rate limit", show::span(now.since(since))));
     }
     if let Some(next) = refresh(host, entry) {
         out(&format!("  next refresh {}", show::relative(next, now)));

@@ -40,7 +40,10 @@ impl Status {
         let hosts =
             if self.hosts.is_empty() { "the first round is under way" } else { &*self.hosts };
         if self.outdated {
-            return format!("the new configuration is not in force, the old one goes on; {hosts}");
+            return format!(
+                "the new configuration has a mistake, the old one stays in force; \
+                {hosts}"
+            );
         }
         hosts.to_owned()
     }
@@ -73,7 +76,7 @@ pub fn hosts(stands: impl Iterator<Item = (Exit, Option<Timestamp>)>, now: Times
         }
     }
     if rejected > 0 {
-        let _ = write!(text, ", {rejected} rejected: a person must act, see `homing status`");
+        let _ = write!(text, ", {rejected} rejected: you must fix it, see `homing status`");
     }
     if left_out > 0 {
         let _ = write!(text, ", {left_out} left out for a wrong secret, see `homing check`");
@@ -145,9 +148,8 @@ mod tests {
             (Exit::Deferred, Some(60)),
             (Exit::Configuration, None),
         ];
-        let expect = "1 host right, 1 waiting until 14:01 UTC, \
-                      1 rejected: a person must act, see `homing status`, \
-                      1 left out for a wrong secret, see `homing check`";
+        let expect = "1 host right, 1 waiting until 14:01 UTC, 1 rejected: you must fix it, see \
+            `homing status`, 1 left out for a wrong secret, see `homing check`";
         check(&stands, expect);
     }
 
@@ -159,8 +161,8 @@ mod tests {
         status.note(&report, at(0));
         assert_eq!(status.line(), "0 hosts right; the state cannot be saved");
         status.outdated = true;
-        let expect = "the new configuration is not in force, the old one goes on; \
-                      0 hosts right; the state cannot be saved";
+        let expect = "the new configuration has a mistake, the old one stays in force; 0 hosts \
+            right; the state cannot be saved";
         assert_eq!(status.line(), expect);
     }
 }

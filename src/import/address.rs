@@ -205,8 +205,8 @@ pub(super) fn remark_either(
 ) {
     let is_lost = found.iter().any(|(_, address)| matches!(address, Address::Lost(_)));
     if family.is_none() && !is_lost {
-        let what = "what is asked there may tell either family, and both are published; write ipv4 = \"off\" or ipv6 = \"off\" for \
-                    the one that the old client did not set";
+        let what = "the service may return either family, and both are published; write ipv4 = \
+            \"off\" or ipv6 = \"off\" for the one that the old client did not set";
         remarks.push(Remark::to_do(line, what));
     }
 }

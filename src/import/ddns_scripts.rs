@@ -87,8 +87,8 @@ fn global_fate(option: &Opt) -> Fate {
             Fate::Needless("Homing keeps state and log by itself")
         }
         PRIVATE | OLD_PRIVATE => Fate::Unnamed(
-            "private addresses were allowed: allow-private = true stands in the sources; where the address is \"auto\", write a source with \
-             an interface for it",
+            "private addresses were allowed: the sources have allow-private = true; where the \
+                address is \"auto\", write a source with an interface",
         )
         .only_if(flag(option) == Some(true)),
         _ => Fate::Unnamed("this is no global option that is known here: left out"),
@@ -109,7 +109,7 @@ fn fate(option: &Opt) -> Fate {
         | "use_syslog" => {
             Fate::Needless("Homing waits, looks up and logs by itself").only_if(!is_off)
         }
-        "user_agent" => Fate::Needless("Homing says its own name to services"),
+        "user_agent" => Fate::Needless("Homing sends its own name to services"),
         "cacert" if text == "IGNORE" => Fate::Lost(
             "certificates are always verified; ca-file in a provider's section adds an authority",
         ),
@@ -118,8 +118,8 @@ fn fate(option: &Opt) -> Fate {
         }
         "cacert" => Fate::Needless("the system's authorities count"),
         "bind_network" => Fate::Lost(
-            "bind = \"DEVICE\" in the host sends by one line; `ubus call network.interface.NAME status` \
-             tells the device (l3_device) of a network",
+            "bind = \"DEVICE\" in the host uses one interface; `ubus call network.interface.NAME \
+                status` shows the device (l3_device) of a network",
         ),
         "proxy" => Fate::Lost("Homing uses no proxy; let it reach its services directly"),
         "param_enc" => Fate::Lost("Homing has nothing that it could be for"),
@@ -171,7 +171,7 @@ impl Reader<'_> {
         self.settle_options(&mut host);
         host.take_places(places);
         if host.names.is_empty() {
-            host.leave_out("no domain stands in it; write name");
+            host.leave_out("it has no domain; write name");
         }
         host.addresses = PerFamily::from_fn(|_| Address::Off);
         host.addresses[self.family()] = self.address(&mut remarks);
@@ -340,7 +340,7 @@ impl Reader<'_> {
         host.service = service::name_server(server, algorithm);
         host.username = Some(key.to_owned()).filter(|key| !key.is_empty());
         if host.username.is_none() {
-            host.leave_out("the key's name does not stand in it; write key-name");
+            host.leave_out("it does not contain the key's name; write key-name");
         }
         host.ttl = Some(SCRIPT_TTL);
     }
@@ -391,14 +391,13 @@ impl Reader<'_> {
                 None => Address::Auto,
                 Some(network) if USUAL_NETWORKS.contains(&network) => Address::Auto,
                 Some(_) => Address::Lost(
-                    "ip_network names a network of OpenWrt, and Homing wants its device; write a source with interface = \
-                     \"DEVICE\", which `ubus call network.interface.NAME status` tells as l3_device"
+                    "ip_network names a network of OpenWrt, and Homing wants its device; write a \
+                        source with interface = \"DEVICE\", which `ubus call \
+                        network.interface.NAME status` shows as l3_device"
                         .to_owned(),
                 ),
             },
-            _ => Address::Lost(
-                "what stands there for ip_source is not known here; write a source".to_owned(),
-            ),
+            _ => Address::Lost("its ip_source is not known here; write a source".to_owned()),
         };
         if let (Address::From(source), true) = (&mut address, self.takes_private) {
             source.allow_private = true;

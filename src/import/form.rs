@@ -103,7 +103,7 @@ impl Host {
         if let Some(secret) = places.secret {
             self.credential = Credential::Text(secret, self.line);
         } else if places.holds_secret {
-            let why = "the secret stands within the update address there";
+            let why = "the secret is part of the update address there";
             self.credential = Credential::Missing(why.to_owned());
         }
         if places.login_is_password {
@@ -159,7 +159,8 @@ impl Host {
         self.credential = match known {
             Some(texts) => Credential::Text(Secret::new(&texts.join(&sign.to_string())), line),
             None => Credential::Missing(format!(
-                "the secret has {} parts, with {sign:?} between them, and not all stand in the old file",
+                "the secret has {} parts, separated by {sign:?}, and the old file does not have \
+                    all of them",
                 parts.len()
             )),
         };
@@ -174,7 +175,7 @@ impl Host {
         self.settle_option(provider);
         self.settle_zone(provider, entry);
         if BY_ACCOUNT.contains(&&*provider.name) && !is_by_key {
-            let why = "the old file does not hold what the service wants";
+            let why = "the old file does not have what the service needs";
             self.credential = Credential::Missing(why.to_owned());
             self.leave_out(format!(
                 "the login there does not serve; take another credential at {} ({})",

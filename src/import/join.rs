@@ -23,8 +23,8 @@ pub(super) fn joined(hosts: Vec<Host>) -> Vec<Host> {
             Some(first) => {
                 let mut host = host;
                 host.leave_out(format!(
-                    "it stands on line {} already, with other settings; Homing keeps a name once at each service: \
-                     put what both need into that block",
+                    "it is already on line {}, with other settings; Homing allows a name once for \
+                        each service: put both settings into that block",
                     first.line
                 ));
                 single.push(host);

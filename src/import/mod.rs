@@ -213,7 +213,7 @@ enum Credential {
 impl Credential {
     /// No credential at all.
     fn none() -> Self {
-        Self::Missing("no password stands in the old file".to_owned())
+        Self::Missing("the old file has no password".to_owned())
     }
 
     /// The variable `name`, unless it looks unusual, since it may be the secret itself.
@@ -223,8 +223,8 @@ impl Credential {
         if begins && name.chars().all(fits) {
             return Self::Variable(name.to_owned());
         }
-        let why = "what stands there for the name of an environment variable is none in capital letters, so it is \
-                   not repeated here";
+        let why = "its environment variable is not a name in capital letters, so it is not \
+            repeated here";
         Self::Missing(why.to_owned())
     }
 }
@@ -281,7 +281,7 @@ impl Fate {
     /// The remark about the setting `name` on `line`, if there is one.
     fn remark(self, name: &str, line: usize) -> Option<Remark> {
         match self {
-            Self::Needless(why) => Some(Remark::info(line, format!("{name} is not needed: {why}"))),
+            Self::Needless(why) => Some(Remark::info(line, format!("{name} is dropped: {why}"))),
             Self::Lost(what) => Some(Remark::to_do(line, format!("{name}: {what}"))),
             Self::Replaced(what) => Some(Remark::info(line, format!("{name}: {what}"))),
             Self::Unnamed(what) => Some(Remark::to_do(line, what)),
@@ -294,8 +294,8 @@ impl Fate {
 const BEHIND_PROXY: &str = "its address is the one that a web service saw behind a proxy, and Homing uses none; write ipv4 or ipv6";
 
 /// The remark about a host with IPv4 only; removed when it is joined with another, which adds IPv6.
-const IPV4_ONLY: &str = "allow-ipv6 is set, and the hosts below publish IPv4 only, as inadyn did as far as one can see; to \
-                         publish IPv6, too, delete ipv6 = \"off\"";
+const IPV4_ONLY: &str = "the hosts below publish only IPv4, as inadyn did; to publish IPv6, too, \
+    delete ipv6 = \"off\"";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -304,8 +304,8 @@ fn is_host(host: &str) -> bool {
 }
 
 fn unreadable_server() -> Service {
-    let advice = "what stands there for its server is no name or address of one, or may hold a secret, so it is not \
-                  repeated here; write it as [provider.NAME]";
+    let advice = "its server is not a name or address, or may contain a secret, so it is not \
+        repeated here; write it as [provider.NAME]";
     Service::not_known("this server", advice)
 }
 

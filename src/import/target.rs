@@ -266,7 +266,8 @@ fn own(
     let is_basic = parts.login == basic || asked.sends_login && !user && !password;
     if !is_basic && !password && !user && filling.secret.is_none() {
         return Err(
-            "has no blank for the password, which may stand in it and is not repeated here",
+            "has no placeholder for the password, so it may contain the password and is not \
+                repeated here",
         );
     }
     let mut settings = Vec::new();

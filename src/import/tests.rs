@@ -37,8 +37,9 @@ fn a_host_becomes_a_block_with_everything_that_it_needs() {
         "[daemon]\ninterval = \"10m\"\n\n",
         "[source.\"wan.2\"]\ninterface = \"wan.2\"\n\n[source.web6]\nweb = \"ipify\"\n\n",
         "[provider.\"dyn.example.net\"]\nprotocol = \"dyndns2\"\nserver = \"https://dyn.example.net:444\"\n\n",
-        "# To do, line 3: the secret stands there; put it alone on the first line of\n#   /etc/homing/a.example.password:\n\
-         #     (umask 077 && cat > /etc/homing/a.example.password)",
+        "# To do, line 3: copy the secret from that line of the old file; put it into
+#   /etc/homing/a.example.password, as its only line:
+#     (umask 077 && cat > /etc/homing/a.example.password)",
         "[[host]]\nname = [\"a.example\", \"b.example\"]\nprovider = \"dyn.example.net\"\nusername = \"me \\\"x\\\"\"\n\
          password-file = \"/etc/homing/a.example.password\"\nipv4 = \"wan.2\"\nipv6 = \"web6\"\nrefresh = \"20d\"\n",
     ];
@@ -62,7 +63,7 @@ fn two_sections_of_one_name_become_one_host() {
     // Two passwords are two credentials, of which a host has one.
     let apart = written(Client::DdnsScripts, &(section("0", "hunter2") + &section("1", "hunter3")));
     assert_eq!((apart.carried, apart.left_out), (1, 1));
-    assert!(apart.text.contains("stands on line 1 already"), "{}", apart.text);
+    assert!(apart.text.contains("it is already on line 1"), "{}", apart.text);
 }
 
 #[test]
@@ -71,7 +72,7 @@ fn what_would_not_be_valid_is_left_out_with_the_reason() {
                 login=me password=hunter4 good.example";
     let written = written(Client::Ddclient, text);
     assert_eq!((written.carried, written.left_out), (1, 2));
-    for what in ["'@' may not", "is not the name of an interface", "#name = \"b.example\""] {
+    for what in ["'@' is not", "is not the name of an interface", "#name = \"b.example\""] {
         assert!(written.text.contains(what), "{what}: {}", written.text);
     }
     assert_eq!(problems(&written.text), [""; 0]);
@@ -167,7 +168,7 @@ fn a_secret_that_no_file_can_hold_is_told() {
     for (password, expect) in [
         ("' padded'", "begins or ends with a space"),
         ("h\u{fffd}unter", "is not UTF-8 text"),
-        ("''", "no password stands in the old file"),
+        ("''", "the old file has no password"),
     ] {
         let text = format!("login=a password={password} a.example");
         let written =
@@ -290,7 +291,7 @@ fn nothing_is_shown_of_a_line_in_which_pieces_of_a_password_may_stand() {
         let text = format!("{line}\nlogin=me,password=b ok.example.com\n");
         let written = written(Client::Ddclient, &text);
         assert!(!written.text.contains("hunter"), "{}", written.text);
-        assert!(written.text.contains("mend the line"), "{}", written.text);
+        assert!(written.text.contains("correct the line"), "{}", written.text);
         assert_eq!((written.carried, written.left_out), (1, 1), "{}", written.text);
     }
 }
@@ -303,7 +304,7 @@ fn a_variable_is_named_only_when_it_can_be_one() {
     let inadyn = written(Client::Inadyn, words);
     for written in [lower, inadyn] {
         assert!(!written.text.contains("hunter"), "{}", written.text);
-        assert!(written.text.contains("is none in capital"), "{}", written.text);
+        assert!(written.text.contains("is not a name in capital"), "{}", written.text);
     }
     assert!(upper.text.contains("token-env = \"MY_PW2\""), "{}", upper.text);
 }

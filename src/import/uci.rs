@@ -64,7 +64,7 @@ impl File {
                 }
             }
             (["option" | "list", ..], None) => {
-                return Err("an option stands before the first section");
+                return Err("an option is before the first section");
             }
             (["config" | "option" | "list", ..], _) => {
                 return Err("it has too few words, or too many: a value with blanks needs quotes");

@@ -465,7 +465,7 @@ impl<'a> Writer<'a> {
                     body.secrets.insert(name, secret);
                     return;
                 }
-                Ok(_) => (*line, "the secret stands there".to_owned()),
+                Ok(_) => (*line, "copy the secret from that line of the old file".to_owned()),
                 Err(flaw) => {
                     // The problem, without a fix that is for Homing's own files.
                     let flaw = flaw.to_string();
@@ -477,7 +477,7 @@ impl<'a> Writer<'a> {
             Credential::KeyFile(_) | Credential::Variable(_) => return,
         };
         if is_first {
-            let what = format!("{what}; put it alone on the first line of {path}:");
+            let what = format!("{what}; put it into {path}, as its only line:");
             body.remark(&Remark::to_do(line, what));
             let command = format!("(umask 077 && cat > {})", for_shell(Path::new(&path)));
             body.text += &toml::verbatim(&format!("{command}  # then paste it, Enter, Ctrl-D"));
@@ -633,7 +633,7 @@ impl Host {
                     self.username.take_if(|login| login.eq_ignore_ascii_case(name));
                 }
                 if login == Login::Username && self.username.is_none() {
-                    self.leave_out("no login stands in the old file; write username");
+                    self.leave_out("the old file has no login; write username");
                 }
             }
             Some(SecretKind::Key) => {

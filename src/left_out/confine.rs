@@ -6,7 +6,7 @@ use tracing::info;
 
 use crate::config::Config;
 
-const WORDS: &str = "not confined: this build of Homing leaves out Landlock";
+const WORDS: &str = "no sandbox: this build of Homing has no Landlock";
 
 /// The program without confinement.
 #[derive(Clone, Copy, Debug)]

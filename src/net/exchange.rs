@@ -187,7 +187,7 @@ impl Peer<'_> {
         let bytes = Box::pin(self.by_tcp(&message)).await?;
         let does = match question.read_answer(&bytes, id, &kept, true) {
             Ok(Read::Answer(told) | Read::Doubtful(told)) => return Ok(told),
-            Ok(Read::AgainByTcp) => "cuts its answer off, over TCP too".to_owned(),
+            Ok(Read::AgainByTcp) => "sends an incomplete answer, also over TCP".to_owned(),
             Err(Ignored(what)) => format!("{what} over TCP"),
         };
         Err(Silence::new(Fault::Unintelligible, format!("{} {does}", self.title)))
@@ -247,9 +247,14 @@ impl Question for Plain<'_> {
         (): &(),
         _: bool,
     ) -> Result<Read<Message>, Ignored> {
-        let message = Message::parse(bytes).map_err(|_| Ignored("sends what is no DNS message"))?;
+        let message = Message::parse(bytes).map_err(|_| {
+            Ignored(
+                "sends something that is not a \
+            DNS message",
+            )
+        })?;
         if !message.answers(id, self.question) {
-            return Err(Ignored("sends what is no answer to the question"));
+            return Err(Ignored("sends an answer to another question"));
         }
         Ok(if message.header.is_truncated { Read::AgainByTcp } else { Read::Answer(message) })
     }

@@ -98,7 +98,7 @@ impl Uplink {
         reach: PerFamily<Option<RouteScope>>,
         trial: impl FnOnce() -> io::Result<()>,
     ) -> Result<Self, String> {
-        let gone = || format!("the interface {name} is not there; nothing was sent");
+        let gone = || format!("the interface {name} does not exist; nothing was sent");
         let Interface { index, up } = interface.ok_or_else(gone)?;
         if !up {
             return Err(format!("the interface {name} is down; nothing was sent"));
@@ -269,7 +269,7 @@ mod tests {
         let name = "wan2".parse().unwrap();
         let trial = || panic!("a socket was opened");
         let found = |interface| Uplink::of(name, interface, &[], PerFamily::default(), trial);
-        let gone = "the interface wan2 is not there; nothing was sent";
+        let gone = "the interface wan2 does not exist; nothing was sent";
         assert_eq!(found(None), Err(gone.to_owned()));
         let down = "the interface wan2 is down; nothing was sent";
         assert_eq!(found(Some(Interface { index: 3, up: false })), Err(down.to_owned()));

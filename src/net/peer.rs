@@ -134,7 +134,7 @@ pub fn failure(server: &str, family: Family, error: &io::Error) -> String {
     match error.kind() {
         Kind::ConnectionRefused => format!("{server} refuses the connection"),
         Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::AddrNotAvailable => {
-            format!("no way leads to {server} over {family} ({})", reason(error))
+            format!("no route to {server} over {family} ({})", reason(error))
         }
         _ => format!("{server} cannot be asked: {}", reason(error)),
     }

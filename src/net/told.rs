@@ -120,7 +120,7 @@ pub fn dns(title: &str, message: &[u8], is_answer: bool) {
         return;
     }
     let (asks, records) = in_words(message).unwrap_or_default();
-    let rcode = status(message).unwrap_or_else(|| "no DNS message".to_owned());
+    let rcode = status(message).unwrap_or_else(|| "not a DNS message".to_owned());
     let body = body(|| Some(records).filter(|records| !records.is_empty()));
     let (server, body) = (Some(title), body.as_deref());
     if is_answer {

@@ -96,8 +96,11 @@ pub fn obstacle(arguments: &[String]) -> Option<String> {
     }
     match (may_run, is_there) {
         (true, _) => None,
-        (false, true) => Some(format!("{program} may not be run; run `chmod +x {program}`")),
-        (false, false) => Some(format!("{program} is not there; name a program by its whole path")),
+        (false, true) => Some(format!("{program} is not executable; run `chmod +x {program}`")),
+        (false, false) => Some(format!(
+            "{program} does not exist; write the whole path of a \
+            program"
+        )),
     }
 }
 

@@ -91,7 +91,7 @@ impl Supervisor {
         let address = match address(&socket) {
             Ok(address) => Some(address),
             Err(error) => {
-                warn!(%error, fix = "see NOTIFY_SOCKET", "the supervisor cannot be told anything");
+                warn!(%error, fix = "see NOTIFY_SOCKET", "the supervisor cannot be notified");
                 None
             }
         };
@@ -123,8 +123,8 @@ impl Supervisor {
             // One warning is enough for a supervisor that is gone.
             Err(error) if self.complained.replace(true) => debug!(%error, "the supervisor is deaf"),
             Err(error) => {
-                let fix = "allow AF_UNIX sockets to the service; nothing else suffers";
-                warn!(%error, fix, "the supervisor cannot be told anything");
+                let fix = "allow AF_UNIX sockets to the service; all else works";
+                warn!(%error, fix, "the supervisor cannot be notified");
             }
         }
         sent.is_ok()
@@ -160,7 +160,8 @@ impl Supervisor {
         watchdog.wait(watchdog.every);
         if !before.is_some_and(|before| before.is_over) {
             let waited = humantime::format_duration(watchdog.longest_step);
-            error!(%waited, fix = "report this", "the round hangs; the watchdog is not fed");
+            error!(%waited, fix = "report this", "the round hangs; the watchdog will restart \
+                Homing");
         }
     }
 }

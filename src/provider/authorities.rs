@@ -92,7 +92,7 @@ pub async fn of_zone(
     };
     let names = name_servers(&message, zone);
     if names.is_empty() {
-        return Err(format!("nobody tells the servers of {zone}"));
+        return Err(format!("the servers of {zone} cannot be found"));
     }
     Ok(names.into_iter().map(|name| Server::Name(name, PORT)).collect())
 }
@@ -100,7 +100,7 @@ pub async fn of_zone(
 /// The zone of `host`, as the system's resolvers report it.
 pub async fn zone(host: &Hostname) -> Result<Hostname, String> {
     let told = zone_told(&resolve(&beginning(host)).await?, host);
-    told.ok_or_else(|| format!("the resolver does not tell the zone of {host}"))
+    told.ok_or_else(|| format!("the resolver does not find the zone of {host}"))
 }
 
 /// The answer of the first of the system's resolvers that gives one.

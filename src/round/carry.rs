@@ -70,7 +70,7 @@ impl Carrying {
     async fn zone(&self, subject: &Subject, credential: &Credential, details: &Details) -> Answer {
         let (provider, host) = (&*subject.provider, &subject.host);
         let name = &host.key.host;
-        let what = format!("waiting for {} to tell the zone of {name}", provider.name);
+        let what = format!("waiting for {} to find the zone of {name}", provider.name);
         let (zone, moment) = (host.zone.as_ref(), moment(&self.clock));
         let job = ZoneJob { provider, credential, host: name, zone, details, moment };
         let (mut talk, step) = ZoneTalk::begin(&job);

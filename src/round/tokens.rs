@@ -93,7 +93,7 @@ async fn in_time(
     work: Pin<&mut dyn Future<Output = Findings>>,
 ) -> Findings {
     let name = holder.subjects.first().map_or("", |subject| &*subject.provider.name);
-    let what = format!("waiting for {name} to tell about the token");
+    let what = format!("waiting for {name} to describe the token");
     let asking = carrying.waiting.during(&what, work);
     tokio::time::timeout(LONGEST, asking)
         .await
@@ -184,7 +184,7 @@ impl<'a> TokenCase<'a> {
                 return Ok(vec![Finding::MayWrite(Key::of(zone, subname, kind))]);
             }
         }
-        Ok(vec![Finding::untold("it can write other records", "no receipt tells its id")])
+        Ok(vec![Finding::untold("it can write other records", "no receipt has its id")])
     }
 
     /// How well a record set of `zone` serves as a neighbour: an address that none of our hosts

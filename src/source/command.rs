@@ -27,9 +27,9 @@ async fn seen_within(
     let printed = first_line((arguments, user), &variables, limit).await?;
     let program = arguments.first().map(String::as_str).unwrap_or_default();
     if printed.is_empty() {
-        return Err(format!("{program} prints nothing on its first line"));
+        return Err(format!("{program} printed nothing on its first line"));
     }
-    address_of(&printed, family).map_err(|instead| format!("{program} prints {instead}"))
+    address_of(&printed, family).map_err(|instead| format!("{program} printed {instead}"))
 }
 
 #[cfg(test)]
@@ -59,17 +59,20 @@ mod tests {
     async fn the_environment_is_bare() {
         let names =
             "env | cut -d= -f1 | grep -v -x -e _ -e PWD -e OLDPWD -e SHLVL | sort | tr '\\n' ,";
-        refused(&shell(names).await, "sh prints \"HOMING_FAMILY,PATH,\", which is no address");
-        refused(&shell("echo $HOMING_FAMILY").await, "sh prints \"ipv4\", which is no address");
+        refused(&shell(names).await, "sh printed \"HOMING_FAMILY,PATH,\", which is not an address");
+        refused(
+            &shell("echo $HOMING_FAMILY").await,
+            "sh printed \"ipv4\", which is not an address",
+        );
     }
 
     #[tokio::test]
     async fn what_is_no_address_of_the_family_is_refused() {
         refused(
             &shell("echo 2001:db8::1").await,
-            "sh prints 2001:db8::1, which is no IPv4 address",
+            "sh printed 2001:db8::1, which is not an IPv4 address",
         );
-        refused(&shell("true").await, "sh prints nothing on its first line");
+        refused(&shell("true").await, "sh printed nothing on its first line");
     }
 
     #[tokio::test]

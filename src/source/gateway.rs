@@ -57,7 +57,7 @@ pub async fn ask(
             Err(Instead::Refusal(words)) => refusals.push(format!("by {way} {words}")),
         }
     }
-    Err(format!("{name} does not tell its address ({})", refusals.join("; ")))
+    Err(format!("{name} does not give its address ({})", refusals.join("; ")))
 }
 
 /// The gateway of the default route, or of the one that leads out by `bind`.
@@ -69,7 +69,7 @@ fn of_default_route(bind: Option<InterfaceName>) -> Result<Ipv4Addr, String> {
         Ok(found.map(|(route, _)| route))
     };
     let route = route().map_err(|error| format!("the kernel's routes cannot be read: {error}"))?;
-    let route = route.ok_or("there is no default route for IPv4, so no gateway to ask")?;
+    let route = route.ok_or("there is no IPv4 default route, so there is no gateway to ask")?;
     match route.gateway {
         Some(IpAddr::V4(gateway)) => Ok(gateway),
         _ => Err("the default route names no IPv4 gateway; write its address in place of true"
@@ -80,11 +80,11 @@ fn of_default_route(bind: Option<InterfaceName>) -> Result<Ipv4Addr, String> {
 /// Asks by PCP from `socket`, whose own end is `local`.
 async fn pcp(socket: &UdpSocket, local: SocketAddr) -> Told {
     let IpAddr::V4(address) = local.ip() else {
-        return Err(Instead::Refusal("it is asked over IPv4 alone".to_owned()));
+        return Err(Instead::Refusal("it can only be asked over IPv4".to_owned()));
     };
     let nonce = peer::random().map_err(Instead::Refusal)?;
     let mapping = Mapping { address, port: local.port(), nonce };
-    let ignored = "sends what is no PCP answer to the request";
+    let ignored = "sends something that is not a PCP answer";
     let told =
         asked(socket, &mapping.request(), ignored, |datagram| mapping.address_in(datagram)).await;
     if !matches!(told, Err(Instead::Refusal(_))) {
@@ -97,7 +97,7 @@ async fn pcp(socket: &UdpSocket, local: SocketAddr) -> Told {
 async fn natpmp(gateway: SocketAddr, bind: Option<InterfaceName>) -> Told {
     // A port of its own, which no late answer of PCP reaches.
     let socket = interface::udp_to(gateway, bind).await.map_err(|error| failure(&error))?;
-    let ignored = "sends what is no NAT-PMP answer to the request";
+    let ignored = "sends something that is not a NAT-PMP answer";
     asked(&socket, &natpmp::REQUEST, ignored, natpmp::address_in).await
 }
 

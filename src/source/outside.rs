@@ -47,7 +47,7 @@ pub async fn ask(
 ) -> ServiceAnswers {
     // A missing interface is reported once, and not for every service; each looks again for itself.
     if let Some(Err(gone)) = outside.bind.map(Uplink::find) {
-        let address = Err(format!("no {family} address was told: {gone}"));
+        let address = Err(format!("no service returned an {family} address: {gone}"));
         return ServiceAnswers { address, said: Vec::new() };
     }
     let able = || outside.services.iter().filter(|service| service.can_tell(family));
@@ -146,9 +146,9 @@ fn doubt(said: &[(String, ServiceAnswer)], agree: usize, family: Family) -> Stri
     let answers = said.iter().filter(|(_, said)| said.answer.is_ok()).count();
     let each = each_once(said).join("; ");
     match answers {
-        0 => format!("no {family} address was told: {each}"),
+        0 => format!("no service returned an {family} address: {each}"),
         few if few < agree => {
-            format!("{few} of the {agree} services needed told an {family} address: {each}")
+            format!("only {few} of {agree} services returned an {family} address: {each}")
         }
         _ => format!("no {agree} services agree on the {family} address: {each}"),
     }
@@ -159,7 +159,7 @@ pub fn common_doubt(told: &[&ServiceAnswers], family: Family) -> Option<String> 
     let said: Vec<_> = told.iter().flat_map(|told| told.said.iter().cloned()).collect();
     match &each_once(&said)[..] {
         [cause] if said.iter().all(|(_, said)| said.answer.is_err()) => {
-            Some(format!("no {family} address was told: {cause}"))
+            Some(format!("no service returned an {family} address: {cause}"))
         }
         _ => None,
     }
@@ -228,10 +228,10 @@ mod tests {
             &[one, silent],
             2,
             Family::V4,
-            "1 of the 2 services needed told an IPv4 address: a says 192.0.2.1; \
-             c refuses the connection",
+            "only 1 of 2 services returned an IPv4 address: a says 192.0.2.1; c refuses the \
+                connection",
         );
-        let nothing = "no IPv6 address was told: c refuses the connection";
+        let nothing = "no service returned an IPv6 address: c refuses the connection";
         check(&[silent], 1, Family::V6, nothing);
     }
 
@@ -240,15 +240,15 @@ mod tests {
         let refuses = ["no connection to a", "no connection to b", "no connection to c.d"];
         let [a, b, c] = refuses;
         let answers = [("a", Err(a)), ("b", Err(b)), ("x", Err("x is silent")), ("c.d", Err(c))];
-        let told =
-            "no IPv4 address was told: no connection to a (the same for b, c.d); x is silent";
+        let told = "no service returned an IPv4 address: no connection to a (the same for b, c.d); x is \
+                silent";
         check(&answers, 1, Family::V4, told);
         let told = |answers: &[(&str, Result<&str, &str>)]| ServiceAnswers {
             address: Err(String::new()),
             said: said(answers),
         };
         let (own, others) = (told(&answers[..1]), told(&answers[1..2]));
-        let common = "no IPv4 address was told: no connection to a (the same for b)";
+        let common = "no service returned an IPv4 address: no connection to a (the same for b)";
         assert_eq!(common_doubt(&[&own, &others], Family::V4).unwrap(), common);
         let (other, right) = (told(&answers[1..3]), told(&[("b", Ok("192.0.2.1"))]));
         assert_eq!(common_doubt(&[&own, &other], Family::V4), None);

@@ -164,7 +164,7 @@ async fn ask(
     waiting: Waiting,
 ) -> ServiceAnswers {
     if let Some(outside) = outside_of(config, (question, family)) {
-        let what = format!("waiting for {} to tell the {family} address", outside.names());
+        let what = format!("waiting for the {family} address from {}", outside.names());
         return waiting.during(&what, outside::ask(&outside, family, clients, aside)).await;
     }
     let source = match question {
@@ -317,7 +317,8 @@ impl Sights {
         let owner = snapshot.addresses.iter().find(|a| seen.contains(a.address))?;
         let owner = &owner.interface;
         Some(format!(
-            "{family} leaves through the tunnel {tunnel}, which has no address to publish; {seen} of {owner} is published"
+            "{family} goes through the tunnel {tunnel}, which has no address to publish; {seen} \
+                of {owner} is published instead"
         ))
     }
 
@@ -481,7 +482,7 @@ fn on_interface(choice: &Choice, snapshot: &Snapshot, name: &str, family: Family
     // The kernel knows all its addresses: one that it does not have is absent, not unknown.
     let here = snapshot.addresses.iter().any(|address| address.interface == name);
     Seen::Absent(if here {
-        format!("interface {name} has no {family} address to publish; `homing address` tells why")
+        format!("interface {name} has no {family} address to publish; `homing address` shows why")
     } else {
         format!("there is no interface {name} with an address; `ip address` lists those there are")
     })
@@ -500,7 +501,7 @@ fn published(addresses: Addresses, allow_private: bool, source: Option<&Source>)
         }
         _ => String::new(),
     };
-    Seen::Unknown(format!("{who} tells {address}, which is {special} and not published{fix}"))
+    Seen::Unknown(format!("{who} returned {address}, which is {special} and not published{fix}"))
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub async fn ask(
     let read = |datagram: &[u8]| match address_in(datagram, &id, family) {
         Ok(address) => Ok(Ok(address)),
         Err(Instead::Answer(what)) => Ok(Err(what)),
-        Err(Instead::NoAnswer) => Err(Ignored("sends what is no STUN answer to the request")),
+        Err(Instead::NoAnswer) => Err(Ignored("sends something that is not a STUN answer")),
     };
     let heard = async {
         let socket = interface::udp_to(address, bind).await?;

@@ -32,7 +32,7 @@ pub async fn ask(
     clients: &Clients,
 ) -> Result<IpAddr, String> {
     let url = echo.urls[family].as_deref();
-    let url = url.ok_or_else(|| format!("{} tells no {family} address", echo.title))?;
+    let url = url.ok_or_else(|| format!("{} does not support {family}", echo.title))?;
     let server = http::server_of(url);
     // Its answer may repeat any secret, and no client of a source knows them: it is not logged.
     let (via, is_private) = (Some(family), true);
@@ -97,8 +97,8 @@ mod tests {
 
     #[test]
     fn an_address_of_the_other_family_is_refused() {
-        refused(200, "2001:db8::1", Family::V4, "says 2001:db8::1, which is no IPv4 address");
-        refused(200, "192.0.2.1", Family::V6, "says 192.0.2.1, which is no IPv6 address");
+        refused(200, "2001:db8::1", Family::V4, "says 2001:db8::1, which is not an IPv4 address");
+        refused(200, "192.0.2.1", Family::V6, "says 192.0.2.1, which is not an IPv6 address");
         let mapped = "says ::ffff:192.0.2.1, which is an IPv4 address in IPv6 form";
         refused(200, "::ffff:192.0.2.1", Family::V6, mapped);
         refused(200, "::ffff:192.0.2.1", Family::V4, mapped);
@@ -108,14 +108,14 @@ mod tests {
     fn anything_beside_the_address_is_too_much() {
         for text in ["192.0.2.1 192.0.2.2", "192.0.2.1:80", "192.0.2.1/24", "192.0.2.01", "192.0.2"]
         {
-            let expect = format!("says \"{text}\", which is no address");
+            let expect = format!("says \"{text}\", which is not an address");
             refused(200, text, Family::V4, &expect);
         }
         for text in ["[2001:db8::1]", "fe80::1%eth0", "2001:db8::1,2001:db8::2"] {
-            let expect = format!("says \"{text}\", which is no address");
+            let expect = format!("says \"{text}\", which is not an address");
             refused(200, text, Family::V6, &expect);
         }
-        let lines = "says \"192.0.2.1 192.0.2.2\", which is no address";
+        let lines = "says \"192.0.2.1 192.0.2.2\", which is not an address";
         refused(200, "192.0.2.1\n192.0.2.2", Family::V4, lines);
     }
 }

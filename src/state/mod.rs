@@ -204,7 +204,8 @@ impl Store {
             Some(path) => format!("kept as {}", path.display()),
             None => "left as it is".to_owned(),
         };
-        let damage = format!("{} is damaged ({damage}); {fate}, beginning anew", file.display());
+        let damage =
+            format!("{} is damaged ({damage}); {fate}, starting without it", file.display());
         Ok(Loaded { memory: Memory::default(), damage: Some(damage), set_aside })
     }
 
@@ -412,8 +413,8 @@ fn lock_in(dir: &Path, who: &str) -> Result<File, StateError> {
 fn of_root(directory: impl fmt::Display) -> String {
     match state_author() {
         Some(user) => format!(
-            "root uses what the configuration names as {user}, who can change it: run \
-             `chown {} {directory}`, or choose another directory with --state-dir",
+            "root uses the configured files as {user}, who can change the configuration: run \
+                `chown {} {directory}`, or choose another directory with --state-dir",
             user.for_sudo()
         ),
         None => format!(
@@ -440,8 +441,8 @@ pub fn exposure(dir: &Path) -> Option<String> {
     }
     let owner = disk::owner(dir)?;
     Some(format!(
-        "the state directory {shown} belongs to {owner}, who can change what is in it; choose another \
-         with --state-dir"
+        "the state directory {shown} belongs to {owner}, who can change its files; choose another \
+            with --state-dir"
     ))
 }
 
@@ -583,7 +584,11 @@ impl fmt::Display for StateError {
                 write!(f, "the state in {} is in use by {holder}", dir.display())
             }
             Self::Newer { file, version } => {
-                write!(f, "{} is of form {version}, from a later version of Homing", file.display())
+                write!(
+                    f,
+                    "{} has the format {version} of a later version of Homing",
+                    file.display()
+                )
             }
             Self::System { action, path, error } => {
                 write!(f, "cannot {action} {}: ", path.display())?;

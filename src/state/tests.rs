@@ -427,7 +427,7 @@ fn a_newer_version_is_refused_and_never_overwritten() {
     let newer = "{\"version\": 2, \"news\": true}";
     fs::write(scratch.file(), newer).unwrap();
     let mut store = open(&scratch.dir(), LOCKED);
-    let expect = "is of form 2, from a later version of Homing; install that version again";
+    let expect = "has the format 2 of a later version of Homing; install that version again";
     fails(store.load(), expect);
     fails(store.save(&everything()), expect);
     assert_eq!(fs::read_to_string(scratch.file()).unwrap(), newer);

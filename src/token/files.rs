@@ -137,7 +137,8 @@ impl TokenFile {
                 return Ok(());
             }
             Some(_) => found.remarks.push(format!(
-                "{} is of another secret than the one beside it; what it tells of is left alone",
+                "{} belongs to another secret than the one beside it; the token that it describes \
+                    is unchanged",
                 receipt::path(&self.new_path()).display()
             )),
             None => {}
@@ -176,7 +177,7 @@ impl TokenFile {
     pub fn living_on_in_words(&self, kept: &Path) -> String {
         let (file, kept) = (self.path.display(), kept.display());
         format!(
-            "  ! the secret in {file} is replaced, and its token lives on: it is kept in {kept}"
+            "  ! the secret in {file} is replaced, but its token still works: it is kept in {kept}"
         )
     }
 

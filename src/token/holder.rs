@@ -135,8 +135,10 @@ fn unknown(config: &Config, name: &Hostname) -> Failure {
         Some(provider) => {
             let title = &provider.title;
             let what = format!("{name} is at {title}, for which Homing cannot make tokens");
-            let next =
-                format!("`homing providers {}` tells what is narrowest there", provider.name);
+            let next = format!(
+                "`homing providers {}` shows the credential with the fewest rights",
+                provider.name
+            );
             Failure::usage(what, next)
         }
         None => {

@@ -54,7 +54,8 @@ fn choose(
     if let Some(value) = variable.filter(|value| !value.is_empty()) {
         let wrong = |flaw: Flaw| match flaw {
             Flaw::Empty => format!(
-                "the environment variable {VARIABLE} holds nothing but white space; set it to the management token"
+                "the environment variable {VARIABLE} contains only white space; set it to the \
+                    management token"
             ),
             flaw => format!("the environment variable {VARIABLE} {flaw}"),
         };
@@ -122,11 +123,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_with_the_fix_and_without_the_content() {
-        let wrong = "the environment variable HOMING_MANAGEMENT_TOKEN holds a line break; put the secret, and nothing else, on one line";
+        let wrong = "the environment variable HOMING_MANAGEMENT_TOKEN contains a line break; put \
+            only the secret on one line";
         check(None, Some("hunter2\nmore"), None, Err(wrong));
-        let wrong = "the environment variable HOMING_MANAGEMENT_TOKEN holds nothing but white space; set it to the management token";
+        let wrong = "the environment variable HOMING_MANAGEMENT_TOKEN contains only white space; \
+            set it to the management token";
         check(None, Some(" "), None, Err(wrong));
-        let wrong = "what was typed holds a control character; type or paste nothing but the management token";
+        let wrong = "the input has a control character; type or paste only the management token";
         check(None, None, Some("hunter2\x1b[D"), Err(wrong));
         let wrong = "--management-token-file: /nonexistent does not exist; put the management token on its first line";
         check(Some(Path::new("/nonexistent")), None, None, Err(wrong));

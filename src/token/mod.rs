@@ -313,8 +313,8 @@ fn refuse_double_use(config: &Config, management: &Secret) -> Result<(), Failure
 fn token_file(holder: &Holder<'_>) -> Result<TokenFile, Failure> {
     let path = holder.file().ok_or_else(|| {
         Failure::configuration(
-            format!("the token of {} does not stand in a file", holder.label()),
-            "write token-file in its [[host]]: that is where a token is issued to",
+            format!("the token of {} is not in a file", holder.label()),
+            "write token-file in its [[host]]: the new token is written there",
         )
     })?;
     TokenFile::at(path)
@@ -323,8 +323,8 @@ fn token_file(holder: &Holder<'_>) -> Result<TokenFile, Failure> {
 /// Prints that a file holds the secret of a token that has ended.
 fn tell_dead_secret(holder: &Holder<'_>, file: &TokenFile) {
     out(&format!(
-        "{}: {} still holds the dead secret; remove it, or `homing token issue {}` makes a new \
-         token",
+        "{}: {} still has the secret that no longer works; remove it, or `homing token issue {}` \
+            makes a new token",
         holder.label(),
         file.path().display(),
         holder.first()

@@ -86,10 +86,7 @@ impl Watch for Progress {
             self.told.set(clock::uptime());
             err(&pause(self.done.get(), self.total.get(), wait, usize::MAX));
         } else if wait > LONG {
-            tracing::info!(
-                seconds = wait.as_secs(),
-                "waiting, so as to stay within the account's limits"
-            );
+            tracing::info!(seconds = wait.as_secs(), "waiting because of the account's limits");
         }
     }
 }
@@ -110,7 +107,7 @@ fn bar(done: usize, total: usize, what: &str, width: usize) -> String {
 
 /// The line during a wait; the reason only if it fits.
 fn pause(done: usize, total: usize, wait: Duration, width: usize) -> String {
-    const REASON: &str = ": the account takes only so many requests in a time";
+    const REASON: &str = ": deSEC limits requests per account";
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     let (number, unit) =
         if seconds <= 120 { (seconds, "s") } else { (seconds.div_ceil(60), "min") };
@@ -173,10 +170,10 @@ mod tests {
     #[test]
     fn a_wait_is_told_with_its_reason_where_there_is_room() {
         let wait = Duration::from_millis(40_500);
-        let line = "34 of 200 … waiting 41 s: the account takes only so many requests in a time";
+        let line = "34 of 200 … waiting 41 s: deSEC limits requests per account";
         assert_eq!(pause(34, 200, wait, 79), line);
-        assert_eq!(pause(34, 200, wait, 60), "34 of 200 … waiting 41 s");
-        assert_eq!(pause(0, 1, Duration::from_secs(3000), 60), "… waiting 50 min");
+        assert_eq!(pause(34, 200, wait, 50), "34 of 200 … waiting 41 s");
+        assert_eq!(pause(0, 1, Duration::from_secs(3000), 40), "… waiting 50 min");
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
 
 /// Refuses options that such a server does not support.
 fn refuse_limits(command: &TokenCommand) -> Result<(), Failure> {
-    let (ends, none) = ("every token there ends: give it a time, such as 365d", "leave it out");
+    let (ends, none) = ("every token there expires: give it a time, such as 365d", "leave it out");
     let limits = &command.limits;
     let options = [
         ("--max-age none", limits.max_age == Ask::Lift, ends),
@@ -94,10 +94,9 @@ fn user(command: &TokenCommand) -> Result<Option<Credential>, Failure> {
     let Some(login) = command.management_user.clone() else {
         return match file {
             None => Ok(None),
-            Some(_) => Err(Failure::usage(
-                format!("{OPTION} is there, and nobody whose password it is"),
-                "give --management-user USER",
-            )),
+            Some(_) => {
+                Err(Failure::usage(format!("{OPTION} needs a user"), "give --management-user USER"))
+            }
         };
     };
     let typed = management::password(file, &login).map_err(Failure::of_configuration)?;
@@ -131,7 +130,7 @@ fn duties(
         let zone = zone(config, host).or_else(|| issued().map(|duty| duty.zone.clone()));
         let zone = zone.ok_or_else(|| {
             Failure::configuration(
-                format!("it is not known in which domain {name} is, and the server cannot tell"),
+                format!("it is not known in which domain {name} is"),
                 "write zone in its [[host]]",
             )
         })?;
@@ -256,7 +255,7 @@ impl<'a> RailsIssuer<'a> {
         let half_made = job.half_made();
         let end = match &half_made {
             Some((_, receipt)) => {
-                out("  going on with the token that a run which was cut has made");
+                out("  continuing with the token that an interrupted run has made");
                 receipt.expires()
             }
             None => job.wanted.expires,
@@ -283,7 +282,7 @@ impl<'a> RailsIssuer<'a> {
             },
         };
         self.create(job, &secret, &missing).await.map_err(|failure| {
-            failure.leaving("the new token is kept beside, and the next run goes on with it")
+            failure.leaving("the new token is kept, and the next run continues with it")
         })?;
         receipt.proven = Some(clock::wall());
         if kept.is_some() {
@@ -299,16 +298,16 @@ impl<'a> RailsIssuer<'a> {
         let is_over = old.is_some_and(|end| end <= clock::wall());
         if job.found.secret.is_some() && old_lives && !is_over {
             let until = match old {
-                Some(end) => format!("goes on until {}", rfc3339_seconds(end)),
-                None => "ends at a moment that is not known here".to_owned(),
+                Some(end) => format!("works until {}", rfc3339_seconds(end)),
+                None => "expires at an unknown time".to_owned(),
             };
             let place = match &kept {
                 Some(kept) => format!("in {}", kept.display()),
                 None => "nowhere now".to_owned(),
             };
             out(&format!(
-                "{label}: note: the token that it replaces {until}: only with its secret, which is \
-                 kept {place}, could it be ended before"
+                "{label}: note: the token that it replaces {until}: delete it earlier with its \
+                    secret, which is kept {place}"
             ));
         }
         self.print_secret(&secret);
@@ -332,8 +331,8 @@ impl<'a> RailsIssuer<'a> {
             let failure = of_user(&trouble, "asking for a token");
             if trouble.leaves_doubt() {
                 failure.leaving(format!(
-                    "it is not known whether a token was made: nobody has its secret, and its age \
-                     ends it{old}"
+                    "it is not known whether a token was made: nobody has its secret, and it \
+                        expires by itself{old}"
                 ))
             } else {
                 failure.leaving(format!("no token was made{old}"))
@@ -404,7 +403,7 @@ impl<'a> RailsIssuer<'a> {
     fn user(&self) -> Result<&Credential, Failure> {
         self.user.as_ref().ok_or_else(|| {
             Failure::usage(
-                "there is nobody who may make tokens",
+                "a user who may make tokens is missing",
                 "give --management-user USER, whose password is asked for, or read from \
                  --management-password-file FILE",
             )
@@ -432,7 +431,10 @@ impl Job<'_> {
                 (None, Some(_)) => {
                     Some(format!("the secret is lost: {file} is not there, or empty"))
                 }
-                (Some(_), _) => Some(format!("no receipt tells what the token in {file} may do")),
+                (Some(_), _) => Some(format!(
+                    "there is no receipt with the rights of the token in \
+                    {file}"
+                )),
             };
         };
         let grant = known.rails.as_ref()?;
@@ -441,7 +443,7 @@ impl Job<'_> {
             return Some("the token in use was granted something else".to_owned());
         }
         match grant.expires {
-            Some(end) if end <= now => Some("the token in use has lapsed".to_owned()),
+            Some(end) if end <= now => Some("the token in use has expired".to_owned()),
             _ if known.limits.max_age != Some(self.age) => {
                 Some(format!("the token in use was not made for {}", period(self.age)))
             }
@@ -482,7 +484,7 @@ fn is_the_same(one: &Grant, other: &Grant) -> bool {
 fn ends(end: Option<Timestamp>) -> String {
     match end {
         Some(end) => format!("ends at {}", rfc3339_seconds(end)),
-        None => "ends at a moment that is not known".to_owned(),
+        None => "expires at an unknown time".to_owned(),
     }
 }
 
@@ -497,9 +499,9 @@ fn of_user(trouble: &Trouble, doing: &str) -> Failure {
 
 /// The failure of a new token that did not open a session.
 fn not_proven(trouble: &Trouble) -> Failure {
-    Failure::of_server(trouble, "the new token does not prove good", "")
+    Failure::of_server(trouble, "the new token failed its check", "")
         .leaving("it is kept beside the one in use, which is as it was")
-        .then("run the command again, which goes on with it")
+        .then("run the command again to continue")
 }
 
 /// Ends the token of one holder by a logout with it.
@@ -517,7 +519,7 @@ async fn revoke(
     if secrets.is_empty() {
         let until = found.receipt.as_ref().map(|receipt| ends(receipt.expires()));
         return Err(Failure::rejected(
-            format!("there is no token in {path}, and only with its secret can it be ended"),
+            format!("there is no token in {path}, and it can be deleted only with its secret"),
             until.map(|until| format!("it {until}")).unwrap_or_default(),
         )
         .leaving("nothing was changed"));
@@ -534,14 +536,14 @@ async fn revoke(
             server.end(secret).await
         };
         any |= lived.map_err(|trouble| {
-            let failure = Failure::of_server(&trouble, "ending the token", "");
-            failure.leaving("it may still be good")
+            let failure = Failure::of_server(&trouble, "deleting the token", "");
+            failure.leaving("it may still work")
         })?;
     }
     out(&if any {
         format!("{label}: - token, by a logout with it")
     } else {
-        format!("{label}: nothing to do; the server does not take its token any more")
+        format!("{label}: nothing to do; the server does not accept its token any more")
     });
     if command.dry_run {
         return Ok(());
@@ -607,7 +609,7 @@ async fn judged(
         None => findings.push(Finding::untold("the server takes it", "its file is not there")),
         Some(secret) => match server.missing(secret, &duties).await {
             Ok(_) if is_over => findings.push(Finding::untold(
-                "it has lapsed",
+                "it has expired",
                 "its receipt says so, and the server takes it; compare the clocks",
             )),
             Ok(_) => is_valid = Some(true),

@@ -252,13 +252,11 @@ fn label(token: &Audited) -> String {
 /// rights are shown but not judged.
 fn standing(token: &Audited) -> (&'static str, Style) {
     match token.verdict() {
-        TokenVerdict::TooPowerful if token.hosts.is_empty() => {
-            ("not of a host here", Style::Doubtful)
-        }
+        TokenVerdict::TooPowerful if token.hosts.is_empty() => ("not used here", Style::Doubtful),
         TokenVerdict::TooPowerful => ("TOO POWERFUL", Style::Bad),
         TokenVerdict::Inconclusive => ("inconclusive", Style::Doubtful),
-        TokenVerdict::Dead if is_gone(token) => ("gone", Style::Doubtful),
-        TokenVerdict::Dead => ("lapsed", Style::Doubtful),
+        TokenVerdict::Dead if is_gone(token) => ("deleted", Style::Doubtful),
+        TokenVerdict::Dead => ("expired", Style::Doubtful),
         // Narrow, but it cannot do its job.
         TokenVerdict::Narrow if cannot_do_its_job(token) => ("narrow", Style::Doubtful),
         TokenVerdict::Narrow => ("narrow", Style::Good),
@@ -327,9 +325,9 @@ fn details(page: &mut Page, token: &Audited, now: Timestamp, is_verbose: bool) {
 }
 
 /// The meaning of rows, printed once if any are shown.
-const PRECEDENCE: &str = "Of the rows that fit a record the most specific one decides: domain \
-     before name before type. A row's domain is a filter, not a limit: it says which records the row \
-     is about. The default decides about everything that no other row is about.";
+const PRECEDENCE: &str = "For each record, the most specific matching row decides: domain before \
+    name before type. The domain of a row is a filter, not a limit. The default row decides about \
+    all other records.";
 
 /// A row in words, with the records that it decides if its rule does not name just them.
 fn in_words(row: &Row) -> String {
@@ -401,10 +399,10 @@ fn bounds(token: &Audited, limits: &Limits) -> [String; 3] {
 fn summary(audited: &[Audited]) -> String {
     const WORDS: [&str; 7] = [
         "TOO POWERFUL",
-        "not of a host here",
+        "not used here",
         "inconclusive",
-        "gone",
-        "lapsed",
+        "deleted",
+        "expired",
         "narrow to the zone",
         "narrow",
     ];
@@ -744,7 +742,7 @@ mod tests {
             &[
                 "TOKEN                                VERDICT       EXPIRES     LAST USED",
                 "dev2.a-rather-long-zone.example.com  TOO POWERFUL  never       never",
-                "  !! may make, change and delete tokens, so nothing binds it: it can do everything",
+                "  !! can create, change and delete tokens, so it can do everything",
                 "  !! has no policies, so it may write every record of every zone",
                 "     fix: homing token issue dev2.a-rather-long-zone.example.com",
                 "  -  never expires",
@@ -757,11 +755,11 @@ mod tests {
                 "     fix: homing token rotate dev3.example.com",
                 "     not visible to the token itself: its flags to register and delete zones, its last use",
                 "     28 probes made",
-                r#""router \u{1b}[2J\u{202e}"           lapsed        2027-01-14  3 days ago"#,
+                r#""router \u{1b}[2J\u{202e}"           expired       2027-01-14  3 days ago"#,
                 "     id: 6be0a87c-0d9a-4228-a3c5-ed5d33f4a807",
-                "  -  has lapsed: the server refuses it",
+                "  -  expired: the server refuses it",
                 "dev1.example.com                     narrow        2028-01-14  3 days ago",
-                "4 tokens: 1 too powerful, 1 inconclusive, 1 lapsed, 1 narrow",
+                "4 tokens: 1 too powerful, 1 inconclusive, 1 expired, 1 narrow",
             ],
         );
     }
@@ -779,12 +777,12 @@ mod tests {
             &[mail],
             100,
             &[
-                "TOKEN   VERDICT             EXPIRES     LAST USED",
-                "\"mail\"  not of a host here  2028-01-14  3 days ago",
+                "TOKEN   VERDICT        EXPIRES     LAST USED",
+                "\"mail\"  not used here  2028-01-14  3 days ago",
                 "     id: 6be0a87c-0d9a-4228-a3c5-ed5d33f4a807",
                 "  !! has no policies, so it may write every record of every zone",
                 "     to end it: homing token revoke --id 6be0a87c",
-                "1 token: 1 not of a host here",
+                "1 token: 1 not used here",
             ],
         );
     }
@@ -798,8 +796,8 @@ mod tests {
                 "TOKEN                   VERDICT       EXPIRES     LAST USED",
                 "dev2.a-rather-long-zone.example.com",
                 "                        TOO POWERFUL  never       never",
-                "  !! may make, change and delete tokens, so nothing binds",
-                "     it: it can do everything",
+                "  !! can create, change and delete tokens, so it can do",
+                "     everything",
                 "  !! has no policies, so it may write every record of every",
                 "     zone",
                 "     fix: homing token issue dev2.a-rather-long-zone.example.com",
@@ -817,11 +815,12 @@ mod tests {
                 "     and delete zones, its last use",
                 "     28 probes made",
                 r#""router \u{1b}[2J\u{202e}""#,
-                "                        lapsed        2027-01-14  3 days ago",
+                "                        expired       2027-01-14  3 days ago",
                 "     id: 6be0a87c-0d9a-4228-a3c5-ed5d33f4a807",
-                "  -  has lapsed: the server refuses it",
+                "  -  expired: the server refuses it",
                 "dev1.example.com        narrow        2028-01-14  3 days ago",
-                "4 tokens: 1 too powerful, 1 inconclusive, 1 lapsed, 1 narrow",
+                "4 tokens: 1 too powerful, 1 inconclusive, 1 expired, 1",
+                "narrow",
             ],
         );
     }
@@ -861,8 +860,8 @@ mod tests {
         let lines = table(&audited, now(), 100, true, true);
         let styled: Vec<_> = lines.iter().filter(|line| line.contains('\x1b')).collect();
         let starts = ["\x1b[1;31mTOO POWERFUL\x1b[0m  ", "\x1b[33minconclusive\x1b[0m  "];
-        let ends = ["\x1b[33mlapsed\x1b[0m        ", "\x1b[32mnarrow\x1b[0m        "];
-        let gone = ["\x1b[33mgone\x1b[0m          "];
+        let ends = ["\x1b[33mexpired\x1b[0m       ", "\x1b[32mnarrow\x1b[0m        "];
+        let gone = ["\x1b[33mdeleted\x1b[0m       "];
         let expect: Vec<_> = starts.into_iter().chain(ends).chain(gone).collect();
         assert_eq!(styled.len(), expect.len());
         for (line, expect) in styled.iter().zip(expect) {
@@ -914,9 +913,8 @@ mod tests {
                 "       allow AAAA of dev1.example.com",
                 "       deny any record of any name in other.example",
                 "       default: deny everything",
-                "Of the rows that fit a record the most specific one decides: domain before name before type. A row's",
-                "domain is a filter, not a limit: it says which records the row is about. The default decides about",
-                "everything that no other row is about.",
+                "For each record, the most specific matching row decides: domain before name before type. The domain",
+                "of a row is a filter, not a limit. The default row decides about all other records.",
                 "1 token: 1 narrow",
             ],
         );
@@ -990,7 +988,7 @@ mod tests {
             r#""probes":28},"#,
             r#"{"hosts":[],"file":null,"id":"6be0a87c-0d9a-4228-a3c5-ed5d33f4a807","#,
             r#""name":"b\u00fcro \ud83c\udfe0\u009b\u007f","by":"management","verdict":"dead","#,
-            r#""findings":[{"finding":"lapsed","weight":"notice","text":"has lapsed: the server refuses it","#,
+            r#""findings":[{"finding":"lapsed","weight":"notice","text":"expired: the server refuses it","#,
             r#""fix":null}],"not-visible":[],"expires":"2027-01-14T08:00:00Z","#,
             r#""last-used":"2027-01-12T08:00:00Z","created":null,"max-age":null,"max-unused":null,"#,
             r#""idle-end":null,"networks":null,"valid":null,"rows":null,"probes":0}]}"#,

@@ -183,7 +183,8 @@ END {
 }
 
 function remark(s, what) {
-	print "ddns." place[s] ": " what > "/dev/stderr"
+	# What begins with a verb has the service as its subject.
+	print "ddns." place[s] (what ~ /^(is|has) / ? " " : ": ") what > "/dev/stderr"
 }
 
 function service(s,    i, text, provider, host, v6, username, password, h, zone, extra, both) {
@@ -206,7 +207,7 @@ function service(s,    i, text, provider, host, v6, username, password, h, zone,
 		return
 	}
 	if (provider in is_refused || provider == "cloudflare" && get(s, "username") != "Bearer") {
-		remark(s, "is not carried over: the credential there does not serve; `homing providers " provider "` tells which one does")
+		remark(s, "is not carried over: the credential there does not work; `homing providers " provider "` shows which one does")
 		return
 	}
 	v6 = get(s, "use_ipv6") in is_on
@@ -266,7 +267,7 @@ function service(s,    i, text, provider, host, v6, username, password, h, zone,
 		if (both)
 			password = v6 ? secret[h] " " password : password " " secret[h]
 		if ((h, v6) in family || login[h] != username || !both && secret[h] != password || on[h] != wanted) {
-			remark(s, "is left out: " safe(host) " at " safe(provider) " stands there already")
+			remark(s, "is left out: " safe(host) " at " safe(provider) " is there already")
 			return
 		}
 		secret[h] = password

@@ -164,7 +164,8 @@ function path_of(s) {
 
 function complain(where, what) {
 	problems++
-	print where ": " what > "/dev/stderr"
+	# What begins with a verb has the option as its subject.
+	print where (what ~ /^(the|no) / ? ": " : " ") what > "/dev/stderr"
 }
 
 function write(text, origin) {

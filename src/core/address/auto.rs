@@ -60,7 +60,7 @@ pub fn auto(
         Some(Choice { chosen: Some(addresses), .. }) => Auto::Here(addresses),
         Some(_) => Auto::Tentative,
         None if route.is_some() => Auto::Absent(format!("no {family} address to publish")),
-        None => Auto::Absent(format!("no {family} here")),
+        None => Auto::Absent(format!("this machine has no {family} default route")),
     }
 }
 
@@ -276,7 +276,12 @@ mod tests {
 
     #[test]
     fn without_a_way_out_and_without_an_address_the_family_is_absent() {
-        check(&[], None, Family::V6, &Auto::Absent("no IPv6 here".into()));
+        check(
+            &[],
+            None,
+            Family::V6,
+            &Auto::Absent("this machine has no IPv6 default route".into()),
+        );
         check(&[address(2, "2a00:1::1")], None, Family::V6, &here("2a00:1::1"));
     }
 

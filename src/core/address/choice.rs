@@ -318,14 +318,14 @@ impl fmt::Display for AddressVerdict {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DadFailed => f.write_str("another machine has it too"),
+            Self::DadFailed => f.write_str("another machine uses the same address"),
             Self::Deprecated => f.write_str("deprecated"),
             Self::Down => f.write_str("its interface is down"),
             Self::JustAsGood(tie) => write!(f, "just as good, but {tie}"),
             Self::NoCarrier => f.write_str("its interface has no carrier"),
-            Self::NotGlobal(special) => write!(f, "{special}, and a global one is there"),
+            Self::NotGlobal(special) => write!(f, "{special}, and there is a global one"),
             Self::Outlived => {
-                f.write_str("its prefix is renewed no more, and another one of the interface is")
+                f.write_str("the router no longer announces its prefix, but announces another one")
             }
             Self::Secondary => f.write_str("secondary"),
             Self::Special(special) if special.may_be_allowed() => {
@@ -334,7 +334,9 @@ impl fmt::Display for Reason {
             Self::Special(special) => write!(f, "{special}"),
             Self::Stable => f.write_str("stable, and a temporary one is preferred"),
             Self::Temporary => f.write_str("temporary"),
-            Self::Tentative => f.write_str("tentative: it may turn out to be a duplicate"),
+            Self::Tentative => {
+                f.write_str("tentative: the kernel is still checking for duplicates")
+            }
         }
     }
 }
@@ -342,9 +344,9 @@ impl fmt::Display for Reason {
 impl fmt::Display for Tie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::LifeTime => "another one lives longer",
-            Self::Number => "another one is the smaller number",
-            Self::Set => "another one is set now",
+            Self::LifeTime => "another one is valid for longer",
+            Self::Number => "the other number is smaller",
+            Self::Set => "another one is published now",
         })
     }
 }

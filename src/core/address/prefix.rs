@@ -182,7 +182,7 @@ impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Ipv4 => {
-                f.write_str("an IPv4 address gives no prefix for a suffix; write ipv4 = \"off\"")
+                f.write_str("a suffix needs an IPv6 interface address; write ipv4 = \"off\"")
             }
             Self::Overlap { suffix, length } => write!(
                 f,
@@ -191,11 +191,14 @@ impl fmt::Display for Misfit {
             ),
             Self::NoRoom { length, longest: USUAL_LENGTH } => write!(
                 f,
-                "the prefix is /{length}, so no room is left for the suffix; write prefix-length = {USUAL_LENGTH}"
+                "the prefix is /{length}, which leaves no room for the suffix; write \
+                    prefix-length = {USUAL_LENGTH}"
             ),
             Self::NoRoom { length, longest } => write!(
                 f,
-                "the prefix is /{length}, so no room is left for the suffix, and the kernel shows no delegated prefix around it; write that one's length as prefix-length, at most {longest}"
+                "the prefix is /{length}, which leaves no room for the suffix, and the kernel \
+                    shows no delegated prefix; write the delegated length as prefix-length, at \
+                    most {longest}"
             ),
             Self::Short { length, expected } => write!(
                 f,
@@ -283,12 +286,15 @@ mod tests {
         check("2a00::9/80", written("::1:2:3:4", None), no_room(80));
         check("2a00::9/65", with_mac(LOCAL_MAC, None), no_room(65));
         let told =
-            "the prefix is /128, so no room is left for the suffix; write prefix-length = 64";
+            "the prefix is /128, which leaves no room for the suffix; write prefix-length = 64";
         assert_eq!(Misfit::NoRoom { length: 128, longest: 64 }.to_string(), told);
         let above = written("::12:0:0:0:5", None);
         check("2a00::9/64", above, Err(Misfit::NoRoom { length: 64, longest: 59 }));
         let told = Misfit::NoRoom { length: 64, longest: 59 }.to_string();
-        assert!(told.ends_with("write that one's length as prefix-length, at most 59"), "{told}");
+        assert!(
+            told.ends_with("write the delegated length as prefix-length, at most 59"),
+            "{told}"
+        );
     }
 
     /// Checks what becomes of `neighbour` beside `ours` where these prefixes are delegated.

@@ -84,9 +84,13 @@ impl ServiceFault {
     /// What a person can do about it.
     pub fn remedy(self) -> &'static str {
         match self {
-            Self::Failed => "nothing to do if it passes; else take it out of the source",
+            Self::Failed => {
+                "nothing to do unless it continues; then remove the service from the \
+                source"
+            }
             Self::Lied => {
-                "nothing to do, it was outvoted; if it goes on, take it out of the source"
+                "nothing to do: the others agree; if it continues, remove the service from the \
+                    source"
             }
         }
     }

@@ -10,7 +10,7 @@ pub fn address_of(text: &str, family: Family) -> Result<IpAddr, String> {
     let text = text.trim();
     match text.parse() {
         Ok(address) => of_family(address, family),
-        Err(_) => Err(format!("{}, which is no address", quoted(text))),
+        Err(_) => Err(format!("{}, which is not an address", quoted(text))),
     }
 }
 
@@ -21,7 +21,7 @@ pub fn of_family(address: IpAddr, family: Family) -> Result<IpAddr, String> {
             Err(format!("{mapped}, which is an IPv4 address in IPv6 form"))
         }
         _ if Family::of(address) != family => {
-            Err(format!("{address}, which is no {family} address"))
+            Err(format!("{address}, which is not an {family} address"))
         }
         _ => Ok(address),
     }

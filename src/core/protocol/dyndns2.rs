@@ -79,7 +79,7 @@ pub fn verdict(answer: &Answer, updates: &[Update]) -> Verdict {
         return Verdict::All(without_words(answer, said));
     }
     if let Some(stranger) = lines.iter().find_map(|line| stranger(line, wishes)) {
-        said.push_str(&format!(": it tells {stranger}, {}", words::NOT_SENT));
+        said.push_str(&format!(": it confirms {stranger}, {}", words::NOT_SENT));
     }
     if let ([line], 2..) = (&lines[..], count) {
         return one_line_for_many(line, &said, updates);
@@ -497,7 +497,7 @@ mod tests {
             panic!("it is deferred");
         };
         let detail =
-            "HTTP 200 \"good 198.18.0.1 good 2a00::9\": it tells 2a00::9, which was not sent";
+            "HTTP 200 \"good 198.18.0.1 good 2a00::9\": it confirms 2a00::9, which was not sent";
         assert_eq!(deferral.detail, detail);
     }
 }

@@ -370,7 +370,8 @@ fn wanted(
         _ if !domain.covers(host) => (
             Rejection::Host,
             format!(
-                "the token is for the domain {}, in which {host} is not; issue one for it",
+                "the token is for the domain {}, which does not contain {host}; issue one for \
+                    that host",
                 domain.name
             ),
         ),
@@ -387,21 +388,24 @@ fn wanted(
         ),
         (.., []) if !domain.records_of(host, "CNAME").is_empty() => (
             Rejection::Request,
-            format!("{host} is an alias (CNAME), beside which no address can be set: delete it"),
+            format!(
+                "{host} is an alias (CNAME), and cannot have addresses as well: delete the \
+                CNAME"
+            ),
         ),
         (.., []) => {
             let has_other = !domain.records_of(host, family.other().record_type()).is_empty();
             let detail = format!(
                 "there is no {kind} record of {host}; create it at the server, or switch {family} \
-                 off for the host (a token that created it would lose its secret by that)"
+                    off for the host (creating it with the token would change the token's secret)"
             );
             (if has_other { Rejection::Request } else { Rejection::Host }, detail)
         }
         (.., [_, _, ..]) => (
             Rejection::Request,
             format!(
-                "there is more than one {kind} record of {host}, so that nobody can tell which one \
-                 is meant; delete the others at the server"
+                "{host} has more than one {kind} record, and it is unclear which one to update; \
+                    delete the others at the server"
             ),
         ),
     };
@@ -461,15 +465,14 @@ pub fn opened(server: &str, token: &Secret, answer: &Answer) -> Result<Opened, O
         (300..=399, _) => {
             let detail = format!(
                 "HTTP {}: the server redirects the token elsewhere than to its domain; check the \
-                 provider's URL, and whether this release of it takes tokens",
+                    provider's URL, and whether this release of the server supports tokens",
                 answer.status
             );
             Err(Outcome::deferred(Fault::Unintelligible, detail))
         }
         // Any other page may come from another server.
         (200, _) if answer.is_page() && says_expired(answer, token) => {
-            let detail = "the server says that the token has expired, which it says of a wrong one \
-                          as well";
+            let detail = "the server says that the token has expired or is wrong";
             Err(Outcome::rejected(Rejection::Credential, detail))
         }
         _ => Err(trouble(answer, "the token")),
@@ -499,8 +502,8 @@ pub fn shown<'a>(
         // The releases after the move to Devise: they refuse the session, not our credential.
         (401 | 300..=399, _) => {
             let detail = format!(
-                "HTTP {}: the server does not take the session that the token opened; check \
-                 whether this release of it takes tokens",
+                "HTTP {}: the server rejects the session that the token opened; check whether \
+                    this release of it supports tokens",
                 answer.status
             );
             Err(Outcome::deferred(Fault::Unintelligible, detail))
@@ -575,7 +578,7 @@ pub fn counted(outcome: Outcome, before: u32) -> (Outcome, u32) {
             let outcome = if times < MOST_NOT_SHOWN {
                 Outcome::Deferred(Deferral { fault: Fault::NotShown, detail, retry_after })
             } else {
-                let detail = format!("{times} times running {detail}");
+                let detail = format!("{times} times in a row: {detail}");
                 Outcome::rejected(Rejection::Request, detail)
             };
             (outcome, times)

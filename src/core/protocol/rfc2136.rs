@@ -279,14 +279,14 @@ pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
             " without a signature: wrong key, clocks that differ, or no updates from here",
         ),
         (Check::Unverified(Complaint::Unsigned), Rcode::NOT_IMP) => {
-            rejected(Rejection::Request, ": it takes no updates at all")
+            rejected(Rejection::Request, ": it accepts no updates")
         }
         (Check::Unverified(complaint), _) => {
             let more = match complaint {
-                Complaint::Unsigned => " without a signature, which anybody could have sent",
+                Complaint::Unsigned => " without a signature, which could be forged",
                 Complaint::Forged => " with a signature that is not the key's",
                 Complaint::BadKey | Complaint::BadSignature | Complaint::BadTime => {
-                    " and an error of the key, which do not go together"
+                    " and an error of the key, which contradict each other"
                 }
             };
             deferred(Fault::Unintelligible, more)
@@ -295,10 +295,10 @@ pub fn outcome(rcode: Rcode, check: Check, now: u64, server: &str) -> Outcome {
         // The memory of the host decides whether this is for good: the key may have written before.
         (Check::Verified, Rcode::REFUSED) => deferred(Fault::Refused, ""),
         (Check::Verified, Rcode::NOT_AUTH | Rcode::NOT_ZONE) => {
-            rejected(Rejection::Host, ": the zone is not that server's")
+            rejected(Rejection::Host, ": the server is not responsible for the zone")
         }
         (Check::Verified, rcode) if is_unmet(rcode) => {
-            rejected(Rejection::Request, ": the record holds what somebody else has set")
+            rejected(Rejection::Request, ": the record has a value that somebody else has set")
         }
         (Check::Verified, Rcode::FORM_ERR | Rcode::NOT_IMP) => rejected(Rejection::Request, ""),
         (Check::Verified, _) => deferred(Fault::Server, ""),

@@ -100,7 +100,7 @@ impl<'a> Talk<'a> {
             Protocol::Http => {
                 let Some(entry) = &provider.http else {
                     // The configuration refuses a provider that nothing describes.
-                    let outcome = Outcome::deferred(Fault::Unread, "nothing describes its API");
+                    let outcome = Outcome::deferred(Fault::Unread, "its API is not described");
                     return (Self::HostsFile, Step::Done(Verdict::All(outcome)));
                 };
                 let session = HttpSession::new(provider, entry, credential, job.moment);
@@ -215,8 +215,8 @@ impl<'a> ZoneTalk<'a> {
                 let server = self.provider.name_server.as_ref().map(ToString::to_string);
                 let (server, host) = (server.unwrap_or_default(), self.host);
                 let detail = format!(
-                    "{server} does not tell the zone of {host}; write zone in its [[host]] if it is \
-                     right"
+                    "{server} does not know the zone of {host}; check the name, or write zone in \
+                        its [[host]]"
                 );
                 ZoneAnswer::Outcome(Outcome::rejected(Rejection::Host, detail))
             }
@@ -239,7 +239,7 @@ impl<'a> ZoneTalk<'a> {
             }
             ZoneAnswer::Outcome(outcome) => Some(outcome.clone()),
             ZoneAnswer::NoZone | ZoneAnswer::Zone(..) => Some(Outcome::Unchanged),
-            ZoneAnswer::Silent => Some(Outcome::deferred(Fault::Busy, "the zone was not told")),
+            ZoneAnswer::Silent => Some(Outcome::deferred(Fault::Busy, "the zone is not known")),
         }
     }
 
@@ -258,7 +258,7 @@ fn answer(heard: Result<Heard, Silence>) -> Result<Answer, Silence> {
 
 /// The fault of an answer of another kind than the question.
 fn strange() -> Silence {
-    Silence::new(Fault::Unintelligible, "what came back is no answer to what was asked")
+    Silence::new(Fault::Unintelligible, "the answer does not fit the question")
 }
 
 #[cfg(test)]
@@ -509,7 +509,8 @@ mod tests {
         }
         check_zone(Protocol::Rfc2136, Ok(Heard::Zone(Some(zone()))), &found);
         check_zone(Protocol::Rfc2136, silence(Fault::Lost), &lost);
-        let detail = "ns.example:53 does not tell the zone of a.example; write zone in its [[host]] if it is right";
+        let detail = "ns.example:53 does not know the zone of a.example; check the name, or write \
+            zone in its [[host]]";
         let unknown = ZoneAnswer::Outcome(Outcome::rejected(Rejection::Host, detail));
         check_zone(Protocol::Rfc2136, Ok(Heard::Zone(None)), &unknown);
     }
@@ -519,7 +520,7 @@ mod tests {
         let host = "a.example".parse().unwrap();
         let deferred = || Outcome::deferred(Fault::Unreachable, "");
         let refused = || Outcome::rejected(Rejection::Credential, "");
-        let busy = Outcome::deferred(Fault::Busy, "the zone was not told");
+        let busy = Outcome::deferred(Fault::Busy, "the zone is not known");
         for (answer, by_http, by_dns) in [
             (ZoneAnswer::Outcome(deferred()), Some(deferred()), Some(deferred())),
             (ZoneAnswer::Outcome(refused()), Some(refused()), None),

@@ -960,7 +960,7 @@ fn in_file(
     match hosts_file::foreign(text, host)[..] {
         [] => Ok(()),
         [line, ..] => Err(format!(
-            "{}:{line} names the host as well, without Homing's mark; remove that line",
+            "{}:{line} also has the host, without Homing's mark; remove that line",
             subject.path.as_deref().unwrap_or_default()
         )),
     }

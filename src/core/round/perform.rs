@@ -717,7 +717,7 @@ fn with_its_end(mut outcome: Outcome, end: End, now: Timestamp) -> Outcome {
         && end <= now
     {
         let end = iso8601(end);
-        refusal.detail = format!("by its receipt the token expired at {end}; {}", refusal.detail);
+        refusal.detail = format!("the token expired at {end} (by its receipt); {}", refusal.detail);
     }
     outcome
 }

@@ -222,26 +222,26 @@ impl fmt::Display for Finding {
     /// The finding in one line, without its moment: see [`Finding::moment`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ManagesTokens => f.write_str(
-                "may make, change and delete tokens, so nothing binds it: it can do everything",
-            ),
+            Self::ManagesTokens => {
+                f.write_str("can create, change and delete tokens, so it can do everything")
+            }
             Self::IsManagement => f.write_str("is the management token itself"),
-            Self::ActsForAnother(account) => write!(f, "acts on another account: {account}"),
+            Self::ActsForAnother(account) => write!(f, "belongs to another account: {account}"),
             Self::BelongsToAnother(account) => write!(f, "belongs to another account: {account}"),
-            Self::IsLogin => f.write_str("is a log-in, which may do everything in the account"),
+            Self::IsLogin => f.write_str("is a login, which can do everything in the account"),
             Self::NoPolicies => {
                 f.write_str("has no policies, so it may write every record of every zone")
             }
             Self::Exceeds(Excess { reach: RightReach::Default, example, .. }) => {
-                write!(f, "its default policy allows writing: {example}, for one")
+                write!(f, "may write by default, for example {example}")
             }
             Self::Exceeds(Excess { key, example, .. }) if key == example => {
                 write!(f, "may write {key}")
             }
             Self::Exceeds(Excess { key, .. }) => write!(f, "may write {key}, beyond its job"),
-            Self::MayWrite(key) => write!(f, "may write {key} (tried)"),
+            Self::MayWrite(key) => write!(f, "may write {key} (tested)"),
             Self::CreatesZones { writes_there: false } => f.write_str(
-                "may register zones, also below or at other hosts' names, which takes those away",
+                "may register zones, also at other hosts' names, which takes these hosts away",
             ),
             Self::CreatesZones { writes_there: true } => f.write_str(
                 "may register zones, also at other hosts' names, and write what is in them",
@@ -249,24 +249,23 @@ impl fmt::Display for Finding {
             Self::DeletesZones => f.write_str("may delete zones"),
             Self::TakesUnsigned(zone) => write!(
                 f,
-                "is not even needed: the server lets this machine write in {zone} without any key \
-                 (tried)"
+                "the server accepts updates to {zone} from this machine without any key (tested)"
             ),
             Self::ChangesByDefault(domain) => {
                 write!(f, "may change every record of {domain} that is not protected")
             }
             Self::CreatesRecords => f.write_str(
-                "may create records (and gets another secret when it does, so that it is lost)",
+                "may create records (which changes its secret, so that it stops working here)",
             ),
             Self::DeletesRecords => f.write_str("may delete the records that it may change"),
             Self::MayChange(entry) => write!(f, "may change {}, beyond its job", entry.words()),
             Self::Untold { what, why } => write!(f, "not known whether {what}: {why}"),
             Self::NoGrant => f.write_str(
-                "not known what it may change: no receipt speaks of it, and the server can neither \
-                 list nor show tokens",
+                "not known what it may change: it has no receipt, and the server cannot show \
+                    tokens",
             ),
-            Self::Gone => f.write_str("does not exist at the server any more"),
-            Self::Lapsed => f.write_str("has lapsed: the server refuses it"),
+            Self::Gone => f.write_str("deleted: it does not exist at the server any more"),
+            Self::Lapsed => f.write_str("expired: the server refuses it"),
             Self::Lacks { host, kind } => {
                 write!(f, "may not write {kind} of {host}, so its updates are refused")
             }
@@ -275,21 +274,24 @@ impl fmt::Display for Finding {
             }
             Self::HasAlias(host) => write!(
                 f,
-                "{host} has a CNAME record, beside which no address can be set: delete the CNAME"
+                "{host} has a CNAME record, and cannot have addresses as well: delete the CNAME"
             ),
             Self::GrantsItself => f.write_str(
                 "auto_policy is on: with the right to register zones it could write in them",
             ),
             Self::DeletesNothing => f.write_str(
-                "has the flag to delete zones, which its policies make useless; still, take it away",
+                "has the permission to delete zones, which its policies make useless; remove it \
+                    all the same",
             ),
             Self::ReachesBelow(host) => write!(
                 f,
-                "also writes A and AAAA of every name below {host}: this server has nothing narrower"
+                "may also write A and AAAA of every name below {host}: this server cannot limit \
+                    it further"
             ),
             Self::WritesZone(zone) => write!(
                 f,
-                "writes every record of {zone}, its host's own zone: this server has nothing narrower"
+                "may write every record of {zone}, its host's own zone: this server cannot limit \
+                    it further"
             ),
             Self::NoSubnets => f.write_str("no network may use it: every request is refused"),
             Self::Subnets(subnets) => write!(
@@ -307,7 +309,7 @@ impl fmt::Display for Finding {
             Self::MayNotChange(entry) => {
                 write!(f, "may not change {}, so its updates are refused", entry.words())
             }
-            Self::NoKnownEnd => f.write_str("expires at a moment that is not known"),
+            Self::NoKnownEnd => f.write_str("expires at an unknown time"),
             Self::MayChangeSpare(entry) => {
                 write!(f, "may also change {}, which is off here", entry.words())
             }

@@ -43,8 +43,8 @@ pub fn instructions(key: &tsig::TsigKey, duties: &[Duty], secret: &str) -> Strin
         let acls: Vec<_> = of_zone.iter().filter_map(own).map(|at| acl(key, at)).collect();
         text += &format!("      - domain: {zone}\n        acl: [{}]\n", acls.join(", "));
     }
-    text += "\nPowerDNS, which cannot bind a key to names or types: such a key may write every record of \
-             the zone:\n\n";
+    text += "\nPowerDNS (a key can write every record of the zone; it cannot be limited to names \
+        or types):\n\n";
     let name = in_shell(key);
     text += &format!("    pdnsutil import-tsig-key {name} {algorithm} '{secret}'\n");
     for (zone, _) in by_zone(duties) {

@@ -73,8 +73,8 @@ pub enum GrantError {
 
 /// What cannot be seen of any token of such a server, for the list of an audit.
 pub const NOT_VISIBLE: [&str; 3] = [
-    "what the server keeps of this token: it can neither list nor show tokens",
-    "tokens that others minted for the same records",
+    "what the server stores about this token: it cannot show tokens",
+    "tokens that others made for the same records",
     "its last use",
 ];
 
@@ -195,9 +195,9 @@ impl std::str::FromStr for RailsEntry {
 impl fmt::Display for GrantError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nothing => f.write_str(
-                "there is no record that the token would be for; switch on a family of a host",
-            ),
+            Self::Nothing => {
+                f.write_str("the token would have no records; switch on a family of a host")
+            }
             Self::TwoDomains(one, other) => write!(
                 f,
                 "a token is for one domain, and these hosts are in {one} and {other}; give the \

@@ -213,12 +213,10 @@ impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Beyond(powers) => f.write_str(powers),
-            Self::Elsewhere(server) => write!(f, "its receipt is of a token of {server}"),
-            Self::Narrow => f.write_str("its issue or an audit proved it narrow"),
-            Self::Nothing => f.write_str("no audit of it has ended well"),
-            Self::OfOthers(hosts) if hosts.is_empty() => {
-                f.write_str("its receipt names no host, so it proves nothing")
-            }
+            Self::Elsewhere(server) => write!(f, "its receipt belongs to a token of {server}"),
+            Self::Narrow => f.write_str("it was checked by `homing token issue` or `audit`"),
+            Self::Nothing => f.write_str("no audit of it has succeeded"),
+            Self::OfOthers(hosts) if hosts.is_empty() => f.write_str("its receipt names no host"),
             Self::OfOthers(hosts) => write!(f, "its receipt is for {hosts}, not for this host"),
             Self::Revoked(_) => f.write_str("it was revoked"),
         }
@@ -229,7 +227,7 @@ impl fmt::Display for NoTerms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoReceipt => f.write_str("there is no receipt beside its file"),
-            Self::OfAnother => f.write_str("the receipt beside its file is of another secret"),
+            Self::OfAnother => f.write_str("the receipt beside its file belongs to another secret"),
             Self::Unusable(why) => f.write_str(why),
         }
     }
@@ -358,8 +356,8 @@ mod tests {
         let findings = ["NS", "TXT", "MX", "CAA", "DS"].map(may_write);
         assert_eq!(
             told(&findings),
-            "may write NS of example.com itself (tried); may write TXT of example.com itself (tried); \
-             may write MX of example.com itself (tried); and 2 more"
+            "may write NS of example.com itself (tested); may write TXT of example.com itself (tested); \
+             may write MX of example.com itself (tested); and 2 more"
         );
         let narrow = self_check(&[Finding::NoExpiry], Fingerprint(1), at(0));
         assert_eq!((narrow.verdict, narrow.powers.as_str()), (TokenVerdict::Narrow, ""));

@@ -161,8 +161,8 @@ impl fmt::Display for Rcode {
         match self.0 {
             0 => f.write_str("answers (NOERROR)"),
             1 => f.write_str("does not understand the question (FORMERR)"),
-            2 => f.write_str("cannot find the answer out (SERVFAIL)"),
-            3 => f.write_str("knows no such name (NXDOMAIN)"),
+            2 => f.write_str("cannot find the answer (SERVFAIL)"),
+            3 => f.write_str("does not know the name (NXDOMAIN)"),
             4 => f.write_str("does not answer such questions (NOTIMP)"),
             5 => f.write_str("refuses to answer (REFUSED)"),
             other => write!(f, "answers with the error RCODE {other}"),

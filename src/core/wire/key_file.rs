@@ -147,12 +147,12 @@ impl fmt::Display for KeyFileError {
                  hmac-sha512 or hmac-sha1"
             }
             Self::Form => {
-                "is no key file; write it as `tsig-keygen NAME` prints it: \
-                 key \"NAME\" { algorithm hmac-sha256; secret \"…\"; };"
+                "is not a key file; write it as `tsig-keygen NAME` prints it: key \"NAME\" { \
+                    algorithm hmac-sha256; secret \"…\"; };"
             }
-            Self::Name => "gives the key a name that is none",
-            Self::Secret => "holds a secret that is not in Base64; copy it whole",
-            Self::Several => "holds several keys; keep the host's own one in it",
+            Self::Name => "has an invalid key name",
+            Self::Secret => "contains a secret that is not Base64; copy it completely",
+            Self::Several => "contains several keys; keep only the host's",
         })
     }
 }

@@ -57,8 +57,8 @@ pub fn address_in(datagram: &[u8], id: &TransactionId, family: Family) -> Result
         // A server of RFC 3489 sends only this; routers may rewrite an address that is not masked.
         None => attributes.find(MAPPED_ADDRESS).and_then(|value| mapped_address(value, &[0; 16])),
     };
-    let address = address
-        .ok_or_else(|| Instead::Answer("answers without an address that can be read".to_owned()))?;
+    let address =
+        address.ok_or_else(|| Instead::Answer("answers without a readable address".to_owned()))?;
     of_family(address, family).map_err(|instead| Instead::Answer(format!("says {instead}")))
 }
 
@@ -80,8 +80,8 @@ fn refusal(error_code: Option<&[u8]>) -> String {
             let meaning = match code {
                 300 => " (ask another server)",
                 400 => " (bad request)",
-                401 => " (it wants a login)",
-                500 => " (a fault of its own)",
+                401 => " (it needs a login)",
+                500 => " (server error)",
                 _ => "",
             };
             format!("answers with the error {code}{meaning}")
@@ -210,12 +210,12 @@ mod tests {
     #[test]
     fn an_address_of_the_other_family_is_refused() {
         let v4 = message(SUCCESS, &[XOR_V4]);
-        check(&v4, Family::V6, Err("says 192.0.2.1, which is no IPv6 address"));
+        check(&v4, Family::V6, Err("says 192.0.2.1, which is not an IPv6 address"));
     }
 
     #[test]
     fn an_answer_without_a_readable_address_is_told() {
-        let expect = Err("answers without an address that can be read");
+        let expect = Err("answers without a readable address");
         check(&message(SUCCESS, &[]), Family::V4, expect);
         check(&message(SUCCESS, &[SOFTWARE]), Family::V4, expect);
         // A length that leads past the end, a family that is none, too few bytes of an address.
@@ -230,7 +230,7 @@ mod tests {
         check(
             &message(ERROR, &[login]),
             Family::V4,
-            Err("answers with the error 401 (it wants a login)"),
+            Err("answers with the error 401 (it needs a login)"),
         );
         let rare = b"\x00\x09\x00\x04\x00\x00\x06\x63";
         check(&message(ERROR, &[rare, XOR_V4]), Family::V4, Err("answers with the error 699"));

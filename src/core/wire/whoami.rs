@@ -135,7 +135,7 @@ fn text_of(data: &[u8]) -> Result<String, String> {
 fn raw_address(data: &[u8]) -> Result<IpAddr, String> {
     let v4 = || <[u8; 4]>::try_from(data).map(IpAddr::from);
     let v6 = || <[u8; 16]>::try_from(data).map(IpAddr::from);
-    v4().or_else(|_| v6()).map_err(|_| format!("{} bytes, which are no address", data.len()))
+    v4().or_else(|_| v6()).map_err(|_| format!("{} bytes, which are not an address", data.len()))
 }
 
 #[cfg(test)]
@@ -189,11 +189,11 @@ mod tests {
         check("opendns", v4, &[], Err("answers without a record of what was asked"));
         let two: [&[u8]; 2] = [&[8, 8, 8, 8], &[8, 8, 4, 4]];
         check("opendns", v4, &two, Err("answers with more than one record"));
-        check("opendns", v4, &[&[8, 8]], Err("says 2 bytes, which are no address"));
-        let other = Err("says ::, which is no IPv4 address");
+        check("opendns", v4, &[&[8, 8]], Err("says 2 bytes, which are not an address"));
+        let other = Err("says ::, which is not an IPv4 address");
         check("opendns", v4, &[&[0; 16]], other);
         check("google", v4, &[b"\x02::"], other);
-        check("google", v4, &[b"\x02hi"], Err("says \"hi\", which is no address"));
+        check("google", v4, &[b"\x02hi"], Err("says \"hi\", which is not an address"));
         check("google", v4, &[b"\x018\x018"], Err("says \"88\", which is not one text"));
         check("google", v4, &[b""], Err("says \"\", which is not one text"));
     }

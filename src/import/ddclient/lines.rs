@@ -63,7 +63,7 @@ struct Password {
 
 /// The reason why a line is not shown.
 pub(super) const MAYBE_A_PASSWORD: &str =
-    "several words stand there, of which some may be a password's";
+    "the line has several words, some of which may belong to a password";
 
 impl Joined {
     fn line(&self, at: usize) -> usize {

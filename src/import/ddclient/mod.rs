@@ -196,7 +196,7 @@ impl Reader {
         match known.map(|place| &mut self.definitions[place]) {
             Some(first) if !are_halves(&first.settings, &definition.settings) => {
                 let what = format!(
-                    "line {} sets up this host, too; as with ddclient, what stands first counts",
+                    "line {} sets up this host, too; as with ddclient, the first one counts",
                     definition.line
                 );
                 first.remarks.push(Remark::to_do(first.line, what));
@@ -297,8 +297,8 @@ impl Definition {
         if let Some(why) = self.obscure {
             let mut host = Host::new(self.line, Vec::new(), Service::Unread);
             host.leave_out(format!(
-                "{why}, so the host behind it was not understood and nothing of it is repeated here; mend the line, \
-                 with a password in single quotes, and import again"
+                "{why}, so the host after it was not understood and is not repeated here; correct \
+                    the line (put the password in single quotes) and import again"
             ));
             host.remarks = self.remarks;
             return host;
@@ -364,7 +364,7 @@ impl Definition {
         let lost: Vec<_> = ["zone", "ttl"].into_iter().filter(is_lost).collect();
         if let (Some(first), Some(_)) = (lost.first(), host.service.protocol()) {
             let what =
-                format!("{} is not said to this service by Homing: left out", lost.join(" and "));
+                format!("{} is not sent to this service by Homing: left out", lost.join(" and "));
             remarks.push(Remark::info(self.line_of(first), what));
         }
     }
@@ -474,9 +474,9 @@ impl Definition {
             Some(path) => {
                 host.credential = Credential::KeyFile(path.trim_end_matches(',').to_owned());
             }
-            None => host.leave_out(
-                "the key file of its name server is not told by its whole path; write key-file",
-            ),
+            None => {
+                host.leave_out("the key file of its name server has no whole path; write key-file")
+            }
         }
     }
 
@@ -599,10 +599,11 @@ impl Definition {
             "ip" => match named("ip").map(|(text, _)| text.parse::<IpAddr>()) {
                 Some(Ok(address)) if Family::of(address) == family => address::fixed(address),
                 Some(_) => Address::Lost(format!(
-                    "what stands there for the address is no {family} address; write it as static of a source"
+                    "its address is not an {family} address; write it as static of a source"
                 )),
                 None => Address::Lost(format!(
-                    "{setting} wants an {family} address, and none stands there; write it as static of a source"
+                    "{setting} needs an {family} address and has none; write it as static of a \
+                        source"
                 )),
             },
             "if" => match named("if") {
@@ -613,20 +614,24 @@ impl Definition {
             },
             "cmd" => match named("cmd") {
                 // ddclient uses cmd-skip for use=cmd only.
-                Some(_) if setting == "use" && self.text("cmd-skip").is_some() => {
-                    Address::Lost(
-                        "cmd-skip: the address must stand alone on the first line that a command prints; write                          a source with a command that does so"
-                            .to_owned(),
-                    )
-                }
+                Some(_) if setting == "use" && self.text("cmd-skip").is_some() => Address::Lost(
+                    "cmd-skip: a command must print only the address on its first line; write \
+                            a source with such a command"
+                        .to_owned(),
+                ),
                 Some((command, line)) => address::command(command, line, remarks),
                 None => Address::Lost(format!(
-                    "{setting} wants a command, and none stands there; write it as command = [\"…\"] of a source"
+                    "{setting} needs a command and has none; write it as command = [\"…\"] of a \
+                        source"
                 )),
             },
             "web" => {
                 let (name, line) = named("web").unwrap_or(("", self.line_of(setting)));
-                let skip = if setting == "use" { "web-skip".to_owned() } else { format!("web{digit}-skip") };
+                let skip = if setting == "use" {
+                    "web-skip".to_owned()
+                } else {
+                    format!("web{digit}-skip")
+                };
                 let picks = self.text(&skip).is_some();
                 let url = web_service(name, family, setting);
                 address::web(&url, family, picks, line, remarks)

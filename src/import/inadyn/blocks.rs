@@ -81,7 +81,7 @@ pub(super) fn parse_blocks(text: &str) -> File {
                 (Token::Close, Some(block)) => file.blocks.push(block),
                 (_, open) => {
                     current = open;
-                    file.wrong.push((line, "a setting reads: name = value"));
+                    file.wrong.push((line, "expected: name = value"));
                 }
             }
             continue;
@@ -119,7 +119,7 @@ pub(super) fn parse_blocks(text: &str) -> File {
                     .next_if(|(token, at)| *at == line && !matches!(token, Token::Close))
                     .is_some()
                 {}
-                file.wrong.push((line, "a setting reads: name = value"));
+                file.wrong.push((line, "expected: name = value"));
             }
         }
     }

@@ -139,7 +139,7 @@ fn block_fate(name: &str, is_on: bool) -> Fate {
 }
 
 const NOTHING_ELSE: &str = "Homing sets addresses and nothing else; set it once at the service";
-const USER_AGENT: Fate = Fate::Needless("Homing says its own name to services");
+const USER_AGENT: Fate = Fate::Needless("Homing sends its own name to services");
 const INCLUDE: Fate = Fate::Unnamed("what this file includes is not read; add what it holds");
 
 /// The words of an answer that mean success to inadyn, unless a block has its own.
@@ -200,7 +200,7 @@ impl Reader<'_> {
         }
         let mut host = Host::new(block.line, names, target.service);
         if host.names.is_empty() {
-            host.leave_out("no host name stands in it; write name");
+            host.leave_out("it has no host name; write name");
         }
         host.username = block.text("username").map(str::to_owned);
         host.credential = self.credential();
@@ -334,7 +334,7 @@ impl Reader<'_> {
             }
             Some((Some(Value::Variable(name)), _)) => Credential::variable(name),
             None if self.block.setting("include").is_some() => {
-                Credential::Missing("the password stands in the file that is included".to_owned())
+                Credential::Missing("the password is in the included file".to_owned())
             }
             _ => Credential::none(),
         }

@@ -37,11 +37,11 @@ pub(super) fn of(
         format!("the name {} does not resolve ({})", without_port(server), of_look_up(&words))
     } else if error.is_timeout() {
         let limit = humantime::format_duration(connect);
-        format!("no connection to {server} came about within {limit}")
+        format!("could not connect to {server} within {limit}")
     } else if let Some(cause) = find::<io::Error>(error) {
         of_connecting(cause, server, via)
     } else {
-        format!("no connection to {server} came about: {}", innermost(error))
+        format!("could not connect to {server}: {}", innermost(error))
     };
     Silence::new(Fault::Unreachable, detail)
 }
@@ -63,20 +63,20 @@ fn of_connecting(cause: &io::Error, server: &str, via: Option<Family>) -> String
         Kind::BrokenPipe
         | Kind::ConnectionAborted
         | Kind::ConnectionReset
-        | Kind::UnexpectedEof => format!("{server} cut the connection off before it stood"),
+        | Kind::UnexpectedEof => format!("{server} closed the connection at once"),
         Kind::HostUnreachable | Kind::NetworkUnreachable => {
-            format!("no way leads to {server}{over} ({cause})")
+            format!("no route to {server}{over} ({cause})")
         }
         Kind::AddrNotAvailable if via.is_some() => {
-            format!("no way leads to {server}{over} ({cause})")
+            format!("no route to {server}{over} ({cause})")
         }
-        _ => format!("no connection to {server} came about: {cause}"),
+        _ => format!("could not connect to {server}: {cause}"),
     }
 }
 
 fn after_connecting(error: &reqwest::Error, server: &str) -> Silence {
     if let Some(tls) = find::<TlsError>(error) {
-        let detail = format!("TLS with {server} broke off after the request: {tls}");
+        let detail = format!("TLS with {server} failed after the request: {tls}");
         return Silence::new(Fault::Lost, detail);
     }
     let io = find::<io::Error>(error);
@@ -88,8 +88,8 @@ fn after_connecting(error: &reqwest::Error, server: &str) -> Silence {
         return Silence::new(Fault::Unintelligible, detail);
     }
     let detail = match (kind, error.is_body() || error.is_decode()) {
-        (Some(io::ErrorKind::TimedOut), _) => format!("the connection to {server} went dead"),
-        (_, true) => format!("{server} cut its answer off"),
+        (Some(io::ErrorKind::TimedOut), _) => format!("the connection to {server} timed out"),
+        (_, true) => format!("{server} sent an incomplete answer"),
         (_, false) => format!("{server} closed the connection without an answer"),
     };
     Silence::new(Fault::Lost, detail)
@@ -117,7 +117,7 @@ fn of_tls(error: &TlsError, server: &str) -> String {
         }
         TlsError::InvalidMessage(_) => format!("{server} does not speak TLS"),
         TlsError::PeerIncompatible(why) => {
-            format!("{server} speaks no TLS that is safe enough ({why:?})")
+            format!("{server} offers no safe TLS version ({why:?})")
         }
         other => format!("TLS with {server} failed: {other}"),
     }

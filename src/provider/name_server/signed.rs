@@ -119,9 +119,9 @@ impl<B: Fn(u16) -> Vec<u8>> Question for SignedUpdate<'_, B> {
         let hash = |bytes: &[u8]| self.signer.hash(bytes);
         let at = now();
         let (message, check) = tsig::check(bytes, kept, &self.signer.key, at, &hash)
-            .map_err(|_| Ignored("sends what is no DNS message"))?;
+            .map_err(|_| Ignored("sends something that is not a DNS message"))?;
         if !rfc2136::answers(&message, id, self.zone) {
-            return Err(Ignored("sends what is no answer to the update"));
+            return Err(Ignored("sends an answer to another request"));
         }
         let is_doubtful = message.header.is_truncated || rfc2136::needs_a_second_look(check);
         if is_doubtful && !by_tcp {
@@ -147,9 +147,14 @@ impl<B: Fn(u16) -> Vec<u8>> Question for UnsignedUpdate<'_, B> {
         (): &(),
         by_tcp: bool,
     ) -> Result<Read<Rcode>, Ignored> {
-        let message = Message::parse(bytes).map_err(|_| Ignored("sends what is no DNS message"))?;
+        let message = Message::parse(bytes).map_err(|_| {
+            Ignored(
+                "sends something that is not a \
+            DNS message",
+            )
+        })?;
         if !rfc2136::answers(&message, id, self.zone) {
-            return Err(Ignored("sends what is no answer to the update"));
+            return Err(Ignored("sends an answer to another request"));
         }
         // No signature proves it: over TCP it is harder to forge.
         Ok(if by_tcp { Read::Answer(message.header.rcode) } else { Read::AgainByTcp })

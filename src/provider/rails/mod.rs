@@ -79,7 +79,7 @@ impl<'a> Server<'a> {
         if let Some(token) = wire::minted_in_spaces(&answer)
             && self.end(&token).await.is_ok()
         {
-            let detail = "there was white space around the token, which was ended";
+            let detail = "there was white space around the token, which was deleted";
             return Err(Trouble::rejected(Rejection::Request, detail));
         }
         Err(not_minted(&answer, grant))
@@ -148,7 +148,7 @@ impl<'a> Server<'a> {
             Err(trouble) => Err(trouble),
             Ok(_) => {
                 let detail = format!(
-                    "the server takes the token even after the logout, which it answered with {}",
+                    "the server accepts the token even after the logout, which it answered with {}",
                     left.summary()
                 );
                 Err(Trouble::deferred(Fault::Server, detail))
@@ -187,7 +187,7 @@ fn missing(domain: &Domain, duties: &[Duty]) -> Result<Vec<Missing>, Trouble> {
     for duty in duties {
         if !domain.covers(&duty.host) {
             let detail = format!(
-                "the token is for the domain {}, in which {} is not",
+                "the token is for the domain {}, which does not contain {}",
                 domain.name, duty.host
             );
             return Err(Trouble::rejected(Rejection::Host, detail));

@@ -156,8 +156,8 @@ impl Auditor<'_> {
     /// The finding for a token that the account does not list: it is gone, or in another account.
     async fn of_unlisted(&self, subject: &Subject<'_>) -> Finding {
         let Some(secret) = &subject.secret else { return Finding::Gone };
-        let elsewhere = "it lives, but this account does not have it: it is another account's, whose \
-                         management token is needed";
+        let elsewhere = "it works, but belongs to another account, whose management token is \
+            needed";
         let why = match lives(&self.account.seen_with(secret.clone())).await {
             Ok(false) => return Finding::Gone,
             Ok(true) => elsewhere.to_owned(),

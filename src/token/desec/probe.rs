@@ -63,11 +63,11 @@ impl Budget {
     /// The announcement before tokens are probed whose rows cannot be read.
     pub fn announcement(&self) -> &'static str {
         if self.is_thorough {
-            "asking as the tokens themselves, thoroughly: some 35 writes are tried for each host in \
-             its zone, of which deSEC takes 15 in a minute and 100 in an hour"
+            "testing each token: about 35 invalid writes for each host; deSEC accepts 15 per \
+                minute and 100 per hour in a zone"
         } else {
-            "asking as the tokens themselves: at most 15 of the 100 writes that deSEC takes in an \
-             hour are tried in each zone; --thorough tries more"
+            "testing each token: at most 15 invalid writes for each zone (deSEC accepts 100 per \
+                hour); --thorough tries more"
         }
     }
 }
@@ -81,7 +81,7 @@ const NOT_VISIBLE: [&str; 4] = [
 ];
 
 /// What probes leave open: there are more names and types than can be tried.
-const NOT_TRIED: &str = "single records that nobody tried";
+const NOT_TRIED: &str = "single records that were not tested";
 
 /// Those of [`NOT_VISIBLE`] that a receipt may hold.
 const IN_RECEIPT: [&str; 2] = ["when it expires", "the networks that it works from"];
@@ -159,7 +159,7 @@ fn refused(subject: &Subject<'_>) -> Finding {
     }
     Finding::untold(
         "it is narrow",
-        "the server refuses it: it has lapsed, was deleted, or works from other networks only",
+        "the server refuses it: it has expired, was deleted, or works from other networks only",
     )
 }
 
@@ -221,13 +221,13 @@ impl ProbedToken<'_> {
         }
         let more = match self.left_out {
             0 => String::new(),
-            left => format!(" ({left} more were left out, which --thorough tries)"),
+            left => format!(" (--thorough tries {left} more)"),
         };
         self.untold(
             "it is narrow",
             format!(
-                "nothing tells its id, so its rows cannot be read, and what was tried proves \
-                 nothing about the rest{more}"
+                "its id is not known, so its rights cannot be read; the tests show only what was \
+                    tested{more}"
             ),
         );
     }
@@ -287,7 +287,7 @@ impl ProbedToken<'_> {
             // complaint about the content of another record proves a right there all the same.
             self.untold(
                 format!("it may write {kind} of {host}"),
-                "it may not by this way, but an old server lets updates do it",
+                "it may not in this way, but an old server allows updates",
             );
         }
         safe

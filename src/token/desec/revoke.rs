@@ -91,11 +91,11 @@ async fn by_secret(
 ) -> Result<(), Failure> {
     let label = holder.label();
     let is_alive = lives(account).await.map_err(|trouble| {
-        of_server(&trouble, "asking whether the token lives").leaving("nothing was changed")
+        of_server(&trouble, "checking whether the token works").leaving("nothing was changed")
     })?;
     if !is_alive {
         out(&format!(
-            "{label}: nothing to do; the server does not take its token, from here at least"
+            "{label}: nothing to do; the server does not accept its token, at least from here"
         ));
         return Ok(());
     }
@@ -104,14 +104,14 @@ async fn by_secret(
         return Ok(());
     }
     let doubtful =
-        |trouble: &Trouble, doing| of_server(trouble, doing).leaving("the token may still be good");
+        |trouble: &Trouble, doing| of_server(trouble, doing).leaving("the token may still work");
     let left = account.log_out().await;
     left.map_err(|trouble| doubtful(&trouble, "logging out with the token"))?;
     let is_alive = lives(account).await;
-    if is_alive.map_err(|trouble| doubtful(&trouble, "looking whether it has ended"))? {
+    if is_alive.map_err(|trouble| doubtful(&trouble, "checking whether it still works"))? {
         return Err(Failure::deferred(
-            "the server takes the token even after the logout",
-            "end it on the provider's web page",
+            "the server accepts the token even after the logout",
+            "delete it on the provider's web page",
         ));
     }
     if let Some(receipt) = found.proven() {
@@ -123,7 +123,7 @@ async fn by_secret(
 
 /// The failure after the server's answer to a token itself.
 fn of_server(trouble: &Trouble, doing: &str) -> Failure {
-    let next = "end it with the management token, or on the provider's web page";
+    let next = "delete it with the management token, or on the provider's web page";
     Failure::of_server(trouble, doing, next)
 }
 
@@ -145,16 +145,16 @@ async fn by_receipt(
     let ids: Vec<TokenId> = named.chain(half).cloned().collect();
     if ids.is_empty() {
         let mut next =
-            "`homing token audit --all-tokens` shows them all, `homing token revoke --id \
-                        ID` ends one"
+            "`homing token audit --all-tokens` shows them all, `homing token revoke --id ID` \
+                deletes one"
                 .to_owned();
         if found.secret.is_some() {
             let host = holder.first();
             next.push_str(&format!(
-                ", and `homing token revoke {host} --logout` the one in the file by its own secret"
+                ", and `homing token revoke {host} --logout` deletes the one in the file"
             ));
         }
-        let what = format!("no receipt beside {path} tells which token it is");
+        let what = format!("there is no receipt beside {path}, so the token's id is not known");
         return Err(Failure::rejected(what, next).leaving("nothing was changed"));
     }
     let mut any = false;
@@ -177,8 +177,8 @@ async fn by_receipt(
     match found.secret.as_ref().map(is_of) {
         Some(true) => tell_dead_secret(holder, file),
         Some(false) => out(&format!(
-            "{label}: {path} holds another secret than the receipt tells of; its token was not \
-             touched"
+            "{label}: {path} has another secret than the receipt describes; its token was not \
+                changed"
         )),
         None => {}
     }
@@ -201,10 +201,10 @@ async fn refuse_living(account: &Account<'_>, secret: &Secret) -> Result<(), Fai
     let failure = match lives(&account.seen_with(secret.clone())).await {
         Ok(false) => return Ok(()),
         Ok(true) => Failure::rejected(
-            "its token lives, but this account does not have it",
+            "its token works, but belongs to another account",
             "use the management token of the account that it belongs to",
         ),
-        Err(trouble) => Failure::of_management(&trouble, "asking whether the token lives"),
+        Err(trouble) => Failure::of_management(&trouble, "checking whether the token works"),
     };
     Err(failure.leaving("nothing was changed"))
 }

@@ -25,7 +25,7 @@ use crate::token::{Failure, Holder, holder};
 
 /// Questions that the server's answers leave open.
 const NOT_VISIBLE: [&str; 3] =
-    ["names and types that were not tried", "other zones of the server", "other keys"];
+    ["names and types that were not tested", "other zones of the server", "other keys"];
 
 /// Judges the hosts' keys; returns the exit code for those that could not be judged, and the reports.
 pub async fn of_keys(

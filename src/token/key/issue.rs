@@ -76,7 +76,7 @@ pub async fn rotate(
     let (old, _) = key_in_use(holder)?.ok_or_else(|| no_token(holder))?;
     if !matches!(holder.place, SecretPlace::KeyFile(_)) {
         return Err(Failure::usage(
-            "a fresh key has another name, and key-name stands in the configuration",
+            "a new key has another name, but the configuration has a key-name",
             "write key-file in place of key-name and secret-file: then the name is in the file",
         )
         .leaving("nothing was changed"));
@@ -114,7 +114,7 @@ pub async fn rotate(
         if !is_fresh {
             tell(command, holder, &place, &next, &duties);
         }
-        return Err(failure.leaving(format!("the key {} goes on serving", old.name)));
+        return Err(failure.leaving(format!("the key {} stays in use", old.name)));
     }
     file.put_in_place()?;
     let (place, old_name) = (file.path().display(), &old.name);
@@ -135,7 +135,7 @@ fn tell(
 ) {
     let shown =
         if command.print { secret.expose().to_owned() } else { format!("<the secret in {place}>") };
-    out(&format!("what {} has to be told, by its kind:", holder.provider.title));
+    out(&format!("add this to the configuration of {}:", holder.provider.title));
     out("");
     say(&key::instructions(key, duties, &shown));
     out("");

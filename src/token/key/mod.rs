@@ -65,7 +65,7 @@ pub fn refuse_misfits(command: &TokenCommand) -> Result<(), Failure> {
         ("--name", command.name.is_some(), next),
         ("--logout", command.logout, next),
     ];
-    refuse_options(&options, " means nothing to the key of a name server")
+    refuse_options(&options, " has no effect on the key of a name server")
 }
 
 /// Prints what to remove at the server: only its administrator can end a key.
@@ -139,7 +139,7 @@ async fn zone_of(host: &HostConfig, server: NameServer<'_>) -> Result<Hostname, 
     match server.zone(name).await {
         Ok(Some(zone)) => Ok(zone),
         Ok(None) => Err(Failure::configuration(
-            format!("{} does not tell the zone of {name}", server.server),
+            format!("{} does not know the zone of {name}", server.server),
             "write zone = \"…\" in its [[host]]",
         )),
         Err(silence) => Err(Failure::deferred(

@@ -74,7 +74,7 @@ impl<'a> Asker<'a> {
             Outcome::Rejected(refusal) => refusal.detail,
             // The server reports success of an impossible update: its answers prove nothing.
             Outcome::Unchanged | Outcome::Updated => {
-                format!("{} answers NOERROR to what cannot be done", self.server.server)
+                format!("{} answers NOERROR to an impossible request", self.server.server)
             }
         }
     }

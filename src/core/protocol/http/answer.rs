@@ -242,7 +242,7 @@ impl Condition {
         if condition.0.iter().all(is_of_rows) {
             return Ok(condition);
         }
-        Err(["`", text, "` says something else than PATH, PATH=VALUE and ! before them"].concat())
+        Err(["`", text, "` is not PATH or PATH=VALUE, with or without ! before it"].concat())
     }
 
     /// Whether every term holds.
@@ -305,7 +305,7 @@ impl Term {
             (Test::Tree, after)
         } else if name.starts_with(|c: char| c.is_ascii_digit()) {
             let Some((first, last)) = status(name) else {
-                return wrong("is no status; write one like 200 or 4xx");
+                return wrong("is not a status; write one like 200 or 4xx");
             };
             (Test::Status(first, last), after)
         } else {
@@ -501,22 +501,29 @@ mod tests {
             ("  ", "there is no term"),
             ("!", "there is a term without a name"),
             ("200 =x", "there is a term without a name"),
-            ("20", "`20` is no status; write one like 200 or 4xx"),
-            ("999", "`999` is no status; write one like 200 or 4xx"),
-            ("99999999", "`99999999` is no status; write one like 200 or 4xx"),
-            ("6xx", "`6xx` is no status; write one like 200 or 4xx"),
-            ("655xx", "`655xx` is no status; write one like 200 or 4xx"),
-            ("200,201", "`200,201` is no status; write one like 200 or 4xx"),
+            ("20", "`20` is not a status; write one like 200 or 4xx"),
+            ("999", "`999` is not a status; write one like 200 or 4xx"),
+            ("99999999", "`99999999` is not a status; write one like 200 or 4xx"),
+            ("6xx", "`6xx` is not a status; write one like 200 or 4xx"),
+            ("655xx", "`655xx` is not a status; write one like 200 or 4xx"),
+            ("200,201", "`200,201` is not a status; write one like 200 or 4xx"),
             ("has=", "`has` has no value; an empty one is written as ''"),
             ("a.b= c", "`a.b` has no value; an empty one is written as ''"),
             ("has=''", "`has` holds for every answer"),
             ("starts=''", "`starts` holds for every answer"),
             ("has='no such", "`has` has no closing '"),
             ("has='a'b", "`has` has more behind the closing '"),
-            ("has('x')", "`has('x')` has a sign that no name has; names are separated by dots"),
-            ("status!=200", "`status!` has a sign that no name has; names are separated by dots"),
+            (
+                "has('x')",
+                "`has('x')` has a character that no name has; names are separated by dots",
+            ),
+            (
+                "status!=200",
+                "`status!` has a character that no name has; names are separated by \
+                dots",
+            ),
             ("a..b=c", "`a..b` has an empty name"),
-            ("!!a", "`!a` has a sign that no name has; names are separated by dots"),
+            ("!!a", "`!a` has a character that no name has; names are separated by dots"),
         ] {
             assert_eq!(Condition::parse(text).unwrap_err(), reason, "{text}");
         }

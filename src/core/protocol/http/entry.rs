@@ -572,7 +572,7 @@ impl Entry {
             let of_word = reader.of(word);
             if word == "otherwise" {
                 let meaning = Meaning::named(of_word.text(conditions)?);
-                self.otherwise = Some(meaning.ok_or_else(|| of_word.wrong("is no meaning"))?);
+                self.otherwise = Some(meaning.ok_or_else(|| of_word.wrong("is not a meaning"))?);
                 continue;
             }
             let meaning = Meaning::named(word).ok_or_else(|| {
@@ -626,7 +626,7 @@ impl Entry {
             if let Some((BodyForm::Json, body)) = &step.body {
                 for all in [true, false] {
                     if !self.is_json(body, all) {
-                        let what = "is no JSON once its places have values".to_owned();
+                        let what = "is not JSON after its places have values".to_owned();
                         return Err(wrong(&format!("{}.json", kind.key().word()), what));
                     }
                 }

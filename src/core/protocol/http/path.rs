@@ -31,7 +31,7 @@ impl Path {
                 return wrong("has an empty name");
             }
             if name.contains(is_foreign) {
-                return wrong("has a sign that no name has; names are separated by dots");
+                return wrong("has a character that no name has; names are separated by dots");
             }
             if name.contains(EVERY) && name != EVERY {
                 return wrong("has a * that is not a name of its own");
@@ -194,8 +194,8 @@ mod tests {
             ("a..b", "`a..b` has an empty name"),
             (".a", "`.a` has an empty name"),
             ("a.", "`a.` has an empty name"),
-            ("a b", "`a b` has a sign that no name has; names are separated by dots"),
-            ("a[0]", "`a[0]` has a sign that no name has; names are separated by dots"),
+            ("a b", "`a b` has a character that no name has; names are separated by dots"),
+            ("a[0]", "`a[0]` has a character that no name has; names are separated by dots"),
             ("a.b*", "`a.b*` has a * that is not a name of its own"),
         ] {
             assert_eq!(Path::parse(text).unwrap_err(), reason);

@@ -109,7 +109,7 @@ impl<'a> Session<'a> {
                     if !self.is_shown
                         && serde_json::from_str::<serde::de::IgnoredAny>(text.expose()).is_err()
                     {
-                        return Err("the body is no JSON with these values; check options".into());
+                        return Err("the body is not JSON with these values; check options".into());
                     }
                     Body::Json(text)
                 }

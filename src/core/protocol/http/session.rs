@@ -208,7 +208,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn verdict(&mut self) -> Step<Verdict> {
-        let unknown = || Outcome::deferred(Fault::Unread, "nothing was asked about it");
+        let unknown = || Outcome::deferred(Fault::Unread, "no request was sent");
         let progress = mem::take(&mut self.progress).into_iter();
         let mut outcomes: Vec<_> = progress.map(|it| it.outcome.unwrap_or_else(unknown)).collect();
         Step::Done(match (outcomes.len(), outcomes.pop()) {
@@ -600,7 +600,7 @@ impl<'a> Conversation<'a> {
             // What is to be removed has gone already.
             (Ok(_), _) | (Err((Meaning::Gone, _)), StepKind::Remove) => {}
             (Err((Meaning::Gone, _)), StepKind::Change | StepKind::Set) if is_of_listed => {
-                return self.look_again(task, "a record that the list shows is not there");
+                return self.look_again(task, "a listed record does not exist");
             }
             (Err((_, outcome)), _) => {
                 self.progress[task.place].has_changed |= leaves_doubt(&outcome);
@@ -921,7 +921,7 @@ fn next_page(
     } else if !origin(url.expose()).eq_ignore_ascii_case(server) {
         Err("its next page is on another server")
     } else if pages.seen.iter().any(|seen| seen == url.expose()) {
-        Err("its pages lead back to one that was read")
+        Err("its pages form a circle")
     } else if pages.seen.len() >= MOST_PAGES {
         Err("it has more than 20 pages")
     } else {

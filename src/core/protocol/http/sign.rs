@@ -131,8 +131,8 @@ impl Dialect {
             ("ovh", None, ..) => Ok(Self::Ovh),
             ("sdk", None, ..) => Ok(Self::Sdk),
             _ => Err(format!(
-                "`{text}` is no signature; expected `aws4 REGION/SERVICE`, `volc REGION/SERVICE`, \
-                 `tc3 SERVICE`, acs3, bce, nfsn, nowcn, ovh or sdk"
+                "`{text}` is not a signature; expected `aws4 REGION/SERVICE`, `volc \
+                    REGION/SERVICE`, `tc3 SERVICE`, acs3, bce, nfsn, nowcn, ovh or sdk"
             )),
         }
     }

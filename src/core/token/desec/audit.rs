@@ -47,7 +47,7 @@ pub fn judge(
             findings.push(Finding::BelongsToAnother(of.clone()));
         }
         (Some(of), None) => findings.push(Finding::untold(
-            format!("{of}, to whom it belongs, is this account"),
+            format!("it is not known whether this account, {of}, is the token's owner"),
             "the account does not tell its name",
         )),
         _ => {}

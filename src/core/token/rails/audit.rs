@@ -80,8 +80,7 @@ mod tests {
         let told = ["may change every record of example.com that is not protected"];
         check(Some(&allowing), &told, TokenVerdict::TooPowerful);
         let creating = Grant { allow_new: true, ..narrow() };
-        let told =
-            ["may create records (and gets another secret when it does, so that it is lost)"];
+        let told = ["may create records (which changes its secret, so that it stops working here)"];
         check(Some(&creating), &told, TokenVerdict::TooPowerful);
         let removing = Grant { remove: true, ..narrow() };
         let told = ["may delete the records that it may change"];
@@ -97,8 +96,8 @@ mod tests {
 
     #[test]
     fn without_a_receipt_nothing_is_known() {
-        let told = "not known what it may change: no receipt speaks of it, and the server can \
-                    neither list nor show tokens";
+        let told = "not known what it may change: it has no receipt, and the server cannot show \
+            tokens";
         check(None, &[told], TokenVerdict::Inconclusive);
     }
 
@@ -110,7 +109,7 @@ mod tests {
         let lapsed = Grant { allow_new: true, ..ends(0) };
         assert_eq!(verdict(&judge(Some(&lapsed), &[dev1()], at(0))), TokenVerdict::Dead);
         let unknown = Grant { expires: None, ..narrow() };
-        check(Some(&unknown), &["expires at a moment that is not known"], TokenVerdict::Narrow);
+        check(Some(&unknown), &["expires at an unknown time"], TokenVerdict::Narrow);
     }
 
     #[test]

@@ -14,7 +14,7 @@ const ANSWER: u8 = 128;
 const RESULTS: [&str; 5] = [
     "unsupported version",
     "not authorised, or switched off",
-    "its own line is down",
+    "its Internet connection is down",
     "out of resources",
     "unsupported request",
 ];
@@ -56,7 +56,11 @@ mod tests {
     fn refusals_are_told_in_words_whatever_address_stands_beside_them() {
         let off = b"\x00\x80\x00\x02\x00\x00\x58\xc3\x08\x08\x04\x09";
         check(off, Err("answers with the error 2 (not authorised, or switched off)"));
-        check(b"\x00\x80\x00\x03\0\0\0\0", Err("answers with the error 3 (its own line is down)"));
+        check(
+            b"\x00\x80\x00\x03\0\0\0\0",
+            Err("answers with the error 3 (its Internet connection \
+            is down)"),
+        );
         check(b"\x00\x80\x01\x00\0\0\0\0", Err("answers with the error 256"));
         check(&[&b"\x02\x80\x00\x01"[..], &[0; 20]].concat(), Err("does not speak it"));
     }

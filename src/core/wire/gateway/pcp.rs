@@ -32,12 +32,12 @@ const RESULTS: [&str; 13] = [
     "unsupported request",
     "unsupported option",
     "malformed option",
-    "its own line is down",
+    "its Internet connection is down",
     "out of resources",
     "unsupported protocol",
     "too many mappings of this machine",
     "it cannot provide an external address",
-    "another NAT lies before it",
+    "it is behind another NAT",
     "too many peers",
 ];
 
@@ -108,7 +108,9 @@ impl Mapping {
         Some(match external.to_ipv4_mapped() {
             Some(address) => own(address),
             None if external.is_unspecified() => Err(Instead::NoAddress),
-            None => Err(Instead::Refusal(format!("tells {external}, which is no IPv4 address"))),
+            None => {
+                Err(Instead::Refusal(format!("returns {external}, which is not an IPv4 address")))
+            }
         })
     }
 }
@@ -166,7 +168,7 @@ mod tests {
         assert_eq!(MAPPING.address_in(&answer(0, ANY)), Some(Err(Instead::NoAddress)));
         assert_eq!(MAPPING.address_in(&answer(0, &[0; 16])), Some(Err(Instead::NoAddress)));
         let v6 = Ipv6Addr::new(0x2a00, 0, 0, 0, 0, 0, 0, 1).octets();
-        check_refused(&answer(0, &v6), "tells 2a00::1, which is no IPv4 address");
+        check_refused(&answer(0, &v6), "returns 2a00::1, which is not an IPv4 address");
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Reply {
             Self::Address(text) => match text.trim().parse() {
                 Ok(address) => own(address),
                 Err(_) => {
-                    let what = format!("says {}, which is no IPv4 address", quoted(text));
+                    let what = format!("returns {}, which is not an IPv4 address", quoted(text));
                     Err(Instead::Refusal(what))
                 }
             },
@@ -131,9 +131,9 @@ fn refusal(code: &str, description: &str) -> String {
         return "answers with an error that it does not name".to_owned();
     };
     let meaning = match number {
-        401 => " (it does not know the question)",
-        402 => " (it does not understand the question)",
-        501 => " (it failed to answer)",
+        401 => " (unknown question)",
+        402 => " (invalid question)",
+        501 => " (failed)",
         606 => " (not authorised, or switched off)",
         _ if description.trim().is_empty() => "",
         _ => &format!(", {}", quoted(description)),
@@ -212,9 +212,9 @@ mod tests {
         assert_eq!(told(""), Err(Instead::NoAddress));
         assert_eq!(told("0.0.0.0"), Err(Instead::NoAddress));
         let refused = |words: &str| Err(Instead::Refusal(words.to_owned()));
-        assert_eq!(told("2a00::1"), refused("says \"2a00::1\", which is no IPv4 address"));
+        assert_eq!(told("2a00::1"), refused("returns \"2a00::1\", which is not an IPv4 address"));
         let error = |code: &str, words: &str| Reply::Error(code.into(), words.into()).address();
-        let expect = refused("answers with the error 501 (it failed to answer)");
+        let expect = refused("answers with the error 501 (failed)");
         assert_eq!(error("501", "Action Failed"), expect);
         assert_eq!(error(" 777", "no\nWAN"), refused("answers with the error 777, \"no WAN\""));
         assert_eq!(error("777", ""), refused("answers with the error 777"));

@@ -35,7 +35,7 @@ impl Fate {
     fn words(self) -> &'static str {
         match self {
             Self::Deleted => "the token was deleted at the server",
-            Self::Elsewhere => "! the token lives, but not in this account: end it where it is",
+            Self::Elsewhere => "! the token works, but belongs to another account: delete it there",
             Self::Unknown => "the account does not have the token any more",
         }
     }
@@ -119,7 +119,7 @@ impl DesecIssuer<'_> {
         self.tell(&match (&job.found.secret, &fate) {
             (None, _) => format!("  the secret is lost: {file} is not there, or empty"),
             (Some(secret), _) if !is_of(secret) => {
-                format!("  {file} holds another secret than the receipt tells of")
+                format!("  {file} has another secret than the receipt describes")
             }
             (Some(_), Some(fate)) => format!("  {}", fate.words()),
             (Some(_), None) => {
@@ -155,7 +155,7 @@ impl DesecIssuer<'_> {
         let Some(flaw) = flaw_of_new(secret).or(doubled) else { return Ok(()) };
         Err(Failure::deferred(
             format!("the server gave the new token a secret that {flaw}"),
-            "run the command again; if it stays so, tell the provider",
+            "run the command again; if that does not help, report it to the provider",
         ))
     }
 
@@ -279,7 +279,7 @@ impl DesecIssuer<'_> {
         };
         Err(Failure::new(
             exit,
-            format!("the new token does not prove good: {problem}"),
+            format!("the new token failed its check: {problem}"),
             "run the command again",
         ))
     }
@@ -298,12 +298,12 @@ impl DesecIssuer<'_> {
         match self.account.delete_token(id).await {
             Ok(()) => {
                 job.file.remove_new();
-                failure.leaving(format!("the half-made token is deleted{old}"))
+                failure.leaving(format!("the incomplete token is deleted{old}"))
             }
             Err(_) => failure
                 .leaving(format!(
-                    "token {id} is left half made: it was born with everything denied, or nobody \
-                     has its secret{old}"
+                    "token {id} is incomplete: it may not do anything, or nobody has its \
+                        secret{old}"
                 ))
                 .then("run the command again: it deletes what was left"),
         }

@@ -70,7 +70,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
     check_zone_wish(command, &holders)?;
     if let (Some(_), true) = (&command.name, holders.len() > 1) {
         return Err(Failure::usage(
-            "--name: one name is for one token, and these hosts have several",
+            "--name: these hosts have several tokens, and one name is for one token",
             "name the hosts of one token-file",
         ));
     }
@@ -280,7 +280,7 @@ impl<'a> DesecIssuer<'a> {
         let usable = token.limits.usable(&job.issued_limits());
         // A token that is invalid only because of unusable limits is fixed by lifting them.
         if !token.is_valid && usable == token.limits {
-            return Some("the token has lapsed");
+            return Some("the token has expired");
         }
         let asked_for = &self.command.limits;
         let limits = asked(asked_for, &usable);
@@ -295,7 +295,7 @@ impl<'a> DesecIssuer<'a> {
         let is_asked = matches!(asked_for.max_age, Ask::Set(_));
         let is_over =
             ends(token.created, limits.max_age, is_asked) || ends(used, limits.max_unused, false);
-        is_over.then_some("with these limits the token would be over already")
+        is_over.then_some("with these limits the token would already be expired")
     }
 
     /// The limits for the token that replaces `token`: the same, without those that make it useless.
@@ -542,7 +542,7 @@ impl<'a> DesecIssuer<'a> {
             let host = job.holder.first();
             return Err(Failure::rejected(
                 format!("read back, the token {worst}"),
-                format!("`homing token audit {host}` tells more"),
+                format!("`homing token audit {host}` shows more"),
             )
             .leaving(format!("token {} is {verdict}", token.id)));
         }

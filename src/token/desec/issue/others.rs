@@ -20,10 +20,10 @@ impl DesecIssuer<'_> {
             if receipt.server != server {
                 let (host, of) = (holder.first(), &receipt.server);
                 return Err(Failure::configuration(
-                    format!("a receipt there is of another server, {of}"),
+                    format!("a receipt there belongs to another server, {of}"),
                     format!(
-                        "end that token there (`homing token revoke {host}` with its management \
-                         token), or move the receipt away"
+                        "delete that token there (`homing token revoke {host}` with its \
+                            management token), or move the receipt away"
                     ),
                 )
                 .leaving("nothing was changed"));
@@ -36,11 +36,11 @@ impl DesecIssuer<'_> {
             && let Some(receipt) = found.receipt.take_if(|receipt| is_theirs(receipt))
         {
             let of = receipt.duties.first().map_or("no host", |duty| duty.host.as_str());
-            found.remarks.push(format!("the receipt is of {of}; its token is left alone"));
+            found.remarks.push(format!("the receipt belongs to {of}; its token is unchanged"));
         }
         if let Some(half) = found.half_made.take_if(|half| is_theirs(half)) {
             let of = half.duties.first().map_or("no host", |duty| duty.host.as_str());
-            found.remarks.push(format!("a half-made token of {of} is left alone"));
+            found.remarks.push(format!("an incomplete token of {of} is unchanged"));
         }
         Ok(())
     }
@@ -75,7 +75,7 @@ impl DesecIssuer<'_> {
         }
         for id in left {
             self.tell(&format!(
-                "{}: - token {id}, which a run that was cut has left",
+                "{}: - token {id}, which an interrupted run has left",
                 job.holder.label()
             ));
             if !self.command.dry_run {
@@ -99,16 +99,16 @@ impl DesecIssuer<'_> {
         for other in others {
             let id = &other.id;
             self.tell(&format!(
-                "{}: ! another token is called {:?}; it is left alone: `homing token revoke --id \
-                 {id}` ends it",
+                "{}: ! another token has the name {:?}; it is unchanged: `homing token revoke \
+                    --id {id}` deletes it",
                 job.holder.label(),
                 other.name
             ));
         }
         if known.is_none_or(|known| known.id.is_none()) && job.found.secret.is_some() {
             self.tell(&format!(
-                "{}: ! nothing proves that Homing made the token in {} (there is no receipt); it \
-                 is left alone: `homing token audit --all-tokens` shows it",
+                "{}: ! the token in {} has no receipt, so Homing may not have made it; it is \
+                    unchanged: `homing token audit --all-tokens` shows it",
                 job.holder.label(),
                 job.file.path().display()
             ));

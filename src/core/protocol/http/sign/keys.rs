@@ -115,7 +115,7 @@ fn signature(encoding: &'static dyn RsaEncoding, text: &str, key: &str) -> Resul
 fn key_pair(text: &str) -> Result<RsaKeyPair, String> {
     const EXPECTED: &str = "expected an RSA key in PEM, from `-----BEGIN PRIVATE KEY-----` to \
                             `-----END PRIVATE KEY-----`";
-    let (_, rest) = text.split_once(BEGIN).ok_or_else(|| format!("holds no key; {EXPECTED}"))?;
+    let (_, rest) = text.split_once(BEGIN).ok_or_else(|| format!("contains no key; {EXPECTED}"))?;
     let (kind, rest) = rest.split_once("-----").unwrap_or_default();
     let (body, _) =
         rest.split_once("-----END ").ok_or_else(|| format!("has no end; {EXPECTED}"))?;
@@ -127,9 +127,11 @@ fn key_pair(text: &str) -> Result<RsaKeyPair, String> {
         "ENCRYPTED PRIVATE KEY" => {
             return Err("is encrypted with a password; expected the key without one".to_owned());
         }
-        _ => return Err(format!("holds something else; {EXPECTED}")),
+        _ => return Err(format!("contains something else; {EXPECTED}")),
     };
-    pair.map_err(|error| format!("holds no RSA key of 2048 to 4096 bits that can sign ({error})"))
+    pair.map_err(|error| {
+        format!("contains no RSA key of 2048 to 4096 bits that can sign ({error})")
+    })
 }
 
 #[cfg(test)]
@@ -218,10 +220,15 @@ mod tests {
         check("s3cret", KeyForm::Pem, "holds no key; expected an RSA key in PEM");
         check(KEY.split("-----END").next().unwrap(), KeyForm::Pem, "has no end");
         check(&KEY.replace("MIIE", "MI*E"), KeyForm::Pem, "is damaged");
-        check(&KEY.replace("MIIE", "MIIF"), KeyForm::Pem, "holds no RSA key of 2048 to 4096 bits");
+        check(
+            &KEY.replace("MIIE", "MIIF"),
+            KeyForm::Pem,
+            "contains no RSA key of 2048 to 4096 \
+            bits",
+        );
         check(&kind("ENCRYPTED PRIVATE KEY"), KeyForm::Pem, "is encrypted with a password");
-        check(&kind("EC PRIVATE KEY"), KeyForm::Pem, "holds something else");
-        check(&kind("CERTIFICATE"), KeyForm::Pem, "holds something else");
-        check(&kind("RSA PRIVATE KEY"), KeyForm::Pem, "holds no RSA key");
+        check(&kind("EC PRIVATE KEY"), KeyForm::Pem, "contains something else");
+        check(&kind("CERTIFICATE"), KeyForm::Pem, "contains something else");
+        check(&kind("RSA PRIVATE KEY"), KeyForm::Pem, "contains no RSA key");
     }
 }
