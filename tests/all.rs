@@ -16,6 +16,7 @@ mod confined;
 mod cron;
 mod days;
 mod days_outside;
+mod docs;
 mod exchanges;
 mod gateway;
 mod gone;
@@ -86,6 +87,7 @@ mod units;
 mod verify;
 mod virtual_time;
 mod waits;
+mod words;
 mod years;
 
 #[test]

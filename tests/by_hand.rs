@@ -90,7 +90,7 @@ fn root_neither_gives_away_nor_overwrites_a_file_that_was_put_in_place_of_the_lo
     let ran = home.run(&[]);
     assert_eq!(ran.code, 75, "{ran:?}");
     let lock = home.path("state/homing.lock");
-    let expect = format!("it is no lock of Homing's; move {} away", lock.display());
+    let expect = format!("it is not a lock of Homing; move {} away", lock.display());
     assert!(ran.err.contains(&expect), "{ran:?}");
     assert_eq!(home.read("state/homing.lock"), "of root\n");
 }

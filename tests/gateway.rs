@@ -473,7 +473,7 @@ fn without_a_gateway_of_the_default_route_nobody_is_asked() {
         );
         assert!(out.contains("source router: the default gateway\n"), "{out}");
         netns::ip("route add default dev wan");
-        let why = "the default route names no IPv4 gateway; write its address in place of true";
+        let why = "the default route names no IPv4 gateway; write its address instead of true";
         let out = shown();
         assert!(out.contains(why), "{out}");
     });

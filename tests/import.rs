@@ -279,15 +279,15 @@ fn a_file_of_no_use_is_told_in_one_line() {
     for (arguments, expect) in [
         (["ddclient", "missing"], "missing does not exist; name the old client's configuration"),
         (["ddclient", "."], ". is a directory; name the file in it"),
-        (["ddclient", "empty"], "empty: this is no configuration of ddclient; name that file"),
-        (["ddclient", "binary"], "binary: this is no configuration of ddclient"),
+        (["ddclient", "empty"], "empty: this is not a configuration of ddclient; name that file"),
+        (["ddclient", "binary"], "binary: this is not a configuration of ddclient"),
         (["ddclient", "settings"], "settings: no host is set up in it"),
         (["inadyn", "comments"], "comments: every line in it is a comment, so it sets up nothing"),
         (
             ["ddclient", "comments"],
             "comments: every line in it is a comment, so it sets up nothing",
         ),
-        (["ddns-scripts", "settings"], "settings: this is no configuration of ddns-scripts"),
+        (["ddns-scripts", "settings"], "settings: this is not a configuration of ddns-scripts"),
     ] {
         let ran = import(&home, &arguments);
         assert_eq!((ran.code, &*ran.out), (78, ""), "{ran:?}");

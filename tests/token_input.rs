@@ -520,7 +520,7 @@ fn an_unknown_host_is_told_with_the_nearest_known_one() {
             ("dev.dyn.example.com", "did you mean dev1.dyn.example.com?"),
             ("nothing.like.it.example", "add a [[host]] with its provider and token-file to"),
         ] {
-            let told = format!("{name} is no host of ");
+            let told = format!(" has no host {name}");
             let words = [&*told, words];
             let (_, sent) = scene.check(&[action, name], Given::File("management"), 64, &words);
             assert_eq!(sent, [""; 0]);

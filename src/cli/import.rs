@@ -33,7 +33,7 @@ impl ImportCommand {
             let meant = did_you_mean(word, entry.choices.iter().copied());
             let word = Printable(word);
             UsageError(format!(
-                "`{word}` is no client that can be imported;{meant} there are: {clients}"
+                "`{word}` is not a client that can be imported;{meant} there are: {clients}"
             ))
         })?;
         let file = given.file.clone().filter(|file| !file.as_os_str().is_empty());

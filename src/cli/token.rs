@@ -157,7 +157,7 @@ impl TokenCommand {
         }?;
         if self.logout && self.id.is_some() {
             return Err(UsageError(
-                "--logout is by the secret in a host's file; write a HOST in place of --id".into(),
+                "--logout uses the secret in a host's file; write a HOST instead of --id".into(),
             ));
         }
         self.check_spans()
@@ -537,7 +537,7 @@ mod tests {
         assert!(token("revoke a.example --logout").logout);
         fails(
             "token revoke --id 1-2 --logout",
-            "--logout is by the secret in a host's file; write a HOST in place of --id",
+            "--logout uses the secret in a host's file; write a HOST instead of --id",
         );
     }
 

@@ -99,7 +99,7 @@ pub(super) fn read_reports(
     let after =
         section.parsed("problem-after", notes, |text| value::duration(text, &value::PROBLEM_AFTER));
     if let Some(setting) = section.get("problem-after").filter(|_| !reports.tells_of_problems()) {
-        let what = "means nothing without on-problem; write that as well, or remove this line";
+        let what = "has no effect without on-problem; add that, or remove this line";
         notes.warn(setting.at, &setting.name, what);
     }
     reports.ping = ping(&section, (file, base), exposed, notes);

@@ -490,10 +490,10 @@ impl<'a> Setting<'a> {
         let example = "[\"/usr/local/bin/notify\", \"an argument\"]";
         let program = self.texts(example, notes).unwrap_or_default();
         if program.first().is_some_and(String::is_empty) {
-            notes.add(self.at, &self.name, format!("names no program; write {example}"));
+            notes.add(self.at, &self.name, format!("is empty; name a program: {example}"));
         }
         if program.iter().any(|argument| argument.contains('\0')) {
-            notes.add(self.at, &self.name, "holds a NUL, which no argument can; remove it");
+            notes.add(self.at, &self.name, "contains a NUL character; remove it");
         }
         program
     }

@@ -208,7 +208,7 @@ impl fmt::Display for Unconfined {
             Self::OnChange(host) => {
                 write!(f, "the on-change program of {host} would be limited, too")
             }
-            Self::OnProblem => f.write_str("the on-problem program would be confined as well"),
+            Self::OnProblem => f.write_str("the on-problem program would be limited, too"),
             Self::Refused(why) => write!(f, "the kernel refuses Landlock's rules ({why})"),
             Self::Systemd => f.write_str("systemd sandboxes the service"),
         }

@@ -175,7 +175,7 @@ fn prepare(directory: &Path) -> Result<(), String> {
     let metadata = fs::metadata(directory)
         .map_err(|error| format!("{shown} cannot be looked at: {}", reason(&error)))?;
     if !metadata.is_dir() {
-        return Err(format!("{shown} is no directory; name another --secrets-dir"));
+        return Err(format!("{shown} is not a directory; name another --secrets-dir"));
     }
     if metadata.mode() & OTHERS_WRITE != 0 {
         return Err(format!(

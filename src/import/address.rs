@@ -145,9 +145,7 @@ pub(super) fn web(
     };
     remarks.push(Remark::info(
         line,
-        format!(
-            "{what}; \"{INSTEAD}\" is asked in its place (`homing address` shows what it sees)"
-        ),
+        format!("{what}; \"{INSTEAD}\" is asked instead (`homing address` shows what it sees)"),
     ));
     Kind::Web(INSTEAD.to_owned()).into()
 }

@@ -91,7 +91,7 @@ fn global_fate(option: &Opt) -> Fate {
                 address is \"auto\", write a source with an interface",
         )
         .only_if(flag(option) == Some(true)),
-        _ => Fate::Unnamed("this is no global option that is known here: left out"),
+        _ => Fate::Unnamed("this global option is not known here: left out"),
     }
 }
 
@@ -124,7 +124,7 @@ fn fate(option: &Opt) -> Fate {
         "proxy" => Fate::Lost("Homing uses no proxy; let it reach its services directly"),
         "param_enc" => Fate::Lost("Homing has nothing that it could be for"),
         "use_https" => Fate::Replaced("Homing speaks https to every service").only_if(is_off),
-        _ => Fate::Unnamed("this is no option that is known here: left out"),
+        _ => Fate::Unnamed("this option is not known here: left out"),
     }
 }
 
@@ -241,7 +241,7 @@ impl Reader<'_> {
         let is_other = |network: &str| !USUAL_NETWORKS.contains(&network);
         if is_asked && self.text("bind_network").is_some_and(is_other) {
             host.leave_out(
-                "bind_network names a network of OpenWrt, and Homing wants its device, lest another line be used; write bind",
+                "bind_network names a network of OpenWrt, and Homing needs its device; write bind",
             );
         }
         if is_asked && self.text("proxy").is_some() {
@@ -391,7 +391,7 @@ impl Reader<'_> {
                 None => Address::Auto,
                 Some(network) if USUAL_NETWORKS.contains(&network) => Address::Auto,
                 Some(_) => Address::Lost(
-                    "ip_network names a network of OpenWrt, and Homing wants its device; write a \
+                    "ip_network names a network of OpenWrt, and Homing needs its device; write a \
                         source with interface = \"DEVICE\", which `ubus call \
                         network.interface.NAME status` shows as l3_device"
                         .to_owned(),

@@ -178,7 +178,7 @@ impl Host {
             let why = "the old file does not have what the service needs";
             self.credential = Credential::Missing(why.to_owned());
             self.leave_out(format!(
-                "the login there does not serve; take another credential at {} ({})",
+                "the login there does not work; use another credential of {} ({})",
                 provider.page, provider.credential
             ));
         }

@@ -94,7 +94,7 @@ impl fmt::Display for Unusable {
                 "every line in it is a comment, so it sets up nothing; name the file in use, for {word} mostly {file}"
             ),
             Self::Foreign(_) => {
-                write!(f, "this is no configuration of {word}; name that file, mostly {file}")
+                write!(f, "this is not a configuration of {word}; name that file, mostly {file}")
             }
             Self::NoHosts(_) => {
                 write!(f, "no host is set up in it; name the file in use, for {word} mostly {file}")

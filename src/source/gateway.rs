@@ -72,8 +72,10 @@ fn of_default_route(bind: Option<InterfaceName>) -> Result<Ipv4Addr, String> {
     let route = route.ok_or("there is no IPv4 default route, so there is no gateway to ask")?;
     match route.gateway {
         Some(IpAddr::V4(gateway)) => Ok(gateway),
-        _ => Err("the default route names no IPv4 gateway; write its address in place of true"
-            .to_owned()),
+        _ => {
+            Err("the default route names no IPv4 gateway; write its address instead of true"
+                .to_owned())
+        }
     }
 }
 

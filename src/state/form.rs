@@ -580,7 +580,7 @@ fn check(key: &Key, entry: &Entry) -> Result<(), String> {
         let sent = sent.iter().filter_map(|sent| sent.addresses.as_ref());
         let mut all = set.iter().map(|set| &set.addresses).chain(sent).flat_map(Addresses::iter);
         if let Some(foreign) = all.find(|address| Family::of(*address) != family) {
-            return Err(format!("{foreign} is no {family} address"));
+            return Err(format!("{foreign} is not an {family} address"));
         }
     }
     Ok(())

@@ -167,7 +167,7 @@ pub(super) fn obstacle(dir: &Path) -> Option<LockRefusal> {
 }
 
 fn no_lock() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "it is no lock of Homing's")
+    io::Error::new(io::ErrorKind::InvalidData, "it is not a lock of Homing")
 }
 
 /// The process that has the lock of the file at `path`; some process must have it.

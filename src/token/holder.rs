@@ -147,7 +147,7 @@ fn unknown(config: &Config, name: &Hostname) -> Failure {
                 Some(meant) => format!("did you mean {meant}?"),
                 None => format!("add a [[host]] with its provider and token-file to {file}"),
             };
-            Failure::usage(format!("{name} is no host of {file}"), next)
+            Failure::usage(format!("{file} has no host {name}"), next)
         }
     }
 }

@@ -67,7 +67,7 @@ fn module(path: &Path, text: &str) -> Module {
 
 /// The modules among `known` that `text`, the file of `module`, uses.
 fn uses(text: &str, module: &Module, known: &BTreeSet<Module>) -> Vec<(usize, Module)> {
-    let tokens = without_tests(tokens(text));
+    let tokens = without_tests(tokens(text, false));
     let mut uses = Vec::new();
     // The modules within the file around a token, with how many braces are open around each.
     let (mut within, mut depth): (Vec<(&str, usize)>, usize) = (Vec::new(), 0);
@@ -187,8 +187,32 @@ fn without_tests(tokens: Vec<(usize, &str)>) -> Vec<(usize, &str)> {
     kept
 }
 
-/// The words and signs of `text` with their lines, without comments, texts and characters.
-fn tokens(text: &str) -> Vec<(usize, &str)> {
+/// The texts in quotes of the file at `path` with their lines, without those that only tests or readers
+/// of the sources see: reasons of lints, and why something cannot fail.
+pub fn texts(path: &Path) -> Vec<(usize, String)> {
+    let source = fs::read_to_string(path).unwrap();
+    let tokens = without_tests(tokens(&source, true));
+    let is_text = |token: &str| token.ends_with('"') || token.ends_with('#') && token.len() > 1;
+    let mut texts = Vec::new();
+    for (at, (line, token)) in tokens.iter().enumerate().filter(|(_, (_, token))| is_text(token)) {
+        let before: Vec<_> = tokens[at.saturating_sub(2)..at].iter().map(|(_, t)| *t).collect();
+        if !matches!(before[..], ["reason", "="] | ["expect", "("]) {
+            texts.push((*line, joined(token)));
+        }
+    }
+    texts
+}
+
+/// A text without the breaks of a long one: a backslash, and the blanks that begin the next line.
+fn joined(text: &str) -> String {
+    let mut parts = text.split("\\\n");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.trim_start())
+}
+
+/// The words and signs of `text` with their lines, without comments and characters; the texts in quotes
+/// only `with_texts`.
+fn tokens(text: &str, with_texts: bool) -> Vec<(usize, &str)> {
     let mut tokens = Vec::new();
     let (mut line, mut rest) = (1, text);
     while let Some(first) = rest.chars().next() {
@@ -202,9 +226,9 @@ fn tokens(text: &str) -> Vec<(usize, &str)> {
         let (length, is_token) = if rest.starts_with("//") {
             (until("\n", 0), false)
         } else if let Some(length) = raw(rest) {
-            (length, false)
+            (length, with_texts)
         } else if first == '"' {
-            (quoted(rest), false)
+            (quoted(rest), with_texts)
         } else if first == '\'' {
             // A character, or a lifetime.
             let second = rest[1..].chars().next().map_or(0, char::len_utf8);

@@ -24,10 +24,7 @@ pub fn page(day: &str) -> String {
     page.section("DESCRIPTION");
     page.paragraph(ABOUT);
     page.paragraph(daemon().more);
-    page.paragraph(
-        "What is to be kept up to date, and where, stands in the configuration: see \
-         `homing.toml`(5).",
-    );
+    page.paragraph("The names to keep up to date are in the configuration: see `homing.toml`(5).");
     commands(&mut page);
     options(&mut page);
     page.section("ENVIRONMENT");
@@ -109,7 +106,7 @@ fn term(line: &str, text: &str) -> String {
 fn options(page: &mut Page) {
     page.section("OPTIONS");
     page.subsection("Of every command");
-    page.paragraph("They may stand before or after it.");
+    page.paragraph("They may come before or after it.");
     words::common().for_each(|option| item(page, option, None));
     page.subsection("Of single commands");
     for option in words::options().filter(|option| option.commands.is_some()) {
@@ -151,10 +148,11 @@ fn files(page: &mut Page) {
         ("/etc/homing/config.toml", "The configuration, unless --config names another."),
         (
             "/var/lib/homing",
-            "What Homing remembers: what is set, what waits and until when. `state.json` can be read \
-             by people; `homing.lock` is locked while the daemon or --once runs, so that no two of \
-             them work on the same state; `homing.told` holds by whom --once has found it locked, so \
-             that it says so once. Nobody but its owner can read the directory.",
+            "The state: the published addresses, and what is waiting until when. `state.json` can \
+                be read by people; `homing.lock` is locked while the daemon or --once runs, so \
+                that no two of them work on the same state; `homing.told` holds by whom --once has \
+                found it locked, so that it says so once. Nobody but its owner can read the \
+                directory.",
         ),
         (
             "TOKENFILE.receipt",
@@ -181,8 +179,7 @@ fn meaning(exit: Exit) -> &'static str {
              another Homing, which it names."
         }
         Exit::Rejected => {
-            "At least one host was refused by its provider, or a token is too powerful: a person \
-             must act."
+            "A provider rejected at least one host, or a token is too powerful: you must fix it."
         }
         Exit::Configuration => {
             "The configuration is wrong, and nothing was sent; or a secret file is wrong, and its \

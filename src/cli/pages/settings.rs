@@ -49,14 +49,14 @@ pub fn page(day: &str, example: &str) -> String {
             .collect::<Vec<_>>(),
     );
     page.paragraph(
-        "A key that Homing does not know is a mistake, and `homing check` tells every mistake with \
-         its line. The daemon reads the file again on SIGHUP.",
+        "A key that Homing does not know is a mistake, and `homing check` shows every mistake \
+            with its line. The daemon reads the file again on SIGHUP.",
     );
     page.paragraph(
-        "The chapters below are those of the example that comes with Homing, `config.example.toml`. \
-         Words in double quotes are yours to change; a line of the example that is switched off \
-         there with # stands here without it. Lengths of time are written as \"90s\", \"5m\", \"1h \
-         30m\" or \"20d\".",
+        "The chapters below are those of the example that comes with Homing, \
+            `config.example.toml`. Words in double quotes are yours to change; a line of the \
+            example that is switched off there with # is shown here without it. Lengths of time \
+            are written as \"90s\", \"5m\", \"1h 30m\" or \"20d\".",
     );
     page.section("The program as a whole, and a first host");
     for part in &parts(example) {

@@ -350,7 +350,8 @@ impl Definition {
             _ => false,
         });
         if host.service.name() == "hetzner" {
-            let what = "a token of the old DNS Console (dns.hetzner.com) does not serve any more; make one in the Hetzner Console";
+            let what = "a token of the old DNS Console (dns.hetzner.com) does not work any more; \
+                make one in the Hetzner Console";
             remarks.push(Remark::to_do(self.line_of("password"), what));
         }
         // Settings written after the host belong to another host.

@@ -118,7 +118,7 @@ fn global_fate(name: &str, value: Option<bool>) -> Fate {
             "addresses of a private network are sent only from a source with allow-private = true",
         )
         .only_if(is_off),
-        _ => Fate::Unnamed("this is no global setting that is known here: left out"),
+        _ => Fate::Unnamed("this global setting is not known here: left out"),
     }
 }
 
@@ -134,7 +134,7 @@ fn block_fate(name: &str, is_on: bool) -> Fate {
         "wildcard" => lost.only_if(is_on),
         "user-agent" => USER_AGENT,
         "include" => INCLUDE,
-        _ => Fate::Unnamed("this is no setting of a block that is known here: left out"),
+        _ => Fate::Unnamed("this setting of a block is not known here: left out"),
     }
 }
 

@@ -188,8 +188,8 @@ const WEB_PKI: [(&str, &str); 4] = [
     ),
     (
         "EndEntityUsedAsCa",
-        "was signed by one that is no authority's; make the signing one with \
-         `basicConstraints=critical,CA:TRUE`",
+        "was signed by a certificate that is not an authority's; make that one with \
+            `basicConstraints=critical,CA:TRUE`",
     ),
     (
         "UnsupportedCertVersion",

@@ -82,7 +82,7 @@ fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     }
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let found = found.map_err(|error| {
-        format!("is no PEM file: {error}; it must hold a certificate in PEM form")
+        format!("is not a PEM file: {error}; it must hold a certificate in PEM form")
     })?;
     if found.is_empty() {
         return Err("holds no certificate; it must hold one in PEM form".to_owned());

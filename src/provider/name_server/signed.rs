@@ -78,8 +78,8 @@ impl Signer {
     pub fn new(credential: &Credential) -> Result<Self, String> {
         let (algorithm, name) = credential.login.split_once(':').unwrap_or_default();
         let algorithm: Algorithm =
-            algorithm.parse().map_err(|()| format!("{algorithm} is no algorithm of keys"))?;
-        let named = Name::from_text(name).ok_or_else(|| format!("{name} is no name of a key"))?;
+            algorithm.parse().map_err(|()| format!("{algorithm} is not a key algorithm"))?;
+        let named = Name::from_text(name).ok_or_else(|| format!("{name} is not a key's name"))?;
         let secret = base64::engine::general_purpose::STANDARD
             .decode(credential.secret.expose())
             .map_err(|_| format!("the secret of the key {name} is not in Base64"))?;

@@ -77,7 +77,7 @@ pub async fn rotate(
     if !matches!(holder.place, SecretPlace::KeyFile(_)) {
         return Err(Failure::usage(
             "a new key has another name, but the configuration has a key-name",
-            "write key-file in place of key-name and secret-file: then the name is in the file",
+            "write key-file instead of key-name and secret-file: then the name is in the file",
         )
         .leaving("nothing was changed"));
     }

@@ -993,7 +993,7 @@ fn unknown(kind: &str, word: &str, known: &[&str]) -> String {
         || ["there are: ", &known.join(", ")].concat(),
         |near| ["did you mean ", near, "?"].concat(),
     );
-    format!("holds {word}, which is no {kind}; {fix}")
+    format!("has {word}, which is not a known {kind}; {fix}")
 }
 
 #[cfg(test)]

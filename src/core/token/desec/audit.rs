@@ -48,7 +48,7 @@ pub fn judge(
         }
         (Some(of), None) => findings.push(Finding::untold(
             format!("it is not known whether this account, {of}, is the token's owner"),
-            "the account does not tell its name",
+            "the account does not show its name",
         )),
         _ => {}
     }
@@ -89,7 +89,7 @@ fn judge_flags(flags: Flags, policies: &[Policy]) -> Vec<Finding> {
         (None, None) | (Some(_), Some(_)) => {}
         (None, Some(_)) | (Some(_), None) => findings.push(Finding::untold(
             "it may register and delete zones",
-            "the server tells only one of the two",
+            "the server shows only one of the two",
         )),
     }
     findings
