@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use self::table::{Flag, Group, Opt, Verb};
 use crate::core::feature;
+use crate::core::name::{Hostname, NameError};
 use crate::core::nearest::nearest;
 use crate::os::log::{Format, Level, Printable};
 
@@ -54,6 +55,8 @@ pub enum Command {
     Status {
         /// Whether the output is JSON.
         json: bool,
+        /// The hosts to show; empty for all.
+        hosts: Vec<Hostname>,
     },
     /// Show the addresses that the sources find.
     Address,
@@ -136,7 +139,7 @@ pub fn parse(
         }),
         Verb::Init => Command::Init(Box::new(InitCommand::of(&given, entry)?)),
         Verb::Check => Command::Check,
-        Verb::Status => Command::Status { json: given.has(Flag::Json) },
+        Verb::Status => Command::Status { json: given.has(Flag::Json), hosts: given.hosts()? },
         Verb::Address => Command::Address,
         Verb::History => {
             Command::History { host: given.operands.first().cloned(), json: given.has(Flag::Json) }
@@ -159,6 +162,15 @@ pub fn parse(
     Ok(Parsed::Run(command, common))
 }
 
+fn hostname(text: &str) -> Result<Hostname, String> {
+    if !text.is_ascii() {
+        return Err(
+            "has non-ASCII letters; write its xn-- form, as `homing status` shows it".to_owned()
+        );
+    }
+    text.parse().map_err(|error: NameError| error.to_string())
+}
+
 /// The name in the table for an operand that is a file.
 const FILE: &str = "FILE";
 
@@ -175,6 +187,19 @@ struct Given {
 }
 
 impl Given {
+    /// The operands as host names, each once.
+    fn hosts(&self) -> Result<Vec<Hostname>, UsageError> {
+        let mut hosts = Vec::new();
+        for word in &self.operands {
+            let host = hostname(word)
+                .map_err(|error| UsageError(format!("`{}` {error}", Printable(word))))?;
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        Ok(hosts)
+    }
+
     fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, UsageError> {
         use lexopt::Arg;
 
@@ -420,7 +445,7 @@ fn left_out(words: &str) -> UsageError {
 
 /// Words of other programs for features of Homing, with the fix.
 const MEANT: [(&str, &str); 17] = [
-    ("config", "write `homing check`, which judges the configuration"),
+    ("config", "write `homing check`, which checks the configuration"),
     ("configure", "write `homing init`, which writes a first configuration"),
     ("daemon", "`homing` alone is the daemon"),
     ("force", "write `homing --once --refresh`, which sends unchanged addresses, too"),
@@ -527,9 +552,13 @@ mod tests {
         assert_eq!(run("--once").0, Command::Once(Once::default()));
         assert_eq!(run("--retry-rejected --once --dry-run --refresh").0, Command::Once(all));
         assert_eq!(run("check").0, Command::Check);
-        assert_eq!(run("status").0, Command::Status { json: false });
-        assert_eq!(run("status --json").0, Command::Status { json: true });
-        assert_eq!(run("--json status").0, Command::Status { json: true });
+        assert_eq!(run("status").0, Command::Status { json: false, hosts: Vec::new() });
+        assert_eq!(run("status --json").0, Command::Status { json: true, hosts: Vec::new() });
+        assert_eq!(run("--json status").0, Command::Status { json: true, hosts: Vec::new() });
+        let hosts = vec!["a.example".parse().unwrap()];
+        assert_eq!(run("status a.example").0, Command::Status { json: false, hosts });
+        let error = parsed(&[], "status a,b").unwrap_err().to_string();
+        assert!(error.starts_with("`a,b` is not a host name"), "{error}");
         assert_eq!(run("address").0, Command::Address);
         assert_eq!(run("history").0, Command::History { host: None, json: false });
         let host = Some("a.example".into());

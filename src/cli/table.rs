@@ -278,8 +278,10 @@ pub const COMMANDS: &[Command] = &[
     Command {
         verb: Verb::Status,
         name: "status",
+        operand: "[HOST]...",
         doc: "Show published addresses, and what is waiting",
-        more: "Sends nothing and does not disturb the daemon. Exit code: 0 all right, 75 \
+        more: "Of all hosts, or of the HOSTs alone; the last line counts them. Sends nothing and does not \
+            disturb the daemon. Exit code: 0 all right, 75 \
             something is waiting, 77 something was rejected.",
         ..PLAIN
     },
@@ -329,10 +331,10 @@ pub const COMMANDS: &[Command] = &[
         operand: "[HOST]...",
         doc: "Show whether tokens may do more than their hosts need",
         more: "Without a HOST: the tokens of every host of the configuration. Changes nothing.\n\
-            One line for each token, and what to do about it; -v also shows all its rights, its \
-            dates and its networks.\nExit code: 0 no token is too powerful, 77 one is, 75 \
-            something could not be determined or a host's token does not work, 78 the \
-            configuration is wrong.",
+            For each token it shows its rights in words, its dates and its networks; of a token \
+            that is too powerful only the worst right, and with -v all of them.\n\
+            Exit code: 0 no token is too powerful, 77 one is, 75 something could not be \
+            determined or a host's token does not work, 78 the configuration is wrong.",
         feature: Some(Feature::Tokens),
         ..PLAIN
     },

@@ -9,10 +9,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::table::{self, Flag, Opt, Verb};
-use super::{Given, UsageError, shown};
-use crate::core::name::{Hostname, NameError};
+use super::{Given, UsageError, hostname, shown};
+use crate::core::name::Hostname;
 use crate::core::token::{SHORTEST, TokenId};
-use crate::os::log::Printable;
 
 /// One of the token commands, with its settings.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -99,17 +98,9 @@ impl TokenCommand {
             Verb::TokenRevoke => TokenAction::Revoke,
             _ => TokenAction::Audit,
         };
-        let mut hosts = Vec::new();
-        for word in &given.operands {
-            let host = hostname(word)
-                .map_err(|error| UsageError(format!("`{}` {error}", Printable(word))))?;
-            if !hosts.contains(&host) {
-                hosts.push(host);
-            }
-        }
         let command = Self {
             action,
-            hosts,
+            hosts: given.hosts()?,
             all: given.has(Flag::All),
             all_tokens: given.has(Flag::AllTokens),
             id: given.value(Flag::Id).map(token_id).transpose()?,
@@ -211,15 +202,6 @@ fn user((option, value): (&Opt, &OsStr)) -> Result<String, UsageError> {
         )));
     }
     Ok(text.into_owned())
-}
-
-fn hostname(text: &str) -> Result<Hostname, String> {
-    if !text.is_ascii() {
-        return Err(
-            "has non-ASCII letters; write its xn-- form, as `homing status` shows it".to_owned()
-        );
-    }
-    text.parse().map_err(|error: NameError| error.to_string())
 }
 
 fn zone(text: &str) -> Result<Hostname, String> {

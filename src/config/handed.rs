@@ -31,10 +31,10 @@ impl HandedSecret {
         match typed.filter(|typed| !typed.is_empty()) {
             None => Ok(None),
             Some(typed) => one_line(typed.as_bytes()).map(Some).map_err(|flaw| match flaw {
-                Flaw::Control => format!(
-                    "what was typed holds a control character; type or paste nothing but the {name}"
-                ),
-                flaw => format!("what was typed {flaw}"),
+                Flaw::Control => {
+                    format!("the input has a control character; type or paste only the {name}")
+                }
+                flaw => format!("the input {flaw}"),
             }),
         }
     }
@@ -47,7 +47,8 @@ impl HandedSecret {
             let input = io::stdin();
             if input.is_terminal() {
                 return Err(format!(
-                    "{option}: standard input is a terminal, which would show the {word}; leave the option out to be asked for it"
+                    "{option}: standard input is a terminal, which would show the {word}; leave \
+                        out the option and Homing asks for it"
                 ));
             }
             // A redirected file is open already; opening it again could fail, and would check nothing.
@@ -73,7 +74,8 @@ impl HandedSecret {
                 format!("{} cannot be read: {reason}; run this as a user who may", shown_path(path))
             }
             SecretError::Content { holder, flaw: Flaw::Empty } => format!(
-                "{holder} is empty; put the {name} on its first line, or see what the command that writes it says"
+                "{holder} is empty; put the {name} on its first line, or check the command that \
+                    writes it"
             ),
             error => error.to_string(),
         };

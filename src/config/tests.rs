@@ -1050,7 +1050,7 @@ fn reports_are_read_and_their_mistakes_are_told() {
     assert_eq!(told.warnings, [""; 0]);
     assert_eq!(config(GOOD).reports, Reports::default());
     let alone = config(&format!("[report]\nproblem-after = \"1h\"\n{GOOD}"));
-    assert!(alone.warnings[0].contains("report.problem-after: means nothing"), "{alone:?}");
+    assert!(alone.warnings[0].contains("report.problem-after has no effect"), "{alone:?}");
     let report = |line: &str| format!("[report]\n{line}\n{GOOD}");
     check_one(&report("on-problm = [\"x\"]"), "of [report]; did you mean on-problem?");
     check_one(&report("on-error = [\"x\"]"), "of [report]; write on-problem");

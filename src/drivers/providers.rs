@@ -47,7 +47,7 @@ pub fn run(name: Option<&str>, path: &Path) -> Exit {
         [] => return unknown(name, &own),
         several => {
             show_several(several);
-            out("`homing providers NAME` says what one of them needs.");
+            out("Details: `homing providers NAME`");
         }
     }
     Exit::Right
@@ -364,7 +364,7 @@ fn needs(provider: &Provider) -> String {
     .to_owned();
     needs.push_str(secret_form(provider));
     if wants_zone(provider) {
-        needs.push_str("; zone, the domain at the provider that holds the host");
+        needs.push_str("; zone, the domain at the provider");
     }
     needs
 }
@@ -376,10 +376,10 @@ pub(super) fn secret_form(provider: &Provider) -> &'static str {
         _ if entry.login_in_secret => " with LOGIN:SECRET in it",
         (_, Some("google")) => ", the service account's key file in JSON",
         (_, Some(_)) => ", a private key in PEM form",
-        (2, None) => " with two parts in it, and a colon between",
-        (3, None) => " with three parts in it, and colons between",
+        (2, None) => " with two parts, separated by a colon",
+        (3, None) => " with three parts, separated by colons",
         _ if entry.uses("secret.family") => {
-            " with one secret, or with IPv4's and IPv6's and a blank between"
+            " with one secret, or those for IPv4 and IPv6, separated by a space"
         }
         _ => "",
     }

@@ -10,7 +10,9 @@ use crate::config::HostConfig;
 use crate::core::address::standing::{self, ServiceStanding};
 use crate::core::address::{Family, PerFamily};
 use crate::core::exit::Exit;
-use crate::core::memory::{Entry, Memory, SelfCheck, Verification, VerifyFinding, Word};
+use crate::core::memory::{Entry, HoldKind, Memory, SelfCheck, Verification, VerifyFinding, Word};
+use crate::core::name::Hostname;
+use crate::core::nearest::nearest;
 use crate::core::plan::Use;
 use crate::core::provider::Provider;
 use crate::core::round::HostAccess;
@@ -18,6 +20,7 @@ use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{self, End, Known, Proof, Terms};
 use crate::os::clock::{Clock, rfc3339_seconds};
 use crate::os::say::ascii_json;
+use crate::os::styled::{Style, out_wrapped};
 use crate::round::{CredentialReader, take_places};
 use crate::state::{self, Store};
 
@@ -108,8 +111,19 @@ struct HoldStatus<'a> {
     fix: Cow<'static, str>,
 }
 
-/// Prints the state of every configured host.
-pub fn run(setup: &Setup, json: bool) -> Exit {
+/// Prints the state of the hosts called `names`, or of every configured host where there are none.
+pub fn run(setup: &Setup, json: bool, names: &[Hostname]) -> Exit {
+    if let Some(name) =
+        names.iter().find(|name| hosts_of(setup, std::slice::from_ref(name)).is_empty())
+    {
+        let known = setup.config.hosts.iter().map(|host| host.host.key.host.as_str());
+        let fix = match nearest(name.as_str(), known) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "run `homing status` to see its hosts".to_owned(),
+        };
+        err(&format!("{} has no host {name}; {fix}", setup.config.path.display()));
+        return Exit::Usage;
+    }
     let opened = Store::open(&setup.state_dir, state::StateAccess::ReadOnly);
     let loaded = opened.and_then(|mut store| Ok((store.load()?, store)));
     let (mut memory, store) = match loaded {
@@ -130,7 +144,10 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
     let daemon = if state::running_daemon(&setup.state_dir).is_some() { "running" } else { "none" };
     let provider = |host: &HostConfig| &setup.config.providers[host.provider];
     let with_token = |host| (host, TokenStatus::of(host, provider(host), &mut reader));
-    let hosts: Vec<_> = setup.config.hosts.iter().map(with_token).collect();
+    let hosts: Vec<_> = hosts_of(setup, names).into_iter().map(with_token).collect();
+    let exit = |(host, token): &(&HostConfig, TokenStatus)| {
+        token.exit(&memory).max(standing(host, memory.entry(&host.host.key), now))
+    };
     if json {
         let hosts = hosts.iter().map(|(host, token)| machine_form(host, &memory, token, now));
         let services = aside(&memory, now).map(|(service, standing)| ServiceStatus {
@@ -154,12 +171,44 @@ pub fn run(setup: &Setup, json: bool) -> Exit {
         }
         for (standing::ServiceId { name, family }, standing) in aside(&memory, now) {
             let (until, detail) = (rfc3339_seconds(standing.until), &standing.detail);
-            out(&format!("skipped until {until}: {name} ({family}): {detail}"));
+            out_wrapped(&format!("skipped until {until}: {name} ({family}): {detail}"), None);
+        }
+        let (count, style) = counted(hosts.iter().map(exit));
+        out_wrapped(&count, Some(style));
+    }
+    Exit::worst(hosts.iter().map(exit))
+}
+
+/// The hosts called `names`, in the order of the configuration; all where there are no names.
+fn hosts_of<'a>(setup: &'a Setup, names: &[Hostname]) -> Vec<&'a HostConfig> {
+    let is_asked = |host: &&HostConfig| names.is_empty() || names.contains(&host.host.key.host);
+    setup.config.hosts.iter().filter(is_asked).collect()
+}
+
+/// How many hosts are right, wait and are rejected, from each host's exit code:
+/// `58 right, 1 waits, 1 rejected`; with the style of the worst.
+fn counted(exits: impl Iterator<Item = Exit>) -> (String, Style) {
+    let (mut right, mut waiting, mut rejected) = (0, 0, 0);
+    for exit in exits {
+        match exit {
+            Exit::Right => right += 1,
+            Exit::Deferred => waiting += 1,
+            Exit::Rejected | Exit::Usage | Exit::Configuration => rejected += 1,
         }
     }
-    Exit::worst(hosts.iter().map(|(host, token)| {
-        token.exit(&memory).max(standing(host, memory.entry(&host.host.key), now))
-    }))
+    let mut text = format!("{right} right");
+    if waiting > 0 {
+        text.push_str(&format!(", {waiting} wait{}", if waiting == 1 { "s" } else { "" }));
+    }
+    if rejected > 0 {
+        text.push_str(&format!(", {rejected} rejected"));
+    }
+    let style = match (waiting, rejected) {
+        (0, 0) => Style::Good,
+        (_, 0) => Style::Doubtful,
+        _ => Style::Bad,
+    };
+    (text, style)
 }
 
 /// A moment as scripts read it.
@@ -265,12 +314,12 @@ impl TokenStatus {
         let idle_end = self.idle_end(last_used).filter(|_| !is_revoked);
         life.extend(idle_end.map(|at| format!("expires {} if unused", show::relative(at, now))));
         if !life.is_empty() {
-            out(&format!("  token: {}", life.join("; ")));
+            out_wrapped(&format!("  token: {}", life.join("; ")), None);
         }
         if let Some(access) = &self.access {
             let check = self.check(memory);
             let rights = show::rights(&host.host.key.host, &access.terms, check, now);
-            out(&format!("  token: {rights}"));
+            out_wrapped(&format!("  token: {rights}"), None);
             // A later check is another fact than the proof.
             let is_proven = self.terms().is_some_and(|terms| terms.proof == Proof::Narrow);
             if is_proven && matches!(self.known(memory), Some(Known::Narrow(Some(_)))) {
@@ -398,20 +447,41 @@ fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Time
         if let Some(since) = record.missing_since {
             text.push_str(&format!("; not seen since {}", show::relative(since, now)));
         }
-        out(&text);
+        out_wrapped(&text, None);
     }
     if let Some(Verification { at, finding, .. }) = verified(host, entry) {
-        out(&format!("  {} ({})", show::finding(finding), show::relative(*at, now)));
+        out_wrapped(&format!("  {} ({})", show::finding(finding), show::relative(*at, now)), None);
     }
     for (family, hold) in entry.holds(now) {
         let of = family.map(|family| format!("{family}: ")).unwrap_or_default();
-        out(&format!("  {of}{}", show::hold(hold)));
-        out(&format!("  fix: {}", hold.remedy(&host.host.key.host)));
+        let style = match hold.kind {
+            HoldKind::Rejected(_) => Style::Bad,
+            HoldKind::Backoff(_) | HoldKind::Throttled => Style::Doubtful,
+        };
+        out_wrapped(&format!("  {of}{}", show::hold(hold)), Some(style));
+        out_wrapped(&format!("  fix: {}", hold.remedy(&host.host.key.host)), None);
     }
     if let Some(since) = entry.queued_since.filter(|_| entry.holds(now).next().is_none()) {
         out(&format!("  waiting {} for the rate limit", show::span(now.since(since))));
     }
     if let Some(next) = refresh(host, entry) {
         out(&format!("  next refresh {}", show::relative(next, now)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_counts_hosts_and_its_colour_is_that_of_the_worst() {
+        use Exit::{Deferred, Rejected, Right};
+        let check = |exits: &[Exit], expect: &str, style: Style| {
+            assert_eq!(counted(exits.iter().copied()), (expect.to_owned(), style));
+        };
+        check(&[Right, Right], "2 right", Style::Good);
+        check(&[Right, Deferred], "1 right, 1 waits", Style::Doubtful);
+        check(&[Deferred, Rejected, Deferred, Right], "1 right, 2 wait, 1 rejected", Style::Bad);
+        check(&[], "0 right", Style::Good);
     }
 }

@@ -10,8 +10,9 @@ pub mod log;
 pub mod program;
 pub(crate) mod reason;
 pub(crate) mod say;
-pub mod supervisor;
 #[cfg(feature = "tokens")]
+pub(crate) mod styled;
+pub mod supervisor;
 pub(crate) mod terminal;
 pub(crate) mod user;
 pub mod waiting;

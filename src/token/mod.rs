@@ -13,7 +13,6 @@ mod progress;
 mod proof;
 mod rails;
 mod show;
-mod styled;
 mod subject;
 
 use std::fmt;

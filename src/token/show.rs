@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::styled::{Style, out_styled};
 use crate::core::exit::Exit;
 use crate::core::name::Hostname;
 use crate::core::time::{Timestamp, roughly};
@@ -16,6 +15,7 @@ use crate::core::token::{Duty, EVERYWHERE, Key, Limits, Row, Rule, TokenId, peri
 use crate::os::clock::{self, rfc3339_seconds};
 use crate::os::log::Printable;
 use crate::os::say::{ascii_json, out};
+use crate::os::styled::{Style, out_styled};
 use crate::os::terminal::{self, breadth, breadth_of};
 
 /// The source of an audit's findings.
@@ -275,24 +275,26 @@ fn details(page: &mut Page, token: &Audited, now: Timestamp, is_verbose: bool) {
         page.add(BELOW, &format!("id: {id}"));
     }
     let is_shown = |finding: &Finding| is_verbose || *finding != Finding::NoExpiry;
-    let mut findings = token.findings().filter(|(finding, _)| is_shown(finding)).peekable();
+    let all: Vec<_> = token.findings().filter(|(finding, _)| is_shown(finding)).collect();
+    let is_power = |finding: &Finding| finding.weight() == Weight::TooPowerful;
+    let powers = all.iter().filter(|(finding, _)| is_power(finding)).count();
+    // All that a broad token can do would hide what to do about it.
+    let is_short = powers > 1 && !is_verbose;
+    let mut is_first = true;
+    let mut findings = all.into_iter().peekable();
     while let Some((finding, fix)) = findings.next() {
-        let mark = match finding.weight() {
-            Weight::TooPowerful => "  !! ",
-            Weight::Unclear => "  ?  ",
-            Weight::Notice => "  -  ",
-        };
-        let mut text = finding_in_words(finding);
-        if let Some(moment) = finding.moment() {
-            text.push_str(", ");
-            text.push_str(&if moment > now { ahead(moment, now) } else { ago(moment, now) });
+        if !is_short || !is_power(finding) {
+            page.add(mark(finding), &timed(finding, now));
+        } else if is_first {
+            is_first = false;
+            let more = format!("{}; and {} more (-v)", timed(finding, now), powers - 1);
+            page.add(mark(finding), &more);
         }
-        page.add(mark, &text);
         // Consecutive findings with one fix share it, after the last of them.
         let again = findings.peek().is_some_and(|(_, next)| *next == fix);
         if let Some(fix) = fix.filter(|_| !again) {
             // Deleting a token that somebody else may need is a choice, not a fix.
-            let lead = if token.hosts.is_empty() { "     to end it: " } else { "     fix: " };
+            let lead = if token.hosts.is_empty() { "     to delete it: " } else { "     fix: " };
             page.add_fix(lead, fix);
         }
     }
@@ -300,7 +302,7 @@ fn details(page: &mut Page, token: &Audited, now: Timestamp, is_verbose: bool) {
     if !facts.is_empty() {
         page.add(BELOW, &facts.join(", "));
     }
-    match token.rows.as_deref() {
+    match token.rows.as_deref().filter(|_| !is_short) {
         None => {}
         Some([]) => page.add(BELOW, "rows: none, so every record of every zone is allowed"),
         Some(rows) => {
@@ -321,6 +323,25 @@ fn details(page: &mut Page, token: &Audited, now: Timestamp, is_verbose: bool) {
         0 => {}
         1 => page.add(BELOW, "1 probe made"),
         tried => page.add(BELOW, &format!("{tried} probes made")),
+    }
+}
+
+/// The mark before a finding, as wide as [`BELOW`].
+fn mark(finding: &Finding) -> &'static str {
+    match finding.weight() {
+        Weight::TooPowerful => "  !! ",
+        Weight::Unclear => "  ?  ",
+        Weight::Notice => "  -  ",
+    }
+}
+
+/// A finding in words, with its time and how far that is from `now`.
+fn timed(finding: &Finding, now: Timestamp) -> String {
+    let text = finding_in_words(finding);
+    match finding.moment() {
+        Some(moment) if moment > now => format!("{text}, {}", ahead(moment, now)),
+        Some(moment) => format!("{text}, {}", ago(moment, now)),
+        None => text,
     }
 }
 
@@ -781,10 +802,22 @@ mod tests {
                 "\"mail\"  not used here  2028-01-14  3 days ago",
                 "     id: 6be0a87c-0d9a-4228-a3c5-ed5d33f4a807",
                 "  !! has no policies, so it may write every record of every zone",
-                "     to end it: homing token revoke --id 6be0a87c",
+                "     to delete it: homing token revoke --id 6be0a87c",
                 "1 token: 1 not used here",
             ],
         );
+    }
+
+    #[test]
+    fn of_a_broad_token_the_worst_right_is_shown_and_all_of_them_on_request() {
+        let lines = |is_verbose| table(&account(), now(), 100, false, is_verbose).join("\n");
+        let short = lines(false);
+        let worst = "  !! can create, change and delete tokens, so it can do everything";
+        let fix = "     fix: homing token issue dev2.a-rather-long-zone.example.com\n";
+        assert!(short.contains(&format!("{worst}; and 1 more (-v)\n{fix}")), "{short}");
+        assert!(!short.contains("has no policies"), "{short}");
+        let all = lines(true);
+        assert!(all.contains(&format!("{worst}\n  !! has no policies")), "{all}");
     }
 
     #[test]

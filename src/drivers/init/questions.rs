@@ -364,7 +364,7 @@ impl<'a> Questions<'a> {
             }
             match one_line(typed.as_bytes()) {
                 Ok(secret) => return Ok(SecretPlan::Write(secret)),
-                Err(flaw) => err(&format!("what was typed {flaw}")),
+                Err(flaw) => err(&format!("the input {flaw}")),
             }
         }
     }

@@ -1,10 +1,13 @@
-//! Lines of an audit with coloured parts, made harmless for a terminal.
+//! Lines for people with coloured parts, wrapped at words, made harmless for a terminal.
 //!
-//! No terminal codes get through except those of its own styles.
+//! No terminal codes get through except those of its own styles. A colour only repeats what the words
+//! say.
 
 use std::io::Write;
 
-use crate::os::log::Printable;
+use super::log::Printable;
+use super::say;
+use super::terminal::{self, breadth};
 
 /// The style of a part of a line, where there are colours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,6 +44,47 @@ impl Style {
 /// through, and no style goes on after the line. Text from a server should be cleaned first.
 pub fn out_styled(line: &str) {
     let _ = writeln!(std::io::stdout(), "{}", kept(line));
+}
+
+/// Writes `line` to standard output: on a terminal wrapped at words, and in `style` where colours are
+/// wanted; elsewhere as it is, for programs that read it.
+pub fn out_wrapped(line: &str, style: Option<Style>) {
+    if !terminal::is_shown() {
+        return say::out(line);
+    }
+    let style = style.filter(|_| terminal::colours());
+    for line in wrapped(&Printable(line).to_string(), terminal::width()) {
+        match style {
+            Some(style) => out_styled(&style.of(&line)),
+            None => say::out(&line),
+        }
+    }
+}
+
+/// `line` in lines of at most `width` columns, broken at blanks outside of backquotes; those that follow
+/// are indented by two more than the first.
+fn wrapped(line: &str, width: usize) -> Vec<String> {
+    let text = line.trim_start_matches(' ');
+    let indent = line.len() - text.len();
+    let mut is_command = false;
+    let is_end = |c: char| {
+        is_command ^= c == '`';
+        c == ' ' && !is_command
+    };
+    let mut lines = Vec::new();
+    let mut current = " ".repeat(indent);
+    let mut is_empty = true;
+    for word in text.split(is_end) {
+        if !is_empty && breadth(&current) + 1 + breadth(word) > width {
+            lines.push(std::mem::replace(&mut current, " ".repeat(indent + 2)));
+        } else if !is_empty {
+            current.push(' ');
+        }
+        current.push_str(word);
+        is_empty = false;
+    }
+    lines.push(current);
+    lines
 }
 
 /// `line` without codes other than those of our styles; a style that is open at its end is ended.
@@ -85,6 +129,21 @@ mod tests {
         );
         assert_eq!(kept("a\x1b"), r"a\u{1b}");
         assert_eq!(kept("a\rb\u{202e}"), r"a\rb\u{202e}");
+    }
+
+    #[test]
+    fn a_long_line_is_wrapped_at_words_and_a_command_stays_whole() {
+        let line = "  deferred, the provider is busy; run `homing --once` later";
+        let expect = [
+            "  deferred, the",
+            "    provider is",
+            "    busy; run",
+            "    `homing --once`",
+            "    later",
+        ];
+        assert_eq!(wrapped(line, 17), expect);
+        assert_eq!(wrapped("  IPv4  192.0.2.1", 80), ["  IPv4  192.0.2.1"]);
+        assert_eq!(wrapped("", 80), [""]);
     }
 
     #[test]
