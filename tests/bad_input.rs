@@ -367,7 +367,7 @@ fn every_problem_of_a_file_is_told_in_its_order_with_its_line() {
         .lines()
         .map(|line| line.strip_prefix(&begin).unwrap_or_else(|| panic!("{line}")))
         .map(|rest| rest.split_once(": ").unwrap())
-        .map(|(line, what)| (line.parse().unwrap(), what.split(':').next().unwrap()))
+        .map(|(line, what)| (line.parse().unwrap(), what.split([':', ' ']).next().unwrap()))
         .collect();
     let expect = [
         (2, "daemon.interval"),

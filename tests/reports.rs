@@ -192,8 +192,8 @@ fn the_history_tells_each_change_once_with_its_reason() {
     assert_eq!(
         rest,
         [
-            [host, "IPv4", "- -> 198.51.100.7", "sandbox", "it was never set"],
-            [host, "IPv6", "- -> 2001:db8::7", "sandbox", "it was never set"],
+            [host, "IPv4", "- -> 198.51.100.7", "sandbox", "first update"],
+            [host, "IPv6", "- -> 2001:db8::7", "sandbox", "first update"],
             [host, "IPv4", "198.51.100.7 -> 198.51.100.8", "sandbox", "the address changed"],
         ]
     );

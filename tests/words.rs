@@ -8,7 +8,7 @@ use crate::support::home;
 use crate::support::sources::{files, texts};
 
 /// What no text for people says, each with what it says instead.
-const RIDDLES: [(&str, &str); 37] = [
+const RIDDLES: [(&str, &str); 36] = [
     ("a person acts", "you fix it"),
     ("a person must", "you must"),
     ("are no address", "are not an address"),
@@ -20,7 +20,7 @@ const RIDDLES: [(&str, &str); 37] = [
     ("in place of", "instead of"),
     ("is no algorithm", "is not an algorithm"),
     ("is no client", "is not a client"),
-    ("is no host", "is not a host"),
+    ("is no host of", "has no host"),
     ("is no number", "is not a number"),
     ("is no server", "is not a server"),
     ("judges no", "does not check"),
@@ -28,7 +28,6 @@ const RIDDLES: [(&str, &str); 37] = [
     ("lapsed", "expired"),
     ("lapses", "expires"),
     ("left aside", "skipped"),
-    ("line of its own", "Internet connection"),
     ("means nothing", "has no effect"),
     ("mend", "fix"),
     ("mended", "fixed"),

@@ -176,7 +176,7 @@ impl Daemon {
                 }
                 Event::Signal(_) => return Err(Next::Stop),
                 Event::Kernel(changes) => {
-                    debug!(%changes, "the kernel told of a change");
+                    debug!(%changes, "the kernel reported a change");
                     self.waiting.note_event(settle, &self.engine.now());
                     had_event = true;
                 }
@@ -474,7 +474,7 @@ async fn kernel_changed(kernel: &mut Option<Watcher>) -> Changes {
         match watcher.changed().await {
             Ok(changes) => return changes,
             Err(error) => {
-                let fix = "nothing to do; the poll goes on";
+                let fix = "nothing to do; polling continues";
                 warn!(%error, fix, "the kernel's events cannot be read");
                 *kernel = None;
             }

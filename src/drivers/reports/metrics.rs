@@ -49,7 +49,7 @@ fn hosts(view: &View<'_>, out: &mut Metrics) {
     out.begin(
         name,
         "gauge",
-        "What the host stands for: 0 right, 75 deferred, 77 rejected, 78 left out.",
+        "The exit code for the host: 0 right, 75 deferred, 77 rejected, 78 left out.",
     );
     for host in &view.hosts {
         out.sample(name, &labels(host), host.standing.code());
@@ -72,7 +72,7 @@ fn hosts(view: &View<'_>, out: &mut Metrics) {
         }
     }
     let name = "homing_host_hold_until_timestamp_seconds";
-    out.begin(name, "gauge", "When the wait of the host ends; +Inf until a person acts.");
+    out.begin(name, "gauge", "When the wait of the host ends; +Inf until you fix it.");
     for host in &view.hosts {
         for (family, hold) in host.entry.iter().flat_map(|entry| entry.holds(view.as_of)) {
             let [one, two] = labels(host);
