@@ -278,7 +278,7 @@ fn what_is_no_host_name_is_told() {
         (&format!("{}.example.com", "a".repeat(64)), "longer than 63 characters"),
         (&"abcdefg.".repeat(40), "longer than 253 characters"),
     ] {
-        refused_hosts(&host(name, ""), &["config.toml:", ": host[1].name: ", words]);
+        refused_hosts(&host(name, ""), &["config.toml:", ": host[1].name", words]);
     }
 }
 
@@ -1285,11 +1285,11 @@ fn check_hints_at_what_is_hardly_a_secret_and_refuses_nothing() {
     };
     let home = Home::new(&config("http://127.0.0.1:9"));
     for (secret, hint) in [
-        ("\"s3cret-of-dev1\"", "hint: what is in "),
+        ("\"s3cret-of-dev1\"", "hint: the content of "),
         ("Token s3cret", "begins with a word that is not part of it"),
         ("YOUR_TOKEN", "looks like a placeholder from an example"),
         ("6be0a87c-0d9a-4228-a3c5-ed5d33f4a807", "looks like a token's id"),
-        ("s3cret+of", "holds a character that no token of this provider has"),
+        ("s3cret+of", "contains a character that no token of this provider has"),
         ("s3cret-of-dev1", ""),
     ] {
         home.secret("token", secret);

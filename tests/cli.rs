@@ -70,7 +70,10 @@ fn a_wrong_line_is_one_line_on_standard_error() {
         ("token audit a_b", "`a_b` is not a host name: '_' is not allowed"),
         ("token rotate a.b --max-age 0s", "--max-age: `0s` is no time at all"),
         ("token revoke --id=../x", "--id: this is not a token's id"),
-        ("import inadin x", "`inadin` is no client that can be imported; did you mean `inadyn`?"),
+        (
+            "import inadin x",
+            "`inadin` is not a client that can be imported; did you mean `inadyn`?",
+        ),
         ("import inadyn", "`homing import` needs the FILE that holds that client's configuration"),
     ] {
         let output = ends_with(homing(line), Exit::Usage);

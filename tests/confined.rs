@@ -233,7 +233,7 @@ fn a_reload_that_needs_another_directory_keeps_the_old_configuration() {
     let hook = format!("{old}on-change = [\"/bin/true\"]\n");
     for (config, lacking) in [
         (port, "lacking=\"connects to TCP port 1\""),
-        (source, "lacking=\"the source file runs a command"),
+        (source, "lacking=\"the command of the source file"),
         (hook, "lacking=\"the on-change program of dev1.dyn.example.com"),
         (format!("{old}\n{}", hosts_file("")), "lacking=\"writes "),
     ] {

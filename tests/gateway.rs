@@ -259,7 +259,7 @@ fn what_a_gateway_tells_is_judged_like_any_address() {
     ));
     home.secret("token", "s3cret");
     let ran = home.run(&["address"]);
-    let why = "source router tells 100.64.0.9, which is ";
+    let why = "source router returned 100.64.0.9, which is ";
     assert!(ran.out.contains(why) && ran.out.contains("not published"), "{ran:?}");
 }
 

@@ -236,7 +236,10 @@ fn a_token_that_is_missing_is_issued_or_the_command_is_named() {
     let option = ["--management-token-file", "management"];
     let ran = place.init(&[&["a.example.com", "--provider", "desec"], &option[..]].concat());
     assert_eq!(ran.code, 78, "{ran:#?}");
-    assert!(ran.err.contains("--management-token-file: management holds a line break"), "{ran:#?}");
+    assert!(
+        ran.err.contains("--management-token-file: management contains a line break"),
+        "{ran:#?}"
+    );
     assert!(ran.out.contains("homing token issue a.example.com"), "{ran:#?}");
     assert_eq!(place.names(), ["config.toml"]);
 }

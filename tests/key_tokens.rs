@@ -207,7 +207,7 @@ fn a_key_that_may_do_more_is_too_powerful() {
         let ran = audit(&server, &home, 77);
         let told = unwrapped(&ran.out);
         for finding in all {
-            let is_told = told.contains(&format!("!! {finding} (tried)"));
+            let is_told = told.contains(&format!("!! {finding} (tested)"));
             assert_eq!(is_told, beyond.contains(&finding), "{kind:?} {finding} {block}\n{told}");
         }
         assert!(told.contains(&format!("what `homing token issue {DEV1}` prints")), "{told}");
@@ -221,7 +221,7 @@ fn a_key_that_may_do_more_is_too_powerful() {
     let home = home_with_key(&server, SECRET);
     let told = unwrapped(&audit(&server, &home, 77).out);
     for finding in all {
-        assert!(told.contains(&format!("!! {finding} (tried)")), "{finding} {told}");
+        assert!(told.contains(&format!("!! {finding} (tested)")), "{finding} {told}");
     }
     assert!(told.contains("PowerDNS binds no key to names: give the host a zone of its own"));
 }
@@ -249,7 +249,7 @@ fn a_key_that_writes_its_hosts_own_zone_is_narrow_to_it_where_nothing_is_narrowe
         own",
     ];
     run(Kind::PowerDns, 0, &powerdns);
-    run(Kind::Bind, 77, &["TOO POWERFUL", "may write TXT of dyn.example.com itself (tried)"]);
+    run(Kind::Bind, 77, &["TOO POWERFUL", "may write TXT of dyn.example.com itself (tested)"]);
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn another_host_of_the_configuration_is_tried_by_its_name() {
         "{}\n[[host]]\nname = \"dev2.dyn.example.com\"\nprovider = \"own\"\nkey-file = \"dev2.key\"\n",
         config(&server)
     ));
-    expect(&audit(&server, &home, 77), 77, &["may write A of dev2.dyn.example.com (tried)"]);
+    expect(&audit(&server, &home, 77), 77, &["may write A of dev2.dyn.example.com (tested)"]);
 }
 
 #[test]
@@ -391,7 +391,7 @@ fn a_secret_of_its_own_file_is_made_for_the_key_that_is_named() {
     server.adopt(&ran.out);
     expect(&audit(&server, &home, 0), 0, &["1 narrow"]);
     expect(&home.once(), 0, &["updated"]);
-    expect(&home.run(&["token", "rotate", DEV1]), 64, &["write key-file in place of"]);
+    expect(&home.run(&["token", "rotate", DEV1]), 64, &["write key-file instead of"]);
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn a_command_that_is_left_out_is_refused_by_name() {
 fn an_option_that_is_left_out_is_refused_by_name() {
     let Ran { code, err, .. } = homing("check --management-token-file x");
     assert_eq!(code, 64, "{err}");
-    assert!(err.contains("leaves out `--management-token-file`; the full build"), "{err}");
+    assert!(err.contains("does not include `--management-token-file`; the full build"), "{err}");
 }
 
 #[test]

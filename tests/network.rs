@@ -221,7 +221,9 @@ fn what_prefix_and_suffix_make_is_judged_like_any_address() {
         ip("addr add 2001:4860::1/64 dev wan nodad");
         let source = neighbour("suffix = \"0:db8::5\"\nprefix-length = 16");
         let (sandbox, _home, daemon) = daemon(&source.replace("allow-private = true\n", ""));
-        daemon.wait_for("tells 2001:db8::5, which is reserved for documentation and not published");
+        daemon.wait_for(
+            "returned 2001:db8::5, which is reserved for documentation and not published",
+        );
         expect_updates(&sandbox, &daemon, 0);
     });
 }
@@ -432,7 +434,7 @@ fn a_machine_behind_a_translation_has_no_ipv4_of_its_own() {
         expect_updates(&sandbox, &daemon, 1);
         assert_eq!((a(&sandbox), home.run(&["status"]).code), (vec![], 0));
         let shown = home.run(&["check"]).out;
-        assert!(shown.contains("no IPv4 (no IPv4 of its own (CLAT, DS-Lite))"), "{shown}");
+        assert!(shown.contains("no IPv4: no IPv4 of its own (CLAT, DS-Lite)"), "{shown}");
     });
 }
 

@@ -151,7 +151,7 @@ fn check_opens_what_a_run_will_open() {
     );
     check(&home, 78, "garbage.pem holds a certificate that is none");
     home.write("garbage.pem", "-----BEGIN CERTIFICATE-----\n%%%\n", 0o644);
-    check(&home, 78, "garbage.pem is no PEM file");
+    check(&home, 78, "garbage.pem is not a PEM file");
     let web = "[source.here]\nweb = \"https://localhost:9/\"\nca-file = \"none.pem\"\n";
     let config = HOSTS_FILE.replace("MORE", "");
     let config = config.split_once("\n\n").unwrap().1.to_owned();

@@ -197,7 +197,7 @@ fn a_private_address_is_not_published() {
     ));
     home.secret("token", "s3cret");
     let ran = home.run(&["address"]);
-    assert!(ran.out.contains("tells 10.0.0.1, which is private and not published"), "{ran:?}");
+    assert!(ran.out.contains("returned 10.0.0.1, which is private and not published"), "{ran:?}");
 }
 
 #[test]

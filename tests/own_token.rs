@@ -466,7 +466,7 @@ fn a_token_that_is_issued_serves_a_strict_host_at_once() {
     assert_eq!(issued.code, 0, "{issued:?}");
     once(&home, 0);
     assert_eq!(sandbox.records(HOST, "A"), ["198.51.100.7"]);
-    assert!(home.run(&["status"]).out.contains("token: narrow (proven"));
+    assert!(home.run(&["status"]).out.contains("token: narrow (checked by"));
 }
 
 #[test]

@@ -459,7 +459,7 @@ async fn a_value_that_is_answered_with_200_and_not_taken_is_deferred_and_at_last
         assert_eq!((fault(&seen[0]), fault(&seen[1])), (Fault::NotShown, Fault::NotShown));
         let (kind, detail) = rejection(&seen[2]);
         assert_eq!(kind, Rejection::Request);
-        assert!(detail.starts_with("3 times running A of dev1.example.com shows"), "{detail}");
+        assert!(detail.starts_with("3 times in a row: A of dev1.example.com shows"), "{detail}");
         assert!(detail.contains(said), "{detail}");
     }
     // The second record of a session is asked about in JavaScript, which says 200.
@@ -718,7 +718,7 @@ async fn a_host_of_another_domain_is_not_created() {
     let token = Secret::new(&scene.token);
     let trouble =
         server.missing(&token, &[duty("dev1.example.net", true, true)]).await.unwrap_err();
-    let expect = "the token is for the domain example.com, in which dev1.example.net is not";
+    let expect = "the token is for the domain example.com, which does not contain dev1.example.net";
     assert_eq!(trouble.to_string(), expect);
     let apex = [duty("example.com", true, false)];
     let owner = login(OWNER);

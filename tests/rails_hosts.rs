@@ -244,7 +244,7 @@ fn a_value_that_is_not_shown_is_deferred_and_three_times_running_rejected() {
         scene.rails.answer_next("GET", "/token/", Scripted::dropped());
         ends(&scene.run("--once --retry-rejected"), 75, &[]);
         ends(&scene.run("--once --retry-rejected"), 75, &["does not show"]);
-        ends(&scene.run("--once --retry-rejected"), 77, &["3 times running", "192.0.2.1"]);
+        ends(&scene.run("--once --retry-rejected"), 77, &["3 times in a row", "192.0.2.1"]);
         assert!(scene.home.read("state/state.json").contains("\"not-shown\": 3"));
         let asked = scene.rails.asked().len();
         ends(&scene.run("--once"), 77, &[]);

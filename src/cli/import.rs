@@ -70,7 +70,7 @@ mod tests {
         );
         fails(
             "import ddclinet x",
-            "`ddclinet` is no client that can be imported; did you mean `ddclient`? there are: ddclient, inadyn, ddns-scripts",
+            "`ddclinet` is not a client that can be imported; did you mean `ddclient`? there are: ddclient, inadyn, ddns-scripts",
         );
         fails("import inadyn a b", "`homing import` does not take `b`; see `homing import --help`");
     }

@@ -1055,9 +1055,9 @@ fn reports_are_read_and_their_mistakes_are_told() {
     check_one(&report("on-problm = [\"x\"]"), "of [report]; did you mean on-problem?");
     check_one(&report("on-error = [\"x\"]"), "of [report]; write on-problem");
     check_one(&report("on-problem = \"x\""), "must be a list, not text");
-    check_one(&report("on-problem = [\"\"]"), "names no program");
+    check_one(&report("on-problem = [\"\"]"), "is empty; name a program");
     check_one(&report("on-problem = [\"x\"]\nproblem-after = \"soon\""), "is not a duration");
-    check_one(&format!("{GOOD}on-problem = [\"x\"]\n"), "it belongs into [report]");
+    check_one(&format!("{GOOD}on-problem = [\"x\"]\n"), "it belongs in [report]");
 }
 
 #[test]

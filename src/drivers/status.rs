@@ -458,7 +458,10 @@ fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Time
             HoldKind::Rejected(_) => Style::Bad,
             HoldKind::Backoff(_) | HoldKind::Throttled => Style::Doubtful,
         };
-        out_wrapped(&format!("  {of}{}", show::hold(hold)), Some(style));
+        let left = hold.until.filter(|until| *until > now);
+        let left =
+            left.map(|until| format!(" ({})", show::relative(until, now))).unwrap_or_default();
+        out_wrapped(&format!("  {of}{}{left}", show::hold(hold)), Some(style));
         out_wrapped(&format!("  fix: {}", hold.remedy(&host.host.key.host)), None);
     }
     if let Some(since) = entry.queued_since.filter(|_| entry.holds(now).next().is_none()) {

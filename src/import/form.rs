@@ -486,17 +486,17 @@ mod tests {
         is_left_out(
             Client::Ddclient,
             "protocol=gandi zone=d.example password=hunter2 h.d.example",
-            "does not serve",
+            "does not work",
         );
         is_left_out(
             Client::Ddclient,
             "server=ddnss.de login=me password=hunter2 h.d.example",
-            "does not serve",
+            "does not work",
         );
         is_left_out(
             Client::Ddclient,
             "protocol=dnsexit login=me password=hunter2 h.d.example",
-            "does not serve",
+            "does not work",
         );
         is_left_out(
             Client::Ddclient,
@@ -512,7 +512,7 @@ mod tests {
         is_left_out(
             Client::Inadyn,
             "provider sitelutions.com { username = me\npassword = hunter2\nhostname = h.d.example }",
-            "does not serve",
+            "does not work",
         );
     }
 

@@ -155,7 +155,7 @@ impl NameServer {
         let from = match self.kind {
             Kind::Bind => "BIND, in named.conf:\n",
             Kind::Knot => "Knot DNS, in knot.conf:\n",
-            Kind::PowerDns => "may write every record of the zone:\n",
+            Kind::PowerDns => "cannot be limited to names or types):\n",
         };
         let (_, rest) = printed.split_once(from).expect("it speaks of every kind of server");
         let is_of_block = |line: &&str| line.is_empty() || line.starts_with("    ");
