@@ -949,7 +949,7 @@ fn what_cannot_be_carried_over_is_told() {
         ddns.own: the option proxy is not carried over\n\
         ddns.web: the address comes from Homing's own choice: the default ip_url could be forged\n\
         ddns.insecure: force_interval 0 is not carried over: Homing does not end after an update\n\
-        ddns.insecure: cacert IGNORE is not carried over: Homing does not send a password to a server that it cannot tell\n\
+        ddns.insecure: cacert IGNORE is not carried over: Homing does not send a password to a server that it cannot verify\n\
         ddns.twice is left out: g.example.com at ovh is there already\n\
         ddns.from_script: ip_script runs as the user homing now, in a jail; name whatever else it needs in jail_mount of the `config homing`\n\
         ddns.down: the host down is switched off: the device of its ip_network wanc is not known now; write a `config source` wanc with its device as interface, and write enabled 1 in the host\n\

@@ -199,7 +199,7 @@ function service(s,    i, text, provider, host, v6, username, password, h, zone,
 	else if (text == "" || text == "custom")
 		provider = own_provider(s)
 	else
-		remark(s, "is not carried over: Homing does not speak to the service " safe(text) "; `homing providers " safe(text) "` may tell why")
+		remark(s, "is not carried over: Homing does not speak to the service " safe(text) "; `homing providers " safe(text) "` may show why")
 	if (provider == "")
 		return
 	if (provider in left_out) {
@@ -594,7 +594,7 @@ function authority(s, h,    text) {
 	if (text == "" || text == "/etc/ssl/certs" || text == "/etc/ssl/certs/ca-certificates.crt")
 		return
 	if (text == "IGNORE") {
-		remark(s, "cacert IGNORE is not carried over: Homing does not send a password to a server that it cannot tell")
+		remark(s, "cacert IGNORE is not carried over: Homing does not send a password to a server that it cannot verify")
 		return
 	}
 	if (!(by[h] in trusted)) {
