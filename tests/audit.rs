@@ -814,7 +814,7 @@ fn notices_are_told_and_change_nothing() {
                 token.last_used = Some(ago(DAY));
                 token.max_age = Some(DAY * 19);
             },
-            "75 expired",
+            "75 lapsed",
             Some("homing token rotate dev1.dyn.example.com"),
         ),
         ("no use", |token| token.created -= DAY * 2, "0 never-used", None),
@@ -862,7 +862,7 @@ fn notices_are_told_and_change_nothing() {
 fn a_token_lapses_by_the_servers_clock() {
     let scene = Scene::new(|token| token.max_unused_period = Some(DAY * 30));
     scene.sandbox.advance(DAY * 31);
-    assert_eq!(scene.audit(Way::Management).told(), "75 expired");
+    assert_eq!(scene.audit(Way::Management).told(), "75 lapsed");
     assert_eq!(scene.audit(Way::Blind).told(), "75 inconclusive");
 }
 

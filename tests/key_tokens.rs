@@ -74,7 +74,7 @@ fn seen(server: &NameServer) -> String {
 #[track_caller]
 fn audit(server: &NameServer, home: &Home, code: i32) -> Ran {
     let (before, key) = (seen(server), home.read("dev1.key"));
-    let ran = home.run(&["token", "audit", DEV1]);
+    let ran = home.run(&["token", "audit", "-v", DEV1]);
     assert_eq!(ran.code, code, "{:?} {ran:#?}", server.kind);
     assert_eq!(seen(server), before, "{:?}", server.kind);
     assert_eq!(home.read("dev1.key"), key);
@@ -240,7 +240,7 @@ fn a_key_that_writes_its_hosts_own_zone_is_narrow_to_it_where_nothing_is_narrowe
         }
         let home = home_with_key(&server, SECRET);
         home.configure(&config(&server).replace(DEV1, ZONE));
-        let ran = home.run(&["token", "audit", ZONE]);
+        let ran = home.run(&["token", "audit", "-v", ZONE]);
         expect(&ran, code, words);
     };
     let powerdns = [

@@ -123,7 +123,7 @@ fn touch(home: &Home, number: u64) {
 fn judged(home: &Home) -> String {
     let daemon = home.daemon_with(&["-vv"]);
     wait_until("verdict", || home.read("state/state.json").contains("verdict"), || daemon.log());
-    daemon.wait_for("oken is ");
+    daemon.wait_for(": the token");
     daemon.signal(home::Signal::TERM);
     let log = daemon.log();
     assert_eq!(daemon.end().0, 0);
@@ -352,7 +352,7 @@ fn a_status_shows_the_last_use_and_when_the_token_lapses() {
     make_older(&home, DAY);
     let status = home.run(&["status"]);
     let words = "token: never expires; last used 1day";
-    assert!(status.out.contains(words) && status.out.contains("; lapses in 2"), "{status:?}");
+    assert!(status.out.contains(words) && status.out.contains("; expires in 2"), "{status:?}");
     let json = home.run(&["status", "--json"]);
     assert!(json.out.contains("\"last-used\":\"20"), "{json:?}");
     assert!(json.out.contains("\"idle-end\":\"20"), "{json:?}");

@@ -185,7 +185,7 @@ fn the_one_record_of_somebody_else_is_changed_unless_that_is_not_wanted() {
         scene.write("token-file", "take-over = false\ntoken-file");
         if name == "route53" {
             // The list may be refused there, and what is set is set whatever there was.
-            scene.once(78, "take-over: cannot be false");
+            scene.once(78, "take-over cannot be false");
         } else {
             scene.once(77, "192.0.2.80");
         }

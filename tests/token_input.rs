@@ -542,7 +542,7 @@ fn a_provider_without_tokens_is_told() {
         .replace("[source.here]", &format!("{provider}[source.here]"));
     scene.home.configure(&format!("{config}{other}"));
     for action in ["issue", "rotate", "revoke", "audit"] {
-        let words = ["for which Homing cannot make tokens", "`homing providers old` tells"];
+        let words = ["for which Homing cannot make tokens", "`homing providers old` shows"];
         let command = [action, "dev2.example.org"];
         let (_, sent) = scene.check(&command, Given::File("management"), 64, &words);
         assert_eq!(sent, [""; 0]);

@@ -41,7 +41,7 @@ pub fn run(setup: &Setup, host: Option<&str>, json: bool) -> Exit {
                 || "`homing status` lists the hosts".to_owned(),
                 |meant| format!("did you mean {meant}?"),
             );
-            err(&format!("{host} is no host of the configuration; {fix}"));
+            err(&format!("the configuration has no host {host}; {fix}"));
             return Exit::Usage;
         }
     }
