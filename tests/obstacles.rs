@@ -158,9 +158,9 @@ fn check_opens_what_a_run_will_open() {
     check(&Home::new(&format!("{web}{config}")), 78, "none.pem cannot be opened");
 
     let hook = |program: &str| Home::new(&in_file(&format!("on-change = [\"{program}\"]\n")));
-    let not_there = "a.example: on-change: /nonexistent/notify is not there";
+    let not_there = "a.example: on-change: /nonexistent/notify does not exist";
     check(&hook("/nonexistent/notify"), 78, not_there);
-    check(&hook("homing-no-such-program"), 78, "homing-no-such-program is not there");
+    check(&hook("homing-no-such-program"), 78, "homing-no-such-program does not exist");
     check(&hook("true"), 0, "the configuration is right");
     let home = Home::new("");
     home.write("notify", "#!/bin/sh\n", 0o644);

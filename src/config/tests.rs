@@ -1095,7 +1095,7 @@ fn the_files_about_the_hosts_are_two() {
     assert_eq!(reports.metrics_file, Some("/etc/homing/m".into()));
     assert_eq!(reports.status_page, Some("/s".into()));
     let same = format!("[report]\nmetrics-file = \"m\"\nstatus-page = \"m\"\n{GOOD}");
-    check_one(&same, "report.status-page: is the same file as metrics-file");
+    check_one(&same, "report.status-page is the same file as metrics-file");
     check_one(&format!("[report]\nprometheus = \"m\"\n{GOOD}"), "write metrics-file");
 }
 
