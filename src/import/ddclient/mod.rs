@@ -476,7 +476,7 @@ impl Definition {
                 host.credential = Credential::KeyFile(path.trim_end_matches(',').to_owned());
             }
             None => {
-                host.leave_out("the key file of its name server has no whole path; write key-file")
+                host.leave_out("the key file of its name server has no whole path; write key-file");
             }
         }
     }
