@@ -123,7 +123,7 @@ fn touch(home: &Home, number: u64) {
 fn judged(home: &Home) -> String {
     let daemon = home.daemon_with(&["-vv"]);
     wait_until("verdict", || home.read("state/state.json").contains("verdict"), || daemon.log());
-    daemon.wait_for(": the token");
+    daemon.wait_for(" the token");
     daemon.signal(home::Signal::TERM);
     let log = daemon.log();
     assert_eq!(daemon.end().0, 0);

@@ -293,7 +293,7 @@ fn what_the_token_may_not_change_is_told_and_the_rest_is_changed() {
         assert_eq!(scene.values(), [[V4], ["2001:db8::1"]]);
         // Nobody wrote down what it may do.
         ends(&scene.run("token audit"), 75, &["inconclusive", "no receipt"]);
-        let told = ["no receipt", "not known here", "token.old"];
+        let told = ["no receipt", "unknown time", "token.old"];
         ends(&scene.token("issue --all"), 0, &told);
         assert_eq!(scene.home.read("token.old").trim(), secret);
         ends(&scene.run("--once"), 0, &[]);
@@ -310,7 +310,7 @@ fn missing_records_are_created_by_a_user_who_may_and_told_otherwise() {
         assert_eq!(scene.secret(), "");
         scene.rails.with_world(|world| world.users[0].role = Role::Owner);
         let ran = scene.token("issue --all");
-        ends(&ran, 0, &["going on", "AAAA record of dev1.example.com: 2001:db8::1", "done"]);
+        ends(&ran, 0, &["continuing with", "AAAA record of dev1.example.com: 2001:db8::1", "done"]);
         assert_eq!(scene.values(), [["192.0.2.1"], ["2001:db8::1"]]);
         assert_eq!(scene.count("POST /auth_token.xml"), 1, "the first token is not thrown away");
         scene.assert_narrow(&BOTH);

@@ -259,7 +259,7 @@ fn sixty_hosts_with_a_change_each_go_out_at_once_and_a_pace_by_hand_is_the_zones
     assert_eq!(sandbox.requests().len(), 60);
     let (sandbox, home) = good("batch = 1\npace = \"2/5m\"", 3);
     (0..3).for_each(|n| see(&home, n, n));
-    expect(&home.once(), 75, "waiting for the rate limit");
+    expect(&home.once(), 75, "because of the provider's rate limit");
     assert_eq!(sandbox.requests().len(), 2);
 }
 
@@ -274,8 +274,8 @@ fn what_is_held_back_by_its_pace_is_not_rejected_any_more() {
     see(&home, 0, 0);
     expect(&home.once(), 77, "the credential is refused");
     expect(&home.run(&["status"]), 77, "the credential is refused");
-    expect(&home.run(&["--once", "--retry-rejected"]), 75, "waiting for the rate limit");
-    expect(&home.run(&["status"]), 75, "waiting for the rate limit");
+    expect(&home.run(&["--once", "--retry-rejected"]), 75, "because of the provider's rate limit");
+    expect(&home.run(&["status"]), 75, " for the rate limit");
     assert_eq!(sandbox.requests().len(), 1);
 }
 
