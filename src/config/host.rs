@@ -730,7 +730,7 @@ pub(super) fn inline(
     if let Some(mode) = exposed {
         let chmod = chmod(file, mode);
         let what = format!(
-            "may not stand in a configuration that others can read; run `{chmod}`, or move it into a file and write {instead}"
+            "is a secret in a file that others can read; run `{chmod}`, or move it into its own file and write {instead}"
         );
         notes.add(setting.at, &setting.name, what);
     }

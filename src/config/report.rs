@@ -146,7 +146,7 @@ fn ping(
     let place = inline.or(in_file.map(SecretPlace::File));
     if section.get("ping").or(section.get("ping-file")).is_none() {
         for setting in ["ping-interval", "ping-service"].iter().filter_map(|key| section.get(key)) {
-            let what = "means nothing without ping-file; write that as well, or remove this line";
+            let what = "has no effect without ping-file; add that, or remove this line";
             notes.warn(setting.at, &setting.name, what);
         }
     }

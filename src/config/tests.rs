@@ -1084,7 +1084,7 @@ fn a_ping_has_a_url_that_nobody_else_can_read() {
     check_one(&unknown, "write one of: cronitor, healthchecks, uptime-kuma, url");
     check_one(&report("ping-file = \"p\"\nping-interval = \"1s\""), "the shortest is 10s");
     let alone = config(&report("ping-service = \"cronitor\""));
-    assert!(alone.warnings[0].contains("means nothing without ping-file"), "{alone:?}");
+    assert!(alone.warnings[0].contains("has no effect without ping-file"), "{alone:?}");
 }
 
 #[test]
