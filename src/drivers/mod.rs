@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use crate::cli::{Command, Common, Parsed};
+use crate::cli::{Command, Common, Parsed, TokenCommand};
 use crate::config::{self, Config};
 use crate::core::exit::Exit;
 use crate::core::round::{Report, Round};
@@ -119,16 +119,28 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     match command {
         Command::Daemon => awaited(pin!(daemon::run(setup))),
         Command::Once(options) => awaited(pin!(once::run(setup, options))),
-        Command::Check => awaited(pin!(check::run(setup))),
+        Command::Check => run_check(setup),
         Command::Address => awaited(pin!(address::run(setup))),
         Command::History { host, json } => history::run(&setup, host.as_deref(), json),
         Command::Status { json, hosts } => status::run(&setup, json, &hosts),
         Command::Init(_) | Command::Providers(_) | Command::Import(_) => Exit::Right,
-        Command::Token(command) => {
-            let verbosity = setup.common.verbosity;
-            awaited(pin!(async move { token::run(&setup.config, &command, verbosity).await }))
-        }
+        Command::Token(command) => run_token(&setup.config, &command, setup.common.verbosity),
     }
+}
+
+/// Runs a token command. It is awaited here alone: each place that makes its future would have the
+/// code of all these commands once more.
+#[cfg_attr(
+    not(feature = "tokens"),
+    expect(clippy::trivially_copy_pass_by_ref, reason = "without tokens there is no such command")
+)]
+fn run_token(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit {
+    awaited(pin!(token::run(config, command, verbosity)))
+}
+
+/// Runs `homing check`; awaited here alone for the same reason.
+fn run_check(setup: Setup) -> Exit {
+    awaited(pin!(check::run(setup)))
 }
 
 /// Starts the log. A configured `syslog` is for the daemon alone: commands print their warnings.

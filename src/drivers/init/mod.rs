@@ -9,11 +9,10 @@ mod questions;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 
 use self::files::Found;
 use self::questions::{Answers, Ask, Questions, SecretPlan};
-use super::{Setup, awaited, check, err, out, start_log};
+use super::{Setup, err, out, run_check, run_token, start_log};
 use crate::cli::table::{DEFAULT_CONFIG, PROGRAM};
 use crate::cli::{self, Command, Common, InitCommand, Parsed};
 use crate::config;
@@ -23,7 +22,6 @@ use crate::core::exit::Exit;
 use crate::core::provider::Provider;
 use crate::core::text::toml_string;
 use crate::os::terminal;
-use crate::token;
 
 /// Why nothing was written.
 struct Stop {
@@ -146,8 +144,7 @@ fn finished(command: &InitCommand, common: Common, secret: &SecretPlan) -> Exit 
         let parsed = now.then(|| cli::parse(words, |_| None));
         let mut is_issued = false;
         if let Some(Ok(Parsed::Run(Command::Token(token), _))) = parsed {
-            let config = &setup.config;
-            issued = awaited(pin!(async move { token::run(config, &token, verbosity).await }));
+            issued = run_token(&setup.config, &token, verbosity);
             is_issued = issued == Exit::Right;
         }
         if !is_issued {
@@ -155,7 +152,7 @@ fn finished(command: &InitCommand, common: Common, secret: &SecretPlan) -> Exit 
             next.push(("make the token", in_words(&command, &config)));
         }
     }
-    let checked = awaited(pin!(check::run(setup)));
+    let checked = run_check(setup);
     next.extend(files::next(&config));
     let width = next.iter().map(|(what, _)| what.len()).max().unwrap_or_default();
     out("next:");
