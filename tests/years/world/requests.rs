@@ -246,7 +246,10 @@ impl World {
         if is_current && outcomes.iter().any(|outcome| outcome.credential_refusal().is_some()) {
             self.journal.heard_refusal(secret);
         }
-        let greeted = matches!(answer, Answer::Token(Some((_, Ok(_)))));
+        let greeted = matches!(
+            answer,
+            Answer::Token(Some((_, Ok(_)))) | Answer::Zone(_, Some(Outcome::Unchanged))
+        );
         if greeted || outcomes.iter().any(|it| matches!(it, Outcome::Updated | Outcome::Unchanged))
         {
             self.journal.heard_success(secret);
