@@ -10,9 +10,10 @@ pub mod log;
 pub mod program;
 pub(crate) mod reason;
 pub(crate) mod say;
-#[cfg(feature = "tokens")]
+#[cfg_attr(not(feature = "tokens"), path = "../left_out/styled.rs")]
 pub(crate) mod styled;
 pub mod supervisor;
+#[cfg(feature = "tokens")]
 pub(crate) mod terminal;
 pub(crate) mod user;
 pub mod waiting;
