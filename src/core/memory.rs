@@ -295,13 +295,13 @@ pub enum HoldKind {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Word {
-    /// See [`Outcome::Updated`](super::outcome::Outcome::Updated).
+    /// See [`Outcome::Updated`].
     Updated,
-    /// See [`Outcome::Unchanged`](super::outcome::Outcome::Unchanged).
+    /// See [`Outcome::Unchanged`].
     Unchanged,
-    /// See [`Outcome::Deferred`](super::outcome::Outcome::Deferred).
+    /// See [`Outcome::Deferred`].
     Deferred,
-    /// See [`Outcome::Rejected`](super::outcome::Outcome::Rejected).
+    /// See [`Outcome::Rejected`].
     Rejected,
 }
 
