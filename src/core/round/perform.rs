@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::errand::{Out, Sending, Subject, Task};
+use super::report::HostReport;
 use super::short::Short;
 use super::{Case, Now, Round, Shell, Stage};
 use crate::core::address::{Addresses, PerFamily};
@@ -525,15 +526,15 @@ impl Round {
         self.waiting.remove(place)
     }
 
-    /// The indexes of the company's hosts that were not asked about since the last look.
-    fn places(&self, company: &Company<'_>) -> Vec<usize> {
+    /// The indexes of the company's hosts that are not being asked about, and whose report fits.
+    fn places(&self, company: &Company<'_>, fits: fn(&HostReport) -> bool) -> Vec<usize> {
         let Company { subject, identity, own } = company;
         let is_one = |&place: &usize| {
             let case = &self.cases[place];
             case.access.identity == *identity
                 && case.stage == Stage::Rest
                 && !own.contains(&place)
-                && self.report.hosts[case.at].answers.is_empty()
+                && fits(&self.report.hosts[case.at])
                 && case.subject.place == subject.place
         };
         (0..self.cases.len()).filter(is_one).collect()
@@ -543,7 +544,8 @@ impl Round {
     /// enough refusals lock an account. Hosts whose request waits are parked when their turn comes.
     fn park(&mut self, company: &Company<'_>, refusal: &Refusal, now: &Now, spread: f64) {
         let outcome = Outcome::Rejected(refusal.clone());
-        for place in self.places(company) {
+        // One whose update failed before for another reason would try the credential again.
+        for place in self.places(company, |report| !report.has_succeeded()) {
             let case = &mut self.cases[place];
             let is_parked = case.step.hold.as_ref().is_some_and(|hold| match hold.kind {
                 HoldKind::Rejected(rejection) => !rejection.may_be_fixed_there(),
@@ -567,7 +569,7 @@ impl Round {
     /// Ends the waits of the company's hosts for faults that an answer shows to be over, and lets
     /// them be asked about as soon as the others are answered.
     fn end_waits(&mut self, company: &Company<'_>, now: &Now) {
-        for place in self.places(company) {
+        for place in self.places(company, |report| report.answers.is_empty()) {
             let key = &self.cases[place].subject.host.key;
             let entry = self.memory.hosts.get_mut(key);
             if entry.is_some_and(|entry| fixed_for_a_neighbour(entry, now.wall)) {

@@ -394,7 +394,7 @@ mod at_desec {
     use super::super::*;
     use super::Disk;
     use crate::core::memory::Destination;
-    use crate::core::outcome::Rejection;
+    use crate::core::outcome::{Fault, Rejection};
     use crate::core::plan::Host;
     use crate::core::protocol::manners::Protocol;
     use crate::core::protocol::{Credential, Verdict};
@@ -507,5 +507,21 @@ mod at_desec {
             matches!(host.holds[..], [(None, Hold { kind: HoldKind::Rejected(_), .. })])
         };
         assert_eq!(round.report.hosts.iter().map(parked).collect::<Vec<_>>(), [true, false, true]);
+    }
+
+    #[test]
+    fn a_credential_that_is_refused_is_not_tried_for_a_host_that_was_deferred_before() {
+        let mut round = Round::new(Memory::default(), true);
+        let hosts = [
+            (subject("a.one.example", "one.example"), 1),
+            (subject("c.two.example", "two.example"), 1),
+        ];
+        let seen = here("2001:db8::1");
+        let of_a = look(&mut round, &hosts, &seen, &after(0));
+        let of_c = hear(&mut round, &of_a[0], Outcome::deferred(Fault::Server, "500"), &after(1));
+        assert_eq!((of_a.len(), of_c.len()), (1, 1));
+        let refused = Outcome::rejected(Rejection::Credential, "badauth");
+        assert!(hear(&mut round, &of_c[0], refused, &after(2)).is_empty());
+        assert!(look(&mut round, &hosts, &seen, &after(4000)).is_empty());
     }
 }
