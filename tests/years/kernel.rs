@@ -66,6 +66,12 @@ impl Prefix {
         self.with_host(0x5a5a_0000_0000_0001 | day << 16)
     }
 
+    /// Whether the router began to announce it at that very moment, by a clock that stands still while
+    /// the machine sleeps.
+    pub fn is_new(&self, steady: Millis) -> bool {
+        self.created == steady
+    }
+
     fn with_host(&self, host: u64) -> IpAddr {
         let prefix = 0x2a00_1450_0000_0000 | u64::from(self.number) << 16;
         IpAddr::V6(Ipv6Addr::from(u128::from(prefix) << 64 | u128::from(host)))

@@ -30,6 +30,10 @@ impl World {
         if self.kernel.prefixes.is_empty() {
             return;
         }
+        if self.asleep_since.is_some() {
+            // What was announced and given up while the machine slept never reached it.
+            self.kernel.prefixes.retain(|prefix| !prefix.is_new(steady));
+        }
         self.kernel.prefixes.iter_mut().for_each(|prefix| prefix.end(steady, withdrawn));
         self.bring_v6();
     }
