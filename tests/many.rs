@@ -56,7 +56,7 @@ fn updated(hosts: usize, apart: bool) -> Home {
     home.secret("secret", "Zx7kQp2Lm9Wv4t8R");
     let ran = home.once();
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(home.read("state/state.json").matches("\"updated\"").count(), hosts);
+    assert_eq!(home.read("state/state.json").matches("\"outcome\": \"updated\"").count(), hosts);
     home
 }
 

@@ -903,7 +903,7 @@ fn tokens_of_the_same_name_are_ended_only_if_nobody_could_miss_them() {
         assert!(ran.out.contains(&told), "{ran:?}");
     }
     assert!(
-        ran.out.contains(&format!("- token {}, left by an interrupted run", left.id)),
+        ran.out.contains(&format!("- token {}, which an interrupted run has left", left.id)),
         "{ran:?}"
     );
     assert_eq!(sent.iter().filter(|line| line.starts_with("DELETE")).count(), 2);
@@ -997,7 +997,7 @@ fn without_a_receipt_the_old_token_is_left_alone_and_named() {
         let old = the_one(&sandbox);
         lose(&home);
         let (ran, sent) = check(&sandbox, &home, command, 0);
-        let named = format!("`homing token revoke --id {}` ends it", old.id);
+        let named = format!("`homing token revoke --id {}` deletes it", old.id);
         assert!(ran.out.contains(&named), "{ran:?}");
         assert!(ran.out.contains("! the token in "), "{ran:?}");
         if home.path("token.receipt.damaged").exists() {

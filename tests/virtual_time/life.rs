@@ -905,7 +905,7 @@ impl Life {
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let (damaged, others): (Vec<_>, Vec<_>) =
             names.partition(|name| name.starts_with("state.json.damaged-"));
-        let known = ["state.json", "homing.lock", "homing.told", "homing.wrong"];
+        let known = ["state.json", "history.jsonl", "homing.lock", "homing.told", "homing.wrong"];
         let is_known = |name: &String| known.contains(&name.as_str());
         let size = fs::metadata(self.home.path("state/state.json")).map_or(0, |it| it.len());
         // Half a kibibyte for each host, and as much again for paces, tokens and holds.
