@@ -48,7 +48,7 @@ pub fn overview() -> String {
     }
     // What the full build leaves out, too, has no command.
     let of_full = feature::left_out().filter(|feature| feature.is_in_full());
-    text.extend(without(of_full).map(|line| format!("  {line}")));
+    text.extend(without(of_full).map(|line| wrapped(&line, 2)));
     common_options(&mut text);
     text += "\nEnvironment:\n";
     let is_here = |feature: Option<Feature>| feature.is_none_or(Feature::is_here);

@@ -771,8 +771,9 @@ mod tests {
         };
         for (text, names) in [(help::version(), without(false)), (help::overview(), without(true))]
         {
-            let line = format!("(without: {names})\n");
-            assert_eq!(text.contains(&line), !names.is_empty(), "{text}");
+            let words: Vec<_> = text.split_whitespace().collect();
+            let has_it = words.join(" ").contains(&format!("(without: {names})"));
+            assert_eq!(has_it, !names.is_empty(), "{text}");
         }
     }
 
