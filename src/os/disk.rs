@@ -50,7 +50,7 @@ impl Ownership {
         let _hand = disguised()?;
         let place = DirectoryEntry::itself(path)?;
         if let Some(file) = place.found()? {
-            let mode = (file.st_mode & ALL_MAY_READ) | 0o600;
+            let mode = (mode(&file) & ALL_MAY_READ) | 0o600;
             return Ok(Self { uid: file.st_uid, gid: file.st_gid, mode, is_kept: false });
         }
         let User { uid, gid } = heir(&place)?;
