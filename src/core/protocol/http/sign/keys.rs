@@ -214,17 +214,16 @@ mod tests {
         check(&google("type", "authorized_user".into()), KeyForm::Google, "is another kind");
         check(&google("private_key", Value::Null), KeyForm::Google, "has no `private_key`");
         check(&google("client_email", Value::Null), KeyForm::Google, "has no `client_email`");
-        check(&google("private_key", "MIIE".into()), KeyForm::Google, "holds no key; expected");
+        check(&google("private_key", "MIIE".into()), KeyForm::Google, "contains no key; expected");
 
         let kind = |kind: &str| KEY.replace("PRIVATE KEY", kind);
-        check("s3cret", KeyForm::Pem, "holds no key; expected an RSA key in PEM");
+        check("s3cret", KeyForm::Pem, "contains no key; expected an RSA key in PEM");
         check(KEY.split("-----END").next().unwrap(), KeyForm::Pem, "has no end");
         check(&KEY.replace("MIIE", "MI*E"), KeyForm::Pem, "is damaged");
         check(
             &KEY.replace("MIIE", "MIIF"),
             KeyForm::Pem,
-            "contains no RSA key of 2048 to 4096 \
-            bits",
+            "contains no RSA key of 2048 to 4096 bits",
         );
         check(&kind("ENCRYPTED PRIVATE KEY"), KeyForm::Pem, "is encrypted with a password");
         check(&kind("EC PRIVATE KEY"), KeyForm::Pem, "contains something else");
