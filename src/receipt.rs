@@ -3,7 +3,6 @@
 //! `dev1.token.receipt` lies beside `dev1.token` and travels with it. The token side writes it;
 //! modules that need a token's id, limits or end read it. A readable, versioned JSON file.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, FileTimes};
 use std::io;
@@ -85,14 +84,7 @@ const LARGEST: u64 = 1 << 20;
 
 /// The path of the receipt of the token in `token_file`: beside the target where that is a link.
 pub fn path(token_file: &Path) -> PathBuf {
-    with_ending(&disk::real(token_file).unwrap_or_else(|_| token_file.to_owned()), ".receipt")
-}
-
-/// `path` with `ending` after its name.
-pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(ending);
-    name.into()
+    disk::with_ending(&disk::real(token_file).unwrap_or_else(|_| token_file.to_owned()), ".receipt")
 }
 
 /// The receipt of the token in `token_file`, if there is one.
@@ -128,13 +120,7 @@ pub fn write_receipt(token_file: &Path, receipt: &Receipt, ownership: Ownership)
     let known = || read_receipt(token_file).ok().flatten().and_then(|before| before.void_since);
     let void_since = receipt.void_since.or_else(known);
     let receipt = &Receipt { void_since, ..receipt.clone() };
-    let new = with_ending(&path, ".new");
-    let mut file = disk::create(&new, ownership)?;
-    disk::fill(&mut file, text(receipt).as_bytes()).inspect_err(|_| {
-        // A half-written file would take up space that is scarce.
-        let _ = disk::remove(&new);
-    })?;
-    disk::replace(&new, &path)
+    disk::write_whole(&path, ownership, text(receipt).as_bytes())
 }
 
 /// Notes in the receipt that the records of its hosts are void, so that their next round asks for the

@@ -16,7 +16,6 @@ use crate::core::exit::Exit;
 use crate::import::{self, SecretFile, Written};
 use crate::os::disk::{self, Handed, Ownership};
 use crate::os::reason::reason;
-use crate::receipt::with_ending;
 
 /// Translates the file that `command` names; `quiet` leaves out the summary of a success.
 pub fn run(command: &ImportCommand, quiet: bool) -> Exit {
@@ -188,14 +187,8 @@ fn prepare(directory: &Path) -> Result<(), String> {
 
 /// Writes one file, which is complete before it gets its name.
 fn write_secret(path: &Path, file: &SecretFile) -> io::Result<()> {
-    let new = with_ending(path, ".new");
-    let mut open = disk::create(&new, Ownership::of(path)?)?;
     let line = format!("{}\n", file.secret.expose());
-    disk::fill(&mut open, line.as_bytes()).and_then(|()| disk::replace(&new, path)).inspect_err(
-        |_| {
-            let _ = disk::remove(&new);
-        },
-    )
+    disk::write_whole(path, Ownership::of(path)?, line.as_bytes())
 }
 
 /// Prints all of `text`; a reader that has gone is no error.

@@ -2,6 +2,7 @@
 //!
 //! Decides only who owns a file.
 
+use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
@@ -40,9 +41,7 @@ impl Ownership {
         let User { uid, gid } = heir(&place)?;
         Ok(Self { uid, gid, mode: 0o600, is_kept: false })
     }
-}
 
-impl Ownership {
     /// The ownership of the file at `path`, which others may read if they may now; a new one all may read.
     #[cfg(feature = "pages")]
     pub fn of_shown(path: &Path) -> io::Result<Self> {
@@ -375,6 +374,39 @@ pub fn owner(path: &Path) -> Option<User> {
 pub fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// Writes `bytes` to the file at `path`, which is replaced by a whole new one with `ownership`.
+pub fn write_whole(path: &Path, ownership: Ownership, bytes: &[u8]) -> io::Result<()> {
+    write_beside(path, ownership, bytes, replace)
+}
+
+/// As [`write_whole`], where nothing may be at `path` yet.
+#[cfg(feature = "init")]
+pub fn write_new(path: &Path, ownership: Ownership, bytes: &[u8]) -> io::Result<()> {
+    write_beside(path, ownership, bytes, settle)
+}
+
+/// Writes `bytes` into `PATH.new`, which `take_place` then gives the name `path`.
+fn write_beside(
+    path: &Path,
+    ownership: Ownership,
+    bytes: &[u8],
+    take_place: fn(&Path, &Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let new = with_ending(path, ".new");
+    let mut file = create(&new, ownership)?;
+    fill(&mut file, bytes).and_then(|()| take_place(&new, path)).inspect_err(|_| {
+        // It would take up space that is scarce, and hold what nobody looks for there.
+        let _ = remove(&new);
+    })
+}
+
+/// `path` with `ending` after its name.
+pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    name.into()
 }
 
 /// Replaces the file at `path` with the one at `new`; both are in one directory.

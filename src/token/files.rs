@@ -19,9 +19,9 @@ use crate::config::SecretPlace;
 use crate::config::secret::{self, Flaw, SecretError};
 use crate::core::order;
 use crate::core::secret::Secret;
-use crate::os::disk::{self, Ownership};
+use crate::os::disk::{self, Ownership, with_ending};
 use crate::os::reason::reason;
-use crate::receipt::{self, Receipt, ReceiptError, with_ending};
+use crate::receipt::{self, Receipt, ReceiptError};
 
 const MAKE_WRITABLE: &str = "make that directory writable and run the command again";
 const MAKE_WRITABLE_OR_OWN: &str = "make that directory writable, or run as its owner";
@@ -187,15 +187,7 @@ impl TokenFile {
         let failed =
             |error| Failure::of_file(&path, "cannot be written", &error).then(MAKE_WRITABLE);
         let text = disk::read_text(&self.path, LARGEST).map_err(failed)?.unwrap_or_default();
-        let new = with_ending(&path, ".new");
-        let mut file = disk::create(&new, self.ownership).map_err(failed)?;
-        disk::fill(&mut file, text.as_bytes()).and_then(|()| disk::replace(&new, &path)).map_err(
-            |error| {
-                // It would hold a secret that nobody looks for there.
-                let _ = disk::remove(&new);
-                failed(error)
-            },
-        )
+        disk::write_whole(&path, self.ownership, text.as_bytes()).map_err(failed)
     }
 
     /// Creates the next secret's empty file: an unwritable directory shows before anything is sent.

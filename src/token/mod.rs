@@ -32,10 +32,10 @@ use crate::core::provider::Provider;
 use crate::core::secret::Secret;
 use crate::net::http::Clients;
 use crate::os::clock;
+use crate::os::disk;
 use crate::os::say::{err, out};
 use crate::provider::Trouble;
 use crate::provider::desec::Account;
-use crate::receipt::with_ending;
 
 /// Why a command failed: what happened, what is true at the server now, what to do.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -280,7 +280,7 @@ fn clients(holders: &[Holder<'_>]) -> Clients {
         hide(holder.place);
         if let SecretPlace::File(path) = holder.place {
             // A cut run may have left a secret there.
-            hide(&SecretPlace::File(with_ending(path, ".new")));
+            hide(&SecretPlace::File(disk::with_ending(path, ".new")));
         }
     }
     clients

@@ -11,7 +11,6 @@ use crate::os::disk::{self, Ownership};
 use crate::os::hand;
 use crate::os::reason::reason;
 use crate::os::user::User;
-use crate::receipt::with_ending;
 
 /// The user that the service of packages runs as, who owns what it reads.
 const SERVICE_USER: &str = "homing";
@@ -105,14 +104,19 @@ pub(super) fn write(
     hand::serve(disk::authorship(heir, path));
     if let SecretPlan::Write(secret) = secret {
         let line = format!("{}\n", secret.expose().trim_end_matches('\n'));
-        write_new(secret_file, line.as_bytes()).map_err(|error| cannot(secret_file, &error))?;
+        Ownership::of(secret_file)
+            .and_then(|ownership| disk::write_new(secret_file, ownership, line.as_bytes()))
+            .map_err(|error| cannot(secret_file, &error))?;
         out(&format!("{}: written; nobody but its owner may read it", shown_path(secret_file)));
     }
-    let written = match found {
-        Found::Bare(_) => write_whole(path, text.as_bytes()),
-        Found::Nothing | Found::Configuration => write_new(path, text.as_bytes()),
+    let written = || {
+        if let Found::Bare(_) = found {
+            let path = disk::real(path)?;
+            return disk::write_whole(&path, Ownership::of(&path)?, text.as_bytes());
+        }
+        disk::write_new(path, Ownership::of(path)?, text.as_bytes())
     };
-    written.map_err(|error| cannot(path, &error))?;
+    written().map_err(|error| cannot(path, &error))?;
     out(&format!("{}: written", shown_path(path)));
     Ok(())
 }
@@ -123,25 +127,6 @@ fn heir(directory: &Path) -> Option<User> {
     let is_roots = disk::owner(directory).is_none_or(|owner| owner.uid == 0);
     let is_root = rustix::process::geteuid().is_root();
     User::named(SERVICE_USER).filter(|_| is_roots && is_root)
-}
-
-/// Writes a file at `path`, where nothing may be.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = with_ending(path, ".new");
-    let mut file = disk::create(&new, Ownership::of(path)?)?;
-    disk::fill(&mut file, bytes).and_then(|()| disk::settle(&new, path)).inspect_err(|_| {
-        let _ = disk::remove(&new);
-    })
-}
-
-/// Replaces the file at `path`, all of whose text is in `bytes`.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let path = &disk::real(path)?;
-    let new = with_ending(path, ".new");
-    let mut file = disk::create(&new, Ownership::of(path)?)?;
-    disk::fill(&mut file, bytes).and_then(|()| disk::replace(&new, path)).inspect_err(|_| {
-        let _ = disk::remove(&new);
-    })
 }
 
 /// The lines that keep the hosts of `config` up to date, each with what it does.

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -110,7 +110,11 @@ fn writing(
         let target = path.clone();
         let work = tokio::task::spawn_blocking(move || {
             hand::serve(author);
-            if is_fresh(&target, &text, volatile) { Ok(()) } else { write(&target, &text) }
+            if is_fresh(&target, &text, volatile) {
+                return Ok(());
+            }
+            // Others may read it as they could before; a new one everybody may read.
+            disk::write_whole(&target, Ownership::of_shown(&target)?, text.as_bytes())
         });
         let result = match tokio::time::timeout(PATIENCE, work).await {
             Ok(Ok(result)) => result,
@@ -135,27 +139,6 @@ fn is_fresh(path: &Path, text: &str, volatile: &[&str]) -> bool {
     let lasting = |line: &&str| !volatile.iter().any(|begin| line.starts_with(begin));
     let old = disk::read_text(path, LARGEST).ok().flatten();
     old.is_some_and(|old| old.lines().filter(lasting).eq(text.lines().filter(lasting)))
-}
-
-/// Replaces the file at `path` by one with `text`, which others may read as they could before; a new one
-/// everybody may read.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let new = beside(path);
-    let ownership = Ownership::of_shown(path)?;
-    let mut file = disk::create(&new, ownership)?;
-    let done = disk::fill(&mut file, text.as_bytes()).and_then(|()| disk::replace(&new, path));
-    if done.is_err() {
-        // A half-written file would take up space that is scarce.
-        let _ = disk::remove(&new);
-    }
-    done
-}
-
-/// The file that becomes the one at `path`. Its name ends otherwise, so that nobody reads it.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    path.with_file_name(name)
 }
 
 /// What a person can do where the file at `path` cannot be written.
