@@ -153,7 +153,8 @@ impl Daemon {
                 }
             };
             // The round sees a changed network, whatever began it; for later rounds that is no news.
-            occasion.network_changed = occasion.network_changed || self.sees_news();
+            occasion.network_changed =
+                occasion.network_changed || self.is_news(self.snapshot().as_ref());
         }
     }
 
@@ -167,10 +168,11 @@ impl Daemon {
         loop {
             match self.event(Some(&mut looking)).await {
                 Event::Looked(mut looked) => {
-                    occasion.network_changed |= had_event && self.sees_news();
                     // The sources began with the addresses of then.
                     if had_event || was_looked_at {
-                        looked.0.renew(self.snapshot());
+                        let snapshot = self.snapshot();
+                        occasion.network_changed |= had_event && self.is_news(snapshot.as_ref());
+                        looked.0.renew(snapshot);
                     }
                     return Ok(*looked);
                 }
@@ -219,10 +221,9 @@ impl Daemon {
         self.ears.watches.follow(&self.engine.config);
     }
 
-    /// Whether the network differs from that of the last look.
-    fn sees_news(&self) -> bool {
-        let news = |snapshot| self.waiting.sees_news(&self.engine.config, &snapshot);
-        self.snapshot().is_ok_and(news)
+    /// Whether the network of `snapshot` differs from that of the last look.
+    fn is_news(&self, snapshot: Result<&Snapshot, &String>) -> bool {
+        snapshot.is_ok_and(|snapshot| self.waiting.sees_news(&self.engine.config, snapshot))
     }
 
     /// The occasion of the look to begin when the wait is over, if one begins.
