@@ -93,7 +93,7 @@ pub struct Daemon {
 }
 
 /// The source of a host's addresses of one family.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum SourceRef {
     /// The address that this machine uses towards the Internet.
     Auto,

@@ -315,14 +315,13 @@ impl SourceFacts {
         let mut names: BTreeSet<&str> = BTreeSet::new();
         let mut internet = PerFamily { v4: false, v6: false };
         let mut awaits_verdict = false;
-        let mut asked = Vec::new();
+        let mut asked = BTreeSet::new();
         for wanted in Wanted::each(config) {
             // Most hosts share their source, and what it says of a verdict is the same for all of them.
             let question = (wanted.source(), wanted.family, wanted.bind(), wanted.is_local());
-            if asked.contains(&question) {
+            if !asked.insert(question) {
                 continue;
             }
-            asked.push(question);
             match (wanted.source(), wanted.named()) {
                 (None, _) => {}
                 (Some(_), None) => {
