@@ -7,7 +7,7 @@ use std::io::Write;
 
 use super::log::Printable;
 use super::say;
-use super::terminal::{self, breadth};
+use super::terminal::{self, breadth, breadth_of};
 
 /// The style of a part of a line, where there are colours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,29 +61,57 @@ pub fn out_wrapped(line: &str, style: Option<Style>) {
     }
 }
 
-/// `line` in lines of at most `width` columns, broken at blanks outside of backquotes; those that follow
-/// are indented by two more than the first.
+/// `line` in lines of at most `width` columns, except that a command in backquotes is never broken;
+/// those that follow are indented by two more than the first.
 fn wrapped(line: &str, width: usize) -> Vec<String> {
     let text = line.trim_start_matches(' ');
-    let indent = line.len() - text.len();
+    let indent = " ".repeat(line.len() - text.len());
+    filled(&indent, indent.len() + 2, pieces(text, true), (width, false))
+}
+
+/// The parts of `text` between blanks; with `keeps_commands` those in backquotes stay whole.
+pub fn pieces(text: &str, keeps_commands: bool) -> impl Iterator<Item = &str> {
     let mut is_command = false;
-    let is_end = |c: char| {
-        is_command ^= c == '`';
+    text.split(move |c: char| {
+        is_command ^= keeps_commands && c == '`';
         c == ' ' && !is_command
-    };
+    })
+}
+
+/// `pieces` with a blank between two, in lines of at most `width` columns: the first after `mark`, the
+/// others indented by `below`. A longer piece is broken only with `breaks`.
+pub fn filled<'a>(
+    mark: &str,
+    below: usize,
+    pieces: impl Iterator<Item = &'a str>,
+    (width, breaks): (usize, bool),
+) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut current = " ".repeat(indent);
-    let mut is_empty = true;
-    for word in text.split(is_end) {
-        if !is_empty && breadth(&current) + 1 + breadth(word) > width {
-            lines.push(std::mem::replace(&mut current, " ".repeat(indent + 2)));
-        } else if !is_empty {
-            current.push(' ');
+    let (mut line, mut used) = (mark.to_owned(), mark.len());
+    // Whether the line has nothing but its beginning.
+    let mut is_fresh = true;
+    let mut begin_line = |line: &mut String, used: &mut usize| {
+        lines.push(std::mem::replace(line, " ".repeat(below)));
+        *used = below;
+    };
+    for (place, piece) in pieces.enumerate() {
+        if place > 0 && used + 1 + breadth(piece) > width {
+            begin_line(&mut line, &mut used);
+            is_fresh = true;
+        } else if place > 0 {
+            line.push(' ');
+            used += 1;
         }
-        current.push_str(word);
-        is_empty = false;
+        for c in piece.chars() {
+            if breaks && used + breadth_of(c) > width && !is_fresh {
+                begin_line(&mut line, &mut used);
+            }
+            line.push(c);
+            used += breadth_of(c);
+            is_fresh = false;
+        }
     }
-    lines.push(current);
+    lines.push(line);
     lines
 }
 

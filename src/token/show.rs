@@ -15,7 +15,7 @@ use crate::core::token::{Duty, EVERYWHERE, Key, Limits, Row, Rule, TokenId, peri
 use crate::os::clock::{self, rfc3339_seconds};
 use crate::os::log::Printable;
 use crate::os::say::{ascii_json, out};
-use crate::os::styled::{Style, out_styled};
+use crate::os::styled::{Style, filled, out_styled, pieces};
 use crate::os::terminal::{self, breadth, breadth_of};
 
 /// The source of an audit's findings.
@@ -472,40 +472,13 @@ impl Page {
 
     fn wrap(&mut self, mark: &str, text: &str, is_fix: bool) {
         let text = clean(text);
-        let (mut line, mut used) = (mark.to_owned(), mark.len());
-        let mut begin_line = |line: &mut String, used: &mut usize| {
-            let fresh = " ".repeat(mark.len());
-            *used = fresh.len();
-            self.lines.push(std::mem::replace(line, fresh));
-        };
-        for piece in pieces(&text, is_fix) {
-            let is_first = line.len() == mark.len();
-            if !is_first && used + 1 + breadth(piece) > self.width {
-                begin_line(&mut line, &mut used);
-            } else if !is_first {
-                line.push(' ');
-                used += 1;
-            }
-            for c in piece.chars() {
-                if !is_fix && used + breadth_of(c) > self.width && used > mark.len() {
-                    begin_line(&mut line, &mut used);
-                }
-                line.push(c);
-                used += breadth_of(c);
-            }
-        }
-        self.lines.push(line);
+        // A fix without backquotes is one command.
+        let is_command = is_fix && !text.contains('`');
+        let whole = is_command.then_some(&*text).into_iter();
+        let words = pieces(&text, is_fix).filter(|_| !is_command);
+        let pieces = whole.chain(words).filter(|piece| !piece.is_empty());
+        self.lines.extend(filled(mark, mark.len(), pieces, (self.width, !is_fix)));
     }
-}
-
-/// The parts of a text that stay together: words; in a fix, also whole commands.
-fn pieces(text: &str, is_fix: bool) -> impl Iterator<Item = &str> {
-    let mut is_command = is_fix && !text.contains('`');
-    let is_end = move |c: char| {
-        is_command ^= is_fix && c == '`';
-        c == ' ' && !is_command
-    };
-    text.split(is_end).filter(|piece| !piece.is_empty())
 }
 
 /// `text` in at most `width` columns; a longer one loses its middle.
