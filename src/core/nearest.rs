@@ -27,6 +27,16 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     near.min_by_key(|(rank, _)| *rank).map(|(_, word)| word)
 }
 
+/// What to do about the name `typed`, which is none of `known`: the one that it most likely means, else
+/// `otherwise`.
+pub fn correction<'a>(
+    typed: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    otherwise: impl Into<String>,
+) -> String {
+    nearest(typed, known).map_or_else(|| otherwise.into(), |meant| format!("did you mean {meant}?"))
+}
+
 /// The letters and digits of `text`, in lower case: how names are compared when case and the signs
 /// between letters do not count.
 pub fn plain(text: &str) -> String {

@@ -5,7 +5,7 @@ use super::{Setup, err, out, show};
 use crate::core::address::Addresses;
 use crate::core::exit::Exit;
 use crate::core::history::Change;
-use crate::core::nearest::nearest;
+use crate::core::nearest::correction;
 use crate::os::clock::rfc3339_seconds;
 use crate::state;
 
@@ -36,11 +36,7 @@ pub fn run(setup: &Setup, host: Option<&str>, json: bool) -> Exit {
         let known = configured.chain(recorded.changes.iter().map(|it| it.key.host.as_str()));
         let known: Vec<_> = known.collect();
         if !known.contains(&host.as_str()) {
-            let meant = nearest(host, known.iter().copied());
-            let fix = meant.map_or_else(
-                || "`homing status` lists the hosts".to_owned(),
-                |meant| format!("did you mean {meant}?"),
-            );
+            let fix = correction(host, known, "`homing status` lists the hosts");
             err(&format!("the configuration has no host {host}; {fix}"));
             return Exit::Usage;
         }

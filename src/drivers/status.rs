@@ -12,7 +12,7 @@ use crate::core::address::{Family, PerFamily};
 use crate::core::exit::Exit;
 use crate::core::memory::{Entry, HoldKind, Memory, SelfCheck, Verification, VerifyFinding, Word};
 use crate::core::name::Hostname;
-use crate::core::nearest::nearest;
+use crate::core::nearest::correction;
 use crate::core::plan::Use;
 use crate::core::provider::Provider;
 use crate::core::round::HostAccess;
@@ -117,10 +117,7 @@ pub fn run(setup: &Setup, json: bool, names: &[Hostname]) -> Exit {
         names.iter().find(|name| hosts_of(setup, std::slice::from_ref(name)).is_empty())
     {
         let known = setup.config.hosts.iter().map(|host| host.host.key.host.as_str());
-        let fix = match nearest(name.as_str(), known) {
-            Some(meant) => format!("did you mean {meant}?"),
-            None => "run `homing status` to see its hosts".to_owned(),
-        };
+        let fix = correction(name.as_str(), known, "run `homing status` to see its hosts");
         err(&format!("{} has no host {name}; {fix}", setup.config.path.display()));
         return Exit::Usage;
     }

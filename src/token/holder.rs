@@ -7,7 +7,7 @@ use super::Failure;
 use super::files::refuse_collisions;
 use crate::config::{Config, HostConfig, SecretPlace};
 use crate::core::name::Hostname;
-use crate::core::nearest::nearest;
+use crate::core::nearest::correction;
 use crate::core::protocol::manners::{Issuer, SecretKind};
 use crate::core::provider::Provider;
 use crate::os::disk;
@@ -143,10 +143,8 @@ fn unknown(config: &Config, name: &Hostname) -> Failure {
         }
         None => {
             let names = config.hosts.iter().map(|host| host.host.key.host.as_str());
-            let next = match nearest(name.as_str(), names) {
-                Some(meant) => format!("did you mean {meant}?"),
-                None => format!("add a [[host]] with its provider and token-file to {file}"),
-            };
+            let add = format!("add a [[host]] with its provider and token-file to {file}");
+            let next = correction(name.as_str(), names, add);
             Failure::usage(format!("{file} has no host {name}"), next)
         }
     }
