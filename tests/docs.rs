@@ -11,9 +11,6 @@ use homing::core::built_in;
 
 const PAGE: &str = "contrib/docs/providers.md";
 
-/// Set to write the page anew in place of comparing it.
-const WRITE: &str = "HOMING_WRITE_DOCS";
-
 /// The page of all built-in providers, as Markdown.
 fn providers() -> String {
     let cell = |text: &str| text.replace('|', "\\|").replace('<', "&lt;");
@@ -30,20 +27,14 @@ fn providers() -> String {
         "# Providers\n\n{count} are built in. `homing providers NAME` shows what a host needs at one \
          of them, with a block to copy.\nThe last column is the credential with the fewest rights \
          that the service offers.\n\nThis page is made from the table: \
-         `{WRITE}=1 cargo test --test all docs::` writes it anew.\n\n\
+         `HOMING_WRITE=1 cargo test --test all docs::` writes it anew.\n\n\
          | name | service | credential |\n| --- | --- | --- |\n{rows}"
     )
 }
 
 #[test]
 fn the_page_of_providers_is_what_the_table_says() {
-    let path = home::project().join(PAGE);
-    let page = providers();
-    if std::env::var_os(WRITE).is_some() {
-        fs::write(&path, &page).unwrap();
-    }
-    let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page, "{PAGE} is out of date; run `{WRITE}=1 cargo test --test all docs::`");
+    home::is_made(PAGE, &providers(), "docs");
 }
 
 /// README and the pages.

@@ -1,15 +1,12 @@
 //! The JSON schema of the configuration, for editors: made of the table of keys and of the example's
 //! comments, and held against the example.
 //!
-//! `HOMING_WRITE_SCHEMA=1 cargo test --test all schema::` writes it anew.
+//! `HOMING_WRITE=1 cargo test --test all schema::` writes it anew.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::{env, fs};
 
 use crate::support::home;
-use home::project;
 use homing::cli::pages::settings;
 use homing::config;
 use homing::core::protocol::manners::Protocol;
@@ -22,9 +19,8 @@ const EXAMPLE: &str = include_str!("../config.example.toml");
 /// A duration in humantime's form.
 const DURATION: &str = "^([0-9]+ ?[a-zA-Z]+ ?)+$";
 
-fn path() -> PathBuf {
-    project().join("config.schema.json")
-}
+/// The file of the schema, beside the example.
+const FILE: &str = "config.schema.json";
 
 /// What a value of `key` in the section `header` may be.
 fn form(header: &str, key: &str) -> Value {
@@ -148,12 +144,7 @@ fn schema() -> Value {
 #[test]
 fn the_schema_is_that_of_the_table_of_keys() {
     let text = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
-    if env::var_os("HOMING_WRITE_SCHEMA").is_some() {
-        fs::write(path(), &text).unwrap();
-    }
-    let written = fs::read_to_string(path()).unwrap_or_default();
-    let fix = "HOMING_WRITE_SCHEMA=1 cargo test --test all schema::";
-    assert!(written == text, "{} is old; run `{fix}`", path().display());
+    home::is_made(FILE, &text, "schema");
 }
 
 #[test]

@@ -246,6 +246,19 @@ pub fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Checks that `text` is what the project's `file` holds, which a test of `module` makes;
+/// `HOMING_WRITE=1` writes it first.
+#[track_caller]
+pub fn is_made(file: &str, text: &str, module: &str) {
+    let path = project().join(file);
+    if std::env::var_os("HOMING_WRITE").is_some() {
+        fs::write(&path, text).expect("a test's own step works");
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    let fix = format!("HOMING_WRITE=1 cargo test --test all {module}::");
+    assert!(written == text, "{file} is out of date; run `{fix}`");
+}
+
 /// Makes the library of a source in C beside this file, to be preloaded; false where there is no C
 /// compiler.
 pub fn library(source: &str, at: &Path) -> bool {
