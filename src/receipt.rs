@@ -84,7 +84,12 @@ const LARGEST: u64 = 1 << 20;
 
 /// The path of the receipt of the token in `token_file`: beside the target where that is a link.
 pub fn path(token_file: &Path) -> PathBuf {
-    disk::with_ending(&disk::real(token_file).unwrap_or_else(|_| token_file.to_owned()), ".receipt")
+    beside(&disk::real(token_file).unwrap_or_else(|_| token_file.to_owned()))
+}
+
+/// The path of the receipt beside `token_file`, which is no link.
+pub fn beside(token_file: &Path) -> PathBuf {
+    disk::with_ending(token_file, ".receipt")
 }
 
 /// The receipt of the token in `token_file`, if there is one.

@@ -48,6 +48,7 @@ mod linux {
     use crate::config::SecretPlace;
     use crate::os::disk;
     use crate::os::hand::disguised;
+    use crate::receipt;
 
     /// The events of a file that is made, replaced, written, removed, or given other rights.
     const CHANGES: WatchFlags = WatchFlags::ATTRIB
@@ -107,7 +108,7 @@ mod linux {
                     Ok(number) => {
                         let names = self.names.entry(number).or_default();
                         names.insert(name.to_owned());
-                        let receipt = disk::with_ending(Path::new(name), ".receipt");
+                        let receipt = receipt::beside(Path::new(name));
                         names.insert(receipt.into_os_string());
                         return;
                     }
