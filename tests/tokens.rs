@@ -171,6 +171,23 @@ fn a_token_is_born_locked_and_gets_the_rows_of_its_families() {
     }
 }
 
+/// `tokens = "desec"` in an entry: the same issuer for hosts that another protocol updates.
+#[test]
+fn an_entry_that_names_its_issuer_gets_tokens_as_well() {
+    let (sandbox, home) = desk(Api::Current, DEV1);
+    let own = format!("extends = \"desec-rest\"\napi-url = \"{}/api/v1\"", sandbox.url());
+    let desec = format!("protocol = \"desec\"\nserver = \"{}\"", sandbox.url());
+    let config = home.read("config.toml");
+    assert!(config.contains(&desec), "{config}");
+    home.configure(&format!("{}strict-token = true\n", config.replace(&desec, &own)));
+    check(&sandbox, &home, ISSUE, 0);
+    assert_right(&sandbox, &home, "extends");
+    assert_updates(&sandbox, &home, "extends");
+    check(&sandbox, &home, &["audit", HOST], 0);
+    check(&sandbox, &home, REVOKE, 0);
+    assert!(ours(&sandbox).is_empty());
+}
+
 #[test]
 fn the_old_server_gets_a_token_that_is_locked_before_its_secret_is_kept() {
     let (sandbox, home) = desk(Api::Legacy, DEV1);

@@ -25,7 +25,7 @@ use crate::core::nearest::nearest;
 use crate::core::order;
 use crate::core::plan::{Host, TakeOver, Use, WhenGone};
 use crate::core::protocol::http::entry::Entry;
-use crate::core::protocol::manners::{Issuer, Manners, Protocol, Removal, SecretKind, Transport};
+use crate::core::protocol::manners::{Manners, Protocol, Removal, SecretKind, Transport};
 use crate::core::provider::{Login, Provider, one_of};
 use crate::core::secret::Secret;
 use crate::core::server::Server;
@@ -479,12 +479,9 @@ pub(super) fn misfit(key: &str, flag: Option<bool>, manners: &Manners) -> Option
         Scope::Conditional => (!looks && flag == Some(false))
             .then(|| format!("cannot be false: the protocol {word} always overwrites; remove it")),
         Scope::Judged => {
-            let judges = manners.tokens == Some(Issuer::Account) || flag == Some(false);
+            let judges = manners.has_receipts() || flag == Some(false);
             (!judges).then(|| {
-                format!(
-                    "works only at deSEC and PowerDNS on Rails, not with the \
-                protocol {word}; remove it"
-                )
+                "works only at providers whose tokens `homing token` makes; remove it".to_owned()
             })
         }
         Scope::Described => (!manners.is_described()).then(unused),

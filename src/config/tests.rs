@@ -380,8 +380,7 @@ fn what_a_name_server_does_not_need_or_lacks_is_told() {
     host(&format!("{KEY}\nttl = 0"), "a whole number from 1 to 86400");
     host(
         &format!("{KEY}\nstrict-token = true"),
-        "works only at deSEC and PowerDNS on Rails, not \
-        with the protocol rfc2136",
+        "works only at providers whose tokens `homing token` makes",
     );
     host("key-name = \"a b\"\nsecret-file = \"s\"", "is not the name of a key");
     let provider = |more: &str, expect: &str| check_one(&at_server(KEY, more), expect);
@@ -519,7 +518,7 @@ fn each_protocol_has_its_own_needs() {
     );
     check_host(
         "provider = \"hosts-file\"\npath = \"h\"\nstrict-token = true",
-        "works only at deSEC and PowerDNS on Rails, not with the protocol hosts-file; remove it",
+        "works only at providers whose tokens `homing token` makes; remove it",
     );
     check_one(
         "[[host]]\nname = \"*.a.example\"\nprovider = \"hosts-file\"\npath = \"h\"\n",

@@ -131,6 +131,8 @@ keys! {
     Timeout "timeout" Text Remote,
     /// The service's name in messages.
     Title "title" Text All,
+    /// Who makes its tokens for `homing token`.
+    Tokens "tokens" Text Few,
     /// The limits of the time to live.
     Ttl "ttl" Tree Few,
     /// Where updates go.

@@ -73,7 +73,7 @@ pub(super) fn own(config: &Config) -> impl Iterator<Item = &Provider> {
 
 /// The groups of the table, each with its heading.
 const GROUPS: [(Group, &str); 4] = [
-    (Group::Tokens, "deSEC (`homing token` makes its tokens)"),
+    (Group::Tokens, "DNS services whose tokens `homing token` makes"),
     (Group::Api, "DNS services with an API"),
     (Group::Url, "Dynamic DNS services, updated by one request"),
     (Group::Local, "Your own network"),

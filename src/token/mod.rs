@@ -27,6 +27,7 @@ use crate::config::secret as secrets;
 use crate::config::{Config, SecretPlace};
 use crate::core::exit::Exit;
 use crate::core::outcome::Rejection;
+use crate::core::protocol::Credential;
 use crate::core::protocol::manners::Issuer;
 use crate::core::provider::Provider;
 use crate::core::secret::Secret;
@@ -233,6 +234,26 @@ fn management(command: &TokenCommand) -> Result<Secret, Failure> {
             format!("give --management-token-file FILE, or set {variable}"),
         )
     })
+}
+
+/// The management user with its password, if the command names one.
+fn management_user(command: &TokenCommand) -> Result<Option<Credential>, Failure> {
+    const OPTION: &str = "--management-password-file";
+    let file = command.management_password_file.as_deref();
+    let Some(login) = command.management_user.clone() else {
+        return match file {
+            None => Ok(None),
+            Some(_) => {
+                Err(Failure::usage(format!("{OPTION} needs a user"), "give --management-user USER"))
+            }
+        };
+    };
+    let typed = management::password(file, &login).map_err(Failure::of_configuration)?;
+    let secret = typed.ok_or_else(|| {
+        let what = format!("there is no password for {login}");
+        Failure::usage(what, format!("give {OPTION} FILE"))
+    })?;
+    Ok(Some(Credential { login, secret }))
 }
 
 /// The one provider of all `holders`: a management token is for one account.

@@ -12,7 +12,7 @@ use super::proof::note_proofs;
 use super::show::{Audited, By};
 use super::subject::{Subject, no_token};
 use super::{
-    Failure, Holder, clients, common_provider, holder, management, refuse_options,
+    Failure, Holder, clients, common_provider, holder, management_user, refuse_options,
     tell_dead_secret, token_file,
 };
 use crate::cli::{Ask, TokenAction, TokenCommand};
@@ -47,7 +47,12 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
     let issuer = match command.action {
         TokenAction::Audit | TokenAction::Issue | TokenAction::Rotate => {
             common_provider(&holders)?;
-            Some(RailsIssuer { config, command, user: user(command)?, clients: &clients })
+            Some(RailsIssuer {
+                config,
+                command,
+                user: management_user(command)?,
+                clients: &clients,
+            })
         }
         TokenAction::Revoke => None,
     };
@@ -85,26 +90,6 @@ fn refuse_limits(command: &TokenCommand) -> Result<(), Failure> {
         ("--name", command.name.is_some(), none),
     ];
     refuse_options(&options, ": PowerDNS on Rails has no such thing")
-}
-
-/// The user that makes tokens, if the command names one.
-fn user(command: &TokenCommand) -> Result<Option<Credential>, Failure> {
-    const OPTION: &str = "--management-password-file";
-    let file = command.management_password_file.as_deref();
-    let Some(login) = command.management_user.clone() else {
-        return match file {
-            None => Ok(None),
-            Some(_) => {
-                Err(Failure::usage(format!("{OPTION} needs a user"), "give --management-user USER"))
-            }
-        };
-    };
-    let typed = management::password(file, &login).map_err(Failure::of_configuration)?;
-    let secret = typed.ok_or_else(|| {
-        let what = format!("there is no password for {login}");
-        Failure::usage(what, format!("give {OPTION} FILE"))
-    })?;
-    Ok(Some(Credential { login, secret }))
 }
 
 /// The server of `provider`.

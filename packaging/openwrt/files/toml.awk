@@ -32,6 +32,7 @@ BEGIN {
 	keys("provider", "text", "ipv6-parameter leave note omit pace protocol query refresh")
 	keys("provider", "text", "server title update-url zone")
 	keys("provider", "text", "answers apex extends families glue item jwt key names page set-item sign timeout")
+	keys("provider", "text", "tokens")
 	keys("provider", "toml", "answer change commit create each find headers list options pair remove")
 	keys("provider", "toml", "login set ttl")
 	keys("provider", "number", "batch secret-parts")

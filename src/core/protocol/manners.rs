@@ -281,6 +281,7 @@ const HTTP: Manners = Manners {
         ProviderKey::Set,
         ProviderKey::SetItem,
         ProviderKey::Sign,
+        ProviderKey::Tokens,
         ProviderKey::Ttl,
     ],
     ..PLAIN
@@ -413,6 +414,12 @@ impl SecretKind {
 impl Issuer {
     /// Every issuer, in the order in which their tokens are handled.
     pub const ALL: [Self; 3] = [Self::Account, Self::NameServer, Self::Rails];
+
+    /// The issuers that an entry may name as its `tokens`, in the order of [`WORDS`](Self::WORDS).
+    pub const NAMED: [Self; 1] = [Self::Account];
+
+    /// The words for [`NAMED`](Self::NAMED) in an entry.
+    pub const WORDS: [&'static str; 1] = ["desec"];
 
     /// Whether its tokens can hold that byte: those of deSEC are Python's URL-safe Base64.
     pub fn is_of_token(self, byte: u8) -> bool {

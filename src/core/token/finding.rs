@@ -83,7 +83,7 @@ pub enum Finding {
     DeletesNothing,
     /// The old server's policies reach to every name below the host.
     ReachesBelow(Hostname),
-    /// It may write every record of this zone, which is its host's own.
+    /// It may write every record of this zone, and its server offers nothing narrower.
     WritesZone(Hostname),
     /// No network may use it.
     NoSubnets,
@@ -288,11 +288,9 @@ impl fmt::Display for Finding {
                 "may also write A and AAAA of every name below {host}: this server cannot limit \
                     it further"
             ),
-            Self::WritesZone(zone) => write!(
-                f,
-                "may write every record of {zone}, its host's own zone: this server cannot limit \
-                    it further"
-            ),
+            Self::WritesZone(zone) => {
+                write!(f, "may write every record of {zone}: this server cannot limit it further")
+            }
             Self::NoSubnets => f.write_str("no network may use it: every request is refused"),
             Self::Subnets(subnets) => write!(
                 f,

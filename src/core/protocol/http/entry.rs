@@ -16,7 +16,7 @@ use crate::core::feature::Feature;
 use crate::core::nearest::nearest;
 use crate::core::order;
 use crate::core::protocol::manners::{
-    MOST_HOSTS, Manners, Protocol, Removal, SecretKind, ZoneNeed,
+    Issuer, MOST_HOSTS, Manners, Protocol, Removal, SecretKind, ZoneNeed,
 };
 use crate::core::protocol::{Method, origin};
 use crate::core::provider_key::ProviderKey;
@@ -43,6 +43,8 @@ pub struct Entry {
     pub key: Option<Text>,
     /// Whether the secret holds its login as well: `LOGIN:SECRET`.
     pub login_in_secret: bool,
+    /// The issuer of its tokens, if `homing token` can make them.
+    pub tokens: Option<Issuer>,
     /// The names of options that a host or a provider may set.
     pub options: Vec<Text>,
     /// The families that the service has.
@@ -288,6 +290,7 @@ impl Entry {
             secret_parts: 1,
             key: None,
             login_in_secret: false,
+            tokens: None,
             options: Vec::new(),
             families: PerFamily { v4: true, v6: true },
             steps: [const { None }; StepKind::ALL.len()],
@@ -351,6 +354,9 @@ impl Entry {
                     let read = Sign::parse(reader.text(value)?);
                     entry.sign = Some(read.map_err(|what| reader.wrong(what))?);
                 }
+                ProviderKey::Tokens => {
+                    entry.tokens = Some(Issuer::NAMED[reader.one_of(value, &Issuer::WORDS)?]);
+                }
                 ProviderKey::Ttl => entry.ttl = reader.ttl(value)?,
                 key => {
                     if let Some(kind) = StepKind::ALL.into_iter().find(|kind| kind.key() == *key) {
@@ -383,6 +389,7 @@ impl Entry {
                 self.sign.as_ref().map(|_| Feature::Cloud)
             },
             secret: if self.needs_login() { SecretKind::Password } else { SecretKind::Token },
+            tokens: self.tokens,
             zone: if has(StepKind::Find) && needs_zone {
                 ZoneNeed::Always
             } else {
