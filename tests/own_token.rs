@@ -288,6 +288,46 @@ fn once_looks_at_its_rights_after_a_success_at_most_daily_and_for_a_new_secret()
 }
 
 #[test]
+#[cfg(feature = "pages")]
+fn status_page_and_metrics_say_the_same_of_a_token_as_status_does() {
+    let (sandbox, home) = narrow();
+    sandbox.with_account(|account| account.throttled = false);
+    let files = "[report]\nmetrics-file = \"homing.prom\"\nstatus-page = \"index.html\"\n";
+    home.configure(&home.read("config.toml").replacen("[source.here]", &format!("{files}[source.here]"), 1));
+    let check = |code: i32, host_right: &str, word: &str| {
+        assert_eq!(home.run(&["status"]).code, code);
+        let metrics = home.read("homing.prom");
+        let host = format!("{{host=\"{HOST}\",provider=\"sandbox\"}}");
+        for line in [
+            format!("homing_host_right{host} {host_right}"),
+            format!("homing_host_exit_code{host} {code}"),
+        ] {
+            assert!(metrics.lines().any(|it| it == line), "{line}: {metrics}");
+        }
+        let page = home.read("index.html");
+        assert!(page.contains(&format!(">{word}</span>")), "{word}: {page}");
+        page
+    };
+    Receipt::of(&sandbox).write(&home);
+    let daemon = home.daemon();
+    let waits = |word: &str| {
+        wait_until(word, || home.read("index.html").contains(word), || daemon.log());
+    };
+    wait_until("verdict", || home.read("state/state.json").contains("verdict"), || daemon.log());
+    waits(">right</span>");
+    assert!(!check(0, "1", "right").contains("Token: "));
+    // An audit found more, which changes the receipt and not the state.
+    let receipt = home.read("token.receipt");
+    let beyond = "\"too-powerful\":\"may write TXT of dyn.example.com itself\",\"proven\"";
+    home.write("token.receipt", &receipt.replace("\"proven\"", beyond), 0o600);
+    waits("TOO POWERFUL");
+    let page = check(77, "0", "rejected");
+    daemon.signal(home::Signal::TERM);
+    daemon.end();
+    assert!(page.contains("Token: TOO POWERFUL: may write TXT of dyn.example.com itself"), "{page}");
+}
+
+#[test]
 fn once_of_a_strict_host_ends_with_77_once_its_token_is_known_to_do_too_much() {
     let (sandbox, home) = unrestricted();
     Receipt::of(&sandbox).write(&home);

@@ -142,9 +142,7 @@ pub fn run(setup: &Setup, json: bool, names: &[Hostname]) -> Exit {
     let provider = |host: &HostConfig| &setup.config.providers[host.provider];
     let with_token = |host| (host, TokenStatus::of(host, provider(host), &mut reader));
     let hosts: Vec<_> = hosts_of(setup, names).into_iter().map(with_token).collect();
-    let exit = |(host, token): &(&HostConfig, TokenStatus)| {
-        token.exit(&memory).max(standing(host, memory.entry(&host.host.key), now))
-    };
+    let exit = |(host, token): &(&HostConfig, TokenStatus)| standing(host, token, &memory, now);
     if json {
         let hosts = hosts.iter().map(|(host, token)| machine_form(host, &memory, token, now));
         let services = aside(&memory, now).map(|(service, standing)| ServiceStatus {
@@ -182,15 +180,17 @@ fn hosts_of<'a>(setup: &'a Setup, names: &[Hostname]) -> Vec<&'a HostConfig> {
     setup.config.hosts.iter().filter(is_asked).collect()
 }
 
-/// How many hosts are right, wait and are rejected, from each host's exit code:
+/// How many hosts are right, wait, are rejected and are left out, from each host's exit code:
 /// `58 right, 1 waits, 1 rejected`; with the style of the worst.
 fn counted(exits: impl Iterator<Item = Exit>) -> (String, Style) {
-    let (mut right, mut waiting, mut rejected) = (0, 0, 0);
+    let (mut right, mut waiting, mut rejected, mut left_out) = (0, 0, 0, 0);
     for exit in exits {
         match exit {
             Exit::Right => right += 1,
             Exit::Deferred => waiting += 1,
-            Exit::Rejected | Exit::Usage | Exit::Configuration => rejected += 1,
+            Exit::Rejected => rejected += 1,
+            // No host has the exit code of a wrong command line.
+            Exit::Usage | Exit::Configuration => left_out += 1,
         }
     }
     let mut text = format!("{right} right");
@@ -200,7 +200,10 @@ fn counted(exits: impl Iterator<Item = Exit>) -> (String, Style) {
     if rejected > 0 {
         text.push_str(&format!(", {rejected} rejected"));
     }
-    let style = match (waiting, rejected) {
+    if left_out > 0 {
+        text.push_str(&format!(", {left_out} left out"));
+    }
+    let style = match (waiting, rejected + left_out) {
         (0, 0) => Style::Good,
         (_, 0) => Style::Doubtful,
         _ => Style::Bad,
@@ -221,8 +224,17 @@ fn aside(
     memory.services.iter().filter(move |(_, standing)| standing.is_aside(now))
 }
 
-/// The exit code for the state of a host.
-pub fn standing(host: &HostConfig, entry: Option<&Entry>, now: Timestamp) -> Exit {
+/// The exit code for a host: that of its records or of its token, whichever is weightier; that of a
+/// wrong configuration where the last round left the host out for its secret.
+pub fn standing(host: &HostConfig, token: &TokenStatus, memory: &Memory, now: Timestamp) -> Exit {
+    let entry = memory.entry(&host.host.key);
+    let left_out = entry.and_then(|entry| entry.left_out).map(|_| Exit::Configuration);
+    let rejected = token.needs_a_person(memory).then_some(Exit::Rejected);
+    Exit::worst([of_records(host, entry, now)].into_iter().chain(left_out).chain(rejected))
+}
+
+/// The exit code for the records of a host.
+fn of_records(host: &HostConfig, entry: Option<&Entry>, now: Timestamp) -> Exit {
     let Some(entry) = entry else { return Exit::Deferred };
     let held = entry.holds(now).map(|(_, hold)| Exit::from(hold.kind));
     let used = Family::BOTH.into_iter().filter(|&family| host.host.families[family] != Use::Off);
@@ -290,11 +302,16 @@ impl TokenStatus {
         Some(last_used?.after(self.terms()?.max_unused?))
     }
 
-    /// The exit code for it: a person must act when it is dead, or too powerful where a narrower token
-    /// is available.
-    fn exit(&self, memory: &Memory) -> Exit {
-        let needs_a_person = self.known(memory).is_some_and(|known| known.needs_a_person());
-        if needs_a_person { Exit::Rejected } else { Exit::Right }
+    /// Whether a person must act: it is dead, or too powerful where a narrower token is available.
+    fn needs_a_person(&self, memory: &Memory) -> bool {
+        self.known(memory).is_some_and(|known| known.needs_a_person())
+    }
+
+    /// Why a person must act, and the fix, if one must.
+    #[cfg(feature = "pages")]
+    pub fn problem(&self, host: &Hostname, memory: &Memory, now: Timestamp) -> Option<String> {
+        let access = self.access.as_ref().filter(|_| self.needs_a_person(memory))?;
+        Some(show::rights(host, &access.terms, self.check(memory), now))
     }
 
     fn tell(&self, host: &HostConfig, memory: &Memory, now: Timestamp) {
@@ -449,6 +466,10 @@ fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Time
     if let Some(Verification { at, finding, .. }) = verified(host, entry) {
         out_wrapped(&format!("  {} ({})", show::finding(finding), show::relative(*at, now)), None);
     }
+    if entry.left_out.is_some() {
+        out_wrapped("  left out, its secret cannot be used", Some(Style::Bad));
+        out("  fix: run `homing check`");
+    }
     for (family, hold) in entry.holds(now) {
         let of = family.map(|family| format!("{family}: ")).unwrap_or_default();
         let style = match hold.kind {
@@ -482,6 +503,8 @@ mod tests {
         check(&[Right, Right], "2 right", Style::Good);
         check(&[Right, Deferred], "1 right, 1 waits", Style::Doubtful);
         check(&[Deferred, Rejected, Deferred, Right], "1 right, 2 wait, 1 rejected", Style::Bad);
+        let left_out = [Right, Exit::Configuration];
+        check(&left_out, "1 right, 1 left out", Style::Bad);
         check(&[], "0 right", Style::Good);
     }
 }

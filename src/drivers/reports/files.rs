@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::config::problems::shown_path;
 use crate::config::secret::for_shell;
 use crate::core::time::Timestamp;
+use crate::core::token::upkeep::Proof;
 use crate::os::clock::monotonic;
 use crate::os::disk::{self, Ownership};
 use crate::os::hand;
@@ -55,6 +56,8 @@ struct Shown {
     /// The state that was saved.
     state: Option<u64>,
     is_unsaved: bool,
+    /// The receipts that speak against their tokens.
+    unfit: Vec<(usize, Proof)>,
 }
 
 impl Files {
@@ -76,15 +79,20 @@ impl Files {
         }
         let (state, is_unsaved) =
             (engine.store.digest(), engine.report().storage_problem.is_some());
+        let hosts = &engine.report().hosts;
+        let unfit = hosts.iter().enumerate();
+        let unfit = unfit.filter_map(|(at, host)| Some((at, host.unfit.clone()?))).collect();
         let is_same = |shown: &Shown| {
             Rc::ptr_eq(&shown.config, &engine.config)
                 && (shown.state, shown.is_unsaved) == (state, is_unsaved)
+                && (shown.unfit == unfit || hosts.is_empty())
         };
         let is_due = self.due.is_none_or(|due| due <= monotonic());
         if !is_due && self.shown.as_ref().is_some_and(is_same) {
             return Vec::new();
         }
-        self.shown = Some(Shown { config: Rc::clone(&engine.config), state, is_unsaved });
+        let config = Rc::clone(&engine.config);
+        self.shown = Some(Shown { config, state, is_unsaved, unfit });
         self.due = Some(monotonic() + EVERY);
         let view = View::of(engine, now, now.after(PROMISED), self.last_round);
         let metrics = reports.metrics_file.as_ref().map(|path| {

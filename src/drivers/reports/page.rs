@@ -141,6 +141,9 @@ fn state(page: &mut String, host: &HostView<'_>, now: Timestamp) {
     if host.is_left_out() {
         small("The secret cannot be used. Fix: run homing check.");
     }
+    if let Some(problem) = &host.token_problem {
+        small(&format!("Token: {problem}"));
+    }
     let Some(entry) = host.entry else { return small("Never updated yet.") };
     for (family, hold) in entry.holds(now) {
         let of = family.map(|family| format!("{family}: ")).unwrap_or_default();

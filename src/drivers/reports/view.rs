@@ -36,6 +36,8 @@ pub struct HostView<'a> {
     pub refresh: Option<Timestamp>,
     /// The end of its token.
     pub end: End,
+    /// Why a person must act for its token, and the fix, if one must.
+    pub token_problem: Option<String>,
 }
 
 impl HostView<'_> {
@@ -63,12 +65,11 @@ impl<'a> View<'a> {
         let hosts = engine.config.hosts.iter().map(|config| {
             let provider = &engine.config.providers[config.provider];
             let entry = memory.entry(&config.host.key);
-            let end = TokenStatus::of(config, provider, &mut reader).end();
+            let token = TokenStatus::of(config, provider, &mut reader);
             let refresh = entry.and_then(|entry| status::refresh(config, entry));
-            let standing = status::standing(config, entry, as_of);
-            let left_out = entry.and_then(|entry| entry.left_out).map(|_| Exit::Configuration);
-            let standing = Exit::worst(left_out.into_iter().chain([standing]));
-            HostView { config, entry, standing, refresh, end }
+            let standing = status::standing(config, &token, memory, as_of);
+            let token_problem = token.problem(&config.host.key.host, memory, as_of);
+            HostView { config, entry, standing, refresh, end: token.end(), token_problem }
         });
         let is_unsaved = engine.report().storage_problem.is_some();
         let hosts = hosts.collect();
