@@ -71,6 +71,8 @@ mod rounds;
 mod sandbox;
 #[cfg(feature = "manual")]
 mod schema;
+#[cfg(feature = "tokens")]
+mod screens;
 mod secrets;
 mod services;
 #[cfg(feature = "name-servers")]

@@ -293,7 +293,11 @@ fn status_page_and_metrics_say_the_same_of_a_token_as_status_does() {
     let (sandbox, home) = narrow();
     sandbox.with_account(|account| account.throttled = false);
     let files = "[report]\nmetrics-file = \"homing.prom\"\nstatus-page = \"index.html\"\n";
-    home.configure(&home.read("config.toml").replacen("[source.here]", &format!("{files}[source.here]"), 1));
+    home.configure(&home.read("config.toml").replacen(
+        "[source.here]",
+        &format!("{files}[source.here]"),
+        1,
+    ));
     let check = |code: i32, host_right: &str, word: &str| {
         assert_eq!(home.run(&["status"]).code, code);
         let metrics = home.read("homing.prom");
@@ -324,7 +328,10 @@ fn status_page_and_metrics_say_the_same_of_a_token_as_status_does() {
     let page = check(77, "0", "rejected");
     daemon.signal(home::Signal::TERM);
     daemon.end();
-    assert!(page.contains("Token: TOO POWERFUL: may write TXT of dyn.example.com itself"), "{page}");
+    assert!(
+        page.contains("Token: TOO POWERFUL: may write TXT of dyn.example.com itself"),
+        "{page}"
+    );
 }
 
 #[test]

@@ -3,21 +3,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use crate::support::home;
-use home::{Home, PROGRAMS, Ran, wait_until};
+use home::{Home, PROGRAMS, on_a_terminal, wait_until};
 
 /// Says `terminal` or `none`, then the process, its group, its session and its terminal.
 const SAY: &str = "if (: </dev/tty) 2>/dev/null; then echo terminal; else echo none; fi; \
                    cut -d' ' -f1,5,6,7 /proc/$$/stat";
-
-/// Runs a command of a shell on a terminal of its own, which controls it.
-fn on_a_terminal(command: &str) -> Ran {
-    let mut script = Command::new("script");
-    script.args(["-qec", command, "/dev/null"]).stdin(Stdio::null());
-    script.output().expect("script(1) of bsdutils is there").into()
-}
 
 #[test]
 fn a_program_has_no_terminal_whatever_terminal_homing_has() {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::providers::destinations;
-use super::{Setup, engine, out, show};
+use super::{Setup, engine, say, show};
 use crate::config::problems::shown_path;
 use crate::config::secret::{self, SecretPlace, for_shell};
 use crate::config::service;
@@ -41,30 +41,30 @@ pub async fn run(setup: Setup) -> Exit {
     let exposure = state::exposure(&state_dir);
     let warnings = engine.config.warnings.iter().chain(&exposure);
     for line in warnings.chain(&show::side_effects(&engine.config)) {
-        out(&format!("warning: {line}"));
+        say(&format!("warning: {line}"));
     }
-    doubts(&engine.config).iter().for_each(|line| out(&format!("hint: {line}")));
-    show::seen(&report).iter().for_each(|line| out(line));
-    report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
-    report.drafts.iter().filter(|_| is_verbose).for_each(|line| out(line));
-    report.hosts.iter().filter_map(show::receipt).for_each(|line| out(&line));
+    doubts(&engine.config).iter().for_each(|line| say(&format!("hint: {line}")));
+    show::seen(&report).iter().for_each(|line| say(line));
+    report.hosts.iter().flat_map(show::expected).for_each(|line: String| say(&line));
+    report.drafts.iter().filter(|_| is_verbose).for_each(|line| say(line));
+    report.hosts.iter().filter_map(show::receipt).for_each(|line| say(&line));
     let destinations = engine.config.hosts.iter();
     let destinations = destinations.filter_map(|host| destination(host, &engine.config));
-    destinations.for_each(|line| out(&line));
-    confine::rehearsed(&engine.config, &state_dir).iter().for_each(|line| out(line));
+    destinations.for_each(|line| say(&line));
+    confine::rehearsed(&engine.config, &state_dir).iter().for_each(|line| say(line));
     let unreadable = service.and_then(|service| service.config_problem(&engine.config.path));
-    unreadable.iter().for_each(|problem| out(problem));
+    unreadable.iter().for_each(|problem| say(problem));
     let obstacles = obstacles(&engine.config, &state_dir);
-    obstacles.iter().for_each(|problem| out(problem));
+    obstacles.iter().for_each(|problem| say(problem));
     let is_dead = |host: &HostReport| matches!(host.unfit, Some(Proof::Revoked(_)));
     let left_out = report.hosts.iter().filter(|h| h.secret_problem.is_some() || is_dead(h)).count();
     if left_out > 0 {
         let hosts = if left_out == 1 { "1 host has" } else { &format!("{left_out} hosts have") };
-        out(&format!("{path}: the configuration is right, but {hosts} no usable secret"));
+        say(&format!("{path}: the configuration is right, but {hosts} no usable secret"));
         return Exit::Configuration;
     }
     if !obstacles.is_empty() {
-        out(&format!(
+        say(&format!(
             "{path}: the configuration is right, but it names files or programs that \
             cannot be used"
         ));
@@ -72,7 +72,7 @@ pub async fn run(setup: Setup) -> Exit {
     if unreadable.is_some() || !obstacles.is_empty() {
         return Exit::Configuration;
     }
-    out(&format!("{path}: the configuration is right"));
+    say(&format!("{path}: the configuration is right"));
     Exit::Right
 }
 

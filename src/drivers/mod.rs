@@ -36,6 +36,7 @@ use crate::os::clock::Clock;
 use crate::os::hand;
 use crate::os::log::{self, Format, Level};
 use crate::os::say::{err, out};
+use crate::os::styled::out_wrapped;
 use crate::os::waiting::Waiting;
 use crate::round::Engine;
 use crate::state::{
@@ -232,6 +233,11 @@ fn is_worth_telling(error: &StateError, access: StateAccess) -> bool {
         }
         _ => true,
     }
+}
+
+/// Prints a line for people, on a terminal wrapped at words.
+fn say(line: &str) {
+    out_wrapped(line, None);
 }
 
 /// Prints the problems of a round with the state and with on-change programs.

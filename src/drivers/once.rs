@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::reports::Reporter;
 use super::signals::{Stop, within_last_words};
-use super::{Setup, engine, err, out, show};
+use super::{Setup, engine, err, say, show};
 use crate::cli::Once;
 use crate::confine::Confinement;
 use crate::core::exit::Exit;
@@ -45,9 +45,9 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
         engine.rehearse(occasion).await;
         let report = engine.report();
         if !quiet {
-            show::seen(report).iter().for_each(|line| out(line));
-            report.hosts.iter().flat_map(show::expected).for_each(|line: String| out(&line));
-            report.drafts.iter().filter(|_| is_verbose).for_each(|line| out(line));
+            show::seen(report).iter().for_each(|line| say(line));
+            report.hosts.iter().flat_map(show::expected).for_each(|line: String| say(&line));
+            report.drafts.iter().filter(|_| is_verbose).for_each(|line| say(line));
         }
         return report.exit();
     }
@@ -67,11 +67,11 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
         tell(report, std::io::stdout().is_terminal());
         let now = engine.clock.now();
         let tokens = report.tokens.iter().flat_map(|news| show::token(news, now));
-        tokens.for_each(|line| out(&line));
+        tokens.for_each(|line| say(&line));
         let did_something = report.hosts.iter().any(|host| !host.answers.is_empty());
         let is_read = std::io::stdout().is_terminal();
         if is_first && did_something && is_read && report.exit() == Exit::Right {
-            out(
+            say(
                 "next: run this from cron, or leave out --once to keep watching; `homing status` shows what is set",
             );
         }
@@ -126,7 +126,7 @@ fn tell(report: &Report, everything: bool) {
     let lines: Vec<String> =
         report.hosts.iter().flat_map(|host| show::host(host, everything)).collect();
     if !lines.is_empty() {
-        show::seen(report).iter().chain(&lines).for_each(|line| out(line));
+        show::seen(report).iter().chain(&lines).for_each(|line| say(line));
     }
 }
 

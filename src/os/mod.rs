@@ -4,6 +4,8 @@
 
 pub mod clock;
 pub(crate) mod disk;
+#[cfg_attr(not(feature = "tokens"), path = "../left_out/fold.rs")]
+pub(crate) mod fold;
 pub(crate) mod hand;
 pub mod kernel;
 pub mod log;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::fold::for_errors;
 use super::log::Printable;
 
 /// Writes a line to standard output. A reader that has gone (`| head`) is no error, and the text
@@ -26,9 +27,11 @@ pub fn ascii_json(json: &str) -> String {
     ascii
 }
 
-/// Writes a text to standard error, a line at a time.
+/// Writes a text to standard error, a line at a time, each wrapped on a terminal.
 pub fn err(text: &str) {
     for line in text.lines() {
-        let _ = writeln!(std::io::stderr(), "homing: {}", Printable(line));
+        for part in for_errors(format!("homing: {}", Printable(line))) {
+            let _ = writeln!(std::io::stderr(), "{part}");
+        }
     }
 }

@@ -13,9 +13,10 @@ use crate::core::token::finding::{self, Finding};
 use crate::core::token::verdict::{TokenVerdict, Weight};
 use crate::core::token::{Duty, EVERYWHERE, Key, Limits, Row, Rule, TokenId, period};
 use crate::os::clock::{self, rfc3339_seconds};
+use crate::os::fold::{filled, pieces};
 use crate::os::log::Printable;
 use crate::os::say::{ascii_json, out};
-use crate::os::styled::{Style, filled, out_styled, pieces};
+use crate::os::styled::{Style, out_styled};
 use crate::os::terminal::{self, breadth, breadth_of};
 
 /// The source of an audit's findings.

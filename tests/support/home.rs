@@ -166,6 +166,14 @@ impl From<Output> for Ran {
     }
 }
 
+/// Runs a command of a shell on a terminal of its own, which controls it; all that it prints is in
+/// `out`.
+pub fn on_a_terminal(command: &str) -> Ran {
+    let mut script = Command::new("script");
+    script.args(["-qec", command, "/dev/null"]).stdin(Stdio::null());
+    script.output().expect("script(1) of bsdutils is there").into()
+}
+
 /// A running daemon, ended when dropped.
 pub struct Daemon {
     child: Child,
