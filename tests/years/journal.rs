@@ -83,6 +83,8 @@ struct HostLog {
     doubt: PerFamily<bool>,
     /// Since when looks do not find what is confirmed.
     away: PerFamily<Option<Millis>>,
+    /// Since when looks find no address at all.
+    unseen: PerFamily<Option<Millis>>,
     /// Whether it is found again after a long absence.
     returned: PerFamily<bool>,
     /// The family whose record somebody else changed last.
@@ -119,6 +121,8 @@ pub struct Journal {
     pub clock_trouble: Option<Millis>,
     /// The last moment at which a state was lost.
     state_lost: Option<Millis>,
+    /// The last moment at which the machine woke: what left before it slept may arrive only then.
+    pub woke: Option<Millis>,
 }
 
 impl Journal {
@@ -162,6 +166,8 @@ impl Journal {
         let clock_trouble = self.clock_trouble;
         let log = self.hosts.entry(host.to_owned()).or_default();
         for (family, seen) in seen.iter() {
+            let is_here = matches!(seen, Seen::Here(_));
+            log.unseen[family] = (!is_here).then(|| log.unseen[family].unwrap_or(now));
             let is_confirmed = match (seen, &log.confirmed[family]) {
                 (Seen::NotAsked, _) | (_, None) => continue,
                 (Seen::Here(seen), Some(confirmed)) => seen == confirmed,
@@ -240,7 +246,8 @@ impl Journal {
                         (log.drifted, log.to_be_put_right[family]) = (None, false);
                     }
                     (log.confirmed[family], log.confirmed_at[family]) = (content, wall);
-                    (log.doubt[family], log.away[family]) = (false, None);
+                    // What is confirmed now may have gone before the answer came.
+                    (log.doubt[family], log.away[family]) = (false, log.unseen[family]);
                     log.returned[family] = false;
                     log.servers_are_right = false;
                 }
@@ -341,7 +348,7 @@ impl Journal {
     /// Judges a refusal for the pace of which only this machine is the cause.
     pub fn own_pace(&self, now: Millis) -> Result<(), String> {
         let recent = |at: Option<Millis>| at.is_some_and(|at| at + 10 * MINUTE > now);
-        if recent(self.clock_trouble) || recent(self.state_lost) {
+        if recent(self.clock_trouble) || recent(self.state_lost) || recent(self.woke) {
             return Ok(());
         }
         Err("(c) the machine's own requests exceed the pace".to_owned())
@@ -353,9 +360,14 @@ impl Journal {
         if before.is_empty() || !after.is_empty() {
             return Ok(());
         }
+        let mut gone = self.gone[*family];
+        let is_run = self.figures.runs > 0;
+        // What was there between two runs from cron alone was there for none of them.
+        if is_run && gone.is_some() {
+            gone = self.hosts.get(host).and_then(|log| log.unseen[*family]);
+        }
         // Runs from cron have no clock but that on the wall.
-        let by_clock = |since| self.figures.runs > 0 && self.clock_trouble >= Some(since);
-        let gone = self.gone[*family];
+        let by_clock = |since| is_run && self.clock_trouble >= Some(since);
         let is_gone = gone.is_some_and(|since| now - since >= HOUR || by_clock(since));
         if removes && is_gone {
             return Ok(());

@@ -119,6 +119,7 @@ impl World {
             Kind::Suspends => {
                 if let Some(since) = self.asleep_since.take() {
                     self.slept += self.now - since;
+                    self.journal.woke = Some(self.now);
                     if let Some(process) = &mut self.process {
                         process.clock_jumped = true;
                     }
