@@ -251,12 +251,11 @@ impl Out {
         }
     }
 
-    /// The indexes of the hosts about which something has to be known before a request leaves.
-    pub(super) fn preparing(&self) -> &[usize] {
+    /// The index of the host whose zone is asked for: it decides which hosts share a request.
+    pub(super) fn zone(&self) -> Option<usize> {
         match self {
-            Self::FirstLook(places) => places,
-            Self::Zone(place) => std::slice::from_ref(place),
-            _ => &[],
+            Self::Zone(place) => Some(*place),
+            _ => None,
         }
     }
 

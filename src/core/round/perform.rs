@@ -122,9 +122,8 @@ impl Round {
 
     /// Lets the hosts that have something to send wait for their request, within the pace.
     pub(super) fn schedule(&mut self, now: &Now, spread: f64, shell: &mut dyn Shell) {
-        let preparing = self.preparing();
-        let is_free =
-            |place: &usize| !preparing.contains(&*self.cases[*place].subject.provider.name);
+        let lacking = self.lacking_zones();
+        let is_free = |place: &usize| !lacking.contains(self.provider_name(*place));
         let ready: Vec<usize> = self.ready.iter().copied().filter(is_free).collect();
         if ready.is_empty() {
             return;
@@ -349,15 +348,15 @@ impl Round {
         self.send(Out::Hook(key), Task::Hook { subject, now, before });
     }
 
-    /// The providers with a host that has something to send or is being prepared for it.
+    /// The providers with a host that has something to send, or whose zone is still asked for.
     fn busy(&self) -> BTreeSet<&str> {
         let ready = self.ready.iter().map(|place| self.provider_name(*place));
-        order::distinct(ready.chain(self.preparing()))
+        order::distinct(ready.chain(self.lacking_zones()))
     }
 
-    /// The providers with a host about which something has to be known before any request leaves.
-    fn preparing(&self) -> BTreeSet<&str> {
-        let asked = self.out.values().flat_map(Out::preparing).copied();
+    /// The providers with a host whose zone is still asked for: it decides which hosts share a request.
+    fn lacking_zones(&self) -> BTreeSet<&str> {
+        let asked = self.out.values().filter_map(Out::zone);
         let to_be_asked = self.ready.iter().copied().filter(|place| self.wants_zone(*place));
         order::distinct(asked.chain(to_be_asked).map(|place| self.provider_name(place)))
     }

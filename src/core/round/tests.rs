@@ -100,6 +100,18 @@ impl Rounds {
         self.round.look(Look { hosts, ..Look::default() }, &now, 0.5, &mut self.disk)
     }
 
+    /// Lets both hosts be at one provider with one credential.
+    fn share_provider(&mut self) {
+        let (subject, _) = &self.hosts[0];
+        let provider = Rc::clone(&subject.provider);
+        let (server, place) = (Rc::clone(&subject.server), Rc::clone(&subject.place));
+        let mut host = Host::clone(&self.hosts[1].0.host);
+        host.key.provider = "one".into();
+        let second = &mut self.hosts[1];
+        second.0 = Subject { host: Rc::new(host), provider, server, place, ..second.0.clone() };
+        second.1.identity = Fingerprint(0);
+    }
+
     /// The answer to `errand`, and what is to be done then.
     fn heard(&mut self, errand: &Errand, answer: Answer, seconds: u64) -> Vec<Errand> {
         self.round.heard(errand.id, answer, &now(seconds), 0.5, &mut self.disk)
@@ -180,6 +192,19 @@ fn a_poll_looks_for_no_drift_while_an_update_is_verified() {
 }
 
 #[test]
+fn a_look_before_a_first_update_delays_no_other_host_of_its_provider() {
+    let mut rounds = Rounds::new();
+    rounds.share_provider();
+    rounds.hosts[0].0.is_verified = true;
+    let first = rounds.look("198.18.0.1", 0);
+    let [look, other] = &first[..] else { panic!("a look and an update: {first:?}") };
+    assert!(matches!(&look.task, Task::Look { whom: Whom::Own, .. }), "{look:?}");
+    assert_eq!(told(std::slice::from_ref(other)), ["b.example 198.18.0.1"]);
+    assert_eq!(told(&rounds.heard(other, updated(), 1)), ["program of b.example"]);
+    assert_eq!(told(&rounds.heard(look, Answer::Look(Vec::new()), 3)), ["a.example 198.18.0.1"]);
+}
+
+#[test]
 fn an_answer_to_a_host_that_is_no_longer_configured_is_remembered() {
     let mut rounds = Rounds::new();
     let first = rounds.look("198.18.0.1", 0);
@@ -199,15 +224,8 @@ fn an_answer_to_a_host_that_is_no_longer_configured_is_remembered() {
 #[test]
 fn a_stop_takes_back_what_has_not_left() {
     let mut rounds = Rounds::new();
-    // Both at one provider with one credential: the second request waits for the trial of it.
-    let (subject, _) = &rounds.hosts[0];
-    let provider = Rc::clone(&subject.provider);
-    let (server, place) = (Rc::clone(&subject.server), Rc::clone(&subject.place));
-    let mut key = Host::clone(&rounds.hosts[1].0.host);
-    key.key.provider = "one".into();
-    let second = &mut rounds.hosts[1];
-    second.0 = Subject { host: Rc::new(key), provider, server, place, ..second.0.clone() };
-    second.1.identity = Fingerprint(0);
+    // The second request waits for the trial of the credential.
+    rounds.share_provider();
     let first = rounds.look("198.18.0.1", 0);
     assert_eq!(first.len(), 1);
     rounds.round.stop();
