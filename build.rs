@@ -233,7 +233,10 @@ fn texts(table: &DeTable<'_>) -> Result<String, String> {
 }
 
 /// The keys of an entry that this build cannot speak to: they name it, and say what is missing.
-const NAMES: [&str; 5] = ["credential", "key", "protocol", "sign", "title"];
+const NAMES: [&str; 6] = ["credential", "key", "protocol", "reach", "sign", "title"];
+
+/// The keys by which credentials are judged: a build without tokens does not judge any.
+const JUDGING: [&str; 2] = ["power", "reach"];
 
 /// Whether this build has what the requests of `entry` are signed with.
 fn speaks(entry: &DeTable<'_>) -> bool {
@@ -244,7 +247,12 @@ fn speaks(entry: &DeTable<'_>) -> bool {
 /// The settings of an entry: its protocol, then each key's sign and value.
 fn settings(entry: &DeTable<'_>) -> Result<String, String> {
     let mut settings = Vec::new();
-    let is_kept = |word: &str| word != "known-as" && (speaks(entry) || NAMES.contains(&word));
+    let judges = env::var_os("CARGO_FEATURE_TOKENS").is_some();
+    let is_kept = |word: &str| {
+        word != "known-as"
+            && (judges || !JUDGING.contains(&word))
+            && (speaks(entry) || NAMES.contains(&word))
+    };
     for (word, value) in entry.iter().filter(|(word, _)| is_kept(word.get_ref())) {
         let word = word.get_ref().as_ref();
         let key = ProviderKey::named(word).filter(|key| !USERS.contains(key));

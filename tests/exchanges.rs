@@ -17,9 +17,12 @@ use homing::core::built_in;
 use homing::core::feature::Feature;
 use homing::core::memory::ZoneKey;
 use homing::core::name::Hostname;
-use homing::core::outcome::Outcome;
+use homing::core::outcome::{Outcome, Silence};
 use homing::core::plan::{Details, Request, TakeOver, Update, Wish};
 use homing::core::protocol::draft;
+#[cfg(feature = "tokens")]
+use homing::core::protocol::http::power::PowerTalk;
+use homing::core::protocol::http::scene::Session;
 use homing::core::protocol::step::{Ask, Heard, Moment, Step, ZoneAnswer};
 use homing::core::protocol::talk::{Job, Talk, ZoneJob, ZoneTalk};
 use homing::core::protocol::{Answer, Body, Credential, HttpRequest, Verdict};
@@ -30,6 +33,9 @@ use homing::core::time::Timestamp;
 /// The cases that every file has.
 const NEEDED: [&str; 6] =
     ["success", "unchanged", "refused credential", "unknown host", "throttled", "nonsense"];
+
+/// The cases of a provider whose entry has powers.
+const OF_POWERS: [&str; 2] = ["powers of a broad credential", "powers of a narrow credential"];
 
 /// The settings at the top of a file.
 #[derive(Default)]
@@ -297,7 +303,11 @@ fn walk(provider: &Provider, setup: &Setup, case: &Case) -> (String, Vec<String>
         counts: Vec::new(),
         at: now,
     };
-    let (text, problems) = if is_search {
+    let is_of_powers = |part: &Part| matches!(part, Part::Setting(key, _) if key == "powers");
+    let (text, problems) = if case.parts.iter().any(is_of_powers) {
+        let session = Session::new(provider, provider.http.as_ref().unwrap(), &credential, moment);
+        powers(case, session, &[&host], &details, zone.as_ref())
+    } else if is_search {
         let (credential, details) = (&credential, &details);
         let job = ZoneJob { provider, credential, host: &host, zone: None, details, moment };
         let (mut talk, step) = ZoneTalk::begin(&job);
@@ -333,6 +343,47 @@ fn walk(provider: &Provider, setup: &Setup, case: &Case) -> (String, Vec<String>
     (text, problems)
 }
 
+/// Walks through a case about the powers of a credential.
+#[cfg(feature = "tokens")]
+fn powers<'a>(
+    case: &Case,
+    session: Session<'a>,
+    hosts: &'a [&'a Hostname],
+    details: &'a Details,
+    zone: Option<&'a Hostname>,
+) -> (String, Vec<String>) {
+    let (mut talk, step) = PowerTalk::begin(session, hosts, details, zone);
+    let hear = |heard: Result<Heard, Silence>| match heard {
+        Ok(Heard::Answer(answer)) => talk.hear(Ok(answer)),
+        other => panic!("{other:?}"),
+    };
+    hold(case, &[], step, hear, |report| {
+        assert!(!format!("{report:?}").contains("s3cret"), "{report:?}");
+        let mut words: Vec<String> = Vec::new();
+        words.extend(report.found.iter().map(|it| {
+            let mark = if it.is_narrowest { " (the narrowest, too)" } else { "" };
+            format!("{}{mark}", it.what)
+        }));
+        words.extend(report.untold.iter().map(|(what, why)| format!("unknown: {what}: {why}")));
+        words.extend(report.end.iter().map(|end| format!("ends {end}")));
+        words.extend(report.is_refused.then(|| "the credential is refused".to_owned()));
+        words.extend(report.broken_off.as_ref().map(outcome));
+        if words.is_empty() { "nothing".into() } else { words.join("; ") }
+    })
+}
+
+/// A build without tokens has no powers, and says nothing about them.
+#[cfg(not(feature = "tokens"))]
+fn powers(
+    case: &Case,
+    _: Session<'_>,
+    _: &[&Hostname],
+    _: &Details,
+    _: Option<&Hostname>,
+) -> (String, Vec<String>) {
+    (case.name.clone(), Vec::new())
+}
+
 /// Whether `draft` is of `request`; `<name>` in it is for what an answer brings.
 fn is_of(draft: &str, request: &HttpRequest) -> bool {
     let asked = request.to_string();
@@ -356,7 +407,7 @@ fn hold<T>(
     case: &Case,
     drafts: &[String],
     step: Step<T>,
-    mut hear: impl FnMut(Result<Heard, homing::core::outcome::Silence>) -> Step<T>,
+    mut hear: impl FnMut(Result<Heard, Silence>) -> Step<T>,
     result: impl Fn(&T) -> String,
 ) -> (String, Vec<String>) {
     let (mut text, mut problems) = (format!("== {}\n", case.name), Vec::new());
@@ -424,7 +475,8 @@ fn every_provider_does_what_its_exchanges_say() {
             problems.extend(wrong.map(|it| format!("{}, {}: {it}", provider.name, case.name)));
             count += 1;
         }
-        for needed in NEEDED {
+        let has_powers = provider.http.as_ref().is_some_and(|entry| !entry.powers.is_empty());
+        for needed in NEEDED.into_iter().chain(OF_POWERS.into_iter().filter(|_| has_powers)) {
             if !cases.iter().any(|case| case.name == needed) {
                 problems.push(format!("{}: there is no case {needed}", provider.name));
             }

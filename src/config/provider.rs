@@ -286,6 +286,7 @@ fn lay(
         | ProviderKey::Omit
         | ProviderKey::Pace
         | ProviderKey::Page
+        | ProviderKey::Reach
         | ProviderKey::Title => setting.text(notes).map(str::to_owned),
         _ => return,
     };

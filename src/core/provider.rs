@@ -72,12 +72,25 @@ pub struct Provider {
     pub page: Text,
     /// The narrowest credential that the provider offers, in words.
     pub credential: Text,
+    /// What that credential can write, where it is more than one name.
+    pub reach: Option<Reach>,
     /// What else a user should know.
     pub note: Text,
 }
 
 /// How long a whole update may take where the configuration does not say it.
 pub const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What the narrowest credential of a provider can write.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Reach {
+    /// Every name of the account.
+    Account,
+    /// Every zone of a project, which is a part of the account.
+    Project,
+    /// Every name of one zone.
+    Zone,
+}
 
 /// Where the login of a request comes from when the host names none.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -118,6 +131,7 @@ impl Protocol {
             echo: PerFamily { v4: None, v6: None },
             page: Cow::Borrowed(""),
             credential: Cow::Borrowed(""),
+            reach: None,
             note: Cow::Borrowed(""),
         }
     }
@@ -125,6 +139,8 @@ impl Protocol {
 
 const OMITS: [(&str, Omit); 3] =
     [("keep", Omit::Keep), ("delete", Omit::Delete), ("caller", Omit::Caller)];
+const REACHES: [(&str, Reach); 3] =
+    [("account", Reach::Account), ("project", Reach::Project), ("zone", Reach::Zone)];
 const LOGINS: [(&str, Login); 2] = [("username", Login::Username), ("host", Login::Host)];
 
 impl Manners {
@@ -180,6 +196,7 @@ impl Provider {
             ProviderKey::Page => self.page = text,
             ProviderKey::PlainHttp => self.plain_http = text == "true",
             ProviderKey::Query => self.query = Some(text),
+            ProviderKey::Reach => self.reach = Some(one_of(&text, &REACHES)?),
             ProviderKey::Server => {
                 let manners = self.protocol.manners();
                 let server = text.trim_end_matches('/');
@@ -297,6 +314,17 @@ impl Provider {
                 "{} sets the {record} record of a host that is updated without {family} to the address that the request comes from",
                 self.name
             )),
+        }
+    }
+}
+
+impl Reach {
+    /// What it is, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Account => "every name of the account",
+            Self::Project => "every zone of the project",
+            Self::Zone => "every name of its zone",
         }
     }
 }

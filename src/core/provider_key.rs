@@ -109,10 +109,14 @@ keys! {
     Pair "pair" Tree Few,
     /// Whether `http://` to a private address is accepted.
     PlainHttp "plain-http" Flag Web,
+    /// The requests that show what a credential can do beyond its job.
+    Power "power" Tree Few,
     /// The protocol of the service.
     Protocol "protocol" Text All,
     /// Parameters that every request carries.
     Query "query" Text Few,
+    /// What the narrowest credential can write, where that is more than one name.
+    Reach "reach" Text All,
     /// How often an unchanged address must be confirmed.
     Refresh "refresh" Text Remote,
     /// The step that removes a record.

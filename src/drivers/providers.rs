@@ -16,8 +16,9 @@ use crate::core::exit::Exit;
 use crate::core::feature::Feature;
 use crate::core::nearest::plain;
 use crate::core::protocol::http::entry::StepKind;
+use crate::core::protocol::http::power::Power;
 use crate::core::protocol::manners::{Protocol, SecretKind, Transport};
-use crate::core::provider::{Login, Provider};
+use crate::core::provider::{Login, Provider, Reach};
 use crate::core::secret::HIDDEN;
 use crate::core::{built_in, order};
 
@@ -311,6 +312,9 @@ fn describe(provider: &Provider) {
     line("page", &provider.page);
     line("needs", &needs(provider));
     line("credential", &provider.credential);
+    line("reach", provider.reach.map(Reach::words).unwrap_or_default());
+    let powers = entry.iter().flat_map(|entry| &entry.powers);
+    line("too broad", &powers.filter_map(Power::words).collect::<Vec<_>>().join("; "));
     let options = entry.map(|entry| entry.known_options()).unwrap_or_default();
     let required = entry.map(|entry| entry.required_options()).unwrap_or_default();
     let option = |name: &&str| {

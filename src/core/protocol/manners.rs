@@ -276,6 +276,7 @@ const HTTP: Manners = Manners {
         ProviderKey::Names,
         ProviderKey::Options,
         ProviderKey::Pair,
+        ProviderKey::Power,
         ProviderKey::Remove,
         ProviderKey::SecretParts,
         ProviderKey::Set,

@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::answer::{Condition, Meaning};
 use super::path::{Path, Paths};
+use super::power::{self, Power};
 use super::signing::Sign;
 use super::template::{Form, Template, Value};
 use super::tree::Tree;
@@ -77,6 +78,8 @@ pub struct Entry {
     pub answers: Vec<(Meaning, Condition)>,
     /// What any other answer of the service means.
     pub otherwise: Option<Meaning>,
+    /// The requests that show what a credential can do beyond its job; a build without tokens has none.
+    pub powers: Vec<Power>,
 }
 
 /// A header with its value.
@@ -307,6 +310,7 @@ impl Entry {
             has_pages: false,
             answers: Vec::new(),
             otherwise: None,
+            powers: Vec::new(),
         };
         let settings = std::mem::take(&mut entry.settings);
         let mut answers = None;
@@ -342,6 +346,7 @@ impl Entry {
                     entry.options = names.into_iter().cloned().collect();
                 }
                 ProviderKey::Pair => entry.pairs = reader.pairs(value)?,
+                ProviderKey::Power => entry.powers = power::read(&reader, value)?,
                 ProviderKey::SecretParts => {
                     let parts = reader.number(value)?;
                     entry.secret_parts = usize::try_from(parts)
@@ -437,10 +442,11 @@ impl Entry {
         ["zone", "label"].iter().any(|name| self.uses(name))
     }
 
-    /// All settings, as text to be compared.
+    /// All settings of its updates, as text to be compared.
     pub fn wire_form(&self) -> String {
         let mut form = String::new();
-        for (key, value) in &self.settings {
+        let of_updates = |(key, _): &&(ProviderKey, Tree)| *key != ProviderKey::Power;
+        for (key, value) in self.settings.iter().filter(of_updates) {
             form.push(key.sign());
             value.write_form(&mut form);
         }
@@ -451,7 +457,9 @@ impl Entry {
     pub fn servers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let of =
             |kind: StepKind| Some((kind.key().word(), origin(self.step(kind)?.url.fixed_start())));
-        StepKind::ALL.into_iter().filter_map(of)
+        let powers = self.powers.iter().map(Power::step);
+        let of_powers = powers.map(|step| ("power", origin(step.url.fixed_start())));
+        StepKind::ALL.into_iter().filter_map(of).chain(of_powers)
     }
 
     /// The scheme and server of its first request, as far as they are fixed.
@@ -562,10 +570,7 @@ impl Entry {
     fn templates(&self) -> impl Iterator<Item = (&'static str, &Template)> {
         let steps = StepKind::ALL.into_iter().filter_map(|kind| Some((kind, self.step(kind)?)));
         let of_steps = steps.flat_map(|(kind, step)| {
-            let body = step.body.iter().map(|(_, body)| body);
-            let headers = step.headers.iter().map(|header| &header.value);
-            let all = std::iter::once(&step.url).chain(body).chain(headers);
-            all.map(move |template| (kind.key().word(), template))
+            step.templates().map(move |template| (kind.key().word(), template))
         });
         let of_headers = self.headers.iter().map(|header| ("headers", &header.value));
         let others = [("item", &self.item), ("set-item", &self.set_item), ("jwt", &self.jwt)];
@@ -611,7 +616,9 @@ impl Entry {
             let what = "is missing: without a list Homing has to know which answer is a success; write updated = \"…\" in it, or answers = \"rest\"";
             return Err(wrong("answer", what.into()));
         }
-        for (key, template) in self.templates() {
+        let powers = self.powers.iter().flat_map(|power| power.step().templates());
+        let of_powers = powers.map(|template| (ProviderKey::Power.word(), template));
+        for (key, template) in self.templates().chain(of_powers) {
             let mut problem = None;
             template.visit_names(&mut |name, _| {
                 if problem.is_none() && !self.knows(name) {
@@ -707,6 +714,13 @@ impl fmt::Debug for Entry {
 }
 
 impl Step {
+    /// Its URL, body and headers.
+    fn templates(&self) -> impl Iterator<Item = &Template> {
+        let body = self.body.iter().map(|(_, body)| body);
+        let headers = self.headers.iter().map(|header| &header.value);
+        std::iter::once(&self.url).chain(body).chain(headers)
+    }
+
     /// Whether the URL, the body or a header has a place called `name`.
     pub fn has(&self, name: &str) -> bool {
         self.has_any(&|known| known == name)
@@ -718,11 +732,8 @@ impl Step {
     }
 
     fn has_any(&self, is_one: &dyn Fn(&str) -> bool) -> bool {
-        let templates = std::iter::once(&self.url)
-            .chain(self.body.iter().map(|(_, body)| body))
-            .chain(self.headers.iter().map(|header| &header.value));
         let mut found = false;
-        for template in templates {
+        for template in self.templates() {
             template.visit_names(&mut |known, _| found |= is_one(known));
         }
         found
@@ -739,7 +750,7 @@ impl Ttl {
 }
 
 /// Reads the value of one key.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     /// The key with its path.
     key: String,
     /// What is put before a path.
@@ -748,15 +759,15 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// The reader of the value `name` in this one's table.
-    fn of(&self, name: &str) -> Self {
+    pub(super) fn of(&self, name: &str) -> Self {
         Self { key: [&*self.key, ".", name].concat(), base: self.base }
     }
 
-    fn wrong(&self, what: impl Into<String>) -> Wrong {
+    pub(super) fn wrong(&self, what: impl Into<String>) -> Wrong {
         Wrong { key: self.key.clone(), what: what.into() }
     }
 
-    fn text<'t>(&self, value: &'t Tree) -> Result<&'t Text, Wrong> {
+    pub(super) fn text<'t>(&self, value: &'t Tree) -> Result<&'t Text, Wrong> {
         value.text().ok_or_else(|| self.wrong("must be text in quotes"))
     }
 
@@ -764,7 +775,7 @@ impl Reader<'_> {
         value.texts().ok_or_else(|| self.wrong("must be text in quotes, or a list of texts"))
     }
 
-    fn table<'t>(&self, value: &'t Tree) -> Result<&'t [(Text, Tree)], Wrong> {
+    pub(super) fn table<'t>(&self, value: &'t Tree) -> Result<&'t [(Text, Tree)], Wrong> {
         value.table().ok_or_else(|| self.wrong("must be a table, such as { get = \"/…\" }"))
     }
 
@@ -773,7 +784,7 @@ impl Reader<'_> {
         number.ok_or_else(|| self.wrong("must be a whole number"))
     }
 
-    fn flag(&self, value: &Tree) -> Result<bool, Wrong> {
+    pub(super) fn flag(&self, value: &Tree) -> Result<bool, Wrong> {
         self.one_of(value, &["false", "true"]).map(|at| at == 1)
     }
 
@@ -790,7 +801,7 @@ impl Reader<'_> {
         template(self.text(value)?, &self.key)
     }
 
-    fn path(&self, value: &Tree) -> Result<Path, Wrong> {
+    pub(super) fn path(&self, value: &Tree) -> Result<Path, Wrong> {
         Path::parse(self.text(value)?).map_err(|what| self.wrong(what))
     }
 
@@ -798,7 +809,7 @@ impl Reader<'_> {
         Paths::parse(self.text(value)?).map(Some).map_err(|what| self.wrong(what))
     }
 
-    fn conditions(&self, value: &Tree) -> Result<Vec<Condition>, Wrong> {
+    pub(super) fn conditions(&self, value: &Tree) -> Result<Vec<Condition>, Wrong> {
         let read = |text: &Text| Condition::parse(text).map_err(|what| self.wrong(what));
         self.texts(value)?.into_iter().map(read).collect()
     }
@@ -861,7 +872,7 @@ impl Reader<'_> {
         Ok(ttl)
     }
 
-    fn step(&self, value: &Tree) -> Result<Step, Wrong> {
+    pub(super) fn step(&self, value: &Tree) -> Result<Step, Wrong> {
         let mut request = None;
         let mut step = Step {
             method: Method::Get,
@@ -994,7 +1005,7 @@ fn template(text: &Text, key: &str) -> Result<Template, Wrong> {
 }
 
 /// The problem with a word that is no `kind`, with the nearest of `known`.
-fn unknown(kind: &str, word: &str, known: &[&str]) -> String {
+pub(super) fn unknown(kind: &str, word: &str, known: &[&str]) -> String {
     let near = nearest(word, known.iter().copied());
     let fix = near.map_or_else(
         || ["there are: ", &known.join(", ")].concat(),

@@ -1,8 +1,8 @@
 //! Any HTTP API, described as data: an entry says which requests are sent and what answers mean.
 //!
 //! `entry` decodes the settings, `template` fills requests, `answer` and `rows` read answers,
-//! `compare` decides what to write, `session` holds the conversation, `draft` shows what it would ask.
-//! Nothing is sent here.
+//! `compare` decides what to write, `session` holds the conversation, `draft` shows what it would ask,
+//! `power` asks what a credential can do beyond its job. Nothing is sent here.
 
 pub mod answer;
 pub mod compare;
@@ -10,6 +10,8 @@ pub mod draft;
 pub mod entry;
 pub mod markup;
 pub mod path;
+#[cfg_attr(not(feature = "tokens"), path = "../../../left_out/power.rs")]
+pub mod power;
 pub mod rows;
 pub mod scene;
 pub mod session;

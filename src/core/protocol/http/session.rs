@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::answer::{self, Meaning, Rules, Seen};
+use super::answer::{self, Condition, Meaning, Rules, Seen};
 use super::compare::{Case, Comparison, Record};
 use super::entry::{Entry, Next, Step as EntryStep, StepKind};
 use super::path::Paths;
@@ -748,13 +748,13 @@ impl Session<'_> {
     }
 
     /// Whether requests are signed with the time, which this machine does not know.
-    fn needs_clock(&self) -> bool {
+    pub fn needs_clock(&self) -> bool {
         let is_signed = self.entry.sign.is_some() || self.entry.key.is_some();
         is_signed && !self.moment.clock_is_set
     }
 
     /// Takes what the answer to the login brings.
-    fn hear_login(&mut self, heard: Result<Answer, Silence>) -> Result<(), Outcome> {
+    pub fn hear_login(&mut self, heard: Result<Answer, Silence>) -> Result<(), Outcome> {
         let cookies = heard.as_ref().map(|answer| answer.cookies.clone()).unwrap_or_default();
         let (_, _, tree) = self.judge(StepKind::Login, heard).map_err(|(_, outcome)| outcome)?;
         let Some(login) = self.entry.step(StepKind::Login) else { return Ok(()) };
@@ -784,12 +784,17 @@ impl Session<'_> {
             Meaning::Updated | Meaning::Unchanged => {
                 Ok((meaning, answer, tree.unwrap_or(Value::Null)))
             }
-            _ => Err((meaning, outcome(kind, meaning, &answer))),
+            _ => Err((meaning, outcome(kind.key().word(), meaning, &answer))),
         }
     }
 
     fn meaning(&self, kind: StepKind, answer: &Answer, tree: Option<&Value>) -> Meaning {
         let ok = self.entry.step(kind).map(|step| &step.ok[..]).unwrap_or_default();
+        self.meaning_of(ok, answer, tree)
+    }
+
+    /// The meaning of an answer to a request with further conditions `ok` of success.
+    pub fn meaning_of(&self, ok: &[Condition], answer: &Answer, tree: Option<&Value>) -> Meaning {
         let Entry { answers, otherwise, is_rest, has_pages, .. } = self.entry;
         let rules = Rules { answers, otherwise: *otherwise, rest: *is_rest, pages: *has_pages, ok };
         answer::meaning(answer, tree, &rules)
@@ -824,7 +829,7 @@ impl Session<'_> {
         };
         let meaning = self.meaning(kind, &answer, rest.as_ref());
         if !matches!(meaning, Meaning::Updated | Meaning::Unchanged) {
-            return Err((meaning, outcome(kind, meaning, &answer)));
+            return Err((meaning, outcome(kind.key().word(), meaning, &answer)));
         }
         // An error that counts as success says "no records" in its own way.
         let says_none = step.ok.iter().any(|ok| ok.holds(&Seen::of(&answer, rest.as_ref())));
@@ -975,7 +980,7 @@ fn is_single(entry: &Entry, listed: &[Record], record: &Record, wanted: &[IpAddr
 
 /// `answer` in words. Its media type says nothing, because services send JSON and words as web pages;
 /// of XML, and of a page whose words have a meaning, the text without its tags is shown.
-fn in_words(meaning: Meaning, answer: &Answer) -> String {
+pub fn in_words(meaning: Meaning, answer: &Answer) -> String {
     const LOOKED_AT: usize = 4 * 1024;
     let body = &answer.body[..answer.body.len().min(LOOKED_AT)];
     let text = String::from_utf8_lossy(body);
@@ -996,9 +1001,9 @@ fn without_tags(text: &str) -> String {
     words
 }
 
-/// The outcome of `meaning`, which is no success.
-fn outcome(kind: StepKind, meaning: Meaning, answer: &Answer) -> Outcome {
-    let detail = [kind.key().word(), ": ", &in_words(meaning, answer)].concat();
+/// The outcome of `meaning`, which is no success, of the request under `key`.
+pub fn outcome(key: &str, meaning: Meaning, answer: &Answer) -> Outcome {
+    let detail = [key, ": ", &in_words(meaning, answer)].concat();
     let rejected = |rejection| Outcome::rejected(rejection, detail.clone());
     let deferred = |fault| Outcome::deferred(fault, detail.clone());
     match meaning {
@@ -1026,7 +1031,7 @@ fn outcome(kind: StepKind, meaning: Meaning, answer: &Answer) -> Outcome {
 }
 
 /// The outcome of a conversation whose requests would be signed with a wrong time.
-fn unset_clock() -> Outcome {
+pub fn unset_clock() -> Outcome {
     let detail = "this machine's clock is not set, and requests are signed with the time";
     Outcome::deferred(Fault::Clock, detail)
 }
