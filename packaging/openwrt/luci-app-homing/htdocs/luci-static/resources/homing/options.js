@@ -176,7 +176,8 @@ return baseclass.extend({
 		option('secret_parts', 'number', 'http', _('Parts of the secret'), null),
 		option('sign', 'text', 'http', _('Signature'), null),
 		option('key', 'text', 'http', _('Key file'), null),
-		option('jwt', 'text', 'http', _('Signed claims'), null)
+		option('jwt', 'text', 'http', _('Signed claims'), null),
+		option('tokens', 'text', 'http', _('Issuer of tokens'), _('So that the full build can make them.'), { values: [ 'desec' ] })
 	],
 
 	report: [
