@@ -71,7 +71,7 @@ mod rounds;
 mod sandbox;
 #[cfg(feature = "manual")]
 mod schema;
-#[cfg(feature = "tokens")]
+#[cfg(all(feature = "pages", feature = "tokens"))]
 mod screens;
 mod secrets;
 mod services;

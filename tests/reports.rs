@@ -197,10 +197,7 @@ fn the_history_tells_each_change_once_with_its_reason() {
             [host, "IPv4", "198.51.100.7 -> 198.51.100.8", "sandbox", "the address changed"],
         ]
     );
-    assert!(
-        lines.iter().all(|line| line[0].ends_with('Z') && line[0].starts_with("20")),
-        "{ran:?}"
-    );
+    assert!(lines.iter().all(|line| line[0].starts_with("20")), "{ran:?}");
     let ran = home.run(&["history", "--json", "DEV1.dyn.example.com."]);
     let last: serde_json::Value = serde_json::from_str(ran.out.lines().last().unwrap()).unwrap();
     assert_eq!(last["new"][0], "198.51.100.8");

@@ -1,8 +1,11 @@
-//! What people see on a terminal: lines as wide as it is.
+//! What people see: lines as wide as their terminal, and times by the clocks here.
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 #![cfg(target_os = "linux")]
 
+use std::time::Duration;
+
 use crate::support::home;
-use home::{DEV1, Home, on_a_terminal};
+use home::{DEV1, Home, Ran, Signal, on_a_terminal};
 
 /// The columns of the terminal.
 const WIDTH: usize = 50;
@@ -60,4 +63,77 @@ fn the_problems_of_a_configuration_are_wrapped_on_a_terminal() {
     assert!(ran.err.lines().all(|line| line.starts_with("homing: ")), "{ran:?}");
     assert!(text.lines().count() > ran.err.lines().count(), "{text}");
     assert_eq!(unwrapped(&text), unwrapped(&ran.err));
+}
+
+/// Five hours before UTC, where the clocks are never changed.
+const EAST: &str = "<+05>-5";
+
+/// What `homing` with `arguments` prints where the clocks are in the zone `zone`.
+fn ran_in(home: &Home, zone: &str, arguments: &[&str]) -> Ran {
+    home.command(arguments).env("TZ", zone).output().unwrap().into()
+}
+
+/// The date and the time of the text with which RFC 3339 has a moment, five hours later.
+fn east(text: &str) -> (String, String) {
+    let moment = humantime::parse_rfc3339(text).unwrap() + Duration::from_secs(5 * 3600);
+    let text = humantime::format_rfc3339_seconds(moment).to_string();
+    let (day, time) = text.trim_end_matches('Z').split_once('T').unwrap();
+    (day.to_owned(), time.to_owned())
+}
+
+#[test]
+fn people_see_the_time_of_the_clocks_here_and_programs_see_utc() {
+    let home = nobody();
+    let once = ran_in(&home, EAST, &["--once"]);
+    let json = ran_in(&home, EAST, &["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let until = status["hosts"][0]["hold"]["until"].as_str().unwrap();
+    let (day, time) = east(until);
+    // Past midnight there is the date with it.
+    let expect = [format!("next try after {time}"), format!("next try after {day} {}", &time[..5])];
+    let is_shown = |text: &str| expect.iter().any(|expect| text.contains(&**expect));
+    assert!(is_shown(&once.out), "{until}: {once:?}");
+    let shown = ran_in(&home, EAST, &["status"]);
+    assert!(is_shown(&shown.out) && !shown.out.contains("UTC"), "{until}: {shown:?}");
+    // A zone that is not known is UTC, which is said.
+    let shown = ran_in(&home, "Mars/Olympus", &["status"]);
+    assert!(shown.out.contains(" UTC (in "), "{shown:?}");
+    let state = home.read("state/state.json");
+    assert!(state.contains(&until[..19]) && !state.contains("+05"), "{state}");
+}
+
+#[test]
+fn a_history_has_its_times_by_the_clocks_here() {
+    let home = Home::new(&format!(
+        "{}\n[source.here]\nstatic = \"198.51.100.7\"\nallow-private = true\n",
+        DEV1.replace("\"sandbox\"\ntoken-file = \"token\"", "\"hosts-file\"\npath = \"hosts\"")
+            .replace("ipv6 = \"here\"", "ipv6 = \"off\"")
+    ));
+    assert_eq!(home.once().code, 0);
+    let json = ran_in(&home, EAST, &["history", "--json"]);
+    let change: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let (day, time) = east(change["at"].as_str().unwrap());
+    let shown = ran_in(&home, EAST, &["history"]);
+    assert!(shown.out.starts_with(&format!("{day} {time}  dev1")), "{json:?} {shown:?}");
+    let shown = home.run(&["history"]);
+    assert!(shown.out.contains(" UTC  dev1"), "{shown:?}");
+}
+
+#[test]
+fn the_log_for_people_has_the_offset_of_the_clocks_here() {
+    for (format, offset) in [("text", "+05:00"), ("json", "Z")] {
+        let home = nobody();
+        let mut command = home.command(&["--log-format", format]);
+        command.env("TZ", EAST);
+        let daemon = home.daemon_of(command);
+        daemon.wait_for("update deferred");
+        daemon.signal(Signal::TERM);
+        assert_eq!(daemon.end().0, 0);
+        let log = home.read("log");
+        let line = log.lines().find(|line| line.contains("update deferred")).unwrap();
+        let moments: Vec<_> =
+            line.split(['"', '=', ' ']).filter(|part| part.starts_with("20")).collect();
+        assert_eq!(moments.len(), 2, "the time and the end of the wait: {line}");
+        assert!(moments.iter().all(|moment| moment.ends_with(offset)), "{line}");
+    }
 }

@@ -16,6 +16,7 @@ use crate::core::secret::doubt;
 use crate::core::source::{Service, SourceKind};
 use crate::core::token::upkeep::Proof;
 use crate::net::http;
+use crate::os::local::Local;
 use crate::os::{disk, program};
 use crate::state::{self, StateAccess};
 
@@ -28,6 +29,7 @@ pub async fn run(setup: Setup) -> Exit {
         Err(exit) => return exit,
     };
     engine.rehearse(Occasion::default()).await;
+    let at = Local::here(engine.clock.now());
     let mut report = std::mem::take(&mut engine.round.report);
     // Root can read what the service's user cannot.
     let service = service::ServiceUser::of(&engine.config.path, &state_dir);
@@ -45,9 +47,10 @@ pub async fn run(setup: Setup) -> Exit {
     }
     doubts(&engine.config).iter().for_each(|line| say(&format!("hint: {line}")));
     show::seen(&report).iter().for_each(|line| say(line));
-    report.hosts.iter().flat_map(show::expected).for_each(|line: String| say(&line));
+    let hosts = &report.hosts;
+    hosts.iter().flat_map(|host| show::expected(host, at)).for_each(|line| say(&line));
     report.drafts.iter().filter(|_| is_verbose).for_each(|line| say(line));
-    report.hosts.iter().filter_map(show::receipt).for_each(|line| say(&line));
+    hosts.iter().filter_map(|host| show::receipt(host, at)).for_each(|line| say(&line));
     let destinations = engine.config.hosts.iter();
     let destinations = destinations.filter_map(|host| destination(host, &engine.config));
     destinations.for_each(|line| say(&line));

@@ -21,6 +21,7 @@ use crate::core::exit::Exit;
 use crate::core::round::Occasion;
 use crate::os::clock::{Alarm, ClockJump, monotonic, sleep_until, spread, uptime};
 use crate::os::kernel::{Changes, Watcher};
+use crate::os::local::Local;
 use crate::os::supervisor::{Notice, Supervisor};
 use crate::round::{Begun, Engine, Looked, Waiting};
 use crate::source::sights::Sights;
@@ -301,7 +302,7 @@ impl Daemon {
         if needs_restart && report.storage_problem.is_some() && self.supervisor.is_there() {
             return Some(end_for_restart(&self.supervisor));
         }
-        self.status.note(report, engine.clock.now());
+        self.status.note(report, Local::here(engine.clock.now()));
         let line = self.status.line();
         if line != self.told {
             self.supervisor.tell(Notice::Status(&line));

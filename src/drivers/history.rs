@@ -6,7 +6,8 @@ use crate::core::address::Addresses;
 use crate::core::exit::Exit;
 use crate::core::history::Change;
 use crate::core::nearest::correction;
-use crate::os::clock::rfc3339_seconds;
+use crate::os::clock;
+use crate::os::local::Local;
 use crate::state;
 
 /// Prints the changes, the newest last; of `host` alone if one is named.
@@ -48,19 +49,20 @@ pub fn run(setup: &Setup, host: Option<&str>, json: bool) -> Exit {
     if changes.is_empty() {
         out("no change is recorded yet");
     }
-    table(&changes).iter().for_each(|line| out(line));
+    let at = Local::here(clock::wall());
+    table(&changes, at).iter().for_each(|line| out(line));
     Exit::Right
 }
 
 /// The changes in columns: when, host, family, from what to what, why, provider.
-fn table(changes: &[&Change]) -> Vec<String> {
+fn table(changes: &[&Change], at: Local) -> Vec<String> {
     let text = |addresses: &Option<Addresses>, nothing: &str| {
         addresses.as_ref().map_or_else(|| nothing.to_owned(), Addresses::to_string)
     };
     let rows = changes.iter().map(|change| {
         let (old, new) = (text(&change.old, "-"), text(&change.new, "removed"));
         [
-            rfc3339_seconds(change.at).to_string(),
+            at.full(change.at),
             change.key.host.to_string(),
             change.family.to_string(),
             format!("{old} -> {new}"),

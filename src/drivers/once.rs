@@ -14,6 +14,7 @@ use crate::core::exit::Exit;
 use crate::core::ping::Pinged;
 use crate::core::round::{Occasion, Report};
 use crate::os::clock::{parse_rfc3339, rfc3339};
+use crate::os::local::Local;
 use crate::round::Engine;
 use crate::state::{self, StateAccess};
 
@@ -43,10 +44,12 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
     };
     if options.dry_run {
         engine.rehearse(occasion).await;
+        let at = Local::here(engine.clock.now());
         let report = engine.report();
         if !quiet {
             show::seen(report).iter().for_each(|line| say(line));
-            report.hosts.iter().flat_map(show::expected).for_each(|line: String| say(&line));
+            let hosts = report.hosts.iter();
+            hosts.flat_map(|host| show::expected(host, at)).for_each(|line| say(&line));
             report.drafts.iter().filter(|_| is_verbose).for_each(|line| say(line));
         }
         return report.exit();
@@ -64,9 +67,9 @@ pub async fn run(setup: Setup, options: Once) -> Exit {
     }
     let report = engine.report();
     if !quiet {
-        tell(report, std::io::stdout().is_terminal());
-        let now = engine.clock.now();
-        let tokens = report.tokens.iter().flat_map(|news| show::token(news, now));
+        let at = Local::here(engine.clock.now());
+        tell(report, std::io::stdout().is_terminal(), at);
+        let tokens = report.tokens.iter().flat_map(|news| show::token(news, at));
         tokens.for_each(|line| say(&line));
         let did_something = report.hosts.iter().any(|host| !host.answers.is_empty());
         let is_read = std::io::stdout().is_terminal();
@@ -122,9 +125,9 @@ async fn perform(engine: &mut Engine, occasion: Occasion) -> bool {
 }
 
 /// Prints what is new, or with `everything` the state of every host.
-fn tell(report: &Report, everything: bool) {
+fn tell(report: &Report, everything: bool, at: Local) {
     let lines: Vec<String> =
-        report.hosts.iter().flat_map(|host| show::host(host, everything)).collect();
+        report.hosts.iter().flat_map(|host| show::host(host, everything, at)).collect();
     if !lines.is_empty() {
         show::seen(report).iter().chain(&lines).for_each(|line| say(line));
     }

@@ -18,7 +18,7 @@ use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{self, End, Known, NoTerms, Proof, Terms};
 use crate::core::token::verdict::TokenVerdict;
 use crate::core::verify::Drift;
-use crate::os::clock::rfc3339_seconds;
+use crate::os::local::Local;
 
 /// One line for each different result of the sources, in the order of the hosts; hosts with the same
 /// result for a family share it. Detours follow.
@@ -84,7 +84,7 @@ pub fn why(why: Why) -> &'static str {
 }
 
 /// A hold in one line: its kind, its detail and its end.
-pub fn hold(hold: &Hold) -> String {
+pub fn hold(hold: &Hold, at: Local) -> String {
     let is = match hold.kind {
         HoldKind::Backoff(_) | HoldKind::Throttled => "deferred",
         HoldKind::Rejected(_) => "rejected",
@@ -93,7 +93,7 @@ pub fn hold(hold: &Hold) -> String {
     if !hold.detail.is_empty() {
         let _ = write!(text, ": {}", hold.detail);
     }
-    let until = hold.until.map(rfc3339_seconds);
+    let until = hold.until.map(|until| at.moment(until));
     let _ = match (hold.kind, until) {
         (HoldKind::Rejected(_), None) => write!(text, "; will not retry until you fix it"),
         (HoldKind::Rejected(_), Some(until)) => {
@@ -106,7 +106,7 @@ pub fn hold(hold: &Hold) -> String {
 }
 
 /// The results of one round for one host, a line each; with `everything` also those that are not new.
-pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
+pub fn host(report: &HostReport, everything: bool, at: Local) -> Vec<String> {
     let name = &report.key.host;
     if let Some(problem) = &report.secret_problem {
         let tells = everything || report.newly_left_out;
@@ -115,7 +115,7 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let tell_hold = |lines: &mut Vec<String>, family: Option<Family>, held: &Hold| {
         let of = family.map(|family| format!(" {family}:")).unwrap_or_default();
-        lines.push(format!("{name}:{of} {}", hold(held)));
+        lines.push(format!("{name}:{of} {}", hold(held, at)));
         lines.push(format!("  fix: {}", held.remedy(name)));
     };
     let mut said_hold = false;
@@ -143,7 +143,7 @@ pub fn host(report: &HostReport, everything: bool) -> Vec<String> {
         }
     }
     if let Some(until) = report.queued_until.filter(|_| everything || report.newly_queued) {
-        let until = rfc3339_seconds(until);
+        let until = at.moment(until);
         lines.push(format!(
             "{name}: waiting until {until} because of the provider's rate limit; \
             nothing to do"
@@ -242,12 +242,12 @@ fn missing(report: &HostReport, everything: bool) -> Vec<String> {
 }
 
 /// The requests that a round would send, for `check` and `--dry-run`.
-pub fn expected(report: &HostReport) -> Vec<String> {
+pub fn expected(report: &HostReport, at: Local) -> Vec<String> {
     let name = &report.key.host;
     match &report.sent {
         Some((sent, reason)) => {
             let (provider, by) = (&report.key.provider, by(report.bind));
-            let mut lines = removals(report, sent);
+            let mut lines = removals(report, sent, at);
             // The other record in a request that removes one is right already.
             if *reason != Why::Gone {
                 let rest = sent.map(|_, wish| match wish {
@@ -261,15 +261,15 @@ pub fn expected(report: &HostReport) -> Vec<String> {
             lines.extend(trouble(report));
             lines
         }
-        None => host(report, true),
+        None => host(report, true, at),
     }
 }
 
 /// The records that `sent` removes.
-fn removals(report: &HostReport, sent: &PerFamily<Wish>) -> Vec<String> {
+fn removals(report: &HostReport, sent: &PerFamily<Wish>, at: Local) -> Vec<String> {
     let removed = sent.iter().filter(|(_, wish)| **wish == Wish::Remove).map(|(family, _)| {
         let old = report.before[family].as_ref().map(|old| format!(" {old}")).unwrap_or_default();
-        let since = report.gone_since[family].map(rfc3339_seconds);
+        let since = report.gone_since[family].map(|since| at.moment(since));
         let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
         let (host, provider) = (&report.key.host, &report.key.provider);
         let (record, by) = (family.record_type(), by(report.bind));
@@ -323,11 +323,11 @@ fn programs_of_another(config: &Config) -> Option<String> {
 }
 
 /// The news about a token, for `--once`.
-pub fn token(news: &TokenNews, now: Timestamp) -> Vec<String> {
+pub fn token(news: &TokenNews, at: Local) -> Vec<String> {
     let host = &news.key.host;
     match &news.matter {
         Matter::Ends(end) | Matter::Ended(end) => {
-            let line = format!("{host}: token: {}", expiry(End::At(*end), now));
+            let line = format!("{host}: token: {}", expiry(End::At(*end), at));
             vec![line, format!("  fix: {}", feature::run_token("rotate", host))]
         }
         Matter::Checked(check) if check.verdict == TokenVerdict::TooPowerful => {
@@ -339,8 +339,9 @@ pub fn token(news: &TokenNews, now: Timestamp) -> Vec<String> {
 }
 
 /// The end of a token, in words.
-pub fn expiry(end: End, now: Timestamp) -> String {
+pub fn expiry(end: End, at: Local) -> String {
     const DAY: u64 = 24 * 60 * 60;
+    let now = at.now;
     match end {
         End::Unknown => "expiry date unknown (not made by Homing)".to_owned(),
         End::Never => "never expires".to_owned(),
@@ -350,7 +351,7 @@ pub fn expiry(end: End, now: Timestamp) -> String {
                 0 | 1 => relative(end, now),
                 days => format!("in {days} days"),
             };
-            format!("{verb} {when} ({})", rfc3339_seconds(end))
+            format!("{verb} {when} ({})", at.moment(end))
         }
     }
 }
@@ -363,23 +364,24 @@ pub fn rights(
     host: &Hostname,
     terms: &Result<Terms, NoTerms>,
     check: Option<&SelfCheck>,
-    now: Timestamp,
+    at: Local,
 ) -> String {
+    let now = at.now;
     match upkeep::known(terms, check) {
         Known::TooPowerful(powers) => {
             let fix = Rejection::TooPowerful.remedy(host);
             format!("{}: {powers}; {fix}", TokenVerdict::TooPowerful)
         }
-        Known::Narrow(Some(at)) => format!("narrow (checked {})", relative(at, now)),
+        Known::Narrow(Some(checked)) => format!("narrow (checked {})", relative(checked, now)),
         Known::Narrow(None) => PROVEN.to_owned(),
-        Known::NarrowToZone(at) => format!(
+        Known::NarrowToZone(checked) => format!(
             "{}; this provider cannot limit it further (checked {})",
             TokenVerdict::NarrowToZone,
-            relative(at, now)
+            relative(checked, now)
         ),
-        Known::Revoked(at) => {
+        Known::Revoked(revoked) => {
             let fix = feature::run_token("issue", host);
-            format!("revoked {} ({}): {fix}", relative(at, now), rfc3339_seconds(at))
+            format!("revoked {} ({}): {fix}", relative(revoked, now), at.moment(revoked))
         }
         Known::Unproven(_) => {
             format!("its rights were not checked; {}", Rejection::Unproven.remedy(host))
@@ -388,12 +390,12 @@ pub fn rights(
 }
 
 /// The problem of a receipt beside a token file, or of its token by the receipt, if there is one.
-pub fn receipt(report: &HostReport) -> Option<String> {
+pub fn receipt(report: &HostReport, at: Local) -> Option<String> {
     let host = &report.key.host;
     let fix = feature::run_token("issue", host);
     Some(match (&report.unfit, &report.no_terms) {
-        (Some(Proof::Revoked(at)), _) => {
-            format!("{host}: its token was revoked {}; {fix}", rfc3339_seconds(*at))
+        (Some(Proof::Revoked(revoked)), _) => {
+            format!("{host}: its token was revoked {}; {fix}", at.moment(*revoked))
         }
         (Some(Proof::Beyond(powers)), _) => {
             format!("{host}: its token is too powerful: {powers}; {fix}")

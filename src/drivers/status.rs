@@ -19,6 +19,7 @@ use crate::core::round::HostAccess;
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::{self, End, Known, Proof, Terms};
 use crate::os::clock::{Clock, rfc3339_seconds};
+use crate::os::local::Local;
 use crate::os::say::ascii_json;
 use crate::os::styled::{Style, out_wrapped};
 use crate::round::{CredentialReader, take_places};
@@ -160,12 +161,13 @@ pub fn run(setup: &Setup, json: bool, names: &[Hostname]) -> Exit {
         }
     } else {
         out(if daemon == "running" { "daemon: running" } else { "daemon: not running" });
+        let at = Local::here(now);
         for (host, token) in &hosts {
-            tell(host, provider(host), memory.entry(&host.host.key), now);
-            token.tell(host, &memory, now);
+            tell(host, provider(host), memory.entry(&host.host.key), at);
+            token.tell(host, &memory, at);
         }
         for (standing::ServiceId { name, family }, standing) in aside(&memory, now) {
-            let (until, detail) = (rfc3339_seconds(standing.until), &standing.detail);
+            let (until, detail) = (at.moment(standing.until), &standing.detail);
             out_wrapped(&format!("skipped until {until}: {name} ({family}): {detail}"), None);
         }
         let (count, style) = counted(hosts.iter().map(exit));
@@ -309,30 +311,31 @@ impl TokenStatus {
 
     /// Why a person must act, and the fix, if one must.
     #[cfg(feature = "pages")]
-    pub fn problem(&self, host: &Hostname, memory: &Memory, now: Timestamp) -> Option<String> {
+    pub fn problem(&self, host: &Hostname, memory: &Memory, at: Local) -> Option<String> {
         let access = self.access.as_ref().filter(|_| self.needs_a_person(memory))?;
-        Some(show::rights(host, &access.terms, self.check(memory), now))
+        Some(show::rights(host, &access.terms, self.check(memory), at))
     }
 
-    fn tell(&self, host: &HostConfig, memory: &Memory, now: Timestamp) {
+    fn tell(&self, host: &HostConfig, memory: &Memory, at: Local) {
+        let now = at.now;
         if !self.is_one {
             return;
         }
         let is_revoked = matches!(self.known(memory), Some(Known::Revoked(_)));
         let mut life: Vec<String> = Vec::new();
         if !is_revoked {
-            life.push(show::expiry(self.end(), now));
+            life.push(show::expiry(self.end(), at));
         }
         let last_used = self.last_used(memory, memory.entry(&host.host.key));
-        life.extend(last_used.map(|at| format!("last used {}", show::relative(at, now))));
+        life.extend(last_used.map(|used| format!("last used {}", show::relative(used, now))));
         let idle_end = self.idle_end(last_used).filter(|_| !is_revoked);
-        life.extend(idle_end.map(|at| format!("expires {} if unused", show::relative(at, now))));
+        life.extend(idle_end.map(|end| format!("expires {} if unused", show::relative(end, now))));
         if !life.is_empty() {
             out_wrapped(&format!("  token: {}", life.join("; ")), None);
         }
         if let Some(access) = &self.access {
             let check = self.check(memory);
-            let rights = show::rights(&host.host.key.host, &access.terms, check, now);
+            let rights = show::rights(&host.host.key.host, &access.terms, check, at);
             out_wrapped(&format!("  token: {rights}"), None);
             // A later check is another fact than the proof.
             let is_proven = self.terms().is_some_and(|terms| terms.proof == Proof::Narrow);
@@ -429,7 +432,8 @@ fn verified<'a>(host: &HostConfig, entry: &'a Entry) -> Option<&'a Verification>
     entry.verified.as_deref().filter(|_| host.verify.is_some())
 }
 
-fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Timestamp) {
+fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, at: Local) {
+    let now = at.now;
     out(&format!("{} ({})", host.host.key.host, provider.name));
     let Some(entry) = entry else {
         out("  never updated");
@@ -463,8 +467,9 @@ fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Time
         }
         out_wrapped(&text, None);
     }
-    if let Some(Verification { at, finding, .. }) = verified(host, entry) {
-        out_wrapped(&format!("  {} ({})", show::finding(finding), show::relative(*at, now)), None);
+    if let Some(Verification { at: checked, finding, .. }) = verified(host, entry) {
+        let checked = show::relative(*checked, now);
+        out_wrapped(&format!("  {} ({checked})", show::finding(finding)), None);
     }
     if entry.left_out.is_some() {
         out_wrapped("  left out, its secret cannot be used", Some(Style::Bad));
@@ -479,7 +484,7 @@ fn tell(host: &HostConfig, provider: &Provider, entry: Option<&Entry>, now: Time
         let left = hold.until.filter(|until| *until > now);
         let left =
             left.map(|until| format!(" ({})", show::relative(until, now))).unwrap_or_default();
-        out_wrapped(&format!("  {of}{}{left}", show::hold(hold)), Some(style));
+        out_wrapped(&format!("  {of}{}{left}", show::hold(hold, at)), Some(style));
         out_wrapped(&format!("  fix: {}", hold.remedy(&host.host.key.host)), None);
     }
     if let Some(since) = entry.queued_since.filter(|_| entry.holds(now).next().is_none()) {

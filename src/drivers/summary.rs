@@ -3,12 +3,11 @@
 //! Counts the hosts by their state; holds no name and no secret.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use crate::core::exit::Exit;
 use crate::core::round::{HostReport, Report};
 use crate::core::time::Timestamp;
-use crate::os::clock::rfc3339_seconds;
+use crate::os::local::Local;
 
 /// The state of the daemon.
 #[derive(Debug, Default)]
@@ -20,11 +19,11 @@ pub struct Status {
 }
 
 impl Status {
-    /// Notes the result of a round that is over `now`.
-    pub fn note(&mut self, report: &Report, now: Timestamp) {
+    /// Notes the result of a round that is over `at` this moment.
+    pub fn note(&mut self, report: &Report, at: Local) {
         let is_under_way = |host: &&HostReport| host.is_under_way;
         let others = report.hosts.iter().filter(|host| !is_under_way(host));
-        self.hosts = hosts(others.map(|host| (host.standing, host.waits_until())), now);
+        self.hosts = hosts(others.map(|host| (host.standing, host.waits_until())), at);
         match report.hosts.iter().filter(is_under_way).count() {
             0 => {}
             // Writing to a String cannot fail.
@@ -51,7 +50,7 @@ impl Status {
 
 /// The number of hosts in each state, from each host's exit code and the end of its wait:
 /// `3 hosts right, 1 waiting until 14:05 UTC`.
-pub fn hosts(stands: impl Iterator<Item = (Exit, Option<Timestamp>)>, now: Timestamp) -> String {
+pub fn hosts(stands: impl Iterator<Item = (Exit, Option<Timestamp>)>, at: Local) -> String {
     let (mut right, mut waiting, mut rejected, mut left_out) = (0, 0, 0, 0);
     let mut until: Option<Timestamp> = None;
     for (standing, end) in stands {
@@ -72,7 +71,7 @@ pub fn hosts(stands: impl Iterator<Item = (Exit, Option<Timestamp>)>, now: Times
         let _ = write!(text, ", {waiting} waiting");
         if let Some(until) = until {
             let the_first = if waiting > 1 { ", the first" } else { "" };
-            let _ = write!(text, "{the_first} until {}", minute(until, now));
+            let _ = write!(text, "{the_first} until {}", at.by_minute(until));
         }
     }
     if rejected > 0 {
@@ -84,22 +83,10 @@ pub fn hosts(stands: impl Iterator<Item = (Exit, Option<Timestamp>)>, now: Times
     text
 }
 
-/// `moment` rounded up to a minute, with its date when it is not within a day of `now`.
-fn minute(moment: Timestamp, now: Timestamp) -> String {
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-    // Never earlier than the moment: a wait of seconds would look as if it were over.
-    let text = rfc3339_seconds(moment.after(Duration::from_secs(59))).to_string();
-    let (day, time) = text.split_once('T').unwrap_or_default();
-    let time = time.get(..5).unwrap_or_default();
-    if moment.since(now) < DAY {
-        return format!("{time} UTC");
-    }
-    format!("{day} {time} UTC")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::local::Clocks;
 
     /// 2027-01-15T14:00:00Z.
     const NOW: u64 = 1_800_021_600;
@@ -108,10 +95,14 @@ mod tests {
         Timestamp::from_secs(NOW + seconds)
     }
 
+    fn local() -> Local {
+        Local { now: at(0), clocks: Clocks::UTC }
+    }
+
     #[track_caller]
     fn check(stands: &[(Exit, Option<u64>)], expect: &str) {
         let stands = stands.iter().map(|(exit, seconds)| (*exit, seconds.map(at)));
-        assert_eq!(hosts(stands, at(0)), expect);
+        assert_eq!(hosts(stands, local()), expect);
     }
 
     #[test]
@@ -158,7 +149,7 @@ mod tests {
         let mut status = Status::default();
         assert_eq!(status.line(), "the first round is under way");
         let report = Report { storage_problem: Some("full".to_owned()), ..Report::default() };
-        status.note(&report, at(0));
+        status.note(&report, local());
         assert_eq!(status.line(), "0 hosts right; the state cannot be saved");
         status.outdated = true;
         let expect = "the new configuration has a mistake, the old one stays in force; 0 hosts \

@@ -15,6 +15,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use super::clock;
+use super::local::Clocks;
 use super::walk::identity;
 use crate::core::time::Timestamp;
 
@@ -173,6 +174,8 @@ struct Shape {
     timed: bool,
     coloured: bool,
     now: fn() -> Timestamp,
+    /// The clocks of all times but those for programs.
+    clocks: Clocks,
 }
 
 impl Shape {
@@ -195,13 +198,16 @@ impl Shape {
             timed: terminal || file,
             coloured: terminal && colours_are_wanted(|name| std::env::var_os(name)),
             now: clock::wall,
+            clocks: Clocks::here(),
         }
     }
 
     /// Writes one event as one line.
     fn line(&self, out: &mut dyn fmt::Write, event: &Event<'_>) -> fmt::Result {
         let (level, priority, colour, label) = written(*event.metadata().level());
-        let mut parts = Parts { json: self.format == Format::Json, ..Parts::default() };
+        let (json, clocks) = (self.format == Format::Json, self.clocks);
+        let (message, fields) = (String::new(), String::new());
+        let mut parts = Parts { json, clocks, message, fields };
         event.record(&mut parts);
         let Parts { message, fields, .. } = parts;
         match self.format {
@@ -218,7 +224,7 @@ impl Shape {
             Format::Text => {
                 let (dim, plain) = if self.coloured { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
                 if self.timed {
-                    write!(out, "{dim}{}{plain} ", clock::rfc3339_seconds((self.now)()))?;
+                    write!(out, "{dim}{}{plain} ", self.clocks.rfc3339((self.now)()))?;
                 }
                 let colour = if self.coloured { colour } else { "" };
                 if !label.is_empty() {
@@ -336,9 +342,11 @@ fn written(level: tracing::Level) -> (&'static str, u8, &'static str, &'static s
 }
 
 /// The parts of an event: the message as it is, and the fields in the form of the line.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Parts {
     json: bool,
+    /// The clocks by which a moment is shown, except in JSON.
+    clocks: Clocks,
     message: String,
     fields: String,
 }
@@ -363,7 +371,8 @@ impl Parts {
             let _ = quoted(&mut self.fields, value, true);
         } else {
             let _ = write!(self.fields, " {}=", field.name());
-            let _ = text_value(&mut self.fields, value);
+            let shown = self.clocks.shown(value);
+            let _ = text_value(&mut self.fields, shown.as_deref().unwrap_or(value));
         }
     }
 
@@ -440,7 +449,13 @@ mod tests {
 
     use super::*;
 
-    const TEXT: Shape = Shape { format: Format::Text, timed: false, coloured: false, now: fixed };
+    const TEXT: Shape = Shape {
+        format: Format::Text,
+        timed: false,
+        coloured: false,
+        now: fixed,
+        clocks: Clocks::UTC,
+    };
 
     fn fixed() -> Timestamp {
         Timestamp::from_millis(1_800_000_000_123)
@@ -499,7 +514,13 @@ mod tests {
 
     #[test]
     fn the_journal_gets_a_priority_and_no_time() {
-        let journal = Shape { format: Format::Journal, timed: true, coloured: true, now: fixed };
+        let journal = Shape {
+            format: Format::Journal,
+            timed: true,
+            coloured: true,
+            now: fixed,
+            clocks: Clocks::UTC,
+        };
         let say = || {
             warn!(host = "a", "update deferred");
             info!("updated");
@@ -513,7 +534,13 @@ mod tests {
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir(&directory).unwrap();
         let path = directory.join("log");
-        let syslog = Shape { format: Format::Syslog, timed: true, coloured: true, now: fixed };
+        let syslog = Shape {
+            format: Format::Syslog,
+            timed: true,
+            coloured: true,
+            now: fixed,
+            clocks: Clocks::UTC,
+        };
         let output = Output::syslog(&path).unwrap();
         let put = move |level, line: &str| output.put(level, line);
         let subscriber = Log { shape: syslog, level: LevelFilter::INFO, put };

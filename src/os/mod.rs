@@ -8,6 +8,8 @@ pub(crate) mod disk;
 pub(crate) mod fold;
 pub(crate) mod hand;
 pub mod kernel;
+#[cfg_attr(not(feature = "pages"), path = "../left_out/local.rs")]
+pub(crate) mod local;
 pub mod log;
 pub mod program;
 pub(crate) mod reason;

@@ -30,7 +30,8 @@ use crate::core::token::rails::{Grant, NOT_VISIBLE};
 use crate::core::token::verdict::WARN_AHEAD;
 use crate::core::token::{Duty, Limits, name_for, period};
 use crate::net::http::Clients;
-use crate::os::clock::{self, rfc3339_seconds};
+use crate::os::clock;
+use crate::os::local::Local;
 use crate::os::say::out;
 use crate::provider::Trouble;
 use crate::provider::rails::{Missing, PLACEHOLDERS, Server};
@@ -283,7 +284,7 @@ impl<'a> RailsIssuer<'a> {
         let is_over = old.is_some_and(|end| end <= clock::wall());
         if job.found.secret.is_some() && old_lives && !is_over {
             let until = match old {
-                Some(end) => format!("works until {}", rfc3339_seconds(end)),
+                Some(end) => format!("works until {}", Local::here(clock::wall()).moment(end)),
                 None => "expires at an unknown time".to_owned(),
             };
             let place = match &kept {
@@ -432,9 +433,10 @@ impl Job<'_> {
             _ if known.limits.max_age != Some(self.age) => {
                 Some(format!("the token in use was not made for {}", period(self.age)))
             }
-            Some(end) if end.since(now) <= WARN_AHEAD.min(self.age / 2) => {
-                Some(format!("the token in use ends soon: {}", rfc3339_seconds(end)))
-            }
+            Some(end) if end.since(now) <= WARN_AHEAD.min(self.age / 2) => Some(format!(
+                "the token in use ends soon: {}",
+                Local::here(clock::wall()).moment(end)
+            )),
             _ => None,
         }
     }
@@ -468,7 +470,7 @@ fn is_the_same(one: &Grant, other: &Grant) -> bool {
 /// When a token ends, as the end of a sentence about it.
 fn ends(end: Option<Timestamp>) -> String {
     match end {
-        Some(end) => format!("ends at {}", rfc3339_seconds(end)),
+        Some(end) => format!("ends at {}", Local::here(clock::wall()).moment(end)),
         None => "expires at an unknown time".to_owned(),
     }
 }

@@ -14,6 +14,7 @@ use crate::core::token::verdict::{TokenVerdict, Weight};
 use crate::core::token::{Duty, EVERYWHERE, Key, Limits, Row, Rule, TokenId, period};
 use crate::os::clock::{self, rfc3339_seconds};
 use crate::os::fold::{filled, pieces};
+use crate::os::local::Local;
 use crate::os::log::Printable;
 use crate::os::say::{ascii_json, out};
 use crate::os::styled::{Style, out_styled};
@@ -104,7 +105,7 @@ pub fn tell(audited: &[Audited], as_json: bool, is_verbose: bool) -> Exit {
         out(&json(audited));
     } else {
         let (width, colours) = (terminal::width(), terminal::colours());
-        let lines = table(audited, clock::wall(), width, colours, is_verbose);
+        let lines = table(audited, Local::here(clock::wall()), width, colours, is_verbose);
         lines.iter().for_each(|line| out_styled(line));
     }
     Exit::worst(audited.iter().map(exit))
@@ -132,13 +133,13 @@ const GAP: usize = 2;
 /// `colours` they are for [`out_styled`]. Shows [`Finding::NoExpiry`] only if `is_verbose`.
 pub fn table(
     audited: &[Audited],
-    now: Timestamp,
+    here: Local,
     width: usize,
     colours: bool,
     is_verbose: bool,
 ) -> Vec<String> {
     let header = ["TOKEN", "VERDICT", "EXPIRES", "LAST USED"].map(str::to_owned);
-    let rows: Vec<[String; 4]> = audited.iter().map(|token| row(token, now)).collect();
+    let rows: Vec<[String; 4]> = audited.iter().map(|token| row(token, here)).collect();
     let columns = Columns::fitting(&header, &rows, width);
     let mut page = Page { lines: Vec::new(), width };
     if !rows.is_empty() {
@@ -146,7 +147,7 @@ pub fn table(
     }
     for (token, row) in audited.iter().zip(&rows) {
         columns.write(&mut page.lines, row, colours.then(|| standing(token).1));
-        details(&mut page, token, now, is_verbose);
+        details(&mut page, token, here, is_verbose);
     }
     let has_rows = |token: &Audited| {
         let by_policies = matches!(token.by, By::Itself | By::Management);
@@ -200,10 +201,10 @@ impl Columns {
     }
 }
 
-fn row(token: &Audited, now: Timestamp) -> [String; 4] {
+fn row(token: &Audited, here: Local) -> [String; 4] {
     let no_moment = is_gone(token) || token.by == By::Answers;
     let expires: &str = match token.expires {
-        Some(moment) => &date(moment),
+        Some(moment) => &here.date(moment),
         None if no_moment => "-",
         None if token.findings.contains(&Finding::NoExpiry) => "never",
         // Without an age, the token ends only after a time without use.
@@ -211,7 +212,7 @@ fn row(token: &Audited, now: Timestamp) -> [String; 4] {
         None => "?",
     };
     let used: &str = match token.last_used {
-        Some(moment) => &ago(moment, now),
+        Some(moment) => &ago(moment, here.now),
         None if no_moment => "-",
         None if is_seen(token) => "never",
         None => "?",
@@ -266,7 +267,7 @@ fn standing(token: &Audited) -> (&'static str, Style) {
 }
 
 /// Adds the lines below a token's row.
-fn details(page: &mut Page, token: &Audited, now: Timestamp, is_verbose: bool) {
+fn details(page: &mut Page, token: &Audited, here: Local, is_verbose: bool) {
     if token.hosts.len() > 1 {
         let hosts: Vec<_> = token.hosts.iter().map(Hostname::as_str).collect();
         page.add(BELOW, &format!("hosts: {}", hosts.join(", ")));
@@ -285,10 +286,10 @@ fn details(page: &mut Page, token: &Audited, now: Timestamp, is_verbose: bool) {
     let mut findings = all.into_iter().peekable();
     while let Some((finding, fix)) = findings.next() {
         if !is_short || !is_power(finding) {
-            page.add(mark(finding), &timed(finding, now));
+            page.add(mark(finding), &timed(finding, here));
         } else if is_first {
             is_first = false;
-            let more = format!("{}; and {} more (-v)", timed(finding, now), powers - 1);
+            let more = format!("{}; and {} more (-v)", timed(finding, here), powers - 1);
             page.add(mark(finding), &more);
         }
         // Consecutive findings with one fix share it, after the last of them.
@@ -299,7 +300,7 @@ fn details(page: &mut Page, token: &Audited, now: Timestamp, is_verbose: bool) {
             page.add_fix(lead, fix);
         }
     }
-    let facts = facts(token, now);
+    let facts = facts(token, here);
     if !facts.is_empty() {
         page.add(BELOW, &facts.join(", "));
     }
@@ -336,14 +337,12 @@ fn mark(finding: &Finding) -> &'static str {
     }
 }
 
-/// A finding in words, with its time and how far that is from `now`.
-fn timed(finding: &Finding, now: Timestamp) -> String {
-    let text = finding_in_words(finding);
-    match finding.moment() {
-        Some(moment) if moment > now => format!("{text}, {}", ahead(moment, now)),
-        Some(moment) => format!("{text}, {}", ago(moment, now)),
-        None => text,
-    }
+/// A finding in words, with its time and how far that is from now.
+fn timed(finding: &Finding, here: Local) -> String {
+    let Some(moment) = finding.moment() else { return finding.to_string() };
+    let now = here.now;
+    let far = if moment > now { ahead(moment, now) } else { ago(moment, now) };
+    format!("{finding}: {}, {far}", here.moment(moment))
 }
 
 /// The meaning of rows, printed once if any are shown.
@@ -380,31 +379,31 @@ fn networks(limits: &Limits) -> Vec<&str> {
 }
 
 /// The known facts of a token's life and use, in words.
-fn facts(token: &Audited, now: Timestamp) -> Vec<String> {
+fn facts(token: &Audited, here: Local) -> Vec<String> {
     let mut facts = Vec::new();
-    facts.extend(token.created.map(|at| format!("created {}", date(at))));
+    facts.extend(token.created.map(|at| format!("created {}", here.date(at))));
     if is_seen(token) && token.created.is_some() {
         facts.push(match token.last_used {
-            Some(at) => format!("last used {}", ago(at, now)),
+            Some(at) => format!("last used {}", ago(at, here.now)),
             None => "never used".to_owned(),
         });
     }
-    facts.extend(token.limits.iter().flat_map(|limits| bounds(token, limits)));
+    facts.extend(token.limits.iter().flat_map(|limits| bounds(token, limits, here)));
     let validity = |valid: bool| if valid { "valid" } else { "not valid" };
     facts.extend(token.is_valid.map(|valid| validity(valid).to_owned()));
     facts
 }
 
 /// The limits of a token's life and use, in words.
-fn bounds(token: &Audited, limits: &Limits) -> [String; 3] {
+fn bounds(token: &Audited, limits: &Limits, here: Local) -> [String; 3] {
     let end = match token.expires {
-        Some(at) => format!("ends {}", date(at)),
+        Some(at) => format!("ends {}", here.date(at)),
         None => "no end".to_owned(),
     };
     let idle_end = match (limits.max_unused, idle_end(token)) {
         // A token cannot see its own last use.
         (Some(limit), Some(at)) if is_seen(token) => {
-            format!("ends {} if unused until then ({})", date(at), period(limit))
+            format!("ends {} if unused until then ({})", here.date(at), period(limit))
         }
         (Some(limit), _) => format!("ends after {} without use", period(limit)),
         (None, _) => "no idle end".to_owned(),
@@ -439,7 +438,7 @@ fn summary(audited: &[Audited]) -> String {
     format!("{} token{plural}: {}", audited.len(), counted.join(", "))
 }
 
-/// A finding in words, with its time.
+/// A finding in words for programs, with its time.
 fn finding_in_words(finding: &Finding) -> String {
     match finding.moment() {
         Some(moment) => format!("{finding}: {}", rfc3339_seconds(moment)),
@@ -499,12 +498,6 @@ fn without_middle(text: &str, width: usize) -> String {
     start.push('…');
     start.extend(end.into_iter().rev());
     start
-}
-
-fn date(moment: Timestamp) -> String {
-    let mut text = rfc3339_seconds(moment).to_string();
-    text.truncate("2026-11-22".len());
-    text
 }
 
 fn ahead(moment: Timestamp, now: Timestamp) -> String {
@@ -642,6 +635,7 @@ fn shown(token: &Audited) -> Shown<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::local::Clocks;
 
     // 2027-01-15T08:00:00Z.
     const NOW: u64 = 1_800_000_000;
@@ -649,6 +643,10 @@ mod tests {
 
     fn now() -> Timestamp {
         Timestamp::from_secs(NOW)
+    }
+
+    fn here() -> Local {
+        Local { now: now(), clocks: Clocks::UTC }
     }
 
     fn token(hosts: &[&str]) -> Audited {
@@ -718,12 +716,12 @@ mod tests {
 
     #[track_caller]
     fn check(audited: &[Audited], width: usize, expect: &[&str]) {
-        assert_eq!(table(audited, now(), width, false, true), expect);
+        assert_eq!(table(audited, here(), width, false, true), expect);
     }
 
     #[test]
     fn a_token_without_an_end_is_no_finding_unless_more_is_asked_for() {
-        let lines = |is_verbose| table(&account(), now(), 100, false, is_verbose);
+        let lines = |is_verbose| table(&account(), here(), 100, false, is_verbose);
         let (few, all) = (lines(false), lines(true));
         let more: Vec<_> = all.into_iter().filter(|line| !few.contains(line)).collect();
         assert!(!more.is_empty() && few.iter().all(|line| line != "  -  never expires"));
@@ -747,7 +745,7 @@ mod tests {
                 "  ?  not known whether it may write TXT of _acme-challenge.dev3.example.com: the zone could not be",
                 "     read",
                 "     fix: run `homing token audit dev3.example.com` again, with the management token",
-                "  -  expires soon: 2027-01-20T08:00:00Z, in 5 days",
+                "  -  expires soon: 2027-01-20 08:00 UTC, in 5 days",
                 "     fix: homing token rotate dev3.example.com",
                 "     not visible to the token itself: its flags to register and delete zones, its last use",
                 "     28 probes made",
@@ -785,7 +783,7 @@ mod tests {
 
     #[test]
     fn of_a_broad_token_the_worst_right_is_shown_and_all_of_them_on_request() {
-        let lines = |is_verbose| table(&account(), now(), 100, false, is_verbose).join("\n");
+        let lines = |is_verbose| table(&account(), here(), 100, false, is_verbose).join("\n");
         let short = lines(false);
         let worst = "  !! can create, change and delete tokens, so it can do everything";
         let fix = "     fix: homing token issue dev2.a-rather-long-zone.example.com\n";
@@ -817,7 +815,7 @@ mod tests {
                 "     read",
                 "     fix: run `homing token audit dev3.example.com` again,",
                 "          with the management token",
-                "  -  expires soon: 2027-01-20T08:00:00Z, in 5 days",
+                "  -  expires soon: 2027-01-20 08:00 UTC, in 5 days",
                 "     fix: homing token rotate dev3.example.com",
                 "     not visible to the token itself: its flags to register",
                 "     and delete zones, its last use",
@@ -840,7 +838,7 @@ mod tests {
         audited.push(token(&[&format!("{label}.{label}.example.com")]));
         audited.push(Audited { name: Some("家".repeat(50)), ..token(&[]) });
         for width in 40..160 {
-            for line in table(&audited, now(), width, false, true) {
+            for line in table(&audited, here(), width, false, true) {
                 assert!(
                     breadth(&line) <= width || line.contains("homing token "),
                     "{width}: {line}"
@@ -865,7 +863,7 @@ mod tests {
     fn only_the_verdict_is_coloured_and_only_what_is_fine_is_green() {
         let mut audited = account();
         audited.push(Audited { findings: vec![Finding::Gone], ..token(&["gone.example.com"]) });
-        let lines = table(&audited, now(), 100, true, true);
+        let lines = table(&audited, here(), 100, true, true);
         let styled: Vec<_> = lines.iter().filter(|line| line.contains('\x1b')).collect();
         let starts = ["\x1b[1;31mTOO POWERFUL\x1b[0m  ", "\x1b[33minconclusive\x1b[0m  "];
         let ends = ["\x1b[33mexpired\x1b[0m       ", "\x1b[32mnarrow\x1b[0m        "];
@@ -875,7 +873,7 @@ mod tests {
         for (line, expect) in styled.iter().zip(expect) {
             assert!(line.contains(expect), "{line:?}");
         }
-        let plain = table(&audited, now(), 100, false, true);
+        let plain = table(&audited, here(), 100, false, true);
         assert!(plain.iter().all(|line| !line.contains('\x1b')));
     }
 
@@ -943,7 +941,7 @@ mod tests {
             (&true.into(), &false.into())
         );
         let everything = Audited { rows: Some(Vec::new()), ..token(&["dev1.example.com"]) };
-        let lines = table(&[everything], now(), 100, false, true);
+        let lines = table(&[everything], here(), 100, false, true);
         assert!(lines.iter().any(|line| line.contains("rows: none, so every record")), "{lines:?}");
     }
 
@@ -956,7 +954,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_not_told_as_never() {
         let cells = |token: &Audited| {
-            let [_, _, expires, used] = row(token, now());
+            let [_, _, expires, used] = row(token, here());
             [expires, used]
         };
         let blind = Audited { expires: None, last_used: None, ..token(&["a.example"]) };

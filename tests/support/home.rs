@@ -110,6 +110,7 @@ impl Home {
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("TZ", "UTC0")
             .args(arguments)
             .arg("--config")
             .arg(self.path("config.toml"))

@@ -20,6 +20,7 @@ use crate::core::token::upkeep::Proof;
 use crate::os::clock::monotonic;
 use crate::os::disk::{self, Ownership};
 use crate::os::hand;
+use crate::os::local::Local;
 use crate::os::reason::reason;
 use crate::round::Engine;
 
@@ -94,7 +95,7 @@ impl Files {
         let config = Rc::clone(&engine.config);
         self.shown = Some(Shown { config, state, is_unsaved, unfit });
         self.due = Some(monotonic() + EVERY);
-        let view = View::of(engine, now, now.after(PROMISED), self.last_round);
+        let view = View::of(engine, Local::here(now), now.after(PROMISED), self.last_round);
         let metrics = reports.metrics_file.as_ref().map(|path| {
             writing("metrics-file", path, metrics::text(&view), &metrics::VOLATILE, &engine.config)
         });

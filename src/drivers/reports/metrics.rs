@@ -74,7 +74,7 @@ fn hosts(view: &View<'_>, out: &mut Metrics) {
     let name = "homing_host_hold_until_timestamp_seconds";
     out.begin(name, "gauge", "When the wait of the host ends; +Inf until you fix it.");
     for host in &view.hosts {
-        for (family, hold) in host.entry.iter().flat_map(|entry| entry.holds(view.as_of)) {
+        for (family, hold) in host.entry.iter().flat_map(|entry| entry.holds(view.as_of.now)) {
             let [one, two] = labels(host);
             let family = family.map_or("", Family::key);
             let all = [

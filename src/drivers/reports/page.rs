@@ -14,6 +14,7 @@ use crate::core::time::Timestamp;
 use crate::core::token::upkeep::End;
 use crate::drivers::{show, summary};
 use crate::os::clock::rfc3339_seconds;
+use crate::os::local::Local;
 use crate::os::log::Printable;
 
 /// The beginning of the line that differs each time the page is written.
@@ -75,22 +76,23 @@ const FOOT: &str = "</tbody>\n</table>\n</main>\n</body>\n</html>\n";
 /// The page.
 pub fn text(view: &View<'_>) -> String {
     let mut page = String::from(HEAD);
-    let stands = view.hosts.iter().map(|host| (host.standing, waits_until(host, view.as_of)));
+    let at = view.as_of;
+    let stands = view.hosts.iter().map(|host| (host.standing, waits_until(host, at.now)));
     // Writing to a String cannot fail, here and below.
-    let _ = writeln!(page, "<p>{}.</p>", Escaped(&summary::hosts(stands, view.as_of)));
+    let _ = writeln!(page, "<p>{}.</p>", Escaped(&summary::hosts(stands, at)));
     if view.is_unsaved {
         page.push_str(
             "<p class=\"wrong\">The state cannot be saved, so nothing is sent; see the log.</p>\n",
         );
     }
-    let (as_of, next_by) = (Moment(view.as_of), Moment(view.next_by));
+    let (as_of, next_by) = (Moment(at.now, at), Moment(view.next_by, at));
     let _ = writeln!(
         page,
         "{}As of {as_of}, next by {next_by}. If it is later now, Homing is not running.</p>",
         VOLATILE[0]
     );
     page.push_str(TABLE);
-    view.hosts.iter().for_each(|host| row(&mut page, host, view.as_of));
+    view.hosts.iter().for_each(|host| row(&mut page, host, at));
     page.push_str(FOOT);
     page
 }
@@ -100,7 +102,7 @@ fn waits_until(host: &HostView<'_>, now: Timestamp) -> Option<Timestamp> {
     host.entry?.holds(now).filter_map(|(_, hold)| hold.until).min()
 }
 
-fn row(page: &mut String, host: &HostView<'_>, now: Timestamp) {
+fn row(page: &mut String, host: &HostView<'_>, at: Local) {
     let (name, provider) = (host.key().host.as_str(), &host.key().provider);
     let _ = write!(
         page,
@@ -109,16 +111,16 @@ fn row(page: &mut String, host: &HostView<'_>, now: Timestamp) {
         Escaped(provider)
     );
     cell(page, "State");
-    state(page, host, now);
+    state(page, host, at);
     for family in Family::BOTH {
         page.push_str("</td>");
         cell(page, if family == Family::V4 { "IPv4" } else { "IPv6" });
         let is_off = host.config.host.families[family] == Use::Off;
-        record(page, host.entry.map(|entry| &entry.families[family]), is_off);
+        record(page, host.entry.map(|entry| &entry.families[family]), is_off, at);
     }
     page.push_str("</td>");
     cell(page, "Next");
-    next(page, host, now);
+    next(page, host, at);
     page.push_str("</td></tr>\n");
 }
 
@@ -127,7 +129,7 @@ fn cell(page: &mut String, label: &str) {
 }
 
 /// The state of a host, why it is so, and what to do about it.
-fn state(page: &mut String, host: &HostView<'_>, now: Timestamp) {
+fn state(page: &mut String, host: &HostView<'_>, at: Local) {
     let (class, word) = match host.standing {
         Exit::Right => ("right", "right"),
         Exit::Deferred => ("waits", "waiting"),
@@ -145,18 +147,21 @@ fn state(page: &mut String, host: &HostView<'_>, now: Timestamp) {
         small(&format!("Token: {problem}"));
     }
     let Some(entry) = host.entry else { return small("Never updated yet.") };
-    for (family, hold) in entry.holds(now) {
+    for (family, hold) in entry.holds(at.now) {
         let of = family.map(|family| format!("{family}: ")).unwrap_or_default();
-        small(&format!("{of}{}", show::hold(hold)));
+        small(&format!("{of}{}", show::hold(hold, at)));
         small(&format!("Fix: {}", hold.remedy(&host.key().host)));
     }
-    if let Some(since) = entry.queued_since.filter(|_| entry.holds(now).next().is_none()) {
-        small(&format!("Waiting since {} because of the provider's rate limit.", Plain(since)));
+    if let Some(since) = entry.queued_since.filter(|_| entry.holds(at.now).next().is_none()) {
+        small(&format!(
+            "Waiting since {} because of the provider's rate limit.",
+            at.anywhere(since)
+        ));
     }
 }
 
 /// What is set of a family, and since when.
-fn record(page: &mut String, record: Option<&Record>, is_off: bool) {
+fn record(page: &mut String, record: Option<&Record>, is_off: bool, at: Local) {
     let empty = Record::default();
     let record = record.unwrap_or(&empty);
     let _ = match (&record.set, record.removed) {
@@ -165,31 +170,34 @@ fn record(page: &mut String, record: Option<&Record>, is_off: bool) {
             page,
             "{}<small>set {}</small>",
             Escaped(&set.addresses.to_string()),
-            Moment(set.since)
+            Moment(set.since, at)
         ),
-        (None, Some(removed)) => write!(page, "removed<small>{}</small>", Moment(removed)),
+        (None, Some(removed)) => write!(page, "removed<small>{}</small>", Moment(removed, at)),
         (None, None) => write!(page, "not set"),
     };
     if record.sent.is_some() {
         page.push_str("<small>the last update is not confirmed</small>");
     }
     if let Some(since) = record.missing_since.filter(|_| !is_off) {
-        let _ = write!(page, "<small>no address found since {}</small>", Moment(since));
+        let _ = write!(page, "<small>no address found since {}</small>", Moment(since, at));
     }
 }
 
 /// What comes next: a try after a wait, a refresh, the end of the token.
-fn next(page: &mut String, host: &HostView<'_>, now: Timestamp) {
+fn next(page: &mut String, host: &HostView<'_>, at: Local) {
     let end = match host.end {
         End::At(end) => Some(end),
         End::Never | End::Unknown => None,
     };
-    let all =
-        [("next try", waits_until(host, now)), ("refresh", host.refresh), ("token expires", end)];
+    let all = [
+        ("next try", waits_until(host, at.now)),
+        ("refresh", host.refresh),
+        ("token expires", end),
+    ];
     let mut is_empty = true;
     for (what, moment) in all {
         let Some(moment) = moment else { continue };
-        let _ = write!(page, "<small>{what} {}</small>", Moment(moment));
+        let _ = write!(page, "<small>{what} {}</small>", Moment(moment, at));
         is_empty = false;
     }
     if is_empty {
@@ -197,23 +205,14 @@ fn next(page: &mut String, host: &HostView<'_>, now: Timestamp) {
     }
 }
 
-/// A moment for people, to the minute: `2027-01-15 08:00 UTC`.
-struct Plain(Timestamp);
-
-impl fmt::Display for Plain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = rfc3339_seconds(self.0).to_string();
-        let (day, time) = text.split_once('T').unwrap_or_default();
-        write!(f, "{day} {} UTC", time.get(..5).unwrap_or_default())
-    }
-}
-
 /// A moment for people and programs.
-struct Moment(Timestamp);
+struct Moment(Timestamp, Local);
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<time datetime=\"{}\">{}</time>", rfc3339_seconds(self.0), Plain(self.0))
+        let Self(moment, at) = self;
+        let shown = at.anywhere(*moment);
+        write!(f, "<time datetime=\"{}\">{shown}</time>", rfc3339_seconds(*moment))
     }
 }
 
@@ -236,6 +235,7 @@ impl fmt::Display for Escaped<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::local::Clocks;
 
     #[test]
     fn what_a_server_says_is_text_in_the_page() {
@@ -247,7 +247,8 @@ mod tests {
 
     #[test]
     fn a_moment_is_for_people_and_programs() {
-        let moment = Moment(Timestamp::from_secs(1_800_000_000)).to_string();
+        let moment = Timestamp::from_secs(1_800_000_000);
+        let moment = Moment(moment, Local { now: moment, clocks: Clocks::UTC }).to_string();
         let expect = "<time datetime=\"2027-01-15T08:00:00Z\">2027-01-15 08:00 UTC</time>";
         assert_eq!(moment, expect);
     }

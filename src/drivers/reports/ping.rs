@@ -15,6 +15,7 @@ use crate::core::round::Report;
 use crate::core::time::Timestamp;
 use crate::drivers::summary;
 use crate::net::http::Clients;
+use crate::os::local::{Clocks, Local};
 use crate::round::Engine;
 
 /// How long a ping may take.
@@ -58,7 +59,9 @@ pub fn next(engine: &Engine, last: Option<Pinged>) -> Option<Next> {
 fn in_words(report: &Report, now: Timestamp) -> String {
     let stands = report.hosts.iter().map(|host| (host.standing, host.waits_until()));
     let unsaved = report.storage_problem.as_ref().map(|_| "; the state cannot be saved");
-    format!("{}{}", summary::hosts(stands, now), unsaved.unwrap_or_default())
+    // Its readers may be elsewhere.
+    let at = Local { now, clocks: Clocks::UTC };
+    format!("{}{}", summary::hosts(stands, at), unsaved.unwrap_or_default())
 }
 
 impl Next {

@@ -6,12 +6,13 @@ use crate::core::memory::{Entry, Key, Memory};
 use crate::core::time::Timestamp;
 use crate::core::token::upkeep::End;
 use crate::drivers::status::{self, TokenStatus};
+use crate::os::local::Local;
 use crate::round::{CredentialReader, Engine};
 
 /// What is shown.
 pub struct View<'a> {
-    /// When this was so.
-    pub as_of: Timestamp,
+    /// When this was so, by the clocks here.
+    pub as_of: Local,
     /// When the files are written again at the latest, as long as Homing runs.
     pub next_by: Timestamp,
     /// When the last round was over.
@@ -54,12 +55,7 @@ impl HostView<'_> {
 
 impl<'a> View<'a> {
     /// What `engine` knows at `as_of`.
-    pub fn of(
-        engine: &'a Engine,
-        as_of: Timestamp,
-        next_by: Timestamp,
-        last_round: Timestamp,
-    ) -> Self {
+    pub fn of(engine: &'a Engine, as_of: Local, next_by: Timestamp, last_round: Timestamp) -> Self {
         let memory = engine.memory();
         let mut reader = CredentialReader::new(&engine.store);
         let hosts = engine.config.hosts.iter().map(|config| {
@@ -67,7 +63,7 @@ impl<'a> View<'a> {
             let entry = memory.entry(&config.host.key);
             let token = TokenStatus::of(config, provider, &mut reader);
             let refresh = entry.and_then(|entry| status::refresh(config, entry));
-            let standing = status::standing(config, &token, memory, as_of);
+            let standing = status::standing(config, &token, memory, as_of.now);
             let token_problem = token.problem(&config.host.key.host, memory, as_of);
             HostView { config, entry, standing, refresh, end: token.end(), token_problem }
         });
